@@ -1,0 +1,43 @@
+"""The line folder: read, checked, and turned into objects. Knows nothing of the other rooms."""
+
+from config.line import (
+    Code,
+    CodeTable,
+    ConfigError,
+    Credential,
+    Equipment,
+    FromRow,
+    FromTag,
+    Line,
+    Model,
+    Parameter,
+    Place,
+    Problem,
+    Pushed,
+    Scaling,
+    Source,
+    Step,
+    Tag,
+    Uplink,
+)
+
+__all__ = [
+    "Code",
+    "CodeTable",
+    "ConfigError",
+    "Credential",
+    "Equipment",
+    "FromRow",
+    "FromTag",
+    "Line",
+    "Model",
+    "Parameter",
+    "Place",
+    "Problem",
+    "Pushed",
+    "Scaling",
+    "Source",
+    "Step",
+    "Tag",
+    "Uplink",
+]

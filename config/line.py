@@ -1,0 +1,330 @@
+"""The line folder as objects (design: line folder). Frozen, extra keys forbidden: a mistyped option must not pass silently."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One readable line: `file:line: message`. line is None where the whole file is meant."""
+
+    file: str
+    line: int | None
+    message: str
+    severity: Severity = "error"
+
+    def __str__(self) -> str:
+        where = self.file if self.line is None else f"{self.file}:{self.line}"
+        return f"{where}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something was written."""
+
+    file: str
+    line: int | None = None
+
+    def problem(self, message: str, severity: Severity = "error") -> Problem:
+        return Problem(self.file, self.line, message, severity)
+
+
+class Model(BaseModel):
+    """Base of everything read from a line folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Credential(Model):
+    """A secret that stands elsewhere: systemd credential or a 0600 file."""
+
+    credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+
+
+class LineSection(Model):
+    """[line]."""
+
+    site: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    timezone: str
+    environment: Literal["development", "validation", "production"] = "development"
+
+
+class ClockSection(Model):
+    """[clock]. Keys beside max_error_s: see the room's README."""
+
+    max_error_s: Annotated[float, Field(gt=0)] = 1.0
+    servers: tuple[str, ...] = ()  # host or host:port of NTP servers for the own cross-check
+    max_drift_ppm: Annotated[float, Field(gt=0)] = 50.0
+
+
+class BufferSection(Model):
+    """[buffer]."""
+
+    directory: str = "data"
+    commit_interval_ms: Annotated[int, Field(ge=1, le=1000)] = 50
+    retain_days: Annotated[float, Field(ge=0)] = 90
+    max_bytes: Annotated[int, Field(ge=10_000_000)] = 20_000_000_000
+
+
+class Source(Model):
+    """One [[source]] table. Keys that belong to its driver stand unread in `options`, in the order written."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    driver: str
+    endpoint: str | tuple[str, ...]
+    time_authority: Literal["device", "server", "gateway"] = "gateway"
+    rate_ms: Annotated[int, Field(ge=0)] = 1000
+    outage_tolerance_s: Annotated[float, Field(ge=0)] = 10.0
+    max_offset_s: Annotated[float, Field(gt=0)] = 2.0
+    options: Mapping[str, Any] = {}  # noqa: RUF012 - pydantic copies defaults; frozen model
+    folder: Path = Path()  # the line folder, for relative paths
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        return (self.endpoint,) if isinstance(self.endpoint, str) else self.endpoint
+
+
+class FromRow(Model):
+    """A column of the newest MES row of this equipment: row = "source.query", key = the column that holds its unit_id."""
+
+    row: str
+    key: str
+    column: str
+
+
+class FromTag(Model):
+    """A tag that holds the value, perhaps checked by a pattern and against the rows of a query."""
+
+    tag: str
+    pattern: str | None = None
+    known_in: str | None = None
+
+
+class Pushed(Model):
+    """Order parameters sent to the gateway."""
+
+    push: Literal[True]
+
+
+Identity = FromRow | FromTag | Pushed
+
+
+class Equipment(Model):
+    """One [[equipment]] table: an ISA-88 unit of the line."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    unit_id: str | None = None
+    batch: Identity | None = None
+    order: Identity | None = None
+    product: Identity | None = None
+    recipe: Identity | None = None
+    recipe_version: Identity | None = None
+    batch_ends: str = "change"
+    settle_ms: Annotated[int, Field(ge=0)] = 500
+    settle_s: Annotated[float, Field(ge=0)] = 5.0
+    state: str | None = None
+    states: str | None = None
+    mode: str | None = None
+    operator: str | None = None
+    activity: str | None = None
+    steps_from: Literal["plc", "mes"] = "plc"
+
+
+class Route(Model):
+    """One [[route]] table: the equipments that a batch of a recipe passes through."""
+
+    recipe: str
+    equipments: tuple[str, ...]
+    close_after_h: Annotated[float, Field(gt=0)] = 48
+
+
+class Tls(Model):
+    """Files for TLS, relative to the folder. ca: who may sign the server's certificate; cert, key: ours, for mutual TLS."""
+
+    ca: str | None = None
+    cert: str | None = None
+    key: str | Credential | None = None
+
+
+class Uplink(Model):
+    """One [[uplink]] table."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    kind: Literal["mqtt", "https"]
+    endpoint: str
+    profile: Literal["entries", "records"] = "entries"
+    required: bool = True
+    receipts: bool = True
+    version: Literal["5", "3.1.1"] = "5"
+    topic: str | None = None
+    user: str | None = None
+    password: Credential | None = None
+    tls: Tls | None = None
+    max_bytes_per_s: Annotated[int, Field(gt=0)] | None = None
+    window_bytes: Annotated[int, Field(ge=65_536)] = 8_388_608
+    resend_after_s: Annotated[float, Field(gt=0)] = 10.0
+
+
+class Web(Model):
+    """[web]: the read-only page for the panel beside the line. Absent: no port is opened."""
+
+    listen: str = "127.0.0.1:8080"
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """value = raw * scale + offset, rounded half up to `decimals` where the raw value is an integer (None: a float, not rounded)."""
+
+    scale: Decimal
+    offset: Decimal
+    decimals: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """One row of the tag map. `address` is as written; `config.addresses` reads it by the source's driver."""
+
+    tag: str
+    source: str
+    address: str
+    type: str
+    unit: str | None = None  # UCUM
+    source_unit: str | None = None  # as written
+    codes: str | None = None
+    rate_ms: int | None = None  # None: the source's
+    max_silence_s: float | None = None
+    deadband: str | None = None
+    store: Literal["change", "all"] = "change"
+    between: Literal["hold", "linear"] = "hold"
+    eu_low: Decimal | None = None
+    eu_high: Decimal | None = None
+    scaling: Scaling | None = None  # from raw/eu pairs, scale/offset, and source_unit -> unit
+    aggregate: tuple[str, float] | None = None  # ("mean", 60.0)
+    criticality: Literal["CPP", "CQA", "GMP", "none"] = "none"
+    time_authority: Literal["device", "server", "gateway"] | None = None
+    instrument: str | None = None
+    equipment: tuple[str, ...] = ()  # names; ("line",) for a shared tag
+    description: str | None = None
+    place: Place = field(default_factory=lambda: Place("tags.csv"), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One row of steps.csv. `active` is as written and checked; `config.active` reads it."""
+
+    step: str
+    equipment: str
+    level: Literal["unit_procedure", "operation", "phase"]
+    signal: str
+    active: str
+    parent: str | None = None
+    key: str | None = None
+    recipe: str | None = None
+    recipe_version: str | None = None
+    occurs: Literal["1", "0..1", "1..n", "0..n"] = "1"
+    order: int | None = None
+    description: str | None = None
+    place: Place = field(default_factory=lambda: Place("steps.csv"), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One row of parameters.csv. Limits are decimal strings, or "=tag"."""
+
+    parameter: str
+    equipment: str
+    step: str | None
+    statistic: str
+    tag: str | None = None
+    ebr_field: str | None = None
+    name: str | None = None
+    recipe: str | None = None
+    recipe_version: str | None = None
+    when: Literal["step", "run", "operation", "batch", "event"] = "step"
+    include: Literal["running", "all"] = "all"
+    skip_first_s: float = 0.0
+    unit: str | None = None
+    decimals: int | None = None
+    target: str | None = None
+    low: str | None = None
+    high: str | None = None
+    alert_low: str | None = None
+    alert_high: str | None = None
+    limit_source: Literal["none", "map", "tag", "mes", "ebr"] = "none"
+    min_covered: float | None = None
+    required: bool = True
+    criticality: Literal["CPP", "CQA", "GMP", "none"] = "none"
+    origin: Literal["automatic", "entered-at-source", "by-lims", "by-ebr"] = "automatic"
+    description: str | None = None
+    place: Place = field(default_factory=lambda: Place("parameters.csv"), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One row of codes.csv: a number of an enumeration, its text, and the state it means (ISA-88 word), if any."""
+
+    code: int
+    text: str
+    state: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CodeTable:
+    """One enumeration, by table and version."""
+
+    name: str
+    version: str
+    codes: Mapping[int, Code]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line folder that has no problem."""
+
+    folder: Path
+    line: LineSection
+    clock: ClockSection
+    buffer: BufferSection
+    web: Web | None
+    sources: tuple[Source, ...]
+    equipment: tuple[Equipment, ...]
+    routes: tuple[Route, ...]
+    uplinks: tuple[Uplink, ...]
+    tags: tuple[Tag, ...]
+    steps: tuple[Step, ...]
+    parameters: tuple[Parameter, ...]
+    codes: Mapping[str, CodeTable]
+    lots: Any  # config.lots.LotRules
+    files: Mapping[str, bytes]  # name -> bytes, every file read, for the `config` event
+    sha256: str  # over names and bytes of `files`, in name order
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def gateway(self) -> str:
+        """The gateway's identity in every entry: site/name."""
+        return f"{self.line.site}/{self.line.name}"
+
+    @property
+    def data(self) -> Path:
+        """The journal's directory."""
+        return (self.folder / self.buffer.directory).resolve()
+
+    def tags_of(self, source: str) -> tuple[Tag, ...]:
+        """The source's tags in the map's order: a Reading's tag is an index into this."""
+        return tuple(tag for tag in self.tags if tag.source == source)
+
+
+class ConfigError(Exception):
+    """The folder can not be used: every problem of it, errors and warnings."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems

@@ -1,0 +1,198 @@
+"""What a driver is, and what the gateway gives it.
+
+A driver turns one source (a PLC, an instrument, a MES database, a drop folder) into lists of readings. It never writes to the
+source, never sleeps and tries again, and holds no more than one list that is not yet on disk per open `emit`.
+
+The way of a value begins here: bytes arrive, are decoded into a list of `Reading` (plain tuples), and are handed to `emit`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, ClassVar, Literal, Protocol
+
+from pydantic import BaseModel
+
+from config import Problem, Source, Tag
+
+Value = bool | int | float | str | bytes | Decimal | datetime | None
+"""A value as decoded, unscaled. A Bad reading has None. A datetime is aware and UTC."""
+
+Reading = tuple[int, Value, int, int | None, int | None]
+"""(tag, value, status, source_ticks, server_ticks).
+
+tag: index into the driver's `tags`. status: 32-bit OPC UA StatusCode (0 is Good). Ticks: 100-ns units since
+1970-01-01T00:00:00Z, or None where the protocol has no such time (OPC UA Part 4, 7.11).
+"""
+
+Kind = Literal["change", "initial", "poll", "backfill"]
+"""change: the source says that the value changed. initial: first value after a (re)connect, perhaps old. poll: the gateway asked;
+the gateway decides what of it is stored. backfill: from the source's history."""
+
+GOOD = 0x00000000
+UNCERTAIN = 0x40000000
+BAD = 0x80000000
+BAD_NO_COMMUNICATION = 0x80310000
+BAD_TIMEOUT = 0x800A0000
+BAD_CONFIGURATION = 0x80890000
+BAD_DEVICE_FAILURE = 0x808B0000
+BAD_OUT_OF_RANGE = 0x803C0000
+BAD_DECODING = 0x80070000
+BAD_NODE_UNKNOWN = 0x80340000
+UNCERTAIN_LAST_USABLE = 0x40900000
+OVERFLOW = 0x00000480
+"""InfoType DataValue with the Overflow bit (Part 4, 7.39.1): the server's queue lost values before this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One row or record of a source that speaks in rows: a MES table, a dropped file.
+
+    name: the query or pattern it came from, as in the line folder. key: the row's own identity. row: column -> JSON value, as read.
+    ticks: its time by the source, UTC, where the source tells one. text: the original local time text, if the time was converted.
+    change: "new", "changed" or "deleted" against what was read before under the same key; "late" if it appeared below the watermark.
+    """
+
+    name: str
+    key: str
+    row: Mapping[str, Any]
+    ticks: int | None = None
+    text: str | None = None
+    change: Literal["new", "changed", "late", "deleted"] = "new"
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Values that the source had and the driver could not get: becomes a gap for exactly these tags and this time.
+
+    tags: indexes, or None for all of the source. since_ticks / until_ticks: source-side bounds where known, else None (the gateway
+    takes the last observation, and the next one). until_ticks given: the gap is closed at once.
+    """
+
+    cause: str
+    tags: tuple[int, ...] | None = None
+    since_ticks: int | None = None
+    until_ticks: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A fact about the source that a person should know: a type that differs from the map, an unreadable address, a changed unit."""
+
+    code: str
+    text: str
+    tags: tuple[int, ...] = ()
+    severity: Literal["info", "warning", "alarm"] = "warning"
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Emit(Protocol):
+    """The gateway's side of a running driver. All methods belong to the event loop's thread."""
+
+    @property
+    def watermark(self) -> Mapping[str, Any]:
+        """What `emit(..., watermark=)` committed last for this source, merged by key; {} at first start. Also after a crash."""
+
+    def __call__(
+        self,
+        readings: Sequence[Reading],
+        *,
+        received_ns: int,
+        requested_ns: int | None = None,
+        kind: Kind = "change",
+        messages: Sequence[Message] = (),
+        watermark: Mapping[str, Any] | None = None,
+        alive: Sequence[int] | None = None,
+        observed_ticks: int | None = None,
+        resumed: bool = False,
+    ) -> Awaitable[None]:
+        """Hand over one list, in the source's order. The order is fixed at the call; the awaitable completes when all of it is on disk.
+
+        received_ns, requested_ns: CLOCK_MONOTONIC (`time.monotonic_ns()`) at the completion and at the start of the I/O.
+        watermark: committed in the same transaction as the readings and messages; merged by key into `emit.watermark`.
+        alive: tags that this I/O observed although no reading of them is in the list (an unchanged block that the driver compared
+        itself, a keep-alive). None: just those in the list. An empty list of readings with `alive` is a proof of life.
+        observed_ticks: the source-side instant through which this I/O proves observation (an OPC UA PublishTime). A later gap of these
+        tags opens here. None: the largest event time in the list, for a poll the midpoint of requested and received.
+        resumed: the list continues without loss where the committed watermark ended (a transferred subscription, a republished
+        message): open gaps of its tags (`alive`, or those in the list) close as filled. Otherwise the first list of a tag after a loss
+        closes its gap as lost; kind "backfill" closes none.
+        At most 32 calls may be open per source: wait for `room()` before reading more from the source.
+        A storage error comes out of the awaitable; a driver lets it pass.
+        """
+
+    async def room(self) -> None:
+        """Return when another call may be opened. The place where a driver waits for the disk."""
+
+    def lost(self, loss: Loss) -> Awaitable[None]:
+        """Declare a loss; a gap stands in the journal when the awaitable completes. Order with `emit` calls is kept."""
+
+    def filled(self, tags: Sequence[int] | None, since_ticks: int, until_ticks: int, detail: str = "") -> Awaitable[None]:
+        """The source's history gave everything of this interval (emitted before as kind "backfill"): its gap counts as filled."""
+
+    def found(self, finding: Finding) -> Awaitable[None]:
+        """Record a finding. The same finding (code and tags) is recorded once until it changes."""
+
+    def connected(self, detail: str = "") -> None:
+        """The source answers. Supervision resets its backoff; the status page shows it."""
+
+    def source_offset(self, offset_s: float, bound_s: float) -> None:
+        """The source's clock against ours as last estimated: positive when the source is ahead."""
+
+
+class DriverError(Exception):
+    """A problem of the source that time may cure: the supervisor waits and starts the driver again."""
+
+
+class LinkLost(DriverError):
+    """The connection failed or fell silent."""
+
+
+class BadReply(DriverError):
+    """The source answered with something its protocol does not allow."""
+
+
+class DriverMisconfigured(Exception):
+    """Waiting will not help: the gateway refuses to start. Not a DriverError on purpose."""
+
+
+class Driver(ABC):
+    """One source. Made anew for each line start; `run` may be called again after it raised."""
+
+    Settings: ClassVar[type[BaseModel]]
+    """The driver's own keys of its [[source]] table (extra = forbid); validated by `check` with line numbers."""
+
+    def __init__(self, source: Source, tags: Sequence[Tag]) -> None:
+        """source: the [[source]] table; tags: those of the map that name it, in the map's order (a Reading's tag is the index)."""
+        self.source = source
+        self.tags = tuple(tags)
+        self.settings = self.Settings.model_validate(source.options)
+
+    @abstractmethod
+    async def run(self, emit: Emit) -> None:
+        """Connect and emit until cancelled.
+
+        Raises DriverError where time may cure (the supervisor waits, the gap stays open, and calls `run` again) and
+        DriverMisconfigured where it will not. Anything else is a bug. Cancellation closes the connection promptly; after it, `emit`
+        is not called again. Never returns by itself.
+        """
+
+    @classmethod
+    def check(cls, source: Source, tags: Sequence[Tag]) -> list[Problem]:  # noqa: ARG003 - the default has nothing to add
+        """Problems of this source's settings and addresses that the line folder's own check can not know; no network."""
+        return []
+
+
+class Browses(Protocol):
+    """Optional: lists what a source offers."""
+
+    async def browse(self, under: str | None) -> Any: ...  # noqa: D102 - described by its protocol
+
+
+class Probes(Protocol):
+    """Optional: compares the tag map with the source, reading only."""
+
+    async def probe(self) -> Any: ...  # noqa: D102 - described by its protocol
