@@ -1,0 +1,56 @@
+# `make demo` and `make test` do all the set-up they need. `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+PACKAGES := gateway drivers buffer config simulators
+WORKERS ?= auto
+
+.DEFAULT_GOAL := help
+
+.venv/.ready: locks/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Set PYTHON=..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "python3-venv is missing: apt-get install python3-venv"; exit 1; }
+	@echo "setting up .venv from locks/dev.txt (about a minute, once)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r locks/dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: setup demo test check faults soak bench lock wheel clean help
+
+setup: .venv/.ready ## create .venv from the hash-locked lock file
+
+demo: .venv/.ready ## run the bundled line through the gateway into a batch record (ARGS="--serve" etc.)
+	@$(BIN)/ebr-gateway demo $(ARGS)
+
+test: check ## checks and the whole default test suite
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not faults and not soak" $(ARGS)
+
+check: .venv/.ready ## ruff, mypy, import-linter, codespell
+	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	@$(BIN)/codespell
+
+faults: .venv/.ready ## the long fault suites, with their figures
+	@$(BIN)/python -m pytest -m faults -s --timeout 3600 $(ARGS)
+
+soak: .venv/.ready ## long runs: many seeds of the whole line
+	@$(BIN)/python -m pytest -m soak -s --timeout 7200 $(ARGS)
+
+bench: .venv/.ready ## print the tables of benchmarks/
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+lock: ## resolve the dependencies anew into locks/ (needs .venv)
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 pyproject.toml -o locks/run.txt >/dev/null
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev --extra fast pyproject.toml -o locks/dev.txt >/dev/null
+
+wheel: .venv/.ready ## build the wheel into dist/
+	@$(BIN)/python -m hatchling build -t wheel
+
+clean: ## remove everything that make made
+	rm -rf .venv dist build demo-run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

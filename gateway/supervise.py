@@ -1,0 +1,62 @@
+"""The only retry loop of the program: drivers and transports raise, this waits and starts them again."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterator
+
+log = logging.getLogger(__name__)
+
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 10.0
+
+
+def backoff_s(first: float = FIRST_WAIT_S, longest: float = LONGEST_WAIT_S) -> Iterator[float]:
+    """Yield waits in seconds: doubling up to `longest`, each drawn from its upper half.
+
+    The random half keeps forty devices from reconnecting in step after a switch reboots.
+    """
+    wait = first
+    while True:
+        yield random.uniform(wait / 2, wait)  # noqa: S311 - spreads load, guards nothing
+        wait = min(wait * 2, longest)
+
+
+def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """Yield the exceptions of a group that are not groups themselves, in order."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from leaves(error)
+        else:
+            yield error
+
+
+async def supervise(
+    name: str,
+    attempt: Callable[[], Awaitable[None]],
+    on_failure: Callable[[str], Awaitable[None]],
+    *,
+    retry_on: type[Exception] | tuple[type[Exception], ...],
+    settled_after_s: float = 30.0,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """Run `attempt` for ever; after each `retry_on` tell `on_failure` why, wait longer each time, and run it again.
+
+    The waits begin anew after an attempt that lasted `settled_after_s`. Any other exception is a bug and goes up to the TaskGroup, which
+    ends the process; of a group, what is not `retry_on` goes up.
+    """
+    loop, waits = asyncio.get_running_loop(), backoff_s()
+    while True:
+        started, why = loop.time(), ""
+        try:
+            await attempt()
+        except* retry_on as group:
+            why = "; ".join(str(error) or type(error).__name__ for error in leaves(group))
+        else:
+            raise RuntimeError(f"{name}: returned, but must run until cancelled")
+        if loop.time() - started > settled_after_s:
+            waits = backoff_s()
+        wait_s = next(waits)
+        log.warning("%s: %s; next attempt in %.1f s", name, why, wait_s)
+        await on_failure(why)
+        await sleep(wait_s)
