@@ -1,0 +1,94 @@
+"""Bodies: an entry's JSON from `"time"` on. Pure. The journal's writer puts the head before them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from buffer import Body
+from gateway.ticks import TICKS_PER_MS, rfc3339
+
+READINGS = "ebr-gateway/readings/1"
+EVENT = "ebr-gateway/event/1"
+LARGEST_BODY_BYTES = 65_536 - 512  # the head takes at most this much
+_EXACT = 1 << 53  # JSON numbers keep integers exact to here (RFC 8259, 6)
+
+Row = tuple[int, Any, Any, int, str, int | None, int | None]
+"""(tag, value, raw, status, kind, source_ticks, server_ticks)"""
+
+
+def event_body(head: Mapping[str, Any], event: Mapping[str, Any]) -> Body:
+    """An event entry. head: `time`, `clock`, `config`, `environment`, perhaps `source`, in their order."""
+    return Body(EVENT, _dumps({**head, "event": event}))
+
+
+def readings_body(
+    head: Mapping[str, Any],
+    contexts: Mapping[str, Any],
+    tagset: str,
+    rows: Sequence[Row],
+    requested_ticks: int | None,
+    received_ticks: int,
+) -> Body:
+    """A readings entry: each column stands once, in `columns` or in `constant`; ticks are relative to `time_base`."""
+    base = received_ticks - received_ticks % TICKS_PER_MS
+    columns: dict[str, list[Any]] = {"tag": [row[0] for row in rows], "value": [row[1] for row in rows]}
+    constant: dict[str, Any] = {}
+    if any(row[2] is not None for row in rows):
+        columns["raw"] = [row[2] for row in rows]
+    _place("status", [row[3] for row in rows], columns, constant)
+    _place("kind", [row[4] for row in rows], columns, constant)
+    for name, position in (("source", 5), ("server", 6)):
+        _place_ticks(name, [row[position] for row in rows], base, columns, constant)
+    if requested_ticks is not None:
+        constant["requested_ticks"] = requested_ticks - base
+    constant["received_ticks"] = received_ticks - base
+    return Body(
+        READINGS,
+        _dumps(
+            {
+                **head,
+                "contexts": contexts,
+                "tagset": tagset,
+                "time_base": rfc3339(base),
+                "columns": list(columns),
+                "constant": constant,
+                "readings": list(zip(*columns.values(), strict=True)),
+            }
+        ),
+    )
+
+
+def _place(name: str, values: list[Any], columns: dict[str, list[Any]], constant: dict[str, Any]) -> None:
+    first = values[0]
+    if values.count(first) == len(values):
+        constant[name] = first
+    else:
+        columns[name] = values
+
+
+def _place_ticks(name: str, values: list[int | None], base: int, columns: dict[str, list[Any]], constant: dict[str, Any]) -> None:
+    if all(value is None for value in values):
+        return
+    relative = [None if value is None else value - base for value in values]
+    if all(value is None or -_EXACT < value < _EXACT for value in relative):
+        _place(f"{name}_ticks", relative, columns, constant)
+    else:
+        _place(f"{name}_time", [None if value is None else rfc3339(value) for value in values], columns, constant)
+
+
+def _dumps(body: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(body)[1:]  # without the opening brace: the head goes before it
+
+
+def slices(items: Sequence[Any], largest_bytes: int) -> Iterable[tuple[int, Sequence[Any]]]:
+    """Cut a list into (first index, slice) so that each slice's JSON keeps under `largest_bytes` (a single larger item stands alone)."""
+    first = size = 0
+    for index, item in enumerate(items):
+        item_bytes = len(orjson.dumps(item, default=str)) + 1
+        if index > first and size + item_bytes > largest_bytes:
+            yield first, items[first:index]
+            first, size = index, 0
+        size += item_bytes
+    if first < len(items):
+        yield first, items[first:]

@@ -1,0 +1,162 @@
+"""Readings in, durable entries out: the one way into the journal, and the point where back-pressure begins.
+
+A list is normalised, unchanged polls are left out, it is cut where a context signal changes, the fold says what that causes, and all is
+appended at once. All of it happens synchronously at the call, so the order of calls is the order of entries; only the commit is waited
+for.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
+from importlib.metadata import version as version_of
+from typing import Any
+
+from buffer import Body, Journal
+from config import Line
+from gateway import encoding
+from gateway.clock import Clock, Stamp
+from gateway.context import Fold
+from gateway.observed import Happened, Observed
+from gateway.port import Port, done
+from gateway.ticks import rfc3339
+
+STATE_EVERY_S = 60.0
+
+Encode = Callable[[], Body]
+Making = Callable[[int], "tuple[Observed | Happened, Encode]"]
+"""Given its sequence number: what the fold sees of an entry, and the encoding of its body once the fold has seen it."""
+
+
+class Intake:
+    """What all sources of a line share: journal, clock, fold, and the head of every body."""
+
+    def __init__(self, line: Line, journal: Journal, clock: Clock, fold: Fold, *, on_fault: Callable[[BaseException], None]) -> None:
+        self.line, self.journal, self.clock, self.fold = line, journal, clock, fold
+        self._on_fault = on_fault
+        self.config: dict[str, Any] = {}
+        self._state_due_s = time.monotonic() + STATE_EVERY_S
+        self.started_ticks = clock.stamp().ticks
+        self.ports = {source.name: Port(self, source, line.tags_of(source.name)) for source in line.sources}
+        self.entries = self.readings = 0
+        self.last_append_s = time.monotonic()
+
+    def begin(self) -> None:
+        """Write what must stand before the first reading: the epoch, the configuration, the tag tables (once per epoch and change)."""
+        stands = self.journal.watermark("gateway")
+        epoch = self.journal.opened.epoch
+        known = stands.get("config", [0, "", 0])
+        version = known[0] + (known[1] != self.line.sha256)
+        self.config = {"config": {"version": version, "sha256": self.line.sha256}, "environment": self.line.line.environment}
+        if self.journal.opened.epoch_event is not None:
+            self.happened({"type": "epoch", **self.journal.opened.epoch_event})
+        if known[1:] != [self.line.sha256, epoch]:
+            self._write_config(version, epoch)
+        for port in self.ports.values():
+            if stands.get(f"tagset:{port.source.name}") != [port.tagset, epoch]:
+                self.append(
+                    [self.event(e) for e in port.tagset_events()], ("gateway", {f"tagset:{port.source.name}": [port.tagset, epoch]})
+                )
+
+    def happened(self, event: Mapping[str, Any], *, source: str | None = None) -> Awaitable[None]:
+        """Append an event that the fold takes as its input, with what it causes. On disk when the awaitable completes."""
+        return self.append([self.event(event, source)], None, urgent=True)
+
+    def heartbeat(self) -> Awaitable[None]:
+        """Write down through when each source has been observed, so that a crash leaves no longer a gap than it must."""
+        observed = {name: rfc3339(port.observed) for name, port in self.ports.items() if port.observed}
+        for port in self.ports.values():
+            port.undocumented = False
+        return self.happened({"type": "heartbeat", "observed": observed})
+
+    def head(self, stamp: Stamp, source: str | None = None) -> dict[str, Any]:
+        """The members every body begins with."""
+        clock = {"status": stamp.status, "bound_s": stamp.bound_s, "boot": stamp.boot, "monotonic_s": stamp.monotonic_s}
+        return {"time": rfc3339(stamp.ticks), "clock": clock} | ({"source": source} if source else {})
+
+    def _write_config(self, version: int, epoch: int) -> None:
+        texts = {name: content.decode("utf-8", "replace") for name, content in self.line.files.items()}
+        pieces = [[name, text[i : i + 16_000]] for name, text in texts.items() for i in range(0, max(len(text), 1), 16_000)]
+        parts = list(encoding.slices(pieces, encoding.LARGEST_BODY_BYTES - 4_096))
+        events = [
+            {
+                "type": "config",
+                "version": version,
+                "sha256": self.line.sha256,
+                "software": software_version(),
+                "part": number,
+                "of": len(parts),
+                "files": [{"name": name, "text": text} for name, text in part],
+            }
+            for number, (_, part) in enumerate(parts, 1)
+        ]
+        self.append([self.event(event) for event in events], ("gateway", {"config": [version, self.line.sha256, epoch]}))
+
+    def event(self, event: Mapping[str, Any], source: str | None = None) -> Making:
+        """The making of one event entry."""
+
+        def make(seq: int) -> tuple[Observed | Happened, Encode]:
+            stamp = self.clock.stamp()
+            named = _named(event, seq)
+            whole = {**self.head(stamp, source), **self.config}
+            return Happened(seq, stamp.ticks, named), partial(encoding.event_body, whole, named)
+
+        return make
+
+    def append(self, makes: Sequence[Making], watermark: tuple[str, Mapping[str, Any]] | None, *, urgent: bool = False) -> Awaitable[None]:
+        """Number, fold and encode in one go, then append all or nothing. The sequence numbers are known because order is fixed here."""
+        seq = self.journal.next_seq
+        bodies: list[Body] = []
+        for make in makes:
+            item, encode = make(seq + len(bodies))
+            caused = self.fold.decide(item)
+            bodies.append(encode())
+            if caused:
+                urgent = True
+                whole = {**self.head(self.clock.stamp()), **self.config}
+                bodies += [encoding.event_body(whole, event) for event in caused]
+        if not bodies:
+            return done()
+        self.entries += len(bodies)
+        self.last_append_s = time.monotonic()
+        state = self._state_if_due()
+        return self._watched(self.journal.append(bodies, watermark=watermark, state=state, urgent=urgent))
+
+    def _state_if_due(self) -> bytes | None:
+        if time.monotonic() < self._state_due_s:
+            return None
+        self._state_due_s = time.monotonic() + STATE_EVERY_S
+        return self.fold.dump()
+
+    def _watched(self, appended: "Future[int]") -> Awaitable[None]:
+        """Turn the writer's future into one of the loop; a storage error also reaches the runtime, in case a driver swallows it."""
+        loop = asyncio.get_running_loop()
+        ours: asyncio.Future[None] = loop.create_future()
+
+        def settle() -> None:
+            error = appended.exception()
+            if error is not None:
+                self._on_fault(error)
+            if ours.done():
+                return
+            if error is None:
+                ours.set_result(None)
+            else:
+                ours.set_exception(error)
+                ours.exception()  # seen by the runtime already: no warning if the driver is gone
+
+        appended.add_done_callback(lambda _: loop.call_soon_threadsafe(settle))
+        return asyncio.shield(ours)
+
+
+def software_version() -> str:
+    """The installed distribution's version."""
+    return version_of("ebr-gateway")
+
+
+def _named(event: Mapping[str, Any], seq: int) -> dict[str, Any]:
+    """A gap is named by its source and the entry that opens it."""
+    if event.get("type") != "gap" or event.get("transition") != "open":
+        return dict(event)
+    return {"type": "gap", "transition": "open", "gap": f"{event['source']}/{seq}", **event}

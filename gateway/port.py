@@ -1,0 +1,358 @@
+"""One source's way in: the `Emit` that its driver is given."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from config import Source, Tag
+from drivers.contract import BAD, Finding, Kind, Loss, Message, Reading
+from gateway import encoding
+from gateway.observed import Observed, event_ticks
+from gateway.ticks import rfc3339
+from gateway.values import normaliser
+
+if TYPE_CHECKING:
+    from gateway.intake import Encode, Intake, Making
+
+MOST_OPEN_CALLS = 32
+MOST_READINGS = 1_000
+REPEAT_AFTER_S = 60.0
+_NEVER = object()
+_FINDINGS = {
+    "type-differs": "the source sent another type; stored as Bad",
+    "value-outside-type": "the value does not fit the type; stored as Bad",
+    "not-a-number": "NaN or infinity; stored as Bad",
+    "text-too-long": "the text is longer than an entry may hold; stored as Bad",
+    "code-unlisted": "a code that its table does not list; stored as Uncertain",
+}
+
+
+def done() -> Awaitable[None]:
+    """An awaitable that has completed."""
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.set_result(None)
+    return future
+
+
+class Port:
+    """One source's way in: the `Emit` that its driver is given."""
+
+    def __init__(self, intake: Intake, source: Source, tags: tuple[Tag, ...]) -> None:
+        self.source, self.tags = source, tags
+        self._intake = intake
+        self._norms = [normaliser(tag, intake.line.codes) for tag in tags]
+        self._authorities = [tag.time_authority or source.time_authority for tag in tags]
+        self._all = [tag.store == "all" for tag in tags]
+        self._deadbands = [_deadband(tag) for tag in tags]
+        self._last: list[tuple[Any, int] | None] = [None] * len(tags)
+        self._stored_s = [0.0] * len(tags)
+        self._signal_last: dict[int, Any] = {}
+        self._found: dict[tuple[str, tuple[int, ...]], str] = {}
+        self.tagset, self._table = _tagset(tags)
+        self._open = 0
+        self._room = asyncio.Event()
+        self._room.set()
+        self._offset: tuple[float, float] | None = None
+        self.observed: int | None = intake.fold.last_observed(source.name)
+        self.undocumented = False
+        self.state, self.detail, self.since_s = "starting", "", time.monotonic()
+        self.readings = self.unchanged = self.lists = 0
+
+    # what the driver calls
+
+    @property
+    def watermark(self) -> Mapping[str, Any]:
+        """See Emit."""
+        return self._intake.journal.watermark(self.source.name)
+
+    def __call__(
+        self,
+        readings: Sequence[Reading],
+        *,
+        received_ns: int,
+        requested_ns: int | None = None,
+        kind: Kind = "change",
+        messages: Sequence[Message] = (),
+        watermark: Mapping[str, Any] | None = None,
+        alive: Sequence[int] | None = None,
+        observed_ticks: int | None = None,
+        resumed: bool = False,
+    ) -> Awaitable[None]:
+        """See Emit."""
+        if self._open >= MOST_OPEN_CALLS:
+            raise RuntimeError(f"{self.source.name}: more than {MOST_OPEN_CALLS} lists open; the driver must wait for room()")
+        clock = self._intake.clock
+        received = clock.ticks(received_ns)
+        requested = None if requested_ns is None else clock.ticks(requested_ns)
+        self.lists += 1
+        self.readings += len(readings)
+        makes: list[Making] = [self._making_resumed(alive, observed_ticks or received)] if resumed else []
+        makes += self._making_messages(messages)
+        rows, found = self._rows(readings, kind)
+        makes += [self._making_readings(chunk, requested, received) for chunk in self._chunks(rows)]
+        self._observe(rows, observed_ticks, requested, received, bool(makes))
+        makes += [self._intake.event(event, self.source.name) for event in found]
+        marked = None if watermark is None else (self.source.name, watermark)
+        if marked is not None and not makes:
+            makes = [self._intake.event({"type": "source", "source": self.source.name, "state": "watermark"}, self.source.name)]
+        return self._opened(self._intake.append(makes, marked))
+
+    async def room(self) -> None:
+        """See Emit."""
+        await self._room.wait()
+
+    def lost(self, loss: Loss) -> Awaitable[None]:
+        """See Emit."""
+        indexes = range(len(self.tags)) if loss.tags is None else loss.tags
+        covered = self._covered()
+        names = [self.tags[i].tag for i in indexes if self.tags[i].tag not in covered]
+        for index in indexes:
+            self._last[index] = None  # the first value after a gap is stored, changed or not
+        if not names and (self.tags or "all" in covered):
+            return done()
+        start = loss.since_ticks or self.observed or self._intake.started_ticks
+        event: dict[str, Any] = {
+            "type": "gap",
+            "transition": "open",
+            "source": self.source.name,
+            "tags": "all" if len(names) == len(self.tags) else names,
+            "start": rfc3339(start),
+            "detected": rfc3339(self._intake.clock.stamp().ticks),
+            "cause": loss.cause,
+            "detail": loss.detail,
+        }
+        if loss.until_ticks is not None:
+            event["end"] = rfc3339(max(loss.until_ticks, start))
+        return self._intake.happened(event, source=self.source.name)
+
+    def filled(self, tags: Sequence[int] | None, since_ticks: int, until_ticks: int, detail: str = "") -> Awaitable[None]:
+        """See Emit."""
+        names: Any = "all" if tags is None else [self.tags[i].tag for i in tags]
+        event = {"type": "gap", "transition": "fill", "source": self.source.name, "tags": names}
+        event |= {"start": rfc3339(since_ticks), "end": rfc3339(until_ticks), "detail": detail}
+        return self._intake.happened(event, source=self.source.name)
+
+    def found(self, finding: Finding) -> Awaitable[None]:
+        """See Emit."""
+        key, text = (finding.code, finding.tags), finding.text
+        if self._found.get(key) == text:
+            return done()
+        self._found[key] = text
+        return self._intake.happened(self._finding_event(finding), source=self.source.name)
+
+    def connected(self, detail: str = "") -> None:
+        """See Emit."""
+        self._turn("connected", detail)
+
+    def source_offset(self, offset_s: float, bound_s: float) -> None:
+        """See Emit."""
+        self._offset = (offset_s, bound_s)
+
+    # what the runtime calls
+
+    async def failed(self, why: str) -> None:
+        """The driver raised: open the gap and say so."""
+        self._turn("lost", why)
+        await self.lost(Loss("link-lost", detail=why))
+
+    def stopped(self, cause: str, detail: str) -> Awaitable[None]:
+        """The gateway was not observing: open the gap at the last durable observation."""
+        return self.lost(Loss(cause, since_ticks=self._intake.fold.last_observed(self.source.name), detail=detail))
+
+    def tagset_events(self) -> Iterable[dict[str, Any]]:
+        """The tag table in slices that fit an entry."""
+        for first, part in encoding.slices(self._table, encoding.LARGEST_BODY_BYTES - 2_048):
+            yield {
+                "type": "tagset",
+                "tagset": self.tagset,
+                "source": self.source.name,
+                "first": first,
+                "of": len(self._table),
+                "tags": list(part),
+            }
+
+    # the way of a list
+
+    def _rows(self, readings: Sequence[Reading], kind: Kind) -> tuple[list[tuple[encoding.Row, bool]], list[dict[str, Any]]]:
+        """Normalise; leave out unchanged polls. Each row with whether a context signal changes at it."""
+        norms, last, now_s = self._norms, self._last, time.monotonic()
+        signals = self._intake.fold.signals(self.source.name)
+        poll = kind == "poll"
+        rows: list[tuple[encoding.Row, bool]] = []
+        found: list[dict[str, Any]] = []
+        for index, value, status, source, server in readings:
+            raw = code = None
+            if status >= BAD:
+                normal = None
+            else:
+                normal, raw, status, code = norms[index](value, status)  # noqa: PLW2901 - the status of what is stored
+            if code is not None:
+                found += self._finding_of(code, index, value)
+            told: str = kind
+            if poll:
+                told = self._of_poll(index, normal, status, now_s)
+                if not told:
+                    self.unchanged += 1
+                    continue
+            last[index] = (normal, status)
+            self._stored_s[index] = now_s
+            turns = index in signals and self._turns(index, normal, status)
+            rows.append(((index, normal, raw, status, told, source, server), turns))
+        return rows, found
+
+    def _of_poll(self, index: int, value: Any, status: int, now_s: float) -> str:
+        """What a polled value is: periodic, initial, change, repeat, or "" where nothing need be stored."""
+        before = self._last[index]
+        if self._all[index]:
+            return "periodic"
+        if before is None:
+            return "initial"
+        if status == before[1] and (value == before[0] or self._within_deadband(index, value, before[0])):
+            return "repeat" if now_s - self._stored_s[index] >= REPEAT_AFTER_S else ""
+        return "change"
+
+    def _within_deadband(self, index: int, value: Any, before: Any) -> bool:
+        band = self._deadbands[index]
+        return band is not None and value is not None and before is not None and abs(value - before) < band
+
+    def _turns(self, index: int, value: Any, status: int) -> bool:
+        told = (value, status >= BAD)
+        changed = self._signal_last.get(index, _NEVER) != told
+        self._signal_last[index] = told
+        return changed
+
+    def _chunks(self, rows: list[tuple[encoding.Row, bool]]) -> Iterable[list[encoding.Row]]:
+        """Cut before each row at which a signal changes, and at what one entry can hold."""
+        chunk: list[encoding.Row] = []
+        size = 0
+        for row, turns in rows:
+            row_bytes = 64 + (len(row[1]) * 2 if row[1].__class__ is str else 0)
+            if chunk and (turns or len(chunk) >= MOST_READINGS or size + row_bytes > encoding.LARGEST_BODY_BYTES - 6_144):
+                yield chunk
+                chunk, size = [], 0
+            chunk.append(row)
+            size += row_bytes
+        if chunk:
+            yield chunk
+
+    def _making_readings(self, rows: list[encoding.Row], requested: int | None, received: int) -> Making:
+        source, authorities = self.source, self._authorities
+        offset = self._offset
+        trusted = offset is None or abs(offset[0]) <= source.max_offset_s
+
+        def make(seq: int) -> tuple[Observed, Encode]:
+            intake = self._intake
+            stamp = intake.clock.stamp()
+            seen = [
+                (row[0], row[1], row[3], event_ticks(authorities[row[0]], row[5], row[6], requested, received, trusted=trusted), row[4])
+                for row in rows
+            ]
+            item = Observed(seq, stamp.ticks, source.name, seen)
+            clock: dict[str, Any] = {"authority": source.time_authority}
+            if offset is not None:
+                clock |= {"offset_s": round(offset[0], 6), "bound_s": round(offset[1], 6)}
+            head = {**intake.head(stamp, source.name), "source_clock": clock, **intake.config}
+            return item, lambda: encoding.readings_body(head, intake.fold.contexts(source.name), self.tagset, rows, requested, received)
+
+        return make
+
+    def _making_messages(self, messages: Sequence[Message]) -> Iterable[Making]:
+        by_name: dict[str, list[dict[str, Any]]] = {}
+        for message in messages:
+            row = {"key": message.key, "change": message.change, "row": dict(message.row)}
+            row |= {"time": None if message.ticks is None else rfc3339(message.ticks), "text": message.text}
+            by_name.setdefault(message.name, []).append(row)
+        for name, rows in by_name.items():
+            for _, part in encoding.slices(rows, encoding.LARGEST_BODY_BYTES - 4_096):
+                event = {"type": "message", "source": self.source.name, "name": name, "rows": list(part)}
+                yield self._intake.event(event, self.source.name)
+
+    def _making_resumed(self, alive: Sequence[int] | None, observed: int) -> Making:
+        tags: Any = "all" if alive is None or len(alive) == len(self.tags) else [self.tags[i].tag for i in alive]
+        event = {"type": "source", "source": self.source.name, "state": "resumed", "tags": tags, "observed": rfc3339(observed)}
+        return self._intake.event(event, self.source.name)
+
+    def _observe(self, rows: list[Any], told: int | None, requested: int | None, received: int, documented: bool) -> None:  # noqa: FBT001
+        seen = told
+        if seen is None and requested is not None:
+            seen = (requested + received) // 2
+        if seen is None:
+            authority = self.source.time_authority
+            seen = max((event_ticks(authority, r[5], r[6], requested, received, trusted=True) for r, _ in rows), default=received)
+        self.observed = max(self.observed or 0, seen)
+        self.undocumented = not documented
+
+    def _opened(self, stored: Awaitable[None]) -> Awaitable[None]:
+        future = asyncio.ensure_future(stored)
+        if future.done():
+            return future
+        self._open += 1
+        if self._open >= MOST_OPEN_CALLS:
+            self._room.clear()
+        future.add_done_callback(self._closed)
+        return future
+
+    def _closed(self, _: object) -> None:
+        self._open -= 1
+        self._room.set()
+
+    def _covered(self) -> set[str]:
+        names: set[str] = set()
+        for gap in self._intake.fold.open_gaps(self.source.name):
+            names |= {"all", *(tag.tag for tag in self.tags)} if gap.tags == "all" else set(gap.tags)
+        return names
+
+    def _turn(self, state: str, detail: str) -> None:
+        if state == self.state and (state == "connected" or detail == self.detail):
+            return
+        changed, self.state, self.detail, self.since_s = state != self.state, state, detail, time.monotonic()
+        if changed:
+            self._intake.happened({"type": "source", "source": self.source.name, "state": state, "detail": detail}, source=self.source.name)
+
+    def _finding_of(self, code: str, index: int, value: Any) -> list[dict[str, Any]]:
+        text = f"{self.tags[index].tag}: {_FINDINGS[code]} (declared {self.tags[index].type})"
+        key = (code, (index,))
+        if self._found.get(key) == text:
+            return []
+        self._found[key] = text
+        return [self._finding_event(Finding(code, text, (index,), evidence={"value": repr(value)[:200]}))]
+
+    def _finding_event(self, finding: Finding) -> dict[str, Any]:
+        event = asdict(finding)
+        event["tags"] = [self.tags[i].tag for i in finding.tags]
+        return {"type": "finding", "source": self.source.name, **event}
+
+
+def _deadband(tag: Tag) -> float | None:
+    if tag.deadband is None:
+        return None
+    if not tag.deadband.endswith("%"):
+        return float(tag.deadband)
+    assert tag.eu_low is not None, "the map's check asks for a range"
+    assert tag.eu_high is not None, "the map's check asks for a range"
+    return float(tag.deadband[:-1]) / 100 * float(tag.eu_high - tag.eu_low)
+
+
+def _tagset(tags: Sequence[Tag]) -> tuple[str, list[dict[str, Any]]]:
+    """The tag table of a source and the first 16 hex digits of its SHA-256."""
+    table = [_table_row(tag) for tag in tags]
+    return sha256(orjson.dumps(table)).hexdigest()[:16], table
+
+
+def _table_row(tag: Tag) -> dict[str, Any]:
+    row: dict[str, Any] = {"tag": tag.tag, "type": tag.type, "address": tag.address, "criticality": tag.criticality}
+    row |= {"equipment": ";".join(tag.equipment)} if tag.equipment else {}
+    for name in ("unit", "source_unit", "codes", "deadband", "instrument", "description", "time_authority"):
+        row |= {name: getattr(tag, name)} if getattr(tag, name) is not None else {}
+    if tag.scaling is not None:
+        row |= {"scale": str(tag.scaling.scale), "offset": str(tag.scaling.offset)}
+    if tag.eu_low is not None:
+        row |= {"eu_low": str(tag.eu_low), "eu_high": str(tag.eu_high)}
+    if tag.aggregate is not None:
+        row |= {"aggregate": f"{tag.aggregate[0]}:{tag.aggregate[1]:g}"}
+    return row | ({"store": "all"} if tag.store == "all" else {}) | ({"between": "linear"} if tag.between == "linear" else {})
