@@ -1,0 +1,301 @@
+"""The gateway's clock: UTC from the system, how far it can be trusted, and everything that happens to it.
+
+A stamp is taken on CLOCK_MONOTONIC at the completion of an I/O and converted by the present anchor (UTC minus monotonic). Between two
+steps of the wall clock this difference is constant, so converting later is as good as converting at once.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from gateway.clock.events import clock_event, rounded, told, told_anchor
+from gateway.clock.evidence import Evidence, Leap, Reader, Unreadable
+from gateway.clock.judge import READ_EVERY_S, Limits, Status, Verdict, judge
+from gateway.clock.leap import DAY_NS, NO_LEAP, leap_extra_s, leap_instant_ns
+from gateway.clock.steps import Alarm
+from gateway.clock.times import Anchor, SystemTimes, Times, anchor, boot_id
+
+STEP_NS = 100_000_000
+"""A step above 100 ms is an event (URS-TIME-07); smaller ones widen the bound by their size until the next evidence."""
+CHECK_EVERY_S = 1.0
+HISTORY = 1440
+"""Points of bound history kept for the page: one per minute of a day."""
+HISTORY_EVERY_NS = 60 * 10**9
+
+TRUSTED: frozenset[Status] = frozenset({"synchronised", "holdover"})
+STEPS_KEPT = 100
+"""Of one unverified time, for its correction; each has its own event anyway."""
+STALE_NS = 5 * 10**9
+"""A verdict that `look` has not renewed for so long (the process was stopped, the loop was blocked) is not used."""
+
+OnEvent = Callable[[dict[str, Any]], None]
+
+
+class Stamp(NamedTuple):
+    """When, and how far that can be trusted. bound_s: None where nothing is known. boot, monotonic_s: place it in time again later."""
+
+    ticks: int
+    status: Status
+    bound_s: float | None
+    boot: str
+    monotonic_s: float
+
+
+@dataclass(slots=True)
+class Trouble:
+    """An interval in which stamps were unverified, from `since` on; steps: (monotonic_ns, size in ns) of those within it."""
+
+    since: Anchor
+    steps: deque[tuple[int, int]]
+
+
+class Clock:
+    """One per gateway. `stamp` and `ticks` are cheap and may be called before `watch` runs: they then say "unknown"."""
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        readers: Sequence[Reader] = (),
+        *,
+        times: Times | None = None,
+        check: Callable[[Evidence], str] | None = None,
+        last_seq: Callable[[], int | None] = lambda: None,
+    ) -> None:
+        """readers: asked in order; the first that ever answered stays the one that counts, so that a dead daemon is noticed.
+
+        check: what an independent measurement holds against the evidence (gateway.clock.sntp), empty if nothing.
+        last_seq: the journal's last sequence number, for the events.
+        """
+        self._limits = limits or Limits()
+        self._readers = tuple(readers)
+        self._times = times or SystemTimes()
+        self._check = check or (lambda _: "")
+        self.last_seq = last_seq
+        self.boot = boot_id()
+        self._anchor = anchor(self._times)
+        self._offset_ns = self._anchor.offset_ns
+        self._monotonic_ns, self._realtime_ns = self._times.monotonic_ns, self._times.realtime_ns
+        self._drift_per_ns = self._limits.drift_ppm * 1e-6 / 1e9
+        self._evidence: Evidence | None = None
+        self._chosen: Reader | None = None
+        self._unread = ""
+        self._extra_s = 0.0
+        self._leap: tuple[Leap, int] = NO_LEAP
+        self._awaits_update = False
+        self._update_at_step: float | None = None
+        self._trouble: Trouble | None = None
+        self._history: deque[tuple[int, Status, float | None]] = deque(maxlen=HISTORY)
+        self._wake = asyncio.Event()
+        self._on_event: OnEvent = lambda _: None
+        self._verdict = self._judged(self._anchor)
+        self._bound_base: float | None = None
+        self._bound_from_ns = self._anchor.monotonic_ns
+
+    # Stamps ------------------------------------------------------------------------------------------------------------------------
+
+    def ticks(self, monotonic_ns: int) -> int:
+        """UTC of a monotonic instant, in 100-ns ticks, by the present anchor."""
+        return (monotonic_ns + self._offset_ns) // 100
+
+    def stamp(self, monotonic_ns: int | None = None) -> Stamp:
+        """The UTC of a monotonic instant (None: now) with its status and bound.
+
+        A step or a suspend that `watch` has not seen yet is noticed here: the stamp is then by the old anchor and says unsynchronised.
+        """
+        now_ns = self._monotonic_ns()
+        instant_ns = now_ns if monotonic_ns is None else monotonic_ns
+        status, bound = self._verdict.status, self._bound_base
+        if now_ns - self._bound_from_ns > STALE_NS or not self._stands():
+            self._wake.set()
+            status, bound = "unsynchronised", None
+        elif bound is not None:
+            bound += self._drift_per_ns * (now_ns - self._bound_from_ns)
+        return Stamp((instant_ns + self._offset_ns) // 100, status, bound, self.boot, instant_ns / 1e9)
+
+    def _stands(self) -> bool:
+        """False if the wall clock has left the anchor. Twice, because a preemption between two reads looks the same."""
+        for _ in range(2):
+            monotonic_ns = self._monotonic_ns()
+            if -STEP_NS < self._realtime_ns() - monotonic_ns - self._offset_ns < STEP_NS:
+                return True
+        return False
+
+    # The watch ---------------------------------------------------------------------------------------------------------------------
+
+    async def watch(self, on_event: OnEvent) -> None:
+        """Run until cancelled: look at the clock each second and at each step, ask the daemon every 8 s, tell `on_event` what happened.
+
+        on_event is called in the loop's thread, before any stamp is made by a new anchor: what it appends to the journal stands before
+        all entries with the new time.
+        """
+        self._on_event = on_event
+        await self.read()
+        if self._verdict.status == "unknown":
+            self._say("unknown", was=None, last_seq=self.last_seq())
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._read_on(), name="clock daemon")
+            tasks.create_task(self._check_on(), name="clock steps")
+
+    async def _read_on(self) -> None:
+        while True:
+            await asyncio.sleep(READ_EVERY_S)
+            await self.read()
+
+    async def _check_on(self) -> None:
+        with Alarm(self._wake) as alarm:
+            while True:
+                self._wake.clear()
+                alarm.arm()
+                self.look()
+                try:
+                    async with asyncio.timeout(CHECK_EVERY_S):
+                        await self._wake.wait()
+                except TimeoutError:
+                    pass
+
+    async def read(self) -> None:
+        """Ask the readers once and judge anew. What can not be read is part of the state, not an error."""
+        reasons = []
+        for reader in (self._chosen,) if self._chosen else self._readers:
+            try:
+                self.take(await reader.read())
+            except Unreadable as error:
+                reasons.append(str(error))
+                continue
+            self._chosen = None if reader.name == "kernel" else reader
+            break
+        self._unread = "; ".join(reasons)
+        self.look()
+
+    def take(self, evidence: Evidence) -> None:
+        """New evidence: forget disturbances that it already knows, note an update after a step, a new reference, a leap second to come."""
+        before, self._evidence = self._evidence, evidence
+        self._extra_s = 0.0
+        if self._awaits_update:
+            self._awaits_update = not self._updated_since_step(evidence)
+        if self._leap[0] != "none" and self._times.realtime_ns() > self._leap[1] + DAY_NS:
+            self._leap = NO_LEAP
+        if evidence.leap in ("insert", "delete") and self._leap[0] == "none":
+            self._leap = (evidence.leap, leap_instant_ns(self._times.realtime_ns()))
+            self._say("leap", leap=evidence.leap, announced=True)
+        if before is not None and before.synchronised and evidence.synchronised and before.reference != evidence.reference:
+            self._say("reference-change", was=told(before))
+
+    def _updated_since_step(self, evidence: Evidence) -> bool:
+        """True if the reference has surely updated the clock since the step: its update time moved after we first saw it behind the step.
+
+        The kernel clears its own state when the clock is set, so its evidence counts at once.
+        """
+        if evidence.update is None:
+            return True
+        if self._update_at_step is None:
+            self._update_at_step = evidence.update
+            return False
+        return evidence.update - self._update_at_step > 0.5 or evidence.update < self._update_at_step - 0.5
+
+    def look(self) -> None:
+        """Compare the clocks with the last anchor: a step, a suspend, a leap second; then judge the state."""
+        before, now = self._anchor, anchor(self._times)
+        suspended_ns = now.suspended_ns - before.suspended_ns
+        stepped_ns = now.offset_ns - before.offset_ns - suspended_ns
+        self._anchor, self._offset_ns = now, now.offset_ns
+        happened: list[tuple[str, dict[str, Any]]] = []
+        if suspended_ns > STEP_NS:
+            # The oscillator that counted the sleep is not the one that was measured: an update is needed.
+            self._await_update()
+            happened.append(("suspend", {"duration_s": rounded(suspended_ns / 1e9)}))
+        if abs(stepped_ns) > STEP_NS:
+            happened.append((self._stepped(stepped_ns), {"step_s": rounded(stepped_ns / 1e9)}))
+        else:
+            self._extra_s += abs(stepped_ns) / 1e9
+        context = {"before": told_anchor(before, self.boot), "last_seq": self.last_seq()} if happened else {}
+        self._settle(self._judged(now), [(kind, {**more, **context}) for kind, more in happened])
+
+    def _stepped(self, stepped_ns: int) -> str:
+        """Somebody set the clock, a daemon or a person; or it was the kernel, at the end of a leap second."""
+        if self._trouble is not None:
+            self._trouble.steps.append((self._anchor.monotonic_ns, stepped_ns))
+        if self._is_leap(stepped_ns):
+            return "leap"
+        self._await_update()
+        return "step"
+
+    def _await_update(self) -> None:
+        self._awaits_update, self._update_at_step = True, None
+
+    def _is_leap(self, stepped_ns: int) -> bool:
+        """A step of one second in the announced direction within a minute of the announced instant."""
+        leap, instant_ns = self._leap
+        sign = {"insert": -1, "delete": 1}.get(leap, 0)
+        return sign != 0 and abs(stepped_ns - sign * 10**9) < STEP_NS and abs(self._anchor.realtime_ns - instant_ns) < 60 * 10**9
+
+    # The state ---------------------------------------------------------------------------------------------------------------------
+
+    def _judged(self, now: Anchor) -> Verdict:
+        evidence = self._evidence
+        extra_s = self._extra_s + leap_extra_s(self._leap, now.realtime_ns) + now.spread_ns / 1e9
+        contradiction = self._check(evidence) if evidence is not None else ""
+        stepped = self._awaits_update
+        return judge(
+            evidence, now.monotonic_ns, now.realtime_ns, self._limits, stepped=stepped, extra_s=extra_s, contradiction=contradiction
+        )
+
+    def _settle(self, verdict: Verdict, happened: Sequence[tuple[str, dict[str, Any]]] = ()) -> None:
+        """Make the verdict the present one, then say what happened, a change of state, and the end of an unverified time."""
+        before, self._verdict = self._verdict, verdict
+        self._bound_base, self._bound_from_ns = verdict.bound_s, self._anchor.monotonic_ns
+        self._remember(verdict)
+        trusted = verdict.status in TRUSTED
+        if not trusted and self._trouble is None:
+            self._trouble = Trouble(self._anchor, deque(maxlen=STEPS_KEPT))
+        for kind, more in happened:
+            self._say(kind, **more)
+        if verdict.status != before.status:
+            self._say(verdict.status, was=before.status, last_seq=self.last_seq())
+        if trusted and self._trouble is not None:
+            trouble, self._trouble = self._trouble, None
+            self._recovered(trouble)
+
+    def _recovered(self, trouble: Trouble) -> None:
+        """How wrong the unverified stamps probably were: `correction_s` is what to add to the first and to the last of them.
+
+        True time passes as the raw oscillator does (within the drift), the wall clock passed differently by its slews and steps; what it
+        still lacks now is the daemon's offset. Between the two ends the correction is linear but for the steps, which stand in `steps`.
+        """
+        now, since = self._anchor, trouble.since
+        offset_s = self._evidence.offset_s if self._evidence is not None else 0.0
+        true_s = (now.raw_ns - since.raw_ns + now.suspended_ns - since.suspended_ns) / 1e9
+        wall_s = (now.realtime_ns - since.realtime_ns) / 1e9
+        self._say(
+            "recovered",
+            since=told_anchor(since, self.boot),
+            last_seq=self.last_seq(),
+            correction_s={"start": rounded(offset_s + wall_s - true_s), "end": rounded(offset_s)},
+            correction_bound_s=rounded((self._verdict.bound_s or 0.0) + self._limits.drift_ppm * 1e-6 * true_s),
+            steps=[{"monotonic_s": at_ns / 1e9, "step_s": rounded(by_ns / 1e9)} for at_ns, by_ns in trouble.steps],
+        )
+
+    def _remember(self, verdict: Verdict) -> None:
+        """A point of history per minute, and one at each change of state."""
+        last = self._history[-1] if self._history else None
+        if last is None or last[1] != verdict.status or self._anchor.realtime_ns // 100 - last[0] >= HISTORY_EVERY_NS // 100:
+            self._history.append((self._anchor.realtime_ns // 100, verdict.status, verdict.bound_s))
+
+    def _say(self, kind: str, **more: Any) -> None:
+        self._on_event(clock_event(kind, self._verdict, self._anchor, self.boot, self._evidence, **more))
+
+    def describe(self) -> dict[str, Any]:
+        """For the status page: the state now, why, the reference chain, the last anchor, and a day of bound history."""
+        stamp = self.stamp()
+        return {
+            "status": stamp.status,
+            "bound_s": rounded(stamp.bound_s),
+            "limit_s": self._limits.max_error_s,
+            "reason": self._verdict.reason,
+            "unread": self._unread,
+            "reference": told(self._evidence),
+            "anchor": told_anchor(self._anchor, self.boot),
+            "history": [{"ticks": ticks, "status": status, "bound_s": rounded(bound)} for ticks, status, bound in self._history],
+        }

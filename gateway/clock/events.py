@@ -1,0 +1,61 @@
+"""The `clock` events: what happened to the clock, with an anchor that ties this boot's monotonic clock to UTC."""
+
+from typing import Any
+
+from gateway.clock.evidence import Evidence
+from gateway.clock.judge import Verdict
+from gateway.clock.times import Anchor
+from gateway.ticks import rfc3339
+
+
+def time_of(realtime_ns: int) -> str:
+    """RFC 3339 with 100-ns ticks."""
+    return rfc3339(realtime_ns // 100)
+
+
+def clock_event(kind: str, verdict: Verdict, anchor: Anchor, boot: str, evidence: Evidence | None, **more: Any) -> dict[str, Any]:
+    """One event. The anchor lets a reader place every stamp of the same boot: UTC = anchor.time - (anchor.monotonic_s - monotonic_s)."""
+    return {
+        "type": "clock",
+        "kind": kind,
+        "status": verdict.status,
+        "bound_s": rounded(verdict.bound_s),
+        "reason": verdict.reason,
+        "reference": told(evidence),
+        "anchor": told_anchor(anchor, boot),
+        **more,
+    }
+
+
+def told(evidence: Evidence | None) -> dict[str, Any] | None:
+    """The chain to UTC as last read."""
+    if evidence is None:
+        return None
+    return {
+        "reader": evidence.reader,
+        "name": evidence.reference,
+        "stratum": evidence.stratum,
+        "offset_s": rounded(evidence.offset_s),
+        "bound_s": rounded(evidence.bound_s),
+        "interval_s": evidence.interval_s,
+        "leap": evidence.leap,
+        "local": evidence.local,
+        "detail": evidence.detail,
+    }
+
+
+def told_anchor(anchor: Anchor, boot: str) -> dict[str, Any]:
+    """All clocks at one instant; seconds with nine decimals, so that nothing is lost between them."""
+    return {
+        "boot": boot,
+        "time": time_of(anchor.realtime_ns),
+        "monotonic_s": anchor.monotonic_ns / 1e9,
+        "boottime_s": anchor.boottime_ns / 1e9,
+        "raw_s": anchor.raw_ns / 1e9,
+        "spread_s": anchor.spread_ns / 1e9,
+    }
+
+
+def rounded(seconds: float | None) -> float | None:
+    """To nanoseconds: no digits that the clock can not have."""
+    return None if seconds is None else round(seconds, 9)

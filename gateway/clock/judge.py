@@ -1,0 +1,107 @@
+"""From evidence to a state and a bound: pure, so that the rules can be checked over simulated clocks.
+
+The rules (requirements 3.1.2, after AWS ClockBound):
+  unknown         no daemon could be read for 60 s, or never
+  unsynchronised  the daemon says so, or follows itself; the clock was stepped and no update followed; the date is absurd;
+                  the bound has grown past the limit; or holdover has lasted 24 h
+  holdover        the last update is older than eight update intervals: the reach register of NTP would be empty
+  synchronised    none of these
+The order is the precedence: what is worst is said.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from gateway.clock.evidence import Evidence
+
+Status = Literal["synchronised", "holdover", "unsynchronised", "unknown"]
+
+READ_EVERY_S = 8.0
+"""The daemon is asked at least each 16 s (URS-TIME-04); half of it, so that one lost answer does not break the rule."""
+UNREADABLE_AFTER_S = 60.0
+UPDATES_MISSED = 8
+LEAST_INTERVAL_S = 16.0
+"""An initial burst has intervals of 2 s; eight of those would call holdover before the first regular poll."""
+LONGEST_HOLDOVER_S = 24 * 3600.0
+FUTURE_NS = 10**9
+"""A reference time that is later than now by more than this belongs to another time scale: the clock was set back."""
+EARLIEST_REALTIME_NS = 1_767_225_600 * 10**9
+"""2026-01-01: no gateway of this software ran earlier. A dead RTC starts in 1970, 2000 or at the build date of the system."""
+LATEST_REALTIME_NS = EARLIEST_REALTIME_NS + 20 * 31_557_600 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """max_error_s: above it a stamp counts as unverified. drift_ppm: how fast the oscillator may run away, from its data sheet."""
+
+    max_error_s: float = 1.0
+    drift_ppm: float = 50.0
+
+
+class Verdict(NamedTuple):
+    """The state at one instant. bound_s: None where nothing is known."""
+
+    status: Status
+    bound_s: float | None
+    reason: str
+
+
+def bound_s(evidence: Evidence, now_ns: int, limits: Limits, extra_s: float = 0.0) -> float:
+    """B(t) = B(t0) + drift * (t - t0), on the monotonic clock. extra_s: known disturbances since then (small steps, a leap second)."""
+    return evidence.bound_s + extra_s + limits.drift_ppm * 1e-6 * max(0, now_ns - evidence.at_ns) / 1e9
+
+
+def judge(
+    evidence: Evidence | None,
+    now_ns: int,
+    realtime_ns: int,
+    limits: Limits,
+    *,
+    stepped: bool = False,
+    extra_s: float = 0.0,
+    contradiction: str = "",
+) -> Verdict:
+    """The state at now_ns. realtime_ns: the wall clock then. stepped: no update has been seen since the wall clock was stepped.
+
+    contradiction: what an independent check (own SNTP queries) holds against the evidence; makes the state unknown.
+    """
+    if evidence is None:
+        return Verdict("unknown", None, "nothing tells the state of the clock")
+    age_s = (now_ns - evidence.at_ns) / 1e9
+    bound = bound_s(evidence, now_ns, limits, extra_s)
+    if age_s > UNREADABLE_AFTER_S:
+        return Verdict("unknown", None, f"{evidence.reader} could not be read for {age_s:.0f} s")
+    if contradiction:
+        return Verdict("unknown", None, contradiction)
+    if reason := _unsynchronised(evidence, realtime_ns, stepped=stepped):
+        return Verdict("unsynchronised", None, reason)
+    if bound > limits.max_error_s:
+        return Verdict("unsynchronised", bound, f"error bound {bound:.3f} s is above {limits.max_error_s:g} s")
+    return _held(evidence, now_ns, bound)
+
+
+def _unsynchronised(evidence: Evidence, realtime_ns: int, *, stepped: bool) -> str:
+    """Why the evidence is no proof of synchronisation; empty if it is one."""
+    if evidence.local:
+        return f"{evidence.reader} follows its own oscillator (local mode): not traceable to UTC"
+    if not evidence.synchronised:
+        return f"{evidence.reader} says that the clock is not synchronised"
+    if not EARLIEST_REALTIME_NS <= realtime_ns <= LATEST_REALTIME_NS:
+        return "the date is impossible"
+    if evidence.updated_ns is not None and evidence.updated_ns > evidence.at_ns + FUTURE_NS:
+        return "the reference time lies in the future"
+    if stepped:
+        return "the clock was stepped and the reference has not updated it since"
+    return ""
+
+
+def _held(evidence: Evidence, now_ns: int, bound: float) -> Verdict:
+    """Synchronised, or holdover by the rule of eight updates."""
+    if evidence.updated_ns is None:
+        return Verdict("synchronised", bound, f"{evidence.reader}: {evidence.reference}")
+    silent_s = (now_ns - evidence.updated_ns) / 1e9
+    if silent_s > LONGEST_HOLDOVER_S:
+        return Verdict("unsynchronised", bound, f"no update of the reference for {silent_s / 3600:.1f} h")
+    if silent_s > UPDATES_MISSED * max(evidence.interval_s or 0.0, LEAST_INTERVAL_S):
+        return Verdict("holdover", bound, f"no update of the reference for {silent_s:.0f} s")
+    return Verdict("synchronised", bound, f"{evidence.reader}: {evidence.reference}")
