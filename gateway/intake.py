@@ -7,6 +7,7 @@ for.
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -39,8 +40,9 @@ class Intake:
         self._state_due_s = time.monotonic() + STATE_EVERY_S
         self.started_ticks = clock.stamp().ticks
         self.ports = {source.name: Port(self, source, line.tags_of(source.name)) for source in line.sources}
-        self.entries = self.readings = 0
-        self.last_append_s = time.monotonic()
+        self.entries = 0
+        self.last_append_s = self.last_heartbeat_s = time.monotonic()
+        self._waiting: deque[float] = deque()
 
     def begin(self) -> None:
         """Write what must stand before the first reading: the epoch, the configuration, the tag tables (once per epoch and change)."""
@@ -68,12 +70,17 @@ class Intake:
         observed = {name: rfc3339(port.observed) for name, port in self.ports.items() if port.observed}
         for port in self.ports.values():
             port.undocumented = False
+        self.last_heartbeat_s = time.monotonic()
         return self.happened({"type": "heartbeat", "observed": observed})
 
     def head(self, stamp: Stamp, source: str | None = None) -> dict[str, Any]:
         """The members every body begins with."""
         clock = {"status": stamp.status, "bound_s": stamp.bound_s, "boot": stamp.boot, "monotonic_s": stamp.monotonic_s}
         return {"time": rfc3339(stamp.ticks), "clock": clock} | ({"source": source} if source else {})
+
+    def waiting_s(self) -> float:
+        """How long the oldest append has been waiting for the disk; 0 if none is."""
+        return time.monotonic() - self._waiting[0] if self._waiting else 0.0
 
     def _write_config(self, version: int, epoch: int) -> None:
         texts = {name: content.decode("utf-8", "replace") for name, content in self.line.files.items()}
@@ -134,7 +141,10 @@ class Intake:
         loop = asyncio.get_running_loop()
         ours: asyncio.Future[None] = loop.create_future()
 
+        self._waiting.append(time.monotonic())
+
         def settle() -> None:
+            self._waiting.popleft()
             error = appended.exception()
             if error is not None:
                 self._on_fault(error)

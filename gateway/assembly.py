@@ -1,0 +1,93 @@
+"""The one place where configuration becomes objects: check a folder whole, then make the drivers of a line."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+import config
+from config import ConfigError, Line, Problem, Source
+from drivers import Driver, DriverError, DriverMisconfigured, Emit, driver_class
+
+log = logging.getLogger(__name__)
+
+
+class DriverCrashed(DriverError):
+    """A driver raised what its contract does not allow: a bug of its own. It is started again; the other sources go on."""
+
+
+def check(folder: Path) -> tuple[Line | None, list[Problem]]:
+    """Every problem of a line folder at once, the drivers' own settings and addresses among them; no network.
+
+    A line if there is no error. Problems are in the order of files and lines.
+    """
+    line, problems = config.read(folder)
+    if line is not None:
+        problems = problems + [problem for index, source in enumerate(line.sources) for problem in _check_source(line, index, source)]
+    problems = sorted(set(problems), key=lambda problem: (problem.file, problem.line or 0, problem.message))
+    return (None if any(problem.severity == "error" for problem in problems) else line), problems
+
+
+def load(folder: Path) -> Line:
+    """The line of a folder without errors; warnings are logged. Raises ConfigError."""
+    line, problems = check(folder)
+    if line is None:
+        raise ConfigError(problems)
+    for problem in problems:
+        log.warning("%s", problem)
+    return line
+
+
+def drivers_of(line: Line) -> list[tuple[Source, Driver]]:
+    """One driver per source. Raises DriverMisconfigured."""
+    return [(source, driver_class(source.driver)(source, line.tags_of(source.name))) for source in line.sources]
+
+
+def fenced(name: str, driver: Driver, emit: Emit, stop_on: type[BaseException]) -> Callable[[], Awaitable[None]]:
+    """`driver.run(emit)`, where a bug of the driver counts as a failure of its source alone.
+
+    Storage errors (`stop_on`) come out of emit and pass through: they end the program, not the driver.
+    """
+
+    async def attempt() -> None:
+        try:
+            await driver.run(emit)
+        except (DriverError, DriverMisconfigured, stop_on):
+            raise
+        except ExceptionGroup as group:
+            known, bugs = group.split((DriverError, DriverMisconfigured, stop_on))
+            if bugs is None:
+                raise
+            log.error("%s: the driver crashed", name, exc_info=bugs)  # noqa: TRY400 - the bugs alone
+            raise DriverCrashed(f"driver crashed: {bugs.exceptions[0]!r}") from (known or bugs)
+        except Exception as error:
+            log.exception("%s: the driver crashed", name)
+            raise DriverCrashed(f"driver crashed: {error!r}") from error
+
+    return attempt
+
+
+def _check_source(line: Line, index: int, source: Source) -> list[Problem]:
+    place = config.place_of(line, ("source", index))
+    try:
+        kind = driver_class(source.driver)
+    except DriverMisconfigured as error:
+        return [config.place_of(line, ("source", index, "driver")).problem(str(error))]
+    try:
+        kind.Settings.model_validate(source.options)
+    except ValidationError as error:
+        return [_settings_problem(line, index, detail) for detail in error.errors()]
+    try:
+        return kind.check(source, line.tags_of(source.name))
+    except DriverMisconfigured as error:
+        return [place.problem(str(error))]
+
+
+def _settings_problem(line: Line, index: int, detail: "dict[str, object]") -> Problem:  # type: ignore[type-arg]
+    path = tuple(detail["loc"])  # type: ignore[arg-type]
+    where = config.place_of(line, ("source", index, *path))
+    name = ".".join(str(part) for part in path)
+    if detail["type"] == "extra_forbidden":
+        return where.problem(f"unknown key {name} for driver {line.sources[index].driver}")
+    return where.problem(f"{name}: {detail['msg']}")

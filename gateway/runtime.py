@@ -1,0 +1,184 @@
+"""One line, running: one TaskGroup with the sources, the uplinks, the clock, the page and the watch over them all.
+
+Crash-only: whatever is not a failure of one source or one uplink ends the process, and systemd starts it again. That is safe because a
+reading counts as read only when it is on disk.
+"""
+
+import asyncio
+import gc
+import logging
+import signal
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from buffer import Journal, JournalError
+from config import Line
+from drivers import Driver, DriverError
+from gateway import assembly, uplink, web
+from gateway.clock import Clock
+from gateway.context import Fold
+from gateway.intake import Intake, software_version
+from gateway.notify import notify, watchdog_interval_s
+from gateway.recovery import rebuilt
+from gateway.status import Status
+from gateway.supervise import supervise
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_S = 10.0
+DRAIN_S = 5.0
+STALLED_S = 60.0
+PRUNE_EVERY_S = 60.0
+DAY_S = 86_400.0
+
+
+class StorageFault(Exception):
+    """The journal can not be trusted to be durable any more. The process ends; the next start recovers."""
+
+
+async def run(line: Line) -> None:
+    """Run the line until SIGTERM or SIGINT, then stop in order. Raises JournalError, DriverMisconfigured, StorageFault."""
+    drivers = assembly.drivers_of(line)
+    clock = Clock(line.clock)
+    journal = await asyncio.to_thread(_open, line)
+    try:
+        fold = await asyncio.to_thread(rebuilt, line, journal)
+        await Gateway(line, journal, clock, fold, [driver for _, driver in drivers]).live()
+    finally:
+        await asyncio.shield(asyncio.to_thread(journal.close))
+
+
+def _open(line: Line) -> Journal:
+    return Journal.open(
+        line.data,
+        line.gateway,
+        commit_interval_s=line.buffer.commit_interval_ms / 1000,
+        retain_s=line.buffer.retain_days * DAY_S,
+        max_bytes=line.buffer.max_bytes,
+    )
+
+
+class Gateway:
+    """Everything of one running line."""
+
+    def __init__(self, line: Line, journal: Journal, clock: Clock, fold: Fold, drivers: list[Driver]) -> None:
+        self.line, self.journal, self.clock, self.fold, self.drivers = line, journal, clock, fold, drivers
+        self._fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._stop = asyncio.Event()
+        self.intake = Intake(line, journal, clock, fold, on_fault=self.fault)
+        self.uplinks = [uplink.Forwarder(journal, line, up, self.event) for up in line.uplinks]
+        self.status = Status(self)
+
+    def fault(self, error: BaseException) -> None:
+        """The journal failed: end the process."""
+        if not self._fault.done():
+            self._fault.set_exception(StorageFault(str(error)))
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """Append an event of an uplink, the clock or the program itself; the disk is not waited for."""
+        self.intake.happened(event)
+
+    async def live(self) -> None:
+        """Run until told to stop; then sources first, uplinks last."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        self.journal.on_commit(self._committed)
+        self._begin()
+        gc.collect()
+        gc.freeze()  # start-up objects live as long as the process: the collector need not walk them
+        try:
+            await self._together()
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    async def _together(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            start = group.create_task
+            others = [start(self._raise_fault(), name="fault"), start(self.clock.watch(self.event), name="clock")]
+            others += [start(work, name=name) for name, work in {"heartbeat": self._heartbeats(), "retention": self._retention()}.items()]
+            others += [start(self._watchdog(), name="watchdog"), start(web.serve(self.status, self.line), name="web")]
+            uplinks = [start(self._uplink(forwarder), name=f"uplink {forwarder.status.name}") for forwarder in self.uplinks]
+            sources = [start(self._source(driver), name=f"source {driver.source.name}") for driver in self.drivers]
+            notify("READY=1")
+            await self._stop.wait()
+            notify("STOPPING=1")
+            await _cancel(sources)
+            await self._end()
+            await self._drain()
+            await _cancel(uplinks + others)
+
+    def _begin(self) -> None:
+        """What stands in the journal before the first reading: why it was silent, and gaps from the last durable observation on."""
+        opened = self.journal.opened
+        self.intake.begin()
+        what = {"software": software_version(), "epoch": opened.epoch, "clean": opened.was_clean}
+        self._audit("start" if opened.was_clean else "unclean-start", what)
+        for finding in opened.findings:
+            self.event({"type": "finding", "code": "journal-recovered", "severity": "alarm", "source": None, "tags": [], "text": finding})
+        for name, port in self.intake.ports.items():
+            if self.fold.last_observed(name) is not None:
+                port.stopped("gateway-stopped" if opened.was_clean else "gateway-crashed", "the gateway was not running")
+
+    async def _end(self) -> None:
+        await self.intake.heartbeat()
+        await self._audit("stop", {"software": software_version()})
+
+    def _audit(self, action: str, what: Mapping[str, Any], reason: str = "") -> Any:
+        who = f"system:{self.line.gateway}"
+        return self.intake.happened({"type": "audit", "action": action, "who": who, "what": dict(what), "reason": reason})
+
+    async def _source(self, driver: Driver) -> None:
+        port = self.intake.ports[driver.source.name]
+        attempt = assembly.fenced(driver.source.name, driver, port, JournalError)
+        await supervise(driver.source.name, attempt, port.failed, retry_on=DriverError)
+
+    async def _uplink(self, forwarder: "uplink.Forwarder") -> None:
+        await supervise(f"uplink {forwarder.status.name}", forwarder.run, forwarder.failed, retry_on=uplink.UplinkError)
+
+    async def _heartbeats(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_S / 10)
+            silent_s = time.monotonic() - self.intake.last_append_s
+            waited_s = time.monotonic() - self.intake.last_heartbeat_s
+            if waited_s >= HEARTBEAT_S and (silent_s >= HEARTBEAT_S or any(port.undocumented for port in self.intake.ports.values())):
+                await self.intake.heartbeat()
+
+    async def _retention(self) -> None:
+        while True:
+            await asyncio.sleep(PRUNE_EVERY_S)
+            pruned = await asyncio.to_thread(self.journal.prune, self.fold.open_since())
+            if pruned is not None:
+                await self._audit("prune", pruned.audit(), "retention")
+
+    async def _watchdog(self) -> None:
+        interval_s = watchdog_interval_s()
+        while True:
+            await asyncio.sleep((interval_s or 30.0) / 3)
+            if interval_s is not None and self.intake.waiting_s() < STALLED_S:
+                notify("WATCHDOG=1")
+
+    async def _drain(self) -> None:
+        """Give the receivers a moment for what has just been written; what stays behind is sent after the next start."""
+        deadline_s = time.monotonic() + DRAIN_S
+        while time.monotonic() < deadline_s and any(self._behind(forwarder) for forwarder in self.uplinks):
+            await asyncio.sleep(0.05)
+
+    def _behind(self, forwarder: "uplink.Forwarder") -> bool:
+        return forwarder.status.state == "forwarding" and self.journal.cursor(forwarder.status.name) < self.journal.last
+
+    async def _raise_fault(self) -> None:
+        await self._fault
+
+    def _committed(self, epoch: int, seq: int) -> None:
+        """From the writer's thread: wake the uplinks."""
+        for forwarder in self.uplinks:
+            forwarder.wake(epoch, seq)
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks) if tasks else None

@@ -1,0 +1,81 @@
+"""The snapshot for a terminal."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+_GOOD = {"connected", "forwarding", "synchronised"}
+
+
+def status_text(now: dict[str, Any]) -> str:
+    """The snapshot as plain text, for pipes and screens alike."""
+    console = Console(width=140, no_color=True)
+    with console.capture() as capture:
+        console.print(picture(now))
+    return capture.get().rstrip()
+
+
+def live(ask: Callable[[], dict[str, Any]]) -> None:
+    """Show the snapshot each second until Ctrl-C."""
+    with Live(picture(ask()), refresh_per_second=2, screen=True) as screen:
+        try:
+            while True:
+                time.sleep(1)
+                screen.update(picture(ask()))
+        except KeyboardInterrupt:
+            return
+
+
+def picture(now: dict[str, Any]) -> Group:
+    """One screen: what needs attention, equipment, sources, uplinks, journal, clock."""
+    journal, clock = now["journal"], now["clock"]
+    bound = "unknown" if clock["bound_s"] is None else f"{clock['bound_s'] * 1000:.1f} ms"
+    head = Text(f"{now['gateway']}  {now['environment']}  ebr-gateway {now['software']}  up {now['uptime_s']:.0f} s")
+    state = Text("In order", style="bold green") if not now["problems"] else Text("\n".join(now["problems"]), style="bold yellow")
+    foot = Text(
+        f"journal: {journal['seq']:,} entries in epoch {journal['epoch']}, {journal['bytes'] / 1e6:,.1f} MB ({journal['used']:.1%})"
+        f"   clock: {clock['status']}, bound {bound}"
+    )
+    return Group(head, state, _equipment(now), _sources(now), _uplinks(now), foot)
+
+
+def _equipment(now: dict[str, Any]) -> Table:
+    table = _table("equipment", "activity", "batch", "steps", "state")
+    for name, context in now["equipment"].items():
+        steps = " > ".join(f"{step[1]}/{step[2]}" for step in context.get("steps", []))
+        table.add_row(
+            name, *(str(context.get(key) or "-") for key in ("activity", "batch")), steps or "-", str(context.get("state") or "-")
+        )
+    return table
+
+
+def _sources(now: dict[str, Any]) -> Table:
+    table = _table("source", "driver", "state", "tags", "readings/s", "readings", "open gaps")
+    for s in now["sources"]:
+        state = Text(
+            s["state"] if s["state"] in _GOOD else f"{s['state']}: {s['detail']}", style="green" if s["state"] in _GOOD else "yellow"
+        )
+        table.add_row(s["name"], s["driver"], state, str(s["tags"]), f"{s['readings_per_s']:,}", f"{s['readings']:,}", str(s["open_gaps"]))
+    return table
+
+
+def _uplinks(now: dict[str, Any]) -> Table:
+    table = _table("uplink", "state", "without receipt", "oldest s", "last receipt", "rejected")
+    for u in now["uplinks"]:
+        state = Text(
+            u["state"] if u["state"] in _GOOD else f"{u['state']}: {u['detail']}", style="green" if u["state"] in _GOOD else "yellow"
+        )
+        oldest = "-" if u["oldest_s"] is None else f"{u['oldest_s']:,}"
+        table.add_row(u["name"], state, f"{u['entries']:,}", oldest, u["last_receipt"] or "-", str(u["rejected"]))
+    return table
+
+
+def _table(*heads: str) -> Table:
+    table = Table(*heads, box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    table.title = None
+    return table

@@ -1,0 +1,54 @@
+"""The snapshot as Prometheus text (exposition format 0.0.4)."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+
+class _Snapshot(Collector):
+    def __init__(self, snapshot: dict[str, Any]) -> None:
+        self._now = snapshot
+
+    def collect(self) -> Iterable[Metric]:
+        now = self._now
+        yield GaugeMetricFamily("ebr_gateway_uptime_seconds", "Seconds since start", now["uptime_s"])
+        yield GaugeMetricFamily(
+            "ebr_gateway_clock_synchronised", "1 if the clock is synchronised", now["clock"]["status"] == "synchronised"
+        )
+        if now["clock"]["bound_s"] is not None:
+            yield GaugeMetricFamily("ebr_gateway_clock_bound_seconds", "Bound of the clock's error against UTC", now["clock"]["bound_s"])
+        yield GaugeMetricFamily("ebr_gateway_journal_bytes", "Bytes of the journal on disk", now["journal"]["bytes"])
+        yield GaugeMetricFamily("ebr_gateway_journal_used_ratio", "Share of max_bytes", now["journal"]["used"])
+        yield CounterMetricFamily("ebr_gateway_journal_entries", "Entries of this epoch", now["journal"]["seq"])
+        yield from self._sources()
+        yield from self._uplinks()
+
+    def _sources(self) -> Iterable[Metric]:
+        connected = GaugeMetricFamily("ebr_gateway_source_connected", "1 if the source answers", labels=["source"])
+        readings = CounterMetricFamily("ebr_gateway_source_readings", "Readings taken since start", labels=["source"])
+        gaps = GaugeMetricFamily("ebr_gateway_source_open_gaps", "Open gaps", labels=["source"])
+        for source in self._now["sources"]:
+            connected.add_metric([source["name"]], source["state"] == "connected")
+            readings.add_metric([source["name"]], source["readings"])
+            gaps.add_metric([source["name"]], source["open_gaps"])
+        return connected, readings, gaps
+
+    def _uplinks(self) -> Iterable[Metric]:
+        waiting = GaugeMetricFamily("ebr_gateway_uplink_unreceipted_entries", "Entries without a receipt", labels=["uplink"])
+        oldest = GaugeMetricFamily("ebr_gateway_uplink_oldest_seconds", "Age of the oldest entry without a receipt", labels=["uplink"])
+        rejected = GaugeMetricFamily("ebr_gateway_uplink_rejected_entries", "Entries that the EBR rejects", labels=["uplink"])
+        for uplink in self._now["uplinks"]:
+            waiting.add_metric([uplink["name"]], uplink["entries"])
+            oldest.add_metric([uplink["name"]], uplink["oldest_s"] or 0)
+            rejected.add_metric([uplink["name"]], uplink["rejected"])
+        return waiting, oldest, rejected
+
+
+def metrics(snapshot: dict[str, Any]) -> bytes:
+    """All metrics of one snapshot."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Snapshot(snapshot))
+    return generate_latest(registry)
