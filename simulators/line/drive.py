@@ -1,0 +1,173 @@
+"""Serves every source of a line and moves it by the plan: thin I/O around `plan`, `signals` and `rows`."""
+
+import asyncio
+import importlib
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from config import Line
+from simulators.device import TICKS_PER_S, Device, Truth
+from simulators.line.plan import Plan
+from simulators.line.rows import Filler, Write, writes
+from simulators.line.signals import Moment, moment, signals
+
+DEVICES = {
+    "opcua": ("simulators.opcua_plc", "OpcUaPlc"),
+    "modbus": ("simulators.modbus_plc", "ModbusPlc"),
+    "serial": ("simulators.scale", "Scale"),
+    "mes_sql": ("simulators.mes", "MesDevice"),
+    "mes_file": ("simulators.mes", "MesDevice"),
+}
+TICK_S = 0.1
+
+
+@dataclass
+class Progress:
+    """What a person may want to see of the running simulation."""
+
+    at_s: float = 0.0
+    values: int = 0
+    rows: int = 0
+    situations: dict[str, str] = field(default_factory=dict)
+
+
+class UnknownDriver(Exception):
+    """No simulated device exists for a driver of the line."""
+
+
+async def serve(
+    line: Line,
+    truth: Path | None,
+    *,
+    seed: int = 1,
+    batch_s: float = 60.0,
+    started: asyncio.Event | None = None,
+    still: asyncio.Event | None = None,
+    report: Callable[[Progress], None] = lambda _: None,
+    only: str | None = None,
+) -> None:
+    """Serve until cancelled. truth: a folder for one ground-truth log per source, or None.
+
+    started: set when every device can be connected to. still: once set, the process stands still and the devices go on answering.
+    report: called about each second. only: serve this source alone.
+    """
+    async with _served(line, truth, only) as devices:
+        if started is not None:
+            started.set()
+        await Process(line, devices, seed, batch_s).drive(report, still or asyncio.Event())
+
+
+@asynccontextmanager
+async def _served(line: Line, truth: Path | None, only: str | None) -> AsyncIterator[dict[str, Device]]:
+    async with AsyncExitStack() as stack:
+        devices: dict[str, Device] = {}
+        for source in line.sources:
+            if only in (None, source.name):
+                log = _log(truth, source.name)
+                stack.callback(log.close)
+                device = device_class(source.driver)(source, line.tags_of(source.name), log)
+                stack.push_async_callback(device.stop)
+                await device.start()
+                devices[source.name] = device
+        yield devices
+
+
+def _log(truth: Path | None, source: str) -> Truth:
+    if truth is not None:
+        truth.mkdir(parents=True, exist_ok=True)
+    return Truth(None if truth is None else truth / f"{source}.jsonl")
+
+
+def device_class(driver: str) -> Callable[..., Any]:
+    """The simulated device that speaks what this driver reads. Raises UnknownDriver."""
+    if driver not in DEVICES:
+        raise UnknownDriver(f"no simulated device speaks what the driver {driver!r} reads")
+    module, name = DEVICES[driver]
+    device: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return device
+
+
+class Process:
+    """The plant: at each tick it tells every device what changed."""
+
+    def __init__(self, line: Line, devices: dict[str, Device], seed: int, batch_s: float) -> None:
+        self._line = line
+        self._devices = devices
+        self._plan = Plan(line, seed, batch_s)
+        self._tags = _by_source(line, devices, seed)
+        self._drivers = {source.name: source.driver for source in line.sources}
+        self._filler = Filler(line, seed)
+        self._last: dict[str, Any] = {}
+        self._progress = Progress()
+
+    async def drive(self, report: Callable[[Progress], None], still: asyncio.Event) -> None:
+        """Tick on a fixed grid until `still` is set, then wait; a late tick skips those that it missed."""
+        began = time.monotonic()
+        started = datetime.now(UTC)
+        before_s, tick = -TICK_S, 0
+        while not still.is_set():
+            now = moment(self._plan, self._line, tick * TICK_S, started)
+            await self._tick(now, before_s)
+            if int(now.at_s) != int(before_s):
+                report(self._told(now))
+            before_s = now.at_s
+            tick = max(tick + 1, int((time.monotonic() - began) / TICK_S) + 1)
+            await asyncio.sleep(max(0.0, began + tick * TICK_S - time.monotonic()))
+        await asyncio.Event().wait()
+
+    async def _tick(self, now: Moment, before_s: float) -> None:
+        for write in writes(self._line, self._plan, before_s, now.at_s):
+            await self._write(write)
+        for source, tags in self._tags.items():
+            changed = self._changed(tags, now, before_s)
+            if changed:
+                self._progress.values += len(changed)
+                await self._devices[source].set(changed, _ticks())
+
+    def _changed(self, tags: list[tuple[str, float, Callable[[Moment], Any]]], now: Moment, before_s: float) -> dict[str, Any]:
+        """Tags whose turn it is and whose value differs from what the device was told last."""
+        result, last = {}, self._last
+        for name, rate_s, signal in tags:
+            if rate_s > TICK_S and int(now.at_s / rate_s) == int(before_s / rate_s) and before_s >= 0:
+                continue
+            value = signal(now)
+            if name not in last or last[name] != value:
+                result[name] = last[name] = value
+        return result
+
+    async def _write(self, write: Write) -> None:
+        device: Any = self._devices.get(write.source)
+        if device is None:
+            return
+        self._progress.rows += 1
+        row = self._filler.row(write, list(device.columns(write.name)))
+        if self._drivers[write.source] == "mes_file":
+            await device.drop(write.name, [row], _ticks())
+        else:
+            await device.insert(write.name, row, _ticks())
+
+    def _told(self, now: Moment) -> Progress:
+        self._progress.at_s = now.at_s
+        for name, situation in now.situations.items():
+            batch = situation.stay.identity["batch"] if situation.stay else "-"
+            self._progress.situations[name] = f"{batch} {situation.run.step if situation.run else situation.phase}"
+        return self._progress
+
+
+def _by_source(line: Line, devices: dict[str, Device], seed: int) -> dict[str, list[tuple[str, float, Callable[[Moment], Any]]]]:
+    rates = {source.name: source.rate_ms for source in line.sources}
+    result: dict[str, list[tuple[str, float, Callable[[Moment], Any]]]] = {}
+    for tag, signal in zip(line.tags, signals(line, seed), strict=True):
+        if signal is not None and tag.source in devices:
+            rate_ms = tag.rate_ms if tag.rate_ms is not None else rates[tag.source]
+            result.setdefault(tag.source, []).append((tag.tag, rate_ms / 1000, signal))
+    return result
+
+
+def _ticks() -> int:
+    return time.time_ns() * TICKS_PER_S // 1_000_000_000

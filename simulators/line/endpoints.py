@@ -1,0 +1,62 @@
+"""Which endpoints of a line a simulation may serve as they are, and where it serves the others."""
+
+import re
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from config import Line, Source, Uplink
+
+LOOPBACK = re.compile(r"^(127(\.[0-9]{1,3}){3}|localhost|::1)$")
+NETWORK = {"opc.tcp", "tcp", "rtu-tcp", "mqtt", "mqtts", "http", "https"}
+
+
+def is_local(endpoint: str) -> bool:
+    """On this machine's loopback, or a file below the line folder (two slashes, or SQLite's relative path)."""
+    scheme = endpoint.split(":", 1)[0]
+    if scheme.startswith("sqlite"):
+        return not re.match(r"^sqlite[^:]*:////", endpoint)
+    if scheme in NETWORK:
+        return bool(LOOPBACK.match(urlsplit(endpoint).hostname or ""))
+    return not re.match(r"^[a-z0-9.+-]+:///", endpoint)
+
+
+def elsewhere(line: Line) -> list[Source]:
+    """Sources that a simulation must not or can not serve where the folder says."""
+    return [source for source in line.sources if not all(is_local(endpoint) for endpoint in source.endpoints)]
+
+
+def moved(source: Source, port: int) -> str:
+    """Where a copy of the line finds this source: loopback with this port, or a file below the copy."""
+    endpoint = source.endpoints[0]
+    scheme = endpoint.split(":", 1)[0]
+    if source.driver == "mes_sql":
+        return f"sqlite+aiosqlite:///{source.name}.db"
+    if source.driver == "mes_file":
+        return f"file://{source.name}"
+    parts = urlsplit(endpoint)
+    query = f"?{parts.query}" if parts.query else ""
+    if scheme in NETWORK:
+        return f"{scheme}://127.0.0.1:{port}{parts.path}{query}"
+    return f"{scheme}://ports/{source.name}{query}"
+
+
+def moved_uplink(uplink: Uplink) -> str:
+    """An uplink of a copy never reaches the real EBR: same scheme and port on loopback."""
+    parts = urlsplit(uplink.endpoint)
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://127.0.0.1{port}{parts.path}"
+
+
+def free_ports() -> Iterator[int]:
+    """Ports that nobody listened at when asked; none twice. They are below the range that outgoing connections take theirs from."""
+    port = 20_000 + (hash(socket.gethostname()) + id(object()) // 64) % 8_000
+    while True:
+        port = 20_000 + (port + 1) % 12_000
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        yield port

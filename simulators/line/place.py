@@ -1,0 +1,109 @@
+"""`ebr-gateway simulate`: any valid line folder, served on this machine alone."""
+
+import asyncio
+import contextlib
+import shutil
+import signal
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from rich.console import Console
+
+from config import Line, load
+from simulators.line.drive import Progress, UnknownDriver, device_class, serve
+from simulators.line.endpoints import elsewhere, free_ports, is_local, moved, moved_uplink
+from simulators.line.toml import NotEditable, Place, edited
+
+GOOD, WRONG_INPUT, NOT_REACHED = 0, 2, 3
+
+
+def simulate(
+    folder: Path, to: Path | None = None, truth: Path | None = None, *, seed: int = 1, batch_s: float = 60.0, console: Console | None = None
+) -> int:
+    """Serve every source of the line until SIGINT or SIGTERM; returns the exit code.
+
+    to: a folder to copy the line to if a source of it is not on loopback; the copy's endpoints are. truth: a folder for the ground-truth
+    logs. Raises ConfigError if the line folder can not be used.
+    """
+    say = (console or Console(highlight=False)).print
+    line = load(folder)
+    try:
+        for source in line.sources:
+            device_class(source.driver)
+        if elsewhere(line) and to is None:
+            for source in elsewhere(line):
+                say(f"line.toml: source {source.name} is at {source.endpoints[0]}, not on this machine: --to DIR makes a copy that is")
+            return WRONG_INPUT
+        if to is not None:
+            line = copied(line, to, local_ports(line))
+            say(f"a copy of the line with loopback endpoints is in {to}: ebr-gateway run {to}")
+        return asyncio.run(_served(line, truth, seed, batch_s, say))
+    except (NotEditable, UnknownDriver) as error:
+        say(f"line.toml: {error}")
+        return WRONG_INPUT
+    except FileExistsError as error:
+        say(str(error))
+        return WRONG_INPUT
+    except OSError as error:
+        say(f"can not serve: {error}")
+        return NOT_REACHED
+
+
+def local_ports(line: Line) -> dict[str, str]:
+    """Source -> its endpoint in a copy, for those that are not local yet."""
+    ports = free_ports()
+    return {source.name: moved(source, next(ports)) for source in elsewhere(line)}
+
+
+def copied(line: Line, to: Path, endpoints: Mapping[str, str], uplinks: Mapping[str, str] | None = None, web: str | None = None) -> Line:
+    """A copy of the folder in `to` with these endpoints; its uplinks stay on this machine too, its environment is development.
+
+    Raises FileExistsError if `to` holds something else than such a copy, NotEditable if line.toml can not be rewritten safely.
+    """
+    text = line.files["line.toml"].decode("utf-8-sig")
+    if to.exists() and any(to.iterdir()) and not (to / "line.toml").exists():
+        raise FileExistsError(f"{to}: holds something else than a line folder")
+    changes: dict[Place, dict[str, str]] = {("line", None): {"environment": "development"}} if line.line.environment == "production" else {}
+    for index, source in enumerate(line.sources):
+        if source.name in endpoints:
+            changes["source", index] = {"endpoint": endpoints[source.name]}
+    for index, uplink in enumerate(line.uplinks):
+        wanted = (uplinks or {}).get(uplink.name) or (None if is_local(uplink.endpoint) else moved_uplink(uplink))
+        if wanted:
+            changes["uplink", index] = {"endpoint": wanted}
+    if web is not None:
+        changes["web", None] = {"listen": web}
+    rewritten = edited(text, changes) if changes else text
+    for name, data in line.files.items():
+        target = to / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(rewritten.encode() if name == "line.toml" else data)
+    return load(to)
+
+
+def fresh(folder: Path) -> None:
+    """Empty a folder that an earlier simulation made."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+async def _served(line: Line, truth: Path | None, seed: int, batch_s: float, say: Callable[[str], None]) -> int:
+    started = asyncio.Event()
+
+    def report(progress: Progress) -> None:
+        if int(progress.at_s) % 5 == 0:
+            where = "  ".join(f"{name}: {what}" for name, what in progress.situations.items())
+            say(f"{progress.at_s:7.0f} s  {progress.values:9d} values  {progress.rows:5d} rows  {where}")
+
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(serve(line, truth, seed=seed, batch_s=batch_s, started=started, report=report))
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, serving.cancel)
+        await started.wait()
+        for source in line.sources:
+            say(f"{source.name}: {source.driver} at {source.endpoints[0]}, {len(line.tags_of(source.name))} tags")
+        say("serving; Ctrl-C ends it" + (f"; ground truth in {truth}" if truth else ""))
+        with contextlib.suppress(asyncio.CancelledError):
+            await serving
+    return GOOD

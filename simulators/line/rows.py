@@ -1,0 +1,159 @@
+"""What the MES and the laboratory write, and when: orders before each batch, steps as they start and end, lots, results in files."""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from random import Random
+from typing import Any, Literal
+
+from config import Equipment, FromRow, Line, Source
+from simulators.line.bands import Bands
+from simulators.line.pattern import counted, sample
+from simulators.line.plan import ROLES, Plan, Run, Stay
+from simulators.line.ranges import fitted, range_of
+
+MATERIALS = ("Lactose monohydrate", "Povidone K30", "Magnesium stearate")
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One row of a query, or one record of a dropped file. known: columns that the line folder gives a meaning."""
+
+    at_s: float
+    source: str
+    name: str
+    stay: Stay
+    known: Mapping[str, Any]
+    run: Run | None = None
+    word: Literal["", "START", "END"] = ""
+
+    @property
+    def free(self) -> bool:
+        """An order row that says that the unit is empty."""
+        return None in self.known.values()
+
+
+def writes(line: Line, plan: Plan, after_s: float, until_s: float) -> list[Write]:
+    """What is written in (after_s, until_s], in the order of time."""
+    result: list[Write] = []
+    for stay in plan.stays(after_s, until_s):
+        equipment = next(each for each in line.equipment if each.name == stay.equipment)
+        result += [write for write in _of_stay(line, equipment, stay) if after_s < write.at_s <= until_s]
+    return sorted(result, key=lambda write: write.at_s)
+
+
+def _of_stay(line: Line, equipment: Equipment, stay: Stay) -> Iterator[Write]:
+    orders = _orders(equipment, stay)
+    for (by, name), known in orders.items():
+        yield Write(stay.ordered_s, by, name, stay, known)
+        free = {column: value if column == _key(equipment, f"{by}.{name}") else None for column, value in known.items()}
+        yield Write(stay.free_s, by, name, stay, free)
+    for source in line.sources:
+        for name in _names(source):
+            if (source.name, name) not in orders and _concerns(line, source, name, equipment):
+                yield from _other(line, source, name, stay)
+
+
+def _other(line: Line, source: Source, name: str, stay: Stay) -> Iterator[Write]:
+    """Rows beside orders: of steps when a column says so, results of the laboratory at the end, everything else when the batch starts."""
+    if any("step" in column for column in _columns_read(line, source.name, name)):
+        for run in stay.runs:
+            yield Write(run.start_s, source.name, name, stay, {}, run, "START")
+            yield Write(run.end_s, source.name, name, stay, {}, run, "END")
+    else:
+        yield Write(stay.end_s if source.driver == "mes_file" else stay.start_s + 1.0, source.name, name, stay, {})
+
+
+def _orders(equipment: Equipment, stay: Stay) -> dict[tuple[str, str], dict[str, Any]]:
+    """The order rows of a stay: (source, query) -> columns with a meaning."""
+    result: dict[tuple[str, str], dict[str, Any]] = {}
+    for role in ROLES:
+        where = getattr(equipment, role)
+        if isinstance(where, FromRow):
+            source, name = where.row.split(".", 1)
+            row = result.setdefault((source, name), {where.key: equipment.unit_id or equipment.name})
+            row[where.column] = stay.identity[role]
+    return result
+
+
+def _key(equipment: Equipment, row: str) -> str | None:
+    return next((each.key for each in (getattr(equipment, role) for role in ROLES) if isinstance(each, FromRow) and each.row == row), None)
+
+
+def _names(source: Source) -> list[str]:
+    return [
+        str(each["name"])
+        for each in source.options.get("query" if source.driver == "mes_sql" else "pattern", [])
+        if source.driver.startswith("mes_")
+    ]
+
+
+def _columns_read(line: Line, source: str, name: str) -> list[str]:
+    return [tag.address.split(".", 1)[1] for tag in line.tags if tag.source == source and tag.address.startswith(f"{name}.")]
+
+
+def _concerns(line: Line, source: Source, name: str, equipment: Equipment) -> bool:
+    """Whether this query speaks of this equipment: by its tags; one of no tag speaks of every equipment."""
+    named = {each for tag in line.tags if tag.source == source.name and tag.address.startswith(f"{name}.") for each in tag.equipment}
+    return not named & {each.name for each in line.equipment} or equipment.name in named
+
+
+class Filler:
+    """Fills the columns of a row by what the line folder or their names say."""
+
+    def __init__(self, line: Line, seed: int) -> None:
+        self._line, self._seed, self._bands = line, seed, Bands(line)
+        self._lots = _lot_rules(line)
+        self._units = {each.name: each.unit_id or each.name for each in line.equipment}
+        self._roles = {where.column: role for each in line.equipment for role in ROLES if isinstance(where := getattr(each, role), FromRow)}
+
+    def row(self, write: Write, columns: Sequence[str]) -> dict[str, Any]:
+        """The row to write; columns that nothing is known of are left out, for the device to fill."""
+        row = {column: self._value(write, column) for column in columns if column not in write.known}
+        return {column: value for column, value in row.items() if value is not None} | {
+            k: v for k, v in write.known.items() if k in columns
+        }
+
+    def _value(self, write: Write, column: str) -> Any:
+        name, stay = column.lower(), write.stay
+        random = Random(f"{self._seed} {write.source} {write.name} {column} {stay.equipment} {stay.number}")
+        if write.free:
+            return None
+        for pattern, value in (
+            (r"sample", f"S-{stay.identity['batch']}-{stay.equipment}"),
+            (r"^lot|_lot|lot_", self._lot(write.source, stay.number)),
+            (r"step", write.run.step if write.run else None),
+            (r"stat(e|us)|event", write.word or None),
+            (r"material", random.choice(MATERIALS)),
+            (r"^(unit|uom)$", "kg"),
+            (r"unit|equipment|machine|asset", self._units[stay.equipment]),
+        ):
+            if re.search(pattern, name):
+                return value
+        role = self._roles.get(column) or next((role for role in ROLES if role in name), None)
+        return stay.identity[role] if role else self._measured(write, column, random)
+
+    def _measured(self, write: Write, column: str, random: Random) -> Any:
+        """A value for a column that a tag reads, or that is a quantity by its name."""
+        tag = next((each for each in self._line.tags if each.source == write.source and each.address == f"{write.name}.{column}"), None)
+        if tag is None:
+            return Decimal(random.randrange(1000, 99999)) / 100 if re.search(r"quant|qty|amount|value|result", column.lower()) else None
+        if tag.type in ("string", "datetime", "bytes"):
+            return None
+        span = range_of(tag)
+        return fitted(tag)(round(span.low + (span.high - span.low) * random.uniform(0.02, 0.3), 2))
+
+    def _lot(self, source: str, number: int) -> str:
+        return next((_lot_text(rule, number) for rule in self._lots if source in rule.get("sources", [source])), f"L2026-{number:04d}")
+
+
+def _lot_rules(line: Line) -> list[dict[str, Any]]:
+    return list(tomllib.loads(line.files["lots.toml"].decode()).get("rule", [])) if "lots.toml" in line.files else []
+
+
+def _lot_text(rule: Mapping[str, Any], number: int) -> str:
+    """A lot number as this source writes it: an example of the rule, counted on."""
+    example = next(iter(rule.get("examples", {})), "")
+    return counted(example, rule["pattern"], number) or sample(rule["pattern"], number)

@@ -1,0 +1,49 @@
+"""The values of a tag that means steps: such that exactly the steps that run are active by steps.csv."""
+
+from typing import TYPE_CHECKING, Any
+
+from config import Line, Tag
+from config.active import parse
+from simulators.line.plan import steps_of
+
+if TYPE_CHECKING:
+    from simulators.line.signals import Moment
+
+
+class StepSignal:
+    """Gives, for a moment, a value of the tag by which the right steps of the equipment are active and no others."""
+
+    def __init__(self, line: Line, tag: Tag, equipment: str) -> None:
+        table = line.codes.get(tag.codes or "")
+        self._names = {code.text: code.code for code in table.codes.values()} if table else {}
+        self._line, self._tag, self._equipment = line, tag, equipment
+        self._chosen: dict[tuple[str | None, frozenset[str]], Any] = {}
+        rows = [step for step in line.steps if step.equipment == equipment and step.signal == tag.tag]
+        self._candidates = _candidates(tag, [row.active for row in rows], self._names)
+
+    def __call__(self, now: "Moment") -> Any:
+        """The value at this moment."""
+        situation = now.of(self._equipment)
+        recipe = situation.stay.identity["recipe"] if situation.stay else None
+        key = (recipe, situation.active)
+        if key not in self._chosen:
+            self._chosen[key] = self._choose(recipe, situation.active)
+        return self._chosen[key]
+
+    def _choose(self, recipe: str | None, active: frozenset[str]) -> Any:
+        """The candidate with the fewest steps that are wrongly active or wrongly not."""
+        rows = [step for step in steps_of(self._line, self._equipment, recipe) if step.signal == self._tag.tag]
+        rules = [(step.step in active, parse(step.active)) for step in rows]
+        return min(self._candidates, key=lambda value: sum(wanted != rule.matches(value, self._names) for wanted, rule in rules))
+
+
+def _candidates(tag: Tag, rules: list[str], names: dict[str, int]) -> list[Any]:
+    """Values at which a rule may change its mind, the usual idle value first."""
+    if tag.type == "bool":
+        return [False, True]
+    parsed = [parse(rule) for rule in rules]
+    if tag.type == "string":
+        return ["", *(name for rule in parsed for name in rule.names)]
+    ends = {end for rule in parsed for span in rule.ranges for end in span} | {sum(span) // 2 for rule in parsed for span in rule.ranges}
+    numbers = {0, *names.values()} | {end + step for end in ends for step in (-1, 0, 1)}
+    return sorted(numbers, key=lambda number: (number != 0, number < 0, number % 10 != 0, number))
