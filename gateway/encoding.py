@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from buffer import Body
-from gateway.ticks import TICKS_PER_MS, rfc3339
+from gateway.ticks import EARLIEST, LATEST, TICKS_PER_MS, rfc3339
 
 READINGS = "ebr-gateway/readings/1"
 EVENT = "ebr-gateway/event/1"
@@ -74,7 +74,9 @@ def _place_ticks(name: str, values: list[int | None], base: int, columns: dict[s
     if all(value is None or -_EXACT < value < _EXACT for value in relative):
         _place(f"{name}_ticks", relative, columns, constant)
     else:
-        _place(f"{name}_time", [None if value is None else rfc3339(value) for value in values], columns, constant)
+        # A DateTime past the calendar means its end (OPC UA Part 6, 5.2.2.5).
+        inside = [None if value is None else min(max(value, EARLIEST), LATEST) for value in values]
+        _place(f"{name}_time", [None if value is None else rfc3339(value) for value in inside], columns, constant)
 
 
 def _dumps(body: Mapping[str, Any]) -> bytes:

@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 
 TICKS_PER_S = 10_000_000
 TICKS_PER_MS = 10_000
+EARLIEST = -62_135_596_800 * TICKS_PER_S  # 0001-01-01
+LATEST = 253_402_300_800 * TICKS_PER_S - 1  # the last 100 ns of 9999
 
 _second: tuple[int, str] = (0, "1970-01-01T00:00:00")
 
@@ -18,7 +20,7 @@ def rfc3339(ticks: int) -> str:
     if seconds != _second[0]:
         try:
             _second = (seconds, datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S").zfill(19))
-        except (OverflowError, OSError) as error:
+        except (OverflowError, OSError, ValueError) as error:
             raise ValueError(f"{ticks} ticks are no date") from error
     return f"{_second[1]}.{rest // 10:06d}Z" if rest % 10 == 0 else f"{_second[1]}.{rest:07d}Z"
 

@@ -1,0 +1,235 @@
+"""Everything a statistic may ask about one tag in one step, in the memory of thirty numbers.
+
+Points go in by event time, once; nothing is kept of them. Time is accounted from reading to reading, so the same series gives the same
+sums, to the last bit, however it was cut into calls.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.observed import Json
+from gateway.parameters.series import QUALITIES, Cut, Point, quality, severed, usable, windows
+from gateway.ticks import TICKS_PER_S
+
+Stops = Sequence[tuple[int, int | None]]
+"""Intervals that do not count, in order (None: still going on)."""
+
+ROLLOVER_SHARE = 0.9  # a totaliser that falls from the top tenth of its range has rolled over; from lower down it was reset
+
+
+def number(value: Json) -> float | None:
+    """The value as a float: digits in a string count (64-bit integers, decimals), other texts do not."""
+    if value is None:
+        return None
+    try:
+        result = float(value)
+    except ValueError:
+        return None
+    return result if result - result == 0.0 else None
+
+
+@dataclass(slots=True)
+class Rule:
+    """How the readings of a tag count for a parameter: fixed when the step starts."""
+
+    start: int
+    linear: bool = False  # between two readings
+    span: float | None = None  # of a totaliser: it rolls over to zero here
+    above: float | None = None  # threshold of time_above and time_outside, in the tag's unit
+    below: float | None = None
+
+
+@dataclass(slots=True)
+class Sums:
+    """Ticks are 100 ns. `at`: accounted up to here; `through`: readings before this instant are taken."""
+
+    rule: Rule
+    at: int
+    through: int
+    known: bool = False  # a good value stands at `at`
+    level: float = 0.0  # that value as a number (0 for a text)
+    numeric: bool = False
+    raw: Json = None
+    made: int = 0  # event ticks of the reading that stands
+    stood_seq: int | None = None
+    why: str = "missing"  # why nothing is known: missing, bad, gap
+    began: bool = False
+    at_start: Json = None
+    at_end: Json = None
+    why_start: str = "missing"
+    why_end: str = "missing"
+    included: int = 0  # ticks that count
+    covered: int = 0  # of them with a good value known
+    bad: int = 0  # of them with a Bad one
+    mean: float = 0.0  # time-weighted, over `weight` ticks
+    squares: float = 0.0
+    weight: int = 0
+    area: float = 0.0  # unit x s
+    low: float | None = None
+    high: float | None = None
+    above: float = 0.0  # ticks
+    below: float = 0.0
+    changes: int = 0
+    total: float = 0.0
+    previous: Json = None
+    first: Json = None
+    last: Json = None
+    sampled: Json = None
+    readings: int = 0
+    first_ticks: int | None = None
+    last_ticks: int | None = None
+    from_seq: int | None = None
+    to_seq: int | None = None
+    worst: int = 0
+
+    @classmethod
+    def begin(cls, rule: Rule, start: int, standing: Point | None, cuts: Sequence[Cut]) -> "Sums":
+        """Start a series at `start` with the last reading made before it, if no gap lies between."""
+        sums = cls(rule, at=start, through=start)
+        if standing is not None:
+            if severed(cuts, standing[0], start):
+                sums.why = "gap"
+            else:
+                sums._stand(standing)
+                sums.stood_seq = standing[3] if sums.known else None
+        return sums
+
+    def advance(self, points: Sequence[Point], cuts: Sequence[Cut], stops: Stops, until: int, *, end: bool = False) -> None:
+        """Take `points` (those with event time in [through, until), in order); time is accounted up to the last of them.
+
+        end: `until` is the end of the series; the last value holds to there.
+        """
+        for point in points:
+            self._begin(point[0], cuts)
+            ahead = number(point[1]) if self.rule.linear and self.numeric and usable(point[2]) else None
+            self._run(point[0], cuts, stops, ahead)
+            self._take(point, stops)
+        self.through = max(self.through, until)
+        if end:
+            self._begin(until + 1, cuts)
+            self._run(until, cuts, stops, None)
+            self._finish(until, cuts)
+
+    def _begin(self, ticks: int, cuts: Sequence[Cut]) -> None:
+        """Before time passes the first instant that counts: note what stands there."""
+        if self.began or ticks <= self.rule.start:
+            return
+        self.began = True
+        cut = severed(cuts, self.made, self.rule.start)
+        if self.known and not cut:
+            self.at_start = self.raw
+        else:
+            self.why_start = "gap" if cut and self.why != "bad" else self.why
+
+    def _finish(self, end: int, cuts: Sequence[Cut]) -> None:
+        cut = severed(cuts, self.made, end)
+        if self.known and not cut:
+            self.at_end = self.raw
+        else:
+            self.why_end = "gap" if cut and self.why != "bad" else self.why
+
+    def _run(self, until: int, cuts: Sequence[Cut], stops: Stops, ahead: float | None) -> None:
+        """Account [at, until): the standing value, to `ahead` in a straight line if given, cut by gaps."""
+        at = self.at
+        if until <= at:
+            return
+        for cut in cuts:
+            if at < until and cut.overlaps(at, until):
+                lost = max(cut.start, at)
+                if lost > at:
+                    self._pass(at, lost, stops, None)
+                self.known, self.why, ahead = False, "gap", None
+                found = until if cut.end is None else min(cut.end, until)
+                self._pass(lost, found, stops, None)
+                at = found
+        if at < until:
+            self._pass(at, until, stops, ahead)
+        self.at = until
+
+    def _pass(self, start: int, end: int, stops: Stops, ahead: float | None) -> None:
+        for a, b in windows(max(start, self.rule.start), end, stops):
+            self.included += b - a
+            if not self.known:
+                self.bad += (b - a) * (self.why == "bad")
+                continue
+            self.covered += b - a
+            self._note(self.raw, self.made, None)
+            if self.numeric:
+                if ahead is None:
+                    self._weigh(self.level, self.level, b - a)
+                else:
+                    slope = (ahead - self.level) / (end - start)
+                    self._weigh(self.level + slope * (a - start), self.level + slope * (b - start), b - a)
+
+    def _weigh(self, left: float, right: float, ticks: int) -> None:
+        """Account a straight piece of the value: weighted Welford (Chan's update), area, extremes, time beyond thresholds."""
+        middle = (left + right) / 2
+        self.weight += ticks
+        delta = middle - self.mean
+        self.mean += delta * ticks / self.weight
+        self.squares += delta * (middle - self.mean) * ticks + (right - left) ** 2 / 12 * ticks
+        self.area += middle * ticks / TICKS_PER_S
+        low, high = (left, right) if left <= right else (right, left)
+        self._extremes(low, high)
+        if self.rule.above is not None and high > self.rule.above:
+            self.above += ticks if low > self.rule.above or low == high else ticks * (high - self.rule.above) / (high - low)
+        if self.rule.below is not None and low < self.rule.below:
+            self.below += ticks if high < self.rule.below or low == high else ticks * (self.rule.below - low) / (high - low)
+
+    def _extremes(self, low: float, high: float) -> None:
+        if self.low is None or low < self.low:
+            self.low = low
+        if self.high is None or high > self.high:
+            self.high = high
+
+    def _stand(self, point: Point) -> None:
+        ticks, value, status, _ = point
+        self.made = ticks
+        if not usable(status) or value is None:
+            self.known, self.why = False, "bad"
+            return
+        level = number(value)
+        self.known, self.raw, self.numeric = True, value, level is not None
+        self.level = 0.0 if level is None else level
+        self.worst = max(self.worst, QUALITIES.index(quality(status)))
+        if self.previous is None:
+            self.previous = value
+
+    def _take(self, point: Point, stops: Stops) -> None:
+        ticks, value, _, seq = point
+        counts = ticks >= self.rule.start and (not stops or any(True for _ in windows(ticks, ticks + 1, stops)))
+        before = self.previous
+        self._stand(point)
+        if not self.known:
+            return
+        self.stood_seq = seq
+        if counts:
+            self.readings += 1
+            self.sampled = value
+            self._note(value, ticks, seq)
+            if self.numeric:
+                self._extremes(self.level, self.level)
+            if before is not None and before != value:
+                self.changes += 1
+                self._increase(before)
+        self.previous = value
+
+    def _note(self, value: Json, ticks: int, seq: int | None) -> None:
+        """This value was seen while time counted: first, last, and the entries that prove it."""
+        seq = self.stood_seq if seq is None else seq
+        if self.first is None:
+            self.first, self.first_ticks, self.from_seq = value, ticks, seq
+        self.last, self.last_ticks = value, ticks
+        self.to_seq = seq if self.to_seq is None or (seq is not None and seq > self.to_seq) else self.to_seq
+        if seq is not None and self.from_seq is not None and seq < self.from_seq:
+            self.from_seq = seq
+
+    def _increase(self, before: Json) -> None:
+        old = number(before)
+        if old is None or not self.numeric:
+            return
+        step = self.level - old
+        if step < 0:
+            span = self.rule.span
+            step = span - old + self.level if span is not None and old >= ROLLOVER_SHARE * span else self.level
+        self.total += step

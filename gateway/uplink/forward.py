@@ -1,0 +1,322 @@
+"""Forwarding: read after the cursor, send the stored bytes, advance by receipts only, send again what got none; for ever."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from buffer import Journal, ReceiptRefused, Rejected
+from config import Uplink
+from gateway.uplink.errors import Refused, Unreachable
+from gateway.uplink.findings import Report, Said
+from gateway.uplink.live import PAGE_BYTES as LIVE_BYTES
+from gateway.uplink.live import PAGE_ENTRIES as LIVE_ENTRIES
+from gateway.uplink.live import Live
+from gateway.uplink.pace import Pace
+from gateway.uplink.receipt import NOTHING, Receipt, parse
+from gateway.uplink.transport import MAX_ENTRY_BYTES, Answer, Delivered, Online, Position, Transport
+from gateway.uplink.window import Window
+
+PAGE_BYTES = 1_048_576
+TICK_S = 1.0
+ASK_AGAIN_S = 60.0
+ASK_AGAIN_ENTRIES = 50
+
+State = Literal["starting", "connecting", "forwarding", "stalled", "unreachable", "refused", "stopped"]
+
+
+@dataclass(slots=True)
+class Status:
+    """What the status page shows of one uplink. entries, bytes, oldest_ticks: what the journal holds without a receipt."""
+
+    name: str
+    state: State = "starting"
+    detail: str = ""
+    entries: int = 0
+    bytes: int = 0
+    oldest_ticks: int | None = None
+    last_receipt_ticks: int | None = None
+    rejected: int = 0
+    sent_entries: int = 0
+    sent_bytes: int = 0
+    resends: int = 0
+    receipts: int = 0
+    receipts_refused: int = 0
+    live_entries: int = 0
+
+
+class Forwarder:
+    """One uplink of one journal: made once per process; `run` is called again after it raised.
+
+    journal: thread-safe for reading and acknowledging. report: gets findings, in the loop's thread. clock: monotonic seconds.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        uplink: Uplink,
+        transport: Transport,
+        *,
+        gateway: str,
+        report: Report,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._journal, self._uplink, self._transport, self._gateway, self._clock = journal, uplink, transport, gateway, clock
+        journal.uplink(uplink.name, uplink.required and uplink.receipts)
+        self.status = Status(uplink.name)
+        self._said = Said(report, uplink.name, clock)
+        # What stands in the journal now may have been sent before a restart: a receipt for it is no surprise.
+        self._window = Window(journal.cursor(uplink.name), journal.last, uplink.window_bytes)
+        self._pace, self._live = Pace(uplink.max_bytes_per_s, clock), Live(clock)
+        self._rejected: dict[int, tuple[Rejected, ...]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._woken = asyncio.Event()
+        self._moved_at = self._looked_at = self._asked_at = clock()
+        self._stalls = 0
+        self._behind: Position | None = None  # what receipts since the last resend said, if all of them lie behind
+        transport.wake = self._woken.set
+        journal.on_commit(self._committed)
+
+    async def run(self) -> None:
+        """Connect and forward until cancelled. Raises Unreachable (wait, then run again) or Refused (reported as an alarm; a person
+        decides; running again is harmless). A storage error of the journal passes through: the process must end."""
+        self._loop = asyncio.get_running_loop()
+        self._transport.inbox.clear()
+        self._window.again()
+        try:
+            await self._connect()
+            while True:
+                await self._round()
+        except Unreachable as error:
+            self.status.state, self.status.detail = "unreachable", str(error)
+            raise
+        except Refused as error:
+            self.status.state, self.status.detail = "refused", str(error)
+            self._said.say(error.code, "alarm", str(error))
+            raise
+        except asyncio.CancelledError:
+            self.status.state = "stopped"
+            raise
+        finally:
+            await self._transport.close()
+
+    async def _connect(self) -> None:
+        self.status.state, self.status.detail = "connecting", self._uplink.endpoint
+        for remark in await self._transport.open(await self._held()):
+            self._said.say("certificate-ends", "warning", remark)
+        self.status.state, self.status.detail = "forwarding", ""
+        self._moved_at, self._behind = self._clock(), None
+
+    async def _round(self) -> None:
+        """One turn: what came in, what is overdue, what can go out; then wait for any of them."""
+        self._woken.clear()
+        await self._take_arrivals()
+        if self._stalled():
+            self._again()
+        sent = await self._send()
+        await self._send_live()
+        if self._clock() - self._looked_at >= TICK_S:
+            await self._look()
+        if not sent and not self._transport.inbox:
+            await self._wait()
+
+    # -- out
+
+    async def _send(self) -> bool:
+        """Send the next page, as far as window, transport and bandwidth have room. True if anything went."""
+        room = self._transport.room()
+        size = min(self._window.room_bytes, room.bytes, PAGE_BYTES)
+        if self._stalls > 1:  # nothing answers: ask with one entry, any receipt tells the rest
+            room = room._replace(entries=min(room.entries, 1 if self._window.unreceipted_bytes == 0 else 0))
+        if room.entries < 1 or self._pace.wait_s() > 0 or (size < MAX_ENTRY_BYTES and self._window.unreceipted_bytes):
+            return False
+        if self._uplink.max_bytes_per_s is not None:
+            size = min(size, self._uplink.max_bytes_per_s)
+        entries = await asyncio.to_thread(self._journal.read, self._window.sent, max_bytes=max(size, 1), max_entries=room.entries)
+        if not entries:
+            return False
+        if self._window.unreceipted_bytes == 0:
+            self._moved_at = self._clock()
+        taken = entries[: await self._transport.send(entries)]
+        count = self._window.note_sent(taken)
+        self._pace.spend(count)
+        self._live.earn(count)
+        self.status.sent_entries += len(taken)
+        self.status.sent_bytes += count
+        return True
+
+    async def _send_live(self) -> None:
+        after = self._live.start(self._journal.last)
+        if after is None or self._pace.wait_s() > 0:
+            return
+        entries = await asyncio.to_thread(self._journal.read, after, max_bytes=LIVE_BYTES, max_entries=LIVE_ENTRIES)
+        if not entries:
+            return
+        await self._transport.live(entries)
+        count = sum(len(entry.payload) for entry in entries)
+        self._pace.spend(count)
+        self._live.spend(count, (entries[-1].epoch, entries[-1].seq))
+        self.status.live_entries += len(entries)
+
+    def _stalled(self) -> bool:
+        """True when entries were delivered, as far as the transport knows, and no receipt followed for the agreed time."""
+        if self._window.unreceipted_bytes == 0 or self._transport.outstanding or not self._uplink.receipts:
+            return False
+        return self._clock() - self._moved_at > self._uplink.resend_after_s
+
+    def _again(self) -> None:
+        """No progress: send again from the cursor; if every receipt since the last resend lay behind it, from where the receiver is."""
+        self._stalls += 1
+        self.status.resends += 1
+        silence_s = self._stalls * self._uplink.resend_after_s
+        if self._behind is not None and self._stalls > 1:
+            self._went_back(self._behind)
+        else:
+            self._window.again()
+            if self._stalls > 1 and self._behind is None:
+                self.status.state, self.status.detail = "stalled", f"delivered, but no receipt for {silence_s:.0f} s"
+                self._said.say("no-receipts", "alarm", self.status.detail, confirmed=list(self._window.confirmed))
+        self._moved_at, self._behind = self._clock(), None
+
+    def _went_back(self, position: Position) -> None:
+        text = f"the receiver holds entries up to {position[1]} of epoch {position[0]}, but had confirmed up to {self._window.cursor}"
+        self._said.say("receiver-went-back", "alarm", text, holds=list(position), had_confirmed=list(self._window.cursor))
+        self._window.go_back(position if position[1] else (0, 0))
+        self._stalls = 0
+
+    # -- in
+
+    async def _take_arrivals(self) -> None:
+        """Judge everything that came in since the last round together: of many receipts the newest position of each epoch counts."""
+        best: dict[int, Receipt] = {}
+        delivered: Delivered | None = None
+        while self._transport.inbox:
+            item = self._transport.inbox.popleft()
+            if isinstance(item, Delivered):
+                delivered, self._moved_at = item, self._clock()
+            elif (receipt := self._read(item)) is not None:
+                known = best.get(receipt.epoch)
+                if known is not None and known.digest != receipt.digest and known.through == receipt.through:
+                    await self._judge(known)  # two stories about one entry: hear both
+                if known is None or receipt.through >= known.through:
+                    best[receipt.epoch] = receipt
+        for epoch in sorted(best):
+            await self._judge(best[epoch])
+        if delivered is not None and not self._uplink.receipts:
+            await self._acknowledge(delivered.position, delivered.digest)
+
+    def _read(self, answer: Answer) -> Receipt | None:
+        try:
+            receipt = parse(answer.payload)
+        except ValueError as error:
+            if answer.required and self._uplink.receipts:
+                raise Unreachable(f"{answer.about} holds no receipt: {error}") from error
+            if self._uplink.receipts:
+                self._said.say("unreadable-receipt", "warning", f"{answer.about} is no receipt: {error}")
+            return None
+        if receipt.gateway != self._gateway:
+            self._refuse("foreign", f"a receipt for {receipt.gateway!r}", receipt)
+            return None
+        return receipt
+
+    async def _judge(self, receipt: Receipt) -> None:
+        """Let one receipt move the cursor, or say why not."""
+        position = (receipt.epoch, receipt.through)
+        standing = self._window.standing(position)
+        if standing == "beyond":
+            self._refuse("beyond-sent", f"a receipt for entry {receipt.through}, which was never sent", receipt)
+            return
+        if receipt.digest != NOTHING and not await self._acknowledge(position, receipt.digest, receipt):
+            return
+        self.status.receipts += 1
+        self.status.last_receipt_ticks = time.time_ns() // 100
+        if standing == "behind":
+            self._behind = position
+            return
+        await self._keep_rejected(receipt)
+
+    async def _acknowledge(self, position: Position, digest: str, receipt: Receipt | None = None) -> bool:
+        """Tell the journal. False if it refuses: then nothing has moved."""
+        try:
+            await asyncio.to_thread(self._journal.acknowledge, self._uplink.name, *position, digest)
+        except ReceiptRefused as error:
+            if error.code != "earlier-epoch-open":  # its turn comes when the earlier epoch is done
+                self._refuse(error.code, error.reason, receipt)
+            return False
+        if position > self._window.confirmed:
+            self._window.confirm(position)
+            self._moved_at, self._stalls, self._behind = self._clock(), 0, None
+            self.status.state, self.status.detail = "forwarding", ""
+            self._said.over("no-receipts", "receipts come again")
+            if self._window.confirmed == self._window.cursor:
+                self._said.over("receiver-went-back", "the receiver holds again what it had confirmed")
+        return True
+
+    def _refuse(self, code: str, reason: str, receipt: Receipt | None) -> None:
+        self.status.receipts_refused += 1
+        evidence = {} if receipt is None else {"epoch": receipt.epoch, "through": receipt.through, "digest": receipt.digest}
+        self._said.say(f"receipt-{code}", "alarm", f"receipt refused: {reason}", **evidence)
+
+    async def _keep_rejected(self, receipt: Receipt) -> None:
+        """The receiver's whole present list of what it does not take goes into quarantine; what it no longer lists leaves."""
+        known = self._rejected.get(receipt.epoch)
+        if known == receipt.rejected or (known is None and not receipt.rejected and not self._journal.quarantined(self._uplink.name)):
+            return
+        await asyncio.to_thread(self._journal.quarantine, self._uplink.name, receipt.epoch, list(receipt.rejected))
+        new = sorted({one.seq for one in receipt.rejected} - {one.seq for one in known or ()})
+        self._rejected[receipt.epoch] = receipt.rejected
+        self.status.rejected = sum(map(len, self._rejected.values()))
+        if new:
+            first = next(one for one in receipt.rejected if one.seq == new[0])
+            text = f"{len(new)} entries rejected, first {first.seq}: {first.code} {first.reason}".rstrip()
+            self._said.say("rejected", "alarm", text, epoch=receipt.epoch, seqs=new[:100])
+
+    # -- time
+
+    async def _wait(self) -> None:
+        pause_s = min(TICK_S, self._pace.wait_s() or TICK_S)
+        try:
+            async with asyncio.timeout(pause_s):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+
+    async def _look(self) -> None:
+        """Once a second: the transport's own health, how far behind we are, rejected entries whose turn has come, new certificates."""
+        self._looked_at = self._clock()
+        await self._transport.tick()
+        depth = await asyncio.to_thread(self._journal.depth, self._uplink.name)
+        self.status.entries, self.status.bytes, self.status.oldest_ticks = depth.entries, depth.bytes, depth.oldest_ticks
+        age_s = None if depth.oldest_ticks is None else time.time_ns() / 1e9 - depth.oldest_ticks / 1e7
+        self._live.behind(age_s, self._journal.last)
+        if self._clock() - self._asked_at >= ASK_AGAIN_S:
+            await self._ask_again()
+        if self._transport.stale():
+            await self._transport.close()
+            self._window.again()
+            await self._connect()
+
+    async def _ask_again(self) -> None:
+        """Offer entries once more that the receiver wanted later: the answer's list tells whether it took them."""
+        self._asked_at = self._clock()
+        later = [(epoch, one.seq) for epoch, listed in self._rejected.items() for one in listed if one.retry == "later"]
+        for epoch, seq in later[:ASK_AGAIN_ENTRIES]:
+            entries = await asyncio.to_thread(self._journal.read, (epoch, seq - 1), max_bytes=1, max_entries=1)
+            if entries and entries[0].seq == seq and self._transport.room().entries:
+                await self._transport.send(entries)
+
+    async def _held(self) -> Online:
+        """First and last entry held of the current epoch."""
+        epoch, last = self._journal.last
+        first = await asyncio.to_thread(self._journal.read, (epoch, 0), max_bytes=1, max_entries=1)
+        return Online(epoch, first[0].seq if first else last + 1, last)
+
+    def _committed(self, _epoch: int, _seq: int) -> None:
+        """In the journal's writer thread."""
+        loop = self._loop
+        if loop is not None:
+            try:
+                loop.call_soon_threadsafe(self._woken.set)
+            except RuntimeError:
+                self._loop = None  # the loop is closed: the process is ending

@@ -1,0 +1,150 @@
+"""The HTTPS way: pages of entries by PUT, the receipt as the answer. PUT, because the same page twice must be no harm (RFC 9110, 9.2.2)."""
+
+import asyncio
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import aiohttp
+
+from buffer import Entry
+from config import Uplink, credentials
+from gateway.uplink import tls
+from gateway.uplink.errors import Refused, Unreachable
+from gateway.uplink.outcome import outcome
+from gateway.uplink.receipt import MAX_RECEIPT_BYTES
+from gateway.uplink.transport import MAX_ENTRY_BYTES, Answer, Delivered, Online, Room, Transport
+
+PAGE_BYTES = 1_048_576
+PAGE_ENTRIES = 1_000
+CONNECT_S = 10.0
+ATTEMPT_S = 30.0
+SLOWEST_BYTES_PER_S = 2_000
+"""A page has ATTEMPT_S plus its bytes at this rate; an attempt that takes longer is given up and the next page is smaller."""
+
+
+class Https(Transport):
+    """One receiver behind `https://` (or `http://`, where the configuration allows plain text)."""
+
+    def __init__(self, uplink: Uplink, gateway: str, folder: Path) -> None:
+        super().__init__()
+        self._uplink, self._secure = uplink, urlsplit(uplink.endpoint).scheme == "https"
+        self._base = f"{uplink.endpoint.rstrip('/')}/gateways/{'/'.join(quote(part, safe='') for part in gateway.split('/'))}"
+        self._identity = tls.Identity(uplink.tls, folder)
+        self._session: aiohttp.ClientSession | None = None
+        self._page_bytes, self._page_entries, self._gzip = PAGE_BYTES, PAGE_ENTRIES, True
+
+    async def open(self, online: Online) -> list[str]:  # noqa: ARG002 - HTTP has no place for it
+        """Make a session; the first page makes the connection. No proxy of the environment, no cookies, no redirects."""
+        auth = None
+        if self._uplink.user is not None:
+            password = credentials.read(self._uplink.password) if self._uplink.password else ""
+            auth = aiohttp.BasicAuth(self._uplink.user, password)
+        connector = aiohttp.TCPConnector(ssl=self._identity.context() if self._secure else False, limit=2)
+        self._session = aiohttp.ClientSession(
+            connector=connector, auth=auth, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False,
+            headers={"Accept": "application/json", "User-Agent": "ebr-gateway"},
+        )  # fmt: skip
+        return self._identity.remarks() if self._secure else []
+
+    async def close(self) -> None:
+        """Close every connection."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def room(self) -> Room:
+        """One page at a time; a smaller one while an entry is searched that the receiver does not take."""
+        return Room(self._page_entries, self._page_bytes)
+
+    async def send(self, entries: Sequence[Entry]) -> int:
+        """PUT one page. A page that is not taken is halved until the one entry is found; that one counts as handed over."""
+        page = self._cut(entries)
+        first, last = page[0], page[-1]
+        url = f"{self._base}/epochs/{first.epoch}/entries/{first.seq}-{last.seq}"
+        status, answer, wait = await self._exchange("PUT", url, b"\n".join(entry.payload for entry in page) + b"\n")
+        what = outcome(status, wait)
+        if what == "smaller":
+            return self._smaller(page)
+        if what == "plain":
+            return self._plain()
+        if what == "single" and len(page) > 1:
+            self._page_entries = len(page) // 2
+            return 0
+        self._page_entries, self._page_bytes = min(2 * self._page_entries, PAGE_ENTRIES), min(2 * self._page_bytes, PAGE_BYTES)
+        if what == "answer":
+            self.inbox.append(Delivered((last.epoch, last.seq), last.digest))
+        self.inbox.append(Answer(answer, f"answer {status} to entries {first.seq}-{last.seq}", required=what == "answer"))
+        return len(page)
+
+    async def live(self, entries: Sequence[Entry]) -> None:
+        """POST copies; whatever the receiver answers is no matter."""
+        status, _, wait = await self._exchange("POST", f"{self._base}/live", b"\n".join(entry.payload for entry in entries) + b"\n")
+        if status == 429 or status >= 500:
+            outcome(status, wait)
+
+    async def tick(self) -> None:
+        """Nothing to keep alive between pages."""
+
+    @property
+    def outstanding(self) -> int:
+        """A page is answered before `send` returns."""
+        return 0
+
+    def stale(self) -> bool:
+        """True when a certificate file changed."""
+        return self._secure and self._identity.changed()
+
+    def _cut(self, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """The longest head of `entries` that is one page: contiguous, of one epoch, within the page's bytes; at least one entry."""
+        size, first = 0, entries[0]
+        for count, entry in enumerate(entries):
+            size += len(entry.payload) + 1
+            if count and (size > self._page_bytes or (entry.epoch, entry.seq) != (first.epoch, first.seq + count)):
+                return entries[:count]
+        return entries
+
+    def _smaller(self, page: Sequence[Entry]) -> int:
+        if len(page) == 1:
+            raise Refused("too-large", f"the receiver takes no entry of {len(page[0].payload)} bytes; it must take {MAX_ENTRY_BYTES}")
+        self._page_bytes = max(MAX_ENTRY_BYTES // 64, sum(len(entry.payload) for entry in page) // 2)
+        return 0
+
+    def _plain(self) -> int:
+        if not self._gzip:
+            raise Refused("protocol", "the receiver does not take JSON Lines (415)")
+        self._gzip = False
+        return 0
+
+    async def _exchange(self, method: str, url: str, body: bytes) -> tuple[int, bytes, str | None]:
+        """(status, body, Retry-After) of one request. One deadline for all of it: a receiver that dribbles is cut off too."""
+        assert self._session is not None
+        headers = {"Content-Type": "application/x-ndjson"}
+        if self._gzip and len(body) > 1_000:
+            body, headers["Content-Encoding"] = await asyncio.to_thread(gzip.compress, body, 1), "gzip"
+        timeout = aiohttp.ClientTimeout(total=ATTEMPT_S + len(body) / SLOWEST_BYTES_PER_S, sock_connect=CONNECT_S)
+        try:
+            async with self._session.request(
+                method, url, data=body, headers=headers, timeout=timeout, allow_redirects=False
+            ) as response:
+                return response.status, await _read(response), response.headers.get("Retry-After")
+        except TimeoutError as error:
+            self._page_bytes = max(MAX_ENTRY_BYTES // 64, self._page_bytes // 2)
+            raise Unreachable("no answer in time") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise tls.failure(error) or Unreachable(str(error) or type(error).__name__) from error
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """The body, as long as it can be a receipt; a longer or compressed one is none, and is not read on."""
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        return b""
+    chunks, size = [], 0
+    async for chunk in response.content.iter_any():
+        size += len(chunk)
+        if size > MAX_RECEIPT_BYTES:
+            response.close()
+            return b""
+        chunks.append(chunk)
+    return b"".join(chunks)

@@ -1,0 +1,286 @@
+"""The MQTT way: one entry per message, QoS 1, not retained, without expiry; receipts come back on a topic of their own (MQTT 5; 3.1.1).
+
+paho runs without a thread of its own: the event loop watches its socket, so every callback comes in the loop's thread. Only connecting,
+which blocks in paho, happens in a worker thread. There is one paho client per connection, because paho would send its old messages again.
+"""
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from buffer import Entry
+from config import Uplink, credentials
+from gateway.uplink import tls, topics
+from gateway.uplink.errors import Refused, Unreachable, UplinkError
+from gateway.uplink.transport import Answer, Delivered, Online, Position, Room, Transport
+
+log = logging.getLogger(__name__)
+
+KEEPALIVE_S = 20
+CONNECT_S = 15.0
+MAX_INFLIGHT = 20
+"""Messages without PUBACK; the broker may want fewer (Receive Maximum, MQTT 5, 3.2.2.3.3)."""
+MIN_PACKET_BYTES = 66 * 1024
+"""An entry of 65,536 bytes with its topic. A broker that takes less takes not every entry."""
+MAX_SOCKET_QUEUE_BYTES = 4_194_304
+SESSION_S = 3_600
+ACK_SILENCE_S = 60.0
+
+_WAIT = {0x88, 0x89, 0x97, 0x9F, 0x8B, 0x8D, 0x8E, 0x98}
+"""Reason codes that time may cure: unavailable, busy, quota, rate, shutting down, keep-alive, taken over, administrative."""
+_WHO = {0x86, 0x87, 0x8A, 0x8C}
+
+
+class Mqtt(Transport):
+    """One broker."""
+
+    def __init__(self, uplink: Uplink, gateway: str, folder: Path) -> None:
+        super().__init__()
+        self._uplink, self._topic = uplink, topics.base(uplink, gateway)
+        url = urlsplit(uplink.endpoint)
+        self._secure, self._host = url.scheme == "mqtts", url.hostname or ""
+        self._port = url.port or (8883 if self._secure else 1883)
+        self._client_id = f"ebr-gateway:{gateway}:{uplink.name}"
+        self._identity = tls.Identity(uplink.tls, folder)
+        self._client: paho.Client | None = None
+        self._failure: UplinkError | None = None
+        self._online = Online(0, 0, 0)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._failure = None
+        self._sent: OrderedDict[int, tuple[Position, str]] = OrderedDict()  # mid -> what it carries, in the order of sending
+        self._done: set[int] = set()
+        self._inflight, self._acked_at = MAX_INFLIGHT, 0.0
+        self._connected: asyncio.Event = asyncio.Event()
+        self._subscribed: asyncio.Event = asyncio.Event()
+
+    async def open(self, online: Online) -> list[str]:
+        """Connect, subscribe to the receipts, say that we are online; in this order, so no receipt can be missed."""
+        self._reset()
+        client = self._client = self._make(online)
+        self._online = online
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await asyncio.to_thread(self._dial, client)
+                await self._until(self._connected)
+                client.subscribe(f"{self._topic}/receipts", qos=1)
+                await self._until(self._subscribed)
+        except TimeoutError as error:
+            await self.close()
+            raise Unreachable("the broker did not answer in time") from error
+        except BaseException:
+            await self.close()
+            raise
+        client.publish(f"{self._topic}/online", _online(online, up=True), qos=1, retain=True)
+        return self._identity.remarks() if self._secure else []
+
+    async def close(self) -> None:
+        """Say goodbye if the connection still takes it, and close the socket."""
+        client, self._client = self._client, None
+        if client is None:
+            return
+        if client.is_connected():
+            client.publish(f"{self._topic}/online", _online(self._online, up=False), qos=0, retain=True)
+            client.disconnect()
+            client.loop_write()
+        if (sock := client.socket()) is not None:
+            _unwatch(asyncio.get_running_loop(), sock)
+            sock.close()
+
+    def room(self) -> Room:
+        """Free places of the in-flight window; none while more than half of twice the window is taken, so that lists stay lists."""
+        free = 2 * self._inflight - len(self._sent)
+        return Room(free if 2 * free >= self._inflight else 0, MAX_SOCKET_QUEUE_BYTES)
+
+    async def send(self, entries: Sequence[Entry]) -> int:
+        """Give entries to paho; they wait there for at most a window."""
+        self._check()
+        assert self._client is not None
+        topic = f"{self._topic}/entries"
+        if not self._sent:
+            self._acked_at = asyncio.get_running_loop().time()
+        for entry in entries:
+            info = self._client.publish(topic, entry.payload, qos=1, retain=False)
+            if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                raise Unreachable(f"not sent: {paho.error_string(info.rc)}")
+            self._sent[info.mid] = ((entry.epoch, entry.seq), entry.digest)
+        return len(entries)
+
+    async def live(self, entries: Sequence[Entry]) -> None:
+        """Copies at QoS 0 on `.../live`."""
+        self._check()
+        assert self._client is not None
+        for entry in entries:
+            self._client.publish(f"{self._topic}/live", entry.payload, qos=0, retain=False)
+
+    async def tick(self) -> None:
+        """Keep-alive, and a broker that takes messages but never acknowledges them."""
+        self._check()
+        assert self._client is not None
+        if self._client.loop_misc() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            raise Unreachable("the broker stopped answering")
+        if self._sent and asyncio.get_running_loop().time() - self._acked_at > ACK_SILENCE_S:
+            raise Unreachable(f"the broker acknowledged nothing for {ACK_SILENCE_S:.0f} s")
+
+    @property
+    def outstanding(self) -> int:
+        """Messages without PUBACK."""
+        return len(self._sent)
+
+    def stale(self) -> bool:
+        """True when a certificate file changed."""
+        return self._secure and self._identity.changed()
+
+    # -- making the connection
+
+    def _make(self, online: Online) -> paho.Client:
+        five = self._uplink.version == "5"
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2, self._client_id, protocol=paho.MQTTv5 if five else paho.MQTTv311,
+            clean_session=None if five else False, reconnect_on_failure=False,
+        )  # fmt: skip
+        client.will_set(f"{self._topic}/online", _online(online, up=False), qos=1, retain=True)
+        client.max_inflight_messages_set(MAX_INFLIGHT)
+        if self._uplink.user is not None:
+            client.username_pw_set(self._uplink.user, credentials.read(self._uplink.password) if self._uplink.password else None)
+        if self._secure:
+            client.tls_set_context(self._identity.context())
+        loop = asyncio.get_running_loop()
+        client.on_socket_open = lambda client, _, sock: loop.call_soon_threadsafe(self._opened, client, sock)
+        client.on_socket_close = lambda _, __, sock: _unwatch(loop, sock)
+        client.on_socket_register_write = lambda client, _, sock: loop.call_soon_threadsafe(_watch_write, loop, client, sock)
+        client.on_socket_unregister_write = lambda _, __, sock: loop.remove_writer(sock)
+        client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
+        client.on_subscribe, client.on_publish, client.on_message = self._on_subscribe, self._on_publish, self._on_message
+        return client
+
+    def _dial(self, client: paho.Client) -> None:
+        """In a worker thread: name resolution, TCP, TLS, CONNECT."""
+        client.connect_timeout = 10.0
+        properties = None
+        if self._uplink.version == "5":
+            properties = Properties(PacketTypes.CONNECT)
+            properties.SessionExpiryInterval = SESSION_S
+        try:
+            client.connect(self._host, self._port, KEEPALIVE_S, clean_start=False, properties=properties)
+        except (OSError, ValueError) as error:
+            raise tls.failure(error) or Unreachable(f"{self._host}:{self._port}: {error}") from error
+
+    def _opened(self, client: paho.Client, sock: Any) -> None:
+        """In the loop: watch the socket of a connection that is still wanted."""
+        if client is not self._client:
+            sock.close()
+            return
+        raw = sock
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, KEEPALIVE_S * 1_000)
+        asyncio.get_running_loop().add_reader(sock, _readable, client, sock)
+
+    async def _until(self, event: asyncio.Event) -> None:
+        await event.wait()
+        self._check()
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._client is None:
+            raise Unreachable("not connected")
+
+    def _fail(self, error: UplinkError) -> None:
+        """Remember the first failure and wake whoever waits."""
+        self._failure = self._failure or error
+        self._connected.set()
+        self._subscribed.set()
+        self.wake()
+
+    # -- paho's callbacks, all in the loop's thread
+
+    def _on_connect(self, client: paho.Client, _: Any, __: Any, reason: ReasonCode, properties: Properties | None) -> None:
+        if reason.is_failure:
+            self._fail(_no(reason, "the broker refused the connection"))
+            return
+        largest = getattr(properties, "MaximumPacketSize", None)
+        if largest is not None and largest < MIN_PACKET_BYTES:
+            self._fail(Refused("too-small", f"the broker takes packets of {largest} bytes; an entry needs {MIN_PACKET_BYTES}"))
+            return
+        if getattr(properties, "MaximumQoS", 1) < 1:
+            self._fail(Refused("protocol", "the broker offers no QoS 1"))
+            return
+        self._inflight = min(MAX_INFLIGHT, getattr(properties, "ReceiveMaximum", MAX_INFLIGHT))
+        client.max_inflight_messages_set(self._inflight)
+        self._connected.set()
+
+    def _on_disconnect(self, _: paho.Client, __: Any, ___: Any, reason: ReasonCode, ____: Any) -> None:
+        self._fail(_no(reason, "the broker closed the connection") if reason.value in _WHO | {0x95} else Unreachable(f"disconnected: {reason}"))
+
+    def _on_subscribe(self, _: paho.Client, __: Any, ___: int, reasons: list[ReasonCode], ____: Any) -> None:
+        if reasons[0].is_failure:
+            self._fail(_no(reasons[0], "the broker refused the subscription to the receipts"))
+        self._subscribed.set()
+
+    def _on_publish(self, _: paho.Client, __: Any, mid: int, reason: ReasonCode, ___: Any) -> None:
+        if mid not in self._sent:
+            return
+        if reason.is_failure:
+            self._fail(_no(reason, f"the broker refused entry {self._sent[mid][0][1]}"))
+            return
+        self._acked_at = asyncio.get_running_loop().time()
+        self._done.add(mid)
+        delivered = None
+        while self._sent and (first := next(iter(self._sent))) in self._done:  # PUBACKs count in the order of sending
+            delivered = self._sent.pop(first)
+            self._done.remove(first)
+        if delivered is not None:
+            self.inbox.append(Delivered(*delivered))
+        self.wake()
+
+    def _on_message(self, _: paho.Client, __: Any, message: paho.MQTTMessage) -> None:
+        if message.retain:
+            return  # somebody's old receipt: a receipt is an answer, never a state of the broker
+        self.inbox.append(Answer(bytes(message.payload), f"a message on {message.topic}"))
+        self.wake()
+
+
+def _online(online: Online, *, up: bool) -> bytes:
+    return orjson.dumps({"online": up, **online._asdict()})
+
+
+def _no(reason: ReasonCode, what: str) -> UplinkError:
+    text = f"{what}: {reason} (0x{reason.value:02x})"
+    if reason.value in _WAIT:
+        return Unreachable(text)
+    if reason.value in _WHO:
+        return Refused("credentials", text)
+    return Refused("too-small" if reason.value == 0x95 else "protocol", text)
+
+
+def _readable(client: paho.Client, sock: Any) -> None:
+    """Read packets until neither the socket nor the TLS layer above it holds more: TLS keeps decrypted bytes that no selector sees."""
+    client.loop_read()
+    while isinstance(sock, ssl.SSLSocket) and client.socket() is sock and sock.pending():
+        client.loop_read()
+
+
+def _watch_write(loop: asyncio.AbstractEventLoop, client: paho.Client, sock: Any) -> None:
+    if client.socket() is sock and sock.fileno() >= 0:
+        loop.add_writer(sock, client.loop_write)
+
+
+def _unwatch(loop: asyncio.AbstractEventLoop, sock: Any) -> None:
+    if sock.fileno() >= 0:
+        loop.remove_reader(sock)
+        loop.remove_writer(sock)

@@ -1,0 +1,93 @@
+"""TLS of an uplink: who may be at the other end, and who we are. TLS 1.2 or later, names always checked, no way around either."""
+
+import ssl
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+
+from config import Credential, Tls, credentials
+from gateway.uplink.errors import Refused, Unreachable
+
+WARN_BEFORE = (timedelta(days=7), timedelta(days=30), timedelta(days=60))
+
+
+class Identity:
+    """The files of one `tls` table, relative to the line folder. Read anew at each `context()`, so a rotated certificate needs no restart."""
+
+    def __init__(self, tls: Tls | None, folder: Path) -> None:
+        self._ca, self._cert, self._key = (None, None, None) if tls is None else (
+            _path(folder, tls.ca), _path(folder, tls.cert), _key_path(folder, tls.key),
+        )
+        self._seen: tuple[float, ...] = ()
+
+    def context(self) -> ssl.SSLContext:
+        """A client context. Raises Refused("certificate") if a file can not be used."""
+        self._seen = self._stamps()
+        try:
+            context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=self._ca)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            if self._cert is not None:
+                context.load_cert_chain(self._cert, self._key, password="")  # noqa: S106 - a key with a passphrase fails instead of asking
+        except (OSError, ssl.SSLError, ValueError) as error:
+            raise Refused("certificate", f"TLS files can not be used: {error}") from error
+        return context
+
+    def changed(self) -> bool:
+        """True if a file is another one than `context()` read."""
+        return bool(self._seen) and self._stamps() != self._seen
+
+    def remarks(self, now: datetime | None = None) -> list[str]:
+        """A sentence for each certificate that ends soon, or is not valid at this moment by this machine's clock."""
+        now = now or datetime.now(UTC)
+        return [remark for path in (self._ca, self._cert) if path is not None for remark in _ends(path, now)]
+
+    def _stamps(self) -> tuple[float, ...]:
+        return tuple(_mtime(path) for path in (self._ca, self._cert, self._key) if path is not None)
+
+
+def failure(error: BaseException) -> Refused | Unreachable | None:
+    """What a failed TLS handshake means, or None if this was not one.
+
+    A name or chain that does not fit waits for a person. So does our certificate refused by the other end. A wrong clock looks like an
+    expired certificate: the text says so.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLError | ssl.CertificateError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None or isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLWantReadError):
+        return None
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        hint = "; if the certificate is good, this machine's clock is wrong" if cause.verify_code in {9, 10} else ""
+        return Refused("certificate", f"the receiver's certificate is not accepted: {cause.verify_message}{hint}")
+    reason = (cause.reason or str(cause)) if isinstance(cause, ssl.SSLError) else str(cause)
+    return Refused("certificate", f"TLS handshake failed: {reason.lower().replace('_', ' ')}")
+
+
+def _path(folder: Path, name: str | None) -> Path | None:
+    return None if name is None else folder / name
+
+
+def _key_path(folder: Path, key: str | Credential | None) -> Path | None:
+    return credentials.path(key) if isinstance(key, Credential) else _path(folder, key)
+
+
+def _mtime(path: Path) -> float:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0.0
+
+
+def _ends(path: Path, now: datetime) -> Iterable[str]:
+    try:
+        certificates = x509.load_pem_x509_certificates(path.read_bytes())
+    except (OSError, ValueError):
+        return
+    for certificate in certificates:
+        start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        if now < start or now >= end:
+            yield f"{path.name}: not valid now ({start:%Y-%m-%d} to {end:%Y-%m-%d}); if it should be, this machine's clock is wrong"
+        elif left := next((limit for limit in WARN_BEFORE if end - now < limit), None):
+            yield f"{path.name}: ends on {end:%Y-%m-%d}, within {left.days} days"

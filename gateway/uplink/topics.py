@@ -1,0 +1,23 @@
+"""MQTT topic names: where an uplink publishes, and how a name becomes one level of a topic (MQTT 5, 4.7)."""
+
+from urllib.parse import quote
+
+from config import Uplink
+
+MAX_TOPIC_BYTES = 512
+
+
+def level(name: str) -> str:
+    """One topic level: everything but letters, digits and `-._~` percent-encoded (UTF-8), so no name can be a wildcard, a separator,
+    a `$` topic or a look-alike of another name. An empty name becomes `%`, which no other name can."""
+    return quote(name, safe="") or "%"
+
+
+def base(uplink: Uplink, gateway: str) -> str:
+    """The topic below which this uplink publishes: as written, else `ebr/<site>/<line>`. Raises ValueError with the reason."""
+    topic = uplink.topic if uplink.topic is not None else "/".join(("ebr", *map(level, gateway.split("/"))))
+    if not topic or topic != topic.strip("/") or len(topic.encode()) > MAX_TOPIC_BYTES:
+        raise ValueError(f"topic {topic[:60]!r}: from 1 to {MAX_TOPIC_BYTES} bytes, no slash at its ends")
+    if any(char in "+#" or not char.isprintable() for char in topic) or topic.startswith("$"):
+        raise ValueError(f"topic {topic[:60]!r}: wildcards, control characters and a leading $ can not be published to")
+    return topic
