@@ -151,7 +151,7 @@ class Port:
 
     def source_offset(self, offset_s: float, bound_s: float) -> None:
         """See Emit."""
-        self._offset = (offset_s, bound_s)
+        self._offset = (round(offset_s, 6), round(bound_s, 6))  # as it will stand in the entry: live and replay judge alike
 
     # what the runtime calls
 
@@ -255,7 +255,7 @@ class Port:
             item = Observed(seq, stamp.ticks, source.name, seen)
             clock: dict[str, Any] = {"authority": source.time_authority}
             if offset is not None:
-                clock |= {"offset_s": round(offset[0], 6), "bound_s": round(offset[1], 6)}
+                clock |= {"offset_s": offset[0], "bound_s": offset[1]}
             head = {**intake.head(stamp, source.name), "source_clock": clock, **intake.config}
             return item, lambda: encoding.readings_body(head, intake.fold.contexts(source.name), self.tagset, rows, requested, received)
 

@@ -1,6 +1,6 @@
 """The fold as it was: the stored state, and every entry after it folded again."""
 
-import json
+import orjson
 
 from buffer import Entry, Journal
 from config import Line
@@ -15,7 +15,7 @@ def rebuilt(line: Line, journal: Journal) -> Fold:
     fold, after = _from_state(line, journal)
     while entries := journal.read(after, max_bytes=PAGE_BYTES):
         for entry in entries:
-            item = from_entry(json.loads(entry.payload), fold.tagsets)
+            item = from_entry(orjson.loads(entry.payload), fold.tagsets, line)
             if item is not None:
                 fold.decide(item)
         after = _position(entries[-1])
