@@ -1,0 +1,37 @@
+"""The journal: durable, tamper-evident store and forward. Knows nothing of the gateway around it."""
+
+from .errors import (
+    EntryTooLarge,
+    JournalBusy,
+    JournalClosed,
+    JournalError,
+    JournalInUse,
+    JournalMismatch,
+    ReceiptRefused,
+    StorageError,
+)
+from .journal import Depth, Journal
+from .receipts import Quarantined, Rejected
+from .recovery import Opened
+from .retention import Pruned
+from .segment import Entry
+from .writer import Body
+
+__all__ = [
+    "Body",
+    "Depth",
+    "Entry",
+    "EntryTooLarge",
+    "Journal",
+    "JournalBusy",
+    "JournalClosed",
+    "JournalError",
+    "JournalInUse",
+    "JournalMismatch",
+    "Opened",
+    "Pruned",
+    "Quarantined",
+    "ReceiptRefused",
+    "Rejected",
+    "StorageError",
+]

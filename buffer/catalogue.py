@@ -1,0 +1,120 @@
+"""journal.db: what the journal knows about itself. Small; all entries live in segments.
+
+Belongs to the writer thread. Each method that writes is one durable transaction.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from . import sqlite
+
+FORMAT = "ebr-gateway/journal/1"
+SCHEMA = """
+CREATE TABLE about(name TEXT PRIMARY KEY, value);
+CREATE TABLE epochs(epoch INTEGER PRIMARY KEY, event TEXT NOT NULL);
+CREATE TABLE segments(epoch INTEGER, first INTEGER, last INTEGER, state TEXT NOT NULL, bytes INTEGER, before INTEGER, total INTEGER,
+  ticks INTEGER, previous BLOB, digest BLOB, root BLOB, sha256 BLOB, PRIMARY KEY(epoch, first));
+CREATE TABLE cursors(uplink TEXT PRIMARY KEY, required INTEGER NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL);
+CREATE TABLE quarantine(uplink TEXT, epoch INTEGER, seq INTEGER, code TEXT, retry TEXT, reason TEXT, ticks INTEGER, state TEXT NOT NULL,
+  PRIMARY KEY(uplink, epoch, seq));
+CREATE TABLE checkpoints(epoch INTEGER, size INTEGER, root BLOB NOT NULL, ticks INTEGER NOT NULL, note TEXT, PRIMARY KEY(epoch, size));
+CREATE TABLE holds(name TEXT PRIMARY KEY, epoch INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER);
+"""
+State = Literal["open", "closed", "pruned", "suspect", "damaged"]
+
+
+@dataclass(slots=True)
+class Segment:
+    """One row of `segments`. Everything but epoch, first and previous is known once it is closed.
+
+    last: last seq. file_bytes: size of the file. before, total: bytes of the epoch's entries before first and
+    through last. ticks: when it was closed. previous: digest before
+    first. digest: of last. root: of its subtree. sha256: of the closed file.
+    """
+
+    epoch: int
+    first: int
+    last: int | None = None
+    state: State = "open"
+    file_bytes: int = 0
+    before: int = 0
+    total: int = 0
+    ticks: int = 0
+    previous: bytes = b""
+    digest: bytes | None = None
+    root: bytes | None = None
+    sha256: bytes | None = None
+
+    @property
+    def row(self) -> tuple[Any, ...]:
+        """All columns, in the table's order."""
+        return (
+            *(self.epoch, self.first, self.last, self.state, self.file_bytes, self.before, self.total, self.ticks),
+            *(self.previous, self.digest, self.root, self.sha256),
+        )
+
+
+class Catalogue:
+    """The writing connection of journal.db."""
+
+    def __init__(self, path: Path) -> None:
+        self.db = sqlite.writer(path)
+        if not self.db.execute("SELECT 1 FROM sqlite_master WHERE name = 'holds'").fetchone():
+            self.db.executescript(f"BEGIN; {SCHEMA} COMMIT;")
+        sqlite.sync_directory(path.parent)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing, durable at the end."""
+        self.db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self.db
+            self.db.execute("COMMIT")
+        except BaseException:
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+            raise
+
+    def about(self) -> dict[str, Any]:
+        """What the journal says of itself."""
+        return dict(self.db.execute("SELECT name, value FROM about"))
+
+    def note(self, **values: object) -> None:
+        """Set values of `about`."""
+        with self.transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", list(values.items()))
+
+    def epochs(self) -> dict[int, dict[str, Any]]:
+        """Epoch -> its `epoch` event, in order."""
+        return {epoch: json.loads(event) for epoch, event in self.db.execute("SELECT epoch, event FROM epochs ORDER BY epoch")}
+
+    def begin_epoch(self, epoch: int, event: Mapping[str, Any]) -> None:
+        """Register a new epoch with the event that its first entry will hold."""
+        with self.transaction() as db:
+            db.execute("INSERT INTO epochs VALUES (?, ?)", (epoch, json.dumps(event)))
+
+    def segments(self) -> list[Segment]:
+        """Return all, pruned and damaged ones too, in order."""
+        return [Segment(*row) for row in self.db.execute("SELECT * FROM segments ORDER BY epoch, first")]
+
+    def put_segments(self, segments: Iterable[Segment]) -> None:
+        """Write rows, new ones and changed ones."""
+        with self.transaction() as db:
+            rows = [segment.row for segment in segments]
+            db.executemany("INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def forget_segment(self, epoch: int, first: int) -> None:
+        """Remove the row of a segment that was never born (nothing in it was promised)."""
+        with self.transaction() as db:
+            db.execute("DELETE FROM segments WHERE epoch = ? AND first = ?", (epoch, first))
+
+    def suspect(self, segments: Iterable[Segment]) -> None:
+        """Have the next start look at these before it does anything else."""
+        with self.transaction() as db:
+            rows = [(one.epoch, one.first) for one in segments]
+            db.executemany("UPDATE segments SET state = 'suspect' WHERE epoch = ? AND first = ? AND state = 'closed'", rows)

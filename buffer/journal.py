@@ -1,0 +1,197 @@
+"""The line's store-and-forward journal: an append-only sequence of entries, durable when `append`'s future is done."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from . import recovery, retention
+from . import segment as segments
+from .catalogue import Segment
+from .errors import EntryTooLarge, StorageError
+from .picture import Picture
+from .receipts import Quarantined, Receipts, Rejected
+from .recovery import Opened
+from .retention import Pruned
+from .segment import Entry
+from .store import Store
+from .times import of_entry
+from .writer import Body, Writer
+
+LARGEST_ENTRY_BYTES = 65_536
+HEAD_BYTES = 176  # of a head without schema and gateway: fixed text, 20 digits each of epoch and seq, 64 of the digest
+
+
+class Depth(NamedTuple):
+    """What an uplink has still to confirm. oldest_ticks: `time` of the oldest of it, None if there is none."""
+
+    entries: int
+    bytes: int
+    oldest_ticks: int | None
+
+
+class Journal:
+    """All methods may be called from any thread; those that touch the disk say so."""
+
+    opened: Opened
+
+    def __init__(self, directory: Path, gateway: str, writer: Writer) -> None:
+        """Use `Journal.open`."""
+        self.directory = directory
+        self.gateway = gateway
+        self._gateway_bytes = len(json.dumps(gateway))
+        self._writer = writer
+        self._picture = Picture(directory / "segments", self._damaged)
+        self._receipts = Receipts(self._picture)
+        self._store: Store
+        self._retain_s = 0.0
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        gateway: str,
+        *,
+        commit_interval_s: float = 0.05,
+        retain_s: float,
+        max_bytes: int,
+        on_fault: Callable[[BaseException], None] | None = None,
+    ) -> "Journal":
+        """Open or create the journal in `directory`, recover it, start its writer thread. Blocks.
+
+        on_fault is called once, in the writer thread, when the journal has stopped for good: the process must end.
+        Raises JournalInUse, JournalMismatch, StorageError.
+        """
+        journal = cls(directory, gateway, Writer(commit_interval_s=commit_interval_s, on_fault=on_fault))
+        journal._retain_s = retain_s
+        journal._store = journal._writer.start(partial(journal._open_store, max_bytes))
+        return journal
+
+    def _open_store(self, max_bytes: int) -> Store:
+        store, self.opened = recovery.open_store(self.directory, self.gateway, max_bytes, self._picture, self._receipts)
+        return store
+
+    # ------------------------------------------------------------------ writing
+
+    @property
+    def next_seq(self) -> int:
+        """Sequence number of the next body appended. Known before, because order is fixed by the call of `append`."""
+        return self._writer.next_seq
+
+    def append(
+        self,
+        bodies: Sequence[Body],
+        *,
+        watermark: tuple[str, Mapping[str, Any]] | None = None,
+        state: bytes | None = None,
+        urgent: bool = False,
+    ) -> "Future[int]":
+        """Append bodies, all or nothing; the future gives the last sequence number once they are on disk.
+
+        watermark: (source, changes), merged by key and committed with them. state: the fold's state after them. urgent: commit at once.
+        Raises EntryTooLarge (nothing is appended), JournalBusy, StorageError, JournalClosed. The future raises StorageError.
+        """
+        self._check(bodies)
+        return self._writer.append(bodies, watermark, state, urgent=urgent)
+
+    def _check(self, bodies: Sequence[Body]) -> None:
+        if len(bodies) > segments.ENTRIES:
+            raise EntryTooLarge(f"{len(bodies)} bodies in one append, at most {segments.ENTRIES} are possible")
+        for schema, body in bodies:
+            size = len(body) + len(schema) + self._gateway_bytes + HEAD_BYTES
+            if size > LARGEST_ENTRY_BYTES:
+                raise EntryTooLarge(f"an entry of {schema} would have {size} bytes, at most {LARGEST_ENTRY_BYTES} are possible")
+
+    def watermark(self, source: str) -> dict[str, Any]:
+        """Return what was committed last under this name, merged by key; {} at first."""
+        with self._picture.lock:
+            fact = self._picture.facts.get(f"watermark/{source}")
+        return json.loads(fact.value) if fact else {}
+
+    def state(self) -> tuple[int, bytes] | None:
+        """(seq, the fold's state after it) as committed last in this epoch, None if there is none."""
+        with self._picture.lock:
+            fact = self._picture.facts.get("state")
+            return (fact.seq, fact.value) if fact and fact.epoch == self._picture.epoch else None
+
+    def on_commit(self, callback: Callable[[tuple[int, int]], None]) -> None:
+        """Have `callback((epoch, seq))` called in the writer thread after each commit. It must be quick and must not raise."""
+        self._writer.on_commit.append(callback)
+
+    def close(self) -> None:
+        """Commit what is queued and close the files, in the writer's own thread. Blocks; may be called twice."""
+        self._writer.close()
+
+    # ------------------------------------------------------------------ reading
+
+    @property
+    def last(self) -> tuple[int, int]:
+        """(epoch, seq) of the last committed entry; seq 0 if the epoch has none yet."""
+        return self._picture.last
+
+    def read(self, after: tuple[int, int], *, max_bytes: int, max_entries: int = 1000) -> list[Entry]:
+        """Committed entries after (epoch, seq), in order: at least one if there is one, even if it is larger than max_bytes.
+
+        May read the disk. Every entry read from disk is checked against its digest. Raises StorageError if one is damaged.
+        """
+        return self._picture.read(after, max_bytes, max_entries)
+
+    def size_bytes(self) -> int:
+        """Bytes of all files of the journal. Reads the directory."""
+        return sum(path.stat().st_size for path in self.directory.rglob("*") if path.is_file())
+
+    # ------------------------------------------------------------------ receipts
+
+    def uplink(self, name: str, required: bool) -> None:  # noqa: FBT001 - the door's contract
+        """Make an uplink known. required: nothing goes before its receipt."""
+        self._receipts.register(name, required=required)
+
+    def retire_uplink(self, name: str) -> None:
+        """Forget an uplink that the line no longer has; else it would keep its entries for ever."""
+        self._receipts.retire(name)
+
+    def cursor(self, name: str) -> tuple[int, int]:
+        """(epoch, seq) through which this uplink's receiver has confirmed everything."""
+        return self._receipts.cursor(name).at
+
+    def depth(self, name: str) -> Depth:
+        """What this uplink has still to confirm. May read the disk."""
+        at = self._receipts.cursor(name).at
+        entries, size = self._picture.depth(at)
+        oldest = self._picture.read(at, 1, 1) if entries else []
+        return Depth(entries, size, of_entry(oldest[0].payload) if oldest else None)
+
+    def acknowledge(self, name: str, epoch: int, through: int, digest: str) -> int:
+        """Take a receipt: everything through (epoch, through) is stored, and entry `through` has this digest. Returns the cursor's seq.
+
+        At or below the cursor nothing changes. Raises ReceiptRefused (nothing moves): unknown-uplink, unknown-epoch, beyond-last,
+        digest-mismatch, earlier-epoch-open. May read the disk.
+        """
+        return self._receipts.acknowledge(name, epoch, through, digest)
+
+    def quarantine(self, name: str, epoch: int, rejected: Iterable[Rejected]) -> tuple[list[Quarantined], list[Quarantined]]:
+        """Take over the receiver's whole present list of refused entries: (newly refused, no longer refused)."""
+        return self._receipts.quarantine(name, epoch, rejected)
+
+    def quarantined(self, name: str | None = None) -> list[Quarantined]:
+        """All entries in quarantine, of one uplink or of all, with those that a person has disposed."""
+        return self._receipts.quarantined(name)
+
+    def dispose(self, name: str, epoch: int, seq: int) -> Quarantined:
+        """A person has dealt with a refused entry; it keeps its segment no longer. KeyError if it is not in quarantine."""
+        return self._receipts.dispose(name, epoch, seq)
+
+    def prune(self, open_since_seq: int | None) -> Pruned | None:
+        """Remove the segments that the last call returned, and name those that may go now; None if none.
+
+        The caller appends an audit event with `Pruned.audit()` and calls again (at once, if space is short): files go only after
+        something has been committed since they were named. open_since_seq: smallest seq of this epoch that an open batch needs.
+        Blocks until the writer thread has done it.
+        """
+        return self._writer.do(partial(retention.prune, self._store, self._retain_s, open_since_seq)).result()
+
+    def _damaged(self, segment: Segment, why: str) -> None:
+        """A reader found damage: mark the segment, and stop; the next start sets it aside."""
+        self._writer.damaged(StorageError(f"segment {segments.name_of(segment.epoch, segment.first)} is damaged: {why}"), segment)

@@ -1,0 +1,164 @@
+"""What every thread may see of the journal: written by the writer thread after each commit, read by all, under one lock.
+
+Reads come from the tail in memory if it reaches back far enough (an uplink that keeps up never touches the disk), else from segments.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from pathlib import Path
+
+from . import segment as segments
+from . import sqlite
+from .catalogue import Segment
+from .errors import StorageError
+from .segment import Damaged, Entry, Fact
+
+TAIL_BYTES = 16 << 20
+
+
+class Picture:
+    """The committed state. `lock` guards every attribute; `moving` keeps short reads of a growing segment off its closing."""
+
+    def __init__(self, directory: Path, on_damage: Callable[[Segment, str], None]) -> None:
+        self.directory = directory
+        self.lock = threading.Lock()
+        self.moving = threading.Lock()
+        self.epoch = 0
+        self.seq = 0
+        self.total = 0
+        self.segments: list[Segment] = []  # held ones, in order
+        self.facts: dict[str, Fact] = {}
+        self._on_damage = on_damage
+        self._tail: dict[int, tuple[Entry, int]] = {}
+        self._tail_first = 1
+        self._tail_bytes = 0
+
+    def path(self, segment: Segment) -> Path:
+        """File of a segment."""
+        return self.directory / segments.name_of(segment.epoch, segment.first)
+
+    @property
+    def last(self) -> tuple[int, int]:
+        """(epoch, seq) of the last committed entry."""
+        with self.lock:
+            return self.epoch, self.seq
+
+    def begin(self, epoch: int, seq: int, total: int) -> None:
+        """Set the position found at start; the tail begins after it."""
+        with self.lock:
+            self.epoch, self.seq, self.total = epoch, seq, total
+            self._tail_first = seq + 1
+
+    def extend(self, entries: Sequence[Entry], totals: Sequence[int], facts: dict[str, Fact]) -> None:
+        """Show what has just been committed."""
+        with self.lock:
+            for entry, total in zip(entries, totals, strict=True):
+                self._tail[entry.seq] = entry, total
+                self._tail_bytes += len(entry.payload)
+            self.facts.update(facts)
+            if entries:
+                self.seq, self.total = entries[-1].seq, totals[-1]
+            while self._tail_bytes > TAIL_BYTES:
+                self._tail_bytes -= len(self._tail.pop(self._tail_first)[0].payload)
+                self._tail_first += 1
+
+    def read(self, after: tuple[int, int], max_bytes: int, max_entries: int) -> list[Entry]:
+        """Committed entries after `after`, in order, at least one if there is one, from one segment at most."""
+        with self.lock:
+            if after[0] == self.epoch and after[1] + 1 >= self._tail_first:
+                return self._from_tail(after[1] + 1, max_bytes, max_entries)
+            held = [one for one in self.segments if (one.epoch, segments.last_of(one.first)) > after]
+        for segment in held:
+            taken = self._from_disk(segment, after, max_bytes, max_entries)
+            if taken:
+                return taken
+        return []
+
+    def _from_tail(self, seq: int, max_bytes: int, max_entries: int) -> list[Entry]:
+        taken: list[Entry] = []
+        while seq in self._tail and len(taken) < max_entries:
+            entry = self._tail[seq][0]
+            max_bytes -= len(entry.payload)
+            if taken and max_bytes < 0:
+                break
+            taken.append(entry)
+            seq += 1
+        return taken
+
+    def _from_disk(self, segment: Segment, after: tuple[int, int], max_bytes: int, max_entries: int) -> list[Entry]:
+        from_seq = after[1] if after[0] == segment.epoch else 0
+        taken: list[Entry] = []
+        with self._opened(segment) as (db, through):
+            if db is None:
+                return []
+            for entry in segments.entries(db, segment.epoch, from_seq, through, max_entries):
+                max_bytes -= len(entry.payload)
+                if taken and max_bytes < 0:
+                    break
+                taken.append(entry)
+        return taken
+
+    @contextmanager
+    def _opened(self, segment: Segment) -> Iterator[tuple[sqlite3.Connection | None, int]]:
+        """A short read: (connection, last committed seq). None if it has been pruned meanwhile. Raises StorageError if it is damaged."""
+        with self.moving if segment.state != "closed" else nullcontext():
+            with self.lock:
+                now = self._now(segment)  # it may have been closed or pruned since it was listed
+                through = self.seq if segment.epoch == self.epoch else segments.last_of(segment.first)
+            try:
+                with self._reader(now) if now else nullcontext() as db:
+                    yield db, through
+            except (sqlite3.Error, Damaged) as error:
+                if isinstance(error, sqlite3.Error) and sqlite.primary_code(error) == sqlite3.SQLITE_BUSY:
+                    raise
+                self._on_damage(segment, str(error))
+                raise StorageError(f"{self.path(segment).name}: {error}") from error
+
+    def _now(self, segment: Segment) -> Segment | None:
+        return next((one for one in self.segments if (one.epoch, one.first) == (segment.epoch, segment.first)), None)
+
+    def _reader(self, segment: Segment) -> AbstractContextManager[sqlite3.Connection | None]:
+        try:
+            return closing(sqlite.reader(self.path(segment), closed=segment.state == "closed"))
+        except sqlite3.OperationalError:
+            with self.lock:  # pruned between looking and opening: nothing is wrong
+                if self._now(segment):
+                    raise
+            return nullcontext()
+
+    def entry(self, epoch: int, seq: int) -> tuple[str, int] | None:
+        """(hex digest, bytes of the epoch through it) of a held entry, None if it is not held."""
+        with self.lock:
+            if epoch == self.epoch and seq in self._tail:
+                found, total = self._tail[seq]
+                return found.digest, total
+            at = next((one for one in self.segments if one.epoch == epoch and one.first == segments.first_of(seq)), None)
+        if at is None or seq < 1:
+            return None
+        with self._opened(at) as (db, through):
+            if db is None or seq > through:
+                return None
+            row = db.execute("SELECT digest, total FROM entries WHERE seq = ?", (seq,)).fetchone()
+        return (row[0].hex(), int(row[1])) if row else None
+
+    def depth(self, cursor: tuple[int, int]) -> tuple[int, int]:
+        """(entries, bytes) held after the cursor."""
+        with self.lock:
+            held = [(one.epoch, one.first, self._last(one), one.before, self._total(one)) for one in self.segments]
+        count, size = 0, 0
+        for epoch, first, last, before, total in held:
+            if (epoch, last) <= cursor:
+                continue
+            after = cursor[1] if epoch == cursor[0] and cursor[1] >= first else first - 1
+            at = self.entry(epoch, after) if after >= first else None
+            count += last - after
+            size += total - (at[1] if at else before)
+        return count, size
+
+    def _last(self, one: Segment) -> int:
+        return one.last if one.last is not None else self.seq if one.epoch == self.epoch else one.first - 1
+
+    def _total(self, one: Segment) -> int:
+        return one.total if one.last is not None else self.total

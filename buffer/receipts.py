@@ -1,0 +1,181 @@
+"""How far each uplink's receiver has confirmed what it holds, and what it refused to take.
+
+A receipt moves a cursor at once; the disk follows within a second, and always before anything is pruned. A cursor lost by a crash costs
+a resend that the receiver recognises, never an entry.
+"""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+from .catalogue import Catalogue
+from .errors import ReceiptRefused
+from .picture import Picture
+from .times import now_ticks
+
+
+class Rejected(NamedTuple):
+    """One entry that the receiver was handed and did not store, as its receipt lists it."""
+
+    seq: int
+    code: str
+    retry: str = "after-change"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """One entry in quarantine. since_ticks: when the receiver first refused it. state: held, or disposed by a person."""
+
+    uplink: str
+    epoch: int
+    seq: int
+    code: str
+    retry: str
+    reason: str
+    since_ticks: int
+    state: Literal["held", "disposed"] = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Everything through (epoch, seq) is confirmed. required: nothing is pruned before it is past it."""
+
+    required: bool
+    epoch: int = 0
+    seq: int = 0
+
+    @property
+    def at(self) -> tuple[int, int]:
+        """(epoch, seq)."""
+        return self.epoch, self.seq
+
+
+class Receipts:
+    """Cursors and quarantine in memory, for any thread; `save` belongs to the writer thread."""
+
+    def __init__(self, picture: Picture) -> None:
+        self._picture = picture
+        self._lock = threading.Lock()
+        self._cursors: dict[str, Cursor] = {}
+        self._quarantine: dict[tuple[str, int, int], Quarantined] = {}
+        self._epochs: dict[int, tuple[int, int]] = {}
+        self.dirty = False
+
+    def load(self, catalogue: Catalogue) -> None:
+        """Read what `save` wrote."""
+        for name, required, epoch, seq in catalogue.db.execute("SELECT uplink, required, epoch, seq FROM cursors"):
+            self._cursors[name] = Cursor(bool(required), epoch, seq)
+        rows = catalogue.db.execute("SELECT uplink, epoch, seq, code, retry, reason, ticks, state FROM quarantine")
+        self._quarantine = {(row[0], row[1], row[2]): Quarantined(*row) for row in rows}
+
+    def know_epochs(self, ends: dict[int, tuple[int, int]]) -> None:
+        """(last seq held, last seq known or declared lost) of every epoch but the current one.
+
+        A receipt of the next epoch counts only after all of the one before. A receiver may hold entries of an ended epoch that were
+        lost here: its receipt then confirms all that is held.
+        """
+        with self._lock:
+            self._epochs = ends
+
+    def save(self, catalogue: Catalogue) -> None:
+        """Write cursors and quarantine in one transaction."""
+        with self._lock:
+            cursors = [(name, one.required, one.epoch, one.seq) for name, one in self._cursors.items()]
+            held = [
+                (one.uplink, one.epoch, one.seq, one.code, one.retry, one.reason, one.since_ticks, one.state)
+                for one in self._quarantine.values()
+            ]
+            self.dirty = False
+        with catalogue.transaction() as db:
+            db.execute("DELETE FROM cursors")
+            db.executemany("INSERT INTO cursors VALUES (?, ?, ?, ?)", cursors)
+            db.execute("DELETE FROM quarantine")
+            db.executemany("INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?)", held)
+
+    def register(self, name: str, *, required: bool) -> None:
+        """Make an uplink known, from the beginning of what is held if it is new."""
+        with self._lock:
+            self._cursors[name] = replace(self._cursors.get(name, Cursor(required)), required=required)
+            self.dirty = True
+
+    def retire(self, name: str) -> None:
+        """Forget an uplink that the line no longer has: its cursor no longer keeps entries."""
+        with self._lock:
+            self._cursors.pop(name, None)
+            self._quarantine = {key: one for key, one in self._quarantine.items() if key[0] != name}
+            self.dirty = True
+
+    def cursors(self) -> dict[str, Cursor]:
+        """All uplinks' cursors."""
+        with self._lock:
+            return dict(self._cursors)
+
+    def cursor(self, name: str) -> Cursor:
+        """One uplink's cursor; ReceiptRefused if the uplink is unknown."""
+        with self._lock:
+            if name not in self._cursors:
+                raise ReceiptRefused("unknown-uplink", f"no uplink {name!r} is registered")
+            return self._cursors[name]
+
+    def acknowledge(self, name: str, epoch: int, through: int, digest: str) -> int:
+        """Move the cursor to (epoch, through) if the receipt proves it; return the cursor's seq. Raises ReceiptRefused."""
+        cursor = self.cursor(name)
+        held, lost = self._epochs.get(epoch, (through, through))
+        if held < through <= lost:
+            through = held
+        else:
+            self._check(cursor, epoch, through, digest)
+        with self._lock:
+            if (epoch, through) > self._cursors[name].at:
+                self._cursors[name] = Cursor(cursor.required, epoch, through)
+                self.dirty = True
+            return self._cursors[name].seq
+
+    def _check(self, cursor: Cursor, epoch: int, through: int, digest: str) -> None:
+        current, last = self._picture.last
+        if epoch != current and epoch not in self._epochs:
+            raise ReceiptRefused("unknown-epoch", f"epoch {epoch} is not one of this journal")
+        last = last if epoch == current else self._epochs[epoch][0]
+        if not 0 <= through <= last:
+            raise ReceiptRefused("beyond-last", f"receipt through {through}, epoch {epoch} ends at {last}")
+        found = self._picture.entry(epoch, through)
+        if found is None:
+            if (epoch, through) <= cursor.at or through == 0:
+                return  # at or below the cursor, and no longer held: says nothing new
+            raise ReceiptRefused("digest-mismatch", f"entry {through} of epoch {epoch} is not held, its digest can not be checked")
+        if found[0] != digest.lower():
+            raise ReceiptRefused("digest-mismatch", f"receipt for {through} has digest {digest[:16]}..., the entry has {found[0][:16]}...")
+        if epoch > cursor.epoch and not self._all_before(cursor, epoch):
+            raise ReceiptRefused(
+                "earlier-epoch-open", f"receipt of epoch {epoch}, but epoch {cursor.epoch} is confirmed to {cursor.seq} only"
+            )
+
+    def _all_before(self, cursor: Cursor, epoch: int) -> bool:
+        held = {one.epoch for one in self._picture.segments if one.epoch < epoch}
+        return all((one, self._epochs.get(one, (0, 0))[0]) <= cursor.at for one in held)
+
+    def quarantine(self, name: str, epoch: int, rejected: Iterable[Rejected]) -> tuple[list[Quarantined], list[Quarantined]]:
+        """Take over the receiver's whole present list for an epoch: (newly refused, no longer refused). Disposed ones stay disposed."""
+        present = {(name, epoch, one.seq): one for one in rejected}
+        with self._lock:
+            known = {key for key in self._quarantine if key[:2] == (name, epoch)}
+            gone = [self._quarantine.pop(key) for key in sorted(known - set(present)) if self._quarantine[key].state == "held"]
+            new = [Quarantined(*key, *present[key][1:], now_ticks()) for key in sorted(set(present) - known)]
+            self._quarantine.update({(one.uplink, one.epoch, one.seq): one for one in new})
+            self.dirty = self.dirty or bool(new or gone)
+        return new, gone
+
+    def dispose(self, name: str, epoch: int, seq: int) -> Quarantined:
+        """A person has dealt with it: it no longer keeps its segment. KeyError if it is not in quarantine."""
+        with self._lock:
+            key = (name, epoch, seq)
+            self._quarantine[key] = replace(self._quarantine[key], state="disposed")
+            self.dirty = True
+            return self._quarantine[key]
+
+    def quarantined(self, name: str | None = None) -> list[Quarantined]:
+        """Of one uplink or of all, in order."""
+        with self._lock:
+            return [one for key, one in sorted(self._quarantine.items()) if name in (None, key[0])]

@@ -1,0 +1,96 @@
+"""When a segment may go: every required receiver has it, nobody still needs it, and its time is over or the space is needed.
+
+Nothing unconfirmed is ever shed. A segment goes in two steps: a call of `prune` names it and returns what the audit trail must say; the
+next call, once an entry has been committed after that, removes the file. So no segment is gone without its audit entry.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from .catalogue import Segment
+from .chain import Tree
+from .store import Store, remove
+from .times import TICKS_PER_S, now_ticks
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """Segments that go, all of one epoch and consecutive. early: retain_days yielded to max_bytes. roots: their hex subtree roots."""
+
+    epoch: int
+    first: int
+    last: int
+    bytes: int
+    roots: tuple[str, ...]
+    early: bool
+
+    def audit(self) -> dict[str, Any]:
+        """`what` of the audit event: range, count and roots (URS-BUF-06)."""
+        tree = Tree()
+        for one in self.roots:
+            tree.append(bytes.fromhex(one))
+        return {
+            "epoch": self.epoch,
+            "first": self.first,
+            "last": self.last,
+            "entries": self.last - self.first + 1,
+            "bytes": self.bytes,
+            "root": tree.root().hex(),
+            "cause": "max_bytes reached before retain_days" if self.early else "retain_days over",
+        }
+
+
+def prune(store: Store, retain_s: float, open_since_seq: int | None) -> Pruned | None:
+    """Remove what the last call named, and name what may go now; None if nothing. Writer thread."""
+    _remove_named(store)
+    held = [one for one in store.picture.segments if one.state == "closed" and (one.epoch, one.first) not in store.going]
+    excess = store.used_bytes() - store.max_bytes
+    named: list[Segment] = []
+    early = False
+    for one in held:
+        kept = named and (one.epoch, one.first) != (named[-1].epoch, (named[-1].last or 0) + 1)
+        if kept or _needed(store, one, open_since_seq):
+            break
+        over = now_ticks() - one.ticks > retain_s * TICKS_PER_S
+        if not over and excess <= 0:
+            break
+        early = early or not over
+        excess -= one.file_bytes
+        named.append(one)
+    if not named:
+        return None
+    store.going = {(one.epoch, one.first): store.picture.last for one in named}
+    roots = tuple((one.root or b"").hex() for one in named)
+    return Pruned(named[0].epoch, named[0].first, named[-1].last or 0, sum(one.file_bytes for one in named), roots, early)
+
+
+def _needed(store: Store, one: Segment, open_since_seq: int | None) -> bool:
+    last = one.last or 0
+    if any(cursor.required and cursor.at < (one.epoch, last) for cursor in store.receipts.cursors().values()):
+        return True
+    if any(held.state == "held" and held.epoch == one.epoch and one.first <= held.seq <= last for held in store.receipts.quarantined()):
+        return True
+    if any(epoch == one.epoch and first <= last and (end is None or end >= one.first) for epoch, first, end in store.holds.values()):
+        return True
+    if open_since_seq is None:
+        return False
+    if one.epoch == store.picture.epoch:
+        return last >= open_since_seq
+    # a batch that was open when the epoch changed may need all of the one before: it stays until the new epoch has its first segment closed
+    return open_since_seq > store.picture.seq or not any(
+        other.epoch == store.picture.epoch and other.last for other in store.picture.segments
+    )
+
+
+def _remove_named(store: Store) -> None:
+    """Remove the files named by the call before, if an entry has been committed since."""
+    if not store.going or any(store.picture.last <= at for at in store.going.values()):
+        return
+    store.save_receipts()  # a cursor must not be older on disk than what is removed for it
+    gone = [one for one in store.picture.segments if (one.epoch, one.first) in store.going]
+    store.catalogue.put_segments([replace(one, state="pruned") for one in gone])
+    with store.picture.lock:
+        store.picture.segments = [one for one in store.picture.segments if one not in gone]
+    for one in gone:
+        remove(store.picture.path(one))
+    store.going = {}

@@ -1,0 +1,150 @@
+"""One segment: up to 4,096 consecutive entries of one epoch in one SQLite file, aligned, so that a full one is one RFC 6962 subtree.
+
+While it grows it is in WAL mode and has one writing connection. Closed, it is one file without WAL, mode 0440, never written again.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import zstandard
+
+from . import sqlite
+from .chain import digest as digest_of
+
+ENTRIES = 4096
+FORMAT = "ebr-gateway/segment/1"
+
+SCHEMA = """
+CREATE TABLE about(name TEXT PRIMARY KEY, value);
+CREATE TABLE entries(seq INTEGER PRIMARY KEY, digest BLOB NOT NULL, total INTEGER NOT NULL, payload BLOB NOT NULL);
+CREATE TABLE facts(name TEXT PRIMARY KEY, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, value BLOB NOT NULL);
+CREATE TRIGGER entries_are_not_changed BEFORE UPDATE ON entries BEGIN SELECT RAISE(ABORT, 'entries are never changed'); END;
+CREATE TRIGGER entries_are_not_removed BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'entries are never removed'); END;
+"""
+"""entries: digest is the entry's SHA-256, total the bytes of all entries of the epoch through this one, payload zstd of the entry.
+facts: watermarks and the fold's state, with the entry they belong to."""
+
+Row = tuple[int, bytes, int, bytes]
+"""(seq, digest, total, compressed payload)"""
+
+
+class Entry(NamedTuple):
+    """One entry as stored and sent. digest: hex SHA-256 of payload."""
+
+    epoch: int
+    seq: int
+    digest: str
+    payload: bytes
+
+
+class Fact(NamedTuple):
+    """Something true after entry (epoch, seq): a source's watermark, or the fold's state."""
+
+    epoch: int
+    seq: int
+    value: bytes
+
+
+class Damaged(Exception):
+    """What is stored is not what was written. seq: the first entry concerned, if known."""
+
+    def __init__(self, text: str, seq: int | None = None) -> None:
+        super().__init__(text)
+        self.seq = seq
+
+
+def name_of(epoch: int, first: int) -> str:
+    """File name of a segment."""
+    return f"{epoch}-{first}.db"
+
+
+def first_of(seq: int) -> int:
+    """First seq of the segment that holds entry `seq`."""
+    return (seq - 1) // ENTRIES * ENTRIES + 1
+
+
+def last_of(first: int) -> int:
+    """Last seq that the segment beginning at `first` can hold."""
+    return first + ENTRIES - 1
+
+
+def create(path: Path, about: dict[str, object]) -> sqlite3.Connection:
+    """Make an empty segment, durably, and return its writing connection."""
+    db = sqlite.writer(path)
+    db.executescript(f"BEGIN; {SCHEMA}")
+    db.executemany("INSERT INTO about VALUES (?, ?)", [("format", FORMAT), *about.items()])
+    db.execute("COMMIT")
+    sqlite.sync_directory(path.parent)
+    return db
+
+
+def insert(db: sqlite3.Connection, rows: Iterable[Row], facts: dict[str, Fact]) -> None:
+    """Commit rows and facts in one transaction: durable on return, nothing written on an error."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        db.executemany("INSERT INTO entries VALUES (?, ?, ?, ?)", rows)
+        if facts:
+            db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)", [(name, *fact) for name, fact in facts.items()])
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+def checkpoint(db: sqlite3.Connection, *, whole: bool = False) -> bool:
+    """Move the WAL's pages into the file; whole: and empty the WAL. False if a reader kept some of it from moving."""
+    busy, _, _ = db.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if whole else 'PASSIVE'})").fetchone()
+    return not busy
+
+
+def close(db: sqlite3.Connection, path: Path) -> bool:
+    """Turn a full segment into one read-only file without WAL. False (and still open) if a foreign reader holds it now."""
+    try:
+        if not checkpoint(db, whole=True) or db.execute("PRAGMA journal_mode=DELETE").fetchone()[0] != "delete":
+            return False
+    except sqlite3.OperationalError as error:
+        if sqlite.passes(error):
+            return False
+        raise
+    db.close()
+    path.chmod(0o440)
+    sqlite.sync_directory(path.parent)
+    return True
+
+
+def entries(db: sqlite3.Connection, epoch: int, after: int, through: int, limit: int = ENTRIES) -> Iterator[Entry]:
+    """Entries after `after`, at most through `through`, each checked against its digest. Raises Damaged."""
+    rows = db.execute("SELECT seq, digest, payload FROM entries WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?", (after, through, limit))
+    unpack = zstandard.ZstdDecompressor()
+    for seq, stored, packed in rows:
+        yield Entry(epoch, seq, stored.hex(), unpacked(unpack, seq, stored, packed))
+
+
+def unpacked(unpack: zstandard.ZstdDecompressor, seq: int, stored: bytes, packed: bytes) -> bytes:
+    """Return the entry's bytes; Damaged if they are not those that were hashed."""
+    try:
+        payload = unpack.decompress(packed, max_output_size=1 << 20)
+    except (zstandard.ZstdError, TypeError) as error:
+        raise Damaged(f"entry {seq} can not be unpacked: {error}", seq) from error
+    if digest_of(payload) != stored:
+        raise Damaged(f"entry {seq} does not match its digest", seq)
+    return payload
+
+
+def facts(db: sqlite3.Connection) -> dict[str, Fact]:
+    """All facts of the segment."""
+    return {name: Fact(epoch, seq, value) for name, epoch, seq, value in db.execute("SELECT name, epoch, seq, value FROM facts")}
+
+
+def about(db: sqlite3.Connection) -> dict[str, object]:
+    """What the segment says of itself."""
+    return dict(db.execute("SELECT name, value FROM about"))
+
+
+def totals(db: sqlite3.Connection, seq: int) -> int:
+    """Bytes of all entries of the epoch through `seq`, 0 if it is not here."""
+    row = db.execute("SELECT total FROM entries WHERE seq = ?", (seq,)).fetchone()
+    return int(row[0]) if row else 0

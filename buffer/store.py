@@ -1,0 +1,247 @@
+"""The journal's files as the writer thread holds them: journal.db, the segment that grows, the directory's lock, the ballast."""
+
+import hashlib
+import os
+import sqlite3
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from . import segment as segments
+from . import sqlite
+from .catalogue import Catalogue, Segment
+from .chain import Tree, root
+from .picture import Picture
+from .receipts import Receipts
+from .segment import Entry, Fact, Row
+from .times import now_ticks
+
+SUMS = "SHA256SUMS"
+BALLAST = "ballast"
+BALLAST_BYTES = 32 << 20
+CHECKPOINT_BYTES = 16 << 20
+COMMIT_OVERHEAD_BYTES = 12_288
+SAVE_EVERY_S = 1.0
+
+
+class Store:
+    """Belongs to the writer thread, but for `picture` and `receipts`, which guard themselves."""
+
+    def __init__(
+        self, directory: Path, gateway: str, catalogue: Catalogue, picture: Picture, receipts: Receipts, lock: int, max_bytes: int
+    ) -> None:
+        self.directory, self.gateway = directory, gateway
+        self.catalogue, self.picture, self.receipts = catalogue, picture, receipts
+        self.max_bytes = max_bytes
+        self.digest = bytes(32)
+        self.leaves: list[bytes] = []
+        self.tree = Tree()
+        self.active: Segment | None = None
+        self.pressure: str | None = None
+        self.holds: dict[str, tuple[int, int, int | None]] = {}
+        self.going: dict[tuple[int, int], tuple[int, int]] = {}
+        self.committed_bytes = 0
+        self._db: sqlite3.Connection | None = None
+        self._unclosed: list[tuple[sqlite3.Connection, Segment]] = []
+        self._lock = lock
+        self._since_checkpoint = 0
+        self._saved_s = time.monotonic()
+        self.ballast_bytes = min(BALLAST_BYTES, max_bytes // 20)
+
+    # ------------------------------------------------------------------ growing
+
+    @property
+    def room(self) -> int:
+        """How many entries the active segment still takes."""
+        return segments.last_of(self.active.first) - self.picture.seq if self.active else 0
+
+    def adopt(self, active: Segment, db: sqlite3.Connection, leaves: list[bytes]) -> None:
+        """Go on with a segment found at start."""
+        self.active, self._db, self.leaves = active, db, leaves
+
+    def commit(self, rows: Sequence[Row], facts: dict[str, Fact]) -> None:
+        """Make rows and facts durable in the active segment."""
+        assert self._db is not None
+        segments.insert(self._db, rows, facts)
+        self._count(rows)
+
+    def commit_across(self, rows: Sequence[Row], facts: dict[str, Fact], leaves: Sequence[bytes]) -> None:
+        """Make rows durable that end this segment and begin the next: all or none, although they are two files.
+
+        The next one is written first; the commit in this one makes both count. At start a next segment beside one that is not full holds
+        nothing that was promised.
+        """
+        assert self._db is not None
+        assert self.active is not None
+        room, old_db = self.room, self._db
+        tail, head = rows[:room], rows[room:]
+        new, db = self._create(tail[-1][0] + 1, tail[-1][1], tail[-1][2], across=rows[0][0])
+        try:
+            segments.insert(db, head, self.picture.facts | facts)
+            segments.insert(old_db, tail, {})
+        except BaseException:
+            self._discard(new, db)
+            raise
+        self._count(rows)
+        for hash_ in leaves:
+            self.tree.append(hash_)
+        self.leaves += leaves[:room]
+        self._retire(tail[-1][1], tail[-1][2])
+        self._activate(new, db)
+        self.leaves = list(leaves[room:])
+
+    def turn(self) -> None:
+        """Begin the next segment, and close the full one if there is one."""
+        new, db = self._create(self.picture.seq + 1, self.digest, self.picture.total)
+        try:
+            segments.insert(db, [], self.picture.facts)
+        except BaseException:
+            self._discard(new, db)
+            raise
+        self._retire(self.digest, self.picture.total)
+        self._activate(new, db)
+
+    def retire_full(self) -> None:
+        """Put the full segment up for closing; none is active then."""
+        self._retire(self.digest, self.picture.total)
+        self.active = self._db = None
+
+    def committed(self, last: Entry | None, leaves: Sequence[bytes]) -> None:
+        """Note what the last commit added to the chain and to the tree."""
+        if last is not None:
+            self.digest = bytes.fromhex(last.digest)
+        for hash_ in leaves:
+            self.tree.append(hash_)
+        self.leaves += leaves
+
+    def _count(self, rows: Sequence[Row]) -> None:
+        size = sum(len(row[3]) for row in rows) + COMMIT_OVERHEAD_BYTES
+        self._since_checkpoint += size
+        self.committed_bytes += size
+
+    def _create(self, first: int, previous: bytes, before: int, across: int | None = None) -> tuple[Segment, sqlite3.Connection]:
+        new = Segment(self.picture.epoch, first, previous=previous, before=before)
+        about = {"gateway": self.gateway, "epoch": new.epoch, "first": first, "previous": previous.hex(), "across": across}
+        db = segments.create(self.picture.path(new), about)
+        self.catalogue.put_segments([new])
+        return new, db
+
+    def _discard(self, new: Segment, db: sqlite3.Connection) -> None:
+        db.close()
+        remove(self.picture.path(new))
+        with suppress(sqlite3.OperationalError):  # a full disk: the next start finds the row without a file, and nothing was promised
+            self.catalogue.forget_segment(new.epoch, new.first)
+
+    def _retire(self, digest: bytes, total: int) -> None:
+        if self.active is None or self._db is None:
+            return
+        full = replace(self.active, last=segments.last_of(self.active.first), digest=digest, total=total, root=root(self.leaves))
+        self._show(self.active, full)
+        self._unclosed.append((self._db, full))
+        self.leaves = []
+
+    def _activate(self, new: Segment, db: sqlite3.Connection) -> None:
+        self.active, self._db = new, db
+        with self.picture.lock:
+            self.picture.segments.append(new)
+        self._since_checkpoint = 0
+
+    def _show(self, old: Segment, new: Segment) -> None:
+        with self.picture.lock:
+            self.picture.segments[self.picture.segments.index(old)] = new
+
+    # ------------------------------------------------------------------ between commits
+
+    def keep_house(self) -> None:
+        """Save cursors, empty the WAL, close full segments, watch the space. What a full disk refuses is done later."""
+        try:
+            self._close_full()
+            if self.receipts.dirty and time.monotonic() >= self._saved_s + SAVE_EVERY_S:
+                self.save_receipts()
+            if self._since_checkpoint > CHECKPOINT_BYTES and self._db is not None:
+                segments.checkpoint(self._db)
+                self._since_checkpoint = 0
+        except sqlite3.OperationalError as error:
+            if not sqlite.passes(error):
+                raise
+
+    def save_receipts(self) -> None:
+        """Make cursors and quarantine durable."""
+        self._saved_s = time.monotonic()
+        try:
+            self.receipts.save(self.catalogue)
+        except sqlite3.OperationalError:
+            self.receipts.dirty = True
+            raise
+
+    def _close_full(self) -> None:
+        while self._unclosed:
+            db, full = self._unclosed[0]
+            path = self.picture.path(full)
+            with self.picture.moving:
+                if not segments.close(db, path):
+                    return
+                closed = replace(full, state="closed", file_bytes=path.stat().st_size, ticks=now_ticks(), sha256=file_sha256(path))
+                self._show(full, closed)
+            del self._unclosed[0]
+            self.catalogue.put_segments([closed])
+
+    def used_bytes(self) -> int:
+        """Bytes of all files, the WAL of the active segment included."""
+        closed = sum(one.file_bytes for one in self.picture.segments)
+        growing = [self.directory / "journal.db", *(self.picture.path(one) for one in self.picture.segments if one.state == "open")]
+        growing += [path.with_name(path.name + "-wal") for path in growing]
+        return closed + sum(path.stat().st_size for path in growing if path.exists())
+
+    def free_ballast(self) -> None:
+        """Give up the reserved space, so that what waits, and the record of it, can still be written."""
+        with suppress(FileNotFoundError):
+            (self.directory / BALLAST).unlink()
+
+    # ------------------------------------------------------------------ the end
+
+    def close(self, *, clean: bool, suspects: Sequence[Segment] = ()) -> None:
+        """Close all files; clean: every entry is in place, and the sums of the files say so. suspects: for the next start to look at."""
+        try:
+            if clean:
+                self._close_cleanly()
+            elif suspects:
+                self.catalogue.suspect(suspects)
+        finally:
+            for db in [db for db, _ in self._unclosed] + [self._db, self.catalogue.db]:
+                if db is not None:
+                    db.close()
+            if clean:
+                self._write_sums()
+            os.close(self._lock)
+
+    def _close_cleanly(self) -> None:
+        self._close_full()
+        self.save_receipts()
+        self.catalogue.note(clean=1)
+        for db in (self._db, self.catalogue.db):
+            if db is not None:
+                segments.checkpoint(db, whole=True)
+
+    def _write_sums(self) -> None:
+        """The sums of all files, for `verify` (and `sha256sum -c`): any changed byte of a stopped journal is seen."""
+        known = {self.picture.path(one): one.sha256 for one in self.picture.segments if one.sha256}
+        paths = [self.directory / "journal.db", *(self.picture.path(one) for one in self.picture.segments)]
+        lines = [f"{(known.get(path) or file_sha256(path)).hex()}  {path.relative_to(self.directory)}\n" for path in paths]
+        sqlite.create(self.directory / SUMS)
+        (self.directory / SUMS).write_text("".join(lines), encoding="ascii")
+
+
+def file_sha256(path: Path) -> bytes:
+    """Sum of a whole file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def remove(path: Path) -> None:
+    """Unlink a SQLite file with its WAL, durably."""
+    for name in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+        name.unlink(missing_ok=True)
+    sqlite.sync_directory(path.parent)
