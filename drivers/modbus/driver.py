@@ -1,0 +1,101 @@
+"""ModbusDriver: one connection, one polling task per unit behind it."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
+
+from pydantic import BaseModel, ValidationError
+
+from config import Problem, Source, Tag
+from drivers.contract import Driver, DriverMisconfigured, Emit
+from drivers.modbus.outlet import Outlet
+from drivers.modbus.plan import Limits, Value, plan
+from drivers.modbus.settings import Endpoint, ModbusSettings, endpoint_of
+from drivers.modbus.tcp import TcpLink
+from drivers.modbus.unit import Link, UnitPoll
+from drivers.modbus.values import problems_of, rate_ms, value_of
+
+
+class _ClosableLink(Link, Protocol):
+    async def open(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class ModbusDriver(Driver):
+    """Polls the units of one Modbus link, reading only (function codes 1 to 4).
+
+    A reading has no time of the source; its request and response instants bound it. What a device does not answer becomes a loss of
+    exactly the tags concerned; a lost connection, or no unit answering, is a LinkLost.
+    """
+
+    Settings: ClassVar[type[BaseModel]] = ModbusSettings
+    settings: ModbusSettings
+
+    def __init__(self, source: Source, tags: Sequence[Tag]) -> None:
+        super().__init__(source, tags)
+        if problems := self.check(source, tags):
+            raise DriverMisconfigured("\n".join(map(str, problems)))
+        self._endpoint = endpoint_of(source.endpoints[0])
+
+    @classmethod
+    def check(cls, source: Source, tags: Sequence[Tag]) -> list[Problem]:
+        """Addresses, types, rates and the endpoint; no network."""
+        problems: list[Problem] = []
+        try:
+            settings = ModbusSettings.model_validate(source.options)
+        except ValidationError:  # reported by the folder's check, key by key
+            return problems
+        try:
+            endpoint_of(source.endpoints[0])
+        except DriverMisconfigured as error:
+            problems.append(Problem("line.toml", None, f"source {source.name}: {error}"))
+        if len(source.endpoints) > 1:
+            problems.append(Problem("line.toml", None, f"source {source.name}: modbus takes one endpoint"))
+        return problems + problems_of(source, tags, settings)
+
+    async def run(self, emit: Emit) -> None:
+        """See Driver."""
+        if not self.tags:
+            await asyncio.Event().wait()
+        link = _link(self._endpoint, self.settings)
+        try:
+            await link.open()
+            async with asyncio.TaskGroup() as tasks:
+                for unit in self._units(link, emit):
+                    tasks.create_task(unit.run(), name=f"{self.source.name} unit {unit.unit}")
+        except ExceptionGroup as group:
+            raise _first(group) from group
+        finally:
+            link.close()
+
+    def _units(self, link: Link, emit: Emit) -> list[UnitPoll]:
+        """One poll per unit, one plan per rate, all on one grid."""
+        grouped: defaultdict[int, defaultdict[int, list[Value]]] = defaultdict(lambda: defaultdict(list))
+        for index, tag in enumerate(self.tags):
+            value = value_of(index, tag, self.settings)
+            grouped[value.unit][rate_ms(self.source, tag)].append(value)
+        limits = Limits(self.settings.max_registers, self.settings.max_bits, self.settings.hole_registers, self.settings.hole_bits)
+        outlet, start_s = Outlet(emit, len(grouped)), asyncio.get_running_loop().time()
+        units = []
+        for number, rates in sorted(grouped.items()):
+            unit = UnitPoll(number, link, outlet, self.settings, self.tags)
+            for period_ms, values in sorted(rates.items()):
+                unit.add(period_ms / 1000, plan(values, limits), start_s)
+            units.append(unit)
+        return units
+
+
+def _link(endpoint: Endpoint, settings: ModbusSettings) -> _ClosableLink:
+    if endpoint.kind != "tcp":
+        raise DriverMisconfigured(f"{endpoint.kind}:// is not supported yet")
+    return TcpLink(endpoint, settings.timeout_ms / 1000, settings.in_flight)
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> Exception:
+    """The error to report of several: the first of the first."""
+    error: Exception | BaseExceptionGroup[Exception] = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,94 @@
+"""Requests and what may count as their answers: pure, no I/O.
+
+The request and frame encodings are pymodbus's. Its client is not used to receive: it takes an answer of another function, of
+another length, or one that belongs to an earlier request, and returns it as good (pymodbus 3.16.1, measured in the tests). Here an
+answer must match its request in every field, or it is refused.
+"""
+
+from typing import NamedTuple
+
+from pymodbus.constants import ExcCodes
+from pymodbus.framer.rtu import FramerRTU
+from pymodbus.framer.socket import FramerSocket
+from pymodbus.pdu import DecodePDU, ModbusPDU
+from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest
+from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
+
+from drivers.modbus.decode import byte_count
+from drivers.modbus.plan import FUNCTION, Block
+
+_REQUEST: dict[int, type[ModbusPDU]] = {
+    1: ReadCoilsRequest,
+    2: ReadDiscreteInputsRequest,
+    3: ReadHoldingRegistersRequest,
+    4: ReadInputRegistersRequest,
+}
+_MBAP = FramerSocket(DecodePDU(is_server=False))
+_RTU = FramerRTU(DecodePDU(is_server=False))
+_CODES = {int(code): code.name.lower().replace("_", " ").replace("unaviable", "unavailable") for code in ExcCodes}
+
+
+class Request(NamedTuple):
+    """One read. pdu: function code, address and count as sent; data_bytes: what a right answer carries."""
+
+    unit: int
+    function: int
+    pdu: bytes
+    data_bytes: int
+
+
+class Reply(NamedTuple):
+    """Data bytes of an answer and the instants around it (CLOCK_MONOTONIC, ns)."""
+
+    data: bytes
+    requested_ns: int
+    received_ns: int
+
+
+class NoAnswer(Exception):
+    """The unit was silent for the whole time-out."""
+
+
+class Refused(Exception):
+    """The device answered with an exception (V1.1b3, 7)."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f"modbus-exc-{code:02d} ({_CODES.get(code, 'unknown code')})")
+        self.code = code
+
+
+class WrongAnswer(Exception):
+    """What came can not be the answer to the request."""
+
+
+def request_for(block: Block) -> Request:
+    """The request of a block; pymodbus checks address and count."""
+    function = FUNCTION[block.table]
+    pdu = _REQUEST[function](address=block.start, count=block.count, dev_id=block.unit)
+    return Request(block.unit, function, bytes([function]) + pdu.encode(), byte_count(block))
+
+
+def data_of(pdu: bytes, request: Request) -> bytes:
+    """The data bytes of the answer's PDU. Raises Refused for an exception, WrongAnswer for all that does not fit."""
+    if len(pdu) == 2 and pdu[0] == request.function | 0x80:
+        raise Refused(pdu[1])
+    if not pdu or pdu[0] != request.function:
+        raise WrongAnswer(f"function {pdu[0] if pdu else None} for {request.function}: {pdu[:16].hex(' ')}")
+    if len(pdu) != 2 + request.data_bytes or pdu[1] != request.data_bytes:
+        raise WrongAnswer(f"{len(pdu) - 2} data bytes, byte count {pdu[1:2].hex()}, expected {request.data_bytes}: {pdu[:16].hex(' ')}")
+    return pdu[2:]
+
+
+def tcp_frame(request: Request, transaction: int) -> bytes:
+    """The request behind an MBAP header (Messaging on TCP/IP V1.0b, 3.1.3)."""
+    return _MBAP.encode(request.pdu, request.unit, transaction)
+
+
+def rtu_frame(request: Request) -> bytes:
+    """The request between unit address and CRC (Modbus over Serial Line V1.02, 2.5.1)."""
+    return _RTU.encode(request.pdu, request.unit, 0)
+
+
+def crc_is_right(frame: bytes) -> bool:
+    """Whether an RTU frame's last two bytes are the CRC-16 of those before."""
+    return len(frame) >= 4 and FramerRTU.compute_CRC(frame[:-2]) == int.from_bytes(frame[-2:], "big")

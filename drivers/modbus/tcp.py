@@ -1,0 +1,189 @@
+"""One Modbus TCP connection: requests of different units under way together, answers matched in every field.
+
+(Modbus Messaging on TCP/IP Implementation Guide V1.0b, 3.1.3 and 4.)
+"""
+
+import asyncio
+import secrets
+import socket
+import time
+from struct import Struct
+
+from drivers.contract import BadReply, LinkLost
+from drivers.modbus.frames import NoAnswer, Reply, Request, WrongAnswer, data_of, tcp_frame
+from drivers.modbus.settings import Endpoint
+
+_HEADER = Struct(">HHHB")  # transaction, protocol (0), bytes that follow, unit
+_LONGEST = 254  # unit and PDU
+_STRAYS = 100  # answers nobody waits for, on one connection, before it is given up
+
+
+class _Waiting:
+    """A request under way."""
+
+    __slots__ = ("answer", "request", "timer")
+
+    def __init__(self, request: Request, answer: asyncio.Future[tuple[bytes, int]], timer: asyncio.Timeout) -> None:
+        self.request, self.answer, self.timer = request, answer, timer
+
+
+class _Connection(asyncio.Protocol):
+    """Frames in and out of one socket. Bounded: a header that can not be right ends the connection."""
+
+    def __init__(self) -> None:
+        self.waiting: dict[int, _Waiting] = {}
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self.lost: Exception | None = None
+        self.strays = 0
+        self._buffer = bytearray()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        if (sock := transport.get_extra_info("socket")) is not None:
+            _watch(sock)
+
+    def data_received(self, data: bytes) -> None:
+        received_ns = time.monotonic_ns()
+        buffer = self._buffer
+        buffer += data
+        while len(buffer) >= _HEADER.size:
+            transaction, protocol, length, unit = _HEADER.unpack_from(buffer)
+            if protocol != 0 or not 3 <= length <= _LONGEST:
+                self._end(BadReply(f"not a Modbus TCP frame: {bytes(buffer[:8]).hex(' ')}"))
+                return
+            if len(buffer) < 6 + length:
+                return
+            self._take(transaction, unit, bytes(buffer[7 : 6 + length]), received_ns)
+            del buffer[: 6 + length]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end(LinkLost(f"connection lost: {exc or 'closed by the device'}"))
+
+    def send(self, transaction: int, frame: bytes, waiting: _Waiting) -> None:
+        assert self._transport is not None
+        self.waiting[transaction] = waiting
+        self.idle.clear()
+        self._transport.write(frame)
+
+    def settled(self, transaction: int, until: float) -> None:
+        """The request is over. A device that works in sequence begins those sent after it only now: they may take until `until`.
+
+        Else a silent unit would make its neighbours look silent. Those sent before it are not touched: else it would live on them.
+        """
+        later = list(self.waiting)
+        del self.waiting[transaction]
+        for key in later[later.index(transaction) + 1 :]:
+            waiting = self.waiting[key]
+            if not waiting.answer.done() and not waiting.timer.expired():
+                waiting.timer.reschedule(until)
+        if not self.waiting:
+            self.idle.set()
+
+    def close(self) -> None:
+        """Abort: an answer still on its way must find nobody."""
+        self._end(LinkLost("closed"))
+
+    def _take(self, transaction: int, unit: int, pdu: bytes, received_ns: int) -> None:
+        waiting = self.waiting.get(transaction)
+        if waiting is None or waiting.answer.done():
+            self.strays += 1
+            if self.strays > _STRAYS:
+                self._end(BadReply(f"{self.strays} answers to no request"))
+        elif unit != waiting.request.unit:
+            waiting.answer.set_exception(WrongAnswer(f"unit {unit} for {waiting.request.unit}: {pdu[:16].hex(' ')}"))
+        else:
+            waiting.answer.set_result((pdu, received_ns))
+
+    def _end(self, why: Exception) -> None:
+        if self.lost is None:
+            self.lost = why
+            if self._transport is not None:
+                self._transport.abort()
+        for waiting in self.waiting.values():
+            if not waiting.answer.done():
+                waiting.answer.set_exception(self.lost)
+
+
+class TcpLink:
+    """A device or gateway at host:port, one connection at a time.
+
+    After a time-out or a wrong answer the connection is given up as soon as the others' requests are over, and the next request opens
+    a new one: behind gateways that reuse transaction numbers a late answer could else be taken for another. Transaction numbers run
+    on over connections and begin at random, so an answer kept over a reconnect does not match either.
+    """
+
+    def __init__(self, endpoint: Endpoint, timeout_s: float, in_flight: int) -> None:
+        self._endpoint, self._timeout_s = endpoint, timeout_s
+        self._slots = asyncio.Semaphore(in_flight)
+        self._opening = asyncio.Lock()
+        self._connection: _Connection | None = None
+        self._stale = False
+        self._transaction = secrets.randbelow(0x10000)
+        self.opened = 0
+
+    async def open(self) -> None:
+        """Raises LinkLost if nobody listens."""
+        async with self._opening:
+            await self._usable()
+
+    async def read(self, request: Request) -> Reply:
+        """Send and wait. Raises Refused, WrongAnswer, NoAnswer; LinkLost or BadReply when the connection is at fault."""
+        async with self._slots:
+            async with self._opening:
+                connection = await self._usable()
+            try:
+                return await self._exchange(connection, request)
+            except (NoAnswer, WrongAnswer):
+                self._stale = True
+                raise
+
+    def close(self) -> None:
+        """Close the connection at once. Requests under way raise LinkLost."""
+        if self._connection is not None:
+            self._connection.close()
+
+    async def _exchange(self, connection: _Connection, request: Request) -> Reply:
+        self._transaction = transaction = (self._transaction + 1) & 0xFFFF
+        answer: asyncio.Future[tuple[bytes, int]] = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(self._timeout_s) as timer:
+                requested_ns = time.monotonic_ns()
+                connection.send(transaction, tcp_frame(request, transaction), _Waiting(request, answer, timer))
+                pdu, received_ns = await answer
+        except TimeoutError as error:
+            raise NoAnswer(f"no answer in {self._timeout_s:g} s") from error
+        finally:
+            connection.settled(transaction, asyncio.get_running_loop().time() + self._timeout_s)
+        return Reply(data_of(pdu, request), requested_ns, received_ns)
+
+    async def _usable(self) -> _Connection:
+        if self._connection is not None and self._stale:
+            await self._connection.idle.wait()
+            self._connection.close()
+            self._connection, self._stale = None, False
+        if self._connection is None:
+            self._connection = await self._connect()
+            self.opened += 1
+        if self._connection.lost is not None:
+            raise self._connection.lost
+        return self._connection
+
+    async def _connect(self) -> _Connection:
+        host, port = self._endpoint.host, self._endpoint.port
+        try:
+            async with asyncio.timeout(max(self._timeout_s, 3.0)):
+                _, connection = await asyncio.get_running_loop().create_connection(_Connection, host, port)
+        except (OSError, TimeoutError) as error:
+            raise LinkLost(f"{host}:{port}: {error or 'no connection in time'}") from error
+        return connection
+
+
+def _watch(sock: socket.socket) -> None:
+    """Find a dead peer within about 20 s even while nothing is sent (asyncio sets TCP_NODELAY itself)."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 3), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 10_000)):
+        if hasattr(socket, option):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

@@ -1,0 +1,331 @@
+"""The polling of one unit: its schedule, its health, what it refuses. One task per unit, so that a silent one delays nobody else."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from config import Tag
+from drivers.contract import BAD_DECODING, GOOD, UNCERTAIN, Finding, Reading
+from drivers.contract import Value as Decoded
+from drivers.modbus.decode import Decode, compiled
+from drivers.modbus.frames import NoAnswer, Refused, Reply, Request, WrongAnswer, request_for
+from drivers.modbus.outlet import Outlet
+from drivers.modbus.plan import Block, Value, block_of, halves
+from drivers.modbus.schedule import Cycle
+from drivers.modbus.settings import ModbusSettings
+from drivers.modbus.torn import GUARDED, MOST_READS, Guard
+
+FAILURES = 2
+"""So many polls in a row without a right answer make a unit degraded: one lost frame does not."""
+LISTED_EVERY_S = 10.0
+"""An unchanged block is listed in full at least so often; in between it is only alive."""
+_ILLEGAL = (1, 2, 3)  # function, address, value: the device will say the same next time (V1.1b3, 7)
+_ABSENT = (10, 11)  # a gateway's word that the unit behind it does not answer
+
+
+class Link(Protocol):
+    """What a unit needs of its connection."""
+
+    async def read(self, request: Request) -> Reply:
+        """Raises Refused, WrongAnswer, NoAnswer for this request; LinkLost or BadReply when the connection is at fault."""
+
+
+@dataclass(slots=True)
+class Reader:
+    """One block of the plan with all that is needed to read it again and again."""
+
+    block: Block
+    request: Request
+    decode: Decode
+    tags: tuple[int, ...]
+    guards: list[tuple[int, Guard]]  # position in the block's values
+    always: bool  # a tag with store = all is in it: every poll is listed
+    last: bytes | None = None
+    listed_s: float = 0.0
+    lost: bool = False
+    resume_s: float = 0.0  # refused as a whole: not asked before
+
+
+@dataclass(slots=True)
+class Plan:
+    """Everything of one unit at one rate."""
+
+    cycle: Cycle
+    readers: list[Reader]
+    unreadable: dict[Value, float] = field(default_factory=dict)  # when each is tried again
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What the reads of one poll brought and what is not handed over yet."""
+
+    readings: list[Reading] = field(default_factory=list)
+    alive: list[int] = field(default_factory=list)
+    requested_ns: int = 0
+    received_ns: int = 0
+
+
+class UnitPoll:
+    """One unit of a link."""
+
+    def __init__(self, unit: int, link: Link, outlet: Outlet, settings: ModbusSettings, tags: Sequence[Tag]) -> None:
+        self.unit = unit
+        self.plans: list[Plan] = []
+        self._link, self._outlet, self._settings, self._map = link, outlet, settings, tags
+        self._failures = 0
+        self._batch = _Batch()
+        self._now = asyncio.get_running_loop().time
+
+    def add(self, period_s: float, blocks: Sequence[Block], start_s: float) -> None:
+        """Poll these blocks at this period."""
+        self.plans.append(Plan(Cycle(period_s, start_s), [self._reader(block) for block in blocks]))
+
+    @property
+    def tags(self) -> tuple[int, ...]:
+        """Every tag of the unit."""
+        return tuple(sorted({tag for plan in self.plans for reader in plan.readers for tag in reader.tags} | self._unreadable()))
+
+    async def run(self) -> None:
+        """Poll until cancelled. Raises LinkLost or BadReply when the connection fails."""
+        while True:
+            plan = min(self.plans, key=lambda plan: plan.cycle.due_s)
+            await asyncio.sleep(plan.cycle.due_s - self._now())
+            plan.cycle.begin(self._now())
+            await self._poll(plan)
+            plan.cycle.end(self._now())
+            await self._tell_late(plan)
+            if self._failures >= FAILURES:
+                await self._degraded()
+
+    # one poll
+
+    async def _poll(self, plan: Plan) -> None:
+        """Read every block of the plan. Without an answer the rest of the plan is not asked, and says so."""
+        now_s = self._now()
+        readers = [reader for reader in plan.readers if reader.resume_s <= now_s]
+        for at, reader in enumerate(readers):
+            try:
+                await self._read(plan, reader)
+            except (NoAnswer, WrongAnswer) as error:
+                await self._failed(readers[at:], error)
+                return
+        await self._flush()
+        await self._try_unreadable(plan)
+
+    async def _read(self, plan: Plan, reader: Reader) -> None:
+        try:
+            reply = await self._ask(reader.request)
+            await self._take(reader, reply)
+        except Refused as refusal:
+            if refusal.code in _ILLEGAL:
+                await self._divide(plan, reader, refusal)
+            else:
+                await self._lose([reader], "device-exception", f"unit {self.unit}: {refusal}")
+
+    async def _ask(self, request: Request) -> Reply:
+        """One request. A gateway's word that the unit is absent counts as silence."""
+        try:
+            reply = await self._link.read(request)
+        except Refused as refusal:
+            if refusal.code in _ABSENT:
+                raise NoAnswer(str(refusal)) from refusal
+            self._failures = 0
+            self._outlet.answers(self.unit)
+            raise
+        self._failures = 0
+        self._outlet.answers(self.unit)
+        return reply
+
+    async def _take(self, reader: Reader, reply: Reply) -> None:
+        """Decode and put into the batch; unchanged bytes are only alive."""
+        now_s = self._now()
+        if reply.data == reader.last and not reader.always and now_s - reader.listed_s < LISTED_EVERY_S:
+            await self._into_batch([], reader.tags, reply)
+            return
+        values = reader.decode(reply.data)
+        doubtful: tuple[int, ...] = ()
+        if reader.guards and reply.data != reader.last:
+            reply, values, doubtful = await self._proven(reader, reply, values)
+        readings: list[Reading] = [
+            (tag, value, BAD_DECODING if value is None else GOOD, None, None) for tag, value in zip(reader.tags, values, strict=True)
+        ]
+        for at in doubtful:
+            readings[at] = (reader.tags[at], values[at], UNCERTAIN, None, None)
+        reader.last = None if doubtful else reply.data
+        reader.listed_s, reader.lost = now_s, False
+        await self._into_batch(readings, (), reply)
+        await self._tell_content(reader, values, reply.data, doubtful)
+
+    async def _proven(self, reader: Reader, reply: Reply, values: Sequence[Decoded]) -> tuple[Reply, Sequence[Decoded], tuple[int, ...]]:
+        """Read again until no guarded integer can be torn; else those that may be, by position. See torn.py."""
+        suspects = [(at, guard) for at, guard in reader.guards if values[at] is not None and guard.suspects(_int(values[at]))]
+        replies, decoded, chosen = [reply], [values], 0
+        doubtful: tuple[int, ...] = tuple(at for at, _ in suspects)
+        while doubtful and len(replies) < MOST_READS:
+            replies.append(await self._ask(reader.request))
+            decoded.append(reader.decode(replies[-1].data))
+            doubts = [_doubtful(suspects, decoded, index) for index in range(len(replies))]
+            chosen = min(reversed(range(len(replies))), key=lambda index: len(doubts[index]))
+            doubtful = doubts[chosen]
+        for at, guard in reader.guards:
+            if at not in doubtful and decoded[chosen][at] is not None:
+                guard.accept(_int(decoded[chosen][at]), suspected=bool(suspects))
+        return replies[chosen], decoded[chosen], doubtful
+
+    async def _into_batch(self, readings: list[Reading], alive: Sequence[int], reply: Reply) -> None:
+        """Reads of one poll share a list while their instants lie close together."""
+        batch = self._batch
+        if (batch.readings or batch.alive) and reply.received_ns - batch.requested_ns > self._settings.window_ms * 1_000_000:
+            await self._flush()
+            batch = self._batch
+        if not batch.readings and not batch.alive:
+            batch.requested_ns = reply.requested_ns
+        batch.received_ns = reply.received_ns
+        batch.readings += readings
+        batch.alive += alive
+
+    async def _flush(self) -> None:
+        batch, self._batch = self._batch, _Batch()
+        if batch.readings or batch.alive:
+            await self._outlet.list(batch.readings, batch.alive, batch.requested_ns, batch.received_ns)
+
+    # what is lost
+
+    async def _failed(self, readers: Sequence[Reader], error: NoAnswer | WrongAnswer) -> None:
+        self._failures += 1
+        await self._flush()
+        cause = "timeout" if isinstance(error, NoAnswer) else "bad-reply"
+        await self._lose(readers, cause, f"unit {self.unit}, {readers[0].block.table} {readers[0].block.start}: {error}")
+
+    async def _lose(self, readers: Sequence[Reader], cause: str, detail: str) -> None:
+        fresh = [reader for reader in readers if not reader.lost]
+        for reader in fresh:
+            reader.lost, reader.last = True, None
+            for _, guard in reader.guards:
+                guard.forget()
+        if fresh:
+            await self._outlet.lost([tag for reader in fresh for tag in reader.tags], cause, detail)
+
+    async def _degraded(self) -> None:
+        """Leave the unit alone, ask it now and then by one small read, until it answers. The link belongs to its neighbours meanwhile."""
+        every = [reader for plan in self.plans for reader in plan.readers]
+        wait_s = self._settings.retry_s
+        await self._lose(every, "unit-silent", f"unit {self.unit} does not answer")
+        last_s = self._settings.retry_max_s
+        await self._tell_health(f"unit {self.unit} does not answer; asked again after {wait_s:g} s, at last every {last_s:g} s")
+        self._outlet.silent(self.unit, "does not answer")
+        smallest = min(every, key=lambda reader: reader.block.count)
+        while self._failures:
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, self._settings.retry_max_s)
+            try:
+                await self._ask(smallest.request)
+            except (NoAnswer, WrongAnswer):
+                continue
+            except Refused:
+                break
+        await self._tell_health(f"unit {self.unit} answers again")
+        for plan in self.plans:
+            plan.cycle.resume(self._now())
+
+    # what the device refuses
+
+    async def _divide(self, plan: Plan, reader: Reader, refusal: Refused) -> None:
+        """Find the part that the device refuses, read the rest, remember both."""
+        good: list[tuple[Block, Reply]] = []
+        refused: list[Block] = []
+        await self._halve(reader.block, good, refused)
+        if not good:
+            reader.resume_s = self._now() + self._settings.unreadable_retry_s
+            await self._lose([reader], "refused", f"{reader.block}: {refusal}")
+            await self._tell_refused(reader.tags, f"{reader.block} is refused as a whole: {refusal}")
+            return
+        at = plan.readers.index(reader)
+        plan.readers[at : at + 1] = readers = [self._reader(block) for block, _ in good]
+        lost = [value for block in refused for value in block.values]
+        for part, (_, reply) in zip(readers, good, strict=True):
+            await self._take(part, reply)
+        plan.unreadable |= dict.fromkeys(lost, self._now() + self._settings.unreadable_retry_s)
+        pieces = ", ".join(f"{part.block.start}..{part.block.start + part.block.count - 1}" for part in readers)
+        await self._tell_refused(tuple(value.tag for value in lost) or reader.tags, f"{reader.block}: {refusal}; read as {pieces}")
+        if lost:
+            await self._outlet.lost([value.tag for value in lost], "refused", f"{reader.block}: {refusal}")
+
+    async def _halve(self, block: Block, good: list[tuple[Block, Reply]], refused: list[Block]) -> None:
+        for part in halves(block) or ():
+            try:
+                good.append((part, await self._ask(request_for(part))))
+            except Refused as refusal:
+                if refusal.code not in _ILLEGAL:
+                    raise
+                await self._halve(part, good, refused)
+        if halves(block) is None:
+            refused.append(block)
+
+    async def _try_unreadable(self, plan: Plan) -> None:
+        """One of the refused addresses whose time has come."""
+        now_s = self._now()
+        value = next((value for value, due_s in plan.unreadable.items() if due_s <= now_s), None)
+        if value is None:
+            return
+        plan.unreadable[value] = now_s + self._settings.unreadable_retry_s
+        reader = self._reader(block_of([value]))
+        try:
+            await self._take(reader, await self._ask(reader.request))
+        except (Refused, NoAnswer, WrongAnswer):
+            return
+        del plan.unreadable[value]
+        plan.readers.append(reader)
+        await self._tell_refused((value.tag,), f"{reader.block} is readable now")
+        await self._flush()
+
+    # what a person should know
+
+    async def _tell_late(self, plan: Plan) -> None:
+        report = plan.cycle.report(self._now())
+        if report is not None:
+            text = f"unit {self.unit} at {plan.cycle.period_s * 1000:g} ms: {report}"
+            await self._outlet.found(Finding("late-cycle", text, tuple(tag for reader in plan.readers for tag in reader.tags)))
+
+    async def _tell_content(self, reader: Reader, values: Sequence[Decoded], data: bytes, doubtful: tuple[int, ...]) -> None:
+        bad = [reader.block.values[at] for at, value in enumerate(values) if value is None]
+        for its in bad:
+            first = 2 * (its.offset - reader.block.start)
+            text = f"{self._map[its.tag].tag}: not {its.type} as declared: {data[first : first + 2 * its.size][:32].hex(' ')}"
+            await self._outlet.found(Finding("undecodable", text, (its.tag,)))
+        for at in doubtful:
+            name = self._map[reader.tags[at]].tag
+            await self._outlet.found(Finding("torn-value", f"{name}: changed too fast to be read whole", (reader.tags[at],)))
+
+    async def _tell_refused(self, tags: tuple[int, ...], text: str) -> None:
+        await self._outlet.found(Finding("address-refused", text, tags))
+
+    async def _tell_health(self, text: str) -> None:
+        await self._outlet.found(Finding("unit-health", text, self.tags))
+
+    def _reader(self, block: Block) -> Reader:
+        guarded = [at for at, value in enumerate(block.values) if value.type in GUARDED] if self._settings.torn_guard else []
+        return Reader(
+            block=block,
+            request=request_for(block),
+            decode=compiled(block, self._settings.encoding),
+            tags=block.tags,
+            guards=[(at, Guard(block.values[at])) for at in guarded],
+            always=any(self._map[tag].store == "all" for tag in block.tags),
+        )
+
+    def _unreadable(self) -> set[int]:
+        return {value.tag for plan in self.plans for value in plan.unreadable}
+
+
+def _int(value: Decoded) -> int:
+    assert isinstance(value, int)
+    return value
+
+
+def _doubtful(suspects: Sequence[tuple[int, Guard]], decoded: Sequence[Sequence[Decoded]], index: int) -> tuple[int, ...]:
+    """Positions of the suspects that this read does not prove."""
+    if any(values[at] is None for at, _ in suspects for values in decoded):
+        return tuple(at for at, _ in suspects)
+    return tuple(at for at, guard in suspects if not guard.proven([_int(values[at]) for values in decoded], index))

@@ -1,0 +1,73 @@
+"""Tags of the map -> values that can be planned, with every problem of an address that only this driver can know."""
+
+from collections.abc import Sequence
+
+from config import Problem, Source, Tag
+from config.addresses import AddressError, ModbusAddress, parse
+from drivers.modbus.decode import REGISTERS
+from drivers.modbus.plan import Value
+from drivers.modbus.settings import ModbusSettings
+
+_ORDERS = {"AB": "ABCD", "BA": "BADC", "ABCDEFGH": "ABCD", "GHEFCDAB": "CDAB", "BADCFEHG": "BADC", "HGFEDCBA": "DCBA"}
+"""The same four orders as written for values of one and of four registers."""
+
+FASTEST_MS = 10
+"""Polling faster than this is refused: no device answers so quickly, and the cycle would only be late."""
+
+
+def value_of(index: int, tag: Tag, settings: ModbusSettings) -> Value:
+    """The place of one tag. Raises AddressError with the reason."""
+    address = parse("modbus", tag.address)
+    assert isinstance(address, ModbusAddress)
+    kind = "bool" if address.bit is not None else address.type or tag.type
+    bits = address.table in ("coil", "discrete")
+    if bits and kind != "bool":
+        raise AddressError(f"{address.table} holds bool, not {kind}")
+    size = 1 if bits else _registers(address, kind)
+    if address.offset + size > 0x10000:
+        raise AddressError(f"{kind} at {address.offset} ends beyond address 65535")
+    order = address.order or settings.byte_order
+    return Value(
+        tag=index,
+        unit=address.unit,
+        table=address.table,
+        offset=address.offset,
+        size=size,
+        type=kind,
+        order=_ORDERS.get(order, order),
+        bit=address.bit,
+        length=address.length,
+    )
+
+
+def _registers(address: ModbusAddress, kind: str) -> int:
+    if kind in ("string", "bytes"):
+        if not address.length:
+            raise AddressError(f"{kind} needs its length in the address, such as 1/holding/0:{kind}16")
+        return (address.length + 1) // 2
+    if kind not in REGISTERS:
+        raise AddressError(f"type {kind} is not known on Modbus")
+    return REGISTERS[kind]
+
+
+def problems_of(source: Source, tags: Sequence[Tag], settings: ModbusSettings) -> list[Problem]:
+    """What is wrong with the addresses and rates of this source, each at its row."""
+    problems: list[Problem] = []
+    for index, tag in enumerate(tags):
+        try:
+            value = value_of(index, tag, settings)
+        except AddressError as error:
+            problems.append(tag.place.problem(f"address {tag.address!r}: {error}"))
+            continue
+        if value.size > settings.max_registers and value.table in ("input", "holding"):
+            problems.append(
+                tag.place.problem(f"address {tag.address!r}: {value.size} registers, at most {settings.max_registers} in one read")
+            )
+        if rate_ms(source, tag) < FASTEST_MS:
+            problems.append(tag.place.problem(f"rate_ms {rate_ms(source, tag)}: a polled source needs at least {FASTEST_MS}"))
+    return problems
+
+
+def rate_ms(source: Source, tag: Tag) -> int:
+    """The tag's polling period, its own or the source's."""
+    return source.rate_ms if tag.rate_ms is None else tag.rate_ms

@@ -1,0 +1,131 @@
+"""Engineering value -> registers, and what these registers mean: the simulator's own arithmetic, in decimals."""
+
+import struct
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
+from typing import Any
+
+from config import Tag
+from config.addresses import ModbusAddress, parse
+
+_INTEGERS = {
+    "int8": (-128, 127),
+    "uint8": (0, 255),
+    "int16": (-(2**15), 2**15 - 1),
+    "uint16": (0, 2**16 - 1),
+    "int32": (-(2**31), 2**31 - 1),
+    "uint32": (0, 2**32 - 1),
+    "int64": (-(2**63), 2**63 - 1),
+    "uint64": (0, 2**64 - 1),
+    "bcd16": (0, 9_999),
+    "bcd32": (0, 99_999_999),
+}
+_BYTES = {"float32": 4, "int32": 4, "uint32": 4, "bcd32": 4, "int64": 8, "uint64": 8, "float64": 8}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """Where a tag stands, and in which form. size: registers, or 1 for a bit."""
+
+    tag: Tag
+    unit: int
+    table: str
+    offset: int
+    size: int
+    type: str
+    words_reversed: bool
+    bytes_exchanged: bool
+    bit: int | None
+    length: int
+
+
+def place_of(tag: Tag, byte_order: str) -> Place:
+    """Read the tag's address; `byte_order` is the source's."""
+    address = parse("modbus", tag.address)
+    assert isinstance(address, ModbusAddress)
+    is_bit = address.table in ("coil", "discrete") or address.bit is not None
+    kind = "bool" if is_bit else address.type or tag.type
+    length = address.length or _BYTES.get(kind, 2)
+    order = address.order or byte_order
+    letters = [order[at : at + 2] for at in range(0, len(order), 2)]  # as on the wire, A the most significant
+    long = kind in _BYTES
+    return Place(
+        tag=tag,
+        unit=address.unit,
+        table=address.table,
+        offset=address.offset,
+        size=1 if is_bit else (length + 1) // 2,
+        type=kind,
+        words_reversed=long and min(letters[0]) > min(letters[-1]),
+        bytes_exchanged=letters[0][0] > letters[0][1],
+        bit=address.bit,
+        length=length,
+    )
+
+
+def raw_of(place: Place, value: Any) -> Any:
+    """The raw value nearest to an engineering value that the type can hold."""
+    if place.type == "bool":
+        return bool(value)
+    if place.type in ("string", "bytes"):
+        return value
+    number = Fraction(str(value))
+    scaling = place.tag.scaling
+    if scaling is not None:
+        number = (number - scaling.intercept) / scaling.slope
+    if place.type in _INTEGERS:
+        low, high = _INTEGERS[place.type]
+        return min(max(floor(number + Fraction(1, 2)), low), high)
+    return float(number) if place.type == "float64" else struct.unpack(">f", struct.pack(">f", float(number)))[0]
+
+
+def meaning_of(place: Place, raw: Any) -> Any:
+    """The engineering value that a raw value means, in the form in which entries carry it."""
+    scaling = place.tag.scaling
+    if place.type == "float32":
+        raw = _shortest(raw)
+    if scaling is None or place.type not in (*_INTEGERS, "float32", "float64"):
+        return str(raw) if place.type in ("int64", "uint64") else raw
+    exact = Fraction(raw) * scaling.slope + scaling.intercept
+    if place.type in _INTEGERS and scaling.decimals is not None:
+        tens = 10**scaling.decimals
+        exact = Fraction(_half_up(exact * tens), tens)
+    return float(exact)
+
+
+def _half_up(number: Fraction) -> int:
+    """To the nearest whole number, halves away from zero."""
+    return floor(number + Fraction(1, 2)) if number >= 0 else -floor(-number + Fraction(1, 2))
+
+
+def _shortest(value: float) -> float:
+    """The shortest decimal that names this 32-bit float."""
+    packed = struct.pack(">f", value)
+    return next((short for digits in range(1, 10) if struct.pack(">f", short := float(f"{value:.{digits}g}")) == packed), value)
+
+
+def registers_of(place: Place, raw: Any, encoding: str) -> bytes:
+    """The registers as they stand on the wire."""
+    data = _big_endian(place, raw, encoding)
+    words = [data[at : at + 2] for at in range(0, len(data), 2)]
+    if place.words_reversed:
+        words.reverse()
+    if place.bytes_exchanged:
+        words = [word[::-1] for word in words]
+    return b"".join(words)
+
+
+def _big_endian(place: Place, raw: Any, encoding: str) -> bytes:
+    kind = place.type
+    if kind == "string":
+        return str(raw).encode(encoding, "replace")[: place.length].ljust(2 * place.size, b"\0")
+    if kind == "bytes":
+        return bytes(raw)[: place.length].ljust(2 * place.size, b"\0")
+    if kind in ("float32", "float64"):
+        return struct.pack(">f" if kind == "float32" else ">d", raw)
+    if kind in ("bcd16", "bcd32"):
+        return bytes.fromhex(f"{raw:0{4 * place.size}d}")
+    if kind in ("int8", "uint8"):
+        return int(raw & 0xFF).to_bytes(2, "big")
+    return int(raw).to_bytes(2 * place.size, "big", signed=kind.startswith("int"))

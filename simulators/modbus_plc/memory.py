@@ -1,0 +1,150 @@
+"""The registers and bits of every unit, what they mean, and what of them has been answered."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from config import Tag
+from simulators.device import Truth
+from simulators.modbus_plc.encode import Place, meaning_of, place_of, raw_of, registers_of
+
+TABLE = {1: "coil", 2: "discrete", 3: "holding", 4: "input"}
+ILLEGAL_FUNCTION, ILLEGAL_ADDRESS, ILLEGAL_VALUE, GATEWAY_NO_RESPONSE = 1, 2, 3, 11
+_SPACE = 0x10000
+
+Served = Callable[[], None]
+"""Writes what an answer tells into the ground truth; called just before the answer leaves."""
+
+
+class Memory:
+    """Everything behind one endpoint. Answers PDUs; knows nothing of frames.
+
+    refused: (unit, table, offset) of registers or bits that do not exist. exact: only addresses of the tag map exist.
+    tearing: tag -> (step, order): the counter advances by `step` after each of its registers is sampled, in order "upper" or "lower" first.
+    """
+
+    def __init__(self, tags: Sequence[Tag], truth: Truth, *, byte_order: str, encoding: str, now: Callable[[], int]) -> None:
+        self._truth, self._encoding, self._now = truth, encoding, now
+        self.places = {tag.tag: place_of(tag, byte_order) for tag in tags}
+        self.units = {place.unit for place in self.places.values()}
+        self._bytes: dict[tuple[int, str], bytearray] = {}
+        self._raw: dict[str, Any] = {}
+        self._fresh: dict[tuple[int, str], dict[str, Place]] = {}
+        self.requests: Counter[int] = Counter()
+        self.refused: set[tuple[int, str, int]] = set()
+        self.tearing: dict[str, tuple[int, str]] = {}
+        self.had: dict[str, list[Any]] = {}
+        for name, place in self.places.items():
+            self._raw[name] = raw_of(place, _nothing(place))
+            self._store(place)
+        self._mapped = {(place.unit, place.table, place.offset + at) for place in self.places.values() for at in range(place.size)}
+        self.exact = False
+
+    def begin(self) -> None:
+        """Log what the device holds before the process says anything."""
+        ticks = self._now()
+        for name, place in self.places.items():
+            self._truth.made(name, ticks, _loggable(meaning_of(place, self._raw[name])))
+
+    def set(self, values: Mapping[str, Any], ticks: int) -> None:
+        """The process says that these tags have these engineering values."""
+        for name, value in values.items():
+            place = self.places[name]
+            self._raw[name] = raw = raw_of(place, value)
+            self._truth.made(name, ticks, _loggable(meaning_of(place, raw)))
+            self._store(place)
+
+    def answer(self, unit: int, pdu: bytes) -> tuple[bytes, Served]:
+        """The answer to a request PDU, normal or exception (Modbus Application Protocol V1.1b3, 6.1 to 6.4 and 7)."""
+        function = pdu[0]
+        self.requests[function] += 1
+        if function not in TABLE:
+            return bytes([function | 0x80, ILLEGAL_FUNCTION]), _nothing_served
+        if unit not in self.units:
+            return bytes([function | 0x80, GATEWAY_NO_RESPONSE]), _nothing_served
+        start, count = int.from_bytes(pdu[1:3], "big"), int.from_bytes(pdu[3:5], "big")
+        if len(pdu) != 5 or not 1 <= count <= (2000 if function < 3 else 125):
+            return bytes([function | 0x80, ILLEGAL_VALUE]), _nothing_served
+        if start + count > _SPACE or self._is_refused(unit, TABLE[function], start, count):
+            return bytes([function | 0x80, ILLEGAL_ADDRESS]), _nothing_served
+        data = self._read(unit, TABLE[function], start, count)
+        told = self._told(unit, TABLE[function], start, count)
+        return bytes([function, len(data)]) + data, lambda: self._serve(told)
+
+    def _is_refused(self, unit: int, table: str, start: int, count: int) -> bool:
+        wanted = [(unit, table, at) for at in range(start, start + count)] if self.refused or self.exact else []
+        return any(place in self.refused or (self.exact and place not in self._mapped) for place in wanted)
+
+    def _read(self, unit: int, table: str, start: int, count: int) -> bytes:
+        memory = self._table(unit, table)
+        if table in ("coil", "discrete"):
+            bits = memory[start : start + count]
+            return bytes(sum(bit << at for at, bit in enumerate(bits[first : first + 8])) for first in range(0, count, 8))
+        data = bytearray(memory[2 * start : 2 * (start + count)])
+        for name in self.tearing:
+            place = self.places[name]
+            if (place.unit, place.table) == (unit, table) and start <= place.offset and place.offset + place.size <= start + count:
+                first = 2 * (place.offset - start)
+                data[first : first + 2 * place.size] = self._torn(name, place)
+        return bytes(data)
+
+    def _torn(self, name: str, place: Place) -> bytes:
+        """Sample register by register while the counter runs. `had` keeps every value it really had."""
+        step, order = self.tearing[name]
+        words: dict[int, bytes] = {}
+        upper_first = order == "upper"
+        sampled = range(place.size) if upper_first != place.words_reversed else range(place.size - 1, -1, -1)
+        for at in sampled:
+            words[at] = registers_of(place, self._raw[name], self._encoding)[2 * at : 2 * at + 2]
+            self._raw[name] = (self._raw[name] + step) % (1 << 16 * place.size)
+            self.had.setdefault(name, []).append(self._raw[name])
+        self._store(place)
+        return b"".join(words[at] for at in range(place.size))
+
+    def _told(self, unit: int, table: str, start: int, count: int) -> list[tuple[str, Any]]:
+        """Tags in this range that changed since they were last served, with their raw values as read now."""
+        end = start + count
+        fresh = self._fresh.get((unit, table), {})
+        return [(name, self._raw[name]) for name, at in fresh.items() if start <= at.offset and at.offset + at.size <= end]
+
+    def _serve(self, told: list[tuple[str, Any]]) -> None:
+        ticks = self._now()
+        for name, raw in told:
+            place = self.places[name]
+            self._truth.served(name, ticks, _loggable(meaning_of(place, raw)))
+            if self._raw[name] is raw:  # else it changed while the answer was held back, and is still to be served
+                self._fresh[place.unit, place.table].pop(name, None)
+
+    def _store(self, place: Place) -> None:
+        memory, raw = self._table(place.unit, place.table), self._raw[place.tag.tag]
+        if place.table in ("coil", "discrete"):
+            memory[place.offset] = raw
+        elif place.bit is not None:
+            low = 2 * place.offset
+            word = int.from_bytes(memory[low : low + 2], "big")
+            mask = 1 << (place.bit + 8) % 16 if place.bytes_exchanged else 1 << place.bit
+            memory[low : low + 2] = (word | mask if raw else word & ~mask).to_bytes(2, "big")
+        else:
+            memory[2 * place.offset : 2 * (place.offset + place.size)] = registers_of(place, raw, self._encoding)
+        self._fresh.setdefault((place.unit, place.table), {})[place.tag.tag] = place
+
+    def _table(self, unit: int, table: str) -> bytearray:
+        size = _SPACE if table in ("coil", "discrete") else 2 * _SPACE
+        return self._bytes.setdefault((unit, table), bytearray(size)) if (unit, table) not in self._bytes else self._bytes[unit, table]
+
+
+def _nothing(place: Place) -> Any:
+    """What an untouched device holds, as an engineering value that gives the raw value 0."""
+    if place.type == "bool":
+        return False
+    if place.type in ("string", "bytes"):
+        return "" if place.type == "string" else b""
+    return 0 if place.tag.scaling is None else place.tag.scaling.intercept
+
+
+def _nothing_served() -> None:
+    pass
+
+
+def _loggable(value: Any) -> Any:
+    return value.hex() if isinstance(value, bytes) else value

@@ -1,0 +1,137 @@
+"""A Modbus PLC, or a gateway with units behind it, over TCP: own frames, own encodings, scripted faults, ground truth."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from config import Source, Tag
+from simulators.device import Truth
+from simulators.modbus_plc.faults import Fault, spoiled
+from simulators.modbus_plc.memory import Memory, Served
+
+
+def now_ticks() -> int:
+    """100-ns units since 1970, from the machine's clock."""
+    return time.time_ns() // 100
+
+
+class ModbusPlc:
+    """Serves the tags of one source at its endpoint. Port 0 takes a free port, told by `port` after start and kept over a restart.
+
+    faults: struck in order, each request by the first that fits. dead: units that never answer.
+    """
+
+    def __init__(self, source: Source, tags: Sequence[Tag], truth: Truth) -> None:
+        options = source.options
+        self.memory = Memory(
+            tags, truth, byte_order=str(options.get("byte_order", "ABCD")), encoding=str(options.get("encoding", "ascii")), now=now_ticks
+        )
+        self.faults: list[Fault] = []
+        self.dead: set[int] = set()
+        parts = urlsplit(source.endpoints[0])
+        self.host, self.port = parts.hostname or "127.0.0.1", 502 if parts.port is None else parts.port
+        self.connections: set[_Served] = set()
+        self.accepted = 0
+        self._server: asyncio.Server | None = None
+        self._begun = False
+
+    async def start(self) -> None:
+        """See Device."""
+        if not self._begun:
+            self.memory.begin()
+            self._begun = True
+        self._server = await asyncio.get_running_loop().create_server(lambda: _Served(self), self.host, self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """See Device."""
+        server, self._server = self._server, None
+        for connection in list(self.connections):
+            connection.abort()
+        if server is not None:
+            server.close()
+            await server.wait_closed()
+
+    async def set(self, values: Mapping[str, Any], ticks: int) -> None:
+        """See Device."""
+        self.memory.set(values, ticks)
+
+    def answer(self, unit: int, pdu: bytes) -> tuple[Fault | None, bytes, Served] | None:
+        """The answer to a request and the fault that it meets; None for a dead unit."""
+        if unit in self.dead:
+            self.memory.requests[pdu[0]] += 1
+            return None
+        fault = next((fault for fault in self.faults if fault.strikes(unit, pdu[0])), None)
+        right, served = self.memory.answer(unit, pdu)
+        return fault, right if fault is None else spoiled(fault, right), served
+
+
+class _Served(asyncio.Protocol):
+    """One client's connection (Messaging on TCP/IP V1.0b, 3.1.3)."""
+
+    def __init__(self, plc: ModbusPlc) -> None:
+        self._plc = plc
+        self._buffer = b""
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._plc.connections.add(self)
+        self._plc.accepted += 1
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self._plc.connections.discard(self)
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while len(self._buffer) >= 8:
+            size = 6 + int.from_bytes(self._buffer[4:6], "big")
+            if len(self._buffer) < size:
+                return
+            frame, self._buffer = self._buffer[:size], self._buffer[size:]
+            self._request(frame[:2], frame[6], frame[7:])
+
+    def _request(self, transaction: bytes, unit: int, pdu: bytes) -> None:
+        answered = self._plc.answer(unit, pdu)
+        if answered is None:
+            return
+        fault, answer, served = answered
+        kind = None if fault is None else fault.kind
+        if kind == "drop":
+            return
+        if kind == "close":
+            self.abort()
+            return
+        if kind == "wrong-transaction":
+            transaction = ((int.from_bytes(transaction, "big") + 7) & 0xFFFF).to_bytes(2, "big")
+        if kind == "wrong-unit":
+            unit = (unit + 1) & 0xFF
+        protocol = b"\x12\x34" if kind == "wrong-protocol" else b"\0\0"
+        frame = transaction + protocol + (len(answer) + 1).to_bytes(2, "big") + bytes([unit]) + answer
+        if kind == "truncated":
+            frame = frame[:-3]
+        noise = b"\xff\xfe\xfd"
+        frame = {"twice": frame * 2, "garbage-before": noise + frame, "garbage-after": frame + noise}.get(kind or "", frame)
+        if kind not in (None, "twice", "delay", "garbage-after"):
+            served = _nothing
+        if kind == "delay" and fault is not None:
+            asyncio.get_running_loop().call_later(fault.seconds, self._send, frame, served)
+        else:
+            self._send(frame, served)
+
+    def _send(self, frame: bytes, served: Served) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            served()
+            self._transport.write(frame)
+
+
+def _nothing() -> None:
+    pass
