@@ -85,6 +85,7 @@ def check(line: Folder, *, as_json: AsJson = False) -> None:
 def run(line: Folder, *, verbose: Annotated[bool, typer.Option("--verbose", "-v", help="log every connection")] = False) -> None:
     """Run a line until SIGTERM or Ctrl-C."""
     from gateway import assembly, runtime
+    from gateway.supervise import leaves
 
     _logging(verbose=verbose)
     found = assembly.load(line)
@@ -95,7 +96,7 @@ def run(line: Folder, *, verbose: Annotated[bool, typer.Option("--verbose", "-v"
         faults = group.subgroup(runtime.StorageFault)
         if faults is None:
             raise
-        _fail(f"{found.data}: the journal failed, nothing more is taken: {next(runtime.leaves(faults))}", NOT_REACHED)
+        _fail(f"{found.data}: the journal failed, nothing more is taken: {next(leaves(faults))}", NOT_REACHED)
 
 
 def _loop_factory() -> Any:

@@ -13,21 +13,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from buffer import Journal, JournalError
-from config import Line
+from config import Line, Uplink
 from drivers import Driver, DriverError
 from gateway import assembly, uplink, web
-from gateway.clock import Clock
+from gateway.clock import Clock, system_clock
 from gateway.context import Fold
 from gateway.intake import Intake, software_version
 from gateway.notify import notify, watchdog_interval_s
 from gateway.recovery import rebuilt
 from gateway.status import Status
 from gateway.supervise import supervise
+from gateway.uplink import Forwarder, Refused, Unreachable
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 10.0
 DRAIN_S = 5.0
+REFUSED_WAIT_S = 30.0
 STALLED_S = 60.0
 PRUNE_EVERY_S = 60.0
 DAY_S = 86_400.0
@@ -40,7 +42,7 @@ class StorageFault(Exception):
 async def run(line: Line) -> None:
     """Run the line until SIGTERM or SIGINT, then stop in order. Raises JournalError, DriverMisconfigured, StorageFault."""
     drivers = assembly.drivers_of(line)
-    clock = Clock(line.clock)
+    clock = system_clock(line.clock)
     journal = await asyncio.to_thread(_open, line)
     try:
         fold = await asyncio.to_thread(rebuilt, line, journal)
@@ -67,7 +69,8 @@ class Gateway:
         self._fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stop = asyncio.Event()
         self.intake = Intake(line, journal, clock, fold, on_fault=self.fault)
-        self.uplinks = [uplink.Forwarder(journal, line, up, self.event) for up in line.uplinks]
+        clock.last_seq = lambda: journal.next_seq - 1
+        self.uplinks = [self._forwarder(configured) for configured in line.uplinks]
         self.status = Status(self)
 
     def fault(self, error: BaseException) -> None:
@@ -84,7 +87,8 @@ class Gateway:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        self.journal.on_commit(self._committed)
+        for forwarder in self.uplinks:
+            self.journal.on_commit(forwarder.wake)
         self._begin()
         gc.collect()
         gc.freeze()  # start-up objects live as long as the process: the collector need not walk them
@@ -135,8 +139,16 @@ class Gateway:
         attempt = assembly.fenced(driver.source.name, driver, port, JournalError)
         await supervise(driver.source.name, attempt, port.failed, retry_on=DriverError)
 
-    async def _uplink(self, forwarder: "uplink.Forwarder") -> None:
-        await supervise(f"uplink {forwarder.status.name}", forwarder.run, forwarder.failed, retry_on=uplink.UplinkError)
+    def _forwarder(self, configured: Uplink) -> Forwarder:
+        def report(code: str, severity: str, text: str, evidence: Mapping[str, Any]) -> None:
+            finding = {"type": "finding", "code": code, "severity": severity, "source": None, "tags": [], "text": text}
+            self.event(finding | {"evidence": dict(evidence)})
+
+        return uplink.forwarder(self.journal, configured, gateway=self.line.gateway, folder=self.line.folder, report=report)
+
+    async def _uplink(self, forwarder: Forwarder) -> None:
+        name = f"uplink {forwarder.status.name}"
+        await supervise(name, forwarder.run, forwarder.failed, retry_on=(Unreachable, Refused), at_least_s=_asked_s)
 
     async def _heartbeats(self) -> None:
         while True:
@@ -163,19 +175,22 @@ class Gateway:
     async def _drain(self) -> None:
         """Give the receivers a moment for what has just been written; what stays behind is sent after the next start."""
         deadline_s = time.monotonic() + DRAIN_S
-        while time.monotonic() < deadline_s and any(self._behind(forwarder) for forwarder in self.uplinks):
+        # A short look now and then is enough: cursors move in the journal, and nobody waits but the end.
+        while time.monotonic() < deadline_s and any(self._behind(forwarder) for forwarder in self.uplinks):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
-    def _behind(self, forwarder: "uplink.Forwarder") -> bool:
+    def _behind(self, forwarder: Forwarder) -> bool:
         return forwarder.status.state == "forwarding" and self.journal.cursor(forwarder.status.name) < self.journal.last
 
     async def _raise_fault(self) -> None:
         await self._fault
 
-    def _committed(self, epoch: int, seq: int) -> None:
-        """From the writer's thread: wake the uplinks."""
-        for forwarder in self.uplinks:
-            forwarder.wake(epoch, seq)
+
+def _asked_s(error: BaseException) -> float:
+    """What the receiver asked for; a refusal needs a person, so it is asked again slowly."""
+    if isinstance(error, Unreachable):
+        return error.retry_after_s or 0.0
+    return REFUSED_WAIT_S
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
