@@ -1,0 +1,288 @@
+"""Polls the queries of a MES database and hands over every row that is new, late, changed or gone, once."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ValidationError
+
+from config import Problem, Source, Tag
+from config.addresses import SqlAddress, parse
+from config.credentials import CredentialMissing
+from config.credentials import read as read_secret
+from drivers.contract import BadReply, Driver, DriverMisconfigured, Emit, Finding, Message
+from drivers.local_time import Moment, Zone, folds_back, read, ticks_of
+from drivers.mes_sql.database import Database, rows, url_of
+from drivers.mes_sql.settings import Query
+from drivers.mes_sql.settings import Settings as SqlSettings
+from drivers.mes_sql.window import Change, Window, row_hash
+from drivers.rows import Mapped, json_value
+
+PIECE_ROWS = 200
+"""Rows per emit: a message event of so many rows stays within one entry for common row widths."""
+CLOCK_EVERY_S = 60.0
+
+
+@dataclass(slots=True)
+class Read:
+    """What one poll of one query found. complete: the statement was read to its end, so that what is missing is gone."""
+
+    changed: list[tuple[Change, str, Any, str, Mapping[str, Any]]] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
+    last: Any = None
+    complete: bool = True
+
+
+class MesSqlDriver(Driver):
+    """One database, with the queries of its [[source.query]] tables."""
+
+    Settings: ClassVar[type[BaseModel]] = SqlSettings
+    settings: SqlSettings
+
+    def __init__(self, source: Source, tags: Sequence[Tag]) -> None:
+        super().__init__(source, tags)
+        self._mapped = Mapped(self.tags, _place_of)
+        self._zones = {query.name: _zone_of(query) for query in self.settings.query}
+        self._clock_due_s = 0.0
+
+    async def run(self, emit: Emit) -> None:
+        """Poll all queries each rate_ms. Raises LinkLost, BadReply, DriverMisconfigured."""
+        database = Database(self.source, self.settings, _password_of(self.settings))
+        windows = {query.name: self._window(query, emit.watermark, is_sqlite=database.is_sqlite) for query in self.settings.query}
+        watched_ns: int | None = None
+        try:
+            while True:
+                began_ns = time.monotonic_ns()
+                if watched_ns is not None:
+                    for window in windows.values():
+                        window.age((began_ns - watched_ns) / 1e9)
+                watched_ns = began_ns
+                more = await self._poll(database, windows, emit)
+                emit.connected(self.source.name)
+                if not more:
+                    await asyncio.sleep(max(0.0, self.source.rate_ms / 1000 - (time.monotonic_ns() - began_ns) / 1e9))
+        finally:
+            await database.close()
+
+    async def _poll(self, database: Database, windows: Mapping[str, Window], emit: Emit) -> bool:
+        """All queries once; True if one of them has more to give at once."""
+        requested_ns = time.monotonic_ns()
+        more = False
+        for query in self.settings.query:
+            asked_ns = time.monotonic_ns()
+            found = await self._read(database, query, windows[query.name])
+            received_ns = time.monotonic_ns()
+            await self._hand_over(query, windows[query.name], found, emit, asked_ns, received_ns)
+            more = more or not found.complete
+        await self._tell_clock(database, emit)
+        await emit.room()
+        await emit([], received_ns=time.monotonic_ns(), requested_ns=requested_ns, kind="poll", alive=range(len(self.tags)))
+        return more
+
+    async def _read(self, database: Database, query: Query, window: Window) -> Read:
+        """Everything above the floor, compared with the window. The connection is given back before anything is handed over."""
+        found = Read()
+        async with database.reading() as connection:
+            parameters = {} if query.watermark.column is None else {"since": window.floor}
+            async for piece in rows(connection, query.sql, parameters):
+                self._compare(query, window, piece, found)
+                if len(found.changed) >= self.settings.poll_rows:
+                    found.complete = query.watermark.column is None
+                    if not found.complete:
+                        break
+        if query.watermark.column is None and len(found.keys) > self.settings.window_rows:
+            raise BadReply(
+                f"query {query.name}: a snapshot of more than {self.settings.window_rows} rows; raise window_rows or use a watermark"
+            )
+        return found
+
+    def _compare(self, query: Query, window: Window, piece: Sequence[Mapping[str, Any]], found: Read) -> None:
+        column = query.watermark.column
+        for row in piece:
+            try:
+                key = "/".join(str(json_value(row[name])) for name in query.keys)
+                value = None if column is None else row[column]
+            except KeyError as error:
+                raise DriverMisconfigured(f"{self.source.name}: query {query.name} gives no column {error}") from None
+            try:
+                fell = found.last is not None and value < found.last
+                plain = {str(name): json_value(item) for name, item in row.items()}
+                digest = row_hash(plain)
+                change = window.change(key, value, digest)
+            except TypeError as error:
+                raise BadReply(f"query {query.name}: column {column} holds values that can not be ordered: {error}") from None
+            if fell:
+                raise BadReply(f"query {query.name}: rows do not come in the order of {column}")
+            found.last = value
+            if key in found.keys:
+                raise BadReply(f"query {query.name}: two rows have the key {key}: it is no key")
+            found.keys.add(key)
+            if change is not None:
+                found.changed.append((change, key, value, digest, {**row}))
+
+    async def _hand_over(self, query: Query, window: Window, found: Read, emit: Emit, asked_ns: int, received_ns: int) -> None:
+        """Rows in pieces, each with the watermark that covers exactly what was handed over so far."""
+        gone = window.deleted(found.keys, window.floor, None if found.complete else found.last)
+        for at in range(0, len(found.changed), PIECE_ROWS):
+            piece = found.changed[at : at + PIECE_ROWS]
+            moments = await self._moments(query, piece, emit)
+            messages, readings = [], []
+            for (change, key, value, digest, row), moment in zip(piece, moments, strict=True):
+                window.take(key, value, digest)
+                ticks, text = (None, None) if moment is None else (moment.ticks, moment.text)
+                plain = {name: json_value(item) for name, item in row.items()}
+                messages.append(Message(query.name, key, plain, ticks, text, change))
+                readings += self._mapped.readings(query.name, row, ticks)
+            window.bound()
+            await emit.room()
+            mark = {query.name: window.stored()}
+            await emit(readings, received_ns=received_ns, requested_ns=asked_ns, messages=messages, watermark=mark)
+        if gone:
+            await self._tell_gone(query, window, gone, emit, asked_ns, received_ns)
+        if window.overflowed:
+            await emit.found(_overflow(query, self.settings))
+
+    async def _tell_gone(self, query: Query, window: Window, gone: Sequence[str], emit: Emit, asked_ns: int, received_ns: int) -> None:
+        for at in range(0, len(gone), PIECE_ROWS):
+            piece = gone[at : at + PIECE_ROWS]
+            for key in piece:
+                window.forget(key)
+            messages = [Message(query.name, key, {}, change="deleted") for key in piece]
+            await emit.room()
+            await emit(
+                [], received_ns=received_ns, requested_ns=asked_ns, messages=messages, watermark={query.name: window.stored()}, alive=()
+            )
+
+    async def _moments(
+        self, query: Query, piece: Sequence[tuple[Change, str, Any, str, Mapping[str, Any]]], emit: Emit
+    ) -> list[Moment | None]:
+        """The rows' times as UTC. What is no time, not unique or does not exist is told, and the row goes on without one."""
+        zone = self._zones[query.name]
+        if zone is None or query.time is None:
+            return [None] * len(piece)
+        column = query.time.column
+        try:
+            values = [row[column] for *_, row in piece]
+        except KeyError:
+            raise DriverMisconfigured(f"{self.source.name}: query {query.name} gives no column {column!r}") from None
+        moments = zone.moments(values, [change == "new" for change, *_ in piece])
+        for (_, key, *_), moment in zip(piece, moments, strict=True):
+            if moment is not None and moment.fold:
+                await emit.found(_fold_finding(query.name, key, moment, query.time.zone))
+        return moments
+
+    async def _tell_clock(self, database: Database, emit: Emit) -> None:
+        """Once a minute: the database's own time against ours, half the round trip and its resolution as bound."""
+        if self.settings.clock is None or time.monotonic() < self._clock_due_s:
+            return
+        self._clock_due_s = time.monotonic() + CLOCK_EVERY_S
+        before_s = time.time()
+        async with database.reading() as connection:
+            piece = [row async for piece in rows(connection, self.settings.clock, {}) for row in piece]
+        after_s = time.time()
+        try:
+            ((told,),) = [tuple(row.values()) for row in piece]
+            moment = read(told, None)
+        except ValueError as error:
+            raise BadReply(f"{self.source.name}: clock must give one time: {error}") from None
+        source_s = ticks_of(moment if moment.tzinfo else moment.replace(tzinfo=UTC)) / 1e7
+        resolution_s = 0.0 if moment.microsecond else 0.5
+        emit.source_offset(source_s + resolution_s - (before_s + after_s) / 2, (after_s - before_s) / 2 + resolution_s)
+
+    def _window(self, query: Query, watermark: Mapping[str, Any], *, is_sqlite: bool) -> Window:
+        overlap_s = query.watermark.overlap_s
+        zone = self._zones[query.name]
+        if query.watermark.kind == "timestamp" and zone is not None:
+            # In autumn a local time goes back: rows of the second pass must still be above the floor.
+            overlap_s += folds_back(zone.zone, datetime.now(UTC).year).total_seconds()
+        if query.watermark.kind == "snapshot":
+            overlap_s = float("inf")
+        return Window(
+            watermark.get(query.name), overlap_s=overlap_s, rows=self.settings.window_rows, start=_start(query, is_sqlite=is_sqlite)
+        )
+
+    @classmethod
+    def check(cls, source: Source, tags: Sequence[Tag]) -> list[Problem]:
+        """The URL, and that each tag's query exists."""
+        try:
+            settings = SqlSettings.model_validate(source.options)
+        except ValidationError:  # reported by the folder's check, key by key
+            return []
+        problems = []
+        try:
+            url_of(source, settings)
+        except DriverMisconfigured as error:
+            problems.append(Problem("line.toml", None, str(error)))
+        names = {query.name for query in settings.query}
+        for tag in tags:
+            query, _ = _place_of(tag.address)
+            if query not in names:
+                problems.append(
+                    tag.place.problem(f"{tag.tag}: source {source.name} has no query {query!r} (there is {', '.join(sorted(names))})")
+                )
+        return problems
+
+
+def _place_of(address: str) -> tuple[str, str]:
+    parsed = parse("mes_sql", address)
+    assert isinstance(parsed, SqlAddress)
+    return parsed.query, parsed.column
+
+
+def _zone_of(query: Query) -> Zone | None:
+    if query.time is None:
+        return None
+    return Zone(query.time.zone, query.time.format, query.time.ambiguous, query.time.disorder_s)
+
+
+def _start(query: Query, *, is_sqlite: bool) -> Any:
+    """The value before the first row."""
+    given, kind = query.watermark.start, query.watermark.kind
+    if kind == "snapshot":
+        return None
+    if kind == "sequence":
+        return -1 if given is None else given
+    if is_sqlite or given is not None:
+        text = "" if given is None else str(given)
+        return text if is_sqlite else datetime.fromisoformat(text)
+    return datetime(1900, 1, 1)  # noqa: DTZ001 - compared with the database's own local time
+
+
+def _password_of(settings: SqlSettings) -> str | None:
+    """The secret, read from where systemd or the administrator has put it."""
+    if settings.password is None:
+        return None
+    try:
+        return read_secret(settings.password)
+    except CredentialMissing as error:
+        raise DriverMisconfigured(str(error)) from error
+
+
+def _overflow(query: Query, settings: SqlSettings) -> Finding:
+    text = (
+        f"query {query.name}: more than {settings.window_rows} rows within overlap_s; the oldest of them are no longer compared:"
+        " what becomes visible late below them, or is changed or deleted there, is not seen. Raise window_rows, or lower overlap_s"
+    )
+    return Finding("window-overflow", text, severity="warning", evidence={"window_rows": settings.window_rows, "query": query.name})
+
+
+def _fold_finding(name: str, key: str, moment: Moment, zone: str) -> Finding:
+    """A local time that is no name of one instant; the row's text is kept, its time is the gateway's unless a rule gave one."""
+    from_rule = moment.ticks is not None
+    texts = {
+        "ambiguous": f"{name} {key}: local time {moment.text} happened twice in {zone}; it is kept as text, without a time of its own",
+        "nonexistent": f"{name} {key}: local time {moment.text} never happened in {zone}; refused as a time, kept as text",
+    }
+    text = texts.get(moment.fold, f"{name} {key}: local time {moment.text} happened twice in {zone}; taken as the {moment.fold} one")
+    evidence = {
+        "name": name,
+        "key": key,
+        "text": moment.text,
+        "zone": zone,
+        "fold": moment.fold,
+        "candidates_ticks": list(moment.candidates),
+    }
+    return Finding(f"time-{moment.fold}", text, severity="info" if from_rule else "warning", evidence=evidence)

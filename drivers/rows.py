@@ -1,0 +1,115 @@
+"""Rows of a MES, in whatever way they came: as JSON for the message, as typed values for the tags that are mapped to their columns."""
+
+import base64
+import math
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from uuid import UUID
+
+from config import Tag
+from drivers.contract import BAD_DECODING, GOOD, Reading, Value
+
+TRUE, FALSE = frozenset({"1", "true", "t", "yes", "y"}), frozenset({"0", "false", "f", "no", "n"})
+
+
+def json_value(value: Any) -> Any:
+    """A database value as JSON can hold it, without losing digits: decimals, big integers and dates as text, bytes as base64."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int):
+        return value if -(2**53) <= value <= 2**53 else str(value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, datetime | date | time):
+        return value.isoformat()
+    if isinstance(value, bytes | bytearray | memoryview):
+        return base64.b64encode(bytes(value)).decode("ascii")
+    if isinstance(value, Decimal | UUID | timedelta):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(name): json_value(item) for name, item in value.items()}
+    if isinstance(value, Sequence):
+        return [json_value(item) for item in value]
+    return str(value)
+
+
+def typed(value: Any, kind: str) -> Value:
+    """The value as the tag's declared type. Raises ValueError where it can not be one; None and "" are no value."""
+    if value is None or (value == "" and kind != "string"):
+        return None
+    return _TYPED[_family(kind)](value)
+
+
+def _family(kind: str) -> str:
+    return kind.rstrip("0123456789")
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, float | Decimal) and value != int(value):
+        raise ValueError(f"{value!r} is no integer")
+    return int(value.strip() if isinstance(value, str) else value)
+
+
+def _bool(value: Any) -> bool:
+    text = str(value).strip().lower()
+    if text in TRUE or text in FALSE:
+        return text in TRUE
+    raise ValueError(f"{value!r} is neither true nor false")
+
+
+def _decimal(value: Any) -> Decimal:
+    try:
+        return Decimal(str(value).strip())
+    except InvalidOperation as error:
+        raise ValueError(f"{value!r} is no decimal number") from error
+
+
+def _datetime(value: Any) -> datetime:
+    moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
+    if moment.tzinfo is None:
+        raise ValueError(f"{value!r} names no zone: a datetime tag needs one, a local time belongs into the query's `time`")
+    return moment.astimezone(UTC)
+
+
+def _bytes(value: Any) -> bytes:
+    return bytes(value) if isinstance(value, bytes | bytearray | memoryview) else str(value).encode()
+
+
+_TYPED: dict[str, Callable[[Any], Value]] = {
+    "bool": _bool,
+    "int": _integer,
+    "uint": _integer,
+    "bcd": _integer,
+    "float": float,
+    "decimal": _decimal,
+    "string": lambda value: value if isinstance(value, str) else str(json_value(value)),
+    "datetime": _datetime,
+    "bytes": _bytes,
+}
+
+
+class Mapped:
+    """Which tags take which column of which query or pattern."""
+
+    def __init__(self, tags: Sequence[Tag], place_of: Callable[[str], tuple[str, str]]) -> None:
+        """place_of: a tag's address as (query or pattern, column)."""
+        self._of: dict[str, list[tuple[int, str, str]]] = {}
+        for index, tag in enumerate(tags):
+            name, column = place_of(tag.address)
+            self._of.setdefault(name, []).append((index, column, tag.type))
+
+    def tags(self, name: str) -> tuple[int, ...]:
+        """The tags of one query or pattern."""
+        return tuple(index for index, _, _ in self._of.get(name, ()))
+
+    def readings(self, name: str, row: Mapping[str, Any], ticks: int | None) -> list[Reading]:
+        """One reading per mapped tag; a value that is not of the declared type is Bad, so that it is seen and never guessed."""
+        readings: list[Reading] = []
+        for index, column, kind in self._of.get(name, ()):
+            try:
+                readings.append((index, typed(row[column], kind), GOOD, ticks, None))
+            except (ValueError, KeyError, OverflowError, ArithmeticError):
+                readings.append((index, None, BAD_DECODING, ticks, None))
+        return readings
