@@ -1,17 +1,15 @@
 """What an uplink tells people: each thing once while it lasts, and again at most once a minute while it goes on."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, Protocol
+from collections.abc import Callable
+from typing import Any, Literal
 
 QUIET_S = 60.0
 
 Severity = Literal["info", "warning", "alarm"]
 
 
-class Report(Protocol):
-    """Where findings go: the runtime makes `finding` events of them. Called in the event loop's thread; must not block."""
-
-    def __call__(self, code: str, severity: Severity, text: str, evidence: Mapping[str, Any]) -> None: ...  # noqa: D102 - the class says it
+Report = Callable[[dict[str, Any]], object]
+"""Where findings go, as whole events. Called in the event loop's thread; must not block."""
 
 
 class Said:
@@ -30,9 +28,13 @@ class Said:
             return
         self._open[code] = (now, 0)
         more = {"kept_back": kept_back} if kept_back else {}
-        self._report(f"uplink-{code}", severity, f"{self._uplink}: {text}", {"uplink": self._uplink, **evidence, **more})
+        self._event(code, severity, text, {**evidence, **more})
 
     def over(self, code: str, text: str) -> None:
         """The thing has ended; said only if it was said that it began."""
         if self._open.pop(code, None) is not None:
-            self._report(f"uplink-{code}-over", "info", f"{self._uplink}: {text}", {"uplink": self._uplink})
+            self._event(f"{code}-over", "info", text, {})
+
+    def _event(self, code: str, severity: Severity, text: str, evidence: dict[str, Any]) -> None:
+        event = {"type": "finding", "code": f"uplink-{code}", "severity": severity, "source": None, "tags": []}
+        self._report({**event, "text": f"uplink {self._uplink}: {text}", "evidence": {"uplink": self._uplink, **evidence}})

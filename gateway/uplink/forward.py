@@ -4,15 +4,18 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from buffer import Journal, ReceiptRefused, Rejected
-from config import Uplink
+from config import Line, Uplink
 from gateway.uplink.errors import Refused, Unreachable
 from gateway.uplink.findings import Report, Said
+from gateway.uplink.https import Https
 from gateway.uplink.live import PAGE_BYTES as LIVE_BYTES
 from gateway.uplink.live import PAGE_ENTRIES as LIVE_ENTRIES
 from gateway.uplink.live import Live
+from gateway.uplink.mqtt import Mqtt
 from gateway.uplink.pace import Pace
 from gateway.uplink.receipt import NOTHING, Receipt, parse
 from gateway.uplink.transport import MAX_ENTRY_BYTES, Answer, Delivered, Online, Position, Transport
@@ -20,6 +23,7 @@ from gateway.uplink.window import Window
 
 PAGE_BYTES = 1_048_576
 TICK_S = 1.0
+REFUSED_WAIT_S = 30.0
 ASK_AGAIN_S = 60.0
 ASK_AGAIN_ENTRIES = 50
 
@@ -47,22 +51,24 @@ class Status:
 
 
 class Forwarder:
-    """One uplink of one journal: made once per process; `run` is called again after it raised.
+    """One uplink of one line: made once per process; `run` is called again after it raised.
 
-    journal: thread-safe for reading and acknowledging. report: gets findings, in the loop's thread. clock: monotonic seconds.
+    report: gets whole finding events, in the loop's thread; must not block. transport: by default the one that the configuration names.
+    clock: monotonic seconds. Raises ValueError if the configured topic can not be published to.
     """
 
     def __init__(
         self,
         journal: Journal,
+        line: Line,
         uplink: Uplink,
-        transport: Transport,
-        *,
-        gateway: str,
         report: Report,
+        *,
+        transport: Transport | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._journal, self._uplink, self._transport, self._gateway, self._clock = journal, uplink, transport, gateway, clock
+        self._journal, self._uplink, self._gateway, self._clock = journal, uplink, line.gateway, clock
+        self._transport = transport or _transport(uplink, line.gateway, line.folder)
         journal.uplink(uplink.name, uplink.required and uplink.receipts)
         self.status = Status(uplink.name)
         self._said = Said(report, uplink.name, clock)
@@ -73,14 +79,30 @@ class Forwarder:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken = asyncio.Event()
         self._moved_at = self._looked_at = self._asked_at = clock()
-        self._stalls = 0
+        self._stalls, self._wait_s = 0, 0.0
         self._behind: Position | None = None  # what receipts since the last resend said, if all of them lie behind
-        transport.wake = self._woken.set
-        journal.on_commit(self._committed)
+        self._transport.wake = self._woken.set
+
+    def wake(self, _epoch: int = 0, _seq: int = 0) -> None:
+        """Something was committed. May be called in any thread, at any time."""
+        loop = self._loop
+        if loop is not None:
+            try:
+                loop.call_soon_threadsafe(self._woken.set)
+            except RuntimeError:
+                self._loop = None  # the loop is closed: the process is ending
+
+    async def failed(self, _why: str) -> None:
+        """`run` has raised: returns when its next call makes sense by what the receiver said (Retry-After, a refusal). The supervisor's own
+        wait comes on top.
+        """
+        wait_s, self._wait_s = self._wait_s, 0.0
+        await asyncio.sleep(wait_s)
 
     async def run(self) -> None:
         """Connect and forward until cancelled. Raises Unreachable (wait, then run again) or Refused (reported as an alarm; a person
-        decides; running again is harmless). A storage error of the journal passes through: the process must end."""
+        decides; running again is harmless). A storage error of the journal passes through: the process must end.
+        """
         self._loop = asyncio.get_running_loop()
         self._transport.inbox.clear()
         self._window.again()
@@ -90,10 +112,12 @@ class Forwarder:
                 await self._round()
         except Unreachable as error:
             self.status.state, self.status.detail = "unreachable", str(error)
+            self._wait_s = error.retry_after_s or 0.0
             raise
         except Refused as error:
             self.status.state, self.status.detail = "refused", str(error)
             self._said.say(error.code, "alarm", str(error))
+            self._wait_s = REFUSED_WAIT_S
             raise
         except asyncio.CancelledError:
             self.status.state = "stopped"
@@ -312,11 +336,6 @@ class Forwarder:
         first = await asyncio.to_thread(self._journal.read, (epoch, 0), max_bytes=1, max_entries=1)
         return Online(epoch, first[0].seq if first else last + 1, last)
 
-    def _committed(self, _epoch: int, _seq: int) -> None:
-        """In the journal's writer thread."""
-        loop = self._loop
-        if loop is not None:
-            try:
-                loop.call_soon_threadsafe(self._woken.set)
-            except RuntimeError:
-                self._loop = None  # the loop is closed: the process is ending
+
+def _transport(uplink: Uplink, gateway: str, folder: Path) -> Transport:
+    return Mqtt(uplink, gateway, folder) if uplink.kind == "mqtt" else Https(uplink, gateway, folder)

@@ -125,9 +125,7 @@ class Https(Transport):
             body, headers["Content-Encoding"] = await asyncio.to_thread(gzip.compress, body, 1), "gzip"
         timeout = aiohttp.ClientTimeout(total=ATTEMPT_S + len(body) / SLOWEST_BYTES_PER_S, sock_connect=CONNECT_S)
         try:
-            async with self._session.request(
-                method, url, data=body, headers=headers, timeout=timeout, allow_redirects=False
-            ) as response:
+            async with self._session.request(method, url, data=body, headers=headers, timeout=timeout, allow_redirects=False) as response:
                 return response.status, await _read(response), response.headers.get("Retry-After")
         except TimeoutError as error:
             self._page_bytes = max(MAX_ENTRY_BYTES // 64, self._page_bytes // 2)

@@ -53,7 +53,7 @@ class Mqtt(Transport):
         url = urlsplit(uplink.endpoint)
         self._secure, self._host = url.scheme == "mqtts", url.hostname or ""
         self._port = url.port or (8883 if self._secure else 1883)
-        self._client_id = f"ebr-gateway:{gateway}:{uplink.name}"
+        self._client_id = ".".join(("ebr-gateway", *gateway.split("/"), uplink.name))  # brokers take fewer characters here than in topics
         self._identity = tls.Identity(uplink.tls, folder)
         self._client: paho.Client | None = None
         self._failure: UplinkError | None = None
@@ -67,6 +67,7 @@ class Mqtt(Transport):
         self._inflight, self._acked_at = MAX_INFLIGHT, 0.0
         self._connected: asyncio.Event = asyncio.Event()
         self._subscribed: asyncio.Event = asyncio.Event()
+        self._announced: asyncio.Event = asyncio.Event()
 
     async def open(self, online: Online) -> list[str]:
         """Connect, subscribe to the receipts, say that we are online; in this order, so no receipt can be missed."""
@@ -79,13 +80,14 @@ class Mqtt(Transport):
                 await self._until(self._connected)
                 client.subscribe(f"{self._topic}/receipts", qos=1)
                 await self._until(self._subscribed)
+                client.publish(f"{self._topic}/online", _online(online, up=True), qos=1, retain=True)
+                await self._until(self._announced)
         except TimeoutError as error:
             await self.close()
             raise Unreachable("the broker did not answer in time") from error
         except BaseException:
             await self.close()
             raise
-        client.publish(f"{self._topic}/online", _online(online, up=True), qos=1, retain=True)
         return self._identity.remarks() if self._secure else []
 
     async def close(self) -> None:
@@ -102,12 +104,12 @@ class Mqtt(Transport):
             sock.close()
 
     def room(self) -> Room:
-        """Free places of the in-flight window; none while more than half of twice the window is taken, so that lists stay lists."""
-        free = 2 * self._inflight - len(self._sent)
+        """Free places of the in-flight window; none until half of it is free, so that lists stay lists. paho keeps no queue of its own."""
+        free = self._inflight - len(self._sent)
         return Room(free if 2 * free >= self._inflight else 0, MAX_SOCKET_QUEUE_BYTES)
 
     async def send(self, entries: Sequence[Entry]) -> int:
-        """Give entries to paho; they wait there for at most a window."""
+        """Publish entries; `room` has said how many may be without a PUBACK."""
         self._check()
         assert self._client is not None
         topic = f"{self._topic}/entries"
@@ -154,7 +156,7 @@ class Mqtt(Transport):
             clean_session=None if five else False, reconnect_on_failure=False,
         )  # fmt: skip
         client.will_set(f"{self._topic}/online", _online(online, up=False), qos=1, retain=True)
-        client.max_inflight_messages_set(MAX_INFLIGHT)
+        client.max_inflight_messages_set(MAX_INFLIGHT + 1)  # ours is the window that counts: `room`
         if self._uplink.user is not None:
             client.username_pw_set(self._uplink.user, credentials.read(self._uplink.password) if self._uplink.password else None)
         if self._secure:
@@ -188,7 +190,18 @@ class Mqtt(Transport):
         raw = sock
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, KEEPALIVE_S * 1_000)
-        asyncio.get_running_loop().add_reader(sock, _readable, client, sock)
+        asyncio.get_running_loop().add_reader(sock, self._readable, client, sock)
+
+    def _readable(self, client: paho.Client, sock: Any) -> None:
+        """Read packets until neither the socket nor the TLS layer above it holds more: TLS keeps decrypted bytes that no selector sees."""
+        try:
+            client.loop_read()
+            while isinstance(sock, ssl.SSLSocket) and client.socket() is sock and sock.pending():
+                client.loop_read()
+        except Exception as error:  # paho's parser raises all kinds on bytes that are no MQTT; nothing may be lost in a callback
+            log.exception("%s:%d: reading failed", self._host, self._port)
+            _unwatch(asyncio.get_running_loop(), sock)
+            self._fail(Unreachable(f"the broker sent something that is not MQTT: {error!r}"))
 
     async def _until(self, event: asyncio.Event) -> None:
         await event.wait()
@@ -203,13 +216,13 @@ class Mqtt(Transport):
     def _fail(self, error: UplinkError) -> None:
         """Remember the first failure and wake whoever waits."""
         self._failure = self._failure or error
-        self._connected.set()
-        self._subscribed.set()
+        for event in (self._connected, self._subscribed, self._announced):
+            event.set()
         self.wake()
 
     # -- paho's callbacks, all in the loop's thread
 
-    def _on_connect(self, client: paho.Client, _: Any, __: Any, reason: ReasonCode, properties: Properties | None) -> None:
+    def _on_connect(self, _: paho.Client, __: Any, ___: Any, reason: ReasonCode, properties: Properties | None) -> None:
         if reason.is_failure:
             self._fail(_no(reason, "the broker refused the connection"))
             return
@@ -221,11 +234,12 @@ class Mqtt(Transport):
             self._fail(Refused("protocol", "the broker offers no QoS 1"))
             return
         self._inflight = min(MAX_INFLIGHT, getattr(properties, "ReceiveMaximum", MAX_INFLIGHT))
-        client.max_inflight_messages_set(self._inflight)
         self._connected.set()
 
     def _on_disconnect(self, _: paho.Client, __: Any, ___: Any, reason: ReasonCode, ____: Any) -> None:
-        self._fail(_no(reason, "the broker closed the connection") if reason.value in _WHO | {0x95} else Unreachable(f"disconnected: {reason}"))
+        self._fail(
+            _no(reason, "the broker closed the connection") if reason.value in _WHO | {0x95} else Unreachable(f"disconnected: {reason}")
+        )
 
     def _on_subscribe(self, _: paho.Client, __: Any, ___: int, reasons: list[ReasonCode], ____: Any) -> None:
         if reasons[0].is_failure:
@@ -233,10 +247,11 @@ class Mqtt(Transport):
         self._subscribed.set()
 
     def _on_publish(self, _: paho.Client, __: Any, mid: int, reason: ReasonCode, ___: Any) -> None:
-        if mid not in self._sent:
-            return
         if reason.is_failure:
-            self._fail(_no(reason, f"the broker refused entry {self._sent[mid][0][1]}"))
+            self._fail(_no(reason, "the broker refused what was published"))
+            return
+        if mid not in self._sent:
+            self._announced.set()
             return
         self._acked_at = asyncio.get_running_loop().time()
         self._done.add(mid)
@@ -266,13 +281,6 @@ def _no(reason: ReasonCode, what: str) -> UplinkError:
     if reason.value in _WHO:
         return Refused("credentials", text)
     return Refused("too-small" if reason.value == 0x95 else "protocol", text)
-
-
-def _readable(client: paho.Client, sock: Any) -> None:
-    """Read packets until neither the socket nor the TLS layer above it holds more: TLS keeps decrypted bytes that no selector sees."""
-    client.loop_read()
-    while isinstance(sock, ssl.SSLSocket) and client.socket() is sock and sock.pending():
-        client.loop_read()
 
 
 def _watch_write(loop: asyncio.AbstractEventLoop, client: paho.Client, sock: Any) -> None:

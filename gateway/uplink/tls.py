@@ -7,7 +7,8 @@ from pathlib import Path
 
 from cryptography import x509
 
-from config import Credential, Tls, credentials
+from config import Credential, credentials
+from config.line import Tls
 from gateway.uplink.errors import Refused, Unreachable
 
 WARN_BEFORE = (timedelta(days=7), timedelta(days=30), timedelta(days=60))
@@ -17,8 +18,14 @@ class Identity:
     """The files of one `tls` table, relative to the line folder. Read anew at each `context()`, so a rotated certificate needs no restart."""
 
     def __init__(self, tls: Tls | None, folder: Path) -> None:
-        self._ca, self._cert, self._key = (None, None, None) if tls is None else (
-            _path(folder, tls.ca), _path(folder, tls.cert), _key_path(folder, tls.key),
+        self._ca, self._cert, self._key = (
+            (None, None, None)
+            if tls is None
+            else (
+                _path(folder, tls.ca),
+                _path(folder, tls.cert),
+                _key_path(folder, tls.key),
+            )
         )
         self._seen: tuple[float, ...] = ()
 
@@ -29,7 +36,7 @@ class Identity:
             context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=self._ca)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             if self._cert is not None:
-                context.load_cert_chain(self._cert, self._key, password="")  # noqa: S106 - a key with a passphrase fails instead of asking
+                context.load_cert_chain(self._cert, self._key, password="")
         except (OSError, ssl.SSLError, ValueError) as error:
             raise Refused("certificate", f"TLS files can not be used: {error}") from error
         return context

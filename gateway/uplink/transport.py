@@ -30,7 +30,8 @@ class Online(NamedTuple):
 
 class Answer(NamedTuple):
     """Bytes that the receiver sent, perhaps a receipt. about: where they came from, for findings. required: the answer to a page that
-    was taken: if it holds no receipt, whoever answered is not the receiver."""
+    was taken: if it holds no receipt, whoever answered is not the receiver.
+    """
 
     payload: bytes
     about: str
@@ -39,7 +40,8 @@ class Answer(NamedTuple):
 
 class Delivered(NamedTuple):
     """The transport's own acknowledgement (PUBACK, HTTP 2xx): everything sent up to this position was taken over. Acknowledges nothing,
-    except where the configuration says `receipts = false`."""
+    except where the configuration says `receipts = false`.
+    """
 
     position: Position
     digest: str
@@ -71,7 +73,8 @@ class Transport(ABC):
     @abstractmethod
     async def send(self, entries: Sequence[Entry]) -> int:
         """Hand entries of one epoch over, in order, as they are. Returns how many were taken: fewer if the receiver wants smaller
-        pages. Raises Unreachable or Refused; then any of them may or may not have arrived."""
+        pages. Raises Unreachable or Refused; then any of them may or may not have arrived.
+        """
 
     @abstractmethod
     async def live(self, entries: Sequence[Entry]) -> None:

@@ -1,0 +1,93 @@
+"""An MQTT broker without installing one: rumqttd from the `iotcore` wheel, with an MQTT 5 listener, a 3.1.1 one, and TLS where asked.
+
+It keeps nothing across a restart, which makes it the harder neighbour: whatever survives, survives by receipts.
+"""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import iotcore
+
+MAX_PAYLOAD_BYTES = 1_048_576
+
+_LISTENER = """
+[{version}.1]
+name = "{version}"
+listen = "{host}:{port}"
+next_connection_delay_ms = 1
+    [{version}.1.connections]
+    connection_timeout_ms = 60000
+    max_payload_size = {payload}
+    max_inflight_count = 100
+    dynamic_filters = true
+"""
+
+
+class Broker:
+    """A broker process on loopback, gone with this process or with `stop`.
+
+    port: MQTT 5. port_v4: MQTT 3.1.1, if wanted. tls: (server certificate, key) and ca: whose clients are let in, for both listeners;
+    with ca every client must show a certificate. users: name -> password; empty: anybody.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        *,
+        host: str = "127.0.0.1",
+        port_v4: int | None = None,
+        tls: tuple[Path, Path] | None = None,
+        ca: Path | None = None,
+        users: Mapping[str, str] | None = None,
+    ) -> None:
+        self.host, self.port, self.port_v4 = host, port, port_v4
+        self._folder = Path(tempfile.mkdtemp(prefix="broker-"))
+        config = self._folder / "broker.toml"
+        config.write_text(_toml(host, {"v5": port, "v4": port_v4}, tls, ca, users or {}))
+        self._config = str(config)
+        self._broker: iotcore.Broker | None = None
+
+    @property
+    def url(self) -> str:
+        """Where MQTT 5 clients connect; `mqtts://` must be written by whoever gave certificates."""
+        return f"mqtt://{self.host}:{self.port}"
+
+    async def start(self) -> None:
+        """Return when clients can connect. Raises OSError if a port is taken."""
+        self._broker = iotcore.Broker(config_path=self._config)
+        await asyncio.to_thread(self._broker.start)
+
+    async def stop(self) -> None:
+        """End the process; everything it held is gone."""
+        broker, self._broker = self._broker, None
+        if broker is not None:
+            await asyncio.to_thread(broker.stop)
+
+    def kill(self) -> None:
+        """SIGKILL, as a power cut would."""
+        process = None if self._broker is None else self._broker._process  # noqa: SLF001 - the package has no kill
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    async def close(self) -> None:
+        """Stop, and remove its folder."""
+        await self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _toml(host: str, ports: Mapping[str, int | None], tls: tuple[Path, Path] | None, ca: Path | None, users: Mapping[str, str]) -> str:
+    text = "id = 0\n[router]\nid = 0\nmax_connections = 200\nmax_outgoing_packet_count = 200\nmax_segment_size = 33554432\nmax_segment_count = 4\n"
+    for version, port in ports.items():
+        if port is None:
+            continue
+        text += _LISTENER.format(version=version, host=host, port=port, payload=MAX_PAYLOAD_BYTES)
+        if users:
+            text += f"    [{version}.1.connections.auth]\n" + "".join(f'    {name} = "{password}"\n' for name, password in users.items())
+        if tls is not None:
+            text += f'    [{version}.1.tls]\n    certpath = "{tls[0]}"\n    keypath = "{tls[1]}"\n'
+            text += "" if ca is None else f'    capath = "{ca}"\n'
+    return text

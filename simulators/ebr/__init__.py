@@ -1,0 +1,98 @@
+"""The reference EBR: receives entries by MQTT and HTTP, keeps each once, checks the chain, answers receipts, and builds the batch record
+from what it received alone. It reads by the published schemas only.
+"""
+
+import asyncio
+import signal
+import ssl
+import sys
+from pathlib import Path
+
+from simulators.ebr.builder import Builder
+from simulators.ebr.http_in import application, serve_http
+from simulators.ebr.mqtt_in import MqttIn
+from simulators.ebr.receiver import Receiver
+from simulators.ebr.script import Script
+from simulators.ebr.store import Store
+
+__all__ = ["Builder", "Ebr", "MqttIn", "Receiver", "Script", "Store", "main", "serve"]
+
+
+class Ebr:
+    """One EBR on one store; `run` until cancelled."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        http: int | None = None,
+        mqtt: str | None = None,
+        host: str = "127.0.0.1",
+        script: Script | None = None,
+        topics: str = "ebr/+/+",
+        server_tls: ssl.SSLContext | None = None,
+        client_tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self.folder, self.script = folder, script or Script()
+        self.store = Store(folder)
+        self.receiver = Receiver(self.store, self.script)
+        self.builder = Builder(folder, self.receiver)
+        self.ready = asyncio.Event()
+        self._http, self._host, self._tls = http, host, server_tls
+        self._mqtt = None if mqtt is None else MqttIn(mqtt, self.receiver, topics=topics, tls=client_tls)
+
+    async def run(self) -> None:
+        """Receive, answer and build until cancelled. Raises OSError if the HTTP port is taken."""
+        runner = None
+        try:
+            if self._http is not None:
+                runner = await serve_http(application(self.receiver, self.folder, self.builder.index), self._host, self._http, self._tls)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.builder.run())
+                if self._mqtt is not None:
+                    group.create_task(self._mqtt.run())
+                    await self._mqtt.ready()
+                self.ready.set()
+        finally:
+            if runner is not None:
+                await runner.cleanup()
+            await asyncio.to_thread(self.store.close)
+
+
+async def serve(
+    store: Path,
+    http: int | None,
+    mqtt: str | None,
+    *,
+    host: str = "127.0.0.1",
+    script: Script | None = None,
+    topics: str = "ebr/+/+",
+    server_tls: ssl.SSLContext | None = None,
+    client_tls: ssl.SSLContext | None = None,
+) -> None:
+    """Be the EBR on folder `store` until cancelled. http: port; mqtt: broker URL (mqtt:// or mqtts://, user:password@ if needed)."""
+    ebr = Ebr(
+        store, http=http, mqtt=mqtt, host=host, script=script, topics=topics, server_tls=server_tls, client_tls=client_tls
+    )  # fmt: skip
+    await ebr.run()
+
+
+def main(store: Path, http: int | None, mqtt: str | None) -> int:
+    """The command `ebr-gateway ebr`: run until SIGINT or SIGTERM. 0: ended as asked; 3: the port is taken."""
+
+    async def until_signal() -> None:
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        await serve(store, http, mqtt)
+
+    try:
+        asyncio.run(until_signal())
+    except asyncio.CancelledError:
+        return 0
+    except OSError as error:
+        print(f"ebr: {error.strerror or error}", file=sys.stderr)  # noqa: T201 - the command's own output
+        return 3
+    return 0

@@ -1,0 +1,101 @@
+"""Reading an entry by the published schemas alone; nothing of the gateway's code is used."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import orjson
+
+Stream = tuple[str, int]
+"""(gateway, epoch)"""
+
+NOTHING = "0" * 64
+MAX_ENTRY_BYTES = 65_536
+READINGS, EVENT = "ebr-gateway/readings/1", "ebr-gateway/event/1"
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+class Unreadable(ValueError):
+    """Bytes that are no entry at all: there is nothing to which an answer could refer."""
+
+
+class No(NamedTuple):
+    """Why an entry is not taken. retry: later, after-change, never."""
+
+    code: str
+    retry: str = "after-change"
+    reason: str = ""
+
+
+class Fact(NamedTuple):
+    """Where to find an entry again: its kind (an event's type, or readings), batch, source, time."""
+
+    kind: str
+    batch: str | None
+    source: str | None
+    time: str
+
+
+class Entry(NamedTuple):
+    """One entry as received. item: its JSON. digest: over exactly the received bytes."""
+
+    gateway: str
+    epoch: int
+    seq: int
+    digest: str
+    payload: bytes
+    item: dict[str, Any]
+
+    @property
+    def stream(self) -> Stream:
+        """Which stream it belongs to."""
+        return self.gateway, self.epoch
+
+    def unsupported(self) -> No | None:
+        """Why this EBR can not understand it, if so."""
+        schema = self.item.get("schema")
+        return None if schema in (READINGS, EVENT) else No("schema-unsupported", "after-change", f"schema {str(schema)[:80]!r}")
+
+
+def read(payload: bytes) -> Entry:
+    """Take the head of an entry. Raises Unreadable."""
+    if len(payload) > MAX_ENTRY_BYTES:
+        raise Unreadable(f"{len(payload)} bytes are more than an entry may have")
+    try:
+        item = orjson.loads(payload)
+    except orjson.JSONDecodeError as error:
+        raise Unreadable(f"not JSON: {error}") from error
+    if not isinstance(item, dict):
+        raise Unreadable("not a JSON object")
+    gateway, epoch, seq, previous = (item.get(name) for name in ("gateway", "epoch", "seq", "previous"))
+    if not isinstance(gateway, str) or not gateway or type(epoch) is not int or type(seq) is not int or seq < 1 or epoch < 0:
+        raise Unreadable("gateway, epoch or seq is missing")
+    if not isinstance(previous, str) or not _DIGEST.fullmatch(previous) or not isinstance(item.get("time"), str):
+        raise Unreadable("previous or time is missing")
+    return Entry(gateway, epoch, seq, hashlib.sha256(payload).hexdigest(), payload, item)
+
+
+def facts(item: dict[str, Any]) -> list[Fact]:
+    """Every way to this entry: one per batch that it concerns, at least one."""
+    if item["schema"] == EVENT:
+        event = item.get("event") or {}
+        kind, batches, source = str(event.get("type")), _batches_of_event(event), event.get("source")
+    else:
+        kind, source = "readings", item.get("source")
+        batches = {context.get("batch") for context in (item.get("contexts") or {}).values()}
+    named = sorted(batch for batch in batches if isinstance(batch, str) and batch)
+    return [Fact(kind, batch, source if isinstance(source, str) else None, item["time"]) for batch in named or [None]]
+
+
+def _batches_of_event(event: dict[str, Any]) -> set[Any]:
+    return set(_walk(event.get("batch"))) | set(_walk(event.get("batches")))
+
+
+def _walk(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for one in value:
+            yield from _walk(one)

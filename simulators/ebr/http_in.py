@@ -1,0 +1,103 @@
+"""The EBR's HTTP side: pages by PUT, the receipt as the answer; and the pages that people look at."""
+
+import asyncio
+import re
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import unquote
+
+import orjson
+from aiohttp import web
+
+from simulators.ebr.entry import Unreadable, read
+from simulators.ebr.receiver import Receiver
+
+MAX_BODY_BYTES = 16_777_216
+RECORD_FILES = ("record.html", "record.json")
+
+_FOLDER = re.compile(r"[A-Za-z0-9%_~-][A-Za-z0-9%._~-]{0,250}")
+
+
+def application(receiver: Receiver, folder: Path, index: Callable[[], str]) -> web.Application:
+    """The whole site. index: makes the index page, as HTML; runs in a worker thread."""
+    app = web.Application(client_max_size=MAX_BODY_BYTES)
+
+    async def entries(request: web.Request) -> web.Response:
+        return await _entries(request, receiver)
+
+    async def live(request: web.Request) -> web.Response:
+        for line in (await request.read()).splitlines():
+            receiver.copy(line)
+        return web.Response(status=204)
+
+    async def start(_: web.Request) -> web.Response:
+        return web.Response(text=await asyncio.to_thread(index), content_type="text/html")
+
+    async def state(_: web.Request) -> web.Response:
+        return web.Response(body=orjson.dumps(await asyncio.to_thread(receiver.state)), content_type="application/json")
+
+    async def record(request: web.Request) -> web.StreamResponse:
+        batch, name = request.match_info["batch"], request.match_info["name"]
+        path = folder / "batches" / batch / name
+        if not _FOLDER.fullmatch(batch) or name not in RECORD_FILES or not await asyncio.to_thread(path.is_file):
+            raise web.HTTPNotFound
+        return web.FileResponse(path)
+
+    app.router.add_put("/gateways/{site}/{line}/epochs/{epoch:\\d{1,15}}/entries/{first:\\d{1,15}}-{last:\\d{1,15}}", entries)
+    app.router.add_post("/gateways/{site}/{line}/live", live)
+    app.router.add_get("/", start)
+    app.router.add_get("/state", state)
+    app.router.add_get("/batches/{batch}/{name}", record)
+    return app
+
+
+async def _entries(request: web.Request, receiver: Receiver) -> web.Response:
+    """One page: refused whole, or stored whole and answered with a receipt."""
+    script, body = receiver.script, await request.read()
+    if len(body) > script.largest_page_bytes:
+        return web.Response(status=413)
+    if script.drops():
+        return _hang_up(request)
+    if script.page_times > 0:
+        script.page_times -= 1
+        headers = {} if script.page_retry_after is None else {"Retry-After": script.page_retry_after}
+        return web.Response(status=script.page_status, headers=headers, body=script.page_body, content_type="text/html")
+    lines = body.splitlines()
+    try:
+        _check_range(request, lines)
+    except Unreadable as error:
+        return web.json_response({"error": str(error)}, status=400)
+    poisoned = any(line_seq in script.refuse for line_seq in _seqs(request)) and script.poison_422
+    if poisoned and len(lines) > 1:
+        return web.json_response({"error": "an entry of this page is not accepted"}, status=422)
+    receipts = await receiver.receipts(await receiver.take(lines))
+    return web.json_response(receipts[0], status=422 if poisoned else 200) if receipts else _hang_up(request)
+
+
+def _seqs(request: web.Request) -> range:
+    return range(int(request.match_info["first"]), int(request.match_info["last"]) + 1)
+
+
+def _check_range(request: web.Request, lines: list[bytes]) -> None:
+    """The page must hold exactly what its address says: who answers for a range must have seen it."""
+    info = request.match_info
+    gateway, epoch = f"{unquote(info['site'])}/{unquote(info['line'])}", int(info["epoch"])
+    heads = [(entry.gateway, entry.epoch, entry.seq) for entry in map(read, lines)]
+    if heads != [(gateway, epoch, seq) for seq in _seqs(request)[: len(lines) + 1]]:
+        raise Unreadable("the page does not hold the entries that its address names")
+
+
+def _hang_up(request: web.Request) -> web.Response:
+    """The answer never arrives: the connection breaks."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response(status=500)
+
+
+async def serve_http(app: web.Application, host: str, port: int, tls: ssl.SSLContext | None) -> web.AppRunner:
+    """Listen; returns when clients can connect. The caller cleans the runner up."""
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    await runner.setup()
+    await web.TCPSite(runner, host, port, ssl_context=tls, reuse_address=True).start()
+    return runner

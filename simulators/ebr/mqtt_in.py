@@ -1,0 +1,115 @@
+"""The EBR's MQTT side: takes `.../entries`, answers on `.../receipts` after it has stored, never before."""
+
+import asyncio
+import logging
+import ssl
+from collections import deque
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import orjson
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from simulators.ebr.entry import Stream
+from simulators.ebr.receiver import Receiver
+
+log = logging.getLogger(__name__)
+
+GATHER_S = 0.05
+MAX_WAITING = 20_000
+"""Messages in memory; more are dropped, and come again because they got no receipt."""
+RETRY_S = 0.5
+
+
+class MqttIn:
+    """A client of the broker; paho's own thread reads, the loop's thread works."""
+
+    def __init__(self, url: str, receiver: Receiver, *, topics: str = "ebr/+/+", name: str = "reference-ebr", tls: Any = None) -> None:
+        parts = urlsplit(url)
+        self._receiver, self._topics = receiver, topics
+        self._host, self._port = parts.hostname or "127.0.0.1", parts.port or (8883 if parts.scheme == "mqtts" else 1883)
+        self._waiting: deque[tuple[str, bytes, bool]] = deque()
+        self._came, self._ready = asyncio.Event(), asyncio.Event()
+        self._answer_to: dict[Stream, str] = {}
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, name, protocol=paho.MQTTv5)
+        self._client.on_connect, self._client.on_message = self._connected, self._message
+        self._client.reconnect_delay_set(1, 1)
+        if parts.username is not None:
+            self._client.username_pw_set(unquote(parts.username), unquote(parts.password or ""))
+        if parts.scheme == "mqtts":
+            self._client.tls_set_context(tls if isinstance(tls, ssl.SSLContext) else ssl.create_default_context(cafile=_text(tls)))
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def run(self) -> None:
+        """Receive, store and answer until cancelled; paho connects again by itself when the broker was away."""
+        self._loop = asyncio.get_running_loop()
+        self._client.connect_async(self._host, self._port, keepalive=20)
+        self._client.loop_start()
+        try:
+            while True:
+                await self._came.wait()
+                await asyncio.sleep(GATHER_S)
+                self._came.clear()
+                await self._page()
+        finally:
+            self._client.disconnect()
+            await asyncio.to_thread(self._client.loop_stop)
+
+    async def ready(self) -> None:
+        """Return when subscribed for the first time."""
+        await self._ready.wait()
+
+    async def _page(self) -> None:
+        page = []
+        while self._waiting:
+            topic, payload, retained = self._waiting.popleft()
+            prefix, _, kind = topic.rpartition("/")
+            if kind == "entries" and not retained and not self._receiver.script.drops():
+                page.append((prefix, payload))
+            elif kind == "live":
+                self._receiver.copy(payload)
+            elif kind == "online":
+                self._said_online(prefix, payload)
+        if not page:
+            return
+        taken = await self._receiver.take([payload for _, payload in page])
+        for prefix in {prefix for prefix, _ in page}:
+            for stream in taken.answered:
+                if prefix.endswith(stream[0]) or stream not in self._answer_to:
+                    self._answer_to[stream] = prefix
+        for receipt in await self._receiver.receipts(taken):
+            prefix = self._answer_to[str(receipt["gateway"]), int(str(receipt["epoch"]))]
+            self._client.publish(f"{prefix}/receipts", orjson.dumps(receipt), qos=1)
+
+    def _said_online(self, prefix: str, payload: bytes) -> None:
+        try:
+            self._receiver.online[prefix] = orjson.loads(payload).get("online") is True
+        except (orjson.JSONDecodeError, AttributeError):
+            log.warning("%s/online holds no JSON object", prefix)
+
+    # -- paho's thread
+
+    def _connected(self, client: paho.Client, _: Any, __: Any, reason: Any, ___: Any) -> None:
+        if reason.is_failure:
+            log.warning("the broker refused the connection: %s", reason)
+            return
+        client.subscribe(
+            [(f"{self._topics}/{kind}", SubscribeOptions(qos=qos)) for kind, qos in (("entries", 1), ("live", 0), ("online", 1))]
+        )
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._ready.set)
+
+    def _message(self, _: paho.Client, __: Any, message: paho.MQTTMessage) -> None:
+        if len(self._waiting) >= MAX_WAITING:
+            return
+        self._waiting.append((message.topic, message.payload, message.retain))
+        if not self._came.is_set():
+            assert self._loop is not None
+            self._loop.call_soon_threadsafe(self._came.set)
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)

@@ -1,0 +1,64 @@
+"""The one way into the EBR: pages of entries are stored in one transaction; what they concern is remembered for the record builder."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from simulators.ebr.entry import Stream
+from simulators.ebr.script import Script
+from simulators.ebr.store import Store, Taken
+
+log = logging.getLogger(__name__)
+
+FRESH_KEPT = 1_000
+
+
+class Receiver:
+    """Everything that arrives passes here, by MQTT and HTTP alike. Belongs to the event loop's thread; the store works beside it."""
+
+    def __init__(self, store: Store, script: Script) -> None:
+        self.store, self.script = store, script
+        self.changed: set[tuple[str, str]] = set()
+        self.changed_at = 0.0
+        self.live: dict[str, float] = {}
+        self.online: dict[str, bool] = {}
+        self.last_at: dict[Stream, float] = {}
+        self._order = asyncio.Lock()
+
+    async def take(self, payloads: Sequence[bytes]) -> Taken:
+        """Store a page; on disk when this returns."""
+        async with self._order:
+            taken = await asyncio.to_thread(self.store.take, payloads, self.script.rule)
+        for text in taken.unreadable:
+            log.warning("not an entry: %s", text)
+        if taken.stored:
+            self.changed |= taken.batches
+            self.changed_at = time.monotonic()
+        for stream in taken.answered:
+            self.last_at[stream] = time.time()
+        return taken
+
+    async def receipts(self, taken: Taken) -> list[dict[str, object]]:
+        """What goes out for a page, as the script will have it."""
+        receipts = []
+        for stream in sorted(taken.answered):
+            receipt = await asyncio.to_thread(self.store.receipt, stream)
+            receipts += await self.script.shape(receipt)
+        return receipts
+
+    def copy(self, payload: bytes) -> None:
+        """A live copy came: it shows that the line lives, and is nothing else."""
+        head = payload[:400].decode(errors="replace")
+        gateway = head.partition('"gateway":"')[2].partition('"')[0]
+        if gateway and len(self.live) < FRESH_KEPT:
+            self.live[gateway] = time.time()
+
+    def state(self) -> dict[str, Any]:
+        """What is held and what came, for the index page and for tests."""
+        streams = [
+            {"gateway": gateway, "epoch": epoch, "through": through, "digest": digest, "last_at": self.last_at.get((gateway, epoch))}
+            for (gateway, epoch), (through, digest) in self.store.streams().items()
+        ]
+        return {"streams": streams, "counts": self.store.counts(), "online": self.online, "live": self.live}

@@ -1,0 +1,59 @@
+"""What the EBR shall do wrong on purpose. A test sets these while it runs."""
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+
+from simulators.ebr.entry import Entry, No
+
+
+@dataclass
+class Script:
+    """All off: a good EBR.
+
+    refuse: (gateway, seq) or seq of entries that are not taken, and why. lose: share of messages or pages dropped before they are stored.
+    lose_receipts: share of answers dropped after storing. double_receipts: every receipt twice. answer_after_s: receipts that much later.
+    wrong_digest: receipts with a digest of something else. silent: takes and stores, answers nothing. page_status: HTTP status (with
+    Retry-After page_retry_after) for the next page_times pages; page_body: its body instead of a receipt. largest_page_bytes: answers 413
+    above. poison_422: a page with a refused entry is answered 422 whole, until that entry comes alone.
+    """
+
+    refuse: dict[int, No] = field(default_factory=dict)
+    lose: float = 0.0
+    lose_receipts: float = 0.0
+    double_receipts: bool = False
+    answer_after_s: float = 0.0
+    wrong_digest: bool = False
+    silent: bool = False
+    page_status: int = 0
+    page_times: int = 0
+    page_body: bytes | None = None
+    page_retry_after: str | None = None
+    largest_page_bytes: int = 16_777_216
+    poison_422: bool = False
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+
+    def rule(self, entry: Entry) -> No | None:
+        """Why this entry is not taken."""
+        return self.refuse.get(entry.seq)
+
+    def drops(self) -> bool:
+        """True for a message or page that gets lost on its way in."""
+        return self._random.random() < self.lose
+
+    def drops_receipt(self) -> bool:
+        """True for an answer that gets lost on its way out."""
+        return self.silent or self._random.random() < self.lose_receipts
+
+    async def shape(self, receipt: dict[str, object]) -> list[dict[str, object]]:
+        """The receipts that really go out instead of this one, after the time the script wants."""
+        if self.answer_after_s:
+            await asyncio.sleep(self.answer_after_s)
+        if self.drops_receipt():
+            return []
+        if self.wrong_digest:
+            receipt = {**receipt, "digest": "f" * 64}
+        return [receipt, receipt] if self.double_receipts else [receipt]

@@ -1,0 +1,211 @@
+"""What the reference EBR holds: every entry once, by (gateway, epoch, seq), and how far each stream is whole.
+
+A stream is whole through an entry when all before it are there and each names the digest of the one before. Only so far goes a receipt.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from simulators.ebr.entry import NOTHING, Entry, No, Stream, Unreadable, facts, read
+
+MAX_REJECTED = 1_000
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS entries(
+  gateway TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, digest TEXT NOT NULL, payload BLOB NOT NULL,
+  PRIMARY KEY (gateway, epoch, seq));
+CREATE TABLE IF NOT EXISTS streams(
+  gateway TEXT NOT NULL, epoch INTEGER NOT NULL, through INTEGER NOT NULL, digest TEXT NOT NULL,
+  PRIMARY KEY (gateway, epoch)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rejected(
+  gateway TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, digest TEXT NOT NULL, previous TEXT NOT NULL,
+  code TEXT NOT NULL, retry TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (gateway, epoch, seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS suspects(
+  gateway TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, digest TEXT NOT NULL, payload BLOB NOT NULL, why TEXT NOT NULL,
+  PRIMARY KEY (gateway, epoch, seq, digest));
+CREATE TABLE IF NOT EXISTS facts(
+  gateway TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, kind TEXT NOT NULL, batch TEXT, source TEXT,
+  time TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS facts_by_batch ON facts(batch, kind);
+CREATE INDEX IF NOT EXISTS facts_by_kind ON facts(kind, gateway, epoch, seq);
+CREATE TABLE IF NOT EXISTS counts(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+Rule = Callable[[Entry], No | None]
+
+
+@dataclass
+class Taken:
+    """What one page did. answered: streams that deserve a receipt. batches: (gateway, batch) about which something new is known."""
+
+    received: int = 0
+    stored: int = 0
+    duplicates: int = 0
+    refused: int = 0
+    suspects: int = 0
+    answered: set[Stream] = field(default_factory=set)
+    batches: set[tuple[str, str]] = field(default_factory=set)
+    unreadable: list[str] = field(default_factory=list)
+
+
+class Store:
+    """STORE/ebr.db. One writer at a time, in any thread; readers open the file read-only."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path = folder / "ebr.db"
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.executescript(_TABLES)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+    def take(self, payloads: Iterable[bytes], rule: Rule = lambda _: None) -> Taken:
+        """Store a page in one transaction: all of it is on disk when this returns. rule: says which entries are not taken, and why."""
+        taken = Taken()
+        with self._transaction():
+            for payload in payloads:
+                taken.received += 1
+                try:
+                    entry = read(payload)
+                except Unreadable as error:
+                    taken.unreadable.append(str(error))
+                    continue
+                taken.answered.add(entry.stream)
+                self._take(entry, rule, taken)
+            for stream in taken.answered:
+                self._advance(stream, taken)
+            self._count(taken)
+        return taken
+
+    def receipt(self, stream: Stream) -> dict[str, object]:
+        """The current receipt of a stream."""
+        with self._lock:
+            through, digest = self._through(stream)
+            rows = self._db.execute(
+                "SELECT seq, code, retry, reason FROM rejected WHERE gateway=? AND epoch=? AND seq<=? ORDER BY seq LIMIT ?",
+                (*stream, through, MAX_REJECTED),
+            ).fetchall()
+        rejected = [{"seq": seq, "code": code, "retry": retry, "reason": reason} for seq, code, retry, reason in rows]
+        return {"gateway": stream[0], "epoch": stream[1], "through": through, "digest": digest, "rejected": rejected}
+
+    def counts(self) -> dict[str, int]:
+        """received, stored, duplicates, refused, suspects, since the store was made."""
+        with self._lock:
+            return dict(self._db.execute("SELECT name, value FROM counts"))
+
+    def streams(self) -> dict[Stream, tuple[int, str]]:
+        """Through and digest of every stream."""
+        with self._lock:
+            return {(row[0], row[1]): (row[2], row[3]) for row in self._db.execute("SELECT * FROM streams ORDER BY gateway, epoch")}
+
+    def forget(self, stream: Stream, beyond: int) -> None:
+        """Lose everything beyond an entry, as a restored backup has: for tests of what a gateway does then."""
+        with self._transaction():
+            for table in ("entries", "rejected", "facts"):
+                self._db.execute(f"DELETE FROM {table} WHERE gateway=? AND epoch=? AND seq>?", (*stream, beyond))  # noqa: S608 - fixed names
+            row = self._db.execute("SELECT digest FROM entries WHERE gateway=? AND epoch=? AND seq=?", (*stream, beyond)).fetchone()
+            self._db.execute("REPLACE INTO streams VALUES (?,?,?,?)", (*stream, beyond, row[0] if row else NOTHING))
+
+    # -- one entry
+
+    def _take(self, entry: Entry, rule: Rule, taken: Taken) -> None:
+        key = (entry.gateway, entry.epoch, entry.seq)
+        known = self._db.execute("SELECT digest FROM entries WHERE gateway=? AND epoch=? AND seq=?", key).fetchone()
+        if known is not None:
+            if known[0] == entry.digest:
+                taken.duplicates += 1
+            else:
+                self._suspect(entry, f"another entry {entry.seq} is held, with digest {known[0]}", taken)
+            return
+        no = entry.unsupported() or rule(entry)
+        if no is not None:
+            values = (*key, entry.digest, entry.item["previous"], *no)
+            self._db.execute("REPLACE INTO rejected VALUES (?,?,?,?,?,?,?,?)", values)
+            taken.refused += 1
+            return
+        self._db.execute("DELETE FROM rejected WHERE gateway=? AND epoch=? AND seq=?", key)
+        self._db.execute("INSERT INTO entries VALUES (?,?,?,?,?)", (*key, entry.digest, entry.payload))
+        found = facts(entry.item)
+        self._db.executemany("INSERT INTO facts VALUES (?,?,?,?,?,?,?)", ((*key, *fact) for fact in found))
+        taken.batches.update((entry.gateway, fact.batch) for fact in found if fact.batch is not None)
+        taken.stored += 1
+
+    def _suspect(self, entry: Entry, why: str, taken: Taken) -> None:
+        """Keep it as evidence, beside the record: what is held is never replaced."""
+        row = (entry.gateway, entry.epoch, entry.seq, entry.digest, entry.payload, why)
+        self._db.execute("INSERT OR IGNORE INTO suspects VALUES (?,?,?,?,?,?)", row)
+        taken.suspects += 1
+
+    # -- the chain
+
+    def _through(self, stream: Stream) -> tuple[int, str]:
+        row = self._db.execute("SELECT through, digest FROM streams WHERE gateway=? AND epoch=?", stream).fetchone()
+        return (row[0], row[1]) if row else (0, NOTHING)
+
+    def _advance(self, stream: Stream, taken: Taken) -> None:
+        """Follow the chain as far as it holds."""
+        through, digest = self._through(stream)
+        for seq, own, previous in self._after(stream, through):
+            if seq != through + 1:
+                break
+            if previous != digest:
+                self._set_aside(stream, seq, taken)
+                break
+            through, digest = seq, own
+        self._db.execute("REPLACE INTO streams VALUES (?,?,?,?)", (*stream, through, digest))
+
+    def _after(self, stream: Stream, through: int) -> Iterator[tuple[int, str, str]]:
+        """(seq, digest, previous) of what is held or rejected after an entry, in order."""
+        rejected = {row[0]: row for row in self._db.execute(
+            "SELECT seq, digest, previous FROM rejected WHERE gateway=? AND epoch=? AND seq>? ORDER BY seq", (*stream, through))}  # fmt: skip
+        seq = through + 1
+        while True:
+            row = self._db.execute(
+                "SELECT seq, digest, payload FROM entries WHERE gateway=? AND epoch=? AND seq=?", (*stream, seq)
+            ).fetchone()
+            if row is not None:
+                yield row[0], row[1], read(row[2]).item["previous"]
+            elif seq in rejected:
+                yield rejected[seq]
+            else:
+                return
+            seq += 1
+
+    def _set_aside(self, stream: Stream, seq: int, taken: Taken) -> None:
+        """The entry does not continue the chain: it is no part of the record, and the right one may still come."""
+        row = self._db.execute("SELECT payload FROM entries WHERE gateway=? AND epoch=? AND seq=?", (*stream, seq)).fetchone()
+        if row is not None:
+            self._suspect(read(row[0]), "does not continue the chain", taken)
+        for table in ("entries", "facts", "rejected"):
+            self._db.execute(f"DELETE FROM {table} WHERE gateway=? AND epoch=? AND seq=?", (*stream, seq))  # noqa: S608 - fixed names
+
+    def _count(self, taken: Taken) -> None:
+        for name in ("received", "stored", "duplicates", "refused", "suspects"):
+            self._db.execute(
+                "INSERT INTO counts VALUES (?,?) ON CONFLICT(name) DO UPDATE SET value=value+excluded.value", (name, getattr(taken, name))
+            )
+        self._db.execute(
+            "INSERT INTO counts VALUES ('unreadable',?) ON CONFLICT(name) DO UPDATE SET value=value+excluded.value",
+            (len(taken.unreadable),),
+        )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
