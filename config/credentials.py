@@ -1,0 +1,51 @@
+"""Secrets that a line folder names but never holds: `password = { credential = "name" }` (URS-SEC-05).
+
+Looked up in systemd's credential directory (`LoadCredential=` in the unit), else as a file in LINE/credentials that only its owner may read.
+"""
+
+import os
+import stat
+from pathlib import Path
+
+from config.line import Credential
+
+MAX_BYTES = 1024 * 1024
+
+
+class CredentialMissing(Exception):
+    """The secret is not there, or lies open. A person must act; waiting does not help."""
+
+
+def path(credential: Credential, folder: Path | None = None) -> Path:
+    """The file that holds the secret, for libraries that want a path. folder: the line folder. Raises CredentialMissing."""
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    places = [Path(directory)] if directory else []
+    places += [folder / "credentials"] if folder is not None else []
+    for place in places:
+        file = place / credential.credential
+        if file.exists():
+            _check_mode(file)
+            return file
+    where = " nor in ".join(str(place) for place in places) or "$CREDENTIALS_DIRECTORY, which is not set"
+    raise CredentialMissing(f"credential `{credential.credential}` is not in {where}")
+
+
+def read(credential: Credential, folder: Path | None = None) -> str:
+    """The secret, without the newline that editors put at the end. Raises CredentialMissing."""
+    file = path(credential, folder)
+    try:
+        data = file.read_bytes()
+        if len(data) > MAX_BYTES:
+            raise CredentialMissing(f"credential `{credential.credential}` is larger than {MAX_BYTES} bytes")
+        return data.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CredentialMissing(f"credential `{credential.credential}` can not be read: {type(error).__name__}") from None
+
+
+def _check_mode(file: Path) -> None:
+    """A secret that others can read is none. systemd's own are 0400."""
+    status = file.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise CredentialMissing(f"{file} is no regular file")
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        raise CredentialMissing(f"{file} can be read by others (mode {stat.S_IMODE(status.st_mode):04o}): chmod 600 {file}")
