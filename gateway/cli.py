@@ -76,9 +76,8 @@ def check(line: Folder, *, as_json: AsJson = False) -> None:
     if found is None:
         raise typer.Exit(WRONG_INPUT)
     if not as_json:
-        typer.echo(
-            f"{found.gateway}: {len(found.sources)} sources, {len(found.tags)} tags, {len(found.steps)} steps, {len(found.parameters)} parameters: good"
-        )
+        counts = f"{len(found.sources)} sources, {len(found.tags)} tags, {len(found.steps)} steps, {len(found.parameters)} parameters"
+        typer.echo(f"{found.gateway}: {counts}: good")
 
 
 @app.command()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MOST_OPEN_CALLS = 32
 MOST_READINGS = 1_000
 REPEAT_AFTER_S = 60.0
+MOST_GAPS_AT_ONCE = 16
 _NEVER = object()
 _FINDINGS = {
     "type-differs": "the source sent another type; stored as Bad",
@@ -37,6 +38,11 @@ def done() -> Awaitable[None]:
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     future.set_result(None)
     return future
+
+
+def _all_of(waits: Sequence[Awaitable[None]]) -> Awaitable[None]:
+    """Appends complete in order: the last one stands for all."""
+    return waits[-1] if waits else done()
 
 
 class Port:
@@ -59,6 +65,7 @@ class Port:
         self._room.set()
         self._offset: tuple[float, float] | None = None
         self.observed: int | None = intake.fold.last_observed(source.name)
+        self._seen: list[int] = [self.observed or 0] * len(tags)
         self.undocumented = False
         self.state, self.detail, self.since_s = "starting", "", time.monotonic()
         self.readings = self.unchanged = self.lists = 0
@@ -95,7 +102,8 @@ class Port:
         makes += self._making_messages(messages)
         rows, found = self._rows(readings, kind)
         makes += [self._making_readings(chunk, requested, received) for chunk in self._chunks(rows)]
-        self._observe(rows, observed_ticks, requested, received, bool(makes))
+        self._observe(readings, alive, self._instant(rows, observed_ticks, requested, received))
+        self.undocumented = not makes
         makes += [self._intake.event(event, self.source.name) for event in found]
         marked = None if watermark is None else (self.source.name, watermark)
         if marked is not None and not makes:
@@ -108,26 +116,34 @@ class Port:
 
     def lost(self, loss: Loss) -> Awaitable[None]:
         """See Emit."""
-        indexes = range(len(self.tags)) if loss.tags is None else loss.tags
         covered = self._covered()
-        names = [self.tags[i].tag for i in indexes if self.tags[i].tag not in covered]
+        indexes = range(len(self.tags)) if loss.tags is None else loss.tags
         for index in indexes:
             self._last[index] = None  # the first value after a gap is stored, changed or not
-        if not names and (self.tags or "all" in covered):
-            return done()
-        start = loss.since_ticks or self.observed or self._intake.started_ticks
+        if not self.tags and "all" not in covered:
+            return self._gap(loss, [], loss.since_ticks or self.observed)
+        begun: dict[int, list[int]] = {}
+        for index in indexes:
+            if self.tags[index].tag not in covered:
+                begun.setdefault(loss.since_ticks or self._seen[index], []).append(index)
+        if len(begun) > MOST_GAPS_AT_ONCE:  # no common rhythm: one gap from the earliest, rather too long than too short
+            begun = {min(begun): [index for part in begun.values() for index in part]}
+        return _all_of([self._gap(loss, part, start or None) for start, part in begun.items()])
+
+    def _gap(self, loss: Loss, indexes: Sequence[int], start: int | None) -> Awaitable[None]:
+        begin = start or self._intake.started_ticks
         event: dict[str, Any] = {
             "type": "gap",
             "transition": "open",
             "source": self.source.name,
-            "tags": "all" if len(names) == len(self.tags) else names,
-            "start": rfc3339(start),
+            "tags": "all" if len(indexes) == len(self.tags) else [self.tags[index].tag for index in indexes],
+            "start": rfc3339(begin),
             "detected": rfc3339(self._intake.clock.stamp().ticks),
             "cause": loss.cause,
             "detail": loss.detail,
         }
         if loss.until_ticks is not None:
-            event["end"] = rfc3339(max(loss.until_ticks, start))
+            event["end"] = rfc3339(max(loss.until_ticks, begin))
         return self._intake.happened(event, source=self.source.name)
 
     def filled(self, tags: Sequence[int] | None, since_ticks: int, until_ticks: int, detail: str = "") -> Awaitable[None]:
@@ -277,15 +293,22 @@ class Port:
         event = {"type": "source", "source": self.source.name, "state": "resumed", "tags": tags, "observed": rfc3339(observed)}
         return self._intake.event(event, self.source.name)
 
-    def _observe(self, rows: list[Any], told: int | None, requested: int | None, received: int, documented: bool) -> None:  # noqa: FBT001
-        seen = told
-        if seen is None and requested is not None:
-            seen = (requested + received) // 2
-        if seen is None:
-            authority = self.source.time_authority
-            seen = max((event_ticks(authority, r[5], r[6], requested, received, trusted=True) for r, _ in rows), default=received)
-        self.observed = max(self.observed or 0, seen)
-        self.undocumented = not documented
+    def _instant(self, rows: list[Any], told: int | None, requested: int | None, received: int) -> int:
+        """Through which instant this I/O proves observation."""
+        if told is not None:
+            return told
+        if requested is not None:
+            return (requested + received) // 2
+        authority = self.source.time_authority
+        return max((event_ticks(authority, r[5], r[6], None, received, trusted=True) for r, _ in rows), default=received)
+
+    def _observe(self, readings: Sequence[Reading], alive: Sequence[int] | None, ticks: int) -> None:
+        seen = self._seen
+        for reading in readings:
+            seen[reading[0]] = ticks
+        for index in alive or ():
+            seen[index] = ticks
+        self.observed = max(self.observed or 0, ticks)
 
     def _opened(self, stored: Awaitable[None]) -> Awaitable[None]:
         future = asyncio.ensure_future(stored)
