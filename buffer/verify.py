@@ -1,0 +1,799 @@
+#!/usr/bin/env python3
+# ruff: noqa: T201 - it is a command
+"""Prove that nothing in an EBR gateway's record was changed, removed, inserted or reordered; name the first bad entry.
+
+    python verify.py PATH [--key PUBLIC_KEY] [--checkpoint NOTE] [--json]
+
+PATH is a journal's folder (stopped, copied or running), an archive of a batch (.zip), or the store of an EBR (a folder with ebr.db).
+Exit 0: good. 1: bad, the first bad entry is named. 2: nothing bad was found, but evidence is missing.
+
+This one file needs Python 3.11 and the package `cryptography` (for signatures), and `zstandard` to read a journal's folder.
+It shares no code with the gateway on purpose. It never writes beside what it reads.
+
+What is checked. Every entry is one JSON object; its digest is SHA-256 over its bytes as they stand. `previous` is the digest of the
+entry before (64 zeros for seq 1 of an epoch). The entries of an epoch are the leaves (index seq - 1) of a Merkle tree hashed as in
+RFC 6962, section 2.1. A checkpoint is a C2SP tlog-checkpoint: a signed note over the tree's size and root, Ed25519.
+"""
+
+import argparse
+import base64
+import hashlib
+import json
+import os
+import re
+import shutil
+import sqlite3
+import struct
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+try:
+    import fcntl
+except ImportError:  # not on Windows: a copy is never running there
+    fcntl = None  # type: ignore[assignment]
+
+SEGMENT = 4096
+LARGEST_ENTRY = 1 << 20
+ZEROS = "0" * 64
+HEAD = re.compile(
+    rb'\{"schema":"([^"\\]*)","gateway":("(?:[^"\\]|\\.)*"),"epoch":(\d{1,19}),"seq":(\d{1,19}),"previous":"([0-9a-f]{64})","time":"'
+)
+Progress = Callable[[int, int], None]
+At = tuple[int, int]
+At3 = tuple[int, int, int]
+
+
+# ---------------------------------------------------------------------------------------------------------------- what is reported
+
+
+@dataclass
+class Report:
+    """What was found. bad: the first bad entry as (epoch, seq), if one could be named. exit_code: 0 good, 1 bad, 2 incomplete."""
+
+    kind: str
+    path: str
+    entries: int = 0
+    checkpoints: int = 0
+    signatures: int = 0
+    bad: At | None = None
+    problems: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        """0 good, 1 bad, 2 incomplete evidence."""
+        return 1 if self.problems else 2 if self.missing else 0
+
+    def problem(self, text: str, at: At | None = None) -> None:
+        """Something is not as it was written."""
+        self.problems.append(f"epoch {at[0]}, entry {at[1]}: {text}" if at else text)
+        if at is not None and (self.bad is None or at < self.bad):
+            self.bad = at
+
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        verdict = {0: "GOOD", 1: "BAD", 2: "INCOMPLETE EVIDENCE"}[self.exit_code]
+        yield f"{verdict}: {self.kind} {self.path}: {self.entries} entries, {self.checkpoints} checkpoints, {self.signatures} signatures"
+        if self.bad:
+            yield f"first bad entry: epoch {self.bad[0]}, seq {self.bad[1]}"
+        yield from (f"bad: {one}" for one in self.problems[:50])
+        if len(self.problems) > 50:
+            yield f"bad: and {len(self.problems) - 50} more"
+        yield from (f"missing: {one}" for one in self.missing)
+        yield from (f"note: {one}" for one in self.notes)
+
+
+# ---------------------------------------------------------------------------------------------------------------- hashing, RFC 6962
+
+
+def leaf_hash(payload: bytes) -> bytes:
+    """RFC 6962, 2.1."""
+    return hashlib.sha256(b"\x00" + payload).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """RFC 6962, 2.1."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+class Tree:
+    """The tree over everything appended so far; a whole subtree may be appended by its root."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._peaks: list[tuple[int, bytes]] = []
+
+    def append(self, hash_: bytes, leaves: int = 1) -> None:
+        """Add a leaf, or a subtree of `leaves` (a power of two that divides the size so far)."""
+        if self.size % leaves:
+            raise ValueError("a subtree begins where none can")
+        self.size += leaves
+        while self._peaks and self._peaks[-1][0] == leaves:
+            hash_ = node_hash(self._peaks.pop()[1], hash_)
+            leaves *= 2
+        self._peaks.append((leaves, hash_))
+
+    def peaks(self) -> list[tuple[int, bytes]]:
+        """The complete subtrees, largest first: (leaves, root). All that is needed for the root at this size."""
+        return list(self._peaks)
+
+    @staticmethod
+    def over(peaks: list[tuple[int, bytes]]) -> bytes:
+        """Root over complete subtrees."""
+        if not peaks:
+            return hashlib.sha256().digest()
+        hash_ = peaks[-1][1]
+        for _, left in reversed(peaks[:-1]):
+            hash_ = node_hash(left, hash_)
+        return hash_
+
+
+def root_of_some(leaves: dict[int, bytes], size: int, others: list[bytes]) -> bytes:
+    """Root of a tree of `size` leaves of which some are known; `others` are the roots of the subtrees without any, left to right."""
+    rest = iter(others)
+    known = sorted(leaves)
+
+    def of(low: int, high: int, at: int, end: int) -> bytes:  # known[at:end] are those in [low, high)
+        if at == end:
+            return next(rest)
+        if high - low == 1:
+            return leaves[low]
+        cut = low + (1 << (high - low - 1).bit_length() - 1)
+        middle = at
+        while middle < end and known[middle] < cut:
+            middle += 1
+        left = of(low, cut, at, middle)
+        return node_hash(left, of(cut, high, middle, end))
+
+    try:
+        found = of(0, size, 0, len(known))
+    except StopIteration:
+        raise ValueError("the proof is too short") from None
+    if next(rest, None) is not None:
+        raise ValueError("the proof is too long")
+    return found
+
+
+# ---------------------------------------------------------------------------------------------------------------- signed notes
+
+
+@dataclass(frozen=True)
+class Key:
+    """A verifier key of a signed note: `name+id+base64(0x01 || Ed25519 public key)`."""
+
+    name: str
+    id: bytes
+    public: bytes
+
+    @classmethod
+    def parse(cls, text: str) -> "Key":
+        """ValueError if it is none."""
+        name, id_, coded = text.strip().split("+", 2)
+        raw = base64.b64decode(coded, validate=True)
+        if len(raw) != 33 or raw[0] != 1 or not name:
+            raise ValueError(f"not an Ed25519 verifier key: {text.strip()!r}")
+        key = cls(name, hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4], raw[1:])
+        if key.id.hex() != id_:
+            raise ValueError(f"the key's id does not match it: {text.strip()!r}")
+        return key
+
+    def signed(self, note: str) -> bool:
+        """Whether this key signed the note."""
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+        text, _, signatures = note.rpartition("\n\n")
+        for line in signatures.splitlines():
+            dash, _, rest = line.partition(" ")
+            name, _, coded = rest.rpartition(" ")
+            if dash != "\u2014" or name != self.name:
+                continue
+            try:
+                raw = base64.b64decode(coded, validate=True)
+                if raw[:4] == self.id:
+                    Ed25519PublicKey.from_public_bytes(self.public).verify(raw[4:], (text + "\n").encode())
+                    return True
+            except (ValueError, InvalidSignature):
+                continue
+        return False
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The tree as its owner stated it. origin: `<gateway>/<epoch>`."""
+
+    origin: str
+    size: int
+    root: bytes
+    note: str
+
+    @classmethod
+    def parse(cls, note: str) -> "Checkpoint":
+        """ValueError if it is not a tlog-checkpoint."""
+        lines = note.split("\n")
+        if len(lines) < 4 or "\n\n" not in note or not lines[1].isascii() or not lines[1].isdecimal() or str(int(lines[1])) != lines[1]:
+            raise ValueError("not a checkpoint")
+        root = base64.b64decode(lines[2], validate=True)
+        if len(root) != 32:
+            raise ValueError("not a checkpoint: the root has not 32 bytes")
+        return cls(lines[0], int(lines[1]), root, note)
+
+
+def read_keys(source: "str | Path | None") -> list[Key]:
+    """Verifier keys from a file, or from the text itself."""
+    if source is None:
+        return []
+    text = Path(source).read_text("utf-8") if os.path.exists(source) else str(source)  # noqa: PTH110 - a key's text may be too long for a path
+    return [Key.parse(line) for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+ROTATION = "ebr-gateway/key-rotation/1"
+
+
+class Signatures:
+    """The keys that are trusted, and those that they handed over to."""
+
+    def __init__(self, report: Report, keys: list[Key]) -> None:
+        self._report = report
+        self._keys = list(keys)
+        self._told = False
+
+    def rotate(self, note: str, at: At) -> None:
+        """A new key counts if a trusted one signed its coming, and it itself did."""
+        if not self._keys:
+            return
+        lines = note.split("\n")
+        try:
+            new = Key.parse(lines[2]) if lines[0] == ROTATION else None
+        except (ValueError, IndexError):
+            new = None
+        if new is None or not any(key.signed(note) for key in self._keys) or not new.signed(note):
+            self._report.problem("a key rotation that the old and the new key have not both signed", at)
+        else:
+            self._keys.append(new)
+
+    def check(self, checkpoint: Checkpoint, at: At | None) -> None:
+        """Count the signature, or report that there is none."""
+        if not self._keys:
+            if not self._told:
+                self._report.notes.append("signatures were not checked: no public key was given (--key)")
+            self._told = True
+        elif any(key.signed(checkpoint.note) for key in self._keys):
+            self._report.signatures += 1
+        else:
+            self._report.problem(f"the checkpoint of {checkpoint.size} entries is not signed by the key", at)
+
+
+# ---------------------------------------------------------------------------------------------------------------- the chain of an epoch
+
+
+KEPT_SIZES = 65_536
+
+
+class Chain:
+    """Walks one epoch's entries in order, and finds the first that is not as it was written."""
+
+    def __init__(self, report: Report, gateway: str | None, epoch: int, signatures: Signatures, more: list[Checkpoint]) -> None:
+        """more: checkpoints from elsewhere (journal.db, --checkpoint), of any epoch."""
+        self.report, self.gateway, self.epoch = report, gateway, epoch
+        self.seq, self.previous = 0, ZEROS
+        self.tree = Tree()
+        self.whole = True  # every leaf so far is known, so the tree is
+        self.lost: list[tuple[int, list[int]]] = []  # (epoch, [from, to]) declared by `epoch` events here
+        self._signatures = signatures
+        self._more = [one for one in more if one.origin.rpartition("/")[2] == str(epoch)]
+        self._wanted = {one.size for one in self._more}
+        self._recent: dict[int, list[tuple[int, bytes]]] = {}
+        self._kept: dict[int, list[tuple[int, bytes]]] = {}
+
+    def skip(self, last: int, digest: str, root: bytes) -> None:
+        """A pruned segment: only its root and its last digest are left."""
+        if self.whole and self.tree.size == self.seq and last - self.seq == SEGMENT:
+            self._grow(root, SEGMENT)
+        else:
+            self.whole = False
+        self.seq, self.previous = last, digest
+
+    def jump(self, seq: int) -> None:
+        """Entries up to seq are not here, and that is known: the chain can not be followed over them."""
+        self.seq, self.previous, self.whole = seq, "", False
+
+    def take(self, seq: int, digest: str, payload: bytes) -> None:
+        """Check the next entry."""
+        at = self.epoch, seq
+        self.report.entries += 1
+        if seq != self.seq + 1:
+            missing = f"entries {self.seq + 1} to {seq - 1} are missing" if seq > self.seq + 1 else f"stands after entry {self.seq}"
+            self.report.problem(missing, (self.epoch, min(self.seq + 1, seq)))
+            self.previous, self.whole = "", False
+        real = hashlib.sha256(payload).hexdigest()
+        if real != digest:
+            self.report.problem("its bytes do not match its digest", at)
+        head = HEAD.match(payload)
+        if head is None:
+            self.report.problem("its head can not be read", at)
+        else:
+            self._head(head, at)
+            if head[1] == b"ebr-gateway/event/1":
+                self._event(payload, at)
+        if self.whole:
+            self._grow(leaf_hash(payload))
+        self.seq, self.previous = seq, digest if real == digest else ""
+
+    def _grow(self, hash_: bytes, leaves: int = 1) -> None:
+        self.tree.append(hash_, leaves)
+        self._recent[self.tree.size] = self.tree.peaks()
+        if self.tree.size in self._wanted:
+            self._kept[self.tree.size] = self.tree.peaks()
+        self._recent.pop(self.tree.size - KEPT_SIZES, None)
+
+    def _head(self, head: "re.Match[bytes]", at: At) -> None:
+        gateway = json.loads(head[2])
+        self.gateway = self.gateway or gateway
+        if (gateway, int(head[3]), int(head[4])) != (self.gateway, *at):
+            self.report.problem(f"its head says {gateway}, epoch {int(head[3])}, seq {int(head[4])}", at)
+        if self.previous and head[5].decode() != self.previous:
+            self.report.problem(f"it does not follow entry {at[1] - 1}: one of the two was changed", at)
+
+    def _event(self, payload: bytes, at: At) -> None:
+        if not any(word in payload for word in (b'"checkpoint"', b'"key-rotation"', b'"epoch","follows"', b'"lost":')):
+            return
+        try:
+            event = json.loads(payload)["event"]
+            kind = event["type"]
+            if kind == "checkpoint":
+                self._compare(Checkpoint.parse(event["note"]), at)
+            elif kind == "audit" and event["action"] == "key-rotation":
+                self._signatures.rotate(event["what"]["note"], at)
+            elif kind == "epoch" and event["follows"] is not None:
+                self.lost += [(event["follows"], span) for span in event["lost"]]
+        except (ValueError, KeyError, TypeError):
+            self.report.problem("its JSON can not be read as what it says it is", at)
+
+    def finish(self) -> None:
+        """Compare the tree with the checkpoints of this epoch that came from elsewhere."""
+        for one in self._more:
+            self._compare(one, None)
+
+    def _compare(self, one: Checkpoint, at: At | None) -> None:
+        self.report.checkpoints += 1
+        self._signatures.check(one, at)
+        if one.origin != f"{self.gateway}/{self.epoch}":
+            self.report.problem(f"a checkpoint of {one.origin} stands for {self.gateway}/{self.epoch}", at)
+        elif one.size > self.seq:
+            text = f"entries {self.seq + 1} to {one.size} are missing at the end: a checkpoint of {one.size} entries exists"
+            self.report.problem(text, (self.epoch, self.seq + 1))
+        else:
+            peaks = self._kept.get(one.size) or self._recent.get(one.size)
+            if peaks is not None and Tree.over(peaks) != one.root:
+                self.report.problem(f"the tree of {one.size} entries has not the root that was signed: one of them was changed", at)
+
+
+# ---------------------------------------------------------------------------------------------------------------- a journal's folder
+
+
+def running(folder: Path) -> bool:
+    """Whether a gateway holds the journal now."""
+    if fcntl is None or not (folder / "lock").exists():
+        return False
+    with (folder / "lock").open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
+class Files:
+    """Opens SQLite files without writing beside them: a file with a WAL that nobody holds is copied first."""
+
+    def __init__(self, stack: ExitStack, *, live: bool) -> None:
+        self._stack, self._live = stack, live
+
+    def open(self, path: Path) -> sqlite3.Connection:
+        """A read-only connection. sqlite3.Error if it is no database."""
+        wal = path.with_name(path.name + "-wal")
+        mode = "mode=ro&immutable=1"
+        if wal.exists() and wal.stat().st_size:
+            if self._live:
+                mode = "mode=ro"
+            else:
+                folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="verify-")))
+                shutil.copyfile(path, folder / path.name)
+                shutil.copyfile(wal, folder / wal.name)
+                path, mode = folder / path.name, "mode=rw"
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=10)
+        self._stack.callback(db.close)
+        db.execute("PRAGMA cell_size_check=ON")
+        db.execute("SELECT 1 FROM sqlite_master").fetchone()
+        return db
+
+
+def wal_doubt(wal: Path) -> bool:
+    """Whether a WAL holds frames of its present generation that SQLite will not read: cut by power loss, or damaged."""
+    data = wal.read_bytes() if wal.exists() else b""
+    if len(data) <= 32:
+        return False
+    magic, _, page, _, salts, sums = struct.unpack(">IIII8s8s", data[:32])
+    order = "<" if magic == 0x377F0682 else ">"
+
+    def add(chunk: bytes, sums: tuple[int, int]) -> tuple[int, int]:
+        one, two = sums
+        words = iter(struct.unpack(f"{order}{len(chunk) // 4}I", chunk))
+        for word in words:
+            one = (one + word + two) & 0xFFFFFFFF
+            two = (two + next(words) + one) & 0xFFFFFFFF
+        return one, two
+
+    if magic not in (0x377F0682, 0x377F0683) or struct.pack(">II", *add(data[:24], (0, 0))) != sums or page not in (512, 1024, 2048, 4096):
+        return True
+    running_sums, at = struct.unpack(">II", sums), 32
+    while at + 24 + page <= len(data):
+        after = add(data[at : at + 8] + data[at + 24 : at + 24 + page], running_sums)
+        if data[at + 8 : at + 16] != salts or struct.pack(">II", *after) != data[at + 16 : at + 24]:
+            break
+        running_sums, at = after, at + 24 + page
+    rest = range(at, len(data) - 23, 24 + page)
+    return any(data[one + 8 : one + 12] == salts[:4] or data[one + 12 : one + 16] == salts[4:] for one in rest)
+
+
+class JournalCheck:
+    """A journal's folder: journal.db, and the segments that it names."""
+
+    def __init__(self, folder: Path, report: Report, signatures: Signatures, more: list[Checkpoint], progress: Progress) -> None:
+        self.folder, self.report, self.signatures, self.more, self.progress = folder, report, signatures, more, progress
+        self.live = running(folder)
+        self.total = sum(path.stat().st_size for path in (folder / "segments").glob("*.db"))
+        self.done = 0
+        try:
+            import zstandard
+        except ImportError:
+            raise MissingPackage("to read a journal's folder install zstandard (pip install zstandard)") from None
+        self._error: type[Exception] = zstandard.ZstdError
+        self._unpack: Callable[[bytes], bytes] = lambda packed: zstandard.ZstdDecompressor().decompress(
+            packed, max_output_size=LARGEST_ENTRY
+        )
+
+    def run(self) -> None:
+        """Check everything."""
+        with ExitStack() as stack:
+            self.files = Files(stack, live=self.live)
+            if not self.live:
+                self._sums()
+                self._wals()
+            try:
+                catalogue = self.files.open(self.folder / "journal.db")
+                rows = catalogue.execute(
+                    "SELECT epoch, first, last, state, digest, root, sha256 FROM segments ORDER BY epoch, first"
+                ).fetchall()
+                notes = [row[0] for row in catalogue.execute("SELECT note FROM checkpoints WHERE note IS NOT NULL")]
+                cursors = catalogue.execute("SELECT uplink, epoch, seq FROM cursors").fetchall()
+                epochs = [row[0] for row in catalogue.execute("SELECT epoch FROM epochs ORDER BY epoch")]
+                self.gateway = next((row[0] for row in catalogue.execute("SELECT value FROM about WHERE name = 'gateway'")), None)
+            except (sqlite3.Error, OSError) as error:
+                self.report.problem(f"journal.db can not be read: {error}")
+                rows, notes, cursors, epochs, self.gateway = self._from_names(), [], [], [], None
+            self._epochs(rows, [Checkpoint.parse(note) for note in notes], cursors, epochs)
+
+    def _from_names(self) -> list[tuple[Any, ...]]:
+        found = [re.fullmatch(r"(\d+)-(\d+)\.db", path.name) for path in (self.folder / "segments").glob("*.db")]
+        return [(*one, None, "open", None, None, None) for one in sorted((int(match[1]), int(match[2])) for match in found if match)]
+
+    def _sums(self) -> None:
+        """A stopped journal says what its files are."""
+        sums = self.folder / "SHA256SUMS"
+        if not sums.exists():
+            return
+        text = sums.read_text("ascii", "replace")
+        stated = {line[66:]: line[:64] for line in text.splitlines()}
+        held = {"journal.db", *(f"segments/{path.name}" for path in (self.folder / "segments").glob("*.db"))}
+        if "".join(f"{sum_}  {name}\n" for name, sum_ in stated.items()) != text or set(stated) != held:
+            self.report.problem("SHA256SUMS does not list the files that are here: it or they were changed")
+        for name in sorted(held & set(stated)):
+            with (self.folder / name).open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != stated[name]:
+                    self.report.problem(f"{name} is not as the gateway left it")
+
+    def _wals(self) -> None:
+        for wal in [self.folder / "journal.db-wal", *(self.folder / "segments").glob("*.db-wal")]:
+            if wal_doubt(wal):
+                self.report.problem(
+                    f"{wal.name} ends in a transaction that can not be read: damaged, or cut by power loss before it was promised"
+                )
+
+    def _epochs(self, rows: list[tuple[Any, ...]], own: list[Checkpoint], cursors: list[tuple[str, int, int]], epochs: list[int]) -> None:
+        names = {f"{row[0]}-{row[1]}.db" for row in rows if row[3] != "pruned"}
+        for path in sorted((self.folder / "segments").glob("*.db")):
+            if path.name not in names:
+                self.report.problem(f"segments/{path.name} is not one of this journal")
+        chains: dict[int, Chain] = {}
+        holes: list[tuple[int, int, int]] = []
+        for epoch in sorted({row[0] for row in rows} | set(epochs)):
+            chain = chains[epoch] = Chain(self.report, self.gateway, epoch, self.signatures, own + self.more)
+            for row in [row for row in rows if row[0] == epoch]:
+                holes += self._segment(chain, *row[1:])
+            self.gateway = self.gateway or chain.gateway
+        declared = [(epoch, span) for chain in chains.values() for epoch, span in chain.lost]
+        self._holes(holes, declared)
+        for epoch, chain in chains.items():
+            for uplink, at_epoch, seq in cursors:
+                lost = max([chain.seq, *(span[1] for one, span in declared if one == epoch)])
+                if at_epoch == epoch and seq > lost:
+                    self.report.problem(f"entries to {seq} are missing at the end: {uplink} has confirmed them", (epoch, chain.seq + 1))
+            chain.seq = max([chain.seq, *(span[1] for one, span in declared if one == epoch)])
+            chain.finish()
+
+    def _segment(self, chain: Chain, first: int, last: int | None, state: str, digest: bytes, root: bytes, sha: bytes) -> list[At3]:
+        if state == "pruned":
+            chain.skip(last or 0, digest.hex(), root)
+            return []
+        holes: list[At3] = []
+        if first != chain.seq + 1:
+            holes.append((chain.epoch, chain.seq + 1, first - 1))
+            chain.jump(first - 1)
+        path = self.folder / "segments" / f"{chain.epoch}-{first}.db"
+        size = path.stat().st_size if path.exists() else 0
+        if sha is not None and state == "closed" and size:
+            with path.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").digest() != sha:
+                    self.report.problem(f"segments/{path.name} is not as it was closed")
+        holes += self._rows(chain, path)
+        if last is not None and chain.seq < last:
+            holes.append((chain.epoch, chain.seq + 1, last))
+            chain.jump(last)
+        if state == "closed" and chain.whole and digest is not None and chain.previous != digest.hex():
+            self.report.problem("journal.db names another digest for it", (chain.epoch, chain.seq))
+        self.done += size
+        self.progress(self.done, self.total)
+        return holes
+
+    def _rows(self, chain: Chain, path: Path) -> list[At3]:
+        """Take the rows of one file. What is not there is returned; it may have been declared lost."""
+        holes: list[At3] = []
+        try:
+            for seq, digest, packed in self.files.open(path).execute("SELECT seq, digest, payload FROM entries ORDER BY seq"):
+                if seq > chain.seq + 1:
+                    holes.append((chain.epoch, chain.seq + 1, seq - 1))
+                    chain.jump(seq - 1)
+                try:
+                    chain.take(seq, digest.hex(), self._unpack(packed))
+                except (self._error, TypeError, AttributeError) as error:
+                    self.report.problem(f"can not be unpacked: {error}", (chain.epoch, seq))
+                    chain.jump(seq)
+        except (sqlite3.Error, OSError) as error:
+            self.report.problem(f"segments/{path.name} can not be read from here on: {error}", (chain.epoch, chain.seq + 1))
+        return holes
+
+    def _holes(self, holes: list[At3], declared: list[tuple[int, list[int]]]) -> None:
+        """What is not there must have been declared lost by the epoch that followed."""
+        for epoch, low, high in holes:
+            if all(any(one == epoch and span[0] <= seq <= span[1] for one, span in declared) for seq in range(low, high + 1)):
+                self.report.missing.append(f"epoch {epoch}: entries {low} to {high} were lost, and declared as lost")
+            else:
+                self.report.problem(f"entries {low} to {high} are missing", (epoch, low))
+
+
+class MissingPackage(Exception):
+    """What is asked for needs a package that is not installed."""
+
+
+# ---------------------------------------------------------------------------------------------------------------- an EBR's store
+
+
+def check_store(file: Path, report: Report, signatures: Signatures, more: list[Checkpoint], progress: Progress) -> None:
+    """`entries(gateway, epoch, seq, digest, payload)` of an EBR: every entry as it was received."""
+    with ExitStack() as stack:
+        wal = file.with_name(file.name + "-wal")
+        db = Files(stack, live=wal.exists() and file.with_name(file.name + "-shm").exists()).open(file)
+        total = db.execute("SELECT COUNT(*) FROM entries").fetchone()[0]
+        chains: list[Chain] = []
+        for gateway, epoch, seq, digest, payload in db.execute(
+            "SELECT gateway, epoch, seq, digest, payload FROM entries ORDER BY gateway, epoch, seq"
+        ):
+            if not chains or (chains[-1].gateway, chains[-1].epoch) != (gateway, epoch):
+                mine = [one for one in more if one.origin == f"{gateway}/{epoch}"]
+                chains.append(Chain(report, gateway, epoch, signatures, mine))
+                _begin_in_store(chains[-1], seq)
+            raw = payload.encode() if isinstance(payload, str) else bytes(payload)
+            chains[-1].take(seq, digest.hex() if isinstance(digest, bytes) else str(digest), raw)
+            if report.entries % 1000 == 0:
+                progress(report.entries, total)
+        for chain in chains:
+            chain.finish()
+        held = {f"{chain.gateway}/{chain.epoch}" for chain in chains}
+        for one in more:
+            if one.origin not in held:
+                report.problem(f"nothing of {one.origin} is here: a checkpoint of {one.size} entries exists")
+        if not chains:
+            report.missing.append("the store holds no entries")
+
+
+def _begin_in_store(chain: Chain, seq: int) -> None:
+    if seq != 1:
+        chain.report.missing.append(f"epoch {chain.epoch}: the store begins with entry {seq}, what was before can not be judged")
+        chain.jump(seq - 1)
+
+
+# ---------------------------------------------------------------------------------------------------------------- an archive
+
+
+def check_archive(file: Path, report: Report, signatures: Signatures, more: list[Checkpoint], progress: Progress) -> None:
+    """A batch's archive: sums of all files, the chain through each range of entries, and the proof against a signed checkpoint."""
+    _container(file, report)
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+            _archive_sums(archive, names, report)
+            manifest = json.loads(archive.read("manifest.json"))
+            keys = read_keys(archive.read("keys.txt").decode()) if "keys.txt" in names else []
+            proofs = json.loads(archive.read("proofs.json"))
+            for proof in proofs["epochs"]:
+                checkpoint = Checkpoint.parse(archive.read(proof["checkpoint"]).decode())
+                with archive.open(f"entries/{proof['epoch']}.jsonl") as lines:
+                    _archive_epoch(manifest, proof, checkpoint, lines, report, signatures, more, keys, progress)
+            listed = sum(last - first + 1 for proof in proofs["epochs"] for first, last in proof["ranges"])
+            if manifest["entries"] != report.entries or listed != report.entries:
+                report.problem(f"{report.entries} entries are here, the manifest says {manifest['entries']}")
+    except (KeyError, ValueError, TypeError, zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        report.problem(f"the archive can not be read: {type(error).__name__}: {error}")
+
+
+def _container(file: Path, report: Report) -> None:
+    """The zip's comment is the SHA-256 of all bytes before it."""
+    data = file.read_bytes()
+    body, comment = data[:-64], data[-64:]
+    if hashlib.sha256(body).hexdigest().encode() != comment:
+        report.problem("the archive's file is not as it was made")
+
+
+def _archive_sums(archive: zipfile.ZipFile, names: list[str], report: Report) -> None:
+    stated = {line[66:]: line[:64] for line in archive.read("SHA256SUMS").decode().splitlines()}
+    if len(set(names)) != len(names) or set(names) != {*stated, "SHA256SUMS"}:
+        report.problem("SHA256SUMS does not list the files that are here")
+    for name in names:
+        if name in stated:
+            digest = hashlib.sha256()
+            with archive.open(name) as member:
+                while piece := member.read(1 << 20):
+                    digest.update(piece)
+            if digest.hexdigest() != stated[name]:
+                report.problem(f"{name} is not as it was put in")
+
+
+def _archive_epoch(
+    manifest: dict[str, Any],
+    proof: dict[str, Any],
+    checkpoint: Checkpoint,
+    lines: Any,
+    report: Report,
+    signatures: Signatures,
+    more: list[Checkpoint],
+    keys: list[Key],
+    progress: Progress,
+) -> None:
+    """One epoch's entries: chained within each range, and all of them proved against the checkpoint."""
+    epoch, gateway = proof["epoch"], manifest["gateway"]
+    leaves: dict[int, bytes] = {}
+    texts = iter(lines)
+    for first, last in proof["ranges"]:
+        chain = Chain(report, gateway, epoch, signatures, [])
+        chain.jump(first - 1)
+        chain.seq, chain.previous = first - 1, proof["previous"][str(first)]
+        for seq in range(first, last + 1):
+            payload = next(texts, b"").rstrip(b"\n")
+            if not payload:
+                report.problem(f"entries {seq} to {last} are missing", (epoch, seq))
+                return
+            head = HEAD.match(payload)
+            chain.take(int(head[4]) if head else seq, hashlib.sha256(payload).hexdigest(), payload)
+            leaves[seq - 1] = leaf_hash(payload)
+            progress(len(leaves), manifest["entries"])
+        if chain.previous != proof["digests"][str(last)]:
+            report.problem("its digest is not the one that was archived", (epoch, last))
+    if next(texts, None) is not None:
+        report.problem(f"epoch {epoch}: there are more entries than the proof names")
+    _archive_proof(f"{gateway}/{epoch}", proof, checkpoint, leaves, report, signatures, more, keys)
+
+
+def _archive_proof(
+    origin: str,
+    proof: dict[str, Any],
+    checkpoint: Checkpoint,
+    leaves: dict[int, bytes],
+    report: Report,
+    signatures: Signatures,
+    more: list[Checkpoint],
+    keys: list[Key],
+) -> None:
+    report.checkpoints += 1
+    signatures.check(checkpoint, None)
+    if not any(key.signed(checkpoint.note) for key in keys):
+        report.problem("the checkpoint is not signed by the key that lies in the archive")
+    others = [base64.b64decode(one, validate=True) for one in proof["hashes"]]
+    if checkpoint.origin != origin:
+        report.problem(f"the checkpoint is one of {checkpoint.origin}, the entries are of {origin}")
+    if max(leaves) >= checkpoint.size:
+        report.problem("there are more entries than the checkpoint covers")
+    elif root_of_some(leaves, checkpoint.size, others) != checkpoint.root:
+        report.problem(f"the entries and the proof do not lead to the signed root of {checkpoint.size} entries")
+    for one in more:
+        if one.origin == origin and one.size == checkpoint.size and one.root != checkpoint.root:
+            report.problem(f"two different trees of {one.size} entries were signed")
+
+
+# ---------------------------------------------------------------------------------------------------------------- the door
+
+
+def verify(
+    path: "str | Path", key: "str | Path | None" = None, *, checkpoint: "str | Path | None" = None, progress: Progress | None = None
+) -> Report:
+    """Check a journal's folder, an archive or an EBR's store.
+
+    key: a file with public verifier keys, or the text of one. checkpoint: a file with a newer checkpoint from elsewhere.
+    progress(done, total) is called now and then. Raises FileNotFoundError, ValueError (a key or note that is none), MissingPackage.
+    """
+    target = Path(path)
+    more = [Checkpoint.parse(Path(checkpoint).read_text("utf-8"))] if checkpoint else []
+    tell = progress or (lambda _done, _total: None)
+    report = Report("journal", str(path))
+    signatures = Signatures(report, read_keys(key))
+    if (target / "journal.db").exists() or (target / "segments").is_dir():
+        JournalCheck(target, report, signatures, more, tell).run()
+        _epochs_known(report, more)
+    elif target.is_file() and (target.suffix == ".zip" or zipfile.is_zipfile(target)):
+        report.kind = "archive"
+        check_archive(target, report, signatures, more, tell)
+    elif (file := target / "ebr.db" if target.is_dir() else target).exists():
+        report.kind = "store"
+        try:
+            check_store(file, report, signatures, more, tell)
+        except (sqlite3.Error, OSError) as error:
+            report.problem(f"{file.name} can not be read: {error}")
+    else:
+        raise FileNotFoundError(f"{path}: neither a journal's folder, an archive nor an EBR's store")
+    if not report.entries and not report.problems:
+        report.missing.append("there are no entries")
+    return report
+
+
+def _epochs_known(report: Report, more: list[Checkpoint]) -> None:
+    for one in more:
+        if not report.checkpoints:
+            report.problem(f"nothing of {one.origin} is here: a checkpoint of {one.size} entries exists")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Command line. Returns the exit code."""
+    parser = argparse.ArgumentParser(prog="verify.py", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("path", help="a journal's folder, an archive of a batch, or an EBR's store")
+    parser.add_argument("--key", help="public key of the gateway: a file, or the key's text")
+    parser.add_argument("--checkpoint", help="a newer checkpoint from elsewhere: shows a roll-back")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    options = parser.parse_args(arguments)
+    shown = sys.stderr.isatty() and not options.json
+
+    def progress(done: int, total: int) -> None:
+        if shown:
+            print(f"\r{done / max(total, 1):4.0%}", end="\r", file=sys.stderr, flush=True)
+
+    try:
+        report = verify(options.path, options.key, checkpoint=options.checkpoint, progress=progress)
+    except (OSError, ValueError, MissingPackage) as error:
+        print(f"verify: {error}", file=sys.stderr)
+        return 2
+    if options.json:
+        print(json.dumps({**report.__dict__, "exit_code": report.exit_code}, default=list))
+    else:
+        print("\n".join(report.lines()))
+    return report.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
