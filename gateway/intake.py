@@ -157,7 +157,7 @@ class Intake:
                 ours.exception()  # seen by the runtime already: no warning if the driver is gone
 
         appended.add_done_callback(lambda _: loop.call_soon_threadsafe(settle))
-        return asyncio.shield(ours)
+        return ours
 
 
 def software_version() -> str:
