@@ -1,0 +1,5 @@
+"""Serial instruments: balances and others that speak in lines."""
+
+from drivers.serial.driver import SerialDriver
+
+__all__ = ["SerialDriver"]

@@ -1,0 +1,30 @@
+"""What an instrument said: fields with a status each. Common to all protocols."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from drivers.contract import BAD_OUT_OF_RANGE
+
+DYNAMIC = 0x40930000
+"""UncertainSensorNotAccurate: the weight moves; the figure is not a weight yet."""
+NOT_EXECUTABLE = 0x80AF0000
+"""BadInvalidState: the instrument understood and can not answer now."""
+NOT_SUPPORTED = 0x803D0000
+COMMUNICATION_ERROR = 0x80050000
+OUT_OF_RANGE = BAD_OUT_OF_RANGE
+
+Field = tuple[Decimal | str | bool | None, int]
+"""(value, StatusCode)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer's fields by name, and the unit that its weight is in."""
+
+    fields: Mapping[str, Field]
+    unit: str | None = None
+
+
+class NotAnAnswer(Exception):
+    """The line is not in the protocol's form: noise, a part of a line, or another instrument."""

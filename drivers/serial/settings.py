@@ -1,0 +1,62 @@
+"""The driver's own keys of a [[source]] table, and its endpoint."""
+
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from drivers.contract import DriverMisconfigured
+
+
+class SerialSettings(BaseModel):
+    """Keys beside those of every source."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    protocol: Literal["mt-sics"]
+    command: Literal["S", "SI", "SIR"] = "SI"
+    """MT-SICS. S: the scale answers once it is at rest. SI: at once, at rest or not. SIR: once asked, it sends by itself."""
+    timeout_ms: Annotated[int, Field(ge=50, le=120_000)] = 2000
+    """No whole answer for so long: nothing is observed. For S it must exceed the scale's own stability time-out."""
+    serial_number: str | None = None
+    """What the instrument must call itself (MT-SICS I4): another one on the right port is refused."""
+
+
+class SerialEndpoint(NamedTuple):
+    """A port and its line settings. path is absolute."""
+
+    path: str
+    baudrate: int = 9600
+    bytesize: int = 8
+    parity: str = "N"
+    stopbits: int = 1
+    xonxoff: bool = False
+    rtscts: bool = False
+
+
+def endpoint_of(text: str, folder: Path) -> SerialEndpoint:
+    """Read `serial:///dev/...?baudrate=9600&parity=E` or `serial://ports/scale` (below the line folder).
+
+    Options: baudrate, bytesize (7, 8), parity (N, E, O), stopbits (1, 2), flow (none, software, hardware).
+    Raises DriverMisconfigured with the reason.
+    """
+    parts = urlsplit(text)
+    path = parts.netloc + parts.path
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    if parts.scheme != "serial" or not path.strip("/"):
+        raise DriverMisconfigured(f"endpoint {text!r}: write serial:///dev/serial/by-id/...?baudrate=9600")
+    if unknown := options.keys() - {"baudrate", "bytesize", "parity", "stopbits", "flow"}:
+        raise DriverMisconfigured(f"endpoint {text!r}: unknown option {', '.join(sorted(unknown))}")
+    flow, parity = options.get("flow", "none"), options.get("parity", "N")
+    try:
+        baudrate, bytesize, stopbits = (
+            int(options.get(key, usual)) for key, usual in (("baudrate", 9600), ("bytesize", 8), ("stopbits", 1))
+        )
+    except ValueError as error:
+        raise DriverMisconfigured(f"endpoint {text!r}: {error}") from error
+    if baudrate < 50 or bytesize not in (7, 8) or parity not in ("N", "E", "O") or stopbits not in (1, 2):
+        raise DriverMisconfigured(f"endpoint {text!r}: bytesize 7 or 8, parity N, E or O, stopbits 1 or 2 are meant")
+    if flow not in ("none", "software", "hardware"):
+        raise DriverMisconfigured(f"endpoint {text!r}: flow none, software or hardware is meant")
+    return SerialEndpoint(str(folder / path), baudrate, bytesize, parity, stopbits, flow == "software", flow == "hardware")

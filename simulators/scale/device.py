@@ -1,0 +1,258 @@
+"""A floor scale at a pseudo-terminal: own arithmetic and wording of MT-SICS, scripted faults, ground truth."""
+
+import asyncio
+import os
+import time
+import tty
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from config import Source, Tag
+from simulators.device import Truth
+
+STABILITY_TIMEOUT_S = 1.5
+STREAM_EVERY_S = 0.2
+MAXIMUM = Decimal(1500)
+
+Kind = Literal[
+    "silent",  # no answer
+    "delay",  # the right answer, `seconds` later
+    "partial",  # the answer stops in its middle, without terminator
+    "no-terminator",  # the answer without CR LF
+    "line-feed",  # the answer with LF alone
+    "noise-before",  # bytes of noise in front of the answer, on its line
+    "noise-after",  # the right answer, then noise
+    "noise",  # a line of noise instead of the answer
+    "flood",  # thousands of bytes without terminator instead of the answer
+    "dribble",  # the right answer, byte by byte
+    "dynamic",
+    "overload",
+    "underload",
+    "busy",  # S I
+    "syntax-error",  # ES
+    "transmission-error",  # ET
+    "other-unit",  # the display shows grams
+    "damaged",  # one digit became another character
+]
+_ANSWERS = {"overload": "S +", "underload": "S -", "busy": "S I", "syntax-error": "ES", "transmission-error": "ET"}
+_RIGHT = ("delay", "dribble", "dynamic", "noise-after")
+
+
+@dataclass(slots=True)
+class ScaleFault:
+    """Strikes the next `times` weight requests after letting `after` of them pass."""
+
+    kind: Kind
+    times: int = 1
+    after: int = 0
+    seconds: float = 0.0
+
+    def strikes(self) -> bool:
+        """Whether this request meets the fault; counts it."""
+        if self.times <= 0:
+            return False
+        if self.after > 0:
+            self.after -= 1
+            return False
+        self.times -= 1
+        return True
+
+
+class Scale:
+    """Serves the fields of one source's tags: weight, unit, stable, status, serial_number.
+
+    decimals: digits of the display. served: every text answered as a weight, for tests.
+    """
+
+    def __init__(self, source: Source, tags: Sequence[Tag], truth: Truth) -> None:
+        parts = urlsplit(source.endpoints[0])
+        self.path = source.folder / (parts.netloc + parts.path)
+        self.faults: list[ScaleFault] = []
+        self.requests: Counter[str] = Counter()
+        self.serial_number = str(source.options.get("serial_number") or "B031728944")
+        self.decimals = 2
+        self._tags, self._truth = tuple(tags), truth
+        self._unit = next((tag.source_unit or tag.unit for tag in tags if tag.address == "weight"), None) or "kg"
+        self._weight, self._stable = Decimal(0), True
+        self._master = self._slave = -1
+        self._input = b""
+        self._stream: asyncio.TimerHandle | None = None
+        self._wanted: asyncio.TimerHandle | None = None
+        self._begun = False
+
+    async def start(self) -> None:
+        """See Device: a new pseudo-terminal, with a link to it at the endpoint's path."""
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave)
+        os.set_blocking(self._master, False)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        aside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        aside.unlink(missing_ok=True)
+        aside.symlink_to(os.ttyname(self._slave))
+        aside.replace(self.path)
+        asyncio.get_running_loop().add_reader(self._master, self._readable)
+        if not self._begun:
+            self._begun = True
+            self._log_made(_now_ticks())
+
+    async def stop(self) -> None:
+        """See Device: the cable is pulled."""
+        if self._master < 0:
+            return
+        for timer in (self._stream, self._wanted):
+            if timer is not None:
+                timer.cancel()
+        self._stream = self._wanted = None
+        asyncio.get_running_loop().remove_reader(self._master)
+        self.path.unlink(missing_ok=True)
+        os.close(self._master)
+        os.close(self._slave)
+        self._master = self._slave = -1
+
+    async def set(self, values: Mapping[str, Any], ticks: int) -> None:
+        """See Device: the load in the map's unit, and whether the scale is at rest."""
+        for tag in self._tags:
+            if tag.tag in values and tag.address == "weight":
+                self._weight = self._displayed(tag, values[tag.tag])
+            elif tag.tag in values and tag.address == "stable":
+                self._stable = bool(values[tag.tag])
+        self._log_made(ticks)
+        if self._stable and self._wanted is not None:
+            self._wanted.cancel()
+            self._at_rest()
+
+    def _displayed(self, tag: Tag, value: Any) -> Decimal:
+        number = Fraction(str(value))
+        if tag.scaling is not None:
+            number = (number - tag.scaling.intercept) / tag.scaling.slope
+        exact = Decimal(number.numerator) / Decimal(number.denominator)
+        return exact.quantize(Decimal(1).scaleb(-self.decimals), ROUND_HALF_UP)
+
+    # requests and answers
+
+    def _readable(self) -> None:
+        try:
+            self._input += os.read(self._master, 4096)
+        except OSError:
+            return
+        *lines, self._input = self._input.split(b"\r\n")
+        for line in lines:
+            self._request(line.decode("latin-1"))
+
+    def _request(self, command: str) -> None:
+        self.requests[command] += 1
+        if self._stream is not None:  # any command ends the stream
+            self._stream.cancel()
+            self._stream = None
+        if command == "I4":
+            self._send(f'I4 A "{self.serial_number}"\r\n'.encode())
+        elif command == "SI":
+            self._answer()
+        elif command == "SIR":
+            self._streamed()
+        elif command == "S":
+            self._wanted = asyncio.get_running_loop().call_later(0 if self._stable else STABILITY_TIMEOUT_S, self._at_rest)
+        else:
+            self._send(b"ES\r\n")
+
+    def _streamed(self) -> None:
+        self._answer()
+        self._stream = asyncio.get_running_loop().call_later(STREAM_EVERY_S, self._streamed)
+
+    def _at_rest(self) -> None:
+        self._wanted = None
+        if self._stable:
+            self._answer()
+        else:
+            self._send(b"S I\r\n")
+
+    def _answer(self) -> None:
+        fault = next((fault for fault in self.faults if fault.strikes()), None)
+        kind = None if fault is None else fault.kind
+        if kind == "silent":
+            return
+        at_rest = self._stable and kind != "dynamic"
+        text = self._text(at_rest=at_rest)
+        if kind is not None and fault is not None and kind not in _RIGHT:
+            self._send(_spoiled(kind, text))
+            return
+        loop = asyncio.get_running_loop()
+        if kind == "delay" and fault is not None:
+            loop.call_later(fault.seconds, self._send_right, f"{text}\r\n".encode(), self._weight, at_rest)
+        elif kind == "dribble":
+            self._log_served(self._weight, at_rest=at_rest)
+            for at, byte in enumerate(f"{text}\r\n".encode()):
+                loop.call_later(0.002 * at, self._send, bytes([byte]))
+        else:
+            noise = b"\xff\x07#" if kind == "noise-after" else b""
+            self._send_right(f"{text}\r\n".encode() + noise, self._weight, at_rest)
+
+    def _text(self, *, at_rest: bool) -> str:
+        if abs(self._weight) > MAXIMUM:
+            return "S +" if self._weight > 0 else "S -"
+        return f"S {'S' if at_rest else 'D'} {self._weight:>10} {self._unit}"
+
+    def _send_right(self, data: bytes, weight: Decimal, at_rest: bool) -> None:  # noqa: FBT001 - called by the loop
+        self._log_served(weight, at_rest=at_rest)
+        self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        if self._master < 0:
+            return
+        try:
+            os.write(self._master, data)
+        except BlockingIOError:
+            pass  # nobody reads: a serial line does not wait either
+
+    # ground truth
+
+    def _log_made(self, ticks: int) -> None:
+        for tag in self._tags:
+            value = self._value(tag, self._weight, at_rest=self._stable)
+            if value is not None:
+                self._truth.made(tag.tag, ticks, value)
+
+    def _log_served(self, weight: Decimal, *, at_rest: bool) -> None:
+        ticks = _now_ticks()
+        for tag in self._tags:
+            value = self._value(tag, weight, at_rest=at_rest)
+            if value is not None:
+                self._truth.served(tag.tag, ticks, value)
+
+    def _value(self, tag: Tag, weight: Decimal, *, at_rest: bool) -> Any:
+        """A field as an entry would carry it; None where the scale shows no weight."""
+        if abs(weight) > MAXIMUM:
+            return None
+        if tag.address != "weight":
+            return {"unit": self._unit, "stable": at_rest, "status": "S" if at_rest else "D", "serial_number": self.serial_number}.get(
+                tag.address
+            )
+        if tag.scaling is None:
+            return float(weight) if tag.type.startswith("float") else str(weight)
+        return float(Fraction(str(weight)) * tag.scaling.slope + tag.scaling.intercept)
+
+
+def _spoiled(kind: Kind, text: str) -> bytes:
+    """What comes instead of the right answer."""
+    whole = f"{text}\r\n".encode()
+    if kind in _ANSWERS:
+        return f"{_ANSWERS[kind]}\r\n".encode()
+    return {
+        "partial": whole[:9],
+        "no-terminator": whole[:-2],
+        "line-feed": whole[:-2] + b"\n",
+        "noise-before": b"\xa5\x00" + whole,
+        "noise": b"\x00\xffq9\x1b\r\n",
+        "flood": b"S S " * 300,
+        "other-unit": text.rsplit(" ", 1)[0].encode() + b" g\r\n",
+        "damaged": whole.replace(b".", b","),
+    }[kind]
+
+
+def _now_ticks() -> int:
+    return time.time_ns() // 100
