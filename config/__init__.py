@@ -1,10 +1,13 @@
 """The line folder: read, checked, and turned into objects. Knows nothing of the other rooms."""
 
 from config.line import (
+    Alarm,
     Code,
     CodeTable,
     ConfigError,
     Credential,
+    Disposition,
+    EbrField,
     Equipment,
     FromRow,
     FromTag,
@@ -19,13 +22,18 @@ from config.line import (
     Step,
     Tag,
     Uplink,
+    place_of,
 )
+from config.load import data_directory, load, read
 
 __all__ = [
+    "Alarm",
     "Code",
     "CodeTable",
     "ConfigError",
     "Credential",
+    "Disposition",
+    "EbrField",
     "Equipment",
     "FromRow",
     "FromTag",
@@ -40,4 +48,8 @@ __all__ = [
     "Step",
     "Tag",
     "Uplink",
+    "data_directory",
+    "load",
+    "place_of",
+    "read",
 ]

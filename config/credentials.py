@@ -1,6 +1,7 @@
 """Secrets that a line folder names but never holds: `password = { credential = "name" }` (URS-SEC-05).
 
-Looked up in systemd's credential directory (`LoadCredential=` in the unit), else as a file in LINE/credentials that only its owner may read.
+Looked up in systemd's credential directory (`LoadCredential=` in the unit), then in the folder that EBR_GATEWAY_CREDENTIALS names, then as a
+file in LINE/credentials. Outside systemd's directory only its owner may read it.
 """
 
 import os
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from config.line import Credential
 
+FOLDER_VARIABLE = "EBR_GATEWAY_CREDENTIALS"
 MAX_BYTES = 1024 * 1024
 
 
@@ -18,15 +20,16 @@ class CredentialMissing(Exception):
 
 def path(credential: Credential, folder: Path | None = None) -> Path:
     """The file that holds the secret, for libraries that want a path. folder: the line folder. Raises CredentialMissing."""
-    directory = os.environ.get("CREDENTIALS_DIRECTORY")
-    places = [Path(directory)] if directory else []
-    places += [folder / "credentials"] if folder is not None else []
-    for place in places:
+    systemd = os.environ.get("CREDENTIALS_DIRECTORY")
+    others = [Path(named)] if (named := os.environ.get(FOLDER_VARIABLE)) else []
+    others += [folder / "credentials"] if folder is not None else []
+    # systemd's files are 0400 and carry an access list for the service's user, which shows as a group bit: 0440.
+    for place, closed in [*([(Path(systemd), 0o007)] if systemd else []), *((place, 0o077) for place in others)]:
         file = place / credential.credential
         if file.exists():
-            _check_mode(file)
+            _check_mode(file, closed)
             return file
-    where = " nor in ".join(str(place) for place in places) or "$CREDENTIALS_DIRECTORY, which is not set"
+    where = " nor in ".join(filter(None, [systemd or "$CREDENTIALS_DIRECTORY (not set)", *map(str, others)]))
     raise CredentialMissing(f"credential `{credential.credential}` is not in {where}")
 
 
@@ -42,10 +45,10 @@ def read(credential: Credential, folder: Path | None = None) -> str:
         raise CredentialMissing(f"credential `{credential.credential}` can not be read: {type(error).__name__}") from None
 
 
-def _check_mode(file: Path) -> None:
-    """A secret that others can read is none. systemd's own are 0400."""
+def _check_mode(file: Path, closed: int) -> None:
+    """A secret that others can read is none."""
     status = file.stat()
     if not stat.S_ISREG(status.st_mode):
         raise CredentialMissing(f"{file} is no regular file")
-    if stat.S_IMODE(status.st_mode) & 0o077:
-        raise CredentialMissing(f"{file} can be read by others (mode {stat.S_IMODE(status.st_mode):04o}): chmod 600 {file}")
+    if stat.S_IMODE(status.st_mode) & closed:
+        raise CredentialMissing(f"{file} can be read by others (mode {stat.S_IMODE(status.st_mode):04o}), chmod 600 it")

@@ -6,7 +6,11 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field
+from pydantic import Tag as UnionTag
+
+from config.lots import LotRules
+from config.scaling import Scaling as Scaling  # noqa: PLC0414 - part of the line's objects
 
 Severity = Literal["error", "warning"]
 
@@ -39,7 +43,7 @@ class Place:
 class Model(BaseModel):
     """Base of everything read from a line folder."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Credential(Model):
@@ -84,7 +88,7 @@ class Source(Model):
     rate_ms: Annotated[int, Field(ge=0)] = 1000
     outage_tolerance_s: Annotated[float, Field(ge=0)] = 10.0
     max_offset_s: Annotated[float, Field(gt=0)] = 2.0
-    options: Mapping[str, Any] = {}  # noqa: RUF012 - pydantic copies defaults; frozen model
+    options: Mapping[str, Any] = {}
     folder: Path = Path()  # the line folder, for relative paths
 
     @property
@@ -114,7 +118,21 @@ class Pushed(Model):
     push: Literal[True]
 
 
-Identity = FromRow | FromTag | Pushed
+def _identity_kind(value: Any) -> str | None:
+    """Which of the three is meant, by the key that stands in it: so that a mistake is told once, not three times."""
+    if isinstance(value, BaseModel):
+        return {FromRow: "row", FromTag: "tag", Pushed: "push"}.get(type(value))  # type: ignore[call-overload, no-any-return]
+    return next((kind for kind in ("row", "tag", "push") if isinstance(value, Mapping) and kind in value), None)
+
+
+Identity = Annotated[
+    Annotated[FromRow, UnionTag("row")] | Annotated[FromTag, UnionTag("tag")] | Annotated[Pushed, UnionTag("push")],
+    Discriminator(
+        _identity_kind,
+        custom_error_type="identity",
+        custom_error_message="write { row = , key = , column = }, { tag = } or { push = true }",
+    ),
+]
 
 
 class Equipment(Model):
@@ -180,15 +198,6 @@ class Web(Model):
 
 
 @dataclass(frozen=True, slots=True)
-class Scaling:
-    """value = raw * scale + offset, rounded half up to `decimals` where the raw value is an integer (None: a float, not rounded)."""
-
-    scale: Decimal
-    offset: Decimal
-    decimals: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class Tag:
     """One row of the tag map. `address` is as written; `config.addresses` reads it by the source's driver."""
 
@@ -213,6 +222,7 @@ class Tag:
     instrument: str | None = None
     equipment: tuple[str, ...] = ()  # names; ("line",) for a shared tag
     description: str | None = None
+    criticality_given: bool = field(default=True, compare=False)  # False: the cell was empty
     place: Place = field(default_factory=lambda: Place("tags.csv"), compare=False)
 
 
@@ -264,6 +274,7 @@ class Parameter:
     criticality: Literal["CPP", "CQA", "GMP", "none"] = "none"
     origin: Literal["automatic", "entered-at-source", "by-lims", "by-ebr"] = "automatic"
     description: str | None = None
+    conversion: Scaling | None = None  # from the statistic's natural unit (the tag's; x s for an integral; s for a time) into `unit`
     place: Place = field(default_factory=lambda: Place("parameters.csv"), compare=False)
 
 
@@ -286,6 +297,46 @@ class CodeTable:
 
 
 @dataclass(frozen=True, slots=True)
+class Alarm:
+    """One row of alarms.csv: what it means when `tag` holds `active` (or its bit `bit` is 1)."""
+
+    alarm: str
+    tag: str
+    active: str
+    bit: int | None = None
+    severity: Literal["info", "warning", "alarm"] = "alarm"
+    equipment: str | None = None
+    text: str | None = None
+    place: Place = field(default_factory=lambda: Place("alarms.csv"), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class EbrField:
+    """One row of ebr-fields.csv: a field that the EBR's own list names."""
+
+    ebr_field: str
+    name: str | None = None
+    type: str | None = None
+    unit: str | None = None
+    required: bool = True
+    owner: str | None = None
+    description: str | None = None
+    place: Place = field(default_factory=lambda: Place("ebr-fields.csv"), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Disposition:
+    """One row of dispositions.csv: a gap of the two-way report that a named person has accepted."""
+
+    gap: str
+    disposition: Literal["accepted", "manual-entry", "not-applicable", "later"]
+    reason: str
+    accepted_by: str
+    accepted_on: str
+    place: Place = field(default_factory=lambda: Place("dispositions.csv"), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """A line folder that has no problem."""
 
@@ -302,10 +353,15 @@ class Line:
     steps: tuple[Step, ...]
     parameters: tuple[Parameter, ...]
     codes: Mapping[str, CodeTable]
-    lots: Any  # config.lots.LotRules
+    lots: LotRules
     files: Mapping[str, bytes]  # name -> bytes, every file read, for the `config` event
     sha256: str  # over names and bytes of `files`, in name order
     warnings: tuple[Problem, ...] = ()
+
+    alarms: tuple[Alarm, ...] = ()
+    ebr_fields: tuple[EbrField, ...] | None = None  # None: no ebr-fields.csv
+    dispositions: tuple[Disposition, ...] = ()
+    places: Mapping[tuple[str | int, ...], int] = field(default_factory=dict, compare=False)  # of line.toml; see place_of
 
     @property
     def gateway(self) -> str:
@@ -320,6 +376,15 @@ class Line:
     def tags_of(self, source: str) -> tuple[Tag, ...]:
         """The source's tags in the map's order: a Reading's tag is an index into this."""
         return tuple(tag for tag in self.tags if tag.source == source)
+
+
+def place_of(line: Line, path: tuple[str | int, ...]) -> Place:
+    """Where a key of line.toml stands, or the nearest key around it: place_of(line, ("source", 2, "byte_order"))."""
+    found: tuple[str | int, ...] = ()
+    for part in path:
+        if (*found, part) in line.places:
+            found = (*found, part)
+    return Place("line.toml", line.places.get(found))
 
 
 class ConfigError(Exception):

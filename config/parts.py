@@ -1,0 +1,53 @@
+"""Everything of a folder that was read, before it is known to fit together; and the check that all parts share."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from config.document import Document, Sections
+from config.line import Alarm, CodeTable, Disposition, EbrField, Parameter, Problem, Step, Tag
+from config.tables import did_you_mean
+
+
+@dataclass(slots=True)
+class Parts:
+    """Everything that was read, before it is known to fit together."""
+
+    document: Document
+    sections: Sections
+    tags: list[Tag]
+    steps: list[Step]
+    parameters: list[Parameter]
+    codes: Mapping[str, CodeTable]
+    alarms: list[Alarm] = field(default_factory=list)
+    ebr_fields: list[EbrField] = field(default_factory=list)
+    dispositions: list[Disposition] = field(default_factory=list)
+
+    @property
+    def environment(self) -> str:
+        return self.sections.line.environment if self.sections.line else "development"
+
+    @property
+    def equipment_names(self) -> list[str]:
+        """Also of tables that were refused for another reason: one mistake is told once."""
+        return _names(self.document, "equipment")
+
+    @property
+    def source_names(self) -> list[str]:
+        return _names(self.document, "source")
+
+
+def _names(document: Document, key: str) -> list[str]:
+    tables = document.data.get(key, [])
+    found = [table.get("name") for table in tables if isinstance(table, dict)] if isinstance(tables, list) else []
+    return [name for name in found if isinstance(name, str)]
+
+
+def unknown_tag(row: Step | Parameter | Alarm, column: str, name: str, tags: Mapping[str, Tag]) -> Iterable[Problem]:
+    """Names are compared as written: the map's own spelling is the name."""
+    if name not in tags:
+        close = next((tag for tag in tags if tag.casefold() == name.casefold()), None) if len(tags) < 20_000 else None
+        yield row.place.problem(f"{column}: unknown tag `{name[:80]}`" + (f", did you mean `{close}`?" if close else _near(name, tags)))
+
+
+def _near(name: str, tags: Mapping[str, Tag]) -> str:
+    return did_you_mean(name, list(tags)) if len(tags) < 2000 else ""
