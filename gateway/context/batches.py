@@ -1,0 +1,208 @@
+"""Batches: entered and left by equipments, closed when all of the route have ended, and what their end record proves."""
+
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any
+
+from gateway.context import records
+from gateway.context.plan import FIELDS, Plan, Unit
+from gateway.context.runs import BATCH, Runs
+from gateway.context.state import Batch, Identity, Instant, Listed, Member, Run, State
+from gateway.ticks import TICKS_PER_S
+
+MOST_COUNTED = 200
+"""Batches whose run numbers are remembered: one that comes back goes on counting."""
+
+
+class Batches:
+    """The batches that are open on the line, and those closed ones that a late reading may still revise."""
+
+    def __init__(self, state: State, plan: Plan, runs: Runs, emit: Callable[[dict[str, Any]], str]) -> None:
+        self._state, self._plan, self._runs, self._emit = state, plan, runs, emit
+        self.gateway = plan.line.gateway
+
+    def enter(self, unit: Unit, who: Identity, at: Instant, seq: int) -> None:
+        """A batch comes into an equipment."""
+        assert who.batch is not None
+        batch = self._state.batches.setdefault(who.batch, Batch(Identity(who.batch)))
+        self.fill(who)
+        run = self._runs.begin_batch(unit, who, at, seq)
+        batch.members.append(Member(unit.name, at, seq, run.id))
+        batch.ended, batch.dirty = None, None
+        counts = self._state.counts
+        counts[who.batch] = counts.pop(who.batch, {})
+        for old in list(counts)[: max(len(counts) - MOST_COUNTED, 0)]:
+            if old not in self._state.batches and old != "-":
+                del counts[old]
+        event = {
+            "type": "batch",
+            "transition": "start",
+            "record": self._record(who.batch),
+            "equipment": unit.name,
+            "unit_id": unit.equipment.unit_id,
+            **records.identity(batch.identity),
+            "start": records.instant(at, self._plan.zone),
+        }
+        self._emit(event)
+
+    def fill(self, who: Identity) -> None:
+        """What became known of a batch after its start."""
+        batch = self._state.batches.get(who.batch or "")
+        if batch is None:
+            return
+        for name in FIELDS:
+            if getattr(batch.identity, name) is None:
+                setattr(batch.identity, name, getattr(who, name))
+
+    def leave(self, unit: Unit, name: str, at: Instant, cause: str) -> None:
+        """A batch is ended in an equipment."""
+        batch = self._state.batches.get(name)
+        member = None if batch is None else next((m for m in reversed(batch.members) if m.equipment == unit.name and m.end is None), None)
+        if batch is None or member is None:
+            return
+        at = at if at.ticks >= member.start.ticks else Instant(member.start.ticks, at.window, at.basis)
+        member.end = at
+        self._missing_steps(unit, batch, name)
+        run = self._state.runs.get(member.run)
+        if run is not None:
+            self._runs.end(run, at, self._state.seq, cause)
+        if all(m.end is not None for m in batch.members):
+            batch.ended = self._state.now
+        event = {
+            "type": "batch",
+            "transition": "leave",
+            "record": self._record(name),
+            "cause": cause,
+            "equipment": unit.name,
+            "unit_id": unit.equipment.unit_id,
+            **records.identity(batch.identity),
+            "start": records.instant(member.start, self._plan.zone),
+            "end": records.instant(at, self._plan.zone),
+        }
+        self._emit(event)
+
+    def _missing_steps(self, unit: Unit, batch: Batch, name: str) -> None:
+        for step in self.absent(unit, batch, name):
+            text = f"batch {name} ended in {unit.name} without {step}"
+            self._emit(records.finding("step-missing", "warning", text, {"equipment": unit.name, "batch": name, "step": step}))
+
+    def absent(self, unit: Unit, batch: Batch, name: str) -> list[str]:
+        """Steps that must occur and have not begun in this batch."""
+        counts = self._state.counts.get(name, {})
+        rows = unit.steps_of(batch.identity.recipe, batch.identity.recipe_version)
+        return [r.row.step for r in rows if r.row.occurs in {"1", "1..n"} and not counts.get(f"{unit.name}/{r.row.step}")]
+
+    def recorded(self, run: Run) -> None:
+        """A record was made or revised: the batch lists its latest revision."""
+        batch = self._state.batches.get(run.identity.batch or "")
+        if batch is None or run.last is None:
+            return
+        if run.step == BATCH:
+            for member in batch.members:
+                if member.run == run.id:
+                    member.parameters = run.last["parameters"]
+        else:
+            told = run.last["completeness"]
+            head = {"equipment": run.equipment, "step": run.step, "run": run.run}
+            missing = [{**head, **item} for item in told["missing"]]
+            batch.records[run.record] = Listed(run.revision, run.last["content_sha256"], told["required"], missing)
+            gaps = {gap for p in run.last["parameters"] for gap in p["gaps"]}
+            batch.gaps = sorted(gaps.union(batch.gaps))
+        if batch.revision:
+            batch.dirty = self._state.now
+
+    def unlist(self, name: str | None, record: str) -> None:
+        """A record went over to another batch."""
+        batch = self._state.batches.get(name or "")
+        if batch is not None and batch.records.pop(record, None) is not None and batch.revision:
+            batch.dirty = self._state.now
+
+    def close(self) -> None:
+        """Make the end records that can be made now."""
+        for name, batch in list(self._state.batches.items()):
+            if batch.ended is None or (batch.revision and batch.dirty is None):
+                continue
+            if any(r.identity.batch == name and (not r.revision or r.dirty is not None) for r in self._state.runs.values()):
+                continue
+            if batch.revision or (cause := self._complete(batch)) is not None:
+                self._emit_end(name, batch, "completed" if batch.revision else cause or "completed")
+
+    def _complete(self, batch: Batch) -> str | None:
+        """Why the batch closes; None while equipments of its route have not had it."""
+        assert batch.ended is not None
+        route = self._plan.route(batch.identity.recipe)
+        if route is None or set(route.equipments) <= {m.equipment for m in batch.members}:
+            return "completed"
+        waited = self._state.now - batch.ended
+        return "closed-after" if waited >= route.close_after_h * 3_600 * TICKS_PER_S else None
+
+    def _emit_end(self, name: str, batch: Batch, cause: str) -> None:
+        zone = self._plan.zone
+        start = min((m.start for m in batch.members), key=lambda at: at.ticks)
+        end = max((m.end for m in batch.members if m.end is not None), key=lambda at: at.ticks)
+        completeness = self._completeness(name, batch)
+        listed = [{"record": r, "revision": x.revision, "content_sha256": x.sha256} for r, x in sorted(batch.records.items())]
+        event = {
+            "type": "batch",
+            "transition": "end",
+            "record": self._record(name),
+            "revision": batch.revision + 1,
+            "supersedes": f"{self._record(name)}#{batch.revision}" if batch.revision else None,
+            "reason": "late-data" if batch.revision else None,
+            "cause": cause,
+            **records.identity(batch.identity),
+            "start": records.instant(start, zone),
+            "end": records.instant(end, zone),
+            "equipments": [
+                {
+                    "equipment": m.equipment,
+                    "unit_id": self._plan.units[m.equipment].equipment.unit_id,
+                    "start": records.instant(m.start, zone),
+                    "end": records.instant(m.end, zone),
+                    "parameters": m.parameters,
+                }
+                for m in batch.members
+            ],
+            "records": listed,
+            "merkle_root": merkle_root([bytes.fromhex(x.sha256) for _, x in sorted(batch.records.items())]),
+            "gaps": batch.gaps,
+            "status": "complete" if not completeness["missing"] else "incomplete",
+            "completeness": completeness,
+        }
+        batch.digest, batch.revision, batch.dirty = self._emit(event), batch.revision + 1, None
+
+    def _completeness(self, name: str, batch: Batch) -> dict[str, Any]:
+        required = sum(x.required for x in batch.records.values())
+        missing = [item for _, x in sorted(batch.records.items()) for item in x.missing]
+        for member in batch.members:
+            own = [p for p in member.parameters if p["required"] and p["status"] != "by-ebr"]
+            required += len(own)
+            head = {"equipment": member.equipment, "step": None, "run": None}
+            missing += [{**head, "parameter": p["parameter"], "status": p["status"]} for p in own if p["status"] != "present"]
+        present = required - len(missing)
+        steps = [(m, s) for m in dict.fromkeys(m.equipment for m in batch.members) for s in self.absent(self._plan.units[m], batch, name)]
+        route = self._plan.route(batch.identity.recipe)
+        absent = [] if route is None else [e for e in route.equipments if e not in {m.equipment for m in batch.members}]
+        missing += [{"equipment": m, "step": s, "run": None, "parameter": None, "status": "missing"} for m, s in steps]
+        missing += [{"equipment": e, "step": None, "run": None, "parameter": None, "status": "missing"} for e in absent]
+        return {"required": required + len(steps) + len(absent), "present": present, "missing": missing}
+
+    def forget(self) -> None:
+        """Forget closed batches that nothing can revise any more."""
+        bound = {r.identity.batch for r in self._state.runs.values()}
+        for name in [
+            n for n, b in self._state.batches.items() if b.revision and b.dirty is None and b.ended is not None and n not in bound
+        ]:
+            del self._state.batches[name]
+
+    def _record(self, batch: str) -> str:
+        return f"{self.gateway}/{batch}"
+
+
+def merkle_root(leaves: list[bytes]) -> str:
+    """RFC 6962, 2.1, over the content digests of a batch's records in the order listed; of none, SHA-256 of nothing."""
+    level = [sha256(b"\x00" + leaf).digest() for leaf in leaves]
+    while len(level) > 1:
+        pairs = [level[i : i + 2] for i in range(0, len(level), 2)]
+        level = [sha256(b"\x01" + p[0] + p[1]).digest() if len(p) == 2 else p[0] for p in pairs]
+    return (level[0] if level else sha256().digest()).hex()

@@ -1,0 +1,236 @@
+"""The fold: from what was observed to what it means. Pure: the same items give the same events, live and on replay."""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter
+
+from config import Line
+from gateway.context import records
+from gateway.context.batches import Batches
+from gateway.context.gaps import Closed, Gap, Gaps
+from gateway.context.identity import take_rows
+from gateway.context.plan import FIELDS, Plan, Unit
+from gateway.context.runs import RETIRE_EVERY_TICKS, Runs
+from gateway.context.state import Instant, State, Where
+from gateway.context.whereabouts import SAY_AGAIN_TICKS, Whereabouts
+from gateway.observed import Happened, Observed, Seen, from_entry, learn
+from gateway.parameters import Track, extend, usable
+from gateway.ticks import from_rfc3339, rfc3339
+
+_STATE = TypeAdapter(State)
+
+
+class Fold:
+    """Contexts, steps, batches, gaps and parameters of a line, decided entry by entry.
+
+    Time advances only through entries. The fold's own events are never fed back to it.
+    """
+
+    def __init__(self, line: Line, state: State | None = None) -> None:
+        self.plan = Plan(line)
+        self.state = state or State()
+        self._adopt()
+        self._events: list[dict[str, Any]] = []
+        self._runs = Runs(self.state, self.plan, self._emit)
+        self._batches = Batches(self.state, self.plan, self._runs, self._emit)
+        self._where = Whereabouts(self.state, self.plan, self._runs, self._batches, self._emit)
+        self._gaps = Gaps(self.state, self.plan)
+        self._contexts: dict[str, dict[str, Any]] = {}
+        self._signals = {source: frozenset(indexes) for source, indexes in self.plan.signals.items()}
+
+    # the door
+
+    def decide(self, item: Observed | Happened) -> list[dict[str, Any]]:
+        """What an entry causes: the bodies of events, in order, each with `caused_by`: the seq of this item."""
+        self._events, self.state.seq, self.state.now = [], item.seq, item.ticks
+        if isinstance(item, Observed):
+            self._observe(item)
+        else:
+            self._take(item.event)
+        self._where.settle()
+        for run in self._runs.due():
+            self._batches.recorded(run)
+        self._batches.close()
+        self._retire_if_due()
+        if self._events:
+            self._contexts.clear()
+        return self._events
+
+    def signals(self, source: str) -> frozenset[int]:
+        """Tags at which the intake cuts a list when their value changes."""
+        return self._signals.get(source, frozenset())
+
+    def contexts(self, source: str) -> dict[str, Any]:
+        """The `contexts` of an entry of this source, after the items so far."""
+        found = self._contexts.get(source)
+        if found is None:
+            found = self._contexts[source] = {unit.name: self._where.context(unit) for unit in self.plan.concerned.get(source, [])}
+        return found
+
+    def open_gaps(self, source: str) -> list[Gap]:
+        """The gaps of a source that have not closed."""
+        return self._gaps.of(source)
+
+    def last_observed(self, source: str) -> int | None:
+        """Ticks through which a source is proved to have been observed."""
+        return self.state.frontier.get(source)
+
+    def open_since(self) -> int | None:
+        """Smallest seq that an open batch or a step without its final record still needs; None: nothing is open."""
+        needed = [member.start_seq for batch in self.state.batches.values() for member in batch.members]
+        needed += [run.start_seq for run in self.state.runs.values()]
+        needed += [p.seq for where in self.state.where.values() for p in where.pending.values()]
+        return min(needed, default=None)
+
+    def item(self, entry: Mapping[str, Any]) -> Observed | Happened | None:
+        """What a stored entry (parsed) means to this fold; None for an event that a fold made."""
+        return from_entry(entry, self.state.tagsets, self.plan.line)
+
+    def dump(self) -> bytes:
+        """The whole state as JSON."""
+        return orjson.dumps(self.state, option=orjson.OPT_NON_STR_KEYS)
+
+    @classmethod
+    def load(cls, line: Line, data: bytes) -> "Fold":
+        """A fold that goes on where `dump` was made."""
+        return cls(line, _STATE.validate_python(orjson.loads(data)))
+
+    # inside
+
+    def _adopt(self) -> None:
+        """Fit the state to the line: what is new begins empty, what the line no longer has is let go."""
+        state, plan = self.state, self.plan
+        state.where = {name: state.where.get(name) or Where() for name in plan.units}
+        state.tracks = {name: state.tracks.get(name) or Track() for name in sorted(plan.tracked)}
+        known = {(unit.name, step.row.step) for unit in plan.units.values() for step in unit.steps} | {(name, "") for name in plan.units}
+        state.runs = {number: run for number, run in state.runs.items() if (run.equipment, run.step) in known}
+        for run in state.runs.values():
+            gathered = plan.book(run.equipment, run.step or None)
+            if run.book is not None:
+                extend(run.book, gathered.needs, gathered.limits, state.tracks, run.start.ticks)
+
+    def _emit(self, event: dict[str, Any]) -> str:
+        digest = sha256()
+        for part in records.parts(event):
+            part["caused_by"] = self.state.seq
+            digest.update(orjson.dumps(part))
+            self._events.append(part)
+        return digest.hexdigest()
+
+    def _observe(self, item: Observed) -> None:
+        source, state = item.source, self.state
+        closed = self._gaps.observed(item) if state.gaps else Closed({}, [])
+        self._say(closed)
+        interest = self.plan.interest.get(source, frozenset())
+        picked = [r for r in item.readings if r[0] in interest]
+        if picked:
+            self._pick(source, picked, closed, item.seq)
+        latest = max((r[3] for r in item.readings if r[4] != "backfill"), default=0)
+        if latest > state.frontier.get(source, 0):
+            state.frontier[source] = latest
+
+    def _pick(self, source: str, picked: list[Seen], closed: Closed, seq: int) -> None:
+        names, tracks, signals = self.plan.names[source], self.state.tracks, self.plan.signals[source]
+        for index, value, status, event, kind in picked:
+            name = names[index]
+            gap = closed.tags.get(name)
+            track = tracks.get(name)
+            if track is not None:
+                self._track(name, track, (event if gap is None or event > gap[1] else gap[1], value, status, seq))
+            units = signals.get(index)
+            if units is not None and kind != "backfill" and value is not None and usable(status):
+                self._signal([unit for unit in units if self._where.differs(unit, name, value)], name, value, event, gap, seq)
+
+    def _track(self, name: str, track: Track, point: tuple[int, Any, int, int]) -> None:
+        told = track.add(point)
+        if told == "new" and point[0] < self._runs.recorded_through:
+            self._runs.touched([name], point[0], None, "late-data")
+        elif told == "too-late":
+            self._too_late(name, point[0])
+
+    def _too_late(self, name: str, ticks: int) -> None:
+        last = self.state.late.get(name)
+        if last is not None and 0 <= self.state.now - last < SAY_AGAIN_TICKS:
+            return
+        self.state.late[name] = self.state.now
+        text = f"{name}: a reading came too late for the series of its steps; it is stored, closed records do not change"
+        self._emit(records.finding("late-data", "warning", text, {"time": rfc3339(ticks), "seq": self.state.seq}, tags=[name]))
+
+    def _signal(self, units: list[Unit], name: str, value: Any, event: int, gap: tuple[int, int] | None, seq: int) -> None:
+        if not units:
+            return
+        self._contexts.clear()
+        place = self.plan.places[name]
+        frontier = self.state.frontier
+        frontier[place.source.name] = max(frontier.get(place.source.name, 0), event)
+        self._where.settle()  # what stood until this reading has settled before it counts
+        window = place.window_ticks
+        at = Instant(event, window) if gap is None else Instant(max(event, gap[0]), max(event - gap[0], 0), "inferred-from-gap")
+        for unit in units:
+            self._where.signal(unit, name, value, at, seq)
+
+    def _say(self, closed: Closed) -> None:
+        for event in closed.events:
+            self._emit(event)
+
+    def _take(self, event: Mapping[str, Any]) -> None:
+        match event["type"]:
+            case "message":
+                self._message(event)
+            case "gap":
+                self._gap(event)
+            case "heartbeat":
+                for source, told in event["observed"].items():
+                    self._alive(source, from_rfc3339(told))
+            case "source" if event["state"] == "resumed":
+                self._alive(event["source"], from_rfc3339(event["observed"]))
+                closed = self._gaps.resumed(event)
+                self._say(closed)
+                for name, (start, end) in closed.tags.items():
+                    self._runs.touched([name], start, end, "late-data")
+            case "tagset":
+                learn(self.state.tagsets, event)
+            case "context":
+                self._pushed(event)
+
+    def _alive(self, source: str, ticks: int) -> None:
+        self.state.frontier[source] = max(self.state.frontier.get(source, 0), ticks)
+        if not self.plan.names.get(source):
+            self._say(self._gaps.spoke(source, ticks))
+
+    def _message(self, event: Mapping[str, Any]) -> None:
+        self._alive(event["source"], self.state.now)
+        self._contexts.clear()
+        for name, ticks in take_rows(self.state, event, self.plan.units, self.state.seq, self.state.now).items():
+            window = 10_000_000 if ticks % 10_000_000 == 0 else 0
+            self._where.identify(self.plan.units[name], Instant(ticks, window), self.state.seq, None)
+
+    def _pushed(self, event: Mapping[str, Any]) -> None:
+        unit = self.plan.units.get(event["equipment"])
+        if unit is None:
+            return
+        self._contexts.clear()
+        values = {name: value for name, value in event["values"].items() if name in FIELDS}
+        self.state.where[unit.name].pushed.update(values)
+        self._where.identify(unit, Instant(self.state.now, 0), self.state.seq, None)
+
+    def _gap(self, event: Mapping[str, Any]) -> None:
+        start = from_rfc3339(event["start"])
+        if event["transition"] == "open":
+            self._say(self._gaps.open(event))
+            tags = self.plan.names.get(event["source"], []) if event["tags"] == "all" else event["tags"]
+            self._runs.touched(tags, start, None, "late-data")
+        elif event["transition"] == "fill":
+            self._runs.touched(self._gaps.filled(event), start, from_rfc3339(event["end"]), "late-data")
+        elif event["transition"] == "close":
+            self._gaps.closed(event)
+
+    def _retire_if_due(self) -> None:
+        state = self.state
+        if state.retire_due <= state.now or state.now < state.retire_due - RETIRE_EVERY_TICKS:
+            state.retire_due = state.now + RETIRE_EVERY_TICKS
+            self._runs.retire()
+            self._batches.forget()

@@ -1,0 +1,208 @@
+"""The line folder, arranged for the fold: which tags matter, to whom, and as what. Made once, never changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+from config import Equipment, Line, Parameter, Source, Step, Tag
+from config.active import Active, parse
+from config.line import FromRow, FromTag, Identity, Route
+from gateway.observed import Json
+from gateway.parameters import Need, limit_tags, need_of
+from gateway.ticks import TICKS_PER_MS, TICKS_PER_S
+
+LEVELS = ("unit_procedure", "operation", "phase")
+FIELDS = ("batch", "order", "product", "recipe", "recipe_version")
+_TEXT_INTEGERS = frozenset({"int64", "uint64"})
+
+
+class Place(NamedTuple):
+    """Where a tag is read, and how far apart two looks at it are."""
+
+    tag: Tag
+    source: Source
+    position: int
+
+    @property
+    def window_ticks(self) -> int:
+        """A change may have happened so long before it was seen: the sampling interval."""
+        rate_ms = self.source.rate_ms if self.tag.rate_ms is None else self.tag.rate_ms
+        return rate_ms * TICKS_PER_MS
+
+    @property
+    def authority(self) -> str:
+        """Whose clock stamps its readings."""
+        return self.tag.time_authority or self.source.time_authority
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """One row of steps.csv with its signal's table."""
+
+    row: Step
+    active: Active
+    names: Mapping[str, int]
+    integer: bool  # the signal is a 64-bit integer: digits in a string
+
+    def runs(self, value: Json) -> bool:
+        """Whether this value of the signal means that the step runs."""
+        if self.integer and isinstance(value, str):
+            return self.active.matches(int(value), self.names)
+        return self.active.matches(value, self.names)
+
+    def applies(self, recipe: str | None, version: str | None) -> bool:
+        """Whether the row counts for a recipe; an empty column is every recipe."""
+        return self.row.recipe in {None, recipe} and self.row.recipe_version in {None, version}
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What must be gathered for a step: sums and the tags of its limits."""
+
+    parameters: tuple[Parameter, ...]
+    needs: tuple[Need, ...]
+    limits: tuple[str, ...]
+    tags: frozenset[str]
+    sources: frozenset[str]
+
+
+class Unit:
+    """One equipment: its steps and the tags that say where it is."""
+
+    def __init__(self, equipment: Equipment, plan: "Plan") -> None:
+        self.equipment, self.name = equipment, equipment.name
+        self.settle_ticks = equipment.settle_ms * TICKS_PER_MS
+        self.settle_s_ticks = round(equipment.settle_s * TICKS_PER_S)
+        self.steps = sorted(
+            (plan.step(step) for step in plan.line.steps if step.equipment == equipment.name), key=lambda s: LEVELS.index(s.row.level)
+        )
+        self.step_tags = {tag for s in self.steps for tag in (s.row.signal, s.row.key) if tag is not None and tag in plan.places}
+        self.identity: dict[str, Identity | None] = {name: getattr(equipment, name) for name in FIELDS}
+        self.identity_tags = {i.tag for i in self.identity.values() if isinstance(i, FromTag)}
+        self.queries = {i.row for i in self.identity.values() if isinstance(i, FromRow)}
+        self.queries |= {i.known_in for i in self.identity.values() if isinstance(i, FromTag) and i.known_in is not None}
+        self.end_state = equipment.batch_ends.removeprefix("state:") if equipment.batch_ends.startswith("state:") else None
+        self.end_tag = equipment.batch_ends if equipment.batch_ends in plan.places else None
+        told = (equipment.state, equipment.mode, equipment.operator, equipment.activity, self.end_tag)
+        self.tags = self.step_tags | self.identity_tags | {tag for tag in told if tag is not None and tag in plan.places}
+
+    def row_of(self, step: str, recipe: str | None, version: str | None) -> StepPlan | None:
+        """The row of a step for a recipe: the most specific one."""
+        rows = [s for s in self.steps if s.row.step == step and s.applies(recipe, version)]
+        return max(rows, key=lambda s: (s.row.recipe is not None, s.row.recipe_version is not None), default=None)
+
+    def steps_of(self, recipe: str | None, version: str | None) -> list[StepPlan]:
+        """The rows that count for a recipe, one for each step, from the outermost level inwards."""
+        names = dict.fromkeys(s.row.step for s in self.steps)
+        rows = [row for name in names if (row := self.row_of(name, recipe, version)) is not None]
+        return sorted(rows, key=lambda s: LEVELS.index(s.row.level))
+
+
+class Plan:
+    """The line as the fold reads it."""
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.zone = ZoneInfo(line.line.timezone)
+        self.tags = {tag.tag: tag for tag in line.tags}
+        self.names = {source.name: [tag.tag for tag in line.tags_of(source.name)] for source in line.sources}
+        sources = {source.name: source for source in line.sources}
+        self.places = {name: Place(self.tags[name], sources[s], i) for s, names in self.names.items() for i, name in enumerate(names)}
+        self.units = {equipment.name: Unit(equipment, self) for equipment in line.equipment}
+        self._books: dict[tuple[str, str | None], Gathered] = {}
+
+    def step(self, row: Step) -> StepPlan:
+        """A row of steps.csv, ready to be asked."""
+        tag = self.tags.get(row.signal)
+        return StepPlan(row, parse(row.active), self._codes(tag), tag is not None and tag.type in _TEXT_INTEGERS)
+
+    def _codes(self, tag: Tag | None) -> Mapping[str, int]:
+        table = None if tag is None or tag.codes is None else self.line.codes.get(tag.codes)
+        return {} if table is None else {code.text: number for number, code in table.codes.items()}
+
+    def book(self, equipment: str, step: str | None) -> Gathered:
+        """What a step (None: the batch in this equipment) gathers: for every recipe, because a recipe may become known late."""
+        key = (equipment, step)
+        if key not in self._books:
+            rows = [p for p in self.line.parameters if p.equipment == equipment and self._belongs(p, step)]
+            self._books[key] = self._book(rows)
+        return self._books[key]
+
+    def _belongs(self, parameter: Parameter, step: str | None) -> bool:
+        if step is None or parameter.when == "batch":
+            return step is None and parameter.when == "batch"
+        if parameter.when == "operation":
+            return step == (self._parent(parameter.equipment, parameter.step) or parameter.step)
+        return parameter.step in {None, step}
+
+    def _parent(self, equipment: str, step: str | None) -> str | None:
+        return next((s.parent for s in self.line.steps if s.equipment == equipment and s.step == step), None)
+
+    def _book(self, rows: list[Parameter]) -> Gathered:
+        needs = {need.key: need for row in rows if (need := need_of(row, self.tags)) is not None}
+        limits = sorted(name for name in set().union(*(limit_tags(row) for row in rows)) if name in self.places)
+        tags = frozenset(need.tag.tag for need in needs.values()) | frozenset(limits)
+        return Gathered(tuple(rows), tuple(needs.values()), tuple(limits), tags, frozenset(self.places[t].source.name for t in tags))
+
+    @cached_property
+    def tracked(self) -> frozenset[str]:
+        """Tags of which a series is kept."""
+        steps: list[tuple[str, str | None]] = [(step.equipment, step.step) for step in self.line.steps]
+        steps += [(equipment, None) for equipment in self.units]
+        return frozenset().union(*(self.book(*step).tags for step in steps))
+
+    @cached_property
+    def signals(self) -> dict[str, dict[int, list[Unit]]]:
+        """Source -> index of a tag that says where an equipment is -> those equipments."""
+        found: dict[str, dict[int, list[Unit]]] = {source: {} for source in self.names}
+        for unit in self.units.values():
+            for name in unit.tags:
+                place = self.places[name]
+                found[place.source.name].setdefault(place.position, []).append(unit)
+        return found
+
+    @cached_property
+    def interest(self) -> dict[str, frozenset[int]]:
+        """Source -> indexes of the tags that the fold looks at."""
+        found = {source: set(indexes) for source, indexes in self.signals.items()}
+        for name in self.tracked:
+            found[self.places[name].source.name].add(self.places[name].position)
+        return {source: frozenset(indexes) for source, indexes in found.items()}
+
+    @cached_property
+    def concerned(self) -> dict[str, list[Unit]]:
+        """Source -> the equipments whose contexts its entries carry: those its tags belong to, else all."""
+        return {source: self._concerned(source) for source in self.names}
+
+    def _concerned(self, source: str) -> list[Unit]:
+        owners = {name for tag in self.names[source] for name in self.tags[tag].equipment}
+        owners |= {unit.name for units in self.signals[source].values() for unit in units}
+        found = [unit for unit in self.units.values() if unit.name in owners]
+        return list(self.units.values()) if "line" in owners or not found else found
+
+    def route(self, recipe: str | None) -> Route | None:
+        """The equipments that a batch of this recipe passes through."""
+        return next((route for route in self.line.routes if route.recipe == recipe), None)
+
+    def decoded(self, tag: str | None, table: str | None, value: Json, *, state: bool) -> str | None:
+        """A code as a word: its ISA-88 state where the table gives one (`state`), else its text, else the value as it is."""
+        if value is None or tag is None:
+            return None
+        name = table or (self.tags[tag].codes if tag in self.tags else None)
+        codes = None if name is None else self.line.codes.get(name)
+        code = None if codes is None or isinstance(value, str | float) else codes.codes.get(int(value))
+        if code is None:
+            return str(value).lower() if isinstance(value, bool) else str(value)
+        return (code.state if state else None) or code.text
+
+    def chosen(self, rows: tuple[Parameter, ...], recipe: str | None, version: str | None) -> list[Parameter]:
+        """Of each parameter the row that counts for a recipe: empty is all, the most specific wins."""
+        best: dict[str, tuple[Any, Parameter]] = {}
+        for row in rows:
+            if row.recipe in {None, recipe} and row.recipe_version in {None, version}:
+                rank = (row.step is not None, row.recipe is not None, row.recipe_version is not None)
+                if row.parameter not in best or rank > best[row.parameter][0]:
+                    best[row.parameter] = (rank, row)
+        return [row for _, row in best.values()]

@@ -1,0 +1,179 @@
+"""What the fold remembers. Plain dataclasses of JSON values: dumped and loaded without loss. All ticks are 100 ns since 1970."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from gateway.observed import Json
+from gateway.parameters import Book, Cut, Track
+
+Basis = Literal["observed", "found-at-start", "inferred-from-gap"]
+
+
+@dataclass(slots=True)
+class Instant:
+    """When something changed: at most `window` before `ticks`; None: nobody looked before."""
+
+    ticks: int
+    window: int | None
+    basis: Basis = "observed"
+
+
+@dataclass(slots=True)
+class Seen:
+    """The last usable reading of a context signal."""
+
+    value: Json
+    at: Instant
+    seq: int
+
+
+@dataclass(slots=True)
+class Pending:
+    """A change of a signal (or of the identity) that must still stand. left: when the settled value was left."""
+
+    value: Any
+    left: Instant
+    at: Instant
+    seq: int
+    entered: int  # time of the entry that brought it
+    source: str | None  # its life proves stillness; None: a row or a push, which does not flicker
+
+
+@dataclass(slots=True)
+class Identity:
+    """Who an equipment works for. raw: an id that is ill-formed or not known, kept as it came."""
+
+    batch: str | None = None
+    order: str | None = None
+    product: str | None = None
+    recipe: str | None = None
+    recipe_version: str | None = None
+    raw: str | None = None
+
+
+@dataclass(slots=True)
+class Run:
+    """One run of a step, or of a batch in an equipment (step ""). entered: time of the entry that ended it."""
+
+    id: int
+    equipment: str
+    step: str
+    level: str
+    parent: str | None
+    run: int
+    key: Json
+    identity: Identity
+    start: Instant
+    start_seq: int
+    end: Instant | None = None
+    end_seq: int | None = None
+    entered: int | None = None
+    cause: str | None = None
+    book: Book | None = None
+    people: list[str] = field(default_factory=list)
+    revision: int = 0  # of the last record made; 0: none
+    record: str = ""
+    made: int | None = None  # time of the entry that brought the last record
+    dirty: int | None = None  # time of the entry since which a revision is due
+    reason: str | None = None
+    last: dict[str, Any] | None = None  # the last record, while a revision may come
+    supersedes: str | None = None
+
+
+@dataclass(slots=True)
+class Row:
+    """The newest state of a row of a query. ticks: its own time."""
+
+    row: dict[str, Any]
+    ticks: int | None
+    seq: int
+    entered: int
+
+
+@dataclass(slots=True)
+class Where:
+    """One equipment: what its signals say and what has settled."""
+
+    seen: dict[str, Seen] = field(default_factory=dict)
+    settled: dict[str, Json] = field(default_factory=dict)
+    pending: dict[str, Pending] = field(default_factory=dict)
+    noted: dict[str, int] = field(default_factory=dict)  # key -> time of the last finding about it
+    pushed: dict[str, str | None] = field(default_factory=dict)
+    newest: dict[str, str] = field(default_factory=dict)  # query -> key of this equipment's newest row
+    read: Identity = field(default_factory=Identity)  # as read now
+    bound: Identity = field(default_factory=Identity)  # as settled
+    bound_at: int = 0
+    open: str | None = None  # the batch this equipment is in; stays through an empty or unreadable id where `change` ends it
+    left: Instant | None = None  # when the id of `open` was left
+    done: str | None = None  # a batch that a state or tag ended, while its id still stands
+    states: list[tuple[int, str]] = field(default_factory=list)  # (ticks, state) as far back as a live run needs
+
+
+@dataclass(slots=True)
+class Member:
+    """One equipment's part in a batch. run: id of the run that gathers its batch parameters."""
+
+    equipment: str
+    start: Instant
+    start_seq: int
+    run: int
+    end: Instant | None = None
+    parameters: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Listed:
+    """A record of a batch: its latest revision."""
+
+    revision: int
+    sha256: str
+    required: int
+    missing: list[dict[str, Any]]
+
+
+@dataclass(slots=True)
+class Batch:
+    """A batch on the line, until all its equipments have ended it."""
+
+    identity: Identity
+    members: list[Member] = field(default_factory=list)
+    records: dict[str, Listed] = field(default_factory=dict)
+    ended: int | None = None  # time of the entry at which the last member so far ended
+    revision: int = 0
+    dirty: int | None = None
+    digest: str | None = None
+    gaps: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class OpenGap:
+    """A gap that has not closed. left: tags not observed since; None: all of the source."""
+
+    id: str
+    source: str
+    start: int
+    cause: str
+    left: list[str] | None
+
+
+@dataclass(slots=True)
+class State:
+    """Everything. frontier: source -> event ticks through which it has shown life; counts: batch -> "equipment/step" -> runs."""
+
+    now: int = 0
+    seq: int = 0
+    next_id: int = 1
+    retire_due: int = 0
+    frontier: dict[str, int] = field(default_factory=dict)
+    tracks: dict[str, Track] = field(default_factory=dict)
+    where: dict[str, Where] = field(default_factory=dict)
+    rows: dict[str, dict[str, Row]] = field(default_factory=dict)
+    runs: dict[int, Run] = field(default_factory=dict)
+    batches: dict[str, Batch] = field(default_factory=dict)
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    gaps: list[OpenGap] = field(default_factory=list)
+    late: dict[str, int] = field(default_factory=dict)  # tag -> time of the last finding about late data
+    tagsets: dict[str, list[tuple[str, str | None]]] = field(default_factory=dict)
+
+
+__all__ = ["Basis", "Batch", "Cut", "Identity", "Instant", "Listed", "Member", "OpenGap", "Pending", "Row", "Run", "Seen", "State", "Where"]

@@ -1,0 +1,297 @@
+"""Where each equipment is: its signals as read, what of them has settled, and the steps and batches that follow."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gateway.context import records
+from gateway.context.batches import Batches
+from gateway.context.identity import read, text
+from gateway.context.plan import LEVELS, Plan, StepPlan, Unit
+from gateway.context.runs import Runs
+from gateway.context.state import Identity, Instant, Pending, Run, Seen, State, Where
+from gateway.observed import Json
+from gateway.ticks import TICKS_PER_S, rfc3339
+
+IDENTITY, END = "", "!end"
+"""Keys of `pending` and `settled` beside tag names."""
+SAY_AGAIN_TICKS = 60 * TICKS_PER_S
+
+
+class Whereabouts:
+    """Decides what a change of a signal means. A change counts when it has stood still; its time stays that of the reading."""
+
+    def __init__(self, state: State, plan: Plan, runs: Runs, batches: Batches, emit: Callable[[dict[str, Any]], str]) -> None:
+        self._state, self._plan, self._runs, self._batches, self._emit = state, plan, runs, batches, emit
+
+    # signals as read
+
+    def differs(self, unit: Unit, tag: str, value: Json) -> bool:
+        """Whether this is another value than was last read."""
+        before = self._state.where[unit.name].seen.get(tag)
+        return before is None or before.value != value
+
+    def signal(self, unit: Unit, tag: str, value: Json, at: Instant, seq: int) -> None:
+        """A usable reading of one of the equipment's tags, that differs from the one before."""
+        where, place = self._state.where[unit.name], self._plan.places[tag]
+        before = where.seen.get(tag)
+        if before is None:
+            at = Instant(at.ticks, None, "found-at-start")
+        elif at.ticks < before.at.ticks:
+            at = Instant(before.at.ticks, at.window, at.basis)
+        where.seen[tag] = Seen(value, at, seq)
+        source, equipment = place.source.name, unit.equipment
+        if tag in unit.step_tags:
+            self._change(unit, where, tag, value, at, seq, source)
+        if tag == equipment.state:
+            self._state_changed(unit, where, value, at, seq, source)
+        if tag == unit.end_tag:
+            self._change(unit, where, END, bool(value), at, seq, source)
+        if tag == equipment.operator and value:
+            self._runs.operator(unit, str(value))
+        if tag == equipment.activity and before is not None:
+            self._activity(unit, before.value, value, at)
+        if tag in unit.identity_tags:
+            self.identify(unit, at, seq, source)
+
+    def _state_changed(self, unit: Unit, where: Where, value: Json, at: Instant, seq: int, source: str) -> None:
+        word = self.state_of(unit, value)
+        if word is not None and (not where.states or where.states[-1][1] != word):
+            where.states.append((at.ticks, word))
+        if unit.end_state is not None:
+            self._change(unit, where, END, word == unit.end_state, at, seq, source)
+
+    def state_of(self, unit: Unit, value: Json) -> str | None:
+        """The ISA-88 word of a state code."""
+        return self._plan.decoded(unit.equipment.state, unit.equipment.states, value, state=True)
+
+    def _activity(self, unit: Unit, before: Json, value: Json, at: Instant) -> None:
+        words = [self._plan.decoded(unit.equipment.activity, None, v, state=True) for v in (before, value)]
+        event = {"type": "activity", "equipment": unit.name, "from": words[0], "to": words[1]}
+        self._emit({**event, "start": records.instant(at, self._plan.zone)})
+
+    def identify(self, unit: Unit, at: Instant, seq: int, source: str | None) -> None:
+        """Something that the identity is read from has changed."""
+        where = self._state.where[unit.name]
+        if (
+            where.done is not None
+            and read(self._state, unit, Where(seen=where.seen, newest=where.newest, pushed=where.pushed)).batch != where.done
+        ):
+            where.done = None
+        where.read = read(self._state, unit, where)
+        self._change(unit, where, IDENTITY, [where.read.batch, where.read.raw], at, seq, source)
+        if IDENTITY not in where.pending:
+            self._complete(unit, where)
+
+    def _complete(self, unit: Unit, where: Where) -> None:
+        """The batch is the same, but more is known of it."""
+        where.bound = where.read
+        self._batches.fill(where.bound)
+        for run in self._state.runs.values():
+            if run.equipment == unit.name and run.identity.batch == where.bound.batch and run.end is None:
+                run.identity = where.bound
+
+    def _change(self, unit: Unit, where: Where, key: str, value: Any, at: Instant, seq: int, source: str | None) -> None:
+        settled = [where.bound.batch, where.bound.raw] if key == IDENTITY else where.settled.get(key, False if key == END else None)
+        pending = where.pending.get(key)
+        if value == settled:
+            if pending is not None:
+                del where.pending[key]
+                self._unsettled(unit, where, key, pending, at)
+            return
+        if pending is None:
+            where.pending[key] = Pending(value, at, at, seq, self._state.now, source)
+        elif pending.value != value:
+            self._unsettled(unit, where, key, pending, at)
+            where.pending[key] = Pending(value, pending.left, at, seq, self._state.now, source)
+
+    def _unsettled(self, unit: Unit, where: Where, key: str, pending: Pending, at: Instant) -> None:
+        """A value did not stand still: it counts for nothing, but it is said (once a minute; every reading is stored anyway)."""
+        last = where.noted.get(key)
+        if last is not None and 0 <= self._state.now - last < SAY_AGAIN_TICKS:
+            return
+        where.noted[key] = self._state.now
+        what = {IDENTITY: "batch id", END: "end of batch"}.get(key, key)
+        message = f"{unit.name}: {what} did not stand still for {unit.equipment.settle_ms} ms"
+        evidence = {"equipment": unit.name, "value": pending.value, "from": rfc3339(pending.at.ticks), "until": rfc3339(at.ticks)}
+        self._emit(records.finding("unsettled", "info", message, evidence, tags=[key] if key in self._plan.places else []))
+
+    # what has settled
+
+    def settle(self) -> None:
+        """Let every change count that has stood still."""
+        for name, where in self._state.where.items():
+            unit = self._plan.units[name]
+            while where.pending and (group := self._group(unit, where)):
+                for key in group:
+                    del where.pending[key]
+                self._apply(unit, where, group)
+
+    def _group(self, unit: Unit, where: Where) -> dict[str, Pending]:
+        """The changes of one moment: those that began within the settling time of the first; empty while one of them may still move."""
+        first = min(p.left.ticks for p in where.pending.values())
+        group = {key: p for key, p in where.pending.items() if p.left.ticks <= first + unit.settle_ticks}
+        return group if all(self._stood(unit, p) for p in group.values()) else {}
+
+    def _stood(self, unit: Unit, change: Pending) -> bool:
+        now = self._state.now
+        if change.source is None:
+            return True
+        if self._state.frontier.get(change.source, 0) >= change.at.ticks + unit.settle_ticks:
+            return True
+        return not change.entered <= now < change.entered + max(unit.settle_s_ticks, unit.settle_ticks)
+
+    def _apply(self, unit: Unit, where: Where, group: Mapping[str, Pending]) -> None:
+        """Steps end, the batch ends, the next begins, steps begin: in this order, whatever came first on the wire."""
+        where.settled.update({key: p.value for key, p in group.items() if key != IDENTITY})
+        for run in reversed(self._runs.running(unit)):
+            self._end_if_over(unit, where, run, group)
+        if END in group and group[END].value and where.open is not None:
+            self._end_batch(unit, where, group[END])
+        if IDENTITY in group and [where.read.batch, where.read.raw] == group[IDENTITY].value:
+            self._bind(unit, where, group[IDENTITY])
+        for row in unit.steps_of(where.bound.recipe, where.bound.recipe_version):
+            self._begin_if_on(unit, where, row, group)
+
+    def _end_if_over(self, unit: Unit, where: Where, run: Run, group: Mapping[str, Pending]) -> None:
+        row = unit.row_of(run.step, run.identity.recipe, run.identity.recipe_version)
+        if row is None:
+            return
+        key = None if row.row.key is None else where.settled.get(row.row.key)
+        if not row.runs(where.settled.get(row.row.signal)):
+            change = group.get(row.row.signal)
+            if change is not None:
+                self._runs.end(run, change.left, change.seq, None)
+        elif row.row.key is not None and key != run.key and row.row.key in group:
+            self._runs.end(run, group[row.row.key].left, group[row.row.key].seq, None)
+
+    def _begin_if_on(self, unit: Unit, where: Where, row: StepPlan, group: Mapping[str, Pending]) -> None:
+        if not row.runs(where.settled.get(row.row.signal)) or any(r.step == row.row.step for r in self._runs.running(unit)):
+            return
+        changes = [group[k] for k in (row.row.signal, row.row.key) if k is not None and k in group]
+        if changes:
+            at, seq = max(((c.at, c.seq) for c in changes), key=lambda c: c[0].ticks)
+        elif IDENTITY in group or END in group:
+            seen, change = where.seen[row.row.signal], group.get(IDENTITY) or group[END]
+            at, seq = (seen.at, seen.seq) if seen.at.ticks > change.at.ticks else (change.at, change.seq)
+        else:
+            return
+        key = None if row.row.key is None else where.settled.get(row.row.key)
+        self._deviations(unit, where, row)
+        self._runs.begin(unit, row.row, key, where.bound, at, seq)
+
+    def _deviations(self, unit: Unit, where: Where, row: StepPlan) -> None:
+        """Check a start against the declared occurrences and order: every deviation is said, none is suppressed."""
+        batch = where.bound.batch
+        if batch is None:
+            return
+        rows = unit.steps_of(where.bound.recipe, where.bound.recipe_version)
+        counts = self._state.counts.get(batch, {})
+        begun = {r.row.step for r in rows if counts.get(f"{unit.name}/{r.row.step}")}
+        step, order = row.row.step, row.row.order
+        evidence = {"equipment": unit.name, "batch": batch, "step": step, "run": counts.get(f"{unit.name}/{step}", 0) + 1}
+        if step in begun and row.row.occurs in {"1", "0..1"}:
+            self._emit(records.finding("step-repeated", "warning", f"{step} runs again, declared {row.row.occurs}", evidence))
+        siblings = [r.row for r in rows if r.row.parent == row.row.parent and r.row.order is not None and r.row.step != step]
+        if order is None or step in begun:
+            return
+        after = [r.step for r in siblings if r.order is not None and r.order > order and r.step in begun]
+        if after:
+            message = f"{step} begins after {', '.join(after)}"
+            self._emit(records.finding("step-out-of-order", "warning", message, {**evidence, "after": after}))
+        skipped = [r for r in siblings if r.order is not None and r.order < order and r.occurs in {"1", "1..n"} and r.step not in begun]
+        if skipped and not after:
+            names = [r.step for r in skipped]
+            message = f"{step} begins, {', '.join(names)} did not run"
+            self._emit(records.finding("step-skipped", "warning", message, {**evidence, "skipped": names}))
+
+    # batches
+
+    def _end_batch(self, unit: Unit, where: Where, change: Pending) -> None:
+        where.done = where.open
+        self._leave(unit, where, change.left, change.seq)
+        where.read = read(self._state, unit, where)
+        where.bound = where.read
+
+    def _bind(self, unit: Unit, where: Where, change: Pending) -> None:
+        """The identity has settled."""
+        where.bound = new = where.read
+        if new.batch is None:
+            self._unnamed(unit, where, change, new.raw)
+            return
+        if new.batch == where.open:
+            where.left = None
+            self._complete(unit, where)
+            return
+        if where.open is not None:
+            self._leave(unit, where, where.left or change.left, change.seq)
+        self._batches.enter(unit, new, change.at, change.seq)
+        where.open, where.left = new.batch, None
+        self._late_id(unit, new, change)
+
+    def _unnamed(self, unit: Unit, where: Where, change: Pending, raw: str | None) -> None:
+        """The id is empty, ill-formed or not known: the batch is none."""
+        if where.open is not None and where.left is None:
+            where.left = change.left
+        if raw is not None:
+            message = f"{unit.name}: batch id {raw!r} is ill-formed or not known; kept raw, no batch"
+            evidence = {"equipment": unit.name, "raw": raw, "at": rfc3339(change.at.ticks)}
+            self._emit(records.finding("batch-unknown", "alarm", message, evidence))
+        elif unit.equipment.batch_ends == "empty" and where.open is not None:
+            self._leave(unit, where, change.left, change.seq)
+
+    def _leave(self, unit: Unit, where: Where, at: Instant, seq: int) -> None:
+        """The open batch ends here: what still runs in it is cut off; what began since belongs to the next."""
+        for run in reversed(self._runs.running(unit)):
+            if run.identity.batch == where.open and run.start.ticks < at.ticks:
+                self._runs.end(run, at, seq, "batch-changed")
+        assert where.open is not None
+        self._batches.leave(unit, where.open, at, "completed")
+        where.open, where.left = None, None
+
+    def _late_id(self, unit: Unit, who: Identity, change: Pending) -> None:
+        """Runs that began before their batch was known go over to it: begun since, running now, or bearing this very id."""
+        for run in list(self._state.runs.values()):
+            if run.equipment != unit.name or not run.step or run.identity.batch == who.batch:
+                continue
+            since = run.start.ticks >= change.at.ticks
+            named = run.identity.raw is not None and run.identity.raw == who.batch
+            going = run.end is None and run.identity.batch is None and self.activity(unit, batch=True) == "production"
+            if since or (run.identity.batch is None and (named or going)):
+                old, was = run.record, run.identity.batch
+                self._runs.rebind(unit, run, who, "known-late" if named else "id-late")
+                self._batches.unlist(was, old)
+
+    # contexts
+
+    def activity(self, unit: Unit, *, batch: bool) -> str:
+        """What the equipment does; by default production inside a batch, else idle."""
+        seen = self._state.where[unit.name].seen.get(unit.equipment.activity or "")
+        told = None if seen is None else self._plan.decoded(unit.equipment.activity, None, seen.value, state=True)
+        return (told or "").lower() or ("production" if batch else "idle")
+
+    def context(self, unit: Unit) -> dict[str, Any]:
+        """The context of an entry: what the signals say at this instant, settled or not."""
+        where, equipment = self._state.where[unit.name], unit.equipment
+        who = where.read
+        state, mode, operator = (where.seen.get(tag or "") for tag in (equipment.state, equipment.mode, equipment.operator))
+        told = {"activity": self.activity(unit, batch=who.batch is not None), **records.identity(who)}
+        return {
+            **told,
+            "steps": self._steps(unit, where),
+            "state": None if state is None else self.state_of(unit, state.value),
+            "mode": None if mode is None else self._plan.decoded(equipment.mode, None, mode.value, state=True),
+            "operator": None if operator is None else text(operator.value),
+        }
+
+    def _steps(self, unit: Unit, where: Where) -> list[list[str | int]]:
+        running = {run.step: run for run in self._runs.running(unit)}
+        found: list[list[str | int]] = []
+        for row in unit.steps_of(where.read.recipe, where.read.recipe_version):
+            seen, key = where.seen.get(row.row.signal), where.seen.get(row.row.key or "")
+            if seen is None or not row.runs(seen.value):
+                continue
+            run = running.get(row.row.step)
+            same = run is not None and run.key == (None if key is None else key.value) and run.identity.batch == where.read.batch
+            number = run.run if run is not None and same else self._runs.next_run(where.read.batch, unit, row.row.step)
+            found.append([row.row.level, row.row.step, number])
+        return sorted(found, key=lambda s: LEVELS.index(str(s[0])))

@@ -1,0 +1,208 @@
+"""From the sums of a step to what its record says of a parameter (design, entries: the step record)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from math import sqrt
+from typing import Any
+
+from config import Parameter, Tag
+from gateway.observed import Json
+from gateway.parameters.judge import converted, exact, judge, shown
+from gateway.parameters.series import QUALITIES, Cut
+from gateway.parameters.sums import Sums
+from gateway.ticks import TICKS_PER_S, rfc3339
+
+INSTANTS = frozenset({"value_at_start", "value_at_end", "first", "last", "sample", "delta"})
+"""Statistics of single readings: what lies between does not touch them."""
+TIMES = frozenset({"duration", "time_above", "time_below", "time_outside"})
+DIFFERENCES = frozenset({"range", "stdev", "delta", "total"})
+_PLACED = frozenset({"min", "max", "mean", "first", "last", "value_at_start", "value_at_end", "sample", "range", "stdev", "delta"})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Texts as judged against, `=tag` already replaced by the value that stood at step start (None: none, or not readable)."""
+
+    target: str | None
+    low: str | None
+    high: str | None
+    alert_low: str | None
+    alert_high: str | None
+
+
+def value_of(statistic: str, sums: Sums) -> Json:
+    """The statistic, unrounded, in the tag's unit (times: s); None where the series does not give it."""
+    match statistic:
+        case "value_at_start":
+            return sums.at_start
+        case "value_at_end":
+            return sums.at_end
+        case "first":
+            return sums.first
+        case "last":
+            return sums.last
+        case "sample":
+            return sums.sampled
+        case "delta":
+            return _difference(sums.at_start, sums.at_end)
+        case "count_changes":
+            return sums.changes if sums.first is not None else None
+        case "trend":
+            return None
+        case _:
+            return _number(statistic, sums)
+
+
+def _number(statistic: str, sums: Sums) -> Json:
+    if sums.low is None or sums.high is None:
+        return None
+    match statistic:
+        case "min":
+            return sums.low
+        case "max":
+            return sums.high
+        case "range":
+            return float(Decimal(repr(sums.high)) - Decimal(repr(sums.low)))
+        case "mean":
+            return sums.mean if sums.weight else sums.low
+        case "stdev":
+            return sqrt(max(sums.squares, 0.0) / sums.weight) if sums.weight else 0.0
+        case "integral":
+            return sums.area
+        case "total":
+            return sums.total
+        case "time_above":
+            return None if sums.rule.above is None else sums.above / TICKS_PER_S
+        case "time_below":
+            return None if sums.rule.below is None else sums.below / TICKS_PER_S
+        case "time_outside":
+            return None if sums.rule.above is None and sums.rule.below is None else (sums.above + sums.below) / TICKS_PER_S
+    raise ValueError(f"no statistic {statistic}")
+
+
+def _difference(start: Json, end: Json) -> Json:
+    """End minus start without binary dust: both are decimals as written."""
+    first, last = exact(start), exact(end)
+    if first is None or last is None:
+        return None
+    both_floats = isinstance(start, float) or isinstance(end, float)
+    return float(last - first) if both_floats or isinstance(start, int) else format(last - first, "f")
+
+
+def parameter_of(
+    parameter: Parameter, tag: Tag | None, sums: Sums | None, limits: Limits, cuts: Sequence[Cut], *, included: int
+) -> dict[str, Any]:
+    """One element of `parameters` in a step record. sums: finished at the step's end, None where the parameter has no tag."""
+    head = {name: getattr(parameter, name) for name in ("parameter", "ebr_field", "name")}
+    if parameter.origin != "automatic" and parameter.tag is None:
+        return {**head, **_no_value(parameter, tag, limits, "by-ebr")}
+    if parameter.statistic == "duration":
+        return {**head, **_valued(parameter, tag, included / TICKS_PER_S, limits, "present", None, cuts)}
+    if sums is None:
+        return {**head, **_no_value(parameter, tag, limits, "missing")}
+    value = value_of(parameter.statistic, sums)
+    return {**head, **_valued(parameter, tag, value, limits, status_of(parameter, tag, sums, value), sums, cuts)}
+
+
+def status_of(parameter: Parameter, tag: Tag | None, sums: Sums, value: Json) -> str:
+    """How far the value may be used. Without `min_covered`, all of the time that counts must be covered."""
+    statistic = parameter.statistic
+    if value is None and not (statistic == "trend" and sums.first is not None):
+        return _why(statistic, sums)
+    if tag is not None and tag.aggregate is not None:
+        return "aggregate-only"
+    needed = 1.0 if parameter.min_covered is None else parameter.min_covered
+    if statistic in INSTANTS or sums.covered >= needed * sums.included:
+        return "present"
+    return "bad" if sums.bad * 2 >= sums.included - sums.covered else "gap"
+
+
+def _why(statistic: str, sums: Sums) -> str:
+    if statistic in {"value_at_start", "delta"} and sums.at_start is None:
+        return sums.why_start
+    if statistic in {"value_at_end", "delta"}:
+        return sums.why_end
+    if sums.first is not None:
+        return "missing"  # readings there are, but none that this statistic can use
+    return "bad" if sums.bad else sums.why
+
+
+def _valued(
+    parameter: Parameter, tag: Tag | None, value: Json, limits: Limits, status: str, sums: Sums | None, cuts: Sequence[Cut]
+) -> dict[str, Any]:
+    statistic = parameter.statistic
+    value = converted(value, getattr(parameter, "conversion", None), difference=statistic in DIFFERENCES)
+    text = shown(value, parameter.decimals)
+    judged = parameter.limit_source != "none" and not statistic.startswith("time_")
+    return {
+        "statistic": statistic,
+        "value": text,
+        "unrounded": value,
+        **_units(parameter, tag),
+        **_limits(parameter, limits),
+        "result": judge(text, limits.low, limits.high) if judged else "not-judged",
+        **_alert(text, limits, judged=judged),
+        "status": status,
+        **_series(parameter, sums, cuts),
+    }
+
+
+def _no_value(parameter: Parameter, tag: Tag | None, limits: Limits, status: str) -> dict[str, Any]:
+    return _valued(parameter, tag, None, limits, status, None, [])
+
+
+def _units(parameter: Parameter, tag: Tag | None) -> dict[str, Any]:
+    natural = "s" if parameter.statistic in TIMES else tag.unit if tag is not None and parameter.statistic in _PLACED else None
+    unit = parameter.unit or natural or (tag.unit if tag is not None and parameter.statistic == "total" else None)
+    written = tag.source_unit if tag is not None and unit == tag.unit and parameter.statistic not in TIMES else None
+    return {"unit": unit, "unit_text": written or unit}
+
+
+def _limits(parameter: Parameter, limits: Limits) -> dict[str, Any]:
+    return {"target": limits.target, "low": limits.low, "high": limits.high, "limit_source": parameter.limit_source}
+
+
+def _alert(text: str | None, limits: Limits, *, judged: bool) -> dict[str, Any]:
+    if limits.alert_low is None and limits.alert_high is None:
+        return {}
+    result = judge(text, limits.alert_low, limits.alert_high) if judged else "not-judged"
+    return {"alert_low": limits.alert_low, "alert_high": limits.alert_high, "alert": result}
+
+
+def _series(parameter: Parameter, sums: Sums | None, cuts: Sequence[Cut]) -> dict[str, Any]:
+    if sums is None:
+        empty: dict[str, Any] = {"quality": None, "covered": None, "readings": 0, "min": None, "max": None, "gaps": []}
+        return {**empty, "evidence": {"from_seq": None, "to_seq": None}, **_origin(parameter)}
+    conversion = None if parameter.statistic in TIMES | {"integral", "count_changes"} else getattr(parameter, "conversion", None)
+    low, high = (converted(v, conversion) for v in (sums.low, sums.high))
+    instant = 1.0 if sums.first is not None or sums.at_start is not None else 0.0
+    return {
+        "quality": QUALITIES[sums.worst] if sums.first is not None or sums.at_start is not None else "bad" if sums.bad else None,
+        "covered": round(sums.covered / sums.included, 6) if sums.included else instant,
+        "readings": sums.readings,
+        "min": shown(low, parameter.decimals),
+        "max": shown(high, parameter.decimals),
+        "gaps": sorted({cut.gap for cut in cuts}),
+        "evidence": _evidence(parameter, sums),
+        **_origin(parameter),
+    }
+
+
+def _origin(parameter: Parameter) -> dict[str, Any]:
+    return {"criticality": parameter.criticality, "required": parameter.required, "origin": parameter.origin}
+
+
+def _evidence(parameter: Parameter, sums: Sums) -> dict[str, Any]:
+    span: dict[str, Any] = {"from_seq": sums.from_seq, "to_seq": sums.to_seq}
+    if parameter.statistic == "trend":
+        times = (sums.first_ticks, sums.last_ticks)
+        span |= {"count": sums.readings, **{k: None if t is None else rfc3339(t) for k, t in zip(("first", "last"), times, strict=True)}}
+    return span
+
+
+def completeness(parameters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The statement at a step's end: every required parameter is present or named with its status. The EBR's own are not counted."""
+    required = [p for p in parameters if p["required"] and p["status"] != "by-ebr"]
+    missing = [{"parameter": p["parameter"], "status": p["status"]} for p in required if p["status"] != "present"]
+    return {"required": len(required), "present": len(required) - len(missing), "missing": missing}

@@ -1,0 +1,449 @@
+"""The fold as stories: a small line, readings in, records out."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from config import Code, CodeTable, Equipment, FromRow, FromTag, Line, Parameter, Source, Step, Tag
+from config.line import BufferSection, ClockSection, LineSection, Pushed, Route
+from gateway.context import Fold
+from gateway.observed import Happened, Observed
+from gateway.ticks import TICKS_PER_S, rfc3339
+
+T0 = 1_795_330_000 * TICKS_PER_S
+PACKML = CodeTable(
+    "packml",
+    "1",
+    {4: Code(4, "Idle", "Idle"), 6: Code(6, "Execute", "Running"), 9: Code(9, "Aborted", "Aborted"), 11: Code(11, "Held", "Held")},
+)
+RUNNING, IDLE, ABORTED, HELD = 6, 4, 9, 11
+
+
+def tag(name: str, source: str, kind: str = "float64", **more: Any) -> Tag:
+    return Tag(name, source, name, kind, **more)
+
+
+TAGS = (
+    tag("g.step", "g-plc", "int16", equipment=("granulator",)),
+    tag("g.run", "g-plc", "uint16", equipment=("granulator",)),
+    tag("g.state", "g-plc", "int16", codes="packml", equipment=("granulator",)),
+    tag("g.user", "g-plc", "string", equipment=("granulator",)),
+    tag("g.speed", "g-plc", unit="/min", source_unit="rpm", equipment=("granulator",)),
+    tag("g.speed_sp", "g-plc", unit="/min", equipment=("granulator",)),
+    tag("g.batch", "g-plc", "string", equipment=("granulator",)),
+    tag("d.step", "d-plc", "int16", rate_ms=200, equipment=("dryer",)),
+    tag("d.temp", "d-plc", unit="Cel", between="linear", equipment=("dryer",)),
+)
+STEPS = (
+    Step("GRANULATE", "granulator", "operation", "g.step", "10..49", order=1),
+    Step("MIX", "granulator", "phase", "g.step", "20..29", parent="GRANULATE", order=1),
+    Step("WET", "granulator", "phase", "g.step", "30..39", parent="GRANULATE", occurs="1..n", order=2),
+    Step("DRY", "dryer", "operation", "d.step", "1"),
+)
+PARAMETERS = (
+    Parameter(
+        "mix_mean", "granulator", "MIX", "mean", "g.speed", decimals=1, low="100", high="=g.speed_sp", limit_source="tag", min_covered=0.9
+    ),
+    Parameter("mix_time", "granulator", "MIX", "duration", decimals=1),
+    Parameter("mix_sp", "granulator", "MIX", "value_at_start", "g.speed_sp", decimals=0),
+    Parameter("wet_max", "granulator", "WET", "max", "g.speed", decimals=1),
+    Parameter("wet_viscosity", "granulator", "WET", "sample", origin="by-lims"),
+    Parameter("dry_mean", "dryer", "DRY", "mean", "d.temp", decimals=2),
+)
+
+
+def row(column: str) -> FromRow:
+    return FromRow(row="mes.orders", key="unit_id", column=column)
+
+
+def equipment(name: str, unit_id: str, **more: Any) -> Equipment:
+    rows = {"batch": row("batch_no"), "order": row("order_no"), "product": row("product"), "recipe": row("recipe")}
+    return Equipment(name=name, unit_id=unit_id, **(rows | more))
+
+
+def line_of(**more: Any) -> Line:
+    sources = tuple(Source(name=name, driver="opcua", endpoint="x", time_authority="device") for name in ("g-plc", "d-plc", "mes"))
+    line = Line(
+        folder=Path(),
+        line=LineSection(site="lyon", name="granulation-2", timezone="Europe/Paris"),
+        clock=ClockSection(),
+        buffer=BufferSection(),
+        web=None,
+        sources=sources,
+        equipment=(
+            equipment("granulator", "GRN-201", state="g.state", states="packml", operator="g.user", batch_ends="empty"),
+            equipment("dryer", "FBD-202", batch_ends="empty"),
+        ),
+        routes=(Route(recipe="MBR-88", equipments=("granulator", "dryer")),),
+        uplinks=(),
+        tags=TAGS,
+        steps=STEPS,
+        parameters=PARAMETERS,
+        codes={"packml": PACKML},
+        lots=None,
+        files={},
+        sha256="0" * 64,
+    )
+    return replace(line, **more)
+
+
+class Plant:
+    """A line that the test plays. Times are seconds since the story's start; entries follow 10 ms after what they tell."""
+
+    def __init__(self, line: Line) -> None:
+        self.line, self.fold = line, Fold(line)
+        self.names = {s.name: [t.tag for t in line.tags_of(s.name)] for s in line.sources}
+        self.seq = 0
+        self.events: list[dict[str, Any]] = []
+        self.items: list[Observed | Happened] = []
+
+    def decide(self, item: Observed | Happened) -> list[dict[str, Any]]:
+        self.items.append(item)
+        made = self.fold.decide(item)
+        self.seq += len(made)
+        self.events += made
+        return made
+
+    def see(self, at_s: float, kind: str = "change", entry_s: float | None = None, **values: Any) -> list[dict[str, Any]]:
+        """Readings of one source by tag name (. as _): g_step=30. A value None is Bad."""
+        named = {name.replace("_", ".", 1): value for name, value in values.items()}
+        source = self.line.tags[[t.tag for t in self.line.tags].index(next(iter(named)))].source
+        at, self.seq = T0 + round(at_s * TICKS_PER_S), self.seq + 1
+        seen = [(self.names[source].index(n), v, 0x80310000 if v is None else 0, at, kind) for n, v in named.items()]
+        entry = at + 100_000 if entry_s is None else T0 + round(entry_s * TICKS_PER_S)
+        return self.decide(Observed(self.seq, entry, source, seen))
+
+    def happen(self, at_s: float, **event: Any) -> list[dict[str, Any]]:
+        self.seq += 1
+        return self.decide(Happened(self.seq, T0 + round(at_s * TICKS_PER_S), event))
+
+    def alive(self, at_s: float, *sources: str) -> list[dict[str, Any]]:
+        return self.happen(
+            at_s, type="heartbeat", observed={s: rfc3339(T0 + round(at_s * TICKS_PER_S)) for s in sources or ("g-plc", "d-plc")}
+        )
+
+    def order(self, at_s: float, unit: str, batch: str | None, row_s: float | None = None) -> list[dict[str, Any]]:
+        row = {"unit_id": unit, "batch_no": batch, "order_no": "4500", "product": "P-1", "recipe": "MBR-88"}
+        time = None if row_s is None else rfc3339(T0 + round(row_s * TICKS_PER_S))
+        told = {"key": f"{at_s}/{unit}", "change": "new", "time": time, "text": None, "row": row}
+        return self.happen(at_s, type="message", source="mes", name="orders", rows=[told])
+
+    def of(self, type_: str, **members: Any) -> list[dict[str, Any]]:
+        return [e for e in self.events if e["type"] == type_ and all(e.get(k) == v for k, v in members.items())]
+
+    def ended(self, step: str) -> Mapping[str, Any]:
+        return self.of("step", transition="end", step=step)[-1]
+
+    def parameter(self, step: str, name: str) -> Mapping[str, Any]:
+        return next(p for p in self.ended(step)["parameters"] if p["parameter"] == name)
+
+
+@pytest.fixture
+def plant() -> Plant:
+    return Plant(line_of())
+
+
+def time(seconds: float) -> str:
+    return rfc3339(T0 + round(seconds * TICKS_PER_S))
+
+
+def begin(plant: Plant) -> None:
+    """Everything has been read once; the batch is ordered; nothing runs."""
+    plant.see(0, "initial", g_step=0, g_run=0, g_state=RUNNING, g_user="jdupont", g_speed=0.0, g_speed_sp=250.0)
+    plant.see(0, "initial", d_step=0, d_temp=20.0)
+    plant.order(5, "GRN-201", "B1", row_s=4)
+
+
+@pytest.mark.urs("URS-CTX-04")
+def test_a_step_is_recorded_when_its_sources_have_shown_life_past_its_end(plant: Plant) -> None:
+    begin(plant)
+    plant.see(10, g_step=20, g_speed=100.0)
+    plant.see(14, g_speed=200.0)
+    plant.see(20, g_step=0)
+    assert not plant.of("step", transition="end")
+    plant.alive(20.6)
+
+    start, end = plant.of("step", transition="start", step="MIX")[0], plant.ended("MIX")
+    assert end["record"] == start["record"] == "lyon/granulation-2/B1/granulator/MIX/1"
+    assert (start["start"]["time"], end["end"]["time"]) == (time(10), time(20))
+    assert (end["cause"], end["parent"], end["run"], end["unit_id"]) == ("completed", "GRANULATE/1", 1, "GRN-201")
+    assert end["performed_by"] == [{"id": "jdupont", "kind": "person", "from": "g.user"}]
+    mean = plant.parameter("MIX", "mix_mean")
+    assert mean["unrounded"] == pytest.approx((4 * 100 + 6 * 200) / 10)
+    assert (mean["value"], mean["low"], mean["high"], mean["result"], mean["status"]) == ("160.0", "100", "250", "within", "present")
+    assert (mean["covered"], mean["readings"], mean["min"], mean["max"]) == (1.0, 2, "100.0", "200.0")
+    assert plant.parameter("MIX", "mix_time")["value"] == "10.0"
+    assert plant.parameter("MIX", "mix_sp")["value"] == "250", "a set point that never changes is present, not missing"
+    assert end["completeness"] == {"required": 3, "present": 3, "missing": []}
+
+
+@pytest.mark.urs("URS-CTX-01", "URS-CTX-03")
+def test_readings_know_their_place_and_outside_a_batch_it_is_none(plant: Plant) -> None:
+    plant.see(0, "initial", g_step=0, g_state=IDLE)
+    context = plant.fold.contexts("g-plc")["granulator"]
+    assert (context["activity"], context["batch"], context["steps"], context["state"]) == ("idle", None, [], "Idle")
+    plant.order(1, "GRN-201", "B1")
+    plant.see(2, g_state=RUNNING)
+    plant.see(10, g_step=30)
+    assert plant.fold.contexts("g-plc")["granulator"] == {
+        "activity": "production",
+        "order": "4500",
+        "batch": "B1",
+        "product": "P-1",
+        "recipe": "MBR-88",
+        "recipe_version": None,
+        "steps": [["operation", "GRANULATE", 1], ["phase", "WET", 1]],
+        "state": "Running",
+        "mode": None,
+        "operator": None,
+    }
+    assert plant.fold.contexts("d-plc")["dryer"]["batch"] is None, "the other equipment has its own context"
+
+
+def test_two_equipments_hold_different_batches_and_the_route_closes_each(plant: Plant) -> None:
+    begin(plant)
+    plant.see(10, g_step=20, g_speed=150.0)
+    plant.see(20, g_step=30)
+    plant.see(30, g_step=0)
+    plant.order(40, "FBD-202", "B1")
+    plant.see(41, d_step=1, d_temp=60.0)
+    plant.order(42, "GRN-201", "B2")
+    plant.alive(50)
+    contexts = {e: plant.fold.contexts(s)[e]["batch"] for s, e in (("g-plc", "granulator"), ("d-plc", "dryer"))}
+    assert contexts == {"granulator": "B2", "dryer": "B1"}
+    assert not plant.of("batch", transition="end"), "the dryer still has B1"
+    plant.see(60, d_step=0)
+    plant.order(61, "FBD-202", None)
+    plant.alive(70)
+
+    (end,) = plant.of("batch", transition="end")
+    assert (end["batch"], end["cause"], end["order"], end["recipe"]) == ("B1", "completed", "4500", "MBR-88")
+    assert [(m["equipment"], m["start"]["time"], m["end"]["time"]) for m in end["equipments"]] == [
+        ("granulator", time(4), time(42)),
+        ("dryer", time(40), time(61)),
+    ]
+    assert [r["record"].removeprefix("lyon/granulation-2/B1/") for r in end["records"]] == [
+        "dryer/DRY/1",
+        "granulator/GRANULATE/1",
+        "granulator/MIX/1",
+        "granulator/WET/1",
+    ]
+    assert end["status"] == "complete"
+
+
+def test_a_batch_without_a_required_step_is_incomplete(plant: Plant) -> None:
+    begin(plant)
+    plant.see(10, g_step=30, g_speed=100.0)
+    plant.see(20, g_step=0)
+    plant.order(40, "FBD-202", "B1")
+    plant.see(41, d_step=1)
+    plant.see(50, d_step=0)
+    plant.order(55, "GRN-201", None)
+    plant.order(55, "FBD-202", None)
+    plant.alive(70)
+
+    (end,) = plant.of("batch", transition="end")
+    assert end["status"] == "incomplete"
+    assert {"equipment": "granulator", "step": "MIX", "run": None, "parameter": None, "status": "missing"} in end["completeness"]["missing"]
+    assert plant.of("finding", code="step-skipped")[0]["evidence"]["skipped"] == ["MIX"]
+    assert plant.of("finding", code="step-missing")[0]["evidence"]["step"] == "MIX"
+
+
+def test_a_gap_cuts_the_series_and_the_parameter_says_so(plant: Plant) -> None:
+    begin(plant)
+    plant.see(10, g_step=30, g_speed=100.0)
+    plant.see(12, g_speed=120.0)
+    plant.happen(
+        15, type="gap", transition="open", gap="g-plc/9", source="g-plc", tags="all", start=time(13), detected=time(15), cause="link-lost"
+    )
+    assert [g.tags for g in plant.fold.open_gaps("g-plc")] == ["all"]
+    (close,) = plant.see(18, "initial", entry_s=18, g_step=30, g_speed=300.0, g_state=RUNNING)
+    assert (close["transition"], close["start"], close["end"], close["outcome"]) == ("close", time(13), time(18), "lost")
+    assert set(close["tags"]) == {"g.step", "g.speed", "g.state"}
+    assert set(plant.fold.open_gaps("g-plc")[0].tags) == {"g.run", "g.user", "g.speed_sp", "g.batch"}
+    plant.see(20, g_step=0)
+    plant.alive(21)
+
+    (end,) = plant.of("step", transition="end", step="WET")
+    (most,) = [p for p in end["parameters"] if p["parameter"] == "wet_max"]
+    assert (most["value"], most["status"], most["covered"], most["gaps"]) == ("300.0", "gap", 0.5, ["g-plc/9"])
+    assert end["completeness"]["missing"] == [{"parameter": "wet_max", "status": "gap"}]
+    assert end["run"] == 1, "a restart inside a step is the same run"
+
+
+def test_a_resumed_source_closes_its_gap_as_filled(plant: Plant) -> None:
+    begin(plant)
+    plant.see(10, g_step=30, g_speed=100.0)
+    plant.happen(
+        15, type="gap", transition="open", gap="g-plc/9", source="g-plc", tags="all", start=time(13), detected=time(15), cause="link-lost"
+    )
+    made = plant.happen(17, type="source", source="g-plc", state="resumed", tags="all", observed=time(17))
+    assert [(e["tags"], e["outcome"], e["end"]) for e in made if e["type"] == "gap"] == [("all", "filled", time(17))]
+    plant.see(14, entry_s=17, g_speed=140.0)
+    plant.see(20, g_step=0)
+    plant.alive(21)
+    assert (plant.parameter("WET", "wet_max")["status"], plant.parameter("WET", "wet_max")["value"]) == ("present", "140.0")
+
+
+def test_a_late_reading_makes_a_whole_record_again(plant: Plant) -> None:
+    begin(plant)
+    plant.see(10, g_step=30, g_speed=100.0)
+    plant.see(20, g_step=0)
+    plant.alive(21)
+    plant.see(15, "backfill", entry_s=30, g_speed=500.0)
+    plant.alive(36)
+
+    first, second = plant.of("step", transition="end", step="WET")
+    assert (second["revision"], second["supersedes"], second["reason"]) == (2, f"{first['record']}#1", "late-data")
+    assert {"path": "parameters/wet_max/value", "old": "100.0", "new": "500.0"} in second["changed"]
+    assert plant.parameter("WET", "wet_max")["value"] == "500.0"
+
+
+def test_an_aborted_step_says_so(plant: Plant) -> None:
+    begin(plant)
+    plant.see(10, g_step=30, g_speed=100.0)
+    plant.see(15, g_step=0)
+    plant.see(15.1, g_state=ABORTED)
+    plant.alive(16)
+    assert plant.ended("WET")["cause"] == "aborted"
+
+
+def test_holds_are_listed_and_do_not_count_where_only_running_does() -> None:
+    running = Parameter("mix_run", "granulator", "MIX", "mean", "g.speed", include="running", decimals=1)
+    plant = Plant(line_of(parameters=(running, replace(running, parameter="mix_all", include="all"))))
+    begin(plant)
+    plant.see(10, g_step=20, g_speed=100.0)
+    plant.see(12, g_state=HELD)
+    plant.see(12.5, g_speed=0.0)
+    plant.see(18, g_state=RUNNING, g_speed=100.0)
+    plant.see(20, g_step=0)
+    plant.alive(21)
+    assert [(h["state"], h["start"]["time"], h["end"]["time"]) for h in plant.ended("MIX")["holds"]] == [("Held", time(12), time(18))]
+    assert plant.parameter("MIX", "mix_run")["value"] == "100.0"
+    assert plant.parameter("MIX", "mix_all")["value"] == "45.0"
+
+
+def test_a_key_tells_two_runs_of_the_same_phase_apart() -> None:
+    steps = (replace(STEPS[2], parent=None, key="g.run"),)
+    plant = Plant(line_of(steps=steps))
+    begin(plant)
+    plant.see(10, g_step=30, g_run=1, g_speed=100.0)
+    plant.see(20, g_run=2, g_speed=200.0)
+    plant.see(30, g_step=0, g_run=0)
+    plant.alive(31)
+    one, two = plant.of("step", transition="end", step="WET")
+    assert [(e["run"], e["start"]["time"], e["end"]["time"]) for e in (one, two)] == [(1, time(10), time(20)), (2, time(20), time(30))]
+    assert [e["parameters"][0]["value"] for e in (one, two)] == ["100.0", "200.0"]
+
+
+def test_a_step_found_running_and_one_that_ended_unseen(plant: Plant) -> None:
+    plant.order(1, "GRN-201", "B1")
+    plant.see(2, "initial", g_step=30, g_speed=100.0, g_state=RUNNING)
+    plant.alive(3)
+    start = plant.of("step", transition="start", step="WET")[0]["start"]
+    assert (start["basis"], start["window_s"]) == ("found-at-start", None)
+    plant.happen(
+        15, type="gap", transition="open", gap="g-plc/9", source="g-plc", tags="all", start=time(13), detected=time(15), cause="link-lost"
+    )
+    plant.see(40, "initial", entry_s=40, g_step=0, g_speed=0.0)
+    plant.alive(41)
+    end = plant.ended("WET")
+    assert (end["end"]["basis"], end["end"]["time"], end["end"]["window_s"], end["cause"]) == (
+        "inferred-from-gap",
+        time(40),
+        27.0,
+        "unknown",
+    )
+
+
+def test_a_value_that_does_not_stand_still_is_no_step(plant: Plant) -> None:
+    begin(plant)
+    plant.see(10, g_step=30)
+    plant.see(10.2, g_step=20)
+    plant.alive(11)
+    plant.see(15, g_step=0)
+    plant.see(15.1, g_step=20)
+    plant.see(20, g_step=0)
+    plant.alive(26)
+    assert not plant.of("step", step="WET")
+    (mix,) = plant.of("step", transition="end", step="MIX")
+    assert (mix["start"]["time"], mix["end"]["time"]) == (time(10.2), time(20))
+    assert plant.of("finding", code="unsettled")
+
+
+@pytest.mark.urs("URS-CTX-03")
+def test_an_id_of_the_mes_that_comes_late_rebinds_what_began_since(plant: Plant) -> None:
+    plant.see(0, "initial", g_step=0, g_state=RUNNING, g_speed=0.0, g_speed_sp=250.0)
+    plant.see(10, g_step=20, g_speed=150.0)
+    plant.see(20, g_step=0)
+    plant.alive(21)
+    assert plant.ended("MIX")["batch"] is None
+    plant.order(22, "GRN-201", "B1", row_s=9)
+    plant.alive(30)
+
+    rebinds = plant.of("rebind")
+    assert {r["record"] for r in rebinds} == {f"lyon/granulation-2/B1/granulator/{s}/1" for s in ("GRANULATE", "MIX")}
+    first, second = plant.of("step", transition="end", step="MIX")
+    assert (second["batch"], second["revision"], second["reason"], second["supersedes"]) == ("B1", 2, "re-bound", f"{first['record']}#1")
+
+
+@pytest.mark.urs("URS-CTX-03")
+def test_an_id_from_a_tag_counts_only_if_well_formed_and_known() -> None:
+    how = FromTag(tag="g.batch", pattern=r"B\d", known_in="mes.orders")
+    plant = Plant(line_of(equipment=(equipment("granulator", "GRN-201", batch=how, state="g.state", batch_ends="change"),)))
+    plant.see(0, "initial", g_step=0, g_batch="", g_state=RUNNING)
+    plant.see(5, g_batch="B?")
+    plant.alive(6)
+    assert plant.of("finding", code="batch-unknown")[0]["evidence"]["raw"] == "B?"
+    plant.see(8, g_batch="B7")
+    plant.see(10, g_step=20)
+    plant.alive(11)
+    assert plant.fold.contexts("g-plc")["granulator"]["batch"] is None
+    assert plant.fold.contexts("g-plc")["granulator"]["batch_raw"] == "B7"
+    plant.order(12, "GRN-201", "B7", row_s=11)
+    assert plant.fold.contexts("g-plc")["granulator"]["batch"] == "B7"
+    assert {r["reason"] for r in plant.of("rebind")} == {"known-late"}
+
+
+def test_a_pushed_order_binds_its_equipment() -> None:
+    pushed = {name: Pushed(push=True) for name in ("batch", "order", "product", "recipe")}
+    plant = Plant(line_of(equipment=(equipment("granulator", "GRN-201", **pushed, batch_ends="empty"),)))
+    plant.see(0, "initial", g_step=0)
+    plant.happen(5, type="context", equipment="granulator", values={"batch": "B9", "order": "77", "recipe": "MBR-1"})
+    plant.see(10, g_step=20)
+    plant.alive(11)
+    assert plant.of("step", transition="start", step="MIX")[0]["batch"] == "B9"
+    plant.happen(20, type="context", equipment="granulator", values={"batch": None})
+    plant.alive(30)
+    assert [e["cause"] for e in plant.of("step", transition="end", step="MIX")] == ["batch-changed"]
+
+
+def test_a_batch_that_its_state_ends_keeps_its_last_step_whole() -> None:
+    plant = Plant(
+        line_of(equipment=(equipment("granulator", "GRN-201", state="g.state", states="packml", batch_ends="state:Idle"),), routes=())
+    )
+    begin(plant)
+    plant.see(10, g_step=20, g_speed=150.0)
+    plant.see(20, g_state=IDLE)
+    plant.see(20.1, g_step=0)
+    plant.alive(30)
+    assert plant.ended("MIX")["cause"] == "completed"
+    (end,) = plant.of("batch", transition="end")
+    assert end["end"]["time"] == time(20)
+    assert plant.fold.contexts("g-plc")["granulator"]["batch"] is None, "the id still stands, but its batch has ended"
+
+
+def test_every_event_names_what_caused_it_and_a_replay_makes_the_same(plant: Plant) -> None:
+    test_two_equipments_hold_different_batches_and_the_route_closes_each(plant)
+    again = Fold(plant.line)
+    made = []
+    for item in plant.items:
+        events = again.decide(item)
+        assert all(event["caused_by"] == item.seq for event in events)
+        made += events
+        again = Fold.load(plant.line, again.dump())
+    assert orjson.dumps(made) == orjson.dumps(plant.events)
