@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from config import Line, Parameter, Tag
-from config.units import conversion
+from config.units import UnitError, conversion
 from simulators.line.plan import Situation
 from simulators.line.ranges import Range, range_of
 
@@ -130,9 +130,12 @@ class Bands:
         if text.startswith("="):
             return self._targets.get((text[1:], row.equipment, row.step)) if hasattr(self, "_targets") else None
         tag = self._tags[row.tag or ""]
-        if not row.unit or not tag.unit or row.unit == tag.unit:
+        if not row.unit or not tag.unit or row.unit == tag.unit or row.statistic.startswith("time_"):
             return float(text)
-        scale, offset = conversion(row.unit, tag.unit)
+        try:
+            scale, offset = conversion(row.unit, tag.unit)
+        except UnitError:  # an integral or a count: its limits say nothing of the tag's own values
+            return None
         return float(text) * float(scale) + float(offset)
 
     def _middle(self, row: Parameter) -> float | None:

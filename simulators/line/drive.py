@@ -53,7 +53,7 @@ async def serve(
 ) -> None:
     """Serve until cancelled. truth: a folder for one ground-truth log per source, or None.
 
-    started: set when every device can be connected to. still: once set, the process stands still and the devices go on answering.
+    started: set when every device can be connected to. still: while set, the process stands still and the devices go on answering.
     report: called about each second. only: serve this source alone.
     """
     async with _served(line, truth, only) as devices:
@@ -106,19 +106,21 @@ class Process:
         self._progress = Progress()
 
     async def drive(self, report: Callable[[Progress], None], still: asyncio.Event) -> None:
-        """Tick on a fixed grid until `still` is set, then wait; a late tick skips those that it missed."""
+        """Tick on a fixed grid for ever; a late tick skips those that it missed. While `still` is set, the plant's time stands."""
         began = time.monotonic()
         started = datetime.now(UTC)
         before_s, tick = -TICK_S, 0
-        while not still.is_set():
+        while True:
             now = moment(self._plan, self._line, tick * TICK_S, started)
             await self._tick(now, before_s)
             if int(now.at_s) != int(before_s):
                 report(self._told(now))
             before_s = now.at_s
+            while still.is_set():
+                began += TICK_S
+                await asyncio.sleep(TICK_S)
             tick = max(tick + 1, int((time.monotonic() - began) / TICK_S) + 1)
             await asyncio.sleep(max(0.0, began + tick * TICK_S - time.monotonic()))
-        await asyncio.Event().wait()
 
     async def _tick(self, now: Moment, before_s: float) -> None:
         for write in writes(self._line, self._plan, before_s, now.at_s):

@@ -12,7 +12,7 @@ from rich.console import Console
 from config import Line, load
 from simulators.line.drive import Progress, UnknownDriver, device_class, serve
 from simulators.line.endpoints import elsewhere, free_ports, is_local, moved, moved_uplink
-from simulators.line.toml import NotEditable, Place, edited
+from simulators.line.toml import NotEditable, Place, Setting, edited
 
 GOOD, WRONG_INPUT, NOT_REACHED = 0, 2, 3
 
@@ -55,15 +55,24 @@ def local_ports(line: Line) -> dict[str, str]:
     return {source.name: moved(source, next(ports)) for source in elsewhere(line)}
 
 
-def copied(line: Line, to: Path, endpoints: Mapping[str, str], uplinks: Mapping[str, str] | None = None, web: str | None = None) -> Line:
+def copied(
+    line: Line,
+    to: Path,
+    endpoints: Mapping[str, str],
+    uplinks: Mapping[str, str] | None = None,
+    more: Mapping[Place, Mapping[str, Setting]] | None = None,
+) -> Line:
     """A copy of the folder in `to` with these endpoints; its uplinks stay on this machine too, its environment is development.
 
+    more: further settings by table.
     Raises FileExistsError if `to` holds something else than such a copy, NotEditable if line.toml can not be rewritten safely.
     """
     text = line.files["line.toml"].decode("utf-8-sig")
     if to.exists() and any(to.iterdir()) and not (to / "line.toml").exists():
         raise FileExistsError(f"{to}: holds something else than a line folder")
-    changes: dict[Place, dict[str, str]] = {("line", None): {"environment": "development"}} if line.line.environment == "production" else {}
+    changes: dict[Place, dict[str, Setting]] = {place: dict(settings) for place, settings in (more or {}).items()}
+    if line.line.environment == "production":
+        changes["line", None] = {"environment": "development"}
     for index, source in enumerate(line.sources):
         if source.name in endpoints:
             changes["source", index] = {"endpoint": endpoints[source.name]}
@@ -71,8 +80,6 @@ def copied(line: Line, to: Path, endpoints: Mapping[str, str], uplinks: Mapping[
         wanted = (uplinks or {}).get(uplink.name) or (None if is_local(uplink.endpoint) else moved_uplink(uplink))
         if wanted:
             changes["uplink", index] = {"endpoint": wanted}
-    if web is not None:
-        changes["web", None] = {"listen": web}
     rewritten = edited(text, changes) if changes else text
     for name, data in line.files.items():
         target = to / name

@@ -143,7 +143,7 @@ class Filler:
         if tag.type in ("string", "datetime", "bytes"):
             return None
         span = range_of(tag)
-        return fitted(tag)(round(span.low + (span.high - span.low) * random.uniform(0.02, 0.3), 2))
+        return fitted(tag)(round(span.low + (span.high - span.low) * random.uniform(0.015, 0.03), 2))
 
     def _lot(self, source: str, number: int) -> str:
         return next((_lot_text(rule, number) for rule in self._lots if source in rule.get("sources", [source])), f"L2026-{number:04d}")

@@ -9,6 +9,8 @@ from typing import Any
 Place = tuple[str, int | None]
 """A table: ("line", None) is [line], ("source", 2) the third [[source]]."""
 
+Setting = str | list[str]
+
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([A-Za-z0-9_.-]+)\s*\]\]?\s*(#.*)?$")
 
 
@@ -16,11 +18,11 @@ class NotEditable(Exception):
     """The text writes a table in a way that this editor does not change."""
 
 
-def edited(text: str, changes: Mapping[Place, Mapping[str, str]]) -> str:
-    """The text with these keys of these tables set to new strings. Raises NotEditable if the result would not mean exactly that."""
+def edited(text: str, changes: Mapping[Place, Mapping[str, Setting]]) -> str:
+    """The text with these keys of these tables set to new values. Raises NotEditable if the result would not mean exactly that."""
     lines, result = text.splitlines(), list[str]()
     counts: dict[str, int] = {}
-    pending: dict[str, str] = {}
+    pending: dict[str, Setting] = {}
     at = 0
     while at < len(lines):
         if header := _HEADER.match(lines[at]):
@@ -48,7 +50,7 @@ def _place(header: re.Match[str], counts: dict[str, int]) -> Place:
     return name, counts[name]
 
 
-def _assignment(key: str, value: str) -> str:
+def _assignment(key: str, value: Setting) -> str:
     return f"{key} = {json.dumps(value, ensure_ascii=False)}"
 
 
@@ -63,7 +65,7 @@ def _after_value(lines: list[str], at: int) -> int:
     raise NotEditable(f"line {at + 1}: the value does not end")
 
 
-def _verify(before: str, after: str, changes: Mapping[Place, Mapping[str, str]]) -> None:
+def _verify(before: str, after: str, changes: Mapping[Place, Mapping[str, Setting]]) -> None:
     expected: dict[str, Any] = tomllib.loads(before)
     try:
         for (name, index), values in changes.items():

@@ -1,0 +1,224 @@
+"""Ground truth against what a receiver holds. Pure.
+
+A source that tells of changes itself (OPC UA) is compared by (tag, source time, value). A polled source is compared in order: an answer
+counts as received if a reading of its value says that it was asked before and received after it. Rows are compared by key.
+
+Every item of the truth ends in exactly one count: received, left out by the map's own deadband, in a gap, or lost.
+"""
+
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from config import Line, Source, Tag
+from gateway.demo.received import Gap, Got, Received, Row
+from gateway.demo.truth import Item, Truth
+
+BAD = 0x8000_0000
+SLACK_TICKS = 100_000
+"""10 ms: a device stamps an answer a moment before or after the instants that the gateway's clock gives to the same exchange."""
+EXAMPLES = 5
+FLOAT_DIGITS = 12
+
+
+@dataclass
+class Counts:
+    """What became of the items of one source, or of one tag."""
+
+    read: int = 0
+    received: int = 0
+    left_out: int = 0
+    in_gaps: int = 0
+    lost: int = 0
+    doubled: int = 0
+    foreign: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, other: "Counts") -> None:
+        """Sum up; a few examples of what is wrong are kept."""
+        for each in fields(self):
+            if each.name != "examples":
+                setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
+        self.examples = (self.examples + other.examples)[:EXAMPLES]
+
+    @property
+    def good(self) -> bool:
+        """Nothing lost, doubled or made up."""
+        return not (self.lost or self.doubled or self.foreign)
+
+    def wrong(self, text: str) -> None:
+        """Keep an example of what is wrong."""
+        if len(self.examples) < EXAMPLES:
+            self.examples.append(text)
+
+
+def compare(line: Line, truths: Mapping[str, Truth], received: Received) -> dict[str, Counts]:
+    """Counts per source, in the line's order."""
+    return {source.name: _source(line, source, truths.get(source.name, Truth()), received) for source in line.sources}
+
+
+def _source(line: Line, source: Source, truth: Truth, received: Received) -> Counts:
+    total = Counts()
+    got, gaps = received.readings.get(source.name, {}), received.gaps_of(source.name)
+    began = min((each[0].received for each in got.values()), default=None)
+    for tag in line.tags_of(source.name) if not source.driver.startswith("mes_") else ():
+        readings = got.get(tag.tag, [])
+        if source.driver == "opcua":
+            total.add(of_changes(tag, truth.made.get(tag.tag, []), readings, gaps, began))
+        else:
+            total.add(of_polls(tag, truth.served.get(tag.tag, []), readings, gaps))
+    rows = {(name, key): each for (by, name, key), each in received.rows.items() if by == source.name}
+    total.add(of_rows({key: [row for _, row in versions] for key, versions in truth.rows.items()}, rows))
+    return total
+
+
+def of_changes(tag: Tag, made: Sequence[Item], got: Sequence[Got], gaps: Sequence[Gap], began: int | None) -> Counts:
+    """A source that sends each change once, with its own time. What it had before anybody read it (`began`) only counts if it was read."""
+    counts = Counts()
+    pending: dict[tuple[int, Any], int] = {}
+    for each in got:
+        key = (each.source_ticks or 0, _told(tag, each.value, each.status))
+        again = key in pending
+        if again and each.kind in ("change", "backfill"):
+            counts.doubled += 1
+            counts.wrong(f"{tag.tag}: {each.value} of {each.source_ticks} again in entry {each.seq}")
+        pending[key] = pending.get(key, 0) + 1
+    known = {(item.ticks, _told(tag, item.value, item.status)) for item in made}
+    for ticks, value in pending.keys() - known:
+        counts.foreign += 1
+        counts.wrong(f"{tag.tag}: {value} of {ticks} was never made")
+    stored = None
+    for item in made:
+        key = (item.ticks, _told(tag, item.value, item.status))
+        if key in pending:
+            counts.read += 1
+            counts.received += 1
+            stored = item
+        elif began is None or item.ticks >= began:
+            counts.read += 1
+            _missing(counts, tag, item, stored, gaps)
+    return counts
+
+
+def of_polls(tag: Tag, served: Sequence[Item], got: Sequence[Got], gaps: Sequence[Gap]) -> Counts:
+    """A source that is asked: each change that it answered with must be in a reading whose window holds that answer."""
+    counts = Counts(read=len(served))
+    claims = [0] * len(served)
+    after = 0
+    for each in got:
+        while after < len(served) and served[after].ticks <= each.received + SLACK_TICKS:
+            after += 1
+        _claim(counts, tag, served, claims, after, each)
+    stored = None
+    for item, claimed in zip(served, claims, strict=True):
+        if claimed:
+            counts.received += 1
+            stored = item
+        else:
+            _missing(counts, tag, item, stored, gaps)
+    return counts
+
+
+def _claim(counts: Counts, tag: Tag, served: Sequence[Item], claims: list[int], after: int, got: Got) -> None:
+    """Find the answer that a reading is: made within its window, or standing since before it."""
+    if got.status >= BAD:
+        return
+    value = normal(tag, got.value)
+    requested = (got.requested if got.requested is not None else got.received) - SLACK_TICKS
+    for index in range(after - 1, -1, -1):
+        item = served[index]
+        if normal(tag, item.value) == value:
+            if claims[index] and got.kind == "change":
+                counts.doubled += 1
+                counts.wrong(f"{tag.tag}: {got.value} of {item.ticks} again in entry {got.seq}")
+            claims[index] += 1
+            return
+        if item.ticks < requested:
+            break
+    counts.foreign += 1
+    counts.wrong(f"{tag.tag}: {got.value} in entry {got.seq} was not answered then")
+
+
+def _missing(counts: Counts, tag: Tag, item: Item, stored: Item | None, gaps: Sequence[Gap]) -> None:
+    if any(gap.covers(tag.tag, item.ticks) for gap in gaps):
+        counts.in_gaps += 1
+    elif _within_deadband(tag, item, stored):
+        counts.left_out += 1
+    else:
+        counts.lost += 1
+        counts.wrong(f"{tag.tag}: {item.value} of {item.ticks} is lost")
+
+
+def _within_deadband(tag: Tag, item: Item, stored: Item | None) -> bool:
+    """Whether the map itself asks to leave this change out (deadband 0.5, or 1% of the instrument's range)."""
+    if tag.deadband is None or stored is None or not all(isinstance(each.value, int | float) for each in (item, stored)):
+        return False
+    percent = tag.deadband.endswith("%")
+    band = float(tag.deadband.rstrip("%"))
+    if percent:
+        band *= float((tag.eu_high or 0) - (tag.eu_low or 0)) / 100
+    return abs(float(item.value) - float(stored.value)) <= band * (1 + 1e-6)
+
+
+def of_rows(truth: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]], got: Mapping[tuple[str, str], Sequence[Row]]) -> Counts:
+    """Rows of a MES or of files: each version of a row once. A row persists, so no gap excuses its absence."""
+    counts = Counts(read=sum(len(rows) for rows in truth.values()))
+    for key, versions in truth.items():
+        seen = got.get(key, [])
+        told = [sum(_same_row(version, row.columns) for row in seen) for version in versions]
+        counts.received += sum(1 for count in told if count)
+        # what was overwritten before anybody could read it is no loss; the last version must be there
+        counts.left_out += sum(1 for count in told[:-1] if not count)
+        if told and not told[-1]:
+            counts.lost += 1
+            counts.wrong(f"row {key}: {dict(versions[-1])} is lost")
+        again = sum(row.change in ("new", "late") for row in seen) - 1
+        if again > 0:
+            counts.doubled += again
+            counts.wrong(f"row {key}: new {again + 1} times")
+    for key in got.keys() - truth.keys():
+        counts.foreign += 1
+        counts.wrong(f"row {key} was never written")
+    return counts
+
+
+def _same_row(written: Mapping[str, Any], read: Mapping[str, Any]) -> bool:
+    common = written.keys() & read.keys()
+    return bool(common) and all(_plain(written[name]) == _plain(read[name]) for name in common)
+
+
+def _plain(value: Any) -> Any:
+    """Numbers by their value, everything else by its text; empty is nothing."""
+    if value is None or value == "":
+        return None
+    try:
+        return Decimal(str(value)).normalize()
+    except InvalidOperation:
+        return str(value)
+
+
+def _told(tag: Tag, value: Any, status: int) -> Any:
+    return None if status >= BAD else normal(tag, value)
+
+
+def normal(tag: Tag, value: Any) -> Any:
+    """One form for a value, however its number was written: so that equal values compare equal and others do not."""
+    if value is None or tag.type in ("bool", "string", "bytes", "datetime"):
+        return value
+    if tag.type == "float32" and tag.scaling is None:
+        return struct.pack("<f", float(value))
+    if tag.type == "float64" and tag.scaling is None:
+        return float(value)
+    if tag.type in ("float32", "float64"):
+        return f"{float(value):.{FLOAT_DIGITS if tag.type == 'float64' else 6}g}"
+    return Decimal(str(value)).normalize()
+
+
+def total(counts: Iterable[Counts]) -> Counts:
+    """The sum of all sources."""
+    result = Counts()
+    for each in counts:
+        result.add(each)
+    return result

@@ -1,0 +1,55 @@
+"""The demo's plant, in a process of its own: every source of the line, moved by its process, and an NTP responder.
+
+Obeys its standard input, a word per line: `still` (nothing changes any more; the devices go on answering), `go`. Ends at the input's end.
+"""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from config import load
+from simulators.line import serve
+from simulators.ntp import NtpResponder
+
+
+def main() -> None:
+    """Run as `python -m gateway.demo.plant LINE --truth DIR`."""
+    parser = argparse.ArgumentParser(prog="gateway.demo.plant")
+    parser.add_argument("line", type=Path)
+    parser.add_argument("--truth", type=Path)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--batch-s", type=float, default=60.0)
+    parser.add_argument("--ntp-port", type=int)
+    given = parser.parse_args()
+    asyncio.run(_plant(given))
+
+
+async def _plant(given: argparse.Namespace) -> None:
+    still, started = asyncio.Event(), asyncio.Event()
+    responder = None if given.ntp_port is None else NtpResponder(port=given.ntp_port)
+    if responder is not None:
+        await responder.start()
+    try:
+        async with asyncio.TaskGroup() as group:
+            line = load(given.line)
+            serving = group.create_task(serve(line, given.truth, seed=given.seed, batch_s=given.batch_s, started=started, still=still))
+            await started.wait()
+            sys.stdout.write("serving\n")
+            sys.stdout.flush()
+            await _obey(still)
+            serving.cancel()
+    finally:
+        if responder is not None:
+            await responder.stop()
+
+
+async def _obey(still: asyncio.Event) -> None:
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    while word := await reader.readline():
+        still.set() if word.strip() == b"still" else still.clear()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Child processes of the demo: each in its own session, so that Ctrl-C reaches the demo alone, which then ends them in order."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+ENDS_WITHIN_S = 20.0
+COMMAND = (sys.executable, "-P", "-c", "from gateway.cli import main; main()")
+"""`ebr-gateway`, by this interpreter: also where the script is not on the path."""
+
+
+class Died(Exception):
+    """A process of the demo ended by itself; the text says which, and shows the end of its log."""
+
+
+class Child:
+    """One process that can be ended, killed and started again. What it says goes to its log."""
+
+    def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
+        self.name, self._command, self.log = name, list(command), log
+        self._process: asyncio.subprocess.Process | None = None
+        self.wanted = False
+
+    @property
+    def pid(self) -> int | None:
+        """Of the running process."""
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    async def start(self) -> None:
+        """Start it; returns at once."""
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command, stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, env=_environment()
+            )
+        self.wanted = True
+
+    async def say(self, word: str) -> None:
+        """Write a line to its standard input."""
+        if self._process and self._process.stdin:
+            self._process.stdin.write(f"{word}\n".encode())
+            await self._process.stdin.drain()
+
+    async def kill(self) -> None:
+        """SIGKILL, as a power cut would."""
+        self.wanted = False
+        if self._process and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def end(self) -> int | None:
+        """SIGTERM, and SIGKILL if that is not heard in time. Returns the exit status."""
+        self.wanted = False
+        process = self._process
+        if process is None:
+            return None
+        if process.returncode is None:
+            process.terminate()
+            try:
+                async with asyncio.timeout(ENDS_WITHIN_S):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+        return process.returncode
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        if self._process and self._process.returncode is None:
+            self._process.send_signal(number)
+
+    def check(self) -> None:
+        """Raise Died if it should run and does not."""
+        if self.wanted and self._process and self._process.returncode is not None:
+            tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-12:])
+            raise Died(f"{self.name} ended by itself with status {self._process.returncode}; {self.log} ends with:\n{tail}")
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONUNBUFFERED": "1"}
+
+
+@asynccontextmanager
+async def ending(children: Sequence[Child]) -> AsyncIterator[None]:
+    """End the children, last one first, however the block is left."""
+    try:
+        yield
+    finally:
+        for child in reversed(children):
+            await asyncio.shield(child.end())

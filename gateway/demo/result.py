@@ -1,0 +1,143 @@
+"""What the demo found: counts against the ground truth, the chain, the batch's completeness, statistics computed again."""
+
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from buffer import read_journal
+from config import FromRow, Line
+from config.active import parse
+from gateway.demo.compare import Counts, compare, total
+from gateway.demo.processes import COMMAND
+from gateway.demo.received import Received
+from gateway.demo.recompute import Again, recomputed
+from gateway.demo.store import Store
+from gateway.demo.truth import Item, Truth, read
+from gateway.ticks import TICKS_PER_MS
+
+Visit = tuple[str, str]
+"""(equipment, step)"""
+
+
+@dataclass(frozen=True)
+class Chain:
+    """What `ebr-gateway verify` says of a journal or a store."""
+
+    path: Path
+    status: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything that the final page shows. stored, received: counts per source, of the journal and of the EBR."""
+
+    batch: str
+    stored: Mapping[str, Counts]
+    received: Mapping[str, Counts]
+    got: Received
+    chains: tuple[Chain, ...]
+    again: list[Again]
+    missing_steps: list[str]
+    stop_status: int | None
+
+    @property
+    def steps(self) -> list[dict[str, Any]]:
+        """The step records of the batch, in the order of their starts."""
+        return sorted(
+            (step for step in self.got.steps.values() if step["batch"] == self.batch), key=lambda step: str(step["start"]["time"])
+        )
+
+    @property
+    def problems(self) -> list[str]:
+        """Why the exit code is not 0, each in a few words."""
+        counts = total(self.received.values())
+        found = [
+            f"{number} {what}"
+            for what, number in (("lost", counts.lost), ("doubled", counts.doubled), ("never made", counts.foreign))
+            if number
+        ]
+        found += counts.examples
+        found += [f"verify {chain.path}: {chain.text}" for chain in self.chains if chain.status]
+        found += [f"step {step} of {self.batch} has no record" for step in self.missing_steps]
+        found += [
+            f"{each.record} {each.parameter}: recorded {each.recorded}, the truth gives {each.computed}"
+            for each in self.again
+            if not each.agrees
+        ]
+        if not any(event.get("batch") == self.batch and event.get("transition") == "end" for event in self.got.batches.values()):
+            found.append(f"batch {self.batch} has no end record")
+        if self.stop_status:
+            found.append(f"the gateway ended with status {self.stop_status}")
+        return found
+
+
+def judge(line: Line, batch: str, truth: Path, store: Path, stop_status: int | None = None) -> Result:
+    """Compare the EBR's store and the journal with the ground truth."""
+    truths = read(truth)
+    got = Received().feed(Store(store).entries())
+    stored = Received().feed(entry.payload for entry in read_journal(line.data))
+    chains = tuple(_verified(path) for path in (line.data, store))
+    missing = _missing_steps(line, batch, truths, got)
+    return Result(
+        batch, compare(line, truths, stored), compare(line, truths, got), got, chains, recomputed(line, truths, got), missing, stop_status
+    )
+
+
+def _verified(path: Path) -> Chain:
+    """By the program itself, as an inspector would."""
+    done = subprocess.run([*COMMAND, "verify", str(path)], capture_output=True, text=True, check=False)  # noqa: S603 - our own program
+    lines = (done.stdout + done.stderr).strip().splitlines()
+    return Chain(path, done.returncode, lines[-1] if lines else "")
+
+
+def _missing_steps(line: Line, batch: str, truths: Mapping[str, Truth], got: Received) -> list[str]:
+    """Steps that the devices went through in this batch (by the logs of their signals) and of which no record came."""
+    recorded: dict[Visit, int] = {}
+    for step in got.steps.values():
+        if step["batch"] == batch:
+            visit = (step["equipment"], step["step"])
+            recorded[visit] = recorded.get(visit, 0) + 1
+    expected: dict[Visit, int] = {}
+    for equipment in line.equipment:
+        begin, end = _stay(equipment.name, batch, line, truths)
+        for row in line.steps:
+            if row.equipment == equipment.name:
+                runs = [run for run in _runs(line, row.signal, row.active, truths) if begin <= run[0] < end]
+                runs = [run for run in runs if run[1] - run[0] >= 2 * equipment.settle_ms * TICKS_PER_MS]
+                expected[equipment.name, row.step] = len(runs)
+    return [f"{name} {step}/{count}" for (name, step), count in expected.items() if recorded.get((name, step), 0) < count]
+
+
+def _stay(equipment: str, batch: str, line: Line, truths: Mapping[str, Truth]) -> tuple[int, int]:
+    """When the MES says that this batch was in this equipment; (0, 0) if it never was."""
+    unit = next(each for each in line.equipment if each.name == equipment)
+    if not isinstance(unit.batch, FromRow):
+        return 0, 0
+    source, name = unit.batch.row.split(".", 1)
+    written = [(ticks, row) for (query, _), rows in truths[source].rows.items() if query == name for ticks, row in rows]
+    own = sorted((ticks, row[unit.batch.column]) for ticks, row in written if row.get(unit.batch.key) == (unit.unit_id or unit.name))
+    begin = next((ticks for ticks, value in own if value == batch), None)
+    if begin is None:
+        return 0, 0
+    return begin, next((ticks for ticks, value in own if ticks > begin and value != batch), 1 << 62)
+
+
+def _runs(line: Line, signal: str, active: str, truths: Mapping[str, Truth]) -> Iterable[tuple[int, int]]:
+    """Intervals in which the signal meant this step, by the device's log."""
+    tag = next((tag for tag in line.tags if tag.tag == signal), None)
+    if tag is None or tag.source not in truths:
+        return
+    codes = line.codes[tag.codes].codes.values() if tag.codes else ()
+    names, rule = {code.text: code.code for code in codes}, parse(active)
+    since: int | None = None
+    items: list[Item] = truths[tag.source].made.get(signal) or truths[tag.source].served.get(signal, [])
+    for item in items:
+        on = rule.matches(item.value, names)
+        if on and since is None:
+            since = item.ticks
+        if not on and since is not None:
+            yield since, item.ticks
+            since = None

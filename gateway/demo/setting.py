@@ -1,0 +1,101 @@
+"""Where the demo puts everything: a copy of the bundled line with free ports, and folders beside it."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from config import Line, load
+from simulators.line.endpoints import NETWORK, free_ports, moved
+from simulators.line.place import copied
+from simulators.line.toml import Place
+from simulators.line.toml import Setting as Setting_
+
+EXAMPLE = "granulation-2"
+MARK = "demo.json"
+
+
+class NotOurs(Exception):
+    """The folder holds something that no demo made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """When the demo breaks what, in seconds of the plant's time."""
+
+    cut_at_s: float
+    cut_for_s: float
+    kill_at_s: float
+    down_for_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Folders, ports and speed of one demo. web: the gateway's own page; page: the EBR's."""
+
+    folder: Path
+    line: Line
+    seed: int
+    batch_s: float
+    faults: Faults
+    broker: int
+    uplink: int
+    ntp: int
+    page: int
+    web: int
+
+    @property
+    def truth(self) -> Path:
+        """Ground-truth logs, one per source."""
+        return self.folder / "truth"
+
+    @property
+    def store(self) -> Path:
+        """The reference EBR's store."""
+        return self.folder / "store"
+
+    def log(self, name: str) -> Path:
+        """Where a process writes what it says."""
+        return self.folder / "logs" / f"{name}.log"
+
+
+def faults(seed: int, batch_s: float) -> Faults:
+    """Cut and kill somewhere in the middle of the batch; sometimes one falls into the other."""
+    random = Random(f"faults {seed}")  # noqa: S311 - repeatable, no secret
+    cut_for_s = random.uniform(0.06, 0.12) * batch_s
+    return Faults(random.uniform(0.25, 0.6) * batch_s, cut_for_s, random.uniform(0.35, 0.8) * batch_s, random.uniform(0.5, 2.0))
+
+
+def prepare(folder: Path, seed: int, batch_s: float, page: int | None) -> Setting:
+    """Make the folder anew and put the line into it. Raises NotOurs."""
+    if folder.exists() and any(folder.iterdir()):
+        if not (folder / MARK).exists():
+            raise NotOurs(f"{folder}: is not empty and no demo made it; give --dir a new folder")
+        shutil.rmtree(folder)
+    (folder / "logs").mkdir(parents=True)
+    (folder / "truth").mkdir()
+    (folder / MARK).write_text(json.dumps({"made by": "ebr-gateway demo", "seed": seed, "batch_s": batch_s}) + "\n")
+    ports = free_ports()
+    broker, uplink, ntp, web = (next(ports) for _ in range(4))
+    line = _line(folder / "line", ports, uplink, ntp, web)
+    return Setting(folder, line, seed, batch_s, faults(seed, batch_s), broker, uplink, ntp, page or next(ports), web)
+
+
+def _line(to: Path, ports: Iterator[int], uplink: int, ntp: int, web: int) -> Line:
+    bundled = load(example())
+    endpoints = {each.name: moved(each, next(ports)) for each in bundled.sources if each.endpoints[0].split(":", 1)[0] in NETWORK}
+    uplinks = {each.name: f"mqtt://127.0.0.1:{uplink}" for each in bundled.uplinks if each.kind == "mqtt"}
+    more: dict[Place, dict[str, Setting_]] = {
+        ("web", None): {"listen": f"127.0.0.1:{web}"},
+        ("clock", None): {"servers": [f"127.0.0.1:{ntp}"]},
+    }
+    return copied(bundled, to, endpoints, uplinks, more)
+
+
+def example() -> Path:
+    """The bundled line."""
+    import config
+
+    return Path(config.__file__).parent / "examples" / EXAMPLE

@@ -1,0 +1,145 @@
+"""The demo's last page."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from gateway.demo.compare import Counts, total
+from gateway.demo.result import Result
+from gateway.demo.setting import Setting
+
+MOST_PROBLEMS = 12
+
+
+def opening(console: Console, setting: Setting) -> None:
+    """What is about to happen."""
+    faults, line = setting.faults, setting.line
+    console.print(
+        f"The line {line.gateway}: {len(line.sources)} sources, {len(line.tags)} tags; everything in {setting.folder}\n"
+        f"On the way the network to the EBR is cut for {faults.cut_for_s:.0f} s and the gateway is killed once. Seed {setting.seed}.\n"
+        f"The EBR's page: http://127.0.0.1:{setting.page}/   the gateway's page: http://127.0.0.1:{setting.web}/\n"
+    )
+
+
+def shown(console: Console, setting: Setting, result: Result) -> None:
+    """Tables, statement, paths, what next."""
+    console.print(_counts(result))
+    for step in result.steps:
+        console.print(_step(step))
+    console.print(_statement(result))
+    console.print(_paths(setting, result))
+
+
+def _counts(result: Result) -> Table:
+    table = Table(title="Ground truth of the devices against the record", title_justify="left", title_style="bold")
+    table.add_column("source")
+    for name in ("read", "stored", "received", "in gaps", "lost", "doubled"):
+        table.add_column(name, justify="right")
+    rows = {**result.received, "all": total(result.received.values())}
+    stored = {**result.stored, "all": total(result.stored.values())}
+    for name, counts in rows.items():
+        table.add_row(name, *_row(counts, stored[name]), end_section=name == list(rows)[-2], style="bold" if name == "all" else "")
+    left_out = rows["all"].left_out
+    if left_out:
+        table.caption = (
+            f"{left_out} changes smaller than the map's own deadband, or overwritten before they could be read, are not counted as received"
+        )
+        table.caption_justify = "left"
+    return table
+
+
+def _row(counts: Counts, stored: Counts) -> list[Any]:
+    wrong = [Text(str(number), style="bold red" if number else "bold green") for number in (counts.lost, counts.doubled)]
+    return [str(counts.read), str(stored.received), str(counts.received), str(counts.in_gaps), *wrong]
+
+
+def _step(step: Mapping[str, Any]) -> Table:
+    span = f"{step['start']['time'][11:19]} to {step['end']['time'][11:19]} UTC"
+    done = step["completeness"]
+    what = f"{step['level']} {step['equipment']} {step['step']}/{step['run']}, {span}, {step['cause']}"
+    table = Table(title=f"{what}; {done['present']} of {done['required']} required", title_justify="left", title_style="bold")
+    for name, justify in (
+        ("parameter", "left"),
+        ("value", "right"),
+        ("unit", "left"),
+        ("target", "right"),
+        ("low", "right"),
+        ("high", "right"),
+        ("result", "left"),
+        ("status", "left"),
+        ("covered", "right"),
+    ):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for each in step["parameters"]:
+        covered = each.get("covered")
+        table.add_row(
+            each.get("name") or each["parameter"],
+            *(_plain(each.get(name)) for name in ("value", "unit", "target", "low", "high")),
+            Text(
+                _plain(each.get("result")),
+                style={"below": "bold red", "above": "bold red", "within": "green"}.get(str(each.get("result")), ""),
+            ),
+            Text(_plain(each.get("status")), style="" if each.get("status") in ("present", "by-ebr") else "bold yellow"),
+            "" if covered is None else f"{covered:.1%}",
+        )
+    return table
+
+
+def _plain(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _statement(result: Result) -> Text:
+    counts = total(result.received.values())
+    required = sum(step["completeness"]["required"] for step in result.steps)
+    present = sum(step["completeness"]["present"] for step in result.steps)
+    agree = sum(each.agrees for each in result.again)
+    text = Text()
+    text.append(f"\nBatch {result.batch}: {len(result.steps)} steps; {present} of {required} required parameters present.\n")
+    for name, step in result.got.steps.items():
+        if step["batch"] == result.batch and step["completeness"]["missing"]:
+            missing = ", ".join(f"{each['parameter']} ({each['status']})" for each in step["completeness"]["missing"])
+            text.append(f"  missing in {name}: {missing}\n", style="yellow")
+    text.append(
+        f"Accounted for: {counts.received + counts.in_gaps + counts.left_out} of {counts.read} changes, {len(result.got.gaps)} gaps recorded.\n"
+    )
+    text.append(f"Step statistics computed again from the devices' logs: {agree} of {len(result.again)} agree.\n")
+    for chain in result.chains:
+        text.append(f"Chain of {chain.path.name}: {chain.text}\n")
+    if result.problems:
+        text.append("\nNOT GOOD\n", style="bold red")
+        for problem in result.problems[:MOST_PROBLEMS]:
+            text.append(f"  {problem}\n", style="red")
+    else:
+        text.append(
+            f"lost {counts.lost}, doubled {counts.doubled}: everything that the devices had is in the record, or a gap says why not.\n",
+            style="bold green",
+        )
+    return text
+
+
+def _paths(setting: Setting, result: Result) -> str:
+    record = setting.store / "batches" / result.batch / "record.html"
+    line = _near(setting.line.folder)
+    places = {
+        "batch record": _near(record),
+        "journal": _near(setting.line.data),
+        "ground truth": _near(setting.truth),
+        "logs": _near(setting.folder / "logs"),
+    }
+    return "\n".join(f"{name:<14}{path}" for name, path in places.items()) + (
+        "\n\nTry next:\n"
+        "  open the batch record in a browser; or keep everything running: ebr-gateway demo --serve\n"
+        f"  ebr-gateway log {line} --batch {result.batch} --format csv | head\n"
+        f"  ebr-gateway verify {line}; then change one byte in {_near(setting.line.data)}/segments and verify again\n"
+        "  ebr-gateway new my-line; ebr-gateway check my-line; ebr-gateway simulate my-line"
+    )
+
+
+def _near(path: Path) -> str:
+    """The path as typed from here, where that is shorter."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

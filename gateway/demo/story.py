@@ -1,0 +1,191 @@
+"""The demo as it runs: start everything, let a batch go through, break things on the way, wait until all of it is receipted."""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.control import NotRunning, ask
+from gateway.demo.processes import COMMAND, Child, Died, ending
+from gateway.demo.setting import Setting
+from gateway.demo.store import Store
+from gateway.demo.view import View
+from simulators.broker import Broker
+from simulators.cable import Cable
+
+STARTS_WITHIN_S = 60.0
+DRAINS_WITHIN_S = 60.0
+LOOKS_EVERY_S = 0.5
+STILL_S = 3.0
+LATE_S = 90.0
+
+
+class TooSlow(Exception):
+    """Something that the demo waited for did not come."""
+
+
+@dataclass
+class Cast:
+    """The running parts of a demo."""
+
+    setting: Setting
+    view: View
+    cable: Cable
+    plant: Child
+    ebr: Child
+    gateway: Child
+    store: Store
+    batch: str
+    closed: bool = False
+
+    def snapshot(self) -> dict[str, Any] | None:
+        """What the gateway says of itself; None while it does not answer."""
+        try:
+            return ask(self.setting.line.data)
+        except NotRunning:
+            return None
+
+
+@asynccontextmanager
+async def cast(setting: Setting, view: View, batch: str) -> AsyncIterator[Cast]:
+    """Start every part but the gateway; end all of them, whatever happens."""
+    broker = Broker(setting.broker)
+    cable = Cable(("127.0.0.1", setting.broker), port=setting.uplink)
+    plant = Child("the simulated line", _plant(setting), setting.log("simulators"))
+    ebr = Child("the reference EBR", _ebr(setting), setting.log("ebr"))
+    gateway = Child("the gateway", [*COMMAND, "run", str(setting.line.folder), "--verbose"], setting.log("gateway"))
+    async with AsyncExitStack() as stack:
+        await broker.start()
+        stack.push_async_callback(broker.close)
+        await cable.start()
+        stack.push_async_callback(cable.stop)
+        await stack.enter_async_context(ending([plant, ebr, gateway]))
+        await ebr.start()
+        await plant.start()
+        yield Cast(setting, view, cable, plant, ebr, gateway, Store(setting.store), batch)
+
+
+def _plant(setting: Setting) -> list[str]:
+    options = [
+        "--truth",
+        str(setting.truth),
+        "--seed",
+        str(setting.seed),
+        "--batch-s",
+        str(setting.batch_s),
+        "--ntp-port",
+        str(setting.ntp),
+    ]
+    return [sys.executable, "-P", "-m", "gateway.demo.plant", str(setting.line.folder), *options]
+
+
+def _ebr(setting: Setting) -> list[str]:
+    return [*COMMAND, "ebr", "--store", str(setting.store), "--mqtt", f"mqtt://127.0.0.1:{setting.broker}", "--http", str(setting.page)]
+
+
+async def play(parts: Cast) -> None:
+    """One batch from its order to its record, with the faults in its middle; then everything stands still and is receipted."""
+    async with asyncio.TaskGroup() as group:
+        watching = group.create_task(_watch(parts))
+        await _started(parts)
+        parts.view.say(f"the plant starts; a batch takes about {parts.setting.batch_s:.0f} s")
+        await parts.plant.say("go")
+        began = time.monotonic()
+        breaking = [group.create_task(work) for work in (_cut(parts, began), _kill(parts, began))]
+        await _until(
+            lambda: parts.closed and all(task.done() for task in breaking), parts.setting.batch_s * 2 + LATE_S, "the batch to be closed"
+        )
+        parts.view.say("the batch is closed; the plant stands still")
+        await parts.plant.say("still")
+        await asyncio.sleep(STILL_S)
+        await _drained(parts)
+        watching.cancel()
+
+
+async def stop_gateway(parts: Cast) -> int | None:
+    """SIGTERM; the exit status. What it wrote at its end is receipted too when this returns."""
+    status = await parts.gateway.end()
+    await asyncio.sleep(LOOKS_EVERY_S)
+    return status
+
+
+async def _started(parts: Cast) -> None:
+    await _until(lambda: "serving" in parts.plant.log.read_text(errors="replace"), STARTS_WITHIN_S, "the simulated line")
+    await _until(
+        lambda: parts.store.last() is not None and parts.setting.store.joinpath("ebr.db").exists(), STARTS_WITHIN_S, "the reference EBR"
+    )
+    await parts.gateway.start()
+    await _connected(parts)
+    parts.view.say(f"the gateway reads {len(parts.setting.line.sources)} sources, {len(parts.setting.line.tags)} tags")
+
+
+async def _connected(parts: Cast) -> None:
+    def ready() -> bool:
+        now = parts.view.progress.snapshot
+        return now is not None and all(source["state"] == "connected" for source in now["sources"])
+
+    await _until(ready, STARTS_WITHIN_S, "the gateway to connect to every source")
+
+
+async def _cut(parts: Cast, began: float) -> None:
+    faults = parts.setting.faults
+    await asyncio.sleep(began + faults.cut_at_s - time.monotonic())
+    parts.view.fault(f"the network to the EBR is cut, for {faults.cut_for_s:.1f} s")
+    await parts.cable.cut()
+    await asyncio.sleep(faults.cut_for_s)
+    await parts.cable.mend()
+    parts.view.say("the network to the EBR is whole again", "green")
+
+
+async def _kill(parts: Cast, began: float) -> None:
+    faults = parts.setting.faults
+    await asyncio.sleep(began + faults.kill_at_s - time.monotonic())
+    parts.view.fault(f"the gateway is killed (SIGKILL, process {parts.gateway.pid}); it starts again after {faults.down_for_s:.1f} s")
+    await parts.gateway.kill()
+    await asyncio.sleep(faults.down_for_s)
+    await parts.gateway.start()
+    await _connected(parts)
+    parts.view.say("the gateway runs again and reads every source", "green")
+
+
+async def _watch(parts: Cast) -> None:
+    """Keep the view fresh, follow what the EBR receives, and notice a part that died."""
+    while True:
+        for child in (parts.plant, parts.ebr, parts.gateway):
+            child.check()
+        progress = parts.view.progress
+        progress.snapshot = await asyncio.to_thread(parts.snapshot) if parts.gateway.pid else None
+        for payload in await asyncio.to_thread(parts.store.new):
+            progress.entries += 1
+            parts.closed = parts.closed or _closes(payload, parts.batch)
+        parts.view.refresh()
+        await asyncio.sleep(LOOKS_EVERY_S)
+
+
+def _closes(payload: bytes, batch: str) -> bool:
+    """Whether this entry says that the batch has left the line."""
+    if b'"batch"' not in payload or b'"event"' not in payload:
+        return False
+    event = json.loads(payload).get("event", {})
+    return bool(event.get("type") == "batch" and event.get("transition") == "end" and event.get("batch") == batch)
+
+
+async def _drained(parts: Cast) -> None:
+    """Until the EBR holds what the journal held a moment ago, and the gateway has the receipt for it."""
+    now = await asyncio.to_thread(parts.snapshot)
+    if now is None:
+        raise Died("the gateway does not answer")
+    goal = now["journal"]["epoch"], now["journal"]["seq"]
+    await _until(lambda: parts.store.last() >= goal, DRAINS_WITHIN_S, f"the EBR to receive entry {goal[1]}")
+
+
+async def _until(fact: Callable[[], bool], within_s: float, what: str) -> None:
+    deadline = time.monotonic() + within_s
+    while not await asyncio.to_thread(fact):
+        if time.monotonic() > deadline:
+            raise TooSlow(f"waited {within_s:.0f} s for {what}")
+        await asyncio.sleep(0.1)
