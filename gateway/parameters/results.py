@@ -94,7 +94,7 @@ def parameter_of(
     parameter: Parameter, tag: Tag | None, sums: Sums | None, limits: Limits, cuts: Sequence[Cut], *, included: int
 ) -> dict[str, Any]:
     """One element of `parameters` in a step record. sums: finished at the step's end, None where the parameter has no tag."""
-    head = {name: getattr(parameter, name) for name in ("parameter", "ebr_field", "name")}
+    head = {name: getattr(parameter, name) for name in ("parameter", "ebr_field", "name", "tag")}
     if parameter.origin != "automatic" and parameter.tag is None:
         return {**head, **_no_value(parameter, tag, limits, "by-ebr")}
     if parameter.statistic == "duration":
@@ -132,7 +132,7 @@ def _valued(
     parameter: Parameter, tag: Tag | None, value: Json, limits: Limits, status: str, sums: Sums | None, cuts: Sequence[Cut]
 ) -> dict[str, Any]:
     statistic = parameter.statistic
-    value = converted(value, getattr(parameter, "conversion", None), difference=statistic in DIFFERENCES)
+    value = converted(value, parameter.conversion, difference=statistic in DIFFERENCES)
     text = shown(value, parameter.decimals)
     judged = parameter.limit_source != "none" and not statistic.startswith("time_")
     return {
@@ -174,7 +174,7 @@ def _series(parameter: Parameter, sums: Sums | None, cuts: Sequence[Cut]) -> dic
     if sums is None:
         empty: dict[str, Any] = {"quality": None, "covered": None, "readings": 0, "min": None, "max": None, "gaps": []}
         return {**empty, "evidence": {"from_seq": None, "to_seq": None}, **_origin(parameter)}
-    conversion = None if parameter.statistic in TIMES | {"integral", "count_changes"} else getattr(parameter, "conversion", None)
+    conversion = None if parameter.statistic in TIMES | {"integral", "count_changes"} else parameter.conversion
     low, high = (converted(v, conversion) for v in (sums.low, sums.high))
     instant = 1.0 if sums.first is not None or sums.at_start is not None else 0.0
     return {
