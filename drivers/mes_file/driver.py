@@ -1,0 +1,293 @@
+"""Watches a drop folder by scanning it, and hands over the records of every file that stands there whole, once."""
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar
+from urllib.parse import unquote
+
+from pydantic import BaseModel, ValidationError
+
+from config import Problem, Source, Tag
+from config.addresses import FileAddress, parse
+from drivers.contract import Driver, DriverMisconfigured, Emit, Finding, Loss, Message, Reading
+from drivers.local_time import Moment, Zone
+from drivers.mes_file.folder import Folder, NotAFile, NotWhole, Scan, Seen, matches, printable
+from drivers.mes_file.formats import Record, Refused, records
+from drivers.mes_file.ledger import DONE, Ledger
+from drivers.mes_file.settings import FileSettings, Pattern
+from drivers.rows import Mapped, json_value
+
+PIECE_ROWS = 200
+"""Records per emit."""
+
+
+class MesFileDriver(Driver):
+    """One drop folder, with the files of its [[source.pattern]] tables. It only reads; whoever drops the files takes them away."""
+
+    Settings: ClassVar[type[BaseModel]] = FileSettings
+    settings: FileSettings
+
+    def __init__(self, source: Source, tags: Sequence[Tag]) -> None:
+        super().__init__(source, tags)
+        self._mapped = Mapped(self.tags, _place_of)
+        self._path = folder_of(source)
+        self._zones = {pattern.name: _zone_of(pattern) for pattern in self.settings.pattern}
+        self._before: dict[str, Seen] = {}
+        self._told: dict[str, str] = {}
+
+    async def run(self, emit: Emit) -> None:
+        """Scan each rate_ms. Raises LinkLost while the folder can not be read."""
+        ledgers = {p.name: Ledger(emit.watermark.get(p.name), self.settings.ledger_files) for p in self.settings.pattern}
+        self._before = {}
+        folder = await asyncio.to_thread(Folder, self._path)
+        try:
+            while True:
+                requested_ns = time.monotonic_ns()
+                await self._scan(folder, ledgers, emit)
+                emit.connected(str(self._path))
+                await emit.room()
+                await emit([], received_ns=time.monotonic_ns(), requested_ns=requested_ns, kind="poll", alive=range(len(self.tags)))
+                await asyncio.sleep(max(0.0, self.source.rate_ms / 1000 - (time.monotonic_ns() - requested_ns) / 1e9))
+        finally:
+            folder.close()
+
+    async def _scan(self, folder: Folder, ledgers: Mapping[str, Ledger], emit: Emit) -> None:
+        """One look: tell what may not be read, read what stood still since the last look, in the order of writing."""
+        scan = await asyncio.to_thread(folder.scan, [pattern.glob for pattern in self.settings.pattern])
+        await self._tell(scan, emit)
+        await self._tell_vanished(scan, ledgers, emit)
+        still = [seen for name, seen in scan.files.items() if self._before.get(name) == seen]
+        for seen in sorted(still, key=lambda one: (one.mtime_ns, one.name)):
+            for pattern in self.settings.pattern:
+                if matches(seen.name, pattern.glob) and not ledgers[pattern.name].knows(seen):
+                    await self._take(folder, pattern, ledgers[pattern.name], seen, scan, emit)
+        self._before = scan.files
+
+    async def _take(self, folder: Folder, pattern: Pattern, ledger: Ledger, seen: Seen, scan: Scan, emit: Emit) -> None:
+        """One file that stands still: known by its content, refused, or handed over."""
+        if len(ledger) >= self.settings.ledger_files and not self._has_room(ledger, scan):
+            text = f"more than {self.settings.ledger_files} files stand in the folder: new ones wait until old ones are taken away"
+            await self._found(emit, "folder-full", text, pattern, severity="alarm")
+            return
+        received_ns = time.monotonic_ns()
+        try:
+            if seen.size_bytes > self.settings.max_file_bytes:
+                await self._refuse(pattern, ledger, seen, f"size:{seen.size_bytes}:{seen.mtime_ns}", self._too_large(seen), emit)
+                return
+            data = await asyncio.to_thread(folder.read, seen, self.settings.max_file_bytes)
+        except NotWhole:
+            return
+        except NotAFile as error:
+            await self._tell_refused(seen.name, str(error), emit)
+            return
+        await self._take_content(pattern, ledger, seen, data, received_ns, emit)
+
+    async def _take_content(self, pattern: Pattern, ledger: Ledger, seen: Seen, data: bytes, received_ns: int, emit: Emit) -> None:
+        digest = sha256(data).hexdigest()[:32]
+        known = ledger.of(digest)
+        if known is not None and known.rows == DONE:
+            await self._known_again(pattern, ledger, seen, digest, known.name, emit)
+            return
+        try:
+            count = await asyncio.to_thread(_checked, data, pattern, self.settings)
+        except Refused as error:
+            await self._refuse(pattern, ledger, seen, digest, str(error), emit)
+            return
+        first = 0 if known is None else known.rows
+        await self._hand_over(pattern, ledger, seen, digest, data, first, count, received_ns, emit)
+
+    async def _hand_over(
+        self, pattern: Pattern, ledger: Ledger, seen: Seen, digest: str, data: bytes, first: int, count: int, received_ns: int, emit: Emit
+    ) -> None:
+        """Records from `first` on in pieces, each committed with the ledger that says how far the file is in the journal."""
+        rewritten = ledger.was_named(seen.name) and first == 0
+        source = islice(records(data, pattern, self.settings), first, None)
+        done = first
+        while True:
+            piece = await asyncio.to_thread(_piece, source)
+            moments = await self._moments(pattern, seen, piece, done, emit)
+            messages, readings = self._converted(pattern, digest, piece, moments, done, rewritten=rewritten)
+            done += len(piece)
+            ledger.note(digest, seen, DONE if done >= count else done)
+            ledger.forget(self._before)
+            await emit.room()
+            await emit(readings, received_ns=received_ns, messages=messages, watermark={pattern.name: ledger.stored()}, alive=())
+            if done >= count:
+                break
+        if rewritten:
+            text = f"{printable(seen.name)}: delivered again under the same name with other content; read as changed"
+            await self._found(emit, "file-rewritten", text, pattern, severity="info", sha256=digest)
+
+    def _converted(
+        self, pattern: Pattern, digest: str, piece: list[Record], moments: list[Moment | None], first: int, *, rewritten: bool
+    ) -> tuple[list[Message], list[Reading]]:
+        messages: list[Message] = []
+        readings: list[Reading] = []
+        for number, (record, moment) in enumerate(zip(piece, moments, strict=True), first + 1):
+            key = "/".join(str(record[column]) for column in pattern.keys) if pattern.keys else f"{digest[:16]}:{number}"
+            ticks, text = (None, None) if moment is None else (moment.ticks, moment.text)
+            row = {name: json_value(value) for name, value in record.items()}
+            messages.append(Message(pattern.name, key, row, ticks, text, "changed" if rewritten else "new"))
+            readings += self._mapped.readings(pattern.name, _pointed(record) if pattern.decimal == "," else record, ticks)
+        return messages, readings
+
+    async def _moments(self, pattern: Pattern, seen: Seen, piece: list[Record], first: int, emit: Emit) -> list[Moment | None]:
+        zone = self._zones[pattern.name]
+        if zone is None or pattern.time is None:
+            return [None] * len(piece)
+        moments = zone.moments([record.get(pattern.time.column) for record in piece])
+        for number, moment in enumerate(moments, first + 1):
+            if moment is not None and moment.fold:
+                text = f"{printable(seen.name)} record {number}: local time {moment.text} in {pattern.time.zone} is {_FOLDS[moment.fold]}"
+                evidence = {"fold": moment.fold, "candidates_ticks": list(moment.candidates), "text": moment.text}
+                await self._found(emit, f"time-{moment.fold}", text, pattern, severity="warning", **evidence)
+        return moments
+
+    async def _known_again(self, pattern: Pattern, ledger: Ledger, seen: Seen, digest: str, before: str, emit: Emit) -> None:
+        """The same bytes once more: counted as a finding, not read."""
+        ledger.note(digest, seen, DONE)
+        if before != seen.name:
+            text = f"{printable(seen.name)}: same content as {printable(before)}, not read again"
+            await self._found(emit, "file-again", text, pattern, severity="info", sha256=digest)
+        await self._commit(pattern, ledger, emit)
+
+    async def _refuse(self, pattern: Pattern, ledger: Ledger, seen: Seen, digest: str, why: str, emit: Emit) -> None:
+        """The whole file is left where it is; nothing of it is in the record but this finding, which is an alarm."""
+        text = f"{printable(seen.name)}: refused, nothing of it was read: {why}"
+        await self._found(emit, "file-refused", text, pattern, severity="alarm", sha256=digest, size_bytes=seen.size_bytes)
+        ledger.note(digest, seen, DONE)
+        await self._commit(pattern, ledger, emit)
+
+    async def _commit(self, pattern: Pattern, ledger: Ledger, emit: Emit) -> None:
+        ledger.forget(self._before)
+        await emit.room()
+        await emit([], received_ns=time.monotonic_ns(), watermark={pattern.name: ledger.stored()}, alive=())
+
+    async def _tell(self, scan: Scan, emit: Emit) -> None:
+        for name, why in scan.refused.items():
+            await self._tell_refused(name, why, emit)
+        if scan.truncated:
+            text = "more names stand in the folder than one scan looks at: the rest waits until files are taken away"
+            await emit.found(Finding("folder-full", text, severity="alarm"))
+
+    async def _tell_refused(self, name: str, why: str, emit: Emit) -> None:
+        """Once per name and reason while the program runs."""
+        if self._told.get(name) != why and len(self._told) < self.settings.ledger_files:
+            self._told[name] = why
+            await emit.found(
+                Finding("not-a-file", f"{printable(name)}: not read: {why}", severity="alarm", evidence={"name": printable(name)})
+            )
+
+    async def _tell_vanished(self, scan: Scan, ledgers: Mapping[str, Ledger], emit: Emit) -> None:
+        """Taken away before it stood still, or while half of it was in the journal: its records are lost, and that is said."""
+        for name in sorted(self._before.keys() - scan.files.keys() - scan.refused.keys()):
+            seen = self._before[name]
+            for pattern in self.settings.pattern:
+                if matches(name, pattern.glob) and not ledgers[pattern.name].knows(seen) and not _renamed(seen, scan):
+                    await self._vanished(pattern, name, "taken away before it could be read", emit)
+        for pattern in self.settings.pattern:
+            ledger = ledgers[pattern.name]
+            for digest, item in ledger.unfinished():
+                if item.name not in scan.files:
+                    await self._vanished(pattern, item.name, f"taken away after {item.rows} of its records were read", emit)
+                    ledger.close(digest)
+                    await self._commit(pattern, ledger, emit)
+
+    async def _vanished(self, pattern: Pattern, name: str, why: str, emit: Emit) -> None:
+        text = f"{printable(name)}: {why}"
+        await self._found(emit, "file-vanished", text, pattern, severity="alarm")
+        if tags := self._mapped.tags(pattern.name):
+            await emit.lost(Loss("file-vanished", tags, detail=text))
+
+    def _has_room(self, ledger: Ledger, scan: Scan) -> bool:
+        ledger.forget(scan.files)
+        return len(ledger) < self.settings.ledger_files
+
+    def _too_large(self, seen: Seen) -> str:
+        return f"{seen.size_bytes} bytes, more than {self.settings.max_file_bytes}"
+
+    async def _found(self, emit: Emit, code: str, text: str, pattern: Pattern, *, severity: Any, **evidence: Any) -> None:
+        tags = self._mapped.tags(pattern.name)
+        await emit.found(Finding(code, text, tags, severity, {"pattern": pattern.name, **evidence}))
+
+    @classmethod
+    def check(cls, source: Source, tags: Sequence[Tag]) -> list[Problem]:
+        """The endpoint, and that each tag's pattern exists."""
+        try:
+            settings = FileSettings.model_validate(source.options)
+        except ValidationError:  # reported by the folder's check, key by key
+            return []
+        problems = []
+        try:
+            folder_of(source)
+        except DriverMisconfigured as error:
+            problems.append(Problem("line.toml", None, str(error)))
+        names = {pattern.name for pattern in settings.pattern}
+        for tag in tags:
+            pattern, _ = _place_of(tag.address)
+            if pattern not in names:
+                told = f"{tag.tag}: source {source.name} has no pattern {pattern!r} (there is {', '.join(sorted(names))})"
+                problems.append(tag.place.problem(told))
+        return problems
+
+
+_FOLDS = {
+    "ambiguous": "one that happened twice; kept as text, without a time of its own",
+    "nonexistent": "one that never happened; refused as a time, kept as text",
+    "earlier": "one that happened twice; taken as the earlier",
+    "later": "one that happened twice; taken as the later",
+}
+
+
+def folder_of(source: Source) -> Path:
+    """file:///absolute, or file://relative to the line folder. Raises DriverMisconfigured."""
+    endpoint = source.endpoints[0]
+    path = unquote(endpoint.removeprefix("file://"))
+    if len(source.endpoints) > 1 or not endpoint.startswith("file://") or not path or "\0" in path:
+        raise DriverMisconfigured(f"{source.name}: endpoint is one folder, file:///absolute or file://below-the-line-folder")
+    return source.folder / path
+
+
+def _place_of(address: str) -> tuple[str, str]:
+    parsed = parse("mes_file", address)
+    assert isinstance(parsed, FileAddress)
+    return parsed.query, parsed.column
+
+
+def _zone_of(pattern: Pattern) -> Zone | None:
+    time_ = pattern.time
+    return None if time_ is None else Zone(time_.zone, time_.format, time_.ambiguous, time_.disorder_s)
+
+
+def _checked(data: bytes, pattern: Pattern, settings: FileSettings) -> int:
+    """How many records the file holds, if every one of them can be used. Raises Refused."""
+    count = 0
+    zone = _zone_of(pattern)
+    for count, record in enumerate(records(data, pattern, settings), 1):
+        for column in (*pattern.keys, *([pattern.time.column] if pattern.time else [])):
+            if record.get(column) in (None, "") and column in pattern.keys:
+                raise Refused(f"record {count}: no value in the key column {column!r}")
+        if zone is not None and pattern.time is not None:
+            try:
+                zone.moments([record.get(pattern.time.column)])
+            except ValueError as error:
+                raise Refused(f"record {count}: {error}") from error
+    return count
+
+
+def _piece(source: Iterator[Record]) -> list[Record]:
+    return list(islice(source, PIECE_ROWS))
+
+
+def _pointed(record: Record) -> Record:
+    """Numbers written with a decimal comma, as the typed values need them."""
+    return {name: value.replace(",", ".") if isinstance(value, str) else value for name, value in record.items()}
+
+
+def _renamed(seen: Seen, scan: Scan) -> bool:
+    """True if the file goes on under another name that is looked at."""
+    return any(other.inode == seen.inode for other in scan.files.values())

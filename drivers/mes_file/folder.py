@@ -1,0 +1,140 @@
+"""The drop folder, for reading only: which files stand there whole, and their bytes.
+
+Everything is opened relative to the folder's own descriptor, never following a link, and must be a regular file with one name: no path,
+link, pipe or device that somebody puts into the folder can lead out of it (fault bar S02).
+"""
+
+import errno
+import fnmatch
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from drivers.contract import LinkLost
+
+FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+MOST_ENTRIES = 100_000
+"""Names looked at in one scan."""
+
+
+class NotWhole(Exception):
+    """The file changed while it was read, or is gone: look again at the next scan."""
+
+
+class NotAFile(Exception):
+    """What stands under the name is nothing that may be read; the text says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A file as one scan found it. Two equal ones in a row mean that nobody is writing."""
+
+    name: str
+    inode: int
+    size_bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """files: name -> Seen, regular ones. refused: name -> why. truncated: more names than MOST_ENTRIES."""
+
+    files: dict[str, Seen]
+    refused: dict[str, str]
+    truncated: bool = False
+
+
+class Folder:
+    """An open drop folder."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise LinkLost(f"{path}: {error.strerror}") from error
+        self._path = path
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self._fd)
+
+    def scan(self, globs: list[str]) -> Scan:
+        """The files that one of the globs names, without opening any. Raises LinkLost if the folder is gone or another one now."""
+        files: dict[str, Seen] = {}
+        refused: dict[str, str] = {}
+        try:
+            if self._path.stat().st_ino != os.fstat(self._fd).st_ino:
+                raise LinkLost(f"{self._path}: the folder was replaced")
+            with os.scandir(self._fd) as entries:
+                for number, entry in enumerate(entries):
+                    if number >= MOST_ENTRIES:
+                        return Scan(files, refused, truncated=True)
+                    if any(matches(entry.name, glob) for glob in globs):
+                        _look(entry, files, refused)
+        except OSError as error:
+            raise LinkLost(f"{self._path}: {error.strerror}") from error
+        return Scan(files, refused)
+
+    def read(self, seen: Seen, most_bytes: int) -> bytes:
+        """The whole content. Raises NotWhole, NotAFile, LinkLost."""
+        try:
+            file = os.open(seen.name, FLAGS, dir_fd=self._fd)
+        except OSError as error:
+            if error.errno == errno.ENOENT:
+                raise NotWhole(f"{seen.name} is gone") from error
+            if error.errno in (errno.ELOOP, errno.ENXIO, errno.EACCES, errno.EPERM):
+                raise NotAFile(error.strerror or "can not be opened") from error
+            raise LinkLost(f"{seen.name}: {error.strerror}") from error
+        try:
+            return _whole(file, seen, most_bytes)
+        except OSError as error:
+            raise LinkLost(f"{seen.name}: {error.strerror}") from error
+        finally:
+            os.close(file)
+
+
+def matches(name: str, glob: str) -> bool:
+    """Names that begin with a dot are temporary ones of a writer, unless the glob asks for them."""
+    return fnmatch.fnmatchcase(name, glob) and (not name.startswith(".") or glob.startswith("."))
+
+
+def printable(name: str) -> str:
+    """A file name that can stand in a finding: control characters and undecodable bytes as escapes, at most 200 characters."""
+    return name.encode("unicode_escape").decode("ascii")[:200] if not name.isprintable() else name[:200]
+
+
+def _look(entry: os.DirEntry[str], files: dict[str, Seen], refused: dict[str, str]) -> None:
+    try:
+        status = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    if why := _unfit(entry.name, status):
+        refused[entry.name] = why
+    else:
+        files[entry.name] = Seen(entry.name, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _unfit(name: str, status: os.stat_result) -> str:
+    """Why this may not be read; empty for a regular file with one plain name."""
+    if not stat.S_ISREG(status.st_mode):
+        return f"no regular file ({stat.filemode(status.st_mode)})"
+    if status.st_nlink > 1:
+        return "has a second name (hard link)"
+    return "" if name.isprintable() else "its name holds control characters or undecodable bytes"
+
+
+def _whole(file: int, seen: Seen, most_bytes: int) -> bytes:
+    before = os.fstat(file)
+    if why := _unfit(seen.name, before):
+        raise NotAFile(why)
+    if (before.st_ino, before.st_size, before.st_mtime_ns) != (seen.inode, seen.size_bytes, seen.mtime_ns):
+        raise NotWhole(f"{seen.name} has changed")
+    pieces, total = [], 0
+    while total <= min(seen.size_bytes, most_bytes) and (piece := os.read(file, 1 << 20)):
+        pieces.append(piece)
+        total += len(piece)
+    after = os.fstat(file)
+    if total != seen.size_bytes or (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        raise NotWhole(f"{seen.name} changed while it was read")
+    return b"".join(pieces)

@@ -1,0 +1,82 @@
+"""Which files were read: by content, as it is committed together with their records, bounded."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from drivers.mes_file.folder import Seen
+
+DONE = -1
+
+
+@dataclass(slots=True)
+class Delivered:
+    """One content. rows: how many of its records are in the journal, DONE for all (or for a file that was refused)."""
+
+    name: str
+    rows: int
+    inode: int = 0
+    size_bytes: int = 0
+    mtime_ns: int = 0
+
+    def stands_as(self, seen: Seen) -> bool:
+        """True if the folder still shows just this file: no need to read it again."""
+        return (self.name, self.inode, self.size_bytes, self.mtime_ns) == (seen.name, seen.inode, seen.size_bytes, seen.mtime_ns)
+
+
+class Ledger:
+    """One pattern's. Keys are the first 32 hex digits of the SHA-256 of a file's bytes; order is the order of delivery."""
+
+    def __init__(self, stored: Mapping[str, Any] | None, most: int) -> None:
+        self._most = most
+        self._by_content: dict[str, Delivered] = {digest: Delivered(*item) for digest, item in (stored or {}).items()}
+        self._by_name: dict[str, str] = {item.name: digest for digest, item in self._by_content.items()}
+
+    def stored(self) -> dict[str, Any]:
+        """As JSON, for the watermark."""
+        return {digest: [item.name, item.rows, item.inode, item.size_bytes, item.mtime_ns] for digest, item in self._by_content.items()}
+
+    def __len__(self) -> int:
+        return len(self._by_content)
+
+    def knows(self, seen: Seen) -> bool:
+        """True if this very file (name, inode, size, time) was read to its end."""
+        digest = self._by_name.get(seen.name)
+        item = None if digest is None else self._by_content[digest]
+        return item is not None and item.rows == DONE and item.stands_as(seen)
+
+    def of(self, digest: str) -> Delivered | None:
+        """What is known of this content."""
+        return self._by_content.get(digest)
+
+    def was_named(self, name: str) -> bool:
+        """True if a file of this name was delivered before, with whatever content."""
+        return name in self._by_name
+
+    def note(self, digest: str, seen: Seen, rows: int) -> None:
+        """This content stands under this name; so many of its records are handed over."""
+        self._by_content[digest] = Delivered(seen.name, rows, seen.inode, seen.size_bytes, seen.mtime_ns)
+        self._by_name[seen.name] = digest
+
+    def unfinished(self) -> list[tuple[str, Delivered]]:
+        """Contents of which a part is in the journal."""
+        return [(digest, item) for digest, item in self._by_content.items() if item.rows != DONE]
+
+    def close(self, digest: str) -> None:
+        """No more of this content will come."""
+        self._by_content[digest].rows = DONE
+
+    def _stands(self, digest: str, name: str, present: set[str]) -> bool:
+        return name in present and self._by_name.get(name) == digest
+
+    def forget(self, present: Iterable[str]) -> None:
+        """Keep at most `most`: the longest delivered leave first, but none that still stands in the folder (it would be read again)."""
+        excess = len(self._by_content) - self._most
+        if excess <= 0:
+            return
+        stays = set(present)
+        gone = [digest for digest, item in self._by_content.items() if item.rows == DONE and not self._stands(digest, item.name, stays)]
+        for digest in gone[:excess]:
+            item = self._by_content.pop(digest)
+            if self._by_name.get(item.name) == digest:
+                del self._by_name[item.name]
