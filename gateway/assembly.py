@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 import config
 from config import ConfigError, Line, Problem, Source
@@ -44,7 +45,7 @@ def drivers_of(line: Line) -> list[tuple[Source, Driver]]:
     return [(source, driver_class(source.driver)(source, line.tags_of(source.name))) for source in line.sources]
 
 
-def fenced(name: str, driver: Driver, emit: Emit, stop_on: type[BaseException]) -> Callable[[], Awaitable[None]]:
+def fenced(name: str, driver: Driver, emit: Emit, stop_on: type[Exception]) -> Callable[[], Awaitable[None]]:
     """`driver.run(emit)`, where a bug of the driver counts as a failure of its source alone.
 
     Storage errors (`stop_on`) come out of emit and pass through: they end the program, not the driver.
@@ -84,8 +85,8 @@ def _check_source(line: Line, index: int, source: Source) -> list[Problem]:
         return [place.problem(str(error))]
 
 
-def _settings_problem(line: Line, index: int, detail: "dict[str, object]") -> Problem:  # type: ignore[type-arg]
-    path = tuple(detail["loc"])  # type: ignore[arg-type]
+def _settings_problem(line: Line, index: int, detail: ErrorDetails) -> Problem:
+    path = detail["loc"]
     where = config.place_of(line, ("source", index, *path))
     name = ".".join(str(part) for part in path)
     if detail["type"] == "extra_forbidden":

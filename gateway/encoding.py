@@ -38,8 +38,8 @@ def readings_body(
         columns["raw"] = [row[2] for row in rows]
     _place("status", [row[3] for row in rows], columns, constant)
     _place("kind", [row[4] for row in rows], columns, constant)
-    for name, position in (("source", 5), ("server", 6)):
-        _place_ticks(name, [row[position] for row in rows], base, columns, constant)
+    _place_ticks("source", [row[5] for row in rows], base, columns, constant)
+    _place_ticks("server", [row[6] for row in rows], base, columns, constant)
     if requested_ticks is not None:
         constant["requested_ticks"] = requested_ticks - base
     constant["received_ticks"] = received_ticks - base

@@ -75,7 +75,7 @@ def rows(entry: Mapping[str, Any], tags: list[dict[str, Any]]) -> Iterator[list[
     for values in entry["readings"]:
         reading = {**entry["constant"], **dict(zip(entry["columns"], values, strict=True))}
         tag = tags[reading["tag"]]
-        context = next((c for name, c in entry["contexts"].items() if name in tag.get("equipment", "").split(";")), {})
+        context: Mapping[str, Any] = next((c for name, c in entry["contexts"].items() if name in tag.get("equipment", "").split(";")), {})
         yield [
             entry["epoch"],
             entry["seq"],

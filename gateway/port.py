@@ -234,7 +234,7 @@ class Port:
 
     def _within_deadband(self, index: int, value: Any, before: Any) -> bool:
         band = self._deadbands[index]
-        return band is not None and value is not None and before is not None and abs(value - before) < band
+        return False if band is None or value is None or before is None else bool(abs(value - before) < band)
 
     def _turns(self, index: int, value: Any, status: int) -> bool:
         told = (value, status >= BAD)
@@ -280,7 +280,7 @@ class Port:
     def _making_messages(self, messages: Sequence[Message]) -> Iterable[Making]:
         by_name: dict[str, list[dict[str, Any]]] = {}
         for message in messages:
-            row = {"key": message.key, "change": message.change, "row": dict(message.row)}
+            row: dict[str, Any] = {"key": message.key, "change": message.change, "row": dict(message.row)}
             row |= {"time": None if message.ticks is None else rfc3339(message.ticks), "text": message.text}
             by_name.setdefault(message.name, []).append(row)
         for name, rows in by_name.items():

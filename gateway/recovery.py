@@ -5,7 +5,6 @@ import orjson
 from buffer import Entry, Journal
 from config import Line
 from gateway.context import Fold
-from gateway.observed import from_entry
 
 PAGE_BYTES = 8_388_608
 
@@ -15,7 +14,7 @@ def rebuilt(line: Line, journal: Journal) -> Fold:
     fold, after = _from_state(line, journal)
     while entries := journal.read(after, max_bytes=PAGE_BYTES):
         for entry in entries:
-            item = from_entry(orjson.loads(entry.payload), fold.tagsets, line)
+            item = fold.item(orjson.loads(entry.payload))
             if item is not None:
                 fold.decide(item)
         after = _position(entries[-1])

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from buffer import Journal, JournalError
-from config import Line, Uplink
+from config import Line
 from drivers import Driver, DriverError
-from gateway import assembly, uplink, web
+from gateway import assembly, web
 from gateway.clock import Clock, system_clock
 from gateway.context import Fold
 from gateway.intake import Intake, software_version
@@ -23,13 +23,12 @@ from gateway.notify import notify, watchdog_interval_s
 from gateway.recovery import rebuilt
 from gateway.status import Status
 from gateway.supervise import supervise
-from gateway.uplink import Forwarder, Refused, Unreachable
+from gateway.uplink import Forwarder, UplinkError
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 10.0
 DRAIN_S = 5.0
-REFUSED_WAIT_S = 30.0
 STALLED_S = 60.0
 PRUNE_EVERY_S = 60.0
 DAY_S = 86_400.0
@@ -70,7 +69,7 @@ class Gateway:
         self._stop = asyncio.Event()
         self.intake = Intake(line, journal, clock, fold, on_fault=self.fault)
         clock.last_seq = lambda: journal.next_seq - 1
-        self.uplinks = [self._forwarder(configured) for configured in line.uplinks]
+        self.uplinks = [Forwarder(journal, line, uplink, self.event) for uplink in line.uplinks]
         self.status = Status(self)
 
     def fault(self, error: BaseException) -> None:
@@ -139,23 +138,18 @@ class Gateway:
         attempt = assembly.fenced(driver.source.name, driver, port, JournalError)
         await supervise(driver.source.name, attempt, port.failed, retry_on=DriverError)
 
-    def _forwarder(self, configured: Uplink) -> Forwarder:
-        def report(code: str, severity: str, text: str, evidence: Mapping[str, Any]) -> None:
-            finding = {"type": "finding", "code": code, "severity": severity, "source": None, "tags": [], "text": text}
-            self.event(finding | {"evidence": dict(evidence)})
-
-        return uplink.forwarder(self.journal, configured, gateway=self.line.gateway, folder=self.line.folder, report=report)
-
     async def _uplink(self, forwarder: Forwarder) -> None:
         name = f"uplink {forwarder.status.name}"
-        await supervise(name, forwarder.run, forwarder.failed, retry_on=(Unreachable, Refused), at_least_s=_asked_s)
+        await supervise(name, forwarder.run, forwarder.failed, retry_on=UplinkError)
 
     async def _heartbeats(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_S / 10)
             silent_s = time.monotonic() - self.intake.last_append_s
             waited_s = time.monotonic() - self.intake.last_heartbeat_s
-            if waited_s >= HEARTBEAT_S and (silent_s >= HEARTBEAT_S or any(port.undocumented for port in self.intake.ports.values())):
+            if self.fold.waiting() and silent_s >= 1.0:
+                await self.intake.heartbeat()  # time advances only through entries, and a record waits for it
+            elif waited_s >= HEARTBEAT_S and (silent_s >= HEARTBEAT_S or any(port.undocumented for port in self.intake.ports.values())):
                 await self.intake.heartbeat()
 
     async def _retention(self) -> None:
@@ -184,13 +178,6 @@ class Gateway:
 
     async def _raise_fault(self) -> None:
         await self._fault
-
-
-def _asked_s(error: BaseException) -> float:
-    """What the receiver asked for; a refusal needs a person, so it is asked again slowly."""
-    if isinstance(error, Unreachable):
-        return error.retry_after_s or 0.0
-    return REFUSED_WAIT_S
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:

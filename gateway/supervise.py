@@ -37,28 +37,26 @@ async def supervise(
     on_failure: Callable[[str], Awaitable[None]],
     *,
     retry_on: type[Exception] | tuple[type[Exception], ...],
-    at_least_s: Callable[[BaseException], float] = lambda _: 0.0,
     settled_after_s: float = 30.0,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
     """Run `attempt` for ever; after each `retry_on` tell `on_failure` why, wait longer each time, and run it again.
 
     The waits begin anew after an attempt that lasted `settled_after_s`. Any other exception is a bug and goes up to the TaskGroup, which
-    ends the process; of a group, what is not `retry_on` goes up. at_least_s: how long the other side asked us to wait, by the error.
+    ends the process; of a group, what is not `retry_on` goes up.
     """
     loop, waits = asyncio.get_running_loop(), backoff_s()
     while True:
-        started, why, asked_s = loop.time(), "", 0.0
+        started, why = loop.time(), ""
         try:
             await attempt()
         except* retry_on as group:
             why = "; ".join(str(error) or type(error).__name__ for error in leaves(group))
-            asked_s = max(at_least_s(error) for error in leaves(group))
         else:
             raise RuntimeError(f"{name}: returned, but must run until cancelled")
         if loop.time() - started > settled_after_s:
             waits = backoff_s()
-        wait_s = max(next(waits), asked_s)
+        wait_s = next(waits)
         log.warning("%s: %s; next attempt in %.1f s", name, why, wait_s)
         await on_failure(why)
         await sleep(wait_s)

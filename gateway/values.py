@@ -75,21 +75,21 @@ def _integer(low: int, high: int, *, as_text: bool) -> Normalise:
     def integer(value: Value, status: int) -> Normal:
         if value.__class__ is not int:
             return None, None, BAD_TYPE, "type-differs"
-        if not low <= value <= high:  # type: ignore[operator]
+        if not low <= value <= high:
             return None, None, BAD_OUT_OF_RANGE, "value-outside-type"
-        return (str(value) if as_text else value), None, status, None  # type: ignore[return-value]
+        return (str(value) if as_text else value), None, status, None
 
     return integer
 
 
 def _bool(value: Value, status: int) -> Normal:
-    return (value, None, status, None) if value.__class__ is bool else (None, None, BAD_TYPE, "type-differs")  # type: ignore[return-value]
+    return (value, None, status, None) if value.__class__ is bool else (None, None, BAD_TYPE, "type-differs")
 
 
 def _float64(value: Value, status: int) -> Normal:
     if value.__class__ is not float and value.__class__ is not int:
         return None, None, BAD_TYPE, "type-differs"
-    number = float(value)  # type: ignore[arg-type]
+    number = float(value)
     if number - number != 0.0:  # NaN and infinity
         return None, None, BAD_OUT_OF_RANGE, "not-a-number"
     return number, None, status, None
@@ -111,7 +111,7 @@ def _decimal(value: Value, status: int) -> Normal:
 def _text(value: Value, status: int) -> Normal:
     if value.__class__ is not str:
         return None, None, BAD_TYPE, "type-differs"
-    text = value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")  # type: ignore[union-attr]
+    text = value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
     if len(text) * 4 > LONGEST_TEXT_BYTES and len(text.encode()) > LONGEST_TEXT_BYTES:
         return None, None, BAD_ENCODING_LIMIT, "text-too-long"
     return text, None, status, None
@@ -120,9 +120,9 @@ def _text(value: Value, status: int) -> Normal:
 def _bytes(value: Value, status: int) -> Normal:
     if value.__class__ is not bytes:
         return None, None, BAD_TYPE, "type-differs"
-    if len(value) > LONGEST_TEXT_BYTES * 3 // 4:  # type: ignore[arg-type]
+    if len(value) > LONGEST_TEXT_BYTES * 3 // 4:
         return None, None, BAD_ENCODING_LIMIT, "text-too-long"
-    return base64.b64encode(value).decode(), None, status, None  # type: ignore[arg-type]
+    return base64.b64encode(value).decode(), None, status, None
 
 
 def _datetime(value: Value, status: int) -> Normal:

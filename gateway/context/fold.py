@@ -70,6 +70,15 @@ class Fold:
             found = self._contexts[source] = {unit.name: self._where.context(unit) for unit in self.plan.concerned.get(source, [])}
         return found
 
+    def context(self, equipment: str) -> dict[str, Any]:
+        """Where one equipment is, for the status page."""
+        return self._where.context(self.plan.units[equipment])
+
+    def waiting(self) -> bool:
+        """Whether something is decided as soon as entries let time pass: a signal that must stand still, a record of an ended step."""
+        unrecorded = any(run.end is not None and (not run.revision or run.dirty is not None) for run in self.state.runs.values())
+        return unrecorded or any(where.pending for where in self.state.where.values())
+
     def open_gaps(self, source: str) -> list[Gap]:
         """The gaps of a source that have not closed."""
         return self._gaps.of(source)

@@ -83,7 +83,7 @@ class Forwarder:
         self._behind: Position | None = None  # what receipts since the last resend said, if all of them lie behind
         self._transport.wake = self._woken.set
 
-    def wake(self, _epoch: int = 0, _seq: int = 0) -> None:
+    def wake(self, _last: Position | None = None) -> None:
         """Something was committed. May be called in any thread, at any time."""
         loop = self._loop
         if loop is not None:
