@@ -11,6 +11,7 @@ from .errors import (
     StorageError,
 )
 from .journal import Depth, Journal
+from .reader import read_journal
 from .receipts import Quarantined, Rejected
 from .recovery import Opened
 from .retention import Pruned
@@ -34,4 +35,5 @@ __all__ = [
     "ReceiptRefused",
     "Rejected",
     "StorageError",
+    "read_journal",
 ]

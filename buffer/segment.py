@@ -86,7 +86,7 @@ def insert(db: sqlite3.Connection, rows: Iterable[Row], facts: dict[str, Fact]) 
     try:
         db.executemany("INSERT INTO entries VALUES (?, ?, ?, ?)", rows)
         if facts:
-            db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)", [(name, *fact) for name, fact in facts.items()])
+            db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)", [_fact_row(name, fact) for name, fact in facts.items()])
         db.execute("COMMIT")
     except BaseException:
         if db.in_transaction:
@@ -135,8 +135,24 @@ def unpacked(unpack: zstandard.ZstdDecompressor, seq: int, stored: bytes, packed
 
 
 def facts(db: sqlite3.Connection) -> dict[str, Fact]:
-    """All facts of the segment."""
-    return {name: Fact(epoch, seq, value) for name, epoch, seq, value in db.execute("SELECT name, epoch, seq, value FROM facts")}
+    """All facts of the segment. Raises Damaged."""
+    found: dict[str, Fact] = {}
+    for name, epoch, seq, value in db.execute("SELECT name, epoch, seq, value FROM facts"):
+        fact = fact_from(epoch, seq, value)
+        if fact is None:
+            raise Damaged(f"{name} does not match its digest")
+        found[name] = fact
+    return found
+
+
+def fact_from(epoch: int, seq: int, stored: bytes) -> Fact | None:
+    """Return a stored fact, None if it is not what was written."""
+    return Fact(epoch, seq, stored[32:]) if digest_of(stored[32:] + b"%d/%d" % (epoch, seq)) == stored[:32] else None
+
+
+def _fact_row(name: str, fact: Fact) -> tuple[str, int, int, bytes]:
+    """The row of a fact: its digest stands before its value, so that damage is seen."""
+    return name, fact.epoch, fact.seq, digest_of(fact.value + b"%d/%d" % fact[:2]) + fact.value
 
 
 def about(db: sqlite3.Connection) -> dict[str, object]:

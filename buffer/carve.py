@@ -1,0 +1,126 @@
+"""Reading the rows of a damaged segment without SQLite: from every page that still is one, each row proved by its own digest.
+
+File format: sqlite.org/fileformat2.html, sections 1.6 (b-tree pages) and 2.1 (records). Nothing unproved comes out, so any page of any age
+may be tried: those of the file, and every version in the write-ahead log.
+"""
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import zstandard
+
+from . import segment as segments
+from . import wal
+from .segment import Damaged, Fact, Row
+
+PAGE = 4096
+LEAF = 0x0D
+MAX_LOCAL = PAGE - 35
+MIN_LOCAL = (PAGE - 12) * 32 // 255 - 23
+
+
+def rows(path: Path, epoch: int) -> tuple[dict[int, Row], dict[str, Fact]]:
+    """Return every entry of this epoch and every fact that can be proved, from a segment's file and its WAL."""
+    data = path.read_bytes() if path.exists() else b""
+    log_path = path.with_name(path.name + "-wal")
+    log = wal.read(log_path.read_bytes() if log_path.exists() else b"")
+    pages = {number + 1: data[at : at + PAGE] for number, at in enumerate(range(0, len(data) - PAGE + 1, PAGE))}
+    found: dict[int, Row] = {}
+    facts: dict[str, Fact] = {}
+    for page in list(pages.values()):
+        _take(page, pages, epoch, found, facts)
+    for frame in log.frames:
+        pages[frame.page] = frame.content
+    for frame in log.frames:
+        _take(frame.content, pages, epoch, found, facts)
+    return found, facts
+
+
+def _take(page: bytes, pages: dict[int, bytes], epoch: int, found: dict[int, Row], facts: dict[str, Fact]) -> None:
+    unpack = zstandard.ZstdDecompressor()
+    for seq, record in _records(page, pages):
+        match record:
+            case [None, bytes(digest), int(total), bytes(packed)] if seq not in found and len(digest) == 32:
+                try:
+                    payload = segments.unpacked(unpack, seq, digest, packed)
+                except Damaged:
+                    continue
+                if f'"epoch":{epoch},"seq":{seq},'.encode() in payload[:400]:
+                    found[seq] = seq, digest, total, packed
+            case [str(name), int(fact_epoch), int(fact_seq), bytes(value)]:
+                fact = segments.fact_from(fact_epoch, fact_seq, value)
+                if fact is not None and (name not in facts or facts[name][:2] < fact[:2]):
+                    facts[name] = fact
+
+
+def _records(page: bytes, pages: dict[int, bytes]) -> Iterator[tuple[int, list[object]]]:
+    """(rowid, columns) of a table leaf page; cells that can not be read are left out."""
+    start = 100 if page[:6] == b"SQLite" else 0
+    if len(page) != PAGE or page[start] != LEAF:
+        return
+    (count,) = struct.unpack(">H", page[start + 3 : start + 5])
+    for index in range(min(count, PAGE // 4)):
+        place = start + 8 + 2 * index
+        (at,) = struct.unpack(">H", page[place : place + 2].rjust(2, b"\0"))
+        try:
+            size, at = _varint(page, at)
+            rowid, at = _varint(page, at)
+            yield rowid, _columns(_content(page, at, size, pages))
+        except (IndexError, KeyError, ValueError, struct.error):
+            continue
+
+
+def _content(page: bytes, at: int, size: int, pages: dict[int, bytes]) -> bytes:
+    """A cell's payload, its overflow pages included."""
+    if not 0 < size <= 1 << 20:
+        raise ValueError("no record")
+    if size <= MAX_LOCAL:
+        return page[at : at + size]
+    local = MIN_LOCAL + (size - MIN_LOCAL) % (PAGE - 4)
+    local = local if local <= MAX_LOCAL else MIN_LOCAL
+    content = page[at : at + local]
+    (following,) = struct.unpack(">I", page[at + local : at + local + 4])
+    while len(content) < size:
+        overflow = pages[following]
+        content += overflow[4 : 4 + size - len(content)]
+        (following,) = struct.unpack(">I", overflow[:4])
+    return content
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for offset in range(8):
+        byte = data[at + offset]
+        value = value << 7 | byte & 0x7F
+        if byte < 0x80:
+            return value, at + offset + 1
+    return value << 8 | data[at + 8], at + 9
+
+
+INTEGER_BYTES = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
+
+
+def _columns(record: bytes) -> list[object]:
+    head, at = _varint(record, 0)
+    kinds = []
+    while at < head:
+        kind, at = _varint(record, at)
+        kinds.append(kind)
+    columns: list[object] = []
+    for kind in kinds:
+        value, size = _value(record, at, kind)
+        columns.append(value)
+        at += size
+    return columns
+
+
+def _value(record: bytes, at: int, kind: int) -> tuple[object, int]:
+    if kind in INTEGER_BYTES:
+        size = INTEGER_BYTES[kind]
+        return int.from_bytes(record[at : at + size], "big", signed=True), size
+    if kind >= 12:
+        size = (kind - 12) // 2
+        raw = record[at : at + size]
+        return (raw.decode() if kind % 2 else raw), size
+    return {0: None, 8: 0, 9: 1}[kind], 0

@@ -1,0 +1,45 @@
+"""Reading a journal's folder from outside, running or not: no lock, nothing written beside it."""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from . import segment as segments
+from . import sqlite
+from .errors import StorageError
+from .segment import Damaged, Entry
+
+_NAME = re.compile(r"(\d+)-(\d+)\.db")
+PAGE = 256
+
+
+def read_journal(directory: Path, after: tuple[int, int] = (0, 0)) -> Iterator[Entry]:
+    """Every held entry after (epoch, seq), in order, each checked against its digest.
+
+    Of a running gateway, what is committed. Reads in pages, so a slow consumer
+    does not keep the running gateway's WAL from being reset. Raises StorageError on damage,
+    FileNotFoundError if there is no journal.
+    """
+    if not (directory / "segments").is_dir():
+        raise FileNotFoundError(f"{directory}: no journal is here")
+    found = [match for path in (directory / "segments").glob("*.db") if (match := _NAME.fullmatch(path.name))]
+    for epoch, first in sorted((int(match[1]), int(match[2])) for match in found):
+        if (epoch, segments.last_of(first)) > after:
+            yield from _pages(directory / "segments" / segments.name_of(epoch, first), epoch, after[1] if epoch == after[0] else 0)
+
+
+def _pages(path: Path, epoch: int, seq: int) -> Iterator[Entry]:
+    while True:
+        try:
+            with closing(sqlite.reader(path, closed=not path.with_name(path.name + "-wal").exists())) as db:
+                page = list(segments.entries(db, epoch, seq, 1 << 62, PAGE))
+        except (sqlite3.Error, Damaged) as error:
+            if not path.exists():
+                return  # pruned meanwhile
+            raise StorageError(f"{path.name}: {error}") from error
+        yield from page
+        if len(page) < PAGE:
+            return
+        seq = page[-1].seq

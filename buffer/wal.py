@@ -1,0 +1,69 @@
+"""SQLite's write-ahead log, read without SQLite (file format: sqlite.org/walformat.html).
+
+SQLite drops everything after the first frame whose checksum is wrong, silently: right after a power cut, a loss of promised entries after
+a flipped bit. The journal must tell the two apart before SQLite opens the file, because identities may never be used twice.
+"""
+
+import struct
+from typing import NamedTuple
+
+HEADER = 32
+FRAME_HEADER = 24
+PAGE = 4096
+FRAME = FRAME_HEADER + PAGE
+LITTLE, BIG = 0x377F0682, 0x377F0683
+VERSION = 3_007_000
+
+
+class Frame(NamedTuple):
+    """One page version. commit: the transaction ends with it. good: SQLite will read it."""
+
+    page: int
+    commit: bool
+    good: bool
+    content: bytes
+
+
+class Log(NamedTuple):
+    """Frames of the present generation, in order. header_good: SQLite will read the file at all."""
+
+    header_good: bool
+    frames: list[Frame]
+
+    @property
+    def doubtful(self) -> bool:
+        """Frames of this generation stand where SQLite will not read: cut by a power loss before they were promised, or damaged."""
+        return not all(frame.good for frame in self.frames)
+
+
+def read(data: bytes) -> Log:
+    """Return what a WAL holds. Frames of an older generation (left after a reset) do not count."""
+    if len(data) <= HEADER + FRAME_HEADER:
+        return Log(header_good=True, frames=[])
+    magic, _, _, _, salts, stated = struct.unpack(">IIII8s8s", data[:HEADER])
+    order = "<" if magic != BIG else ">"
+    good = magic in (LITTLE, BIG) and struct.pack(">II", *_sums(data[:24], (0, 0), order)) == stated
+    if not good:
+        salts = data[HEADER + 8 : HEADER + 16]
+    header_good = good
+    sums = struct.unpack(">II", stated)
+    frames: list[Frame] = []
+    for at in range(HEADER, len(data) - FRAME_HEADER + 1, FRAME):
+        head, content = data[at : at + FRAME_HEADER], data[at + FRAME_HEADER : at + FRAME]
+        if head[8:12] != salts[:4] and head[12:16] != salts[4:]:
+            break
+        if good:
+            sums = _sums(head[:8] + content, sums, order) if len(content) == PAGE else (0, 0)
+            good = head[8:16] == salts and struct.pack(">II", *sums) == head[16:24] and len(content) == PAGE
+        page, size = struct.unpack(">II", head[:8])
+        frames.append(Frame(page, size != 0, good, content.ljust(PAGE, b"\0")))
+    return Log(header_good, frames)
+
+
+def _sums(data: bytes, sums: tuple[int, int], order: str) -> tuple[int, int]:
+    one, two = sums
+    words = iter(struct.unpack(f"{order}{len(data) // 4}I", data))
+    for word in words:
+        one = (one + word + two) & 0xFFFFFFFF
+        two = (two + next(words) + one) & 0xFFFFFFFF
+    return one, two
