@@ -61,11 +61,6 @@ def compiled(block: Block, encoding: str = "ascii") -> Decode:
     return _registers(block, encoding)
 
 
-def byte_count(block: Block) -> int:
-    """Data bytes that a right answer holds (V1.1b3, 6.1 to 6.4)."""
-    return (block.count + 7) // 8 if block.table in ("coil", "discrete") else 2 * block.count
-
-
 def _bits(block: Block) -> Decode:
     places = [(bit // 8, 1 << bit % 8) for bit in (value.offset - block.start for value in block.values)]
 

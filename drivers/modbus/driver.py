@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar, Protocol
 
 from pydantic import BaseModel, ValidationError
@@ -11,6 +12,7 @@ from config import Problem, Source, Tag
 from drivers.contract import Driver, DriverMisconfigured, Emit
 from drivers.modbus.outlet import Outlet
 from drivers.modbus.plan import Limits, Value, plan
+from drivers.modbus.rtu import RtuLink
 from drivers.modbus.settings import Endpoint, ModbusSettings, endpoint_of
 from drivers.modbus.tcp import TcpLink
 from drivers.modbus.unit import Link, UnitPoll
@@ -59,7 +61,7 @@ class ModbusDriver(Driver):
         """See Driver."""
         if not self.tags:
             await asyncio.Event().wait()
-        link = _link(self._endpoint, self.settings)
+        link = _link(self._endpoint, self.settings, self.source.folder)
         try:
             await link.open()
             async with asyncio.TaskGroup() as tasks:
@@ -87,10 +89,11 @@ class ModbusDriver(Driver):
         return units
 
 
-def _link(endpoint: Endpoint, settings: ModbusSettings) -> _ClosableLink:
-    if endpoint.kind != "tcp":
-        raise DriverMisconfigured(f"{endpoint.kind}:// is not supported yet")
-    return TcpLink(endpoint, settings.timeout_ms / 1000, settings.in_flight)
+def _link(endpoint: Endpoint, settings: ModbusSettings, folder: Path) -> _ClosableLink:
+    timeout_s = settings.timeout_ms / 1000
+    if endpoint.kind == "tcp":
+        return TcpLink(endpoint, timeout_s, settings.in_flight)
+    return RtuLink(endpoint, timeout_s, settings.turnaround_ms / 1000, folder)
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> Exception:

@@ -14,7 +14,6 @@ from pymodbus.pdu import DecodePDU, ModbusPDU
 from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest
 from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
 
-from drivers.modbus.decode import byte_count
 from drivers.modbus.plan import FUNCTION, Block
 
 _REQUEST: dict[int, type[ModbusPDU]] = {
@@ -62,10 +61,14 @@ class WrongAnswer(Exception):
 
 
 def request_for(block: Block) -> Request:
-    """The request of a block; pymodbus checks address and count."""
-    function = FUNCTION[block.table]
-    pdu = _REQUEST[function](address=block.start, count=block.count, dev_id=block.unit)
-    return Request(block.unit, function, bytes([function]) + pdu.encode(), byte_count(block))
+    """The request of a block."""
+    return read_request(block.unit, FUNCTION[block.table], block.start, block.count)
+
+
+def read_request(unit: int, function: int, start: int, count: int) -> Request:
+    """A read by function 1 to 4; pymodbus checks address and count."""
+    pdu = _REQUEST[function](address=start, count=count, dev_id=unit)
+    return Request(unit, function, bytes([function]) + pdu.encode(), (count + 7) // 8 if function < 3 else 2 * count)
 
 
 def data_of(pdu: bytes, request: Request) -> bytes:

@@ -55,12 +55,15 @@ class Port:
     def open(self) -> None:
         """Raises LinkLost if the port is not there, is in use, or refuses the settings."""
         its = self._endpoint
+        is_terminal = os.path.realpath(its.path).startswith(
+            "/dev/pts/"
+        )  # a pseudo-terminal has neither parity nor 7 bits, and refuses them
         try:
             self._serial = serial.Serial(
                 its.path,
                 baudrate=its.baudrate,
-                bytesize=its.bytesize,
-                parity=its.parity,
+                bytesize=8 if is_terminal else its.bytesize,
+                parity="N" if is_terminal else its.parity,
                 stopbits=its.stopbits,
                 xonxoff=its.xonxoff,
                 rtscts=its.rtscts,
@@ -69,7 +72,7 @@ class Port:
                 exclusive=True,
             )
             self._fd = self._serial.fileno()
-            if its.parity != "N":
+            if its.parity != "N" and not is_terminal:
                 _mark_parity_errors(self._fd)
         except (OSError, ValueError, termios.error) as error:
             self.close()

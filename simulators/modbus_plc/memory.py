@@ -59,14 +59,14 @@ class Memory:
         function = pdu[0]
         self.requests[function] += 1
         if function not in TABLE:
-            return bytes([function | 0x80, ILLEGAL_FUNCTION]), _nothing_served
+            return bytes([function | 0x80, ILLEGAL_FUNCTION]), not_served
         if unit not in self.units:
-            return bytes([function | 0x80, GATEWAY_NO_RESPONSE]), _nothing_served
+            return bytes([function | 0x80, GATEWAY_NO_RESPONSE]), not_served
         start, count = int.from_bytes(pdu[1:3], "big"), int.from_bytes(pdu[3:5], "big")
         if len(pdu) != 5 or not 1 <= count <= (2000 if function < 3 else 125):
-            return bytes([function | 0x80, ILLEGAL_VALUE]), _nothing_served
+            return bytes([function | 0x80, ILLEGAL_VALUE]), not_served
         if start + count > _SPACE or self._is_refused(unit, TABLE[function], start, count):
-            return bytes([function | 0x80, ILLEGAL_ADDRESS]), _nothing_served
+            return bytes([function | 0x80, ILLEGAL_ADDRESS]), not_served
         data = self._read(unit, TABLE[function], start, count)
         told = self._told(unit, TABLE[function], start, count)
         return bytes([function, len(data)]) + data, lambda: self._serve(told)
@@ -142,8 +142,8 @@ def _nothing(place: Place) -> Any:
     return 0 if place.tag.scaling is None else place.tag.scaling.intercept
 
 
-def _nothing_served() -> None:
-    pass
+def not_served() -> None:
+    """The answer told nothing true."""
 
 
 def _loggable(value: Any) -> Any:

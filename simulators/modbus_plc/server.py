@@ -1,7 +1,9 @@
-"""A Modbus PLC, or a gateway with units behind it, over TCP: own frames, own encodings, scripted faults, ground truth."""
+"""A Modbus PLC, or a gateway or bus with units behind it: own frames, own encodings, scripted faults, ground truth."""
 
 import asyncio
+import os
 import time
+import tty
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,7 +11,8 @@ from urllib.parse import urlsplit
 from config import Source, Tag
 from simulators.device import Truth
 from simulators.modbus_plc.faults import Fault, spoiled
-from simulators.modbus_plc.memory import Memory, Served
+from simulators.modbus_plc.memory import Memory, Served, not_served
+from simulators.modbus_plc.rtu import Bus
 
 
 def now_ticks() -> int:
@@ -18,9 +21,10 @@ def now_ticks() -> int:
 
 
 class ModbusPlc:
-    """Serves the tags of one source at its endpoint. Port 0 takes a free port, told by `port` after start and kept over a restart.
+    """Serves the tags of one source at its endpoint, tcp://, rtu-tcp:// or rtu:// (a pseudo-terminal with a link to it at that path).
 
-    faults: struck in order, each request by the first that fits. dead: units that never answer.
+    Port 0 takes a free port, told by `port` after start and kept over a restart. faults: each request meets the first that fits.
+    dead: units that never answer.
     """
 
     def __init__(self, source: Source, tags: Sequence[Tag], truth: Truth) -> None:
@@ -31,10 +35,14 @@ class ModbusPlc:
         self.faults: list[Fault] = []
         self.dead: set[int] = set()
         parts = urlsplit(source.endpoints[0])
-        self.host, self.port = parts.hostname or "127.0.0.1", 502 if parts.port is None else parts.port
-        self.connections: set[_Served] = set()
+        self._scheme, self.path = parts.scheme, source.folder / (parts.netloc + parts.path)
+        self.host, self.port = (
+            ("", 0) if parts.scheme == "rtu" else (parts.hostname or "127.0.0.1", 502 if parts.port is None else parts.port)
+        )
+        self.connections: set[_Served | _BusServed] = set()
         self.accepted = 0
         self._server: asyncio.Server | None = None
+        self._terminal: _Terminal | None = None
         self._begun = False
 
     async def start(self) -> None:
@@ -42,11 +50,18 @@ class ModbusPlc:
         if not self._begun:
             self.memory.begin()
             self._begun = True
-        self._server = await asyncio.get_running_loop().create_server(lambda: _Served(self), self.host, self.port)
+        if self._scheme == "rtu":
+            self._terminal = _Terminal(self)
+            return
+        serve = _Served if self._scheme == "tcp" else _BusServed
+        self._server = await asyncio.get_running_loop().create_server(lambda: serve(self), self.host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """See Device."""
+        if self._terminal is not None:
+            self._terminal.close()
+            self._terminal = None
         server, self._server = self._server, None
         for connection in list(self.connections):
             connection.abort()
@@ -121,7 +136,7 @@ class _Served(asyncio.Protocol):
         noise = b"\xff\xfe\xfd"
         frame = {"twice": frame * 2, "garbage-before": noise + frame, "garbage-after": frame + noise}.get(kind or "", frame)
         if kind not in (None, "twice", "delay", "garbage-after"):
-            served = _nothing
+            served = not_served
         if kind == "delay" and fault is not None:
             asyncio.get_running_loop().call_later(fault.seconds, self._send, frame, served)
         else:
@@ -133,5 +148,70 @@ class _Served(asyncio.Protocol):
             self._transport.write(frame)
 
 
-def _nothing() -> None:
-    pass
+class _BusServed(asyncio.Protocol):
+    """One client of a converter that passes RTU frames on over TCP."""
+
+    def __init__(self, plc: ModbusPlc) -> None:
+        self._plc = plc
+        self._bus = Bus(plc, self._send, self.abort)
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._plc.connections.add(self)
+        self._plc.accepted += 1
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self._plc.connections.discard(self)
+        self._bus.stop()
+
+    def data_received(self, data: bytes) -> None:
+        self._bus.received(data)
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _send(self, data: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+
+class _Terminal:
+    """A bus at a pseudo-terminal; closing it is pulling the adapter."""
+
+    def __init__(self, plc: ModbusPlc) -> None:
+        self._path = plc.path
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave)
+        os.set_blocking(self._master, False)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        aside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        aside.unlink(missing_ok=True)
+        aside.symlink_to(os.ttyname(self._slave))
+        aside.replace(self._path)
+        self._bus = Bus(plc, self._send, self.close)
+        asyncio.get_running_loop().add_reader(self._master, self._readable)
+
+    def close(self) -> None:
+        if self._master < 0:
+            return
+        self._bus.stop()
+        asyncio.get_running_loop().remove_reader(self._master)
+        self._path.unlink(missing_ok=True)
+        os.close(self._master)
+        os.close(self._slave)
+        self._master = self._slave = -1
+
+    def _readable(self) -> None:
+        try:
+            self._bus.received(os.read(self._master, 4096))
+        except OSError:
+            pass  # nobody has the other end open
+
+    def _send(self, data: bytes) -> None:
+        try:
+            os.write(self._master, data)
+        except OSError:
+            pass  # nobody reads: a bus does not wait either
