@@ -104,9 +104,8 @@ def _statement(result: Result) -> Text:
         if step["batch"] == result.batch and step["completeness"]["missing"]:
             missing = ", ".join(f"{each['parameter']} ({each['status']})" for each in step["completeness"]["missing"])
             text.append(f"  missing in {name}: {missing}\n", style="yellow")
-    text.append(
-        f"Accounted for: {counts.received + counts.in_gaps + counts.left_out} of {counts.read} changes, {len(result.got.gaps)} gaps recorded.\n"
-    )
+    accounted = counts.received + counts.in_gaps + counts.left_out
+    text.append(f"Accounted for: {accounted} of {counts.read} changes, {len(result.got.gaps)} gaps.\n")
     text.append(f"Step statistics computed again from the devices' logs: {agree} of {len(result.again)} agree.\n")
     for chain in result.chains:
         text.append(f"Chain of {chain.path.name}: {chain.text}\n")

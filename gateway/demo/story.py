@@ -54,7 +54,7 @@ class Cast:
 async def cast(setting: Setting, view: View, batch: str) -> AsyncIterator[Cast]:
     """Start every part but the gateway; end all of them, whatever happens."""
     broker = Broker(setting.broker)
-    cable = Cable(("127.0.0.1", setting.broker), port=setting.uplink)
+    cable = Cable("127.0.0.1", setting.broker, listen=setting.uplink)
     plant = Child("the simulated line", _plant(setting), setting.log("simulators"))
     ebr = Child("the reference EBR", _ebr(setting), setting.log("ebr"))
     gateway = Child("the gateway", [*COMMAND, "run", str(setting.line.folder), "--verbose"], setting.log("gateway"))
@@ -135,9 +135,9 @@ async def _cut(parts: Cast, began: float) -> None:
     faults = parts.setting.faults
     await asyncio.sleep(began + faults.cut_at_s - time.monotonic())
     parts.view.fault(f"the network to the EBR is cut, for {faults.cut_for_s:.1f} s")
-    await parts.cable.cut()
+    parts.cable.cut()
     await asyncio.sleep(faults.cut_for_s)
-    await parts.cable.mend()
+    parts.cable.mend()
     parts.view.say("the network to the EBR is whole again", "green")
 
 
