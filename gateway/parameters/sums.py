@@ -166,7 +166,7 @@ class Sums:
         middle = (left + right) / 2
         self.weight += ticks
         delta = middle - self.mean
-        self.mean += delta * ticks / self.weight
+        self.mean += delta * (ticks / self.weight)
         self.squares += delta * (middle - self.mean) * ticks + (right - left) ** 2 / 12 * ticks
         self.area += middle * ticks / TICKS_PER_S
         low, high = (left, right) if left <= right else (right, left)
