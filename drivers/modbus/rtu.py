@@ -15,7 +15,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from drivers.contract import BadReply, LinkLost
 from drivers.modbus.frames import NoAnswer, Refused, Reply, Request, WrongAnswer, crc_is_right, data_of, read_request, rtu_frame
@@ -40,8 +40,7 @@ class _Bytes(asyncio.Protocol):
         self.transport: asyncio.Transport | SerialLine | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # what loops give is not always of that class
 
     def data_received(self, data: bytes) -> None:
         self.last_ns = time.monotonic_ns()

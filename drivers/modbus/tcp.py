@@ -8,6 +8,7 @@ import secrets
 import socket
 import time
 from struct import Struct
+from typing import cast
 
 from drivers.contract import BadReply, LinkLost
 from drivers.modbus.frames import NoAnswer, Reply, Request, WrongAnswer, data_of, tcp_frame
@@ -40,8 +41,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # what loops give is not always of that class
         if (sock := transport.get_extra_info("socket")) is not None:
             _watch(sock)
 

@@ -5,7 +5,7 @@ import os
 import time
 import tty
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from config import Source, Tag
@@ -92,8 +92,7 @@ class _Served(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # what loops give is not always of that class
         self._plc.connections.add(self)
         self._plc.accepted += 1
 
@@ -157,8 +156,7 @@ class _BusServed(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # what loops give is not always of that class
         self._plc.connections.add(self)
         self._plc.accepted += 1
 

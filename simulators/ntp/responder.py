@@ -9,7 +9,7 @@ import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 NTP_EPOCH_S = 2_208_988_800
 """Seconds from 1900, where NTP counts from, to 1970."""
@@ -95,8 +95,7 @@ class _Port(asyncio.DatagramProtocol):
         self._server = server
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast("asyncio.DatagramTransport", transport)  # what loops give is not always of that class
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         answer = None if self._server.faults.silent else self._server.answer(data)
