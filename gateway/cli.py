@@ -35,6 +35,8 @@ def main() -> None:
         _fail(str(error), WRONG_INPUT)
     except drivers.DriverMisconfigured as error:
         _fail(str(error), WRONG_INPUT)
+    except FileNotFoundError as error:
+        _fail(str(error), WRONG_INPUT)
     except buffer.JournalError as error:
         _fail(str(error), NOT_REACHED)
     except BrokenPipeError:

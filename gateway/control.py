@@ -6,8 +6,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from gateway.web import CONTROL_SOCKET
-
+CONTROL_SOCKET = "control.sock"
 ANSWER_WITHIN_S = 5.0
 
 

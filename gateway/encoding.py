@@ -1,6 +1,6 @@
 """Bodies: an entry's JSON from `"time"` on. Pure. The journal's writer puts the head before them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -11,6 +11,7 @@ from gateway.ticks import EARLIEST, LATEST, TICKS_PER_MS, rfc3339
 READINGS = "ebr-gateway/readings/1"
 EVENT = "ebr-gateway/event/1"
 LARGEST_BODY_BYTES = 65_536 - 512  # the head takes at most this much
+LARGEST_TABLE_BYTES = 49_152  # of a readings entry; the rest is for who, when and the contexts
 _EXACT = 1 << 53  # JSON numbers keep integers exact to here (RFC 8259, 6)
 
 Row = tuple[int, Any, Any, int, str, int | None, int | None]
@@ -22,15 +23,11 @@ def event_body(head: Mapping[str, Any], event: Mapping[str, Any]) -> Body:
     return Body(EVENT, _dumps({**head, "event": event}))
 
 
-def readings_body(
-    head: Mapping[str, Any],
-    contexts: Mapping[str, Any],
-    tagset: str,
-    rows: Sequence[Row],
-    requested_ticks: int | None,
-    received_ticks: int,
-) -> Body:
-    """A readings entry: each column stands once, in `columns` or in `constant`; ticks are relative to `time_base`."""
+def table(rows: Sequence[Row], requested_ticks: int | None, received_ticks: int) -> bytes:
+    """The last members of a readings entry, `"time_base"` to `"readings"`, and its closing brace.
+
+    Each column stands once, in `columns` or in `constant`; ticks are relative to `time_base`.
+    """
     base = received_ticks - received_ticks % TICKS_PER_MS
     columns: dict[str, list[Any]] = {"tag": [row[0] for row in rows], "value": [row[1] for row in rows]}
     constant: dict[str, Any] = {}
@@ -43,20 +40,24 @@ def readings_body(
     if requested_ticks is not None:
         constant["requested_ticks"] = requested_ticks - base
     constant["received_ticks"] = received_ticks - base
-    return Body(
-        READINGS,
-        _dumps(
-            {
-                **head,
-                "contexts": contexts,
-                "tagset": tagset,
-                "time_base": rfc3339(base),
-                "columns": list(columns),
-                "constant": constant,
-                "readings": list(zip(*columns.values(), strict=True)),
-            }
-        ),
-    )
+    readings = list(zip(*columns.values(), strict=True))
+    return _dumps({"time_base": rfc3339(base), "columns": list(columns), "constant": constant, "readings": readings})
+
+
+def tables(rows: Sequence[Row], requested_ticks: int | None, received_ticks: int) -> Iterator[tuple[Sequence[Row], bytes]]:
+    """Rows with their table, halved until each fits an entry. One row always fits: its text is bounded."""
+    whole = table(rows, requested_ticks, received_ticks)
+    if len(whole) <= LARGEST_TABLE_BYTES or len(rows) == 1:
+        yield rows, whole
+        return
+    half = len(rows) // 2
+    yield from tables(rows[:half], requested_ticks, received_ticks)
+    yield from tables(rows[half:], requested_ticks, received_ticks)
+
+
+def readings_body(head: Mapping[str, Any], contexts: Mapping[str, Any], tagset: str, table: bytes) -> Body:
+    """A readings entry: who, when and where it belongs, and its table."""
+    return Body(READINGS, _dumps({**head, "contexts": contexts, "tagset": tagset})[:-1] + b"," + table)
 
 
 def _place(name: str, values: list[Any], columns: dict[str, list[Any]], constant: dict[str, Any]) -> None:

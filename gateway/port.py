@@ -23,6 +23,8 @@ MOST_OPEN_CALLS = 32
 MOST_READINGS = 1_000
 REPEAT_AFTER_S = 60.0
 MOST_GAPS_AT_ONCE = 16
+LARGEST_ROW_BYTES = 49_152
+PIECE_CHARACTERS = 7_000  # JSON in JSON: a control character takes seven bytes
 _NEVER = object()
 _FINDINGS = {
     "type-differs": "the source sent another type; stored as Bad",
@@ -48,7 +50,7 @@ def _all_of(waits: Sequence[Awaitable[None]]) -> Awaitable[None]:
 class Port:
     """One source's way in: the `Emit` that its driver is given."""
 
-    def __init__(self, intake: Intake, source: Source, tags: tuple[Tag, ...]) -> None:
+    def __init__(self, intake: "Intake", source: Source, tags: tuple[Tag, ...]) -> None:
         self.source, self.tags = source, tags
         self._intake = intake
         self._norms = [normaliser(tag, intake.line.codes) for tag in tags]
@@ -101,7 +103,10 @@ class Port:
         makes: list[Making] = [self._making_resumed(alive, observed_ticks or received)] if resumed else []
         makes += self._making_messages(messages)
         rows, found = self._rows(readings, kind)
-        makes += [self._making_readings(chunk, requested, received) for chunk in self._chunks(rows)]
+        for chunk in self._chunks(rows):
+            makes += [
+                self._making_readings(part, table, requested, received) for part, table in encoding.tables(chunk, requested, received)
+            ]
         self._observe(readings, alive, self._instant(rows, observed_ticks, requested, received))
         self.undocumented = not makes
         makes += [self._intake.event(event, self.source.name) for event in found]
@@ -243,25 +248,22 @@ class Port:
         return changed
 
     def _chunks(self, rows: list[tuple[encoding.Row, bool]]) -> Iterable[list[encoding.Row]]:
-        """Cut before each row at which a signal changes, and at what one entry can hold."""
+        """Cut before each row at which a signal changes, and at what one entry may hold."""
         chunk: list[encoding.Row] = []
-        size = 0
         for row, turns in rows:
-            row_bytes = 64 + (len(row[1]) * 2 if row[1].__class__ is str else 0)
-            if chunk and (turns or len(chunk) >= MOST_READINGS or size + row_bytes > encoding.LARGEST_BODY_BYTES - 6_144):
+            if chunk and (turns or len(chunk) >= MOST_READINGS):
                 yield chunk
-                chunk, size = [], 0
+                chunk = []
             chunk.append(row)
-            size += row_bytes
         if chunk:
             yield chunk
 
-    def _making_readings(self, rows: list[encoding.Row], requested: int | None, received: int) -> Making:
+    def _making_readings(self, rows: Sequence[encoding.Row], table: bytes, requested: int | None, received: int) -> "Making":
         source, authorities = self.source, self._authorities
         offset = self._offset
         trusted = offset is None or abs(offset[0]) <= source.max_offset_s
 
-        def make(seq: int) -> tuple[Observed, Encode]:
+        def make(seq: int) -> "tuple[Observed, Encode]":
             intake = self._intake
             stamp = intake.clock.stamp()
             seen = [
@@ -273,22 +275,33 @@ class Port:
             if offset is not None:
                 clock |= {"offset_s": offset[0], "bound_s": offset[1]}
             head = {**intake.head(stamp, source.name), "source_clock": clock, **intake.config}
-            return item, lambda: encoding.readings_body(head, intake.fold.contexts(source.name), self.tagset, rows, requested, received)
+            return item, lambda: encoding.readings_body(head, intake.fold.contexts(source.name), self.tagset, table)
 
         return make
 
-    def _making_messages(self, messages: Sequence[Message]) -> Iterable[Making]:
+    def _making_messages(self, messages: Sequence[Message]) -> "Iterable[Making]":
         by_name: dict[str, list[dict[str, Any]]] = {}
         for message in messages:
-            row: dict[str, Any] = {"key": message.key, "change": message.change, "row": dict(message.row)}
+            row = {"key": message.key, "change": message.change, "row": dict(message.row)}
             row |= {"time": None if message.ticks is None else rfc3339(message.ticks), "text": message.text}
             by_name.setdefault(message.name, []).append(row)
         for name, rows in by_name.items():
-            for _, part in encoding.slices(rows, encoding.LARGEST_BODY_BYTES - 4_096):
-                event = {"type": "message", "source": self.source.name, "name": name, "rows": list(part)}
-                yield self._intake.event(event, self.source.name)
+            for _, part in encoding.slices(rows, LARGEST_ROW_BYTES):
+                long = len(part) == 1 and len(orjson.dumps(part[0], default=str)) > LARGEST_ROW_BYTES
+                for piece in self._pieces(name, part[0]) if long else [{"rows": list(part)}]:
+                    event = {"type": "message", "source": self.source.name, "name": name, **piece}
+                    yield self._intake.event(event if "rows" in piece else piece, self.source.name)
 
-    def _making_resumed(self, alive: Sequence[int] | None, observed: int) -> Making:
+    def _pieces(self, name: str, row: dict[str, Any]) -> Iterable[dict[str, Any]]:
+        """A row longer than an entry, as JSON text cut into pieces; nothing can be decided by it, so a person is told."""
+        text = orjson.dumps(row.pop("row"), default=str).decode()
+        pieces = [text[i : i + PIECE_CHARACTERS] for i in range(0, len(text), PIECE_CHARACTERS)]
+        for number, piece in enumerate(pieces, 1):
+            yield {"rows": [{**row, "row": {}, "piece": piece, "part": number, "of": len(pieces)}]}
+        said = f"{name}: row {row['key']} is longer than an entry may hold; kept in {len(pieces)} pieces, not used for the context"
+        yield self._finding_event(Finding("row-too-long", said[:500]))
+
+    def _making_resumed(self, alive: Sequence[int] | None, observed: int) -> "Making":
         tags: Any = "all" if alive is None or len(alive) == len(self.tags) else [self.tags[i].tag for i in alive]
         event = {"type": "source", "source": self.source.name, "state": "resumed", "tags": tags, "observed": rfc3339(observed)}
         return self._intake.event(event, self.source.name)

@@ -100,8 +100,10 @@ class Status:
         }
 
     def _uplink(self, status: Any, now_ticks: int) -> dict[str, Any]:
-        plain = asdict(status)
-        oldest = plain.pop("oldest_ticks")
+        depth = self._gateway.journal.depth(status.name)
+        plain = asdict(status) | {"entries": depth.entries, "bytes": depth.bytes}
+        plain.pop("oldest_ticks")
+        oldest = depth.oldest_ticks
         last = plain.pop("last_receipt_ticks")
         plain["oldest_s"] = None if oldest is None else round((now_ticks - oldest) / TICKS_PER_S, 1)
         plain["last_receipt"] = None if last is None else rfc3339(last)

@@ -45,7 +45,7 @@ async def supervise(
     The waits begin anew after an attempt that lasted `settled_after_s`. Any other exception is a bug and goes up to the TaskGroup, which
     ends the process; of a group, what is not `retry_on` goes up.
     """
-    loop, waits = asyncio.get_running_loop(), backoff_s()
+    loop, waits, said = asyncio.get_running_loop(), backoff_s(), ""
     while True:
         started, why = loop.time(), ""
         try:
@@ -55,8 +55,10 @@ async def supervise(
         else:
             raise RuntimeError(f"{name}: returned, but must run until cancelled")
         if loop.time() - started > settled_after_s:
-            waits = backoff_s()
+            waits, said = backoff_s(), ""
         wait_s = next(waits)
-        log.warning("%s: %s; next attempt in %.1f s", name, why, wait_s)
+        # Said once as long as the reason is the same: an outage of a weekend must not fill the log.
+        log.log(logging.DEBUG if why == said else logging.WARNING, "%s: %s; next attempt in %.1f s", name, why, wait_s)
+        said = why
         await on_failure(why)
         await sleep(wait_s)

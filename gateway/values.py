@@ -11,6 +11,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import orjson
+
 from config import CodeTable, Tag
 from drivers.contract import BAD_OUT_OF_RANGE, Value
 from gateway import ticks
@@ -18,7 +20,7 @@ from gateway import ticks
 BAD_ENCODING_LIMIT = 0x80080000
 BAD_TYPE = 0x80740000
 UNCERTAIN = 0x40000000
-LONGEST_TEXT_BYTES = 32_768
+LONGEST_TEXT_BYTES = 32_768  # as JSON: a control character takes six bytes
 
 Json = bool | int | float | str | None
 Normal = tuple[Json, Json, int, str | None]
@@ -112,7 +114,7 @@ def _text(value: Value, status: int) -> Normal:
     if value.__class__ is not str:
         return None, None, BAD_TYPE, "type-differs"
     text = value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-    if len(text) * 4 > LONGEST_TEXT_BYTES and len(text.encode()) > LONGEST_TEXT_BYTES:
+    if len(text) * 6 > LONGEST_TEXT_BYTES and len(orjson.dumps(text)) > LONGEST_TEXT_BYTES:
         return None, None, BAD_ENCODING_LIMIT, "text-too-long"
     return text, None, status, None
 

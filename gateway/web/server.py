@@ -7,11 +7,11 @@ from pathlib import Path
 from aiohttp import web
 
 from config import Line
+from gateway.control import CONTROL_SOCKET
 from gateway.status import Status
 from gateway.web.metrics import metrics
 from gateway.web.page import page
 
-CONTROL_SOCKET = "control.sock"
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
     "X-Content-Type-Options": "nosniff",

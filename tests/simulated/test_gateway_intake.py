@@ -1,0 +1,310 @@
+"""The way of a list through the intake into a real journal."""
+
+import asyncio
+import itertools
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import config
+from buffer import Journal
+from config import examples
+from drivers import Finding, Loss, Message
+from gateway.clock import Clock, system_clock
+from gateway.context import Fold
+from gateway.intake import Intake
+from gateway.port import MOST_OPEN_CALLS, Port
+from gateway.recovery import rebuilt
+from gateway.ticks import from_rfc3339
+
+
+class Line:
+    """A line whose sources are the test itself."""
+
+    def __init__(self, folder: Path) -> None:
+        self.line = config.load(folder)
+        self.clock: Clock = system_clock(self.line.clock)
+        self.faults: list[BaseException] = []
+        self.journal = self.open()
+        self.intake = Intake(self.line, self.journal, self.clock, rebuilt(self.line, self.journal), on_fault=self.faults.append)
+        self.intake.begin()
+
+    def open(self) -> Journal:
+        return Journal.open(self.line.data, self.line.gateway, retain_s=0, max_bytes=100_000_000)
+
+    def port(self, name: str) -> Port:
+        return self.intake.ports[name]
+
+    def index(self, tag: str) -> int:
+        port = next(port for port in self.intake.ports.values() if any(t.tag == tag for t in port.tags))
+        return next(i for i, t in enumerate(port.tags) if t.tag == tag)
+
+    async def entries(self) -> list[dict[str, Any]]:
+        await self.intake.happened({"type": "heartbeat", "observed": {}})
+        return [json.loads(entry.payload) for entry in self.journal.read((0, 0), max_bytes=100_000_000, max_entries=100_000)][:-1]
+
+
+@pytest.fixture
+async def line(tmp_path: Path) -> AsyncIterator[Line]:
+    examples.copy("granulation-2", tmp_path / "line")
+    made = Line(tmp_path / "line")
+    yield made
+    await asyncio.to_thread(made.journal.close)
+
+
+def readings_of(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [entry for entry in entries if "readings" in entry]
+
+
+def events_of(entries: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [entry["event"] for entry in entries if entry.get("event", {}).get("type") == kind]
+
+
+def numeric(port: Port) -> list[int]:
+    """Tags that hold plain numbers and are no signals."""
+    signals = port._intake.fold.signals(port.source.name)
+    return [i for i, tag in enumerate(port.tags) if tag.type in ("float32", "float64") and tag.scaling is None and i not in signals]
+
+
+@pytest.mark.urs("URS-DAQ-01", "URS-BUF-01")
+async def test_a_list_becomes_one_entry_and_is_on_disk_when_emit_returns(line: Line) -> None:
+    port = line.port("granulator-plc")
+    first, second = numeric(port)[:2]
+    now = time.time_ns() // 100
+
+    await port([(first, 1.5, 0, now, now + 7), (second, 0.1, 0x40900000, now + 3, now + 8)], received_ns=time.monotonic_ns())
+
+    (entry,) = readings_of(await line.entries())
+    assert entry["columns"] == ["tag", "value", "status", "source_ticks", "server_ticks"]
+    assert entry["constant"].keys() == {"kind", "received_ticks"}
+    base = from_rfc3339(entry["time_base"])
+    assert [[*row[:3], base + row[3], base + row[4]] for row in entry["readings"]] == [
+        [first, 1.5, 0, now, now + 7],
+        [second, 0.1, 0x40900000, now + 3, now + 8],
+    ]
+    assert entry["source"] == "granulator-plc"
+    assert entry["clock"]["status"] in ("synchronised", "holdover", "unsynchronised", "unknown")
+
+
+@pytest.mark.urs("URS-CFG-01", "URS-CTX-02")
+async def test_configuration_and_tag_tables_stand_before_the_first_reading_once_per_epoch(line: Line) -> None:
+    entries = await line.entries()
+
+    assert events_of(entries, "epoch")[0]["reason"] == "created"
+    (table,) = [event for event in events_of(entries, "tagset") if event["source"] == "dryer-plc"]
+    assert [row["tag"] for row in table["tags"]] == [tag.tag for tag in line.port("dryer-plc").tags]
+    parts = events_of(entries, "config")
+    text = "".join(piece["text"] for part in parts for piece in part["files"] if piece["name"] == "tags.csv")
+    assert text == (line.line.folder / "tags.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.urs("URS-DAQ-06")
+async def test_an_unchanged_poll_is_counted_and_not_stored(line: Line) -> None:
+    port = line.port("dryer-plc")
+    tag = next(i for i, t in enumerate(port.tags) if t.type == "float32" and t.scaling is None and t.store == "change")
+
+    for value in (20.5, 20.5, 20.5, 21.0):
+        await port([(tag, value, 0, None, None)], received_ns=time.monotonic_ns(), requested_ns=time.monotonic_ns() - 1000, kind="poll")
+
+    stored = readings_of(await line.entries())
+    assert [(e["readings"][0][1], e["constant"]["kind"]) for e in stored] == [(20.5, "initial"), (21.0, "change")]
+    assert port.unchanged == 2
+    assert all(e["constant"]["requested_ticks"] <= e["constant"]["received_ticks"] for e in stored)
+
+
+@pytest.mark.urs("URS-DAQ-09", "URS-DAQ-03")
+async def test_a_scaled_value_stands_beside_its_raw_one(line: Line) -> None:
+    port = line.port("dryer-plc")
+    tag = next(i for i, t in enumerate(port.tags) if t.scaling is not None and t.type == "int16")
+    scaling = port.tags[tag].scaling
+    assert scaling is not None
+
+    await port([(tag, 2515, 0, None, None)], received_ns=time.monotonic_ns(), kind="poll")
+
+    (entry,) = readings_of(await line.entries())
+    _, value, raw = entry["readings"][0][:3]
+    assert (entry["columns"][:3], raw, value) == (["tag", "value", "raw"], 2515, scaling.apply(2515))
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_a_loss_opens_a_gap_at_the_last_observation_and_the_next_reading_closes_it(line: Line) -> None:
+    port = line.port("granulator-plc")
+    tag = numeric(port)[0]
+    seen = time.time_ns() // 100
+    await port([(tag, 1.0, 0, seen, seen)], received_ns=time.monotonic_ns(), observed_ticks=seen, alive=range(len(port.tags)))
+
+    await port.failed("cable pulled")
+    await port.failed("cable pulled")
+    back = time.time_ns() // 100
+    await port([(tag, 2.0, 0, back, back)], received_ns=time.monotonic_ns())
+
+    gaps = events_of(await line.entries(), "gap")
+    assert [(gap["transition"], gap["tags"]) for gap in gaps] == [("open", "all"), ("close", [port.tags[tag].tag])]
+    assert from_rfc3339(gaps[0]["start"]) == seen
+    assert from_rfc3339(gaps[1]["end"]) == back
+    assert gaps[1]["outcome"] == "lost"
+    assert len(line.intake.fold.open_gaps("granulator-plc")) == 1  # the other tags have not been seen again
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_a_resumed_subscription_closes_its_gap_as_filled(line: Line) -> None:
+    port = line.port("granulator-plc")
+    await port.failed("cable pulled")
+
+    await port([], received_ns=time.monotonic_ns(), resumed=True, alive=range(len(port.tags)))
+
+    gaps = events_of(await line.entries(), "gap")
+    assert [(gap["transition"], gap.get("outcome")) for gap in gaps] == [("open", None), ("close", "filled")]
+    assert line.intake.fold.open_gaps("granulator-plc") == []
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_tags_with_another_last_observation_have_a_gap_of_their_own(line: Line) -> None:
+    port = line.port("dryer-plc")
+    t1 = time.monotonic_ns()
+    t2 = t1 + 500_000_000
+    await port([], received_ns=t1, requested_ns=t1, kind="poll", alive=[0, 1])
+    await port([], received_ns=t2, requested_ns=t2, kind="poll", alive=[1])
+
+    await port.lost(Loss("timeout", (0, 1)))
+
+    opened = [gap for gap in events_of(await line.entries(), "gap") if gap["transition"] == "open"]
+    starts = {gap["tags"][0]: from_rfc3339(gap["start"]) for gap in opened}
+    assert starts[port.tags[1].tag] - starts[port.tags[0].tag] == 5_000_000
+
+
+@pytest.mark.urs("URS-MAP-04")
+async def test_rows_are_kept_whole_in_the_same_commit_as_their_watermark(line: Line) -> None:
+    port = line.port("mes")
+    row = {"id": 17, "unit_id": "GRN-201", "batch_no": "B1", "big": "x" * 100}
+
+    await port([], received_ns=time.monotonic_ns(), messages=[Message("orders", "17", row)], watermark={"orders": 17})
+
+    (message,) = events_of(await line.entries(), "message")
+    assert message["rows"][0]["row"] == row
+    assert port.watermark["orders"] == 17
+
+
+@pytest.mark.urs("URS-MAP-04")
+async def test_a_row_longer_than_an_entry_is_kept_in_pieces(line: Line) -> None:
+    port = line.port("mes")
+    row = {"id": 17, "note": "\x01ä" * 50_000}
+
+    await port([], received_ns=time.monotonic_ns(), messages=[Message("orders", "17", row), Message("orders", "18", {"id": 18})])
+
+    entries = await line.entries()
+    rows = [row for message in events_of(entries, "message") for row in message["rows"]]
+    pieces = [row for row in rows if "piece" in row]
+    assert [row["part"] for row in pieces] == list(range(1, pieces[0]["of"] + 1))
+    assert json.loads("".join(row["piece"] for row in pieces)) == row
+    assert rows[-1]["row"] == {"id": 18}
+    assert events_of(entries, "finding")[0]["code"] == "row-too-long"
+
+
+async def test_a_long_list_is_cut_into_entries_of_at_most_a_thousand(line: Line) -> None:
+    port = line.port("granulator-plc")
+    tag = numeric(port)[0]
+
+    await port([(tag, float(n), 0, None, None) for n in range(2_500)], received_ns=time.monotonic_ns())
+
+    stored = readings_of(await line.entries())
+    assert [len(entry["readings"]) for entry in stored] == [1000, 1000, 500]
+    assert [row[1] for entry in stored for row in entry["readings"]] == [float(n) for n in range(2_500)]
+
+
+async def test_many_long_texts_fit_their_entries(line: Line) -> None:
+    port = line.port("granulator-plc")
+    text = next((i for i, t in enumerate(port.tags) if t.type.startswith("string")), None)
+    assert text is not None
+
+    await port([(text, f"{n}" + "\x01" * 5_000, 0, None, None) for n in range(40)], received_ns=time.monotonic_ns())
+
+    assert sum(len(entry["readings"]) for entry in readings_of(await line.entries())) == 40
+
+
+@pytest.mark.urs("URS-CTX-04")
+async def test_the_reading_that_changes_a_signal_begins_a_new_entry(line: Line) -> None:
+    port = line.port("granulator-plc")
+    signal = next(iter(line.intake.fold.signals("granulator-plc")))
+    plain = numeric(port)[0]
+    kind = port.tags[signal].type
+    values = ("a", "b") if kind.startswith("string") else (True, False) if kind == "bool" else (10, 30)
+
+    await port(
+        [(plain, 1.0, 0, None, None), (signal, values[0], 0, None, None), (plain, 2.0, 0, None, None)], received_ns=time.monotonic_ns()
+    )
+    await port([(signal, values[0], 0, None, None), (plain, 3.0, 0, None, None)], received_ns=time.monotonic_ns())
+
+    assert [[row[0] for row in e["readings"]] for e in readings_of(await line.entries())] == [[plain], [signal, plain], [signal, plain]]
+
+
+@pytest.mark.urs("URS-SEC-09")
+async def test_a_driver_that_does_not_wait_for_room_is_stopped(line: Line) -> None:
+    port = line.port("granulator-plc")
+    tag = numeric(port)[0]
+    waits = [port([(tag, float(n), 0, None, None)], received_ns=time.monotonic_ns()) for n in range(MOST_OPEN_CALLS)]
+
+    with pytest.raises(RuntimeError, match="room"):
+        port([(tag, 0.0, 0, None, None)], received_ns=time.monotonic_ns())
+
+    await asyncio.gather(*waits)
+    await port.room()
+    await port([(tag, 0.0, 0, None, None)], received_ns=time.monotonic_ns())
+
+
+async def test_a_finding_is_said_once_until_it_changes(line: Line) -> None:
+    port = line.port("granulator-plc")
+
+    for text in ("revised to 500 ms", "revised to 500 ms", "revised to 250 ms"):
+        await port.found(Finding("revised-rate", text, (0,)))
+
+    assert [event["text"] for event in events_of(await line.entries(), "finding")] == ["revised to 500 ms", "revised to 250 ms"]
+
+
+@pytest.mark.urs("URS-DAQ-05", "URS-DAQ-10")
+async def test_a_value_of_another_type_is_stored_as_bad_with_a_finding(line: Line) -> None:
+    port = line.port("granulator-plc")
+
+    await port([(numeric(port)[0], "soft", 0, None, None)], received_ns=time.monotonic_ns())
+
+    entries = await line.entries()
+    (entry,) = readings_of(entries)
+    assert entry["readings"][0][1] is None
+    assert entry["constant"]["status"] >= 0x80000000
+    assert events_of(entries, "finding")[0]["code"] == "type-differs"
+
+
+@pytest.mark.urs("URS-BUF-04", "URS-UPL-01")
+async def test_numbers_rise_by_one_and_the_chain_holds(line: Line) -> None:
+    port = line.port("granulator-plc")
+    for n in range(20):
+        await port([(numeric(port)[0], float(n), 0, None, None)], received_ns=time.monotonic_ns())
+
+    stored = line.journal.read((0, 0), max_bytes=10_000_000)
+    entries = [json.loads(entry.payload) for entry in stored]
+    assert [entry["seq"] for entry in entries] == list(range(1, len(entries) + 1))
+    assert all(
+        later["previous"] == earlier.digest for earlier, later in itertools.pairwise(stored) for later in [json.loads(later.payload)]
+    )
+
+
+@pytest.mark.urs("URS-BUF-02")
+async def test_after_a_restart_the_fold_is_as_it_was(line: Line) -> None:
+    port, dryer = line.port("granulator-plc"), line.port("dryer-plc")
+    signal = next(iter(line.intake.fold.signals("granulator-plc")))
+    for n in range(5):
+        await port([(numeric(port)[0], float(n), 0, None, None)], received_ns=time.monotonic_ns())
+    await dryer([(0, None, 0x800A0000, None, None)], received_ns=time.monotonic_ns(), kind="poll")
+    await port([(signal, "x" if port.tags[signal].type.startswith("string") else 10, 0, None, None)], received_ns=time.monotonic_ns())
+    await port.failed("gone")
+    live = line.intake.fold.dump()
+    await asyncio.to_thread(line.journal.close)
+
+    line.journal = line.open()
+    replayed: Fold = rebuilt(line.line, line.journal)
+
+    assert json.loads(replayed.dump()) == json.loads(live)
