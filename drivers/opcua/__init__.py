@@ -1,0 +1,5 @@
+"""OPC UA sources."""
+
+from drivers.opcua.driver import OpcUaDriver
+
+__all__ = ["OpcUaDriver"]

@@ -1,0 +1,235 @@
+"""The managed folder of OPC UA certificates: own/, trusted/, rejected/. What `ebr-gateway certs` does.
+
+own/cert.der and own/key.pem (0600); trusted/ holds servers' certificates, or certificates of authorities that sign them;
+rejected/ holds what was refused, named by its SHA-256, until somebody looks at it and trusts it.
+"""
+
+import os
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+WARN_DAYS = (60, 30, 7)
+KEY_BITS = 2048
+DAYS = 1825
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """Our application instance certificate."""
+
+    certificate: x509.Certificate
+    key_file: Path
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One certificate of the folder, for a person."""
+
+    kind: Literal["own", "trusted", "rejected"]
+    sha256: str
+    subject: str
+    uri: str | None
+    not_before: datetime
+    not_after: datetime
+    file: str
+    warning: str | None
+
+
+def make(folder: Path, uri: str | None = None) -> Shown:
+    """A new key and self-signed certificate in own/, valid for five years. Refuses to replace one that is there (FileExistsError)."""
+    place = folder / "own"
+    place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    host = socket.gethostname()
+    key = rsa.generate_private_key(public_exponent=65_537, key_size=KEY_BITS)
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    certificate = _signed(key, host, uri or f"urn:{host}:ebr-gateway")
+    _write(place / "key.pem", pem, 0o600)
+    _write(place / "cert.der", certificate.public_bytes(serialization.Encoding.DER), 0o644)
+    return _shown("own", place / "cert.der", certificate)
+
+
+def _signed(key: rsa.RSAPrivateKey, host: str, uri: str) -> x509.Certificate:
+    """As Part 6, 6.2.2 wants it: URI and host as subject alternative names, the usages of a client."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"ebr-gateway@{host}"[:64])])
+    now = datetime.now(UTC)
+    usage = x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=True,
+        key_encipherment=True,
+        data_encipherment=True,
+        key_agreement=False,
+        key_cert_sign=True,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    public = key.public_key()
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(days=DAYS))
+        .add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri), x509.DNSName(host)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+    )
+    return builder.sign(key, hashes.SHA256())
+
+
+def own(folder: Path) -> Own | None:
+    """Our certificate, or None where nobody made one yet."""
+    certificate_file, key_file = folder / "own" / "cert.der", folder / "own" / "key.pem"
+    if not certificate_file.is_file() or not key_file.is_file():
+        return None
+    certificate = load(certificate_file)
+    return Own(certificate, key_file, uri_of(certificate) or "")
+
+
+def refusal(folder: Path, server: x509.Certificate, uri: str | None, now: datetime | None = None) -> str | None:
+    """Why this server's certificate is not accepted, or None if it is. Trust is looked at first: nothing else matters without it."""
+    now = now or datetime.now(UTC)
+    if not _is_trusted(folder, server, now):
+        return "the server's certificate is not trusted"
+    if not server.not_valid_before_utc <= now <= server.not_valid_after_utc:
+        since, until = server.not_valid_before_utc.date(), server.not_valid_after_utc.date()
+        return f"the server's certificate is valid from {since} to {until}; it is {now.date()} here: check both clocks"
+    if uri and uri_of(server) != uri:
+        return f"the certificate belongs to {uri_of(server)}, the server says it is {uri}"
+    key = server.public_key()
+    if not isinstance(key, rsa.RSAPublicKey) or key.key_size < KEY_BITS:
+        return f"the server's key is not RSA with at least {KEY_BITS} bits"
+    return None
+
+
+def _is_trusted(folder: Path, server: x509.Certificate, now: datetime) -> bool:
+    """The very certificate, or signed by one in trusted/ that is an authority and valid."""
+    for _, trusted in _all(folder / "trusted"):
+        if trusted == server:
+            return True
+        if _is_authority(trusted) and trusted.not_valid_before_utc <= now <= trusted.not_valid_after_utc:
+            try:
+                server.verify_directly_issued_by(trusted)
+            except (ValueError, TypeError, InvalidSignature):
+                continue
+            return not _is_revoked(folder, server, trusted)
+    return False
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    try:
+        return bool(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
+    except x509.ExtensionNotFound:
+        return False
+
+
+def _is_revoked(folder: Path, server: x509.Certificate, authority: x509.Certificate) -> bool:
+    """Revocation lists lie beside the authority, *.crl in DER or PEM; one with a wrong signature is not believed."""
+    for file in sorted((folder / "trusted").glob("*.crl")):
+        raw = file.read_bytes()
+        listed = x509.load_pem_x509_crl(raw) if raw.startswith(b"-----") else x509.load_der_x509_crl(raw)
+        key: Any = authority.public_key()
+        if listed.is_signature_valid(key) and listed.get_revoked_certificate_by_serial_number(server.serial_number) is not None:
+            return True
+    return False
+
+
+def reject(folder: Path, server: x509.Certificate) -> str:
+    """Lay a refused certificate in rejected/ and return its SHA-256."""
+    digest = server.fingerprint(hashes.SHA256()).hex()
+    place = folder / "rejected"
+    place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = place / f"{digest}.der"
+    if not file.exists() and len(list(place.iterdir())) < 100:  # a hostile peer can not fill the disk
+        _write(file, server.public_bytes(serialization.Encoding.DER), 0o644)
+    return digest
+
+
+def trust(folder: Path, which: str) -> Shown:
+    """Trust a rejected certificate, by the beginning of its SHA-256, or any certificate file. Raises LookupError if it is not just one."""
+    given = Path(which)
+    if given.is_file():
+        certificate = load(given)
+    else:
+        found = [(file, certificate) for file, certificate in _all(folder / "rejected") if file.stem.startswith(which.lower())]
+        if len(found) != 1:
+            raise LookupError(f"{len(found)} rejected certificates begin with {which!r}")
+        given, certificate = found[0]
+    digest = certificate.fingerprint(hashes.SHA256()).hex()
+    place = folder / "trusted"
+    place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    file = place / f"{digest}.der"
+    if not file.exists():
+        _write(file, certificate.public_bytes(serialization.Encoding.DER), 0o644)
+    if given.parent == folder / "rejected":
+        given.unlink()
+    return _shown("trusted", file, certificate)
+
+
+def show(folder: Path, now: datetime | None = None) -> list[Shown]:
+    """Everything in the folder, own first."""
+    kinds: tuple[Literal["own", "trusted", "rejected"], ...] = ("own", "trusted", "rejected")
+    return [_shown(kind, file, certificate, now) for kind in kinds for file, certificate in _all(folder / kind)]
+
+
+def expiry_warning(certificate: x509.Certificate, now: datetime | None = None) -> str | None:
+    """A line 60, 30 and 7 days before the end, and after it."""
+    left = (certificate.not_valid_after_utc - (now or datetime.now(UTC))).days
+    if left < 0:
+        return f"expired on {certificate.not_valid_after_utc.date()}"
+    step = next((days for days in reversed(WARN_DAYS) if left <= days), None)
+    return f"expires in {left} days, on {certificate.not_valid_after_utc.date()}" if step is not None else None
+
+
+def uri_of(certificate: x509.Certificate) -> str | None:
+    """The application URI in the subject alternative names."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return None
+    return next(iter(names.get_values_for_type(x509.UniformResourceIdentifier)), None)
+
+
+def load(file: Path) -> x509.Certificate:
+    """A certificate file in PEM or DER. Raises ValueError."""
+    raw = file.read_bytes()
+    return x509.load_pem_x509_certificate(raw) if raw.startswith(b"-----") else x509.load_der_x509_certificate(raw)
+
+
+def _all(place: Path) -> Iterator[tuple[Path, x509.Certificate]]:
+    for file in sorted(place.glob("*")):
+        if file.suffix in {".der", ".pem", ".crt", ".cer"} and file.name != "key.pem":
+            yield file, load(file)
+
+
+def _shown(kind: Literal["own", "trusted", "rejected"], file: Path, certificate: x509.Certificate, now: datetime | None = None) -> Shown:
+    return Shown(
+        kind,
+        certificate.fingerprint(hashes.SHA256()).hex(),
+        certificate.subject.rfc4514_string(),
+        uri_of(certificate),
+        certificate.not_valid_before_utc,
+        certificate.not_valid_after_utc,
+        str(file),
+        expiry_warning(certificate, now),
+    )
+
+
+def _write(file: Path, content: bytes, mode: int) -> None:
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as handle:
+        handle.write(content)

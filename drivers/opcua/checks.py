@@ -1,0 +1,38 @@
+"""What can be said about an OPC UA source before any connection."""
+
+from collections.abc import Sequence
+
+from config import Problem, Source, Tag
+from config.addresses import AddressError, OpcUaAddress, parse
+from drivers.opcua import certs, security
+from drivers.opcua.settings import OpcUaSettings
+
+
+def problems(source: Source, tags: Sequence[Tag]) -> list[Problem]:
+    """Endpoints, namespaces and types that can never work. The settings are valid already."""
+    settings = OpcUaSettings.model_validate(source.options)
+    found = [
+        Problem("line.toml", None, f"source {source.name}: endpoint {url!r} does not begin with opc.tcp://")
+        for url in source.endpoints
+        if not url.startswith("opc.tcp://")
+    ]
+    for tag in tags:
+        found += _of_tag(settings, tag)
+    if settings.security.policy != "None" and certs.own(security.folder(source, settings)) is None:
+        text = f"source {source.name}: no certificate in {settings.certificates}/own; run `ebr-gateway certs LINE make`"
+        found.append(Problem("line.toml", None, text, "warning"))
+    return found
+
+
+def _of_tag(settings: OpcUaSettings, tag: Tag) -> list[Problem]:
+    try:
+        address = parse("opcua", tag.address)
+    except AddressError:
+        return []  # the line folder's own check has said so
+    assert isinstance(address, OpcUaAddress)
+    found = []
+    if address.namespace is not None and address.namespace not in settings.namespaces:
+        found.append(tag.place.problem(f"{tag.tag}: namespace {address.namespace!r} is not among the source's namespaces"))
+    if tag.type == "decimal":
+        found.append(tag.place.problem(f"{tag.tag}: OPC UA servers send no decimal; write float64 or an integer with scale"))
+    return found

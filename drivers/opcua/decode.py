@@ -1,0 +1,231 @@
+"""From the bytes of a PublishResponse to readings: a run of records of one layout is one `iter_unpack`.
+
+A data change is a sequence of MonitoredItemNotifications (Part 4, 7.25.2). Where records share their encoding mask and built-in type, and
+that type has a fixed size, they are equally long, so strided slices of the two bytes prove how many follow each other: exact, no guessing.
+Everything else goes record by record. Bytes that do not add up raise Undecodable; the caller asks asyncua's own decoder, and if that
+refuses too, declares a gap.
+"""
+
+import struct
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from asyncua.ua.uaerrors import UaError
+
+from drivers.contract import Reading
+from drivers.opcua import variant as v
+from drivers.opcua.variant import Undecodable
+
+SERVICE_FAULT, PUBLISH_RESPONSE, REPUBLISH_RESPONSE = 397, 829, 835
+DATA_CHANGE, STATUS_CHANGE = 811, 820
+_HEADER = struct.Struct("<qII")  # timestamp, request handle, service result
+_HANDLE_MASK = struct.Struct("<IB")
+_LOW, _HIGH, _SHIFT = v.FILETIME_OF_1970, v.LATEST_FILETIME, v.FILETIME_OF_1970
+_FIRST_LOOK = 8
+
+BROKEN = (Undecodable, struct.error, IndexError, KeyError, ValueError, OverflowError, UaError)
+"""What decoding raises where the bytes do not add up, or name an item that is not ours."""
+
+HAS_VALUE, HAS_STATUS, HAS_SOURCE, HAS_SERVER, HAS_SOURCE_PICO, HAS_SERVER_PICO = 1, 2, 4, 8, 16, 32
+
+
+class ServiceFault(Exception):
+    """The server refused the request; `status` says why (a StatusCode)."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"0x{status:08X}")
+        self.status = status
+
+
+class Message(NamedTuple):
+    """A NotificationMessage (Part 4, 7.26): its own number and time, and where its parts lie in the body."""
+
+    sequence: int
+    publish_ticks: int | None
+    parts: tuple[tuple[int, int, int], ...]  # (encoding id, start, end); empty: a keep-alive
+
+
+class Published(NamedTuple):
+    """A PublishResponse. available: messages that the server still holds; results: of the acknowledgements that the request carried."""
+
+    subscription: int
+    available: tuple[int, ...]
+    more: bool
+    message: Message
+    results: tuple[int, ...]
+
+
+class Odd(NamedTuple):
+    """A record that the plain way does not cover: another type than expected, an array, a structure."""
+
+    handle: int
+    type: int
+    value: object
+    status: int
+    source_ticks: int | None
+    server_ticks: int | None
+
+
+def response(body: bytes, wanted: int) -> int:
+    """Check the type id and the ResponseHeader; return the position after it. Raises ServiceFault or Undecodable."""
+    end = len(body)
+    node, at = v.nodeid(body, 0, end)
+    _, _, result = _HEADER.unpack_from(body, at)
+    at += _HEADER.size
+    if result & 0x80000000:
+        raise ServiceFault(result)
+    if node.Identifier != wanted:
+        raise Undecodable(f"answer of type {node.Identifier}, expected {wanted}")
+    if body[at]:
+        raise Undecodable("diagnostics in the header")
+    texts, at = v._elements(v.STRING, body, at + 1, end)  # noqa: SLF001 - same room
+    _, at = v.extension_object(body, at, end)
+    del texts
+    return at
+
+
+def published(body: bytes) -> Published:
+    """Read the envelope of a PublishResponse (Part 4, 5.13.5). Raises ServiceFault, Undecodable, struct.error."""
+    at, end = response(body, PUBLISH_RESPONSE), len(body)
+    (subscription,) = struct.unpack_from("<I", body, at)
+    available, at = v._elements(v.UINT32, body, at + 4, end)  # noqa: SLF001
+    more = bool(body[at])
+    message, at = notification_message(body, at + 1, end)
+    results, at = v._elements(v.UINT32, body, at, end)  # noqa: SLF001
+    (diagnostics,) = struct.unpack_from("<i", body, at)
+    if diagnostics > 0 or at + 4 != end:
+        raise Undecodable("diagnostics, or bytes left over")
+    return Published(subscription, tuple(available or ()), more, message, tuple(results or ()))
+
+
+def republished(body: bytes) -> Message:
+    """Read a RepublishResponse (Part 4, 5.13.6)."""
+    message, at = notification_message(body, response(body, REPUBLISH_RESPONSE), len(body))
+    if at != len(body):
+        raise Undecodable("bytes left over")
+    return message
+
+
+def notification_message(body: bytes, at: int, end: int) -> tuple[Message, int]:
+    """A NotificationMessage, its parts only located."""
+    sequence, filetime, count = struct.unpack_from("<Iqi", body, at)
+    at += 16
+    parts = []
+    for _ in range(max(count, 0)):
+        node, at = v.nodeid(body, at, end)
+        kind, length = struct.unpack_from("<Bi", body, at)
+        at += 5
+        if kind != 1 or not 0 <= length <= end - at:
+            raise Undecodable(f"notification with encoding {kind} and length {length}")
+        parts.append((int(node.Identifier) if node.NamespaceIndex == 0 else -1, at, at + length))
+        at += length
+    return Message(sequence, v.ticks_of(filetime), tuple(parts)), at
+
+
+class _Layout:
+    """The fixed record (client handle, mask, type, value, then what the mask says), built once."""
+
+    def __init__(self, mask: int, number: int) -> None:
+        letters = "IBB" + v.FIXED[number]
+        self.status = self.source = self.server = -1
+        for bit, letter, name in ((HAS_STATUS, "I", "status"), (HAS_SOURCE, "q", "source"), (HAS_SERVER, "q", "server")):
+            if mask & bit:
+                setattr(self, name, len(letters))
+                letters += letter
+        self.struct = struct.Struct("<" + letters)
+        self.size = self.struct.size
+
+
+_PLAIN = {
+    mask | number << 8: _Layout(mask, number)
+    for number in v.FIXED
+    for mask in (1, 3, 5, 7, 9, 11, 13, 15)  # with a value, without picoseconds
+}
+
+
+class Decoder:
+    """Readings of data changes for one plan of items: by client handle, the tag and the built-in type that a plain record has."""
+
+    def __init__(self, tags: Mapping[int, int], types: Mapping[int, int], odd: Callable[[Odd, list[Reading]], None]) -> None:
+        """tags[handle], types[handle]: -1 as type sends every record of the handle to `odd`, which appends what it means."""
+        self._tags, self._types, self._odd = dict(tags), dict(types), odd
+
+    def data_change(self, body: bytes, at: int, end: int, out: list[Reading]) -> None:
+        """Append the records of a DataChangeNotification to `out`, in order. Raises one of BROKEN."""
+        (left,) = struct.unpack_from("<i", body, at)
+        at += 4
+        look = _FIRST_LOOK
+        while left > 0:
+            mask = body[at + 4]
+            layout = _PLAIN.get(mask | body[at + 5] << 8) if at + 5 < end else None
+            if layout is None:
+                at, look = self._single(body, at, end, out), _FIRST_LOOK
+                left -= 1
+                continue
+            run = _run(body, at, end, layout.size, min(left, look))
+            if not run:
+                raise Undecodable("a record ends beyond its notification")
+            look = look * 8 if run == look else _FIRST_LOOK
+            self._plain(layout, body[at + 5], memoryview(body)[at : at + run * layout.size], out)
+            at += run * layout.size
+            left -= run
+        (diagnostics,) = struct.unpack_from("<i", body, at)
+        if diagnostics > 0 or at + 4 != end:
+            raise Undecodable("diagnostics, or bytes left over")
+
+    def _plain(self, layout: _Layout, number: int, view: memoryview, out: list[Reading]) -> None:
+        """One run of equal layout. The usual layout (status absent, both times) has a loop of its own."""
+        tags, types = self._tags, self._types
+        status_at, source_at, server_at = layout.status, layout.source, layout.server
+        append = out.append
+        if status_at < 0 and source_at == 4 and server_at == 5:
+            for handle, _, _, value, source, server in layout.struct.iter_unpack(view):
+                source = source - _SHIFT if _LOW <= source <= _HIGH else None  # noqa: PLW2901
+                server = server - _SHIFT if _LOW <= server <= _HIGH else None  # noqa: PLW2901
+                if types[handle] == number:
+                    append((tags[handle], value, 0, source, server))
+                else:
+                    self._odd(Odd(handle, number, value, 0, source, server), out)
+            return
+        for record in layout.struct.iter_unpack(view):
+            handle, value = record[0], record[3]
+            status = record[status_at] if status_at > 0 else 0
+            source = v.ticks_of(record[source_at]) if source_at > 0 else None
+            server = v.ticks_of(record[server_at]) if server_at > 0 else None
+            if types[handle] == number:
+                append((tags[handle], None if status & 0x80000000 else value, status, source, server))
+            else:
+                self._odd(Odd(handle, number, value, status, source, server), out)
+
+    def _single(self, body: bytes, at: int, end: int, out: list[Reading]) -> int:
+        """One record of any kind (DataValue: Part 6, 5.2.2.17); returns the position after it."""
+        handle, mask = _HANDLE_MASK.unpack_from(body, at)
+        if handle not in self._tags or mask & 0xC0:
+            raise Undecodable(f"unknown item {handle} or mask {mask}")
+        at += 5
+        number, value, status, source, server = 0, None, 0, None, None
+        if mask & HAS_VALUE:
+            number, value, at = v.variant(body, at, end)
+        if mask & HAS_STATUS:
+            (status,) = struct.unpack_from("<I", body, at)
+            at += 4
+        if mask & HAS_SOURCE:
+            source = v.ticks_of(*struct.unpack_from("<q", body, at))
+            at += 8
+        at += 2 if mask & HAS_SOURCE_PICO else 0
+        if mask & HAS_SERVER:
+            server = v.ticks_of(*struct.unpack_from("<q", body, at))
+            at += 8
+        at += 2 if mask & HAS_SERVER_PICO else 0
+        if at > end:
+            raise Undecodable("a record ends beyond its notification")
+        self._odd(Odd(handle, number, value, status, source, server), out)
+        return at
+
+
+def _run(body: bytes, at: int, end: int, size: int, most: int) -> int:
+    """How many records from `at` on have this size because mask and type are the same as the first's."""
+    count = min(most, (end - at) // size)
+    stop = at + count * size
+    masks, types = body[at + 4 : stop : size], body[at + 5 : stop : size]
+    return count - max(len(masks.lstrip(masks[:1])), len(types.lstrip(types[:1])))

@@ -1,0 +1,164 @@
+"""OPC UA: connect, take the subscriptions over or make them, then publish until the link is gone."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import Any
+
+from config import Problem, Source, Tag
+from drivers.contract import Driver, DriverError, Emit, Finding, Loss
+from drivers.opcua import subscribe
+from drivers.opcua.convert import Converter
+from drivers.opcua.decode import Decoder
+from drivers.opcua.link import Kept, Link, connected, plain_errors
+from drivers.opcua.plan import Group, Plan, decoding, plan_of
+from drivers.opcua.settings import OpcUaSettings
+from drivers.opcua.stream import Memory, Stream, SubscriptionGone
+from drivers.opcua.subscribe import Subscription
+from drivers.opcua.upkeep import Upkeep
+
+
+class OpcUaDriver(Driver):
+    """One OPC UA server."""
+
+    Settings = OpcUaSettings
+    settings: OpcUaSettings
+
+    def __init__(self, source: Source, tags: Sequence[Tag]) -> None:
+        super().__init__(source, tags)
+        self._plan: Plan = plan_of(source, self.settings, self.tags)
+        self._memory = Memory(last_ticks=[None] * len(self.tags))
+        self._kept: Kept | None = None
+        self._turn = 0
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How often what happened since the start: sequence-gaps, republished, overflows, ..."""
+        return self._memory.counts
+
+    @classmethod
+    def check(cls, source: Source, tags: Sequence[Tag]) -> list[Problem]:
+        """See `drivers.opcua.checks`."""
+        from drivers.opcua.checks import problems
+
+        return problems(source, tags)
+
+    async def run(self, emit: Emit) -> None:
+        """See Driver. Redundant endpoints are tried in turn; one that worked is tried first when its link is lost."""
+        endpoint = self.source.endpoints[self._turn % len(self.source.endpoints)]
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                link = await stack.enter_async_context(connected(self.source, self.settings, endpoint, self._kept))
+            except DriverError:
+                self._kept = None
+                self._turn += 1
+                raise
+            self._kept = link.keep()
+            await self._session(link, emit)
+
+    async def _session(self, link: Link, emit: Emit) -> None:
+        findings: list[Finding] = []
+        converter = Converter(self._plan, self.tags, findings.append)
+        decoder = Decoder(*decoding(self._plan, self.tags), converter)
+        with plain_errors("subscribing"):
+            await self._tell_server(link, emit)
+            stream = await self._subscribed(link, emit, decoder, converter)
+        emit.connected(f"{link.endpoint} {link.server.get('product') or ''} {link.server.get('version') or ''}".strip())
+        upkeep = Upkeep(self.source, self.settings, self.tags, emit, link, stream, self._memory, findings)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(stream.settle())
+                group.create_task(stream.receive())
+                group.create_task(upkeep.run())
+        except* SubscriptionGone as gone:
+            self._forget([error.which for error in gone.exceptions if isinstance(error, SubscriptionGone)])
+            raise
+        finally:
+            self._kept = link.keep()
+
+    async def _tell_server(self, link: Link, emit: Emit) -> None:
+        """Who the server is: a change of product or version is a change of the validated system."""
+        told = {name: str(value) for name, value in link.server.items() if name not in {"state", "start_time"}}
+        text = " ".join(told[name] for name in ("manufacturer", "product", "version"))
+        await emit.found(Finding("server-identity", text, severity="info", evidence=told))
+        if link.offset is not None:
+            emit.source_offset(*link.offset)
+
+    async def _subscribed(self, link: Link, emit: Emit, decoder: Decoder, converter: Converter) -> Stream:
+        """Resume what can be resumed; make the rest anew, its gap stays and is closed as lost by the first values."""
+        started = str(link.server.get("start_time"))
+        known = self._remembered(emit, link.endpoint, started)
+        self._memory.endpoint, self._memory.started = link.endpoint, started
+        standing = await self._taken_over(link, known)
+        self._memory.subscriptions = list(standing)
+        stream = Stream(self.source, self.tags, emit, link, decoder, converter, self._memory, self._plan.name)
+        for subscription in standing:
+            try:
+                await self._caught_up(stream, subscription)
+            except SubscriptionGone as gone:
+                self._forget([gone.which])
+        have = {subscription.group.slot for subscription in self._memory.subscriptions}
+        for group in self._plan.groups:
+            if group.slot not in have:
+                self._memory.subscriptions.append(await self._new(link, emit, group))
+        return Stream(self.source, self.tags, emit, link, decoder, converter, self._memory, self._plan.name)
+
+    def _remembered(self, emit: Emit, endpoint: str, started: str) -> list[Subscription]:
+        """Subscriptions of before: from memory, after a restart from the journal. None if the server has been started anew since."""
+        memory = self._memory
+        if memory.subscriptions:
+            return memory.subscriptions if (memory.endpoint, memory.started) == (endpoint, started) else []
+        mark = emit.watermark
+        if (mark.get("endpoint"), mark.get("started"), mark.get("plan")) != (endpoint, started, self._plan.name):
+            return []
+        now_s = asyncio.get_running_loop().time()
+        groups = {str(group.slot): group for group in self._plan.groups}
+        return [_restored(groups[slot], told, now_s) for slot, told in mark.get("slots", {}).items() if slot in groups]
+
+    async def _taken_over(self, link: Link, known: Sequence[Subscription]) -> list[Subscription]:
+        """Those of `known` that are in this session now, and ours beyond doubt."""
+        if not known:
+            return []
+        if link.reused:
+            held: dict[int, tuple[int, ...]] = {subscription.id: () for subscription in known}
+        else:
+            held = await subscribe.transfer(link, [subscription.id for subscription in known])
+        ours = []
+        for subscription in known:
+            if subscription.id not in held:
+                continue
+            handles = await subscribe.client_handles(link, subscription.id)
+            if handles is None or handles <= subscription.handles:
+                ours.append(subscription)
+        return ours
+
+    async def _caught_up(self, stream: Stream, subscription: Subscription) -> None:
+        """Fetch again, in order, what was sent but never committed. No PublishRequest is out before this is done, or order would break."""
+        subscription.seen_s = asyncio.get_running_loop().time()
+        subscription.resumed = True
+        while await stream.republish(subscription):
+            pass
+
+    async def _new(self, link: Link, emit: Emit, group: Group) -> Subscription:
+        """A new subscription with its items; what the server refuses or revises is said."""
+        now_s = asyncio.get_running_loop().time()
+        subscription, answer = await subscribe.create(link, self.source, self.settings, group, now_s)
+        nodes = [link.node(item.address, self.settings.namespaces) for item in group.items]
+        standing = await subscribe.add_items(link, subscription, group.items, nodes)
+        for finding in subscribe.revisions(group, answer, standing, self.tags, self.source.outage_tolerance_s):
+            await emit.found(finding)
+        for finding, which in subscribe.unusable(subscription, self.tags):
+            await emit.found(finding)
+            await emit.lost(Loss("not-subscribed", which, detail=finding.text))
+        return subscription
+
+    def _forget(self, gone: Sequence[Subscription]) -> None:
+        ids = {subscription.id for subscription in gone}
+        self._memory.subscriptions = [s for s in self._memory.subscriptions if s.id not in ids]
+
+
+def _restored(group: Group, told: Sequence[Any], now_s: float) -> Subscription:
+    """A subscription from the journal's watermark."""
+    number, expected, keep_alive_s, missing = told
+    handles = frozenset(item.handle for item in group.items)
+    return Subscription(number, group, keep_alive_s, expected, group.tags, handles, now_s, missing=dict(missing), is_new=False)

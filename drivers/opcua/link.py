@@ -1,0 +1,265 @@
+"""One session with a server: a fresh client for each attempt, deadlines on every step, plain errors."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from asyncua.ua.ua_binary import struct_from_binary
+
+from config import Source
+from config.addresses import OpcUaAddress
+from drivers.contract import BadReply, DriverError, DriverMisconfigured, LinkLost
+from drivers.opcua import profiles, security
+from drivers.opcua.lib import Client, ua
+from drivers.opcua.settings import OpcUaSettings, password
+from drivers.opcua.variant import FILETIME_OF_1970
+from drivers.opcua.wire import LARGEST_MESSAGE_BYTES, MOST_CHUNKS, BoundedClient, BoundedProtocol
+
+Answer = TypeVar("Answer")
+KEEP_SESSION_S = 120.0
+"""How long the server shall keep a session whose connection is gone: a restart takes it, or its subscriptions, over."""
+TOO_MUCH = {0x80100000, 0x80080000, 0x80B80000, 0x80B90000}
+"""BadTooManyOperations, BadEncodingLimitsExceeded, BadRequestTooLarge, BadResponseTooLarge: ask for less at once."""
+
+
+@contextlib.contextmanager
+def plain_errors(doing: str) -> Iterator[None]:
+    """Turn what asyncua and the socket raise into a DriverError that says what failed while doing what."""
+    try:
+        yield
+    except (DriverError, DriverMisconfigured):
+        raise
+    except TimeoutError as error:
+        raise LinkLost(f"{doing}: no answer in time") from error
+    except ua.UaStatusCodeError as error:
+        raise BadReply(f"{doing}: {status_name(error.code)}") from error
+    except OSError as error:
+        raise LinkLost(f"{doing}: {error or type(error).__name__}") from error
+    except ua.UaError as error:
+        raise BadReply(f"{doing}: {error or type(error).__name__}") from error
+
+
+def status_name(code: int) -> str:
+    """BadTimeout, or the number where the specification names none."""
+    name = ua.status_codes.get_name_and_doc(code)[0]
+    return f"0x{code:08X}" if name == "UnknownUaError" else str(name)
+
+
+@dataclass(slots=True)
+class Kept:
+    """What a lost connection leaves behind, so that the next one can go on in the same session. In memory only: the token is a secret."""
+
+    endpoint: str
+    token: Any
+    nonce: bytes | None
+    policies: Any
+
+
+@dataclass(slots=True)
+class Link:
+    """An activated session."""
+
+    client: Any
+    endpoint: str
+    reused: bool
+    timeout_s: float
+    namespaces: tuple[str, ...] = ()
+    limits: Mapping[str, int] = field(default_factory=dict)
+    server: Mapping[str, Any] = field(default_factory=dict)  # product, manufacturer, version, start_time, state
+    offset: tuple[float, float] | None = None
+
+    @property
+    def protocol(self) -> BoundedProtocol:
+        """The open connection. Raises LinkLost where there is none."""
+        protocol = self.client.uaclient.protocol
+        if not isinstance(protocol, BoundedProtocol) or protocol.transport is None:
+            raise LinkLost("the connection is closed")
+        return protocol
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether the channel proves who sends."""
+        return bool(self.client.security_policy.Mode != ua.MessageSecurityMode.None_)
+
+    async def raw(self, request: Any) -> bytes:
+        """Send a request; the body of the answer, type id first. A ServiceFault is not looked at."""
+        protocol = self.protocol
+        async with asyncio.timeout(self.timeout_s):
+            data = await protocol._send_request(request, self.timeout_s)  # noqa: SLF001 - asyncua 2.1.0 is pinned; a contract test holds it
+        return bytes(data._data[data.cur_pos : data.cur_pos + len(data)])  # noqa: SLF001
+
+    async def ask(self, request: Any, answer: type[Answer]) -> Answer:
+        """Send a request and decode its answer. Raises UaStatusCodeError, TimeoutError, OSError: use within plain_errors."""
+        protocol = self.protocol
+        async with asyncio.timeout(self.timeout_s):
+            data = await protocol._send_request(request, self.timeout_s)  # noqa: SLF001
+        protocol.check_answer(data, "")
+        decoded = struct_from_binary(answer, data)
+        decoded.ResponseHeader.ServiceResult.check()  # type: ignore[attr-defined]
+        return decoded
+
+    async def read(self, nodes: Sequence[Any], attribute: int = ua.AttributeIds.Value) -> list[Any]:
+        """DataValues of one attribute of many nodes, in their order, within the server's limits."""
+        return await self.read_pairs([(node, attribute) for node in nodes])
+
+    async def read_pairs(self, pairs: Sequence[tuple[Any, int]]) -> list[Any]:
+        """DataValues of (node, attribute) pairs."""
+
+        async def some(part: Sequence[tuple[Any, int]]) -> list[Any]:
+            request = ua.ReadRequest()
+            request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
+            request.Parameters.NodesToRead = [ua.ReadValueId(node, ua.AttributeIds(attribute)) for node, attribute in part]
+            return list((await self.ask(request, ua.ReadResponse)).Results)
+
+        return await in_chunks(pairs, self.limits.get("read", 500), some)
+
+    def node(self, address: OpcUaAddress, short: Mapping[str, str]) -> Any | None:
+        """The NodeId in this session; None where its namespace is not there now. An index is looked up by URI, never remembered."""
+        uri = address.namespace_uri if address.namespace is None else short.get(address.namespace)
+        if uri is None:
+            index = address.namespace_index or 0
+        elif uri in self.namespaces:
+            index = self.namespaces.index(uri)
+        else:
+            return None
+        kinds = {"i": ua.NodeIdType.Numeric, "s": ua.NodeIdType.String, "g": ua.NodeIdType.Guid, "b": ua.NodeIdType.ByteString}
+        return ua.NodeId(address.identifier, index, kinds[address.kind])
+
+    async def clock(self) -> tuple[float, float] | None:
+        """(offset, bound) in seconds of the server's clock against ours: positive when the server is ahead."""
+        before = time.monotonic_ns()
+        (told,) = await self.read([ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime)])
+        after = time.monotonic_ns()
+        if told.Value is None or told.Value.Value is None:
+            return None
+        middle = time.time_ns() / 1e9 - (after - before) / 2e9
+        filetime = ua.datetime_to_win_epoch(told.Value.Value)
+        self.offset = ((filetime - FILETIME_OF_1970) / 1e7 - middle, (after - before) / 2e9)
+        return self.offset
+
+    def keep(self) -> Kept:
+        """What the next attempt needs to take this session over."""
+        client = self.client
+        return Kept(self.endpoint, client.uaclient.session.authentication_token, client._server_nonce, client._policy_ids)  # noqa: SLF001
+
+
+async def in_chunks(things: Sequence[Any], most: int, call: Any) -> list[Any]:
+    """Call with as many as the server takes at once; halve where it says that they were too many (limits are not always told)."""
+    results: list[Any] = []
+    size = max(most, 1)
+    while len(results) < len(things):
+        part = things[len(results) : len(results) + size]
+        try:
+            got = await call(part)
+        except ua.UaStatusCodeError as error:
+            if error.code not in TOO_MUCH or size == 1:
+                raise
+            size = max(size // 2, 1)
+            continue
+        if len(got) != len(part):
+            raise BadReply(f"{len(got)} results for {len(part)} operations")
+        results += got
+    return results
+
+
+@contextlib.asynccontextmanager
+async def connected(source: Source, settings: OpcUaSettings, endpoint: str, kept: Kept | None = None) -> AsyncIterator[Link]:
+    """A session for as long as the context lasts. On a clean end the subscriptions stay on the server for whoever continues."""
+    client = await _client(source, settings, endpoint)
+    clean = False
+    try:
+        with plain_errors(f"connecting to {endpoint}"):
+            async with asyncio.timeout(settings.request_timeout_s * 3):
+                link = await _activated(client, settings, endpoint, kept)
+                await _described(link)
+        try:
+            yield link
+        except (asyncio.CancelledError, GeneratorExit):
+            clean = True
+            raise
+        clean = True
+    finally:
+        await _closed(client, clean=clean)
+
+
+async def _client(source: Source, settings: OpcUaSettings, endpoint: str) -> Any:
+    """A client that never acts by itself: no supervisor, no reconnect, no publish loop."""
+    client = Client(endpoint, timeout=settings.request_timeout_s)
+    client.uaclient = BoundedClient(settings.request_timeout_s)
+    client.uaclient.pre_request_hook = None
+    client.name = client.description = f"ebr-gateway {source.name}"
+    client.application_uri = security.application_uri(source, settings)
+    client.max_messagesize, client.max_chunkcount = LARGEST_MESSAGE_BYTES, MOST_CHUNKS
+    client.secure_channel_timeout = int(settings.channel_lifetime_s * 1000)
+    client.session_timeout = int(KEEP_SESSION_S * 1000)
+    if settings.user is not None:
+        client.set_user(settings.user)
+        client.set_password(password(source, settings.password) or "")
+    with plain_errors(f"asking {endpoint} for its endpoints"):
+        await security.apply(client, source, settings, endpoint)
+    return client
+
+
+async def _activated(client: Any, settings: OpcUaSettings, endpoint: str, kept: Kept | None) -> Link:
+    """Socket, Hello, channel, then the old session if the server still has it, else a new one."""
+    del settings
+    await client.connect_socket()
+    await client.send_hello()
+    await client.open_secure_channel()
+    identity = {"username": client._username, "password": client._password, "certificate": client.user_certificate}  # noqa: SLF001
+    if kept is not None and kept.endpoint == endpoint:
+        client.uaclient.session.restore_authentication_token(kept.token)
+        client._server_nonce, client._policy_ids = kept.nonce, kept.policies  # noqa: SLF001
+        try:
+            await client.activate_session(**identity)
+        except ua.UaStatusCodeError:
+            client.uaclient.session.reset_authentication_token()
+        else:
+            return Link(client, endpoint, reused=True, timeout_s=client.uaclient._timeout)  # noqa: SLF001
+    await client.create_session()
+    await client.activate_session(**identity)
+    return Link(client, endpoint, reused=False, timeout_s=client.uaclient._timeout)  # noqa: SLF001
+
+
+async def _described(link: Link) -> None:
+    """Namespaces, identity and limits of the server, read anew in each session: an index may mean another namespace today."""
+    names = ("NamespaceArray", *profiles.IDENTITY, *profiles.LIMITS)
+    ids = (ua.ObjectIds.Server_NamespaceArray, *profiles.IDENTITY.values(), *profiles.LIMITS.values())
+    values = dict(zip(names, map(_plain, await link.read([ua.NodeId(number) for number in ids])), strict=True))
+    link.namespaces = tuple(values["NamespaceArray"] or ())
+    link.server = {name: values[name] for name in profiles.IDENTITY}
+    link.limits = profiles.limits({name: values[name] for name in profiles.LIMITS}, link.server)
+    await link.clock()
+
+
+def _plain(value: Any) -> Any:
+    return value.Value.Value if value.StatusCode.is_good() and value.Value is not None else None
+
+
+async def _closed(client: Any, *, clean: bool) -> None:
+    """End the session but keep its subscriptions (they wait for us until their lifetime ends); a broken link is just cut."""
+    protocol = client.uaclient.protocol
+    if protocol is None or protocol.transport is None:
+        return
+    if clean:
+        with contextlib.suppress(TimeoutError, OSError, ua.UaError):
+            async with asyncio.timeout(1.0):
+                await client.uaclient.close_session(False)  # noqa: FBT003 - asyncua's signature
+                await client.uaclient.close_secure_channel()
+    if protocol.transport is not None:
+        protocol.transport.abort()
+
+
+def host_of(endpoint: str) -> str:
+    """The host in an opc.tcp URL, for messages."""
+    return urlsplit(endpoint).hostname or endpoint
+
+
+def names_of(tags: Sequence[Any], indexes: Iterable[int]) -> str:
+    """A short list of tag names for a text."""
+    names = [tags[index].tag for index in indexes]
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

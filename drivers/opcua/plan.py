@@ -1,0 +1,166 @@
+"""Which monitored items a source needs: pure, from the tag map alone."""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from config import Source, Tag
+from config.addresses import OpcUaAddress, parse
+from drivers.opcua import variant as v
+from drivers.opcua.settings import MOST_ITEMS, OpcUaSettings
+
+TYPES: Mapping[str, tuple[int, ...]] = {
+    "bool": (v.BOOLEAN,),
+    "int8": (v.SBYTE,),
+    "uint8": (v.BYTE,),
+    "int16": (v.INT16,),
+    "uint16": (v.UINT16,),
+    "int32": (v.INT32,),
+    "uint32": (v.UINT32, v.STATUSCODE),
+    "int64": (v.INT64,),
+    "uint64": (v.UINT64,),
+    "float32": (v.FLOAT,),
+    "float64": (v.DOUBLE,),
+    "string": (v.STRING, v.LOCALIZED_TEXT, v.QUALIFIED_NAME, v.GUID, v.XML, v.NODEID, v.EXPANDED_NODEID),
+    "datetime": (v.DATETIME,),
+    "bytes": (v.BYTESTRING,),
+    "bcd16": (v.UINT16,),
+    "bcd32": (v.UINT32,),
+}
+"""Built-in types that a tag type stands for, the usual one first. decimal has none: OPC UA servers do not send it."""
+_CONVERTED = frozenset({"string", "datetime", "bytes", "bcd16", "bcd32", "decimal"})
+EVENT_BASED_MS = 100
+"""For rate_ms = 0 (every change that the server sees): the rate that queues are sized for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tap:
+    """What one tag takes from an item's value: all of it, an element, a field."""
+
+    tag: int
+    index: tuple[int, ...] = ()
+    field: tuple[str, ...] = ()
+
+    @property
+    def is_whole(self) -> bool:
+        """Neither an element nor a field."""
+        return not (self.index or self.field)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One monitored item. trigger: 1 status and value, 2 also the source time (Part 4, 7.22.2)."""
+
+    handle: int
+    address: OpcUaAddress  # without index and field
+    rate_ms: int
+    queue: int
+    trigger: int
+    deadband: float  # absolute, in raw units; 0 for none
+    taps: tuple[Tap, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The items of one subscription."""
+
+    slot: int
+    rate_ms: int
+    publish_ms: int
+    items: tuple[Item, ...]
+
+    @property
+    def tags(self) -> tuple[int, ...]:
+        """Every tag that its items feed."""
+        return tuple(tap.tag for item in self.items for tap in item.taps)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All of a source.
+
+    name: a digest over everything that a running subscription depends on; handles carry a part of it, so that a subscription that is not
+    ours can not be taken for ours.
+    """
+
+    name: str
+    groups: tuple[Group, ...]
+
+
+def plan_of(source: Source, settings: OpcUaSettings, tags: Sequence[Tag]) -> Plan:
+    """One item per node, rate, trigger and deadband; groups per rate, at most 1,000 items each. Order is the map's."""
+    merged: dict[tuple[object, ...], list[Tap]] = {}
+    for index, tag in enumerate(tags):
+        address = parse("opcua", tag.address)
+        assert isinstance(address, OpcUaAddress)
+        rate_ms = source.rate_ms if tag.rate_ms is None else tag.rate_ms
+        key = (replace(address, index=(), field=()), rate_ms, _trigger(tag), _deadband(tag))
+        merged.setdefault(key, []).append(Tap(index, address.index, address.field))
+    name = _name(source, settings, tags)
+    first = (int(name[:4], 16) & 0x7FFF) << 16
+    items = [
+        Item(first + number, address, rate, _queue(source, settings, rate), trigger, deadband, tuple(taps))  # type: ignore[arg-type]
+        for number, ((address, rate, trigger, deadband), taps) in enumerate(merged.items())
+    ]
+    return Plan(name, tuple(_groups(settings, items)))
+
+
+def _groups(settings: OpcUaSettings, items: Sequence[Item]) -> list[Group]:
+    by_rate: dict[int, list[Item]] = {}
+    for item in items:
+        by_rate.setdefault(item.rate_ms, []).append(item)
+    groups: list[Group] = []
+    for rate, same in by_rate.items():
+        groups.extend(
+            Group(len(groups) + part, rate, _publish_ms(settings, rate), tuple(same[start : start + MOST_ITEMS]))
+            for part, start in enumerate(range(0, len(same), MOST_ITEMS))
+        )
+    return groups
+
+
+def _name(source: Source, settings: OpcUaSettings, tags: Sequence[Tag]) -> str:
+    facts = [source.name, source.rate_ms, source.outage_tolerance_s, settings.namespaces, settings.user, settings.user_certificate]
+    rows = [(tag.tag, tag.address, tag.type, tag.rate_ms, tag.deadband, tag.criticality, tag.store) for tag in tags]
+    return hashlib.sha256(repr((facts, rows)).encode()).hexdigest()[:16]
+
+
+def _publish_ms(settings: OpcUaSettings, rate_ms: int) -> int:
+    """Half the rate, so that a value waits for no more than that; 50 ms at least, 500 ms at most."""
+    return settings.publish_ms or min(max((rate_ms or EVENT_BASED_MS) // 2, 50), 500)
+
+
+def _queue(source: Source, settings: OpcUaSettings, rate_ms: int) -> int:
+    """Twice what arrives in the outage that queues shall bridge; at least 10 (size 1 would hide every overflow: Part 4, 5.13.1.5)."""
+    return settings.queue_size or max(10, 2 * math.ceil(source.outage_tolerance_s * 1000 / (rate_ms or EVENT_BASED_MS)))
+
+
+def _trigger(tag: Tag) -> int:
+    return 2 if tag.store == "all" or tag.criticality in {"CPP", "CQA"} else 1
+
+
+def _deadband(tag: Tag) -> float:
+    """In raw units, because the server compares before the scaling."""
+    if tag.deadband is None:
+        return 0.0
+    if tag.deadband.endswith("%"):
+        if tag.eu_high is None or tag.eu_low is None:
+            return 0.0
+        told = float(tag.deadband[:-1]) / 100 * float(tag.eu_high - tag.eu_low)
+    else:
+        told = float(tag.deadband)
+    slope = 1.0 if tag.scaling is None else abs(float(tag.scaling.scale))
+    return told / slope
+
+
+def decoding(plan: Plan, tags: Sequence[Tag]) -> tuple[dict[int, int], dict[int, int]]:
+    """(tag by handle, plain built-in type by handle) for the Decoder; -1 where a value needs more than copying."""
+    tag_of: dict[int, int] = {}
+    type_of: dict[int, int] = {}
+    for group in plan.groups:
+        for item in group.items:
+            tap = item.taps[0]
+            plain = len(item.taps) == 1 and tap.is_whole and tags[tap.tag].type not in _CONVERTED
+            tag_of[item.handle] = tap.tag
+            type_of[item.handle] = TYPES[tags[tap.tag].type][0] if plain else -1
+    return tag_of, type_of

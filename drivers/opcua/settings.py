@@ -1,0 +1,61 @@
+"""The keys of a [[source]] with driver = "opcua", and where its secret stands."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from config import Credential, Source, credentials
+from drivers.contract import DriverMisconfigured
+
+Policy = Literal["None", "Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss"]
+MOST_ITEMS = 1000
+"""Items per subscription: a server's retransmission queue counts messages, so smaller subscriptions reach further back."""
+
+
+class Security(BaseModel):
+    """security = { policy = "..", mode = ".." }. Exactly this is used or nothing: there is no negotiation and no downgrade."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    policy: Policy = "Basic256Sha256"
+    mode: Literal["Sign", "SignAndEncrypt"] = "SignAndEncrypt"
+
+
+class OpcUaSettings(BaseModel):
+    """Everything that an OPC UA source may say beside the keys every source has."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    security: Security = Security()
+    user: str | None = None
+    password: Credential | None = None
+    user_certificate: str | None = None  # certificate identity: PEM or DER, relative to the folder; its key beside it as <name>.key.pem
+    namespaces: dict[str, str] = {}
+    certificates: str = "certs"  # the managed folder: own/, trusted/, rejected/
+    publish_ms: Annotated[int, Field(ge=10, le=10_000)] | None = None  # publishing interval; default from the rate
+    keep_alive_s: Annotated[float, Field(ge=0.2, le=60)] = 2.0  # a silent link is found after 1.5 of these
+    request_timeout_s: Annotated[float, Field(ge=0.5, le=120)] = 10.0
+    queue_size: Annotated[int, Field(ge=2, le=100_000)] | None = None  # per item; default from rate and outage_tolerance_s
+    retry_bad_nodes_s: Annotated[float, Field(ge=0.2)] = 30.0
+    channel_lifetime_s: Annotated[float, Field(ge=1)] = 3600.0
+    history: bool = True  # read the server's history after a gap, where it keeps one
+
+    @model_validator(mode="after")
+    def _identity(self) -> "OpcUaSettings":
+        if self.password is not None and self.user is None:
+            raise ValueError("password without user")
+        if self.user is not None and self.user_certificate is not None:
+            raise ValueError("user and user_certificate: one identity only")
+        if self.user is not None and self.security.policy == "None":
+            raise ValueError("user with security policy None would show the password on the wire; choose a policy")
+        return self
+
+
+def password(source: Source, credential: Credential | None) -> str | None:
+    """The secret that a credential names. Raises DriverMisconfigured."""
+    if credential is None:
+        return None
+    try:
+        return credentials.read(credential, source.folder)
+    except credentials.CredentialMissing as error:
+        raise DriverMisconfigured(f"source {source.name}: {error}") from error

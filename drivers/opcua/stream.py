@@ -1,0 +1,340 @@
+"""The publish loop of one session: several requests outstanding, an acknowledgement only after the commit, every number accounted for.
+
+asyncua keeps one request outstanding and acknowledges before the data are safe; its loop never starts here. Answers are taken in the order
+in which they arrive, one after the other; each becomes one list for `emit`, with the watermark that makes it safe to acknowledge.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from config import Source, Tag
+from drivers.contract import OVERFLOW, Emit, Finding, LinkLost, Loss, Reading
+from drivers.opcua import decode, fallback
+from drivers.opcua.convert import Converter
+from drivers.opcua.decode import BROKEN, Decoder, Message, ServiceFault
+from drivers.opcua.lib import ua
+from drivers.opcua.link import Link, plain_errors, status_name
+from drivers.opcua.subscribe import Subscription, sequence_after, sequence_ahead
+
+OUTSTANDING = 8
+MOST_REPUBLISHED = 10_000
+_MESSAGE_NOT_AVAILABLE = ua.StatusCodes.BadMessageNotAvailable
+_ASK_AGAIN = {ua.StatusCodes.BadTimeout, ua.StatusCodes.BadRequestTimeout}
+
+
+class SubscriptionGone(LinkLost):
+    """The server no longer has a subscription: it can not be resumed."""
+
+    def __init__(self, which: Subscription, why: str) -> None:
+        super().__init__(f"subscription {which.id} has ended: {why}")
+        self.which = which
+
+
+@dataclass(slots=True)
+class Memory:
+    """What outlives a lost connection within one process: an emitted list will be committed, in order, or the process ends."""
+
+    endpoint: str = ""
+    started: str = ""  # the server's own start time: after its restart subscription ids mean others
+    subscriptions: list[Subscription] = field(default_factory=list)
+    unsettled: deque[tuple[Awaitable[None], int, int]] = field(default_factory=deque)
+    last_ticks: list[int | None] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+class Stream:
+    """One session's publishing."""
+
+    def __init__(
+        self, source: Source, tags: Sequence[Tag], emit: Emit, link: Link, decoder: Decoder, converter: Converter, memory: Memory, plan: str
+    ) -> None:
+        self._source, self._tags, self._emit, self._link = source, tags, emit, link
+        self._decoder, self._converter, self._memory, self._plan = decoder, converter, memory, plan
+        self._by_id = {subscription.id: subscription for subscription in memory.subscriptions}
+        self._ready: list[tuple[int, int]] = []
+        self._arrived: deque[tuple[int, asyncio.Future[Any]]] = deque()
+        self._awake, self._settle_more = asyncio.Event(), asyncio.Event()
+        self._out, self._most = 0, max(OUTSTANDING, len(memory.subscriptions) + 2)
+        self._listening_s = asyncio.get_running_loop().time()
+
+    async def settle(self) -> None:
+        """Wait for each list, in order, to be on disk; then its message may be acknowledged. Storage errors pass through."""
+        unsettled = self._memory.unsettled
+        while True:
+            while unsettled:
+                stored, subscription, sequence = unsettled[0]
+                await asyncio.shield(stored)
+                unsettled.popleft()
+                if sequence:
+                    self._ready.append((subscription, sequence))
+            self._settle_more.clear()
+            await self._settle_more.wait()
+
+    async def receive(self) -> None:
+        """Take answers for ever. Raises LinkLost, BadReply, SubscriptionGone."""
+        loop = asyncio.get_running_loop()
+        self._listening_s = loop.time()
+        with plain_errors("publishing"):
+            while True:
+                before = loop.time()
+                await self._emit.room()
+                if loop.time() - before > 0.1:
+                    self._listening_s = loop.time()  # it was the disk that kept us, not the server
+                self._arm()
+                arrived_ns, future = await self._next()
+                await self._answer(arrived_ns, future)
+
+    def _arm(self) -> None:
+        protocol = self._link.protocol
+        while self._out + len(self._arrived) < self._most:
+            acknowledged, self._ready = self._ready[:MOST_REPUBLISHED], self._ready[MOST_REPUBLISHED:]
+            protocol.publish(acknowledged).add_done_callback(self._got)
+            self._out += 1
+
+    def _got(self, future: "asyncio.Future[Any]") -> None:
+        self._out -= 1
+        if not future.cancelled():
+            future.exception()  # seen: nobody may be there any more to take it
+        self._arrived.append((time.monotonic_ns(), future))
+        self._awake.set()
+
+    async def _next(self) -> tuple[int, "asyncio.Future[Any]"]:
+        """The next answer. Raises LinkLost once a subscription has been silent for 1.5 of its keep-alives."""
+        while not self._arrived:
+            self._awake.clear()
+            due = min(max(s.seen_s, self._listening_s) + 1.5 * s.keep_alive_s for s in self._by_id.values())
+            try:
+                async with asyncio.timeout_at(due):
+                    await self._awake.wait()
+            except TimeoutError:
+                for _ in range(3):  # bytes that came in this very moment are callbacks that have not run yet
+                    await asyncio.sleep(0)
+                if not self._arrived:
+                    late = [s for s in self._by_id.values() if max(s.seen_s, self._listening_s) + 1.5 * s.keep_alive_s <= due]
+                    told = f"nothing for {1.5 * late[0].keep_alive_s:g} s, 1.5 keep-alives" if late else "silence"
+                    raise LinkLost(f"{told} (subscription {late[0].id if late else '?'})") from None
+        return self._arrived.popleft()
+
+    async def _answer(self, arrived_ns: int, future: "asyncio.Future[Any]") -> None:
+        data = future.result()  # OSError where the connection was lost
+        body = bytes(data._data[data.cur_pos : data.cur_pos + len(data)])  # noqa: SLF001
+        try:
+            published = decode.published(body)
+        except ServiceFault as fault:
+            self._fault(fault.status)
+            return
+        except BROKEN as error:
+            self._count("unreadable-answers")  # which message it was shows as a hole in the numbers of its subscription
+            await self._emit.found(Finding("answer-unreadable", f"a PublishResponse can not be read: {error}", severity="alarm"))
+            return
+        if any(result & 0x80000000 for result in published.results):
+            self._count("refused-acknowledgements")
+        subscription = self._by_id.get(published.subscription)
+        if subscription is None:
+            self._count("foreign-answers")  # what an old life of this session left on the server
+            return
+        subscription.seen_s = asyncio.get_running_loop().time()
+        await self.take(subscription, published.message, body, arrived_ns)
+
+    def _fault(self, status: int) -> None:
+        if status == ua.StatusCodes.BadTooManyPublishRequests:
+            self._most = max(1, self._most - 1)
+        elif status not in _ASK_AGAIN:
+            raise LinkLost(f"publishing: {status_name(status)}")
+
+    async def take(self, subscription: Subscription, message: Message, body: bytes, arrived_ns: int) -> None:
+        """One NotificationMessage, published or republished: fill the hole before it, decode it, hand it over."""
+        ahead = sequence_ahead(message.sequence, subscription.expected)
+        if ahead > 0:
+            await self._recover(subscription, message.sequence, ahead)
+        if not message.parts:
+            self._hand_over(subscription, [], message, arrived_ns, 0)
+            return
+        if ahead < 0:
+            self._count("messages-seen-before")
+            return
+        readings = self._decoded(subscription, message, body)
+        subscription.expected = sequence_after(message.sequence)
+        if readings is None:
+            await self._unreadable(subscription, message)
+            readings = []
+        await self._lists(subscription, readings, message, arrived_ns)
+
+    def _decoded(self, subscription: Subscription, message: Message, body: bytes) -> list[Reading] | None:
+        """Readings, or None where neither decoder can read them."""
+        readings: list[Reading] = []
+        for kind, at, end in message.parts:
+            if kind == decode.STATUS_CHANGE:
+                status = int.from_bytes(body[at : at + 4], "little")
+                raise SubscriptionGone(subscription, status_name(status))
+            if kind != decode.DATA_CHANGE:
+                continue
+            done = len(readings)
+            try:
+                self._decoder.data_change(body, at, end, readings)
+            except BROKEN:
+                del readings[done:]
+                self._count("slowly-decoded")
+                try:
+                    fallback.data_change(body, at, end, self._converter, readings)
+                except (*BROKEN, AttributeError, TypeError):
+                    return None
+        return readings
+
+    async def _unreadable(self, subscription: Subscription, message: Message) -> None:
+        self._count("unreadable-messages")
+        text = f"message {message.sequence} of subscription {subscription.id} can not be read"
+        await self._emit.found(Finding("message-unreadable", text, severity="alarm", evidence={"sequence": message.sequence}))
+        await self._lost(subscription, "message-unreadable", text)
+        await self.refresh(subscription)
+
+    async def _lists(self, subscription: Subscription, readings: list[Reading], message: Message, arrived_ns: int) -> None:
+        """First values apart from changes; overflows declared for exactly their tag and time."""
+        first = [reading for reading in readings if reading[0] in subscription.fresh] if subscription.fresh else []
+        if first:
+            seen: set[int] = set()
+            first, rest = [], list[Reading]()
+            for reading in readings:
+                is_first = reading[0] in subscription.fresh and reading[0] not in seen
+                (first if is_first else rest).append(reading)
+                seen.add(reading[0])
+            subscription.fresh -= seen
+            await self._overflows(first)
+            self._hand_over(subscription, first, message, arrived_ns, 0 if rest else message.sequence, kind="initial")
+            if not rest:
+                return
+            await self._emit.room()
+            readings = rest
+        await self._overflows(readings)
+        self._hand_over(subscription, readings, message, arrived_ns, message.sequence)
+
+    async def _overflows(self, readings: list[Reading]) -> None:
+        last = self._memory.last_ticks
+        for tag, _, status, source, server in readings:
+            if status & OVERFLOW == OVERFLOW:
+                until = source if source is not None else server
+                self._count("overflows")
+                self._settling(self._emit.lost(Loss("queue-overflow", (tag,), last[tag], until, "the server's queue ran over")))
+            if source is not None:
+                last[tag] = source
+
+    def _hand_over(
+        self, subscription: Subscription, readings: list[Reading], message: Message, arrived_ns: int, sequence: int, kind: Any = "change"
+    ) -> None:
+        """Call emit. sequence 0: nothing to acknowledge (a keep-alive, or the first half of a message)."""
+        if sequence:
+            subscription.is_new = subscription.is_new and bool(subscription.fresh)
+        stored = self._emit(
+            readings,
+            received_ns=arrived_ns,
+            kind=kind,
+            watermark=self._watermark() if sequence else None,
+            alive=self.alive(subscription),
+            observed_ticks=self._observed(message.publish_ticks),
+            resumed=subscription.resumed,
+        )
+        subscription.resumed = False
+        self._settling(stored, subscription.id, sequence)
+
+    def _settling(self, stored: Awaitable[None], subscription: int = 0, sequence: int = 0) -> None:
+        self._memory.unsettled.append((stored, subscription, sequence))
+        self._settle_more.set()
+
+    @staticmethod
+    def alive(subscription: Subscription) -> tuple[int, ...]:
+        """The tags that a message of this subscription observes."""
+        if not subscription.missing and not subscription.fresh:
+            return subscription.tags
+        absent = {tap.tag for item in subscription.group.items if item.handle in subscription.missing for tap in item.taps}
+        return tuple(tag for tag in subscription.tags if tag not in absent and tag not in subscription.fresh)
+
+    def _observed(self, publish_ticks: int | None) -> int | None:
+        """The server's publish time, if its clock is fit to be believed here."""
+        if publish_ticks is None or self._source.time_authority == "gateway":
+            return None
+        offset = self._link.offset
+        return publish_ticks if offset is not None and abs(offset[0]) <= self._source.max_offset_s else None
+
+    def _watermark(self) -> dict[str, Any]:
+        """What a restart needs to go on without loss; only subscriptions of which every first value has been handed over."""
+        slots = {
+            str(s.group.slot): [s.id, s.expected, round(s.keep_alive_s, 3), sorted(s.missing.items())]
+            for s in self._memory.subscriptions
+            if not s.is_new
+        }
+        return {"endpoint": self._memory.endpoint, "started": self._memory.started, "plan": self._plan, "slots": slots}
+
+    async def _lost(self, subscription: Subscription, cause: str, detail: str) -> None:
+        self._settling(self._emit.lost(Loss(cause, self.alive(subscription) or subscription.tags, detail=detail)))
+
+    async def _recover(self, subscription: Subscription, until: int, count: int) -> None:
+        """Republish the messages from the expected one up to `until`; what is no longer there is a loss of this subscription's tags."""
+        self._count("sequence-gaps")
+        if count > MOST_REPUBLISHED:
+            subscription.expected = until
+            await self._lost(subscription, "message-lost", f"{count} messages before {until} are missing")
+            await self.refresh(subscription)
+            return
+        gone = 0
+        while sequence_ahead(until, subscription.expected) > 0:
+            if await self.republish(subscription) is False:
+                gone += 1
+                subscription.expected = sequence_after(subscription.expected)
+        if gone:
+            await self._lost(subscription, "message-lost", f"{gone} of {count} messages before {until} are no longer there")
+            await self.refresh(subscription)
+
+    async def republish(self, subscription: Subscription) -> bool:
+        """Fetch and take the expected message once more. False: the server does not have it. Raises SubscriptionGone."""
+        request = ua.RepublishRequest()
+        request.Parameters = ua.RepublishParameters(subscription.id, subscription.expected)
+        body = await self._link.raw(request)
+        try:
+            message = decode.republished(body)
+        except ServiceFault as fault:
+            if fault.status == _MESSAGE_NOT_AVAILABLE:
+                return False
+            raise SubscriptionGone(subscription, status_name(fault.status)) from None
+        except BROKEN:
+            return False
+        if message.sequence != subscription.expected or not message.parts:
+            return False  # an empty Good answer is what some servers give instead of BadMessageNotAvailable
+        self._count("republished")
+        await self._emit.room()
+        await self.take(subscription, message, body, time.monotonic_ns())
+        return True
+
+    async def refresh(self, subscription: Subscription) -> None:
+        """After a loss: every tag's present value, so that a value that no longer changes does not stay unknown."""
+        request = ua.CallRequest()
+        call = ua.CallMethodRequest(ua.NodeId(ua.ObjectIds.Server), ua.NodeId(ua.ObjectIds.Server_ResendData))
+        call.InputArguments = [ua.Variant(subscription.id, ua.VariantType.UInt32)]
+        request.Parameters.MethodsToCall = [call]
+        try:
+            (result,) = (await self._link.ask(request, ua.CallResponse)).Results
+            if not result.StatusCode.value & 0x80000000:
+                subscription.fresh |= set(self.alive(subscription))
+                return
+        except ua.UaStatusCodeError:
+            pass  # no such method: read instead
+        await self._read(subscription)
+
+    async def _read(self, subscription: Subscription) -> None:
+        items = [item for item in subscription.group.items if item.handle not in subscription.missing]
+        nodes = [self._link.node(item.address, self._namespaces()) for item in items]
+        values = await self._link.read([node for node in nodes if node is not None])
+        readings: list[Reading] = []
+        for item, value in zip((i for i, n in zip(items, nodes, strict=True) if n is not None), values, strict=True):
+            self._converter(fallback.odd_of(item.handle, value), readings)
+        await self._emit.room()
+        self._settling(self._emit(readings, received_ns=time.monotonic_ns(), kind="initial"))
+
+    def _namespaces(self) -> dict[str, str]:
+        return dict(self._source.options.get("namespaces", {}))
+
+    def _count(self, what: str) -> None:
+        self._memory.counts[what] = self._memory.counts.get(what, 0) + 1

@@ -1,0 +1,206 @@
+"""Subscriptions and monitored items: created in the server's portions, compared with what was asked, or taken over from before."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from config import Source, Tag
+from drivers.contract import Finding
+from drivers.opcua.lib import ua
+from drivers.opcua.link import Link, in_chunks, names_of, status_name
+from drivers.opcua.plan import Group, Item
+from drivers.opcua.settings import MOST_ITEMS, OpcUaSettings
+
+LIFETIME_S = 60.0
+_FILTER_REFUSED = {
+    ua.StatusCodes.BadMonitoredItemFilterUnsupported,
+    ua.StatusCodes.BadMonitoredItemFilterInvalid,
+    ua.StatusCodes.BadFilterNotAllowed,
+}
+NODE_UNKNOWN = ua.StatusCodes.BadNodeIdUnknown
+
+
+@dataclass(slots=True)
+class Subscription:
+    """One subscription of this session. All times are of the event loop."""
+
+    id: int
+    group: Group
+    keep_alive_s: float
+    expected: int  # the number of the next message
+    tags: tuple[int, ...]
+    handles: frozenset[int]
+    seen_s: float
+    fresh: set[int] = field(default_factory=set)  # tags whose first value has not come yet
+    missing: dict[int, int] = field(default_factory=dict)  # handle -> status: items that the server refused
+    item_ids: dict[int, int] = field(default_factory=dict)  # handle -> MonitoredItemId
+    resumed: bool = False  # its first message goes on where the journal ended
+    is_new: bool = True  # not yet in the watermark
+
+
+def sequence_after(number: int) -> int:
+    """Sequence numbers go from 1 to 2^32-1 and begin again with 1 (Part 4, 7.8)."""
+    return 1 if number >= 0xFFFF_FFFF else number + 1
+
+
+def sequence_ahead(number: int, expected: int) -> int:
+    """How many numbers lie between the expected and this one: 0 as expected, positive if some are missing, negative if seen before."""
+    ahead = (number - expected) % 0xFFFF_FFFF
+    return ahead if ahead < 0x7FFF_FFFF else ahead - 0xFFFF_FFFF
+
+
+async def create(link: Link, source: Source, settings: OpcUaSettings, group: Group, now_s: float) -> tuple[Subscription, Any]:
+    """A new subscription without items, and what the server made of the request. Publishing starts when a PublishRequest is there."""
+    interval_s = group.publish_ms / 1000
+    keep_alive = max(1, math.ceil(settings.keep_alive_s / interval_s))
+    lifetime_s = max(LIFETIME_S, 3 * settings.keep_alive_s, 2 * source.outage_tolerance_s)
+    request = ua.CreateSubscriptionRequest()
+    request.Parameters = ua.CreateSubscriptionParameters(
+        RequestedPublishingInterval=float(group.publish_ms),
+        RequestedLifetimeCount=max(3 * keep_alive, math.ceil(lifetime_s / interval_s)),
+        RequestedMaxKeepAliveCount=keep_alive,
+        MaxNotificationsPerPublish=MOST_ITEMS,
+        PublishingEnabled=True,
+        Priority=0,
+    )
+    answer = (await link.ask(request, ua.CreateSubscriptionResponse)).Parameters
+    revised_s = answer.RevisedPublishingInterval * answer.RevisedMaxKeepAliveCount / 1000
+    handles = frozenset(item.handle for item in group.items)
+    return Subscription(answer.SubscriptionId, group, max(revised_s, 0.1), 1, group.tags, handles, now_s), answer
+
+
+async def add_items(link: Link, subscription: Subscription, items: Sequence[Item], nodes: Sequence[Any | None]) -> list[tuple[Item, Any]]:
+    """Create monitored items; (item, result) of those that stand. The others are in `subscription.missing`."""
+    there = [(item, node) for item, node in zip(items, nodes, strict=True) if node is not None]
+    for item, node in zip(items, nodes, strict=True):
+        if node is None:
+            subscription.missing[item.handle] = NODE_UNKNOWN
+    results = await _created(link, subscription, there, filtered=True)
+    refused = [index for index, result in enumerate(results) if result.StatusCode.value in _FILTER_REFUSED]
+    if refused:
+        again = await _created(link, subscription, [there[index] for index in refused], filtered=False)
+        for index, result in zip(refused, again, strict=True):
+            results[index] = result
+    standing: list[tuple[Item, Any]] = []
+    for (item, _), result in zip(there, results, strict=True):
+        if result.StatusCode.value & 0x80000000:
+            subscription.missing[item.handle] = result.StatusCode.value
+            continue
+        subscription.missing.pop(item.handle, None)
+        subscription.item_ids[item.handle] = result.MonitoredItemId
+        subscription.fresh.update(tap.tag for tap in item.taps)
+        standing.append((item, result))
+    return standing
+
+
+async def _created(link: Link, subscription: Subscription, there: Sequence[tuple[Item, Any]], *, filtered: bool) -> list[Any]:
+    async def some(part: Sequence[tuple[Item, Any]]) -> list[Any]:
+        request = ua.CreateMonitoredItemsRequest()
+        request.Parameters.SubscriptionId = subscription.id
+        request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
+        request.Parameters.ItemsToCreate = [_asked(item, node, filtered=filtered) for item, node in part]
+        return list((await link.ask(request, ua.CreateMonitoredItemsResponse)).Results)
+
+    return await in_chunks(there, link.limits["items"], some)
+
+
+def _asked(item: Item, node: Any, *, filtered: bool) -> Any:
+    asked = ua.MonitoringParameters()
+    asked.ClientHandle = item.handle
+    asked.SamplingInterval = float(item.rate_ms)
+    asked.QueueSize = item.queue
+    asked.DiscardOldest = True
+    if filtered and (item.trigger != 1 or item.deadband > 0):
+        kind = ua.DeadbandType.Absolute if item.deadband > 0 else ua.DeadbandType.None_
+        asked.Filter = ua.DataChangeFilter(ua.DataChangeTrigger(item.trigger), kind, item.deadband)
+    request = ua.MonitoredItemCreateRequest()
+    request.ItemToMonitor = ua.ReadValueId(node, ua.AttributeIds.Value)
+    request.MonitoringMode = ua.MonitoringMode.Reporting
+    request.RequestedParameters = asked
+    return request
+
+
+def revisions(
+    group: Group, subscription: Any, standing: Sequence[tuple[Item, Any]], tags: Sequence[Tag], tolerance_s: float
+) -> list[Finding]:
+    """Where the server promises less than was asked: each is a finding, because each can lose values."""
+    findings = []
+    slower: dict[tuple[float, float], list[int]] = {}
+    shorter: dict[tuple[int, int], list[int]] = {}
+    for item, result in standing:
+        if result.RevisedSamplingInterval > max(item.rate_ms, group.publish_ms if item.rate_ms == 0 else 0) * 1.01:
+            slower.setdefault((float(item.rate_ms), result.RevisedSamplingInterval), []).extend(tap.tag for tap in item.taps)
+        if result.RevisedQueueSize < item.queue:
+            shorter.setdefault((item.queue, result.RevisedQueueSize), []).extend(tap.tag for tap in item.taps)
+    for (asked, got), which in slower.items():
+        text = f"the server samples every {got:g} ms instead of {asked:g} ms: {names_of(tags, which)}"
+        findings.append(Finding("sampling-revised", text, tuple(which), evidence={"requested_ms": asked, "revised_ms": got}))
+    for (size, short), which in shorter.items():
+        silent = " and does not tell when one is lost" if short <= 1 else ""
+        text = f"the server queues {short} values instead of {size}{silent}: {names_of(tags, which)}"
+        severity = "alarm" if short <= 1 else "warning"
+        findings.append(Finding("queue-revised", text, tuple(which), severity, {"requested": size, "revised": short}))  # type: ignore[arg-type]
+    lifetime_s = subscription.RevisedPublishingInterval * subscription.RevisedLifetimeCount / 1000
+    if lifetime_s < tolerance_s:
+        text = f"the server keeps a subscription for {lifetime_s:g} s, shorter than outage_tolerance_s = {tolerance_s:g}"
+        findings.append(Finding("lifetime-revised", text, subscription_tags(group), evidence={"revised_s": lifetime_s}))
+    if subscription.RevisedPublishingInterval > group.publish_ms * 2:
+        text = f"the server publishes every {subscription.RevisedPublishingInterval:g} ms instead of {group.publish_ms} ms"
+        findings.append(Finding("publishing-revised", text, subscription_tags(group), "info"))
+    return findings
+
+
+def subscription_tags(group: Group) -> tuple[int, ...]:
+    """All tags of a group, for a finding."""
+    return group.tags
+
+
+def unusable(subscription: Subscription, tags: Sequence[Tag]) -> list[tuple[Finding, tuple[int, ...]]]:
+    """A finding per item that the server refused, with its tags."""
+    told = []
+    for item in subscription.group.items:
+        status = subscription.missing.get(item.handle)
+        if status is not None:
+            which = tuple(tap.tag for tap in item.taps)
+            text = f"{names_of(tags, which)}: {status_name(status)} at {tags[which[0]].address}; tried again from time to time"
+            told.append((Finding("node-unusable", text, which, evidence={"status": f"0x{status:08X}"}), which))
+    return told
+
+
+async def transfer(link: Link, ids: Sequence[int]) -> dict[int, tuple[int, ...]]:
+    """Take subscriptions over into this session; {id: messages still held} of those that the server hands over (Part 4, 5.13.7)."""
+    request = ua.TransferSubscriptionsRequest()
+    request.Parameters = ua.TransferSubscriptionsParameters(list(ids), False)  # noqa: FBT003 - SendInitialValues
+    try:
+        results = (await link.ask(request, ua.TransferSubscriptionsResponse)).Parameters.Results
+    except ua.UaStatusCodeError:
+        return {}
+    return {
+        one: tuple(r.AvailableSequenceNumbers or ()) for one, r in zip(ids, results, strict=False) if not r.StatusCode.value & 0x80000000
+    }
+
+
+async def client_handles(link: Link, subscription_id: int) -> frozenset[int] | None:
+    """The client handles of a subscription as the server tells them (GetMonitoredItems, Part 5, 9.1); None where it has no such method."""
+    request = ua.CallRequest()
+    call = ua.CallMethodRequest(ua.NodeId(ua.ObjectIds.Server), ua.NodeId(ua.ObjectIds.Server_GetMonitoredItems))
+    call.InputArguments = [ua.Variant(subscription_id, ua.VariantType.UInt32)]
+    request.Parameters.MethodsToCall = [call]
+    try:
+        (result,) = (await link.ask(request, ua.CallResponse)).Results
+    except ua.UaStatusCodeError:
+        return None
+    if result.StatusCode.value & 0x80000000 or len(result.OutputArguments) != 2:
+        return None
+    return frozenset(result.OutputArguments[1].Value or ())
+
+
+async def delete(link: Link, ids: Sequence[int]) -> None:
+    """Delete subscriptions; what the server says to it does not matter."""
+    request = ua.DeleteSubscriptionsRequest()
+    request.Parameters.SubscriptionIds = list(ids)
+    try:
+        await link.ask(request, ua.DeleteSubscriptionsResponse)
+    except ua.UaStatusCodeError:
+        return

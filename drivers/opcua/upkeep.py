@@ -1,0 +1,120 @@
+"""What a session needs beside publishing: a renewed channel, another try for bad nodes, the server's clock, findings told."""
+
+import asyncio
+from collections.abc import Sequence
+
+from cryptography import x509
+
+from config import Source, Tag
+from drivers.contract import Emit, Finding, Loss
+from drivers.opcua import certs, security, subscribe
+from drivers.opcua.lib import ua
+from drivers.opcua.link import Link, names_of, plain_errors
+from drivers.opcua.settings import OpcUaSettings
+from drivers.opcua.stream import Memory, Stream
+from drivers.opcua.subscribe import Subscription
+
+CLOCK_EVERY_S = 60.0
+EXPIRY_EVERY_S = 3600.0
+FIRST_VALUE_WITHIN_S = 10.0
+_GONE = {ua.StatusCodes.BadNodeIdUnknown, ua.StatusCodes.BadNodeIdInvalid}
+
+
+class Upkeep:
+    """Runs beside the publish loop of one session."""
+
+    def __init__(
+        self,
+        source: Source,
+        settings: OpcUaSettings,
+        tags: Sequence[Tag],
+        emit: Emit,
+        link: Link,
+        stream: Stream,
+        memory: Memory,
+        findings: list[Finding],
+    ) -> None:
+        self._source, self._settings, self._tags, self._emit = source, settings, tags, emit
+        self._link, self._stream, self._memory, self._findings = link, stream, memory, findings
+        self._silent_told: set[int] = set()
+
+    async def run(self) -> None:
+        """Until the session ends. Raises LinkLost, BadReply: a channel that can not be renewed is a lost link."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        renew_s = self._renew_s()
+        due = {
+            self._renew: begun + renew_s,
+            self._clock: begun + CLOCK_EVERY_S,
+            self._retry: begun + self._settings.retry_bad_nodes_s,
+            self._first_values: begun + FIRST_VALUE_WITHIN_S,
+            self._expiry: begun,
+            self._tell: begun,
+        }
+        with plain_errors("upkeep of the session"):
+            while True:
+                for work in [work for work, at in due.items() if at <= loop.time()]:
+                    due[work] = loop.time() + await work()
+                await asyncio.sleep(max(0.0, min(due.values()) - loop.time()))
+
+    def _renew_s(self) -> float:
+        """Three quarters of the channel's lifetime (Part 4, 5.6.2.1)."""
+        return max(0.5, float(self._link.client.secure_channel_timeout) / 1000 * 0.75)
+
+    async def _renew(self) -> float:
+        async with asyncio.timeout(self._settings.request_timeout_s):
+            await self._link.client.open_secure_channel(renew=True)
+            self._link.protocol.revolve_security_token()
+        self._memory.counts["channel-renewals"] = self._memory.counts.get("channel-renewals", 0) + 1
+        return self._renew_s()
+
+    async def _clock(self) -> float:
+        offset = await self._link.clock()
+        if offset is not None:
+            self._emit.source_offset(*offset)
+        return CLOCK_EVERY_S
+
+    async def _tell(self) -> float:
+        while self._findings:
+            await self._emit.found(self._findings.pop(0))
+        return 0.5
+
+    async def _expiry(self) -> float:
+        if self._settings.security.policy == "None":
+            return EXPIRY_EVERY_S
+        own = certs.own(security.folder(self._source, self._settings))
+        server = self._link.client.security_policy.peer_certificate
+        both = [
+            ("our", own.certificate if own else None),
+            ("the server's", x509.load_der_x509_certificate(server) if server else None),
+        ]
+        for whose, certificate in both:
+            warning = certificate and certs.expiry_warning(certificate)
+            if warning:
+                await self._emit.found(Finding("certificate-expires", f"{whose} OPC UA certificate {warning}"))
+        return EXPIRY_EVERY_S
+
+    async def _retry(self) -> float:
+        """Items that the server refused: once more, each in its own subscription."""
+        for subscription in self._memory.subscriptions:
+            if subscription.missing:
+                await self._retry_items(subscription)
+        return self._settings.retry_bad_nodes_s
+
+    async def _retry_items(self, subscription: Subscription) -> None:
+        items = [item for item in subscription.group.items if item.handle in subscription.missing]
+        nodes = [self._link.node(item.address, self._settings.namespaces) for item in items]
+        for item, _ in await subscribe.add_items(self._link, subscription, items, nodes):
+            which = tuple(tap.tag for tap in item.taps)
+            await self._emit.found(Finding("node-unusable", f"{names_of(self._tags, which)}: the node is there again", which, "info"))
+
+    async def _first_values(self) -> float:
+        """A server owes a first value for every item (Part 4, 5.13.1.2); where none comes the tag is not observed."""
+        for subscription in self._memory.subscriptions:
+            silent = tuple(sorted(subscription.fresh - self._silent_told))
+            if silent:
+                self._silent_told |= set(silent)
+                text = f"no first value within {FIRST_VALUE_WITHIN_S:g} s: {names_of(self._tags, silent)}"
+                await self._emit.found(Finding("no-first-value", text, silent))
+                await self._emit.lost(Loss("no-first-value", silent, detail=text))
+        return FIRST_VALUE_WITHIN_S

@@ -1,0 +1,213 @@
+"""Values of OPC UA's binary encoding (Part 6, 5.2.2) as plain Python values, with 100-ns times kept."""
+
+import struct
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from asyncua.common.utils import Buffer
+from asyncua.ua.ua_binary import nodeid_from_binary
+
+FILETIME_OF_1970 = 116_444_736_000_000_000
+"""100-ns units from 1601 (OPC UA DateTime, Part 6, 5.2.2.5) to 1970."""
+LATEST_FILETIME = 2_650_467_743_999_999_999
+"""9999-12-31T23:59:59.9999999Z; anything later means "no end" in OPC UA."""
+MOST_ELEMENTS = 1_000_000
+
+BOOLEAN, SBYTE, BYTE, INT16, UINT16, INT32, UINT32, INT64, UINT64, FLOAT, DOUBLE = range(1, 12)
+STRING, DATETIME, GUID, BYTESTRING, XML, NODEID, EXPANDED_NODEID, STATUSCODE = range(12, 20)
+QUALIFIED_NAME, LOCALIZED_TEXT, EXTENSION_OBJECT, DATA_VALUE, VARIANT, DIAGNOSTIC_INFO = range(20, 26)
+
+NAMES = [
+    "Null",
+    "Boolean",
+    "SByte",
+    "Byte",
+    "Int16",
+    "UInt16",
+    "Int32",
+    "UInt32",
+    "Int64",
+    "UInt64",
+    "Float",
+    "Double",
+    "String",
+    "DateTime",
+    "Guid",
+    "ByteString",
+    "XmlElement",
+    "NodeId",
+    "ExpandedNodeId",
+    "StatusCode",
+    "QualifiedName",
+    "LocalizedText",
+    "ExtensionObject",
+    "DataValue",
+    "Variant",
+    "DiagnosticInfo",
+]
+"""Name of each built-in type by its number (Part 6, 5.1.2)."""
+
+FIXED = {
+    BOOLEAN: "?",
+    SBYTE: "b",
+    BYTE: "B",
+    INT16: "h",
+    UINT16: "H",
+    INT32: "i",
+    UINT32: "I",
+    INT64: "q",
+    UINT64: "Q",
+    FLOAT: "f",
+    DOUBLE: "d",
+    STATUSCODE: "I",
+}
+"""struct letters of the scalars that need no conversion."""
+
+_ONE = {number: struct.Struct("<" + letter) for number, letter in FIXED.items()}
+_INT32 = struct.Struct("<i")
+_INT64 = struct.Struct("<q")
+_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
+_LATEST = datetime.max.replace(tzinfo=UTC)
+
+
+class Undecodable(Exception):
+    """The bytes are not what Part 6 says, or a kind that is not decoded here."""
+
+
+class Raw(NamedTuple):
+    """An ExtensionObject as it came: the id of its encoding, and its body."""
+
+    encoding: Any  # ua.NodeId
+    body: bytes | None
+
+
+class Array(NamedTuple):
+    """An array of one built-in type. dimensions is empty for a one-dimensional array."""
+
+    values: tuple[Any, ...] | bytes
+    dimensions: tuple[int, ...] = ()
+
+
+def ticks_of(filetime: int) -> int | None:
+    """100-ns units since 1970, or None for OPC UA's "no time" (0, and everything before 1970 or after 9999)."""
+    return filetime - FILETIME_OF_1970 if FILETIME_OF_1970 <= filetime <= LATEST_FILETIME else None
+
+
+def datetime_of(filetime: int) -> datetime:
+    """A DateTime as a value: microseconds, because `datetime` has no more; out of range is the nearest end (Part 6, 5.2.2.5)."""
+    if filetime <= 0:
+        return _EPOCH
+    return _LATEST if filetime > LATEST_FILETIME else _EPOCH + timedelta(microseconds=filetime // 10)
+
+
+def variant(body: bytes, at: int, end: int) -> tuple[int, Any, int]:
+    """(built-in type, value, position after it). An array is an Array; raises Undecodable or struct.error."""
+    mask = body[at]
+    number = mask & 0x3F
+    if not mask & 0x80:
+        if mask & 0x40:
+            raise Undecodable("dimensions without an array")
+        value, at = _scalar(number, body, at + 1, end)
+        return number, value, at
+    values, at = _elements(number, body, at + 1, end)
+    dimensions: tuple[int, ...] = ()
+    if mask & 0x40:
+        told, at = _elements(INT32, body, at, end)
+        dimensions = tuple(told or ())
+    return number, None if values is None else Array(values, dimensions), at
+
+
+def _elements(number: int, body: bytes, at: int, end: int) -> tuple[Any, int]:
+    (count,) = _INT32.unpack_from(body, at)
+    at += 4
+    if count < 0:
+        return None, at
+    if count > MOST_ELEMENTS or count > end - at:
+        raise Undecodable(f"an array of {count} elements in {end - at} bytes")
+    if number in FIXED:
+        layout = struct.Struct(f"<{count}{FIXED[number]}")
+        return layout.unpack_from(body, at), at + layout.size
+    values = []
+    for _ in range(count):
+        value, at = _scalar(number, body, at, end)
+        values.append(value)
+    return tuple(values), at
+
+
+def _scalar(number: int, body: bytes, at: int, end: int) -> tuple[Any, int]:
+    """One value and the position after it."""
+    if number in _ONE:
+        layout = _ONE[number]
+        return layout.unpack_from(body, at)[0], at + layout.size
+    if number == 0:
+        return None, at
+    if number in (STRING, XML):
+        return text(body, at, end)
+    if number == BYTESTRING:
+        return octets(body, at, end)
+    if number == DATETIME:
+        return datetime_of(_INT64.unpack_from(body, at)[0]), at + 8
+    if number == LOCALIZED_TEXT:
+        return _localized(body, at, end)
+    if number == QUALIFIED_NAME:
+        return text(body, at + 2, end)
+    if number == GUID:
+        return str(uuid.UUID(bytes_le=bytes(body[at : at + 16]))), at + 16
+    if number == EXTENSION_OBJECT:
+        return extension_object(body, at, end)
+    if number == VARIANT:
+        _, value, at = variant(body, at, end)
+        return value, at
+    if number in (NODEID, EXPANDED_NODEID):
+        node, at = nodeid(body, at, end)
+        return node.to_string(), at
+    raise Undecodable(f"built-in type {number}")
+
+
+def octets(body: bytes, at: int, end: int) -> tuple[bytes | None, int]:
+    """A ByteString; -1 is null (Part 6, 5.2.2.7)."""
+    (length,) = _INT32.unpack_from(body, at)
+    at += 4
+    if length < 0:
+        return None, at
+    if length > end - at:
+        raise Undecodable(f"{length} bytes announced, {end - at} there")
+    return bytes(body[at : at + length]), at + length
+
+
+def text(body: bytes, at: int, end: int) -> tuple[str | None, int]:
+    """A String. Bytes that are not UTF-8 stay readable as escapes: nothing is dropped."""
+    raw, at = octets(body, at, end)
+    return None if raw is None else raw.decode("utf-8", "backslashreplace"), at
+
+
+def _localized(body: bytes, at: int, end: int) -> tuple[str | None, int]:
+    mask = body[at]
+    at += 1
+    told: str | None = None
+    if mask & 1:
+        _, at = text(body, at, end)
+    if mask & 2:
+        told, at = text(body, at, end)
+    return told, at
+
+
+def nodeid(body: bytes, at: int, end: int) -> tuple[Any, int]:
+    """A NodeId or ExpandedNodeId, by asyncua's decoder."""
+    buffer = Buffer(body, at, end - at)
+    node = nodeid_from_binary(buffer)
+    return node, buffer.cur_pos
+
+
+def extension_object(body: bytes, at: int, end: int) -> tuple[Raw, int]:
+    """An ExtensionObject with its body untouched (Part 6, 5.2.2.15)."""
+    encoding, at = nodeid(body, at, end)
+    kind = body[at]
+    at += 1
+    if kind == 0:
+        return Raw(encoding, None), at
+    if kind not in (1, 2):
+        raise Undecodable(f"ExtensionObject encoding {kind}")
+    content, at = octets(body, at, end)
+    return Raw(encoding, content), at

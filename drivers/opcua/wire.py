@@ -1,0 +1,115 @@
+"""asyncua's transport, bounded: what a server may send before it is cut off (its own limits are 0, that is none)."""
+
+import asyncio
+import logging
+from typing import Any
+
+from asyncua.client.ua_client import UaClient, UASocketProtocol, UASocketState
+from asyncua.common.connection import TransportLimits
+from asyncua.common.utils import Buffer
+from asyncua.ua.ua_binary import header_from_binary, struct_from_binary, uatcp_to_binary
+
+from drivers.opcua.lib import ua
+
+LARGEST_CHUNK_BYTES = 1 << 20
+LARGEST_MESSAGE_BYTES = 16 << 20
+MOST_CHUNKS = 256
+
+logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # every error that it logs is raised here too, in one line
+
+
+class OwnLimits(TransportLimits):
+    """The server's Acknowledge may lower what we send, never raise what we take in."""
+
+    def update_client_limits(self, msg: ua.Acknowledge) -> None:
+        """Called by asyncua with the server's Acknowledge."""
+        told = msg.ReceiveBufferSize
+        self.max_send_buffer = min(self.max_send_buffer, told) if told >= 8192 else self.max_send_buffer
+
+
+class BoundedProtocol(UASocketProtocol):
+    """Cuts the byte stream into chunks by itself: no chunk above the limit is gathered, and a dribbling peer costs linear time."""
+
+    def __init__(self, timeout: float, policy: Any) -> None:
+        limits = OwnLimits(LARGEST_CHUNK_BYTES, 65_535, MOST_CHUNKS, LARGEST_MESSAGE_BYTES)
+        super().__init__(timeout, security_policy=policy, limits=limits)
+        self._gathered = bytearray()
+        self.failure: Exception | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the socket."""
+        self._gathered += data
+        while len(self._gathered) >= 8 and self.failure is None:
+            size = int.from_bytes(self._gathered[4:8], "little")
+            if not 8 <= size <= LARGEST_CHUNK_BYTES:
+                self._fail(ValueError(f"a chunk of {size} bytes is announced"))
+            elif len(self._gathered) < size:
+                return
+            else:
+                chunk = bytes(self._gathered[:size])
+                del self._gathered[:size]
+                self._take(chunk)
+
+    def _take(self, chunk: bytes) -> None:
+        try:
+            buffer = Buffer(chunk)
+            header = header_from_binary(buffer)
+            message = self._connection.receive_from_header_and_body(header, buffer)
+            if isinstance(message, ua.ErrorMessage):
+                raise ua.UaStatusCodeError(message.Error.value)  # noqa: TRY301 - the one place that ends a broken connection
+            self._process_received_message(message)
+            if header.MessageType == ua.MessageType.SecureOpen:
+                self._opened(message)
+        except Exception as error:  # noqa: BLE001 - whatever a hostile peer sends ends this connection, and only this
+            self._fail(error)
+
+    def _opened(self, message: Any) -> None:
+        """As asyncua: hand the answer over to the waiting request and take the new keys into use."""
+        params: Any = self._open_secure_channel_exchange
+        response = struct_from_binary(ua.OpenSecureChannelResponse, message.body())
+        response.ResponseHeader.ServiceResult.check()
+        self._open_secure_channel_exchange = response
+        self._connection.set_channel(response.Parameters, params.RequestType, params.ClientNonce)
+
+    def _fail(self, error: Exception) -> None:
+        self.failure = error
+        self._gathered.clear()
+        if self.transport is not None:
+            self.transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Every request that waits is told why."""
+        self.failure = self.failure or exc
+        self.state = UASocketState.CLOSED
+        self.transport = None
+        self._fail_all_pending(self.failure or ConnectionResetError("the server closed the connection"))
+        if self.on_connection_lost is not None:
+            self.on_connection_lost(exc)
+
+    async def send_hello(self, url: str, max_messagesize: int = 0, max_chunkcount: int = 0) -> ua.Acknowledge:
+        """Hello with our limits in it (Part 6, 7.1.2.3)."""
+        hello = ua.Hello(0, LARGEST_CHUNK_BYTES, 65_535, max_messagesize, max_chunkcount, url)
+        answer: asyncio.Future[ua.Acknowledge] = asyncio.get_running_loop().create_future()
+        self._callbackmap[0] = answer
+        assert self.transport is not None
+        self.transport.write(uatcp_to_binary(ua.MessageType.Hello, hello))
+        async with asyncio.timeout(self.timeout):
+            return await answer
+
+    def publish(self, acknowledgements: list[tuple[int, int]]) -> "asyncio.Future[Buffer]":
+        """Send a PublishRequest without waiting; the future is resolved when its answer arrives, in the order of arrival."""
+        request = ua.PublishRequest()
+        request.Parameters.SubscriptionAcknowledgements = [ua.SubscriptionAcknowledgement(s, n) for s, n in acknowledgements]
+        return self._send_request(request, 0)
+
+
+class BoundedClient(UaClient):
+    """UaClient over BoundedProtocol."""
+
+    def _make_protocol(self) -> BoundedProtocol:
+        protocol = BoundedProtocol(self._timeout, self.security_policy)
+        protocol.pre_request_hook = None
+        protocol.on_connection_lost = self._on_transport_lost
+        protocol.is_session_closing = self._is_session_closing
+        self.protocol = protocol
+        return protocol

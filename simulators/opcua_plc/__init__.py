@@ -1,0 +1,6 @@
+"""A simulated PLC with an OPC UA server."""
+
+from simulators.opcua_plc.plc import OpcUaPlc
+from simulators.opcua_plc.subscriptions import Switches
+
+__all__ = ["OpcUaPlc", "Switches"]

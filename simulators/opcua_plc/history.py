@@ -1,0 +1,55 @@
+"""The history that a simulated PLC may keep, with the ways in which servers get HistoryRead wrong."""
+
+import struct
+from collections import defaultdict
+from typing import Any
+
+from asyncua import ua as _ua
+from asyncua.common.utils import Buffer
+from asyncua.ua.ua_binary import variant_from_binary
+
+from simulators.opcua_plc.encode import UNIX_IN_1601
+from simulators.opcua_plc.subscriptions import Switches, Value
+
+ua: Any = _ua
+PAGE = 100
+
+
+class History:
+    """Every value of every node, in order."""
+
+    def __init__(self) -> None:
+        self._kept: defaultdict[Any, list[Value]] = defaultdict(list)
+
+    def keep(self, node: Any, value: Value) -> None:
+        """One more value."""
+        self._kept[node].append(value)
+
+    def read(self, params: Any, switches: Switches) -> list[Any]:
+        """HistoryRead of raw values, in pages (Part 11, 6.4.3)."""
+        details = params.HistoryReadDetails
+        start, end = (_ua.datetime_to_win_epoch(t) - UNIX_IN_1601 for t in (details.StartTime, details.EndTime))
+        return [self._page(one, start, end, min(details.NumValuesPerNode or PAGE, PAGE), switches) for one in params.NodesToRead]
+
+    def _page(self, asked: Any, start: int, end: int, most: int, switches: Switches) -> Any:
+        result = ua.HistoryReadResult()
+        if not switches.history:
+            result.StatusCode = ua.StatusCode(ua.StatusCodes.BadHistoryOperationUnsupported)
+            return result
+        skipped = struct.unpack("<I", asked.ContinuationPoint)[0] if asked.ContinuationPoint else 0
+        if skipped and switches.history_trick == "expire":
+            result.StatusCode = ua.StatusCode(ua.StatusCodes.BadContinuationPointInvalid)
+            return result
+        inside = [value for value in self._kept[asked.NodeId] if value.source is not None and start <= value.source <= end]
+        page = inside[skipped : skipped + most]
+        result.HistoryData = ua.HistoryData(DataValues=[_told(value) for value in page])
+        if skipped + len(page) < len(inside):
+            onward = most if switches.history_trick == "repeat" else skipped + len(page)
+            result.ContinuationPoint = struct.pack("<I", onward)
+        return result
+
+
+def _told(value: Value) -> Any:
+    assert value.source is not None
+    when = _ua.win_epoch_to_datetime(value.source + UNIX_IN_1601)
+    return ua.DataValue(variant_from_binary(Buffer(value.variant)), StatusCode=ua.StatusCode(value.status), SourceTimestamp=when)

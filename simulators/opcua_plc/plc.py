@@ -1,0 +1,311 @@
+"""A simulated PLC with an OPC UA server: any source of a line folder, at the addresses of its tag map."""
+
+import gc
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import asyncua
+from asyncua import ua as _ua
+from asyncua.common.utils import Buffer
+from asyncua.crypto.permission_rules import User, UserRole
+from asyncua.server import binary_server_asyncio
+from asyncua.server.user_managers import UserManager
+from asyncua.ua.ua_binary import variant_from_binary
+
+from config import Source, Tag
+from config.addresses import OpcUaAddress, parse
+from simulators.device import Truth
+from simulators.opcua_plc import encode, space
+from simulators.opcua_plc.history import History
+from simulators.opcua_plc.processor import Processor
+from simulators.opcua_plc.subscriptions import Subscriptions, Switches, Value
+
+ua: Any = _ua
+binary_server_asyncio.UaProcessor = Processor  # type: ignore[attr-defined] # falls back to asyncua's own behaviour for servers that are not ours
+logging.getLogger("asyncua").setLevel(logging.CRITICAL)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST = {"bool": False, "string": "", "bytes": b"", "datetime": _EPOCH}
+_POLICIES = [
+    ua.SecurityPolicyType.NoSecurity,
+    ua.SecurityPolicyType.Basic256Sha256_Sign,
+    ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt,
+    ua.SecurityPolicyType.Aes128Sha256RsaOaep_Sign,
+    ua.SecurityPolicyType.Aes128Sha256RsaOaep_SignAndEncrypt,
+    ua.SecurityPolicyType.Aes256Sha256RsaPss_Sign,
+    ua.SecurityPolicyType.Aes256Sha256RsaPss_SignAndEncrypt,
+]
+_standard: dict[Any, Any] | None = None
+
+
+class _Node:
+    """One variable of the PLC: its tags (one, or the elements of an array) and what it holds."""
+
+    def __init__(self, address: OpcUaAddress, tags: list[tuple[Tag, OpcUaAddress]]) -> None:
+        self.address, self.tags = address, tags
+        self.id: Any = None
+        self.is_array = bool(tags[0][1].index)
+        self.type = encode.TYPE_NUMBERS[tags[0][0].type]
+        size = max((one.index[0] for _, one in tags if one.index), default=0) + 1
+        self.raw: Any = [_FIRST.get(tags[0][0].type, 0)] * size if self.is_array else _FIRST.get(tags[0][0].type, 0)
+        self.value = Value(b"\x00", 0x80320000, None, None)  # BadWaitingForInitialData until the process has set it
+
+
+class _Users(UserManager):
+    """Anybody where no users are named, else only these."""
+
+    def __init__(self, users: Mapping[str, str]) -> None:
+        self.users = users
+
+    def get_user(self, iserver: Any, username: str | None = None, password: str | None = None, certificate: Any = None) -> User | None:
+        del iserver, certificate
+        if self.users and self.users.get(username or "") != password:
+            return None
+        return User(role=UserRole.User, name=username)
+
+
+class OpcUaPlc:
+    """A Device. Port 0 takes a free port, told by `port` after start and kept over a restart.
+
+    switches: what the server is made to do wrong. users: names and passwords; empty lets everybody in.
+    certificate: (cert.der, key.pem) files, which switch the secured endpoints on. extra_namespaces stand before ours: change it between
+    stop and start to move the index.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        tags: Sequence[Tag],
+        truth: Truth,
+        *,
+        users: Mapping[str, str] | None = None,
+        certificate: tuple[Path, Path] | None = None,
+    ) -> None:
+        parts = urlsplit(source.endpoints[0])
+        self.host, self.port = parts.hostname or "127.0.0.1", 4840 if parts.port is None else parts.port
+        self.switches = Switches()
+        self.extra_namespaces: list[str] = []
+        self.hidden: set[str] = set()  # tags whose node the server does not have at its next start
+        self.renamed_manufacturer = "ebr-gateway"
+        self._short: Mapping[str, str] = source.options.get("namespaces", {})
+        self._truth, self._users, self._certificate = truth, dict(users or {}), certificate
+        self._nodes = self._planned(tags)
+        self._of_tag = {tag.tag: (node, tag, address) for node in self._nodes for tag, address in node.tags}
+        self._by_id: dict[Any, _Node] = {}
+        self._server: Any = None
+        self.history = History()
+        self.subscriptions = Subscriptions(self.switches, self._value_of)
+
+    @staticmethod
+    def _planned(tags: Sequence[Tag]) -> list[_Node]:
+        grouped: dict[tuple[Any, ...], list[tuple[Tag, OpcUaAddress]]] = {}
+        for tag in tags:
+            address = parse("opcua", tag.address)
+            if not isinstance(address, OpcUaAddress) or address.field:
+                raise ValueError(f"{tag.tag}: the simulated PLC serves no structures")
+            key = (address.kind, address.identifier, address.namespace, address.namespace_uri, address.namespace_index)
+            grouped.setdefault(key, []).append((tag, address))
+        return [_Node(members[0][1], members) for members in grouped.values()]
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"opc.tcp://{self.host}:{self.port}"
+
+    async def start(self) -> None:
+        """See Device."""
+        self._server = await self._made()
+        for node in self._nodes:
+            if not self.hidden.intersection(tag.tag for tag, _ in node.tags):
+                self._place(node)
+        await self._server.start()
+        if self.port == 0:
+            self.port = self._server.bserver.port
+
+    async def stop(self) -> None:
+        """See Device. Subscriptions are gone afterwards, as after a power cut."""
+        server, self._server = self._server, None
+        if server is None:
+            return
+        await self.subscriptions.delete_subscriptions(list(self.subscriptions.subscriptions))
+        for transport in list(server.iserver.asyncio_transports):
+            transport.abort()
+        for session in list(server.iserver._external_sessions.values()):  # noqa: SLF001
+            await session.close_session(delete_subs=True)
+        await server.stop()
+        self.subscriptions = Subscriptions(self.switches, self._value_of)
+        self._by_id.clear()
+
+    async def set(self, values: Mapping[str, Any], ticks: int) -> None:
+        """See Device. The source time of every value is `ticks`; None makes a tag Bad (sensor failure)."""
+        touched: dict[int, tuple[_Node, int]] = {}
+        for name, value in values.items():
+            node, tag, address = self._of_tag[name]
+            status = 0x808C0000 if value is None else 0
+            raw = None if value is None else encode.raw_of(tag, value)
+            self._truth.made(name, ticks, encode.meaning_of(tag, raw), status)
+            if node.is_array:
+                node.raw[address.index[0]] = raw
+            else:
+                node.raw = raw
+            touched[id(node)] = (node, status)
+        for node, status in touched.values():
+            self._store(node, status, ticks)
+
+    def set_status(self, name: str, status: int, ticks: int) -> None:
+        """The tag keeps its value under another status (Uncertain, SemanticsChanged, ...)."""
+        node, tag, _ = self._of_tag[name]
+        self._truth.made(name, ticks, encode.meaning_of(tag, node.raw), status)
+        self._store(node, status, ticks)
+
+    def set_variant(self, name: str, variant: bytes, ticks: int, status: int = 0) -> None:
+        """The tag's node holds this encoded Variant: for types that the map does not expect."""
+        node, _, _ = self._of_tag[name]
+        node.value = Value(variant, status, ticks, _now())
+        self.subscriptions.changed(node.id, node.value)
+
+    def remove(self, name: str) -> None:
+        """The node disappears, as by a download to the PLC; who watches it is told."""
+        node, _, _ = self._of_tag[name]
+        self._by_id.pop(node.id, None)
+        self.subscriptions.changed(node.id, Value(b"\x00", 0x80340000, None, _now()))
+        self.subscriptions.watchers.pop(node.id, None)
+        self._server.iserver.aspace._nodes.pop(node.id, None)  # noqa: SLF001
+
+    def restore(self, name: str) -> None:
+        """The node is there again."""
+        node, _, _ = self._of_tag[name]
+        self._place(node)
+
+    def drop_subscriptions(self) -> None:
+        """The server forgets its subscriptions, as after an internal reset; sessions stay."""
+        for number in list(self.subscriptions.subscriptions):
+            subscription = self.subscriptions.subscriptions.pop(number)
+            for item in subscription.items.values():
+                self.subscriptions.unwatch(subscription, item)
+
+    def _store(self, node: _Node, status: int, ticks: int) -> None:
+        raw: Any = node.raw
+        if node.tags[0][0].type.startswith("bcd") and raw is not None:
+            raw = [encode.bcd(one) for one in raw] if node.is_array else encode.bcd(raw)
+        variant = encode.variant(node.type, raw)
+        node.value = Value(variant, status, ticks, _now())
+        if self.switches.history:
+            self.history.keep(node.id, node.value)
+        self.subscriptions.changed(node.id, node.value)
+
+    def _value_of(self, node: Any) -> Value | None:
+        """What a node holds: ours as set, asyncua's own (ServerStatus, ...) as they are."""
+        ours = self._by_id.get(node)
+        return None if ours is None else ours.value
+
+    async def _made(self) -> Any:
+        """A server with its standard nodes, from a copy made once per process (building them takes seconds)."""
+        global _standard  # noqa: PLW0603 - a cache of something that never changes
+        server: Any = asyncua.Server(user_manager=_Users(self._users))  # type: ignore[attr-defined]
+        internal = server.iserver
+        if _standard is None:
+            gc.disable()  # half a million objects that all stay: collecting on the way doubles the time
+            try:
+                await internal.load_standard_address_space()
+                await internal._address_space_fixes()  # noqa: SLF001
+            finally:
+                gc.enable()
+            _standard = internal.aspace._nodes  # noqa: SLF001
+        internal.aspace._nodes = space.copied(_standard)  # noqa: SLF001
+        await internal.setup_nodes()
+        server.set_endpoint(f"opc.tcp://{self.host}:{self.port}/")
+        server.set_server_name(self.renamed_manufacturer)
+        await self._described(server)
+        internal.subscription_service = self.subscriptions
+        internal.history_manager.read_history = self._read_history
+        await self._secured(server)
+        self._methods(server)
+        now = internal.aspace[ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime)]
+        now.attributes[ua.AttributeIds.Value].value_callback = lambda _node, _attribute: ua.DataValue(ua.Variant(datetime.now(UTC)))
+        internal.disabled_clock = True
+        self._namespaces = {uri: await server.register_namespace(uri) for uri in [*self.extra_namespaces, *self._uris()]}
+        return server
+
+    def _uris(self) -> list[str]:
+        named = [node.address.namespace_uri for node in self._nodes if node.address.namespace_uri is not None]
+        return list(dict.fromkeys([*self._short.values(), *named]))
+
+    async def _described(self, server: Any) -> None:
+        await server.set_build_info(
+            "urn:ebr-gateway:simulated-plc", self.renamed_manufacturer, "Simulated PLC", "1.0", "1", datetime.now(UTC)
+        )
+        limits = "Server_ServerCapabilities_OperationLimits_"
+        told = {
+            "read": "MaxNodesPerRead",
+            "items": "MaxMonitoredItemsPerCall",
+            "browse": "MaxNodesPerBrowse",
+            "history": "MaxNodesPerHistoryReadData",
+        }
+        for limit, name in told.items():
+            node = server.get_node(ua.NodeId(getattr(ua.ObjectIds, limits + name)))
+            await node.write_value(self.switches.limits.get(limit, 10_000), ua.VariantType.UInt32)
+
+    async def _secured(self, server: Any) -> None:
+        if self._certificate is None:
+            server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+            return
+        certificate, key = self._certificate
+        await server.set_application_uri("urn:example:simulated-plc")
+        await server.load_certificate(str(certificate))
+        await server.load_private_key(str(key))
+        server.set_security_policy(_POLICIES)
+
+    def _methods(self, server: Any) -> None:
+        async def resend(_: Any, number: Any) -> Any:
+            subscription = self.subscriptions.subscriptions.get(number.Value)
+            if subscription is None or not self.switches.resend_data:
+                return ua.StatusCode(ua.StatusCodes.BadMethodInvalid)
+            self.subscriptions.resend(subscription)
+            return []
+
+        async def monitored(_: Any, number: Any) -> Any:
+            subscription = self.subscriptions.subscriptions.get(number.Value)
+            if subscription is None or not self.switches.get_monitored_items:
+                return ua.StatusCode(ua.StatusCodes.BadMethodInvalid)
+            pairs = list(subscription.items.values())
+            lists = [[item.id for item in pairs], [item.handle for item in pairs]]
+            return [ua.Variant(one, ua.VariantType.UInt32, is_array=True) for one in lists]
+
+        internal = server.iserver
+        internal.isession.add_method_callback(ua.NodeId(ua.ObjectIds.Server_ResendData), resend)
+        internal.isession.add_method_callback(ua.NodeId(ua.ObjectIds.Server_GetMonitoredItems), monitored)
+
+    def _place(self, node: _Node) -> None:
+        """Put a variable into the address space, in folders as its name says."""
+        address_space = self._server.iserver.aspace
+        node.id = space.node_id(node.address, self._namespaces, self._short)
+        parts = [part for part in str(node.address.identifier).replace('"', "").split(".") if part] or ["node"]
+        parent = ua.NodeId(ua.ObjectIds.ObjectsFolder)
+        for depth in range(1, len(parts)):
+            folder = ua.NodeId("folder:" + ".".join(parts[:depth]), node.id.NamespaceIndex)
+            if folder not in address_space:
+                space.add_folder(address_space, parent, folder, parts[depth - 1])
+            parent = folder
+        space.add_variable(address_space, parent, node.id, parts[-1], node.type, rank=1 if node.is_array else -1)
+        address_space[node.id].attributes[ua.AttributeIds.Value].value_callback = lambda _node, _attribute: _read(node.value)
+        self._by_id[node.id] = node
+
+    async def _read_history(self, params: Any) -> list[Any]:
+        return self.history.read(params, self.switches)
+
+
+def _read(value: Value) -> Any:
+    """The value for a Read, as asyncua wants it."""
+    told = variant_from_binary(Buffer(value.variant))
+    source = None if value.source is None else _EPOCH + timedelta(microseconds=value.source // 10)
+    return ua.DataValue(told, StatusCode=ua.StatusCode(value.status), SourceTimestamp=source, ServerTimestamp=datetime.now(UTC))
+
+
+def _now() -> int:
+    """The server's clock in ticks since 1970."""
+    return time.time_ns() // 100

@@ -1,0 +1,111 @@
+"""What a connection does with requests: asyncua's processor, and around it the services that it answers wrongly or not at all."""
+
+import struct
+from collections import deque
+from typing import Any
+
+from asyncua import ua as _ua
+from asyncua.common.utils import ServiceError
+from asyncua.server.uaprocessor import UaProcessor
+from asyncua.ua.ua_binary import struct_from_binary
+
+from simulators.opcua_plc.subscriptions import Subscriptions
+
+ua: Any = _ua
+MOST_REQUESTS = 100
+_COUNTED = {
+    ua.ObjectIds.ReadRequest_Encoding_DefaultBinary: ("read", "ReadParameters", "NodesToRead"),
+    ua.ObjectIds.BrowseRequest_Encoding_DefaultBinary: ("browse", "BrowseParameters", "NodesToBrowse"),
+    ua.ObjectIds.HistoryReadRequest_Encoding_DefaultBinary: ("history", "HistoryReadParameters", "NodesToRead"),
+    ua.ObjectIds.CreateMonitoredItemsRequest_Encoding_DefaultBinary: ("items", "CreateMonitoredItemsParameters", "ItemsToCreate"),
+}
+
+
+class Request:
+    """A PublishRequest that waits for its answer."""
+
+    def __init__(self, processor: "Processor", handle: int, sequence_header: Any, results: list[int]) -> None:
+        self.processor, self.handle, self.sequence_header, self.results = processor, handle, sequence_header, results
+
+    def answer(self, type_id: int, body: bytes) -> None:
+        """Send the answer: type id, ResponseHeader, body."""
+        self.processor.send_raw(self.handle, self.sequence_header, type_id, body)
+
+
+class Processor(UaProcessor):
+    """One connection."""
+
+    def __init__(self, internal_server: Any, transport: Any, limits: Any) -> None:
+        super().__init__(internal_server, transport, limits)
+        self.publish_queue: deque[Request] = deque()
+
+    def send_raw(self, handle: int, sequence_header: Any, type_id: int, body: bytes, result: int = 0) -> None:
+        """Send a response whose body is encoded already."""
+        head = b"\x01\x00" + struct.pack("<HqII", type_id, 0, handle, result) + b"\x00\xff\xff\xff\xff\x00\x00\x00"
+        self._transport.write(self._connection.message_to_binary(head + body, request_id=sequence_header.RequestId))
+
+    def open_secure_channel(self, algohdr: Any, seqhdr: Any, body: Any) -> None:
+        """Refuse a renewal where the test wants that."""
+        service = self.iserver.subscription_service
+        if self._connection.is_open() and isinstance(service, Subscriptions) and service.switches.renewals_refused > 0:
+            service.switches.renewals_refused -= 1
+            self._transport.abort()
+            return
+        super().open_secure_channel(algohdr, seqhdr, body)  # type: ignore[no-untyped-call]
+
+    async def _process_message(self, typeid: Any, requesthdr: Any, seqhdr: Any, body: Any) -> Any:
+        service = self.iserver.subscription_service
+        if not isinstance(service, Subscriptions):
+            return await super()._process_message(typeid, requesthdr, seqhdr, body)  # type: ignore[no-untyped-call]
+        known = typeid.Identifier if self.session is not None and self.session.is_activated() else 0
+        if known == ua.ObjectIds.PublishRequest_Encoding_DefaultBinary:
+            return self._publish(service, requesthdr, seqhdr, body)
+        if known == ua.ObjectIds.RepublishRequest_Encoding_DefaultBinary:
+            asked = struct_from_binary(_ua.RepublishParameters, body)
+            message = service.republished(asked.SubscriptionId, asked.RetransmitSequenceNumber)
+            self.send_raw(requesthdr.RequestHandle, seqhdr, 835, message)
+            return True
+        if known == ua.ObjectIds.TransferSubscriptionsRequest_Encoding_DefaultBinary:
+            return self._transfer(service, requesthdr, seqhdr, body)
+        if known in _COUNTED:
+            self._check_count(service, *_COUNTED[known], body)
+        done = await super()._process_message(typeid, requesthdr, seqhdr, body)
+        if typeid.Identifier == ua.ObjectIds.ActivateSessionRequest_Encoding_DefaultBinary and self.session is not None:
+            service.attach(self.session.session_id, self)
+        return done
+
+    def _publish(self, service: Subscriptions, requesthdr: Any, seqhdr: Any, body: Any) -> bool:
+        assert self.session is not None
+        self.session.touch()
+        acknowledged = struct_from_binary(_ua.PublishParameters, body).SubscriptionAcknowledgements
+        mine = [s for s in service.subscriptions.values() if s.session_id == self.session.session_id]
+        if not mine:
+            raise ServiceError(ua.StatusCodes.BadNoSubscription)
+        results = []
+        for one in acknowledged:
+            subscription = service.subscriptions.get(one.SubscriptionId)
+            results.append(
+                ua.StatusCodes.BadSubscriptionIdInvalid if subscription is None else subscription.acknowledge(one.SequenceNumber)
+            )
+        self.publish_queue.append(Request(self, requesthdr.RequestHandle, seqhdr, results))
+        if len(self.publish_queue) > MOST_REQUESTS:
+            oldest = self.publish_queue.popleft()
+            self.send_raw(oldest.handle, oldest.sequence_header, 397, b"", ua.StatusCodes.BadTooManyPublishRequests)
+        for subscription in mine:
+            subscription.publish_now()
+        return True
+
+    def _transfer(self, service: Subscriptions, requesthdr: Any, seqhdr: Any, body: Any) -> bool:
+        asked = struct_from_binary(_ua.TransferSubscriptionsParameters, body)
+        assert self.session is not None
+        response = ua.TransferSubscriptionsResponse()
+        response.Parameters.Results = service.transfer(asked, self.session.session_id, self)
+        self.send_response(requesthdr.RequestHandle, seqhdr, response)  # type: ignore[no-untyped-call]
+        return True
+
+    @staticmethod
+    def _check_count(service: Subscriptions, limit: str, kind: str, member: str, body: Any) -> None:
+        """BadTooManyOperations beyond the server's limit, as small PLCs do."""
+        most = service.switches.limits.get(limit)
+        if most is not None and len(getattr(struct_from_binary(getattr(ua, kind), body.copy()), member)) > most:
+            raise ServiceError(ua.StatusCodes.BadTooManyOperations)

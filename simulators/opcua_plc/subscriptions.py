@@ -1,0 +1,317 @@
+"""Subscriptions as the specification describes them, in place of asyncua's, which lie in several points.
+
+Republish of an unknown message is refused; the value after a lost one carries the Overflow bit; queue size 0 means 1; a transferred
+subscription really publishes to its new session; a lifetime counts publishing cycles without a request; messages are cut at
+MaxNotificationsPerPublish.
+"""
+
+import asyncio
+import struct
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from asyncua import ua as _ua
+from asyncua.common.utils import ServiceError
+
+from simulators.opcua_plc.encode import UNIX_IN_1601, data_value
+
+ua: Any = _ua
+OVERFLOW = 0x480
+MOST_PER_MESSAGE = 1000
+
+
+@dataclass(slots=True)
+class Switches:
+    """What a test may turn on this server, at any time."""
+
+    transfer: bool = True  # TransferSubscriptions works
+    republish: bool = True  # sent messages can be fetched again
+    most_queue: int = 10_000  # RevisedQueueSize at most
+    least_sampling_ms: float = 0.0
+    most_lifetime_s: float = 3600.0
+    kept_messages: int = 100  # retransmission queue per subscription
+    drop_messages: set[int] = field(default_factory=set)  # sequence numbers that are numbered and kept, but not sent
+    garble_messages: set[int] = field(default_factory=set)  # sent as rubbish, also when republished
+    limits: dict[str, int] = field(default_factory=dict)  # read, items, browse, history: operations per call
+    resend_data: bool = True
+    get_monitored_items: bool = True
+    renewals_refused: int = 0  # so many coming channel renewals fail
+    history: bool = False
+    history_trick: str = ""  # "repeat": the same continuation point for ever; "expire": the second page is refused
+    filters: bool = True  # data change filters are taken
+
+
+@dataclass(slots=True)
+class Value:
+    """What a node holds, ready to be sent."""
+
+    variant: bytes
+    status: int
+    source: int | None
+    server: int | None
+
+
+@dataclass(slots=True)
+class Item:
+    """One monitored item. pending holds (value, has lost one before it)."""
+
+    id: int
+    handle: int
+    node: Any
+    size: int
+    with_time: bool
+    queue: deque[tuple[Value, bool]] = field(default_factory=deque)
+    last: tuple[bytes, int, int | None] | None = None
+
+    def push(self, value: Value) -> bool:
+        """Queue a value that counts as a change; True if there is now something to publish."""
+        key = (value.variant, value.status, value.source if self.with_time else None)
+        if key == self.last:
+            return False
+        self.last = key
+        if len(self.queue) >= self.size:
+            self.queue.popleft()
+            if self.queue:  # with size 1 there is no buffer that could overflow, and no bit (Part 4, 5.13.1.5)
+                self.queue[0] = (self.queue[0][0], True)
+        self.queue.append((value, False))
+        return True
+
+    def take(self) -> bytes:
+        """The oldest value as a MonitoredItemNotification."""
+        value, lost = self.queue.popleft()
+        status = value.status | OVERFLOW if lost else value.status
+        return struct.pack("<I", self.handle) + data_value(value.variant, status, value.source, value.server)
+
+
+class Subscription:
+    """One subscription: a publishing cycle, the queues, and the messages sent but not acknowledged."""
+
+    def __init__(self, service: "Subscriptions", result: Any, parameters: Any, session_id: Any, processor: Any) -> None:
+        self.service, self.data, self.session_id, self.processor = service, result, session_id, processor
+        self.items: dict[int, Item] = {}
+        self.due: dict[int, Item] = {}  # items with something in the queue, oldest first
+        self.sent: dict[int, bytes] = {}
+        self.sequence = 1
+        self.enabled = bool(parameters.PublishingEnabled)
+        self.most = min(parameters.MaxNotificationsPerPublish or MOST_PER_MESSAGE, MOST_PER_MESSAGE)
+        self.waiting = False  # a cycle is over and found no PublishRequest
+        self._first = True
+        self._idle = self._unanswered = 0
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin the publishing cycle."""
+        self._task = asyncio.create_task(self._cycle())
+
+    async def stop(self) -> None:
+        """End it and forget the items."""
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        for item in self.items.values():
+            self.service.unwatch(self, item)
+
+    async def _cycle(self) -> None:
+        """A fixed grid; late cycles are made up for by shorter sleeps, not by bursts."""
+        period = max(self.data.RevisedPublishingInterval, 10.0) / 1000
+        due = time.monotonic()
+        while True:
+            due = max(due + period, time.monotonic())
+            await asyncio.sleep(due - time.monotonic())
+            if not self._requests():
+                self._unanswered += 1
+                if self._unanswered > self.data.RevisedLifetimeCount:
+                    self.service.subscriptions.pop(self.data.SubscriptionId, None)
+                    for item in self.items.values():
+                        self.service.unwatch(self, item)
+                    return
+            else:
+                self._unanswered = 0
+            self._idle += 1
+            self.waiting = True
+            self.publish_now()
+
+    def _requests(self) -> Any:
+        """The PublishRequests of this subscription's session; none where its connection is gone."""
+        processor = self.processor
+        return processor.publish_queue if processor is not None and not processor._transport.is_closing() else ()  # noqa: SLF001
+
+    def publish_now(self) -> None:
+        """Send what is due, as long as there are requests."""
+        while self.waiting and self._requests():
+            if not (self.due and self.enabled) and not self._first and self._idle < self.data.RevisedMaxKeepAliveCount:
+                self.waiting = False
+                return
+            self._send(self._requests().popleft())
+            self.waiting = bool(self.due and self.enabled)
+
+    def _send(self, request: Any) -> None:
+        self._first, self._idle, self._unanswered = False, 0, 0
+        parts = self._part() if self.due and self.enabled else b"\x00\x00\x00\x00"
+        now = time.time_ns() // 100 + UNIX_IN_1601
+        message = struct.pack("<Iq", self.sequence, now) + parts
+        switches, dropped = self.service.switches, False
+        if len(parts) > 4:
+            if self.sequence in switches.garble_messages:
+                message = message[:40] + b"\xfe" * (len(message) - 40)
+            self.sent[self.sequence] = message
+            while len(self.sent) > switches.kept_messages:
+                self.sent.pop(next(iter(self.sent)))
+            dropped = self.sequence in switches.drop_messages
+            self.sequence = 1 if self.sequence == 0xFFFFFFFF else self.sequence + 1
+        if dropped:
+            request.processor.publish_queue.appendleft(request)
+            return
+        available = struct.pack(f"<i{len(self.sent)}I", len(self.sent), *self.sent)
+        more = b"\x01" if self.due and self.enabled else b"\x00"
+        results = struct.pack(f"<i{len(request.results)}I", len(request.results), *request.results)
+        request.answer(829, struct.pack("<I", self.data.SubscriptionId) + available + more + message + results + b"\xff\xff\xff\xff")
+
+    def _part(self) -> bytes:
+        """A DataChangeNotification with what the queues hold, item by item, up to the limit."""
+        records: list[bytes] = []
+        while self.due and len(records) < self.most:
+            number = next(iter(self.due))
+            item = self.due[number]
+            while item.queue and len(records) < self.most:
+                records.append(item.take())
+            if not item.queue:
+                del self.due[number]
+        body = struct.pack("<i", len(records)) + b"".join(records) + b"\xff\xff\xff\xff"
+        return struct.pack("<i", 1) + b"\x01\x00\x2b\x03\x01" + struct.pack("<i", len(body)) + body
+
+    def acknowledge(self, number: int) -> int:
+        """The StatusCode for one acknowledgement."""
+        return 0 if self.sent.pop(number, None) is not None else ua.StatusCodes.BadSequenceNumberUnknown
+
+
+class Subscriptions:
+    """Stands where asyncua's SubscriptionService stands, for all sessions."""
+
+    def __init__(self, switches: Switches, value_of: Callable[[Any], Value | None]) -> None:
+        self.switches, self._value_of = switches, value_of
+        self.subscriptions: dict[int, Subscription] = {}
+        self.watchers: dict[Any, list[tuple[Subscription, Item]]] = {}
+        self.standard_events: dict[int, Any] = {}
+        self._next_id = int(time.time()) & 0xFFFFFF
+        self._next_item = 1
+
+    async def create_subscription(self, params: Any, callback: Any, session_id: Any, request_callback: Any = None) -> Any:
+        """As asked, within the limits of `switches`."""
+        del request_callback
+        self._next_id += 1
+        interval = max(params.RequestedPublishingInterval, 10.0)
+        lifetime = min(params.RequestedLifetimeCount, int(self.switches.most_lifetime_s * 1000 / interval))
+        result = ua.CreateSubscriptionResult(self._next_id, interval, max(lifetime, 3), max(params.RequestedMaxKeepAliveCount, 1))
+        subscription = Subscription(self, result, params, session_id, getattr(callback, "__self__", None))
+        self.subscriptions[self._next_id] = subscription
+        subscription.start()
+        return result
+
+    async def create_monitored_items(self, params: Any) -> list[Any]:
+        """Items on data; an unknown node is refused, its neighbours are not."""
+        subscription = self._of(params.SubscriptionId)
+        return [self._created(subscription, asked) for asked in params.ItemsToCreate]
+
+    def _created(self, subscription: Subscription, asked: Any) -> Any:
+        result = ua.MonitoredItemCreateResult()
+        value = self._value_of(asked.ItemToMonitor.NodeId)
+        parameters = asked.RequestedParameters
+        if value is None:
+            result.StatusCode = ua.StatusCode(ua.StatusCodes.BadNodeIdUnknown)
+            return result
+        told = parameters.Filter if isinstance(parameters.Filter, _ua.DataChangeFilter) else None
+        if told is not None and not self.switches.filters:
+            result.StatusCode = ua.StatusCode(ua.StatusCodes.BadMonitoredItemFilterUnsupported)
+            return result
+        self._next_item += 1
+        size = max(1, min(parameters.QueueSize, self.switches.most_queue))
+        with_time = told is not None and told.Trigger == ua.DataChangeTrigger.StatusValueTimestamp
+        item = Item(self._next_item, parameters.ClientHandle, asked.ItemToMonitor.NodeId, size, with_time)
+        result.MonitoredItemId, result.RevisedQueueSize = item.id, size
+        result.RevisedSamplingInterval = max(parameters.SamplingInterval, self.switches.least_sampling_ms)
+        subscription.items[item.id] = item
+        self.watchers.setdefault(item.node, []).append((subscription, item))
+        if item.push(value):
+            subscription.due[item.id] = item
+        return result
+
+    def changed(self, node: Any, value: Value) -> None:
+        """A node has a new value: into the queue of everybody who watches it."""
+        for subscription, item in self.watchers.get(node, ()):
+            if item.push(value):
+                subscription.due[item.id] = item
+
+    def unwatch(self, subscription: Subscription, item: Item) -> None:
+        """Forget an item."""
+        watching = self.watchers.get(item.node, [])
+        if (subscription, item) in watching:
+            watching.remove((subscription, item))
+
+    def delete_monitored_items(self, params: Any) -> list[Any]:
+        """Items by id."""
+        subscription = self._of(params.SubscriptionId)
+        codes = []
+        for number in params.MonitoredItemIds:
+            item = subscription.items.pop(number, None)
+            subscription.due.pop(number, None)
+            if item is not None:
+                self.unwatch(subscription, item)
+            codes.append(ua.StatusCode(0 if item is not None else ua.StatusCodes.BadMonitoredItemIdInvalid))
+        return codes
+
+    async def delete_subscriptions(self, ids: Iterable[int]) -> list[Any]:
+        """Subscriptions by id."""
+        gone = [self.subscriptions.pop(number, None) for number in ids]
+        for subscription in gone:
+            if subscription is not None:
+                await subscription.stop()
+        return [ua.StatusCode(0 if one is not None else ua.StatusCodes.BadSubscriptionIdInvalid) for one in gone]
+
+    def transfer(self, params: Any, session_id: Any, processor: Any) -> list[Any]:
+        """Hand subscriptions over, or refuse."""
+        if not self.switches.transfer:
+            raise ServiceError(ua.StatusCodes.BadServiceUnsupported)
+        results = []
+        for number in params.SubscriptionIds:
+            subscription, result = self.subscriptions.get(number), ua.TransferResult()
+            if subscription is None:
+                result.StatusCode = ua.StatusCode(ua.StatusCodes.BadSubscriptionIdInvalid)
+            else:
+                subscription.session_id, subscription.processor = session_id, processor
+                result.AvailableSequenceNumbers = list(subscription.sent)
+                if params.SendInitialValues:
+                    self.resend(subscription)
+            results.append(result)
+        return results
+
+    def resend(self, subscription: Subscription) -> None:
+        """Queue the present value of every item (ResendData)."""
+        for item in subscription.items.values():
+            value = self._value_of(item.node)
+            item.last = None
+            if value is not None and item.push(value):
+                subscription.due[item.id] = item
+
+    def attach(self, session_id: Any, processor: Any) -> None:
+        """A session goes on over another connection: its subscriptions follow."""
+        for subscription in self.subscriptions.values():
+            if subscription.session_id == session_id:
+                subscription.processor = processor
+
+    def republished(self, number: int, sequence: int) -> bytes:
+        """The message as it was sent, or the fault the specification names."""
+        subscription = self._of(number)
+        message = subscription.sent.get(sequence) if self.switches.republish else None
+        if message is None:
+            raise ServiceError(ua.StatusCodes.BadMessageNotAvailable)
+        return message
+
+    def _of(self, number: int) -> Subscription:
+        subscription = self.subscriptions.get(number)
+        if subscription is None:
+            raise ServiceError(ua.StatusCodes.BadSubscriptionIdInvalid)
+        return subscription
