@@ -15,6 +15,7 @@ from typing import Any
 from config import Line, Source, Tag
 from gateway.demo.received import Gap, Got, Received, Row
 from gateway.demo.truth import Item, Truth
+from gateway.ticks import from_rfc3339
 
 BAD = 0x8000_0000
 SLACK_TICKS = 100_000
@@ -106,11 +107,14 @@ def of_polls(tag: Tag, served: Sequence[Item], got: Sequence[Got], gaps: Sequenc
     """A source that is asked: each change that it answered with must be in a reading whose window holds that answer."""
     counts = Counts(read=len(served))
     claims = [0] * len(served)
-    after = 0
+    after, before = 0, None
     for each in got:
         while after < len(served) and served[after].ticks <= each.received + SLACK_TICKS:
             after += 1
-        _claim(counts, tag, served, claims, after, each)
+        # the same value with another status is news
+        again = before is not None and (before.value, before.status) == (each.value, each.status) and each.kind == "change"
+        _claim(counts, tag, served, claims, after, each, again=again)
+        before = each
     stored = None
     for item, claimed in zip(served, claims, strict=True):
         if claimed:
@@ -121,7 +125,7 @@ def of_polls(tag: Tag, served: Sequence[Item], got: Sequence[Got], gaps: Sequenc
     return counts
 
 
-def _claim(counts: Counts, tag: Tag, served: Sequence[Item], claims: list[int], after: int, got: Got) -> None:
+def _claim(counts: Counts, tag: Tag, served: Sequence[Item], claims: list[int], after: int, got: Got, *, again: bool) -> None:
     """Find the answer that a reading is: made within its window, or standing since before it."""
     if got.status >= BAD:
         return
@@ -130,7 +134,7 @@ def _claim(counts: Counts, tag: Tag, served: Sequence[Item], claims: list[int], 
     for index in range(after - 1, -1, -1):
         item = served[index]
         if normal(tag, item.value) == value:
-            if claims[index] and got.kind == "change":
+            if claims[index] and again:
                 counts.doubled += 1
                 counts.wrong(f"{tag.tag}: {got.value} of {item.ticks} again in entry {got.seq}")
             claims[index] += 1
@@ -205,8 +209,10 @@ def _told(tag: Tag, value: Any, status: int) -> Any:
 
 def normal(tag: Tag, value: Any) -> Any:
     """One form for a value, however its number was written: so that equal values compare equal and others do not."""
-    if value is None or tag.type in ("bool", "string", "bytes", "datetime"):
+    if value is None or tag.type in ("bool", "string", "bytes"):
         return value
+    if tag.type == "datetime":
+        return from_rfc3339(value)
     if tag.type == "float32" and tag.scaling is None:
         return struct.pack("<f", float(value))
     if tag.type == "float64" and tag.scaling is None:

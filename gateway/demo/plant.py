@@ -1,6 +1,6 @@
 """The demo's plant, in a process of its own: every source of the line, moved by its process, and an NTP responder.
 
-Obeys its standard input, a word per line: `still` (nothing changes any more; the devices go on answering), `go`. Ends at the input's end.
+Stands still at first. Obeys its standard input, a word per line: `go`; `still` (nothing changes any more; the devices go on answering).
 """
 
 import argparse
@@ -27,6 +27,7 @@ def main() -> None:
 
 async def _plant(given: argparse.Namespace) -> None:
     still, started = asyncio.Event(), asyncio.Event()
+    still.set()  # the first values stand, until told to go
     responder = None if given.ntp_port is None else NtpResponder(port=given.ntp_port)
     if responder is not None:
         await responder.start()

@@ -67,8 +67,8 @@ def _whole(record: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
 
 def statistic(parameter: Parameter, tag: Tag, items: Sequence[Item], start: int, end: int) -> float | None:
     """By the definition of a step's series: readings in [start, end), preceded by what stood at start. None: not computed here."""
-    standing = [item for item in items if item.ticks < start][-1:]
-    within = [item for item in items if start <= item.ticks < end]
+    standing = [item for item in items if item.ticks <= start][-1:]
+    within = [item for item in items if start < item.ticks < end]
     series = standing + within
     if not series or any(item.status >= BAD or not isinstance(item.value, int | float) for item in series):
         return None

@@ -62,6 +62,7 @@ class Result:
         found += counts.examples
         found += [f"verify {chain.path}: {chain.text}" for chain in self.chains if chain.status]
         found += [f"step {step} of {self.batch} has no record" for step in self.missing_steps]
+        found += [f"{name} misses {missing} without a gap" for name, missing in _unexcused(self.steps)]
         found += [
             f"{each.record} {each.parameter}: recorded {each.recorded}, the truth gives {each.computed}"
             for each in self.again
@@ -72,6 +73,13 @@ class Result:
         if self.stop_status:
             found.append(f"the gateway ended with status {self.stop_status}")
         return found
+
+
+def _unexcused(steps: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
+    """Required parameters that are not present although no gap lies in their step."""
+    for step in steps:
+        gaps = {each["parameter"]: each.get("gaps") for each in step["parameters"]}
+        yield from ((step["record"], each["parameter"]) for each in step["completeness"]["missing"] if not gaps.get(each["parameter"]))
 
 
 def judge(line: Line, batch: str, truth: Path, store: Path, stop_status: int | None = None) -> Result:
@@ -107,8 +115,14 @@ def _missing_steps(line: Line, batch: str, truths: Mapping[str, Truth], got: Rec
             if row.equipment == equipment.name:
                 runs = [run for run in _runs(line, row.signal, row.active, truths) if begin <= run[0] < end]
                 runs = [run for run in runs if run[1] - run[0] >= 2 * equipment.settle_ms * TICKS_PER_MS]
+                runs = [run for run in runs if not _unseen(row.signal, run, got)]
                 expected[equipment.name, row.step] = len(runs)
     return [f"{name} {step}/{count}" for (name, step), count in expected.items() if recorded.get((name, step), 0) < count]
+
+
+def _unseen(signal: str, run: tuple[int, int], got: Received) -> bool:
+    """Whether the signal was, by a gap, not observed for the whole run: then nobody can have seen this step."""
+    return any(gap.covers(signal, run[0]) and gap.covers(signal, run[1]) for gap in got.gaps.values())
 
 
 def _stay(equipment: str, batch: str, line: Line, truths: Mapping[str, Truth]) -> tuple[int, int]:

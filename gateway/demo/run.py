@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -18,6 +19,7 @@ from simulators.line.plan import Plan
 
 GOOD, FINDING, WRONG_INPUT, NOT_REACHED, INTERRUPTED = 0, 1, 2, 3, 130
 FOLDER = Path("demo-run")
+WIDE = 120
 
 
 def run_demo(*, minutes: float = 1.0, directory: Path | None = None, port: int | None = None, serve: bool = False, seed: int = 1) -> int:
@@ -26,7 +28,7 @@ def run_demo(*, minutes: float = 1.0, directory: Path | None = None, port: int |
     0: what the EBR holds equals the ground truth, the chain is whole, the batch complete. 1: it is not. 2: the arguments are wrong.
     3: a part did not start or died. 130: interrupted. Every process that it started has ended when it returns.
     """
-    console = Console(highlight=False)
+    console = Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=WIDE)
     if not 0.2 <= minutes <= 600:
         console.print("--minutes: between 0.2 and 600")
         return WRONG_INPUT

@@ -1,11 +1,13 @@
 """Where the demo puts everything: a copy of the bundled line with free ports, and folders beside it."""
 
+import fcntl
 import json
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import IO
 
 from config import Line, load
 from simulators.line.endpoints import NETWORK, free_ports, moved
@@ -33,7 +35,7 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Folders, ports and speed of one demo. web: the gateway's own page; page: the EBR's."""
+    """Folders, ports and speed of one demo. web: the gateway's own page; page: the EBR's. mark: held locked while the demo runs."""
 
     folder: Path
     line: Line
@@ -45,6 +47,7 @@ class Setting:
     ntp: int
     page: int
     web: int
+    mark: IO[str] = field(repr=False)
 
     @property
     def truth(self) -> Path:
@@ -73,14 +76,32 @@ def prepare(folder: Path, seed: int, batch_s: float, page: int | None) -> Settin
     if folder.exists() and any(folder.iterdir()):
         if not (folder / MARK).exists():
             raise NotOurs(f"{folder}: is not empty and no demo made it; give --dir a new folder")
+        _unlocked(folder)
         shutil.rmtree(folder)
     (folder / "logs").mkdir(parents=True)
     (folder / "truth").mkdir()
-    (folder / MARK).write_text(json.dumps({"made by": "ebr-gateway demo", "seed": seed, "batch_s": batch_s}) + "\n")
+    mark = _marked(folder, {"made by": "ebr-gateway demo", "seed": seed, "batch_s": batch_s})
     ports = free_ports()
     broker, uplink, ntp, web = (next(ports) for _ in range(4))
     line = _line(folder / "line", ports, uplink, ntp, web)
-    return Setting(folder, line, seed, batch_s, faults(seed, batch_s), broker, uplink, ntp, page or next(ports), web)
+    return Setting(folder, line, seed, batch_s, faults(seed, batch_s), broker, uplink, ntp, page or next(ports), web, mark)
+
+
+def _unlocked(folder: Path) -> None:
+    """Raises NotOurs while another demo runs in this folder."""
+    with (folder / MARK).open("a") as mark:
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise NotOurs(f"{folder}: another demo runs there; give --dir another folder") from error
+
+
+def _marked(folder: Path, what: dict[str, object]) -> IO[str]:
+    mark = (folder / MARK).open("w")
+    fcntl.flock(mark, fcntl.LOCK_EX)
+    mark.write(json.dumps(what) + "\n")
+    mark.flush()
+    return mark
 
 
 def _line(to: Path, ports: Iterator[int], uplink: int, ntp: int, web: int) -> Line:

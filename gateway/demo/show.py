@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -13,6 +13,15 @@ from gateway.demo.result import Result
 from gateway.demo.setting import Setting
 
 MOST_PROBLEMS = 12
+COLUMNS: dict[str, JustifyMethod] = {
+    "parameter": "left",
+    "value": "right",
+    "target": "right",
+    "limits": "center",
+    "result": "left",
+    "status": "left",
+    "covered": "right",
+}
 
 
 def opening(console: Console, setting: Setting) -> None:
@@ -57,36 +66,33 @@ def _row(counts: Counts, stored: Counts) -> list[Any]:
     return [str(counts.read), str(stored.received), str(counts.received), str(counts.in_gaps), *wrong]
 
 
-def _step(step: Mapping[str, Any]) -> Table:
+def _step(step: Mapping[str, Any]) -> Table | Text:
     span = f"{step['start']['time'][11:19]} to {step['end']['time'][11:19]} UTC"
+    what = f"{step['equipment']} {step['step']}/{step['run']}, {step['level']}, {span}, {step['cause']}"
+    if not step["parameters"]:
+        return Text(what + "\n", style="bold")
     done = step["completeness"]
-    what = f"{step['level']} {step['equipment']} {step['step']}/{step['run']}, {span}, {step['cause']}"
     table = Table(title=f"{what}; {done['present']} of {done['required']} required", title_justify="left", title_style="bold")
-    for name, justify in (
-        ("parameter", "left"),
-        ("value", "right"),
-        ("unit", "left"),
-        ("target", "right"),
-        ("low", "right"),
-        ("high", "right"),
-        ("result", "left"),
-        ("status", "left"),
-        ("covered", "right"),
-    ):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    for name, justify in COLUMNS.items():
+        table.add_column(name, justify=justify)
     for each in step["parameters"]:
-        covered = each.get("covered")
-        table.add_row(
-            each.get("name") or each["parameter"],
-            *(_plain(each.get(name)) for name in ("value", "unit", "target", "low", "high")),
-            Text(
-                _plain(each.get("result")),
-                style={"below": "bold red", "above": "bold red", "within": "green"}.get(str(each.get("result")), ""),
-            ),
-            Text(_plain(each.get("status")), style="" if each.get("status") in ("present", "by-ebr") else "bold yellow"),
-            "" if covered is None else f"{covered:.1%}",
-        )
+        table.add_row(*_parameter(each))
     return table
+
+
+def _parameter(each: Mapping[str, Any]) -> list[str | Text]:
+    """One row: a missing value says why."""
+    result, status = each.get("result"), each.get("status")
+    covered = "" if each.get("covered") is None else f"{each['covered']:.1%}"
+    limits = f"{_plain(each.get('low'))} .. {_plain(each.get('high'))}".strip() if each.get("low") or each.get("high") else ""
+    value = (
+        " ".join(part for part in (_plain(each.get("value")), _plain(each.get("unit"))) if part) if each.get("value") is not None else ""
+    )
+    judged = Text(
+        "" if result == "not-judged" else _plain(result), style={"below": "bold red", "above": "bold red"}.get(str(result), "green")
+    )
+    stood = Text(_plain(status), style="" if status in ("present", "by-ebr") else "bold yellow")
+    return [each.get("name") or each["parameter"], value, _plain(each.get("target")), limits, judged, stood, covered]
 
 
 def _plain(value: Any) -> str:
