@@ -149,7 +149,7 @@ class MesFileDriver(Driver):
 
     async def _known_again(self, pattern: Pattern, ledger: Ledger, seen: Seen, digest: str, before: str, emit: Emit) -> None:
         """The same bytes once more: counted as a finding, not read."""
-        ledger.note(digest, seen, DONE)
+        ledger.again(digest, seen)
         if before != seen.name:
             text = f"{printable(seen.name)}: same content as {printable(before)}, not read again"
             await self._found(emit, "file-again", text, pattern, severity="info", sha256=digest)

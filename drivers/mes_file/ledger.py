@@ -1,6 +1,6 @@
 """Which files were read: by content, as it is committed together with their records, bounded."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ class Ledger:
         self._most = most
         self._by_content: dict[str, Delivered] = {digest: Delivered(*item) for digest, item in (stored or {}).items()}
         self._by_name: dict[str, str] = {item.name: digest for digest, item in self._by_content.items()}
+        self._standing: dict[str, tuple[Seen, str]] = {}
 
     def stored(self) -> dict[str, Any]:
         """As JSON, for the watermark."""
@@ -41,6 +42,9 @@ class Ledger:
 
     def knows(self, seen: Seen) -> bool:
         """True if this very file (name, inode, size, time) was read to its end."""
+        standing = self._standing.get(seen.name)
+        if standing is not None and standing[0] == seen:
+            return True
         digest = self._by_name.get(seen.name)
         item = None if digest is None else self._by_content[digest]
         return item is not None and item.rows == DONE and item.stands_as(seen)
@@ -55,8 +59,19 @@ class Ledger:
 
     def note(self, digest: str, seen: Seen, rows: int) -> None:
         """This content stands under this name; so many of its records are handed over."""
+        before = self._by_content.get(digest)
+        if before is not None and before.name != seen.name and self._by_name.get(before.name) == digest:
+            del self._by_name[before.name]
         self._by_content[digest] = Delivered(seen.name, rows, seen.inode, seen.size_bytes, seen.mtime_ns)
         self._by_name[seen.name] = digest
+        if rows == DONE:
+            self._standing[seen.name] = (seen, digest)
+
+    def again(self, digest: str, seen: Seen) -> None:
+        """A content that is known stands under this name, too."""
+        if self._by_content[digest].name == seen.name:
+            self.note(digest, seen, DONE)
+        self._standing[seen.name] = (seen, digest)
 
     def unfinished(self) -> list[tuple[str, Delivered]]:
         """Contents of which a part is in the journal."""
@@ -66,16 +81,14 @@ class Ledger:
         """No more of this content will come."""
         self._by_content[digest].rows = DONE
 
-    def _stands(self, digest: str, name: str, present: set[str]) -> bool:
-        return name in present and self._by_name.get(name) == digest
-
-    def forget(self, present: Iterable[str]) -> None:
-        """Keep at most `most`: the longest delivered leave first, but none that still stands in the folder (it would be read again)."""
-        excess = len(self._by_content) - self._most
+    def forget(self, present: Collection[str]) -> None:
+        """Make room for one more: the longest delivered leave first, but none that still stands in the folder (it would be read again)."""
+        self._standing = {name: item for name, item in self._standing.items() if name in present}
+        excess = len(self._by_content) - self._most + 1
         if excess <= 0:
             return
-        stays = set(present)
-        gone = [digest for digest, item in self._by_content.items() if item.rows == DONE and not self._stands(digest, item.name, stays)]
+        stay = {digest for _, digest in self._standing.values()} | {self._by_name[name] for name in present if name in self._by_name}
+        gone = [digest for digest, item in self._by_content.items() if item.rows == DONE and digest not in stay]
         for digest in gone[:excess]:
             item = self._by_content.pop(digest)
             if self._by_name.get(item.name) == digest:

@@ -51,6 +51,8 @@ def _shape(solid: list[tuple[str, str]]) -> list[str]:
         text == "/" and after == "*" for (_, text), (_, after) in _pairs(solid)
     ):
         found.append("sql holds a quote or a comment that does not end")
+    if any(kind == "string" and "\\" in text for kind, text in solid):
+        found.append("sql holds a backslash in a text: databases do not agree on where such a text ends")
     for kind, text in solid:
         if kind == "parameter" and text != PARAMETER:
             found.append(f"sql has the parameter {text}; only {PARAMETER} exists")
