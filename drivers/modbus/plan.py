@@ -112,3 +112,14 @@ def halves(block: Block) -> tuple[Block, Block] | None:
         return None
     cut = max(gaps)[2]
     return block_of(block.values[:cut]), block_of(block.values[cut:])
+
+
+def joined(blocks: Iterable[Block]) -> list[Block]:
+    """Blocks of one plan, each known to be readable: those that touch become one again, over a hole they do not."""
+    result: list[Block] = []
+    for block in sorted(blocks, key=lambda block: block.start):
+        if result and block.start <= result[-1].start + result[-1].count:
+            result[-1] = block_of(result[-1].values + block.values)
+        else:
+            result.append(block)
+    return result

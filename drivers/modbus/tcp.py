@@ -63,6 +63,8 @@ class _Connection(asyncio.Protocol):
         self._end(LinkLost(f"connection lost: {exc or 'closed by the device'}"))
 
     def send(self, transaction: int, frame: bytes, waiting: _Waiting) -> None:
+        if self.lost is not None:
+            raise self.lost
         assert self._transport is not None
         self.waiting[transaction] = waiting
         self.idle.clear()
@@ -73,6 +75,8 @@ class _Connection(asyncio.Protocol):
 
         Else a silent unit would make its neighbours look silent. Those sent before it are not touched: else it would live on them.
         """
+        if transaction not in self.waiting:
+            return
         later = list(self.waiting)
         del self.waiting[transaction]
         for key in later[later.index(transaction) + 1 :]:

@@ -11,7 +11,7 @@ from drivers.contract import Value as Decoded
 from drivers.modbus.decode import Decode, compiled
 from drivers.modbus.frames import NoAnswer, Refused, Reply, Request, WrongAnswer, request_for
 from drivers.modbus.outlet import Outlet
-from drivers.modbus.plan import Block, Value, block_of, halves
+from drivers.modbus.plan import Block, Value, block_of, halves, joined
 from drivers.modbus.schedule import Cycle
 from drivers.modbus.settings import ModbusSettings
 from drivers.modbus.torn import GUARDED, MOST_READS, Guard
@@ -241,13 +241,13 @@ class UnitPoll:
             await self._lose([reader], "refused", f"{reader.block}: {refusal}")
             await self._tell_refused(reader.tags, f"{reader.block} is refused as a whole: {refusal}")
             return
-        at = plan.readers.index(reader)
-        plan.readers[at : at + 1] = readers = [self._reader(block) for block, _ in good]
+        for block, reply in good:
+            await self._take(self._reader(block), reply)
         lost = [value for block in refused for value in block.values]
-        for part, (_, reply) in zip(readers, good, strict=True):
-            await self._take(part, reply)
         plan.unreadable |= dict.fromkeys(lost, self._now() + self._settings.unreadable_retry_s)
-        pieces = ", ".join(f"{part.block.start}..{part.block.start + part.block.count - 1}" for part in readers)
+        at = plan.readers.index(reader)
+        plan.readers[at : at + 1] = parts = [self._reader(block) for block in joined(block for block, _ in good)]
+        pieces = ", ".join(f"{part.block.start}..{part.block.start + part.block.count - 1}" for part in parts)
         await self._tell_refused(tuple(value.tag for value in lost) or reader.tags, f"{reader.block}: {refusal}; read as {pieces}")
         if lost:
             await self._outlet.lost([value.tag for value in lost], "refused", f"{reader.block}: {refusal}")
