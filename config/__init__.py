@@ -1,5 +1,6 @@
 """The line folder: read, checked, and turned into objects. Knows nothing of the other rooms."""
 
+from config import examples
 from config.line import (
     Alarm,
     Code,
@@ -49,6 +50,7 @@ __all__ = [
     "Tag",
     "Uplink",
     "data_directory",
+    "examples",
     "load",
     "place_of",
     "read",

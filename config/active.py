@@ -1,4 +1,4 @@
-"""The closed grammar of `active` in steps.csv: when does a signal mean that a step runs?
+"""The closed grammar of `active` in steps.csv: it says at which values of a signal a step runs.
 
     active      = alternative *( "|" alternative )
     alternative = integer | integer ".." integer | "true" | "false" | name | '"' text '"'

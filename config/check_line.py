@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
 from config.document import Path_
-from config.line import Equipment, FromRow, FromTag, Line, Source, Tag, Uplink
+from config.line import Equipment, FromRow, FromTag, LineSection, Source, Tag, Uplink
 from config.parts import Parts
 from config.rows import INTEGERS
 from config.tables import did_you_mean
@@ -260,7 +260,7 @@ def _uplink(parts: Parts, at: Path_, uplink: Uplink) -> None:
         parts.document.error((*at, "tls"), "cert and key belong together")
 
 
-def topic_of(uplink: Uplink, line: Line | Any) -> str:
+def topic_of(uplink: Uplink, line: LineSection) -> str:
     """The topic below which an uplink sends."""
     return uplink.topic or f"ebr/{line.site}/{line.name}"
 
@@ -297,4 +297,4 @@ def _web(parts: Parts, listen: str) -> None:
 
 def is_loopback(host: str) -> bool:
     """This machine: nothing that a name server says is believed."""
-    return host == "localhost" or host == "::1" or bool(re.fullmatch(r"127(?:\.[0-9]{1,3}){3}", host))
+    return host in ("localhost", "::1") or bool(re.fullmatch(r"127(?:\.[0-9]{1,3}){3}", host))

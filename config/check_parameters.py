@@ -138,4 +138,4 @@ def with_conversion(parameter: Parameter, tag: Tag | None) -> Parameter:
         return parameter
     slope, intercept = units.between(code, parameter.unit)
     intercept = intercept * 0 if is_difference else intercept
-    return parameter if (slope, intercept) == (1, 0) else replace(parameter, conversion=scaling_of(slope, intercept, is_integer=False))
+    return parameter if slope == 1 and intercept == 0 else replace(parameter, conversion=scaling_of(slope, intercept, is_integer=False))

@@ -80,7 +80,8 @@ def _opcua(tag: Tag, address: OpcUaAddress, options: Mapping[str, object]) -> It
     if address.namespace is not None and isinstance(names, Mapping) and address.namespace not in names:
         known = sorted(map(str, names))
         yield tag.place.problem(
-            f"address `{tag.address[:80]}`: source `{tag.source}` has no namespace `{address.namespace}`{did_you_mean(address.namespace, known)}"
+            f"address `{tag.address[:80]}`: source `{tag.source}` has no namespace `{address.namespace}`"
+            f"{did_you_mean(address.namespace, known)}"
         )
     if tag.type in ("bcd16", "bcd32"):
         yield tag.place.problem(f"type {tag.type} does not exist in OPC UA")
@@ -99,7 +100,7 @@ def _modbus(tag: Tag, address: ModbusAddress) -> Iterable[Problem]:
 
 
 def _modbus_of_type(tag: Tag, address: ModbusAddress) -> Iterable[Problem]:
-    """The address leaves the type to the column `type`: is it one with a size?"""
+    """Where the address leaves the type to the column `type`, that one must have a size."""
     if tag.type in ("string", "bytes"):
         yield tag.place.problem(f"address `{tag.address}`: {tag.type} needs a length, as in {tag.address}:{tag.type}16")
         return
@@ -164,7 +165,7 @@ def _parent(step: Step, known: Mapping[tuple[str, str], Step]) -> Iterable[Probl
 
 
 def active_problems(row: Step | Alarm, text: str, signal: Tag | None, codes: Mapping[str, CodeTable]) -> Iterable[Problem]:
-    """The sentence itself, and whether it speaks of values that the signal can have."""
+    """Check the sentence itself, and whether it speaks of values that the signal can have."""
     try:
         meant = active.parse(text)
     except active.ActiveError as error:

@@ -1,5 +1,7 @@
 """Enumerations: the built-in tables, and those of codes.csv. A table has a version; the numbers of one version never change."""
 
+from collections.abc import Mapping
+
 from config.line import Code, CodeTable
 
 _PACKML = {
@@ -48,7 +50,7 @@ STATES = frozenset(_ISA88)
 """What may stand in the column `state` of codes.csv."""
 
 
-def _table(name: str, version: str, rows: dict[int, tuple[str, str | None]]) -> CodeTable:
+def _table(name: str, version: str, rows: Mapping[int, tuple[str, str | None]]) -> CodeTable:
     return CodeTable(name, version, {code: Code(code, text, state) for code, (text, state) in rows.items()})
 
 

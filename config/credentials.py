@@ -1,7 +1,7 @@
 """Secrets that a line folder names but never holds: `password = { credential = "name" }` (URS-SEC-05).
 
-Looked up in systemd's credential directory (`LoadCredential=` in the unit), then in the folder that EBR_GATEWAY_CREDENTIALS names, then as a
-file in LINE/credentials. Outside systemd's directory only its owner may read it.
+Looked up in systemd's credential directory (`LoadCredential=` in the unit), then in the folder that EBR_GATEWAY_CREDENTIALS names, then
+as a file in LINE/credentials. Outside systemd's directory only its owner may read it.
 """
 
 import os

@@ -13,8 +13,8 @@ from config.positions import positions
 from config.tables import did_you_mean
 from config.unsupported import refusal
 
-SECTIONS = {"line": LineSection, "clock": ClockSection, "buffer": BufferSection, "web": Web}
-LISTS = {"source": Source, "equipment": Equipment, "route": Route, "uplink": Uplink}
+SECTIONS: dict[str, type[BaseModel]] = {"line": LineSection, "clock": ClockSection, "buffer": BufferSection, "web": Web}
+LISTS: dict[str, type[BaseModel]] = {"source": Source, "equipment": Equipment, "route": Route, "uplink": Uplink}
 MAX_TABLES = 500  # of one kind: sources, uplinks, ...
 MAX_TEXT = 20_000  # characters of one value; a long SQL query has some thousands
 
@@ -40,9 +40,11 @@ class Document:
         return Place(self.file, self.lines.get(found))
 
     def error(self, path: Path_, message: str) -> None:
+        """Note what is wrong at a key."""
         self.problems.append(self.place(path).problem(message))
 
     def warning(self, path: Path_, message: str) -> None:
+        """Note what is allowed and still worth a look."""
         self.problems.append(self.place(path).problem(message, "warning"))
 
 
@@ -124,7 +126,7 @@ def _listed(document: Document, key: str, model: type[BaseModel], folder: Path) 
     if len(tables) > MAX_TABLES:
         document.error((key,), f"{len(tables)} tables [[{key}]], at most {MAX_TABLES} are possible")
         return []
-    made = []
+    made: list[tuple[Path_, Any]] = []
     for index, table in enumerate(tables):
         data = _with_options(table, folder) if model is Source else table
         if (item := validated(document, (key, index), model, data)) is not None:
@@ -191,7 +193,7 @@ def _known_keys(model: type[BaseModel], location: tuple[str | int, ...]) -> list
     """The keys that may stand where the unknown one stands."""
     from config.line import FromRow, FromTag, Pushed, Tls
 
-    inner = {"row": FromRow, "tag": FromTag, "push": Pushed, "tls": Tls}
+    inner: dict[str | int, type[BaseModel]] = {"row": FromRow, "tag": FromTag, "push": Pushed, "tls": Tls}
     nearest = next((inner[part] for part in reversed(location[:-1]) if part in inner), model)
     return [key for key in nearest.model_fields if key not in ("options", "folder")]
 

@@ -37,6 +37,7 @@ class Place:
     line: int | None = None
 
     def problem(self, message: str, severity: Severity = "error") -> Problem:
+        """What is wrong there."""
         return Problem(self.file, self.line, message, severity)
 
 
@@ -93,6 +94,7 @@ class Source(Model):
 
     @property
     def endpoints(self) -> tuple[str, ...]:
+        """All of them, where a source has one or several."""
         return (self.endpoint,) if isinstance(self.endpoint, str) else self.endpoint
 
 
@@ -121,7 +123,7 @@ class Pushed(Model):
 def _identity_kind(value: Any) -> str | None:
     """Which of the three is meant, by the key that stands in it: so that a mistake is told once, not three times."""
     if isinstance(value, BaseModel):
-        return {FromRow: "row", FromTag: "tag", Pushed: "push"}.get(type(value))  # type: ignore[call-overload, no-any-return]
+        return {FromRow: "row", FromTag: "tag", Pushed: "push"}.get(type(value))
     return next((kind for kind in ("row", "tag", "push") if isinstance(value, Mapping) and kind in value), None)
 
 
@@ -379,7 +381,7 @@ class Line:
 
 
 def place_of(line: Line, path: tuple[str | int, ...]) -> Place:
-    """Where a key of line.toml stands, or the nearest key around it: place_of(line, ("source", 2, "byte_order"))."""
+    """Tell where a key of line.toml stands, or the nearest key around it. path: ("source", 2, "byte_order")."""
     found: tuple[str | int, ...] = ()
     for part in path:
         if (*found, part) in line.places:

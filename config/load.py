@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from config import checks, lot_rules, production, rows
 from config.codes import BUILT_IN
 from config.document import Document, Sections, parse, sections
-from config.line import ConfigError, Line, Problem
+from config.line import ConfigError, Line, Problem, Tag
+from config.parts import Parts
 from config.tables import Report
 
 MEBI = 1024 * 1024
@@ -91,10 +92,11 @@ def load(folder: Path) -> Line:
 
 
 def _assembled(files: _Folder, document: Document, found: Sections) -> Callable[[tuple[Problem, ...]], Line] | None:
-    """Reads the other files, checks what hangs together. The line is made at the end, when every problem is known."""
+    """Read the other files, check what hangs together; the line is made at the end, when every problem is known."""
     with_equipment = "line.toml has [[equipment]]" if found.equipment else None
-    tags = [tag for name in found.tag_files for tag in files.table(name, rows.tags, [], needed="the tag map")]
-    parts = checks.Parts(
+    none: list[Tag] = []
+    tags = [tag for name in found.tag_files for tag in files.table(name, rows.tags, none, needed="the tag map")]
+    parts = Parts(
         document=document,
         sections=found,
         tags=tags,

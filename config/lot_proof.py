@@ -1,4 +1,4 @@
-"""Proofs about lot rules: that no two lots become one, that no lot matches two rules, that matching takes linear time (URS-CTX-06).
+r"""Proofs about lot rules: that no two lots become one, that no lot matches two rules, that matching takes linear time (URS-CTX-06).
 
 A pattern is a closed subset of regular expressions, small enough to be decided: literals, [classes], \\d, (?P<name>groups), (?:groups),
 alternatives, and the counts ?, {m}, {m,n}. It must be deterministic: the next character alone says where in the pattern one stands
@@ -212,8 +212,8 @@ def _check_deterministic(found: Language, what: str, *, is_of_canonical: bool) -
         for state in successors:
             if both := taken & found.chars[state]:
                 raise ProofError(
-                    f"{what} can be read in two ways at `{min(both)}`: put a separator between parts of varying length, and write alternatives so"
-                    " that their first characters differ",
+                    f"{what} can be read in two ways at `{min(both)}`: separate parts of varying length, and write alternatives"
+                    " so that their first characters differ",
                     is_of_canonical=is_of_canonical,
                 )
             taken |= found.chars[state]

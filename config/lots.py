@@ -49,6 +49,7 @@ class LotRule:
         return FIELD.sub(lambda part: _filled(match[part["name"]], part), self.canonical)
 
     def is_for(self, source: str | None) -> bool:
+        """Whether lots of this source come under the rule; None means any source."""
         return source is None or not self.sources or source in self.sources
 
 

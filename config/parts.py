@@ -24,6 +24,7 @@ class Parts:
 
     @property
     def environment(self) -> str:
+        """Development where line.toml does not say it."""
         return self.sections.line.environment if self.sections.line else "development"
 
     @property
@@ -33,6 +34,7 @@ class Parts:
 
     @property
     def source_names(self) -> list[str]:
+        """As `equipment_names`."""
         return _names(self.document, "source")
 
 

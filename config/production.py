@@ -3,7 +3,6 @@
 from pathlib import PurePosixPath
 
 from config.check_line import _split, is_loopback
-from config.document import Path_
 from config.line import Problem, Source, Uplink
 from config.parts import Parts
 
@@ -18,8 +17,7 @@ def check(parts: Parts) -> list[Problem]:
     for at, uplink in parts.sections.uplink:
         found += [parts.document.place((*at, key)).problem(f"{why} is refused in production") for key, why in _uplink(uplink)]
     if not any(uplink.required and uplink.receipts for _, uplink in parts.sections.uplink):
-        at: Path_ = ("uplink",)
-        found.append(parts.document.place(at).problem("production needs an uplink that is required and sends receipts"))
+        found.append(parts.document.place(("uplink",)).problem("production needs an uplink that is required and sends receipts"))
     return found
 
 

@@ -18,19 +18,54 @@ NUMBERS = (*INTEGERS, *FLOATS, "decimal")
 TYPES = ("bool", *INTEGERS[:8], *FLOATS, "decimal", "string", "datetime", "bytes", "bcd16", "bcd32")
 AGGREGATES = ("mean", "min", "max", "sum", "median", "last", "count")
 STATISTICS = (
-    "value_at_start", "value_at_end", "first", "last", "min", "max", "range", "mean", "stdev", "integral", "delta", "total", "duration",
-    "time_above", "time_below", "time_outside", "count_changes", "sample", "trend",
-)  # fmt: skip
+    "value_at_start",
+    "value_at_end",
+    "first",
+    "last",
+    "min",
+    "max",
+    "range",
+    "mean",
+    "stdev",
+    "integral",
+    "delta",
+    "total",
+    "duration",
+    "time_above",
+    "time_below",
+    "time_outside",
+    "count_changes",
+    "sample",
+    "trend",
+)
 
 TAGS = Columns(
     required=("tag", "source", "address", "type"),
     optional=(
-        "unit", "source_unit", "codes", "rate_ms", "max_silence_s", "deadband", "store", "between", "raw_low", "raw_high", "eu_low", "eu_high",
-        "scale", "offset", "aggregate", "criticality", "time_authority", "instrument", "equipment", "description",
+        "unit",
+        "source_unit",
+        "codes",
+        "rate_ms",
+        "max_silence_s",
+        "deadband",
+        "store",
+        "between",
+        "raw_low",
+        "raw_high",
+        "eu_low",
+        "eu_high",
+        "scale",
+        "offset",
+        "aggregate",
+        "criticality",
+        "time_authority",
+        "instrument",
+        "equipment",
+        "description",
     ),
     numbers=frozenset({"rate_ms", "max_silence_s", "deadband", "raw_low", "raw_high", "eu_low", "eu_high", "scale", "offset"}),
     words=frozenset({"description"}),
-)  # fmt: skip
+)
 STEPS = Columns(
     required=("step", "equipment", "level", "signal", "active"),
     optional=("parent", "key", "recipe", "recipe_version", "occurs", "order", "description"),
@@ -39,12 +74,32 @@ STEPS = Columns(
 PARAMETERS = Columns(
     required=("parameter", "equipment", "statistic"),
     optional=(
-        "ebr_field", "name", "step", "recipe", "recipe_version", "tag", "when", "include", "skip_first_s", "unit", "decimals", "target", "low", "high",
-        "alert_low", "alert_high", "limit_source", "min_covered", "required", "criticality", "origin", "description",
+        "ebr_field",
+        "name",
+        "step",
+        "recipe",
+        "recipe_version",
+        "tag",
+        "when",
+        "include",
+        "skip_first_s",
+        "unit",
+        "decimals",
+        "target",
+        "low",
+        "high",
+        "alert_low",
+        "alert_high",
+        "limit_source",
+        "min_covered",
+        "required",
+        "criticality",
+        "origin",
+        "description",
     ),
     numbers=frozenset({"skip_first_s", "decimals", "target", "low", "high", "alert_low", "alert_high", "min_covered"}),
     formulas=frozenset({"target", "low", "high", "alert_low", "alert_high"}),
-)  # fmt: skip
+)
 CODES = Columns(required=("table", "version", "code", "text"), optional=("state",), numbers=frozenset({"code"}), words=frozenset({"text"}))
 ALARMS = Columns(required=("alarm", "tag", "active"), optional=("bit", "severity", "equipment", "text"), numbers=frozenset({"bit"}))
 EBR_FIELDS = Columns(required=("ebr_field",), optional=("name", "type", "unit", "required", "owner", "description"))
@@ -239,7 +294,7 @@ def _scaling(
         low, high = _converted(low, converted), _converted(high, converted)
     if scaling is not None and type_name and type_name not in NUMBERS:
         row.error("type", f"a {type_name} can not be scaled or converted")
-    return (None if scaling is not None and (scaling.slope, scaling.intercept) == (1, 0) else scaling), low, high
+    return (None if scaling is not None and scaling.is_identity else scaling), low, high
 
 
 def _written_scaling(row: _Reader, *, is_integer: bool) -> Scaling | None:
@@ -278,7 +333,7 @@ def _conversion(row: _Reader, source_unit: str | None, unit: str | None) -> tupl
     except units.UnitError as error:
         row.error("unit", str(error))
         return None
-    return None if found == (1, 0) else found
+    return None if found[0] == 1 and found[1] == 0 else found
 
 
 def _converted(value: Decimal | None, conversion: tuple[Fraction, Fraction]) -> Decimal | None:
@@ -376,7 +431,11 @@ def _parameter(row: _Reader) -> Parameter:
         skip_first_s=row.number("skip_first_s", 0, 1_000_000) or 0.0,
         unit=row.unit("unit"),
         decimals=row.integer("decimals", 0, 15),
-        **{column: row.limit(column) for column in ("target", "low", "high", "alert_low", "alert_high")},
+        target=row.limit("target"),
+        low=row.limit("low"),
+        high=row.limit("high"),
+        alert_low=row.limit("alert_low"),
+        alert_high=row.limit("alert_high"),
         limit_source=row.choice("limit_source", ("none", "map", "tag", "mes", "ebr"), "none"),
         min_covered=row.number("min_covered", 0, 1),
         required=row.flag("required", default=True),
@@ -465,12 +524,15 @@ def dispositions(data: bytes, report: Report) -> list[Disposition]:
 
 def _disposition(row: _Reader) -> Disposition:
     kinds = ("accepted", "manual-entry", "not-applicable", "later")
+    disposition = row.choice("disposition", kinds, "")
+    if not disposition:
+        row.must("disposition")
     date = row.must("accepted_on")
     if date and not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", date):
         row.error("accepted_on", f"`{date[:60]}`: a date is meant, as in 2026-11-22")
     return Disposition(
         gap=row.must("gap"),
-        disposition=row.choice("disposition", kinds, "") or row.must("disposition"),
+        disposition=disposition,
         reason=row.must("reason"),
         accepted_by=row.must("accepted_by"),
         accepted_on=date,

@@ -27,11 +27,18 @@ class Scaling:
 
     @property
     def slope(self) -> Fraction:
+        """Exact."""
         return Fraction(self.scale) if self.exact is None else self.exact[0]
 
     @property
     def intercept(self) -> Fraction:
+        """Exact."""
         return Fraction(self.offset) if self.exact is None else self.exact[1]
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether every value stays as it is."""
+        return self.slope == 1 and self.intercept == 0
 
     def apply(self, raw: Number) -> Number:
         """The value in the map's unit: an int or float as `compiled` gives it, a Decimal for a Decimal."""
@@ -93,7 +100,7 @@ def from_pairs(raw_low: Decimal, raw_high: Decimal, eu_low: Decimal, eu_high: De
 
 
 def implied_decimals(slope: Fraction, intercept: Fraction) -> int:
-    """How many decimals a scaled integer has: those written in scale and offset, or, where the slope's never end, one more than its step needs.
+    """How many decimals a scaled integer has: those of scale and offset; where they never end, one more than a step needs.
 
     2515 x 0.1 = 251.5 has one; 5/1152 = 0.00434.. moves the third decimal, so four keep neighbouring raw values apart.
     """
@@ -157,6 +164,6 @@ def _general(slope: Fraction, intercept: Fraction, decimals: int | None) -> Call
         try:
             return exact / (below * bottom)
         except OverflowError:
-            return math.copysign(math.inf, exact)
+            return math.inf if exact > 0 else -math.inf
 
     return value_of

@@ -26,8 +26,9 @@ _UTF8_IN_CP1252 = re.compile(rb"[\xc2\xc3\xe2][\x80-\xbf]")
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What a table may have. numbers: columns of decimal numbers. formulas: columns in which `=tag` is allowed. words: free text, where
-    a date or exponent is no damage.
+    """What a table may have.
+
+    numbers: columns of decimal numbers. formulas: columns in which `=tag` is allowed. words: free text, where a date is no damage.
     """
 
     required: tuple[str, ...]
@@ -38,6 +39,7 @@ class Columns:
 
     @property
     def all(self) -> tuple[str, ...]:
+        """Every column, in the order of the documentation."""
         return self.required + self.optional
 
 
@@ -50,12 +52,15 @@ class Report:
     more: int = 0
 
     def error(self, line: int | None, message: str) -> None:
+        """Note what is wrong in a line."""
         self._add(Problem(self.file, line, message))
 
     def warning(self, line: int | None, message: str) -> None:
+        """Note what is allowed and still worth a look."""
         self._add(Problem(self.file, line, message, "warning"))
 
     def all(self) -> list[Problem]:
+        """Every problem kept, and how many there were beyond."""
         counted = [Problem(self.file, None, f"and {self.more} more problems in this file")] if self.more else []
         return self.problems + counted
 
@@ -73,10 +78,8 @@ class Row:
     line: int
     cells: Mapping[str, str]
 
-    def get(self, column: str) -> str | None:
-        return self.cells.get(column)
-
     def place(self, file: str) -> Place:
+        """Where the row begins."""
         return Place(file, self.line)
 
 
@@ -160,7 +163,9 @@ def _body(reader: "csv._reader", header: list[str | None], columns: Columns, rep
             report.error(line, f"more than {MAX_ROWS} rows; the rest was not read")
             return
         if len(cells) != len(header) and any(cell.strip() for cell in cells[len(header) :]):
-            report.error(line, f"{len(cells)} cells, but the header has {len(header)}: is a quotation mark missing, or a `{','}` too much?")
+            report.error(
+                line, f"{len(cells)} cells, but the header has {len(header)}: is there a delimiter too much, or a quotation mark missing?"
+            )
             continue
         if len(cells) < len(header):
             report.error(line, f"{len(cells)} cells, but the header has {len(header)}")
@@ -179,6 +184,7 @@ class _Damage:
         self._short: dict[str, tuple[int, str]] = {}  # column -> first line and text of an all-digit number
 
     def clean(self, line: int, header: list[str | None], cells: Sequence[str]) -> dict[str, str]:
+        """The good cells of a row; the others are reported."""
         row: dict[str, str] = {}
         for name, cell in zip(header, cells, strict=False):
             if name is None or not cell:
@@ -202,6 +208,7 @@ class _Damage:
         return row
 
     def finish(self) -> None:
+        """What only the whole column shows."""
         for name, digits in self._zeros.items():
             line, text = self._short.get(name, (0, ""))
             if text and len(text) < digits:
@@ -247,5 +254,6 @@ def _text_problem(text: str) -> str | None:
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
     """`, did you mean ...?` or nothing."""
-    close = difflib.get_close_matches(name[:100].lower(), known, n=1, cutoff=0.6)
-    return f", did you mean `{close[0]}`?" if close else ""
+    folded = {other.casefold(): other for other in known}
+    close = difflib.get_close_matches(name[:100].casefold(), folded, n=1, cutoff=0.6)
+    return f", did you mean `{folded[close[0]]}`?" if close else ""

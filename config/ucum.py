@@ -10,7 +10,7 @@ from fractions import Fraction
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 MAX_LENGTH = 100
 
@@ -38,6 +38,7 @@ class Unit:
     annotations: tuple[str, ...] = field(default=(), compare=False)
 
     def times(self, other: "Unit", sign: int = 1) -> "Unit":
+        """The product, or with sign -1 the quotient."""
         exponents = dict(self.dimension)
         for base, power in other.dimension:
             exponents[base] = exponents.get(base, 0) + sign * power
@@ -46,6 +47,7 @@ class Unit:
         return Unit(factor, dimension, annotations=(*self.annotations, *other.annotations))
 
     def power(self, exponent: int) -> "Unit":
+        """The unit multiplied with itself."""
         dimension = tuple((base, power * exponent) for base, power in self.dimension)
         return Unit(self.factor**exponent, dimension, annotations=self.annotations)
 
@@ -201,7 +203,10 @@ _SCALES = {
     "[degF]": _Definition(Fraction(5, 9), "K", is_metric=False, offset=Fraction("459.67")),
     "[degRe]": _Definition(Fraction(5, 4), "K", is_metric=False, offset=Fraction("218.52")),
 }
-"""The affine scales. The table gives them as functions, which no program reads (UCUM 4.5)."""
+"""The affine scales, which the table gives as functions that no program reads (UCUM 4.5)."""
+
+_MOL = {"mol": _Definition(Fraction(1), "", is_metric=True, is_own_dimension=True)}
+"""UCUM counts a mole as 6.02e23 without dimension. Here it is a dimension (as in the SI): mol/L that becomes 1/L is a mistake."""
 
 
 @cache
@@ -209,17 +214,17 @@ def _table() -> tuple[dict[str, Fraction], dict[str, _Definition]]:
     found = find_spec("ucumvert")
     if found is None or found.origin is None:
         raise RuntimeError("the package ucumvert is not installed")
-    root = ElementTree.parse(Path(found.origin).parent / "vendor" / "ucum-essence.xml").getroot()  # noqa: S314 - of an installed package
-    prefixes = {item.attrib["Code"]: Fraction(item.find("{*}value").attrib["value"]) for item in root.findall("{*}prefix")}  # type: ignore[union-attr]
+    root = ET.parse(Path(found.origin).parent / "vendor" / "ucum-essence.xml").getroot()  # noqa: S314 - of an installed package
+    prefixes = {item.attrib["Code"]: Fraction(item.findall("{*}value")[0].attrib["value"]) for item in root.findall("{*}prefix")}
     units = {
         item.attrib["Code"]: _Definition(Fraction(1), "", is_metric=True, is_own_dimension=True) for item in root.findall("{*}base-unit")
     }
     for item in root.findall("{*}unit"):
         units[item.attrib["Code"]] = _definition(item)
-    return prefixes, units | _SCALES
+    return prefixes, units | _SCALES | _MOL
 
 
-def _definition(item: ElementTree.Element) -> _Definition:
+def _definition(item: ET.Element) -> _Definition:
     is_metric = item.attrib["isMetric"] == "yes"
     value = item.find("{*}value")
     if value is None or item.attrib.get("isSpecial") == "yes" or item.attrib.get("isArbitrary") == "yes":

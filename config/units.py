@@ -79,10 +79,6 @@ def reference(code: str) -> str | None:
     return next((note for note in _unit(code).annotations if note in REFERENCES), None)
 
 
-def is_pressure(code: str) -> bool:
-    return _unit(code).dimension == (("g", 1), ("m", -1), ("s", -2))
-
-
 def dimension_text(code: str) -> str:
     """kg/s as `g s-1`, for messages; `1` without dimension."""
     return " ".join(base if power == 1 else f"{base}{power}" for base, power in _unit(code).dimension) or "1"
@@ -106,9 +102,9 @@ def _unit(code: str) -> ucum.Unit:
 def _check_reference(code: str, unit: str) -> None:
     one, other = reference(code), reference(unit)
     if one != other:
-        said = {None: "does not say against what it is measured"}
+        said: dict[str | None, str] = {None: "does not say against what it is measured"}
         raise UnitError(
-            f"`{code}` ({said.get(one, one)}) does not convert to `{unit}` ({said.get(other, other)}): "
+            f"`{code}` ({said.get(one, str(one))}) does not convert to `{unit}` ({said.get(other, str(other))}): "
             f"gauge and absolute differ by the air pressure of the day; write the same reference in both"
         )
 
