@@ -50,7 +50,7 @@ class MesSqlDriver(Driver):
 
     async def run(self, emit: Emit) -> None:
         """Poll all queries each rate_ms. Raises LinkLost, BadReply, DriverMisconfigured."""
-        database = Database(self.source, self.settings, _password_of(self.settings))
+        database = Database(self.source, self.settings, _password_of(self.source, self.settings))
         windows = {query.name: self._window(query, emit.watermark, is_sqlite=database.is_sqlite) for query in self.settings.query}
         watched_ns: int | None = None
         try:
@@ -251,12 +251,12 @@ def _start(query: Query, *, is_sqlite: bool) -> Any:
     return datetime(1900, 1, 1)  # noqa: DTZ001 - compared with the database's own local time
 
 
-def _password_of(settings: SqlSettings) -> str | None:
+def _password_of(source: Source, settings: SqlSettings) -> str | None:
     """The secret, read from where systemd or the administrator has put it."""
     if settings.password is None:
         return None
     try:
-        return read_secret(settings.password)
+        return read_secret(settings.password, folder=source.folder)
     except CredentialMissing as error:
         raise DriverMisconfigured(str(error)) from error
 

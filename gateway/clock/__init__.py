@@ -5,12 +5,20 @@ from gateway.clock.chrony import ChronyReader
 from gateway.clock.clock import Clock, OnEvent, Stamp
 from gateway.clock.judge import Limits, Status
 from gateway.clock.kernel import KernelReader
+from gateway.clock.ntpd import NtpdReader
+from gateway.clock.offsets import OffsetEstimator
+from gateway.clock.sntp import CrossCheck
+from gateway.clock.timesyncd import TimesyncdReader
 
 
 def system_clock(section: ClockSection) -> Clock:
-    """The machine's clock, read from chrony where it runs, else from the kernel."""
+    """The machine's clock, read from the first of chrony, ntpd and timesyncd that answers, else from the kernel.
+
+    Three or more `servers` are asked by the gateway itself, as an independent check.
+    """
     limits = Limits(max_error_s=section.max_error_s, drift_ppm=section.max_drift_ppm)
-    return Clock(limits, [ChronyReader(), KernelReader()])
+    cross = CrossCheck(section.servers, section.max_drift_ppm) if section.servers else None
+    return Clock(limits, [ChronyReader(), NtpdReader(), TimesyncdReader(), KernelReader()], cross=cross)
 
 
-__all__ = ["Clock", "Limits", "OnEvent", "Stamp", "Status", "system_clock"]
+__all__ = ["Clock", "Limits", "OffsetEstimator", "OnEvent", "Stamp", "Status", "system_clock"]

@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from gateway.clock.events import clock_event, rounded, told, told_anchor
+from gateway.clock.events import clock_event, rounded, told, told_anchor, unverified
 from gateway.clock.evidence import Evidence, Leap, Reader, Unreadable
 from gateway.clock.judge import READ_EVERY_S, Limits, Status, Verdict, judge
 from gateway.clock.leap import DAY_NS, NO_LEAP, leap_extra_s, leap_instant_ns
+from gateway.clock.sntp import CrossCheck
 from gateway.clock.steps import Alarm
 from gateway.clock.times import Anchor, SystemTimes, Times, anchor, boot_id
 
@@ -27,6 +28,7 @@ HISTORY_EVERY_NS = 60 * 10**9
 TRUSTED: frozenset[Status] = frozenset({"synchronised", "holdover"})
 STEPS_KEPT = 100
 """Of one unverified time, for its correction; each has its own event anyway."""
+ALARM_AFTER_NS = 15 * 10**9
 STALE_NS = 5 * 10**9
 """A verdict that `look` has not renewed for so long (the process was stopped, the loop was blocked) is not used."""
 
@@ -49,6 +51,7 @@ class Trouble:
 
     since: Anchor
     steps: deque[tuple[int, int]]
+    alarmed: bool = False
 
 
 class Clock:
@@ -60,18 +63,18 @@ class Clock:
         readers: Sequence[Reader] = (),
         *,
         times: Times | None = None,
-        check: Callable[[Evidence], str] | None = None,
+        cross: CrossCheck | None = None,
         last_seq: Callable[[], int | None] = lambda: None,
     ) -> None:
         """readers: asked in order; the first that ever answered stays the one that counts, so that a dead daemon is noticed.
 
-        check: what an independent measurement holds against the evidence (gateway.clock.sntp), empty if nothing.
+        cross: own questions to NTP servers, which may hold something against the evidence.
         last_seq: the journal's last sequence number, for the events.
         """
         self._limits = limits or Limits()
         self._readers = tuple(readers)
         self._times = times or SystemTimes()
-        self._check = check or (lambda _: "")
+        self._cross = cross
         self.last_seq = last_seq
         self.boot = boot_id()
         self._anchor = anchor(self._times)
@@ -137,6 +140,8 @@ class Clock:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._read_on(), name="clock daemon")
             tasks.create_task(self._check_on(), name="clock steps")
+            if self._cross is not None:
+                tasks.create_task(self._cross.watch(), name="clock cross-check")
 
     async def _read_on(self) -> None:
         while True:
@@ -212,6 +217,15 @@ class Clock:
             self._extra_s += abs(stepped_ns) / 1e9
         context = {"before": told_anchor(before, self.boot), "last_seq": self.last_seq()} if happened else {}
         self._settle(self._judged(now), [(kind, {**more, **context}) for kind, more in happened])
+        self._alarm_if_due(now)
+
+    def _alarm_if_due(self, now: Anchor) -> None:
+        """Stamps have been unverified for a while: an alarm, once (URS-TIME-06: within 30 s). Acquisition goes on."""
+        trouble = self._trouble
+        if trouble is None or trouble.alarmed or now.monotonic_ns - trouble.since.monotonic_ns < ALARM_AFTER_NS:
+            return
+        trouble.alarmed = True
+        self._on_event(unverified(self._verdict, trouble.since, self._evidence, self._unread))
 
     def _stepped(self, stepped_ns: int) -> str:
         """Somebody set the clock, a daemon or a person; or it was the kernel, at the end of a leap second."""
@@ -224,6 +238,8 @@ class Clock:
 
     def _await_update(self) -> None:
         self._awaits_update, self._update_at_step = True, None
+        if self._cross is not None:
+            self._cross.forget()
 
     def _is_leap(self, stepped_ns: int) -> bool:
         """A step of one second in the announced direction within a minute of the announced instant."""
@@ -236,7 +252,7 @@ class Clock:
     def _judged(self, now: Anchor) -> Verdict:
         evidence = self._evidence
         extra_s = self._extra_s + leap_extra_s(self._leap, now.realtime_ns) + now.spread_ns / 1e9
-        contradiction = self._check(evidence) if evidence is not None else ""
+        contradiction = self._cross.holds_against(evidence, now.monotonic_ns) if self._cross and evidence else ""
         stepped = self._awaits_update
         return judge(
             evidence, now.monotonic_ns, now.realtime_ns, self._limits, stepped=stepped, extra_s=extra_s, contradiction=contradiction
@@ -297,5 +313,6 @@ class Clock:
             "unread": self._unread,
             "reference": told(self._evidence),
             "anchor": told_anchor(self._anchor, self.boot),
+            "cross_check": None if self._cross is None else self._cross.describe(),
             "history": [{"ticks": ticks, "status": status, "bound_s": rounded(bound)} for ticks, status, bound in self._history],
         }

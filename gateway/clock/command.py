@@ -17,7 +17,7 @@ async def ask(command: Sequence[str], deadline_s: float = DEADLINE_S) -> str:
     program = shutil.which(command[0], path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin:/sbin:/bin")
     if program is None:
         raise Unreadable(f"{command[0]} is not installed")
-    environment = {"LC_ALL": "C", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    environment = {"LC_ALL": "C", "TZ": "UTC", "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
     process = await asyncio.create_subprocess_exec(
         program,
         *command[1:],

@@ -27,6 +27,20 @@ def clock_event(kind: str, verdict: Verdict, anchor: Anchor, boot: str, evidence
     }
 
 
+def unverified(verdict: Verdict, since: Anchor, evidence: Evidence | None, unread: str) -> dict[str, Any]:
+    """The alarm of an unverified time, as a finding."""
+    text = f"the clock is {verdict.status}: {verdict.reason}; time stamps are unverified since {time_of(since.realtime_ns)}"
+    return {
+        "type": "finding",
+        "code": "clock-unverified",
+        "severity": "alarm",
+        "source": None,
+        "tags": [],
+        "text": text,
+        "evidence": {"reference": told(evidence), "unread": unread},
+    }
+
+
 def told(evidence: Evidence | None) -> dict[str, Any] | None:
     """The chain to UTC as last read."""
     if evidence is None:

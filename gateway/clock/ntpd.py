@@ -1,0 +1,69 @@
+"""ntpd and NTPsec, read by `ntpq -c "rv 0 ..."` (NTP control messages, mode 6); all times in milliseconds."""
+
+import re
+
+from gateway.clock.command import ask
+from gateway.clock.evidence import Evidence, Leap, Unreadable
+from gateway.clock.times import SystemTimes, Times
+
+NTP_EPOCH_S = 2_208_988_800
+LEAPS: dict[str, Leap] = {"0": "none", "00": "none", "1": "insert", "01": "insert", "2": "delete", "10": "delete"}
+LOCAL_CLOCKS = ("LOCL", "LOCAL", "127.127.1.0", "127.127.1.1", "ORPH")
+VARIABLE = re.compile(r"([a-z_]+)=(\"[^\"]*\"|[^,\s]+)")
+COMMAND = ["ntpq", "-n", "-c", "rv 0 leap,stratum,rootdelay,rootdisp,offset,refid,reftime,sys_jitter,tc"]
+
+
+def parse(text: str, at_ns: int, realtime_ns: int) -> Evidence:
+    """Evidence from the answer. Bound: (|offset| + rootdisp + rootdelay / 2 + sys_jitter) ms. Leap 3 (11) is an unsynchronised clock.
+
+    ntpd has no sign trap: offset is what has to be added to the system clock. tc: log2 of the poll interval in s. Raises Unreadable.
+    """
+    told = dict(VARIABLE.findall(text))
+    try:
+        offset_ms, dispersion_ms, delay_ms = float(told["offset"]), float(told["rootdisp"]), float(told["rootdelay"])
+        stratum, interval_s = int(told["stratum"]), 2.0 ** min(int(told.get("tc", "6")), 17)
+        reference_s = _ntp_time_s(told.get("reftime", ""))
+    except (KeyError, ValueError) as error:
+        raise Unreadable(f"ntpq: {text.strip()[:120]!r} is not what ntpd says: {error}") from None
+    leap = LEAPS.get(told.get("leap", ""), "unsynchronised")
+    reference = told.get("refid", "")
+    return Evidence(
+        reader="ntpd",
+        at_ns=at_ns,
+        synchronised=leap != "unsynchronised" and stratum < 16 and reference_s is not None,
+        bound_s=(abs(offset_ms) + dispersion_ms + delay_ms / 2 + float(told.get("sys_jitter", "0"))) / 1000,
+        offset_s=offset_ms / 1000,
+        updated_ns=None if reference_s is None else at_ns - (realtime_ns - int(reference_s * 1e9)),
+        update=reference_s,
+        interval_s=interval_s,
+        reference=reference,
+        stratum=stratum,
+        leap=leap,
+        local=reference.strip(".").upper() in LOCAL_CLOCKS,
+    )
+
+
+def _ntp_time_s(text: str) -> float | None:
+    """`ed3b5a2f.1c8f2a11` -> Unix seconds; None for zero, which means never. Era 0 until 2036, then era 1 (RFC 5905, 6)."""
+    if not text:
+        return None
+    whole, _, part = text.partition(".")
+    seconds = int(whole, 16)
+    if seconds == 0:
+        return None
+    era_s = 0 if seconds >= 1 << 31 else 1 << 32
+    return seconds + era_s - NTP_EPOCH_S + int(part or "0", 16) / 2**32
+
+
+class NtpdReader:
+    """A running ntpd on this machine."""
+
+    name = "ntpd"
+
+    def __init__(self, times: Times | None = None) -> None:
+        self._times = times or SystemTimes()
+
+    async def read(self) -> Evidence:
+        """Ask ntpd once. Raises Unreadable."""
+        realtime_ns, at_ns = self._times.realtime_ns(), self._times.monotonic_ns()
+        return parse(await ask(COMMAND), at_ns, realtime_ns)
