@@ -13,6 +13,15 @@ import iotcore
 
 MAX_PAYLOAD_BYTES = 1_048_576
 
+_ROUTER = """
+id = 0
+[router]
+id = 0
+max_connections = 200
+max_outgoing_packet_count = 200
+max_segment_size = 33554432
+max_segment_count = 4
+"""
 _LISTENER = """
 [{version}.1]
 name = "{version}"
@@ -80,13 +89,15 @@ class Broker:
 
 
 def _toml(host: str, ports: Mapping[str, int | None], tls: tuple[Path, Path] | None, ca: Path | None, users: Mapping[str, str]) -> str:
-    text = "id = 0\n[router]\nid = 0\nmax_connections = 200\nmax_outgoing_packet_count = 200\nmax_segment_size = 33554432\nmax_segment_count = 4\n"
+    """Write the broker's own configuration."""
+    text = _ROUTER
     for version, port in ports.items():
         if port is None:
             continue
         text += _LISTENER.format(version=version, host=host, port=port, payload=MAX_PAYLOAD_BYTES)
         if users:
-            text += f"    [{version}.1.connections.auth]\n" + "".join(f'    {name} = "{password}"\n' for name, password in users.items())
+            known = "".join(f'    {name} = "{password}"\n' for name, password in users.items())
+            text += f"    [{version}.1.connections.auth]\n{known}"
         if tls is not None:
             text += f'    [{version}.1.tls]\n    certpath = "{tls[0]}"\n    keypath = "{tls[1]}"\n'
             text += "" if ca is None else f'    capath = "{ca}"\n'

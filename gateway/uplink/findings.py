@@ -36,5 +36,5 @@ class Said:
             self._event(f"{code}-over", "info", text, {})
 
     def _event(self, code: str, severity: Severity, text: str, evidence: dict[str, Any]) -> None:
-        event = {"type": "finding", "code": f"uplink-{code}", "severity": severity, "source": None, "tags": []}
+        event: dict[str, Any] = {"type": "finding", "code": f"uplink-{code}", "severity": severity, "source": None, "tags": []}
         self._report({**event, "text": f"uplink {self._uplink}: {text}", "evidence": {"uplink": self._uplink, **evidence}})

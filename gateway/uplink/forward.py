@@ -93,15 +93,18 @@ class Forwarder:
                 self._loop = None  # the loop is closed: the process is ending
 
     async def failed(self, _why: str) -> None:
-        """`run` has raised: returns when its next call makes sense by what the receiver said (Retry-After, a refusal). The supervisor's own
-        wait comes on top.
+        """Return when the next call of `run`, which has raised, makes sense by what the receiver said (Retry-After, a refusal).
+
+        The supervisor's own wait comes on top.
         """
         wait_s, self._wait_s = self._wait_s, 0.0
         await asyncio.sleep(wait_s)
 
     async def run(self) -> None:
-        """Connect and forward until cancelled. Raises Unreachable (wait, then run again) or Refused (reported as an alarm; a person
-        decides; running again is harmless). A storage error of the journal passes through: the process must end.
+        """Connect and forward until cancelled.
+
+        Raises Unreachable (wait, then run again) or Refused (reported as an alarm; a person decides; running again is harmless). A storage
+        error of the journal passes through: the process must end.
         """
         self._loop = asyncio.get_running_loop()
         self._transport.inbox.clear()

@@ -29,7 +29,7 @@ class Https(Transport):
 
     def __init__(self, uplink: Uplink, gateway: str, folder: Path) -> None:
         super().__init__()
-        self._uplink, self._secure = uplink, urlsplit(uplink.endpoint).scheme == "https"
+        self._uplink, self._folder, self._secure = uplink, folder, urlsplit(uplink.endpoint).scheme == "https"
         self._base = f"{uplink.endpoint.rstrip('/')}/gateways/{'/'.join(quote(part, safe='') for part in gateway.split('/'))}"
         self._identity = tls.Identity(uplink.tls, folder)
         self._session: aiohttp.ClientSession | None = None
@@ -39,7 +39,7 @@ class Https(Transport):
         """Make a session; the first page makes the connection. No proxy of the environment, no cookies, no redirects."""
         auth = None
         if self._uplink.user is not None:
-            password = credentials.read(self._uplink.password) if self._uplink.password else ""
+            password = credentials.read(self._uplink.password, self._folder) if self._uplink.password else ""
             auth = aiohttp.BasicAuth(self._uplink.user, password)
         connector = aiohttp.TCPConnector(ssl=self._identity.context() if self._secure else False, limit=2)
         self._session = aiohttp.ClientSession(

@@ -9,7 +9,7 @@ import logging
 import socket
 import ssl
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -49,7 +49,7 @@ class Mqtt(Transport):
 
     def __init__(self, uplink: Uplink, gateway: str, folder: Path) -> None:
         super().__init__()
-        self._uplink, self._topic = uplink, topics.base(uplink, gateway)
+        self._uplink, self._folder, self._topic = uplink, folder, topics.base(uplink, gateway)
         url = urlsplit(uplink.endpoint)
         self._secure, self._host = url.scheme == "mqtts", url.hostname or ""
         self._port = url.port or (8883 if self._secure else 1883)
@@ -99,7 +99,8 @@ class Mqtt(Transport):
             client.publish(f"{self._topic}/online", _online(self._online, up=False), qos=0, retain=True)
             client.disconnect()
             client.loop_write()
-        if (sock := client.socket()) is not None:
+        sock: Any = client.socket()
+        if sock is not None:
             _unwatch(asyncio.get_running_loop(), sock)
             sock.close()
 
@@ -158,24 +159,35 @@ class Mqtt(Transport):
         client.will_set(f"{self._topic}/online", _online(online, up=False), qos=1, retain=True)
         client.max_inflight_messages_set(MAX_INFLIGHT + 1)  # ours is the window that counts: `room`
         if self._uplink.user is not None:
-            client.username_pw_set(self._uplink.user, credentials.read(self._uplink.password) if self._uplink.password else None)
+            client.username_pw_set(
+                self._uplink.user, credentials.read(self._uplink.password, self._folder) if self._uplink.password else None
+            )
         if self._secure:
             client.tls_set_context(self._identity.context())
         loop = asyncio.get_running_loop()
-        client.on_socket_open = lambda client, _, sock: loop.call_soon_threadsafe(self._opened, client, sock)
+        client.on_socket_open = self._on_socket(loop, self._opened)
         client.on_socket_close = lambda _, __, sock: _unwatch(loop, sock)
-        client.on_socket_register_write = lambda client, _, sock: loop.call_soon_threadsafe(_watch_write, loop, client, sock)
-        client.on_socket_unregister_write = lambda _, __, sock: loop.remove_writer(sock)
+        client.on_socket_register_write = self._on_socket(loop, _watch_write)
+        client.on_socket_unregister_write = lambda _, __, sock: _unwatch_write(loop, sock)
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
         client.on_subscribe, client.on_publish, client.on_message = self._on_subscribe, self._on_publish, self._on_message
         return client
+
+    @staticmethod
+    def _on_socket(loop: asyncio.AbstractEventLoop, then: Callable[[paho.Client, Any], None]) -> Callable[[paho.Client, Any, Any], None]:
+        """A paho callback that has `then(client, socket)` run in the loop; paho calls it in the worker thread while connecting."""
+
+        def callback(client: paho.Client, _: Any, sock: Any) -> None:
+            loop.call_soon_threadsafe(then, client, sock)
+
+        return callback
 
     def _dial(self, client: paho.Client) -> None:
         """In a worker thread: name resolution, TCP, TLS, CONNECT."""
         client.connect_timeout = 10.0
         properties = None
         if self._uplink.version == "5":
-            properties = Properties(PacketTypes.CONNECT)
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.SessionExpiryInterval = SESSION_S
         try:
             client.connect(self._host, self._port, KEEPALIVE_S, clean_start=False, properties=properties)
@@ -187,16 +199,15 @@ class Mqtt(Transport):
         if client is not self._client:
             sock.close()
             return
-        raw = sock
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, KEEPALIVE_S * 1_000)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, KEEPALIVE_S * 1_000)
         asyncio.get_running_loop().add_reader(sock, self._readable, client, sock)
 
     def _readable(self, client: paho.Client, sock: Any) -> None:
         """Read packets until neither the socket nor the TLS layer above it holds more: TLS keeps decrypted bytes that no selector sees."""
         try:
             client.loop_read()
-            while isinstance(sock, ssl.SSLSocket) and client.socket() is sock and sock.pending():
+            while isinstance(sock, ssl.SSLSocket) and client.is_connected() and sock.fileno() >= 0 and sock.pending():
                 client.loop_read()
         except Exception as error:  # paho's parser raises all kinds on bytes that are no MQTT; nothing may be lost in a callback
             log.exception("%s:%d: reading failed", self._host, self._port)
@@ -283,9 +294,13 @@ def _no(reason: ReasonCode, what: str) -> UplinkError:
     return Refused("too-small" if reason.value == 0x95 else "protocol", text)
 
 
-def _watch_write(loop: asyncio.AbstractEventLoop, client: paho.Client, sock: Any) -> None:
-    if client.socket() is sock and sock.fileno() >= 0:
-        loop.add_writer(sock, client.loop_write)
+def _watch_write(client: paho.Client, sock: Any) -> None:
+    if sock.fileno() >= 0 and client.socket() == sock:
+        asyncio.get_running_loop().add_writer(sock, client.loop_write)
+
+
+def _unwatch_write(loop: asyncio.AbstractEventLoop, sock: Any) -> None:
+    loop.remove_writer(sock)
 
 
 def _unwatch(loop: asyncio.AbstractEventLoop, sock: Any) -> None:

@@ -15,7 +15,7 @@ WARN_BEFORE = (timedelta(days=7), timedelta(days=30), timedelta(days=60))
 
 
 class Identity:
-    """The files of one `tls` table, relative to the line folder. Read anew at each `context()`, so a rotated certificate needs no restart."""
+    """The files of one `tls` table, relative to the line folder. Read anew at each `context()`: a rotated certificate needs no restart."""
 
     def __init__(self, tls: Tls | None, folder: Path) -> None:
         self._ca, self._cert, self._key = (
@@ -77,7 +77,7 @@ def _path(folder: Path, name: str | None) -> Path | None:
 
 
 def _key_path(folder: Path, key: str | Credential | None) -> Path | None:
-    return credentials.path(key) if isinstance(key, Credential) else _path(folder, key)
+    return credentials.path(key, folder) if isinstance(key, Credential) else _path(folder, key)
 
 
 def _mtime(path: Path) -> float:

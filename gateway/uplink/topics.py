@@ -8,8 +8,9 @@ MAX_TOPIC_BYTES = 512
 
 
 def level(name: str) -> str:
-    """One topic level: everything but letters, digits and `-._~` percent-encoded (UTF-8), so no name can be a wildcard, a separator,
-    a `$` topic or a look-alike of another name. An empty name becomes `%`, which no other name can.
+    """Make one topic level of a name: everything but letters, digits and `-._~` is percent-encoded (UTF-8).
+
+    So no name can be a wildcard, a separator, a `$` topic or a look-alike of another name. An empty name becomes `%`, which no other can.
     """
     return quote(name, safe="") or "%"
 

@@ -29,8 +29,10 @@ class Online(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Bytes that the receiver sent, perhaps a receipt. about: where they came from, for findings. required: the answer to a page that
-    was taken: if it holds no receipt, whoever answered is not the receiver.
+    """Bytes that the receiver sent, perhaps a receipt.
+
+    about: where they came from, for findings. required: the answer to a page that was taken: if it holds no receipt, whoever answered is
+    not the receiver.
     """
 
     payload: bytes
@@ -39,8 +41,9 @@ class Answer(NamedTuple):
 
 
 class Delivered(NamedTuple):
-    """The transport's own acknowledgement (PUBACK, HTTP 2xx): everything sent up to this position was taken over. Acknowledges nothing,
-    except where the configuration says `receipts = false`.
+    """The transport's own acknowledgement (PUBACK, HTTP 2xx): everything sent up to this position was taken over.
+
+    It acknowledges nothing, except where the configuration says `receipts = false`.
     """
 
     position: Position
@@ -72,8 +75,9 @@ class Transport(ABC):
 
     @abstractmethod
     async def send(self, entries: Sequence[Entry]) -> int:
-        """Hand entries of one epoch over, in order, as they are. Returns how many were taken: fewer if the receiver wants smaller
-        pages. Raises Unreachable or Refused; then any of them may or may not have arrived.
+        """Hand entries over, in order, as they are. Returns how many were taken: fewer if the receiver wants smaller pages.
+
+        Raises Unreachable or Refused; then any of them may or may not have arrived.
         """
 
     @abstractmethod

@@ -1,6 +1,4 @@
-"""The reference EBR: receives entries by MQTT and HTTP, keeps each once, checks the chain, answers receipts, and builds the batch record
-from what it received alone. It reads by the published schemas only.
-"""
+"""The reference EBR: keeps each entry once, checks the chain, answers receipts, builds the batch record from what it received alone."""
 
 import asyncio
 import signal

@@ -1,14 +1,23 @@
 """Keeps STORE/batches up to date: a batch about which something new is known is built anew, a moment after the news stops."""
 
 import asyncio
+import os
 import time
+from html import escape
 from pathlib import Path
 from urllib.parse import quote
 
+import orjson
+
+from simulators.ebr.library import library
+from simulators.ebr.markup import table
+from simulators.ebr.page import html
 from simulators.ebr.receiver import Receiver
+from simulators.ebr.record import batch_record
+from simulators.ebr.style import CSS
 
 SETTLED_S = 1.0
-AT_LEAST_EVERY_S = 10.0
+AT_LEAST_EVERY_S = 15.0
 
 
 class Builder:
@@ -19,7 +28,7 @@ class Builder:
         self._built_at = time.monotonic()
 
     async def run(self) -> None:
-        """Build until cancelled; what is due at the end is built by `finish`."""
+        """Build until cancelled."""
         while True:
             await asyncio.sleep(SETTLED_S / 2)
             quiet_s = time.monotonic() - self._receiver.changed_at
@@ -27,18 +36,61 @@ class Builder:
                 await self.finish()
 
     async def finish(self) -> None:
-        """Build every batch that changed."""
+        """Build every batch that changed since it was last built."""
         changed, self._receiver.changed = self._receiver.changed, set()
-        for gateway, batch in sorted(changed):
-            await asyncio.to_thread(self.build, gateway, batch)
+        for batch in sorted({batch for _, batch in changed}):
+            await asyncio.to_thread(build, self._folder, batch)
         self._built_at = time.monotonic()
 
-    def build(self, gateway: str, batch: str) -> Path:
-        """Write record.json and record.html of one batch; return the folder."""
-        folder = self._folder / "batches" / quote(batch, safe="")
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
     def index(self) -> str:
-        """The index page."""
-        return ""
+        """The index page: what is received now, and the batches."""
+        return _index(self._folder, self._receiver)
+
+
+def folder_of(store: Path, batch: str) -> Path:
+    """STORE/batches/<batch>, the batch's id percent-encoded so that it is always one plain folder name."""
+    name = quote(batch, safe="")
+    return store / "batches" / (name if name.strip(".") else name.replace(".", "%2E"))
+
+
+def build(store: Path, batch: str) -> Path:
+    """Write record.json and record.html of one batch from STORE/ebr.db; return their folder. A reader never sees half a file."""
+    folder = folder_of(store, batch)
+    folder.mkdir(parents=True, exist_ok=True)
+    record, series = batch_record(store / "ebr.db", batch)
+    _write(folder / "record.json", orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    _write(folder / "record.html", html(record, series).encode())
+    return folder
+
+
+def _write(path: Path, content: bytes) -> None:
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_bytes(content)
+    os.replace(fresh, path)  # noqa: PTH105 - the atomic one
+
+
+def _index(store: Path, receiver: Receiver) -> str:
+    state = receiver.state()
+    with library(store / "ebr.db") as books:
+        found = books.batches()
+    batches = [(_link(batch), escape(first[:19]), escape(last[:19]), str(steps)) for batch, first, last, steps in found]
+    streams = [(escape(one["gateway"]), str(one["epoch"]), str(one["through"]), _ago(one["last_at"])) for one in state["streams"]]
+    counts = ", ".join(f"{name} {value}" for name, value in state["counts"].items() if value) or "nothing yet"
+    return "".join(
+        (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="5">',
+            f"<title>Reference EBR</title><style>{CSS}</style></head><body><main>",
+            '<header><p class="kind">Reference EBR</p><h1>Batch records</h1></header>',
+            table(("Batch", "First entry (UTC)", "Last entry (UTC)", "Step events"), batches) if batches else "<p>No batch yet.</p>",
+            f"<section><h2>Received</h2>{table(('Line', 'Epoch', 'Whole through', 'Last entry came'), streams)}",
+            f"<p>Entries: {escape(counts)}.</p></section></main></body></html>",
+        )
+    )
+
+
+def _link(batch: str) -> str:
+    return f'<a href="batches/{quote(folder_of(Path(), batch).name)}/record.html">{escape(batch)}</a>'
+
+
+def _ago(at: float | None) -> str:
+    return "–" if at is None else f"{max(0.0, time.time() - at):.0f} s ago"

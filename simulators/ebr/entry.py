@@ -85,12 +85,13 @@ def facts(item: dict[str, Any]) -> list[Fact]:
     else:
         kind, source = "readings", item.get("source")
         batches = {context.get("batch") for context in (item.get("contexts") or {}).values()}
-    named = sorted(batch for batch in batches if isinstance(batch, str) and batch)
+    named: list[str | None] = [*sorted(batch for batch in batches if isinstance(batch, str) and batch)]
     return [Fact(kind, batch, source if isinstance(source, str) else None, item["time"]) for batch in named or [None]]
 
 
 def _batches_of_event(event: dict[str, Any]) -> set[Any]:
-    return set(_walk(event.get("batch"))) | set(_walk(event.get("batches")))
+    bound = event.get("to") if event.get("type") == "rebind" else None
+    return set(_walk(event.get("batch"))) | set(_walk((bound or {}).get("batch")))
 
 
 def _walk(value: Any) -> Iterator[str]:

@@ -105,7 +105,7 @@ class MqttIn:
     def _message(self, _: paho.Client, __: Any, message: paho.MQTTMessage) -> None:
         if len(self._waiting) >= MAX_WAITING:
             return
-        self._waiting.append((message.topic, message.payload, message.retain))
+        self._waiting.append((message.topic, bytes(message.payload), message.retain))
         if not self._came.is_set():
             assert self._loop is not None
             self._loop.call_soon_threadsafe(self._came.set)

@@ -166,13 +166,12 @@ class Store:
 
     def _after(self, stream: Stream, through: int) -> Iterator[tuple[int, str, str]]:
         """(seq, digest, previous) of what is held or rejected after an entry, in order."""
-        rejected = {row[0]: row for row in self._db.execute(
-            "SELECT seq, digest, previous FROM rejected WHERE gateway=? AND epoch=? AND seq>? ORDER BY seq", (*stream, through))}  # fmt: skip
+        sql = "SELECT seq, digest, previous FROM rejected WHERE gateway=? AND epoch=? AND seq>? ORDER BY seq"
+        rejected = {row[0]: row for row in self._db.execute(sql, (*stream, through))}
+        sql = "SELECT seq, digest, payload FROM entries WHERE gateway=? AND epoch=? AND seq=?"
         seq = through + 1
         while True:
-            row = self._db.execute(
-                "SELECT seq, digest, payload FROM entries WHERE gateway=? AND epoch=? AND seq=?", (*stream, seq)
-            ).fetchone()
+            row = self._db.execute(sql, (*stream, seq)).fetchone()
             if row is not None:
                 yield row[0], row[1], read(row[2]).item["previous"]
             elif seq in rejected:

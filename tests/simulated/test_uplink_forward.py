@@ -33,7 +33,7 @@ def bodies(count: int, size: int = 200) -> list[Body]:
 
 async def until(state: Callable[[], Any], timeout_s: float = 20.0) -> None:
     async with asyncio.timeout(timeout_s):
-        while not state():
+        while not state():  # noqa: ASYNC110 - states of other processes and threads
             await asyncio.sleep(0.01)
 
 

@@ -1,0 +1,134 @@
+"""Review by exception: everything in a batch record that a person must look at, the gravest first; nothing else."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+_ORDER = {"alarm": 0, "warning": 1, "info": 2}
+_FINE = ("present", "by-ebr", "not-applicable")
+
+
+def exceptions(record: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each with kind, severity, time (or null), where, text. Sorted by severity, then time."""
+    found = [
+        *_batch(record),
+        *(one for step in record["steps"] for one in _step(step)),
+        *_gaps(record["gaps"]),
+        *_clock(record["clock"]),
+        *(_alarm(alarm) for alarm in record["alarms"]),
+        *(_finding(finding) for finding in record["findings"] if finding["severity"] != "info"),
+        *_chain(record["chain"]),
+    ]  # fmt: skip
+    return sorted(found, key=lambda one: (_ORDER[one["severity"]], one["time"] or "", one["where"], one["text"]))
+
+
+def _one(kind: str, severity: str, time: str | None, where: Any, text: str) -> dict[str, Any]:
+    return {"kind": kind, "severity": severity, "time": time, "where": str(where or ""), "text": text}
+
+
+def _alarm(alarm: Mapping[str, Any]) -> dict[str, Any]:
+    text = str(alarm.get("text") or alarm.get("name") or alarm.get("alarm") or "alarm")
+    return _one("alarm", "warning", alarm.get("time") or alarm["entered"], alarm.get("equipment"), text)
+
+
+def _finding(finding: Mapping[str, Any]) -> dict[str, Any]:
+    return _one("finding", finding["severity"], finding["entered"], finding.get("source"), finding["text"])
+
+
+def _batch(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    if record["status"] == "open":
+        yield _one("open", "warning", None, "batch", "The batch has no end record yet.")
+    elif record["status"] != "complete":
+        yield _one("incomplete", "alarm", None, "batch", f"The batch ended with status {record['status']}.")
+    for name in ("order", "product", "recipe", "recipe_version"):
+        if len(record["header"][name]) > 1:
+            yield _one("identity", "alarm", None, "batch", f"More than one {name.replace('_', ' ')}: {', '.join(record['header'][name])}.")
+    for item in record["completeness"]["missing"]:
+        if item.get("parameter") is None:
+            what = f"the step {item['step']} was not run" if item.get("step") else "the batch was never in it"
+            yield _one("step-missing", "alarm", None, item["equipment"], f"Required, but {what}.")
+    for end in record["ends"]:
+        yield from _end(end)
+    for seal in record["seal"]:
+        for text in seal["differences"]:
+            yield _one("seal", "alarm", None, seal["gateway"], f"The list of records in the batch's end does not hold: {text}.")
+        if not seal["merkle_root_matches"]:
+            yield _one(
+                "seal", "alarm", None, seal["gateway"], "The Merkle root in the batch's end does not follow from its list of records."
+            )
+
+
+def _end(end: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for equipment in end.get("equipments") or []:
+        for parameter in equipment.get("parameters") or []:
+            yield from _parameter(parameter, f"{equipment['equipment']} (whole batch)", end["start"]["time"])
+    if end.get("cause") not in (None, "completed"):
+        yield _one("batch-cause", "alarm", end["entered"], "batch", f"The batch was ended by: {end['cause']}.")
+
+
+def _step(step: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    where, time = f"{step['equipment']}: {step['step']}/{step['run']}", step["start"]["time"]
+    if step["transition"] != "end":
+        yield _one("step-open", "warning", time, where, "The step has no end record.")
+        return
+    if step["cause"] != "completed":
+        yield _one("step-cause", "alarm", step["end"]["time"] if step.get("end") else time, where, f"The step ended by: {step['cause']}.")
+    for edge in ("start", "end"):
+        if (step.get(edge) or {}).get("basis") not in (None, "observed"):
+            yield _one("step-edge", "warning", step[edge]["time"], where, f"The {edge} was not observed: {step[edge]['basis']}.")
+    for hold in step.get("holds") or []:
+        until = hold["end"]["time"] if hold.get("end") else "after the step's end"
+        yield _one("hold", "warning", hold["start"]["time"], where, f"{hold['state']} until {until}.")
+    if step["revision"] > 1:
+        yield _one("corrected", "warning", step["entered"], where, f"Corrected record, revision {step['revision']}: {step.get('reason')}.")
+    for parameter in step.get("parameters") or []:
+        yield from _parameter(parameter, where, time)
+
+
+def _parameter(parameter: Mapping[str, Any], where: str, time: str) -> Iterator[dict[str, Any]]:
+    name, unit = parameter.get("name") or parameter["parameter"], parameter.get("unit_text") or ""
+    if parameter["status"] not in _FINE:
+        severity = "alarm" if parameter.get("required", True) else "warning"
+        yield _one("not-present", severity, time, where, f"{name}: {parameter['status']}{_share(parameter)}.")
+    if parameter["result"] in ("below", "above"):
+        limit = parameter["low"] if parameter["result"] == "below" else parameter["high"]
+        yield _one("limit", "alarm", time, where, f"{name}: {parameter['value']} {unit} is {parameter['result']} the limit {limit} {unit}.")
+    elif parameter.get("alert") in ("below", "above"):
+        limit = parameter["alert_low"] if parameter["alert"] == "below" else parameter["alert_high"]
+        yield _one(
+            "alert", "warning", time, where, f"{name}: {parameter['value']} {unit} is {parameter['alert']} the alert limit {limit} {unit}."
+        )
+
+
+def _share(parameter: Mapping[str, Any]) -> str:
+    covered = parameter.get("covered")
+    return "" if covered is None else f", {100 * covered:.1f} % of the time covered"
+
+
+def _gaps(gaps: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    for gap in gaps:
+        if gap["outcome"] == "filled":
+            continue
+        tags = "all tags" if gap["tags"] == "all" else f"{len(gap['tags'])} tag{'s' if len(gap['tags']) > 1 else ''}"
+        until = f"until {gap['end']}" if gap["end"] else "not closed"
+        detail = f" ({gap['detail']})" if gap.get("detail") else ""
+        yield _one("gap", "alarm", gap["start"], gap["source"], f"Not observed: {tags}, {until}; {gap['cause']}{detail}.")
+
+
+def _clock(clock: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    total = sum(clock["entries"].values())
+    for status, count in sorted(clock["entries"].items()):
+        if status != "synchronised":
+            yield _one("clock", "warning", None, "clock", f"{count} of {total} entries were stamped while the clock was {status}.")
+    for event in clock["events"]:
+        if event.get("kind") in ("step", "suspend"):
+            yield _one("clock", "alarm", event["entered"], "clock", f"Clock event: {event['kind']}, {event.get('delta_s', '?')} s.")
+
+
+def _chain(chain: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    for one in chain:
+        where = f"{one['gateway']}, epoch {one['epoch']}"
+        if one["beyond_whole"]:
+            yield _one("chain", "alarm", None, where, f"Entries after {one['through']} are not whole yet; they are not in this record.")
+        if one["rejected"]:
+            numbers = ", ".join(str(entry["seq"]) for entry in one["rejected"][:10])
+            yield _one("rejected", "alarm", None, where, f"{len(one['rejected'])} entries were not taken by the EBR: {numbers}.")

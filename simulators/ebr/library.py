@@ -1,0 +1,81 @@
+"""Questions to the store, read-only: what is known about one batch, in the order of the streams, and only as far as they are whole."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from simulators.ebr.entry import Stream
+
+_WHOLE = "JOIN streams s ON s.gateway=f.gateway AND s.epoch=f.epoch AND f.seq<=s.through"
+_PAYLOAD = "JOIN entries e ON e.gateway=f.gateway AND e.epoch=f.epoch AND e.seq=f.seq"
+
+
+class Library:
+    """One reader. Belongs to one thread."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def batches(self) -> list[tuple[str, str, str, int]]:
+        """(batch, first time, last time, number of step records), the newest first."""
+        rows = self._db.execute(
+            "SELECT batch, min(time), max(time), sum(kind='step') FROM facts WHERE batch IS NOT NULL GROUP BY batch ORDER BY 2 DESC"
+        )
+        return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+    def of_batch(self, batch: str, kinds: Iterable[str]) -> Iterator[dict[str, Any]]:
+        """Entries that name the batch, of these kinds: their JSON, and their bytes as `payload`."""
+        marks = ",".join("?" * len(kinds := list(kinds)))
+        sql = (
+            f"SELECT DISTINCT f.gateway, f.epoch, f.seq, e.payload FROM facts f {_WHOLE} {_PAYLOAD} WHERE f.batch=? AND f.kind IN ({marks})"  # noqa: S608 - only marks are put in
+        )
+        return self._items(sql, (batch, *kinds))
+
+    def unbound(self, gateway: str, start: str, end: str) -> Iterator[dict[str, Any]]:
+        """Readings entries of a time in which no equipment of theirs had a batch yet."""
+        sql = (
+            f"SELECT DISTINCT f.gateway, f.epoch, f.seq, e.payload FROM facts f {_WHOLE} {_PAYLOAD}"  # noqa: S608 - nothing is put in
+            " WHERE f.kind='readings' AND f.batch IS NULL AND f.gateway=? AND f.time>=? AND f.time<=?"
+        )
+        return self._items(sql, (gateway, start, end))
+
+    def of_kind(self, gateways: Iterable[str], kinds: Iterable[str]) -> Iterator[dict[str, Any]]:
+        """All entries of these kinds of these gateways."""
+        kinds, gateways = list(kinds), list(gateways)
+        sql = (
+            f"SELECT DISTINCT f.gateway, f.epoch, f.seq, e.payload FROM facts f {_WHOLE} {_PAYLOAD}"  # noqa: S608 - only marks are put in
+            f" WHERE f.kind IN ({','.join('?' * len(kinds))}) AND f.gateway IN ({','.join('?' * len(gateways))})"
+        )
+        return self._items(sql, (*kinds, *gateways))
+
+    def streams(self, gateways: Iterable[str]) -> dict[Stream, dict[str, Any]]:
+        """How far each stream is whole, and what came beyond that."""
+        found = {}
+        for gateway in gateways:
+            for epoch, through, digest in self._db.execute(
+                "SELECT epoch, through, digest FROM streams WHERE gateway=? ORDER BY epoch", (gateway,)
+            ):
+                last, rejected = self._beyond((gateway, epoch))
+                found[gateway, epoch] = {"through": through, "digest": digest, "last_seen": last or through, "rejected": rejected}
+        return found
+
+    def _beyond(self, stream: Stream) -> tuple[int | None, list[dict[str, Any]]]:
+        last = self._db.execute("SELECT max(seq) FROM entries WHERE gateway=? AND epoch=?", stream).fetchone()[0]
+        rows = self._db.execute("SELECT seq, code, reason FROM rejected WHERE gateway=? AND epoch=? ORDER BY seq", stream)
+        return last, [{"seq": seq, "code": code, "reason": reason} for seq, code, reason in rows]
+
+    def _items(self, sql: str, values: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
+        for row in self._db.execute(f"{sql} ORDER BY f.gateway, f.epoch, f.seq", values):
+            yield {**orjson.loads(row[3]), "payload": row[3]}
+
+
+@contextmanager
+def library(path: Path) -> Iterator[Library]:
+    """Open STORE/ebr.db for reading; one snapshot for everything that is asked."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        db.execute("BEGIN")
+        yield Library(db)

@@ -1,0 +1,46 @@
+"""The small pieces of the pages: times, rows, tables. Every text that came from outside is escaped where it enters."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from html import escape
+from zoneinfo import ZoneInfo
+
+
+def shown(text: str) -> str:
+    """A text, or a dash where there is none."""
+    return escape(text) or "–"
+
+
+def when(text: str | None, zone: ZoneInfo, *, date: bool = False) -> str:
+    """An RFC 3339 time as local time to a tenth of a second; the time as it stands in the data shows under the pointer."""
+    if text is None:
+        return "–"
+    try:
+        moment = datetime.fromisoformat(text).astimezone(zone)
+    except ValueError:
+        return escape(text)
+    form = "%Y-%m-%d %H:%M:%S" if date else "%H:%M:%S"
+    return f'<time datetime="{escape(text)}" title="{escape(text)}">{moment:{form}}.{moment.microsecond // 100_000}</time>'
+
+
+def with_times(text: str, zone: ZoneInfo) -> str:
+    """A sentence in which times in UTC are shown as local ones."""
+    return " ".join(_word(word, zone) for word in text.split(" "))
+
+
+def _word(word: str, zone: ZoneInfo) -> str:
+    bare = word.rstrip(",;.")
+    is_time = len(bare) > 19 and bare[4] == "-" and bare[10] == "T" and bare.endswith("Z")
+    return when(bare, zone) + escape(word[len(bare) :]) if is_time else escape(word)
+
+
+def row(cells: Iterable[str], *, kinds: Sequence[str], look: str = "") -> str:
+    """One table row of cells that are markup already."""
+    return f'<tr class="{look}">' + "".join(f'<td class="{kind}">{cell}</td>' for cell, kind in zip(cells, kinds, strict=True)) + "</tr>"
+
+
+def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A plain table of cells that are markup already."""
+    head = "".join(f"<th>{name}</th>" for name in names)
+    body = "".join(row(cells, kinds=("",) * len(names)) for cells in rows)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -1,0 +1,225 @@
+"""The batch record as one HTML file for quality assurance: exceptions first, then every step with what it measured. Prints to A4."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from simulators.ebr.figures import figures
+from simulators.ebr.markup import row, shown, table, when, with_times
+from simulators.ebr.record import Series
+from simulators.ebr.style import CSS
+
+_VERDICT = {"complete": "Complete", "incomplete": "Incomplete", "open": "Open"}
+_FINE = ("present", "by-ebr", "not-applicable")
+
+
+def html(record: Mapping[str, Any], series: Series) -> str:
+    """The whole page."""
+    zone = _zone(record["header"]["zone"])
+    parts = (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Batch record {escape(record["batch"])}</title>',
+        f'<meta name="viewport" content="width=device-width"><style>{CSS}</style></head><body><main>',
+        *_head(record, zone),
+        *_exceptions(record, zone),
+        *_steps(record, series, zone),
+        *_lists(record, zone),
+        *_completeness(record),
+        *_chain(record),
+        "</main></body></html>",
+    )
+    return "".join(parts)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")
+
+
+def _head(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
+    header, window = record["header"], record["window"]
+    equipment = ", ".join(one["equipment"] + (f" ({one['unit_id']})" if one["unit_id"] else "") for one in header["equipment"])
+    recipe = " version ".join(filter(None, (", ".join(header["recipe"]), ", ".join(header["recipe_version"]))))
+    facts = [
+        ("Order", shown(", ".join(header["order"]))),
+        ("Product", shown(", ".join(header["product"]))),
+        ("Recipe", shown(recipe)),
+        ("Equipment", shown(equipment)),
+        ("Line", shown(", ".join(record["gateways"]))),
+        ("Start", when(window["start"], zone, date=True)),
+        ("End", when(window["end"], zone, date=True)),
+        ("Times", f"local, {escape(header['zone'])}"),
+    ]
+    yield f'<header><p class="kind">Electronic batch record: process parameters</p><h1>{escape(record["batch"])}</h1><dl class="facts">'
+    yield from (f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in facts)
+    yield "</dl>" + _verdict(record) + "</header>"
+
+
+def _verdict(record: Mapping[str, Any]) -> str:
+    grave = sum(one["severity"] == "alarm" for one in record["exceptions"])
+    note = len(record["exceptions"]) - grave
+    look = "good" if record["status"] == "complete" and not grave else "look"
+    done = record["completeness"]
+    return (
+        f'<p class="verdict {look}"><b>{_VERDICT.get(record["status"], escape(record["status"]))}</b>'
+        f"<span>{done['present']} of {done['required']} required parameters present</span>"
+        f"<span>{grave} to assess</span><span>{note} to note</span></p>"
+    )
+
+
+def _exceptions(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
+    yield "<section><h2>Review by exception</h2>"
+    if not record["exceptions"]:
+        yield '<p class="none">Nothing to review: every required parameter is present and within its limits, there is no gap, '
+        yield "the clock was synchronised.</p></section>"
+        return
+    yield '<table class="exceptions"><thead><tr><th>Time</th><th>Where</th><th>What</th></tr></thead><tbody>'
+    for one in record["exceptions"]:
+        cells = (when(one["time"], zone), escape(one["where"]), with_times(one["text"], zone))
+        yield row(cells, kinds=("time", "", ""), look=one["severity"])
+    yield "</tbody></table></section>"
+
+
+def _steps(record: Mapping[str, Any], series: Series, zone: ZoneInfo) -> Iterable[str]:
+    yield "<section><h2>Steps</h2>"
+    for equipment in record["equipment"]:
+        if equipment.get("parameters"):
+            yield f'<article class="unit_procedure"><h3>{escape(equipment["equipment"])}<span>whole batch</span></h3>'
+            yield _parameters(equipment["parameters"]) + "</article>"
+    for step in record["steps"]:
+        yield f'<article class="{escape(step["level"])}">{_title(step)}{_line(step, zone)}'
+        if parameters := step.get("parameters") or []:
+            yield _parameters(parameters)
+            yield from figures(step, parameters, record, series, zone)
+        yield "</article>"
+    yield "</section>"
+
+
+def _title(step: Mapping[str, Any]) -> str:
+    run = f" <small>run {step['run']}</small>" if step["run"] != 1 else ""
+    level = escape(step["level"].replace("_", " "))
+    return f"<h3>{escape(step['step'])}{run}<span>{level} in {escape(step['equipment'])}</span></h3>"
+
+
+def _line(step: Mapping[str, Any], zone: ZoneInfo) -> str:
+    """When, how it ended, who, within what, which revision."""
+    parts = [
+        f"{when(step['start']['time'], zone, date=True)} to {when((step.get('end') or {}).get('time'), zone)}",
+        escape(str(step.get("cause") or "running")),
+        escape(", ".join(one["id"] for one in step.get("performed_by") or [])),
+        f"within {escape(step['parent'])}" if step.get("parent") else "",
+        f"revision {step['revision']}" if step["revision"] > 1 else "",
+        f"entry {step['seq']}",
+    ]
+    return f'<p class="line">{", ".join(filter(None, parts))}</p>'
+
+
+def _parameters(parameters: Sequence[Mapping[str, Any]]) -> str:
+    names = ("Parameter", "Field", "Value", "Unit", "Limits", "Target", "Result", "Status", "Covered")
+    kinds = ("", "id", "n v", "", "n", "n", "", "", "n")
+    rows = "".join(row(_cells(one), kinds=kinds) for one in parameters)
+    head = "".join(f'<th class="{kind}">{name}</th>' for name, kind in zip(names, kinds, strict=True))
+    return f'<table class="parameters"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _cells(one: Mapping[str, Any]) -> tuple[str, ...]:
+    mark = f"<i>{one['criticality']}</i>" if one.get("criticality") in ("CPP", "CQA") else ""
+    return (
+        escape(one.get("name") or one["parameter"]) + mark,
+        escape(one.get("ebr_field") or ""),
+        shown(_value(one)),
+        escape(one.get("unit_text") or ""),
+        escape(_limits(one)),
+        escape(str(one.get("target") or "")),
+        _marked(one["result"], bad=one["result"] in ("below", "above")) if one["result"] != "not-judged" else "–",
+        _marked(one["status"], bad=one["status"] not in _FINE and one.get("required", True)),
+        "" if one.get("covered") is None else f"{100 * one['covered']:.1f} %",
+    )
+
+
+def _marked(text: str, *, bad: bool) -> str:
+    return f'<b class="bad">{escape(text)}</b>' if bad else escape(text)
+
+
+def _value(one: Mapping[str, Any]) -> str:
+    if one["value"] is not None:
+        return str(one["value"])
+    return f"{one['readings']} readings" if one.get("statistic") == "trend" and one.get("readings") else ""
+
+
+def _limits(one: Mapping[str, Any]) -> str:
+    low, high = one.get("low"), one.get("high")
+    if low is None:
+        return "" if high is None else f"≤ {high}"
+    return f"≥ {low}" if high is None else f"{low} … {high}"
+
+
+def _lists(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
+    if record["materials"]:
+        keys = ("kind", "lot", "qty", "unit", "equipment")
+        rows = [
+            (when(one.get("time") or one["entered"], zone), *(escape(str(one.get(key) or "")) for key in keys))
+            for one in record["materials"]
+        ]
+        yield f"<section><h2>Materials</h2>{table(('Time', 'Kind', 'Lot', 'Quantity', 'Unit', 'Equipment'), rows)}</section>"
+    if record["alarms"]:
+        rows = [
+            (when(one.get("time") or one["entered"], zone), escape(str(one.get("equipment") or "")), escape(str(one.get("text") or "")))
+            for one in record["alarms"]
+        ]
+        yield f"<section><h2>Alarms</h2>{table(('Time', 'Equipment', 'Text'), rows)}</section>"
+    if record["gaps"]:
+        names = ("Source", "Tags", "From", "To", "Outcome", "Cause")
+        yield f"<section><h2>When something was not observed</h2>{table(names, [_gap(gap, zone) for gap in record['gaps']])}</section>"
+
+
+def _gap(gap: Mapping[str, Any], zone: ZoneInfo) -> tuple[str, ...]:
+    tags = (
+        "all"
+        if gap["tags"] == "all"
+        else ", ".join(gap["tags"][:8]) + (f" and {len(gap['tags']) - 8} more" if len(gap["tags"]) > 8 else "")
+    )
+    times = (when(gap["start"], zone), when(gap["end"], zone))
+    return (escape(gap["source"]), escape(tags), *times, escape(str(gap["outcome"] or "open")), escape(str(gap["cause"])))
+
+
+def _completeness(record: Mapping[str, Any]) -> Iterable[str]:
+    done, clock = record["completeness"], record["clock"]
+    ended = sum(bool(step.get("completeness")) for step in record["steps"])
+    yield f"<section><h2>Completeness</h2><p>{done['present']} of {done['required']} required parameters are present, "
+    yield f"in {ended} step records. The batch is <b>{escape(record['status'])}</b>.</p>"
+    if done["missing"]:
+        names = ("equipment", "step", "run", "parameter", "status")
+        rows = [tuple(shown("" if one.get(name) is None else str(one[name])) for name in names) for one in done["missing"]]
+        yield table(("Equipment", "Step", "Run", "Parameter", "Status"), rows)
+    entries = ", ".join(f"{escape(name)} in {count} entries" for name, count in sorted(clock["entries"].items())) or "no entries"
+    bound = "" if clock["worst_bound_s"] is None else f"; largest bound of the time error {clock['worst_bound_s']:.3g} s"
+    yield f"<p>The gateway's clock: {entries}{bound}.</p></section>"
+
+
+def _chain(record: Mapping[str, Any]) -> Iterable[str]:
+    yield "<section><h2>Chain of entries</h2><p>Each entry names the SHA-256 digest of the entry before it. This record was made from the "
+    yield "entries of these streams alone; no other system was asked.</p>"
+    names = ("Line", "Epoch", "Whole entries", "With this batch's readings", "Digest of the last whole entry")
+    rows = [
+        (
+            escape(one["gateway"]),
+            str(one["epoch"]),
+            f"1 to {one['through']}",
+            str(one["readings"]["entries"]),
+            f"<code>{escape(one['digest'])}</code>",
+        )
+        for one in record["chain"]
+    ]
+    yield table(names, rows)
+    for seal in record["seal"]:
+        same = "the same, by digest" if not seal["differences"] and seal["merkle_root_matches"] else "not the same: see the review above"
+        yield f"<p>The batch's end of {escape(seal['gateway'])} lists {seal['listed']} step records; "
+        yield f"{seal['held']} are held; they are {same}.</p>"
+    yield "</section>"
+
+
+def _code(text: str) -> str:
+    return f"<code>{escape(text)}</code>"

@@ -1,0 +1,172 @@
+"""Inline SVG of one tag in one step: its readings, its limits, the gaps. No script, no font, no file beside it."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from html import escape
+from zoneinfo import ZoneInfo
+
+from simulators.ebr.readings import BAD, TICKS_PER_S, Point
+
+WIDTH, HEIGHT = 760, 190
+LEFT, RIGHT, TOP, BOTTOM = 78, 96, 14, 40
+MOST_POINTS = 700
+_STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800)
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A line across the plot. kind: low, high, alert, target."""
+
+    kind: str
+    value: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """What is drawn. start, end in ticks; gaps as (start, end); between: hold or linear."""
+
+    title: str
+    unit: str
+    start: int
+    end: int
+    points: Sequence[Point]
+    gaps: Sequence[tuple[int, int]]
+    limits: Sequence[Limit]
+    zone: ZoneInfo
+    between: str = "hold"
+
+
+def svg(plot: Plot) -> str:
+    """The drawing; an empty text if no reading is a number."""
+    numbers = [(point.ticks, float(point.value), point.status) for point in plot.points if _number(point)]
+    if not numbers or plot.end <= plot.start:
+        return ""
+    low, high, marks = _scale([value for _, value, _ in numbers] + [limit.value for limit in plot.limits])
+    return "".join(
+        (
+            f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(plot.title)}">',
+            *_grid(plot, low, high, marks),
+            *_gaps(plot),
+            *_limits(plot, low, high),
+            *_lines(plot, numbers, low, high),
+            f'<rect class="frame" x="{LEFT}" y="{TOP}" width="{WIDTH - LEFT - RIGHT}" height="{HEIGHT - TOP - BOTTOM}"/>',
+            "</svg>",
+        )
+    )
+
+
+def _number(point: Point) -> bool:
+    if point.value is None or point.status >= BAD:
+        return False
+    try:
+        return math.isfinite(float(point.value))
+    except (TypeError, ValueError):
+        return False
+
+
+def _x(plot: Plot, ticks: int) -> float:
+    share = (min(max(ticks, plot.start), plot.end) - plot.start) / (plot.end - plot.start)
+    return round(LEFT + share * (WIDTH - LEFT - RIGHT), 1)
+
+
+def _y(value: float, low: float, high: float) -> float:
+    return round(TOP + (high - value) / (high - low) * (HEIGHT - TOP - BOTTOM), 1)
+
+
+def _scale(values: Sequence[float]) -> tuple[float, float, list[float]]:
+    """(bottom, top, marks) that hold all values with a little air, on round numbers."""
+    low, high = min(values), max(values)
+    span = high - low or abs(high) * 0.1 or 1.0
+    raw = span / 4
+    unit = 10.0 ** math.floor(math.log10(raw))
+    step = next(unit * factor for factor in (1, 2, 2.5, 5, 10) if unit * factor >= raw)
+    bottom, top = math.floor((low - 0.05 * span) / step) * step, math.ceil((high + 0.05 * span) / step) * step
+    bottom = max(bottom, 0.0) if low >= 0 else bottom
+    count = round((top - bottom) / step)
+    return bottom, top, [bottom + step * index for index in range(count + 1)]
+
+
+def _grid(plot: Plot, low: float, high: float, marks: Iterable[float]) -> Iterable[str]:
+    for mark in marks:
+        y = _y(mark, low, high)
+        yield f'<path class="grid" d="M{LEFT} {y}H{WIDTH - RIGHT}"/><text class="y" x="{LEFT - 6}" y="{y + 3.5}">{mark:.6g}</text>'
+    step_s = next((step for step in _STEPS_S if (plot.end - plot.start) / TICKS_PER_S / step <= 7), 604_800)
+    for ticks in _ticks(plot, step_s):
+        x = _x(plot, ticks)
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=ticks // 10)
+        form = "%H:%M:%S" if step_s < 60 else "%H:%M" if step_s < 86_400 else "%d %b"
+        yield f'<path class="grid" d="M{x} {TOP}V{HEIGHT - BOTTOM}"/>'
+        yield f'<text class="x" x="{x}" y="{HEIGHT - BOTTOM + 14}">{moment.astimezone(plot.zone):{form}}</text>'
+        yield f'<text class="x utc" x="{x}" y="{HEIGHT - BOTTOM + 27}">{moment:{form}}</text>'
+    place = escape(plot.zone.key.split("/")[-1].replace("_", " "))
+    yield f'<text class="axis" x="0" y="{HEIGHT - BOTTOM + 14}">{place}</text>'
+    yield f'<text class="axis utc" x="0" y="{HEIGHT - BOTTOM + 27}">UTC</text>'
+
+
+def _ticks(plot: Plot, step_s: float) -> Iterable[int]:
+    """Round instants of the local clock inside the plot."""
+    first = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=plot.start // 10)
+    offset = first.astimezone(plot.zone).utcoffset() or timedelta()
+    shift, step = int(offset.total_seconds() * TICKS_PER_S), int(step_s * TICKS_PER_S)
+    at = -(-(plot.start + shift) // step) * step - shift
+    while at <= plot.end:
+        yield at
+        at += step
+
+
+def _gaps(plot: Plot) -> Iterable[str]:
+    for start, end in plot.gaps:
+        if end >= plot.start and start <= plot.end:
+            x = _x(plot, start)
+            width = max(1.5, round(_x(plot, end) - x, 1))
+            yield f'<rect class="gap" x="{x}" y="{TOP}" width="{width}" height="{HEIGHT - TOP - BOTTOM}"/>'
+
+
+def _limits(plot: Plot, low: float, high: float) -> Iterable[str]:
+    used: list[float] = []
+    for limit in sorted(plot.limits, key=lambda one: -one.value):
+        y = _y(limit.value, low, high)
+        yield f'<path class="{limit.kind}" d="M{LEFT} {y}H{WIDTH - RIGHT}"/>'
+        text = max([y + 3.5, *(one + 12.5 for one in used)])
+        used.append(text)
+        yield f'<text class="limit {limit.kind}-text" x="{WIDTH - RIGHT + 6}" y="{text}">{escape(limit.text)}</text>'
+
+
+def _lines(plot: Plot, numbers: Sequence[tuple[int, float, int]], low: float, high: float) -> Iterable[str]:
+    """One path per stretch without a gap; a value holds until the next one, or runs straight to it."""
+    for stretch in _stretches(plot, numbers):
+        path, last = [], None
+        for ticks, value, _ in _thinned(stretch):
+            x, y = _x(plot, ticks), _y(value, low, high)
+            path.append(f"M{x} {y}" if last is None else f"H{x}V{y}" if plot.between == "hold" else f"L{x} {y}")
+            last = y
+        end = min((max(start, stretch[-1][0]) for start, stop in plot.gaps if stop > stretch[-1][0]), default=plot.end)
+        yield f'<path class="line" d="{"".join(path)}{f"H{_x(plot, end)}" if plot.between == "hold" else ""}"/>'
+        if len(stretch) <= 60:
+            yield "".join(
+                f'<circle class="dot" cx="{_x(plot, ticks)}" cy="{_y(value, low, high)}" r="1.6"/>' for ticks, value, _ in stretch
+            )
+
+
+def _stretches(plot: Plot, numbers: Sequence[tuple[int, float, int]]) -> list[list[tuple[int, float, int]]]:
+    found: list[list[tuple[int, float, int]]] = [[]]
+    for one in numbers:
+        if found[-1] and any(found[-1][-1][0] < end <= one[0] for _, end in plot.gaps):
+            found.append([])
+        found[-1].append(one)
+    return [stretch for stretch in found if stretch]
+
+
+def _thinned(stretch: Sequence[tuple[int, float, int]]) -> Sequence[tuple[int, float, int]]:
+    """Lowest and highest of each column where there are more readings than the drawing can show: no peak disappears."""
+    if len(stretch) <= 2 * MOST_POINTS:
+        return stretch
+    size = math.ceil(len(stretch) / MOST_POINTS)
+    kept: list[tuple[int, float, int]] = []
+    for first in range(0, len(stretch), size):
+        part = stretch[first : first + size]
+        kept += sorted({min(part, key=lambda one: one[1]), max(part, key=lambda one: one[1])})
+    return kept

@@ -1,0 +1,265 @@
+"""The batch record, made from received entries alone: the same entries in any order, once or twice, make the same record."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from simulators.ebr.exceptions import exceptions
+from simulators.ebr.library import Library, library
+from simulators.ebr.readings import Point, points, tagsets, ticks_of
+from simulators.ebr.seal import checked, content_sha256, event_bytes
+
+SCHEMA = "reference-ebr/batch-record/1"
+_OF_BATCH = ("step", "batch", "material", "sample", "alarm", "rebind", "activity")
+_OF_LINE = ("gap", "clock", "finding", "epoch")
+_HEADER = ("order", "product", "recipe", "recipe_version")
+
+Series = dict[tuple[str, str], list[Point]]
+"""(gateway, tag) -> readings in event-time order."""
+
+
+def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
+    """(record, series of its tags) of one batch in STORE/ebr.db."""
+    with library(path) as books:
+        events = [_event(item) for item in books.of_batch(batch, _OF_BATCH)]
+        readings, facts = _readings(books, batch, events)
+        gateways = sorted({event["gateway"] for event in events} | {gateway for gateway, _ in readings})
+        line = [_event(item) for item in books.of_kind(gateways, _OF_LINE)]
+        streams = books.streams(gateways)
+    steps, ends = _steps(events), _ends(events)
+    window = _window(steps, events, facts)
+    record: dict[str, Any] = {
+        "schema": SCHEMA,
+        "batch": batch,
+        "gateways": gateways,
+        "header": _header(steps, events),
+        "window": window,
+        "status": _status(ends, gateways),
+        "completeness": _completeness(ends, steps),
+        "equipment": [one for end in ends for one in end.get("equipments") or []],
+        "steps": steps,
+        "tags": [
+            {"gateway": gateway, "tag": tag, "source": facts["tags"].get((gateway, tag)), "readings": len(readings[gateway, tag])}
+            for gateway, tag in sorted(readings)
+        ],
+        "ends": ends,
+        "seal": [{"gateway": end["gateway"], **checked(end, steps)} for end in ends],
+        "materials": [event for event in events if event["type"] in ("material", "sample")],
+        "alarms": [event for event in events if event["type"] == "alarm"],
+        "gaps": _gaps(line, window, facts["sources"]),
+        "clock": {"entries": facts["clock"], "worst_bound_s": facts["bound"], "events": _inside(line, "clock", window)},
+        "findings": _inside(line, "finding", window),
+        "chain": _streams(streams, facts),
+    }
+    for event in (*steps, *ends, *record["materials"], *record["alarms"], *record["clock"]["events"], *record["findings"]):
+        event.pop("payload", None)
+    record["exceptions"] = exceptions(record)
+    return record, readings
+
+
+def _event(item: Mapping[str, Any]) -> dict[str, Any]:
+    """An event with what its entry's head says about it."""
+    head = {"gateway": item["gateway"], "epoch": item["epoch"], "seq": item["seq"], "entered": item["time"]}
+    status = item.get("clock", {}).get("status")
+    return {
+        **item["event"],
+        **head,
+        "clock_status": status,
+        "content_sha256": content_sha256([event_bytes(item["payload"])]),
+        "payload": item["payload"],
+    }
+
+
+def _readings(books: Library, batch: str, events: Sequence[Mapping[str, Any]]) -> tuple[Series, dict[str, Any]]:
+    """Every reading of the batch, and the facts that its entries' heads tell. Where its id came late, also those from before."""
+    series: Series = {}
+    facts: dict[str, Any] = {
+        "clock": {},
+        "bound": None,
+        "sources": set(),
+        "first": None,
+        "last": None,
+        "entries": {},
+        "environments": set(),
+    }
+    tables: dict[str, Any] = {}
+    gateways: set[str] = set()
+    for item in chain(books.of_batch(batch, ["readings"]), _before_its_name(books, events)):
+        if item["gateway"] not in gateways:
+            gateways.add(item["gateway"])
+            tables |= tagsets(entry["event"] for entry in books.of_kind([item["gateway"]], ["tagset"]))
+        _note(item, facts)
+        for tag, point in points(item, tables[item["tagset"]]):
+            series.setdefault((item["gateway"], tag), []).append(point)
+    facts["tags"] = {(gateway, tag["tag"]): table.source for table in tables.values() for gateway in gateways for tag in table.tags}
+    for line in series.values():
+        line.sort(key=lambda point: point.ticks)
+    return series, facts
+
+
+def _before_its_name(books: Library, events: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Entries of the runs that were bound to the batch afterwards."""
+    late = [event for event in events if event["type"] == "rebind" and event.get("start")]
+    for gateway in sorted({event["gateway"] for event in late}):
+        equipments = {event["equipment"] for event in late if event["gateway"] == gateway}
+        first = min(event["start"]["time"] for event in late if event["gateway"] == gateway)
+        last = max(event["entered"] for event in late if event["gateway"] == gateway)
+        for item in books.unbound(gateway, first, last):
+            if equipments & set(item.get("contexts") or {}):
+                yield item
+
+
+def _note(item: Mapping[str, Any], facts: dict[str, Any]) -> None:
+    status, bound = item.get("clock", {}).get("status", "unknown"), item.get("clock", {}).get("bound_s")
+    facts["clock"][status] = facts["clock"].get(status, 0) + 1
+    facts["bound"] = max(filter(None, (facts["bound"], bound)), default=None)
+    facts["sources"].add((item["gateway"], item["source"]))
+    facts["environments"].add(item.get("environment"))
+    facts["first"], facts["last"] = facts["first"] or item["time"], item["time"]
+    key = f"{item['gateway']} {item['epoch']}"
+    first, _, count = facts["entries"].get(key, (item["seq"], 0, 0))
+    facts["entries"][key] = (first, item["seq"], count + 1)
+
+
+def joined(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Events that came in numbered parts, as wholes; those of which a part is missing are left out."""
+    whole: list[dict[str, Any]] = []
+    waiting: dict[tuple[Any, ...], dict[int, dict[str, Any]]] = {}
+    for event in events:
+        if event.get("of", 1) == 1 or "part" not in event:
+            whole.append(event)
+            continue
+        name = event.get("record") or event.get("gap")
+        parts = waiting.setdefault((event["gateway"], event["type"], name, event.get("revision"), event.get("transition"), event["of"]), {})
+        parts[event["part"]] = event
+        if len(parts) == event["of"]:
+            whole.append(_join([parts[number] for number in sorted(parts)]))
+    return whole
+
+
+def _join(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    first = parts[0]
+    cut = [name for name, value in first.items() if isinstance(value, list) and any(part[name] != value for part in parts)]
+    lists = {name: [one for part in parts for one in part[name]] for name in cut}
+    return {**first, **lists, "content_sha256": content_sha256(event_bytes(part["payload"]) for part in parts), "part": 1, "of": 1}
+
+
+def _steps(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The latest revision of every step, with its earlier ones beside it; a step without an end stands with its start."""
+    runs: dict[str, list[dict[str, Any]]] = {}
+    for event in joined(event for event in events if event["type"] == "step"):
+        runs.setdefault(event["record"], []).append(event)
+    replaced = {event["supersedes"] for event in events if event["type"] == "rebind"}
+    steps = [_latest(versions) for record, versions in runs.items() if record not in replaced]
+    steps.sort(key=lambda step: (step["start"]["time"], _DEPTH.get(step["level"], 3), step["record"]))
+    return steps
+
+
+def _latest(versions: list[dict[str, Any]]) -> dict[str, Any]:
+    versions.sort(key=lambda event: (event["transition"] == "end", event["revision"], event["epoch"], event["seq"]))
+    earlier = [{name: one.get(name) for name in ("revision", "seq", "reason", "changed")} for one in versions if one["transition"] == "end"]
+    return {**versions[-1], "revisions": earlier}
+
+
+def _ends(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The latest end of the batch, one per line that it passed."""
+    ends: dict[str, dict[str, Any]] = {}
+    for event in joined(event for event in events if event["type"] == "batch" and event["transition"] == "end"):
+        known = ends.get(event["gateway"])
+        if known is None or event.get("revision", 1) >= known.get("revision", 1):
+            ends[event["gateway"]] = event
+    return [ends[gateway] for gateway in sorted(ends)]
+
+
+_DEPTH = {"unit_procedure": 0, "operation": 1, "phase": 2}
+
+
+def _header(steps: list[dict[str, Any]], events: list[dict[str, Any]]) -> dict[str, Any]:
+    """Order, product and recipe as the records say them; every different value that occurs."""
+    found: dict[str, Any] = {
+        name: sorted({str(one[name]) for one in (*steps, *events) if one.get(name) not in (None, "")}) for name in _HEADER
+    }
+    found["equipment"] = sorted({(step["equipment"], step.get("unit_id") or "") for step in steps})
+    found["equipment"] = [{"equipment": name, "unit_id": unit or None} for name, unit in found["equipment"]]
+    found["zone"] = next((step["start"].get("zone") for step in steps), None) or "UTC"
+    return found
+
+
+def _window(steps: list[dict[str, Any]], events: list[dict[str, Any]], facts: Mapping[str, Any]) -> dict[str, str | None]:
+    """From the first to the last instant that concerns the batch."""
+    starts = [step["start"]["time"] for step in steps] or [one for one in (facts["first"],) if one]
+    ends = [step["end"]["time"] for step in steps if step.get("end")] + [one for one in (facts["last"],) if one]
+    ends += [event["entered"] for event in events if event["type"] == "batch"]
+    first, last = min(starts, default=None, key=ticks_of), max(ends, default=None, key=ticks_of)
+    return {"start": first, "end": last}
+
+
+def _status(ends: list[dict[str, Any]], gateways: list[str]) -> str:
+    """Complete or incomplete as the batch's ends say; open while a line has none."""
+    if not ends or {end["gateway"] for end in ends} != set(gateways):
+        return "open"
+    return "complete" if all(end.get("status") == "complete" for end in ends) else "incomplete"
+
+
+def _completeness(ends: list[dict[str, Any]], steps: list[dict[str, Any]]) -> dict[str, Any]:
+    """The statement of the batch's end; until it is there, the sum over its step records."""
+    stated = [end["completeness"] for end in ends]
+    if not ends:
+        stated = [
+            {**one["completeness"], "missing": [_placed(one, item) for item in one["completeness"]["missing"]]}
+            for one in steps
+            if one.get("completeness")
+        ]
+    missing = [item for one in stated for item in one["missing"]]
+    return {"required": sum(one["required"] for one in stated), "present": sum(one["present"] for one in stated), "missing": missing}
+
+
+def _placed(step: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
+    return {"equipment": step["equipment"], "step": step["step"], "run": step["run"], **item}
+
+
+def _gaps(line: list[dict[str, Any]], window: Mapping[str, str | None], sources: set[tuple[str, str]]) -> list[dict[str, Any]]:
+    """The gaps of the batch's sources that touch its time, each with its tags, end and outcome as far as they are known."""
+    gaps: dict[tuple[str, str], dict[str, Any]] = {}
+    for event in joined(event for event in line if event["type"] == "gap" and (event["gateway"], event["source"]) in sources):
+        if event["transition"] == "open":
+            known = {name: event.get(name) for name in ("gateway", "gap", "source", "tags", "start", "end", "cause", "detail")}
+            gaps[event["gateway"], event["gap"]] = {**known, "outcome": "lost" if event.get("end") else None, "closed": []}
+        elif event["transition"] == "close" and (gap := gaps.get((event["gateway"], event["gap"]))) is not None:
+            gap["closed"].append({name: event.get(name) for name in ("tags", "start", "end", "outcome")})
+    return [_settled(gap) for gap in gaps.values() if _touches(gap, window)]
+
+
+def _settled(gap: dict[str, Any]) -> dict[str, Any]:
+    closed = gap["closed"]
+    if closed:
+        gap["end"] = max((one["end"] for one in closed), key=ticks_of)
+        gap["outcome"] = "filled" if all(one["outcome"] == "filled" for one in closed) else "lost"
+    return gap
+
+
+def _touches(gap: dict[str, Any], window: Mapping[str, str | None]) -> bool:
+    if window["start"] is None or window["end"] is None:
+        return False
+    ends = [one["end"] for one in gap["closed"]] or ([gap["end"]] if gap["end"] else [])
+    end = max((ticks_of(one) for one in ends), default=None)
+    return ticks_of(gap["start"]) <= ticks_of(window["end"]) and (end is None or end >= ticks_of(window["start"]))
+
+
+def _inside(line: list[dict[str, Any]], kind: str, window: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    if window["start"] is None or window["end"] is None:
+        return []
+    first, last = ticks_of(window["start"]), ticks_of(window["end"])
+    return [event for event in line if event["type"] == kind and first <= ticks_of(event["entered"]) <= last]
+
+
+def _streams(streams: Mapping[tuple[str, int], Mapping[str, Any]], facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What is whole, per stream; and which entries of it hold the batch's readings."""
+    found = []
+    for (gateway, epoch), state in streams.items():
+        first, last, count = facts["entries"].get(f"{gateway} {epoch}", (None, None, 0))
+        readings = {"from_seq": first, "to_seq": last, "entries": count}
+        missing = max(0, state["last_seen"] - state["through"])
+        found.append({"gateway": gateway, "epoch": epoch, **state, "beyond_whole": missing, "readings": readings})
+    return found

@@ -1,0 +1,50 @@
+"""Does the EBR hold just the records that the batch's end lists? By digests of the bytes received, nothing else."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from typing import Any
+
+_MEMBER = b',"event":{'
+
+
+def event_bytes(payload: bytes) -> bytes:
+    """The exact bytes of an entry's `event` member, which stands last in it."""
+    return payload[payload.index(_MEMBER) + len(_MEMBER) - 1 : -1]
+
+
+def content_sha256(parts: Iterable[bytes]) -> str:
+    """Of an event that came in numbered parts: over their concatenation, in order."""
+    digest = sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def merkle_root(digests: Sequence[str]) -> str:
+    """RFC 6962, 2.1, over content digests as leaves."""
+    if not digests:
+        return sha256().hexdigest()
+    return _root([bytes.fromhex(one) for one in digests]).hex()
+
+
+def _root(leaves: Sequence[bytes]) -> bytes:
+    if len(leaves) == 1:
+        return sha256(b"\x00" + leaves[0]).digest()
+    split = 1 << (len(leaves) - 1).bit_length() - 1  # the largest power of two below the number of leaves
+    return sha256(b"\x01" + _root(leaves[:split]) + _root(leaves[split:])).digest()
+
+
+def checked(end: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What a batch's end lists against what is held: {"listed", "held", "differences": [text], "merkle_root_matches"}."""
+    listed = {one["record"]: one for one in end.get("records") or []}
+    held = {step["record"]: step for step in steps if step["transition"] == "end" and step["gateway"] == end["gateway"]}
+    differences = [f"{name} is listed but not held" for name in sorted(listed.keys() - held.keys())]
+    differences += [f"{name} is held but not listed" for name in sorted(held.keys() - listed.keys())]
+    for name in sorted(listed.keys() & held.keys()):
+        ours, theirs = held[name], listed[name]
+        if ours["revision"] != theirs["revision"]:
+            differences.append(f"{name}: revision {ours['revision']} is held, {theirs['revision']} is listed")
+        elif ours["content_sha256"] != theirs["content_sha256"]:
+            differences.append(f"{name}: what is held has another digest than the one listed")
+    root = merkle_root([one["content_sha256"] for one in end.get("records") or []])
+    return {"listed": len(listed), "held": len(held), "differences": differences, "merkle_root_matches": root == end.get("merkle_root")}
