@@ -70,6 +70,7 @@ def _source(line: Line, source: Source, truth: Truth, received: Received) -> Cou
             total.add(of_changes(tag, truth.made.get(tag.tag, []), readings, gaps, began))
         else:
             total.add(of_polls(tag, truth.served.get(tag.tag, []), readings, gaps))
+            total.add(unasked(tag, truth.made.get(tag.tag, []), truth.served.get(tag.tag, []), gaps))
     rows = {(name, key): each for (by, name, key), each in received.rows.items() if by == source.name}
     total.add(of_rows({key: [row for _, row in versions] for key, versions in truth.rows.items()}, rows))
     return total
@@ -123,6 +124,14 @@ def of_polls(tag: Tag, served: Sequence[Item], got: Sequence[Got], gaps: Sequenc
         else:
             _missing(counts, tag, item, stored, gaps)
     return counts
+
+
+def unasked(tag: Tag, made: Sequence[Item], served: Sequence[Item], gaps: Sequence[Gap]) -> Counts:
+    """What a polled device had while nobody asked it: seen by no one, and in a gap. (Between two polls a value may come and go.)"""
+    told = {(item.ticks, normal(tag, item.value)) for item in made if any(gap.covers(tag.tag, item.ticks) for gap in gaps)}
+    answered = {normal(tag, item.value) for item in served if any(gap.covers(tag.tag, item.ticks) for gap in gaps)}
+    missed = sum(value not in answered for _, value in told)
+    return Counts(read=missed, in_gaps=missed)
 
 
 def _claim(counts: Counts, tag: Tag, served: Sequence[Item], claims: list[int], after: int, got: Got, *, again: bool) -> None:
