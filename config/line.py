@@ -50,7 +50,7 @@ class Model(BaseModel):
 class Credential(Model):
     """A secret that stands elsewhere: systemd credential or a 0600 file."""
 
-    credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+    credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")]
 
 
 class LineSection(Model):

@@ -39,6 +39,24 @@ STATISTICS = (
     "trend",
 )
 
+CHOICES: dict[str, tuple[str, ...]] = {
+    "type": TYPES,
+    "store": ("change", "all"),
+    "between": ("hold", "linear"),
+    "criticality": ("CPP", "CQA", "GMP", "none"),
+    "time_authority": ("device", "server", "gateway"),
+    "level": ("unit_procedure", "operation", "phase"),
+    "occurs": ("1", "0..1", "1..n", "0..n"),
+    "statistic": STATISTICS,
+    "when": ("step", "run", "operation", "batch", "event"),
+    "include": ("running", "all"),
+    "limit_source": ("none", "map", "tag", "mes", "ebr"),
+    "origin": ("automatic", "entered-at-source", "by-lims", "by-ebr"),
+    "severity": ("info", "warning", "alarm"),
+    "disposition": ("accepted", "manual-entry", "not-applicable", "later"),
+}
+"""The closed lists of words, by column; one meaning in every table."""
+
 TAGS = Columns(
     required=("tag", "source", "address", "type"),
     optional=(
@@ -107,6 +125,8 @@ DISPOSITIONS = Columns(
     required=("gap", "disposition", "reason", "accepted_by", "accepted_on"), optional=(), words=frozenset({"gap", "reason", "accepted_on"})
 )
 
+_SCALING_COLUMNS = frozenset({"raw_low", "raw_high", "eu_low", "eu_high", "scale", "offset"})
+
 _TAG = re.compile(r"[A-Za-z0-9_./#-]{1,200}")
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _EQUIPMENT = re.compile(r"[a-z0-9-]{1,100}")
@@ -142,7 +162,8 @@ class _Reader:
             self.good = False
         return value or ""
 
-    def choice(self, column: str, choices: tuple[str, ...], default: str) -> Any:
+    def choice(self, column: str, default: str) -> Any:
+        choices = CHOICES[column]
         value = self.row.cells.get(column)
         if value is None:
             return default
@@ -234,7 +255,7 @@ def tags(data: bytes, report: Report) -> list[Tag]:
 
 
 def _tag(row: _Reader) -> Tag:
-    type_name = row.choice("type", TYPES, "")
+    type_name = row.choice("type", "")
     if not type_name:
         row.must("type")
     unit, source_unit = _units(row)
@@ -250,14 +271,14 @@ def _tag(row: _Reader) -> Tag:
         rate_ms=row.integer("rate_ms", 0, 86_400_000),
         max_silence_s=row.number("max_silence_s", 0.001, 31_536_000),
         deadband=_deadband(row, type_name, eu_low, eu_high),
-        store=row.choice("store", ("change", "all"), "change"),
-        between=row.choice("between", ("hold", "linear"), "hold"),
+        store=row.choice("store", "change"),
+        between=row.choice("between", "hold"),
         eu_low=eu_low,
         eu_high=eu_high,
         scaling=scaling,
         aggregate=_aggregate(row),
-        criticality=row.choice("criticality", ("CPP", "CQA", "GMP", "none"), "none"),
-        time_authority=row.choice("time_authority", ("device", "server", "gateway"), "") or None,
+        criticality=row.choice("criticality", "none"),
+        time_authority=row.choice("time_authority", "") or None,
         instrument=row.text("instrument"),
         equipment=_equipment(row),
         description=row.text("description"),
@@ -284,6 +305,8 @@ def _scaling(
 ) -> tuple[Scaling | None, Decimal | None, Decimal | None]:
     """The scaling, and the instrument's range in `unit`."""
     is_integer = type_name in INTEGERS
+    if not _SCALING_COLUMNS & row.row.cells.keys() and (source_unit is None or source_unit == unit):
+        return None, None, None
     scaling = _written_scaling(row, is_integer=is_integer)
     low, high = row.decimal("eu_low"), row.decimal("eu_high")
     if low is not None and high is not None and low >= high:
@@ -386,7 +409,7 @@ def steps(data: bytes, report: Report) -> list[Step]:
 
 
 def _step(row: _Reader) -> Step:
-    level = row.choice("level", ("unit_procedure", "operation", "phase"), "")
+    level = row.choice("level", "")
     if not level:
         row.must("level")
     return Step(
@@ -399,7 +422,7 @@ def _step(row: _Reader) -> Step:
         key=row.text("key"),
         recipe=row.text("recipe"),
         recipe_version=row.text("recipe_version"),
-        occurs=row.choice("occurs", ("1", "0..1", "1..n", "0..n"), "1"),
+        occurs=row.choice("occurs", "1"),
         order=row.integer("order", 0, 1_000_000),
         description=row.text("description"),
         place=row.row.place(row.report.file),
@@ -412,8 +435,7 @@ def parameters(data: bytes, report: Report) -> list[Parameter]:
 
 
 def _parameter(row: _Reader) -> Parameter:
-    classes = ("CPP", "CQA", "GMP", "none")
-    statistic = row.choice("statistic", STATISTICS, "")
+    statistic = row.choice("statistic", "")
     if not statistic:
         row.must("statistic")
     return Parameter(
@@ -426,8 +448,8 @@ def _parameter(row: _Reader) -> Parameter:
         name=row.text("name"),
         recipe=row.text("recipe"),
         recipe_version=row.text("recipe_version"),
-        when=row.choice("when", ("step", "run", "operation", "batch", "event"), "step"),
-        include=row.choice("include", ("running", "all"), "all"),
+        when=row.choice("when", "step"),
+        include=row.choice("include", "all"),
         skip_first_s=row.number("skip_first_s", 0, 1_000_000) or 0.0,
         unit=row.unit("unit"),
         decimals=row.integer("decimals", 0, 15),
@@ -436,11 +458,11 @@ def _parameter(row: _Reader) -> Parameter:
         high=row.limit("high"),
         alert_low=row.limit("alert_low"),
         alert_high=row.limit("alert_high"),
-        limit_source=row.choice("limit_source", ("none", "map", "tag", "mes", "ebr"), "none"),
+        limit_source=row.choice("limit_source", "none"),
         min_covered=row.number("min_covered", 0, 1),
         required=row.flag("required", default=True),
-        criticality=row.choice("criticality", classes, "none"),
-        origin=row.choice("origin", ("automatic", "entered-at-source", "by-lims", "by-ebr"), "automatic"),
+        criticality=row.choice("criticality", "none"),
+        origin=row.choice("origin", "automatic"),
         description=row.text("description"),
         place=row.row.place(row.report.file),
     )
@@ -492,7 +514,7 @@ def _alarm(row: _Reader) -> Alarm:
         tag=row.must("tag"),
         active=row.must("active"),
         bit=row.integer("bit", 0, 63),
-        severity=row.choice("severity", ("info", "warning", "alarm"), "alarm"),
+        severity=row.choice("severity", "alarm"),
         equipment=row.text("equipment"),
         text=row.text("text"),
         place=row.row.place(row.report.file),
@@ -523,8 +545,7 @@ def dispositions(data: bytes, report: Report) -> list[Disposition]:
 
 
 def _disposition(row: _Reader) -> Disposition:
-    kinds = ("accepted", "manual-entry", "not-applicable", "later")
-    disposition = row.choice("disposition", kinds, "")
+    disposition = row.choice("disposition", "")
     if not disposition:
         row.must("disposition")
     date = row.must("accepted_on")
@@ -538,3 +559,15 @@ def _disposition(row: _Reader) -> Disposition:
         accepted_on=date,
         place=row.row.place(row.report.file),
     )
+
+
+TABLES: dict[str, Columns] = {
+    "tags.csv": TAGS,
+    "steps.csv": STEPS,
+    "parameters.csv": PARAMETERS,
+    "codes.csv": CODES,
+    "alarms.csv": ALARMS,
+    "ebr-fields.csv": EBR_FIELDS,
+    "dispositions.csv": DISPOSITIONS,
+}
+"""Every table of a line folder."""

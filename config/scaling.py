@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
+from functools import lru_cache
 
 MAX_DECIMALS = 15
 _WIDE = Context(prec=60, rounding=ROUND_HALF_UP)
@@ -80,6 +81,7 @@ class Scaling:
         return decimal_of(exact) if places is None else decimal_of(exact).quantize(Decimal(1).scaleb(-places), context=_WIDE)
 
 
+@lru_cache(maxsize=4096)
 def scaling_of(slope: Fraction, intercept: Fraction, *, is_integer: bool) -> Scaling:
     """The scaling with these exact numbers. For an integer raw value, with the decimals that they imply."""
     endless = _decimals(slope) is None or _decimals(intercept) is None
@@ -91,6 +93,7 @@ def scaling_of(slope: Fraction, intercept: Fraction, *, is_integer: bool) -> Sca
     )
 
 
+@lru_cache(maxsize=4096)
 def from_pairs(raw_low: Decimal, raw_high: Decimal, eu_low: Decimal, eu_high: Decimal, *, is_integer: bool) -> Scaling:
     """0..27648 -> 0..120. Raises ValueError if the raw or the engineering range is empty."""
     if raw_low == raw_high or eu_low == eu_high:

@@ -14,6 +14,8 @@ MAX_COLUMNS = 100
 MAX_CELL = 4096
 MAX_PROBLEMS = 1000  # per file; the rest is counted
 
+_REMEMBERED = 5000
+
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]{1,3}(?:[. ]?[0-9]{3})*,[0-9]+%?|[+-]?[0-9]+,[0-9]+%?")
 _EXPONENT = re.compile(r"[+-]?[0-9](?:[.,][0-9]+)?E[+-]?[0-9]{1,3}")
@@ -180,6 +182,7 @@ class _Damage:
     def __init__(self, columns: Columns, report: Report) -> None:
         self.columns = columns
         self.report = report
+        self._good: set[tuple[str, str]] = set()  # most columns hold the same few texts in every row
         self._zeros: dict[str, int] = {}  # column -> digits of a number that begins with 0
         self._short: dict[str, tuple[int, str]] = {}  # column -> first line and text of an all-digit number
 
@@ -194,17 +197,16 @@ class _Damage:
             text = cell.strip()
             if not text:
                 continue
-            if text.isalnum() and not text[0].isdigit():  # the everyday cell needs no closer look
-                if len(text) > MAX_CELL:
-                    self.report.error(line, f"{name}: {len(text)} characters, at most {MAX_CELL} are possible")
-                elif not _DATE.fullmatch(text):
-                    row[name] = text
+            if (name, text) in self._good:
+                row[name] = text
                 continue
             if (problem := self._problem(name, text)) is not None:
                 self.report.error(line, f"{name}: {problem}" if not problem.startswith("decimal comma") else problem)
                 continue
             self._remember_zeros(name, text, line)
             row[name] = text
+            if len(self._good) < _REMEMBERED:
+                self._good.add((name, text))
         return row
 
     def finish(self) -> None:

@@ -3,6 +3,7 @@
 import difflib
 import unicodedata
 from fractions import Fraction
+from functools import lru_cache
 
 from config import ucum
 from config.unit_names import AMBIGUOUS, NAMES, TRAPS, UNECE
@@ -24,6 +25,7 @@ def normal(text: str) -> str:
     return " ".join(text.split())
 
 
+@lru_cache(maxsize=4096)
 def canonical(source_unit: str) -> str:
     """The UCUM code of a unit as people write it: rpm -> /min, % RH -> %{RH}. Raises UnitError with a suggestion."""
     text = normal(source_unit)
@@ -38,6 +40,7 @@ def canonical(source_unit: str) -> str:
     return text
 
 
+@lru_cache(maxsize=4096)
 def check_code(code: str) -> str | None:
     """Raise UnitError if `code` is no UCUM code; return a warning if it mostly means something else, else None."""
     try:
@@ -47,6 +50,7 @@ def check_code(code: str) -> str | None:
     return f"`{code}` is a UCUM code, but mostly `{TRAPS[code]}` is meant" if code in TRAPS else None
 
 
+@lru_cache(maxsize=4096)
 def conversion(source_unit: str, unit: str) -> tuple[Fraction, Fraction]:
     """(scale, offset) with value_in_unit = value_in_source_unit * scale + offset, exact. Raises UnitError."""
     return between(canonical(source_unit), unit)

@@ -2,7 +2,6 @@
 
 import os
 import re
-import time
 import tracemalloc
 from collections.abc import Callable
 from decimal import Decimal
@@ -288,21 +287,28 @@ def test_lost_zeros_are_pointed_out(folder: Path, edit: Edit) -> None:
     assert any("instrument: `17` may have lost its leading zeros" in text for text in warnings(folder))
 
 
-def test_a_hundred_thousand_tags_are_read_in_seconds_and_little_memory(tmp_path: Path, folder: Path) -> None:
+def a_map_of(rows_: int) -> bytes:
     header = "tag,source,address,type,unit,source_unit,scale,criticality,equipment\n"
-    body = "".join(
-        f'T{number}.pv,granulator-plc,"plc:s=""DB_{number}"".""Pv""",int16,Cel,°C,0.1,GMP,granulator\n' for number in range(100_000)
-    )
-    data = (header + body).encode()
+    body = [f'T{number}.pv,granulator-plc,"plc:s=""DB_{number}"".""Pv""",int16,Cel,°C,0.1,GMP,granulator\n' for number in range(rows_)]
+    return (header + "".join(body)).encode()
+
+
+@pytest.mark.urs("URS-SEC-09")
+def test_a_hundred_thousand_tags_are_read(folder: Path) -> None:
+    (folder / "tags.csv").write_bytes(a_map_of(100_000))
+    found = [problem for problem in config.read(folder)[1] if problem.file == "tags.csv"]
+    assert found == []
+
+
+def test_the_memory_of_a_large_map_is_some_twenty_times_its_file() -> None:
+    data = a_map_of(10_000)
     report = Report("tags.csv")
     tracemalloc.start()
-    began = time.process_time()
     tags = rows.tags(data, report)
-    spent_s, peak_bytes = time.process_time() - began, tracemalloc.get_traced_memory()[1]
+    peak_bytes = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert (len(tags), report.all()) == (100_000, [])
-    assert peak_bytes < 40 * len(data)
-    assert spent_s < 60  # a hang, not a speed: tracing makes it several times slower
+    assert (len(tags), report.all()) == (10_000, [])
+    assert peak_bytes < 30 * len(data)
 
 
 def test_a_map_in_which_every_row_is_wrong_tells_a_bounded_number_of_problems(folder: Path) -> None:
