@@ -18,7 +18,7 @@ from drivers.opcua.convert import Converter
 from drivers.opcua.decode import BROKEN, Decoder, Message, ServiceFault
 from drivers.opcua.lib import ua
 from drivers.opcua.link import Link, plain_errors, status_name
-from drivers.opcua.subscribe import Subscription, sequence_after, sequence_ahead
+from drivers.opcua.subscribe import NODE_GONE, Subscription, sequence_after, sequence_ahead
 
 OUTSTANDING = 8
 MOST_REPUBLISHED = 10_000
@@ -203,22 +203,26 @@ class Stream:
                 (first if is_first else rest).append(reading)
                 seen.add(reading[0])
             subscription.fresh -= seen
-            await self._overflows(first)
+            self._noticed(subscription, first)
             self._hand_over(subscription, first, message, arrived_ns, 0 if rest else message.sequence, kind="initial")
             if not rest:
                 return
             await self._emit.room()
             readings = rest
-        await self._overflows(readings)
+        self._noticed(subscription, readings)
         self._hand_over(subscription, readings, message, arrived_ns, message.sequence)
 
-    async def _overflows(self, readings: list[Reading]) -> None:
+    def _noticed(self, subscription: Subscription, readings: list[Reading]) -> None:
+        """What a status says beside the value: an overflow is a gap of just this tag, a vanished node is asked for again."""
         last = self._memory.last_ticks
         for tag, _, status, source, server in readings:
             if status & OVERFLOW == OVERFLOW:
                 until = source if source is not None else server
                 self._count("overflows")
                 self._settling(self._emit.lost(Loss("queue-overflow", (tag,), last[tag], until, "the server's queue ran over")))
+            elif status in NODE_GONE:
+                subscription.missing[subscription.handle_of(tag)] = status
+                self._settling(self._emit.lost(Loss("not-subscribed", (tag,), source, detail=status_name(status))))
             if source is not None:
                 last[tag] = source
 

@@ -19,6 +19,8 @@ _FILTER_REFUSED = {
     ua.StatusCodes.BadFilterNotAllowed,
 }
 NODE_UNKNOWN = ua.StatusCodes.BadNodeIdUnknown
+NODE_GONE = {NODE_UNKNOWN, ua.StatusCodes.BadNodeIdInvalid}
+"""A notification with one of these: the item watches a node that is not there any more, and will not notice when it comes back."""
 
 
 @dataclass(slots=True)
@@ -37,6 +39,10 @@ class Subscription:
     item_ids: dict[int, int] = field(default_factory=dict)  # handle -> MonitoredItemId
     resumed: bool = False  # its first message goes on where the journal ended
     is_new: bool = True  # not yet in the watermark
+
+    def handle_of(self, tag: int) -> int:
+        """The item that feeds a tag."""
+        return next(item.handle for item in self.group.items for tap in item.taps if tap.tag == tag)
 
 
 def sequence_after(number: int) -> int:
@@ -194,6 +200,19 @@ async def client_handles(link: Link, subscription_id: int) -> frozenset[int] | N
     if result.StatusCode.value & 0x80000000 or len(result.OutputArguments) != 2:
         return None
     return frozenset(result.OutputArguments[1].Value or ())
+
+
+async def delete_items(link: Link, subscription: Subscription, items: Sequence[Item]) -> None:
+    """Delete what is left of items; what the server says to it does not matter."""
+    ids = [subscription.item_ids.pop(item.handle) for item in items if item.handle in subscription.item_ids]
+    if not ids:
+        return
+    request = ua.DeleteMonitoredItemsRequest()
+    request.Parameters.SubscriptionId, request.Parameters.MonitoredItemIds = subscription.id, ids
+    try:
+        await link.ask(request, ua.DeleteMonitoredItemsResponse)
+    except ua.UaStatusCodeError:
+        return
 
 
 async def delete(link: Link, ids: Sequence[int]) -> None:

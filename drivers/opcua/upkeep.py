@@ -8,7 +8,6 @@ from cryptography import x509
 from config import Source, Tag
 from drivers.contract import Emit, Finding, Loss
 from drivers.opcua import certs, security, subscribe
-from drivers.opcua.lib import ua
 from drivers.opcua.link import Link, names_of, plain_errors
 from drivers.opcua.settings import OpcUaSettings
 from drivers.opcua.stream import Memory, Stream
@@ -17,7 +16,6 @@ from drivers.opcua.subscribe import Subscription
 CLOCK_EVERY_S = 60.0
 EXPIRY_EVERY_S = 3600.0
 FIRST_VALUE_WITHIN_S = 10.0
-_GONE = {ua.StatusCodes.BadNodeIdUnknown, ua.StatusCodes.BadNodeIdInvalid}
 
 
 class Upkeep:
@@ -104,6 +102,7 @@ class Upkeep:
     async def _retry_items(self, subscription: Subscription) -> None:
         items = [item for item in subscription.group.items if item.handle in subscription.missing]
         nodes = [self._link.node(item.address, self._settings.namespaces) for item in items]
+        await subscribe.delete_items(self._link, subscription, items)
         for item, _ in await subscribe.add_items(self._link, subscription, items, nodes):
             which = tuple(tap.tag for tap in item.taps)
             await self._emit.found(Finding("node-unusable", f"{names_of(self._tags, which)}: the node is there again", which, "info"))

@@ -1,0 +1,653 @@
+"""The OPC UA driver against a simulated PLC over a cable that can be cut: what it hands over equals what the PLC did, or a gap says so."""
+
+import asyncio
+import contextlib
+import json
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from config import Source, Tag
+from drivers.contract import DriverError, Finding, Loss, Reading
+from drivers.opcua import OpcUaDriver
+from simulators.cable import Cable
+from simulators.device import Truth
+from simulators.opcua_plc import OpcUaPlc
+
+QUICK = {"keep_alive_s": 0.4, "request_timeout_s": 2.0, "publish_ms": 50, "retry_bad_nodes_s": 0.3}
+
+
+class Disk:
+    """The gateway's side at the seam: everything handed over, and what of it is on disk. `stalled` stops the commits."""
+
+    def __init__(self, before: "Disk | None" = None) -> None:
+        self.committed: list[tuple[Sequence[Reading], dict[str, Any]]] = list(before.committed) if before else []
+        self.watermark: dict[str, Any] = dict(before.watermark) if before else {}
+        self.losses: list[Loss] = list(before.losses) if before else []
+        self.fillings: list[tuple[Any, int, int]] = list(before.fillings) if before else []
+        self.findings: list[Finding] = []
+        self.connections = 0
+        self.stalled = False
+        self._waiting: list[tuple[Any, asyncio.Future[None]]] = []
+        self._changed = asyncio.Event()
+
+    def __call__(self, readings: Sequence[Reading], **told: Any) -> Awaitable[None]:
+        assert len(self._waiting) < 32
+        return self._queued((list(readings), told))
+
+    async def room(self) -> None:
+        while len(self._waiting) >= 32:  # noqa: ASYNC110 - a test's disk
+            await asyncio.sleep(0.01)
+
+    def lost(self, loss: Loss) -> Awaitable[None]:
+        self.losses.append(loss)
+        return self._queued(loss)
+
+    def filled(self, tags: Any, since_ticks: int, until_ticks: int, detail: str = "") -> Awaitable[None]:
+        self.fillings.append((tags, since_ticks, until_ticks))
+        return self._queued(None)
+
+    def found(self, finding: Finding) -> Awaitable[None]:
+        self.findings.append(finding)
+        return self._queued(None)
+
+    def connected(self, detail: str = "") -> None:
+        self.connections += 1
+
+    def source_offset(self, offset_s: float, bound_s: float) -> None:
+        self.offset = (offset_s, bound_s)
+
+    def _queued(self, what: Any) -> Awaitable[None]:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((what, future))
+        asyncio.get_running_loop().call_soon(self.commit)
+        return future
+
+    def commit(self) -> None:
+        while self._waiting and not self.stalled:
+            what, future = self._waiting.pop(0)
+            if isinstance(what, tuple):
+                self.committed.append(what)
+                self.watermark |= what[1].get("watermark") or {}
+            if not future.done():
+                future.set_result(None)
+
+    @property
+    def readings(self) -> list[Reading]:
+        return [reading for readings, _ in self.committed for reading in readings]
+
+    def codes(self) -> list[str]:
+        return [finding.code for finding in self.findings]
+
+
+async def until(condition: Callable[[], Any], seconds: float = 20.0, what: str = "") -> None:
+    """Wait for a state, with a deadline."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - any state, looked at from outside
+            await asyncio.sleep(0.01)
+
+
+class Bench:
+    """A PLC, a cable and a driver under supervision."""
+
+    def __init__(self, path: Path, count: int = 20, types: Sequence[str] = ("float64",), **options: Any) -> None:
+        self.truth = path / "truth.jsonl"
+        settings = {"security": {"policy": "None"}, "namespaces": {"plc": "urn:example:plc"}, **QUICK, **options.pop("settings", {})}
+        self.users = options.pop("users", None)
+        self.certificate = options.pop("certificate", None)
+        fields = {"rate_ms": 50, "time_authority": "device", "outage_tolerance_s": 5.0, "max_offset_s": 60.0, **options}
+        self.source = Source(name="plc", driver="opcua", endpoint="opc.tcp://127.0.0.1:0", options=settings, folder=path, **fields)
+        self.tags = [Tag(tag=f"t{i}", source="plc", address=f'plc:s="DB"."T{i}"', type=types[i % len(types)]) for i in range(count)]
+        self.disk = Disk()
+        self.failures: list[str] = []
+        self.detected_s: list[float] = []
+        self.number = 0
+
+    async def __aenter__(self) -> Self:
+        self.log = Truth(self.truth)
+        self.plc = OpcUaPlc(self.source, self.tags, self.log, users=self.users, certificate=self.certificate)
+        await self.plc.start()
+        self.cable = Cable.to(self.plc.url)
+        await self.cable.start()
+        self.source = self.source.model_copy(update={"endpoint": self.cable.url(self.plc.url)})
+        self.driver = OpcUaDriver(self.source, self.tags)
+        self._stack = contextlib.AsyncExitStack()
+        self._task: asyncio.Task[None] | None = None
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+        await self.cable.stop()
+        await self.plc.stop()
+        self.log.close()
+
+    def run(self) -> None:
+        self._task = asyncio.create_task(self._supervised())
+
+    async def _supervised(self) -> None:
+        while True:
+            try:
+                await self.driver.run(self.disk)
+            except* DriverError as group:
+                self.failures.append("; ".join(map(str, group.exceptions)))
+                self.detected_s.append(asyncio.get_running_loop().time())
+            self.disk.lost(Loss("link-lost"))
+            await asyncio.sleep(0.05)
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def kill(self) -> None:
+        """As SIGKILL: nothing is said to the server, what was not committed is gone."""
+        self.cable.reset()
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self.disk = Disk(self.disk)
+        self.driver = OpcUaDriver(self.source, self.tags)
+
+    async def make(self, lists: int = 1, every_s: float = 0.02, tags: Sequence[str] | None = None) -> None:
+        """The process moves on: each time every tag gets a value that it never had."""
+        for _ in range(lists):
+            self.number += 1
+            await self.plc.set({tag: self._value(tag) for tag in tags or [t.tag for t in self.tags]}, time.time_ns() // 1000 * 10)
+            await asyncio.sleep(every_s)
+
+    def _value(self, name: str) -> Any:
+        kind = self.tags[int(name[1:])].type
+        return f"v{self.number}" if kind == "string" else bool(self.number % 2) if kind == "bool" else self.number
+
+    def made(self) -> dict[int, list[tuple[int, Any]]]:
+        values: dict[int, list[tuple[int, Any]]] = defaultdict(list)
+        for line in self.truth.read_text().splitlines():
+            item = json.loads(line)
+            values[int(item["tag"][1:])].append((item["t"], item["value"]))
+        return values
+
+    def missing(self) -> dict[int, list[tuple[int, Any]]]:
+        """By tag, what the PLC had and the disk has not."""
+        had: dict[int, set[Any]] = defaultdict(set)
+        for tag, _, _, source, _ in self.disk.readings:
+            had[tag].add(source)
+        return {tag: rest for tag, all_ in self.made().items() if (rest := [one for one in all_ if one[0] not in had[tag]])}
+
+    def doubled(self) -> int:
+        seen = [(tag, source) for tag, _, _, source, _ in self.disk.readings if source is not None]
+        return len(seen) - len(set(seen))
+
+    def unordered(self) -> int:
+        last: dict[int, int] = {}
+        wrong = 0
+        for tag, _, _, source, _ in self.disk.readings:
+            wrong += source < last.get(tag, 0)
+            last[tag] = source
+        return wrong
+
+    async def caught_up(self, seconds: float = 20.0) -> None:
+        """The newest value of every tag is on disk."""
+        newest = {tag: values[-1][0] for tag, values in self.made().items()}
+
+        def there() -> bool:
+            last: dict[int, int] = {}
+            for tag, _, _, source, _ in self.disk.readings:
+                last[tag] = source or 0
+            return all(last.get(tag, 0) >= ticks for tag, ticks in newest.items())
+
+        await until(there, seconds)
+
+    def wrong_values(self) -> int:
+        truth = {(tag, ticks): value for tag, values in self.made().items() for ticks, value in values}
+        return sum(truth.get((tag, source), value) != value for tag, value, status, source, _ in self.disk.readings if status < 0x80000000)
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    async with Bench(tmp_path) as made:
+        await made.make()
+        yield made
+
+
+def figures(name: str, **told: Any) -> None:
+    """Printed with -s, as `make faults` does."""
+    print(f"{name}: " + ", ".join(f"{key} {value}" for key, value in told.items()))  # noqa: T201
+
+
+@pytest.mark.urs("URS-DAQ-01")
+async def test_every_value_arrives_once_in_order_with_both_times(bench: Bench) -> None:
+    bench.run()
+    await until(lambda: bench.disk.connections)
+    await bench.make(20)
+    await bench.caught_up()
+    assert not bench.missing()
+    assert (bench.doubled(), bench.unordered(), bench.wrong_values()) == (0, 0, 0)
+    kinds = [told["kind"] for _, told in bench.disk.committed]
+    assert kinds[0] == "initial"
+    assert set(kinds[1:]) == {"change"}
+    assert all(server >= source for _, _, _, source, server in bench.disk.readings)
+    assert bench.disk.losses == []
+
+
+async def test_a_cut_link_is_resumed_in_the_same_session_without_loss(bench: Bench) -> None:
+    bench.run()
+    await until(lambda: bench.disk.connections)
+    for _ in range(3):
+        await bench.make(5)
+        bench.cable.cut()
+        await bench.make(10)
+        bench.cable.mend()
+        await until(lambda known=bench.disk.connections: bench.disk.connections > known)
+    await bench.make(3)
+    await bench.caught_up()
+    assert not bench.missing()
+    assert (bench.doubled(), bench.unordered()) == (0, 0)
+    resumed = [told["alive"] for _, told in bench.disk.committed if told["resumed"]]
+    assert len(resumed) == 3
+    assert all(len(alive) == 20 for alive in resumed)
+
+
+async def test_answers_lost_on_the_way_are_republished(bench: Bench) -> None:
+    bench.run()
+    await until(lambda: bench.disk.connections)
+    await bench.make(3)
+    bench.cable.lose_responses()
+    await bench.make(10)
+    bench.cable.reset()
+    bench.cable.mend()
+    await bench.make(5)
+    await bench.caught_up()
+    assert not bench.missing()
+    assert (bench.doubled(), bench.unordered()) == (0, 0)
+    assert bench.driver.counts["republished"] > 0
+    figures("F16 lost responses, then cut", lost=0, doubled=0, republished=bench.driver.counts["republished"])
+
+
+async def test_a_silent_link_is_found_within_one_and_a_half_keep_alives(bench: Bench) -> None:
+    bench.run()
+    await until(lambda: bench.disk.connections)
+    await bench.make(3)
+    begun = asyncio.get_running_loop().time()
+    bench.cable.blackhole()
+    await until(lambda: bench.failures)
+    assert "1.5 keep-alives" in bench.failures[0]
+    found_s = bench.detected_s[0] - begun
+    bench.cable.mend()
+    await bench.make(5)
+    await bench.caught_up()
+    assert not bench.missing()
+    figures("F17 half-open link", keep_alive_s=0.4, found_after_s=round(found_s, 2))
+
+
+async def test_a_killed_gateway_goes_on_where_its_journal_ended(bench: Bench) -> None:
+    bench.run()
+    await until(lambda: bench.disk.connections)
+    for _ in range(3):
+        await bench.make(5)
+        bench.disk.stalled = True
+        await bench.make(3)
+        await bench.kill()
+        await bench.make(5)
+        bench.run()
+        await until(lambda: bench.disk.connections)
+    await bench.make(3)
+    await bench.caught_up()
+    assert not bench.missing()
+    assert (bench.doubled(), bench.unordered()) == (0, 0)
+
+
+async def test_nothing_is_acknowledged_before_it_is_on_disk(bench: Bench) -> None:
+    bench.run()
+    await until(lambda: bench.disk.connections)
+    await bench.make(3)
+    await bench.caught_up()
+    bench.disk.stalled = True
+    await bench.make(10, every_s=0.06)
+    (subscription,) = bench.plc.subscriptions.subscriptions.values()
+    committed = bench.disk.watermark["slots"]["0"][1] - 1
+    held = set(subscription.sent)
+    assert held >= set(range(committed + 1, subscription.sequence))
+    assert len(held) >= 5
+    bench.disk.stalled = False
+    bench.disk.commit()
+    await bench.make(5, every_s=0.06)
+    await bench.caught_up()
+    await until(lambda: len(subscription.sent) <= 2)
+    assert not bench.missing()
+    assert bench.failures == []
+    figures("F26 stalled store", early_acknowledgements=0, held_back=len(held))
+
+
+async def test_a_stop_and_start_in_order_loses_nothing(bench: Bench) -> None:
+    bench.run()
+    await until(lambda: bench.disk.connections)
+    await bench.make(3)
+    await bench.caught_up()
+    await bench.stop()
+    await bench.make(5)
+    bench.disk = Disk(bench.disk)
+    bench.driver = OpcUaDriver(bench.source, bench.tags)
+    bench.run()
+    await bench.make(3)
+    await bench.caught_up()
+    assert not bench.missing()
+    assert bench.doubled() == 0
+
+
+async def test_a_refused_transfer_ends_in_a_gap_and_first_values(bench: Bench) -> None:
+    bench.plc.switches.transfer = False
+    bench.run()
+    await until(lambda: bench.disk.connections)
+    await bench.make(5)
+    await bench.caught_up()
+    await bench.kill()
+    before = len(bench.disk.committed)
+    await bench.make(5)
+    bench.run()
+    await until(lambda: bench.disk.connections)
+    await bench.make(5)
+    await bench.caught_up()
+    after = bench.disk.committed[before:]
+    assert after[0][1]["kind"] == "initial"
+    assert not any(told["resumed"] for _, told in after)
+    assert bench.doubled() == 0
+    lost = {ticks for values in bench.missing().values() for ticks, _ in values}
+    first_new = min(source for readings, _ in after for _, _, _, source, _ in readings)
+    assert lost
+    assert max(lost) < first_new, "what is missing lies in the gap, between the last before and the first after"
+
+
+async def test_a_restarted_server_with_moved_namespaces_gives_no_wrong_tag(bench: Bench) -> None:
+    bench.run()
+    await until(lambda: bench.disk.connections)
+    await bench.make(5)
+    await bench.caught_up()
+    await bench.plc.stop()
+    bench.plc.extra_namespaces = ["urn:example:inserted"]
+    await bench.plc.start()
+    await bench.make(5)
+    await bench.caught_up()
+    assert bench.wrong_values() == 0
+    assert bench.doubled() == 0
+    figures("F19 server restart, index moved", wrong_tags=0)
+
+
+async def test_an_overflow_is_a_gap_for_exactly_its_tag_and_time(tmp_path: Path) -> None:
+    async with Bench(tmp_path, count=3, settings={"queue_size": 10}) as bench:
+        await bench.make()
+        bench.run()
+        await until(lambda: bench.disk.connections)
+        await bench.caught_up()
+        bench.cable.cut()
+        await bench.make(30, every_s=0.002, tags=["t1"])
+        bench.cable.mend()
+        await bench.make(3)
+        await bench.caught_up()
+        lost = bench.missing()
+        assert set(lost) == {1}
+        (loss,) = [one for one in bench.disk.losses if one.cause == "queue-overflow"]
+        assert loss.tags == (1,)
+        assert loss.since_ticks is not None
+        assert loss.until_ticks is not None
+        assert all(loss.since_ticks < ticks < loss.until_ticks for ticks, _ in lost[1])
+        figures("F20 queue overflow", lost=len(lost[1]), covered=len(lost[1]), gaps=1)
+
+
+async def test_a_queue_of_one_is_an_alarm(bench: Bench) -> None:
+    bench.plc.switches.most_queue = 1
+    bench.run()
+    await until(lambda: "queue-revised" in bench.disk.codes())
+    (finding,) = [one for one in bench.disk.findings if one.code == "queue-revised"]
+    assert finding.severity == "alarm"
+    assert len(finding.tags) == 20
+
+
+async def test_a_message_that_never_came_is_fetched_again(bench: Bench) -> None:
+    bench.run()
+    await until(lambda: bench.disk.connections)
+    await bench.make(2)
+    await bench.caught_up()
+    (subscription,) = bench.plc.subscriptions.subscriptions.values()
+    bench.plc.switches.drop_messages = {subscription.sequence + 1, subscription.sequence + 2}
+    await bench.make(8, every_s=0.07)
+    await bench.caught_up()
+    assert bench.driver.counts["sequence-gaps"] == 1
+    assert not bench.missing()
+    assert (bench.doubled(), bench.unordered()) == (0, 0)
+    assert bench.failures == []
+    figures("F21 sequence gap", messages_missing=2, republished=bench.driver.counts["republished"])
+
+
+async def test_a_message_that_is_no_longer_there_is_a_gap_and_every_value_is_asked_for(bench: Bench) -> None:
+    bench.run()
+    await until(lambda: bench.disk.connections)
+    await bench.make(2)
+    await bench.caught_up()
+    (subscription,) = bench.plc.subscriptions.subscriptions.values()
+    bench.plc.switches.republish = False
+    bench.plc.switches.drop_messages = {subscription.sequence}
+    await bench.make(1, every_s=0.2)
+    await bench.make(3, every_s=0.07, tags=["t0"])
+    await until(lambda: any(loss.cause == "message-lost" for loss in bench.disk.losses))
+    await bench.caught_up()
+    (loss,) = [one for one in bench.disk.losses if one.cause == "message-lost"]
+    assert set(loss.tags or ()) == set(range(20))
+    assert bench.failures == []
+
+
+@pytest.mark.parametrize("resend", [True, False])
+async def test_a_message_that_can_not_be_read_is_a_gap_and_does_not_end_the_session(bench: Bench, resend: bool) -> None:
+    bench.plc.switches.resend_data = resend
+    bench.run()
+    await until(lambda: bench.disk.connections)
+    await bench.make(2)
+    await bench.caught_up()
+    (subscription,) = bench.plc.subscriptions.subscriptions.values()
+    bench.plc.switches.garble_messages = {subscription.sequence}
+    await bench.make(1, every_s=0.2)
+    await until(lambda: "message-unreadable" in bench.disk.codes())
+    await bench.caught_up()
+    await bench.make(2)
+    await bench.caught_up()
+    assert any(loss.cause == "message-unreadable" for loss in bench.disk.losses)
+    assert bench.failures == []
+
+
+async def test_a_missing_node_stops_no_other_and_is_taken_up_when_it_comes(bench: Bench) -> None:
+    bench.plc.remove("t3")
+    bench.run()
+    await until(lambda: bench.disk.connections)
+    await bench.make(2, tags=[f"t{i}" for i in range(20) if i != 3])
+    await until(lambda: len({reading[0] for reading in bench.disk.readings}) == 19)
+    assert [(loss.cause, loss.tags) for loss in bench.disk.losses] == [("not-subscribed", (3,))]
+    begun = asyncio.get_running_loop().time()
+    bench.plc.restore("t3")
+    await bench.make(2)
+    await until(lambda: any(reading[0] == 3 for reading in bench.disk.readings))
+    kinds = {told["kind"] for readings, told in bench.disk.committed if any(reading[0] == 3 for reading in readings)}
+    assert "initial" in kinds
+    figures("F22 node back", taken_up_after_s=round(asyncio.get_running_loop().time() - begun, 2), retry_every_s=0.3)
+
+
+async def test_a_node_that_vanishes_in_mid_stream_is_taken_up_again(bench: Bench) -> None:
+    bench.run()
+    await until(lambda: bench.disk.connections)
+    await bench.make(2)
+    await bench.caught_up()
+    bench.plc.remove("t3")
+    await until(lambda: any(reading[0] == 3 and reading[2] == 0x80340000 for reading in bench.disk.readings))
+    bench.plc.restore("t3")
+    await bench.make(1, tags=["t3"])
+    await bench.caught_up()
+
+
+async def test_small_limits_of_a_server_are_kept(tmp_path: Path) -> None:
+    async with Bench(tmp_path, count=300) as bench:
+        bench.plc.switches.limits = {"items": 37, "read": 11}
+        await bench.plc.stop()
+        await bench.plc.start()
+        await bench.make()
+        bench.run()
+        await bench.caught_up()
+        assert len({reading[0] for reading in bench.disk.readings}) == 300
+
+
+async def test_a_limit_that_the_server_hides_is_found_by_halving(tmp_path: Path) -> None:
+    async with Bench(tmp_path, count=300) as bench:
+        await bench.make()
+        bench.plc.switches.limits = {"items": 37, "read": 11}  # enforced, but told as 10,000
+        bench.run()
+        await bench.caught_up()
+        assert len({reading[0] for reading in bench.disk.readings}) == 300
+
+
+async def test_a_lost_subscription_is_made_anew(bench: Bench) -> None:
+    bench.run()
+    await until(lambda: bench.disk.connections)
+    await bench.make(2)
+    await bench.caught_up()
+    bench.plc.drop_subscriptions()
+    await until(lambda: bench.disk.connections > 1)
+    await bench.make(3)
+    await bench.caught_up()
+    assert bench.failures
+
+
+async def test_a_channel_is_renewed_and_a_refused_renewal_loses_nothing(tmp_path: Path) -> None:
+    async with Bench(tmp_path, count=5, settings={"channel_lifetime_s": 1.0}) as bench:
+        await bench.make()
+        bench.run()
+        await until(lambda: bench.disk.connections)
+        await bench.make(20, every_s=0.1)
+        bench.plc.switches.renewals_refused = 1
+        await bench.make(20, every_s=0.1)
+        await bench.caught_up()
+        assert bench.plc.switches.renewals_refused == 0
+        assert not bench.missing()
+        assert bench.doubled() == 0
+        figures("F24 channel renewal", renewals=bench.driver.counts["channel-renewals"], refused=1, lost=0)
+
+
+async def test_types_arrays_and_texts(tmp_path: Path) -> None:
+    kinds = ["bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64", "string", "bcd16"]
+    async with Bench(tmp_path, count=len(kinds), types=kinds) as bench:
+        extra = [Tag(tag=f"t{len(kinds) + i}", source="plc", address=f"plc:s=Array#[{i}]", type="int16") for i in range(3)]
+        bench.tags += extra
+        await bench.plc.stop()
+        bench.plc = OpcUaPlc(bench.source.model_copy(update={"endpoint": bench.plc.url}), bench.tags, bench.log)
+        await bench.plc.start()
+        bench.driver = OpcUaDriver(bench.source, bench.tags)
+        await bench.make()
+        bench.run()
+        await until(lambda: bench.disk.connections)
+        await bench.make(3, every_s=0.1)
+        await bench.caught_up()
+        last = {tag: value for tag, value, _, _, _ in bench.disk.readings}
+        assert last[0] in (True, False)
+        assert {last[i] for i in (*range(1, 11), 12, 13, 14, 15)} == {bench.number}
+        assert last[11] == f"v{bench.number}"
+        assert bench.disk.codes() == ["server-identity"]
+
+
+@pytest.mark.urs("URS-DAQ-10")
+async def test_another_type_than_the_map_says_is_a_finding(bench: Bench) -> None:
+    bench.run()
+    await until(lambda: bench.disk.connections)
+    await bench.caught_up()
+    from simulators.opcua_plc import encode
+
+    bench.plc.set_variant("t4", encode.variant(6, 42), time.time_ns() // 100)
+    await until(lambda: "source-type-differs" in bench.disk.codes())
+    (finding,) = [one for one in bench.disk.findings if one.code == "source-type-differs"]
+    assert finding.tags == (4,)
+    assert finding.evidence["source_type"] == "Int32"
+
+
+@pytest.mark.urs("URS-DAQ-05")
+async def test_bad_and_uncertain_keep_their_whole_status(bench: Bench) -> None:
+    bench.run()
+    await until(lambda: bench.disk.connections)
+    await bench.caught_up()
+    for status in (0x40930000, 0x808C0000, 0x80060000, 0x00960000):
+        bench.plc.set_status("t2", status, time.time_ns() // 100)
+        await until(lambda status=status: any(r[0] == 2 and r[2] == status for r in bench.disk.readings))
+    got = {r[2]: r[1] for r in bench.disk.readings if r[0] == 2}
+    assert got[0x808C0000] is None
+    assert got[0x80060000] is None
+    assert got[0x40930000] is not None
+
+
+async def test_a_foreign_subscription_is_never_taken_for_ours(bench: Bench) -> None:
+    bench.run()
+    await until(lambda: bench.disk.connections)
+    await bench.make(2)
+    await bench.caught_up()
+    await bench.kill()
+    (subscription,) = bench.plc.subscriptions.subscriptions.values()
+    for item in subscription.items.values():
+        item.handle -= 1  # as if another client's subscription had got the number
+    bench.run()
+    await until(lambda: bench.disk.connections)
+    await bench.make(3)
+    await bench.caught_up()
+    assert bench.wrong_values() == 0
+
+
+async def test_a_server_that_never_answers_is_given_up_in_time(bench: Bench) -> None:
+    bench.cable.silent()
+    bench.run()
+    await until(lambda: bench.failures, 10)
+    bench.cable.mend()
+    await bench.caught_up()
+
+
+@pytest.mark.parametrize("seed", [1])
+async def test_dribbled_and_corrupted_bytes_never_become_values(bench: Bench, seed: int) -> None:
+    bench.run()
+    await until(lambda: bench.disk.connections)
+    bench.cable.down.dribble = True
+    await bench.make(5)
+    bench.cable.down.dribble = False
+    for at in (3, 60, 200):
+        bench.cable.down.truncate_after = at
+        await bench.make(5, every_s=0.05)
+        await until(lambda known=bench.disk.connections: bench.disk.connections >= known)
+    await bench.make(3)
+    await bench.caught_up()
+    assert bench.wrong_values() == 0
+    assert not bench.missing()
+    assert bench.doubled() == 0
+
+
+@pytest.mark.faults
+async def test_f15_resets_at_random_for_a_while(tmp_path: Path) -> None:
+    import random
+
+    chance = random.Random(15)
+    async with Bench(tmp_path, count=200) as bench:
+        await bench.make()
+        bench.run()
+        await until(lambda: bench.disk.connections)
+        for _ in range(25):
+            await bench.make(chance.randint(5, 40))
+            bench.cable.reset()
+        await bench.make(5)
+        await bench.caught_up()
+        figures("F15 resets", resets=25, lost=sum(map(len, bench.missing().values())), doubled=bench.doubled(), made=bench.number * 200)
+        assert not bench.missing()
+        assert (bench.doubled(), bench.unordered()) == (0, 0)
+
+
+@pytest.mark.faults
+async def test_f23_five_thousand_tags_within_small_limits(tmp_path: Path) -> None:
+    async with Bench(tmp_path, count=5000, rate_ms=500) as bench:
+        bench.plc.switches.limits = {"items": 100, "read": 100}
+        await bench.make()
+        bench.run()
+        await bench.caught_up(60)
+        figures("F23 limits", tags=5000, confirmed=len({r[0] for r in bench.disk.readings}), per_call=100)
