@@ -127,7 +127,7 @@ def of_polls(tag: Tag, served: Sequence[Item], got: Sequence[Got], gaps: Sequenc
 
 
 def unasked(tag: Tag, made: Sequence[Item], served: Sequence[Item], gaps: Sequence[Gap]) -> Counts:
-    """What a polled device had while nobody asked it: seen by no one, and in a gap. (Between two polls a value may come and go.)"""
+    """What a polled device had while nobody asked it: seen by no one, and in a gap. Between two polls a value may come and go unseen."""
     told = {(item.ticks, normal(tag, item.value)) for item in made if any(gap.covers(tag.tag, item.ticks) for gap in gaps)}
     answered = {normal(tag, item.value) for item in served if any(gap.covers(tag.tag, item.ticks) for gap in gaps)}
     missed = sum(value not in answered for _, value in told)
