@@ -17,7 +17,8 @@ def parse(text: str, at_ns: int, realtime_ns: int) -> Evidence:
     """Evidence from the answer. at_ns and realtime_ns: the two clocks just before the question.
 
     tracking, 14 fields (chrony's client.c): 1 reference id, 2 name, 3 stratum, 4 reference time (Unix s), 5 system offset (positive: the
-    system clock is behind), 11 root delay, 12 root dispersion, 13 update interval, 14 leap. Bound: |5| + 12 + 11/2 (chronyc(1)).
+    system clock is behind), 8 frequency (ppm; positive: the oscillator is fast and is held back by as much), 11 root delay, 12 root
+    dispersion, 13 update interval, 14 leap. Bound: |5| + 12 + 11/2 (chronyc(1)).
     sources: mode, state, name, stratum, poll, ...; the selected one ("*") tells the poll interval, which after the initial burst is longer
     than the interval between the last two updates. Raises Unreadable.
     """
@@ -28,6 +29,7 @@ def parse(text: str, at_ns: int, realtime_ns: int) -> Evidence:
     reference_id, name, leap_text = tracking[0], tracking[1], tracking[13]
     try:
         stratum, reference_time_s, offset_s = int(tracking[2]), float(tracking[3]), float(tracking[4])
+        frequency_ppm = float(tracking[7])
         delay_s, dispersion_s, interval_s = float(tracking[10]), float(tracking[11]), float(tracking[12])
     except ValueError as error:
         raise Unreadable(f"chronyc: {error}") from None
@@ -41,6 +43,7 @@ def parse(text: str, at_ns: int, realtime_ns: int) -> Evidence:
         offset_s=offset_s,
         updated_ns=at_ns - (realtime_ns - int(reference_time_s * 1e9)) if reference_time_s > 0 else None,
         update=reference_time_s,
+        rate=-frequency_ppm * 1e-6,
         interval_s=max([interval_s, *_polls_s(sources)]),
         reference=name or reference_id,
         stratum=stratum,

@@ -20,6 +20,8 @@ from gateway.clock.times import Anchor, SystemTimes, Times, anchor, boot_id
 
 STEP_NS = 100_000_000
 """A step above 100 ms is an event (URS-TIME-07); smaller ones widen the bound by their size until the next evidence."""
+READING_NS = 20_000
+"""Differences between two pairs of clock reads below this are the reading itself; it is in the bound as the spread."""
 CHECK_EVERY_S = 1.0
 HISTORY = 1440
 """Points of bound history kept for the page: one per minute of a day."""
@@ -29,6 +31,8 @@ TRUSTED: frozenset[Status] = frozenset({"synchronised", "holdover"})
 STEPS_KEPT = 100
 """Of one unverified time, for its correction; each has its own event anyway."""
 ALARM_AFTER_NS = 15 * 10**9
+ANOTHER_UPDATE_S = 0.5
+"""Update times that differ by less may be one that the daemon has corrected by its own slew."""
 STALE_NS = 5 * 10**9
 """A verdict that `look` has not renewed for so long (the process was stopped, the loop was blocked) is not used."""
 
@@ -43,6 +47,33 @@ class Stamp(NamedTuple):
     bound_s: float | None
     boot: str
     monotonic_s: float
+
+
+class Awaited:
+    """Waits until the reference has surely updated the clock after something happened to it.
+
+    The first evidence afterwards may still tell of an update before; one with a later update does not. Daemons do not notice that
+    somebody else has set the clock, so evidence alone proves nothing.
+    """
+
+    def __init__(self) -> None:
+        self.waiting = False
+        self._before: float | None = None
+
+    def begin(self) -> None:
+        """It happened now."""
+        self.waiting, self._before = True, None
+
+    def see(self, update: float | None) -> bool:
+        """Evidence with this update time (None: its reader tells none, so it counts at once); True if that ends the waiting."""
+        if not self.waiting:
+            return False
+        if update is not None and self._before is None:
+            self._before = update
+            return False
+        if update is None or self._before is None or abs(update - self._before) > ANOTHER_UPDATE_S:
+            self.waiting = False
+        return not self.waiting
 
 
 @dataclass(slots=True)
@@ -79,15 +110,17 @@ class Clock:
         self.boot = boot_id()
         self._anchor = anchor(self._times)
         self._offset_ns = self._anchor.offset_ns
-        self._monotonic_ns, self._realtime_ns = self._times.monotonic_ns, self._times.realtime_ns
+        self._monotonic_ns, self._realtime_ns, self._raw_ns = self._times.monotonic_ns, self._times.realtime_ns, self._times.raw_ns
         self._drift_per_ns = self._limits.drift_ppm * 1e-6 / 1e9
         self._evidence: Evidence | None = None
+        self._asked = self._anchor
+        self._rate = 0.0
         self._chosen: Reader | None = None
         self._unread = ""
         self._extra_s = 0.0
         self._leap: tuple[Leap, int] = NO_LEAP
-        self._awaits_update = False
-        self._update_at_step: float | None = None
+        self._stepped_since = Awaited()
+        self._disturbed_since = Awaited()
         self._trouble: Trouble | None = None
         self._history: deque[tuple[int, Status, float | None]] = deque(maxlen=HISTORY)
         self._wake = asyncio.Event()
@@ -110,20 +143,35 @@ class Clock:
         now_ns = self._monotonic_ns()
         instant_ns = now_ns if monotonic_ns is None else monotonic_ns
         status, bound = self._verdict.status, self._bound_base
-        if now_ns - self._bound_from_ns > STALE_NS or not self._stands():
+        left_ns = self._left_ns()
+        if now_ns - self._bound_from_ns > STALE_NS or left_ns >= STEP_NS:
             self._wake.set()
             status, bound = "unsynchronised", None
         elif bound is not None:
-            bound += self._drift_per_ns * (now_ns - self._bound_from_ns)
+            slewed_ns = self._slewed_ns(self._anchor, now_ns, self._raw_ns())
+            bound += self._drift_per_ns * (now_ns - self._bound_from_ns) + (left_ns + slewed_ns) / 1e9
         return Stamp((instant_ns + self._offset_ns) // 100, status, bound, self.boot, instant_ns / 1e9)
 
-    def _stands(self) -> bool:
-        """False if the wall clock has left the anchor. Twice, because a preemption between two reads looks the same."""
-        for _ in range(2):
-            monotonic_ns = self._monotonic_ns()
-            if -STEP_NS < self._realtime_ns() - monotonic_ns - self._offset_ns < STEP_NS:
-                return True
-        return False
+    def _slewed_ns(self, since: Anchor, monotonic_ns: int, raw_ns: int) -> float:
+        """How far the clock was slewed against the raw oscillator since an anchor, beyond the daemon's standing rate.
+
+        What the daemon has measured since its last word to us it may already be slewing to, and that may be less true than it was: as
+        fast as 1/12 s per s with chrony, far more than any drift.
+        """
+        elapsed_ns = monotonic_ns - since.monotonic_ns
+        return abs(elapsed_ns - (raw_ns - since.raw_ns) - self._rate * elapsed_ns)
+
+    def _left_ns(self) -> int:
+        """How far the wall clock has left the anchor: a small step or sleep that `look` has not seen.
+
+        Read once more if much, because a preemption between two reads looks the same.
+        """
+        monotonic_ns = self._monotonic_ns()
+        left_ns = abs(self._realtime_ns() - monotonic_ns - self._offset_ns)
+        if left_ns < STEP_NS:
+            return left_ns
+        monotonic_ns = self._monotonic_ns()
+        return abs(self._realtime_ns() - monotonic_ns - self._offset_ns)
 
     # The watch ---------------------------------------------------------------------------------------------------------------------
 
@@ -164,8 +212,9 @@ class Clock:
         """Ask the readers once and judge anew. What can not be read is part of the state, not an error."""
         reasons = []
         for reader in (self._chosen,) if self._chosen else self._readers:
+            asked = anchor(self._times)
             try:
-                self.take(await reader.read())
+                self.take(await reader.read(), asked)
             except Unreadable as error:
                 reasons.append(str(error))
                 continue
@@ -174,12 +223,17 @@ class Clock:
         self._unread = "; ".join(reasons)
         self.look()
 
-    def take(self, evidence: Evidence) -> None:
-        """New evidence: forget disturbances that it already knows, note an update after a step, a new reference, a leap second to come."""
+    def take(self, evidence: Evidence, asked: Anchor | None = None) -> None:
+        """New evidence: forget disturbances that it already knows, note an update after a step, a new reference, a leap second to come.
+
+        asked: the clocks when the reader was asked (None: now), from which slews are counted.
+        """
         before, self._evidence = self._evidence, evidence
-        self._extra_s = 0.0
-        if self._awaits_update:
-            self._awaits_update = not self._updated_since_step(evidence)
+        self._asked, previous = asked or anchor(self._times), self._asked
+        self._rate = self._rate_since(previous) if evidence.rate is None else evidence.rate
+        self._stepped_since.see(evidence.update)
+        if self._disturbed_since.see(evidence.update):
+            self._extra_s = 0.0
         if self._leap[0] != "none" and self._times.realtime_ns() > self._leap[1] + DAY_NS:
             self._leap = NO_LEAP
         if evidence.leap in ("insert", "delete") and self._leap[0] == "none":
@@ -188,17 +242,10 @@ class Clock:
         if before is not None and before.synchronised and evidence.synchronised and before.reference != evidence.reference:
             self._say("reference-change", was=told(before))
 
-    def _updated_since_step(self, evidence: Evidence) -> bool:
-        """True if the reference has surely updated the clock since the step: its update time moved after we first saw it behind the step.
-
-        The kernel clears its own state when the clock is set, so its evidence counts at once.
-        """
-        if evidence.update is None:
-            return True
-        if self._update_at_step is None:
-            self._update_at_step = evidence.update
-            return False
-        return evidence.update - self._update_at_step > 0.5 or evidence.update < self._update_at_step - 0.5
+    def _rate_since(self, previous: Anchor) -> float:
+        """The rate of the clock against the oscillator between two readings, where the daemon does not tell it."""
+        elapsed_ns = self._asked.raw_ns - previous.raw_ns
+        return (self._asked.monotonic_ns - previous.monotonic_ns) / elapsed_ns - 1 if elapsed_ns > 10**9 else self._rate
 
     def look(self) -> None:
         """Compare the clocks with the last anchor: a step, a suspend, a leap second; then judge the state."""
@@ -213,8 +260,9 @@ class Clock:
             happened.append(("suspend", {"duration_s": rounded(suspended_ns / 1e9)}))
         if abs(stepped_ns) > STEP_NS:
             happened.append((self._stepped(stepped_ns), {"step_s": rounded(stepped_ns / 1e9)}))
-        else:
+        elif abs(stepped_ns) > READING_NS + before.spread_ns + now.spread_ns:
             self._extra_s += abs(stepped_ns) / 1e9
+            self._disturbed_since.begin()
         context = {"before": told_anchor(before, self.boot), "last_seq": self.last_seq()} if happened else {}
         self._settle(self._judged(now), [(kind, {**more, **context}) for kind, more in happened])
         self._alarm_if_due(now)
@@ -237,7 +285,7 @@ class Clock:
         return "step"
 
     def _await_update(self) -> None:
-        self._awaits_update, self._update_at_step = True, None
+        self._stepped_since.begin()
         if self._cross is not None:
             self._cross.forget()
 
@@ -251,9 +299,10 @@ class Clock:
 
     def _judged(self, now: Anchor) -> Verdict:
         evidence = self._evidence
-        extra_s = self._extra_s + leap_extra_s(self._leap, now.realtime_ns) + now.spread_ns / 1e9
+        slewed_ns = self._slewed_ns(self._asked, now.monotonic_ns, now.raw_ns) if evidence is not None else 0.0
+        extra_s = self._extra_s + leap_extra_s(self._leap, now.realtime_ns) + (now.spread_ns + slewed_ns) / 1e9
         contradiction = self._cross.holds_against(evidence, now.monotonic_ns) if self._cross and evidence else ""
-        stepped = self._awaits_update
+        stepped = self._stepped_since.waiting
         return judge(
             evidence, now.monotonic_ns, now.realtime_ns, self._limits, stepped=stepped, extra_s=extra_s, contradiction=contradiction
         )

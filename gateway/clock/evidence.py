@@ -18,6 +18,7 @@ class Evidence:
     offset_s: UTC minus system clock as the daemon estimates it; positive when the system clock is behind.
     updated_ns: monotonic instant of the last update by the reference, told by the wall clock; None if the reader can not know.
     update: the wall clock's time of that update (Unix s) as the daemon tells it: another update, another number.
+    rate: how much faster than the raw oscillator the daemon lets the clock run for good, as a fraction; None if the reader can not know.
     interval_s: how often such updates come. local: the daemon follows its own oscillator and only claims to be synchronised.
     """
 
@@ -28,6 +29,7 @@ class Evidence:
     offset_s: float = 0.0
     updated_ns: int | None = None
     update: float | None = None
+    rate: float | None = None
     interval_s: float | None = None
     reference: str = ""
     stratum: int = 0

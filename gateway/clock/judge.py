@@ -36,6 +36,9 @@ class Limits:
 
     max_error_s: float = 1.0
     drift_ppm: float = 50.0
+    least_interval_s: float = LEAST_INTERVAL_S
+    longest_holdover_s: float = LONGEST_HOLDOVER_S
+    unreadable_after_s: float = UNREADABLE_AFTER_S
 
 
 class Verdict(NamedTuple):
@@ -69,7 +72,7 @@ def judge(
         return Verdict("unknown", None, "nothing tells the state of the clock")
     age_s = (now_ns - evidence.at_ns) / 1e9
     bound = bound_s(evidence, now_ns, limits, extra_s)
-    if age_s > UNREADABLE_AFTER_S:
+    if age_s > limits.unreadable_after_s:
         return Verdict("unknown", None, f"{evidence.reader} could not be read for {age_s:.0f} s")
     if contradiction:
         return Verdict("unknown", None, contradiction)
@@ -77,7 +80,7 @@ def judge(
         return Verdict("unsynchronised", None, reason)
     if bound > limits.max_error_s:
         return Verdict("unsynchronised", bound, f"error bound {bound:.3f} s is above {limits.max_error_s:g} s")
-    return _held(evidence, now_ns, bound)
+    return _held(evidence, now_ns, bound, limits)
 
 
 def _unsynchronised(evidence: Evidence, realtime_ns: int, *, stepped: bool) -> str:
@@ -95,13 +98,13 @@ def _unsynchronised(evidence: Evidence, realtime_ns: int, *, stepped: bool) -> s
     return ""
 
 
-def _held(evidence: Evidence, now_ns: int, bound: float) -> Verdict:
+def _held(evidence: Evidence, now_ns: int, bound: float, limits: Limits) -> Verdict:
     """Synchronised, or holdover by the rule of eight updates."""
     if evidence.updated_ns is None:
         return Verdict("synchronised", bound, f"{evidence.reader}: {evidence.reference}")
     silent_s = (now_ns - evidence.updated_ns) / 1e9
-    if silent_s > LONGEST_HOLDOVER_S:
+    if silent_s > limits.longest_holdover_s:
         return Verdict("unsynchronised", bound, f"no update of the reference for {silent_s / 3600:.1f} h")
-    if silent_s > UPDATES_MISSED * max(evidence.interval_s or 0.0, LEAST_INTERVAL_S):
+    if silent_s > UPDATES_MISSED * max(evidence.interval_s or 0.0, limits.least_interval_s):
         return Verdict("holdover", bound, f"no update of the reference for {silent_s:.0f} s")
     return Verdict("synchronised", bound, f"{evidence.reader}: {evidence.reference}")

@@ -83,7 +83,7 @@ def kernel_clock() -> KernelClock:
     return KernelClock(state, timex.status, timex.maxerror, timex.esterror, offset_ns, timex.tai)
 
 
-def evidence_from(clock: KernelClock, at_ns: int) -> Evidence:
+def evidence_from(clock: KernelClock, at_ns: int, update: float | None = None) -> Evidence:
     """Bound = maxerror + esterror + what is still to be slewed.
 
     The kernel itself grows maxerror by 500 ppm per second since the daemon's last word and sets STA_UNSYNC at 16 s, so no update
@@ -94,6 +94,7 @@ def evidence_from(clock: KernelClock, at_ns: int) -> Evidence:
         reader="kernel",
         at_ns=at_ns,
         synchronised=not clock.unsynchronised,
+        update=update,
         bound_s=bound_s,
         offset_s=clock.offset_ns / 1e9,
         reference="kernel",
@@ -109,8 +110,14 @@ class KernelReader:
 
     def __init__(self, times: Times | None = None) -> None:
         self._times = times or SystemTimes()
+        self._maxerror_us = 0
+        self._update = 0.0
 
     async def read(self) -> Evidence:
-        """Ask the kernel once. Raises Unreadable."""
+        """Ask the kernel once. A smaller maxerror than before tells that a daemon has updated it. Raises Unreadable."""
         at_ns = self._times.monotonic_ns()
-        return evidence_from(kernel_clock(), at_ns)
+        clock = kernel_clock()
+        if clock.maxerror_us < self._maxerror_us:
+            self._update = self._times.realtime_ns() / 1e9
+        self._maxerror_us = clock.maxerror_us
+        return evidence_from(clock, at_ns, self._update)
