@@ -147,7 +147,8 @@ def validated(document: Document, path: Path_, model: type[M], data: Any) -> M |
         document.error(path, f"`{path[-1]}` is a table: write [{path[-1]}]")
         return None
     for key, value in data.items():
-        if (why := refusal(str(path[0]), key, value)) is not None:
+        inner = "push" if isinstance(value, Mapping) and "push" in value else None
+        if (why := refusal(str(path[0]), inner or key, value["push"] if inner else value)) is not None:
             document.error((*path, key), why)
     try:
         return model.model_validate(_as_tuples(data, model), strict=True)

@@ -10,7 +10,7 @@ from config import units
 from config.line import Alarm, Code, CodeTable, Disposition, EbrField, Parameter, Step, Tag
 from config.scaling import Scaling, from_pairs, scaling_of
 from config.tables import Columns, Report, Row, did_you_mean, rows
-from config.unsupported import refusal
+from config.unsupported import SUPPORTED_VALUES, UNSUPPORTED_FILES, refusal
 
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bcd16", "bcd32")
 FLOATS = ("float32", "float64")
@@ -170,8 +170,6 @@ class _Reader:
         if value not in choices:
             self.error(column, f"`{value[:60]}`{did_you_mean(value, choices) or ': ' + ', '.join(choices) + ' are possible'}")
             return default
-        if (why := refusal(self.report.file, column, value)) is not None:
-            self.error(column, why)
         return value
 
     def decimal(self, column: str) -> Decimal | None:
@@ -239,8 +237,16 @@ class _Reader:
 
 
 def _each(data: bytes, columns: Columns, report: Report, make: Callable[[_Reader], T]) -> Iterator[T]:
+    table = next(name for name, other in TABLES.items() if other is columns)
+    waiting = [column for where, column in SUPPORTED_VALUES if where == table]
+    if table in UNSUPPORTED_FILES:
+        report.error(None, "is not supported yet: nothing in it would have an effect")
     for row in rows(data, columns, report):
         reader = _Reader(row, report)
+        for column in waiting:
+            if column in row.cells and (why := refusal(table, column, row.cells[column])) is not None:
+                report.error(row.line, why)
+                reader.good = False
         made = make(reader)
         if reader.good:
             yield made
@@ -342,7 +348,7 @@ def _pairs(row: _Reader, raw: list[Decimal | None], *, is_integer: bool) -> Scal
         row.error("raw_low", "raw_low, raw_high, eu_low and eu_high belong together")
         return None
     try:
-        return from_pairs(raw[0], raw[1], eu[0], eu[1], is_integer=is_integer)  # type: ignore[arg-type]  # none is None
+        return from_pairs(raw[0], raw[1], eu[0], eu[1], is_integer=is_integer)
     except ValueError as error:
         row.error("raw_low", str(error))
         return None

@@ -5,7 +5,14 @@ Key: the section and key of line.toml, or the file and column of a table. Value:
 
 SUPPORTED_VALUES: dict[tuple[str, str], frozenset[str]] = {
     ("uplink", "profile"): frozenset({"entries"}),
+    ("equipment", "steps_from"): frozenset({"plc"}),
+    ("equipment", "push"): frozenset(),
+    ("tags.csv", "max_silence_s"): frozenset(),
+    ("parameters.csv", "when"): frozenset({"step", "run", "operation", "batch"}),
+    ("parameters.csv", "limit_source"): frozenset({"none", "map", "tag"}),
 }
+
+UNSUPPORTED_FILES: frozenset[str] = frozenset({"alarms.csv"})
 
 
 def refusal(where: str, key: str, value: object) -> str | None:
@@ -13,4 +20,4 @@ def refusal(where: str, key: str, value: object) -> str | None:
     allowed = SUPPORTED_VALUES.get((where, key))
     if allowed is None or str(value) in allowed:
         return None
-    return f'`{key} = "{value}"` is not supported yet' + (f"; supported: {', '.join(sorted(allowed))}" if allowed else "")
+    return f"`{key}` = `{str(value)[:60]}` is not supported yet" + (f"; supported: {', '.join(sorted(allowed))}" if allowed else "")

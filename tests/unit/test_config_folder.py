@@ -109,6 +109,23 @@ REFUSED = [
     ("line.toml", 'protocol = "mt-sics"', 'protocol = "mt-sics"\npassword = "geheim"', "password", "never stands in a file"),
     ("line.toml", '"mqtt://127.0.0.1:18830"', '"https://127.0.0.1"', "https://", "mqtt:// or mqtts:// is meant"),
     ("line.toml", 'profile = "entries"', 'profile = "records"', "records", "not supported yet"),
+    ("line.toml", 'steps_from = "plc"', 'steps_from = "mes"', 'steps_from = "mes"', "not supported yet; supported: plc"),
+    (
+        "line.toml",
+        'order = { row = "mes.orders", key = "unit_id", column = "order_no" }',
+        "order = { push = true }",
+        "push = true",
+        "not supported yet",
+    ),
+    (
+        "tags.csv",
+        "tag,source,address,type,unit,source_unit,codes,rate_ms",
+        "tag,source,address,type,unit,source_unit,codes,max_silence_s",
+        "vibration",
+        "not supported yet",
+    ),
+    ("parameters.csv", "60.0,,55.0,map", "60.0,,55.0,mes", "charge_room_rh", "not supported yet; supported: map, none, tag"),
+    ("parameters.csv", "value_at_end,step,all,,kg", "value_at_end,event,all,,kg", "charge_weight", "not supported yet"),
     ("line.toml", 'kind = "mqtt"', 'kind = "amqp"', "amqp", "'mqtt' or 'https' is meant"),
     ("line.toml", "required = true", "required = true\nreceipts = false", "receipts", "can not be required"),
     ("line.toml", 'version = "5"', 'version = "5"\ntopic = "ebr/+/x"', "topic", "topic"),
@@ -164,24 +181,42 @@ REFUSED = [
     ("steps.csv", "granulator.step_no,10..19", "granulator.step_no,CHARGE", "CHARGE,gran", "has no codes"),
     ("steps.csv", "granulator.step_no,10..19", "granulator.state,Excute", "CHARGE,gran", "did you mean `Execute`?"),
     ("steps.csv", "granulator.step_no,10..19", "granulator.lid_closed,1", "CHARGE,gran", "true or false is meant"),
-    ("steps.csv", "DRY_MIX,granulator,phase", "CHARGE,granulator,phase", "CHARGE,granulator,phase,GRANULATE,granulator.step_no,20", "stands already in line 3"),
+    (
+        "steps.csv",
+        "DRY_MIX,granulator,phase",
+        "CHARGE,granulator,phase",
+        "CHARGE,granulator,phase,GRANULATE,granulator.step_no,20",
+        "stands already in line 3",
+    ),
     ("steps.csv", "LOAD,dryer", "LOAD,drier", "LOAD", "did you mean `dryer`?"),
     ("parameters.csv", "granulator.room_humidity,max", "granulator.room_humidity,maximum", "charge_room_rh", "statistic: `maximum`"),
-    ("parameters.csv", "granulator.room_humidity,max", "granulator.room_humdity,max", "charge_room_rh", "did you mean `granulator.room_humidity`?"),
+    (
+        "parameters.csv",
+        "granulator.room_humidity,max",
+        "granulator.room_humdity,max",
+        "charge_room_rh",
+        "did you mean `granulator.room_humidity`?",
+    ),
     ("parameters.csv", "granulator.room_humidity,max", "granulator.hmi_user,max", "charge_room_rh", "needs a number"),
     ("parameters.csv", "CHARGE,,,scale.net", "CHARG,,,scale.net", "charge_weight", "did you mean `CHARGE`?"),
     ("parameters.csv", "value_at_end,step,all,,kg", "value_at_end,step,all,,m", "charge_weight", "does not convert"),
     ("parameters.csv", "60.0,,55.0,map", "60.0,,65.0,map", "charge_room_rh", "alert_high 65.0 is above high 60.0"),
     ("parameters.csv", "=granulator.impeller_speed_sp,100", "=granulator.impeler_speed_sp,100", "dm_impeller_mean", "did you mean"),
     ("parameters.csv", "PM-0402", "PM-0401", "charge_room_rh", "is filled already by `charge_weight`"),
-    ("parameters.csv", "dm_duration,PM-0405,Dry mix time,granulator,DRY_MIX", "dm_duration,PM-0405,Dry mix time,granulator,", "dm_duration", "step is empty"),
+    (
+        "parameters.csv",
+        "dm_duration,PM-0405,Dry mix time,granulator,DRY_MIX",
+        "dm_duration,PM-0405,Dry mix time,granulator,",
+        "dm_duration",
+        "step is empty",
+    ),
     ("parameters.csv", "0.9,yes,GMP,automatic", "1.9,yes,GMP,automatic", "charge_room_rh", "min_covered: 1.9 lies outside"),
     ("parameters.csv", "0.9,yes,GMP,automatic", "0.9,maybe,GMP,automatic", "charge_room_rh", "yes or no"),
     ("codes.csv", "plc_mode,1,2,Automatic", "plc_mode,1,1,Automatic", ",Automatic", "1 stands twice"),
     ("codes.csv", "plc_mode,1,2,Automatic", "plc_mode,2,2,Automatic", ",Automatic", "a table has one version"),
     ("codes.csv", "plc_mode,1,2,Automatic,", "plc_mode,1,2,Automatic,Runing", "Runing", "did you mean `Running`?"),
     ("codes.csv", "plc_mode,1,0", "packml,1,0", "packml", "built in"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.urs("URS-MAP-01", "URS-MAP-02")
@@ -211,6 +246,11 @@ def test_a_missing_file_and_a_misspelt_one_are_told(folder: Path) -> None:
     found = errors(folder)
     assert any("parameters.csv: is missing" in text for text in found)
     assert "parameter.csv: nothing reads this file, did you mean `parameters.csv`?" in found
+
+
+def test_a_table_that_would_have_no_effect_is_refused(folder: Path) -> None:
+    (folder / "alarms.csv").write_text("alarm,tag,active,bit\nA1,granulator.alarm_word,true,0\n", "utf-8")
+    assert errors(folder) == ["alarms.csv: is not supported yet: nothing in it would have an effect"]
 
 
 def test_no_folder_and_an_empty_one_are_told(tmp_path: Path) -> None:

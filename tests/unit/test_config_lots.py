@@ -22,7 +22,9 @@ def found(text: str) -> tuple[LotRules, list[str]]:
 
 
 def rule(pattern: str, canonical: str, example: str, number: str, name: str = "one", more: str = "") -> str:
-    return f"[[rule]]\nname = \"{name}\"\npattern = '{pattern}'\ncanonical = '{canonical}'\nexamples = {{ '{example}' = '{number}' }}\n{more}"
+    return (
+        f"[[rule]]\nname = \"{name}\"\npattern = '{pattern}'\ncanonical = '{canonical}'\nexamples = {{ '{example}' = '{number}' }}\n{more}"
+    )
 
 
 @pytest.mark.urs("URS-CTX-06")
@@ -35,7 +37,10 @@ def test_the_rule_of_the_demo_line() -> None:
         assert rules.canonical(raw).canonical is None
 
 
-@given(st.from_regex(re.compile(r"\A[0-9]{2}/[1-9][0-9]{0,3}-[A-Z]\Z", re.ASCII)), st.from_regex(re.compile(r"\A[0-9]{2}/[1-9][0-9]{0,3}-[A-Z]\Z", re.ASCII)))
+@given(
+    st.from_regex(re.compile(r"\A[0-9]{2}/[1-9][0-9]{0,3}-[A-Z]\Z", re.ASCII)),
+    st.from_regex(re.compile(r"\A[0-9]{2}/[1-9][0-9]{0,3}-[A-Z]\Z", re.ASCII)),
+)
 def test_two_lots_never_become_one(one: str, other: str) -> None:
     rules, _ = found(LEGACY)
     numbers = [rules.canonical(lot).canonical for lot in (one, other)]
@@ -67,13 +72,21 @@ def test_two_lots_never_become_one(one: str, other: str) -> None:
         (rule("(?P<a>[A-Z]{90})(?P<b>[A-Z]{90})" * 1 + "[0-9]{99}" * 4, "{a}{b}", "x", "x"), 4, "longer than 500"),
         (rule("(?P<a>[A-Z]{2})", "{a}", "AB", "BA"), 6, "becomes `AB`, not `BA`"),
         (rule("(?P<a>[A-Z]{2})", "{a}", "AB", "AB", more='sources = ["mess"]\n'), 7, "did you mean `mes`?"),
-        (rule("(?P<a>[A-Z]{2})", "{a}", "AB", "AB") + rule("(?P<a>[A-Z]{2})", "X{a}", "AB", "XAB", "two"), 9, "lot `AA` matches rule `one` too"),
-        (rule("(?P<a>[0-9]{2})", "L{a}", "12", "L12") + rule("X(?P<a>[0-9]{2})", "L{a}", "X12", "L12", "two"), 10, "two lots of one source can become `L00`"),
+        (
+            rule("(?P<a>[A-Z]{2})", "{a}", "AB", "AB") + rule("(?P<a>[A-Z]{2})", "X{a}", "AB", "XAB", "two"),
+            9,
+            "lot `AA` matches rule `one` too",
+        ),
+        (
+            rule("(?P<a>[0-9]{2})", "L{a}", "12", "L12") + rule("X(?P<a>[0-9]{2})", "L{a}", "X12", "L12", "two"),
+            10,
+            "two lots of one source can become `L00`",
+        ),
         (LEGACY.replace('examples = { "26/417-A" = "L2026-0417-A" }\n', ""), 2, "needs an example"),
         (LEGACY + "colour = 3\n", 7, "unknown key `colour`"),
         ("rule = 3\n", 2, "write [[rule]]"),
     ],
-)  # fmt: skip
+)
 def test_a_rule_that_could_mix_up_lots_or_run_long_is_refused(text: str, line: int, message: str) -> None:
     rules, problems = found(text)
     assert rules.rules == ()
@@ -84,7 +97,8 @@ def test_a_rule_that_could_mix_up_lots_or_run_long_is_refused(text: str, line: i
 
 def test_two_notations_of_two_sources_may_mean_the_same_lot() -> None:
     _, problems = found(
-        rule("(?P<a>[0-9]{2})", "L{a}", "12", "L12", more='sources = ["mes"]\n') + rule("L(?P<a>[0-9]{2})", "L{a}", "L12", "L12", "two", 'sources = ["lims-drop"]\n')
+        rule("(?P<a>[0-9]{2})", "L{a}", "12", "L12", more='sources = ["mes"]\n')
+        + rule("L(?P<a>[0-9]{2})", "L{a}", "L12", "L12", "two", 'sources = ["lims-drop"]\n')
     )
     assert problems == []
 
@@ -92,7 +106,10 @@ def test_two_notations_of_two_sources_may_mean_the_same_lot() -> None:
 @pytest.mark.urs("URS-CTX-06")
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["A", "B", "-", "X"]), st.sampled_from(["[0-9]{2}", "[1-9][0-9]{0,2}", "[0-9]{1,3}", "[A-C]", "[ab]{1,2}", "(?:[1-3]|X)"])),
+        st.tuples(
+            st.sampled_from(["A", "B", "-", "X"]),
+            st.sampled_from(["[0-9]{2}", "[1-9][0-9]{0,2}", "[0-9]{1,3}", "[A-C]", "[ab]{1,2}", "(?:[1-3]|X)"]),
+        ),
         min_size=1,
         max_size=3,
     ),
