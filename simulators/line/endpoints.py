@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from config import Line, Source, Uplink
 
 LOOPBACK = re.compile(r"^(127(\.[0-9]{1,3}){3}|localhost|::1)$")
+FILES = {"file", "serial", "rtu"}
 NETWORK = {"opc.tcp", "tcp", "rtu-tcp", "mqtt", "mqtts", "http", "https"}
 
 
@@ -18,7 +19,7 @@ def is_local(endpoint: str) -> bool:
         return not re.match(r"^sqlite[^:]*:////", endpoint)
     if scheme in NETWORK:
         return bool(LOOPBACK.match(urlsplit(endpoint).hostname or ""))
-    return not re.match(r"^[a-z0-9.+-]+:///", endpoint)
+    return scheme in FILES and not endpoint.startswith(f"{scheme}:///")
 
 
 def elsewhere(line: Line) -> list[Source]:

@@ -1,0 +1,151 @@
+"""`simulate`: any line folder is served on this machine alone, and what it says is in its ground truth."""
+
+import asyncio
+import json
+import shutil
+import signal
+import subprocess
+import time
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+import config
+from config import load
+from gateway.demo.processes import COMMAND
+from simulators.line import UnknownDriver, serve, simulate
+from simulators.line.drive import device_class
+from simulators.line.endpoints import elsewhere, free_ports, is_local
+from simulators.line.place import copied, local_ports
+
+EXAMPLE = Path(config.__file__).parent / "examples" / "granulation-2"
+WITHIN_S = 30.0
+
+
+@pytest.fixture
+def ports() -> Iterator[int]:
+    return free_ports()
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Path:
+    """The example as a plant has it: at real addresses, in production."""
+    folder = tmp_path / "plant"
+    shutil.copytree(EXAMPLE, folder)
+    text = (folder / "line.toml").read_text()
+    for here, there in {
+        "opc.tcp://127.0.0.1:48400": "opc.tcp://granulator.plant.example:4840/UA/Server",
+        "tcp://127.0.0.1:50200": "tcp://10.1.2.3:502",
+        "serial://ports/floor-scale": "serial:///dev/serial/by-id/usb-scale",
+        "file://drop": "file:///srv/lims/drop",
+        "mqtt://127.0.0.1:18830": "mqtt://ebr.plant.example:1883",
+    }.items():
+        assert here in text
+        text = text.replace(here, there)
+    (folder / "line.toml").write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "local"),
+    [
+        ("opc.tcp://127.0.0.1:4840", True),
+        ("opc.tcp://localhost:4840/x", True),
+        ("opc.tcp://[::1]:4840", True),
+        ("opc.tcp://127.0.0.1.evil.example:4840", False),
+        ("tcp://10.0.0.1:502", False),
+        ("serial://ports/scale?baudrate=9600", True),
+        ("serial:///dev/ttyUSB0", False),
+        ("file://drop", True),
+        ("file:///srv/drop", False),
+        ("sqlite+aiosqlite:///mes.db", True),
+        ("sqlite+aiosqlite:////srv/mes.db", False),
+        ("oracle+oracledb://mes.plant/db", False),
+        ("oracle+oracledb://127.0.0.1/db", False),
+    ],
+)
+def test_what_a_simulation_may_serve_as_it_is(endpoint: str, local: bool) -> None:
+    assert is_local(endpoint) is local
+
+
+def test_a_line_elsewhere_is_not_served_without_a_folder_for_its_copy(plant: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert simulate(plant, console=Console(width=200)) == 2
+    said = capsys.readouterr().out
+    for name in ("granulator-plc", "dryer-plc", "floor-scale", "lims-drop"):
+        assert f"source {name} is at " in said
+    assert "source mes " not in said
+    assert not (plant / "mes.db").exists()
+
+
+def test_a_copy_reaches_nothing_of_the_plant(plant: Path, tmp_path: Path) -> None:
+    line = load(plant)
+    copy = copied(line, tmp_path / "copy", local_ports(line))
+    assert elsewhere(copy) == []
+    assert all(is_local(uplink.endpoint) for uplink in copy.uplinks)
+    assert len({source.endpoint for source in copy.sources}) == len(copy.sources)
+    assert copy.sources[0].endpoints[0].endswith("/UA/Server")
+    assert "baudrate=9600" in copy.sources[2].endpoints[0]
+    before, after = (tomllib.loads((folder / "line.toml").read_text()) for folder in (plant, copy.folder))
+    for part in (before, after):
+        for table in part["source"] + part["uplink"]:
+            del table["endpoint"]
+    assert before == after
+    assert load(plant).files == line.files
+
+
+def test_a_copy_does_not_go_into_a_folder_of_something_else(plant: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "dog.jpg").write_bytes(b"\xff")
+    assert simulate(plant, tmp_path / "photos", console=Console(width=200)) == 2
+    assert [path.name for path in (tmp_path / "photos").iterdir()] == ["dog.jpg"]
+
+
+def test_a_driver_without_a_simulated_device_is_named() -> None:
+    with pytest.raises(UnknownDriver, match="profinet"):
+        device_class("profinet")
+
+
+async def test_every_source_is_served_and_stands_still_when_told(plant: Path, tmp_path: Path) -> None:
+    line = load(plant)
+    copy = copied(line, tmp_path / "copy", local_ports(line))
+    started, still, reports = asyncio.Event(), asyncio.Event(), list[float]()
+    truth = tmp_path / "truth"
+    serving = asyncio.create_task(
+        serve(copy, truth, seed=3, batch_s=12, started=started, still=still, report=lambda progress: reports.append(progress.at_s))
+    )
+    try:
+        async with asyncio.timeout(WITHIN_S):
+            await started.wait()
+            while len(reports) < 6:  # noqa: ASYNC110 - waits for another task's list
+                await asyncio.sleep(0.05)
+            still.set()
+            await asyncio.sleep(0.3)
+            before = {path.name: path.stat().st_size for path in truth.iterdir()}
+            await asyncio.sleep(0.5)
+            after = {path.name: path.stat().st_size for path in truth.iterdir()}
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+    assert set(before) == {f"{source.name}.jsonl" for source in line.sources}
+    assert before == after
+    made = {json.loads(row)["tag"] for row in (truth / "granulator-plc.jsonl").read_bytes().splitlines()}
+    assert made == {tag.tag for tag in line.tags_of("granulator-plc")}
+    orders = [json.loads(row) for row in (truth / "mes.jsonl").read_bytes().splitlines()]
+    assert next(row["row"]["batch_no"] for row in orders if row["name"] == "orders") == "B2026-0417"
+
+
+def test_the_command_ends_cleanly_when_told(plant: Path, tmp_path: Path) -> None:
+    command = [*COMMAND, "simulate", str(plant), "--to", str(tmp_path / "copy"), "--truth", str(tmp_path / "truth")]
+    with (tmp_path / "said").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        deadline = time.monotonic() + WITHIN_S
+        while "serving" not in (tmp_path / "said").read_text() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        status = process.wait(WITHIN_S)
+    said = (tmp_path / "said").read_text()
+    assert status == 0, said
+    assert "Traceback" not in said
+    assert "granulator-plc: opcua at opc.tcp://127.0.0.1:" in said
