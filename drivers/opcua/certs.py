@@ -211,6 +211,11 @@ def load(file: Path) -> x509.Certificate:
     return x509.load_pem_x509_certificate(raw) if raw.startswith(b"-----") else x509.load_der_x509_certificate(raw)
 
 
+def load_key(file: Path) -> Any:
+    """A private key in PEM without a password: the file's mode protects it."""
+    return serialization.load_pem_private_key(file.read_bytes(), None)
+
+
 def _all(place: Path) -> Iterator[tuple[Path, x509.Certificate]]:
     for file in sorted(place.glob("*")):
         if file.suffix in {".der", ".pem", ".crt", ".cer"} and file.name != "key.pem":

@@ -4,7 +4,6 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from asyncua.crypto import uacrypto
 from cryptography import x509
 
 from config import Source
@@ -39,7 +38,7 @@ def application_uri(source: Source, settings: OpcUaSettings) -> str:
 async def apply(client: Any, source: Source, settings: OpcUaSettings, endpoint: str) -> None:
     """Prepare the client for a secured channel. Raises Untrusted, BadReply, DriverMisconfigured; leaves a None client alone."""
     if settings.user_certificate is not None:
-        await _user_certificate(client, source, settings.user_certificate)
+        _user_certificate(client, source, settings.user_certificate)
     if settings.security.policy == "None":
         return
     place = folder(source, settings)
@@ -56,7 +55,7 @@ async def apply(client: Any, source: Source, settings: OpcUaSettings, endpoint: 
         )
     policy = POLICIES[settings.security.policy]
     mode = ua.MessageSecurityMode[settings.security.mode]
-    key = await uacrypto.load_private_key(own.key_file)
+    key = certs.load_key(own.key_file)
     client.security_policy = policy(server, own.certificate, key, mode)
     client.uaclient.set_security(client.security_policy)
 
@@ -79,13 +78,12 @@ async def _offered(client: Any, settings: OpcUaSettings, endpoint: str) -> Any:
     raise BadReply(f"{endpoint} does not offer {settings.security.policy}/{settings.security.mode}, only {', '.join(told)}")
 
 
-async def _user_certificate(client: Any, source: Source, name: str) -> None:
+def _user_certificate(client: Any, source: Source, name: str) -> None:
     path = source.folder / name
     key = path.with_suffix(".key.pem")
     if not path.is_file() or not key.is_file():
         raise DriverMisconfigured(f"user_certificate of source {source.name}: {path} and {key} must be there")
-    await client.load_client_certificate(str(path))
-    await client.load_private_key(key)
+    client.user_certificate, client.user_private_key = certs.load(path), certs.load_key(key)
 
 
 def first_of(chain: bytes) -> bytes:

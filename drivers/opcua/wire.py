@@ -4,7 +4,7 @@ import asyncio
 import logging
 from typing import Any
 
-from asyncua.client.ua_client import UaClient, UASocketProtocol, UASocketState
+from asyncua.client.ua_client import UaClient, UaClientState, UASocketProtocol, UASocketState
 from asyncua.common.connection import TransportLimits
 from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import header_from_binary, struct_from_binary, uatcp_to_binary
@@ -96,6 +96,26 @@ class BoundedProtocol(UASocketProtocol):
         async with asyncio.timeout(self.timeout):
             return await answer
 
+    async def send_request(
+        self, request: Any, timeout: float | None = None, message_type: ua.MessageType = ua.MessageType.SecureMessage
+    ) -> Buffer:
+        """As asyncua, but by asyncio.timeout: its wait_for can swallow a cancellation that arrives together with the answer."""
+        async with asyncio.timeout(timeout or self.timeout):
+            data: Buffer = await self._send_request(request, timeout or self.timeout, message_type)
+        self.check_answer(data, "")
+        return data
+
+    async def open_secure_channel(self, params: Any) -> Any:
+        """Issue or renew (Part 4, 5.6.2), for the same reason by asyncio.timeout."""
+        request = ua.OpenSecureChannelRequest()
+        request.Parameters = params
+        self._open_secure_channel_exchange = params
+        async with asyncio.timeout(self.timeout):
+            await self._send_request(request, message_type=ua.MessageType.SecureOpen)
+        answer: Any = self._open_secure_channel_exchange
+        self._open_secure_channel_exchange = None
+        return answer.Parameters
+
     def publish(self, acknowledgements: list[tuple[int, int]]) -> "asyncio.Future[Buffer]":
         """Send a PublishRequest without waiting; the future is resolved when its answer arrives, in the order of arrival."""
         request = ua.PublishRequest()
@@ -105,6 +125,13 @@ class BoundedProtocol(UASocketProtocol):
 
 class BoundedClient(UaClient):
     """UaClient over BoundedProtocol."""
+
+    async def connect_socket(self, host: str, port: int) -> None:
+        """Connect within the time-out."""
+        self._set_state(UaClientState.CONNECTING)
+        async with asyncio.timeout(self._timeout):
+            await asyncio.get_running_loop().create_connection(self._make_protocol, host, port)
+        self._set_state(UaClientState.SOCKET_OPEN)
 
     def _make_protocol(self) -> BoundedProtocol:
         protocol = BoundedProtocol(self._timeout, self.security_policy)

@@ -16,6 +16,8 @@ from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server import binary_server_asyncio
 from asyncua.server.user_managers import UserManager
 from asyncua.ua.ua_binary import variant_from_binary
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from config import Source, Tag
 from config.addresses import OpcUaAddress, parse
@@ -256,8 +258,8 @@ class OpcUaPlc:
             return
         certificate, key = self._certificate
         await server.set_application_uri("urn:example:simulated-plc")
-        await server.load_certificate(str(certificate))
-        await server.load_private_key(str(key))
+        server.iserver.certificate = x509.load_der_x509_certificate(certificate.read_bytes())
+        server.iserver.private_key = serialization.load_pem_private_key(key.read_bytes(), None)
         server.set_security_policy(_POLICIES)
 
     def _methods(self, server: Any) -> None:
