@@ -4,6 +4,7 @@ File format: sqlite.org/fileformat2.html, sections 1.6 (b-tree pages) and 2.1 (r
 may be tried: those of the file, and every version in the write-ahead log.
 """
 
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,9 +23,9 @@ MIN_LOCAL = (PAGE - 12) * 32 // 255 - 23
 
 def rows(path: Path, epoch: int) -> tuple[dict[int, Row], dict[str, Fact]]:
     """Return every entry of this epoch and every fact that can be proved, from a segment's file and its WAL."""
-    data = path.read_bytes() if path.exists() else b""
+    data = _readable(path)
     log_path = path.with_name(path.name + "-wal")
-    log = wal.read(log_path.read_bytes() if log_path.exists() else b"")
+    log = wal.read(_readable(log_path))
     pages = {number + 1: data[at : at + PAGE] for number, at in enumerate(range(0, len(data) - PAGE + 1, PAGE))}
     found: dict[int, Row] = {}
     facts: dict[str, Fact] = {}
@@ -35,6 +36,20 @@ def rows(path: Path, epoch: int) -> tuple[dict[int, Row], dict[str, Fact]]:
     for frame in log.frames:
         _take(frame.content, pages, epoch, found, facts)
     return found, facts
+
+
+def _readable(path: Path) -> bytes:
+    """The file's bytes; zeros for sectors that the disk can not read any more."""
+    if not path.exists():
+        return b""
+    pieces = []
+    with path.open("rb", buffering=0) as file:
+        for at in range(0, path.stat().st_size, PAGE):
+            try:
+                pieces.append(os.pread(file.fileno(), PAGE, at))
+            except OSError:
+                pieces.append(bytes(PAGE))
+    return b"".join(pieces)
 
 
 def _take(page: bytes, pages: dict[int, bytes], epoch: int, found: dict[int, Row], facts: dict[str, Fact]) -> None:

@@ -11,6 +11,7 @@ from . import recovery, retention
 from . import segment as segments
 from .catalogue import Segment
 from .errors import EntryTooLarge, StorageError
+from .patrol import Patrol
 from .picture import Picture
 from .receipts import Quarantined, Receipts, Rejected
 from .recovery import Opened
@@ -47,6 +48,7 @@ class Journal:
         self._receipts = Receipts(self._picture)
         self._store: Store
         self._retain_s = 0.0
+        self._patrol = Patrol(self._picture, self._damaged)
 
     @classmethod
     def open(
@@ -67,6 +69,7 @@ class Journal:
         journal = cls(directory, gateway, Writer(commit_interval_s=commit_interval_s, on_fault=on_fault))
         journal._retain_s = retain_s
         journal._store = journal._writer.start(partial(journal._open_store, max_bytes))
+        journal._patrol.start()
         return journal
 
     def _open_store(self, max_bytes: int) -> Store:
@@ -122,6 +125,7 @@ class Journal:
 
     def close(self) -> None:
         """Commit what is queued and close the files, in the writer's own thread. Blocks; may be called twice."""
+        self._patrol.stop()
         self._writer.close()
 
     # ------------------------------------------------------------------ reading
@@ -137,6 +141,10 @@ class Journal:
         May read the disk. Every entry read from disk is checked against its digest. Raises StorageError if one is damaged.
         """
         return self._picture.read(after, max_bytes, max_entries)
+
+    def check_closed(self) -> bool:
+        """Read every closed segment now, as the patrol does daily. False if one is damaged: the journal has stopped then."""
+        return self._patrol.round(lambda _busy_s: False)
 
     def size_bytes(self) -> int:
         """Bytes of all files of the journal. Reads the directory."""

@@ -2,21 +2,26 @@
 
 import fcntl
 import os
+import re
 import sqlite3
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import chain, sqlite
+from . import chain, salvage, sqlite, wal
 from . import segment as segments
 from .catalogue import FORMAT, Catalogue, Segment
 from .errors import JournalInUse, JournalMismatch, StorageError
 from .picture import Picture
 from .receipts import Receipts
-from .segment import Damaged
+from .salvage import Losses
+from .segment import Damaged, Fact
 from .store import SUMS, Store, remove
 from .times import of_entry
+
+JOURNAL = "journal.db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,10 @@ def lock(directory: Path) -> int:
 
 def open_store(directory: Path, gateway: str, max_bytes: int, picture: Picture, receipts: Receipts) -> tuple[Store, Opened]:
     """Open or create the journal in `directory`. Raises JournalInUse, JournalMismatch, StorageError."""
-    fd = lock(directory)
+    try:
+        fd = lock(directory)
+    except OSError as error:
+        raise StorageError(f"{directory}: {error}") from error
     try:
         return _open(directory, gateway, max_bytes, picture, receipts, fd)
     except (sqlite3.Error, sqlite.NotDurable, OSError) as error:
@@ -65,7 +73,8 @@ def open_store(directory: Path, gateway: str, max_bytes: int, picture: Picture, 
 
 
 def _open(directory: Path, gateway: str, max_bytes: int, picture: Picture, receipts: Receipts, fd: int) -> tuple[Store, Opened]:
-    catalogue = Catalogue(directory / "journal.db")
+    losses = Losses()
+    catalogue = _open_catalogue(directory, losses)
     about = catalogue.about()
     if about.get("gateway", gateway) != gateway:
         catalogue.db.close()
@@ -74,15 +83,15 @@ def _open(directory: Path, gateway: str, max_bytes: int, picture: Picture, recei
     catalogue.note(format=FORMAT, gateway=gateway, clean=0)
     receipts.load(catalogue)
     store = Store(directory, gateway, catalogue, picture, receipts, fd, max_bytes)
-    epochs = catalogue.epochs()
-    if not epochs:
+    _adopt_unknown_files(store, losses)
+    if not catalogue.epochs():
         begin_epoch(store, {"follows": None, "reason": "created", "last_seq": 0, "last_digest": chain.NO_DIGEST, "lost": []})
     else:
-        resume(store, max(epochs))
+        resume(store, losses, restored=about.get("restored") == 1)
     epoch = store.picture.epoch
     receipts.know_epochs(_ends(store, epoch))
     event = {"type": "epoch", **catalogue.epochs()[epoch]} if store.picture.seq == 0 else None
-    return store, Opened(epoch, store.picture.seq + 1, bool(about.get("clean", 1)), last_ticks(store), event)
+    return store, Opened(epoch, store.picture.seq + 1, bool(about.get("clean", 1)), last_ticks(store), event, losses.texts)
 
 
 def begin_epoch(store: Store, event: dict[str, Any]) -> None:
@@ -90,47 +99,164 @@ def begin_epoch(store: Store, event: dict[str, Any]) -> None:
     epoch = max(int(time.time()), max(store.catalogue.epochs(), default=0) + 1)
     store.catalogue.begin_epoch(epoch, event)
     store.picture.begin(epoch, 0, 0)
+    store.digest, store.leaves, store.tree = bytes(32), [], chain.Tree()
 
 
-def _ends(store: Store, current: int) -> dict[int, tuple[int, int]]:
-    ends: dict[int, tuple[int, int]] = {}
-    events = store.catalogue.epochs()
-    for event in events.values():
-        follows = event["follows"]
-        if follows is not None:
-            ends[follows] = event["last_seq"], max([event["last_seq"], *(through for _, through in event["lost"])])
-    return {epoch: end for epoch, end in ends.items() if epoch != current}
+# ------------------------------------------------------------------ journal.db
 
 
-def resume(store: Store, epoch: int) -> None:
-    """Take up the current epoch where its last durable entry stands."""
-    held = [one for one in store.catalogue.segments() if one.state in ("open", "closed")]
+def _open_catalogue(directory: Path, losses: Losses) -> Catalogue:
+    """Open journal.db; one that is damaged is set aside, and a new one is filled from the segments."""
+    path = directory / JOURNAL
+    log_path = directory / f"{JOURNAL}-wal"
+    log = wal.read(log_path.read_bytes() if log_path.exists() else b"")
+    if log.doubtful:
+        salvage.copy_aside(directory, path)
+        losses.unsure(f"{JOURNAL}-wal ends in a transaction that can not be read: cut by power loss, or damaged; a copy is kept")
+    try:
+        catalogue = Catalogue(path)
+    except sqlite3.DatabaseError as error:
+        if sqlite.primary_code(error) not in sqlite.CORRUPT:
+            raise
+        return _new_catalogue(directory, str(error), losses)
+    try:
+        _check_pages(catalogue.db)
+    except (sqlite3.DatabaseError, Damaged) as error:
+        catalogue.db.close()
+        return _new_catalogue(directory, str(error), losses)
+    return catalogue
+
+
+def _new_catalogue(directory: Path, why: str, losses: Losses) -> Catalogue:
+    kept = salvage.set_aside(directory, directory / JOURNAL)
+    losses.unsure(f"{JOURNAL} is damaged ({why}); it is kept as {kept}; cursors begin anew, receivers will recognise what they have")
+    return Catalogue(directory / JOURNAL)
+
+
+_NAME = re.compile(r"(\d+)-(\d+)\.db")
+
+
+def _adopt_unknown_files(store: Store, losses: Losses) -> None:
+    """Make the catalogue and the folder agree: files that were never born or are pruned go, files with entries are taken in."""
+    rows = {(one.epoch, one.first): one for one in store.catalogue.segments()}
+    for path in sorted(store.picture.directory.glob("*.db")):
+        match = _NAME.fullmatch(path.name)
+        at = (int(match[1]), int(match[2])) if match else None
+        if at in rows:
+            if rows[at].state == "pruned":
+                remove(path)
+        elif at is None or not _adopt(store, path, *at):
+            kept = salvage.set_aside(store.directory, path)
+            losses.texts.append(f"{path.name} holds no entry of this journal; it is kept as {kept}")
+
+
+def _adopt(store: Store, path: Path, epoch: int, first: int) -> bool:
+    """Take in a segment that the catalogue does not know; True also if it was never born and is gone."""
+    try:
+        with closing(sqlite.writer(path)) as db:
+            held = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'entries'").fetchone()
+            if not held or not db.execute("SELECT 1 FROM entries LIMIT 1").fetchone():
+                db.close()
+                remove(path)
+                return True
+            about = segments.about(db)
+            before = db.execute("SELECT total, payload FROM entries ORDER BY seq LIMIT 1").fetchone()
+    except sqlite3.DatabaseError as error:
+        if sqlite.primary_code(error) not in sqlite.CORRUPT:
+            raise
+        about, before = {}, (0, b"")
+    if about.get("gateway", store.gateway) != store.gateway:
+        return False
+    if epoch not in store.catalogue.epochs():
+        known: dict[str, Any] = {"follows": None, "reason": "created", "last_seq": 0, "last_digest": chain.NO_DIGEST, "lost": []}
+        store.catalogue.begin_epoch(epoch, known)
+    previous = bytes.fromhex(str(about.get("previous", chain.NO_DIGEST)))
+    store.catalogue.put_segments([Segment(epoch, first, previous=previous, before=0, state="open" if before[1] else "suspect")])
+    return True
+
+
+# ------------------------------------------------------------------ segments
+
+
+def resume(store: Store, losses: Losses, *, restored: bool = False) -> None:
+    """Take up the journal where its last durable entry stands; begin a new epoch if anything of this one is gone."""
+    epoch = max(store.catalogue.epochs())
     store.picture.begin(epoch, 0, 0)
-    for one in (one for one in store.catalogue.segments() if one.epoch == epoch and one.state in ("closed", "pruned")):
-        assert one.root is not None
-        assert one.last is not None
-        assert one.digest is not None
+    for one in store.catalogue.segments():
+        if one.state in ("suspect", "closed"):
+            _take_closed(store, one, losses)
+        elif one.state == "open":
+            _take_open(store, one, losses)
+        elif one.state == "pruned":
+            _stand_at(store, one)
+    _load_facts(store)
+    _compare_with_witnesses(store, epoch, losses)
+    if losses.new_epoch or restored:
+        _leave_epoch(store, epoch, losses, "restored" if restored else "salvaged")
+
+
+def _take_closed(store: Store, one: Segment, losses: Losses) -> None:
+    path = store.picture.path(one)
+    if one.state == "suspect" or not path.exists():
+        rebuilt, lost = salvage.rebuild(store, one, losses)
+        if lost:
+            losses.lost.setdefault(one.epoch, []).extend(lost)
+        one = rebuilt
+    if one.state == "closed":
+        store.picture.segments.append(one)
+    _stand_at(store, one)
+
+
+def _stand_at(store: Store, one: Segment) -> None:
+    """The current epoch's chain and tree stand at the end of this segment."""
+    if one.epoch != store.picture.epoch or one.last is None:
+        return
+    if one.root is not None and store.tree.size == one.first - 1 and one.last == segments.last_of(one.first):
         store.tree.append(one.root, segments.ENTRIES)
-        store.digest = one.digest
-        store.picture.begin(epoch, one.last, one.total)
-    store.picture.segments = [one for one in held if one.state == "closed"]
-    for one in [one for one in held if one.state == "open"]:
-        _resume_segment(store, one)
+    store.digest = one.digest or bytes(32)
+    store.picture.begin(one.epoch, one.last, one.total)
 
 
-def _resume_segment(store: Store, one: Segment) -> None:
+def _take_open(store: Store, one: Segment, losses: Losses) -> None:
     """Check a segment that was not closed, entry by entry, and go on with it."""
     path = store.picture.path(one)
-    if store.active is not None and store.room > 0:  # the next segment was begun, and the commit that made it count was not reached
+    if store.active is not None and store.room > 0 and _never_counted(store, path):
         remove(path)
         store.catalogue.forget_segment(one.epoch, one.first)
         return
     if store.active is not None:
-        store.retire_full()
+        _end_active(store, losses)
+    log_path = path.with_name(path.name + "-wal")
+    log = wal.read(log_path.read_bytes() if log_path.exists() else b"")
+    if log.doubtful or not path.exists():
+        losses.unsure(f"{path.name}-wal ends in a transaction that can not be read: cut by power loss before it was promised, or damaged")
+        _take_damaged(store, one, losses)
+        return
+    try:
+        _go_on(store, one, path)
+    except (sqlite3.DatabaseError, Damaged) as error:
+        if isinstance(error, sqlite3.DatabaseError) and sqlite.primary_code(error) not in sqlite.CORRUPT | {sqlite3.SQLITE_IOERR}:
+            raise
+        losses.unsure(f"{path.name} is damaged: {error}")
+        _take_damaged(store, one, losses)
+
+
+def _never_counted(store: Store, path: Path) -> bool:
+    """Whether this next segment was begun by an append across the end of the one before, whose commit was not reached."""
+    try:
+        with closing(sqlite.writer(path)) as db:
+            across = segments.about(db).get("across")
+            return across == store.picture.seq + 1 or not db.execute("SELECT 1 FROM entries LIMIT 1").fetchone()
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _go_on(store: Store, one: Segment, path: Path) -> None:
     db = sqlite.writer(path)
     try:
         _check_pages(db)
         leaves, digest, seq, total = walk(db, one)
+        segments.facts(db)
     except BaseException:
         db.close()
         raise
@@ -138,9 +264,26 @@ def _resume_segment(store: Store, one: Segment) -> None:
         store.tree.append(hash_)
     store.digest = digest
     store.picture.begin(one.epoch, seq, total or one.before)
-    store.picture.facts = segments.facts(db)
     store.picture.segments.append(one)
     store.adopt(one, db, leaves)
+
+
+def _take_damaged(store: Store, one: Segment, losses: Losses) -> None:
+    rebuilt, lost = salvage.rebuild(store, one, losses)
+    losses.lost.setdefault(one.epoch, []).extend(lost)
+    if rebuilt.state == "closed":
+        store.picture.segments.append(rebuilt)
+    _stand_at(store, rebuilt)
+
+
+def _end_active(store: Store, losses: Losses) -> None:
+    """Put up the active segment for closing although the next one exists; if it is not full, its end is gone."""
+    assert store.active is not None
+    full = segments.last_of(store.active.first)
+    if store.picture.seq < full:
+        losses.unsure(f"{store.picture.path(store.active).name} ends before the next segment begins")
+        losses.lost.setdefault(store.picture.epoch, []).append((store.picture.seq + 1, full))
+    store.retire(store.picture.seq)
 
 
 def _check_pages(db: sqlite3.Connection) -> None:
@@ -163,11 +306,60 @@ def walk(db: sqlite3.Connection, one: Segment) -> tuple[list[bytes], bytes, int,
     return leaves, previous, seq, total
 
 
+def _load_facts(store: Store) -> None:
+    """The newest facts that can be read. A state that does not stand at the end of an epoch that is over is only a cache, and dropped."""
+    for one in reversed(store.picture.segments):
+        try:
+            with closing(sqlite.reader(store.picture.path(one), closed=one.state == "closed")) as db:
+                store.picture.facts = segments.facts(db)
+            if store.picture.facts:
+                break
+        except (sqlite3.DatabaseError, Damaged):
+            continue
+
+
+def _compare_with_witnesses(store: Store, epoch: int, losses: Losses) -> None:
+    """Whoever confirmed or signed more than is here proves that the end is gone."""
+    seen = [cursor.seq for cursor in store.receipts.cursors().values() if cursor.epoch == epoch]
+    seen += [row[0] for row in store.catalogue.db.execute("SELECT MAX(size) FROM checkpoints WHERE epoch = ?", (epoch,)) if row[0]]
+    last = store.picture.seq
+    if max(seen, default=0) > last:
+        losses.unsure(f"entries {last + 1} to {max(seen)} of epoch {epoch} were confirmed or signed, and are not here")
+        losses.lost.setdefault(epoch, []).append((last + 1, max(seen)))
+
+
+def _leave_epoch(store: Store, epoch: int, losses: Losses, reason: str) -> None:
+    """End the current epoch where it stands, and begin the next."""
+    last_seq, last_digest = store.picture.seq, store.digest.hex()
+    state = store.picture.facts.pop("state", None)
+    if store.active is not None:
+        store.retire(last_seq)
+    store.keep_house()
+    event: dict[str, Any] = {"follows": epoch, "reason": reason, "last_seq": last_seq, "last_digest": last_digest}
+    event["lost"] = sorted(losses.lost.pop(epoch, []))
+    event["tail"] = "unknown" if losses.tail_unknown or reason == "restored" else "whole"
+    if losses.lost:
+        event["lost_before"] = {str(one): sorted(spans) for one, spans in losses.lost.items() if spans}
+    begin_epoch(store, event)
+    store.catalogue.note(restored=0)
+    if state is not None and (state.epoch, state.seq) == (epoch, last_seq):
+        store.picture.facts["state"] = Fact(store.picture.epoch, 0, state.value)
+
+
+def _ends(store: Store, current: int) -> dict[int, tuple[int, int]]:
+    """(last seq held, last seq that a receiver may hold) of the epochs that are over."""
+    ends: dict[int, tuple[int, int]] = {}
+    for event in store.catalogue.epochs().values():
+        if event["follows"] is not None:
+            known = max([event["last_seq"], *(through for _, through in event["lost"])])
+            ends[event["follows"]] = event["last_seq"], known if event.get("tail", "whole") == "whole" else 1 << 62
+    return {epoch: end for epoch, end in ends.items() if epoch != current}
+
+
 def last_ticks(store: Store) -> int | None:
     """`time` of the last entry held."""
-    epoch, seq = store.picture.last
     for one in reversed(store.picture.segments):
-        last = seq if one.epoch == epoch else segments.last_of(one.first)
+        last = one.last if one.last is not None else store.picture.seq
         found = store.picture.read((one.epoch, max(last - 1, one.first - 1)), 1, 1)
         if found:
             return of_entry(found[-1].payload)

@@ -12,6 +12,11 @@ HOLD = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY})
 """Primary result codes that pass by themselves (space is freed, a foreign lock goes): the same bodies are written again later.
 Every other one stops the journal: after a failed write or fsync the kernel may have dropped pages that it calls clean."""
 
+CORRUPT = frozenset(
+    {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, 0}
+)
+"""Primary result codes by which a damaged file shows itself (a damaged schema gives a plain error)."""
+
 
 class NotDurable(Exception):
     """SQLite did not accept a setting on which the promise rests (some file systems refuse WAL)."""

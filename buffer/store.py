@@ -103,9 +103,9 @@ class Store:
         self._retire(self.digest, self.picture.total)
         self._activate(new, db)
 
-    def retire_full(self) -> None:
-        """Put the full segment up for closing; none is active then."""
-        self._retire(self.digest, self.picture.total)
+    def retire(self, last: int) -> None:
+        """Put the active segment up for closing, full or not; none is active then."""
+        self._retire(self.digest, self.picture.total, last)
         self.active = self._db = None
 
     def committed(self, last: Entry | None, leaves: Sequence[bytes]) -> None:
@@ -134,10 +134,11 @@ class Store:
         with suppress(sqlite3.OperationalError):  # a full disk: the next start finds the row without a file, and nothing was promised
             self.catalogue.forget_segment(new.epoch, new.first)
 
-    def _retire(self, digest: bytes, total: int) -> None:
+    def _retire(self, digest: bytes, total: int, last: int | None = None) -> None:
         if self.active is None or self._db is None:
             return
-        full = replace(self.active, last=segments.last_of(self.active.first), digest=digest, total=total, root=root(self.leaves))
+        last = segments.last_of(self.active.first) if last is None else last
+        full = replace(self.active, last=last, digest=digest, total=total, root=root(self.leaves))
         self._show(self.active, full)
         self._unclosed.append((self._db, full))
         self.leaves = []

@@ -354,6 +354,7 @@ class Chain:
                 self._signatures.rotate(event["what"]["note"], at)
             elif kind == "epoch" and event["follows"] is not None:
                 self.lost += [(event["follows"], span) for span in event["lost"]]
+                self.lost += [(int(one), span) for one, spans in event.get("lost_before", {}).items() for span in spans]
         except (ValueError, KeyError, TypeError):
             self.report.problem("its JSON can not be read as what it says it is", at)
 

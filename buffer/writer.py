@@ -156,7 +156,7 @@ class Writer:
         try:
             while (group := self._next_group()) or not (self._closing or self.fault):
                 self._work_off(group)
-                self._store.keep_house()
+                self._store.keep_house()  # also when idle
             self._raise_fault()
             self._store.close(clean=True)
         except BaseException as error:  # noqa: BLE001 - whatever it was, nobody may go on as if entries were durable
@@ -201,6 +201,7 @@ class Writer:
                 del group[0]
             else:
                 self._persist(group)
+                self._store.keep_house()
 
     def _do(self, job: Job) -> None:
         try:

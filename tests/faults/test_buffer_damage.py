@@ -1,0 +1,138 @@
+"""Bits that flip, files that vanish, ends that are cut: found, set aside, everything else kept and still delivered."""
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from buffer import Body, Journal
+from buffer.verify import verify
+
+GATEWAY = "lyon/granulation-2"
+FLIPS = int(os.environ.get("FLIPS", "300"))
+
+CRASH = """
+import os, sys
+from pathlib import Path
+from buffer import Body, Journal
+journal = Journal.open(Path(sys.argv[1]), "lyon/granulation-2", commit_interval_s=0.001, retain_s=1e9, max_bytes=1 << 40)
+pad = os.urandom(600).hex()
+journal.uplink("ebr", True)
+for number in range(int(sys.argv[2])):
+    bodies = [Body("ebr-gateway/readings/1", b'"time":"2026-11-22T07:15:02.5Z","n":%d,"pad":"%s"}' % (number, os.urandom(60).hex().encode())) for _ in range(37)]
+    last = journal.append(bodies, watermark=("mes", {"n": number}), urgent=number % 5 == 0)
+    if number == 112:
+        last.result()
+last.result()
+os._exit(137)
+"""
+
+
+def crashed(folder: Path, appends: int) -> Path:
+    """A journal whose process died without closing it: two closed segments, one that grows, both WALs in place."""
+    subprocess.run([sys.executable, "-c", CRASH, str(folder / "original"), str(appends)], check=False)
+    return folder / "original"
+
+
+def opened(folder: Path) -> Journal:
+    return Journal.open(folder, GATEWAY, commit_interval_s=0.001, retain_s=1e9, max_bytes=1 << 40)
+
+
+def held(journal: Journal) -> dict[tuple[int, int], bytes]:
+    after, found = (0, 0), {}
+    while page := journal.read(after, max_bytes=1 << 24):
+        found |= {(entry.epoch, entry.seq): entry.payload for entry in page}
+        after = page[-1].epoch, page[-1].seq
+    return found
+
+
+def declared(journal: Journal, epoch: int) -> set[tuple[int, int]]:
+    event = journal.opened.epoch_event
+    if event is None or event["follows"] != epoch:
+        return set()
+    return {(epoch, seq) for low, high in event["lost"] for seq in range(low, high + 1)}
+
+
+def restarted(folder: Path) -> tuple[Journal, list[str]]:
+    """Start; let the patrol look at every closed segment; if it stops the journal, start again, as systemd would."""
+    texts: list[str] = []
+    for _ in range(4):
+        journal = opened(folder)
+        texts += journal.opened.findings
+        if journal.check_closed():
+            return journal, texts
+        journal.close()
+    raise AssertionError("it does not come to rest")
+
+
+def flip(path: Path, generator: random.Random) -> int:
+    bit = generator.randrange(path.stat().st_size * 8)
+    mode = path.stat().st_mode
+    path.chmod(0o600)
+    with path.open("r+b") as file:
+        file.seek(bit // 8)
+        byte = file.read(1)[0]
+        file.seek(bit // 8)
+        file.write(bytes([byte ^ 1 << bit % 8]))
+    path.chmod(mode)
+    return bit // 8
+
+
+@pytest.mark.faults
+@pytest.mark.urs("URS-BUF-07")
+def test_300_flipped_bits_lose_nothing_silently_and_the_rest_is_delivered(tmp_path: Path) -> None:
+    original = crashed(tmp_path, 118)
+    pristine = opened(shutil.copytree(original, tmp_path / "pristine"))
+    whole, epoch = held(pristine), pristine.opened.epoch
+    pristine.close()
+    figures: Counter[str] = Counter()
+    for seed in range(FLIPS):
+        figures.update(one_flip(tmp_path, original, whole, epoch, seed))
+    print(f"\n{FLIPS} single bit flips over {len(whole)} entries: {dict(figures)}")
+    assert figures["silently lost"] == figures["changed"] == figures["unnoticed"] == 0
+
+
+def one_flip(tmp_path: Path, original: Path, whole: dict[tuple[int, int], bytes], epoch: int, seed: int) -> Counter[str]:
+    generator = random.Random(seed)
+    folder = tmp_path / "damaged"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(original, folder)
+    candidates = [
+        path for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size and path.suffix in {".db", ".db-wal"}
+    ]
+    path = generator.choice(candidates)
+    at = flip(path, generator)
+    accused = verify(folder).exit_code == 1
+    journal, texts = restarted(folder)
+    now, lost = held(journal), declared(journal, epoch)
+    if journal.opened.epoch_event:
+        journal.append(
+            [Body("ebr-gateway/event/1", b'"time":"2026-11-22T07:15:02.5Z","event":%s}' % json.dumps(journal.opened.epoch_event).encode())]
+        )
+    journal.append([Body("ebr-gateway/readings/1", b'"time":"2026-11-22T07:15:02.5Z"}')], urgent=True).result()
+    journal.close()
+    again = verify(folder)
+    assert again.exit_code in {0, 2}, (seed, path, at, list(again.lines()))
+    missing = set(whole) - set(now)
+    tail = journal.opened.epoch != epoch and max(now)[0] in {0, epoch}
+    silent = {one for one in missing - lost if not (tail and one[1] > max(seq for _, seq in now))}
+    assert not silent, (seed, path, at, sorted(silent)[:5], texts)
+    return Counter(
+        {
+            f"in {'wal' if path.name.endswith('-wal') else 'journal.db' if path.name == 'journal.db' else 'segment'}": 1,
+            "found by start or patrol": bool(texts),
+            "found by verify": accused,
+            "harmless: outside of any entry": not missing and not texts,
+            "entries lost, declared": len(missing),
+            "silently lost": len(silent),
+            "changed": sum(whole[one] != payload for one, payload in now.items() if one in whole),
+            "unnoticed": bool(missing) and not texts,
+        }
+    )
