@@ -13,7 +13,7 @@ from config import Source, Tag
 from drivers.contract import BAD, Finding, Kind, Loss, Message, Reading
 from gateway import encoding
 from gateway.observed import Observed, event_ticks
-from gateway.ticks import rfc3339
+from gateway.ticks import TICKS_PER_MS, rfc3339
 from gateway.values import normaliser
 
 if TYPE_CHECKING:
@@ -182,8 +182,19 @@ class Port:
         await self.lost(Loss("link-lost", detail=why))
 
     def stopped(self, cause: str, detail: str) -> Awaitable[None]:
-        """The gateway was not observing: open the gap at the last durable observation."""
-        return self.lost(Loss(cause, since_ticks=self._intake.fold.last_observed(self.source.name), detail=detail))
+        """The gateway was not observing: open the gap at what the journal proves.
+
+        It proves through when the source was observed, not each tag: a tag's own last poll, or the last notification of its subscription, is
+        older by up to its rate, and a late cycle. Rather a little too long than a change that is neither held nor in the gap.
+        """
+        proved = self._intake.fold.last_observed(self.source.name)
+        if proved is None:
+            return done()
+        for index, tag in enumerate(self.tags):
+            rate_ms = self.source.rate_ms if tag.rate_ms is None else tag.rate_ms
+            self._seen[index] = proved - TICKS_PER_MS * (200 + max(rate_ms, 200) * 3 // 2)
+        self.observed = proved
+        return self.lost(Loss(cause, detail=detail))
 
     def tagset_events(self) -> Iterable[dict[str, Any]]:
         """The tag table in slices that fit an entry."""
@@ -239,7 +250,9 @@ class Port:
 
     def _within_deadband(self, index: int, value: Any, before: Any) -> bool:
         band = self._deadbands[index]
-        return False if band is None or value is None or before is None else bool(abs(value - before) < band)
+        if band is None or not isinstance(value, int | float) or not isinstance(before, int | float):
+            return False
+        return abs(value - before) < band
 
     def _turns(self, index: int, value: Any, status: int) -> bool:
         told = (value, status >= BAD)
@@ -282,8 +295,8 @@ class Port:
     def _making_messages(self, messages: Sequence[Message]) -> "Iterable[Making]":
         by_name: dict[str, list[dict[str, Any]]] = {}
         for message in messages:
-            row = {"key": message.key, "change": message.change, "row": dict(message.row)}
-            row |= {"time": None if message.ticks is None else rfc3339(message.ticks), "text": message.text}
+            time_text = None if message.ticks is None else rfc3339(message.ticks)
+            row = {"key": message.key, "change": message.change, "time": time_text, "text": message.text, "row": dict(message.row)}
             by_name.setdefault(message.name, []).append(row)
         for name, rows in by_name.items():
             for _, part in encoding.slices(rows, LARGEST_ROW_BYTES):

@@ -85,7 +85,8 @@ class Fold:
 
     def last_observed(self, source: str) -> int | None:
         """Ticks through which a source is proved to have been observed."""
-        return self.state.frontier.get(source)
+        told = max(self.state.frontier.get(source, 0), self.state.resumed.get(source, 0))
+        return told or None
 
     def open_since(self) -> int | None:
         """Smallest seq that an open batch or a step without its final record still needs; None: nothing is open."""
@@ -131,27 +132,31 @@ class Fold:
 
     def _observe(self, item: Observed) -> None:
         source, state = item.source, self.state
+        before = state.frontier.get(source, 0)
         closed = self._gaps.observed(item) if state.gaps else Closed({}, [])
         self._say(closed)
         interest = self.plan.interest.get(source, frozenset())
         picked = [r for r in item.readings if r[0] in interest]
         if picked:
-            self._pick(source, picked, closed, item.seq)
-        latest = max((r[3] for r in item.readings if r[4] != "backfill"), default=0)
-        if latest > state.frontier.get(source, 0):
-            state.frontier[source] = latest
+            self._pick(source, picked, closed, item.seq, before)
+        state.frontier[source] = max((r[3] for r in item.readings if r[4] != "backfill"), default=0)
+        state.frontier[source] = max(state.frontier[source], before)
 
-    def _pick(self, source: str, picked: list[Seen], closed: Closed, seq: int) -> None:
+    def _pick(self, source: str, picked: list[Seen], closed: Closed, seq: int, before: int) -> None:
         names, tracks, signals = self.plan.names[source], self.state.tracks, self.plan.signals[source]
         for index, value, status, event, kind in picked:
             name = names[index]
             gap = closed.tags.get(name)
             track = tracks.get(name)
             if track is not None:
-                self._track(name, track, (event if gap is None or event > gap[1] else gap[1], value, status, seq))
+                at = event if kind == "backfill" else max(event, track.resumed)
+                self._track(name, track, (at, value, status, seq))
             units = signals.get(index)
             if units is not None and kind != "backfill" and value is not None and usable(status):
-                self._signal([unit for unit in units if self._where.differs(unit, name, value)], name, value, event, gap, seq)
+                differing = [unit for unit in units if self._where.differs(unit, name, value)]
+                if differing:
+                    self.state.frontier[source] = max(before, event)  # a list is not always in order of time: nothing later counts yet
+                    self._signal(differing, name, value, event, gap, seq)
 
     def _track(self, name: str, track: Track, point: tuple[int, Any, int, int]) -> None:
         told = track.add(point)
@@ -169,14 +174,9 @@ class Fold:
         self._emit(records.finding("late-data", "warning", text, {"time": rfc3339(ticks), "seq": self.state.seq}, tags=[name]))
 
     def _signal(self, units: list[Unit], name: str, value: Any, event: int, gap: tuple[int, int] | None, seq: int) -> None:
-        if not units:
-            return
         self._contexts.clear()
-        place = self.plan.places[name]
-        frontier = self.state.frontier
-        frontier[place.source.name] = max(frontier.get(place.source.name, 0), event)
         self._where.settle()  # what stood until this reading has settled before it counts
-        window = place.window_ticks
+        window = self.plan.places[name].window_ticks
         at = Instant(event, window) if gap is None else Instant(max(event, gap[0]), max(event - gap[0], 0), "inferred-from-gap")
         for unit in units:
             self._where.signal(unit, name, value, at, seq)
@@ -195,8 +195,9 @@ class Fold:
                 for source, told in event["observed"].items():
                     self._alive(source, from_rfc3339(told))
             case "source" if event["state"] == "resumed":
-                self._alive(event["source"], from_rfc3339(event["observed"]))
                 closed = self._gaps.resumed(event)
+                told, source = from_rfc3339(event["observed"]), event["source"]
+                self.state.resumed[source] = max(self.state.resumed.get(source, 0), told)
                 self._say(closed)
                 for name, (start, end) in closed.tags.items():
                     self._runs.touched([name], start, end, "late-data")

@@ -131,7 +131,9 @@ class Gaps:
         track = self._state.tracks.get(name)
         if track is None:
             return
-        if outcome == "filled":
+        if outcome == "lost":
+            track.resumed = max(track.resumed, end)
+        else:
             track.cuts = [cut for cut in track.cuts if cut.gap != gap.id]
         for cut in track.cuts:
             if cut.gap == gap.id:

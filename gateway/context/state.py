@@ -69,6 +69,7 @@ class Run:
     end_seq: int | None = None
     entered: int | None = None
     cause: str | None = None
+    cut: Instant | None = None  # its batch ended here while its signal was not observed: what became of it is not known yet
     book: Book | None = None
     people: list[str] = field(default_factory=list)
     revision: int = 0  # of the last record made; 0: none
@@ -102,7 +103,7 @@ class Where:
     newest: dict[str, str] = field(default_factory=dict)  # query -> key of this equipment's newest row
     read: Identity = field(default_factory=Identity)  # as read now
     bound: Identity = field(default_factory=Identity)  # as settled
-    bound_at: int = 0
+    history: list[tuple[int, Identity]] = field(default_factory=list)  # who it worked for from when on; the newest few
     open: str | None = None  # the batch this equipment is in; stays through an empty or unreadable id where `change` ends it
     left: Instant | None = None  # when the id of `open` was left
     done: str | None = None  # a batch that a state or tag ended, while its id still stands
@@ -165,6 +166,7 @@ class State:
     next_id: int = 1
     retire_due: int = 0
     frontier: dict[str, int] = field(default_factory=dict)
+    resumed: dict[str, int] = field(default_factory=dict)  # proved by a resumption, whose readings follow it: no life for settling yet
     tracks: dict[str, Track] = field(default_factory=dict)
     where: dict[str, Where] = field(default_factory=dict)
     rows: dict[str, dict[str, Row]] = field(default_factory=dict)

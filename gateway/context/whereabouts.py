@@ -14,6 +14,7 @@ from gateway.ticks import TICKS_PER_S, rfc3339
 
 IDENTITY, END = "", "!end"
 """Keys of `pending` and `settled` beside tag names."""
+MOST_REMEMBERED = 32
 SAY_AGAIN_TICKS = 60 * TICKS_PER_S
 
 
@@ -85,6 +86,7 @@ class Whereabouts:
     def _complete(self, unit: Unit, where: Where) -> None:
         """The batch is the same, but more is known of it."""
         where.bound = where.read
+        where.history = [*where.history[:-1], (where.history[-1][0] if where.history else 0, where.bound)]
         self._batches.fill(where.bound)
         for run in self._state.runs.values():
             if run.equipment == unit.name and run.identity.batch == where.bound.batch and run.end is None:
@@ -125,6 +127,7 @@ class Whereabouts:
                 for key in group:
                     del where.pending[key]
                 self._apply(unit, where, group)
+            self._resolve(unit, where)
 
     def _group(self, unit: Unit, where: Where) -> dict[str, Pending]:
         """The changes of one moment: those that began within the settling time of the first; empty while one of them may still move."""
@@ -160,9 +163,30 @@ class Whereabouts:
         if not row.runs(where.settled.get(row.row.signal)):
             change = group.get(row.row.signal)
             if change is not None:
-                self._runs.end(run, change.left, change.seq, None)
+                self._end(unit, row, run, change)
         elif row.row.key is not None and key != run.key and row.row.key in group:
-            self._runs.end(run, group[row.row.key].left, group[row.row.key].seq, None)
+            self._end(unit, row, run, group[row.row.key])
+
+    def _end(self, unit: Unit, row: StepPlan, run: Run, change: Pending) -> None:
+        """A run ends; one whose batch had ended unseen before is cut there, and its rest is the next one's."""
+        if run.cut is None or change.left.ticks <= run.cut.ticks:
+            self._runs.end(run, change.left, change.seq, None)
+            return
+        self._runs.end(run, run.cut, change.seq, "batch-changed")
+        rest = self._runs.begin(unit, row.row, run.key, self._who(unit, run.cut.ticks), run.cut, change.seq)
+        self._runs.end(rest, change.left, change.seq, None)
+
+    def _resolve(self, unit: Unit, where: Where) -> None:
+        """Runs whose batch ended while nobody saw their signal: it is seen again, and they still run."""
+        for run in [r for r in self._state.runs.values() if r.cut is not None and r.end is None and r.equipment == unit.name]:
+            row = unit.row_of(run.step, run.identity.recipe, run.identity.recipe_version)
+            if row is None or run.cut is None:
+                continue
+            source = self._plan.places[row.row.signal].source.name
+            known = self._state.frontier.get(source, 0) >= run.cut.ticks + unit.settle_ticks and row.row.signal not in where.pending
+            if known and not self._lost(unit, run):
+                self._runs.end(run, run.cut, self._state.seq, "batch-changed")
+                self._runs.begin(unit, row.row, run.key, self._who(unit, run.cut.ticks), run.cut, self._state.seq)
 
     def _begin_if_on(self, unit: Unit, where: Where, row: StepPlan, group: Mapping[str, Pending]) -> None:
         if not row.runs(where.settled.get(row.row.signal)) or any(r.step == row.row.step for r in self._runs.running(unit)):
@@ -176,15 +200,16 @@ class Whereabouts:
         else:
             return
         key = None if row.row.key is None else where.settled.get(row.row.key)
-        self._deviations(unit, where, row)
-        self._runs.begin(unit, row.row, key, where.bound, at, seq)
+        who = self._who(unit, at.ticks + unit.settle_ticks)
+        self._deviations(unit, who, row)
+        self._runs.begin(unit, row.row, key, who, at, seq)
 
-    def _deviations(self, unit: Unit, where: Where, row: StepPlan) -> None:
+    def _deviations(self, unit: Unit, who: Identity, row: StepPlan) -> None:
         """Check a start against the declared occurrences and order: every deviation is said, none is suppressed."""
-        batch = where.bound.batch
+        batch = who.batch
         if batch is None:
             return
-        rows = unit.steps_of(where.bound.recipe, where.bound.recipe_version)
+        rows = unit.steps_of(who.recipe, who.recipe_version)
         counts = self._state.counts.get(batch, {})
         begun = {r.row.step for r in rows if counts.get(f"{unit.name}/{r.row.step}")}
         step, order = row.row.step, row.row.order
@@ -210,11 +235,23 @@ class Whereabouts:
         where.done = where.open
         self._leave(unit, where, change.left, change.seq)
         where.read = read(self._state, unit, where)
-        where.bound = where.read
+        self._become(where, where.read, change.left.ticks)
+
+    def _become(self, where: Where, who: Identity, ticks: int) -> None:
+        """The equipment works for another from `ticks` on; what was thought of later times is void."""
+        where.bound = who
+        where.history = [(t, w) for t, w in where.history if t < ticks][-MOST_REMEMBERED:]
+        where.history.append((ticks, who))
+
+    def _who(self, unit: Unit, ticks: int) -> Identity:
+        """Who the equipment worked for at an instant: a step that is discovered late belongs to its own time."""
+        where = self._state.where[unit.name]
+        return next((who for t, who in reversed(where.history) if t <= ticks), Identity())
 
     def _bind(self, unit: Unit, where: Where, change: Pending) -> None:
         """The identity has settled."""
-        where.bound = new = where.read
+        new = where.read
+        self._become(where, new, (change.at if new.batch is not None else change.left).ticks)
         if new.batch is None:
             self._unnamed(unit, where, change, new.raw)
             return
@@ -242,7 +279,11 @@ class Whereabouts:
     def _leave(self, unit: Unit, where: Where, at: Instant, seq: int) -> None:
         """The open batch ends here: what still runs in it is cut off; what began since belongs to the next."""
         for run in reversed(self._runs.running(unit)):
-            if run.identity.batch == where.open and run.start.ticks < at.ticks:
+            if run.identity.batch != where.open or run.start.ticks >= at.ticks or run.cut is not None:
+                continue
+            if self._lost(unit, run):
+                run.cut = at
+            else:
                 self._runs.end(run, at, seq, "batch-changed")
         assert where.open is not None
         self._batches.leave(unit, where.open, at, "completed")
@@ -255,11 +296,23 @@ class Whereabouts:
                 continue
             since = run.start.ticks >= change.at.ticks
             named = run.identity.raw is not None and run.identity.raw == who.batch
-            going = run.end is None and run.identity.batch is None and self.activity(unit, batch=True) == "production"
+            going = run.end is None and run.identity.batch is None and self._watched(unit, run)
             if since or (run.identity.batch is None and (named or going)):
                 old, was = run.record, run.identity.batch
                 self._runs.rebind(unit, run, who, "known-late" if named else "id-late")
                 self._batches.unlist(was, old)
+
+    def _watched(self, unit: Unit, run: Run) -> bool:
+        """Whether a run is seen to go on in production: in a gap it may be over, and a cleaning is nobody's batch."""
+        return not self._lost(unit, run) and self.activity(unit, batch=True) == "production"
+
+    def _lost(self, unit: Unit, run: Run) -> bool:
+        """Whether the signal of a run is not observed at present."""
+        row = unit.row_of(run.step, run.identity.recipe, run.identity.recipe_version)
+        if row is None:
+            return False
+        source = self._plan.places[row.row.signal].source.name
+        return any(gap.source == source and (gap.left is None or row.row.signal in gap.left) for gap in self._state.gaps)
 
     # contexts
 

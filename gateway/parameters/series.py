@@ -65,12 +65,17 @@ def severed(cuts: Sequence[Cut], point_ticks: int, instant: int) -> bool:
 
 @dataclass(slots=True)
 class Track:
-    """One tag of interest. points: not yet retired, by event time; standing: the last one retired; through: retired up to here."""
+    """One tag of interest.
+
+    points: not yet retired, by event time; standing: the last one retired; through: retired up to here; resumed: end of the last lost gap,
+    before which nothing that was read since can stand.
+    """
 
     points: list[Point] = field(default_factory=list)
     standing: Point | None = None
     through: int = 0
     cuts: list[Cut] = field(default_factory=list)
+    resumed: int = 0
 
     def add(self, point: Point) -> Literal["new", "again", "too-late"]:
         """Take a reading. again: the same reading once more (a source that repeats it after a reconnect)."""

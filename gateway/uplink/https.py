@@ -131,7 +131,8 @@ class Https(Transport):
             self._page_bytes = max(MAX_ENTRY_BYTES // 64, self._page_bytes // 2)
             raise Unreachable("no answer in time") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise tls.failure(error) or Unreachable(str(error) or type(error).__name__) from error
+            hint = " (a receiver that does not accept our certificate hangs up like this, too)" if self._secure else ""
+            raise tls.failure(error) or Unreachable((str(error) or type(error).__name__) + hint) from error
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

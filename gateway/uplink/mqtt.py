@@ -185,12 +185,12 @@ class Mqtt(Transport):
     def _dial(self, client: paho.Client) -> None:
         """In a worker thread: name resolution, TCP, TLS, CONNECT."""
         client.connect_timeout = 10.0
-        properties = None
+        options: dict[str, Any] = {}
         if self._uplink.version == "5":
-            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            properties.SessionExpiryInterval = SESSION_S
+            options["clean_start"], options["properties"] = False, Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            options["properties"].SessionExpiryInterval = SESSION_S
         try:
-            client.connect(self._host, self._port, KEEPALIVE_S, clean_start=False, properties=properties)
+            client.connect(self._host, self._port, KEEPALIVE_S, **options)
         except (OSError, ValueError) as error:
             raise tls.failure(error) or Unreachable(f"{self._host}:{self._port}: {error}") from error
 

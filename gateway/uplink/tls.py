@@ -61,15 +61,15 @@ def failure(error: BaseException) -> Refused | Unreachable | None:
     expired certificate: the text says so.
     """
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, ssl.SSLError | ssl.CertificateError):
+    while cause is not None and type(cause).__module__ != "ssl":  # aiohttp's own errors wrap the one that knows the reason
         cause = cause.__cause__ or cause.__context__
-    if cause is None or isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLWantReadError):
+    if not isinstance(cause, ssl.SSLError) or isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError | ssl.SSLWantReadError):
         return None
     if isinstance(cause, ssl.SSLCertVerificationError):
         hint = "; if the certificate is good, this machine's clock is wrong" if cause.verify_code in {9, 10} else ""
         return Refused("certificate", f"the receiver's certificate is not accepted: {cause.verify_message}{hint}")
-    reason = (cause.reason or str(cause)) if isinstance(cause, ssl.SSLError) else str(cause)
-    return Refused("certificate", f"TLS handshake failed: {reason.lower().replace('_', ' ')}")
+    reason = (cause.reason or str(cause)).lower().replace("_", " ")
+    return Refused("certificate", f"TLS handshake failed: {reason}")
 
 
 def _path(folder: Path, name: str | None) -> Path | None:
