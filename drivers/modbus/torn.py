@@ -11,6 +11,7 @@ fell since the last read, and for some polls after that.
 
 from collections.abc import Sequence
 
+from drivers.contract import Value as Decoded
 from drivers.modbus.plan import Value
 
 GUARDED = frozenset({"int32", "uint32", "int64", "uint64", "bcd32"})
@@ -49,3 +50,19 @@ class Guard:
     def forget(self) -> None:
         """Nothing is known any more: a reconnect."""
         self._last, self._wary = None, 0
+
+
+def doubtful(guards: Sequence[tuple[int, Guard]], reads: Sequence[Sequence[Decoded]], index: int) -> tuple[int, ...]:
+    """Positions of the guarded values that may be torn in the read of this index. reads: the block's values, of reads in succession.
+
+    Every guarded value is judged in every read: one that was whole in the first may be torn in the next.
+    """
+    doubts: list[int] = []
+    for at, guard in guards:
+        value = reads[index][at]
+        if isinstance(value, int) and guard.suspects(value):  # else undecodable, and Bad anyway
+            column = [read[at] for read in reads]
+            whole = [read for read in column if isinstance(read, int)]
+            if len(whole) < len(column) or not guard.proven(whole, index):
+                doubts.append(at)
+    return tuple(doubts)

@@ -14,7 +14,7 @@ from drivers.modbus.outlet import Outlet
 from drivers.modbus.plan import Block, Value, block_of, halves, joined
 from drivers.modbus.schedule import Cycle
 from drivers.modbus.settings import ModbusSettings
-from drivers.modbus.torn import GUARDED, MOST_READS, Guard
+from drivers.modbus.torn import GUARDED, MOST_READS, Guard, doubtful
 
 FAILURES = 2
 """So many polls in a row without a right answer make a unit degraded: one lost frame does not."""
@@ -144,34 +144,34 @@ class UnitPoll:
             await self._into_batch([], reader.tags, reply)
             return
         values = reader.decode(reply.data)
-        doubtful: tuple[int, ...] = ()
+        doubts: tuple[int, ...] = ()
         if reader.guards and reply.data != reader.last:
-            reply, values, doubtful = await self._proven(reader, reply, values)
+            reply, values, doubts = await self._proven(reader, reply, values)
         readings: list[Reading] = [
             (tag, value, BAD_DECODING if value is None else GOOD, None, None) for tag, value in zip(reader.tags, values, strict=True)
         ]
-        for at in doubtful:
+        for at in doubts:
             readings[at] = (reader.tags[at], values[at], UNCERTAIN, None, None)
-        reader.last = None if doubtful else reply.data
+        reader.last = None if doubts else reply.data
         reader.listed_s, reader.lost = now_s, False
         await self._into_batch(readings, (), reply)
-        await self._tell_content(reader, values, reply.data, doubtful)
+        await self._tell_content(reader, values, reply.data, doubts)
 
     async def _proven(self, reader: Reader, reply: Reply, values: Sequence[Decoded]) -> tuple[Reply, Sequence[Decoded], tuple[int, ...]]:
         """Read again until no guarded integer can be torn; else those that may be, by position. See torn.py."""
-        suspects = [(at, guard) for at, guard in reader.guards if values[at] is not None and guard.suspects(_int(values[at]))]
         replies, decoded, chosen = [reply], [values], 0
-        doubtful: tuple[int, ...] = tuple(at for at, _ in suspects)
-        while doubtful and len(replies) < MOST_READS:
+        doubts = suspected = doubtful(reader.guards, decoded, 0)
+        while doubts and len(replies) < MOST_READS:
             replies.append(await self._ask(reader.request))
             decoded.append(reader.decode(replies[-1].data))
-            doubts = [_doubtful(suspects, decoded, index) for index in range(len(replies))]
-            chosen = min(reversed(range(len(replies))), key=lambda index: len(doubts[index]))
-            doubtful = doubts[chosen]
+            of_each = [doubtful(reader.guards, decoded, index) for index in range(len(replies))]
+            chosen = min(reversed(range(len(replies))), key=lambda index: len(of_each[index]))
+            doubts = of_each[chosen]
         for at, guard in reader.guards:
-            if at not in doubtful and decoded[chosen][at] is not None:
-                guard.accept(_int(decoded[chosen][at]), suspected=bool(suspects))
-        return replies[chosen], decoded[chosen], doubtful
+            value = decoded[chosen][at]
+            if at not in doubts and isinstance(value, int):
+                guard.accept(value, suspected=bool(suspected))
+        return replies[chosen], decoded[chosen], doubts
 
     async def _into_batch(self, readings: list[Reading], alive: Sequence[int], reply: Reply) -> None:
         """Reads of one poll share a list while their instants lie close together."""
@@ -288,13 +288,13 @@ class UnitPoll:
             text = f"unit {self.unit} at {plan.cycle.period_s * 1000:g} ms: {report}"
             await self._outlet.found(Finding("late-cycle", text, tuple(tag for reader in plan.readers for tag in reader.tags)))
 
-    async def _tell_content(self, reader: Reader, values: Sequence[Decoded], data: bytes, doubtful: tuple[int, ...]) -> None:
+    async def _tell_content(self, reader: Reader, values: Sequence[Decoded], data: bytes, doubts: tuple[int, ...]) -> None:
         bad = [reader.block.values[at] for at, value in enumerate(values) if value is None]
         for its in bad:
             first = 2 * (its.offset - reader.block.start)
             text = f"{self._map[its.tag].tag}: not {its.type} as declared: {data[first : first + 2 * its.size][:32].hex(' ')}"
             await self._outlet.found(Finding("undecodable", text, (its.tag,)))
-        for at in doubtful:
+        for at in doubts:
             name = self._map[reader.tags[at]].tag
             await self._outlet.found(Finding("torn-value", f"{name}: changed too fast to be read whole", (reader.tags[at],)))
 
@@ -317,15 +317,3 @@ class UnitPoll:
 
     def _unreadable(self) -> set[int]:
         return {value.tag for plan in self.plans for value in plan.unreadable}
-
-
-def _int(value: Decoded) -> int:
-    assert isinstance(value, int)
-    return value
-
-
-def _doubtful(suspects: Sequence[tuple[int, Guard]], decoded: Sequence[Sequence[Decoded]], index: int) -> tuple[int, ...]:
-    """Positions of the suspects that this read does not prove."""
-    if any(values[at] is None for at, _ in suspects for values in decoded):
-        return tuple(at for at, _ in suspects)
-    return tuple(at for at, guard in suspects if not guard.proven([_int(values[at]) for values in decoded], index))
