@@ -21,6 +21,8 @@ from gateway.parameters import Track, extend, usable
 from gateway.ticks import from_rfc3339, rfc3339
 
 _STATE = TypeAdapter(State)
+_PROVES_NO_LIFE = frozenset({"initial", "backfill"})
+"""Kinds of readings after which older ones of the same source may still come: a snapshot's other values, history."""
 
 
 class Fold:
@@ -85,8 +87,7 @@ class Fold:
 
     def last_observed(self, source: str) -> int | None:
         """Ticks through which a source is proved to have been observed."""
-        told = max(self.state.frontier.get(source, 0), self.state.resumed.get(source, 0))
-        return told or None
+        return self.state.observed.get(source)
 
     def open_since(self) -> int | None:
         """Smallest seq that an open batch or a step without its final record still needs; None: nothing is open."""
@@ -139,8 +140,9 @@ class Fold:
         picked = [r for r in item.readings if r[0] in interest]
         if picked:
             self._pick(source, picked, closed, item.seq, before)
-        state.frontier[source] = max((r[3] for r in item.readings if r[4] != "backfill"), default=0)
-        state.frontier[source] = max(state.frontier[source], before)
+        state.frontier[source] = max(before, max((r[3] for r in item.readings if r[4] not in _PROVES_NO_LIFE), default=0))
+        observed = max((r[3] for r in item.readings if r[4] != "backfill"), default=0)
+        state.observed[source] = max(state.observed.get(source, 0), observed)
 
     def _pick(self, source: str, picked: list[Seen], closed: Closed, seq: int, before: int) -> None:
         names, tracks, signals = self.plan.names[source], self.state.tracks, self.plan.signals[source]
@@ -155,7 +157,8 @@ class Fold:
             if units is not None and kind != "backfill" and value is not None and usable(status):
                 differing = [unit for unit in units if self._where.differs(unit, name, value)]
                 if differing:
-                    self.state.frontier[source] = max(before, event)  # a list is not always in order of time: nothing later counts yet
+                    life = before if kind == "initial" else max(before, event)
+                    self.state.frontier[source] = life  # a list is not always in order of time: nothing later counts yet
                     self._signal(differing, name, value, event, gap, seq)
 
     def _track(self, name: str, track: Track, point: tuple[int, Any, int, int]) -> None:
@@ -197,7 +200,7 @@ class Fold:
             case "source" if event["state"] == "resumed":
                 closed = self._gaps.resumed(event)
                 told, source = from_rfc3339(event["observed"]), event["source"]
-                self.state.resumed[source] = max(self.state.resumed.get(source, 0), told)
+                self.state.observed[source] = max(self.state.observed.get(source, 0), told)
                 self._say(closed)
                 for name, (start, end) in closed.tags.items():
                     self._runs.touched([name], start, end, "late-data")
@@ -208,6 +211,7 @@ class Fold:
 
     def _alive(self, source: str, ticks: int) -> None:
         self.state.frontier[source] = max(self.state.frontier.get(source, 0), ticks)
+        self.state.observed[source] = max(self.state.observed.get(source, 0), ticks)
         if not self.plan.names.get(source):
             self._say(self._gaps.spoke(source, ticks))
 

@@ -159,14 +159,18 @@ class OpenGap:
 
 @dataclass(slots=True)
 class State:
-    """Everything. frontier: source -> event ticks through which it has shown life; counts: batch -> "equipment/step" -> runs."""
+    """Everything.
+
+    frontier: source -> event ticks through which all that it had to say has come; observed: source -> ticks through which it was observed
+    (also by a snapshot after a reconnect, or a resumption, whose other readings are still to come); counts: batch -> "equipment/step" -> runs.
+    """
 
     now: int = 0
     seq: int = 0
     next_id: int = 1
     retire_due: int = 0
     frontier: dict[str, int] = field(default_factory=dict)
-    resumed: dict[str, int] = field(default_factory=dict)  # proved by a resumption, whose readings follow it: no life for settling yet
+    observed: dict[str, int] = field(default_factory=dict)
     tracks: dict[str, Track] = field(default_factory=dict)
     where: dict[str, Where] = field(default_factory=dict)
     rows: dict[str, dict[str, Row]] = field(default_factory=dict)

@@ -141,6 +141,8 @@ class Whereabouts:
             return True
         if self._state.frontier.get(change.source, 0) >= change.at.ticks + unit.settle_ticks:
             return True
+        if any(gap.source == change.source for gap in self._state.gaps):
+            return False  # nobody looks: waiting proves nothing
         return not change.entered <= now < change.entered + max(unit.settle_s_ticks, unit.settle_ticks)
 
     def _apply(self, unit: Unit, where: Where, group: Mapping[str, Pending]) -> None:
