@@ -184,8 +184,8 @@ class Port:
     def stopped(self, cause: str, detail: str) -> Awaitable[None]:
         """The gateway was not observing: open the gap at what the journal proves.
 
-        It proves through when the source was observed, not each tag: a tag's own last poll, or the last notification of its subscription, is
-        older by up to its rate, and a late cycle. Rather a little too long than a change that is neither held nor in the gap.
+        It proves through when the source was observed, not each tag: a tag's own last poll, or the last notification of its subscription,
+        is older by up to its rate and a late cycle. Rather a little too long than a change that is neither held nor in the gap.
         """
         proved = self._intake.fold.last_observed(self.source.name)
         if proved is None:
@@ -256,7 +256,7 @@ class Port:
 
     def _turns(self, index: int, value: Any, status: int) -> bool:
         told = (value, status >= BAD)
-        changed = self._signal_last.get(index, _NEVER) != told
+        changed: bool = self._signal_last.get(index, _NEVER) != told
         self._signal_last[index] = told
         return changed
 
