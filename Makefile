@@ -34,7 +34,7 @@ check: .venv/.ready ## ruff, mypy, import-linter, codespell
 	@$(BIN)/codespell
 
 faults: .venv/.ready ## the long fault suites, with their figures
-	@$(BIN)/python -m pytest -m faults -s --timeout 3600 $(ARGS)
+	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -m faults -s --timeout 3600 $(ARGS)
 
 soak: .venv/.ready ## long runs: many seeds of the whole line
 	@$(BIN)/python -m pytest -m soak -s --timeout 7200 $(ARGS)
