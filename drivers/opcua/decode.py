@@ -202,25 +202,32 @@ class Decoder:
         handle, mask = _HANDLE_MASK.unpack_from(body, at)
         if handle not in self._tags or mask & 0xC0:
             raise Undecodable(f"unknown item {handle} or mask {mask}")
-        at += 5
-        number, value, status, source, server = 0, None, 0, None, None
-        if mask & HAS_VALUE:
-            number, value, at = v.variant(body, at, end)
-        if mask & HAS_STATUS:
-            (status,) = struct.unpack_from("<I", body, at)
-            at += 4
-        if mask & HAS_SOURCE:
-            source = v.ticks_of(*struct.unpack_from("<q", body, at))
-            at += 8
-        at += 2 if mask & HAS_SOURCE_PICO else 0
-        if mask & HAS_SERVER:
-            server = v.ticks_of(*struct.unpack_from("<q", body, at))
-            at += 8
-        at += 2 if mask & HAS_SERVER_PICO else 0
-        if at > end:
-            raise Undecodable("a record ends beyond its notification")
-        self._odd(Odd(handle, number, value, status, source, server), out)
+        told, at = data_value(body, at + 4, end)
+        self._odd(Odd(handle, *told), out)
         return at
+
+
+def data_value(body: bytes, at: int, end: int) -> tuple[tuple[int, object, int, int | None, int | None], int]:
+    """((built-in type, value, status, source ticks, server ticks), position after it) of a DataValue (Part 6, 5.2.2.17)."""
+    mask = body[at]
+    at += 1
+    number, value, status, source, server = 0, None, 0, None, None
+    if mask & HAS_VALUE:
+        number, value, at = v.variant(body, at, end)
+    if mask & HAS_STATUS:
+        (status,) = struct.unpack_from("<I", body, at)
+        at += 4
+    if mask & HAS_SOURCE:
+        source = v.ticks_of(*struct.unpack_from("<q", body, at))
+        at += 8
+    at += 2 if mask & HAS_SOURCE_PICO else 0
+    if mask & HAS_SERVER:
+        server = v.ticks_of(*struct.unpack_from("<q", body, at))
+        at += 8
+    at += 2 if mask & HAS_SERVER_PICO else 0
+    if at > end:
+        raise Undecodable("a record ends beyond its notification")
+    return (number, value, status, source, server), at
 
 
 def _run(body: bytes, at: int, end: int, size: int, most: int) -> int:

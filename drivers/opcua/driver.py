@@ -10,6 +10,7 @@ from drivers.contract import Driver, DriverError, Emit, Finding, Loss
 from drivers.opcua import subscribe
 from drivers.opcua.convert import Converter
 from drivers.opcua.decode import Decoder
+from drivers.opcua.history import keep_filling
 from drivers.opcua.link import Kept, Link, connected, plain_errors
 from drivers.opcua.plan import Group, Plan, decoding, plan_of
 from drivers.opcua.settings import OpcUaSettings
@@ -70,6 +71,7 @@ class OpcUaDriver(Driver):
                 group.create_task(stream.settle())
                 group.create_task(stream.receive())
                 group.create_task(upkeep.run())
+                group.create_task(keep_filling(link, emit, converter, self._memory.holes, self.settings.namespaces, self.tags))
         except* SubscriptionGone as gone:
             self._forget([error.which for error in gone.exceptions if isinstance(error, SubscriptionGone)])
             raise
@@ -100,7 +102,9 @@ class OpcUaDriver(Driver):
         have = {subscription.group.slot for subscription in self._memory.subscriptions}
         for group in self._plan.groups:
             if group.slot not in have:
-                self._memory.subscriptions.append(await self._new(link, emit, group))
+                subscription = await self._new(link, emit, group)
+                subscription.since = self._known_through(emit, group)
+                self._memory.subscriptions.append(subscription)
         return Stream(self.source, self.tags, emit, link, decoder, converter, self._memory, self._plan.name)
 
     def _remembered(self, emit: Emit, endpoint: str, started: str) -> list[Subscription]:
@@ -151,6 +155,18 @@ class OpcUaDriver(Driver):
             await emit.found(finding)
             await emit.lost(Loss("not-subscribed", which, detail=finding.text))
         return subscription
+
+    def _known_through(self, emit: Emit, group: Group) -> dict[int, int]:
+        """Through when each tag is known. After a restart only the last publish time is: what was under way then is left to the gap."""
+        if not self.settings.history:
+            return {}
+        last = self._memory.last_ticks
+        if any(ticks is not None for ticks in last):
+            return {tag: ticks for tag in group.tags if (ticks := last[tag]) is not None}
+        through = emit.watermark.get("through")
+        if through is None:
+            return {}
+        return dict.fromkeys(group.tags, through + (2 * group.publish_ms + group.rate_ms) * 10_000)
 
     def _forget(self, gone: Sequence[Subscription]) -> None:
         ids = {subscription.id for subscription in gone}

@@ -88,6 +88,15 @@ class Plan:
     groups: tuple[Group, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """What one item missed: its last source time before, its first after, in ticks."""
+
+    item: Item
+    since_ticks: int
+    until_ticks: int
+
+
 def plan_of(source: Source, settings: OpcUaSettings, tags: Sequence[Tag]) -> Plan:
     """One item per node, rate, trigger and deadband; groups per rate, at most 1,000 items each. Order is the map's."""
     merged: dict[tuple[object, ...], list[Tap]] = {}

@@ -18,6 +18,7 @@ from drivers.opcua.convert import Converter
 from drivers.opcua.decode import BROKEN, Decoder, Message, ServiceFault
 from drivers.opcua.lib import ua
 from drivers.opcua.link import Link, plain_errors, status_name
+from drivers.opcua.plan import Hole
 from drivers.opcua.subscribe import NODE_GONE, Subscription, sequence_after, sequence_ahead
 
 OUTSTANDING = 8
@@ -43,6 +44,8 @@ class Memory:
     subscriptions: list[Subscription] = field(default_factory=list)
     unsettled: deque[tuple[Awaitable[None], int, int]] = field(default_factory=deque)
     last_ticks: list[int | None] = field(default_factory=list)
+    holes: list[Hole] = field(default_factory=list)
+    through_ticks: int | None = None  # the newest publish time
     counts: dict[str, int] = field(default_factory=dict)
 
 
@@ -203,6 +206,8 @@ class Stream:
                 (first if is_first else rest).append(reading)
                 seen.add(reading[0])
             subscription.fresh -= seen
+            for reading in first:
+                self._hole(subscription, reading[0], subscription.since.pop(reading[0], None), reading[3])
             self._noticed(subscription, first)
             self._hand_over(subscription, first, message, arrived_ns, 0 if rest else message.sequence, kind="initial")
             if not rest:
@@ -219,17 +224,25 @@ class Stream:
             if status & OVERFLOW == OVERFLOW:
                 until = source if source is not None else server
                 self._count("overflows")
-                self._settling(self._emit.lost(Loss("queue-overflow", (tag,), last[tag], until, "the server's queue ran over")))
+                since = last[tag]
+                self._settling(self._emit.lost(Loss("queue-overflow", (tag,), since, until, "the server's queue ran over")))
+                self._hole(subscription, tag, since, until)
             elif status in NODE_GONE:
-                subscription.missing[subscription.handle_of(tag)] = status
+                subscription.missing[subscription.item_of(tag).handle] = status
                 self._settling(self._emit.lost(Loss("not-subscribed", (tag,), source, detail=status_name(status))))
             if source is not None:
                 last[tag] = source
+
+    def _hole(self, subscription: Subscription, tag: int, since: int | None, until: int | None) -> None:
+        """Remember what the server's history may know."""
+        if since is not None and until is not None and since < until:
+            self._memory.holes.append(Hole(subscription.item_of(tag), since, until))
 
     def _hand_over(
         self, subscription: Subscription, readings: list[Reading], message: Message, arrived_ns: int, sequence: int, kind: Any = "change"
     ) -> None:
         """Call emit. sequence 0: nothing to acknowledge (a keep-alive, or the first half of a message)."""
+        self._memory.through_ticks = message.publish_ticks
         if sequence:
             subscription.is_new = subscription.is_new and bool(subscription.fresh)
         stored = self._emit(
@@ -270,7 +283,8 @@ class Stream:
             for s in self._memory.subscriptions
             if not s.is_new
         }
-        return {"endpoint": self._memory.endpoint, "started": self._memory.started, "plan": self._plan, "slots": slots}
+        told = {"endpoint": self._memory.endpoint, "started": self._memory.started, "plan": self._plan, "slots": slots}
+        return told | {"through": self._memory.through_ticks}
 
     async def _lost(self, subscription: Subscription, cause: str, detail: str) -> None:
         self._settling(self._emit.lost(Loss(cause, self.alive(subscription) or subscription.tags, detail=detail)))

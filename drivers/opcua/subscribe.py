@@ -39,10 +39,11 @@ class Subscription:
     item_ids: dict[int, int] = field(default_factory=dict)  # handle -> MonitoredItemId
     resumed: bool = False  # its first message goes on where the journal ended
     is_new: bool = True  # not yet in the watermark
+    since: dict[int, int] = field(default_factory=dict)  # tag -> ticks through which it is known, where this one follows a lost one
 
-    def handle_of(self, tag: int) -> int:
+    def item_of(self, tag: int) -> Item:
         """The item that feeds a tag."""
-        return next(item.handle for item in self.group.items for tap in item.taps if tap.tag == tag)
+        return next(item for item in self.group.items for tap in item.taps if tap.tag == tag)
 
 
 def sequence_after(number: int) -> int:

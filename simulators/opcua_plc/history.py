@@ -43,9 +43,10 @@ class History:
         inside = [value for value in self._kept[asked.NodeId] if value.source is not None and start <= value.source <= end]
         page = inside[skipped : skipped + most]
         result.HistoryData = ua.HistoryData(DataValues=[_told(value) for value in page])
-        if skipped + len(page) < len(inside):
-            onward = most if switches.history_trick == "repeat" else skipped + len(page)
-            result.ContinuationPoint = struct.pack("<I", onward)
+        if switches.history_trick == "repeat":
+            result.ContinuationPoint = struct.pack("<I", min(most, len(inside)))
+        elif skipped + len(page) < len(inside):
+            result.ContinuationPoint = struct.pack("<I", skipped + len(page))
         return result
 
 

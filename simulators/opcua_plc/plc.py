@@ -293,7 +293,8 @@ class OpcUaPlc:
             if folder not in address_space:
                 space.add_folder(address_space, parent, folder, parts[depth - 1])
             parent = folder
-        space.add_variable(address_space, parent, node.id, parts[-1], node.type, rank=1 if node.is_array else -1)
+        access = 5 if self.switches.history else 1
+        space.add_variable(address_space, parent, node.id, parts[-1], node.type, rank=1 if node.is_array else -1, access=access)
         address_space[node.id].attributes[ua.AttributeIds.Value].value_callback = lambda _node, _attribute: _read(node.value)
         self._by_id[node.id] = node
 

@@ -32,7 +32,7 @@ def copied(nodes: Mapping[Any, Any]) -> dict[Any, Any]:
     return result
 
 
-def add_variable(space: Any, parent: Any, node: Any, name: str, type_number: int, *, rank: int = -1, data_type: Any = None) -> None:
+def add_variable(space: Any, parent: Any, node: Any, name: str, type_number: int, *, rank: int = -1, access: int = 1) -> None:
     """A variable below `parent`, without a value yet."""
     qualified = ua.QualifiedName(name, node.NamespaceIndex)
     attributes = {
@@ -40,10 +40,10 @@ def add_variable(space: Any, parent: Any, node: Any, name: str, type_number: int
         ua.AttributeIds.NodeClass: ua.Variant(ua.NodeClass.Variable, ua.VariantType.Int32),
         ua.AttributeIds.BrowseName: ua.Variant(qualified, ua.VariantType.QualifiedName),
         ua.AttributeIds.DisplayName: ua.Variant(ua.LocalizedText(name), ua.VariantType.LocalizedText),
-        ua.AttributeIds.DataType: ua.Variant(data_type or ua.NodeId(type_number), ua.VariantType.NodeId),
+        ua.AttributeIds.DataType: ua.Variant(ua.NodeId(type_number), ua.VariantType.NodeId),
         ua.AttributeIds.ValueRank: ua.Variant(rank, ua.VariantType.Int32),
-        ua.AttributeIds.AccessLevel: ua.Variant(1, ua.VariantType.Byte),
-        ua.AttributeIds.UserAccessLevel: ua.Variant(1, ua.VariantType.Byte),
+        ua.AttributeIds.AccessLevel: ua.Variant(access, ua.VariantType.Byte),
+        ua.AttributeIds.UserAccessLevel: ua.Variant(access, ua.VariantType.Byte),
         ua.AttributeIds.MinimumSamplingInterval: ua.Variant(0.0, ua.VariantType.Double),
         ua.AttributeIds.Historizing: ua.Variant(False, ua.VariantType.Boolean),  # noqa: FBT003
     }
