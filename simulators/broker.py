@@ -38,8 +38,8 @@ next_connection_delay_ms = 1
 class Broker:
     """A broker process on loopback, gone with this process or with `stop`.
 
-    port: MQTT 5. port_v4: MQTT 3.1.1, if wanted. tls: (server certificate, key) and ca: whose clients are let in, for both listeners;
-    with ca every client must show a certificate. users: name -> password; empty: anybody.
+    port: MQTT 5. port_v4: MQTT 3.1.1, if wanted. tls: (server certificate, key), for both listeners; client certificates are not asked for,
+    rumqttd does not check them. users: name -> password; empty: anybody.
     """
 
     def __init__(
@@ -49,13 +49,12 @@ class Broker:
         host: str = "127.0.0.1",
         port_v4: int | None = None,
         tls: tuple[Path, Path] | None = None,
-        ca: Path | None = None,
         users: Mapping[str, str] | None = None,
     ) -> None:
         self.host, self.port, self.port_v4 = host, port, port_v4
         self._folder = Path(tempfile.mkdtemp(prefix="broker-"))
         config = self._folder / "broker.toml"
-        config.write_text(_toml(host, {"v5": port, "v4": port_v4}, tls, ca, users or {}))
+        config.write_text(_toml(host, {"v5": port, "v4": port_v4}, tls, users or {}))
         self._config = str(config)
         self._broker: iotcore.Broker | None = None
 
@@ -88,7 +87,7 @@ class Broker:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _toml(host: str, ports: Mapping[str, int | None], tls: tuple[Path, Path] | None, ca: Path | None, users: Mapping[str, str]) -> str:
+def _toml(host: str, ports: Mapping[str, int | None], tls: tuple[Path, Path] | None, users: Mapping[str, str]) -> str:
     """Write the broker's own configuration."""
     text = _ROUTER
     for version, port in ports.items():
@@ -100,5 +99,4 @@ def _toml(host: str, ports: Mapping[str, int | None], tls: tuple[Path, Path] | N
             text += f"    [{version}.1.connections.auth]\n{known}"
         if tls is not None:
             text += f'    [{version}.1.tls]\n    certpath = "{tls[0]}"\n    keypath = "{tls[1]}"\n'
-            text += "" if ca is None else f'    capath = "{ca}"\n'
     return text

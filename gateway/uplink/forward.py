@@ -215,21 +215,19 @@ class Forwarder:
     # -- in
 
     async def _take_arrivals(self) -> None:
-        """Judge everything that came in since the last round together: of many receipts the newest position of each epoch counts."""
-        best: dict[int, Receipt] = {}
+        """Judge everything that came in since the last round: of each epoch the receipts that reach farthest first, until one holds."""
+        found: dict[int, dict[tuple[int, str], Receipt]] = {}
         delivered: Delivered | None = None
         while self._transport.inbox:
             item = self._transport.inbox.popleft()
             if isinstance(item, Delivered):
                 delivered, self._moved_at = item, self._clock()
             elif (receipt := self._read(item)) is not None:
-                known = best.get(receipt.epoch)
-                if known is not None and known.digest != receipt.digest and known.through == receipt.through:
-                    await self._judge(known)  # two stories about one entry: hear both
-                if known is None or receipt.through >= known.through:
-                    best[receipt.epoch] = receipt
-        for epoch in sorted(best):
-            await self._judge(best[epoch])
+                found.setdefault(receipt.epoch, {})[receipt.through, receipt.digest] = receipt
+        for epoch in sorted(found):
+            for key in sorted(found[epoch], reverse=True):
+                if await self._judge(found[epoch][key]):
+                    break
         if delivered is not None and not self._uplink.receipts:
             await self._acknowledge(delivered.position, delivered.digest)
 
@@ -247,21 +245,22 @@ class Forwarder:
             return None
         return receipt
 
-    async def _judge(self, receipt: Receipt) -> None:
-        """Let one receipt move the cursor, or say why not."""
+    async def _judge(self, receipt: Receipt) -> bool:
+        """Let one receipt move the cursor, or say why not. True if it holds, wherever it stands."""
         position = (receipt.epoch, receipt.through)
         standing = self._window.standing(position)
         if standing == "beyond":
             self._refuse("beyond-sent", f"a receipt for entry {receipt.through}, which was never sent", receipt)
-            return
+            return False
         if receipt.digest != NOTHING and not await self._acknowledge(position, receipt.digest, receipt):
-            return
+            return False
         self.status.receipts += 1
         self.status.last_receipt_ticks = time.time_ns() // 100
         if standing == "behind":
             self._behind = position
-            return
-        await self._keep_rejected(receipt)
+        else:
+            await self._keep_rejected(receipt)
+        return True
 
     async def _acknowledge(self, position: Position, digest: str, receipt: Receipt | None = None) -> bool:
         """Tell the journal. False if it refuses: then nothing has moved."""

@@ -38,6 +38,7 @@ MIN_PACKET_BYTES = 66 * 1024
 MAX_SOCKET_QUEUE_BYTES = 4_194_304
 SESSION_S = 3_600
 ACK_SILENCE_S = 60.0
+MAX_INBOX = 10_000
 
 _WAIT = {0x88, 0x89, 0x97, 0x9F, 0x8B, 0x8D, 0x8E, 0x98}
 """Reason codes that time may cure: unavailable, busy, quota, rate, shutting down, keep-alive, taken over, administrative."""
@@ -275,8 +276,8 @@ class Mqtt(Transport):
         self.wake()
 
     def _on_message(self, _: paho.Client, __: Any, message: paho.MQTTMessage) -> None:
-        if message.retain:
-            return  # somebody's old receipt: a receipt is an answer, never a state of the broker
+        if message.retain or len(self.inbox) >= MAX_INBOX:
+            return  # a retained one is somebody's old receipt; of a flood, the next receipt says the same
         self.inbox.append(Answer(bytes(message.payload), f"a message on {message.topic}"))
         self.wake()
 

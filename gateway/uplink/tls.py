@@ -14,6 +14,17 @@ from gateway.uplink.errors import Refused, Unreachable
 WARN_BEFORE = (timedelta(days=7), timedelta(days=30), timedelta(days=60))
 
 
+class _Closing(ssl.SSLSocket):
+    """Closes itself when its handshake fails; paho leaves that to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as the library declares it
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
+
+
 class Identity:
     """The files of one `tls` table, relative to the line folder. Read anew at each `context()`: a rotated certificate needs no restart."""
 
@@ -35,6 +46,7 @@ class Identity:
         try:
             context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=self._ca)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
+            context.sslsocket_class = _Closing
             if self._cert is not None:
                 context.load_cert_chain(self._cert, self._key, password="")
         except (OSError, ssl.SSLError, ValueError) as error:

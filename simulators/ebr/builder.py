@@ -1,6 +1,7 @@
 """Keeps STORE/batches up to date: a batch about which something new is known is built anew, a moment after the news stops."""
 
 import asyncio
+import logging
 import os
 import time
 from html import escape
@@ -15,6 +16,8 @@ from simulators.ebr.page import html
 from simulators.ebr.receiver import Receiver
 from simulators.ebr.record import batch_record
 from simulators.ebr.style import CSS
+
+log = logging.getLogger(__name__)
 
 SETTLED_S = 1.0
 AT_LEAST_EVERY_S = 15.0
@@ -39,7 +42,11 @@ class Builder:
         """Build every batch that changed since it was last built."""
         changed, self._receiver.changed = self._receiver.changed, set()
         for batch in sorted({batch for _, batch in changed}):
-            await asyncio.to_thread(build, self._folder, batch)
+            try:
+                await asyncio.to_thread(build, self._folder, batch)
+            except Exception:
+                # Entries of an unknown gateway may hold anything. Receiving must go on; what was built last stays, and this is said.
+                log.exception("batch %r can not be built from what was received", batch)
         self._built_at = time.monotonic()
 
     def index(self) -> str:

@@ -1,0 +1,281 @@
+"""What an uplink decides without any I/O: receipts, outcomes, topics, window, pace, live copies."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buffer import Entry
+from config import Uplink
+from gateway.uplink import Refused, Unreachable, base
+from gateway.uplink.findings import QUIET_S, Said
+from gateway.uplink.live import AT_LEAST_EVERY_S, Live
+from gateway.uplink.outcome import outcome, retry_after_s
+from gateway.uplink.pace import Pace
+from gateway.uplink.receipt import Receipt, parse
+from gateway.uplink.topics import level
+from gateway.uplink.window import Window
+
+GOOD = {"gateway": "a/b", "epoch": 7, "through": 3, "digest": "ab" * 32, "rejected": []}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def entries(*seqs: int, epoch: int = 1, size: int = 100) -> list[Entry]:
+    return [Entry(epoch, seq, f"{seq:064x}", b"x" * size) for seq in seqs]
+
+
+# -- receipts
+
+
+def test_a_receipt_is_read_as_it_stands() -> None:
+    rejected = [{"seq": 2, "code": "unknown-parameter", "retry": "after-change", "reason": "who is that"}]
+    receipt = parse(json.dumps({**GOOD, "rejected": rejected, "more": 1}).encode())
+    assert receipt == Receipt("a/b", 7, 3, "ab" * 32, (receipt.rejected[0],))
+    assert tuple(receipt.rejected[0]) == (2, "unknown-parameter", "after-change", "who is that")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"<html>Please log in</html>",
+        b"[]",
+        b"null",
+        b'{"through":3}',
+        json.dumps({**GOOD, "through": -1}).encode(),
+        json.dumps({**GOOD, "through": True}).encode(),
+        json.dumps({**GOOD, "through": 3.0}).encode(),
+        json.dumps({**GOOD, "through": 2**63}).encode(),
+        json.dumps({**GOOD, "through": 0}).encode(),
+        json.dumps({**GOOD, "digest": "AB" * 32}).encode(),
+        json.dumps({**GOOD, "digest": "ab" * 31}).encode(),
+        json.dumps({**GOOD, "epoch": "7"}).encode(),
+        json.dumps({**GOOD, "gateway": None}).encode(),
+        json.dumps({**GOOD, "rejected": [{"seq": 4, "code": "x"}]}).encode(),
+        json.dumps({**GOOD, "rejected": [{"seq": 0, "code": "x"}]}).encode(),
+        json.dumps({**GOOD, "rejected": [{"seq": 1}]}).encode(),
+        json.dumps({**GOOD, "rejected": [{"seq": 1, "code": "x\n"}]}).encode(),
+        json.dumps({**GOOD, "rejected": [{"seq": 1, "code": "x", "retry": "perhaps"}]}).encode(),
+        json.dumps({**GOOD, "rejected": [{"seq": 1, "code": "x"}] * 1_001}).encode(),
+        json.dumps({**GOOD, "rejected": {}}).encode(),
+        b"[" * 100_000,
+        b"\xff\xfe",
+        b" " * 2_000_000,
+    ],
+)
+def test_what_is_no_receipt_is_told_apart(payload: bytes) -> None:
+    with pytest.raises(ValueError):
+        parse(payload)
+
+
+JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda s: st.lists(s) | st.dictionaries(st.text(), s))
+
+
+@given(st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
+def test_no_bytes_make_the_parser_raise_anything_else(payload: bytes) -> None:
+    with pytest.raises(ValueError):
+        parse(payload)
+
+
+# -- HTTP outcomes
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 404])
+def test_what_time_may_cure_is_unreachable(status: int) -> None:
+    with pytest.raises(Unreachable) as raised:
+        outcome(status, "7")
+    assert raised.value.retry_after_s == 7
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (301, "address"),
+        (307, "address"),
+        (401, "credentials"),
+        (403, "credentials"),
+        (407, "address"),
+        (409, "conflict"),
+        (418, "protocol"),
+    ],
+)
+def test_what_a_person_must_decide_is_refused(status: int, code: str) -> None:
+    with pytest.raises(Refused) as raised:
+        outcome(status)
+    assert raised.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("status", "what"), [(200, "answer"), (201, "answer"), (400, "single"), (422, "single"), (413, "smaller"), (415, "plain")]
+)
+def test_what_goes_on(status: int, what: str) -> None:
+    assert outcome(status) == what
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("120", 120.0),
+        ("0.5", 0.5),
+        ("Sun, 22 Nov 2026 07:01:00 GMT", 60.0),
+        ("999999", 900.0),
+        ("-1", None),
+        ("0", None),
+        ("nan", None),
+        ("inf", None),
+        ("soon", None),
+        ("", None),
+        (None, None),
+        ("Sun, 22 Nov 2020 07:01:00 GMT", None),
+    ],
+)
+def test_retry_after_is_a_number_or_a_date_and_never_absurd(text: str | None, seconds: float | None) -> None:
+    assert retry_after_s(text, datetime(2026, 11, 22, 7, 0, tzinfo=UTC)) == seconds
+
+
+# -- topics
+
+
+@pytest.mark.urs("URS-SEC-08")
+@given(st.text())
+def test_no_name_becomes_a_wildcard_a_separator_or_another_topic(name: str) -> None:
+    try:
+        text = level(name)
+    except UnicodeEncodeError:
+        assert any(0xD800 <= ord(char) <= 0xDFFF for char in name)
+        return
+    assert text.isascii()
+    assert text
+    assert not set(text) & set("+#/\0$")
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs"])), st.text(alphabet=st.characters(exclude_categories=["Cs"])))
+def test_two_names_never_share_a_topic_level(one: str, other: str) -> None:
+    assert (level(one) == level(other)) == (one == other)
+
+
+def uplink(topic: str | None) -> Uplink:
+    return Uplink(name="ebr", kind="mqtt", endpoint="mqtt://127.0.0.1", topic=topic)
+
+
+def test_the_default_topic_is_site_and_line() -> None:
+    assert base(uplink(None), "lyon/granulation-2") == "ebr/lyon/granulation-2"
+
+
+@pytest.mark.parametrize("topic", ["", "/a", "a/", "a/+/b", "a/#", "$SYS/a", "a\0b", "a\nb", "a" * 513])
+def test_a_topic_that_can_not_be_published_to_is_refused(topic: str) -> None:
+    with pytest.raises(ValueError):
+        base(uplink(topic), "a/b")
+
+
+# -- the window
+
+
+def test_the_window_counts_what_has_no_receipt() -> None:
+    window = Window((1, 0), (1, 0), 1_000)
+    window.note_sent(entries(1, 2, 3))
+    assert (window.unreceipted_bytes, window.room_bytes, window.sent) == (300, 700, (1, 3))
+    window.confirm((1, 2))
+    assert (window.unreceipted_bytes, window.cursor) == (100, (1, 2))
+
+
+def test_a_receipt_for_what_was_sent_before_a_restart_is_no_surprise_but_one_for_the_future_is() -> None:
+    window = Window((1, 10), (1, 50), 1_000)
+    assert window.standing((1, 50)) == "forward"
+    assert window.standing((1, 51)) == "beyond"
+    assert window.standing((2, 1)) == "beyond"
+    window.confirm((1, 50))
+    assert window.sent == (1, 50)
+
+
+def test_after_the_receiver_went_back_the_cursor_stays_and_the_sending_starts_there() -> None:
+    window = Window((1, 0), (1, 0), 1_000)
+    window.note_sent(entries(*range(1, 6)))
+    window.confirm((1, 5))
+    window.go_back((1, 2))
+    assert (window.cursor, window.confirmed, window.sent) == ((1, 5), (1, 2), (1, 2))
+    window.note_sent(entries(3, 4, 5))
+    window.confirm((1, 4))
+    assert (window.cursor, window.confirmed) == ((1, 5), (1, 4))
+    assert window.standing((1, 3)) == "behind"
+
+
+@given(st.lists(st.tuples(st.sampled_from(["send", "confirm", "again"]), st.integers(1, 9))))
+def test_the_cursor_never_falls_and_bytes_always_add_up(steps: list[tuple[str, int]]) -> None:
+    window, cursor = Window((1, 0), (1, 0), 10_000), (1, 0)
+    flying: list[int] = []
+    for what, count in steps:
+        if what == "send":
+            first = window.sent[1] + 1
+            window.note_sent(entries(*range(first, first + count)))
+            flying += range(first, first + count)
+        elif what == "again":
+            window.again()
+            flying = []
+        elif window.standing((1, window.confirmed[1] + count)) == "forward":
+            window.confirm((1, window.confirmed[1] + count))
+            flying = [seq for seq in flying if seq > window.confirmed[1]]
+        assert window.unreceipted_bytes == 100 * len(flying)
+        assert window.cursor >= cursor
+        cursor = window.cursor
+        assert window.cursor <= window.sent <= window.highest
+
+
+# -- pace and live copies
+
+
+def test_a_pace_keeps_its_rate_over_time_and_never_cuts_an_entry() -> None:
+    clock = Clock()
+    pace = Pace(1_000, clock)
+    sent = 0
+    while clock.now < 200.0:
+        if pace.wait_s() == 0:
+            pace.spend(700)
+            sent += 700
+        clock.now += 0.1
+    assert sent <= 101 * 1_000 + 700
+    assert sent >= 95 * 1_000
+
+
+def test_live_copies_take_a_fifth_and_are_always_the_newest() -> None:
+    clock = Clock()
+    live = Live(clock)
+    live.behind(5.0, (1, 100))
+    assert live.start((1, 200)) is None
+    live.behind(11.0, (1, 200))
+    assert live.start((1, 200)) is None
+    live.earn(4_000)
+    assert live.start((1, 900)) == (1, 850)
+    live.spend(1_100, (1, 900))
+    assert live.start((1, 901)) is None
+    clock.now += AT_LEAST_EVERY_S
+    assert live.start((1, 950)) == (1, 949)
+    live.behind(None, (1, 951))
+    assert live.start((1, 952)) is None
+
+
+def test_a_flood_of_one_finding_is_said_once_a_minute_with_its_count() -> None:
+    clock, events = Clock(), []  # type: ignore[var-annotated]
+    said = Said(events.append, "ebr", clock)
+    for _ in range(500):
+        said.say("receipt-digest-mismatch", "alarm", "no")
+    clock.now += QUIET_S
+    said.say("receipt-digest-mismatch", "alarm", "no")
+    said.over("receipt-digest-mismatch", "fine again")
+    said.over("receipt-digest-mismatch", "fine again")
+    kinds: list[Any] = [(event["code"], event["severity"], event["evidence"].get("kept_back")) for event in events]
+    assert kinds == [
+        ("uplink-receipt-digest-mismatch", "alarm", None),
+        ("uplink-receipt-digest-mismatch", "alarm", 499),
+        ("uplink-receipt-digest-mismatch-over", "info", None),
+    ]
