@@ -8,7 +8,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from config import load
+from config import Line, load
 from simulators.line import serve
 from simulators.ntp import NtpResponder
 
@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--batch-s", type=float, default=60.0)
     parser.add_argument("--ntp-port", type=int)
+    parser.add_argument("--only", help="serve this source alone")
     given = parser.parse_args()
     asyncio.run(_plant(given))
 
@@ -34,7 +35,7 @@ async def _plant(given: argparse.Namespace) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             line = load(given.line)
-            serving = group.create_task(serve(line, given.truth, seed=given.seed, batch_s=given.batch_s, started=started, still=still))
+            serving = group.create_task(_serve(line, given, started, still))
             await started.wait()
             sys.stdout.write("serving\n")
             sys.stdout.flush()
@@ -43,6 +44,10 @@ async def _plant(given: argparse.Namespace) -> None:
     finally:
         if responder is not None:
             await responder.stop()
+
+
+async def _serve(line: Line, given: argparse.Namespace, started: asyncio.Event, still: asyncio.Event) -> None:
+    await serve(line, given.truth, seed=given.seed, batch_s=given.batch_s, started=started, still=still, only=given.only)
 
 
 async def _obey(still: asyncio.Event) -> None:

@@ -208,7 +208,7 @@ def _measured(tag: Tag, bands: Bands, home: str | None, random: Random, driver: 
     if driver == "serial":
         return lambda now: span.low + (span.high - span.low) * ((int(now.at_s / 3.0) * 37) % 23 + 1) / 100
     if span.counts:
-        rate_s = max((tag.rate_ms or 1000) / 1000, 1.0)
+        rate_s = max((tag.rate_ms or 1000) / 1000, 0.1)
         return lambda now: int(now.at_s / rate_s)
     rest, wave, seed = bands.rest(tag), _wave(random), random.random()
     if not bands.follows(tag, home):

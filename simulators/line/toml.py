@@ -9,7 +9,7 @@ from typing import Any
 Place = tuple[str, int | None]
 """A table: ("line", None) is [line], ("source", 2) the third [[source]]."""
 
-Setting = str | list[str]
+Setting = str | list[str] | dict[str, str]
 
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([A-Za-z0-9_.-]+)\s*\]\]?\s*(#.*)?$")
 
@@ -51,6 +51,8 @@ def _place(header: re.Match[str], counts: dict[str, int]) -> Place:
 
 
 def _assignment(key: str, value: Setting) -> str:
+    if isinstance(value, dict):
+        return f"{key} = {{ {', '.join(_assignment(name, each) for name, each in value.items())} }}"
     return f"{key} = {json.dumps(value, ensure_ascii=False)}"
 
 
