@@ -142,7 +142,7 @@ def _equipment(parts: Parts, at: Path_, equipment: Equipment, tags: Mapping[str,
 
 
 def _known_tag(parts: Parts, at: Path_, name: str, tags: Mapping[str, Tag]) -> None:
-    if name not in tags:
+    if name not in tags and not parts.was_rejected("tags.csv", name):
         parts.document.error(at, f"unknown tag `{name[:80]}`{did_you_mean(name, list(tags)) if len(tags) < 2000 else ''}")
 
 
@@ -195,7 +195,7 @@ def expression_problem(pattern: str) -> str | None:
 
 def _states(parts: Parts, at: Path_, equipment: Equipment, tags: Mapping[str, Tag]) -> None:
     tag = tags.get(equipment.state or "")
-    if equipment.states is not None and equipment.states not in parts.codes:
+    if equipment.states is not None and equipment.states not in parts.codes and not parts.was_rejected("codes.csv", equipment.states):
         known = sorted(parts.codes)
         parts.document.error((*at, "states"), f"unknown code table `{equipment.states[:60]}`{did_you_mean(equipment.states, known)}")
     if equipment.states is not None and equipment.state is None:
@@ -217,7 +217,7 @@ def _batch_ends(parts: Parts, at: Path_, equipment: Equipment, tags: Mapping[str
         elif table is not None and ends[6:] not in {word for code in table.codes.values() for word in (code.text, code.state)}:
             texts = [code.text for code in table.codes.values()]
             parts.document.error((*at, "batch_ends"), f"`{ends[6:66]}` is no state of `{table.name}`{did_you_mean(ends[6:], texts)}")
-    elif ends not in tags:
+    elif ends not in tags and not parts.was_rejected("tags.csv", ends):
         parts.document.error((*at, "batch_ends"), f"`{ends[:60]}`: change, empty, state:NAME or a tag is meant")
 
 

@@ -43,14 +43,14 @@ def check(parts: Parts, tags: Mapping[str, Tag]) -> Iterable[Problem]:
             yield row.place.problem(f"parameter `{row.parameter}` stands already in line {other.place.line} for the same step and recipe")
         if row.equipment not in equipment:
             yield row.place.problem(f"unknown equipment `{row.equipment[:60]}`{did_you_mean(row.equipment, equipment)}")
-        if row.step is not None and (row.equipment, row.step) not in steps:
+        if row.step is not None and (row.equipment, row.step) not in steps and not parts.was_rejected("steps.csv", row.step):
             names = [name for of, name in steps if of == row.equipment]
             yield row.place.problem(f"`{row.step[:60]}` is no step of {row.equipment}{did_you_mean(row.step, names)}")
         if row.tag is not None:
-            yield from unknown_tag(row, "tag", row.tag, tags)
+            yield from unknown_tag(parts, row, "tag", row.tag, tags)
         yield from _scope(row)
         yield from _statistic(row, tags)
-        yield from _limits(row, tags)
+        yield from _limits(parts, row, tags)
         yield from _unit(parts, index, row, tags)
     yield from _fields(parts)
 
@@ -90,11 +90,13 @@ def _statistic(row: Parameter, tags: Mapping[str, Tag]) -> Iterable[Problem]:
         )
 
 
-def _limits(row: Parameter, tags: Mapping[str, Tag]) -> Iterable[Problem]:
+def _limits(parts: Parts, row: Parameter, tags: Mapping[str, Tag]) -> Iterable[Problem]:
     written = {column: value for column in LIMITS if (value := getattr(row, column)) is not None}
     for column, value in written.items():
         if value.startswith("="):
             tag = tags.get(value[1:])
+            if tag is None and parts.was_rejected("tags.csv", value[1:]):
+                continue
             if tag is None:
                 yield row.place.problem(
                     f"{column}: unknown tag `{value[1:81]}`{did_you_mean(value[1:], list(tags)) if len(tags) < 2000 else ''}"

@@ -50,7 +50,7 @@ def _tags(parts: Parts) -> Iterable[Problem]:
         for name in tag.equipment:
             if name != "line" and name not in equipment:
                 yield tag.place.problem(f"unknown equipment `{name}`{did_you_mean(name, sorted(equipment))}")
-        yield from _meaning(tag, parts.codes, strict=strict)
+        yield from _meaning(parts, tag, strict=strict)
 
 
 def _as(one: str, other: str) -> str:
@@ -110,8 +110,9 @@ def _modbus_of_type(tag: Tag, address: ModbusAddress) -> Iterable[Problem]:
         yield tag.place.problem(f"address `{tag.address}`: {error}")
 
 
-def _meaning(tag: Tag, codes: Mapping[str, CodeTable], *, strict: bool) -> Iterable[Problem]:
-    if tag.codes is not None and tag.codes not in codes:
+def _meaning(parts: Parts, tag: Tag, *, strict: bool) -> Iterable[Problem]:
+    codes = parts.codes
+    if tag.codes is not None and tag.codes not in codes and not parts.was_rejected("codes.csv", tag.codes):
         yield tag.place.problem(f"unknown code table `{tag.codes}`{did_you_mean(tag.codes, sorted(codes))}")
     if tag.codes is not None and tag.type not in INTEGERS:
         yield tag.place.problem(f"codes need an integer, but type is {tag.type}")
@@ -146,17 +147,19 @@ def _steps(parts: Parts, tags: Mapping[str, Tag]) -> Iterable[Problem]:
             yield step.place.problem(f"unknown equipment `{step.equipment[:60]}`{did_you_mean(step.equipment, equipment)}")
         if step.recipe_version is not None and step.recipe is None:
             yield step.place.problem("recipe_version needs a recipe")
-        yield from _parent(step, known)
+        yield from _parent(parts, step, known)
         if step.key is not None:
-            yield from unknown_tag(step, "key", step.key, tags)
-        yield from unknown_tag(step, "signal", step.signal, tags)
+            yield from unknown_tag(parts, step, "key", step.key, tags)
+        yield from unknown_tag(parts, step, "signal", step.signal, tags)
         yield from active_problems(step, step.active, tags.get(step.signal), parts.codes)
 
 
-def _parent(step: Step, known: Mapping[tuple[str, str], Step]) -> Iterable[Problem]:
+def _parent(parts: Parts, step: Step, known: Mapping[tuple[str, str], Step]) -> Iterable[Problem]:
     if step.parent is None:
         return
     parent = known.get((step.equipment, step.parent))
+    if parent is None and parts.was_rejected("steps.csv", step.parent):
+        return
     if parent is None:
         names = [name for equipment, name in known if equipment == step.equipment]
         yield step.place.problem(f"parent `{step.parent[:60]}` is no step of {step.equipment}{did_you_mean(step.parent, names)}")
@@ -200,7 +203,7 @@ def _alarms(parts: Parts, tags: Mapping[str, Tag]) -> Iterable[Problem]:
             yield alarm.place.problem(f"alarm `{alarm.alarm}` stands already in line {other.place.line}")
         if alarm.equipment is not None and alarm.equipment not in parts.equipment_names:
             yield alarm.place.problem(f"unknown equipment `{alarm.equipment[:60]}`{did_you_mean(alarm.equipment, parts.equipment_names)}")
-        yield from unknown_tag(alarm, "tag", alarm.tag, tags)
+        yield from unknown_tag(parts, alarm, "tag", alarm.tag, tags)
         tag = tags.get(alarm.tag)
         if alarm.bit is not None:
             yield from _alarm_bit(alarm, tag)

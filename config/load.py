@@ -41,6 +41,7 @@ class _Folder:
     path: Path
     files: dict[str, bytes] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    rejected: dict[str, set[str]] = field(default_factory=dict)  # what a table names -> in rows with a problem
 
     def data(self, name: str, *, needed: str | None = None) -> bytes | None:
         """The bytes of a file; None where it is missing or can not be read. needed: why it must be there."""
@@ -63,6 +64,7 @@ class _Folder:
         report = Report(name)
         made = make(data, report)
         self.problems += report.all()
+        self.rejected.setdefault("tags.csv" if make is rows.tags else name, set()).update(report.rejected)
         return made
 
 
@@ -107,6 +109,7 @@ def _assembled(files: _Folder, document: Document, found: Sections) -> Callable[
         ebr_fields=files.table("ebr-fields.csv", rows.ebr_fields, []),
         dispositions=files.table("dispositions.csv", rows.dispositions, []),
     )
+    parts.rejected = files.rejected
     lots = lot_rules.read(files.data("lots.toml"), [source.name for _, source in found.source])
     files.problems += lots.problems
     files.problems += checks.check(parts)

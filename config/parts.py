@@ -22,6 +22,12 @@ class Parts:
     ebr_fields: list[EbrField] = field(default_factory=list)
     dispositions: list[Disposition] = field(default_factory=list)
 
+    rejected: Mapping[str, set[str]] = field(default_factory=dict)
+
+    def was_rejected(self, file: str, name: str) -> bool:
+        """Whether a row of this name stands in the table, but has a problem of its own: told there, and not again."""
+        return name in self.rejected.get(file, ())
+
     @property
     def environment(self) -> str:
         """Development where line.toml does not say it."""
@@ -44,9 +50,9 @@ def _names(document: Document, key: str) -> list[str]:
     return [name for name in found if isinstance(name, str)]
 
 
-def unknown_tag(row: Step | Parameter | Alarm, column: str, name: str, tags: Mapping[str, Tag]) -> Iterable[Problem]:
+def unknown_tag(parts: Parts, row: Step | Parameter | Alarm, column: str, name: str, tags: Mapping[str, Tag]) -> Iterable[Problem]:
     """Names are compared as written: the map's own spelling is the name."""
-    if name not in tags:
+    if name not in tags and not parts.was_rejected("tags.csv", name):
         close = next((tag for tag in tags if tag.casefold() == name.casefold()), None) if len(tags) < 20_000 else None
         yield row.place.problem(f"{column}: unknown tag `{name[:80]}`" + (f", did you mean `{close}`?" if close else _near(name, tags)))
 

@@ -250,6 +250,8 @@ def _each(data: bytes, columns: Columns, report: Report, make: Callable[[_Reader
         made = make(reader)
         if reader.good:
             yield made
+        else:
+            report.rejected.add(row.cells.get(columns.required[0], ""))
 
 
 # ---- tags --------------------------------------------------------------------------------------------------------------------------

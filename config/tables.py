@@ -52,6 +52,7 @@ class Report:
     file: str
     problems: list[Problem] = field(default_factory=list)
     more: int = 0
+    rejected: set[str] = field(default_factory=set)  # first cells of rows with a problem: a name that stands there is not unknown
 
     def error(self, line: int | None, message: str) -> None:
         """Note what is wrong in a line."""
@@ -164,6 +165,8 @@ def _body(reader: "csv._reader", header: list[str | None], columns: Columns, rep
         if count >= MAX_ROWS:
             report.error(line, f"more than {MAX_ROWS} rows; the rest was not read")
             return
+        if len(cells) != len(header) and (first := header.index(columns.required[0])) < len(cells):
+            report.rejected.add(cells[first].strip())
         if len(cells) != len(header) and any(cell.strip() for cell in cells[len(header) :]):
             report.error(
                 line, f"{len(cells)} cells, but the header has {len(header)}: is there a delimiter too much, or a quotation mark missing?"

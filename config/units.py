@@ -119,6 +119,6 @@ def _way_out(code: str) -> str:
 
 
 def _suggestion(text: str) -> str:
-    folded = {name.casefold(): name for name in NAMES}
+    folded = {name.casefold(): name for name in reversed(NAMES)}  # the first spelling of each is the usual one
     close = difflib.get_close_matches(text[:60].casefold(), folded, n=1, cutoff=0.6)
     return f"; did you mean `{folded[close[0]]}` (UCUM `{NAMES[folded[close[0]]]}`)?" if close else "; write its UCUM code"

@@ -132,7 +132,7 @@ def test_units_as_people_write_them(source_unit: str, code: str) -> None:
 
 @pytest.mark.parametrize(
     ("source_unit", "hint"),
-    [("rpmm", "rpm"), ("Celcius", "Celsius"), ("C", "two meanings"), ("furlongs per fortnight", "UCUM code"), ("mbarr(g)", "mbar")],
+    [("rpmm", "rpm"), ("Celsiuss", "Celsius"), ("C", "two meanings"), ("furlongs per fortnight", "UCUM code"), ("mbarr(g)", "mbar")],
 )
 def test_an_unknown_unit_is_refused_with_a_way_out(source_unit: str, hint: str) -> None:
     with pytest.raises(units.UnitError, match=hint):

@@ -138,7 +138,7 @@ REFUSED = [
     ("line.toml", 'batch_ends = "empty"', 'batch_ends = "state:Finished"', "Finished", "is no state of `packml`"),
     ("line.toml", 'equipments = ["granulator", "dryer"]', 'equipments = ["granulator", "dryr"]', "dryr", "did you mean `dryer`?"),
     ("line.toml", 'listen = "127.0.0.1:8080"', 'listen = "8080"', '"8080"', "an address and a port"),
-    ("tags.csv", "tag,source,", "tag,sorce,", "tag,sorce", "unknown column `sorce`, did you mean `source`?"),
+    ("tags.csv", "tag,source,", "tag,sauce,", "tag,sauce", "unknown column `sauce`, did you mean `source`?"),
     ("tags.csv", "tag,source,", "tag,source,source,", "tag,source", "stands twice"),
     ("tags.csv", TAG, "granulator.mode,floor-scale,stable,bool", "granulator.mode,floor", "stands already in tags.csv:4"),
     ("tags.csv", TAG, "Granulator.Mode,floor-scale,stable,bool", "Granulator.Mode,", "differ in case only"),
@@ -158,7 +158,7 @@ REFUSED = [
     ("tags.csv", "0,600,,,CPP,,WT-2031", "600,0,,,CPP,,WT-2031", "scale.net", "is not above eu_low"),
     ("tags.csv", "0,27648,-50,50", "0,,-50,50", "bowl_pressure", "belong together"),
     ("tags.csv", "0,27648,-50,50", "27648,27648,-50,50", "bowl_pressure", "range is empty"),
-    ("tags.csv", "CPP,,WT-2031", "CPPP,,WT-2031", "scale.net", "did you mean `CPP`?"),
+    ("tags.csv", "CPP,,WT-2031", "CP,,WT-2031", "scale.net", "did you mean `CPP`?"),
     ("tags.csv", "CPP,,WT-2031", "CPP,,01-Feb", "scale.net", "turned into a date"),
     ("tags.csv", "CPP,,WT-2031", "CPP,,1E+05", "scale.net", "spreadsheet rewrote"),
     ("tags.csv", "CPP,,WT-2031", "CPP,,=cmd|' /C calc'!A0", "scale.net", "formulas are not allowed"),
@@ -179,7 +179,7 @@ REFUSED = [
     ("steps.csv", "granulator.step_no,10..19", "granulator.step_no,19..10", "CHARGE", "write `10..19`"),
     ("steps.csv", "granulator.step_no,10..19", "granulator.step_no,true", "CHARGE", "true and false are values of a bool"),
     ("steps.csv", "granulator.step_no,10..19", "granulator.step_no,CHARGE", "CHARGE,gran", "has no codes"),
-    ("steps.csv", "granulator.step_no,10..19", "granulator.state,Excute", "CHARGE,gran", "did you mean `Execute`?"),
+    ("steps.csv", "granulator.step_no,10..19", "granulator.state,Executed", "CHARGE,gran", "did you mean `Execute`?"),
     ("steps.csv", "granulator.step_no,10..19", "granulator.lid_closed,1", "CHARGE,gran", "true or false is meant"),
     (
         "steps.csv",
@@ -214,7 +214,7 @@ REFUSED = [
     ("parameters.csv", "0.9,yes,GMP,automatic", "0.9,maybe,GMP,automatic", "charge_room_rh", "yes or no"),
     ("codes.csv", "plc_mode,1,2,Automatic", "plc_mode,1,1,Automatic", ",Automatic", "1 stands twice"),
     ("codes.csv", "plc_mode,1,2,Automatic", "plc_mode,2,2,Automatic", ",Automatic", "a table has one version"),
-    ("codes.csv", "plc_mode,1,2,Automatic,", "plc_mode,1,2,Automatic,Runing", "Runing", "did you mean `Running`?"),
+    ("codes.csv", "plc_mode,1,2,Automatic,", "plc_mode,1,2,Automatic,Runnung", "Runnung", "did you mean `Runnungg`?"),
     ("codes.csv", "plc_mode,1,0", "packml,1,0", "packml", "built in"),
 ]
 
@@ -239,6 +239,14 @@ def test_every_problem_of_a_folder_is_told_at_once(folder: Path, edit: Edit) -> 
     files = [text.split(":")[0] for text in errors(folder)]
     assert set(files) == {"line.toml", "tags.csv", "steps.csv", "parameters.csv", "lots.toml"}
     assert files == sorted(files, key=["line.toml", "tags.csv", "steps.csv", "parameters.csv", "lots.toml"].index)
+
+
+def test_a_mistake_in_a_row_is_told_once_and_not_again_where_its_name_is_used(folder: Path, edit: Edit) -> None:
+    edit("tags.csv", "granulator.impeller_speed_sp,granulator-plc", "granulator.impeller_speed_sp,granulator-plk")
+    edit("tags.csv", "granulator.step_no,granulator-plc", "granulator.step_no,granulator-plc,")
+    edit("steps.csv", "GRANULATE,granulator,operation", "GRANULATE,granulator,operations")
+    edit("codes.csv", "plc_mode,1,0,Manual", "plc_mode,1,0.5,Manual")
+    assert [text.split(" ")[0] for text in errors(folder)] == ["tags.csv:2:", "tags.csv:9:", "steps.csv:2:", "codes.csv:2:"]
 
 
 def test_a_missing_file_and_a_misspelt_one_are_told(folder: Path) -> None:
@@ -333,6 +341,7 @@ def a_map_of(rows_: int) -> bytes:
     return (header + "".join(body)).encode()
 
 
+@pytest.mark.faults
 @pytest.mark.urs("URS-SEC-09")
 def test_a_hundred_thousand_tags_are_read(folder: Path) -> None:
     (folder / "tags.csv").write_bytes(a_map_of(100_000))
@@ -352,9 +361,9 @@ def test_the_memory_of_a_large_map_is_some_twenty_times_its_file() -> None:
 
 
 def test_a_map_in_which_every_row_is_wrong_tells_a_bounded_number_of_problems(folder: Path) -> None:
-    (folder / "tags.csv").write_text("tag,source,address,type\n" + "a b,nowhere,,x\n" * 50_000, "utf-8")
+    (folder / "tags.csv").write_text("tag,source,address,type\n" + "a b,nowhere,,x\n" * 5_000, "utf-8")
     found = errors(folder)
-    assert len(found) < 5000
+    assert len(found) < 2000
     assert any("more problems in this file" in text for text in found)
 
 
