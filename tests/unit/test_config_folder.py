@@ -214,7 +214,7 @@ REFUSED = [
     ("parameters.csv", "0.9,yes,GMP,automatic", "0.9,maybe,GMP,automatic", "charge_room_rh", "yes or no"),
     ("codes.csv", "plc_mode,1,2,Automatic", "plc_mode,1,1,Automatic", ",Automatic", "1 stands twice"),
     ("codes.csv", "plc_mode,1,2,Automatic", "plc_mode,2,2,Automatic", ",Automatic", "a table has one version"),
-    ("codes.csv", "plc_mode,1,2,Automatic,", "plc_mode,1,2,Automatic,Runnung", "Runnung", "did you mean `Runnungg`?"),
+    ("codes.csv", "plc_mode,1,2,Automatic,", "plc_mode,1,2,Automatic,running", ",running", "state: `running`, did you mean `Running`?"),
     ("codes.csv", "plc_mode,1,0", "packml,1,0", "packml", "built in"),
 ]
 
