@@ -11,7 +11,8 @@ from pydantic import BaseModel, ValidationError
 from config import Problem, Source, Tag
 from drivers.contract import Driver, DriverMisconfigured, Emit
 from drivers.modbus.outlet import Outlet
-from drivers.modbus.plan import Limits, Value, plan
+from drivers.modbus.plan import Block, Limits, Value, plan
+from drivers.modbus.probe import Report, probe
 from drivers.modbus.rtu import RtuLink
 from drivers.modbus.settings import Endpoint, ModbusSettings, endpoint_of
 from drivers.modbus.tcp import TcpLink
@@ -72,21 +73,35 @@ class ModbusDriver(Driver):
         finally:
             link.close()
 
+    async def probe(self) -> Report:
+        """Compare the tag map with the device: see probe.py. Raises LinkLost."""
+        values = [value_of(index, tag, self.settings) for index, tag in enumerate(self.tags)]
+        link = _link(self._endpoint, self.settings, self.source.folder)
+        try:
+            await link.open()
+            return await probe(link, self.tags, values, [(rate, blocks) for _, rate, blocks in self._plans()], self.settings.encoding)
+        finally:
+            link.close()
+
+    def _plans(self) -> list[tuple[int, int, list[Block]]]:
+        """(unit, rate in ms, blocks), in this order."""
+        its = self.settings
+        limits = Limits(its.max_registers, its.max_bits, its.hole_registers, its.hole_bits)
+        grouped: defaultdict[tuple[int, int], list[Value]] = defaultdict(list)
+        for index, tag in enumerate(self.tags):
+            value = value_of(index, tag, its)
+            grouped[value.unit, rate_ms(self.source, tag)].append(value)
+        return [(unit, rate, plan(values, limits)) for (unit, rate), values in sorted(grouped.items())]
+
     def _units(self, link: Link, emit: Emit) -> list[UnitPoll]:
         """One poll per unit, one plan per rate, all on one grid."""
-        grouped: defaultdict[int, defaultdict[int, list[Value]]] = defaultdict(lambda: defaultdict(list))
-        for index, tag in enumerate(self.tags):
-            value = value_of(index, tag, self.settings)
-            grouped[value.unit][rate_ms(self.source, tag)].append(value)
-        limits = Limits(self.settings.max_registers, self.settings.max_bits, self.settings.hole_registers, self.settings.hole_bits)
-        outlet, start_s = Outlet(emit, len(grouped)), asyncio.get_running_loop().time()
-        units = []
-        for number, rates in sorted(grouped.items()):
-            unit = UnitPoll(number, link, outlet, self.settings, self.tags)
-            for period_ms, values in sorted(rates.items()):
-                unit.add(period_ms / 1000, plan(values, limits), start_s)
-            units.append(unit)
-        return units
+        plans, start_s = self._plans(), asyncio.get_running_loop().time()
+        numbers = sorted({unit for unit, _, _ in plans})
+        outlet = Outlet(emit, len(numbers))
+        units = {number: UnitPoll(number, link, outlet, self.settings, self.tags) for number in numbers}
+        for number, rate, blocks in plans:
+            units[number].add(rate / 1000, blocks, start_s)
+        return list(units.values())
 
 
 def _link(endpoint: Endpoint, settings: ModbusSettings, folder: Path) -> _ClosableLink:

@@ -86,10 +86,6 @@ class Judge:
         return future
 
 
-def told(text: str) -> None:
-    print(f"\n{text}", flush=True)  # noqa: T201 - `make faults` shows figures
-
-
 def source_at(tmp_path, transport, port=0, **options):
     endpoint = "rtu://bus?baudrate=115200" if transport == "rtu" else f"{transport}://127.0.0.1:{port}"
     return Source(name="plc", driver="modbus", endpoint=endpoint, rate_ms=options.pop("rate_ms", 10), options=options, folder=tmp_path)
@@ -168,28 +164,29 @@ async def library_client_under_late_answers(tmp_path) -> tuple[int, int]:
 
 @pytest.mark.urs("URS-DAQ-06")
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_f27_a_late_answer_is_never_taken_for_another(tmp_path, transport):
+async def test_f27_a_late_answer_is_never_taken_for_another(tmp_path, figures, transport):
     options = {"timeout_ms": 60, "retry_s": 0.1, "retry_max_s": 0.3}
     judge, struck, restarts = await storm(tmp_path, transport, ["delay"], seed=27, seconds=25, share=0.05, options=options)
-    told(
-        f"F27 late answers, {transport}: {sum(struck.values())} answers late, {judge.good} good values, wrong {judge.wrong}, "
-        f"losses {dict(judge.losses)}, restarts {dict(restarts)}"
+    figures(
+        "F27",
+        f"late answers, {transport}: {sum(struck.values())} answers late, {judge.good} good values, wrong {judge.wrong}, "
+        f"losses {dict(judge.losses)}, restarts {dict(restarts)}",
     )
     assert judge.wrong == 0
     assert sum(judge.losses.values()) + sum(restarts.values()) > 10
     assert judge.good > 1000
 
 
-async def test_f27_the_librarys_client_for_comparison(tmp_path):
+async def test_f27_the_librarys_client_for_comparison(tmp_path, figures):
     """Why its receiving side is not used. Should this fail one day, the library has been mended."""
     good, wrong = await library_client_under_late_answers(tmp_path)
-    told(f"F27 late answers, pymodbus's client, RTU over TCP: {good} answers taken as good, wrong {wrong}")
+    figures("F27", f"late answers, pymodbus's client, RTU over TCP: {good} answers taken as good, wrong {wrong}")
     assert wrong > 0
 
 
 @pytest.mark.urs("URS-DAQ-05", "URS-DAQ-06")
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_f28_what_is_no_right_answer_is_no_value(tmp_path, transport):
+async def test_f28_what_is_no_right_answer_is_no_value(tmp_path, figures, transport):
     kinds = [
         "wrong-unit",
         "wrong-function",
@@ -206,9 +203,10 @@ async def test_f28_what_is_no_right_answer_is_no_value(tmp_path, transport):
     kinds += ["wrong-transaction", "wrong-protocol"] if transport == "tcp" else ["bad-crc"]
     options = {"timeout_ms": 60, "retry_s": 0.1, "retry_max_s": 0.3, "unreadable_retry_s": 0.2}
     judge, struck, restarts = await storm(tmp_path, transport, kinds, seed=28, seconds=30, share=0.08, options=options)
-    told(
-        f"F28 wrong answers, {transport}: {dict(struck)}; {judge.good} good values, wrong {judge.wrong}, "
-        f"losses {dict(judge.losses)}, restarts {dict(restarts)}"
+    figures(
+        "F28",
+        f"wrong answers, {transport}: {dict(struck)}; {judge.good} good values, wrong {judge.wrong}, "
+        f"losses {dict(judge.losses)}, restarts {dict(restarts)}",
     )
     assert judge.wrong == 0
     assert judge.good > 1000
@@ -217,7 +215,7 @@ async def test_f28_what_is_no_right_answer_is_no_value(tmp_path, transport):
 
 @pytest.mark.urs("URS-DAQ-06")
 @pytest.mark.parametrize("order", ["upper", "lower"])
-async def test_f29_a_counter_torn_at_roll_over_is_never_wrong_and_good(tmp_path, order):
+async def test_f29_a_counter_torn_at_roll_over_is_never_wrong_and_good(tmp_path, figures, order):
     kinds = {"uint32": "ABCD", "int32": "CDAB", "uint64": "ABCD"}
     tags = [Tag(tag=kind, source="plc", address=f"1/holding/{10 * at}:{kind}:{o}", type=kind) for at, (kind, o) in enumerate(kinds.items())]
     plc = ModbusPlc(source_at(tmp_path, "tcp"), tags, Truth(None))
@@ -236,9 +234,10 @@ async def test_f29_a_counter_torn_at_roll_over_is_never_wrong_and_good(tmp_path,
     wrong = sum(value not in had[tag.tag] for tag, values in zip(tags, judge.values, strict=True) for value in values)
     uncertain = sum(count for status, count in judge.statuses.items() if status)
     carries = {name: sum(a >> 16 != b >> 16 for a, b in pairwise(values)) for name, values in plc.memory.had.items()}
-    told(
-        f"F29 torn counters, {order} register first: carries {carries}, {judge.good} good values, "
-        f"wrong and good {wrong}, uncertain {uncertain}"
+    figures(
+        "F29",
+        f"torn counters, {order} register first: carries {carries}, {judge.good} good values, "
+        f"wrong and good {wrong}, uncertain {uncertain}",
     )
     assert wrong == 0
     assert min(carries.values()) > 0
@@ -247,7 +246,7 @@ async def test_f29_a_counter_torn_at_roll_over_is_never_wrong_and_good(tmp_path,
 
 @pytest.mark.urs("URS-DAQ-11")
 @pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_f30_a_dead_unit_leaves_its_neighbours_their_cycle(tmp_path, transport):
+async def test_f30_a_dead_unit_leaves_its_neighbours_their_cycle(tmp_path, figures, transport):
     tags = [Tag(tag=f"u{unit}", source="plc", address=f"{unit}/holding/0:uint16", type="uint16", store="all") for unit in range(1, 9)]
     options = {"timeout_ms": 100, "retry_s": 1.0, "retry_max_s": 4.0, "rate_ms": 100}
     plc = ModbusPlc(source_at(tmp_path, transport, **options), tags, Truth(None))
@@ -264,16 +263,17 @@ async def test_f30_a_dead_unit_leaves_its_neighbours_their_cycle(tmp_path, trans
     await plc.stop()
     steps = sorted((b - a) / 1e6 for tag, seen in enumerate(judge.seen) if tag != 3 for a, b in pairwise(seen) if b > died_ns)
     slots = 15 / 0.1 * 7
-    told(
-        f"F30 one of 8 units dead, {transport}: neighbours' cycle median {steps[len(steps) // 2]:.1f} ms, "
-        f"p99 {steps[len(steps) * 99 // 100]:.1f} ms, longest {steps[-1]:.1f} ms; {len(steps) / slots:.1%} of their polls made"
+    figures(
+        "F30",
+        f"one of 8 units dead, {transport}: neighbours' cycle median {steps[len(steps) // 2]:.1f} ms, "
+        f"p99 {steps[len(steps) * 99 // 100]:.1f} ms, longest {steps[-1]:.1f} ms; {len(steps) / slots:.1%} of their polls made",
     )
     assert len(steps) > 0.95 * slots
     assert steps[len(steps) * 95 // 100] < 150
     assert judge.losses == {"timeout": 1}
 
 
-async def test_f30_an_adapter_pulled_and_put_back_is_read_again(tmp_path):
+async def test_f30_an_adapter_pulled_and_put_back_is_read_again(tmp_path, figures):
     tags = two_units()
     plc = ModbusPlc(source_at(tmp_path, "rtu"), tags, Truth(None))
     await plc.start()
@@ -297,9 +297,10 @@ async def test_f30_an_adapter_pulled_and_put_back_is_read_again(tmp_path):
     with suppress(asyncio.CancelledError):
         await task
     await plc.stop()
-    told(
-        f"F30 adapter pulled and put back 10 times: read again after at most {max(back):.2f} s (supervisor's wait not counted), "
-        f"wrong {judge.wrong}, link lost {restarts['LinkLost']}"
+    figures(
+        "F30",
+        f"adapter pulled and put back 10 times: read again after at most {max(back):.2f} s (supervisor's wait not counted), "
+        f"wrong {judge.wrong}, link lost {restarts['LinkLost']}",
     )
     assert judge.wrong == 0
     assert restarts["LinkLost"] >= 10

@@ -65,7 +65,7 @@ class Judge:
 
 @pytest.mark.urs("URS-DAQ-05", "URS-DAQ-06", "URS-DAQ-11")
 @pytest.mark.parametrize("command", ["SI", "S", "SIR"])
-async def test_f31_only_a_whole_weight_at_rest_is_good(tmp_path, command):
+async def test_f31_only_a_whole_weight_at_rest_is_good(tmp_path, figures, command):
     rng, kinds = random.Random(31), [*get_args(Kind)]
     tags = [Tag(tag="net", source="scale", address="weight", type="decimal", source_unit="kg")]
     options = {"protocol": "mt-sics", "timeout_ms": 400 if command == "SIR" else 120, "command": command}
@@ -99,10 +99,10 @@ async def test_f31_only_a_whole_weight_at_rest_is_good(tmp_path, command):
     with suppress(asyncio.CancelledError):
         await task
     await scale.stop()
-    print(  # noqa: T201 - `make faults` shows figures
-        f"\nF31 scale, {command}: {sum(struck.values())} faults of {len(struck)} kinds, {judge.good} weights taken as good, "
+    figures(
+        "F31",
+        f"scale, {command}: {sum(struck.values())} faults of {len(struck)} kinds, {judge.good} weights taken as good, "
         f"false accepts {judge.false_accepts}; statuses {dict(judge.statuses)}, losses {dict(judge.losses)}, restarts {dict(restarts)}",
-        flush=True,
     )
     assert judge.false_accepts == 0
     assert judge.good > 50

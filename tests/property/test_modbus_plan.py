@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from config import Tag
@@ -55,7 +55,6 @@ def fewest(items: list[Value], limits: Limits) -> int:
 
 @pytest.mark.urs("URS-DAQ-03")
 @given(values())
-@settings(max_examples=300, deadline=None)
 def test_a_plan_covers_every_value_once_within_the_limits_by_the_fewest_reads(items):
     blocks = plan(items, LIMITS)
 
@@ -128,7 +127,6 @@ def memory(draw):
 
 @pytest.mark.urs("URS-DAQ-01", "URS-DAQ-03")
 @given(memory())
-@settings(max_examples=300, deadline=None)
 def test_decoding_gives_back_what_the_simulator_encoded_for_every_type_and_order(content):
     tags, raws = content
     block = block_of([value_of(index, tag, ModbusSettings()) for index, tag in enumerate(tags)])
@@ -184,7 +182,6 @@ def test_values_that_overlap_are_all_decoded(data):
     steps=st.lists(st.integers(0, 3000), min_size=2 * MOST_READS + 2, max_size=2 * MOST_READS + 2),
     upper_first=st.booleans(),
 )
-@settings(max_examples=1000)
 def test_a_proven_read_of_a_running_counter_is_a_value_that_it_had(start, steps, upper_first):
     """The counter runs by any step between any two samples of a register; the device samples in either order."""
     guard = Guard(Value(0, 1, "holding", 0, 2, "uint32"))

@@ -232,7 +232,7 @@ def wrong_values(observed: Observed, tags: list[Tag]) -> int:
 
 
 @pytest.mark.urs("URS-DAQ-06", "URS-DAQ-11")
-async def test_four_units_of_which_one_dies_and_the_server_restarts(server, unused_tcp_port, capsys):
+async def test_four_units_of_which_one_dies_and_the_server_restarts(server, unused_tcp_port, figures):
     tags = map_of_four_units()
     source = Source(
         name="plc",
@@ -277,11 +277,11 @@ async def test_four_units_of_which_one_dies_and_the_server_restarts(server, unus
         with suppress(asyncio.CancelledError):
             await task
     assert seen.silent_gaps(0.5) == 0
-    with capsys.disabled():
-        print(  # noqa: T201 - the figure is asked for
-            f"\nlibmodbus, 4 units, {len(tags)} tags at 20 Hz, one dies, server restarts: silent losses 0, wrong values 0, "
-            f"neighbour's cycle median {steps_ms[len(steps_ms) // 2]:.1f} ms, longest {steps_ms[-1]:.1f} ms"
-        )
+    figures(
+        "F30",
+        f"libmodbus, 4 units, {len(tags)} tags at 20 Hz, one dies, server restarts: silent losses 0, wrong values 0, "
+        f"neighbour's cycle median {steps_ms[len(steps_ms) // 2]:.1f} ms, longest {steps_ms[-1]:.1f} ms",
+    )
 
 
 @pytest.mark.skipif(shutil.which("socat") is None, reason="needs socat")

@@ -1,0 +1,197 @@
+"""Compares a tag map with the device, reading only: what stands before, at and after each address, in all four orders, beside raw bytes.
+
+A map that is off by one, 1-based instead of 0-based, or of the wrong word order reads values too, only wrong ones. A technician who knows
+one value of the plant sees it here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from math import isfinite
+from typing import Any, Protocol
+
+from config import Tag
+from drivers.contract import Value as Decoded
+from drivers.modbus.decode import compiled
+from drivers.modbus.frames import NoAnswer, Refused, Reply, Request, WrongAnswer, read_request, request_for
+from drivers.modbus.plan import FUNCTION, Block, Value, block_of
+
+ORDERS = ("ABCD", "CDAB", "BADC", "DCBA")
+_TEXT = ("string", "bytes")
+
+
+class Link(Protocol):
+    """What a probe needs of a connection."""
+
+    async def read(self, request: Request) -> Reply:
+        """See TcpLink and RtuLink."""
+
+
+@dataclass
+class Probed:
+    """One tag as the device answers it. raw: hexadecimal bytes; orders, neighbours: values that other readings of the map would give."""
+
+    tag: str
+    address: str
+    type: str
+    unit: str | None
+    state: str  # "ok", "outside-range", "undecodable", "refused", "silent", "wrong-answer"
+    value: Any = None  # in the map's unit
+    raw: str | None = None
+    round_trip_ms: float | None = None
+    neighbours: dict[str, Any] = field(default_factory=dict)  # "n-1", "n", "n+1", unscaled
+    orders: dict[str, Any] = field(default_factory=dict)  # unscaled
+    hint: str | None = None
+
+    def lines(self) -> list[str]:
+        """For a person at a terminal."""
+        head = f"{self.tag}  {self.address}  {self.state}"
+        if self.raw is None:
+            return [f"{head}: {self.hint}"]
+        shown = f"{self.value}{' ' + self.unit if self.unit else ''}"
+        lines = [f"{head}: {shown}   raw {self.raw}   {self.round_trip_ms:.1f} ms", "    " + _columns(self.neighbours)]
+        if self.orders:
+            lines.append("    " + _columns(self.orders))
+        return lines + ([f"    {self.hint}"] if self.hint else [])
+
+
+@dataclass
+class Cost:
+    """What the polling asks of the device: one planned read."""
+
+    read: str
+    rate_ms: int
+    round_trip_ms: float | None
+    problem: str | None = None
+
+
+@dataclass
+class Report:
+    """All tags, all planned reads, and the share of its time that the device is busy answering (as seen from here)."""
+
+    tags: list[Probed]
+    reads: list[Cost]
+
+    @property
+    def requests_per_s(self) -> float:
+        """All reads at their rates."""
+        return sum(1000 / read.rate_ms for read in self.reads)
+
+    @property
+    def busy(self) -> float:
+        """Round trips per time: above 0.5 the cycle will hardly be held."""
+        return sum((read.round_trip_ms or 0) / read.rate_ms for read in self.reads)
+
+    def lines(self) -> list[str]:
+        """For a person at a terminal."""
+        lines = [line for tag in self.tags for line in tag.lines()]
+        lines += [f"read {cost.read} each {cost.rate_ms} ms: {_cost(cost)}" for cost in self.reads]
+        return [*lines, f"{self.requests_per_s:.1f} requests/s, the device busy with them {self.busy:.1%} of the time"]
+
+
+async def probe(
+    link: Link, tags: Sequence[Tag], values: Sequence[Value], plans: Sequence[tuple[int, Sequence[Block]]], encoding: str
+) -> Report:
+    """Read everything once. A unit that does not answer is asked once only. Raises LinkLost when the connection fails."""
+    silent: dict[int, str] = {}
+    probed = [await _tag(link, tag, value, silent, encoding) for tag, value in zip(tags, values, strict=True)]
+    reads = [await _cost_of(link, block, rate_ms, silent) for rate_ms, blocks in plans for block in blocks]
+    return Report(probed, reads)
+
+
+async def _tag(link: Link, tag: Tag, value: Value, silent: dict[int, str], encoding: str) -> Probed:
+    found = Probed(tag.tag, tag.address, value.type, tag.unit, "ok")
+    if value.unit in silent:
+        found.state, found.hint = "silent", silent[value.unit]
+        return found
+    try:
+        first, data, reply = await _around(link, value)
+    except Refused as refusal:
+        found.state, found.hint = "refused", str(refusal)
+    except WrongAnswer as error:
+        found.state, found.hint = "wrong-answer", str(error)
+    except NoAnswer as error:
+        silent[value.unit] = found.hint = str(error)
+        found.state = "silent"
+    else:
+        found.round_trip_ms = (reply.received_ns - reply.requested_ns) / 1e6
+        _compare(found, tag, value, first, data, encoding)
+    return found
+
+
+async def _around(link: Link, value: Value) -> tuple[int, bytes, Reply]:
+    """The value with a place before and behind it; alone where the device has no such places."""
+    function, first, last = FUNCTION[value.table], max(value.offset - 1, 0), min(value.end + 1, 0x10000)
+    longest = 2000 if function < 3 else 125
+    if last - first <= longest:
+        try:
+            reply = await link.read(read_request(value.unit, function, first, last - first))
+        except Refused:
+            pass  # a neighbour may not exist; the value itself may
+        else:
+            return first, reply.data, reply
+    reply = await link.read(request_for(block_of([value])))
+    return value.offset, reply.data, reply
+
+
+def _compare(found: Probed, tag: Tag, value: Value, first: int, data: bytes, encoding: str) -> None:
+    bits = value.table in ("coil", "discrete")
+    count = 8 * len(data) if bits else len(data) // 2
+
+    def at(offset: int, order: str) -> Decoded:
+        moved = replace(value, offset=offset, order=order)
+        inside = Block(value.unit, value.table, first, count, (moved,))
+        return compiled(inside, encoding)(data)[0]
+
+    places = {"n-1": value.offset - 1, "n": value.offset, "n+1": value.offset + 1}
+    found.neighbours = {name: at(o, value.order) for name, o in places.items() if first <= o and o + value.size <= first + count}
+    raw = found.neighbours["n"]
+    start = value.offset - first
+    found.raw = f"bit {int(bool(raw))}" if bits else data[2 * start : 2 * (start + value.size)].hex(" ")
+    if value.size > 1 and value.type not in _TEXT:
+        found.orders = {order: at(value.offset, order) for order in ORDERS}
+    found.value = _scaled(tag, raw)
+    found.state = "undecodable" if raw is None else "ok" if _plausible(tag, value, raw) else "outside-range"
+    if found.state != "ok":
+        found.hint = _hint(found, tag, value)
+
+
+def _plausible(tag: Tag, value: Value, raw: Decoded) -> bool:
+    """A number that a plant could mean: within the instrument's range where the map has one, and no float of absurd size."""
+    number = _scaled(tag, raw)
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        return number is not None
+    if value.type.startswith("float") and isinstance(raw, float) and raw != 0 and not (isfinite(raw) and 1e-12 < abs(raw) < 1e12):
+        return False
+    return tag.eu_low is None or tag.eu_high is None or tag.eu_low <= number <= tag.eu_high
+
+
+def _hint(found: Probed, tag: Tag, value: Value) -> str:
+    """Other readings of the same registers that would be plausible."""
+    span = f" {tag.eu_low}..{tag.eu_high}" if tag.eu_low is not None else ""
+    fitting = [f"order {order}" for order, raw in found.orders.items() if order != value.order and _plausible(tag, value, raw)]
+    fitting += [f"address {name}" for name, raw in found.neighbours.items() if name != "n" and _plausible(tag, value, raw)]
+    return f"not plausible{span}; {' or '.join(fitting) or 'nothing near'} would be"
+
+
+def _scaled(tag: Tag, raw: Decoded) -> Any:
+    if tag.scaling is None or isinstance(raw, bool) or not isinstance(raw, int | float):
+        return raw
+    return tag.scaling.compiled()(raw)
+
+
+async def _cost_of(link: Link, block: Block, rate_ms: int, silent: dict[int, str]) -> Cost:
+    if block.unit in silent:
+        return Cost(str(block), rate_ms, None, silent[block.unit])
+    try:
+        reply = await link.read(request_for(block))
+    except (Refused, WrongAnswer, NoAnswer) as error:
+        return Cost(str(block), rate_ms, None, str(error))
+    return Cost(str(block), rate_ms, (reply.received_ns - reply.requested_ns) / 1e6)
+
+
+def _cost(cost: Cost) -> str:
+    return f"{cost.round_trip_ms:.1f} ms" if cost.round_trip_ms is not None else str(cost.problem)
+
+
+def _columns(values: dict[str, Any]) -> str:
+    return "   ".join(f"{name} {value if not isinstance(value, float) else format(value, '.7g')}" for name, value in values.items())

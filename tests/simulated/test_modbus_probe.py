@@ -1,0 +1,94 @@
+"""What `probe` shows of a tag map that is off by one, of the wrong word order, or right."""
+
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+
+from config import Source, Tag
+from config.scaling import Scaling
+from drivers.modbus import ModbusDriver
+from simulators.device import Truth
+from simulators.modbus_plc import ModbusPlc
+
+TRUE_MAP = [
+    Tag(tag="temperature", source="plc", address="1/input/10:float32:CDAB", type="float32"),
+    Tag(tag="level", source="plc", address="1/input/12:uint16", type="uint16"),
+    Tag(tag="pump", source="plc", address="1/coil/5", type="bool"),
+    Tag(tag="batch", source="plc", address="2/holding/0:string6", type="string"),
+]
+
+
+@pytest.fixture
+async def probed(tmp_path):
+    """Probe a map against a device that holds TRUE_MAP."""
+    plc = ModbusPlc(Source(name="plc", driver="modbus", endpoint="tcp://127.0.0.1:0"), TRUE_MAP, Truth(None))
+    await plc.start()
+    await plc.set({"temperature": 81.25, "level": 2515, "pump": True, "batch": "B-0417"}, 0)
+
+    async def probe(*tags: Tag, exact: bool = False, dead: int | None = None):
+        plc.memory.exact = exact
+        plc.dead = {dead} if dead else set()
+        source = Source(name="plc", driver="modbus", endpoint=f"tcp://127.0.0.1:{plc.port}", rate_ms=100, options={"timeout_ms": 100})
+        return await ModbusDriver(source, tags).probe()
+
+    yield probe
+    await plc.stop()
+
+
+async def test_a_right_map_is_ok_with_raw_bytes_neighbours_and_orders(probed):
+    report = await probed(*TRUE_MAP)
+
+    temperature, level, pump, batch = report.tags
+    assert [tag.state for tag in report.tags] == ["ok"] * 4
+    assert (temperature.value, temperature.raw) == (81.25, "80 00 42 a2")
+    assert temperature.orders["CDAB"] == 81.25
+    assert set(temperature.orders) == {"ABCD", "CDAB", "BADC", "DCBA"}
+    assert level.neighbours == {"n-1": 0x42A2, "n": 2515, "n+1": 0}
+    assert (pump.value, pump.neighbours) == (True, {"n-1": False, "n": True, "n+1": False})
+    assert batch.value == "B-0417"
+    assert report.requests_per_s == 30
+    assert 0 < report.busy < 1
+    assert report.lines()[-1].startswith("30.0 requests/s")
+
+
+async def test_a_wrong_word_order_is_named(probed):
+    tag = Tag(tag="t", source="plc", address="1/input/10:float32:ABCD", type="float32", eu_low=Decimal(0), eu_high=Decimal(120))
+
+    (found,) = (await probed(tag)).tags
+
+    assert found.state == "outside-range"
+    # one register on stands 42A2 09D3, by chance 81.02: both are shown, the technician knows
+    assert found.hint == "not plausible 0..120; order CDAB or address n+1 would be"
+    assert found.lines()[-1].strip() == found.hint
+
+
+async def test_an_address_that_is_one_too_high_is_named(probed):
+    tenth = Scaling(Decimal("0.1"), Decimal(0), 1, (Fraction(1, 10), Fraction(0)))
+    tag = Tag(tag="l", source="plc", address="1/input/13:uint16", type="uint16", eu_low=Decimal(200), eu_high=Decimal(300), scaling=tenth)
+
+    (found,) = (await probed(tag)).tags
+
+    assert (found.state, found.value) == ("outside-range", 0)
+    assert found.hint == "not plausible 200..300; address n-1 would be"
+
+
+async def test_a_neighbour_that_does_not_exist_hides_nothing(probed):
+    (found,) = (await probed(TRUE_MAP[1], exact=True)).tags
+    assert (found.state, found.value, found.neighbours) == ("ok", 2515, {"n": 2515})
+
+
+async def test_a_refused_address_and_a_silent_unit_are_told(probed):
+    nothing = Tag(tag="x", source="plc", address="1/holding/7:uint16", type="uint16")
+
+    report = await probed(
+        nothing,
+        *TRUE_MAP[2:],
+        TRUE_MAP[3].__class__(tag="b2", source="plc", address="2/holding/1:uint16", type="uint16"),
+        exact=True,
+        dead=2,
+    )
+
+    assert [(tag.tag, tag.state) for tag in report.tags] == [("x", "refused"), ("pump", "ok"), ("batch", "silent"), ("b2", "silent")]
+    assert "modbus-exc-02" in report.tags[0].hint
+    assert "no answer in 0.1 s" in report.tags[2].lines()[0]
