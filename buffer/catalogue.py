@@ -59,6 +59,10 @@ class Segment:
         )
 
 
+class Inconsistent(Exception):
+    """A signature would contradict one that was given before: a bug, or a journal that was tampered with."""
+
+
 class Catalogue:
     """The writing connection of journal.db."""
 
@@ -112,6 +116,34 @@ class Catalogue:
         """Remove the row of a segment that was never born (nothing in it was promised)."""
         with self.transaction() as db:
             db.execute("DELETE FROM segments WHERE epoch = ? AND first = ?", (epoch, first))
+
+    def state_checkpoint(self, epoch: int, size: int, root: bytes, ticks: int) -> None:
+        """Make durable what is about to be signed. Raises Inconsistent if something else was stated for this size, or more before."""
+        with self.transaction() as db:
+            row = db.execute("SELECT root FROM checkpoints WHERE epoch = ? AND size = ?", (epoch, size)).fetchone()
+            more = db.execute("SELECT MAX(size) FROM checkpoints WHERE epoch = ?", (epoch,)).fetchone()[0]
+            if (row and row[0] != root) or (more or 0) > size:
+                raise Inconsistent(f"a different tree of {size} entries, or a larger one, was signed before")
+            db.execute("INSERT OR IGNORE INTO checkpoints VALUES (?, ?, ?, ?, NULL)", (epoch, size, root, ticks))
+
+    def sign_checkpoint(self, epoch: int, size: int, note: str) -> None:
+        """Keep the signed note of a checkpoint that was stated."""
+        with self.transaction() as db:
+            db.execute("UPDATE checkpoints SET note = ? WHERE epoch = ? AND size = ?", (note, epoch, size))
+
+    def hold(self, name: str, epoch: int, first: int, last: int | None) -> None:
+        """Keep entries until they are released."""
+        with self.transaction() as db:
+            db.execute("INSERT OR REPLACE INTO holds VALUES (?, ?, ?, ?)", (name, epoch, first, last))
+
+    def release(self, name: str) -> None:
+        """End a hold."""
+        with self.transaction() as db:
+            db.execute("DELETE FROM holds WHERE name = ?", (name,))
+
+    def holds(self) -> dict[str, tuple[int, int, int | None]]:
+        """Name -> (epoch, first, last or None)."""
+        return {row[0]: (row[1], row[2], row[3]) for row in self.db.execute("SELECT name, epoch, first, last FROM holds")}
 
     def suspect(self, segments: Iterable[Segment]) -> None:
         """Have the next start look at these before it does anything else."""

@@ -11,6 +11,7 @@ from . import recovery, retention
 from . import segment as segments
 from .catalogue import Segment
 from .errors import EntryTooLarge, StorageError
+from .keys import Signer
 from .patrol import Patrol
 from .picture import Picture
 from .receipts import Quarantined, Receipts, Rejected
@@ -199,6 +200,35 @@ class Journal:
         Blocks until the writer thread has done it.
         """
         return self._writer.do(partial(retention.prune, self._store, self._retain_s, open_since_seq)).result()
+
+    def checkpoint(self, signer: Signer, cause: str = "interval") -> dict[str, Any] | None:
+        """Sign the tree over everything committed so far: the `checkpoint` event that the caller appends. None if nothing is new.
+
+        Call it every five minutes and after each batch end. Stated durably before it is signed. Blocks for two commits.
+        """
+        return self._writer.do(partial(self._store.checkpoint, signer, cause)).result()
+
+    def hold(self, name: str, first: int, last: int | None = None) -> None:
+        """Keep the entries of this epoch from first on (to last) until `release`, whatever retention says. Durable on return."""
+        self._writer.do(partial(self._hold, name, self._picture.epoch, first, last)).result()
+
+    def release(self, name: str) -> bool:
+        """Let a hold go; False if there is none of this name. Who let it go, and why, is the caller's audit event."""
+        return self._writer.do(partial(self._release, name)).result()
+
+    def holds(self) -> dict[str, tuple[int, int, int | None]]:
+        """Name -> (epoch, first, last or None) of everything held back from retention."""
+        return dict(self._store.holds)
+
+    def _hold(self, name: str, epoch: int, first: int, last: int | None) -> None:
+        self._store.catalogue.hold(name, epoch, first, last)
+        self._store.holds = {**self._store.holds, name: (epoch, first, last)}
+
+    def _release(self, name: str) -> bool:
+        known = name in self._store.holds
+        self._store.catalogue.release(name)
+        self._store.holds = {other: span for other, span in self._store.holds.items() if other != name}
+        return known
 
     def _damaged(self, segment: Segment, why: str) -> None:
         """A reader found damage: mark the segment, and stop; the next start sets it aside."""

@@ -83,6 +83,7 @@ def _open(directory: Path, gateway: str, max_bytes: int, picture: Picture, recei
     catalogue.note(format=FORMAT, gateway=gateway, clean=0)
     receipts.load(catalogue)
     store = Store(directory, gateway, catalogue, picture, receipts, fd, max_bytes)
+    store.holds = catalogue.holds()
     _adopt_unknown_files(store, losses)
     if not catalogue.epochs():
         begin_epoch(store, {"follows": None, "reason": "created", "last_seq": 0, "last_digest": chain.NO_DIGEST, "lost": []})

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from . import segment as segments
 from . import sqlite
-from .catalogue import Catalogue, Segment
+from .catalogue import Catalogue, Inconsistent, Segment
 from .chain import Tree, root
+from .keys import Signer, checkpoint_text
 from .picture import Picture
 from .receipts import Receipts
 from .segment import Entry, Fact, Row
@@ -39,6 +41,7 @@ class Store:
         self.leaves: list[bytes] = []
         self.tree = Tree()
         self.active: Segment | None = None
+        self.signed = 0
         self.pressure: str | None = None
         self.holds: dict[str, tuple[int, int, int | None]] = {}
         self.going: dict[tuple[int, int], tuple[int, int]] = {}
@@ -188,6 +191,20 @@ class Store:
                 self._show(full, closed)
             del self._unclosed[0]
             self.catalogue.put_segments([closed])
+
+    def checkpoint(self, signer: Signer, cause: str) -> dict[str, Any] | None:
+        """The tree over all committed entries, stated durably, then signed: the `checkpoint` event. None if nothing new is there."""
+        epoch, size = self.picture.last
+        if size in {0, self.signed}:
+            return None
+        if self.tree.size != size:
+            raise Inconsistent(f"the tree has {self.tree.size} leaves, the epoch {size} entries")
+        root_now = self.tree.root()
+        self.catalogue.state_checkpoint(epoch, size, root_now, now_ticks())
+        note = signer.note(checkpoint_text(f"{self.gateway}/{epoch}", size, root_now))
+        self.catalogue.sign_checkpoint(epoch, size, note)
+        self.signed = size
+        return {"type": "checkpoint", "size": size, "root": root_now.hex(), "note": note, "cause": cause}
 
     def used_bytes(self) -> int:
         """Bytes of all files, the WAL of the active segment included."""

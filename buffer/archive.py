@@ -1,0 +1,201 @@
+"""A batch's archive: whole entries, proofs, the key, the verifier, and a page for people, in one zip that needs nothing of the gateway."""
+
+import hashlib
+import json
+import re
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from . import entry as formats
+from . import verify
+from .evidence import Evidence, coded
+from .page import page
+from .reader import read_journal
+from .segment import Entry
+from .times import now_ticks, text
+
+FORMAT = "ebr-gateway/archive/1"
+MADE = (1980, 1, 1, 0, 0, 0)  # equal content gives an equal file
+
+
+class NotReady(Exception):
+    """The archive can not be made yet; the text says what is missing."""
+
+
+class Span(NamedTuple):
+    """Consecutive entries of one epoch."""
+
+    epoch: int
+    first: int
+    last: int
+
+
+def make(journal: Path, batch: str, target: Path, keys: Iterable[str]) -> verify.Report:
+    """Write the archive of a batch and verify it. keys: public verifier keys. Works beside a running gateway.
+
+    Holds every entry from the first to the last that names the batch, other equipment's among them (only a gapless range proves that
+    nothing was left out), and the tag tables and configuration in force before. Raises NotReady, FileExistsError, StorageError.
+    """
+    held = list(_needed(journal, batch))
+    if not held:
+        raise NotReady(f"no entry held in {journal} names batch {batch}")
+    keys = list(keys)
+    if not keys:
+        raise NotReady("the gateway has no signing key")
+    files = dict(_files(journal, batch, held, keys))
+    files["SHA256SUMS"] = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in files.items()).encode()
+    _write(target, files)
+    return verify.verify(target, "\n".join(keys))
+
+
+def _needed(journal: Path, batch: str) -> Iterator[Entry]:
+    """Entries of the batch's spans, and what a reader needs before them."""
+    spans = spans_of(journal, batch)
+    for epoch, first, last in spans:
+        before: dict[str, list[Entry]] = {}
+        for entry in read_journal(journal, (epoch, 0)):
+            if entry.epoch != epoch or entry.seq > last:
+                break
+            if entry.seq >= first:
+                if entry.seq == first:
+                    yield from sorted({one.seq: one for kept in before.values() for one in kept}.values(), key=lambda one: one.seq)
+                yield entry
+            else:
+                _remember(before, entry)
+
+
+_BEFORE = re.compile(rb'"event":\{"type":"(tagset|config|epoch)"')
+
+
+def _remember(before: dict[str, list[Entry]], entry: Entry) -> None:
+    """Keep the newest tag table of each source, the newest configuration, and the epoch event."""
+    if not _BEFORE.search(entry.payload):
+        return
+    event = json.loads(entry.payload)["event"]
+    name = f"{event['type']}/{event.get('source', '')}"
+    begins = event.get("first", 0) == 0 and event.get("part", 1) == 1
+    before[name] = [entry] if begins else [*before.get(name, []), entry]
+
+
+def spans_of(journal: Path, batch: str) -> list[Span]:
+    """From the first to the last entry that names the batch, per epoch."""
+    wanted = json.dumps(batch, ensure_ascii=False).encode()
+    names = [b'"batch":' + wanted, b'"batch":' + json.dumps(batch).encode()]
+    found: dict[int, Span] = {}
+    for entry in read_journal(journal):
+        if any(name in entry.payload for name in names):
+            first = found[entry.epoch].first if entry.epoch in found else entry.seq
+            found[entry.epoch] = Span(entry.epoch, first, entry.seq)
+    return list(found.values())
+
+
+def _files(journal: Path, batch: str, held: list[Entry], keys: list[str]) -> Iterator[tuple[str, bytes]]:
+    gateway = json.loads(held[0].payload)["gateway"]
+    manifest = {"format": FORMAT, "gateway": gateway, "batch": batch, "entries": len(held), "made": text(now_ticks())}
+    yield "README.txt", README.format(batch=batch, gateway=gateway, made=manifest["made"]).encode()
+    yield "record.html", page(batch, gateway, held).encode()
+    yield "manifest.json", _json(manifest)
+    yield "keys.txt", "".join(f"{key}\n" for key in keys).encode()
+    proofs = []
+    for epoch in sorted({one.epoch for one in held}):
+        mine = [one for one in held if one.epoch == epoch]
+        proof, note = _proof(journal, epoch, mine)
+        proofs.append(proof)
+        yield proof["checkpoint"], note.encode()
+        yield f"entries/{epoch}.jsonl", b"".join(one.payload + b"\n" for one in mine)
+    yield "proofs.json", _json({"epochs": proofs})
+    yield "verify.py", Path(verify.__file__).read_bytes()
+    for name, schema in formats.schemas():
+        yield f"schemas/{name}", _json(schema)
+    yield from _configuration(held)
+
+
+def _proof(journal: Path, epoch: int, held: list[Entry]) -> tuple[dict[str, Any], str]:
+    evidence = Evidence(journal, epoch)
+    checkpoint = evidence.covering(held[-1].seq)
+    if checkpoint is None:
+        raise NotReady(f"no signed checkpoint covers entry {held[-1].seq} yet; one is made every five minutes")
+    ranges: list[list[int]] = []
+    for one in held:
+        if ranges and ranges[-1][1] == one.seq - 1:
+            ranges[-1][1] = one.seq
+        else:
+            ranges.append([one.seq, one.seq])
+    digests = {one.seq: one.digest for one in held}
+    previous = {one.seq: json.loads(one.payload)["previous"] for one in held if any(one.seq == first for first, _ in ranges)}
+    return {
+        "epoch": epoch,
+        "checkpoint": f"checkpoints/{epoch}.txt",
+        "ranges": ranges,
+        "previous": previous,
+        "digests": {last: digests[last] for _, last in ranges},
+        "hashes": coded(evidence.others([one.seq - 1 for one in held], checkpoint.size)),
+    }, checkpoint.note
+
+
+def _configuration(held: list[Entry]) -> Iterator[tuple[str, bytes]]:
+    """The line folder's files as they stand in the newest configuration event, for convenience; the proof is in the entries."""
+    pieces: dict[str, str] = {}
+    for one in held:
+        if b'"event":{"type":"config"' in one.payload:
+            event = json.loads(one.payload)["event"]
+            pieces = {} if event.get("part", 1) == 1 else pieces
+            for name, content in _named(event["files"]):
+                pieces[name] = pieces.get(name, "") + content
+    for name, content in pieces.items():
+        yield f"configuration/{Path(name).name}", content.encode()
+
+
+def _named(files: "Mapping[str, str] | list[dict[str, str]]") -> list[tuple[str, str]]:
+    return [(one["name"], one["text"]) for one in files] if isinstance(files, list) else list(files.items())
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def _write(target: Path, files: Mapping[str, bytes]) -> None:
+    """Stored, not compressed. The zip's comment is the SHA-256 of all bytes before it, so that any changed byte is seen."""
+    with zipfile.ZipFile(target, "x", zipfile.ZIP_STORED) as archive:
+        for name, content in files.items():
+            info = zipfile.ZipInfo(name, MADE)
+            info.external_attr = 0o100444 << 16
+            archive.writestr(info, content)
+        archive.comment = b"0" * 64
+    with target.open("r+b") as file:
+        content = file.read()[:-64]
+        file.seek(len(content))
+        file.write(hashlib.sha256(content).hexdigest().encode())
+    target.chmod(0o440)
+
+
+README = """\
+Archive of batch {batch}, gateway {gateway}, made {made}.
+
+You need nothing of the gateway to read this. Everything is UTF-8 text.
+
+record.html       the batch's records for people: steps, parameters, gaps, findings. A copy for reading; the evidence is in entries/.
+entries/*.jsonl   the entries as the gateway stored them and sent them to the electronic batch record, one JSON object per line, byte for
+                  byte. The file's name is the epoch. From the first to the last entry that names the batch nothing is left out, so
+                  entries of other equipment and other batches that ran meanwhile are among them. Before them stand the tag tables
+                  ("tagset"), the configuration and the beginning of the epoch that a reader needs.
+schemas/          JSON Schemas of all entries, each with an example and with the meaning of its members.
+configuration/    the line's configuration at that time, as files.
+proofs.json       what connects the entries with the checkpoint.
+checkpoints/      for each epoch, the gateway's signed statement of its whole journal (C2SP tlog-checkpoint, Ed25519).
+keys.txt          the gateway's public keys. Compare them with those that you got another way: a forger would put in his own.
+verify.py         the verifier: python3 verify.py ARCHIVE.zip --key KEYFILE. Needs Python 3.11 and the package "cryptography".
+SHA256SUMS        sums of all files here: sha256sum -c SHA256SUMS.
+
+How to check by hand. The digest of an entry is SHA-256 over its line without the line's end. The member "previous" is the digest of the
+entry before. The leaf of entry seq in the tree is SHA-256(0x00, the same bytes), at index seq - 1; a node is SHA-256(0x01, left, right); a
+tree of n leaves splits at the largest power of two smaller than n (RFC 6962, section 2.1). "hashes" in proofs.json are the roots of all
+largest subtrees that hold none of these entries, from left to right. With them the leaves give the root that stands, base64, in the third
+line of the checkpoint; its second line is the number of entries. The signature is over the lines before the empty one.
+
+How to read a value. In an entry of readings each row of "readings" has the members that "columns" names; what is equal for all rows stands
+in "constant". "tag" is the index in the tags of the tagset whose name the entry gives. "*_ticks" are units of 100 ns after "time_base".
+"status" is an OPC UA StatusCode, 0 is good. Times are UTC; "clock" says how far they could be trusted.
+"""

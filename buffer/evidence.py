@@ -1,0 +1,93 @@
+"""The journal's tree from its files, for proofs: roots of closed segments from journal.db, everything else computed from the entries."""
+
+import base64
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from . import chain, sqlite
+from . import segment as segments
+from .errors import StorageError
+
+
+class SignedCheckpoint(NamedTuple):
+    """One row of the checkpoints that were signed."""
+
+    epoch: int
+    size: int
+    root: bytes
+    note: str
+
+
+class Evidence:
+    """One epoch's tree, read from a journal's folder, running or not."""
+
+    def __init__(self, directory: Path, epoch: int) -> None:
+        self.directory, self.epoch = directory, epoch
+        path = directory / "journal.db"
+        with closing(sqlite.reader(path, closed=not path.with_name("journal.db-wal").exists())) as db:
+            rows = db.execute("SELECT first, last, root FROM segments WHERE epoch = ? ORDER BY first", (epoch,)).fetchall()
+            notes = "SELECT epoch, size, root, note FROM checkpoints WHERE epoch = ? AND note IS NOT NULL ORDER BY size"
+            self.checkpoints = [SignedCheckpoint(*row) for row in db.execute(notes, (epoch,))]
+        self._roots = {first: root for first, last, root in rows if root is not None and last == segments.last_of(first)}
+        self._leaves: dict[int, list[bytes]] = {}
+
+    def covering(self, last: int) -> SignedCheckpoint | None:
+        """The smallest signed checkpoint that covers entry `last`."""
+        return next((one for one in self.checkpoints if one.size >= last), None)
+
+    def leaf(self, index: int) -> bytes:
+        """Leaf hash of entry index + 1."""
+        first = segments.first_of(index + 1)
+        return self._of_segment(first)[index + 1 - first]
+
+    def subtree(self, low: int, high: int) -> bytes:
+        """Root over the leaves [low, high), as it stands in a tree whose splits lead there."""
+        tree = chain.Tree()
+        at = low
+        while at < high:
+            first = at + 1
+            if at % segments.ENTRIES == 0 and high - at >= segments.ENTRIES and first in self._roots:
+                tree.append(self._roots[first], segments.ENTRIES)
+                at += segments.ENTRIES
+            else:
+                tree.append(self.leaf(at))
+                at += 1
+        return tree.root()
+
+    def others(self, known: Iterable[int], size: int) -> list[bytes]:
+        """Roots of the largest subtrees of a tree of `size` leaves that hold none of the known leaves, left to right."""
+        leaves = sorted(set(known))
+        found: list[bytes] = []
+
+        def walk(low: int, high: int, at: int, end: int) -> None:
+            if at == end:
+                found.append(self.subtree(low, high))
+            elif high - low > 1 and high - low != end - at:
+                cut = low + chain.split(high - low)
+                middle = at
+                while middle < end and leaves[middle] < cut:
+                    middle += 1
+                walk(low, cut, at, middle)
+                walk(cut, high, middle, end)
+
+        walk(0, size, 0, len(leaves))
+        return found
+
+    def _of_segment(self, first: int) -> list[bytes]:
+        if first not in self._leaves:
+            path = self.directory / "segments" / segments.name_of(self.epoch, first)
+            try:
+                with closing(sqlite.reader(path, closed=not path.with_name(path.name + "-wal").exists())) as db:
+                    entries = segments.entries(db, self.epoch, 0, segments.last_of(first))
+                    self._leaves[first] = [chain.leaf(entry.payload) for entry in entries]
+            except (sqlite3.Error, segments.Damaged) as error:
+                raise StorageError(f"{path.name}: {error}") from error
+        return self._leaves[first]
+
+
+def coded(hashes: Iterable[bytes]) -> list[str]:
+    """Base64, for JSON."""
+    return [base64.b64encode(one).decode() for one in hashes]
