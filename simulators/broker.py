@@ -5,6 +5,8 @@ It keeps nothing across a restart, which makes it the harder neighbour: whatever
 
 import asyncio
 import shutil
+import socket
+import ssl
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,8 +40,9 @@ next_connection_delay_ms = 1
 class Broker:
     """A broker process on loopback, gone with this process or with `stop`.
 
-    port: MQTT 5. port_v4: MQTT 3.1.1, if wanted. tls: (server certificate, key), for both listeners; client certificates are not asked for,
-    rumqttd does not check them. users: name -> password; empty: anybody.
+    port: MQTT 5. port_v4: MQTT 3.1.1, if wanted. users: name -> password; empty: anybody. tls: (server certificate, key), for both
+    listeners. ca: whose clients are let in, on the MQTT 5 port. rumqttd can not check client certificates, so with `ca` this process ends
+    the TLS connections itself and hands them on inside the machine.
     """
 
     def __init__(
@@ -49,13 +52,16 @@ class Broker:
         host: str = "127.0.0.1",
         port_v4: int | None = None,
         tls: tuple[Path, Path] | None = None,
+        ca: Path | None = None,
         users: Mapping[str, str] | None = None,
     ) -> None:
         self.host, self.port, self.port_v4 = host, port, port_v4
+        self._front = None if ca is None or tls is None else Front(_server_context(tls, ca))
         self._folder = Path(tempfile.mkdtemp(prefix="broker-"))
         config = self._folder / "broker.toml"
-        config.write_text(_toml(host, {"v5": port, "v4": port_v4}, tls, users or {}))
-        self._config = str(config)
+        inner = port if self._front is None else free_port()
+        config.write_text(_toml(host, {"v5": inner, "v4": port_v4}, tls if self._front is None else None, users or {}))
+        self._config, self._inner = str(config), inner
         self._broker: iotcore.Broker | None = None
 
     @property
@@ -67,9 +73,13 @@ class Broker:
         """Return when clients can connect. Raises OSError if a port is taken."""
         self._broker = iotcore.Broker(config_path=self._config)
         await asyncio.to_thread(self._broker.start)
+        if self._front is not None:
+            await self._front.start(self.host, self.port, self._inner)
 
     async def stop(self) -> None:
         """End the process; everything it held is gone."""
+        if self._front is not None:
+            await self._front.stop()
         broker, self._broker = self._broker, None
         if broker is not None:
             await asyncio.to_thread(broker.stop)
@@ -85,6 +95,67 @@ class Broker:
         """Stop, and remove its folder."""
         await self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class Front:
+    """Ends mutual TLS and hands the bytes on to a port inside the machine."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        self._server: asyncio.Server | None = None
+        self._open: set[asyncio.StreamWriter] = set()
+
+    async def start(self, host: str, port: int, inner: int) -> None:
+        """Listen. Raises OSError if the port is taken."""
+
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await self._serve(reader, writer, host, inner)
+
+        self._server = await asyncio.start_server(connected, host, port, ssl=self._context)
+
+    async def stop(self) -> None:
+        """Close the port and every connection."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+            for writer in list(self._open):
+                writer.transport.abort()
+            await server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: str, inner: int) -> None:
+        self._open.add(writer)
+        try:
+            inside, out = await asyncio.open_connection(host, inner)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(_pump(reader, out))
+                group.create_task(_pump(inside, writer))
+        except* OSError:
+            writer.transport.abort()  # one side is gone: so is the other
+        finally:
+            self._open.discard(writer)
+
+
+async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    try:
+        while chunk := await source.read(65_536):
+            sink.write(chunk)
+            await sink.drain()
+    finally:
+        sink.close()
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _server_context(tls: tuple[Path, Path], ca: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=ca)
+    context.load_cert_chain(*tls)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
 
 
 def _toml(host: str, ports: Mapping[str, int | None], tls: tuple[Path, Path] | None, users: Mapping[str, str]) -> str:

@@ -71,3 +71,11 @@ def _general(host: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
         return x509.DNSName(host)
+
+
+def make(folder: Path) -> None:
+    """Write a fresh authority, server (127.0.0.1, localhost) and client: ca.crt, server.crt, server.key, client.crt, client.key."""
+    authority = Authority(folder)
+    authority.cert.rename(folder / "ca.crt")
+    for name, hosts in (("server", ("127.0.0.1", "localhost")), ("client", ())):
+        authority.issue(name, hosts).cert.rename(folder / f"{name}.crt")

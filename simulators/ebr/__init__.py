@@ -75,16 +75,19 @@ async def serve(
     await ebr.run()
 
 
-def main(store: Path, http: int | None, mqtt: str | None) -> int:
-    """The command `ebr-gateway ebr`: run until SIGINT or SIGTERM. 0: ended as asked; 3: the port is taken."""
+def main(store: Path, http: int | None, mqtt: str | None, tls: Path | None = None) -> int:
+    """Be the command `ebr-gateway ebr`: run until SIGINT or SIGTERM. 0: ended as asked; 3: the port is taken.
+
+    tls: a folder with ca.crt, server.crt, server.key, client.crt, client.key: HTTPS that wants client certificates, MQTT with one.
+    """
+    server, client = (None, None) if tls is None else (_server_context(tls), _client_context(tls))
 
     async def until_signal() -> None:
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, task.cancel)
-        await serve(store, http, mqtt)
+        await serve(store, http, mqtt, server_tls=server, client_tls=client)
 
     try:
         asyncio.run(until_signal())
@@ -94,3 +97,16 @@ def main(store: Path, http: int | None, mqtt: str | None) -> int:
         print(f"ebr: {error.strerror or error}", file=sys.stderr)  # noqa: T201 - the command's own output
         return 3
     return 0
+
+
+def _server_context(folder: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=folder / "ca.crt")
+    context.load_cert_chain(folder / "server.crt", folder / "server.key")
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _client_context(folder: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=folder / "ca.crt")
+    context.load_cert_chain(folder / "client.crt", folder / "client.key")
+    return context

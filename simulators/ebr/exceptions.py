@@ -106,11 +106,18 @@ def _share(parameter: Mapping[str, Any]) -> str:
 
 def _gaps(gaps: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     for gap in gaps:
-        if gap["outcome"] == "filled":
-            continue
         tags = "all tags" if gap["tags"] == "all" else f"{len(gap['tags'])} tag{'s' if len(gap['tags']) > 1 else ''}"
         until = f"until {gap['end']}" if gap["end"] else "not closed"
         detail = f" ({gap['detail']})" if gap.get("detail") else ""
+        if gap["outcome"] == "filled":
+            yield _one(
+                "gap-filled",
+                "info",
+                gap["start"],
+                gap["source"],
+                f"Late: {tags}, {until}; the source had kept the values ({gap['cause']}).",
+            )
+            continue
         yield _one("gap", "alarm", gap["start"], gap["source"], f"Not observed: {tags}, {until}; {gap['cause']}{detail}.")
 
 
