@@ -14,11 +14,15 @@ MOST_ROWS = 1_000
 """Kept of one query: the newest. Older orders can no longer make an id known."""
 
 
+LONGEST_TEXT = 256
+"""Characters of an id or a name in a context: what a device sends beyond that is stored as a reading, and not repeated in every entry."""
+
+
 def text(value: Json) -> str | None:
-    """An id as a text; empty and blank are none."""
+    """An id as a text; empty and blank are none; never longer than LONGEST_TEXT."""
     if value is None:
         return None
-    return str(value).strip("\x00 \t\r\n") or None
+    return str(value).strip("\x00 \t\r\n")[:LONGEST_TEXT] or None
 
 
 def take_rows(state: State, event: Mapping[str, Any], units: Mapping[str, Unit], seq: int, now: int) -> dict[str, int]:

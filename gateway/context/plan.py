@@ -194,7 +194,7 @@ class Plan:
         codes = None if name is None else self.line.codes.get(name)
         code = None if codes is None or isinstance(value, str | float) else codes.codes.get(int(value))
         if code is None:
-            return str(value).lower() if isinstance(value, bool) else str(value)
+            return str(value).lower() if isinstance(value, bool) else str(value)[:256]
         return (code.state if state else None) or code.text
 
     def chosen(self, rows: tuple[Parameter, ...], recipe: str | None, version: str | None) -> list[Parameter]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from config import Parameter
 from gateway.context import records
+from gateway.context.identity import LONGEST_TEXT
 from gateway.context.plan import LEVELS, Gathered, Plan, Unit
 from gateway.context.state import Identity, Instant, Run, State
 from gateway.observed import Json
@@ -49,7 +50,7 @@ class Runs:
         run.parent = None if parent is None else f"{parent.step}/{parent.run}"
         self._count(run)
         operator = self._state.where[unit.name].seen.get(unit.equipment.operator or "")
-        run.people = [] if operator is None or not operator.value else [str(operator.value)]
+        run.people = [] if operator is None or not operator.value else [str(operator.value)[:LONGEST_TEXT]]
         self._emit(records.step_head(run, unit.equipment.unit_id, self._plan.zone, "start"))
         return run
 

@@ -162,7 +162,7 @@ class State:
     """Everything.
 
     frontier: source -> event ticks through which all that it had to say has come; observed: source -> ticks through which it was observed
-    (also by a snapshot after a reconnect, or a resumption, whose other readings are still to come); counts: batch -> "equipment/step" -> runs.
+    (also by a snapshot after a reconnect, or a resumption, whose other readings are still to come); counts: batch -> "unit/step" -> runs.
     """
 
     now: int = 0

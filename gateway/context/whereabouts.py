@@ -5,7 +5,7 @@ from typing import Any
 
 from gateway.context import records
 from gateway.context.batches import Batches
-from gateway.context.identity import read, text
+from gateway.context.identity import LONGEST_TEXT, read, text
 from gateway.context.plan import LEVELS, Plan, StepPlan, Unit
 from gateway.context.runs import Runs
 from gateway.context.state import Identity, Instant, Pending, Run, Seen, State, Where
@@ -41,6 +41,7 @@ class Whereabouts:
             at = Instant(before.at.ticks, at.window, at.basis)
         where.seen[tag] = Seen(value, at, seq)
         source, equipment = place.source.name, unit.equipment
+        self._stood_until(unit, where, tag, at)
         if tag in unit.step_tags:
             self._change(unit, where, tag, value, at, seq, source)
         if tag == equipment.state:
@@ -48,11 +49,29 @@ class Whereabouts:
         if tag == unit.end_tag:
             self._change(unit, where, END, bool(value), at, seq, source)
         if tag == equipment.operator and value:
-            self._runs.operator(unit, str(value))
+            self._runs.operator(unit, str(value)[:LONGEST_TEXT])
         if tag == equipment.activity and before is not None:
             self._activity(unit, before.value, value, at)
+        if isinstance(value, str) and len(value) > LONGEST_TEXT:
+            self._too_long(unit, where, tag, len(value))
         if tag in unit.identity_tags:
             self.identify(unit, at, seq, source)
+
+    def _too_long(self, unit: Unit, where: Where, tag: str, length: int) -> None:
+        if f"{tag} too long" not in where.noted:
+            where.noted[f"{tag} too long"] = self._state.now
+            message = f"{tag}: {length} characters; a context holds {LONGEST_TEXT} of them"
+            self._emit(records.finding("text-cut", "warning", message, {"equipment": unit.name}, tags=[tag]))
+
+    def _stood_until(self, unit: Unit, where: Where, tag: str, at: Instant) -> None:
+        """A change of this tag waits, and the next reading of it tells that it stood long enough: it counts, with what came with it."""
+        waiting = where.pending.get(tag)
+        if waiting is None or at.ticks < waiting.at.ticks + unit.settle_ticks:
+            return
+        group = {key: p for key, p in where.pending.items() if abs(p.left.ticks - waiting.left.ticks) <= unit.settle_ticks}
+        for key in group:
+            del where.pending[key]
+        self._apply(unit, where, group)
 
     def _state_changed(self, unit: Unit, where: Where, value: Json, at: Instant, seq: int, source: str) -> None:
         word = self.state_of(unit, value)
@@ -131,18 +150,20 @@ class Whereabouts:
 
     def _group(self, unit: Unit, where: Where) -> dict[str, Pending]:
         """The changes of one moment: those that began within the settling time of the first; empty while one of them may still move."""
-        first = min(p.left.ticks for p in where.pending.values())
-        group = {key: p for key, p in where.pending.items() if p.left.ticks <= first + unit.settle_ticks}
+        pending = {key: p for key, p in where.pending.items() if not self._blind(unit, p)}
+        first = min((p.left.ticks for p in pending.values()), default=0)
+        group = {key: p for key, p in pending.items() if p.left.ticks <= first + unit.settle_ticks}
         return group if all(self._stood(unit, p) for p in group.values()) else {}
+
+    def _blind(self, unit: Unit, change: Pending) -> bool:
+        """Whether nobody looks at present, so that waiting proves nothing: such a change holds up no other."""
+        lost = any(gap.source == change.source for gap in self._state.gaps)
+        return lost and self._state.frontier.get(change.source or "", 0) < change.at.ticks + unit.settle_ticks
 
     def _stood(self, unit: Unit, change: Pending) -> bool:
         now = self._state.now
-        if change.source is None:
+        if change.source is None or self._state.frontier.get(change.source, 0) >= change.at.ticks + unit.settle_ticks:
             return True
-        if self._state.frontier.get(change.source, 0) >= change.at.ticks + unit.settle_ticks:
-            return True
-        if any(gap.source == change.source for gap in self._state.gaps):
-            return False  # nobody looks: waiting proves nothing
         return not change.entered <= now < change.entered + max(unit.settle_s_ticks, unit.settle_ticks)
 
     def _apply(self, unit: Unit, where: Where, group: Mapping[str, Pending]) -> None:
@@ -204,7 +225,10 @@ class Whereabouts:
         key = None if row.row.key is None else where.settled.get(row.row.key)
         who = self._who(unit, at.ticks + unit.settle_ticks)
         self._deviations(unit, who, row)
-        self._runs.begin(unit, row.row, key, who, at, seq)
+        run = self._runs.begin(unit, row.row, key, who, at, seq)
+        if who.batch is not None:  # discovered late, and the batch has changed since: cut there, once its end is known
+            later = (t for t, w in where.history if t > at.ticks + unit.settle_ticks and w.batch != who.batch)
+            run.cut = next((Instant(t, None) for t in later), None)
 
     def _deviations(self, unit: Unit, who: Identity, row: StepPlan) -> None:
         """Check a start against the declared occurrences and order: every deviation is said, none is suppressed."""

@@ -139,7 +139,7 @@ def share(x: float, y: float, threshold: float) -> float:
     return float(1 - at if y > x else at)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(deadline=None)
 @given(cases())
 def test_statistics_equal_an_independent_computation(case: Case) -> None:
     sums, expected = sums_of(case, []), model(case)
@@ -160,13 +160,13 @@ def test_statistics_equal_an_independent_computation(case: Case) -> None:
         assert value_of("stdev", sums) == pytest.approx(expected["stdev"], rel=1e-6, abs=1e-6)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(cases(), st.lists(st.integers(START, END), max_size=6))
 def test_sums_are_the_same_to_the_last_bit_however_they_are_cut_into_calls(case: Case, pauses: list[int]) -> None:
     assert sums_of(case, pauses) == sums_of(case, [])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(deadline=None)
 @given(cases())
 def test_values_at_start_and_end_are_readings_and_stand_there(case: Case) -> None:
     """Nothing is interpolated or held over a gap: a value at an instant is a reading that stood there."""

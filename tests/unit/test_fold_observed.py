@@ -8,7 +8,7 @@ import pytest
 
 from config import Line, Source, Tag
 from config.line import BufferSection, ClockSection, LineSection
-from gateway.encoding import readings_body
+from gateway.encoding import readings_body, table
 from gateway.observed import Happened, Observed, event_ticks, from_entry, learn
 from gateway.ticks import TICKS_PER_S, rfc3339
 
@@ -49,7 +49,7 @@ def tagsets() -> dict[str, Any]:
 def entry(rows: list[Any], received: int, offset_s: float | None = None, requested: int | None = None) -> dict[str, Any]:
     clock = {"authority": "device"} | ({} if offset_s is None else {"offset_s": offset_s, "bound_s": 0.1})
     head = {"time": rfc3339(received + 7), "clock": {}, "source": "plc", "source_clock": clock}
-    body = readings_body(head, {}, "f" * 16, rows, requested, received)
+    body = readings_body(head, {}, "f" * 16, table(rows, requested, received))
     return {"seq": 5, **orjson.loads(b"{" + body.body)}
 
 
