@@ -37,7 +37,7 @@ class Incomplete(Exception):
 async def keep_filling(
     link: Link, emit: Emit, converter: Converter, holes: list[Hole], namespaces: Mapping[str, str], tags: Sequence[Tag]
 ) -> None:
-    """For as long as the session lasts: whatever comes into `holes` is looked for in the server's history. A task of its own: it may take long."""
+    """For as long as the session lasts: whatever comes into `holes` is looked for in the server's history. It may take long."""
     with plain_errors("reading history"):
         while True:
             while holes:

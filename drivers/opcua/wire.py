@@ -13,7 +13,7 @@ from drivers.opcua.lib import ua
 
 LARGEST_CHUNK_BYTES = 1 << 20
 LARGEST_MESSAGE_BYTES = 16 << 20
-MOST_CHUNKS = 256
+MOST_CHUNKS = 512
 
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # every error that it logs is raised here too, in one line
 

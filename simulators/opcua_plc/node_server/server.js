@@ -1,0 +1,50 @@
+// A server that nobody here wrote: node-opcua. Items item.0 .. item.N-1 in urn:example:node count up, all together, RATE times a second; the
+// value is the number of the tick and the source time is the tick's own, so that what must arrive is known without a log.
+// Arguments: port, items, rate per second, state file (the count goes on over a restart), "user" to ask for a name and a password.
+const fs = require("fs");
+const { OPCUAServer, Variant, DataType, StatusCodes, MessageSecurityMode, SecurityPolicy, OPCUACertificateManager } = require("node-opcua");
+
+const [port, items, rate, state, identity] = process.argv.slice(2);
+
+async function main() {
+  const certificates = new OPCUACertificateManager({ automaticallyAcceptUnknownCertificate: true, rootFolder: state + ".pki" });
+  await certificates.initialize();
+  const server = new OPCUAServer({
+    port: Number(port),
+    hostname: "127.0.0.1",
+    serverCertificateManager: certificates,
+    securityPolicies: [SecurityPolicy.None, SecurityPolicy.Basic256Sha256],
+    securityModes: [MessageSecurityMode.None, MessageSecurityMode.SignAndEncrypt],
+    allowAnonymous: identity !== "user",
+    userManager: { isValidUser: (name, password) => name === "ebr" && password === "secret" },
+    serverCapabilities: { minSupportedSampleRate: 0, maxSubscriptions: 100, maxMonitoredItems: 100000 },
+    serverInfo: { applicationUri: "urn:example:node-server" },
+  });
+  await server.initialize();
+  const space = server.engine.addressSpace.registerNamespace("urn:example:node");
+  const folder = space.addFolder("ObjectsFolder", { browseName: "Items" });
+  const variables = [];
+  for (let i = 0; i < Number(items); i++) {
+    variables.push(space.addVariable({
+      componentOf: folder,
+      nodeId: `s=item.${i}`,
+      browseName: `item.${i}`,
+      dataType: "Double",
+      minimumSamplingInterval: 0,
+      value: new Variant({ dataType: DataType.Double, value: 0 }),
+    }));
+  }
+  await server.start();
+  let tick = fs.existsSync(state) ? Number(fs.readFileSync(state, "utf8")) : 0;
+  console.log("ready");
+  setInterval(() => {
+    tick += 1;
+    fs.writeFileSync(state, String(tick));
+    const now = new Date();
+    for (const variable of variables) {
+      variable.setValueFromSource({ dataType: DataType.Double, value: tick }, StatusCodes.Good, now);
+    }
+  }, 1000 / Number(rate));
+}
+
+main();
