@@ -10,7 +10,7 @@ from .errors import (
     ReceiptRefused,
     StorageError,
 )
-from .journal import Depth, Journal
+from .journal import Depth, Journal, Usage
 from .reader import read_journal
 from .receipts import Quarantined, Rejected
 from .recovery import Opened
@@ -35,5 +35,6 @@ __all__ = [
     "ReceiptRefused",
     "Rejected",
     "StorageError",
+    "Usage",
     "read_journal",
 ]

@@ -1,6 +1,7 @@
 """The line's store-and-forward journal: an append-only sequence of entries, durable when `append`'s future is done."""
 
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
@@ -23,6 +24,7 @@ from .times import of_entry
 from .writer import Body, Writer
 
 LARGEST_ENTRY_BYTES = 65_536
+DAY_S = 86_400.0
 HEAD_BYTES = 176  # of a head without schema and gateway: fixed text, 20 digits each of epoch and seq, 64 of the digest
 
 
@@ -32,6 +34,20 @@ class Depth(NamedTuple):
     entries: int
     bytes: int
     oldest_ticks: int | None
+
+
+class Usage(NamedTuple):
+    """Space. fraction: used of what there is (alarms at 0.70 and 0.85); days_to_full at the rate since the start, None if nothing grew.
+
+    wal_bytes: of the growing segment's log; it grows past 64 MB only while a foreign reader holds it.
+    """
+
+    used_bytes: int
+    max_bytes: int
+    free_bytes: int
+    fraction: float
+    days_to_full: float | None
+    wal_bytes: int
 
 
 class Journal:
@@ -49,6 +65,7 @@ class Journal:
         self._receipts = Receipts(self._picture)
         self._store: Store
         self._retain_s = 0.0
+        self._opened_s = time.monotonic()
         self._patrol = Patrol(self._picture, self._damaged)
 
     @classmethod
@@ -123,6 +140,24 @@ class Journal:
     def on_commit(self, callback: Callable[[tuple[int, int]], None]) -> None:
         """Have `callback((epoch, seq))` called in the writer thread after each commit. It must be quick and must not raise."""
         self._writer.on_commit.append(callback)
+
+    @property
+    def pressure(self) -> str | None:
+        """Why sources must be held back now (the disk or the journal is full), None if they need not. What is appended is still taken."""
+        return self._writer.pressure
+
+    def on_pressure(self, callback: Callable[[str | None], None]) -> None:
+        """Have `callback(why)` called in the writer thread when sources must be held back, and `callback(None)` when no longer."""
+        self._writer.on_pressure.append(callback)
+
+    def usage(self) -> Usage:
+        """How full the journal is, and when it will be. Reads file sizes."""
+        used, free = self._store.used_bytes(), self._store.free_bytes()
+        room = max(min(self._store.max_bytes - used, free), 0)
+        growth = self._store.committed_bytes / max(time.monotonic() - self._opened_s, 1.0) * DAY_S
+        wal = self._picture.wal_bytes()
+        days = room / growth if growth else None
+        return Usage(used, self._store.max_bytes, free, used / max(min(self._store.max_bytes, used + free), 1), days, wal)
 
     def close(self) -> None:
         """Commit what is queued and close the files, in the writer's own thread. Blocks; may be called twice."""

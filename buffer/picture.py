@@ -39,6 +39,13 @@ class Picture:
         """File of a segment."""
         return self.directory / segments.name_of(segment.epoch, segment.first)
 
+    def wal_bytes(self) -> int:
+        """Size of the logs of segments that grow."""
+        with self.lock:
+            growing = [self.path(one) for one in self.segments if one.state == "open"]
+        logs = [path.with_name(path.name + "-wal") for path in growing]
+        return sum(log.stat().st_size for log in logs if log.exists())
+
     @property
     def last(self) -> tuple[int, int]:
         """(epoch, seq) of the last committed entry."""

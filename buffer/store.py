@@ -1,5 +1,6 @@
 """The journal's files as the writer thread holds them: journal.db, the segment that grows, the directory's lock, the ballast."""
 
+import errno
 import hashlib
 import os
 import sqlite3
@@ -51,6 +52,7 @@ class Store:
         self._lock = lock
         self._since_checkpoint = 0
         self._saved_s = time.monotonic()
+        self._looked_s = -SAVE_EVERY_S
         self.ballast_bytes = min(BALLAST_BYTES, max_bytes // 20)
 
     # ------------------------------------------------------------------ growing
@@ -167,6 +169,7 @@ class Store:
             if self._since_checkpoint > CHECKPOINT_BYTES and self._db is not None:
                 segments.checkpoint(self._db)
                 self._since_checkpoint = 0
+            self.watch_space()
         except sqlite3.OperationalError as error:
             if not sqlite.passes(error):
                 raise
@@ -217,6 +220,39 @@ class Store:
         """Give up the reserved space, so that what waits, and the record of it, can still be written."""
         with suppress(FileNotFoundError):
             (self.directory / BALLAST).unlink()
+        self.pressure = f"the disk is full: {self.free_bytes()} bytes free"
+
+    def free_bytes(self) -> int:
+        """What the file system has left for this process."""
+        stat = os.statvfs(self.directory)
+        return stat.f_bavail * stat.f_frsize
+
+    def watch_space(self) -> None:
+        """Say whether sources must be held back, and reserve space again once there is enough."""
+        if time.monotonic() < self._looked_s + SAVE_EVERY_S:
+            return
+        self._looked_s = time.monotonic()
+        free, used = self.free_bytes(), self.used_bytes()
+        if not (self.directory / BALLAST).exists() and free > 2 * self.ballast_bytes:
+            free -= self._reserve()
+        if not (self.directory / BALLAST).exists() or free < self.ballast_bytes // 4:
+            self.pressure = f"the disk is full: {free} bytes free"
+        elif used > self.max_bytes:
+            self.pressure = f"the journal is full: {used} of {self.max_bytes} bytes used, and nothing may be pruned yet"
+        else:
+            self.pressure = None
+
+    def _reserve(self) -> int:
+        sqlite.create(self.directory / BALLAST)
+        try:
+            with (self.directory / BALLAST).open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, max(self.ballast_bytes, 1))
+        except OSError as error:
+            (self.directory / BALLAST).unlink()
+            if error.errno != errno.ENOSPC:
+                raise
+            return 0
+        return self.ballast_bytes
 
     # ------------------------------------------------------------------ the end
 

@@ -75,6 +75,7 @@ class Writer:
         self._closing = False
         self._suspects: list[Segment] = []
         self.fault: BaseException | None = None
+        self.pressure: str | None = None
         self.next_seq = 1
         self.on_commit: list[Callable[[tuple[int, int]], None]] = []
         self.on_pressure: list[Callable[[str | None], None]] = []
@@ -156,11 +157,15 @@ class Writer:
         try:
             while (group := self._next_group()) or not (self._closing or self.fault):
                 self._work_off(group)
-                self._store.keep_house()  # also when idle
+                self._keep_house()  # also when idle
             self._raise_fault()
             self._store.close(clean=True)
         except BaseException as error:  # noqa: BLE001 - whatever it was, nobody may go on as if entries were durable
             self._stop(error, group)
+
+    def _keep_house(self) -> None:
+        self._store.keep_house()
+        self._tell_pressure()
 
     def _raise_fault(self) -> None:
         if self.fault is not None:
@@ -201,7 +206,7 @@ class Writer:
                 del group[0]
             else:
                 self._persist(group)
-                self._store.keep_house()
+                self._keep_house()
 
     def _do(self, job: Job) -> None:
         try:
@@ -218,16 +223,20 @@ class Writer:
         except sqlite3.OperationalError as error:
             if not sqlite.passes(error):
                 raise
-            self._store.free_ballast()
-            self._tell_pressure(str(error))
+            if sqlite.primary_code(error) == sqlite3.SQLITE_FULL:
+                self._store.free_ballast()
+            self._tell_pressure()
             with self._wake:
                 if self._closing:
                     raise StorageError(f"closed while entries waited for the disk: {error}") from error
                 self._wake.wait(HOLD_S)
 
-    def _tell_pressure(self, why: str | None) -> None:
-        for callback in self.on_pressure:
-            callback(why)
+    def _tell_pressure(self) -> None:
+        """Call back when the sources must be held back, and when no longer."""
+        if (self._store.pressure is None) != (self.pressure is None):
+            for callback in self.on_pressure:
+                callback(self._store.pressure)
+        self.pressure = self._store.pressure
 
     def _commit_first(self, group: list[Append | Job]) -> None:
         """One transaction: as many of the next appends as the segment holds; or one that lies across its end."""

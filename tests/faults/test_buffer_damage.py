@@ -6,8 +6,8 @@ import random
 import shutil
 import subprocess
 import sys
-import threading
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,8 @@ journal = Journal.open(Path(sys.argv[1]), "lyon/granulation-2", commit_interval_
 pad = os.urandom(600).hex()
 journal.uplink("ebr", True)
 for number in range(int(sys.argv[2])):
-    bodies = [Body("ebr-gateway/readings/1", b'"time":"2026-11-22T07:15:02.5Z","n":%d,"pad":"%s"}' % (number, os.urandom(60).hex().encode())) for _ in range(37)]
+    pads = [os.urandom(60).hex().encode() for _ in range(37)]
+    bodies = [Body("ebr-gateway/readings/1", b'"time":"2026-11-22T07:15:02.5Z","n":%d,"pad":"%s"}' % (number, pad)) for pad in pads]
     last = journal.append(bodies, watermark=("mes", {"n": number}), urgent=number % 5 == 0)
     if number == 112:
         last.result()
@@ -87,16 +88,16 @@ def flip(path: Path, generator: random.Random) -> int:
 
 @pytest.mark.faults
 @pytest.mark.urs("URS-BUF-07")
-def test_300_flipped_bits_lose_nothing_silently_and_the_rest_is_delivered(tmp_path: Path) -> None:
+def test_300_flipped_bits_lose_nothing_silently_and_the_rest_is_delivered(tmp_path: Path, figures: Callable[[str, str], None]) -> None:
     original = crashed(tmp_path, 118)
     pristine = opened(shutil.copytree(original, tmp_path / "pristine"))
     whole, epoch = held(pristine), pristine.opened.epoch
     pristine.close()
-    figures: Counter[str] = Counter()
+    counted: Counter[str] = Counter()
     for seed in range(FLIPS):
-        figures.update(one_flip(tmp_path, original, whole, epoch, seed))
-    print(f"\n{FLIPS} single bit flips over {len(whole)} entries: {dict(figures)}")
-    assert figures["silently lost"] == figures["changed"] == figures["unnoticed"] == 0
+        counted.update(one_flip(tmp_path, original, whole, epoch, seed))
+    figures("F10", f"{FLIPS} single bit flips over {len(whole)} entries: {dict(counted)}")
+    assert counted["silently lost"] == counted["changed"] == counted["unnoticed"] == 0
 
 
 def one_flip(tmp_path: Path, original: Path, whole: dict[tuple[int, int], bytes], epoch: int, seed: int) -> Counter[str]:

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -204,10 +205,7 @@ UPDATE entries SET seq = 101 WHERE seq = -1"""
     [
         ("UPDATE entries SET payload = (SELECT payload FROM entries WHERE seq = 99) WHERE seq = 100", 100),
         ("DELETE FROM entries WHERE seq = 100", 100),
-        (
-            "UPDATE entries SET seq = -1 WHERE seq = 100; UPDATE entries SET seq = 100 WHERE seq = 101; UPDATE entries SET seq = 101 WHERE seq = -1",
-            100,
-        ),
+        (SWAP, 100),
         ("DELETE FROM entries WHERE seq > 4000", 4001),
         ("DELETE FROM entries WHERE seq < 10", 1),
     ],
@@ -322,8 +320,9 @@ def test_every_mutation_of_an_archive_is_found_and_no_untouched_one_is_accused(m
 
 
 @pytest.mark.faults
-def test_10000_mutations_of_an_archive(made: Made, zipped: Path, tmp_path: Path) -> None:
+def test_10000_mutations_of_an_archive(made: Made, zipped: Path, tmp_path: Path, figures: Callable[[str, str], None]) -> None:
     mutate(made, zipped, tmp_path, mutations=10_000, untouched=100)
+    figures("F11", "archive: 10000 random mutations all found, 100 untouched ones none accused")
 
 
 def mutated(content: bytes, generator: random.Random) -> tuple[str, int, bytes]:
@@ -356,7 +355,6 @@ def mutate(made: Made, zipped: Path, tmp_path: Path, *, mutations: int, untouche
     for _ in range(untouched):
         target.write_bytes(content)
         accused += verify(target, made.signer.public).exit_code != 0
-    sys.stdout.write(f"\n{mutations} mutations, {len(missed)} missed; {untouched} untouched, {accused} accused\n")
     assert (missed, accused) == ([], 0)
 
 
