@@ -28,10 +28,9 @@ def _source(source: Source) -> list[tuple[str, str]]:
         if url is not None and _is_simulated(url.scheme, url.hostname or "", url.path):
             problems.append(("endpoint", f"source `{source.name}` on this machine (a simulator?)"))
     if source.driver == "opcua":
-        security = source.options.get("security")
-        policy = security.get("policy") if isinstance(security, dict) else None
-        mode = security.get("mode", "SignAndEncrypt") if isinstance(security, dict) else None
-        if policy in (None, "None"):
+        security = source.options.get("security", {})  # the driver's default is Basic256Sha256 with SignAndEncrypt
+        policy, mode = (security.get("policy"), security.get("mode", "SignAndEncrypt")) if isinstance(security, dict) else ("None", None)
+        if policy == "None":
             problems.append(("security", f"source `{source.name}` without a security policy"))
         elif mode != "SignAndEncrypt":
             problems.append(("security", f"source `{source.name}` with mode {mode}"))
