@@ -31,8 +31,9 @@ def table(rows: Sequence[Row], requested_ticks: int | None, received_ticks: int)
     base = received_ticks - received_ticks % TICKS_PER_MS
     columns: dict[str, list[Any]] = {"tag": [row[0] for row in rows], "value": [row[1] for row in rows]}
     constant: dict[str, Any] = {}
-    if any(row[2] is not None for row in rows):
-        columns["raw"] = [row[2] for row in rows]
+    raw = [row[2] for row in rows]
+    if raw.count(None) != len(raw):
+        columns["raw"] = raw
     _place("status", [row[3] for row in rows], columns, constant)
     _place("kind", [row[4] for row in rows], columns, constant)
     _place_ticks("source", [row[5] for row in rows], base, columns, constant)
@@ -69,10 +70,12 @@ def _place(name: str, values: list[Any], columns: dict[str, list[Any]], constant
 
 
 def _place_ticks(name: str, values: list[int | None], base: int, columns: dict[str, list[Any]], constant: dict[str, Any]) -> None:
-    if all(value is None for value in values):
+    missing = values.count(None)
+    if missing == len(values):
         return
     relative = [None if value is None else value - base for value in values]
-    if all(value is None or -_EXACT < value < _EXACT for value in relative):
+    told = relative if not missing else [value for value in relative if value is not None]
+    if min(told) > -_EXACT and max(told) < _EXACT:  # type: ignore[type-var,operator]
         _place(f"{name}_ticks", relative, columns, constant)
     else:
         # A DateTime past the calendar means its end (OPC UA Part 6, 5.2.2.5).

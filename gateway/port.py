@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -12,9 +13,9 @@ import orjson
 from config import Source, Tag
 from drivers.contract import BAD, Finding, Kind, Loss, Message, Reading
 from gateway import encoding
-from gateway.observed import Observed, event_ticks
+from gateway.observed import EARLIEST_TICKS, FUTURE_TICKS, Observed, Seen, event_ticks
 from gateway.ticks import TICKS_PER_MS, rfc3339
-from gateway.values import normaliser
+from gateway.values import float64, normaliser
 
 if TYPE_CHECKING:
     from gateway.intake import Encode, Intake, Making
@@ -102,11 +103,8 @@ class Port:
         self.readings += len(readings)
         makes: list[Making] = [self._making_resumed(alive, observed_ticks or received)] if resumed else []
         makes += self._making_messages(messages)
-        rows, found = self._rows(readings, kind)
-        for chunk in self._chunks(rows):
-            makes += [
-                self._making_readings(part, table, requested, received) for part, table in encoding.tables(chunk, requested, received)
-            ]
+        rows, turns, found = self._rows(readings, kind)
+        makes += self._making_readings(rows, turns, requested, received)
         self._observe(readings, alive, self._instant(rows, observed_ticks, requested, received))
         self.undocumented = not makes
         makes += [self._intake.event(event, self.source.name) for event in found]
@@ -210,32 +208,37 @@ class Port:
 
     # the way of a list
 
-    def _rows(self, readings: Sequence[Reading], kind: Kind) -> tuple[list[tuple[encoding.Row, bool]], list[dict[str, Any]]]:
-        """Normalise; leave out unchanged polls. Each row with whether a context signal changes at it."""
+    def _rows(self, readings: Sequence[Reading], kind: Kind) -> tuple[list[encoding.Row], list[int], list[dict[str, Any]]]:
+        """Normalise; leave out unchanged polls. Rows, where a context signal changes among them, and what was found."""
         norms, last, now_s = self._norms, self._last, time.monotonic()
         signals = self._intake.fold.signals(self.source.name)
         poll = kind == "poll"
-        rows: list[tuple[encoding.Row, bool]] = []
+        told: str = kind
+        rows: list[encoding.Row] = []
+        turns: list[int] = []
         found: list[dict[str, Any]] = []
         for index, value, status, source, server in readings:
-            raw = code = None
-            if status >= BAD:
-                normal = None
-            else:
-                normal, raw, status, code = norms[index](value, status)  # noqa: PLW2901 - the status of what is stored
-            if code is not None:
-                found += self._finding_of(code, index, value)
-            told: str = kind
+            raw: Any = None
+            normal: Any = None
+            if status < BAD:
+                norm = norms[index]
+                if norm is None and value.__class__ is float and value - value == 0.0:
+                    normal = value  # a plain finite float: most of what a line has
+                else:
+                    normal, raw, status, code = (norm or float64)(value, status)  # noqa: PLW2901 - the status of what is stored
+                    if code is not None:
+                        found += self._finding_of(code, index, value)
             if poll:
                 told = self._of_poll(index, normal, status, now_s)
                 if not told:
                     self.unchanged += 1
                     continue
-            last[index] = (normal, status)
-            self._stored_s[index] = now_s
-            turns = index in signals and self._turns(index, normal, status)
-            rows.append(((index, normal, raw, status, told, source, server), turns))
-        return rows, found
+                last[index] = (normal, status)
+                self._stored_s[index] = now_s
+            if index in signals and self._turns(index, normal, status):
+                turns.append(len(rows))
+            rows.append((index, normal, raw, status, told, source, server))
+        return rows, turns, found
 
     def _of_poll(self, index: int, value: Any, status: int, now_s: float) -> str:
         """What a polled value is: periodic, initial, change, repeat, or "" where nothing need be stored."""
@@ -260,30 +263,24 @@ class Port:
         self._signal_last[index] = told
         return changed
 
-    def _chunks(self, rows: list[tuple[encoding.Row, bool]]) -> Iterable[list[encoding.Row]]:
+    def _making_readings(
+        self, rows: Sequence[encoding.Row], turns: Sequence[int], requested: int | None, received: int
+    ) -> "Iterable[Making]":
         """Cut before each row at which a signal changes, and at what one entry may hold."""
-        chunk: list[encoding.Row] = []
-        for row, turns in rows:
-            if chunk and (turns or len(chunk) >= MOST_READINGS):
-                yield chunk
-                chunk = []
-            chunk.append(row)
-        if chunk:
-            yield chunk
+        for begin, end in pairwise([0, *(turn for turn in turns if turn), len(rows)]):
+            for first in range(begin, end, MOST_READINGS):
+                chunk = rows[first : min(first + MOST_READINGS, end)]
+                for part, table in encoding.tables(chunk, requested, received):
+                    yield self._making_entry(part, table, requested, received)
 
-    def _making_readings(self, rows: Sequence[encoding.Row], table: bytes, requested: int | None, received: int) -> "Making":
-        source, authorities = self.source, self._authorities
-        offset = self._offset
+    def _making_entry(self, rows: Sequence[encoding.Row], table: bytes, requested: int | None, received: int) -> "Making":
+        source, offset = self.source, self._offset
         trusted = offset is None or abs(offset[0]) <= source.max_offset_s
 
         def make(seq: int) -> "tuple[Observed, Encode]":
             intake = self._intake
             stamp = intake.clock.stamp()
-            seen = [
-                (row[0], row[1], row[3], event_ticks(authorities[row[0]], row[5], row[6], requested, received, trusted=trusted), row[4])
-                for row in rows
-            ]
-            item = Observed(seq, stamp.ticks, source.name, seen)
+            item = Observed(seq, stamp.ticks, source.name, self._seen_by_fold(rows, requested, received, trusted=trusted))
             clock: dict[str, Any] = {"authority": source.time_authority}
             if offset is not None:
                 clock |= {"offset_s": offset[0], "bound_s": offset[1]}
@@ -291,6 +288,19 @@ class Port:
             return item, lambda: encoding.readings_body(head, intake.fold.contexts(source.name), self.tagset, table)
 
         return make
+
+    def _seen_by_fold(self, rows: Sequence[encoding.Row], requested: int | None, received: int, *, trusted: bool) -> list[Seen]:
+        """The rows with their event times. The common case of `event_ticks`, a sane time of a trusted device, stands here in line."""
+        authorities, latest = self._authorities, received + FUTURE_TICKS
+        seen: list[Seen] = []
+        for index, value, _, status, kind, source, server in rows:
+            authority = authorities[index]
+            if trusted and authority == "device" and source is not None and EARLIEST_TICKS <= source <= latest:
+                seen.append((index, value, status, source, kind))
+            else:
+                event = event_ticks(authority, source, server, requested, received, trusted=trusted)
+                seen.append((index, value, status, event, kind))
+        return seen
 
     def _making_messages(self, messages: Sequence[Message]) -> "Iterable[Making]":
         by_name: dict[str, list[dict[str, Any]]] = {}
@@ -326,14 +336,17 @@ class Port:
         if requested is not None:
             return (requested + received) // 2
         authority = self.source.time_authority
-        return max((event_ticks(authority, r[5], r[6], None, received, trusted=True) for r, _ in rows), default=received)
+        return max((event_ticks(authority, r[5], r[6], None, received, trusted=True) for r in rows), default=received)
 
     def _observe(self, readings: Sequence[Reading], alive: Sequence[int] | None, ticks: int) -> None:
         seen = self._seen
-        for reading in readings:
-            seen[reading[0]] = ticks
-        for index in alive or ():
-            seen[index] = ticks
+        if alive is not None and len(alive) == len(seen):
+            self._seen = [ticks] * len(seen)
+        else:
+            for reading in readings:
+                seen[reading[0]] = ticks
+            for index in alive or ():
+                seen[index] = ticks
         self.observed = max(self.observed or 0, ticks)
 
     def _opened(self, stored: Awaitable[None]) -> Awaitable[None]:

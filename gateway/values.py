@@ -46,9 +46,11 @@ def shortest_float32(value: float) -> float:
     return value
 
 
-def normaliser(tag: Tag, codes: Mapping[str, CodeTable]) -> Normalise:
-    """The function that normalises this tag's values, by its declared type, scaling and code table."""
+def normaliser(tag: Tag, codes: Mapping[str, CodeTable]) -> Normalise | None:
+    """The function that normalises this tag's values, by its declared type, scaling and code table; None for a plain `float64`."""
     base = _by_type(tag)
+    if base is float64 and tag.scaling is None and tag.codes is None:
+        return None
     if tag.scaling is not None:
         return _scaled(base, tag.scaling.compiled())
     if tag.codes is not None:
@@ -63,7 +65,7 @@ def _by_type(tag: Tag) -> Normalise:
     return {
         "bool": _bool,
         "float32": _float32,
-        "float64": _float64,
+        "float64": float64,
         "decimal": _decimal,
         "string": _text,
         "datetime": _datetime,
@@ -88,7 +90,8 @@ def _bool(value: Value, status: int) -> Normal:
     return (value, None, status, None) if value.__class__ is bool else (None, None, BAD_TYPE, "type-differs")
 
 
-def _float64(value: Value, status: int) -> Normal:
+def float64(value: Value, status: int) -> Normal:
+    """A number as it is; NaN and infinity are none."""
     if value.__class__ is not float and value.__class__ is not int:
         return None, None, BAD_TYPE, "type-differs"
     number = float(value)
@@ -98,7 +101,7 @@ def _float64(value: Value, status: int) -> Normal:
 
 
 def _float32(value: Value, status: int) -> Normal:
-    number, _, status, code = _float64(value, status)
+    number, _, status, code = float64(value, status)
     return (number if number is None else shortest_float32(number)), None, status, code  # type: ignore[arg-type]
 
 

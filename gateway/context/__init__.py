@@ -2,6 +2,7 @@
 
 from gateway.context.fold import Fold
 from gateway.context.gaps import Gap
+from gateway.context.recompute import Difference, recompute
 from gateway.context.records import finding
 
-__all__ = ["Fold", "Gap", "finding"]
+__all__ = ["Difference", "Fold", "Gap", "finding", "recompute"]

@@ -166,6 +166,8 @@ class Batches:
             "records": listed,
             "merkle_root": merkle_root([bytes.fromhex(x.sha256) for _, x in sorted(batch.records.items())]),
             "gaps": batch.gaps,
+            "alarms": batch.alarms,
+            "alarm_count": batch.alarm_count,
             "status": "complete" if not completeness["missing"] else "incomplete",
             "completeness": completeness,
         }

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from config import Line
 from gateway.context import records
+from gateway.context.alarms import Alarms
 from gateway.context.batches import Batches
 from gateway.context.gaps import Closed, Gap, Gaps
 from gateway.context.identity import take_rows
@@ -40,6 +41,7 @@ class Fold:
         self._batches = Batches(self.state, self.plan, self._runs, self._emit)
         self._where = Whereabouts(self.state, self.plan, self._runs, self._batches, self._emit)
         self._gaps = Gaps(self.state, self.plan)
+        self._alarms = Alarms(self.state, self.plan, self._emit)
         self._contexts: dict[str, dict[str, Any]] = {}
         self._signals = {source: frozenset(indexes) for source, indexes in self.plan.signals.items()}
 
@@ -153,8 +155,12 @@ class Fold:
             if track is not None:
                 at = event if kind == "backfill" else max(event, track.resumed)
                 self._track(name, track, (at, value, status, seq))
+            if kind == "backfill" or value is None or not usable(status):
+                continue
+            if name in self._alarms.bells:
+                self._alarms.seen(name, value, self._instant(name, event, gap))
             units = signals.get(index)
-            if units is not None and kind != "backfill" and value is not None and usable(status):
+            if units is not None:
                 differing = [unit for unit in units if self._where.differs(unit, name, value)]
                 if differing:
                     life = before if kind == "initial" else max(before, event)
@@ -179,10 +185,14 @@ class Fold:
     def _signal(self, units: list[Unit], name: str, value: Any, event: int, gap: tuple[int, int] | None, seq: int) -> None:
         self._contexts.clear()
         self._where.settle()  # what stood until this reading has settled before it counts
-        window = self.plan.places[name].window_ticks
-        at = Instant(event, window) if gap is None else Instant(max(event, gap[0]), max(event - gap[0], 0), "inferred-from-gap")
         for unit in units:
-            self._where.signal(unit, name, value, at, seq)
+            self._where.signal(unit, name, value, self._instant(name, event, gap), seq)
+
+    def _instant(self, name: str, event: int, gap: tuple[int, int] | None) -> Instant:
+        """When a tag changed: at most a sampling interval before it was read, or somewhere in the gap that this reading closed."""
+        if gap is None:
+            return Instant(event, self.plan.places[name].window_ticks)
+        return Instant(max(event, gap[0]), max(event - gap[0], 0), "inferred-from-gap")
 
     def _say(self, closed: Closed) -> None:
         for event in closed.events:

@@ -116,9 +116,11 @@ class Plan:
     def step(self, row: Step) -> StepPlan:
         """A row of steps.csv, ready to be asked."""
         tag = self.tags.get(row.signal)
-        return StepPlan(row, parse(row.active), self._codes(tag), tag is not None and tag.type in _TEXT_INTEGERS)
+        return StepPlan(row, parse(row.active), self.codes(row.signal), tag is not None and tag.type in _TEXT_INTEGERS)
 
-    def _codes(self, tag: Tag | None) -> Mapping[str, int]:
+    def codes(self, name: str) -> Mapping[str, int]:
+        """Text -> number of a tag's code table."""
+        tag = self.tags.get(name)
         table = None if tag is None or tag.codes is None else self.line.codes.get(tag.codes)
         return {} if table is None else {code.text: number for number, code in table.codes.items()}
 
@@ -167,7 +169,7 @@ class Plan:
     def interest(self) -> dict[str, frozenset[int]]:
         """Source -> indexes of the tags that the fold looks at."""
         found = {source: set(indexes) for source, indexes in self.signals.items()}
-        for name in self.tracked:
+        for name in self.tracked | {alarm.tag for alarm in self.line.alarms if alarm.tag in self.places}:
             found[self.places[name].source.name].add(self.places[name].position)
         return {source: frozenset(indexes) for source, indexes in found.items()}
 

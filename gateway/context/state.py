@@ -144,6 +144,16 @@ class Batch:
     dirty: int | None = None
     digest: str | None = None
     gaps: list[str] = field(default_factory=list)
+    alarms: list[dict[str, Any]] = field(default_factory=list)
+    alarm_count: int = 0
+
+
+@dataclass(slots=True)
+class Raised:
+    """An alarm that stands."""
+
+    at: Instant
+    seq: int
 
 
 @dataclass(slots=True)
@@ -178,8 +188,26 @@ class State:
     batches: dict[str, Batch] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     gaps: list[OpenGap] = field(default_factory=list)
+    alarms: dict[str, Raised] = field(default_factory=dict)
+    alarm_tags: list[str] = field(default_factory=list)  # those read at least once
     late: dict[str, int] = field(default_factory=dict)  # tag -> time of the last finding about late data
     tagsets: dict[str, list[tuple[str, str | None]]] = field(default_factory=dict)
 
 
-__all__ = ["Basis", "Batch", "Cut", "Identity", "Instant", "Listed", "Member", "OpenGap", "Pending", "Row", "Run", "Seen", "State", "Where"]
+__all__ = [
+    "Basis",
+    "Batch",
+    "Cut",
+    "Identity",
+    "Instant",
+    "Listed",
+    "Member",
+    "OpenGap",
+    "Pending",
+    "Raised",
+    "Row",
+    "Run",
+    "Seen",
+    "State",
+    "Where",
+]

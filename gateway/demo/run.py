@@ -11,7 +11,7 @@ from rich.console import Console
 from config import ConfigError
 from gateway.demo.processes import Died
 from gateway.demo.result import judge
-from gateway.demo.setting import NotOurs, Setting, prepare
+from gateway.demo.setting import By, NotOurs, Setting, prepare
 from gateway.demo.show import opening, shown
 from gateway.demo.story import Cast, TooSlow, cast, play, stop_gateway
 from gateway.demo.view import View
@@ -22,8 +22,12 @@ FOLDER = Path("demo-run")
 WIDE = 120
 
 
-def run_demo(*, minutes: float = 1.0, directory: Path | None = None, port: int | None = None, serve: bool = False, seed: int = 1) -> int:
+def run_demo(
+    *, minutes: float = 1.0, directory: Path | None = None, port: int | None = None, serve: bool = False, seed: int = 1, uplink: By = "mqtt"
+) -> int:
     """Run the bundled line until its batch is closed and receipted, compare, print. Returns the exit code.
+
+    uplink: both kinds by mutual TLS, with certificates that the demo makes.
 
     0: what the EBR holds equals the ground truth, the chain is whole, the batch complete. 1: it is not. 2: the arguments are wrong.
     3: a part did not start or died. 130: interrupted. Every process that it started has ended when it returns.
@@ -33,7 +37,7 @@ def run_demo(*, minutes: float = 1.0, directory: Path | None = None, port: int |
         console.print("--minutes: between 0.2 and 600")
         return WRONG_INPUT
     try:
-        setting = prepare((directory or FOLDER).resolve(), seed, minutes * 60, port)
+        setting = prepare((directory or FOLDER).resolve(), seed, minutes * 60, port, uplink)
     except (NotOurs, ConfigError) as error:
         console.print(str(error))
         return WRONG_INPUT

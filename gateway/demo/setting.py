@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import IO
+from typing import IO, Literal
 
 from config import Line, load
+from simulators import pki
 from simulators.line.endpoints import NETWORK, free_ports, moved
 from simulators.line.place import copied
 from simulators.line.toml import Place
@@ -17,6 +18,9 @@ from simulators.line.toml import Setting as Setting_
 
 EXAMPLE = "granulation-2"
 MARK = "demo.json"
+By = Literal["mqtt", "https"]
+SCHEMES: dict[By, str] = {"mqtt": "mqtts", "https": "https"}
+CLIENT_FILES = {"ca": "../tls/ca.crt", "cert": "../tls/client.crt", "key": "../tls/client.key"}
 
 
 class NotOurs(Exception):
@@ -35,19 +39,29 @@ class Faults:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """Folders, ports and speed of one demo. web: the gateway's own page; page: the EBR's. mark: held locked while the demo runs."""
+    """Folders, ports and speed of one demo.
+
+    ebr: where the broker, or the EBR itself, listens; uplink: the cable in front of it. web: the gateway's own page; page: the EBR's.
+    mark: held locked while the demo runs.
+    """
 
     folder: Path
     line: Line
     seed: int
     batch_s: float
     faults: Faults
-    broker: int
+    by: By
+    ebr: int
     uplink: int
     ntp: int
     page: int
     web: int
     mark: IO[str] = field(repr=False)
+
+    @property
+    def tls(self) -> Path:
+        """Certificates of both ends, made for this demo alone."""
+        return self.folder / "tls"
 
     @property
     def truth(self) -> Path:
@@ -71,8 +85,8 @@ def faults(seed: int, batch_s: float) -> Faults:
     return Faults(random.uniform(0.25, 0.6) * batch_s, cut_for_s, random.uniform(0.35, 0.8) * batch_s, random.uniform(0.5, 2.0))
 
 
-def prepare(folder: Path, seed: int, batch_s: float, page: int | None) -> Setting:
-    """Make the folder anew and put the line into it. Raises NotOurs."""
+def prepare(folder: Path, seed: int, batch_s: float, page: int | None, by: By = "mqtt") -> Setting:
+    """Make the folder anew and put the line and fresh certificates into it. Raises NotOurs."""
     if folder.exists() and any(folder.iterdir()):
         if not (folder / MARK).exists():
             raise NotOurs(f"{folder}: is not empty and no demo made it; give --dir a new folder")
@@ -82,9 +96,10 @@ def prepare(folder: Path, seed: int, batch_s: float, page: int | None) -> Settin
     (folder / "truth").mkdir()
     mark = _marked(folder, {"made by": "ebr-gateway demo", "seed": seed, "batch_s": batch_s})
     ports = free_ports()
-    broker, uplink, ntp, web = (next(ports) for _ in range(4))
-    line = _line(folder / "line", ports, uplink, ntp, web)
-    return Setting(folder, line, seed, batch_s, faults(seed, batch_s), broker, uplink, ntp, page or next(ports), web, mark)
+    ebr, uplink, ntp, web = (next(ports) for _ in range(4))
+    pki.make(folder / "tls")
+    line = _line(folder / "line", ports, f"{SCHEMES[by]}://127.0.0.1:{uplink}", by, ntp, web)
+    return Setting(folder, line, seed, batch_s, faults(seed, batch_s), by, ebr, uplink, ntp, page or next(ports), web, mark)
 
 
 def _unlocked(folder: Path) -> None:
@@ -104,15 +119,16 @@ def _marked(folder: Path, what: dict[str, object]) -> IO[str]:
     return mark
 
 
-def _line(to: Path, ports: Iterator[int], uplink: int, ntp: int, web: int) -> Line:
+def _line(to: Path, ports: Iterator[int], uplink: str, by: By, ntp: int, web: int) -> Line:
     bundled = load(example())
     endpoints = {each.name: moved(each, next(ports)) for each in bundled.sources if each.endpoints[0].split(":", 1)[0] in NETWORK}
-    uplinks = {each.name: f"mqtt://127.0.0.1:{uplink}" for each in bundled.uplinks if each.kind == "mqtt"}
+    (receiver,) = bundled.uplinks
     more: dict[Place, dict[str, Setting_]] = {
         ("web", None): {"listen": f"127.0.0.1:{web}"},
         ("clock", None): {"servers": [f"127.0.0.1:{ntp}"]},
+        ("uplink", 0): {"kind": by, "tls": dict(CLIENT_FILES), "version": "5" if by == "mqtt" else None},
     }
-    return copied(bundled, to, endpoints, uplinks, more)
+    return copied(bundled, to, endpoints, {receiver.name: uplink}, more)
 
 
 def example() -> Path:

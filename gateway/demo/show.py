@@ -27,10 +27,11 @@ COLUMNS: dict[str, JustifyMethod] = {
 def opening(console: Console, setting: Setting) -> None:
     """What is about to happen."""
     faults, line = setting.faults, setting.line
+    way = {"mqtt": "MQTT 5", "https": "HTTPS"}[setting.by]
     console.print(
         f"The line {line.gateway}: {len(line.sources)} sources, {len(line.tags)} tags; everything in {setting.folder}\n"
-        f"On the way the network to the EBR is cut for {faults.cut_for_s:.0f} s and the gateway is killed once. Seed {setting.seed}.\n"
-        f"The EBR's page: http://127.0.0.1:{setting.page}/   the gateway's page: http://127.0.0.1:{setting.web}/\n"
+        f"{way} with mutual TLS goes to the EBR. This network is cut for {faults.cut_for_s:.0f} s, and the gateway is killed once.\n"
+        f"The EBR's page: http://127.0.0.1:{setting.page}/   the gateway's page: http://127.0.0.1:{setting.web}/   seed {setting.seed}\n"
     )
 
 

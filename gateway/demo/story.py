@@ -53,14 +53,15 @@ class Cast:
 @asynccontextmanager
 async def cast(setting: Setting, view: View, batch: str) -> AsyncIterator[Cast]:
     """Start every part but the gateway; end all of them, whatever happens."""
-    broker = Broker(setting.broker)
-    cable = Cable("127.0.0.1", setting.broker, listen=setting.uplink)
+    cable = Cable("127.0.0.1", setting.ebr, listen=setting.uplink)
     plant = Child("the simulated line", _plant(setting), setting.log("simulators"))
     ebr = Child("the reference EBR", _ebr(setting), setting.log("ebr"))
     gateway = Child("the gateway", [*COMMAND, "run", str(setting.line.folder), "--verbose"], setting.log("gateway"))
     async with AsyncExitStack() as stack:
-        await broker.start()
-        stack.push_async_callback(broker.close)
+        if setting.by == "mqtt":
+            broker = Broker(setting.ebr, tls=(setting.tls / "server.crt", setting.tls / "server.key"), ca=setting.tls / "ca.crt")
+            await broker.start()
+            stack.push_async_callback(broker.close)
         await cable.start()
         stack.push_async_callback(cable.stop)
         await stack.enter_async_context(ending([plant, ebr, gateway]))
@@ -84,7 +85,8 @@ def _plant(setting: Setting) -> list[str]:
 
 
 def _ebr(setting: Setting) -> list[str]:
-    return [*COMMAND, "ebr", "--store", str(setting.store), "--mqtt", f"mqtt://127.0.0.1:{setting.broker}", "--http", str(setting.page)]
+    source = f"mqtt=mqtts://127.0.0.1:{setting.ebr}" if setting.by == "mqtt" else f"http={setting.ebr}"
+    return [sys.executable, "-P", "-m", "gateway.demo.ebr", str(setting.store), str(setting.tls), str(setting.page), source]
 
 
 async def play(parts: Cast) -> None:

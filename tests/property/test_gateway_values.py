@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config import Code, CodeTable, Tag
-from gateway.values import normaliser, shortest_float32
+from gateway.values import float64, normaliser, shortest_float32
 
 
 def tag(kind: str, **more: object) -> Tag:
@@ -20,7 +20,8 @@ def tag(kind: str, **more: object) -> Tag:
 
 
 def normal(kind: str, value: object, status: int = 0, **more: object) -> tuple[object, object, int, str | None]:
-    return normaliser(tag(kind, **more), {"codes": CodeTable("codes", "1", {1: Code(1, "one")})})(value, status)  # type: ignore[arg-type]
+    made = normaliser(tag(kind, **more), {"codes": CodeTable("codes", "1", {1: Code(1, "one")})})
+    return (made or float64)(value, status)  # type: ignore[arg-type]
 
 
 @pytest.mark.urs("URS-UPL-06")
