@@ -1,6 +1,7 @@
 """SerialDriver: one instrument at one port, asked on an absolute schedule or listened to."""
 
 import asyncio
+import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Sequence
@@ -11,14 +12,32 @@ from pydantic import BaseModel, ValidationError
 
 from config import Problem, Source, Tag
 from config.addresses import AddressError, SerialAddress, parse
-from drivers.contract import BAD_CONFIGURATION, BadReply, Driver, DriverMisconfigured, Emit, Finding, LinkLost, Loss, Reading, Value
+from drivers.contract import (
+    BAD_CONFIGURATION,
+    BAD_DECODING,
+    GOOD,
+    BadReply,
+    Driver,
+    DriverMisconfigured,
+    Emit,
+    Finding,
+    LinkLost,
+    Loss,
+    Reading,
+    Value,
+)
 from drivers.serial import mtsics
 from drivers.serial.answer import Answer, NotAnAnswer
+from drivers.serial.dialect import Dialect, dialect_of
+from drivers.serial.lines import UnsafePattern
 from drivers.serial.port import Line, Port, Silent, Unframed
 from drivers.serial.settings import SerialSettings, endpoint_of
 
 FAILURES = 3
-"""So many requests in a row without a usable answer: the instrument is gone or another one."""
+"""So many times in a row without a usable answer: the instrument is gone or another one."""
+REPORT_EVERY_S = 60.0
+_NUMBERS = ("decimal", "float64", "float32")
+_NUMBER = re.compile(r"([+-]?) *([0-9]{1,15}(?:\.[0-9]{1,12})?)")
 
 
 class SerialDriver(Driver):
@@ -43,19 +62,21 @@ class SerialDriver(Driver):
         """Fields, types, units and the endpoint; the port is not touched."""
         problems: list[Problem] = []
         try:
+            dialect = dialect_of(SerialSettings.model_validate(source.options))
             endpoint_of(source.endpoints[0], source.folder)
-            SerialSettings.model_validate(source.options)
         except ValidationError:  # reported by the folder's check, key by key
             return problems
+        except UnsafePattern as error:
+            return [Problem("line.toml", None, f"source {source.name}: pattern: {error}")]
         except DriverMisconfigured as error:
             problems.append(Problem("line.toml", None, f"source {source.name}: {error}"))
         if len(source.endpoints) > 1:
             problems.append(Problem("line.toml", None, f"source {source.name}: serial takes one endpoint"))
-        return problems + [tag.place.problem(text) for tag in tags if (text := _wrong(source, tag))]
+        return problems + [tag.place.problem(text) for tag in tags if (text := _wrong(source, tag, dialect))]
 
     async def run(self, emit: Emit) -> None:
         """See Driver."""
-        port = Port(self._endpoint)
+        port = Port(self._endpoint, dialect_of(self.settings).terminator)
         port.open()
         try:
             await _Session(self.tags, self._fields, self._period_s, self.settings, port, emit).run()
@@ -71,49 +92,51 @@ class _Session:
     ) -> None:
         self._tags, self._fields, self._period_s = tags, fields, period_s
         self._settings, self._port, self._emit = settings, port, emit
-        self._timeout_s = self._settings.timeout_ms / 1000
+        self._dialect = dialect_of(settings)
+        self._timeout_s = settings.timeout_ms / 1000
         self._kept: deque[asyncio.Future[None]] = deque()
         self._serial_number: str | None = None
         self._in_step = False
-        self._failures = 0
+        self._failures = self._missed_polls = 0
         self._lost = False
+        self._connected = False
+        self._told_s = asyncio.get_running_loop().time()
 
     async def run(self) -> None:
-        streaming = self._settings.command == "SIR"
-        await self._identify()
-        self._emit.connected(f"serial number {self._serial_number}" if self._serial_number else "")
-        if streaming:
-            self._port.send(b"SIR\r\n")
-            while True:
-                await self._attempt(None)
+        """Until the port or the instrument is gone."""
         loop, due_s = asyncio.get_running_loop(), asyncio.get_running_loop().time()
         while True:
-            await asyncio.sleep(due_s - loop.time())
-            await self._attempt(self._settings.command)
+            await self._attempt()
+            if self._dialect.request is None:
+                continue
             due_s += self._period_s
             if (behind_s := loop.time() - due_s) > 0:
-                due_s += self._period_s * (behind_s // self._period_s + 1)
+                passed = int(behind_s // self._period_s) + 1
+                self._missed_polls += passed
+                due_s += self._period_s * passed
+            await self._tell_late(loop.time())
+            await asyncio.sleep(due_s - loop.time())
 
-    async def _attempt(self, command: str | None) -> None:
+    async def _attempt(self) -> None:
         """One answer, or the loss that its absence is."""
+        request = self._dialect.request
         try:
             if not self._in_step:
-                await self._identify()
-                if command is None:
-                    self._port.send(b"SIR\r\n")
+                await self._get_in_step()
             requested_ns = time.monotonic_ns()
-            if command is not None:
+            if request is not None:
                 self._port.forget()
-                self._port.send(command.encode("ascii") + b"\r\n")
-            line = await self._port.line(self._timeout_s)
-            answer = mtsics.weight_of(line.text)
+                self._port.send(request)
+            line = await self._port.line(None if self._dialect.may_be_silent else self._timeout_s)
+            answer = self._dialect.read(line.text)
         except Silent as error:
             await self._missed("frame-error" if error.partial else "timeout", error)
         except (Unframed, NotAnAnswer) as error:
             await self._missed("frame-error" if isinstance(error, Unframed) else "bad-reply", error)
         else:
             self._failures, self._lost = 0, False
-            await self._hand_over(answer, line, None if command is None else requested_ns)
+            self._tell_connected()
+            await self._hand_over(answer, line, None if request is None else requested_ns)
 
     async def _missed(self, cause: str, error: Exception) -> None:
         self._in_step = False
@@ -122,7 +145,32 @@ class _Session:
             self._lost = True
             await self._keep(self._emit.lost(Loss(cause, None, detail=str(error))))
         if self._failures >= FAILURES:
-            raise LinkLost(f"{self._failures} requests without a usable answer; the last: {error}")
+            raise LinkLost(f"{self._failures} times without a usable answer; the last: {error}")
+
+    async def _get_in_step(self) -> None:
+        """Make sure that no older answer is still to come."""
+        if self._dialect.identify:
+            await self._identify()
+            self._tell_connected()
+        elif self._failures and self._dialect.request is not None:
+            await self._fall_silent()
+        if self._dialect.begin is not None:
+            self._port.send(self._dialect.begin)
+        self._in_step = True
+
+    async def _fall_silent(self) -> None:
+        """Where answers can not be told apart: nothing came for a whole time-out. One still later would be taken for new."""
+        deadline_s = time.monotonic() + 10 * self._timeout_s
+        while time.monotonic() < deadline_s:
+            self._port.forget()
+            try:
+                await self._port.line(self._timeout_s)
+            except Silent as error:
+                if not error.partial:
+                    return
+            except Unframed:
+                continue
+        raise LinkLost("the instrument does not fall silent")
 
     async def _identify(self) -> None:
         """Ask who it is, and so get in step: once I4 is answered, every older answer has passed.
@@ -142,7 +190,7 @@ class _Session:
                 continue
             break
         await self._recognised(number)
-        self._serial_number, self._in_step = number, True
+        self._serial_number = number
 
     async def _recognised(self, number: str) -> None:
         expected = self._settings.serial_number
@@ -154,20 +202,41 @@ class _Session:
     async def _hand_over(self, answer: Answer, line: Line, requested_ns: int | None) -> None:
         readings = [self._reading(index, answer) for index in range(len(self._tags))]
         await self._emit.room()
-        await self._keep(self._emit(readings, received_ns=line.received_ns, requested_ns=requested_ns, kind="poll"))
+        await self._keep(self._emit(readings, received_ns=line.received_ns, requested_ns=requested_ns, kind=self._dialect.kind))
         for index, tag in enumerate(self._tags):
-            if self._fields[index] == "weight" and answer.unit not in (None, _unit(tag)):
-                text = f"{tag.tag}: the scale shows {answer.unit}, the map says {_unit(tag)}"
+            if self._is_in_other_unit(index, answer):
+                text = f"{tag.tag}: the instrument says {answer.unit}, the map says {_unit(tag)}"
                 await self._keep(self._emit.found(Finding("unit-differs", text, (index,), "alarm")))
 
     def _reading(self, index: int, answer: Answer) -> Reading:
         tag, field = self._tags[index], self._fields[index]
         if field == "serial_number":
-            return index, self._serial_number, 0, None, None
+            return index, self._serial_number, GOOD, None, None
         value, status = answer.fields[field]
-        if field == "weight" and answer.unit not in (None, _unit(tag)):
+        if self._is_in_other_unit(index, answer):
             return index, None, BAD_CONFIGURATION, None, None
-        return index, _as(tag.type, value), status, None, None
+        if value is None:
+            return index, None, status, None, None
+        typed = _as(tag.type, value)
+        return index, typed, BAD_DECODING if typed is None else status, None, None
+
+    def _is_in_other_unit(self, index: int, answer: Answer) -> bool:
+        """A number, and the instrument named another unit than the map."""
+        tag = self._tags[index]
+        is_number = self._fields[index] == "weight" or tag.type in _NUMBERS
+        return is_number and answer.unit is not None and _unit(tag) is not None and answer.unit != _unit(tag)
+
+    def _tell_connected(self) -> None:
+        if not self._connected:
+            self._connected = True
+            self._emit.connected(f"serial number {self._serial_number}" if self._serial_number else "")
+
+    async def _tell_late(self, now_s: float) -> None:
+        """Once a minute, if polls were missed."""
+        if now_s - self._told_s >= REPORT_EVERY_S:
+            self._told_s, missed, self._missed_polls = now_s, self._missed_polls, 0
+            if missed:
+                await self._keep(self._emit.found(Finding("late-cycle", f"{missed} polls of the last minute missed")))
 
     async def _keep(self, awaitable: Awaitable[None]) -> None:
         """Wait for the oldest lists as they reach the disk; a storage error comes out here."""
@@ -177,9 +246,16 @@ class _Session:
 
 
 def _as(kind: str, value: Value) -> Value:
-    if not isinstance(value, Decimal) or kind == "decimal":
-        return value
-    return str(value) if kind == "string" else float(value)
+    """The value as the tag's type wants it; None for a text that is no number."""
+    if kind not in _NUMBERS or isinstance(value, bool):
+        return str(value) if isinstance(value, Decimal) else value
+    if isinstance(value, str):
+        match = _NUMBER.fullmatch(value)
+        if match is None:
+            return None
+        value = Decimal(match[1] + match[2])
+    assert isinstance(value, Decimal)
+    return value if kind == "decimal" else float(value)
 
 
 def _field(tag: Tag) -> str:
@@ -193,16 +269,16 @@ def _unit(tag: Tag) -> str | None:
     return tag.source_unit or tag.unit
 
 
-def _wrong(source: Source, tag: Tag) -> str | None:
+def _wrong(source: Source, tag: Tag, dialect: Dialect) -> str | None:
     """What is wrong with a tag's row, or None."""
     try:
         field = _field(tag)
     except AddressError as error:
         return f"address {tag.address!r}: {error}"
-    if field not in mtsics.FIELDS:
-        return f"address {tag.address!r}: MT-SICS gives {', '.join(mtsics.FIELDS)}"
-    if tag.type not in mtsics.FIELDS[field]:
-        return f"type {tag.type}: {field} is {' or '.join(mtsics.FIELDS[field])}"
+    if field not in dialect.fields:
+        return f"address {tag.address!r}: the instrument gives {', '.join(dialect.fields)}"
+    if tag.type not in dialect.fields[field]:
+        return f"type {tag.type}: {field} is {' or '.join(dialect.fields[field])}"
     if field == "weight" and _unit(tag) is None:
         return "a weight needs its unit (source_unit as the scale writes it): another unit on the display must be noticed"
     rate_ms = source.rate_ms if tag.rate_ms is None else tag.rate_ms

@@ -104,8 +104,8 @@ class Port:
         if isinstance(self._failure, Unframed):
             self._failure = None
 
-    async def line(self, timeout_s: float) -> Line:
-        """The next whole line. Raises Silent, Unframed, LinkLost."""
+    async def line(self, timeout_s: float | None) -> Line:
+        """The next whole line; timeout_s None waits for ever. Raises Silent, Unframed, LinkLost."""
         try:
             async with asyncio.timeout(timeout_s):
                 while not self._lines:

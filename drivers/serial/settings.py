@@ -1,10 +1,10 @@
 """The driver's own keys of a [[source]] table, and its endpoint."""
 
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from drivers.contract import DriverMisconfigured
 
@@ -14,13 +14,28 @@ class SerialSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    protocol: Literal["mt-sics"]
+    protocol: Literal["mt-sics", "sbi", "line"]
     command: Literal["S", "SI", "SIR"] = "SI"
     """MT-SICS. S: the scale answers once it is at rest. SI: at once, at rest or not. SIR: once asked, it sends by itself."""
     timeout_ms: Annotated[int, Field(ge=50, le=120_000)] = 2000
     """No whole answer for so long: nothing is observed. For S it must exceed the scale's own stability time-out."""
     serial_number: str | None = None
     """What the instrument must call itself (MT-SICS I4): another one on the right port is refused."""
+    pattern: str | None = None
+    """Protocol line: a regular expression with named groups, one per field. See lines.py."""
+    request: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\x00-\x7f]*$")] | None = None
+    """Protocol line: what asks for a line, its ending included. Without it the instrument speaks by itself."""
+    terminator: Literal["\r\n", "\r", "\n"] = "\r\n"
+
+    @model_validator(mode="after")
+    def _of_its_protocol(self) -> Self:
+        given = self.model_fields_set
+        allowed = {"mt-sics": {"command", "serial_number"}, "sbi": set(), "line": {"pattern", "request", "terminator"}}[self.protocol]
+        if foreign := given & {"command", "serial_number", "pattern", "request", "terminator"} - allowed:
+            raise ValueError(f"{', '.join(sorted(foreign))}: not a key of protocol {self.protocol}")
+        if self.protocol == "line" and self.pattern is None:
+            raise ValueError("protocol line needs a pattern")
+        return self
 
 
 class SerialEndpoint(NamedTuple):

@@ -1,4 +1,4 @@
-"""A floor scale at a pseudo-terminal: own arithmetic and wording of MT-SICS, scripted faults, ground truth."""
+"""A floor scale at a pseudo-terminal: own arithmetic and wording of MT-SICS and SBI, scripted faults, ground truth."""
 
 import asyncio
 import os
@@ -70,6 +70,9 @@ class Scale:
     """
 
     def __init__(self, source: Source, tags: Sequence[Tag], truth: Truth) -> None:
+        self._protocol = source.options.get("protocol", "mt-sics")
+        if self._protocol not in ("mt-sics", "sbi"):
+            raise ValueError(f"source {source.name}: protocol {self._protocol} can not be simulated: its answers stand in a pattern only")
         parts = urlsplit(source.endpoints[0])
         self.path = source.folder / (parts.netloc + parts.path)
         self.faults: list[ScaleFault] = []
@@ -146,6 +149,10 @@ class Scale:
 
     def _request(self, command: str) -> None:
         self.requests[command] += 1
+        if self._protocol == "sbi":
+            if command == "\x1bP":
+                self._answer()
+            return
         if self._stream is not None:  # any command ends the stream
             self._stream.cancel()
             self._stream = None
@@ -193,6 +200,10 @@ class Scale:
             self._send_right(f"{text}\r\n".encode() + noise, self._weight, at_rest)
 
     def _text(self, *, at_rest: bool) -> str:
+        if self._protocol == "sbi":
+            if abs(self._weight) > MAXIMUM:
+                return f"{'High' if self._weight > 0 else 'Low':^14}"
+            return f"{'-' if self._weight < 0 else '+'} {abs(self._weight):>8} {self._unit if at_rest else '':<3}"
         if abs(self._weight) > MAXIMUM:
             return "S +" if self._weight > 0 else "S -"
         return f"S {'S' if at_rest else 'D'} {self._weight:>10} {self._unit}"

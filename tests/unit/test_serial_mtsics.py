@@ -146,6 +146,6 @@ def test_check_reports_each_problem_at_its_row():
 
     assert "needs its unit" in problem()[0]
     assert problem(source_unit="kg") == []
-    assert "MT-SICS gives weight, unit" in problem(address="temperature")[0]
+    assert "the instrument gives weight, unit" in problem(address="temperature")[0]
     assert "stable is bool" in problem(address="stable")[0]
     assert "at least 50" in problem(source_unit="kg", rate_ms=10)[0]

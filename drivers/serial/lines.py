@@ -1,0 +1,90 @@
+r"""Any instrument that says one value set per line: a regular expression whose named groups are the fields.
+
+A group `unit` is compared with the tag's unit; a group `stable` that matched something (or its absence from the expression) makes
+numbers Good, else they are Uncertain. What the expression does not match as a whole is no answer.
+
+The expression must be of a kind that ends in time proportional to the line's length, however hostile the line: every repetition of
+variable length is possessive (`\d++`, ` *+`), there are no back references and no look-around.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from re import _constants, _parser  # type: ignore[attr-defined]  # the expression's own parse tree; the public module has no other door
+from typing import Any
+
+from drivers.contract import GOOD
+from drivers.serial.answer import DYNAMIC, Answer, Field, NotAnAnswer
+
+MOST_CHARACTERS = 500
+MOST_BRANCHES = 6
+_ONCE = (_constants.LITERAL, _constants.NOT_LITERAL, _constants.ANY, _constants.IN, _constants.AT, _constants.CATEGORY)
+
+
+class UnsafePattern(ValueError):
+    """The expression could take very long, or is none."""
+
+
+def fields_of(pattern: str) -> list[str]:
+    """The named groups. Raises UnsafePattern with the reason and what to write instead."""
+    if len(pattern) > MOST_CHARACTERS:
+        raise UnsafePattern(f"longer than {MOST_CHARACTERS} characters")
+    try:
+        tree = _parser.parse(pattern)
+        names = list(re.compile(pattern.encode("ascii")).groupindex)
+    except (re.error, RecursionError, OverflowError, UnicodeEncodeError) as error:
+        raise UnsafePattern(f"no regular expression: {error}") from error
+    if sum(1 for _ in _checked(tree)) > MOST_BRANCHES:
+        raise UnsafePattern(f"more than {MOST_BRANCHES} alternatives")
+    if not names:
+        raise UnsafePattern("it names no field: write (?P<weight>...)")
+    return names
+
+
+def _checked(tree: Any) -> Iterator[None]:
+    """One item per alternative; raises UnsafePattern at the first part that is not allowed."""
+    for operation, argument in tree:
+        if operation in _ONCE:
+            continue
+        if operation is _constants.SUBPATTERN:
+            yield from _checked(argument[-1])
+        elif operation is _constants.ATOMIC_GROUP:
+            yield from _checked(argument)
+        elif operation is _constants.BRANCH:
+            for branch in argument[1]:
+                yield None
+                yield from _checked(branch)
+        elif operation is _constants.POSSESSIVE_REPEAT or (operation is _constants.MAX_REPEAT and argument[0] == argument[1]):
+            yield from _checked(argument[2])
+        elif operation in (_constants.MAX_REPEAT, _constants.MIN_REPEAT):
+            raise UnsafePattern("a repetition must not give back what it took: write a + behind it, as in [0-9]++ or ` *+` or (?:...)?+")
+        else:
+            raise UnsafePattern("only characters, groups, alternatives and repetitions may stand in it")
+
+
+def reader(pattern: str) -> Callable[[bytes], Answer]:
+    """The function that reads one line. `pattern` has passed `fields_of`."""
+    compiled = re.compile(pattern.encode("ascii"))
+
+    def read(line: bytes) -> Answer:
+        match = compiled.fullmatch(line)
+        if match is None:
+            raise NotAnAnswer(f"does not match the pattern: {line[:48].hex(' ')}")
+        groups = match.groupdict()
+        moving = "stable" in groups and not (groups["stable"] or b"").strip()
+        fields: dict[str, Field] = {}
+        for name, text in groups.items():
+            if name == "stable":
+                fields[name] = (not moving, GOOD)
+            else:
+                fields[name] = (_text(text), DYNAMIC if moving else GOOD)
+        unit = fields["unit"][0] if "unit" in fields else None
+        return Answer(fields, unit if isinstance(unit, str) else None)
+
+    return read
+
+
+def _text(text: bytes | None) -> str:
+    try:
+        return (text or b"").decode("ascii").strip()
+    except UnicodeDecodeError as error:
+        raise NotAnAnswer(f"not ASCII: {text!r}") from error

@@ -1,0 +1,156 @@
+"""SBI lines, and patterns that a user writes: what they read, and that no pattern can take long."""
+
+import time
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from config import Source, Tag
+from drivers.serial import SerialDriver, sbi
+from drivers.serial.answer import DYNAMIC, NOT_EXECUTABLE, OUT_OF_RANGE, NotAnAnswer
+from drivers.serial.lines import UnsafePattern, fields_of, reader
+
+PRINTER = r"(?P<number>[0-9]++) *+(?P<weight>[+-]?+ *+[0-9]++\.[0-9]++) *+(?P<unit>k?+g)(?P<stable>\*?+)"
+
+
+@pytest.mark.urs("URS-DAQ-05")
+@pytest.mark.parametrize(
+    ("line", "weight", "unit", "stable"),
+    [
+        (b"+   123.45 g  ", (Decimal("123.45"), 0), "g", True),
+        (b"-     0.05 kg ", (Decimal("-0.05"), 0), "kg", True),
+        (b"N     +   123.45 g  ", (Decimal("123.45"), 0), "g", True),
+        (b"+   123.45    ", (Decimal("123.45"), DYNAMIC), None, False),
+        (b"     Stat     ", (None, NOT_EXECUTABLE), None, False),
+        (b"     High     ", (None, OUT_OF_RANGE), None, False),
+        (b"Stat       Low      ", (None, OUT_OF_RANGE), None, False),
+    ],
+)
+def test_sbi_without_a_unit_is_not_at_rest(line, weight, unit, stable):
+    answer = sbi.weight_of(line)
+    assert (answer.fields["weight"], answer.unit, answer.fields["stable"][0]) == (weight, unit, stable)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"+   123.45 g ",
+        b"+   123.45 g   ",
+        b"+   123,45 g  ",
+        b"+   12 .45 g  ",
+        b"+   123.45  g ",
+        b"+   123.45 g g",
+        b"*   123.45 g  ",
+        b"T     +   123.45 g  ",
+        b"+            g  ",
+        b"+   1.2.45 g  ",
+        b"+   123.45 \xff  ",
+        b"     stat     ",
+    ],
+)
+def test_what_is_no_whole_sbi_line_is_no_weight(line):
+    with pytest.raises(NotAnAnswer):
+        sbi.weight_of(line)
+
+
+@given(st.binary(max_size=24))
+def test_no_bytes_but_whole_sbi_lines_pass(line):
+    try:
+        answer = sbi.weight_of(line)
+    except NotAnAnswer:
+        return
+    assert len(line) in (14, 20)
+    if answer.fields["weight"][0] is not None:
+        assert Decimal(line[-12:-4].decode().strip()) == abs(answer.fields["weight"][0])
+
+
+def test_named_groups_are_the_fields():
+    assert fields_of(PRINTER) == ["number", "weight", "unit", "stable"]
+    answer = reader(PRINTER)(b"0017  + 12.50 kg*")
+    assert answer.fields == {"number": ("0017", 0), "weight": ("+ 12.50", 0), "unit": ("kg", 0), "stable": (True, 0)}
+    moving = reader(PRINTER)(b"0017  + 12.50 kg")
+    assert moving.fields["weight"] == ("+ 12.50", DYNAMIC)
+    with pytest.raises(NotAnAnswer):
+        reader(PRINTER)(b"0017  + 12.50 kg* ")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "why"),
+    [
+        (r"(?P<a>x+)*y", "give back"),
+        (r"(?P<a>[0-9]+)", "give back"),
+        (r"(?P<a>[0-9]+?)", "give back"),
+        (r"(?P<a>[0-9]{1,5})", "give back"),
+        (r"(?P<a>x)(?P=a)", "only characters"),
+        (r"(?=x)(?P<a>x)", "only characters"),
+        (r"(?P<a>x", "no regular expression"),
+        (r"[0-9]++", "names no field"),
+        (r"(?P<a>é)", "no regular expression"),
+        (r"(?P<a>a|ab|abc|abcd|abcde|abcdef|abcdefg|b)", None),
+        ("(?P<a>" + "x" * 600 + ")", "longer than"),
+        (r"(?P<a>a|bc|d)(?:e|fg|h)(?:i|jk|l)", "alternatives"),
+    ],
+)
+def test_a_pattern_that_could_take_long_is_refused(pattern, why):
+    if why is None:
+        with pytest.raises(UnsafePattern):
+            fields_of(pattern)
+        return
+    with pytest.raises(UnsafePattern, match=why):
+        fields_of(pattern)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["[a-z]++", "[0-9]++", " *+", "(?:ab|a)++", "(?:a|b|c)", "x", "(?:[a-z] ?+)++", r"\.?+", "(?:aa|a)", "[a-z]{3}"]),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_every_accepted_pattern_ends_soon_on_hostile_lines(parts):
+    pattern = "(?P<field>" + "".join(parts) + ")"
+    try:
+        fields_of(pattern)
+    except UnsafePattern:
+        return
+    read = reader(pattern)
+    begun = time.process_time()
+    for line in (b"a" * 256, b"ab" * 128, b"aaab" * 64, b"0" * 256, b" " * 256, b"a " * 128, b"a" * 255 + b"!"):
+        try:
+            read(line)
+        except NotAnAnswer:
+            pass
+    assert time.process_time() - begun < 0.5
+
+
+def problems(options: dict, **row) -> list[str]:
+    source = Source(name="s", driver="serial", endpoint="serial:///dev/x", options=options)
+    tag = Tag(**{"tag": "t", "source": "s", "address": "weight", "type": "decimal", "source_unit": "g"} | row)
+    return [str(problem) for problem in SerialDriver.check(source, [tag])]
+
+
+def test_check_knows_the_fields_of_the_pattern():
+    line = {"protocol": "line", "pattern": PRINTER}
+    assert problems(line) == []
+    assert problems(line, address="number", type="string") == []
+    assert "the instrument gives number, weight, unit, stable" in problems(line, address="tare")[0]
+    assert "stable is bool" in problems(line, address="stable")[0]
+    assert "pattern: a repetition must not give back" in problems({"protocol": "line", "pattern": "(?P<weight>.*)"})[0]
+    assert problems({"protocol": "sbi"}) == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"protocol": "line"},
+        {"protocol": "sbi", "command": "SI"},
+        {"protocol": "mt-sics", "pattern": "x"},
+        {"protocol": "line", "pattern": "x", "serial_number": "1"},
+    ],
+)
+def test_keys_of_another_protocol_are_refused(options):
+    with pytest.raises(ValueError, match=r"not a key of|needs a pattern"):
+        SerialDriver.Settings.model_validate(options)
