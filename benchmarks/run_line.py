@@ -151,11 +151,15 @@ def shown(figures: dict[str, float], counts: dict[str, Counts], took: float) -> 
     """The table."""
     console = Console(highlight=False, width=110)
     table = Table(title=f"{len(SOURCES)} sources of {TAGS} tags at {1000 / RATE_MS:.0f} Hz, {took:.0f} s", title_justify="left")
-    for name in ("source", "driver", "changes", "received", "in gaps", "lost", "doubled"):
+    for name in ("source", "driver", "read", "received", "in gaps", "lost", "doubled"):
         table.add_column(name, justify="left" if name in ("source", "driver") else "right")
     for name, driver in SOURCES:
         of = counts[name]
         table.add_row(name, driver, *(f"{number:,}" for number in (of.read, of.received, of.in_gaps, of.lost, of.doubled)))
+    table.caption = (
+        "A value that changes at the rate at which it is polled is sometimes seen twice and sometimes not at all: that is no loss"
+    )
+    table.caption_justify = "left"
     console.print(table)
     millions = figures["readings"] / 1e6
     console.print(

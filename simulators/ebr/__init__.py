@@ -4,6 +4,7 @@ import asyncio
 import signal
 import ssl
 import sys
+from functools import partial
 from pathlib import Path
 
 from simulators.ebr.builder import Builder
@@ -30,21 +31,25 @@ class Ebr:
         topics: str = "ebr/+/+",
         server_tls: ssl.SSLContext | None = None,
         client_tls: ssl.SSLContext | None = None,
+        page: int | None = None,
     ) -> None:
         self.folder, self.script = folder, script or Script()
         self.store = Store(folder)
         self.receiver = Receiver(self.store, self.script)
         self.builder = Builder(folder, self.receiver)
         self.ready = asyncio.Event()
-        self._http, self._host, self._tls = http, host, server_tls
+        self._http, self._host, self._tls, self._page = http, host, server_tls, page
         self._mqtt = None if mqtt is None else MqttIn(mqtt, self.receiver, topics=topics, tls=client_tls)
 
     async def run(self) -> None:
         """Receive, answer and build until cancelled. Raises OSError if the HTTP port is taken."""
-        runner = None
+        runners = []
+        site = partial(application, self.receiver, self.folder, self.builder.index)
         try:
             if self._http is not None:
-                runner = await serve_http(application(self.receiver, self.folder, self.builder.index), self._host, self._http, self._tls)
+                runners.append(await serve_http(site(), self._host, self._http, self._tls))
+            if self._page is not None:
+                runners.append(await serve_http(site(receives=False), "127.0.0.1", self._page, None))
             async with asyncio.TaskGroup() as group:
                 group.create_task(self.builder.run())
                 if self._mqtt is not None:
@@ -52,7 +57,7 @@ class Ebr:
                     await self._mqtt.ready()
                 self.ready.set()
         finally:
-            if runner is not None:
+            for runner in runners:
                 await runner.cleanup()
             await asyncio.to_thread(self.store.close)
 
@@ -67,18 +72,23 @@ async def serve(
     topics: str = "ebr/+/+",
     server_tls: ssl.SSLContext | None = None,
     client_tls: ssl.SSLContext | None = None,
+    page: int | None = None,
 ) -> None:
-    """Be the EBR on folder `store` until cancelled. http: port; mqtt: broker URL (mqtt:// or mqtts://, user:password@ if needed)."""
+    """Be the EBR on folder `store` until cancelled. http: port; mqtt: broker URL (mqtt:// or mqtts://, user:password@ if needed).
+
+    page: a port on loopback for the pages alone, without TLS, for a browser on this machine.
+    """
     ebr = Ebr(
-        store, http=http, mqtt=mqtt, host=host, script=script, topics=topics, server_tls=server_tls, client_tls=client_tls
+        store, http=http, mqtt=mqtt, host=host, script=script, topics=topics, server_tls=server_tls, client_tls=client_tls, page=page
     )  # fmt: skip
     await ebr.run()
 
 
-def main(store: Path, http: int | None, mqtt: str | None, tls: Path | None = None) -> int:
+def main(store: Path, http: int | None, mqtt: str | None, tls: Path | None = None, page: int | None = None) -> int:
     """Be the command `ebr-gateway ebr`: run until SIGINT or SIGTERM. 0: ended as asked; 3: the port is taken.
 
-    tls: a folder with ca.crt, server.crt, server.key, client.crt, client.key: HTTPS that wants client certificates, MQTT with one.
+    tls: a folder with ca.crt, server.crt, server.key, client.crt, client.key: HTTPS that wants client certificates, MQTT with one. page: see
+    `serve`.
     """
     server, client = (None, None) if tls is None else (_server_context(tls), _client_context(tls))
 
@@ -87,7 +97,7 @@ def main(store: Path, http: int | None, mqtt: str | None, tls: Path | None = Non
         assert task is not None
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, task.cancel)
-        await serve(store, http, mqtt, server_tls=server, client_tls=client)
+        await serve(store, http, mqtt, server_tls=server, client_tls=client, page=page)
 
     try:
         asyncio.run(until_signal())

@@ -19,8 +19,8 @@ RECORD_FILES = ("record.html", "record.json")
 _FOLDER = re.compile(r"[A-Za-z0-9%_~-][A-Za-z0-9%._~-]{0,250}")
 
 
-def application(receiver: Receiver, folder: Path, index: Callable[[], str]) -> web.Application:
-    """The whole site. index: makes the index page, as HTML; runs in a worker thread."""
+def application(receiver: Receiver, folder: Path, index: Callable[[], str], *, receives: bool = True) -> web.Application:
+    """The whole site, or its pages alone. index: makes the index page, as HTML; runs in a worker thread."""
     app = web.Application(client_max_size=MAX_BODY_BYTES)
 
     async def entries(request: web.Request) -> web.Response:
@@ -44,8 +44,9 @@ def application(receiver: Receiver, folder: Path, index: Callable[[], str]) -> w
             raise web.HTTPNotFound
         return web.FileResponse(path)
 
-    app.router.add_put("/gateways/{site}/{line}/epochs/{epoch:\\d{1,15}}/entries/{first:\\d{1,15}}-{last:\\d{1,15}}", entries)
-    app.router.add_post("/gateways/{site}/{line}/live", live)
+    if receives:
+        app.router.add_put("/gateways/{site}/{line}/epochs/{epoch:\\d{1,15}}/entries/{first:\\d{1,15}}-{last:\\d{1,15}}", entries)
+        app.router.add_post("/gateways/{site}/{line}/live", live)
     app.router.add_get("/", start)
     app.router.add_get("/state", state)
     app.router.add_get("/batches/{batch}/{name}", record)

@@ -79,7 +79,7 @@ def copied(
     for index, uplink in enumerate(line.uplinks):
         wanted = (uplinks or {}).get(uplink.name) or (None if is_local(uplink.endpoint) else moved_uplink(uplink))
         if wanted:
-            changes["uplink", index] = {"endpoint": wanted}
+            changes.setdefault(("uplink", index), {})["endpoint"] = wanted
     rewritten = edited(text, changes) if changes else text
     for name, data in line.files.items():
         target = to / name

@@ -9,7 +9,8 @@ from typing import Any
 Place = tuple[str, int | None]
 """A table: ("line", None) is [line], ("source", 2) the third [[source]]."""
 
-Setting = str | list[str] | dict[str, str]
+Setting = str | list[str] | dict[str, str] | None
+"""A new value; None takes the key away."""
 
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([A-Za-z0-9_.-]+)\s*\]\]?\s*(#.*)?$")
 
@@ -26,7 +27,7 @@ def edited(text: str, changes: Mapping[Place, Mapping[str, Setting]]) -> str:
     at = 0
     while at < len(lines):
         if header := _HEADER.match(lines[at]):
-            result += [_assignment(key, value) for key, value in pending.items()]
+            result += _added(pending)
             place = _place(header, counts)
             pending = dict(changes.get(place, {}))
         key = next((key for key in pending if re.match(rf"^\s*\"?{re.escape(key)}\"?\s*=", lines[at])), None)
@@ -34,9 +35,10 @@ def edited(text: str, changes: Mapping[Place, Mapping[str, Setting]]) -> str:
             result.append(lines[at])
             at += 1
         else:
-            result.append(_assignment(key, pending.pop(key)))
+            value = pending.pop(key)
+            result += [] if value is None else [_assignment(key, value)]
             at = _after_value(lines, at)
-    result += [_assignment(key, value) for key, value in pending.items()]
+    result += _added(pending)
     changed = "\n".join(result) + "\n"
     _verify(text, changed, changes)
     return changed
@@ -48,6 +50,10 @@ def _place(header: re.Match[str], counts: dict[str, int]) -> Place:
         return name, None
     counts[name] = counts.get(name, -1) + 1
     return name, counts[name]
+
+
+def _added(pending: Mapping[str, Setting]) -> list[str]:
+    return [_assignment(key, value) for key, value in pending.items() if value is not None]
 
 
 def _assignment(key: str, value: Setting) -> str:
@@ -73,6 +79,8 @@ def _verify(before: str, after: str, changes: Mapping[Place, Mapping[str, Settin
         for (name, index), values in changes.items():
             table = expected[name] if index is None else expected[name][index]
             table.update(values)
+            for key in [key for key, value in values.items() if value is None]:
+                del table[key]
         if tomllib.loads(after) == expected:
             return
     except (KeyError, IndexError, TypeError, AttributeError, tomllib.TOMLDecodeError) as error:
