@@ -8,9 +8,10 @@ from typing import Any
 import orjson
 import pytest
 
-from config import Code, CodeTable, Equipment, FromRow, FromTag, Line, Parameter, Source, Step, Tag
+from config import Alarm, Code, CodeTable, Equipment, FromRow, FromTag, Line, Parameter, Source, Step, Tag
 from config.line import BufferSection, ClockSection, LineSection, Pushed, Route
-from gateway.context import Fold
+from gateway.context import Fold, recompute
+from gateway.encoding import readings_body, table
 from gateway.observed import Happened, Observed
 from gateway.ticks import TICKS_PER_S, rfc3339
 
@@ -447,3 +448,122 @@ def test_every_event_names_what_caused_it_and_a_replay_makes_the_same(plant: Pla
         made += events
         again = Fold.load(plant.line, again.dump())
     assert orjson.dumps(made) == orjson.dumps(plant.events)
+
+
+def entry_of(plant: Plant, item: Observed | Happened, event: Mapping[str, Any] | None = None) -> bytes:
+    """An entry as the journal stores it, as far as a replay reads it."""
+    head = {"seq": item.seq, "time": rfc3339(item.ticks), "config": {"version": 1, "sha256": plant.line.sha256}}
+    if event is not None or isinstance(item, Happened):
+        return orjson.dumps({**head, "event": event or item.event})
+    rows = [(i, v, None, s, k, t, None) for i, v, s, t, k in item.readings]
+    body = readings_body(
+        {"source": item.source, "source_clock": {"authority": "device"}}, {}, item.source * 5, table(rows, None, item.ticks)
+    )
+    return orjson.dumps(head)[:-1] + b"," + body.body
+
+
+def stored(plant: Plant) -> list[bytes]:
+    """The journal of a story: its tag tables, then every item with what it caused."""
+    tagsets = [
+        Happened(0, T0, {"type": "tagset", "tagset": s * 5, "source": s, "first": 0, "tags": [{"tag": t} for t in names]})
+        for s, names in plant.names.items()
+    ]
+    payloads = [entry_of(plant, item) for item in tagsets]
+    for item in plant.items:
+        payloads.append(entry_of(plant, item))
+        payloads += [entry_of(plant, item, event) for event in plant.events if event["caused_by"] == item.seq]
+    return payloads
+
+
+def test_a_recomputation_makes_the_same_events_and_names_what_differs(plant: Plant) -> None:
+    test_two_equipments_hold_different_batches_and_the_route_closes_each(plant)
+    payloads = stored(plant)
+    assert list(recompute(plant.line, payloads)) == []
+    at = next(i for i, p in enumerate(payloads) if b'"transition":"end"' in p and b"MIX" in p)
+    forged = [*payloads[:at], payloads[at].replace(b'"value":"150.0"', b'"value":"151.0"'), *payloads[at + 1 :]]
+    (difference,) = recompute(plant.line, forged)
+    assert (difference.batch, b"151.0" in (difference.stored or b""), b"150.0" in (difference.made or b"")) == ("B1", True, True)
+    assert list(recompute(plant.line, [*payloads[:at], *payloads[at + 1 :]])), "a record that was left out is found"
+
+
+def test_alarms_are_raised_and_cleared_and_listed_in_the_batch() -> None:
+    alarms = (
+        Alarm("G-HIGH", "g.run", "true", bit=2, equipment="granulator", text="Speed high"),
+        Alarm("G-STEP", "g.step", "99", severity="warning"),
+    )
+    plant = Plant(line_of(alarms=alarms, routes=()))
+    begin(plant)
+    plant.see(10, g_step=30, g_run=0b100)
+    plant.see(12, g_run=0b111)
+    plant.see(15, g_run=0b011)
+    plant.see(16, g_run=0b100)
+    plant.see(20, g_step=0)
+    plant.order(30, "GRN-201", None)
+    plant.alive(40)
+    told = [(a["alarm"], a["state"], a["at"]["time"], a["batch"]) for a in plant.of("alarm")]
+    assert told == [("G-HIGH", s, time(t), "B1") for s, t in (("raised", 10), ("cleared", 15), ("raised", 16))]
+    (end,) = plant.of("batch", transition="end")
+    assert [(a["alarm"], a["raised"], a["cleared"]) for a in end["alarms"]] == [
+        ("G-HIGH", time(10), time(15)),
+        ("G-HIGH", time(16), None),
+    ]
+    assert end["alarm_count"] == 2
+
+
+def test_a_change_that_is_settling_when_the_link_is_cut_waits_for_it(plant: Plant) -> None:
+    begin(plant)
+    plant.see(10, g_step=30, g_speed=100.0)
+    plant.see(20, g_step=20)
+    plant.happen(
+        22, type="gap", transition="open", gap="g-plc/9", source="g-plc", tags="all", start=time(20), detected=time(22), cause="link-lost"
+    )
+    plant.alive(60, "d-plc")
+    assert not plant.of("step", transition="end", step="WET"), "nobody looked: waiting proves nothing"
+    plant.see(70, "initial", entry_s=70, g_step=0, g_speed=0.0)
+    plant.alive(80)
+    assert [(plant.ended(s)["start"]["time"], plant.ended(s)["end"]["time"]) for s in ("WET", "MIX")] == [
+        (time(10), time(20)),
+        (time(20), time(70)),
+    ]
+
+
+def test_a_batch_that_ends_during_a_gap_cuts_its_step_when_the_step_is_seen_again(plant: Plant) -> None:
+    begin(plant)
+    plant.see(10, g_step=30, g_speed=100.0)
+    plant.see(11, g_speed=110.0)
+    plant.happen(
+        15, type="gap", transition="open", gap="g-plc/9", source="g-plc", tags="all", start=time(11), detected=time(15), cause="link-lost"
+    )
+    plant.order(30, "GRN-201", "B2", row_s=30)
+    plant.alive(40, "d-plc")
+    assert not plant.of("batch", transition="end"), "what became of its step is not known"
+    plant.see(50, "initial", entry_s=50, g_step=0, g_speed=0.0)
+    plant.alive(60)
+    ends = [(e["batch"], e["cause"], e["start"]["time"], e["end"]["time"]) for e in plant.of("step", transition="end", step="WET")]
+    assert ends == [("B1", "batch-changed", time(10), time(30)), ("B2", "unknown", time(30), time(50))]
+
+
+def test_a_phase_told_by_its_name_and_one_by_a_bit() -> None:
+    tags = (*TAGS, tag("g.name", "g-plc", "string"), tag("g.bit", "g-plc", "bool"), tag("g.long", "g-plc", "int64"))
+    steps = (
+        Step("HEAT", "granulator", "phase", "g.name", "HEAT"),
+        Step("STIR", "granulator", "phase", "g.bit", "true"),
+        Step("WORD", "granulator", "phase", "g.long", "4294967296..4294967299"),
+        Step("STATE", "granulator", "phase", "g.state", "Held", occurs="0..n"),
+    )
+    plant = Plant(line_of(tags=tags, steps=steps))
+    begin(plant)
+    plant.see(1, "initial", g_name="", g_bit=False, g_long="0")
+    plant.see(10, g_name="HEAT", g_bit=True, g_long="4294967297", g_state=HELD)
+    assert plant.fold.contexts("g-plc")["granulator"]["steps"] == [["phase", s, 1] for s in ("HEAT", "STIR", "WORD", "STATE")]
+    plant.see(20, g_name="COOL", g_bit=False, g_long="5", g_state=RUNNING)
+    plant.alive(30)
+    ended = {e["step"] for e in plant.of("step", transition="end") if (e["start"]["time"], e["end"]["time"]) == (time(10), time(20))}
+    assert ended == {"HEAT", "STIR", "WORD", "STATE"}
+
+
+def test_a_text_without_end_does_not_fill_every_entry() -> None:
+    plant = Plant(line_of())
+    plant.see(0, "initial", g_step=0, g_user="x" * 30_000)
+    assert plant.fold.contexts("g-plc")["granulator"]["operator"] == "x" * 256
+    assert plant.of("finding", code="text-cut")
