@@ -1,0 +1,331 @@
+"""The table of states, and what a clock says about everything that happens to it."""
+
+from typing import Any
+
+import pytest
+
+from gateway.clock import Clock, Limits, OffsetEstimator
+from gateway.clock.evidence import Evidence
+from gateway.clock.judge import judge
+from gateway.clock.leap import leap_extra_s, leap_instant_ns
+from gateway.clock.report import plot, report, text
+
+NOW = 1_795_000_000 * 10**9
+S = 10**9
+
+
+class Hands:
+    """Clocks whose hands a test moves."""
+
+    def __init__(self) -> None:
+        self.real, self.mono, self.sleep, self.raw = NOW, 1000 * S, 0, 900 * S
+
+    def realtime_ns(self) -> int:
+        return self.real
+
+    def monotonic_ns(self) -> int:
+        return self.mono
+
+    def boottime_ns(self) -> int:
+        return self.mono + self.sleep
+
+    def raw_ns(self) -> int:
+        return self.raw
+
+    def run(self, seconds: float) -> None:
+        for name in ("real", "mono", "raw"):
+            setattr(self, name, getattr(self, name) + int(seconds * S))
+
+    def tell(self, **more: Any) -> Evidence:
+        given = {
+            "reader": "chrony",
+            "at_ns": self.mono,
+            "synchronised": True,
+            "bound_s": 0.001,
+            "updated_ns": self.mono,
+            "update": self.real / S,
+        }
+        return Evidence(**{**given, "interval_s": 16.0, "reference": "a", "rate": 0.0, **more})
+
+
+@pytest.fixture
+def hands() -> Hands:
+    return Hands()
+
+
+def started(hands: Hands, **limits: Any) -> tuple[Clock, list[dict[str, Any]]]:
+    events: list[dict[str, Any]] = []
+    clock = Clock(Limits(**limits), times=hands, last_seq=lambda: 4711)
+    clock._on_event = events.append
+    clock.take(hands.tell())
+    clock.look()
+    return clock, events
+
+
+@pytest.mark.urs("URS-TIME-05")
+@pytest.mark.parametrize(
+    ("evidence", "age_s", "more", "status"),
+    [
+        (None, 0, {}, "unknown"),
+        ({}, 0, {}, "synchronised"),
+        ({}, 59, {}, "synchronised"),
+        ({}, 61, {}, "unknown"),
+        ({"updated_ns": -127 * S}, 0, {}, "synchronised"),
+        ({"updated_ns": -129 * S}, 0, {}, "holdover"),
+        ({"updated_ns": -129 * S, "interval_s": 64.0}, 0, {}, "synchronised"),
+        ({"updated_ns": -513 * S, "interval_s": 64.0}, 0, {}, "holdover"),
+        ({"updated_ns": -25 * 3600 * S}, 0, {}, "unsynchronised"),
+        ({"updated_ns": -129 * S, "bound_s": 1.01}, 0, {}, "unsynchronised"),
+        ({"bound_s": 0.9999}, 10, {}, "unsynchronised"),
+        ({"bound_s": 0.5}, 0, {"extra_s": 0.6}, "unsynchronised"),
+        ({"synchronised": False}, 0, {}, "unsynchronised"),
+        ({"local": True}, 0, {}, "unsynchronised"),
+        ({}, 0, {"stepped": True}, "unsynchronised"),
+        ({"updated_ns": 3600 * S}, 0, {}, "unsynchronised"),
+        ({}, 0, {"realtime_ns": 0}, "unsynchronised"),
+        ({}, 0, {"realtime_ns": 946_684_800 * S}, "unsynchronised"),
+        ({}, 0, {"contradiction": "three servers disagree"}, "unknown"),
+        ({"updated_ns": None}, 30, {}, "synchronised"),
+    ],
+)
+def test_the_table_of_states(evidence, age_s, more, status):
+    start_ns = 10**6 * S
+    told = None
+    if evidence is not None:
+        given = {"reader": "chrony", "at_ns": start_ns, "synchronised": True, "bound_s": 0.001, "interval_s": 16.0, **evidence}
+        offset = given.pop("updated_ns", 0)
+        told = Evidence(**given, updated_ns=None if offset is None else start_ns + offset)
+    verdict = judge(told, start_ns + age_s * S, **{"realtime_ns": NOW, "limits": Limits(), **more})
+    assert verdict.status == status
+    assert verdict.reason
+
+
+@pytest.mark.urs("URS-TIME-03", "URS-TIME-04")
+def test_the_bound_grows_at_the_declared_drift(hands):
+    clock, _ = started(hands, drift_ppm=50.0)
+    assert clock.stamp().bound_s == pytest.approx(0.001)
+    for _ in range(10):
+        hands.run(1)
+        clock.look()
+    assert clock.stamp().bound_s == pytest.approx(0.001 + 50e-6 * 10)
+
+
+@pytest.mark.urs("URS-TIME-07", "URS-TIME-08")
+@pytest.mark.parametrize("size_s", [-3600, -1, 1, 3600, 0.101, -0.101])
+def test_a_step_is_an_event_and_is_trusted_only_after_an_update(hands, size_s):
+    clock, events = started(hands)
+    before = clock.stamp()
+    hands.real += int(size_s * S)
+    unseen = clock.stamp()
+    assert (unseen.status, unseen.bound_s) == ("unsynchronised", None), "even before anybody has looked"
+    assert unseen.ticks == before.ticks, "still by the old anchor"
+    clock.look()
+    assert [event["kind"] for event in events] == ["synchronised", "step", "unsynchronised"]
+    step = events[1]
+    assert step["step_s"] == pytest.approx(size_s, abs=1e-3)
+    assert step["last_seq"] == 4711
+    assert step["before"]["monotonic_s"] == 1000.0
+    clock.take(hands.tell(update=NOW / S - 5))
+    clock.look()
+    assert clock.stamp().status == "unsynchronised", "the daemon's word of before says nothing"
+    hands.run(16)
+    clock.take(hands.tell(offset_s=0.002))
+    clock.look()
+    assert clock.stamp().status == "synchronised"
+    recovered = events[-1]
+    assert recovered["kind"] == "recovered"
+    assert recovered["correction_s"]["end"] == 0.002
+    assert recovered["since"]["monotonic_s"] == 1000.0
+
+
+def test_a_step_below_the_threshold_widens_the_bound_until_an_update(hands):
+    clock, events = started(hands)
+    hands.real += int(0.09 * S)
+    assert clock.stamp().bound_s == pytest.approx(0.091)
+    clock.look()
+    assert clock.stamp().bound_s == pytest.approx(0.091)
+    clock.take(hands.tell(update=NOW / S))
+    clock.look()
+    assert clock.stamp().bound_s == pytest.approx(0.091), "an answer of the daemon without a new update proves nothing"
+    hands.run(16)
+    clock.take(hands.tell())
+    clock.look()
+    assert clock.stamp().bound_s == pytest.approx(0.001)
+    assert [event["kind"] for event in events] == ["synchronised"]
+
+
+def test_a_slew_widens_the_bound(hands):
+    """A daemon that slews by 1/12 s per second because of a measurement that we have not heard of yet."""
+    clock, _ = started(hands)
+    hands.real, hands.mono, hands.raw = hands.real + int(1.0833 * S), hands.mono + int(1.0833 * S), hands.raw + S
+    assert clock.stamp().bound_s == pytest.approx(0.001 + 0.0833, abs=1e-3)
+
+
+def test_a_suspend_is_an_event(hands):
+    clock, events = started(hands)
+    hands.real, hands.sleep = hands.real + 3600 * S, hands.sleep + 3600 * S
+    assert clock.stamp().status == "unsynchronised"
+    clock.look()
+    assert [event["kind"] for event in events] == ["synchronised", "suspend", "unsynchronised"]
+    assert events[1]["duration_s"] == 3600.0
+
+
+def test_a_process_that_was_stopped_does_not_trust_its_old_verdict(hands):
+    """F43: SIGSTOP for 60 s. The first stamp afterwards, before anybody has looked."""
+    clock, _ = started(hands)
+    hands.run(60)
+    assert clock.stamp().status == "unsynchronised"
+    clock.take(hands.tell())
+    clock.look()
+    assert clock.stamp().status == "synchronised"
+
+
+@pytest.mark.urs("URS-TIME-06")
+def test_an_unverified_time_is_an_alarm_within_thirty_seconds_once(hands):
+    clock, events = started(hands)
+    clock.take(hands.tell(synchronised=False))
+    alarmed_after_s = []
+    for second in range(1, 61):
+        hands.run(1)
+        clock.look()
+        if not alarmed_after_s and events[-1]["type"] == "finding":
+            alarmed_after_s.append(second)
+    alarms = [event for event in events if event["type"] == "finding"]
+    assert [alarm["code"] for alarm in alarms] == ["clock-unverified"]
+    assert alarms[0]["severity"] == "alarm"
+    assert alarmed_after_s[0] < 30
+
+
+@pytest.mark.urs("URS-TIME-05", "URS-TIME-06")
+def test_a_day_without_servers(hands):
+    """F39: the servers are gone for more than 24 h: holdover, then unsynchronised, and stamps go on all the time."""
+    clock, events = started(hands, max_error_s=10.0)
+    updated_ns, update = hands.mono, hands.real / S
+    stamps = 0
+    for _ in range(25 * 3600 // 5):
+        hands.run(5)
+        age_s = (hands.mono - updated_ns) / S
+        clock.take(hands.tell(updated_ns=updated_ns, update=update, bound_s=0.001 + 50e-6 * age_s))
+        clock.look()
+        stamps += clock.stamp().ticks == hands.real // 100
+    assert stamps == 25 * 3600 // 5
+    assert [event["kind"] for event in events if event["type"] == "clock"] == ["synchronised", "holdover", "unsynchronised"]
+    assert "24.0 h" in next(event["reason"] for event in events if event.get("kind") == "unsynchronised")
+
+
+@pytest.mark.urs("URS-TIME-10")
+def test_an_announced_leap_second_widens_the_bound_and_its_step_is_no_step(hands):
+    midnight = leap_instant_ns(NOW)
+    hands.real = midnight - 30 * S
+    clock, events = started(hands, max_error_s=5.0)
+    clock.take(hands.tell(leap="insert"))
+    clock.look()
+    assert events[-1]["kind"] == "leap"
+    assert clock.stamp().bound_s == pytest.approx(1.001, abs=1e-4)
+    hands.run(31)
+    hands.real -= S
+    clock.take(hands.tell())
+    clock.look()
+    assert events[-1]["kind"] == "leap"
+    assert events[-1]["step_s"] == pytest.approx(-1.0)
+    assert clock.stamp().status == "synchronised"
+
+
+def test_leap_instants():
+    assert leap_instant_ns(1_798_761_599 * S) == 1_798_761_600 * S  # 2026-12-31T23:59:59Z -> 2027-01-01
+    assert leap_extra_s(("none", 0), 0) == 0.0
+    assert leap_extra_s(("insert", 100_000 * S), 13_601 * S) == 1.0
+    assert leap_extra_s(("insert", 100_000 * S), 13_599 * S) == 0.0
+
+
+def test_a_new_reference_is_an_event(hands):
+    clock, events = started(hands)
+    hands.run(8)
+    clock.take(hands.tell(reference="b"))
+    assert events[-1]["kind"] == "reference-change"
+    assert events[-1]["was"]["name"] == "a"
+    assert events[-1]["reference"]["name"] == "b"
+
+
+@pytest.mark.urs("URS-TIME-13")
+def test_the_report_shows_what_is_on_record(hands):
+    clock, events = started(hands)
+    entries = []
+
+    def enter(event: dict[str, Any] | None) -> None:
+        stamp = clock.stamp()
+        whole = {"epoch": 1, "seq": len(entries) + 1, "time": f"2026-11-22T00:00:{len(entries) % 60:02d}.000000Z"}
+        head = {"status": stamp.status, "bound_s": stamp.bound_s, "boot": stamp.boot, "monotonic_s": stamp.monotonic_s}
+        entries.append({**whole, "clock": head, **({"event": event} if event else {})})
+
+    for event in events:
+        enter(event)
+    clock._on_event = enter
+    hands.real += 5 * S
+    clock.look()
+    for _ in range(3):
+        hands.run(16)
+        clock.take(hands.tell())
+        clock.look()
+        enter(None)
+    made = report(entries)
+    told = text(made, clock.describe())
+    assert made.statuses == {"synchronised": 5, "unsynchronised": 4}, "the alarm is an entry, too"
+    assert [event["kind"] for event in made.events] == ["synchronised", "step", "unsynchronised", "synchronised", "recovered"]
+    for word in (
+        "+5.000 s, last entry before it 4711",
+        "Where stamps are taken",
+        "Clock.stamp",
+        "stratum 0",
+        "state  |",
+        "tzdata",
+        "recovered",
+    ):
+        assert word in told
+    assert max(map(len, plot(made.points))) < 100
+
+
+def test_the_plot_hides_nothing_bad():
+    points = [(f"t{number}", "synchronised", 0.0001) for number in range(10_000)]
+    points[5_000] = ("t5000", "unsynchronised", None)
+    rows = plot(points)
+    assert "U" in rows[-2]
+    assert all(row.count("#") == 1 for row in rows[:-2])
+    assert report([]).as_json()["entries"] == 0
+    assert "no entries" in text(report([]))
+
+
+@pytest.mark.urs("URS-TIME-12")
+@pytest.mark.parametrize("true_s", [0.0, 5.0, -5.0, 0.3])
+def test_a_sources_offset_is_within_its_bound(true_s):
+    import random
+
+    dice = random.Random(3)
+    asked, told = OffsetEstimator(2.0), OffsetEstimator(2.0)
+    now = 10**17
+    for _ in range(2000):
+        now += dice.randrange(1, 10_000_000)
+        out, back = dice.randrange(10_000, 2_000_000), dice.randrange(10_000, 2_000_000)
+        asked.answered(now + out + int(true_s * 1e7), now, now + out + back)
+        told.notified(now + int(true_s * 1e7) - dice.randrange(0, 10**8), now + dice.randrange(1, 5_000_000), 0.5)
+        told.notified(now + int(true_s * 1e7), now + dice.randrange(1, 5_000_000), 0.5)
+    for estimator in (asked, told):
+        found = estimator.estimate()
+        assert found is not None
+        assert abs(found.offset_s - true_s) <= found.bound_s + 1e-6
+        assert found.above == (abs(true_s) > 2)
+        assert found.bound_s <= 0.25
+
+
+def test_a_source_whose_clock_is_set_or_is_none():
+    one = OffsetEstimator(2.0)
+    for minute in range(5):
+        one.answered(10**17 + minute * 600_000_000, 10**17 + minute * 600_000_000 - 1000, 10**17 + minute * 600_000_000 + 1000)
+    now = 10**17 + 5 * 600_000_000
+    one.answered(now + 36_000_000_000, now - 1000, now + 1000)
+    found = one.estimate()
+    assert found is not None
+    assert found.offset_s == pytest.approx(3600, abs=0.001)
+    one.notified(-116_444_736_000_000_000, now, 1.0)
+    assert one.absurd == 1
+    assert OffsetEstimator().estimate() is None
