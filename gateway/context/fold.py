@@ -15,7 +15,7 @@ from gateway.context.gaps import Closed, Gap, Gaps
 from gateway.context.identity import take_rows
 from gateway.context.plan import FIELDS, Plan, Unit
 from gateway.context.runs import RETIRE_EVERY_TICKS, Runs
-from gateway.context.state import Instant, State, Where
+from gateway.context.state import FORMAT, Instant, State, Where
 from gateway.context.whereabouts import SAY_AGAIN_TICKS, Whereabouts
 from gateway.observed import Happened, Observed, Seen, from_entry, learn
 from gateway.parameters import Track, extend, usable
@@ -108,8 +108,11 @@ class Fold:
 
     @classmethod
     def load(cls, line: Line, data: bytes) -> "Fold":
-        """A fold that goes on where `dump` was made."""
-        return cls(line, _STATE.validate_python(orjson.loads(data)))
+        """A fold that goes on where `dump` was made. Raises ValueError for a dump of another format: then fold the journal anew."""
+        state = _STATE.validate_python(orjson.loads(data))
+        if state.format != FORMAT:
+            raise ValueError(f"a state of format {state.format}, this is {FORMAT}")
+        return cls(line, state)
 
     # inside
 

@@ -6,6 +6,9 @@ from typing import Any, Literal
 from gateway.observed import Json
 from gateway.parameters import Book, Cut, Track
 
+FORMAT = 1
+"""Of the dumped state. It rises when an old dump would be read wrongly; such a dump is refused, and the journal is folded anew."""
+
 Basis = Literal["observed", "found-at-start", "inferred-from-gap"]
 
 
@@ -175,6 +178,7 @@ class State:
     (also by a snapshot after a reconnect, or a resumption, whose other readings are still to come); counts: batch -> "unit/step" -> runs.
     """
 
+    format: int = FORMAT
     now: int = 0
     seq: int = 0
     next_id: int = 1

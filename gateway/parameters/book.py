@@ -1,8 +1,7 @@
 """What one step needs to know of its tags, gathered while it runs."""
 
 from collections.abc import Mapping, Sequence
-from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from config import Parameter, Tag
@@ -38,8 +37,9 @@ def need_of(parameter: Parameter, tags: Mapping[str, Tag]) -> Need | None:
     tag = None if parameter.tag is None else tags.get(parameter.tag)
     if tag is None:
         return None
-    above = parameter.high if parameter.statistic in {"time_above", "time_outside"} else None
-    below = parameter.low if parameter.statistic in {"time_below", "time_outside"} else None
+    judged = parameter.limit_source != "none" and parameter.conversion is None and parameter.statistic in {"mean", "min", "max"}
+    above = parameter.high if judged or parameter.statistic in {"time_above", "time_outside"} else None
+    below = parameter.low if judged or parameter.statistic in {"time_below", "time_outside"} else None
     return Need(tag, round(parameter.skip_first_s * TICKS_PER_S), parameter.include == "running", above, below)
 
 
@@ -58,7 +58,7 @@ class Book:
 
     def copy(self) -> "Book":
         """A book that can be finished while this one goes on."""
-        return Book({key: copy(sums) for key, sums in self.sums.items()}, self.limits)
+        return Book({key: replace(sums, beyond=list(sums.beyond)) for key, sums in self.sums.items()}, self.limits)
 
 
 def opened(needs: Sequence[Need], limits: Sequence[str], tracks: Mapping[str, Track], start: int) -> Book:

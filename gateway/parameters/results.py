@@ -143,6 +143,7 @@ def _valued(
         **_limits(parameter, limits),
         "result": judge(text, limits.low, limits.high) if judged else "not-judged",
         **_alert(text, limits, judged=judged),
+        **_excursions(parameter, sums),
         "status": status,
         **_series(parameter, sums, cuts),
     }
@@ -168,6 +169,23 @@ def _alert(text: str | None, limits: Limits, *, judged: bool) -> dict[str, Any]:
         return {}
     result = judge(text, limits.alert_low, limits.alert_high) if judged else "not-judged"
     return {"alert_low": limits.alert_low, "alert_high": limits.alert_high, "alert": result}
+
+
+def _excursions(parameter: Parameter, sums: Sums | None) -> dict[str, Any]:
+    """When the value lay beyond the limits, as facts: instants, duration and the furthest value of each."""
+    if sums is None or (sums.rule.above is None and sums.rule.below is None):
+        return {}
+    told = [
+        {
+            "side": "above" if side > 0 else "below",
+            "start": rfc3339(start),
+            "end": rfc3339(end),
+            "duration_s": (end - start) / TICKS_PER_S,
+            "extreme": shown(furthest, None if parameter.statistic in TIMES else parameter.decimals),
+        }
+        for side, start, end, furthest in sums.beyond
+    ]
+    return {"excursions": told, "excursion_count": sums.excursions}
 
 
 def _series(parameter: Parameter, sums: Sums | None, cuts: Sequence[Cut]) -> dict[str, Any]:

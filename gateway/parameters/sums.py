@@ -5,7 +5,7 @@ sums, to the last bit, however it was cut into calls.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.observed import Json
 from gateway.parameters.series import QUALITIES, Cut, Point, quality, severed, usable, windows
@@ -14,6 +14,8 @@ from gateway.ticks import TICKS_PER_S
 Stops = Sequence[tuple[int, int | None]]
 """Intervals that do not count, in order (None: still going on)."""
 
+MOST_EXCURSIONS = 50
+"""Listed with their instants; further ones are counted."""
 ROLLOVER_SHARE = 0.9  # a totaliser that falls from the top tenth of its range has rolled over; from lower down it was reset
 
 
@@ -35,7 +37,7 @@ class Rule:
     start: int
     linear: bool = False  # between two readings
     span: float | None = None  # of a totaliser: it rolls over to zero here
-    above: float | None = None  # threshold of time_above and time_outside, in the tag's unit
+    above: float | None = None  # in the tag's unit: time beyond it is counted, and each excursion noted
     below: float | None = None
 
 
@@ -81,6 +83,8 @@ class Sums:
     from_seq: int | None = None
     to_seq: int | None = None
     worst: int = 0
+    beyond: list[tuple[int, int, int, float]] = field(default_factory=list)  # (1 above or -1 below, from, to, the furthest value)
+    excursions: int = 0  # how many there were; the list holds the first of them
 
     @classmethod
     def begin(cls, rule: Rule, start: int, standing: Point | None, cuts: Sequence[Cut]) -> "Sums":
@@ -156,10 +160,15 @@ class Sums:
             self._note(self.raw, self.made, None)
             if self.numeric:
                 if ahead is None:
-                    self._weigh(self.level, self.level, b - a)
+                    left = right = self.level
                 else:
                     slope = (ahead - self.level) / (end - start)
-                    self._weigh(self.level + slope * (a - start), self.level + slope * (b - start), b - a)
+                    left, right = self.level + slope * (a - start), self.level + slope * (b - start)
+                self._weigh(left, right, b - a)
+                if self.rule.above is not None:
+                    self._exceed(1, self.rule.above, (a, b), (left, right))
+                if self.rule.below is not None:
+                    self._exceed(-1, self.rule.below, (a, b), (left, right))
 
     def _weigh(self, left: float, right: float, ticks: int) -> None:
         """Account a straight piece of the value: weighted Welford (Chan's update), area, extremes, time beyond thresholds."""
@@ -175,6 +184,24 @@ class Sums:
             self.above += ticks if low > self.rule.above or low == high else ticks * (high - self.rule.above) / (high - low)
         if self.rule.below is not None and low < self.rule.below:
             self.below += ticks if high < self.rule.below or low == high else ticks * (self.rule.below - low) / (high - low)
+
+    def _exceed(self, side: int, threshold: float, times: tuple[int, int], values: tuple[float, float]) -> None:
+        """Note when a straight piece of the value lay beyond a limit, together with what it continues."""
+        x, y = (side * (value - threshold) for value in values)
+        if x <= 0 and y <= 0:
+            return
+        crossing = times[0] + round((times[1] - times[0]) * x / (x - y)) if x * y < 0 else None
+        begin = times[0] if x >= 0 or crossing is None else crossing
+        end = times[1] if y >= 0 or crossing is None else crossing
+        furthest = values[0] if x >= y else values[1]
+        last = next((n for n in range(len(self.beyond) - 1, max(len(self.beyond) - 3, -1), -1) if self.beyond[n][0] == side), None)
+        if last is not None and self.beyond[last][2] == begin:
+            was = self.beyond[last][3]
+            self.beyond[last] = (side, self.beyond[last][1], end, max(was, furthest) if side > 0 else min(was, furthest))
+            return
+        self.excursions += 1
+        if len(self.beyond) < MOST_EXCURSIONS:
+            self.beyond.append((side, begin, end, furthest))
 
     def _extremes(self, low: float, high: float) -> None:
         if self.low is None or low < self.low:

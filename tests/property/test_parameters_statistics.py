@@ -154,6 +154,8 @@ def test_statistics_equal_an_independent_computation(case: Case) -> None:
     assert value_of("time_above", sums) == pytest.approx(expected["time_above"], abs=1e-6)
     assert value_of("time_below", sums) == pytest.approx(expected["time_below"], abs=1e-6)
     assert value_of("time_outside", sums) == pytest.approx(expected["time_above"] + expected["time_below"], abs=1e-6)
+    noted = [sum(end - start for side, start, end, _ in sums.beyond if side == way) / S for way in (1, -1)]
+    assert noted == [pytest.approx(expected["time_above"], abs=1e-5), pytest.approx(expected["time_below"], abs=1e-5)], "excursions add up"
     assert value_of("count_changes", sums) == expected["count_changes"]
     if expected["mean"] is not None:
         assert value_of("mean", sums) == pytest.approx(expected["mean"], rel=1e-9, abs=1e-9)

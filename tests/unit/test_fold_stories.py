@@ -567,3 +567,39 @@ def test_a_text_without_end_does_not_fill_every_entry() -> None:
     plant.see(0, "initial", g_step=0, g_user="x" * 30_000)
     assert plant.fold.contexts("g-plc")["granulator"]["operator"] == "x" * 256
     assert plant.of("finding", code="text-cut")
+
+
+def test_a_state_of_another_format_is_refused(plant: Plant) -> None:
+    begin(plant)
+    dumped = orjson.loads(plant.fold.dump())
+    assert orjson.loads(Fold.load(plant.line, orjson.dumps(dumped)).dump()) == dumped
+    with pytest.raises(ValueError, match="format 0"):
+        Fold.load(plant.line, orjson.dumps({**dumped, "format": 0}))
+
+
+@pytest.mark.urs("URS-CTX-11")
+def test_an_excursion_is_a_fact_with_its_instants() -> None:
+    mean = Parameter("mix_mean", "granulator", "MIX", "mean", "g.speed", decimals=1, low="100", high="=g.speed_sp", limit_source="tag")
+    warm = Parameter("dry_above", "dryer", "DRY", "time_above", "d.temp", decimals=1, high="60", limit_source="map")
+    plant = Plant(line_of(parameters=(mean, warm)))
+    begin(plant)
+    plant.see(10, g_step=20, g_speed=150.0)
+    plant.see(12, g_speed=260.0)
+    plant.see(13, g_speed=300.0)
+    plant.see(15, g_speed=90.0)
+    plant.see(16, g_speed=150.0)
+    plant.see(20, g_step=0)
+    plant.see(30, d_step=1, d_temp=50.0)
+    plant.see(40, d_temp=70.0)
+    plant.see(50, d_temp=50.0)
+    plant.see(60, d_step=0, d_temp=50.0)
+    plant.alive(70)
+    told = plant.parameter("MIX", "mix_mean")
+    assert [tuple(e.values()) for e in told["excursions"]] == [
+        ("above", time(12), time(15), 3.0, "300.0"),
+        ("below", time(15), time(16), 1.0, "90.0"),
+    ]
+    assert (told["excursion_count"], told["result"]) == (2, "within"), "a fact, and no judgement of its own"
+    (above,) = plant.parameter("DRY", "dry_above")["excursions"]
+    assert tuple(above.values()) == ("above", time(35), time(45), 10.0, "70"), "a straight line crosses the limit between two readings"
+    assert plant.parameter("DRY", "dry_above")["value"] == "10.0"
