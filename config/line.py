@@ -77,6 +77,7 @@ class BufferSection(Model):
     commit_interval_ms: Annotated[int, Field(ge=1, le=1000)] = 50
     retain_days: Annotated[float, Field(ge=0)] = 90
     max_bytes: Annotated[int, Field(ge=10_000_000)] = 20_000_000_000
+    hold_batches: bool = False  # keep each batch until QA lets it go (release-hold)
 
 
 class Source(Model):
@@ -89,6 +90,7 @@ class Source(Model):
     rate_ms: Annotated[int, Field(ge=0)] = 1000
     outage_tolerance_s: Annotated[float, Field(ge=0)] = 10.0
     max_offset_s: Annotated[float, Field(gt=0)] = 2.0
+    owner: str | None = None  # who answers for the data: a role or department, for the interface inventory
     options: Mapping[str, Any] = {}
     folder: Path = Path()  # the line folder, for relative paths
 
@@ -191,6 +193,7 @@ class Uplink(Model):
     max_bytes_per_s: Annotated[int, Field(gt=0)] | None = None
     window_bytes: Annotated[int, Field(ge=65_536)] = 8_388_608
     resend_after_s: Annotated[float, Field(gt=0)] = 10.0
+    owner: str | None = None
 
 
 class Web(Model):

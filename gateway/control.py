@@ -29,15 +29,24 @@ class _Unix(http.client.HTTPConnection):
 
 def ask(data: Path) -> dict[str, Any]:
     """The gateway's snapshot. Raises NotRunning with what to do."""
+    return _exchange(data, "GET", "/status", None)
+
+
+def tell(data: Path, command: str, **arguments: str) -> dict[str, Any]:
+    """Have the running gateway do something; its answer, with `error` if it would not. Raises NotRunning."""
+    return _exchange(data, "POST", f"/{command}", json.dumps(arguments))
+
+
+def _exchange(data: Path, method: str, target: str, body: str | None) -> dict[str, Any]:
     path = data / CONTROL_SOCKET
     connection = _Unix(path)
     try:
-        connection.request("GET", "/status")
-        snapshot: dict[str, Any] = json.loads(connection.getresponse().read())
+        connection.request(method, target, body, {"Content-Type": "application/json"})
+        answer: dict[str, Any] = json.loads(connection.getresponse().read())
     except PermissionError as error:
         raise NotRunning(f"{path}: no permission; ask as the user that runs the gateway") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise NotRunning(f"{path}: no gateway answers there ({error}); start it: ebr-gateway run LINE") from error
     finally:
         connection.close()
-    return snapshot
+    return answer

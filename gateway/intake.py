@@ -33,9 +33,19 @@ Making = Callable[[int], "tuple[Observed | Happened, Encode]"]
 class Intake:
     """What all sources of a line share: journal, clock, fold, and the head of every body."""
 
-    def __init__(self, line: Line, journal: Journal, clock: Clock, fold: Fold, *, on_fault: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self,
+        line: Line,
+        journal: Journal,
+        clock: Clock,
+        fold: Fold,
+        *,
+        on_fault: Callable[[BaseException], None],
+        on_caused: Callable[[int, Mapping[str, Any]], None] = lambda _seq, _event: None,
+    ) -> None:
+        """on_fault: told when the disk fails. on_caused: told the seq and the event of each that the fold makes."""
         self.line, self.journal, self.clock, self.fold = line, journal, clock, fold
-        self._on_fault = on_fault
+        self._on_fault, self._on_caused = on_fault, on_caused
         self.config: dict[str, Any] = {}
         self._state_due_s = time.monotonic() + STATE_EVERY_S
         self.started_ticks = clock.stamp().ticks
@@ -83,8 +93,7 @@ class Intake:
         return time.monotonic() - self._waiting[0] if self._waiting else 0.0
 
     def _write_config(self, version: int, epoch: int) -> None:
-        texts = {name: content.decode("utf-8", "replace") for name, content in self.line.files.items()}
-        pieces = [[name, text[i : i + 16_000]] for name, text in texts.items() for i in range(0, max(len(text), 1), 16_000)]
+        pieces = [piece for name, content in self.line.files.items() for piece in _pieces(name, content)]
         parts = list(encoding.slices(pieces, encoding.LARGEST_BODY_BYTES - 4_096))
         events = [
             {
@@ -94,7 +103,7 @@ class Intake:
                 "software": software_version(),
                 "part": number,
                 "of": len(parts),
-                "files": [{"name": name, "text": text} for name, text in part],
+                "files": list(part),
             }
             for number, (_, part) in enumerate(parts, 1)
         ]
@@ -122,7 +131,9 @@ class Intake:
             if caused:
                 urgent = True
                 whole = {**self.head(self.clock.stamp()), **self.config}
-                bodies += [encoding.event_body(whole, event) for event in caused]
+                for event in caused:
+                    self._on_caused(seq + len(bodies), event)
+                    bodies.append(encoding.event_body(whole, event))
         if not bodies:
             return done()
         self.entries += len(bodies)
@@ -158,6 +169,15 @@ class Intake:
 
         appended.add_done_callback(lambda _: loop.call_soon_threadsafe(settle))
         return ours
+
+
+def _pieces(name: str, content: bytes) -> list[dict[str, str]]:
+    """A file of the line folder, cut so that each piece fits an entry, and without loss whatever its encoding."""
+    try:
+        text, told = content.decode("utf-8"), {}
+    except UnicodeDecodeError:
+        text, told = content.decode("latin-1"), {"encoding": "latin-1"}
+    return [{"name": name, "text": text[first : first + 8_000], **told} for first in range(0, max(len(text), 1), 8_000)]
 
 
 def software_version() -> str:

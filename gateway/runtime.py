@@ -9,13 +9,14 @@ import gc
 import logging
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 from buffer import Journal, JournalError
 from config import Line
 from drivers import Driver, DriverError
 from gateway import assembly, web
+from gateway.checkpoints import Checkpoints, signer_of
 from gateway.clock import Clock, system_clock
 from gateway.context import Fold
 from gateway.intake import Intake, software_version
@@ -67,7 +68,11 @@ class Gateway:
         self.line, self.journal, self.clock, self.fold, self.drivers = line, journal, clock, fold, drivers
         self._fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stop = asyncio.Event()
-        self.intake = Intake(line, journal, clock, fold, on_fault=self.fault)
+        self._holds: asyncio.Queue[tuple[str, int]] = asyncio.Queue()  # as many as batches begin
+        signer, self._key_is_new = signer_of(line.data, line.gateway)
+        self.checkpoints = Checkpoints(journal, signer, self.happened)
+        self._public_key = signer.public
+        self.intake = Intake(line, journal, clock, fold, on_fault=self.fault, on_caused=self._caused)
         clock.last_seq = lambda: journal.next_seq - 1
         self.uplinks = [Forwarder(journal, line, uplink, self.event) for uplink in line.uplinks]
         self.status = Status(self)
@@ -80,6 +85,32 @@ class Gateway:
     def event(self, event: Mapping[str, Any]) -> None:
         """Append an event of an uplink, the clock or the program itself; the disk is not waited for."""
         self.intake.happened(event)
+
+    def happened(self, event: Mapping[str, Any]) -> Awaitable[None]:
+        """Append an event; on disk when the awaitable completes."""
+        return self.intake.happened(event)
+
+    def _caused(self, seq: int, event: Mapping[str, Any]) -> None:
+        """The fold made an event: a batch that begins may be held for QA, one that ends is signed."""
+        if event["type"] != "batch":
+            return
+        if event["transition"] == "end":
+            self.checkpoints.batch_ended()
+        elif event["transition"] == "start" and self.line.buffer.hold_batches:
+            self._holds.put_nowait((str(event["batch"]), min(seq, self.fold.open_since() or seq)))
+
+    async def _hold(self) -> None:
+        """Keep each batch that begins until QA lets it go (`release-hold`)."""
+        while True:
+            batch, first = await self._holds.get()
+            await asyncio.to_thread(self.journal.hold, batch, first)
+
+    async def release(self, batch: str, who: str, reason: str) -> bool:
+        """Let a held batch go, on the audit trail. False if no batch of this name is held."""
+        if not await asyncio.to_thread(self.journal.release, batch):
+            return False
+        await self._audit("release-hold", {"batch": batch}, reason, who)
+        return True
 
     async def live(self) -> None:
         """Run until told to stop; then sources first, uplinks last."""
@@ -102,7 +133,8 @@ class Gateway:
             start = group.create_task
             others = [start(self._raise_fault(), name="fault"), start(self.clock.watch(self.event), name="clock")]
             others += [start(work, name=name) for name, work in {"heartbeat": self._heartbeats(), "retention": self._retention()}.items()]
-            others += [start(self._watchdog(), name="watchdog"), start(web.serve(self.status, self.line), name="web")]
+            others += [start(self.checkpoints.run(), name="checkpoints"), start(self._hold(), name="holds")]
+            others += [start(self._watchdog(), name="watchdog"), start(web.serve(self.status, self.line, self.release), name="web")]
             uplinks = [start(self._uplink(forwarder), name=f"uplink {forwarder.status.name}") for forwarder in self.uplinks]
             sources = [start(self._source(driver), name=f"source {driver.source.name}") for driver in self.drivers]
             notify("READY=1")
@@ -119,6 +151,8 @@ class Gateway:
         self.intake.begin()
         what = {"software": software_version(), "epoch": opened.epoch, "clean": opened.was_clean}
         self._audit("start" if opened.was_clean else "unclean-start", what)
+        if self._key_is_new:
+            self._audit("key-created", {"public": self._public_key}, "first start")
         for finding in opened.findings:
             self.event({"type": "finding", "code": "journal-recovered", "severity": "alarm", "source": None, "tags": [], "text": finding})
         for name, port in self.intake.ports.items():
@@ -128,9 +162,10 @@ class Gateway:
     async def _end(self) -> None:
         await self.intake.heartbeat()
         await self._audit("stop", {"software": software_version()})
+        await self.checkpoints.sign("stop")
 
-    def _audit(self, action: str, what: Mapping[str, Any], reason: str = "") -> Any:
-        who = f"system:{self.line.gateway}"
+    def _audit(self, action: str, what: Mapping[str, Any], reason: str = "", who: str | None = None) -> Awaitable[None]:
+        who = who or f"system:{self.line.gateway}"
         return self.intake.happened({"type": "audit", "action": action, "who": who, "what": dict(what), "reason": reason})
 
     async def _source(self, driver: Driver) -> None:

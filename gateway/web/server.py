@@ -1,7 +1,14 @@
-"""GET /, /status, /metrics on the control socket (directory/control.sock, 0600), and on [web] listen where the line folder has it."""
+"""GET /, /status, /metrics on the control socket (directory/control.sock, 0600), and on [web] listen where the line folder has it.
+
+Commands (POST) are taken on the control socket alone, from who may open it; the kernel says who that is.
+"""
 
 import asyncio
 import os
+import pwd
+import socket
+import struct
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
@@ -21,21 +28,28 @@ _HEADERS = {
 }
 
 
-async def serve(status: Status, line: Line) -> None:
+Release = Callable[[str, str, str], Awaitable[bool]]
+"""(batch, who, reason) -> whether such a batch was held"""
+
+
+async def serve(status: Status, line: Line, release: Release) -> None:
     """Serve until cancelled. Raises OSError if the page's address is taken: a configured page that is not there must be noticed."""
-    runner = web.AppRunner(_application(status), access_log=None, handle_signals=False, keepalive_timeout=15)
-    await runner.setup()
+    control = web.AppRunner(_application(status, release), access_log=None, handle_signals=False, keepalive_timeout=15)
+    page_only = web.AppRunner(_application(status, None), access_log=None, handle_signals=False, keepalive_timeout=15)
     path = line.data / CONTROL_SOCKET
     path.unlink(missing_ok=True)
     try:
-        await web.UnixSite(runner, str(_short(path))).start()
+        await control.setup()
+        await page_only.setup()
+        await web.UnixSite(control, str(_short(path))).start()
         path.chmod(0o600)
         if line.web is not None:
             host, _, port = line.web.listen.rpartition(":")
-            await web.TCPSite(runner, host.strip("[]"), int(port)).start()
+            await web.TCPSite(page_only, host.strip("[]"), int(port)).start()
         await asyncio.Event().wait()
     finally:
-        await runner.cleanup()
+        await control.cleanup()
+        await page_only.cleanup()
         path.unlink(missing_ok=True)
 
 
@@ -44,7 +58,7 @@ def _short(path: Path) -> Path:
     return path if len(str(path)) < 100 else Path(os.path.relpath(path))
 
 
-def _application(status: Status) -> web.Application:
+def _application(status: Status, release: Release | None) -> web.Application:
     async def html(_: web.Request) -> web.Response:
         return web.Response(text=page(status.snapshot(), status.problems()), content_type="text/html", headers=_HEADERS)
 
@@ -56,6 +70,32 @@ def _application(status: Status) -> web.Application:
             body=metrics(status.snapshot()), headers=_HEADERS | {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
         )
 
-    application = web.Application(client_max_size=1024)
+    application = web.Application(client_max_size=4096)
     application.add_routes([web.get("/", html), web.get("/status", snapshot), web.get("/metrics", numbers)])
+    if release is not None:
+        application.add_routes([web.post("/release-hold", _releasing(release))])
     return application
+
+
+def _releasing(release: Release) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def let_go(request: web.Request) -> web.Response:
+        asked = await request.json()
+        batch, reason = str(asked.get("batch", "")), str(asked.get("reason", "")).strip()
+        if not batch or not reason:
+            return web.json_response({"error": "a batch and a reason are needed"}, status=400)
+        if not await release(batch, f"os:{_peer(request)}", reason):
+            return web.json_response({"error": f"no batch {batch} is held"}, status=404)
+        return web.json_response({"released": batch})
+
+    return let_go
+
+
+def _peer(request: web.Request) -> str:
+    """The user on the other end of the socket, as the kernel knows it (SO_PEERCRED, unix(7))."""
+    assert request.transport is not None
+    connection = request.transport.get_extra_info("socket")
+    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

@@ -189,7 +189,7 @@ def test_sigterm_ends_in_order_and_sigkill_is_told_at_the_next_start(folder: Pat
 
     actions = [e["event"]["action"] for e in stored(folder) if e.get("event", {}).get("type") == "audit"]
 
-    assert actions == ["start", "stop", "start", "unclean-start", "stop"]
+    assert actions == ["start", "key-created", "stop", "start", "unclean-start", "stop"]
     assert command("verify", folder).returncode == 0
 
 
@@ -238,3 +238,54 @@ def test_the_page_reads_only(folder: Path, running: subprocess.Popen[str]) -> No
     assert {asked(method, "/")[0] for method in ("POST", "PUT", "DELETE")} == {405}
     assert asked("GET", "/../line.toml")[0] == 404
     assert oct((folder / "data" / "control.sock").stat().st_mode & 0o777) == "0o600"
+
+
+@pytest.mark.urs("URS-OPS-01", "URS-OPS-02", "URS-AUD-04")
+def test_a_backup_made_while_running_is_verified_and_restored_into_a_new_epoch(folder: Path, running: subprocess.Popen[str]) -> None:
+    dropped(folder, "a.csv", "sample_id,lod\nS1,1.25\n")
+    until(lambda: any("readings" in entry for entry in stored(folder)))
+    backup = folder.parent / "backup"
+
+    assert command("backup", folder, "--to", backup).returncode == 0
+    assert command("backup", folder, "--to", backup).returncode == 2
+    running.terminate()
+    running.wait(20)
+    assert "checkpoint" in [e["event"]["type"] for e in stored(folder) if "event" in e]
+    assert command("restore", folder, "--from", backup).returncode == 2  # a journal is there
+
+    (folder / "data").rename(folder / "lost")
+    assert command("restore", folder, "--from", backup).returncode == 0
+    again = subprocess.Popen([COMMAND, "run", str(folder)])
+    until((folder / "data" / "control.sock").exists)
+    again.terminate()
+    assert again.wait(20) == 0
+    epochs = [entry["event"]["reason"] for entry in stored(folder) if entry.get("event", {}).get("type") == "epoch"]
+    assert epochs == ["created", "restored"]
+    assert command("verify", folder).returncode == 0
+
+
+@pytest.mark.urs("URS-CTX-05", "URS-VAL-06")
+def test_recompute_decides_the_same_from_the_journal_alone(folder: Path, running: subprocess.Popen[str]) -> None:
+    running.terminate()
+    running.wait(20)
+    (folder / "tags.csv").write_text("the folder is not needed for it\n")
+
+    result = command("recompute", folder)
+
+    assert result.returncode == 0
+    assert result.stdout.endswith("0 differences\n")
+
+
+@pytest.mark.urs("URS-BUF-06", "URS-AUD-02")
+def test_only_a_held_batch_can_be_released_and_only_with_a_reason(folder: Path, running: subprocess.Popen[str]) -> None:
+    assert running.poll() is None
+    assert command("release-hold", folder, "--batch", "B1", "--reason", " ").returncode == 2
+    unknown = command("release-hold", folder, "--batch", "B1", "--reason", "released by QA")
+    assert (unknown.returncode, "no batch B1 is held" in unknown.stderr) == (2, True)
+
+
+def test_an_archive_of_an_unknown_batch_is_refused(folder: Path, running: subprocess.Popen[str]) -> None:
+    assert running.poll() is None
+    result = command("archive", folder, "--batch", "B1", "--to", folder.parent / "b1.zip")
+    assert (result.returncode, "Traceback" in result.stderr) == (3, False)
+    assert not (folder.parent / "b1.zip").exists()

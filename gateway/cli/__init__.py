@@ -1,0 +1,30 @@
+"""The command line: parse, call one function, print.
+
+Exit codes: 0 good; 1 a finding (tampering, difference, failed qualification); 2 the input or configuration is wrong; 3 something could not
+be reached.
+"""
+
+import os
+import sys
+
+from gateway.cli import line, records, running
+from gateway.cli.base import NOT_REACHED, WRONG_INPUT, app, fail
+
+__all__ = ["app", "line", "main", "records", "running"]
+
+
+def main() -> None:
+    """Entry point: one readable line per problem, no tracebacks for what a user can mend."""
+    import buffer
+    import config
+    import drivers
+    from buffer import keys
+
+    try:
+        app()
+    except (config.ConfigError, drivers.DriverMisconfigured, keys.KeyUnusable, FileNotFoundError) as error:
+        fail(str(error), WRONG_INPUT)
+    except buffer.JournalError as error:
+        fail(str(error), NOT_REACHED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,52 @@
+"""What every command shares: the application, exit codes, and how to fail in one readable line."""
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+GOOD, FINDING, WRONG_INPUT, NOT_REACHED = 0, 1, 2, 3
+HELP = "Edge gateway between a production line and its electronic batch record."
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, help=HELP)
+
+Folder = Annotated[Path, typer.Argument(metavar="LINE", help="the line folder")]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+def fail(text: str, code: int) -> NoReturn:
+    """End with one readable message."""
+    typer.echo(text, err=True)
+    sys.exit(code)
+
+
+def logging_to_stderr(*, verbose: bool) -> None:
+    """Log warnings (or everything of ours) to the standard error; libraries only when they fail."""
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    for name in ("asyncua", "pymodbus", "aiosqlite", "aiohttp"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def print_json(value: Any) -> None:
+    """Print a report for a program."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def data_of(line: Path) -> Path:
+    """The journal's folder of a line; the folder itself need not be without problems to read what it once wrote."""
+    from config import data_directory
+
+    return data_directory(line)
+
+
+def asked(line: Path) -> dict[str, Any]:
+    """The running gateway's snapshot, over its control socket."""
+    from gateway.control import NotRunning, ask
+
+    try:
+        return ask(data_of(line))
+    except NotRunning as error:
+        fail(str(error), NOT_REACHED)

@@ -1,0 +1,121 @@
+"""Making, checking, running and simulating a line."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from gateway.cli.base import (
+    NOT_REACHED,
+    WRONG_INPUT,
+    AsJson,
+    Folder,
+    app,
+    fail,
+    logging_to_stderr,
+    print_json,
+)
+
+
+@app.command()
+def new(line: Annotated[Path, typer.Argument(metavar="LINE", help="the folder to make")]) -> None:
+    """Make a line folder to start from."""
+    from config import examples
+
+    if line.exists():
+        fail(f"{line}: exists already", WRONG_INPUT)
+    examples.copy("new", line)
+    typer.echo(f"{line}: made. Next: edit tags.csv, then: ebr-gateway check {line}")
+
+
+@app.command()
+def check(line: Folder, *, as_json: AsJson = False) -> None:
+    """Say every problem of a line folder at once."""
+    from gateway import assembly
+
+    found, problems = assembly.check(line)
+    if as_json:
+        print_json([{"file": p.file, "line": p.line, "message": p.message, "severity": p.severity} for p in problems])
+    for problem in [] if as_json else problems:
+        typer.echo(f"{problem}" if problem.severity == "error" else f"{problem} (warning)")
+    if found is None:
+        raise typer.Exit(WRONG_INPUT)
+    if not as_json:
+        counts = f"{len(found.sources)} sources, {len(found.tags)} tags, {len(found.steps)} steps, {len(found.parameters)} parameters"
+        typer.echo(f"{found.gateway}: {counts}: good")
+
+
+@app.command()
+def run(line: Folder, *, verbose: Annotated[bool, typer.Option("--verbose", "-v", help="log every connection")] = False) -> None:
+    """Run a line until SIGTERM or Ctrl-C."""
+    from gateway import assembly, runtime
+    from gateway.supervise import leaves
+
+    logging_to_stderr(verbose=verbose)
+    found = assembly.load(line)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(runtime.run(found))
+    except BaseExceptionGroup as group:
+        faults = group.subgroup(runtime.StorageFault)
+        if faults is None:
+            raise
+        fail(f"{found.data}: the journal failed, nothing more is taken: {next(leaves(faults))}", NOT_REACHED)
+
+
+@app.command()
+def simulate(
+    line: Folder,
+    *,
+    to: Annotated[Path | None, typer.Option(help="copy the folder there, with loopback addresses, and serve that")] = None,
+    truth: Annotated[Path | None, typer.Option(help="folder for the ground-truth logs")] = None,
+    seed: Annotated[int, typer.Option(help="same seed, same line")] = 1,
+) -> None:
+    """Serve every source of a line, with devices that answer at the addresses of its tag map."""
+    from simulators import line as simulated
+
+    logging_to_stderr(verbose=False)
+    raise typer.Exit(simulated.simulate(line, to, truth, seed=seed))
+
+
+@app.command()
+def ebr(
+    *,
+    store: Annotated[Path, typer.Option(help="folder for what is received and the batch records")],
+    http: Annotated[int | None, typer.Option(help="port of the receiver by HTTPS (without --tls: plain HTTP, on loopback)")] = None,
+    mqtt: Annotated[str | None, typer.Option(help="broker to receive from, mqtt://host:port or mqtts://host:port")] = None,
+    page: Annotated[int | None, typer.Option(help="port of the page with the batch records, plain HTTP on loopback")] = None,
+    tls: Annotated[Path | None, typer.Option(help="folder with ca.crt, server.crt, server.key, client.crt, client.key")] = None,
+) -> None:
+    """Run the reference EBR: receives, dedupes, checks the chain, builds batch records."""
+    from simulators import ebr as reference
+
+    logging_to_stderr(verbose=False)
+    if http is None and mqtt is None:
+        fail("give --http PORT or --mqtt URL, or both", WRONG_INPUT)
+    raise typer.Exit(reference.main(store, http, mqtt, tls=tls, page=page))
+
+
+@app.command()
+def demo(
+    *,
+    minutes: Annotated[float, typer.Option(help="about how long the batch takes")] = 1.0,
+    directory: Annotated[Path | None, typer.Option("--dir", help="folder for everything the demo makes")] = None,
+    port: Annotated[int | None, typer.Option(help="port of the EBR's page")] = None,
+    serve: Annotated[bool, typer.Option("--serve", help="keep running afterwards, with the page")] = False,
+    uplink: Annotated[Literal["mqtt", "https"], typer.Option(help="how the gateway reaches the EBR")] = "mqtt",
+    seed: Annotated[int, typer.Option(help="same seed, same batch and same faults")] = 1,
+) -> None:
+    """Run a bundled line: simulators, gateway, reference EBR; ends with the batch record it made."""
+    from gateway.demo import run_demo
+
+    raise typer.Exit(run_demo(minutes=minutes, directory=directory, port=port, serve=serve, uplink=uplink, seed=seed))
+
+
+def _loop_factory() -> Any:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop

@@ -1,0 +1,120 @@
+"""Reading and proving what a line has written."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli.base import FINDING, GOOD, NOT_REACHED, WRONG_INPUT, AsJson, Folder, app, data_of, fail, print_json
+
+
+@app.command()
+def log(
+    line: Folder,
+    *,
+    batch: Annotated[str | None, typer.Option(help="only this batch")] = None,
+    begin: Annotated[str | None, typer.Option("--from", help="from this time on (RFC 3339)")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="up to this time (RFC 3339)")] = None,
+    form: Annotated[str, typer.Option("--format", help="jsonl: whole entries; csv: one row per reading")] = "jsonl",
+) -> None:
+    """Read the journal, running or not: entries as they are stored, or readings as CSV."""
+    from gateway import logs
+
+    if form not in logs.FORMATS:
+        fail(f"--format {form}: one of {', '.join(logs.FORMATS)}", WRONG_INPUT)
+    try:
+        limits = logs.Limits.of(batch, begin, end)
+    except ValueError as error:
+        fail(str(error), WRONG_INPUT)
+    data = data_of(line)
+    logs.write(data, limits, form, sys.stdout)
+
+
+@app.command()
+def verify(
+    path: Annotated[
+        Path, typer.Argument(metavar="JOURNAL|ARCHIVE|STORE", help="a journal's folder, a line folder, an archive, an EBR's store")
+    ],
+    *,
+    key: Annotated[Path | None, typer.Option(help="public key of the gateway")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that nothing was changed, removed, inserted or reordered; name the first bad entry.
+
+    Exit 0 good, 1 bad, 2 incomplete evidence.
+    """
+    from buffer import verify as verifier
+
+    target = data_of(path) if (path / "line.toml").exists() else path
+    raise typer.Exit(verifier.main([str(target), *(["--key", str(key)] if key else []), *(["--json"] if as_json else [])]))
+
+
+@app.command()
+def archive(
+    line: Folder,
+    *,
+    batch: Annotated[str, typer.Option(help="the batch")],
+    to: Annotated[Path, typer.Option(help="the zip file to make")],
+) -> None:
+    """Make an archive of one batch that proves itself: entries, records, configuration, schemas, proofs and the verifier."""
+    from buffer import archive as archives
+
+    if to.exists():
+        fail(f"{to}: exists already", WRONG_INPUT)
+    data = data_of(line)
+    try:
+        report = archives.make(data, batch, to, _public_keys(data))
+    except archives.NotReady as error:
+        fail(f"{batch}: {error}", NOT_REACHED)
+    _tell(report, f"{to}: archive of {batch}")
+
+
+@app.command()
+def backup(line: Folder, *, to: Annotated[Path, typer.Option(help="the folder to make")]) -> None:
+    """Copy the journal of a line, running or not, and verify the copy."""
+    from buffer import backup as backups
+
+    if to.exists():
+        fail(f"{to}: exists already", WRONG_INPUT)
+    _tell(backups.backup(data_of(line), to), f"{to}: backup")
+
+
+@app.command()
+def restore(line: Folder, *, source: Annotated[Path, typer.Option("--from", help="a backup's folder")]) -> None:
+    """Put a backup in the place of a line's journal that is gone; the next start opens a new epoch and sends nothing twice."""
+    from buffer import backup as backups
+
+    try:
+        report = backups.restore(source, data_of(line))
+    except backups.RestoreRefused as error:
+        fail(str(error), WRONG_INPUT)
+    _tell(report, f"{data_of(line)}: restored from {source}")
+
+
+@app.command()
+def recompute(line: Folder, *, batch: Annotated[str | None, typer.Option(help="only this batch")] = None, as_json: AsJson = False) -> None:
+    """Decide everything again from the readings in the journal, and compare with what was decided then. Exit 1 if it differs."""
+    from gateway import recomputed
+
+    try:
+        found = recomputed.differences(data_of(line), batch)
+    except recomputed.NotWhole as error:
+        fail(str(error), NOT_REACHED)
+    if as_json:
+        print_json({"entries": found.entries, "events": found.events, "differences": [d._asdict() for d in found.differences]})
+    else:
+        for difference in found.differences:
+            typer.echo(recomputed.text_of(difference))
+        typer.echo(f"{found.events} events decided again from {found.entries} entries: {len(found.differences)} differences")
+    raise typer.Exit(FINDING if found.differences else GOOD)
+
+
+def _public_keys(data: Path) -> list[str]:
+    """The public keys that stand beside the journal."""
+    return [path.read_text(encoding="ascii").strip() for path in sorted(data.glob("*.pub"))]
+
+
+def _tell(report: Any, done: str) -> None:
+    typer.echo("\n".join([done, *report.lines()]))
+    raise typer.Exit(report.exit_code)

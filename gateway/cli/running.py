@@ -1,0 +1,58 @@
+"""Asking the running gateway."""
+
+from typing import Annotated
+
+import typer
+
+from gateway.cli.base import FINDING, GOOD, NOT_REACHED, WRONG_INPUT, AsJson, Folder, app, asked, data_of, fail, print_json
+
+
+@app.command()
+def status(line: Folder, *, as_json: AsJson = False) -> None:
+    """Ask the running gateway how it is. Exit 1 if something needs attention."""
+    now = asked(line)
+    if as_json:
+        print_json(now)
+    else:
+        from gateway.terminal import status_text
+
+        typer.echo(status_text(now))
+    raise typer.Exit(FINDING if now["problems"] else GOOD)
+
+
+@app.command()
+def ready(line: Folder) -> None:
+    """Exit 0 when the gateway runs and every source and uplink is connected; else say what is not."""
+    problems = [problem for problem in asked(line)["problems"] if not problem.startswith("clock")]
+    for problem in problems:
+        typer.echo(problem)
+    raise typer.Exit(FINDING if problems else GOOD)
+
+
+@app.command()
+def top(line: Folder) -> None:
+    """Show the running gateway, live; Ctrl-C leaves."""
+    from gateway.terminal import live
+
+    live(lambda: asked(line))
+
+
+@app.command(name="release-hold")
+def release_hold(
+    line: Folder,
+    *,
+    batch: Annotated[str, typer.Option(help="the batch that QA lets go")],
+    reason: Annotated[str, typer.Option(help="why; stands in the audit trail")],
+) -> None:
+    """Let a held batch go: from then on retention decides. Asked of the running gateway, which writes it down."""
+    from gateway.control import NotRunning, tell
+
+    if not reason.strip():
+        fail("--reason: a reason is needed", WRONG_INPUT)
+    try:
+        answer = tell(data_of(line), "release-hold", batch=batch, reason=reason)
+    except NotRunning as error:
+        fail(str(error), NOT_REACHED)
+    if "error" in answer:
+        fail(answer["error"], WRONG_INPUT)
+    typer.echo(f"{batch}: released")

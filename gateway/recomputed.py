@@ -1,0 +1,77 @@
+"""Everything decided again from the journal alone: its entries, and the configurations that stand in it."""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+import config
+from buffer import read_journal
+from config import Line
+from gateway.context.recompute import Difference, recompute
+
+
+class NotWhole(Exception):
+    """The journal does not hold its beginning, or a configuration: what came before can not be decided again from it."""
+
+
+@dataclass(slots=True)
+class Recomputed:
+    """What came out. events: those that the fold once made, as stored."""
+
+    entries: int = 0
+    events: int = 0
+    differences: list[Difference] = field(default_factory=list)
+
+
+def differences(data: Path, batch: str | None) -> Recomputed:
+    """Fold all entries of a journal again; keep the differences of one batch, or all. Raises NotWhole, ConfigError, JournalError."""
+    lines = _lines(data)
+    result = Recomputed()
+    for difference in recompute(next(iter(lines.values())), _payloads(data, result), line_of=lines.__getitem__):
+        if batch is None or difference.batch == batch:
+            result.differences.append(difference)
+    return result
+
+
+def text_of(difference: Difference) -> str:
+    """One line for people: where, and the two sides."""
+    stored, made = ((side or b"nothing").decode()[:300] for side in (difference.stored, difference.made))
+    return f"entry {difference.seq}:\n  decided then  {stored}\n  decided now   {made}"
+
+
+def _payloads(data: Path, result: Recomputed) -> Iterator[bytes]:
+    for entry in read_journal(data):
+        result.entries += 1
+        result.events += b'"caused_by":' in entry.payload
+        yield entry.payload
+
+
+def _lines(data: Path) -> dict[str, Line]:
+    """The configurations of a journal by their digest, in their order, made from the files in its `config` events."""
+    parts: dict[str, dict[str, bytes]] = {}
+    for number, entry in enumerate(read_journal(data)):
+        if number == 0 and entry.seq != 1:
+            raise NotWhole(f"{data}: held from entry {entry.seq} on; what was decided before can not be decided again from here")
+        if b'"type":"config"' in entry.payload:
+            event = orjson.loads(entry.payload)["event"]
+            for piece in event["files"]:
+                _add(parts.setdefault(event["sha256"], {}), piece)
+    if not parts:
+        raise NotWhole(f"{data}: no configuration stands in this journal")
+    return {sha256: _line(files) for sha256, files in parts.items()}
+
+
+def _add(files: dict[str, bytes], piece: dict[str, Any]) -> None:
+    files[piece["name"]] = files.get(piece["name"], b"") + piece["text"].encode(piece.get("encoding", "utf-8"))
+
+
+def _line(files: dict[str, bytes]) -> Line:
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            path = Path(folder) / Path(name).name
+            path.write_bytes(content)
+        return config.load(Path(folder))
