@@ -603,3 +603,37 @@ def test_an_excursion_is_a_fact_with_its_instants() -> None:
     (above,) = plant.parameter("DRY", "dry_above")["excursions"]
     assert tuple(above.values()) == ("above", time(35), time(45), 10.0, "70"), "a straight line crosses the limit between two readings"
     assert plant.parameter("DRY", "dry_above")["value"] == "10.0"
+
+
+def test_three_weeks_in_one_step_need_no_more_memory_than_one() -> None:
+    """A bioreactor's batch: one step, a reading each four minutes, bursts of ten in a second, a hold and a cut each day."""
+    parameters = tuple(
+        Parameter(f"p{n}", "granulator", "MIX", s, "g.speed", include="running") for n, s in enumerate(("mean", "max", "total"))
+    )
+    plant = Plant(line_of(parameters=parameters))
+    begin(plant)
+    plant.see(10, g_step=20, g_speed=0.0)
+    bytes_at = []
+    for day in range(21):
+        for minute in range(1, 1_440, 4):
+            at = 86_400 * day + 60 * minute
+            plant.see(at, g_speed=float(minute % 50))
+            for tenth in range(10 if minute % 100 == 1 else 0):
+                plant.see(at + 1 + tenth / 10, g_speed=float(tenth))
+        at = 86_400 * (day + 1) - 30
+        plant.see(at, g_state=HELD)
+        plant.happen(
+            at + 8, type="gap", transition="open", gap=f"g-plc/{day}", source="g-plc", tags="all", start=time(at), cause="link-lost"
+        )
+        plant.see(at + 10, "initial", entry_s=at + 10, **{n.replace(".", "_", 1): 250.0 for n in plant.names["g-plc"][4:6]})
+        plant.see(at + 20, g_state=RUNNING, g_step=20, g_run=0, g_user="jdupont", g_batch="")
+        plant.items.clear()
+        bytes_at.append(len(plant.fold.dump()))
+    plant.see(86_400 * 21, g_step=0)
+    plant.alive(86_400 * 21 + 1)
+    mean = plant.parameter("MIX", "p0")
+    assert mean["readings"] > 7_500
+    assert mean["covered"] > 0.999
+    assert len(plant.ended("MIX")["holds"]) == 21
+    assert bytes_at[-1] < bytes_at[6] + 15_000, "what grows is one line for each hold and each gap"
+    assert bytes_at[-1] < 100_000
