@@ -2,17 +2,19 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from config import Problem, Source, Tag
 from drivers.contract import Driver, DriverError, Emit, Finding, Loss
 from drivers.opcua import subscribe
+from drivers.opcua.browse import Browsed, browse
 from drivers.opcua.convert import Converter
 from drivers.opcua.decode import Decoder
 from drivers.opcua.history import keep_filling
 from drivers.opcua.link import Kept, Link, connected, plain_errors
 from drivers.opcua.plan import Group, Plan, decoding, plan_of
+from drivers.opcua.probe import Report, probe
 from drivers.opcua.settings import OpcUaSettings
 from drivers.opcua.stream import Memory, Stream, SubscriptionGone
 from drivers.opcua.subscribe import Subscription
@@ -31,6 +33,7 @@ class OpcUaDriver(Driver):
         self._memory = Memory(last_ticks=[None] * len(self.tags))
         self._kept: Kept | None = None
         self._turn = 0
+        self.leaves_nothing = False  # a probe deletes its subscriptions; a gateway that stops leaves them for its next start
 
     @property
     def counts(self) -> dict[str, int]:
@@ -77,6 +80,9 @@ class OpcUaDriver(Driver):
             raise
         finally:
             self._kept = link.keep()
+            if self.leaves_nothing:
+                with contextlib.suppress(DriverError, OSError):
+                    await subscribe.delete(link, [subscription.id for subscription in self._memory.subscriptions])
 
     async def _tell_server(self, link: Link, emit: Emit) -> None:
         """Who the server is: a change of product or version is a change of the validated system."""
@@ -167,6 +173,22 @@ class OpcUaDriver(Driver):
         if through is None:
             return {}
         return dict.fromkeys(group.tags, through + (2 * group.publish_ms + group.rate_ms) * 10_000)
+
+    async def browse(
+        self,
+        under: str | None = None,
+        match: str | None = None,
+        known: Collection[str] = (),
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Browsed:
+        """Rows for tags.csv: see `drivers.opcua.browse`. Raises DriverError."""
+        return await browse(self.source, self.settings, under=under, match=match, known=known, progress=progress)
+
+    async def probe(self, seconds: float = 5.0) -> Report:
+        """Compare the map with the server: see `drivers.opcua.probe`. Raises DriverError."""
+        trial = OpcUaDriver(self.source, self.tags)
+        trial.leaves_nothing = True
+        return await probe(self.source, self.settings, self.tags, trial.run, seconds)
 
     def _forget(self, gone: Sequence[Subscription]) -> None:
         ids = {subscription.id for subscription in gone}

@@ -119,13 +119,8 @@ def _groups(settings: OpcUaSettings, items: Sequence[Item]) -> list[Group]:
     by_rate: dict[int, list[Item]] = {}
     for item in items:
         by_rate.setdefault(item.rate_ms, []).append(item)
-    groups: list[Group] = []
-    for rate, same in by_rate.items():
-        groups.extend(
-            Group(len(groups) + part, rate, _publish_ms(settings, rate), tuple(same[start : start + MOST_ITEMS]))
-            for part, start in enumerate(range(0, len(same), MOST_ITEMS))
-        )
-    return groups
+    parts = [(rate, same[start : start + MOST_ITEMS]) for rate, same in by_rate.items() for start in range(0, len(same), MOST_ITEMS)]
+    return [Group(slot, rate, _publish_ms(settings, rate), tuple(part)) for slot, (rate, part) in enumerate(parts)]
 
 
 def _name(source: Source, settings: OpcUaSettings, tags: Sequence[Tag]) -> str:

@@ -38,6 +38,7 @@ class Processor(UaProcessor):
     def __init__(self, internal_server: Any, transport: Any, limits: Any) -> None:
         super().__init__(internal_server, transport, limits)
         self.publish_queue: deque[Request] = deque()
+        self._pages: dict[bytes, tuple[Any, int]] = {}
 
     def send_raw(self, handle: int, sequence_header: Any, type_id: int, body: bytes, result: int = 0) -> None:
         """Send a response whose body is encoded already."""
@@ -67,8 +68,12 @@ class Processor(UaProcessor):
             return True
         if known == ua.ObjectIds.TransferSubscriptionsRequest_Encoding_DefaultBinary:
             return self._transfer(service, requesthdr, seqhdr, body)
+        if known == ua.ObjectIds.BrowseNextRequest_Encoding_DefaultBinary:
+            return self._browse_next(requesthdr, seqhdr, body)
         if known in _COUNTED:
             self._check_count(service, *_COUNTED[known], body)
+        if known == ua.ObjectIds.BrowseRequest_Encoding_DefaultBinary:
+            return await self._browse(service, requesthdr, seqhdr, body)
         done = await super()._process_message(typeid, requesthdr, seqhdr, body)
         if typeid.Identifier == ua.ObjectIds.ActivateSessionRequest_Encoding_DefaultBinary and self.session is not None:
             service.attach(self.session.session_id, self)
@@ -102,6 +107,32 @@ class Processor(UaProcessor):
         response.Parameters.Results = service.transfer(asked, self.session.session_id, self)
         self.send_response(requesthdr.RequestHandle, seqhdr, response)  # type: ignore[no-untyped-call]
         return True
+
+    async def _browse(self, service: Subscriptions, requesthdr: Any, seqhdr: Any, body: Any) -> bool:
+        assert self.session is not None
+        results = await self.session.browse(struct_from_binary(_ua.BrowseParameters, body))
+        response = ua.BrowseResponse()
+        response.Results = [self._paged(result, service.switches.browse_page) for result in results]
+        self.send_response(requesthdr.RequestHandle, seqhdr, response)  # type: ignore[no-untyped-call]
+        return True
+
+    def _browse_next(self, requesthdr: Any, seqhdr: Any, body: Any) -> bool:
+        asked = struct_from_binary(_ua.BrowseNextParameters, body)
+        response = ua.BrowseNextResponse()
+        for point in asked.ContinuationPoints:
+            result, page = self._pages.pop(point)
+            response.Parameters.Results.append(self._paged(result, page))
+        self.send_response(requesthdr.RequestHandle, seqhdr, response)  # type: ignore[no-untyped-call]
+        return True
+
+    def _paged(self, result: Any, page: int) -> Any:
+        """Cut a list of references as servers do that send few at once (Part 4, 7.9)."""
+        if 0 < page < len(result.References):
+            rest = ua.BrowseResult(References=result.References[page:])
+            result.References = result.References[:page]
+            result.ContinuationPoint = b"%d" % (len(self._pages) + id(rest))
+            self._pages[result.ContinuationPoint] = (rest, page)
+        return result
 
     @staticmethod
     def _check_count(service: Subscriptions, limit: str, kind: str, member: str, body: Any) -> None:

@@ -41,6 +41,7 @@ class Switches:
     renewals_refused: int = 0  # so many coming channel renewals fail
     history: bool = False
     history_trick: str = ""  # "repeat": the same continuation point for ever; "expire": the second page is refused
+    browse_page: int = 0  # references per answer; 0 is all
     filters: bool = True  # data change filters are taken
 
 

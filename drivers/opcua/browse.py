@@ -1,0 +1,290 @@
+"""What a server offers, as rows for tags.csv: every readable variable below a place, in an order that stays the same."""
+
+import fnmatch
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from config import Source
+from config.addresses import OpcUaAddress, format, parse  # noqa: A004 - the grammar's own pair
+from drivers.contract import BadReply
+from drivers.opcua import variant as v
+from drivers.opcua.lib import ua
+from drivers.opcua.link import Link, connected, in_chunks, plain_errors
+from drivers.opcua.settings import OpcUaSettings
+
+COLUMNS = ("tag", "source", "address", "type", "source_unit", "eu_low", "eu_high", "description")
+MOST_NODES = 1_000_000
+MOST_ELEMENTS = 64
+"""Elements of an array that become rows; a longer one is told as left out."""
+_TYPES = {
+    v.BOOLEAN: "bool",
+    v.SBYTE: "int8",
+    v.BYTE: "uint8",
+    v.INT16: "int16",
+    v.UINT16: "uint16",
+    v.INT32: "int32",
+    v.UINT32: "uint32",
+    v.INT64: "int64",
+    v.UINT64: "uint64",
+    v.FLOAT: "float32",
+    v.DOUBLE: "float64",
+    v.STRING: "string",
+    v.DATETIME: "datetime",
+    v.GUID: "string",
+    v.BYTESTRING: "bytes",
+    v.LOCALIZED_TEXT: "string",
+    v.QUALIFIED_NAME: "string",
+    v.STATUSCODE: "uint32",
+}
+ENUMERATION, HIERARCHICAL, HAS_PROPERTY, HAS_SUBTYPE, SERVER = 29, 33, 46, 45, 2253
+_KINDS = {"Numeric": "i", "TwoByte": "i", "FourByte": "i", "String": "s", "Guid": "g", "ByteString": "b"}
+
+
+@dataclass(slots=True)
+class Found:
+    """One variable of the server."""
+
+    path: tuple[str, ...]
+    node: Any
+    properties: dict[str, Any] = field(default_factory=dict)  # EngineeringUnits, EURange: their nodes
+
+
+@dataclass(slots=True)
+class Browsed:
+    """rows: as tags.csv wants them. left_out: path -> why a variable has no row."""
+
+    rows: list[dict[str, str]]
+    left_out: dict[str, str]
+    nodes: int
+
+
+async def browse(
+    source: Source,
+    settings: OpcUaSettings,
+    *,
+    under: str | None = None,
+    match: str | None = None,
+    known: Collection[str] = (),
+    progress: Callable[[int, int], None] | None = None,
+) -> Browsed:
+    """Rows for every variable.
+
+    under: an address, or names from the Objects folder on, joined by "/". match: a glob over the path, `*` crosses levels. known: addresses
+    that stand in the map already, left out. progress: called with (nodes seen, variables found). Raises LinkLost, BadReply.
+    """
+    async with connected(source, settings, source.endpoints[0]) as link:
+        with plain_errors("browsing"):
+            start = await _start(link, settings, under)
+            found, nodes = await _walk(link, start, progress)
+            chosen = [one for one in found if match is None or fnmatch.fnmatchcase("/".join(one.path).lower(), match.lower())]
+            return await _described(link, source, settings, chosen, {_canonical(address) for address in known}, nodes)
+
+
+async def _start(link: Link, settings: OpcUaSettings, under: str | None) -> tuple[Any, tuple[str, ...]]:
+    """(node, path) to begin at. Raises BadReply where a name is not there."""
+    objects = ua.NodeId(ua.ObjectIds.ObjectsFolder)
+    if not under:
+        return objects, ()
+    if re.match(r"^(nsu=[^;]*;|ns=\d+;|[A-Za-z][\w-]*:)?[isgb]=", under):
+        address = parse("opcua", under)
+        assert isinstance(address, OpcUaAddress)
+        node = link.node(address, settings.namespaces)
+        if node is None:
+            raise BadReply(f"{under}: the server has no such namespace")
+        return node, ()
+    node, path = objects, tuple(part for part in under.split("/") if part)
+    for name in path:
+        (references,) = await _references(link, [node])
+        node = next((_local(reference) for reference in references if reference.BrowseName.Name == name), None)
+        if node is None:
+            raise BadReply(f"there is no {name!r} on the way to {under!r}")
+    return node, path
+
+
+def _local(reference: Any) -> Any:
+    node = reference.NodeId
+    return ua.NodeId(node.Identifier, node.NamespaceIndex, node.NodeIdType)
+
+
+async def _walk(link: Link, start: tuple[Any, tuple[str, ...]], progress: Callable[[int, int], None] | None) -> tuple[list[Found], int]:
+    """Every variable below `start`, each node once, level by level; sorted by path, so that two runs are alike."""
+    seen = {start[0]}
+    level: list[tuple[Any, tuple[str, ...], Found | None]] = [(*start, None)]
+    found: list[Found] = []
+    while level:
+        below: list[tuple[Any, tuple[str, ...], Found | None]] = []
+        for at in range(0, len(level), 1000):
+            part = level[at : at + 1000]
+            for (_, path, owner), references in zip(part, await _references(link, [node for node, _, _ in part]), strict=True):
+                for reference in references:
+                    below += _step(reference, path, owner, seen, found)
+            if progress is not None:
+                progress(len(seen), len(found))
+            if len(seen) > MOST_NODES:
+                raise BadReply(f"more than {MOST_NODES} nodes: name a place with --under")
+        level = below
+    return sorted(found, key=lambda one: one.path), len(seen)
+
+
+def _step(
+    reference: Any, path: tuple[str, ...], owner: Found | None, seen: set[Any], found: list[Found]
+) -> Iterator[tuple[Any, tuple[str, ...], Found | None]]:
+    node, name = _local(reference), str(reference.BrowseName.Name)
+    if reference.ReferenceTypeId.Identifier == HAS_PROPERTY and reference.ReferenceTypeId.NamespaceIndex == 0:
+        if owner is not None and name in {"EngineeringUnits", "EURange"}:
+            owner.properties[name] = node
+        return
+    if node in seen or (node.NamespaceIndex == 0 and node.Identifier == SERVER):
+        return
+    seen.add(node)
+    mine = None
+    if reference.NodeClass == ua.NodeClass.Variable:
+        mine = Found((*path, name), node)
+        found.append(mine)
+    yield node, (*path, name), mine
+
+
+async def _references(link: Link, nodes: Sequence[Any]) -> list[list[Any]]:
+    """Forward hierarchical references of nodes, all pages of them (Part 4, 5.8.2 and 5.8.3)."""
+
+    async def some(part: Sequence[Any]) -> list[Any]:
+        request = ua.BrowseRequest()
+        request.Parameters.NodesToBrowse = [_asked(node) for node in part]
+        return list((await link.ask(request, ua.BrowseResponse)).Results)
+
+    results = await in_chunks(nodes, link.limits["browse"], some)
+    told = [list(result.References or ()) for result in results]
+    points = {index: result.ContinuationPoint for index, result in enumerate(results) if result.ContinuationPoint}
+    while points:
+        indexes = list(points)[: link.limits["browse"]]
+        request = ua.BrowseNextRequest()
+        request.Parameters.ReleaseContinuationPoints = False
+        request.Parameters.ContinuationPoints = [points.pop(index) for index in indexes]
+        pages = (await link.ask(request, ua.BrowseNextResponse)).Parameters.Results
+        for index, page in zip(indexes, pages, strict=True):
+            if page.StatusCode.value & 0x80000000 or (page.ContinuationPoint and not page.References):
+                raise BadReply("the server broke off a list of references")
+            told[index] += page.References or ()
+            if page.ContinuationPoint:
+                points[index] = page.ContinuationPoint
+    return told
+
+
+def _asked(node: Any) -> Any:
+    asked = ua.BrowseDescription()
+    asked.NodeId, asked.BrowseDirection, asked.IncludeSubtypes = node, ua.BrowseDirection.Forward, True
+    asked.ReferenceTypeId = ua.NodeId(HIERARCHICAL)
+    asked.NodeClassMask = ua.NodeClass.Object | ua.NodeClass.Variable
+    asked.ResultMask = ua.BrowseResultMask.All
+    return asked
+
+
+async def _described(
+    link: Link, source: Source, settings: OpcUaSettings, found: Sequence[Found], known: Collection[str], nodes: int
+) -> Browsed:
+    wanted = (ua.AttributeIds.DataType, ua.AttributeIds.ValueRank, ua.AttributeIds.AccessLevel, ua.AttributeIds.ArrayDimensions)
+    flat = await link.read_pairs([(one.node, attribute) for one in found for attribute in (*wanted, ua.AttributeIds.Description)])
+    values = [None if one.Value is None or one.StatusCode.value & 0x80000000 else one.Value.Value for one in flat]
+    types = await BuiltIns(link).of([values[i] for i in range(0, len(values), 5)])
+    units = await _units(link, found)
+    short = {uri: name for name, uri in settings.namespaces.items()}
+    browsed, used = Browsed([], {}, nodes), set[str]()
+    for number, one in enumerate(found):
+        _, rank, access, dimensions, description = values[number * 5 : number * 5 + 5]
+        path = "/".join(one.path)
+        kind = _TYPES.get(types[number] or 0)
+        count = dimensions[0] if dimensions and len(dimensions) == 1 else 0
+        if kind is None:
+            browsed.left_out[path] = "a structure or a type without a value"
+        elif not (access or 0) & 1:
+            browsed.left_out[path] = "not readable"
+        elif (rank or -1) >= 0 and not 0 < count <= MOST_ELEMENTS:
+            browsed.left_out[path] = f"an array of {count or 'unknown'} elements: name those you want as address#[index]"
+        else:
+            for suffix in [""] if (rank or -1) < 0 else [f"#[{i}]" for i in range(count)]:
+                address = _address(link, one.node, short) + suffix
+                if _canonical(address) in known:
+                    continue
+                row = {"tag": _unique(one.path, suffix, used), "source": source.name, "address": address, "type": kind}
+                row |= units[number] | {"description": getattr(description, "Text", None) or ""}
+                browsed.rows.append(row)
+    return browsed
+
+
+class BuiltIns:
+    """The built-in type that a DataType comes down to: enumerations are Int32, the others by their supertypes."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._known: dict[Any, int | None] = {}
+
+    async def of(self, types: Sequence[Any]) -> list[int | None]:
+        """The number for each DataType; None for structures and what the server does not explain."""
+        open_ = {one for one in types if one is not None and one not in self._known}
+        trail = {one: one for one in open_}
+        for _ in range(20):
+            for origin, now in list(trail.items()):
+                if now.NamespaceIndex == 0 and (now.Identifier in _TYPES or now.Identifier in (ENUMERATION, 22, 24, 26, 27, 28)):
+                    numbers = {ENUMERATION: v.INT32, 26: v.DOUBLE, 27: v.INT32, 28: v.UINT32}
+                    self._known[origin] = numbers.get(now.Identifier, now.Identifier)
+                    del trail[origin]
+            if not trail:
+                break
+            supers = await self._supertypes(list(trail.values()))
+            for origin, above in zip(list(trail), supers, strict=True):
+                if above is None:
+                    self._known[origin] = None
+                    del trail[origin]
+                else:
+                    trail[origin] = above
+        return [self._known.get(one) if one is not None else None for one in types]
+
+    async def _supertypes(self, nodes: Sequence[Any]) -> list[Any | None]:
+        async def some(part: Sequence[Any]) -> list[Any]:
+            request = ua.BrowseRequest()
+            for node in part:
+                asked = _asked(node)
+                asked.BrowseDirection, asked.ReferenceTypeId = ua.BrowseDirection.Inverse, ua.NodeId(HAS_SUBTYPE)
+                asked.NodeClassMask = 0
+                request.Parameters.NodesToBrowse.append(asked)
+            return list((await self._link.ask(request, ua.BrowseResponse)).Results)
+
+        results = await in_chunks(nodes, self._link.limits["browse"], some)
+        return [_local(result.References[0]) if result.References else None for result in results]
+
+
+async def _units(link: Link, found: Sequence[Found]) -> list[dict[str, str]]:
+    """source_unit, eu_low and eu_high where the server tells them (Part 8, 5.6)."""
+    asked = [(number, name, node) for number, one in enumerate(found) for name, node in one.properties.items()]
+    told: list[dict[str, str]] = [{} for _ in found]
+    for (number, name, _), value in zip(asked, await link.read([node for _, _, node in asked]), strict=True):
+        content: Any = None if value.Value is None else value.Value.Value
+        if name == "EngineeringUnits" and content is not None and hasattr(content, "DisplayName"):
+            told[number]["source_unit"] = content.DisplayName.Text or ""
+        elif name == "EURange" and content is not None and hasattr(content, "Low"):
+            told[number] |= {"eu_low": f"{content.Low:g}", "eu_high": f"{content.High:g}"}
+    return told
+
+
+def _address(link: Link, node: Any, short: Mapping[str, str]) -> str:
+    uri = link.namespaces[node.NamespaceIndex] if node.NamespaceIndex and node.NamespaceIndex < len(link.namespaces) else None
+    name = short.get(uri) if uri else None
+    kind: Any = _KINDS[node.NodeIdType.name]
+    address = OpcUaAddress(kind, node.Identifier, name, None if name else uri, None if uri else node.NamespaceIndex)
+    return format("opcua", address)
+
+
+def _canonical(address: str) -> str:
+    return format("opcua", parse("opcua", address))
+
+
+def _unique(path: Sequence[str], suffix: str, used: set[str]) -> str:
+    """A tag name from the path: allowed characters only, unique ignoring case."""
+    name = ".".join(re.sub(r"[^A-Za-z0-9_/#-]+", "_", part).strip("_") or "x" for part in path) + re.sub(r"\D+(\d+)\D+", r"-\1", suffix)
+    unique, number = name, 2
+    while unique.lower() in used:
+        unique, number = f"{name}-{number}", number + 1
+    used.add(unique.lower())
+    return unique
