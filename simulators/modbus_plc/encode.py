@@ -21,6 +21,8 @@ _INTEGERS = {
     "bcd16": (0, 9_999),
     "bcd32": (0, 99_999_999),
 }
+_FLOAT32 = struct.Struct(">f")
+_LARGEST = _FLOAT32.unpack(b"\x7f\x7f\xff\xff")[0]
 _BYTES = {"float32": 4, "int32": 4, "uint32": 4, "bcd32": 4, "int64": 8, "uint64": 8, "float64": 8}
 
 
@@ -70,14 +72,17 @@ def raw_of(place: Place, value: Any) -> Any:
         return bool(value)
     if place.type in ("string", "bytes"):
         return value
-    number = Fraction(str(value))
-    scaling = place.tag.scaling
-    if scaling is not None:
-        number = (number - scaling.intercept) / scaling.slope
+    number: Fraction | float = float(value) if place.tag.scaling is None and place.type not in _INTEGERS else _unscaled(place.tag, value)
     if place.type in _INTEGERS:
         low, high = _INTEGERS[place.type]
         return min(max(floor(number + Fraction(1, 2)), low), high)
-    return float(number) if place.type == "float64" else struct.unpack(">f", struct.pack(">f", float(number)))[0]
+    return float(number) if place.type == "float64" else _FLOAT32.unpack(_FLOAT32.pack(float(number)))[0]
+
+
+def _unscaled(tag: Tag, value: Any) -> Fraction:
+    """The exact raw number that means this value."""
+    number = Fraction(value) if isinstance(value, int) else Fraction(str(value))
+    return number if tag.scaling is None else (number - tag.scaling.intercept) / tag.scaling.slope
 
 
 def meaning_of(place: Place, raw: Any) -> Any:
@@ -100,9 +105,13 @@ def _half_up(number: Fraction) -> int:
 
 
 def _shortest(value: float) -> float:
-    """The shortest decimal that names this 32-bit float."""
-    packed = struct.pack(">f", value)
-    return next((short for digits in range(1, 10) if struct.pack(">f", short := float(f"{value:.{digits}g}")) == packed), value)
+    """The shortest decimal that names this 32-bit float; up to six digits any decimal is named by its own float."""
+    packed = _FLOAT32.pack(value)
+    for digits in (6, 7, 8, 9):
+        short = float(f"{value:.{digits}g}")
+        if abs(short) <= _LARGEST and _FLOAT32.pack(short) == packed:
+            return short
+    return value
 
 
 def registers_of(place: Place, raw: Any, encoding: str) -> bytes:

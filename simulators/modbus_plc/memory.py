@@ -29,13 +29,15 @@ class Memory:
         self.units = {place.unit for place in self.places.values()}
         self._bytes: dict[tuple[int, str], bytearray] = {}
         self._raw: dict[str, Any] = {}
+        self._meaning: dict[str, Any] = {}  # as entries carry it
         self._fresh: dict[tuple[int, str], dict[str, Place]] = {}
         self.requests: Counter[int] = Counter()
         self.refused: set[tuple[int, str, int]] = set()
         self.tearing: dict[str, tuple[int, str]] = {}
         self.had: dict[str, list[Any]] = {}
         for name, place in self.places.items():
-            self._raw[name] = raw_of(place, _nothing(place))
+            self._raw[name] = raw = raw_of(place, _nothing(place))
+            self._meaning[name] = _loggable(meaning_of(place, raw))
             self._store(place)
         self._mapped = {(place.unit, place.table, place.offset + at) for place in self.places.values() for at in range(place.size)}
         self.exact = False
@@ -43,15 +45,16 @@ class Memory:
     def begin(self) -> None:
         """Log what the device holds before the process says anything."""
         ticks = self._now()
-        for name, place in self.places.items():
-            self._truth.made(name, ticks, _loggable(meaning_of(place, self._raw[name])))
+        for name, meaning in self._meaning.items():
+            self._truth.made(name, ticks, meaning)
 
     def set(self, values: Mapping[str, Any], ticks: int) -> None:
         """The process says that these tags have these engineering values."""
         for name, value in values.items():
             place = self.places[name]
             self._raw[name] = raw = raw_of(place, value)
-            self._truth.made(name, ticks, _loggable(meaning_of(place, raw)))
+            self._meaning[name] = meaning = _loggable(meaning_of(place, raw))
+            self._truth.made(name, ticks, meaning)
             self._store(place)
 
     def answer(self, unit: int, pdu: bytes) -> tuple[bytes, Served]:
@@ -97,22 +100,24 @@ class Memory:
         for at in sampled:
             words[at] = registers_of(place, self._raw[name], self._encoding)[2 * at : 2 * at + 2]
             self._raw[name] = (self._raw[name] + step) % (1 << 16 * place.size)
+            self._meaning[name] = meaning_of(place, self._raw[name])
             self.had.setdefault(name, []).append(self._raw[name])
         self._store(place)
         return b"".join(words[at] for at in range(place.size))
 
-    def _told(self, unit: int, table: str, start: int, count: int) -> list[tuple[str, Any]]:
-        """Tags in this range that changed since they were last served, with their raw values as read now."""
+    def _told(self, unit: int, table: str, start: int, count: int) -> list[tuple[str, Any, Any]]:
+        """Tags in this range that changed since they were last served, with what they are now: raw, and what it means."""
         end = start + count
         fresh = self._fresh.get((unit, table), {})
-        return [(name, self._raw[name]) for name, at in fresh.items() if start <= at.offset and at.offset + at.size <= end]
+        inside = [name for name, at in fresh.items() if start <= at.offset and at.offset + at.size <= end]
+        return [(name, self._raw[name], self._meaning[name]) for name in inside]
 
-    def _serve(self, told: list[tuple[str, Any]]) -> None:
+    def _serve(self, told: list[tuple[str, Any, Any]]) -> None:
         ticks = self._now()
-        for name, raw in told:
-            place = self.places[name]
-            self._truth.served(name, ticks, _loggable(meaning_of(place, raw)))
+        for name, raw, meaning in told:
+            self._truth.served(name, ticks, meaning)
             if self._raw[name] is raw:  # else it changed while the answer was held back, and is still to be served
+                place = self.places[name]
                 self._fresh[place.unit, place.table].pop(name, None)
 
     def _store(self, place: Place) -> None:
