@@ -53,6 +53,7 @@ def check(parts: Parts, tags: Mapping[str, Tag]) -> Iterable[Problem]:
         yield from _limits(parts, row, tags)
         yield from _unit(parts, index, row, tags)
     yield from _fields(parts)
+    yield from _against_the_ebr(parts)
 
 
 def _fields(parts: Parts) -> Iterable[Problem]:
@@ -64,6 +65,27 @@ def _fields(parts: Parts) -> Iterable[Problem]:
         other = owners.setdefault(row.ebr_field, row)
         if (other.parameter, other.equipment, other.step) != (row.parameter, row.equipment, row.step):
             yield row.place.problem(f"ebr_field `{row.ebr_field[:60]}` is filled already by `{other.parameter}` in line {other.place.line}")
+
+
+def _against_the_ebr(parts: Parts) -> Iterable[Problem]:
+    """Where the EBR's own list is there: the field exists in it, and takes what the parameter gives."""
+    known = {row.ebr_field: row for row in parts.ebr_fields}
+    for row in parts.parameters if known else ():
+        field = known.get(row.ebr_field or "")
+        if field is None and row.ebr_field is not None and not parts.was_rejected("ebr-fields.csv", row.ebr_field):
+            yield row.place.problem(
+                f"ebr_field `{row.ebr_field[:60]}` does not stand in ebr-fields.csv{did_you_mean(row.ebr_field, list(known))}"
+            )
+        elif field is not None and field.unit is not None and row.unit is not None and field.unit != row.unit:
+            yield row.place.problem(_unit_of_the_ebr(field.unit, row.unit))
+
+
+def _unit_of_the_ebr(wanted: str, given: str) -> str:
+    try:
+        units.between(given, wanted)
+    except units.UnitError as error:
+        return f"unit: {error}, which ebr-fields.csv says"
+    return f"unit: the EBR wants `{wanted}`, not `{given}`; write it, and the value is converted"
 
 
 def _scope(row: Parameter) -> Iterable[Problem]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from config import active, addresses, check_line, check_parameters
+from config import active, addresses, check_line, check_parameters, vectors
 from config.addresses import AddressError, ModbusAddress, OpcUaAddress
 from config.line import Alarm, CodeTable, Problem, Step, Tag
 from config.parts import Parts, unknown_tag
@@ -14,9 +14,11 @@ def check(parts: Parts) -> list[Problem]:
     """Every contradiction between the files."""
     tags = {tag.tag: tag for tag in parts.tags}
     problems = _bounded(_tags(parts))
+    problems += _bounded(vectors.check(parts.tags))
     problems += _bounded(_steps(parts, tags))
     problems += _bounded(check_parameters.check(parts, tags))
     problems += _bounded(_alarms(parts, tags))
+    problems += _bounded(_listed_twice(parts))
     check_line.check(parts, tags)
     return problems
 
@@ -194,6 +196,20 @@ def _names_of_codes(row: Step | Alarm, names: Sequence[str], signal: Tag, codes:
         for name in names:
             if name not in texts:
                 yield row.place.problem(f"active: `{name}` does not stand in code table `{signal.codes}`{did_you_mean(name, texts)}")
+
+
+def _listed_twice(parts: Parts) -> Iterable[Problem]:
+    """ebr-fields.csv and dispositions.csv name each thing once."""
+    seen: set[str] = set()
+    for field in parts.ebr_fields:
+        if field.ebr_field in seen:
+            yield field.place.problem(f"field `{field.ebr_field[:60]}` stands twice")
+        seen.add(field.ebr_field)
+    accepted: set[str] = set()
+    for row in parts.dispositions:
+        if row.gap in accepted:
+            yield row.place.problem(f"gap `{row.gap[:80]}` stands twice")
+        accepted.add(row.gap)
 
 
 def _alarms(parts: Parts, tags: Mapping[str, Tag]) -> Iterable[Problem]:

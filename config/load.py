@@ -5,11 +5,11 @@ import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from config import checks, lot_rules, production, rows
+from config import checks, gaps, lot_rules, production, rows
 from config.codes import BUILT_IN
 from config.document import Document, Sections, parse, sections
 from config.line import ConfigError, Line, Problem, Tag
@@ -82,7 +82,11 @@ def read(folder: Path) -> tuple[Line | None, list[Problem]]:
     problems = sorted(set(files.problems + document.problems), key=_order)
     if line is None or any(problem.severity == "error" for problem in problems):
         return None, problems
-    return line(tuple(problems)), problems
+    made = line(tuple(problems))
+    problems = sorted({*problems, *gaps.problems(made)}, key=_order)
+    if any(problem.severity == "error" for problem in problems):
+        return None, problems
+    return replace(made, warnings=tuple(problems)), problems
 
 
 def load(folder: Path) -> Line:

@@ -117,6 +117,15 @@ def decimal_of(value: Fraction) -> Decimal:
     return _WIDE.divide(Decimal(value.numerator), Decimal(value.denominator))
 
 
+def exactly(scaling: Scaling, raw: float) -> Decimal:
+    """What a raw value becomes, by decimal arithmetic alone: the slow way, against which the fast one is tested."""
+    value = Fraction(raw) * scaling.slope + scaling.intercept
+    exact = Context(prec=400, rounding=ROUND_HALF_UP).divide(Decimal(value.numerator), Decimal(value.denominator))
+    if scaling.decimals is None or not isinstance(raw, int):
+        return +exact if _decimals(value) is None else exact
+    return exact.quantize(Decimal(1).scaleb(-scaling.decimals), context=Context(prec=400, rounding=ROUND_HALF_UP))
+
+
 def _shortened(value: Fraction) -> Decimal:
     digits = Context(prec=34, rounding=ROUND_HALF_UP) if _decimals(value) is None else _WIDE
     return digits.divide(Decimal(value.numerator), Decimal(value.denominator))

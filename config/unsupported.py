@@ -9,10 +9,9 @@ SUPPORTED_VALUES: dict[tuple[str, str], frozenset[str]] = {
     ("equipment", "push"): frozenset(),
     ("tags.csv", "max_silence_s"): frozenset(),
     ("parameters.csv", "when"): frozenset({"step", "run", "operation", "batch"}),
-    ("parameters.csv", "limit_source"): frozenset({"none", "map", "tag"}),
 }
 
-UNSUPPORTED_FILES: frozenset[str] = frozenset({"alarms.csv"})
+UNSUPPORTED_FILES: frozenset[str] = frozenset()
 
 
 def refusal(where: str, key: str, value: object) -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import config
-from config import examples, rows
+from config import examples, gaps, rows
 from config.line import Place
 from config.tables import Report
 
@@ -124,7 +124,6 @@ REFUSED = [
         "vibration",
         "not supported yet",
     ),
-    ("parameters.csv", "60.0,,55.0,map", "60.0,,55.0,mes", "charge_room_rh", "not supported yet; supported: map, none, tag"),
     ("parameters.csv", "value_at_end,step,all,,kg", "value_at_end,event,all,,kg", "charge_weight", "not supported yet"),
     ("line.toml", 'kind = "mqtt"', 'kind = "amqp"', "amqp", "'mqtt' or 'https' is meant"),
     ("line.toml", "required = true", "required = true\nreceipts = false", "receipts", "can not be required"),
@@ -256,9 +255,24 @@ def test_a_missing_file_and_a_misspelt_one_are_told(folder: Path) -> None:
     assert "parameter.csv: nothing reads this file, did you mean `parameters.csv`?" in found
 
 
-def test_a_table_that_would_have_no_effect_is_refused(folder: Path) -> None:
-    (folder / "alarms.csv").write_text("alarm,tag,active,bit\nA1,granulator.alarm_word,true,0\n", "utf-8")
-    assert errors(folder) == ["alarms.csv: is not supported yet: nothing in it would have an effect"]
+def test_alarms_are_read_and_checked(folder: Path, edit: Edit) -> None:
+    head = "alarm,tag,active,bit,severity,equipment,text\n"
+    (folder / "alarms.csv").write_text(
+        head + "A1,granulator.alarm_word,true,0,alarm,granulator,Lid open\nA2,granulator.state,Held|Aborted,,warning,,\n", "utf-8"
+    )
+    assert [alarm.alarm for alarm in config.load(folder).alarms] == ["A1", "A2"]
+    for row, message in (
+        ("A1,granulator.alarm_word,true,16,,,", "has no bit 16"),
+        ("A1,granulator.alarm_word,3,0,,,", "a bit is true or false"),
+        ("A1,granulator.lid_closed,true,0,,,", "is no integer"),
+        ("A1,granulator.state,Helt,,,,", "did you mean `Held`?"),
+        ("A1,granulator.stat,1,,,,", "did you mean `granulator.state`?"),
+        ("A1,granulator.state,6,,,granulater,", "did you mean `granulator`?"),
+        ("A1,granulator.state,6,,loud,,", "severity"),
+        ("A1,granulator.state,6,,,,\nA1,granulator.state,9,,,,", "stands already in line 2"),
+    ):
+        (folder / "alarms.csv").write_text(head + row + "\n", "utf-8")
+        assert any(text.startswith("alarms.csv:") and message in text for text in errors(folder)), message
 
 
 def test_no_folder_and_an_empty_one_are_told(tmp_path: Path) -> None:
@@ -458,6 +472,8 @@ def test_production_refuses_what_a_test_may_do(folder: Path, edit: Edit) -> None
 
 
 def test_a_production_line_that_keeps_the_rules_passes(folder: Path, edit: Edit) -> None:
+    accepted = "".join(f"{gap.name},accepted,known,QA,2026-11-22\n" for gap in gaps.report(config.load(folder)).open)
+    (folder / "dispositions.csv").write_text((folder / "dispositions.csv").read_text("utf-8") + accepted, "utf-8")
     edit("line.toml", 'environment = "development"', 'environment = "production"')
     edit("line.toml", "opc.tcp://127.0.0.1:48400", "opc.tcp://10.1.2.3:4840")
     edit("line.toml", 'security = { policy = "None" }', 'security = { policy = "Basic256Sha256", mode = "SignAndEncrypt" }')
