@@ -122,6 +122,7 @@ def _open_catalogue(directory: Path, losses: Losses) -> Catalogue:
         return _new_catalogue(directory, str(error), losses)
     try:
         _check_pages(catalogue.db)
+        _empty_wal(catalogue.db)
     except (sqlite3.DatabaseError, Damaged) as error:
         catalogue.db.close()
         return _new_catalogue(directory, str(error), losses)
@@ -221,12 +222,16 @@ def _stand_at(store: Store, one: Segment) -> None:
 def _take_open(store: Store, one: Segment, losses: Losses) -> None:
     """Check a segment that was not closed, entry by entry, and go on with it."""
     path = store.picture.path(one)
-    if store.active is not None and store.room > 0 and _never_counted(store, path):
+    hole = one.epoch == store.picture.epoch and store.picture.seq < one.first - 1
+    if hole and _never_counted(store, path):
         remove(path)
         store.catalogue.forget_segment(one.epoch, one.first)
         return
+    if hole:
+        losses.unsure(f"entries {store.picture.seq + 1} to {one.first - 1} of epoch {one.epoch} are not here, and later ones are")
+        losses.lost.setdefault(one.epoch, []).append((store.picture.seq + 1, one.first - 1))
     if store.active is not None:
-        _end_active(store, losses)
+        store.retire(store.picture.seq)
     log_path = path.with_name(path.name + "-wal")
     log = wal.read(log_path.read_bytes() if log_path.exists() else b"")
     if log.doubtful or not path.exists():
@@ -258,6 +263,7 @@ def _go_on(store: Store, one: Segment, path: Path) -> None:
         _check_pages(db)
         leaves, digest, seq, total = walk(db, one)
         segments.facts(db)
+        _empty_wal(db)
     except BaseException:
         db.close()
         raise
@@ -277,20 +283,19 @@ def _take_damaged(store: Store, one: Segment, losses: Losses) -> None:
     _stand_at(store, rebuilt)
 
 
-def _end_active(store: Store, losses: Losses) -> None:
-    """Put up the active segment for closing although the next one exists; if it is not full, its end is gone."""
-    assert store.active is not None
-    full = segments.last_of(store.active.first)
-    if store.picture.seq < full:
-        losses.unsure(f"{store.picture.path(store.active).name} ends before the next segment begins")
-        losses.lost.setdefault(store.picture.epoch, []).append((store.picture.seq + 1, full))
-    store.retire(store.picture.seq)
-
-
 def _check_pages(db: sqlite3.Connection) -> None:
     found = [row[0] for row in db.execute("PRAGMA quick_check(5)")]
     if found != ["ok"]:
         raise Damaged("; ".join(found))
+
+
+def _empty_wal(db: sqlite3.Connection) -> None:
+    """Leave no frames behind of a transaction that was killed: after the next crash they would look like damage."""
+    try:
+        segments.checkpoint(db, whole=True)
+    except sqlite3.OperationalError as error:
+        if not sqlite.passes(error):
+            raise
 
 
 def walk(db: sqlite3.Connection, one: Segment) -> tuple[list[bytes], bytes, int, int]:

@@ -72,10 +72,13 @@ def rebuild(store: Store, one: Segment, losses: Losses) -> tuple[Segment, list[S
     rows = {seq: row for seq, row in rows.items() if one.first <= seq <= segment.last_of(one.first)}
     last = one.last if one.last is not None else max(rows, default=one.first - 1)
     lost = _missing(one.first, last, rows)
-    new = _write(store, one, path, rows, facts) if rows else replace(one, state="damaged", last=last if one.last else None)
+    new = _write(store, one, path, rows, facts) if rows else replace(one, state="damaged")
     whole = not lost and one.last is not None
     new = replace(new, last=last, root=one.root if whole else None, digest=one.digest or new.digest, total=one.total or new.total)
-    store.catalogue.put_segments([new])
+    if rows or one.last is not None:
+        store.catalogue.put_segments([new])
+    else:
+        store.catalogue.forget_segment(one.epoch, one.first)
     gone = f"{sum(high - low + 1 for low, high in lost)} are lost" if lost else "none of them is lost" if whole else "its end is uncertain"
     losses.texts.append(f"{path.name} was damaged and is kept as {kept}; {len(rows)} of its entries are whole, {gone}")
     return new, lost

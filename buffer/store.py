@@ -52,6 +52,7 @@ class Store:
         self._lock = lock
         self._since_checkpoint = 0
         self._saved_s = time.monotonic()
+        self._leftovers = False
         self._looked_s = -SAVE_EVERY_S
         self.ballast_bytes = min(BALLAST_BYTES, max_bytes // 20)
 
@@ -167,8 +168,8 @@ class Store:
             if self.receipts.dirty and time.monotonic() >= self._saved_s + SAVE_EVERY_S:
                 self.save_receipts()
             if self._since_checkpoint > CHECKPOINT_BYTES and self._db is not None:
-                segments.checkpoint(self._db)
-                self._since_checkpoint = 0
+                segments.checkpoint(self._db, whole=self._leftovers)
+                self._since_checkpoint, self._leftovers = 0, False
             self.watch_space()
         except sqlite3.OperationalError as error:
             if not sqlite.passes(error):
@@ -221,6 +222,7 @@ class Store:
         with suppress(FileNotFoundError):
             (self.directory / BALLAST).unlink()
         self.pressure = f"the disk is full: {self.free_bytes()} bytes free"
+        self._leftovers, self._since_checkpoint = True, CHECKPOINT_BYTES  # frames of the failed transaction must not look like damage later
 
     def free_bytes(self) -> int:
         """What the file system has left for this process."""

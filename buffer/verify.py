@@ -536,6 +536,9 @@ class JournalCheck:
             chain.skip(last or 0, digest.hex(), root)
             return []
         holes: list[At3] = []
+        if state == "damaged":
+            chain.jump(last or first - 1)
+            return [(chain.epoch, first, last or first - 1)]
         if first != chain.seq + 1:
             holes.append((chain.epoch, chain.seq + 1, first - 1))
             chain.jump(first - 1)
