@@ -302,6 +302,8 @@ class Forwarder:
 
     async def _wait(self) -> None:
         pause_s = min(TICK_S, self._pace.wait_s() or TICK_S)
+        if self._window.unreceipted_bytes:
+            pause_s = min(pause_s, max(0.01, self._moved_at + self._uplink.resend_after_s - self._clock()))
         try:
             async with asyncio.timeout(pause_s):
                 await self._woken.wait()

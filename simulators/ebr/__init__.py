@@ -87,8 +87,8 @@ async def serve(
 def main(store: Path, http: int | None, mqtt: str | None, tls: Path | None = None, page: int | None = None) -> int:
     """Be the command `ebr-gateway ebr`: run until SIGINT or SIGTERM. 0: ended as asked; 3: the port is taken.
 
-    tls: a folder with ca.crt, server.crt, server.key, client.crt, client.key: HTTPS that wants client certificates, MQTT with one. page: see
-    `serve`.
+    tls: a folder with ca.crt, server.crt, server.key, client.crt, client.key: HTTPS that wants client certificates, MQTT with one.
+    page: see `serve`.
     """
     server, client = (None, None) if tls is None else (_server_context(tls), _client_context(tls))
 

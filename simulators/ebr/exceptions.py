@@ -12,10 +12,11 @@ def exceptions(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = [
         *_batch(record),
         *(one for step in record["steps"] for one in _step(step)),
+        *_holds(record["steps"]),
         *_gaps(record["gaps"]),
         *_clock(record["clock"]),
         *(_alarm(alarm) for alarm in record["alarms"]),
-        *(_finding(finding) for finding in record["findings"] if finding["severity"] != "info"),
+        *(_finding(finding) for finding in record["findings"] if finding["severity"] != "info" and finding["code"] != "step-missing"),
         *_chain(record["chain"]),
     ]  # fmt: skip
     return sorted(found, key=lambda one: (_ORDER[one["severity"]], one["time"] or "", one["where"], one["text"]))
@@ -31,7 +32,8 @@ def _alarm(alarm: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _finding(finding: Mapping[str, Any]) -> dict[str, Any]:
-    return _one("finding", finding["severity"], finding["entered"], finding.get("source"), finding["text"])
+    where = (finding.get("evidence") or {}).get("equipment") or finding.get("source") or "line"
+    return _one("finding", finding["severity"], finding["entered"], where, finding["text"])
 
 
 def _batch(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -75,13 +77,21 @@ def _step(step: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for edge in ("start", "end"):
         if (step.get(edge) or {}).get("basis") not in (None, "observed"):
             yield _one("step-edge", "warning", step[edge]["time"], where, f"The {edge} was not observed: {step[edge]['basis']}.")
-    for hold in step.get("holds") or []:
-        until = hold["end"]["time"] if hold.get("end") else "after the step's end"
-        yield _one("hold", "warning", hold["start"]["time"], where, f"{hold['state']} until {until}.")
     if step["revision"] > 1:
         yield _one("corrected", "warning", step["entered"], where, f"Corrected record, revision {step['revision']}: {step.get('reason')}.")
     for parameter in step.get("parameters") or []:
         yield from _parameter(parameter, where, time)
+
+
+def _holds(steps: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Each hold of an equipment once, with the steps that it interrupted."""
+    held: dict[tuple[str, str, str, str], list[str]] = {}
+    for step in steps:
+        for hold in step.get("holds") or []:
+            until = hold["end"]["time"] if hold.get("end") else "after the step's end"
+            held.setdefault((hold["start"]["time"], step["equipment"], hold["state"], until), []).append(f"{step['step']}/{step['run']}")
+    for (start, equipment, state, until), names in held.items():
+        yield _one("hold", "warning", start, equipment, f"{state} until {until}, in {', '.join(names)}.")
 
 
 def _parameter(parameter: Mapping[str, Any], where: str, time: str) -> Iterator[dict[str, Any]]:

@@ -60,8 +60,15 @@ class Library:
                 "SELECT epoch, through, digest FROM streams WHERE gateway=? ORDER BY epoch", (gateway,)
             ):
                 last, rejected = self._beyond((gateway, epoch))
-                found[gateway, epoch] = {"through": through, "digest": digest, "last_seen": last or through, "rejected": rejected}
+                state = {"through": through, "digest": digest, "last_seen": last or through, "rejected": rejected}
+                found[gateway, epoch] = {**state, "checkpoint": self._checkpoint((gateway, epoch))}
         return found
+
+    def _checkpoint(self, stream: Stream) -> dict[str, Any] | None:
+        """The latest checkpoint that the entries bear out."""
+        sql = "SELECT size, root FROM checkpoints WHERE gateway=? AND epoch=? ORDER BY size DESC LIMIT 1"
+        row = self._db.execute(sql, stream).fetchone()
+        return {"size": row[0], "root": row[1]} if row else None
 
     def _beyond(self, stream: Stream) -> tuple[int | None, list[dict[str, Any]]]:
         last = self._db.execute("SELECT max(seq) FROM entries WHERE gateway=? AND epoch=?", stream).fetchone()[0]

@@ -214,10 +214,14 @@ def _chain(record: Mapping[str, Any]) -> Iterable[str]:
         for one in record["chain"]
     ]
     yield table(names, rows)
+    for one in record["chain"]:
+        if one["checkpoint"]:
+            yield f"<p>The signed checkpoint over entries 1 to {one['checkpoint']['size']} of epoch {one['epoch']} agrees "
+            yield f"with what is held: root {_code(one['checkpoint']['root'])}.</p>"
     for seal in record["seal"]:
         same = "the same, by digest" if not seal["differences"] and seal["merkle_root_matches"] else "not the same: see the review above"
-        yield f"<p>The batch's end of {escape(seal['gateway'])} lists {seal['listed']} step records; "
-        yield f"{seal['held']} are held; they are {same}.</p>"
+        yield f"<p>The batch's end of {escape(seal['gateway'])} lists {seal['listed']} step "
+        yield f"records; {seal['held']} are held; they are {same}.</p>"
     yield "</section>"
 
 

@@ -44,11 +44,13 @@ def svg(plot: Plot) -> str:
     numbers = [(point.ticks, float(point.value), point.status) for point in plot.points if _number(point)]
     if not numbers or plot.end <= plot.start:
         return ""
-    low, high, marks = _scale([value for _, value, _ in numbers] + [limit.value for limit in plot.limits])
+    two = all(isinstance(point.value, bool) for point in plot.points if _number(point))
+    low, high, marks = (-0.15, 1.15, [0.0, 1.0]) if two else _scale([value for _, value, _ in numbers] + [one.value for one in plot.limits])
     return "".join(
         (
             f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(plot.title)}">',
-            *_grid(plot, low, high, marks),
+            *_marks(low, high, marks, ("false", "true") if two else None),
+            *_times(plot),
             *_gaps(plot),
             *_limits(plot, low, high),
             *_lines(plot, numbers, low, high),
@@ -89,10 +91,13 @@ def _scale(values: Sequence[float]) -> tuple[float, float, list[float]]:
     return bottom, top, [bottom + step * index for index in range(count + 1)]
 
 
-def _grid(plot: Plot, low: float, high: float, marks: Iterable[float]) -> Iterable[str]:
-    for mark in marks:
-        y = _y(mark, low, high)
-        yield f'<path class="grid" d="M{LEFT} {y}H{WIDTH - RIGHT}"/><text class="y" x="{LEFT - 6}" y="{y + 3.5}">{mark:.6g}</text>'
+def _marks(low: float, high: float, marks: Sequence[float], words: Sequence[str] | None) -> Iterable[str]:
+    for index, mark in enumerate(marks):
+        y, text = _y(mark, low, high), words[index] if words else f"{mark:.6g}"
+        yield f'<path class="grid" d="M{LEFT} {y}H{WIDTH - RIGHT}"/><text class="y" x="{LEFT - 6}" y="{y + 3.5}">{text}</text>'
+
+
+def _times(plot: Plot) -> Iterable[str]:
     step_s = next((step for step in _STEPS_S if (plot.end - plot.start) / TICKS_PER_S / step <= 7), 604_800)
     for ticks in _ticks(plot, step_s):
         x = _x(plot, ticks)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from simulators.ebr import checkpoints
 from simulators.ebr.entry import NOTHING, Entry, No, Stream, Unreadable, facts, read
 
 MAX_REJECTED = 1_000
@@ -23,7 +24,8 @@ CREATE TABLE IF NOT EXISTS streams(
   PRIMARY KEY (gateway, epoch)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS rejected(
   gateway TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, digest TEXT NOT NULL, previous TEXT NOT NULL,
-  code TEXT NOT NULL, retry TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (gateway, epoch, seq)) WITHOUT ROWID;
+  code TEXT NOT NULL, retry TEXT NOT NULL, reason TEXT NOT NULL, leaf BLOB NOT NULL,
+  PRIMARY KEY (gateway, epoch, seq)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS suspects(
   gateway TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, digest TEXT NOT NULL, payload BLOB NOT NULL, why TEXT NOT NULL,
   PRIMARY KEY (gateway, epoch, seq, digest));
@@ -62,7 +64,7 @@ class Store:
         self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
-        self._db.executescript(_TABLES)
+        self._db.executescript(_TABLES + checkpoints.TABLES)
 
     def close(self) -> None:
         """Close the file."""
@@ -113,6 +115,7 @@ class Store:
         with self._transaction():
             for table in ("entries", "rejected", "facts"):
                 self._db.execute(f"DELETE FROM {table} WHERE gateway=? AND epoch=? AND seq>?", (*stream, beyond))  # noqa: S608 - fixed names
+            self._db.execute("DELETE FROM checkpoints WHERE gateway=? AND epoch=? AND size>=?", (*stream, beyond))
             row = self._db.execute("SELECT digest FROM entries WHERE gateway=? AND epoch=? AND seq=?", (*stream, beyond)).fetchone()
             self._db.execute("REPLACE INTO streams VALUES (?,?,?,?)", (*stream, beyond, row[0] if row else NOTHING))
 
@@ -129,9 +132,7 @@ class Store:
             return
         no = entry.unsupported() or rule(entry)
         if no is not None:
-            values = (*key, entry.digest, entry.item["previous"], *no)
-            self._db.execute("REPLACE INTO rejected VALUES (?,?,?,?,?,?,?,?)", values)
-            taken.refused += 1
+            self._reject(entry, no, taken)
             return
         self._db.execute("DELETE FROM rejected WHERE gateway=? AND epoch=? AND seq=?", key)
         self._db.execute("INSERT INTO entries VALUES (?,?,?,?,?)", (*key, entry.digest, entry.payload))
@@ -139,6 +140,11 @@ class Store:
         self._db.executemany("INSERT INTO facts VALUES (?,?,?,?,?,?,?)", ((*key, *fact) for fact in found))
         taken.batches.update((entry.gateway, fact.batch) for fact in found if fact.batch is not None)
         taken.stored += 1
+
+    def _reject(self, entry: Entry, no: No, taken: Taken) -> None:
+        values = (entry.gateway, entry.epoch, entry.seq, entry.digest, entry.item["previous"], *no, checkpoints.leaf(entry.payload))
+        self._db.execute("REPLACE INTO rejected VALUES (?,?,?,?,?,?,?,?,?)", values)
+        taken.refused += 1
 
     def _suspect(self, entry: Entry, why: str, taken: Taken) -> None:
         """Keep it as evidence, beside the record: what is held is never replaced."""
@@ -162,7 +168,22 @@ class Store:
                 self._set_aside(stream, seq, taken)
                 break
             through, digest = seq, own
+            self._check(stream, seq, taken)
         self._db.execute("REPLACE INTO streams VALUES (?,?,?,?)", (*stream, through, digest))
+
+    def _check(self, stream: Stream, seq: int, taken: Taken) -> None:
+        """A checkpoint that the entries before it do not bear out is refused, whole as it is; it stays as a suspect."""
+        sql = "SELECT e.payload FROM facts JOIN entries e USING (gateway, epoch, seq) WHERE kind='checkpoint' AND gateway=? AND epoch=?"
+        row = self._db.execute(f"{sql} AND seq=?", (*stream, seq)).fetchone()
+        if row is None:
+            return
+        entry = read(row[0])
+        no = checkpoints.check(self._db, stream, seq, entry.item["event"])
+        if no is not None:
+            self._suspect(entry, no.reason, taken)
+            for table in ("entries", "facts"):
+                self._db.execute(f"DELETE FROM {table} WHERE gateway=? AND epoch=? AND seq=?", (*stream, seq))  # noqa: S608 - fixed names
+            self._reject(entry, no, taken)
 
     def _after(self, stream: Stream, through: int) -> Iterator[tuple[int, str, str]]:
         """(seq, digest, previous) of what is held or rejected after an entry, in order."""

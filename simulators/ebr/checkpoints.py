@@ -1,0 +1,89 @@
+"""Checkpoints: the gateway's signed statement of its whole journal, held against the entries that the EBR has (RFC 6962, 2.1).
+
+The EBR keeps every checkpoint. One that the entries do not bear out means that history was rewritten after it was sent: the entry is
+refused, and people must look. The signature is for whoever has the public key; the EBR checks the content.
+"""
+
+import base64
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from simulators.ebr.entry import No, Stream
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS checkpoints(
+  gateway TEXT NOT NULL, epoch INTEGER NOT NULL, size INTEGER NOT NULL, root TEXT NOT NULL, note TEXT NOT NULL, peaks BLOB NOT NULL,
+  PRIMARY KEY (gateway, epoch, size)) WITHOUT ROWID;
+"""
+
+
+def leaf(payload: bytes) -> bytes:
+    """The leaf hash of an entry's bytes."""
+    return hashlib.sha256(b"\x00" + payload).digest()
+
+
+class Peaks:
+    """The roots of the complete subtrees of a growing tree, largest first: all that is needed to go on."""
+
+    def __init__(self, size: int = 0, hashes: bytes = b"") -> None:
+        self.size = size
+        widths = [1 << bit for bit in reversed(range(size.bit_length())) if size >> bit & 1]
+        self._peaks = [(width, hashes[32 * index : 32 * index + 32]) for index, width in enumerate(widths)]
+
+    def add(self, leaf_hash: bytes) -> None:
+        """Append one leaf."""
+        width, top = 1, leaf_hash
+        while self._peaks and self._peaks[-1][0] == width:
+            top = hashlib.sha256(b"\x01" + self._peaks.pop()[1] + top).digest()
+            width *= 2
+        self._peaks.append((width, top))
+        self.size += 1
+
+    def root(self) -> str:
+        """The tree's root; of nothing, SHA-256 of nothing."""
+        if not self._peaks:
+            return hashlib.sha256().hexdigest()
+        top = self._peaks[-1][1]
+        for _, left in reversed(self._peaks[:-1]):
+            top = hashlib.sha256(b"\x01" + left + top).digest()
+        return top.hex()
+
+    def dump(self) -> bytes:
+        """The hashes; with `size` they are the whole state."""
+        return b"".join(top for _, top in self._peaks)
+
+
+def check(db: sqlite3.Connection, stream: Stream, seq: int, event: Mapping[str, Any]) -> No | None:
+    """Keep the checkpoint in entry `seq` if the entries before it bear it out; else say why not. Belongs into the store's transaction."""
+    size, root, note = event.get("size"), event.get("root"), event.get("note")
+    if type(size) is not int or not isinstance(root, str) or not isinstance(note, str) or not 0 <= size < seq:
+        return No("checkpoint-malformed", "never", "size, root or note is missing, or it speaks of entries that come later")
+    lines = note.split("\n")
+    if lines[:3] != [f"{stream[0]}/{stream[1]}", str(size), base64.b64encode(bytes.fromhex(root)).decode()]:
+        return No("checkpoint-malformed", "never", "the signed note speaks of another stream, size or root than the event")
+    peaks = _start(db, stream, size)
+    for leaf_hash in _leaves(db, stream, peaks.size, size):
+        peaks.add(leaf_hash)
+    if peaks.root() != root:
+        return No("checkpoint-inconsistent", "never", f"entries 1 to {size} have the root {peaks.root()}, the checkpoint says {root}")
+    db.execute("INSERT OR IGNORE INTO checkpoints VALUES (?,?,?,?,?,?)", (*stream, size, root, note, peaks.dump()))
+    return None
+
+
+def _start(db: sqlite3.Connection, stream: Stream, size: int) -> Peaks:
+    """From the largest checkpoint that is not larger: a tree only grows."""
+    sql = "SELECT size, peaks FROM checkpoints WHERE gateway=? AND epoch=? AND size<=? ORDER BY size DESC LIMIT 1"
+    row = db.execute(sql, (*stream, size)).fetchone()
+    return Peaks(*row) if row else Peaks()
+
+
+def _leaves(db: sqlite3.Connection, stream: Stream, after: int, through: int) -> Iterator[bytes]:
+    """Leaf hashes in order, of what is held and of what was refused."""
+    sql = (
+        "SELECT seq, payload, NULL FROM entries WHERE gateway=?1 AND epoch=?2 AND seq>?3 AND seq<=?4"
+        " UNION ALL SELECT seq, NULL, leaf FROM rejected WHERE gateway=?1 AND epoch=?2 AND seq>?3 AND seq<=?4 ORDER BY 1"
+    )
+    for _, payload, known in db.execute(sql, (*stream, after, through)):
+        yield leaf(payload) if payload is not None else known
