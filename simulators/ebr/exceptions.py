@@ -27,8 +27,9 @@ def _one(kind: str, severity: str, time: str | None, where: Any, text: str) -> d
 
 
 def _alarm(alarm: Mapping[str, Any]) -> dict[str, Any]:
-    text = str(alarm.get("text") or alarm.get("name") or alarm.get("alarm") or "alarm")
-    return _one("alarm", "warning", alarm.get("time") or alarm["entered"], alarm.get("equipment"), text)
+    severity = alarm["severity"] if alarm["severity"] in _ORDER else "warning"
+    until = f"until {alarm['cleared']}" if alarm["cleared"] else "not cleared"
+    return _one("alarm", severity, alarm["raised"], alarm["equipment"] or "line", f"Alarm {alarm['alarm']}: {alarm['text']}, {until}.")
 
 
 def _finding(finding: Mapping[str, Any]) -> dict[str, Any]:

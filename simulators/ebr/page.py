@@ -165,14 +165,15 @@ def _lists(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
         ]
         yield f"<section><h2>Materials</h2>{table(('Time', 'Kind', 'Lot', 'Quantity', 'Unit', 'Equipment'), rows)}</section>"
     if record["alarms"]:
-        rows = [
-            (when(one.get("time") or one["entered"], zone), escape(str(one.get("equipment") or "")), escape(str(one.get("text") or "")))
-            for one in record["alarms"]
-        ]
-        yield f"<section><h2>Alarms</h2>{table(('Time', 'Equipment', 'Text'), rows)}</section>"
+        names = ("Raised", "Cleared", "Equipment", "Alarm", "Text")
+        yield f"<section><h2>Alarms</h2>{table(names, [_alarm(one, zone) for one in record['alarms']])}</section>"
     if record["gaps"]:
         names = ("Source", "Tags", "From", "To", "Outcome", "Cause")
         yield f"<section><h2>When something was not observed</h2>{table(names, [_gap(gap, zone) for gap in record['gaps']])}</section>"
+
+
+def _alarm(one: Mapping[str, Any], zone: ZoneInfo) -> tuple[str, ...]:
+    return (when(one["raised"], zone), when(one["cleared"], zone), *(escape(str(one[key] or "")) for key in ("equipment", "alarm", "text")))
 
 
 def _gap(gap: Mapping[str, Any], zone: ZoneInfo) -> tuple[str, ...]:

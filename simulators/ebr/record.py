@@ -46,13 +46,13 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
         "ends": ends,
         "seal": [{"gateway": end["gateway"], **checked(end, steps)} for end in ends],
         "materials": [event for event in events if event["type"] in ("material", "sample")],
-        "alarms": [event for event in events if event["type"] == "alarm"],
+        "alarms": _alarms(events),
         "gaps": _gaps(line, window, facts["sources"]),
         "clock": {"entries": facts["clock"], "worst_bound_s": facts["bound"], "events": _inside(line, "clock", window)},
         "findings": _inside(line, "finding", window),
         "chain": _streams(streams, facts),
     }
-    for event in (*steps, *ends, *record["materials"], *record["alarms"], *record["clock"]["events"], *record["findings"]):
+    for event in (*steps, *ends, *record["materials"], *record["clock"]["events"], *record["findings"]):
         event.pop("payload", None)
     record["exceptions"] = exceptions(record)
     return record, readings
@@ -217,6 +217,19 @@ def _completeness(ends: list[dict[str, Any]], steps: list[dict[str, Any]]) -> di
 
 def _placed(step: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
     return {"equipment": step["equipment"], "step": step["step"], "run": step["run"], **item}
+
+
+def _alarms(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each time that an alarm was raised, with when it cleared."""
+    names = ("gateway", "seq", "alarm", "severity", "text", "equipment", "steps")
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for event in events:
+        if event["type"] != "alarm":
+            continue
+        raised = (event.get("raised") or event["at"])["time"]
+        alarm = found.setdefault((event["gateway"], event["alarm"], raised), {name: event.get(name) for name in names})
+        alarm |= {"raised": raised, "cleared": event["at"]["time"] if event["state"] == "cleared" else alarm.get("cleared")}
+    return sorted(found.values(), key=lambda alarm: (alarm["raised"], alarm["seq"]))
 
 
 def _gaps(line: list[dict[str, Any]], window: Mapping[str, str | None], sources: set[tuple[str, str]]) -> list[dict[str, Any]]:

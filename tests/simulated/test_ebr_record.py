@@ -13,6 +13,7 @@ import pytest
 
 from simulators.ebr import Store
 from simulators.ebr.builder import build, folder_of
+from simulators.ebr.page import html
 from simulators.ebr.record import batch_record
 
 GATEWAY, EPOCH, BATCH = "lyon/granulation-2", 1795332189, "B2026-0417"
@@ -262,3 +263,19 @@ def test_the_page_is_one_file_with_every_plot_and_escapes_what_it_shows(tmp_path
 def test_a_batch_name_is_always_one_plain_folder(tmp_path: Path, name: str) -> None:
     folder = folder_of(tmp_path, name)
     assert folder.resolve().parent == (tmp_path / "batches").resolve()
+
+
+def test_an_alarm_stands_once_with_when_it_was_raised_and_cleared(tmp_path: Path) -> None:
+    stream = mixing(faults=False)
+    head = {"type": "alarm", "alarm": "G-HIGH", "source": "granulator-plc", "tag": "granulator.alarms", "value": 4, "severity": "warning"}
+    told = {**head, "text": "Speed high", "equipment": "granulator", "batch": BATCH, "steps": [["phase", "WET_MASS", 1]]}
+    stream.event(306, {**told, "state": "raised", "at": instant(130), "raised": None})
+    stream.event(307, {**told, "state": "cleared", "at": instant(140), "raised": instant(130)})
+    stream.event(308, {**told, "state": "raised", "at": instant(150), "raised": None})
+    record, series = batch_record(stored(tmp_path, stream.payloads) / "ebr.db", BATCH)
+    assert [(one["raised"], one["cleared"]) for one in record["alarms"]] == [(at(130), at(140)), (at(150), None)]
+    assert [one["text"] for one in record["exceptions"]] == [
+        f"Alarm G-HIGH: Speed high, until {at(140)}.",
+        "Alarm G-HIGH: Speed high, not cleared.",
+    ]
+    assert "Speed high" in html(record, series)
