@@ -7,11 +7,11 @@ The way of a value begins here: bytes arrive, are decoded into a list of `Readin
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -186,13 +186,26 @@ class Driver(ABC):
         return []
 
 
+@runtime_checkable
 class Browses(Protocol):
     """Optional: lists what a source offers."""
 
-    async def browse(self, under: str | None) -> Any: ...  # noqa: D102 - described by its protocol
+    async def browse(
+        self,
+        under: str | None = None,
+        match: str | None = None,
+        known: Collection[str] = (),
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Any:
+        """An object with `rows` (tag rows by column) and `left_out` (path -> why not). Raises DriverError.
+
+        under: a path or address to begin at; match: a glob over paths; known: addresses to leave out; progress: told (nodes, found).
+        """
 
 
+@runtime_checkable
 class Probes(Protocol):
     """Optional: compares the tag map with the source, reading only."""
 
-    async def probe(self) -> Any: ...  # noqa: D102 - described by its protocol
+    async def probe(self) -> Any:
+        """An object with `tags` (each with a `state`, "ok" when it is) and `lines()` for people. Raises DriverError."""

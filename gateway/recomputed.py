@@ -37,6 +37,11 @@ def differences(data: Path, batch: str | None) -> Recomputed:
     return result
 
 
+def last_line(data: Path) -> Line:
+    """The configuration that last ran on this journal. Raises NotWhole."""
+    return list(_lines(data).values())[-1]
+
+
 def text_of(difference: Difference) -> str:
     """One line for people: where, and the two sides."""
     stored, made = ((side or b"nothing").decode()[:300] for side in (difference.stored, difference.made))

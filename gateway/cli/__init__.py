@@ -7,10 +7,10 @@ be reached.
 import os
 import sys
 
-from gateway.cli import line, records, running
+from gateway.cli import configuration, line, records, running, sources
 from gateway.cli.base import NOT_REACHED, WRONG_INPUT, app, fail
 
-__all__ = ["app", "line", "main", "records", "running"]
+__all__ = ["app", "configuration", "line", "main", "records", "running", "sources"]
 
 
 def main() -> None:
