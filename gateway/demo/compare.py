@@ -15,7 +15,7 @@ from typing import Any
 from config import Line, Source, Tag
 from gateway.demo.received import Gap, Got, Received, Row
 from gateway.demo.truth import Item, Truth
-from gateway.ticks import from_rfc3339
+from gateway.ticks import TICKS_PER_MS, from_rfc3339
 
 BAD = 0x8000_0000
 SLACK_TICKS = 100_000
@@ -69,7 +69,7 @@ def _source(line: Line, source: Source, truth: Truth, received: Received) -> Cou
         if source.driver == "opcua":
             total.add(of_changes(tag, truth.made.get(tag.tag, []), readings, gaps, began))
         else:
-            total.add(of_polls(tag, truth.served.get(tag.tag, []), readings, gaps))
+            total.add(of_polls(tag, truth.served.get(tag.tag, []), readings, gaps, _between_polls(source, tag)))
             total.add(unasked(tag, truth.made.get(tag.tag, []), truth.served.get(tag.tag, []), gaps))
     rows = {(name, key): each for (by, name, key), each in received.rows.items() if by == source.name}
     total.add(of_rows({key: [row for _, row in versions] for key, versions in truth.rows.items()}, rows))
@@ -104,10 +104,23 @@ def of_changes(tag: Tag, made: Sequence[Item], got: Sequence[Got], gaps: Sequenc
     return counts
 
 
-def of_polls(tag: Tag, served: Sequence[Item], got: Sequence[Got], gaps: Sequence[Gap]) -> Counts:
-    """A source that is asked: each change that it answered with must be in a reading whose window holds that answer."""
+def _between_polls(source: Source, tag: Tag) -> int:
+    """How long (ticks) before a poll's request an answer can lie that this poll replaced.
+
+    A driver that proves a read by a second one takes the second: at once, so well within half a period. A tag that is polled slower than
+    its neighbours is answered with them more often than it is asked for: then a whole period, and some jitter.
+    """
+    period_ms = tag.rate_ms or source.rate_ms
+    return round(period_ms * TICKS_PER_MS * (1.1 if period_ms > source.rate_ms else 0.5))
+
+
+def of_polls(tag: Tag, served: Sequence[Item], got: Sequence[Got], gaps: Sequence[Gap], replaced_ticks: int = 0) -> Counts:
+    """A source that is asked: each change that it answered with must be in a reading whose window holds that answer.
+
+    replaced_ticks: an answer that was not taken is no loss if the next one was, by a request that began at most so much later.
+    """
     counts = Counts(read=len(served))
-    claims = [0] * len(served)
+    claims: list[Got | None] = [None] * len(served)
     after, before = 0, None
     for each in got:
         while after < len(served) and served[after].ticks <= each.received + SLACK_TICKS:
@@ -117,10 +130,13 @@ def of_polls(tag: Tag, served: Sequence[Item], got: Sequence[Got], gaps: Sequenc
         _claim(counts, tag, served, claims, after, each, again=again)
         before = each
     stored = None
-    for item, claimed in zip(served, claims, strict=True):
+    for index, (item, claimed) in enumerate(zip(served, claims, strict=True)):
+        following = claims[index + 1] if index + 1 < len(served) else None
         if claimed:
             counts.received += 1
             stored = item
+        elif following and (following.requested or following.received) - item.ticks <= replaced_ticks:
+            counts.left_out += 1
         else:
             _missing(counts, tag, item, stored, gaps)
     return counts
@@ -134,7 +150,7 @@ def unasked(tag: Tag, made: Sequence[Item], served: Sequence[Item], gaps: Sequen
     return Counts(read=missed, in_gaps=missed)
 
 
-def _claim(counts: Counts, tag: Tag, served: Sequence[Item], claims: list[int], after: int, got: Got, *, again: bool) -> None:
+def _claim(counts: Counts, tag: Tag, served: Sequence[Item], claims: list[Got | None], after: int, got: Got, *, again: bool) -> None:
     """Find the answer that a reading is: made within its window, or standing since before it."""
     if got.status >= BAD:
         return
@@ -146,7 +162,7 @@ def _claim(counts: Counts, tag: Tag, served: Sequence[Item], claims: list[int], 
             if claims[index] and again:
                 counts.doubled += 1
                 counts.wrong(f"{tag.tag}: {got.value} of {item.ticks} again in entry {got.seq}")
-            claims[index] += 1
+            claims[index] = claims[index] or got
             return
         if item.ticks < requested:
             break

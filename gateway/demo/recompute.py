@@ -41,6 +41,8 @@ def recomputed(line: Line, truths: Mapping[str, Truth], received: Received) -> l
             tag = tags.get(parameter.tag or "")
             if tag is None or tag.source not in own or said.get("status") != "present" or not _whole(record, said) or tag.deadband:
                 continue
+            if parameter.include == "running" and record["cause"] != "completed":
+                continue  # when it stopped running is for the state to say, not for the step's end
             start, end = (from_rfc3339(record[edge]["time"]) for edge in ("start", "end"))
             series = truths[tag.source].made.get(tag.tag, [])
             value = statistic(parameter, tag, series, start + round(parameter.skip_first_s * TICKS_PER_S), end)

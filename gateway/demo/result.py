@@ -87,18 +87,20 @@ def judge(line: Line, batch: str, truth: Path, store: Path, stop_status: int | N
     truths = read(truth)
     got = Received().feed(Store(store).entries())
     stored = Received().feed(entry.payload for entry in read_journal(line.data))
-    chains = tuple(_verified(path) for path in (line.data, store))
+    chains = tuple(_verified(line, path) for path in (line.data, store))
     missing = _missing_steps(line, batch, truths, got)
     return Result(
         batch, compare(line, truths, stored), compare(line, truths, got), got, chains, recomputed(line, truths, got), missing, stop_status
     )
 
 
-def _verified(path: Path) -> Chain:
+def _verified(line: Line, path: Path) -> Chain:
     """By the program itself, as an inspector would."""
-    done = subprocess.run([*COMMAND, "verify", str(path)], capture_output=True, text=True, check=False)  # noqa: S603 - our own program
-    lines = (done.stdout + done.stderr).strip().splitlines()
-    return Chain(path, done.returncode, lines[-1] if lines else "")
+    key = line.data / "checkpoint-key.pub"
+    command = [*COMMAND, "verify", str(path), *(["--key", str(key)] if key.exists() else [])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
+    lines = [text for text in (done.stdout + done.stderr).splitlines() if text.strip() and not text.startswith("note:")]
+    return Chain(path, done.returncode, lines[0] if lines else "")
 
 
 def _missing_steps(line: Line, batch: str, truths: Mapping[str, Truth], got: Received) -> list[str]:

@@ -47,24 +47,20 @@ def shown(console: Console, setting: Setting, result: Result) -> None:
 def _counts(result: Result) -> Table:
     table = Table(title="Ground truth of the devices against the record", title_justify="left", title_style="bold")
     table.add_column("source")
-    for name in ("read", "stored", "received", "in gaps", "lost", "doubled"):
+    for name in ("read", "stored", "received", "left out", "in gaps", "lost", "doubled"):
         table.add_column(name, justify="right")
     rows = {**result.received, "all": total(result.received.values())}
     stored = {**result.stored, "all": total(result.stored.values())}
     for name, counts in rows.items():
         table.add_row(name, *_row(counts, stored[name]), end_section=name == list(rows)[-2], style="bold" if name == "all" else "")
-    left_out = rows["all"].left_out
-    if left_out:
-        table.caption = (
-            f"{left_out} changes smaller than the map's own deadband, or overwritten before they could be read, are not counted as received"
-        )
-        table.caption_justify = "left"
+    table.caption = "left out: smaller than the map's deadband, or replaced within the same poll"
+    table.caption_justify = "left"
     return table
 
 
 def _row(counts: Counts, stored: Counts) -> list[Any]:
     wrong = [Text(str(number), style="bold red" if number else "bold green") for number in (counts.lost, counts.doubled)]
-    return [str(counts.read), str(stored.received), str(counts.received), str(counts.in_gaps), *wrong]
+    return [str(counts.read), str(stored.received), str(counts.received), str(counts.left_out), str(counts.in_gaps), *wrong]
 
 
 def _step(step: Mapping[str, Any]) -> Table | Text:

@@ -18,6 +18,8 @@ ROLES = ("batch", "order", "product", "recipe", "recipe_version")
 FIRST_BATCH = 417
 HOLD_CHANCE = 0.2
 COMPLETE_S = 1.5
+AFTER_SKIP_S = 1.5
+"""A step lasts so much longer than a parameter of it skips at its start: also where a batch is made very short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,8 @@ class Plan:
         random = Random(f"{self._seed} {name} {number}")
         ordered_s = from_s + 0.5
         share_s = self._batch_s / max(1, sum(bool(self._leaves(each, path.recipe)) for each in path.equipments))
-        runs = tuple(_runs(leaves, random, ordered_s + self._lead_s(equipment), share_s, _pause_s(equipment)))
+        least_s = {row.step: row.skip_first_s + AFTER_SKIP_S for row in self._line.parameters if row.equipment == name and row.skip_first_s}
+        runs = tuple(_runs(leaves, random, ordered_s + self._lead_s(equipment), share_s, _pause_s(equipment), least_s))
         identity = _identity([self._equipment[each] for each in path.equipments], path.recipe, number, self._line)
         freed_s = runs[-1].end_s + COMPLETE_S
         return Stay(name, number, identity, ordered_s, runs, freed_s, freed_s + _pause_s(equipment))
@@ -194,7 +197,14 @@ def leaves(steps: Sequence[Step]) -> list[tuple[tuple[str, ...], Step]]:
     return list(below(None, ()))
 
 
-def _runs(leaves: Sequence[tuple[tuple[str, ...], Step]], random: Random, start_s: float, share_s: float, pause_s: float) -> Iterator[Run]:
+def _runs(
+    leaves: Sequence[tuple[tuple[str, ...], Step]],
+    random: Random,
+    start_s: float,
+    share_s: float,
+    pause_s: float,
+    least_s: Mapping[str | None, float],
+) -> Iterator[Run]:
     """The runs of one stay, one after the other; a step that may come several times sometimes does."""
     counted = [(path, step, number) for path, step in leaves for number in range(1, _times(step, random) + 1)]
     if not counted:
@@ -203,7 +213,7 @@ def _runs(leaves: Sequence[tuple[tuple[str, ...], Step]], random: Random, start_
     for path, step, number in counted:
         if number > 1 and step.key is None:
             start_s += pause_s
-        end_s = start_s + max(each_s * random.uniform(0.8, 1.2), pause_s)
+        end_s = start_s + max(each_s * random.uniform(0.8, 1.2), pause_s, least_s.get(step.step, 0.0))
         hold = (start_s + (end_s - start_s) * 0.4, start_s + (end_s - start_s) * 0.6) if random.random() < HOLD_CHANCE else None
         yield Run(path, number, start_s, end_s, hold)
         start_s = end_s

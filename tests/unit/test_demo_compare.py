@@ -118,6 +118,13 @@ def test_changes_within_the_deadband_of_the_map_are_left_out_by_its_wish() -> No
     assert (counts.left_out, counts.lost) == (1, 1)
 
 
+def test_an_answer_that_the_same_poll_replaced_is_no_loss_but_that_of_a_dropped_poll_is() -> None:
+    served = [item(1.0, 1.0), item(1.02, 2.0), item(1.2, 3.0)]
+    whole = [polled(1.01, 1.03, 2.0), polled(1.19, 1.21, 3.0)]
+    assert of_polls(TAG, served, whole, [], round(0.1 * S)) == Counts(read=3, received=2, left_out=1)
+    assert of_polls(TAG, served, whole[1:], [], round(0.1 * S)).lost == 2
+
+
 def test_what_nobody_asked_for_in_a_gap_is_counted_there() -> None:
     made = [item(1, 1.0), item(2, 2.0), item(3, 3.0), item(4, 4.0)]
     assert unasked(TAG, made, [item(1, 1.0), item(4, 4.0)], [gap(1.5, 3.5)]) == Counts(read=2, in_gaps=2)
