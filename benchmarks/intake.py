@@ -1,4 +1,4 @@
-"""What the way from `emit` to the disk costs: lists of 1,000 float64 readings through the intake into a real journal, as a printed table."""
+"""What the way from `emit` to the disk costs: lists of 1,000 float64 readings through the intake into a real journal; prints a table."""
 
 import asyncio
 import dataclasses

@@ -38,6 +38,7 @@ class Truth:
         self._write({"what": "row", "name": name, "key": key, "t": ticks, "row": dict(row)})
 
     def close(self) -> None:
+        """Close the log's file."""
         if self._file is not None:
             self._file.close()
 
