@@ -76,7 +76,7 @@ async def follow(clock: Clock, state: Callable[[], bool], deadline_s: float) -> 
 
 def made(daemon: Chronyd, **limits: Any) -> tuple[Clock, list[dict[str, Any]]]:
     events: list[dict[str, Any]] = []
-    given = {"least_interval_s": 0.5, "longest_holdover_s": 10.0, "unreadable_after_s": 3.0, **limits}
+    given = {"least_interval_s": 0.5, "longest_holdover_s": 25.0, "unreadable_after_s": 3.0, **limits}
     clock = Clock(Limits(**given), [ChronyReader(host="127.0.0.1", port=daemon.port)])
     clock._on_event = events.append
     return clock, events
@@ -90,13 +90,13 @@ def kinds(events) -> list[str]:
 async def test_synchronised_holdover_unsynchronised_and_back(chronyd, servers):
     clock, events = made(chronyd)
     await chronyd.start(servers)
-    await follow(clock, lambda: clock.stamp().status == "synchronised", 30)
-    assert clock.stamp().bound_s < 1.0
+    await follow(clock, lambda: (clock.stamp().bound_s or 1.0) < 0.01, 30)
+    assert clock.stamp().status == "synchronised"
     for server in servers:
         server.faults.silent = True
     await follow(clock, lambda: clock.stamp().status == "holdover", 30)
     assert clock.describe()["reference"]["leap"] == "none", "chronyd itself still says that all is well"
-    await follow(clock, lambda: clock.stamp().status == "unsynchronised", 30)
+    await follow(clock, lambda: clock.stamp().status == "unsynchronised", 60)
     for server in servers:
         server.faults.silent = False
     await follow(clock, lambda: clock.stamp().status == "synchronised", 40)
