@@ -11,11 +11,11 @@ from config import FromRow, Line
 from config.active import parse
 from gateway.demo.compare import Counts, compare, total
 from gateway.demo.processes import COMMAND
-from gateway.demo.received import Received
+from gateway.demo.received import Gap, Received
 from gateway.demo.recompute import Again, recomputed
 from gateway.demo.store import Store
 from gateway.demo.truth import Item, Truth, read
-from gateway.ticks import TICKS_PER_MS
+from gateway.ticks import TICKS_PER_MS, from_rfc3339
 
 Visit = tuple[str, str]
 """(equipment, step)"""
@@ -41,6 +41,7 @@ class Result:
     chains: tuple[Chain, ...]
     again: list[Again]
     missing_steps: list[str]
+    mistimed: list[str]
     stop_status: int | None
 
     @property
@@ -62,6 +63,7 @@ class Result:
         found += counts.examples
         found += [f"verify {chain.path}: {chain.text}" for chain in self.chains if chain.status]
         found += [f"step {step} of {self.batch} has no record" for step in self.missing_steps]
+        found += self.mistimed
         found += [f"{name} misses {missing} without a gap" for name, missing in _unexcused(self.steps)]
         found += [
             f"{each.record} {each.parameter}: recorded {each.recorded}, the truth gives {each.computed}"
@@ -89,9 +91,9 @@ def judge(line: Line, batch: str, truth: Path, store: Path, stop_status: int | N
     stored = Received().feed(entry.payload for entry in read_journal(line.data))
     chains = tuple(_verified(line, path) for path in (line.data, store))
     missing = _missing_steps(line, batch, truths, got)
-    return Result(
-        batch, compare(line, truths, stored), compare(line, truths, got), got, chains, recomputed(line, truths, got), missing, stop_status
-    )
+    mistimed = _mistimed(line, batch, truths, got)
+    counts = compare(line, truths, stored), compare(line, truths, got)
+    return Result(batch, *counts, got, chains, recomputed(line, truths, got), missing, mistimed, stop_status)
 
 
 def _verified(line: Line, path: Path) -> Chain:
@@ -111,20 +113,37 @@ def _missing_steps(line: Line, batch: str, truths: Mapping[str, Truth], got: Rec
             visit = (step["equipment"], step["step"])
             recorded[visit] = recorded.get(visit, 0) + 1
     expected: dict[Visit, int] = {}
+    sources = {tag.tag: tag.source for tag in line.tags}
     for equipment in line.equipment:
         begin, end = _stay(equipment.name, batch, line, truths)
         for row in line.steps:
             if row.equipment == equipment.name:
                 runs = [run for run in _runs(line, row.signal, row.active, truths) if begin <= run[0] < end]
                 runs = [run for run in runs if run[1] - run[0] >= 2 * equipment.settle_ms * TICKS_PER_MS]
-                runs = [run for run in runs if not _unseen(row.signal, run, got)]
+                runs = [run for run in runs if not _unseen(row.signal, run, got.gaps_of(sources[row.signal]))]
                 expected[equipment.name, row.step] = len(runs)
     return [f"{name} {step}/{count}" for (name, step), count in expected.items() if recorded.get((name, step), 0) < count]
 
 
-def _unseen(signal: str, run: tuple[int, int], got: Received) -> bool:
+def _mistimed(line: Line, batch: str, truths: Mapping[str, Truth], got: Received) -> list[str]:
+    """Steps whose record starts or ends at another instant than their signal did, where the source stamps its own values."""
+    own = {source.name for source in line.sources if source.driver == "opcua" and source.time_authority == "device"}
+    sources, found = {tag.tag: tag.source for tag in line.tags}, list[str]()
+    for name, record in got.steps.items():
+        row = next((row for row in line.steps if (row.equipment, row.step) == (record["equipment"], record["step"])), None)
+        if row is None or record["batch"] != batch or sources[row.signal] not in own:
+            continue
+        runs = list(_runs(line, row.signal, row.active, truths))
+        for edge, told in (("start", [run[0] for run in runs]), ("end", [run[1] for run in runs])):
+            at = from_rfc3339(record[edge]["time"])
+            if at not in told and not any(gap.covers(row.signal, at) for gap in got.gaps_of(sources[row.signal])):
+                found.append(f"{name} {edge}s at {record[edge]['time']} ({record['cause']}): its signal did not")
+    return found
+
+
+def _unseen(signal: str, run: tuple[int, int], gaps: Iterable[Gap]) -> bool:
     """Whether the signal was, by a gap, not observed for the whole run: then nobody can have seen this step."""
-    return any(gap.covers(signal, run[0]) and gap.covers(signal, run[1]) for gap in got.gaps.values())
+    return any(gap.covers(signal, run[0]) and gap.covers(signal, run[1]) for gap in gaps)
 
 
 def _stay(equipment: str, batch: str, line: Line, truths: Mapping[str, Truth]) -> tuple[int, int]:

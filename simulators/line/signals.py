@@ -20,6 +20,7 @@ from simulators.line.steps import StepSignal
 
 OPERATORS = ("jdupont", "mleroy", "asantos")
 SETTLING_S = 0.8
+ALARM_S = 4.0
 EXCURSION_CHANCE = 0.08
 NOWHERE = Situation("idle")
 STATES = {
@@ -69,6 +70,8 @@ def _signal(line: Line, tag: Tag, seed: int, bands: Bands, roles: Mapping[str, S
     home = bands.home(tag)
     if role is not None:
         raw = role
+    elif (alarm := _alarm(line, tag, random)) is not None:
+        raw = alarm
     elif tag.codes is not None:
         raw = _cycled(sorted(line.codes[tag.codes].codes) if tag.codes in line.codes else [0, 1], random)
     elif tag.type == "bool":
@@ -85,6 +88,22 @@ def _signal(line: Line, tag: Tag, seed: int, bands: Bands, roles: Mapping[str, S
     return lambda now: fit(raw(now))
 
 
+def _alarm(line: Line, tag: Tag, random: Random) -> Signal | None:
+    """A tag of alarms.csv is quiet; now and then one of its alarms stands for some seconds."""
+    rows = [row for row in line.alarms if row.tag == tag.tag]
+    raised = [1 << row.bit if row.bit is not None else row.active == "true" for row in rows if row.bit is not None or tag.type == "bool"]
+    if not raised:
+        return None
+    quiet = not raised[0] if tag.type == "bool" else 0
+    period_s, since_s = random.uniform(40, 90), random.uniform(0, 40)
+
+    def value(now: Moment) -> Any:
+        turn, at_s = divmod(now.at_s + since_s, period_s)
+        return raised[int(turn) % len(raised)] if at_s > period_s - ALARM_S else quiet
+
+    return value
+
+
 def _roles(line: Line) -> dict[str, Signal]:
     """Tags that say where an equipment is. Where two equipments name the same tag, the first has it."""
     result: dict[str, Signal] = {}
@@ -99,10 +118,13 @@ def _roles_of(line: Line, equipment: Equipment, tags: Mapping[str, Tag]) -> dict
     name, result = equipment.name, dict[str, Signal]()
     for step in line.steps:
         if step.equipment == name and step.signal in tags:
-            result.setdefault(step.signal, StepSignal(line, tags[step.signal], name))
+            is_state = step.signal == equipment.state
+            result.setdefault(
+                step.signal, StepSignal(line, tags[step.signal], name, equipment.states if is_state else None, STATES if is_state else {})
+            )
         if step.equipment == name and step.key:
             result.setdefault(step.key, lambda now: run.number if (run := now.of(name).run) else 0)
-    if equipment.state in tags and equipment.state:
+    if equipment.state in tags and equipment.state and equipment.state not in result:
         result[equipment.state] = _named(line, tags[equipment.state], equipment.states, lambda now: STATES[now.of(name).phase])
     if equipment.mode in tags and equipment.mode:
         result[equipment.mode] = _named(line, tags[equipment.mode], None, lambda _: MODES)

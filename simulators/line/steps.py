@@ -1,5 +1,6 @@
 """The values of a tag that means steps: such that exactly the steps that run are active by steps.csv."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from config import Line, Tag
@@ -13,28 +14,39 @@ if TYPE_CHECKING:
 class StepSignal:
     """Gives, for a moment, a value of the tag by which the right steps of the equipment are active and no others."""
 
-    def __init__(self, line: Line, tag: Tag, equipment: str) -> None:
-        table = line.codes.get(tag.codes or "")
+    def __init__(self, line: Line, tag: Tag, equipment: str, table_name: str | None, words: Mapping[str, tuple[str, ...]]) -> None:
+        """words: phase -> what its state may be called, best first; where the tag is the equipment's state, too. table_name: its codes."""
+        table = line.codes.get(table_name or tag.codes or "")
         self._names = {code.text: code.code for code in table.codes.values()} if table else {}
         self._line, self._tag, self._equipment = line, tag, equipment
-        self._chosen: dict[tuple[str | None, frozenset[str]], Any] = {}
+        self._words = words
+        self._chosen: dict[tuple[str | None, frozenset[str], str], Any] = {}
         rows = [step for step in line.steps if step.equipment == equipment and step.signal == tag.tag]
         self._candidates = _candidates(tag, [row.active for row in rows], self._names)
+        if tag.type == "string":
+            self._candidates += [text for text in self._names if text not in self._candidates]
 
     def __call__(self, now: "Moment") -> Any:
         """The value at this moment."""
         situation = now.of(self._equipment)
         recipe = situation.stay.identity["recipe"] if situation.stay else None
-        key = (recipe, situation.active)
+        key = (recipe, situation.active, situation.phase)
         if key not in self._chosen:
-            self._chosen[key] = self._choose(recipe, situation.active)
+            self._chosen[key] = self._choose(*key)
         return self._chosen[key]
 
-    def _choose(self, recipe: str | None, active: frozenset[str]) -> Any:
-        """The candidate with the fewest steps that are wrongly active or wrongly not."""
+    def _choose(self, recipe: str | None, active: frozenset[str], phase: str) -> Any:
+        """The candidate with the fewest steps that are wrongly active or wrongly not; among equals the one that names the phase."""
         rows = [step for step in steps_of(self._line, self._equipment, recipe) if step.signal == self._tag.tag]
         rules = [(step.step in active, parse(step.active)) for step in rows]
-        return min(self._candidates, key=lambda value: sum(wanted != rule.matches(value, self._names) for wanted, rule in rules))
+        words = self._words.get(phase, ())
+
+        def fit(value: Any) -> tuple[int, int]:
+            wrong = sum(wanted != rule.matches(value, self._names) for wanted, rule in rules)
+            called = {text.lower() for text, code in self._names.items() if code == value} | {str(value).lower()}
+            return wrong, next((place for place, word in enumerate(words) if word in called), len(words))
+
+        return min(self._candidates, key=fit)
 
 
 def _candidates(tag: Tag, rules: list[str], names: dict[str, int]) -> list[Any]:
