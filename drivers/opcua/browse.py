@@ -268,6 +268,19 @@ async def _units(link: Link, found: Sequence[Found]) -> list[dict[str, str]]:
     return told
 
 
+async def unit_of(link: Link, settings: OpcUaSettings, address: str) -> dict[str, str]:
+    """What the server says today about unit and range of one node; nothing where it says nothing."""
+    parsed = parse("opcua", address)
+    assert isinstance(parsed, OpcUaAddress)
+    node = link.node(parsed, settings.namespaces)
+    if node is None:
+        return {}
+    (references,) = await _references(link, [node])
+    named = {str(one.BrowseName.Name): _local(one) for one in references if one.ReferenceTypeId.Identifier == HAS_PROPERTY}
+    mine = Found((), node, {name: named[name] for name in ("EngineeringUnits", "EURange") if name in named})
+    return (await _units(link, [mine]))[0]
+
+
 def _address(link: Link, node: Any, short: Mapping[str, str]) -> str:
     uri = link.namespaces[node.NamespaceIndex] if node.NamespaceIndex and node.NamespaceIndex < len(link.namespaces) else None
     name = short.get(uri) if uri else None

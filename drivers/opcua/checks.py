@@ -33,6 +33,8 @@ def _of_tag(settings: OpcUaSettings, tag: Tag) -> list[Problem]:
     found = []
     if address.namespace is not None and address.namespace not in settings.namespaces:
         found.append(tag.place.problem(f"{tag.tag}: namespace {address.namespace!r} is not among the source's namespaces"))
+    if address.field:
+        found.append(tag.place.problem(f"{tag.tag}: fields of structures are not supported yet; name the member's own node"))
     if tag.type == "decimal":
         found.append(tag.place.problem(f"{tag.tag}: OPC UA servers send no decimal; write float64 or an integer with scale"))
     return found

@@ -21,7 +21,6 @@ class Converter:
         self._items: Mapping[int, Item] = {item.handle: item for group in plan.groups for item in group.items}
         self._tags, self._found = tags, found
         self._told: set[int] = set()
-        self.fields: Callable[[v.Raw, tuple[str, ...]], tuple[int, Any]] | None = None  # set where structures are described
 
     def __call__(self, odd: Odd, out: list[Reading]) -> None:
         """Append the readings that this record means."""
@@ -53,11 +52,7 @@ class Converter:
             if number == v.BYTESTRING and isinstance(value, bytes) and len(tap.index) == 1:
                 number, value = v.BYTE, v.Array(value)
             value = _element(value, tap.index)
-        if tap.field and value is not _ABSENT:
-            if self.fields is None or not isinstance(value, v.Raw):
-                return number, _ABSENT
-            return self.fields(value, tap.field)
-        return number, value
+        return number, _ABSENT if tap.field else value
 
     def _differs(self, index: int, number: int, tag: Tag) -> None:
         if index in self._told:

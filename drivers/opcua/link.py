@@ -6,7 +6,6 @@ import time
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from asyncua.ua.ua_binary import struct_from_binary
 
@@ -79,11 +78,6 @@ class Link:
         if not isinstance(protocol, BoundedProtocol) or protocol.transport is None:
             raise LinkLost("the connection is closed")
         return protocol
-
-    @property
-    def is_signed(self) -> bool:
-        """Whether the channel proves who sends."""
-        return bool(self.client.security_policy.Mode != ua.MessageSecurityMode.None_)
 
     async def raw(self, request: Any) -> bytes:
         """Send a request; the body of the answer, type id first. A ServiceFault is not looked at."""
@@ -252,11 +246,6 @@ async def _closed(client: Any, *, clean: bool) -> None:
                 await client.uaclient.close_secure_channel()
     if protocol.transport is not None:
         protocol.transport.abort()
-
-
-def host_of(endpoint: str) -> str:
-    """The host in an opc.tcp URL, for messages."""
-    return urlsplit(endpoint).hostname or endpoint
 
 
 def names_of(tags: Sequence[Any], indexes: Iterable[int]) -> str:

@@ -22,6 +22,8 @@ from drivers.opcua.plan import Hole
 from drivers.opcua.subscribe import NODE_GONE, Subscription, sequence_after, sequence_ahead
 
 OUTSTANDING = 8
+SEMANTICS_CHANGED = 0x4000
+"""The server says that unit, range or texts of the item are others now (Part 4, 7.39.1; Part 8, 5.2)."""
 MOST_REPUBLISHED = 10_000
 _MESSAGE_NOT_AVAILABLE = ua.StatusCodes.BadMessageNotAvailable
 _ASK_AGAIN = {ua.StatusCodes.BadTimeout, ua.StatusCodes.BadRequestTimeout}
@@ -46,6 +48,7 @@ class Memory:
     last_ticks: list[int | None] = field(default_factory=list)
     holes: list[Hole] = field(default_factory=list)
     through_ticks: int | None = None  # the newest publish time
+    changed: set[int] = field(default_factory=set)  # tags whose unit or range the server says to have changed
     counts: dict[str, int] = field(default_factory=dict)
 
 
@@ -227,6 +230,8 @@ class Stream:
                 since = last[tag]
                 self._settling(self._emit.lost(Loss("queue-overflow", (tag,), since, until, "the server's queue ran over")))
                 self._hole(subscription, tag, since, until)
+            elif status & SEMANTICS_CHANGED:
+                self._memory.changed.add(tag)
             elif status in NODE_GONE:
                 subscription.missing[subscription.item_of(tag).handle] = status
                 self._settling(self._emit.lost(Loss("not-subscribed", (tag,), source, detail=status_name(status))))

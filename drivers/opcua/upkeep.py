@@ -8,6 +8,7 @@ from cryptography import x509
 from config import Source, Tag
 from drivers.contract import Emit, Finding, Loss
 from drivers.opcua import certs, security, subscribe
+from drivers.opcua.browse import unit_of
 from drivers.opcua.link import Link, names_of, plain_errors
 from drivers.opcua.settings import OpcUaSettings
 from drivers.opcua.stream import Memory, Stream
@@ -48,6 +49,7 @@ class Upkeep:
             self._first_values: begun + FIRST_VALUE_WITHIN_S,
             self._expiry: begun,
             self._tell: begun,
+            self._semantics: begun,
         }
         with plain_errors("upkeep of the session"):
             while True:
@@ -75,6 +77,18 @@ class Upkeep:
     async def _tell(self) -> float:
         while self._findings:
             await self._emit.found(self._findings.pop(0))
+        return 0.5
+
+    async def _semantics(self) -> float:
+        """Read unit and range again where the server says that they changed: the map may be wrong from now on."""
+        changed = sorted(self._memory.changed)
+        self._memory.changed.clear()
+        for tag in changed:
+            name = self._tags[tag].tag
+            text = f"{name}: the server says that unit, range or enumeration changed; the map may no longer be right"
+            told = await unit_of(self._link, self._settings, self._tags[tag].address)
+            evidence = {**told, "map_unit": self._tags[tag].source_unit or self._tags[tag].unit or ""}
+            await self._emit.found(Finding("semantics-changed", text, (tag,), "alarm", evidence))
         return 0.5
 
     async def _expiry(self) -> float:

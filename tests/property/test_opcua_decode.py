@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from asyncua import ua
 from asyncua.ua.ua_binary import struct_to_binary
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from drivers.contract import Reading
@@ -109,14 +109,12 @@ def plain(odd: Odd) -> tuple[Any, ...]:
 
 
 @given(notifications())
-@settings(max_examples=300, deadline=None)
 def test_equal_to_the_slow_decoder(notification: Any) -> None:
     body = struct_to_binary(notification)
     assert [plain(one) for one in fast(body)] == [plain(one) for one in slow(body)]
 
 
 @given(st.lists(st.sampled_from(sorted(FIXED)), min_size=1, max_size=300), st.integers(0, 7))
-@settings(max_examples=100, deadline=None)
 @example([11] * 300, 6)
 @example([10, 11] * 150, 7)
 def test_every_run_length_and_the_hundred_nanoseconds(types: list[int], parts: int) -> None:
@@ -136,7 +134,6 @@ def test_every_run_length_and_the_hundred_nanoseconds(types: list[int], parts: i
 
 
 @given(notifications(), st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), min_size=1, max_size=8), st.integers(0, 40))
-@settings(max_examples=300, deadline=None)
 def test_damaged_bytes_raise_only_what_the_driver_expects(notification: Any, damage: list[tuple[int, int]], cut: int) -> None:
     body = bytearray(struct_to_binary(notification))
     for at, value in damage:

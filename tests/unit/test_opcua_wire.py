@@ -1,0 +1,91 @@
+"""A hostile server: the transport is bounded, whatever comes."""
+
+import asyncio
+import struct
+from typing import Any
+
+import pytest
+from asyncua.crypto.security_policies import SecurityPolicyNone
+
+from drivers.opcua.wire import LARGEST_CHUNK_BYTES, LARGEST_MESSAGE_BYTES, BoundedProtocol
+
+
+class Wire(asyncio.Transport):
+    """The end of a connection that only knows whether it was cut."""
+
+    cut = False
+
+    def abort(self) -> None:
+        self.cut = True
+
+    def write(self, data: Any) -> None:
+        pass
+
+
+@pytest.fixture
+async def protocol() -> Any:
+    made = BoundedProtocol(1.0, SecurityPolicyNone())
+    made.connection_made(Wire())
+    return made
+
+
+def chunk(body: bytes, kind: bytes = b"MSG", ending: bytes = b"C", sequence: int = 1) -> bytes:
+    content = struct.pack("<IIII", 0, 0, sequence, 7) + body
+    return kind + ending + struct.pack("<I", len(content) + 8) + content
+
+
+@pytest.mark.parametrize(
+    "bytes_",
+    [
+        b"MSGF" + struct.pack("<I", LARGEST_CHUNK_BYTES + 1),
+        b"MSGF" + struct.pack("<I", 0xFFFFFFFF),
+        b"MSGF" + struct.pack("<I", 3),
+        b"XXXX" + struct.pack("<I", 8),
+        b"OPNF" + struct.pack("<I", 40) + b"\x00" * 32,
+        chunk(b"", ending=b"F"),  # an answer that nobody asked for
+        b"ERRF" + struct.pack("<IIi", 16, 0x80080000, -1),
+    ],
+)
+async def test_what_no_server_may_send_ends_the_connection(protocol: Any, bytes_: bytes) -> None:
+    protocol.data_received(bytes_)
+    assert protocol.transport.cut
+    assert protocol.failure is not None
+    assert not protocol._gathered
+
+
+async def test_endless_chunks_end_at_the_limit(protocol: Any) -> None:
+    sent = 0
+    for sequence in range(1, 10_000):
+        protocol.data_received(chunk(b"x" * 60_000, sequence=sequence))
+        sent += 60_000
+        if protocol.transport.cut:
+            break
+    assert sent <= LARGEST_MESSAGE_BYTES + 60_000
+    assert not protocol._connection._incoming_parts
+
+
+async def test_a_dribble_is_gathered_in_linear_time(protocol: Any) -> None:
+    waiting = asyncio.get_running_loop().create_future()
+    protocol._callbackmap[7] = waiting
+    for one in chunk(b"y" * 50_000, ending=b"F"):
+        protocol.data_received(bytes([one]))
+    assert waiting.done()
+    assert not protocol.transport.cut
+
+
+async def test_everybody_who_waits_is_told_why(protocol: Any) -> None:
+    waiting = asyncio.get_running_loop().create_future()
+    protocol._callbackmap[9] = waiting
+    protocol.data_received(b"MSGF" + struct.pack("<I", 0xFFFFFFFF))
+    protocol.connection_lost(None)
+    with pytest.raises(ValueError, match="4294967295 bytes"):
+        await waiting
+
+
+def test_the_server_can_not_raise_our_limits() -> None:
+    from asyncua import ua
+
+    made = BoundedProtocol(1.0, SecurityPolicyNone())
+    limits = made._connection._limits
+    limits.update_client_limits(ua.Acknowledge(0, 8192, 2**31, 0, 0))
+    assert (limits.max_send_buffer, limits.max_message_size) == (8192, LARGEST_MESSAGE_BYTES)
