@@ -87,6 +87,7 @@ class Scale:
         self._stream: asyncio.TimerHandle | None = None
         self._wanted: asyncio.TimerHandle | None = None
         self._begun = False
+        self._busy_until_s = 0.0
 
     async def start(self) -> None:
         """See Device: a new pseudo-terminal, with a link to it at the endpoint's path."""
@@ -157,7 +158,7 @@ class Scale:
             self._stream.cancel()
             self._stream = None
         if command == "I4":
-            self._send(f'I4 A "{self.serial_number}"\r\n'.encode())
+            self._in_order(f'I4 A "{self.serial_number}"\r\n'.encode())
         elif command == "SI":
             self._answer()
         elif command == "SIR":
@@ -165,7 +166,7 @@ class Scale:
         elif command == "S":
             self._wanted = asyncio.get_running_loop().call_later(0 if self._stable else STABILITY_TIMEOUT_S, self._at_rest)
         else:
-            self._send(b"ES\r\n")
+            self._in_order(b"ES\r\n")
 
     def _streamed(self) -> None:
         self._answer()
@@ -176,7 +177,7 @@ class Scale:
         if self._stable:
             self._answer()
         else:
-            self._send(b"S I\r\n")
+            self._in_order(b"S I\r\n")
 
     def _answer(self) -> None:
         fault = next((fault for fault in self.faults if fault.strikes()), None)
@@ -185,19 +186,29 @@ class Scale:
             return
         at_rest = self._stable and kind != "dynamic"
         text = self._text(at_rest=at_rest)
-        if kind is not None and fault is not None and kind not in _RIGHT:
-            self._send(_spoiled(kind, text))
+        if kind is not None and kind not in _RIGHT:
+            self._in_order(_spoiled(kind, text))
             return
-        loop = asyncio.get_running_loop()
-        if kind == "delay" and fault is not None:
-            loop.call_later(fault.seconds, self._send_right, f"{text}\r\n".encode(), self._weight, at_rest)
-        elif kind == "dribble":
-            self._log_served(self._weight, at_rest=at_rest)
-            for at, byte in enumerate(f"{text}\r\n".encode()):
-                loop.call_later(0.002 * at, self._send, bytes([byte]))
-        else:
-            noise = b"\xff\x07#" if kind == "noise-after" else b""
-            self._send_right(f"{text}\r\n".encode() + noise, self._weight, at_rest)
+        data = f"{text}\r\n".encode() + (b"\xff\x07#" if kind == "noise-after" else b"")
+        delay_s = fault.seconds if fault is not None and kind == "delay" else 0.0
+        self._in_order(data, delay_s, (self._weight, at_rest), in_pieces=kind == "dribble")
+
+    def _in_order(self, data: bytes, delay_s: float = 0.0, right: tuple[Decimal, bool] | None = None, *, in_pieces: bool = False) -> None:
+        """An instrument finishes one answer before it begins the next. right: the weight that this answer tells, and whether at rest."""
+        loop, pieces = asyncio.get_running_loop(), [bytes([byte]) for byte in data] if in_pieces else [data]
+        begin_s = max(loop.time(), self._busy_until_s) + delay_s
+        self._busy_until_s = begin_s + 0.002 * (len(pieces) - 1)
+
+        def send(number: int) -> None:
+            if number == 0 and right is not None:
+                self._log_served(right[0], at_rest=right[1])
+            self._send(pieces[number])
+
+        if begin_s <= loop.time() and not in_pieces:
+            send(0)
+            return
+        for number in range(len(pieces)):
+            loop.call_at(begin_s + 0.002 * number, send, number)
 
     def _text(self, *, at_rest: bool) -> str:
         if self._protocol == "sbi":
@@ -207,10 +218,6 @@ class Scale:
         if abs(self._weight) > MAXIMUM:
             return "S +" if self._weight > 0 else "S -"
         return f"S {'S' if at_rest else 'D'} {self._weight:>10} {self._unit}"
-
-    def _send_right(self, data: bytes, weight: Decimal, at_rest: bool) -> None:  # noqa: FBT001 - called by the loop
-        self._log_served(weight, at_rest=at_rest)
-        self._send(data)
 
     def _send(self, data: bytes) -> None:
         if self._master < 0:

@@ -82,15 +82,24 @@ class Log:
 
 
 @asynccontextmanager
-async def weighing(tmp_path, truth=None, tags=TAGS, scale_serial=None, **options):
-    """A running scale and the driver that reads it."""
+async def weighing(tmp_path, truth=None, tags=TAGS, scale_serial=None, supervised=False, **options):
+    """A running scale and the driver that reads it; supervised: started again at once when the link is lost."""
     settings = {"protocol": "mt-sics", "timeout_ms": 100} | options
     source = Source(name="scale", driver="serial", endpoint="serial://ports/scale", rate_ms=50, options=settings, folder=tmp_path)
     scale = Scale(source, tags, truth or Truth(None))
     scale.serial_number = scale_serial or scale.serial_number
     await scale.start()
     emit = Collected()
-    task = asyncio.create_task(SerialDriver(source, tags).run(emit))
+
+    async def run():
+        while True:
+            try:
+                await SerialDriver(source, tags).run(emit)
+            except LinkLost:
+                if not supervised:
+                    raise
+
+    task = asyncio.create_task(run())
     try:
         yield scale, emit, task
     finally:
@@ -170,12 +179,12 @@ async def test_an_answer_in_pieces_is_whole_and_noise_behind_it_is_dropped(tmp_p
 
 
 async def test_an_answer_that_comes_after_its_time_is_not_the_answer_to_the_next_request(tmp_path):
-    async with weighing(tmp_path) as (scale, emit, _):
+    async with weighing(tmp_path, supervised=True) as (scale, emit, _):
         await scale.set({"net": 5}, 0)
         await emit.until(lambda: (Decimal("5.00"), 0) in emit.weights)
         for turn in range(10):
             losses = len(emit.losses)
-            scale.faults.append(ScaleFault("delay", seconds=0.1 + 0.004 * turn))
+            scale.faults.append(ScaleFault("delay", seconds=0.11 + 0.03 * turn))
             await emit.until(lambda losses=losses: len(emit.losses) > losses)
             await scale.set({"net": 100 + turn}, 0)
             at = len(emit.lists)
