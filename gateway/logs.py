@@ -69,6 +69,14 @@ def write(data: Path, limits: Limits, form: str, out: TextIO) -> None:
             writer.writerows(rows(entry, tagsets[stored.epoch, entry["tagset"]]))
 
 
+def entries(data: Path, limits: Limits) -> Iterator[dict[str, Any]]:
+    """The journal's entries within the limits, in order; a journal may be running. Raises JournalError."""
+    for stored in read_journal(data):
+        entry: dict[str, Any] = json.loads(stored.payload)
+        if limits.hold(entry):
+            yield entry
+
+
 def rows(entry: Mapping[str, Any], tags: list[dict[str, Any]]) -> Iterator[list[Any]]:
     """One row per reading, in the order of COLUMNS; times in full."""
     base = from_rfc3339(entry["time_base"])

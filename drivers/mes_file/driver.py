@@ -43,10 +43,14 @@ class MesFileDriver(Driver):
         """Scan each rate_ms. Raises LinkLost while the folder can not be read."""
         ledgers = {p.name: Ledger(emit.watermark.get(p.name), self.settings.ledger_files) for p in self.settings.pattern}
         self._before = {}
+        resumed = [p.name for p in self.settings.pattern if self.settings.files_stay and p.name in emit.watermark]
         folder = await asyncio.to_thread(Folder, self._path)
         try:
             while True:
                 requested_ns = time.monotonic_ns()
+                if resumed:
+                    await self._resume(folder, resumed, emit)
+                    resumed = []
                 await self._scan(folder, ledgers, emit)
                 emit.connected(str(self._path))
                 await emit.room()
@@ -54,6 +58,14 @@ class MesFileDriver(Driver):
                 await asyncio.sleep(max(0.0, self.source.rate_ms / 1000 - (time.monotonic_ns() - requested_ns) / 1e9))
         finally:
             folder.close()
+
+    async def _resume(self, folder: Folder, names: Sequence[str], emit: Emit) -> None:
+        """After a (re)connect: the folder can be read, and what was dropped meanwhile still stands there."""
+        asked_ns = time.monotonic_ns()
+        await asyncio.to_thread(folder.scan, [pattern.glob for pattern in self.settings.pattern])
+        if tags := [tag for name in names for tag in self._mapped.tags(name)]:
+            await emit.room()
+            await emit([], received_ns=time.monotonic_ns(), requested_ns=asked_ns, kind="poll", alive=tags, resumed=True)
 
     async def _scan(self, folder: Folder, ledgers: Mapping[str, Ledger], emit: Emit) -> None:
         """One look: tell what may not be read, read what stood still since the last look, in the order of writing."""

@@ -92,6 +92,7 @@ class Pattern(Model):
 class FileSettings(Model):
     """pattern: which files are read. max_file_bytes, max_line_bytes, max_columns: above them a file is refused, whole.
 
+    files_stay: the plant declares that files stay in the folder longer than the gateway may be down, so that an outage loses nothing.
     ledger_files: how many files are remembered by their content, so that one that is delivered again is known; those that still stand in
     the folder are always remembered.
     """
@@ -100,6 +101,7 @@ class FileSettings(Model):
     max_file_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 32 * 2**20
     max_line_bytes: Annotated[int, Field(ge=80, le=2**26)] = 2**20
     max_columns: Annotated[int, Field(ge=1, le=10_000)] = 1_000
+    files_stay: bool = False
     ledger_files: Annotated[int, Field(ge=100, le=100_000)] = 2_000
 
     @model_validator(mode="after")

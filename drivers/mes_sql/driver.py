@@ -47,11 +47,14 @@ class MesSqlDriver(Driver):
         self._mapped = Mapped(self.tags, _place_of)
         self._zones = {query.name: _zone_of(query) for query in self.settings.query}
         self._clock_due_s = 0.0
+        self._resuming: set[str] = set()
 
     async def run(self, emit: Emit) -> None:
         """Poll all queries each rate_ms. Raises LinkLost, BadReply, DriverMisconfigured."""
         database = Database(self.source, self.settings, _password_of(self.source, self.settings))
         windows = {query.name: self._window(query, emit.watermark, is_sqlite=database.is_sqlite) for query in self.settings.query}
+        # What a query had read before, it reads on from there: nothing of its rows is lost. A snapshot has no "there".
+        self._resuming = {q.name for q in self.settings.query if q.name in emit.watermark and q.watermark.kind != "snapshot"}
         watched_ns: int | None = None
         try:
             while True:
@@ -75,12 +78,23 @@ class MesSqlDriver(Driver):
             asked_ns = time.monotonic_ns()
             found = await self._read(database, query, windows[query.name])
             received_ns = time.monotonic_ns()
+            await self._resume(query, emit, asked_ns, received_ns)
             await self._hand_over(query, windows[query.name], found, emit, asked_ns, received_ns)
             more = more or not found.complete
         await self._tell_clock(database, emit)
         await emit.room()
         await emit([], received_ns=time.monotonic_ns(), requested_ns=requested_ns, kind="poll", alive=range(len(self.tags)))
         return more
+
+    async def _resume(self, query: Query, emit: Emit, asked_ns: int, received_ns: int) -> None:
+        """After a (re)connect, before its first rows: the query goes on where its committed watermark ended."""
+        if query.name not in self._resuming:
+            return
+        self._resuming.discard(query.name)
+        tags = self._mapped.tags(query.name)
+        if tags:
+            await emit.room()
+            await emit([], received_ns=received_ns, requested_ns=asked_ns, kind="poll", alive=tags, resumed=True)
 
     async def _read(self, database: Database, query: Query, window: Window) -> Read:
         """Everything above the floor, compared with the window. The connection is given back before anything is handed over."""

@@ -7,10 +7,10 @@ be reached.
 import os
 import sys
 
-from gateway.cli import configuration, line, records, running, sources
+from gateway.cli import clock, configuration, line, records, running, sources
 from gateway.cli.base import NOT_REACHED, WRONG_INPUT, app, fail
 
-__all__ = ["app", "configuration", "line", "main", "records", "running", "sources"]
+__all__ = ["app", "clock", "configuration", "line", "main", "records", "running", "sources"]
 
 
 def main() -> None:

@@ -35,6 +35,7 @@ class Journal:
         self.found_: list[Finding] = []
         self.losses: list[Loss] = []
         self.polls = 0
+        self.resumed = 0
         self.fail_after: int | None = None
         self.changed = asyncio.Event()
 
@@ -44,7 +45,9 @@ class Journal:
         self.changed.set()
         return future
 
-    def __call__(self, readings: Any, *, messages: Any = (), watermark: Any = None, kind: str = "change", **_: Any) -> Any:
+    def __call__(
+        self, readings: Any, *, messages: Any = (), watermark: Any = None, kind: str = "change", resumed: bool = False, **_: Any
+    ) -> Any:
         if messages and self.fail_after is not None:
             self.fail_after -= 1
             if self.fail_after < 0:
@@ -53,7 +56,8 @@ class Journal:
         self.messages += messages
         if watermark:
             self.watermark = {**self.watermark, **orjson.loads(orjson.dumps(watermark))}
-        self.polls += kind == "poll"
+        self.polls += kind == "poll" and not resumed
+        self.resumed += resumed
         return self._done()
 
     async def room(self) -> None:
@@ -204,6 +208,11 @@ async def test_the_same_bytes_again_are_counted_not_read_and_other_bytes_are(tmp
     assert journal.codes == ["file-again", "file-rewritten"]
     assert [(m.key, m.row["lod"], m.change) for m in journal.messages] == [("S1", "1", "new"), ("S1", "2", "changed")]
     assert restarted.messages == []
+    assert restarted.resumed == 0
+    declared = Journal(journal.watermark)
+    async with running(source(tmp_path, files_stay=True), declared):
+        await declared.scanned()
+    assert (declared.resumed, declared.messages) == (1, [])
 
 
 async def test_a_file_taken_away_too_early_is_a_loss_that_is_said(tmp_path, drop):

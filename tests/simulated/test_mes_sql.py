@@ -46,6 +46,7 @@ class Journal:
         self.fail_after: int | None = None
         self.changed = asyncio.Event()
         self.offsets: list[tuple[float, float]] = []
+        self.resumed: list[tuple[tuple[int, ...], int]] = []
 
     def _done(self) -> asyncio.Future[None]:
         future = asyncio.get_running_loop().create_future()
@@ -54,7 +55,15 @@ class Journal:
         return future
 
     def __call__(
-        self, readings: Any, *, messages: Any = (), watermark: Any = None, alive: Any = None, kind: str = "change", **_: Any
+        self,
+        readings: Any,
+        *,
+        messages: Any = (),
+        watermark: Any = None,
+        alive: Any = None,
+        kind: str = "change",
+        resumed: bool = False,
+        **_: Any,
     ) -> Any:
         if messages and self.fail_after is not None:
             self.fail_after -= 1
@@ -64,7 +73,9 @@ class Journal:
         self.messages += messages
         if watermark:
             self.watermark = {**self.watermark, **orjson.loads(orjson.dumps(watermark))}
-        if kind == "poll":
+        if resumed:
+            self.resumed.append((tuple(alive), len(self.messages)))
+        elif kind == "poll":
             self.polls += 1
             self.alive = len(alive or ())
         return self._done()
@@ -178,6 +189,8 @@ async def test_a_restart_reads_nothing_twice_and_leaves_nothing_out(mes, tmp_pat
         await second.until(lambda: len(second.messages) == 2)
         await second.polled()
     assert {(m.key, m.change) for m in second.messages} == {("1", "changed"), ("2", "new")}
+    assert first.resumed == []
+    assert second.resumed == [((0, 1), 0)], "the gap of the outage is filled before the first row of after it"
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -276,7 +289,11 @@ async def test_a_snapshot_finds_what_is_new_changed_and_gone(tmp_path):
             await device.delete("lots", "L3", NOON)
             await journal.until(lambda: len(journal.messages) == 5)
             await journal.polled()
-        assert {(m.key, m.change) for m in journal.messages[3:]} == {("L2", "changed"), ("L3", "deleted")}
+            again = Journal(journal.watermark)
+        async with running(MesSqlDriver(one, ()), again):
+            await again.polled()
+    assert {(m.key, m.change) for m in journal.messages[3:]} == {("L2", "changed"), ("L3", "deleted")}
+    assert again.resumed == [], "what came and went while nobody looked is not known"
 
 
 async def test_the_database_going_away_is_a_lost_link_and_it_comes_back(mes, tmp_path):
