@@ -9,16 +9,16 @@ from typing import Literal
 
 from buffer import Journal, ReceiptRefused, Rejected
 from config import Line, Uplink
-from gateway.uplink.errors import Refused, Unreachable
+from gateway.uplink.errors import Refused, Unreachable, UplinkError
 from gateway.uplink.findings import Report, Said
-from gateway.uplink.https import Https
+from gateway.uplink.https import Https, HttpsRecords
 from gateway.uplink.live import PAGE_BYTES as LIVE_BYTES
 from gateway.uplink.live import PAGE_ENTRIES as LIVE_ENTRIES
 from gateway.uplink.live import Live
-from gateway.uplink.mqtt import Mqtt
+from gateway.uplink.mqtt import Mqtt, MqttRecords
 from gateway.uplink.pace import Pace
 from gateway.uplink.receipt import NOTHING, Receipt, parse
-from gateway.uplink.transport import MAX_ENTRY_BYTES, Answer, Delivered, Online, Position, Transport
+from gateway.uplink.transport import MAX_ENTRY_BYTES, Answer, Delivered, Online, Outcome, Position, Transport
 from gateway.uplink.window import Window
 
 PAGE_BYTES = 1_048_576
@@ -80,6 +80,7 @@ class Forwarder:
         self._woken = asyncio.Event()
         self._moved_at = self._looked_at = self._asked_at = clock()
         self._stalls, self._wait_s = 0, 0.0
+        self._takes_delivery = not uplink.receipts or uplink.profile == "records"
         self._behind: Position | None = None  # what receipts since the last resend said, if all of them lie behind
         self._transport.wake = self._woken.set
 
@@ -165,7 +166,11 @@ class Forwarder:
             return False
         if self._window.unreceipted_bytes == 0:
             self._moved_at = self._clock()
-        taken = entries[: await self._transport.send(entries)]
+        try:
+            taken = entries[: await self._transport.send(entries)]
+        except UplinkError:
+            await self._take_arrivals()  # what had its answer before counts
+            raise
         count = self._window.note_sent(taken)
         self._pace.spend(count)
         self._live.earn(count)
@@ -188,7 +193,7 @@ class Forwarder:
 
     def _stalled(self) -> bool:
         """True when entries were delivered, as far as the transport knows, and no receipt followed for the agreed time."""
-        if self._window.unreceipted_bytes == 0 or self._transport.outstanding or not self._uplink.receipts:
+        if self._window.unreceipted_bytes == 0 or self._transport.outstanding or self._takes_delivery:
             return False
         return self._clock() - self._moved_at > self._uplink.resend_after_s
 
@@ -222,13 +227,15 @@ class Forwarder:
             item = self._transport.inbox.popleft()
             if isinstance(item, Delivered):
                 delivered, self._moved_at = item, self._clock()
+            elif isinstance(item, Outcome):
+                await self._keep_outcome(item)
             elif (receipt := self._read(item)) is not None:
                 found.setdefault(receipt.epoch, {})[receipt.through, receipt.digest] = receipt
         for epoch in sorted(found):
             for key in sorted(found[epoch], reverse=True):
                 if await self._judge(found[epoch][key]):
                     break
-        if delivered is not None and not self._uplink.receipts:
+        if delivered is not None and self._takes_delivery:
             await self._acknowledge(delivered.position, delivered.digest)
 
     def _read(self, answer: Answer) -> Receipt | None:
@@ -283,6 +290,18 @@ class Forwarder:
         self.status.receipts_refused += 1
         evidence = {} if receipt is None else {"epoch": receipt.epoch, "through": receipt.through, "digest": receipt.digest}
         self._said.say(f"receipt-{code}", "alarm", f"receipt refused: {reason}", **evidence)
+
+    async def _keep_outcome(self, outcome: Outcome) -> None:
+        """Of single records: the list of what the receiver does not take is kept here, one by one."""
+        (epoch, seq), rejected = outcome
+        known = self._rejected.get(epoch)
+        if known is None:
+            held = [one for one in self._journal.quarantined(self._uplink.name) if one.epoch == epoch]
+            known = tuple(Rejected(one.seq, one.code, one.retry, one.reason) for one in held)
+            self._rejected[epoch] = known
+        listed = tuple(one for one in known if one.seq != seq) + ((rejected,) if rejected is not None else ())
+        if set(listed) != set(known):
+            await self._keep_rejected(Receipt(self._gateway, epoch, seq, NOTHING, listed))
 
     async def _keep_rejected(self, receipt: Receipt) -> None:
         """The receiver's whole present list of what it does not take goes into quarantine; what it no longer lists leaves."""
@@ -342,4 +361,10 @@ class Forwarder:
 
 
 def _transport(uplink: Uplink, gateway: str, folder: Path) -> Transport:
-    return Mqtt(uplink, gateway, folder) if uplink.kind == "mqtt" else Https(uplink, gateway, folder)
+    kinds: dict[tuple[str, str], Callable[[Uplink, str, Path], Transport]] = {
+        ("mqtt", "entries"): Mqtt,
+        ("mqtt", "records"): MqttRecords,
+        ("https", "entries"): Https,
+        ("https", "records"): HttpsRecords,
+    }
+    return kinds[uplink.kind, uplink.profile](uplink, gateway, folder)

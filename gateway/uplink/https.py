@@ -2,7 +2,7 @@
 
 import asyncio
 import gzip
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -14,6 +14,7 @@ from gateway.uplink import tls
 from gateway.uplink.errors import Refused, Unreachable
 from gateway.uplink.outcome import outcome
 from gateway.uplink.receipt import MAX_RECEIPT_BYTES
+from gateway.uplink.records import Record, Records, Reply, answered
 from gateway.uplink.transport import MAX_ENTRY_BYTES, Answer, Delivered, Online, Room, Transport
 
 PAGE_BYTES = 1_048_576
@@ -63,8 +64,8 @@ class Https(Transport):
         page = self._cut(entries)
         first, last = page[0], page[-1]
         url = f"{self._base}/epochs/{first.epoch}/entries/{first.seq}-{last.seq}"
-        status, answer, wait = await self._exchange("PUT", url, b"\n".join(entry.payload for entry in page) + b"\n")
-        what = outcome(status, wait)
+        status, answer, headers = await self.exchange("PUT", url, b"\n".join(entry.payload for entry in page) + b"\n")
+        what = outcome(status, headers.get("Retry-After"))
         if what == "smaller":
             return self._smaller(page)
         if what == "plain":
@@ -80,9 +81,9 @@ class Https(Transport):
 
     async def live(self, entries: Sequence[Entry]) -> None:
         """POST copies; whatever the receiver answers is no matter."""
-        status, _, wait = await self._exchange("POST", f"{self._base}/live", b"\n".join(entry.payload for entry in entries) + b"\n")
+        status, _, headers = await self.exchange("POST", f"{self._base}/live", b"\n".join(entry.payload for entry in entries) + b"\n")
         if status == 429 or status >= 500:
-            outcome(status, wait)
+            outcome(status, headers.get("Retry-After"))
 
     async def tick(self) -> None:
         """Nothing to keep alive between pages."""
@@ -117,22 +118,60 @@ class Https(Transport):
         self._gzip = False
         return 0
 
-    async def _exchange(self, method: str, url: str, body: bytes) -> tuple[int, bytes, str | None]:
-        """(status, body, Retry-After) of one request. One deadline for all of it: a receiver that dribbles is cut off too."""
+    async def exchange(
+        self, method: str, url: str, body: bytes, more: Mapping[str, str] | None = None
+    ) -> tuple[int, bytes, Mapping[str, str]]:
+        """(status, body, headers) of one request. One deadline for all of it: a receiver that dribbles is cut off too."""
         assert self._session is not None
-        headers = {"Content-Type": "application/x-ndjson"}
+        headers = {"Content-Type": "application/x-ndjson", **(more or {})}
         if self._gzip and len(body) > 1_000:
             body, headers["Content-Encoding"] = await asyncio.to_thread(gzip.compress, body, 1), "gzip"
         timeout = aiohttp.ClientTimeout(total=ATTEMPT_S + len(body) / SLOWEST_BYTES_PER_S, sock_connect=CONNECT_S)
         try:
             async with self._session.request(method, url, data=body, headers=headers, timeout=timeout, allow_redirects=False) as response:
-                return response.status, await _read(response), response.headers.get("Retry-After")
+                return response.status, await _read(response), response.headers
         except TimeoutError as error:
             self._page_bytes = max(MAX_ENTRY_BYTES // 64, self._page_bytes // 2)
             raise Unreachable("no answer in time") from error
         except (aiohttp.ClientError, OSError) as error:
             hint = " (a receiver that does not accept our certificate hangs up like this, too)" if self._secure else ""
             raise tls.failure(error) or Unreachable((str(error) or type(error).__name__) + hint) from error
+
+
+class HttpsRecords(Records):
+    """One record per POST, with an Idempotency-Key: the same at every attempt."""
+
+    def __init__(self, uplink: Uplink, gateway: str, folder: Path) -> None:
+        super().__init__()
+        self._way = Https(uplink, gateway, folder)
+        self._url = f"{uplink.endpoint.rstrip('/')}/records"
+
+    async def open(self, online: Online) -> list[str]:
+        """Make a session."""
+        return await self._way.open(online)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._way.close()
+
+    async def tick(self) -> None:
+        """Nothing to keep alive between records."""
+
+    def stale(self) -> bool:
+        """True when a certificate file changed."""
+        return self._way.stale()
+
+    async def deliver(self, record: Record) -> Reply:
+        """POST one record."""
+        key = {"Content-Type": "application/json", "Idempotency-Key": quote(record.id, safe="/#-._~")}
+        status, payload, headers = await self._way.exchange("POST", self._url, record.payload, key)
+        reply = answered(status, payload, headers.get("Content-Type", ""), record)
+        if reply is not None:
+            return reply
+        if status in (401, 403):
+            raise Refused("credentials", f"the receiver does not let us in ({status})")
+        outcome(status, headers.get("Retry-After"))
+        raise Refused("protocol", f"the receiver answered {status} to a record")
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

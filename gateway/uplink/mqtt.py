@@ -25,6 +25,7 @@ from buffer import Entry
 from config import Uplink, credentials
 from gateway.uplink import tls, topics
 from gateway.uplink.errors import Refused, Unreachable, UplinkError
+from gateway.uplink.records import Record, Records, Reply, reply_of
 from gateway.uplink.transport import Answer, Delivered, Online, Position, Room, Transport
 
 log = logging.getLogger(__name__)
@@ -130,6 +131,12 @@ class Mqtt(Transport):
         assert self._client is not None
         for entry in entries:
             self._client.publish(f"{self._topic}/live", entry.payload, qos=0, retain=False)
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Publish one message at QoS 1, outside the window of entries."""
+        self._check()
+        assert self._client is not None
+        self._client.publish(topic, payload, qos=1, retain=False)
 
     async def tick(self) -> None:
         """Keep-alive, and a broker that takes messages but never acknowledges them."""
@@ -280,6 +287,50 @@ class Mqtt(Transport):
             return  # a retained one is somebody's old receipt; of a flood, the next receipt says the same
         self.inbox.append(Answer(bytes(message.payload), f"a message on {message.topic}"))
         self.wake()
+
+
+class MqttRecords(Records):
+    """One record per message on `{topic}/records/{equipment}/{type}`; its outcome comes on the receipts topic."""
+
+    def __init__(self, uplink: Uplink, gateway: str, folder: Path) -> None:
+        super().__init__()
+        self._way, self._topic = Mqtt(uplink, gateway, folder), topics.base(uplink, gateway)
+        self._patience_s = uplink.resend_after_s
+        self._came = asyncio.Event()
+        self._way.wake = self._came.set
+
+    async def open(self, online: Online) -> list[str]:
+        """Connect."""
+        return await self._way.open(online)
+
+    async def close(self) -> None:
+        """Leave."""
+        await self._way.close()
+
+    async def tick(self) -> None:
+        """Keep-alive."""
+        await self._way.tick()
+
+    def stale(self) -> bool:
+        """True when a certificate file changed."""
+        return self._way.stale()
+
+    async def deliver(self, record: Record) -> Reply:
+        """Publish one record and wait for its outcome; without one in time it goes out again."""
+        self._way.inbox.clear()
+        self._way.publish(f"{self._topic}/records/{topics.level(record.equipment)}/{record.type}", record.payload)
+        try:
+            async with asyncio.timeout(self._patience_s):
+                while True:
+                    self._came.clear()
+                    await self._way.tick()
+                    while self._way.inbox:
+                        item = self._way.inbox.popleft()
+                        if isinstance(item, Answer) and (reply := reply_of(item.payload, record.id)) is not None:
+                            return reply
+                    await self._came.wait()
+        except TimeoutError as error:
+            raise Unreachable(f"no outcome for {record.id} in {self._patience_s:g} s") from error
 
 
 def _online(online: Online, *, up: bool) -> bytes:

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from buffer import Entry
+from buffer import Entry, Rejected
 
 Position = tuple[int, int]
 """(epoch, seq): the one order of everything that is sent."""
@@ -50,6 +50,13 @@ class Delivered(NamedTuple):
     digest: str
 
 
+class Outcome(NamedTuple):
+    """What a receiver of single records said of one: rejected, or (None) taken."""
+
+    position: Position
+    rejected: Rejected | None
+
+
 class Transport(ABC):
     """One connection to one receiver, made once and opened anew for every attempt. All methods belong to the event loop's thread.
 
@@ -58,7 +65,7 @@ class Transport(ABC):
     """
 
     def __init__(self) -> None:
-        self.inbox: deque[Answer | Delivered] = deque()
+        self.inbox: deque[Answer | Delivered | Outcome] = deque()
         self.wake: Callable[[], None] = lambda: None
 
     @abstractmethod

@@ -77,6 +77,20 @@ def read(payload: bytes) -> Entry:
     return Entry(gateway, epoch, seq, hashlib.sha256(payload).hexdigest(), payload, item)
 
 
+def record_id(item: dict[str, Any]) -> str:
+    """The id of a single record, as docs/uplink.md composes it."""
+    event = item["event"]
+    revision = event.get("revision") or 1
+    if not event.get("record"):
+        return f"{item['gateway']}/{item['epoch']}/{item['seq']}#{revision}"
+    name = event["record"]
+    if event.get("transition") not in (None, "end"):
+        name += f"/{event['transition']}"
+    if event["type"] == "batch" and event.get("equipment"):
+        name += f"/{event['equipment']}"
+    return f"{name}#{revision}" + (f".{event['part']}" if event.get("of", 1) > 1 else "")
+
+
 def facts(item: dict[str, Any]) -> list[Fact]:
     """Every way to this entry: one per batch that it concerns, at least one."""
     if item["schema"] == EVENT:

@@ -26,6 +26,9 @@ def application(receiver: Receiver, folder: Path, index: Callable[[], str], *, r
     async def entries(request: web.Request) -> web.Response:
         return await _entries(request, receiver)
 
+    async def record_in(request: web.Request) -> web.Response:
+        return await _record(request, receiver)
+
     async def live(request: web.Request) -> web.Response:
         for line in (await request.read()).splitlines():
             receiver.copy(line)
@@ -47,6 +50,7 @@ def application(receiver: Receiver, folder: Path, index: Callable[[], str], *, r
     if receives:
         app.router.add_put("/gateways/{site}/{line}/epochs/{epoch:\\d{1,15}}/entries/{first:\\d{1,15}}-{last:\\d{1,15}}", entries)
         app.router.add_post("/gateways/{site}/{line}/live", live)
+        app.router.add_post("/records", record_in)
     app.router.add_get("/", start)
     app.router.add_get("/state", state)
     app.router.add_get("/batches/{batch}/{name}", record)
@@ -74,6 +78,20 @@ async def _entries(request: web.Request, receiver: Receiver) -> web.Response:
         return web.json_response({"error": "an entry of this page is not accepted"}, status=422)
     receipts = await receiver.receipts(await receiver.take(lines))
     return web.json_response(receipts[0], status=422 if poisoned else 200) if receipts else _hang_up(request)
+
+
+async def _record(request: web.Request, receiver: Receiver) -> web.Response:
+    """Take one record under its Idempotency-Key."""
+    script, payload = receiver.script, await request.read()
+    if script.drops():
+        return _hang_up(request)
+    if script.page_times > 0:
+        script.page_times -= 1
+        return web.Response(status=script.page_status, body=script.page_body, content_type="text/html")
+    answer = await receiver.take_record(unquote(request.headers.get("Idempotency-Key", "")), payload)
+    if script.drops_receipt():
+        return _hang_up(request)
+    return web.json_response(answer, status={"stored": 201, "duplicate": 409, "conflict": 409, "rejected": 422}[answer["outcome"]])
 
 
 def _seqs(request: web.Request) -> range:

@@ -13,7 +13,7 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from simulators.ebr.entry import Stream
+from simulators.ebr.entry import Stream, Unreadable, read, record_id
 from simulators.ebr.receiver import Receiver
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 GATHER_S = 0.05
 MAX_WAITING = 20_000
 """Messages in memory; more are dropped, and come again because they got no receipt."""
-RETRY_S = 0.5
+_KINDS = (("entries", 1), ("live", 0), ("online", 1), ("records/+/+", 1))
 
 
 class MqttIn:
@@ -73,6 +73,8 @@ class MqttIn:
                 self._receiver.copy(payload)
             elif kind == "online":
                 self._said_online(prefix, payload)
+            elif "/records/" in topic and not self._receiver.script.drops():
+                await self._record(topic.partition("/records/")[0], payload)
         if not page:
             return
         taken = await self._receiver.take([payload for _, payload in page])
@@ -83,6 +85,18 @@ class MqttIn:
         for receipt in await self._receiver.receipts(taken):
             prefix = self._answer_to[str(receipt["gateway"]), int(str(receipt["epoch"]))]
             self._client.publish(f"{prefix}/receipts", orjson.dumps(receipt), qos=1)
+
+    async def _record(self, prefix: str, payload: bytes) -> None:
+        """Take one single record; its outcome goes out after it is stored."""
+        try:
+            name = record_id(read(payload).item)
+        except (Unreadable, KeyError) as error:
+            log.warning("not a record: %s", error)
+            return
+        answer = await self._receiver.take_record(name, payload)
+        if not self._receiver.script.drops_receipt():
+            outcome = "rejected" if answer["outcome"] == "conflict" else answer["outcome"]
+            self._client.publish(f"{prefix}/receipts", orjson.dumps({**answer, "outcome": outcome}), qos=1)
 
     def _said_online(self, prefix: str, payload: bytes) -> None:
         try:
@@ -96,9 +110,7 @@ class MqttIn:
         if reason.is_failure:
             log.warning("the broker refused the connection: %s", reason)
             return
-        client.subscribe(
-            [(f"{self._topics}/{kind}", SubscribeOptions(qos=qos)) for kind, qos in (("entries", 1), ("live", 0), ("online", 1))]
-        )
+        client.subscribe([(f"{self._topics}/{kind}", SubscribeOptions(qos=qos)) for kind, qos in _KINDS])
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._ready.set)
 

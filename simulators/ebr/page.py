@@ -168,8 +168,8 @@ def _lists(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
         names = ("Raised", "Cleared", "Equipment", "Alarm", "Text")
         yield f"<section><h2>Alarms</h2>{table(names, [_alarm(one, zone) for one in record['alarms']])}</section>"
     if record["gaps"]:
-        names = ("Source", "Tags", "From", "To", "Outcome", "Cause")
-        yield f"<section><h2>When something was not observed</h2>{table(names, [_gap(gap, zone) for gap in record['gaps']])}</section>"
+        gaps = table(("Source", "Tags", "From", "To", "Outcome", "Cause"), [_gap(gap, zone) for gap in record["gaps"]])
+        yield f"<section><h2>When something was not observed</h2>{gaps}</section>"
 
 
 def _alarm(one: Mapping[str, Any], zone: ZoneInfo) -> tuple[str, ...]:

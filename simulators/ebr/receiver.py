@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from simulators.ebr.entry import Stream
+from simulators.ebr.entry import Stream, Unreadable, read
 from simulators.ebr.script import Script
 from simulators.ebr.store import Store, Taken
 
@@ -47,6 +47,19 @@ class Receiver:
             receipt = await asyncio.to_thread(self.store.receipt, stream)
             receipts += await self.script.shape(receipt)
         return receipts
+
+    async def take_record(self, record_id: str, payload: bytes) -> dict[str, str]:
+        """Store a single record, or say why not: the outcome that goes back."""
+        try:
+            event = read(payload).item.get("event") or {}
+        except Unreadable as error:
+            return {"id": record_id, "outcome": "rejected", "code": "type-mismatch", "reason": str(error)}
+        no = self.script.record_rule(event)
+        if no is not None:
+            return {"id": record_id, "outcome": "rejected", "code": no.code, "reason": no.reason}
+        async with self._order:
+            outcome = await asyncio.to_thread(self.store.take_record, record_id, payload)
+        return {"id": record_id, "outcome": outcome}
 
     def copy(self, payload: bytes) -> None:
         """A live copy came: it shows that the line lives, and is nothing else."""

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from dataclasses import dataclass, field
+from typing import Any
 
 from simulators.ebr.entry import Entry, No
 
@@ -11,11 +12,12 @@ from simulators.ebr.entry import Entry, No
 class Script:
     """All off: a good EBR.
 
-    refuse: (gateway, seq) or seq of entries that are not taken, and why. lose: share of messages or pages dropped before they are stored.
-    lose_receipts: share of answers dropped after storing. double_receipts: every receipt twice. answer_after_s: receipts that much later.
-    wrong_digest: receipts with a digest of something else. silent: takes and stores, answers nothing. page_status: HTTP status (with
-    Retry-After page_retry_after) for the next page_times pages; page_body: its body instead of a receipt. largest_page_bytes: answers 413
-    above. poison_422: a page with a refused entry is answered 422 whole, until that entry comes alone.
+    refuse: seq of entries that are not taken, and why. lose: share of messages or pages dropped before they are stored. lose_receipts:
+    share of answers dropped after storing. double_receipts: every receipt twice. answer_after_s: receipts that much later. wrong_digest:
+    receipts with a digest of something else. silent: takes and stores, answers nothing. page_status: HTTP status (with Retry-After
+    page_retry_after) for the next page_times pages; page_body: its body instead of a receipt. largest_page_bytes: answers 413 above.
+    poison_422: a page with a refused entry is answered 422 whole, until that entry comes alone. refuse_types: types of single records
+    that are not taken. unknown_orders: orders that the EBR does not know yet.
     """
 
     refuse: dict[int, No] = field(default_factory=dict)
@@ -31,6 +33,8 @@ class Script:
     page_retry_after: str | None = None
     largest_page_bytes: int = 16_777_216
     poison_422: bool = False
+    refuse_types: dict[str, No] = field(default_factory=dict)
+    unknown_orders: set[str] = field(default_factory=set)
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -39,6 +43,12 @@ class Script:
     def rule(self, entry: Entry) -> No | None:
         """Why this entry is not taken."""
         return self.refuse.get(entry.seq)
+
+    def record_rule(self, event: dict[str, Any]) -> No | None:
+        """Why this single record is not taken."""
+        if event.get("order") in self.unknown_orders:
+            return No("unknown-order", "later", f"order {event['order']} is not known")
+        return self.refuse_types.get(str(event.get("type")))
 
     def drops(self) -> bool:
         """True for a message or page that gets lost on its way in."""

@@ -3,6 +3,7 @@
 A stream is whole through an entry when all before it are there and each names the digest of the one before. Only so far goes a receipt.
 """
 
+import hashlib
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -34,6 +35,7 @@ CREATE TABLE IF NOT EXISTS facts(
   time TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS facts_by_batch ON facts(batch, kind);
 CREATE INDEX IF NOT EXISTS facts_by_kind ON facts(kind, gateway, epoch, seq);
+CREATE TABLE IF NOT EXISTS records(id TEXT PRIMARY KEY, digest TEXT NOT NULL, payload BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS counts(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 
@@ -88,6 +90,16 @@ class Store:
                 self._advance(stream, taken)
             self._count(taken)
         return taken
+
+    def take_record(self, record_id: str, payload: bytes) -> str:
+        """Store a single record under its id: stored, duplicate, or conflict if other bytes are held under it."""
+        digest = hashlib.sha256(payload).hexdigest()
+        with self._transaction():
+            row = self._db.execute("SELECT digest FROM records WHERE id=?", (record_id,)).fetchone()
+            if row is not None:
+                return "duplicate" if row[0] == digest else "conflict"
+            self._db.execute("INSERT INTO records VALUES (?,?,?)", (record_id, digest, payload))
+        return "stored"
 
     def receipt(self, stream: Stream) -> dict[str, object]:
         """The current receipt of a stream."""

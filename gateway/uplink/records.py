@@ -1,0 +1,154 @@
+"""Profile records: for receivers that take one record at a time (step, batch, material, sample, alarm, gap), each with its own outcome.
+
+The journal is read as for the profile entries; what is no record is passed over. Records go out one after the other, and the next one
+waits for the outcome of the one before: nothing overtakes.
+"""
+
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import orjson
+
+from buffer import Entry, Rejected
+from gateway.uplink.errors import Refused, Unreachable
+from gateway.uplink.receipt import MAX_REASON_CHARS
+from gateway.uplink.transport import Delivered, Outcome, Room, Transport
+
+TYPES = frozenset({"step", "batch", "material", "sample", "alarm", "gap"})
+PAGE_BYTES = 262_144
+PAGE_ENTRIES = 200
+ORDER_PATIENCE_S = 600.0
+"""An order that the receiver does not know yet is an everyday thing: it is asked again for ten minutes before people are told."""
+ORDER_AGAIN_S = 20.0
+
+Said = Literal["stored", "duplicate", "rejected"]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record to be sent: the stored bytes of its entry. id: the same at every attempt, another one for another content."""
+
+    id: str
+    type: str
+    equipment: str
+    order: str | None
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the receiver said of one record."""
+
+    outcome: Said
+    code: str = "rejected"
+    reason: str = ""
+
+
+def record_of(entry: Entry) -> Record | None:
+    """The record that an entry holds, or None.
+
+    id is {record}#{revision}; a start has `/start` before the `#`, a part `.n` behind it; a record without a name of its own is called
+    by its entry.
+    """
+    item = orjson.loads(entry.payload)
+    event = item.get("event")
+    if not isinstance(event, dict) or event.get("type") not in TYPES:
+        return None
+    name = event.get("record") or f"{item['gateway']}/{item['epoch']}/{item['seq']}"
+    transition = event.get("transition")
+    edge = f"/{transition}" if event.get("record") and transition not in (None, "end") else ""
+    if event["type"] == "batch" and event.get("equipment"):
+        edge += f"/{event['equipment']}"
+    part = f".{event['part']}" if event.get("of", 1) > 1 else ""
+    record_id = f"{name}{edge}#{event.get('revision') or 1}{part}"
+    return Record(record_id, event["type"], event.get("equipment") or "line", event.get("order"), entry.payload)
+
+
+def reply_of(payload: bytes, record_id: str) -> Reply | None:
+    """Read an outcome receipt; None if it is none, or one for another record."""
+    try:
+        item = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return None
+    if not isinstance(item, dict) or item.get("id") != record_id or item.get("outcome") not in ("stored", "duplicate", "rejected"):
+        return None
+    return Reply(item["outcome"], str(item.get("code") or "rejected")[:64], str(item.get("reason") or "")[:MAX_REASON_CHARS])
+
+
+class Records(Transport):
+    """The part that both ways share: which entries are records, and what an outcome means for the stream."""
+
+    clock: Callable[[], float] = staticmethod(time.monotonic)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._unknown_since: dict[str, float] = {}
+
+    @abstractmethod
+    async def deliver(self, record: Record) -> Reply:
+        """Send one record and wait for its outcome. Raises Unreachable where it must be sent again later, or Refused."""
+
+    def room(self) -> Room:
+        """A page at a time: the outcome of each is awaited in `send`."""
+        return Room(PAGE_ENTRIES, PAGE_BYTES)
+
+    async def send(self, entries: Sequence[Entry]) -> int:
+        """Deliver the records among the entries, in order. What has an outcome before an error counts."""
+        for entry in entries:
+            record = record_of(entry)
+            if record is not None:
+                reply = self._patient(record, await self.deliver(record))
+                rejected = Rejected(entry.seq, reply.code, _retry(reply.code), reply.reason) if reply.outcome == "rejected" else None
+                self.inbox.append(Outcome((entry.epoch, entry.seq), rejected))
+            self.inbox.append(Delivered((entry.epoch, entry.seq), entry.digest))
+        return len(entries)
+
+    async def live(self, entries: Sequence[Entry]) -> None:
+        """Records are never copied ahead."""
+
+    @property
+    def outstanding(self) -> int:
+        """Every record has its outcome when `send` returns."""
+        return 0
+
+    def _patient(self, record: Record, reply: Reply) -> Reply:
+        """An unknown order is asked for again, for a while; then it counts as rejected, for all records of that order at once."""
+        key = record.order or record.id
+        if reply.outcome != "rejected" or reply.code not in ("unknown-order", "unknown-batch"):
+            self._unknown_since.pop(key, None)
+            return reply
+        since = self._unknown_since.setdefault(key, self.clock())
+        if self.clock() - since < ORDER_PATIENCE_S:
+            raise Unreachable(f"the receiver does not know order {record.order} yet; asked again", ORDER_AGAIN_S)
+        return reply
+
+
+def _retry(code: str) -> str:
+    return "later" if code in ("unknown-order", "unknown-batch", "busy") else "after-change"
+
+
+def answered(status: int, payload: bytes, content_type: str, record: Record) -> Reply | None:
+    """The reply in an HTTP answer; None: the status decides (it is one that asks to come again, or an error)."""
+    reply = reply_of(payload, record.id)
+    if status in (200, 201):
+        if content_type.startswith("text/html"):
+            raise Unreachable("an HTML page answered instead of the receiver")
+        return reply or Reply("stored")
+    if status == 409:
+        if reply is not None and reply.outcome == "duplicate":
+            return reply
+        raise Refused("conflict", f"the receiver holds another content for {record.id} (409)")
+    if status in (400, 422):
+        return reply or Reply("rejected", f"http-{status}", _reason(payload))
+    return None
+
+
+def _reason(payload: bytes) -> str:
+    try:
+        item: Any = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return ""
+    return str(item.get("reason") or item.get("error") or "")[:MAX_REASON_CHARS] if isinstance(item, dict) else ""
