@@ -27,6 +27,7 @@ BALLAST_BYTES = 32 << 20
 CHECKPOINT_BYTES = 16 << 20
 COMMIT_OVERHEAD_BYTES = 12_288
 SAVE_EVERY_S = 1.0
+SAVES_PER_CHECKPOINT = 200
 
 
 class Store:
@@ -50,9 +51,9 @@ class Store:
         self._db: sqlite3.Connection | None = None
         self._unclosed: list[tuple[sqlite3.Connection, Segment]] = []
         self._lock = lock
+        self._saves = 0
         self._since_checkpoint = 0
         self._saved_s = time.monotonic()
-        self._leftovers = False
         self._looked_s = -SAVE_EVERY_S
         self.ballast_bytes = min(BALLAST_BYTES, max_bytes // 20)
 
@@ -168,8 +169,9 @@ class Store:
             if self.receipts.dirty and time.monotonic() >= self._saved_s + SAVE_EVERY_S:
                 self.save_receipts()
             if self._since_checkpoint > CHECKPOINT_BYTES and self._db is not None:
-                segments.checkpoint(self._db, whole=self._leftovers)
-                self._since_checkpoint, self._leftovers = 0, False
+                # Emptied, never only reset: remains of an older generation under a frame cut short would look like damage.
+                emptied = segments.checkpoint(self._db, whole=True)
+                self._since_checkpoint = 0 if emptied else CHECKPOINT_BYTES * 3 // 4
             self.watch_space()
         except sqlite3.OperationalError as error:
             if not sqlite.passes(error):
@@ -180,6 +182,9 @@ class Store:
         self._saved_s = time.monotonic()
         try:
             self.receipts.save(self.catalogue)
+            self._saves += 1
+            if self._saves % SAVES_PER_CHECKPOINT == 0:
+                segments.checkpoint(self.catalogue.db, whole=True)
         except sqlite3.OperationalError:
             self.receipts.dirty = True
             raise
@@ -222,7 +227,7 @@ class Store:
         with suppress(FileNotFoundError):
             (self.directory / BALLAST).unlink()
         self.pressure = f"the disk is full: {self.free_bytes()} bytes free"
-        self._leftovers, self._since_checkpoint = True, CHECKPOINT_BYTES  # frames of the failed transaction must not look like damage later
+        self._since_checkpoint = CHECKPOINT_BYTES + 1  # frames of the failed transaction must not look like damage later
 
     def free_bytes(self) -> int:
         """What the file system has left for this process."""

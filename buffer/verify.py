@@ -441,7 +441,7 @@ def wal_doubt(wal: Path) -> bool:
         if data[at + 8 : at + 16] != salts or struct.pack(">II", *after) != data[at + 16 : at + 24]:
             break
         running_sums, at = after, at + 24 + page
-    rest = range(at, len(data) - 23, 24 + page)
+    rest = [one for one in range(at, len(data) - 23 - page, 24 + page) if any(data[one + 4 : one + 8])]  # that end a transaction
     return any(data[one + 8 : one + 12] == salts[:4] or data[one + 12 : one + 16] == salts[4:] for one in rest)
 
 

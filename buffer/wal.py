@@ -16,11 +16,12 @@ VERSION = 3_007_000
 
 
 class Frame(NamedTuple):
-    """One page version. commit: the transaction ends with it. good: SQLite will read it."""
+    """One page version. commit: the transaction ends with it. good: SQLite will read it. whole: the file does not end within it."""
 
     page: int
     commit: bool
     good: bool
+    whole: bool
     content: bytes
 
 
@@ -32,8 +33,11 @@ class Log(NamedTuple):
 
     @property
     def doubtful(self) -> bool:
-        """Frames of this generation stand where SQLite will not read: cut by a power loss before they were promised, or damaged."""
-        return not all(frame.good for frame in self.frames)
+        """A transaction of this generation ends where SQLite will not read: cut by power loss before it was promised, or damaged.
+
+        A process that was killed leaves no such thing: what was promised has its last frame, whole.
+        """
+        return any(frame.commit and frame.whole and not frame.good for frame in self.frames)
 
 
 def read(data: bytes) -> Log:
@@ -56,7 +60,7 @@ def read(data: bytes) -> Log:
             sums = _sums(head[:8] + content, sums, order) if len(content) == PAGE else (0, 0)
             good = head[8:16] == salts and struct.pack(">II", *sums) == head[16:24] and len(content) == PAGE
         page, size = struct.unpack(">II", head[:8])
-        frames.append(Frame(page, size != 0, good, content.ljust(PAGE, b"\0")))
+        frames.append(Frame(page, size != 0, good, len(content) == PAGE, content.ljust(PAGE, b"\0")))
     return Log(header_good, frames)
 
 

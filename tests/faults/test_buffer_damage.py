@@ -86,6 +86,54 @@ def flip(path: Path, generator: random.Random) -> int:
     return bit // 8
 
 
+@pytest.mark.urs("URS-BUF-07")
+def test_a_flipped_bit_is_found_set_aside_and_the_rest_is_delivered(tmp_path: Path) -> None:
+    original = crashed(tmp_path, 118)
+    pristine = opened(shutil.copytree(original, tmp_path / "pristine"))
+    whole, epoch = held(pristine), pristine.opened.epoch
+    pristine.close()
+    counted: Counter[str] = Counter()
+    for seed in (1, 13):  # one in a log, one in a segment
+        counted.update(one_flip(tmp_path, original, whole, epoch, seed))
+    assert counted["found by start or patrol"] >= 1
+    assert counted["silently lost"] == counted["changed"] == counted["unnoticed"] == 0
+    assert list((tmp_path / "damaged" / "damaged").iterdir())
+
+
+@pytest.mark.urs("URS-BUF-07")
+def test_a_vanished_segment_is_declared_lost_and_the_rest_is_kept(tmp_path: Path) -> None:
+    original = crashed(tmp_path, 118)
+    journal = opened(original)
+    journal.close()
+    (original / "segments" / f"{journal.opened.epoch}-1.db").unlink()
+    (original / "SHA256SUMS").unlink()
+    assert verify(original).bad == (journal.opened.epoch, 1)
+    again = opened(original)
+    event = again.opened.epoch_event
+    assert event is not None
+    assert (event["reason"], event["follows"], event["lost"]) == ("salvaged", journal.opened.epoch, [[1, 4096]])
+    assert again.watermark("mes") == {"n": 117}
+    assert min(held(again)) == (journal.opened.epoch, 4097)
+    body = b'"time":"2026-11-22T07:15:02.5Z","event":%s}' % json.dumps(event, separators=(",", ":")).encode()
+    again.append([Body("ebr-gateway/event/1", body)], urgent=True).result()
+    again.close()
+    report = verify(original)
+    assert (report.exit_code, len(report.missing)) == (2, 1), list(report.lines())
+
+
+def test_a_lost_journal_db_is_rebuilt_from_the_segments(tmp_path: Path) -> None:
+    original = crashed(tmp_path, 118)
+    journal = opened(original)
+    whole = held(journal)
+    journal.close()
+    (original / "journal.db").write_bytes(b"rubbish" * 1000)
+    again = opened(original)
+    assert held(again) == whole
+    assert again.opened.epoch > journal.opened.epoch
+    assert "journal.db is damaged" in again.opened.findings[0]
+    again.close()
+
+
 @pytest.mark.faults
 @pytest.mark.urs("URS-BUF-07")
 def test_300_flipped_bits_lose_nothing_silently_and_the_rest_is_delivered(tmp_path: Path, figures: Callable[[str, str], None]) -> None:
