@@ -7,6 +7,7 @@ from typing import Any
 from config import Alarm
 from config.active import Active, parse
 from gateway.context import records
+from gateway.context.identity import LONGEST_TEXT
 from gateway.context.plan import Plan
 from gateway.context.state import Instant, Raised, State
 from gateway.observed import Json
@@ -75,7 +76,7 @@ class Alarms:
             "state": state,
             "source": place.source.name,
             "tag": alarm.tag,
-            "value": value,
+            "value": value[:LONGEST_TEXT] if isinstance(value, str) else value,
             "severity": alarm.severity,
             "text": alarm.text,
             "equipment": units[0] if len(units) == 1 else None,

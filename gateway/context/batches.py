@@ -10,6 +10,8 @@ from gateway.context.runs import BATCH, Runs
 from gateway.context.state import Batch, Identity, Instant, Listed, Member, Run, State
 from gateway.ticks import TICKS_PER_S
 
+MOST_MISSING = 100
+"""Named in a batch's end record; each step's own record names all of its."""
 MOST_COUNTED = 200
 """Batches whose run numbers are remembered: one that comes back goes on counting."""
 
@@ -185,9 +187,11 @@ class Batches:
         steps = [(m, s) for m in dict.fromkeys(m.equipment for m in batch.members) for s in self.absent(self._plan.units[m], batch, name)]
         route = self._plan.route(batch.identity.recipe)
         absent = [] if route is None else [e for e in route.equipments if e not in {m.equipment for m in batch.members}]
-        missing += [{"equipment": m, "step": s, "run": None, "parameter": None, "status": "missing"} for m, s in steps]
-        missing += [{"equipment": e, "step": None, "run": None, "parameter": None, "status": "missing"} for e in absent]
-        return {"required": required + len(steps) + len(absent), "present": present, "missing": missing}
+        whole = [{"equipment": m, "step": s, "run": None, "parameter": None, "status": "missing"} for m, s in steps]
+        whole += [{"equipment": e, "step": None, "run": None, "parameter": None, "status": "missing"} for e in absent]
+        missing = whole + missing
+        counted = {"required": required + len(whole), "present": present, "missing": missing[:MOST_MISSING]}
+        return counted if len(missing) <= MOST_MISSING else {**counted, "missing_count": len(missing)}
 
     def forget(self) -> None:
         """Forget closed batches that nothing can revise any more."""

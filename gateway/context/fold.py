@@ -12,7 +12,7 @@ from gateway.context import records
 from gateway.context.alarms import Alarms
 from gateway.context.batches import Batches
 from gateway.context.gaps import Closed, Gap, Gaps
-from gateway.context.identity import take_rows
+from gateway.context.identity import take_rows, text
 from gateway.context.plan import FIELDS, Plan, Unit
 from gateway.context.runs import RETIRE_EVERY_TICKS, Runs
 from gateway.context.state import FORMAT, Instant, State, Where
@@ -182,8 +182,8 @@ class Fold:
         if last is not None and 0 <= self.state.now - last < SAY_AGAIN_TICKS:
             return
         self.state.late[name] = self.state.now
-        text = f"{name}: a reading came too late for the series of its steps; it is stored, closed records do not change"
-        self._emit(records.finding("late-data", "warning", text, {"time": rfc3339(ticks), "seq": self.state.seq}, tags=[name]))
+        message = f"{name}: a reading came too late for the series of its steps; it is stored, closed records do not change"
+        self._emit(records.finding("late-data", "warning", message, {"time": rfc3339(ticks), "seq": self.state.seq}, tags=[name]))
 
     def _signal(self, units: list[Unit], name: str, value: Any, event: int, gap: tuple[int, int] | None, seq: int) -> None:
         self._contexts.clear()
@@ -240,7 +240,7 @@ class Fold:
         if unit is None:
             return
         self._contexts.clear()
-        values = {name: value for name, value in event["values"].items() if name in FIELDS}
+        values = {name: text(value) for name, value in event["values"].items() if name in FIELDS}
         self.state.where[unit.name].pushed.update(values)
         self._where.identify(unit, Instant(self.state.now, 0), self.state.seq, None)
 

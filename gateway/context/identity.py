@@ -7,7 +7,7 @@ from typing import Any
 from config.line import FromRow, FromTag, Pushed
 from gateway.context.plan import FIELDS, Unit
 from gateway.context.state import Identity, Row, State, Where
-from gateway.observed import Json
+from gateway.observed import EARLIEST_TICKS, Json
 from gateway.ticks import from_rfc3339
 
 MOST_ROWS = 1_000
@@ -35,13 +35,13 @@ def take_rows(state: State, event: Mapping[str, Any], units: Mapping[str, Unit],
     rows = state.rows.setdefault(query, {})
     for told in event["rows"]:
         key, ticks = told["key"], None if told.get("time") is None else from_rfc3339(told["time"])
-        row = Row(dict(told["row"]), ticks, seq, now)
+        row = Row({column: text(value) for column, value in told["row"].items()}, ticks, seq, now)
         rows.pop(key, None)
         if told["change"] != "deleted":
             rows[key] = row
         for unit in readers:
             _newest(state.where[unit.name], unit, query, key, told["change"], rows)
-            touched[unit.name] = now if ticks is None or ticks > now else ticks
+            touched[unit.name] = now if ticks is None or not EARLIEST_TICKS <= ticks <= now else ticks
     for key in list(rows)[: max(len(rows) - MOST_ROWS, 0)]:
         if all(where.newest.get(query) != key for where in state.where.values()):
             del rows[key]
@@ -96,7 +96,7 @@ def _batch(state: State, unit: Unit, where: Where) -> tuple[str | None, str | No
 def _field(state: State, unit: Unit, where: Where, name: str, batch: str | None) -> str | None:
     how = unit.identity[name]
     if isinstance(how, Pushed):
-        return where.pushed.get(name)
+        return text(where.pushed.get(name))
     if isinstance(how, FromTag):
         seen = where.seen.get(how.tag)
         value = None if seen is None else text(seen.value)

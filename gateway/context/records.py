@@ -12,6 +12,7 @@ from gateway.ticks import TICKS_PER_S, rfc3339
 
 LARGEST_EVENT_BYTES = 60_000
 """An entry holds 65,536 bytes with its head; a longer event is cut into numbered parts."""
+LONG_LIST_BYTES = 4_096
 HOLDS = frozenset({"Holding", "Held", "Pausing", "Paused", "Suspending", "Suspended", "Restarting", "Unholding", "Unsuspending"})
 _ABORTS = {"Aborting": "aborted", "Aborted": "aborted", "Stopping": "stopped", "Stopped": "stopped"}
 
@@ -132,18 +133,27 @@ def finding(
 
 
 def parts(event: dict[str, Any]) -> list[dict[str, Any]]:
-    """Cut a long event along its longest list into parts: each the whole event with a slice of it, "part" and "of"."""
+    """Cut a long event along its long lists into parts: each the whole event with a slice of one of them and none of the others.
+
+    "part" and "of" number the parts, "sliced" names the lists: joined over the parts in order they are whole again.
+    """
     if len(orjson.dumps(event)) <= LARGEST_EVENT_BYTES:
         return [event]
-    name = max((k for k, v in event.items() if isinstance(v, list)), key=lambda k: len(orjson.dumps(event[k])))
-    room = LARGEST_EVENT_BYTES - len(orjson.dumps({**event, name: []})) - 64
+    names = [k for k, v in event.items() if isinstance(v, list) and len(orjson.dumps(v)) > LONG_LIST_BYTES]
+    bare = {**event, **{name: [] for name in names}}
+    room = LARGEST_EVENT_BYTES - len(orjson.dumps(bare)) - 256
+    slices = [(name, part) for name in names for part in _slices(event[name], room)]
+    return [{**bare, name: part, "part": n, "of": len(slices), "sliced": names} for n, (name, part) in enumerate(slices, 1)]
+
+
+def _slices(items: Sequence[Any], room: int) -> list[list[Any]]:
     slices: list[list[Any]] = [[]]
     size = 0
-    for item in event[name]:
+    for item in items:
         item_bytes = len(orjson.dumps(item)) + 1
         if slices[-1] and size + item_bytes > room:
             slices.append([])
             size = 0
         slices[-1].append(item)
         size += item_bytes
-    return [{**event, name: part, "part": number, "of": len(slices)} for number, part in enumerate(slices, 1)]
+    return slices

@@ -86,9 +86,9 @@ class Run:
 
 @dataclass(slots=True)
 class Row:
-    """The newest state of a row of a query. ticks: its own time."""
+    """The newest state of a row of a query: its columns as texts. ticks: its own time."""
 
-    row: dict[str, Any]
+    row: dict[str, str | None]
     ticks: int | None
     seq: int
     entered: int

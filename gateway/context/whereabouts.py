@@ -133,7 +133,7 @@ class Whereabouts:
         where.noted[key] = self._state.now
         what = {IDENTITY: "batch id", END: "end of batch"}.get(key, key)
         message = f"{unit.name}: {what} did not stand still for {unit.equipment.settle_ms} ms"
-        evidence = {"equipment": unit.name, "value": pending.value, "from": rfc3339(pending.at.ticks), "until": rfc3339(at.ticks)}
+        evidence = {"equipment": unit.name, "value": _short(pending.value), "from": rfc3339(pending.at.ticks), "until": rfc3339(at.ticks)}
         self._emit(records.finding("unsettled", "info", message, evidence, tags=[key] if key in self._plan.places else []))
 
     # what has settled
@@ -374,3 +374,8 @@ class Whereabouts:
             number = run.run if run is not None and same else self._runs.next_run(where.read.batch, unit, row.row.step)
             found.append([row.row.level, row.row.step, number])
         return sorted(found, key=lambda s: LEVELS.index(str(s[0])))
+
+
+def _short(value: Any) -> Any:
+    """A value for a finding: a device's text may be as long as an entry."""
+    return value[:LONGEST_TEXT] if isinstance(value, str) else value

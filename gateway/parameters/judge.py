@@ -9,6 +9,11 @@ from gateway.observed import Json
 
 Result = Literal["within", "below", "above", "not-judged"]
 
+MOST_DIGITS = 400
+"""A float has its point within 324 digits; what is written with more is no number of a process."""
+LONGEST_TEXT = 1_000
+"""Characters of a text in a record; all of it stands in the entry that the evidence names."""
+
 _WIDE = Context(prec=60, rounding=ROUND_HALF_UP)
 
 
@@ -20,24 +25,24 @@ def exact(value: Json) -> Decimal | None:
         decimal = Decimal(int(value)) if isinstance(value, bool) else Decimal(str(value))
     except InvalidOperation:
         return None
-    return decimal if decimal.is_finite() else None
+    return decimal if decimal.is_finite() and abs(decimal.adjusted()) <= MOST_DIGITS else None
 
 
 def rounded(value: Decimal, decimals: int | None) -> str:
     """Round half up to `decimals` (None: as it is) and write without exponent."""
-    if decimals is not None:
+    if decimals is not None and value.adjusted() + decimals < _WIDE.prec - 1:
         value = value.quantize(Decimal(1).scaleb(-decimals), context=_WIDE)
         return format(value or abs(value), "f")
     plain = format(value, "f")
     return plain.rstrip("0").rstrip(".") if "." in plain else plain
 
 
-def shown(value: Json, decimals: int | None) -> str | None:
-    """The text of a value in a record: numbers rounded, bool as true/false, other texts as they are."""
+def shown(value: Json, decimals: int | None, *, is_text: bool = False) -> str | None:
+    """The text of a value in a record: numbers rounded, bool as true/false, texts (`0012` of a string tag) as they are."""
     if value is None or isinstance(value, bool):
         return None if value is None else str(value).lower()
-    decimal = exact(value)
-    return str(value) if decimal is None else rounded(decimal, decimals)
+    decimal = None if is_text else exact(value)
+    return str(value)[:LONGEST_TEXT] if decimal is None else rounded(decimal, decimals)
 
 
 def converted(value: Json, conversion: Scaling | None, *, difference: bool = False) -> Json:

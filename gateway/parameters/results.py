@@ -8,11 +8,13 @@ from typing import Any
 
 from config import Parameter, Tag
 from gateway.observed import Json
-from gateway.parameters.judge import converted, exact, judge, shown
+from gateway.parameters.judge import LONGEST_TEXT, converted, exact, judge, shown
 from gateway.parameters.series import QUALITIES, Cut
 from gateway.parameters.sums import Sums
 from gateway.ticks import TICKS_PER_S, rfc3339
 
+MOST_GAPS = 100
+"""Named by a parameter; further ones are counted."""
 INSTANTS = frozenset({"value_at_start", "value_at_end", "first", "last", "sample", "delta"})
 """Statistics of single readings: what lies between does not touch them."""
 TIMES = frozenset({"duration", "time_above", "time_below", "time_outside"})
@@ -132,9 +134,11 @@ def _valued(
     parameter: Parameter, tag: Tag | None, value: Json, limits: Limits, status: str, sums: Sums | None, cuts: Sequence[Cut]
 ) -> dict[str, Any]:
     statistic = parameter.statistic
-    value = converted(value, parameter.conversion, difference=statistic in DIFFERENCES)
-    text = shown(value, parameter.decimals)
-    judged = parameter.limit_source != "none" and not statistic.startswith("time_")
+    is_text = isinstance(value, str) and tag is not None and tag.type.startswith(("string", "bytes", "datetime"))
+    plain = statistic in DIFFERENCES
+    value = str(value)[:LONGEST_TEXT] if is_text else converted(value, parameter.conversion, difference=plain)
+    text = shown(value, parameter.decimals, is_text=is_text)
+    judged = not is_text and parameter.limit_source != "none" and not statistic.startswith("time_")
     return {
         "statistic": statistic,
         "value": text,
@@ -201,10 +205,15 @@ def _series(parameter: Parameter, sums: Sums | None, cuts: Sequence[Cut]) -> dic
         "readings": sums.readings,
         "min": shown(low, parameter.decimals),
         "max": shown(high, parameter.decimals),
-        "gaps": sorted({cut.gap for cut in cuts}),
+        **_gaps(cuts),
         "evidence": _evidence(parameter, sums),
         **_origin(parameter),
     }
+
+
+def _gaps(cuts: Sequence[Cut]) -> dict[str, Any]:
+    names = sorted({cut.gap for cut in cuts})
+    return {"gaps": names} if len(names) <= MOST_GAPS else {"gaps": names[:MOST_GAPS], "gap_count": len(names)}
 
 
 def _origin(parameter: Parameter) -> dict[str, Any]:

@@ -16,18 +16,20 @@ Stops = Sequence[tuple[int, int | None]]
 
 MOST_EXCURSIONS = 50
 """Listed with their instants; further ones are counted."""
+LARGEST = 1e100
+"""Beyond this a number is no process value, and its square no number: it stands as read, but takes no part in sums."""
 ROLLOVER_SHARE = 0.9  # a totaliser that falls from the top tenth of its range has rolled over; from lower down it was reset
 
 
 def number(value: Json) -> float | None:
-    """The value as a float: digits in a string count (64-bit integers, decimals), other texts do not."""
+    """The value as a float: digits in a string count (64-bit integers, decimals), other texts do not, nor what no quantity reaches."""
     if value is None:
         return None
     try:
         result = float(value)
     except ValueError:
         return None
-    return result if result - result == 0.0 else None
+    return result if -LARGEST < result < LARGEST else None
 
 
 @dataclass(slots=True)
