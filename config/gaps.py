@@ -69,13 +69,13 @@ def problems(line: Line) -> list[Problem]:
     return stale + absent + open_
 
 
-def text(found: GapReport) -> str:
-    """The report for people: one line per gap, then the counts."""
-    lines = [f"{_state(gap):15} {gap.name}: {gap.text}" for gap in found.gaps]
+def text(found: GapReport, *, with_accepted: bool = False) -> str:
+    """The report for people: one line per open gap (or per gap), then the counts."""
+    lines = [f"{_state(gap):15} {gap.name}: {gap.text}" for gap in found.gaps if with_accepted or gap.is_open]
     kinds = Counter(gap.name.partition(":")[0] for gap in found.gaps)
     counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none"
     wanted = "no ebr-fields.csv: what the EBR wants is not known" if found.fields is None else f"{found.fields} fields of the EBR"
-    return "\n".join([*lines, f"gaps: {counted}; open: {len(found.open)}; {wanted}"])
+    return "\n".join([*lines, f"gaps: {counted}; {len(found.gaps) - len(found.open)} accepted, {len(found.open)} open; {wanted}"])
 
 
 def as_json(found: GapReport) -> dict[str, Any]:

@@ -143,7 +143,9 @@ def test_what_does_not_fit_the_ebr_is_refused(folder: Path, edit: Edit, file: st
 
 def test_the_report_is_told_to_people_and_programs(demo: Line) -> None:
     found = gaps.report(demo)
-    assert gaps.text(found).splitlines()[-1] == f"gaps: 2 field, 1 parameter, 1 step, 38 tag; open: {len(found.open)}; 22 fields of the EBR"
+    assert gaps.text(found).splitlines()[-1] == "gaps: 2 field, 1 parameter, 1 step, 38 tag; 33 accepted, 9 open; 22 fields of the EBR"
+    assert len(gaps.text(found).splitlines()) == 9 + 1
+    assert len(gaps.text(found, with_accepted=True).splitlines()) == 42 + 1
     assert gaps.as_json(found)["open"] == len(found.open)
 
 
