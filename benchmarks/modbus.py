@@ -61,23 +61,23 @@ class Count:
         self._done = asyncio.get_running_loop().create_future()
         self._done.set_result(None)
 
-    def __call__(self, readings, *, alive=(), **_):  # noqa: D102
+    def __call__(self, readings, *, alive=(), **_):
         self.values += len(readings)
         self.alive += len(alive)
         self.lists += 1
         return self._done
 
-    async def room(self):  # noqa: D102
+    async def room(self):
         pass
 
-    def lost(self, loss):  # noqa: D102
+    def lost(self, loss):
         raise SystemExit(f"lost: {loss}")
 
-    def found(self, finding):  # noqa: D102
+    def found(self, finding):
         self.findings.append(finding.text)
         return self._done
 
-    def connected(self, detail=""):  # noqa: D102
+    def connected(self, detail=""):
         pass
 
 
