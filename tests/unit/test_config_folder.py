@@ -108,7 +108,7 @@ REFUSED = [
     ("line.toml", '"mqtt://127.0.0.1:18830"', '"mqtt://user:geheim@127.0.0.1"', "mqtt://user", "a password never stands in an address"),
     ("line.toml", 'protocol = "mt-sics"', 'protocol = "mt-sics"\npassword = "geheim"', "password", "never stands in a file"),
     ("line.toml", '"mqtt://127.0.0.1:18830"', '"https://127.0.0.1"', "https://", "mqtt:// or mqtts:// is meant"),
-    ("line.toml", 'profile = "entries"', 'profile = "records"', "records", "not supported yet"),
+    ("line.toml", 'profile = "entries"', 'profile = "recordings"', "recordings", "records"),
     ("line.toml", 'steps_from = "plc"', 'steps_from = "mes"', 'steps_from = "mes"', "not supported yet; supported: plc"),
     (
         "line.toml",
