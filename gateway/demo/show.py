@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
@@ -19,7 +20,6 @@ COLUMNS: dict[str, JustifyMethod] = {
     "target": "right",
     "limits": "center",
     "result": "left",
-    "status": "left",
     "covered": "right",
 }
 
@@ -29,9 +29,10 @@ def opening(console: Console, setting: Setting) -> None:
     faults, line = setting.faults, setting.line
     way = {"mqtt": "MQTT 5", "https": "HTTPS"}[setting.by]
     console.print(
-        f"The line {line.gateway}: {len(line.sources)} sources, {len(line.tags)} tags; everything in {setting.folder}\n"
-        f"{way} with mutual TLS goes to the EBR. This network is cut for {faults.cut_for_s:.0f} s, and the gateway is killed once.\n"
-        f"The EBR's page: http://127.0.0.1:{setting.page}/   the gateway's page: http://127.0.0.1:{setting.web}/   seed {setting.seed}\n"
+        f"The line {line.gateway}: {len(line.sources)} sources, {len(line.tags)} tags. All of it in {setting.folder}\n"
+        f"To the EBR: {way}, mutual TLS. On the way the network is cut for {faults.cut_for_s:.0f} s\n"
+        f"and the gateway is killed once. Seed {setting.seed}.\n"
+        f"Pages: the EBR http://127.0.0.1:{setting.page}/   the gateway http://127.0.0.1:{setting.web}/\n"
     )
 
 
@@ -45,17 +46,21 @@ def shown(console: Console, setting: Setting, result: Result) -> None:
 
 
 def _counts(result: Result) -> Table:
-    table = Table(title="Ground truth of the devices against the record", title_justify="left", title_style="bold")
-    table.add_column("source")
+    table = _table("Ground truth of the devices against the record")
+    table.add_column("source", no_wrap=True)
     for name in ("read", "stored", "received", "left out", "in gaps", "lost", "doubled"):
         table.add_column(name, justify="right")
     rows = {**result.received, "all": total(result.received.values())}
     stored = {**result.stored, "all": total(result.stored.values())}
     for name, counts in rows.items():
-        table.add_row(name, *_row(counts, stored[name]), end_section=name == list(rows)[-2], style="bold" if name == "all" else "")
+        table.add_row(name, *_row(counts, stored[name]), style="bold" if name == "all" else "")
     table.caption = "left out: smaller than the map's deadband, or replaced within the same poll"
     table.caption_justify = "left"
     return table
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
 
 
 def _row(counts: Counts, stored: Counts) -> list[Any]:
@@ -69,7 +74,7 @@ def _step(step: Mapping[str, Any]) -> Table | Text:
     if not step["parameters"]:
         return Text(what + "\n", style="bold")
     done = step["completeness"]
-    table = Table(title=f"{what}; {done['present']} of {done['required']} required", title_justify="left", title_style="bold")
+    table = _table(f"{what}; {done['present']} of {done['required']}")
     for name, justify in COLUMNS.items():
         table.add_column(name, justify=justify)
     for each in step["parameters"]:
@@ -78,18 +83,18 @@ def _step(step: Mapping[str, Any]) -> Table | Text:
 
 
 def _parameter(each: Mapping[str, Any]) -> list[str | Text]:
-    """One row: a missing value says why."""
-    result, status = each.get("result"), each.get("status")
+    """One row: the judgement where the value is present, else why it is not."""
     covered = "" if each.get("covered") is None else f"{each['covered']:.1%}"
     limits = f"{_plain(each.get('low'))} .. {_plain(each.get('high'))}".strip() if each.get("low") or each.get("high") else ""
-    value = (
-        " ".join(part for part in (_plain(each.get("value")), _plain(each.get("unit"))) if part) if each.get("value") is not None else ""
-    )
-    judged = Text(
-        "" if result == "not-judged" else _plain(result), style={"below": "bold red", "above": "bold red"}.get(str(result), "green")
-    )
-    stood = Text(_plain(status), style="" if status in ("present", "by-ebr") else "bold yellow")
-    return [each.get("name") or each["parameter"], value, _plain(each.get("target")), limits, judged, stood, covered]
+    value = f"{each['value']} {_plain(each.get('unit'))}".strip() if each.get("value") is not None else ""
+    return [each.get("name") or each["parameter"], value, _plain(each.get("target")), limits, _judged(each), covered]
+
+
+def _judged(each: Mapping[str, Any]) -> Text:
+    result, status = _plain(each.get("result")), _plain(each.get("status"))
+    if status != "present":
+        return Text(status, style="" if status == "by-ebr" else "bold yellow")
+    return Text("" if result == "not-judged" else result, style="green" if result == "within" else "bold red")
 
 
 def _plain(value: Any) -> str:
@@ -135,10 +140,11 @@ def _paths(setting: Setting, result: Result) -> str:
     }
     return "\n".join(f"{name:<14}{path}" for name, path in places.items()) + (
         "\n\nTry next:\n"
-        "  open the batch record in a browser; or keep everything running: ebr-gateway demo --serve\n"
+        "  open the batch record in a browser, or keep it running: ebr-gateway demo --serve\n"
         f"  ebr-gateway log {line} --batch {result.batch} --format csv | head\n"
-        f"  ebr-gateway verify {line}; then change one byte in {_near(setting.line.data)}/segments and verify again\n"
-        "  ebr-gateway new my-line; ebr-gateway check my-line; ebr-gateway simulate my-line"
+        f"  ebr-gateway verify {line}\n"
+        f"  change one byte in {_near(setting.line.data)}/segments, and verify again\n"
+        "  ebr-gateway new my-line; ebr-gateway simulate my-line --to copy"
     )
 
 

@@ -116,10 +116,10 @@ async def stop_gateway(parts: Cast) -> int | None:
 
 
 async def _started(parts: Cast) -> None:
+    parts.view.say("the simulated line and the EBR start")
     await _until(lambda: "serving" in parts.plant.log.read_text(errors="replace"), STARTS_WITHIN_S, "the simulated line")
-    await _until(
-        lambda: parts.store.last() is not None and parts.setting.store.joinpath("ebr.db").exists(), STARTS_WITHIN_S, "the reference EBR"
-    )
+    await _until(lambda: parts.store.is_made, STARTS_WITHIN_S, "the reference EBR")
+    parts.view.say("the gateway starts")
     await parts.gateway.start()
     await _connected(parts)
     parts.view.say(f"the gateway reads {len(parts.setting.line.sources)} sources, {len(parts.setting.line.tags)} tags")
@@ -146,7 +146,7 @@ async def _cut(parts: Cast, began: float) -> None:
 async def _kill(parts: Cast, began: float) -> None:
     faults = parts.setting.faults
     await asyncio.sleep(began + faults.kill_at_s - time.monotonic())
-    parts.view.fault(f"the gateway is killed (SIGKILL, process {parts.gateway.pid}); it starts again after {faults.down_for_s:.1f} s")
+    parts.view.fault(f"the gateway is killed (SIGKILL); it starts again in {faults.down_for_s:.1f} s")
     await parts.gateway.kill()
     await asyncio.sleep(faults.down_for_s)
     await parts.gateway.start()
