@@ -1,10 +1,13 @@
 """UTC plus how far to trust it: stamps, states, bounds, and every event of the clock."""
 
+import time
+
 from config.line import ClockSection
 from gateway.clock.chrony import ChronyReader
 from gateway.clock.clock import Clock, OnEvent, Stamp
+from gateway.clock.evidence import Unreadable
 from gateway.clock.judge import Limits, Status
-from gateway.clock.kernel import KernelReader
+from gateway.clock.kernel import KernelReader, evidence_from, kernel_clock
 from gateway.clock.ntpd import NtpdReader
 from gateway.clock.offsets import OffsetEstimator
 from gateway.clock.sntp import CrossCheck
@@ -18,7 +21,14 @@ def system_clock(section: ClockSection) -> Clock:
     """
     limits = Limits(max_error_s=section.max_error_s, drift_ppm=section.max_drift_ppm)
     cross = CrossCheck(section.servers, section.max_drift_ppm) if section.servers else None
-    return Clock(limits, [ChronyReader(), NtpdReader(), TimesyncdReader(), KernelReader()], cross=cross)
+    clock = Clock(limits, [ChronyReader(), NtpdReader(), TimesyncdReader(), KernelReader()], cross=cross)
+    try:
+        # At once, so that the first entries of a start are not of an unknown clock; the daemons take seconds to answer.
+        clock.take(evidence_from(kernel_clock(), time.monotonic_ns(), 0.0))
+        clock.look()
+    except Unreadable:
+        pass
+    return clock
 
 
 __all__ = ["Clock", "Limits", "OffsetEstimator", "OnEvent", "Stamp", "Status", "system_clock"]

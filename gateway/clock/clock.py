@@ -125,6 +125,7 @@ class Clock:
         self._history: deque[tuple[int, Status, float | None]] = deque(maxlen=HISTORY)
         self._wake = asyncio.Event()
         self._on_event: OnEvent = lambda _: None
+        self._said = False
         self._verdict = self._judged(self._anchor)
         self._bound_base: float | None = None
         self._bound_from_ns = self._anchor.monotonic_ns
@@ -182,9 +183,10 @@ class Clock:
         all entries with the new time.
         """
         self._on_event = on_event
+        self._said = False
         await self.read()
-        if self._verdict.status == "unknown":
-            self._say("unknown", was=None, last_seq=self.last_seq())
+        if not self._said:
+            self._say(self._verdict.status, was=None, last_seq=self.last_seq())
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._read_on(), name="clock daemon")
             tasks.create_task(self._check_on(), name="clock steps")
@@ -349,6 +351,7 @@ class Clock:
             self._history.append((self._anchor.realtime_ns // 100, verdict.status, verdict.bound_s))
 
     def _say(self, kind: str, **more: Any) -> None:
+        self._said = True
         self._on_event(clock_event(kind, self._verdict, self._anchor, self.boot, self._evidence, **more))
 
     def describe(self) -> dict[str, Any]:

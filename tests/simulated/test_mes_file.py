@@ -229,7 +229,7 @@ async def test_a_file_taken_away_too_early_is_a_loss_that_is_said(tmp_path, drop
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_a_crash_within_a_long_file_goes_on_where_it_stopped(tmp_path, drop, seed):
+async def test_a_crash_within_a_long_file_goes_on_where_it_stopped(tmp_path, drop, seed, figures):
     dice = random.Random(seed)
     rows = [f"S{number},{number}" for number in range(1500)]
     put(drop, "long.csv", ("sample_id,lod\r\n" + "\r\n".join(rows)).encode())
@@ -242,6 +242,7 @@ async def test_a_crash_within_a_long_file_goes_on_where_it_stopped(tmp_path, dro
     async with running(source(tmp_path), journal):
         await journal.until(lambda: len(journal.messages) == 1500)
         await journal.scanned()
+    figures("F42", f"seed {seed}: 1500 records of a file through 6 crashes, {len(journal.messages)} read")
     assert [m.key for m in journal.messages] == [f"S{number}" for number in range(1500)]
 
 
@@ -260,7 +261,7 @@ async def test_a_half_read_file_that_is_gone_after_a_crash_is_a_loss(tmp_path, d
     assert "after 200 of its records" in journal.found_[0].text
 
 
-async def test_nothing_leads_out_of_the_folder(tmp_path, drop):
+async def test_nothing_leads_out_of_the_folder(tmp_path, drop, figures):
     """S02: links, a second name, a pipe, a socket, a device, a folder, names with control characters."""
     secret = tmp_path / "secret.csv"
     secret.write_bytes(b"sample_id,lod\r\nSECRET,1\r\n")
@@ -282,11 +283,12 @@ async def test_nothing_leads_out_of_the_folder(tmp_path, drop):
         await journal.scanned()
     listener.close()
     assert [m.key for m in journal.messages] == ["S9"]
+    figures("S02", f"{len(journal.codes)} of 8 traps refused, escapes {len(journal.messages) - 1}")
     assert journal.codes == ["not-a-file"] * 8
     assert all(finding.text.isprintable() for finding in journal.found_)
 
 
-async def test_a_huge_file_costs_no_memory(tmp_path, drop):
+async def test_a_huge_file_costs_no_memory(tmp_path, drop, figures):
     """S03: 2 GB of zeros, sparse."""
     with (drop / "huge.csv").open("wb") as file:
         file.truncate(2 * 2**30)
@@ -297,6 +299,7 @@ async def test_a_huge_file_costs_no_memory(tmp_path, drop):
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert journal.codes == ["file-refused"]
+    figures("S03", f"2 GB file refused, peak {peak_bytes / 2**20:.1f} MiB")
     assert peak_bytes < 8 * 2**20
 
 

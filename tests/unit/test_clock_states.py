@@ -1,12 +1,15 @@
 """The table of states, and what a clock says about everything that happens to it."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from gateway.clock import Clock, Limits, OffsetEstimator
+from config.line import ClockSection
+from gateway.clock import Clock, Limits, OffsetEstimator, system_clock
 from gateway.clock.evidence import Evidence
 from gateway.clock.judge import judge
+from gateway.clock.kernel import kernel_clock
 from gateway.clock.leap import leap_extra_s, leap_instant_ns
 from gateway.clock.report import plot, report, text
 
@@ -245,6 +248,25 @@ def test_a_new_reference_is_an_event(hands):
     assert events[-1]["kind"] == "reference-change"
     assert events[-1]["was"]["name"] == "a"
     assert events[-1]["reference"]["name"] == "b"
+
+
+async def test_the_systems_clock_has_a_state_from_the_first_stamp_on_and_says_it_once():
+    clock = system_clock(ClockSection())
+    assert clock.stamp().status == ("unsynchronised" if kernel_clock().unsynchronised else "synchronised")
+    events: list[dict[str, Any]] = []
+    told = asyncio.Event()
+
+    def tell(event: dict[str, Any]) -> None:
+        events.append(event)
+        told.set()
+
+    task = asyncio.create_task(clock.watch(tell))
+    async with asyncio.timeout(30):
+        await told.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert events[0]["kind"] == clock.stamp().status
 
 
 @pytest.mark.urs("URS-TIME-13")
