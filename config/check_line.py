@@ -22,6 +22,7 @@ DRIVER_SCHEMES = {
     "mes_file": ("file",),
 }
 _SECRET = re.compile(r"(?:^|_)(?:password|passwd|secret|token|private_key|api_key)$")
+_SECRET_IN_QUERY = re.compile(r"[?&;](?:password|passwd|pwd|token|secret|odbc_connect)(?:=|%3d)", re.IGNORECASE)
 _TOPIC = re.compile(r"[^\x00-\x1f\x7f+#$][^\x00-\x1f\x7f+#]{0,200}")
 _MAX_EXPRESSION = 200
 
@@ -94,7 +95,7 @@ def _endpoint(endpoint: str, schemes: tuple[str, ...] | None) -> Iterator[str]:
         return
     if schemes is not None and url.scheme not in schemes:
         yield f"endpoint `{_shown(endpoint)}`: {' or '.join(f'{scheme}://' for scheme in schemes)} is meant"
-    if url.password is not None:
+    if url.password is not None or _SECRET_IN_QUERY.search(endpoint):
         yield 'a password never stands in an address: write user, and password = { credential = "name" }'
     try:
         port = url.port
