@@ -234,6 +234,7 @@ def read_keys(source: "str | Path | None") -> list[Key]:
     return [Key.parse(line) for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
+KEY_BESIDE = "checkpoint-key.pub"
 ROTATION = "ebr-gateway/key-rotation/1"
 
 
@@ -749,6 +750,11 @@ def verify(
     report = Report("journal", str(path))
     signatures = Signatures(report, read_keys(key))
     if (target / "journal.db").exists() or (target / "segments").is_dir():
+        if key is None and (beside := target / KEY_BESIDE).exists():
+            signatures = Signatures(report, read_keys(beside))
+            report.notes.append(
+                f"signatures were checked with {KEY_BESIDE} in the folder itself: a forger would have put in his own (--key)"
+            )
         JournalCheck(target, report, signatures, more, tell).run()
         _epochs_known(report, more)
     elif target.is_file() and (target.suffix == ".zip" or zipfile.is_zipfile(target)):
