@@ -45,6 +45,9 @@ def _batch(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for name in ("order", "product", "recipe", "recipe_version"):
         if len(record["header"][name]) > 1:
             yield _one("identity", "alarm", None, "batch", f"More than one {name.replace('_', ' ')}: {', '.join(record['header'][name])}.")
+    unnamed = record["completeness"]["missing_count"] - len(record["completeness"]["missing"])
+    if unnamed > 0:
+        yield _one("not-present", "alarm", None, "batch", f"{unnamed} more required items are not present, not named in the batch's end.")
     for item in record["completeness"]["missing"]:
         if item.get("parameter") is None:
             what = f"the step {item['step']} was not run" if item.get("step") else "the batch was never in it"
@@ -82,6 +85,7 @@ def _step(step: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield _one("corrected", "warning", step["entered"], where, f"Corrected record, revision {step['revision']}: {step.get('reason')}.")
     for parameter in step.get("parameters") or []:
         yield from _parameter(parameter, where, time)
+        yield from _excursions(parameter, where)
 
 
 def _holds(steps: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -108,6 +112,17 @@ def _parameter(parameter: Mapping[str, Any], where: str, time: str) -> Iterator[
         yield _one(
             "alert", "warning", time, where, f"{name}: {parameter['value']} {unit} is {parameter['alert']} the alert limit {limit} {unit}."
         )
+
+
+def _excursions(parameter: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
+    """When a reading passed a limit, whatever the statistic says of the whole step."""
+    name, unit = parameter.get("name") or parameter["parameter"], parameter.get("unit_text") or ""
+    for one in parameter.get("excursions") or []:
+        times = f"from {one['start']} until {one['end']}, {one['duration_s']:g} s"
+        yield _one("excursion", "alarm", one["start"], where, f"{name}: {one['side']} the limit {times}; reached {one['extreme']} {unit}.")
+    listed, count = len(parameter.get("excursions") or []), parameter.get("excursion_count") or 0
+    if count > listed:
+        yield _one("excursion", "alarm", None, where, f"{name}: {count - listed} more times beyond a limit, not listed.")
 
 
 def _share(parameter: Mapping[str, Any]) -> str:

@@ -140,7 +140,8 @@ def joined(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _join(parts: list[dict[str, Any]]) -> dict[str, Any]:
     first = parts[0]
-    cut = [name for name, value in first.items() if isinstance(value, list) and any(part[name] != value for part in parts)]
+    differing = [name for name, value in first.items() if isinstance(value, list) and any(part[name] != value for part in parts)]
+    cut = first.get("sliced") or differing
     lists = {name: [one for part in parts for one in part[name]] for name in cut}
     return {**first, **lists, "content_sha256": content_sha256(event_bytes(part["payload"]) for part in parts), "part": 1, "of": 1}
 
@@ -212,7 +213,9 @@ def _completeness(ends: list[dict[str, Any]], steps: list[dict[str, Any]]) -> di
             if one.get("completeness")
         ]
     missing = [item for one in stated for item in one["missing"]]
-    return {"required": sum(one["required"] for one in stated), "present": sum(one["present"] for one in stated), "missing": missing}
+    count = sum(one.get("missing_count") or len(one["missing"]) for one in stated)
+    sums = {name: sum(one[name] for one in stated) for name in ("required", "present")}
+    return {**sums, "missing": missing, "missing_count": count}
 
 
 def _placed(step: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:

@@ -190,7 +190,8 @@ def test_everything_that_must_be_looked_at_comes_first_and_nothing_else(faulty: 
         ("hold", "warning"),
     ]
     assert faulty["status"] == "incomplete"
-    assert faulty["completeness"] == {"required": 4, "present": 3, "missing": faulty["ends"][0]["completeness"]["missing"]}
+    missing = faulty["ends"][0]["completeness"]["missing"]
+    assert faulty["completeness"] == {"required": 4, "present": 3, "missing": missing, "missing_count": 1}
 
 
 def test_a_batch_without_faults_has_no_exceptions(tmp_path: Path) -> None:
@@ -279,3 +280,42 @@ def test_an_alarm_stands_once_with_when_it_was_raised_and_cleared(tmp_path: Path
         "Alarm G-HIGH: Speed high, not cleared.",
     ]
     assert "Speed high" in html(record, series)
+
+
+def test_each_time_beyond_a_limit_stands_with_its_instants_and_the_rest_is_counted(tmp_path: Path) -> None:
+    stream = mixing(faults=False)
+    beyond = [{"side": "above", "start": at(40), "end": at(43.5), "duration_s": 3.5, "extreme": "212.0"}]
+    one = parameter("dry_mix_speed", TAGS[0]["tag"], "148.1", low="100", high="200", result="within", excursions=beyond, excursion_count=3)
+    stream.event(310, step("DRY_MIX", "phase", 0, 120, [one], revision=2, reason="late-data"))
+    record, _ = batch_record(stored(tmp_path, stream.payloads) / "ebr.db", BATCH)
+    assert [item["text"] for item in record["exceptions"] if item["kind"] == "excursion"] == [
+        "Dry mix speed: 2 more times beyond a limit, not listed.",
+        f"Dry mix speed: above the limit from {at(40)} until {at(43.5)}, 3.5 s; reached 212.0 rpm.",
+    ]
+
+
+def test_a_record_in_parts_is_joined_and_its_digest_is_that_of_all_parts(tmp_path: Path) -> None:
+    """Each part holds a slice of one long list, the other empty; the parts come twice and in any order."""
+    stream = mixing(faults=False)
+    whole = step(
+        "DRY_MIX", "phase", 0, 120, [parameter(f"p_{number:04d}", None, "1.0") for number in range(6)], revision=2, reason="late-data"
+    )
+    parts = [
+        {**whole, "parameters": whole["parameters"][:3], "holds": [], "part": 1, "of": 3, "sliced": ["parameters", "holds"]},
+        {**whole, "parameters": whole["parameters"][3:], "holds": [], "part": 2, "of": 3, "sliced": ["parameters", "holds"]},
+        {
+            **whole,
+            "parameters": [],
+            "holds": [{"state": "Held", "start": instant(50), "end": None}],
+            "part": 3,
+            "of": 3,
+            "sliced": ["parameters", "holds"],
+        },
+    ]
+    for number in (2, 0, 1):
+        stream.event(310 + number, parts[number])
+    record, _ = batch_record(stored(tmp_path, stream.payloads + stream.payloads[-2:]) / "ebr.db", BATCH)
+    (joined,) = [one for one in record["steps"] if one["step"] == "DRY_MIX"]
+    assert [one["parameter"] for one in joined["parameters"]] == [f"p_{number:04d}" for number in range(6)]
+    assert len(joined["holds"]) == 1
+    assert joined["content_sha256"] == hashlib.sha256(b"".join(map(orjson.dumps, parts))).hexdigest()
