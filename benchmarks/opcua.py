@@ -71,8 +71,11 @@ async def ours(url: str) -> dict[str, float]:
     counting = Counting()
     driver = OpcUaDriver(source, tags)
     task = asyncio.create_task(driver.run(counting))
+    begun = time.monotonic()
     while len(counting.last) < ITEMS:
         await asyncio.sleep(0.1)
+        if task.done() or time.monotonic() - begun > 120:
+            raise SystemExit(f"{len(counting.last)} of {ITEMS} items came: {task.exception() if task.done() else 'too slow'}")
     await asyncio.sleep(2)
     told = await _measured(lambda: counting.values, lambda: counting.lost_)
     task.cancel()

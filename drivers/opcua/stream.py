@@ -25,6 +25,8 @@ OUTSTANDING = 8
 SEMANTICS_CHANGED = 0x4000
 """The server says that unit, range or texts of the item are others now (Part 4, 7.39.1; Part 8, 5.2)."""
 MOST_REPUBLISHED = 10_000
+MOST_HOLES = 100_000
+"""Holes that wait for the server's history; one more stays the gap that it is."""
 _MESSAGE_NOT_AVAILABLE = ua.StatusCodes.BadMessageNotAvailable
 _ASK_AGAIN = {ua.StatusCodes.BadTimeout, ua.StatusCodes.BadRequestTimeout}
 
@@ -223,13 +225,13 @@ class Stream:
     def _noticed(self, subscription: Subscription, readings: list[Reading]) -> None:
         """What a status says beside the value: an overflow is a gap of just this tag, a vanished node is asked for again."""
         last = self._memory.last_ticks
+        overrun: dict[tuple[int | None, int | None], list[int]] = {}
         for tag, _, status, source, server in readings:
             if status & OVERFLOW == OVERFLOW:
                 until = source if source is not None else server
                 self._count("overflows")
-                since = last[tag]
-                self._settling(self._emit.lost(Loss("queue-overflow", (tag,), since, until, "the server's queue ran over")))
-                self._hole(subscription, tag, since, until)
+                overrun.setdefault((last[tag], until), []).append(tag)
+                self._hole(subscription, tag, last[tag], until)
             elif status & SEMANTICS_CHANGED:
                 self._memory.changed.add(tag)
             elif status in NODE_GONE:
@@ -237,10 +239,12 @@ class Stream:
                 self._settling(self._emit.lost(Loss("not-subscribed", (tag,), source, detail=status_name(status))))
             if source is not None:
                 last[tag] = source
+        for (since, until), tags in overrun.items():
+            self._settling(self._emit.lost(Loss("queue-overflow", tuple(tags), since, until, "the server's queue ran over")))
 
     def _hole(self, subscription: Subscription, tag: int, since: int | None, until: int | None) -> None:
         """Remember what the server's history may know."""
-        if since is not None and until is not None and since < until:
+        if since is not None and until is not None and since < until and len(self._memory.holes) < MOST_HOLES:
             self._memory.holes.append(Hole(subscription.item_of(tag), since, until))
 
     def _hand_over(

@@ -89,3 +89,22 @@ def test_the_server_can_not_raise_our_limits() -> None:
     limits = made._connection._limits
     limits.update_client_limits(ua.Acknowledge(0, 8192, 2**31, 0, 0))
     assert (limits.max_send_buffer, limits.max_message_size) == (8192, LARGEST_MESSAGE_BYTES)
+
+
+def test_the_parts_of_asyncua_that_the_driver_holds_on_to() -> None:
+    """Names with an underscore are nobody's promise: a newer asyncua must be looked at before it is used."""
+    from importlib.metadata import version
+
+    from asyncua import Client, ua
+    from asyncua.client.ua_client import UaClient, UASocketProtocol
+
+    assert version("asyncua") == "2.1.0"
+    client = Client("opc.tcp://127.0.0.1:1")
+    assert {"_server_nonce", "_policy_ids", "_username", "_password"} <= set(vars(client))
+    made = UASocketProtocol(1.0)
+    assert {"_callbackmap", "_connection", "_open_secure_channel_exchange"} <= set(vars(made))
+    assert all(
+        hasattr(UASocketProtocol, name) for name in ("_send_request", "_process_received_message", "_fail_all_pending", "check_answer")
+    )
+    assert all(hasattr(UaClient, name) for name in ("_make_protocol", "_on_transport_lost", "_is_session_closing", "_set_state"))
+    assert all(hasattr(ua.ObjectIds, name) for name in ("Server_ResendData", "Server_GetMonitoredItems"))
