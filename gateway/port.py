@@ -15,7 +15,7 @@ from drivers.contract import BAD, Finding, Kind, Loss, Message, Reading
 from gateway import encoding
 from gateway.observed import EARLIEST_TICKS, FUTURE_TICKS, Observed, Seen, event_ticks
 from gateway.ticks import TICKS_PER_MS, rfc3339
-from gateway.values import float64, normaliser
+from gateway.values import float64, normaliser, plain
 
 if TYPE_CHECKING:
     from gateway.intake import Encode, Intake, Making
@@ -67,6 +67,7 @@ class Port:
         self._room = asyncio.Event()
         self._room.set()
         self._offset: tuple[float, float] | None = None
+        self._clock_off = False
         self.observed: int | None = intake.fold.last_observed(source.name)
         self._seen: list[int] = [self.observed or 0] * len(tags)
         self.undocumented = False
@@ -171,6 +172,15 @@ class Port:
     def source_offset(self, offset_s: float, bound_s: float) -> None:
         """See Emit."""
         self._offset = (round(offset_s, 6), round(bound_s, 6))  # as it will stand in the entry: live and replay judge alike
+        off = abs(self._offset[0]) > self.source.max_offset_s
+        if off == self._clock_off:
+            return
+        self._clock_off = off
+        told = f"{self.source.name}: its clock is {offset_s:+.3f} s (+-{bound_s:.3f} s) against ours, limit {self.source.max_offset_s:g} s"
+        evidence = {"offset_s": self._offset[0], "bound_s": self._offset[1]}
+        code, severity = ("source-clock-off", "alarm") if off else ("source-clock-back", "info")
+        finding = {"type": "finding", "code": code, "severity": severity, "source": self.source.name, "tags": [], "text": told}
+        self._intake.happened(finding | {"evidence": evidence}, source=self.source.name)
 
     # what the runtime calls
 
@@ -306,18 +316,18 @@ class Port:
         by_name: dict[str, list[dict[str, Any]]] = {}
         for message in messages:
             time_text = None if message.ticks is None else rfc3339(message.ticks)
-            row = {"key": message.key, "change": message.change, "time": time_text, "text": message.text, "row": dict(message.row)}
+            row = {"key": message.key, "change": message.change, "time": time_text, "text": message.text, "row": plain(message.row)}
             by_name.setdefault(message.name, []).append(row)
         for name, rows in by_name.items():
             for _, part in encoding.slices(rows, LARGEST_ROW_BYTES):
-                long = len(part) == 1 and len(orjson.dumps(part[0], default=str)) > LARGEST_ROW_BYTES
+                long = len(part) == 1 and len(orjson.dumps(part[0])) > LARGEST_ROW_BYTES
                 for piece in self._pieces(name, part[0]) if long else [{"rows": list(part)}]:
                     event = {"type": "message", "source": self.source.name, "name": name, **piece}
                     yield self._intake.event(event if "rows" in piece else piece, self.source.name)
 
     def _pieces(self, name: str, row: dict[str, Any]) -> Iterable[dict[str, Any]]:
         """A row longer than an entry, as JSON text cut into pieces; nothing can be decided by it, so a person is told."""
-        text = orjson.dumps(row.pop("row"), default=str).decode()
+        text = orjson.dumps(row.pop("row")).decode()
         pieces = [text[i : i + PIECE_CHARACTERS] for i in range(0, len(text), PIECE_CHARACTERS)]
         for number, piece in enumerate(pieces, 1):
             yield {"rows": [{**row, "row": {}, "piece": piece, "part": number, "of": len(pieces)}]}
@@ -388,6 +398,13 @@ class Port:
         event = asdict(finding)
         event["tags"] = [self.tags[i].tag for i in finding.tags]
         return {"type": "finding", "source": self.source.name, **event}
+
+
+def _clock_finding(source: Source, offset_s: float, bound_s: float, *, above: bool) -> Finding:
+    """The source's clock left its limit, or came back (URS-TIME-12). The text holds no figure: recorded once until it turns."""
+    text = f"the clock of {source.name} is {'more than' if above else 'again within'} {source.max_offset_s:g} s from ours"
+    evidence = {"offset_s": offset_s, "bound_s": bound_s, "limit_s": source.max_offset_s}
+    return Finding("source-clock-off", text, severity="alarm" if above else "info", evidence=evidence)
 
 
 def _deadband(tag: Tag) -> float | None:
