@@ -46,12 +46,13 @@ def event_ticks(
 ) -> int:
     """When it happened, in ticks (design, entries: event time).
 
-    Source time where the device is the authority, its offset is within its limit (`trusted`) and the time is not absurd; server time where
-    it is the server or the device's time can not be used; else the midpoint of request and answer, else the arrival.
+    Source time where the device is the authority and the time is not absurd; server time where it is the server or the device's time is
+    absurd; both only while the source's clock is within its limit (`trusted`), for it is one clock that was measured. Else the midpoint of
+    request and answer, else the arrival.
     """
     if authority == "device" and trusted and _sane(source, received):
         return source  # type: ignore[return-value]
-    if authority != "gateway" and _sane(server, received):
+    if authority != "gateway" and trusted and _sane(server, received):
         return server  # type: ignore[return-value]
     return received if requested is None else (requested + received) // 2
 

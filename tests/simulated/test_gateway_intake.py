@@ -308,3 +308,35 @@ async def test_after_a_restart_the_fold_is_as_it_was(line: Line) -> None:
     replayed: Fold = rebuilt(line.line, line.journal)
 
     assert json.loads(replayed.dump()) == json.loads(live)
+
+
+@pytest.mark.urs("URS-TIME-12")
+async def test_a_source_clock_over_its_limit_is_alarmed_once_and_its_times_are_not_used(line: Line) -> None:
+    port = line.port("granulator-plc")
+    wrong = time.time_ns() // 100 + 50_000_000
+    for offset_s in (0.1, 5.0, 5.1, 0.0):
+        port.source_offset(offset_s, 0.02)
+        await port([(numeric(port)[0], offset_s, 0, wrong, wrong)], received_ns=time.monotonic_ns())
+
+    entries = await line.entries()
+    assert [event["code"] for event in events_of(entries, "finding")] == ["source-clock-off", "source-clock-back"]
+    assert [entry["source_clock"]["offset_s"] for entry in readings_of(entries)] == [0.1, 5.0, 5.1, 0.0]
+    seen = [line.intake.fold.item(entry) for entry in readings_of(entries)]
+    assert [item.readings[0][3] == wrong for item in seen if item is not None and hasattr(item, "readings")] == [True, False, False, True]
+
+
+@pytest.mark.urs("URS-MAP-04", "URS-UPL-06")
+async def test_what_json_can_not_hold_stands_in_a_row_as_its_text(line: Line) -> None:
+    port = line.port("mes")
+    row = {"id": 10**30, "exact": 2**53, "nan": float("nan"), "nested": {"deep": [10**20]}, "plain": 7}
+
+    await port([], received_ns=time.monotonic_ns(), messages=[Message("orders", "1", row)])
+
+    (message,) = events_of(await line.entries(), "message")
+    assert message["rows"][0]["row"] == {
+        "id": str(10**30),
+        "exact": str(2**53),
+        "nan": "nan",
+        "nested": {"deep": [str(10**20)]},
+        "plain": 7,
+    }

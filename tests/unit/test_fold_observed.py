@@ -70,7 +70,7 @@ def test_a_source_whose_clock_is_off_is_not_believed(line: Line) -> None:
     doubted = from_entry(entry(rows, T0 + 100, offset_s=-2.1), tagsets(), line)
     assert isinstance(believed, Observed)
     assert isinstance(doubted, Observed)
-    assert (believed.readings[0][3], doubted.readings[0][3]) == (T0 - 50, T0 + 40)
+    assert (believed.readings[0][3], doubted.readings[0][3]) == (T0 - 50, T0 + 100)
 
 
 @pytest.mark.parametrize(
