@@ -15,12 +15,13 @@ from typing import Any
 from config import Equipment, FromTag, Line, Tag
 from simulators.line.bands import Band, Bands
 from simulators.line.plan import ROLES, Plan, Situation, Stay
-from simulators.line.ranges import fitted, range_of
+from simulators.line.ranges import Range, fitted, range_of
 from simulators.line.steps import StepSignal
 
 OPERATORS = ("jdupont", "mleroy", "asantos")
 SETTLING_S = 0.8
 ALARM_S = 4.0
+BAGS = 6
 EXCURSION_CHANCE = 0.08
 NOWHERE = Situation("idle")
 STATES = {
@@ -228,7 +229,7 @@ def _set_point(tag: Tag, bands: Bands, home: str | None) -> Signal:
 def _measured(tag: Tag, bands: Bands, home: str | None, random: Random, driver: str) -> Signal:
     span = range_of(tag)
     if driver == "serial":
-        return lambda now: span.low + (span.high - span.low) * ((int(now.at_s / 3.0) * 37) % 23 + 1) / 100
+        return _weighed(span, home)
     if span.counts:
         rate_s = max((tag.rate_ms or 1000) / 1000, 0.1)
         return lambda now: int(now.at_s / rate_s)
@@ -241,6 +242,22 @@ def _measured(tag: Tag, bands: Bands, home: str | None, random: Random, driver: 
         band = bands.of(tag, home, situation) or rest
         moved = band.around(0.5 * wave(now.at_s) + _excursion(situation, seed, now.at_s)) - band.target
         return span.rounded(_settled(bands, tag, home, situation, band, rest, now.at_s) + moved)
+
+    return value
+
+
+def _weighed(span: Range, home: str | None) -> Signal:
+    """A scale: bag by bag during the first step of its equipment's batch, empty before the next; without an equipment this and that."""
+
+    def value(now: Moment) -> float:
+        stay = now.of(home).stay
+        if home is None:
+            return span.low + (span.high - span.low) * ((int(now.at_s / 3.0) * 37) % 23 + 1) / 100
+        if stay is None:
+            return span.low
+        first = stay.runs[0]
+        bags = int(BAGS * min(1.0, max(0.0, (now.at_s - first.start_s) / (first.end_s - first.start_s))))
+        return span.rounded(span.low + (span.high - span.low) * 0.04 * bags)
 
     return value
 
