@@ -231,7 +231,7 @@ class Fold:
     def _message(self, event: Mapping[str, Any]) -> None:
         self._alive(event["source"], self.state.now)
         self._contexts.clear()
-        for name, ticks in take_rows(self.state, event, self.plan.units, self.state.seq, self.state.now).items():
+        for name, ticks in take_rows(self.state, event, self.plan.units, self.state.seq, self.state.now):
             window = 10_000_000 if ticks % 10_000_000 == 0 else 0
             self._where.identify(self.plan.units[name], Instant(ticks, window), self.state.seq, None)
 

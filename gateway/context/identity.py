@@ -1,7 +1,7 @@
 """Who an equipment works for, read from MES rows, tags and pushed values. Nothing is guessed: an id that can not be proved is kept raw."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from config.line import FromRow, FromTag, Pushed
@@ -25,13 +25,12 @@ def text(value: Json) -> str | None:
     return str(value).strip("\x00 \t\r\n")[:LONGEST_TEXT] or None
 
 
-def take_rows(state: State, event: Mapping[str, Any], units: Mapping[str, Unit], seq: int, now: int) -> dict[str, int]:
-    """Take a `message` event. Returns the equipments that it concerns, each with the time of the row that came last for it."""
+def take_rows(state: State, event: Mapping[str, Any], units: Mapping[str, Unit], seq: int, now: int) -> Iterator[tuple[str, int]]:
+    """Take a `message` event, row by row. After each row yields the equipments that may read it, with the row's time."""
     query = f"{event['source']}.{event['name']}"
     readers = [unit for unit in units.values() if query in unit.queries]
-    touched: dict[str, int] = {}
     if not readers:
-        return touched
+        return
     rows = state.rows.setdefault(query, {})
     for told in event["rows"]:
         key, ticks = told["key"], None if told.get("time") is None else from_rfc3339(told["time"])
@@ -41,11 +40,10 @@ def take_rows(state: State, event: Mapping[str, Any], units: Mapping[str, Unit],
             rows[key] = row
         for unit in readers:
             _newest(state.where[unit.name], unit, query, key, told["change"], rows)
-            touched[unit.name] = now if ticks is None or not EARLIEST_TICKS <= ticks <= now else ticks
+            yield unit.name, now if ticks is None or not EARLIEST_TICKS <= ticks <= now else ticks
     for key in list(rows)[: max(len(rows) - MOST_ROWS, 0)]:
         if all(where.newest.get(query) != key for where in state.where.values()):
             del rows[key]
-    return touched
 
 
 def _newest(where: Where, unit: Unit, query: str, key: str, change: str, rows: Mapping[str, Row]) -> None:

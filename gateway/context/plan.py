@@ -86,6 +86,8 @@ class Unit:
         self.end_state = equipment.batch_ends.removeprefix("state:") if equipment.batch_ends.startswith("state:") else None
         self.end_tag = equipment.batch_ends if equipment.batch_ends in plan.places else None
         told = (equipment.state, equipment.mode, equipment.operator, equipment.activity, self.end_tag)
+        watched = self.step_tags | ({equipment.state} if equipment.state in plan.places else set())
+        self.sources = frozenset(plan.places[tag].source.name for tag in watched)
         self.tags = self.step_tags | self.identity_tags | {tag for tag in told if tag is not None and tag in plan.places}
 
     def row_of(self, step: str, recipe: str | None, version: str | None) -> StepPlan | None:

@@ -97,7 +97,11 @@ class Whereabouts:
             and read(self._state, unit, Where(seen=where.seen, newest=where.newest, pushed=where.pushed)).batch != where.done
         ):
             where.done = None
-        where.read = read(self._state, unit, where)
+        now, pending = read(self._state, unit, where), where.pending.get(IDENTITY)
+        if pending is not None and pending.source is None and pending.value[0] is not None and pending.value != [now.batch, now.raw]:
+            del where.pending[IDENTITY]  # a row is a fact: its batch was there, however shortly
+            self._apply(unit, where, {IDENTITY: pending})
+        where.read = now
         self._change(unit, where, IDENTITY, [where.read.batch, where.read.raw], at, seq, source)
         if IDENTITY not in where.pending:
             self._complete(unit, where)
@@ -122,7 +126,8 @@ class Whereabouts:
         if pending is None:
             where.pending[key] = Pending(value, at, at, seq, self._state.now, source)
         elif pending.value != value:
-            self._unsettled(unit, where, key, pending, at)
+            if pending.source is not None:
+                self._unsettled(unit, where, key, pending, at)
             where.pending[key] = Pending(value, pending.left, at, seq, self._state.now, source)
 
     def _unsettled(self, unit: Unit, where: Where, key: str, pending: Pending, at: Instant) -> None:
@@ -162,7 +167,11 @@ class Whereabouts:
 
     def _stood(self, unit: Unit, change: Pending) -> bool:
         now = self._state.now
-        if change.source is None or self._state.frontier.get(change.source, 0) >= change.at.ticks + unit.settle_ticks:
+        if change.source is None:  # a row: what the equipment did before it must have come, though it may come later
+            proved = all(self._state.frontier.get(source, 0) >= change.at.ticks for source in unit.sources)
+        else:
+            proved = self._state.frontier.get(change.source, 0) >= change.at.ticks + unit.settle_ticks
+        if proved:
             return True
         return not change.entered <= now < change.entered + max(unit.settle_s_ticks, unit.settle_ticks)
 
@@ -219,7 +228,10 @@ class Whereabouts:
             at, seq = max(((c.at, c.seq) for c in changes), key=lambda c: c[0].ticks)
         elif IDENTITY in group or END in group:
             seen, change = where.seen[row.row.signal], group.get(IDENTITY) or group[END]
-            at, seq = (seen.at, seen.seq) if seen.at.ticks > change.at.ticks else (change.at, change.seq)
+            since = (
+                seen.at.ticks > change.at.ticks and row.row.signal not in where.pending
+            )  # else it has stood longer than what was read last
+            at, seq = (seen.at, seen.seq) if since else (change.at, change.seq)
         else:
             return
         key = None if row.row.key is None else where.settled.get(row.row.key)
@@ -277,6 +289,8 @@ class Whereabouts:
     def _bind(self, unit: Unit, where: Where, change: Pending) -> None:
         """The identity has settled."""
         new = where.read
+        if change.left.ticks < change.at.ticks:
+            self._become(where, Identity(), change.left.ticks)  # between the old id and the new one it was nobody's
         self._become(where, new, (change.at if new.batch is not None else change.left).ticks)
         if new.batch is None:
             self._unnamed(unit, where, change, new.raw)

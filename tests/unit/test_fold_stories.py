@@ -637,3 +637,23 @@ def test_three_weeks_in_one_step_need_no_more_memory_than_one() -> None:
     assert len(plant.ended("MIX")["holds"]) == 21
     assert bytes_at[-1] < bytes_at[6] + 15_000, "what grows is one line for each hold and each gap"
     assert bytes_at[-1] < 100_000
+
+
+def test_rows_that_are_read_before_the_readings_of_their_time_wait_for_them(plant: Plant) -> None:
+    """After a restart the MES answers at once; what the PLC had queued comes a little later."""
+    begin(plant)
+    plant.see(10, g_step=30, g_speed=100.0)
+    plant.see(11, g_speed=110.0)
+    orders = [("1", None, 19), ("2", "B2", 21)]
+    row = {"unit_id": "GRN-201", "order_no": "4501", "product": "P-1", "recipe": "MBR-88"}
+    rows = [{"key": k, "change": "new", "time": time(t), "text": None, "row": {**row, "batch_no": b}} for k, b, t in orders]
+    plant.happen(23, type="message", source="mes", name="orders", rows=rows)
+    plant.see(17.9, entry_s=23.1, g_step=0)
+    plant.see(22, entry_s=23.2, g_speed=0.0)
+    plant.see(25, g_step=30)
+    plant.alive(27)
+    (end,) = plant.of("step", transition="end", step="WET")
+    assert (end["batch"], end["cause"], end["end"]["time"]) == ("B1", "completed", time(17.9))
+    assert [(s["batch"], s["run"]) for s in plant.of("step", transition="start", step="WET")] == [("B1", 1), ("B2", 1)]
+    assert plant.of("batch", transition="leave")[0]["end"]["time"] == time(19)
+    assert plant.of("batch", transition="start", batch="B2")[0]["start"]["time"] == time(21)
