@@ -3,7 +3,8 @@ import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -375,3 +376,59 @@ def test_an_uplink_that_is_not_required_keeps_nothing(tmp_path: Path) -> None:
     confirm(journal, 9000)
     assert journal.prune(None) is not None
     journal.close()
+
+
+def test_a_hold_keeps_its_entries_until_it_is_released(tmp_path: Path) -> None:
+    journal = filled(tmp_path)
+    confirm(journal, 9000)
+    journal.hold("B2026-0417", 5000, 6000)
+    journal.close()
+    journal = open_journal(tmp_path)
+    assert journal.holds() == {"B2026-0417": (journal.opened.epoch, 5000, 6000)}
+    pruned = journal.prune(None)
+    assert pruned is not None
+    assert pruned.last == 4096
+    assert journal.release("B2026-0417")
+    assert not journal.release("B2026-0417")
+    pruned = journal.prune(None)
+    assert pruned is not None
+    assert pruned.last == 8192
+    journal.close()
+
+
+@pytest.mark.urs("URS-BUF-03")
+def test_use_of_space_and_days_to_full_are_told(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path, max_bytes=10_000_000)
+    journal.append([body(number, 200) for number in range(1000)]).result()
+    usage = journal.usage()
+    assert 0 < usage.used_bytes < usage.max_bytes == 10_000_000
+    assert usage.fraction == usage.used_bytes / 10_000_000
+    assert usage.days_to_full is not None
+    assert usage.days_to_full > 0
+    journal.close()
+
+
+@pytest.mark.urs("URS-BUF-05")
+def test_a_full_journal_holds_the_sources_back_until_something_may_go(tmp_path: Path) -> None:
+    journal = filled(tmp_path)
+    journal.close()
+    told: list[str | None] = []
+    journal = open_journal(tmp_path, max_bytes=journal.usage().used_bytes - 500_000)
+    journal.on_pressure(told.append)
+    journal.append([body(0)], urgent=True).result()
+    wait_for(lambda: journal.pressure is not None)
+    assert "the journal is full" in str(journal.pressure)
+    confirm(journal, 9000)
+    assert journal.prune(None) is not None
+    journal.append([body(0)], urgent=True).result()
+    journal.prune(None)
+    wait_for(lambda: journal.pressure is None)
+    assert told[-1] is None
+    journal.close()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline, tick = time.monotonic() + 30, threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        tick.wait(0.02)
