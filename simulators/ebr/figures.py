@@ -21,16 +21,16 @@ def figures(
     if not step.get("end"):
         return
     start, end = ticks_of(step["start"]["time"]), ticks_of(step["end"]["time"])
-    sources = {one["tag"]: one["source"] for one in record["tags"] if one["gateway"] == step["gateway"]}
+    tags = {one["tag"]: one for one in record["tags"] if one["gateway"] == step["gateway"]}
     by_tag: dict[str, list[Mapping[str, Any]]] = {}
     for one in parameters:
-        if one.get("tag"):
+        if one.get("tag") in tags:
             by_tag.setdefault(one["tag"], []).append(one)
     for tag, of_tag in by_tag.items():
         placed = [one for one in of_tag if one.get("statistic") in _PLACED]
-        unit = next((one.get("unit_text") or one.get("unit") for one in placed), None) or ""
+        unit = next((one.get("unit_text") or one.get("unit") for one in placed), tags[tag]["unit"]) or ""
         points = inside(series.get((step["gateway"], tag), []), start, end)
-        drawing = svg(Plot(tag, unit, start, end, points, _lost(tag, sources.get(tag), record["gaps"], end), _limits(placed), zone))
+        drawing = svg(Plot(tag, unit, start, end, points, _lost(tag, tags[tag]["source"], record["gaps"], end), _limits(placed), zone))
         if drawing:
             yield f"<figure><figcaption>{escape(tag)} <span>{escape(unit)}</span></figcaption>{drawing}</figure>"
 

@@ -40,7 +40,7 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
         "equipment": [one for end in ends for one in end.get("equipments") or []],
         "steps": steps,
         "tags": [
-            {"gateway": gateway, "tag": tag, "source": facts["tags"].get((gateway, tag)), "readings": len(readings[gateway, tag])}
+            {"gateway": gateway, "tag": tag, **facts["tags"][gateway, tag], "readings": len(readings[gateway, tag])}
             for gateway, tag in sorted(readings)
         ],
         "ends": ends,
@@ -92,7 +92,12 @@ def _readings(books: Library, batch: str, events: Sequence[Mapping[str, Any]]) -
         _note(item, facts)
         for tag, point in points(item, tables[item["tagset"]]):
             series.setdefault((item["gateway"], tag), []).append(point)
-    facts["tags"] = {(gateway, tag["tag"]): table.source for table in tables.values() for gateway in gateways for tag in table.tags}
+    facts["tags"] = {
+        (gateway, tag["tag"]): {"source": table.source, "unit": tag.get("source_unit") or tag.get("unit")}
+        for table in tables.values()
+        for gateway in gateways
+        for tag in table.tags
+    }
     for line in series.values():
         line.sort(key=lambda point: point.ticks)
     return series, facts
