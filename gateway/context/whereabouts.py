@@ -289,8 +289,8 @@ class Whereabouts:
     def _bind(self, unit: Unit, where: Where, change: Pending) -> None:
         """The identity has settled."""
         new = where.read
-        if change.left.ticks < change.at.ticks:
-            self._become(where, Identity(), change.left.ticks)  # between the old id and the new one it was nobody's
+        if change.source is None and change.left.ticks < change.at.ticks:
+            self._release(unit, where, change)
         self._become(where, new, (change.at if new.batch is not None else change.left).ticks)
         if new.batch is None:
             self._unnamed(unit, where, change, new.raw)
@@ -304,6 +304,17 @@ class Whereabouts:
         self._batches.enter(unit, new, change.at, change.seq)
         where.open, where.left = new.batch, None
         self._late_id(unit, new, change)
+
+    def _release(self, unit: Unit, where: Where, change: Pending) -> None:
+        """Rows released the old batch before they named the next: between them the equipment worked for nobody."""
+        going = self._runs.running(unit) if where.open is not None else []
+        if where.open is not None and unit.equipment.batch_ends == "empty":
+            self._leave(unit, where, change.left, change.seq)
+        self._become(where, Identity(), change.left.ticks)
+        for run in going:
+            row = unit.row_of(run.step, None, None)
+            if run.end is not None and row is not None:
+                self._runs.begin(unit, row.row, run.key, Identity(), change.left, change.seq)
 
     def _unnamed(self, unit: Unit, where: Where, change: Pending, raw: str | None) -> None:
         """The id is empty, ill-formed or not known: the batch is none."""
@@ -344,6 +355,9 @@ class Whereabouts:
 
     def _watched(self, unit: Unit, run: Run) -> bool:
         """Whether a run is seen to go on in production: in a gap it may be over, and a cleaning is nobody's batch."""
+        row = unit.row_of(run.step, run.identity.recipe, run.identity.recipe_version)
+        if row is not None and row.row.signal in self._state.where[unit.name].pending:
+            return False  # it is known to have changed
         return not self._lost(unit, run) and self.activity(unit, batch=True) == "production"
 
     def _lost(self, unit: Unit, run: Run) -> bool:
