@@ -55,7 +55,8 @@ def read(data: bytes) -> Log:
     for at in range(HEADER, len(data) - FRAME_HEADER + 1, FRAME):
         head, content = data[at : at + FRAME_HEADER], data[at + FRAME_HEADER : at + FRAME]
         if head[8:12] != salts[:4] and head[12:16] != salts[4:]:
-            break
+            good = False  # a lost sector, or remains of an older generation: SQLite stops here, promised frames may still follow
+            continue
         if good:
             sums = _sums(head[:8] + content, sums, order) if len(content) == PAGE else (0, 0)
             good = head[8:16] == salts and struct.pack(">II", *sums) == head[16:24] and len(content) == PAGE

@@ -152,7 +152,7 @@ def one_flip(tmp_path: Path, original: Path, whole: dict[tuple[int, int], bytes]
     generator = random.Random(seed)
     folder = tmp_path / "damaged"
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(original, folder)
+    shutil.copytree(original, folder, ignore=shutil.ignore_patterns("ballast"))
     candidates = [
         path for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size and path.suffix in {".db", ".db-wal"}
     ]

@@ -73,7 +73,9 @@ class JournalAgainstList(RuleBasedStateMachine):
     def crash_and_open(self) -> None:
         """What a killed process leaves: the files as they are, without the close."""
         crashed = self.folder / "crashed"
-        self.journal._writer.do(lambda: shutil.copytree(self.folder / "journal", crashed)).result()
+        self.journal._writer.do(
+            lambda: shutil.copytree(self.folder / "journal", crashed, ignore=shutil.ignore_patterns("ballast"))
+        ).result()
         self.journal.close()
         shutil.rmtree(self.folder / "journal")
         crashed.rename(self.folder / "journal")

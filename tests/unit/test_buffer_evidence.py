@@ -171,7 +171,7 @@ def test_a_running_journal_is_good(tmp_path: Path) -> None:
 
 def test_any_changed_byte_of_a_stopped_journal_is_found(made: Made, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    shutil.copytree(made.journal, copy)
+    shutil.copytree(made.journal, copy, ignore=shutil.ignore_patterns("ballast"))
     files = [path for path in sorted(copy.rglob("*")) if path.is_file() and path.stat().st_size and path.name != "lock"]
     generator = random.Random(7)
     for _ in range(25):
@@ -212,7 +212,7 @@ UPDATE entries SET seq = 101 WHERE seq = -1"""
 )
 @pytest.mark.urs("URS-AUD-06")
 def test_the_first_bad_entry_is_named(made: Made, tmp_path: Path, sql: str, seq: int) -> None:
-    shutil.copytree(made.journal, tmp_path / "copy")
+    shutil.copytree(made.journal, tmp_path / "copy", ignore=shutil.ignore_patterns("ballast"))
     edit(tmp_path / "copy", f"{made.epoch}-1.db", sql)
     report = verify(tmp_path / "copy")
     assert (report.exit_code, report.bad) == (1, (made.epoch, seq)), list(report.lines())
@@ -221,7 +221,7 @@ def test_the_first_bad_entry_is_named(made: Made, tmp_path: Path, sql: str, seq:
 @pytest.mark.urs("URS-AUD-05")
 def test_a_cut_end_is_found_by_the_cursor_the_checkpoint_or_one_from_elsewhere(made: Made, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    shutil.copytree(made.journal, copy)
+    shutil.copytree(made.journal, copy, ignore=shutil.ignore_patterns("ballast"))
     edit(copy, f"{made.epoch}-4097.db", "DELETE FROM entries WHERE seq > 5000")
     report = verify(copy)
     assert (report.exit_code, report.bad) == (1, (made.epoch, 5001))
@@ -236,7 +236,7 @@ def test_a_cut_end_is_found_by_the_cursor_the_checkpoint_or_one_from_elsewhere(m
 
 
 def test_after_pruning_the_rest_is_still_proved(made: Made, tmp_path: Path) -> None:
-    shutil.copytree(made.journal, tmp_path / "copy")
+    shutil.copytree(made.journal, tmp_path / "copy", ignore=shutil.ignore_patterns("ballast"))
     journal = opened(tmp_path / "copy")
     journal.prune(None)
     journal.append([reading(1)], urgent=True).result()
