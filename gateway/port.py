@@ -178,8 +178,15 @@ class Port:
         self._clock_off = off
         told = f"{self.source.name}: its clock is {offset_s:+.3f} s (+-{bound_s:.3f} s) against ours, limit {self.source.max_offset_s:g} s"
         evidence = {"offset_s": self._offset[0], "bound_s": self._offset[1]}
-        code, severity = ("source-clock-off", "alarm") if off else ("source-clock-back", "info")
-        finding = {"type": "finding", "code": code, "severity": severity, "source": self.source.name, "tags": [], "text": told}
+        severity = "alarm" if off else "info"
+        finding = {
+            "type": "finding",
+            "code": "source-clock-off",
+            "severity": severity,
+            "source": self.source.name,
+            "tags": [],
+            "text": told,
+        }
         self._intake.happened(finding | {"evidence": evidence}, source=self.source.name)
 
     # what the runtime calls
