@@ -143,7 +143,7 @@ async def drained(line: Line, store: Path) -> None:
     """Until the EBR has what the journal has."""
     goal = (await snapshot(line))["journal"]
     async with asyncio.timeout(120):
-        while await asyncio.to_thread(Store(store).last) < (goal["epoch"], goal["seq"]):  # noqa: ASYNC110 - another process fills it
+        while await asyncio.to_thread(Store(store).last) < (goal["epoch"], goal["seq"]):
             await asyncio.sleep(0.2)
 
 

@@ -104,7 +104,7 @@ class Port:
         self.readings += len(readings)
         makes: list[Making] = [self._making_resumed(alive, observed_ticks or received)] if resumed else []
         makes += self._making_messages(messages)
-        rows, turns, found = self._rows(readings, kind)
+        rows, turns, found = self._rows(self._in_time(readings), kind)
         makes += self._making_readings(rows, turns, requested, received)
         self._observe(readings, alive, self._instant(rows, observed_ticks, requested, received))
         self.undocumented = not makes
@@ -273,6 +273,16 @@ class Port:
         if band is None or not isinstance(value, int | float) or not isinstance(before, int | float):
             return False
         return abs(value - before) < band
+
+    def _in_time(self, readings: Sequence[Reading]) -> Sequence[Reading]:
+        """Sort by the source's time where a context signal is among readings that all have one. Each tag's own order stays.
+
+        Queued changes come tag by tag: what came later than a signal's change would else stand in an entry before it.
+        """
+        signals = self._intake.fold.signals(self.source.name)
+        if len(readings) < 2 or not any(each[0] in signals for each in readings) or any(each[3] is None for each in readings):
+            return readings
+        return sorted(readings, key=lambda each: each[3] or 0)
 
     def _turns(self, index: int, value: Any, status: int) -> bool:
         told = (value, status >= BAD)
