@@ -21,7 +21,7 @@ class NotEditable(Exception):
 
 def edited(text: str, changes: Mapping[Place, Mapping[str, Setting]]) -> str:
     """The text with these keys of these tables set to new values. Raises NotEditable if the result would not mean exactly that."""
-    lines, result = text.splitlines(), list[str]()
+    lines, result = text.removesuffix("\n").split("\n"), list[str]()
     counts: dict[str, int] = {}
     pending: dict[str, Setting] = {}
     at = 0
@@ -59,7 +59,7 @@ def _added(pending: Mapping[str, Setting]) -> list[str]:
 def _assignment(key: str, value: Setting) -> str:
     if isinstance(value, dict):
         return f"{key} = {{ {', '.join(_assignment(name, each) for name, each in value.items())} }}"
-    return f"{key} = {json.dumps(value, ensure_ascii=False)}"
+    return f"{key} = " + json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML wants what JSON lets through escaped
 
 
 def _after_value(lines: list[str], at: int) -> int:
