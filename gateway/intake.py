@@ -16,6 +16,7 @@ from typing import Any
 
 from buffer import Body, Journal
 from config import Line
+from drivers.contract import Loss
 from gateway import encoding
 from gateway.clock import Clock, Stamp
 from gateway.context import Fold
@@ -53,6 +54,11 @@ class Intake:
         self.entries = 0
         self.last_append_s = self.last_heartbeat_s = time.monotonic()
         self._waiting: deque[float] = deque()
+        self.flow = asyncio.Event()  # set while the journal takes what sources have
+        self._loop = asyncio.get_running_loop()
+        journal.on_pressure(self._pressure_told)
+        if journal.pressure is None:
+            self.flow.set()
 
     def begin(self) -> None:
         """Write what must stand before the first reading: the epoch, the configuration, the tag tables (once per epoch and change)."""
@@ -87,6 +93,24 @@ class Intake:
         """The members every body begins with."""
         clock = {"status": stamp.status, "bound_s": stamp.bound_s, "boot": stamp.boot, "monotonic_s": stamp.monotonic_s}
         return {"time": rfc3339(stamp.ticks), "clock": clock} | ({"source": source} if source else {})
+
+    def _pressure_told(self, why: str | None) -> None:
+        """From the writer's thread."""
+        self._loop.call_soon_threadsafe(self._pressed, why)
+
+    def _pressed(self, why: str | None) -> None:
+        """The journal is full, or has room again: sources are held back; those that are asked have a gap, for nobody queues for us."""
+        if (why is None) == self.flow.is_set():
+            return
+        code, severity, text = ("journal-full", "alarm", str(why)) if why else ("journal-has-room", "info", "sources are read again")
+        self.happened({"type": "finding", "code": code, "severity": severity, "source": None, "tags": [], "text": text, "evidence": {}})
+        if why is None:
+            self.flow.set()
+            return
+        self.flow.clear()
+        for port in self.ports.values():
+            if port.polled:
+                port.lost(Loss("journal-full", detail=why))
 
     def waiting_s(self) -> float:
         """How long the oldest append has been waiting for the disk; 0 if none is."""

@@ -67,7 +67,7 @@ class Port:
         self._room = asyncio.Event()
         self._room.set()
         self._offset: tuple[float, float] | None = None
-        self._clock_off = False
+        self._clock_off = self.polled = False
         self.observed: int | None = intake.fold.last_observed(source.name)
         self._seen: list[int] = [self.observed or 0] * len(tags)
         self.undocumented = False
@@ -101,6 +101,7 @@ class Port:
         received = clock.ticks(received_ns)
         requested = None if requested_ns is None else clock.ticks(requested_ns)
         self.lists += 1
+        self.polled = kind == "poll"
         self.readings += len(readings)
         makes: list[Making] = [self._making_resumed(alive, observed_ticks or received)] if resumed else []
         makes += self._making_messages(messages)
@@ -116,6 +117,7 @@ class Port:
 
     async def room(self) -> None:
         """See Emit."""
+        await self._intake.flow.wait()
         await self._room.wait()
 
     def lost(self, loss: Loss) -> Awaitable[None]:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Mapping
 from typing import Any
 
-from buffer import Journal, JournalError
+from buffer import Journal, JournalError, Usage
 from config import Line
 from drivers import Driver, DriverError
 from gateway import assembly, web
@@ -32,6 +32,7 @@ HEARTBEAT_S = 10.0
 DRAIN_S = 5.0
 STALLED_S = 60.0
 PRUNE_EVERY_S = 60.0
+SPACE_ALARMS = (0.70, 0.85)
 DAY_S = 86_400.0
 
 
@@ -68,6 +69,7 @@ class Gateway:
         self.line, self.journal, self.clock, self.fold, self.drivers = line, journal, clock, fold, drivers
         self._fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stop = asyncio.Event()
+        self._space_level = 0
         self._holds: asyncio.Queue[tuple[str, int]] = asyncio.Queue()  # as many as batches begin
         signer, self._key_is_new = signer_of(line.data, line.gateway)
         self.checkpoints = Checkpoints(journal, signer, self.happened)
@@ -188,11 +190,33 @@ class Gateway:
                 await self.intake.heartbeat()
 
     async def _retention(self) -> None:
+        """Prune each minute, and at once while the journal is full. Files go at the call after their audit entry is on disk."""
+        due_s = time.monotonic() + PRUNE_EVERY_S
         while True:
-            await asyncio.sleep(PRUNE_EVERY_S)
-            pruned = await asyncio.to_thread(self.journal.prune, self.fold.open_since())
-            if pruned is not None:
+            await asyncio.sleep(1.0)
+            if time.monotonic() < due_s and self.journal.pressure is None:
+                continue
+            due_s = time.monotonic() + PRUNE_EVERY_S
+            self._tell_space(await asyncio.to_thread(self.journal.usage))
+            while (pruned := await asyncio.to_thread(self.journal.prune, self.fold.open_since())) is not None:
                 await self._audit("prune", pruned.audit(), "retention")
+
+    def _tell_space(self, usage: Usage) -> None:
+        """Alarm once at 70 % and at 85 % of the space there is, and say when it is over (URS-BUF-05)."""
+        level = sum(usage.fraction >= limit for limit in SPACE_ALARMS)
+        if level == self._space_level:
+            return
+        self._space_level = level
+        days = "unknown" if usage.days_to_full is None else f"{usage.days_to_full:.1f}"
+        text = f"the journal fills {usage.fraction:.0%} of its space; days to full: {days}"
+        finding: dict[str, Any] = {
+            "type": "finding",
+            "code": "journal-space",
+            "severity": "alarm" if level else "info",
+            "source": None,
+            "tags": [],
+        }
+        self.event(finding | {"text": text, "evidence": {"used_bytes": usage.used_bytes, "free_bytes": usage.free_bytes}})
 
     async def _watchdog(self) -> None:
         interval_s = watchdog_interval_s()

@@ -61,6 +61,10 @@ class Status:
         """Why the gateway is not in order, each in a few words; empty when it is."""
         now = self.snapshot()
         found = [f"source {s['name']}: {s['state']} ({s['detail']})" for s in now["sources"] if s["state"] != "connected"]
+        if now["journal"]["pressure"]:
+            found.append(f"journal: {now['journal']['pressure']}; sources are held back")
+        elif now["journal"]["used"] >= 0.7:
+            found.append(f"journal: {now['journal']['used']:.0%} full")
         found += [f"uplink {u['name']}: {u['state']} ({u['detail']})" for u in now["uplinks"] if u["state"] != "forwarding"]
         found += [f"uplink {u['name']}: {u['rejected']} entries rejected by the EBR" for u in now["uplinks"] if u["rejected"]]
         if now["clock"]["status"] != "synchronised":
@@ -70,15 +74,16 @@ class Status:
     def _journal(self) -> dict[str, Any]:
         journal, intake = self._gateway.journal, self._gateway.intake
         epoch, seq = journal.last
-        size = journal.size_bytes()
-        most = self._gateway.line.buffer.max_bytes
+        usage = journal.usage()
         return {
             "directory": str(self._gateway.line.data),
             "epoch": epoch,
             "seq": seq,
-            "bytes": size,
-            "max_bytes": most,
-            "used": round(size / most, 4),
+            "bytes": usage.used_bytes,
+            "max_bytes": usage.max_bytes,
+            "used": round(usage.fraction, 4),
+            "days_to_full": None if usage.days_to_full is None else round(usage.days_to_full, 1),
+            "pressure": journal.pressure,
             "entries_per_s": self._rates.per_s("entries", intake.entries),
             "waiting_s": round(intake.waiting_s(), 3),
         }

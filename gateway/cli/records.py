@@ -38,6 +38,7 @@ def verify(
     ],
     *,
     key: Annotated[Path | None, typer.Option(help="public key of the gateway")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="a newer signed checkpoint, kept elsewhere: finds a roll-back")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Prove that nothing was changed, removed, inserted or reordered; name the first bad entry.
@@ -47,7 +48,16 @@ def verify(
     from buffer import verify as verifier
 
     target = data_of(path) if (path / "line.toml").exists() else path
-    raise typer.Exit(verifier.main([str(target), *(["--key", str(key)] if key else []), *(["--json"] if as_json else [])]))
+    raise typer.Exit(
+        verifier.main(
+            [
+                str(target),
+                *(["--key", str(key)] if key else []),
+                *(["--checkpoint", str(checkpoint)] if checkpoint else []),
+                *(["--json"] if as_json else []),
+            ]
+        )
+    )
 
 
 @app.command()

@@ -89,6 +89,7 @@ def _journal(now: dict[str, Any]) -> str:
     items = {
         "Entries": f"{j['seq']:,} in epoch {j['epoch']}",
         "On disk": f"{j['bytes'] / 1e6:,.1f} MB ({j['used']:.1%} of {j['max_bytes'] / 1e9:,.1f} GB)",
+        "Full in": "not foreseeable" if j["days_to_full"] is None else f"{j['days_to_full']:,.0f} days at the present rate",
         "Rate": f"{j['entries_per_s']:,} entries/s",
         "Folder": escape(j["directory"]),
     }

@@ -340,3 +340,23 @@ async def test_what_json_can_not_hold_stands_in_a_row_as_its_text(line: Line) ->
         "nested": {"deep": [str(10**20)]},
         "plain": 7,
     }
+
+
+@pytest.mark.urs("URS-BUF-05")
+async def test_a_full_journal_holds_sources_back_and_says_so(line: Line) -> None:
+    dryer, plc = line.port("dryer-plc"), line.port("granulator-plc")
+    await dryer([(0, 1, 0, None, None)], received_ns=time.monotonic_ns(), kind="poll")
+    await plc([(numeric(plc)[0], 1.0, 0, None, None)], received_ns=time.monotonic_ns())
+
+    await asyncio.to_thread(line.intake._pressure_told, "the disk is full")
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(dryer.room())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await asyncio.to_thread(line.intake._pressure_told, None)
+    await waiting
+
+    entries = await line.entries()
+    assert [event["code"] for event in events_of(entries, "finding")] == ["journal-full", "journal-has-room"]
+    opened = {(gap["source"], gap["cause"]) for gap in events_of(entries, "gap") if gap["transition"] == "open"}
+    assert opened == {("dryer-plc", "journal-full")}
