@@ -279,11 +279,17 @@ class Port:
     def _in_time(self, readings: Sequence[Reading]) -> Sequence[Reading]:
         """Sort by the source's time where a context signal is among readings that all have one. Each tag's own order stays.
 
-        Queued changes come tag by tag: what came later than a signal's change would else stand in an entry before it.
+        Queued changes come tag by tag: what came later than a signal's change would else stand in an entry before it. Where a tag's times
+        go back (its clock was set), the list stays as it came.
         """
         signals = self._intake.fold.signals(self.source.name)
-        if len(readings) < 2 or not any(each[0] in signals for each in readings) or any(each[3] is None for each in readings):
+        if len(readings) < 2 or not signals or not any(each[0] in signals for each in readings):
             return readings
+        latest: dict[int, int] = {}
+        for index, _, _, source, _ in readings:
+            if source is None or source < latest.get(index, source):
+                return readings
+            latest[index] = source
         return sorted(readings, key=lambda each: each[3] or 0)
 
     def _turns(self, index: int, value: Any, status: int) -> bool:

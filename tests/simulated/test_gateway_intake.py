@@ -360,3 +360,17 @@ async def test_a_full_journal_holds_sources_back_and_says_so(line: Line) -> None
     assert [event["code"] for event in events_of(entries, "finding")] == ["journal-full", "journal-has-room"]
     opened = {(gap["source"], gap["cause"]) for gap in events_of(entries, "gap") if gap["transition"] == "open"}
     assert opened == {("dryer-plc", "journal-full")}
+
+
+@pytest.mark.urs("URS-CTX-04", "URS-TIME-08")
+async def test_queued_changes_are_put_in_time_around_a_signal_but_no_tag_is_reordered(line: Line) -> None:
+    port = line.port("granulator-plc")
+    signal = line.index("granulator.step_no")
+    plain = numeric(port)[0]
+    t = time.time_ns() // 100
+
+    await port([(plain, 1.0, 0, t, t), (plain, 3.0, 0, t + 20, t), (signal, 10, 0, t + 10, t)], received_ns=time.monotonic_ns())
+    await port([(plain, 5.0, 0, t + 50, t), (plain, 4.0, 0, t + 40, t), (signal, 30, 0, t + 45, t)], received_ns=time.monotonic_ns())
+
+    stored = [[row[1] for row in entry["readings"]] for entry in readings_of(await line.entries())]
+    assert stored == [[1.0], [10, 3.0], [5.0, 4.0], [30]]
