@@ -182,6 +182,7 @@ class Gateway:
     async def _heartbeats(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_S / 10)
+            self.status.sample()
             silent_s = time.monotonic() - self.intake.last_append_s
             waited_s = time.monotonic() - self.intake.last_heartbeat_s
             if self.fold.waiting() and silent_s >= 1.0:

@@ -57,6 +57,12 @@ class Status:
             "equipment": {unit.name: gateway.fold.context(unit.name) for unit in gateway.line.equipment},
         }
 
+    def sample(self) -> None:
+        """Take note of the counts, about once a second, so that whoever asks first already gets rates."""
+        self._rates.per_s("entries", self._gateway.intake.entries)
+        for name, port in self._gateway.intake.ports.items():
+            self._rates.per_s(f"source {name}", port.readings)
+
     def problems(self) -> list[str]:
         """Why the gateway is not in order, each in a few words; empty when it is."""
         now = self.snapshot()
