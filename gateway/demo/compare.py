@@ -117,7 +117,8 @@ def _between_polls(source: Source, tag: Tag) -> int:
 def of_polls(tag: Tag, served: Sequence[Item], got: Sequence[Got], gaps: Sequence[Gap], replaced_ticks: int = 0) -> Counts:
     """A source that is asked: each change that it answered with must be in a reading whose window holds that answer.
 
-    replaced_ticks: an answer that was not taken is no loss if the next one was, by a request that began at most so much later.
+    replaced_ticks: an answer that was not taken is no loss if the next one was, by a request that began at most so much later; nor if the
+    next one, so soon after it, was what stood before: then the poll found no change.
     """
     counts = Counts(read=len(served))
     claims: list[Got | None] = [None] * len(served)
@@ -129,7 +130,7 @@ def of_polls(tag: Tag, served: Sequence[Item], got: Sequence[Got], gaps: Sequenc
         again = before is not None and (before.value, before.status) == (each.value, each.status) and each.kind == "change"
         _claim(counts, tag, served, claims, after, each, again=again)
         before = each
-    stored = None
+    stored, returned = None, -1
     for index, (item, claimed) in enumerate(zip(served, claims, strict=True)):
         following = claims[index + 1] if index + 1 < len(served) else None
         if claimed:
@@ -137,9 +138,19 @@ def of_polls(tag: Tag, served: Sequence[Item], got: Sequence[Got], gaps: Sequenc
             stored = item
         elif following and (following.requested or following.received) - item.ticks <= replaced_ticks:
             counts.left_out += 1
+        elif index == returned or _goes_back(tag, served, index, stored, replaced_ticks):
+            returned = index + 1 if index != returned else returned
+            counts.left_out += 1
         else:
             _missing(counts, tag, item, stored, gaps)
     return counts
+
+
+def _goes_back(tag: Tag, served: Sequence[Item], index: int, stored: Item | None, replaced_ticks: int) -> bool:
+    """Whether the answer after this one, in the same poll, is again what was stored before."""
+    if stored is None or index + 1 >= len(served) or served[index + 1].ticks - served[index].ticks > replaced_ticks:
+        return False
+    return bool(normal(tag, served[index + 1].value) == normal(tag, stored.value))
 
 
 def unasked(tag: Tag, made: Sequence[Item], served: Sequence[Item], gaps: Sequence[Gap]) -> Counts:

@@ -125,6 +125,14 @@ def test_an_answer_that_the_same_poll_replaced_is_no_loss_but_that_of_a_dropped_
     assert of_polls(TAG, served, whole[1:], [], round(0.1 * S)).lost == 2
 
 
+def test_an_answer_that_the_same_poll_took_back_is_no_loss_but_one_that_stood_is() -> None:
+    served = [item(1.0, 48.0), item(1.2, 47.9), item(1.206, 48.0), item(1.4, 48.5)]
+    got = [polled(0.99, 1.01, 48.0), polled(1.39, 1.41, 48.5)]
+    assert of_polls(TAG, served, got, [], round(0.1 * S)) == Counts(read=4, received=2, left_out=2)
+    stood = [item(1.0, 48.0), item(1.2, 47.9), item(1.4, 48.0), item(1.6, 48.5)]
+    assert of_polls(TAG, stood, [got[0], polled(1.59, 1.61, 48.5)], [], round(0.1 * S)).lost == 2
+
+
 def test_what_nobody_asked_for_in_a_gap_is_counted_there() -> None:
     made = [item(1, 1.0), item(2, 2.0), item(3, 3.0), item(4, 4.0)]
     assert unasked(TAG, made, [item(1, 1.0), item(4, 4.0)], [gap(1.5, 3.5)]) == Counts(read=2, in_gaps=2)
