@@ -4,17 +4,15 @@ Commands (POST) are taken on the control socket alone, from who may open it; the
 """
 
 import asyncio
-import os
 import pwd
 import socket
 import struct
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 from aiohttp import web
 
 from config import Line
-from gateway.control import CONTROL_SOCKET
+from gateway.control import CONTROL_SOCKET, socket_address
 from gateway.status import Status
 from gateway.web.metrics import metrics
 from gateway.web.page import page
@@ -41,7 +39,8 @@ async def serve(status: Status, line: Line, release: Release) -> None:
     try:
         await control.setup()
         await page_only.setup()
-        await web.UnixSite(control, str(_short(path))).start()
+        with socket_address(path) as address:
+            await web.UnixSite(control, address).start()
         path.chmod(0o600)
         if line.web is not None:
             host, _, port = line.web.listen.rpartition(":")
@@ -51,11 +50,6 @@ async def serve(status: Status, line: Line, release: Release) -> None:
         await control.cleanup()
         await page_only.cleanup()
         path.unlink(missing_ok=True)
-
-
-def _short(path: Path) -> Path:
-    """A socket's address holds 107 bytes: go by the working directory where that is shorter."""
-    return path if len(str(path)) < 100 else Path(os.path.relpath(path))
 
 
 def _application(status: Status, release: Release | None) -> web.Application:

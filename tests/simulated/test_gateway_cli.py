@@ -43,8 +43,9 @@ def until(state: Callable[[], Any], deadline_s: float = 30.0) -> Any:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A line whose only source is a drop folder, and whose EBR is away."""
-    line = tmp_path / "line"
+    """A line whose only source is a drop folder, and whose EBR is away; its path is longer than the 107 bytes of a socket's address."""
+    line = tmp_path / ("a-plant-" * 12) / "line"
+    line.parent.mkdir()
     examples.copy("new", line)
     for name in ("steps.csv", "parameters.csv", "codes.csv", "lots.toml", "alarms.csv", "ebr-fields.csv", "dispositions.csv"):
         (line / name).unlink(missing_ok=True)
