@@ -131,10 +131,11 @@ class Performer(Open):
 
 
 class Evidence(Open):
-    """The entries that a figure rests on."""
+    """The entries that a figure rests on. items, of a booking or a sample: which of them gave what."""
 
     from_seq: int | None = None
     to_seq: int | None = None
+    items: list[dict[str, Any]] = []
 
 
 class Parameter(Open):
@@ -205,11 +206,29 @@ class ListedRecord(Open):
     content_sha256: Hex64
 
 
+class HoldTime(Open):
+    """How long an equipment stood dirty (end of a batch to start of cleaning) or clean (end of cleaning to start of the batch).
+
+    status gap: it was not observed all the time, so something may have happened unseen; missing: its beginning or end is not known.
+    """
+
+    hold: Literal["dirty", "clean"]
+    start: Instant | None = None
+    end: Instant | None = None
+    after: str | None = None
+    before: str | None = None
+    seconds: float | None = None
+    limit_s: float | None = None
+    result: Literal["within", "above", "not-judged"]
+    status: Literal["present", "gap", "missing"]
+    gaps: list[str] = []
+
+
 class BatchEvent(Event):
     """A batch comes into an equipment (start), leaves it (leave), is closed (end).
 
-    The end lists every record; `merkle_root` is the RFC 6962 root over their content_sha256 in the order listed, so who holds only
-    records can prove that all are there.
+    The start says how long the equipment stood dirty and clean before. The end lists every record; `merkle_root` is the RFC 6962 root over
+    their content_sha256 in the order listed, so who holds only records can prove that all are there.
     """
 
     type: Literal["batch"]
@@ -225,42 +244,165 @@ class BatchEvent(Event):
     recipe_version: str | None = None
     start: Instant | None = None
     end: Instant | None = None
+    hold_times: list[HoldTime] = []
     equipments: list[dict[str, Any]] = []
     records: list[ListedRecord] = []
     merkle_root: Hex64 | None = None
+    materials: list[dict[str, Any]] = []
+    samples: list[dict[str, Any]] = []
+    orphans: list[dict[str, Any]] = []
     status: Literal["complete", "incomplete"] | None = None
     completeness: dict[str, Any] | None = None
 
 
+class Lot(Open):
+    """A lot number as the source wrote it, and its canonical form by a rule of lots.toml; both null where no rule matches."""
+
+    raw: Name
+    canonical: str | None = None
+    rule: str | None = None
+
+
 class MaterialEvent(Event):
-    """Material consumed, produced or moved."""
+    """Material consumed, produced or moved (ISA-88.00.04): one booking, complete in itself; a correction is the whole again.
+
+    The edge of the genealogy goes from `lot` to `output_lot`; where `lot` of a produced one, or `output_lot` of a consumed one, is null,
+    the batch stands in its place. quantity is net, in `unit`. problems: why the status is not present.
+    """
 
     type: Literal["material"]
+    record: str | None = None
+    revision: int | None = None
+    supersedes: str | None = None
+    reason: str | None = None
     kind: Literal["consume", "produce", "move"]
+    booking: str | None = None
     equipment: str | None = None
+    unit_id: str | None = None
+    to: str | None = None
+    order: str | None = None
     batch: str | None = None
-    lot: dict[str, str | None] | None = None
+    product: str | None = None
+    recipe: str | None = None
+    recipe_version: str | None = None
+    steps: list[tuple[str, str, int]] = []
+    at: Instant | None = None
+    material: str | None = None
+    lot: Lot | None = None
+    output_lot: Lot | None = None
     quantity: Decimal | None = None
     unit: str | None = None
+    gross: Decimal | None = None
+    tare: Decimal | None = None
+    target: Decimal | None = None
+    low: Decimal | None = None
+    high: Decimal | None = None
+    result: Literal["within", "below", "above", "not-judged"] | None = None
+    status: Literal["present", "bad", "gap", "missing"] | None = None
+    problems: list[str] = []
+    performed_by: list[Performer] = []
+    evidence: Evidence | None = None
+
+
+class SampleResult(Open):
+    """A row of the laboratory about a sample, as read: its columns in `values`."""
+
+    source: Name
+    name: Name
+    key: str
+    change: str
+    time: AwareDatetime | None = None
+    seq: int
+    values: dict[str, Any]
 
 
 class SampleEvent(Event):
-    """A sample taken."""
+    """A sample taken. Its results come later: each makes a new revision, with reason `result`."""
 
     type: Literal["sample"]
-    sample: Name
+    record: str | None = None
+    revision: int | None = None
+    supersedes: str | None = None
+    reason: str | None = None
+    sampling: str | None = None
+    sample: str | None
     equipment: str | None = None
+    unit_id: str | None = None
+    order: str | None = None
     batch: str | None = None
+    product: str | None = None
+    recipe: str | None = None
+    recipe_version: str | None = None
+    steps: list[tuple[str, str, int]] = []
+    taken: Instant | None = None
+    status: Literal["present", "bad", "gap", "missing"] | None = None
+    problems: list[str] = []
+    results: list[SampleResult] = []
+    performed_by: list[Performer] = []
+    evidence: Evidence | None = None
+
+
+class ContextEvent(Event):
+    """Order parameters that were sent to the gateway: the whole of what the equipment waits for."""
+
+    type: Literal["context"]
+    equipment: Name
+    values: dict[Literal["batch", "order", "product", "recipe", "recipe_version"], str | None]
+    who: Name
+    """push:CLIENT"""
+    peer: str
+    """the address it came from"""
 
 
 class AlarmEvent(Event):
-    """An alarm of the source, raised, cleared or acknowledged."""
+    """An alarm of the source, raised, cleared or acknowledged. duration_s: from raised to cleared."""
 
     type: Literal["alarm"]
     alarm: Name
     state: Literal["raised", "cleared", "acknowledged"]
     source: str | None = None
+    condition: str | None = None
+    severity: str | None = None
     text: str | None = None
+    equipment: str | None = None
+    batch: str | None = None
+    at: Instant | None = None
+    raised: Instant | None = None
+    duration_s: float | None = None
+
+
+class ConditionEvent(Event):
+    """A notification of an OPC UA condition (Part 9), as the server sent it; null where it does not tell.
+
+    refresh: it came by ConditionRefresh, so it is a state and no news. complete: the refresh is over; what stood before and is not in
+    `standing` has ended unseen.
+    """
+
+    type: Literal["condition"]
+    source: Name
+    condition: str | None = None
+    name: str | None = None
+    source_name: str | None = None
+    time: AwareDatetime
+    message: str | None = None
+    severity: int | None = None
+    active: bool | None = None
+    acked: bool | None = None
+    confirmed: bool | None = None
+    retain: bool | None = None
+    user: str | None = None
+    refresh: bool = False
+    complete: bool = False
+    standing: list[str] = []
+
+
+class ContextEvent(Event):
+    """Order parameters pushed to the gateway: who an equipment works for. who: the authenticated sender. A value null is none."""
+
+    type: Literal["context"]
+    equipment: Name
+    values: dict[str, str | None]
+    who: str | None = None
 
 
 class ActivityEvent(Event):
@@ -440,7 +582,10 @@ AnyEvent = Annotated[
     | BatchEvent
     | MaterialEvent
     | SampleEvent
+    | ContextEvent
     | AlarmEvent
+    | ConditionEvent
+    | ContextEvent
     | ActivityEvent
     | RebindEvent
     | MessageEvent
@@ -497,7 +642,10 @@ EVENT_MODELS: dict[str, type[Event]] = {
     "batch": BatchEvent,
     "material": MaterialEvent,
     "sample": SampleEvent,
+    "context": ContextEvent,
     "alarm": AlarmEvent,
+    "condition": ConditionEvent,
+    "context": ContextEvent,
     "activity": ActivityEvent,
     "rebind": RebindEvent,
     "message": MessageEvent,
