@@ -7,13 +7,14 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
+from config import check_push
+from config.check_push import IDENTITIES, host_of, is_loopback, listen_problem
 from config.document import Path_
 from config.line import Equipment, FromRow, FromTag, LineSection, Source, Tag, Uplink
 from config.parts import Parts
 from config.rows import INTEGERS
 from config.tables import did_you_mean
 
-IDENTITIES = ("batch", "order", "product", "recipe", "recipe_version")
 SCHEMES = {"mqtt": ("mqtt", "mqtts"), "https": ("https", "http")}
 DRIVER_SCHEMES = {
     "opcua": ("opc.tcp",),
@@ -43,6 +44,7 @@ def check(parts: Parts, tags: Mapping[str, Tag]) -> None:
     _topics(parts)
     if found.web is not None:
         _web(parts, found.web.listen)
+    check_push.check(parts)
 
 
 def _zone_exists(name: str) -> bool:
@@ -289,13 +291,7 @@ def _port(url: SplitResult) -> int:
 
 
 def _web(parts: Parts, listen: str) -> None:
-    host, colon, port = listen.rpartition(":")
-    if not host or not colon or not port.isdigit() or int(port) > 65_535:
-        parts.document.error(("web", "listen"), f"`{listen[:60]}`: an address and a port are meant, as in 127.0.0.1:8080")
-    elif not is_loopback(host.strip("[]")):
+    if (problem := listen_problem(listen, "127.0.0.1:8080")) is not None:
+        parts.document.error(("web", "listen"), problem)
+    elif not is_loopback(host_of(listen)):
         parts.document.warning(("web", "listen"), f"the page can be seen from other machines at {listen}, without encryption")
-
-
-def is_loopback(host: str) -> bool:
-    """This machine: nothing that a name server says is believed."""
-    return host in ("localhost", "::1") or bool(re.fullmatch(r"127(?:\.[0-9]{1,3}){3}", host))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from config import vectors
-from config.line import Line, Parameter, Source, Tag, Uplink
+from config.line import Line, Parameter, Push, Source, Tag, Uplink
 
 Row = dict[str, str]
 
@@ -62,6 +62,8 @@ def inventory(line: Line) -> list[Row]:
         rows.append(
             _connection(line, name="page", direction="in", protocol="HTTP", endpoint=line.web.listen, security="none", criticality="none")
         )
+    if line.push is not None:
+        rows.append(_pushed(line, line.push))
     return rows
 
 
@@ -169,6 +171,21 @@ def _uplink(line: Line, uplink: Uplink) -> Row:
         data_owner=uplink.owner or "",
         criticality="GMP" if uplink.required else "none",
         dependent_systems="EBR" + ("" if uplink.receipts else " (no receipts: the broker's acknowledgement counts)"),
+    )
+
+
+def _pushed(line: Line, push: Push) -> Row:
+    tls = push.tls
+    return _connection(
+        line,
+        name="push",
+        direction="in",
+        protocol="HTTPS" if tls is not None else "HTTP",
+        endpoint=push.listen,
+        security="TLS" if tls is not None else "none",
+        authentication="token" + (" and certificate" if tls is not None and tls.ca is not None else ""),
+        criticality="GMP",
+        dependent_systems=", ".join(client.name for client in push.client),
     )
 
 

@@ -59,7 +59,7 @@ def _what(before: Any, after: Any) -> str | None:
 
 def _things(line: Line) -> Iterator[tuple[tuple[str, str], Any]]:
     """Everything that has a name: (kind, name) -> its object."""
-    for section in ("line", "clock", "buffer", "web"):
+    for section in ("line", "clock", "buffer", "web", "push"):
         if getattr(line, section) is not None:
             yield (section, section), getattr(line, section)
     for kind, items in (("source", line.sources), ("equipment", line.equipment), ("uplink", line.uplinks)):

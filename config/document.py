@@ -8,12 +8,13 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from config.line import BufferSection, ClockSection, Equipment, LineSection, Place, Problem, Route, Source, Uplink, Web
+from config.line import BufferSection, ClockSection, Equipment, LineSection, Place, Problem, Push, Route, Source, Uplink, Web
 from config.positions import positions
 from config.tables import did_you_mean
 from config.unsupported import refusal
 
-SECTIONS: dict[str, type[BaseModel]] = {"line": LineSection, "clock": ClockSection, "buffer": BufferSection, "web": Web}
+SECTIONS: dict[str, type[BaseModel]] = {"line": LineSection, "clock": ClockSection, "buffer": BufferSection, "web": Web, "push": Push}
+OPTIONAL = ("web", "push")  # absent means absent, not the defaults
 LISTS: dict[str, type[BaseModel]] = {"source": Source, "equipment": Equipment, "route": Route, "uplink": Uplink}
 MAX_TABLES = 500  # of one kind: sources, uplinks, ...
 MAX_TEXT = 20_000  # characters of one value; a long SQL query has some thousands
@@ -82,6 +83,7 @@ class Sections:
     clock: ClockSection | None = None
     buffer: BufferSection | None = None
     web: Web | None = None
+    push: Push | None = None
     source: list[tuple[Path_, Source]] = field(default_factory=list)
     equipment: list[tuple[Path_, Equipment]] = field(default_factory=list)
     route: list[tuple[Path_, Route]] = field(default_factory=list)
@@ -97,7 +99,7 @@ def sections(document: Document, folder: Path) -> Sections:
             document.error((key,), f"unknown key `{key[:60]}`{did_you_mean(key, [*SECTIONS, *LISTS, 'tags'])}")
     _check_texts(document, (), document.data)
     for key, model in SECTIONS.items():
-        if key != "web" or key in document.data:
+        if key not in OPTIONAL or key in document.data:
             setattr(found, key, validated(document, (key,), model, document.data.get(key, {})))
     for key, model in LISTS.items():
         getattr(found, key).extend(_listed(document, key, model, folder))
@@ -147,8 +149,7 @@ def validated(document: Document, path: Path_, model: type[M], data: Any) -> M |
         document.error(path, f"`{path[-1]}` is a table: write [{path[-1]}]")
         return None
     for key, value in data.items():
-        inner = "push" if isinstance(value, Mapping) and "push" in value else None
-        if (why := refusal(str(path[0]), inner or key, value["push"] if inner else value)) is not None:
+        if (why := refusal(str(path[0]), key, value)) is not None:
             document.error((*path, key), why)
     try:
         return model.model_validate(_as_tuples(data, model), strict=True)
@@ -192,9 +193,9 @@ def _shown(value: Any) -> str:
 
 def _known_keys(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
     """The keys that may stand where the unknown one stands."""
-    from config.line import FromRow, FromTag, Pushed, Tls
+    from config.line import FromRow, FromTag, PushClient, Pushed, Tls
 
-    inner: dict[str | int, type[BaseModel]] = {"row": FromRow, "tag": FromTag, "push": Pushed, "tls": Tls}
+    inner: dict[str | int, type[BaseModel]] = {"row": FromRow, "tag": FromTag, "push": Pushed, "tls": Tls, "client": PushClient}
     nearest = next((inner[part] for part in reversed(location[:-1]) if part in inner), model)
     return [key for key in nearest.model_fields if key not in ("options", "folder")]
 

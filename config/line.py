@@ -202,6 +202,22 @@ class Web(Model):
     listen: str = "127.0.0.1:8080"
 
 
+class PushClient(Model):
+    """One [[push.client]]: a system that may send order parameters, known by its token."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    token: Credential
+    equipment: tuple[str, ...] = ()  # empty: every equipment with a pushed identity
+
+
+class Push(Model):
+    """[push]: order parameters sent to the gateway. Absent: no port is opened."""
+
+    listen: str
+    tls: Tls | None = None  # cert and key are the gateway's own; ca: clients must show a certificate that it signed
+    client: tuple[PushClient, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Tag:
     """One row of the tag map. `address` is as written; `config.addresses` reads it by the source's driver."""
@@ -366,6 +382,7 @@ class Line:
     alarms: tuple[Alarm, ...] = ()
     ebr_fields: tuple[EbrField, ...] | None = None  # None: no ebr-fields.csv
     dispositions: tuple[Disposition, ...] = ()
+    push: Push | None = None
     places: Mapping[tuple[str | int, ...], int] = field(default_factory=dict, compare=False)  # of line.toml; see place_of
 
     @property

@@ -144,6 +144,7 @@ def _assembled(files: _Folder, document: Document, found: Sections) -> Callable[
             alarms=tuple(parts.alarms),
             ebr_fields=tuple(parts.ebr_fields) if "ebr-fields.csv" in files.files else None,
             dispositions=tuple(parts.dispositions),
+            push=found.push,
             places=dict(document.lines),
         )
 

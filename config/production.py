@@ -2,7 +2,8 @@
 
 from pathlib import PurePosixPath
 
-from config.check_line import _split, is_loopback
+from config.check_line import _split
+from config.check_push import is_loopback
 from config.line import Problem, Source, Uplink
 from config.parts import Parts
 

@@ -43,11 +43,12 @@ class StorageFault(Exception):
 async def run(line: Line) -> None:
     """Run the line until SIGTERM or SIGINT, then stop in order. Raises JournalError, DriverMisconfigured, StorageFault."""
     drivers = assembly.drivers_of(line)
+    push = None if line.push is None else web.PushServer(line, line.push)
     clock = system_clock(line.clock)
     journal = await asyncio.to_thread(_open, line)
     try:
         fold = await asyncio.to_thread(rebuilt, line, journal)
-        await Gateway(line, journal, clock, fold, [driver for _, driver in drivers]).live()
+        await Gateway(line, journal, clock, fold, [driver for _, driver in drivers], push).live()
     finally:
         await asyncio.shield(asyncio.to_thread(journal.close))
 
@@ -65,8 +66,11 @@ def _open(line: Line) -> Journal:
 class Gateway:
     """Everything of one running line."""
 
-    def __init__(self, line: Line, journal: Journal, clock: Clock, fold: Fold, drivers: list[Driver]) -> None:
+    def __init__(
+        self, line: Line, journal: Journal, clock: Clock, fold: Fold, drivers: list[Driver], push: web.PushServer | None = None
+    ) -> None:
         self.line, self.journal, self.clock, self.fold, self.drivers = line, journal, clock, fold, drivers
+        self._push = push
         self._fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stop = asyncio.Event()
         self._space_level = 0
@@ -137,6 +141,8 @@ class Gateway:
             others += [start(work, name=name) for name, work in {"heartbeat": self._heartbeats(), "retention": self._retention()}.items()]
             others += [start(self.checkpoints.run(), name="checkpoints"), start(self._hold(), name="holds")]
             others += [start(self._watchdog(), name="watchdog"), start(web.serve(self.status, self.line, self.release), name="web")]
+            if self._push is not None:
+                others.append(start(self._push.serve(self.happened, self._place, self.intake.flow.is_set), name="push"))
             uplinks = [start(self._uplink(forwarder), name=f"uplink {forwarder.status.name}") for forwarder in self.uplinks]
             sources = [start(self._source(driver), name=f"source {driver.source.name}") for driver in self.drivers]
             notify("READY=1")
@@ -169,6 +175,10 @@ class Gateway:
     def _audit(self, action: str, what: Mapping[str, Any], reason: str = "", who: str | None = None) -> Awaitable[None]:
         who = who or f"system:{self.line.gateway}"
         return self.intake.happened({"type": "audit", "action": action, "who": who, "what": dict(what), "reason": reason})
+
+    def _place(self) -> tuple[int, int]:
+        """(epoch, seq) of the next entry."""
+        return self.journal.opened.epoch, self.journal.next_seq
 
     async def _source(self, driver: Driver) -> None:
         port = self.intake.ports[driver.source.name]

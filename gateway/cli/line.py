@@ -63,6 +63,8 @@ def run(line: Folder, *, verbose: Annotated[bool, typer.Option("--verbose", "-v"
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(runtime.run(found))
     except BaseExceptionGroup as group:
+        if (taken := group.subgroup(OSError)) is not None:
+            fail(f"{line}: a port can not be opened: {next(leaves(taken))}", NOT_REACHED)
         faults = group.subgroup(runtime.StorageFault)
         if faults is None:
             raise

@@ -1,0 +1,223 @@
+"""PUT /equipment/{name}/context: order parameters sent to the gateway (URS-CTX-01), by a known client, answered when they are on disk.
+
+What is sent is the whole of what the equipment waits for: with a new order and an old batch standing side by side nobody could say
+which is meant. A request that is refused stands in the journal too, as a finding.
+"""
+
+import asyncio
+import hmac
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from config import ConfigError, Equipment, Line, Push, place_of
+from config.check_push import host_of, pushed
+from config.credentials import CredentialMissing, path, read
+from config.line import Credential, PushClient
+
+MAX_BODY_BYTES = 16_384
+MAX_TEXT = 256
+MAX_WRONG_TOKENS = 5
+LOCKED_S = 60.0
+TOLD_EVERY_S = 60.0
+MAX_PEERS = 1_024
+MIN_TOKEN = 20
+
+Happened = Callable[[Mapping[str, Any]], Awaitable[None]]
+Clients = list[tuple[PushClient, bytes]]
+"""Each with its token."""
+
+
+class _Refused(Exception):
+    """status: HTTP; code: what the finding is named after."""
+
+    def __init__(self, status: int, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.status, self.code, self.reason = status, code, reason
+
+
+@dataclass(slots=True)
+class _Doors:
+    """Who knocked with a wrong token how often, and what was told of it: bounded, the oldest goes."""
+
+    wrong: dict[str, list[float]] = field(default_factory=dict)
+    told_s: dict[str, float] = field(default_factory=dict)
+    untold: dict[str, int] = field(default_factory=dict)
+
+    def locked(self, peer: str, now_s: float) -> bool:
+        times = [at_s for at_s in self.wrong.get(peer, []) if now_s - at_s < LOCKED_S]
+        return len(times) >= MAX_WRONG_TOKENS
+
+    def was_wrong(self, peer: str, now_s: float) -> None:
+        times = [at_s for at_s in self.wrong.pop(peer, []) if now_s - at_s < LOCKED_S]
+        self.wrong[peer] = [*times, now_s][-MAX_WRONG_TOKENS:]
+        while len(self.wrong) > MAX_PEERS:
+            self.wrong.pop(next(iter(self.wrong)))
+
+    def to_tell(self, code: str, now_s: float) -> int:
+        """How many refusals of this code a finding has to tell now; 0: later, a storm of requests must not fill the journal."""
+        self.untold[code] = self.untold.get(code, 0) + 1
+        if now_s - self.told_s.get(code, -TOLD_EVERY_S) < TOLD_EVERY_S:
+            return 0
+        self.told_s[code] = now_s
+        return self.untold.pop(code)
+
+
+class PushIn:
+    """The application: checks, appends, answers. happened: appends an event, on disk when awaited; place: (epoch, seq) of the next."""
+
+    def __init__(
+        self, line: Line, clients: Clients, happened: Happened, place: Callable[[], tuple[int, int]], takes: Callable[[], bool]
+    ) -> None:
+        """takes: whether the journal has room."""
+        self._happened, self._place, self._takes = happened, place, takes
+        self._gateway = line.gateway
+        self._units = {unit.name: unit for unit in line.equipment if pushed(unit)}
+        self._clients = clients
+        self._doors = _Doors()
+
+    def application(self) -> web.Application:
+        """One resource per equipment."""
+        application = web.Application(client_max_size=MAX_BODY_BYTES)
+        application.add_routes([web.put("/equipment/{name}/context", self._put)])
+        return application
+
+    async def _put(self, request: web.Request) -> web.Response:
+        peer = request.remote or "unknown"
+        client: PushClient | None = None
+        try:
+            client = self._who(request, peer)
+            unit = self._unit(client, request.match_info["name"])
+            values = _values(unit, await _body(request))
+            self._has_room()
+        except _Refused as refused:
+            self._tell(refused, peer, client)
+            headers = {"Retry-After": "60"} if refused.status in (429, 503) else {}
+            return web.json_response({"error": refused.reason}, status=refused.status, headers=headers)
+        event = {"type": "context", "equipment": unit.name, "values": values, "who": f"push:{client.name}", "peer": peer}
+        epoch, seq = self._place()
+        await asyncio.shield(self._happened(event))
+        return web.json_response({"gateway": self._gateway, "epoch": epoch, "seq": seq, "equipment": unit.name, "values": values})
+
+    def _who(self, request: web.Request, peer: str) -> PushClient:
+        """The client whose token it is; every token is compared, so that the time taken tells nothing."""
+        now_s = time.monotonic()
+        if self._doors.locked(peer, now_s):
+            raise _Refused(429, "locked", f"{MAX_WRONG_TOKENS} wrong tokens: locked for {LOCKED_S:.0f} s")
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ").strip().encode()
+        right = [client for client, token in self._clients if hmac.compare_digest(token, given)]
+        if not right:
+            self._doors.was_wrong(peer, now_s)
+            raise _Refused(401, "token", "a header `Authorization: Bearer TOKEN` with a known token is needed")
+        return right[0]
+
+    def _has_room(self) -> None:
+        if not self._takes():
+            raise _Refused(503, "full", "the journal is full; send again later")
+
+    def _unit(self, client: PushClient, name: str) -> Equipment:
+        unit = self._units.get(name)
+        if unit is None:
+            raise _Refused(404, "equipment", f"no equipment `{name[:60]}` waits for order parameters")
+        if client.equipment and name not in client.equipment:
+            raise _Refused(403, "equipment", f"client {client.name} may not send for {name}")
+        return unit
+
+    def _tell(self, refused: _Refused, peer: str, client: PushClient | None) -> None:
+        """An order parameter that was not taken must not be missed by the plant alone."""
+        count = self._doors.to_tell(refused.code, time.monotonic())
+        if not count:
+            return
+        who = f"push:{client.name}" if client else "an unknown client"
+        text = f"order parameters refused, {count} since last told: {who} at {peer}: {refused.reason}"
+        finding: dict[str, Any] = {"type": "finding", "code": "push-refused", "severity": "alarm", "source": None, "tags": [], "text": text}
+        self._happened(finding | {"evidence": {"status": refused.status, "peer": peer, "refusals": count}})
+
+
+async def _body(request: web.Request) -> Any:
+    try:
+        return orjson.loads(await request.read())
+    except web.HTTPRequestEntityTooLarge as error:
+        raise _Refused(413, "body", f"at most {MAX_BODY_BYTES} bytes") from error
+    except orjson.JSONDecodeError as error:
+        raise _Refused(400, "body", f"the body is no JSON: {error}") from error
+
+
+def _values(unit: Equipment, body: Any) -> dict[str, str | None]:
+    """Everything the equipment waits for, and nothing else: texts, or null for none."""
+    wanted = pushed(unit)
+    if not isinstance(body, dict) or sorted(body) != sorted(wanted):
+        raise _Refused(422, "values", f"an object with exactly these members is needed: {', '.join(wanted)}")
+    for name in wanted:
+        value = body[name]
+        if value is None:
+            continue
+        if not isinstance(value, str) or not value.strip() or len(value) > MAX_TEXT or not value.isprintable():
+            raise _Refused(422, "values", f"{name}: a text of 1 to {MAX_TEXT} printable characters, or null")
+    return {name: body[name] for name in wanted}
+
+
+def _clients(line: Line, push: Push) -> Clients:
+    """Everybody with a token. Raises ConfigError with all that is wrong."""
+    found: Clients = []
+    problems = []
+    for index, client in enumerate(push.client):
+        try:
+            found.append((client, _token(line, client.token)))
+        except CredentialMissing as error:
+            problems.append(place_of(line, ("push", "client", index, "token")).problem(str(error)))
+    if problems:
+        raise ConfigError(problems)
+    return found
+
+
+def _token(line: Line, credential: Credential) -> bytes:
+    token = read(credential, line.folder).strip().encode()
+    if len(token) < MIN_TOKEN:
+        raise CredentialMissing(
+            f"credential `{credential.credential}` is shorter than {MIN_TOKEN} characters: make one by openssl rand -hex 32"
+        )
+    return token
+
+
+def _tls(line: Line, push: Push) -> ssl.SSLContext | None:
+    """Our own certificate, and whether clients need one. Raises ConfigError."""
+    tls = push.tls
+    if tls is None:
+        return None
+    try:
+        key = path(tls.key, line.folder) if isinstance(tls.key, Credential) else line.folder / str(tls.key)
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=None if tls.ca is None else line.folder / tls.ca)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(line.folder / str(tls.cert), key)
+    except (OSError, ssl.SSLError, CredentialMissing) as error:
+        raise ConfigError([place_of(line, ("push", "tls")).problem(f"cert, key or ca can not be used: {error}")]) from error
+    if tls.ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+class PushServer:
+    """[push] of a line, made before anything runs: a token that is missing is told at the start, not at the first order."""
+
+    def __init__(self, line: Line, push: Push) -> None:
+        """Raises ConfigError."""
+        self._line, self._listen = line, push.listen
+        self._tls, self._clients = _tls(line, push), _clients(line, push)
+
+    async def serve(self, happened: Happened, place: Callable[[], tuple[int, int]], takes: Callable[[], bool]) -> None:
+        """Serve until cancelled. Raises OSError if the address is taken."""
+        app = PushIn(self._line, self._clients, happened, place, takes).application()
+        runner = web.AppRunner(app, access_log=None, handle_signals=False, keepalive_timeout=15)
+        try:
+            await runner.setup()
+            port = int(self._listen.rpartition(":")[2])
+            await web.TCPSite(runner, host_of(self._listen), port, ssl_context=self._tls).start()
+            await asyncio.Event().wait()
+        finally:
+            await runner.cleanup()
