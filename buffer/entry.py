@@ -342,26 +342,13 @@ class SampleEvent(Event):
     evidence: Evidence | None = None
 
 
-class ContextEvent(Event):
-    """Order parameters that were sent to the gateway: the whole of what the equipment waits for."""
-
-    type: Literal["context"]
-    equipment: Name
-    values: dict[Literal["batch", "order", "product", "recipe", "recipe_version"], str | None]
-    who: Name
-    """push:CLIENT"""
-    peer: str
-    """the address it came from"""
-
-
 class AlarmEvent(Event):
-    """An alarm of the source, raised, cleared or acknowledged. duration_s: from raised to cleared."""
+    """An alarm of the source, raised, cleared, acknowledged or confirmed. duration_s: from raised to cleared."""
 
     type: Literal["alarm"]
     alarm: Name
-    state: Literal["raised", "cleared", "acknowledged"]
+    state: Literal["raised", "cleared", "acknowledged", "confirmed"]
     source: str | None = None
-    condition: str | None = None
     severity: str | None = None
     text: str | None = None
     equipment: str | None = None
@@ -371,31 +358,6 @@ class AlarmEvent(Event):
     duration_s: float | None = None
 
 
-class ConditionEvent(Event):
-    """A notification of an OPC UA condition (Part 9), as the server sent it; null where it does not tell.
-
-    refresh: it came by ConditionRefresh, so it is a state and no news. complete: the refresh is over; what stood before and is not in
-    `standing` has ended unseen.
-    """
-
-    type: Literal["condition"]
-    source: Name
-    condition: str | None = None
-    name: str | None = None
-    source_name: str | None = None
-    time: AwareDatetime
-    message: str | None = None
-    severity: int | None = None
-    active: bool | None = None
-    acked: bool | None = None
-    confirmed: bool | None = None
-    retain: bool | None = None
-    user: str | None = None
-    refresh: bool = False
-    complete: bool = False
-    standing: list[str] = []
-
-
 class ContextEvent(Event):
     """Order parameters pushed to the gateway: who an equipment works for. who: the authenticated sender. A value null is none."""
 
@@ -403,6 +365,8 @@ class ContextEvent(Event):
     equipment: Name
     values: dict[str, str | None]
     who: str | None = None
+    peer: str | None = None
+    """the network address it came from"""
 
 
 class ActivityEvent(Event):
@@ -582,9 +546,7 @@ AnyEvent = Annotated[
     | BatchEvent
     | MaterialEvent
     | SampleEvent
-    | ContextEvent
     | AlarmEvent
-    | ConditionEvent
     | ContextEvent
     | ActivityEvent
     | RebindEvent
@@ -642,9 +604,7 @@ EVENT_MODELS: dict[str, type[Event]] = {
     "batch": BatchEvent,
     "material": MaterialEvent,
     "sample": SampleEvent,
-    "context": ContextEvent,
     "alarm": AlarmEvent,
-    "condition": ConditionEvent,
     "context": ContextEvent,
     "activity": ActivityEvent,
     "rebind": RebindEvent,

@@ -1,8 +1,11 @@
-"""Alarms that tags tell: raised and cleared by alarms.csv, each at the time of its reading, and kept for the batch's exception list."""
+"""Alarms: what raised, acknowledged and cleared them, with the context of that instant, kept for the batch's exception list.
 
-from collections.abc import Callable, Mapping
+Those of alarms.csv follow the readings of their tags; those that a source tells by itself come through `occurred`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from config import Alarm
 from config.active import Active, parse
@@ -11,6 +14,9 @@ from gateway.context.identity import LONGEST_TEXT
 from gateway.context.plan import Plan
 from gateway.context.state import Instant, Raised, State
 from gateway.observed import Json
+from gateway.ticks import TICKS_PER_S, from_rfc3339, rfc3339
+
+Transition = Literal["raised", "cleared", "acknowledged", "confirmed"]
 
 MOST_LISTED = 1_000
 """Alarms in a batch's end record; all of them stand in the journal, and their number in the record."""
@@ -42,7 +48,7 @@ def bells(plan: Plan) -> dict[str, list[Bell]]:
 
 
 class Alarms:
-    """Which alarms stand."""
+    """Which alarms stand, and in which batches they are listed."""
 
     def __init__(self, state: State, plan: Plan, emit: Callable[[dict[str, Any]], str]) -> None:
         self._state, self._plan, self._emit = state, plan, emit
@@ -52,53 +58,100 @@ class Alarms:
         """A usable reading of a tag that tells alarms."""
         for bell in self.bells[tag]:
             name, rings = bell.alarm.alarm, bell.rings(value)
-            raised = self._state.alarms.get(name)
-            if rings == (raised is not None):
+            if rings == (name in self._state.alarms):
                 continue
-            if raised is None:
-                first = tag not in self._state.alarm_tags
-                when = Instant(at.ticks, None, "found-at-start") if first else at
-                self._state.alarms[name] = Raised(when, self._state.seq)
-                self._say(bell.alarm, "raised", when, value)
-            else:
-                del self._state.alarms[name]
-                self._say(bell.alarm, "cleared", Instant(max(at.ticks, raised.at.ticks), at.window, at.basis), value, raised)
+            first = tag not in self._state.alarm_tags
+            when = Instant(at.ticks, None, "found-at-start") if rings and first else at
+            self.occurred(name, "raised" if rings else "cleared", when, self._units(bell.alarm), self._told(bell.alarm, value), key=name)
         if tag not in self._state.alarm_tags:
             self._state.alarm_tags.append(tag)
 
-    def _say(self, alarm: Alarm, state: str, at: Instant, value: Json, raised: Raised | None = None) -> None:
-        zone, place = self._plan.zone, self._plan.places[alarm.tag]
-        units = [alarm.equipment] if alarm.equipment is not None else [e for e in place.tag.equipment if e in self._plan.units]
+    def _units(self, alarm: Alarm) -> list[str]:
+        if alarm.equipment is not None:
+            return [alarm.equipment]
+        named = self._plan.tags[alarm.tag].equipment
+        return list(self._plan.units) if "line" in named else [e for e in named if e in self._plan.units]
+
+    def _told(self, alarm: Alarm, value: Json) -> dict[str, Any]:
+        source = self._plan.places[alarm.tag].source.name
+        short = value[:LONGEST_TEXT] if isinstance(value, str) else value
+        return {"source": source, "tag": alarm.tag, "value": short, "severity": alarm.severity, "text": alarm.text}
+
+    def occurred(
+        self, name: str, state: Transition, at: Instant, units: Sequence[str], told: Mapping[str, Any], *, key: str | None = None
+    ) -> None:
+        """An alarm was raised, acknowledged, confirmed or cleared: say so, and list it in the batches concerned.
+
+        units: names of the equipments that it concerns. told: source, severity, text, perhaps `by` (who acknowledged), and more for the
+        event. key: what tells two standing alarms of one name apart.
+        """
+        key = key or f"{told.get('source')}/{name}"
+        raised = self._state.alarms.get(key)
+        if raised is not None and at.ticks < raised.at.ticks:
+            at = Instant(raised.at.ticks, at.window, at.basis)
         batches = sorted({b for e in units if e in self._state.where and (b := self._state.where[e].bound.batch) is not None})
-        event: dict[str, Any] = {
+        self._emit(self._event(name, state, at, units, batches, told, raised))
+        if state == "raised":
+            stands = {"alarm": name, "severity": told.get("severity"), "text": told.get("text")}
+            self._state.alarms.setdefault(key, Raised(at, self._state.seq, list(units), stands))
+            for number in batches:
+                self._list(number, key, self._state.alarms[key], units)
+            return
+        if state == "cleared":
+            self._state.alarms.pop(key, None)
+        for batch in self._state.batches.values():
+            _noted(batch.alarms, key, state, at, told.get("by"))
+
+    def _event(
+        self,
+        name: str,
+        state: Transition,
+        at: Instant,
+        units: Sequence[str],
+        batches: Sequence[str],
+        told: Mapping[str, Any],
+        raised: Raised | None,
+    ) -> dict[str, Any]:
+        ended = raised is not None and state == "cleared"
+        return {
             "type": "alarm",
-            "alarm": alarm.alarm,
+            "alarm": name,
             "state": state,
-            "source": place.source.name,
-            "tag": alarm.tag,
-            "value": value[:LONGEST_TEXT] if isinstance(value, str) else value,
-            "severity": alarm.severity,
-            "text": alarm.text,
+            **told,
             "equipment": units[0] if len(units) == 1 else None,
             "batch": batches[0] if len(batches) == 1 else None,
             "steps": [[r.level, r.step, r.run] for r in self._state.runs.values() if r.equipment in units and r.end is None and r.step],
-            "at": records.instant(at, zone),
-            "raised": None if raised is None else records.instant(raised.at, zone),
+            "at": records.instant(at, self._plan.zone),
+            "raised": None if raised is None else records.instant(raised.at, self._plan.zone),
+            "duration_s": (at.ticks - raised.at.ticks) / TICKS_PER_S if ended and raised is not None else None,
         }
-        self._emit(event)
-        for name in batches:
-            self._list(name, alarm, state, event)
 
-    def _list(self, name: str, alarm: Alarm, state: str, event: dict[str, Any]) -> None:
+    def entered(self, unit: str, batch: str) -> None:
+        """A batch comes into an equipment: what stands there belongs into its list too."""
+        for key, raised in self._state.alarms.items():
+            if unit in raised.units:
+                self._list(batch, key, raised, raised.units)
+
+    def _list(self, name: str, key: str, raised: Raised, units: Sequence[str]) -> None:
         batch = self._state.batches.get(name)
-        if batch is None:
-            return
-        if state == "cleared":
-            standing = next((a for a in reversed(batch.alarms) if a["alarm"] == alarm.alarm and a["cleared"] is None), None)
-            if standing is not None:
-                standing["cleared"] = event["at"]["time"]
+        if batch is None or any(a["key"] == key and a["cleared"] is None for a in batch.alarms):
             return
         batch.alarm_count += 1
         if len(batch.alarms) < MOST_LISTED:
-            told = {k: event[k] for k in ("alarm", "severity", "text", "equipment", "steps")}
-            batch.alarms.append({**told, "raised": event["at"]["time"], "cleared": None, "seq": self._state.seq})
+            steps = [[r.level, r.step, r.run] for r in self._state.runs.values() if r.equipment in units and r.end is None and r.step]
+            where = {"equipment": units[0] if len(units) == 1 else None, "steps": steps}
+            times = {"raised": rfc3339(raised.at.ticks), "acknowledged": None, "acknowledged_by": None, "cleared": None, "duration_s": None}
+            batch.alarms.append({"key": key, **raised.told, **where, **times, "seq": raised.seq})
+
+
+def _noted(listed: list[dict[str, Any]], key: str, state: Transition, at: Instant, by: str | None) -> None:
+    """What became of an alarm that a batch lists: the last one of this key to which it has not happened yet."""
+    member = "cleared" if state == "cleared" else "acknowledged" if state == "acknowledged" else "confirmed"
+    stands = next((a for a in reversed(listed) if a["key"] == key and a.get(member) is None), None)
+    if stands is None:
+        return
+    stands[member] = rfc3339(at.ticks)
+    if member != "cleared":
+        stands[f"{member}_by"] = by
+    else:
+        stands["duration_s"] = (at.ticks - from_rfc3339(stands["raised"])) / TICKS_PER_S

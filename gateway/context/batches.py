@@ -22,6 +22,7 @@ class Batches:
     def __init__(self, state: State, plan: Plan, runs: Runs, emit: Callable[[dict[str, Any]], str]) -> None:
         self._state, self._plan, self._runs, self._emit = state, plan, runs, emit
         self.gateway = plan.line.gateway
+        self.entered: Callable[[str, str], None] = lambda _unit, _batch: None
 
     def enter(self, unit: Unit, who: Identity, at: Instant, seq: int) -> None:
         """A batch comes into an equipment."""
@@ -46,6 +47,7 @@ class Batches:
             "start": records.instant(at, self._plan.zone),
         }
         self._emit(event)
+        self.entered(unit.name, who.batch)
 
     def fill(self, who: Identity) -> None:
         """What became known of a batch after its start."""

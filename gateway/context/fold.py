@@ -42,6 +42,7 @@ class Fold:
         self._where = Whereabouts(self.state, self.plan, self._runs, self._batches, self._emit)
         self._gaps = Gaps(self.state, self.plan)
         self._alarms = Alarms(self.state, self.plan, self._emit)
+        self._batches.entered = self._alarms.entered
         self._contexts: dict[str, dict[str, Any]] = {}
         self._signals = {source: frozenset(indexes) for source, indexes in self.plan.signals.items()}
 

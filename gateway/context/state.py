@@ -153,10 +153,12 @@ class Batch:
 
 @dataclass(slots=True)
 class Raised:
-    """An alarm that stands."""
+    """An alarm that stands. units: the equipments that it concerns; told: its name, severity and text."""
 
     at: Instant
     seq: int
+    units: list[str] = field(default_factory=list)
+    told: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
