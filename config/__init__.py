@@ -3,6 +3,7 @@
 from config import examples
 from config.line import (
     Alarm,
+    Backup,
     Code,
     CodeTable,
     ConfigError,
@@ -24,12 +25,14 @@ from config.line import (
     Step,
     Tag,
     Uplink,
+    Witness,
     place_of,
 )
 from config.load import data_directory, load, read
 
 __all__ = [
     "Alarm",
+    "Backup",
     "Code",
     "CodeTable",
     "ConfigError",
@@ -51,6 +54,7 @@ __all__ = [
     "Step",
     "Tag",
     "Uplink",
+    "Witness",
     "data_directory",
     "examples",
     "load",

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
-from config import check_push
+from config import check_copies, check_push
 from config.check_push import IDENTITIES, host_of, is_loopback, listen_problem
 from config.document import Path_
 from config.line import Equipment, FromRow, FromTag, LineSection, Source, Tag, Uplink
@@ -45,6 +45,7 @@ def check(parts: Parts, tags: Mapping[str, Tag]) -> None:
     if found.web is not None:
         _web(parts, found.web.listen)
     check_push.check(parts)
+    check_copies.check(parts)
 
 
 def _zone_exists(name: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from config import vectors
-from config.line import Line, Parameter, Push, Source, Tag, Uplink
+from config.line import Line, Parameter, Push, Source, Tag, Uplink, Witness
 
 Row = dict[str, str]
 
@@ -64,6 +64,9 @@ def inventory(line: Line) -> list[Row]:
         )
     if line.push is not None:
         rows.append(_pushed(line, line.push))
+    rows += [_witness(line, witness) for witness in line.witnesses]
+    if line.backup is not None:
+        rows.append(_connection(line, name="backup", direction="out", protocol="file", endpoint=line.backup.folder, criticality="GMP"))
     return rows
 
 
@@ -186,6 +189,19 @@ def _pushed(line: Line, push: Push) -> Row:
         authentication="token" + (" and certificate" if tls is not None and tls.ca is not None else ""),
         criticality="GMP",
         dependent_systems=", ".join(client.name for client in push.client),
+    )
+
+
+def _witness(line: Line, witness: Witness) -> Row:
+    return _connection(
+        line,
+        name=f"witness:{witness.name}",
+        direction="out",
+        protocol=witness.endpoint.partition(":")[0],
+        endpoint=witness.endpoint,
+        security="TLS" if witness.endpoint.startswith("https:") else "signed notes",
+        authentication=_authentication(user=None, certificate=witness.tls is not None and witness.tls.cert is not None),
+        criticality="GMP",
     )
 
 

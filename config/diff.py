@@ -59,10 +59,10 @@ def _what(before: Any, after: Any) -> str | None:
 
 def _things(line: Line) -> Iterator[tuple[tuple[str, str], Any]]:
     """Everything that has a name: (kind, name) -> its object."""
-    for section in ("line", "clock", "buffer", "web", "push"):
+    for section in ("line", "clock", "buffer", "web", "push", "backup"):
         if getattr(line, section) is not None:
             yield (section, section), getattr(line, section)
-    for kind, items in (("source", line.sources), ("equipment", line.equipment), ("uplink", line.uplinks)):
+    for kind, items in (("source", line.sources), ("equipment", line.equipment), ("uplink", line.uplinks), ("witness", line.witnesses)):
         yield from (((kind, item.name), item) for item in items)
     yield from ((("route", route.recipe), route) for route in line.routes)
     yield from ((("tag", tag.tag), tag) for tag in line.tags)

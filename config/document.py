@@ -8,14 +8,35 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from config.line import BufferSection, ClockSection, Equipment, LineSection, Place, Problem, Push, Route, Source, Uplink, Web
+from config.line import (
+    Backup,
+    BufferSection,
+    ClockSection,
+    Equipment,
+    LineSection,
+    Place,
+    Problem,
+    Push,
+    Route,
+    Source,
+    Uplink,
+    Web,
+    Witness,
+)
 from config.positions import positions
 from config.tables import did_you_mean
 from config.unsupported import refusal
 
-SECTIONS: dict[str, type[BaseModel]] = {"line": LineSection, "clock": ClockSection, "buffer": BufferSection, "web": Web, "push": Push}
-OPTIONAL = ("web", "push")  # absent means absent, not the defaults
-LISTS: dict[str, type[BaseModel]] = {"source": Source, "equipment": Equipment, "route": Route, "uplink": Uplink}
+SECTIONS: dict[str, type[BaseModel]] = {
+    "line": LineSection,
+    "clock": ClockSection,
+    "buffer": BufferSection,
+    "web": Web,
+    "push": Push,
+    "backup": Backup,
+}
+OPTIONAL = ("web", "push", "backup")  # absent means absent, not the defaults
+LISTS: dict[str, type[BaseModel]] = {"source": Source, "equipment": Equipment, "route": Route, "uplink": Uplink, "witness": Witness}
 MAX_TABLES = 500  # of one kind: sources, uplinks, ...
 MAX_TEXT = 20_000  # characters of one value; a long SQL query has some thousands
 
@@ -88,6 +109,8 @@ class Sections:
     equipment: list[tuple[Path_, Equipment]] = field(default_factory=list)
     route: list[tuple[Path_, Route]] = field(default_factory=list)
     uplink: list[tuple[Path_, Uplink]] = field(default_factory=list)
+    witness: list[tuple[Path_, Witness]] = field(default_factory=list)
+    backup: Backup | None = None
     tag_files: tuple[str, ...] = ("tags.csv",)
 
 

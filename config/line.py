@@ -218,6 +218,22 @@ class Push(Model):
     client: tuple[PushClient, ...] = ()
 
 
+class Witness(Model):
+    """One [[witness]] table: somebody outside who keeps each signed checkpoint, so that a journal set back is seen."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    endpoint: str  # file:///folder, https://host/path
+    tls: Tls | None = None
+
+
+class Backup(Model):
+    """[backup]: verified copies of the journal, made by the running gateway. Absent: none are made."""
+
+    folder: Annotated[str, Field(min_length=1)]
+    every_h: Annotated[float, Field(gt=0, le=24 * 31)] = 24.0
+    keep: Annotated[int, Field(ge=1, le=1000)] = 7
+
+
 @dataclass(frozen=True, slots=True)
 class Tag:
     """One row of the tag map. `address` is as written; `config.addresses` reads it by the source's driver."""
@@ -379,6 +395,8 @@ class Line:
     sha256: str  # over names and bytes of `files`, in name order
     warnings: tuple[Problem, ...] = ()
 
+    witnesses: tuple[Witness, ...] = ()
+    backup: Backup | None = None
     alarms: tuple[Alarm, ...] = ()
     ebr_fields: tuple[EbrField, ...] | None = None  # None: no ebr-fields.csv
     dispositions: tuple[Disposition, ...] = ()

@@ -133,6 +133,8 @@ def _assembled(files: _Folder, document: Document, found: Sections) -> Callable[
             equipment=_second(found.equipment),
             routes=_second(found.route),
             uplinks=_second(found.uplink),
+            witnesses=_second(found.witness),
+            backup=found.backup,
             tags=tuple(parts.tags),
             steps=tuple(parts.steps),
             parameters=tuple(parts.parameters),

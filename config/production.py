@@ -17,6 +17,11 @@ def check(parts: Parts) -> list[Problem]:
         found += [parts.document.place((*at, key)).problem(f"{why} is refused in production") for key, why in _source(source)]
     for at, uplink in parts.sections.uplink:
         found += [parts.document.place((*at, key)).problem(f"{why} is refused in production") for key, why in _uplink(uplink)]
+    for at, witness in parts.sections.witness:
+        if witness.endpoint.startswith("http:"):
+            found.append(
+                parts.document.place((*at, "endpoint")).problem(f"witness `{witness.name}` without encryption is refused in production")
+            )
     if not any(uplink.required and uplink.receipts for _, uplink in parts.sections.uplink):
         found.append(parts.document.place(("uplink",)).problem("production needs an uplink that is required and sends receipts"))
     return found
