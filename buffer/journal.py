@@ -131,11 +131,15 @@ class Journal:
             fact = self._picture.facts.get(f"watermark/{source}")
         return json.loads(fact.value) if fact else {}
 
-    def state(self) -> tuple[int, bytes] | None:
-        """(seq, the fold's state after it) as committed last in this epoch, None if there is none."""
+    def state(self) -> tuple[tuple[int, int], bytes] | None:
+        """((epoch, seq), the fold's state after that entry) as committed last, None if there is none.
+
+        After a salvage it may stand in the epoch that ended: the entries held after it are folded from there, never the whole journal,
+        so that a start takes the same time whatever the journal's size.
+        """
         with self._picture.lock:
             fact = self._picture.facts.get("state")
-            return (fact.seq, fact.value) if fact and fact.epoch == self._picture.epoch else None
+            return ((fact.epoch, fact.seq), fact.value) if fact else None
 
     def on_commit(self, callback: Callable[[tuple[int, int]], None]) -> None:
         """Have `callback((epoch, seq))` called in the writer thread after each commit. It must be quick and must not raise."""
@@ -244,7 +248,11 @@ class Journal:
         return self._writer.do(partial(self._store.checkpoint, signer, cause)).result()
 
     def hold(self, name: str, first: int, last: int | None = None) -> None:
-        """Keep the entries of this epoch from first on (to last) until `release`, whatever retention says. Durable on return."""
+        """Keep the entries of this epoch from first on (to last) until `release`, whatever retention says. Durable on return.
+
+        A second hold of the same name (a batch that goes on to the next equipment) widens the first, never narrows it. Without `last`
+        it reaches into the epochs that follow.
+        """
         self._writer.do(partial(self._hold, name, self._picture.epoch, first, last)).result()
 
     def release(self, name: str) -> bool:
@@ -256,8 +264,10 @@ class Journal:
         return dict(self._store.holds)
 
     def _hold(self, name: str, epoch: int, first: int, last: int | None) -> None:
-        self._store.catalogue.hold(name, epoch, first, last)
-        self._store.holds = {**self._store.holds, name: (epoch, first, last)}
+        held = self._store.holds.get(name)
+        wide = retention.widened(held, (epoch, first, last)) if held else (epoch, first, last)
+        self._store.catalogue.hold(name, *wide)
+        self._store.holds = {**self._store.holds, name: wide}
 
     def _release(self, name: str) -> bool:
         known = name in self._store.holds

@@ -313,15 +313,20 @@ def walk(db: sqlite3.Connection, one: Segment) -> tuple[list[bytes], bytes, int,
 
 
 def _load_facts(store: Store) -> None:
-    """The newest facts that can be read. A state that does not stand at the end of an epoch that is over is only a cache, and dropped."""
+    """The newest facts that can be read; and the newest state of the fold that does not stand after the last entry held."""
+    facts: dict[str, Fact] = {}
     for one in reversed(store.picture.segments):
         try:
             with closing(sqlite.reader(store.picture.path(one), closed=one.state == "closed")) as db:
-                store.picture.facts = segments.facts(db)
-            if store.picture.facts:
-                break
+                found = segments.facts(db)
         except (sqlite3.DatabaseError, Damaged):
             continue
+        facts = {**found, **facts}  # every segment begins with all facts of the one before
+        if "state" in facts and facts["state"][:2] > (store.picture.epoch, store.picture.seq):
+            del facts["state"]
+        elif facts:
+            break
+    store.picture.facts = facts
 
 
 def _compare_with_witnesses(store: Store, epoch: int, losses: Losses) -> None:
@@ -337,7 +342,6 @@ def _compare_with_witnesses(store: Store, epoch: int, losses: Losses) -> None:
 def _leave_epoch(store: Store, epoch: int, losses: Losses, reason: str) -> None:
     """End the current epoch where it stands, and begin the next."""
     last_seq, last_digest = store.picture.seq, store.digest.hex()
-    state = store.picture.facts.pop("state", None)
     if store.active is not None:
         store.retire(last_seq)
     store.keep_house()
@@ -348,8 +352,6 @@ def _leave_epoch(store: Store, epoch: int, losses: Losses, reason: str) -> None:
         event["lost_before"] = {str(one): sorted(spans) for one, spans in losses.lost.items() if spans}
     begin_epoch(store, event)
     store.catalogue.note(restored=0)
-    if state is not None and (state.epoch, state.seq) == (epoch, last_seq):
-        store.picture.facts["state"] = Fact(store.picture.epoch, 0, state.value)
 
 
 def _ends(store: Store, current: int) -> dict[int, tuple[int, int]]:

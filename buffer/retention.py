@@ -64,13 +64,29 @@ def prune(store: Store, retain_s: float, open_since_seq: int | None) -> Pruned |
     return Pruned(named[0].epoch, named[0].first, named[-1].last or 0, sum(one.file_bytes for one in named), roots, early)
 
 
+Hold = tuple[int, int, int | None]
+"""(epoch, first seq, last seq); without a last one everything from there on, the following epochs included"""
+
+
+def widened(one: Hold, other: Hold) -> Hold:
+    """The hold that keeps what either keeps."""
+    (epoch, first), (later, _) = sorted([one[:2], other[:2]])
+    last = None if one[2] is None or other[2] is None or epoch != later else max(one[2], other[2])
+    return epoch, first, last
+
+
+def _held(hold: Hold, one: Segment) -> bool:
+    epoch, first, end = hold
+    return (epoch, first) <= (one.epoch, one.last or 0) and (end is None or (epoch, end) >= (one.epoch, one.first))
+
+
 def _needed(store: Store, one: Segment, open_since_seq: int | None) -> bool:
     last = one.last or 0
     if any(cursor.required and cursor.at < (one.epoch, last) for cursor in store.receipts.cursors().values()):
         return True
     if any(held.state == "held" and held.epoch == one.epoch and one.first <= held.seq <= last for held in store.receipts.quarantined()):
         return True
-    if any(epoch == one.epoch and first <= last and (end is None or end >= one.first) for epoch, first, end in store.holds.values()):
+    if any(_held(hold, one) for hold in store.holds.values()):
         return True
     if open_since_seq is None:
         return False

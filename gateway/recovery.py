@@ -24,9 +24,9 @@ def rebuilt(line: Line, journal: Journal) -> Fold:
 def _from_state(line: Line, journal: Journal) -> tuple[Fold, tuple[int, int]]:
     stored = journal.state()
     if stored is not None:
-        seq, state = stored
+        after, state = stored
         try:
-            return Fold.load(line, state), (journal.opened.epoch, seq)
+            return Fold.load(line, state), after
         except ValueError:
             pass  # written by another version: start is slower, not different
     return Fold(line), (0, 0)

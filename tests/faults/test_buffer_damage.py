@@ -121,6 +121,30 @@ def test_a_vanished_segment_is_declared_lost_and_the_rest_is_kept(tmp_path: Path
     assert (report.exit_code, len(report.missing)) == (2, 1), list(report.lines())
 
 
+@pytest.mark.urs("URS-BUF-07")
+def test_after_salvage_the_fold_goes_on_from_its_state_and_not_from_the_beginning(tmp_path: Path) -> None:
+    """A bit that flips in a segment of last month must not cost hours of folding at the next start."""
+    journal = opened(tmp_path / "journal")
+    body = Body("ebr-gateway/readings/1", b'"time":"2026-11-22T07:15:02.5Z"}')
+    for number in range(9):
+        journal.append([body] * 1000, state=b"fold" if number == 6 else None, urgent=True).result()
+    first = journal.opened.epoch
+    journal.close()
+    assert flip(tmp_path / "journal" / "segments" / f"{first}-1.db", random.Random(5))
+    journal, _ = restarted(tmp_path / "journal")
+    assert journal.opened.epoch > first
+    stored = journal.state()
+    assert stored == ((first, 7000), b"fold")
+    after = journal.read(stored[0], max_bytes=1 << 24, max_entries=5000)
+    after += journal.read((first, 8192), max_bytes=1 << 24, max_entries=5000)
+    assert [entry.seq for entry in after] == list(range(7001, 9001))
+    journal.append([body], urgent=True).result()
+    journal.close()
+    journal = opened(tmp_path / "journal")
+    assert journal.state() == stored, "the next segment keeps it"
+    journal.close()
+
+
 def test_a_lost_journal_db_is_rebuilt_from_the_segments(tmp_path: Path) -> None:
     original = crashed(tmp_path, 118)
     journal = opened(original)

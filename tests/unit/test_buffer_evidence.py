@@ -420,7 +420,7 @@ def test_a_backup_beside_a_running_gateway_is_good_and_restores_into_a_new_epoch
     assert (restored["reason"], restored["follows"], restored["last_seq"]) == ("restored", epoch, 5001)
     assert journal.opened.epoch > epoch
     assert journal.watermark("mes") == {"n": 4999}
-    assert journal.state() == (0, b"fold")
+    assert journal.state() == ((epoch, 5001), b"fold")
     journal.append([event(restored)], urgent=True).result()
     journal.uplink("ebr", True)
     assert journal.acknowledge("ebr", epoch, 5002, "f" * 64) == 5001, (

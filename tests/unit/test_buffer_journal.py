@@ -84,7 +84,7 @@ def test_sequence_chain_and_facts_go_on_after_a_restart(tmp_path: Path) -> None:
     assert journal.opened.next_seq == journal.next_seq == 11
     assert journal.watermark("mes") == {"id": 9, **{f"k{number}": 1 for number in range(10)}}
     assert journal.watermark("other") == {}
-    assert journal.state() == (10, b"fold9")
+    assert journal.state() == ((journal.opened.epoch, 10), b"fold9")
     journal.append([body(10)]).result()
     chain_of(everything(journal))
     journal.close()
@@ -245,8 +245,8 @@ def sent(journal: Journal) -> Journal:
     return journal
 
 
-def digest_at(journal: Journal, seq: int) -> str:
-    (entry,) = journal.read((journal.opened.epoch, seq - 1), max_bytes=1, max_entries=1)
+def digest_at(journal: Journal, seq: int, epoch: int | None = None) -> str:
+    (entry,) = journal.read((epoch or journal.opened.epoch, seq - 1), max_bytes=1, max_entries=1)
     return entry.digest
 
 
@@ -393,6 +393,45 @@ def test_a_hold_keeps_its_entries_until_it_is_released(tmp_path: Path) -> None:
     pruned = journal.prune(None)
     assert pruned is not None
     assert pruned.last == 8192
+    journal.close()
+
+
+def test_a_second_hold_of_the_same_batch_widens_the_first(tmp_path: Path) -> None:
+    """A batch that goes on from the granulator to the dryer begins there anew, and what it did before stays held."""
+    journal = filled(tmp_path)
+    confirm(journal, 9000)
+    journal.hold("B2026-0417", 100)
+    journal.hold("B2026-0417", 8500)
+    journal.hold("B2026-0418", 8500, 8600)
+    journal.hold("B2026-0418", 8700, 8800)
+    assert journal.holds() == {"B2026-0417": (journal.opened.epoch, 100, None), "B2026-0418": (journal.opened.epoch, 8500, 8800)}
+    assert journal.prune(None) is None
+    journal.release("B2026-0417")
+    assert journal.prune(None) is not None
+    journal.close()
+
+
+def test_a_hold_without_an_end_reaches_into_the_next_epoch(tmp_path: Path) -> None:
+    journal = filled(tmp_path)
+    first = journal.opened.epoch
+    journal.hold("B2026-0417", 8193)
+    journal.close()
+    (tmp_path / "journal" / "segments" / f"{first}-4097.db").unlink()
+    journal = open_journal(tmp_path)
+    epoch = journal.opened.epoch
+    assert epoch > first
+    for start in range(0, 9000, 1000):
+        journal.append([body(start + i) for i in range(1000)], urgent=True).result()
+    journal.acknowledge("ebr", first, 9001, digest_at(journal, 9001, first))
+    confirm(journal, 9000)
+    pruned = journal.prune(None)
+    assert pruned is not None
+    assert (pruned.epoch, pruned.first, pruned.last) == (first, 1, 4096), "the batch needs all that comes after, in both epochs"
+    journal.release("B2026-0417")
+    while pruned is not None:
+        journal.append([body(0)], urgent=True).result()
+        pruned, last = journal.prune(None), pruned
+    assert last.epoch == epoch
     journal.close()
 
 
