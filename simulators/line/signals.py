@@ -232,7 +232,7 @@ def _measured(tag: Tag, bands: Bands, home: str | None, random: Random, driver: 
         return _weighed(span, home)
     if span.counts:
         rate_s = max((tag.rate_ms or 1000) / 1000, 0.1)
-        return lambda now: int(now.at_s / rate_s)
+        return lambda now: int(now.at_s / rate_s + 1e-6)  # 4.3 / 0.1 is less than 43: one step in twenty would stand still
     rest, wave, seed = bands.rest(tag), _wave(random), random.random()
     if not bands.follows(tag, home):
         return lambda now: span.rounded(rest.around(0.5 * wave(now.at_s)))

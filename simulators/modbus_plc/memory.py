@@ -21,6 +21,7 @@ class Memory:
 
     refused: (unit, table, offset) of registers or bits that do not exist. exact: only addresses of the tag map exist.
     tearing: tag -> (step, order): the counter advances by `step` after each of its registers is sampled, in order "upper" or "lower" first.
+    counting: integers that go up by one each time they were answered, so that no two polls find the same.
     """
 
     def __init__(self, tags: Sequence[Tag], truth: Truth, *, byte_order: str, encoding: str, now: Callable[[], int]) -> None:
@@ -34,6 +35,7 @@ class Memory:
         self.requests: Counter[int] = Counter()
         self.refused: set[tuple[int, str, int]] = set()
         self.tearing: dict[str, tuple[int, str]] = {}
+        self.counting: set[str] = set()
         self.had: dict[str, list[Any]] = {}
         for name, place in self.places.items():
             self._raw[name] = raw = raw_of(place, _nothing(place))
@@ -51,11 +53,13 @@ class Memory:
     def set(self, values: Mapping[str, Any], ticks: int) -> None:
         """The process says that these tags have these engineering values."""
         for name, value in values.items():
-            place = self.places[name]
-            self._raw[name] = raw = raw_of(place, value)
-            self._meaning[name] = meaning = _loggable(meaning_of(place, raw))
-            self._truth.made(name, ticks, meaning)
-            self._store(place)
+            self._change(name, raw_of(self.places[name], value), ticks)
+
+    def _change(self, name: str, raw: Any, ticks: int) -> None:
+        place = self.places[name]
+        self._raw[name], self._meaning[name] = raw, _loggable(meaning_of(place, raw))
+        self._truth.made(name, ticks, self._meaning[name])
+        self._store(place)
 
     def answer(self, unit: int, pdu: bytes) -> tuple[bytes, Served]:
         """The answer to a request PDU, normal or exception (Modbus Application Protocol V1.1b3, 6.1 to 6.4 and 7)."""
@@ -119,6 +123,8 @@ class Memory:
             if self._raw[name] is raw:  # else it changed while the answer was held back, and is still to be served
                 place = self.places[name]
                 self._fresh[place.unit, place.table].pop(name, None)
+                if name in self.counting:
+                    self._change(name, (raw + 1) % (1 << 16 * place.size), ticks)
 
     def _store(self, place: Place) -> None:
         memory, raw = self._table(place.unit, place.table), self._raw[place.tag.tag]
