@@ -154,6 +154,14 @@ class Journal:
         """Have `callback(why)` called in the writer thread when sources must be held back, and `callback(None)` when no longer."""
         self._writer.on_pressure.append(callback)
 
+    @property
+    def hindered(self) -> str | None:
+        """What another program does to the journal's files that a person should end (a lock, a reader that never ends); None if nothing.
+
+        Nothing is lost by it: entries wait, or a log grows until its segment is full.
+        """
+        return self._writer.hindered
+
     def usage(self) -> Usage:
         """How full the journal is, and when it will be. Reads file sizes."""
         used, free = self._store.used_bytes(), self._store.free_bytes()

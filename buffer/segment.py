@@ -71,12 +71,16 @@ def last_of(first: int) -> int:
 
 
 def create(path: Path, about: dict[str, object]) -> sqlite3.Connection:
-    """Make an empty segment, durably, and return its writing connection."""
+    """Make an empty segment, durably, and return its writing connection. On an error (a full disk) the file may be made again."""
     db = sqlite.writer(path)
-    db.executescript(f"BEGIN; {SCHEMA}")
-    db.executemany("INSERT INTO about VALUES (?, ?)", [("format", FORMAT), *about.items()])
-    db.execute("COMMIT")
-    sqlite.sync_directory(path.parent)
+    try:
+        db.executescript(f"BEGIN; {SCHEMA}")
+        db.executemany("INSERT INTO about VALUES (?, ?)", [("format", FORMAT), *about.items()])
+        db.execute("COMMIT")
+        sqlite.sync_directory(path.parent)
+    except BaseException:
+        db.close()
+        raise
     return db
 
 

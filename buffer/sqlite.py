@@ -7,6 +7,8 @@ from pathlib import Path
 PAGE_BYTES = 4096
 WAL_LIMIT_BYTES = 64 << 20
 WAIT_FOR_LOCK_S = 5.0
+"""At start, and for readers. While it runs the writer waits RUNNING_WAIT_S inside SQLite, and then by itself, so that it can say so."""
+RUNNING_WAIT_S = 0.1
 
 HOLD = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY})
 """Primary result codes that pass by themselves (space is freed, a foreign lock goes): the same bodies are written again later.
@@ -62,6 +64,11 @@ def reader(path: Path, *, closed: bool) -> sqlite3.Connection:
     db.execute("PRAGMA query_only=ON")
     db.execute("PRAGMA cell_size_check=ON")
     return db
+
+
+def hurry(db: sqlite3.Connection) -> None:
+    """From now on a foreign lock is told after RUNNING_WAIT_S; a checkpoint that a reader hinders must not stop commits for seconds."""
+    db.execute(f"PRAGMA busy_timeout={int(RUNNING_WAIT_S * 1000)}")
 
 
 def sync_directory(path: Path) -> None:

@@ -45,6 +45,7 @@ class Store:
         self.active: Segment | None = None
         self.signed = 0
         self.pressure: str | None = None
+        self.hindered: str | None = None
         self.holds: dict[str, tuple[int, int, int | None]] = {}
         self.going: dict[tuple[int, int], tuple[int, int]] = {}
         self.committed_bytes = 0
@@ -131,9 +132,25 @@ class Store:
     def _create(self, first: int, previous: bytes, before: int, across: int | None = None) -> tuple[Segment, sqlite3.Connection]:
         new = Segment(self.picture.epoch, first, previous=previous, before=before)
         about = {"gateway": self.gateway, "epoch": new.epoch, "first": first, "previous": previous.hex(), "across": across}
-        db = segments.create(self.picture.path(new), about)
-        self.catalogue.put_segments([new])
+        path = self.picture.path(new)
+        try:
+            db = segments.create(path, about)
+        except sqlite3.OperationalError:
+            remove(path)  # it is not in journal.db yet, and holds nothing
+            raise
+        sqlite.hurry(db)
+        try:
+            self.catalogue.put_segments([new])
+        except BaseException:
+            self._discard(new, db)
+            raise
         return new, db
+
+    def hurry(self) -> None:
+        """Recovery is over: from now on foreign locks are told soon."""
+        for db in (self.catalogue.db, self._db):
+            if db is not None:
+                sqlite.hurry(db)
 
     def _discard(self, new: Segment, db: sqlite3.Connection) -> None:
         db.close()
@@ -173,9 +190,21 @@ class Store:
                 emptied = segments.checkpoint(self._db, whole=True)
                 self._since_checkpoint = 0 if emptied else CHECKPOINT_BYTES * 3 // 4
             self.watch_space()
+            self.hindered = self._long_log()
         except sqlite3.OperationalError as error:
             if not sqlite.passes(error):
                 raise
+            if sqlite.primary_code(error) == sqlite3.SQLITE_BUSY:
+                self.hindered = "another program has locked journal.db or a segment: cursors and closed segments wait to be written"
+
+    def _long_log(self) -> str | None:
+        """A reader outside the gateway keeps a log from being emptied: it grows until its segment is full, not for ever."""
+        if self._since_checkpoint < CHECKPOINT_BYTES * 3 // 4 and not self._unclosed:
+            return None
+        size = self.picture.wal_bytes()
+        if size <= sqlite.WAL_LIMIT_BYTES:
+            return None
+        return f"another program has been reading the journal for long: its log has grown to {size / 1e6:.0f} MB and can not be emptied"
 
     def save_receipts(self) -> None:
         """Make cursors and quarantine durable."""

@@ -25,6 +25,8 @@ EARLY_LISTS = 32
 QUEUE_BYTES = 128 << 20
 IDLE_S = 1.0
 HOLD_S = 0.25
+LOCKED_S = 1.0
+"""A lock that goes within this time is everyday (a backup, `ebr-gateway log`), a longer one holds the sources back."""
 
 T = TypeVar("T")
 
@@ -76,6 +78,8 @@ class Writer:
         self._suspects: list[Segment] = []
         self.fault: BaseException | None = None
         self.pressure: str | None = None
+        self._refused_s: float | None = None  # since when a foreign lock has kept entries from being written
+        self._locked: str | None = None
         self.next_seq = 1
         self.on_commit: list[Callable[[tuple[int, int]], None]] = []
         self.on_pressure: list[Callable[[str | None], None]] = []
@@ -115,6 +119,11 @@ class Writer:
             self._put(Job(work, future), now=True)
         return future
 
+    @property
+    def hindered(self) -> str | None:
+        """What another program does to the journal's files that a person should end; None if nothing."""
+        return self._locked or self._store.hindered
+
     def _put(self, item: Append | Job, *, now: bool) -> None:
         if not self._queue:
             self._oldest_s = time.monotonic()
@@ -148,6 +157,7 @@ class Writer:
     def _run(self, opening: Callable[[], Store], opened: "Future[Store]") -> None:
         try:
             self._store = opening()
+            self._store.hurry()
             self.next_seq = self._store.picture.seq + 1
         except BaseException as error:  # noqa: BLE001 - handed to the caller of start()
             opened.set_exception(error)
@@ -212,9 +222,19 @@ class Writer:
         try:
             job.future.set_result(job.work())
         except BaseException as error:
+            if isinstance(error, sqlite3.OperationalError) and sqlite.passes(error) and not self._closing:
+                self._later(job, error)
+                return
             job.future.set_exception(error)
             if isinstance(error, (sqlite3.Error, OSError)) and not sqlite.passes(error):
                 raise
+
+    def _later(self, job: Job, error: sqlite3.OperationalError) -> None:
+        """Do it again soon, after what has been queued meanwhile: jobs may be done twice, and appends need not wait for them."""
+        if sqlite.primary_code(error) == sqlite3.SQLITE_FULL:
+            self._store.free_ballast()
+        with self._wake:
+            self._put(job, now=False)
 
     def _persist(self, group: list[Append | Job]) -> None:
         """Commit the appends that `group` begins with; while the disk is full or the file is locked, wait and try the same again."""
@@ -225,18 +245,30 @@ class Writer:
                 raise
             if sqlite.primary_code(error) == sqlite3.SQLITE_FULL:
                 self._store.free_ballast()
+            else:
+                self._refused(error)
             self._tell_pressure()
             with self._wake:
                 if self._closing:
                     raise StorageError(f"closed while entries waited for the disk: {error}") from error
                 self._wake.wait(HOLD_S)
+        else:
+            self._refused_s = self._locked = None
+
+    def _refused(self, error: sqlite3.OperationalError) -> None:
+        """Another program has locked the segment that grows."""
+        now_s = time.monotonic()
+        self._refused_s = self._refused_s or now_s
+        if now_s - self._refused_s >= LOCKED_S:
+            self._locked = f"another program has locked the segment that grows ({error}): entries wait"
 
     def _tell_pressure(self) -> None:
         """Call back when the sources must be held back, and when no longer."""
-        if (self._store.pressure is None) != (self.pressure is None):
+        why = self._store.pressure or self._locked
+        if (why is None) != (self.pressure is None):
             for callback in self.on_pressure:
-                callback(self._store.pressure)
-        self.pressure = self._store.pressure
+                callback(why)
+        self.pressure = why
 
     def _commit_first(self, group: list[Append | Job]) -> None:
         """One transaction: as many of the next appends as the segment holds; or one that lies across its end."""

@@ -16,15 +16,19 @@ from buffer import Journal, JournalError, Usage
 from config import Line
 from drivers import Driver, DriverError
 from gateway import assembly, web
-from gateway.checkpoints import Checkpoints, signer_of
+from gateway.backups import BackupFailed, Backups
+from gateway.checkpoints import Checkpoints
 from gateway.clock import Clock, system_clock
+from gateway.commands import commands_of
 from gateway.context import Fold
 from gateway.intake import Intake, software_version
+from gateway.keyring import Keyring
 from gateway.notify import notify, watchdog_interval_s
 from gateway.recovery import rebuilt
 from gateway.status import Status
 from gateway.supervise import supervise
 from gateway.uplink import Forwarder, UplinkError
+from gateway.witness import Witness, WitnessAway
 
 log = logging.getLogger(__name__)
 
@@ -74,10 +78,12 @@ class Gateway:
         self._fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stop = asyncio.Event()
         self._space_level = 0
+        self._hindered: str | None = None
         self._holds: asyncio.Queue[tuple[str, int]] = asyncio.Queue()  # as many as batches begin
-        signer, self._key_is_new = signer_of(line.data, line.gateway)
-        self.checkpoints = Checkpoints(journal, signer, self.happened)
-        self._public_key = signer.public
+        self.keyring = Keyring(line.data, line.gateway, journal.watermark("gateway").get("key"))
+        witnesses = [Witness(witness, line.folder, self.event) for witness in line.witnesses]
+        self.checkpoints = Checkpoints(journal, self.keyring, self.happened, witnesses)
+        self.backups = None if line.backup is None else Backups(line, line.backup, self._audit, self.event)
         self.intake = Intake(line, journal, clock, fold, on_fault=self.fault, on_caused=self._caused)
         clock.last_seq = lambda: journal.next_seq - 1
         self.uplinks = [Forwarder(journal, line, uplink, self.event) for uplink in line.uplinks]
@@ -101,9 +107,15 @@ class Gateway:
         if event["type"] != "batch":
             return
         if event["transition"] == "end":
-            self.checkpoints.batch_ended()
+            self.checkpoints.batch_ended(seq, event)
         elif event["transition"] == "start" and self.line.buffer.hold_batches:
             self._holds.put_nowait((str(event["batch"]), min(seq, self.fold.open_since() or seq)))
+
+    def _hold_open_batches(self) -> None:
+        """After a crash between the start of a batch and its hold."""
+        for name, batch in self.fold.state.batches.items():
+            if batch.ended is None and batch.members and name not in self.journal.holds():
+                self._holds.put_nowait((name, min(member.start_seq for member in batch.members)))
 
     async def _hold(self) -> None:
         """Keep each batch that begins until QA lets it go (`release-hold`)."""
@@ -140,7 +152,9 @@ class Gateway:
             others = [start(self._raise_fault(), name="fault"), start(self.clock.watch(self.event), name="clock")]
             others += [start(work, name=name) for name, work in {"heartbeat": self._heartbeats(), "retention": self._retention()}.items()]
             others += [start(self.checkpoints.run(), name="checkpoints"), start(self._hold(), name="holds")]
-            others += [start(self._watchdog(), name="watchdog"), start(web.serve(self.status, self.line, self.release), name="web")]
+            others += [start(self._witness(witness), name=f"witness {witness.name}") for witness in self.checkpoints.witnesses]
+            others += [] if self.backups is None else [start(self._backups(self.backups), name="backups")]
+            others += [start(self._watchdog(), name="watchdog"), start(web.serve(self.status, self.line, commands_of(self)), name="web")]
             if self._push is not None:
                 others.append(start(self._push.serve(self.happened, self._place, self.intake.flow.is_set), name="push"))
             uplinks = [start(self._uplink(forwarder), name=f"uplink {forwarder.status.name}") for forwarder in self.uplinks]
@@ -159,13 +173,28 @@ class Gateway:
         self.intake.begin()
         what = {"software": software_version(), "epoch": opened.epoch, "clean": opened.was_clean}
         self._audit("start" if opened.was_clean else "unclean-start", what)
-        if self._key_is_new:
-            self._audit("key-created", {"public": self._public_key}, "first start")
+        self._tell_key()
         for finding in opened.findings:
             self.event({"type": "finding", "code": "journal-recovered", "severity": "alarm", "source": None, "tags": [], "text": finding})
+        if self.line.buffer.hold_batches:
+            self._hold_open_batches()
         for name, port in self.intake.ports.items():
             if self.fold.last_observed(name) is not None:
                 port.stopped("gateway-stopped" if opened.was_clean else "gateway-crashed", "the gateway was not running")
+
+    def _tell_key(self) -> None:
+        """The journal says which key signs from now on, if that is news."""
+        news = self.keyring.news
+        if news is None:
+            return
+        self.key_changed({"who": f"system:{self.line.gateway}", **news.event}, self.keyring.signer.public)
+        if news.alarm is not None:
+            finding: dict[str, Any] = {"type": "finding", "code": "key-replaced", "severity": "alarm", "source": None, "tags": []}
+            self.event(finding | {"text": news.alarm, "evidence": {"public": self.keyring.signer.public}})
+
+    def key_changed(self, event: Mapping[str, Any], public: str) -> Awaitable[None]:
+        """Append an audit event about the signing key, and in its transaction which one it is."""
+        return self.intake.append([self.intake.event({"type": "audit", **event})], ("gateway", {"key": public}), urgent=True)
 
     async def _end(self) -> None:
         await self.intake.heartbeat()
@@ -189,6 +218,15 @@ class Gateway:
         name = f"uplink {forwarder.status.name}"
         await supervise(name, forwarder.run, forwarder.failed, retry_on=UplinkError)
 
+    async def _witness(self, witness: Witness) -> None:
+        await supervise(f"witness {witness.name}", witness.run, witness.failed, retry_on=WitnessAway)
+
+    async def _backups(self, backups: Backups) -> None:
+        async def minutes(wait_s: float) -> None:  # half a minute at first, ten minutes at most: each attempt may copy gigabytes
+            await asyncio.sleep(wait_s * 60)
+
+        await supervise("backup", backups.run, backups.failed, retry_on=BackupFailed, sleep=minutes)
+
     async def _heartbeats(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_S / 10)
@@ -205,6 +243,7 @@ class Gateway:
         due_s = time.monotonic() + PRUNE_EVERY_S
         while True:
             await asyncio.sleep(1.0)
+            self._tell_hindrance(self.journal.hindered)
             if time.monotonic() < due_s and self.journal.pressure is None:
                 continue
             due_s = time.monotonic() + PRUNE_EVERY_S
@@ -229,6 +268,14 @@ class Gateway:
         }
         self.event(finding | {"text": text, "evidence": {"used_bytes": usage.used_bytes, "free_bytes": usage.free_bytes}})
 
+    def _tell_hindrance(self, why: str | None) -> None:
+        """Alarm once when another program locks the journal's files or keeps a log from being emptied, and say when it is over."""
+        if (why is None) == (self._hindered is None):
+            return
+        self._hindered = why
+        severity, text = ("alarm", why) if why else ("info", "no other program hinders the journal any more")
+        self.event({"type": "finding", "code": "journal-hindered", "severity": severity, "source": None, "tags": [], "text": text})
+
     async def _watchdog(self) -> None:
         interval_s = watchdog_interval_s()
         while True:
@@ -240,8 +287,12 @@ class Gateway:
         """Give the receivers a moment for what has just been written; what stays behind is sent after the next start."""
         deadline_s = time.monotonic() + DRAIN_S
         # A short look now and then is enough: cursors move in the journal, and nobody waits but the end.
-        while time.monotonic() < deadline_s and any(self._behind(forwarder) for forwarder in self.uplinks):  # noqa: ASYNC110
+        while time.monotonic() < deadline_s and self._handing_over():  # noqa: ASYNC110
             await asyncio.sleep(0.05)
+
+    def _handing_over(self) -> bool:
+        waits = any(witness.waiting and witness.away is None for witness in self.checkpoints.witnesses)
+        return waits or any(self._behind(forwarder) for forwarder in self.uplinks)
 
     def _behind(self, forwarder: Forwarder) -> bool:
         return forwarder.status.state == "forwarding" and self.journal.cursor(forwarder.status.name) < self.journal.last

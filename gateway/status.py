@@ -70,7 +70,10 @@ class Status:
         if now["journal"]["pressure"]:
             found.append(f"journal: {now['journal']['pressure']}; sources are held back")
         elif now["journal"]["used"] >= 0.7:
-            found.append(f"journal: {now['journal']['used']:.0%} full")
+            days = now["journal"]["days_to_full"]
+            found.append(f"journal: {now['journal']['used']:.0%} full" + ("" if days is None else f", days to full: {days}"))
+        if now["journal"]["hindered"] and not now["journal"]["pressure"]:
+            found.append(f"journal: {now['journal']['hindered']}")
         found += [f"uplink {u['name']}: {u['state']} ({u['detail']})" for u in now["uplinks"] if u["state"] != "forwarding"]
         found += [f"uplink {u['name']}: {u['rejected']} entries rejected by the EBR" for u in now["uplinks"] if u["rejected"]]
         if now["clock"]["status"] != "synchronised":
@@ -90,6 +93,8 @@ class Status:
             "used": round(usage.fraction, 4),
             "days_to_full": None if usage.days_to_full is None else round(usage.days_to_full, 1),
             "pressure": journal.pressure,
+            "hindered": journal.hindered,
+            "wal_bytes": usage.wal_bytes,
             "entries_per_s": self._rates.per_s("entries", intake.entries),
             "waiting_s": round(intake.waiting_s(), 3),
         }
