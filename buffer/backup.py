@@ -1,14 +1,21 @@
 """A copy of the journal beside the running gateway, verified; and the way back, into a new epoch."""
 
+import json
 import os
 import shutil
 import sqlite3
+import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from . import sqlite, verify
 from .catalogue import Catalogue
+from .evidence import newest_note
 from .store import SUMS, file_sha256
+
+PUBLIC = (verify.KEY_BESIDE, verify.ROTATIONS_BESIDE)
+"""What everybody may have of the keys. The private one is never copied: who holds a backup could sign in the gateway's name."""
 
 
 class RestoreRefused(Exception):
@@ -30,9 +37,16 @@ def backup(journal: Path, target: Path) -> verify.Report:
     for epoch, first, _ in rows:
         name = f"segments/{epoch}-{first}.db"
         _copy(journal / name, target / name)
+    _copy_public(journal, target)
     _write_sums(target)
     sqlite.sync_directory(target)
     return verify.verify(target)
+
+
+def _copy_public(source: Path, target: Path) -> None:
+    for name in PUBLIC:
+        if (source / name).exists() and not (target / name).exists():
+            shutil.copyfile(source / name, target / name)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -73,7 +87,35 @@ def restore(source: Path, journal: Path) -> verify.Report:
     (journal / "segments").chmod(0o700)
     sqlite.create(journal / "journal.db")
     shutil.copyfile(source / "journal.db", journal / "journal.db")
+    _copy_public(source, journal)
     catalogue = Catalogue(journal / "journal.db")
     catalogue.note(restored=1)
     catalogue.db.close()
     return report
+
+
+def _report(journal: Path, target: Path) -> tuple[int, dict[str, Any]]:
+    report = backup(journal, target)
+    size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
+    note = newest_note(target)
+    checkpoint = note.split("\n")[:3] if note else None
+    return report.exit_code, {"entries": report.entries, "bytes": size, "signatures": report.signatures, "checkpoint": checkpoint}
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m buffer.backup JOURNAL TARGET`: one verified backup; a JSON line, or why there is none. For the schedule of a gateway."""
+    journal, target = map(Path, arguments)
+    try:
+        code, told = _report(journal, target)
+    except (sqlite3.Error, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    if code == 1:
+        sys.stderr.write(f"{target}: the copy is bad: {'; '.join(verify.verify(target).problems[:3])}\n")
+        return 1
+    sys.stdout.write(json.dumps(told) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

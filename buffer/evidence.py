@@ -21,6 +21,14 @@ class SignedCheckpoint(NamedTuple):
     note: str
 
 
+def newest_note(directory: Path) -> str | None:
+    """The signed note of the newest checkpoint of a journal, running or not; None if there is none. Raises sqlite3.Error."""
+    path = directory / "journal.db"
+    with closing(sqlite.reader(path, closed=not path.with_name("journal.db-wal").exists())) as db:
+        row = db.execute("SELECT note FROM checkpoints WHERE note IS NOT NULL ORDER BY epoch DESC, size DESC LIMIT 1").fetchone()
+    return str(row[0]) if row else None
+
+
 class Evidence:
     """One epoch's tree, read from a journal's folder, running or not."""
 

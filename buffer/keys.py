@@ -61,9 +61,19 @@ def create(path: Path, name: str) -> Signer:
         file.write(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         file.flush()
         os.fsync(file.fileno())
+    sync(path.parent)
     signer = Signer(name, private)
     path.with_name(path.name + ".pub").write_text(signer.public + "\n", encoding="ascii")
     return signer
+
+
+def sync(folder: Path) -> None:
+    """Make a file's new name durable."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def load(path: Path, name: str) -> Signer:

@@ -235,6 +235,7 @@ def read_keys(source: "str | Path | None") -> list[Key]:
 
 
 KEY_BESIDE = "checkpoint-key.pub"
+ROTATIONS_BESIDE = "key-rotations.txt"
 ROTATION = "ebr-gateway/key-rotation/1"
 
 

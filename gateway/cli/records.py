@@ -120,9 +120,44 @@ def recompute(line: Folder, *, batch: Annotated[str | None, typer.Option(help="o
     raise typer.Exit(FINDING if found.differences else GOOD)
 
 
+signing = typer.Typer(no_args_is_help=True, help="The key that signs checkpoints: show, rotate.")
+app.add_typer(signing, name="keys")
+
+
+@signing.command()
+def show(line: Folder, *, as_json: AsJson = False) -> None:
+    """Print the public keys of a line, for whoever verifies: all that ever signed, the present one last. `> FILE` makes a --key file."""
+    data = data_of(line)
+    public = _public_keys(data)
+    if not public:
+        fail(f"{data}: no key has been made yet; the first start makes one", NOT_REACHED)
+    if as_json:
+        rotations = data / "key-rotations.txt"
+        print_json({"keys": public, "rotations": rotations.read_text("utf-8") if rotations.exists() else ""})
+    else:
+        typer.echo("\n".join(public))
+
+
+@signing.command()
+def rotate(line: Folder, *, reason: Annotated[str, typer.Option(help="why; stands in the audit trail")]) -> None:
+    """Have the running gateway sign with a new key: recorded, and signed by the old and the new one. The old one is destroyed."""
+    from gateway.control import NotRunning, tell
+
+    if not reason.strip():
+        fail("--reason: a reason is needed", WRONG_INPUT)
+    try:
+        answer = tell(data_of(line), "rotate-key", reason=reason)
+    except NotRunning as error:
+        fail(str(error), NOT_REACHED)
+    if "error" in answer:
+        fail(answer["error"], WRONG_INPUT)
+    typer.echo(f"{answer['public']}\nsigns from now on; who trusts the key before may trust it, for that one has signed it")
+
+
 def _public_keys(data: Path) -> list[str]:
-    """The public keys that stand beside the journal."""
-    return [path.read_text(encoding="ascii").strip() for path in sorted(data.glob("*.pub"))]
+    """The public keys that stand beside the journal, the present one last."""
+    path = data / "checkpoint-key.pub"
+    return path.read_text(encoding="ascii").split() if path.exists() else []
 
 
 def _tell(report: Any, done: str) -> None:

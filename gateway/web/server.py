@@ -7,11 +7,12 @@ import asyncio
 import pwd
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
 from config import Line
+from gateway.commands import Command, Declined
 from gateway.control import CONTROL_SOCKET, socket_address
 from gateway.status import Status
 from gateway.web.metrics import metrics
@@ -26,14 +27,10 @@ _HEADERS = {
 }
 
 
-Release = Callable[[str, str, str], Awaitable[bool]]
-"""(batch, who, reason) -> whether such a batch was held"""
-
-
-async def serve(status: Status, line: Line, release: Release) -> None:
+async def serve(status: Status, line: Line, commands: Mapping[str, Command]) -> None:
     """Serve until cancelled. Raises OSError if the page's address is taken: a configured page that is not there must be noticed."""
-    control = web.AppRunner(_application(status, release), access_log=None, handle_signals=False, keepalive_timeout=15)
-    page_only = web.AppRunner(_application(status, None), access_log=None, handle_signals=False, keepalive_timeout=15)
+    control = web.AppRunner(_application(status, commands), access_log=None, handle_signals=False, keepalive_timeout=15)
+    page_only = web.AppRunner(_application(status, {}), access_log=None, handle_signals=False, keepalive_timeout=15)
     path = line.data / CONTROL_SOCKET
     path.unlink(missing_ok=True)
     try:
@@ -52,7 +49,7 @@ async def serve(status: Status, line: Line, release: Release) -> None:
         path.unlink(missing_ok=True)
 
 
-def _application(status: Status, release: Release | None) -> web.Application:
+def _application(status: Status, commands: Mapping[str, Command]) -> web.Application:
     async def html(_: web.Request) -> web.Response:
         return web.Response(text=page(status.snapshot(), status.problems()), content_type="text/html", headers=_HEADERS)
 
@@ -66,22 +63,22 @@ def _application(status: Status, release: Release | None) -> web.Application:
 
     application = web.Application(client_max_size=4096)
     application.add_routes([web.get("/", html), web.get("/status", snapshot), web.get("/metrics", numbers)])
-    if release is not None:
-        application.add_routes([web.post("/release-hold", _releasing(release))])
+    application.add_routes([web.post(f"/{name}", _doing(command)) for name, command in commands.items()])
     return application
 
 
-def _releasing(release: Release) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def let_go(request: web.Request) -> web.Response:
-        asked = await request.json()
-        batch, reason = str(asked.get("batch", "")), str(asked.get("reason", "")).strip()
-        if not batch or not reason:
-            return web.json_response({"error": "a batch and a reason are needed"}, status=400)
-        if not await release(batch, f"os:{_peer(request)}", reason):
-            return web.json_response({"error": f"no batch {batch} is held"}, status=404)
-        return web.json_response({"released": batch})
+def _doing(command: Command) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def do(request: web.Request) -> web.Response:
+        try:
+            asked = await request.json()
+            answer = await command(asked if isinstance(asked, dict) else {}, f"os:{_peer(request)}")
+        except ValueError:
+            return web.json_response({"error": "a JSON object is meant"}, status=400)
+        except Declined as error:
+            return web.json_response({"error": str(error)}, status=409)
+        return web.json_response(answer)
 
-    return let_go
+    return do
 
 
 def _peer(request: web.Request) -> str:

@@ -1,0 +1,149 @@
+"""Scheduled backups: the running gateway has its journal copied and the copy verified, by a process of its own at low priority."""
+
+import asyncio
+import json
+import logging
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import config
+
+log = logging.getLogger(__name__)
+
+HOUR_S = 3_600.0
+LOOK_EVERY_S = 60.0
+NICE = 10
+OVERDUE = 2.0
+"""A newest verified backup older than so many intervals is a problem (URS-OPS-01)."""
+
+Audit = Callable[[str, Mapping[str, Any], str], Awaitable[None]]
+"""(action, what, reason)"""
+
+
+class BackupFailed(Exception):
+    """No verified backup was made; time or a person may cure that."""
+
+
+class Backups:
+    """Those of one line, in one folder: `SITE-NAME-20261122T071502Z`; `.part` is added while one is made."""
+
+    def __init__(
+        self,
+        line: config.Line,
+        settings: config.Backup,
+        audit: Audit,
+        event: Callable[[Mapping[str, Any]], None],
+        *,
+        look_s: float = LOOK_EVERY_S,
+    ) -> None:
+        """audit, event: append; the first is waited for."""
+        self._data, self._settings, self._audit, self._event = line.data, settings, audit, event
+        self.folder = (line.folder / settings.folder).resolve()
+        self._name = f"{line.line.site}-{line.line.name}"
+        self._ours = re.compile(rf"{re.escape(self._name)}-(\d{{8}}T\d{{6}}Z)")
+        self._look_s = look_s
+        self._newest_s: float | None = None
+        self.failing: str | None = None
+
+    async def run(self) -> None:
+        """Make one whenever the newest is old enough, until cancelled. Raises BackupFailed."""
+        while True:
+            held = await self._held()
+            if not held or time.time() - held[-1][0] >= self._settings.every_h * HOUR_S:
+                await self._make()
+            await asyncio.sleep(min(self._look_s, self._settings.every_h * HOUR_S))
+
+    async def failed(self, why: str) -> None:
+        """Alarm once for each time that they fail."""
+        if self.failing is None:
+            self._find("backup-failed", "alarm", f"no backup could be made: {why}")
+        self.failing = why
+
+    def describe(self) -> dict[str, Any]:
+        """For the status: age of the newest verified one, and what is wrong."""
+        age_s = None if self._newest_s is None else max(time.time() - self._newest_s, 0.0)
+        overdue = age_s is not None and age_s > OVERDUE * self._settings.every_h * HOUR_S
+        age_h = None if age_s is None else round(age_s / HOUR_S, 2)
+        return {"folder": str(self.folder), "age_h": age_h, "overdue": overdue, "failing": self.failing}
+
+    async def _held(self) -> list[tuple[float, Path]]:
+        """(made at, folder) of every backup of this line, oldest first."""
+        try:
+            found = await asyncio.to_thread(lambda: [(self._ours.fullmatch(one.name), one) for one in self.folder.iterdir()])
+        except OSError as error:
+            raise BackupFailed(str(error)) from error
+        held = sorted((_seconds(match[1]), one) for match, one in found if match)
+        self._newest_s = held[-1][0] if held else None
+        return held
+
+    async def _make(self) -> None:
+        """Copy, verify, rename; then remove what is too old, and what a killed run left behind."""
+        target = self.folder / f"{self._name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+        part = target.with_name(target.name + ".part")
+        report = await self._copy(part)
+        try:
+            await asyncio.to_thread(part.rename, target)
+        except OSError as error:
+            raise BackupFailed(str(error)) from error
+        removed = await self._remove_old()
+        what = {"path": str(target), "removed": [one.name for one in removed], **report}
+        await self._audit("backup", what, "scheduled")
+        if self.failing is not None:
+            self._find("backup-made", "info", f"backups are made again: {target}")
+            self.failing = None
+        await self._held()
+
+    async def _copy(self, part: Path) -> dict[str, Any]:
+        command = [sys.executable, "-m", "buffer.backup", str(self._data), str(part)]
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+        )
+        try:
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
+            said, complained = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode != 0:
+            lines = (said + complained).decode(errors="replace").strip().splitlines()
+            await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
+            raise BackupFailed(lines[-1][:500] if lines else f"exit code {process.returncode}")
+        made: dict[str, Any] = json.loads(said)
+        return made
+
+    async def _remove_old(self) -> list[Path]:
+        held = await self._held()
+        going = [one for _, one in held[: -self._settings.keep]]
+        left = [one for one in self.folder.glob(f"{self._name}-*.part") if self._ours.fullmatch(one.name.removesuffix(".part"))]
+        for one in going + left:
+            await asyncio.to_thread(_remove, one)
+        return going
+
+    def _find(self, code: str, severity: str, text: str) -> None:
+        evidence = {"folder": str(self.folder), "newest": None if self._newest_s is None else _text(self._newest_s)}
+        self._event({"type": "finding", "code": code, "severity": severity, "source": None, "tags": [], "text": text, "evidence": evidence})
+
+
+def _remove(folder: Path) -> None:
+    for one in folder.rglob("*"):
+        if one.is_dir():
+            one.chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _seconds(text: str) -> float:
+    return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+
+
+def _text(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,136 @@
+"""The signing key of a line: where it lies, who has signed whose coming, and how it is changed while the line runs.
+
+A systemd credential `checkpoint-key` if there is one, else a 0600 file in the journal's folder, made at the first start. Beside it stand,
+for everybody, `checkpoint-key.pub` (all public keys so far, oldest first) and `key-rotations.txt` (each change, signed by both keys).
+"""
+
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from buffer import keys
+
+KEY_NAME = "checkpoint-key"
+PREVIOUS = "checkpoint-key-previous"
+NEXT = "checkpoint-key.next"
+PUBLIC = "checkpoint-key.pub"
+ROTATIONS = "key-rotations.txt"
+
+Append = Callable[[Mapping[str, Any], str], Awaitable[None]]
+"""Append an audit event's `action`, `what`, ... together with the fact that this public key signs from now on; on disk when done."""
+
+
+class News(NamedTuple):
+    """What the journal must say about the key. alarm: what a person must do, if anything."""
+
+    event: dict[str, Any]
+    alarm: str | None = None
+
+
+class NotRotated(Exception):
+    """The key stays as it is; the text says why."""
+
+
+class Keyring:
+    """One line's signing key. Reads and writes files, so not in the event loop's thread where the disk may hang."""
+
+    def __init__(self, data: Path, gateway: str, known: str | None) -> None:
+        """known: the public key that the journal knows as the signing one. Raises keys.KeyUnusable."""
+        self._data, self._gateway = data, gateway
+        self.credential = _credential(KEY_NAME)
+        created = self._find(known)
+        self.signer = keys.load(self.place, gateway)
+        self.news = self._news(known, created=created)
+        self._publish()
+
+    @property
+    def place(self) -> Path:
+        """The private key's file."""
+        return self.credential or self._data / KEY_NAME
+
+    def _find(self, known: str | None) -> bool:
+        """Have a key file; True if it was made just now. A rotation cut by a crash is finished if the journal knows it, else undone."""
+        if self.credential is not None:
+            return False
+        if (self._data / NEXT).exists():
+            new = keys.load(self._data / NEXT, self._gateway)
+            if new.public == known:
+                self._put_in_place(keys.rotation(keys.load(self.place, self._gateway), new))
+            else:
+                (self._data / NEXT).unlink()
+        if self.place.exists():
+            return False
+        keys.create(self.place, self._gateway)
+        return True
+
+    def _news(self, known: str | None, *, created: bool) -> News | None:
+        public = self.signer.public
+        if known == public:
+            return None
+        if known is None:
+            return News({"action": "key-created" if created else "key-adopted", "what": {"public": public}, "reason": "first start"})
+        old = self._previous(known)
+        if old is not None:
+            event = keys.rotation(old, self.signer)
+            _add(self._data / ROTATIONS, event["what"]["note"])
+            return News(event | {"reason": "a new key was installed"})
+        told = "checkpoints are signed with a new key that the one before has not signed: give the new public key to all who verify"
+        return News({"action": "key-replaced", "what": {"old": known, "new": public}, "reason": "the key before is not here"}, told)
+
+    def _previous(self, known: str) -> keys.Signer | None:
+        path = _credential(PREVIOUS) or self._data / PREVIOUS
+        if not path.exists():
+            return None
+        signer = keys.load(path, self._gateway)
+        return signer if signer.public == known else None
+
+    def _publish(self) -> None:
+        path = self._data / PUBLIC
+        held = path.read_text("ascii").splitlines() if path.exists() else []
+        if self.signer.public not in held:
+            _add(path, self.signer.public + "\n")
+
+    async def rotate(self, append: Append, who: str, reason: str) -> str:
+        """Make a new key, have the journal say so, signed by both, then put it in the old one's place. Returns the new public key.
+
+        A crash at any point leaves one key that the journal knows. Raises NotRotated.
+        """
+        if self.credential is not None:
+            raise NotRotated(
+                f"the key is a systemd credential: install the new one as {KEY_NAME}, the old one as {PREVIOUS}, and restart the gateway"
+            )
+        (self._data / NEXT).unlink(missing_ok=True)
+        new = keys.create(self._data / NEXT, self._gateway)
+        (self._data / f"{NEXT}.pub").unlink()
+        event = keys.rotation(self.signer, new)
+        await append(event | {"who": who, "reason": reason}, new.public)
+        self._put_in_place(event)
+        self.signer = new
+        self._publish()
+        return new.public
+
+    def _put_in_place(self, event: Mapping[str, Any]) -> None:
+        """The journal knows the next key: it takes the old one's place, which is gone for good."""
+        _add(self._data / ROTATIONS, event["what"]["note"])
+        (self._data / NEXT).replace(self.place)
+        keys.sync(self._data)
+
+
+def _credential(name: str) -> Path | None:
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    path = Path(folder) / name if folder else None
+    return path if path is not None and path.exists() else None
+
+
+def _add(path: Path, text: str) -> None:
+    """Append to a file that everybody may read, durably and whole or not at all."""
+    held = path.read_text("utf-8") if path.exists() else ""
+    if text in held:
+        return
+    whole = path.with_name(f".{path.name}.part")
+    whole.write_text(held + text, encoding="utf-8")
+    with whole.open("rb") as file:
+        os.fsync(file.fileno())
+    whole.replace(path)
+    keys.sync(path.parent)

@@ -1,0 +1,176 @@
+"""A witness: somebody outside the machine who keeps each signed checkpoint, so that a journal set back is seen (`verify --checkpoint`).
+
+A folder (a share) or a URL. One that is away is tried again and alarmed; it never holds the line up. A folder's writes happen in a thread
+that nobody waits for at the end: a share that hangs must not keep the gateway from stopping.
+"""
+
+import asyncio
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import aiohttp
+
+import config
+from config.line import Tls
+from gateway.uplink.errors import Refused
+from gateway.uplink.tls import Identity
+
+MOST_WAITING = 1_000
+ANSWER_WITHIN_S = 30.0
+
+
+class Note(NamedTuple):
+    """A signed checkpoint. origin: `<gateway>/<epoch>`."""
+
+    origin: str
+    size: int
+    text: str
+
+    @classmethod
+    def of(cls, text: str) -> "Note":
+        """Of a note that the gateway has signed itself."""
+        origin, size, _ = text.split("\n", 2)
+        return cls(origin, int(size), text)
+
+
+class WitnessAway(Exception):
+    """It did not take the note; time may cure that."""
+
+
+class Contradiction(Exception):
+    """It holds another checkpoint of the same size: somebody signed two histories."""
+
+
+class Witness:
+    """What one witness still has to get. A newer note proves what an older one does, so of too many the oldest go."""
+
+    def __init__(self, settings: config.Witness, folder: Path, event: Callable[[Mapping[str, Any]], None]) -> None:
+        """folder: the line folder, for TLS files. event: appends an event, not waited for."""
+        self.name, self.endpoint, self._event = settings.name, settings.endpoint, event
+        self.waiting: deque[Note] = deque(maxlen=MOST_WAITING)
+        self.away: str | None = None
+        self._kept: tuple[int, float] | None = None
+        self._wake = asyncio.Event()
+        url = urlsplit(settings.endpoint)
+        self._target = Folder(Path(unquote(url.path))) if url.scheme == "file" else Url(settings.endpoint, settings.tls, folder)
+
+    def take(self, note: Note) -> None:
+        """Have this note kept when possible."""
+        self.waiting.append(note)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Hand over what waits, until cancelled. Raises WitnessAway."""
+        while True:
+            while self.waiting:
+                note = self.waiting[0]
+                await self._keep(note)
+                if self.waiting and self.waiting[0] is note:
+                    self.waiting.popleft()
+            self._wake.clear()
+            await self._wake.wait()
+
+    async def _keep(self, note: Note) -> None:
+        try:
+            await self._target.keep(note)
+        except Contradiction as error:
+            self._find("witness-contradicts", "alarm", f"witness {self.name}: {error}", note)
+            return
+        if self.away is not None:
+            self._find("witness-back", "info", f"witness {self.name} keeps checkpoints again", note)
+            self.away = None
+        self._kept = note.size, time.monotonic()
+
+    async def failed(self, why: str) -> None:
+        """Alarm once for each time that it is away."""
+        if self.away is None:
+            note = self.waiting[0] if self.waiting else None
+            self._find("witness-away", "alarm", f"witness {self.name} does not take checkpoints: {why}", note)
+        self.away = why
+
+    def describe(self) -> dict[str, Any]:
+        """For the status: what it kept last, and how long ago."""
+        size, age_s = (None, None) if self._kept is None else (self._kept[0], round(time.monotonic() - self._kept[1], 1))
+        return {"name": self.name, "endpoint": self.endpoint, "size": size, "age_s": age_s, "waiting": len(self.waiting), "away": self.away}
+
+    def _find(self, code: str, severity: str, text: str, note: Note | None) -> None:
+        evidence = {"witness": self.name, "endpoint": self.endpoint} | ({} if note is None else {"origin": note.origin, "size": note.size})
+        self._event({"type": "finding", "code": code, "severity": severity, "source": None, "tags": [], "text": text, "evidence": evidence})
+
+
+class Folder:
+    """One file per note, in a folder that exists: one that is made here could lie below a mount point without its share."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._writing: threading.Thread | None = None
+
+    async def keep(self, note: Note) -> None:
+        """Write the note durably. Raises WitnessAway, Contradiction."""
+        if self._writing is not None and self._writing.is_alive():
+            raise WitnessAway(f"{self._folder} hangs")
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+        failed: list[Exception] = []
+
+        def work() -> None:
+            try:
+                self._write(note)
+            except (OSError, Contradiction) as error:
+                failed.append(error)
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(done.set)
+
+        self._writing = threading.Thread(target=work, name="witness", daemon=True)
+        self._writing.start()
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                await done.wait()
+        except TimeoutError:
+            raise WitnessAway(f"{self._folder} hangs") from None
+        for error in failed:
+            raise error if isinstance(error, Contradiction) else WitnessAway(str(error)) from error
+
+    def _write(self, note: Note) -> None:
+        name = f"{note.origin.replace('/', '_')}_{note.size:012d}.txt"
+        path, part = self._folder / name, self._folder / f".{name}.part"
+        if path.exists():
+            if Note.of(path.read_text("utf-8")).text.split("\n")[:3] != note.text.split("\n")[:3]:
+                raise Contradiction(f"{path} holds another tree of {note.size} entries")
+            return
+        part.write_text(note.text, "utf-8")
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+
+
+class Url:
+    """`PUT endpoint/SITE/LINE/EPOCH/SIZE`."""
+
+    def __init__(self, endpoint: str, tls: Tls | None, folder: Path) -> None:
+        self._endpoint, self._secure = endpoint.rstrip("/"), endpoint.startswith("https:")
+        self._identity = Identity(tls, folder)
+
+    async def keep(self, note: Note) -> None:
+        """Put the note there. Raises WitnessAway, Contradiction."""
+        address = f"{self._endpoint}/{note.origin}/{note.size}"
+        timeout = aiohttp.ClientTimeout(total=ANSWER_WITHIN_S)
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        try:
+            context = self._identity.context() if self._secure else False
+            async with (
+                aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
+                session.put(address, data=note.text.encode(), ssl=context, allow_redirects=False) as answer,
+            ):
+                told = (await answer.content.read(200)).decode(errors="replace")
+        except (aiohttp.ClientError, TimeoutError, OSError, Refused) as error:
+            raise WitnessAway(f"{address}: {error or type(error).__name__}") from error
+        if answer.status == 409:
+            raise Contradiction(f"{address} holds another tree of {note.size} entries: {told}")
+        if answer.status not in (200, 201, 204):
+            raise WitnessAway(f"{address}: answered {answer.status}: {told}")
