@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from config import active, addresses, check_line, check_parameters, vectors
+from config import active, addresses, check_line, check_materials, check_parameters, vectors
 from config.addresses import AddressError, ModbusAddress, OpcUaAddress
 from config.line import Alarm, CodeTable, Problem, Step, Tag
+from config.materials import Occasion
 from config.parts import Parts, unknown_tag
 from config.rows import INTEGERS, NUMBERS
 from config.tables import MAX_PROBLEMS, did_you_mean
@@ -18,6 +19,7 @@ def check(parts: Parts) -> list[Problem]:
     problems += _bounded(_steps(parts, tags))
     problems += _bounded(check_parameters.check(parts, tags))
     problems += _bounded(_alarms(parts, tags))
+    problems += _bounded(check_materials.check(parts, tags))
     problems += _bounded(_listed_twice(parts))
     check_line.check(parts, tags)
     return problems
@@ -169,7 +171,7 @@ def _parent(parts: Parts, step: Step, known: Mapping[tuple[str, str], Step]) -> 
         yield step.place.problem(f"parent `{parent.step}` is of level {parent.level}, which does not hold a step of level {step.level}")
 
 
-def active_problems(row: Step | Alarm, text: str, signal: Tag | None, codes: Mapping[str, CodeTable]) -> Iterable[Problem]:
+def active_problems(row: Step | Alarm | Occasion, text: str, signal: Tag | None, codes: Mapping[str, CodeTable]) -> Iterable[Problem]:
     """Check the sentence itself, and whether it speaks of values that the signal can have."""
     try:
         meant = active.parse(text)
@@ -188,7 +190,7 @@ def active_problems(row: Step | Alarm, text: str, signal: Tag | None, codes: Map
         yield from _names_of_codes(row, meant.names, signal, codes)
 
 
-def _names_of_codes(row: Step | Alarm, names: Sequence[str], signal: Tag, codes: Mapping[str, CodeTable]) -> Iterable[Problem]:
+def _names_of_codes(row: Step | Alarm | Occasion, names: Sequence[str], signal: Tag, codes: Mapping[str, CodeTable]) -> Iterable[Problem]:
     if signal.codes is None:
         yield row.place.problem(f"active: `{names[0]}` is a name, but `{signal.tag}` has no codes")
     elif signal.codes in codes:

@@ -71,6 +71,8 @@ def _things(line: Line) -> Iterator[tuple[tuple[str, str], Any]]:
     yield from (
         (("code", f"{table.name}/{code.code}"), (table.version, code)) for table in line.codes.values() for code in table.codes.values()
     )
+    yield from ((("booking", f"{row.equipment}/{row.name}{_recipe(row)}"), row) for row in line.materials)
+    yield from ((("sampling", f"{row.equipment}/{row.name}{_recipe(row)}"), row) for row in line.samples)
     yield from ((("alarm", alarm.alarm), alarm) for alarm in line.alarms)
     yield from ((("field", row.ebr_field), row) for row in line.ebr_fields or ())
     yield from ((("disposition", row.gap), row) for row in line.dispositions)

@@ -1,7 +1,8 @@
 """The two-way gap report: what the EBR wants and nobody gives, what the sources give and nobody wants (URS-MAP-03).
 
 A gap has a name that does not change with its row: `field:PM-0412`, `parameter:granulator/CHARGE/charge_lid`, `tag:granulator.vibration`,
-`step:dryer/LOAD`, `query:mes.steps`, `code:plc_mode/3`. dispositions.csv names who accepted it.
+`booking:granulator/weigh`, `sampling:dryer/lod`, `step:dryer/LOAD`, `query:mes.steps`, `code:plc_mode/3`. dispositions.csv names who
+accepted it.
 """
 
 from collections import Counter
@@ -9,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from config import materials
 from config.line import Disposition, FromRow, FromTag, Line, Parameter, Place, Problem, Source
 
 IDENTITIES = ("batch", "order", "product", "recipe", "recipe_version")
@@ -49,7 +51,15 @@ def report(line: Line) -> GapReport:
     accepted = {disposition.gap: disposition for disposition in line.dispositions}
     gaps = tuple(
         Gap(name, text, place, accepted.pop(name, None))
-        for name, text, place in (*_fields(line), *_parameters(line), *_steps(line), *_tags(line), *_queries(line), *_codes(line))
+        for name, text, place in (
+            *_fields(line),
+            *_parameters(line),
+            *_bookings(line),
+            *_steps(line),
+            *_tags(line),
+            *_queries(line),
+            *_codes(line),
+        )
     )
     return GapReport(gaps, None if line.ebr_fields is None else len(line.ebr_fields), tuple(accepted.values()))
 
@@ -102,8 +112,8 @@ Found = Iterator[tuple[str, str, Place]]
 
 
 def _fields(line: Line) -> Found:
-    """Fields of the EBR that no parameter fills."""
-    filled = {parameter.ebr_field for parameter in line.parameters}
+    """Fields of the EBR that no parameter, booking or sampling fills."""
+    filled = {row.ebr_field for row in line.parameters} | {row.ebr_field for row in (*line.materials, *line.samples)}
     for row in line.ebr_fields or ():
         if row.ebr_field not in filled:
             need = "required" if row.required else "optional"
@@ -116,9 +126,18 @@ def _parameters(line: Line) -> Found:
             yield f"parameter:{name_of(row)}", f"parameter {row.name or row.parameter} has no field of the EBR", row.place
 
 
+def _bookings(line: Line) -> Found:
+    for kind, rows in (("booking", line.materials), ("sampling", line.samples)):
+        for row in rows:
+            if row.ebr_field is None:
+                what = row.description or row.name
+                yield f"{kind}:{row.equipment}/{row.name}", f"{kind} {what} has no field of the EBR", row.place
+
+
 def _steps(line: Line) -> Found:
     """Steps of which the EBR learns nothing but start and end. A step with children is spoken for by them."""
-    spoken = {(row.equipment, row.step) for row in line.parameters} | {(step.equipment, step.parent) for step in line.steps}
+    spoken = {(row.equipment, row.step) for row in (*line.materials, *line.samples)}
+    spoken |= {(row.equipment, row.step) for row in line.parameters} | {(step.equipment, step.parent) for step in line.steps}
     for step in line.steps:
         if (step.equipment, step.step) not in spoken:
             yield f"step:{step.equipment}/{step.step}", f"no parameter of step {step.description or step.step} is asked for", step.place
@@ -142,6 +161,9 @@ def _used_tags(line: Line) -> Iterator[str]:
         yield from (name for key in SIGNALS if (name := getattr(equipment, key)) is not None)
         yield from (identity.tag for key in IDENTITIES if isinstance(identity := getattr(equipment, key), FromTag))
     yield from (alarm.tag for alarm in line.alarms)
+    for booked in (*line.materials, *line.samples):
+        yield booked.trigger
+        yield from (tag for _, tag in materials.tags_of(booked))
 
 
 def tags_of(row: Parameter) -> Iterator[str]:
@@ -156,6 +178,7 @@ def tags_of(row: Parameter) -> Iterator[str]:
 def _queries(line: Line) -> Found:
     """Rows that are read, and then mean nothing: no identity and no tag comes from them."""
     used = {value for equipment in line.equipment for key in IDENTITIES if (value := _row_of(getattr(equipment, key))) is not None}
+    used |= {row.trigger for row in (*line.materials, *line.samples)} | {row.results for row in line.samples if row.results is not None}
     for index, source in enumerate(line.sources):
         heads = {tag.address.partition(".")[0] for tag in line.tags_of(source.name)}
         for path, name in _named(source):
@@ -163,7 +186,7 @@ def _queries(line: Line) -> Found:
                 place = Place("line.toml", line.places.get(("source", index, *path)))
                 yield (
                     f"query:{source.name}.{name}",
-                    f"rows of {source.name}.{name} are kept as messages, but no tag or identity comes from them",
+                    f"rows of {source.name}.{name} are kept as messages, but no tag, identity, booking or sample comes from them",
                     place,
                 )
 

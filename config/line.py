@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field
 from pydantic import Tag as UnionTag
 
 from config.lots import LotRules
 from config.scaling import Scaling as Scaling  # noqa: PLC0414 - part of the line's objects
+
+if TYPE_CHECKING:
+    from config.materials import Booking, Sampling
 
 Severity = Literal["error", "warning"]
 
@@ -158,6 +161,8 @@ class Equipment(Model):
     operator: str | None = None
     activity: str | None = None
     steps_from: Literal["plc", "mes"] = "plc"
+    dirty_hold_h: Annotated[float, Field(gt=0)] | None = None  # at most so long from the end of a batch to the start of cleaning
+    clean_hold_h: Annotated[float, Field(gt=0)] | None = None  # at most so long from the end of cleaning to the next batch
 
 
 class Route(Model):
@@ -278,6 +283,7 @@ class Step:
     recipe_version: str | None = None
     occurs: Literal["1", "0..1", "1..n", "0..n"] = "1"
     order: int | None = None
+    activity: str | None = None  # what the equipment does while it runs, where no tag tells it: cleaning, ...
     description: str | None = None
     place: Place = field(default_factory=lambda: Place("steps.csv"), compare=False)
 
@@ -398,6 +404,8 @@ class Line:
     witnesses: tuple[Witness, ...] = ()
     backup: Backup | None = None
     alarms: tuple[Alarm, ...] = ()
+    materials: tuple["Booking", ...] = ()
+    samples: tuple["Sampling", ...] = ()
     ebr_fields: tuple[EbrField, ...] | None = None  # None: no ebr-fields.csv
     dispositions: tuple[Disposition, ...] = ()
     push: Push | None = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from config import checks, gaps, lot_rules, production, rows
+from config import checks, gaps, lot_rules, production, rows, rows_materials
 from config.codes import BUILT_IN
 from config.document import Document, Sections, parse, sections
 from config.line import ConfigError, Line, Problem, Tag
@@ -24,6 +24,8 @@ KNOWN = (
     "tags.csv",
     "steps.csv",
     "parameters.csv",
+    "materials.csv",
+    "samples.csv",
     "codes.csv",
     "lots.toml",
     "alarms.csv",
@@ -110,6 +112,8 @@ def _assembled(files: _Folder, document: Document, found: Sections) -> Callable[
         parameters=files.table("parameters.csv", rows.parameters, [], needed=with_equipment),
         codes={**BUILT_IN, **files.table("codes.csv", rows.codes, {})},
         alarms=files.table("alarms.csv", rows.alarms, []),
+        materials=files.table("materials.csv", rows_materials.materials, []),
+        samples=files.table("samples.csv", rows_materials.samples, []),
         ebr_fields=files.table("ebr-fields.csv", rows.ebr_fields, []),
         dispositions=files.table("dispositions.csv", rows.dispositions, []),
     )
@@ -144,6 +148,8 @@ def _assembled(files: _Folder, document: Document, found: Sections) -> Callable[
             sha256=digest(files.files),
             warnings=warnings,
             alarms=tuple(parts.alarms),
+            materials=tuple(parts.materials),
+            samples=tuple(parts.samples),
             ebr_fields=tuple(parts.ebr_fields) if "ebr-fields.csv" in files.files else None,
             dispositions=tuple(parts.dispositions),
             push=found.push,

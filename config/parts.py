@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from config.document import Document, Sections
 from config.line import Alarm, CodeTable, Disposition, EbrField, Parameter, Problem, Step, Tag
+from config.materials import Booking, Occasion, Sampling
 from config.tables import did_you_mean
 
 
@@ -19,6 +20,8 @@ class Parts:
     parameters: list[Parameter]
     codes: Mapping[str, CodeTable]
     alarms: list[Alarm] = field(default_factory=list)
+    materials: list[Booking] = field(default_factory=list)
+    samples: list[Sampling] = field(default_factory=list)
     ebr_fields: list[EbrField] = field(default_factory=list)
     dispositions: list[Disposition] = field(default_factory=list)
 
@@ -50,7 +53,9 @@ def _names(document: Document, key: str) -> list[str]:
     return [name for name in found if isinstance(name, str)]
 
 
-def unknown_tag(parts: Parts, row: Step | Parameter | Alarm, column: str, name: str, tags: Mapping[str, Tag]) -> Iterable[Problem]:
+def unknown_tag(
+    parts: Parts, row: Step | Parameter | Alarm | Occasion, column: str, name: str, tags: Mapping[str, Tag]
+) -> Iterable[Problem]:
     """Names are compared as written: the map's own spelling is the name."""
     if name not in tags and not parts.was_rejected("tags.csv", name):
         close = next((tag for tag in tags if tag.casefold() == name.casefold()), None) if len(tags) < 20_000 else None

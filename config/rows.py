@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from config import units
 from config.line import Alarm, Code, CodeTable, Disposition, EbrField, Parameter, Step, Tag
+from config.materials import MATERIALS, SAMPLES
 from config.scaling import Scaling, from_pairs, scaling_of
 from config.tables import Columns, Report, Row, did_you_mean, rows
 from config.unsupported import SUPPORTED_VALUES, UNSUPPORTED_FILES, refusal
@@ -47,6 +48,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "time_authority": ("device", "server", "gateway"),
     "level": ("unit_procedure", "operation", "phase"),
     "occurs": ("1", "0..1", "1..n", "0..n"),
+    "activity": ("production", "cleaning", "changeover", "maintenance", "qualification", "idle"),
+    "kind": ("consume", "produce", "move"),
     "statistic": STATISTICS,
     "when": ("step", "run", "operation", "batch", "event"),
     "include": ("running", "all"),
@@ -86,7 +89,7 @@ TAGS = Columns(
 )
 STEPS = Columns(
     required=("step", "equipment", "level", "signal", "active"),
-    optional=("parent", "key", "recipe", "recipe_version", "occurs", "order", "description"),
+    optional=("parent", "key", "recipe", "recipe_version", "occurs", "order", "activity", "description"),
     numbers=frozenset({"order"}),
 )
 PARAMETERS = Columns(
@@ -432,6 +435,7 @@ def _step(row: _Reader) -> Step:
         recipe_version=row.text("recipe_version"),
         occurs=row.choice("occurs", "1"),
         order=row.integer("order", 0, 1_000_000),
+        activity=row.choice("activity", "") or None,
         description=row.text("description"),
         place=row.row.place(row.report.file),
     )
@@ -573,6 +577,8 @@ TABLES: dict[str, Columns] = {
     "tags.csv": TAGS,
     "steps.csv": STEPS,
     "parameters.csv": PARAMETERS,
+    "materials.csv": MATERIALS,
+    "samples.csv": SAMPLES,
     "codes.csv": CODES,
     "alarms.csv": ALARMS,
     "ebr-fields.csv": EBR_FIELDS,

@@ -1,0 +1,129 @@
+"""materials.csv and samples.csv: what happens to material, what is sampled, and what each of it is read from (URS-CTX-07)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from config.line import Place
+from config.tables import Columns
+from config.terms import Term
+
+Kind = Literal["consume", "produce", "move"]
+Occurs = Literal["1", "0..1", "1..n", "0..n"]
+
+MATERIALS = Columns(
+    required=("booking", "kind", "equipment", "trigger"),
+    optional=(
+        "active",
+        "where",
+        "step",
+        "recipe",
+        "recipe_version",
+        "batch",
+        "material",
+        "lot",
+        "output_lot",
+        "to",
+        "quantity",
+        "gross",
+        "tare",
+        "at_rest",
+        "source_unit",
+        "unit",
+        "decimals",
+        "target",
+        "tolerance",
+        "performed_by",
+        "occurs",
+        "ebr_field",
+        "description",
+    ),
+    numbers=frozenset({"decimals", "target", "tolerance"}),
+    formulas=frozenset(
+        {"batch", "material", "lot", "output_lot", "to", "quantity", "gross", "tare", "source_unit", "target", "tolerance", "performed_by"}
+    ),
+    words=frozenset({"description", "material"}),
+)
+SAMPLES = Columns(
+    required=("sampling", "equipment", "trigger", "sample"),
+    optional=(
+        "active",
+        "where",
+        "step",
+        "recipe",
+        "recipe_version",
+        "batch",
+        "performed_by",
+        "results",
+        "results_key",
+        "occurs",
+        "ebr_field",
+        "description",
+    ),
+    formulas=frozenset({"batch", "sample", "performed_by"}),
+)
+TERMS = ("batch", "material", "lot", "output_lot", "to", "quantity", "gross", "tare", "target", "tolerance", "performed_by", "sample")
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """When something happens: a tag becomes `active` (None: takes another value), or a row of a query comes that fits `where`."""
+
+    name: str
+    equipment: str
+    trigger: str
+    active: str | None = None
+    where: tuple[tuple[str, str], ...] = ()
+    step: str | None = None
+    recipe: str | None = None
+    recipe_version: str | None = None
+    batch: Term | None = None
+    performed_by: Term | None = None
+    occurs: Occurs = "1"
+    ebr_field: str | None = None
+    description: str | None = None
+    place: Place = field(default_factory=lambda: Place("materials.csv"), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Booking(Occasion):
+    """One row of materials.csv. unit: of the record; source_unit: of numbers that come from a row."""
+
+    kind: Kind = "consume"
+    material: Term | None = None
+    lot: Term | None = None
+    output_lot: Term | None = None
+    to: Term | None = None
+    quantity: Term | None = None
+    gross: Term | None = None
+    tare: Term | None = None
+    at_rest: str | None = None
+    source_unit: Term | None = None
+    unit: str | None = None
+    decimals: int | None = None
+    target: Term | None = None
+    tolerance: Term | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling(Occasion):
+    """One row of samples.csv. results: the query whose rows tell results, results_key: its column that holds the sample's id."""
+
+    sample: Term | None = None
+    results: str | None = None
+    results_key: str | None = None
+
+
+def terms_of(row: Occasion) -> Iterator[tuple[str, Term]]:
+    """(column, term) of every cell that is read from somewhere."""
+    for column in TERMS:
+        found = getattr(row, column, None)
+        if found is not None:
+            yield column, found
+
+
+def tags_of(row: Occasion) -> Iterator[tuple[str, str]]:
+    """(column, tag) of every tag that a row names beside its trigger."""
+    yield from ((column, found.text) for column, found in terms_of(row) if found.kind == "tag")
+    if isinstance(row, Booking) and row.at_rest is not None:
+        yield "at_rest", row.at_rest
