@@ -9,7 +9,8 @@ To spare requests, a value is proven only when a tear is possible: on its first 
 fell since the last read, and for some polls after that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import floordiv, ge, itemgetter
 
 from drivers.contract import Value as Decoded
 from drivers.modbus.plan import Value
@@ -22,34 +23,80 @@ WARY_POLLS = 20
 class Guard:
     """What is known of one guarded value. Values are its integers as decoded."""
 
-    __slots__ = ("_last", "_upper", "_wary")
+    __slots__ = ("_wary", "last", "upper")
 
     def __init__(self, value: Value) -> None:
-        self._last: int | None = None
+        self.last: int | None = None
         self._wary = 0
-        self._upper = 10_000 if value.type == "bcd32" else 0x10000
+        self.upper = 10_000 if value.type == "bcd32" else 0x10000
+
+    @property
+    def at_ease(self) -> bool:
+        """Whether a value that did not fall and did not carry is believed at once."""
+        return self.last is not None and self._wary == 0
 
     def suspects(self, now: int) -> bool:
         """Whether this read may be torn."""
-        last = self._last
-        return last is None or self._wary > 0 or now < last or now // self._upper != last // self._upper
+        last = self.last
+        return last is None or self._wary > 0 or now < last or now // self.upper != last // self.upper
 
     def proven(self, reads: Sequence[int], at: int) -> bool:
         """Whether the read at this index is certainly whole."""
         neighbours = reads[max(at - 1, 0) : at + 2]
         if neighbours.count(reads[at]) > 1:
             return True
-        return 0 < at < len(reads) - 1 and len({read // self._upper for read in neighbours}) == 1
+        return 0 < at < len(reads) - 1 and len({read // self.upper for read in neighbours}) == 1
 
     def accept(self, value: int, *, suspected: bool) -> None:
         """This value was handed on."""
-        carried = self._last is not None and value // self._upper != self._last // self._upper
+        carried = self.last is not None and value // self.upper != self.last // self.upper
         self._wary = WARY_POLLS if carried else max(self._wary - suspected, 0)
-        self._last = value
+        self.last = value
 
     def forget(self) -> None:
         """Nothing is known any more: a reconnect."""
-        self._last, self._wary = None, 0
+        self.last, self._wary = None, 0
+
+
+class Guards:
+    """The guarded values of one block. Most polls find all of them at ease: that is seen by three passes in C, not value by value."""
+
+    def __init__(self, values: Sequence[Value]) -> None:
+        """values: the block's, of which at least one is guarded."""
+        self.each = [(at, Guard(value)) for at, value in enumerate(values) if value.type in GUARDED]
+        self._uppers = [guard.upper for _, guard in self.each]
+        places = [at for at, _ in self.each]
+        self._pick: Callable[[Sequence[Decoded]], tuple[Decoded, ...]] = (
+            itemgetter(*places) if len(places) > 1 else lambda values: (values[places[0]],)
+        )
+        self._last: tuple[int, ...] | None = None  # of all, while all are at ease
+        self._tops: list[int] = []
+
+    def calm(self, values: Sequence[Decoded]) -> bool:
+        """Whether none can be torn: none fell, none carried, none is watched. Then they are handed on."""
+        last, now = self._last, self._pick(values)
+        if last is None or None in now or not all(map(ge, now, last)) or list(map(floordiv, now, self._uppers)) != self._tops:  # type: ignore[arg-type]
+            return False
+        self._last = now  # type: ignore[assignment]
+        return True
+
+    def wake(self) -> None:
+        """Before they are judged one by one."""
+        if self._last is not None:
+            for (_, guard), value in zip(self.each, self._last, strict=True):
+                guard.last = value
+
+    def settle(self) -> None:
+        """After they were judged one by one."""
+        last = [guard.last for _, guard in self.each if guard.at_ease and guard.last is not None]
+        self._last = tuple(last) if len(last) == len(self.each) else None
+        self._tops = list(map(floordiv, last, self._uppers))
+
+    def forget(self) -> None:
+        """Nothing is known any more: a reconnect."""
+        self._last = None
+        for _, guard in self.each:
+            guard.forget()
 
 
 def doubtful(guards: Sequence[tuple[int, Guard]], reads: Sequence[Sequence[Decoded]], index: int) -> tuple[int, ...]:

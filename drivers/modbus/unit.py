@@ -14,7 +14,7 @@ from drivers.modbus.outlet import Outlet
 from drivers.modbus.plan import Block, Value, block_of, halves, joined
 from drivers.modbus.schedule import Cycle
 from drivers.modbus.settings import ModbusSettings
-from drivers.modbus.torn import GUARDED, MOST_READS, Guard, doubtful
+from drivers.modbus.torn import GUARDED, MOST_READS, Guards, doubtful
 
 FAILURES = 2
 """So many polls in a row without a right answer make a unit degraded: one lost frame does not."""
@@ -39,7 +39,7 @@ class Reader:
     request: Request
     decode: Decode
     tags: tuple[int, ...]
-    guards: list[tuple[int, Guard]]  # position in the block's values
+    guards: Guards | None
     always: bool  # a tag with store = all is in it: every poll is listed
     last: bytes | None = None
     listed_s: float = 0.0
@@ -145,8 +145,9 @@ class UnitPoll:
             return
         values = reader.decode(reply.data)
         doubts: tuple[int, ...] = ()
-        if reader.guards and reply.data != reader.last:
-            reply, values, doubts = await self._proven(reader, reply, values)
+        guards = reader.guards
+        if guards is not None and reply.data != reader.last and not guards.calm(values):
+            reply, values, doubts = await self._proven(reader, guards, reply, values)
         readings: list[Reading] = [
             (tag, value, BAD_DECODING if value is None else GOOD, None, None) for tag, value in zip(reader.tags, values, strict=True)
         ]
@@ -157,20 +158,24 @@ class UnitPoll:
         await self._into_batch(readings, (), reply)
         await self._tell_content(reader, values, reply.data, doubts)
 
-    async def _proven(self, reader: Reader, reply: Reply, values: Sequence[Decoded]) -> tuple[Reply, Sequence[Decoded], tuple[int, ...]]:
+    async def _proven(
+        self, reader: Reader, guards: Guards, reply: Reply, values: Sequence[Decoded]
+    ) -> tuple[Reply, Sequence[Decoded], tuple[int, ...]]:
         """Read again until no guarded integer can be torn; else those that may be, by position. See torn.py."""
+        guards.wake()
         replies, decoded, chosen = [reply], [values], 0
-        doubts = suspected = doubtful(reader.guards, decoded, 0)
+        doubts = suspected = doubtful(guards.each, decoded, 0)
         while doubts and len(replies) < MOST_READS:
             replies.append(await self._ask(reader.request))
             decoded.append(reader.decode(replies[-1].data))
-            of_each = [doubtful(reader.guards, decoded, index) for index in range(len(replies))]
+            of_each = [doubtful(guards.each, decoded, index) for index in range(len(replies))]
             chosen = min(reversed(range(len(replies))), key=lambda index: len(of_each[index]))
             doubts = of_each[chosen]
-        for at, guard in reader.guards:
+        for at, guard in guards.each:
             value = decoded[chosen][at]
             if at not in doubts and isinstance(value, int):
                 guard.accept(value, suspected=bool(suspected))
+        guards.settle()
         return replies[chosen], decoded[chosen], doubts
 
     async def _into_batch(self, readings: list[Reading], alive: Sequence[int], reply: Reply) -> None:
@@ -202,8 +207,8 @@ class UnitPoll:
         fresh = [reader for reader in readers if not reader.lost]
         for reader in fresh:
             reader.lost, reader.last = True, None
-            for _, guard in reader.guards:
-                guard.forget()
+            if reader.guards is not None:
+                reader.guards.forget()
         if fresh:
             await self._outlet.lost([tag for reader in fresh for tag in reader.tags], cause, detail)
 
@@ -289,7 +294,7 @@ class UnitPoll:
             await self._outlet.found(Finding("late-cycle", text, tuple(tag for reader in plan.readers for tag in reader.tags)))
 
     async def _tell_content(self, reader: Reader, values: Sequence[Decoded], data: bytes, doubts: tuple[int, ...]) -> None:
-        bad = [reader.block.values[at] for at, value in enumerate(values) if value is None]
+        bad = [reader.block.values[at] for at, value in enumerate(values) if value is None] if None in values else []
         for its in bad:
             first = 2 * (its.offset - reader.block.start)
             text = f"{self._map[its.tag].tag}: not {its.type} as declared: {data[first : first + 2 * its.size][:32].hex(' ')}"
@@ -305,13 +310,13 @@ class UnitPoll:
         await self._outlet.found(Finding("unit-health", text, self.tags))
 
     def _reader(self, block: Block) -> Reader:
-        guarded = [at for at, value in enumerate(block.values) if value.type in GUARDED] if self._settings.torn_guard else []
+        guarded = self._settings.torn_guard and any(value.type in GUARDED for value in block.values)
         return Reader(
             block=block,
             request=request_for(block),
             decode=compiled(block, self._settings.encoding),
             tags=block.tags,
-            guards=[(at, Guard(block.values[at])) for at in guarded],
+            guards=Guards(block.values) if guarded else None,
             always=any(self._map[tag].store == "all" for tag in block.tags),
         )
 

@@ -10,7 +10,7 @@ from config import Tag
 from drivers.modbus.decode import REGISTERS, compiled
 from drivers.modbus.plan import Block, Limits, Value, block_of, halves, plan
 from drivers.modbus.settings import ModbusSettings
-from drivers.modbus.torn import MOST_READS, Guard
+from drivers.modbus.torn import MOST_READS, Guard, Guards, doubtful
 from drivers.modbus.values import value_of
 from simulators.modbus_plc.encode import place_of, registers_of
 
@@ -206,3 +206,34 @@ def test_a_proven_read_of_a_running_counter_is_a_value_that_it_had(upper, before
 def _passed(value: int, start: int, end: int) -> bool:
     """Whether a counter that ran from start to end went through (or jumped over) this value."""
     return (value - start) % 2**32 <= (end - start) % 2**32
+
+
+_STEP = st.one_of(st.integers(0, 9), st.integers(0, 70_000), st.integers(-20, 0), st.none())
+
+
+@pytest.mark.urs("URS-DAQ-06")
+@given(steps=st.lists(st.tuples(_STEP, _STEP, _STEP, st.booleans()), max_size=60), kinds=st.permutations(["uint32", "bcd32", "uint16"]))
+def test_the_quick_look_at_a_block_believes_just_what_the_value_by_value_one_does(steps, kinds):
+    """Each poll is read once; what is suspected is taken as proven, or as doubtful (then nothing is learned of it)."""
+    values = [Value(at, 1, "holding", 2 * at, 2, kind) for at, kind in enumerate(kinds)]
+    quick, slow = Guards(values), [(at, Guard(value)) for at, value in enumerate(values) if value.type != "uint16"]
+    now = [0, 0, 0]
+    for *each, proven in steps:
+        now = [max(value + (step or 0), 0) for value, step in zip(now, each, strict=True)]
+        read = [None if step is None and kind == "bcd32" else value for value, step, kind in zip(now, each, kinds, strict=True)]
+
+        suspected = [at for at, guard in slow if read[at] is not None and guard.suspects(read[at])]
+        undecodable = any(read[at] is None for at, _ in slow)
+        assert quick.calm(read) == (not suspected and not undecodable)
+
+        if suspected or undecodable:
+            quick.wake()
+            assert doubtful(quick.each, [read], 0) == tuple(at for at in suspected)
+            for guards in (quick.each, slow):
+                for at, guard in guards:
+                    if read[at] is not None and (proven or at not in suspected):
+                        guard.accept(read[at], suspected=bool(suspected))
+            quick.settle()
+        else:
+            for at, guard in slow:
+                guard.accept(read[at], suspected=False)
