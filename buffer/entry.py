@@ -486,6 +486,15 @@ class AuditEvent(Event):
     reason: str | None = None
 
 
+class SealedBatch(Open):
+    """A batch's end record that a checkpoint is the first to cover. seq: of the entry that holds it, in this epoch."""
+
+    batch: Name | None
+    record: Name
+    revision: int
+    seq: int
+
+
 class CheckpointEvent(Event):
     """The Merkle tree over entries 1 to `size` of this epoch, as a C2SP tlog-checkpoint signed note. Persisted before it was signed."""
 
@@ -494,6 +503,7 @@ class CheckpointEvent(Event):
     root: Hex64
     note: Name
     cause: str | None = None
+    batches: list[SealedBatch] = []
 
 
 class EpochEvent(Event):

@@ -282,7 +282,8 @@ EVENTS: dict[str, dict[str, Any]] = {
         "root": "a94a8fe5ccb19ba61c4c0873d391e987982fbbd3a1d3e5c6b7f8091a2b3c4d5e",
         "note": "lyon/granulation-2/1795332189\n4710\nqUqP5cyxm6YcTAhz05Hph5gvu9Oh0+XGt/gJGis8TV4=\n\n"
         "\u2014 lyon/granulation-2 Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n",
-        "cause": "interval",
+        "cause": "batch-end",
+        "batches": [{"batch": "B2026-0417", "record": "lyon/granulation-2/B2026-0417", "revision": 1, "seq": 4709}],
     },
     "epoch": {
         "type": "epoch",

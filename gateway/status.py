@@ -54,6 +54,8 @@ class Status:
             "journal": self._journal(),
             "sources": [self._source(name) for name in gateway.intake.ports],
             "uplinks": [self._uplink(forwarder.status, stamp.ticks) for forwarder in gateway.uplinks],
+            "evidence": gateway.checkpoints.describe(),
+            "backup": None if gateway.backups is None else gateway.backups.describe(),
             "equipment": {unit.name: gateway.fold.context(unit.name) for unit in gateway.line.equipment},
         }
 
@@ -76,6 +78,11 @@ class Status:
             found.append(f"journal: {now['journal']['hindered']}")
         found += [f"uplink {u['name']}: {u['state']} ({u['detail']})" for u in now["uplinks"] if u["state"] != "forwarding"]
         found += [f"uplink {u['name']}: {u['rejected']} entries rejected by the EBR" for u in now["uplinks"] if u["rejected"]]
+        found += [f"witness {w['name']}: does not take checkpoints ({w['away']})" for w in now["evidence"]["witnesses"] if w["away"]]
+        if now["evidence"]["refused"]:
+            found.append(f"checkpoints: none is signed any more: {now['evidence']['refused']}")
+        if (backup := now["backup"]) is not None and (backup["failing"] or backup["overdue"]):
+            found.append(f"backup: {backup['failing'] or 'overdue'}; the newest is {backup['age_h']} h old")
         if now["clock"]["status"] != "synchronised":
             found.append(f"clock: {now['clock']['status']}")
         return found
