@@ -20,7 +20,7 @@ from drivers.contract import Loss
 from gateway import encoding
 from gateway.clock import Clock, Stamp
 from gateway.context import Fold
-from gateway.observed import Happened, Observed
+from gateway.observed import UNVERIFIED, Happened, Observed
 from gateway.port import Port, done
 from gateway.ticks import rfc3339
 
@@ -140,7 +140,8 @@ class Intake:
             stamp = self.clock.stamp()
             named = _named(event, seq)
             whole = {**self.head(stamp, source), **self.config}
-            return Happened(seq, stamp.ticks, named), partial(encoding.event_body, whole, named)
+            verified = stamp.status not in UNVERIFIED
+            return Happened(seq, stamp.ticks, named, verified), partial(encoding.event_body, whole, named)
 
         return make
 

@@ -31,6 +31,8 @@ class Observed(NamedTuple):
     ticks: int
     source: str
     readings: Sequence[Seen]
+    verified: bool = True
+    """False: the gateway's clock was unsynchronised or unknown when the entry was made."""
 
 
 class Happened(NamedTuple):
@@ -39,6 +41,11 @@ class Happened(NamedTuple):
     seq: int
     ticks: int
     event: Mapping[str, Any]
+    verified: bool = True
+
+
+UNVERIFIED = frozenset({"unsynchronised", "unknown"})
+"""States of the clock in which a time on record is not verified; a bound above the line's limit is one of them (docs/time.md)."""
 
 
 def event_ticks(
@@ -75,10 +82,11 @@ def from_entry(entry: Mapping[str, Any], tagsets: Tagsets, line: Line) -> Observ
     entry's table is unknown, ValueError if its times can not be read.
     """
     seq, ticks = entry["seq"], from_rfc3339(entry["time"])
+    verified = entry.get("clock", {}).get("status") not in UNVERIFIED
     event = entry.get("event")
     if event is not None:
-        return None if "caused_by" in event else Happened(seq, ticks, event)
-    return Observed(seq, ticks, entry["source"], _readings(entry, tagsets, line))
+        return None if "caused_by" in event else Happened(seq, ticks, event, verified)
+    return Observed(seq, ticks, entry["source"], _readings(entry, tagsets, line), verified)
 
 
 def _readings(entry: Mapping[str, Any], tagsets: Tagsets, line: Line) -> list[Seen]:

@@ -13,7 +13,7 @@ import orjson
 from config import Source, Tag
 from drivers.contract import BAD, Finding, Kind, Loss, Message, Reading
 from gateway import encoding
-from gateway.observed import EARLIEST_TICKS, FUTURE_TICKS, Observed, Seen, event_ticks
+from gateway.observed import EARLIEST_TICKS, FUTURE_TICKS, UNVERIFIED, Observed, Seen, event_ticks
 from gateway.ticks import TICKS_PER_MS, rfc3339
 from gateway.values import float64, normaliser, plain
 
@@ -315,7 +315,8 @@ class Port:
         def make(seq: int) -> "tuple[Observed, Encode]":
             intake = self._intake
             stamp = intake.clock.stamp()
-            item = Observed(seq, stamp.ticks, source.name, self._seen_by_fold(rows, requested, received, trusted=trusted))
+            seen = self._seen_by_fold(rows, requested, received, trusted=trusted)
+            item = Observed(seq, stamp.ticks, source.name, seen, stamp.status not in UNVERIFIED)
             clock: dict[str, Any] = {"authority": source.time_authority}
             if offset is not None:
                 clock |= {"offset_s": offset[0], "bound_s": offset[1]}
