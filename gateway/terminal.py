@@ -9,6 +9,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from gateway.control import NotRunning
+
 _GOOD = {"connected", "forwarding", "synchronised"}
 
 
@@ -21,14 +23,21 @@ def status_text(now: dict[str, Any]) -> str:
 
 
 def live(ask: Callable[[], dict[str, Any]]) -> None:
-    """Show the snapshot each second until Ctrl-C."""
+    """Show the snapshot each second until Ctrl-C. A gateway that goes away meanwhile is waited for: it may be starting again."""
     with Live(picture(ask()), refresh_per_second=2, screen=True) as screen:
         try:
             while True:
                 time.sleep(1)
-                screen.update(picture(ask()))
+                screen.update(_now(ask))
         except KeyboardInterrupt:
             return
+
+
+def _now(ask: Callable[[], dict[str, Any]]) -> Group:
+    try:
+        return picture(ask())
+    except NotRunning as error:
+        return Group(Text(str(error), style="bold yellow"), Text("waiting for it; Ctrl-C leaves"))
 
 
 def picture(now: dict[str, Any]) -> Group:

@@ -32,9 +32,11 @@ def ready(line: Folder) -> None:
 @app.command()
 def top(line: Folder) -> None:
     """Show the running gateway, live; Ctrl-C leaves."""
+    from gateway.control import ask
     from gateway.terminal import live
 
-    live(lambda: asked(line))
+    asked(line)  # one line and exit 3 if none runs
+    live(lambda: ask(data_of(line)))
 
 
 @app.command(name="release-hold")

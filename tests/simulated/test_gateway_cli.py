@@ -1,10 +1,12 @@
 """The command line as a user meets it: real processes, real exit codes, one readable line per problem."""
 
+import contextlib
 import csv
 import http.client
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -290,3 +292,39 @@ def test_an_archive_of_an_unknown_batch_is_refused(folder: Path, running: subpro
     result = command("archive", folder, "--batch", "B1", "--to", folder.parent / "b1.zip")
     assert (result.returncode, "Traceback" in result.stderr) == (3, False)
     assert not (folder.parent / "b1.zip").exists()
+
+
+@pytest.mark.urs("URS-OPS-01")
+def test_top_waits_for_a_gateway_that_went_away_and_leaves_at_ctrl_c(folder: Path, running: subprocess.Popen[str]) -> None:
+    ours, its = os.openpty()
+    screen = subprocess.Popen([COMMAND, "top", str(folder)], stdin=its, stdout=its, stderr=its, env=os.environ | {"TERM": "xterm"})
+    os.close(its)
+    os.set_blocking(ours, False)
+    shown = bytearray()
+
+    def shows(text: bytes) -> bool:
+        with contextlib.suppress(BlockingIOError):
+            shown.extend(os.read(ours, 65_536))
+        return text in shown
+
+    try:
+        until(lambda: shows(b"lyon/test-1"))
+        running.kill()
+        until(lambda: shows(b"waiting for it"))
+        screen.send_signal(signal.SIGINT)
+        until(lambda: screen.poll() is not None or shows(b"never"))
+        assert screen.returncode == 0
+    finally:
+        screen.kill()
+        screen.wait()
+        os.close(ours)
+
+
+@pytest.mark.urs("URS-OPS-02")
+def test_a_port_that_is_taken_is_one_readable_line(folder: Path, running: subprocess.Popen[str], tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "second", ignore=shutil.ignore_patterns("data"))
+    assert running.poll() is None
+    done = command("run", tmp_path / "second")
+    assert done.returncode == 3
+    assert "a port can not be opened" in done.stderr
+    assert "Traceback" not in done.stderr
