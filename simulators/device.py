@@ -47,6 +47,10 @@ class Truth:
             self._file.write(orjson.dumps(item, default=str, option=orjson.OPT_APPEND_NEWLINE))
 
 
+class NotSimulated(Exception):
+    """A source that no simulated device can stand for; the text says why."""
+
+
 class Device(Protocol):
     """A simulated source that a process drives."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from config import Line
-from simulators.device import TICKS_PER_S, Device, Truth
+from simulators.device import TICKS_PER_S, Device, NotSimulated, Truth
 from simulators.line.plan import Plan
 from simulators.line.rows import Filler, Write, writes
 from simulators.line.signals import Moment, moment, signals
@@ -36,7 +36,7 @@ class Progress:
     situations: dict[str, str] = field(default_factory=dict)
 
 
-class UnknownDriver(Exception):
+class UnknownDriver(NotSimulated):
     """No simulated device exists for a driver of the line."""
 
 

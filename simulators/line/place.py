@@ -10,7 +10,8 @@ from pathlib import Path
 from rich.console import Console
 
 from config import Line, load
-from simulators.line.drive import Progress, UnknownDriver, device_class, serve
+from simulators.device import NotSimulated, Truth
+from simulators.line.drive import Progress, device_class, serve
 from simulators.line.endpoints import elsewhere, free_ports, is_local, moved, moved_uplink
 from simulators.line.toml import NotEditable, Place, Setting, edited
 
@@ -29,7 +30,7 @@ def simulate(
     line = load(folder)
     try:
         for source in line.sources:
-            device_class(source.driver)
+            device_class(source.driver)(source, line.tags_of(source.name), Truth(None))  # none but can say that it can not
         if elsewhere(line) and to is None:
             for source in elsewhere(line):
                 say(f"line.toml: source {source.name} is at {source.endpoints[0]}, not on this machine: --to DIR makes a copy that is")
@@ -38,7 +39,7 @@ def simulate(
             line = copied(line, to, local_ports(line))
             say(f"a copy of the line with loopback endpoints is in {to}: ebr-gateway run {to}")
         return asyncio.run(_served(line, truth, seed, batch_s, say))
-    except (NotEditable, UnknownDriver) as error:
+    except (NotEditable, NotSimulated) as error:
         say(f"line.toml: {error}")
         return WRONG_INPUT
     except FileExistsError as error:

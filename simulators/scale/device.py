@@ -13,7 +13,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from config import Source, Tag
-from simulators.device import Truth
+from simulators.device import NotSimulated, Truth
 
 STABILITY_TIMEOUT_S = 1.5
 STREAM_EVERY_S = 0.2
@@ -66,13 +66,15 @@ class ScaleFault:
 class Scale:
     """Serves the fields of one source's tags: weight, unit, stable, status, serial_number.
 
-    decimals: digits of the display. served: every text answered as a weight, for tests.
+    decimals: digits of the display. Raises NotSimulated for an instrument that only a pattern describes.
     """
 
     def __init__(self, source: Source, tags: Sequence[Tag], truth: Truth) -> None:
         self._protocol = source.options.get("protocol", "mt-sics")
         if self._protocol not in ("mt-sics", "sbi"):
-            raise ValueError(f"source {source.name}: protocol {self._protocol} can not be simulated: its answers stand in a pattern only")
+            raise NotSimulated(
+                f"source {source.name}: no simulated instrument speaks protocol {self._protocol!r}, whose lines only its pattern knows"
+            )
         parts = urlsplit(source.endpoints[0])
         self.path = source.folder / (parts.netloc + parts.path)
         self.faults: list[ScaleFault] = []

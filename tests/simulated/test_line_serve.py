@@ -1,6 +1,7 @@
 """`simulate`: any line folder is served on this machine alone, and what it says is in its ground truth."""
 
 import asyncio
+import io
 import json
 import shutil
 import signal
@@ -101,6 +102,18 @@ def test_a_copy_does_not_go_into_a_folder_of_something_else(plant: Path, tmp_pat
     (tmp_path / "photos" / "dog.jpg").write_bytes(b"\xff")
     assert simulate(plant, tmp_path / "photos", console=Console(width=200)) == 2
     assert [path.name for path in (tmp_path / "photos").iterdir()] == ["dog.jpg"]
+
+
+def test_an_instrument_that_only_a_pattern_describes_is_named_and_nothing_is_copied(plant: Path, tmp_path: Path) -> None:
+    text = (plant / "line.toml").read_text()
+    assert 'protocol = "mt-sics"' in text
+    pattern = "protocol = \"line\"\npattern = '(?P<weight>[0-9]++)(?P<unit>k?+g)(?P<stable>\\*?+)(?P<status>[A-Z]?+)'"
+    (plant / "line.toml").write_text(text.replace('protocol = "mt-sics"', pattern))
+    console = Console(width=200, record=True, file=io.StringIO())
+    assert simulate(plant, tmp_path / "copy", console=console) == 2
+    (said,) = console.export_text().splitlines()
+    assert "protocol 'line'" in said
+    assert not (tmp_path / "copy").exists()
 
 
 def test_a_driver_without_a_simulated_device_is_named() -> None:

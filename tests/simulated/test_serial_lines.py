@@ -12,7 +12,7 @@ from config import Source, Tag
 from drivers.contract import BAD_DECODING, LinkLost
 from drivers.serial import SerialDriver
 from drivers.serial.answer import DYNAMIC
-from simulators.device import Truth
+from simulators.device import NotSimulated, Truth
 from simulators.scale import Scale, ScaleFault
 
 
@@ -175,5 +175,5 @@ async def test_a_line_protocol_can_not_be_simulated_and_says_so(tmp_path):
     source = Source(
         name="scale", driver="serial", endpoint="serial://port", options={"protocol": "line", "pattern": TICKET}, folder=tmp_path
     )
-    with pytest.raises(ValueError, match="can not be simulated"):
+    with pytest.raises(NotSimulated, match="no simulated instrument speaks"):
         Scale(source, TICKET_TAGS, Truth(None))
