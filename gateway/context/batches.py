@@ -12,6 +12,8 @@ from gateway.ticks import TICKS_PER_S
 
 MOST_MISSING = 100
 """Named in a batch's end record; each step's own record names all of its."""
+MOST_CLOSED = 32
+"""Closed batches that are remembered whole: one that comes back has its end record revised, and not begun anew."""
 MOST_COUNTED = 200
 """Batches whose run numbers are remembered: one that comes back goes on counting."""
 
@@ -72,6 +74,7 @@ class Batches:
             self._runs.end(run, at, self._state.seq, cause)
         if all(m.end is not None for m in batch.members):
             batch.ended = self._state.now
+            batch.dirty = self._state.now if batch.revision else None
         event = {
             "type": "batch",
             "transition": "leave",
@@ -195,13 +198,19 @@ class Batches:
         counted = {"required": required + len(whole), "present": present, "missing": missing[:MOST_MISSING]}
         return counted if len(missing) <= MOST_MISSING else {**counted, "missing_count": len(missing)}
 
+    def open(self) -> list[Batch]:
+        """Those that may still make an end record, or make it again."""
+        return [batch for name, batch in self._state.batches.items() if not self._final(name, batch)]
+
     def forget(self) -> None:
-        """Forget closed batches that nothing can revise any more."""
-        bound = {r.identity.batch for r in self._state.runs.values()}
-        for name in [
-            n for n, b in self._state.batches.items() if b.revision and b.dirty is None and b.ended is not None and n not in bound
-        ]:
+        """Forget closed batches that nothing can revise any more, but the newest: one of them may come into another equipment."""
+        final = [name for name, batch in self._state.batches.items() if self._final(name, batch)]
+        for name in final[: max(len(final) - MOST_CLOSED, 0)]:
             del self._state.batches[name]
+
+    def _final(self, name: str, batch: Batch) -> bool:
+        closed = batch.revision > 0 and batch.dirty is None and batch.ended is not None
+        return closed and all(run.identity.batch != name for run in self._state.runs.values())
 
     def _record(self, batch: str) -> str:
         return f"{self.gateway}/{batch}"

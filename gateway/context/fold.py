@@ -51,6 +51,8 @@ class Fold:
     def decide(self, item: Observed | Happened) -> list[dict[str, Any]]:
         """What an entry causes: the bodies of events, in order, each with `caused_by`: the seq of this item."""
         self._events, self.state.seq, self.state.now = [], item.seq, item.ticks
+        if any(where.pending for where in self.state.where.values()):
+            self._where.settle()  # time has passed before the entry tells anything
         if isinstance(item, Observed):
             self._observe(item)
         else:
@@ -94,7 +96,7 @@ class Fold:
 
     def open_since(self) -> int | None:
         """Smallest seq that an open batch or a step without its final record still needs; None: nothing is open."""
-        needed = [member.start_seq for batch in self.state.batches.values() for member in batch.members]
+        needed = [member.start_seq for batch in self._batches.open() for member in batch.members]
         needed += [run.start_seq for run in self.state.runs.values()]
         needed += [p.seq for where in self.state.where.values() for p in where.pending.values()]
         return min(needed, default=None)

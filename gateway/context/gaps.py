@@ -9,6 +9,9 @@ from gateway.observed import Observed
 from gateway.parameters import Cut
 from gateway.ticks import from_rfc3339, rfc3339
 
+MOST_REMEMBERED = 8
+"""Lost gaps of a signal, after they closed: a row that comes late may tell of an instant in one of them."""
+
 
 class Gap(NamedTuple):
     """An open gap. tags: those not observed since, or "all" of the source."""
@@ -30,6 +33,7 @@ class Gaps:
 
     def __init__(self, state: State, plan: Plan) -> None:
         self._state, self._plan = state, plan
+        self._signals = frozenset[str]().union(*(unit.step_tags for unit in plan.units.values()))
 
     def of(self, source: str) -> list[Gap]:
         """The gaps of a source that have not closed."""
@@ -110,6 +114,8 @@ class Gaps:
         whole = gap.left is None and len(names) == len(self._plan.names.get(gap.source, names))
         for name in names:
             self._cut(gap, name, end, outcome)
+            if outcome == "lost" and name in self._signals:
+                self._state.lost[name] = [*self._state.lost.get(name, []), (gap.start, end)][-MOST_REMEMBERED:]
         closing = set(names)
         gap.left = [name for name in self._names(gap) if name not in closing]
         if not gap.left:

@@ -73,6 +73,7 @@ class Run:
     entered: int | None = None
     cause: str | None = None
     cut: Instant | None = None  # its batch ended here while its signal was not observed: what became of it is not known yet
+    unsighted: int | None = None  # when an id came while nobody saw it run: from when it is seen again it is that one's
     book: Book | None = None
     people: list[str] = field(default_factory=list)
     revision: int = 0  # of the last record made; 0: none
@@ -152,6 +153,61 @@ class Batch:
 
 
 @dataclass(slots=True)
+class Occurred:
+    """Something that is to be booked or sampled. active, trigger: of the table's row that told it; source: "source.query" of a row."""
+
+    table: Literal["material", "sample"]
+    name: str
+    equipment: str
+    trigger: str
+    active: str | None
+    at: Instant
+    seq: int
+    entered: int  # time of the entry that brought it
+    value: Json = None  # of the trigger
+    row: dict[str, str | None] | None = None
+    key: str | None = None  # of that row
+    withdrawn: bool = False  # the row was deleted
+
+
+@dataclass(slots=True)
+class Booked:
+    """A booking or a sample that was said, while a revision may come. heard: column -> the reading that it rests on."""
+
+    occurred: Occurred
+    identity: Identity
+    event: dict[str, Any]
+    made: int  # time of the entry that brought the last revision
+    heard: dict[str, list[Any]] = field(default_factory=dict)
+    dirty: int | None = None
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What happened to the material of one batch: record -> its line in the batch's end. more: beyond what is listed."""
+
+    bookings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    samples: dict[str, dict[str, Any]] = field(default_factory=dict)
+    noted: list[str] = field(default_factory=list)  # orphans that were said
+    more: int = 0
+
+
+@dataclass(slots=True)
+class Log:
+    """What happened to an equipment between two batches. going: what cleans it now; gaps: (id, start, end) in which nobody looked."""
+
+    batch: str | None = None
+    left: Instant | None = None
+    going: list[str] = field(default_factory=list)
+    first: Instant | None = None  # start of the first cleaning since
+    first_by: str | None = None
+    last: Instant | None = None  # end of the last one
+    last_by: str | None = None
+    gaps: list[tuple[str, int, int]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Raised:
     """An alarm that stands. units: the equipments that it concerns; told: its name, severity and text."""
 
@@ -194,8 +250,16 @@ class State:
     batches: dict[str, Batch] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     gaps: list[OpenGap] = field(default_factory=list)
+    lost: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # signal -> its newest lost gaps, closed
     alarms: dict[str, Raised] = field(default_factory=dict)
     alarm_tags: list[str] = field(default_factory=list)  # those read at least once
+    began: int = 0  # time of the first entry
+    triggers: dict[str, tuple[int, Json]] = field(default_factory=dict)  # tag -> its newest usable reading (ticks, value)
+    occurred: list[Occurred] = field(default_factory=list)  # not yet said
+    booked: dict[str, Booked] = field(default_factory=dict)  # record -> what was said
+    told_by: dict[str, tuple[str, int]] = field(default_factory=dict)  # table/name/equipment/key of a row -> (record, revision)
+    ledgers: dict[str, Ledger] = field(default_factory=dict)
+    logs: dict[str, Log] = field(default_factory=dict)
     late: dict[str, int] = field(default_factory=dict)  # tag -> time of the last finding about late data
     tagsets: dict[str, list[tuple[str, str | None]]] = field(default_factory=dict)
 

@@ -151,7 +151,7 @@ class Whereabouts:
                 for key in group:
                     del where.pending[key]
                 self._apply(unit, where, group)
-            self._resolve(unit, where)
+            self._resolve(unit)
 
     def _group(self, unit: Unit, where: Where) -> dict[str, Pending]:
         """The changes of one moment: those that began within the settling time of the first; empty while one of them may still move."""
@@ -200,25 +200,45 @@ class Whereabouts:
             self._end(unit, row, run, group[row.row.key])
 
     def _end(self, unit: Unit, row: StepPlan, run: Run, change: Pending) -> None:
-        """A run ends; one whose batch had ended unseen before is cut there, and its rest is the next one's."""
-        if run.cut is None or change.left.ticks <= run.cut.ticks:
-            self._runs.end(run, change.left, change.seq, None)
-            return
-        self._runs.end(run, run.cut, change.seq, "batch-changed")
-        rest = self._runs.begin(unit, row.row, run.key, self._who(unit, run.cut.ticks), run.cut, change.seq)
-        self._runs.end(rest, change.left, change.seq, None)
+        """A run ends; one whose batch changed unseen before is cut there, and its rest is the next one's."""
+        run = self._cut(unit, row, run, change.seq, change.left.ticks)
+        self._runs.end(run, change.left, change.seq, None)
 
-    def _resolve(self, unit: Unit, where: Where) -> None:
-        """Runs whose batch ended while nobody saw their signal: it is seen again, and they still run."""
-        for run in [r for r in self._state.runs.values() if r.cut is not None and r.end is None and r.equipment == unit.name]:
+    def _resolve(self, unit: Unit) -> None:
+        """Runs whose batch changed while nobody saw their signal: it is seen again, and they still run."""
+        mine = (run for run in self._state.runs.values() if run.equipment == unit.name and run.end is None)
+        for run in [run for run in mine if run.cut is not None or run.unsighted is not None]:
             row = unit.row_of(run.step, run.identity.recipe, run.identity.recipe_version)
-            if row is None or run.cut is None:
+            if row is None:
                 continue
             source = self._plan.places[row.row.signal].source.name
-            known = self._state.frontier.get(source, 0) >= run.cut.ticks + unit.settle_ticks and row.row.signal not in where.pending
-            if known and not self._lost(unit, run):
-                self._runs.end(run, run.cut, self._state.seq, "batch-changed")
-                self._runs.begin(unit, row.row, run.key, self._who(unit, run.cut.ticks), run.cut, self._state.seq)
+            doubt = run.cut.ticks if run.cut is not None else run.unsighted or 0
+            sighted = self._sighted(row, doubt)
+            since = doubt if sighted is None else sighted.ticks
+            known = self._state.frontier.get(source, 0) >= since + unit.settle_ticks
+            if known and not self._changed(unit, run) and not self._lost(unit, run):
+                self._cut(unit, row, run, self._state.seq, None)
+
+    def _cut(self, unit: Unit, row: StepPlan, run: Run, seq: int, before: int | None) -> Run:
+        """Cut a run where its batch ended unseen, and where it is first seen to run for the next; returns what runs on from there."""
+        at, doubt = run.cut, run.unsighted
+        run.unsighted = None
+        if at is not None and (before is None or at.ticks < before):
+            self._runs.end(run, at, seq, "batch-changed")
+            run = self._runs.begin(unit, row.row, run.key, self._who(unit, at.ticks), at, seq)
+            doubt = at.ticks if run.identity.batch is None else None
+        sighted = None if doubt is None else self._sighted(row, doubt)
+        if sighted is not None and (before is None or sighted.ticks < before):
+            who = self._who(unit, sighted.ticks)
+            if who.batch is not None:
+                self._runs.end(run, sighted, seq, None)
+                run = self._runs.begin(unit, row.row, run.key, who, sighted, seq)
+        return run
+
+    def _sighted(self, row: StepPlan, ticks: int) -> Instant | None:
+        """When the signal of a step was first seen again, if nobody saw it at `ticks`; None: it was observed then, or is not seen yet."""
+        gaps = self._state.lost.get(row.row.signal, [])
+        return next((Instant(end, end - start, "inferred-from-gap") for start, end in reversed(gaps) if start < ticks < end), None)
 
     def _begin_if_on(self, unit: Unit, where: Where, row: StepPlan, group: Mapping[str, Pending]) -> None:
         if not row.runs(where.settled.get(row.row.signal)) or any(r.step == row.row.step for r in self._runs.running(unit)):
@@ -347,18 +367,28 @@ class Whereabouts:
                 continue
             since = run.start.ticks >= change.at.ticks
             named = run.identity.raw is not None and run.identity.raw == who.batch
-            going = run.end is None and run.identity.batch is None and self._watched(unit, run)
-            if since or (run.identity.batch is None and (named or going)):
+            loose = run.end is None and run.identity.batch is None and self.activity(unit, batch=True) == "production"
+            if loose and not since and not named and self._unseen(unit, run, change.at.ticks):
+                run.unsighted = change.at.ticks  # nobody saw it run when the id came: it is this one's from when it is seen again
+            elif since or (run.identity.batch is None and named) or (loose and not self._changed(unit, run)):
                 old, was = run.record, run.identity.batch
                 self._runs.rebind(unit, run, who, "known-late" if named else "id-late")
                 self._batches.unlist(was, old)
 
-    def _watched(self, unit: Unit, run: Run) -> bool:
-        """Whether a run is seen to go on in production: in a gap it may be over, and a cleaning is nobody's batch."""
+    def _changed(self, unit: Unit, run: Run) -> bool:
+        """Whether a signal of a run is known to have changed, though the change must still stand."""
         row = unit.row_of(run.step, run.identity.recipe, run.identity.recipe_version)
-        if row is not None and row.row.signal in self._state.where[unit.name].pending:
-            return False  # it is known to have changed
-        return not self._lost(unit, run) and self.activity(unit, batch=True) == "production"
+        pending = self._state.where[unit.name].pending
+        return row is not None and (row.row.signal in pending or (row.row.key or "") in pending)
+
+    def _unseen(self, unit: Unit, run: Run, ticks: int) -> bool:
+        """Whether nobody saw the signal of a run at an instant."""
+        row = unit.row_of(run.step, run.identity.recipe, run.identity.recipe_version)
+        if row is None:
+            return False
+        source = self._plan.places[row.row.signal].source.name
+        gaps = (g for g in self._state.gaps if g.source == source and (g.left is None or row.row.signal in g.left))
+        return any(gap.start < ticks for gap in gaps) or self._sighted(row, ticks) is not None
 
     def _lost(self, unit: Unit, run: Run) -> bool:
         """Whether the signal of a run is not observed at present."""

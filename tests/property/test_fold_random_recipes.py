@@ -355,17 +355,26 @@ def runs_of(log: Log, story: Story, raw: dict[str, Any], equipment: str) -> list
 
 
 def split(run: dict[str, Any], orders: list[tuple[int, int, Any]], gaps: list[tuple[int, int]]) -> list[dict[str, Any]]:
-    """A run that outlasts its batch (its end was not seen) is cut where the batch ends; one without a batch that is seen to run when the
-    next id comes is this one's."""
+    """A run that outlasts its batch (its end was not seen) is cut where the batch ends.
+
+    One without a batch is the next id's: all of it if it was seen to run when that came, else from when it was seen again.
+    """
     parts, rest = [], {**run, "batch": next((b for t, _, b in reversed(orders) if t <= run["start"]), None)}
     for t, seen, batch in orders:
         if rest["start"] >= t or (rest["end"] is not None and t >= rest["end"]):
             continue
+        gap = next((g for g in gaps if g[0] < t < g[1]), None)
         if rest["batch"] is not None:
             parts.append({**rest, "end": t})
             rest = {**rest, "start": t, "batch": batch}
-        elif batch is not None and not any(g0 < seen < g1 for g0, g1 in gaps) and (rest["end"] is None or seen < rest["end"] + S // 2):
-            rest = {**rest, "batch": batch}
+        elif batch is not None and (rest["end"] is None or seen < rest["end"] + S // 2):
+            if gap is not None and (rest["end"] is None or gap[1] < rest["end"]):
+                then = next((b for when, _, b in reversed(orders) if when <= gap[1]), None)
+                if then is not None:
+                    parts.append({**rest, "end": gap[1]})
+                    rest = {**rest, "start": gap[1], "batch": then}
+            elif gap is None:
+                rest = {**rest, "batch": batch}
     return [*parts, rest]
 
 

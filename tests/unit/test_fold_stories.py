@@ -657,3 +657,38 @@ def test_rows_that_are_read_before_the_readings_of_their_time_wait_for_them(plan
     assert [(s["batch"], s["run"]) for s in plant.of("step", transition="start", step="WET")] == [("B1", 1), ("B2", 1)]
     assert plant.of("batch", transition="leave")[0]["end"]["time"] == time(19)
     assert plant.of("batch", transition="start", batch="B2")[0]["start"]["time"] == time(21)
+
+
+@pytest.mark.urs("URS-CTX-03")
+@pytest.mark.parametrize("ordered_s", [30, 49.5])
+@pytest.mark.parametrize("after", [30, 0])
+def test_what_happens_between_a_release_and_the_next_id_unseen_is_nobodys(plant: Plant, ordered_s: float, after: int) -> None:
+    """The step was left and perhaps begun again, all in one gap: only what was seen is bound."""
+    begin(plant)
+    plant.see(10, g_step=30, g_speed=100.0)
+    plant.see(11, g_speed=110.0)
+    plant.happen(
+        15, type="gap", transition="open", gap="g-plc/9", source="g-plc", tags="all", start=time(11), detected=time(15), cause="link-lost"
+    )
+    plant.order(20.3, "GRN-201", None, row_s=20)
+    plant.order(ordered_s + 0.3, "GRN-201", "B2", row_s=ordered_s)
+    plant.see(50, "initial", entry_s=50, g_step=after, g_speed=0.0)
+    plant.alive(55)
+    plant.see(60, g_step=0)
+    plant.alive(70)
+    ends = [(e["batch"], e["cause"], e["start"]["time"], e["end"]["time"]) for e in plant.of("step", transition="end", step="WET")]
+    seen = [("B2", "completed", time(50), time(60))] if after else []
+    assert ends == [("B1", "batch-changed", time(10), time(20)), (None, "unknown", time(20), time(50)), *seen]
+    if after:
+        begun = plant.of("step", transition="start", step="WET", batch="B2")[0]["start"]
+        assert (begun["basis"], begun["window_s"]) == ("inferred-from-gap", 39.0)
+    assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)
+
+
+def replayed(plant: Plant) -> list[dict[str, Any]]:
+    """The same items through another fold, dumped and loaded after each."""
+    fold, made = Fold(plant.line), []
+    for item in plant.items:
+        made += fold.decide(item)
+        fold = Fold.load(plant.line, fold.dump())
+    return made
