@@ -8,39 +8,16 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import COMMAND, command, free_port, until
 
 from config import examples
-
-COMMAND = Path(sys.executable).with_name("ebr-gateway")
-
-
-def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([COMMAND, *map(str, words)], capture_output=True, text=True, timeout=60, check=False)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def until(state: Callable[[], Any], deadline_s: float = 30.0) -> Any:
-    end = time.monotonic() + deadline_s
-    while time.monotonic() < end:
-        if found := state():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("the state did not come")
 
 
 @pytest.fixture

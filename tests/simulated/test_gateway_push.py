@@ -6,33 +6,16 @@ import secrets
 import socket
 import ssl
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import COMMAND, free_port, until
 
 from simulators import pki
 
-COMMAND = Path(sys.executable).with_name("ebr-gateway")
 ORDER = {"batch": "B2026-0417", "order": "0004500123456", "recipe": "MBR-88"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def until(state: Callable[[], Any], deadline_s: float = 40.0) -> Any:
-    end = time.monotonic() + deadline_s
-    while time.monotonic() < end:
-        if found := state():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("the state did not come")
 
 
 class Pushing:
