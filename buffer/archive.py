@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,8 +32,12 @@ class Span(NamedTuple):
     last: int
 
 
-def make(journal: Path, batch: str, target: Path, keys: Iterable[str]) -> verify.Report:
-    """Write the archive of a batch and verify it. keys: public verifier keys. Works beside a running gateway.
+def make(
+    journal: Path, batch: str, target: Path, keys: Iterable[str], sign: Callable[[str], str | None] = lambda _text: None
+) -> verify.Report:
+    """Write the archive of a batch and verify it. Works beside a running gateway.
+
+    keys: public verifier keys. sign: makes a signed note of the text that names the archive's sums (`Signer.note`); None: it can not.
 
     Holds every entry from the first to the last that names the batch, other equipment's among them (only a gapless range proves that
     nothing was left out), and the tag tables and configuration in force before. Raises NotReady, FileExistsError, StorageError.
@@ -45,9 +49,18 @@ def make(journal: Path, batch: str, target: Path, keys: Iterable[str]) -> verify
     if not keys:
         raise NotReady("the gateway has no signing key")
     files = dict(_files(journal, batch, held, keys))
-    files["SHA256SUMS"] = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in files.items()).encode()
+    sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in files.items()).encode()
+    files["SHA256SUMS"] = sums
+    note = sign(sums_text(json.loads(held[0].payload)["gateway"], batch, sums))
+    if note is not None:
+        files[verify.SUMS_NOTE] = note.encode()
     _write(target, files)
     return verify.verify(target, "\n".join(keys))
+
+
+def sums_text(gateway: str, batch: str, sums: bytes) -> str:
+    """What is signed for an archive: whose it is, of which batch, and the digest of its SHA256SUMS."""
+    return f"{verify.SUMS_SIGNED}\n{gateway}\n{batch}\n{hashlib.sha256(sums).hexdigest()}\n"
 
 
 def _needed(journal: Path, batch: str) -> Iterator[Entry]:
@@ -98,6 +111,8 @@ def _files(journal: Path, batch: str, held: list[Entry], keys: list[str]) -> Ite
     yield "record.html", page(batch, gateway, held).encode()
     yield "manifest.json", _json(manifest)
     yield "keys.txt", "".join(f"{key}\n" for key in keys).encode()
+    if (rotations := journal / verify.ROTATIONS_BESIDE).exists():
+        yield verify.ROTATIONS_BESIDE, rotations.read_bytes()
     proofs = []
     for epoch in sorted({one.epoch for one in held}):
         mine = [one for one in held if one.epoch == epoch]

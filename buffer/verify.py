@@ -2,12 +2,13 @@
 # ruff: noqa: T201 - it is a command
 """Prove that nothing in an EBR gateway's record was changed, removed, inserted or reordered; name the first bad entry.
 
-    python verify.py PATH [--key PUBLIC_KEY] [--checkpoint NOTE] [--json]
+    python verify.py PATH [--key PUBLIC_KEY] [--checkpoint NOTE ...] [--json]
 
 PATH is a journal's folder (stopped, copied or running), an archive of a batch (.zip), or the store of an EBR (a folder with ebr.db).
+NOTE is a checkpoint that somebody else kept, or a witness's folder of them: shows that PATH was set back to an earlier state.
 Exit 0: good. 1: bad, the first bad entry is named. 2: nothing bad was found, but evidence is missing.
 
-This one file needs Python 3.11 and the package `cryptography` (for signatures), and `zstandard` to read a journal's folder.
+This one file needs Python 3.11 and the package `cryptography` (for signatures), and to read a journal's folder `zstandard` or Python 3.14.
 It shares no code with the gateway on purpose. It never writes beside what it reads.
 
 What is checked. Every entry is one JSON object; its digest is SHA-256 over its bytes as they stand. `previous` is the digest of the
@@ -27,7 +28,7 @@ import struct
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -185,24 +186,28 @@ class Key:
         return key
 
     def signed(self, note: str) -> bool:
-        """Whether this key signed the note."""
+        """Whether this key signed the note. One bad signature in its name spoils the whole note (C2SP signed-note, signatures)."""
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-        text, _, signatures = note.rpartition("\n\n")
-        for line in signatures.splitlines():
+        text, gap, signatures = note.rpartition("\n\n")
+        if not gap or not signatures.endswith("\n") or CONTROL.search(note):
+            return False
+        good = False
+        for line in signatures[:-1].split("\n"):
             dash, _, rest = line.partition(" ")
             name, _, coded = rest.rpartition(" ")
             if dash != "\u2014" or name != self.name:
                 continue
             try:
                 raw = base64.b64decode(coded, validate=True)
-                if raw[:4] == self.id:
-                    Ed25519PublicKey.from_public_bytes(self.public).verify(raw[4:], (text + "\n").encode())
-                    return True
+                if raw[:4] != self.id:
+                    continue
+                Ed25519PublicKey.from_public_bytes(self.public).verify(raw[4:], (text + "\n").encode())
+                good = True
             except (ValueError, InvalidSignature):
-                continue
-        return False
+                return False
+        return good
 
 
 @dataclass(frozen=True)
@@ -218,7 +223,15 @@ class Checkpoint:
     def parse(cls, note: str) -> "Checkpoint":
         """ValueError if it is not a tlog-checkpoint."""
         lines = note.split("\n")
-        if len(lines) < 4 or "\n\n" not in note or not lines[1].isascii() or not lines[1].isdecimal() or str(int(lines[1])) != lines[1]:
+        if (
+            len(lines) < 4
+            or "\n\n" not in note
+            or not lines[0]
+            or CONTROL.search(note)
+            or not lines[1].isascii()
+            or not lines[1].isdecimal()
+            or str(int(lines[1])) != lines[1]
+        ):
             raise ValueError("not a checkpoint")
         root = base64.b64decode(lines[2], validate=True)
         if len(root) != 32:
@@ -234,43 +247,94 @@ def read_keys(source: "str | Path | None") -> list[Key]:
     return [Key.parse(line) for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
+def read_checkpoints(source: "str | Path") -> list[Checkpoint]:
+    """The checkpoint in a file, or all in a witness's folder (`*.txt`). ValueError if a file holds none."""
+    path = Path(source)
+    if not path.is_dir():
+        return [Checkpoint.parse(path.read_text("utf-8"))]
+    found = []
+    for one in sorted(path.glob("*.txt")):
+        try:
+            found.append(Checkpoint.parse(one.read_text("utf-8")))
+        except ValueError as error:
+            raise ValueError(f"{one}: {error}") from error
+    return found
+
+
+CONTROL = re.compile("[\x00-\x09\x0b-\x1f]")
 KEY_BESIDE = "checkpoint-key.pub"
 ROTATIONS_BESIDE = "key-rotations.txt"
 ROTATION = "ebr-gateway/key-rotation/1"
 
 
+def read_rotations(text: str) -> list[str]:
+    """The signed notes of a file of key rotations, one after the other."""
+    return [f"{ROTATION}\n{one}" for one in text.split(f"{ROTATION}\n")[1:]]
+
+
+def rotated(note: str) -> tuple[Key, Key] | None:
+    """(old, new) of a key rotation that both have signed, else None."""
+    lines = note.split("\n")
+    try:
+        old, new = Key.parse(lines[1]), Key.parse(lines[2])
+    except (ValueError, IndexError):
+        return None
+    return (old, new) if lines[0] == ROTATION and old.signed(note) and new.signed(note) else None
+
+
 class Signatures:
-    """The keys that are trusted, and those that they handed over to."""
+    """The keys that are trusted, and those that signed a rotation with one of them: who trusts one key of it may trust both.
+
+    Judged at the end: an entry's checkpoint may be signed by a key whose rotation is found later.
+    """
 
     def __init__(self, report: Report, keys: list[Key]) -> None:
         self._report = report
         self._keys = list(keys)
-        self._told = False
+        self._checkpoints: list[tuple[Checkpoint, At | None]] = []
+        self._pairs: list[tuple[tuple[Key, Key], At | None]] = []
 
-    def rotate(self, note: str, at: At) -> None:
-        """A new key counts if a trusted one signed its coming, and it itself did."""
-        if not self._keys:
-            return
-        lines = note.split("\n")
-        try:
-            new = Key.parse(lines[2]) if lines[0] == ROTATION else None
-        except (ValueError, IndexError):
-            new = None
-        if new is None or not any(key.signed(note) for key in self._keys) or not new.signed(note):
+    def rotate(self, note: str, at: At | None) -> None:
+        """Take note of a key rotation."""
+        pair = rotated(note)
+        if pair is None:
             self._report.problem("a key rotation that the old and the new key have not both signed", at)
-        else:
-            self._keys.append(new)
+        elif not any(pair == known for known, _ in self._pairs):
+            self._pairs.append((pair, at))
 
     def check(self, checkpoint: Checkpoint, at: At | None) -> None:
-        """Count the signature, or report that there is none."""
-        if not self._keys:
-            if not self._told:
+        """Have this checkpoint's signature judged."""
+        self._checkpoints.append((checkpoint, at))
+
+    def trusted(self) -> list[Key]:
+        """All keys that count."""
+        keys, before = list(self._keys), -1
+        while len(keys) != before:
+            before = len(keys)
+            for pair, _ in self._pairs:
+                if any(key in keys for key in pair):
+                    keys += [key for key in pair if key not in keys]
+        return keys
+
+    def settle(self) -> None:
+        """Count the good signatures, and report the others."""
+        keys, without = self.trusted(), set()
+        if not keys:
+            if self._checkpoints:
                 self._report.notes.append("signatures were not checked: no public key was given (--key)")
-            self._told = True
-        elif any(key.signed(checkpoint.note) for key in self._keys):
-            self._report.signatures += 1
-        else:
-            self._report.problem(f"the checkpoint of {checkpoint.size} entries is not signed by the key", at)
+            return
+        for checkpoint, at in self._checkpoints:
+            gateway = checkpoint.origin.rpartition("/")[0]
+            if any(key.signed(checkpoint.note) for key in keys):
+                self._report.signatures += 1
+            elif any(key.name == gateway for key in keys):
+                self._report.problem(f"the checkpoint of {checkpoint.size} entries is not signed by the key", at)
+            else:
+                without.add(gateway)
+        self._report.missing.extend(f"no public key of {gateway} was given: its signatures were not checked" for gateway in sorted(without))
+        for pair, at in self._pairs:
+            if not any(key in keys for key in pair) and any(key.name == pair[0].name for key in keys):
+                self._report.problem("a key rotation between keys of which none is trusted", at)
 
 
 # ---------------------------------------------------------------------------------------------------------------- the chain of an epoch
@@ -292,6 +356,7 @@ class Chain:
         self._signatures = signatures
         self._more = [one for one in more if one.origin.rpartition("/")[2] == str(epoch)]
         self._wanted = {one.size for one in self._more}
+        self._gateway_raw = b""
         self._recent: dict[int, list[tuple[int, bytes]]] = {}
         self._kept: dict[int, list[tuple[int, bytes]]] = {}
 
@@ -306,6 +371,15 @@ class Chain:
     def jump(self, seq: int) -> None:
         """Entries up to seq are not here, and that is known: the chain can not be followed over them."""
         self.seq, self.previous, self.whole = seq, "", False
+
+    def refused(self, seq: int, digest: str, leaf: bytes) -> None:
+        """An entry that the receiver was handed and did not store: its digest and its leaf are all that is left of it."""
+        if seq != self.seq + 1:
+            self.report.problem(f"entries {self.seq + 1} to {seq - 1} are missing", (self.epoch, self.seq + 1))
+            self.whole = False
+        if self.whole:
+            self._grow(leaf)
+        self.seq, self.previous = seq, digest
 
     def take(self, seq: int, digest: str, payload: bytes) -> None:
         """Check the next entry."""
@@ -337,10 +411,12 @@ class Chain:
         self._recent.pop(self.tree.size - KEPT_SIZES, None)
 
     def _head(self, head: "re.Match[bytes]", at: At) -> None:
-        gateway = json.loads(head[2])
-        self.gateway = self.gateway or gateway
-        if (gateway, int(head[3]), int(head[4])) != (self.gateway, *at):
-            self.report.problem(f"its head says {gateway}, epoch {int(head[3])}, seq {int(head[4])}", at)
+        if head[2] != self._gateway_raw:
+            self.gateway = self.gateway or json.loads(head[2])
+        if (head[2] != self._gateway_raw and json.loads(head[2]) != self.gateway) or (int(head[3]), int(head[4])) != at:
+            self.report.problem(f"its head says {json.loads(head[2])}, epoch {int(head[3])}, seq {int(head[4])}", at)
+        else:
+            self._gateway_raw = head[2]
         if self.previous and head[5].decode() != self.previous:
             self.report.problem(f"it does not follow entry {at[1] - 1}: one of the two was changed", at)
 
@@ -455,14 +531,9 @@ class JournalCheck:
         self.live = running(folder)
         self.total = sum(path.stat().st_size for path in (folder / "segments").glob("*.db"))
         self.done = 0
-        try:
-            import zstandard
-        except ImportError:
-            raise MissingPackage("to read a journal's folder install zstandard (pip install zstandard)") from None
-        self._error: type[Exception] = zstandard.ZstdError
-        self._unpack: Callable[[bytes], bytes] = lambda packed: zstandard.ZstdDecompressor().decompress(
-            packed, max_output_size=LARGEST_ENTRY
-        )
+        self.chains: dict[int, Chain] = {}
+        self._hashed: dict[Path, bytes] = {}
+        self._unpack, self._error = unpacker()
 
     def run(self) -> None:
         """Check everything."""
@@ -500,9 +571,14 @@ class JournalCheck:
         if "".join(f"{sum_}  {name}\n" for name, sum_ in stated.items()) != text or set(stated) != held:
             self.report.problem("SHA256SUMS does not list the files that are here: it or they were changed")
         for name in sorted(held & set(stated)):
-            with (self.folder / name).open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != stated[name]:
-                    self.report.problem(f"{name} is not as the gateway left it")
+            if self._digest(self.folder / name).hex() != stated[name]:
+                self.report.problem(f"{name} is not as the gateway left it")
+
+    def _digest(self, path: Path) -> bytes:
+        if path not in self._hashed:
+            with path.open("rb") as file:
+                self._hashed[path] = hashlib.file_digest(file, "sha256").digest()
+        return self._hashed[path]
 
     def _wals(self) -> None:
         for wal in [self.folder / "journal.db-wal", *(self.folder / "segments").glob("*.db-wal")]:
@@ -516,10 +592,11 @@ class JournalCheck:
         for path in sorted((self.folder / "segments").glob("*.db")):
             if path.name not in names:
                 self.report.problem(f"segments/{path.name} is not one of this journal")
-        chains: dict[int, Chain] = {}
+        chains = self.chains
         holes: list[tuple[int, int, int]] = []
         for epoch in sorted({row[0] for row in rows} | set(epochs)):
-            chain = chains[epoch] = Chain(self.report, self.gateway, epoch, self.signatures, own + self.more)
+            more = [one for one in self.more if self.gateway is None or one.origin == f"{self.gateway}/{epoch}"]
+            chain = chains[epoch] = Chain(self.report, self.gateway, epoch, self.signatures, own + more)
             for row in [row for row in rows if row[0] == epoch]:
                 holes += self._segment(chain, *row[1:])
             self.gateway = self.gateway or chain.gateway
@@ -546,10 +623,8 @@ class JournalCheck:
             chain.jump(first - 1)
         path = self.folder / "segments" / f"{chain.epoch}-{first}.db"
         size = path.stat().st_size if path.exists() else 0
-        if sha is not None and state == "closed" and size:
-            with path.open("rb") as file:
-                if hashlib.file_digest(file, "sha256").digest() != sha:
-                    self.report.problem(f"segments/{path.name} is not as it was closed")
+        if sha is not None and state == "closed" and size and self._digest(path) != sha:
+            self.report.problem(f"segments/{path.name} is not as it was closed")
         holes += self._rows(chain, path)
         if last is not None and chain.seq < last:
             holes.append((chain.epoch, chain.seq + 1, last))
@@ -590,35 +665,78 @@ class MissingPackage(Exception):
     """What is asked for needs a package that is not installed."""
 
 
+def unpacker() -> tuple[Callable[[bytes], bytes], type[Exception]]:
+    """What unpacks a payload, and the error it raises. Raises MissingPackage."""
+    try:
+        import zstandard
+    except ImportError:
+        try:
+            from compression import zstd  # type: ignore[import-not-found]  # from Python 3.14 on
+        except ImportError:
+            raise MissingPackage("to read a journal's folder install zstandard (pip install zstandard)") from None
+        return zstd.decompress, zstd.ZstdError
+    one = zstandard.ZstdDecompressor()
+    return (lambda packed: one.decompress(packed, max_output_size=LARGEST_ENTRY)), zstandard.ZstdError
+
+
 # ---------------------------------------------------------------------------------------------------------------- an EBR's store
 
 
-def check_store(file: Path, report: Report, signatures: Signatures, more: list[Checkpoint], progress: Progress) -> None:
-    """`entries(gateway, epoch, seq, digest, payload)` of an EBR: every entry as it was received."""
+def check_store(file: Path, report: Report, signatures: Signatures, more: list[Checkpoint], progress: Progress) -> set[str]:
+    """`entries(gateway, epoch, seq, digest, payload)` of an EBR: every entry as it was received. Returns the origins that are here.
+
+    Beside it, where they are: `rejected(gateway, epoch, seq, digest, leaf)`, entries that the EBR would not store, and
+    `streams(gateway, epoch, through)`, how far it has confirmed.
+    """
     with ExitStack() as stack:
         wal = file.with_name(file.name + "-wal")
         db = Files(stack, live=wal.exists() and file.with_name(file.name + "-shm").exists()).open(file)
         total = db.execute("SELECT COUNT(*) FROM entries").fetchone()[0]
         chains: list[Chain] = []
-        for gateway, epoch, seq, digest, payload in db.execute(
-            "SELECT gateway, epoch, seq, digest, payload FROM entries ORDER BY gateway, epoch, seq"
-        ):
+        refused: list[str] = []
+        for gateway, epoch, seq, stated, payload, leaf in db.execute(_store_query(db)):
             if not chains or (chains[-1].gateway, chains[-1].epoch) != (gateway, epoch):
                 mine = [one for one in more if one.origin == f"{gateway}/{epoch}"]
                 chains.append(Chain(report, gateway, epoch, signatures, mine))
                 _begin_in_store(chains[-1], seq)
-            raw = payload.encode() if isinstance(payload, str) else bytes(payload)
-            chains[-1].take(seq, digest.hex() if isinstance(digest, bytes) else str(digest), raw)
+            digest = stated.hex() if isinstance(stated, bytes) else str(stated)
+            if leaf is not None:
+                chains[-1].refused(seq, digest, bytes(leaf))
+                refused.append(f"{gateway}, epoch {epoch}, entry {seq}")
+            else:
+                chains[-1].take(seq, digest, payload.encode() if isinstance(payload, str) else bytes(payload))
             if report.entries % 1000 == 0:
                 progress(report.entries, total)
+        if refused:
+            report.missing.append(f"{len(refused)} entries were refused by the EBR and are not here: {'; '.join(refused[:5])}")
+        _confirmed(db, chains, report)
         for chain in chains:
             chain.finish()
-        held = {f"{chain.gateway}/{chain.epoch}" for chain in chains}
-        for one in more:
-            if one.origin not in held:
-                report.problem(f"nothing of {one.origin} is here: a checkpoint of {one.size} entries exists")
         if not chains:
             report.missing.append("the store holds no entries")
+        return {f"{chain.gateway}/{chain.epoch}" for chain in chains}
+
+
+def _columns(db: sqlite3.Connection, table: str) -> set[str]:
+    return {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+
+
+def _store_query(db: sqlite3.Connection) -> str:
+    held = "SELECT gateway, epoch, seq, digest, payload, NULL FROM entries"
+    if {"gateway", "epoch", "seq", "digest", "leaf"} <= _columns(db, "rejected"):
+        held += " UNION ALL SELECT gateway, epoch, seq, digest, NULL, leaf FROM rejected"
+    return f"{held} ORDER BY 1, 2, 3"
+
+
+def _confirmed(db: sqlite3.Connection, chains: list[Chain], report: Report) -> None:
+    """What the EBR has confirmed must be here."""
+    if not {"gateway", "epoch", "through"} <= _columns(db, "streams"):
+        return
+    held = {(chain.gateway, chain.epoch): chain.seq for chain in chains}
+    for gateway, epoch, through in db.execute("SELECT gateway, epoch, through FROM streams"):
+        seq = held.get((gateway, epoch), 0)
+        if through > seq:
+            report.problem(f"entries to {through} are missing at the end: the EBR has confirmed them", (epoch, seq + 1))
 
 
 def _begin_in_store(chain: Chain, seq: int) -> None:
@@ -639,6 +757,9 @@ def check_archive(file: Path, report: Report, signatures: Signatures, more: list
             _archive_sums(archive, names, report)
             manifest = json.loads(archive.read("manifest.json"))
             keys = read_keys(archive.read("keys.txt").decode()) if "keys.txt" in names else []
+            for note in read_rotations(archive.read(ROTATIONS_BESIDE).decode()) if ROTATIONS_BESIDE in names else []:
+                signatures.rotate(note, None)
+            _archive_signed(archive, names, manifest, report, signatures, keys)
             proofs = json.loads(archive.read("proofs.json"))
             for proof in proofs["epochs"]:
                 checkpoint = Checkpoint.parse(archive.read(proof["checkpoint"]).decode())
@@ -661,7 +782,7 @@ def _container(file: Path, report: Report) -> None:
 
 def _archive_sums(archive: zipfile.ZipFile, names: list[str], report: Report) -> None:
     stated = {line[66:]: line[:64] for line in archive.read("SHA256SUMS").decode().splitlines()}
-    if len(set(names)) != len(names) or set(names) != {*stated, "SHA256SUMS"}:
+    if len(set(names)) != len(names) or set(names) - {SUMS_NOTE} != {*stated, "SHA256SUMS"}:
         report.problem("SHA256SUMS does not list the files that are here")
     for name in names:
         if name in stated:
@@ -671,6 +792,26 @@ def _archive_sums(archive: zipfile.ZipFile, names: list[str], report: Report) ->
                     digest.update(piece)
             if digest.hexdigest() != stated[name]:
                 report.problem(f"{name} is not as it was put in")
+
+
+SUMS_NOTE = "SHA256SUMS.note"
+SUMS_SIGNED = "ebr-gateway/archive/1"
+
+
+def _archive_signed(
+    archive: zipfile.ZipFile, names: list[str], manifest: dict[str, Any], report: Report, signatures: Signatures, keys: list[Key]
+) -> None:
+    """The sums are signed: so no file is another one than the gateway put in, the pages for people among them."""
+    if SUMS_NOTE not in names:
+        report.missing.append(f"{SUMS_NOTE} is not here: the entries are proved, the pages for people are not")
+        return
+    note = archive.read(SUMS_NOTE).decode()
+    sums = hashlib.sha256(archive.read("SHA256SUMS")).hexdigest()
+    if note.rpartition("\n\n")[0].split("\n") != [SUMS_SIGNED, manifest["gateway"], manifest["batch"], sums]:
+        report.problem(f"{SUMS_NOTE} does not speak of these files")
+    trusted = signatures.trusted()
+    if not any(key.signed(note) for key in keys) or (trusted and not any(key.signed(note) for key in trusted)):
+        report.problem(f"{SUMS_NOTE} is not signed by the key")
 
 
 def _archive_epoch(
@@ -732,21 +873,30 @@ def _archive_proof(
     for one in more:
         if one.origin == origin and one.size == checkpoint.size and one.root != checkpoint.root:
             report.problem(f"two different trees of {one.size} entries were signed")
+        elif one.origin != origin or one.size != checkpoint.size:
+            report.notes.append(f"the checkpoint of {one.size} entries of {one.origin} says nothing about this archive")
 
 
 # ---------------------------------------------------------------------------------------------------------------- the door
 
 
 def verify(
-    path: "str | Path", key: "str | Path | None" = None, *, checkpoint: "str | Path | None" = None, progress: Progress | None = None
+    path: "str | Path",
+    key: "str | Path | None" = None,
+    *,
+    checkpoint: "str | Path | Iterable[str | Path] | None" = None,
+    progress: Progress | None = None,
 ) -> Report:
     """Check a journal's folder, an archive or an EBR's store.
 
-    key: a file with public verifier keys, or the text of one. checkpoint: a file with a newer checkpoint from elsewhere.
-    progress(done, total) is called now and then. Raises FileNotFoundError, ValueError (a key or note that is none), MissingPackage.
+    key: a file with public verifier keys, or the text of one. checkpoint: files with newer checkpoints from elsewhere, or a witness's
+    folder of them. progress(done, total) is called now and then. Raises FileNotFoundError, ValueError (a key or note that is none),
+    MissingPackage.
     """
     target = Path(path)
-    more = [Checkpoint.parse(Path(checkpoint).read_text("utf-8"))] if checkpoint else []
+    sources = [checkpoint] if isinstance(checkpoint, str | Path) else list(checkpoint or [])
+    more = [one for source in sources for one in read_checkpoints(source)]
+    named = {one.note for source in sources if not Path(source).is_dir() for one in read_checkpoints(source)}
     tell = progress or (lambda _done, _total: None)
     report = Report("journal", str(path))
     signatures = Signatures(report, read_keys(key))
@@ -756,28 +906,52 @@ def verify(
             report.notes.append(
                 f"signatures were checked with {KEY_BESIDE} in the folder itself: a forger would have put in his own (--key)"
             )
-        JournalCheck(target, report, signatures, more, tell).run()
-        _epochs_known(report, more)
+        _rotations_beside(target, signatures)
+        check = JournalCheck(target, report, signatures, more, tell)
+        check.run()
+        _all_here(report, more, named, {f"{check.gateway}/{epoch}" for epoch in check.chains})
     elif target.is_file() and (target.suffix == ".zip" or zipfile.is_zipfile(target)):
         report.kind = "archive"
         check_archive(target, report, signatures, more, tell)
     elif (file := target / "ebr.db" if target.is_dir() else target).exists():
         report.kind = "store"
         try:
-            check_store(file, report, signatures, more, tell)
+            _all_here(report, more, named, check_store(file, report, signatures, more, tell))
         except (sqlite3.Error, OSError) as error:
             report.problem(f"{file.name} can not be read: {error}")
     else:
         raise FileNotFoundError(f"{path}: neither a journal's folder, an archive nor an EBR's store")
+    signatures.settle()
     if not report.entries and not report.problems:
         report.missing.append("there are no entries")
     return report
 
 
-def _epochs_known(report: Report, more: list[Checkpoint]) -> None:
+def _rotations_beside(folder: Path, signatures: Signatures) -> None:
+    path = folder / ROTATIONS_BESIDE
+    if not path.exists():
+        return
+    text = path.read_text("utf-8", "replace")
+    notes = read_rotations(text)
+    for note in notes if "".join(notes) == text else [text]:
+        signatures.rotate(note, None)
+
+
+def _all_here(report: Report, more: list[Checkpoint], named: set[str], origins: set[str]) -> None:
+    """Of what a checkpoint from elsewhere speaks must be here. A witness's folder may hold those of other gateways too."""
+    gateways = {origin.rpartition("/")[0] for origin in origins}
+    strangers = 0
     for one in more:
-        if not report.checkpoints:
-            report.problem(f"nothing of {one.origin} is here: a checkpoint of {one.size} entries exists")
+        gateway, _, epoch = one.origin.rpartition("/")
+        if one.origin in origins:
+            continue
+        if one.note in named or gateway in gateways:
+            at = (int(epoch), 1) if gateway in gateways and epoch.isdecimal() else None
+            report.problem(f"nothing of {one.origin} is here: a checkpoint of {one.size} entries exists", at)
+        else:
+            strangers += 1
+    if strangers:
+        report.notes.append(f"{strangers} checkpoints of other gateways were not needed")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -785,7 +959,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="verify.py", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("path", help="a journal's folder, an archive of a batch, or an EBR's store")
     parser.add_argument("--key", help="public key of the gateway: a file, or the key's text")
-    parser.add_argument("--checkpoint", help="a newer checkpoint from elsewhere: shows a roll-back")
+    parser.add_argument(
+        "--checkpoint", action="append", help="a checkpoint that somebody else kept, or a witness's folder: shows a roll-back; repeatable"
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     options = parser.parse_args(arguments)
     shown = sys.stderr.isatty() and not options.json

@@ -38,7 +38,7 @@ def verify(
     ],
     *,
     key: Annotated[Path | None, typer.Option(help="public key of the gateway")] = None,
-    checkpoint: Annotated[Path | None, typer.Option(help="a newer signed checkpoint, kept elsewhere: finds a roll-back")] = None,
+    checkpoint: Annotated[list[Path] | None, typer.Option(help="a signed checkpoint kept elsewhere, or a witness's folder of them")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Prove that nothing was changed, removed, inserted or reordered; name the first bad entry.
@@ -53,7 +53,7 @@ def verify(
             [
                 str(target),
                 *(["--key", str(key)] if key else []),
-                *(["--checkpoint", str(checkpoint)] if checkpoint else []),
+                *(word for note in checkpoint or [] for word in ("--checkpoint", str(note))),
                 *(["--json"] if as_json else []),
             ]
         )

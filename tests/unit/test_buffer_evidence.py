@@ -66,7 +66,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 @pytest.fixture(scope="module")
 def zipped(made: Made) -> Path:
     target = made.folder / "batch.zip"
-    report = archive.make(made.journal, "B2026-0417", target, [made.signer.public])
+    report = archive.make(made.journal, "B2026-0417", target, [made.signer.public], made.signer.note)
     assert report.exit_code == 0, list(report.lines())
     return target
 
