@@ -36,12 +36,13 @@ async def serve(status: Status, line: Line, commands: Mapping[str, Command]) -> 
     try:
         await control.setup()
         await page_only.setup()
-        with socket_address(path) as address:
-            await web.UnixSite(control, address).start()
-        path.chmod(0o600)
         if line.web is not None:
             host, _, port = line.web.listen.rpartition(":")
             await web.TCPSite(page_only, host.strip("[]"), int(port)).start()
+        # Last, so that who finds the socket finds everything open.
+        with socket_address(path) as address:
+            await web.UnixSite(control, address).start()
+        path.chmod(0o600)
         await asyncio.Event().wait()
     finally:
         await control.cleanup()
