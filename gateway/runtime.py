@@ -154,12 +154,11 @@ class Gateway:
             others += [start(self.checkpoints.run(), name="checkpoints"), start(self._hold(), name="holds")]
             others += [start(self._witness(witness), name=f"witness {witness.name}") for witness in self.checkpoints.witnesses]
             others += [] if self.backups is None else [start(self._backups(self.backups), name="backups")]
-            others += [start(self._watchdog(), name="watchdog"), start(web.serve(self.status, self.line, commands_of(self)), name="web")]
+            others += [start(self._watchdog(), name="watchdog"), start(self._web(), name="web")]
             if self._push is not None:
                 others.append(start(self._push.serve(self.happened, self._place, self.intake.flow.is_set), name="push"))
             uplinks = [start(self._uplink(forwarder), name=f"uplink {forwarder.status.name}") for forwarder in self.uplinks]
             sources = [start(self._source(driver), name=f"source {driver.source.name}") for driver in self.drivers]
-            notify("READY=1")
             await self._stop.wait()
             notify("STOPPING=1")
             await _cancel(sources)
@@ -204,6 +203,10 @@ class Gateway:
     def _audit(self, action: str, what: Mapping[str, Any], reason: str = "", who: str | None = None) -> Awaitable[None]:
         who = who or f"system:{self.line.gateway}"
         return self.intake.happened({"type": "audit", "action": action, "who": who, "what": dict(what), "reason": reason})
+
+    async def _web(self) -> None:
+        """The page and the control socket; systemd hears that the line runs when both are open."""
+        await web.serve(self.status, self.line, commands_of(self), opened=lambda: notify("READY=1"))
 
     def _place(self) -> tuple[int, int]:
         """(epoch, seq) of the next entry."""

@@ -27,7 +27,7 @@ _HEADERS = {
 }
 
 
-async def serve(status: Status, line: Line, commands: Mapping[str, Command]) -> None:
+async def serve(status: Status, line: Line, commands: Mapping[str, Command], opened: Callable[[], None] = lambda: None) -> None:
     """Serve until cancelled. Raises OSError if the page's address is taken: a configured page that is not there must be noticed."""
     control = web.AppRunner(_application(status, commands), access_log=None, handle_signals=False, keepalive_timeout=15)
     page_only = web.AppRunner(_application(status, {}), access_log=None, handle_signals=False, keepalive_timeout=15)
@@ -43,6 +43,7 @@ async def serve(status: Status, line: Line, commands: Mapping[str, Command]) -> 
         with socket_address(path) as address:
             await web.UnixSite(control, address).start()
         path.chmod(0o600)
+        opened()
         await asyncio.Event().wait()
     finally:
         await control.cleanup()
