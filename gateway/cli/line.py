@@ -94,6 +94,7 @@ def ebr(
     mqtt: Annotated[str | None, typer.Option(help="broker to receive from, mqtt://host:port or mqtts://host:port")] = None,
     page: Annotated[int | None, typer.Option(help="port of the page with the batch records, plain HTTP on loopback")] = None,
     tls: Annotated[Path | None, typer.Option(help="folder with ca.crt, server.crt, server.key, client.crt, client.key")] = None,
+    key: Annotated[list[Path] | None, typer.Option(help="a gateway's checkpoint-key.pub: its checkpoints must be signed by it")] = None,
 ) -> None:
     """Run the reference EBR: receives, dedupes, checks the chain, builds batch records."""
     from simulators import ebr as reference
@@ -101,7 +102,7 @@ def ebr(
     logging_to_stderr(verbose=False)
     if http is None and mqtt is None:
         fail("give --http PORT or --mqtt URL, or both", WRONG_INPUT)
-    raise typer.Exit(reference.main(store, http, mqtt, tls=tls, page=page))
+    raise typer.Exit(reference.main(store, http, mqtt, tls=tls, page=page, keys=key or ()))
 
 
 @app.command()

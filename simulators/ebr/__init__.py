@@ -4,6 +4,7 @@ import asyncio
 import signal
 import ssl
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from simulators.ebr.http_in import application, serve_http
 from simulators.ebr.mqtt_in import MqttIn
 from simulators.ebr.receiver import Receiver
 from simulators.ebr.script import Script
+from simulators.ebr.signatures import Key, given
 from simulators.ebr.store import Store
 
 __all__ = ["Builder", "Ebr", "MqttIn", "Receiver", "Script", "Store", "main", "serve"]
@@ -32,9 +34,12 @@ class Ebr:
         server_tls: ssl.SSLContext | None = None,
         client_tls: ssl.SSLContext | None = None,
         page: int | None = None,
+        keys: Sequence[Key] = (),
     ) -> None:
         self.folder, self.script = folder, script or Script()
         self.store = Store(folder)
+        for key in keys:
+            self.store.trust(key.name, key)
         self.receiver = Receiver(self.store, self.script)
         self.builder = Builder(folder, self.receiver)
         self.ready = asyncio.Event()
@@ -73,23 +78,32 @@ async def serve(
     server_tls: ssl.SSLContext | None = None,
     client_tls: ssl.SSLContext | None = None,
     page: int | None = None,
+    keys: Sequence[Key] = (),
 ) -> None:
     """Be the EBR on folder `store` until cancelled. http: port; mqtt: broker URL (mqtt:// or mqtts://, user:password@ if needed).
 
-    page: a port on loopback for the pages alone, without TLS, for a browser on this machine.
+    page: a port on loopback for the pages alone, without TLS, for a browser on this machine. keys: of gateways, given by a person.
     """
     ebr = Ebr(
-        store, http=http, mqtt=mqtt, host=host, script=script, topics=topics, server_tls=server_tls, client_tls=client_tls, page=page
+        store, http=http, mqtt=mqtt, host=host, script=script, topics=topics, server_tls=server_tls, client_tls=client_tls, page=page,
+        keys=keys,
     )  # fmt: skip
     await ebr.run()
 
 
-def main(store: Path, http: int | None, mqtt: str | None, tls: Path | None = None, page: int | None = None) -> int:
-    """Be the command `ebr-gateway ebr`: run until SIGINT or SIGTERM. 0: ended as asked; 3: the port is taken.
+def main(
+    store: Path, http: int | None, mqtt: str | None, tls: Path | None = None, page: int | None = None, keys: Sequence[Path] = ()
+) -> int:
+    """Be the command `ebr-gateway ebr`: run until SIGINT or SIGTERM. 0: ended as asked; 2: a key file holds no keys; 3: the port is taken.
 
     tls: a folder with ca.crt, server.crt, server.key, client.crt, client.key: HTTPS that wants client certificates, MQTT with one.
-    page: see `serve`.
+    page: see `serve`. keys: files with the public keys of gateways (`checkpoint-key.pub`).
     """
+    try:
+        trusted = [key for path in keys for key in given(path)]
+    except (OSError, ValueError) as error:
+        print(f"ebr: {error}", file=sys.stderr)  # noqa: T201 - the command's own output
+        return 2
     server, client = (None, None) if tls is None else (_server_context(tls), _client_context(tls))
 
     async def until_signal() -> None:
@@ -97,7 +111,7 @@ def main(store: Path, http: int | None, mqtt: str | None, tls: Path | None = Non
         assert task is not None
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, task.cancel)
-        await serve(store, http, mqtt, server_tls=server, client_tls=client, page=page)
+        await serve(store, http, mqtt, server_tls=server, client_tls=client, page=page, keys=trusted)
 
     try:
         asyncio.run(until_signal())

@@ -1,7 +1,7 @@
 """Checkpoints: the gateway's signed statement of its whole journal, held against the entries that the EBR has (RFC 6962, 2.1).
 
 The EBR keeps every checkpoint. One that the entries do not bear out means that history was rewritten after it was sent: the entry is
-refused, and people must look. The signature is for whoever has the public key; the EBR checks the content.
+refused, and people must look. So is one that no trusted key has signed.
 """
 
 import base64
@@ -10,12 +10,13 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from simulators.ebr import signatures
 from simulators.ebr.entry import No, Stream
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS checkpoints(
   gateway TEXT NOT NULL, epoch INTEGER NOT NULL, size INTEGER NOT NULL, root TEXT NOT NULL, note TEXT NOT NULL, peaks BLOB NOT NULL,
-  PRIMARY KEY (gateway, epoch, size)) WITHOUT ROWID;
+  signer TEXT, PRIMARY KEY (gateway, epoch, size)) WITHOUT ROWID;
 """
 
 
@@ -61,15 +62,28 @@ def check(db: sqlite3.Connection, stream: Stream, seq: int, event: Mapping[str, 
     if type(size) is not int or not isinstance(root, str) or not isinstance(note, str) or not 0 <= size < seq:
         return No("checkpoint-malformed", "never", "size, root or note is missing, or it speaks of entries that come later")
     lines = note.split("\n")
-    if lines[:3] != [f"{stream[0]}/{stream[1]}", str(size), base64.b64encode(bytes.fromhex(root)).decode()]:
+    if lines[:3] != [f"{stream[0]}/{stream[1]}", str(size), _coded(root)]:
         return No("checkpoint-malformed", "never", "the signed note speaks of another stream, size or root than the event")
     peaks = _start(db, stream, size)
     for leaf_hash in _leaves(db, stream, peaks.size, size):
         peaks.add(leaf_hash)
     if peaks.root() != root:
         return No("checkpoint-inconsistent", "never", f"entries 1 to {size} have the root {peaks.root()}, the checkpoint says {root}")
-    db.execute("INSERT OR IGNORE INTO checkpoints VALUES (?,?,?,?,?,?)", (*stream, size, root, note, peaks.dump()))
+    keys = [key for key, _ in signatures.trusted(db, stream[0])]
+    signer = next((key for key in keys if key.signed(note)), None)
+    if keys and signer is None:
+        names = ", ".join(key.short for key in keys)
+        return No("checkpoint-unsigned", "later", f"no trusted key has signed it; trusted are {names}; a new one must be given to the EBR")
+    values = (*stream, size, root, note, peaks.dump(), signer.text if signer else None)
+    db.execute("INSERT OR IGNORE INTO checkpoints VALUES (?,?,?,?,?,?,?)", values)
     return None
+
+
+def _coded(root: str) -> str:
+    try:
+        return base64.b64encode(bytes.fromhex(root)).decode()
+    except ValueError:
+        return ""
 
 
 def _start(db: sqlite3.Connection, stream: Stream, size: int) -> Peaks:

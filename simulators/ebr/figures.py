@@ -30,7 +30,19 @@ def figures(
         placed = [one for one in of_tag if one.get("statistic") in _PLACED]
         unit = next((one.get("unit_text") or one.get("unit") for one in placed), tags[tag]["unit"]) or ""
         points = inside(series.get((step["gateway"], tag), []), start, end)
-        drawing = svg(Plot(tag, unit, start, end, points, _lost(tag, tags[tag]["source"], record["gaps"], end), _limits(placed), zone))
+        drawing = svg(
+            Plot(
+                tag,
+                unit,
+                start,
+                end,
+                points,
+                _lost(tag, tags[tag]["source"], record["gaps"], end),
+                _limits(placed),
+                zone,
+                tags[tag]["between"],
+            )
+        )
         if drawing:
             yield f"<figure><figcaption>{escape(tag)} <span>{escape(unit)}</span></figcaption>{drawing}</figure>"
 

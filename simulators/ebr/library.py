@@ -35,13 +35,23 @@ class Library:
         )
         return self._items(sql, (batch, *kinds))
 
-    def unbound(self, gateway: str, start: str, end: str) -> Iterator[dict[str, Any]]:
-        """Readings entries of a time in which no equipment of theirs had a batch yet."""
+    def told_of(self, gateway: str, first: int, last: int) -> Iterator[dict[str, Any]]:
+        """Readings entries that tell of a time in [first, last] (ticks), whenever they came."""
         sql = (
-            f"SELECT DISTINCT f.gateway, f.epoch, f.seq, e.payload FROM facts f {_WHOLE} {_PAYLOAD}"  # noqa: S608 - nothing is put in
-            " WHERE f.kind='readings' AND f.batch IS NULL AND f.gateway=? AND f.time>=? AND f.time<=?"
+            f"SELECT f.gateway, f.epoch, f.seq, e.payload FROM spans f {_WHOLE} {_PAYLOAD}"  # noqa: S608 - nothing is put in
+            " WHERE f.gateway=? AND f.last>=? AND f.first<=?"
         )
-        return self._items(sql, (gateway, start, end))
+        return self._items(sql, (gateway, first, last))
+
+    def gateways(self, batch: str) -> list[str]:
+        """Lines that name the batch."""
+        rows = self._db.execute(f"SELECT DISTINCT f.gateway FROM facts f {_WHOLE} WHERE f.batch=? ORDER BY 1", (batch,))  # noqa: S608
+        return [row[0] for row in rows]
+
+    def named(self, batch: str) -> tuple[str | None, str | None]:
+        """Times of the first and last entry whose contexts name the batch."""
+        row = self._db.execute(f"SELECT min(f.time), max(f.time) FROM facts f {_WHOLE} WHERE f.batch=?", (batch,)).fetchone()  # noqa: S608
+        return row[0], row[1]
 
     def of_kind(self, gateways: Iterable[str], kinds: Iterable[str]) -> Iterator[dict[str, Any]]:
         """All entries of these kinds of these gateways."""
@@ -66,9 +76,12 @@ class Library:
 
     def _checkpoint(self, stream: Stream) -> dict[str, Any] | None:
         """The latest checkpoint that the entries bear out."""
-        sql = "SELECT size, root FROM checkpoints WHERE gateway=? AND epoch=? ORDER BY size DESC LIMIT 1"
+        sql = (
+            "SELECT c.size, c.root, c.signer, k.how FROM checkpoints c LEFT JOIN keys k ON k.gateway=c.gateway AND k.key=c.signer"
+            " WHERE c.gateway=? AND c.epoch=? ORDER BY c.size DESC LIMIT 1"
+        )
         row = self._db.execute(sql, stream).fetchone()
-        return {"size": row[0], "root": row[1]} if row else None
+        return {"size": row[0], "root": row[1], "signer": row[2] and row[2].rpartition("+")[0], "key": row[3]} if row else None
 
     def _beyond(self, stream: Stream) -> tuple[int | None, list[dict[str, Any]]]:
         last = self._db.execute("SELECT max(seq) FROM entries WHERE gateway=? AND epoch=?", stream).fetchone()[0]

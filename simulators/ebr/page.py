@@ -217,8 +217,8 @@ def _chain(record: Mapping[str, Any]) -> Iterable[str]:
     yield table(names, rows)
     for one in record["chain"]:
         if one["checkpoint"]:
-            yield f"<p>The signed checkpoint over entries 1 to {one['checkpoint']['size']} of epoch {one['epoch']} agrees "
-            yield f"with what is held: root {_code(one['checkpoint']['root'])}.</p>"
+            yield f"<p>The checkpoint over entries 1 to {one['checkpoint']['size']} of epoch {one['epoch']} agrees with what is held: "
+            yield f"root {_code(one['checkpoint']['root'])}; {_signed(one['checkpoint'])}.</p>"
     for seal in record["seal"]:
         same = "the same, by digest" if not seal["differences"] and seal["merkle_root_matches"] else "not the same: see the review above"
         yield f"<p>The batch's end of {escape(seal['gateway'])} lists {seal['listed']} step "
@@ -228,3 +228,16 @@ def _chain(record: Mapping[str, Any]) -> Iterable[str]:
 
 def _code(text: str) -> str:
     return f"<code>{escape(text)}</code>"
+
+
+_KEY = {
+    "given": "a key that was given to this EBR",
+    "rotation": "a key whose coming a trusted one has signed",
+    "stream": "a key that came with the stream itself: compare it with the one beside the gateway",
+}
+
+
+def _signed(checkpoint: Mapping[str, Any]) -> str:
+    if checkpoint["signer"] is None:
+        return "its signature was not checked, because no key of the line is known"
+    return f"signed by {_code(checkpoint['signer'])}, {_KEY[checkpoint['key']]}"

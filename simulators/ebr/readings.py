@@ -44,6 +44,26 @@ def points(item: Mapping[str, Any], table: Tagset) -> Iterable[tuple[str, Point]
         yield tag["tag"], Point(at, row["value"], row.get("status", 0), item["seq"])
 
 
+def span(item: Mapping[str, Any]) -> tuple[int, int] | None:
+    """The first and last of all times that an entry's readings tell, in ticks: what happened then may stand in it. None: no readings.
+
+    Late readings come under the context of their arrival, so a batch finds its readings by time.
+    """
+    if "readings" not in item:
+        return None
+    columns, constant, base = item["columns"], item.get("constant") or {}, ticks_of(item["time_base"])
+    told: list[int] = []
+    for name in ("source", "server", "requested", "received"):
+        for form in (f"{name}_ticks", f"{name}_time"):
+            if form in columns:
+                at = columns.index(form)
+                values = {row[at] for row in item["readings"]}
+            else:
+                values = {constant.get(form)}
+            told += [base + value if form.endswith("ticks") else ticks_of(value) for value in values - {None}]
+    return (min(told), max(told)) if told else (base, base)
+
+
 def _event_ticks(row: Mapping[str, Any], authority: str, base: int) -> int:
     """The source's time where the device has the say, the server's where it has; else between asking and receiving, else receiving."""
     order = {"device": ("source", "server"), "server": ("server", "source")}.get(authority, ())

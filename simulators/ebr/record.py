@@ -1,18 +1,19 @@
 """The batch record, made from received entries alone: the same entries in any order, once or twice, make the same record."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from simulators.ebr.exceptions import exceptions
 from simulators.ebr.library import Library, library
-from simulators.ebr.readings import Point, points, tagsets, ticks_of
+from simulators.ebr.readings import TICKS_PER_S, Point, Tagset, points, tagsets, ticks_of
 from simulators.ebr.seal import checked, content_sha256, event_bytes
 
 SCHEMA = "reference-ebr/batch-record/1"
 _OF_BATCH = ("step", "batch", "material", "sample", "alarm", "rebind", "activity")
 _OF_LINE = ("gap", "clock", "finding", "epoch")
+STANDS_TICKS = 120 * TICKS_PER_S
+"""Readings from so long before the batch are kept too: a value stood when the batch began, though it did not change in it."""
 _HEADER = ("order", "product", "recipe", "recipe_version")
 
 Series = dict[tuple[str, str], list[Point]]
@@ -23,12 +24,12 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
     """(record, series of its tags) of one batch in STORE/ebr.db."""
     with library(path) as books:
         events = [_event(item) for item in books.of_batch(batch, _OF_BATCH)]
-        readings, facts = _readings(books, batch, events)
-        gateways = sorted({event["gateway"] for event in events} | {gateway for gateway, _ in readings})
+        steps, ends = _steps(events), _ends(events)
+        gateways = sorted({event["gateway"] for event in events} | set(books.gateways(batch)))
+        window = _window(steps, events, books.named(batch))
+        readings, facts = _readings(books, gateways, steps, window)
         line = [_event(item) for item in books.of_kind(gateways, _OF_LINE)]
         streams = books.streams(gateways)
-    steps, ends = _steps(events), _ends(events)
-    window = _window(steps, events, facts)
     record: dict[str, Any] = {
         "schema": SCHEMA,
         "batch": batch,
@@ -47,7 +48,7 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
         "seal": [{"gateway": end["gateway"], **checked(end, steps)} for end in ends],
         "materials": [event for event in events if event["type"] in ("material", "sample")],
         "alarms": _alarms(events),
-        "gaps": _gaps(line, window, facts["sources"]),
+        "gaps": _gaps(line, window, facts),
         "clock": {"entries": facts["clock"], "worst_bound_s": facts["bound"], "events": _inside(line, "clock", window)},
         "findings": _inside(line, "finding", window),
         "chain": _streams(streams, facts),
@@ -71,57 +72,63 @@ def _event(item: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _readings(books: Library, batch: str, events: Sequence[Mapping[str, Any]]) -> tuple[Series, dict[str, Any]]:
-    """Every reading of the batch, and the facts that its entries' heads tell. Where its id came late, also those from before."""
+def _readings(
+    books: Library, gateways: Sequence[str], steps: Sequence[Mapping[str, Any]], window: Mapping[str, str | None]
+) -> tuple[Series, dict[str, Any]]:
+    """Every reading of the batch's tags in its time, and the facts that the heads of their entries tell.
+
+    By time, whatever context their entries bear: what a source had queued, and what was written before the id was known, belongs to it too.
+    """
     series: Series = {}
-    facts: dict[str, Any] = {
-        "clock": {},
-        "bound": None,
-        "sources": set(),
-        "first": None,
-        "last": None,
-        "entries": {},
-        "environments": set(),
-    }
-    tables: dict[str, Any] = {}
-    gateways: set[str] = set()
-    for item in chain(books.of_batch(batch, ["readings"]), _before_its_name(books, events)):
-        if item["gateway"] not in gateways:
-            gateways.add(item["gateway"])
-            tables |= tagsets(entry["event"] for entry in books.of_kind([item["gateway"]], ["tagset"]))
-        _note(item, facts)
-        for tag, point in points(item, tables[item["tagset"]]):
-            series.setdefault((item["gateway"], tag), []).append(point)
-    facts["tags"] = {
-        (gateway, tag["tag"]): {"source": table.source, "unit": tag.get("source_unit") or tag.get("unit")}
-        for table in tables.values()
-        for gateway in gateways
-        for tag in table.tags
-    }
+    facts: dict[str, Any] = {"clock": {}, "bound": None, "tables": set(), "entries": {}, "environments": set(), "tags": {}}
+    if window["start"] is None or window["end"] is None:
+        return series, facts
+    first, last = ticks_of(window["start"]), ticks_of(window["end"])
+    wanted = _Wanted(steps)
+    for gateway in gateways:
+        tables = tagsets(entry["event"] for entry in books.of_kind([gateway], ["tagset"]))
+        for table in tables.values():
+            tags = {(gateway, tag["tag"]): _told_of(tag, table) for tag in table.tags if wanted(gateway, tag)}
+            facts["tags"] |= tags
+            facts["tables"].add((gateway, table.source))
+        for item in books.told_of(gateway, first - STANDS_TICKS, last):
+            found = [
+                (tag, point)
+                for tag, point in points(item, tables[item["tagset"]])
+                if (gateway, tag) in facts["tags"] and first - STANDS_TICKS <= point.ticks <= last
+            ]
+            for tag, point in found:
+                series.setdefault((gateway, tag), []).append(point)
+            if any(point.ticks >= first for _, point in found):
+                _note(item, facts)
     for line in series.values():
-        line.sort(key=lambda point: point.ticks)
+        line.sort(key=lambda point: (point.ticks, point.seq))
     return series, facts
 
 
-def _before_its_name(books: Library, events: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Entries of the runs that were bound to the batch afterwards."""
-    late = [event for event in events if event["type"] == "rebind" and event.get("start")]
-    for gateway in sorted({event["gateway"] for event in late}):
-        equipments = {event["equipment"] for event in late if event["gateway"] == gateway}
-        first = min(event["start"]["time"] for event in late if event["gateway"] == gateway)
-        last = max(event["entered"] for event in late if event["gateway"] == gateway)
-        for item in books.unbound(gateway, first, last):
-            if equipments & set(item.get("contexts") or {}):
-                yield item
+class _Wanted:
+    """Which tags belong to a batch: those of its equipments, those of the whole line, and those that its parameters speak of."""
+
+    def __init__(self, steps: Sequence[Mapping[str, Any]]) -> None:
+        self._equipments = {(step["gateway"], step["equipment"]) for step in steps}
+        self._tags = {(step["gateway"], one.get("tag")) for step in steps for one in step.get("parameters") or []}
+
+    def __call__(self, gateway: str, tag: Mapping[str, Any]) -> bool:
+        """Whether the batch has to do with this row of a tag table."""
+        given = tag.get("equipment") or "line"
+        names = given.split(";") if isinstance(given, str) else list(given)
+        return (gateway, tag["tag"]) in self._tags or "line" in names or any((gateway, name) in self._equipments for name in names)
+
+
+def _told_of(tag: Mapping[str, Any], table: Tagset) -> dict[str, Any]:
+    return {"source": table.source, "unit": tag.get("source_unit") or tag.get("unit"), "between": tag.get("between") or "hold"}
 
 
 def _note(item: Mapping[str, Any], facts: dict[str, Any]) -> None:
     status, bound = item.get("clock", {}).get("status", "unknown"), item.get("clock", {}).get("bound_s")
     facts["clock"][status] = facts["clock"].get(status, 0) + 1
     facts["bound"] = max(filter(None, (facts["bound"], bound)), default=None)
-    facts["sources"].add((item["gateway"], item["source"]))
     facts["environments"].add(item.get("environment"))
-    facts["first"], facts["last"] = facts["first"] or item["time"], item["time"]
     key = f"{item['gateway']} {item['epoch']}"
     first, _, count = facts["entries"].get(key, (item["seq"], 0, 0))
     facts["entries"][key] = (first, item["seq"], count + 1)
@@ -192,12 +199,14 @@ def _header(steps: list[dict[str, Any]], events: list[dict[str, Any]]) -> dict[s
     return found
 
 
-def _window(steps: list[dict[str, Any]], events: list[dict[str, Any]], facts: Mapping[str, Any]) -> dict[str, str | None]:
-    """From the first to the last instant that concerns the batch."""
-    starts = [step["start"]["time"] for step in steps] or [one for one in (facts["first"],) if one]
-    ends = [step["end"]["time"] for step in steps if step.get("end")] + [one for one in (facts["last"],) if one]
-    ends += [event["entered"] for event in events if event["type"] == "batch"]
-    first, last = min(starts, default=None, key=ticks_of), max(ends, default=None, key=ticks_of)
+def _window(steps: list[dict[str, Any]], events: list[dict[str, Any]], named: tuple[str | None, str | None]) -> dict[str, str | None]:
+    """From the first to the last instant that concerns the batch. named: times of the first and last entry that names it."""
+    batches = [event for event in events if event["type"] == "batch"]
+    starts = [one["start"]["time"] for one in (*steps, *batches) if one.get("start")]
+    ends = [one["end"]["time"] for one in (*steps, *batches) if one.get("end")] + [event["entered"] for event in batches]
+    if not any(event["transition"] == "end" for event in batches):
+        ends += [one for one in named[1:] if one]
+    first, last = min(starts, default=named[0], key=ticks_of), max(ends, default=None, key=ticks_of)
     return {"start": first, "end": last}
 
 
@@ -240,16 +249,24 @@ def _alarms(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(found.values(), key=lambda alarm: (alarm["raised"], alarm["seq"]))
 
 
-def _gaps(line: list[dict[str, Any]], window: Mapping[str, str | None], sources: set[tuple[str, str]]) -> list[dict[str, Any]]:
-    """The gaps of the batch's sources that touch its time, each with its tags, end and outcome as far as they are known."""
+def _gaps(line: list[dict[str, Any]], window: Mapping[str, str | None], facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The gaps of the batch's tags, and of sources of rows alone, that touch its time, with their end and outcome if known."""
     gaps: dict[tuple[str, str], dict[str, Any]] = {}
-    for event in joined(event for event in line if event["type"] == "gap" and (event["gateway"], event["source"]) in sources):
+    for event in joined(event for event in line if event["type"] == "gap" and _concerns(event, facts)):
         if event["transition"] == "open":
             known = {name: event.get(name) for name in ("gateway", "gap", "source", "tags", "start", "end", "cause", "detail")}
             gaps[event["gateway"], event["gap"]] = {**known, "outcome": "lost" if event.get("end") else None, "closed": []}
         elif event["transition"] == "close" and (gap := gaps.get((event["gateway"], event["gap"]))) is not None:
             gap["closed"].append({name: event.get(name) for name in ("tags", "start", "end", "outcome")})
     return [_settled(gap) for gap in gaps.values() if _touches(gap, window)]
+
+
+def _concerns(gap: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+    gateway, source = gap["gateway"], gap["source"]
+    if (gateway, source) not in facts["tables"]:
+        return True
+    own = {tag for (line, tag), told in facts["tags"].items() if (line, told["source"]) == (gateway, source)}
+    return bool(own) if gap["tags"] == "all" else not own.isdisjoint(gap["tags"])
 
 
 def _settled(gap: dict[str, Any]) -> dict[str, Any]:

@@ -11,10 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from simulators.ebr import checkpoints
+from simulators.ebr import checkpoints, signatures
 from simulators.ebr.entry import NOTHING, Entry, No, Stream, Unreadable, facts, read
+from simulators.ebr.readings import span
 
 MAX_REJECTED = 1_000
+MOST_AHEAD_ENTRIES = 32_768
+MOST_AHEAD_BYTES = 67_108_864
+"""Of a stream, what is kept beyond the place through which it is whole: eight windows of a gateway. What lies farther comes again."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS entries(
@@ -35,6 +39,10 @@ CREATE TABLE IF NOT EXISTS facts(
   time TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS facts_by_batch ON facts(batch, kind);
 CREATE INDEX IF NOT EXISTS facts_by_kind ON facts(kind, gateway, epoch, seq);
+CREATE TABLE IF NOT EXISTS spans(
+  gateway TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
+  PRIMARY KEY (gateway, epoch, seq)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS spans_by_time ON spans(gateway, last);
 CREATE TABLE IF NOT EXISTS records(id TEXT PRIMARY KEY, digest TEXT NOT NULL, payload BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS counts(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
@@ -51,6 +59,7 @@ class Taken:
     duplicates: int = 0
     refused: int = 0
     suspects: int = 0
+    ahead: int = 0
     answered: set[Stream] = field(default_factory=set)
     batches: set[tuple[str, str]] = field(default_factory=set)
     unreadable: list[str] = field(default_factory=list)
@@ -59,14 +68,34 @@ class Taken:
 class Store:
     """STORE/ebr.db. One writer at a time, in any thread; readers open the file read-only."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, ahead_entries: int = MOST_AHEAD_ENTRIES, ahead_bytes: int = MOST_AHEAD_BYTES) -> None:
+        """ahead_entries, ahead_bytes: how much of a stream is kept before what it must follow has come."""
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "ebr.db"
+        self._ahead_entries, self._ahead_bytes = ahead_entries, ahead_bytes
         self._lock = threading.Lock()
         self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
-        self._db.executescript(_TABLES + checkpoints.TABLES)
+        self._db.executescript(_TABLES + checkpoints.TABLES + signatures.TABLES)
+        with self._transaction():
+            self._renew()
+
+    def _renew(self) -> None:
+        """Bring a store that an earlier version made up to date."""
+        if "signer" not in {row[1] for row in self._db.execute("PRAGMA table_info(checkpoints)")}:
+            self._db.execute("ALTER TABLE checkpoints ADD COLUMN signer TEXT")
+        missing = (
+            "SELECT e.payload FROM facts f JOIN entries e USING (gateway, epoch, seq)"
+            " LEFT JOIN spans s USING (gateway, epoch, seq) WHERE f.kind='readings' AND s.seq IS NULL"
+        )
+        for (payload,) in self._db.execute(missing).fetchall():
+            self._place(read(payload))
+
+    def trust(self, gateway: str, key: signatures.Key) -> None:
+        """A key that a person has given."""
+        with self._transaction():
+            signatures.trust(self._db, gateway, key, "given")
 
     def close(self) -> None:
         """Close the file."""
@@ -74,9 +103,13 @@ class Store:
             self._db.close()
 
     def take(self, payloads: Iterable[bytes], rule: Rule = lambda _: None) -> Taken:
-        """Store a page in one transaction: all of it is on disk when this returns. rule: says which entries are not taken, and why."""
+        """Store a page in one transaction: all of it is on disk when this returns. rule: says which entries are not taken, and why.
+
+        What lies too far beyond the whole part is not kept: it gets no receipt, and comes again.
+        """
         taken = Taken()
         with self._transaction():
+            room = _Room(self._db, self._ahead_entries, self._ahead_bytes)
             for payload in payloads:
                 taken.received += 1
                 try:
@@ -85,7 +118,10 @@ class Store:
                     taken.unreadable.append(str(error))
                     continue
                 taken.answered.add(entry.stream)
-                self._take(entry, rule, taken)
+                if room.has(entry, self._through(entry.stream)[0]):
+                    self._take(entry, rule, taken)
+                else:
+                    taken.ahead += 1
             for stream in taken.answered:
                 self._advance(stream, taken)
             self._count(taken)
@@ -125,7 +161,7 @@ class Store:
     def forget(self, stream: Stream, beyond: int) -> None:
         """Lose everything beyond an entry, as a restored backup has: for tests of what a gateway does then."""
         with self._transaction():
-            for table in ("entries", "rejected", "facts"):
+            for table in ("entries", "rejected", "facts", "spans"):
                 self._db.execute(f"DELETE FROM {table} WHERE gateway=? AND epoch=? AND seq>?", (*stream, beyond))  # noqa: S608 - fixed names
             self._db.execute("DELETE FROM checkpoints WHERE gateway=? AND epoch=? AND size>=?", (*stream, beyond))
             row = self._db.execute("SELECT digest FROM entries WHERE gateway=? AND epoch=? AND seq=?", (*stream, beyond)).fetchone()
@@ -142,6 +178,10 @@ class Store:
             else:
                 self._suspect(entry, f"another entry {entry.seq} is held, with digest {known[0]}", taken)
             return
+        through = self._through(entry.stream)[0]
+        if entry.seq <= through and not self._is_the_rejected(entry):
+            self._suspect(entry, "the stream was whole without it, and another one was refused in its place", taken)
+            return
         no = entry.unsupported() or rule(entry)
         if no is not None:
             self._reject(entry, no, taken)
@@ -150,8 +190,23 @@ class Store:
         self._db.execute("INSERT INTO entries VALUES (?,?,?,?,?)", (*key, entry.digest, entry.payload))
         found = facts(entry.item)
         self._db.executemany("INSERT INTO facts VALUES (?,?,?,?,?,?,?)", ((*key, *fact) for fact in found))
-        taken.batches.update((entry.gateway, fact.batch) for fact in found if fact.batch is not None)
+        self._place(entry)
         taken.stored += 1
+        if entry.seq <= through and not self._check(entry.stream, entry.seq, taken):
+            taken.stored -= 1
+            return
+        taken.batches.update((entry.gateway, fact.batch) for fact in found if fact.batch is not None)
+
+    def _is_the_rejected(self, entry: Entry) -> bool:
+        """Whether it is the very entry that was refused before; the chain has gone on over its digest."""
+        key = (entry.gateway, entry.epoch, entry.seq)
+        row = self._db.execute("SELECT digest FROM rejected WHERE gateway=? AND epoch=? AND seq=?", key).fetchone()
+        return row is not None and row[0] == entry.digest
+
+    def _place(self, entry: Entry) -> None:
+        """Note which times its readings tell of."""
+        if (reach := span(entry.item)) is not None:
+            self._db.execute("INSERT INTO spans VALUES (?,?,?,?,?)", (entry.gateway, entry.epoch, entry.seq, *reach))
 
     def _reject(self, entry: Entry, no: No, taken: Taken) -> None:
         values = (entry.gateway, entry.epoch, entry.seq, entry.digest, entry.item["previous"], *no, checkpoints.leaf(entry.payload))
@@ -183,19 +238,27 @@ class Store:
             self._check(stream, seq, taken)
         self._db.execute("REPLACE INTO streams VALUES (?,?,?,?)", (*stream, through, digest))
 
-    def _check(self, stream: Stream, seq: int, taken: Taken) -> None:
-        """A checkpoint that the entries before it do not bear out is refused, whole as it is; it stays as a suspect."""
-        sql = "SELECT e.payload FROM facts JOIN entries e USING (gateway, epoch, seq) WHERE kind='checkpoint' AND gateway=? AND epoch=?"
-        row = self._db.execute(f"{sql} AND seq=?", (*stream, seq)).fetchone()
+    def _check(self, stream: Stream, seq: int, taken: Taken) -> bool:
+        """Take what an entry says about keys; refuse a checkpoint that entries or keys do not bear out: a suspect."""
+        sql = (
+            "SELECT kind, e.payload FROM facts JOIN entries e USING (gateway, epoch, seq)"
+            " WHERE kind IN ('checkpoint', 'audit') AND gateway=? AND epoch=? AND seq=?"
+        )
+        row = self._db.execute(sql, (*stream, seq)).fetchone()
         if row is None:
-            return
-        entry = read(row[0])
+            return True
+        entry = read(row[1])
+        if row[0] == "audit":
+            signatures.learn(self._db, stream[0], entry.item["event"])
+            return True
         no = checkpoints.check(self._db, stream, seq, entry.item["event"])
-        if no is not None:
-            self._suspect(entry, no.reason, taken)
-            for table in ("entries", "facts"):
-                self._db.execute(f"DELETE FROM {table} WHERE gateway=? AND epoch=? AND seq=?", (*stream, seq))  # noqa: S608 - fixed names
-            self._reject(entry, no, taken)
+        if no is None:
+            return True
+        self._suspect(entry, no.reason, taken)
+        for table in ("entries", "facts", "spans"):
+            self._db.execute(f"DELETE FROM {table} WHERE gateway=? AND epoch=? AND seq=?", (*stream, seq))  # noqa: S608 - fixed names
+        self._reject(entry, no, taken)
+        return False
 
     def _after(self, stream: Stream, through: int) -> Iterator[tuple[int, str, str]]:
         """(seq, digest, previous) of what is held or rejected after an entry, in order."""
@@ -218,11 +281,11 @@ class Store:
         row = self._db.execute("SELECT payload FROM entries WHERE gateway=? AND epoch=? AND seq=?", (*stream, seq)).fetchone()
         if row is not None:
             self._suspect(read(row[0]), "does not continue the chain", taken)
-        for table in ("entries", "facts", "rejected"):
+        for table in ("entries", "facts", "spans", "rejected"):
             self._db.execute(f"DELETE FROM {table} WHERE gateway=? AND epoch=? AND seq=?", (*stream, seq))  # noqa: S608 - fixed names
 
     def _count(self, taken: Taken) -> None:
-        for name in ("received", "stored", "duplicates", "refused", "suspects"):
+        for name in ("received", "stored", "duplicates", "refused", "suspects", "ahead"):
             self._db.execute(
                 "INSERT INTO counts VALUES (?,?) ON CONFLICT(name) DO UPDATE SET value=value+excluded.value", (name, getattr(taken, name))
             )
@@ -241,3 +304,23 @@ class Store:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
+
+
+class _Room:
+    """How much of each stream may still be kept beyond its whole part, while a page is taken."""
+
+    def __init__(self, db: sqlite3.Connection, entries: int, size: int) -> None:
+        self._db, self._entries, self._bytes = db, entries, size
+        self._held: dict[Stream, int] = {}
+
+    def has(self, entry: Entry, through: int) -> bool:
+        """True if the entry may be kept; the next one that the stream waits for always may."""
+        if entry.seq <= through + 1:
+            return True
+        if entry.seq > through + self._entries:
+            return False
+        if entry.stream not in self._held:
+            sql = "SELECT coalesce(sum(length(payload)), 0) FROM entries WHERE gateway=? AND epoch=? AND seq>?"
+            self._held[entry.stream] = self._db.execute(sql, (*entry.stream, through)).fetchone()[0]
+        self._held[entry.stream] += len(entry.payload)
+        return self._held[entry.stream] <= self._bytes

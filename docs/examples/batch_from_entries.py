@@ -1,0 +1,263 @@
+# ruff: noqa: INP001
+"""The record of a batch, made of an EBR's stored entries by the published schemas alone. Python's standard library, nothing else.
+
+    python batch_from_entries.py ENTRIES BATCH          ENTRIES: JSON Lines of entries in any order, or an SQLite file with entries(payload)
+
+Prints the record as JSON. Written to be read by who builds a receiving side: each rule names the page of docs/schemas/ it comes from.
+"""
+
+import hashlib
+import json
+import sqlite3
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+NOTHING = "0" * 64
+
+Item = dict[str, Any]
+Name = tuple[str, str]
+
+
+def main(entries: str, batch: str) -> int:
+    """Print the record of one batch."""
+    sys.stdout.write(json.dumps(record(payloads(Path(entries)), batch), indent=2) + "\n")
+    return 0
+
+
+def payloads(path: Path) -> list[bytes]:
+    """The stored bytes of every entry."""
+    if path.read_bytes()[:16] == b"SQLite format 3\0":
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as db:
+            return [bytes(row[0]) for row in db.execute("SELECT payload FROM entries")]
+    return path.read_bytes().splitlines()
+
+
+def record(stored: Iterable[bytes], batch: str) -> Item:
+    """Everything about one batch. stored: the bytes of entries, in any order, some of them twice."""
+    entries = whole(stored)
+    events = [told(entry, payload) for entry, payload in entries if "event" in entry]
+    steps = steps_of(events, batch)
+    batches = [event for event in parts_joined(events) if event["type"] == "batch" and event.get("batch") == batch]
+    ends = closing(batches)
+    first, last = time_of(steps, batches)
+    return {
+        "batch": batch,
+        "status": status(ends, batches, steps),
+        "identity": {
+            name: sorted({one[name] for one in (*steps, *batches) if one.get(name)})
+            for name in ("order", "product", "recipe", "recipe_version")
+        },
+        "steps": steps,
+        "completeness": completeness(ends, steps),
+        "materials": latest(event for event in events if event["type"] == "material" and event.get("batch") == batch),
+        "samples": latest(event for event in events if event["type"] == "sample" and event.get("batch") == batch),
+        "gaps": gaps(events, steps, first, last),
+        "proof": [proof(end, steps) for end in ends],
+    }
+
+
+# entry-event.json, entry-readings.json: the head. previous is the SHA-256 of the entry before, 64 zeros for seq 1 of an epoch.
+
+
+def whole(stored: Iterable[bytes]) -> list[tuple[Item, bytes]]:
+    """(entry, bytes) of every stream as far as it is whole, in order, each once."""
+    held: dict[tuple[str, int, int], tuple[Item, bytes]] = {}
+    for payload in stored:
+        entry = json.loads(payload)
+        held.setdefault((entry["gateway"], entry["epoch"], entry["seq"]), (entry, payload))
+    found = []
+    for gateway, epoch in sorted({name[:2] for name in held}):
+        seq, previous = 1, NOTHING
+        while (one := held.get((gateway, epoch, seq))) is not None and one[0]["previous"] == previous:
+            found.append(one)
+            seq, previous = seq + 1, hashlib.sha256(one[1]).hexdigest()
+    return found
+
+
+def told(entry: Item, payload: bytes) -> Item:
+    """An event, with where it stands and the digest of its bytes: the member `event` is the last one of its entry."""
+    content = payload[payload.index(b',"event":{') + len(b',"event":') : -1]
+    return {**entry["event"], "gateway": entry["gateway"], "entered": entry["time"], "content": content}
+
+
+def parts_joined(events: Iterable[Item]) -> Iterator[Item]:
+    """event-step.json, event-batch.json: a long event comes in parts (part, of); the lists named in `sliced` go together in their order."""
+    waiting: dict[tuple[Any, ...], dict[int, Item]] = defaultdict(dict)
+    for event in events:
+        if event.get("of", 1) == 1 or "sliced" not in event:
+            yield event
+            continue
+        parts = waiting[event["gateway"], event["record"], event.get("transition"), event["revision"]]
+        parts[event["part"]] = event
+        if len(parts) == event["of"]:
+            ordered = [parts[number] for number in range(1, event["of"] + 1)]
+            lists = {name: [item for part in ordered for item in part[name]] for name in event["sliced"]}
+            yield {**ordered[0], **lists, "content": b"".join(part["content"] for part in ordered)}
+
+
+# event-step.json: an end is complete in itself; a correction is the whole again, with the next revision.
+# event-rebind.json: an identity that came late; the record that it supersedes counts no longer.
+
+
+def steps_of(events: Sequence[Item], batch: str) -> list[Item]:
+    """Every run of every step of the batch, in its latest revision; a run that has not ended stands with its start."""
+    runs: dict[str, Item] = {}
+    gone = {event["supersedes"] for event in events if event["type"] == "rebind" and event.get("supersedes")}
+    for event in parts_joined(events):
+        if event["type"] != "step" or event.get("batch") != batch or event["record"] in gone:
+            continue
+        known = runs.get(event["record"])
+        if known is None or rank(event) > rank(known):
+            runs[event["record"]] = event
+    return [
+        {name: value for name, value in step.items() if name not in ("content", "type")}
+        | {"sha256": hashlib.sha256(step["content"]).hexdigest()}
+        for step in sorted(runs.values(), key=lambda step: (ticks(step["start"]["time"]), step["record"]))
+    ]
+
+
+def rank(step: Item) -> tuple[bool, int]:
+    """An end stands above a start, a later revision above an earlier one."""
+    return step["transition"] == "end", step["revision"]
+
+
+def latest(events: Iterable[Item]) -> list[Item]:
+    """event-material.json, event-sample.json: `record` is the name; the latest revision counts."""
+    found: dict[str | None, Item] = {}
+    for event in events:
+        known = found.get(event.get("record"))
+        if known is None or (event.get("revision") or 1) >= (known.get("revision") or 1):
+            found[event.get("record")] = event
+    return [{name: value for name, value in one.items() if name not in ("content", "type")} for one in found.values()]
+
+
+# event-batch.json: the end of a batch lists every record and states what is complete.
+
+
+def closing(batches: Iterable[Item]) -> list[Item]:
+    """The latest end of each line that the batch passed."""
+    ends: dict[str, Item] = {}
+    for event in batches:
+        if event["transition"] == "end" and (event["gateway"] not in ends or event["revision"] >= ends[event["gateway"]]["revision"]):
+            ends[event["gateway"]] = event
+    return [ends[gateway] for gateway in sorted(ends)]
+
+
+def status(ends: Sequence[Item], batches: Sequence[Item], steps: Sequence[Item]) -> str:
+    """Open while a line has not closed the batch; else what the ends say."""
+    lines = {event["gateway"] for event in (*batches, *steps)}
+    if lines != {end["gateway"] for end in ends} or not ends:
+        return "open"
+    return "complete" if all(end["status"] == "complete" for end in ends) else "incomplete"
+
+
+def completeness(ends: Sequence[Item], steps: Sequence[Item]) -> Item:
+    """As the ends state it; before there is one, the sum of the steps'."""
+    stated = [one["completeness"] for one in (ends or steps) if one.get("completeness")]
+    return {
+        "required": sum(one["required"] for one in stated),
+        "present": sum(one["present"] for one in stated),
+        "missing": [item for one in stated for item in one["missing"]],
+    }
+
+
+def proof(end: Item, steps: Sequence[Item]) -> Item:
+    """Are just the records held that the end lists? By digests; merkle_root is the root of RFC 6962, 2.1, over them in the order listed."""
+    listed = {one["record"]: one["content_sha256"] for one in end["records"]}
+    held = {step["record"]: step["sha256"] for step in steps if step["gateway"] == end["gateway"] and step["transition"] == "end"}
+    return {
+        "gateway": end["gateway"],
+        "records": len(listed),
+        "same": listed == held,
+        "root": tree(list(listed.values())) == end["merkle_root"],
+    }
+
+
+def tree(digests: Sequence[str]) -> str:
+    """Merkle tree hash over hex digests as leaves."""
+    if len(digests) < 2:
+        return hashlib.sha256(b"\x00" + bytes.fromhex(digests[0]) if digests else b"").hexdigest()
+    half = 1
+    while half * 2 < len(digests):
+        half *= 2
+    return hashlib.sha256(b"\x01" + bytes.fromhex(tree(digests[:half])) + bytes.fromhex(tree(digests[half:]))).hexdigest()
+
+
+# event-gap.json: opened at the last observation, closed at the next, all tags at once or some by some.
+# event-tagset.json: which tags a source has, and whose they are.
+
+
+def gaps(events: Sequence[Item], steps: Sequence[Item], first: int | None, last: int | None) -> list[Item]:
+    """The gaps of the batch's tags, and of sources without tags, that touch its time."""
+    if first is None or last is None:
+        return []
+    mine, known = tags_of(events, steps)
+    concerned = {
+        (event["gateway"], event["gap"]): event
+        for event in events
+        if event["type"] == "gap" and event["transition"] == "open" and touches_tags(event, mine, known)
+    }
+    found = []
+    for name, gap in concerned.items():
+        closes = [
+            event
+            for event in events
+            if event["type"] == "gap"
+            and event["transition"] == "close"
+            and (event["gateway"], event["gap"]) == name
+            and touches_tags(event, mine, known)
+        ]
+        ends = [event["end"] for event in closes] or ([gap["end"]] if gap.get("end") else [])
+        outcome = None if not ends else "filled" if closes and all(event["outcome"] == "filled" for event in closes) else "lost"
+        end = max(ends, key=ticks, default=None)
+        if ticks(gap["start"]) <= last and (end is None or ticks(end) >= first):
+            found.append(
+                {"gap": gap["gap"], "source": gap["source"], "tags": gap["tags"], "start": gap["start"], "end": end, "outcome": outcome}
+            )
+    return found
+
+
+def tags_of(events: Iterable[Item], steps: Sequence[Item]) -> tuple[dict[Name, set[str]], set[Name]]:
+    """({(gateway, source): tags of the batch}, sources that have tags)."""
+    units = {(step["gateway"], step["equipment"]) for step in steps}
+    asked = {(step["gateway"], one.get("tag")) for step in steps for one in step.get("parameters") or []}
+    mine: dict[Name, set[str]] = defaultdict(set)
+    known: set[Name] = set()
+    for event in events:
+        if event["type"] != "tagset":
+            continue
+        known.add((event["gateway"], event["source"]))
+        for tag in event["tags"]:
+            whose = (tag.get("equipment") or "line").split(";")
+            if "line" in whose or (event["gateway"], tag["tag"]) in asked or any((event["gateway"], unit) in units for unit in whose):
+                mine[event["gateway"], event["source"]].add(tag["tag"])
+    return mine, known
+
+
+def touches_tags(gap: Item, mine: dict[Name, set[str]], known: set[Name]) -> bool:
+    """Whether a gap is about the batch's tags."""
+    source = gap["gateway"], gap["source"]
+    if source not in known:
+        return True
+    return bool(mine[source]) if gap["tags"] == "all" else not mine[source].isdisjoint(gap["tags"])
+
+
+def time_of(steps: Sequence[Item], batches: Sequence[Item]) -> tuple[int | None, int | None]:
+    """From the first start to the last end, or to the entry that closed the batch; in ticks."""
+    starts = [ticks(one["start"]["time"]) for one in (*steps, *batches) if one.get("start")]
+    ends = [ticks(one["end"]["time"]) for one in (*steps, *batches) if one.get("end")] + [ticks(one["entered"]) for one in batches]
+    return min(starts, default=None), max(ends, default=None)
+
+
+def ticks(text: str) -> int:
+    """An RFC 3339 time in units of 100 ns."""
+    whole_s, _, rest = text.removesuffix("Z").partition(".")
+    return int(datetime.fromisoformat(whole_s).replace(tzinfo=UTC).timestamp()) * 10_000_000 + int((rest + "0000000")[:7])
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:3]))

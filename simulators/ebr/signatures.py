@@ -1,0 +1,110 @@
+"""Who signed a checkpoint: C2SP signed notes with Ed25519 (c2sp.org/signed-note), and the keys that are trusted for a line.
+
+A key is trusted if it was given (`--key`), or if a trusted one signed its coming (`key-rotation`). Where none was given, the first one
+that the stream names is taken, and the record says so: whoever made the stream could have named any.
+"""
+
+import base64
+import binascii
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS keys(gateway TEXT NOT NULL, key TEXT NOT NULL, how TEXT NOT NULL, PRIMARY KEY (gateway, key)) WITHOUT ROWID;
+"""
+ROTATION = "ebr-gateway/key-rotation/1"
+_ED25519 = 1
+
+
+class Key(NamedTuple):
+    """A verifier key `name+id+base64`. id: four bytes that a signature line begins with."""
+
+    text: str
+    name: str
+    id: bytes
+    public: Ed25519PublicKey
+
+    @classmethod
+    def parse(cls, text: str) -> "Key":
+        """Raises ValueError if the text is no key."""
+        name, id_hex, coded = text.strip().split("+", 2)
+        raw = base64.b64decode(coded, validate=True)
+        if len(raw) != 33 or raw[0] != _ED25519:
+            raise ValueError("not an Ed25519 key")
+        own = hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4]
+        if own.hex() != id_hex:
+            raise ValueError("its id is not that of the key")
+        return cls(text.strip(), name, own, Ed25519PublicKey.from_public_bytes(raw[1:]))
+
+    @property
+    def short(self) -> str:
+        """Its name and id, for people."""
+        return f"{self.name}+{self.id.hex()}"
+
+    def signed(self, note: str) -> bool:
+        """Whether one of the note's signature lines is by this key."""
+        text, _, lines = note.rpartition("\n\n")
+        return any(self._made(line, f"{text}\n".encode()) for line in lines.splitlines())
+
+    def _made(self, line: str, text: bytes) -> bool:
+        words = line.split(" ")
+        if len(words) != 3 or words[0] != "\u2014" or words[1] != self.name:
+            return False
+        try:
+            raw = base64.b64decode(words[2], validate=True)
+            self.public.verify(raw[4:], text)
+        except (binascii.Error, InvalidSignature):
+            return False
+        return raw[:4] == self.id
+
+
+def given(path: Path) -> list[Key]:
+    """Keys of a file, one per line, as a gateway publishes them. Raises ValueError with the line, OSError."""
+    found = []
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        if line.strip():
+            try:
+                found.append(Key.parse(line))
+            except ValueError as error:
+                raise ValueError(f"{path}:{number}: {error}") from error
+    return found
+
+
+def trust(db: sqlite3.Connection, gateway: str, key: Key, how: str) -> None:
+    """From now on this key speaks for the line. how: given, rotation, stream."""
+    db.execute("INSERT INTO keys VALUES (?,?,?) ON CONFLICT DO UPDATE SET how=excluded.how WHERE how='stream'", (gateway, key.text, how))
+
+
+def trusted(db: sqlite3.Connection, gateway: str) -> Iterator[tuple[Key, str]]:
+    """The line's keys, and how each is known."""
+    for text, how in db.execute("SELECT key, how FROM keys WHERE gateway=? ORDER BY key", (gateway,)).fetchall():
+        yield Key.parse(text), how
+
+
+def learn(db: sqlite3.Connection, gateway: str, event: Mapping[str, Any]) -> None:
+    """Take what an audit event says about the line's keys, as far as it can be believed."""
+    told = event.get("what")
+    what: Mapping[str, Any] = told if isinstance(told, dict) else {}
+    known = list(trusted(db, gateway))
+    if event.get("action") in ("key-created", "key-adopted") and not known:
+        if (key := _key(what.get("public"))) is not None:
+            trust(db, gateway, key, "stream")
+    elif event.get("action") == "key-rotation" and isinstance(note := what.get("note"), str):
+        lines = note.split("\n")
+        new = _key(lines[2]) if len(lines) > 3 and lines[0] == ROTATION else None
+        old = next(((key, how) for key, how in known if key.text == lines[1]), None) if new is not None else None
+        if new is not None and old is not None and old[0].signed(note) and new.signed(note):
+            trust(db, gateway, new, "stream" if old[1] == "stream" else "rotation")
+
+
+def _key(text: Any) -> Key | None:
+    try:
+        return Key.parse(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
