@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from config import Source
+from config import Source, units
 from config.addresses import OpcUaAddress, format, parse  # noqa: A004 - the grammar's own pair
+from config.unit_names import UNECE
 from drivers.contract import BadReply
 from drivers.opcua import variant as v
 from drivers.opcua.lib import ua
@@ -15,6 +16,8 @@ from drivers.opcua.link import Link, connected, in_chunks, plain_errors
 from drivers.opcua.settings import OpcUaSettings
 
 COLUMNS = ("tag", "source", "address", "type", "source_unit", "eu_low", "eu_high", "description")
+SCALAR, ANY, SCALAR_OR_ARRAY = -1, -2, -3
+"""Value ranks (Part 3, 5.6.2); 0 and above are arrays."""
 MOST_NODES = 1_000_000
 MOST_ELEMENTS = 64
 """Elements of an array that become rows; a longer one is told as left out."""
@@ -39,6 +42,7 @@ _TYPES = {
     v.STATUSCODE: "uint32",
 }
 ENUMERATION, HIERARCHICAL, HAS_PROPERTY, HAS_SUBTYPE, SERVER = 29, 33, 46, 45, 2253
+_BUILT_IN = {number: number for number in range(1, 26)} | {ENUMERATION: v.INT32, 26: v.DOUBLE, 27: v.INT32, 28: v.UINT32}
 _KINDS = {"Numeric": "i", "TwoByte": "i", "FourByte": "i", "String": "s", "Guid": "g", "ByteString": "b"}
 
 
@@ -189,21 +193,22 @@ async def _described(
     values = [None if one.Value is None or one.StatusCode.value & 0x80000000 else one.Value.Value for one in flat]
     types = await BuiltIns(link).of([values[i] for i in range(0, len(values), 5)])
     units = await _units(link, found)
+    counts = await _counts(link, found, values)
     short = {uri: name for name, uri in settings.namespaces.items()}
     browsed, used = Browsed([], {}, nodes), set[str]()
     for number, one in enumerate(found):
-        _, rank, access, dimensions, description = values[number * 5 : number * 5 + 5]
+        _, _, access, _, description = values[number * 5 : number * 5 + 5]
         path = "/".join(one.path)
         kind = _TYPES.get(types[number] or 0)
-        count = dimensions[0] if dimensions and len(dimensions) == 1 else 0
+        count = counts[number]
         if kind is None:
             browsed.left_out[path] = "a structure or a type without a value"
         elif not (access or 0) & 1:
             browsed.left_out[path] = "not readable"
-        elif (rank or -1) >= 0 and not 0 < count <= MOST_ELEMENTS:
+        elif count is not None and not 0 < count <= MOST_ELEMENTS:
             browsed.left_out[path] = f"an array of {count or 'unknown'} elements: name those you want as address#[index]"
         else:
-            for suffix in [""] if (rank or -1) < 0 else [f"#[{i}]" for i in range(count)]:
+            for suffix in [""] if count is None else [f"#[{i}]" for i in range(count)]:
                 address = _address(link, one.node, short) + suffix
                 if _canonical(address) in known:
                     continue
@@ -211,6 +216,22 @@ async def _described(
                 row |= units[number] | {"description": getattr(description, "Text", None) or ""}
                 browsed.rows.append(row)
     return browsed
+
+
+async def _counts(link: Link, found: Sequence[Found], attributes: Sequence[Any]) -> list[int | None]:
+    """Elements of each array, 0 where nobody knows; None for a scalar. Where the node does not tell them, by its present value."""
+    ranks, dimensions = attributes[1::5], attributes[3::5]
+    counts = [
+        None if rank in (None, SCALAR) else size[0] if size and len(size) == 1 else 0 for rank, size in zip(ranks, dimensions, strict=True)
+    ]
+    unsure = [number for number, count in enumerate(counts) if count == 0]
+    for number, value in zip(unsure, await link.read([found[number].node for number in unsure]), strict=True):
+        content = None if value.Value is None else value.Value.Value
+        if isinstance(content, list):
+            counts[number] = 0 if any(isinstance(element, list) for element in content) else len(content)
+        elif ranks[number] in (ANY, SCALAR_OR_ARRAY) and content is not None:
+            counts[number] = None
+    return counts
 
 
 class BuiltIns:
@@ -226,9 +247,8 @@ class BuiltIns:
         trail = {one: one for one in open_}
         for _ in range(20):
             for origin, now in list(trail.items()):
-                if now.NamespaceIndex == 0 and (now.Identifier in _TYPES or now.Identifier in (ENUMERATION, 22, 24, 26, 27, 28)):
-                    numbers = {ENUMERATION: v.INT32, 26: v.DOUBLE, 27: v.INT32, 28: v.UINT32}
-                    self._known[origin] = numbers.get(now.Identifier, now.Identifier)
+                if now.NamespaceIndex == 0 and now.Identifier in _BUILT_IN:
+                    self._known[origin] = _BUILT_IN[now.Identifier]
                     del trail[origin]
             if not trail:
                 break
@@ -262,23 +282,38 @@ async def _units(link: Link, found: Sequence[Found]) -> list[dict[str, str]]:
     for (number, name, _), value in zip(asked, await link.read([node for _, _, node in asked]), strict=True):
         content: Any = None if value.Value is None else value.Value.Value
         if name == "EngineeringUnits" and content is not None and hasattr(content, "DisplayName"):
-            told[number]["source_unit"] = content.DisplayName.Text or ""
-        elif name == "EURange" and content is not None and hasattr(content, "Low"):
+            told[number]["source_unit"] = _unit_text(content)
+        elif name == "EURange" and content is not None and hasattr(content, "Low") and content.Low < content.High:  # 0..0: nobody set it
             told[number] |= {"eu_low": f"{content.Low:g}", "eu_high": f"{content.High:g}"}
     return told
 
 
+async def units_of(link: Link, nodes: Sequence[Any]) -> list[dict[str, str]]:
+    """What the server says today about unit and range of each node: source_unit, eu_low, eu_high; nothing where it says nothing."""
+    owners = []
+    for node, references in zip(nodes, await _references(link, nodes), strict=True):
+        named = {str(one.BrowseName.Name): _local(one) for one in references if one.ReferenceTypeId.Identifier == HAS_PROPERTY}
+        owners.append(Found((), node, {name: named[name] for name in ("EngineeringUnits", "EURange") if name in named}))
+    return await _units(link, owners)
+
+
 async def unit_of(link: Link, settings: OpcUaSettings, address: str) -> dict[str, str]:
-    """What the server says today about unit and range of one node; nothing where it says nothing."""
+    """`units_of` one address."""
     parsed = parse("opcua", address)
     assert isinstance(parsed, OpcUaAddress)
     node = link.node(parsed, settings.namespaces)
-    if node is None:
-        return {}
-    (references,) = await _references(link, [node])
-    named = {str(one.BrowseName.Name): _local(one) for one in references if one.ReferenceTypeId.Identifier == HAS_PROPERTY}
-    mine = Found((), node, {name: named[name] for name in ("EngineeringUnits", "EURange") if name in named})
-    return (await _units(link, [mine]))[0]
+    return {} if node is None else (await units_of(link, [node]))[0]
+
+
+def _unit_text(told: Any) -> str:
+    """The unit of an EUInformation as it is displayed; where that is empty or nobody's unit, by its UNECE code (Part 8, 5.6.4.3)."""
+    text = told.DisplayName.Text or ""
+    try:
+        units.canonical(text)
+    except units.UnitError:
+        code = (told.UnitId or 0).to_bytes(4, "big", signed=True).strip(b"\0").decode("ascii", "replace")
+        return UNECE.get(code, text)
+    return text
 
 
 def _address(link: Link, node: Any, short: Mapping[str, str]) -> str:
