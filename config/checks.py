@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from config import active, addresses, check_line, check_materials, check_parameters, vectors
+from config import active, addresses, check_clock, check_line, check_materials, check_parameters, vectors
 from config.addresses import AddressError, ModbusAddress, OpcUaAddress
 from config.line import Alarm, CodeTable, Problem, Step, Tag
 from config.materials import Occasion
@@ -22,6 +22,7 @@ def check(parts: Parts) -> list[Problem]:
     problems += _bounded(check_materials.check(parts, tags))
     problems += _bounded(_listed_twice(parts))
     check_line.check(parts, tags)
+    check_clock.check(parts)
     return problems
 
 

@@ -70,6 +70,8 @@ class ClockSection(Model):
 
     max_error_s: Annotated[float, Field(gt=0)] = 1.0
     servers: tuple[str, ...] = ()  # host or host:port of NTP servers for the own cross-check
+    smeared_servers: tuple[str, ...] = ()  # those of them that smear a leap second
+    leap_mode: Literal["unknown", "step", "slew", "smear"] = "unknown"
     max_drift_ppm: Annotated[float, Field(gt=0)] = 50.0
 
 

@@ -8,6 +8,7 @@ from gateway.clock.clock import Clock, OnEvent, Stamp
 from gateway.clock.evidence import Unreadable
 from gateway.clock.judge import Limits, Status
 from gateway.clock.kernel import KernelReader, evidence_from, kernel_clock
+from gateway.clock.leap import leap_table
 from gateway.clock.ntpd import NtpdReader
 from gateway.clock.offsets import OffsetEstimator
 from gateway.clock.sntp import CrossCheck
@@ -19,9 +20,9 @@ def system_clock(section: ClockSection) -> Clock:
 
     Three or more `servers` are asked by the gateway itself, as an independent check.
     """
-    limits = Limits(max_error_s=section.max_error_s, drift_ppm=section.max_drift_ppm)
+    limits = Limits(max_error_s=section.max_error_s, drift_ppm=section.max_drift_ppm, leap_mode=section.leap_mode)
     cross = CrossCheck(section.servers, section.max_drift_ppm) if section.servers else None
-    clock = Clock(limits, [ChronyReader(), NtpdReader(), TimesyncdReader(), KernelReader()], cross=cross)
+    clock = Clock(limits, [ChronyReader(), NtpdReader(), TimesyncdReader(), KernelReader()], cross=cross, leaps=leap_table())
     try:
         # At once, so that the first entries of a start are not of an unknown clock; the daemons take seconds to answer.
         clock.take(evidence_from(kernel_clock(), time.monotonic_ns(), 0.0))

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from gateway.clock.events import clock_event, rounded, told, told_anchor, unverified
-from gateway.clock.evidence import Evidence, Leap, Reader, Unreadable
+from gateway.clock.events import clock_event, leap_mixed, rounded, told, told_anchor, told_leap, unverified
+from gateway.clock.evidence import Evidence, Reader, Unreadable
 from gateway.clock.judge import READ_EVERY_S, Limits, Status, Verdict, judge
-from gateway.clock.leap import DAY_NS, NO_LEAP, leap_extra_s, leap_instant_ns
+from gateway.clock.leap import DAY_NS, NO_LEAP, Announced, LeapTable, leap_extra_s, leap_instant_ns, mixed
 from gateway.clock.sntp import CrossCheck
 from gateway.clock.steps import Alarm
 from gateway.clock.times import Anchor, SystemTimes, Times, anchor, boot_id
@@ -95,17 +95,20 @@ class Clock:
         *,
         times: Times | None = None,
         cross: CrossCheck | None = None,
+        leaps: LeapTable | None = None,
         last_seq: Callable[[], int | None] = lambda: None,
     ) -> None:
         """readers: asked in order; the first that ever answered stays the one that counts, so that a dead daemon is noticed.
 
         cross: own questions to NTP servers, which may hold something against the evidence.
+        leaps: the leap seconds that the system's time zone data knows, beside what the daemon announces.
         last_seq: the journal's last sequence number, for the events.
         """
         self._limits = limits or Limits()
         self._readers = tuple(readers)
         self._times = times or SystemTimes()
         self._cross = cross
+        self._leaps = leaps
         self.last_seq = last_seq
         self.boot = boot_id()
         self._anchor = anchor(self._times)
@@ -118,7 +121,8 @@ class Clock:
         self._chosen: Reader | None = None
         self._unread = ""
         self._extra_s = 0.0
-        self._leap: tuple[Leap, int] = NO_LEAP
+        self._leap: Announced = NO_LEAP
+        self._leap_mixed = ""
         self._stepped_since = Awaited()
         self._disturbed_since = Awaited()
         self._trouble: Trouble | None = None
@@ -236,13 +240,23 @@ class Clock:
         self._stepped_since.see(evidence.update)
         if self._disturbed_since.see(evidence.update):
             self._extra_s = 0.0
-        if self._leap[0] != "none" and self._times.realtime_ns() > self._leap[1] + DAY_NS:
-            self._leap = NO_LEAP
-        if evidence.leap in ("insert", "delete") and self._leap[0] == "none":
-            self._leap = (evidence.leap, leap_instant_ns(self._times.realtime_ns()))
-            self._say("leap", leap=evidence.leap, announced=True)
+        self._note_leap(evidence)
         if before is not None and before.synchronised and evidence.synchronised and before.reference != evidence.reference:
             self._say("reference-change", was=told(before))
+
+    def _note_leap(self, evidence: Evidence) -> None:
+        """A leap second to come, by the daemon's word or by the table; forgotten a day after it."""
+        now_ns = self._times.realtime_ns()
+        if self._leap.kind != "none" and now_ns > self._leap.instant_ns + DAY_NS:
+            self._leap = NO_LEAP
+        if self._leap.kind != "none":
+            return
+        if evidence.leap in ("insert", "delete"):
+            self._leap = Announced(evidence.leap, leap_instant_ns(now_ns), evidence.reader)
+        elif self._leaps is not None:
+            self._leap = self._leaps.near(now_ns)
+        if self._leap.kind != "none":
+            self._say("leap", announced=True, **told_leap(self._leap, self._limits.leap_mode))
 
     def _rate_since(self, previous: Anchor) -> float:
         """The rate of the clock against the oscillator between two readings, where the daemon does not tell it."""
@@ -268,6 +282,16 @@ class Clock:
         context = {"before": told_anchor(before, self.boot), "last_seq": self.last_seq()} if happened else {}
         self._settle(self._judged(now), [(kind, {**more, **context}) for kind, more in happened])
         self._alarm_if_due(now)
+        self._alarm_if_mixed(now)
+
+    def _alarm_if_mixed(self, now: Anchor) -> None:
+        """Some of the servers smear a leap second and some do not: no majority among them means anything (URS-TIME-10)."""
+        if self._cross is None:
+            return
+        found = mixed(self._cross.leaps(now.monotonic_ns), now.realtime_ns, self._limits.leap_mode)
+        if bool(found) != bool(self._leap_mixed):
+            self._on_event(leap_mixed(found, self._limits.leap_mode))
+        self._leap_mixed = found
 
     def _alarm_if_due(self, now: Anchor) -> None:
         """Stamps have been unverified for a while: an alarm, once (URS-TIME-06: within 30 s). Acquisition goes on."""
@@ -292,9 +316,9 @@ class Clock:
             self._cross.forget()
 
     def _is_leap(self, stepped_ns: int) -> bool:
-        """A step of one second in the announced direction within a minute of the announced instant."""
-        leap, instant_ns = self._leap
-        sign = {"insert": -1, "delete": 1}.get(leap, 0)
+        """A step of one second in the announced direction within a minute of the announced instant, where steps are to be expected."""
+        leap, instant_ns, _ = self._leap
+        sign = 0 if self._limits.leap_mode in ("slew", "smear") else {"insert": -1, "delete": 1}.get(leap, 0)
         return sign != 0 and abs(stepped_ns - sign * 10**9) < STEP_NS and abs(self._anchor.realtime_ns - instant_ns) < 60 * 10**9
 
     # The state ---------------------------------------------------------------------------------------------------------------------
@@ -302,8 +326,9 @@ class Clock:
     def _judged(self, now: Anchor) -> Verdict:
         evidence = self._evidence
         slewed_ns = self._slewed_ns(self._asked, now.monotonic_ns, now.raw_ns) if evidence is not None else 0.0
-        extra_s = self._extra_s + leap_extra_s(self._leap, now.realtime_ns) + (now.spread_ns + slewed_ns) / 1e9
-        contradiction = self._cross.holds_against(evidence, now.monotonic_ns) if self._cross and evidence else ""
+        leap_s = leap_extra_s(self._leap, now.realtime_ns, self._limits.leap_mode, None if evidence is None else evidence.update)
+        extra_s = self._extra_s + leap_s + (now.spread_ns + slewed_ns) / 1e9
+        contradiction = self._cross.holds_against(evidence, now.monotonic_ns, extra_s) if self._cross and evidence else ""
         stepped = self._stepped_since.waiting
         return judge(
             evidence, now.monotonic_ns, now.realtime_ns, self._limits, stepped=stepped, extra_s=extra_s, contradiction=contradiction

@@ -4,6 +4,7 @@ from typing import Any
 
 from gateway.clock.evidence import Evidence
 from gateway.clock.judge import Verdict
+from gateway.clock.leap import Announced, LeapMode
 from gateway.clock.times import Anchor
 from gateway.ticks import rfc3339
 
@@ -39,6 +40,24 @@ def unverified(verdict: Verdict, since: Anchor, evidence: Evidence | None, unrea
         "text": text,
         "evidence": {"reference": told(evidence), "unread": unread},
     }
+
+
+def leap_mixed(found: str, mode: LeapMode) -> dict[str, Any]:
+    """The alarm of servers that handle a leap second differently, or its end (found empty), as a finding."""
+    return {
+        "type": "finding",
+        "code": "clock-leap-mixed",
+        "severity": "alarm" if found else "info",
+        "source": None,
+        "tags": [],
+        "text": found or "the NTP servers handle the leap second alike again, or it is past",
+        "evidence": {"leap_mode": mode},
+    }
+
+
+def told_leap(leap: Announced, mode: LeapMode) -> dict[str, Any]:
+    """A leap second: what, when, who says so, and how it is handled here by the line's configuration."""
+    return {"leap": leap.kind, "instant": time_of(leap.instant_ns), "by": leap.by, "leap_mode": mode}
 
 
 def told(evidence: Evidence | None) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from gateway.clock.evidence import Evidence
+from gateway.clock.leap import LeapMode
 
 Status = Literal["synchronised", "holdover", "unsynchronised", "unknown"]
 
@@ -32,13 +33,17 @@ LATEST_REALTIME_NS = EARLIEST_REALTIME_NS + 20 * 31_557_600 * 10**9
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """max_error_s: above it a stamp counts as unverified. drift_ppm: how fast the oscillator may run away, from its data sheet."""
+    """max_error_s: above it a stamp counts as unverified. drift_ppm: how fast the oscillator may run away, from its data sheet.
+
+    leap_mode: how this machine and its servers handle a leap second.
+    """
 
     max_error_s: float = 1.0
     drift_ppm: float = 50.0
     least_interval_s: float = LEAST_INTERVAL_S
     longest_holdover_s: float = LONGEST_HOLDOVER_S
     unreadable_after_s: float = UNREADABLE_AFTER_S
+    leap_mode: LeapMode = "unknown"
 
 
 class Verdict(NamedTuple):

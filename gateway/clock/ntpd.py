@@ -1,4 +1,4 @@
-"""ntpd and NTPsec, read by `ntpq -c "rv 0 ..."` (NTP control messages, mode 6); all times in milliseconds."""
+"""ntpd and NTPsec, read by `ntpq -c "rv 0 ..." -c peers` (NTP control messages, mode 6); all times in milliseconds."""
 
 import re
 
@@ -8,9 +8,11 @@ from gateway.clock.times import SystemTimes, Times
 
 NTP_EPOCH_S = 2_208_988_800
 LEAPS: dict[str, Leap] = {"0": "none", "00": "none", "1": "insert", "01": "insert", "2": "delete", "10": "delete"}
-LOCAL_CLOCKS = ("LOCL", "LOCAL", "127.127.1.0", "127.127.1.1", "ORPH")
+LOCAL_CLOCKS = ("LOCL", "LOCAL", "ORPH", "127.127.1.")
+"""Of an undisciplined local clock, as a name or, with -n, as the address of its driver (type 1); and of orphan mode."""
 VARIABLE = re.compile(r"([a-z_]+)=(\"[^\"]*\"|[^,\s]+)")
-COMMAND = ["ntpq", "-n", "-c", "rv 0 leap,stratum,rootdelay,rootdisp,offset,refid,reftime,sys_jitter,tc"]
+COMMAND = ["ntpq", "-n", "-c", "rv 0 leap,stratum,rootdelay,rootdisp,offset,refid,reftime,sys_jitter,tc", "-c", "peers"]
+TALLIES = {"*": "selected", "o": "selected (PPS)", "+": "combined", "-": "not combined", "#": "not combined", "x": "falseticker"}
 
 
 def parse(text: str, at_ns: int, realtime_ns: int) -> Evidence:
@@ -18,7 +20,8 @@ def parse(text: str, at_ns: int, realtime_ns: int) -> Evidence:
 
     ntpd has no sign trap: offset is what has to be added to the system clock. tc: log2 of the poll interval in s. Raises Unreadable.
     """
-    told = dict(VARIABLE.findall(text))
+    variables, _, peers = text.partition("remote ")
+    told = dict(VARIABLE.findall(variables))
     try:
         offset_ms, dispersion_ms, delay_ms = float(told["offset"]), float(told["rootdisp"]), float(told["rootdelay"])
         stratum, interval_s = int(told["stratum"]), 2.0 ** min(int(told.get("tc", "6")), 17)
@@ -39,8 +42,16 @@ def parse(text: str, at_ns: int, realtime_ns: int) -> Evidence:
         reference=reference,
         stratum=stratum,
         leap=leap,
-        local=reference.strip(".").upper() in LOCAL_CLOCKS,
+        local=reference.strip(".").upper().startswith(LOCAL_CLOCKS),
+        detail=_told(peers),
     )
+
+
+def _told(peers: str) -> str:
+    """The servers in words, from the table of `peers`: `10.0.0.1 stratum 1 selected; 10.0.0.2 stratum 1 falseticker`."""
+    _, _, table = peers.partition("=\n")
+    rows = [(line[:1], line[1:].split()) for line in table.splitlines()]
+    return "; ".join(f"{words[0]} stratum {words[2]} {TALLIES.get(tally, 'unusable')}" for tally, words in rows if len(words) > 2)
 
 
 def _ntp_time_s(text: str) -> float | None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gateway.clock.evidence import Evidence
+from gateway.clock.evidence import Evidence, Leap
 from gateway.clock.marzullo import Interval, agreed
 
 PORT = 123
@@ -20,6 +20,7 @@ ANSWER_S = 2.0
 ASK_EVERY_S = 64.0
 LEAST_SERVERS = 3
 """Two servers that disagree tell nothing about which of them is wrong."""
+INDICATORS: tuple[Leap, ...] = ("none", "insert", "delete", "unsynchronised")
 VALID_S = 4 * ASK_EVERY_S
 PRECISION_S = 0.0005
 """What the loop's own scheduling may add to the time of arrival, on top of half the round trip."""
@@ -38,6 +39,7 @@ class Answer:
     radius_s: float
     at_ns: int
     stratum: int
+    leap: Leap = "none"
 
 
 def request(nonce: int) -> bytes:
@@ -64,7 +66,7 @@ def answer_from(data: bytes, nonce: int, server: str, sent_s: float, arrived_s: 
     t2, t3 = _unix_s(received, sent_s), _unix_s(transmitted, sent_s)
     trip_s = max(0.0, (arrived_s - sent_s) - (t3 - t2))
     radius_s = trip_s / 2 + delay / 65536 / 2 + dispersion / 65536 + PRECISION_S
-    return Answer(server, ((t2 - sent_s) + (t3 - arrived_s)) / 2, radius_s, at_ns, stratum)
+    return Answer(server, ((t2 - sent_s) + (t3 - arrived_s)) / 2, radius_s, at_ns, stratum, INDICATORS[first >> 6])
 
 
 def _unix_s(stamp: int, near_s: float) -> float:
@@ -157,8 +159,15 @@ class CrossCheck:
             for radius_s in (one.radius_s + self._drift * max(0, now_ns - one.at_ns) / 1e9,)
         ]
 
-    def holds_against(self, evidence: Evidence, now_ns: int | None = None) -> str:
-        """Why the daemon's claim can not be true, empty if it can. Says nothing with fewer than three answers, or without a majority."""
+    def leaps(self, now_ns: int) -> dict[str, Leap]:
+        """The leap indicator of each server that answered lately."""
+        return {one.server: one.leap for one in self._answers.values() if (now_ns - one.at_ns) / 1e9 <= VALID_S}
+
+    def holds_against(self, evidence: Evidence, now_ns: int | None = None, extra_s: float = 0.0) -> str:
+        """Why the daemon's claim can not be true, empty if it can. Says nothing with fewer than three answers, or without a majority.
+
+        extra_s: what the claim is widened by for other reasons, a leap second above all.
+        """
         now = time.monotonic_ns() if now_ns is None else now_ns
         measured = self.intervals(now)
         if len(measured) < LEAST_SERVERS or not evidence.synchronised:
@@ -166,7 +175,7 @@ class CrossCheck:
         found = agreed(measured)
         if found is None:
             return ""
-        bound_s = evidence.bound_s + self._drift * max(0, now - evidence.at_ns) / 1e9
+        bound_s = evidence.bound_s + extra_s + self._drift * max(0, now - evidence.at_ns) / 1e9
         if found.low <= bound_s and found.high >= -bound_s:
             return ""
         names = ", ".join(one.name for one in measured if one.low <= found.high and one.high >= found.low)
@@ -184,6 +193,7 @@ class CrossCheck:
                     "offset_s": round(one.offset_s, 9) if (one := self._answers.get(server)) else None,
                     "radius_s": round(one.radius_s, 9) if one else None,
                     "agrees": None if one is None else server not in falsetickers,
+                    "leap": one.leap if one else None,
                     "silent": self.silent.get(server),
                 }
                 for server in self.servers

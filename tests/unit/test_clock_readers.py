@@ -1,7 +1,7 @@
 # ruff: noqa: E501 - recorded lines stay as they were said
 """The readers of the clock daemons, by what they really say."""
 
-from datetime import UTC, datetime
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from gateway.clock import chrony, ntpd, timesyncd
 from gateway.clock.baseline import check_baseline, check_directives, directives
 from gateway.clock.command import ask
 from gateway.clock.evidence import Unreadable
+from gateway.clock.judge import Limits, judge
 from gateway.clock.kernel import KernelClock, KernelReader, evidence_from, kernel_clock
 
 # Recorded from chronyd 4.3 (Debian 12), three servers on loopback, the first one five seconds off since the third answer.
@@ -29,14 +30,17 @@ CHRONY_FALSETICKER = """7F000004,127.0.0.4,2,1795367037.518169323,0.000052854,0.
 CHRONY_LOCAL = (
     "7F7F0101,,10,1795364506.603026263,0.000000000,0.000000000,0.000000000,0.000,0.000,0.000,0.000000000,0.000000000,0.0,Normal\n"
 )
-# Formed after ntpq(1) and org.freedesktop.timesync1(5); not recorded from running daemons.
-NTPD = """leap=00, stratum=2, rootdelay=0.540, rootdisp=1.250, offset=-0.310,
-refid=192.0.2.7, reftime=ed3b5a2f.80000000 2026-02-17T10:20:31.500Z, sys_jitter=0.050, tc=6
-"""
-TIMESYNCD = """(uuuuittayttttbtt) 0 4 4 2 -25 10757 274 4 161 178 195 212 1795367000000100 1795367000003100 1795367000003200 1795367000001200 false 12 345
-s "ntp.example"
-t 64000000
-"""
+RECORDED = Path(__file__).parent / "recorded"
+"""What real daemons said; each file's header names the version, the command and when it was asked."""
+
+
+def recorded(name: str) -> tuple[str, int]:
+    """The answer, and the wall clock (ns) when it was asked for."""
+    lines = (RECORDED / name).read_text("utf-8").splitlines(keepends=True)
+    header = "".join(line for line in lines if line.startswith("#"))
+    asked = re.search(r"asked at (\d+)\.(\d{9})", header)
+    assert asked is not None
+    return "".join(line for line in lines if not line.startswith("#")), int(asked[1]) * 10**9 + int(asked[2])
 
 
 @pytest.mark.urs("URS-TIME-04")
@@ -74,27 +78,73 @@ def test_what_is_not_understood_is_unreadable(text):
             parse(text, 0, 0)
 
 
-def test_ntpd_in_milliseconds():
-    told = ntpd.parse(NTPD, 10**12, int(datetime(2026, 2, 17, 10, 20, 41, 500_000, UTC).timestamp() * 1e9))
-    assert told.synchronised
-    assert told.bound_s == pytest.approx((0.310 + 1.250 + 0.270 + 0.050) / 1000)
-    assert told.offset_s == -0.00031
-    assert (told.reference, told.interval_s) == ("192.0.2.7", 64.0)
-    assert not ntpd.parse(NTPD.replace("leap=00", "leap=11"), 0, 0).synchronised
-    assert not ntpd.parse(NTPD.replace("reftime=ed3b5a2f.80000000", "reftime=00000000.00000000"), 0, 0).synchronised
-    assert ntpd.parse(NTPD.replace("192.0.2.7", "LOCL"), 0, 0).local
+@pytest.mark.urs("URS-TIME-04", "URS-TIME-05")
+def test_ntpd_by_its_recorded_words():
+    text, asked_ns = recorded("ntpd-good.txt")
+    good = ntpd.parse(text, 10**12, asked_ns)
+    assert good.synchronised
+    assert good.bound_s == pytest.approx((0.038947 + 1.03 + 0.782 / 2 + 0.061603) / 1000, rel=0.02), "rv says the same"
+    assert good.offset_s == pytest.approx(0.038947e-3)
+    assert (good.reference, good.stratum, good.interval_s, good.leap, good.local) == ("10.9.0.4", 2, 8.0, "none", False)
+    assert good.updated_ns is not None
+    assert 0 < 10**12 - good.updated_ns < 8 * 10**9
+    start = ntpd.parse(*order(recorded("ntpd-start.txt")))
+    assert (start.synchronised, start.leap, start.updated_ns) == (False, "unsynchronised", None)
+    assert "10.9.0.2 stratum 1 falseticker" in ntpd.parse(*order(recorded("ntpd-falseticker.txt"))).detail
+    local = ntpd.parse(*order(recorded("ntpd-local.txt")))
+    assert local.synchronised, "ntpd itself is content with its own oscillator"
+    assert local.local
+    assert judge(local, 0, asked_ns, Limits()).status == "unsynchronised"
 
 
-def test_timesyncd_by_its_four_time_stamps():
-    told = timesyncd.parse(TIMESYNCD, 10**12, 1795367010_000000000)
+@pytest.mark.urs("URS-TIME-05")
+def test_ntpd_without_servers_is_in_holdover_though_it_says_that_all_is_well():
+    text, asked_ns = recorded("ntpd-gone.txt")
+    told = ntpd.parse(text, 10**12, asked_ns)
+    assert (told.synchronised, told.leap) == (True, "none")
+    assert judge(told, 10**12, asked_ns, Limits()).status == "holdover"
+    assert told.detail.count("unusable") == 3
+
+
+@pytest.mark.urs("URS-TIME-10")
+@pytest.mark.parametrize(("bits", "leap"), [("01", "insert"), ("10", "delete"), ("11", "unsynchronised")])
+def test_ntpds_leap_bits(bits, leap):
+    """The recorded answer with the bits of the manual: NTPsec announces only in the last hours before a leap second."""
+    text, asked_ns = recorded("ntpd-good.txt")
+    assert ntpd.parse(text.replace("leap=00", f"leap={bits}"), 0, asked_ns).leap == leap
+
+
+@pytest.mark.urs("URS-TIME-04")
+def test_timesyncd_by_its_recorded_words():
+    text, asked_ns = recorded("timesyncd-good.txt")
+    told = timesyncd.parse(text, 10**12, asked_ns)
     assert told.synchronised
-    assert told.offset_s == pytest.approx(0.0025)
-    assert told.bound_s == pytest.approx(0.0025 + 0.0005 + 0.0053785 + 0.000274 + 0.000345)
-    assert (told.reference, told.interval_s, told.stratum) == ("ntp.example", 64.0, 2)
+    assert told.offset_s == pytest.approx(73.5e-6)
+    assert told.bound_s == pytest.approx((73.5 + 203 / 2 + 488 / 2 + 488 + 0) / 1e6), "delay 203 us, as timedatectl says itself"
+    assert (told.reference, told.interval_s, told.stratum, told.leap) == ("10.9.0.2", 32.0, 1, "none")
     assert "single source" in told.detail
-    assert not timesyncd.parse(TIMESYNCD.replace("false", "true"), 0, 0).synchronised
+    wrong = timesyncd.parse(*order(recorded("timesyncd-wrong-server.txt")))
+    assert wrong.offset_s == pytest.approx(5.0, abs=0.001)
+    assert judge(wrong, 0, asked_ns, Limits()).status == "unsynchronised"
     with pytest.raises(Unreadable, match="no answer"):
-        timesyncd.parse(TIMESYNCD.replace("1795367000001200", "0"), 0, 0)
+        timesyncd.parse(*order(recorded("timesyncd-start.txt")))
+
+
+@pytest.mark.urs("URS-TIME-05", "URS-TIME-10")
+def test_timesyncd_tells_of_a_leap_second_and_of_a_server_that_is_gone():
+    text, asked_ns = recorded("timesyncd-leap.txt")
+    assert timesyncd.parse(text, 10**12, asked_ns).leap == "insert"
+    text, asked_ns = recorded("timesyncd-gone.txt")  # it keeps its last message, with the jitter of a jump of five seconds before
+    states = {
+        seconds: judge(timesyncd.parse(text, 10**12, asked_ns + seconds * 10**9), 10**12, asked_ns, Limits(max_error_s=5.0)).status
+        for seconds in (0, 49)
+    }
+    assert states == {0: "synchronised", 49: "holdover"}, "208 s and 257 s after the last answer, at a poll interval of 32 s"
+    assert judge(timesyncd.parse(text, 0, asked_ns), 0, asked_ns, Limits()).status == "unsynchronised", "the jitter is in the bound"
+
+
+def order(told: tuple[str, int]) -> tuple[str, int, int]:
+    return told[0], 0, told[1]
 
 
 def test_the_kernel_is_read_by_any_user():

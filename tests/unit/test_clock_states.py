@@ -10,7 +10,7 @@ from gateway.clock import Clock, Limits, OffsetEstimator, system_clock
 from gateway.clock.evidence import Evidence
 from gateway.clock.judge import judge
 from gateway.clock.kernel import kernel_clock
-from gateway.clock.leap import leap_extra_s, leap_instant_ns
+from gateway.clock.leap import NO_LEAP, Announced, leap_extra_s, leap_instant_ns
 from gateway.clock.report import plot, report, text
 
 NOW = 1_795_000_000 * 10**9
@@ -236,9 +236,9 @@ def test_an_announced_leap_second_widens_the_bound_and_its_step_is_no_step(hands
 
 def test_leap_instants():
     assert leap_instant_ns(1_798_761_599 * S) == 1_798_761_600 * S  # 2026-12-31T23:59:59Z -> 2027-01-01
-    assert leap_extra_s(("none", 0), 0) == 0.0
-    assert leap_extra_s(("insert", 100_000 * S), 13_601 * S) == 1.0
-    assert leap_extra_s(("insert", 100_000 * S), 13_599 * S) == 0.0
+    assert leap_extra_s(NO_LEAP, 0) == 0.0
+    assert leap_extra_s(Announced("insert", 100_000 * S), 13_601 * S) == 1.0
+    assert leap_extra_s(Announced("insert", 100_000 * S), 13_599 * S) == 0.0
 
 
 def test_a_new_reference_is_an_event(hands):
