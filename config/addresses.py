@@ -7,7 +7,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from uuid import UUID
 
@@ -22,14 +22,16 @@ class AddressError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class OpcUaAddress:
-    """A NodeId, perhaps one element of its array value and one field of its structure.
+    """A NodeId or a browse path, perhaps one element of its array value and one field of its structure.
 
     The namespace is one of: `namespace` (a short name of the source's `namespaces`), `namespace_uri`, `namespace_index` (0 where none is
-    written). index: array position, one number per dimension. field: path into a structure.
+    written). index: array position, one number per dimension. field: path into a structure; a step "[3]" is an element of an array in it.
+    kind "path": identifier holds (namespace, name) for each browse name from the Objects folder on; namespace is a short name, or an index
+    written in digits ("0" where none is written); the namespace members are then empty.
     """
 
-    kind: Literal["i", "s", "g", "b"]
-    identifier: int | str | UUID | bytes
+    kind: Literal["i", "s", "g", "b", "path"]
+    identifier: int | str | UUID | bytes | tuple[tuple[str, str], ...]
     namespace: str | None = None
     namespace_uri: str | None = None
     namespace_index: int | None = None
@@ -39,7 +41,21 @@ class OpcUaAddress:
     @property
     def is_fragile(self) -> bool:
         """A bare namespace index may mean another namespace after the server's next start (Part 3, 8.2.2)."""
+        if isinstance(self.identifier, tuple):
+            return any(prefix.isdigit() and prefix != "0" for prefix, _ in self.identifier)
         return bool(self.namespace_index)
+
+    @property
+    def short_names(self) -> tuple[str, ...]:
+        """The short names that it needs from the source's `namespaces`, each once."""
+        if isinstance(self.identifier, tuple):
+            return tuple(dict.fromkeys(prefix for prefix, _ in self.identifier if not prefix.isdigit()))
+        return () if self.namespace is None else (self.namespace,)
+
+    @property
+    def node(self) -> "OpcUaAddress":
+        """The node alone, without element and field."""
+        return replace(self, index=(), field=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,15 +131,22 @@ def format(driver: str, address: Any) -> str:  # noqa: A001 - the pair of parse
 # ---- OPC UA ------------------------------------------------------------------------------------------------------------------------
 
 _NAMESPACE = re.compile(r"nsu=(?P<uri>[^;]*);|ns=(?P<index>[0-9]+);|(?P<short>[A-Za-z][A-Za-z0-9_-]*):(?=[isgb]=)")
-_SUFFIX = re.compile(r"#(?:(?P<end>/)|(?P<index>\[[0-9]{1,9}(?:,[0-9]{1,9})*\])?(?P<field>(?:/[A-Za-z_][A-Za-z0-9_ ]*)*))$")
+_STEP = r"\[[0-9]{1,9}(?:,[0-9]{1,9})*\]"
+_MEMBER = r"[^\W\d][\w .-]*"
+_SUFFIX = re.compile(rf"#(?:(?P<end>/)|(?P<index>{_STEP})?(?P<field>(?:/{_MEMBER}(?:/?{_STEP})?)*))$")
+_FIELD_STEP = re.compile(rf"{_STEP}|{_MEMBER}")
+_PREFIX = re.compile(r"(?P<prefix>[A-Za-z][A-Za-z0-9_-]*|[0-9]{1,5}):(?=.)")
 _SMART_QUOTES = re.compile("[\u201c\u201d\u201e\u00ab\u00bb]")
 
 
 def _opcua(text: str) -> OpcUaAddress:
-    """`plc:s="DB"."Speed"`, `nsu=urn:x;i=7`, `ns=2;s=..`, `i=2258`; then `#[3]`, `#/Pv` or `#[3]/Pv`.
+    """`plc:s="DB"."Speed"`, `nsu=urn:x;i=7`, `ns=2;s=..`, `i=2258`, `path=/plc:DB/plc:Speed`; then `#[3]`, `#/Pv` or `#/Items[3]/Pv`.
 
     An identifier that itself ends like such a suffix is closed by `#/`.
     """
+    if text.startswith("path="):
+        index, field, body = _suffix(text[5:])
+        return OpcUaAddress("path", _browse_path(body), index=index, field=field)
     head = _NAMESPACE.match(text)
     body = text[head.end() :] if head else text
     index, field, body = _suffix(body)
@@ -151,8 +174,52 @@ def _suffix(body: str) -> tuple[tuple[int, ...], tuple[str, ...], str]:
     if match is None or match.group() == "#":
         return (), (), body
     index = tuple(map(int, match["index"][1:-1].split(","))) if match["index"] else ()
-    field = tuple(match["field"].split("/")[1:]) if match["field"] else ()
+    field = tuple(step.strip() for step in _FIELD_STEP.findall(match["field"])) if match["field"] else ()
     return index, field, body[: match.start()]
+
+
+def _browse_path(text: str) -> tuple[tuple[str, str], ...]:
+    """Browse names from the Objects folder on, `/` before each, `&` before a character that is meant as itself (Part 4, A.2)."""
+    parts = [""]
+    characters = iter(text)
+    for character in characters:
+        if character == "/":
+            parts.append("")
+        elif character == "&":
+            parts[-1] += "&" + next(characters, "")
+        else:
+            parts[-1] += character
+    if parts[0] or len(parts) < 2 or not all(parts[1:]):
+        raise AddressError("a browse path is meant, `/` before each name from the Objects folder on, as in path=/plc:DB_GRN/plc:Speed")
+    return tuple(_browse_name(part) for part in parts[1:])
+
+
+def _browse_name(text: str) -> tuple[str, str]:
+    """(namespace, name). A name without a namespace is in namespace 0, OPC UA's own."""
+    match = _PREFIX.match(text)
+    prefix, name = (match["prefix"], text[match.end() :]) if match else ("0", text)
+    if prefix.isdigit() and int(prefix) > 65_535:
+        raise AddressError(f"namespace index {prefix} is above 65535")
+    if not match and re.match(r"nsu?=|http", text):
+        raise AddressError(f"`{text}`: give the namespace a short name in the source's `namespaces` and write it before each name")
+    if _SMART_QUOTES.search(name):
+        raise AddressError('curly quotation marks, a word processor changed them: write " instead')
+    if re.sub("&.", "", name).endswith("&"):
+        raise AddressError("`&` stands before nothing")
+    name = re.sub("&(.)", r"\1", name)
+    return str(int(prefix)) if prefix.isdigit() else prefix, name
+
+
+def _browse_path_text(path: tuple[tuple[str, str], ...]) -> str:
+    told = ""
+    for prefix, name in path:
+        written = re.sub(r"([&/])", r"&\1", name)
+        if prefix == "0":
+            written = re.sub(r"(:)", r"&\1", written, count=1)
+            if re.match(r"nsu?=|http", written):
+                written = "&" + written
+        told += "/" + ("" if prefix == "0" else f"{prefix}:") + written
+    return told
 
 
 def _identifier(kind: str, text: str) -> int | str | UUID | bytes:
@@ -194,6 +261,11 @@ def _unescaped(uri: str) -> str:
 
 
 def _opcua_text(address: OpcUaAddress) -> str:
+    suffix = f"[{','.join(map(str, address.index))}]" if address.index else ""
+    suffix += "".join(step if step.startswith("[") else f"/{step}" for step in address.field)
+    if isinstance(address.identifier, tuple):
+        body = _browse_path_text(address.identifier)
+        return f"path={body}#{suffix}" if suffix else f"path={body}{_closed(body)}"
     if address.namespace is not None:
         head = f"{address.namespace}:"
     elif address.namespace_uri is not None:
@@ -202,12 +274,14 @@ def _opcua_text(address: OpcUaAddress) -> str:
         head = f"ns={address.namespace_index};" if address.namespace_index else ""
     identifier = address.identifier
     body = base64.b64encode(identifier).decode() if isinstance(identifier, bytes) else str(identifier)
-    suffix = f"[{','.join(map(str, address.index))}]" if address.index else ""
-    suffix += "".join(f"/{name}" for name in address.field)
     if suffix:
         return f"{head}{address.kind}={body}#{suffix}"
-    is_ambiguous = _suffix(f"{address.kind}={body}")[2] != f"{address.kind}={body}"
-    return f"{head}{address.kind}={body}{'#/' if is_ambiguous else ''}"
+    return f"{head}{address.kind}={body}{_closed(f'{address.kind}={body}')}"
+
+
+def _closed(body: str) -> str:
+    """`#/` after an identifier that would else be read as ending in an element or a field."""
+    return "#/" if _suffix(body)[2] != body else ""
 
 
 # ---- Modbus ------------------------------------------------------------------------------------------------------------------------

@@ -77,17 +77,17 @@ def _address(tag: Tag, driver: str, options: Mapping[str, object]) -> Iterable[P
 def _opcua(tag: Tag, address: OpcUaAddress, options: Mapping[str, object]) -> Iterable[Problem]:
     if address.is_fragile:
         yield tag.place.problem(
-            f"address `{tag.address[:80]}`: ns={address.namespace_index} may mean another namespace after the server's next start; "
-            "write nsu= or a short name",
+            f"address `{tag.address[:80]}`: a namespace by its index may be another one after the server's next start; "
+            f"write {'a short name' if address.kind == 'path' else 'nsu= or a short name'}",
             "warning",
         )
     names = options.get("namespaces", {})
-    if address.namespace is not None and isinstance(names, Mapping) and address.namespace not in names:
-        known = sorted(map(str, names))
-        yield tag.place.problem(
-            f"address `{tag.address[:80]}`: source `{tag.source}` has no namespace `{address.namespace}`"
-            f"{did_you_mean(address.namespace, known)}"
-        )
+    for short in address.short_names if isinstance(names, Mapping) else ():
+        if short not in names:
+            known = sorted(map(str, names))
+            yield tag.place.problem(
+                f"address `{tag.address[:80]}`: source `{tag.source}` has no namespace `{short}`{did_you_mean(short, known)}"
+            )
     if tag.type in ("bcd16", "bcd32"):
         yield tag.place.problem(f"type {tag.type} does not exist in OPC UA")
 
@@ -155,7 +155,18 @@ def _steps(parts: Parts, tags: Mapping[str, Tag]) -> Iterable[Problem]:
         yield from _parent(parts, step, known)
         if step.key is not None:
             yield from unknown_tag(parts, step, "key", step.key, tags)
+        yield from _signal(parts, step, tags)
+
+
+def _signal(parts: Parts, step: Step, tags: Mapping[str, Tag]) -> Iterable[Problem]:
+    """Where the steps come from MES rows, a step needs no signal: then it is not compared."""
+    from_rows = {each.name for _, each in parts.sections.equipment if each.steps_from == "mes"}
+    for column in ("signal", "active"):
+        if not getattr(step, column) and (step.equipment not in from_rows or step.signal or step.active):
+            yield step.place.problem(f"{column} is missing")
+    if step.signal:
         yield from unknown_tag(parts, step, "signal", step.signal, tags)
+    if step.active:
         yield from active_problems(step, step.active, tags.get(step.signal), parts.codes)
 
 

@@ -31,10 +31,11 @@ def _of_tag(settings: OpcUaSettings, tag: Tag) -> list[Problem]:
         return []  # the line folder's own check has said so
     assert isinstance(address, OpcUaAddress)
     found = []
-    if address.namespace is not None and address.namespace not in settings.namespaces:
-        found.append(tag.place.problem(f"{tag.tag}: namespace {address.namespace!r} is not among the source's namespaces"))
-    if address.field:
-        found.append(tag.place.problem(f"{tag.tag}: fields of structures are not supported yet; name the member's own node"))
+    unknown = [short for short in address.short_names if short not in settings.namespaces]
+    found += [tag.place.problem(f"{tag.tag}: namespace {short!r} is not among the source's namespaces") for short in unknown]
+    if address.field and tag.deadband is not None:
+        text = f"{tag.tag}: a server applies no deadband to a structure; every change of it is read, the deadband does nothing"
+        found.append(tag.place.problem(text, "warning"))
     if tag.type == "decimal":
         found.append(tag.place.problem(f"{tag.tag}: OPC UA servers send no decimal; write float64 or an integer with scale"))
     return found

@@ -1,4 +1,4 @@
-"""The records that need more than copying: other types, arrays by element, text, times, BCD."""
+"""The records that need more than copying: other types, arrays by element, structures by field, text, times, BCD."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -6,76 +6,140 @@ from typing import Any
 from config import Tag
 from drivers.contract import BAD, BAD_DECODING, GOOD, Finding, Reading, Value
 from drivers.opcua import variant as v
-from drivers.opcua.decode import Odd
+from drivers.opcua.decode import BROKEN, Odd
+from drivers.opcua.layout import Fields, Typed
 from drivers.opcua.plan import TYPES, Item, Plan, Tap
+from drivers.opcua.structures import Structures, UnknownStructure
 
 BAD_INDEX_RANGE_NO_DATA = 0x80370000
 BAD_NO_DATA = 0x809B0000
-_ABSENT = object()
+BAD_TYPE_MISMATCH = 0x80740000
+BAD_DATA_TYPE_UNKNOWN = 0x80110000
+
+
+class Absent(Exception):
+    """There is no value at the end of a tag's path. status: what the reading gets. code, text: the finding, where a person must act."""
+
+    def __init__(self, status: int, code: str = "", text: str = "") -> None:
+        super().__init__(text)
+        self.status, self.code, self.text = status, code, text
 
 
 class Converter:
     """Turns an Odd into one reading per tag of its item. Findings go to `found`, once per tag."""
 
-    def __init__(self, plan: Plan, tags: Sequence[Tag], found: Callable[[Finding], None]) -> None:
+    def __init__(self, plan: Plan, tags: Sequence[Tag], found: Callable[[Finding], None], structures: Structures | None = None) -> None:
         self._items: Mapping[int, Item] = {item.handle: item for group in plan.groups for item in group.items}
         self._tags, self._found = tags, found
-        self._told: set[int] = set()
+        self._structures = structures or Structures()
+        self._told: set[tuple[int, str]] = set()
 
     def __call__(self, odd: Odd, out: list[Reading]) -> None:
-        """Append the readings that this record means."""
+        """Append the readings that this record means: one for each tag of its item, whatever is wrong with the others."""
+        opened: dict[int, Fields] = {}
         for tap in self._items[odd.handle].taps:
             if odd.status & BAD:
                 out.append((tap.tag, None, odd.status, odd.source_ticks, odd.server_ticks))
                 continue
-            value, status = self._value(odd, tap)
+            try:
+                value, status = self._value(odd, tap, opened)
+            except Absent as absent:
+                value, status = None, absent.status
+                if absent.code:
+                    self._tell(absent.code, tap.tag, f"{self._tags[tap.tag].tag}: {absent.text}")
             out.append((tap.tag, value, status or odd.status, odd.source_ticks, odd.server_ticks))
 
-    def _value(self, odd: Odd, tap: Tap) -> tuple[Value, int]:
-        """The value and GOOD, or None and a Bad status."""
-        number, value = self._taken(odd.type, odd.value, tap)
-        if value is _ABSENT:
-            return None, BAD_INDEX_RANGE_NO_DATA
+    def type_of(self, odd: Odd, tap: Tap) -> int:
+        """The built-in type at the end of a tag's path. Raises Absent."""
+        return self._taken(odd, tap, {})[0]
+
+    def _value(self, odd: Odd, tap: Tap, opened: dict[int, Fields]) -> tuple[Value, int]:
+        """The value and GOOD, or None and a Bad status. Raises Absent."""
+        number, value = self._taken(odd, tap, opened)
         tag = self._tags[tap.tag]
         if number not in TYPES.get(tag.type, ()) and number:
-            self._differs(tap.tag, number, tag)
+            name = v.NAMES[number] if number < len(v.NAMES) else str(number)
+            text = f"{tag.tag}: the server sends {name}, the map says {tag.type}"
+            self._tell("source-type-differs", tap.tag, text, source_type=name, map_type=tag.type)
+            if tap.field:
+                return None, BAD_TYPE_MISMATCH
         if value is None:
             return ("", GOOD) if number == v.STRING and tag.type == "string" else (None, BAD_NO_DATA)
         if tag.type in {"bcd16", "bcd32"} and isinstance(value, int):
             return _bcd(value)
-        if isinstance(value, (v.Array, v.Raw)):
+        if isinstance(value, (v.Array, v.Raw, Fields)):
             return None, BAD_DECODING
         return value, GOOD
 
-    def _taken(self, number: int, value: Any, tap: Tap) -> tuple[int, Any]:
+    def _taken(self, odd: Odd, tap: Tap, opened: dict[int, Fields]) -> tuple[int, Any]:
+        """(built-in type, value) at the end of a tag's path. Raises Absent."""
+        number, value = odd.type, odd.value
         if tap.index:
             if number == v.BYTESTRING and isinstance(value, bytes) and len(tap.index) == 1:
                 number, value = v.BYTE, v.Array(value)
             value = _element(value, tap.index)
-        return number, _ABSENT if tap.field else value
+        for step in tap.field:
+            if value is None:
+                return 0, None
+            if isinstance(value, v.Raw):
+                number, value = v.EXTENSION_OBJECT, self._opened(value, odd.handle, opened)
+                if value is None:
+                    return 0, None
+            number, value = _stepped(number, value, step)
+            if isinstance(value, Typed):
+                number, value = value
+        return number, value
 
-    def _differs(self, index: int, number: int, tag: Tag) -> None:
-        if index in self._told:
-            return
-        self._told.add(index)
-        name = v.NAMES[number] if number < len(v.NAMES) else str(number)
-        text = f"{tag.tag}: the server sends {name}, the map says {tag.type}"
-        self._found(Finding("source-type-differs", text, (index,), evidence={"source_type": name, "map_type": tag.type}))
+    def _opened(self, raw: v.Raw, handle: int, opened: dict[int, Fields]) -> Fields | None:
+        """The fields of a structure, decoded once for all tags of an item. Raises Absent."""
+        if raw.body is None:
+            return None
+        fields = opened.get(id(raw))
+        if fields is not None:
+            return fields
+        try:
+            fields = opened[id(raw)] = self._structures.opened(raw, handle)
+        except UnknownStructure as error:
+            raise Absent(BAD_DATA_TYPE_UNKNOWN, "structure-unknown", str(error)) from None
+        except BROKEN as error:
+            self._structures.distrust(raw.encoding, handle)
+            raise Absent(BAD_DECODING, "structure-unreadable", f"its bytes are not what the server describes: {error}") from None
+        return fields
+
+    def _tell(self, code: str, index: int, text: str, **evidence: str) -> None:
+        if (index, code) not in self._told:
+            self._told.add((index, code))
+            self._found(Finding(code, text, (index,), evidence=evidence))
+
+
+def _stepped(number: int, value: Any, step: str) -> tuple[int, Any]:
+    """One step of a path into a structure. Raises Absent."""
+    if step.startswith("["):
+        index = tuple(map(int, step[1:-1].split(",")))
+        return (v.BYTE, _element(v.Array(value), index)) if isinstance(value, bytes) else (number, _element(value, index))
+    if not isinstance(value, Fields):
+        raise Absent(BAD_TYPE_MISMATCH, "field-missing", f"field {step} is asked of {_kind(number, value)}")
+    if step not in value.members:
+        there = ", ".join(list(value.members)[:20])
+        raise Absent(BAD_TYPE_MISMATCH, "field-missing", f"the structure has no field {step}; it has {there}")
+    return value.members[step]
+
+
+def _kind(number: int, value: Any) -> str:
+    return f"an array of {v.NAMES[number]}" if isinstance(value, v.Array) else f"a {v.NAMES[number]}, which has no fields"
 
 
 def _element(value: Any, index: tuple[int, ...]) -> Any:
-    """One element of an Array, row by row (Part 6, 5.2.2.16)."""
-    if not isinstance(value, v.Array):
-        return _ABSENT
-    dimensions = value.dimensions or (len(value.values),)
-    if len(dimensions) != len(index):
-        return _ABSENT
-    flat = 0
-    for position, size in zip(index, dimensions, strict=True):
-        if position >= size:
-            return _ABSENT
-        flat = flat * size + position
-    return value.values[flat] if flat < len(value.values) else _ABSENT
+    """One element of an Array, row by row (Part 6, 5.2.2.16). Raises Absent."""
+    if isinstance(value, v.Array):
+        dimensions = value.dimensions or (len(value.values),)
+        flat = 0
+        for position, size in zip(index, dimensions, strict=False):
+            flat = flat * size + position
+        inside = len(dimensions) == len(index) and all(position < size for position, size in zip(index, dimensions, strict=True))
+        if inside and flat < len(value.values):
+            return value.values[flat]
+    raise Absent(BAD_INDEX_RANGE_NO_DATA)
 
 
 def _bcd(value: int) -> tuple[Value, int]:

@@ -16,14 +16,14 @@ from drivers.contract import Reading
 from drivers.opcua import variant as v
 from drivers.opcua.variant import Undecodable
 
-SERVICE_FAULT, PUBLISH_RESPONSE, REPUBLISH_RESPONSE = 397, 829, 835
+SERVICE_FAULT, READ_RESPONSE, PUBLISH_RESPONSE, REPUBLISH_RESPONSE = 397, 634, 829, 835
 DATA_CHANGE, STATUS_CHANGE = 811, 820
 _HEADER = struct.Struct("<qII")  # timestamp, request handle, service result
 _HANDLE_MASK = struct.Struct("<IB")
 _LOW, _HIGH, _SHIFT = v.FILETIME_OF_1970, v.LATEST_FILETIME, v.FILETIME_OF_1970
 _FIRST_LOOK = 8
 
-BROKEN = (Undecodable, struct.error, IndexError, KeyError, ValueError, OverflowError, UaError)
+BROKEN = (Undecodable, struct.error, IndexError, KeyError, ValueError, OverflowError, RecursionError, UaError)
 """What decoding raises where the bytes do not add up, or name an item that is not ours."""
 
 HAS_VALUE, HAS_STATUS, HAS_SOURCE, HAS_SERVER, HAS_SOURCE_PICO, HAS_SERVER_PICO = 1, 2, 4, 8, 16, 32
@@ -78,7 +78,7 @@ def response(body: bytes, wanted: int) -> int:
         raise Undecodable(f"answer of type {node.Identifier}, expected {wanted}")
     if body[at]:
         raise Undecodable("diagnostics in the header")
-    texts, at = v._elements(v.STRING, body, at + 1, end)  # noqa: SLF001 - same room
+    texts, at = v.elements(v.STRING, body, at + 1, end)
     _, at = v.extension_object(body, at, end)
     del texts
     return at
@@ -88,14 +88,25 @@ def published(body: bytes) -> Published:
     """Read the envelope of a PublishResponse (Part 4, 5.13.5). Raises ServiceFault, Undecodable, struct.error."""
     at, end = response(body, PUBLISH_RESPONSE), len(body)
     (subscription,) = struct.unpack_from("<I", body, at)
-    available, at = v._elements(v.UINT32, body, at + 4, end)  # noqa: SLF001
+    available, at = v.elements(v.UINT32, body, at + 4, end)
     more = bool(body[at])
     message, at = notification_message(body, at + 1, end)
-    results, at = v._elements(v.UINT32, body, at, end)  # noqa: SLF001
+    results, at = v.elements(v.UINT32, body, at, end)
     (diagnostics,) = struct.unpack_from("<i", body, at)
     if diagnostics > 0 or at + 4 != end:
         raise Undecodable("diagnostics, or bytes left over")
     return Published(subscription, tuple(available or ()), more, message, tuple(results or ()))
+
+
+def read_values(body: bytes) -> list[tuple[int, object, int, int | None, int | None]]:
+    """The DataValues of a ReadResponse (Part 4, 5.10.2), structures unopened. Raises ServiceFault, or one of BROKEN."""
+    at, end = response(body, READ_RESPONSE), len(body)
+    (count,) = struct.unpack_from("<i", body, at)
+    values, at = [], at + 4
+    for _ in range(count):
+        value, at = data_value(body, at, end)
+        values.append(value)
+    return values
 
 
 def republished(body: bytes) -> Message:

@@ -7,7 +7,7 @@ from typing import Any
 
 from config import Problem, Source, Tag
 from drivers.contract import Driver, DriverError, Emit, Finding, Loss
-from drivers.opcua import subscribe
+from drivers.opcua import paths, subscribe
 from drivers.opcua.browse import Browsed, browse
 from drivers.opcua.convert import Converter
 from drivers.opcua.decode import Decoder
@@ -17,6 +17,7 @@ from drivers.opcua.plan import Group, Plan, decoding, plan_of
 from drivers.opcua.probe import Report, probe
 from drivers.opcua.settings import OpcUaSettings
 from drivers.opcua.stream import Memory, Stream, SubscriptionGone
+from drivers.opcua.structures import known as known_structures
 from drivers.opcua.subscribe import Subscription
 from drivers.opcua.upkeep import Upkeep
 
@@ -62,13 +63,15 @@ class OpcUaDriver(Driver):
 
     async def _session(self, link: Link, emit: Emit) -> None:
         findings: list[Finding] = []
-        converter = Converter(self._plan, self.tags, findings.append)
-        decoder = Decoder(*decoding(self._plan, self.tags), converter)
         with plain_errors("subscribing"):
+            await paths.resolve(link, [item.address for group in self._plan.groups for item in group.items], self.settings.namespaces)
+            structures = await known_structures(link, self._plan, self.settings.namespaces)
+            converter = Converter(self._plan, self.tags, findings.append, structures)
+            decoder = Decoder(*decoding(self._plan, self.tags), converter)
             await self._tell_server(link, emit)
             stream = await self._subscribed(link, emit, decoder, converter)
         emit.connected(f"{link.endpoint} {link.server.get('product') or ''} {link.server.get('version') or ''}".strip())
-        upkeep = Upkeep(self.source, self.settings, self.tags, emit, link, stream, self._memory, findings)
+        upkeep = Upkeep(self.source, self.settings, self.tags, emit, link, stream, self._memory, findings, structures)
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(stream.settle())

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from asyncua.common.utils import Buffer
-from asyncua.ua.ua_binary import struct_from_binary
+from asyncua.ua.ua_binary import extensionobject_to_binary, struct_from_binary
 
 from drivers.contract import Reading
 from drivers.opcua.decode import Odd
 from drivers.opcua.lib import ua
-from drivers.opcua.variant import Array, ticks_of
+from drivers.opcua.variant import Array, Raw, extension_object, ticks_of
 
 
 def data_change(body: bytes, at: int, end: int, odd: Callable[[Odd, list[Reading]], None], out: list[Reading]) -> None:
@@ -38,6 +38,11 @@ def _ticks(time: Any) -> int | None:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, ua.ExtensionObject):
+        return Raw(value.TypeId, value.Body)
+    if value.__class__ in ua.typeid_by_extension_objects:
+        encoded = extensionobject_to_binary(value)  # back to the bytes: one way alone leads into a structure
+        return extension_object(encoded, 0, len(encoded))[0]
     if isinstance(value, datetime):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value
     if isinstance(value, ua.LocalizedText):

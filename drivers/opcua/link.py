@@ -70,6 +70,7 @@ class Link:
     limits: Mapping[str, int] = field(default_factory=dict)
     server: Mapping[str, Any] = field(default_factory=dict)  # product, manufacturer, version, start_time, state
     offset: tuple[float, float] | None = None
+    paths: dict[OpcUaAddress, Any] = field(default_factory=dict)  # browse path -> its NodeId in this session, or the status that refused it
 
     @property
     def protocol(self) -> BoundedProtocol:
@@ -112,7 +113,10 @@ class Link:
         return await in_chunks(pairs, self.limits.get("read", 500), some)
 
     def node(self, address: OpcUaAddress, short: Mapping[str, str]) -> Any | None:
-        """The NodeId in this session; None where its namespace is not there now. An index is looked up by URI, never remembered."""
+        """The NodeId in this session; None where its namespace or path is not there now. An index is looked up by URI, never remembered."""
+        if address.kind == "path":
+            found = self.paths.get(address.node)
+            return None if isinstance(found, int) else found
         uri = address.namespace_uri if address.namespace is None else short.get(address.namespace)
         if uri is None:
             index = address.namespace_index or 0
@@ -139,6 +143,11 @@ class Link:
         """What the next attempt needs to take this session over."""
         client = self.client
         return Kept(self.endpoint, client.uaclient.session.authentication_token, client._server_nonce, client._policy_ids)  # noqa: SLF001
+
+
+def local(node: Any) -> Any:
+    """An ExpandedNodeId of this server as a NodeId."""
+    return ua.NodeId(node.Identifier, node.NamespaceIndex, node.NodeIdType)
 
 
 async def in_chunks(things: Sequence[Any], most: int, call: Any) -> list[Any]:

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from config import Source, Tag
 from config.addresses import OpcUaAddress, parse
@@ -98,13 +98,16 @@ class Hole:
 
 
 def plan_of(source: Source, settings: OpcUaSettings, tags: Sequence[Tag]) -> Plan:
-    """One item per node, rate, trigger and deadband; groups per rate, at most 1,000 items each. Order is the map's."""
+    """One item per node, rate, trigger and deadband; groups per rate, at most 1,000 items each. Order is the map's.
+
+    A structure is one item whatever its fields' tags ask for: the fastest rate and the widest trigger among them, no deadband.
+    """
+    addresses = [_address(tag) for tag in tags]
+    whole = _structured(source, tags, addresses)
     merged: dict[tuple[object, ...], list[Tap]] = {}
-    for index, tag in enumerate(tags):
-        address = parse("opcua", tag.address)
-        assert isinstance(address, OpcUaAddress)
-        rate_ms = source.rate_ms if tag.rate_ms is None else tag.rate_ms
-        key = (replace(address, index=(), field=()), rate_ms, _trigger(tag), _deadband(tag))
+    for index, (tag, address) in enumerate(zip(tags, addresses, strict=True)):
+        rate_ms, trigger = whole.get(address.node) or (_rate(source, tag), _trigger(tag))
+        key = (address.node, rate_ms, trigger, 0.0 if address.node in whole else _deadband(tag))
         merged.setdefault(key, []).append(Tap(index, address.index, address.field))
     name = _name(source, settings, tags)
     first = (int(name[:4], 16) & 0x7FFF) << 16
@@ -113,6 +116,26 @@ def plan_of(source: Source, settings: OpcUaSettings, tags: Sequence[Tag]) -> Pla
         for number, ((address, rate, trigger, deadband), taps) in enumerate(merged.items())
     ]
     return Plan(name, tuple(_groups(settings, items)))
+
+
+def _address(tag: Tag) -> OpcUaAddress:
+    address = parse("opcua", tag.address)
+    assert isinstance(address, OpcUaAddress)
+    return address
+
+
+def _rate(source: Source, tag: Tag) -> int:
+    return source.rate_ms if tag.rate_ms is None else tag.rate_ms
+
+
+def _structured(source: Source, tags: Sequence[Tag], addresses: Sequence[OpcUaAddress]) -> dict[OpcUaAddress, tuple[int, int]]:
+    """(rate, trigger) of each node of which a field is named."""
+    nodes = {address.node for address in addresses if address.field}
+    asked: dict[OpcUaAddress, list[Tag]] = {}
+    for tag, address in zip(tags, addresses, strict=True):
+        if address.node in nodes:
+            asked.setdefault(address.node, []).append(tag)
+    return {node: (min(_rate(source, t) for t in some), max(_trigger(t) for t in some)) for node, some in asked.items()}
 
 
 def _groups(settings: OpcUaSettings, items: Sequence[Item]) -> list[Group]:

@@ -15,10 +15,11 @@ from config import Source, Tag
 from drivers.contract import OVERFLOW, Emit, Finding, LinkLost, Loss, Reading
 from drivers.opcua import decode, fallback
 from drivers.opcua.convert import Converter
-from drivers.opcua.decode import BROKEN, Decoder, Message, ServiceFault
+from drivers.opcua.decode import BROKEN, Decoder, Message, Odd, ServiceFault
 from drivers.opcua.lib import ua
 from drivers.opcua.link import Link, plain_errors, status_name
-from drivers.opcua.plan import Hole
+from drivers.opcua.plan import Hole, Item
+from drivers.opcua.structures import values_of
 from drivers.opcua.subscribe import NODE_GONE, Subscription, sequence_after, sequence_ahead
 
 OUTSTANDING = 8
@@ -348,15 +349,14 @@ class Stream:
                 return
         except ua.UaStatusCodeError:
             pass  # no such method: read instead
-        await self._read(subscription)
+        await self.read([item for item in subscription.group.items if item.handle not in subscription.missing])
 
-    async def _read(self, subscription: Subscription) -> None:
-        items = [item for item in subscription.group.items if item.handle not in subscription.missing]
-        nodes = [self._link.node(item.address, self._namespaces()) for item in items]
-        values = await self._link.read([node for node in nodes if node is not None])
+    async def read(self, items: Sequence[Item]) -> None:
+        """The present values of items, as first values."""
+        nodes = [(item, node) for item in items if (node := self._link.node(item.address, self._namespaces())) is not None]
         readings: list[Reading] = []
-        for item, value in zip((i for i, n in zip(items, nodes, strict=True) if n is not None), values, strict=True):
-            self._converter(fallback.odd_of(item.handle, value), readings)
+        for (item, _), told in zip(nodes, await values_of(self._link, [node for _, node in nodes]), strict=True):
+            self._converter(Odd(item.handle, *told), readings)
         await self._emit.room()
         self._settling(self._emit(readings, received_ns=time.monotonic_ns(), kind="initial"))
 

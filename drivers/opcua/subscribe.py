@@ -82,7 +82,8 @@ async def add_items(link: Link, subscription: Subscription, items: Sequence[Item
     there = [(item, node) for item, node in zip(items, nodes, strict=True) if node is not None]
     for item, node in zip(items, nodes, strict=True):
         if node is None:
-            subscription.missing[item.handle] = NODE_UNKNOWN
+            refused = link.paths.get(item.address)
+            subscription.missing[item.handle] = refused if isinstance(refused, int) else NODE_UNKNOWN
     results = await _created(link, subscription, there, filtered=True)
     refused = [index for index, result in enumerate(results) if result.StatusCode.value in _FILTER_REFUSED]
     if refused:

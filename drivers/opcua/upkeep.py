@@ -7,16 +7,18 @@ from cryptography import x509
 
 from config import Source, Tag
 from drivers.contract import Emit, Finding, Loss
-from drivers.opcua import certs, security, subscribe
+from drivers.opcua import certs, paths, security, subscribe
 from drivers.opcua.browse import unit_of
 from drivers.opcua.link import Link, names_of, plain_errors
 from drivers.opcua.settings import OpcUaSettings
 from drivers.opcua.stream import Memory, Stream
+from drivers.opcua.structures import Structures
 from drivers.opcua.subscribe import Subscription
 
 CLOCK_EVERY_S = 60.0
 EXPIRY_EVERY_S = 3600.0
 FIRST_VALUE_WITHIN_S = 10.0
+TYPES_EVERY_S = 1.0
 
 
 class Upkeep:
@@ -32,9 +34,11 @@ class Upkeep:
         stream: Stream,
         memory: Memory,
         findings: list[Finding],
+        structures: Structures,
     ) -> None:
         self._source, self._settings, self._tags, self._emit = source, settings, tags, emit
         self._link, self._stream, self._memory, self._findings = link, stream, memory, findings
+        self._structures = structures
         self._silent_told: set[int] = set()
 
     async def run(self) -> None:
@@ -50,6 +54,7 @@ class Upkeep:
             self._expiry: begun,
             self._tell: begun,
             self._semantics: begun,
+            self._types: begun + TYPES_EVERY_S,
         }
         with plain_errors("upkeep of the session"):
             while True:
@@ -91,6 +96,20 @@ class Upkeep:
             await self._emit.found(Finding("semantics-changed", text, (tag,), "alarm", evidence))
         return 0.5
 
+    async def _types(self) -> float:
+        """Structures that came and were not known, or no longer fit: ask what they are, then read their nodes again."""
+        wanted = self._structures.wanted
+        if not wanted:
+            return TYPES_EVERY_S
+        handles = {handle for some in wanted.values() for handle in some}
+        await self._structures.learn(self._link, list(wanted))
+        for subscription in self._memory.subscriptions:
+            items = [item for item in subscription.group.items if item.handle in handles]
+            if items:
+                await self._stream.read(items)
+        wanted.clear()  # what is still not understood is asked for when it comes again
+        return TYPES_EVERY_S
+
     async def _expiry(self) -> float:
         if self._settings.security.policy == "None":
             return EXPIRY_EVERY_S
@@ -115,6 +134,7 @@ class Upkeep:
 
     async def _retry_items(self, subscription: Subscription) -> None:
         items = [item for item in subscription.group.items if item.handle in subscription.missing]
+        await paths.resolve(self._link, [item.address for item in items], self._settings.namespaces)
         nodes = [self._link.node(item.address, self._settings.namespaces) for item in items]
         await subscribe.delete_items(self._link, subscription, items)
         for item, _ in await subscribe.add_items(self._link, subscription, items, nodes):

@@ -108,17 +108,18 @@ def variant(body: bytes, at: int, end: int) -> tuple[int, Any, int]:
     if not mask & 0x80:
         if mask & 0x40:
             raise Undecodable("dimensions without an array")
-        value, at = _scalar(number, body, at + 1, end)
+        value, at = scalar(number, body, at + 1, end)
         return number, value, at
-    values, at = _elements(number, body, at + 1, end)
+    values, at = elements(number, body, at + 1, end)
     dimensions: tuple[int, ...] = ()
     if mask & 0x40:
-        told, at = _elements(INT32, body, at, end)
+        told, at = elements(INT32, body, at, end)
         dimensions = tuple(told or ())
     return number, None if values is None else Array(values, dimensions), at
 
 
-def _elements(number: int, body: bytes, at: int, end: int) -> tuple[Any, int]:
+def elements(number: int, body: bytes, at: int, end: int) -> tuple[Any, int]:
+    """(values of an array without its type byte, None for a null one; position after it)."""
     (count,) = _INT32.unpack_from(body, at)
     at += 4
     if count < 0:
@@ -130,12 +131,12 @@ def _elements(number: int, body: bytes, at: int, end: int) -> tuple[Any, int]:
         return layout.unpack_from(body, at), at + layout.size
     values = []
     for _ in range(count):
-        value, at = _scalar(number, body, at, end)
+        value, at = scalar(number, body, at, end)
         values.append(value)
     return tuple(values), at
 
 
-def _scalar(number: int, body: bytes, at: int, end: int) -> tuple[Any, int]:
+def scalar(number: int, body: bytes, at: int, end: int) -> tuple[Any, int]:
     """One value and the position after it."""
     if number in _ONE:
         layout = _ONE[number]

@@ -3,7 +3,7 @@
 import struct
 import uuid
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from fractions import Fraction
 from math import floor
 from typing import Any
@@ -38,6 +38,8 @@ _RANGES = {
     for bits in (8, 16, 32, 64)
 }
 _RANGES |= {"bcd16": (0, 9_999), "bcd32": (0, 99_999_999)}
+FIRST = {"bool": False, "string": "", "bytes": b"", "datetime": datetime(1970, 1, 1, tzinfo=UTC)}
+"""What a variable holds before the process has set it, where that is not 0."""
 UNIX_IN_1601 = 116_444_736_000_000_000
 
 

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import serialization
 from config import Source, Tag
 from config.addresses import OpcUaAddress, parse
 from simulators.device import Truth
-from simulators.opcua_plc import encode, space
+from simulators.opcua_plc import encode, shapes, space
 from simulators.opcua_plc.history import History
 from simulators.opcua_plc.processor import Processor
 from simulators.opcua_plc.subscriptions import Subscriptions, Switches, Value
@@ -31,7 +31,6 @@ ua: Any = _ua
 binary_server_asyncio.UaProcessor = Processor  # type: ignore[attr-defined] # falls back to asyncua's own behaviour for servers that are not ours
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_FIRST = {"bool": False, "string": "", "bytes": b"", "datetime": _EPOCH}
 _POLICIES = [
     ua.SecurityPolicyType.NoSecurity,
     ua.SecurityPolicyType.Basic256Sha256_Sign,
@@ -45,16 +44,27 @@ _standard: dict[Any, Any] | None = None
 
 
 class _Node:
-    """One variable of the PLC: its tags (one, or the elements of an array) and what it holds."""
+    """One variable of the PLC: its tags (one, the elements of an array, or the fields of a structure) and what it holds."""
 
     def __init__(self, address: OpcUaAddress, tags: list[tuple[Tag, OpcUaAddress]]) -> None:
         self.address, self.tags = address, tags
         self.id: Any = None
-        self.is_array = bool(tags[0][1].index)
+        self.encoding: Any = None
+        self.shape = _shape(tags) if any(one.field for _, one in tags) else None
+        self.fields: dict[tuple[str, ...], Any] = {}  # a structure's raw values by path
+        self.is_array = self.shape is None and bool(tags[0][1].index)
         self.type = encode.TYPE_NUMBERS[tags[0][0].type]
         size = max((one.index[0] for _, one in tags if one.index), default=0) + 1
-        self.raw: Any = [_FIRST.get(tags[0][0].type, 0)] * size if self.is_array else _FIRST.get(tags[0][0].type, 0)
+        first = encode.FIRST.get(tags[0][0].type, 0)
+        self.raw: Any = [first] * size if self.is_array else first
         self.value = Value(b"\x00", 0x80320000, None, None)  # BadWaitingForInitialData until the process has set it
+
+
+def _shape(tags: Sequence[tuple[Tag, OpcUaAddress]]) -> shapes.Shape:
+    shape = shapes.Shape()
+    for tag, address in tags:
+        shape.put(shapes.path_of(address.index, address.field), tag.type)
+    return shape
 
 
 class _Users(UserManager):
@@ -99,18 +109,17 @@ class OpcUaPlc:
         self._of_tag = {tag.tag: (node, tag, address) for node in self._nodes for tag, address in node.tags}
         self._by_id: dict[Any, _Node] = {}
         self._server: Any = None
+        self._last_id = 1000  # of nodes that have a path and no id: another one at each start, as on servers that renumber
         self.history = History()
         self.subscriptions = Subscriptions(self.switches, self._value_of)
 
     @staticmethod
     def _planned(tags: Sequence[Tag]) -> list[_Node]:
-        grouped: dict[tuple[Any, ...], list[tuple[Tag, OpcUaAddress]]] = {}
+        grouped: dict[OpcUaAddress, list[tuple[Tag, OpcUaAddress]]] = {}
         for tag in tags:
             address = parse("opcua", tag.address)
-            if not isinstance(address, OpcUaAddress) or address.field:
-                raise ValueError(f"{tag.tag}: the simulated PLC serves no structures")
-            key = (address.kind, address.identifier, address.namespace, address.namespace_uri, address.namespace_index)
-            grouped.setdefault(key, []).append((tag, address))
+            assert isinstance(address, OpcUaAddress)
+            grouped.setdefault(address.node, []).append((tag, address))
         return [_Node(members[0][1], members) for members in grouped.values()]
 
     @property
@@ -150,7 +159,9 @@ class OpcUaPlc:
             status = 0x808C0000 if value is None else 0
             raw = None if value is None else encode.raw_of(tag, value)
             self._truth.made(name, ticks, encode.meaning_of(tag, raw), status)
-            if node.is_array:
+            if node.shape is not None:
+                node.fields[shapes.path_of(address.index, address.field)] = raw
+            elif node.is_array:
                 node.raw[address.index[0]] = raw
             else:
                 node.raw = raw
@@ -194,7 +205,7 @@ class OpcUaPlc:
         raw: Any = node.raw
         if node.tags[0][0].type.startswith("bcd") and raw is not None:
             raw = [encode.bcd(one) for one in raw] if node.is_array else encode.bcd(raw)
-        variant = encode.variant(node.type, raw)
+        variant = encode.variant(node.type, raw) if node.shape is None else shapes.variant(node.shape, node.fields, node.encoding)
         node.value = Value(variant, status, ticks, _now())
         if self.switches.history:
             self.history.keep(node.id, node.value)
@@ -247,6 +258,7 @@ class OpcUaPlc:
             "items": "MaxMonitoredItemsPerCall",
             "browse": "MaxNodesPerBrowse",
             "history": "MaxNodesPerHistoryReadData",
+            "translate": "MaxNodesPerTranslateBrowsePathsToNodeIds",
         }
         for limit, name in told.items():
             node = server.get_node(ua.NodeId(getattr(ua.ObjectIds, limits + name)))
@@ -285,18 +297,36 @@ class OpcUaPlc:
     def _place(self, node: _Node) -> None:
         """Put a variable into the address space, in folders as its name says."""
         address_space = self._server.iserver.aspace
-        node.id = space.node_id(node.address, self._namespaces, self._short)
-        parts = [part for part in str(node.address.identifier).replace('"', "").split(".") if part] or ["node"]
-        parent = ua.NodeId(ua.ObjectIds.ObjectsFolder)
-        for depth in range(1, len(parts)):
-            folder = ua.NodeId("folder:" + ".".join(parts[:depth]), node.id.NamespaceIndex)
-            if folder not in address_space:
-                space.add_folder(address_space, parent, folder, parts[depth - 1])
-            parent = folder
+        if isinstance(node.address.identifier, tuple):
+            names = [self._qualified(*part) for part in node.address.identifier]
+            self._last_id += 1
+            node.id = ua.NodeId(self._last_id, names[-1].NamespaceIndex)
+        else:
+            node.id = space.node_id(node.address, self._namespaces, self._short)
+            parts = [part for part in str(node.address.identifier).replace('"', "").split(".") if part] or ["node"]
+            names = [ua.QualifiedName(part, node.id.NamespaceIndex) for part in parts]
+        parent = self._folder(names[:-1])
         access = 5 if self.switches.history else 1
-        space.add_variable(address_space, parent, node.id, parts[-1], node.type, rank=1 if node.is_array else -1, access=access)
+        data_type, rank = ua.NodeId(node.type), 1 if node.is_array else -1
+        if node.shape is not None:
+            data_type, node.encoding = shapes.describe(address_space, node.shape, ".".join(n.Name for n in names), node.id.NamespaceIndex)
+            rank = -1 if node.shape.element is None else 1
+        space.add_variable(address_space, parent, node.id, names[-1], data_type, rank=rank, access=access)
         address_space[node.id].attributes[ua.AttributeIds.Value].value_callback = lambda _node, _attribute: _read(node.value)
         self._by_id[node.id] = node
+
+    def _folder(self, names: Sequence[Any]) -> Any:
+        """The folder at the end of a path from the Objects folder on, made where it is not there."""
+        parent = ua.NodeId(ua.ObjectIds.ObjectsFolder)
+        for depth, name in enumerate(names, 1):
+            folder = ua.NodeId("folder:" + ".".join(f"{one.NamespaceIndex}:{one.Name}" for one in names[:depth]), name.NamespaceIndex)
+            if folder not in self._server.iserver.aspace:
+                space.add_folder(self._server.iserver.aspace, parent, folder, name)
+            parent = folder
+        return parent
+
+    def _qualified(self, prefix: str, name: str) -> Any:
+        return ua.QualifiedName(name, int(prefix) if prefix.isdigit() else self._namespaces[self._short[prefix]])
 
     async def _read_history(self, params: Any) -> list[Any]:
         return self.history.read(params, self.switches)

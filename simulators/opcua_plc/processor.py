@@ -17,6 +17,11 @@ _COUNTED = {
     ua.ObjectIds.ReadRequest_Encoding_DefaultBinary: ("read", "ReadParameters", "NodesToRead"),
     ua.ObjectIds.BrowseRequest_Encoding_DefaultBinary: ("browse", "BrowseParameters", "NodesToBrowse"),
     ua.ObjectIds.HistoryReadRequest_Encoding_DefaultBinary: ("history", "HistoryReadParameters", "NodesToRead"),
+    ua.ObjectIds.TranslateBrowsePathsToNodeIdsRequest_Encoding_DefaultBinary: (
+        "translate",
+        "TranslateBrowsePathsToNodeIdsParameters",
+        "BrowsePaths",
+    ),
     ua.ObjectIds.CreateMonitoredItemsRequest_Encoding_DefaultBinary: ("items", "CreateMonitoredItemsParameters", "ItemsToCreate"),
 }
 

@@ -32,15 +32,15 @@ def copied(nodes: Mapping[Any, Any]) -> dict[Any, Any]:
     return result
 
 
-def add_variable(space: Any, parent: Any, node: Any, name: str, type_number: int, *, rank: int = -1, access: int = 1) -> None:
-    """A variable below `parent`, without a value yet."""
-    qualified = ua.QualifiedName(name, node.NamespaceIndex)
+def add_variable(space: Any, parent: Any, node: Any, name: Any, data_type: Any, *, rank: int = -1, access: int = 1) -> None:
+    """A variable below `parent`, without a value yet. name: a QualifiedName."""
+    qualified = name
     attributes = {
         ua.AttributeIds.NodeId: ua.Variant(node, ua.VariantType.NodeId),
         ua.AttributeIds.NodeClass: ua.Variant(ua.NodeClass.Variable, ua.VariantType.Int32),
         ua.AttributeIds.BrowseName: ua.Variant(qualified, ua.VariantType.QualifiedName),
-        ua.AttributeIds.DisplayName: ua.Variant(ua.LocalizedText(name), ua.VariantType.LocalizedText),
-        ua.AttributeIds.DataType: ua.Variant(ua.NodeId(type_number), ua.VariantType.NodeId),
+        ua.AttributeIds.DisplayName: ua.Variant(ua.LocalizedText(name.Name), ua.VariantType.LocalizedText),
+        ua.AttributeIds.DataType: ua.Variant(data_type, ua.VariantType.NodeId),
         ua.AttributeIds.ValueRank: ua.Variant(rank, ua.VariantType.Int32),
         ua.AttributeIds.AccessLevel: ua.Variant(access, ua.VariantType.Byte),
         ua.AttributeIds.UserAccessLevel: ua.Variant(access, ua.VariantType.Byte),
@@ -51,17 +51,40 @@ def add_variable(space: Any, parent: Any, node: Any, name: str, type_number: int
     space[node].attributes[ua.AttributeIds.Value] = AttributeValue(ua.DataValue(ua.Variant()))
 
 
-def add_folder(space: Any, parent: Any, node: Any, name: str) -> None:
-    """A folder below `parent`."""
-    qualified = ua.QualifiedName(name, node.NamespaceIndex)
+def add_folder(space: Any, parent: Any, node: Any, name: Any) -> None:
+    """A folder below `parent`. name: a QualifiedName."""
+    qualified = name
     attributes = {
         ua.AttributeIds.NodeId: ua.Variant(node, ua.VariantType.NodeId),
         ua.AttributeIds.NodeClass: ua.Variant(ua.NodeClass.Object, ua.VariantType.Int32),
         ua.AttributeIds.BrowseName: ua.Variant(qualified, ua.VariantType.QualifiedName),
-        ua.AttributeIds.DisplayName: ua.Variant(ua.LocalizedText(name), ua.VariantType.LocalizedText),
+        ua.AttributeIds.DisplayName: ua.Variant(ua.LocalizedText(name.Name), ua.VariantType.LocalizedText),
         ua.AttributeIds.EventNotifier: ua.Variant(0, ua.VariantType.Byte),
     }
     _add(space, parent, node, attributes, qualified, ua.NodeClass.Object, ua.ObjectIds.FolderType, ua.ObjectIds.Organizes)
+
+
+def add_type(space: Any, node: Any, encoding: Any, name: str) -> None:
+    """A structure's data type and its binary encoding, which refer to each other (Part 5, 6.2; Part 6, 5.2.2.15)."""
+    qualified = ua.QualifiedName(name, node.NamespaceIndex)
+    attributes = {
+        ua.AttributeIds.NodeId: ua.Variant(node, ua.VariantType.NodeId),
+        ua.AttributeIds.NodeClass: ua.Variant(ua.NodeClass.DataType, ua.VariantType.Int32),
+        ua.AttributeIds.BrowseName: ua.Variant(qualified, ua.VariantType.QualifiedName),
+        ua.AttributeIds.IsAbstract: ua.Variant(False, ua.VariantType.Boolean),  # noqa: FBT003
+    }
+    structure = ua.NodeId(ua.ObjectIds.Structure)
+    _add(space, structure, node, attributes, qualified, ua.NodeClass.DataType, 0, ua.ObjectIds.HasSubtype)
+    binary = ua.QualifiedName("Default Binary", 0)
+    attributes = {
+        ua.AttributeIds.NodeId: ua.Variant(encoding, ua.VariantType.NodeId),
+        ua.AttributeIds.NodeClass: ua.Variant(ua.NodeClass.Object, ua.VariantType.Int32),
+        ua.AttributeIds.BrowseName: ua.Variant(binary, ua.VariantType.QualifiedName),
+    }
+    kind = ua.ObjectIds.DataTypeEncodingType
+    _add(space, node, encoding, attributes, binary, ua.NodeClass.Object, kind, ua.ObjectIds.HasEncoding)
+    space[node].references.append(_reference(ua.ObjectIds.HasSubtype, structure, None, ua.NodeClass.DataType, 0, forward=False))
+    space[encoding].references.append(_reference(ua.ObjectIds.HasEncoding, node, qualified, ua.NodeClass.DataType, 0, forward=False))
 
 
 def _add(space: Any, parent: Any, node: Any, attributes: Any, name: Any, node_class: Any, type_id: int, reference: int) -> None:

@@ -35,7 +35,7 @@ class Switches:
     kept_messages: int = 100  # retransmission queue per subscription
     drop_messages: set[int] = field(default_factory=set)  # sequence numbers that are numbered and kept, but not sent
     garble_messages: set[int] = field(default_factory=set)  # sent as rubbish, also when republished
-    limits: dict[str, int] = field(default_factory=dict)  # read, items, browse, history: operations per call
+    limits: dict[str, int] = field(default_factory=dict)  # read, items, browse, history, translate: operations per call
     resend_data: bool = True
     get_monitored_items: bool = True
     renewals_refused: int = 0  # so many coming channel renewals fail

@@ -34,8 +34,29 @@ def opcua(draw: st.DrawFn) -> OpcUaAddress:
         namespace_uri=draw(printable) if namespace == "uri" else None,
         namespace_index=draw(st.integers(0, 65_535)) if namespace == "index" else None,
         index=tuple(draw(st.lists(st.integers(0, 9999), max_size=2))),
-        field=tuple(draw(st.lists(st.from_regex(r"\A[A-Za-z_][A-Za-z0-9_]{0,8}\Z"), max_size=2))),
+        field=draw(fields()),
     )
+
+
+@st.composite
+def fields(draw: st.DrawFn) -> tuple[str, ...]:
+    steps = st.one_of(st.from_regex(r"\A[A-Za-z_][A-Za-z0-9_]{0,8}\Z"), st.integers(0, 99).map(lambda number: f"[{number}]"))
+    found = draw(st.lists(steps, max_size=3))
+    return tuple(step for at, step in enumerate(found) if not step.startswith("[") or (at and not found[at - 1].startswith("[")))
+
+
+@st.composite
+def browse_paths(draw: st.DrawFn) -> OpcUaAddress:
+    prefixes = st.one_of(names, st.integers(0, 65_535).map(str))
+    text = printable.filter(lambda text: not set(text) & set("\u201c\u201d\u201e\u00ab\u00bb"))
+    parts = draw(st.lists(st.tuples(prefixes, text), min_size=1, max_size=4))
+    index = draw(st.lists(st.integers(0, 9999), max_size=2))
+    return OpcUaAddress("path", tuple(parts), index=tuple(index), field=draw(fields()))
+
+
+@given(browse_paths())
+def test_a_browse_path_comes_back(address: OpcUaAddress) -> None:
+    assert addresses.parse("opcua", addresses.format("opcua", address)) == address
 
 
 @given(opcua())
@@ -59,6 +80,10 @@ def test_quoted_plc_names_survive_a_spreadsheet(parts: list[str], delimiter: str
     [
         ('plc:s="DB_GRN"."Speed"', OpcUaAddress("s", '"DB_GRN"."Speed"', namespace="plc")),
         ("nsu=urn:x;i=7", OpcUaAddress("i", 7, namespace_uri="urn:x")),
+        ("path=/plc:DB_GRN/plc:Speed", OpcUaAddress("path", (("plc", "DB_GRN"), ("plc", "Speed")))),
+        ("path=/Server/2:a&/b#[1]", OpcUaAddress("path", (("0", "Server"), ("2", "a/b")), index=(1,))),
+        ("plc:s=Loop#/Items/[3]/Pv", OpcUaAddress("s", "Loop", namespace="plc", field=("Items", "[3]", "Pv"))),
+        ("plc:s=Loop#/Items[3]/Pv", OpcUaAddress("s", "Loop", namespace="plc", field=("Items", "[3]", "Pv"))),
         ("nsu=urn:a%3Bb;s=x", OpcUaAddress("s", "x", namespace_uri="urn:a;b")),
         ("i=2258", OpcUaAddress("i", 2258, namespace_index=0)),
         ("ns=2;s=a;b=c", OpcUaAddress("s", "a;b=c", namespace_index=2)),

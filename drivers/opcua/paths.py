@@ -1,0 +1,57 @@
+"""Browse paths, for servers that give their nodes other ids at each start: translated anew in each session (Part 4, 5.8.4)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from config.addresses import OpcUaAddress
+from drivers.opcua.lib import ua
+from drivers.opcua.link import Link, in_chunks, local
+
+HIERARCHICAL = 33
+WHOLE = 0xFFFF_FFFF
+"""RemainingPathIndex of a path that was followed to its end."""
+NO_MATCH = ua.StatusCodes.BadNoMatch
+AMBIGUOUS = ua.StatusCodes.BadTooManyMatches
+
+
+async def resolve(link: Link, addresses: Sequence[OpcUaAddress], short: Mapping[str, str]) -> None:
+    """Fill `link.paths` for those that are paths: a NodeId, or the status that says why there is none. Raises what Link.ask raises."""
+    asked = list(dict.fromkeys(address.node for address in addresses if address.kind == "path"))
+    relative = {address: _relative(link, address, short) for address in asked}
+    link.paths.update(dict.fromkeys((a for a, path in relative.items() if path is None), NO_MATCH))
+    there = [(address, path) for address, path in relative.items() if path is not None]
+
+    async def some(part: Sequence[tuple[OpcUaAddress, Any]]) -> list[Any]:
+        request = ua.TranslateBrowsePathsToNodeIdsRequest()
+        start = ua.NodeId(ua.ObjectIds.ObjectsFolder)
+        request.Parameters.BrowsePaths = [ua.BrowsePath(start, path) for _, path in part]
+        return list((await link.ask(request, ua.TranslateBrowsePathsToNodeIdsResponse)).Results)
+
+    for (address, _), result in zip(there, await in_chunks(there, link.limits["translate"], some), strict=True):
+        link.paths[address] = _outcome(result)
+
+
+def _relative(link: Link, address: OpcUaAddress, short: Mapping[str, str]) -> Any | None:
+    """The path with this session's indexes; None where a namespace is not there."""
+    assert isinstance(address.identifier, tuple)
+    path = ua.RelativePath()
+    for prefix, name in address.identifier:
+        uri = None if prefix.isdigit() else short.get(prefix, "")
+        if uri is not None and uri not in link.namespaces:
+            return None
+        element = ua.RelativePathElement()
+        element.ReferenceTypeId, element.IsInverse, element.IncludeSubtypes = ua.NodeId(HIERARCHICAL), False, True
+        element.TargetName = ua.QualifiedName(name, int(prefix) if uri is None else link.namespaces.index(uri))
+        path.Elements.append(element)
+    return path
+
+
+def _outcome(result: Any) -> Any:
+    """The one node at the path's end. Two are as bad as none: no tag is ever mistaken for another."""
+    if result.StatusCode.value & 0x80000000:
+        return int(result.StatusCode.value)
+    targets = [one for one in result.Targets or () if one.RemainingPathIndex == WHOLE and not getattr(one.TargetId, "ServerIndex", 0)]
+    nodes = {local(one.TargetId) for one in targets}
+    if len(nodes) == 1:
+        return nodes.pop()
+    return int(AMBIGUOUS if nodes else NO_MATCH)

@@ -1,0 +1,202 @@
+"""The structures that a server describes, read anew in each session: by DataTypeDefinition (1.04), else by its old type dictionaries.
+
+A value names its encoding; that is how its layout is found, so a subtype of what the node declares is read as what it is.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from drivers.contract import BAD_DECODING
+from drivers.opcua import decode, dictionary, fallback
+from drivers.opcua import variant as v
+from drivers.opcua.browse import BuiltIns
+from drivers.opcua.decode import BROKEN
+from drivers.opcua.layout import Fields, Layout, Member, decoded
+from drivers.opcua.lib import ua
+from drivers.opcua.link import Link, in_chunks, local
+from drivers.opcua.plan import Plan
+
+HAS_ENCODING, HAS_DESCRIPTION, HAS_COMPONENT = 38, 39, 47
+DATA_TYPE_DEFINITION = 23
+_ABSTRACT = {24, 26, 27, 28}
+"""BaseDataType, Number, Integer, UInteger: a field of these is a Variant."""
+_STRUCTURE = 22
+_UNION = {2, 4}
+_SUBTYPED = {3, 4}
+_OWN: dict[int, Layout] = {
+    884: Layout("Range", "plain", [Member("Low", v.DOUBLE), Member("High", v.DOUBLE)]),
+    887: Layout(
+        "EUInformation",
+        "plain",
+        [
+            Member("NamespaceUri", v.STRING),
+            Member("UnitId", v.INT32),
+            Member("DisplayName", v.LOCALIZED_TEXT),
+            Member("Description", v.LOCALIZED_TEXT),
+        ],
+    ),
+}
+"""OPC UA's own structures that plants put into theirs, for servers that do not describe them."""
+
+
+Told = tuple[int, object, int, int | None, int | None]
+"""(built-in type, value, status, source ticks, server ticks)."""
+
+
+class UnknownStructure(Exception):
+    """A value of a type that the server has not described yet; it will be asked."""
+
+
+class Structures:
+    """Layouts by encoding. `wanted`: encodings of values that came and are not known; `learn` asks the server for them."""
+
+    def __init__(self) -> None:
+        self._layouts: dict[Any, Layout] = {}
+        self._refused: dict[Any, str] = {}
+        self.wanted: dict[Any, set[int]] = {}  # encoding -> handles of items that sent it
+
+    def opened(self, raw: v.Raw, handle: int) -> Fields:
+        """The fields of an ExtensionObject. Raises UnknownStructure, or one of BROKEN where the bytes are of another type."""
+        layout = self._layouts.get(raw.encoding)
+        if layout is None:
+            if raw.encoding not in self._refused:
+                self.wanted.setdefault(raw.encoding, set()).add(handle)
+            raise UnknownStructure(self._refused.get(raw.encoding, f"{raw.encoding.to_string()} is asked for"))
+        return decoded(layout, raw.body or b"")
+
+    def distrust(self, encoding: Any, handle: int) -> None:
+        """Bytes that do not fit the layout: the type may have been changed under the running session. Ask for it again."""
+        self._layouts.pop(encoding, None)
+        self.wanted.setdefault(encoding, set()).add(handle)
+
+    def layout_of(self, encoding: Any) -> Layout | None:
+        """The layout of an encoding, where the server described it."""
+        return self._layouts.get(encoding)
+
+    async def learn(self, link: Link, encodings: Iterable[Any]) -> None:
+        """Ask for what is not known yet. What the server does not describe is remembered with the reason, for this session."""
+        asked = [one for one in dict.fromkeys(encodings) if one not in self._layouts]
+        types = await _targets(link, asked, HAS_ENCODING, ua.BrowseDirection.Inverse)
+        definitions = _Definitions(link)
+        for encoding, data_type in zip(asked, types, strict=True):
+            self.wanted.pop(encoding, None)
+            layout = None if data_type is None else await definitions.of(data_type)
+            layout = layout or await dictionary.layout_of(link, encoding)
+            if layout is None:
+                self._refused[encoding] = f"the server describes no structure with the encoding {encoding.to_string()}"
+            else:
+                self._refused.pop(encoding, None)
+                self._layouts[encoding] = layout
+
+
+async def known(link: Link, plan: Plan, namespaces: Any) -> Structures:
+    """The layouts that a plan needs, from the present values of its nodes; nothing is asked where no tag names a field."""
+    structures = Structures()
+    items = [item for group in plan.groups for item in group.items if any(tap.field for tap in item.taps)]
+    nodes = [node for item in items if (node := link.node(item.address, namespaces)) is not None]
+    values = await values_of(link, nodes)
+    await structures.learn(link, [encoding for _, value, *_ in values for encoding in _encodings(value)])
+    return structures
+
+
+def _encodings(value: Any) -> list[Any]:
+    if isinstance(value, v.Raw):
+        return [value.encoding] if value.body is not None else []
+    if isinstance(value, v.Array) and value.values and isinstance(value.values[0], v.Raw):
+        return [one.encoding for one in value.values if isinstance(one, v.Raw) and one.body is not None]
+    return []
+
+
+async def values_of(link: Link, nodes: Sequence[Any]) -> list[Told]:
+    """What each node holds, structures unopened. A value that can not be read is Bad, and never takes its neighbours with it."""
+
+    async def some(part: Sequence[Any]) -> list[Told]:
+        request = ua.ReadRequest()
+        request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
+        request.Parameters.NodesToRead = [ua.ReadValueId(node, ua.AttributeIds.Value) for node in part]
+        body = await link.raw(request)
+        try:
+            return decode.read_values(body)
+        except decode.ServiceFault as fault:
+            raise ua.UaStatusCodeError(fault.status) from None
+        except BROKEN:
+            return await apart(part)
+
+    async def apart(part: Sequence[Any]) -> list[Told]:
+        if len(part) > 1:
+            middle = len(part) // 2
+            return [*await some(part[:middle]), *await some(part[middle:])]
+        try:
+            return [fallback.odd_of(0, (await link.read(part))[0])[1:]]
+        except (*BROKEN, AttributeError, TypeError):
+            return [(0, None, BAD_DECODING, None, None)]
+
+    return await in_chunks(nodes, link.limits["read"], some)
+
+
+async def _targets(link: Link, nodes: Sequence[Any], reference: int, direction: Any) -> list[Any | None]:
+    """The first node that each one refers to."""
+
+    async def some(part: Sequence[Any]) -> list[Any]:
+        request = ua.BrowseRequest()
+        request.Parameters.NodesToBrowse = [_browse(node, reference, direction) for node in part]
+        return list((await link.ask(request, ua.BrowseResponse)).Results)
+
+    results = await in_chunks(nodes, link.limits["browse"], some)
+    return [local(result.References[0].NodeId) if result.References else None for result in results]
+
+
+def _browse(node: Any, reference: int, direction: Any) -> Any:
+    asked = ua.BrowseDescription()
+    asked.NodeId, asked.BrowseDirection, asked.IncludeSubtypes = node, direction, True
+    asked.ReferenceTypeId, asked.NodeClassMask, asked.ResultMask = ua.NodeId(reference), 0, ua.BrowseResultMask.All
+    return asked
+
+
+class _Definitions:
+    """Layouts by data type, each read once."""
+
+    def __init__(self, link: Link) -> None:
+        self._link, self._built_in = link, BuiltIns(link)
+        self._known: dict[Any, Layout | None] = {}
+
+    async def of(self, data_type: Any) -> Layout | None:
+        """The layout of a data type, with all that it contains; None where the server does not define it wholly."""
+        if data_type in self._known:
+            return self._known[data_type]
+        own = _OWN.get(data_type.Identifier) if data_type.NamespaceIndex == 0 else None
+        (told,) = await self._link.read([data_type], DATA_TYPE_DEFINITION)
+        definition = None if told.Value is None else told.Value.Value
+        if not isinstance(definition, ua.StructureDefinition):
+            self._known[data_type] = own
+            return own
+        layout = Layout(data_type.to_string())
+        self._known[data_type] = layout  # before its fields: a type may hold itself in an array
+        if not await self._filled(layout, definition):
+            self._known[data_type] = None
+        return self._known[data_type]
+
+    async def _filled(self, layout: Layout, definition: Any) -> bool:
+        kind, fields = int(definition.StructureType), list(definition.Fields or ())
+        layout.kind = "union" if kind in _UNION else "optional" if kind == 1 else "plain"
+        types = await self._built_in.of([one.DataType for one in fields])
+        for one, number in zip(fields, types, strict=True):
+            member = await self._member(one, number, subtyped=kind in _SUBTYPED)
+            if member is None:
+                return False
+            layout.members.append(member)
+        return True
+
+    async def _member(self, one: Any, number: int | None, *, subtyped: bool) -> Member | None:
+        rank = 0 if one.ValueRank == -1 else int(one.ValueRank)
+        if rank < 0 or number is None:
+            return None
+        abstract = one.DataType.NamespaceIndex == 0 and one.DataType.Identifier in _ABSTRACT
+        member = Member(one.Name, v.VARIANT if abstract else number, None, rank, bool(one.IsOptional) and not subtyped)
+        bare = one.DataType.NamespaceIndex == 0 and one.DataType.Identifier == _STRUCTURE
+        if number == v.EXTENSION_OBJECT and not bare and not (subtyped and one.IsOptional):
+            member.layout = await self.of(one.DataType)
+            return member if member.layout is not None else None
+        if subtyped and one.IsOptional and number != v.EXTENSION_OBJECT:
+            member.type = v.VARIANT  # a subtyped simple value is sent with its type (Part 3, 8.51)
+        return member
