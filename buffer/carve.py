@@ -21,10 +21,9 @@ MAX_LOCAL = PAGE - 35
 MIN_LOCAL = (PAGE - 12) * 32 // 255 - 23
 
 
-def rows(path: Path, epoch: int) -> tuple[dict[int, Row], dict[str, Fact]]:
-    """Return every entry of this epoch and every fact that can be proved, from a segment's file and its WAL."""
+def rows(path: Path, log_path: Path, epoch: int) -> tuple[dict[int, Row], dict[str, Fact]]:
+    """Return every entry of this epoch and every fact that can be proved, from a segment's file and a WAL. Either may be missing."""
     data = _readable(path)
-    log_path = path.with_name(path.name + "-wal")
     log = wal.read(_readable(log_path))
     pages = {number + 1: data[at : at + PAGE] for number, at in enumerate(range(0, len(data) - PAGE + 1, PAGE))}
     found: dict[int, Row] = {}

@@ -25,6 +25,7 @@ CREATE TABLE quarantine(uplink TEXT, epoch INTEGER, seq INTEGER, code TEXT, retr
 CREATE TABLE checkpoints(epoch INTEGER, size INTEGER, root BLOB NOT NULL, ticks INTEGER NOT NULL, note TEXT, PRIMARY KEY(epoch, size));
 CREATE TABLE holds(name TEXT PRIMARY KEY, epoch INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER);
 """
+PUT_SEGMENT = "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 State = Literal["open", "closed", "pruned", "suspect", "damaged"]
 
 
@@ -97,8 +98,27 @@ class Catalogue:
         """Epoch -> its `epoch` event, in order."""
         return {epoch: json.loads(event) for epoch, event in self.db.execute("SELECT epoch, event FROM epochs ORDER BY epoch")}
 
-    def begin_epoch(self, epoch: int, event: Mapping[str, Any]) -> None:
-        """Register a new epoch with the event that its first entry will hold."""
+    def begin_epoch(
+        self, epoch: int, event: Mapping[str, Any], rebuilt: Iterable[Segment] = (), forgotten: Iterable[tuple[int, int]] = ()
+    ) -> None:
+        """Register a new epoch with the event that its first entry will hold; with it, all that a salvage did counts."""
+        with self.transaction() as db:
+            db.execute("INSERT INTO epochs VALUES (?, ?)", (epoch, json.dumps(event)))
+            self._settle(db, rebuilt, forgotten)
+
+    def settle(self, rebuilt: Iterable[Segment], forgotten: Iterable[tuple[int, int]]) -> None:
+        """What a salvage did counts, and needs no new epoch: nothing was lost."""
+        with self.transaction() as db:
+            self._settle(db, rebuilt, forgotten)
+
+    @staticmethod
+    def _settle(db: sqlite3.Connection, rebuilt: Iterable[Segment], forgotten: Iterable[tuple[int, int]]) -> None:
+        db.executemany(PUT_SEGMENT, [one.row for one in rebuilt])
+        db.executemany("DELETE FROM segments WHERE epoch = ? AND first = ?", forgotten)
+        db.execute("DELETE FROM about WHERE name = 'doubt'")
+
+    def adopt_epoch(self, epoch: int, event: Mapping[str, Any]) -> None:
+        """Register an epoch that is known from its segments alone."""
         with self.transaction() as db:
             db.execute("INSERT INTO epochs VALUES (?, ?)", (epoch, json.dumps(event)))
 
@@ -110,7 +130,7 @@ class Catalogue:
         """Write rows, new ones and changed ones."""
         with self.transaction() as db:
             rows = [segment.row for segment in segments]
-            db.executemany("INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            db.executemany(PUT_SEGMENT, rows)
 
     def forget_segment(self, epoch: int, first: int) -> None:
         """Remove the row of a segment that was never born (nothing in it was promised)."""

@@ -79,14 +79,20 @@ def _open(directory: Path, gateway: str, max_bytes: int, picture: Picture, recei
     if about.get("gateway", gateway) != gateway:
         catalogue.db.close()
         raise JournalMismatch(f"{directory} holds the journal of {about['gateway']}, this line is {gateway}")
-    (directory / SUMS).unlink(missing_ok=True)
-    catalogue.note(format=FORMAT, gateway=gateway, clean=0)
+    if (directory / SUMS).exists():
+        (directory / SUMS).unlink()
+        sqlite.sync_directory(directory)  # should it come back after a power cut, it would accuse a good journal
+    if "gateway" not in about and any((directory / "segments").glob("*.db")):
+        losses.unsure(f"{JOURNAL} was made anew, and the segments are older")
+    if "doubt" in about:
+        losses.take_up(about["doubt"])
+    catalogue.note(format=FORMAT, gateway=gateway, clean=0, **({"doubt": losses.doubt()} if losses.tail_unknown else {}))
     receipts.load(catalogue)
     store = Store(directory, gateway, catalogue, picture, receipts, fd, max_bytes)
     store.holds = catalogue.holds()
     _adopt_unknown_files(store, losses)
     if not catalogue.epochs():
-        begin_epoch(store, {"follows": None, "reason": "created", "last_seq": 0, "last_digest": chain.NO_DIGEST, "lost": []})
+        begin_epoch(store, {"follows": None, "reason": "created", "last_seq": 0, "last_digest": chain.NO_DIGEST, "lost": []}, losses)
     else:
         resume(store, losses, restored=about.get("restored") == 1)
     epoch = store.picture.epoch
@@ -95,10 +101,10 @@ def _open(directory: Path, gateway: str, max_bytes: int, picture: Picture, recei
     return store, Opened(epoch, store.picture.seq + 1, bool(about.get("clean", 1)), last_ticks(store), event, losses.texts)
 
 
-def begin_epoch(store: Store, event: dict[str, Any]) -> None:
+def begin_epoch(store: Store, event: dict[str, Any], losses: Losses) -> None:
     """Start counting anew: UTC seconds, at least one more than the epoch before, so that no identity is ever used twice."""
     epoch = max(int(time.time()), max(store.catalogue.epochs(), default=0) + 1)
-    store.catalogue.begin_epoch(epoch, event)
+    store.catalogue.begin_epoch(epoch, event, losses.rebuilt, losses.forgotten)
     store.picture.begin(epoch, 0, 0)
     store.digest, store.leaves, store.tree = bytes(32), [], chain.Tree()
 
@@ -171,7 +177,7 @@ def _adopt(store: Store, path: Path, epoch: int, first: int) -> bool:
         return False
     if epoch not in store.catalogue.epochs():
         known: dict[str, Any] = {"follows": None, "reason": "created", "last_seq": 0, "last_digest": chain.NO_DIGEST, "lost": []}
-        store.catalogue.begin_epoch(epoch, known)
+        store.catalogue.adopt_epoch(epoch, known)
     previous = bytes.fromhex(str(about.get("previous", chain.NO_DIGEST)))
     store.catalogue.put_segments([Segment(epoch, first, previous=previous, before=0, state="open" if before[1] else "suspect")])
     return True
@@ -195,6 +201,8 @@ def resume(store: Store, losses: Losses, *, restored: bool = False) -> None:
     _compare_with_witnesses(store, epoch, losses)
     if losses.new_epoch or restored:
         _leave_epoch(store, epoch, losses, "restored" if restored else "salvaged")
+    elif losses.texts:
+        store.catalogue.settle(losses.rebuilt, losses.forgotten)
 
 
 def _take_closed(store: Store, one: Segment, losses: Losses) -> None:
@@ -229,7 +237,7 @@ def _take_open(store: Store, one: Segment, losses: Losses) -> None:
         return
     if hole:
         losses.unsure(f"entries {store.picture.seq + 1} to {one.first - 1} of epoch {one.epoch} are not here, and later ones are")
-        losses.lost.setdefault(one.epoch, []).append((store.picture.seq + 1, one.first - 1))
+        losses.hole(one.epoch, store.picture.seq + 1, one.first - 1)
     if store.active is not None:
         store.retire(store.picture.seq)
     log_path = path.with_name(path.name + "-wal")
@@ -341,16 +349,17 @@ def _compare_with_witnesses(store: Store, epoch: int, losses: Losses) -> None:
 
 def _leave_epoch(store: Store, epoch: int, losses: Losses, reason: str) -> None:
     """End the current epoch where it stands, and begin the next."""
+    store.catalogue.note(doubt=losses.doubt())
     last_seq, last_digest = store.picture.seq, store.digest.hex()
     if store.active is not None:
         store.retire(last_seq)
     store.keep_house()
     event: dict[str, Any] = {"follows": epoch, "reason": reason, "last_seq": last_seq, "last_digest": last_digest}
-    event["lost"] = sorted(losses.lost.pop(epoch, []))
+    event["lost"] = sorted(set(losses.lost.pop(epoch, [])))
     event["tail"] = "unknown" if losses.tail_unknown or reason == "restored" else "whole"
     if losses.lost:
-        event["lost_before"] = {str(one): sorted(spans) for one, spans in losses.lost.items() if spans}
-    begin_epoch(store, event)
+        event["lost_before"] = {str(one): sorted(set(spans)) for one, spans in losses.lost.items() if spans}
+    begin_epoch(store, event, losses)
     store.catalogue.note(restored=0)
 
 

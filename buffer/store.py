@@ -320,8 +320,15 @@ class Store:
         known = {self.picture.path(one): one.sha256 for one in self.picture.segments if one.sha256}
         paths = [self.directory / "journal.db", *(self.picture.path(one) for one in self.picture.segments)]
         lines = [f"{(known.get(path) or file_sha256(path)).hex()}  {path.relative_to(self.directory)}\n" for path in paths]
-        sqlite.create(self.directory / SUMS)
-        (self.directory / SUMS).write_text("".join(lines), encoding="ascii")
+        part = self.directory / f"{SUMS}.part"
+        sqlite.create(part)
+        with part.open("r+b") as file:
+            file.truncate()
+            file.write("".join(lines).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        part.rename(self.directory / SUMS)  # whole or not at all: half of it would accuse a good journal
+        sqlite.sync_directory(self.directory)
 
 
 def file_sha256(path: Path) -> bytes:
@@ -331,7 +338,7 @@ def file_sha256(path: Path) -> bytes:
 
 
 def remove(path: Path) -> None:
-    """Unlink a SQLite file with its WAL, durably."""
-    for name in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
-        name.unlink(missing_ok=True)
+    """Unlink a SQLite file with its logs, durably."""
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
     sqlite.sync_directory(path.parent)
