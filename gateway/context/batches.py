@@ -5,6 +5,9 @@ from hashlib import sha256
 from typing import Any
 
 from gateway.context import records
+from gateway.context.holdtimes import HoldTimes
+from gateway.context.ledgers import Ledgers
+from gateway.context.compared import MOST_DIFFERENCES, Difference, Ran, differences
 from gateway.context.plan import FIELDS, Plan, Unit
 from gateway.context.runs import BATCH, Runs
 from gateway.context.state import Batch, Identity, Instant, Listed, Member, Run, State
@@ -21,8 +24,11 @@ MOST_COUNTED = 200
 class Batches:
     """The batches that are open on the line, and those closed ones that a late reading may still revise."""
 
-    def __init__(self, state: State, plan: Plan, runs: Runs, emit: Callable[[dict[str, Any]], str]) -> None:
+    def __init__(
+        self, state: State, plan: Plan, runs: Runs, emit: Callable[[dict[str, Any]], str], holds: HoldTimes, ledgers: Ledgers
+    ) -> None:
         self._state, self._plan, self._runs, self._emit = state, plan, runs, emit
+        self._holds, self._ledgers = holds, ledgers
         self.gateway = plan.line.gateway
         self.entered: Callable[[str, str], None] = lambda _unit, _batch: None
 
@@ -39,6 +45,7 @@ class Batches:
         for old in list(counts)[: max(len(counts) - MOST_COUNTED, 0)]:
             if old not in self._state.batches and old != "-":
                 del counts[old]
+        holds, findings = self._holds.entered(unit, who.batch, at)
         event = {
             "type": "batch",
             "transition": "start",
@@ -47,8 +54,11 @@ class Batches:
             "unit_id": unit.equipment.unit_id,
             **records.identity(batch.identity),
             "start": records.instant(at, self._plan.zone),
+            "hold_times": holds,
         }
         self._emit(event)
+        for finding in findings:
+            self._emit(finding)
         self.entered(unit.name, who.batch)
 
     def fill(self, who: Identity) -> None:
@@ -68,6 +78,7 @@ class Batches:
             return
         at = at if at.ticks >= member.start.ticks else Instant(member.start.ticks, at.window, at.basis)
         member.end = at
+        self._holds.left(unit.name, name, at)
         self._missing_steps(unit, batch, name)
         run = self._state.runs.get(member.run)
         if run is not None:
@@ -104,6 +115,8 @@ class Batches:
         batch = self._state.batches.get(run.identity.batch or "")
         if batch is None or run.last is None:
             return
+        if run.step != BATCH and run.end is not None and self._plan.units[run.equipment].equipment.mes_steps is not None:
+            batch.ran[run.record] = [run.equipment, run.step, run.run, run.start.ticks, run.end.ticks]
         if run.step == BATCH:
             for member in batch.members:
                 if member.run == run.id:
@@ -121,6 +134,8 @@ class Batches:
     def unlist(self, name: str | None, record: str) -> None:
         """A record went over to another batch."""
         batch = self._state.batches.get(name or "")
+        if batch is not None:
+            batch.ran.pop(record, None)
         if batch is not None and batch.records.pop(record, None) is not None and batch.revision:
             batch.dirty = self._state.now
 
@@ -131,8 +146,61 @@ class Batches:
                 continue
             if any(r.identity.batch == name and (not r.revision or r.dirty is not None) for r in self._state.runs.values()):
                 continue
+            if self._ledgers.awaited(name, batch):
+                continue
             if batch.revision or (cause := self._complete(batch)) is not None:
+                if not batch.revision and self._awaits_rows(batch):
+                    continue
+                if not batch.revision:
+                    self._compare(name, batch)
                 self._emit_end(name, batch, "completed" if batch.revision else cause or "completed")
+
+    def _awaits_rows(self, batch: Batch) -> bool:
+        """Whether rows that tell the last steps may still come."""
+        assert batch.ended is not None
+        hows = (self._plan.units[member.equipment].equipment.mes_steps for member in batch.members)
+        within = max((how.within_s for how in hows if how is not None), default=0.0)
+        return batch.ended <= self._state.now < batch.ended + within * TICKS_PER_S
+
+    def _compare(self, name: str, batch: Batch) -> None:
+        """Hold what signals and MES rows told of the batch's steps against each other: each difference is a finding."""
+        for member in batch.members:
+            unit, where = self._plan.units[member.equipment], self._state.where[member.equipment]
+            how = unit.equipment.mes_steps
+            if how is None or member.end is None:
+                continue
+            within = round(how.within_s * TICKS_PER_S)
+            until = member.end.ticks + within
+            told = [t for t in where.told if t.start <= until and (t.end is None or t.end >= member.start.ticks - within)]
+            where.told = [t for t in where.told if t not in told]
+            other = "the PLC's signals" if unit.from_rows else f"rows of {how.row}"
+            head = {"equipment": unit.name, "batch": name, "other": other}
+            if (why := self._incomparable(unit, how.row)) is not None:
+                message = f"batch {name} in {unit.name}: its steps were not compared with {other}: {why}"
+                self._emit(records.finding("steps-not-compared", "warning", message, head))
+                continue
+            compared = {s.row.step for s in unit.steps if s.row.signal} if unit.from_rows else None
+            mine = (r[1:] for r in batch.ran.values() if r[0] == unit.name and member.start.ticks <= r[3] <= member.end.ticks)
+            self._differ(name, head, differences([Ran(*r) for r in mine if compared is None or r[0] in compared], told, within))
+
+    def _differ(self, name: str, head: dict[str, Any], found: list[Difference]) -> None:
+        for difference in found[:MOST_DIFFERENCES]:
+            message = f"batch {name}, {head['equipment']}: {difference.text} ({head['other']})"
+            evidence = {**head, "difference": difference.kind, **difference.evidence}
+            self._emit(records.finding("steps-differ", "warning", message, evidence))
+        if len(found) > MOST_DIFFERENCES:
+            message = f"batch {name}, {head['equipment']}: {len(found) - MOST_DIFFERENCES} more differences ({head['other']})"
+            self._emit(records.finding("steps-differ", "warning", message, {**head, "difference": "more", "count": len(found)}))
+
+    def _incomparable(self, unit: Unit, row: str) -> str | None:
+        """Why the other side can not be relied on: it is not observed at present, or told more than was kept."""
+        where = self._state.where[unit.name]
+        dropped, where.untold = where.untold, 0
+        if dropped:
+            return f"{dropped} of its runs were too many to keep"
+        others = set(unit.sources) if unit.from_rows else {row.partition(".")[0]}
+        lost = sorted({gap.source for gap in self._state.gaps} & others)
+        return f"{', '.join(lost)} is not observed" if lost else None
 
     def _complete(self, batch: Batch) -> str | None:
         """Why the batch closes; None while equipments of its route have not had it."""
@@ -147,7 +215,7 @@ class Batches:
         zone = self._plan.zone
         start = min((m.start for m in batch.members), key=lambda at: at.ticks)
         end = max((m.end for m in batch.members if m.end is not None), key=lambda at: at.ticks)
-        completeness = self._completeness(name, batch)
+        completeness, account = self._completeness(name, batch), self._ledgers.account(name, batch)
         listed = [{"record": r, "revision": x.revision, "content_sha256": x.sha256} for r, x in sorted(batch.records.items())]
         event = {
             "type": "batch",
@@ -172,6 +240,7 @@ class Batches:
             ],
             "records": listed,
             "merkle_root": merkle_root([bytes.fromhex(x.sha256) for _, x in sorted(batch.records.items())]),
+            **account,
             "gaps": batch.gaps,
             "alarms": batch.alarms,
             "alarm_count": batch.alarm_count,
@@ -194,7 +263,9 @@ class Batches:
         absent = [] if route is None else [e for e in route.equipments if e not in {m.equipment for m in batch.members}]
         whole = [{"equipment": m, "step": s, "run": None, "parameter": None, "status": "missing"} for m, s in steps]
         whole += [{"equipment": e, "step": None, "run": None, "parameter": None, "status": "missing"} for e in absent]
-        missing = whole + missing
+        asked, unbooked = self._ledgers.missing(name, batch)
+        required, present = required + asked, present + asked - len(unbooked)
+        missing = whole + missing + unbooked
         counted = {"required": required + len(whole), "present": present, "missing": missing[:MOST_MISSING]}
         return counted if len(missing) <= MOST_MISSING else {**counted, "missing_count": len(missing)}
 

@@ -1,6 +1,6 @@
 """The fold: from what was observed to what it means. Pure: the same items give the same events, live and on replay."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -12,8 +12,12 @@ from gateway.context import records
 from gateway.context.alarms import Alarms
 from gateway.context.batches import Batches
 from gateway.context.gaps import Closed, Gap, Gaps
+from gateway.context.holdtimes import HoldTimes
 from gateway.context.identity import take_rows, text
+from gateway.context.ledgers import Ledgers
+from gateway.context.occasions import Occasions
 from gateway.context.plan import FIELDS, Plan, Unit
+from gateway.context.rowsteps import RowSteps
 from gateway.context.runs import RETIRE_EVERY_TICKS, Runs
 from gateway.context.state import FORMAT, Instant, State, Where
 from gateway.context.whereabouts import SAY_AGAIN_TICKS, Whereabouts
@@ -37,12 +41,18 @@ class Fold:
         self.state = state or State()
         self._adopt()
         self._events: list[dict[str, Any]] = []
+        self._holds = HoldTimes(self.state, self.plan, self._emit)
+        self._ledgers = Ledgers(self.state, self.plan, self._emit)
         self._runs = Runs(self.state, self.plan, self._emit)
-        self._batches = Batches(self.state, self.plan, self._runs, self._emit)
+        self._runs.step_began, self._runs.step_ended = self._holds.step_began, self._holds.step_ended
+        self._batches = Batches(self.state, self.plan, self._runs, self._emit, self._holds, self._ledgers)
         self._where = Whereabouts(self.state, self.plan, self._runs, self._batches, self._emit)
+        self._rowsteps = RowSteps(self.state, self.plan, self._runs, self._where, self._emit)
         self._gaps = Gaps(self.state, self.plan)
         self._alarms = Alarms(self.state, self.plan, self._emit)
         self._batches.entered = self._alarms.entered
+        self._where.activity_told = self._holds.activity
+        self._occasions = Occasions(self.state, self.plan, self._ledgers, self._emit)
         self._contexts: dict[str, dict[str, Any]] = {}
         self._signals = {source: frozenset(indexes) for source, indexes in self.plan.signals.items()}
 
@@ -51,6 +61,7 @@ class Fold:
     def decide(self, item: Observed | Happened) -> list[dict[str, Any]]:
         """What an entry causes: the bodies of events, in order, each with `caused_by`: the seq of this item."""
         self._events, self.state.seq, self.state.now = [], item.seq, item.ticks
+        self.state.began = self.state.began or item.ticks
         if any(where.pending for where in self.state.where.values()):
             self._where.settle()  # time has passed before the entry tells anything
         if isinstance(item, Observed):
@@ -58,6 +69,10 @@ class Fold:
         else:
             self._take(item.event)
         self._where.settle()
+        self._rowsteps.settle()
+        if self._events or isinstance(item, Happened):
+            self._occasions.rebind()
+        self._occasions.settle()
         for run in self._runs.due():
             self._batches.recorded(run)
         self._batches.close()
@@ -84,7 +99,7 @@ class Fold:
     def waiting(self) -> bool:
         """Whether something is decided as soon as entries let time pass: a signal that must stand still, a record of an ended step."""
         unrecorded = any(run.end is not None and (not run.revision or run.dirty is not None) for run in self.state.runs.values())
-        return unrecorded or any(where.pending for where in self.state.where.values())
+        return unrecorded or any(where.pending for where in self.state.where.values()) or self._occasions.waiting()
 
     def open_gaps(self, source: str) -> list[Gap]:
         """The gaps of a source that have not closed."""
@@ -99,6 +114,7 @@ class Fold:
         needed = [member.start_seq for batch in self._batches.open() for member in batch.members]
         needed += [run.start_seq for run in self.state.runs.values()]
         needed += [p.seq for where in self.state.where.values() for p in where.pending.values()]
+        needed += [each.seq for each in self.state.occurred]
         return min(needed, default=None)
 
     def item(self, entry: Mapping[str, Any]) -> Observed | Happened | None:
@@ -160,7 +176,9 @@ class Fold:
             track = tracks.get(name)
             if track is not None:
                 at = event if kind == "backfill" else max(event, track.resumed)
-                self._track(name, track, (at, value, status, seq))
+                is_new = self._track(name, track, (at, value, status, seq))
+                if is_new and name in self._occasions.triggers and value is not None and usable(status):
+                    self._occasions.seen(name, (at, value, status, seq), self._instant(name, event, gap))
             if kind == "backfill" or value is None or not usable(status):
                 continue
             if name in self._alarms.bells:
@@ -173,12 +191,21 @@ class Fold:
                     self.state.frontier[source] = life  # a list is not always in order of time: nothing later counts yet
                     self._signal(differing, name, value, event, gap, seq)
 
-    def _track(self, name: str, track: Track, point: tuple[int, Any, int, int]) -> None:
+    def _track(self, name: str, track: Track, point: tuple[int, Any, int, int]) -> bool:
         told = track.add(point)
         if told == "new" and point[0] < self._runs.recorded_through:
             self._runs.touched([name], point[0], None, "late-data")
         elif told == "too-late":
             self._too_late(name, point[0])
+        if told == "new" and self.state.booked and name in self.plan.occasion_tags:
+            self._occasions.touched([name], point[0], None, "late-data")
+        return told == "new"
+
+    def _touched(self, tags: Iterable[str], start: int, end: int | None, reason: str) -> None:
+        """Something about these tags was learned after records were made."""
+        names = list(tags)
+        self._runs.touched(names, start, end, reason)
+        self._occasions.touched(names, start, end, reason)
 
     def _too_late(self, name: str, ticks: int) -> None:
         last = self.state.late.get(name)
@@ -202,6 +229,7 @@ class Fold:
 
     def _say(self, closed: Closed) -> None:
         for event in closed.events:
+            self._holds.gap(event)
             self._emit(event)
 
     def _take(self, event: Mapping[str, Any]) -> None:
@@ -219,7 +247,7 @@ class Fold:
                 self.state.observed[source] = max(self.state.observed.get(source, 0), told)
                 self._say(closed)
                 for name, (start, end) in closed.tags.items():
-                    self._runs.touched([name], start, end, "late-data")
+                    self._touched([name], start, end, "late-data")
             case "tagset":
                 learn(self.state.tagsets, event)
             case "context":
@@ -237,6 +265,8 @@ class Fold:
         for name, ticks in take_rows(self.state, event, self.plan.units, self.state.seq, self.state.now):
             window = 10_000_000 if ticks % 10_000_000 == 0 else 0
             self._where.identify(self.plan.units[name], Instant(ticks, window), self.state.seq, None)
+        self._rowsteps.take(event)
+        self._occasions.rows(event)
 
     def _pushed(self, event: Mapping[str, Any]) -> None:
         unit = self.plan.units.get(event["equipment"])
@@ -252,10 +282,11 @@ class Fold:
         if event["transition"] == "open":
             self._say(self._gaps.open(event))
             tags = self.plan.names.get(event["source"], []) if event["tags"] == "all" else event["tags"]
-            self._runs.touched(tags, start, None, "late-data")
+            self._touched(tags, start, None, "late-data")
         elif event["transition"] == "fill":
-            self._runs.touched(self._gaps.filled(event), start, from_rfc3339(event["end"]), "late-data")
+            self._touched(self._gaps.filled(event), start, from_rfc3339(event["end"]), "late-data")
         elif event["transition"] == "close":
+            self._holds.gap(event)
             self._gaps.closed(event)
 
     def _retire_if_due(self) -> None:

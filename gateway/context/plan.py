@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from config import Equipment, Line, Parameter, Source, Step, Tag
 from config.active import Active, parse
 from config.line import FromRow, FromTag, Identity, Route
+from config.materials import Occasion, tags_of
 from gateway.observed import Json
 from gateway.parameters import Need, limit_tags, need_of
 from gateway.ticks import TICKS_PER_MS, TICKS_PER_S
@@ -73,11 +74,13 @@ class Unit:
 
     def __init__(self, equipment: Equipment, plan: "Plan") -> None:
         self.equipment, self.name = equipment, equipment.name
+        self.from_rows = equipment.steps_from == "mes"  # rows of the MES make its steps; the signals are compared
         self.settle_ticks = equipment.settle_ms * TICKS_PER_MS
         self.settle_s_ticks = round(equipment.settle_s * TICKS_PER_S)
         self.steps = sorted(
             (plan.step(step) for step in plan.line.steps if step.equipment == equipment.name), key=lambda s: LEVELS.index(s.row.level)
         )
+        self.active_steps = [(s.row.step, s.row.activity) for s in self.steps if s.row.activity is not None]
         self.step_tags = {tag for s in self.steps for tag in (s.row.signal, s.row.key) if tag is not None and tag in plan.places}
         self.identity: dict[str, Identity | None] = {name: getattr(equipment, name) for name in FIELDS}
         self.identity_tags = {i.tag for i in self.identity.values() if isinstance(i, FromTag)}
@@ -114,11 +117,13 @@ class Plan:
         self.places = {name: Place(self.tags[name], sources[s], i) for s, names in self.names.items() for i, name in enumerate(names)}
         self.units = {equipment.name: Unit(equipment, self) for equipment in line.equipment}
         self._books: dict[tuple[str, str | None], Gathered] = {}
+        self.occasions: tuple[tuple[Literal["material", "sample"], tuple[Occasion, ...]], ...]
+        self.occasions = (("material", line.materials), ("sample", line.samples))
 
     def step(self, row: Step) -> StepPlan:
         """A row of steps.csv, ready to be asked."""
         tag = self.tags.get(row.signal)
-        return StepPlan(row, parse(row.active), self.codes(row.signal), tag is not None and tag.type in _TEXT_INTEGERS)
+        return StepPlan(row, parse(row.active) if row.active else Active((), (), ()), self.codes(row.signal), tag is not None and tag.type in _TEXT_INTEGERS)
 
     def codes(self, name: str) -> Mapping[str, int]:
         """Text -> number of a tag's code table."""
@@ -155,7 +160,20 @@ class Plan:
         """Tags of which a series is kept."""
         steps: list[tuple[str, str | None]] = [(step.equipment, step.step) for step in self.line.steps]
         steps += [(equipment, None) for equipment in self.units]
-        return frozenset().union(*(self.book(*step).tags for step in steps))
+        return frozenset().union(*(self.book(*step).tags for step in steps), self.occasion_tags)
+
+    @cached_property
+    def occasion_tags(self) -> frozenset[str]:
+        """Tags that bookings and samples are read from."""
+        rows = [row for _, rows in self.occasions for row in rows]
+        people = {self.units[row.equipment].equipment.operator or "" for row in rows if row.equipment in self.units}
+        named = {tag for row in rows for _, tag in tags_of(row)} | people | self.trigger_tags
+        return frozenset(named & self.places.keys())
+
+    @cached_property
+    def trigger_tags(self) -> frozenset[str]:
+        """Tags whose change is an occasion."""
+        return frozenset(row.trigger for _, rows in self.occasions for row in rows) & self.places.keys()
 
     @cached_property
     def signals(self) -> dict[str, dict[int, list[Unit]]]:

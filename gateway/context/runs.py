@@ -34,6 +34,8 @@ class Runs:
     def __init__(self, state: State, plan: Plan, emit: Emit) -> None:
         self._state, self._plan, self._emit = state, plan, emit
         self.gateway = plan.line.gateway
+        self.step_began: Callable[[str, str, Instant], None] = lambda _unit, _step, _at: None
+        self.step_ended: Callable[[str, str, Instant], None] = lambda _unit, _step, _at: None
         self.recorded_through = max((r.end.ticks for r in state.runs.values() if r.revision and r.end), default=0)
 
     # begin and end
@@ -52,6 +54,7 @@ class Runs:
         operator = self._state.where[unit.name].seen.get(unit.equipment.operator or "")
         run.people = [] if operator is None or not operator.value else [str(operator.value)[:LONGEST_TEXT]]
         self._emit(records.step_head(run, unit.equipment.unit_id, self._plan.zone, "start"))
+        self.step_began(unit.name, run.step, at)
         return run
 
     def begin_batch(self, unit: Unit, who: Identity, at: Instant, seq: int) -> Run:
@@ -77,6 +80,7 @@ class Runs:
         at = at if at.ticks >= run.start.ticks else Instant(run.start.ticks, at.window, at.basis)
         run.end, run.end_seq, run.entered = at, seq, self._state.now
         run.cause = "unknown" if cause is None and at.basis == "inferred-from-gap" else cause
+        self.step_ended(run.equipment, run.step, at)
 
     def rebind(self, unit: Unit, run: Run, who: Identity, reason: str) -> None:
         """A run belongs to another batch than was thought: its record gets a new name, by an event; entries stay as they are."""
@@ -174,6 +178,12 @@ class Runs:
         return records.stops(self._state.where[run.equipment].states)
 
     # what comes late
+
+    def held(self, run: Run, start: int, end: int | None) -> bool:
+        """Whether the readings are still held that a run with other ends would be made of."""
+        first = run.start.ticks if run.end is None else min(run.end.ticks, run.end.ticks if end is None else end)
+        first = first if start == run.start.ticks else min(start, run.start.ticks)
+        return all(self._state.tracks[tag].through <= first for tag in self._gathered(run).tags)
 
     def touched(self, tags: Iterable[str], start: int, end: int | None, reason: str) -> None:
         """Something about these tags in [start, end) was learned after records were made: revise them."""

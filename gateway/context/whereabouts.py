@@ -8,7 +8,7 @@ from gateway.context.batches import Batches
 from gateway.context.identity import LONGEST_TEXT, read, text
 from gateway.context.plan import LEVELS, Plan, StepPlan, Unit
 from gateway.context.runs import Runs
-from gateway.context.state import Identity, Instant, Pending, Run, Seen, State, Where
+from gateway.context.state import Identity, Instant, Pending, Run, Seen, State, Told, Where
 from gateway.observed import Json
 from gateway.ticks import TICKS_PER_S, rfc3339
 
@@ -23,6 +23,7 @@ class Whereabouts:
 
     def __init__(self, state: State, plan: Plan, runs: Runs, batches: Batches, emit: Callable[[dict[str, Any]], str]) -> None:
         self._state, self._plan, self._runs, self._batches, self._emit = state, plan, runs, batches, emit
+        self.activity_told: Callable[[str, str | None, Instant], None] = lambda _unit, _word, _at: None
 
     # signals as read
 
@@ -50,6 +51,8 @@ class Whereabouts:
             self._change(unit, where, END, bool(value), at, seq, source)
         if tag == equipment.operator and value:
             self._runs.operator(unit, str(value)[:LONGEST_TEXT])
+        if tag == equipment.activity:
+            self.activity_told(unit.name, self._plan.decoded(tag, None, value, state=True), at)
         if tag == equipment.activity and before is not None:
             self._activity(unit, before.value, value, at)
         if isinstance(value, str) and len(value) > LONGEST_TEXT:
@@ -178,14 +181,39 @@ class Whereabouts:
     def _apply(self, unit: Unit, where: Where, group: Mapping[str, Pending]) -> None:
         """Steps end, the batch ends, the next begins, steps begin: in this order, whatever came first on the wire."""
         where.settled.update({key: p.value for key, p in group.items() if key != IDENTITY})
-        for run in reversed(self._runs.running(unit)):
+        if unit.from_rows:
+            self._tell(unit, where, group)
+        for run in () if unit.from_rows else reversed(self._runs.running(unit)):
             self._end_if_over(unit, where, run, group)
         if END in group and group[END].value and where.open is not None:
             self._end_batch(unit, where, group[END])
         if IDENTITY in group and [where.read.batch, where.read.raw] == group[IDENTITY].value:
             self._bind(unit, where, group[IDENTITY])
-        for row in unit.steps_of(where.bound.recipe, where.bound.recipe_version):
+        for row in () if unit.from_rows else unit.steps_of(where.bound.recipe, where.bound.recipe_version):
             self._begin_if_on(unit, where, row, group)
+
+    def _tell(self, unit: Unit, where: Where, group: Mapping[str, Pending]) -> None:
+        """The signals of an equipment whose steps come from rows: what they say is kept, to be compared."""
+        for row in unit.steps_of(where.bound.recipe, where.bound.recipe_version):
+            changes = [group[key] for key in (row.row.signal, row.row.key) if key is not None and key in group]
+            if not changes:
+                continue
+            going = next((told for told in reversed(where.told) if told.step == row.row.step and told.end is None), None)
+            on = row.runs(where.settled.get(row.row.signal))
+            if going is not None and (not on or (row.row.key or "") in group):
+                going.end = max(change.left.ticks for change in changes)
+                going = None
+            if on and going is None:
+                where.tell(Told(row.row.step, max(change.at.ticks for change in changes), None))
+
+    def begin(self, unit: Unit, step: str, key: Json, at: Instant, seq: int) -> Run | None:
+        """A step begins by a row; None if its recipe has no such step."""
+        who = self._who(unit, at.ticks)
+        row = unit.row_of(step, who.recipe, who.recipe_version)
+        if row is None:
+            return None
+        self._deviations(unit, who, row)
+        return self._runs.begin(unit, row.row, key, who, at, seq)
 
     def _end_if_over(self, unit: Unit, where: Where, run: Run, group: Mapping[str, Pending]) -> None:
         row = unit.row_of(run.step, run.identity.recipe, run.identity.recipe_version)
@@ -333,7 +361,7 @@ class Whereabouts:
         self._become(where, Identity(), change.left.ticks)
         for run in going:
             row = unit.row_of(run.step, None, None)
-            if run.end is not None and row is not None:
+            if run.end is not None and row is not None and not unit.from_rows:
                 self._runs.begin(unit, row.row, run.key, Identity(), change.left, change.seq)
 
     def _unnamed(self, unit: Unit, where: Where, change: Pending, raw: str | None) -> None:
@@ -379,12 +407,12 @@ class Whereabouts:
         """Whether a signal of a run is known to have changed, though the change must still stand."""
         row = unit.row_of(run.step, run.identity.recipe, run.identity.recipe_version)
         pending = self._state.where[unit.name].pending
-        return row is not None and (row.row.signal in pending or (row.row.key or "") in pending)
+        return row is not None and not unit.from_rows and (row.row.signal in pending or (row.row.key or "") in pending)
 
     def _unseen(self, unit: Unit, run: Run, ticks: int) -> bool:
         """Whether nobody saw the signal of a run at an instant."""
         row = unit.row_of(run.step, run.identity.recipe, run.identity.recipe_version)
-        if row is None:
+        if row is None or unit.from_rows:
             return False
         source = self._plan.places[row.row.signal].source.name
         gaps = (g for g in self._state.gaps if g.source == source and (g.left is None or row.row.signal in g.left))
@@ -393,7 +421,7 @@ class Whereabouts:
     def _lost(self, unit: Unit, run: Run) -> bool:
         """Whether the signal of a run is not observed at present."""
         row = unit.row_of(run.step, run.identity.recipe, run.identity.recipe_version)
-        if row is None:
+        if row is None or unit.from_rows:
             return False
         source = self._plan.places[row.row.signal].source.name
         return any(gap.source == source and (gap.left is None or row.row.signal in gap.left) for gap in self._state.gaps)
@@ -404,7 +432,14 @@ class Whereabouts:
         """What the equipment does; by default production inside a batch, else idle."""
         seen = self._state.where[unit.name].seen.get(unit.equipment.activity or "")
         told = None if seen is None else self._plan.decoded(unit.equipment.activity, None, seen.value, state=True)
-        return (told or "").lower() or ("production" if batch else "idle")
+        return (told or "").lower() or self._of_steps(unit) or ("production" if batch else "idle")
+
+    def _of_steps(self, unit: Unit) -> str | None:
+        """What the running steps say that the equipment does, by their column `activity`; the innermost one that says anything."""
+        if not unit.active_steps:
+            return None
+        running = {run.step for run in self._runs.running(unit)}
+        return next((word for step, word in reversed(unit.active_steps) if step in running), None)
 
     def context(self, unit: Unit) -> dict[str, Any]:
         """The context of an entry: what the signals say at this instant, settled or not."""
@@ -421,6 +456,8 @@ class Whereabouts:
         }
 
     def _steps(self, unit: Unit, where: Where) -> list[list[str | int]]:
+        if unit.from_rows:
+            return [[run.level, run.step, run.run] for run in self._runs.running(unit)]
         running = {run.step: run for run in self._runs.running(unit)}
         found: list[list[str | int]] = []
         for row in unit.steps_of(where.read.recipe, where.read.recipe_version):

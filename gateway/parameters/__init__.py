@@ -2,7 +2,7 @@
 
 from gateway.parameters.book import Book, Need, advance, counted, extend, finished, limit_tags, need_of, opened, resolved
 from gateway.parameters.results import completeness, parameter_of
-from gateway.parameters.series import Cut, Point, Track, usable
+from gateway.parameters.series import Cut, Point, Track, severed, usable
 
 __all__ = [
     "Book",
@@ -20,5 +20,6 @@ __all__ = [
     "opened",
     "parameter_of",
     "resolved",
+    "severed",
     "usable",
 ]
