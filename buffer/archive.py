@@ -10,8 +10,10 @@ from typing import Any, NamedTuple
 
 from . import entry as formats
 from . import verify
+from .archive_html import html
+from .archive_pdf import pdf
+from .archive_record import Proof, Record
 from .evidence import Evidence, coded
-from .page import page
 from .reader import read_journal
 from .segment import Entry
 from .times import now_ticks, text
@@ -107,24 +109,38 @@ def spans_of(journal: Path, batch: str) -> list[Span]:
 def _files(journal: Path, batch: str, held: list[Entry], keys: list[str]) -> Iterator[tuple[str, bytes]]:
     gateway = json.loads(held[0].payload)["gateway"]
     manifest = {"format": FORMAT, "gateway": gateway, "batch": batch, "entries": len(held), "made": text(now_ticks())}
+    proofs, notes = [], []
+    for epoch in sorted({one.epoch for one in held}):
+        proof, note = _proof(journal, epoch, [one for one in held if one.epoch == epoch])
+        proofs.append(proof)
+        notes.append(note)
     yield "README.txt", README.format(batch=batch, gateway=gateway, made=manifest["made"]).encode()
-    yield "record.html", page(batch, gateway, held).encode()
+    yield from _pages(batch, gateway, held, [_shown(proof, note, keys) for proof, note in zip(proofs, notes, strict=True)])
     yield "manifest.json", _json(manifest)
     yield "keys.txt", "".join(f"{key}\n" for key in keys).encode()
     if (rotations := journal / verify.ROTATIONS_BESIDE).exists():
         yield verify.ROTATIONS_BESIDE, rotations.read_bytes()
-    proofs = []
-    for epoch in sorted({one.epoch for one in held}):
-        mine = [one for one in held if one.epoch == epoch]
-        proof, note = _proof(journal, epoch, mine)
-        proofs.append(proof)
+    for proof, note in zip(proofs, notes, strict=True):
         yield proof["checkpoint"], note.encode()
-        yield f"entries/{epoch}.jsonl", b"".join(one.payload + b"\n" for one in mine)
+        yield f"entries/{proof['epoch']}.jsonl", b"".join(one.payload + b"\n" for one in held if one.epoch == proof["epoch"])
     yield "proofs.json", _json({"epochs": proofs})
     yield "verify.py", Path(verify.__file__).read_bytes()
     for name, schema in formats.schemas():
         yield f"schemas/{name}", _json(schema)
     yield from _configuration(held)
+
+
+def _pages(batch: str, gateway: str, held: list[Entry], proofs: list[Proof]) -> Iterator[tuple[str, bytes]]:
+    """The copies for people."""
+    blocks = list(Record(batch, gateway, held, proofs).blocks())
+    yield "record.html", html(f"Batch {batch}", blocks).encode()
+    yield "record.pdf", pdf(f"Batch {batch}", f"Batch {batch}, {gateway}: a copy for reading; the evidence is the entries", blocks)
+
+
+def _shown(proof: Mapping[str, Any], note: str, keys: Iterable[str]) -> Proof:
+    checkpoint = verify.Checkpoint.parse(note)
+    signers = [key for key in keys if verify.Key.parse(key).signed(note)]
+    return Proof(proof["epoch"], proof["ranges"], checkpoint.size, checkpoint.root.hex(), signers)
 
 
 def _proof(journal: Path, epoch: int, held: list[Entry]) -> tuple[dict[str, Any], str]:
@@ -189,9 +205,10 @@ def _write(target: Path, files: Mapping[str, bytes]) -> None:
 README = """\
 Archive of batch {batch}, gateway {gateway}, made {made}.
 
-You need nothing of the gateway to read this. Everything is UTF-8 text.
+You need nothing of the gateway to read this. Everything but record.pdf is UTF-8 text.
 
-record.html       the batch's records for people: steps, parameters, gaps, findings. A copy for reading; the evidence is in entries/.
+record.pdf        the batch's record for people, to print: steps, parameters, limits, completeness, materials, gaps, alarms, findings,
+record.html       corrections, audit trail, evidence. The same in both. Copies for reading; the evidence is in entries/.
 entries/*.jsonl   the entries as the gateway stored them and sent them to the electronic batch record, one JSON object per line, byte for
                   byte. The file's name is the epoch. From the first to the last entry that names the batch nothing is left out, so
                   entries of other equipment and other batches that ran meanwhile are among them. Before them stand the tag tables
@@ -201,16 +218,24 @@ configuration/    the line's configuration at that time, as files.
 proofs.json       what connects the entries with the checkpoint.
 checkpoints/      for each epoch, the gateway's signed statement of its whole journal (C2SP tlog-checkpoint, Ed25519).
 keys.txt          the gateway's public keys. Compare them with those that you got another way: a forger would put in his own.
-verify.py         the verifier: python3 verify.py ARCHIVE.zip --key KEYFILE. Needs Python 3.11 and the package "cryptography".
+key-rotations.txt if the key was ever changed: each change, signed by the old and by the new key. Who trusts one of them may trust both.
+verify.py         the verifier: python3 verify.py ARCHIVE.zip --key KEYFILE. Needs Python 3.11 or later and the package "cryptography".
 SHA256SUMS        sums of all files here: sha256sum -c SHA256SUMS.
+SHA256SUMS.note   the gateway's signature over the SHA-256 of SHA256SUMS (its last line before the empty one): so none of these files, the
+                  pages for people among them, is another one than the gateway put in.
 
-How to check by hand. The digest of an entry is SHA-256 over its line without the line's end. The member "previous" is the digest of the
-entry before. The leaf of entry seq in the tree is SHA-256(0x00, the same bytes), at index seq - 1; a node is SHA-256(0x01, left, right); a
-tree of n leaves splits at the largest power of two smaller than n (RFC 6962, section 2.1). "hashes" in proofs.json are the roots of all
-largest subtrees that hold none of these entries, from left to right. With them the leaves give the root that stands, base64, in the third
-line of the checkpoint; its second line is the number of entries. The signature is over the lines before the empty one.
+If verify.py does not run any more, check by hand; SHA-256 and Ed25519 are all it takes.
+
+Entries. The digest of an entry is SHA-256 over its line without the line's end. The member "previous" is the digest of the entry before.
+Tree. The leaf of entry seq is SHA-256(0x00, the same bytes), at index seq - 1; a node is SHA-256(0x01, left, right); a tree of n leaves
+splits at the largest power of two smaller than n (RFC 6962, section 2.1). "hashes" in proofs.json are the roots of all largest subtrees
+that hold none of these entries, from left to right. With them the leaves give the root that stands, base64, in the third line of the
+checkpoint; its second line is the number of entries.
+Signatures (C2SP signed-note). The text is everything before the last empty line, its line's end included. Each line after it is an em dash,
+the key's name, and base64 of 4 bytes of the key's id and 64 bytes of Ed25519 signature over the text. A line of keys.txt is name+id+base64
+of a byte 1 and the 32 bytes of the public key; the id is the first 4 bytes of SHA-256(name, line feed, byte 1, public key).
 
 How to read a value. In an entry of readings each row of "readings" has the members that "columns" names; what is equal for all rows stands
 in "constant". "tag" is the index in the tags of the tagset whose name the entry gives. "*_ticks" are units of 100 ns after "time_base".
-"status" is an OPC UA StatusCode, 0 is good. Times are UTC; "clock" says how far they could be trusted.
+"status" is an OPC UA StatusCode, 0 is good. Times are UTC; "clock" says how far they could be trusted. Units are UCUM codes.
 """

@@ -795,7 +795,7 @@ def _archive_sums(archive: zipfile.ZipFile, names: list[str], report: Report) ->
 
 
 SUMS_NOTE = "SHA256SUMS.note"
-SUMS_SIGNED = "ebr-gateway/archive/1"
+SUMS_SIGNED = "ebr-gateway/archive-sums/1"
 
 
 def _archive_signed(

@@ -1,9 +1,11 @@
 """What the owner of the control socket may have the running gateway do: each is named, done by the gateway itself, and audited."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from buffer import verify
 from gateway.keyring import NotRotated
 
 if TYPE_CHECKING:
@@ -11,6 +13,9 @@ if TYPE_CHECKING:
 
 Command = Callable[[Mapping[str, Any], str], Awaitable[dict[str, Any]]]
 """(arguments, who) -> the answer. Raises Declined."""
+
+
+DIGEST = re.compile("[0-9a-f]{64}")
 
 
 class Declined(Exception):
@@ -39,7 +44,23 @@ def commands_of(gateway: "Gateway") -> dict[str, Command]:
             await gateway.checkpoints.sign("key-rotation")
         return {"old": old, "public": new}
 
-    return {"release-hold": release_hold, "rotate-key": rotate_key}
+    async def sign_archive(arguments: Mapping[str, Any], who: str) -> dict[str, Any]:
+        text = str(arguments.get("text", ""))
+        lines = text.split("\n")
+        if (
+            len(lines) != 5
+            or lines[0] != verify.SUMS_SIGNED
+            or lines[1] != gateway.line.gateway
+            or not DIGEST.fullmatch(lines[3])
+            or lines[4]
+        ):
+            raise Declined("this is not what an archive's sums look like")  # a key that signs anything proves nothing
+        note = gateway.keyring.signer.note(text)
+        what = {"batch": lines[2], "sums_sha256": lines[3]}
+        await gateway.happened({"type": "audit", "action": "archive", "who": who, "what": what, "reason": "asked for"})
+        return {"note": note}
+
+    return {"release-hold": release_hold, "rotate-key": rotate_key, "sign-archive": sign_archive}
 
 
 def _text(arguments: Mapping[str, Any], name: str) -> str:

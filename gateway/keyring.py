@@ -47,7 +47,7 @@ class Keyring:
     @property
     def place(self) -> Path:
         """The private key's file."""
-        return self.credential or self._data / KEY_NAME
+        return key_place(self._data)
 
     def _find(self, known: str | None) -> bool:
         """Have a key file; True if it was made just now. A rotation cut by a crash is finished if the journal knows it, else undone."""
@@ -115,6 +115,11 @@ class Keyring:
         _add(self._data / ROTATIONS, event["what"]["note"])
         (self._data / NEXT).replace(self.place)
         keys.sync(self._data)
+
+
+def key_place(data: Path) -> Path:
+    """Where the private key of a journal's folder lies, or would."""
+    return _credential(KEY_NAME) or data / KEY_NAME
 
 
 def _credential(name: str) -> Path | None:

@@ -1,6 +1,7 @@
 """Reading and proving what a line has written."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,7 +75,7 @@ def archive(
         fail(f"{to}: exists already", WRONG_INPUT)
     data = data_of(line)
     try:
-        report = archives.make(data, batch, to, _public_keys(data))
+        report = archives.make(data, batch, to, _public_keys(data), partial(_signed, data))
     except archives.NotReady as error:
         fail(f"{batch}: {error}", NOT_REACHED)
     _tell(report, f"{to}: archive of {batch}")
@@ -118,6 +119,23 @@ def recompute(line: Folder, *, batch: Annotated[str | None, typer.Option(help="o
             typer.echo(recomputed.text_of(difference))
         typer.echo(f"{found.events} events decided again from {found.entries} entries: {len(found.differences)} differences")
     raise typer.Exit(FINDING if found.differences else GOOD)
+
+
+def _signed(data: Path, text: str) -> str | None:
+    """The text as a note signed by the line's key: by the running gateway, which writes it down, else by whoever may read the key."""
+    from buffer import keys
+    from gateway.control import NotRunning, tell
+    from gateway.keyring import key_place
+
+    try:
+        return str(tell(data, "sign-archive", text=text)["note"])
+    except (NotRunning, KeyError):
+        place = key_place(data)
+    try:
+        return keys.load(place, text.split("\n")[1]).note(text)
+    except (OSError, keys.KeyUnusable) as error:
+        typer.echo(f"the archive's sums are not signed: {error}", err=True)
+        return None
 
 
 signing = typer.Typer(no_args_is_help=True, help="The key that signs checkpoints: show, rotate.")

@@ -1,0 +1,37 @@
+"""A batch's record as one HTML file: no script, nothing from elsewhere."""
+
+from collections.abc import Iterable, Iterator
+from html import escape
+
+from .archive_record import Block, Facts, Heading, Table, Text
+
+STYLE = """body{font:14px/1.4 sans-serif;max-width:80em;margin:2em auto;padding:0 1em;color:#111}
+h2{margin:1.6em 0 .3em;border-bottom:1px solid #999}table{border-collapse:collapse;width:100%;margin:.5em 0 1em}
+th,td{border:1px solid #bbb;padding:.2em .5em;text-align:left;vertical-align:top;overflow-wrap:anywhere}th{background:#eee}
+.look{background:#fdd}table.facts{width:auto}@media print{body{font-size:10px}thead{display:table-header-group}tr{break-inside:avoid}}"""
+
+
+def html(title: str, blocks: Iterable[Block]) -> str:
+    """The whole file."""
+    head = f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style></head>'
+    return "\n".join([f"{head}<body>", f"<h1>{escape(title)}</h1>", *map(_block, blocks), "</body></html>\n"])
+
+
+def _block(block: Block) -> str:
+    match block:
+        case Heading():
+            return f"<h{block.level + 1}>{escape(block.text)}</h{block.level + 1}>"
+        case Text():
+            return f"<p{' class=look' if block.marked else ''}>{escape(block.text)}</p>"
+        case Facts():
+            rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in block.rows)
+            return f'<table class="facts">{rows}</table>'
+        case Table():
+            titles = "".join(f"<th>{escape(title)}</th>" for title in block.titles)
+            return f"<table><thead><tr>{titles}</tr></thead><tbody>{''.join(_rows(block))}</tbody></table>"
+
+
+def _rows(table: Table) -> Iterator[str]:
+    for index, row in enumerate(table.rows):
+        cells = "".join(f"<td>{escape(cell)}</td>" for cell in row)
+        yield f'<tr class="look">{cells}</tr>' if index in table.marked else f"<tr>{cells}</tr>"

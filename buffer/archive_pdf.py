@@ -1,0 +1,148 @@
+"""A batch's record as a PDF, for a printer and for a reader without anything else. Equal blocks give equal bytes.
+
+The font (DejaVu Sans) lies in the file: Latin, Greek, Cyrillic, units, mathematical signs. What it has no sign for is printed as U+FFFD and
+said at the end; the HTML and the entries have it.
+"""
+
+import io
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from reportlab.lib.colors import HexColor
+from reportlab.lib.pagesizes import A4, landscape
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.lib.units import mm
+from reportlab.pdfbase import pdfmetrics
+from reportlab.pdfbase.ttfonts import TTFont
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import LongTable, Paragraph, SimpleDocTemplate, Spacer
+
+from .archive_record import Block, Facts, Heading, Table, Text
+
+FONT, BOLD = "DejaVuSans", "DejaVuSans-Bold"
+FOLDER = Path(__file__).with_name("fonts")
+UNKNOWN = "\ufffd"
+PAGE = landscape(A4)
+MARGIN = 14 * mm
+LINE, HEAD, LOOK = HexColor("#999999"), HexColor("#e8e8e8"), HexColor("#fbdada")
+CELLS_AT_ONCE = 500
+BODY = ParagraphStyle("body", fontName=FONT, fontSize=8, leading=10.5)
+CELL = ParagraphStyle("cell", fontName=FONT, fontSize=6.5, leading=8, splitLongWords=1)
+TITLE_CELL = ParagraphStyle("title-cell", parent=CELL, fontName=BOLD)
+HEADINGS = (
+    ParagraphStyle("title", fontName=BOLD, fontSize=16, leading=20, spaceAfter=4 * mm),
+    ParagraphStyle("chapter", fontName=BOLD, fontSize=10.5, leading=13, spaceBefore=4 * mm, spaceAfter=1.5 * mm, keepWithNext=1),
+    ParagraphStyle("part", fontName=BOLD, fontSize=9, leading=11, spaceBefore=2 * mm, spaceAfter=1 * mm, keepWithNext=1),
+)
+
+
+class _Numbered(Canvas):  # type: ignore[misc]  # the library has no types
+    """Writes `page n of m` when all pages are known."""
+
+    def __init__(self, *arguments: Any, footer: str, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._footer = footer
+        self._pages: list[dict[str, Any]] = []
+
+    def showPage(self) -> None:  # noqa: N802 - the library's name
+        self._pages.append(dict(self.__dict__))
+        self._startPage()
+
+    def save(self) -> None:
+        for number, page in enumerate(self._pages, 1):
+            self.__dict__.update(page)
+            self.setFont(FONT, 6.5)
+            self.drawString(MARGIN, 8 * mm, self._footer)
+            self.drawRightString(PAGE[0] - MARGIN, 8 * mm, f"page {number} of {len(self._pages)}")
+            super().showPage()
+        super().save()
+
+
+class Printer:
+    """Turns blocks into flowing elements; remembers whether a sign was missing."""
+
+    def __init__(self) -> None:
+        for name in (FONT, BOLD):
+            if name not in pdfmetrics.getRegisteredFontNames():
+                pdfmetrics.registerFont(TTFont(name, FOLDER / f"{name}.ttf"))
+        self._signs = pdfmetrics.getFont(FONT).face.charToGlyph
+        self.missing = False
+
+    def plain(self, text: str) -> str:
+        """Text that the font can show."""
+        shown = "".join(sign if ord(sign) in self._signs else " " if sign in "\n\r\t" else UNKNOWN for sign in text)
+        self.missing = self.missing or UNKNOWN in shown
+        return shown
+
+    def paragraph(self, text: str, style: ParagraphStyle) -> Paragraph:
+        """Without any markup of the text's own."""
+        return Paragraph(escape(self.plain(text), quote=False), style)
+
+    def flow(self, block: Block) -> list[Any]:
+        """The elements of one block."""
+        match block:
+            case Heading():
+                return [self.paragraph(block.text, HEADINGS[block.level])]
+            case Text():
+                style = ParagraphStyle("look", parent=BODY, backColor=LOOK) if block.marked else BODY
+                return [self.paragraph(block.text, style), Spacer(0, 1.5 * mm)]
+            case Facts():
+                rows = [[self.paragraph(name, TITLE_CELL), self.paragraph(value, CELL)] for name, value in block.rows]
+                return [_grid(rows, (1, 4.5), PAGE[0] * 0.7, []), Spacer(0, 2 * mm)]
+            case Table():
+                return self._table(block)
+
+    def _table(self, block: Table) -> list[Any]:
+        """In pieces, each with its titles: the library's time grows with the square of a table's length."""
+        titles = [self.paragraph(title, TITLE_CELL) for title in block.titles]
+        made: list[Any] = []
+        for first in range(0, len(block.rows), CELLS_AT_ONCE):
+            part = block.rows[first : first + CELLS_AT_ONCE]
+            rows = [[self.paragraph(cell, CELL) for cell in row] for row in part]
+            look = [("BACKGROUND", (0, i + 1), (-1, i + 1), LOOK) for i in range(len(part)) if first + i in block.marked]
+            look.append(("BACKGROUND", (0, 0), (-1, 0), HEAD))
+            made.append(_grid([titles, *rows], block.widths, PAGE[0] - 2 * MARGIN, look, titled=True))
+        return [*made, Spacer(0, 2 * mm)]
+
+
+def _grid(
+    rows: Sequence[Sequence[Paragraph]], widths: Sequence[float], width: float, look: Sequence[Any], *, titled: bool = False
+) -> LongTable:
+    style = [
+        *(("GRID", (0, 0), (-1, -1), 0.3, LINE), ("VALIGN", (0, 0), (-1, -1), "TOP")),
+        *(("LEFTPADDING", (0, 0), (-1, -1), 2), ("RIGHTPADDING", (0, 0), (-1, -1), 2)),
+        *(("TOPPADDING", (0, 0), (-1, -1), 1), ("BOTTOMPADDING", (0, 0), (-1, -1), 2)),
+        *look,
+    ]
+    columns = [width * one / sum(widths) for one in widths]
+    return LongTable(rows, colWidths=columns, repeatRows=1 if titled else 0, style=style, hAlign="LEFT", splitInRow=1)
+
+
+def pdf(title: str, footer: str, blocks: Iterable[Block]) -> bytes:
+    """The whole file. footer: stands on every page."""
+    printer = Printer()
+    story = [printer.paragraph(title, HEADINGS[0])]
+    for block in blocks:
+        story += printer.flow(block)
+    if printer.missing:
+        story += printer.flow(
+            Text(f"{UNKNOWN} stands for a sign that this print's font does not have; record.html and the entries have it.")
+        )
+    out = io.BytesIO()
+    document = SimpleDocTemplate(
+        out,
+        pagesize=PAGE,
+        leftMargin=MARGIN,
+        rightMargin=MARGIN,
+        topMargin=MARGIN,
+        bottomMargin=MARGIN,
+        title=printer.plain(title),
+        author=printer.plain(footer),
+        creator="ebr-gateway",
+        invariant=1,
+    )
+    shown = printer.plain(footer)
+    document.build(story, canvasmaker=lambda *arguments, **options: _Numbered(*arguments, footer=shown, **options))
+    return out.getvalue()
