@@ -1,10 +1,12 @@
 """The built wheel, installed elsewhere without any index: it brings what a running line needs, and nothing of the repository is used."""
 
+import re
 import shutil
-import site
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -35,7 +37,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh environment: the wheel, and this environment's libraries but not its editable install. Gives its bin folder."""
+    """A fresh environment: the wheel, and of this environment's libraries those that the lock for a plant names. Gives its bin folder."""
     where = tmp_path_factory.mktemp("opt") / "ebr-gateway"
     _run(sys.executable, "-m", "venv", "--without-pip", where, cwd=where.parent)
     _run(
@@ -50,8 +52,19 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         cwd=where,
     )
     (packages,) = where.glob("lib/python*/site-packages")
-    (packages / "libraries.pth").write_text("\n".join(site.getsitepackages()) + "\n")
+    for top in _locked():
+        if not (packages / top.name).exists():
+            (packages / top.name).symlink_to(top)
     return where / "bin"
+
+
+def _locked() -> Iterator[Path]:
+    """What locks/run.txt would put into site-packages, and nothing that only developers have."""
+    here = re.findall(r"^([A-Za-z0-9_.-]+)==", (ROOT / "locks" / "run.txt").read_text(), re.MULTILINE)
+    for name in here:
+        distribution = metadata.distribution(name)
+        for top in {file.parts[0] for file in distribution.files or () if file.parts[0] not in ("..", "__pycache__")}:
+            yield Path(str(distribution.locate_file(top)))
 
 
 def test_the_wheel_holds_examples_schemas_unit_and_nothing_else(wheel: Path) -> None:
@@ -74,6 +87,18 @@ def test_it_checks_and_makes_lines_outside_the_repository(installed: Path, tmp_p
     assert "good" in _run(installed / "ebr-gateway", "check", "line", cwd=tmp_path)
     _run(installed / "ebr-gateway", "new", "mine", cwd=tmp_path)
     assert "good" in _run(installed / "ebr-gateway", "check", "mine", cwd=tmp_path)
+
+
+@pytest.mark.urs("URS-SEC-07")
+def test_every_module_of_it_can_be_imported_with_the_locked_libraries_alone(installed: Path, tmp_path: Path) -> None:
+    code = (
+        "import importlib, pkgutil\n"
+        f"for top in {('gateway', *TAKEN)!r}:\n"
+        "    for module in pkgutil.walk_packages(importlib.import_module(top).__path__, top + '.'):\n"
+        "        module.name.endswith('__main__') or importlib.import_module(module.name)\n"
+        "print('imported')"
+    )
+    assert _run(installed / "python", "-P", "-W", "ignore", "-c", code, cwd=tmp_path).splitlines()[-1] == "imported"
 
 
 def test_its_packages_are_its_own_even_beside_a_folder_of_the_same_name(installed: Path, tmp_path: Path) -> None:
