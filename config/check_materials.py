@@ -8,7 +8,7 @@ from config import units
 from config.line import Problem, Tag
 from config.materials import Booking, Occasion, Sampling, tags_of, terms_of
 from config.parts import Parts, unknown_tag
-from config.rows import NUMBERS
+from config.rows import CHOICES, NUMBERS
 from config.tables import did_you_mean
 
 NUMERIC = ("quantity", "gross", "tare", "target", "tolerance")
@@ -27,7 +27,8 @@ def check(parts: Parts, tags: Mapping[str, Tag]) -> Iterable[Problem]:
     for table in (parts.materials, parts.samples):
         yield from _twice(table)
     yield from _fields(parts)
-    yield from _holds(parts)
+    _holds(parts)
+    _activities(parts, tags)
 
 
 def queries(parts: Parts) -> Iterator[tuple[str, str | None]]:
@@ -194,7 +195,22 @@ def _fields(parts: Parts) -> Iterable[Problem]:
             yield row.place.problem(f"unit: the EBR wants `{field.unit}` in {field.ebr_field}, not `{given}`")
 
 
-def _holds(parts: Parts) -> Iterable[Problem]:
+def _activities(parts: Parts, tags: Mapping[str, Tag]) -> None:
+    """The tag of an activity says one of six words, in a code table where it is a number."""
+    for at, equipment in parts.sections.equipment:
+        tag = tags.get(equipment.activity or "")
+        if tag is None:
+            continue
+        if tag.type != "string" and tag.codes is None:
+            parts.document.error((*at, "activity"), f"`{tag.tag}` is {tag.type}: a table of codes.csv says which activity a number means")
+        elif tag.codes is not None and tag.codes in parts.codes:
+            texts = [code.text for code in parts.codes[tag.codes].codes.values() if code.text.lower() not in CHOICES["activity"]]
+            if texts:
+                known = ", ".join(CHOICES["activity"])
+                parts.document.error((*at, "activity"), f"`{texts[0][:60]}` of code table `{tag.codes}` is no activity: {known}")
+
+
+def _holds(parts: Parts) -> None:
     """A hold time ends by cleaning: something must tell it."""
     for at, equipment in parts.sections.equipment:
         told = equipment.activity is not None or any(s.equipment == equipment.name and s.activity == "cleaning" for s in parts.steps)
@@ -202,4 +218,3 @@ def _holds(parts: Parts) -> Iterable[Problem]:
             if getattr(equipment, key) is not None and not told:
                 message = f"{key}: nothing tells when {equipment.name} is cleaned: `activity` = a tag, or a step with activity cleaning"
                 parts.document.error((*at, key), message)
-    return ()

@@ -88,7 +88,7 @@ class Whereabouts:
         return self._plan.decoded(unit.equipment.state, unit.equipment.states, value, state=True)
 
     def _activity(self, unit: Unit, before: Json, value: Json, at: Instant) -> None:
-        words = [self._plan.decoded(unit.equipment.activity, None, v, state=True) for v in (before, value)]
+        words = [(self._plan.decoded(unit.equipment.activity, None, v, state=True) or "").lower() or None for v in (before, value)]
         event = {"type": "activity", "equipment": unit.name, "from": words[0], "to": words[1]}
         self._emit({**event, "start": records.instant(at, self._plan.zone)})
 
