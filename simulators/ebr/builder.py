@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import orjson
 
+from simulators.ebr.batchml import batchml
 from simulators.ebr.library import library
 from simulators.ebr.markup import table
 from simulators.ebr.page import html
@@ -61,12 +62,16 @@ def folder_of(store: Path, batch: str) -> Path:
 
 
 def build(store: Path, batch: str) -> Path:
-    """Write record.json and record.html of one batch from STORE/ebr.db; return their folder. A reader never sees half a file."""
+    """Write record.json, record.html and record.xml (BatchML) of one batch from STORE/ebr.db; return their folder.
+
+    A reader never sees half a file.
+    """
     folder = folder_of(store, batch)
     folder.mkdir(parents=True, exist_ok=True)
     record, series = batch_record(store / "ebr.db", batch)
     _write(folder / "record.json", orjson.dumps(record, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     _write(folder / "record.html", html(record, series).encode())
+    _write(folder / "record.xml", batchml(record, series))
     return folder
 
 

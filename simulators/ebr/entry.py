@@ -104,8 +104,8 @@ def facts(item: dict[str, Any]) -> list[Fact]:
 
 
 def _batches_of_event(event: dict[str, Any]) -> set[Any]:
-    bound = event.get("to") if event.get("type") == "rebind" else None
-    return set(_walk(event.get("batch"))) | set(_walk((bound or {}).get("batch")))
+    sides = [event.get(name) or {} for name in ("from", "to")] if event.get("type") == "rebind" else []
+    return set(_walk(event.get("batch"))) | {batch for side in sides for batch in _walk(side.get("batch"))}
 
 
 def _walk(value: Any) -> Iterator[str]:

@@ -14,7 +14,7 @@ from simulators.ebr.entry import Unreadable, read
 from simulators.ebr.receiver import Receiver
 
 MAX_BODY_BYTES = 16_777_216
-RECORD_FILES = ("record.html", "record.json")
+RECORD_FILES = ("record.html", "record.json", "record.xml")
 
 _FOLDER = re.compile(r"[A-Za-z0-9%_~-][A-Za-z0-9%._~-]{0,250}")
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from simulators.ebr.bookings import alarms, booked, genealogy
 from simulators.ebr.exceptions import exceptions
 from simulators.ebr.library import Library, library
 from simulators.ebr.readings import TICKS_PER_S, Point, Tagset, points, tagsets, ticks_of
@@ -11,9 +12,11 @@ from simulators.ebr.seal import checked, content_sha256, event_bytes
 
 SCHEMA = "reference-ebr/batch-record/1"
 _OF_BATCH = ("step", "batch", "material", "sample", "alarm", "rebind", "activity")
+_BOOKED = ("material", "sample")
 _OF_LINE = ("gap", "clock", "finding", "epoch")
 STANDS_TICKS = 120 * TICKS_PER_S
 """Readings from so long before the batch are kept too: a value stood when the batch began, though it did not change in it."""
+_REVISION = ("revision", "entered", "seq", "reason", "changed")
 _HEADER = ("order", "product", "recipe", "recipe_version")
 
 Series = dict[tuple[str, str], list[Point]]
@@ -29,6 +32,7 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
         window = _window(steps, events, books.named(batch))
         readings, facts = _readings(books, gateways, steps, window)
         line = [_event(item) for item in books.of_kind(gateways, _OF_LINE)]
+        bookings = booked(events, [item["event"] for item in books.of_kind(gateways, _BOOKED)])
         streams = books.streams(gateways)
     record: dict[str, Any] = {
         "schema": SCHEMA,
@@ -45,14 +49,22 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
             for gateway, tag in sorted(readings)
         ],
         "ends": ends,
-        "seal": [{"gateway": end["gateway"], **checked(end, steps)} for end in ends],
-        "materials": [event for event in events if event["type"] in ("material", "sample")],
-        "alarms": _alarms(events),
+        "seal": [{"gateway": end["gateway"], **checked(end, steps, bookings)} for end in ends],
+        "materials": bookings,
+        "hold_times": _hold_times(events),
+        "alarms": alarms(events, ends),
         "gaps": _gaps(line, window, facts),
-        "clock": {"entries": facts["clock"], "worst_bound_s": facts["bound"], "events": _inside(line, "clock", window)},
+        "clock": {
+            "entries": facts["clock"],
+            "worst_bound_s": facts["bound"],
+            "events": _inside(line, "clock", window),
+            "sources": facts["offsets"],
+        },
+        "environments": sorted(one for one in facts["environments"] if one),
         "findings": _inside(line, "finding", window),
         "chain": _streams(streams, facts),
     }
+    record["genealogy"] = genealogy(batch, record["materials"], ends)
     for event in (*steps, *ends, *record["materials"], *record["clock"]["events"], *record["findings"]):
         event.pop("payload", None)
     record["exceptions"] = exceptions(record)
@@ -80,7 +92,7 @@ def _readings(
     By time, whatever context their entries bear: what a source had queued, and what was written before the id was known, belongs to it too.
     """
     series: Series = {}
-    facts: dict[str, Any] = {"clock": {}, "bound": None, "tables": set(), "entries": {}, "environments": set(), "tags": {}}
+    facts: dict[str, Any] = {"clock": {}, "bound": None, "tables": set(), "entries": {}, "environments": set(), "tags": {}, "offsets": {}}
     if window["start"] is None or window["end"] is None:
         return series, facts
     first, last = ticks_of(window["start"]), ticks_of(window["end"])
@@ -129,9 +141,21 @@ def _note(item: Mapping[str, Any], facts: dict[str, Any]) -> None:
     facts["clock"][status] = facts["clock"].get(status, 0) + 1
     facts["bound"] = max(filter(None, (facts["bound"], bound)), default=None)
     facts["environments"].add(item.get("environment"))
+    _note_source(item, facts["offsets"])
     key = f"{item['gateway']} {item['epoch']}"
     first, _, count = facts["entries"].get(key, (item["seq"], 0, 0))
     facts["entries"][key] = (first, item["seq"], count + 1)
+
+
+def _note_source(item: Mapping[str, Any], offsets: dict[str, Any]) -> None:
+    """How far the source's clock was from the gateway's, where it was measured."""
+    told = item.get("source_clock") or {}
+    if told.get("offset_s") is None:
+        return
+    known = offsets.setdefault(item["source"], {"entries": 0, "least_s": told["offset_s"], "most_s": told["offset_s"], "bound_s": 0.0})
+    known["entries"] += 1
+    known["least_s"], known["most_s"] = min(known["least_s"], told["offset_s"]), max(known["most_s"], told["offset_s"])
+    known["bound_s"] = max(known["bound_s"], told.get("bound_s") or 0.0)
 
 
 def joined(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -171,7 +195,7 @@ def _steps(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _latest(versions: list[dict[str, Any]]) -> dict[str, Any]:
     versions.sort(key=lambda event: (event["transition"] == "end", event["revision"], event["epoch"], event["seq"]))
-    earlier = [{name: one.get(name) for name in ("revision", "seq", "reason", "changed")} for one in versions if one["transition"] == "end"]
+    earlier = [{name: one.get(name) for name in _REVISION} for one in versions if one["transition"] == "end"]
     return {**versions[-1], "revisions": earlier}
 
 
@@ -210,6 +234,16 @@ def _window(steps: list[dict[str, Any]], events: list[dict[str, Any]], named: tu
     return {"start": first, "end": last}
 
 
+def _hold_times(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """How long each equipment stood dirty and clean before the batch came, as its start says."""
+    return [
+        {"gateway": event["gateway"], "equipment": event.get("equipment"), **hold}
+        for event in events
+        if event["type"] == "batch" and event["transition"] == "start"
+        for hold in event.get("hold_times") or []
+    ]
+
+
 def _status(ends: list[dict[str, Any]], gateways: list[str]) -> str:
     """Complete or incomplete as the batch's ends say; open while a line has none."""
     if not ends or {end["gateway"] for end in ends} != set(gateways):
@@ -234,19 +268,6 @@ def _completeness(ends: list[dict[str, Any]], steps: list[dict[str, Any]]) -> di
 
 def _placed(step: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
     return {"equipment": step["equipment"], "step": step["step"], "run": step["run"], **item}
-
-
-def _alarms(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each time that an alarm was raised, with when it cleared."""
-    names = ("gateway", "seq", "alarm", "severity", "text", "equipment", "steps")
-    found: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for event in events:
-        if event["type"] != "alarm":
-            continue
-        raised = (event.get("raised") or event["at"])["time"]
-        alarm = found.setdefault((event["gateway"], event["alarm"], raised), {name: event.get(name) for name in names})
-        alarm |= {"raised": raised, "cleared": event["at"]["time"] if event["state"] == "cleared" else alarm.get("cleared")}
-    return sorted(found.values(), key=lambda alarm: (alarm["raised"], alarm["seq"]))
 
 
 def _gaps(line: list[dict[str, Any]], window: Mapping[str, str | None], facts: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -34,10 +34,20 @@ def _root(leaves: Sequence[bytes]) -> bytes:
     return sha256(b"\x01" + _root(leaves[:split]) + _root(leaves[split:])).digest()
 
 
-def checked(end: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def checked(end: Mapping[str, Any], steps: Sequence[Mapping[str, Any]], bookings: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
     """What a batch's end lists against what is held: {"listed", "held", "differences": [text], "merkle_root_matches"}."""
+    gateway = end["gateway"]
     listed = {one["record"]: one for one in end.get("records") or []}
-    held = {step["record"]: step for step in steps if step["transition"] == "end" and step["gateway"] == end["gateway"]}
+    held = {step["record"]: step for step in steps if step["transition"] == "end" and step["gateway"] == gateway}
+    differences = _differences(listed, held)
+    if not end.get("not_listed"):
+        booked = {one["record"]: one for one in bookings if one["gateway"] == gateway}
+        differences += _differences({one["record"]: one for name in ("materials", "samples") for one in end.get(name) or []}, booked)
+    root = merkle_root([one["content_sha256"] for one in end.get("records") or []])
+    return {"listed": len(listed), "held": len(held), "differences": differences, "merkle_root_matches": root == end.get("merkle_root")}
+
+
+def _differences(listed: Mapping[str, Mapping[str, Any]], held: Mapping[str, Mapping[str, Any]]) -> list[str]:
     differences = [f"{name} is listed but not held" for name in sorted(listed.keys() - held.keys())]
     differences += [f"{name} is held but not listed" for name in sorted(held.keys() - listed.keys())]
     for name in sorted(listed.keys() & held.keys()):
@@ -46,5 +56,4 @@ def checked(end: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> dict[
             differences.append(f"{name}: revision {ours['revision']} is held, {theirs['revision']} is listed")
         elif ours["content_sha256"] != theirs["content_sha256"]:
             differences.append(f"{name}: what is held has another digest than the one listed")
-    root = merkle_root([one["content_sha256"] for one in end.get("records") or []])
-    return {"listed": len(listed), "held": len(held), "differences": differences, "merkle_root_matches": root == end.get("merkle_root")}
+    return differences
