@@ -15,7 +15,10 @@ from .times import TICKS_PER_S, now_ticks
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """Segments that go, all of one epoch and consecutive. early: retain_days yielded to max_bytes. roots: their hex subtree roots."""
+    """Segments that go, all of one epoch and consecutive. early: retain_days yielded to max_bytes. roots: their hex subtree roots.
+
+    A segment that was salvaged with losses has none.
+    """
 
     epoch: int
     first: int
@@ -60,7 +63,7 @@ def prune(store: Store, retain_s: float, open_since_seq: int | None) -> Pruned |
     if not named:
         return None
     store.going = {(one.epoch, one.first): store.picture.last for one in named}
-    roots = tuple((one.root or b"").hex() for one in named)
+    roots = tuple(one.root.hex() for one in named if one.root is not None)
     return Pruned(named[0].epoch, named[0].first, named[-1].last or 0, sum(one.file_bytes for one in named), roots, early)
 
 

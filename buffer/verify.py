@@ -360,9 +360,9 @@ class Chain:
         self._recent: dict[int, list[tuple[int, bytes]]] = {}
         self._kept: dict[int, list[tuple[int, bytes]]] = {}
 
-    def skip(self, last: int, digest: str, root: bytes) -> None:
-        """A pruned segment: only its root and its last digest are left."""
-        if self.whole and self.tree.size == self.seq and last - self.seq == SEGMENT:
+    def skip(self, last: int, digest: str, root: bytes | None) -> None:
+        """A pruned segment: only its last digest is left, and its root unless it had been salvaged with losses."""
+        if root is not None and self.whole and self.tree.size == self.seq and last - self.seq == SEGMENT:
             self._grow(root, SEGMENT)
         else:
             self.whole = False
@@ -610,7 +610,7 @@ class JournalCheck:
             chain.seq = max([chain.seq, *(span[1] for one, span in declared if one == epoch)])
             chain.finish()
 
-    def _segment(self, chain: Chain, first: int, last: int | None, state: str, digest: bytes, root: bytes, sha: bytes) -> list[At3]:
+    def _segment(self, chain: Chain, first: int, last: int | None, state: str, digest: bytes, root: bytes | None, sha: bytes) -> list[At3]:
         if state == "pruned":
             chain.skip(last or 0, digest.hex(), root)
             return []
