@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from gateway.clock.events import clock_event, leap_mixed, rounded, told, told_anchor, told_leap, unverified
+from gateway.clock.events import clock_event, leap_mixed, rounded, time_of, told, told_anchor, told_leap, unverified
 from gateway.clock.evidence import Evidence, Reader, Unreadable
 from gateway.clock.judge import READ_EVERY_S, Limits, Status, Verdict, judge
 from gateway.clock.leap import DAY_NS, NO_LEAP, Announced, LeapTable, leap_extra_s, leap_instant_ns, mixed
@@ -26,6 +26,8 @@ CHECK_EVERY_S = 1.0
 HISTORY = 1440
 """Points of bound history kept for the page: one per minute of a day."""
 HISTORY_EVERY_NS = 60 * 10**9
+EVENTS = 50
+"""Of this start, for the page; the journal has all."""
 
 TRUSTED: frozenset[Status] = frozenset({"synchronised", "holdover"})
 STEPS_KEPT = 100
@@ -96,19 +98,22 @@ class Clock:
         times: Times | None = None,
         cross: CrossCheck | None = None,
         leaps: LeapTable | None = None,
+        alarm: Callable[[asyncio.Event], Alarm] = Alarm,
         last_seq: Callable[[], int | None] = lambda: None,
     ) -> None:
         """readers: asked in order; the first that ever answered stays the one that counts, so that a dead daemon is noticed.
 
         cross: own questions to NTP servers, which may hold something against the evidence.
         leaps: the leap seconds that the system's time zone data knows, beside what the daemon announces.
-        last_seq: the journal's last sequence number, for the events.
+        alarm: what tells of a set clock at once. last_seq: the journal's last sequence number, for the events.
         """
         self._limits = limits or Limits()
         self._readers = tuple(readers)
         self._times = times or SystemTimes()
         self._cross = cross
         self._leaps = leaps
+        self._alarm = alarm
+        self._watched = False
         self.last_seq = last_seq
         self.boot = boot_id()
         self._anchor = anchor(self._times)
@@ -127,6 +132,7 @@ class Clock:
         self._disturbed_since = Awaited()
         self._trouble: Trouble | None = None
         self._history: deque[tuple[int, Status, float | None]] = deque(maxlen=HISTORY)
+        self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
         self._wake = asyncio.Event()
         self._on_event: OnEvent = lambda _: None
         self._said = False
@@ -188,6 +194,7 @@ class Clock:
         """
         self._on_event = on_event
         self._said = False
+        self._leap = NO_LEAP  # what was noted before anybody listened is told again
         await self.read()
         if not self._said:
             self._say(self._verdict.status, was=None, last_seq=self.last_seq())
@@ -203,11 +210,12 @@ class Clock:
             await self.read()
 
     async def _check_on(self) -> None:
-        with Alarm(self._wake) as alarm:
+        with self._alarm(self._wake) as alarm:
             while True:
                 self._wake.clear()
                 alarm.arm()
                 self.look()
+                self._watched = True
                 try:
                     async with asyncio.timeout(CHECK_EVERY_S):
                         await self._wake.wait()
@@ -270,10 +278,13 @@ class Clock:
         stepped_ns = now.offset_ns - before.offset_ns - suspended_ns
         self._anchor, self._offset_ns = now, now.offset_ns
         happened: list[tuple[str, dict[str, Any]]] = []
+        if self._watched and now.monotonic_ns - before.monotonic_ns > STALE_NS:
+            # Stopped by a signal or a debugger, or the machine was frozen while its clocks ran on: nobody looked at the clock.
+            happened.append(("suspend", {"of": "process", "duration_s": rounded((now.monotonic_ns - before.monotonic_ns) / 1e9)}))
         if suspended_ns > STEP_NS:
             # The oscillator that counted the sleep is not the one that was measured: an update is needed.
             self._await_update()
-            happened.append(("suspend", {"duration_s": rounded(suspended_ns / 1e9)}))
+            happened.append(("suspend", {"of": "machine", "duration_s": rounded(suspended_ns / 1e9)}))
         if abs(stepped_ns) > STEP_NS:
             happened.append((self._stepped(stepped_ns), {"step_s": rounded(stepped_ns / 1e9)}))
         elif abs(stepped_ns) > READING_NS + before.spread_ns + now.spread_ns:
@@ -377,7 +388,9 @@ class Clock:
 
     def _say(self, kind: str, **more: Any) -> None:
         self._said = True
-        self._on_event(clock_event(kind, self._verdict, self._anchor, self.boot, self._evidence, **more))
+        event = clock_event(kind, self._verdict, self._anchor, self.boot, self._evidence, **more)
+        self._events.append({"time": time_of(self._anchor.realtime_ns), **event})
+        self._on_event(event)
 
     def describe(self) -> dict[str, Any]:
         """For the status page: the state now, why, the reference chain, the last anchor, and a day of bound history."""
@@ -390,6 +403,10 @@ class Clock:
             "unread": self._unread,
             "reference": told(self._evidence),
             "anchor": told_anchor(self._anchor, self.boot),
+            "leap": None if self._leap.kind == "none" else told_leap(self._leap, self._limits.leap_mode),
+            "leap_mode": self._limits.leap_mode,
+            "leaps_known_until": None if self._leaps is None else time_of(self._leaps.expires_ns),
+            "events": list(self._events),
             "cross_check": None if self._cross is None else self._cross.describe(),
             "history": [{"ticks": ticks, "status": status, "bound_s": rounded(bound)} for ticks, status, bound in self._history],
         }

@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -87,19 +88,32 @@ def kinds(events) -> list[str]:
 
 
 @pytest.mark.urs("URS-TIME-04", "URS-TIME-05", "URS-TIME-06")
-async def test_synchronised_holdover_unsynchronised_and_back(chronyd, servers):
+async def test_synchronised_holdover_unsynchronised_and_back(chronyd, servers, figures):
+    began_s = time.monotonic()
+    walk: list[str] = []
+
+    def passed(state: str) -> None:
+        bound_s = clock.stamp().bound_s
+        walk.append(f"{state} at {time.monotonic() - began_s:.1f} s (bound {'none' if bound_s is None else f'{bound_s * 1000:.2f} ms'})")
+
     clock, events = made(chronyd)
     await chronyd.start(servers)
     await follow(clock, lambda: (clock.stamp().bound_s or 1.0) < 0.01, 30)
     assert clock.stamp().status == "synchronised"
+    passed("synchronised")
     for server in servers:
         server.faults.silent = True
+    passed("servers silent")
     await follow(clock, lambda: clock.stamp().status == "holdover", 30)
+    passed("holdover")
     assert clock.describe()["reference"]["leap"] == "none", "chronyd itself still says that all is well"
     await follow(clock, lambda: clock.stamp().status == "unsynchronised", 60)
+    passed("unsynchronised")
     for server in servers:
         server.faults.silent = False
     await follow(clock, lambda: clock.stamp().status == "synchronised", 40)
+    passed("back")
+    figures("F39", "real chronyd: " + ", ".join(walk))
     found = kinds(events)
     assert [kind for kind in found if kind != "recovered"][-4:] == ["synchronised", "holdover", "unsynchronised", "synchronised"]
     assert found[-1] == "recovered"
@@ -119,13 +133,15 @@ async def test_a_daemon_that_dies_makes_the_state_unknown(chronyd, servers):
     assert "unknown" in kinds(events)
 
 
-async def test_a_falseticker_is_named_and_does_not_lead_astray(chronyd, servers):
+async def test_a_falseticker_is_named_and_does_not_lead_astray(chronyd, servers, figures):
     clock, _ = made(chronyd)
     servers[0].faults.offset_s = 5.0
     await chronyd.start(servers)
     await follow(clock, lambda: "127.0.0.2 stratum 1 falseticker" in (clock.describe()["reference"] or {}).get("detail", ""), 40)
     assert clock.stamp().status == "synchronised"
     assert clock.stamp().bound_s < 1.0
+    told = clock.describe()["reference"]
+    figures("F39", f"real chronyd, one of three servers 5 s off: {told['detail']}; bound {told['bound_s'] * 1000:.2f} ms")
 
 
 @pytest.mark.urs("URS-TIME-05")
