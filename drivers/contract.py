@@ -195,11 +195,11 @@ class Browses(Protocol):
         under: str | None = None,
         match: str | None = None,
         known: Collection[str] = (),
-        progress: Callable[[int, int], None] | None = None,
+        progress: Callable[[str], None] = lambda _: None,
     ) -> Any:
         """An object with `rows` (tag rows by column) and `left_out` (path -> why not). Raises DriverError.
 
-        under: a path or address to begin at; match: a glob over paths; known: addresses to leave out; progress: told (nodes, found).
+        under: a path or address to begin at; match: a glob over paths; known: addresses to leave out; progress: told what is done so far.
         """
 
 

@@ -19,6 +19,7 @@ COLUMNS = ("tag", "source", "address", "type", "source_unit", "eu_low", "eu_high
 SCALAR, ANY, SCALAR_OR_ARRAY = -1, -2, -3
 """Value ranks (Part 3, 5.6.2); 0 and above are arrays."""
 MOST_NODES = 1_000_000
+AT_ONCE = 5_000
 MOST_ELEMENTS = 64
 """Elements of an array that become rows; a longer one is told as left out."""
 _TYPES = {
@@ -71,19 +72,20 @@ async def browse(
     under: str | None = None,
     match: str | None = None,
     known: Collection[str] = (),
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[str], None] = lambda _: None,
 ) -> Browsed:
     """Rows for every variable.
 
     under: an address, or names from the Objects folder on, joined by "/". match: a glob over the path, `*` crosses levels. known: addresses
-    that stand in the map already, left out. progress: called with (nodes seen, variables found). Raises LinkLost, BadReply.
+    that stand in the map already, left out. progress: told what is done so far, in a few words. Raises LinkLost, BadReply.
     """
     async with connected(source, settings, source.endpoints[0]) as link:
         with plain_errors("browsing"):
             start = await _start(link, settings, under)
             found, nodes = await _walk(link, start, progress)
             chosen = [one for one in found if match is None or fnmatch.fnmatchcase("/".join(one.path).lower(), match.lower())]
-            return await _described(link, source, settings, chosen, {_canonical(address) for address in known}, nodes)
+            described = await _described(link, chosen, progress)
+            return _rows(link, source, settings, described, {_canonical(address) for address in known}, nodes)
 
 
 async def _start(link: Link, settings: OpcUaSettings, under: str | None) -> tuple[Any, tuple[str, ...]]:
@@ -112,7 +114,7 @@ def _local(reference: Any) -> Any:
     return ua.NodeId(node.Identifier, node.NamespaceIndex, node.NodeIdType)
 
 
-async def _walk(link: Link, start: tuple[Any, tuple[str, ...]], progress: Callable[[int, int], None] | None) -> tuple[list[Found], int]:
+async def _walk(link: Link, start: tuple[Any, tuple[str, ...]], progress: Callable[[str], None]) -> tuple[list[Found], int]:
     """Every variable below `start`, each node once, level by level; sorted by path, so that two runs are alike."""
     seen = {start[0]}
     level: list[tuple[Any, tuple[str, ...], Found | None]] = [(*start, None)]
@@ -124,8 +126,7 @@ async def _walk(link: Link, start: tuple[Any, tuple[str, ...]], progress: Callab
             for (_, path, owner), references in zip(part, await _references(link, [node for node, _, _ in part]), strict=True):
                 for reference in references:
                     below += _step(reference, path, owner, seen, found)
-            if progress is not None:
-                progress(len(seen), len(found))
+            progress(f"{len(seen):,} nodes seen, {len(found):,} variables")
             if len(seen) > MOST_NODES:
                 raise BadReply(f"more than {MOST_NODES} nodes: name a place with --under")
         level = below
@@ -181,57 +182,90 @@ def _asked(node: Any) -> Any:
     asked.NodeId, asked.BrowseDirection, asked.IncludeSubtypes = node, ua.BrowseDirection.Forward, True
     asked.ReferenceTypeId = ua.NodeId(HIERARCHICAL)
     asked.NodeClassMask = ua.NodeClass.Object | ua.NodeClass.Variable
-    asked.ResultMask = ua.BrowseResultMask.All
+    mask = ua.BrowseResultMask
+    asked.ResultMask = mask.ReferenceTypeId | mask.NodeClass | mask.BrowseName
     return asked
 
 
-async def _described(
-    link: Link, source: Source, settings: OpcUaSettings, found: Sequence[Found], known: Collection[str], nodes: int
-) -> Browsed:
-    wanted = (ua.AttributeIds.DataType, ua.AttributeIds.ValueRank, ua.AttributeIds.AccessLevel, ua.AttributeIds.ArrayDimensions)
-    flat = await link.read_pairs([(one.node, attribute) for one in found for attribute in (*wanted, ua.AttributeIds.Description)])
+@dataclass(slots=True)
+class _Described:
+    """A variable with what its row needs. type: built-in; count: elements of an array, 0 where nobody knows, None for a scalar."""
+
+    found: Found
+    type: int | None
+    readable: bool
+    description: str
+    count: int | None
+    unit: dict[str, str]
+
+
+async def _described(link: Link, found: Sequence[Found], progress: Callable[[str], None]) -> list[_Described]:
+    """Ask for the attributes of all of them, some thousand at a time."""
+    built_ins = BuiltIns(link)
+    described: list[_Described] = []
+    for first in range(0, len(found), AT_ONCE):
+        described += await _some_described(link, found[first : first + AT_ONCE], built_ins)
+        progress(f"{len(described):,} of {len(found):,} variables described")
+    return described
+
+
+async def _some_described(link: Link, found: Sequence[Found], built_ins: "BuiltIns") -> list[_Described]:
+    wanted = (ua.AttributeIds.DataType, ua.AttributeIds.ValueRank, ua.AttributeIds.AccessLevel, ua.AttributeIds.Description)
+    flat = await link.read_pairs([(one.node, attribute) for one in found for attribute in wanted])
     values = [None if one.Value is None or one.StatusCode.value & 0x80000000 else one.Value.Value for one in flat]
-    types = await BuiltIns(link).of([values[i] for i in range(0, len(values), 5)])
-    units = await _units(link, found)
-    counts = await _counts(link, found, values)
-    short = {uri: name for name, uri in settings.namespaces.items()}
-    browsed, used = Browsed([], {}, nodes), set[str]()
-    for number, one in enumerate(found):
-        _, _, access, _, description = values[number * 5 : number * 5 + 5]
-        path = "/".join(one.path)
-        kind = _TYPES.get(types[number] or 0)
-        count = counts[number]
-        if kind is None:
-            browsed.left_out[path] = "a structure or a type without a value"
-        elif not (access or 0) & 1:
-            browsed.left_out[path] = "not readable"
-        elif count is not None and not 0 < count <= MOST_ELEMENTS:
-            browsed.left_out[path] = f"an array of {count or 'unknown'} elements: name those you want as address#[index]"
-        else:
-            for suffix in [""] if count is None else [f"#[{i}]" for i in range(count)]:
-                address = _address(link, one.node, short) + suffix
-                if _canonical(address) in known:
-                    continue
-                row = {"tag": _unique(one.path, suffix, used), "source": source.name, "address": address, "type": kind}
-                row |= units[number] | {"description": getattr(description, "Text", None) or ""}
-                browsed.rows.append(row)
-    return browsed
-
-
-async def _counts(link: Link, found: Sequence[Found], attributes: Sequence[Any]) -> list[int | None]:
-    """Elements of each array, 0 where nobody knows; None for a scalar. Where the node does not tell them, by its present value."""
-    ranks, dimensions = attributes[1::5], attributes[3::5]
-    counts = [
-        None if rank in (None, SCALAR) else size[0] if size and len(size) == 1 else 0 for rank, size in zip(ranks, dimensions, strict=True)
+    columns = zip(
+        found,
+        await built_ins.of(values[0::4]),
+        await _counts(link, found, values[1::4]),
+        values[2::4],
+        values[3::4],
+        await _units(link, found),
+        strict=True,
+    )
+    return [
+        _Described(one, kind, bool((access or 0) & 1), getattr(text, "Text", None) or "", count, unit)
+        for one, kind, count, access, text, unit in columns
     ]
-    unsure = [number for number, count in enumerate(counts) if count == 0]
-    for number, value in zip(unsure, await link.read([found[number].node for number in unsure]), strict=True):
-        content = None if value.Value is None else value.Value.Value
+
+
+async def _counts(link: Link, found: Sequence[Found], ranks: Sequence[Any]) -> list[int | None]:
+    """Elements of each array, 0 where nobody knows; None for a scalar. Where the node does not tell them, by its present value."""
+    counts: list[int | None] = [None if rank in (None, SCALAR) else 0 for rank in ranks]
+    arrays = [number for number, count in enumerate(counts) if count == 0]
+    for number, told in zip(arrays, await link.read([found[n].node for n in arrays], ua.AttributeIds.ArrayDimensions), strict=True):
+        sizes = None if told.Value is None else told.Value.Value
+        counts[number] = sizes[0] if sizes and len(sizes) == 1 else 0
+    unsure = [number for number in arrays if counts[number] == 0]
+    for number, told in zip(unsure, await link.read([found[n].node for n in unsure]), strict=True):
+        content = None if told.Value is None else told.Value.Value
         if isinstance(content, list):
             counts[number] = 0 if any(isinstance(element, list) for element in content) else len(content)
         elif ranks[number] in (ANY, SCALAR_OR_ARRAY) and content is not None:
             counts[number] = None
     return counts
+
+
+def _rows(
+    link: Link, source: Source, settings: OpcUaSettings, described: Sequence[_Described], known: Collection[str], nodes: int
+) -> Browsed:
+    """The rows of the map, and why a variable has none."""
+    short = {uri: name for name, uri in settings.namespaces.items()}
+    browsed, used = Browsed([], {}, nodes), set[str]()
+    for one in described:
+        path, kind = "/".join(one.found.path), _TYPES.get(one.type or 0)
+        if kind is None:
+            browsed.left_out[path] = "a structure or a type without a value"
+        elif not one.readable:
+            browsed.left_out[path] = "not readable"
+        elif one.count is not None and not 0 < one.count <= MOST_ELEMENTS:
+            browsed.left_out[path] = f"an array of {one.count or 'unknown'} elements: name those you want as address#[index]"
+        else:
+            for suffix in [""] if one.count is None else [f"#[{i}]" for i in range(one.count)]:
+                tag, address = _unique(one.found.path, suffix, used), _address(link, one.found.node, short) + suffix
+                if _canonical(address) not in known:
+                    row = {"tag": tag, "source": source.name, "address": address, "type": kind}
+                    browsed.rows.append(row | one.unit | {"description": one.description})
+    return browsed
 
 
 class BuiltIns:

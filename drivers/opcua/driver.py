@@ -182,7 +182,7 @@ class OpcUaDriver(Driver):
         under: str | None = None,
         match: str | None = None,
         known: Collection[str] = (),
-        progress: Callable[[int, int], None] | None = None,
+        progress: Callable[[str], None] = lambda _: None,
     ) -> Browsed:
         """Rows for tags.csv: see `drivers.opcua.browse`. Raises DriverError."""
         return await browse(self.source, self.settings, under=under, match=match, known=known, progress=progress)

@@ -1,6 +1,7 @@
 """Compares a tag map with its server, reading only.
 
-Is each tag there, of the type that the map says, how fast does it come, with whose time, and what does all of it ask of the PLC?
+Is each tag there, of the type, unit and range that the map says, how fast does it come, with whose time, and what does all of it ask of
+the PLC?
 """
 
 import asyncio
@@ -8,76 +9,23 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Awaitable, Mapping, Sequence
-from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
-from config import Source, Tag
+from config import Source, Tag, units
 from config.addresses import OpcUaAddress, parse
 from drivers.contract import DriverError, Finding, Loss, Reading
-from drivers.opcua.browse import BuiltIns
+from drivers.opcua.browse import BuiltIns, units_of
 from drivers.opcua.lib import ua
 from drivers.opcua.link import Link, connected, plain_errors, status_name
+from drivers.opcua.paths import resolve
 from drivers.opcua.plan import TYPES, plan_of
+from drivers.opcua.probe_fields import compare_fields
+from drivers.opcua.probe_report import Probed, Report
 from drivers.opcua.settings import OpcUaSettings
 from drivers.opcua.variant import NAMES
 
-
-@dataclass(slots=True)
-class Probed:
-    """One tag. problems: what differs from the map, each a short sentence."""
-
-    tag: str
-    address: str
-    state: str  # "ok" or the StatusCode's name
-    value: Any = None
-    map_type: str = ""
-    server_type: str = ""
-    changes_per_s: float = 0.0
-    source_time: str = "none"  # "none", "standing" (older than a minute), "moving"
-    problems: list[str] = field(default_factory=list)
-
-    def line(self) -> str:
-        """For a person at a terminal."""
-        shown = f"{self.value!r}" if isinstance(self.value, str) else f"{self.value}"
-        mark = "ok" if not self.problems and self.state == "ok" else "!!"
-        head = f"{mark} {self.tag}  {self.state}  {shown[:40]}"
-        facts = f"  {self.server_type}, {self.changes_per_s:.1f}/s, source time {self.source_time}"
-        return head.rstrip() + facts + "".join(f"\n     {problem}" for problem in self.problems)
-
-
-@dataclass(slots=True)
-class Report:
-    """The whole source."""
-
-    server: Mapping[str, Any]
-    security: str
-    clock_offset_s: float | None
-    limits: Mapping[str, int]
-    tags: list[Probed]
-    findings: list[str]
-    subscriptions: int
-    items: int
-    values_per_s: float
-    read_ms: float  # one Read of up to 100 values, there and back
-
-    @property
-    def problems(self) -> int:
-        """Tags that need somebody's attention."""
-        return sum(bool(tag.problems) or tag.state != "ok" for tag in self.tags)
-
-    def lines(self) -> list[str]:
-        """For a person at a terminal."""
-        who = " ".join(str(self.server.get(name) or "") for name in ("manufacturer", "product", "version")).strip()
-        clock = "unknown" if self.clock_offset_s is None else f"{self.clock_offset_s:+.3f} s against ours"
-        told = [f"server: {who}", f"security: {self.security}", f"its clock: {clock}"]
-        told += [tag.line() for tag in self.tags]
-        told += [f"!! {finding}" for finding in self.findings]
-        told.append(
-            f"{len(self.tags)} tags, {self.problems} with problems; it costs the server {self.subscriptions} subscriptions, "
-            f"{self.items} items, "
-            f"{self.values_per_s:.1f} values/s; a Read takes {self.read_ms:.1f} ms"
-        )
-        return told
+__all__ = ["Probed", "Report", "Watching", "probe"]
 
 
 class Watching:
@@ -132,7 +80,7 @@ async def probe(source: Source, settings: OpcUaSettings, tags: Sequence[Tag], ru
     """Read everything once, then subscribe as the gateway would for some seconds. run: the driver's own `run`. Raises DriverError."""
     async with connected(source, settings, source.endpoints[0]) as link:
         with plain_errors("probing"):
-            probed = await _tags(link, settings, tags)
+            probed = await _tags(link, source, settings, tags)
             begun = time.monotonic()
             await link.read([ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime)] * min(100, link.limits["read"]))
             read_ms = (time.monotonic() - begun) * 1000
@@ -141,19 +89,37 @@ async def probe(source: Source, settings: OpcUaSettings, tags: Sequence[Tag], ru
     for index, one in enumerate(probed):
         one.changes_per_s = watching.counts[index] / seconds
     plan = plan_of(source, settings, tags)
-    policy = settings.security.policy
     return Report(
         server=link.server,
-        security=policy if policy == "None" else f"{policy}, {settings.security.mode}",
+        security=_security(settings),
+        identity=_identity(settings),
         clock_offset_s=None if link.offset is None else link.offset[0],
         limits=link.limits,
         tags=probed,
-        findings=[finding.text for finding in watching.findings if finding.code.endswith("-revised")],
+        findings=_of_the_source(source, link) + [finding.text for finding in watching.findings if finding.code.endswith("-revised")],
         subscriptions=len(plan.groups),
         items=sum(len(group.items) for group in plan.groups),
         values_per_s=sum(watching.counts.values()) / seconds,
         read_ms=read_ms,
+        watched_s=seconds,
     )
+
+
+def _security(settings: OpcUaSettings) -> str:
+    its = settings.security
+    return "none: nothing is signed or encrypted" if its.policy == "None" else f"{its.policy}, {its.mode}"
+
+
+def _identity(settings: OpcUaSettings) -> str:
+    if settings.user_certificate is not None:
+        return f"as the owner of {settings.user_certificate}"
+    return "anonymous" if settings.user is None else f"user {settings.user}"
+
+
+def _of_the_source(source: Source, link: Link) -> list[str]:
+    if link.offset is None or abs(link.offset[0]) <= source.max_offset_s:
+        return []
+    return [f"the server's clock is {link.offset[0]:+.3f} s against ours, more than max_offset_s = {source.max_offset_s:g}"]
 
 
 async def _watched(run: Any, watching: Watching, seconds: float) -> None:
@@ -173,36 +139,85 @@ async def _watched(run: Any, watching: Watching, seconds: float) -> None:
             raise group.exceptions[0] from None
 
 
-async def _tags(link: Link, settings: OpcUaSettings, tags: Sequence[Tag]) -> list[Probed]:
-    nodes = []
-    for tag in tags:
-        address = parse("opcua", tag.address)
-        assert isinstance(address, OpcUaAddress)
-        nodes.append(link.node(address, settings.namespaces))
-    there = [node for node in nodes if node is not None]
+async def _tags(link: Link, source: Source, settings: OpcUaSettings, tags: Sequence[Tag]) -> list[Probed]:
+    addresses = [_address(tag) for tag in tags]
+    await resolve(link, addresses, settings.namespaces)
+    nodes = [link.node(address, settings.namespaces) for address in addresses]
+    there = list(dict.fromkeys(node for node in nodes if node is not None))
     values = dict(zip(there, await link.read(there), strict=True))
     types = await link.read(there, ua.AttributeIds.DataType)
-    built_in = await BuiltIns(link).of([one.Value.Value if one.Value is not None else None for one in types])
+    built_in = await BuiltIns(link).of([None if one.Value is None else one.Value.Value for one in types])
     kinds = dict(zip(there, built_in, strict=True))
-    return [_one(tag, node, values.get(node), kinds.get(node)) for tag, node in zip(tags, nodes, strict=True)]
+    known = [node for node in there if kinds[node] is not None]
+    told = dict(zip(known, await units_of(link, known), strict=True))
+    probed = []
+    for tag, address, node in zip(tags, addresses, nodes, strict=True):
+        one = Probed(tag.tag, tag.address, "ok", map_type=tag.type, rate_ms=source.rate_ms if tag.rate_ms is None else tag.rate_ms)
+        probed.append(one)
+        if node is None:
+            refused = link.paths.get(address.node)
+            one.state = status_name(refused) if isinstance(refused, int) else "BadNodeIdUnknown"
+            one.problems.append(
+                "the path leads to no node, or to several" if address.kind == "path" else "the server has no such namespace"
+            )
+        else:
+            _compare(one, tag, address, values[node], kinds[node])
+            _compare_units(one, tag, told.get(node, {}))
+    await compare_fields(link, source, settings, tags, probed)
+    return probed
 
 
-def _one(tag: Tag, node: Any, value: Any, kind: int | None) -> Probed:
-    probed = Probed(tag.tag, tag.address, "ok", map_type=tag.type)
-    if node is None or value is None:
-        probed.state = "BadNodeIdUnknown"
-        probed.problems.append("the server has no such namespace")
-        return probed
+def _address(tag: Tag) -> OpcUaAddress:
+    address = parse("opcua", tag.address)
+    assert isinstance(address, OpcUaAddress)
+    return address
+
+
+def _compare(one: Probed, tag: Tag, address: OpcUaAddress, value: Any, kind: int | None) -> None:
+    """Status, type and source time of one tag."""
     status = 0 if value.StatusCode is None else value.StatusCode.value
-    probed.state = status_name(status) if status >> 30 else "ok"
-    probed.value = None if value.Value is None else value.Value.Value
-    probed.server_type = NAMES[kind] if kind is not None and kind < len(NAMES) else "unknown"
-    if kind is not None and kind not in TYPES.get(tag.type, ()):
-        probed.problems.append(f"the server's type is {probed.server_type}, the map says {tag.type}")
+    one.state = status_name(status) if status >> 30 else "ok"
+    one.value = _element(None if value.Value is None else value.Value.Value, address)
+    one.server_type = NAMES[kind] if kind is not None and kind < len(NAMES) else "structure" if address.field else "unknown"
+    if kind is not None and not address.field and kind not in TYPES.get(tag.type, ()):
+        one.problems.append(f"type: the server's is {one.server_type}, the map says {tag.type}")
     stamp = value.SourceTimestamp
     if stamp is not None:
-        age_s = time.time() - (ua.datetime_to_win_epoch(stamp) - 116_444_736_000_000_000) / 1e7
-        probed.source_time = "moving" if abs(age_s) < 60 else "standing"
-    elif (tag.time_authority or "device") == "device":
-        probed.problems.append("no source time: time_authority must be server or gateway")
-    return probed
+        one.source_age_s = time.time() - (ua.datetime_to_win_epoch(stamp) - 116_444_736_000_000_000) / 1e7
+        one.source_time = "moving" if abs(one.source_age_s) < 60 else "standing"
+    elif one.state == "ok" and (tag.time_authority or "device") == "device":
+        one.problems.append("time: the server gives no source time; time_authority must be server or gateway")
+
+
+def _element(value: Any, address: OpcUaAddress) -> Any:
+    if address.field:
+        return None
+    for index in address.index:
+        if not isinstance(value, list) or index >= len(value):
+            return None
+        value = value[index]
+    return value
+
+
+def _compare_units(one: Probed, tag: Tag, told: Mapping[str, str]) -> None:
+    """What the server says in EngineeringUnits and EURange (Part 8, 5.6), against the map's unit of the source and its range."""
+    one.server_unit = told.get("source_unit", "")
+    mapped = tag.source_unit or tag.unit
+    if one.server_unit and (mapped is None or not same_unit(one.server_unit, mapped)):
+        one.problems.append(f"unit: the server says {one.server_unit}, the map {f'says {mapped}' if mapped else 'names none'}")
+    if "eu_low" not in told:
+        return
+    one.server_range = low, high = float(told["eu_low"]), float(told["eu_high"])
+    if tag.eu_low is None or tag.eu_high is None:
+        return
+    span = abs(high - low) * 1e-6
+    if abs(float(tag.eu_low) - low) > span or abs(float(tag.eu_high) - high) > span:
+        one.problems.append(f"range: the server says {low:g}..{high:g}, the map {tag.eu_low}..{tag.eu_high}")
+
+
+def same_unit(one: str, other: str) -> bool:
+    """Whether two ways to write a unit mean the same; unknown ones are the same only to the letter."""
+    try:
+        return units.between(units.canonical(one), units.canonical(other)) == (Fraction(1), Fraction(0))
+    except units.UnitError:
+        return units.normal(one) == units.normal(other)

@@ -81,6 +81,7 @@ def probe(line: Folder, *, source: Named = None, as_json: AsJson = False) -> Non
             reports[configured.name] = {"unreached": str(error)}
             continue
         reports[configured.name] = report
+        bad += len(getattr(report, "findings", ()))
         bad += sum(getattr(tag, "state", "ok") != "ok" or bool(getattr(tag, "problems", ())) for tag in report.tags)
     if not reports:
         fail(f"{source or line}: no source that can be probed", WRONG_INPUT)
@@ -105,7 +106,10 @@ def show(line: Folder) -> None:
     """Show own, trusted and rejected certificates, with a warning 60, 30 and 7 days before one ends. Exit 1 if there is a warning."""
     from drivers.opcua import certs
 
-    shown = [one for place in _places(line) for one in certs.show(place)]
+    try:
+        shown = [one for place in _places(line) for one in certs.show(place)]
+    except ValueError as error:  # a file that is no certificate
+        fail(str(error), WRONG_INPUT)
     for one in shown:
         _show_one(one)
     if not shown:
@@ -164,9 +168,9 @@ def _reached(name: str, work: Coroutine[Any, Any, Any]) -> Any:
         fail(f"{name}: {error}", NOT_REACHED)
 
 
-def _progress(nodes: int, found: int) -> None:
+def _progress(said: str) -> None:
     if sys.stderr.isatty():
-        sys.stderr.write(f"\r{nodes} nodes read, {found} variables")
+        sys.stderr.write(f"\r{said:<60}")
         sys.stderr.flush()
 
 

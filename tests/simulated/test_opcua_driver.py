@@ -614,13 +614,13 @@ async def test_browse_gives_rows_that_the_map_accepts_in_the_same_order(tmp_path
     async with Bench(tmp_path, count=40, types=kinds) as bench:
         bench.plc.switches.browse_page = page
         bench.plc.switches.limits = {"browse": 5, "read": 13}
-        seen: list[tuple[int, int]] = []
-        first = await bench.driver.browse(progress=lambda nodes, found: seen.append((nodes, found)))
+        seen: list[str] = []
+        first = await bench.driver.browse(progress=seen.append)
         again = await bench.driver.browse()
         assert first.rows == again.rows
         assert sorted(row["address"] for row in first.rows) == sorted(tag.address for tag in bench.tags)
         assert {row["address"]: row["type"] for row in first.rows} == {tag.address: tag.type for tag in bench.tags}
-        assert seen[-1][1] == 40
+        assert seen[-1] == "40 of 40 variables described"
         assert len((await bench.driver.browse(known={tag.address for tag in bench.tags[:30]})).rows) == 10
         assert len((await bench.driver.browse(under="DB", match="*t1?")).rows) == 10
         with pytest.raises(DriverError, match="no 'Nowhere'"):
@@ -640,7 +640,7 @@ async def test_probe_tells_what_differs_and_leaves_nothing_behind(tmp_path: Path
         assert told["t0"].changes_per_s > 2
         assert told["t0"].source_time == "moving"
         assert told["t3"].state == "BadNodeIdUnknown"
-        assert told["t4"].problems == ["the server's type is Double, the map says int16"]
+        assert told["t4"].problems == ["type: the server's is Double, the map says int16"]
         assert report.problems == 2
         assert any(line.startswith("!! t4") for line in report.lines())
         assert not bench.plc.subscriptions.subscriptions
