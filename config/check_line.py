@@ -143,6 +143,7 @@ def _equipment(parts: Parts, at: Path_, equipment: Equipment, tags: Mapping[str,
             _known_tag(parts, (*at, key), name, tags)
     _states(parts, at, equipment, tags)
     _batch_ends(parts, at, equipment, tags)
+    _mes_steps(parts, at, equipment)
 
 
 def _known_tag(parts: Parts, at: Path_, name: str, tags: Mapping[str, Tag]) -> None:
@@ -223,6 +224,26 @@ def _batch_ends(parts: Parts, at: Path_, equipment: Equipment, tags: Mapping[str
             parts.document.error((*at, "batch_ends"), f"`{ends[6:66]}` is no state of `{table.name}`{did_you_mean(ends[6:], texts)}")
     elif ends not in tags and not parts.was_rejected("tags.csv", ends):
         parts.document.error((*at, "batch_ends"), f"`{ends[:60]}`: change, empty, state:NAME or a tag is meant")
+
+
+def _mes_steps(parts: Parts, at: Path_, equipment: Equipment) -> None:
+    told = equipment.mes_steps
+    if told is None:
+        if equipment.steps_from == "mes":
+            parts.document.error((*at, "steps_from"), "steps_from mes: mes_steps = { row = , key = , step = , ... } says in which rows")
+        return
+    here = (*at, "mes_steps")
+    _known_query(parts, (*here, "row"), told.row)
+    if equipment.unit_id is None:
+        parts.document.error(here, "`mes_steps` are rows of the equipment's own number: key `unit_id` is missing in [[equipment]]")
+    if (told.state is None) == (told.start is None and told.end is None):
+        parts.document.error(here, "either start and end name columns with times, or state the column that says what a row means")
+    elif told.state is None and (told.start is None or told.end is None):
+        parts.document.error(here, "start and end belong together")
+    elif told.state is not None and told.started == told.ended:
+        parts.document.error((*here, "ended"), "started and ended are the same word")
+    if told.zone is not None and not _zone_exists(told.zone):
+        parts.document.error((*here, "zone"), f"`{told.zone[:60]}` is no time zone, write one such as Europe/Paris")
 
 
 def _routes(parts: Parts) -> None:

@@ -154,7 +154,7 @@ def _tags(line: Line) -> Found:
 
 def _used_tags(line: Line) -> Iterator[str]:
     for step in line.steps:
-        yield from (step.signal, *([step.key] if step.key else []))
+        yield from (tag for tag in (step.signal, step.key) if tag)
     for row in line.parameters:
         yield from tags_of(row)
     for equipment in line.equipment:

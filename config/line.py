@@ -73,6 +73,7 @@ class ClockSection(Model):
     smeared_servers: tuple[str, ...] = ()  # those of them that smear a leap second
     leap_mode: Literal["unknown", "step", "slew", "smear"] = "unknown"
     max_drift_ppm: Annotated[float, Field(gt=0)] = 50.0
+    unverified: Literal["incomplete", "stated"] | None = None  # of parameters read then; None: stated in development, else incomplete
 
 
 class BufferSection(Model):
@@ -127,6 +128,27 @@ class Pushed(Model):
     push: Literal[True]
 
 
+class MesSteps(Model):
+    """The MES rows that tell steps: row = "source.query", key = the column with this equipment's unit_id, step = the column with the step.
+
+    Either `start` and `end` name columns with times (one row for each run), or `state` names the column that says what the row means,
+    and the row's own time is when (one row for each start and each end).
+    """
+
+    row: str
+    key: str
+    step: str
+    run: str | None = None  # a column that tells two runs apart
+    start: str | None = None
+    end: str | None = None
+    state: str | None = None
+    started: str = "START"
+    ended: str = "END"
+    zone: str | None = None  # of times in `start` and `end` that have no offset; None: the line's
+    level: Literal["all", "unit_procedure", "operation", "phase"] = "all"  # of the steps that it tells; others are not compared
+    within_s: Annotated[float, Field(ge=0, le=3600)] = 5.0  # two starts or ends that are not further apart agree
+
+
 def _identity_kind(value: Any) -> str | None:
     """Which of the three is meant, by the key that stands in it: so that a mistake is told once, not three times."""
     if isinstance(value, BaseModel):
@@ -163,6 +185,7 @@ class Equipment(Model):
     operator: str | None = None
     activity: str | None = None
     steps_from: Literal["plc", "mes"] = "plc"
+    mes_steps: MesSteps | None = None
     dirty_hold_h: Annotated[float, Field(gt=0)] | None = None  # at most so long from the end of a batch to the start of cleaning
     clean_hold_h: Annotated[float, Field(gt=0)] | None = None  # at most so long from the end of cleaning to the next batch
 

@@ -88,8 +88,8 @@ TAGS = Columns(
     words=frozenset({"description"}),
 )
 STEPS = Columns(
-    required=("step", "equipment", "level", "signal", "active"),
-    optional=("parent", "key", "recipe", "recipe_version", "occurs", "order", "activity", "description"),
+    required=("step", "equipment", "level"),
+    optional=("signal", "active", "parent", "key", "recipe", "recipe_version", "occurs", "order", "activity", "description"),
     numbers=frozenset({"order"}),
 )
 PARAMETERS = Columns(
@@ -428,8 +428,8 @@ def _step(row: _Reader) -> Step:
         equipment=row.must("equipment"),
         level=level,
         parent=row.text("parent"),
-        signal=row.must("signal"),
-        active=row.must("active"),
+        signal=row.text("signal") or "",
+        active=row.text("active") or "",
         key=row.text("key"),
         recipe=row.text("recipe"),
         recipe_version=row.text("recipe_version"),

@@ -5,9 +5,9 @@ from hashlib import sha256
 from typing import Any
 
 from gateway.context import records
+from gateway.context.compared import MOST_DIFFERENCES, Difference, Ran, differences
 from gateway.context.holdtimes import HoldTimes
 from gateway.context.ledgers import Ledgers
-from gateway.context.compared import MOST_DIFFERENCES, Difference, Ran, differences
 from gateway.context.plan import FIELDS, Plan, Unit
 from gateway.context.runs import BATCH, Runs
 from gateway.context.state import Batch, Identity, Instant, Listed, Member, Run, State
@@ -179,9 +179,10 @@ class Batches:
                 message = f"batch {name} in {unit.name}: its steps were not compared with {other}: {why}"
                 self._emit(records.finding("steps-not-compared", "warning", message, head))
                 continue
-            compared = {s.row.step for s in unit.steps if s.row.signal} if unit.from_rows else None
+            compared = {s.row.step for s in unit.steps if how.level in {"all", s.row.level} and (s.row.signal or not unit.from_rows)}
             mine = (r[1:] for r in batch.ran.values() if r[0] == unit.name and member.start.ticks <= r[3] <= member.end.ticks)
-            self._differ(name, head, differences([Ran(*r) for r in mine if compared is None or r[0] in compared], told, within))
+            told = [t for t in told if t.step in compared]
+            self._differ(name, head, differences([Ran(*r) for r in mine if r[0] in compared], told, within))
 
     def _differ(self, name: str, head: dict[str, Any], found: list[Difference]) -> None:
         for difference in found[:MOST_DIFFERENCES]:

@@ -123,7 +123,12 @@ class Plan:
     def step(self, row: Step) -> StepPlan:
         """A row of steps.csv, ready to be asked."""
         tag = self.tags.get(row.signal)
-        return StepPlan(row, parse(row.active) if row.active else Active((), (), ()), self.codes(row.signal), tag is not None and tag.type in _TEXT_INTEGERS)
+        return StepPlan(
+            row,
+            parse(row.active) if row.active else Active((), (), ()),
+            self.codes(row.signal),
+            tag is not None and tag.type in _TEXT_INTEGERS,
+        )
 
     def codes(self, name: str) -> Mapping[str, int]:
         """Text -> number of a tag's code table."""

@@ -81,6 +81,7 @@ class Run:
     made: int | None = None  # time of the entry that brought the last record
     dirty: int | None = None  # time of the entry since which a revision is due
     reason: str | None = None
+    rows: list[str] = field(default_factory=list)  # keys of the MES rows that told it
     last: dict[str, Any] | None = None  # the last record, while a revision may come
     supersedes: str | None = None
 
@@ -93,6 +94,33 @@ class Row:
     ticks: int | None
     seq: int
     entered: int
+
+
+@dataclass(slots=True)
+class Heard:
+    """What a MES row says of a step, waiting until its equipment knows for whom it works."""
+
+    key: str
+    step: str
+    run: str | None
+    start: int | None
+    end: int | None
+    seq: int
+    change: str
+
+
+@dataclass(slots=True)
+class Told:
+    """A run of a step as the other side tells it, which is only compared. rows: keys of the rows that said so."""
+
+    step: str
+    start: int
+    end: int | None
+    rows: list[str] = field(default_factory=list)
+
+
+MOST_TOLD = 2_000
+"""Runs of one equipment kept for the comparison at the end of its batch."""
 
 
 @dataclass(slots=True)
@@ -112,6 +140,16 @@ class Where:
     left: Instant | None = None  # when the id of `open` was left
     done: str | None = None  # a batch that a state or tag ended, while its id still stands
     states: list[tuple[int, str]] = field(default_factory=list)  # (ticks, state) as far back as a live run needs
+    heard: list[Heard] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+    untold: int = 0  # dropped from `told`, because they were too many
+
+    def tell(self, told: Told) -> None:
+        """The other side tells a run."""
+        self.told.append(told)
+        if len(self.told) > MOST_TOLD:
+            del self.told[0]
+            self.untold += 1
 
 
 @dataclass(slots=True)
@@ -150,6 +188,7 @@ class Batch:
     gaps: list[str] = field(default_factory=list)
     alarms: list[dict[str, Any]] = field(default_factory=list)
     alarm_count: int = 0
+    ran: dict[str, list[Any]] = field(default_factory=dict)  # record -> equipment, step, run, start, end (where compared)
 
 
 @dataclass(slots=True)
