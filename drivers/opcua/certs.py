@@ -1,26 +1,30 @@
-"""The managed folder of OPC UA certificates: own/, trusted/, rejected/. What `ebr-gateway certs` does.
+"""The managed folder of OPC UA certificates: own/, trusted/, issuers/, rejected/. What `ebr-gateway certs` does.
 
-own/cert.der and own/key.pem (0600); trusted/ holds servers' certificates, or certificates of authorities that sign them;
-rejected/ holds what was refused, named by its SHA-256, until somebody looks at it and trusts it.
+own/cert.der and own/key.pem (0600); trusted/ and issuers/ as `drivers.opcua.trust` says; rejected/ holds what was refused, named by its
+SHA-256, until somebody looks at it and trusts it.
 """
 
 import os
 import socket
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from drivers.opcua.trust import KEY_BITS, certificates, load, uri_of
+
+__all__ = ["certificates", "load", "uri_of"]  # of `trust`, for whoever knows this module alone
+
 WARN_DAYS = (60, 30, 7)
-KEY_BITS = 2048
 DAYS = 1825
+
+
+Kind = Literal["own", "trusted", "issuer", "rejected"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,7 @@ class Own:
 class Shown:
     """One certificate of the folder, for a person."""
 
-    kind: Literal["own", "trusted", "rejected"]
+    kind: Kind
     sha256: str
     subject: str
     uri: str | None
@@ -101,54 +105,6 @@ def own(folder: Path) -> Own | None:
     return Own(certificate, key_file, uri_of(certificate) or "")
 
 
-def refusal(folder: Path, server: x509.Certificate, uri: str | None, now: datetime | None = None) -> str | None:
-    """Why this server's certificate is not accepted, or None if it is. Trust is looked at first: nothing else matters without it."""
-    now = now or datetime.now(UTC)
-    if not _is_trusted(folder, server, now):
-        return "the server's certificate is not trusted"
-    if not server.not_valid_before_utc <= now <= server.not_valid_after_utc:
-        since, until = server.not_valid_before_utc.date(), server.not_valid_after_utc.date()
-        return f"the server's certificate is valid from {since} to {until}; it is {now.date()} here: check both clocks"
-    if uri and uri_of(server) != uri:
-        return f"the certificate belongs to {uri_of(server)}, the server says it is {uri}"
-    key = server.public_key()
-    if not isinstance(key, rsa.RSAPublicKey) or key.key_size < KEY_BITS:
-        return f"the server's key is not RSA with at least {KEY_BITS} bits"
-    return None
-
-
-def _is_trusted(folder: Path, server: x509.Certificate, now: datetime) -> bool:
-    """The very certificate, or signed by one in trusted/ that is an authority and valid."""
-    for _, trusted in _all(folder / "trusted"):
-        if trusted == server:
-            return True
-        if _is_authority(trusted) and trusted.not_valid_before_utc <= now <= trusted.not_valid_after_utc:
-            try:
-                server.verify_directly_issued_by(trusted)
-            except (ValueError, TypeError, InvalidSignature):
-                continue
-            return not _is_revoked(folder, server, trusted)
-    return False
-
-
-def _is_authority(certificate: x509.Certificate) -> bool:
-    try:
-        return bool(certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca)
-    except x509.ExtensionNotFound:
-        return False
-
-
-def _is_revoked(folder: Path, server: x509.Certificate, authority: x509.Certificate) -> bool:
-    """Revocation lists lie beside the authority, *.crl in DER or PEM; one with a wrong signature is not believed."""
-    for file in sorted((folder / "trusted").glob("*.crl")):
-        raw = file.read_bytes()
-        listed = x509.load_pem_x509_crl(raw) if raw.startswith(b"-----") else x509.load_der_x509_crl(raw)
-        key: Any = authority.public_key()
-        if listed.is_signature_valid(key) and listed.get_revoked_certificate_by_serial_number(server.serial_number) is not None:
-            return True
-    return False
-
-
 def reject(folder: Path, server: x509.Certificate) -> str:
     """Lay a refused certificate in rejected/ and return its SHA-256."""
     digest = server.fingerprint(hashes.SHA256()).hex()
@@ -166,15 +122,15 @@ def trust(folder: Path, which: str) -> Shown:
     if given.is_file():
         certificate = load(given)
     else:
-        found = [(file, certificate) for file, certificate in _all(folder / "rejected") if file.stem.startswith(which.lower())]
+        found = [(file, certificate) for file, certificate in certificates(folder / "rejected") if file.stem.startswith(which.lower())]
         if len(found) != 1:
             raise LookupError(f"{len(found)} rejected certificates begin with {which!r}")
         given, certificate = found[0]
     digest = certificate.fingerprint(hashes.SHA256()).hex()
-    place = folder / "trusted"
+    place = folder / "trusted" / "certs"
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = place / f"{digest}.der"
-    if not file.exists():
+    if not file.exists() and not (folder / "trusted" / file.name).exists():
         _write(file, certificate.public_bytes(serialization.Encoding.DER), 0o644)
     if given.parent == folder / "rejected":
         given.unlink()
@@ -183,8 +139,8 @@ def trust(folder: Path, which: str) -> Shown:
 
 def show(folder: Path, now: datetime | None = None) -> list[Shown]:
     """Everything in the folder, own first."""
-    kinds: tuple[Literal["own", "trusted", "rejected"], ...] = ("own", "trusted", "rejected")
-    return [_shown(kind, file, certificate, now) for kind in kinds for file, certificate in _all(folder / kind)]
+    places: dict[Kind, str] = {"own": "own", "trusted": "trusted", "issuer": "issuers", "rejected": "rejected"}
+    return [_shown(kind, file, one, now) for kind, place in places.items() for file, one in certificates(folder / place)]
 
 
 def expiry_warning(certificate: x509.Certificate, now: datetime | None = None) -> str | None:
@@ -192,23 +148,17 @@ def expiry_warning(certificate: x509.Certificate, now: datetime | None = None) -
     left = (certificate.not_valid_after_utc - (now or datetime.now(UTC))).days
     if left < 0:
         return f"expired on {certificate.not_valid_after_utc.date()}"
+    return f"expires in {left} days, on {certificate.not_valid_after_utc.date()}" if left <= max(WARN_DAYS) else None
+
+
+def expiry(certificate: x509.Certificate, now: datetime | None = None) -> tuple[str, Literal["info", "warning", "alarm"]] | None:
+    """(text, severity) as findings have it: the text changes at each of the steps, not each day."""
+    left = (certificate.not_valid_after_utc - (now or datetime.now(UTC))).days
+    until = certificate.not_valid_after_utc.date()
+    if left < 0:
+        return f"expired on {until}", "alarm"
     step = next((days for days in reversed(WARN_DAYS) if left <= days), None)
-    return f"expires in {left} days, on {certificate.not_valid_after_utc.date()}" if step is not None else None
-
-
-def uri_of(certificate: x509.Certificate) -> str | None:
-    """The application URI in the subject alternative names."""
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return None
-    return next(iter(names.get_values_for_type(x509.UniformResourceIdentifier)), None)
-
-
-def load(file: Path) -> x509.Certificate:
-    """A certificate file in PEM or DER. Raises ValueError."""
-    raw = file.read_bytes()
-    return x509.load_pem_x509_certificate(raw) if raw.startswith(b"-----") else x509.load_der_x509_certificate(raw)
+    return None if step is None else (f"expires within {step} days, on {until}", "alarm" if step == min(WARN_DAYS) else "warning")
 
 
 def load_key(file: Path) -> Any:
@@ -216,13 +166,7 @@ def load_key(file: Path) -> Any:
     return serialization.load_pem_private_key(file.read_bytes(), None)
 
 
-def _all(place: Path) -> Iterator[tuple[Path, x509.Certificate]]:
-    for file in sorted(place.glob("*")):
-        if file.suffix in {".der", ".pem", ".crt", ".cer"} and file.name != "key.pem":
-            yield file, load(file)
-
-
-def _shown(kind: Literal["own", "trusted", "rejected"], file: Path, certificate: x509.Certificate, now: datetime | None = None) -> Shown:
+def _shown(kind: Kind, file: Path, certificate: x509.Certificate, now: datetime | None = None) -> Shown:
     return Shown(
         kind,
         certificate.fingerprint(hashes.SHA256()).hex(),

@@ -19,7 +19,7 @@ def problems(source: Source, tags: Sequence[Tag]) -> list[Problem]:
     for tag in tags:
         found += _of_tag(settings, tag)
     if settings.security.policy != "None" and certs.own(security.folder(source, settings)) is None:
-        text = f"source {source.name}: no certificate in {settings.certificates}/own; run `ebr-gateway certs LINE make`"
+        text = f"source {source.name}: no certificate in {settings.certificates}/own; run `ebr-gateway certs make LINE`"
         found.append(Problem("line.toml", None, text, "warning"))
     return found
 

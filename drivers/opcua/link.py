@@ -70,6 +70,7 @@ class Link:
     limits: Mapping[str, int] = field(default_factory=dict)
     server: Mapping[str, Any] = field(default_factory=dict)  # product, manufacturer, version, start_time, state
     offset: tuple[float, float] | None = None
+    sent: tuple[Any, ...] = ()  # the authorities that the server showed with its certificate
     paths: dict[OpcUaAddress, Any] = field(default_factory=dict)  # browse path -> its NodeId in this session, or the status that refused it
 
     @property
@@ -136,7 +137,8 @@ class Link:
             return None
         middle = time.time_ns() / 1e9 - (after - before) / 2e9
         filetime = ua.datetime_to_win_epoch(told.Value.Value)
-        self.offset = ((filetime - FILETIME_OF_1970) / 1e7 - middle, (after - before) / 2e9)
+        coarse_s = 0.5 if filetime % 10_000_000 == 0 else 0.0  # some servers tell whole seconds: half of one is then not known
+        self.offset = ((filetime - FILETIME_OF_1970) / 1e7 - middle + coarse_s, (after - before) / 2e9 + coarse_s)
         return self.offset
 
     def keep(self) -> Kept:
@@ -172,12 +174,13 @@ async def in_chunks(things: Sequence[Any], most: int, call: Any) -> list[Any]:
 @contextlib.asynccontextmanager
 async def connected(source: Source, settings: OpcUaSettings, endpoint: str, kept: Kept | None = None) -> AsyncIterator[Link]:
     """A session for as long as the context lasts. On a clean end the subscriptions stay on the server for whoever continues."""
-    client = await _client(source, settings, endpoint)
+    client, sent = await _client(source, settings, endpoint)
     clean = False
     try:
         with plain_errors(f"connecting to {endpoint}"):
             async with asyncio.timeout(settings.request_timeout_s * 3):
                 link = await _activated(client, settings, endpoint, kept)
+                link.sent = sent
                 await _described(link)
         try:
             yield link
@@ -189,8 +192,8 @@ async def connected(source: Source, settings: OpcUaSettings, endpoint: str, kept
         await _closed(client, clean=clean)
 
 
-async def _client(source: Source, settings: OpcUaSettings, endpoint: str) -> Any:
-    """A client that never acts by itself: no supervisor, no reconnect, no publish loop."""
+async def _client(source: Source, settings: OpcUaSettings, endpoint: str) -> tuple[Any, tuple[Any, ...]]:
+    """A client that never acts by itself (no supervisor, no reconnect, no publish loop), and the authorities that the server showed."""
     client = Client(endpoint, timeout=settings.request_timeout_s)
     client.uaclient = BoundedClient(settings.request_timeout_s)
     client.uaclient.pre_request_hook = None
@@ -203,13 +206,12 @@ async def _client(source: Source, settings: OpcUaSettings, endpoint: str) -> Any
         client.set_user(settings.user)
         client.set_password(password(source, settings.password) or "")
     with plain_errors(f"asking {endpoint} for its endpoints"):
-        await security.apply(client, source, settings, endpoint)
-    return client
+        sent = await security.apply(client, source, settings, endpoint)
+    return client, sent
 
 
 async def _activated(client: Any, settings: OpcUaSettings, endpoint: str, kept: Kept | None) -> Link:
     """Socket, Hello, channel, then the old session if the server still has it, else a new one."""
-    del settings
     await client.connect_socket()
     await client.send_hello()
     await client.open_secure_channel()
@@ -224,6 +226,7 @@ async def _activated(client: Any, settings: OpcUaSettings, endpoint: str, kept: 
         else:
             return Link(client, endpoint, reused=True, timeout_s=client.uaclient._timeout)  # noqa: SLF001
     await client.create_session()
+    security.choose_identity(client, settings)
     await client.activate_session(**identity)
     return Link(client, endpoint, reused=False, timeout_s=client.uaclient._timeout)  # noqa: SLF001
 

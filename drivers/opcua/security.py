@@ -1,6 +1,7 @@
 """Who may be talked to, and as whom: exactly the configured policy and mode, and a certificate that somebody trusted by hand."""
 
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from cryptography import x509
 
 from config import Source
 from drivers.contract import BadReply, DriverError, DriverMisconfigured
-from drivers.opcua import certs
+from drivers.opcua import certs, trust
 from drivers.opcua.lib import Client, policies, ua
 from drivers.opcua.settings import OpcUaSettings
 from drivers.opcua.wire import BoundedClient
@@ -35,29 +36,45 @@ def application_uri(source: Source, settings: OpcUaSettings) -> str:
     return own.uri if own else f"urn:{socket.gethostname()}:ebr-gateway"
 
 
-async def apply(client: Any, source: Source, settings: OpcUaSettings, endpoint: str) -> None:
-    """Prepare the client for a secured channel. Raises Untrusted, BadReply, DriverMisconfigured; leaves a None client alone."""
+async def apply(client: Any, source: Source, settings: OpcUaSettings, endpoint: str) -> tuple[x509.Certificate, ...]:
+    """Prepare the client for a secured channel; the authorities that the server showed. A None client is left alone.
+
+    Raises Untrusted, BadReply, DriverMisconfigured.
+    """
     if settings.user_certificate is not None:
         _user_certificate(client, source, settings.user_certificate)
     if settings.security.policy == "None":
-        return
+        return ()
     place = folder(source, settings)
     own = certs.own(place)
     if own is None:
-        raise DriverMisconfigured(f"no certificate of our own in {place / 'own'}: run `ebr-gateway certs LINE make`")
+        raise DriverMisconfigured(f"no certificate of our own in {place / 'own'}: run `ebr-gateway certs make LINE`")
     offered = await _offered(client, settings, endpoint)
-    server = x509.load_der_x509_certificate(first_of(offered.ServerCertificate or b""))
-    refusal = certs.refusal(place, server, offered.Server.ApplicationUri)
+    server, *sent = chain_of(offered.ServerCertificate or b"")
+    refusal = refused(place, settings, server, offered.Server.ApplicationUri, sent)
     if refusal:
         digest = certs.reject(place, server)
-        raise Untrusted(
-            f"{endpoint}: {refusal}; the certificate lies in {place / 'rejected'}: `ebr-gateway certs LINE trust {digest[:16]}`"
-        )
+        way_out = f"`ebr-gateway certs trust LINE {digest[:16]}`" if refusal == trust.NOT_TRUSTED else "it is not accepted, trusted or not"
+        raise Untrusted(f"{endpoint}: {refusal}; the certificate lies in {place / 'rejected'}: {way_out}")
     policy = POLICIES[settings.security.policy]
     mode = ua.MessageSecurityMode[settings.security.mode]
     key = certs.load_key(own.key_file)
     client.security_policy = policy(server, own.certificate, key, mode)
     client.uaclient.set_security(client.security_policy)
+    return tuple(sent)
+
+
+def refused(
+    place: Path, settings: OpcUaSettings, server: x509.Certificate, uri: str | None = None, sent: Sequence[x509.Certificate] = ()
+) -> str | None:
+    """Why a server's certificate is not accepted, or None. A folder that can not be read accepts nothing."""
+    try:
+        judged = trust.judged(place, server, uri, sent=sent)
+    except trust.Unreadable as error:
+        return str(error)
+    if judged.refusal is None and judged.doubts and settings.revocation == "required":
+        return f'{judged.doubts[0]}, and revocation = "required"'
+    return judged.refusal
 
 
 async def _offered(client: Any, settings: OpcUaSettings, endpoint: str) -> Any:
@@ -86,8 +103,41 @@ def _user_certificate(client: Any, source: Source, name: str) -> None:
     client.user_certificate, client.user_private_key = certs.load(path), certs.load_key(key)
 
 
-def first_of(chain: bytes) -> bytes:
-    """The leaf of a DER certificate chain (Part 6, 6.2.6)."""
-    if len(chain) < 4:
+def chain_of(chain: bytes) -> list[x509.Certificate]:
+    """The leaf and what follows it of a DER certificate chain (Part 6, 6.2.6). Raises BadReply."""
+    found: list[x509.Certificate] = []
+    while len(chain) >= 4 and len(found) < trust.DEEPEST:
+        size = int.from_bytes(chain[2:4], "big") + 4
+        try:
+            found.append(x509.load_der_x509_certificate(chain[:size]))
+        except ValueError as error:
+            raise BadReply(f"the server's certificate can not be read: {error}") from error
+        chain = chain[size:]
+    if not found:
         raise BadReply("the server shows no certificate")
-    return chain[: int.from_bytes(chain[2:4], "big") + 4]
+    return found
+
+
+def choose_identity(client: Any, settings: OpcUaSettings) -> None:
+    """Keep of the server's identity policies what protects ours: no password in the clear, no broken algorithm. Raises BadReply."""
+    kind = (
+        ua.UserTokenType.UserName
+        if settings.user
+        else ua.UserTokenType.Certificate
+        if settings.user_certificate
+        else ua.UserTokenType.Anonymous
+    )
+    offered = [token for token in client._policy_ids if token.TokenType == kind]  # noqa: SLF001
+    if not offered:
+        told = ", ".join(sorted({token.TokenType.name for token in client._policy_ids}))  # noqa: SLF001
+        raise BadReply(f"the server takes no identity of the kind {kind.name}, only {told or 'none'}")
+    if kind == ua.UserTokenType.Anonymous:
+        return
+    good = {policy.URI for policy in POLICIES.values()}
+    hidden = settings.security.mode == "SignAndEncrypt" and kind == ua.UserTokenType.UserName
+    kept = [token for token in offered if not token.SecurityPolicyUri or token.SecurityPolicyUri in good]
+    kept += [token for token in offered if hidden and token.SecurityPolicyUri == policies.SecurityPolicyNone.URI]
+    if not kept:
+        told = ", ".join(sorted({str(token.SecurityPolicyUri).rpartition("#")[2] for token in offered}))
+        raise BadReply(f"the server takes {kind.name} with {told} only: that would not protect it in mode {settings.security.mode}")
+    client._policy_ids = kept  # noqa: SLF001

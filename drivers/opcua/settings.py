@@ -31,7 +31,8 @@ class OpcUaSettings(BaseModel):
     password: Credential | None = None
     user_certificate: str | None = None  # certificate identity: PEM or DER, relative to the folder; its key beside it as <name>.key.pem
     namespaces: dict[str, str] = {}
-    certificates: str = "certs"  # the managed folder: own/, trusted/, rejected/
+    certificates: str = "certs"  # the managed folder: own/, trusted/, issuers/, rejected/
+    revocation: Literal["told", "required"] = "told"  # a missing or outdated revocation list of an authority: a finding, or a refusal
     publish_ms: Annotated[int, Field(ge=10, le=10_000)] | None = None  # publishing interval; default from the rate
     keep_alive_s: Annotated[float, Field(ge=0.2, le=60)] = 2.0  # a silent link is found after 1.5 of these
     request_timeout_s: Annotated[float, Field(ge=0.5, le=120)] = 10.0
@@ -48,6 +49,8 @@ class OpcUaSettings(BaseModel):
             raise ValueError("user and user_certificate: one identity only")
         if self.user is not None and self.security.policy == "None":
             raise ValueError("user with security policy None would show the password on the wire; choose a policy")
+        if self.user_certificate is not None and self.security.policy == "None":
+            raise ValueError("user_certificate with security policy None would be shown to a server that nobody knows; choose a policy")
         return self
 
 

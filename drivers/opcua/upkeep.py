@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 from cryptography import x509
 
 from config import Source, Tag
 from drivers.contract import Emit, Finding, Loss
-from drivers.opcua import certs, paths, security, subscribe
+from drivers.opcua import certs, paths, security, subscribe, trust
 from drivers.opcua.browse import unit_of
 from drivers.opcua.link import Link, names_of, plain_errors
 from drivers.opcua.settings import OpcUaSettings
@@ -16,7 +17,7 @@ from drivers.opcua.structures import Structures
 from drivers.opcua.subscribe import Subscription
 
 CLOCK_EVERY_S = 60.0
-EXPIRY_EVERY_S = 3600.0
+EXPIRY_EVERY_S = 600.0
 FIRST_VALUE_WITHIN_S = 10.0
 TYPES_EVERY_S = 1.0
 
@@ -111,19 +112,30 @@ class Upkeep:
         return TYPES_EVERY_S
 
     async def _expiry(self) -> float:
+        """Certificates that end, revocation lists that are missing or old. A server that is no longer accepted is left."""
         if self._settings.security.policy == "None":
             return EXPIRY_EVERY_S
-        own = certs.own(security.folder(self._source, self._settings))
-        server = self._link.client.security_policy.peer_certificate
-        both = [
-            ("our", own.certificate if own else None),
-            ("the server's", x509.load_der_x509_certificate(server) if server else None),
-        ]
-        for whose, certificate in both:
-            warning = certificate and certs.expiry_warning(certificate)
-            if warning:
-                await self._emit.found(Finding("certificate-expires", f"{whose} OPC UA certificate {warning}"))
+        place = security.folder(self._source, self._settings)
+        shown = self._link.client.security_policy.peer_certificate
+        server = x509.load_der_x509_certificate(shown) if shown else None
+        own = certs.own(place)
+        every = [("our", own.certificate if own else None), ("the server's", server), ("our user's", self._link.client.user_certificate)]
+        for whose, certificate in every:
+            told = certificate and certs.expiry(certificate)
+            if told:
+                text, severity = told
+                await self._emit.found(Finding("certificate-expires", f"{whose} OPC UA certificate {text}", severity=severity))
+        if server is not None:
+            await self._still_trusted(place, server)
         return EXPIRY_EVERY_S
+
+    async def _still_trusted(self, place: Path, server: x509.Certificate) -> None:
+        refusal = security.refused(place, self._settings, server, sent=self._link.sent)
+        if refusal is not None:
+            raise security.Untrusted(f"{self._link.endpoint}: {refusal}")
+        for doubt in trust.judged(place, server, sent=self._link.sent).doubts:
+            text = f"{doubt}: whether the server's certificate was revoked is not known"
+            await self._emit.found(Finding("revocation-unknown", text))
 
     async def _retry(self) -> float:
         """Items that the server refused: once more, each in its own subscription."""

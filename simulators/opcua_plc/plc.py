@@ -68,13 +68,17 @@ def _shape(tags: Sequence[tuple[Tag, OpcUaAddress]]) -> shapes.Shape:
 
 
 class _Users(UserManager):
-    """Anybody where no users are named, else only these."""
+    """Anybody where no users are named, else only these, by name and password or by certificate (DER)."""
 
-    def __init__(self, users: Mapping[str, str]) -> None:
-        self.users = users
+    def __init__(self, users: Mapping[str, str], certificates: set[bytes]) -> None:
+        self.users, self.certificates = users, certificates
 
     def get_user(self, iserver: Any, username: str | None = None, password: str | None = None, certificate: Any = None) -> User | None:
-        del iserver, certificate
+        del iserver
+        if certificate in self.certificates:
+            return User(role=UserRole.User, name="by certificate")
+        if self.certificates and not self.users:
+            return None
         if self.users and self.users.get(username or "") != password:
             return None
         return User(role=UserRole.User, name=username)
@@ -103,6 +107,8 @@ class OpcUaPlc:
         self.extra_namespaces: list[str] = []
         self.hidden: set[str] = set()  # tags whose node the server does not have at its next start
         self.renamed_manufacturer = "ebr-gateway"
+        self.user_certificates: set[bytes] = set()  # DER of the users' certificates that are let in, from the next start on
+        self.policies = list(_POLICIES)  # what a secured server offers from its next start on
         self._short: Mapping[str, str] = source.options.get("namespaces", {})
         self._truth, self._users, self._certificate = truth, dict(users or {}), certificate
         self._nodes = self._planned(tags)
@@ -219,7 +225,7 @@ class OpcUaPlc:
     async def _made(self) -> Any:
         """A server with its standard nodes, from a copy made once per process (building them takes seconds)."""
         global _standard  # noqa: PLW0603 - a cache of something that never changes
-        server: Any = asyncua.Server(user_manager=_Users(self._users))  # type: ignore[attr-defined]
+        server: Any = asyncua.Server(user_manager=_Users(self._users, self.user_certificates))  # type: ignore[attr-defined]
         internal = server.iserver
         if _standard is None:
             gc.disable()  # half a million objects that all stay: collecting on the way doubles the time
@@ -272,7 +278,7 @@ class OpcUaPlc:
         await server.set_application_uri("urn:example:simulated-plc")
         server.iserver.certificate = x509.load_der_x509_certificate(certificate.read_bytes())
         server.iserver.private_key = serialization.load_pem_private_key(key.read_bytes(), None)
-        server.set_security_policy(_POLICIES)
+        server.set_security_policy(self.policies)
 
     def _methods(self, server: Any) -> None:
         async def resend(_: Any, number: Any) -> Any:

@@ -1,0 +1,180 @@
+"""Whether a server's certificate may be believed: chain, revocation, dates, names (Part 4, 6.1.3). Files alone, no network.
+
+The folder is laid out as OPC UA stacks do: trusted/certs and trusted/crl, issuers/certs and issuers/crl. What is in trusted/ is trusted,
+with everything that an authority in it signed; an authority in issuers/ only helps to build the chain. Certificates and lists that lie
+in trusted/ itself are taken too.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+KEY_BITS = 2048
+DEEPEST = 8
+NOT_TRUSTED = "the server's certificate is not trusted"
+_WEAK = {"md5", "sha1"}
+_SUFFIXES = {".der", ".pem", ".crt", ".cer"}
+
+
+class Unreadable(ValueError):
+    """A file of the folder is no certificate or no revocation list. Nothing is trusted until it is put right: it might revoke."""
+
+
+@dataclass(slots=True)
+class Judgement:
+    """refusal: why the certificate is not accepted, None if it is. doubts: what could not be made sure of."""
+
+    refusal: str | None
+    doubts: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Store:
+    trusted: list[x509.Certificate]
+    issuers: list[x509.Certificate]
+    lists: list[x509.CertificateRevocationList]
+
+
+def judged(
+    folder: Path, server: x509.Certificate, uri: str | None = None, now: datetime | None = None, sent: Sequence[x509.Certificate] = ()
+) -> Judgement:
+    """Judge a server's certificate. sent: the rest of the chain as the server showed it. Trust is looked at first. Raises Unreadable."""
+    now = now or datetime.now(UTC)
+    store = _read(folder)
+    chain = _chain(server, [*store.trusted, *store.issuers, *sent])
+    if not any(one in store.trusted for one in chain):
+        return Judgement(NOT_TRUSTED)
+    doubts: list[str] = []
+    refusal = _revoked(chain, store.lists, now, doubts) or _dated(chain, now) or _named(server, uri) or _weak(chain)
+    return Judgement(refusal, doubts)
+
+
+def certificates(place: Path) -> Iterator[tuple[Path, x509.Certificate]]:
+    """The certificates of a folder and of certs/ in it, by name. Raises Unreadable."""
+    for file in sorted([*place.glob("*"), *place.glob("certs/*")]):
+        if file.suffix.lower() in _SUFFIXES and file.name != "key.pem" and not file.name.endswith(".key.pem"):
+            try:
+                yield file, load(file)
+            except ValueError as error:
+                raise Unreadable(f"{file} is no certificate: {error}") from error
+
+
+def load(file: Path) -> x509.Certificate:
+    """A certificate file in PEM or DER. Raises ValueError."""
+    raw = file.read_bytes()
+    return x509.load_pem_x509_certificate(raw) if raw.startswith(b"-----") else x509.load_der_x509_certificate(raw)
+
+
+def uri_of(certificate: x509.Certificate) -> str | None:
+    """The application URI in the subject alternative names."""
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return None
+    return next(iter(names.get_values_for_type(x509.UniformResourceIdentifier)), None)
+
+
+def _read(folder: Path) -> _Store:
+    trusted = [certificate for _, certificate in certificates(folder / "trusted")]
+    issuers = [certificate for _, certificate in certificates(folder / "issuers")]
+    return _Store(trusted, issuers, [*_lists(folder / "trusted"), *_lists(folder / "issuers")])
+
+
+def _lists(place: Path) -> Iterator[x509.CertificateRevocationList]:
+    for file in sorted([*place.glob("*.crl"), *(one for one in place.glob("crl/*") if one.is_file())]):
+        raw = file.read_bytes()
+        try:
+            yield x509.load_pem_x509_crl(raw) if raw.startswith(b"-----") else x509.load_der_x509_crl(raw)
+        except ValueError as error:
+            raise Unreadable(f"{file} is no revocation list: {error}") from error
+
+
+def _chain(leaf: x509.Certificate, known: Sequence[x509.Certificate]) -> list[x509.Certificate]:
+    """The certificate and those that signed it, as far as they are known; ends with a self-signed one, or where nobody is known."""
+    chain = [leaf]
+    while len(chain) <= DEEPEST and chain[-1].subject != chain[-1].issuer:
+        above = next((one for one in known if one not in chain and _signed(chain[-1], one)), None)
+        if above is None:
+            break
+        chain.append(above)
+    return chain
+
+
+def _signed(certificate: x509.Certificate, by: x509.Certificate) -> bool:
+    if certificate.issuer != by.subject or not _is_authority(by):
+        return False
+    try:
+        certificate.verify_directly_issued_by(by)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _is_authority(certificate: x509.Certificate) -> bool:
+    extensions = certificate.extensions
+    try:
+        usage = extensions.get_extension_for_class(x509.KeyUsage).value
+    except x509.ExtensionNotFound:
+        usage = None
+    try:
+        constraints = extensions.get_extension_for_class(x509.BasicConstraints).value
+    except x509.ExtensionNotFound:
+        return False
+    return bool(constraints.ca) and (usage is None or usage.key_cert_sign)
+
+
+def _revoked(
+    chain: Sequence[x509.Certificate], lists: Sequence[x509.CertificateRevocationList], now: datetime, doubts: list[str]
+) -> str | None:
+    """A list counts only if the issuer itself signed it. None at hand, or none of today: a doubt."""
+    for certificate, issuer in pairwise(chain):
+        key: Any = issuer.public_key()
+        mine = [one for one in lists if one.issuer == issuer.subject and one.is_signature_valid(key)]
+        for one in mine:
+            told = one.get_revoked_certificate_by_serial_number(certificate.serial_number)
+            if told is not None:
+                whose = "the server's certificate" if certificate is chain[0] else f"the authority {_name(certificate)}"
+                return f"{whose} was revoked on {told.revocation_date_utc:%Y-%m-%d} by {_name(issuer)}"
+        if not mine:
+            doubts.append(f"there is no revocation list of {_name(issuer)}")
+        elif all(one.next_update_utc is not None and one.next_update_utc < now for one in mine):
+            newest = max(one.next_update_utc for one in mine if one.next_update_utc is not None)
+            doubts.append(f"the revocation list of {_name(issuer)} should have been renewed on {newest:%Y-%m-%d}")
+    return None
+
+
+def _dated(chain: Sequence[x509.Certificate], now: datetime) -> str | None:
+    for certificate in chain:
+        since, until = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+        if not since <= now <= until:
+            whose = "the server's certificate" if certificate is chain[0] else f"the authority {_name(certificate)}"
+            return f"{whose} is valid from {since.date()} to {until.date()}; it is {now.date()} here: check both clocks"
+    return None
+
+
+def _named(server: x509.Certificate, uri: str | None) -> str | None:
+    if uri and uri_of(server) != uri:
+        return f"the certificate belongs to {uri_of(server)}, the server says it is {uri}"
+    return None
+
+
+def _weak(chain: Sequence[x509.Certificate]) -> str | None:
+    key = chain[0].public_key()
+    if not isinstance(key, rsa.RSAPublicKey) or key.key_size < KEY_BITS:
+        return f"the server's key is not RSA with at least {KEY_BITS} bits"
+    for certificate in chain if len(chain) > 1 else ():
+        algorithm = certificate.signature_hash_algorithm
+        if certificate.issuer != certificate.subject and (algorithm is None or algorithm.name in _WEAK):
+            return f"the signature of {_name(certificate)} is made with {algorithm.name if algorithm else 'an unknown hash'}: too weak"
+    return None
+
+
+def _name(certificate: x509.Certificate) -> str:
+    return certificate.subject.rfc4514_string()
