@@ -54,6 +54,7 @@ def check(line: Folder, *, as_json: AsJson = False) -> None:
 @app.command()
 def run(line: Folder, *, verbose: Annotated[bool, typer.Option("--verbose", "-v", help="log every connection")] = False) -> None:
     """Run a line until SIGTERM or Ctrl-C."""
+    from buffer import JournalError
     from gateway import assembly, runtime
     from gateway.supervise import leaves
 
@@ -65,7 +66,7 @@ def run(line: Folder, *, verbose: Annotated[bool, typer.Option("--verbose", "-v"
     except BaseExceptionGroup as group:
         if (taken := group.subgroup(OSError)) is not None:
             fail(f"{line}: a port can not be opened: {next(leaves(taken))}", NOT_REACHED)
-        faults = group.subgroup(runtime.StorageFault)
+        faults = group.subgroup((runtime.StorageFault, JournalError))
         if faults is None:
             raise
         fail(f"{found.data}: the journal failed, nothing more is taken: {next(leaves(faults))}", NOT_REACHED)
