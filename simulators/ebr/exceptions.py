@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 _ORDER = {"alarm": 0, "warning": 1, "info": 2}
+_TWICE = ("step-missing", "lot-orphan", "hold-time-exceeded", "hold-time-unknown", "hold-time-unseen")
+"""Findings that say again what the record itself says."""
 _FINE = ("present", "by-ebr", "not-applicable")
 
 
@@ -13,10 +15,13 @@ def exceptions(record: Mapping[str, Any]) -> list[dict[str, Any]]:
         *_batch(record),
         *(one for step in record["steps"] for one in _step(step)),
         *_holds(record["steps"]),
+        *(one for booking in record["materials"] for one in _booking(booking)),
+        *_orphans(record["genealogy"]["orphans"]),
+        *(one for hold in record["hold_times"] for one in _hold_time(hold)),
         *_gaps(record["gaps"]),
         *_clock(record["clock"]),
         *(_alarm(alarm) for alarm in record["alarms"]),
-        *(_finding(finding) for finding in record["findings"] if finding["severity"] != "info" and finding["code"] != "step-missing"),
+        *(_finding(finding) for finding in record["findings"] if finding["severity"] != "info" and finding["code"] not in _TWICE),
         *_chain(record["chain"]),
     ]  # fmt: skip
     return sorted(found, key=lambda one: (_ORDER[one["severity"]], one["time"] or "", one["where"], one["text"]))
@@ -50,8 +55,7 @@ def _batch(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield _one("not-present", "alarm", None, "batch", f"{unnamed} more required items are not present, not named in the batch's end.")
     for item in record["completeness"]["missing"]:
         if item.get("parameter") is None:
-            what = f"the step {item['step']} was not run" if item.get("step") else "the batch was never in it"
-            yield _one("step-missing", "alarm", None, item["equipment"], f"Required, but {what}.")
+            yield _one("missing", "alarm", None, item.get("equipment") or "batch", f"{_first_large(missing_item(item))}: {item['status']}.")
     for end in record["ends"]:
         yield from _end(end)
     for seal in record["seal"]:
@@ -61,6 +65,20 @@ def _batch(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield _one(
                 "seal", "alarm", None, seal["gateway"], "The Merkle root in the batch's end does not follow from its list of records."
             )
+
+
+def missing_item(item: Mapping[str, Any]) -> str:
+    """What is not there, of an item of a statement of completeness."""
+    if item.get("parameter"):
+        return str(item["parameter"])
+    for kind in ("material", "sample", "lot"):
+        if item.get(kind):
+            return f"{'booking of material' if kind == 'material' else kind} {item[kind]}"
+    return f"the step {item['step']}, required" if item.get("step") else "the stay of the batch, required"
+
+
+def _first_large(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _end(end: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -97,6 +115,39 @@ def _holds(steps: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
             held.setdefault((hold["start"]["time"], step["equipment"], hold["state"], until), []).append(f"{step['step']}/{step['run']}")
     for (start, equipment, state, until), names in held.items():
         yield _one("hold", "warning", start, equipment, f"{state} until {until}, in {', '.join(names)}.")
+
+
+def _booking(one: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """A booking or sample that is not whole, not within its limits, or was corrected."""
+    time = (one.get("at") or one.get("taken") or {}).get("time") or one["entered"]
+    where = f"{one.get('equipment') or 'batch'}: {one.get('booking') or one.get('sampling') or one['type']}"
+    if one.get("status") not in (None, "present"):
+        told = ", ".join(one.get("problems") or [])
+        yield _one("booking", "alarm", time, where, f"The {one['type']} is {one['status']}{': ' if told else ''}{told}.")
+    if one.get("result") in ("below", "above"):
+        limit = one["low"] if one["result"] == "below" else one["high"]
+        unit = one.get("unit") or ""
+        yield _one("limit", "alarm", time, where, f"{one.get('quantity')} {unit} is {one['result']} the limit {limit} {unit}.")
+    corrected = one["revision"] > 1 and one.get("reason") != "result"
+    if corrected:
+        yield _one("corrected", "warning", one["entered"], where, f"Corrected record, revision {one['revision']}: {one.get('reason')}.")
+
+
+def _orphans(orphans: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    for one in orphans:
+        text = "came from nothing that is known" if one.get("side") == "no-parent" else "went into nothing that is known"
+        yield _one("orphan", "alarm", None, "materials", f"Lot {one.get('lot')} {text}.")
+
+
+def _hold_time(hold: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """An equipment that stood too long, or of which nobody knows."""
+    end = (hold.get("end") or {}).get("time")
+    if hold["result"] == "above":
+        limit = f"{hold['seconds']:g} s, the limit is {hold['limit_s']:g} s"
+        yield _one("hold-time", "alarm", end, hold["equipment"], f"The equipment stood {hold['hold']} too long: {limit}.")
+    if hold["status"] != "present":
+        what = "was not observed all the time" if hold["status"] == "gap" else "is not known"
+        yield _one("hold-time", "warning", end, hold["equipment"], f"How long the equipment stood {hold['hold']} {what}.")
 
 
 def _parameter(parameter: Mapping[str, Any], where: str, time: str) -> Iterator[dict[str, Any]]:

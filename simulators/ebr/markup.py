@@ -23,6 +23,11 @@ def when(text: str | None, zone: ZoneInfo, *, date: bool = False) -> str:
     return f'<time datetime="{escape(text)}" title="{escape(text)}">{moment:{form}}.{moment.microsecond // 100_000}</time>'
 
 
+def marked(text: str, *, bad: bool) -> str:
+    """A word, to be looked at if it is bad."""
+    return f'<b class="bad">{escape(text)}</b>' if bad else escape(text)
+
+
 def with_times(text: str, zone: ZoneInfo) -> str:
     """A sentence in which times in UTC are shown as local ones."""
     return " ".join(_word(word, zone) for word in text.split(" "))

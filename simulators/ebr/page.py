@@ -5,9 +5,11 @@ from html import escape
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from simulators.ebr.exceptions import missing_item
 from simulators.ebr.figures import figures
-from simulators.ebr.markup import row, shown, table, when, with_times
+from simulators.ebr.markup import marked, row, shown, table, when, with_times
 from simulators.ebr.record import Series
+from simulators.ebr.sections import limits, sections
 from simulators.ebr.style import CSS
 
 _VERDICT = {"complete": "Complete", "incomplete": "Incomplete", "open": "Open"}
@@ -19,16 +21,31 @@ def html(record: Mapping[str, Any], series: Series) -> str:
     zone = _zone(record["header"]["zone"])
     parts = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Batch record {escape(record["batch"])}</title>',
-        f'<meta name="viewport" content="width=device-width"><style>{CSS}</style></head><body><main>',
+        f'<meta name="viewport" content="width=device-width"><style>{CSS}{_running_heads(record)}</style></head><body><main>',
         *_head(record, zone),
         *_exceptions(record, zone),
         *_steps(record, series, zone),
-        *_lists(record, zone),
+        *sections(record, zone),
         *_completeness(record),
         *_chain(record),
         "</main></body></html>",
     )
     return "".join(parts)
+
+
+def _running_heads(record: Mapping[str, Any]) -> str:
+    """On paper, each page names the batch, its state, and its number of all (css-page-3, margin boxes)."""
+    batch, line = _css(f"Batch {record['batch']}"), _css(", ".join(record["gateways"]))
+    state = _css(_VERDICT.get(record["status"], record["status"]))
+    return (
+        f"@page{{@top-left{{content:{batch}}}@top-right{{content:{state}}}@bottom-left{{content:{line}}}"
+        '@bottom-right{content:"Page " counter(page) " of " counter(pages)}}'
+    )
+
+
+def _css(text: str) -> str:
+    """A CSS string: everything but letters, digits and spaces as escapes, so that no text can end it or the style element."""
+    return '"' + "".join(one if one.isascii() and (one.isalnum() or one in " .,-_") else f"\\{ord(one):06x}" for one in text) + '"'
 
 
 def _zone(name: str) -> ZoneInfo:
@@ -51,6 +68,7 @@ def _head(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
         ("Start", when(window["start"], zone, date=True)),
         ("End", when(window["end"], zone, date=True)),
         ("Times", f"local, {escape(header['zone'])}"),
+        ("Environment", escape(", ".join(record["environments"])) or "–"),
     ]
     yield f'<header><p class="kind">Electronic batch record: process parameters</p><h1>{escape(record["batch"])}</h1><dl class="facts">'
     yield from (f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in facts)
@@ -75,11 +93,23 @@ def _exceptions(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
         yield '<p class="none">Nothing to review: every required parameter is present and within its limits, there is no gap, '
         yield "the clock was synchronised.</p></section>"
         return
-    yield '<table class="exceptions"><thead><tr><th>Time</th><th>Where</th><th>What</th></tr></thead><tbody>'
-    for one in record["exceptions"]:
-        cells = (when(one["time"], zone), escape(one["where"]), with_times(one["text"], zone))
-        yield row(cells, kinds=("time", "", ""), look=one["severity"])
+    anchors = {f"{step['equipment']}: {step['step']}/{step['run']}": _anchor(step) for step in record["steps"]}
+    yield '<table class="exceptions"><thead><tr><th>No.</th><th></th><th>Time</th><th>Where</th><th>What</th></tr></thead><tbody>'
+    for number, one in enumerate(record["exceptions"], 1):
+        where = escape(one["where"])
+        if one["where"] in anchors:
+            where = f'<a href="#{anchors[one["where"]]}">{where}</a>'
+        cells = (str(number), _SEVERITY[one["severity"]], when(one["time"], zone), where, with_times(one["text"], zone))
+        yield row(cells, kinds=("n", "sev", "time", "", ""), look=one["severity"])
     yield "</tbody></table></section>"
+
+
+_SEVERITY = {"alarm": "assess", "warning": "note", "info": "info"}
+
+
+def _anchor(step: Mapping[str, Any]) -> str:
+    """A name within the page that holds letters and digits alone."""
+    return f"step-{step['epoch']}-{step['seq']}"
 
 
 def _steps(record: Mapping[str, Any], series: Series, zone: ZoneInfo) -> Iterable[str]:
@@ -89,7 +119,7 @@ def _steps(record: Mapping[str, Any], series: Series, zone: ZoneInfo) -> Iterabl
             yield f'<article class="unit_procedure"><h3>{escape(equipment["equipment"])}<span>whole batch</span></h3>'
             yield _parameters(equipment["parameters"]) + "</article>"
     for step in record["steps"]:
-        yield f'<article class="{escape(step["level"])}">{_title(step)}{_line(step, zone)}'
+        yield f'<article id="{_anchor(step)}" class="{escape(step["level"])}">{_title(step)}{_line(step, zone)}'
         if parameters := step.get("parameters") or []:
             yield _parameters(parameters)
             yield from figures(step, parameters, record, series, zone)
@@ -131,16 +161,12 @@ def _cells(one: Mapping[str, Any]) -> tuple[str, ...]:
         escape(one.get("ebr_field") or ""),
         shown(_value(one)),
         escape(one.get("unit_text") or ""),
-        escape(_limits(one)),
+        escape(limits(one.get("low"), one.get("high"))),
         escape(str(one.get("target") or "")),
-        _marked(one["result"], bad=one["result"] in ("below", "above")) if one["result"] != "not-judged" else "–",
-        _marked(one["status"], bad=one["status"] not in _FINE and one.get("required", True)),
+        marked(one["result"], bad=one["result"] in ("below", "above")) if one["result"] != "not-judged" else "–",
+        marked(one["status"], bad=one["status"] not in _FINE and one.get("required", True)),
         "" if one.get("covered") is None else f"{100 * one['covered']:.1f} %",
     )
-
-
-def _marked(text: str, *, bad: bool) -> str:
-    return f'<b class="bad">{escape(text)}</b>' if bad else escape(text)
 
 
 def _value(one: Mapping[str, Any]) -> str:
@@ -149,55 +175,17 @@ def _value(one: Mapping[str, Any]) -> str:
     return f"{one['readings']} readings" if one.get("statistic") == "trend" and one.get("readings") else ""
 
 
-def _limits(one: Mapping[str, Any]) -> str:
-    low, high = one.get("low"), one.get("high")
-    if low is None:
-        return "" if high is None else f"≤ {high}"
-    return f"≥ {low}" if high is None else f"{low} … {high}"
-
-
-def _lists(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
-    if record["materials"]:
-        keys = ("kind", "lot", "qty", "unit", "equipment")
-        rows = [
-            (when(one.get("time") or one["entered"], zone), *(escape(str(one.get(key) or "")) for key in keys))
-            for one in record["materials"]
-        ]
-        yield f"<section><h2>Materials</h2>{table(('Time', 'Kind', 'Lot', 'Quantity', 'Unit', 'Equipment'), rows)}</section>"
-    if record["alarms"]:
-        names = ("Raised", "Cleared", "Equipment", "Alarm", "Text")
-        yield f"<section><h2>Alarms</h2>{table(names, [_alarm(one, zone) for one in record['alarms']])}</section>"
-    if record["gaps"]:
-        gaps = table(("Source", "Tags", "From", "To", "Outcome", "Cause"), [_gap(gap, zone) for gap in record["gaps"]])
-        yield f"<section><h2>When something was not observed</h2>{gaps}</section>"
-
-
-def _alarm(one: Mapping[str, Any], zone: ZoneInfo) -> tuple[str, ...]:
-    return (when(one["raised"], zone), when(one["cleared"], zone), *(escape(str(one[key] or "")) for key in ("equipment", "alarm", "text")))
-
-
-def _gap(gap: Mapping[str, Any], zone: ZoneInfo) -> tuple[str, ...]:
-    tags = (
-        "all"
-        if gap["tags"] == "all"
-        else ", ".join(gap["tags"][:8]) + (f" and {len(gap['tags']) - 8} more" if len(gap["tags"]) > 8 else "")
-    )
-    times = (when(gap["start"], zone), when(gap["end"], zone))
-    return (escape(gap["source"]), escape(tags), *times, escape(str(gap["outcome"] or "open")), escape(str(gap["cause"])))
-
-
 def _completeness(record: Mapping[str, Any]) -> Iterable[str]:
-    done, clock = record["completeness"], record["clock"]
+    done = record["completeness"]
     ended = sum(bool(step.get("completeness")) for step in record["steps"])
     yield f"<section><h2>Completeness</h2><p>{done['present']} of {done['required']} required parameters are present, "
     yield f"in {ended} step records. The batch is <b>{escape(record['status'])}</b>.</p>"
     if done["missing"]:
-        names = ("equipment", "step", "run", "parameter", "status")
-        rows = [tuple(shown("" if one.get(name) is None else str(one[name])) for name in names) for one in done["missing"]]
-        yield table(("Equipment", "Step", "Run", "Parameter", "Status"), rows)
-    entries = ", ".join(f"{escape(name)} in {count} entries" for name, count in sorted(clock["entries"].items())) or "no entries"
-    bound = "" if clock["worst_bound_s"] is None else f"; largest bound of the time error {clock['worst_bound_s']:.3g} s"
-    yield f"<p>The gateway's clock: {entries}{bound}.</p></section>"
+        names = ("equipment", "step", "run", "what", "status")
+        items = [{**one, "what": missing_item(one)} for one in done["missing"]]
+        rows = [tuple(shown("" if one.get(name) is None else str(one[name])) for name in names) for one in items]
+        yield table(("Equipment", "Step", "Run", "Item", "Status"), rows)
+    yield "</section>"
 
 
 def _chain(record: Mapping[str, Any]) -> Iterable[str]:

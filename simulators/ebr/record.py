@@ -7,6 +7,7 @@ from typing import Any
 from simulators.ebr.bookings import alarms, booked, genealogy
 from simulators.ebr.exceptions import exceptions
 from simulators.ebr.library import Library, library
+from simulators.ebr.placing import Places
 from simulators.ebr.readings import TICKS_PER_S, Point, Tagset, points, tagsets, ticks_of
 from simulators.ebr.seal import checked, content_sha256, event_bytes
 
@@ -30,8 +31,9 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
         steps, ends = _steps(events), _ends(events)
         gateways = sorted({event["gateway"] for event in events} | set(books.gateways(batch)))
         window = _window(steps, events, books.named(batch))
-        readings, facts = _readings(books, gateways, steps, window)
         line = [_event(item) for item in books.of_kind(gateways, _OF_LINE)]
+        places = Places(event for event in line if event["type"] == "clock")
+        readings, facts = _readings(books, gateways, steps, window, places)
         bookings = booked(events, [item["event"] for item in books.of_kind(gateways, _BOOKED)])
         streams = books.streams(gateways)
     record: dict[str, Any] = {
@@ -59,6 +61,7 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
             "worst_bound_s": facts["bound"],
             "events": _inside(line, "clock", window),
             "sources": facts["offsets"],
+            "placed": places.told(),
         },
         "environments": sorted(one for one in facts["environments"] if one),
         "findings": _inside(line, "finding", window),
@@ -85,7 +88,7 @@ def _event(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _readings(
-    books: Library, gateways: Sequence[str], steps: Sequence[Mapping[str, Any]], window: Mapping[str, str | None]
+    books: Library, gateways: Sequence[str], steps: Sequence[Mapping[str, Any]], window: Mapping[str, str | None], places: Places
 ) -> tuple[Series, dict[str, Any]]:
     """Every reading of the batch's tags in its time, and the facts that the heads of their entries tell.
 
@@ -113,6 +116,7 @@ def _readings(
                 series.setdefault((gateway, tag), []).append(point)
             if any(point.ticks >= first for _, point in found):
                 _note(item, facts)
+                places.see(item)
     for line in series.values():
         line.sort(key=lambda point: (point.ticks, point.seq))
     return series, facts

@@ -1,0 +1,56 @@
+"""Where times lie that were stamped while the clock was not verified: by the clock's own word when it was verified again.
+
+The stored times stay. A clock event `recovered` tells its anchor (boot, time, monotonic_s); within the same boot an instant is as far
+before the anchor as the monotonic clock says (event-clock.json).
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from simulators.ebr.readings import TICKS_PER_S, ticks_of
+
+UNVERIFIED = ("unsynchronised", "unknown")
+
+
+class Places:
+    """Collects the unverified entries of a batch, and says where each range of them lies."""
+
+    def __init__(self, recovered: Iterable[Mapping[str, Any]]) -> None:
+        self._events = [event for event in recovered if event.get("kind") == "recovered" and event.get("anchor") and event.get("since")]
+        self._found: dict[int, dict[str, Any]] = {}
+
+    def see(self, item: Mapping[str, Any]) -> None:
+        """An entry of the batch."""
+        clock = item.get("clock") or {}
+        if clock.get("status") not in UNVERIFIED:
+            return
+        for number, event in enumerate(self._events):
+            if event["gateway"] == item["gateway"] and _covers(event, clock):
+                edge = {"time": item["time"], "placed": placed(event["anchor"], clock["monotonic_s"])}
+                known = self._found.setdefault(number, {"entries": 0, "first": edge, "last": edge})
+                known["entries"] += 1
+                known["last"] = edge
+                return
+
+    def told(self) -> list[dict[str, Any]]:
+        """{"entries", "first", "last", "bound_s", "by"}: how many, the first and last with both times, within what, by which event."""
+        return [
+            {
+                **told,
+                "bound_s": self._events[number].get("correction_bound_s"),
+                "by": [self._events[number][one] for one in ("epoch", "seq")],
+            }
+            for number, told in sorted(self._found.items())
+        ]
+
+
+def _covers(event: Mapping[str, Any], clock: Mapping[str, Any]) -> bool:
+    since, anchor = event["since"], event["anchor"]
+    return bool(clock.get("boot") == anchor["boot"] and since["monotonic_s"] <= clock["monotonic_s"] <= anchor["monotonic_s"])
+
+
+def placed(anchor: Mapping[str, Any], monotonic_s: float) -> str:
+    """The UTC of a monotonic instant by an anchor, to the microsecond."""
+    ticks = ticks_of(anchor["time"]) - round((anchor["monotonic_s"] - monotonic_s) * TICKS_PER_S)
+    return datetime.fromtimestamp(ticks / TICKS_PER_S, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
