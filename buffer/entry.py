@@ -580,6 +580,7 @@ class EventEntry(Head):
 
     schema_: Literal["ebr-gateway/event/1"] = Field(alias="schema")
     source: str | None = None
+    source_clock: SourceClock | None = None
     event: AnyEvent
 
 

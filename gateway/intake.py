@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from importlib.metadata import version as version_of
+from types import MappingProxyType
 from typing import Any
 
 from buffer import Body, Journal
@@ -25,6 +26,7 @@ from gateway.port import Port, done
 from gateway.ticks import rfc3339
 
 STATE_EVERY_S = 60.0
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 Encode = Callable[[], Body]
 Making = Callable[[int], "tuple[Observed | Happened, Encode]"]
@@ -133,13 +135,13 @@ class Intake:
         ]
         self.append([self.event(event) for event in events], ("gateway", {"config": [version, self.line.sha256, epoch]}))
 
-    def event(self, event: Mapping[str, Any], source: str | None = None) -> Making:
-        """The making of one event entry."""
+    def event(self, event: Mapping[str, Any], source: str | None = None, more: Mapping[str, Any] = NOTHING) -> Making:
+        """The making of one event entry. more: further members of its head."""
 
         def make(seq: int) -> tuple[Observed | Happened, Encode]:
             stamp = self.clock.stamp()
             named = _named(event, seq)
-            whole = {**self.head(stamp, source), **self.config}
+            whole = {**self.head(stamp, source), **more, **self.config}
             verified = stamp.status not in UNVERIFIED
             return Happened(seq, stamp.ticks, named, verified), partial(encoding.event_body, whole, named)
 

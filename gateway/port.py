@@ -13,6 +13,7 @@ import orjson
 from config import Source, Tag
 from drivers.contract import BAD, Finding, Kind, Loss, Message, Reading
 from gateway import encoding
+from gateway.clock import Offset, SourceClock
 from gateway.observed import EARLIEST_TICKS, FUTURE_TICKS, UNVERIFIED, Observed, Seen, event_ticks
 from gateway.ticks import TICKS_PER_MS, rfc3339
 from gateway.values import float64, normaliser, plain
@@ -66,8 +67,9 @@ class Port:
         self._open = 0
         self._room = asyncio.Event()
         self._room.set()
-        self._offset: tuple[float, float] | None = None
-        self._clock_off = self.polled = False
+        self.clock = SourceClock(source.max_offset_s, _longest_delay_s(source, tags))
+        self._judges_stamps = source.time_authority == "device"
+        self.polled = False
         self.observed: int | None = intake.fold.last_observed(source.name)
         self._seen: list[int] = [self.observed or 0] * len(tags)
         self.undocumented = False
@@ -105,6 +107,8 @@ class Port:
         self.readings += len(readings)
         makes: list[Making] = [self._making_resumed(alive, observed_ticks or received)] if resumed else []
         makes += self._making_messages(messages)
+        if kind == "change" and self._judges_stamps and not resumed and self.clock.is_due(received):
+            self._take_stamps(readings, received)
         rows, turns, found = self._rows(self._in_time(readings), kind)
         makes += self._making_readings(rows, turns, requested, received)
         self._observe(readings, alive, self._instant(rows, observed_ticks, requested, received))
@@ -173,23 +177,21 @@ class Port:
 
     def source_offset(self, offset_s: float, bound_s: float) -> None:
         """See Emit."""
-        self._offset = (round(offset_s, 6), round(bound_s, 6))  # as it will stand in the entry: live and replay judge alike
-        off = abs(self._offset[0]) > self.source.max_offset_s
-        if off == self._clock_off:
-            return
-        self._clock_off = off
-        told = f"{self.source.name}: its clock is {offset_s:+.3f} s (+-{bound_s:.3f} s) against ours, limit {self.source.max_offset_s:g} s"
-        evidence = {"offset_s": self._offset[0], "bound_s": self._offset[1]}
-        severity = "alarm" if off else "info"
-        finding = {
-            "type": "finding",
-            "code": "source-clock-off",
-            "severity": severity,
-            "source": self.source.name,
-            "tags": [],
-            "text": told,
-        }
-        self._intake.happened(finding | {"evidence": evidence}, source=self.source.name)
+        self.clock.measured(offset_s, bound_s, self._intake.clock.stamp().ticks)
+        self._tell_clock()
+
+    def _take_stamps(self, readings: Sequence[Reading], received: int) -> None:
+        """Whether the stamps of changes can come from a clock within the limit (URS-TIME-12)."""
+        stamps = sorted(source for _, _, _, source, _ in readings if source is not None)
+        if stamps:
+            self.clock.stamped(stamps[len(stamps) // 2], received)  # the middle: one tag with an absurd stamp is no clock
+            self._tell_clock()
+
+    def _tell_clock(self) -> None:
+        """The source's clock left its limit, or came back: an alarm, or its end, once until it turns."""
+        found = self.clock.turned()
+        if found is not None:
+            self._intake.happened(self._finding_event(_clock_finding(self.source, found)), source=self.source.name)
 
     # what the runtime calls
 
@@ -309,21 +311,24 @@ class Port:
                     yield self._making_entry(part, table, requested, received)
 
     def _making_entry(self, rows: Sequence[encoding.Row], table: bytes, requested: int | None, received: int) -> "Making":
-        source, offset = self.source, self._offset
-        trusted = offset is None or abs(offset[0]) <= source.max_offset_s
+        source, clock = self.source, self._told_clock()
+        trusted = abs(clock.get("offset_s", 0.0)) <= source.max_offset_s
 
         def make(seq: int) -> "tuple[Observed, Encode]":
             intake = self._intake
             stamp = intake.clock.stamp()
             seen = self._seen_by_fold(rows, requested, received, trusted=trusted)
             item = Observed(seq, stamp.ticks, source.name, seen, stamp.status not in UNVERIFIED)
-            clock: dict[str, Any] = {"authority": source.time_authority}
-            if offset is not None:
-                clock |= {"offset_s": offset[0], "bound_s": offset[1]}
             head = {**intake.head(stamp, source.name), "source_clock": clock, **intake.config}
             return item, lambda: encoding.readings_body(head, intake.fold.contexts(source.name), self.tagset, table)
 
         return make
+
+    def _told_clock(self) -> dict[str, Any]:
+        """`source_clock` of an entry: whose clock stamps, and how far it is off as now estimated."""
+        found = self.clock.now
+        told: dict[str, Any] = {"authority": self.source.time_authority}
+        return told if found is None else told | {"offset_s": found.offset_s, "bound_s": found.bound_s}
 
     def _seen_by_fold(self, rows: Sequence[encoding.Row], requested: int | None, received: int, *, trusted: bool) -> list[Seen]:
         """The rows with their event times. The common case of `event_ticks`, a sane time of a trusted device, stands here in line."""
@@ -349,7 +354,8 @@ class Port:
                 long = len(part) == 1 and len(orjson.dumps(part[0])) > LARGEST_ROW_BYTES
                 for piece in self._pieces(name, part[0]) if long else [{"rows": list(part)}]:
                     event = {"type": "message", "source": self.source.name, "name": name, **piece}
-                    yield self._intake.event(event if "rows" in piece else piece, self.source.name)
+                    told = {"source_clock": self._told_clock()} if self.clock.now is not None else {}
+                    yield self._intake.event(event if "rows" in piece else piece, self.source.name, told)
 
     def _pieces(self, name: str, row: dict[str, Any]) -> Iterable[dict[str, Any]]:
         """A row longer than an entry, as JSON text cut into pieces; nothing can be decided by it, so a person is told."""
@@ -426,11 +432,19 @@ class Port:
         return {"type": "finding", "source": self.source.name, **event}
 
 
-def _clock_finding(source: Source, offset_s: float, bound_s: float, *, above: bool) -> Finding:
-    """The source's clock left its limit, or came back (URS-TIME-12). The text holds no figure: recorded once until it turns."""
-    text = f"the clock of {source.name} is {'more than' if above else 'again within'} {source.max_offset_s:g} s from ours"
-    evidence = {"offset_s": offset_s, "bound_s": bound_s, "limit_s": source.max_offset_s}
-    return Finding("source-clock-off", text, severity="alarm" if above else "info", evidence=evidence)
+def _clock_finding(source: Source, found: Offset) -> Finding:
+    how = "asked for its time" if found.by == "question" else "by the stamps of its values"
+    told = f"{found.offset_s:+.3f} s (+-{found.bound_s:.3f} s) against ours, limit {source.max_offset_s:g} s"
+    evidence = {"offset_s": found.offset_s, "bound_s": found.bound_s, "limit_s": source.max_offset_s, "by": found.by}
+    text = f"{source.name}: its clock, {how}, is {told}"
+    return Finding("source-clock-off", text, severity="alarm" if found.above else "info", evidence=evidence)
+
+
+def _longest_delay_s(source: Source, tags: Iterable[Tag]) -> float:
+    """How long a fresh change may be under way: sampled, queued for publishing, sent."""
+    rate_ms = max((source.rate_ms if tag.rate_ms is None else tag.rate_ms for tag in tags), default=source.rate_ms)
+    publish_ms = source.options.get("publish_ms", 1000)
+    return (rate_ms + (publish_ms if isinstance(publish_ms, int | float) else 1000)) / 1000 + 1.0
 
 
 def _deadband(tag: Tag) -> float | None:

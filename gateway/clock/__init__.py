@@ -10,7 +10,7 @@ from gateway.clock.judge import Limits, Status
 from gateway.clock.kernel import KernelReader, evidence_from, kernel_clock
 from gateway.clock.leap import leap_table
 from gateway.clock.ntpd import NtpdReader
-from gateway.clock.offsets import OffsetEstimator
+from gateway.clock.offsets import Offset, SourceClock
 from gateway.clock.sntp import CrossCheck
 from gateway.clock.timesyncd import TimesyncdReader
 
@@ -32,4 +32,4 @@ def system_clock(section: ClockSection) -> Clock:
     return clock
 
 
-__all__ = ["Clock", "Limits", "OffsetEstimator", "OnEvent", "Stamp", "Status", "system_clock"]
+__all__ = ["Clock", "Limits", "Offset", "OnEvent", "SourceClock", "Stamp", "Status", "system_clock"]

@@ -1,63 +1,56 @@
-"""How far a source's clock is from ours (URS-TIME-12): estimated from the lists it sends, with a bound, per source.
+"""How far a source's clock is from ours (URS-TIME-12): estimated from what it sends, with a bound, per source.
 
 Two kinds of proof, both as intervals of the offset (source minus ours):
-- A question and its answer: the server's time stamp was made between the two, so offset is in [server - received, server - requested].
-- A notification: what is received can not come from the future, so offset >= source - received; and at least one value in a while is
-  fresh, so the largest such difference is at most `delay_s` too small.
-Intersected over ten minutes, which leaves the quickest answers.
+- A question and its answer: the source's time was read between the two. Intersected over ten minutes, which leaves the quickest answers.
+- The stamps of changes, which a device makes that may have another clock than the server before it: what is received can not come from
+  the future, so offset >= stamp - received; and where changes come all the time, some of them are fresh.
 """
 
 from collections import deque
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 TICKS_PER_S = 10_000_000
 BUCKET_TICKS = 60 * TICKS_PER_S
 BUCKETS = 10
 DRIFT_PPM = 100.0
 """A PLC's oscillator against ours: intervals of older minutes are widened by so much."""
+SAMPLE_TICKS = TICKS_PER_S // 5
 ABSURD_TICKS = 366 * 86_400 * TICKS_PER_S
 """A time stamp more than a year off (1601, 1970, null) is no clock that is off but none."""
 
 
+MINUTES = 3
+LEAST_LISTS = 5
+"""Stamps prove that a device's clock is late only if they are, in each of three minutes, in all of at least five lists: one burst of
+queued values is no proof."""
+
+
 class Offset(NamedTuple):
-    """The source's clock minus ours: offset_s +- bound_s. above: it exceeds the source's limit."""
+    """The source's clock minus ours: offset_s +- bound_s. above: it exceeds the source's limit. by: asked, or judged by its stamps."""
 
     offset_s: float
     bound_s: float
     above: bool
+    by: Literal["question", "stamps"] = "question"
 
 
 class OffsetEstimator:
-    """One source's. Feed it once per list; pure, so that it can be replayed."""
+    """By questions and answers. Pure: no clock of its own."""
 
     def __init__(self, limit_s: float = 2.0) -> None:
         self.limit_s = limit_s
         self._buckets: deque[list[int]] = deque(maxlen=BUCKETS)
-        self.absurd = 0
 
     def answered(self, server_ticks: int, requested_ticks: int, received_ticks: int) -> None:
         """A server's time stamp in the answer to a question asked and answered at these instants of ours."""
         self._add(received_ticks, server_ticks - received_ticks, server_ticks - requested_ticks)
 
-    def notified(self, source_ticks: int, received_ticks: int, delay_s: float) -> None:
-        """The newest time stamp of a notification. delay_s: the longest that a fresh value is under way (publishing interval, sampling)."""
-        low = source_ticks - received_ticks
-        self._add(received_ticks, low, None, int(delay_s * TICKS_PER_S))
-
-    def _add(self, now: int, low: int, high: int | None, delay: int = 0) -> None:
-        if abs(low) > ABSURD_TICKS:
-            self.absurd += 1
-            return
+    def _add(self, now: int, low: int, high: int) -> None:
         minute = now // BUCKET_TICKS
         if not self._buckets or self._buckets[-1][0] != minute:
-            self._buckets.append([minute, low, low + delay if high is None else high])
+            self._buckets.append([minute, low, high])
             return
         bucket = self._buckets[-1]
-        if high is None:
-            # The freshest of the minute stands for it, and its delay is the width of what is known.
-            if low > bucket[1]:
-                bucket[1], bucket[2] = low, low + delay
-            return
         bucket[1], bucket[2] = max(bucket[1], low), min(bucket[2], high)
         if bucket[1] > bucket[2]:
             # No offset fits both: the source's clock (or ours) was set within this minute; what was before is void.
@@ -77,3 +70,78 @@ class OffsetEstimator:
             low, high = new_low, new_high
         offset_s, bound_s = (low + high) / 2 / TICKS_PER_S, (high - low) / 2 / TICKS_PER_S
         return Offset(offset_s, bound_s, abs(offset_s) > self.limit_s)
+
+
+class DeviceStamps:
+    """By the stamps of changes. delay_s: the longest that a fresh one is under way (sampling, publishing, network)."""
+
+    def __init__(self, limit_s: float, delay_s: float) -> None:
+        self.limit_s, self._delay = limit_s, int(delay_s * TICKS_PER_S)
+        self._minutes: deque[tuple[int, int]] = deque(maxlen=MINUTES)
+        self._minute, self._best, self._lists = 0, 0, 0
+
+    def stamped(self, stamp_ticks: int, received_ticks: int) -> None:
+        """A stamp that stands for a list of changes."""
+        low, minute = stamp_ticks - received_ticks, received_ticks // BUCKET_TICKS
+        if abs(low) > ABSURD_TICKS:
+            return
+        if minute != self._minute:
+            if self._lists >= LEAST_LISTS:
+                self._minutes.append((self._minute, self._best))
+            else:
+                self._minutes.clear()
+            self._minute, self._best, self._lists = minute, low, 0
+        self._best, self._lists = max(self._best, low), self._lists + 1
+
+    def estimate(self) -> Offset | None:
+        """What the stamps of the last minutes prove; None while they prove nothing. above: the whole interval is beyond the limit."""
+        if len(self._minutes) < MINUTES or self._minutes[-1][0] - self._minutes[0][0] != MINUTES - 1:
+            return None
+        low = max(best for _, best in self._minutes)
+        high = max(low, min(best for _, best in self._minutes) + self._delay)
+        offset_s, bound_s = (low + high) / 2 / TICKS_PER_S, (high - low) / 2 / TICKS_PER_S
+        return Offset(offset_s, bound_s, abs(offset_s) - bound_s > self.limit_s, "stamps")
+
+
+class SourceClock:
+    """One source's clock: what its server tells when asked, unless the stamps of its values prove that they come from a worse clock."""
+
+    def __init__(self, limit_s: float, delay_s: float) -> None:
+        self.limit_s = limit_s
+        self._asked, self._stamps = OffsetEstimator(limit_s), DeviceStamps(limit_s, delay_s)
+        self._sampled = 0
+        self.now: Offset | None = None
+        self.is_off = False
+
+    def measured(self, offset_s: float, bound_s: float, now_ticks: int) -> None:
+        """The driver asked: the source's time minus ours is offset_s +- bound_s."""
+        offset, bound = int(offset_s * TICKS_PER_S), int(bound_s * TICKS_PER_S)
+        self._asked.answered(now_ticks + offset, now_ticks - bound, now_ticks + bound)
+        self._judge()
+
+    def stamped(self, stamp_ticks: int, received_ticks: int) -> None:
+        """A list of changes came, with this stamp of the device's clock."""
+        before = self._stamps.estimate()
+        self._stamps.stamped(stamp_ticks, received_ticks)
+        if self._stamps.estimate() != before:
+            self._judge()
+
+    def is_due(self, received_ticks: int) -> bool:
+        """Five lists a second are proof enough; all of them would cost a scan of every reading."""
+        if 0 <= received_ticks - self._sampled < SAMPLE_TICKS:
+            return False
+        self._sampled = received_ticks
+        return True
+
+    def turned(self) -> Offset | None:
+        """The estimate, if the clock has left its limit or come back since the last call: to be told once."""
+        if self.now is None or self.now.above == self.is_off:
+            return None
+        self.is_off = self.now.above
+        return self.now
+
+    def _judge(self) -> None:
+        asked, stamps = self._asked.estimate(), self._stamps.estimate()
+        found = stamps if stamps is not None and stamps.above else asked
+        # As it will stand in the entry, so that live and replay judge alike.
+        self.now = None if found is None else found._replace(offset_s=round(found.offset_s, 6), bound_s=round(found.bound_s, 6))

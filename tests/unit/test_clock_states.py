@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from config.line import ClockSection
-from gateway.clock import Clock, Limits, OffsetEstimator, system_clock
+from gateway.clock import Clock, Limits, system_clock
 from gateway.clock.evidence import Evidence
 from gateway.clock.judge import judge
 from gateway.clock.kernel import kernel_clock
@@ -315,39 +315,3 @@ def test_the_plot_hides_nothing_bad():
     assert all(row.count("#") == 1 for row in rows[:-2])
     assert report([]).as_json()["entries"] == 0
     assert "no entries" in text(report([]))
-
-
-@pytest.mark.urs("URS-TIME-12")
-@pytest.mark.parametrize("true_s", [0.0, 5.0, -5.0, 0.3])
-def test_a_sources_offset_is_within_its_bound(true_s):
-    import random
-
-    dice = random.Random(3)
-    asked, told = OffsetEstimator(2.0), OffsetEstimator(2.0)
-    now = 10**17
-    for _ in range(2000):
-        now += dice.randrange(1, 10_000_000)
-        out, back = dice.randrange(10_000, 2_000_000), dice.randrange(10_000, 2_000_000)
-        asked.answered(now + out + int(true_s * 1e7), now, now + out + back)
-        told.notified(now + int(true_s * 1e7) - dice.randrange(0, 10**8), now + dice.randrange(1, 5_000_000), 0.5)
-        told.notified(now + int(true_s * 1e7), now + dice.randrange(1, 5_000_000), 0.5)
-    for estimator in (asked, told):
-        found = estimator.estimate()
-        assert found is not None
-        assert abs(found.offset_s - true_s) <= found.bound_s + 1e-6
-        assert found.above == (abs(true_s) > 2)
-        assert found.bound_s <= 0.25
-
-
-def test_a_source_whose_clock_is_set_or_is_none():
-    one = OffsetEstimator(2.0)
-    for minute in range(5):
-        one.answered(10**17 + minute * 600_000_000, 10**17 + minute * 600_000_000 - 1000, 10**17 + minute * 600_000_000 + 1000)
-    now = 10**17 + 5 * 600_000_000
-    one.answered(now + 36_000_000_000, now - 1000, now + 1000)
-    found = one.estimate()
-    assert found is not None
-    assert found.offset_s == pytest.approx(3600, abs=0.001)
-    one.notified(-116_444_736_000_000_000, now, 1.0)
-    assert one.absurd == 1
-    assert OffsetEstimator().estimate() is None
