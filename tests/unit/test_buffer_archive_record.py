@@ -1,0 +1,190 @@
+"""The archive's pages for people, and what binds them to the evidence."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from buffer import Body, Journal, archive, keys, verify
+from buffer.archive_html import html
+from buffer.archive_pdf import CELLS_AT_ONCE, pdf
+from buffer.archive_record import Facts, Heading, Record, Table, Text, happenings
+from buffer.entry_examples import EVENTS
+from buffer.segment import Entry
+
+GATEWAY = "lyon/granulation-2"
+BATCH = "B2026-0417"
+EVENT = "ebr-gateway/event/1"
+TIME = '"time":"2026-11-22T07:15:02.5123456Z"'
+SIGNS = "\u00b5g \u00b0C m\u00b2 \u00b1 \u2264 \u03a9 \u00e9\u00e8\u0142\u010d\u0151 \u0416"
+HAN = "\u9020\u7c92"
+
+
+def event(content: dict[str, Any]) -> Body:
+    return Body(EVENT, f'{TIME},"event":{json.dumps(content, ensure_ascii=False, separators=(",", ":"))}}}'.encode())
+
+
+def parameter(name: str, **changes: Any) -> dict[str, Any]:
+    return {**EVENTS["step"]["parameters"][0], "parameter": name, "name": name, **changes}
+
+
+def step(name: str, **changes: Any) -> dict[str, Any]:
+    record = f"{GATEWAY}/{BATCH}/granulator/{name}/1"
+    return {**EVENTS["step"], "transition": "end", "record": record, "step": name, **changes}
+
+
+class Made:
+    """A stopped journal with one small batch, and the archive of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.journal, self.zip = folder, folder / "journal", folder / "batch.zip"
+        journal = Journal.open(self.journal, GATEWAY, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
+        self.signer = keys.create(self.journal / "checkpoint-key", GATEWAY)
+        assert journal.opened.epoch_event is not None
+        self.epoch = journal.opened.epoch
+        journal.append([event(journal.opened.epoch_event), event(EVENTS["config"]), event(EVENTS["tagset"])])
+        journal.append([event({**EVENTS["batch"], "transition": "start"})])
+        journal.append([event(step("WET_MASS", parameters=[parameter(f"Speed {SIGNS}"), parameter(f"Note {HAN}", result="above")]))])
+        journal.append([event(step("WET_MASS", revision=2, reason="late-data", parameters=[parameter("Speed", value="300.0")]))])
+        journal.append([event(EVENTS["gap"]), event(EVENTS["alarm"]), event(EVENTS["material"]), event(EVENTS["sample"])])
+        journal.append([event(EVENTS["batch"])], urgent=True).result()
+        note = journal.checkpoint(self.signer, "batch-end")
+        assert note is not None
+        journal.append([event(note)], urgent=True).result()
+        journal.close()
+        self.make(self.zip)
+
+    def make(self, target: Path) -> verify.Report:
+        return archive.make(self.journal, BATCH, target, [self.signer.public], self.signer.note)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return Made(tmp_path_factory.mktemp("made"))
+
+
+def held(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+def rewritten(target: Path, files: dict[str, bytes]) -> Path:
+    """Everything that a forger without the key can put right put right."""
+    inner = {name: content for name, content in files.items() if name not in {"SHA256SUMS", verify.SUMS_NOTE}}
+    sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in inner.items()).encode()
+    note = {verify.SUMS_NOTE: files[verify.SUMS_NOTE]} if verify.SUMS_NOTE in files else {}
+    target.unlink(missing_ok=True)
+    archive._write(target, inner | {"SHA256SUMS": sums} | note)
+    return target
+
+
+@pytest.mark.urs("URS-OPS-03", "URS-AUD-08")
+def test_html_and_pdf_show_the_record_and_the_evidence(made: Made) -> None:
+    page = held(made.zip)["record.html"].decode()
+    for text in ("WET_MASS", "300.0", "late-data", "revision 2", "Gaps", "Alarms", "Materials", "Samples", "Evidence", made.signer.public):
+        assert text in page, text
+    assert str(made.epoch) in page
+    content = held(made.zip)["record.pdf"]
+    assert content.startswith(b"%PDF-")
+    assert content.rstrip().endswith(b"%%EOF")
+
+
+def test_the_pages_are_the_same_bytes_for_the_same_entries(made: Made, tmp_path: Path) -> None:
+    made.make(tmp_path / "again.zip")
+    first, second = held(made.zip), held(tmp_path / "again.zip")
+    assert [name for name in first if first[name] != second[name]] in (
+        [],
+        ["README.txt", "manifest.json", "SHA256SUMS", verify.SUMS_NOTE],
+    ), "only the time of making differs"
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="poppler-utils is not installed")
+def test_the_print_carries_the_records_signs_and_shows_what_it_can_not(tmp_path: Path) -> None:
+    blocks = [
+        Heading(1, SIGNS),
+        Facts([("Name", f"<b>{SIGNS}</b> & more")]),
+        Table(("A",), (1,), [[HAN]], frozenset({0})),
+        Text("end", marked=True),
+    ]
+    (tmp_path / "a.pdf").write_bytes(pdf("Batch", "footer", blocks))
+    text = subprocess.run(["pdftotext", "-layout", tmp_path / "a.pdf", "-"], capture_output=True, text=True, check=True).stdout
+    assert text.count(SIGNS) == 2
+    assert f"<b>{SIGNS}</b> & more" in text
+    assert HAN not in text
+    assert "\ufffd\ufffd" in text
+    assert "stands for a sign" in text
+    assert "page 1 of 1" in text
+    assert "<b>" not in html("Batch", blocks).replace("<body>", "")
+    assert HAN in html("Batch", blocks)
+
+
+def test_long_tables_and_rows_longer_than_a_page_are_printed_whole(tmp_path: Path) -> None:
+    rows = [[str(number), "x"] for number in range(2 * CELLS_AT_ONCE + 7)]
+    content = pdf("Batch", "footer", [Table(("N", "Tags"), (1, 2), [*rows, ["last", " ".join(f"tag.{n}" for n in range(4000))]])])
+    assert content.count(b"/Type /Page\n") + content.count(b"/Type /Page ") > 20
+
+
+def test_an_event_in_parts_is_one_again() -> None:
+    parts = [
+        {**EVENTS["step"], "parameters": [parameter(name)], "part": number, "of": 2, "sliced": ["parameters"]}
+        for number, name in enumerate(("first", "second"), 1)
+    ]
+    entries = [
+        Entry(7, seq, "", json.dumps({"time": "T", "event": part}).replace('"event": {', '"event":{').encode())
+        for seq, part in enumerate(parts, 3)
+    ]
+    (one,) = happenings(entries)
+    assert (one.where, [each["name"] for each in one.event["parameters"]]) == ("3-4", ["first", "second"])
+    blocks = list(Record("B2026-0417", GATEWAY, entries, []).blocks())
+    assert any(isinstance(block, Table) and [row[0] for row in block.rows] == ["first", "second"] for block in blocks)
+
+
+@pytest.mark.urs("URS-AUD-06")
+@pytest.mark.parametrize(
+    "name", ["record.html", "record.pdf", "README.txt", "verify.py", "configuration/line.toml", "keys.txt", "schemas/event-step.json"]
+)
+def test_a_page_that_was_changed_is_found_although_all_sums_are_right(made: Made, tmp_path: Path, name: str) -> None:
+    files = held(made.zip)
+    files[name] = files[name][:-2] + b"#" + files[name][-1:]
+    report = verify.verify(rewritten(tmp_path / "forged.zip", files), made.signer.public)
+    assert report.exit_code == 1, list(report.lines())
+
+
+def test_without_the_note_the_pages_are_unproved_and_with_a_thiefs_they_are_bad(made: Made, tmp_path: Path) -> None:
+    files = held(made.zip)
+    note = files.pop(verify.SUMS_NOTE)
+    report = verify.verify(rewritten(tmp_path / "a.zip", files), made.signer.public)
+    assert (report.exit_code, "pages for people" in report.missing[0]) == (2, True)
+
+    thief = keys.create(tmp_path / "thief", GATEWAY)
+    files["record.html"] += b" "
+    inner = {name: content for name, content in files.items() if name != "SHA256SUMS"} | {
+        "keys.txt": (made.signer.public + "\n" + thief.public).encode()
+    }
+    sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in inner.items()).encode()
+    files = inner | {verify.SUMS_NOTE: thief.note(archive.sums_text(GATEWAY, BATCH, sums)).encode()}
+    assert note != files[verify.SUMS_NOTE]
+    report = verify.verify(rewritten(tmp_path / "b.zip", files), made.signer.public)
+    assert (report.exit_code, report.problems) == (1, [f"{verify.SUMS_NOTE} is not signed by the key"])
+
+
+def test_after_a_rotation_the_archive_carries_what_hands_the_trust_on(made: Made, tmp_path: Path) -> None:
+    journal_folder = shutil.copytree(made.journal, tmp_path / "journal", ignore=shutil.ignore_patterns("ballast", "SHA256SUMS"))
+    new = keys.create(tmp_path / "new", GATEWAY)
+    (journal_folder / verify.ROTATIONS_BESIDE).write_text(keys.rotation(made.signer, new)["what"]["note"])
+    journal = Journal.open(journal_folder, GATEWAY, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
+    journal.append([event({**EVENTS["batch"], "revision": 2})], urgent=True).result()
+    journal.append([event(journal.checkpoint(new) or {})], urgent=True).result()
+    journal.close()
+    archive.make(journal_folder, BATCH, tmp_path / "a.zip", [made.signer.public, new.public], new.note)
+    for key in (made.signer.public, new.public):
+        report = verify.verify(tmp_path / "a.zip", key)
+        assert (report.exit_code, report.signatures) == (0, 2), list(report.lines())
+    files = held(tmp_path / "a.zip")
+    files.pop(verify.ROTATIONS_BESIDE)
+    assert verify.verify(rewritten(tmp_path / "b.zip", files), made.signer.public).exit_code == 1
