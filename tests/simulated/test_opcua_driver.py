@@ -39,6 +39,11 @@ def say(name: str, **told: Any) -> None:
     TABLE[0](case, f"{what}: " + ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in told.items()))
 
 
+def lost(bench: Bench) -> int:
+    """Values that the PLC had and the disk has not."""
+    return sum(map(len, bench.missing().values()))
+
+
 @pytest.mark.urs("URS-DAQ-01")
 async def test_every_value_arrives_once_in_order_with_both_times(bench: Bench) -> None:
     bench.run()
@@ -71,7 +76,7 @@ async def test_a_cut_link_is_resumed_in_the_same_session_without_loss(bench: Ben
     resumed = [told["alive"] for _, told in bench.disk.committed if told["resumed"]]
     assert len(resumed) == rounds
     assert all(len(alive) == 20 for alive in resumed)
-    say("F15 link cut", cuts=rounds, lost=0, doubled=0)
+    say("F15 link cut", cuts=rounds, lost=lost(bench), doubled=bench.doubled())
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
@@ -89,7 +94,8 @@ async def test_answers_lost_on_the_way_are_republished(bench: Bench, rounds: int
     assert not bench.missing()
     assert (bench.doubled(), bench.unordered()) == (0, 0)
     assert bench.driver.counts["republished"] > 0
-    say("F16 lost responses, then cut", times=rounds, lost=0, doubled=0, republished=bench.driver.counts["republished"])
+    republished = bench.driver.counts["republished"]
+    say("F16 lost responses, then cut", times=rounds, lost=lost(bench), doubled=bench.doubled(), republished=republished)
 
 
 @pytest.mark.faults
@@ -138,9 +144,10 @@ async def test_nothing_is_acknowledged_before_it_is_on_disk(bench: Bench, lists:
     (subscription,) = bench.plc.subscriptions.subscriptions.values()
     committed = bench.disk.watermark["slots"]["0"][1] - 1
     held = set(subscription.sent)
-    assert held >= set(range(committed + 1, subscription.sequence))
+    early = set(range(committed + 1, subscription.sequence)) - held
+    say("F26 stalled store", stalled_lists=lists, early_acknowledgements=len(early), held_back=len(held))
+    assert not early
     assert len(held) >= 5
-    say("F26 stalled store", stalled_lists=lists, early_acknowledgements=0, held_back=len(held))
     bench.disk.stalled = False
     bench.disk.commit()
     await bench.make(5, every_s=0.06)
@@ -184,11 +191,11 @@ async def test_a_refused_transfer_ends_in_a_gap_and_first_values(bench: Bench, r
     assert after[0][1]["kind"] == "initial"
     assert not any(told["resumed"] for _, told in after)
     assert bench.doubled() == 0
-    lost = {ticks for values in bench.missing().values() for ticks, _ in values}
+    gone = {ticks for values in bench.missing().values() for ticks, _ in values}
     first_new = min(source for readings, _ in after for _, _, _, source, _ in readings)
-    assert lost
-    say("F18 transfer refused after a restart", lost=len(lost), outside_the_gap=0)
-    assert max(lost) < first_new, "what is missing lies in the gap, between the last before and the first after"
+    assert gone
+    say("F18 transfer refused after a restart", lost=len(gone), outside_the_gap=sum(ticks >= first_new for ticks in gone))
+    assert max(gone) < first_new, "what is missing lies in the gap, between the last before and the first after"
 
 
 @pytest.mark.parametrize("round_", ONCE)
@@ -204,7 +211,7 @@ async def test_a_restarted_server_with_moved_namespaces_gives_no_wrong_tag(bench
     await bench.caught_up()
     assert bench.wrong_values() == 0
     assert bench.doubled() == 0
-    say("F19 server restart, index moved", wrong_tags=0)
+    say("F19 server restart, index moved", wrong_tags=bench.wrong_values(), values=len(bench.disk.readings))
 
 
 @pytest.mark.faults
@@ -219,14 +226,16 @@ async def test_an_overflow_is_a_gap_for_exactly_its_tag_and_time(tmp_path: Path)
         bench.cable.mend()
         await bench.make(3)
         await bench.caught_up()
-        lost = bench.missing()
-        assert set(lost) == {1}
-        (loss,) = [one for one in bench.disk.losses if one.cause == "queue-overflow"]
+        gone = bench.missing()
+        assert set(gone) == {1}
+        overflows = [one for one in bench.disk.losses if one.cause == "queue-overflow"]
+        (loss,) = overflows
         assert loss.tags == (1,)
         assert loss.since_ticks is not None
         assert loss.until_ticks is not None
-        assert all(loss.since_ticks < ticks < loss.until_ticks for ticks, _ in lost[1])
-        say("F20 queue overflow", lost=len(lost[1]), covered=len(lost[1]), gaps=1)
+        covered = sum(loss.since_ticks < ticks < loss.until_ticks for ticks, _ in gone[1])
+        say("F20 queue overflow", lost=len(gone[1]), covered=covered, gaps=len(overflows))
+        assert covered == len(gone[1])
 
 
 async def test_a_queue_of_one_is_an_alarm(bench: Bench) -> None:
@@ -252,7 +261,7 @@ async def test_a_message_that_never_came_is_fetched_again(bench: Bench) -> None:
     assert not bench.missing()
     assert (bench.doubled(), bench.unordered()) == (0, 0)
     assert bench.failures == []
-    say("F21 sequence gap", messages_missing=2, republished=bench.driver.counts["republished"])
+    say("F21 sequence gap", messages_missing=2, republished=bench.driver.counts["republished"], lost=lost(bench))
 
 
 async def test_a_message_that_is_no_longer_there_is_a_gap_and_every_value_is_asked_for(bench: Bench) -> None:
@@ -366,7 +375,7 @@ async def test_a_channel_is_renewed_and_a_refused_renewal_loses_nothing(tmp_path
         assert bench.plc.switches.renewals_refused == 0
         assert not bench.missing()
         assert bench.doubled() == 0
-        say("F24 channel renewal", renewals=bench.driver.counts["channel-renewals"], refused=1, lost=0)
+        say("F24 channel renewal", renewals=bench.driver.counts["channel-renewals"], refused=1, lost=lost(bench))
 
 
 async def test_types_arrays_and_texts(tmp_path: Path) -> None:
@@ -586,7 +595,8 @@ async def test_history_fills_a_gap_wholly_or_not_at_all(tmp_path: Path, trick: s
         assert bool(missing) is not fills
         assert bench.doubled() == 0
         assert bench.wrong_values() == 0
-        say("F25 history", trick=trick or "none", filled=fills, silently_cut=0)
+        silent = len(missing) if bench.disk.fillings else 0
+        say("F25 history", trick=trick or "none", filled=bool(bench.disk.fillings), missing=len(missing), silently_cut=silent)
 
 
 @pytest.mark.faults
