@@ -158,6 +158,7 @@ class Parameter(Open):
     covered: float | None = None
     readings: int | None = None
     gaps: list[Any] = []
+    time_verified: bool | None = None  # False: read while the gateway's clock was not verified
     evidence: Evidence | None = None
 
 

@@ -10,6 +10,9 @@ from config.parts import Parts, unknown_tag
 from config.rows import INTEGERS, NUMBERS
 from config.tables import MAX_PROBLEMS, did_you_mean
 
+LEAST_SILENCE_S = 90
+"""Of a polled tag whose unchanged values are not stored: they are repeated each 60 s."""
+
 
 def check(parts: Parts) -> list[Problem]:
     """Every contradiction between the files."""
@@ -52,10 +55,23 @@ def _tags(parts: Parts) -> Iterable[Problem]:
             yield tag.place.problem(f"unknown source `{tag.source[:60]}`{did_you_mean(tag.source, source_names)}")
         elif tag.source in sources:
             yield from _address(tag, sources[tag.source].driver, sources[tag.source].options)
+            yield from _silence(tag, sources[tag.source].driver)
         for name in tag.equipment:
             if name != "line" and name not in equipment:
                 yield tag.place.problem(f"unknown equipment `{name}`{did_you_mean(name, sorted(equipment))}")
         yield from _meaning(parts, tag, strict=strict)
+
+
+def _silence(tag: Tag, driver: str) -> Iterable[Problem]:
+    """A polled tag that does not change is stored once a minute only: less than that would be no silence of the device."""
+    if tag.max_silence_s is None:
+        return
+    if driver.startswith("mes_"):
+        yield tag.place.problem("max_silence_s: rows and files come when they come; nothing follows from their silence")
+    elif driver != "opcua" and tag.store != "all" and tag.max_silence_s < LEAST_SILENCE_S:
+        unchanged = f"an unchanged value is stored once a minute; write at least {LEAST_SILENCE_S}, or store = all"
+        message = f"max_silence_s {tag.max_silence_s:g}: {unchanged}"
+        yield tag.place.problem(message)
 
 
 def _as(one: str, other: str) -> str:

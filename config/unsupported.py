@@ -4,7 +4,6 @@ Key: the section and key of line.toml, or the file and column of a table. Value:
 """
 
 SUPPORTED_VALUES: dict[tuple[str, str], frozenset[str]] = {
-    ("tags.csv", "max_silence_s"): frozenset(),
     ("parameters.csv", "when"): frozenset({"step", "run", "operation", "batch"}),
 }
 

@@ -268,7 +268,27 @@ class Batches:
         required, present = required + asked, present + asked - len(unbooked)
         missing = whole + missing + unbooked
         counted = {"required": required + len(whole), "present": present, "missing": missing[:MOST_MISSING]}
-        return counted if len(missing) <= MOST_MISSING else {**counted, "missing_count": len(missing)}
+        if len(missing) > MOST_MISSING:
+            counted["missing_count"] = len(missing)
+        idle = [item for m in dict.fromkeys(m.equipment for m in batch.members) for item in self._idle(self._plan.units[m], batch, name)]
+        counted |= {"not_applicable": idle[:MOST_MISSING]} if idle else {}
+        return counted if len(idle) <= MOST_MISSING else {**counted, "not_applicable_count": len(idle)}
+
+    def _idle(self, unit: Unit, batch: Batch, name: str) -> list[dict[str, Any]]:
+        """Required parameters of the map that this batch did not call for, each with the reason."""
+        who, counts = batch.identity, self._state.counts.get(name, {})
+        optional = {r.row.step for r in unit.steps_of(who.recipe, who.recipe_version) if r.row.occurs in {"0..1", "0..n"}}
+        found: dict[tuple[str | None, str], str] = {}
+        rows = [row for row in self._plan.line.parameters if row.equipment == unit.name and row.required]
+        fits = {id(row) for row in rows if row.recipe in {None, who.recipe} and row.recipe_version in {None, who.recipe_version}}
+        for row in sorted(rows, key=lambda row: id(row) in fits):  # a row that fits has the last word
+            found[row.step, row.parameter] = "of another recipe"
+            if id(row) in fits:
+                del found[row.step, row.parameter]
+                if row.step in optional and not counts.get(f"{unit.name}/{row.step}"):
+                    found[row.step, row.parameter] = "the step did not run, and need not"
+        head = {"equipment": unit.name, "status": "not-applicable"}
+        return [{**head, "step": step, "parameter": p, "reason": why} for (step, p), why in sorted(found.items(), key=str)]
 
     def open(self) -> list[Batch]:
         """Those that may still make an end record, or make it again."""

@@ -11,6 +11,7 @@ from config import Line
 from gateway.context import records
 from gateway.context.alarms import Alarms
 from gateway.context.batches import Batches
+from gateway.context.conditions import CONDITIONS, Conditions
 from gateway.context.gaps import Closed, Gap, Gaps
 from gateway.context.holdtimes import HoldTimes
 from gateway.context.identity import take_rows, text
@@ -19,6 +20,7 @@ from gateway.context.occasions import Occasions
 from gateway.context.plan import FIELDS, Plan, Unit
 from gateway.context.rowsteps import RowSteps
 from gateway.context.runs import RETIRE_EVERY_TICKS, Runs
+from gateway.context.silence import Silences
 from gateway.context.state import FORMAT, Instant, State, Where
 from gateway.context.whereabouts import SAY_AGAIN_TICKS, Whereabouts
 from gateway.observed import Happened, Observed, Seen, from_entry, learn
@@ -26,6 +28,8 @@ from gateway.parameters import Track, extend, usable
 from gateway.ticks import from_rfc3339, rfc3339
 
 _STATE = TypeAdapter(State)
+MOST_DOUBTFUL = 256
+"""Intervals of an unverified clock that are told apart."""
 _PROVES_NO_LIFE = frozenset({"initial", "backfill"})
 """Kinds of readings after which older ones of the same source may still come: a snapshot's other values, history."""
 
@@ -47,12 +51,14 @@ class Fold:
         self._runs.step_began, self._runs.step_ended = self._holds.step_began, self._holds.step_ended
         self._batches = Batches(self.state, self.plan, self._runs, self._emit, self._holds, self._ledgers)
         self._where = Whereabouts(self.state, self.plan, self._runs, self._batches, self._emit)
-        self._rowsteps = RowSteps(self.state, self.plan, self._runs, self._where, self._emit)
         self._gaps = Gaps(self.state, self.plan)
+        self._silences = Silences(self.state, self.plan, self._gaps, self._emit)
+        self._rowsteps = RowSteps(self.state, self.plan, self._runs, self._where, self._emit)
         self._alarms = Alarms(self.state, self.plan, self._emit)
         self._batches.entered = self._alarms.entered
         self._where.activity_told = self._holds.activity
         self._occasions = Occasions(self.state, self.plan, self._ledgers, self._emit)
+        self._conditions = Conditions(self.state, self.plan, self._alarms.occurred)
         self._contexts: dict[str, dict[str, Any]] = {}
         self._signals = {source: frozenset(indexes) for source, indexes in self.plan.signals.items()}
 
@@ -62,12 +68,16 @@ class Fold:
         """What an entry causes: the bodies of events, in order, each with `caused_by`: the seq of this item."""
         self._events, self.state.seq, self.state.now = [], item.seq, item.ticks
         self.state.began = self.state.began or item.ticks
+        self._verified(item)
         if any(where.pending for where in self.state.where.values()):
             self._where.settle()  # time has passed before the entry tells anything
         if isinstance(item, Observed):
             self._observe(item)
         else:
             self._take(item.event)
+        if self._silences.limits:
+            for name, last in self._silences.due():
+                self._runs.touched([name], last, None, "late-data")
         self._where.settle()
         self._rowsteps.settle()
         if self._events or isinstance(item, Happened):
@@ -147,6 +157,28 @@ class Fold:
             if run.book is not None:
                 extend(run.book, gathered.needs, gathered.limits, state.tracks, run.start.ticks)
 
+        if state.config not in {"", plan.line.sha256}:
+            self._configured_anew()
+        state.config = plan.line.sha256
+
+    def _configured_anew(self) -> None:
+        """Records whose readings are all still held are made again under the new configuration; nothing comes of it if nothing differs."""
+        state = self.state
+        for run in state.runs.values():
+            tags = self.plan.book(run.equipment, run.step or None).tags
+            if run.revision and all(state.tracks[tag].through <= run.start.ticks for tag in tags):
+                run.book, run.dirty, run.reason = None, state.now, run.reason or "config-corrected"
+
+    def _verified(self, item: Observed | Happened) -> None:
+        """Note from which entry to which one the clock was not verified."""
+        doubtful = self.state.doubtful
+        if item.verified and doubtful and doubtful[-1][1] is None:
+            doubtful[-1][1] = item.seq - 1
+        elif not item.verified and (not doubtful or doubtful[-1][1] is not None):
+            doubtful.append([item.seq, None])
+            if len(doubtful) > MOST_DOUBTFUL:  # the two that are nearest become one: more is doubted, never less
+                doubtful[0:2] = [[doubtful[0][0], doubtful[1][1]]]
+
     def _emit(self, event: dict[str, Any]) -> str:
         digest = sha256()
         for part in records.parts(event):
@@ -174,6 +206,9 @@ class Fold:
             name = names[index]
             gap = closed.tags.get(name)
             track = tracks.get(name)
+            if name in self._silences.limits and kind != "backfill":
+                read = self.state.now if kind == "initial" else event
+                self._silences.heard(name, read if gap is None else max(read, gap[1]))
             if track is not None:
                 at = event if kind == "backfill" else max(event, track.resumed)
                 is_new = self._track(name, track, (at, value, status, seq))
@@ -246,6 +281,7 @@ class Fold:
                 told, source = from_rfc3339(event["observed"]), event["source"]
                 self.state.observed[source] = max(self.state.observed.get(source, 0), told)
                 self._say(closed)
+                self._silences.resumed(closed.tags, told)
                 for name, (start, end) in closed.tags.items():
                     self._touched([name], start, end, "late-data")
             case "tagset":
@@ -260,6 +296,9 @@ class Fold:
             self._say(self._gaps.spoke(source, ticks))
 
     def _message(self, event: Mapping[str, Any]) -> None:
+        if event["name"] == CONDITIONS:
+            self._conditions.take(event)
+            return
         self._alive(event["source"], self.state.now)
         self._contexts.clear()
         for name, ticks in take_rows(self.state, event, self.plan.units, self.state.seq, self.state.now):
@@ -287,11 +326,15 @@ class Fold:
             self._touched(self._gaps.filled(event), start, from_rfc3339(event["end"]), "late-data")
         elif event["transition"] == "close":
             self._holds.gap(event)
-            self._gaps.closed(event)
+            closed = self._gaps.closed(event)
+            self._silences.resumed(closed.tags, from_rfc3339(event["end"]))
 
     def _retire_if_due(self) -> None:
         state = self.state
         if state.retire_due <= state.now or state.now < state.retire_due - RETIRE_EVERY_TICKS:
             state.retire_due = state.now + RETIRE_EVERY_TICKS
             self._runs.retire()
+            standing = [track.standing[3] for track in state.tracks.values() if track.standing is not None]
+            needed = min([*standing, *(run.start_seq for run in state.runs.values())], default=state.seq)
+            state.doubtful = [span for span in state.doubtful if span[1] is None or span[1] >= needed]
             self._batches.forget()

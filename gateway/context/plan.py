@@ -111,6 +111,7 @@ class Plan:
     def __init__(self, line: Line) -> None:
         self.line = line
         self.zone = ZoneInfo(line.line.timezone)
+        self.unverified = line.clock.unverified or ("stated" if line.line.environment == "development" else "incomplete")
         self.tags = {tag.tag: tag for tag in line.tags}
         self.names = {source.name: [tag.tag for tag in line.tags_of(source.name)] for source in line.sources}
         sources = {source.name: source for source in line.sources}
@@ -194,7 +195,8 @@ class Plan:
     def interest(self) -> dict[str, frozenset[int]]:
         """Source -> indexes of the tags that the fold looks at."""
         found = {source: set(indexes) for source, indexes in self.signals.items()}
-        for name in self.tracked | {alarm.tag for alarm in self.line.alarms if alarm.tag in self.places}:
+        alarming = {alarm.tag for alarm in self.line.alarms if alarm.tag in self.places}
+        for name in self.tracked | alarming | {tag.tag for tag in self.line.tags if tag.max_silence_s is not None}:
             found[self.places[name].source.name].add(self.places[name].position)
         return {source: frozenset(indexes) for source, indexes in found.items()}
 

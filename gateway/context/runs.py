@@ -166,7 +166,19 @@ class Runs:
         book = run.book or opened(gathered.needs, gathered.limits, self._state.tracks, start)
         book = finished(book, gathered.needs, self._state.tracks, stops, end)
         rows = self._plan.chosen(gathered.parameters, run.identity.recipe, run.identity.recipe_version)
-        return [self._parameter(row, book, start, end, stops) for row in rows]
+        made = [self._parameter(row, book, start, end, stops) for row in rows]
+        return [self._timed(run, parameter) for parameter in made] if self._state.doubtful else made
+
+    def _timed(self, run: Run, parameter: dict[str, Any]) -> dict[str, Any]:
+        """A parameter that rests on entries made while the clock was not verified: it says so, and counts as the line decides."""
+        if parameter["status"] not in {"present", "aggregate-only"}:
+            return parameter
+        seen = [seq for name in ("from_seq", "to_seq") if (seq := parameter["evidence"][name]) is not None]
+        first, last = min([run.start_seq, *seen]), max([run.end_seq or run.start_seq, *seen])
+        if not any((a or 0) <= last and (b is None or b >= first) for a, b in self._state.doubtful):
+            return parameter
+        status = "time-unverified" if self._plan.unverified == "incomplete" and parameter["status"] == "present" else parameter["status"]
+        return {**parameter, "status": status, "time_verified": False}
 
     def _parameter(self, row: Parameter, book: Any, start: int, end: int, stops: Sequence[tuple[int, int | None]]) -> dict[str, Any]:
         need, tag = need_of(row, self._plan.tags), self._plan.tags.get(row.tag or "")

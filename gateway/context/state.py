@@ -257,6 +257,20 @@ class Raised:
 
 
 @dataclass(slots=True)
+class Condition:
+    """A condition of an alarm server, as long as it is active or wants to be acknowledged. at: ticks of its newest event."""
+
+    name: str
+    scope: str
+    at: int
+    units: list[str]
+    told: dict[str, Any]
+    active: bool = False
+    acked: bool = True
+    confirmed: bool = True
+
+
+@dataclass(slots=True)
 class OpenGap:
     """A gap that has not closed. left: tags not observed since; None: all of the source."""
 
@@ -291,6 +305,8 @@ class State:
     gaps: list[OpenGap] = field(default_factory=list)
     lost: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # signal -> its newest lost gaps, closed
     alarms: dict[str, Raised] = field(default_factory=dict)
+    conditions: dict[str, Condition] = field(default_factory=dict)  # "source/condition#branch" -> what a server last said of it
+    refreshing: dict[str, list[str]] = field(default_factory=dict)  # "source/notifier" -> conditions seen since its refresh began
     alarm_tags: list[str] = field(default_factory=list)  # those read at least once
     began: int = 0  # time of the first entry
     triggers: dict[str, tuple[int, Json]] = field(default_factory=dict)  # tag -> its newest usable reading (ticks, value)
@@ -301,6 +317,9 @@ class State:
     logs: dict[str, Log] = field(default_factory=dict)
     late: dict[str, int] = field(default_factory=dict)  # tag -> time of the last finding about late data
     tagsets: dict[str, list[tuple[str, str | None]]] = field(default_factory=dict)
+    config: str = ""  # digest of the configuration that this state was decided under
+    doubtful: list[list[int | None]] = field(default_factory=list)  # [first, last] seq of entries made while the clock was not verified
+    heard: dict[str, int] = field(default_factory=dict)  # tag with max_silence_s -> event ticks of its last reading
 
 
 __all__ = [
