@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MOST_OPEN_CALLS = 32
 MOST_READINGS = 1_000
+HELD_BACK_NS = 1_000_000_000
 REPEAT_AFTER_S = 60.0
 MOST_GAPS_AT_ONCE = 16
 LARGEST_ROW_BYTES = 49_152
@@ -65,6 +66,7 @@ class Port:
         self._found: dict[tuple[str, tuple[int, ...]], str] = {}
         self.tagset, self._table = _tagset(tags)
         self._open = 0
+        self._held_back_ns = 0  # when a wait for room ended last: a poll from before it is followed by a time that nobody observed
         self._room = asyncio.Event()
         self._room.set()
         self.clock = SourceClock(source.max_offset_s, _longest_delay_s(source, tags))
@@ -117,12 +119,18 @@ class Port:
         marked = None if watermark is None else (self.source.name, watermark)
         if marked is not None and not makes:
             makes = [self._intake.event({"type": "source", "source": self.source.name, "state": "watermark"}, self.source.name)]
-        return self._opened(self._intake.append(makes, marked))
+        opened = self._opened(self._intake.append(makes, marked))
+        if self.polled and received_ns < self._held_back_ns:
+            self.lost(Loss("journal-full", detail="the journal took nothing for a while: the polls after this one were held back"))
+        return opened
 
     async def room(self) -> None:
         """See Emit."""
+        begun_ns = time.monotonic_ns()
         await self._intake.flow.wait()
         await self._room.wait()
+        if time.monotonic_ns() - begun_ns > HELD_BACK_NS:
+            self._held_back_ns = time.monotonic_ns()
 
     def lost(self, loss: Loss) -> Awaitable[None]:
         """See Emit."""
