@@ -120,6 +120,7 @@ class Status:
             "readings_per_s": self._rates.per_s(f"source {name}", port.readings),
             "observed": None if port.observed is None else rfc3339(port.observed),
             "open_gaps": len(self._gateway.fold.open_gaps(name)),
+            "clock": port.clock.describe(port.source.time_authority),
         }
 
     def _uplink(self, status: Any, now_ticks: int) -> dict[str, Any]:

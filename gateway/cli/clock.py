@@ -1,5 +1,6 @@
 """The time-traceability report."""
 
+import shutil
 from pathlib import Path
 from typing import Annotated
 
@@ -17,10 +18,14 @@ def time(
     chrony: Annotated[Path, typer.Option(help="the installed chrony configuration")] = Path("/etc/chrony/chrony.conf"),
     as_json: AsJson = False,
 ) -> None:
-    """How far the times on record can be trusted: reference chain to UTC, bound history, every clock event, chrony's configuration.
+    """How far the times on record can be trusted: reference chain to UTC, bound history, every clock event, the sources' clocks.
+
+    With what an installed chrony configuration lacks, measured by the line's own limits.
 
     Exit 1 if a part of the record was made by a clock that was not synchronised.
     """
+    import config
+    from config.line import ClockSection
     from gateway import logs
     from gateway.clock import report as reports
     from gateway.clock.baseline import check_baseline
@@ -32,12 +37,14 @@ def time(
     except ValueError as error:
         fail(str(error), WRONG_INPUT)
     try:
-        now = ask(data)["clock"]
+        now = ask(data)
     except NotRunning:
         now = None
-    shortcomings = check_baseline(chrony)
+    clock = getattr(config.read(line)[0], "clock", None) or ClockSection()
+    shortcomings = check_baseline(chrony, drift_ppm=clock.max_drift_ppm, max_error_s=clock.max_error_s, leap_mode=clock.leap_mode)
     if as_json:
-        print_json({**made.as_json(), "now": now, "chrony": [one._asdict() for one in shortcomings]})
+        running = None if now is None else {"clock": now["clock"], "sources": {one["name"]: one["clock"] for one in now["sources"]}}
+        print_json({**made.as_json(), "now": running, "chrony": [one._asdict() for one in shortcomings]})
     else:
-        typer.echo(reports.text(made, now, shortcomings))
+        typer.echo(reports.text(made, now, shortcomings, width=max(80, min(160, shutil.get_terminal_size((reports.WIDTH, 24)).columns))))
     raise typer.Exit(FINDING if made.statuses["unsynchronised"] or made.statuses["unknown"] else GOOD)

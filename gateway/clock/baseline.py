@@ -7,6 +7,9 @@ from glob import glob
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from config.check_clock import smears
+from gateway.clock.leap import LeapMode
+
 MAIN_FILE = Path("/etc/chrony/chrony.conf")
 MOST_FILES = 200
 MOST_BOOT_STEPS = 10
@@ -19,11 +22,13 @@ class Shortcoming(NamedTuple):
     text: str
 
 
-def check_baseline(main: Path = MAIN_FILE, *, drift_ppm: float = 50.0, max_error_s: float = 1.0) -> list[Shortcoming]:
+def check_baseline(
+    main: Path = MAIN_FILE, *, drift_ppm: float = 50.0, max_error_s: float = 1.0, leap_mode: LeapMode = "unknown"
+) -> list[Shortcoming]:
     """Every deviation of the installed configuration; empty if it is as it should be. A missing file is one."""
     if not main.is_file():
         return [Shortcoming("error", f"{main}: chrony is not configured")]
-    return check_directives(directives(main), drift_ppm=drift_ppm, max_error_s=max_error_s)
+    return check_directives(directives(main), drift_ppm=drift_ppm, max_error_s=max_error_s, leap_mode=leap_mode)
 
 
 def directives(main: Path) -> list[list[str]]:
@@ -56,8 +61,14 @@ def _lines(file: Path) -> Iterable[list[str]]:
             yield [words[0].lower(), *words[1:]]
 
 
-def check_directives(lines: list[list[str]], *, drift_ppm: float = 50.0, max_error_s: float = 1.0) -> list[Shortcoming]:
-    """The rules, on words."""
+HANDLED: dict[str, LeapMode] = {"system": "step", "step": "step", "slew": "slew", "ignore": "smear"}
+"""chrony's leapsecmode -> [clock] leap_mode: who follows servers that smear ignores leap seconds."""
+
+
+def check_directives(
+    lines: list[list[str]], *, drift_ppm: float = 50.0, max_error_s: float = 1.0, leap_mode: LeapMode = "unknown"
+) -> list[Shortcoming]:
+    """The rules, on words. leap_mode: what the line's configuration states."""
     by_name = {words[0]: words[1:] for words in lines}
     sources = [words for words in lines if words[0] in ("server", "pool", "peer", "refclock")]
     found: list[Shortcoming] = []
@@ -86,6 +97,12 @@ def check_directives(lines: list[list[str]], *, drift_ppm: float = 50.0, max_err
         warning("no server has iburst: after boot the clock stays unsynchronised for minutes")
     if "leapsecmode" not in by_name:
         warning("leapsecmode is missing: state how a leap second is handled (slew)")
+    elif leap_mode != HANDLED.get(" ".join(by_name["leapsecmode"]), "unknown"):
+        warning(f"leapsecmode {' '.join(by_name['leapsecmode'])}, but [clock] leap_mode of the line is {leap_mode}")
+    names = [words[1] for words in sources if len(words) > 1 and words[0] != "refclock"]
+    smeared = [name for name in names if smears(name)]
+    if smeared and len(smeared) < len(names):
+        error(f"{smeared[0]} smears a leap second and {next(n for n in names if n not in smeared)} does not: never mix them")
     if "logchange" not in by_name:
         warning("logchange is missing: a step by chrony leaves no line in its log")
     if by_name.get("cmdport") == ["0"]:

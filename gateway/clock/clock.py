@@ -131,7 +131,7 @@ class Clock:
         self._stepped_since = Awaited()
         self._disturbed_since = Awaited()
         self._trouble: Trouble | None = None
-        self._history: deque[tuple[int, Status, float | None]] = deque(maxlen=HISTORY)
+        self._history: deque[tuple[Anchor, Status, float | None]] = deque(maxlen=HISTORY)
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
         self._wake = asyncio.Event()
         self._on_event: OnEvent = lambda _: None
@@ -383,8 +383,8 @@ class Clock:
     def _remember(self, verdict: Verdict) -> None:
         """A point of history per minute, and one at each change of state."""
         last = self._history[-1] if self._history else None
-        if last is None or last[1] != verdict.status or self._anchor.realtime_ns // 100 - last[0] >= HISTORY_EVERY_NS // 100:
-            self._history.append((self._anchor.realtime_ns // 100, verdict.status, verdict.bound_s))
+        if last is None or last[1] != verdict.status or self._anchor.monotonic_ns - last[0].monotonic_ns >= HISTORY_EVERY_NS:
+            self._history.append((self._anchor, verdict.status, verdict.bound_s))
 
     def _say(self, kind: str, **more: Any) -> None:
         self._said = True
@@ -408,5 +408,13 @@ class Clock:
             "leaps_known_until": None if self._leaps is None else time_of(self._leaps.expires_ns),
             "events": list(self._events),
             "cross_check": None if self._cross is None else self._cross.describe(),
-            "history": [{"ticks": ticks, "status": status, "bound_s": rounded(bound)} for ticks, status, bound in self._history],
+            "history": [
+                {
+                    "ticks": at.realtime_ns // 100,
+                    "monotonic_s": round(at.monotonic_ns / 1e9, 3),
+                    "status": status,
+                    "bound_s": rounded(bound),
+                }
+                for at, status, bound in self._history
+            ],
         }

@@ -99,7 +99,7 @@ def _unsynchronised(evidence: Evidence, realtime_ns: int, *, stepped: bool) -> s
     if evidence.updated_ns is not None and evidence.updated_ns > evidence.at_ns + FUTURE_NS:
         return "the reference time lies in the future"
     if stepped:
-        return "the clock was stepped and the reference has not updated it since"
+        return "the clock was set or the machine slept, and the reference has not updated it since"
     return ""
 
 

@@ -7,7 +7,7 @@ Two kinds of proof, both as intervals of the offset (source minus ours):
 """
 
 from collections import deque
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 TICKS_PER_S = 10_000_000
 BUCKET_TICKS = 60 * TICKS_PER_S
@@ -139,6 +139,14 @@ class SourceClock:
             return None
         self.is_off = self.now.above
         return self.now
+
+    def describe(self, authority: str) -> dict[str, Any]:
+        """For the status and its page. authority: whose clock stamps the source's values."""
+        found = self.now
+        told = {"authority": authority, "limit_s": self.limit_s, "above": found is not None and found.above}
+        if found is None:
+            return told | {"offset_s": None, "bound_s": None, "by": None}
+        return told | {"offset_s": found.offset_s, "bound_s": found.bound_s, "by": found.by}
 
     def _judge(self) -> None:
         asked, stamps = self._asked.estimate(), self._stamps.estimate()

@@ -5,6 +5,7 @@ was made under which state of the clock.
 """
 
 import math
+import textwrap
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,16 +13,36 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 STAMP_POINTS = (
-    ("received", "time.monotonic_ns() when the I/O completes", "drivers/*/ before emit(received_ns=)"),
-    ("requested", "time.monotonic_ns() before a question is sent", "drivers/*/ before emit(requested_ns=)"),
+    ("received", "time.monotonic_ns() when the I/O completes", "drivers/*/ emit(received_ns=)"),
+    ("requested", "time.monotonic_ns() before a question is sent", "drivers/*/ emit(requested_ns=)"),
     ("to UTC", "monotonic instant + anchor (UTC minus monotonic)", "gateway/clock/clock.py Clock.ticks"),
-    ("entry time, status, bound", "when the list is taken in", "gateway/clock/clock.py Clock.stamp"),
+    ("time, clock of an entry", "when the list is taken in", "gateway/clock/clock.py Clock.stamp"),
     ("source, server", "as the source wrote it, never changed", "drivers/*/ Reading"),
 )
-COLUMNS = 60
+WIDTH = 100
 STATUSES = ("synchronised", "holdover", "unsynchronised", "unknown")
 MARKS = {"synchronised": "s", "holdover": "h", "unsynchronised": "U", "unknown": "?"}
 LEVELS_S = (10.0, 1.0, 0.1, 0.01, 0.001)
+
+
+@dataclass(slots=True)
+class SourceSpan:
+    """What the entries of one source say of its clock over a period. worst_bound_s: the widest of its own bounds."""
+
+    entries: int = 0
+    low_s: float = math.inf
+    high_s: float = -math.inf
+    worst_bound_s: float = 0.0
+
+    def add(self, offset_s: float, bound_s: float) -> None:
+        """One entry's `source_clock`."""
+        self.entries += 1
+        self.low_s, self.high_s = min(self.low_s, offset_s), max(self.high_s, offset_s)
+        self.worst_bound_s = max(self.worst_bound_s, bound_s)
+
+    def as_json(self) -> dict[str, Any]:
+        """For --json."""
+        return {"entries": self.entries, "offset_s": [self.low_s, self.high_s], "worst_bound_s": self.worst_bound_s}
 
 
 @dataclass(slots=True)
@@ -37,6 +58,10 @@ class TimeReport:
     events: list[dict[str, Any]] = field(default_factory=list)
     reference: Mapping[str, Any] | None = None
     worst_bound_s: float | None = None
+    sources: dict[str, SourceSpan] = field(default_factory=dict)
+    batches: dict[str, dict[str, SourceSpan]] = field(default_factory=dict)
+    alarms: list[dict[str, Any]] = field(default_factory=list)
+    open: set[str] = field(default_factory=set)
 
     def as_json(self) -> dict[str, Any]:
         """For --json."""
@@ -49,6 +74,9 @@ class TimeReport:
             "worst_bound_s": self.worst_bound_s,
             "reference": self.reference,
             "events": self.events,
+            "alarms": self.alarms,
+            "source_clocks": {name: span.as_json() for name, span in self.sources.items()},
+            "batches": {batch: {name: span.as_json() for name, span in spans.items()} for batch, spans in self.batches.items()},
             "stamp_points": [list(point) for point in STAMP_POINTS],
             "tzdata": tzdata_version(),
         }
@@ -81,10 +109,36 @@ def _take(made: TimeReport, entry: Mapping[str, Any]) -> None:
     made.points.append((entry["time"], clock["status"], bound))
     if len(made.points) > MOST_POINTS:
         made.points = [max(pair, key=_badness) for pair in zip(made.points[::2], made.points[1::2], strict=False)]
+    _take_source_clock(made, entry)
     event = entry.get("event")
-    if isinstance(event, Mapping) and event.get("type") == "clock":
-        made.events.append({"epoch": entry.get("epoch"), "seq": entry.get("seq"), "time": entry["time"], **event})
+    if isinstance(event, Mapping):
+        _take_event(made, event, {"epoch": entry.get("epoch"), "seq": entry.get("seq"), "time": entry["time"]})
+
+
+ALARMS = ("clock-unverified", "clock-leap-mixed", "source-clock-off")
+
+
+def _take_event(made: TimeReport, event: Mapping[str, Any], head: Mapping[str, Any]) -> None:
+    if event.get("type") == "clock":
+        made.events.append({**head, **event})
         made.reference = event.get("reference") or made.reference
+    elif event.get("type") == "finding" and event.get("code") in ALARMS:
+        made.alarms.append({**head, **event})
+    elif event.get("type") == "batch" and event.get("batch"):
+        if event["transition"] == "start":
+            made.open.add(event["batch"])
+            made.batches.setdefault(event["batch"], {})
+        elif event["transition"] == "end":
+            made.open.discard(event["batch"])
+
+
+def _take_source_clock(made: TimeReport, entry: Mapping[str, Any]) -> None:
+    """Every source's entries count for every batch that is open meanwhile: a MES row belongs to no equipment."""
+    told = entry.get("source_clock") or {}
+    if told.get("offset_s") is None:
+        return
+    for spans in (made.sources, *(made.batches[batch] for batch in made.open)):
+        spans.setdefault(str(entry["source"]), SourceSpan()).add(told["offset_s"], told.get("bound_s") or 0.0)
 
 
 def _badness(point: tuple[str, str, float | None]) -> tuple[int, float]:
@@ -92,29 +146,84 @@ def _badness(point: tuple[str, str, float | None]) -> tuple[int, float]:
     return STATUSES.index(status) if status in STATUSES else len(STATUSES), math.inf if bound is None else bound
 
 
-def text(made: TimeReport, now: Mapping[str, Any] | None = None, shortcomings: Sequence[tuple[str, str]] = ()) -> str:
-    """The report for a terminal. now: Clock.describe() of a running gateway. shortcomings: of the chrony baseline check."""
-    lines = [f"Time of {made.entries} entries from {made.first or '-'} to {made.last or '-'}", ""]
-    lines += ["State of the clock"]
+def text(
+    made: TimeReport, now: Mapping[str, Any] | None = None, shortcomings: Sequence[tuple[str, str]] = (), *, width: int = WIDTH
+) -> str:
+    """The report for a terminal of this width. now: the clock and the sources of a running gateway's snapshot, as `clock` and `sources`.
+
+    shortcomings: of the chrony baseline check.
+    """
+    clock = None if now is None else now["clock"]
+    lines = [f"Time of {made.entries} entries", f"  from {made.first or '-'}", f"  to   {made.last or '-'}", "", "State of the clock"]
     lines += [f"  {status:15} {made.statuses[status]:9d} entries  {_share(made, status)}" for status in STATUSES]
     lines += [f"  worst bound     {_seconds(made.worst_bound_s)}", f"  boots           {len(made.boots)}", ""]
-    lines += ["Reference chain to UTC", *_chain(made.reference if now is None else now.get("reference")), ""]
-    if now is not None:
-        lines += [f"Now: {now['status']}, bound {_seconds(now['bound_s'])} of {now['limit_s']:g} s; {now['reason']}", *_crossed(now), ""]
-    lines += ["Where stamps are taken", *(f"  {what:26} {how:52} {where}" for what, how, where in STAMP_POINTS), ""]
-    lines += ["History of the bound (worst per column; s h U ? as above)", *plot(made.points), ""]
+    lines += ["Reference chain to UTC", *_chain(made.reference if clock is None else clock.get("reference")), ""]
+    if clock is not None:
+        lines += [f"Now: {clock['status']}, bound {_seconds(clock['bound_s'])} of {clock['limit_s']:g} s", f"  {clock['reason']}"]
+        lines += [*_crossed(clock), *_leap(clock), ""]
+    lines += ["Where stamps are taken", *_points(width), ""]
+    lines += ["History of the bound (worst of equally many entries per column; s synchronised, h holdover, U unsynchronised, ? unknown)"]
+    lines += [*plot(made.points, width - 14), ""]
     lines += [f"Clock events ({len(made.events)})", *(_event(event) for event in made.events), ""]
+    lines += [f"Alarms of clocks ({len(made.alarms)})", *(f"  {_place(one)}  {one['severity']:6} {one['text']}" for one in made.alarms), ""]
+    lines += ["Clocks of the sources against ours", *_sources(made, None if now is None else now.get("sources")), ""]
     lines += [f"Time zone data: tzdata {tzdata_version()}"]
     if shortcomings:
         lines += ["", "chrony's configuration", *(f"  {severity}: {told}" for severity, told in shortcomings)]
-    return "\n".join(lines)
+    return "\n".join(piece for line in lines for piece in _wrapped(line, width))
 
 
-def plot(points: Sequence[tuple[str, str, float | None]]) -> list[str]:
-    """Bound against time, logarithmic, as text; a row of states below. Each column shows its worst point."""
+def _wrapped(line: str, width: int) -> list[str]:
+    """A line that is too long goes on below, indented; nothing is cut off."""
+    if len(line) <= width:
+        return [line]
+    indent = " " * (len(line) - len(line.lstrip()) + 4)
+    return textwrap.wrap(line, width, subsequent_indent=indent, drop_whitespace=True, break_on_hyphens=False) or [line]
+
+
+def _points(width: int) -> list[str]:
+    """The points in code where stamps are made, in one line each or, on a narrow terminal, in two."""
+    if width >= 120:
+        return [f"  {what:24} {how:50} {where}" for what, how, where in STAMP_POINTS]
+    return [line for what, how, where in STAMP_POINTS for line in (f"  {what:24} {how}", f"  {'':24} {where}")]
+
+
+def _leap(clock: Mapping[str, Any]) -> list[str]:
+    leap = clock.get("leap")
+    told = f"{leap['leap']} a second at {leap['instant']}, says {leap['by']}" if leap else "none announced"
+    known = clock.get("leaps_known_until")
+    return [f"  leap second: {told}; handled as: {clock['leap_mode']}; table valid until {known[:10] if known else '(no table)'}"]
+
+
+def _sources(made: TimeReport, now: Sequence[Mapping[str, Any]] | None) -> list[str]:
+    """Per source over the period and now, then per batch."""
+    lines = [f"  {'':20} {'offset, s: from':>15} {'to':>10} {'bound, s':>10} {'entries':>9}"] if made.sources else ["  none told on record"]
+    lines += [_span(name, span) for name, span in sorted(made.sources.items())]
+    for one in now or ():
+        lines += [f"  now {one['name']}: {told_source_clock(one['clock'])}"]
+    for batch, spans in made.batches.items():
+        lines += [f"  batch {batch}"] + ([_span(f"  {name}", span) for name, span in sorted(spans.items())] or ["    none told"])
+    return lines
+
+
+def told_source_clock(clock: Mapping[str, Any]) -> str:
+    """One source's clock in words, for the report and the page."""
+    whose = f"stamps by the {clock['authority']}"
+    if clock["offset_s"] is None:
+        return f"{whose}; its clock was not told"
+    limit = f"limit {clock['limit_s']:g} s{', EXCEEDED' if clock['above'] else ''}"
+    return f"{whose}; {clock['offset_s']:+.3f} s +- {clock['bound_s']:.3f} s ({limit}; by {clock['by']})"
+
+
+def _span(name: str, span: SourceSpan) -> str:
+    return f"  {name:20} {span.low_s:+15.3f} {span.high_s:+10.3f} {span.worst_bound_s:10.3f} {span.entries:9d}"
+
+
+def plot(points: Sequence[tuple[str, str, float | None]], most: int = 60) -> list[str]:
+    """Bound against time, logarithmic, as text; a row of states below. Each column, at most so many, shows its worst point."""
     if not points:
         return ["  no entries"]
-    size = max(1, math.ceil(len(points) / COLUMNS))
+    size = max(1, math.ceil(len(points) / most))
     columns = [max(points[at : at + size], key=_badness) for at in range(0, len(points), size)]
     rows = []
     for level_s in LEVELS_S:
@@ -171,8 +280,12 @@ def _crossed(now: Mapping[str, Any]) -> list[str]:
 def _event(event: Mapping[str, Any]) -> str:
     more = {
         "step": lambda: f"{event['step_s']:+.3f} s, last entry before it {event['last_seq']}",
-        "leap": lambda: f"{event.get('leap', event.get('step_s', ''))}",
-        "suspend": lambda: f"{event['duration_s']:.1f} s, last entry before it {event['last_seq']}",
+        "leap": lambda: (
+            f"{event['leap']} at {event['instant']}, says {event['by']}; mode {event['leap_mode']}"
+            if event.get("announced")
+            else f"happened: {event['step_s']:+.3f} s, last entry before it {event['last_seq']}"
+        ),
+        "suspend": lambda: f"{event.get('of', 'machine')} stood for {event['duration_s']:.1f} s, last entry before it {event['last_seq']}",
         "reference-change": lambda: f"{(event.get('was') or {}).get('name')} -> {(event.get('reference') or {}).get('name')}",
         "recovered": lambda: (
             f"unverified stamps since {event['since']['time']}: add {event['correction_s']['start']:+.3f} s (first) to"
@@ -180,4 +293,8 @@ def _event(event: Mapping[str, Any]) -> str:
         ),
     }
     told = more[event["kind"]]() if event["kind"] in more else event.get("reason", "")
-    return f"  {event['time']}  {event['epoch']}/{event['seq']:<8} {event['kind']:16} {told}"
+    return f"  {_place(event)}  {event['kind']:16} {told}"
+
+
+def _place(event: Mapping[str, Any]) -> str:
+    return f"{event['time'][:23]}Z {event['epoch']}/{event['seq']:<6}"

@@ -4,6 +4,8 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from gateway.web.clock import clock_card
+
 _STYLE = files("gateway.web").joinpath("page.css").read_text(encoding="utf-8")
 
 
@@ -16,7 +18,7 @@ def page(now: dict[str, Any], problems: list[str]) -> str:
         f'<header><h1>{name}</h1><span class="soft">{escape(now["environment"])} · ebr-gateway {escape(now["software"])}'
         f" · {escape(now['time'][:19])} UTC</span></header>"
         f"{_banner(problems)}{_equipment(now)}{_sources(now)}{_uplinks(now)}"
-        f'<div class="pair">{_journal(now)}{_clock(now)}</div></main></body></html>'
+        f'{_journal(now)}{clock_card(now)}</main></body></html>'
     )
 
 
@@ -94,18 +96,6 @@ def _journal(now: dict[str, Any]) -> str:
         "Folder": escape(j["directory"]),
     }
     return _list("Journal", items)
-
-
-def _clock(now: dict[str, Any]) -> str:
-    clock = now["clock"]
-    bound = "unknown" if clock["bound_s"] is None else f"{clock['bound_s'] * 1000:,.1f} ms"
-    items = {"State": _state(clock["status"], "synchronised", ""), "Error bound": bound}
-    items |= {
-        escape(str(k)): escape(str(v))
-        for k, v in clock.items()
-        if k not in ("status", "bound_s") and isinstance(v, str | int | float) and v != ""
-    }
-    return _list("Clock", items)
 
 
 def _list(title: str, items: dict[str, str]) -> str:

@@ -179,13 +179,15 @@ async def test_the_kernel_reader_and_commands_that_fail():
 
 def test_the_shipped_baseline_has_no_shortcoming():
     shipped = Path(__file__).parents[2] / "systemd" / "chrony-ebr-gateway.conf"
-    assert check_directives(directives(shipped)) == []
+    assert check_directives(directives(shipped), leap_mode="slew") == []
 
 
 @pytest.mark.parametrize(
     ("change", "severity", "why"),
     [
         (("rtcsync\n", ""), "error", "rtcsync"),
+        (("leapsecmode slew", "leapsecmode system"), "warning", "leapsecmode system, but"),
+        (("ntp4.example", "time2.google.com"), "error", "time2.google.com smears a leap second and ntp1.example does not"),
         (("maxclockerror 50", "maxclockerror 1"), "error", "maxclockerror"),
         (("makestep 1.0 3", "makestep 1.0 -1"), "error", "any time"),
         (("makestep 1.0 3\n", ""), "warning", "makestep is missing"),
@@ -201,7 +203,7 @@ def test_each_shortcoming_of_a_configuration_is_named(tmp_path, change, severity
     shipped = (Path(__file__).parents[2] / "systemd" / "chrony-ebr-gateway.conf").read_text()
     assert change[0] in shipped
     (tmp_path / "chrony.conf").write_text(shipped.replace(*change))
-    (one,) = check_baseline(tmp_path / "chrony.conf")
+    (one,) = check_baseline(tmp_path / "chrony.conf", leap_mode="slew")
     assert one.severity == severity
     assert why in one.text
 
@@ -211,5 +213,5 @@ def test_includes_of_a_configuration_are_followed(tmp_path):
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "x.conf").write_text(shipped)
     (tmp_path / "chrony.conf").write_text(f"! a comment\nconfdir {tmp_path}/d\n")
-    assert check_baseline(tmp_path / "chrony.conf") == []
+    assert check_baseline(tmp_path / "chrony.conf", leap_mode="slew") == []
     assert check_baseline(tmp_path / "absent.conf")[0].severity == "error"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from config.line import ClockSection
-from gateway.clock import Clock, Limits, system_clock
+from gateway.clock import Clock, Limits, SourceClock, system_clock
 from gateway.clock.evidence import Evidence
 from gateway.clock.judge import judge
 from gateway.clock.kernel import kernel_clock
@@ -291,7 +291,10 @@ def test_the_report_shows_what_is_on_record(hands):
         clock.look()
         enter(None)
     made = report(entries)
-    told = text(made, clock.describe())
+    now = {"clock": clock.describe(), "sources": [{"name": "plc", "clock": SourceClock(2.0, 2.0).describe("device")}]}
+    told = text(made, now)
+    for width in (80, 120):
+        assert max(map(len, text(made, now, width=width).splitlines())) <= width
     assert made.statuses == {"synchronised": 5, "unsynchronised": 4}, "the alarm is an entry, too"
     assert [event["kind"] for event in made.events] == ["synchronised", "step", "unsynchronised", "synchronised", "recovered"]
     for word in (
