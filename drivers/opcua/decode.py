@@ -17,7 +17,7 @@ from drivers.opcua import variant as v
 from drivers.opcua.variant import Undecodable
 
 SERVICE_FAULT, READ_RESPONSE, PUBLISH_RESPONSE, REPUBLISH_RESPONSE = 397, 634, 829, 835
-DATA_CHANGE, STATUS_CHANGE = 811, 820
+DATA_CHANGE, STATUS_CHANGE, EVENTS = 811, 820, 916
 _HEADER = struct.Struct("<qII")  # timestamp, request handle, service result
 _HANDLE_MASK = struct.Struct("<IB")
 _LOW, _HIGH, _SHIFT = v.FILETIME_OF_1970, v.LATEST_FILETIME, v.FILETIME_OF_1970

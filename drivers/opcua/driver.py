@@ -162,7 +162,9 @@ class OpcUaDriver(Driver):
             await emit.found(finding)
         for finding, which in subscribe.unusable(subscription, self.tags):
             await emit.found(finding)
-            await emit.lost(Loss("not-subscribed", which, detail=finding.text))
+            if which:
+                await emit.lost(Loss("not-subscribed", which, detail=finding.text))
+        subscription.refresh_due = group.alarms is not None
         return subscription
 
     def _known_through(self, emit: Emit, group: Group) -> dict[int, int]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from config import Source, Tag
 from config.addresses import OpcUaAddress, parse
 from drivers.opcua import variant as v
-from drivers.opcua.settings import MOST_ITEMS, OpcUaSettings
+from drivers.opcua.settings import MOST_ITEMS, AlarmSource, OpcUaSettings
 
 TYPES: Mapping[str, tuple[int, ...]] = {
     "bool": (v.BOOLEAN,),
@@ -30,6 +30,8 @@ TYPES: Mapping[str, tuple[int, ...]] = {
 }
 """Built-in types that a tag type stands for, the usual one first. decimal has none: OPC UA servers do not send it."""
 _CONVERTED = frozenset({"string", "datetime", "bytes", "bcd16", "bcd32", "decimal"})
+EVENT_QUEUE = 1000
+"""Events that the server shall keep for us; one that does not fit is told by an overflow event."""
 EVENT_BASED_MS = 100
 """For rate_ms = 0 (every change that the server sees): the rate that queues are sized for."""
 
@@ -59,6 +61,7 @@ class Item:
     trigger: int
     deadband: float  # absolute, in raw units; 0 for none
     taps: tuple[Tap, ...]
+    alarms: AlarmSource | None = None  # an item of events, not of values: it has no taps
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,11 @@ class Group:
     rate_ms: int
     publish_ms: int
     items: tuple[Item, ...]
+
+    @property
+    def alarms(self) -> AlarmSource | None:
+        """Whose conditions it hears, where it is a group of events (which has one item)."""
+        return self.items[0].alarms if self.items else None
 
     @property
     def tags(self) -> tuple[int, ...]:
@@ -115,7 +123,13 @@ def plan_of(source: Source, settings: OpcUaSettings, tags: Sequence[Tag]) -> Pla
         Item(first + number, address, rate, _queue(source, settings, rate), trigger, deadband, tuple(taps))  # type: ignore[arg-type]
         for number, ((address, rate, trigger, deadband), taps) in enumerate(merged.items())
     ]
-    return Plan(name, tuple(_groups(settings, items)))
+    groups = _groups(settings, items)
+    for number, heard in enumerate(settings.alarms):
+        notifier = parse("opcua", heard.notifier)
+        assert isinstance(notifier, OpcUaAddress)
+        item = Item(first + len(items) + number, notifier, 0, EVENT_QUEUE, 1, 0.0, (), heard)
+        groups.append(Group(len(groups), 0, _publish_ms(settings, EVENT_BASED_MS), (item,)))
+    return Plan(name, tuple(groups))
 
 
 def _address(tag: Tag) -> OpcUaAddress:
@@ -148,6 +162,7 @@ def _groups(settings: OpcUaSettings, items: Sequence[Item]) -> list[Group]:
 
 def _name(source: Source, settings: OpcUaSettings, tags: Sequence[Tag]) -> str:
     facts = [source.name, source.rate_ms, source.outage_tolerance_s, settings.namespaces, settings.user, settings.user_certificate]
+    facts += [repr(one) for one in settings.alarms]
     rows = [(tag.tag, tag.address, tag.type, tag.rate_ms, tag.deadband, tag.criticality, tag.store) for tag in tags]
     return hashlib.sha256(repr((facts, rows)).encode()).hexdigest()[:16]
 
@@ -185,7 +200,7 @@ def decoding(plan: Plan, tags: Sequence[Tag]) -> tuple[dict[int, int], dict[int,
     tag_of: dict[int, int] = {}
     type_of: dict[int, int] = {}
     for group in plan.groups:
-        for item in group.items:
+        for item in group.items if group.alarms is None else ():
             tap = item.taps[0]
             plain = len(item.taps) == 1 and tap.is_whole and tags[tap.tag].type not in _CONVERTED
             tag_of[item.handle] = tap.tag

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from config import Credential, Source, credentials
+from config.addresses import OpcUaAddress, parse
 from drivers.contract import DriverMisconfigured
 
 Policy = Literal["None", "Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss"]
@@ -19,6 +20,31 @@ class Security(BaseModel):
 
     policy: Policy = "Basic256Sha256"
     mode: Literal["Sign", "SignAndEncrypt"] = "SignAndEncrypt"
+
+
+class AlarmSource(BaseModel):
+    """alarms = [{ notifier = "..", equipment = ".." }]: whose conditions are heard, and which equipments they concern."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    notifier: str = "i=2253"  # an address of tags.csv's grammar; the Server object hears everything
+    equipment: str | list[str]  # names of [[equipment]]; "line" is all
+    warning_from: Annotated[int, Field(ge=1, le=1001)] = 334  # severity (1 to 1000) from which a condition is a warning
+    alarm_from: Annotated[int, Field(ge=1, le=1001)] = 667
+
+    @property
+    def equipments(self) -> tuple[str, ...]:
+        """The names, one or several."""
+        return (self.equipment,) if isinstance(self.equipment, str) else tuple(self.equipment)
+
+    @model_validator(mode="after")
+    def _readable(self) -> "AlarmSource":
+        address = parse("opcua", self.notifier)
+        if not isinstance(address, OpcUaAddress) or address.index or address.field:
+            raise ValueError(f"notifier {self.notifier!r}: a node is meant, without element or field")
+        if self.warning_from > self.alarm_from:
+            raise ValueError("warning_from lies above alarm_from")
+        return self
 
 
 class OpcUaSettings(BaseModel):
@@ -39,6 +65,7 @@ class OpcUaSettings(BaseModel):
     queue_size: Annotated[int, Field(ge=2, le=100_000)] | None = None  # per item; default from rate and outage_tolerance_s
     retry_bad_nodes_s: Annotated[float, Field(ge=0.2)] = 30.0
     channel_lifetime_s: Annotated[float, Field(ge=1)] = 3600.0
+    alarms: list[AlarmSource] = []
     history: bool = True  # read the server's history after a gap, where it keeps one
 
     @model_validator(mode="after")

@@ -13,7 +13,8 @@ from typing import Any
 
 from config import Source, Tag
 from drivers.contract import OVERFLOW, Emit, Finding, LinkLost, Loss, Reading
-from drivers.opcua import decode, fallback
+from drivers.contract import Message as Row
+from drivers.opcua import alarms, decode, fallback
 from drivers.opcua.convert import Converter
 from drivers.opcua.decode import BROKEN, Decoder, Message, Odd, ServiceFault
 from drivers.opcua.lib import ua
@@ -67,6 +68,7 @@ class Stream:
         self._ready: list[tuple[int, int]] = []
         self._arrived: deque[tuple[int, asyncio.Future[Any]]] = deque()
         self._awake, self._settle_more = asyncio.Event(), asyncio.Event()
+        self._lost_events = 0
         self._out, self._most = 0, max(OUTSTANDING, len(memory.subscriptions) + 2)
         self._listening_s = asyncio.get_running_loop().time()
 
@@ -166,12 +168,40 @@ class Stream:
         if ahead < 0:
             self._count("messages-seen-before")
             return
+        if subscription.group.alarms is not None:
+            await self._events(subscription, message, body, arrived_ns)
+            return
         readings = self._decoded(subscription, message, body)
         subscription.expected = sequence_after(message.sequence)
         if readings is None:
             await self._unreadable(subscription, message)
             readings = []
         await self._lists(subscription, readings, message, arrived_ns)
+
+    async def _events(self, subscription: Subscription, message: Message, body: bytes, arrived_ns: int) -> None:
+        """Conditions: handed over as they are, in the message's order. What was lost is told, and what stands is asked for."""
+        heard_from = subscription.group.alarms
+        assert heard_from is not None
+        rows: list[Row] = []
+        for kind, at, end in message.parts:
+            if kind == decode.STATUS_CHANGE:
+                raise SubscriptionGone(subscription, status_name(int.from_bytes(body[at : at + 4], "little")))
+            if kind != decode.EVENTS:
+                continue
+            try:
+                heard = alarms.heard(body, at, end, heard_from, self._link.namespaces)
+            except BROKEN:
+                self._count("unreadable-messages")
+                await self._lost(subscription, "events-unreadable", f"message {message.sequence} can not be read")
+                subscription.refresh_due = True
+                continue
+            rows += heard.rows
+            subscription.refresh_due = subscription.refresh_due or heard.ask_again
+            if heard.lost:
+                self._count("event-overflows")
+                await self._lost(subscription, "events-lost", "the server's queue ran over")
+        subscription.expected = sequence_after(message.sequence)
+        self._hand_over(subscription, [], message, arrived_ns, message.sequence, messages=rows)
 
     def _decoded(self, subscription: Subscription, message: Message, body: bytes) -> list[Reading] | None:
         """Readings, or None where neither decoder can read them."""
@@ -249,7 +279,14 @@ class Stream:
             self._memory.holes.append(Hole(subscription.item_of(tag), since, until))
 
     def _hand_over(
-        self, subscription: Subscription, readings: list[Reading], message: Message, arrived_ns: int, sequence: int, kind: Any = "change"
+        self,
+        subscription: Subscription,
+        readings: list[Reading],
+        message: Message,
+        arrived_ns: int,
+        sequence: int,
+        kind: Any = "change",
+        messages: Sequence[Row] = (),
     ) -> None:
         """Call emit. sequence 0: nothing to acknowledge (a keep-alive, or the first half of a message)."""
         self._memory.through_ticks = message.publish_ticks
@@ -259,10 +296,11 @@ class Stream:
             readings,
             received_ns=arrived_ns,
             kind=kind,
+            messages=messages,
             watermark=self._watermark() if sequence else None,
             alive=self.alive(subscription),
             observed_ticks=self._observed(message.publish_ticks),
-            resumed=subscription.resumed,
+            resumed=subscription.resumed and bool(subscription.tags),
         )
         subscription.resumed = False
         self._settling(stored, subscription.id, sequence)
@@ -297,6 +335,11 @@ class Stream:
         return told | {"through": self._memory.through_ticks}
 
     async def _lost(self, subscription: Subscription, cause: str, detail: str) -> None:
+        if subscription.group.alarms is not None:
+            self._lost_events += 1  # each loss is its own finding
+            text = f"alarms of {subscription.group.alarms.notifier}: {detail} (loss {self._lost_events} of this session)"
+            await self._emit.found(Finding("alarms-lost", text, severity="alarm", evidence={"cause": cause}))
+            return
         self._settling(self._emit.lost(Loss(cause, self.alive(subscription) or subscription.tags, detail=detail)))
 
     async def _recover(self, subscription: Subscription, until: int, count: int) -> None:
@@ -338,6 +381,9 @@ class Stream:
 
     async def refresh(self, subscription: Subscription) -> None:
         """After a loss: every tag's present value, so that a value that no longer changes does not stay unknown."""
+        if subscription.group.alarms is not None:
+            subscription.refresh_due = True
+            return
         request = ua.CallRequest()
         call = ua.CallMethodRequest(ua.NodeId(ua.ObjectIds.Server), ua.NodeId(ua.ObjectIds.Server_ResendData))
         call.InputArguments = [ua.Variant(subscription.id, ua.VariantType.UInt32)]

@@ -7,6 +7,7 @@ from typing import Any
 
 from config import Source, Tag
 from drivers.contract import Finding
+from drivers.opcua.alarms import event_filter
 from drivers.opcua.lib import ua
 from drivers.opcua.link import Link, in_chunks, names_of, status_name
 from drivers.opcua.plan import Group, Item
@@ -39,6 +40,7 @@ class Subscription:
     item_ids: dict[int, int] = field(default_factory=dict)  # handle -> MonitoredItemId
     resumed: bool = False  # its first message goes on where the journal ended
     is_new: bool = True  # not yet in the watermark
+    refresh_due: bool = False  # of events: what stands must be asked for
     since: dict[int, int] = field(default_factory=dict)  # tag -> ticks through which it is known, where this one follows a lost one
 
     def item_of(self, tag: int) -> Item:
@@ -119,11 +121,14 @@ def _asked(item: Item, node: Any, *, filtered: bool) -> Any:
     asked.SamplingInterval = float(item.rate_ms)
     asked.QueueSize = item.queue
     asked.DiscardOldest = True
-    if filtered and (item.trigger != 1 or item.deadband > 0):
+    if item.alarms is not None:
+        asked.Filter = event_filter()
+    elif filtered and (item.trigger != 1 or item.deadband > 0):
         kind = ua.DeadbandType.Absolute if item.deadband > 0 else ua.DeadbandType.None_
         asked.Filter = ua.DataChangeFilter(ua.DataChangeTrigger(item.trigger), kind, item.deadband)
     request = ua.MonitoredItemCreateRequest()
-    request.ItemToMonitor = ua.ReadValueId(node, ua.AttributeIds.Value)
+    attribute = ua.AttributeIds.Value if item.alarms is None else ua.AttributeIds.EventNotifier
+    request.ItemToMonitor = ua.ReadValueId(node, attribute)
     request.MonitoringMode = ua.MonitoringMode.Reporting
     request.RequestedParameters = asked
     return request
@@ -137,7 +142,7 @@ def revisions(
     slower: dict[tuple[float, float], list[int]] = {}
     shorter: dict[tuple[int, int], list[int]] = {}
     for item, result in standing:
-        if result.RevisedSamplingInterval > max(item.rate_ms, group.publish_ms if item.rate_ms == 0 else 0) * 1.01:
+        if item.alarms is None and result.RevisedSamplingInterval > max(item.rate_ms, group.publish_ms if item.rate_ms == 0 else 0) * 1.01:
             slower.setdefault((float(item.rate_ms), result.RevisedSamplingInterval), []).extend(tap.tag for tap in item.taps)
         if result.RevisedQueueSize < item.queue:
             shorter.setdefault((item.queue, result.RevisedQueueSize), []).extend(tap.tag for tap in item.taps)
@@ -146,7 +151,8 @@ def revisions(
         findings.append(Finding("sampling-revised", text, tuple(which), evidence={"requested_ms": asked, "revised_ms": got}))
     for (size, short), which in shorter.items():
         silent = " and does not tell when one is lost" if short <= 1 else ""
-        text = f"the server queues {short} values instead of {size}{silent}: {names_of(tags, which)}"
+        whose = names_of(tags, which) if group.alarms is None else f"alarms of {group.alarms.notifier}"
+        text = f"the server queues {short} values instead of {size}{silent}: {whose}"
         severity = "alarm" if short <= 1 else "warning"
         findings.append(Finding("queue-revised", text, tuple(which), severity, {"requested": size, "revised": short}))  # type: ignore[arg-type]
     lifetime_s = subscription.RevisedPublishingInterval * subscription.RevisedLifetimeCount / 1000
@@ -166,10 +172,13 @@ def subscription_tags(group: Group) -> tuple[int, ...]:
 
 def unusable(subscription: Subscription, tags: Sequence[Tag]) -> list[tuple[Finding, tuple[int, ...]]]:
     """A finding per item that the server refused, with its tags."""
-    told = []
+    told: list[tuple[Finding, tuple[int, ...]]] = []
     for item in subscription.group.items:
         status = subscription.missing.get(item.handle)
-        if status is not None:
+        if status is not None and item.alarms is not None:
+            text = f"alarms of {item.alarms.notifier}: {status_name(status)}; tried again from time to time"
+            told.append((Finding("alarms-not-heard", text, severity="alarm"), ()))
+        elif status is not None:
             which = tuple(tap.tag for tap in item.taps)
             text = f"{names_of(tags, which)}: {status_name(status)} at {tags[which[0]].address}; tried again from time to time"
             told.append((Finding("node-unusable", text, which, evidence={"status": f"0x{status:08X}"}), which))

@@ -8,7 +8,7 @@ from cryptography import x509
 
 from config import Source, Tag
 from drivers.contract import Emit, Finding, Loss
-from drivers.opcua import certs, paths, security, subscribe, trust
+from drivers.opcua import alarms, certs, paths, security, subscribe, trust
 from drivers.opcua.browse import unit_of
 from drivers.opcua.link import Link, names_of, plain_errors
 from drivers.opcua.settings import OpcUaSettings
@@ -20,6 +20,7 @@ CLOCK_EVERY_S = 60.0
 EXPIRY_EVERY_S = 600.0
 FIRST_VALUE_WITHIN_S = 10.0
 TYPES_EVERY_S = 1.0
+REFRESH_EVERY_S = 5.0
 
 
 class Upkeep:
@@ -56,6 +57,7 @@ class Upkeep:
             self._tell: begun,
             self._semantics: begun,
             self._types: begun + TYPES_EVERY_S,
+            self._conditions: begun,
         }
         with plain_errors("upkeep of the session"):
             while True:
@@ -111,6 +113,19 @@ class Upkeep:
         wanted.clear()  # what is still not understood is asked for when it comes again
         return TYPES_EVERY_S
 
+    async def _conditions(self) -> float:
+        """Conditions that stand are asked for at the beginning, and wherever events may have been missed."""
+        for subscription in self._memory.subscriptions:
+            if not subscription.refresh_due or subscription.missing:
+                continue
+            subscription.refresh_due = False
+            refused = await alarms.refresh(self._link, subscription.id)
+            if refused is not None and subscription.group.alarms is not None:
+                text = f"alarms of {subscription.group.alarms.notifier}: which stand already is not known, ConditionRefresh: {refused}"
+                await self._emit.found(Finding("alarms-not-refreshed", text))
+            return REFRESH_EVERY_S  # a refresh that itself makes the queue overflow must not be asked for without end
+        return 0.5
+
     async def _expiry(self) -> float:
         """Certificates that end, revocation lists that are missing or old. A server that is no longer accepted is left."""
         if self._settings.security.policy == "None":
@@ -151,6 +166,10 @@ class Upkeep:
         await subscribe.delete_items(self._link, subscription, items)
         for item, _ in await subscribe.add_items(self._link, subscription, items, nodes):
             which = tuple(tap.tag for tap in item.taps)
+            if item.alarms is not None:
+                subscription.refresh_due = True
+                await self._emit.found(Finding("alarms-not-heard", f"alarms of {item.alarms.notifier}: heard again", severity="info"))
+                continue
             await self._emit.found(Finding("node-unusable", f"{names_of(self._tags, which)}: the node is there again", which, "info"))
 
     async def _first_values(self) -> float:

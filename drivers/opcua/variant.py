@@ -94,6 +94,12 @@ def ticks_of(filetime: int) -> int | None:
     return filetime - FILETIME_OF_1970 if FILETIME_OF_1970 <= filetime <= LATEST_FILETIME else None
 
 
+def ticks_from(when: datetime) -> int | None:
+    """100-ns units since 1970 of a DateTime that was read as a value."""
+    since = when - _EPOCH
+    return ticks_of((since.days * 86_400 + since.seconds) * 10_000_000 + since.microseconds * 10)
+
+
 def datetime_of(filetime: int) -> datetime:
     """A DateTime as a value: microseconds, because `datetime` has no more; out of range is the nearest end (Part 6, 5.2.2.5)."""
     if filetime <= 0:

@@ -23,6 +23,7 @@ from config import Source, Tag
 from config.addresses import OpcUaAddress, parse
 from simulators.device import Truth
 from simulators.opcua_plc import encode, shapes, space
+from simulators.opcua_plc.conditions import Conditions, Event
 from simulators.opcua_plc.history import History
 from simulators.opcua_plc.processor import Processor
 from simulators.opcua_plc.subscriptions import Subscriptions, Switches, Value
@@ -118,6 +119,10 @@ class OpcUaPlc:
         self._last_id = 1000  # of nodes that have a path and no id: another one at each start, as on servers that renumber
         self.history = History()
         self.subscriptions = Subscriptions(self.switches, self._value_of)
+        self.conditions = Conditions(self._happened)
+
+    def _happened(self, event: Event) -> None:
+        self.subscriptions.happened(event)  # those of today: a restart begins with others
 
     @staticmethod
     def _planned(tags: Sequence[Tag]) -> list[_Node]:
@@ -292,11 +297,19 @@ class OpcUaPlc:
             subscription = self.subscriptions.subscriptions.get(number.Value)
             if subscription is None or not self.switches.get_monitored_items:
                 return ua.StatusCode(ua.StatusCodes.BadMethodInvalid)
-            pairs = list(subscription.items.values())
+            pairs: list[Any] = [*subscription.items.values(), *subscription.events.values()]
             lists = [[item.id for item in pairs], [item.handle for item in pairs]]
             return [ua.Variant(one, ua.VariantType.UInt32, is_array=True) for one in lists]
 
+        async def refresh(_: Any, number: Any) -> Any:
+            if not self.switches.condition_refresh:
+                return ua.StatusCode(ua.StatusCodes.BadMethodInvalid)
+            for event in self.conditions.refreshed():
+                self.subscriptions.happened(event, only=number.Value)
+            return []
+
         internal = server.iserver
+        internal.isession.add_method_callback(ua.NodeId(ua.ObjectIds.ConditionType_ConditionRefresh), refresh)
         internal.isession.add_method_callback(ua.NodeId(ua.ObjectIds.Server_ResendData), resend)
         internal.isession.add_method_callback(ua.NodeId(ua.ObjectIds.Server_GetMonitoredItems), monitored)
 

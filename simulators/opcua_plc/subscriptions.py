@@ -16,6 +16,7 @@ from typing import Any
 from asyncua import ua as _ua
 from asyncua.common.utils import ServiceError
 
+from simulators.opcua_plc.conditions import Event, overflowed
 from simulators.opcua_plc.encode import UNIX_IN_1601, data_value
 
 ua: Any = _ua
@@ -42,6 +43,7 @@ class Switches:
     history: bool = False
     history_trick: str = ""  # "repeat": the same continuation point for ever; "expire": the second page is refused
     browse_page: int = 0  # references per answer; 0 is all
+    condition_refresh: bool = True
     filters: bool = True  # data change filters are taken
 
 
@@ -87,12 +89,38 @@ class Item:
         return struct.pack("<I", self.handle) + data_value(value.variant, status, value.source, value.server)
 
 
+@dataclass(slots=True)
+class Events:
+    """A monitored item of events. clauses: what of each event is sent, as (type, path); queue: encoded fields, oldest first."""
+
+    id: int
+    handle: int
+    node: Any
+    size: int
+    clauses: list[tuple[int, tuple[str, ...]]]
+    queue: deque[bytes] = field(default_factory=deque)
+
+    def push(self, event: Event) -> None:
+        """Queue an event; a queue that is full drops its oldest one and begins with an overflow event (Part 4, 7.22.3)."""
+        if len(self.queue) >= self.size:
+            self.queue.popleft()
+            if self.queue:
+                self.queue.popleft()
+            self.queue.appendleft(self._encoded(overflowed()))
+        self.queue.append(self._encoded(event))
+
+    def _encoded(self, event: Event) -> bytes:
+        fields = b"".join(event.get(path, b"\x00") for _, path in self.clauses)
+        return struct.pack("<Ii", self.handle, len(self.clauses)) + fields
+
+
 class Subscription:
     """One subscription: a publishing cycle, the queues, and the messages sent but not acknowledged."""
 
     def __init__(self, service: "Subscriptions", result: Any, parameters: Any, session_id: Any, processor: Any) -> None:
         self.service, self.data, self.session_id, self.processor = service, result, session_id, processor
         self.items: dict[int, Item] = {}
+        self.events: dict[int, Events] = {}
         self.due: dict[int, Item] = {}  # items with something in the queue, oldest first
         self.sent: dict[int, bytes] = {}
         self.sequence = 1
@@ -143,15 +171,18 @@ class Subscription:
     def publish_now(self) -> None:
         """Send what is due, as long as there are requests."""
         while self.waiting and self._requests():
-            if not (self.due and self.enabled) and not self._first and self._idle < self.data.RevisedMaxKeepAliveCount:
+            if not (self._is_due() and self.enabled) and not self._first and self._idle < self.data.RevisedMaxKeepAliveCount:
                 self.waiting = False
                 return
             self._send(self._requests().popleft())
-            self.waiting = bool(self.due and self.enabled)
+            self.waiting = bool(self._is_due() and self.enabled)
+
+    def _is_due(self) -> bool:
+        return bool(self.due) or any(one.queue for one in self.events.values())
 
     def _send(self, request: Any) -> None:
         self._first, self._idle, self._unanswered = False, 0, 0
-        parts = self._part() if self.due and self.enabled else b"\x00\x00\x00\x00"
+        parts = self._part() if self._is_due() and self.enabled else b"\x00\x00\x00\x00"
         now = time.time_ns() // 100 + UNIX_IN_1601
         message = struct.pack("<Iq", self.sequence, now) + parts
         switches, dropped = self.service.switches, False
@@ -167,12 +198,14 @@ class Subscription:
             request.processor.publish_queue.appendleft(request)
             return
         available = struct.pack(f"<i{len(self.sent)}I", len(self.sent), *self.sent)
-        more = b"\x01" if self.due and self.enabled else b"\x00"
+        more = b"\x01" if self._is_due() and self.enabled else b"\x00"
         results = struct.pack(f"<i{len(request.results)}I", len(request.results), *request.results)
         request.answer(829, struct.pack("<I", self.data.SubscriptionId) + available + more + message + results + b"\xff\xff\xff\xff")
 
     def _part(self) -> bytes:
-        """A DataChangeNotification with what the queues hold, item by item, up to the limit."""
+        """A DataChangeNotification with what the queues hold, item by item, up to the limit; or events, where there are some."""
+        if not self.due:
+            return self._event_part()
         records: list[bytes] = []
         while self.due and len(records) < self.most:
             number = next(iter(self.due))
@@ -183,6 +216,14 @@ class Subscription:
                 del self.due[number]
         body = struct.pack("<i", len(records)) + b"".join(records) + b"\xff\xff\xff\xff"
         return struct.pack("<i", 1) + b"\x01\x00\x2b\x03\x01" + struct.pack("<i", len(body)) + body
+
+    def _event_part(self) -> bytes:
+        records: list[bytes] = []
+        for one in self.events.values():
+            while one.queue and len(records) < self.most:
+                records.append(one.queue.popleft())
+        body = struct.pack("<i", len(records)) + b"".join(records)
+        return struct.pack("<i", 1) + b"\x01\x00\x94\x03\x01" + struct.pack("<i", len(body)) + body
 
     def acknowledge(self, number: int) -> int:
         """The StatusCode for one acknowledgement."""
@@ -219,6 +260,8 @@ class Subscriptions:
 
     def _created(self, subscription: Subscription, asked: Any) -> Any:
         result = ua.MonitoredItemCreateResult()
+        if asked.ItemToMonitor.AttributeId == ua.AttributeIds.EventNotifier:
+            return self._listened(subscription, asked, result)
         value = self._value_of(asked.ItemToMonitor.NodeId)
         parameters = asked.RequestedParameters
         if value is None:
@@ -240,6 +283,29 @@ class Subscriptions:
             subscription.due[item.id] = item
         return result
 
+    def _listened(self, subscription: Subscription, asked: Any, result: Any) -> Any:
+        """An item of events, of the one notifier that a simulated PLC has: the Server object."""
+        if asked.ItemToMonitor.NodeId != ua.NodeId(ua.ObjectIds.Server):
+            result.StatusCode = ua.StatusCode(ua.StatusCodes.BadNodeIdUnknown)
+            return result
+        self._next_item += 1
+        parameters = asked.RequestedParameters
+        clauses = [
+            (one.TypeDefinitionId.Identifier, tuple(name.Name for name in one.BrowsePath)) for one in parameters.Filter.SelectClauses
+        ]
+        size = max(1, min(parameters.QueueSize, self.switches.most_queue))
+        item = Events(self._next_item, parameters.ClientHandle, asked.ItemToMonitor.NodeId, size, clauses)
+        subscription.events[item.id] = item
+        result.MonitoredItemId, result.RevisedQueueSize, result.RevisedSamplingInterval = item.id, size, 0.0
+        return result
+
+    def happened(self, event: Event, only: int | None = None) -> None:
+        """An event goes to all who listen, or to one subscription."""
+        for number, subscription in self.subscriptions.items():
+            if only is None or only == number:
+                for item in subscription.events.values():
+                    item.push(event)
+
     def changed(self, node: Any, value: Value) -> None:
         """A node has a new value: into the queue of everybody who watches it."""
         for subscription, item in self.watchers.get(node, ()):
@@ -257,9 +323,9 @@ class Subscriptions:
         subscription = self._of(params.SubscriptionId)
         codes = []
         for number in params.MonitoredItemIds:
-            item = subscription.items.pop(number, None)
+            item: Any = subscription.items.pop(number, None) or subscription.events.pop(number, None)
             subscription.due.pop(number, None)
-            if item is not None:
+            if isinstance(item, Item):
                 self.unwatch(subscription, item)
             codes.append(ua.StatusCode(0 if item is not None else ua.StatusCodes.BadMonitoredItemIdInvalid))
         return codes

@@ -37,14 +37,20 @@ async function main() {
   await server.start();
   let tick = fs.existsSync(state) ? Number(fs.readFileSync(state, "utf8")) : 0;
   console.log("ready");
-  setInterval(() => {
+  const period = 1000 / Number(rate);
+  let due = performance.now();
+  const step = () => {
     tick += 1;
     fs.writeFileSync(state, String(tick));
     const now = new Date();
     for (const variable of variables) {
       variable.setValueFromSource({ dataType: DataType.Double, value: tick }, StatusCodes.Good, now);
     }
-  }, 1000 / Number(rate));
+    const at = performance.now();
+    due = Math.max(due + period, at - 1000); // an absolute grid: setInterval would be a millisecond late each time
+    setTimeout(step, Math.max(due - at, 0));
+  };
+  step();
 }
 
 main();

@@ -1,0 +1,147 @@
+"""Alarms & Conditions (Part 9): what is asked of a notifier, and what its events say: each becomes one row of the message "conditions".
+
+What a row means for batches is decided by the gateway's fold; here nothing is left out, judged or remembered.
+"""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from drivers.contract import Message
+from drivers.opcua import variant as v
+from drivers.opcua.lib import ua
+from drivers.opcua.link import Link
+from drivers.opcua.settings import AlarmSource
+
+CONDITIONS = "conditions"
+"""Name of the messages."""
+QUEUE = 1000
+REFRESH_START, REFRESH_END, REFRESH_REQUIRED, QUEUE_OVERFLOW = 2787, 2788, 2789, 3035
+CONDITION, ACKNOWLEDGEABLE, ALARM, BASE_EVENT = 2782, 2881, 2915, 2041
+_REFRESH_METHOD = 3875
+LONGEST_TEXT = 1000
+SELECTED: tuple[tuple[str, int, tuple[str, ...]], ...] = (
+    ("event_id", BASE_EVENT, ("EventId",)),
+    ("event_type", BASE_EVENT, ("EventType",)),
+    ("source_name", BASE_EVENT, ("SourceName",)),
+    ("source_node", BASE_EVENT, ("SourceNode",)),
+    ("time", BASE_EVENT, ("Time",)),
+    ("message", BASE_EVENT, ("Message",)),
+    ("severity", BASE_EVENT, ("Severity",)),
+    ("condition_id", CONDITION, ()),
+    ("condition", CONDITION, ("ConditionName",)),
+    ("branch", CONDITION, ("BranchId",)),
+    ("retain", CONDITION, ("Retain",)),
+    ("enabled", CONDITION, ("EnabledState", "Id")),
+    ("comment", CONDITION, ("Comment",)),
+    ("user", CONDITION, ("ClientUserId",)),
+    ("acked", ACKNOWLEDGEABLE, ("AckedState", "Id")),
+    ("confirmed", ACKNOWLEDGEABLE, ("ConfirmedState", "Id")),
+    ("active", ALARM, ("ActiveState", "Id")),
+    ("suppressed", ALARM, ("SuppressedOrShelved",)),
+)
+"""What is asked of each event: our name, the type that defines it, the browse path. An empty path is the condition's own NodeId."""
+NAMES = [name for name, _, _ in SELECTED]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The events of one notification. rows: of conditions; ask_again: the server wants a refresh, or lost some (then `lost`)."""
+
+    rows: list[Message]
+    ask_again: bool = False
+    lost: bool = False
+
+
+def event_filter() -> Any:
+    """The select clauses. No where clause: not all servers have OfType, and refresh and overflow events must come through."""
+    clauses = []
+    for _, defined_by, path in SELECTED:
+        clause = ua.SimpleAttributeOperand()
+        clause.TypeDefinitionId, clause.BrowsePath = ua.NodeId(defined_by), [ua.QualifiedName(name, 0) for name in path]
+        clause.AttributeId = ua.AttributeIds.Value if path else ua.AttributeIds.NodeId
+        clauses.append(clause)
+    return ua.EventFilter(SelectClauses=clauses)
+
+
+def heard(body: bytes, at: int, end: int, source: AlarmSource, namespaces: Sequence[str]) -> Heard:
+    """Read an EventNotificationList (Part 4, 7.25.3). Raises one of decode.BROKEN."""
+    (count,) = struct.unpack_from("<i", body, at)
+    at += 4
+    rows: list[Message] = []
+    again = lost = False
+    for _ in range(max(count, 0)):
+        _, fields = struct.unpack_from("<Ii", body, at)
+        at += 8
+        values = []
+        for _ in range(max(fields, 0)):
+            number, value, at = v.variant(body, at, end)
+            values.append((number, value))
+        told = dict(zip(NAMES, values, strict=False))
+        kind = _own_number(told.get("event_type", (0, None))[1])
+        again, lost = again or kind in {REFRESH_REQUIRED, QUEUE_OVERFLOW}, lost or kind == QUEUE_OVERFLOW
+        row = _row(told, kind, source, namespaces)
+        if row is not None:
+            rows.append(row)
+    if at != end:
+        raise v.Undecodable("bytes left over")
+    return Heard(rows, again, lost)
+
+
+def _row(told: dict[str, tuple[int, Any]], kind: int, source: AlarmSource, namespaces: Sequence[str]) -> Message | None:
+    """A condition's event, or the begin or end of a refresh; None for an event that is neither."""
+    plain = {name: value for name, (_, value) in told.items()}
+    when = plain.get("time")
+    ticks = None if when is None else v.ticks_from(when)
+    key = (plain.get("event_id") or b"").hex()
+    common = {"notifier": source.notifier, "equipment": list(source.equipments)}
+    if kind in {REFRESH_START, REFRESH_END}:
+        return Message(CONDITIONS, key, {"refresh": "start" if kind == REFRESH_START else "end", **common}, ticks)
+    if plain.get("condition_id") is None:
+        return None
+    severity = plain.get("severity") or 0
+    row = {
+        "condition": "/".join(str(part) for part in (plain.get("source_name"), plain.get("condition")) if part) or "condition",
+        "condition_id": _by_uri(plain["condition_id"], namespaces),
+        "branch": _by_uri(plain.get("branch"), namespaces),
+        "event_type": _by_uri(plain.get("event_type"), namespaces),
+        "source_node": _by_uri(plain.get("source_node"), namespaces),
+        "severity": severity,
+        "weight": "alarm" if severity >= source.alarm_from else "warning" if severity >= source.warning_from else "info",
+        **{name: _short(plain.get(name)) for name in ("message", "comment", "user")},
+        **{name: plain.get(name) for name in ("enabled", "active", "acked", "confirmed", "retain", "suppressed")},
+    }
+    return Message(CONDITIONS, key, row | common, ticks)
+
+
+def _short(text: Any) -> str | None:
+    return None if text is None else str(text)[:LONGEST_TEXT]
+
+
+def _own_number(node: str | None) -> int:
+    """The number of a node of OPC UA's own namespace, else 0."""
+    return int(node[2:]) if node is not None and node.startswith("i=") else 0
+
+
+def _by_uri(node: str | None, namespaces: Sequence[str]) -> str | None:
+    """A NodeId's text with its namespace's URI, because indexes move; null for the null id."""
+    if node is None or node == "i=0":
+        return None
+    head, _, rest = node.partition(";")
+    number = int(head[3:]) if head.startswith("ns=") and rest else 0
+    return node if number == 0 or number >= len(namespaces) else f"nsu={namespaces[number]};{rest}"
+
+
+async def refresh(link: Link, subscription_id: int) -> str | None:
+    """Ask for all conditions that stand (Part 9, 5.5.7); why not, where the server refuses."""
+    request = ua.CallRequest()
+    call = ua.CallMethodRequest(ua.NodeId(CONDITION), ua.NodeId(_REFRESH_METHOD))
+    call.InputArguments = [ua.Variant(subscription_id, ua.VariantType.UInt32)]
+    request.Parameters.MethodsToCall = [call]
+    try:
+        (result,) = (await link.ask(request, ua.CallResponse)).Results
+    except ua.UaStatusCodeError as error:
+        return str(ua.status_codes.get_name_and_doc(error.code)[0])
+    bad = result.StatusCode.value & 0x80000000
+    return str(ua.status_codes.get_name_and_doc(result.StatusCode.value)[0]) if bad else None
