@@ -5,7 +5,7 @@ from html import escape
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from simulators.ebr.plot import Limit, Plot, svg
+from simulators.ebr.plot import Limit, Plot, bad_times, svg
 from simulators.ebr.readings import Point, ticks_of
 from simulators.ebr.record import Series
 
@@ -30,19 +30,9 @@ def figures(
         placed = [one for one in of_tag if one.get("statistic") in _PLACED]
         unit = next((one.get("unit_text") or one.get("unit") for one in placed), tags[tag]["unit"]) or ""
         points = inside(series.get((step["gateway"], tag), []), start, end)
-        drawing = svg(
-            Plot(
-                tag,
-                unit,
-                start,
-                end,
-                points,
-                _lost(tag, tags[tag]["source"], record["gaps"], end),
-                _limits(placed),
-                zone,
-                tags[tag]["between"],
-            )
-        )
+        gaps, told = _lost(tag, tags[tag]["source"], record["gaps"], end), tags[tag]
+        plot = Plot(tag, unit, start, end, points, gaps, _limits(placed), zone, told["between"], bad_times(points, end))
+        drawing = svg(plot)
         if drawing:
             yield f"<figure><figcaption>{escape(tag)} <span>{escape(unit)}</span></figcaption>{drawing}</figure>"
 

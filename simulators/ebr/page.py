@@ -64,11 +64,10 @@ def _head(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
         ("Product", shown(", ".join(header["product"]))),
         ("Recipe", shown(recipe)),
         ("Equipment", shown(equipment)),
-        ("Line", shown(", ".join(record["gateways"]))),
+        ("Line", shown(", ".join((*record["gateways"], *record["environments"])))),
         ("Start", when(window["start"], zone, date=True)),
         ("End", when(window["end"], zone, date=True)),
         ("Times", f"local, {escape(header['zone'])}"),
-        ("Environment", escape(", ".join(record["environments"])) or "–"),
     ]
     yield f'<header><p class="kind">Electronic batch record: process parameters</p><h1>{escape(record["batch"])}</h1><dl class="facts">'
     yield from (f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in facts)

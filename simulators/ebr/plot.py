@@ -26,7 +26,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """What is drawn. start, end in ticks; gaps as (start, end); between: hold or linear."""
+    """What is drawn. start, end in ticks; gaps, bad as (start, end); between: hold or linear."""
 
     title: str
     unit: str
@@ -37,6 +37,7 @@ class Plot:
     limits: Sequence[Limit]
     zone: ZoneInfo
     between: str = "hold"
+    bad: Sequence[tuple[int, int]] = ()
 
 
 def svg(plot: Plot) -> str:
@@ -54,6 +55,7 @@ def svg(plot: Plot) -> str:
             *_gaps(plot),
             *_limits(plot, low, high),
             *_lines(plot, numbers, low, high),
+            *_dots(plot, numbers, low, high),
             f'<rect class="frame" x="{LEFT}" y="{TOP}" width="{WIDTH - LEFT - RIGHT}" height="{HEIGHT - TOP - BOTTOM}"/>',
             "</svg>",
         )
@@ -123,11 +125,11 @@ def _ticks(plot: Plot, step_s: float) -> Iterable[int]:
 
 
 def _gaps(plot: Plot) -> Iterable[str]:
-    for start, end in plot.gaps:
+    for kind, (start, end) in (*(("gap", one) for one in plot.gaps), *(("bad", one) for one in plot.bad)):
         if end >= plot.start and start <= plot.end:
             x = _x(plot, start)
             width = max(1.5, round(_x(plot, end) - x, 1))
-            yield f'<rect class="gap" x="{x}" y="{TOP}" width="{width}" height="{HEIGHT - TOP - BOTTOM}"/>'
+            yield f'<rect class="{kind}" x="{x}" y="{TOP}" width="{width}" height="{HEIGHT - TOP - BOTTOM}"/>'
 
 
 def _limits(plot: Plot, low: float, high: float) -> Iterable[str]:
@@ -148,21 +150,45 @@ def _lines(plot: Plot, numbers: Sequence[tuple[int, float, int]], low: float, hi
             x, y = _x(plot, ticks), _y(value, low, high)
             path.append(f"M{x} {y}" if last is None else f"H{x}V{y}" if plot.between == "hold" else f"L{x} {y}")
             last = y
-        end = min((max(start, stretch[-1][0]) for start, stop in plot.gaps if stop > stretch[-1][0]), default=plot.end)
-        yield f'<path class="line" d="{"".join(path)}{f"H{_x(plot, end)}" if plot.between == "hold" else ""}"/>'
-        if len(stretch) <= 60:
-            yield "".join(
-                f'<circle class="dot" cx="{_x(plot, ticks)}" cy="{_y(value, low, high)}" r="1.6"/>' for ticks, value, _ in stretch
-            )
+        end = min((max(start, stretch[-1][0]) for start, stop in _cuts(plot) if stop > stretch[-1][0]), default=plot.end)
+        if len(path) > 1 or (plot.between == "hold" and end > stretch[0][0]):
+            yield f'<path class="line" d="{"".join(path)}{f"H{_x(plot, end)}" if plot.between == "hold" else ""}"/>'
+
+
+def _dots(plot: Plot, numbers: Sequence[tuple[int, float, int]], low: float, high: float) -> Iterable[str]:
+    """Where there are few, each reading at its own time."""
+    if len(numbers) <= 60:
+        yield "".join(f'<circle class="dot" cx="{_x(plot, ticks)}" cy="{_y(value, low, high)}" r="1.6"/>' for ticks, value, _ in numbers)
 
 
 def _stretches(plot: Plot, numbers: Sequence[tuple[int, float, int]]) -> list[list[tuple[int, float, int]]]:
+    """Readings between two cuts. One whose time lies in a gap was told afterwards: it stands from the gap's end on."""
     found: list[list[tuple[int, float, int]]] = [[]]
-    for one in numbers:
-        if found[-1] and any(found[-1][-1][0] < end <= one[0] for _, end in plot.gaps):
+    for ticks, value, status in numbers:
+        at = max((end for start, end in _cuts(plot) if start < ticks < end), default=ticks)
+        if found[-1] and found[-1][-1][0] == at != ticks:
+            found[-1].pop()
+        if found[-1] and any(found[-1][-1][0] < end <= at for _, end in _cuts(plot)):
             found.append([])
-        found[-1].append(one)
-    return [stretch for stretch in found if stretch]
+        found[-1].append((at, value, status))
+    return [stretch for stretch in found if stretch and stretch[0][0] < plot.end]
+
+
+def _cuts(plot: Plot) -> list[tuple[int, int]]:
+    return [*plot.gaps, *plot.bad]
+
+
+def bad_times(points: Sequence[Point], end: int) -> list[tuple[int, int]]:
+    """From each Bad reading until the next good one, or the end: what stood before proves nothing in between."""
+    found: list[tuple[int, int]] = []
+    since: int | None = None
+    for point in points:
+        if point.status >= BAD:
+            since = point.ticks if since is None else since
+        elif since is not None:
+            found.append((since, point.ticks))
+            since = None
+    return found if since is None else [*found, (since, end)]
 
 
 def _thinned(stretch: Sequence[tuple[int, float, int]]) -> Sequence[tuple[int, float, int]]:
