@@ -122,6 +122,7 @@ def read_again(came: list[tuple[int, str, str]], first_epoch: int) -> set[str]:
 
 @pytest.mark.faults
 @pytest.mark.urs("URS-OPS-02", "URS-UPL-02")
+@pytest.mark.timeout(600)
 def test_after_a_restore_the_ebr_gets_nothing_again_as_new(tmp_path: Path, figures: Callable[[str, str], None]) -> None:
     line, store, backup = tmp_path / "line", tmp_path / "store", tmp_path / "backup"
     (line / "drop").mkdir(parents=True)

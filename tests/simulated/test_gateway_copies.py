@@ -17,6 +17,7 @@ import pytest
 from buffer import keys
 from buffer.verify import verify
 
+pytestmark = pytest.mark.timeout(400)
 COMMAND = Path(sys.executable).with_name("ebr-gateway")
 LINE = """
 [line]
