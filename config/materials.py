@@ -38,7 +38,7 @@ MATERIALS = Columns(
         "ebr_field",
         "description",
     ),
-    numbers=frozenset({"decimals", "target", "tolerance"}),
+    numbers=frozenset({"decimals", "tolerance"}),
     formulas=frozenset(
         {"batch", "material", "lot", "output_lot", "to", "quantity", "gross", "tare", "source_unit", "target", "tolerance", "performed_by"}
     ),

@@ -93,6 +93,8 @@ def _cell(columns: Columns, column: str) -> dict[str, Any]:
         return _YES_NO
     if column == "deadband":
         return _DEADBAND
+    if column == "tolerance" or (column in columns.formulas and column not in columns.numbers):
+        return {"type": "string", "minLength": 1, "maxLength": MAX_CELL}  # a term: =tag, row.column or a text
     if column in columns.formulas:
         return _NUMBER_OR_TAG
     if column in columns.numbers:

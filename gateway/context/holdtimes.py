@@ -109,7 +109,7 @@ class HoldTimes:
             "seconds": seconds,
             "limit_s": limit_s,
             "result": judged,
-            "status": "missing" if seconds is None else "gap" if gaps else "present",
+            "status": "gap" if gaps else "missing" if seconds is None else "present",
             "gaps": gaps,
         }
 
@@ -125,7 +125,7 @@ class HoldTimes:
         if log.going:
             text = f"{unit.name}: batch {batch} began while it was being cleaned ({', '.join(log.going)})"
             yield records.finding("cleaning-not-over", "warning", text, evidence)
-        elif log.left is not None and log.first is None:
+        elif log.left is not None and log.first is None and not any(hold["gaps"] for hold in holds):
             text = f"{unit.name}: no cleaning was seen between batch {log.batch} and batch {batch}"
             yield records.finding("not-cleaned", "warning", text, evidence)
         for hold in holds:
@@ -137,7 +137,8 @@ class HoldTimes:
                 yield records.finding("hold-time-exceeded", "warning", text, told)
             elif hold["status"] == "missing" and hold["limit_s"] is not None:
                 text = f"{unit.name}: the {hold['hold']} hold time before batch {batch} is not known"
-                yield records.finding("hold-time-unknown", "warning", text, told)
+                severity = "info" if log.left is None and hold["hold"] == "dirty" else "warning"  # nobody saw a batch before
+                yield records.finding("hold-time-unknown", severity, text, told)
             if hold["status"] == "gap":
                 text = f"{unit.name}: its {hold['hold']} hold time before batch {batch} was not observed throughout"
                 yield records.finding("hold-time-unseen", "warning", text, told)

@@ -12,9 +12,11 @@ from typing import Any
 
 from config import Line
 from simulators.device import TICKS_PER_S, Device, NotSimulated, Truth
+from simulators.line.genealogy import Genealogy
 from simulators.line.plan import Plan
 from simulators.line.rows import Filler, Write, writes
 from simulators.line.signals import Moment, moment, signals
+from simulators.line.weighing import Weighings
 
 DEVICES = {
     "opcua": ("simulators.opcua_plc", "OpcUaPlc"),
@@ -59,7 +61,11 @@ async def serve(
     async with _served(line, truth, only) as devices:
         if started is not None:
             started.set()
-        await Process(line, devices, seed, batch_s).drive(report, still or asyncio.Event())
+        genealogy = Genealogy(line, truth)
+        try:
+            await Process(line, devices, seed, batch_s, genealogy).drive(report, still or asyncio.Event())
+        finally:
+            genealogy.close()
 
 
 @asynccontextmanager
@@ -95,13 +101,15 @@ def device_class(driver: str) -> Callable[..., Any]:
 class Process:
     """The plant: at each tick it tells every device what changed."""
 
-    def __init__(self, line: Line, devices: dict[str, Device], seed: int, batch_s: float) -> None:
+    def __init__(self, line: Line, devices: dict[str, Device], seed: int, batch_s: float, genealogy: Genealogy | None = None) -> None:
         self._line = line
         self._devices = devices
         self._plan = Plan(line, seed, batch_s)
         self._tags = _by_source(line, devices, seed)
         self._drivers = {source.name: source.driver for source in line.sources}
         self._filler = Filler(line, seed)
+        self._weighings = Weighings(line, seed)
+        self._genealogy = genealogy or Genealogy(line, None)
         self._last: dict[str, Any] = {}
         self._progress = Progress()
 
@@ -125,6 +133,8 @@ class Process:
     async def _tick(self, now: Moment, before_s: float) -> None:
         for write in writes(self._line, self._plan, before_s, now.at_s):
             await self._write(write)
+        for weighing in self._weighings.done(self._plan, before_s, now.at_s):
+            self._genealogy.weighed(weighing, _ticks())
         for source, tags in self._tags.items():
             changed = self._changed(tags, now, before_s)
             if changed:
@@ -150,8 +160,9 @@ class Process:
         row = self._filler.row(write, list(device.columns(write.name)))
         if self._drivers[write.source] == "mes_file":
             await device.drop(write.name, [row], _ticks())
-        else:
-            await device.insert(write.name, row, _ticks())
+            return
+        ticks = _ticks()
+        self._genealogy.written(write, await device.insert(write.name, row, ticks), ticks)
 
     def _told(self, now: Moment) -> Progress:
         self._progress.at_s = now.at_s

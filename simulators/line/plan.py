@@ -11,13 +11,17 @@ from random import Random
 from typing import Literal
 
 from config import Equipment, FromRow, FromTag, Line, Step
+from config.materials import Booking
 from simulators.line.pattern import sample
 
-Phase = Literal["idle", "ready", "running", "held", "complete"]
+Phase = Literal["idle", "ready", "running", "held", "complete", "cleaning"]
 ROLES = ("batch", "order", "product", "recipe", "recipe_version")
 FIRST_BATCH = 417
 HOLD_CHANCE = 0.2
 COMPLETE_S = 1.5
+CLEANING_S = 2.5
+WEIGHING_S = 3.0
+"""A lot on the scale takes so long at least: a scale that is asked twice a second must be seen at rest."""
 AFTER_SKIP_S = 1.5
 """A step lasts so much longer than a parameter of it skips at its start: also where a batch is made very short."""
 
@@ -40,7 +44,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """One batch in one equipment: told at ordered_s, started with the first run, free again at free_s, ready for another at next_s."""
+    """One batch in one equipment: told at ordered_s, started with the first run, free again at free_s, ready for another at next_s.
+
+    cleaning: what cleaned the equipment before.
+    """
 
     equipment: str
     number: int
@@ -49,6 +56,12 @@ class Stay:
     runs: tuple[Run, ...]
     free_s: float
     next_s: float
+    cleaning: Run | None = None
+
+    @property
+    def began_s(self) -> float:
+        """Something is done for this batch from here on."""
+        return self.ordered_s if self.cleaning is None else self.cleaning.start_s
 
     @property
     def start_s(self) -> float:
@@ -103,6 +116,7 @@ class Plan:
         self._seed = seed
         self._batch_s = batch_s
         self._equipment = {each.name: each for each in line.equipment}
+        self._tags = {tag.tag for tag in line.tags}
         self._stays: dict[str, list[Stay]] = {each.name: [] for each in line.equipment}
         self._lanes = lanes(line)
         self._batches = [self._plan(index) for index in range(len(self._lanes))]
@@ -112,6 +126,8 @@ class Plan:
         """What this equipment does at this instant."""
         self._extend(at_s)
         for stay in reversed(self._stays[equipment]):
+            if stay.cleaning is not None and stay.cleaning.start_s <= at_s < stay.cleaning.end_s:
+                return Situation("cleaning", None, stay.cleaning)
             if stay.ordered_s <= at_s < stay.next_s:
                 return _situation(stay, at_s)
         return Situation("idle")
@@ -119,8 +135,8 @@ class Plan:
     def stays(self, after_s: float, until_s: float) -> list[Stay]:
         """Stays that overlap (after_s, until_s], in the order of time."""
         self._extend(until_s)
-        found = [stay for stays in self._stays.values() for stay in stays if stay.ordered_s <= until_s and stay.next_s > after_s]
-        return sorted(found, key=lambda stay: (stay.ordered_s, stay.equipment))
+        found = [stay for stays in self._stays.values() for stay in stays if stay.began_s <= until_s and stay.next_s > after_s]
+        return sorted(found, key=lambda stay: (stay.began_s, stay.equipment))
 
     def _extend(self, until_s: float) -> None:
         """Plan until every path of every lane has a batch that lies wholly ahead."""
@@ -141,7 +157,7 @@ class Plan:
                 if stay is not None:
                     self._stays[name].append(stay)
                     free_s[name], handed_s = stay.next_s, stay.end_s
-                    ordered.append(stay.ordered_s)
+                    ordered.append(stay.began_s)
             yield min(ordered, default=handed_s)
 
     def _stay(self, name: str, path: Path, number: int, from_s: float) -> Stay | None:
@@ -150,13 +166,23 @@ class Plan:
             return None
         equipment = self._equipment[name]
         random = Random(f"{self._seed} {name} {number}")
-        ordered_s = from_s + 0.5
+        cleaning = self._cleaning(equipment, from_s + 0.5)
+        ordered_s = from_s + 0.5 if cleaning is None else cleaning.end_s + _pause_s(equipment)
         share_s = self._batch_s / max(1, sum(bool(self._leaves(each, path.recipe)) for each in path.equipments))
         least_s = {row.step: row.skip_first_s + AFTER_SKIP_S for row in self._line.parameters if row.equipment == name and row.skip_first_s}
+        for row in self._line.materials:
+            if row.equipment == name and row.step is not None and row.trigger in self._tags:
+                least_s[row.step] = least_s.get(row.step, 0.0) + WEIGHING_S * weighed_times(row)
         runs = tuple(_runs(leaves, random, ordered_s + self._lead_s(equipment), share_s, _pause_s(equipment), least_s))
         identity = _identity([self._equipment[each] for each in path.equipments], path.recipe, number, self._line)
         freed_s = runs[-1].end_s + COMPLETE_S
-        return Stay(name, number, identity, ordered_s, runs, freed_s, freed_s + _pause_s(equipment))
+        return Stay(name, number, identity, ordered_s, runs, freed_s, freed_s + _pause_s(equipment), cleaning)
+
+    def _cleaning(self, equipment: Equipment, from_s: float) -> Run | None:
+        """The first step that cleans this equipment, with its children's first: outside of any batch."""
+        steps = [step for step in self._line.steps if step.equipment == equipment.name and step.activity == "cleaning"]
+        path = next((path for path, _ in leaves(steps)), None)
+        return None if path is None else Run(path, 1, from_s, from_s + max(CLEANING_S, _pause_s(equipment)), None)
 
     def _lead_s(self, equipment: Equipment) -> float:
         """The order must have been read and stand still before the first step starts."""
@@ -171,7 +197,7 @@ class Plan:
         return 2 * max(rates, default=0) / 1000 + _pause_s(equipment)
 
     def _leaves(self, name: str, recipe: str | None) -> list[tuple[tuple[str, ...], Step]]:
-        return leaves(steps_of(self._line, name, recipe))
+        return leaves([step for step in steps_of(self._line, name, recipe) if step.activity != "cleaning"])
 
 
 def steps_of(line: Line, equipment: str, recipe: str | None) -> list[Step]:
@@ -217,6 +243,11 @@ def _runs(
         hold = (start_s + (end_s - start_s) * 0.4, start_s + (end_s - start_s) * 0.6) if random.random() < HOLD_CHANCE else None
         yield Run(path, number, start_s, end_s, hold)
         start_s = end_s
+
+
+def weighed_times(row: Booking) -> int:
+    """How many lots a booking weighs in one batch."""
+    return 2 if row.occurs == "1..n" else 1
 
 
 def _times(step: Step, random: Random) -> int:

@@ -1,7 +1,6 @@
 """What the MES and the laboratory write, and when: orders before each batch, steps as they start and end, lots, results in files."""
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,11 +9,15 @@ from typing import Any, Literal
 
 from config import Equipment, FromRow, Line, Source
 from simulators.line.bands import Bands
-from simulators.line.pattern import counted, sample
+from simulators.line.lots import Lots
 from simulators.line.plan import ROLES, Plan, Run, Stay
 from simulators.line.ranges import fitted, range_of
+from simulators.line.weighing import MATERIALS
 
-MATERIALS = ("Lactose monohydrate", "Povidone K30", "Magnesium stearate")
+GRANULES = "Granules"
+OPERATORS = ("mkeller", "pduval")
+HANDED_OVER_S = 0.3
+BEFORE_END_S = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,7 @@ class Write:
     known: Mapping[str, Any]
     run: Run | None = None
     word: Literal["", "START", "END"] = ""
+    kind: str = ""  # of a booking or a sample, which the row tells: consume, produce, move, sample
 
     @property
     def free(self) -> bool:
@@ -58,12 +62,32 @@ def _of_stay(line: Line, equipment: Equipment, stay: Stay) -> Iterator[Write]:
 
 def _other(line: Line, source: Source, name: str, stay: Stay) -> Iterator[Write]:
     """Rows beside orders: of steps when a column says so, results of the laboratory at the end, everything else when the batch starts."""
-    if any("step" in column for column in _columns_read(line, source.name, name)):
+    booked = _told_by(line, f"{source.name}.{name}", stay.equipment)
+    if booked is not None:
+        yield Write(_booked_s(stay, *booked), source.name, name, stay, {}, kind=booked[0])
+        return
+    told = {each.mes_steps.row for each in line.equipment if each.mes_steps is not None and each.mes_steps.state is not None}
+    if f"{source.name}.{name}" in told or any("step" in column for column in _columns_read(line, source.name, name)):
         for run in stay.runs:
             yield Write(run.start_s, source.name, name, stay, {}, run, "START")
             yield Write(run.end_s, source.name, name, stay, {}, run, "END")
     else:
         yield Write(stay.end_s if source.driver == "mes_file" else stay.start_s + 1.0, source.name, name, stay, {})
+
+
+def _booked_s(stay: Stay, kind: str, step: str | None) -> float:
+    """What goes in is told when the batch starts, what comes out when it is handed over, a sample just before its step ends."""
+    if kind in ("consume", "produce"):
+        return stay.start_s + 1.0 if kind == "consume" else stay.end_s + HANDED_OVER_S
+    runs = [run for run in stay.runs if step in run.path] or [stay.runs[-1]]
+    return runs[-1].end_s - BEFORE_END_S
+
+
+def _told_by(line: Line, query: str, equipment: str) -> tuple[str, str | None] | None:
+    """(kind, step) of the booking or sample that rows of this query tell of this equipment."""
+    bookings = ((row.kind, row.step) for row in line.materials if (row.trigger, row.equipment) == (query, equipment))
+    samples = (("sample", row.step) for row in line.samples if (row.trigger, row.equipment) == (query, equipment))
+    return next(iter([*bookings, *samples]), None)
 
 
 def _orders(equipment: Equipment, stay: Stay) -> dict[tuple[str, str], dict[str, Any]]:
@@ -97,6 +121,7 @@ def _columns_read(line: Line, source: str, name: str) -> list[str]:
 def _concerns(line: Line, source: Source, name: str, equipment: Equipment) -> bool:
     """Whether this query speaks of this equipment: by its tags; one of no tag speaks of every equipment."""
     named = {each for tag in line.tags if tag.source == source.name and tag.address.startswith(f"{name}.") for each in tag.equipment}
+    named |= {row.equipment for row in (*line.materials, *line.samples) if row.trigger == f"{source.name}.{name}"}
     return not named & {each.name for each in line.equipment} or equipment.name in named
 
 
@@ -105,7 +130,7 @@ class Filler:
 
     def __init__(self, line: Line, seed: int) -> None:
         self._line, self._seed, self._bands = line, seed, Bands(line)
-        self._lots = _lot_rules(line)
+        self._lots = Lots(line)
         self._units = {each.name: each.unit_id or each.name for each in line.equipment}
         self._roles = {where.column: role for each in line.equipment for role in ROLES if isinstance(where := getattr(each, role), FromRow)}
 
@@ -123,10 +148,11 @@ class Filler:
             return None
         for pattern, value in (
             (r"sample", f"S-{stay.identity['batch']}-{stay.equipment}"),
-            (r"^lot|_lot|lot_", self._lot(write.source, stay.number)),
+            (r"^lot|_lot|lot_", self._lots.text(write.source, stay.number)),
             (r"step", write.run.step if write.run else None),
-            (r"stat(e|us)|event", write.word or None),
-            (r"material", random.choice(MATERIALS)),
+            (r"stat(e|us)|event", self._word(write)),
+            (r"material", GRANULES if write.kind == "produce" else random.choice(MATERIALS)),
+            (r"user|_by$|person", OPERATORS[stay.number % len(OPERATORS)]),
             (r"^(unit|uom)$", "kg"),
             (r"unit|equipment|machine|asset", self._units[stay.equipment]),
         ):
@@ -134,6 +160,13 @@ class Filler:
                 return value
         role = self._roles.get(column) or next((role for role in ROLES if role in name), None)
         return stay.identity[role] if role else self._measured(write, column, random)
+
+    def _word(self, write: Write) -> str | None:
+        """What a row of a step says: in the words of the line folder, if it has some."""
+        how = next((each.mes_steps for each in self._line.equipment if each.name == write.stay.equipment), None)
+        if how is None or not write.word:
+            return write.word or None
+        return how.started if write.word == "START" else how.ended
 
     def _measured(self, write: Write, column: str, random: Random) -> Any:
         """A value for a column that a tag reads, or that is a quantity by its name."""
@@ -144,16 +177,3 @@ class Filler:
             return None
         span = range_of(tag)
         return fitted(tag)(round(span.low + (span.high - span.low) * random.uniform(0.015, 0.03), 2))
-
-    def _lot(self, source: str, number: int) -> str:
-        return next((_lot_text(rule, number) for rule in self._lots if source in rule.get("sources", [source])), f"L2026-{number:04d}")
-
-
-def _lot_rules(line: Line) -> list[dict[str, Any]]:
-    return list(tomllib.loads(line.files["lots.toml"].decode()).get("rule", [])) if "lots.toml" in line.files else []
-
-
-def _lot_text(rule: Mapping[str, Any], number: int) -> str:
-    """A lot number as this source writes it: an example of the rule, counted on."""
-    example = next(iter(rule.get("examples", {})), "")
-    return counted(example, rule["pattern"], number) or sample(rule["pattern"], number)

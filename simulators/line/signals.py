@@ -17,6 +17,7 @@ from simulators.line.bands import Band, Bands
 from simulators.line.plan import ROLES, Plan, Situation, Stay
 from simulators.line.ranges import Range, fitted, range_of
 from simulators.line.steps import StepSignal
+from simulators.line.weighing import Weighings
 
 OPERATORS = ("jdupont", "mleroy", "asantos")
 SETTLING_S = 0.8
@@ -30,6 +31,7 @@ STATES = {
     "running": ("execute", "running", "run", "producing"),
     "held": ("held", "hold", "paused", "suspended"),
     "complete": ("complete", "completed", "finished", "done"),
+    "cleaning": ("cleaning", "execute", "running", "run"),
 }
 MODES = ("automatic", "auto", "production", "producing")
 
@@ -54,7 +56,7 @@ def signals(line: Line, seed: int) -> list[Signal | None]:
     """One function per tag of the line, in the map's order; None where rows or files bring the values."""
     drivers = {source.name: source.driver for source in line.sources}
     bands = Bands(line)
-    roles = _roles(line)
+    roles = Weighings(line, seed).signals() | _roles(line)
     return [
         None if drivers[tag.source].startswith("mes_") else _signal(line, tag, seed, bands, roles, drivers[tag.source]) for tag in line.tags
     ]
@@ -132,9 +134,7 @@ def _roles_of(line: Line, equipment: Equipment, tags: Mapping[str, Tag]) -> dict
     if equipment.operator:
         result[equipment.operator] = lambda now: _operator(now.of(name))
     if equipment.activity in tags and equipment.activity:
-        result[equipment.activity] = _named(
-            line, tags[equipment.activity], None, lambda now: ("production",) if now.of(name).stay else ("idle",)
-        )
+        result[equipment.activity] = _named(line, tags[equipment.activity], None, lambda now: _activity(now.of(name)))
     for role in ROLES:
         where = getattr(equipment, role)
         if isinstance(where, FromTag):
@@ -142,6 +142,10 @@ def _roles_of(line: Line, equipment: Equipment, tags: Mapping[str, Tag]) -> dict
     if equipment.batch_ends in tags:
         result[equipment.batch_ends] = lambda now: now.of(name).phase == "complete"
     return result
+
+
+def _activity(situation: Situation) -> tuple[str, ...]:
+    return ("cleaning",) if situation.phase == "cleaning" else ("production",) if situation.stay else ("idle",)
 
 
 def _identity(equipment: str, role: str) -> Signal:

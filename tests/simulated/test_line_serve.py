@@ -142,7 +142,7 @@ async def test_every_source_is_served_and_stands_still_when_told(plant: Path, tm
     finally:
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
-    assert set(before) == {f"{source.name}.jsonl" for source in line.sources}
+    assert set(before) == {f"{source.name}.jsonl" for source in line.sources} | {"genealogy.log"}
     assert before == after
     made = {json.loads(row)["tag"] for row in (truth / "granulator-plc.jsonl").read_bytes().splitlines()}
     assert made == {tag.tag for tag in line.tags_of("granulator-plc")}

@@ -66,11 +66,22 @@ def test_the_demo_line_has_the_gaps_that_its_files_have(demo: Line) -> None:
         ("parameters.csv", "wm_power_end,PM-0417,", "wm_power_end,,", "field:PM-0417"),
         ("tags.csv", "0,25,,,none", "0,25,,,CPP", "tag:granulator.vibration"),
         ("tags.csv", "mes.step,mes,steps.step,", "mes.step,mes,orders.recipe,", "query:mes.steps"),
-        ("tags.csv", "lims.lod,lims-drop,results.lod,decimal,%,%,,,,,,,,,,,,CQA,,,dryer,Loss on drying\n", "", "query:lims-drop.results"),
+        (
+            "line.toml",
+            '[[source.pattern]]\nname = "results"',
+            (
+                '[[source.pattern]]\nname = "other"\nglob = "*.txt"\nformat = "csv"\nencoding = "utf-8"\nkey = "id"\n\n'
+                '[[source.pattern]]\nname = "results"'
+            ),
+            "query:lims-drop.other",
+        ),
+        ("materials.csv", ",PM-0302,", ",,", "booking:granulator/weigh"),
+        ("materials.csv", ",PM-0302,", ",,", "field:PM-0302"),
+        ("samples.csv", ",PM-0304,", ",,", "sampling:dryer/drying"),
         (
             "steps.csv",
             "COOL,dryer,phase",
-            "SIEVE,dryer,phase,FLUID_BED_DRY,dryer.step_no,45,,,,1,4,Sieve\nCOOL,dryer,phase",
+            "SIEVE,dryer,phase,FLUID_BED_DRY,dryer.step_no,45,,,,1,4,,Sieve\nCOOL,dryer,phase",
             "step:dryer/SIEVE",
         ),
         ("line.toml", 'states = "packml"\nmode = "granulator.mode"', 'states = "plc_mode"\nmode = "granulator.mode"', "code:plc_mode/0"),
@@ -104,10 +115,10 @@ def test_production_needs_the_list_of_the_ebr(demo: Line) -> None:
 
 
 def test_an_acceptance_of_what_is_no_gap_is_told(folder: Path, edit: Edit) -> None:
-    edit("dispositions.csv", "tag:scale.stable", "tag:scale.unstable")
+    edit("dispositions.csv", "tag:granulator.recipe_id", "tag:granulator.recipe_idx")
     line, problems = config.read(folder)
     assert line is not None
-    assert [str(problem) for problem in problems] == ["dispositions.csv:4: gap `tag:scale.unstable` does not exist (any more)"]
+    assert [str(problem) for problem in problems] == ["dispositions.csv:4: gap `tag:granulator.recipe_idx` does not exist (any more)"]
     assert line.warnings == tuple(problems)
 
 
@@ -143,9 +154,9 @@ def test_what_does_not_fit_the_ebr_is_refused(folder: Path, edit: Edit, file: st
 
 def test_the_report_is_told_to_people_and_programs(demo: Line) -> None:
     found = gaps.report(demo)
-    assert gaps.text(found).splitlines()[-1] == "gaps: 2 field, 1 parameter, 1 step, 38 tag; 33 accepted, 9 open; 22 fields of the EBR"
+    assert gaps.text(found).splitlines()[-1] == "gaps: 2 field, 1 parameter, 1 step, 37 tag; 32 accepted, 9 open; 26 fields of the EBR"
     assert len(gaps.text(found).splitlines()) == 9 + 1
-    assert len(gaps.text(found, with_accepted=True).splitlines()) == 42 + 1
+    assert len(gaps.text(found, with_accepted=True).splitlines()) == 41 + 1
     assert gaps.as_json(found)["open"] == len(found.open)
 
 

@@ -16,6 +16,7 @@ from simulators.line.plan import Plan, leaves, steps_of
 from simulators.line.ranges import raw_bounds
 from simulators.line.rows import Filler, writes
 from simulators.line.signals import moment, signals
+from simulators.line.weighing import Weighings
 
 BEGAN = datetime(2026, 11, 22, 7, tzinfo=UTC)
 
@@ -27,7 +28,19 @@ def line() -> Line:
 
 def test_steps_follow_their_order_below_their_parents(line: Line) -> None:
     found = leaves(steps_of(line, "granulator", "MBR-88"))
-    assert [path for path, _ in found] == [("GRANULATE", "CHARGE"), ("GRANULATE", "DRY_MIX"), ("GRANULATE", "WET_MASS")]
+    assert [path for path, _ in found] == [("GRANULATE", "CHARGE"), ("GRANULATE", "DRY_MIX"), ("GRANULATE", "WET_MASS"), ("CIP",)]
+
+
+def test_an_equipment_is_cleaned_before_its_batch_and_two_lots_are_weighed_in_it(line: Line) -> None:
+    plan = Plan(line, 1, 60)
+    stay = next(stay for stay in plan.stays(-1, 60) if stay.equipment == "granulator")
+    assert stay.cleaning is not None
+    assert stay.cleaning.end_s < stay.ordered_s < stay.start_s
+    assert (plan.at("granulator", stay.cleaning.start_s).phase, plan.at("granulator", stay.cleaning.end_s).phase) == ("cleaning", "idle")
+    assert {run.step for run in stay.runs} == {"CHARGE", "DRY_MIX", "WET_MASS"}
+    first, second = Weighings(line, 1).of(stay)
+    assert first.lot != second.lot
+    assert stay.runs[0].start_s <= first.start_s < first.confirmed_s < first.end_s <= second.start_s < second.end_s <= stay.runs[0].end_s
 
 
 def test_a_batch_goes_through_the_route_and_two_equipments_hold_different_batches(line: Line) -> None:
