@@ -89,6 +89,19 @@ def _source(parts: Parts, at: Path_, source: Source) -> None:
     for path, key, value in _leaves(at, source.options):
         if _SECRET.search(key) and isinstance(value, str):
             parts.document.error(path, f'`{key}`: a secret never stands in a file, write {key} = {{ credential = "name" }}')
+    _alarms(parts, at, source)
+
+
+def _alarms(parts: Parts, at: Path_, source: Source) -> None:
+    """source.alarms (of drivers that hear alarm servers): the equipments that they name."""
+    known = sorted({item.name for _, item in parts.sections.equipment} | {"line"})
+    told = source.options.get("alarms")
+    for number, one in enumerate(told if isinstance(told, list) else ()):
+        named = one.get("equipment") if isinstance(one, Mapping) else None
+        for name in [named] if isinstance(named, str) else named if isinstance(named, list) else ():
+            if name not in known:
+                text = f"alarms: there is no equipment `{str(name)[:60]}`{did_you_mean(str(name), known)}"
+                parts.document.error((*at, "alarms", number, "equipment"), text)
 
 
 def _endpoint(endpoint: str, schemes: tuple[str, ...] | None) -> Iterator[str]:

@@ -98,9 +98,9 @@ def _opcua(tag: Tag, address: OpcUaAddress, options: Mapping[str, object]) -> It
             "warning",
         )
     names = options.get("namespaces", {})
-    for short in address.short_names if isinstance(names, Mapping) else ():
-        if short not in names:
-            known = sorted(map(str, names))
+    known = sorted(map(str, names)) if isinstance(names, Mapping) else list(address.short_names)
+    for short in address.short_names:
+        if short not in known:
             yield tag.place.problem(
                 f"address `{tag.address[:80]}`: source `{tag.source}` has no namespace `{short}`{did_you_mean(short, known)}"
             )
