@@ -316,6 +316,8 @@ class Forwarder:
             first = next(one for one in receipt.rejected if one.seq == new[0])
             text = f"{len(new)} entries rejected, first {first.seq}: {first.code} {first.reason}".rstrip()
             self._said.say("rejected", "alarm", text, epoch=receipt.epoch, seqs=new[:100])
+        if not self.status.rejected:
+            self._said.over("rejected", "the receiver has taken what it had rejected")
 
     # -- time
 

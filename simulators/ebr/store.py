@@ -138,14 +138,16 @@ class Store:
         return "stored"
 
     def receipt(self, stream: Stream) -> dict[str, object]:
-        """The current receipt of a stream."""
+        """The current receipt of a stream. It goes no further than its list of refused entries can: nothing refused is ever unsaid."""
         with self._lock:
             through, digest = self._through(stream)
             rows = self._db.execute(
-                "SELECT seq, code, retry, reason FROM rejected WHERE gateway=? AND epoch=? AND seq<=? ORDER BY seq LIMIT ?",
-                (*stream, through, MAX_REJECTED),
+                "SELECT seq, code, retry, reason, previous FROM rejected WHERE gateway=? AND epoch=? AND seq<=? ORDER BY seq LIMIT ?",
+                (*stream, through, MAX_REJECTED + 1),
             ).fetchall()
-        rejected = [{"seq": seq, "code": code, "retry": retry, "reason": reason} for seq, code, retry, reason in rows]
+        if len(rows) > MAX_REJECTED:
+            through, digest = rows[-1][0] - 1, rows[-1][4]
+        rejected = [{"seq": seq, "code": code, "retry": retry, "reason": reason} for seq, code, retry, reason, _ in rows[:MAX_REJECTED]]
         return {"gateway": stream[0], "epoch": stream[1], "through": through, "digest": digest, "rejected": rejected}
 
     def counts(self) -> dict[str, int]:

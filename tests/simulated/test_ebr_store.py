@@ -160,3 +160,20 @@ def test_a_checkpoint_counts_refused_entries_by_their_bytes(tmp_path: Path) -> N
     receipt: Any = store.receipt(stream_of(payloads[0]))
     assert [one["seq"] for one in receipt["rejected"]] == [4]
     store.close()
+
+
+@pytest.mark.urs("URS-UPL-04")
+def test_a_receipt_goes_no_further_than_its_list_of_refused_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("simulators.ebr.store.MAX_REJECTED", 3)
+    payloads = made(tmp_path / "journal", 20)
+    store, stream = Store(tmp_path / "ebr"), stream_of(payloads[0])
+    store.take(payloads, lambda entry: No("busy", "later") if entry.seq % 4 == 0 else None)
+    receipt: Any = store.receipt(stream)
+    assert (receipt["through"], receipt["digest"]) == (15, hashlib.sha256(payloads[14]).hexdigest())
+    assert [one["seq"] for one in receipt["rejected"]] == [4, 8, 12]
+    store.take([payloads[3]])
+    receipt = store.receipt(stream)
+    assert (receipt["through"], [one["seq"] for one in receipt["rejected"]]) == (19, [8, 12, 16])
+    store.take(payloads)
+    assert (store.receipt(stream)["through"], store.receipt(stream)["rejected"]) == (20, [])
+    store.close()

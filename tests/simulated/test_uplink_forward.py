@@ -276,6 +276,17 @@ async def test_a_refused_entry_waits_in_quarantine_and_the_rest_flows(bench: Ben
     assert (one.seq, one.code, one.reason) == (7, "unknown-parameter", "no such field")
     assert "uplink-rejected" in bench.codes()
     assert set(bench.held()) == set(range(1, 31)) - {7}
+    bench.script.refuse.clear()
+    forward._asked_at -= 120  # a minute has gone by
+    bench.append(1)
+    await asyncio.sleep(0)
+    assert forward.status.rejected == 1, "an entry that a person must see to is not offered by itself"
+    (entry,) = bench.journal.read((bench.journal.last[0], 6), max_bytes=1)
+    await bench.ebr.receiver.take([entry.payload])
+    bench.append(1)
+    await until(lambda: forward.status.rejected == 0)
+    assert bench.journal.quarantined(kind) == []
+    assert "uplink-rejected-over" in bench.codes()
 
 
 @pytest.mark.urs("URS-UPL-04")
