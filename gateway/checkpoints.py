@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from buffer import Journal
@@ -15,6 +16,8 @@ from gateway.witness import Note, Witness
 log = logging.getLogger(__name__)
 
 EVERY_S = 300.0
+MOST_PLACED = 2_000
+"""So many checkpoints are remembered until the receivers have them: a week's."""
 
 
 class Checkpoints:
@@ -36,6 +39,7 @@ class Checkpoints:
         self.last: dict[str, Any] | None = None
         self.refused: str | None = None
         self._signed_s: float | None = None
+        self._placed: deque[tuple[tuple[int, int], int, float]] = deque(maxlen=MOST_PLACED)
 
     def batch_ended(self, seq: int, event: Mapping[str, Any]) -> None:
         """A batch's end record (or a new revision of it) is entry `seq`: it deserves a signature now."""
@@ -74,7 +78,9 @@ class Checkpoints:
         self._ended = [(seq, named) for seq, named in self._ended if seq > event["size"]]
         if covered:
             event["batches"] = covered
+        place = self._journal.opened.epoch, self._journal.next_seq
         await self._append(event)
+        self._placed.append((place, event["size"], time.monotonic()))
         self.last, self._signed_s = {"size": event["size"], "root": event["root"], "cause": cause}, time.monotonic()
         self._hand_on(Note.of(event["note"]))
 
@@ -92,11 +98,24 @@ class Checkpoints:
             }
             await self._append(finding | {"evidence": {}})
 
-    def describe(self) -> dict[str, Any]:
-        """For the status: the last checkpoint, its age, the public key, and each witness."""
+    def describe(self, uplinks: Iterable[str] = ()) -> dict[str, Any]:
+        """For the status: the last checkpoint and its age, what each receiver and each witness has, the public key (URS-AUD-05)."""
         age_s = None if self._signed_s is None else round(time.monotonic() - self._signed_s, 1)
-        witnesses = [one.describe() for one in self.witnesses]
-        return {"last": self.last, "age_s": age_s, "refused": self.refused, "key": self._keyring.signer.public, "witnesses": witnesses}
+        return {
+            "last": self.last,
+            "age_s": age_s,
+            "refused": self.refused,
+            "key": self._keyring.signer.public,
+            "accepted": [self._accepted(uplink) for uplink in uplinks],
+            "witnesses": [one.describe() for one in self.witnesses],
+        }
+
+    def _accepted(self, uplink: str) -> dict[str, Any]:
+        """The newest checkpoint of this run that the uplink's receiver has confirmed."""
+        cursor = self._journal.cursor(uplink)
+        found = next(((size, signed_s) for place, size, signed_s in reversed(self._placed) if place <= cursor), None)
+        size, age_s = (None, None) if found is None else (found[0], round(time.monotonic() - found[1], 1))
+        return {"uplink": uplink, "size": size, "age_s": age_s}
 
     def _hand_on(self, note: Note | str | None) -> None:
         if note is None:

@@ -54,7 +54,7 @@ class Status:
             "journal": self._journal(),
             "sources": [self._source(name) for name in gateway.intake.ports],
             "uplinks": [self._uplink(forwarder.status, stamp.ticks) for forwarder in gateway.uplinks],
-            "evidence": gateway.checkpoints.describe(),
+            "evidence": gateway.checkpoints.describe(forwarder.status.name for forwarder in gateway.uplinks),
             "backup": None if gateway.backups is None else gateway.backups.describe(),
             "equipment": {unit.name: gateway.fold.context(unit.name) for unit in gateway.line.equipment},
         }

@@ -151,6 +151,8 @@ def test_after_a_restore_the_ebr_gets_nothing_again_as_new(tmp_path: Path, figur
             dropped(line, "c.csv", "S6")
             until(lambda: "S6" in samples(store))
             until(lambda: json.loads(command("status", line, "--json").stdout)["uplinks"][0]["entries"] == 0)
+            assert command("keys", "rotate", line, "--reason", "after the restore").returncode == 0  # signs twice
+            until(lambda: json.loads(command("status", line, "--json").stdout)["evidence"]["accepted"][0]["size"])
     after = received(store)
     now = {(epoch, seq): digest for epoch, seq, digest, _ in after}
     new = [item for item in now if item not in before]
