@@ -157,9 +157,11 @@ class Fold:
             if run.book is not None:
                 extend(run.book, gathered.needs, gathered.limits, state.tracks, run.start.ticks)
 
-        if state.config not in {"", plan.line.sha256}:
+    def _configured(self, sha256: str) -> None:
+        """The journal says from here on under which configuration the gateway works."""
+        before, self.state.config = self.state.config, sha256
+        if before not in {"", sha256}:
             self._configured_anew()
-        state.config = plan.line.sha256
 
     def _configured_anew(self) -> None:
         """Records whose readings are all still held are made again under the new configuration; nothing comes of it if nothing differs."""
@@ -284,6 +286,8 @@ class Fold:
                 self._silences.resumed(closed.tags, told)
                 for name, (start, end) in closed.tags.items():
                     self._touched([name], start, end, "late-data")
+            case "config":
+                self._configured(event["sha256"])
             case "tagset":
                 learn(self.state.tagsets, event)
             case "context":

@@ -172,6 +172,7 @@ def test_parameters_of_a_step_that_need_not_run_and_did_not_are_accounted_for() 
 @pytest.mark.urs("URS-CTX-09")
 def test_a_configuration_that_changes_a_record_makes_it_again_while_its_readings_are_held() -> None:
     plant = Plant(line_of(routes=()))
+    plant.happen(0, type="config", version=1, sha256=plant.line.sha256)
     begin(plant)
     plant.see(10, g_step=20, g_speed=150.0)
     plant.see(20, g_step=0, g_speed=0.0)
@@ -180,11 +181,12 @@ def test_a_configuration_that_changes_a_record_makes_it_again_while_its_readings
     rows = tuple(replace(p, decimals=0) if p.parameter == "mix_mean" else p for p in plant.line.parameters)
     corrected = replace(plant.line, parameters=rows, sha256="1" * 64)
     plant.fold = Fold.load(corrected, plant.fold.dump())
-    plant.alive(26)
+    plant.happen(26, type="config", version=2, sha256=corrected.sha256)
     plant.alive(40)
     record = plant.ended("MIX")
     assert (record["revision"], record["reason"]) == (2, "config-corrected")
     assert [c["path"] for c in record["changed"]] == [f"parameters/mix_mean/{k}" for k in ("value", "min", "max")]
     plant.fold = Fold.load(replace(corrected, sha256="2" * 64), plant.fold.dump())
+    plant.happen(41, type="config", version=3, sha256="2" * 64)
     plant.alive(60)
     assert plant.ended("MIX")["revision"] == 2, "another configuration that says the same changes nothing"
