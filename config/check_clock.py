@@ -30,6 +30,7 @@ def smears(server: str) -> bool:
 def check(parts: Parts) -> None:
     """Problems go to the document."""
     clock = parts.sections.clock
+    _authorities(parts)
     if clock is None:
         return
     _servers(parts, clock)
@@ -42,6 +43,23 @@ def check(parts: Parts) -> None:
         refused(("clock", "leap_mode"), f"leap_mode {clock.leap_mode}, but `{smeared[0]}` smears a leap second")
     elif plain and clock.leap_mode == "smear":
         refused(("clock", "leap_mode"), f"leap_mode smear, but `{plain[0]}` is not known to smear (smeared_servers names those that do)")
+
+
+TELL_NO_TIME = ("modbus", "serial")
+"""Drivers of devices whose protocols carry no time stamps."""
+
+
+def _authorities(parts: Parts) -> None:
+    """Who is declared to stamp values must be able to (URS-TIME-12)."""
+    silent = {source.name: source.driver for _, source in parts.sections.source if source.driver in TELL_NO_TIME}
+    for at, source in parts.sections.source:
+        if source.name in silent and source.time_authority != "gateway":
+            told = f"a {source.driver} source tells no time: time_authority must be gateway, not {source.time_authority}"
+            parts.document.error((*at, "time_authority"), told)
+    for tag in parts.tags:
+        if tag.source in silent and tag.time_authority in ("device", "server"):
+            told = f"tag `{tag.tag}`: a {silent[tag.source]} source tells no time: time_authority must be gateway, not {tag.time_authority}"
+            parts.document.problems.append(tag.place.problem(told))
 
 
 def _servers(parts: Parts, clock: ClockSection) -> None:

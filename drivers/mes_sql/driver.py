@@ -13,9 +13,10 @@ from config import Problem, Source, Tag
 from config.addresses import SqlAddress, parse
 from config.credentials import CredentialMissing
 from config.credentials import read as read_secret
-from drivers.contract import BadReply, Driver, DriverMisconfigured, Emit, Finding, Message
+from drivers.contract import BadReply, Driver, DriverMisconfigured, Emit, Finding, LinkLost, Message
 from drivers.local_time import Moment, Zone, folds_back, read, ticks_of
 from drivers.mes_sql.database import Database, rows, url_of
+from drivers.mes_sql.probe import Probe, Probed, judged
 from drivers.mes_sql.settings import Query
 from drivers.mes_sql.settings import Settings as SqlSettings
 from drivers.mes_sql.window import Change, Window, row_hash
@@ -193,9 +194,13 @@ class MesSqlDriver(Driver):
         if self.settings.clock is None or time.monotonic() < self._clock_due_s:
             return
         self._clock_due_s = time.monotonic() + CLOCK_EVERY_S
+        emit.source_offset(*await self._offset(database, self.settings.clock))
+
+    async def _offset(self, database: Database, select: str) -> tuple[float, float]:
+        """(offset, bound) in seconds of the database's clock against ours, positive when it is ahead. Raises LinkLost, BadReply."""
         before_s = time.time()
         async with database.reading() as connection:
-            piece = [row async for piece in rows(connection, self.settings.clock, {}) for row in piece]
+            piece = [row async for piece in rows(connection, select, {}) for row in piece]
         after_s = time.time()
         try:
             ((told,),) = [tuple(row.values()) for row in piece]
@@ -204,7 +209,36 @@ class MesSqlDriver(Driver):
             raise BadReply(f"{self.source.name}: clock must give one time: {error}") from None
         source_s = ticks_of(moment if moment.tzinfo else moment.replace(tzinfo=UTC)) / 1e7
         resolution_s = 0.0 if moment.microsecond else 0.5
-        emit.source_offset(source_s + resolution_s - (before_s + after_s) / 2, (after_s - before_s) / 2 + resolution_s)
+        return source_s + resolution_s - (before_s + after_s) / 2, (after_s - before_s) / 2 + resolution_s
+
+    async def probe(self) -> Probe:
+        """Each query once, and the clock. Raises LinkLost, BadReply, DriverMisconfigured."""
+        database = Database(self.source, self.settings, _password_of(self.source, self.settings))
+        try:
+            clock = None if self.settings.clock is None else await self._offset(database, self.settings.clock)
+            probed = [await self._probed(database, query) for query in self.settings.query]
+        finally:
+            await database.close()
+        if probed and all(one.state != "ok" for one in probed):
+            raise LinkLost(probed[0].state)
+        timed = {query.name: query.time is not None for query in self.settings.query}
+        tagged = [query.name for query in self.settings.query if self._mapped.tags(query.name)]
+        return Probe(probed, self.source.time_authority, clock, judged(self.source, clock, timed, tagged))
+
+    async def _probed(self, database: Database, query: Query) -> Probed:
+        """The columns of the first row that the query gives, and whether those that it names are there."""
+        window = self._window(query, {}, is_sqlite=database.is_sqlite)
+        parameters = {} if query.watermark.column is None else {"since": window.floor}
+        found: list[str] = []
+        try:
+            async with database.reading() as connection:
+                async for piece in rows(connection, query.sql, parameters):
+                    found = list(piece[0]) if piece else []
+                    break
+        except LinkLost as error:
+            return Probed(query.name, str(error))
+        missing = [name for name in (*query.keys, query.time.column if query.time else None) if name and found and name not in found]
+        return Probed(query.name, "ok", found, [f"the SELECT gives no column `{name}`" for name in missing])
 
     def _window(self, query: Query, watermark: Mapping[str, Any], *, is_sqlite: bool) -> Window:
         overlap_s = query.watermark.overlap_s

@@ -162,6 +162,7 @@ async def _tags(link: Link, source: Source, settings: OpcUaSettings, tags: Seque
             )
         else:
             _compare(one, tag, address, values[node], kinds[node])
+            _compare_time(one, tag.time_authority or source.time_authority, values[node], source.max_offset_s)
             _compare_units(one, tag, told.get(node, {}))
     await compare_fields(link, source, settings, tags, probed)
     return probed
@@ -174,19 +175,31 @@ def _address(tag: Tag) -> OpcUaAddress:
 
 
 def _compare(one: Probed, tag: Tag, address: OpcUaAddress, value: Any, kind: int | None) -> None:
-    """Status, type and source time of one tag."""
+    """Status and type of one tag."""
     status = 0 if value.StatusCode is None else value.StatusCode.value
     one.state = status_name(status) if status >> 30 else "ok"
     one.value = _element(None if value.Value is None else value.Value.Value, address)
     one.server_type = NAMES[kind] if kind is not None and kind < len(NAMES) else "structure" if address.field else "unknown"
     if kind is not None and not address.field and kind not in TYPES.get(tag.type, ()):
         one.problems.append(f"type: the server's is {one.server_type}, the map says {tag.type}")
+
+
+def _compare_time(one: Probed, authority: str, value: Any, max_offset_s: float) -> None:
+    """Whether whoever is declared to stamp the tag does, with a clock that can be right: nothing is received before it was made."""
     stamp = value.SourceTimestamp
     if stamp is not None:
         one.source_age_s = time.time() - (ua.datetime_to_win_epoch(stamp) - 116_444_736_000_000_000) / 1e7
         one.source_time = "moving" if abs(one.source_age_s) < 60 else "standing"
-    elif one.state == "ok" and (tag.time_authority or "device") == "device":
+    if one.state != "ok":
+        return
+    if authority == "device" and stamp is None:
         one.problems.append("time: the server gives no source time; time_authority must be server or gateway")
+    elif authority == "device" and one.source_age_s is not None and one.source_age_s < -max_offset_s:
+        one.problems.append(
+            f"time: the device's stamp is {-one.source_age_s:.1f} s ahead of our clock, more than max_offset_s = {max_offset_s:g}"
+        )
+    if authority == "server" and value.ServerTimestamp is None:
+        one.problems.append("time: the server gives no server time; time_authority must be device or gateway")
 
 
 def _element(value: Any, address: OpcUaAddress) -> Any:

@@ -366,17 +366,19 @@ class Clock:
 
         True time passes as the raw oscillator does (within the drift), the wall clock passed differently by its slews and steps; what it
         still lacks now is the daemon's offset. Between the two ends the correction is linear but for the steps, which stand in `steps`.
+        The bound also covers who places a stamp by anchor and monotonic clock alone: that clock was slewed meanwhile, too.
         """
         now, since = self._anchor, trouble.since
         offset_s = self._evidence.offset_s if self._evidence is not None else 0.0
         true_s = (now.raw_ns - since.raw_ns + now.suspended_ns - since.suspended_ns) / 1e9
         wall_s = (now.realtime_ns - since.realtime_ns) / 1e9
+        slewed_s = abs(now.monotonic_ns - since.monotonic_ns - (now.raw_ns - since.raw_ns)) / 1e9
         self._say(
             "recovered",
             since=told_anchor(since, self.boot),
             last_seq=self.last_seq(),
             correction_s={"start": rounded(offset_s + wall_s - true_s), "end": rounded(offset_s)},
-            correction_bound_s=rounded((self._verdict.bound_s or 0.0) + self._limits.drift_ppm * 1e-6 * true_s),
+            correction_bound_s=rounded((self._verdict.bound_s or 0.0) + slewed_s + self._limits.drift_ppm * 1e-6 * true_s),
             steps=[{"monotonic_s": at_ns / 1e9, "step_s": rounded(by_ns / 1e9)} for at_ns, by_ns in trouble.steps],
         )
 
