@@ -65,6 +65,7 @@ class Received:
     gaps: dict[tuple[int, str], Gap] = field(default_factory=dict)
     steps: dict[str, dict[str, Any]] = field(default_factory=dict)
     batches: dict[str, dict[str, Any]] = field(default_factory=dict)
+    materials: dict[str, dict[str, Any]] = field(default_factory=dict)
     audits: list[dict[str, Any]] = field(default_factory=list)
     findings: list[dict[str, Any]] = field(default_factory=list)
     entries: int = 0
@@ -114,10 +115,18 @@ class Received:
                 self.steps[event["record"]] = dict(event)
             case "batch":
                 self.batches[_batch_key(event)] = dict(event)
+            case "material" | "sample":
+                self._booked(event)
             case "audit":
                 self.audits.append(dict(event))
             case "finding":
                 self.findings.append(dict(event))
+
+    def _booked(self, event: Mapping[str, Any]) -> None:
+        """A booking or a sample, in its latest revision; one that went over to another batch has another name from then on."""
+        was = str(event["supersedes"] or "").rpartition("#")[0]
+        self.materials.pop(was, None)
+        self.materials[event["record"]] = dict(event)
 
     def _gap(self, entry: Mapping[str, Any], event: Mapping[str, Any]) -> None:
         if event["transition"] == "open":

@@ -9,6 +9,7 @@ from typing import Any
 from buffer import read_journal
 from config import FromRow, Line
 from config.active import parse
+from gateway.demo import genealogy
 from gateway.demo.compare import Counts, compare, total
 from gateway.demo.processes import COMMAND
 from gateway.demo.received import Gap, Received
@@ -42,6 +43,7 @@ class Result:
     again: list[Again]
     missing_steps: list[str]
     mistimed: list[str]
+    material: genealogy.Told
     stop_status: int | None
 
     @property
@@ -64,6 +66,7 @@ class Result:
         found += [f"verify {chain.path}: {chain.text}" for chain in self.chains if chain.status]
         found += [f"step {step} of {self.batch} has no record" for step in self.missing_steps]
         found += self.mistimed
+        found += self.material.problems
         found += [f"{name} misses {missing} without a gap" for name, missing in _unexcused(self.steps)]
         found += [
             f"{each.record} {each.parameter}: recorded {each.recorded}, the truth gives {each.computed}"
@@ -93,7 +96,17 @@ def judge(line: Line, batch: str, truth: Path, store: Path, stop_status: int | N
     missing = _missing_steps(line, batch, truths, got)
     mistimed = _mistimed(line, batch, truths, got)
     counts = compare(line, truths, stored), compare(line, truths, got)
-    return Result(batch, *counts, got, chains, recomputed(line, truths, got), missing, mistimed, stop_status)
+    happened = genealogy.happened(truth, batch)
+    material = genealogy.compare(happened, got.materials.values(), batch, lambda item: _untriggered(line, item, got))
+    return Result(batch, *counts, got, chains, recomputed(line, truths, got), missing, mistimed, material, stop_status)
+
+
+def _untriggered(line: Line, item: Mapping[str, Any], got: Received) -> bool:
+    """Whether the tag that triggers this booking was, by a gap, not observed when it happened."""
+    rows = (row for row in (*line.materials, *line.samples) if row.name == item["name"])
+    tags = {row.trigger for row in rows}
+    sources = {tag.tag: tag.source for tag in line.tags if tag.tag in tags}
+    return any(gap.covers(tag, item["t"]) for tag, source in sources.items() for gap in got.gaps_of(source))
 
 
 def _verified(line: Line, path: Path) -> Chain:

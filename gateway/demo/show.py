@@ -41,6 +41,7 @@ def shown(console: Console, setting: Setting, result: Result) -> None:
     console.print(_counts(result))
     for step in result.steps:
         console.print(_step(step))
+    console.print(_material(result))
     console.print(_statement(result))
     console.print(_paths(setting, result))
 
@@ -82,6 +83,29 @@ def _step(step: Mapping[str, Any]) -> Table | Text:
     return table
 
 
+def _material(result: Result) -> Table:
+    """Lots in and out, and samples, of the batch."""
+    table = _table("Material of the batch")
+    for name in ("what", "lot or sample", "material", "quantity", "target", "result", "by"):
+        table.add_column(name, justify="right" if name in ("quantity", "target") else "left")
+    booked = [event for event in result.got.materials.values() if event["batch"] == result.batch]
+    for event in sorted(booked, key=lambda event: str(event["taken" if event["type"] == "sample" else "at"]["time"])):
+        table.add_row(*_booked(event))
+    return table
+
+
+def _booked(event: Mapping[str, Any]) -> list[str | Text]:
+    by = ", ".join(person["id"] for person in event["performed_by"])
+    if event["type"] == "sample":
+        values = (pair for result in event["results"] for pair in result["values"].items())
+        told = ", ".join(f"{name} {value}" for name, value in values if name != "sample_id")
+        return ["sample", _plain(event["sample"]), "", "", "", told or _plain(event["status"]), by]
+    lot = event["lot"] if event["kind"] == "consume" else event["output_lot"]
+    quantity = f"{event['quantity']} {_plain(event['unit'])}" if event["quantity"] is not None else ""
+    name = "" if lot is None else f"{lot['raw']} = {_plain(lot['canonical'])}"
+    return [event["kind"], name, _plain(event["material"]), quantity, _plain(event["target"]), _judged(event), by]
+
+
 def _parameter(each: Mapping[str, Any]) -> list[str | Text]:
     """One row: the judgement where the value is present, else why it is not."""
     covered = "" if each.get("covered") is None else f"{each['covered']:.1%}"
@@ -115,6 +139,9 @@ def _statement(result: Result) -> Text:
     accounted = counts.received + counts.in_gaps + counts.left_out
     text.append(f"Accounted for: {accounted} of {counts.read} changes, {len(result.got.gaps)} gaps.\n")
     text.append(f"Step statistics computed again from the devices' logs: {agree} of {len(result.again)} agree.\n")
+    material = result.material
+    gaps = f", {material.in_gaps} in gaps" if material.in_gaps else ""
+    text.append(f"Lots and samples against the log of the process: {material.agreed} of {material.happened} agree{gaps}.\n")
     for chain in result.chains:
         text.append(f"Chain of {chain.path.name}: {chain.text}\n")
     if result.problems:
