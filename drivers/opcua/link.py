@@ -206,7 +206,8 @@ async def _client(source: Source, settings: OpcUaSettings, endpoint: str) -> tup
         client.set_user(settings.user)
         client.set_password(password(source, settings.password) or "")
     with plain_errors(f"asking {endpoint} for its endpoints"):
-        sent = await security.apply(client, source, settings, endpoint)
+        async with asyncio.timeout(settings.request_timeout_s * 3):
+            sent = await security.apply(client, source, settings, endpoint)
     return client, sent
 
 

@@ -87,7 +87,9 @@ async def _offered(client: Any, settings: OpcUaSettings, endpoint: str) -> Any:
     try:
         offers = await asking.connect_and_get_server_endpoints()
     finally:
-        asking.disconnect_socket()
+        made = asking.uaclient.made
+        if made is not None and made.transport is not None:
+            made.transport.abort()  # not closed: a peer that takes nothing would keep the socket open for ever
     for offer in offers:
         if offer.SecurityPolicyUri == uri and offer.SecurityMode == mode:
             return offer

@@ -124,7 +124,9 @@ class BoundedProtocol(UASocketProtocol):
 
 
 class BoundedClient(UaClient):
-    """UaClient over BoundedProtocol."""
+    """UaClient over BoundedProtocol. made: the last one, also when asyncua has let go of it."""
+
+    made: BoundedProtocol | None = None
 
     async def connect_socket(self, host: str, port: int) -> None:
         """Connect within the time-out."""
@@ -138,5 +140,5 @@ class BoundedClient(UaClient):
         protocol.pre_request_hook = None
         protocol.on_connection_lost = self._on_transport_lost
         protocol.is_session_closing = self._is_session_closing
-        self.protocol = protocol
+        self.protocol = self.made = protocol
         return protocol

@@ -1,5 +1,6 @@
 """A simulated PLC with an OPC UA server: any source of a line folder, at the addresses of its tag map."""
 
+import asyncio
 import gc
 import logging
 import time
@@ -154,8 +155,11 @@ class OpcUaPlc:
         if server is None:
             return
         await self.subscriptions.delete_subscriptions(list(self.subscriptions.subscriptions))
-        for transport in list(server.iserver.asyncio_transports):
-            transport.abort()
+        server.bserver._server.close()  # noqa: SLF001 - nobody new: asyncua ends connections first, and then waits for one that came since
+        for _ in range(3):  # those accepted just now are callbacks that have not run yet
+            for transport in list(server.iserver.asyncio_transports):
+                transport.abort()
+            await asyncio.sleep(0)
         for session in list(server.iserver._external_sessions.values()):  # noqa: SLF001
             await session.close_session(delete_subs=True)
         await server.stop()

@@ -1,5 +1,7 @@
 """Who is believed, and as whom we come: chains, revocation lists, user certificates, each policy and mode, and no way down."""
 
+import asyncio
+import contextlib
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -198,3 +200,30 @@ async def test_nothing_but_the_configured_policy_and_mode_is_used(tmp_path: Path
         await until(lambda: bench.failures)
         assert "does not offer Basic256Sha256/SignAndEncrypt, only " in bench.failures[0]
         assert bench.disk.connections == 0
+
+
+async def test_a_server_stops_although_somebody_connects_all_the_time(tmp_path: Path) -> None:
+    """What once made a secured test hang: a connection that came while the simulated server was ending the others was waited for."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def connects(port: int) -> None:
+        while True:
+            with contextlib.suppress(OSError):
+                writers.append((await asyncio.open_connection("127.0.0.1", port))[1])
+            await asyncio.sleep(0)
+
+    async with Bench(tmp_path, count=1) as bench:
+        tasks = [asyncio.create_task(connects(bench.plc.port)) for _ in range(4)]
+        for _ in range(4):
+            await until(lambda: writers)
+            async with asyncio.timeout(10):
+                await bench.plc.stop()
+            for writer in writers:
+                writer.close()
+            writers.clear()
+            await bench.plc.start()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in writers:
+            writer.close()
