@@ -171,7 +171,11 @@ class Completeness(Open):
 
 
 class StepEvent(Event):
-    """Start or end of one run of a unit procedure, operation or phase. The end is complete in itself; a correction is the whole again."""
+    """Start or end of one run of a unit procedure, operation or phase. The end is complete in itself; a correction is the whole again.
+
+    `supersedes` is the record and revision that this one replaces, `record#revision`; one of another name went over to this batch. A long
+    event comes in parts (`part` of `of`): each is the whole with a slice of one of the lists named in `sliced`, and none of the others.
+    """
 
     type: Literal["step"]
     transition: str
@@ -380,7 +384,7 @@ class ActivityEvent(Event):
 
 
 class RebindEvent(Event):
-    """A batch identity that came late, bound to what was already written."""
+    """A batch identity that came late, bound to what was already written. The record named in `supersedes` counts no longer."""
 
     type: Literal["rebind"]
     record: Name
@@ -413,7 +417,11 @@ class MessageEvent(Event):
 
 
 class GapEvent(Event):
-    """An interval in which tags were not observed: opened at the last observation, closed at the next."""
+    """An interval in which tags were not observed: opened at the last observation, closed at the next.
+
+    Tags that come back one by one have a `close` each. The interval is lost, unless every close says `filled`: then the source had kept
+    its values. `fill` tells that history gave an interval afterwards.
+    """
 
     type: Literal["gap"]
     transition: Literal["open", "close", "fill"]

@@ -53,8 +53,8 @@ def record(stored: Iterable[bytes], batch: str) -> Item:
         },
         "steps": steps,
         "completeness": completeness(ends, steps),
-        "materials": latest(event for event in events if event["type"] == "material" and event.get("batch") == batch),
-        "samples": latest(event for event in events if event["type"] == "sample" and event.get("batch") == batch),
+        "materials": latest(events, "material", batch),
+        "samples": latest(events, "sample", batch),
         "gaps": gaps(events, steps, first, last),
         "proof": [proof(end, steps) for end in ends],
     }
@@ -125,13 +125,18 @@ def rank(step: Item) -> tuple[bool, int]:
     return step["transition"] == "end", step["revision"]
 
 
-def latest(events: Iterable[Item]) -> list[Item]:
-    """event-material.json, event-sample.json: `record` is the name; the latest revision counts."""
+def latest(events: Sequence[Item], kind: str, batch: str) -> list[Item]:
+    """event-material.json, event-sample.json: `record` is the name, the latest revision counts; one that another supersedes is gone."""
+    booked = [event for event in events if event["type"] == kind]
+    moved = {event["supersedes"].rpartition("#")[0]: event["record"] for event in booked if event.get("supersedes")}
     found: dict[str | None, Item] = {}
-    for event in events:
-        known = found.get(event.get("record"))
+    for event in booked:
+        name = event.get("record")
+        if event.get("batch") != batch or moved.get(name, name) != name:
+            continue
+        known = found.get(name)
         if known is None or (event.get("revision") or 1) >= (known.get("revision") or 1):
-            found[event.get("record")] = event
+            found[name] = event
     return [{name: value for name, value in one.items() if name not in ("content", "type")} for one in found.values()]
 
 
@@ -156,13 +161,15 @@ def status(ends: Sequence[Item], batches: Sequence[Item], steps: Sequence[Item])
 
 
 def completeness(ends: Sequence[Item], steps: Sequence[Item]) -> Item:
-    """As the ends state it; before there is one, the sum of the steps'."""
+    """As the ends state it; before there is one, the sum of the steps', each item with its place."""
     stated = [one["completeness"] for one in (ends or steps) if one.get("completeness")]
-    return {
-        "required": sum(one["required"] for one in stated),
-        "present": sum(one["present"] for one in stated),
-        "missing": [item for one in stated for item in one["missing"]],
-    }
+    missing = [item for end in ends for item in end["completeness"]["missing"]]
+    if not ends:
+        places = ("equipment", "step", "run")
+        known = [step for step in steps if step.get("completeness")]
+        missing = [{name: step[name] for name in places} | item for step in known for item in step["completeness"]["missing"]]
+    sums = {name: sum(one[name] for one in stated) for name in ("required", "present")}
+    return {**sums, "missing": missing}
 
 
 def proof(end: Item, steps: Sequence[Item]) -> Item:
