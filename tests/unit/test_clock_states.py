@@ -1,7 +1,10 @@
 """The table of states, and what a clock says about everything that happens to it."""
 
 import asyncio
-from typing import Any
+import socket
+import struct
+import time
+from typing import Any, Self
 
 import pytest
 
@@ -12,6 +15,7 @@ from gateway.clock.judge import judge
 from gateway.clock.kernel import kernel_clock
 from gateway.clock.leap import NO_LEAP, Announced, leap_extra_s, leap_instant_ns
 from gateway.clock.report import plot, report, text
+from gateway.clock.steps import Alarm
 
 NOW = 1_795_000_000 * 10**9
 S = 10**9
@@ -318,3 +322,83 @@ def test_the_plot_hides_nothing_bad():
     assert all(row.count("#") == 1 for row in rows[:-2])
     assert report([]).as_json()["entries"] == 0
     assert "no entries" in text(report([]))
+
+
+class Cancelled(Alarm):
+    """The kernel's timer as it is when the clock was set: readable, and reading it fails. Here a connection that the other end reset."""
+
+    def __enter__(self) -> Self:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            ours = socket.create_connection(server.getsockname())
+            self.theirs, _ = server.accept()
+        ours.setblocking(False)
+        self._fd = ours.detach()
+        asyncio.get_running_loop().add_reader(self._fd, self._heard)
+        return self
+
+    def arm(self) -> bool:
+        return True
+
+    def cancel(self) -> None:
+        """What the kernel does when somebody sets the clock."""
+        self.theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.theirs.close()
+
+
+@pytest.mark.urs("URS-TIME-07")
+async def test_a_cancelled_timer_is_a_step_event_before_the_check_would_look(hands):
+    events: list[dict[str, Any]] = []
+    told = asyncio.Event()
+    alarms: list[Cancelled] = []
+
+    def alarm(wake: asyncio.Event) -> Cancelled:
+        alarms.append(Cancelled(wake))
+        return alarms[0]
+
+    def tell(event: dict[str, Any]) -> None:
+        events.append(event)
+        if event["kind"] == "step":
+            told.set()
+
+    clock = Clock(Limits(), times=hands, alarm=alarm, last_seq=lambda: 4711)
+    clock.take(hands.tell())
+    watch = asyncio.create_task(clock.watch(tell))
+    async with asyncio.timeout(20):
+        while not clock._watched:  # noqa: ASYNC110 - the first look has no event of its own
+            await asyncio.sleep(0)
+    hands.real += 3600 * S
+    began_s = time.monotonic()
+    alarms[0].cancel()
+    async with asyncio.timeout(2):
+        await told.wait()
+    assert time.monotonic() - began_s < 2
+    watch.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watch
+    assert events[-2]["step_s"] == pytest.approx(3600, abs=1e-3)
+    assert events[-2]["last_seq"] == 4711
+
+
+async def test_a_late_look_is_a_stopped_process_once_it_is_watched(hands):
+    clock, events = started(hands)
+    hands.run(60)
+    clock.look()
+    assert [event["kind"] for event in events] == ["synchronised"], "nobody had promised to look"
+    clock._watched = True
+    hands.run(61)
+    clock.look()
+    (suspend,) = [event for event in events if event["kind"] == "suspend"]
+    assert (suspend["of"], suspend["duration_s"]) == ("process", 61.0)
+
+
+def test_a_suspended_machine_and_a_stopped_process_at_once(hands):
+    clock, events = started(hands)
+    clock._watched = True
+    hands.real, hands.sleep = hands.real + 3600 * S, hands.sleep + 3600 * S
+    hands.run(30)
+    clock.look()
+    assert [(event["of"], event["duration_s"]) for event in events if event["kind"] == "suspend"] == [
+        ("process", 30.0),
+        ("machine", 3600.0),
+    ]
+    assert clock.stamp().status == "unsynchronised"
