@@ -64,13 +64,21 @@ def _equipment(now: dict[str, Any]) -> Table:
 
 
 def _sources(now: dict[str, Any]) -> Table:
-    table = _table("source", "driver", "state", "tags", "readings/s", "readings", "open gaps")
+    table = _table("source", "driver", "state", "tags", "readings/s", "readings", "open gaps", "its clock")
     for s in now["sources"]:
         state = Text(
             s["state"] if s["state"] in _GOOD else f"{s['state']}: {s['detail']}", style="green" if s["state"] in _GOOD else "yellow"
         )
-        table.add_row(s["name"], s["driver"], state, str(s["tags"]), f"{s['readings_per_s']:,}", f"{s['readings']:,}", str(s["open_gaps"]))
+        counts = (str(s["tags"]), f"{s['readings_per_s']:,}", f"{s['readings']:,}", str(s["open_gaps"]))
+        table.add_row(s["name"], s["driver"], state, *counts, _clock(s["clock"]))
     return table
+
+
+def _clock(clock: dict[str, Any]) -> Text:
+    """How far a source's clock is from ours; "-" where it tells none."""
+    if clock["offset_s"] is None:
+        return Text("-")
+    return Text(f"{clock['offset_s']:+.3f} s", style="bold red" if clock["above"] else "green")
 
 
 def _uplinks(now: dict[str, Any]) -> Table:
