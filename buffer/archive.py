@@ -81,6 +81,7 @@ def _needed(journal: Path, batch: str) -> Iterator[Entry]:
                 _remember(before, entry)
 
 
+_LATER = re.compile(rb'"event":\{"type":"(checkpoint|audit)"')
 _BEFORE = re.compile(rb'"event":\{"type":"(tagset|config|epoch)"')
 
 
@@ -95,12 +96,16 @@ def _remember(before: dict[str, list[Entry]], entry: Entry) -> None:
 
 
 def spans_of(journal: Path, batch: str) -> list[Span]:
-    """From the first to the last entry that names the batch, per epoch."""
+    """From the first to the last entry that names the batch, per epoch.
+
+    Checkpoints and audit entries that name it do not count: what was signed, released or archived later would draw everything between
+    into the archive, and an archive could never be made at once after the end.
+    """
     wanted = json.dumps(batch, ensure_ascii=False).encode()
     names = [b'"batch":' + wanted, b'"batch":' + json.dumps(batch).encode()]
     found: dict[int, Span] = {}
     for entry in read_journal(journal):
-        if any(name in entry.payload for name in names):
+        if any(name in entry.payload for name in names) and not _LATER.search(entry.payload):
             first = found[entry.epoch].first if entry.epoch in found else entry.seq
             found[entry.epoch] = Span(entry.epoch, first, entry.seq)
     return list(found.values())

@@ -17,7 +17,7 @@ from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import LongTable, Paragraph, SimpleDocTemplate, Spacer
+from reportlab.platypus import CondPageBreak, LongTable, Paragraph, SimpleDocTemplate, Spacer
 
 from .archive_record import Block, Facts, Heading, Table, Text
 
@@ -27,14 +27,16 @@ UNKNOWN = "\ufffd"
 PAGE = landscape(A4)
 MARGIN = 14 * mm
 LINE, HEAD, LOOK = HexColor("#999999"), HexColor("#e8e8e8"), HexColor("#fbdada")
+NEEDED = 32 * mm
+"""So much room a heading needs with what follows it."""
 CELLS_AT_ONCE = 500
 BODY = ParagraphStyle("body", fontName=FONT, fontSize=8, leading=10.5)
 CELL = ParagraphStyle("cell", fontName=FONT, fontSize=6.5, leading=8, splitLongWords=1)
 TITLE_CELL = ParagraphStyle("title-cell", parent=CELL, fontName=BOLD)
 HEADINGS = (
     ParagraphStyle("title", fontName=BOLD, fontSize=16, leading=20, spaceAfter=4 * mm),
-    ParagraphStyle("chapter", fontName=BOLD, fontSize=10.5, leading=13, spaceBefore=4 * mm, spaceAfter=1.5 * mm, keepWithNext=1),
-    ParagraphStyle("part", fontName=BOLD, fontSize=9, leading=11, spaceBefore=2 * mm, spaceAfter=1 * mm, keepWithNext=1),
+    ParagraphStyle("chapter", fontName=BOLD, fontSize=10.5, leading=13, spaceBefore=4 * mm, spaceAfter=1.5 * mm),
+    ParagraphStyle("part", fontName=BOLD, fontSize=9, leading=11, spaceBefore=2 * mm, spaceAfter=1 * mm),
 )
 
 
@@ -84,7 +86,7 @@ class Printer:
         """The elements of one block."""
         match block:
             case Heading():
-                return [self.paragraph(block.text, HEADINGS[block.level])]
+                return [CondPageBreak(NEEDED), self.paragraph(block.text, HEADINGS[block.level])]
             case Text():
                 style = ParagraphStyle("look", parent=BODY, backColor=LOOK) if block.marked else BODY
                 return [self.paragraph(block.text, style), Spacer(0, 1.5 * mm)]

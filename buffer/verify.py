@@ -203,6 +203,8 @@ class Key:
                 raw = base64.b64decode(coded, validate=True)
                 if raw[:4] != self.id:
                     continue
+                if base64.b64encode(raw).decode() != coded:
+                    return False
                 Ed25519PublicKey.from_public_bytes(self.public).verify(raw[4:], (text + "\n").encode())
                 good = True
             except (ValueError, InvalidSignature):
@@ -810,7 +812,8 @@ def _archive_signed(
     if note.rpartition("\n\n")[0].split("\n") != [SUMS_SIGNED, manifest["gateway"], manifest["batch"], sums]:
         report.problem(f"{SUMS_NOTE} does not speak of these files")
     trusted = signatures.trusted()
-    if not any(key.signed(note) for key in keys) or (trusted and not any(key.signed(note) for key in trusted)):
+    once = note.rpartition("\n\n")[2].count("\n") == 1  # nothing may stand there that is not signed
+    if not once or not any(key.signed(note) for key in keys) or (trusted and not any(key.signed(note) for key in trusted)):
         report.problem(f"{SUMS_NOTE} is not signed by the key")
 
 

@@ -94,6 +94,17 @@ def test_html_and_pdf_show_the_record_and_the_evidence(made: Made) -> None:
     assert content.rstrip().endswith(b"%%EOF")
 
 
+def test_what_names_the_batch_after_its_end_does_not_lengthen_the_archive(made: Made, tmp_path: Path) -> None:
+    folder = shutil.copytree(made.journal, tmp_path / "journal", ignore=shutil.ignore_patterns("ballast", "SHA256SUMS"))
+    before = archive.spans_of(folder, BATCH)
+    journal = Journal.open(folder, GATEWAY, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
+    sealed = {**EVENTS["checkpoint"], "batches": [{"batch": BATCH, "record": "r", "revision": 1, "seq": 5}]}
+    released = {"type": "audit", "action": "release-hold", "who": "os:qa", "what": {"batch": BATCH}, "reason": "released"}
+    journal.append([event(sealed), event(released)], urgent=True).result()
+    journal.close()
+    assert archive.spans_of(folder, BATCH) == before
+
+
 def test_the_pages_are_the_same_bytes_for_the_same_entries(made: Made, tmp_path: Path) -> None:
     made.make(tmp_path / "again.zip")
     first, second = held(made.zip), held(tmp_path / "again.zip")
@@ -171,6 +182,26 @@ def test_without_the_note_the_pages_are_unproved_and_with_a_thiefs_they_are_bad(
     assert note != files[verify.SUMS_NOTE]
     report = verify.verify(rewritten(tmp_path / "b.zip", files), made.signer.public)
     assert (report.exit_code, report.problems) == (1, [f"{verify.SUMS_NOTE} is not signed by the key"])
+
+
+@pytest.mark.parametrize("change", ["double", "stranger", "bits", "end"])
+def test_a_note_that_says_the_same_in_other_bytes_is_bad(made: Made, tmp_path: Path, change: str) -> None:
+    files = held(made.zip)
+    text, _, signature = files[verify.SUMS_NOTE].decode().rpartition("\n\n")
+    match change:
+        case "double":
+            signature += signature
+        case "stranger":
+            signature += "\u2014 example.com/foo AAAA\n"
+        case "bits":
+            signature = (
+                f"{signature[:-3]}{chr(ord(signature[-3]) + 1)}{signature[-2:]}"  # the last sign before = has bits that count for nothing
+            )
+        case _:
+            signature = signature[:-1]
+    files[verify.SUMS_NOTE] = f"{text}\n\n{signature}".encode()
+    report = verify.verify(rewritten(tmp_path / "a.zip", files), made.signer.public)
+    assert report.exit_code == 1, list(report.lines())
 
 
 def test_after_a_rotation_the_archive_carries_what_hands_the_trust_on(made: Made, tmp_path: Path) -> None:
