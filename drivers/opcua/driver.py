@@ -31,7 +31,7 @@ class OpcUaDriver(Driver):
     def __init__(self, source: Source, tags: Sequence[Tag]) -> None:
         super().__init__(source, tags)
         self._plan: Plan = plan_of(source, self.settings, self.tags)
-        self._memory = Memory(last_ticks=[None] * len(self.tags))
+        self._memory = Memory(last=[None] * len(self.tags))
         self._kept: Kept | None = None
         self._turn = 0
         self.leaves_nothing = False  # a probe deletes its subscriptions; a gateway that stops leaves them for its next start
@@ -124,6 +124,9 @@ class OpcUaDriver(Driver):
         mark = emit.watermark
         if (mark.get("endpoint"), mark.get("started"), mark.get("plan")) != (endpoint, started, self._plan.name):
             return []
+        if mark.get("through") is not None:
+            for group in self._plan.groups:
+                self._memory.before.update(self._proved(mark["through"], group))
         now_s = asyncio.get_running_loop().time()
         groups = {str(group.slot): group for group in self._plan.groups}
         return [_restored(groups[slot], told, now_s) for slot, told in mark.get("slots", {}).items() if slot in groups]
@@ -151,6 +154,7 @@ class OpcUaDriver(Driver):
         subscription.resumed = True
         while await stream.republish(subscription):
             pass
+        subscription.repeats = set(subscription.tags)  # not before: what is republished is new
 
     async def _new(self, link: Link, emit: Emit, group: Group) -> Subscription:
         """A new subscription with its items; what the server refuses or revises is said."""
@@ -167,13 +171,17 @@ class OpcUaDriver(Driver):
         subscription.refresh_due = group.alarms is not None
         return subscription
 
+    def _proved(self, through: int, group: Group) -> dict[int, int]:
+        """Through when each tag certainly stands in the journal, from its newest publish time: what was under way then may not."""
+        return dict.fromkeys(group.tags, through - (2 * group.publish_ms + group.rate_ms) * 10_000)
+
     def _known_through(self, emit: Emit, group: Group) -> dict[int, int]:
         """Through when each tag is known. After a restart only the last publish time is: what was under way then is left to the gap."""
         if not self.settings.history:
             return {}
-        last = self._memory.last_ticks
-        if any(ticks is not None for ticks in last):
-            return {tag: ticks for tag in group.tags if (ticks := last[tag]) is not None}
+        last = self._memory.last
+        if any(reading is not None for reading in last):
+            return {tag: reading[3] for tag in group.tags if (reading := last[tag]) is not None and reading[3] is not None}
         through = emit.watermark.get("through")
         if through is None:
             return {}

@@ -49,11 +49,27 @@ class Memory:
     started: str = ""  # the server's own start time: after its restart subscription ids mean others
     subscriptions: list[Subscription] = field(default_factory=list)
     unsettled: deque[tuple[Awaitable[None], int, int]] = field(default_factory=deque)
-    last_ticks: list[int | None] = field(default_factory=list)
+    last: list[Reading | None] = field(default_factory=list)  # of each tag, the newest that had a source time
     holes: list[Hole] = field(default_factory=list)
+    before: dict[int, int] = field(default_factory=dict)  # after a restart: ticks through which a tag is certainly in the journal
     through_ticks: int | None = None  # the newest publish time
     changed: set[int] = field(default_factory=set)  # tags whose unit or range the server says to have changed
     counts: dict[str, int] = field(default_factory=dict)
+
+
+def unrepeated(readings: Sequence[Reading], last: Sequence[Reading | None], repeats: set[int]) -> list[Reading]:
+    """Without the values that stand already. repeats: tags of which the next value may be one; taken out as it comes.
+
+    A server may send what each item holds once more, under a new number, when a session is activated over a new connection (node-opcua
+    does). The same value, status and source time is the same observation; in the record it would stand twice.
+    """
+    kept: list[Reading] = []
+    for reading in readings:
+        before = last[reading[0]] if reading[0] in repeats else None
+        repeats.discard(reading[0])
+        if before is None or before[1:4] != reading[1:4]:
+            kept.append(reading)
+    return kept
 
 
 class Stream:
@@ -233,6 +249,13 @@ class Stream:
 
     async def _lists(self, subscription: Subscription, readings: list[Reading], message: Message, arrived_ns: int) -> None:
         """First values apart from changes; overflows declared for exactly their tag and time."""
+        if subscription.resumed and any(status & OVERFLOW == OVERFLOW or status in NODE_GONE for _, _, status, _, _ in readings):
+            await self._resume_first(subscription, message, arrived_ns)
+        if subscription.repeats:
+            kept = unrepeated(readings, self._memory.last, subscription.repeats)
+            if len(kept) < len(readings):
+                self._count("repeated-values", len(readings) - len(kept))
+            readings = kept
         first = [reading for reading in readings if reading[0] in subscription.fresh] if subscription.fresh else []
         if first:
             seen: set[int] = set()
@@ -253,23 +276,30 @@ class Stream:
         self._noticed(subscription, readings)
         self._hand_over(subscription, readings, message, arrived_ns, message.sequence)
 
+    async def _resume_first(self, subscription: Subscription, message: Message, arrived_ns: int) -> None:
+        """Close the gap of before, so that what this message tells as lost is a gap of its own: within an open one it would vanish."""
+        self._hand_over(subscription, [], message, arrived_ns, 0)
+        await self._emit.room()
+
     def _noticed(self, subscription: Subscription, readings: list[Reading]) -> None:
         """What a status says beside the value: an overflow is a gap of just this tag, a vanished node is asked for again."""
-        last = self._memory.last_ticks
+        last = self._memory.last
         overrun: dict[tuple[int | None, int | None], list[int]] = {}
-        for tag, _, status, source, server in readings:
+        for reading in readings:
+            tag, _, status, source, server = reading
             if status & OVERFLOW == OVERFLOW:
-                until = source if source is not None else server
+                before = last[tag]
+                since, until = self._memory.before.get(tag) if before is None else before[3], source if source is not None else server
                 self._count("overflows")
-                overrun.setdefault((last[tag], until), []).append(tag)
-                self._hole(subscription, tag, last[tag], until)
+                overrun.setdefault((since, until), []).append(tag)
+                self._hole(subscription, tag, since, until)
             elif status & SEMANTICS_CHANGED:
                 self._memory.changed.add(tag)
             elif status in NODE_GONE:
                 subscription.missing[subscription.item_of(tag).handle] = status
                 self._settling(self._emit.lost(Loss("not-subscribed", (tag,), source, detail=status_name(status))))
             if source is not None:
-                last[tag] = source
+                last[tag] = reading
         for (since, until), tags in overrun.items():
             self._settling(self._emit.lost(Loss("queue-overflow", tuple(tags), since, until, "the server's queue ran over")))
 
@@ -335,6 +365,7 @@ class Stream:
         return told | {"through": self._memory.through_ticks}
 
     async def _lost(self, subscription: Subscription, cause: str, detail: str) -> None:
+        subscription.resumed = False  # no more without loss: a gap that is still open ends as lost
         if subscription.group.alarms is not None:
             self._lost_events += 1  # each loss is its own finding
             text = f"alarms of {subscription.group.alarms.notifier}: {detail} (loss {self._lost_events} of this session)"
@@ -409,5 +440,5 @@ class Stream:
     def _namespaces(self) -> dict[str, str]:
         return dict(self._source.options.get("namespaces", {}))
 
-    def _count(self, what: str) -> None:
-        self._memory.counts[what] = self._memory.counts.get(what, 0) + 1
+    def _count(self, what: str, times: int = 1) -> None:
+        self._memory.counts[what] = self._memory.counts.get(what, 0) + times

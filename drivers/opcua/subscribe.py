@@ -39,6 +39,7 @@ class Subscription:
     missing: dict[int, int] = field(default_factory=dict)  # handle -> status: items that the server refused
     item_ids: dict[int, int] = field(default_factory=dict)  # handle -> MonitoredItemId
     resumed: bool = False  # its first message goes on where the journal ended
+    repeats: set[int] = field(default_factory=set)  # tags whose next value may be the last one again
     is_new: bool = True  # not yet in the watermark
     refresh_due: bool = False  # of events: what stands must be asked for
     since: dict[int, int] = field(default_factory=dict)  # tag -> ticks through which it is known, where this one follows a lost one
