@@ -1,8 +1,9 @@
-"""Questions to the store, read-only: what is known about one batch, in the order of the streams, and only as far as they are whole."""
+"""Questions to the store, read-only: what is known about one batch, in order; of streams only what is whole, and single records."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from heapq import merge
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,11 @@ import orjson
 from simulators.ebr.entry import Stream
 
 _WHOLE = "JOIN streams s ON s.gateway=f.gateway AND s.epoch=f.epoch AND f.seq<=s.through"
+_SINGLE = "JOIN records e ON e.gateway=f.gateway AND e.epoch=f.epoch AND e.seq=f.seq"
+_HELD = (
+    "LEFT JOIN streams s ON s.gateway=f.gateway AND s.epoch=f.epoch WHERE (f.seq<=s.through OR EXISTS"
+    " (SELECT 1 FROM records r WHERE r.gateway=f.gateway AND r.epoch=f.epoch AND r.seq=f.seq))"
+)
 _PAYLOAD = "JOIN entries e ON e.gateway=f.gateway AND e.epoch=f.epoch AND e.seq=f.seq"
 
 
@@ -45,12 +51,12 @@ class Library:
 
     def gateways(self, batch: str) -> list[str]:
         """Lines that name the batch."""
-        rows = self._db.execute(f"SELECT DISTINCT f.gateway FROM facts f {_WHOLE} WHERE f.batch=? ORDER BY 1", (batch,))  # noqa: S608
+        rows = self._db.execute(f"SELECT DISTINCT f.gateway FROM facts f {_HELD} AND f.batch=? ORDER BY 1", (batch,))  # noqa: S608
         return [row[0] for row in rows]
 
     def named(self, batch: str) -> tuple[str | None, str | None]:
         """Times of the first and last entry whose contexts name the batch."""
-        row = self._db.execute(f"SELECT min(f.time), max(f.time) FROM facts f {_WHOLE} WHERE f.batch=?", (batch,)).fetchone()  # noqa: S608
+        row = self._db.execute(f"SELECT min(f.time), max(f.time) FROM facts f {_HELD} AND f.batch=?", (batch,)).fetchone()  # noqa: S608
         return row[0], row[1]
 
     def of_kind(self, gateways: Iterable[str], kinds: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -89,8 +95,14 @@ class Library:
         return last, [{"seq": seq, "code": code, "reason": reason} for seq, code, reason in rows]
 
     def _items(self, sql: str, values: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
-        for row in self._db.execute(f"{sql} ORDER BY f.gateway, f.epoch, f.seq", values):
-            yield {**orjson.loads(row[3]), "payload": row[3]}
+        """Of the whole streams and of the single records, in order; what came both ways once."""
+        known: tuple[Any, ...] | None = None
+        single = sql.replace(f"{_WHOLE} {_PAYLOAD}", _SINGLE)
+        ways = [self._db.execute(f"{one} ORDER BY f.gateway, f.epoch, f.seq", values) for one in (sql, single)]
+        for row in merge(*ways, key=lambda row: row[:3]):
+            if row[:3] != known:
+                known = row[:3]
+                yield {**orjson.loads(row[3]), "payload": row[3]}
 
 
 @contextmanager

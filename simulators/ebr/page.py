@@ -188,6 +188,12 @@ def _completeness(record: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _chain(record: Mapping[str, Any]) -> Iterable[str]:
+    if not record["chain"]:
+        yield "<section><h2>Chain of entries</h2><p>This record was made from single records (profile records) alone: there is no chain "
+        yield "between them, and no readings. What proves that none is missing is the list in the batch's end.</p>"
+        yield from _seals(record)
+        yield "</section>"
+        return
     yield "<section><h2>Chain of entries</h2><p>Each entry names the SHA-256 digest of the entry before it. This record was made from the "
     yield "entries of these streams alone; no other system was asked.</p>"
     names = ("Line", "Epoch", "Whole entries", "With this batch's readings", "Digest of the last whole entry")
@@ -206,11 +212,15 @@ def _chain(record: Mapping[str, Any]) -> Iterable[str]:
         if one["checkpoint"]:
             yield f"<p>The checkpoint over entries 1 to {one['checkpoint']['size']} of epoch {one['epoch']} agrees with what is held: "
             yield f"root {_code(one['checkpoint']['root'])}; {_signed(one['checkpoint'])}.</p>"
+    yield from _seals(record)
+    yield "</section>"
+
+
+def _seals(record: Mapping[str, Any]) -> Iterable[str]:
     for seal in record["seal"]:
         same = "the same, by digest" if not seal["differences"] and seal["merkle_root_matches"] else "not the same: see the review above"
         yield f"<p>The batch's end of {escape(seal['gateway'])} lists {seal['listed']} step "
         yield f"records; {seal['held']} are held; they are {same}.</p>"
-    yield "</section>"
 
 
 def _code(text: str) -> str:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from simulators.ebr.entry import Stream, Unreadable, read
+from simulators.ebr.entry import Stream, Unreadable, facts, read
 from simulators.ebr.script import Script
 from simulators.ebr.store import Store, Taken
 
@@ -51,14 +51,17 @@ class Receiver:
     async def take_record(self, record_id: str, payload: bytes) -> dict[str, str]:
         """Store a single record, or say why not: the outcome that goes back."""
         try:
-            event = read(payload).item.get("event") or {}
+            entry = read(payload)
         except Unreadable as error:
             return {"id": record_id, "outcome": "rejected", "code": "type-mismatch", "reason": str(error)}
-        no = self.script.record_rule(event)
+        no = self.script.record_rule(entry.item.get("event") or {}) or entry.unsupported()
         if no is not None:
             return {"id": record_id, "outcome": "rejected", "code": no.code, "reason": no.reason}
         async with self._order:
             outcome = await asyncio.to_thread(self.store.take_record, record_id, payload)
+        if outcome == "stored":
+            self.changed |= {(entry.gateway, fact.batch) for fact in facts(entry.item) if fact.batch is not None}
+            self.changed_at = time.monotonic()
         return {"id": record_id, "outcome": outcome}
 
     def copy(self, payload: bytes) -> None:

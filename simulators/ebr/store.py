@@ -43,7 +43,8 @@ CREATE TABLE IF NOT EXISTS spans(
   gateway TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL,
   PRIMARY KEY (gateway, epoch, seq)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS spans_by_time ON spans(gateway, last);
-CREATE TABLE IF NOT EXISTS records(id TEXT PRIMARY KEY, digest TEXT NOT NULL, payload BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS records(
+  id TEXT PRIMARY KEY, digest TEXT NOT NULL, payload BLOB NOT NULL, gateway TEXT, epoch INTEGER, seq INTEGER);
 CREATE TABLE IF NOT EXISTS counts(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 
@@ -85,6 +86,12 @@ class Store:
         """Bring a store that an earlier version made up to date."""
         if "signer" not in {row[1] for row in self._db.execute("PRAGMA table_info(checkpoints)")}:
             self._db.execute("ALTER TABLE checkpoints ADD COLUMN signer TEXT")
+        if "seq" not in {row[1] for row in self._db.execute("PRAGMA table_info(records)")}:
+            for column in ("gateway TEXT", "epoch INTEGER", "seq INTEGER"):
+                self._db.execute(f"ALTER TABLE records ADD COLUMN {column}")
+            for record_id, digest, payload in self._db.execute("SELECT id, digest, payload FROM records").fetchall():
+                self._file(record_id, digest, read(payload))
+        self._db.execute("CREATE INDEX IF NOT EXISTS records_by_entry ON records(gateway, epoch, seq)")
         missing = (
             "SELECT e.payload FROM facts f JOIN entries e USING (gateway, epoch, seq)"
             " LEFT JOIN spans s USING (gateway, epoch, seq) WHERE f.kind='readings' AND s.seq IS NULL"
@@ -128,14 +135,20 @@ class Store:
         return taken
 
     def take_record(self, record_id: str, payload: bytes) -> str:
-        """Store a single record under its id: stored, duplicate, or conflict if other bytes are held under it."""
+        """Store a single record under its id: stored, duplicate, or conflict if other bytes are held under it. Raises Unreadable."""
         digest = hashlib.sha256(payload).hexdigest()
         with self._transaction():
             row = self._db.execute("SELECT digest FROM records WHERE id=?", (record_id,)).fetchone()
             if row is not None:
                 return "duplicate" if row[0] == digest else "conflict"
-            self._db.execute("INSERT INTO records VALUES (?,?,?)", (record_id, digest, payload))
+            self._file(record_id, digest, read(payload))
         return "stored"
+
+    def _file(self, record_id: str, digest: str, entry: Entry) -> None:
+        """A record is the entry that it came from; it has no chain, but it can be found by its batch like any other."""
+        key = (entry.gateway, entry.epoch, entry.seq)
+        self._db.execute("INSERT OR REPLACE INTO records VALUES (?,?,?,?,?,?)", (record_id, digest, entry.payload, *key))
+        self._db.executemany("INSERT INTO facts VALUES (?,?,?,?,?,?,?)", ((*key, *fact) for fact in facts(entry.item)))
 
     def receipt(self, stream: Stream) -> dict[str, object]:
         """The current receipt of a stream. It goes no further than its list of refused entries can: nothing refused is ever unsaid."""

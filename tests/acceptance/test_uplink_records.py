@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import importlib.util
 import json
+import random
 import socket
 import sqlite3
 import sys
@@ -19,7 +20,9 @@ from buffer import Body, Journal
 from config import Line, Uplink
 from gateway.uplink import Forwarder, UplinkError
 from simulators.broker import Broker
-from simulators.ebr import Ebr, Script
+from simulators.ebr import Ebr, Script, Store
+from simulators.ebr.page import html
+from simulators.ebr.record import batch_record
 from simulators.ebr.seal import merkle_root
 
 GATEWAY = "x/y"
@@ -97,6 +100,60 @@ async def test_every_kind_of_record_arrives_once_and_the_batch_s_end_accounts_fo
     for end in ends:
         assert all(digests[f"{one['record']}#{one['revision']}"] == one["content_sha256"] for one in end["records"])
         assert merkle_root([one["content_sha256"] for one in end["records"]]) == end["merkle_root"]
+
+
+@pytest.mark.urs("URS-UPL-01", "URS-EBR-01")
+async def test_single_records_make_the_same_batch_record_but_for_the_readings(tmp_path: Path) -> None:
+    truth = await _random_line().played(tmp_path / "line", 6)
+    whole, single = Store(tmp_path / "entries"), Store(tmp_path / "records")
+    whole.take(truth.payloads)
+    for payload in random.Random(1).sample(truth.payloads, len(truth.payloads)):
+        entry = json.loads(payload)
+        if entry.get("event", {}).get("type") in KINDS:
+            assert single.take_record(name_of(entry), payload) == "stored"
+            assert single.take_record(name_of(entry), payload) == "duplicate"
+    for batch in ("B1", "B2"):
+        ours, _ = batch_record(tmp_path / "entries" / "ebr.db", batch)
+        theirs, series = batch_record(tmp_path / "records" / "ebr.db", batch)
+        for name in ("steps", "ends", "completeness", "status", "seal", "materials", "header"):
+            assert theirs[name] == ours[name], name
+        told = [(gap["gap"], gap["end"], gap["outcome"]) for gap in theirs["gaps"]]
+        assert set(told) >= {(gap["gap"], gap["end"], gap["outcome"]) for gap in ours["gaps"]}
+        assert (series, theirs["chain"]) == ({}, [])
+        assert "single records" in html(theirs, series)
+    single.take(truth.payloads)  # the same line changes to the profile entries
+    assert batch_record(tmp_path / "records" / "ebr.db", "B1") == batch_record(tmp_path / "entries" / "ebr.db", "B1")
+    whole.close()
+    single.close()
+
+
+_OLD = """
+DROP TABLE spans; ALTER TABLE checkpoints DROP COLUMN signer; ALTER TABLE records RENAME TO newer;
+CREATE TABLE records(id TEXT PRIMARY KEY, digest TEXT NOT NULL, payload BLOB NOT NULL);
+INSERT INTO records SELECT id, digest, payload FROM newer; DROP TABLE newer;
+DELETE FROM facts WHERE seq NOT IN (SELECT seq FROM entries);
+"""
+
+
+async def test_a_store_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    truth = await _random_line().played(tmp_path / "line", 6)
+    half = len(truth.payloads) // 2
+    store = Store(tmp_path / "ebr")
+    store.take(truth.payloads[:half])
+    for payload in truth.payloads[half:]:
+        entry = json.loads(payload)
+        if entry.get("event", {}).get("type") in KINDS:
+            store.take_record(name_of(entry), payload)
+    store.close()
+    before = batch_record(tmp_path / "ebr" / "ebr.db", "B1")
+    with contextlib.closing(sqlite3.connect(tmp_path / "ebr" / "ebr.db")) as db:
+        db.executescript(_OLD)
+    Store(tmp_path / "ebr").close()
+    after = batch_record(tmp_path / "ebr" / "ebr.db", "B1")
+    for record, _ in (before, after):
+        record["chain"][0].pop("checkpoint")  # who signed it was not noted then
+    assert before == after
+    assert before[1]
 
 
 async def delivered(path: Path, journal: Journal, kind: str) -> None:
