@@ -44,7 +44,7 @@ if phase == 3:
     closed = sorted(path for path in segments.glob("*.db") if path.stat().st_mode & 0o777 == 0o440)
     flip(closed[0], slice(5, None, 9))
 if phase == 5:
-    (log,) = segments.glob("*.db-wal")
+    log = max(segments.glob("*.db-wal"), key=lambda path: path.stat().st_size)
     flip(log, slice(-12, None))
 journal = Journal.open(folder, "lyon/granulation-2", commit_interval_s=0.001, retain_s=0, max_bytes=1 << 40)
 epoch = journal.opened.epoch

@@ -122,6 +122,7 @@ def test_a_line_whose_gateway_dies_at_each_point_of_its_normal_life_loses_nothin
     until(rig.caught_up)
     ended(rig.gateway)
     verdict = rig.judged()
-    figures("F02", f"line killed at {len(reached)} of {len(names)} points of a normal life: {verdict}")
+    never = f" (not reached: {', '.join(sorted(set(names) - set(reached)))})"
+    figures("F02", f"line killed at {len(reached)} of {len(names)} points of a normal life{never}: {verdict}")
     assert len(reached) >= 15, sorted(set(names) - set(reached))
     assert verdict.good()

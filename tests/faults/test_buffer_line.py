@@ -62,10 +62,10 @@ def events(rig: Rig, kind: str, **members: Any) -> list[dict[str, Any]]:
     return [event for event in found if all(event.get(name) == value for name, value in members.items())]
 
 
-def alarms(rig: Rig) -> list[str]:
-    """Findings about space that stand in the journal now, the EBR being away."""
+def alarms(rig: Rig) -> list[int]:
+    """Per cent in the findings about space that stand in the journal now, the EBR being away."""
     found = [json.loads(entry.payload).get("event", {}) for entry in read_journal(rig.data)]
-    return [event["text"] for event in found if event.get("code") == "journal-space"]
+    return [int(event["text"].split()[3].rstrip("%")) for event in found if event.get("code") == "journal-space"]
 
 
 def watched(rig: Rig, seconds: float) -> list[float]:
@@ -223,10 +223,10 @@ def test_a_really_full_disk_holds_the_sources_back_tells_it_and_goes_on_by_itsel
     ended(rig.ebr)
     told, other = [], small / "somebody-else"
     for fraction, word in ((0.72, "alarm at 70 %"), (0.87, "alarm at 85 %")):
-        until(lambda goal=fraction, file=other: filled(rig, file, goal), 60, 0.5)
+        until(lambda goal=fraction, file=other: filled(rig, file, goal), 120, 0.5)
         begun_s = time.monotonic()
         until(lambda goal=fraction: page(rig)["journal"]["used"] >= goal - 0.03 and says(rig, "days to full"), 30)
-        until(lambda goal=fraction: any(f"fills {int(goal * 10)}" in text for text in alarms(rig)), 60)
+        until(lambda goal=fraction: max(alarms(rig), default=0) >= goal * 100 - 2, 60)
         told.append(f"{word} on the page after {time.monotonic() - begun_s:.1f} s")
     fill_up(other)
     begun_s = time.monotonic()
@@ -248,8 +248,7 @@ def test_a_really_full_disk_holds_the_sources_back_tells_it_and_goes_on_by_itsel
     verdict = rig.judged()
     texts = [event["text"] for event in events(rig, "finding", code="journal-space")]
     figures("F06", f"disk really full under the line: {'; '.join(told)}; resumed {resumed_s:.1f} s after space was there; {verdict}")
-    assert any(text.startswith("the journal fills 7") for text in texts), texts
-    assert any(text.startswith(("the journal fills 8", "the journal fills 9")) for text in texts), texts
+    assert sum(int(text.split()[3].rstrip("%")) >= 70 for text in texts) >= 2, texts
     assert all("days to full" in text for text in texts)
     assert events(rig, "finding", code="journal-full", severity="alarm")
     assert events(rig, "finding", code="journal-has-room")
@@ -259,7 +258,7 @@ def test_a_really_full_disk_holds_the_sources_back_tells_it_and_goes_on_by_itsel
 def filled(rig: Rig, other: Path, fraction: float) -> bool:
     """Have another file leave so much free that the journal uses this fraction of what there is. False: the journal is too small yet."""
     used = page(rig)["journal"]["bytes"]
-    if used < 3_000_000:
+    if used < 5_000_000:
         return False
     stat = os.statvfs(other.parent)
     take = stat.f_bavail * stat.f_frsize - int(used * (1 / fraction - 1))

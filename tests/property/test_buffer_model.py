@@ -3,7 +3,10 @@
 import json
 import os
 import shutil
+import sqlite3
 import tempfile
+import time
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from buffer import Body, Journal, ReceiptRefused, Rejected
+from buffer import Body, Journal, ReceiptRefused, Rejected, segment
 from buffer.chain import digest
 from buffer.verify import verify
 
@@ -20,8 +23,11 @@ GATEWAY = "lyon/granulation-2"
 EXAMPLES = 300 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 12
 
 
-def body(number: int) -> Body:
-    return Body("ebr-gateway/readings/1", b'"time":"2026-11-22T07:15:02.5Z","n":%d}' % number)
+INSERT = segment.insert
+
+
+def body(number: int, pad: str = "") -> Body:
+    return Body("ebr-gateway/readings/1", b'"time":"2026-11-22T07:15:02.5Z","n":%d,"pad":"%s"}' % (number, pad.encode()))
 
 
 class JournalAgainstList(RuleBasedStateMachine):
@@ -35,6 +41,8 @@ class JournalAgainstList(RuleBasedStateMachine):
         self.numbers = 0
         self.cursor = (0, 0)
         self.facts: dict[str, Any] = {}
+        self.full = False
+        segment.insert = self.insert  # type: ignore[assignment]
         self.open()
 
     def open(self) -> None:
@@ -62,6 +70,58 @@ class JournalAgainstList(RuleBasedStateMachine):
             self.model += [(epoch, last - len(bodies) + 1 + i, one.body) for i, one in enumerate(bodies)]
             assert last == (self.model[-1][1] if self.model else 0)
 
+    @rule(counts=st.lists(st.sampled_from([1, 5, 37]), min_size=1, max_size=3))
+    def commit(self, counts: list[int]) -> None:
+        """An urgent list takes all that waits before it with it, at once."""
+        futures = [(count, self.journal.append([body(self.numbers + i) for i in range(count)])) for count in counts]
+        self.journal.append([], urgent=True).result(timeout=60)
+        for count, future in futures:
+            assert future.done()
+            self.model += [(self.journal.opened.epoch, future.result() - count + 1 + i, body(self.numbers + i).body) for i in range(count)]
+
+    @rule(counts=st.lists(st.sampled_from([1, 5, 30]), min_size=1, max_size=3), crash=st.booleans())
+    def disk_full(self, counts: list[int], crash: bool) -> None:
+        """SQLite says that the disk is full: nothing is promised; then there is room and all is, or the process dies and nothing is."""
+        self.full = True
+        told: list[str | None] = []
+        self.journal.on_pressure(told.append)
+        before = self.journal.last
+        lists = [
+            [body(self.numbers + sum(counts[:at]) + i, os.urandom(5000).hex()) for i in range(count)] for at, count in enumerate(counts)
+        ]
+        futures = [self.journal.append(some, urgent=True) for some in lists]
+        while not told:
+            time.sleep(0.002)
+        assert not any(future.done() for future in futures), "nothing may be promised while the disk is full"
+        assert self.journal.last == before
+        if crash:
+            shutil.copytree(self.folder / "journal", self.folder / "crashed", ignore=shutil.ignore_patterns("ballast"))
+            self.full = False
+            self.after_crash()
+            return
+        self.full = False
+        self.numbers += sum(counts)
+        epoch = self.journal.opened.epoch
+        for some, future in zip(lists, futures, strict=True):
+            last = future.result(timeout=60)
+            self.model += [(epoch, last - len(some) + 1 + i, one.body) for i, one in enumerate(some)]
+
+    def insert(self, db: sqlite3.Connection, rows: Sequence[Any], facts: dict[str, Any]) -> None:
+        """The real one, on a file that may grow or may not."""
+        pages = db.execute("PRAGMA page_count").fetchone()[0] if self.full else 1 << 30
+        db.execute(f"PRAGMA max_page_count={pages}")
+        INSERT(db, rows, facts)
+
+    @rule()
+    def verify_beside(self) -> None:
+        """An auditor looks at the files as they are, the journal being open."""
+        copy = self.folder / "copy"
+        self.journal._writer.do(lambda: shutil.copytree(self.folder / "journal", copy, ignore=shutil.ignore_patterns("ballast"))).result()
+        report = verify(copy)
+        shutil.rmtree(copy)
+        assert report.exit_code in ({0} if self.model else {0, 2}), list(report.lines())
+        assert report.entries == len(self.model) - self.first, "it counts what is held"
+
     @rule()
     def close_and_open(self) -> None:
         self.journal.close()
@@ -76,9 +136,12 @@ class JournalAgainstList(RuleBasedStateMachine):
         self.journal._writer.do(
             lambda: shutil.copytree(self.folder / "journal", crashed, ignore=shutil.ignore_patterns("ballast"))
         ).result()
+        self.after_crash()
+
+    def after_crash(self) -> None:
         self.journal.close()
         shutil.rmtree(self.folder / "journal")
-        crashed.rename(self.folder / "journal")
+        (self.folder / "crashed").rename(self.folder / "journal")
         self.open()
         assert not self.journal.opened.was_clean
         self.cursor = self.journal.cursor("ebr")  # it may have gone back: saved within a second
@@ -135,6 +198,7 @@ class JournalAgainstList(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.journal.close()
+        segment.insert = INSERT
         shutil.rmtree(self.folder)
 
 
