@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from config import check_copies, check_push
 from config.check_push import IDENTITIES, host_of, is_loopback, listen_problem
 from config.document import Path_
-from config.line import Equipment, FromRow, FromTag, LineSection, Source, Tag, Uplink
+from config.line import Equipment, FromRow, FromTag, LineSection, Pushed, Source, Tag, Uplink
 from config.parts import Parts
 from config.rows import INTEGERS
 from config.tables import did_you_mean
@@ -150,7 +150,9 @@ def _equipment(parts: Parts, at: Path_, equipment: Equipment, tags: Mapping[str,
         if isinstance(identity, FromRow):
             _from_row(parts, (*at, key), equipment, identity)
         elif isinstance(identity, FromTag):
-            _from_tag(parts, (*at, key), identity, tags)
+            _known_tag(parts, (*at, key, "tag"), identity.tag, tags)
+        if isinstance(identity, FromTag | Pushed):
+            _checked(parts, (*at, key), identity)
     for key in ("state", "mode", "operator", "activity"):
         if (name := getattr(equipment, key)) is not None:
             _known_tag(parts, (*at, key), name, tags)
@@ -188,8 +190,8 @@ def _tables(value: Any) -> list[Mapping[str, Any]]:
     return [table for table in value if isinstance(table, Mapping)] if isinstance(value, list | tuple) else []
 
 
-def _from_tag(parts: Parts, at: Path_, identity: FromTag, tags: Mapping[str, Tag]) -> None:
-    _known_tag(parts, (*at, "tag"), identity.tag, tags)
+def _checked(parts: Parts, at: Path_, identity: FromTag | Pushed) -> None:
+    """By what an id is recognised."""
     if identity.known_in is not None:
         _known_query(parts, (*at, "known_in"), identity.known_in)
     if identity.pattern is not None and (problem := expression_problem(identity.pattern)) is not None:

@@ -49,6 +49,7 @@ def check(parts: Parts, tags: Mapping[str, Tag]) -> Iterable[Problem]:
         if row.tag is not None:
             yield from unknown_tag(parts, row, "tag", row.tag, tags)
         yield from _scope(row)
+        yield from _event(parts, row)
         yield from _statistic(row, tags)
         yield from _limits(parts, row, tags)
         yield from _unit(parts, index, row, tags)
@@ -93,6 +94,28 @@ def _scope(row: Parameter) -> Iterable[Problem]:
         yield row.place.problem("recipe_version needs a recipe")
     if row.step is None and row.when in ("step", "run", "operation"):
         yield row.place.problem(f"step is empty, but `when` is {row.when}; write a step, or when = batch")
+
+
+def _event(parts: Parts, row: Parameter) -> Iterable[Problem]:
+    """What stands in a tag when an alarm is raised, material is booked, a sample is taken."""
+    if row.when != "event":
+        if row.event is not None:
+            yield row.place.problem("event stands there, but `when` is not event")
+        return
+    kind, _, name = (row.event or "").partition(":")
+    known = {
+        "alarm": [alarm.alarm for alarm in parts.alarms],
+        "material": [booking.name for booking in parts.materials],
+        "sample": [sampling.name for sampling in parts.samples],
+    }
+    if kind not in known or not name:
+        yield row.place.problem("when is event: write in `event` which one, as alarm:NAME, material:NAME or sample:NAME")
+    elif name not in known[kind] and not parts.was_rejected(f"{kind}s.csv", name):
+        yield row.place.problem(f"event: unknown {kind} `{name[:60]}`{did_you_mean(name, known[kind])}")
+    if row.statistic != "value_at_start":
+        yield row.place.problem(f"statistic {row.statistic}: at an event only value_at_start has a meaning, what stands at that instant")
+    if row.step is not None or row.skip_first_s or row.include == "running":
+        yield row.place.problem("step, skip_first_s and include have no meaning at an event")
 
 
 def _statistic(row: Parameter, tags: Mapping[str, Tag]) -> Iterable[Problem]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from config import materials
-from config.line import Disposition, FromRow, FromTag, Line, Parameter, Place, Problem, Source
+from config.line import Disposition, FromRow, FromTag, Line, Parameter, Place, Problem, Pushed, Source
 
 IDENTITIES = ("batch", "order", "product", "recipe", "recipe_version")
 SIGNALS = ("state", "mode", "operator", "activity", "batch_ends")
@@ -192,7 +192,7 @@ def _queries(line: Line) -> Found:
 
 
 def _row_of(identity: object) -> str | None:
-    return identity.row if isinstance(identity, FromRow) else identity.known_in if isinstance(identity, FromTag) else None
+    return identity.row if isinstance(identity, FromRow) else identity.known_in if isinstance(identity, FromTag | Pushed) else None
 
 
 def _named(source: Source) -> Iterator[tuple[tuple[str | int, ...], str]]:

@@ -123,9 +123,11 @@ class FromTag(Model):
 
 
 class Pushed(Model):
-    """Order parameters sent to the gateway."""
+    """Order parameters sent to the gateway, perhaps checked by a pattern and against the rows of a query."""
 
     push: Literal[True]
+    pattern: str | None = None
+    known_in: str | None = None
 
 
 class MesSteps(Model):
@@ -327,6 +329,7 @@ class Parameter:
     recipe: str | None = None
     recipe_version: str | None = None
     when: Literal["step", "run", "operation", "batch", "event"] = "step"
+    event: str | None = None  # alarm:NAME, material:NAME or sample:NAME, where `when` is event
     include: Literal["running", "all"] = "all"
     skip_first_s: float = 0.0
     unit: str | None = None

@@ -3,9 +3,7 @@
 Key: the section and key of line.toml, or the file and column of a table. Value: the values that do work; empty means that none does.
 """
 
-SUPPORTED_VALUES: dict[tuple[str, str], frozenset[str]] = {
-    ("parameters.csv", "when"): frozenset({"step", "run", "operation", "batch"}),
-}
+SUPPORTED_VALUES: dict[tuple[str, str], frozenset[str]] = {}
 
 UNSUPPORTED_FILES: frozenset[str] = frozenset()
 

@@ -8,7 +8,7 @@ from gateway.context import records
 from gateway.context.compared import MOST_DIFFERENCES, Difference, Ran, differences
 from gateway.context.holdtimes import HoldTimes
 from gateway.context.ledgers import Ledgers
-from gateway.context.plan import FIELDS, Plan, Unit
+from gateway.context.plan import EVENT, FIELDS, Plan, Unit
 from gateway.context.runs import BATCH, Runs
 from gateway.context.state import Batch, Identity, Instant, Listed, Member, Run, State
 from gateway.ticks import TICKS_PER_S
@@ -17,6 +17,8 @@ MOST_MISSING = 100
 """Named in a batch's end record; each step's own record names all of its."""
 MOST_CLOSED = 32
 """Closed batches that are remembered whole: one that comes back has its end record revised, and not begun anew."""
+MOST_EVENTS = 1_000
+"""Events of one batch in one equipment whose parameters stand in its end record; all events stand in the journal."""
 MOST_COUNTED = 200
 """Batches whose run numbers are remembered: one that comes back goes on counting."""
 
@@ -115,9 +117,11 @@ class Batches:
         batch = self._state.batches.get(run.identity.batch or "")
         if batch is None or run.last is None:
             return
-        if run.step != BATCH and run.end is not None and self._plan.units[run.equipment].equipment.mes_steps is not None:
+        if run.level not in {"batch", "event"} and run.end is not None and self._plan.units[run.equipment].equipment.mes_steps is not None:
             batch.ran[run.record] = [run.equipment, run.step, run.run, run.start.ticks, run.end.ticks]
-        if run.step == BATCH:
+        if run.level == "event":
+            self._took(batch, run)
+        elif run.step == BATCH:
             for member in batch.members:
                 if member.run == run.id:
                     member.parameters = run.last["parameters"]
@@ -130,6 +134,13 @@ class Batches:
             batch.gaps = sorted(gaps.union(batch.gaps))
         if batch.revision:
             batch.dirty = self._state.now
+
+    def _took(self, batch: Batch, run: Run) -> None:
+        """Parameters were taken at an event: they belong to the equipment's part of the batch."""
+        mine = [m for m in batch.members if m.equipment == run.equipment]
+        member = next((m for m in reversed(mine) if m.start.ticks <= run.start.ticks), mine[0] if mine else None)
+        if member is not None and run.last is not None and (run.record in member.events or len(member.events) < MOST_EVENTS):
+            member.events[run.record] = run.last["parameters"]
 
     def unlist(self, name: str | None, record: str) -> None:
         """A record went over to another batch."""
@@ -235,7 +246,7 @@ class Batches:
                     "unit_id": self._plan.units[m.equipment].equipment.unit_id,
                     "start": records.instant(m.start, zone),
                     "end": records.instant(m.end, zone),
-                    "parameters": m.parameters,
+                    "parameters": [*m.parameters, *(p for taken in m.events.values() for p in taken)],
                 }
                 for m in batch.members
             ],
@@ -254,7 +265,8 @@ class Batches:
         required = sum(x.required for x in batch.records.values())
         missing = [item for _, x in sorted(batch.records.items()) for item in x.missing]
         for member in batch.members:
-            own = [p for p in member.parameters if p["required"] and p["status"] != "by-ebr"]
+            taken = [p for at_event in member.events.values() for p in at_event]
+            own = [p for p in (*member.parameters, *taken) if p["required"] and p["status"] != "by-ebr"]
             required += len(own)
             head = {"equipment": member.equipment, "step": None, "run": None}
             missing += [{**head, "parameter": p["parameter"], "status": p["status"]} for p in own if p["status"] != "present"]
@@ -287,6 +299,8 @@ class Batches:
                 del found[row.step, row.parameter]
                 if row.step in optional and not counts.get(f"{unit.name}/{row.step}"):
                     found[row.step, row.parameter] = "the step did not run, and need not"
+                if row.when == "event" and not counts.get(f"{unit.name}/{EVENT}{row.event}"):
+                    found[row.step, row.parameter] = "the event did not happen"
         head = {"equipment": unit.name, "status": "not-applicable"}
         return [{**head, "step": step, "parameter": p, "reason": why} for (step, p), why in sorted(found.items(), key=str)]
 

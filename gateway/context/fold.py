@@ -17,7 +17,7 @@ from gateway.context.holdtimes import HoldTimes
 from gateway.context.identity import take_rows, text
 from gateway.context.ledgers import Ledgers
 from gateway.context.occasions import Occasions
-from gateway.context.plan import FIELDS, Plan, Unit
+from gateway.context.plan import EVENT, FIELDS, Plan, Unit
 from gateway.context.rowsteps import RowSteps
 from gateway.context.runs import RETIRE_EVERY_TICKS, Runs
 from gateway.context.silence import Silences
@@ -150,7 +150,11 @@ class Fold:
         state, plan = self.state, self.plan
         state.where = {name: state.where.get(name) or Where() for name in plan.units}
         state.tracks = {name: state.tracks.get(name) or Track() for name in sorted(plan.tracked)}
-        known = {(unit.name, step.row.step) for unit in plan.units.values() for step in unit.steps} | {(name, "") for name in plan.units}
+        known = (
+            {(unit.name, step.row.step) for unit in plan.units.values() for step in unit.steps}
+            | {(name, "") for name in plan.units}
+            | plan.events
+        )
         state.runs = {number: run for number, run in state.runs.items() if (run.equipment, run.step) in known}
         for run in state.runs.values():
             gathered = plan.book(run.equipment, run.step or None)
@@ -187,7 +191,23 @@ class Fold:
             part["caused_by"] = self.state.seq
             digest.update(orjson.dumps(part))
             self._events.append(part)
+        if self.plan.events and event["type"] in {"alarm", "material", "sample"}:
+            self._occurred(event)
         return digest.hexdigest()
+
+    def _occurred(self, event: Mapping[str, Any]) -> None:
+        """An alarm was raised, material booked, a sample taken: what stands in the tags then may be asked for."""
+        kind = event["type"]
+        name = event[{"alarm": "alarm", "material": "booking", "sample": "sampling"}[kind]]
+        step, unit = f"{EVENT}{kind}:{name}", self.plan.units.get(event["equipment"] or "")
+        first = event["state"] == "raised" if kind == "alarm" else event["revision"] == 1
+        if unit is None or not first or (unit.name, step) not in self.plan.events:
+            return
+        told = event["taken" if kind == "sample" else "at"]
+        at = Instant(from_rfc3339(told["time"]), None, told["basis"])
+        who = self._where.who(unit, at.ticks)
+        if who.batch is not None and who.batch in self.state.batches:
+            self._runs.begin_event(unit, step, who, at, self.state.seq)
 
     def _observe(self, item: Observed) -> None:
         source, state = item.source, self.state

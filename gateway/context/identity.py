@@ -78,10 +78,9 @@ def read(state: State, unit: Unit, where: Where) -> Identity:
 def _batch(state: State, unit: Unit, where: Where) -> tuple[str | None, str | None]:
     """(the batch, or None; the raw id that could not be taken, or None)."""
     how = unit.identity["batch"]
-    if not isinstance(how, FromTag):
+    if not isinstance(how, FromTag | Pushed):
         return _field(state, unit, where, "batch", None), None
-    seen = where.seen.get(how.tag)
-    value = None if seen is None else text(seen.value)
+    value = _as_read(where, how)
     if value is None:
         return None, None
     if how.pattern is not None and re.fullmatch(how.pattern, value) is None:
@@ -91,13 +90,18 @@ def _batch(state: State, unit: Unit, where: Where) -> tuple[str | None, str | No
     return value, None
 
 
-def _field(state: State, unit: Unit, where: Where, name: str, batch: str | None) -> str | None:
-    how = unit.identity[name]
+def _as_read(where: Where, how: FromTag | Pushed, name: str = "batch") -> str | None:
+    """What a tag, or whoever pushes, says; unchecked."""
     if isinstance(how, Pushed):
         return text(where.pushed.get(name))
-    if isinstance(how, FromTag):
-        seen = where.seen.get(how.tag)
-        value = None if seen is None else text(seen.value)
+    seen = where.seen.get(how.tag)
+    return None if seen is None else text(seen.value)
+
+
+def _field(state: State, unit: Unit, where: Where, name: str, batch: str | None) -> str | None:
+    how = unit.identity[name]
+    if isinstance(how, FromTag | Pushed):
+        value = _as_read(where, how, name)
         return value if value is None or how.pattern is None or re.fullmatch(how.pattern, value) else None
     if isinstance(how, FromRow):
         row = _row(state, unit, where, how, batch)
@@ -115,7 +119,7 @@ def _row(state: State, unit: Unit, where: Where, how: FromRow, batch: str | None
         return newest
     mine = (row for row in reversed(rows.values()) if text(row.row.get(how.key)) == unit.equipment.unit_id)
     named = next((row for row in mine if batch in map(text, row.row.values())), None)
-    proves = isinstance(batch_how, FromTag) and batch_how.known_in == how.row
+    proves = isinstance(batch_how, FromTag | Pushed) and batch_how.known_in == how.row
     return named if named is not None or proves else newest
 
 

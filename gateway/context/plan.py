@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from config import Equipment, Line, Parameter, Source, Step, Tag
 from config.active import Active, parse
-from config.line import FromRow, FromTag, Identity, Route
+from config.line import FromRow, FromTag, Identity, Pushed, Route
 from config.materials import Occasion, tags_of
 from gateway.observed import Json
 from gateway.parameters import Need, limit_tags, need_of
@@ -16,6 +16,8 @@ from gateway.ticks import TICKS_PER_MS, TICKS_PER_S
 
 LEVELS = ("unit_procedure", "operation", "phase")
 FIELDS = ("batch", "order", "product", "recipe", "recipe_version")
+EVENT = "!"
+"""Begins the step name of a run that gathers what stands at the instant of an event."""
 _TEXT_INTEGERS = frozenset({"int64", "uint64"})
 
 
@@ -85,7 +87,7 @@ class Unit:
         self.identity: dict[str, Identity | None] = {name: getattr(equipment, name) for name in FIELDS}
         self.identity_tags = {i.tag for i in self.identity.values() if isinstance(i, FromTag)}
         self.queries = {i.row for i in self.identity.values() if isinstance(i, FromRow)}
-        self.queries |= {i.known_in for i in self.identity.values() if isinstance(i, FromTag) and i.known_in is not None}
+        self.queries |= {i.known_in for i in self.identity.values() if isinstance(i, FromTag | Pushed) and i.known_in is not None}
         self.end_state = equipment.batch_ends.removeprefix("state:") if equipment.batch_ends.startswith("state:") else None
         self.end_tag = equipment.batch_ends if equipment.batch_ends in plan.places else None
         told = (equipment.state, equipment.mode, equipment.operator, equipment.activity, self.end_tag)
@@ -146,6 +148,8 @@ class Plan:
         return self._books[key]
 
     def _belongs(self, parameter: Parameter, step: str | None) -> bool:
+        if parameter.when == "event" or (step is not None and step.startswith(EVENT)):
+            return parameter.when == "event" and step == f"{EVENT}{parameter.event}"
         if step is None or parameter.when == "batch":
             return step is None and parameter.when == "batch"
         if parameter.when == "operation":
@@ -162,10 +166,16 @@ class Plan:
         return Gathered(tuple(rows), tuple(needs.values()), tuple(limits), tags, frozenset(self.places[t].source.name for t in tags))
 
     @cached_property
+    def events(self) -> frozenset[tuple[str, str]]:
+        """(equipment, step name) of each event at which parameters are taken."""
+        return frozenset((p.equipment, f"{EVENT}{p.event}") for p in self.line.parameters if p.when == "event")
+
+    @cached_property
     def tracked(self) -> frozenset[str]:
         """Tags of which a series is kept."""
         steps: list[tuple[str, str | None]] = [(step.equipment, step.step) for step in self.line.steps]
         steps += [(equipment, None) for equipment in self.units]
+        steps += sorted(self.events)
         return frozenset().union(*(self.book(*step).tags for step in steps), self.occasion_tags)
 
     @cached_property

@@ -6,11 +6,11 @@ from typing import Any
 from config import Parameter
 from gateway.context import records
 from gateway.context.identity import LONGEST_TEXT
-from gateway.context.plan import LEVELS, Gathered, Plan, Unit
+from gateway.context.plan import EVENT, LEVELS, Gathered, Plan, Unit
 from gateway.context.state import Identity, Instant, Run, State
 from gateway.observed import Json
 from gateway.parameters import Track, advance, completeness, counted, finished, need_of, opened, parameter_of, resolved
-from gateway.ticks import TICKS_PER_S
+from gateway.ticks import TICKS_PER_S, rfc3339
 
 LATENESS_TICKS = 60 * TICKS_PER_S
 """Readings this late still change a record (as a revision); later ones are stored and reported."""
@@ -60,6 +60,12 @@ class Runs:
     def begin_batch(self, unit: Unit, who: Identity, at: Instant, seq: int) -> Run:
         """A batch comes into an equipment: gather its parameters."""
         return self._add(Run(0, unit.name, BATCH, "batch", None, 1, None, who, at, seq))
+
+    def begin_event(self, unit: Unit, step: str, who: Identity, at: Instant, seq: int) -> None:
+        """Something happened at which parameters are taken: a run of one instant."""
+        run = self._add(Run(0, unit.name, step, "event", None, self.next_run(who.batch, unit, step), None, who, at, seq))
+        self._count(run)
+        self.end(run, Instant(at.ticks + 1, at.window, at.basis), seq, "completed")
 
     def _add(self, run: Run) -> Run:
         run.id, self._state.next_id = self._state.next_id, self._state.next_id + 1
@@ -133,7 +139,7 @@ class Runs:
         unit, where = self._plan.units[run.equipment], self._state.where[run.equipment]
         if run.cause is None and run.end is not None:
             run.cause = records.cause(where.states, run.end.ticks + unit.settle_ticks)
-        if run.step == BATCH:
+        if run.step == BATCH or run.level == "event":
             changed = first or run.last != {"parameters": parameters}
             run.revision, run.last, run.made = run.revision + changed, {"parameters": parameters}, self._state.now
             return changed
@@ -167,6 +173,9 @@ class Runs:
         book = finished(book, gathered.needs, self._state.tracks, stops, end)
         rows = self._plan.chosen(gathered.parameters, run.identity.recipe, run.identity.recipe_version)
         made = [self._parameter(row, book, start, end, stops) for row in rows]
+        if run.level == "event":
+            told = {"event": run.step.removeprefix(EVENT), "occurrence": run.run, "at": rfc3339(start)}
+            made = [{**parameter, **told} for parameter in made]
         return [self._timed(run, parameter) for parameter in made] if self._state.doubtful else made
 
     def _timed(self, run: Run, parameter: dict[str, Any]) -> dict[str, Any]:

@@ -162,6 +162,7 @@ class Member:
     run: int
     end: Instant | None = None
     parameters: list[dict[str, Any]] = field(default_factory=list)
+    events: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # record -> parameters taken at one event
 
 
 @dataclass(slots=True)

@@ -208,7 +208,7 @@ class Whereabouts:
 
     def begin(self, unit: Unit, step: str, key: Json, at: Instant, seq: int) -> Run | None:
         """A step begins by a row; None if its recipe has no such step."""
-        who = self._who(unit, at.ticks)
+        who = self.who(unit, at.ticks)
         row = unit.row_of(step, who.recipe, who.recipe_version)
         if row is None:
             return None
@@ -253,11 +253,11 @@ class Whereabouts:
         run.unsighted = None
         if at is not None and (before is None or at.ticks < before):
             self._runs.end(run, at, seq, "batch-changed")
-            run = self._runs.begin(unit, row.row, run.key, self._who(unit, at.ticks), at, seq)
+            run = self._runs.begin(unit, row.row, run.key, self.who(unit, at.ticks), at, seq)
             doubt = at.ticks if run.identity.batch is None else None
         sighted = None if doubt is None else self._sighted(row, doubt)
         if sighted is not None and (before is None or sighted.ticks < before):
-            who = self._who(unit, sighted.ticks)
+            who = self.who(unit, sighted.ticks)
             if who.batch is not None:
                 self._runs.end(run, sighted, seq, None)
                 run = self._runs.begin(unit, row.row, run.key, who, sighted, seq)
@@ -283,7 +283,7 @@ class Whereabouts:
         else:
             return
         key = None if row.row.key is None else where.settled.get(row.row.key)
-        who = self._who(unit, at.ticks + unit.settle_ticks)
+        who = self.who(unit, at.ticks + unit.settle_ticks)
         self._deviations(unit, who, row)
         run = self._runs.begin(unit, row.row, key, who, at, seq)
         if who.batch is not None:  # discovered late, and the batch has changed since: cut there, once its end is known
@@ -329,7 +329,7 @@ class Whereabouts:
         where.history = [(t, w) for t, w in where.history if t < ticks][-MOST_REMEMBERED:]
         where.history.append((ticks, who))
 
-    def _who(self, unit: Unit, ticks: int) -> Identity:
+    def who(self, unit: Unit, ticks: int) -> Identity:
         """Who the equipment worked for at an instant: a step that is discovered late belongs to its own time."""
         where = self._state.where[unit.name]
         return next((who for t, who in reversed(where.history) if t <= ticks), Identity())
@@ -391,7 +391,7 @@ class Whereabouts:
     def _late_id(self, unit: Unit, who: Identity, change: Pending) -> None:
         """Runs that began before their batch was known go over to it: begun since, running now, or bearing this very id."""
         for run in list(self._state.runs.values()):
-            if run.equipment != unit.name or not run.step or run.identity.batch == who.batch:
+            if run.equipment != unit.name or not run.step or run.level == "event" or run.identity.batch == who.batch:
                 continue
             since = run.start.ticks >= change.at.ticks
             named = run.identity.raw is not None and run.identity.raw == who.batch

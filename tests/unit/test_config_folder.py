@@ -149,7 +149,7 @@ REFUSED = [
         "tokn",
         "unknown key `tokn`, did you mean `token`?",
     ),
-    ("parameters.csv", "total,step,all,,kg", "total,event,all,,kg", "charge_weight", "not supported yet"),
+    ("parameters.csv", "total,step,all,,kg", "total,event,all,,kg", "charge_weight", "write in `event` which one"),
     ("line.toml", 'kind = "mqtt"', 'kind = "amqp"', "amqp", "'mqtt' or 'https' is meant"),
     ("line.toml", "required = true", "required = true\nreceipts = false", "receipts", "can not be required"),
     ("line.toml", 'version = "5"', 'version = "5"\ntopic = "ebr/+/x"', "topic", "topic"),

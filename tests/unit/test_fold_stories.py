@@ -692,3 +692,28 @@ def replayed(plant: Plant) -> list[dict[str, Any]]:
         made += fold.decide(item)
         fold = Fold.load(plant.line, fold.dump())
     return made
+
+
+@pytest.mark.urs("URS-CTX-03")
+def test_a_pushed_id_counts_only_if_well_formed_and_known_and_outlives_a_restart() -> None:
+    pushed = {name: Pushed(push=True) for name in ("order", "product", "recipe")}
+    batch = Pushed(push=True, pattern=r"B\d", known_in="mes.orders")
+    plant = Plant(line_of(equipment=(equipment("granulator", "GRN-201", batch=batch, **pushed, batch_ends="empty"),)))
+    plant.see(0, "initial", g_step=0)
+    plant.happen(2, type="context", equipment="granulator", values={"batch": "B?", "order": "77"})
+    plant.alive(4)
+    assert plant.of("finding", code="batch-unknown")[0]["evidence"]["raw"] == "B?"
+    plant.happen(5, type="context", equipment="granulator", values={"batch": "B9", "order": "78", "recipe": "MBR-1"})
+    plant.see(10, g_step=20)
+    plant.alive(11)
+    assert plant.of("step", transition="start", step="MIX")[0]["batch"] is None, "well-formed, but nobody knows it"
+    plant.fold = Fold.load(plant.line, plant.fold.dump())
+    plant.order(12, "GRN-201", "B9", row_s=11)
+    plant.alive(14)
+    context = plant.fold.contexts("g-plc")["granulator"]
+    assert (context["batch"], context["order"], context["recipe"]) == ("B9", "78", "MBR-1")
+    assert {(r["reason"], r["to"]["batch"]) for r in plant.of("rebind")} == {("known-late", "B9")}
+    plant.happen(20, type="context", equipment="granulator", values={"batch": None, "order": None})
+    plant.see(21, g_step=0)
+    plant.alive(23)
+    assert plant.of("batch", transition="leave")[0]["batch"] == "B9"
