@@ -115,9 +115,9 @@ def start(folder: Path) -> None:
     assert stored is not None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     steps = fold.context("bioreactor")["steps"]
-    print(
-        f"start {took_s:.2f} s (journal {opened_s:.2f} s, then {journal.last[1] - stored[0][1]:,} entries folded again), peak {peak:.0f} MiB"
-    )
+    again = journal.last[1] - stored[0][1]
+    folded = f"journal {opened_s:.2f} s, then {again:,} entries folded again"
+    print(f"start {took_s:.2f} s ({folded}), peak {peak:.0f} MiB")
     print(f"batch {fold.context('bioreactor')['batch']}, steps {steps}")
     journal.close()
 
