@@ -29,6 +29,8 @@ MARGIN = 14 * mm
 LINE, HEAD, LOOK = HexColor("#999999"), HexColor("#e8e8e8"), HexColor("#fbdada")
 NEEDED = 32 * mm
 """So much room a heading needs with what follows it."""
+CELL_LINES, SIGN_WIDTH = 40, 6.0
+"""A cell holds at most so many lines, or the row would not fit a page; a sign takes so many points, broken lines included."""
 CELLS_AT_ONCE = 500
 BODY = ParagraphStyle("body", fontName=FONT, fontSize=8, leading=10.5)
 CELL = ParagraphStyle("cell", fontName=FONT, fontSize=6.5, leading=8, splitLongWords=1)
@@ -99,14 +101,21 @@ class Printer:
     def _table(self, block: Table) -> list[Any]:
         """In pieces, each with its titles: the library's time grows with the square of a table's length."""
         titles = [self.paragraph(title, TITLE_CELL) for title in block.titles]
+        widths = [(PAGE[0] - 2 * MARGIN) * one / sum(block.widths) for one in block.widths]
         made: list[Any] = []
         for first in range(0, len(block.rows), CELLS_AT_ONCE):
             part = block.rows[first : first + CELLS_AT_ONCE]
-            rows = [[self.paragraph(cell, CELL) for cell in row] for row in part]
+            rows = [[self.paragraph(cut, CELL) for cut in map(_cut, row, widths)] for row in part]
             look = [("BACKGROUND", (0, i + 1), (-1, i + 1), LOOK) for i in range(len(part)) if first + i in block.marked]
             look.append(("BACKGROUND", (0, 0), (-1, 0), HEAD))
             made.append(_grid([titles, *rows], block.widths, PAGE[0] - 2 * MARGIN, look, titled=True))
         return [*made, Spacer(0, 2 * mm)]
+
+
+def _cut(text: str, width: float) -> str:
+    """What a cell of this width can hold, and how much is left out."""
+    room = int(CELL_LINES * (width - 4) / SIGN_WIDTH)
+    return text if len(text) <= room else f"{text[:room]} ... and {len(text) - room} signs more in record.html"
 
 
 def _grid(
@@ -119,7 +128,7 @@ def _grid(
         *look,
     ]
     columns = [width * one / sum(widths) for one in widths]
-    return LongTable(rows, colWidths=columns, repeatRows=1 if titled else 0, style=style, hAlign="LEFT", splitInRow=1)
+    return LongTable(rows, colWidths=columns, repeatRows=1 if titled else 0, style=style, hAlign="LEFT")
 
 
 def pdf(title: str, footer: str, blocks: Iterable[Block]) -> bytes:

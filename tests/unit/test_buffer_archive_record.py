@@ -134,10 +134,16 @@ def test_the_print_carries_the_records_signs_and_shows_what_it_can_not(tmp_path:
     assert HAN in html("Batch", blocks)
 
 
-def test_long_tables_and_rows_longer_than_a_page_are_printed_whole(tmp_path: Path) -> None:
+def test_long_tables_are_printed_whole_and_a_row_longer_than_a_page_says_what_it_leaves_out(tmp_path: Path) -> None:
     rows = [[str(number), "x"] for number in range(2 * CELLS_AT_ONCE + 7)]
-    content = pdf("Batch", "footer", [Table(("N", "Tags"), (1, 2), [*rows, ["last", " ".join(f"tag.{n}" for n in range(4000))]])])
+    worst = "W" * 20_000, " ".join(f"tag.{n}" for n in range(4_000))
+    content = pdf("Batch", "footer", [Table(("N", "Tags", "Cause"), (1, 2, 9), [*([*row, ""] for row in rows), ["last", *worst]])])
     assert content.count(b"/Type /Page\n") + content.count(b"/Type /Page ") > 20
+    if shutil.which("pdftotext") is not None:
+        (tmp_path / "a.pdf").write_bytes(content)
+        text = subprocess.run(["pdftotext", "-layout", tmp_path / "a.pdf", "-"], capture_output=True, text=True, check=True).stdout
+        assert all(row[0] in text for row in rows)
+        assert "signs more in" in text
 
 
 def test_an_event_in_parts_is_one_again() -> None:
