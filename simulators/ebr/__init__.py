@@ -101,8 +101,11 @@ def main(
     """
     try:
         trusted = [key for path in keys for key in given(path)]
-    except (OSError, ValueError) as error:
-        print(f"ebr: {error}", file=sys.stderr)  # noqa: T201 - the command's own output
+    except OSError as error:
+        print(f"ebr: {error.filename}: {error.strerror}", file=sys.stderr)  # noqa: T201 - the command's own output
+        return 2
+    except ValueError as error:
+        print(f"ebr: {error}", file=sys.stderr)  # noqa: T201
         return 2
     server, client = (None, None) if tls is None else (_server_context(tls), _client_context(tls))
 

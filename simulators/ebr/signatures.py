@@ -33,7 +33,9 @@ class Key(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> "Key":
         """Raises ValueError if the text is no key."""
-        name, id_hex, coded = text.strip().split("+", 2)
+        name, id_hex, coded = (*text.strip().split("+", 2), "", "")[:3]
+        if not coded:
+            raise ValueError("a key is name+id+base64, as a gateway writes it into checkpoint-key.pub")
         raw = base64.b64decode(coded, validate=True)
         if len(raw) != 33 or raw[0] != _ED25519:
             raise ValueError("not an Ed25519 key")
