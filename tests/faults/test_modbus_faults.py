@@ -8,6 +8,7 @@ from contextlib import suppress
 from itertools import pairwise
 
 import pytest
+from driver_emit import Collector
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
 from pymodbus.framer import FramerType
@@ -43,11 +44,11 @@ class History:
         return False
 
 
-class Judge:
+class Judge(Collector):
     """The gateway's side: every good value is judged as it comes."""
 
     def __init__(self, tags, history):
-        self.watermark = {}
+        super().__init__()
         self.tags, self.history = tags, history
         self.good = self.wrong = self.lists = 0
         self.statuses, self.losses = Counter(), Counter()
@@ -65,25 +66,11 @@ class Judge:
                     self.wrong += 1
         for tag in {reading[0] for reading in readings} | set(alive or ()):
             self.seen[tag].append(received_ns)
-        return self._done()
-
-    async def room(self):
-        pass
+        return self.done()
 
     def lost(self, loss):
         self.losses[loss.cause] += 1
-        return self._done()
-
-    def found(self, finding):
-        return self._done()
-
-    def connected(self, detail=""):
-        pass
-
-    def _done(self):
-        future = asyncio.get_running_loop().create_future()
-        future.set_result(None)
-        return future
+        return self.done()
 
 
 def source_at(tmp_path, transport, port=0, **options):

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import get_args
 
 import pytest
+from driver_emit import Collector
 
 from config import Source, Tag
 from drivers.contract import BadReply, LinkLost
@@ -20,11 +21,11 @@ from simulators.scale.device import Kind
 pytestmark = pytest.mark.faults
 
 
-class Judge:
+class Judge(Collector):
     """Every good weight must be one that lay on the scale, at rest, between request and answer."""
 
     def __init__(self):
-        self.watermark = {}
+        super().__init__()
         self.loads = [(time.monotonic_ns(), Decimal("0.00"), True)]
         self.good = self.false_accepts = 0
         self.statuses, self.losses, self.findings = Counter(), Counter(), Counter()
@@ -41,26 +42,15 @@ class Judge:
                 ends = [at for at, _, _ in self.loads[1:]] + [received_ns]
                 lay = [(w, r) for (at, w, r), end in zip(self.loads, ends, strict=True) if at <= received_ns and end >= since_ns]
                 self.false_accepts += (value, True) not in lay
-        return self._done()
-
-    async def room(self):
-        pass
+        return self.done()
 
     def lost(self, loss):
         self.losses[loss.cause] += 1
-        return self._done()
+        return self.done()
 
     def found(self, finding):
         self.findings[finding.code] += 1
-        return self._done()
-
-    def connected(self, detail=""):
-        pass
-
-    def _done(self):
-        future = asyncio.get_running_loop().create_future()
-        future.set_result(None)
-        return future
+        return self.done()
 
 
 @pytest.mark.urs("URS-DAQ-05", "URS-DAQ-06", "URS-DAQ-11")

@@ -9,6 +9,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
+from driver_emit import Collector
 
 from config import Source, Tag
 from config.scaling import Scaling
@@ -20,15 +21,13 @@ from simulators.modbus_plc import Fault, ModbusPlc
 TRANSPORTS = ["tcp", "rtu-tcp", "rtu"]
 
 
-class Collected:
+class Collected(Collector):
     """The gateway's side, kept in memory: every list, loss and finding, in order."""
 
     def __init__(self) -> None:
-        self.watermark = {}
-        self.lists, self.losses, self.findings, self.connections = [], [], [], []
+        super().__init__()
         self.values: dict[int, list] = {}
         self.seen = Counter()
-        self.changed = asyncio.Event()
 
     def __call__(self, readings, *, received_ns, requested_ns=None, kind="change", alive=None, **_):
         assert kind == "poll"
@@ -39,37 +38,10 @@ class Collected:
             self.values.setdefault(tag, []).append((value, status))
             self.seen[tag] += 1
         self.seen.update(alive or ())
-        return self._done()
-
-    async def room(self):
-        pass
-
-    def lost(self, loss):
-        self.losses.append(loss)
-        return self._done()
-
-    def found(self, finding):
-        self.findings.append(finding)
-        return self._done()
-
-    def connected(self, detail=""):
-        self.connections.append(detail)
-        self.changed.set()
-
-    def _done(self):
-        self.changed.set()
-        future = asyncio.get_running_loop().create_future()
-        future.set_result(None)
-        return future
+        return self.done()
 
     def last(self, tag: int):
         return self.values.get(tag, [(None, None)])[-1]
-
-    async def until(self, condition, deadline_s: float = 10.0):
-        async with asyncio.timeout(deadline_s):
-            while not condition():
-                self.changed.clear()
-                await self.changed.wait()
 
 
 class Log:

@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 
 import pytest
+from driver_emit import Collector
 
 from config import Source, Tag
 from drivers.contract import LinkLost
@@ -140,15 +141,13 @@ async def served(server, *arguments):
         await process.wait()
 
 
-class Observed:
+class Observed(Collector):
     """The gateway's side: every observation and every declared loss of each tag, in order of time."""
 
     def __init__(self, tags: int) -> None:
-        self.watermark = {}
+        super().__init__()
         self.events = [[] for _ in range(tags)]  # (ns, "seen" | "lost")
         self.values = [[] for _ in range(tags)]
-        self.findings = []
-        self.changed = asyncio.Event()
 
     def __call__(self, readings, *, received_ns, requested_ns, alive=None, **_):
         for tag, value, status, _, _ in readings:
@@ -156,34 +155,12 @@ class Observed:
                 self.values[tag].append(value)
         for tag in {reading[0] for reading in readings} | set(alive or ()):
             self.events[tag].append((requested_ns, "seen"))
-        return self._done()
-
-    async def room(self):
-        pass
+        return self.done()
 
     def lost(self, loss):
         for tag in range(len(self.events)) if loss.tags is None else loss.tags:
             self.events[tag].append((time.monotonic_ns(), "lost"))
-        return self._done()
-
-    def found(self, finding):
-        self.findings.append(finding)
-        return self._done()
-
-    def connected(self, detail=""):
-        pass
-
-    def _done(self):
-        self.changed.set()
-        future = asyncio.get_running_loop().create_future()
-        future.set_result(None)
-        return future
-
-    async def until(self, condition, deadline_s: float = 15.0):
-        async with asyncio.timeout(deadline_s):
-            while not condition():
-                self.changed.clear()
-                await self.changed.wait()
+        return self.done()
 
     def silent_gaps(self, longest_s: float) -> int:
         """Intervals longer than this without an observation and without a declared loss in them."""

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 import uvloop
+from driver_emit import Collector
 
 from config import Source, Tag
 from drivers.contract import LinkLost
@@ -14,39 +15,16 @@ from simulators.modbus_plc import Fault, ModbusPlc
 from simulators.scale import Scale
 
 
-class First:
+class First(Collector):
     """Takes what comes and tells when a wanted value has come."""
 
-    watermark = {}  # noqa: RUF012 - nothing is kept
-
     def __init__(self) -> None:
-        self.values, self.losses = [], []
-        self.changed = asyncio.Event()
+        super().__init__()
+        self.values = []
 
     def __call__(self, readings, **_):
         self.values += [value for _, value, status, _, _ in readings if status == 0]
-        return self.lost(None)
-
-    async def room(self):
-        pass
-
-    def lost(self, loss):
-        self.losses += [loss] if loss else []
-        self.changed.set()
-        future = asyncio.get_running_loop().create_future()
-        future.set_result(None)
-        return future
-
-    found = lost
-
-    def connected(self, detail=""):
-        pass
-
-    async def until(self, condition):
-        async with asyncio.timeout(10):
-            while not condition():
-                self.changed.clear()
-                await self.changed.wait()
+        return self.done()
 
 
 async def read_lose_and_read_again(device, driver, fault, value):

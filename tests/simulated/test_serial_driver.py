@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 
 import pytest
+from driver_emit import Collector
 
 from config import Source, Tag
 from drivers.contract import BAD_CONFIGURATION, BadReply, LinkLost
@@ -21,50 +22,18 @@ TAGS = [
 ]
 
 
-class Collected:
+class Collected(Collector):
     """The gateway's side, kept in memory."""
-
-    def __init__(self) -> None:
-        self.watermark = {}
-        self.lists, self.losses, self.findings, self.connections = [], [], [], []
-        self.changed = asyncio.Event()
 
     def __call__(self, readings, *, received_ns, requested_ns=None, kind="change", **_):
         assert kind == "poll"
         assert (requested_ns or 0) <= received_ns <= time.monotonic_ns()
         self.lists.append([(value, status) for _, value, status, _, _ in readings])
-        return self._done()
-
-    async def room(self):
-        pass
-
-    def lost(self, loss):
-        self.losses.append(loss)
-        return self._done()
-
-    def found(self, finding):
-        self.findings.append(finding)
-        return self._done()
-
-    def connected(self, detail=""):
-        self.connections.append(detail)
-        self.changed.set()
-
-    def _done(self):
-        self.changed.set()
-        future = asyncio.get_running_loop().create_future()
-        future.set_result(None)
-        return future
+        return self.done()
 
     @property
     def weights(self):
         return [item[0] for item in self.lists]
-
-    async def until(self, condition, deadline_s: float = 10.0):
-        async with asyncio.timeout(deadline_s):
-            while not condition():
-                self.changed.clear()
-                await self.changed.wait()
 
 
 class Log:

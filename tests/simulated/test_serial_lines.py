@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 
 import pytest
+from driver_emit import Collector
 
 from config import Source, Tag
 from drivers.contract import BAD_DECODING, LinkLost
@@ -16,44 +17,17 @@ from simulators.device import NotSimulated, Truth
 from simulators.scale import Scale, ScaleFault
 
 
-class Collected:
+class Collected(Collector):
     """The gateway's side, kept in memory."""
 
     def __init__(self) -> None:
-        self.watermark = {}
-        self.lists, self.kinds, self.losses, self.findings = [], set(), [], []
-        self.changed = asyncio.Event()
+        super().__init__()
+        self.kinds = set()
 
     def __call__(self, readings, *, received_ns, requested_ns=None, kind="change", **_):
         self.lists.append([(value, status) for _, value, status, _, _ in readings])
         self.kinds.add(kind)
-        return self._done()
-
-    async def room(self):
-        pass
-
-    def lost(self, loss):
-        self.losses.append(loss)
-        return self._done()
-
-    def found(self, finding):
-        self.findings.append(finding)
-        return self._done()
-
-    def connected(self, detail=""):
-        self.changed.set()
-
-    def _done(self):
-        self.changed.set()
-        future = asyncio.get_running_loop().create_future()
-        future.set_result(None)
-        return future
-
-    async def until(self, condition):
-        async with asyncio.timeout(10):
-            while not condition():
-                self.changed.clear()
-                await self.changed.wait()
+        return self.done()
 
 
 class Instrument:
