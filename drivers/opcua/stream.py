@@ -381,13 +381,17 @@ class Stream:
             await self._lost(subscription, "message-lost", f"{count} messages before {until} are missing")
             await self.refresh(subscription)
             return
-        gone = 0
+        gone, told = 0, False
         while sequence_ahead(until, subscription.expected) > 0:
-            if await self.republish(subscription) is False:
-                gone += 1
-                subscription.expected = sequence_after(subscription.expected)
+            if await self.republish(subscription):
+                told = False  # the message that was there has closed the gap
+                continue
+            if not told:  # before a later message is taken: the gap begins where the last one before it ended
+                await self._lost(subscription, "message-lost", f"message {subscription.expected} is no longer there, {until} came")
+            gone, told = gone + 1, True
+            subscription.expected = sequence_after(subscription.expected)
         if gone:
-            await self._lost(subscription, "message-lost", f"{gone} of {count} messages before {until} are no longer there")
+            self._count("messages-lost", gone)
             await self.refresh(subscription)
 
     async def republish(self, subscription: Subscription) -> bool:

@@ -28,6 +28,7 @@ class Disk:
         self.losses: list[Loss] = list(before.losses) if before else []
         self.fillings: list[tuple[Any, int, int]] = list(before.fillings) if before else []
         self.findings: list[Finding] = []
+        self.order: list[str | Loss] = []  # "resumed", "list" and losses, as they came
         self.connections = 0
         self.stalled = False
         self._waiting: list[tuple[Any, asyncio.Future[None]]] = []
@@ -68,6 +69,10 @@ class Disk:
     def commit(self) -> None:
         while self._waiting and not self.stalled:
             what, future = self._waiting.pop(0)
+            if isinstance(what, Loss):
+                self.order.append(what)
+            elif isinstance(what, tuple):
+                self.order.append("resumed" if what[1].get("resumed") else "list")
             if isinstance(what, tuple):
                 self.committed.append(what)
                 self.watermark |= what[1].get("watermark") or {}
