@@ -154,7 +154,8 @@ class MesSteps(Model):
 def _identity_kind(value: Any) -> str | None:
     """Which of the three is meant, by the key that stands in it: so that a mistake is told once, not three times."""
     if isinstance(value, BaseModel):
-        return {FromRow: "row", FromTag: "tag", Pushed: "push"}.get(type(value))
+        kinds: dict[type[BaseModel], str] = {FromRow: "row", FromTag: "tag", Pushed: "push"}
+        return kinds.get(type(value))
     return next((kind for kind in ("row", "tag", "push") if isinstance(value, Mapping) and kind in value), None)
 
 

@@ -464,7 +464,7 @@ def test_several_tag_files_make_one_map(folder: Path) -> None:
     ("file", "old", "new", "message"),
     [
         ("tags.csv", "500,0.05,,,,,0,25,,,none", "500,0.05,,,,,0,25,,,CPP", "a deadband on a CPP"),
-        ("tags.csv", '"plc:s=""DB_GRN"".""Heartbeat"""', "ns=3;s=Heartbeat", "ns=3 may mean another namespace"),
+        ("tags.csv", '"plc:s=""DB_GRN"".""Heartbeat"""', "ns=3;s=Heartbeat", "a namespace by its index may be another one"),
         ("tags.csv", "1/coil/1,bool", "1/coil/0,bool", "reads the same address as `dryer.shaker_on`"),
         ("parameters.csv", ",,60.0,,55.0,map", ",,60.0,,,none", "nothing is judged"),
         ("line.toml", "127.0.0.1:8080", "0.0.0.0:8080", "from other machines"),
