@@ -51,7 +51,7 @@ def _edge(batch: str, one: Mapping[str, Any]) -> dict[str, Any]:
     if one.get("kind") == "consume":
         became = became or batch
     elif one.get("kind") == "produce":
-        went, became = (went, became) if became else (batch, went)
+        went, became = (went or batch, became) if became else (batch, went)
     names = ("kind", "material", "quantity", "unit", "equipment", "record", "status")
     return {"from": went, "to": became or one.get("to"), **{name: one.get(name) for name in names}}
 

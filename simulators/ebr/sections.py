@@ -68,7 +68,7 @@ def _lot(lot: Any) -> str:
 def _booking(one: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
     at = (one.get("at") or {}).get("time") or one["entered"]
     what = {"consume": "consumed", "produce": "produced", "move": f"moved to {one.get('to') or '?'}"}.get(one.get("kind") or "", "")
-    lot = _lot(one.get("lot")) + (f" → {_lot(one.get('output_lot'))}" if one.get("output_lot") else "")
+    lot = " → ".join(_lot(one[name]) for name in ("lot", "output_lot") if one.get(name)) or "–"
     return (
         when(at, zone), escape(what) + (f" <small>rev. {one['revision']}</small>" if one["revision"] > 1 else ""),
         escape(str(one.get("material") or one.get("booking") or "")), lot, _quantity(one), escape(str(one.get("target") or "")),
@@ -167,11 +167,11 @@ def _corrections(record: Mapping[str, Any], zone: ZoneInfo) -> Rows:
     """Each revision after the first, value by value: what stood before, what stands now."""
     for one in (*record["steps"], *record["ends"], *record["materials"]):
         for revision in one.get("revisions") or []:
-            if (revision.get("revision") or 1) < 2:
-                continue
+            if (revision.get("revision") or 1) < 2 or revision.get("reason") == "result":
+                continue  # a laboratory's result that comes is no correction
             name, reason = escape(_short(one)), escape(str(revision.get("reason") or ""))
             head = (name, str(revision["revision"]), when(revision.get("entered"), zone), reason)
-            changes = revision.get("changed") or []
+            changes = [change for change in revision.get("changed") or [] if not change["path"].endswith("evidence")]
             for number, change in enumerate(changes[:MOST_CHANGES]):
                 told = (
                     escape(change["path"].replace("parameters/", "")),

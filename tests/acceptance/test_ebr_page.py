@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from simulators.ebr import Store
+from simulators.ebr.bookings import genealogy
 from simulators.ebr.exceptions import exceptions
 from simulators.ebr.page import html
 from simulators.ebr.placing import Places, placed
@@ -173,6 +174,23 @@ def printed(folder: Path) -> list[str]:
 
 
 # -- the small rules
+
+
+@pytest.mark.parametrize(
+    ("booking", "edge"),
+    [
+        ({"kind": "consume", "lot": {"raw": "1", "canonical": "L1"}, "output_lot": None}, ("L1", "B1")),
+        ({"kind": "consume", "lot": {"raw": "1", "canonical": None}, "output_lot": {"raw": "2", "canonical": "L2"}}, ("1", "L2")),
+        ({"kind": "produce", "lot": None, "output_lot": {"raw": "2", "canonical": "L2"}}, ("B1", "L2")),
+        ({"kind": "produce", "lot": {"raw": "1", "canonical": "L1"}, "output_lot": {"raw": "2", "canonical": "L2"}}, ("L1", "L2")),
+        ({"kind": "produce", "lot": {"raw": "1", "canonical": "L1"}, "output_lot": None}, ("B1", "L1")),
+        ({"kind": "move", "lot": {"raw": "1", "canonical": "L1"}, "output_lot": None, "to": "dryer"}, ("L1", "dryer")),
+    ],
+)
+def test_what_went_into_what_names_the_batch_where_no_lot_is_named(booking: dict[str, Any], edge: tuple[str, str]) -> None:
+    (told,) = genealogy("B1", [{"type": "material", **booking}], [])["edges"]
+    assert (told["from"], told["to"]) == edge
+    assert genealogy("B1", [{"type": "material", **booking, "problems": ["row-withdrawn"]}], [])["edges"] == []
 
 
 def drawn(
