@@ -194,7 +194,7 @@ class Record:
         if rows:
             yield Heading(1, "Gaps: what was not observed, on the whole line")
             yield Table(
-                ("Entries", "Gap", "Tags", "From (UTC)", "To (UTC)", "Outcome", "Cause"), (1.3, 2, 2.4, 2.4, 2.4, 1, 1.7), rows, _at(marked)
+                ("Entries", "Gap", "Tags", "From (UTC)", "To (UTC)", "Outcome", "Cause"), (1.2, 1.8, 3.8, 2, 2, 0.9, 1.5), rows, _at(marked)
             )
             if mine:
                 yield Text("* named by a record of this batch.")

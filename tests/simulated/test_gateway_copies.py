@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from buffer import keys
-from buffer.verify import verify
+from buffer import archive, keys
+from buffer.verify import Key, verify
+from gateway.control import tell
 
 pytestmark = pytest.mark.timeout(400)
 COMMAND = Path(sys.executable).with_name("ebr-gateway")
@@ -89,6 +90,10 @@ def test_the_key_is_rotated_by_a_command_and_the_old_or_the_new_public_key_alone
         old = command("keys", "show", line).stdout
         assert command("keys", "rotate", line, "--reason", " ").returncode == 2
         first = (line / "data" / "checkpoint-key").read_bytes()
+        text = archive.sums_text("lyon/test-1", "B1", b"sums")
+        assert Key.parse(old).signed(tell(line / "data", "sign-archive", text=text)["note"])
+        for other in (text + "x", text.replace("test-1", "test-2"), "lyon/test-1/17\n5\nAAAA\n", ""):
+            assert "error" in tell(line / "data", "sign-archive", text=other), "a key that signs anything proves nothing"
         assert command("keys", "rotate", line, "--reason", "yearly").returncode == 0
         assert (line / "data" / "checkpoint-key").read_bytes() != first
         assert (line / "data" / "checkpoint-key").stat().st_mode & 0o777 == 0o600
@@ -100,6 +105,7 @@ def test_the_key_is_rotated_by_a_command_and_the_old_or_the_new_public_key_alone
     assert [one["action"] for one in audits] == ["key-created", "key-rotation"]
     assert (audits[1]["what"]["old"], audits[1]["what"]["new"], audits[1]["reason"]) == (both[0], both[1], "yearly")
     assert audits[1]["who"].startswith("os:")
+    assert [one["what"]["batch"] for one in events(line, "audit") if one["action"] == "archive"] == ["B1"]
 
     for key in both:
         (tmp_path / "key.txt").write_text(key)
