@@ -446,7 +446,7 @@ def test_records_equal_the_model(block: int) -> None:
 
 @pytest.mark.faults
 @pytest.mark.urs("URS-CTX-01", "URS-CTX-02", "URS-CTX-04", "URS-CTX-08", "URS-CTX-09")
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3_600)
 def test_records_equal_the_model_over_many_seeds(figures: Callable[[str, str], None]) -> None:
     told = [check(seed) for seed in range(SEEDS)]
     records, statistics, events = (sum(counts) for counts in zip(*told, strict=True))

@@ -4,11 +4,15 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from config import Alarm, Code, CodeTable, Equipment, FromRow, FromTag, Line, Parameter, Source, Step, Tag
 from config.line import BufferSection, ClockSection, LineSection, Pushed
+from config.lots import LotRules
+from config.materials import Booking, Sampling
+from config.terms import term
 from gateway.context import Fold
 from gateway.context.records import LARGEST_EVENT_BYTES, parts
 from gateway.observed import Happened, Observed
@@ -38,7 +42,7 @@ VALUES = {
 def line() -> Line:
     tags = tuple(Tag(f"t.{k}", "plc", k, k, between=b, codes="c" if k == "int16" else None) for k in KINDS for b in ("hold",))
     steps = tuple(
-        Step(f"S{n}", "unit", "phase", tag, active, key=key, occurs="0..n")
+        Step(f"S{n}", "unit", "phase", tag, active, key=key, occurs="0..n", activity="cleaning" if n % 3 == 0 else None)
         for n, (tag, active, key) in enumerate(
             (
                 ("t.bool", "true", None),
@@ -77,12 +81,31 @@ def line() -> Line:
         steps=steps,
         parameters=parameters,
         codes={"c": CodeTable("c", "1", {0: Code(0, "Idle", "Idle"), 1: Code(1, "Run", "Running")})},
-        lots=None,
+        lots=LotRules(),
         files={},
         sha256="0" * 64,
         alarms=(Alarm("A", "t.int16", "true", bit=15), Alarm("B", "t.string", "B1")),
+        materials=BOOKINGS,
+        samples=(Sampling("lab", "unit", "t.string", sample=term("=t.string"), results="mes.orders", results_key="batch"),),
     )
 
+
+BOOKINGS = (
+    Booking("weigh", "unit", "t.bool", "true", lot=term("=t.string"), quantity=term("=t.float64"), unit="kg", target=term("=t.int64")),
+    Booking("scan", "tagged", "t.string", lot=term("=t.string"), kind="produce", output_lot=term("{batch}-{order}"), at_rest="t.bool"),
+    Booking(
+        "count", "pushed", "t.int64", "1..5|7", lot=term("x"), quantity=term("=t.int16"), tolerance=term("1%"), target=term("9"), unit="g"
+    ),
+    Booking(
+        *("row", "unit", "mes.orders"),
+        batch=term("row.batch"),
+        lot=term("row.batch"),
+        quantity=term("row.batch"),
+        source_unit=term("row.unit"),
+        unit="kg",
+        decimals=2,
+    ),
+)
 
 LINE = line()
 
@@ -139,6 +162,7 @@ def event_of(what: str, rest: list[Any], seq: int, now: int) -> dict[str, Any]:
     return {"type": "gap", "transition": "open", "gap": f"plc/{seq}", "source": "plc", "tags": "all", "start": at, "cause": "x"}
 
 
+@pytest.mark.timeout(1_200)
 @given(items(), st.lists(st.sampled_from([0, 0, 1, 7, 70, 4_000, -3]), min_size=1, max_size=5))
 def test_the_fold_goes_on_whatever_comes(told: list[Any], steps_s: list[int]) -> None:
     fold, plain = Fold(LINE), Fold(LINE)
