@@ -280,7 +280,7 @@ def test_a_journal_at_its_limit_while_the_ebr_is_away_holds_back_keeps_order_and
     made: Callable[..., Rig], figures: Callable[[str, str], None]
 ) -> None:
     """Three days without the EBR, scaled: the limit is 10 MB."""
-    rig = made(buffer="max_bytes = 10_000_000\nretain_days = 90", tags=60)
+    rig = made(buffer="max_bytes = 10_000_000\nretain_days = 90", tags=150)
     rig.start_gateway(command=QUICK, GW_ENTRIES="256")
     until(rig.caught_up)
     ended(rig.ebr)
