@@ -66,10 +66,13 @@ async def test_every_gap_is_where_nobody_looked_and_nowhere_else(tmp_path: Path,
             await asyncio.to_thread(rig.start_ebr)
             await asyncio.to_thread(rig.start_gateway)
             cuts = await cut_at_random(cables, seed)
-            for _ in range(60):
-                if await asyncio.to_thread(rig.caught_up):
+            caught_up = False
+            for _ in range(120):
+                caught_up = await asyncio.to_thread(rig.caught_up)
+                if caught_up:
                     break
                 await asyncio.sleep(0.5)
+            assert caught_up, await asyncio.to_thread(rig.said)
             entries = await asyncio.to_thread(rig.entries)
     finally:
         await asyncio.to_thread(rig.stop)
