@@ -44,11 +44,11 @@ class Probed:
 
     def lines(self) -> list[str]:
         """For a person at a terminal."""
-        head = f"{self.tag}  {self.address}  {self.state}"
+        head = f"{'ok' if self.state == 'ok' else '!!'} {self.tag}  {self.address}"
         if self.raw is None:
-            return [f"{head}: {self.hint}"]
-        shown = f"{self.value}{' ' + self.unit if self.unit else ''}"
-        lines = [f"{head}: {shown}   raw {self.raw}   {self.round_trip_ms:.1f} ms", "    " + _columns(self.neighbours)]
+            return [f"{head}  {self.state}: {self.hint}"]
+        shown = f"{_short(self.value)}{f' {self.unit}' if self.unit not in (None, '1') else ''}"
+        lines = [head, f"    {shown}   raw {self.raw}   {self.state}, {self.round_trip_ms:.1f} ms", "    " + _columns(self.neighbours)]
         if self.orders:
             lines.append("    " + _columns(self.orders))
         return lines + ([f"    {self.hint}"] if self.hint else [])
@@ -194,4 +194,8 @@ def _cost(cost: Cost) -> str:
 
 
 def _columns(values: dict[str, Any]) -> str:
-    return "   ".join(f"{name} {value if not isinstance(value, float) else format(value, '.7g')}" for name, value in values.items())
+    return "   ".join(f"{name} {_short(value)}" for name, value in values.items())
+
+
+def _short(value: Any) -> str:
+    return f"{value:.7g}" if isinstance(value, float) else repr(value) if isinstance(value, str) else str(value)

@@ -37,7 +37,8 @@ def browse(
         fail(f"{source}: a {driver.source.driver} source has nothing to browse", WRONG_INPUT)
     known = {tag.address for tag in found.tags_of(source)} if new_only else set()
     browsed = _reached(source, driver.browse(under, match, known, _progress))
-    typer.echo("", err=True)
+    if sys.stderr.isatty():
+        typer.echo("", err=True)  # the progress stands on its own line
     _rows(browsed.rows, browsed.left_out, COLUMNS)
 
 
