@@ -192,7 +192,9 @@ def _leap(clock: Mapping[str, Any]) -> list[str]:
     leap = clock.get("leap")
     told = f"{leap['leap']} a second at {leap['instant']}, says {leap['by']}" if leap else "none announced"
     known = clock.get("leaps_known_until")
-    return [f"  leap second: {told}; handled as: {clock['leap_mode']}; table valid until {known[:10] if known else '(no table)'}"]
+    expired = " (expired: update the system's tzdata)" if known and known < clock["anchor"]["time"] else ""
+    table = f"table valid until {known[:10]}{expired}" if known else "no table on this system"
+    return [f"  leap second: {told}; handled as: {clock['leap_mode']}", f"  leap second {table}"]
 
 
 def _sources(made: TimeReport, now: Sequence[Mapping[str, Any]] | None) -> list[str]:

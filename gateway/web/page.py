@@ -18,7 +18,7 @@ def page(now: dict[str, Any], problems: list[str]) -> str:
         f'<header><h1>{name}</h1><span class="soft">{escape(now["environment"])} · ebr-gateway {escape(now["software"])}'
         f" · {escape(now['time'][:19])} UTC</span></header>"
         f"{_banner(problems)}{_equipment(now)}{_sources(now)}{_uplinks(now)}"
-        f'{_journal(now)}{clock_card(now)}</main></body></html>'
+        f"{_journal(now)}{clock_card(now)}</main></body></html>"
     )
 
 
