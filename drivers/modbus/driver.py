@@ -13,7 +13,7 @@ from drivers.contract import Driver, DriverMisconfigured, Emit
 from drivers.modbus.outlet import Outlet
 from drivers.modbus.plan import Block, Limits, Value, plan
 from drivers.modbus.probe import Report, probe
-from drivers.modbus.rtu import RtuLink
+from drivers.modbus.rtu import Ghosts, RtuLink
 from drivers.modbus.settings import Endpoint, ModbusSettings, endpoint_of
 from drivers.modbus.tcp import TcpLink
 from drivers.modbus.unit import Link, UnitPoll
@@ -41,6 +41,7 @@ class ModbusDriver(Driver):
         if problems := self.check(source, tags):
             raise DriverMisconfigured("\n".join(map(str, problems)))
         self._endpoint = endpoint_of(source.endpoints[0])
+        self._ghosts: Ghosts = defaultdict(dict)
 
     @classmethod
     def check(cls, source: Source, tags: Sequence[Tag]) -> list[Problem]:
@@ -62,7 +63,7 @@ class ModbusDriver(Driver):
         """See Driver."""
         if not self.tags:
             await asyncio.Event().wait()
-        link = _link(self._endpoint, self.settings, self.source.folder)
+        link = _link(self._endpoint, self.settings, self.source.folder, self._ghosts)
         try:
             await link.open()
             async with asyncio.TaskGroup() as tasks:
@@ -76,7 +77,7 @@ class ModbusDriver(Driver):
     async def probe(self) -> Report:
         """Compare the tag map with the device: see probe.py. Raises LinkLost."""
         values = [value_of(index, tag, self.settings) for index, tag in enumerate(self.tags)]
-        link = _link(self._endpoint, self.settings, self.source.folder)
+        link = _link(self._endpoint, self.settings, self.source.folder, self._ghosts)
         try:
             await link.open()
             return await probe(link, self.tags, values, [(rate, blocks) for _, rate, blocks in self._plans()], self.settings.encoding)
@@ -104,11 +105,11 @@ class ModbusDriver(Driver):
         return list(units.values())
 
 
-def _link(endpoint: Endpoint, settings: ModbusSettings, folder: Path) -> _ClosableLink:
+def _link(endpoint: Endpoint, settings: ModbusSettings, folder: Path, ghosts: Ghosts) -> _ClosableLink:
     timeout_s = settings.timeout_ms / 1000
     if endpoint.kind == "tcp":
         return TcpLink(endpoint, timeout_s, settings.in_flight)
-    return RtuLink(endpoint, timeout_s, settings.turnaround_ms / 1000, folder)
+    return RtuLink(endpoint, timeout_s, settings.turnaround_ms / 1000, folder, ghosts)
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> Exception:

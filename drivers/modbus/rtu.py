@@ -88,10 +88,14 @@ class _Ghost(NamedTuple):
     data_bytes: int
 
 
+Ghosts = defaultdict[int, dict[_Ghost, float]]
+"""unit -> ghost -> since. Kept over a reconnect: what a bus still has to say does not know that its port was opened anew."""
+
+
 class RtuLink:
     """A bus behind a serial port or behind a TCP converter that passes RTU frames on."""
 
-    def __init__(self, endpoint: Endpoint, timeout_s: float, turnaround_s: float, folder: Path) -> None:
+    def __init__(self, endpoint: Endpoint, timeout_s: float, turnaround_s: float, folder: Path, ghosts: "Ghosts | None" = None) -> None:
         self._endpoint, self._timeout_s, self._folder = endpoint, timeout_s, folder
         bits = 1 + endpoint.bytesize + (endpoint.parity != "N") + endpoint.stopbits
         silence_s = max(3.5 * bits / endpoint.baudrate, 0.00175) if endpoint.kind == "rtu" else 0.0  # V1.02, 2.5.1.1
@@ -99,7 +103,7 @@ class RtuLink:
         self._turn = asyncio.Lock()
         self._line: _Bytes | None = None
         self._unsettled = False
-        self._ghosts: defaultdict[int, dict[_Ghost, float]] = defaultdict(dict)  # unit -> ghost -> since
+        self._ghosts = defaultdict(dict) if ghosts is None else ghosts
         self._answered: defaultdict[int, set[int]] = defaultdict(set)  # unit -> functions
         self.late = 0
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable
+from math import inf, nextafter
 from typing import TYPE_CHECKING
 
 from simulators.modbus_plc.memory import Served, not_served
@@ -78,7 +79,8 @@ class Bus:
     def _in_order(self, unit: int, delay_s: float, frame: bytes, served: Served) -> None:
         """A unit finishes one request before it begins the next."""
         loop = asyncio.get_running_loop()
-        self._busy_until[unit] = at = max(loop.time(), self._busy_until[unit]) + delay_s
+        # strictly later than the one before: the loop keeps no order among timers of the same instant
+        self._busy_until[unit] = at = max(loop.time(), nextafter(self._busy_until[unit], inf)) + delay_s
 
         def send() -> None:
             self._timers.discard(timer)
