@@ -31,6 +31,8 @@ MOST_HELD = 512
 MOST_REMEMBERED = 5_000
 """Rows of which it is remembered that they were booked, and as what."""
 MOST_WAITING = 1_000
+MOST_UNLINKED = 200
+"""Results kept for a sample that is told after them."""
 SAY_AGAIN_TICKS = 60 * TICKS_PER_S
 BEFORE_START_TICKS = 86_400 * TICKS_PER_S
 """Rows older than this before the journal's beginning tell the plant's past, not what this gateway witnessed."""
@@ -151,6 +153,8 @@ class Occasions:
             for each in sorted(ready, key=lambda one: (one.at.ticks, one.seq)):
                 self._state.occurred.remove(each)
                 self._settle(each)
+            if self._state.unlinked and any(each.table == "sample" for each in ready):
+                self._link()
         for booked in [b for b in self._state.booked.values() if b.dirty is not None]:
             self._revise_if_due(booked)
 
@@ -360,13 +364,6 @@ class Occasions:
         sample = text(told["row"].get(row.results_key or ""))
         if sample is None:
             return
-        sources = [b for b in self._state.booked.values() if b.event["type"] == "sample" and b.event["sample"] == sample]
-        sources = [b for b in sources if b.event.get("sampling") in {r.name for r in self._plan.line.samples if r.results == row.results}]
-        if not sources:
-            evidence = {"sample": sample, "source": message["source"], "name": message["name"], "key": told["key"], "seq": self._state.seq}
-            self._emit(records.finding("sample-unknown", "warning", f"a result for sample {sample}, which nobody took here", evidence))
-            return
-        booked = sources[-1]
         result = {
             "source": message["source"],
             "name": message["name"],
@@ -376,13 +373,38 @@ class Occasions:
             "seq": self._state.seq,
             "values": {column: _short(value) for column, value in told["row"].items()},
         }
-        others = [
-            r for r in booked.event["results"] if (r["source"], r["name"], r["key"]) != (result["source"], result["name"], result["key"])
-        ]
+        if not self._linked(sample, row.results or "", result):
+            self._state.unlinked = [*self._state.unlinked, {"sample": sample, "query": row.results, "result": result}][-MOST_UNLINKED:]
+            if not any(each.table == "sample" for each in self._state.occurred):
+                self._unknown(self._state.unlinked[-1])
+
+    def _linked(self, sample: str, query: str, result: dict[str, Any]) -> bool:
+        """Make a new revision of the sample that this result is about; False if it is not known."""
+        mine = {row.name for row in self._plan.line.samples if row.results == query}
+        known = [b for b in self._state.booked.values() if b.event["type"] == "sample" and b.event["sample"] == sample]
+        booked = next((b for b in reversed(known) if b.event["sampling"] in mine), None)
+        if booked is None:
+            return False
+        others = [r for r in booked.event["results"] if any(r[k] != result[k] for k in ("source", "name", "key"))]
         evidence = booked.event["evidence"]
-        item = {"of": "result", "source": message["source"], "name": message["name"], "key": told["key"], "seq": self._state.seq}
-        rests = {**evidence, "to_seq": self._state.seq, "items": [*evidence["items"], item]}
+        item = {"of": "result", **{k: result[k] for k in ("source", "name", "key", "seq")}}
+        rests = {**evidence, "to_seq": max(evidence["to_seq"], result["seq"]), "items": [*evidence["items"], item]}
         self._publish(booked, {**booked.event, "results": [*others, result], "evidence": rests}, "result")
+        return True
+
+    def _link(self) -> None:
+        """Results that came before their sample was said; where none is awaited any more, they are of nobody's sample."""
+        waiting = any(each.table == "sample" for each in self._state.occurred)
+        for each in list(self._state.unlinked):
+            if self._linked(each["sample"], each["query"], each["result"]):
+                self._state.unlinked.remove(each)
+            elif not waiting and "told" not in each:
+                self._unknown(each)
+
+    def _unknown(self, each: dict[str, Any]) -> None:
+        each["told"], result, sample = True, each["result"], each["sample"]
+        evidence = {"sample": sample, **{k: result[k] for k in ("source", "name", "key", "seq")}}
+        self._emit(records.finding("sample-unknown", "warning", f"a result for sample {sample}, which nobody took here", evidence))
 
     # memory
 

@@ -314,6 +314,7 @@ class State:
     occurred: list[Occurred] = field(default_factory=list)  # not yet said
     booked: dict[str, Booked] = field(default_factory=dict)  # record -> what was said
     told_by: dict[str, tuple[str, int]] = field(default_factory=dict)  # table/name/equipment/key of a row -> (record, revision)
+    unlinked: list[dict[str, Any]] = field(default_factory=list)  # results of samples that nobody has taken (yet), the newest
     ledgers: dict[str, Ledger] = field(default_factory=dict)
     logs: dict[str, Log] = field(default_factory=dict)
     late: dict[str, int] = field(default_factory=dict)  # tag -> time of the last finding about late data

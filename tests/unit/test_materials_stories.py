@@ -383,6 +383,24 @@ def test_a_sample_is_an_event_and_its_result_an_amendment_long_after(stage: Stag
     assert stage.of("sample")[-1]["revision"] == 3
 
 
+def test_a_result_that_is_read_before_its_sample_is_linked_when_the_sample_is_told(stage: Stage) -> None:
+    stage.line = line_of(materials=(), samples=(SAMPLE,))
+    stage.fold = Fold(stage.line)
+    begin(stage)
+    stage.see(20, plc_sample="S-1")
+    stage.row(20.1, "lims.results", "S-1", {"sample_id": "S-1", "lod": "1.92"})
+    assert not stage.of("sample"), "the sample waits for the steps to settle"
+    stage.alive(22)
+    assert [(e["revision"], len(e["results"])) for e in stage.of("sample")] == [(1, 0), (2, 1)]
+    assert "sample-unknown" not in stage.codes()
+    stage.row(30, "lims.results", "S-2", {"sample_id": "S-2", "lod": "2.10"})
+    assert stage.codes().count("sample-unknown") == 1
+    stage.see(40, plc_sample="S-2")
+    stage.alive(42)
+    assert stage.of("sample")[-1]["results"][0]["values"]["lod"] == "2.10", "told as unknown at first, linked when it is known"
+    assert stage.codes().count("sample-unknown") == 1
+
+
 def test_the_genealogy_of_a_batch() -> None:
     def lot(name: str) -> dict[str, str]:
         return {"raw": name.lower(), "canonical": name, "rule": "r@1"}
