@@ -46,6 +46,7 @@ class Store:
         self.signed = 0
         self.pressure: str | None = None
         self.hindered: str | None = None
+        self._locked_out: str | None = None  # until cursors could be saved again
         self.holds: dict[str, tuple[int, int, int | None]] = {}
         self.going: dict[tuple[int, int], tuple[int, int]] = {}
         self.committed_bytes = 0
@@ -190,12 +191,13 @@ class Store:
                 emptied = segments.checkpoint(self._db, whole=True)
                 self._since_checkpoint = 0 if emptied else CHECKPOINT_BYTES * 3 // 4
             self.watch_space()
-            self.hindered = self._long_log()
+            self.hindered = self._locked_out or self._long_log()
         except sqlite3.OperationalError as error:
             if not sqlite.passes(error):
                 raise
             if sqlite.primary_code(error) == sqlite3.SQLITE_BUSY:
-                self.hindered = "another program has locked journal.db or a segment: cursors and closed segments wait to be written"
+                self._locked_out = "another program has locked journal.db or a segment: cursors and closed segments wait to be written"
+                self.hindered = self._locked_out
 
     def _long_log(self) -> str | None:
         """A reader outside the gateway keeps a log from being emptied: it grows until its segment is full, not for ever."""
@@ -211,6 +213,7 @@ class Store:
         self._saved_s = time.monotonic()
         try:
             self.receipts.save(self.catalogue)
+            self._locked_out = None
             self._saves += 1
             if self._saves % SAVES_PER_CHECKPOINT == 0:
                 segments.checkpoint(self.catalogue.db, whole=True)

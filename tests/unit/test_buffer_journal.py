@@ -466,6 +466,24 @@ def test_a_full_journal_holds_the_sources_back_until_something_may_go(tmp_path: 
     journal.close()
 
 
+def test_a_foreign_lock_of_journal_db_is_told_and_delays_no_entry(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    journal.uplink("ebr", True)
+    journal.append([body(0)], urgent=True).result()
+    foreign = sqlite3.connect(tmp_path / "journal" / "journal.db", isolation_level=None, timeout=30)
+    foreign.execute("BEGIN IMMEDIATE")
+    confirm(journal, 1)
+    wait_for(lambda: journal.hindered is not None)
+    for number in range(1, 200):
+        assert journal.append([body(number)], urgent=True).result(timeout=30) == number + 1
+        assert journal.pressure is None
+    assert "journal.db" in str(journal.hindered)
+    foreign.execute("ROLLBACK")
+    foreign.close()
+    wait_for(lambda: journal.hindered is None)
+    journal.close()
+
+
 def wait_for(condition: Callable[[], bool]) -> None:
     deadline, tick = time.monotonic() + 30, threading.Event()
     while not condition():
