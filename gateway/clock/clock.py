@@ -196,6 +196,7 @@ class Clock:
         self._said = False
         self._leap = NO_LEAP  # what was noted before anybody listened is told again
         await self.read()
+        self._watched = True
         if not self._said:
             self._say(self._verdict.status, was=None, last_seq=self.last_seq())
         async with asyncio.TaskGroup() as tasks:
