@@ -109,11 +109,11 @@ class Folder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._writing: threading.Thread | None = None
+        self._writing = False
 
     async def keep(self, note: Note) -> None:
         """Write the note durably. Raises WitnessAway, Contradiction."""
-        if self._writing is not None and self._writing.is_alive():
+        if self._writing:
             raise WitnessAway(f"{self._folder} hangs")
         loop, done = asyncio.get_running_loop(), asyncio.Event()
         failed: list[Exception] = []
@@ -121,13 +121,14 @@ class Folder:
         def work() -> None:
             try:
                 self._write(note)
-            except (OSError, Contradiction) as error:
+            except (OSError, ValueError, Contradiction) as error:
                 failed.append(error)
+            self._writing = False
             if not loop.is_closed():
                 loop.call_soon_threadsafe(done.set)
 
-        self._writing = threading.Thread(target=work, name="witness", daemon=True)
-        self._writing.start()
+        self._writing = True
+        threading.Thread(target=work, name="witness", daemon=True).start()
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 await done.wait()

@@ -81,7 +81,7 @@ def _verdict(record: Mapping[str, Any]) -> str:
     done = record["completeness"]
     return (
         f'<p class="verdict {look}"><b>{_VERDICT.get(record["status"], escape(record["status"]))}</b>'
-        f"<span>{done['present']} of {done['required']} required parameters present</span>"
+        f"<span>{done['present']} of {done['required']} required steps and parameters present</span>"
         f"<span>{grave} to assess</span><span>{note} to note</span></p>"
     )
 
@@ -177,7 +177,7 @@ def _value(one: Mapping[str, Any]) -> str:
 def _completeness(record: Mapping[str, Any]) -> Iterable[str]:
     done = record["completeness"]
     ended = sum(bool(step.get("completeness")) for step in record["steps"])
-    yield f"<section><h2>Completeness</h2><p>{done['present']} of {done['required']} required parameters are present, "
+    yield f"<section><h2>Completeness</h2><p>{done['present']} of {done['required']} required steps and parameters are present, "
     yield f"in {ended} step records. The batch is <b>{escape(record['status'])}</b>.</p>"
     if done["missing"]:
         names = ("equipment", "step", "run", "what", "status")
