@@ -33,6 +33,7 @@ MOST_REMEMBERED = 5_000
 MOST_WAITING = 1_000
 MOST_UNLINKED = 200
 """Results kept for a sample that is told after them."""
+_LEAST_INTEGER, _GREATEST_INTEGER = -(2**63), 2**63 - 1
 SAY_AGAIN_TICKS = 60 * TICKS_PER_S
 BEFORE_START_TICKS = 86_400 * TICKS_PER_S
 """Rows older than this before the journal's beginning tell the plant's past, not what this gateway witnessed."""
@@ -438,4 +439,6 @@ def _row_key(each: Occurred) -> str:
 
 
 def _short(value: Json) -> Json:
+    if isinstance(value, int) and not _LEAST_INTEGER <= value <= _GREATEST_INTEGER:
+        return str(value)[:LONGEST_TEXT]  # a column NUMERIC of a MES holds more than JSON's readers do
     return value[:LONGEST_TEXT] if isinstance(value, str) else value
