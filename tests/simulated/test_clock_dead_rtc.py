@@ -96,6 +96,8 @@ def seconds(text: str) -> float:
 @pytest.mark.urs("URS-TIME-05", "URS-TIME-06", "URS-TIME-08", "URS-TIME-09")
 async def test_a_batch_that_began_in_1970_is_placed_by_a_later_event_and_nothing_is_rewritten(tmp_path, figures):
     examples.copy("granulation-2", tmp_path / "line")
+    toml = tmp_path / "line" / "line.toml"
+    toml.write_text(toml.read_text().replace("settle_s = 20", "settle_s = 2"))  # this plant lives for seconds only
     plant = Plant(tmp_path / "line")
     try:
         await plant.order("B-1970")
