@@ -22,6 +22,8 @@ import buffer.verify
 HARNESS = Path(crash_points.__file__)
 TURNS = (1, 2, 5)
 ENTRIES = 64
+APPENDS = 30
+"""Enough for two calls of prune: the second removes what the first has named."""
 
 
 def one_death(folder: Path, name: str, times: int) -> str:
@@ -30,7 +32,7 @@ def one_death(folder: Path, name: str, times: int) -> str:
     shutil.rmtree(folder, ignore_errors=True)
     word = Word()
     for phase in range(1, PHASES + 1):
-        command = [sys.executable, str(HARNESS), "journal", str(folder), str(ENTRIES), str(phase), "18"]
+        command = [sys.executable, str(HARNESS), "journal", str(folder), str(ENTRIES), str(phase), str(APPENDS)]
         environment = {**os.environ, "GW_CRASH_AT": f"{name}:{times}", "GW_ENTRIES": str(ENTRIES)}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         word.hear(done.stdout)

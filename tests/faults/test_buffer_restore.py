@@ -6,18 +6,16 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import COMMAND, command, free_port, until
 
 from buffer.verify import verify
 
-COMMAND = Path(sys.executable).with_name("ebr-gateway")
 LINE = """
 [line]
 site = "lyon"
@@ -38,25 +36,6 @@ name = "ebr"
 kind = "https"
 endpoint = "http://127.0.0.1:{port}"
 """
-
-
-def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([COMMAND, *map(str, words)], capture_output=True, text=True, timeout=60, check=False)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def until(state: Callable[[], Any], deadline_s: float = 60.0) -> Any:
-    end = time.monotonic() + deadline_s
-    while time.monotonic() < end:
-        if found := state():
-            return found
-        time.sleep(0.1)
-    raise AssertionError("the state did not come")
 
 
 def answers(port: int) -> bool:

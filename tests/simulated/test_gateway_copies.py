@@ -5,21 +5,19 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import COMMAND, command, until
 
 from buffer import archive, keys
 from buffer.verify import Key, verify
 from gateway.control import tell
 
 pytestmark = pytest.mark.timeout(400)
-COMMAND = Path(sys.executable).with_name("ebr-gateway")
 LINE = """
 [line]
 site = "lyon"
@@ -36,19 +34,6 @@ glob = "*.csv"
 format = "csv"
 key = "sample_id"
 """
-
-
-def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([COMMAND, *map(str, words)], capture_output=True, text=True, timeout=60, check=False)
-
-
-def until(state: Callable[[], Any], deadline_s: float = 60.0) -> Any:
-    end = time.monotonic() + deadline_s
-    while time.monotonic() < end:
-        if found := state():
-            return found
-        time.sleep(0.05)
-    raise AssertionError("the state did not come")
 
 
 def made(folder: Path, more: str = "") -> Path:
