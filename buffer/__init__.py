@@ -11,10 +11,11 @@ from .errors import (
     StorageError,
 )
 from .journal import Depth, Journal, Usage
+from .patrol import Round
 from .reader import read_journal
 from .receipts import Quarantined, Rejected
 from .recovery import Opened
-from .retention import Pruned
+from .retention import Kept, Pruned
 from .segment import Entry
 from .writer import Body
 
@@ -29,11 +30,13 @@ __all__ = [
     "JournalError",
     "JournalInUse",
     "JournalMismatch",
+    "Kept",
     "Opened",
     "Pruned",
     "Quarantined",
     "ReceiptRefused",
     "Rejected",
+    "Round",
     "StorageError",
     "Usage",
     "read_journal",

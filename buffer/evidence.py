@@ -21,12 +21,25 @@ class SignedCheckpoint(NamedTuple):
     note: str
 
 
-def newest_note(directory: Path) -> str | None:
-    """The signed note of the newest checkpoint of a journal, running or not; None if there is none. Raises sqlite3.Error."""
+class Newest(NamedTuple):
+    """The newest signed checkpoint of a journal: its note, and when it was stated (ticks)."""
+
+    note: str
+    ticks: int
+
+
+def newest(directory: Path) -> Newest | None:
+    """Of a journal, running or not; None if nothing was signed. Raises sqlite3.Error."""
     path = directory / "journal.db"
     with closing(sqlite.reader(path, closed=not path.with_name("journal.db-wal").exists())) as db:
-        row = db.execute("SELECT note FROM checkpoints WHERE note IS NOT NULL ORDER BY epoch DESC, size DESC LIMIT 1").fetchone()
-    return str(row[0]) if row else None
+        row = db.execute("SELECT note, ticks FROM checkpoints WHERE note IS NOT NULL ORDER BY epoch DESC, size DESC LIMIT 1").fetchone()
+    return Newest(*row) if row else None
+
+
+def newest_note(directory: Path) -> str | None:
+    """The note of the newest signed checkpoint; None if there is none. Raises sqlite3.Error."""
+    found = newest(directory)
+    return found.note if found else None
 
 
 class Evidence:

@@ -13,7 +13,7 @@ from . import segment as segments
 from .catalogue import Segment
 from .errors import EntryTooLarge, StorageError
 from .keys import Signer
-from .patrol import Patrol
+from .patrol import Patrol, Round
 from .picture import Picture
 from .receipts import Quarantined, Receipts, Rejected
 from .recovery import Opened
@@ -170,6 +170,15 @@ class Journal:
         wal = self._picture.wal_bytes()
         days = room / growth if growth else None
         return Usage(used, self._store.max_bytes, free, used / max(min(self._store.max_bytes, used + free), 1), days, wal)
+
+    def kept(self, open_since_seq: int | None) -> retention.Kept:
+        """What retention must leave, and why. open_since_seq as for `prune`. Reads no file."""
+        return retention.kept(self._store, open_since_seq)
+
+    @property
+    def patrol(self) -> tuple[Round | None, Round | None]:
+        """The patrol's last round over the closed segments, and the last one that came to its end; None before the first."""
+        return self._patrol.last, self._patrol.complete
 
     def close(self) -> None:
         """Commit what is queued and close the files, in the writer's own thread. Blocks; may be called twice."""

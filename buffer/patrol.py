@@ -3,14 +3,28 @@
 import threading
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from .catalogue import Segment
 from .picture import Picture
 from .store import file_sha256
+from .times import now_ticks
 
 EVERY_S = 86_400.0
 SHARE = 0.1
 """Part of the time that reading may take, so that it never competes with acquisition."""
+
+
+class Round(NamedTuple):
+    """One round over the closed segments there were when it began: ticks, how many there are and how many were read and found whole.
+
+    ended: None while it goes on, and for ever if it found damage or was stopped.
+    """
+
+    begun: int
+    of: int
+    whole: int = 0
+    ended: int | None = None
 
 
 class Patrol:
@@ -19,6 +33,8 @@ class Patrol:
     def __init__(self, picture: Picture, on_damage: Callable[[Segment, str], None]) -> None:
         self._picture = picture
         self._on_damage = on_damage
+        self.last: Round | None = None
+        self.complete: Round | None = None  # the last that came to its end
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal-patrol", daemon=True)
 
@@ -45,12 +61,15 @@ class Patrol:
         """Read every closed segment once; False if one is damaged or pause said to stop."""
         with self._picture.lock:
             closed = [one for one in self._picture.segments if one.state == "closed"]
-        for one in closed:
+        self.last = Round(now_ticks(), len(closed))
+        for count, one in enumerate(closed, 1):
             begun_s = time.monotonic()
             if not self._whole(one):
                 return False
+            self.last = self.last._replace(whole=count)
             if pause(time.monotonic() - begun_s):
                 return False
+        self.last = self.complete = self.last._replace(ended=now_ticks())
         return True
 
     def _whole(self, one: Segment) -> bool:

@@ -4,8 +4,10 @@ Nothing unconfirmed is ever shed. A segment goes in two steps: a call of `prune`
 next call, once an entry has been committed after that, removes the file. So no segment is gone without its audit entry.
 """
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from .catalogue import Segment
 from .chain import Tree
@@ -99,6 +101,43 @@ def _needed(store: Store, one: Segment, open_since_seq: int | None) -> bool:
     return open_since_seq > store.picture.seq or not any(
         other.epoch == store.picture.epoch and other.last for other in store.picture.segments
     )
+
+
+class Kept(NamedTuple):
+    """Closed segments, and how many of them retention must leave for each reason; one may have several, so they do not add up."""
+
+    closed: int
+    holds: int
+    open_batch: int
+    unconfirmed: int
+
+
+def kept(store: Store, open_since_seq: int | None) -> Kept:
+    """What may not go now, whatever retain_days and max_bytes say. Any thread; reads no file."""
+    with store.picture.lock:
+        closed = [one for one in store.picture.segments if one.state == "closed"]
+        epoch, seq = store.picture.epoch, store.picture.seq
+    before = bisect_left(closed, epoch, key=lambda one: one.epoch)
+    open_batch = 0
+    if open_since_seq is not None:
+        open_batch = sum((one.last or 0) >= open_since_seq for one in closed[before:])
+        open_batch += before if open_since_seq > seq or before == len(closed) else 0  # as `_needed` has it
+    confirmed = min((cursor.at for cursor in store.receipts.cursors().values() if cursor.required), default=None)
+    unconfirmed = 0 if confirmed is None else len(closed) - bisect_right(closed, confirmed, key=lambda one: (one.epoch, one.last or 0))
+    return Kept(len(closed), _held_among(closed, store.holds.values()), open_batch, unconfirmed)
+
+
+def _held_among(closed: list[Segment], holds: Iterable[Hold]) -> int:
+    """How many of these, which stand in order, at least one hold keeps."""
+    spans = []
+    for epoch, first, end in holds:
+        low = bisect_left(closed, (epoch, first), key=lambda one: (one.epoch, one.last or 0))
+        spans.append((low, len(closed) if end is None else bisect_right(closed, (epoch, end), key=lambda one: (one.epoch, one.first))))
+    count = reached = 0
+    for low, high in sorted(spans):
+        count += max(high - max(low, reached), 0)
+        reached = max(reached, high)
+    return count
 
 
 def _remove_named(store: Store) -> None:
