@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 from config import check_copies, check_push
 from config.check_push import IDENTITIES, host_of, is_loopback, listen_problem
+from config.columns import INTEGERS
 from config.document import Path_
 from config.line import Equipment, FromRow, FromTag, LineSection, Pushed, Source, Tag, Uplink
 from config.parts import Parts
-from config.rows import INTEGERS
 from config.tables import did_you_mean
 
 SCHEMES = {"mqtt": ("mqtt", "mqtts"), "https": ("https", "http")}

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from config import units
+from config.columns import CHOICES, NUMBERS
 from config.line import Problem, Tag
 from config.materials import Booking, Occasion, Sampling, tags_of, terms_of
 from config.parts import Parts, unknown_tag
-from config.rows import CHOICES, NUMBERS
 from config.tables import did_you_mean
 
 NUMERIC = ("quantity", "gross", "tare", "target", "tolerance")

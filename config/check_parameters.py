@@ -6,9 +6,9 @@ from decimal import Decimal
 from itertools import pairwise
 
 from config import units
+from config.columns import NUMBERS
 from config.line import Parameter, Problem, Tag
 from config.parts import Parts, unknown_tag
-from config.rows import NUMBERS
 from config.scaling import scaling_of
 from config.tables import did_you_mean
 

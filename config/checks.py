@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from config import active, addresses, check_clock, check_line, check_materials, check_parameters, vectors
 from config.addresses import AddressError, ModbusAddress, OpcUaAddress
+from config.columns import INTEGERS, NUMBERS
 from config.line import Alarm, CodeTable, Problem, Step, Tag
 from config.materials import Occasion
 from config.parts import Parts, unknown_tag
-from config.rows import INTEGERS, NUMBERS
 from config.tables import MAX_PROBLEMS, did_you_mean
 
 LEAST_SILENCE_S = 90

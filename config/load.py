@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from config import checks, gaps, lot_rules, production, rows, rows_materials
+from config import checks, gaps, lot_rules, production, rows
 from config.codes import BUILT_IN
 from config.document import Document, Sections, parse, sections
 from config.line import ConfigError, Line, Problem, Tag
@@ -112,8 +112,8 @@ def _assembled(files: _Folder, document: Document, found: Sections) -> Callable[
         parameters=files.table("parameters.csv", rows.parameters, [], needed=with_equipment),
         codes={**BUILT_IN, **files.table("codes.csv", rows.codes, {})},
         alarms=files.table("alarms.csv", rows.alarms, []),
-        materials=files.table("materials.csv", rows_materials.materials, []),
-        samples=files.table("samples.csv", rows_materials.samples, []),
+        materials=files.table("materials.csv", rows.materials, []),
+        samples=files.table("samples.csv", rows.samples, []),
         ebr_fields=files.table("ebr-fields.csv", rows.ebr_fields, []),
         dispositions=files.table("dispositions.csv", rows.dispositions, []),
     )

@@ -5,63 +5,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from config.line import Place
-from config.tables import Columns
 from config.terms import Term
 
 Kind = Literal["consume", "produce", "move"]
 Occurs = Literal["1", "0..1", "1..n", "0..n"]
 
-MATERIALS = Columns(
-    required=("booking", "kind", "equipment", "trigger"),
-    optional=(
-        "active",
-        "where",
-        "step",
-        "recipe",
-        "recipe_version",
-        "batch",
-        "material",
-        "lot",
-        "output_lot",
-        "to",
-        "quantity",
-        "gross",
-        "tare",
-        "at_rest",
-        "source_unit",
-        "unit",
-        "decimals",
-        "target",
-        "tolerance",
-        "performed_by",
-        "occurs",
-        "ebr_field",
-        "description",
-    ),
-    numbers=frozenset({"decimals", "tolerance"}),
-    formulas=frozenset(
-        {"batch", "material", "lot", "output_lot", "to", "quantity", "gross", "tare", "source_unit", "target", "tolerance", "performed_by"}
-    ),
-    words=frozenset({"description", "material"}),
-)
-SAMPLES = Columns(
-    required=("sampling", "equipment", "trigger", "sample"),
-    optional=(
-        "active",
-        "where",
-        "step",
-        "recipe",
-        "recipe_version",
-        "batch",
-        "performed_by",
-        "results",
-        "results_key",
-        "occurs",
-        "ebr_field",
-        "description",
-    ),
-    formulas=frozenset({"batch", "sample", "performed_by"}),
-)
 TERMS = ("batch", "material", "lot", "output_lot", "to", "quantity", "gross", "tare", "target", "tolerance", "performed_by", "sample")
 
 

@@ -3,31 +3,29 @@
 import re
 from typing import Any
 
-from config.materials import MATERIALS, SAMPLES, Booking, Sampling
-from config.rows import _NAME, _TAG, _each, _Reader
+from config.cells import AMOUNT, NAME, TAG, Cells, each
+from config.columns import MATERIALS, SAMPLES
+from config.materials import Booking, Sampling
 from config.tables import Report
 from config.terms import FIELDS, Term, conditions, term
 
 _COLUMN = re.compile(r"[^\x00-\x1f]{1,100}")
-_TOLERANCE = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,12})?%?")
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _NUMERIC = frozenset({"quantity", "gross", "tare"})
 
 
 def materials(data: bytes, report: Report) -> list[Booking]:
     """materials.csv. Conversions are added by the checks, which know the tags."""
-    return list(_each(data, MATERIALS, report, _booking))
+    return list(each(data, MATERIALS, report, _booking))
 
 
 def samples(data: bytes, report: Report) -> list[Sampling]:
     """samples.csv."""
-    return list(_each(data, SAMPLES, report, _sampling))
+    return list(each(data, SAMPLES, report, _sampling))
 
 
-def _booking(row: _Reader) -> Booking:
-    kind = row.choice("kind", "")
-    if not kind:
-        row.must("kind")
+def _booking(row: Cells) -> Booking:
+    kind = row.must_choice("kind")
     return Booking(
         **_occasion(row, "booking"),
         kind=kind,
@@ -40,14 +38,14 @@ def _booking(row: _Reader) -> Booking:
         tare=_term(row, "tare"),
         target=_term(row, "target"),
         tolerance=_term(row, "tolerance"),
-        at_rest=row.text("at_rest", pattern=_TAG),
+        at_rest=row.text("at_rest", pattern=TAG),
         source_unit=_term(row, "source_unit"),
         unit=row.unit("unit"),
         decimals=row.integer("decimals", 0, 15),
     )
 
 
-def _sampling(row: _Reader) -> Sampling:
+def _sampling(row: Cells) -> Sampling:
     row.must("sample")
     results_key = row.text("results_key")
     results = row.text("results")
@@ -56,9 +54,9 @@ def _sampling(row: _Reader) -> Sampling:
     return Sampling(**_occasion(row, "sampling"), sample=_term(row, "sample"), results=results, results_key=results_key)
 
 
-def _occasion(row: _Reader, name: str) -> dict[str, Any]:
+def _occasion(row: Cells, name: str) -> dict[str, Any]:
     return {
-        "name": row.must(name, pattern=_NAME),
+        "name": row.must(name, pattern=NAME),
         "equipment": row.must("equipment"),
         "trigger": row.must("trigger"),
         "active": row.text("active"),
@@ -71,11 +69,11 @@ def _occasion(row: _Reader, name: str) -> dict[str, Any]:
         "occurs": row.choice("occurs", "1"),
         "ebr_field": row.text("ebr_field"),
         "description": row.text("description"),
-        "place": row.row.place(row.report.file),
+        "place": row.place,
     }
 
 
-def _where(row: _Reader) -> tuple[tuple[str, str], ...]:
+def _where(row: Cells) -> tuple[tuple[str, str], ...]:
     try:
         return tuple(conditions(row.text("where")))
     except ValueError as error:
@@ -83,11 +81,11 @@ def _where(row: _Reader) -> tuple[tuple[str, str], ...]:
         return ()
 
 
-def _term(row: _Reader, column: str) -> Term | None:
+def _term(row: Cells, column: str) -> Term | None:
     found = term(row.text(column))
     if found is None:
         return None
-    if found.kind == "tag" and not _TAG.fullmatch(found.text):
+    if found.kind == "tag" and not TAG.fullmatch(found.text):
         row.error(column, f"`={found.text[:60]}`: = and the name of a tag are meant")
     elif found.kind == "row" and not _COLUMN.fullmatch(found.text):
         row.error(column, "row. and the name of a column are meant")
@@ -96,12 +94,12 @@ def _term(row: _Reader, column: str) -> Term | None:
     return found
 
 
-def _check_text(row: _Reader, column: str, text: str) -> None:
+def _check_text(row: Cells, column: str, text: str) -> None:
     if column in _NUMERIC:
         row.error(column, f"`{text[:60]}`: =tag or row.column is meant")
     elif column == "target":
         row.decimal("target")
-    elif column == "tolerance" and not _TOLERANCE.fullmatch(text):
+    elif column == "tolerance" and not AMOUNT.fullmatch(text):
         row.error(column, f"`{text[:60]}`: a number in `unit`, or a share of the target as in 1%")
     for name in _FIELD.findall(text):
         if name not in FIELDS:

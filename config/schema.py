@@ -11,9 +11,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from config.columns import CHOICES, TABLES
 from config.document import LISTS, SECTIONS
 from config.lot_rules import RuleTable
-from config.rows import CHOICES, TABLES
 from config.tables import MAX_CELL, Columns
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
