@@ -1,0 +1,86 @@
+"""Events of the gateway itself: its clock, its configuration, who did what, and what proves the journal."""
+
+from typing import Any, Literal
+
+from .entry_head import Event, Hex64, Name, Open
+
+
+class ClockEvent(Event):
+    """Something happened to the gateway's own clock."""
+
+    type: Literal["clock"]
+    kind: Name
+    status: str | None = None
+    bound_s: float | None = None
+
+
+class ConfigFile(Open):
+    """A file of the line folder, or a piece of one."""
+
+    name: Name
+    text: str
+
+
+class ConfigEvent(Event):
+    """The line folder in full, cut into numbered parts if it is long."""
+
+    type: Literal["config"]
+    version: int
+    sha256: Hex64
+    software: str
+    files: list[ConfigFile] | dict[str, str]
+    part: int = 1
+    of: int = 1
+
+
+class FindingEvent(Event):
+    """A fact that a person should know."""
+
+    type: Literal["finding"]
+    code: Name
+    severity: Literal["info", "warning", "alarm"]
+    source: str | None = None
+    tags: list[str] = []
+    text: str
+    evidence: dict[str, Any] = {}
+
+
+class AuditEvent(Event):
+    """Who did what, and why. who: `system:<gateway>`, or a person."""
+
+    type: Literal["audit"]
+    action: Name
+    who: Name
+    what: dict[str, Any] = {}
+    reason: str | None = None
+
+
+class SealedBatch(Open):
+    """A batch's end record that a checkpoint is the first to cover. seq: of the entry that holds it, in this epoch."""
+
+    batch: Name | None
+    record: Name
+    revision: int
+    seq: int
+
+
+class CheckpointEvent(Event):
+    """The Merkle tree over entries 1 to `size` of this epoch, as a C2SP tlog-checkpoint signed note. Persisted before it was signed."""
+
+    type: Literal["checkpoint"]
+    size: int
+    root: Hex64
+    note: Name
+    cause: str | None = None
+    batches: list[SealedBatch] = []
+
+
+class EpochEvent(Event):
+    """First entry of an epoch. lost: ranges of the epoch before that are gone for good; everything else of it keeps its identity."""
+
+    type: Literal["epoch"]
+    follows: int | None
+    reason: Literal["created", "restored", "salvaged"]
+    last_seq: int
+    last_digest: Hex64
+    lost: list[tuple[int, int]] = []

@@ -1,0 +1,105 @@
+"""Events of the sources: rows, alarms, gaps, what their tags are, and through when they were observed."""
+
+from typing import Any, Literal
+
+from pydantic import AwareDatetime
+
+from .entry_head import Event, Hex16, Instant, Name, Open
+
+
+class AlarmEvent(Event):
+    """An alarm of the source, raised, cleared, acknowledged or confirmed. duration_s: from raised to cleared."""
+
+    type: Literal["alarm"]
+    alarm: Name
+    state: Literal["raised", "cleared", "acknowledged", "confirmed"]
+    source: str | None = None
+    severity: str | None = None
+    text: str | None = None
+    equipment: str | None = None
+    batch: str | None = None
+    at: Instant | None = None
+    raised: Instant | None = None
+    duration_s: float | None = None
+
+
+class MessageRow(Open):
+    """One row of a source that speaks in rows."""
+
+    key: str
+    change: Literal["new", "changed", "late", "deleted"]
+    time: AwareDatetime | None = None
+    text: str | None = None
+    row: dict[str, Any]
+
+
+class MessageEvent(Event):
+    """Rows of a MES table or records of a dropped file, as read."""
+
+    type: Literal["message"]
+    source: Name
+    name: Name
+    rows: list[MessageRow]
+
+
+class GapEvent(Event):
+    """An interval in which tags were not observed: opened at the last observation, closed at the next.
+
+    Tags that come back one by one have a `close` each. The interval is lost, unless every close says `filled`: then the source had kept
+    its values. `fill` tells that history gave an interval afterwards.
+    """
+
+    type: Literal["gap"]
+    transition: Literal["open", "close", "fill"]
+    gap: str | None = None
+    source: Name
+    tags: Literal["all"] | list[str]
+    start: AwareDatetime
+    end: AwareDatetime | None = None
+    detected: AwareDatetime | None = None
+    outcome: Literal["lost", "filled"] | None = None
+    cause: str | None = None
+    detail: str | None = None
+
+
+class SourceEvent(Event):
+    """A source answers, is lost, was stopped, goes on without loss where it ended (resumed), or has only moved its watermark."""
+
+    type: Literal["source"]
+    source: Name
+    state: Literal["connected", "lost", "stopped", "resumed", "watermark"]
+    detail: str | None = None
+
+
+class TagsetTag(Open):
+    """What one tag is."""
+
+    tag: Name
+    type: Name
+    unit: str | None = None
+    source_unit: str | None = None
+    scale: str | None = None
+    equipment: Any = None
+    criticality: str | None = None
+    address: str | None = None
+
+
+class TagsetEvent(Event):
+    """The table that `tag` in readings points into; a long one comes in slices by `first`.
+
+    tagset: first 16 hex digits of the SHA-256 of the whole tags array.
+    """
+
+    type: Literal["tagset"]
+    tagset: Hex16
+    source: Name
+    first: int
+    of: int
+    tags: list[TagsetTag]
+
+
+class HeartbeatEvent(Event):
+    """Through when each source has been observed."""
+
+    type: Literal["heartbeat"]
+    observed: dict[str, AwareDatetime]

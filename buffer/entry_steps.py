@@ -1,0 +1,163 @@
+"""Events of the procedure: steps with their parameters, batches, and what an equipment works for."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from .entry_head import Event, Evidence, Hex64, Instant, Name, Open, Performer, Scalar
+
+
+class Parameter(Open):
+    """One parameter of a step: a statistic over a tag, judged rounded to its decimals."""
+
+    parameter: Name
+    ebr_field: str | None = None
+    name: str | None = None
+    value: Scalar = None
+    unrounded: Scalar = None
+    unit: str | None = None
+    unit_text: str | None = None
+    target: Scalar = None
+    low: Scalar = None
+    high: Scalar = None
+    limit_source: str | None = None
+    result: Literal["within", "below", "above", "not-judged"] | None = None
+    status: Literal["present", "bad", "gap", "aggregate-only", "time-unverified", "missing", "by-ebr", "not-applicable"]
+    quality: str | None = None
+    covered: float | None = None
+    readings: int | None = None
+    gaps: list[Any] = []
+    time_verified: bool | None = None  # False: read while the gateway's clock was not verified
+    evidence: Evidence | None = None
+
+
+class Completeness(Open):
+    """What was required, what is there, and the names of what is not."""
+
+    required: int
+    present: int
+    missing: list[Any] = []
+
+
+class StepEvent(Event):
+    """Start or end of one run of a unit procedure, operation or phase. The end is complete in itself; a correction is the whole again.
+
+    `supersedes` is the record and revision that this one replaces, `record#revision`; one of another name went over to this batch. A long
+    event comes in parts (`part` of `of`): each is the whole with a slice of one of the lists named in `sliced`, and none of the others.
+    """
+
+    type: Literal["step"]
+    transition: str
+    record: Name | None = None
+    revision: int | None = None
+    supersedes: Any = None
+    reason: str | None = None
+    cause: str | None = None
+    equipment: Name
+    unit_id: str | None = None
+    order: str | None = None
+    batch: str | None = None
+    product: str | None = None
+    recipe: str | None = None
+    recipe_version: str | None = None
+    level: Literal["unit_procedure", "operation", "phase"]
+    step: Name
+    parent: str | None = None
+    run: int
+    start: Instant | None = None
+    end: Instant | None = None
+    holds: list[Any] = []
+    performed_by: list[Performer] = []
+    parameters: list[Parameter] = []
+    completeness: Completeness | None = None
+
+
+class ListedRecord(Open):
+    """One step record of a batch, in its latest revision. content_sha256: over the record's event as it stands in its entry."""
+
+    record: Name
+    revision: int
+    content_sha256: Hex64
+
+
+class HoldTime(Open):
+    """How long an equipment stood dirty (end of a batch to start of cleaning) or clean (end of cleaning to start of the batch).
+
+    status gap: it was not observed all the time, so something may have happened unseen; missing: its beginning or end is not known.
+    """
+
+    hold: Literal["dirty", "clean"]
+    start: Instant | None = None
+    end: Instant | None = None
+    after: str | None = None
+    before: str | None = None
+    seconds: float | None = None
+    limit_s: float | None = None
+    result: Literal["within", "above", "not-judged"]
+    status: Literal["present", "gap", "missing"]
+    gaps: list[str] = []
+
+
+class BatchEvent(Event):
+    """A batch comes into an equipment (start), leaves it (leave), is closed (end).
+
+    The start says how long the equipment stood dirty and clean before. The end lists every record; `merkle_root` is the RFC 6962 root over
+    their content_sha256 in the order listed, so who holds only records can prove that all are there.
+    """
+
+    type: Literal["batch"]
+    transition: Literal["start", "leave", "end"]
+    record: str | None = None
+    revision: int | None = None
+    cause: str | None = None
+    equipment: str | None = None
+    batch: str | None = None
+    order: str | None = None
+    product: str | None = None
+    recipe: str | None = None
+    recipe_version: str | None = None
+    start: Instant | None = None
+    end: Instant | None = None
+    hold_times: list[HoldTime] = []
+    equipments: list[dict[str, Any]] = []
+    records: list[ListedRecord] = []
+    merkle_root: Hex64 | None = None
+    materials: list[dict[str, Any]] = []
+    samples: list[dict[str, Any]] = []
+    orphans: list[dict[str, Any]] = []
+    status: Literal["complete", "incomplete"] | None = None
+    completeness: dict[str, Any] | None = None
+
+
+class ContextEvent(Event):
+    """Order parameters pushed to the gateway: who an equipment works for. who: the authenticated sender. A value null is none."""
+
+    type: Literal["context"]
+    equipment: Name
+    values: dict[str, str | None]
+    who: str | None = None
+    peer: str | None = None
+    """the network address it came from"""
+
+
+class ActivityEvent(Event):
+    """An equipment changed its activity: production, cleaning, changeover, maintenance, qualification, idle."""
+
+    type: Literal["activity"]
+    equipment: Name
+    from_: str | None = Field(None, alias="from")
+    to: str
+
+
+class RebindEvent(Event):
+    """A batch identity that came late, bound to what was already written. The record named in `supersedes` counts no longer."""
+
+    type: Literal["rebind"]
+    record: Name
+    supersedes: str | None = None
+    reason: str | None = None
+    equipment: Name
+    step: Name
+    run: int
+    from_: dict[str, str | None] | None = Field(None, alias="from")
+    to: dict[str, str | None] | None = None
