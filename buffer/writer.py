@@ -210,10 +210,11 @@ class Writer:
 
     def _work_off(self, group: list[Append | Job]) -> None:
         """Commit runs of appends and do the jobs between them, in order; each leaves `group` when it is done."""
-        while group and self.fault is None:
-            if isinstance(group[0], Job):
-                self._do(group[0])
-                del group[0]
+        while group:
+            self._raise_fault()  # what is left in the group is then told, too
+            if isinstance(first := group[0], Job):
+                del group[0]  # it is told by itself, whatever becomes of it
+                self._do(first)
             else:
                 self._persist(group)
                 self._keep_house()
