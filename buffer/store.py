@@ -15,6 +15,7 @@ from . import segment as segments
 from . import sqlite
 from .catalogue import Catalogue, Inconsistent, Segment
 from .chain import Tree, root
+from .errors import StorageError
 from .keys import Signer, checkpoint_text
 from .picture import Picture
 from .receipts import Receipts
@@ -124,6 +125,14 @@ class Store:
         for hash_ in leaves:
             self.tree.append(hash_)
         self.leaves += leaves
+
+    def refuse_read_only(self) -> None:
+        """Raise StorageError if the file system has been made read-only: ext4 answers `done` to an fsync then, and writes nothing.
+
+        Asked after a commit and before its promise. The lock's descriptor is asked, for a path may lead elsewhere by now.
+        """
+        if os.fstatvfs(self._lock).f_flag & os.ST_RDONLY:
+            raise StorageError("the file system is mounted read-only: what is written does not reach the disk")
 
     def _count(self, rows: Sequence[Row]) -> None:
         size = sum(len(row[3]) for row in rows) + COMMIT_OVERHEAD_BYTES
@@ -242,6 +251,7 @@ class Store:
             raise Inconsistent(f"the tree has {self.tree.size} leaves, the epoch {size} entries")
         root_now = self.tree.root()
         self.catalogue.state_checkpoint(epoch, size, root_now, now_ticks())
+        self.refuse_read_only()
         note = signer.note(checkpoint_text(f"{self.gateway}/{epoch}", size, root_now))
         self.catalogue.sign_checkpoint(epoch, size, note)
         self.signed = size

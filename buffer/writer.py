@@ -169,11 +169,13 @@ class Writer:
                 self._work_off(group)
                 self._keep_house()  # also when idle
             self._raise_fault()
+            self._store.refuse_read_only()
             self._store.close(clean=True)
         except BaseException as error:  # noqa: BLE001 - whatever it was, nobody may go on as if entries were durable
             self._stop(error, group)
 
     def _keep_house(self) -> None:
+        self._store.refuse_read_only()
         self._store.keep_house()
         self._tell_pressure()
 
@@ -288,6 +290,7 @@ class Writer:
             self._store.commit([one.row for one in headed], facts)
         else:
             self._store.commit_across([one.row for one in headed], facts, [one.leaf for one in headed])
+        self._store.refuse_read_only()
         del group[: len(appends)]
         self._publish(appends, headed, facts, across=not fitting)
 

@@ -64,12 +64,12 @@ def run(line: Folder, *, verbose: Annotated[bool, typer.Option("--verbose", "-v"
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(runtime.run(found))
     except BaseExceptionGroup as group:
+        # The journal first: what else failed on the same disk while all ended (a socket's file that can not be removed) is not the cause.
+        if (faults := group.subgroup((runtime.StorageFault, JournalError))) is not None:
+            fail(f"{found.data}: the journal failed, nothing more is taken: {next(leaves(faults))}", NOT_REACHED)
         if (taken := group.subgroup(OSError)) is not None:
             fail(f"{line}: a port can not be opened: {next(leaves(taken))}", NOT_REACHED)
-        faults = group.subgroup((runtime.StorageFault, JournalError))
-        if faults is None:
-            raise
-        fail(f"{found.data}: the journal failed, nothing more is taken: {next(leaves(faults))}", NOT_REACHED)
+        raise
 
 
 @app.command()

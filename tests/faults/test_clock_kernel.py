@@ -3,17 +3,14 @@
 The kernel's own timer tells of it (TFD_TIMER_CANCEL_ON_SET), its own leap second is inserted, its own clock starts in 1970.
 """
 
-import asyncio
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
+from own_kernel import NEEDED, in_a_kernel_of_its_own
 
-KERNEL = shutil.which("linux.uml")
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(180), pytest.mark.skipif(KERNEL is None, reason="needs Debian's user-mode-linux")]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(180), NEEDED]
 REPOSITORY = Path(__file__).parents[2]
 
 COMMON = """
@@ -155,36 +152,15 @@ asyncio.run(main())
 """
 
 
-async def in_a_kernel_of_its_own(folder: Path, script: str) -> list[dict[str, Any]]:
-    """Run a script as the only program of a user-mode Linux whose root is this machine's, read-only. What it told."""
-    (folder / "script.py").write_text(COMMON.format(repository=str(REPOSITORY)) + script)
-    start = folder / "init"
-    start.write_text(
-        "#!/bin/sh\nmount -t proc proc /proc; mount -t sysfs sys /sys; mount -t tmpfs run /run\n"
-        "export PATH=/usr/sbin:/usr/bin:/sbin:/bin; ip link set lo up\n"
-        f"{sys.executable} -B {folder}/script.py 2>&1\necho o > /proc/sysrq-trigger\nwhile :; do :; done\n"
-    )
-    start.chmod(0o755)
-    assert KERNEL is not None
-    arguments = ["mem=384M", "rootfstype=hostfs", "ro", f"init={start}", "con=null", "con0=fd:0,fd:1", "quiet"]
-    process = await asyncio.create_subprocess_exec(
-        KERNEL, *arguments, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    try:
-        out, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    told = [orjson.loads(line[5:]) for line in out.splitlines() if line.startswith(b"TOLD ")]
-    assert told, out.decode(errors="replace")[-3000:]
-    return told
+async def in_a_kernel(folder: Path, script: str) -> list[dict[str, Any]]:
+    """Run a script with a clock that it may set. What it told."""
+    return await in_a_kernel_of_its_own(folder, COMMON.format(repository=str(REPOSITORY)) + script)
 
 
 @pytest.mark.urs("URS-TIME-07")
 async def test_a_really_set_clock_is_told_by_the_kernel_and_by_the_check(tmp_path, figures):
     """F39: +-1 h, +-1 s, +-0.2 s by clock_settime."""
-    told = await in_a_kernel_of_its_own(tmp_path, STEPS)
+    told = await in_a_kernel(tmp_path, STEPS)
     assert len(told) == 12
     for one in told:
         assert one["found_s"] == pytest.approx(one["step_s"], abs=0.02)
@@ -200,7 +176,7 @@ async def test_a_really_set_clock_is_told_by_the_kernel_and_by_the_check(tmp_pat
 @pytest.mark.urs("URS-TIME-10")
 async def test_a_leap_second_that_the_kernel_inserts(tmp_path, figures):
     """F39: 23:59:59 of the last day of 2026 stands twice; the step is the announced leap second and no step."""
-    (leap,) = await in_a_kernel_of_its_own(tmp_path, LEAP)
+    (leap,) = await in_a_kernel(tmp_path, LEAP)
     assert (leap["announced"], leap["by"], leap["steps"]) == ("insert", "kernel", 0)
     assert leap["step_s"] == pytest.approx(-1.0, abs=0.01)
     assert leap["status"] == "synchronised", leap["reason"]
@@ -212,7 +188,7 @@ async def test_a_leap_second_that_the_kernel_inserts(tmp_path, figures):
 @pytest.mark.skipif(shutil.which("chronyd") is None, reason="needs Debian's chrony")
 async def test_a_leap_second_from_the_servers_by_a_real_chronyd_into_the_kernel(tmp_path, figures):
     """Three simulated servers announce it; chronyd, which may set this clock, tells us and arms the kernel; the kernel steps."""
-    (leap,) = await in_a_kernel_of_its_own(tmp_path, LEAP_BY_CHRONY)
+    (leap,) = await in_a_kernel(tmp_path, LEAP_BY_CHRONY)
     assert (leap["announced"], leap["by"], leap["instant"]) == ("insert", "chrony", "2027-01-01T00:00:00.000000Z")
     assert leap["before"] == "synchronised"
     assert leap["bound_s"] < 1.0, "a second that is to be stepped widens nothing before its time"
@@ -223,7 +199,7 @@ async def test_a_leap_second_from_the_servers_by_a_real_chronyd_into_the_kernel(
 
 @pytest.mark.urs("URS-TIME-05", "URS-TIME-09")
 async def test_a_machine_that_starts_in_1970(tmp_path, figures):
-    (told,) = await in_a_kernel_of_its_own(tmp_path, DEAD_RTC)
+    (told,) = await in_a_kernel(tmp_path, DEAD_RTC)
     assert told["status"] == "unsynchronised"
     assert told["first"] < 200, "the stamp says 1970 and stays so"
     assert told["after_s"] < 2.0
