@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Any, Literal
 from urllib.parse import quote
 
+import orjson
+
 from config.active import parse
 from config.materials import Booking, Occasion, Sampling, tags_of
 from gateway.context import records
@@ -439,6 +441,15 @@ def _row_key(each: Occurred) -> str:
 
 
 def _short(value: Json) -> Json:
+    if isinstance(value, list | dict):
+        return _short_part(value)
     if isinstance(value, int) and not _LEAST_INTEGER <= value <= _GREATEST_INTEGER:
         return str(value)[:LONGEST_TEXT]  # a column NUMERIC of a MES holds more than JSON's readers do
     return value[:LONGEST_TEXT] if isinstance(value, str) else value
+
+
+def _short_part(value: Any) -> Any:
+    """A column that holds JSON itself: every part of it short; all of it as a text cut short where it is long."""
+    parts = [_short(part) for part in value] if isinstance(value, list) else {name: _short(part) for name, part in value.items()}
+    told = orjson.dumps(parts)
+    return parts if len(told) <= LONGEST_TEXT else told.decode()[:LONGEST_TEXT]

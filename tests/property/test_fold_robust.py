@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from config import Alarm, Code, CodeTable, Equipment, FromRow, FromTag, Line, Parameter, Source, Step, Tag
@@ -164,6 +164,7 @@ def event_of(what: str, rest: list[Any], seq: int, now: int) -> dict[str, Any]:
 
 @pytest.mark.timeout(1_200)
 @given(items(), st.lists(st.sampled_from([0, 0, 1, 7, 70, 4_000, -3]), min_size=1, max_size=5))
+@example([("row", [2**64 + 1, {"long": ["x" * 300, 2**70]}, ["y" * 9] * 99], None, "new", "1")], [0])
 def test_the_fold_goes_on_whatever_comes(told: list[Any], steps_s: list[int]) -> None:
     fold, plain = Fold(LINE), Fold(LINE)
     for item in played(told, steps_s):
