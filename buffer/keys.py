@@ -55,16 +55,28 @@ def checkpoint_text(origin: str, size: int, root: bytes) -> str:
 
 def create(path: Path, name: str) -> Signer:
     """Make a new key, readable for its owner alone, with the public one beside it (`.pub`). FileExistsError if there is one."""
-    private = Ed25519PrivateKey.generate()
-    fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-        file.flush()
-        os.fsync(file.fileno())
-    sync(path.parent)
-    signer = Signer(name, private)
-    path.with_name(path.name + ".pub").write_text(signer.public + "\n", encoding="ascii")
+    if path.exists():
+        raise FileExistsError(f"{path}: exists already")
+    signer = Signer(name, Ed25519PrivateKey.generate())
+    _put(path, signer.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
+    _put(path.with_name(path.name + ".pub"), f"{signer.public}\n".encode(), 0o644)
     return signer
+
+
+def _put(path: Path, content: bytes, mode: int) -> None:
+    """Make a file durably, whole or not at all: half a key, after a power cut or on a full disk, would keep the gateway from starting."""
+    part = path.with_name(f".{path.name}.part")
+    part.unlink(missing_ok=True)
+    try:
+        with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, mode), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
 
 
 def sync(folder: Path) -> None:

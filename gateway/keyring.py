@@ -100,15 +100,25 @@ class Keyring:
             raise NotRotated(
                 f"the key is a systemd credential: install the new one as {KEY_NAME}, the old one as {PREVIOUS}, and restart the gateway"
             )
+        try:
+            new = self._make_next()
+        except OSError as error:
+            raise NotRotated(f"a new key can not be kept: {error}") from error
+        event = keys.rotation(self.signer, new)
+        await append(event | {"who": who, "reason": reason}, new.public)
+        self.signer = new
+        try:
+            self._put_in_place(event)
+            self._publish()
+        except OSError as error:
+            raise NotRotated(f"the new key signs already, but its files are not in place ({error}): restart the gateway") from error
+        return new.public
+
+    def _make_next(self) -> keys.Signer:
         (self._data / NEXT).unlink(missing_ok=True)
         new = keys.create(self._data / NEXT, self._gateway)
         (self._data / f"{NEXT}.pub").unlink()
-        event = keys.rotation(self.signer, new)
-        await append(event | {"who": who, "reason": reason}, new.public)
-        self._put_in_place(event)
-        self.signer = new
-        self._publish()
-        return new.public
+        return new
 
     def _put_in_place(self, event: Mapping[str, Any]) -> None:
         """The journal knows the next key: it takes the old one's place, which is gone for good."""
