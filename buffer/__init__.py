@@ -17,6 +17,7 @@ from .receipts import Quarantined, Rejected
 from .recovery import Opened
 from .retention import Kept, Pruned
 from .segment import Entry
+from .store import Pressure
 from .writer import Body
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "JournalMismatch",
     "Kept",
     "Opened",
+    "Pressure",
     "Pruned",
     "Quarantined",
     "ReceiptRefused",

@@ -19,7 +19,7 @@ from .receipts import Quarantined, Receipts, Rejected
 from .recovery import Opened
 from .retention import Pruned
 from .segment import Entry
-from .store import Store
+from .store import Pressure, Store
 from .times import of_entry
 from .writer import Body, Writer
 
@@ -146,12 +146,12 @@ class Journal:
         self._writer.on_commit.append(callback)
 
     @property
-    def pressure(self) -> str | None:
-        """Why sources must be held back now (the disk or the journal is full), None if they need not. What is appended is still taken."""
+    def pressure(self) -> Pressure | None:
+        """Why sources must be held back now (the disk or the journal is full, or locked), or None. What is appended is still taken."""
         return self._writer.pressure
 
-    def on_pressure(self, callback: Callable[[str | None], None]) -> None:
-        """Have `callback(why)` called in the writer thread when sources must be held back, and `callback(None)` when no longer."""
+    def on_pressure(self, callback: Callable[[Pressure | None], None]) -> None:
+        """Have `callback(why)` called in the writer thread when sources must be held back, or for another cause; then `callback(None)`."""
         self._writer.on_pressure.append(callback)
 
     @property

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import segment as segments
 from . import sqlite
@@ -31,6 +31,13 @@ SAVE_EVERY_S = 1.0
 SAVES_PER_CHECKPOINT = 200
 
 
+class Pressure(NamedTuple):
+    """Why sources must be held back. cause: disk-full, journal-full (max_bytes), journal-locked; as a gap and a finding call it."""
+
+    cause: str
+    text: str
+
+
 class Store:
     """Belongs to the writer thread, but for `picture` and `receipts`, which guard themselves."""
 
@@ -45,7 +52,7 @@ class Store:
         self.tree = Tree()
         self.active: Segment | None = None
         self.signed = 0
-        self.pressure: str | None = None
+        self.pressure: Pressure | None = None
         self.hindered: str | None = None
         self._locked_out: str | None = None  # until cursors could be saved again
         self.holds: dict[str, tuple[int, int, int | None]] = {}
@@ -268,7 +275,7 @@ class Store:
         """Give up the reserved space, so that what waits, and the record of it, can still be written."""
         with suppress(FileNotFoundError):
             (self.directory / BALLAST).unlink()
-        self.pressure = f"the disk is full: {self.free_bytes()} bytes free"
+        self.pressure = Pressure("disk-full", f"the disk is full: {self.free_bytes()} bytes free")
         self._since_checkpoint = CHECKPOINT_BYTES + 1  # frames of the failed transaction must not look like damage later
 
     def free_bytes(self) -> int:
@@ -285,9 +292,10 @@ class Store:
         if not (self.directory / BALLAST).exists() and free > 2 * self.ballast_bytes:
             free -= self._reserve()
         if not (self.directory / BALLAST).exists() or free < self.ballast_bytes // 4:
-            self.pressure = f"the disk is full: {free} bytes free"
+            self.pressure = Pressure("disk-full", f"the disk is full: {free} bytes free")
         elif used > self.max_bytes:
-            self.pressure = f"the journal is full: {used} of {self.max_bytes} bytes used, and nothing may be pruned yet"
+            text = f"the journal is full: {used} of {self.max_bytes} bytes used, and nothing may be pruned yet"
+            self.pressure = Pressure("journal-full", text)
         else:
             self.pressure = None
 

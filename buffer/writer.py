@@ -19,7 +19,7 @@ from . import chain, sqlite
 from .catalogue import Segment
 from .errors import JournalBusy, JournalClosed, JournalError, StorageError
 from .segment import Entry, Fact, Row
-from .store import Store
+from .store import Pressure, Store
 
 EARLY_LISTS = 32
 QUEUE_BYTES = 128 << 20
@@ -77,12 +77,12 @@ class Writer:
         self._closing = False
         self._suspects: list[Segment] = []
         self.fault: BaseException | None = None
-        self.pressure: str | None = None
+        self.pressure: Pressure | None = None
         self._refused_s: float | None = None  # since when a foreign lock has kept entries from being written
         self._locked: str | None = None
         self.next_seq = 1
         self.on_commit: list[Callable[[tuple[int, int]], None]] = []
-        self.on_pressure: list[Callable[[str | None], None]] = []
+        self.on_pressure: list[Callable[[Pressure | None], None]] = []
         self._store: Store
         self._pack = zstandard.ZstdCompressor(level=1)
         self._thread: threading.Thread
@@ -266,9 +266,9 @@ class Writer:
             self._locked = f"another program has locked the segment that grows ({error}): entries wait"
 
     def _tell_pressure(self) -> None:
-        """Call back when the sources must be held back, and when no longer."""
-        why = self._store.pressure or self._locked
-        if (why is None) != (self.pressure is None):
+        """Call back when the sources must be held back, when the cause is another one, and when they need not any more."""
+        why = self._store.pressure or (Pressure("journal-locked", self._locked) if self._locked else None)
+        if (why and why.cause) != (self.pressure and self.pressure.cause):
             for callback in self.on_pressure:
                 callback(why)
         self.pressure = why

@@ -15,7 +15,7 @@ from importlib.metadata import version as version_of
 from types import MappingProxyType
 from typing import Any
 
-from buffer import Body, Journal
+from buffer import Body, Journal, Pressure
 from config import Line
 from drivers.contract import Loss
 from gateway import encoding
@@ -57,9 +57,12 @@ class Intake:
         self.last_append_s = self.last_heartbeat_s = time.monotonic()
         self._waiting: deque[float] = deque()
         self.flow = asyncio.Event()  # set while the journal takes what sources have
+        self._pressure: Pressure | None = None  # the last one; it may be over
+        self._eased_ns = 0  # when it was over
         self._loop = asyncio.get_running_loop()
         journal.on_pressure(self._pressure_told)
-        if journal.pressure is None:
+        self._pressure = journal.pressure
+        if self._pressure is None:
             self.flow.set()
 
     def begin(self) -> None:
@@ -96,23 +99,38 @@ class Intake:
         clock = {"status": stamp.status, "bound_s": stamp.bound_s, "boot": stamp.boot, "monotonic_s": stamp.monotonic_s}
         return {"time": rfc3339(stamp.ticks), "clock": clock} | ({"source": source} if source else {})
 
-    def _pressure_told(self, why: str | None) -> None:
+    def _pressure_told(self, why: Pressure | None) -> None:
         """From the writer's thread."""
         self._loop.call_soon_threadsafe(self._pressed, why)
 
-    def _pressed(self, why: str | None) -> None:
-        """The journal is full, or has room again: sources are held back; those that are asked have a gap, for nobody queues for us."""
-        if (why is None) == self.flow.is_set():
+    def _pressed(self, why: Pressure | None) -> None:
+        """The journal takes nothing more, or takes it again: sources are held back; those that are asked have a gap, for nobody queues."""
+        before = None if self.flow.is_set() else self._pressure
+        if (why and why.cause) == (before and before.cause):
             return
-        code, severity, text = ("journal-full", "alarm", str(why)) if why else ("journal-has-room", "info", "sources are read again")
-        self.happened({"type": "finding", "code": code, "severity": severity, "source": None, "tags": [], "text": text, "evidence": {}})
         if why is None:
-            self.flow.set()
+            self._eased(before)
             return
+        self._pressure = why
         self.flow.clear()
+        self._tell_pressure(why.cause, "alarm", f"{why.text}; sources are held back")
         for port in self.ports.values():
             if port.polled:
-                port.lost(Loss("journal-full", detail=why))
+                port.lost(Loss(why.cause, detail=why.text))
+
+    def _eased(self, before: Pressure | None) -> None:
+        self._eased_ns = time.monotonic_ns()
+        locked = before is not None and before.cause == "journal-locked"
+        self._tell_pressure("journal-unlocked" if locked else "journal-has-room", "info", "sources are read again")
+        self.flow.set()
+
+    def _tell_pressure(self, code: str, severity: str, text: str) -> None:
+        self.happened({"type": "finding", "code": code, "severity": severity, "source": None, "tags": [], "text": text, "evidence": {}})
+
+    def held_back_by(self, since_ns: int) -> str:
+        """Cause for which lists could not be handed over at a time since then; `journal-slow` if nothing but the commits took long."""
+        pressed = self._pressure is not None and (not self.flow.is_set() or self._eased_ns >= since_ns)
+        return self._pressure.cause if pressed and self._pressure else "journal-slow"
 
     def waiting_s(self) -> float:
         """How long the oldest append has been waiting for the disk; 0 if none is."""

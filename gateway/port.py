@@ -67,6 +67,7 @@ class Port:
         self.tagset, self._table = _tagset(tags)
         self._open = 0
         self._held_back_ns = 0  # when a wait for room ended last: a poll from before it is followed by a time that nobody observed
+        self._held_back_by = ""
         self._room = asyncio.Event()
         self._room.set()
         self.clock = SourceClock(source.max_offset_s, _longest_delay_s(source, tags))
@@ -121,7 +122,7 @@ class Port:
             makes = [self._intake.event({"type": "source", "source": self.source.name, "state": "watermark"}, self.source.name)]
         opened = self._opened(self._intake.append(makes, marked))
         if self.polled and received_ns < self._held_back_ns:
-            self.lost(Loss("journal-full", detail="the journal took nothing for a while: the polls after this one were held back"))
+            self.lost(Loss(self._held_back_by, detail="the journal took nothing for a while: the polls after this one were held back"))
         return opened
 
     async def room(self) -> None:
@@ -130,7 +131,7 @@ class Port:
         await self._intake.flow.wait()
         await self._room.wait()
         if time.monotonic_ns() - begun_ns > HELD_BACK_NS:
-            self._held_back_ns = time.monotonic_ns()
+            self._held_back_ns, self._held_back_by = time.monotonic_ns(), self._intake.held_back_by(begun_ns)
 
     def lost(self, loss: Loss) -> Awaitable[None]:
         """See Emit."""

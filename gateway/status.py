@@ -99,7 +99,7 @@ class Status:
             "max_bytes": usage.max_bytes,
             "used": round(usage.fraction, 4),
             "days_to_full": None if usage.days_to_full is None else round(usage.days_to_full, 1),
-            "pressure": journal.pressure,
+            "pressure": journal.pressure.text if journal.pressure else None,
             "hindered": journal.hindered,
             "wal_bytes": usage.wal_bytes,
             "entries_per_s": self._rates.per_s("entries", intake.entries),

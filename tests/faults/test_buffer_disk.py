@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from buffer import Body, Journal, JournalError, StorageError, read_journal
+from buffer import Body, Journal, JournalError, Pressure, StorageError, read_journal
 from buffer.verify import verify
 
 GATEWAY = "lyon/granulation-2"
@@ -56,7 +56,7 @@ def wait_for(condition: object, seconds: float = 60.0) -> None:
 @pytest.mark.faults
 @pytest.mark.urs("URS-BUF-05")
 def test_a_full_disk_holds_the_sources_back_loses_nothing_and_goes_on_by_itself(small: Path, figures: Callable[[str, str], None]) -> None:
-    told: list[str | None] = []
+    told: list[Pressure | None] = []
     journal = Journal.open(small / "journal", GATEWAY, commit_interval_s=0.005, retain_s=0, max_bytes=64 << 20)
     journal.on_pressure(told.append)
     written, futures = 0, []

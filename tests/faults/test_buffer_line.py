@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -66,6 +67,13 @@ def alarms(rig: Rig) -> list[int]:
     """Per cent in the findings about space that stand in the journal now, the EBR being away."""
     found = [json.loads(entry.payload).get("event", {}) for entry in read_journal(rig.data)]
     return [int(event["text"].split()[3].rstrip("%")) for event in found if event.get("code") == "journal-space"]
+
+
+def held_back(rig: Rig) -> dict[str, int]:
+    """Cause -> number of gaps, of those that the journal itself made; all of the polled source."""
+    gaps = [event for event in events(rig, "gap", transition="open") if event["cause"].startswith(("journal-", "disk-"))]
+    assert {event["source"] for event in gaps} <= {"meter"}
+    return dict(Counter(event["cause"] for event in gaps))
 
 
 def watched(rig: Rig, seconds: float) -> list[float]:
@@ -130,7 +138,11 @@ def test_a_disk_that_takes_3_s_per_fsync_loses_nothing_and_is_no_reason_for_the_
     ended(rig.gateway)
     verdict = rig.judged()
     commit = f"oldest list waited p50 {waits[len(waits) // 2]:.1f} s, p99 {waits[int(len(waits) * 0.99)]:.1f} s"
-    figures("F08", f"3 s per fsync for 45 s: {commit}; watchdog told at least each {longest_s:.1f} s of 15; {verdict}")
+    causes = held_back(rig)
+    figures(
+        "F08", f"3 s per fsync for 45 s: {commit}; watchdog told at least each {longest_s:.1f} s of 15; gaps by cause {causes}; {verdict}"
+    )
+    assert set(causes) <= {"journal-slow"}
     assert waits[-1] > 2.5, "the disk was not slow"
     assert longest_s < 15.0
     assert waits[-1] < 30.0
@@ -172,7 +184,13 @@ def test_a_foreign_program_that_locks_the_journal_for_30_s_is_told_and_loses_not
     verdict = rig.judged()
     stall = f"stall {max(waits):.1f} s, on the page after {told_s:.1f} s"
     other = f"journal.db 12 s: stall {max(catalogue_waits):.1f} s, told after {catalogue_told_s:.1f} s"
-    figures("F13", f"active segment locked 30 s: {stall}; {other}; {verdict}")
+    causes = held_back(rig)
+    figures("F13", f"active segment locked 30 s: {stall}; {other}; gaps by cause {causes}; {verdict}")
+    assert causes
+    assert set(causes) == {"journal-locked"}
+    for code, severity in (("journal-locked", "alarm"), ("journal-unlocked", "info")):
+        assert events(rig, "finding", code=code, severity=severity)
+    assert not events(rig, "finding", code="journal-full")
     assert max(catalogue_waits) < 5.0, "readings need not wait for journal.db"
     assert events(rig, "finding", code="journal-hindered", severity="alarm")
     assert verdict.good()
@@ -247,10 +265,14 @@ def test_a_really_full_disk_holds_the_sources_back_tells_it_and_goes_on_by_itsel
     ended(rig.gateway)
     verdict = rig.judged()
     texts = [event["text"] for event in events(rig, "finding", code="journal-space")]
-    figures("F06", f"disk really full under the line: {'; '.join(told)}; resumed {resumed_s:.1f} s after space was there; {verdict}")
+    causes = held_back(rig)
+    resumed = f"resumed {resumed_s:.1f} s after space was there"
+    figures("F06", f"disk really full under the line: {'; '.join(told)}; {resumed}; gaps by cause {causes}; {verdict}")
+    assert causes
+    assert set(causes) == {"disk-full"}
     assert sum(int(text.split()[3].rstrip("%")) >= 70 for text in texts) >= 2, texts
     assert all("days to full" in text for text in texts)
-    assert events(rig, "finding", code="journal-full", severity="alarm")
+    assert events(rig, "finding", code="disk-full", severity="alarm")
     assert events(rig, "finding", code="journal-has-room")
     assert verdict.good()
 
@@ -298,13 +320,15 @@ def test_a_journal_at_its_limit_while_the_ebr_is_away_holds_back_keeps_order_and
     until(rig.caught_up, 120)
     ended(rig.gateway)
     verdict = rig.judged()
-    entries = rig.entries()
+    entries, causes = rig.entries(), held_back(rig)
     prunes = [event["what"] for event in events(rig, "audit", action="prune")]
     figures(
         "F07",
         f"limit of 10 MB reached, EBR away: {full['used']:.0%} used, {oldest} entries kept for it, resumed {resumed_s:.1f} s after it "
-        f"was back, {len(prunes)} prunes audited with range, count and root; {verdict}",
+        f"was back, {len(prunes)} prunes audited with range, count and root; gaps by cause {causes}; {verdict}",
     )
+    assert causes
+    assert set(causes) == {"journal-full"}
     assert [entry["seq"] for entry in entries] == list(range(1, len(entries) + 1))
     assert verdict.good()
     assert prunes

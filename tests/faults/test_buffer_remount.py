@@ -109,7 +109,12 @@ try:
     verdict = rig.judged()
     entries = rig.entries()
     findings = [e["event"] for e in entries if e.get("event", {}).get("type") in ("finding", "epoch")]
-    say("judged", good=verdict.good(), verdict=str(verdict), epochs=sorted({e["epoch"] for e in entries}), findings=findings, verify=[verify.returncode, verify.stdout[-600:]])
+    epochs = sorted({e["epoch"] for e in entries})
+    verified = [verify.returncode, verify.stdout[-600:]]
+    say("judged", good=verdict.good(), verdict=str(verdict), epochs=epochs, findings=findings, verify=verified)
+except AssertionError:
+    print(rig.said())
+    raise
 finally:
     rig.stop()
 """
@@ -159,8 +164,8 @@ async def test_a_forced_remount_ends_the_gateway_and_it_goes_on_when_the_disk_ma
     (began,) = [event for event in judged["findings"] if event["type"] == "epoch"]
     figures(
         "F09",
-        f"read-only by force under the line: exit {stopped['status']} after {stopped['after_s']:.1f} s ({stopped['said'][0][-69:]}), next start "
-        f"exit {again['status']} ({again['said'][0][:60]}); writable again: {judged['verdict']}; epochs {len(judged['epochs'])}",
+        f"read-only by force under the line: exit {stopped['status']} after {stopped['after_s']:.1f} s ({stopped['said'][0][-69:]}), "
+        f"next start exit {again['status']} ({again['said'][0][:60]}); writable again: {judged['verdict']}; epochs {len(judged['epochs'])}",
     )
     assert (stopped["status"], again["status"], line["ended"]["status"]) == (3, 3, 0)
     assert stopped["after_s"] < 10.0

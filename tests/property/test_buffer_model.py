@@ -15,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from buffer import Body, Journal, ReceiptRefused, Rejected, segment
+from buffer import Body, Journal, Pressure, ReceiptRefused, Rejected, segment
 from buffer.chain import digest
 from buffer.verify import verify
 
@@ -83,7 +83,7 @@ class JournalAgainstList(RuleBasedStateMachine):
     def disk_full(self, counts: list[int], crash: bool) -> None:
         """SQLite says that the disk is full: nothing is promised; then there is room and all is, or the process dies and nothing is."""
         self.full = True
-        told: list[str | None] = []
+        told: list[Pressure | None] = []
         self.journal.on_pressure(told.append)
         before = self.journal.last
         lists = [

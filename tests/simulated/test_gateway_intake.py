@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import config
-from buffer import Journal
+from buffer import Journal, Pressure
 from config import examples
 from drivers import Finding, Loss, Message
 from gateway.clock import Clock, system_clock
@@ -343,12 +343,15 @@ async def test_what_json_can_not_hold_stands_in_a_row_as_its_text(line: Line) ->
 
 
 @pytest.mark.urs("URS-BUF-05")
-async def test_a_full_journal_holds_sources_back_and_says_so(line: Line) -> None:
+@pytest.mark.parametrize(
+    ("cause", "over"), [("disk-full", "journal-has-room"), ("journal-full", "journal-has-room"), ("journal-locked", "journal-unlocked")]
+)
+async def test_a_journal_that_takes_nothing_holds_sources_back_and_says_why(line: Line, cause: str, over: str) -> None:
     dryer, plc = line.port("dryer-plc"), line.port("granulator-plc")
     await dryer([(0, 1, 0, None, None)], received_ns=time.monotonic_ns(), kind="poll")
     await plc([(numeric(plc)[0], 1.0, 0, None, None)], received_ns=time.monotonic_ns())
 
-    await asyncio.to_thread(line.intake._pressure_told, "the disk is full")
+    await asyncio.to_thread(line.intake._pressure_told, Pressure(cause, "what the journal says"))
     await asyncio.sleep(0)
     waiting = asyncio.create_task(dryer.room())
     await asyncio.sleep(0)
@@ -357,9 +360,9 @@ async def test_a_full_journal_holds_sources_back_and_says_so(line: Line) -> None
     await waiting
 
     entries = await line.entries()
-    assert [event["code"] for event in events_of(entries, "finding")] == ["journal-full", "journal-has-room"]
+    assert [event["code"] for event in events_of(entries, "finding")] == [cause, over]
     opened = {(gap["source"], gap["cause"]) for gap in events_of(entries, "gap") if gap["transition"] == "open"}
-    assert opened == {("dryer-plc", "journal-full")}
+    assert opened == {("dryer-plc", cause)}
 
 
 @pytest.mark.urs("URS-CTX-04", "URS-TIME-08")

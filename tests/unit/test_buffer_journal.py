@@ -11,7 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from buffer import Body, EntryTooLarge, Journal, JournalClosed, JournalInUse, JournalMismatch, ReceiptRefused, Rejected, read_journal
+from buffer import (
+    Body,
+    EntryTooLarge,
+    Journal,
+    JournalClosed,
+    JournalInUse,
+    JournalMismatch,
+    Pressure,
+    ReceiptRefused,
+    Rejected,
+    read_journal,
+)
 from buffer.chain import NO_DIGEST, digest
 
 GATEWAY = "lyon/granulation-2"
@@ -451,12 +462,14 @@ def test_use_of_space_and_days_to_full_are_told(tmp_path: Path) -> None:
 def test_a_full_journal_holds_the_sources_back_until_something_may_go(tmp_path: Path) -> None:
     journal = filled(tmp_path)
     journal.close()
-    told: list[str | None] = []
+    told: list[Pressure | None] = []
     journal = open_journal(tmp_path, max_bytes=journal.usage().used_bytes - 500_000)
     journal.on_pressure(told.append)
     journal.append([body(0)], urgent=True).result()
     wait_for(lambda: journal.pressure is not None)
-    assert "the journal is full" in str(journal.pressure)
+    assert journal.pressure is not None
+    assert journal.pressure.cause == "journal-full"
+    assert "the journal is full" in journal.pressure.text
     confirm(journal, 9000)
     assert journal.prune(None) is not None
     journal.append([body(0)], urgent=True).result()
@@ -464,6 +477,25 @@ def test_a_full_journal_holds_the_sources_back_until_something_may_go(tmp_path: 
     wait_for(lambda: journal.pressure is None)
     assert told[-1] is None
     journal.close()
+
+
+@pytest.mark.urs("URS-BUF-02")
+def test_a_foreign_lock_of_the_segment_holds_the_sources_back_and_its_name_is_not_full(tmp_path: Path) -> None:
+    told: list[Pressure | None] = []
+    journal = open_journal(tmp_path)
+    journal.on_pressure(told.append)
+    journal.append([body(0)], urgent=True).result()
+    (segment,) = (tmp_path / "journal" / "segments").glob("*.db")
+    foreign = sqlite3.connect(segment, isolation_level=None)
+    foreign.execute("BEGIN IMMEDIATE")
+    waiting = journal.append([body(1)], urgent=True)
+    wait_for(lambda: journal.pressure is not None)
+    foreign.execute("ROLLBACK")
+    foreign.close()
+    waiting.result(timeout=30)
+    wait_for(lambda: journal.pressure is None)
+    journal.close()
+    assert [one and one.cause for one in told] == ["journal-locked", None]
 
 
 def test_a_foreign_lock_of_journal_db_is_told_and_delays_no_entry(tmp_path: Path) -> None:
