@@ -1,10 +1,14 @@
 """The gateway's side of a driver, kept in memory: what every collector of the driver tests has in common."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
-from drivers.contract import Finding, Loss, Reading
+import orjson
+
+from drivers.contract import Finding, LinkLost, Loss, Message, Reading
 
 
 class Collector:
@@ -50,3 +54,72 @@ class Collector:
             while not condition():
                 self.changed.clear()
                 await self.changed.wait()
+
+
+class Journal(Collector):
+    """Keeps the rows and readings of a driver that reads rows, and the watermark only with them. Its disk may be full.
+
+    polls: lists of a poll that were kept; alive: how many tags the last of them proved. resumed: (tags, messages kept before) each time.
+    """
+
+    def __init__(self, watermark: dict[str, Any] | None = None) -> None:
+        super().__init__()
+        self.watermark = watermark or {}
+        self.messages: list[Message] = []
+        self.readings: list[Any] = []
+        self.polls = 0
+        self.alive = 0
+        self.resumed: list[tuple[tuple[int, ...], int]] = []
+        self.offsets: list[tuple[float, float]] = []
+        self.fail_after: int | None = None
+
+    def __call__(
+        self,
+        readings: Any,
+        *,
+        messages: Any = (),
+        watermark: Any = None,
+        alive: Any = None,
+        kind: str = "change",
+        resumed: bool = False,
+        **_: Any,
+    ) -> Awaitable[None]:
+        if messages and self.fail_after is not None:
+            self.fail_after -= 1
+            if self.fail_after < 0:
+                raise OSError("the disk is full")
+        self.readings += readings
+        self.messages += messages
+        if watermark:
+            self.watermark = {**self.watermark, **orjson.loads(orjson.dumps(watermark))}
+        if resumed:
+            self.resumed.append((tuple(alive or ()), len(self.messages)))
+        elif kind == "poll":
+            self.polls += 1
+            self.alive = len(alive or ())
+        return self.done()
+
+    def source_offset(self, offset_s: float, bound_s: float) -> None:
+        self.offsets.append((offset_s, bound_s))
+
+    async def polled(self, times: int = 2) -> None:
+        """So many polls from now on are over."""
+        goal = self.polls + times
+        await self.until(lambda: self.polls >= goal)
+
+    @property
+    def codes(self) -> list[str]:
+        return [finding.code for finding in self.findings]
+
+
+@asynccontextmanager
+async def running(driver: Any, journal: Collector) -> AsyncIterator[asyncio.Task[None]]:
+    """The driver runs and emits into the journal. How it ended, be it that the link was lost or the disk full, is read from the task."""
+    task = asyncio.create_task(driver.run(journal))
+    task.add_done_callback(lambda _: journal.changed.set())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, LinkLost, OSError):
+            await task

@@ -1,5 +1,6 @@
-"""What tests share that run `ebr-gateway` as a user does: a process of its own, asked from outside."""
+"""What tests share that look at things from outside: `ebr-gateway` as a process of its own, ports, states that come."""
 
+import asyncio
 import socket
 import subprocess
 import sys
@@ -23,11 +24,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(state: Callable[[], Any], deadline_s: float = 40.0) -> Any:
+def until(state: Callable[[], Any], deadline_s: float = 40.0, every_s: float = 0.05) -> Any:
     """What `state()` gives once it is true: another process can only be asked again and again."""
     end = time.monotonic() + deadline_s
     while time.monotonic() < end:
         if found := state():
             return found
-        time.sleep(0.05)
+        time.sleep(every_s)
     raise AssertionError("the state did not come")
+
+
+async def eventually(state: Callable[[], Any], deadline_s: float = 20.0) -> Any:
+    """The same beside other tasks: for states of threads, servers and tasks that tell nobody. Raises TimeoutError."""
+    async with asyncio.timeout(deadline_s):
+        while not (found := state()):  # noqa: ASYNC110 - looked at from outside
+            await asyncio.sleep(0.005)
+    return found

@@ -1,21 +1,18 @@
 """The file driver against a real folder: whole files only, each content once, nothing lost silently (F42, S02, S03, S05)."""
 
-import asyncio
-import contextlib
 import os
 import random
 import socket
 import tracemalloc
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from driver_emit import Journal, running
 
 from config import Source, Tag
-from drivers.contract import BAD_DECODING, Finding, LinkLost, Loss, Message
+from drivers.contract import BAD_DECODING, LinkLost
 from drivers.mes_file import MesFileDriver
 from simulators.device import Truth
 from simulators.mes import MesDevice
@@ -23,70 +20,6 @@ from simulators.mes import MesDevice
 NOON = 17953380000000000  # 2026-11-22T09:00:00Z in ticks
 CSV = {"name": "results", "glob": "*.csv", "format": "csv", "encoding": "cp1252", "key": "sample_id"}
 TAGS = [Tag(tag="lims.lod", source="lims", address="results.lod", type="float64")]
-
-
-class Journal:
-    """Stands where the intake stands: keeps what was emitted, the watermark only with it."""
-
-    def __init__(self, watermark: dict[str, Any] | None = None) -> None:
-        self.watermark: dict[str, Any] = watermark or {}
-        self.messages: list[Message] = []
-        self.readings: list[Any] = []
-        self.found_: list[Finding] = []
-        self.losses: list[Loss] = []
-        self.polls = 0
-        self.resumed = 0
-        self.fail_after: int | None = None
-        self.changed = asyncio.Event()
-
-    def _done(self) -> asyncio.Future[None]:
-        future = asyncio.get_running_loop().create_future()
-        future.set_result(None)
-        self.changed.set()
-        return future
-
-    def __call__(
-        self, readings: Any, *, messages: Any = (), watermark: Any = None, kind: str = "change", resumed: bool = False, **_: Any
-    ) -> Any:
-        if messages and self.fail_after is not None:
-            self.fail_after -= 1
-            if self.fail_after < 0:
-                raise OSError("the disk is full")
-        self.readings += readings
-        self.messages += messages
-        if watermark:
-            self.watermark = {**self.watermark, **orjson.loads(orjson.dumps(watermark))}
-        self.polls += kind == "poll" and not resumed
-        self.resumed += resumed
-        return self._done()
-
-    async def room(self) -> None:
-        return None
-
-    def found(self, finding: Finding) -> Any:
-        self.found_.append(finding)
-        return self._done()
-
-    def lost(self, loss: Loss) -> Any:
-        self.losses.append(loss)
-        return self._done()
-
-    def connected(self, detail: str = "") -> None:
-        self.changed.set()
-
-    async def until(self, state: Callable[[], bool], deadline_s: float = 10.0) -> None:
-        async with asyncio.timeout(deadline_s):
-            while not state():
-                self.changed.clear()
-                await self.changed.wait()
-
-    async def scanned(self, times: int = 3) -> None:
-        goal = self.polls + times
-        await self.until(lambda: self.polls >= goal)
-
-    @property
-    def codes(self) -> list[str]:
-        return [finding.code for finding in self.found_]
 
 
 def source(folder: Path, *patterns: dict[str, Any], **more: Any) -> Source:
@@ -101,18 +34,6 @@ def drop(tmp_path) -> Path:
     return folder
 
 
-@asynccontextmanager
-async def running(one: Source, journal: Journal, tags=TAGS) -> AsyncIterator[asyncio.Task[None]]:
-    task = asyncio.create_task(MesFileDriver(one, tags).run(journal))
-    task.add_done_callback(lambda _: journal.changed.set())
-    try:
-        yield task
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, LinkLost, OSError):
-            await task
-
-
 def put(folder: Path, name: str, data: bytes) -> None:
     """As a careful writer does it."""
     (folder / f".{name}.part").write_bytes(data)
@@ -125,22 +46,22 @@ async def test_dropped_records_come_once_as_the_ground_truth_has_them(tmp_path):
     device = MesDevice(one, TAGS, log)
     await device.start()
     journal = Journal()
-    async with running(one, journal):
+    async with running(MesFileDriver(one, TAGS), journal):
         await device.drop("results", [{"sample_id": "S1", "lod": 2.5}, {"sample_id": "S2", "lod": 3.0}], NOON)
         await device.drop("results", [{"sample_id": "Sé", "lod": 1.25}], NOON + 10_000_000)
         await journal.until(lambda: len(journal.messages) == 3)
-        await journal.scanned()
+        await journal.polled(3)
     log.close()
     truth = [orjson.loads(line) for line in (tmp_path / "truth.jsonl").read_bytes().splitlines()]
     assert [(m.name, m.key, dict(m.row), m.ticks) for m in journal.messages] == [(r["name"], r["key"], r["row"], r["t"]) for r in truth]
     assert [r[:4] for r in journal.readings] == [(0, 2.5, 0, NOON), (0, 3.0, 0, NOON), (0, 1.25, 0, NOON + 10_000_000)]
-    assert journal.found_ == []
+    assert journal.findings == []
     assert {m.change for m in journal.messages} == {"new"}
 
 
 async def test_a_file_that_grows_is_read_when_it_is_whole(tmp_path, drop):
     journal = Journal()
-    async with running(source(tmp_path), journal):
+    async with running(MesFileDriver(source(tmp_path), TAGS), journal):
         with (drop / "a.csv").open("wb") as file:
             file.write(b"sample_id,lod\r\n")
             for number in range(12):
@@ -151,7 +72,7 @@ async def test_a_file_that_grows_is_read_when_it_is_whole(tmp_path, drop):
                 if journal.messages:
                     break
             await journal.until(lambda: journal.messages != [])
-        await journal.scanned()
+        await journal.polled(3)
     whole = len((drop / "a.csv").read_bytes().splitlines()) - 1
     assert len(journal.messages) == whole
 
@@ -177,53 +98,53 @@ async def test_a_file_that_is_not_right_is_refused_whole_and_left_there(tmp_path
     journal = Journal()
     one = source(tmp_path, max_line_bytes=1000, max_columns=50, max_file_bytes=4096)
     put(drop, "bad.csv", data)
-    async with running(one, journal):
-        await journal.until(lambda: journal.found_ != [])
+    async with running(MesFileDriver(one, TAGS), journal):
+        await journal.until(lambda: journal.findings != [])
         put(drop, "good.csv", b"sample_id,lod\r\nS9,1.5\r\n")
         await journal.until(lambda: journal.messages != [])
-        await journal.scanned()
+        await journal.polled(3)
     assert journal.codes == ["file-refused"]
-    assert journal.found_[0].severity == "alarm"
-    assert why in journal.found_[0].text
+    assert journal.findings[0].severity == "alarm"
+    assert why in journal.findings[0].text
     assert [m.key for m in journal.messages] == ["S9"]
     assert (drop / "bad.csv").read_bytes() == data
 
 
 async def test_the_same_bytes_again_are_counted_not_read_and_other_bytes_are(tmp_path, drop):
     journal = Journal()
-    async with running(source(tmp_path), journal):
+    async with running(MesFileDriver(source(tmp_path), TAGS), journal):
         put(drop, "a.csv", b"sample_id,lod\r\nS1,1\r\n")
         await journal.until(lambda: len(journal.messages) == 1)
         put(drop, "copy.csv", b"sample_id,lod\r\nS1,1\r\n")
-        await journal.until(lambda: journal.found_ != [])
+        await journal.until(lambda: journal.findings != [])
         (drop / "a.csv").touch()
-        await journal.scanned()
+        await journal.polled(3)
         put(drop, "a.csv", b"sample_id,lod\r\nS1,2\r\n")
-        await journal.until(lambda: len(journal.found_) == 2)
+        await journal.until(lambda: len(journal.findings) == 2)
         (drop / "copy.csv").unlink()
-        await journal.scanned()
+        await journal.polled(3)
     restarted = Journal(journal.watermark)
-    async with running(source(tmp_path), restarted):
-        await restarted.scanned()
+    async with running(MesFileDriver(source(tmp_path), TAGS), restarted):
+        await restarted.polled(3)
     assert journal.codes == ["file-again", "file-rewritten"]
     assert [(m.key, m.row["lod"], m.change) for m in journal.messages] == [("S1", "1", "new"), ("S1", "2", "changed")]
     assert restarted.messages == []
-    assert restarted.resumed == 0
+    assert restarted.resumed == []
     declared = Journal(journal.watermark)
-    async with running(source(tmp_path, files_stay=True), declared):
-        await declared.scanned()
-    assert (declared.resumed, declared.messages) == (1, [])
+    async with running(MesFileDriver(source(tmp_path, files_stay=True), TAGS), declared):
+        await declared.polled(3)
+    assert (len(declared.resumed), declared.messages) == (1, [])
 
 
 async def test_a_file_taken_away_too_early_is_a_loss_that_is_said(tmp_path, drop):
     one = source(tmp_path).model_copy(update={"rate_ms": 300})
     journal = Journal()
-    async with running(one, journal):
+    async with running(MesFileDriver(one, TAGS), journal):
         await journal.until(lambda: journal.polls == 1)
         put(drop, "a.csv", b"sample_id,lod\r\nS1,1\r\n")
         await journal.until(lambda: journal.polls == 2)
         (drop / "a.csv").unlink()
-        await journal.until(lambda: journal.found_ != [])
+        await journal.until(lambda: journal.findings != [])
     assert journal.codes == ["file-vanished"]
     assert [loss.cause for loss in journal.losses] == ["file-vanished"]
 
@@ -236,12 +157,12 @@ async def test_a_crash_within_a_long_file_goes_on_where_it_stopped(tmp_path, dro
     journal = Journal()
     for _ in range(6):
         journal.fail_after = dice.randrange(3)
-        async with running(source(tmp_path), journal) as task:
+        async with running(MesFileDriver(source(tmp_path), TAGS), journal) as task:
             await journal.until(lambda: task.done() or journal.polls > 4)
     journal.fail_after = None
-    async with running(source(tmp_path), journal):
+    async with running(MesFileDriver(source(tmp_path), TAGS), journal):
         await journal.until(lambda: len(journal.messages) == 1500)
-        await journal.scanned()
+        await journal.polled(3)
     figures("F42", f"seed {seed}: 1500 records of a file through 6 crashes, {len(journal.messages)} read")
     assert [m.key for m in journal.messages] == [f"S{number}" for number in range(1500)]
 
@@ -250,15 +171,15 @@ async def test_a_half_read_file_that_is_gone_after_a_crash_is_a_loss(tmp_path, d
     put(drop, "long.csv", ("sample_id,lod\r\n" + "\r\n".join(f"S{number},1" for number in range(500))).encode())
     journal = Journal()
     journal.fail_after = 1
-    async with running(source(tmp_path), journal) as task:
+    async with running(MesFileDriver(source(tmp_path), TAGS), journal) as task:
         await journal.until(task.done)
     (drop / "long.csv").unlink()
     journal.fail_after = None
-    async with running(source(tmp_path), journal):
+    async with running(MesFileDriver(source(tmp_path), TAGS), journal):
         await journal.until(lambda: journal.losses != [])
-        await journal.scanned()
+        await journal.polled(3)
     assert journal.codes == ["file-vanished"]
-    assert "after 200 of its records" in journal.found_[0].text
+    assert "after 200 of its records" in journal.findings[0].text
 
 
 async def test_nothing_leads_out_of_the_folder(tmp_path, drop, figures):
@@ -276,16 +197,16 @@ async def test_nothing_leads_out_of_the_folder(tmp_path, drop, figures):
     listener.bind(str(drop / "socket.csv"))
     os.mknod(drop / "zero.csv", 0o20666, os.makedev(1, 5))
     journal = Journal()
-    async with running(source(tmp_path), journal):
-        await journal.scanned()
+    async with running(MesFileDriver(source(tmp_path), TAGS), journal):
+        await journal.polled(3)
         put(drop, "good.csv", b"sample_id,lod\r\nS9,1.5\r\n")
         await journal.until(lambda: journal.messages != [])
-        await journal.scanned()
+        await journal.polled(3)
     listener.close()
     assert [m.key for m in journal.messages] == ["S9"]
     figures("S02", f"{len(journal.codes)} of 8 traps refused, escapes {len(journal.messages) - 1}")
     assert journal.codes == ["not-a-file"] * 8
-    assert all(finding.text.isprintable() for finding in journal.found_)
+    assert all(finding.text.isprintable() for finding in journal.findings)
 
 
 async def test_a_huge_file_costs_no_memory(tmp_path, drop, figures):
@@ -294,8 +215,8 @@ async def test_a_huge_file_costs_no_memory(tmp_path, drop, figures):
         file.truncate(2 * 2**30)
     journal = Journal()
     tracemalloc.start()
-    async with running(source(tmp_path), journal):
-        await journal.until(lambda: journal.found_ != [])
+    async with running(MesFileDriver(source(tmp_path), TAGS), journal):
+        await journal.until(lambda: journal.findings != [])
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert journal.codes == ["file-refused"]
@@ -305,12 +226,12 @@ async def test_a_huge_file_costs_no_memory(tmp_path, drop, figures):
 
 async def test_the_folder_going_away_is_a_lost_link(tmp_path, drop):
     journal = Journal()
-    async with running(source(tmp_path), journal) as task:
-        await journal.scanned()
+    async with running(MesFileDriver(source(tmp_path), TAGS), journal) as task:
+        await journal.polled(3)
         drop.rename(tmp_path / "away")
         await journal.until(task.done)
         assert isinstance(task.exception(), LinkLost)
-    async with running(source(tmp_path), journal) as task:
+    async with running(MesFileDriver(source(tmp_path), TAGS), journal) as task:
         await journal.until(task.done)
         assert isinstance(task.exception(), LinkLost)
 
@@ -333,7 +254,7 @@ async def test_fixed_width_jsonl_and_b2mml(tmp_path, drop):
       <Test><Name>a</Name></Test><Test><Name>b</Name></Test><Empty/></Sample></Samples>"""
     put(drop, "a.xml", xml)
     journal = Journal()
-    async with running(source(tmp_path, *patterns), journal):
+    async with running(MesFileDriver(source(tmp_path, *patterns), TAGS), journal):
         await journal.until(lambda: len(journal.messages) == 5)
     rows = {m.key: dict(m.row) for m in journal.messages}
     assert rows["A2"] == {"id": "A2", "v": "22.00"}
@@ -358,17 +279,17 @@ async def test_hostile_xml_is_refused(tmp_path, drop, data, why):
     put(drop, "bad.xml", data)
     journal = Journal()
     pattern = {"name": "results", "glob": "*.xml", "format": "b2mml", "record": "Sample", "key": "ID"}
-    async with running(source(tmp_path, pattern), journal):
-        await journal.until(lambda: journal.found_ != [])
+    async with running(MesFileDriver(source(tmp_path, pattern), TAGS), journal):
+        await journal.until(lambda: journal.findings != [])
     assert journal.codes == ["file-refused"]
-    assert why in journal.found_[0].text
+    assert why in journal.findings[0].text
     assert journal.messages == []
 
 
 async def test_a_value_that_is_no_number_is_bad(tmp_path, drop):
     put(drop, "a.csv", b"sample_id,lod\r\nS1,<0.1\r\n")
     journal = Journal()
-    async with running(source(tmp_path), journal):
+    async with running(MesFileDriver(source(tmp_path), TAGS), journal):
         await journal.until(lambda: journal.messages != [])
     assert journal.readings == [(0, None, BAD_DECODING, None, None)]
     assert journal.messages[0].row["lod"] == "<0.1"
@@ -376,7 +297,7 @@ async def test_a_value_that_is_no_number_is_bad(tmp_path, drop):
 
 async def test_the_ledger_stays_bounded_and_a_full_folder_is_said(tmp_path, drop):
     journal = Journal()
-    async with running(source(tmp_path, ledger_files=100), journal):
+    async with running(MesFileDriver(source(tmp_path, ledger_files=100), TAGS), journal):
         for number in range(250):
             put(drop, f"{number}.csv", f"sample_id,lod\r\nS{number},1\r\n".encode())
             if number >= 50:

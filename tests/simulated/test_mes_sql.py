@@ -1,19 +1,18 @@
 """The SQL driver against a simulated MES on a real SQLite file."""
 
-import asyncio
-import contextlib
 import random
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
 import orjson
 import pytest
+from driver_emit import Journal, running
 
 from config import Source, Tag
-from drivers.contract import Finding, LinkLost, Message
+from drivers.contract import LinkLost
 from drivers.mes_sql import MesSqlDriver
 from drivers.mes_sql.database import Database
 from simulators.device import Truth
@@ -31,77 +30,6 @@ TAGS = [
     Tag(tag="order.batch", source="mes", address="orders.batch_no", type="string"),
     Tag(tag="order.id", source="mes", address="orders.id", type="int32"),
 ]
-
-
-class Journal:
-    """Stands where the intake stands: keeps what was emitted, the watermark only with it."""
-
-    def __init__(self, watermark: dict[str, Any] | None = None) -> None:
-        self.watermark: dict[str, Any] = watermark or {}
-        self.messages: list[Message] = []
-        self.readings: list[Any] = []
-        self.found_: list[Finding] = []
-        self.polls = 0
-        self.alive = 0
-        self.fail_after: int | None = None
-        self.changed = asyncio.Event()
-        self.offsets: list[tuple[float, float]] = []
-        self.resumed: list[tuple[tuple[int, ...], int]] = []
-
-    def _done(self) -> asyncio.Future[None]:
-        future = asyncio.get_running_loop().create_future()
-        future.set_result(None)
-        self.changed.set()
-        return future
-
-    def __call__(
-        self,
-        readings: Any,
-        *,
-        messages: Any = (),
-        watermark: Any = None,
-        alive: Any = None,
-        kind: str = "change",
-        resumed: bool = False,
-        **_: Any,
-    ) -> Any:
-        if messages and self.fail_after is not None:
-            self.fail_after -= 1
-            if self.fail_after < 0:
-                raise OSError("the disk is full")
-        self.readings += readings
-        self.messages += messages
-        if watermark:
-            self.watermark = {**self.watermark, **orjson.loads(orjson.dumps(watermark))}
-        if resumed:
-            self.resumed.append((tuple(alive), len(self.messages)))
-        elif kind == "poll":
-            self.polls += 1
-            self.alive = len(alive or ())
-        return self._done()
-
-    async def room(self) -> None:
-        return None
-
-    def found(self, finding: Finding) -> Any:
-        self.found_.append(finding)
-        return self._done()
-
-    def connected(self, detail: str = "") -> None:
-        self.changed.set()
-
-    def source_offset(self, offset_s: float, bound_s: float) -> None:
-        self.offsets.append((offset_s, bound_s))
-
-    async def until(self, state: Callable[[], bool], deadline_s: float = 10.0) -> None:
-        async with asyncio.timeout(deadline_s):
-            while not state():
-                self.changed.clear()
-                await self.changed.wait()
-
-    async def polled(self, times: int = 2) -> None:
-        goal = self.polls + times
-        await self.until(lambda: self.polls >= goal)
 
 
 def source(folder, queries=(QUERY,), **more) -> Source:
@@ -123,18 +51,6 @@ async def served(one: Source, tags=()) -> AsyncIterator[MesDevice]:
 async def mes(tmp_path):
     async with served(source(tmp_path), TAGS) as device:
         yield device
-
-
-@asynccontextmanager
-async def running(driver: MesSqlDriver, journal: Journal) -> AsyncIterator[asyncio.Task[None]]:
-    task = asyncio.create_task(driver.run(journal))
-    task.add_done_callback(lambda _: journal.changed.set())
-    try:
-        yield task
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, LinkLost, OSError):
-            await task
 
 
 def truth(folder) -> list[dict[str, Any]]:
@@ -252,7 +168,7 @@ async def test_a_first_load_larger_than_the_window_loses_nothing_and_says_so(mes
         await journal.until(lambda: len(journal.messages) == 300)
         await journal.polled(3)
     assert [m.key for m in journal.messages] == [str(number) for number in range(1, 301)]
-    assert {finding.code for finding in journal.found_} == {"window-overflow"}
+    assert {finding.code for finding in journal.findings} == {"window-overflow"}
     assert len(journal.watermark["orders"]["rows"]) <= 100
 
 
@@ -360,9 +276,9 @@ async def test_times_of_the_two_odd_hours_are_told_and_never_shifted(mes, tmp_pa
     assert [m.text for m in journal.messages] == rows
     utc = ["2026-10-24T23:59:00+00:00", None, "2026-10-25T02:00:00+00:00", None, "2026-03-29T01:00:00+00:00"]
     assert [m.ticks for m in journal.messages] == [None if t is None else int(datetime.fromisoformat(t).timestamp()) * 10**7 for t in utc]
-    assert [f.code for f in journal.found_] == ["time-ambiguous", "time-nonexistent"]
-    assert len(journal.found_[0].evidence["candidates_ticks"]) == 2
-    assert journal.found_[0].evidence["candidates_ticks"][1] - journal.found_[0].evidence["candidates_ticks"][0] == 3600 * 10**7
+    assert [f.code for f in journal.findings] == ["time-ambiguous", "time-nonexistent"]
+    assert len(journal.findings[0].evidence["candidates_ticks"]) == 2
+    assert journal.findings[0].evidence["candidates_ticks"][1] - journal.findings[0].evidence["candidates_ticks"][0] == 3600 * 10**7
 
 
 async def test_the_database_tells_its_clock(mes, tmp_path):
