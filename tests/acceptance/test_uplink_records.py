@@ -6,7 +6,6 @@ import hashlib
 import importlib.util
 import json
 import random
-import socket
 import sqlite3
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, cast
 
 import orjson
 import pytest
+from processes import free_port
 
 from buffer import Body, Journal
 from config import Line, Uplink
@@ -38,12 +38,6 @@ def _random_line() -> Any:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def more() -> list[Body]:

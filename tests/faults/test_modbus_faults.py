@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import pytest
 from driver_emit import Collector
+from processes import eventually
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusException
 from pymodbus.framer import FramerType
@@ -85,13 +86,6 @@ def two_units() -> list[Tag]:
     """
     rows = [(unit, table, at) for unit in (1, 2) for table in ("holding", "input") for at in (0, 100, 200)]
     return [Tag(tag=f"{u}.{t}.{a}", source="plc", address=f"{u}/{t}/{a}:float32", type="float32") for u, t, a in rows]
-
-
-async def until(condition, seconds=20.0):
-    """Wait for a state, with a deadline."""
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - any state, looked at from outside, to 5 ms
-            await asyncio.sleep(0.005)
 
 
 async def ended(task, plc):
@@ -237,7 +231,7 @@ async def test_f29_a_counter_torn_at_roll_over_is_never_wrong_and_good(tmp_path,
     plc.memory.tearing = {"uint32": (97, order), "int32": (611, order), "uint64": (53, order)}
     judge = Judge(tags, None)
     task = asyncio.create_task(ModbusDriver(source_at(tmp_path, "tcp", plc.port), tags).run(judge))
-    await until(lambda: judge.good > 3000 and min(carried(values) for values in plc.memory.had.values()) > 2, 120)
+    await eventually(lambda: judge.good > 3000 and min(carried(values) for values in plc.memory.had.values()) > 2, 120)
     await ended(task, plc)
     had = {name: {starts[name], *values} for name, values in plc.memory.had.items()}
     wrong = sum(value not in had[tag.tag] for tag, values in zip(tags, judge.values, strict=True) for value in values)
@@ -260,10 +254,10 @@ async def test_f30_a_dead_unit_leaves_its_neighbours_their_cycle(tmp_path, figur
     await plc.start()
     judge = Judge(tags, None)
     task = asyncio.create_task(ModbusDriver(source_at(tmp_path, transport, plc.port, **options), tags).run(judge))
-    await until(lambda: min(map(len, judge.seen)) >= 30)
+    await eventually(lambda: min(map(len, judge.seen)) >= 30)
     plc.dead.add(4)
     died_ns, before = time.monotonic_ns(), len(judge.seen[0])
-    await until(lambda: len(judge.seen[0]) >= before + 150, 60)
+    await eventually(lambda: len(judge.seen[0]) >= before + 150, 60)
     lasted_s = (time.monotonic_ns() - died_ns) / 1e9
     await ended(task, plc)
     steps = sorted((b - a) / 1e6 for tag, seen in enumerate(judge.seen) if tag != 3 for a, b in pairwise(seen) if b > died_ns)
@@ -288,13 +282,13 @@ async def test_f30_an_adapter_pulled_and_put_back_is_read_again(tmp_path, figure
     back = []
     for turn in range(10):
         await history.set({tag.tag: turn + 1 for tag in tags})
-        await until(lambda now=turn + 1: all(values and values[-1] == now for values in judge.values))
+        await eventually(lambda now=turn + 1: all(values and values[-1] == now for values in judge.values))
         lost = restarts["LinkLost"]
         await plc.stop()
-        await until(lambda known=lost: restarts["LinkLost"] > known)
+        await eventually(lambda known=lost: restarts["LinkLost"] > known)
         await plc.start()
         put_back, before = time.monotonic(), judge.good
-        await until(lambda known=before: judge.good > known)
+        await eventually(lambda known=before: judge.good > known)
         back.append(time.monotonic() - put_back)
     await ended(task, plc)
     figures(

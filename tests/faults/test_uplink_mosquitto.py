@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import orjson
 import pytest
+from processes import eventually, free_port
 
 from buffer import Body, Journal
 from config import Credential, Line, Uplink
@@ -27,18 +28,6 @@ pytestmark = [pytest.mark.mosquitto, pytest.mark.skipif(not Path(BROKER).exists(
 
 GATEWAY = "lyon/granulation-2"
 Figures = Callable[[str, str], None]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-async def until(state: Callable[[], Any], timeout_s: float = 20.0) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not state():  # noqa: ASYNC110 - states of other processes and threads
-            await asyncio.sleep(0.01)
 
 
 def password(file: Path, user: str, secret: str) -> None:
@@ -60,7 +49,7 @@ class Site:
         config = self.folder / "mosquitto.conf"
         config.write_text("\n".join((f"listener {self.port} 127.0.0.1", "persistence false", f"user {getpass.getuser()}", *lines)) + "\n")
         self._start(config)
-        await until(self._listens)
+        await eventually(self._listens)
 
     def _start(self, config: Path) -> None:
         with (self.folder / "mosquitto.log").open("ab") as log:
@@ -81,7 +70,7 @@ class Site:
     async def receive(self, **options: Any) -> None:
         ebr = self.ebr = Ebr(self.folder / "ebr", script=self.script, **{"mqtt": f"mqtt://127.0.0.1:{self.port}", **options})
         self._tasks.append(asyncio.create_task(ebr.run()))
-        await until(ebr.ready.is_set)
+        await eventually(ebr.ready.is_set)
 
     def append(self, count: int, size: int = 200) -> None:
         event = {"time": "2026-11-22T07:15:02.512345Z", "event": {"type": "finding", "code": "x", "text": "y" * size}}
@@ -141,12 +130,12 @@ async def test_f32_a_broker_killed_with_a_full_window_and_restarted_empty(site: 
     for number in range(kills):
         sent = forward.status.sent_entries
         site.append(400, size=3_000)
-        await until(lambda sent=sent: forward.status.sent_entries > sent + 30)  # type: ignore[misc]
+        await eventually(lambda sent=sent: forward.status.sent_entries > sent + 30)  # type: ignore[misc]
         site.kill()
-        await until(lambda: forward.status.state == "unreachable")
+        await eventually(lambda: forward.status.state == "unreachable")
         assert not site.delivered(), number
         await site.broker("allow_anonymous true")
-    await until(site.delivered, 60)
+    await eventually(site.delivered, 60)
     assert site.stored_alike()
     counts = site.ebr.store.counts()
     figures("F32", f"{kills} kills, {len(site.held())} entries, {counts['duplicates']} duplicates on the wire, 0 in effect, 0 lost")
@@ -161,7 +150,7 @@ async def test_f33_a_broker_that_acknowledges_and_throws_away(site: Site, figure
     site.append(50)
     forward, started = site.forward(version="3.1.1"), asyncio.get_running_loop().time()
     site.run(forward)
-    await until(lambda: any(finding["code"] == "uplink-no-receipts" for finding in site.findings))
+    await eventually(lambda: any(finding["code"] == "uplink-no-receipts" for finding in site.findings))
     alarm_s = asyncio.get_running_loop().time() - started
     assert site.journal.cursor("ebr") == (0, 0)
     assert site.journal.depth("ebr").entries == 50
@@ -186,7 +175,7 @@ async def test_f34_a_receive_maximum_of_one(site: Site, figures: Figures) -> Non
     site.append(200)
     started = asyncio.get_running_loop().time()
     site.run(site.forward())
-    await until(site.delivered)
+    await eventually(site.delivered)
     assert site.stored_alike()
     figures("F34", f"Receive Maximum 1: {200 / (asyncio.get_running_loop().time() - started):.0f} entries/s, 0 lost")
 
@@ -220,7 +209,7 @@ async def test_a_wrong_password_is_an_alarm_and_the_right_one_is_read_from_a_cre
     await site.receive(mqtt=f"mqtt://gateway:right@127.0.0.1:{site.port}")
     site.append(5)
     site.run(site.forward(**options))
-    await until(site.delivered)
+    await eventually(site.delivered)
 
 
 @pytest.mark.urs("URS-UPL-08")
@@ -241,6 +230,6 @@ async def test_f38_a_broker_that_wants_client_certificates(site: Site, figures: 
         await site.forward(endpoint=endpoint, tls={"ca": "pki/ca.crt"}).run()
     assert site.journal.cursor("ebr") == (0, 0)
     site.run(site.forward(endpoint=endpoint, tls={"ca": "pki/ca.crt", "cert": "pki/client.crt", "key": "pki/client.key"}))
-    await until(site.delivered)
+    await eventually(site.delivered)
     assert site.stored_alike()
     figures("F38", "MQTT: without client certificate 0 entries out, with it all")

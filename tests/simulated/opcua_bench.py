@@ -5,9 +5,11 @@ import contextlib
 import json
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from typing import Any, Self
+
+from processes import eventually
 
 from config import Source, Tag
 from drivers.contract import DriverError, Finding, Loss, Reading
@@ -85,13 +87,6 @@ class Disk:
 
     def codes(self) -> list[str]:
         return [finding.code for finding in self.findings]
-
-
-async def until(condition: Callable[[], Any], seconds: float = 20.0, what: str = "") -> None:
-    """Wait for a state, with a deadline."""
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - any state, looked at from outside
-            await asyncio.sleep(0.01)
 
 
 class Bench:
@@ -203,7 +198,7 @@ class Bench:
                 last[tag] = source or 0
             return all(last.get(tag, 0) >= ticks for tag, ticks in newest.items())
 
-        await until(there, seconds)
+        await eventually(there, seconds)
 
     def wrong_values(self) -> int:
         truth = {(tag, ticks): value for tag, values in self.made().items() for ticks, value in values}

@@ -3,24 +3,19 @@
 import asyncio
 import re
 import signal
-import socket
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from processes import free_port
+
 ROOT = Path(__file__).parents[2]
 TUTORIAL = ROOT / "docs" / "first-line.md"
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 DEADLINE_S = 60
 PROGRAM = (sys.executable, "-c", "from gateway.cli import main; main()")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @asynccontextmanager

@@ -2,13 +2,14 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from processes import eventually
 
 import config
 from buffer import Body, Journal, keys
@@ -23,13 +24,6 @@ GATEWAY = "lyon/granulation-2"
 
 def note(size: int, root: str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=") -> Note:
     return Note.of(f"{GATEWAY}/1795332189\n{size}\n{root}\n\n\u2014 {GATEWAY} AAAA\n")
-
-
-async def until(state: Callable[[], Any], deadline_s: float = 20.0) -> Any:
-    async with asyncio.timeout(deadline_s):
-        while not (found := state()):  # noqa: ASYNC110 - a folder and a server tell nobody
-            await asyncio.sleep(0.01)
-    return found
 
 
 def texts(folder: Path) -> list[str]:
@@ -67,15 +61,15 @@ async def test_a_folder_that_goes_away_is_alarmed_once_and_gets_what_waited_when
     watched = Watched(share.as_uri())
     async with running(watched) as witness:
         witness.take(note(10))
-        await until(lambda: list(share.glob("*.txt")))
+        await eventually(lambda: list(share.glob("*.txt")))
         shutil.move(share, tmp_path / "elsewhere")
         for size in (20, 30):
             witness.take(note(size))
-        await until(lambda: witness.away)
+        await eventually(lambda: witness.away)
         assert len(witness.waiting) == 2
         assert not share.exists(), "it is never made: below a mount point that would look like the share"
         shutil.move(tmp_path / "elsewhere", share)
-        await until(lambda: not witness.waiting)
+        await eventually(lambda: not witness.waiting)
     assert sorted(path.name for path in share.iterdir()) == [f"lyon_granulation-2_1795332189_{size:012d}.txt" for size in (10, 20, 30)]
     assert watched.codes == ["witness-away", "witness-back"]
     assert witness.describe()["size"] == 30
@@ -93,11 +87,11 @@ async def test_another_tree_of_the_same_size_is_an_alarm_and_is_not_written_over
     watched = Watched(tmp_path.as_uri())
     async with running(watched) as witness:
         witness.take(note(10))
-        await until(lambda: list(tmp_path.glob("*.txt")))
+        await eventually(lambda: list(tmp_path.glob("*.txt")))
         kept = texts(tmp_path)
         witness.take(note(10))
         witness.take(note(10, "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA="))
-        await until(lambda: not witness.waiting)
+        await eventually(lambda: not witness.waiting)
     assert watched.codes == ["witness-contradicts"]
     assert texts(tmp_path) == kept
 
@@ -132,23 +126,23 @@ async def test_a_server_gets_each_checkpoint_and_one_that_fails_or_is_down_gets_
         watched = Watched(f"http://127.0.0.1:{port}/witness/")
         async with running(watched) as witness:
             witness.take(note(10))
-            await until(lambda: server.kept)
+            await eventually(lambda: server.kept)
             server.answer = 503
             witness.take(note(20))
-            await until(lambda: "503" in (witness.away or ""))
+            await eventually(lambda: "503" in (witness.away or ""))
             server.answer = 201
-            await until(lambda: len(server.kept) == 2)
+            await eventually(lambda: len(server.kept) == 2)
             server.answer = 409
             witness.take(note(30))
-            await until(lambda: "witness-contradicts" in watched.codes)
+            await eventually(lambda: "witness-contradicts" in watched.codes)
     assert server.kept[f"/witness/{GATEWAY}/1795332189/10"].decode() == note(10).text
     assert list(server.kept) == [f"/witness/{GATEWAY}/1795332189/{size}" for size in (10, 20)]
     async with running(watched) as witness:
         witness.take(note(40))
-        await until(lambda: witness.away)
+        await eventually(lambda: witness.away)
         server.answer = 201
         async with server.at(port):
-            await until(lambda: not witness.waiting)
+            await eventually(lambda: not witness.waiting)
     assert watched.codes == ["witness-away", "witness-back", "witness-contradicts", "witness-away", "witness-back"]
 
 
@@ -168,12 +162,12 @@ async def test_a_journal_set_back_is_found_by_the_witness_folder(tmp_path: Path)
     checkpoints = Checkpoints(journal, keyring, append, [watched.witness], every_s=0.05)
     async with running(watched), supervised(checkpoints.run()):
         journal.append([body] * 50, urgent=True).result()
-        await until(lambda: len(list(share.glob("*.txt"))) >= 1)
+        await eventually(lambda: len(list(share.glob("*.txt"))) >= 1)
         last = journal.last[1]
         shutil.copytree(data, tmp_path / "old", ignore=shutil.ignore_patterns("lock", "ballast"))
         journal.append([body] * 50, urgent=True).result()
         checkpoints.batch_ended(journal.last[1], {"batch": "B1", "record": "r", "revision": 1})
-        await until(lambda: any(int(path.stem.rpartition("_")[2]) >= last + 50 for path in share.glob("*.txt")))
+        await eventually(lambda: any(int(path.stem.rpartition("_")[2]) >= last + 50 for path in share.glob("*.txt")))
     journal.close()
 
     key = data / "checkpoint-key.pub"

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opcua_bench import Bench, until
+from opcua_bench import Bench
+from processes import eventually
 
 
 def alarmed(path: Path, count: int = 3, **more: Any) -> Bench:
@@ -34,11 +35,11 @@ async def test_a_condition_is_handed_over_with_all_that_the_server_tells(tmp_pat
         await bench.make()
         bench.plc.conditions.raised("Standing", 400)
         bench.run()
-        await until(lambda: refreshes(bench) == 1)
+        await eventually(lambda: refreshes(bench) == 1)
         bench.plc.conditions.raised("Overload", 900, "Motor overload")
         bench.plc.conditions.acknowledged("Overload", "jdupont")
         bench.plc.conditions.cleared("Overload")
-        await until(lambda: len(conditions(bench)) == 4)
+        await eventually(lambda: len(conditions(bench)) == 4)
         assert conditions(bench) == [
             ("Impeller/Standing", True, False),
             ("Impeller/Overload", True, False),
@@ -62,20 +63,20 @@ async def test_cuts_and_kills_lose_and_double_no_event(tmp_path: Path) -> None:
     async with alarmed(tmp_path) as bench:
         await bench.make()
         bench.run()
-        await until(lambda: refreshes(bench) == 1)
+        await eventually(lambda: refreshes(bench) == 1)
         for number in range(3):
             bench.plc.conditions.raised(f"A{number}")
             bench.cable.cut()
             bench.plc.conditions.cleared(f"A{number}")
             bench.cable.mend()
-            await until(lambda known=number: bench.disk.connections > known + 1)
+            await eventually(lambda known=number: bench.disk.connections > known + 1)
         bench.disk.stalled = True
         bench.plc.conditions.raised("Killed")
         await bench.make(2)
         await bench.kill()
         bench.plc.conditions.cleared("Killed")
         bench.run()
-        await until(lambda: len(conditions(bench)) == 8)
+        await eventually(lambda: len(conditions(bench)) == 8)
         assert [(name, active) for name, active, _ in conditions(bench)] == [
             (f"Impeller/{name}", active) for name in ("A0", "A1", "A2", "Killed") for active in (True, False)
         ]
@@ -87,14 +88,14 @@ async def test_after_a_server_restart_what_stands_is_asked_for(tmp_path: Path) -
     async with alarmed(tmp_path) as bench:
         await bench.make()
         bench.run()
-        await until(lambda: refreshes(bench) == 1)
+        await eventually(lambda: refreshes(bench) == 1)
         bench.plc.conditions.raised("Before")
-        await until(lambda: len(conditions(bench)) == 1)
+        await eventually(lambda: len(conditions(bench)) == 1)
         await bench.plc.stop()
         bench.plc.conditions.cleared("Before")
         bench.plc.conditions.raised("Meanwhile")
         await bench.plc.start()
-        await until(lambda: refreshes(bench) == 2)
+        await eventually(lambda: refreshes(bench) == 2)
         assert conditions(bench)[-2:] == [("Impeller/Before", False, False), ("Impeller/Meanwhile", True, False)]
 
 
@@ -103,12 +104,12 @@ async def test_a_queue_that_runs_over_is_told_and_what_stands_is_asked_for(tmp_p
         bench.plc.switches.most_queue = 5
         await bench.make()
         bench.run()
-        await until(lambda: refreshes(bench) == 1)
+        await eventually(lambda: refreshes(bench) == 1)
         assert "queue-revised" in bench.disk.codes()
         for number in range(20):
             bench.plc.conditions.raised("Flicker", message=str(number))
-        await until(lambda: "alarms-lost" in bench.disk.codes())
-        await until(lambda: refreshes(bench) == 2)
+        await eventually(lambda: "alarms-lost" in bench.disk.codes())
+        await eventually(lambda: refreshes(bench) == 2)
         (told,) = [one for one in bench.disk.findings if one.code == "alarms-lost"]
         assert (told.severity, told.evidence["cause"]) == ("alarm", "events-lost")
 
@@ -119,11 +120,11 @@ async def test_an_unreadable_message_and_a_refused_refresh_are_told(tmp_path: Pa
         bench.plc.switches.garble_messages = {2}
         await bench.make()
         bench.run()
-        await until(lambda: "alarms-not-refreshed" in bench.disk.codes())
+        await eventually(lambda: "alarms-not-refreshed" in bench.disk.codes())
         bench.plc.conditions.raised("One")
-        await until(lambda: conditions(bench))
+        await eventually(lambda: conditions(bench))
         bench.plc.conditions.raised("Two")
-        await until(lambda: "alarms-lost" in bench.disk.codes() or len(conditions(bench)) > 1)
+        await eventually(lambda: "alarms-lost" in bench.disk.codes() or len(conditions(bench)) > 1)
         assert "alarms-lost" in bench.disk.codes()
 
 
@@ -131,7 +132,7 @@ async def test_a_notifier_that_is_not_there_is_told_and_values_go_on(tmp_path: P
     async with alarmed(tmp_path, alarms=[{"notifier": "plc:s=Nobody", "equipment": "line"}]) as bench:
         await bench.make()
         bench.run()
-        await until(lambda: "alarms-not-heard" in bench.disk.codes())
+        await eventually(lambda: "alarms-not-heard" in bench.disk.codes())
         await bench.make(3)
         await bench.caught_up()
         assert not bench.missing()

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opcua_bench import Bench, Disk, secured, until
+from opcua_bench import Bench, Disk, secured
+from processes import eventually
 
 from config import Tag
 from drivers.contract import DriverError
@@ -47,7 +48,7 @@ def lost(bench: Bench) -> int:
 @pytest.mark.urs("URS-DAQ-01")
 async def test_every_value_arrives_once_in_order_with_both_times(bench: Bench) -> None:
     bench.run()
-    await until(lambda: bench.disk.connections)
+    await eventually(lambda: bench.disk.connections)
     await bench.make(20)
     await bench.caught_up()
     assert not bench.missing()
@@ -62,13 +63,13 @@ async def test_every_value_arrives_once_in_order_with_both_times(bench: Bench) -
 @pytest.mark.parametrize("rounds", ROUNDS)
 async def test_a_cut_link_is_resumed_in_the_same_session_without_loss(bench: Bench, rounds: int) -> None:
     bench.run()
-    await until(lambda: bench.disk.connections)
+    await eventually(lambda: bench.disk.connections)
     for _ in range(rounds):
         await bench.make(5)
         bench.cable.cut()
         await bench.make(10)
         bench.cable.mend()
-        await until(lambda known=bench.disk.connections: bench.disk.connections > known)
+        await eventually(lambda known=bench.disk.connections: bench.disk.connections > known)
     await bench.make(3)
     await bench.caught_up()
     assert not bench.missing()
@@ -83,7 +84,7 @@ async def test_a_cut_link_is_resumed_in_the_same_session_without_loss(bench: Ben
 async def test_answers_lost_on_the_way_are_republished(bench: Bench, rounds: int) -> None:
     bench.run()
     for number in range(rounds):
-        await until(lambda known=number: bench.disk.connections > known)
+        await eventually(lambda known=number: bench.disk.connections > known)
         await bench.make(3)
         bench.cable.lose_responses()
         await bench.make(10)
@@ -101,11 +102,11 @@ async def test_answers_lost_on_the_way_are_republished(bench: Bench, rounds: int
 @pytest.mark.faults
 async def test_a_silent_link_is_found_within_one_and_a_half_keep_alives(bench: Bench) -> None:
     bench.run()
-    await until(lambda: bench.disk.connections)
+    await eventually(lambda: bench.disk.connections)
     await bench.make(3)
     begun = asyncio.get_running_loop().time()
     bench.cable.blackhole()
-    await until(lambda: bench.failures)
+    await eventually(lambda: bench.failures)
     assert "1.5 keep-alives" in bench.failures[0]
     found_s = bench.detected_s[0] - begun
     bench.cable.mend()
@@ -118,7 +119,7 @@ async def test_a_silent_link_is_found_within_one_and_a_half_keep_alives(bench: B
 @pytest.mark.parametrize("rounds", ROUNDS)
 async def test_a_killed_gateway_goes_on_where_its_journal_ended(bench: Bench, rounds: int) -> None:
     bench.run()
-    await until(lambda: bench.disk.connections)
+    await eventually(lambda: bench.disk.connections)
     for _ in range(rounds):
         await bench.make(5)
         bench.disk.stalled = True
@@ -126,7 +127,7 @@ async def test_a_killed_gateway_goes_on_where_its_journal_ended(bench: Bench, ro
         await bench.kill()
         await bench.make(5)
         bench.run()
-        await until(lambda: bench.disk.connections)
+        await eventually(lambda: bench.disk.connections)
     await bench.make(3)
     await bench.caught_up()
     assert not bench.missing()
@@ -136,7 +137,7 @@ async def test_a_killed_gateway_goes_on_where_its_journal_ended(bench: Bench, ro
 @pytest.mark.parametrize("lists", [10, pytest.param(100, marks=pytest.mark.faults)])
 async def test_nothing_is_acknowledged_before_it_is_on_disk(bench: Bench, lists: int) -> None:
     bench.run()
-    await until(lambda: bench.disk.connections)
+    await eventually(lambda: bench.disk.connections)
     await bench.make(3)
     await bench.caught_up()
     bench.disk.stalled = True
@@ -152,14 +153,14 @@ async def test_nothing_is_acknowledged_before_it_is_on_disk(bench: Bench, lists:
     bench.disk.commit()
     await bench.make(5, every_s=0.06)
     await bench.caught_up()
-    await until(lambda: len(subscription.sent) <= 2)
+    await eventually(lambda: len(subscription.sent) <= 2)
     assert not bench.missing()
     assert bench.failures == []
 
 
 async def test_a_stop_and_start_in_order_loses_nothing(bench: Bench) -> None:
     bench.run()
-    await until(lambda: bench.disk.connections)
+    await eventually(lambda: bench.disk.connections)
     await bench.make(3)
     await bench.caught_up()
     await bench.stop()
@@ -177,14 +178,14 @@ async def test_a_stop_and_start_in_order_loses_nothing(bench: Bench) -> None:
 async def test_a_refused_transfer_ends_in_a_gap_and_first_values(bench: Bench, round_: int) -> None:
     bench.plc.switches.transfer = False
     bench.run()
-    await until(lambda: bench.disk.connections)
+    await eventually(lambda: bench.disk.connections)
     await bench.make(5)
     await bench.caught_up()
     await bench.kill()
     before = len(bench.disk.committed)
     await bench.make(5)
     bench.run()
-    await until(lambda: bench.disk.connections)
+    await eventually(lambda: bench.disk.connections)
     await bench.make(5)
     await bench.caught_up()
     after = bench.disk.committed[before:]
@@ -201,7 +202,7 @@ async def test_a_refused_transfer_ends_in_a_gap_and_first_values(bench: Bench, r
 @pytest.mark.parametrize("round_", ONCE)
 async def test_a_restarted_server_with_moved_namespaces_gives_no_wrong_tag(bench: Bench, round_: int) -> None:
     bench.run()
-    await until(lambda: bench.disk.connections)
+    await eventually(lambda: bench.disk.connections)
     await bench.make(5)
     await bench.caught_up()
     await bench.plc.stop()
@@ -219,7 +220,7 @@ async def test_an_overflow_is_a_gap_for_exactly_its_tag_and_time(tmp_path: Path)
     async with Bench(tmp_path, count=3, settings={"queue_size": 10}) as bench:
         await bench.make()
         bench.run()
-        await until(lambda: bench.disk.connections)
+        await eventually(lambda: bench.disk.connections)
         await bench.caught_up()
         bench.cable.cut()
         await bench.make(30, every_s=0.002, tags=["t1"])
@@ -241,7 +242,7 @@ async def test_an_overflow_is_a_gap_for_exactly_its_tag_and_time(tmp_path: Path)
 async def test_a_queue_of_one_is_an_alarm(bench: Bench) -> None:
     bench.plc.switches.most_queue = 1
     bench.run()
-    await until(lambda: "queue-revised" in bench.disk.codes())
+    await eventually(lambda: "queue-revised" in bench.disk.codes())
     (finding,) = [one for one in bench.disk.findings if one.code == "queue-revised"]
     assert finding.severity == "alarm"
     assert len(finding.tags) == 20
@@ -250,7 +251,7 @@ async def test_a_queue_of_one_is_an_alarm(bench: Bench) -> None:
 @pytest.mark.faults
 async def test_a_message_that_never_came_is_fetched_again(bench: Bench) -> None:
     bench.run()
-    await until(lambda: bench.disk.connections)
+    await eventually(lambda: bench.disk.connections)
     await bench.make(2)
     await bench.caught_up()
     (subscription,) = bench.plc.subscriptions.subscriptions.values()
@@ -266,7 +267,7 @@ async def test_a_message_that_never_came_is_fetched_again(bench: Bench) -> None:
 
 async def test_a_message_that_is_no_longer_there_is_a_gap_and_every_value_is_asked_for(bench: Bench) -> None:
     bench.run()
-    await until(lambda: bench.disk.connections)
+    await eventually(lambda: bench.disk.connections)
     await bench.make(2)
     await bench.caught_up()
     (subscription,) = bench.plc.subscriptions.subscriptions.values()
@@ -274,7 +275,7 @@ async def test_a_message_that_is_no_longer_there_is_a_gap_and_every_value_is_ask
     bench.plc.switches.drop_messages = {subscription.sequence}
     await bench.make(1, every_s=0.2)
     await bench.make(3, every_s=0.07, tags=["t0"])
-    await until(lambda: any(loss.cause == "message-lost" for loss in bench.disk.losses))
+    await eventually(lambda: any(loss.cause == "message-lost" for loss in bench.disk.losses))
     await bench.caught_up()
     (loss,) = [one for one in bench.disk.losses if one.cause == "message-lost"]
     assert set(loss.tags or ()) == set(range(20))
@@ -285,13 +286,13 @@ async def test_a_message_that_is_no_longer_there_is_a_gap_and_every_value_is_ask
 async def test_a_message_that_can_not_be_read_is_a_gap_and_does_not_end_the_session(bench: Bench, resend: bool) -> None:
     bench.plc.switches.resend_data = resend
     bench.run()
-    await until(lambda: bench.disk.connections)
+    await eventually(lambda: bench.disk.connections)
     await bench.make(2)
     await bench.caught_up()
     (subscription,) = bench.plc.subscriptions.subscriptions.values()
     bench.plc.switches.garble_messages = {subscription.sequence}
     await bench.make(1, every_s=0.2)
-    await until(lambda: "message-unreadable" in bench.disk.codes())
+    await eventually(lambda: "message-unreadable" in bench.disk.codes())
     await bench.caught_up()
     await bench.make(2)
     await bench.caught_up()
@@ -303,14 +304,14 @@ async def test_a_message_that_can_not_be_read_is_a_gap_and_does_not_end_the_sess
 async def test_a_missing_node_stops_no_other_and_is_taken_up_when_it_comes(bench: Bench, round_: int) -> None:
     bench.plc.remove("t3")
     bench.run()
-    await until(lambda: bench.disk.connections)
+    await eventually(lambda: bench.disk.connections)
     await bench.make(2, tags=[f"t{i}" for i in range(20) if i != 3])
-    await until(lambda: len({reading[0] for reading in bench.disk.readings}) == 19)
+    await eventually(lambda: len({reading[0] for reading in bench.disk.readings}) == 19)
     assert [(loss.cause, loss.tags) for loss in bench.disk.losses] == [("not-subscribed", (3,))]
     begun = asyncio.get_running_loop().time()
     bench.plc.restore("t3")
     await bench.make(2)
-    await until(lambda: any(reading[0] == 3 for reading in bench.disk.readings))
+    await eventually(lambda: any(reading[0] == 3 for reading in bench.disk.readings))
     kinds = {told["kind"] for readings, told in bench.disk.committed if any(reading[0] == 3 for reading in readings)}
     assert "initial" in kinds
     say("F22 node back", taken_up_after_s=round(asyncio.get_running_loop().time() - begun, 2), retry_every_s=0.3)
@@ -319,11 +320,11 @@ async def test_a_missing_node_stops_no_other_and_is_taken_up_when_it_comes(bench
 @pytest.mark.faults
 async def test_a_node_that_vanishes_in_mid_stream_is_taken_up_again(bench: Bench) -> None:
     bench.run()
-    await until(lambda: bench.disk.connections)
+    await eventually(lambda: bench.disk.connections)
     await bench.make(2)
     await bench.caught_up()
     bench.plc.remove("t3")
-    await until(lambda: any(reading[0] == 3 and reading[2] == 0x80340000 for reading in bench.disk.readings))
+    await eventually(lambda: any(reading[0] == 3 and reading[2] == 0x80340000 for reading in bench.disk.readings))
     bench.plc.restore("t3")
     await bench.make(1, tags=["t3"])
     await bench.caught_up()
@@ -352,11 +353,11 @@ async def test_a_limit_that_the_server_hides_is_found_by_halving(tmp_path: Path)
 
 async def test_a_lost_subscription_is_made_anew(bench: Bench) -> None:
     bench.run()
-    await until(lambda: bench.disk.connections)
+    await eventually(lambda: bench.disk.connections)
     await bench.make(2)
     await bench.caught_up()
     bench.plc.drop_subscriptions()
-    await until(lambda: bench.disk.connections > 1)
+    await eventually(lambda: bench.disk.connections > 1)
     await bench.make(3)
     await bench.caught_up()
     assert bench.failures
@@ -367,7 +368,7 @@ async def test_a_channel_is_renewed_and_a_refused_renewal_loses_nothing(tmp_path
     async with Bench(tmp_path, count=5, settings={"channel_lifetime_s": 1.0}) as bench:
         await bench.make()
         bench.run()
-        await until(lambda: bench.disk.connections)
+        await eventually(lambda: bench.disk.connections)
         await bench.make(20, every_s=0.1)
         bench.plc.switches.renewals_refused = 1
         await bench.make(20, every_s=0.1)
@@ -389,7 +390,7 @@ async def test_types_arrays_and_texts(tmp_path: Path) -> None:
         bench.driver = OpcUaDriver(bench.source, bench.tags)
         await bench.make()
         bench.run()
-        await until(lambda: bench.disk.connections)
+        await eventually(lambda: bench.disk.connections)
         await bench.make(3, every_s=0.1)
         await bench.caught_up()
         last = {tag: value for tag, value, _, _, _ in bench.disk.readings}
@@ -402,12 +403,12 @@ async def test_types_arrays_and_texts(tmp_path: Path) -> None:
 @pytest.mark.urs("URS-DAQ-10")
 async def test_another_type_than_the_map_says_is_a_finding(bench: Bench) -> None:
     bench.run()
-    await until(lambda: bench.disk.connections)
+    await eventually(lambda: bench.disk.connections)
     await bench.caught_up()
     from simulators.opcua_plc import encode
 
     bench.plc.set_variant("t4", encode.variant(6, 42), time.time_ns() // 100)
-    await until(lambda: "source-type-differs" in bench.disk.codes())
+    await eventually(lambda: "source-type-differs" in bench.disk.codes())
     (finding,) = [one for one in bench.disk.findings if one.code == "source-type-differs"]
     assert finding.tags == (4,)
     assert finding.evidence["source_type"] == "Int32"
@@ -416,11 +417,11 @@ async def test_another_type_than_the_map_says_is_a_finding(bench: Bench) -> None
 @pytest.mark.urs("URS-DAQ-05")
 async def test_bad_and_uncertain_keep_their_whole_status(bench: Bench) -> None:
     bench.run()
-    await until(lambda: bench.disk.connections)
+    await eventually(lambda: bench.disk.connections)
     await bench.caught_up()
     for status in (0x40930000, 0x808C0000, 0x80060000, 0x00960000):
         bench.plc.set_status("t2", status, time.time_ns() // 100)
-        await until(lambda status=status: any(r[0] == 2 and r[2] == status for r in bench.disk.readings))
+        await eventually(lambda status=status: any(r[0] == 2 and r[2] == status for r in bench.disk.readings))
     got = {r[2]: r[1] for r in bench.disk.readings if r[0] == 2}
     assert got[0x808C0000] is None
     assert got[0x80060000] is None
@@ -429,7 +430,7 @@ async def test_bad_and_uncertain_keep_their_whole_status(bench: Bench) -> None:
 
 async def test_a_foreign_subscription_is_never_taken_for_ours(bench: Bench) -> None:
     bench.run()
-    await until(lambda: bench.disk.connections)
+    await eventually(lambda: bench.disk.connections)
     await bench.make(2)
     await bench.caught_up()
     await bench.kill()
@@ -437,7 +438,7 @@ async def test_a_foreign_subscription_is_never_taken_for_ours(bench: Bench) -> N
     for item in subscription.items.values():
         item.handle -= 1  # as if another client's subscription had got the number
     bench.run()
-    await until(lambda: bench.disk.connections)
+    await eventually(lambda: bench.disk.connections)
     await bench.make(3)
     await bench.caught_up()
     assert bench.wrong_values() == 0
@@ -446,7 +447,7 @@ async def test_a_foreign_subscription_is_never_taken_for_ours(bench: Bench) -> N
 async def test_a_server_that_never_answers_is_given_up_in_time(bench: Bench) -> None:
     bench.cable.silent()
     bench.run()
-    await until(lambda: bench.failures, 10)
+    await eventually(lambda: bench.failures, 10)
     bench.cable.mend()
     await bench.caught_up()
 
@@ -454,14 +455,14 @@ async def test_a_server_that_never_answers_is_given_up_in_time(bench: Bench) -> 
 @pytest.mark.parametrize("seed", [1])
 async def test_dribbled_and_corrupted_bytes_never_become_values(bench: Bench, seed: int) -> None:
     bench.run()
-    await until(lambda: bench.disk.connections)
+    await eventually(lambda: bench.disk.connections)
     bench.cable.down.dribble = True
     await bench.make(5)
     bench.cable.down.dribble = False
     for at in (3, 60, 200):
         bench.cable.down.truncate_after = at
         await bench.make(5, every_s=0.05)
-        await until(lambda known=bench.disk.connections: bench.disk.connections >= known)
+        await eventually(lambda known=bench.disk.connections: bench.disk.connections >= known)
     await bench.make(3)
     await bench.caught_up()
     assert bench.wrong_values() == 0
@@ -477,7 +478,7 @@ async def test_f15_resets_at_random_for_a_while(tmp_path: Path) -> None:
     async with Bench(tmp_path, count=200) as bench:
         await bench.make()
         bench.run()
-        await until(lambda: bench.disk.connections)
+        await eventually(lambda: bench.disk.connections)
         for _ in range(25):
             await bench.make(chance.randint(5, 40))
             bench.cable.reset()
@@ -513,12 +514,12 @@ async def test_each_policy_carries_values_once_the_server_is_trusted(tmp_path: P
     async with secured(tmp_path, policy, mode) as bench:
         await bench.make()
         bench.run()
-        await until(lambda: bench.failures)
+        await eventually(lambda: bench.failures)
         assert "is not trusted" in bench.failures[0]
         (refused,) = [one for one in certs.show(tmp_path / "certs") if one.kind == "rejected"]
         assert refused.sha256[:16] in bench.failures[0], "the message names what to type"
         certs.trust(tmp_path / "certs", refused.sha256[:16])
-        await until(lambda: bench.disk.connections)
+        await eventually(lambda: bench.disk.connections)
         await bench.make(3)
         bench.cable.reset()
         await bench.make(3)
@@ -535,7 +536,7 @@ async def test_a_server_without_the_configured_policy_is_refused(tmp_path: Path)
     certs.make(tmp_path / "certs")
     async with Bench(tmp_path, settings={"security": {"policy": "Aes256_Sha256_RsaPss"}}) as bench:
         bench.run()
-        await until(lambda: bench.failures)
+        await eventually(lambda: bench.failures)
         assert "does not offer Aes256_Sha256_RsaPss/SignAndEncrypt, only None/None" in bench.failures[0]
         assert bench.disk.connections == 0
 
@@ -551,7 +552,7 @@ async def test_user_name_and_password(tmp_path: Path, password: str, works: bool
         certs.trust(tmp_path / "certs", str(tmp_path / "server" / "own" / "cert.der"))
         await bench.make()
         bench.run()
-        await until(lambda: bench.disk.connections or bench.failures)
+        await eventually(lambda: bench.disk.connections or bench.failures)
         assert bool(bench.disk.connections) is works
         assert works or "BadUserAccessDenied" in bench.failures[0]
 
@@ -562,12 +563,12 @@ async def test_a_swapped_certificate_is_refused_at_reconnect(tmp_path: Path) -> 
         certs.trust(tmp_path / "certs", str(tmp_path / "server" / "own" / "cert.der"))
         await bench.make()
         bench.run()
-        await until(lambda: bench.disk.connections)
+        await eventually(lambda: bench.disk.connections)
         await bench.plc.stop()
         other = certs.make(tmp_path / "other", "urn:example:simulated-plc")
         bench.plc._certificate = (Path(other.file), tmp_path / "other" / "own" / "key.pem")
         await bench.plc.start()
-        await until(lambda: any("is not trusted" in one for one in bench.failures))
+        await eventually(lambda: any("is not trusted" in one for one in bench.failures))
         assert bench.disk.connections == 1
 
 
@@ -580,7 +581,7 @@ async def test_history_fills_a_gap_wholly_or_not_at_all(tmp_path: Path, trick: s
         await bench.plc.start()
         await bench.make()
         bench.run()
-        await until(lambda: bench.disk.connections)
+        await eventually(lambda: bench.disk.connections)
         await bench.make(3)
         await bench.caught_up()
         bench.cable.cut()
@@ -589,7 +590,7 @@ async def test_history_fills_a_gap_wholly_or_not_at_all(tmp_path: Path, trick: s
         bench.cable.mend()
         await bench.make(2, every_s=0.1)
         await bench.caught_up()
-        await until(lambda: len(bench.disk.fillings) == 3 or bench.disk.codes().count("history-incomplete") == 3)
+        await eventually(lambda: len(bench.disk.fillings) == 3 or bench.disk.codes().count("history-incomplete") == 3)
         assert bool(bench.disk.fillings) is fills
         missing = {ticks for values in bench.missing().values() for ticks, _ in values}
         assert bool(missing) is not fills
@@ -607,13 +608,13 @@ async def test_history_fills_what_a_queue_lost(tmp_path: Path) -> None:
         await bench.plc.start()
         await bench.make()
         bench.run()
-        await until(lambda: bench.disk.connections)
+        await eventually(lambda: bench.disk.connections)
         await bench.caught_up()
         bench.cable.cut()
         await bench.make(30, every_s=0.002)
         bench.cable.mend()
         await bench.make(2, every_s=0.1)
-        await until(lambda: len(bench.disk.fillings) == 2)
+        await eventually(lambda: len(bench.disk.fillings) == 2)
         assert not bench.missing()
         assert bench.doubled() == 0
 
@@ -659,10 +660,10 @@ async def test_probe_tells_what_differs_and_leaves_nothing_behind(tmp_path: Path
 @pytest.mark.urs("URS-DAQ-10")
 async def test_changed_semantics_are_an_alarm(bench: Bench) -> None:
     bench.run()
-    await until(lambda: bench.disk.connections)
+    await eventually(lambda: bench.disk.connections)
     await bench.caught_up()
     bench.plc.set_status("t5", 0x4000, time.time_ns() // 1000 * 10)
-    await until(lambda: "semantics-changed" in bench.disk.codes())
+    await eventually(lambda: "semantics-changed" in bench.disk.codes())
     (finding,) = [one for one in bench.disk.findings if one.code == "semantics-changed"]
     assert (finding.tags, finding.severity) == ((5,), "alarm")
     assert any(reading[0] == 5 and reading[2] == 0x4000 for reading in bench.disk.readings)

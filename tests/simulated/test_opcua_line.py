@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opcua_bench import until
+from processes import eventually
 
 import config
 from buffer import Journal
@@ -56,7 +56,7 @@ async def test_an_alarm_of_the_server_stands_in_the_journal_and_is_recomputed(tm
     driver = next(driver for one, driver in assembly.drivers_of(line) if one.name == source.name)
     task = asyncio.create_task(driver.run(intake.ports[source.name]))
     try:
-        await until(lambda: task.done() or any(one.events for one in plc.subscriptions.subscriptions.values()))
+        await eventually(lambda: task.done() or any(one.events for one in plc.subscriptions.subscriptions.values()))
         plc.conditions.raised("Overload", 900, "Motor overload")
         plc.conditions.acknowledged("Overload", "jdupont")
         plc.conditions.cleared("Overload")

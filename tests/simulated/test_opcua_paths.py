@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from opcua_bench import Bench, until
+from opcua_bench import Bench
+from processes import eventually
 
 from config import Tag
 
@@ -23,7 +24,7 @@ async def test_a_restart_that_renumbers_all_nodes_and_moves_the_namespace_change
         await bench.make()
         bench.run()
         for restart in range(2):
-            await until(lambda known=restart: bench.disk.connections > known)
+            await eventually(lambda known=restart: bench.disk.connections > known)
             await bench.make(5)
             await bench.caught_up()
             before = {tag: node.id for tag, (node, _, _) in bench.plc._of_tag.items()}
@@ -32,7 +33,7 @@ async def test_a_restart_that_renumbers_all_nodes_and_moves_the_namespace_change
             await bench.plc.start()
             assert not set(before.values()) & {node.id for node, _, _ in bench.plc._of_tag.values()}, "every node has another id"
             await bench.make()
-        await until(lambda: bench.disk.connections > 2)
+        await eventually(lambda: bench.disk.connections > 2)
         await bench.make(5)
         await bench.caught_up()
         assert (bench.wrong_values(), bench.doubled()) == (0, 0)
@@ -49,13 +50,13 @@ async def test_a_path_that_leads_nowhere_or_to_two_nodes_is_a_gap_until_it_leads
         bench.plc._place(node)  # a second node with the same browse names
         await bench.make(tags=["t0", "t2", "t3"])
         bench.run()
-        await until(lambda: {1, 2} <= {tag for loss in bench.disk.losses for tag in loss.tags or ()})
+        await eventually(lambda: {1, 2} <= {tag for loss in bench.disk.losses for tag in loss.tags or ()})
         told = {finding.tags: finding.text for finding in bench.disk.findings if finding.code == "node-unusable"}
         assert "BadNoMatch" in told[(1,)]
         assert "BadTooManyMatches" in told[(2,)]
         assert {loss.cause for loss in bench.disk.losses} == {"not-subscribed"}
         await bench.make(3, tags=["t0", "t3"])
-        await until(lambda: {0, 3} <= {reading[0] for reading in bench.disk.readings})
+        await eventually(lambda: {0, 3} <= {reading[0] for reading in bench.disk.readings})
         assert not {1, 2} & {reading[0] for reading in bench.disk.readings}, "neither of two nodes is guessed"
         for references in bench.plc._server.iserver.aspace._nodes.values():
             references.references[:] = [one for one in references.references if one.NodeId != first]

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from opcua_bench import Bench, until
+from opcua_bench import Bench
+from processes import eventually
 
 from drivers.contract import Loss
 
@@ -14,7 +15,7 @@ async def test_an_overflow_in_the_first_message_after_a_resumption_is_a_gap_of_i
     async with Bench(tmp_path, count=2, settings={"queue_size": 10}) as bench:
         await bench.make()
         bench.run()
-        await until(lambda: bench.disk.connections)
+        await eventually(lambda: bench.disk.connections)
         await bench.make(3)
         await bench.caught_up()
         last = bench.disk.readings[-1][3]
@@ -29,7 +30,7 @@ async def test_an_overflow_in_the_first_message_after_a_resumption_is_a_gap_of_i
         bench.cable.mend()
         if killed:
             bench.run()
-        await until(lambda: bench.disk.connections > known)
+        await eventually(lambda: bench.disk.connections > known)
         await bench.make(2)
         await bench.caught_up()
         (loss,) = [one for one in bench.disk.order if isinstance(one, Loss) and one.cause == "queue-overflow"]
@@ -50,14 +51,14 @@ async def test_a_message_that_can_not_be_fetched_again_ends_the_resumption(tmp_p
         bench.plc.switches.kept_messages = 2
         await bench.make()
         bench.run()
-        await until(lambda: bench.disk.connections)
+        await eventually(lambda: bench.disk.connections)
         await bench.make(3)
         await bench.caught_up()
         bench.disk.stalled = True
         await bench.make(8, every_s=0.1)
         await bench.kill()
         bench.run()
-        await until(lambda: bench.disk.connections)
+        await eventually(lambda: bench.disk.connections)
         await bench.make(3)
         await bench.caught_up()
         assert bench.missing()
@@ -73,7 +74,7 @@ async def test_a_hole_is_told_before_what_came_after_it(tmp_path: Path) -> None:
     async with Bench(tmp_path, count=2) as bench:
         await bench.make()
         bench.run()
-        await until(lambda: bench.disk.connections)
+        await eventually(lambda: bench.disk.connections)
         await bench.make(3)
         await bench.caught_up()
         (subscription,) = bench.plc.subscriptions.subscriptions.values()

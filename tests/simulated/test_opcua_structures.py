@@ -9,7 +9,8 @@ import pytest
 from asyncua import Server, ua
 from asyncua.common.structures104 import new_enum, new_struct, new_struct_field
 from asyncua.common.type_dictionary_builder import DataTypeDictionaryBuilder
-from opcua_bench import QUICK, Bench, Disk, until
+from opcua_bench import QUICK, Bench, Disk
+from processes import eventually
 
 from config import Source, Tag
 from drivers.opcua import OpcUaDriver
@@ -44,7 +45,7 @@ async def test_every_field_of_a_structure_arrives_with_its_times(tmp_path: Path)
     async with structured(tmp_path) as bench:
         await bench.make()
         bench.run()
-        await until(lambda: bench.disk.connections)
+        await eventually(lambda: bench.disk.connections)
         await bench.make(10)
         bench.cable.cut()
         await bench.make(3)
@@ -66,11 +67,11 @@ async def test_a_wrong_field_is_bad_and_said_and_its_neighbours_are_good(tmp_pat
         wrong += [tag(12, 'plc:s="DB"."Loop"#/Items[9]/Pv', "int16"), tag(13, 'plc:s="DB"."Loop"#/Batch/Pv', "int16")]
         bench.driver = OpcUaDriver(bench.source, wrong)
         bench.run()
-        await until(lambda: len({reading[0] for reading in bench.disk.readings}) == len(wrong))
+        await eventually(lambda: len({reading[0] for reading in bench.disk.readings}) == len(wrong))
         last = {index: (value, status) for index, value, status, _, _ in bench.disk.readings}
         assert all(last[index][1] == 0 for index in range(10))
         assert [last[index] for index in range(10, 14)] == [(None, 0x80740000), (None, 0x80740000), (None, 0x80370000), (None, 0x80740000)]
-        await until(lambda: len(bench.disk.findings) >= 4)
+        await eventually(lambda: len(bench.disk.findings) >= 4)
         told = {finding.tags: finding for finding in bench.disk.findings if finding.tags}
         assert told[(10,)].code == "field-missing"
         assert "it has Speed, State, Loop" in told[(10,)].text
@@ -82,14 +83,14 @@ async def test_a_type_that_changed_with_the_server_is_read_anew(tmp_path: Path) 
     async with structured(tmp_path) as bench:
         await bench.make()
         bench.run()
-        await until(lambda: bench.disk.connections)
+        await eventually(lambda: bench.disk.connections)
         await bench.caught_up()
         await bench.plc.stop()
         (node, _, _) = bench.plc._of_tag["t0"]
         node.shape.fields = {"Inserted": type(node.shape)("int64"), **dict(reversed(node.shape.fields.items()))}
         await bench.plc.start()
         await bench.make()
-        await until(lambda: bench.disk.connections > 1)
+        await eventually(lambda: bench.disk.connections > 1)
         await bench.make(3)
         await bench.caught_up()
         assert bench.wrong_values() == 0
@@ -99,7 +100,7 @@ async def test_a_type_that_changed_under_a_session_is_bad_then_asked_for(tmp_pat
     async with structured(tmp_path) as bench:
         await bench.make()
         bench.run()
-        await until(lambda: bench.disk.connections)
+        await eventually(lambda: bench.disk.connections)
         await bench.caught_up()
         (node, _, _) = bench.plc._of_tag["t0"]
         node.shape.fields = {"Inserted": type(node.shape)("int64"), **node.shape.fields}
@@ -107,10 +108,10 @@ async def test_a_type_that_changed_under_a_session_is_bad_then_asked_for(tmp_pat
 
         shapes.describe(bench.plc._server.iserver.aspace, node.shape, "DB.Loop", node.id.NamespaceIndex)
         await bench.make()
-        await until(lambda: "structure-unreadable" in bench.disk.codes())
+        await eventually(lambda: "structure-unreadable" in bench.disk.codes())
         assert any(reading[0] == 0 and reading[2] == 0x80070000 for reading in bench.disk.readings)
         newest = bench.number
-        await until(lambda: [reading[1] for reading in bench.disk.readings if reading[0] == 0][-1] == newest)
+        await eventually(lambda: [reading[1] for reading in bench.disk.readings if reading[0] == 0][-1] == newest)
         assert bench.wrong_values() == 0
 
 
@@ -128,10 +129,10 @@ async def foreign(path: Path, make: Any, tags: list[Tag]) -> dict[int, tuple[Any
         disk = Disk()
         task = asyncio.create_task(OpcUaDriver(source, tags).run(disk))
         try:
-            await until(lambda: task.done() or len({reading[0] for reading in disk.readings}) == len(tags))
+            await eventually(lambda: task.done() or len({reading[0] for reading in disk.readings}) == len(tags))
             before = len(disk.committed)
             await change()
-            await until(lambda: task.done() or len(disk.committed) > before)
+            await eventually(lambda: task.done() or len(disk.committed) > before)
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from asyncua import ua
 from opcua_authority import NOW, Authority
-from opcua_bench import Bench, secured, until
+from opcua_bench import Bench, secured
+from processes import eventually
 
 from drivers.opcua import certs, trust
 from drivers.opcua.certs import load
@@ -46,15 +47,15 @@ async def test_a_chain_is_accepted_and_a_revoked_certificate_is_refused_and_says
     async with issued(tmp_path, plant, days=20) as bench:
         await bench.make()
         bench.run()
-        await until(lambda: bench.disk.connections or bench.failures)
+        await eventually(lambda: bench.disk.connections or bench.failures)
         assert not bench.failures
         await bench.caught_up()
-        await until(lambda: "certificate-expires" in bench.disk.codes())
+        await eventually(lambda: "certificate-expires" in bench.disk.codes())
         (told,) = [one for one in bench.disk.findings if one.code == "certificate-expires"]
         assert "the server's OPC UA certificate expires within 30 days" in told.text
         plant.revoke(tmp_path / "certs" / "issuers" / "crl", load(tmp_path / "server" / "server.der"))
         bench.cable.reset()
-        await until(lambda: any("was revoked" in one for one in bench.failures))
+        await eventually(lambda: any("was revoked" in one for one in bench.failures))
         (why,) = {one.partition(": ")[2] for one in bench.failures if "was revoked" in one}
         assert why.startswith(f"the server's certificate was revoked on {NOW - timedelta(days=1):%Y-%m-%d} by CN=Plant")
         assert "certs trust" not in why, "nobody is led to trust what was revoked"
@@ -101,7 +102,7 @@ async def test_a_missing_revocation_list_is_told_or_refused(tmp_path: Path, auth
     root.put(tmp_path / "certs" / "trusted" / "certs")
     async with issued(tmp_path, root, revocation="required") as bench:
         bench.run()
-        await until(lambda: bench.failures)
+        await eventually(lambda: bench.failures)
         assert 'there is no revocation list of CN=Root, and revocation = "required"' in bench.failures[0]
         root.revoke(tmp_path / "certs" / "trusted" / "crl")
         await bench.make()
@@ -143,7 +144,7 @@ async def test_each_policy_mode_and_identity(
         certs.trust(tmp_path / "certs", str(tmp_path / "server" / "own" / "cert.der"))
         await bench.make()
         bench.run()
-        await until(lambda: bench.disk.connections)
+        await eventually(lambda: bench.disk.connections)
         await bench.make(3)
         bench.cable.reset()
         await bench.make(3)
@@ -162,7 +163,7 @@ async def test_a_users_certificate_that_the_server_does_not_know_is_refused(
         bench.plc.user_certificates.add(b"another one")
         certs.trust(tmp_path / "certs", str(tmp_path / "server" / "own" / "cert.der"))
         bench.run()
-        await until(lambda: bench.failures)
+        await eventually(lambda: bench.failures)
         assert "BadUserAccessDenied" in bench.failures[0]
         assert bench.disk.connections == 0
 
@@ -181,7 +182,7 @@ async def test_a_password_is_never_sent_where_the_wire_would_show_it(
         certs.trust(tmp_path / "certs", str(tmp_path / "server" / "own" / "cert.der"))
         await bench.make()
         bench.run()
-        await until(lambda: bench.failures or bench.disk.connections)
+        await eventually(lambda: bench.failures or bench.disk.connections)
         if mode == "Sign":
             assert "UserName with None only: that would not protect it in mode Sign" in bench.failures[0]
             assert bench.disk.connections == 0
@@ -197,7 +198,7 @@ async def test_nothing_but_the_configured_policy_and_mode_is_used(tmp_path: Path
         await bench.plc.start()
         certs.trust(tmp_path / "certs", str(tmp_path / "server" / "own" / "cert.der"))
         bench.run()
-        await until(lambda: bench.failures)
+        await eventually(lambda: bench.failures)
         assert "does not offer Basic256Sha256/SignAndEncrypt, only " in bench.failures[0]
         assert bench.disk.connections == 0
 
@@ -215,7 +216,7 @@ async def test_a_server_stops_although_somebody_connects_all_the_time(tmp_path: 
     async with Bench(tmp_path, count=1) as bench:
         tasks = [asyncio.create_task(connects(bench.plc.port)) for _ in range(4)]
         for _ in range(4):
-            await until(lambda: writers)
+            await eventually(lambda: writers)
             async with asyncio.timeout(10):
                 await bench.plc.stop()
             for writer in writers:

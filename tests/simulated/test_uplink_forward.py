@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 import sqlite3
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -15,6 +14,7 @@ import orjson
 import pytest
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from processes import eventually, free_port
 
 from buffer import Body, Journal
 from config import Line, Uplink
@@ -28,21 +28,9 @@ GATEWAY = "lyon/granulation-2"
 Figures = Callable[[str, str], None]
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def bodies(count: int, size: int = 200) -> list[Body]:
     event = {"time": "2026-11-22T07:15:02.512345Z", "event": {"type": "finding", "code": "x", "text": "y" * size}}
     return [Body("ebr-gateway/event/1", orjson.dumps(event)[1:])] * count
-
-
-async def until(state: Callable[[], Any], timeout_s: float = 20.0) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not state():  # noqa: ASYNC110 - states of other processes and threads
-            await asyncio.sleep(0.01)
 
 
 class Bench:
@@ -71,7 +59,7 @@ class Bench:
         ebr = self.ebr = Ebr(self.folder / "ebr", script=self.script, **{"http": self.http, **options})
         task = asyncio.create_task(ebr.run())
         self._tasks.append(task)
-        await until(lambda: ebr.ready.is_set() or task.done())
+        await eventually(lambda: ebr.ready.is_set() or task.done())
         return task
 
     async def stop(self, task: asyncio.Task[None]) -> None:
@@ -158,9 +146,9 @@ async def test_everything_arrives_as_it_is_and_only_receipts_move_the_cursor(ben
     await bench.start(kind)
     forward = bench.forward(bench.uplink(kind))
     bench.run(forward)
-    await until(lambda: bench.delivered(kind))
+    await eventually(lambda: bench.delivered(kind))
     bench.append(50)
-    await until(lambda: bench.delivered(kind))
+    await eventually(lambda: bench.delivered(kind))
     assert bench.stored_alike()
     assert bench.ebr.store.counts()["duplicates"] == 0
     assert forward.status.receipts > 0
@@ -171,7 +159,7 @@ async def test_mqtt_3_1_1_is_safe_too(bench: Bench) -> None:
     bench.append(100)
     await bench.start("mqtt")
     bench.run(bench.forward(bench.uplink("mqtt", version="3.1.1", endpoint=f"mqtt://127.0.0.1:{bench.broker.port_v4}")))
-    await until(lambda: bench.delivered("mqtt"))
+    await eventually(lambda: bench.delivered("mqtt"))
     assert bench.stored_alike()
 
 
@@ -183,7 +171,7 @@ async def test_lost_entries_and_lost_doubled_receipts_cost_time_and_nothing_else
     bench.append(60)
     await bench.start(kind)
     bench.run(bench.forward(bench.uplink(kind)))
-    await until(lambda: bench.delivered(kind), 60)
+    await eventually(lambda: bench.delivered(kind), 60)
     assert bench.stored_alike()
     doubled = bench.ebr.store.counts()["duplicates"]
     assert doubled > 0
@@ -201,11 +189,11 @@ async def test_a_receipt_with_a_wrong_digest_moves_nothing_and_is_an_alarm(bench
     await bench.start(kind)
     forward = bench.forward(bench.uplink(kind))
     bench.run(forward)
-    await until(lambda: "uplink-receipt-digest-mismatch" in bench.codes())
+    await eventually(lambda: "uplink-receipt-digest-mismatch" in bench.codes())
     assert bench.journal.cursor(kind) == (0, 0)
     assert forward.status.receipts_refused > 0
     bench.script.wrong_digest = False
-    await until(lambda: bench.delivered(kind))
+    await eventually(lambda: bench.delivered(kind))
 
 
 @pytest.mark.urs("URS-UPL-03", "URS-BUF-06")
@@ -217,12 +205,12 @@ async def test_a_receiver_that_takes_and_never_answers_is_an_alarm_and_loses_not
     forward = bench.forward(bench.uplink(kind))
     bench.run(forward)
     if kind == "mqtt":
-        await until(lambda: "uplink-no-receipts" in bench.codes() and forward.status.state == "stalled")
+        await eventually(lambda: "uplink-no-receipts" in bench.codes() and forward.status.state == "stalled")
     else:
-        await until(lambda: forward.status.state == "unreachable")
+        await eventually(lambda: forward.status.state == "unreachable")
     assert bench.journal.cursor(kind) == (0, 0)
     bench.script.silent = False
-    await until(lambda: bench.delivered(kind))
+    await eventually(lambda: bench.delivered(kind))
     assert bench.stored_alike()
 
 
@@ -232,7 +220,7 @@ async def test_a_silent_receiver_is_asked_with_one_entry_not_with_the_whole_wind
     await bench.start("mqtt")
     forward = bench.forward(bench.uplink("mqtt"))
     bench.run(forward)
-    await until(lambda: forward.status.resends >= 5)
+    await eventually(lambda: forward.status.resends >= 5)
     assert 400 <= forward.status.sent_entries <= 400 + forward.status.resends
 
 
@@ -241,13 +229,13 @@ async def test_a_receiver_that_went_back_gets_again_what_it_lost(bench: Bench, k
     bench.append(100)
     await bench.start(kind)
     bench.run(bench.forward(bench.uplink(kind)))
-    await until(lambda: bench.delivered(kind))
+    await eventually(lambda: bench.delivered(kind))
     bench.ebr.store.forget((GATEWAY, bench.journal.last[0]), 40)
     bench.append(1)
-    await until(lambda: bench.ebr.store.receipt((GATEWAY, bench.journal.last[0]))["through"] == 101)
+    await eventually(lambda: bench.ebr.store.receipt((GATEWAY, bench.journal.last[0]))["through"] == 101)
     assert "uplink-receiver-went-back" in bench.codes()
     assert bench.stored_alike()
-    await until(lambda: "uplink-receiver-went-back-over" in bench.codes())
+    await eventually(lambda: "uplink-receiver-went-back-over" in bench.codes())
     assert bench.journal.cursor(kind) == bench.journal.last
 
 
@@ -256,10 +244,10 @@ async def test_a_receiver_that_lost_everything_gets_everything_again(bench: Benc
     bench.append(50)
     await bench.start(kind)
     bench.run(bench.forward(bench.uplink(kind)))
-    await until(lambda: bench.delivered(kind))
+    await eventually(lambda: bench.delivered(kind))
     bench.ebr.store.forget((GATEWAY, bench.journal.last[0]), 0)
     bench.append(1)
-    await until(bench.stored_alike)
+    await eventually(bench.stored_alike)
 
 
 @pytest.mark.urs("URS-UPL-04")
@@ -270,8 +258,8 @@ async def test_a_refused_entry_waits_in_quarantine_and_the_rest_flows(bench: Ben
     await bench.start(kind)
     forward = bench.forward(bench.uplink(kind))
     bench.run(forward)
-    await until(lambda: bench.delivered(kind))
-    await until(lambda: forward.status.rejected == 1)
+    await eventually(lambda: bench.delivered(kind))
+    await eventually(lambda: forward.status.rejected == 1)
     (one,) = bench.journal.quarantined(kind)
     assert (one.seq, one.code, one.reason) == (7, "unknown-parameter", "no such field")
     assert "uplink-rejected" in bench.codes()
@@ -284,7 +272,7 @@ async def test_a_refused_entry_waits_in_quarantine_and_the_rest_flows(bench: Ben
     (entry,) = bench.journal.read((bench.journal.last[0], 6), max_bytes=1)
     await bench.ebr.receiver.take([entry.payload])
     bench.append(1)
-    await until(lambda: forward.status.rejected == 0)
+    await eventually(lambda: forward.status.rejected == 0)
     assert bench.journal.quarantined(kind) == []
     assert "uplink-rejected-over" in bench.codes()
 
@@ -296,7 +284,7 @@ async def test_a_poisoned_page_is_halved_until_the_entry_is_found(bench: Bench, 
     await bench.start("https")
     started = asyncio.get_running_loop().time()
     bench.run(bench.forward(bench.uplink("https")))
-    await until(lambda: bench.delivered("https") and bench.journal.quarantined("https"))
+    await eventually(lambda: bench.delivered("https") and bench.journal.quarantined("https"))
     assert [one.seq for one in bench.journal.quarantined("https")] == [517]
     assert len(bench.held()) == 999
     figures("F37", f"1 of 1,000 not accepted: found by halving, 999 delivered after {asyncio.get_running_loop().time() - started:.1f} s")
@@ -342,7 +330,7 @@ async def test_pages_that_are_too_large_are_halved(bench: Bench) -> None:
     bench.append(200, size=2_000)
     await bench.start("https")
     bench.run(bench.forward(bench.uplink("https")))
-    await until(lambda: bench.delivered("https"))
+    await eventually(lambda: bench.delivered("https"))
     assert bench.stored_alike()
 
 
@@ -351,7 +339,7 @@ async def test_the_largest_possible_entry_passes(bench: Bench, kind: str) -> Non
     bench.append(3, size=64_900)
     await bench.start(kind)
     bench.run(bench.forward(bench.uplink(kind)))
-    await until(lambda: bench.delivered(kind))
+    await eventually(lambda: bench.delivered(kind))
     assert max(map(len, bench.held().values())) > 65_000
 
 
@@ -360,11 +348,11 @@ async def test_an_ebr_that_dies_and_comes_back_goes_on_where_it_was(bench: Bench
     bench.append(100)
     ebr = await bench.start(kind)
     bench.run(bench.forward(bench.uplink(kind)))
-    await until(lambda: bench.delivered(kind))
+    await eventually(lambda: bench.delivered(kind))
     await bench.stop(ebr)
     bench.append(100)
     await bench.start_ebr(mqtt=bench.broker.url if kind == "mqtt" else None)
-    await until(lambda: bench.delivered(kind))
+    await eventually(lambda: bench.delivered(kind))
     assert bench.stored_alike()
 
 
@@ -375,12 +363,12 @@ async def test_a_broker_killed_in_the_middle_that_forgets_everything_costs_dupli
     bench.run(forward)
     for _ in range(3):
         bench.append(200, size=4_000)
-        await until(lambda: forward.status.sent_entries > 20)
+        await eventually(lambda: forward.status.sent_entries > 20)
         bench.broker.kill()
-        await until(lambda: forward.status.state == "unreachable")
+        await eventually(lambda: forward.status.state == "unreachable")
         await bench.broker.stop()
         await bench.broker.start()
-    await until(lambda: bench.delivered("mqtt"), 40)
+    await eventually(lambda: bench.delivered("mqtt"), 40)
     assert bench.stored_alike()
 
 
@@ -391,7 +379,7 @@ async def test_forged_receipts_of_another_client_move_nothing(bench: Bench, figu
     await bench.start("mqtt")
     forward = bench.forward(bench.uplink("mqtt"))
     bench.run(forward)
-    await until(lambda: bench.delivered("mqtt"))
+    await eventually(lambda: bench.delivered("mqtt"))
     bench.script.silent = True
     bench.append(10)
     epoch, genuine = bench.journal.last[0], bench.ebr.store.receipt((GATEWAY, bench.journal.last[0]))
@@ -410,11 +398,11 @@ async def test_forged_receipts_of_another_client_move_nothing(bench: Bench, figu
     client.loop_start()
     for receipt in (*forged, "nonsense"):
         await asyncio.to_thread(client.publish("ebr/lyon/granulation-2/receipts", orjson.dumps(receipt), qos=1).wait_for_publish)
-    await until(lambda: {"uplink-receipt-beyond-sent", "uplink-receipt-foreign", "uplink-unreadable-receipt"} <= bench.codes())
-    await until(lambda: "uplink-receipt-digest-mismatch" in bench.codes())
+    await eventually(lambda: {"uplink-receipt-beyond-sent", "uplink-receipt-foreign", "uplink-unreadable-receipt"} <= bench.codes())
+    await eventually(lambda: "uplink-receipt-digest-mismatch" in bench.codes())
     assert bench.journal.cursor("mqtt") == (epoch, 10)
     bench.script.silent = False
-    await until(lambda: bench.delivered("mqtt"))
+    await eventually(lambda: bench.delivered("mqtt"))
     client.disconnect()
     await asyncio.to_thread(client.loop_stop)
     figures("S08", f"{len(forged) + 1} forged receipts: 0 moved the cursor, {forward.status.receipts_refused} refused with an alarm")
@@ -429,7 +417,7 @@ async def test_an_uplink_that_stands_still_keeps_no_other_from_working(bench: Be
     bench.append(50)
     bench.run(bench.forward(bench.uplink(kind, endpoint=dead)))
     bench.run(bench.forward(bench.uplink(other)))
-    await until(lambda: bench.delivered(other))
+    await eventually(lambda: bench.delivered(other))
     assert bench.journal.cursor(kind) == (0, 0)
     assert bench.journal.depth(kind).entries == 50
 
@@ -439,7 +427,7 @@ async def test_without_receipts_the_broker_s_word_counts_because_the_line_says_s
     bench.append(50)
     await bench.start("mqtt")
     bench.run(bench.forward(bench.uplink("mqtt", receipts=False, required=False)))
-    await until(lambda: bench.delivered("mqtt"))
+    await eventually(lambda: bench.delivered("mqtt"))
     assert bench.codes() == set()
 
 
@@ -449,9 +437,9 @@ async def test_the_window_is_never_exceeded(bench: Bench) -> None:
     await bench.start("mqtt")
     forward = bench.forward(bench.uplink("mqtt", window_bytes=131_072, resend_after_s=30.0))
     bench.run(forward)
-    await until(lambda: forward.status.sent_bytes >= 131_072 - 65_536)
+    await eventually(lambda: forward.status.sent_bytes >= 131_072 - 65_536)
     bench.append(1)
-    await until(lambda: forward.status.entries == 41)
+    await eventually(lambda: forward.status.entries == 41)
     assert forward.status.sent_bytes <= 131_072
 
 
@@ -461,7 +449,7 @@ async def test_a_slow_link_keeps_its_rate(bench: Bench) -> None:
     forward = bench.forward(bench.uplink("mqtt", max_bytes_per_s=20_000))
     started = asyncio.get_running_loop().time()
     bench.run(forward)
-    await until(lambda: bench.delivered("mqtt"))
+    await eventually(lambda: bench.delivered("mqtt"))
     assert forward.status.sent_bytes / (asyncio.get_running_loop().time() - started) < 45_000  # one second of credit at the start
 
 
@@ -472,10 +460,10 @@ async def test_fresh_values_overtake_a_backlog_as_copies_only(bench: Bench) -> N
     await bench.start("mqtt")
     forward = bench.forward(bench.uplink("mqtt", resend_after_s=60.0))
     bench.run(forward)
-    await until(lambda: forward.status.oldest_ticks is not None)
+    await eventually(lambda: forward.status.oldest_ticks is not None)
     bench.append(1)
-    await until(lambda: forward.status.live_entries >= 1)
-    await until(lambda: GATEWAY in bench.ebr.receiver.live)
+    await eventually(lambda: forward.status.live_entries >= 1)
+    await eventually(lambda: GATEWAY in bench.ebr.receiver.live)
     assert bench.journal.cursor("mqtt") == (0, 0)
 
 
@@ -517,7 +505,7 @@ async def test_mutual_tls_carries_everything(bench: Bench, tls: Tls, kind: str) 
         server_tls=context, mqtt=f"mqtts://127.0.0.1:{bench.mqtt}" if kind == "mqtt" else None, client_tls=bench.ebr_tls(tls)
     )
     bench.run(bench.forward(bench.uplink(kind, endpoint=bench.secure_endpoint(kind), **tls.options())))
-    await until(lambda: bench.delivered(kind))
+    await eventually(lambda: bench.delivered(kind))
     assert bench.stored_alike()
 
 
@@ -560,14 +548,14 @@ async def test_a_rotated_client_certificate_is_taken_without_a_restart(bench: Be
     bench.append(5)
     forward = bench.forward(bench.uplink("https", endpoint=bench.secure_endpoint("https"), **tls.options()))
     task = bench.run(forward, again=False)
-    await until(lambda: bench.delivered("https"))
+    await eventually(lambda: bench.delivered("https"))
     fresh = tls.authority.issue("client", until=timedelta(days=20))
     assert fresh.cert == tls.client.cert
     started = asyncio.get_running_loop().time()
     bench.append(5)
-    await until(lambda: "uplink-certificate-ends" in bench.codes())
+    await eventually(lambda: "uplink-certificate-ends" in bench.codes())
     bench.append(5)
-    await until(lambda: bench.delivered("https"))
+    await eventually(lambda: bench.delivered("https"))
     assert not task.done()
     assert bench.stored_alike()
     figures("F38", f"client certificate rotated while running: taken within {asyncio.get_running_loop().time() - started:.1f} s, 0 lost")
@@ -612,7 +600,7 @@ async def test_single_records_arrive_once_under_their_own_names_though_answers_g
     bench.journal.append(record_bodies(), urgent=True).result()
     await bench.start(kind)
     bench.run(bench.forward(bench.uplink(kind, profile="records")))
-    await until(lambda: bench.delivered(kind), 40)
+    await eventually(lambda: bench.delivered(kind), 40)
     assert records_held(bench) == RECORDS
     assert bench.held() == {}
 
@@ -625,7 +613,7 @@ async def test_a_record_that_is_not_taken_goes_into_quarantine_and_the_rest_flow
     await bench.start(kind)
     forward = bench.forward(bench.uplink(kind, profile="records"))
     bench.run(forward)
-    await until(lambda: bench.delivered(kind) and forward.status.rejected == 1)
+    await eventually(lambda: bench.delivered(kind) and forward.status.rejected == 1)
     (one,) = bench.journal.quarantined(kind)
     assert (one.seq, one.code, one.reason) == (bench.journal.last[1] - 4, "type-mismatch", "no gaps here")
     assert records_held(bench) == RECORDS
@@ -643,7 +631,7 @@ async def test_an_order_that_is_not_known_yet_is_asked_again_and_what_came_befor
     assert bench.journal.cursor(kind)[1] == bench.journal.last[1] - 6
     bench.script.unknown_orders.clear()
     bench.run(forward)
-    await until(lambda: bench.delivered(kind))
+    await eventually(lambda: bench.delivered(kind))
     assert records_held(bench) == RECORDS
 
 
@@ -658,7 +646,7 @@ async def test_an_order_that_stays_unknown_becomes_an_alarm_after_ten_minutes_an
         await forward.run()
     now = 601.0
     bench.run(forward)
-    await until(lambda: bench.delivered("https") and forward.status.rejected == 4)
+    await eventually(lambda: bench.delivered("https") and forward.status.rejected == 4)
     assert {(one.code, one.retry) for one in bench.journal.quarantined("https")} == {("unknown-order", "later")}
     assert "uplink-rejected" in bench.codes()
 

@@ -1,10 +1,10 @@
 """The cable carries bytes as they are, and fails in each way it is asked to."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
+from processes import eventually
 
 from simulators.cable import Act, Cable
 
@@ -38,12 +38,6 @@ async def joined() -> AsyncIterator[tuple[Cable, Echo]]:
 
 async def open_(cable: Cable) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     return await asyncio.open_connection("127.0.0.1", cable.port)
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110 - the state of another task
-            await asyncio.sleep(0.005)
 
 
 async def is_over(reader: asyncio.StreamReader) -> bool:
@@ -89,7 +83,7 @@ async def test_swallowed_bytes_leave_the_connection_open(joined: tuple[Cable, Ec
     await reader.readexactly(1)
     getattr(cable, fault)()
     writer.write(b"abc")
-    await until(lambda: echo.got == b"1" + arrives)
+    await eventually(lambda: echo.got == b"1" + arrives)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):
             await reader.read(1)
