@@ -52,6 +52,7 @@ class Backups:
         self._look_s = look_s
         self._newest_s: float | None = None
         self.failing: str | None = None
+        self._making = False
 
     async def run(self) -> None:
         """Make one whenever the newest is old enough, until cancelled. Raises BackupFailed."""
@@ -59,6 +60,9 @@ class Backups:
             held = await self._held()
             if not held or time.time() - held[-1][0] >= self._settings.every_h * HOUR_S:
                 await self._make()
+            elif self.failing is not None:
+                self._find("backup-made", "info", f"the folder of backups is there again; the newest is {held[-1][1].name}")
+                self.failing = None
             await asyncio.sleep(min(self._look_s, self._settings.every_h * HOUR_S))
 
     async def failed(self, why: str) -> None:
@@ -72,14 +76,17 @@ class Backups:
         age_s = None if self._newest_s is None else max(time.time() - self._newest_s, 0.0)
         overdue = age_s is not None and age_s > OVERDUE * self._settings.every_h * HOUR_S
         age_h = None if age_s is None else round(age_s / HOUR_S, 2)
-        return {"folder": str(self.folder), "age_h": age_h, "overdue": overdue, "failing": self.failing}
+        limits = {"every_h": self._settings.every_h, "overdue_after_h": OVERDUE * self._settings.every_h}
+        newest = None if self._newest_s is None else _text(self._newest_s)
+        wrong = {"overdue": overdue, "failing": self.failing}
+        return {"folder": str(self.folder), "newest": newest, "age_h": age_h, **limits, "making": self._making, **wrong}
 
     async def _held(self) -> list[tuple[float, Path]]:
         """(made at, folder) of every backup of this line, oldest first."""
         try:
             found = await asyncio.to_thread(lambda: [(self._ours.fullmatch(one.name), one) for one in self.folder.iterdir()])
         except OSError as error:
-            raise BackupFailed(str(error)) from error
+            raise BackupFailed(f"{self.folder}: {error.strerror}") from error
         held = sorted((_seconds(match[1]), one) for match, one in found if match)
         self._newest_s = held[-1][0] if held else None
         return held
@@ -88,7 +95,11 @@ class Backups:
         """Copy, verify, rename; then remove what is too old, and what a killed run left behind."""
         target = self.folder / f"{self._name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         part = target.with_name(target.name + ".part")
-        report = await self._copy(part)
+        self._making = True
+        try:
+            report = await self._copy(part)
+        finally:
+            self._making = False
         try:
             await asyncio.to_thread(part.rename, target)
         except OSError as error:
@@ -117,9 +128,16 @@ class Backups:
         if process.returncode != 0:
             lines = (said + complained).decode(errors="replace").strip().splitlines()
             await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
-            raise BackupFailed(lines[-1][:500] if lines else f"exit code {process.returncode}")
+            raise BackupFailed(f"{lines[-1][:500] if lines else f'exit code {process.returncode}'} ({await asyncio.to_thread(self._free)})")
         made: dict[str, Any] = json.loads(said)
         return made
+
+    def _free(self) -> str:
+        """A full disk calls itself by many names."""
+        try:
+            return f"{shutil.disk_usage(self.folder).free / 1e6:,.1f} MB are free in {self.folder}"
+        except OSError as error:
+            return f"{self.folder}: {error.strerror}"
 
     async def _remove_old(self) -> list[Path]:
         held = await self._held()

@@ -5,12 +5,13 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from buffer import Journal
 from buffer.catalogue import Inconsistent
-from buffer.evidence import newest_note
+from buffer.evidence import newest
 from gateway.keyring import Keyring
+from gateway.ticks import TICKS_PER_S
 from gateway.witness import Note, Witness
 
 log = logging.getLogger(__name__)
@@ -18,6 +19,18 @@ log = logging.getLogger(__name__)
 EVERY_S = 300.0
 MOST_PLACED = 2_000
 """So many checkpoints are remembered until the receivers have them: a week's."""
+
+
+class _Signed(NamedTuple):
+    """A checkpoint: its tree, when it was signed (monotonic; None: the clock was set back since), and where its event stands.
+
+    That place is not known of an earlier run's.
+    """
+
+    epoch: int
+    size: int
+    signed_s: float | None
+    place: tuple[int, int] | None
 
 
 class Checkpoints:
@@ -38,8 +51,7 @@ class Checkpoints:
         self._batch_ended = asyncio.Event()
         self.last: dict[str, Any] | None = None
         self.refused: str | None = None
-        self._signed_s: float | None = None
-        self._placed: deque[tuple[tuple[int, int], int, float]] = deque(maxlen=MOST_PLACED)
+        self._signed: deque[_Signed] = deque(maxlen=MOST_PLACED)
 
     def batch_ended(self, seq: int, event: Mapping[str, Any]) -> None:
         """A batch's end record (or a new revision of it) is entry `seq`: it deserves a signature now."""
@@ -49,7 +61,7 @@ class Checkpoints:
 
     async def run(self) -> None:
         """Sign until cancelled."""
-        self._hand_on(await asyncio.to_thread(newest_note, self._journal.directory))
+        await self._resume()
         while True:
             cause = "batch-end"
             try:
@@ -59,6 +71,18 @@ class Checkpoints:
                 cause = "interval"
             self._batch_ended.clear()
             await self.sign(cause)
+
+    async def _resume(self) -> None:
+        """The newest checkpoint of an earlier run: the witnesses get it (again), for it may have been made when they were away."""
+        found = await asyncio.to_thread(newest, self._journal.directory)
+        if found is None:
+            return
+        note = Note.of(found.note)
+        if self.last is None:  # else a signature was asked for meanwhile
+            age_s = time.time() - found.ticks / TICKS_PER_S
+            self.last = {"epoch": note.epoch, "size": note.size, "root": note.root, "cause": "earlier-run"}
+            self._signed.append(_Signed(note.epoch, note.size, time.monotonic() - age_s if age_s >= 0 else None, None))
+        self._hand_on(note)
 
     async def sign(self, cause: str) -> None:
         """Sign what is committed, if anything is new, and append the event that says so.
@@ -80,9 +104,10 @@ class Checkpoints:
             event["batches"] = covered
         place = self._journal.opened.epoch, self._journal.next_seq
         await self._append(event)
-        self._placed.append((place, event["size"], time.monotonic()))
-        self.last, self._signed_s = {"size": event["size"], "root": event["root"], "cause": cause}, time.monotonic()
-        self._hand_on(Note.of(event["note"]))
+        note = Note.of(event["note"])
+        self._signed.append(_Signed(note.epoch, note.size, time.monotonic(), place))
+        self.last = {"epoch": note.epoch, "size": note.size, "root": event["root"], "cause": cause}
+        self._hand_on(note)
 
     async def _refused(self, why: str) -> None:
         """Nothing that contradicts an earlier signature is signed; the line runs on, and people must look."""
@@ -99,26 +124,36 @@ class Checkpoints:
             await self._append(finding | {"evidence": {}})
 
     def describe(self, uplinks: Iterable[str] = ()) -> dict[str, Any]:
-        """For the status: the last checkpoint and its age, what each receiver and each witness has, the public key (URS-AUD-05)."""
-        age_s = None if self._signed_s is None else round(time.monotonic() - self._signed_s, 1)
+        """For the status: the newest checkpoint, what each receiver and each witness has, the public key (URS-AUD-05).
+
+        Every age_s is that of a checkpoint, since it was signed.
+        """
+        public = self._keyring.signer.public
         return {
             "last": self.last,
-            "age_s": age_s,
+            "age_s": _age_s(self._signed[-1] if self._signed else None),
+            "every_s": self._every_s,
             "refused": self.refused,
-            "key": self._keyring.signer.public,
+            "key": public,
+            "key_name": "+".join(public.split("+", 2)[:2]),
             "accepted": [self._accepted(uplink) for uplink in uplinks],
-            "witnesses": [one.describe() for one in self.witnesses],
+            "witnesses": [self._kept(one.describe()) for one in self.witnesses],
         }
 
     def _accepted(self, uplink: str) -> dict[str, Any]:
         """The newest checkpoint of this run that the uplink's receiver has confirmed."""
         cursor = self._journal.cursor(uplink)
-        found = next(((size, signed_s) for place, size, signed_s in reversed(self._placed) if place <= cursor), None)
-        size, age_s = (None, None) if found is None else (found[0], round(time.monotonic() - found[1], 1))
-        return {"uplink": uplink, "size": size, "age_s": age_s}
+        found = next((one for one in reversed(self._signed) if one.place is not None and one.place <= cursor), None)
+        return {"uplink": uplink, "epoch": found and found.epoch, "size": found and found.size, "age_s": _age_s(found)}
 
-    def _hand_on(self, note: Note | str | None) -> None:
-        if note is None:
-            return
+    def _kept(self, described: dict[str, Any]) -> dict[str, Any]:
+        kept = described["epoch"], described["size"]
+        return described | {"age_s": _age_s(next((one for one in reversed(self._signed) if (one.epoch, one.size) == kept), None))}
+
+    def _hand_on(self, note: Note) -> None:
         for witness in self.witnesses:
-            witness.take(Note.of(note) if isinstance(note, str) else note)
+            witness.take(note)
+
+
+def _age_s(one: _Signed | None) -> float | None:
+    return None if one is None or one.signed_s is None else round(time.monotonic() - one.signed_s, 1)

@@ -25,7 +25,7 @@ from gateway.intake import Intake, software_version
 from gateway.keyring import Keyring
 from gateway.notify import notify, watchdog_interval_s
 from gateway.recovery import rebuilt
-from gateway.status import Status
+from gateway.status import SPACE_ALARMS, Status
 from gateway.supervise import supervise
 from gateway.uplink import Forwarder, UplinkError
 from gateway.witness import Witness, WitnessAway
@@ -36,7 +36,6 @@ HEARTBEAT_S = 10.0
 DRAIN_S = 5.0
 STALLED_S = 60.0
 PRUNE_EVERY_S = 60.0
-SPACE_ALARMS = (0.70, 0.85)
 DAY_S = 86_400.0
 
 
@@ -108,6 +107,7 @@ class Gateway:
             return
         if event["transition"] == "end":
             self.checkpoints.batch_ended(seq, event)
+            self.status.batch_ended(event)
         elif event["transition"] == "start" and self.line.buffer.hold_batches:
             self._holds.put_nowait((str(event["batch"]), min(seq, self.fold.open_since() or seq)))
 

@@ -2,16 +2,24 @@
 
 import os
 import time
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from buffer import Round, Usage
 from gateway.intake import software_version
 from gateway.ticks import TICKS_PER_S, rfc3339
+from gateway.told import span
 
 if TYPE_CHECKING:
     from gateway.runtime import Gateway
 
 RATE_OVER_S = 5.0
+SPACE_ALARMS = (0.70, 0.85)
+"""Parts of the journal's space."""
+MOST_ENDED = 5
+MOST_NAMED = 10
 
 
 class Rates:
@@ -38,6 +46,14 @@ class Status:
         self._gateway = gateway
         self._rates = Rates()
         self._started_s = time.monotonic()
+        self._ended: dict[str, dict[str, Any]] = {}
+
+    def batch_ended(self, event: Mapping[str, Any]) -> None:
+        """A batch's end record, or a revision of it: its completeness is shown, of the latest batches."""
+        self._ended.pop(event["batch"], None)
+        self._ended[event["batch"]] = _ended(event)
+        while len(self._ended) > MOST_ENDED:
+            self._ended.pop(next(iter(self._ended)))
 
     def snapshot(self) -> dict[str, Any]:
         """Everything at this instant, as JSON-able values. Cheap; may be asked for every second."""
@@ -57,6 +73,7 @@ class Status:
             "evidence": gateway.checkpoints.describe(forwarder.status.name for forwarder in gateway.uplinks),
             "backup": None if gateway.backups is None else gateway.backups.describe(),
             "equipment": {unit.name: gateway.fold.context(unit.name) for unit in gateway.line.equipment},
+            "batches_ended": list(reversed(self._ended.values())),
         }
 
     def sample(self) -> None:
@@ -65,46 +82,40 @@ class Status:
         for name, port in self._gateway.intake.ports.items():
             self._rates.per_s(f"source {name}", port.readings)
 
-    def problems(self) -> list[str]:
-        """Why the gateway is not in order, each in a few words; empty when it is."""
-        now = self.snapshot()
-        found = [f"source {s['name']}: {s['state']} ({s['detail']})" for s in now["sources"] if s["state"] != "connected"]
-        if now["journal"]["pressure"]:
-            found.append(f"journal: {now['journal']['pressure']}; sources are held back")
-        elif now["journal"]["used"] >= 0.7:
-            days = now["journal"]["days_to_full"]
-            found.append(f"journal: {now['journal']['used']:.0%} full" + ("" if days is None else f", days to full: {days}"))
-        if now["journal"]["hindered"] and not now["journal"]["pressure"]:
-            found.append(f"journal: {now['journal']['hindered']}")
-        found += [f"uplink {u['name']}: {u['state']} ({u['detail']})" for u in now["uplinks"] if u["state"] != "forwarding"]
-        found += [f"uplink {u['name']}: {u['rejected']} entries rejected by the EBR" for u in now["uplinks"] if u["rejected"]]
-        found += [f"witness {w['name']}: does not take checkpoints ({w['away']})" for w in now["evidence"]["witnesses"] if w["away"]]
-        if now["evidence"]["refused"]:
-            found.append(f"checkpoints: none is signed any more: {now['evidence']['refused']}")
-        if (backup := now["backup"]) is not None and (backup["failing"] or backup["overdue"]):
-            found.append(f"backup: {backup['failing'] or 'overdue'}; the newest is {backup['age_h']} h old")
-        if now["clock"]["status"] != "synchronised":
-            found.append(f"clock: {now['clock']['status']}")
-        return found
-
     def _journal(self) -> dict[str, Any]:
         journal, intake = self._gateway.journal, self._gateway.intake
         epoch, seq = journal.last
-        usage = journal.usage()
+        usage, pressure = journal.usage(), journal.pressure
         return {
             "directory": str(self._gateway.line.data),
             "epoch": epoch,
             "seq": seq,
             "bytes": usage.used_bytes,
             "max_bytes": usage.max_bytes,
-            "used": round(usage.fraction, 4),
-            "days_to_full": None if usage.days_to_full is None else round(usage.days_to_full, 1),
-            "pressure": journal.pressure.text if journal.pressure else None,
+            **_space(usage),
+            "days_to_full": None if usage.days_to_full is None else round(usage.days_to_full, 3),
+            "pressure": pressure and pressure.text,
+            "pressure_cause": pressure and pressure.cause,
             "hindered": journal.hindered,
             "wal_bytes": usage.wal_bytes,
             "entries_per_s": self._rates.per_s("entries", intake.entries),
             "waiting_s": round(intake.waiting_s(), 3),
+            "opened": self._opened(),
+            "kept": self._kept(),
+            "patrol": {name: _round(one) for name, one in zip(("last", "complete"), journal.patrol, strict=True)},
         }
+
+    def _opened(self) -> dict[str, Any]:
+        """How this start found the journal. epoch: why a new one began, None if none did."""
+        opened = self._gateway.journal.opened
+        reason = None if opened.epoch_event is None else opened.epoch_event["reason"]
+        return {"clean": opened.was_clean, "epoch": reason, "findings": list(opened.findings)[:MOST_NAMED]}
+
+    def _kept(self) -> dict[str, Any]:
+        """Closed segments, and how many must stay for which reason; a segment may have several."""
+        journal = self._gateway.journal
+        holds = list(journal.holds())
+        return {**journal.kept(self._gateway.fold.open_since())._asdict(), "held": holds[:MOST_NAMED], "held_count": len(holds)}
 
     def _source(self, name: str) -> dict[str, Any]:
         port = self._gateway.intake.ports[name]
@@ -132,3 +143,75 @@ class Status:
         plain["oldest_s"] = None if oldest is None else round((now_ticks - oldest) / TICKS_PER_S, 1)
         plain["last_receipt"] = None if last is None else rfc3339(last)
         return plain
+
+
+def problems(now: Mapping[str, Any]) -> list[str]:
+    """Why the gateway is not in order, each in a few words; empty when it is. now: a snapshot."""
+    found = [f"source {s['name']}: {s['state']} ({s['detail']})" for s in now["sources"] if s["state"] != "connected"]
+    found += _journal_problems(now["journal"])
+    found += [f"uplink {u['name']}: {u['state']} ({u['detail']})" for u in now["uplinks"] if u["state"] != "forwarding"]
+    found += [f"uplink {u['name']}: {u['rejected']} entries rejected by the EBR" for u in now["uplinks"] if u["rejected"]]
+    found += _evidence_problems(now["evidence"], now["backup"])
+    if now["clock"]["status"] != "synchronised":
+        found.append(f"clock: {now['clock']['status']}")
+    return found
+
+
+def _journal_problems(journal: Mapping[str, Any]) -> list[str]:
+    found = []
+    if journal["pressure"]:
+        found.append(f"journal: {journal['pressure']}; sources are held back")
+    elif journal["alarm"]:
+        days = journal["days_to_full"]
+        left = "" if days is None else f"; full in about {span(days * 86_400)} at the rate since this start"
+        found.append(f"journal: {journal['used']:.1%} of its space used, above the alarm at {journal['alarm']:.0%}{left}")
+    if journal["hindered"] and not journal["pressure"]:
+        found.append(f"journal: {journal['hindered']}")
+    return found
+
+
+def _evidence_problems(evidence: Mapping[str, Any], backup: Mapping[str, Any] | None) -> list[str]:
+    witnesses = evidence["witnesses"]
+    found = [f"witness {w['name']}: does not take checkpoints ({w['away']})" for w in witnesses if w["away"]]
+    found += [f"witness {w['name']}: contradicts the journal ({w['contradicts']})" for w in witnesses if w["contradicts"]]
+    if evidence["refused"]:
+        found.append(f"checkpoints: none is signed any more: {evidence['refused']}")
+    if backup is not None and (backup["failing"] or backup["overdue"]):
+        newest = "there is none yet" if backup["age_h"] is None else f"the newest is {backup['age_h']:,.1f} h old"
+        found.append(f"backup: {backup['failing'] or 'overdue'}; {newest}")
+    return found
+
+
+def _space(usage: Usage) -> dict[str, Any]:
+    """used: of what there is, which is max_bytes, or less if the disk has less."""
+    disk = usage.used_bytes + usage.free_bytes
+    above = [limit for limit in SPACE_ALARMS if usage.fraction >= limit]
+    return {
+        "used": round(usage.fraction, 4),
+        "bound_bytes": min(usage.max_bytes, disk),
+        "bounded_by": "disk" if disk < usage.max_bytes else "max_bytes",
+        "free_bytes": usage.free_bytes,
+        "alarm": above[-1] if above else None,
+    }
+
+
+def _round(one: Round | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    ended = None if one.ended is None else rfc3339(one.ended)
+    return {"begun": rfc3339(one.begun), "ended": ended, "segments": one.of, "whole": one.whole}
+
+
+def _ended(event: Mapping[str, Any]) -> dict[str, Any]:
+    """What is shown of a batch's end: counts, and why what was not called for was not."""
+    done = event["completeness"]
+    idle = done.get("not_applicable", ())
+    return {
+        **{name: event[name] for name in ("batch", "product", "revision", "status")},
+        "ended": event["end"]["time"],
+        "required": done["required"],
+        "present": done["present"],
+        "missing": done.get("missing_count", len(done["missing"])),
+        "not_applicable": done.get("not_applicable_count", len(idle)),
+        "not_applicable_because": dict(Counter(one["reason"] for one in idle)),
+    }

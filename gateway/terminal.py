@@ -9,9 +9,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from gateway import told
 from gateway.control import NotRunning
 
+LABEL_WIDTH = 19
 _GOOD = {"connected", "forwarding", "synchronised"}
+_STYLES = {"": "", "good": "green", "warn": "yellow", "bad": "bold red"}
 
 
 def status_text(now: dict[str, Any]) -> str:
@@ -41,16 +44,14 @@ def _now(ask: Callable[[], dict[str, Any]]) -> Group:
 
 
 def picture(now: dict[str, Any]) -> Group:
-    """One screen: what needs attention, equipment, sources, uplinks, journal, clock."""
-    journal, clock = now["journal"], now["clock"]
+    """One screen: what needs attention, equipment, sources, uplinks, journal, evidence, clock."""
+    clock = now["clock"]
     bound = "unknown" if clock["bound_s"] is None else f"{clock['bound_s'] * 1000:.1f} ms"
     head = Text(f"{now['gateway']}  {now['environment']}  ebr-gateway {now['software']}  up {now['uptime_s']:.0f} s")
     state = Text("In order", style="bold green") if not now["problems"] else Text("\n".join(now["problems"]), style="bold yellow")
-    foot = Text(
-        f"journal: {journal['seq']:,} entries in epoch {journal['epoch']}, {journal['bytes'] / 1e6:,.1f} MB ({journal['used']:.1%})"
-        f"   clock: {clock['status']}, bound {bound}"
-    )
-    return Group(head, state, _equipment(now), _sources(now), _uplinks(now), foot)
+    foot = Text(f"clock: {clock['status']}, bound {bound}")
+    facts = [_facts("journal", told.journal(now)), _facts("evidence and copies", told.evidence(now))]
+    return Group(head, state, _equipment(now), *_ended(now), _sources(now), _uplinks(now), *facts, foot)
 
 
 def _equipment(now: dict[str, Any]) -> Table:
@@ -60,6 +61,26 @@ def _equipment(now: dict[str, Any]) -> Table:
         table.add_row(
             name, *(str(context.get(key) or "-") for key in ("activity", "batch")), steps or "-", str(context.get("state") or "-")
         )
+    return table
+
+
+def _ended(now: dict[str, Any]) -> list[Table]:
+    """Batches that ended since the start, with their completeness; no table without one."""
+    if not now["batches_ended"]:
+        return []
+    table = _table("batch ended", "at (UTC)", "record", "required", "present", "missing", "not applicable")
+    for b in now["batches_ended"]:
+        state = Text(f"{b['status']}, revision {b['revision']}", style="green" if b["status"] == "complete" else "yellow")
+        counts = (str(b[name]) for name in ("required", "present", "missing"))
+        table.add_row(b["batch"] or "-", told.instant(b["ended"]), state, *counts, told.not_applicable(b))
+    return [table]
+
+
+def _facts(title: str, facts: list[told.Fact]) -> Table:
+    table = _table(title, "")
+    table.columns[0].min_width = max(LABEL_WIDTH, *(len(fact.label) for fact in facts))
+    for fact in facts:
+        table.add_row(fact.label, Text.assemble((fact.state, _STYLES[fact.kind]), " " if fact.state else "", fact.text))
     return table
 
 

@@ -5,6 +5,7 @@ that nobody waits for at the end: a share that hangs must not keep the gateway f
 """
 
 import asyncio
+import base64
 import os
 import threading
 import time
@@ -38,6 +39,16 @@ class Note(NamedTuple):
         origin, size, _ = text.split("\n", 2)
         return cls(origin, int(size), text)
 
+    @property
+    def epoch(self) -> int:
+        """Of the tree that is signed."""
+        return int(self.origin.rpartition("/")[2])
+
+    @property
+    def root(self) -> str:
+        """Of the tree that is signed, in hex."""
+        return base64.b64decode(self.text.split("\n", 3)[2]).hex()
+
 
 class WitnessAway(Exception):
     """It did not take the note; time may cure that."""
@@ -55,7 +66,8 @@ class Witness:
         self.name, self.endpoint, self._event = settings.name, settings.endpoint, event
         self.waiting: deque[Note] = deque(maxlen=MOST_WAITING)
         self.away: str | None = None
-        self._kept: tuple[int, float] | None = None
+        self.contradicts: str | None = None
+        self._kept: tuple[Note, float] | None = None
         self._wake = asyncio.Event()
         url = urlsplit(settings.endpoint)
         self._target = Folder(Path(unquote(url.path))) if url.scheme == "file" else Url(settings.endpoint, settings.tls, folder)
@@ -80,12 +92,13 @@ class Witness:
         try:
             await self._target.keep(note)
         except Contradiction as error:
+            self.contradicts = str(error)
             self._find("witness-contradicts", "alarm", f"witness {self.name}: {error}", note)
             return
         if self.away is not None:
             self._find("witness-back", "info", f"witness {self.name} keeps checkpoints again", note)
             self.away = None
-        self._kept = note.size, time.monotonic()
+        self._kept = note, time.monotonic()
 
     async def failed(self, why: str) -> None:
         """Alarm once for each time that it is away."""
@@ -95,9 +108,11 @@ class Witness:
         self.away = why
 
     def describe(self) -> dict[str, Any]:
-        """For the status: what it kept last, and how long ago."""
-        size, age_s = (None, None) if self._kept is None else (self._kept[0], round(time.monotonic() - self._kept[1], 1))
-        return {"name": self.name, "endpoint": self.endpoint, "size": size, "age_s": age_s, "waiting": len(self.waiting), "away": self.away}
+        """For the status: the checkpoint that it took last, how long ago it took it, how many wait, and what is wrong."""
+        note, taken_s = (None, None) if self._kept is None else (self._kept[0], round(time.monotonic() - self._kept[1], 1))
+        kept = {"epoch": note and note.epoch, "size": note and note.size, "taken_s": taken_s}
+        wrong = {"away": self.away, "contradicts": self.contradicts}
+        return {"name": self.name, "endpoint": self.endpoint, **kept, "waiting": len(self.waiting), **wrong}
 
     def _find(self, code: str, severity: str, text: str, note: Note | None) -> None:
         evidence = {"witness": self.name, "endpoint": self.endpoint} | ({} if note is None else {"origin": note.origin, "size": note.size})
@@ -135,7 +150,9 @@ class Folder:
         except TimeoutError:
             raise WitnessAway(f"{self._folder} hangs") from None
         for error in failed:
-            raise error if isinstance(error, Contradiction) else WitnessAway(str(error)) from error
+            if isinstance(error, Contradiction):
+                raise error
+            raise WitnessAway(f"{self._folder}: {error.strerror}" if isinstance(error, OSError) else str(error)) from error
 
     def _write(self, note: Note) -> None:
         name = f"{note.origin.replace('/', '_')}_{note.size:012d}.txt"

@@ -22,9 +22,31 @@ class _Snapshot(Collector):
             yield GaugeMetricFamily("ebr_gateway_clock_bound_seconds", "Bound of the clock's error against UTC", now["clock"]["bound_s"])
         yield GaugeMetricFamily("ebr_gateway_journal_bytes", "Bytes of the journal on disk", now["journal"]["bytes"])
         yield GaugeMetricFamily("ebr_gateway_journal_used_ratio", "Share of max_bytes", now["journal"]["used"])
+        yield GaugeMetricFamily("ebr_gateway_journal_pressure", "1 while sources are held back", now["journal"]["pressure"] is not None)
+        yield GaugeMetricFamily(
+            "ebr_gateway_journal_hindered", "1 while another program hinders the journal", now["journal"]["hindered"] is not None
+        )
         yield CounterMetricFamily("ebr_gateway_journal_entries", "Entries of this epoch", now["journal"]["seq"])
+        yield from self._evidence()
         yield from self._sources()
         yield from self._uplinks()
+
+    def _evidence(self) -> Iterable[Metric]:
+        told, backup = self._now["evidence"], self._now["backup"]
+        yield GaugeMetricFamily("ebr_gateway_checkpoint_refused", "1 if no checkpoint is signed any more", told["refused"] is not None)
+        if told["age_s"] is not None:
+            yield GaugeMetricFamily("ebr_gateway_checkpoint_age_seconds", "Age of the newest signed checkpoint", told["age_s"])
+        away = GaugeMetricFamily("ebr_gateway_witness_away", "1 if the witness does not take checkpoints", labels=["witness"])
+        holds = GaugeMetricFamily("ebr_gateway_witness_age_seconds", "Age of the newest checkpoint that it has", labels=["witness"])
+        for witness in told["witnesses"]:
+            away.add_metric([witness["name"]], witness["away"] is not None)
+            if witness["age_s"] is not None:
+                holds.add_metric([witness["name"]], witness["age_s"])
+        yield from (away, holds)
+        if backup is not None:
+            yield GaugeMetricFamily("ebr_gateway_backup_failing", "1 if no backup can be made", backup["failing"] is not None)
+        if backup is not None and backup["age_h"] is not None:
+            yield GaugeMetricFamily("ebr_gateway_backup_age_seconds", "Age of the newest verified backup", backup["age_h"] * 3600)
 
     def _sources(self) -> Iterable[Metric]:
         connected = GaugeMetricFamily("ebr_gateway_source_connected", "1 if the source answers", labels=["source"])

@@ -1,41 +1,81 @@
-"""The snapshot as one HTML page: no script, no outside resource, readable across a room."""
+"""The snapshot as one HTML page: no script, no outside resource, readable across a room, and by a screen reader."""
 
+from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
 from typing import Any
 
+from gateway import told
 from gateway.web.clock import clock_card
 
 _STYLE = files("gateway.web").joinpath("page.css").read_text(encoding="utf-8")
+RELOAD_S = 2
 
 
-def page(now: dict[str, Any], problems: list[str]) -> str:
-    """The whole page. It asks to be loaded again every two seconds."""
-    name = escape(now["gateway"])
+def page(now: dict[str, Any], problems: list[str], *, still: bool = False) -> str:
+    """The whole page. It asks to be loaded again every two seconds; still: it does not, for who reads or listens to it at length."""
+    name, time = escape(now["gateway"]), told.instant(now["time"])
+    reload = "" if still else f'<meta http-equiv="refresh" content="{RELOAD_S}">'
+    hold = f'<a href="/">go on, every {RELOAD_S} s</a>' if still else '<a href="/?still">hold this page still</a>'
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="2">'
-        f'<meta name="viewport" content="width=device-width"><title>{name}</title><style>{_STYLE}</style></head><body><main>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">{reload}'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{_title(now, problems)}</title>'
+        f"<style>{_STYLE}</style></head><body><main>"
         f'<header><h1>{name}</h1><span class="soft">{escape(now["environment"])} · ebr-gateway {escape(now["software"])}'
-        f" · {escape(now['time'][:19])} UTC</span></header>"
-        f"{_banner(problems)}{_equipment(now)}{_sources(now)}{_uplinks(now)}"
-        f"{_journal(now)}{clock_card(now)}</main></body></html>"
+        f' · <span class="t">{time} UTC</span> · {hold}</span></header>'
+        f"{_banner(now, problems)}{_equipment(now)}{_ended(now)}{_sources(now)}{_uplinks(now)}"
+        f'<div class="pair">{_facts("Journal", told.journal(now))}{_facts("Evidence and copies", told.evidence(now))}</div>'
+        f"{clock_card(now)}</main></body></html>"
     )
 
 
-def _banner(problems: list[str]) -> str:
+def _title(now: dict[str, Any], problems: list[str]) -> str:
+    return f"{escape(now['gateway'])}: {'needs attention' if problems else 'in order'}"
+
+
+def _banner(now: dict[str, Any], problems: list[str]) -> str:
     if not problems:
-        return '<div class="state good">In order</div>'
+        return '<p class="state good">In order</p>'
     items = "".join(f"<li>{escape(problem)}</li>" for problem in problems)
-    return f'<div class="state warn">Needs attention<ul>{items}</ul></div>'
+    kind = "bad" if _grave(now) else "warn"
+    return f'<section class="state {kind}"><h2>Needs attention</h2><ul>{items}</ul></section>'
 
 
-def _table(title: str, heads: list[str], rows: list[list[str]]) -> str:
-    head = "".join(f'<th class="{"n" if h.endswith("#") else ""}">{escape(h.rstrip("#"))}</th>' for h in heads)
-    body = "".join(
-        "<tr>" + "".join(f'<td class="{"n" if h.endswith("#") else ""}">{cell}</td>' for h, cell in zip(heads, row, strict=True)) + "</tr>"
-        for row in rows
-    )
-    return f'<section class="card"><h2>{escape(title)}</h2><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></section>'
+def _grave(now: dict[str, Any]) -> bool:
+    """Readings are held back, or nothing proves any more what is written."""
+    contradicted = any(one["contradicts"] for one in now["evidence"]["witnesses"])
+    return bool(now["journal"]["pressure"] or now["evidence"]["refused"] or contradicted)
+
+
+def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """heads: one that ends with `#` is of numbers. Each cell knows its head: on a narrow screen a row stands as a list."""
+    kinds = [("n" if head.endswith("#") else "", escape(head.rstrip("#"))) for head in heads]
+    head = "".join(f'<th scope="col" class="{kind}">{name}</th>' for kind, name in kinds)
+    body = "".join(f"<tr>{''.join(_cell(*kind, cell) for kind, cell in zip(kinds, row, strict=True))}</tr>" for row in rows)
+    whole = f'<table class="rows"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<section class="card"><h2>{escape(title)}</h2>{whole}</section>'
+
+
+def _cell(kind: str, name: str, cell: str) -> str:
+    return f'<td class="{kind}" data-head="{name}"><span>{cell}</span></td>'
+
+
+def _ended(now: dict[str, Any]) -> str:
+    """The latest batches that ended since the start; what is missing, and what the batch never called for."""
+    rows = [
+        [
+            escape(str(b["batch"] or "–")),
+            f'<span class="t">{told.instant(b["ended"])}</span>',
+            _state(b["status"], "complete", f"revision {b['revision']}"),
+            str(b["required"]),
+            str(b["present"]),
+            f'<b class="bad">{b["missing"]}</b>' if b["missing"] else "0",
+            escape(told.not_applicable(b)),
+        ]
+        for b in now["batches_ended"]
+    ]
+    heads = ["Batch", "Ended (UTC)", "Record", "Required#", "Present#", "Missing#", "Not applicable"]
+    return _table("Batches that ended since this start", heads, rows) if rows else ""
 
 
 def _equipment(now: dict[str, Any]) -> str:
@@ -60,7 +100,7 @@ def _sources(now: dict[str, Any]) -> str:
         [
             escape(s["name"]),
             escape(s["driver"]),
-            _state(s["state"], "connected", f"for {_span(s['for_s'])}"),
+            _state(s["state"], "connected", f"for {told.span(s['for_s'])}"),
             str(s["tags"]),
             f"{s['readings_per_s']:,}",
             f"{s['readings']:,}",
@@ -77,8 +117,8 @@ def _uplinks(now: dict[str, Any]) -> str:
             escape(u["name"]),
             _state(u["state"], "forwarding", escape(u["detail"])),
             f"{u['entries']:,}",
-            _span(u["oldest_s"]) if u["oldest_s"] is not None else "–",
-            escape((u["last_receipt"] or "–")[:19].replace("T", " ")),
+            told.span(u["oldest_s"]) if u["oldest_s"] is not None else "–",
+            f'<span class="t">{told.instant(u["last_receipt"] or "–")}</span>',
             str(u["rejected"]) if not u["rejected"] else f'<b class="bad">{u["rejected"]}</b>',
         ]
         for u in now["uplinks"]
@@ -86,30 +126,15 @@ def _uplinks(now: dict[str, Any]) -> str:
     return _table("Uplinks", ["Uplink", "State", "Without receipt#", "Oldest#", "Last receipt (UTC)", "Rejected#"], rows)
 
 
-def _journal(now: dict[str, Any]) -> str:
-    j = now["journal"]
-    items = {
-        "Entries": f"{j['seq']:,} in epoch {j['epoch']}",
-        "On disk": f"{j['bytes'] / 1e6:,.1f} MB ({j['used']:.1%} of {j['max_bytes'] / 1e9:,.1f} GB)",
-        "Full in": "not foreseeable" if j["days_to_full"] is None else f"{j['days_to_full']:,.0f} days at the present rate",
-        "Rate": f"{j['entries_per_s']:,} entries/s",
-        "Folder": escape(j["directory"]),
-    }
-    return _list("Journal", items)
-
-
-def _list(title: str, items: dict[str, str]) -> str:
-    body = "".join(f"<dt>{key}</dt><dd>{value}</dd>" for key, value in items.items())
+def _facts(title: str, facts: Iterable[told.Fact]) -> str:
+    body = "".join(f"<dt>{escape(fact.label)}</dt><dd>{_word(fact)}{escape(fact.text)}</dd>" for fact in facts)
     return f'<section class="card"><h2>{title}</h2><dl>{body}</dl></section>'
+
+
+def _word(fact: told.Fact) -> str:
+    return f'<b class="{fact.kind}">{escape(fact.state)}</b> ' if fact.state else ""
 
 
 def _state(state: str, good: str, more: str) -> str:
     kind = "good" if state == good else "warn" if state in ("starting", "connecting", "holdover") else "bad"
     return f'<b class="{kind}">{escape(state)}</b> <span class="soft">{more}</span>'
-
-
-def _span(seconds: float) -> str:
-    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if seconds >= 2 * size:
-            return f"{seconds / size:,.0f} {unit}"
-    return f"{seconds:,.0f} s"

@@ -14,7 +14,7 @@ from aiohttp import web
 from config import Line
 from gateway.commands import Command, Declined
 from gateway.control import CONTROL_SOCKET, socket_address
-from gateway.status import Status
+from gateway.status import Status, problems
 from gateway.web.metrics import metrics
 from gateway.web.page import page
 
@@ -52,11 +52,15 @@ async def serve(status: Status, line: Line, commands: Mapping[str, Command], ope
 
 
 def _application(status: Status, commands: Mapping[str, Command]) -> web.Application:
-    async def html(_: web.Request) -> web.Response:
-        return web.Response(text=page(status.snapshot(), status.problems()), content_type="text/html", headers=_HEADERS)
+    async def html(request: web.Request) -> web.Response:
+        now = status.snapshot()
+        return web.Response(
+            text=page(now, problems(now), still="still" in request.query), content_type="text/html", charset="utf-8", headers=_HEADERS
+        )
 
     async def snapshot(_: web.Request) -> web.Response:
-        return web.json_response(status.snapshot() | {"problems": status.problems()}, headers=_HEADERS)
+        now = status.snapshot()
+        return web.json_response(now | {"problems": problems(now)}, headers=_HEADERS)
 
     async def numbers(_: web.Request) -> web.Response:
         return web.Response(
