@@ -232,8 +232,8 @@ def _take_open(store: Store, one: Segment, losses: Losses) -> None:
     path = store.picture.path(one)
     hole = one.epoch == store.picture.epoch and store.picture.seq < one.first - 1
     if hole and _never_counted(store, path):
+        store.catalogue.forget_segment(one.epoch, one.first)  # first: a row without its file would look like a file that is gone
         remove(path)
-        store.catalogue.forget_segment(one.epoch, one.first)
         return
     if hole:
         losses.unsure(f"entries {store.picture.seq + 1} to {one.first - 1} of epoch {one.epoch} are not here, and later ones are")

@@ -342,6 +342,14 @@ class Signatures:
 # ---------------------------------------------------------------------------------------------------------------- the chain of an epoch
 
 
+def declared_by(event: dict[str, Any]) -> list[tuple[int, list[int]]]:
+    """(epoch, [from, to]) of what an `epoch` event declares lost. KeyError, TypeError if it is none."""
+    if event["follows"] is None:
+        return []
+    earlier = event.get("lost_before", {}).items()
+    return [(event["follows"], span) for span in event["lost"]] + [(int(one), span) for one, spans in earlier for span in spans]
+
+
 KEPT_SIZES = 65_536
 
 
@@ -432,9 +440,8 @@ class Chain:
                 self._compare(Checkpoint.parse(event["note"]), at)
             elif kind == "audit" and event["action"] == "key-rotation":
                 self._signatures.rotate(event["what"]["note"], at)
-            elif kind == "epoch" and event["follows"] is not None:
-                self.lost += [(event["follows"], span) for span in event["lost"]]
-                self.lost += [(int(one), span) for one, spans in event.get("lost_before", {}).items() for span in spans]
+            elif kind == "epoch":
+                self.lost += declared_by(event)
         except (ValueError, KeyError, TypeError):
             self.report.problem("its JSON can not be read as what it says it is", at)
 
@@ -525,8 +532,16 @@ def wal_doubt(wal: Path) -> bool:
     return any(data[one + 8 : one + 12] == salts[:4] or data[one + 12 : one + 16] == salts[4:] for one in rest)
 
 
+ROWS = "SELECT epoch, first, last, state, digest, root, sha256 FROM segments ORDER BY epoch, first"
+UNBORN = {"segments", "lock", "journal.db", "journal.db-wal", "journal.db-shm", "journal.db-journal"}
+
+
 class JournalCheck:
-    """A journal's folder: journal.db, and the segments that it names."""
+    """A journal's folder: journal.db, and the segments that it names.
+
+    A crash may leave a file behind that the next start removes, and nothing in it was ever promised. It is no problem, and only named,
+    if it is exactly such a one: see `_never_promised` and `_pruned`. Everything else beside the named segments is.
+    """
 
     def __init__(self, folder: Path, report: Report, signatures: Signatures, more: list[Checkpoint], progress: Progress) -> None:
         self.folder, self.report, self.signatures, self.more, self.progress = folder, report, signatures, more, progress
@@ -534,6 +549,9 @@ class JournalCheck:
         self.total = sum(path.stat().st_size for path in (folder / "segments").glob("*.db"))
         self.done = 0
         self.chains: dict[int, Chain] = {}
+        self.events: dict[int, str] = {}
+        self.gateway: str | None = None
+        self.cut = False  # it was not stopped cleanly: it runs, or was cut by a crash and has not been started since
         self._hashed: dict[Path, bytes] = {}
         self._unpack, self._error = unpacker()
 
@@ -544,19 +562,34 @@ class JournalCheck:
             if not self.live:
                 self._sums()
                 self._wals()
+            if self._unborn():
+                return
             try:
                 catalogue = self.files.open(self.folder / "journal.db")
-                rows = catalogue.execute(
-                    "SELECT epoch, first, last, state, digest, root, sha256 FROM segments ORDER BY epoch, first"
-                ).fetchall()
+                rows = catalogue.execute(ROWS).fetchall()
                 notes = [row[0] for row in catalogue.execute("SELECT note FROM checkpoints WHERE note IS NOT NULL")]
                 cursors = catalogue.execute("SELECT uplink, epoch, seq FROM cursors").fetchall()
-                epochs = [row[0] for row in catalogue.execute("SELECT epoch FROM epochs ORDER BY epoch")]
-                self.gateway = next((row[0] for row in catalogue.execute("SELECT value FROM about WHERE name = 'gateway'")), None)
+                self.events = dict(catalogue.execute("SELECT epoch, event FROM epochs ORDER BY epoch").fetchall())
+                about = dict(catalogue.execute("SELECT name, value FROM about").fetchall())
+                self.gateway, self.cut = about.get("gateway"), about.get("clean") == 0
             except (sqlite3.Error, OSError) as error:
                 self.report.problem(f"journal.db can not be read: {error}")
-                rows, notes, cursors, epochs, self.gateway = self._from_names(), [], [], [], None
-            self._epochs(rows, [Checkpoint.parse(note) for note in notes], cursors, epochs)
+                rows, notes, cursors, self.gateway = self._from_names(), [], [], None
+            self._epochs(rows, [Checkpoint.parse(note) for note in notes], cursors, list(self.events))
+
+    def _unborn(self) -> bool:
+        """A first start that was cut short before anything was written: a folder without any file but a journal.db without tables."""
+        if any((self.folder / "segments").glob("*")) or {path.name for path in self.folder.iterdir()} - UNBORN:
+            return False
+        path = self.folder / "journal.db"
+        try:
+            if path.exists() and self.files.open(path).execute("SELECT 1 FROM sqlite_master").fetchone():
+                return False
+        except (sqlite3.Error, OSError):
+            return False
+        self.gateway = None
+        self.report.notes.append("the first start was cut short before the journal was made")
+        return True
 
     def _from_names(self) -> list[tuple[Any, ...]]:
         found = [re.fullmatch(r"(\d+)-(\d+)\.db", path.name) for path in (self.folder / "segments").glob("*.db")]
@@ -590,19 +623,18 @@ class JournalCheck:
                 )
 
     def _epochs(self, rows: list[tuple[Any, ...]], own: list[Checkpoint], cursors: list[tuple[str, int, int]], epochs: list[int]) -> None:
-        names = {f"{row[0]}-{row[1]}.db" for row in rows if row[3] != "pruned"}
-        for path in sorted((self.folder / "segments").glob("*.db")):
-            if path.name not in names:
-                self.report.problem(f"segments/{path.name} is not one of this journal")
         chains = self.chains
-        holes: list[tuple[int, int, int]] = []
+        holes: list[At3] = []
         for epoch in sorted({row[0] for row in rows} | set(epochs)):
             more = [one for one in self.more if self.gateway is None or one.origin == f"{self.gateway}/{epoch}"]
             chain = chains[epoch] = Chain(self.report, self.gateway, epoch, self.signatures, own + more)
-            for row in [row for row in rows if row[0] == epoch]:
-                holes += self._segment(chain, *row[1:])
+            held = [row for row in rows if row[0] == epoch]
+            for number, row in enumerate(held):
+                before = held[number - 1] if number else None
+                holes += self._segment(chain, before, *row[1:], last_one=row is rows[-1])
             self.gateway = self.gateway or chain.gateway
-        declared = [(epoch, span) for chain in chains.values() for epoch, span in chain.lost]
+        self._strangers(rows)
+        declared = [(epoch, span) for chain in chains.values() for epoch, span in chain.lost] + self._about_to_declare()
         self._holes(holes, declared)
         for epoch, chain in chains.items():
             for uplink, at_epoch, seq in cursors:
@@ -612,18 +644,44 @@ class JournalCheck:
             chain.seq = max([chain.seq, *(span[1] for one, span in declared if one == epoch)])
             chain.finish()
 
-    def _segment(self, chain: Chain, first: int, last: int | None, state: str, digest: bytes, root: bytes | None, sha: bytes) -> list[At3]:
-        if state == "pruned":
+    def _about_to_declare(self) -> list[tuple[int, list[int]]]:
+        """An epoch that has begun in journal.db, and whose first entry, the `epoch` event, was not written before the crash."""
+        newest = max(self.events, default=0)
+        if not self.cut or newest not in self.chains or self.chains[newest].seq:
+            return []
+        told = declared_by(json.loads(self.events[newest]))
+        if told:
+            self.report.notes.append(f"epoch {newest} has begun and has no entry yet; its first one will declare the losses")
+        return told
+
+    def _segment(
+        self,
+        chain: Chain,
+        before: tuple[Any, ...] | None,
+        first: int,
+        last: int | None,
+        state: str,
+        digest: bytes,
+        root: bytes | None,
+        sha: bytes,
+        *,
+        last_one: bool,
+    ) -> list[At3]:
+        path = self.folder / "segments" / f"{chain.epoch}-{first}.db"
+        if state == "pruned" or (self.live and not path.exists() and self._row_now(chain.epoch, first, "pruned")):
             chain.skip(last or 0, digest.hex(), root)
             return []
         holes: list[At3] = []
         if state == "damaged":
             chain.jump(last or first - 1)
             return [(chain.epoch, first, last or first - 1)]
+        if first != chain.seq + 1 and self.live and before is not None:  # more was written while the one before was read
+            self._rows(chain, path.with_name(f"{chain.epoch}-{before[1]}.db"), after=chain.seq)
         if first != chain.seq + 1:
+            if state == "open" and last is None and last_one and self._never_promised(path, chain, before):
+                return []
             holes.append((chain.epoch, chain.seq + 1, first - 1))
             chain.jump(first - 1)
-        path = self.folder / "segments" / f"{chain.epoch}-{first}.db"
         size = path.stat().st_size if path.exists() else 0
         if sha is not None and state == "closed" and size and self._digest(path) != sha:
             self.report.problem(f"segments/{path.name} is not as it was closed")
@@ -637,11 +695,83 @@ class JournalCheck:
         self.progress(self.done, self.total)
         return holes
 
-    def _rows(self, chain: Chain, path: Path) -> list[At3]:
+    def _strangers(self, rows: list[tuple[Any, ...]]) -> None:
+        """Files that journal.db does not name, or names as pruned."""
+        named = {f"{row[0]}-{row[1]}.db": row for row in rows}
+        for path in sorted((self.folder / "segments").glob("*.db")):
+            row = named.get(path.name)
+            match = re.fullmatch(r"(\d+)-(\d+)\.db", path.name)
+            at = (int(match[1]), int(match[2])) if match and row is None else None
+            if row is not None and row[3] != "pruned":
+                continue
+            if row is not None and self._pruned(path, row[6]):
+                continue
+            if at is not None and at[0] in self.chains:
+                before = next((one for one in reversed(rows) if one[0] == at[0]), None)
+                if self._never_promised(path, self.chains[at[0]], before):
+                    continue
+            if at is not None and self.live and self._row_now(*at):
+                continue  # begun while this was being checked
+            self.report.problem(f"segments/{path.name} is not one of this journal")
+
+    def _row_now(self, epoch: int, first: int, state: str | None = None) -> bool:
+        """Whether journal.db, read again beside the running gateway, has this segment, in this state."""
+        rows = self.files.open(self.folder / "journal.db").execute(ROWS)
+        return any(row[:2] == (epoch, first) and state in (None, row[3]) for row in rows)
+
+    def _pruned(self, path: Path, sha: bytes | None) -> bool:
+        """Retention was cut between saying that this file is gone and removing it: every byte is as it was closed."""
+        if not self.cut or sha is None or self._digest(path) != sha:
+            return False
+        self.report.notes.append(f"segments/{path.name} was pruned just before the crash; the next start removes what is left of it")
+        return True
+
+    def _never_promised(self, path: Path, chain: Chain, before: tuple[Any, ...] | None) -> bool:
+        """The next segment of the epoch that grows, begun by a gateway that died before an entry in it counted.
+
+        It follows the segment that grows, directly, and there is one at most: no other would be removed at the next start. It holds no
+        entry; or those of one append across the end of the segment before, which counts only when that one is full: it says so itself
+        (`across`: the first entry of the append, the one after the last that is here), and its entries are whole and chained.
+        """
+        first = int(path.stem.partition("-")[2])
+        follows = first == 1 if before is None else before[3] == "open" and before[2] is None and first == before[1] + SEGMENT
+        if not self.cut or not follows or chain.epoch != max(self.chains) or not chain.seq < first:
+            return False
+        try:
+            db = self.files.open(path)
+            empty = not db.execute("SELECT 1 FROM sqlite_master").fetchone()
+            rows = [] if empty else db.execute("SELECT seq, digest, payload FROM entries ORDER BY seq").fetchall()
+            about = {} if empty else dict(db.execute("SELECT name, value FROM about").fetchall())
+        except (sqlite3.Error, OSError):
+            return False
+        if rows and not self._crossed(rows, about, chain, first):
+            return False
+        what = f"{len(rows)} entries of an append that was not finished" if rows else "no entry"
+        self.report.notes.append(f"segments/{path.name} was begun just before the crash and holds {what}; the next start removes it")
+        return True
+
+    def _crossed(self, rows: list[tuple[Any, ...]], about: dict[str, Any], chain: Chain, first: int) -> bool:
+        """Whether these are the last entries of an append that began after the last entry here, and reached over the segment's end."""
+        told = (about.get("gateway"), about.get("epoch"), about.get("first"), about.get("across"))
+        if told != (self.gateway, chain.epoch, first, chain.seq + 1) or chain.seq + 1 >= first or rows[-1][0] - chain.seq > SEGMENT:
+            return False
+        apart = Report("segment", "")
+        beyond = Chain(apart, self.gateway, chain.epoch, Signatures(apart, []), [])
+        beyond.jump(first - 1)
+        beyond.previous = str(about.get("previous"))
+        try:
+            for seq, digest, packed in rows:
+                beyond.take(seq, digest.hex(), self._unpack(packed))
+        except (self._error, TypeError, AttributeError):
+            return False
+        return not apart.problems
+
+    def _rows(self, chain: Chain, path: Path, after: int = -1) -> list[At3]:
         """Take the rows of one file. What is not there is returned; it may have been declared lost."""
         holes: list[At3] = []
         try:
-            for seq, digest, packed in self.files.open(path).execute("SELECT seq, digest, payload FROM entries ORDER BY seq"):
+            found = self.files.open(path).execute("SELECT seq, digest, payload FROM entries WHERE seq > ? ORDER BY seq", (after,))
+            for seq, digest, packed in found:
                 if seq > chain.seq + 1:
                     holes.append((chain.epoch, chain.seq + 1, seq - 1))
                     chain.jump(seq - 1)

@@ -22,37 +22,70 @@ import buffer.verify
 HARNESS = Path(crash_points.__file__)
 TURNS = (1, 2, 5)
 ENTRIES = 64
+AFTER_DAMAGE = 4
+"""The first phase whose start has something to salvage."""
 APPENDS = 30
 """Enough for two calls of prune: the second removes what the first has named."""
 
 
-def one_death(folder: Path, name: str, times: int) -> str:
-    """Run the phases until the point is reached for the `times`th time in one of them; then start again, and judge."""
+Case = tuple[str, int, int]
+"""(point, which time it is reached in a process, the first phase in which the process may die there)"""
+
+
+def one_death(folder: Path, name: str, times: int, since: int) -> str:
+    """Run the phases until the point is reached for the `times`th time in one of them; have it judged dead; start again, and judge."""
     buffer.segment.ENTRIES = buffer.verify.SEGMENT = ENTRIES
     shutil.rmtree(folder, ignore_errors=True)
-    word = Word()
+    word, told = Word(), ""
     for phase in range(1, PHASES + 1):
         command = [sys.executable, str(HARNESS), "journal", str(folder), str(ENTRIES), str(phase), str(APPENDS)]
-        environment = {**os.environ, "GW_CRASH_AT": f"{name}:{times}", "GW_ENTRIES": str(ENTRIES)}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        armed = {"GW_CRASH_AT": f"{name}:{times}"} if phase >= since else {}
+        done = subprocess.run(command, env={**os.environ, **armed, "GW_ENTRIES": str(ENTRIES)}, capture_output=True, text=True, check=False)
         word.hear(done.stdout)
+        told += done.stdout
         if f"crashed at {name}" in done.stderr:
+            if not damage_stands(told):
+                accuses_nobody(folder)
             return survived(folder, word, None)
         assert done.returncode == (137 if phase in {1, 4} else 0), done.stderr
     return "not reached"
 
 
-def deaths(folder: Path, cases: list[tuple[str, int]]) -> dict[tuple[str, int], str]:
+def damage_stands(told: str) -> bool:
+    """Whether bits are flipped in the journal that no start has salvaged yet: a new epoch begins with that."""
+    stands, epochs = False, set()
+    for line in told.splitlines():
+        if line.startswith("damage"):
+            stands = True
+        elif line.startswith("epoch "):
+            stands = stands and line in epochs
+            epochs.add(line)
+    return stands
+
+
+def accuses_nobody(folder: Path) -> None:
+    """What a crash leaves is no problem to `verify` before the next start either: beside the dead journal, and on a copy of it."""
+    copy = folder.with_name(f"{folder.name}.copy")
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(folder, copy)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for dead in (copy, folder):
+        report = buffer.verify.verify(dead)
+        assert report.exit_code != 1, list(report.lines())
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before, "it wrote beside what it read"
+
+
+def deaths(folder: Path, cases: list[Case]) -> dict[Case, str]:
     told = {}
-    for name, times in cases:
+    for case in cases:
         try:
-            told[name, times] = one_death(folder, name, times)
+            told[case] = one_death(folder, *case)
         except BaseException as error:
-            raise AssertionError(f"killed at {name}, time {times}: {error}") from error
+            raise AssertionError(f"killed at {case[0]}, time {case[1]}, from phase {case[2]} on: {error}") from error
     return told
 
 
-def in_processes(folder: Path, cases: list[tuple[str, int]]) -> dict[tuple[str, int], str]:
+def in_processes(folder: Path, cases: list[Case]) -> dict[Case, str]:
     """Segments of 64 entries stay in processes of their own."""
     jobs = int(os.environ.get("POWER_JOBS", str(os.cpu_count() or 1)))
     with ProcessPoolExecutor(jobs, mp_context=get_context("fork")) as pool:
@@ -62,18 +95,22 @@ def in_processes(folder: Path, cases: list[tuple[str, int]]) -> dict[tuple[str, 
 
 @pytest.mark.urs("URS-BUF-02")
 def test_a_kill_inside_a_commit_or_a_salvage_loses_nothing_promised(tmp_path: Path) -> None:
-    told = in_processes(tmp_path, [("commit.inside", 5), ("salvage.set-aside", 1)])
+    told = in_processes(tmp_path, [("commit.inside", 5, 1), ("turn.next-known", 2, 1), ("salvage.set-aside", 1, 1)])
     assert set(told.values()) <= {"same epoch", "new epoch"}
 
 
 @pytest.mark.faults
 @pytest.mark.urs("URS-BUF-02")
 def test_a_kill_at_each_named_point_loses_nothing_promised(tmp_path: Path, figures: Callable[[str, str], None]) -> None:
-    told = in_processes(tmp_path, [(name, times) for name in POINTS for times in TURNS])
-    reached = {name for name, times in told if told[name, times] != "not reached"}
+    cases = [(name, times, 1) for name in POINTS for times in TURNS] + [(name, 1, AFTER_DAMAGE) for name in POINTS]
+    told = in_processes(tmp_path, cases)
+    reached = {case[0] for case in told if told[case] != "not reached"}
     assert reached == set(POINTS), f"never reached: {sorted(set(POINTS) - reached)}"
     outcomes = Counter(told.values())
-    figures("F02", f"journal killed at {len(POINTS)} named points, {len(told) - outcomes['not reached']} deaths: {dict(outcomes)}; lost 0")
+    figures(
+        "F02",
+        f"journal killed at {len(POINTS)} points, {len(told) - outcomes['not reached']} deaths: {dict(outcomes)}; lost 0, accused 0",
+    )
 
 
 @pytest.fixture

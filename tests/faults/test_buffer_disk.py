@@ -254,6 +254,9 @@ def kill_rounds(folder: Path, rounds: int) -> dict[str, float]:
         if opened:
             assert int(opened[2]) > promised, f"round {number}: {promised} were promised, it goes on at {opened[2]}"
         promised = max([promised, *(int(line) for line in said[:-1] if line)])
+        if number % 10 == 5:
+            dead = verify(folder)
+            assert dead.exit_code != 1, f"round {number}: an honest journal is accused: {dead.problems}"
     begun = time.monotonic()
     journal = Journal.open(folder, GATEWAY, retain_s=0, max_bytes=1 << 40)
     recovery.append(time.monotonic() - begun)
