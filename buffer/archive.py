@@ -1,7 +1,9 @@
 """A batch's archive: whole entries, proofs, the key, the verifier, and a page for people, in one zip that needs nothing of the gateway."""
 
 import hashlib
+import io
 import json
+import os
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -9,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import entry as formats
-from . import verify
+from . import sqlite, verify
 from .archive_html import html
 from .archive_pdf import pdf
 from .archive_record import Proof, Record
@@ -193,18 +195,39 @@ def _json(value: object) -> bytes:
 
 
 def _write(target: Path, files: Mapping[str, bytes]) -> None:
-    """Stored, not compressed. The zip's comment is the SHA-256 of all bytes before it, so that any changed byte is seen."""
-    with zipfile.ZipFile(target, "x", zipfile.ZIP_STORED) as archive:
+    """Stored, not compressed. The zip's comment is the SHA-256 of all bytes before it, so that any changed byte is seen.
+
+    Whole or not at all: what a full disk or a kill has cut short never stands under the archive's name.
+    """
+    if target.exists():
+        raise FileExistsError(f"{target}: exists already")
+    part = target.with_name(f".{target.name}.part")
+    part.unlink(missing_ok=True)
+    sqlite.create(part)
+    try:
+        _zip(part, files)
+        part.chmod(0o440)
+        part.replace(target)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
+    sqlite.sync_directory(target.parent)
+
+
+def _zip(part: Path, files: Mapping[str, bytes]) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
         for name, content in files.items():
             info = zipfile.ZipInfo(name, MADE)
             info.external_attr = 0o100444 << 16
             archive.writestr(info, content)
         archive.comment = b"0" * 64
-    with target.open("r+b") as file:
-        content = file.read()[:-64]
-        file.seek(len(content))
-        file.write(hashlib.sha256(content).hexdigest().encode())
-    target.chmod(0o440)
+    whole = made.getbuffer()[:-64]
+    with part.open("r+b") as file:
+        file.write(whole)
+        file.write(hashlib.sha256(whole).hexdigest().encode())
+        file.flush()
+        os.fsync(file.fileno())
 
 
 README = """\

@@ -5,6 +5,7 @@ be reached.
 """
 
 import os
+import sqlite3
 import sys
 
 from gateway.cli import clock, configuration, line, records, running, sources
@@ -28,3 +29,7 @@ def main() -> None:
         fail(str(error), NOT_REACHED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # a full disk, no permission, a share that is away
+        fail(str(error) or type(error).__name__, NOT_REACHED)
+    except sqlite3.Error as error:
+        fail(f"a file of the journal can not be read: {error}", NOT_REACHED)
