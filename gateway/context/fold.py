@@ -69,7 +69,8 @@ class Fold:
         self._events, self.state.seq, self.state.now = [], item.seq, item.ticks
         self.state.began = self.state.began or item.ticks
         self._verified(item)
-        if any(where.pending for where in self.state.where.values()):
+        looked = isinstance(item, Observed) or not _starts(item.event)
+        if looked and any(where.pending for where in self.state.where.values()):
             self._where.settle()  # time has passed before the entry tells anything
         if isinstance(item, Observed):
             self._observe(item)
@@ -78,7 +79,8 @@ class Fold:
         if self._silences.limits:
             for name, last in self._silences.due():
                 self._runs.touched([name], last, None, "late-data")
-        self._where.settle()
+        if looked:
+            self._where.settle()
         self._rowsteps.settle()
         if self._events or isinstance(item, Happened):
             self._occasions.rebind()
@@ -362,3 +364,18 @@ class Fold:
             needed = min([*standing, *(run.start_seq for run in state.runs.values())], default=state.seq)
             state.doubtful = [span for span in state.doubtful if span[1] is None or span[1] >= needed]
             self._batches.forget()
+
+
+def _starts(event: Mapping[str, Any]) -> bool:
+    """Whether a starting gateway writes this before it looks again: the time that has passed until then proves nothing.
+
+    The gaps over its absence are among these events; when all of them stand, what waits knows for whom it waits.
+    """
+    match event["type"]:
+        case "epoch" | "config" | "tagset":
+            return True
+        case "audit":
+            return event["action"] in {"start", "unclean-start"}
+        case "gap":
+            return event["transition"] == "open" and event["cause"] in {"gateway-stopped", "gateway-crashed"}
+    return False

@@ -34,6 +34,7 @@ class Gaps:
     def __init__(self, state: State, plan: Plan) -> None:
         self._state, self._plan = state, plan
         self._signals = frozenset[str]().union(*(unit.step_tags for unit in plan.units.values()))
+        self._watched = frozenset[str]().union(*(tags for unit in plan.units.values() for tags in unit.watched.values()))
 
     def of(self, source: str) -> list[Gap]:
         """The gaps of a source that have not closed."""
@@ -65,10 +66,13 @@ class Gaps:
         return self._seen(item.source, times, "lost")
 
     def resumed(self, event: Mapping[str, Any]) -> Closed:
-        """A source went on without loss."""
+        """A source went on without loss: what it had queued is still to come, so its life proves nothing beyond the gap's start yet."""
         source, end = event["source"], from_rfc3339(event["observed"])
         names = self._plan.names.get(source, []) if event["tags"] == "all" else event["tags"]
-        return self._seen(source, dict.fromkeys(names, end), "filled")
+        closed, frontier = self._seen(source, dict.fromkeys(names, end), "filled"), self._state.frontier
+        if source in frontier:
+            frontier[source] = min([frontier[source], *(start for start, _ in closed.tags.values())])
+        return closed
 
     def spoke(self, source: str, ticks: int) -> Closed:
         """A source without tags (rows only) gave a sign of life."""
@@ -117,6 +121,8 @@ class Gaps:
             if outcome == "lost" and name in self._signals:
                 self._state.lost[name] = [*self._state.lost.get(name, []), (gap.start, end)][-MOST_REMEMBERED:]
         closing = set(names)
+        if closing & self._watched:
+            self._state.back[gap.source] = self._state.now
         gap.left = [name for name in self._names(gap) if name not in closing]
         if not gap.left:
             self._state.gaps.remove(gap)

@@ -93,6 +93,8 @@ class Unit:
         told = (equipment.state, equipment.mode, equipment.operator, equipment.activity, self.end_tag)
         watched = self.step_tags | ({equipment.state} if equipment.state in plan.places else set())
         self.sources = frozenset(plan.places[tag].source.name for tag in watched)
+        self.watched = {source: frozenset(tag for tag in watched if plan.places[tag].source.name == source) for source in self.sources}
+        self.bridged = {s.name: round(s.outage_tolerance_s * TICKS_PER_S) for s in plan.line.sources if s.name in self.sources}
         self.tags = self.step_tags | self.identity_tags | {tag for tag in told if tag is not None and tag in plan.places}
 
     def row_of(self, step: str, recipe: str | None, version: str | None) -> StepPlan | None:

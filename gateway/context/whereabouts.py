@@ -71,7 +71,14 @@ class Whereabouts:
         waiting = where.pending.get(tag)
         if waiting is None or at.ticks < waiting.at.ticks + unit.settle_ticks:
             return
-        group = {key: p for key, p in where.pending.items() if abs(p.left.ticks - waiting.left.ticks) <= unit.settle_ticks}
+        row = where.pending.get(IDENTITY)
+        if row is not None and row.source is None and row.left.ticks < waiting.left.ticks - unit.settle_ticks:
+            self._at_once(unit, where, row)  # it waits for another source, and can wait no longer: this step is after it
+        self._at_once(unit, where, waiting)
+
+    def _at_once(self, unit: Unit, where: Where, change: Pending) -> None:
+        """Let a change count with those of its moment."""
+        group = {key: p for key, p in where.pending.items() if abs(p.left.ticks - change.left.ticks) <= unit.settle_ticks}
         for key in group:
             del where.pending[key]
         self._apply(unit, where, group)
@@ -169,14 +176,27 @@ class Whereabouts:
         return lost and self._state.frontier.get(change.source or "", 0) < change.at.ticks + unit.settle_ticks
 
     def _stood(self, unit: Unit, change: Pending) -> bool:
-        now = self._state.now
+        since = change.entered
         if change.source is None:  # a row: what the equipment did before it must have come, though it may come later
-            proved = all(self._state.frontier.get(source, 0) >= change.at.ticks for source in unit.sources)
+            proved = all(self._came(unit, source, change.at.ticks) for source in unit.sources)
+            since = max([since, *(self._back(unit, source, change) for source in unit.sources)])
         else:
             proved = self._state.frontier.get(change.source, 0) >= change.at.ticks + unit.settle_ticks
-        if proved:
-            return True
-        return not change.entered <= now < change.entered + max(unit.settle_s_ticks, unit.settle_ticks)
+        return proved or not change.entered <= self._state.now < since + max(unit.settle_s_ticks, unit.settle_ticks)
+
+    def _came(self, unit: Unit, source: str, ticks: int) -> bool:
+        """Whether all that a source had to say of this equipment until `ticks` has come."""
+        return self._state.frontier.get(source, 0) >= ticks and not self._away(unit, source, ticks)
+
+    def _away(self, unit: Unit, source: str, ticks: int) -> bool:
+        """Whether nobody could look at this equipment's signals at `ticks`, and what the source kept of then may still come."""
+        gaps = (gap for gap in self._state.gaps if gap.source == source and gap.start < ticks and gap.cause != "silence")
+        return any(gap.left is None or not unit.watched[source].isdisjoint(gap.left) for gap in gaps)
+
+    def _back(self, unit: Unit, source: str, row: Pending) -> int:
+        """From when on a row waits `settle_s` for a source: the end of the gap, but never longer than an outage that the source bridges."""
+        latest = row.entered + unit.bridged[source]
+        return latest if self._away(unit, source, row.at.ticks) else min(self._state.back.get(source, 0), latest)
 
     def _apply(self, unit: Unit, where: Where, group: Mapping[str, Pending]) -> None:
         """Steps end, the batch ends, the next begins, steps begin: in this order, whatever came first on the wire."""
@@ -398,16 +418,19 @@ class Whereabouts:
             loose = run.end is None and run.identity.batch is None and self.activity(unit, batch=True) == "production"
             if loose and not since and not named and self._unseen(unit, run, change.at.ticks):
                 run.unsighted = change.at.ticks  # nobody saw it run when the id came: it is this one's from when it is seen again
-            elif since or (run.identity.batch is None and named) or (loose and not self._changed(unit, run)):
+            elif since or (run.identity.batch is None and named) or (loose and not self._changed(unit, run, change.at.ticks)):
                 old, was = run.record, run.identity.batch
                 self._runs.rebind(unit, run, who, "known-late" if named else "id-late")
                 self._batches.unlist(was, old)
 
-    def _changed(self, unit: Unit, run: Run) -> bool:
-        """Whether a signal of a run is known to have changed, though the change must still stand."""
+    def _changed(self, unit: Unit, run: Run, ticks: int | None = None) -> bool:
+        """Whether a signal of a run is known to have changed (by `ticks`), though the change must still stand."""
         row = unit.row_of(run.step, run.identity.recipe, run.identity.recipe_version)
         pending = self._state.where[unit.name].pending
-        return row is not None and not unit.from_rows and (row.row.signal in pending or (row.row.key or "") in pending)
+        if row is None or unit.from_rows:
+            return False
+        changes = [pending[key] for key in (row.row.signal, row.row.key or "") if key in pending]
+        return any(ticks is None or change.left.ticks <= ticks for change in changes)
 
     def _unseen(self, unit: Unit, run: Run, ticks: int) -> bool:
         """Whether nobody saw the signal of a run at an instant."""
