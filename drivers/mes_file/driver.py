@@ -14,11 +14,12 @@ from pydantic import BaseModel, ValidationError
 from config import Problem, Source, Tag
 from config.addresses import FileAddress, parse
 from drivers.contract import Driver, DriverMisconfigured, Emit, Finding, Loss, Message, Reading
-from drivers.local_time import Moment, Zone
+from drivers.local_time import Moment
 from drivers.mes_file.folder import Folder, NotAFile, NotWhole, Scan, Seen, matches, printable
 from drivers.mes_file.formats import Record, Refused, records
 from drivers.mes_file.ledger import DONE, Ledger
 from drivers.mes_file.settings import FileSettings, Pattern
+from drivers.row_settings import zone_of
 from drivers.rows import Mapped, json_value
 
 PIECE_ROWS = 200
@@ -35,7 +36,7 @@ class MesFileDriver(Driver):
         super().__init__(source, tags)
         self._mapped = Mapped(self.tags, _place_of)
         self._path = folder_of(source)
-        self._zones = {pattern.name: _zone_of(pattern) for pattern in self.settings.pattern}
+        self._zones = {pattern.name: zone_of(pattern.time) for pattern in self.settings.pattern}
         self._before: dict[str, Seen] = {}
         self._told: dict[str, str] = {}
 
@@ -270,15 +271,10 @@ def _place_of(address: str) -> tuple[str, str]:
     return parsed.query, parsed.column
 
 
-def _zone_of(pattern: Pattern) -> Zone | None:
-    time_ = pattern.time
-    return None if time_ is None else Zone(time_.zone, time_.format, time_.ambiguous, time_.disorder_s)
-
-
 def _checked(data: bytes, pattern: Pattern, settings: FileSettings) -> int:
     """How many records the file holds, if every one of them can be used. Raises Refused."""
     count = 0
-    zone = _zone_of(pattern)
+    zone = zone_of(pattern.time)
     for count, record in enumerate(records(data, pattern, settings), 1):
         for column in (*pattern.keys, *([pattern.time.column] if pattern.time else [])):
             if record.get(column) in (None, "") and column in pattern.keys:

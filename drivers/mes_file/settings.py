@@ -2,34 +2,11 @@
 
 import codecs
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
 
 from config import Model
-from drivers.local_time import Rule
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
-Column = Annotated[str, Field(min_length=1, max_length=200)]
-
-
-class RowTime(Model):
-    """The column that holds the record's time, and the zone in which it is written. format: strptime, if it is not ISO 8601."""
-
-    column: Column
-    zone: str
-    format: str | None = None
-    ambiguous: Rule = "mark"
-    disorder_s: Annotated[float, Field(ge=0, le=1800)] = 60.0
-
-    @field_validator("zone")
-    @classmethod
-    def _is_zone(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (OSError, ValueError, KeyError) as error:
-            raise ValueError(f"{zone!r} is no IANA time zone, write one as Europe/Paris") from error
-        return zone
+from drivers.row_settings import Column, Name, RowTime
 
 
 class FixedField(Model):

@@ -14,12 +14,13 @@ from config.addresses import SqlAddress, parse
 from config.credentials import CredentialMissing
 from config.credentials import read as read_secret
 from drivers.contract import BadReply, Driver, DriverMisconfigured, Emit, Finding, LinkLost, Message
-from drivers.local_time import Moment, Zone, folds_back, read, ticks_of
+from drivers.local_time import Moment, folds_back, read, ticks_of
 from drivers.mes_sql.database import Database, rows, url_of
 from drivers.mes_sql.probe import Probe, Probed, judged
 from drivers.mes_sql.settings import Query
 from drivers.mes_sql.settings import Settings as SqlSettings
 from drivers.mes_sql.window import Change, Window, row_hash
+from drivers.row_settings import zone_of
 from drivers.rows import Mapped, json_value
 
 PIECE_ROWS = 200
@@ -46,7 +47,7 @@ class MesSqlDriver(Driver):
     def __init__(self, source: Source, tags: Sequence[Tag]) -> None:
         super().__init__(source, tags)
         self._mapped = Mapped(self.tags, _place_of)
-        self._zones = {query.name: _zone_of(query) for query in self.settings.query}
+        self._zones = {query.name: zone_of(query.time) for query in self.settings.query}
         self._clock_due_s = 0.0
         self._resuming: set[str] = set()
 
@@ -278,12 +279,6 @@ def _place_of(address: str) -> tuple[str, str]:
     parsed = parse("mes_sql", address)
     assert isinstance(parsed, SqlAddress)
     return parsed.query, parsed.column
-
-
-def _zone_of(query: Query) -> Zone | None:
-    if query.time is None:
-        return None
-    return Zone(query.time.zone, query.time.format, query.time.ambiguous, query.time.disorder_s)
 
 
 def _start(query: Query, *, is_sqlite: bool) -> Any:

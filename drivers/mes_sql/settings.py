@@ -1,16 +1,12 @@
 """The keys of a [[source]] table with driver = "mes_sql"."""
 
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from config import Credential, Model
-from drivers.local_time import Rule
 from drivers.mes_sql import select
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,100}$")]
-Column = Annotated[str, Field(min_length=1, max_length=200)]
+from drivers.row_settings import Column, Name, RowTime
 
 
 class Watermark(Model):
@@ -30,30 +26,6 @@ class Watermark(Model):
         if (self.kind == "snapshot") != (self.column is None):
             raise ValueError("column belongs to kind sequence and timestamp, and only to them")
         return self
-
-
-class RowTime(Model):
-    """The column that holds the row's time, and the zone in which it is written. format: strptime, if it is not ISO 8601.
-
-    ambiguous: what to do with a local time that happened twice (see drivers.local_time.Rule).
-    """
-
-    column: Column
-    zone: str
-    format: str | None = None
-    ambiguous: Rule = "mark"
-    disorder_s: Annotated[float, Field(ge=0, le=1800)] = 60.0
-
-    @field_validator("zone")
-    @classmethod
-    def _is_zone(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (OSError, ValueError) as error:  # ZoneInfoNotFoundError is a KeyError with its own text
-            raise ValueError(f"{zone!r} is no IANA time zone") from error
-        except KeyError as error:
-            raise ValueError(f"{zone!r} is no IANA time zone, write one as Europe/Paris") from error
-        return zone
 
 
 class Query(Model):
