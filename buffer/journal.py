@@ -199,6 +199,10 @@ class Journal:
         """
         return self._picture.read(after, max_bytes, max_entries)
 
+    def held(self, after: tuple[int, int] = (0, 0)) -> int:
+        """How many entries stand after (epoch, seq). May read the disk."""
+        return self._picture.depth(after)[0]
+
     def check_closed(self) -> bool:
         """Read every closed segment now, as the patrol does daily. False if one is damaged: the journal has stopped then."""
         return self._patrol.round(lambda _busy_s: False)

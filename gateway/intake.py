@@ -50,7 +50,7 @@ class Intake:
         self.line, self.journal, self.clock, self.fold = line, journal, clock, fold
         self._on_fault, self._on_caused = on_fault, on_caused
         self.config: dict[str, Any] = {}
-        self._state_due_s = time.monotonic() + STATE_EVERY_S
+        self._state_due_s = time.monotonic()  # at once: what a start has folded, the next one need not
         self.started_ticks = clock.stamp().ticks
         self.ports = {source.name: Port(self, source, line.tags_of(source.name)) for source in line.sources}
         self.entries = 0

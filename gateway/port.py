@@ -64,7 +64,7 @@ class Port:
         self._stored_s = [0.0] * len(tags)
         self._signal_last: dict[int, Any] = {}
         self._found: dict[tuple[str, tuple[int, ...]], str] = {}
-        self.tagset, self._table = _tagset(tags)
+        self.tagset, self._table = tagset_of(tags)
         self._open = 0
         self._held_back_ns = 0  # when a wait for room ended last: a poll from before it is followed by a time that nobody observed
         self._held_back_by = ""
@@ -466,7 +466,7 @@ def _deadband(tag: Tag) -> float | None:
     return float(tag.deadband[:-1]) / 100 * float(tag.eu_high - tag.eu_low)
 
 
-def _tagset(tags: Sequence[Tag]) -> tuple[str, list[dict[str, Any]]]:
+def tagset_of(tags: Sequence[Tag]) -> tuple[str, list[dict[str, Any]]]:
     """The tag table of a source and the first 16 hex digits of its SHA-256."""
     table = [_table_row(tag) for tag in tags]
     return sha256(orjson.dumps(table)).hexdigest()[:16], table
