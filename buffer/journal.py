@@ -150,6 +150,11 @@ class Journal:
         """Why sources must be held back now (the disk or the journal is full, or locked), or None. What is appended is still taken."""
         return self._writer.pressure
 
+    @property
+    def tight(self) -> bool:
+        """Whether so little space is left that `prune` should be called now: retain_days yield before sources are held back."""
+        return self._store.tight
+
     def on_pressure(self, callback: Callable[[Pressure | None], None]) -> None:
         """Have `callback(why)` called in the writer thread when sources must be held back, or for another cause; then `callback(None)`."""
         self._writer.on_pressure.append(callback)

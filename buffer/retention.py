@@ -17,7 +17,7 @@ from .times import TICKS_PER_S, now_ticks
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """Segments that go, all of one epoch and consecutive. early: retain_days yielded to max_bytes. roots: their hex subtree roots.
+    """Segments that go, all of one epoch and consecutive. early: retain_days yielded to the space there is. roots: their hex subtree roots.
 
     A segment that was salvaged with losses has none.
     """
@@ -41,7 +41,7 @@ class Pruned:
             "entries": self.last - self.first + 1,
             "bytes": self.bytes,
             "root": tree.root().hex(),
-            "cause": "max_bytes reached before retain_days" if self.early else "retain_days over",
+            "cause": "max_bytes or the end of the disk came before retain_days" if self.early else "retain_days over",
         }
 
 
@@ -49,7 +49,7 @@ def prune(store: Store, retain_s: float, open_since_seq: int | None) -> Pruned |
     """Remove what the last call named, and name what may go now; None if nothing. Writer thread."""
     _remove_named(store)
     held = [one for one in store.picture.segments if one.state == "closed" and (one.epoch, one.first) not in store.going]
-    excess = store.used_bytes() - store.max_bytes
+    excess = store.excess_bytes()
     named: list[Segment] = []
     early = False
     for one in held:

@@ -29,6 +29,8 @@ CHECKPOINT_BYTES = 16 << 20
 COMMIT_OVERHEAD_BYTES = 12_288
 SAVE_EVERY_S = 1.0
 SAVES_PER_CHECKPOINT = 200
+SPARE = 20
+"""retain_days yield in the last 1/20 of the space there is: sources are held back only when nothing may go, and then until it is free."""
 
 
 class Pressure(NamedTuple):
@@ -65,6 +67,7 @@ class Store:
         self._since_checkpoint = 0
         self._saved_s = time.monotonic()
         self._looked_s = -SAVE_EVERY_S
+        self.tight = False
         self.ballast_bytes = min(BALLAST_BYTES, max_bytes // 20)
 
     # ------------------------------------------------------------------ growing
@@ -283,8 +286,14 @@ class Store:
         stat = os.statvfs(self.directory)
         return stat.f_bavail * stat.f_frsize
 
+    def excess_bytes(self) -> int:
+        """How many bytes too many there are for some space to spare, in max_bytes and on the disk; below 0 if there is more."""
+        used = self.used_bytes()
+        space = min(self.max_bytes, used + self.free_bytes())
+        return used - (space - space // SPARE)
+
     def watch_space(self) -> None:
-        """Say whether sources must be held back, and reserve space again once there is enough."""
+        """Say whether sources must be held back and whether retain_days must yield, and reserve space again once there is enough."""
         if time.monotonic() < self._looked_s + SAVE_EVERY_S:
             return
         self._looked_s = time.monotonic()
@@ -293,11 +302,12 @@ class Store:
             free -= self._reserve()
         if not (self.directory / BALLAST).exists() or free < self.ballast_bytes // 4:
             self.pressure = Pressure("disk-full", f"the disk is full: {free} bytes free")
-        elif used > self.max_bytes:
+        elif used > self.max_bytes - (self.max_bytes // SPARE if self.pressure and self.pressure.cause == "journal-full" else 0):
             text = f"the journal is full: {used} of {self.max_bytes} bytes used, and nothing may be pruned yet"
             self.pressure = Pressure("journal-full", text)
         else:
             self.pressure = None
+        self.tight = self.excess_bytes() > 0
 
     def _reserve(self) -> int:
         sqlite.create(self.directory / BALLAST)

@@ -247,7 +247,7 @@ class Gateway:
         while True:
             await asyncio.sleep(1.0)
             self._tell_hindrance(self.journal.hindered)
-            if time.monotonic() < due_s and self.journal.pressure is None:
+            if time.monotonic() < due_s and self.journal.pressure is None and not self.journal.tight:
                 continue
             due_s = time.monotonic() + PRUNE_EVERY_S
             self._tell_space(await asyncio.to_thread(self.journal.usage))
