@@ -27,7 +27,9 @@ async def in_a_kernel_of_its_own(folder: Path, script: str, *, image: Path | Non
         mounts.append(f"mknod /run/image b 98 0; mkdir {DISK}; mount -t ext4 /run/image {DISK}")
     start = folder / "init"
     start.write_text(
-        "#!/bin/sh\nexport PATH=/usr/sbin:/usr/bin:/sbin:/bin\n" + "\n".join(mounts) + "\nip link set lo up\n"
+        f"#!/bin/sh\nexport PATH=/usr/sbin:/usr/bin:/sbin:/bin PYTHONPATH={Path(__file__).parents[2]}\n"
+        + "\n".join(mounts)
+        + "\nip link set lo up\n"
         f"{sys.executable} -B {folder}/script.py 2>&1\necho o > /proc/sysrq-trigger\nwhile :; do :; done\n"
     )
     start.chmod(0o755)
