@@ -5,7 +5,9 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from buffer import Round, Usage
 from gateway.intake import software_version
@@ -45,6 +47,7 @@ class Status:
     def __init__(self, gateway: "Gateway") -> None:
         self._gateway = gateway
         self._rates = Rates()
+        self._zone = ZoneInfo(gateway.line.line.timezone)
         self._started_s = time.monotonic()
         self._ended: dict[str, dict[str, Any]] = {}
 
@@ -65,6 +68,8 @@ class Status:
             "environment": gateway.line.line.environment,
             "pid": os.getpid(),
             "time": rfc3339(stamp.ticks),
+            "local": f"{datetime.fromtimestamp(stamp.ticks / TICKS_PER_S, self._zone):%Y-%m-%d %H:%M:%S}",
+            "timezone": self._zone.key,
             "uptime_s": round(time.monotonic() - self._started_s, 1),
             "clock": {"status": stamp.status, "bound_s": stamp.bound_s, **gateway.clock.describe()},
             "journal": self._journal(),
@@ -212,6 +217,7 @@ def _ended(event: Mapping[str, Any]) -> dict[str, Any]:
         "required": done["required"],
         "present": done["present"],
         "missing": done.get("missing_count", len(done["missing"])),
+        "missing_items": done["missing"][:MOST_NAMED],
         "not_applicable": done.get("not_applicable_count", len(idle)),
         "not_applicable_because": dict(Counter(one["reason"] for one in idle)),
     }

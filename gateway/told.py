@@ -46,8 +46,25 @@ def instant(rfc3339: str) -> str:
 
 def not_applicable(ended: Mapping[str, Any]) -> str:
     """How many required parameters a batch did not call for, and why."""
-    because = ", ".join(f"{count} {why}" for why, count in ended["not_applicable_because"].items())
-    return f"{ended['not_applicable']}: {because}" if because else "0"
+    reasons = ended["not_applicable_because"]
+    if len(reasons) > 1:
+        return f"{ended['not_applicable']}: {', '.join(f'{count} {why}' for why, count in reasons.items())}"
+    return f"{ended['not_applicable']}: {next(iter(reasons))}" if reasons else "0"
+
+
+def missing(ended: Mapping[str, Any]) -> list[str]:
+    """What a batch lacks, each in a few words; the last says how many more."""
+    items = [_missing(one) for one in ended["missing_items"]]
+    return items if len(items) == ended["missing"] else [*items, f"and {ended['missing'] - len(items)} more"]
+
+
+def _missing(one: Mapping[str, Any]) -> str:
+    """A parameter, a booking, a sample, a lot, a step or a whole stay, and where."""
+    run = f"/{one['run']}" if one.get("run") else ""
+    kinds = {"parameter": "", "material": "booking of ", "sample": "sample ", "lot": "lot "}
+    what = next((f"{before}{one[kind]}" for kind, before in kinds.items() if one.get(kind)), "" if one.get("step") else "the stay")
+    step = f"{one['step']}{run}" if one.get("step") else ""
+    return f"{' '.join(part for part in (one.get('equipment'), step, what) if part)}: {one['status']}"
 
 
 def _of(count: int, one: str, more: str) -> str:

@@ -128,7 +128,7 @@ def _events(events: Sequence[Mapping[str, Any]]) -> str:
     ]
     more = f'<p class="soft">and {len(rows) - SHOWN_EVENTS} before</p>' if len(rows) > SHOWN_EVENTS else ""
     body = "".join(rows[:SHOWN_EVENTS]) or '<tr><td colspan="3" class="soft">none</td></tr>'
-    head = "<thead><tr><th>Time (UTC)</th><th>Event</th><th>What</th></tr></thead>"
+    head = '<thead><tr><th scope="col">Time (UTC)</th><th scope="col">Event</th><th scope="col">What</th></tr></thead>'
     return f"<h3>Events of this start, latest first</h3><table>{head}<tbody>{body}</tbody></table>{more}"
 
 
@@ -150,7 +150,7 @@ def _sources(sources: Sequence[Mapping[str, Any]]) -> str:
     for one in sources:
         told = escape(told_source_clock(one["clock"])).replace("+-", "&#177;")
         rows.append(f"<tr><td>{escape(one['name'])}</td><td>{f'<b class=bad>{told}</b>' if one['clock']['above'] else told}</td></tr>")
-    head = "<thead><tr><th>Source</th><th>Its clock against ours</th></tr></thead>"
+    head = '<thead><tr><th scope="col">Source</th><th scope="col">Its clock against ours</th></tr></thead>'
     return f"<h3>Clocks of the sources</h3><table>{head}<tbody>{''.join(rows)}</tbody></table>" if rows else ""
 
 

@@ -14,7 +14,8 @@ RELOAD_S = 2
 
 def page(now: dict[str, Any], problems: list[str], *, still: bool = False) -> str:
     """The whole page. It asks to be loaded again every two seconds; still: it does not, for who reads or listens to it at length."""
-    name, time = escape(now["gateway"]), told.instant(now["time"])
+    name = escape(now["gateway"])
+    time = f"{now['local']} {escape(now['timezone'])} ({told.instant(now['time'])[11:]} UTC)"
     reload = "" if still else f'<meta http-equiv="refresh" content="{RELOAD_S}">'
     hold = f'<a href="/">go on, every {RELOAD_S} s</a>' if still else '<a href="/?still">hold this page still</a>'
     return (
@@ -22,7 +23,7 @@ def page(now: dict[str, Any], problems: list[str], *, still: bool = False) -> st
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{_title(now, problems)}</title>'
         f"<style>{_STYLE}</style></head><body><main>"
         f'<header><h1>{name}</h1><span class="soft">{escape(now["environment"])} · ebr-gateway {escape(now["software"])}'
-        f' · <span class="t">{time} UTC</span> · {hold}</span></header>'
+        f' · <span class="t">{time}</span> · {hold}</span></header>'
         f"{_banner(now, problems)}{_equipment(now)}{_ended(now)}{_sources(now)}{_uplinks(now)}"
         f'<div class="pair">{_facts("Journal", told.journal(now))}{_facts("Evidence and copies", told.evidence(now))}</div>'
         f"{clock_card(now)}</main></body></html>"
@@ -64,17 +65,18 @@ def _ended(now: dict[str, Any]) -> str:
     """The latest batches that ended since the start; what is missing, and what the batch never called for."""
     rows = [
         [
-            escape(str(b["batch"] or "–")),
+            f'<span class="t">{escape(str(b["batch"] or "–"))}</span>',
             f'<span class="t">{told.instant(b["ended"])}</span>',
             _state(b["status"], "complete", f"revision {b['revision']}"),
             str(b["required"]),
             str(b["present"]),
             f'<b class="bad">{b["missing"]}</b>' if b["missing"] else "0",
+            "<br>".join(map(escape, told.missing(b))) or '<span class="soft">nothing</span>',
             escape(told.not_applicable(b)),
         ]
         for b in now["batches_ended"]
     ]
-    heads = ["Batch", "Ended (UTC)", "Record", "Required#", "Present#", "Missing#", "Not applicable"]
+    heads = ["Batch", "Ended (UTC)", "Record", "Required#", "Present#", "Missing#", "What is missing", "Not applicable"]
     return _table("Batches that ended since this start", heads, rows) if rows else ""
 
 
