@@ -44,13 +44,8 @@ _IGNITION = {
     "string": "string",
     "datetime": "datetime",
 }
-_SIEMENS = {
+_IEC = {
     "bool": "bool",
-    "byte": "uint8",
-    "char": "uint8",
-    "word": "uint16",
-    "dword": "uint32",
-    "lword": "uint64",
     "sint": "int8",
     "usint": "uint8",
     "int": "int16",
@@ -62,6 +57,16 @@ _SIEMENS = {
     "real": "float32",
     "lreal": "float64",
     "string": "string",
+}
+"""The elementary types of IEC 61131-3 that both makers have, by their names there."""
+
+_SIEMENS = {
+    **_IEC,
+    "byte": "uint8",
+    "char": "uint8",
+    "word": "uint16",
+    "dword": "uint32",
+    "lword": "uint64",
     "wstring": "string",
     "time": "int32",
     "ltime": "int64",
@@ -70,20 +75,6 @@ _SIEMENS = {
     "time_of_day": "uint32",
     "date_and_time": "datetime",
     "ldt": "datetime",
-}
-_LOGIX = {
-    "bool": "bool",
-    "sint": "int8",
-    "usint": "uint8",
-    "int": "int16",
-    "uint": "uint16",
-    "dint": "int32",
-    "udint": "uint32",
-    "lint": "int64",
-    "ulint": "uint64",
-    "real": "float32",
-    "lreal": "float64",
-    "string": "string",
 }
 
 
@@ -278,7 +269,7 @@ def _studio5000(text: str, _: str, address: str) -> Iterator[tuple[str, Told]]:
 
 def _logix(name: str, kind: str, comment: str, address: str) -> Iterator[tuple[str, Told]]:
     array = re.match(r"^(\w+)\[(\d+)\]$", kind)
-    known = _LOGIX.get((array[1] if array else kind).lower())
+    known = _IEC.get((array[1] if array else kind).lower())
     count = int(array[2]) if array else 1
     if known is None:
         yield name, f"data type {kind or 'of its alias'}: browse the server for its members"
