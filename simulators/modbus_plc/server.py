@@ -39,7 +39,7 @@ class ModbusPlc:
         self.host, self.port = (
             ("", 0) if parts.scheme == "rtu" else (parts.hostname or "127.0.0.1", 502 if parts.port is None else parts.port)
         )
-        self.connections: set[_Served | _BusServed] = set()
+        self.connections: set[_Connection] = set()
         self.accepted = 0
         self._server: asyncio.Server | None = None
         self._terminal: _Terminal | None = None
@@ -83,12 +83,11 @@ class ModbusPlc:
         return fault, right if fault is None else spoiled(fault, right), served
 
 
-class _Served(asyncio.Protocol):
-    """One client's connection (Messaging on TCP/IP V1.0b, 3.1.3)."""
+class _Connection(asyncio.Protocol):
+    """One client's connection: counted by the PLC as long as it stands."""
 
     def __init__(self, plc: ModbusPlc) -> None:
         self._plc = plc
-        self._buffer = b""
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -103,6 +102,19 @@ class _Served(asyncio.Protocol):
         """Close at once."""
         if self._transport is not None:
             self._transport.abort()
+
+    def _write(self, data: bytes, served: Served = not_served) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            served()
+            self._transport.write(data)
+
+
+class _Served(_Connection):
+    """Modbus TCP (Messaging on TCP/IP V1.0b, 3.1.3)."""
+
+    def __init__(self, plc: ModbusPlc) -> None:
+        super().__init__(plc)
+        self._buffer = b""
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -137,43 +149,24 @@ class _Served(asyncio.Protocol):
         if kind not in (None, "twice", "delay", "garbage-after"):
             served = not_served
         if kind == "delay" and fault is not None:
-            asyncio.get_running_loop().call_later(fault.seconds, self._send, frame, served)
+            asyncio.get_running_loop().call_later(fault.seconds, self._write, frame, served)
         else:
-            self._send(frame, served)
-
-    def _send(self, frame: bytes, served: Served) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            served()
-            self._transport.write(frame)
+            self._write(frame, served)
 
 
-class _BusServed(asyncio.Protocol):
-    """One client of a converter that passes RTU frames on over TCP."""
+class _BusServed(_Connection):
+    """A converter that passes RTU frames on over TCP."""
 
     def __init__(self, plc: ModbusPlc) -> None:
-        self._plc = plc
-        self._bus = Bus(plc, self._send, self.abort)
-        self._transport: asyncio.Transport | None = None
+        super().__init__(plc)
+        self._bus = Bus(plc, self._write, self.abort)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # what loops give is not always of that class
-        self._plc.connections.add(self)
-        self._plc.accepted += 1
-
-    def connection_lost(self, _exc: Exception | None) -> None:
-        self._plc.connections.discard(self)
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
         self._bus.stop()
 
     def data_received(self, data: bytes) -> None:
         self._bus.received(data)
-
-    def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _send(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
 
 
 class _Terminal:
