@@ -44,7 +44,7 @@ class Picture:
         with self.lock:
             growing = [self.path(one) for one in self.segments if one.state == "open"]
         logs = [path.with_name(path.name + "-wal") for path in growing]
-        return sum(log.stat().st_size for log in logs if log.exists())
+        return sum(map(sqlite.size_bytes, logs))
 
     @property
     def last(self) -> tuple[int, int]:

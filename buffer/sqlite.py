@@ -88,3 +88,11 @@ def primary_code(error: sqlite3.Error) -> int:
 def passes(error: BaseException) -> bool:
     """Whether waiting can cure it (disk full, locked by somebody) and nothing was written."""
     return isinstance(error, sqlite3.OperationalError) and primary_code(error) in HOLD
+
+
+def size_bytes(path: Path) -> int:
+    """Size of a file, 0 if there is none: SQLite takes its logs away at any time."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

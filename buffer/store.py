@@ -268,11 +268,11 @@ class Store:
         return {"type": "checkpoint", "size": size, "root": root_now.hex(), "note": note, "cause": cause}
 
     def used_bytes(self) -> int:
-        """Bytes of all files, the WAL of the active segment included."""
+        """Bytes of all files, the WAL of the active segment included. From any thread: a log may go between two looks."""
         closed = sum(one.file_bytes for one in self.picture.segments)
         growing = [self.directory / "journal.db", *(self.picture.path(one) for one in self.picture.segments if one.state == "open")]
         growing += [path.with_name(path.name + "-wal") for path in growing]
-        return closed + sum(path.stat().st_size for path in growing if path.exists())
+        return closed + sum(map(sqlite.size_bytes, growing))
 
     def free_ballast(self) -> None:
         """Give up the reserved space, so that what waits, and the record of it, can still be written."""
