@@ -1,0 +1,162 @@
+"""What the page and the command say of states no test can wait for: refused signatures, contradictions, overdue copies, a full disk."""
+
+from typing import Any
+
+import pytest
+
+from gateway import told
+from gateway.status import problems
+from gateway.web.page import page
+
+H, D = 3600.0, 86_400.0
+
+
+def snapshot() -> dict[str, Any]:
+    """A line that has been running for a day and is in order."""
+    whole = {"begun": "2026-11-22T05:00:00.000000Z", "ended": "2026-11-22T06:00:00.000000Z", "segments": 120, "whole": 120}
+    space = {
+        "bytes": 41_200_000,
+        "max_bytes": 4 * 10**9,
+        "used": 0.0103,
+        "bound_bytes": 4 * 10**9,
+        "bounded_by": "max_bytes",
+        "alarm": None,
+    }
+    kept = {"closed": 120, "holds": 3, "open_batch": 2, "unconfirmed": 0, "held": ["B1", "B2"], "held_count": 2}
+    fine = {"pressure": None, "pressure_cause": None, "hindered": None, "waiting_s": 0.01, "days_to_full": 30.0, "entries_per_s": 20.0}
+    opened = {"clean": True, "epoch": None, "findings": []}
+    seqs = {"epoch": 17, "seq": 13_000, "directory": "/var/lib/x", "patrol": {"last": whole, "complete": whole}}
+    checkpoint = {"epoch": 17, "size": 12_345, "root": "00", "cause": "interval"}
+    witness = {"name": "qa", "endpoint": "file:///qa", "epoch": 17, "size": 12_345, "age_s": 100.0, "waiting": 0, "away": None}
+    return {
+        "gateway": "lyon/test-1",
+        "environment": "production",
+        "software": "1",
+        "time": "2026-11-22T07:00:00.000000Z",
+        "local": "2026-11-22 08:00:00",
+        "timezone": "Europe/Paris",
+        "uptime_s": D,
+        "clock": {"status": "synchronised"},
+        "sources": [],
+        "uplinks": [],
+        "equipment": {},
+        "batches_ended": [],
+        "journal": {**space, **fine, **seqs, "kept": kept, "opened": opened},
+        "evidence": {
+            "last": checkpoint,
+            "age_s": 100.0,
+            "every_s": 300.0,
+            "refused": None,
+            "key": "lyon/test-1+00000000+A",
+            "key_name": "lyon/test-1+00000000",
+            "accepted": [{"uplink": "ebr", "epoch": 17, "size": 12_000, "age_s": 700.0}],
+            "witnesses": [{**witness, "contradicts": None, "taken_s": 99.0}],
+        },
+        "backup": {"folder": "/b", "age_h": 3.0, "every_h": 24.0, "making": False, "overdue": False, "failing": None},
+    }
+
+
+def facts(now: dict[str, Any]) -> dict[str, told.Fact]:
+    return {fact.label: fact for fact in (*told.journal(now), *told.evidence(now))}
+
+
+def test_a_line_in_order_says_so_in_few_words() -> None:
+    now = snapshot()
+    said = {label: f"{fact.state} {fact.text}".strip() for label, fact in facts(now).items()}
+    assert problems(now) == []
+    assert said["Space used"] == "1.0% of 4.00 GB (max_bytes): 41.2 MB; alarms at 70% and 85%"
+    assert said["Full in"] == "about 30 d, at the rate since this start 24 h ago, if nothing may go"
+    assert said["Must stay"] == "of 120 closed segments: 3 for 2 holds (B1, B2), 2 for an open batch, 0 not confirmed yet"
+    assert said["Newest checkpoint"] == "over 12,345 entries, signed 100 s ago (in turn), 655 entries since"
+    assert said["Receiver ebr"] == "has confirmed the one over 12,000 entries, signed 12 min ago"
+    assert said["Witness qa"] == "has the one over 12,345 entries, signed 100 s ago"
+    assert said["Closed segments"] == "read again 60 min ago: all 120 were as they had been closed; next within a day"
+    assert said["Backup"] == "the newest verified one is 3 h old, one is due every 24 h"
+
+
+@pytest.mark.parametrize(
+    ("room", "given", "label", "state", "text", "problem"),
+    [
+        ("evidence", {"refused": "two trees"}, "Newest checkpoint", "none is signed any more:", "two trees; the newest: over", "two trees"),
+        ("backup", {"age_h": 60.0, "overdue": True}, "Backup", "overdue:", "is 2 d old, one is due every 24 h", "the newest is 60.0 h old"),
+        ("backup", {"age_h": None, "failing": "no room"}, "Backup", "fails:", "no room; there is none yet", "no room; there is none yet"),
+        ("backup", {"age_h": None, "making": True}, "Backup", "", "the first is being made; one is due every 24 h", None),
+        (
+            "journal",
+            {"used": 0.72, "alarm": 0.7},
+            "Space used",
+            "72.0%",
+            "above the alarm at 70%",
+            "above the alarm at 70%; full in about 30 d",
+        ),
+        (
+            "journal",
+            {"bounded_by": "disk", "bound_bytes": 2 * 10**9},
+            "Space used",
+            "1.0%",
+            "all that the disk has for it; max_bytes is",
+            None,
+        ),
+        ("journal", {"hindered": "a reader"}, "Other programs", "in the way:", "a reader", "journal: a reader"),
+        ("journal", {"waiting_s": 12.0}, "Back-pressure", "slow:", "waiting for 12 s to be on disk", None),
+        ("journal", {"days_to_full": None}, "Full in", "", "nothing has grown since this start", None),
+        ("journal", {"days_to_full": 5_000.0}, "Full in", "", "more than 10 years", None),
+    ],
+)
+def test_each_bad_state_is_told_in_its_line_and_as_a_problem(
+    room: str, given: dict[str, Any], label: str, state: str, text: str, problem: str | None
+) -> None:
+    now = snapshot()
+    now[room].update(given)
+    fact = facts(now)[label]
+    assert (fact.state, text in fact.text) == (state, True), fact
+    assert [problem in one for one in problems(now)] == ([True] if problem else [])
+
+
+def test_a_witness_that_contradicts_is_the_gravest_there_is() -> None:
+    now = snapshot()
+    now["evidence"]["witnesses"][0].update({"contradicts": "<another tree>", "waiting": 2})
+    fact = facts(now)["Witness qa"]
+    assert (fact.state, fact.text.startswith("<another tree>; has the one over"), fact.text.endswith("2 wait")) == (
+        "contradicts the journal:",
+        True,
+        True,
+    )
+    assert problems(now) == ["witness qa: contradicts the journal (<another tree>)"]
+
+
+def test_what_is_not_known_is_not_made_up() -> None:
+    now = snapshot()
+    now["uptime_s"] = 20.0
+    now["evidence"].update({"last": {"epoch": 16, "size": 5, "root": "00", "cause": "earlier-run"}, "age_s": None})
+    now["evidence"]["accepted"][0].update({"size": None, "age_s": None})
+    now["journal"]["patrol"] = {"last": {"begun": now["time"], "ended": None, "segments": 120, "whole": 40}, "complete": None}
+    said = facts(now)
+    assert said["Full in"].text == "not told before 10 min have been measured"
+    told_of = "over 5 entries, signed at a time that the clock does not tell (before this start) of an earlier epoch"
+    assert said["Newest checkpoint"].text == told_of
+    assert said["Receiver ebr"].text == "has confirmed none of this run yet"
+    assert said["Closed segments"].text == "being read again, begun 0 s ago: 40 of 120 read, all as they were closed"
+
+
+def test_what_a_batch_lacks_is_named_and_what_it_never_called_for_has_its_reason() -> None:
+    step = {"equipment": "mixer", "step": "HOLD", "run": 2, "parameter": "torque_max", "status": "missing"}
+    booking = {"equipment": "mixer", "step": None, "run": None, "parameter": None, "material": "starch", "status": "missing"}
+    ended = {"missing": 12, "missing_items": [step, booking], "not_applicable": 3, "not_applicable_because": {"of another recipe": 3}}
+    assert told.missing(ended) == ["mixer HOLD/2 torque_max: missing", "mixer booking of starch: missing", "and 10 more"]
+    assert told.not_applicable(ended) == "3: of another recipe"
+    assert told.not_applicable({**ended, "not_applicable_because": {"a": 1, "b": 2}}) == "3: 1 a, 2 b"
+
+
+def test_what_comes_from_outside_is_escaped_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.web.page.clock_card", lambda _now: "")
+    now = snapshot()
+    evil = "<script>alert(1)</script>"
+    now["evidence"]["witnesses"][0]["away"] = now["backup"]["failing"] = now["journal"]["hindered"] = evil
+    now["journal"]["kept"]["held"] = [evil]
+    item = {"equipment": evil, "step": evil, "run": 1, "parameter": evil, "status": "missing"}
+    batch = {"batch": evil, "status": evil, "revision": 1, "required": 1, "present": 0, "missing": 1, "missing_items": [item]}
+    now["batches_ended"] = [{**batch, "ended": now["time"], "not_applicable": 1, "not_applicable_because": {evil: 1}}]
+    made = page(now, problems(now))
+    assert "<script" not in made
+    assert made.count("&lt;script&gt;") >= 9
