@@ -82,12 +82,17 @@ class Backups:
         return {"folder": str(self.folder), "newest": newest, "age_h": age_h, **limits, "making": self._making, **wrong}
 
     async def _held(self) -> list[tuple[float, Path]]:
-        """(made at, folder) of every backup of this line, oldest first."""
+        """(made at, folder) of every backup of this line, oldest first.
+
+        One that bears a time to come (the clock was ahead then) counts as none, and stays until its time: it would keep backups from
+        being made for as long, and be kept in the place of newer ones.
+        """
         try:
             found = await asyncio.to_thread(lambda: [(self._ours.fullmatch(one.name), one) for one in self.folder.iterdir()])
         except OSError as error:
             raise BackupFailed(f"{self.folder}: {error.strerror}") from error
-        held = sorted((_seconds(match[1]), one) for match, one in found if match)
+        now_s = time.time()
+        held = sorted((made_s, one) for match, one in found if match and (made_s := _seconds(match[1])) <= now_s)
         self._newest_s = held[-1][0] if held else None
         return held
 

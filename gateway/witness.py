@@ -6,6 +6,7 @@ that nobody waits for at the end: a share that hangs must not keep the gateway f
 
 import asyncio
 import base64
+import errno
 import os
 import threading
 import time
@@ -18,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 import aiohttp
 
 import config
+from buffer.keys import sync
 from config.line import Tls
 from gateway.uplink.errors import Refused
 from gateway.uplink.tls import Identity
@@ -158,13 +160,21 @@ class Folder:
         name = f"{note.origin.replace('/', '_')}_{note.size:012d}.txt"
         path, part = self._folder / name, self._folder / f".{name}.part"
         if path.exists():
-            if Note.of(path.read_text("utf-8")).text.split("\n")[:3] != note.text.split("\n")[:3]:
+            held = path.read_text("utf-8", "replace").split("\n")[:3]
+            if held[:2] != note.text.split("\n")[:2]:  # damaged or replaced: it must not keep those that follow from being taken
+                raise Contradiction(f"{path} is not the checkpoint that its name says")
+            if held != note.text.split("\n")[:3]:
                 raise Contradiction(f"{path} holds another tree of {note.size} entries")
             return
         part.write_text(note.text, "utf-8")
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)
+        try:
+            sync(self._folder)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some shares have no such call
+                raise
 
 
 class Url:

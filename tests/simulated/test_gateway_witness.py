@@ -96,6 +96,20 @@ async def test_another_tree_of_the_same_size_is_an_alarm_and_is_not_written_over
     assert texts(tmp_path) == kept
 
 
+@pytest.mark.urs("URS-AUD-05")
+async def test_a_note_that_was_damaged_at_the_witness_is_an_alarm_and_keeps_no_later_one_out(tmp_path: Path) -> None:
+    watched = Watched(tmp_path.as_uri())
+    async with running(watched) as witness:
+        witness.take(note(10))
+        (damaged,) = await eventually(lambda: list(tmp_path.glob("*.txt")))
+        damaged.write_bytes(b"")
+        witness.take(note(10))
+        witness.take(note(20))
+        await eventually(lambda: not witness.waiting)
+    assert (watched.codes, damaged.read_bytes()) == (["witness-contradicts"], b"")
+    assert note(20).text in texts(tmp_path)
+
+
 class Server:
     """A real HTTP server that keeps what is PUT, and answers as told."""
 
