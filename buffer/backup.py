@@ -9,17 +9,17 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from . import sqlite, verify
+from . import recovery, sqlite, verify
+from .beyond import Learner, RestoreRefused, Taken, extend
 from .catalogue import Catalogue
+from .errors import JournalInUse
 from .evidence import newest_note
 from .store import SUMS, file_sha256
 
 PUBLIC = (verify.KEY_BESIDE, verify.ROTATIONS_BESIDE)
 """What everybody may have of the keys. The private one is never copied: who holds a backup could sign in the gateway's name."""
 
-
-class RestoreRefused(Exception):
-    """The backup can not be restored; the text says why."""
+__all__ = ["RestoreRefused", "backup", "main", "restore"]
 
 
 def backup(journal: Path, target: Path) -> verify.Report:
@@ -71,27 +71,80 @@ def _write_sums(folder: Path) -> None:
     (folder / SUMS).write_text(text, encoding="ascii")
 
 
-def restore(source: Path, journal: Path) -> verify.Report:
+def restore(source: Path, journal: Path, ebr: Path | None = None, learner: Learner | None = None) -> tuple[verify.Report, Taken]:
     """Put a backup in the place of a journal that is gone. The next start begins a new epoch.
 
-    What was sent after the backup was made keeps its identities at the EBR, and is never sent as new; what the EBR had not confirmed when
-    the backup was made is sent again under the old identities. Raises RestoreRefused if the backup is bad or a journal is there.
+    ebr: the store of an EBR (`buffer.beyond`): what it has beyond the backup is taken over under the old identities, and learner told of
+    it. Without it, what was sent after the backup was made keeps its identities at the EBR, and is never sent as new, but the gateway does
+    not know what it had read. What the EBR had not confirmed when the backup was made is sent again under the old identities.
+    All of it is made in a folder of its own first, so a restore that is cut short can be done again. Raises RestoreRefused if the backup
+    is bad, the two do not go together or a journal is there.
     """
     if (journal / "journal.db").exists():
         raise RestoreRefused(f"{journal} holds a journal: move it away first, it may be evidence")
+    if any((journal / "segments").glob("*")):
+        raise RestoreRefused(
+            f"{journal}/segments holds entries: of a journal, then start the gateway, it makes journal.db anew; or of a restore cut "
+            "at its end, then move them away first"
+        )
     report = verify.verify(source)
     if report.exit_code == 1:
         raise RestoreRefused(f"{source} is bad: {report.problems[0]}")
     journal.mkdir(mode=0o700, parents=True, exist_ok=True)
-    shutil.copytree(source / "segments", journal / "segments", dirs_exist_ok=True)
-    (journal / "segments").chmod(0o700)
-    sqlite.create(journal / "journal.db")
-    shutil.copyfile(source / "journal.db", journal / "journal.db")
-    _copy_public(source, journal)
-    catalogue = Catalogue(journal / "journal.db")
+    try:
+        held = recovery.lock(journal)
+    except JournalInUse as error:
+        raise RestoreRefused(str(error)) from error
+    made = journal / RESTORING
+    try:
+        taken = _made(source, made, ebr, learner)
+        if taken.entries:
+            report = _judged(made)
+        _put_in_place(made, journal)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+        os.close(held)
+    return report, taken
+
+
+RESTORING = "restoring"
+
+
+def _made(source: Path, made: Path, ebr: Path | None, learner: Learner | None) -> Taken:
+    """The whole journal in its own folder, durable but for the names."""
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(mode=0o700)
+    shutil.copytree(source / "segments", made / "segments")
+    (made / "segments").chmod(0o700)
+    sqlite.create(made / "journal.db")
+    shutil.copyfile(source / "journal.db", made / "journal.db")
+    _copy_public(source, made)
+    taken = extend(made, ebr, learner) if ebr is not None else Taken()
+    catalogue = Catalogue(made / "journal.db")
     catalogue.note(restored=1)
     catalogue.db.close()
+    for path in [path for path in made.rglob("*") if path.is_file()]:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    sqlite.sync_directory(made / "segments")
+    return taken
+
+
+def _judged(made: Path) -> verify.Report:
+    report = verify.verify(made)
+    if report.exit_code == 1:
+        raise RestoreRefused(f"the backup with what the EBR has beyond it is bad: {report.problems[0]}")
     return report
+
+
+def _put_in_place(made: Path, journal: Path) -> None:
+    """journal.db last: before it is there a start takes what is there for the rest of a journal, and never goes on under old identities."""
+    _copy_public(made, journal)
+    (journal / "segments").rmdir()
+    (made / "segments").rename(journal / "segments")
+    sqlite.sync_directory(journal)
+    (made / "journal.db").rename(journal / "journal.db")
+    sqlite.sync_directory(journal)
 
 
 def _report(journal: Path, target: Path) -> tuple[int, dict[str, Any]]:

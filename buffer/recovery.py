@@ -103,7 +103,8 @@ def _open(directory: Path, gateway: str, max_bytes: int, picture: Picture, recei
 
 def begin_epoch(store: Store, event: dict[str, Any], losses: Losses) -> None:
     """Start counting anew: UTC seconds, at least one more than the epoch before, so that no identity is ever used twice."""
-    epoch = max(int(time.time()), max(store.catalogue.epochs(), default=0) + 1)
+    known = max([*store.catalogue.epochs(), int(store.catalogue.about().get("epoch_after", 0))])
+    epoch = max(int(time.time()), known + 1)
     store.catalogue.begin_epoch(epoch, event, losses.rebuilt, losses.forgotten)
     store.picture.begin(epoch, 0, 0)
     store.digest, store.leaves, store.tree = bytes(32), [], chain.Tree()

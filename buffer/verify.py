@@ -28,6 +28,7 @@ import struct
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -900,7 +901,7 @@ def check_archive(file: Path, report: Report, signatures: Signatures, more: list
             listed = sum(last - first + 1 for proof in proofs["epochs"] for first, last in proof["ranges"])
             if manifest["entries"] != report.entries or listed != report.entries:
                 report.problem(f"{report.entries} entries are here, the manifest says {manifest['entries']}")
-    except (KeyError, ValueError, TypeError, zipfile.BadZipFile, OSError, NotImplementedError) as error:
+    except (KeyError, ValueError, TypeError, zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         report.problem(f"the archive can not be read: {type(error).__name__}: {error}")
 
 

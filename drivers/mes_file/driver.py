@@ -19,6 +19,7 @@ from drivers.mes_file.folder import Folder, NotAFile, NotWhole, Scan, Seen, matc
 from drivers.mes_file.formats import Record, Refused, records
 from drivers.mes_file.ledger import DONE, Ledger
 from drivers.mes_file.settings import FileSettings, Pattern
+from drivers.recalled import Recalled
 from drivers.row_settings import zone_of
 from drivers.rows import Mapped, json_value
 
@@ -39,11 +40,13 @@ class MesFileDriver(Driver):
         self._zones = {pattern.name: zone_of(pattern.time) for pattern in self.settings.pattern}
         self._before: dict[str, Seen] = {}
         self._told: dict[str, str] = {}
+        self._recalled = Recalled({})
 
     async def run(self, emit: Emit) -> None:
         """Scan each rate_ms. Raises LinkLost while the folder can not be read."""
         ledgers = {p.name: Ledger(emit.watermark.get(p.name), self.settings.ledger_files) for p in self.settings.pattern}
         self._before = {}
+        self._recalled = Recalled(emit.watermark)
         resumed = [p.name for p in self.settings.pattern if self.settings.files_stay and p.name in emit.watermark]
         folder = await asyncio.to_thread(Folder, self._path)
         try:
@@ -79,6 +82,18 @@ class MesFileDriver(Driver):
                 if matches(seen.name, pattern.glob) and not ledgers[pattern.name].knows(seen):
                     await self._take(folder, pattern, ledgers[pattern.name], seen, scan, emit)
         self._before = scan.files
+        for pattern in self.settings.pattern:
+            await self._recalled_no_more(pattern, ledgers[pattern.name], scan, emit)
+
+    async def _recalled_no_more(self, pattern: Pattern, ledger: Ledger, scan: Scan, emit: Emit) -> None:
+        """When all that stands here from before a restore has been looked at, no further row of then can be shown."""
+        until_ns = self._recalled.until_ns(pattern.name)
+        if until_ns is None:
+            return
+        old = [seen for name, seen in scan.files.items() if matches(name, pattern.glob) and seen.mtime_ns <= until_ns]
+        if all(ledger.knows(seen) for seen in old):
+            self._recalled.forget(pattern.name)
+            await self._commit(pattern, ledger, emit)
 
     async def _take(self, folder: Folder, pattern: Pattern, ledger: Ledger, seen: Seen, scan: Scan, emit: Emit) -> None:
         """One file that stands still: known by its content, refused, or handed over."""
@@ -110,8 +125,30 @@ class MesFileDriver(Driver):
         except Refused as error:
             await self._refuse(pattern, ledger, seen, digest, str(error), emit)
             return
-        first = 0 if known is None else known.rows
+        if known is None:
+            first = await asyncio.to_thread(self._leading, data, pattern, digest, seen)
+        else:
+            first = known.rows
+        if known is None and first:
+            text = f"{printable(seen.name)}: {first} of {count} records stand in the journal since before it was restored, not read again"
+            await self._found(emit, "file-recalled", text, pattern, severity="info", sha256=digest, records=first)
         await self._hand_over(pattern, ledger, seen, digest, data, first, count, received_ns, emit)
+
+    def _leading(self, data: bytes, pattern: Pattern, digest: str, seen: Seen) -> int:
+        """How many records of this file, from the first on, the journal has although the ledger does not know: after a restore.
+
+        A file that was written after the newest of them was read can hold none.
+        """
+        until_ns = self._recalled.until_ns(pattern.name)
+        if until_ns is None or seen.mtime_ns > until_ns:
+            return 0
+        rows = [
+            (_key(pattern, digest, record, number), {name: json_value(value) for name, value in record.items()})
+            for number, record in enumerate(records(data, pattern, self.settings), 1)
+        ]
+        count = self._recalled.leading(pattern.name, rows)
+        self._recalled.use(pattern.name, rows[:count])
+        return count
 
     async def _hand_over(
         self, pattern: Pattern, ledger: Ledger, seen: Seen, digest: str, data: bytes, first: int, count: int, received_ns: int, emit: Emit
@@ -128,7 +165,7 @@ class MesFileDriver(Driver):
             ledger.note(digest, seen, DONE if done >= count else done)
             ledger.forget(self._before)
             await emit.room()
-            await emit(readings, received_ns=received_ns, messages=messages, watermark={pattern.name: ledger.stored()}, alive=())
+            await emit(readings, received_ns=received_ns, messages=messages, watermark=self._mark(pattern, ledger), alive=())
             if done >= count:
                 break
         if rewritten:
@@ -141,7 +178,7 @@ class MesFileDriver(Driver):
         messages: list[Message] = []
         readings: list[Reading] = []
         for number, (record, moment) in enumerate(zip(piece, moments, strict=True), first + 1):
-            key = "/".join(str(record[column]) for column in pattern.keys) if pattern.keys else f"{digest[:16]}:{number}"
+            key = _key(pattern, digest, record, number)
             ticks, text = (None, None) if moment is None else (moment.ticks, moment.text)
             row = {name: json_value(value) for name, value in record.items()}
             messages.append(Message(pattern.name, key, row, ticks, text, "changed" if rewritten else "new"))
@@ -178,7 +215,11 @@ class MesFileDriver(Driver):
     async def _commit(self, pattern: Pattern, ledger: Ledger, emit: Emit) -> None:
         ledger.forget(self._before)
         await emit.room()
-        await emit([], received_ns=time.monotonic_ns(), watermark={pattern.name: ledger.stored()}, alive=())
+        await emit([], received_ns=time.monotonic_ns(), watermark=self._mark(pattern, ledger), alive=())
+
+    def _mark(self, pattern: Pattern, ledger: Ledger) -> dict[str, Any]:
+        recalled = self._recalled.stored() if self._recalled.was else {}
+        return {pattern.name: ledger.stored(), **recalled}
 
     async def _tell(self, scan: Scan, emit: Emit) -> None:
         for name, why in scan.refused.items():
@@ -285,6 +326,11 @@ def _checked(data: bytes, pattern: Pattern, settings: FileSettings) -> int:
             except ValueError as error:
                 raise Refused(f"record {count}: {error}") from error
     return count
+
+
+def _key(pattern: Pattern, digest: str, record: Record, number: int) -> str:
+    """The record's own identity, or its place in this content. number: from 1 on."""
+    return "/".join(str(record[column]) for column in pattern.keys) if pattern.keys else f"{digest[:16]}:{number}"
 
 
 def _piece(source: Iterator[Record]) -> list[Record]:

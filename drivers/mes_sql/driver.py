@@ -20,6 +20,7 @@ from drivers.mes_sql.probe import Probe, Probed, judged
 from drivers.mes_sql.settings import Query
 from drivers.mes_sql.settings import Settings as SqlSettings
 from drivers.mes_sql.window import Change, Window, row_hash
+from drivers.recalled import Recalled, row_mark
 from drivers.row_settings import zone_of
 from drivers.rows import Mapped, json_value
 
@@ -30,12 +31,16 @@ CLOCK_EVERY_S = 60.0
 
 @dataclass(slots=True)
 class Read:
-    """What one poll of one query found. complete: the statement was read to its end, so that what is missing is gone."""
+    """What one poll of one query found. complete: the statement was read to its end, so that what is missing is gone.
+
+    recalled: rows that the journal has although the window does not know them, see `drivers.recalled`.
+    """
 
     changed: list[tuple[Change, str, Any, str, Mapping[str, Any]]] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     last: Any = None
     complete: bool = True
+    recalled: dict[str, str] = field(default_factory=dict)
 
 
 class MesSqlDriver(Driver):
@@ -50,6 +55,7 @@ class MesSqlDriver(Driver):
         self._zones = {query.name: zone_of(query.time) for query in self.settings.query}
         self._clock_due_s = 0.0
         self._resuming: set[str] = set()
+        self._recalled = Recalled({})
 
     async def run(self, emit: Emit) -> None:
         """Poll all queries each rate_ms. Raises LinkLost, BadReply, DriverMisconfigured."""
@@ -57,6 +63,7 @@ class MesSqlDriver(Driver):
         windows = {query.name: self._window(query, emit.watermark, is_sqlite=database.is_sqlite) for query in self.settings.query}
         # What a query had read before, it reads on from there: nothing of its rows is lost. A snapshot has no "there".
         self._resuming = {q.name for q in self.settings.query if q.name in emit.watermark and q.watermark.kind != "snapshot"}
+        self._recalled = Recalled(emit.watermark)
         watched_ns: int | None = None
         try:
             while True:
@@ -81,6 +88,8 @@ class MesSqlDriver(Driver):
             found = await self._read(database, query, windows[query.name])
             received_ns = time.monotonic_ns()
             await self._resume(query, emit, asked_ns, received_ns)
+            if self._recalled.until_ns(query.name) is not None and found.complete:
+                await self._recalled_no_more(query, windows[query.name], found, emit)
             await self._hand_over(query, windows[query.name], found, emit, asked_ns, received_ns)
             more = more or not found.complete
         await self._tell_clock(database, emit)
@@ -100,7 +109,7 @@ class MesSqlDriver(Driver):
 
     async def _read(self, database: Database, query: Query, window: Window) -> Read:
         """Everything above the floor, compared with the window. The connection is given back before anything is handed over."""
-        found = Read()
+        found = Read(recalled=self._recalled.last(query.name))
         async with database.reading() as connection:
             parameters = {} if query.watermark.column is None else {"since": window.floor}
             async for piece in rows(connection, query.sql, parameters):
@@ -136,7 +145,9 @@ class MesSqlDriver(Driver):
             if key in found.keys:
                 raise BadReply(f"query {query.name}: two rows have the key {key}: it is no key")
             found.keys.add(key)
-            if change is not None:
+            if change is not None and found.recalled and found.recalled.pop(row_mark(key, None)[0], None) == row_mark(key, plain)[1]:
+                window.take(key, value, digest)  # read before the journal was restored, and it has the row since then
+            elif change is not None:
                 found.changed.append((change, key, value, digest, {**row}))
 
     async def _hand_over(self, query: Query, window: Window, found: Read, emit: Emit, asked_ns: int, received_ns: int) -> None:
@@ -154,7 +165,7 @@ class MesSqlDriver(Driver):
                 readings += self._mapped.readings(query.name, row, ticks)
             window.bound()
             await emit.room()
-            mark = {query.name: window.stored()}
+            mark = self._mark(query, window)
             await emit(readings, received_ns=received_ns, requested_ns=asked_ns, messages=messages, watermark=mark)
         if gone:
             await self._tell_gone(query, window, gone, emit, asked_ns, received_ns)
@@ -168,9 +179,20 @@ class MesSqlDriver(Driver):
                 window.forget(key)
             messages = [Message(query.name, key, {}, change="deleted") for key in piece]
             await emit.room()
-            await emit(
-                [], received_ns=received_ns, requested_ns=asked_ns, messages=messages, watermark={query.name: window.stored()}, alive=()
-            )
+            await emit([], received_ns=received_ns, requested_ns=asked_ns, messages=messages, watermark=self._mark(query, window), alive=())
+
+    def _mark(self, query: Query, window: Window) -> dict[str, Any]:
+        recalled = self._recalled.stored() if self._recalled.was else {}
+        return {query.name: window.stored(), **recalled}
+
+    async def _recalled_no_more(self, query: Query, window: Window, found: Read, emit: Emit) -> None:
+        """The statement was read to its end: what the journal has of it since before a restore is in the window now."""
+        for key in window.deleted(found.keys, window.floor, None):
+            if found.recalled.get(row_mark(key, None)[0]) == "":
+                window.forget(key)
+        self._recalled.forget(query.name)
+        await emit.room()
+        await emit([], received_ns=time.monotonic_ns(), watermark=self._mark(query, window), alive=())
 
     async def _moments(
         self, query: Query, piece: Sequence[tuple[Change, str, Any, str, Mapping[str, Any]]], emit: Emit

@@ -92,15 +92,28 @@ def backup(line: Folder, *, to: Annotated[Path, typer.Option(help="the folder to
 
 
 @app.command()
-def restore(line: Folder, *, source: Annotated[Path, typer.Option("--from", help="a backup's folder")]) -> None:
-    """Put a backup in the place of a line's journal that is gone; the next start opens a new epoch and sends nothing twice."""
+def restore(
+    line: Folder,
+    *,
+    source: Annotated[Path, typer.Option("--from", help="a backup's folder")],
+    ebr: Annotated[
+        Path | None,
+        typer.Option(help="the store of the EBR (its folder or file): what it has beyond the backup is taken from it, and not read again"),
+    ] = None,
+) -> None:
+    """Put a backup in the place of a line's journal that is gone; the next start opens a new epoch and sends nothing as new that was sent.
+
+    With --ebr the journal goes on to the last entry that the EBR has; refused if the two contradict each other.
+    """
     from buffer import backup as backups
+    from gateway.recalled import Recalled
 
     try:
-        report = backups.restore(source, data_of(line))
+        report, taken = backups.restore(source, data_of(line), ebr, Recalled())
     except backups.RestoreRefused as error:
         fail(str(error), WRONG_INPUT)
-    _tell(report, f"{data_of(line)}: restored from {source}")
+    told = [] if ebr is None else [f"{ebr}: {taken.entries} entries beyond the backup were taken from it", *taken.notes]
+    _tell(report, "\n".join([f"{data_of(line)}: restored from {source}", *told]))
 
 
 @app.command()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -99,10 +100,22 @@ def read_again(came: list[tuple[int, str, str]], first_epoch: int) -> set[str]:
     return before.keys() & after
 
 
+def restored(line: Path, backup: Path, store: Path | None) -> int:
+    """Lose the disk, restore, put the key back: entries that the journal holds then."""
+    (line / "data").rename(line / "the disk that was lost")
+    done = command("restore", line, "--from", backup, *(["--ebr", store] if store else []))
+    assert done.returncode == 0, done.stdout + done.stderr
+    held = verify(line / "data").entries
+    assert not store or f"{held - verify(backup).entries} entries beyond the backup were taken" in done.stdout
+    shutil.copy2(line / "the disk that was lost" / "checkpoint-key", line / "data" / "checkpoint-key")
+    return held
+
+
 @pytest.mark.faults
 @pytest.mark.urs("URS-OPS-02", "URS-UPL-02")
 @pytest.mark.timeout(600)
-def test_after_a_restore_the_ebr_gets_nothing_again_as_new(tmp_path: Path, figures: Callable[[str, str], None]) -> None:
+@pytest.mark.parametrize("from_ebr", [False, True])
+def test_after_a_restore_the_ebr_gets_nothing_again_as_new(tmp_path: Path, figures: Callable[[str, str], None], *, from_ebr: bool) -> None:
     line, store, backup = tmp_path / "line", tmp_path / "store", tmp_path / "backup"
     (line / "drop").mkdir(parents=True)
     port = free_port()
@@ -120,12 +133,8 @@ def test_after_a_restore_the_ebr_gets_nothing_again_as_new(tmp_path: Path, figur
             gateway.wait()
         before = {(epoch, seq): digest for epoch, seq, digest, _ in received(store)}
         first_epoch = max(epoch for epoch, _ in before)
-        (line / "data").rename(line / "the disk that was lost")
-        key = (line / "the disk that was lost" / "checkpoint-key").read_bytes()
-        assert command("restore", line, "--from", backup).returncode == 0
-        (line / "data" / "checkpoint-key").write_bytes(key)
-        (line / "data" / "checkpoint-key").chmod(0o600)
-        held = verify(line / "data").entries
+        held = restored(line, backup, store if from_ebr else None)
+        assert not from_ebr or held == len(before), "the journal has all that the EBR has"
         with process("run", line):
             dropped(line, "c.csv", "S6")
             until(lambda: "S6" in samples(store))
@@ -140,7 +149,8 @@ def test_after_a_restore_the_ebr_gets_nothing_again_as_new(tmp_path: Path, figur
     assert max(epoch for epoch, _ in now) > first_epoch
     assert len(set(now.values())) == len(now)
     again = read_again(rows(store), first_epoch)
-    assert again == {"S4", "S5"}, "what the source still has and the backup does not know is read again, and nothing else"
+    assert again == (set() if from_ebr else {"S4", "S5"}), "what neither the backup nor the EBR told of is read again, and nothing else"
+    assert samples(store) == {f"S{number}" for number in range(1, 7)}
     begun = next(entry["event"] for epoch, seq, _, entry in after if (epoch, seq) == (max(now)[0], 1))
     assert (begun["type"], begun["reason"], begun["follows"], begun["last_seq"]) == ("epoch", "restored", first_epoch, held)
     public = line / "data" / "checkpoint-key.pub"
@@ -149,7 +159,7 @@ def test_after_a_restore_the_ebr_gets_nothing_again_as_new(tmp_path: Path, figur
     told = counts(store)
     told_again = f"{len(again)} of 6 rows were read again from the source, unchanged"
     figures(
-        "restore",
+        "restore --ebr" if from_ebr else "restore",
         f"the EBR had {len(before)} entries, the backup {held}; {len(new)} came in the new epoch, {told['duplicates']} came again "
         f"under old identities and were recognised, {told['suspects']} contradicted; {told_again}",
     )

@@ -1,0 +1,290 @@
+"""What an EBR has beyond a backup, taken into the journal that is being restored: same bytes, same epochs, same sequence numbers.
+
+It is written by the store's own way of growing, so segments, tree and sums are as if the gateway had written them. Nothing is taken that
+is not proved by the chain: each entry's digest is that of its bytes, and each names the one before.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import zstandard
+
+from . import chain, recovery, sqlite, verify
+from .catalogue import Inconsistent
+from .errors import JournalError
+from .picture import Picture
+from .receipts import Receipts
+from .segment import Entry, Fact, Row, name_of
+from .times import now_ticks
+
+PAGE = 500
+KEY_EVENTS = ("key-created", "key-adopted", "key-rotation", "key-replaced")
+
+
+class RestoreRefused(Exception):
+    """The journal can not be restored so; the text says why."""
+
+
+class Learner(Protocol):
+    """What must be known again besides the entries themselves: watermarks, which stand in no entry."""
+
+    def take(self, entry: Entry) -> None:
+        """One entry that was taken over, in order."""
+
+    def facts(self) -> dict[str, dict[str, Any]]:
+        """Source -> changes of its watermark, merged by key."""
+
+
+@dataclass
+class Taken:
+    """What came from the EBR's store. notes: what a person should know of it."""
+
+    entries: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+class At(NamedTuple):
+    """The last entry of an epoch that is held; digest hex."""
+
+    epoch: int
+    seq: int
+    digest: str
+
+
+class Books:
+    """The EBR's store, read only: `entries(gateway, epoch, seq, digest, payload)`; `rejected(gateway, epoch, seq, ..)` if it is there."""
+
+    def __init__(self, stack: ExitStack, store: Path, gateway: str) -> None:
+        self.file = store / "ebr.db" if store.is_dir() else store
+        self.gateway = gateway
+        if not self.file.exists():
+            raise RestoreRefused(f"{self.file}: there is no EBR's store")
+        try:
+            live = self.file.with_name(f"{self.file.name}-shm").exists()
+            self._db = verify.Files(stack, live=live).open(self.file)
+            known = [row[0] for row in self._db.execute("SELECT DISTINCT gateway FROM entries ORDER BY 1")]
+            self.epochs = [
+                row[0] for row in self._db.execute("SELECT DISTINCT epoch FROM entries WHERE gateway = ? ORDER BY 1", (gateway,))
+            ]
+        except sqlite3.Error as error:
+            raise RestoreRefused(f"{self.file} is no EBR's store: {error}") from error
+        if known and gateway not in known:
+            raise RestoreRefused(f"{self.file} holds nothing of {gateway}, only of {', '.join(known[:5])}")
+
+    def digests(self, epoch: int, first: int, last: int) -> dict[int, str]:
+        """What it names the entries of a range."""
+        sql = "SELECT seq, digest FROM entries WHERE gateway = ? AND epoch = ? AND seq BETWEEN ? AND ?"
+        return {seq: _hex(digest) for seq, digest in self._db.execute(sql, (self.gateway, epoch, first, last))}
+
+    def after(self, at: At) -> Iterator[tuple[int, str, bytes]]:
+        """(seq, digest, payload) of an epoch's entries, in order, whether there are holes or not."""
+        sql = "SELECT seq, digest, payload FROM entries WHERE gateway = ? AND epoch = ? AND seq > ? ORDER BY seq"
+        for seq, digest, payload in self._db.execute(sql, (self.gateway, at.epoch, at.seq)):
+            yield seq, _hex(digest), payload.encode() if isinstance(payload, str) else bytes(payload)
+
+    def count_after(self, at: At) -> int:
+        """How many entries it has that come later, of this epoch and of later ones."""
+        sql = "SELECT COUNT(*) FROM entries WHERE gateway = ? AND (epoch, seq) > (?, ?)"
+        return int(self._db.execute(sql, (self.gateway, at.epoch, at.seq)).fetchone()[0])
+
+    def rejected(self, epoch: int, seq: int) -> bool:
+        """Whether the EBR refused to store this entry."""
+        if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'rejected'").fetchone():
+            return False
+        sql = "SELECT 1 FROM rejected WHERE gateway = ? AND epoch = ? AND seq = ?"
+        return self._db.execute(sql, (self.gateway, epoch, seq)).fetchone() is not None
+
+
+def _hex(digest: bytes | str) -> str:
+    return digest.hex() if isinstance(digest, bytes) else str(digest).lower()
+
+
+def extend(folder: Path, store: Path, learner: Learner | None) -> Taken:
+    """Take what the EBR has beyond the journal in `folder`, which nobody runs. Raises RestoreRefused; the folder is of no use then."""
+    with closing(sqlite.reader(folder / "journal.db", closed=True)) as db:
+        gateway = str(db.execute("SELECT value FROM about WHERE name = 'gateway'").fetchone()[0])
+    with ExitStack() as stack:
+        books = Books(stack, store, gateway)
+        try:
+            return _Extended(folder, books, learner).run()
+        except (JournalError, Inconsistent, sqlite3.Error) as error:
+            raise RestoreRefused(f"{books.file} can not be taken over: {error}") from error
+
+
+class _Extended:
+    """One journal while it grows by what the EBR has."""
+
+    def __init__(self, folder: Path, books: Books, learner: Learner | None) -> None:
+        self.folder, self.books, self.learner = folder, books, learner
+        self.taken = Taken()
+        self._pack = zstandard.ZstdCompressor(level=1)
+
+    def run(self) -> Taken:
+        picture = Picture(self.folder / "segments", lambda _one, _why: None)
+        self.store, opened = recovery.open_store(self.folder, self.books.gateway, 1, picture, Receipts(picture))
+        try:
+            if opened.findings:
+                raise RestoreRefused(f"the backup can not be gone on with: {opened.findings[0]}")
+            self._agree()
+            while self._epoch():
+                pass
+            self._learn()
+            left = self.books.count_after(self._at)
+            if left and not self.taken.notes:
+                self.taken.notes.append(f"{left} later entries of the store were not taken")
+            self.store.catalogue.note(epoch_after=max(self.books.epochs, default=0))
+            self.store.keep_house()
+        finally:
+            self.store.close(clean=False)
+        return self.taken
+
+    @property
+    def _at(self) -> At:
+        return At(*self.store.picture.last, self.store.digest.hex())
+
+    def _agree(self) -> None:
+        """What both have is the same. Raises RestoreRefused."""
+        for one in self.store.picture.segments:
+            with closing(sqlite.reader(self.store.picture.path(one), closed=one.state == "closed")) as db:
+                held = {seq: digest.hex() for seq, digest in db.execute("SELECT seq, digest FROM entries")}
+            if not held:
+                continue
+            theirs = self.books.digests(one.epoch, min(held), max(held))
+            other = next((seq for seq in sorted(theirs) if seq in held and theirs[seq] != held[seq]), None)
+            if other is not None:
+                where = f"epoch {one.epoch}, entry {other} ({name_of(one.epoch, one.first)})"
+                raise RestoreRefused(
+                    f"{self.books.file} contradicts the backup: {where} is another one there. Two histories: people must look"
+                )
+
+    def _epoch(self) -> bool:
+        """Take the rest of the epoch that is open, and begin the next one if the store has it. False when there is no more to take."""
+        at = self._at
+        later = next((epoch for epoch in self.books.epochs if epoch > at.epoch), None)
+        event = None if later is None else self._begins(later)
+        if event is not None and event["last_seq"] < at.seq:
+            self.taken.notes.append(f"epoch {later} of the store goes on from entry {event['last_seq']}, the backup has more: not taken")
+            return False
+        self._entries(event["last_seq"] if event else None)
+        at = self._at
+        if later is None or event is None:
+            return False
+        if (event["last_seq"], event["last_digest"]) != (at.seq, at.digest):
+            if event["last_seq"] == at.seq:
+                raise RestoreRefused(
+                    f"{self.books.file}: epoch {later} follows another entry {at.seq} of epoch {at.epoch} than the one here"
+                )
+            self.taken.notes.append(f"epoch {later} was not taken: it follows entry {event['last_seq']} of epoch {at.epoch}")
+            return False
+        self.store.retire(at.seq)
+        self.store.keep_house()
+        self.store.catalogue.begin_epoch(later, {name: value for name, value in event.items() if name != "type"})
+        self.store.picture.begin(later, 0, 0)
+        self.store.digest, self.store.leaves, self.store.tree = bytes(32), [], chain.Tree()
+        return True
+
+    def _begins(self, epoch: int) -> dict[str, Any] | None:
+        """The `epoch` event with which a later epoch begins, if it follows the one that is open."""
+        found = next(self.books.after(At(epoch, 0, chain.NO_DIGEST)), None)
+        if found is None or found[0] != 1:
+            self.taken.notes.append(f"epoch {epoch} was not taken: its first entry is not in the store")
+            return None
+        event: dict[str, Any] = _event(found[2]) or {}
+        if event.get("type") != "epoch" or event.get("follows") != self._at.epoch:
+            self.taken.notes.append(f"epoch {epoch} was not taken: it does not follow epoch {self._at.epoch}")
+            return None
+        return event
+
+    def _entries(self, through: int | None) -> None:
+        """Take the entries of the open epoch as far as they are whole, page by page."""
+        page: list[tuple[Entry, Row]] = []
+        at, total = self._at, self.store.picture.total
+        for seq, digest, payload in self.books.after(at):
+            if through is not None and seq > through:
+                break
+            if seq != at.seq + 1:
+                why = "was rejected by the EBR" if self.books.rejected(at.epoch, at.seq + 1) else "is not in the store"
+                left = self.books.count_after(at)
+                self.taken.notes.append(f"epoch {at.epoch}: entry {at.seq + 1} {why}: {left} entries after it were not taken")
+                break
+            self._prove(at, seq, digest, payload)
+            at, total = At(at.epoch, seq, digest), total + len(payload)
+            row = (seq, bytes.fromhex(digest), total, self._pack.compress(payload))
+            page.append((Entry(at.epoch, seq, digest, payload), row))
+            if len(page) == PAGE:
+                self._write(page)
+                page = []
+        self._write(page)
+
+    def _prove(self, at: At, seq: int, digest: str, payload: bytes) -> None:
+        where = f"{self.books.file}: epoch {at.epoch}, entry {seq}"
+        head = verify.HEAD.match(payload)
+        if chain.digest(payload).hex() != digest:
+            raise RestoreRefused(f"{where} is damaged: its bytes do not match its digest")
+        if head is None or (json.loads(head[2]), int(head[3]), int(head[4])) != (self.books.gateway, at.epoch, seq):
+            raise RestoreRefused(f"{where} is not the entry that its place says")
+        if head[5].decode() != at.digest:
+            raise RestoreRefused(
+                f"{where} does not follow entry {at.seq} here: the store and the backup are two histories; people must look"
+            )
+
+    def _write(self, page: list[tuple[Entry, Row]]) -> None:
+        while page:
+            if self.store.room == 0:
+                self.store.turn()
+                self.store.keep_house()
+            now, page = page[: self.store.room], page[self.store.room :]
+            entries = [entry for entry, _ in now]
+            self.store.commit([row for _, row in now], {})
+            self.store.committed(entries[-1], [chain.leaf(entry.payload) for entry in entries])
+            self.store.picture.extend(entries, [row[2] for _, row in now], {})
+            self.taken.entries += len(now)
+            for entry in entries:
+                self._note(entry)
+
+    def _note(self, entry: Entry) -> None:
+        """What journal.db and the public files know of an entry besides holding it: signed checkpoints, keys."""
+        if self.learner is not None:
+            self.learner.take(entry)
+        event = _event(entry.payload)
+        if event is None:
+            return
+        if event["type"] == "checkpoint":
+            self.store.catalogue.state_checkpoint(entry.epoch, event["size"], bytes.fromhex(event["root"]), now_ticks())
+            self.store.catalogue.sign_checkpoint(entry.epoch, event["size"], event["note"])
+        elif event["type"] == "audit" and event["action"] in KEY_EVENTS:
+            what = event["what"]
+            _add(self.folder / verify.KEY_BESIDE, what.get("new", what.get("public", "")) + "\n")
+            _add(self.folder / verify.ROTATIONS_BESIDE, what.get("note", ""))
+
+    def _learn(self) -> None:
+        """Watermarks as they must stand after the entries that were taken."""
+        if self.learner is None or not self.taken.entries:
+            return
+        epoch, seq = self.store.picture.last
+        facts = {}
+        for source, changes in self.learner.facts().items():
+            name = f"watermark/{source}"
+            old = self.store.picture.facts.get(name)
+            facts[name] = Fact(epoch, seq, json.dumps({**(json.loads(old.value) if old else {}), **changes}).encode())
+        self.store.commit([], facts)
+        self.store.picture.extend([], [], facts)
+
+
+def _event(payload: bytes) -> dict[str, Any] | None:
+    head = verify.HEAD.match(payload)
+    if head is None or head[1] != b"ebr-gateway/event/1":
+        return None
+    event: dict[str, Any] = json.loads(payload)["event"]
+    return event
+
+
+def _add(path: Path, text: str) -> None:
+    held = path.read_text("utf-8") if path.exists() else ""
+    if text.strip() and text not in held:
+        path.write_text(held + text, encoding="utf-8")

@@ -1,0 +1,81 @@
+"""Rows that stand in the journal although the watermark does not know them: a journal was restored with what its EBR had beyond the backup.
+
+They are in the watermark under MARK until the source has shown them again, or can not any more: name -> {"until_ns": time of the newest,
+"rows": [[key's sum, row's sum or "" if it was deleted], ..] in the journal's order}.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+from typing import Any
+
+MARK = ":recalled"
+"""No query or pattern has such a name."""
+
+
+def row_mark(key: str, row: Mapping[str, Any] | None) -> list[str]:
+    """[sum of the key, sum of the row as JSON]: 96 bits each. row None: it was deleted."""
+    text = "" if row is None else _sum(json.dumps(row, sort_keys=True, separators=(",", ":")))
+    return [_sum(key), text]
+
+
+def _pair(key: str, row: Mapping[str, Any] | None) -> tuple[str, str]:
+    one, other = row_mark(key, row)
+    return one, other
+
+
+def _sum(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:24]
+
+
+class Recalled:
+    """Those of one source. Whoever uses them commits `stored()` together with what it did with them."""
+
+    def __init__(self, watermark: Mapping[str, Any]) -> None:
+        self._names: dict[str, tuple[int, list[tuple[str, str]]]] = {
+            name: (known["until_ns"], [(key, row) for key, row in known["rows"]]) for name, known in watermark.get(MARK, {}).items()
+        }
+
+        self.was = bool(self._names)  # there were some: what is left is committed, also that nothing is
+
+    def stored(self) -> dict[str, Any]:
+        """As JSON, for the watermark; {MARK: {}} when there are none any more."""
+        return {MARK: {name: {"until_ns": until, "rows": rows} for name, (until, rows) in self._names.items()}}
+
+    def until_ns(self, name: str) -> int | None:
+        """When the newest row of this query or pattern was read, None if there are none."""
+        return self._names[name][0] if name in self._names else None
+
+    def leading(self, name: str, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> int:
+        """How many of these rows, from the first on, stand in the journal; each that is there counts for one."""
+        left = Counter(self._names[name][1]) if name in self._names else Counter()
+        count = 0
+        for key, row in rows:
+            mark = _pair(key, row)
+            if left[mark] <= 0:
+                break
+            left[mark] -= 1
+            count += 1
+        return count
+
+    def use(self, name: str, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        """These have been shown again."""
+        if name not in self._names:
+            return
+        until_ns, known = self._names[name]
+        shown = Counter(_pair(key, row) for key, row in rows)
+        left = []
+        for mark in known:
+            shown[mark] -= 1
+            if shown[mark] < 0:
+                left.append(mark)
+        self._names[name] = until_ns, left
+
+    def last(self, name: str) -> dict[str, str]:
+        """Sum of each key -> sum of its row as it was read last, "" if it was deleted."""
+        return dict(self._names[name][1]) if name in self._names else {}
+
+    def forget(self, name: str) -> None:
+        """Nothing more of it can be shown."""
+        self._names.pop(name, None)
