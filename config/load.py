@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from config import checks, gaps, lot_rules, production, rows
 from config.codes import BUILT_IN
 from config.document import Document, Sections, parse, sections
 from config.line import ConfigError, Line, Problem, Tag
+from config.lots import LotRules
 from config.parts import Parts
 from config.tables import Report
 
@@ -101,6 +103,19 @@ def load(folder: Path) -> Line:
 
 def _assembled(files: _Folder, document: Document, found: Sections) -> Callable[[tuple[Problem, ...]], Line] | None:
     """Read the other files, check what hangs together; the line is made at the end, when every problem is known."""
+    parts = _parts(files, document, found)
+    lots = lot_rules.read(files.data("lots.toml"), [source.name for _, source in found.source])
+    files.problems += lots.problems
+    files.problems += checks.check(parts)
+    files.problems += production.check(parts)
+    files.problems += _strangers(files.path, files.files)
+    if found.line is None or found.clock is None or found.buffer is None:
+        return None
+    return partial(_line, files, parts, lots.rules)
+
+
+def _parts(files: _Folder, document: Document, found: Sections) -> Parts:
+    """Every table, and what of its rows is good."""
     with_equipment = "line.toml has [[equipment]]" if found.equipment else None
     none: list[Tag] = []
     tags = [tag for name in found.tag_files for tag in files.table(name, rows.tags, none, needed="the tag map")]
@@ -118,45 +133,39 @@ def _assembled(files: _Folder, document: Document, found: Sections) -> Callable[
         dispositions=files.table("dispositions.csv", rows.dispositions, []),
     )
     parts.rejected = files.rejected
-    lots = lot_rules.read(files.data("lots.toml"), [source.name for _, source in found.source])
-    files.problems += lots.problems
-    files.problems += checks.check(parts)
-    files.problems += production.check(parts)
-    files.problems += _strangers(files.path, files.files)
-    if found.line is None or found.clock is None or found.buffer is None:
-        return None
+    return parts
 
-    def line(warnings: tuple[Problem, ...]) -> Line:
-        return Line(
-            folder=files.path,
-            line=_some(found.line),
-            clock=_some(found.clock),
-            buffer=_some(found.buffer),
-            web=found.web,
-            sources=_second(found.source),
-            equipment=_second(found.equipment),
-            routes=_second(found.route),
-            uplinks=_second(found.uplink),
-            witnesses=_second(found.witness),
-            backup=found.backup,
-            tags=tuple(parts.tags),
-            steps=tuple(parts.steps),
-            parameters=tuple(parts.parameters),
-            codes=parts.codes,
-            lots=lots.rules,
-            files=files.files,
-            sha256=digest(files.files),
-            warnings=warnings,
-            alarms=tuple(parts.alarms),
-            materials=tuple(parts.materials),
-            samples=tuple(parts.samples),
-            ebr_fields=tuple(parts.ebr_fields) if "ebr-fields.csv" in files.files else None,
-            dispositions=tuple(parts.dispositions),
-            push=found.push,
-            places=dict(document.lines),
-        )
 
-    return line
+def _line(files: _Folder, parts: Parts, lots: LotRules, warnings: tuple[Problem, ...]) -> Line:
+    found = parts.sections
+    return Line(
+        folder=files.path,
+        line=_some(found.line),
+        clock=_some(found.clock),
+        buffer=_some(found.buffer),
+        web=found.web,
+        sources=_second(found.source),
+        equipment=_second(found.equipment),
+        routes=_second(found.route),
+        uplinks=_second(found.uplink),
+        witnesses=_second(found.witness),
+        backup=found.backup,
+        tags=tuple(parts.tags),
+        steps=tuple(parts.steps),
+        parameters=tuple(parts.parameters),
+        codes=parts.codes,
+        lots=lots,
+        files=files.files,
+        sha256=digest(files.files),
+        warnings=warnings,
+        alarms=tuple(parts.alarms),
+        materials=tuple(parts.materials),
+        samples=tuple(parts.samples),
+        ebr_fields=tuple(parts.ebr_fields) if "ebr-fields.csv" in files.files else None,
+        dispositions=tuple(parts.dispositions),
+        push=found.push,
+        places=dict(parts.document.lines),
+    )
 
 
 def digest(files: dict[str, bytes]) -> str:
