@@ -356,12 +356,23 @@ def _leave_epoch(store: Store, epoch: int, losses: Losses, reason: str) -> None:
         store.retire(last_seq)
     store.keep_house()
     event: dict[str, Any] = {"follows": epoch, "reason": reason, "last_seq": last_seq, "last_digest": last_digest}
+    if last_seq == 0:
+        _declare_again(store.catalogue.epochs()[epoch], losses)
     event["lost"] = sorted(set(losses.lost.pop(epoch, [])))
     event["tail"] = "unknown" if losses.tail_unknown or reason == "restored" else "whole"
     if losses.lost:
         event["lost_before"] = {str(one): sorted(set(spans)) for one, spans in losses.lost.items() if spans}
     begin_epoch(store, event, losses)
     store.catalogue.note(restored=0)
+
+
+def _declare_again(unwritten: dict[str, Any], losses: Losses) -> None:
+    """An epoch without an entry has told nobody what was lost before it: the next one does."""
+    if unwritten["follows"] is None:
+        return
+    earlier = {unwritten["follows"]: unwritten["lost"], **{int(one): spans for one, spans in unwritten.get("lost_before", {}).items()}}
+    for one, spans in earlier.items():
+        losses.lost.setdefault(one, []).extend((low, high) for low, high in spans)
 
 
 def _ends(store: Store, current: int) -> dict[int, tuple[int, int]]:

@@ -174,9 +174,9 @@ class Store:
 
     def _discard(self, new: Segment, db: sqlite3.Connection) -> None:
         db.close()
-        remove(self.picture.path(new))
         with suppress(sqlite3.OperationalError):  # a full disk: the next start finds the row without a file, and nothing was promised
-            self.catalogue.forget_segment(new.epoch, new.first)
+            self.catalogue.forget_segment(new.epoch, new.first)  # first: a file without a row is known for what it is, see `verify`
+        remove(self.picture.path(new))
 
     def _retire(self, digest: bytes, total: int, last: int | None = None) -> None:
         if self.active is None or self._db is None:

@@ -282,7 +282,7 @@ def rotated(note: str) -> tuple[Key, Key] | None:
         old, new = Key.parse(lines[1]), Key.parse(lines[2])
     except (ValueError, IndexError):
         return None
-    return (old, new) if lines[0] == ROTATION and old.signed(note) and new.signed(note) else None
+    return (old, new) if lines[0] == ROTATION and old.name == new.name and old.signed(note) and new.signed(note) else None
 
 
 class Signatures:
@@ -328,9 +328,10 @@ class Signatures:
             return
         for checkpoint, at in self._checkpoints:
             gateway = checkpoint.origin.rpartition("/")[0]
-            if any(key.signed(checkpoint.note) for key in keys):
+            own = [key for key in keys if key.name == gateway]  # a key speaks for its own gateway alone
+            if any(key.signed(checkpoint.note) for key in own):
                 self._report.signatures += 1
-            elif any(key.name == gateway for key in keys):
+            elif own:
                 self._report.problem(f"the checkpoint of {checkpoint.size} entries is not signed by the key", at)
             else:
                 without.add(gateway)
@@ -364,6 +365,7 @@ class Chain:
         self.tree = Tree()
         self.whole = True  # every leaf so far is known, so the tree is
         self.lost: list[tuple[int, list[int]]] = []  # (epoch, [from, to]) declared by `epoch` events here
+        self.follows: list[tuple[int, int, str]] = []  # (epoch, last seq, its digest) of the one before, as `epoch` events here say
         self._signatures = signatures
         self._more = [one for one in more if one.origin.rpartition("/")[2] == str(epoch)]
         self._wanted = {one.size for one in self._more}
@@ -443,6 +445,8 @@ class Chain:
                 self._signatures.rotate(event["what"]["note"], at)
             elif kind == "epoch":
                 self.lost += declared_by(event)
+                if event["follows"] is not None:
+                    self.follows.append((event["follows"], event["last_seq"], event["last_digest"]))
         except (ValueError, KeyError, TypeError):
             self.report.problem("its JSON can not be read as what it says it is", at)
 
@@ -567,12 +571,14 @@ class JournalCheck:
                 return
             try:
                 catalogue = self.files.open(self.folder / "journal.db")
+                catalogue.execute("BEGIN")  # one instant, beside a running gateway too
                 rows = catalogue.execute(ROWS).fetchall()
                 notes = [row[0] for row in catalogue.execute("SELECT note FROM checkpoints WHERE note IS NOT NULL")]
                 cursors = catalogue.execute("SELECT uplink, epoch, seq FROM cursors").fetchall()
                 self.events = dict(catalogue.execute("SELECT epoch, event FROM epochs ORDER BY epoch").fetchall())
                 about = dict(catalogue.execute("SELECT name, value FROM about").fetchall())
                 self.gateway, self.cut = about.get("gateway"), about.get("clean") == 0
+                catalogue.execute("COMMIT")
             except (sqlite3.Error, OSError) as error:
                 self.report.problem(f"journal.db can not be read: {error}")
                 rows, notes, cursors, self.gateway = self._from_names(), [], [], None
@@ -637,6 +643,7 @@ class JournalCheck:
         self._strangers(rows)
         declared = [(epoch, span) for chain in chains.values() for epoch, span in chain.lost] + self._about_to_declare()
         self._holes(holes, declared)
+        self._ends(declared)
         for epoch, chain in chains.items():
             for uplink, at_epoch, seq in cursors:
                 lost = max([chain.seq, *(span[1] for one, span in declared if one == epoch)])
@@ -644,6 +651,23 @@ class JournalCheck:
                     self.report.problem(f"entries to {seq} are missing at the end: {uplink} has confirmed them", (epoch, chain.seq + 1))
             chain.seq = max([chain.seq, *(span[1] for one, span in declared if one == epoch)])
             chain.finish()
+
+    def _ends(self, declared: list[tuple[int, list[int]]]) -> None:
+        """Where each epoch ended, as the one after it says. What is gone without trace in journal.db is evidence that is missing."""
+        for epoch, span in declared:
+            last = self.chains[epoch].seq if epoch in self.chains else span[1]
+            if span[1] > last:
+                low = max(span[0], last + 1)
+                self.report.missing.append(f"epoch {epoch}: entries {low} to {span[1]} were lost, and declared as lost")
+        for after, epoch, last_seq, digest in [(after, *told) for after, chain in self.chains.items() for told in chain.follows]:
+            chain = self.chains.get(epoch)
+            held = chain.seq if chain is not None else 0
+            lost = max((span[1] for one, span in declared if one == epoch), default=0)
+            if max(held, lost) < last_seq:
+                what = f"entries {held + 1} to {last_seq}" if held else f"all of it, {last_seq} entries,"
+                self.report.missing.append(f"epoch {epoch}: {what} can not be found: epoch {after} follows entry {last_seq}")
+            elif chain is not None and held == last_seq and chain.previous and chain.previous != digest and last_seq:
+                self.report.problem(f"epoch {after} says that another entry was the last one", (epoch, last_seq))
 
     def _about_to_declare(self) -> list[tuple[int, list[int]]]:
         """An epoch that has begun in journal.db, and whose first entry, the `epoch` event, was not written before the crash."""
@@ -824,6 +848,7 @@ def check_store(file: Path, report: Report, signatures: Signatures, more: list[C
     with ExitStack() as stack:
         wal = file.with_name(file.name + "-wal")
         db = Files(stack, live=wal.exists() and file.with_name(file.name + "-shm").exists()).open(file)
+        db.execute("BEGIN")  # one instant, beside a running EBR too
         total = db.execute("SELECT COUNT(*) FROM entries").fetchone()[0]
         chains: list[Chain] = []
         refused: list[str] = []
@@ -943,6 +968,7 @@ def _archive_signed(
     if note.rpartition("\n\n")[0].split("\n") != [SUMS_SIGNED, manifest["gateway"], manifest["batch"], sums]:
         report.problem(f"{SUMS_NOTE} does not speak of these files")
     trusted = signatures.trusted()
+    keys = [key for key in keys if key.name == manifest["gateway"]]
     once = note.rpartition("\n\n")[2].count("\n") == 1  # nothing may stand there that is not signed
     if not once or not any(key.signed(note) for key in keys) or (trusted and not any(key.signed(note) for key in trusted)):
         report.problem(f"{SUMS_NOTE} is not signed by the key")

@@ -1,0 +1,126 @@
+"""What one epoch says of another is held against what is there; a key speaks for its gateway; losses are told until they are written."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from buffer import Body, Journal, keys
+from buffer.verify import rotated, verify
+
+GATEWAY = "lyon/granulation-2"
+TIME = '"time":"2026-11-22T07:15:02.5Z"'
+BODY = Body("ebr-gateway/readings/1", f"{TIME}}}".encode())
+
+
+def event(content: dict[str, Any]) -> Body:
+    return Body("ebr-gateway/event/1", f'{TIME},"event":{json.dumps(content, separators=(",", ":"))}}}'.encode())
+
+
+def opened(folder: Path, gateway: str = GATEWAY) -> Journal:
+    return Journal.open(folder, gateway, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
+
+
+def change(folder: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(folder / "journal.db")) as db:
+        for sql in statements:
+            db.execute(sql)
+        db.commit()
+    (folder / "SHA256SUMS").unlink(missing_ok=True)
+
+
+def epoch_of(folder: Path, gateway: str = GATEWAY, signer: keys.Signer | None = None) -> int:
+    """One run: the epoch's event if it begins, entries, a checkpoint."""
+    journal = opened(folder, gateway)
+    if journal.opened.epoch_event is not None:
+        journal.append([event(journal.opened.epoch_event)])
+    journal.append([BODY] * 20, urgent=True).result()
+    if signer is not None:
+        made = journal.checkpoint(signer)
+        assert made is not None
+        journal.append([event(made)], urgent=True).result()
+    journal.close()
+    return journal.opened.epoch
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[Path, int, int]:
+    """A journal with two epochs, stopped."""
+    folder = tmp_path / "journal"
+    first = epoch_of(folder)
+    change(folder, "INSERT OR REPLACE INTO about VALUES ('restored', 1)")
+    return folder, first, epoch_of(folder)
+
+
+@pytest.mark.urs("URS-AUD-05")
+def test_an_epoch_that_was_taken_out_is_missed_by_the_one_after_it(two: tuple[Path, int, int]) -> None:
+    folder, first, second = two
+    assert verify(folder).exit_code == 0
+    change(folder, f"DELETE FROM epochs WHERE epoch = {first}", f"DELETE FROM segments WHERE epoch = {first}")
+    (folder / "segments" / f"{first}-1.db").unlink()
+    report = verify(folder)
+    assert report.exit_code == 2
+    assert report.missing == [f"epoch {first}: all of it, 21 entries, can not be found: epoch {second} follows entry 21"]
+
+
+@pytest.mark.urs("URS-AUD-05")
+def test_the_end_of_an_epoch_that_was_cut_off_is_missed(two: tuple[Path, int, int]) -> None:
+    folder, first, second = two
+    path = folder / "segments" / f"{first}-1.db"
+    path.chmod(0o600)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("DROP TRIGGER entries_are_not_removed")
+        db.execute("DELETE FROM entries WHERE seq > 15")
+        db.commit()
+        (digest,) = db.execute("SELECT hex(digest) FROM entries WHERE seq = 15").fetchone()
+    change(folder, f"UPDATE segments SET last = 15, digest = x'{digest}', root = NULL, sha256 = NULL WHERE epoch = {first}")
+    report = verify(folder)
+    assert report.exit_code == 2
+    assert report.missing == [f"epoch {first}: entries 16 to 21 can not be found: epoch {second} follows entry 21"]
+
+
+@pytest.mark.urs("URS-BUF-03")
+def test_entries_lost_at_the_end_and_declared_are_missing_evidence(tmp_path: Path) -> None:
+    folder = tmp_path / "journal"
+    first = epoch_of(folder)
+    change(folder, f"INSERT INTO cursors VALUES ('ebr', 1, {first}, 30)")
+    epoch_of(folder)
+    report = verify(folder)
+    assert report.exit_code == 2, list(report.lines())
+    assert report.missing == [f"epoch {first}: entries 22 to 30 were lost, and declared as lost"]
+
+
+@pytest.mark.urs("URS-BUF-03")
+def test_a_loss_is_declared_by_the_epoch_that_is_written_not_by_one_that_died_before(tmp_path: Path) -> None:
+    folder = tmp_path / "journal"
+    first = epoch_of(folder)
+    change(folder, f"INSERT INTO cursors VALUES ('ebr', 1, {first}, 30)")
+    died = opened(folder)
+    died.close()  # before its first entry: nobody was told what its event says
+    assert died.opened.epoch_event is not None
+    assert died.opened.epoch_event["lost"] == [[22, 30]]
+    change(folder, "INSERT OR REPLACE INTO about VALUES ('restored', 1)")
+    journal = opened(folder)
+    told = journal.opened.epoch_event
+    assert told is not None
+    assert (told["follows"], told["lost"]) == (died.opened.epoch, [])
+    assert json.loads(json.dumps(told["lost_before"])) == {str(first): [[22, 30]]}
+    journal.append([event(told)], urgent=True).result()
+    journal.close()
+    assert verify(folder).exit_code == 2
+
+
+@pytest.mark.urs("URS-AUD-05")
+def test_a_key_speaks_for_its_own_gateway_alone(tmp_path: Path) -> None:
+    """Whoever verifies many lines has all their keys in one file: a thief of one signs for no other."""
+    own, thief = (keys.Signer(name, Ed25519PrivateKey.generate()) for name in (GATEWAY, "lyon/other"))
+    epoch_of(tmp_path / "good", signer=own)
+    epoch_of(tmp_path / "forged", signer=thief)
+    file = tmp_path / "keys.txt"
+    file.write_text(f"{own.public}\n{thief.public}\n")
+    assert (verify(tmp_path / "good", file).exit_code, verify(tmp_path / "forged", file).exit_code) == (0, 1)
+    assert rotated(keys.rotation(own, thief)["what"]["note"]) is None
