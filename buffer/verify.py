@@ -911,6 +911,7 @@ def check_archive(file: Path, report: Report, signatures: Signatures, more: list
     _container(file, report)
     try:
         with zipfile.ZipFile(file) as archive:
+            _nothing_between(archive, file, report)
             names = archive.namelist()
             _archive_sums(archive, names, report)
             manifest = json.loads(archive.read("manifest.json"))
@@ -936,6 +937,25 @@ def _container(file: Path, report: Report) -> None:
     body, comment = data[:-64], data[-64:]
     if hashlib.sha256(body).hexdigest().encode() != comment:
         report.problem("the archive's file is not as it was made")
+
+
+def _nothing_between(archive: zipfile.ZipFile, file: Path, report: Report) -> None:
+    """The file is its members, one after the other, and their list: who reads it from the front sees what the list says, and no more."""
+    data, at = file.read_bytes(), 0
+    members = sorted(archive.infolist(), key=lambda one: one.header_offset)
+    for one in members:
+        name = one.orig_filename.encode()
+        head = struct.pack("<HHIII", one.flag_bits, one.compress_type, one.CRC, one.compress_size, one.file_size)
+        stated = data[at + 6 : at + 10] + data[at + 14 : at + 26]
+        lengths = struct.pack("<HH", len(name), 0)
+        whole = data[at : at + 4] == b"PK\x03\x04" and stated == head and data[at + 26 : at + 30 + len(name)] == lengths + name
+        if one.header_offset != at or not whole or one.flag_bits & 8:
+            report.problem(f"the archive's file holds something beside its members, before or in {one.filename!r}")
+            return
+        at += 30 + len(name) + one.compress_size
+    end = at + sum(46 + len(one.orig_filename.encode()) for one in members) + 22 + len(archive.comment)
+    if archive.start_dir != at or end != len(data):
+        report.problem("the archive's file holds something beside its members and their list")
 
 
 def _archive_sums(archive: zipfile.ZipFile, names: list[str], report: Report) -> None:

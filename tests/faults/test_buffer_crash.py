@@ -14,7 +14,8 @@ import crash_points
 import pytest
 from crash_points import POINTS
 from journal_oracle import PHASES, Word, survived
-from line_rig import Rig, ended, until
+from line_rig import Rig, ended
+from processes import until
 
 import buffer.segment
 import buffer.verify
@@ -100,6 +101,7 @@ def test_a_kill_inside_a_commit_or_a_salvage_loses_nothing_promised(tmp_path: Pa
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(3000)
 @pytest.mark.urs("URS-BUF-02")
 def test_a_kill_at_each_named_point_loses_nothing_promised(tmp_path: Path, figures: Callable[[str, str], None]) -> None:
     cases = [(name, times, 1) for name in POINTS for times in TURNS] + [(name, 1, AFTER_DAMAGE) for name in POINTS]

@@ -1,3 +1,5 @@
+import hashlib
+import io
 import json
 import random
 import shutil
@@ -391,6 +393,29 @@ def test_an_ebr_store_is_verified_and_a_rolled_back_one_is_found(made: Made, tmp
         db.execute("UPDATE entries SET payload = replace(payload, '07:15', '07:16') WHERE seq = 1234")
     db.close()
     assert verify(store).bad == (made.epoch, 1234)
+
+
+def with_comment_redone(data: bytes) -> bytes:
+    """The sum in the comment is of the bytes before it, and anybody can put it right."""
+    return data[:-64] + hashlib.sha256(data[:-64]).hexdigest().encode()
+
+
+@pytest.mark.urs("URS-AUD-05")
+def test_bytes_beside_the_members_of_an_archive_are_found(zipped: Path, tmp_path: Path) -> None:
+    """Whoever reads a zip from the front sees other members than whoever reads its list."""
+    good = zipped.read_bytes()
+    forged = io.BytesIO()
+    with zipfile.ZipFile(forged, "w") as archive_:
+        archive_.writestr("record.html", "another page")
+    front = forged.getvalue()
+    assert with_comment_redone(good) == good
+    for number, data in enumerate((front + good, front[:50] + good, b"junk" + good)):
+        file = tmp_path / f"{number}.zip"
+        file.write_bytes(with_comment_redone(data))
+        report = verify(file)
+        assert report.exit_code == 1, list(report.lines())
+        assert any("something beside its members" in problem for problem in report.problems), report.problems
+    assert verify(zipped).exit_code == 0
 
 
 # ------------------------------------------------------------------ backup
