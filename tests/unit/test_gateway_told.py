@@ -24,7 +24,7 @@ def snapshot() -> dict[str, Any]:
     }
     kept = {"closed": 120, "holds": 3, "open_batch": 2, "unconfirmed": 0, "held": ["B1", "B2"], "held_count": 2}
     fine = {"pressure": None, "pressure_cause": None, "hindered": None, "waiting_s": 0.01, "days_to_full": 30.0, "entries_per_s": 20.0}
-    opened = {"clean": True, "epoch": None, "findings": []}
+    opened: dict[str, Any] = {"clean": True, "epoch": None, "findings": []}
     seqs = {"epoch": 17, "seq": 13_000, "directory": "/var/lib/x", "patrol": {"last": whole, "complete": whole}}
     checkpoint = {"epoch": 17, "size": 12_345, "root": "00", "cause": "interval"}
     witness = {"name": "qa", "endpoint": "file:///qa", "epoch": 17, "size": 12_345, "age_s": 100.0, "waiting": 0, "away": None}
@@ -110,7 +110,7 @@ def test_each_bad_state_is_told_in_its_line_and_as_a_problem(
     now[room].update(given)
     fact = facts(now)[label]
     assert (fact.state, text in fact.text) == (state, True), fact
-    assert [problem in one for one in problems(now)] == ([True] if problem else [])
+    assert [problem is not None and problem in one for one in problems(now)] == ([True] if problem else [])
 
 
 def test_a_witness_that_contradicts_is_the_gravest_there_is() -> None:
