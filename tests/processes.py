@@ -24,7 +24,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(state: Callable[[], Any], deadline_s: float = 40.0, every_s: float = 0.05) -> Any:
+def until(state: Callable[[], Any], deadline_s: float = 60.0, every_s: float = 0.05) -> Any:
     """What `state()` gives once it is true: another process can only be asked again and again."""
     end = time.monotonic() + deadline_s
     while time.monotonic() < end:

@@ -15,11 +15,13 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from processes import free_port, until
 
 from gateway.demo.processes import COMMAND
 from gateway.ticks import from_rfc3339
@@ -90,21 +92,6 @@ kind = "https"
 endpoint = "http://127.0.0.1:{ebr}"
 required = true
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def until(state: Callable[[], Any], deadline_s: float = 60.0, every_s: float = 0.05) -> Any:
-    """Wait for something true, and return it."""
-    end, tick = time.monotonic() + deadline_s, threading.Event()
-    while not (found := state()):
-        assert time.monotonic() < end, "the state did not come in time"
-        tick.wait(every_s)
-    return found
 
 
 def ended(process: "subprocess.Popen[bytes] | None", number: int = signal.SIGTERM, within_s: float = 60.0) -> int | None:

@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).parents[2]
 COMMON = f"""
 import json, os, subprocess, sys, time
 from pathlib import Path
-sys.path[:0] = [{str(REPOSITORY)!r}, {str(REPOSITORY / "tests/faults")!r}]
+sys.path[:0] = [{str(REPOSITORY)!r}, {str(REPOSITORY / "tests")!r}, {str(REPOSITORY / "tests/faults")!r}]
 DISK = Path({DISK!r})
 
 def say(what, **more):
