@@ -340,13 +340,16 @@ class Port:
         return told if found is None else told | {"offset_s": found.offset_s, "bound_s": found.bound_s}
 
     def _seen_by_fold(self, rows: Sequence[encoding.Row], requested: int | None, received: int, *, trusted: bool) -> list[Seen]:
-        """The rows with their event times. The common case of `event_ticks`, a sane time of a trusted device, stands here in line."""
+        """The rows with their event times. The common cases of `event_ticks`, a device's sane time and our own, stand here."""
         authorities, latest = self._authorities, received + FUTURE_TICKS
+        ours = event_ticks("gateway", None, None, requested, received, trusted=True)
         seen: list[Seen] = []
         for index, value, _, status, kind, source, server in rows:
             authority = authorities[index]
             if trusted and authority == "device" and source is not None and EARLIEST_TICKS <= source <= latest:
                 seen.append((index, value, status, source, kind))
+            elif authority == "gateway":
+                seen.append((index, value, status, ours, kind))
             else:
                 event = event_ticks(authority, source, server, requested, received, trusted=trusted)
                 seen.append((index, value, status, event, kind))

@@ -220,8 +220,12 @@ class Fold:
         picked = [r for r in item.readings if r[0] in interest]
         if picked:
             self._pick(source, picked, closed, item.seq, before)
-        state.frontier[source] = max(before, max((r[3] for r in item.readings if r[4] not in _PROVES_NO_LIFE), default=0))
-        observed = max((r[3] for r in item.readings if r[4] != "backfill"), default=0)
+        if _PROVES_NO_LIFE.isdisjoint([r[4] for r in item.readings]):
+            alive = observed = max([r[3] for r in item.readings], default=0)
+        else:
+            alive = max((r[3] for r in item.readings if r[4] not in _PROVES_NO_LIFE), default=0)
+            observed = max((r[3] for r in item.readings if r[4] != "backfill"), default=0)
+        state.frontier[source] = max(before, alive)
         state.observed[source] = max(state.observed.get(source, 0), observed)
 
     def _pick(self, source: str, picked: list[Seen], closed: Closed, seq: int, before: int) -> None:
