@@ -111,7 +111,9 @@ try:
     findings = [e["event"] for e in entries if e.get("event", {}).get("type") in ("finding", "epoch")]
     epochs = sorted({e["epoch"] for e in entries})
     verified = [verify.returncode, verify.stdout[-600:]]
-    say("judged", good=verdict.good(), verdict=str(verdict), epochs=epochs, findings=findings, verify=verified)
+    # how long a starved guest left the source unasked is not what is looked at here
+    good = verdict.made > 0 and (verdict.lost, verdict.doubled, verdict.invented) == (0, 0, 0)
+    say("judged", good=good, verdict=str(verdict), epochs=epochs, findings=findings, verify=verified)
 except AssertionError:
     print(rig.said())
     raise
