@@ -27,6 +27,8 @@ BALLAST = "ballast"
 BALLAST_BYTES = 32 << 20
 CHECKPOINT_BYTES = 16 << 20
 COMMIT_OVERHEAD_BYTES = 12_288
+ROW_OVERHEAD_BYTES = 270
+"""Beside its payload: digest, total, key, and what pages leave free; as closed segments of a line have it."""
 SAVE_EVERY_S = 1.0
 SAVES_PER_CHECKPOINT = 200
 SPARE = 20
@@ -145,9 +147,9 @@ class Store:
             raise StorageError("the file system is mounted read-only: what is written does not reach the disk")
 
     def _count(self, rows: Sequence[Row]) -> None:
-        size = sum(len(row[3]) for row in rows) + COMMIT_OVERHEAD_BYTES
-        self._since_checkpoint += size
-        self.committed_bytes += size
+        size = sum(len(row[3]) for row in rows)
+        self._since_checkpoint += size + COMMIT_OVERHEAD_BYTES  # of the log, which comes and goes
+        self.committed_bytes += size + ROW_OVERHEAD_BYTES * len(rows)  # of the segment, which stays
 
     def _create(self, first: int, previous: bytes, before: int, across: int | None = None) -> tuple[Segment, sqlite3.Connection]:
         new = Segment(self.picture.epoch, first, previous=previous, before=before)
