@@ -32,8 +32,7 @@ class Dead:
     def __init__(self, at: Path, gateway: str = GATEWAY, before: int = BEFORE) -> None:
         journal = opened(at / "living", gateway)
         self.folder, self.epoch = at / "dead", journal.opened.epoch
-        for number in range(before):
-            journal.append([body(number)], urgent=True).result()
+        journal.append([body(number) for number in range(before)], urgent=True).result()
         shutil.copytree(at / "living", self.folder)
         journal.append([body(before + number) for number in range(ACROSS + BEFORE - before)], urgent=True).result()
         self.name = f"{self.epoch}-{ENTRIES + 1}.db"
