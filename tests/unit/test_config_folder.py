@@ -17,22 +17,6 @@ from config.tables import Report
 Edit = Callable[[str, str, str], None]
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    examples.copy("granulation-2", tmp_path / "line")
-    return tmp_path / "line"
-
-
-@pytest.fixture
-def edit(folder: Path) -> Edit:
-    def replace(file: str, old: str, new: str) -> None:
-        text = (folder / file).read_text("utf-8")
-        assert old in text, old
-        (folder / file).write_text(text.replace(old, new, 1), "utf-8")
-
-    return replace
-
-
 def errors(folder: Path) -> list[str]:
     line, problems = config.read(folder)
     found = [str(problem) for problem in problems if problem.severity == "error"]

@@ -18,22 +18,6 @@ from config.scaling import Scaling
 Edit = Callable[[str, str, str], None]
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    examples.copy("granulation-2", tmp_path / "line")
-    return tmp_path / "line"
-
-
-@pytest.fixture
-def edit(folder: Path) -> Edit:
-    def change(file: str, old: str, new: str) -> None:
-        text = (folder / file).read_text("utf-8")
-        assert old in text, old
-        (folder / file).write_text(text.replace(old, new, 1), "utf-8")
-
-    return change
-
-
 @pytest.fixture(scope="module")
 def demo() -> Line:
     return config.load(examples.folder("granulation-2"))

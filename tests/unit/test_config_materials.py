@@ -1,6 +1,5 @@
 """materials.csv, samples.csv, hold times and activities: one mistake each, told with its file and line."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import pytest
 import config
 from config import read
 
-EXAMPLE = Path(config.__file__).parent / "examples" / "granulation-2"
 WEIGH = (
     "weigh,consume,granulator,granulator.weigh_done,true,,CHARGE,,=granulator.weigh_material,=granulator.weigh_lot,,=scale.net,scale.stable"
 )
@@ -17,21 +15,6 @@ GRANULES = "granules,produce,dryer,mes.produced,,unit_id=FBD-202,,row.batch_no,r
 DRYING = "drying,dryer,mes.samples,unit_id=FBD-202,COOL,row.batch_no,row.sample_id,row.taken_by,lims-drop.results,sample_id,1,PM-0304"
 
 Edit = Callable[[str, str, str], None]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(EXAMPLE, tmp_path / "line", ignore=shutil.ignore_patterns("data", "credentials", "*.db")))
-
-
-@pytest.fixture
-def edit(folder: Path) -> Edit:
-    def change(file: str, old: str, new: str) -> None:
-        text = (folder / file).read_text()
-        assert old in text, old
-        (folder / file).write_text(text.replace(old, new, 1))
-
-    return change
 
 
 def problems(folder: Path) -> list[str]:
