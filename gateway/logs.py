@@ -55,18 +55,18 @@ def write(data: Path, limits: Limits, form: str, out: TextIO) -> None:
     writer = csv.writer(out)
     if form == "csv":
         writer.writerow(COLUMNS)
-    tagsets: dict[tuple[int, str], list[dict[str, Any]]] = {}
+    tagsets: dict[str, dict[int, dict[str, Any]]] = {}
     for stored in read_journal(data):
         entry = json.loads(stored.payload)
         event = entry.get("event", {})
         if event.get("type") == "tagset":
-            tagsets.setdefault((stored.epoch, event["tagset"]), []).extend(event["tags"])
+            tagsets.setdefault(event["tagset"], {}).update(enumerate(event["tags"], event["first"]))
         if not limits.hold(entry):
             continue
         if form == "jsonl":
             out.write(stored.payload.decode() + "\n")
         elif "readings" in entry:
-            writer.writerows(rows(entry, tagsets[stored.epoch, entry["tagset"]]))
+            writer.writerows(rows(entry, tagsets.get(entry["tagset"], {})))
 
 
 def entries(data: Path, limits: Limits) -> Iterator[dict[str, Any]]:
@@ -77,12 +77,15 @@ def entries(data: Path, limits: Limits) -> Iterator[dict[str, Any]]:
             yield entry
 
 
-def rows(entry: Mapping[str, Any], tags: list[dict[str, Any]]) -> Iterator[list[Any]]:
-    """One row per reading, in the order of COLUMNS; times in full."""
+def rows(entry: Mapping[str, Any], tags: Mapping[int, Mapping[str, Any]]) -> Iterator[list[Any]]:
+    """One row per reading, in the order of COLUMNS; times in full.
+
+    A tag has no name where its table stood in an entry that retention has taken: then it is called by the table and its place in it.
+    """
     base = from_rfc3339(entry["time_base"])
     for values in entry["readings"]:
         reading = {**entry["constant"], **dict(zip(entry["columns"], values, strict=True))}
-        tag = tags[reading["tag"]]
+        tag = tags.get(reading["tag"]) or {"tag": f"{entry['tagset']}[{reading['tag']}]"}
         context: Mapping[str, Any] = next((c for name, c in entry["contexts"].items() if name in tag.get("equipment", "").split(";")), {})
         yield [
             entry["epoch"],

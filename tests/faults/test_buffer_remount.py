@@ -170,7 +170,7 @@ async def test_a_forced_remount_ends_the_gateway_and_it_goes_on_when_the_disk_ma
         f"next start exit {again['status']} ({again['said'][0][:60]}); writable again: {judged['verdict']}; epochs {len(judged['epochs'])}",
     )
     assert (stopped["status"], again["status"], line["ended"]["status"]) == (3, 3, 0)
-    assert stopped["after_s"] < 10.0
+    assert stopped["after_s"] < 30.0, "ten on a quiet machine: this kernel has one CPU, and shares it"
     assert "the journal failed, nothing more is taken: " in stopped["said"][0]
     assert "the file system is mounted read-only" in stopped["said"][0]
     assert again["said"][0].startswith(f"{DISK}/data: ")

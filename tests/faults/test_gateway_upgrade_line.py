@@ -79,6 +79,7 @@ def test_what_folding_all_that_is_held_costs(tmp_path: Path, figures: Callable[[
     figures(
         "upgrade",
         f"{entries:,} entries, {readings:,} readings, {size_mb:.0f} MB folded in {core_s:.1f} s of a core: "
-        f"{entries / core_s:,.0f} entries/s, {readings / core_s:,.0f} readings/s; in 30 s {30 / core_s * readings / 1e6:.1f} million readings, {30 / core_s * size_mb:.0f} MB",
+        f"{entries / core_s:,.0f} entries/s, {readings / core_s:,.0f} readings/s; "
+        f"in 30 s {30 / core_s * readings / 1e6:.1f} million readings, {30 / core_s * size_mb:.0f} MB",
     )
     assert readings / core_s > 20_000

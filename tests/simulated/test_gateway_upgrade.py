@@ -1,6 +1,8 @@
 """A start that finds no state it can read, as after an upgrade: all that is held is folded again, told as it goes, whatever was pruned."""
 
 import asyncio
+import csv
+import io
 import json
 import logging
 import socket
@@ -15,7 +17,7 @@ import buffer.verify
 import config
 from buffer import Journal
 from config import Line, examples
-from gateway import recovery
+from gateway import logs, recovery
 from gateway.clock import system_clock
 from gateway.context import Fold
 from gateway.intake import Intake
@@ -126,6 +128,19 @@ async def test_readings_of_a_table_that_nobody_has_any_more_are_said_and_stop_no
     assert f"{PLC} took no part" in found
     assert f"/{first}" in found or f"/{first + 1}" in found or f"/{first + 2}" in found
     await asyncio.to_thread(journal.close)
+
+
+async def test_the_log_of_a_journal_whose_tag_tables_have_been_pruned_names_tables_and_places(line: Line) -> None:
+    journal = opened(line)
+    intake = begun(line, journal)
+    await read_by_both(intake, 2 * SEGMENT)
+    assert pruned(journal, intake) > SEGMENT
+    await asyncio.to_thread(journal.close)
+    out = io.StringIO()
+    logs.write(line.data, logs.Limits(), "csv", out)
+    rows = list(csv.DictReader(io.StringIO(out.getvalue())))
+    assert rows
+    assert {row["tag"] for row in rows if row["source"] == DRYER} == {f"{intake.ports[DRYER].tagset}[0]"}
 
 
 @pytest.mark.urs("URS-OPS-05")
