@@ -127,6 +127,7 @@ class Record:
             yield Table(("Equipment", "Step", "Run", "What", "Status"), (2, 2, 0.7, 4, 1.5), rows, frozenset(range(len(rows))))
         if complete.get("missing_count", 0) > len(rows):
             yield Text(f"{complete['missing_count']} are missing in all; the end record lists {len(rows)}.", marked=True)
+        yield from _not_applicable(complete)
 
     def _batch_parameters(self) -> Iterator[Block]:
         for place in self._end.event.get("equipments", []) if self._end else []:
@@ -264,6 +265,20 @@ def latest(happened: Iterable[Happening]) -> list[Happening]:
 
 
 # ---------------------------------------------------------------------- pieces
+
+
+def _not_applicable(complete: Mapping[str, Any]) -> Iterator[Block]:
+    """Required values of the map that the batch did not call for: they count neither as required nor as missing."""
+    idle = complete.get("not_applicable", [])
+    if not idle:
+        return
+    names = ("equipment", "step", "parameter", "reason")
+    yield Heading(1, "Not applicable")
+    yield Text(
+        f"The batch did not call for {complete.get('not_applicable_count', len(idle))}; they count neither as required nor as missing."
+    )
+    rows = [[_text(one.get(name)) for name in names] for one in idle]
+    yield Table(("Equipment", "Step", "Parameter", "Why"), (2, 2, 3, 4), rows)
 
 
 def _step(one: Happening) -> Iterator[Block]:

@@ -184,6 +184,13 @@ def _completeness(record: Mapping[str, Any]) -> Iterable[str]:
         items = [{**one, "what": missing_item(one)} for one in done["missing"]]
         rows = [tuple(shown("" if one.get(name) is None else str(one[name])) for name in names) for one in items]
         yield table(("Equipment", "Step", "Run", "Item", "Status"), rows)
+    if done.get("not_applicable"):
+        yield f"<p>The batch did not call for {done['not_applicable_count']} more; these count neither as required nor as missing:</p>"
+        idle = [
+            tuple(shown(str(one.get(name) or "")) for name in ("equipment", "step", "parameter", "reason"))
+            for one in done["not_applicable"]
+        ]
+        yield table(("Equipment", "Step", "Parameter", "Why not applicable"), idle)
     yield "</section>"
 
 

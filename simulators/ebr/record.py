@@ -267,7 +267,10 @@ def _completeness(ends: list[dict[str, Any]], steps: list[dict[str, Any]]) -> di
     missing = [item for one in stated for item in one["missing"]]
     count = sum(one.get("missing_count") or len(one["missing"]) for one in stated)
     sums = {name: sum(one[name] for one in stated) for name in ("required", "present")}
-    return {**sums, "missing": missing, "missing_count": count}
+    idle = [item for one in stated for item in one.get("not_applicable", ())]
+    idle_count = sum(one.get("not_applicable_count") or len(one.get("not_applicable", ())) for one in stated)
+    uncalled = {"not_applicable": idle, "not_applicable_count": idle_count} if idle else {}
+    return {**sums, "missing": missing, "missing_count": count, **uncalled}
 
 
 def _placed(step: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
