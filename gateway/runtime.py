@@ -124,11 +124,11 @@ class Gateway:
             await asyncio.to_thread(self.journal.hold, batch, first)
 
     async def release(self, batch: str, who: str, reason: str) -> bool:
-        """Let a held batch go, on the audit trail. False if no batch of this name is held."""
-        if not await asyncio.to_thread(self.journal.release, batch):
+        """Let a held batch go. False if no batch of this name is held. The audit trail says it first: nothing goes without its entry."""
+        if batch not in self.journal.holds():
             return False
         await self._audit("release-hold", {"batch": batch}, reason, who)
-        return True
+        return await asyncio.to_thread(self.journal.release, batch)
 
     async def live(self) -> None:
         """Run until told to stop; then sources first, uplinks last."""
