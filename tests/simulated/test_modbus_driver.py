@@ -245,7 +245,7 @@ async def test_tcp_frames_that_do_not_belong_are_no_values(tmp_path, kind):
 async def test_a_dead_unit_is_a_loss_of_its_tags_alone_and_comes_back(tmp_path, transport):
     tags = tags_of(*[(f"{unit}/holding/0:uint16", "uint16") for unit in (1, 2, 3)])
     async with (
-        plc_for(tmp_path, tags, transport, timeout_ms=60, retry_s=0.2, retry_max_s=0.4) as (plc, source),
+        plc_for(tmp_path, tags, transport, timeout_ms=250, retry_s=0.2, retry_max_s=0.4) as (plc, source),
         running(source, tags) as emit,
     ):
         await emit.until(lambda: len(emit.values) == 3)
