@@ -150,6 +150,11 @@ class Journal:
         """Why sources must be held back now (the disk or the journal is full, or locked), or None. What is appended is still taken."""
         return self._writer.pressure
 
+    @staticmethod
+    def segment_of(seq: int) -> int:
+        """First seq of the segment in which entry `seq` stands."""
+        return segments.first_of(seq)
+
     @property
     def tight(self) -> bool:
         """Whether so little space is left that `prune` should be called now: retain_days yield before sources are held back."""

@@ -8,7 +8,7 @@ for.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from importlib.metadata import version as version_of
@@ -50,6 +50,7 @@ class Intake:
         self.line, self.journal, self.clock, self.fold = line, journal, clock, fold
         self._on_fault, self._on_caused = on_fault, on_caused
         self.config: dict[str, Any] = {}
+        self._stated = 0  # first seq of the segment in which the configuration and the tag tables stand; 0 before `begin`
         self._state_due_s = time.monotonic()  # at once: what a start has folded, the next one need not
         self.started_ticks = clock.stamp().ticks
         self.ports = {source.name: Port(self, source, line.tags_of(source.name)) for source in line.sources}
@@ -66,16 +67,17 @@ class Intake:
             self.flow.set()
 
     def begin(self) -> None:
-        """Write what must stand before the first reading: the epoch, the configuration, the tag tables (once per epoch and change)."""
+        """Write what must stand before the first reading: the epoch; configuration and tag tables, if they are new or the epoch is."""
         stands = self.journal.watermark("gateway")
         epoch = self.journal.opened.epoch
         known = stands.get("config", [0, "", 0])
         version = known[0] + (known[1] != self.line.sha256)
         self.config = {"config": {"version": version, "sha256": self.line.sha256}, "environment": self.line.line.environment}
+        self._stated = self.journal.segment_of(max(self.journal.next_seq - 1, 1))
         if self.journal.opened.epoch_event is not None:
             self.happened({"type": "epoch", **self.journal.opened.epoch_event})
         if known[1:] != [self.line.sha256, epoch]:
-            self._write_config(version, epoch)
+            self.append([self.event(event) for event in self._config_events()], ("gateway", {"config": [version, self.line.sha256, epoch]}))
         for port in self.ports.values():
             if stands.get(f"tagset:{port.source.name}") != [port.tagset, epoch]:
                 self.append(
@@ -136,22 +138,27 @@ class Intake:
         """How long the oldest append has been waiting for the disk; 0 if none is."""
         return time.monotonic() - self._waiting[0] if self._waiting else 0.0
 
-    def _write_config(self, version: int, epoch: int) -> None:
+    def _restated(self, seq: int) -> Iterable[Making]:
+        """Configuration and tag tables once more if `seq` is in another segment: each is read by itself, when those before it are gone."""
+        first = self.journal.segment_of(seq)
+        if self._stated in {0, first}:
+            return ()
+        self._stated = first
+        tables = (event for port in self.ports.values() for event in port.tagset_events())
+        return [self.event(event) for event in (*self._config_events(), *tables)]
+
+    def _config_events(self) -> Iterator[dict[str, Any]]:
         pieces = [piece for name, content in self.line.files.items() for piece in _pieces(name, content)]
         parts = list(encoding.slices(pieces, encoding.LARGEST_BODY_BYTES - 4_096))
-        events = [
-            {
+        for number, (_, part) in enumerate(parts, 1):
+            yield {
                 "type": "config",
-                "version": version,
-                "sha256": self.line.sha256,
+                **self.config["config"],
                 "software": software_version(),
                 "part": number,
                 "of": len(parts),
                 "files": list(part),
             }
-            for number, (_, part) in enumerate(parts, 1)
-        ]
-        self.append([self.event(event) for event in events], ("gateway", {"config": [version, self.line.sha256, epoch]}))
 
     def event(self, event: Mapping[str, Any], source: str | None = None, more: Mapping[str, Any] = NOTHING) -> Making:
         """The making of one event entry. more: further members of its head."""
@@ -169,7 +176,7 @@ class Intake:
         """Number, fold and encode in one go, then append all or nothing. The sequence numbers are known because order is fixed here."""
         seq = self.journal.next_seq
         bodies: list[Body] = []
-        for make in makes:
+        for make in (one for each in makes for one in (*self._restated(seq + len(bodies)), each)):
             item, encode = make(seq + len(bodies))
             caused = self.fold.decide(item)
             bodies.append(encode())

@@ -63,6 +63,8 @@ def _lines(data: Path) -> dict[str, Line]:
             raise NotWhole(f"{data}: held from entry {entry.seq} on; what was decided before can not be decided again from here")
         if b'"type":"config"' in entry.payload:
             event = orjson.loads(entry.payload)["event"]
+            if event.get("part", 1) == 1:
+                parts[event["sha256"]] = {}
             for piece in event["files"]:
                 _add(parts.setdefault(event["sha256"], {}), piece)
     if not parts:

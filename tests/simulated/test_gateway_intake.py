@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 import config
-from buffer import Journal, Pressure
+from buffer import Journal, Pressure, read_journal, segment
 from config import examples
 from drivers import Finding, Loss, Message
 from gateway.clock import Clock, system_clock
 from gateway.context import Fold
 from gateway.intake import Intake
 from gateway.port import MOST_OPEN_CALLS, Port
+from gateway.recomputed import differences
 from gateway.recovery import rebuilt
 from gateway.ticks import from_rfc3339
 
@@ -377,3 +378,38 @@ async def test_queued_changes_are_put_in_time_around_a_signal_but_no_tag_is_reor
 
     stored = [[row[1] for row in entry["readings"]] for entry in readings_of(await line.entries())]
     assert stored == [[1.0], [10, 3.0], [5.0, 4.0], [30]]
+
+
+SEGMENT = 32
+
+
+def read_by_itself(entries: list[dict[str, Any]], epoch_began: bool) -> bool:
+    """Whether the configuration and the tables of all sources stand before what they are needed for."""
+    own = [entry for entry in entries if "caused_by" not in entry.get("event", {})]
+    kinds = [entry.get("event", {}).get("type") for entry in own[epoch_began:]]
+    tables = {entry["event"]["source"] for entry in own if entry.get("event", {}).get("type") == "tagset"}
+    needed = next((at for at, kind in enumerate(kinds) if kind not in ("config", "tagset")), len(kinds))
+    return kinds[0] == "config" and needed > len(tables) and {entry["source"] for entry in own if "readings" in entry} <= tables
+
+
+@pytest.mark.urs("URS-BUF-06", "URS-BUF-07")
+async def test_each_segment_is_read_by_itself_when_those_before_it_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segment, "ENTRIES", SEGMENT)
+    examples.copy("granulation-2", tmp_path / "line")
+    made = Line(tmp_path / "line")
+    for _ in range(3):
+        port = made.port("granulator-plc")
+        tag = numeric(port)[0]
+        while made.journal.next_seq % SEGMENT != 1 or made.intake.entries < SEGMENT:  # ends at a boundary each time
+            await port([(tag, float(made.journal.next_seq), 0, None, None)] * 3, received_ns=time.monotonic_ns())
+        await asyncio.to_thread(made.journal.close)
+        made = Line(tmp_path / "line")
+    await made.intake.heartbeat()
+    await asyncio.to_thread(made.journal.close)
+
+    entries = [json.loads(entry.payload) for entry in read_journal(made.line.data)]
+    parts = [list(part) for _, part in itertools.groupby(entries, lambda entry: (entry["seq"] - 1) // SEGMENT)]
+    assert len(parts) > 3
+    assert [read_by_itself(part, part is parts[0]) for part in parts] == [True] * len(parts)
+    assert {event["version"] for event in events_of(entries, "config")} == {1}
+    assert differences(made.line.data, None).differences == []
