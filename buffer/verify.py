@@ -27,10 +27,11 @@ import sqlite3
 import struct
 import sys
 import tempfile
+import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -246,8 +247,14 @@ def read_keys(source: "str | Path | None") -> list[Key]:
     """Verifier keys from a file, or from the text itself."""
     if source is None:
         return []
-    text = Path(source).read_text("utf-8") if os.path.exists(source) else str(source)  # noqa: PTH110 - a key's text may be too long for a path
-    return [Key.parse(line) for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    file = os.path.exists(source)  # noqa: PTH110 - a key's text may be too long for a path
+    text = Path(source).read_text("utf-8") if file else str(source)
+    if not file and "+" not in text:
+        raise ValueError(f"{text}: no such file, and no key")
+    found = [Key.parse(line) for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    if not found:
+        raise ValueError(f"{source}: holds no key")
+    return found
 
 
 def read_checkpoints(source: "str | Path") -> list[Checkpoint]:
@@ -255,12 +262,14 @@ def read_checkpoints(source: "str | Path") -> list[Checkpoint]:
     path = Path(source)
     if not path.is_dir():
         return [Checkpoint.parse(path.read_text("utf-8"))]
-    found = []
+    found: list[Checkpoint] = []
     for one in sorted(path.glob("*.txt")):
         try:
             found.append(Checkpoint.parse(one.read_text("utf-8")))
         except ValueError as error:
             raise ValueError(f"{one}: {error}") from error
+    if not found:
+        raise ValueError(f"{path}: holds no checkpoint")
     return found
 
 
@@ -323,8 +332,9 @@ class Signatures:
         """Count the good signatures, and report the others."""
         keys, without = self.trusted(), set()
         if not keys:
-            if self._checkpoints:
-                self._report.notes.append("signatures were not checked: no public key was given (--key)")
+            told = self._report.notes if self._report.kind == "journal" else self._report.missing
+            if self._checkpoints or self._report.kind != "journal":
+                told.append("signatures were not checked: no public key was given (--key)")
             return
         for checkpoint, at in self._checkpoints:
             gateway = checkpoint.origin.rpartition("/")[0]
@@ -352,6 +362,15 @@ def declared_by(event: dict[str, Any]) -> list[tuple[int, list[int]]]:
     return [(event["follows"], span) for span in event["lost"]] + [(int(one), span) for one, spans in earlier for span in spans]
 
 
+def uncovered(low: int, high: int, spans: Iterable[Sequence[int]]) -> list[tuple[int, int]]:
+    """What of low to high no span covers."""
+    rest = [(low, high)] if low <= high else []
+    for first, last in spans:
+        cut = [part for one in rest for part in ((one[0], min(one[1], first - 1)), (max(one[0], last + 1), one[1]))]
+        rest = [part for part in cut if part[0] <= part[1]]
+    return rest
+
+
 KEPT_SIZES = 65_536
 
 
@@ -362,10 +381,11 @@ class Chain:
         """more: checkpoints from elsewhere (journal.db, --checkpoint), of any epoch."""
         self.report, self.gateway, self.epoch = report, gateway, epoch
         self.seq, self.previous = 0, ZEROS
+        self.first: int | None = None  # of the entries that are here
         self.tree = Tree()
         self.whole = True  # every leaf so far is known, so the tree is
-        self.lost: list[tuple[int, list[int]]] = []  # (epoch, [from, to]) declared by `epoch` events here
-        self.follows: list[tuple[int, int, str]] = []  # (epoch, last seq, its digest) of the one before, as `epoch` events here say
+        self.begun: list[dict[str, Any]] = []  # the `epoch` events here: they speak of the epoch before
+        self.pruned: list[At3] = []  # (epoch, first, last) that audit entries here call pruned
         self._signatures = signatures
         self._more = [one for one in more if one.origin.rpartition("/")[2] == str(epoch)]
         self._wanted = {one.size for one in self._more}
@@ -387,9 +407,6 @@ class Chain:
 
     def refused(self, seq: int, digest: str, leaf: bytes) -> None:
         """An entry that the receiver was handed and did not store: its digest and its leaf are all that is left of it."""
-        if seq != self.seq + 1:
-            self.report.problem(f"entries {self.seq + 1} to {seq - 1} are missing", (self.epoch, self.seq + 1))
-            self.whole = False
         if self.whole:
             self._grow(leaf)
         self.seq, self.previous = seq, digest
@@ -398,6 +415,7 @@ class Chain:
         """Check the next entry."""
         at = self.epoch, seq
         self.report.entries += 1
+        self.first = seq if self.first is None else self.first
         if seq != self.seq + 1:
             missing = f"entries {self.seq + 1} to {seq - 1} are missing" if seq > self.seq + 1 else f"stands after entry {self.seq}"
             self.report.problem(missing, (self.epoch, min(self.seq + 1, seq)))
@@ -434,7 +452,7 @@ class Chain:
             self.report.problem(f"it does not follow entry {at[1] - 1}: one of the two was changed", at)
 
     def _event(self, payload: bytes, at: At) -> None:
-        if not any(word in payload for word in (b'"checkpoint"', b'"key-rotation"', b'"epoch","follows"', b'"lost":')):
+        if not any(word in payload for word in (b'"checkpoint"', b'"key-rotation"', b'"prune"', b'"epoch","follows"', b'"lost":')):
             return
         try:
             event = json.loads(payload)["event"]
@@ -443,10 +461,11 @@ class Chain:
                 self._compare(Checkpoint.parse(event["note"]), at)
             elif kind == "audit" and event["action"] == "key-rotation":
                 self._signatures.rotate(event["what"]["note"], at)
-            elif kind == "epoch":
-                self.lost += declared_by(event)
-                if event["follows"] is not None:
-                    self.follows.append((event["follows"], event["last_seq"], event["last_digest"]))
+            elif kind == "audit" and event["action"] == "prune":
+                self.pruned.append((event["what"]["epoch"], event["what"]["first"], event["what"]["last"]))
+            elif kind == "epoch" and event["follows"] is not None:
+                self.begun.append({**event, **{name: event[name] for name in ("last_seq", "last_digest", "reason")}})
+                declared_by(event)
         except (ValueError, KeyError, TypeError):
             self.report.problem("its JSON can not be read as what it says it is", at)
 
@@ -467,6 +486,14 @@ class Chain:
             peaks = self._kept.get(one.size) or self._recent.get(one.size)
             if peaks is not None and Tree.over(peaks) != one.root:
                 self.report.problem(f"the tree of {one.size} entries has not the root that was signed: one of them was changed", at)
+
+    def ended(self, after: int, event: dict[str, Any]) -> None:
+        """Compare the end of this epoch with what the `epoch` event of the one after it says, if no less is here."""
+        last, unknown = event["last_seq"], event.get("tail") == "unknown"
+        if self.seq > last and not unknown:
+            self.report.problem(f"it stands after the end: epoch {after} follows entry {last}", (self.epoch, last + 1))
+        elif self.seq == last and last and self.previous and self.previous != event["last_digest"]:
+            self.report.problem(f"epoch {after} says that another entry was the last one", (self.epoch, last))
 
 
 # ---------------------------------------------------------------------------------------------------------------- a journal's folder
@@ -494,19 +521,26 @@ class Files:
         """A read-only connection. sqlite3.Error if it is no database."""
         wal = path.with_name(path.name + "-wal")
         mode = "mode=ro&immutable=1"
-        if wal.exists() and wal.stat().st_size:
-            if self._live:
-                mode = "mode=ro"
-            else:
-                folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="verify-")))
-                shutil.copyfile(path, folder / path.name)
-                shutil.copyfile(wal, folder / wal.name)
-                path, mode = folder / path.name, "mode=rw"
+        if self._live and wal.exists():  # an empty one too: it may be filled in a moment
+            mode = "mode=ro"
+        elif not self._live and size_of(wal):
+            folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="verify-")))
+            shutil.copyfile(path, folder / path.name)
+            shutil.copyfile(wal, folder / wal.name)
+            path, mode = folder / path.name, "mode=rw"
         db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=10)
         self._stack.callback(db.close)
         db.execute("PRAGMA cell_size_check=ON")
         db.execute("SELECT 1 FROM sqlite_master").fetchone()
         return db
+
+
+def size_of(path: Path) -> int:
+    """Its bytes; 0 if it is not there (any more, beside a running gateway)."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def wal_doubt(wal: Path) -> bool:
@@ -551,13 +585,16 @@ class JournalCheck:
     def __init__(self, folder: Path, report: Report, signatures: Signatures, more: list[Checkpoint], progress: Progress) -> None:
         self.folder, self.report, self.signatures, self.more, self.progress = folder, report, signatures, more, progress
         self.live = running(folder)
-        self.total = sum(path.stat().st_size for path in (folder / "segments").glob("*.db"))
+        self.held = sorted((folder / "segments").glob("*.db"))  # before journal.db is read: what is born later is none of its business
+        self.total = sum(map(size_of, self.held))
         self.done = 0
         self.chains: dict[int, Chain] = {}
         self.events: dict[int, str] = {}
         self.gateway: str | None = None
         self.cut = False  # it was not stopped cleanly: it runs, or was cut by a crash and has not been started since
         self._hashed: dict[Path, bytes] = {}
+        self.pruned: list[At3] = []
+        self.explained: list[int] = []  # epochs at whose end a salvage says that there was damage
         self._unpack, self._error = unpacker()
 
     def run(self) -> None:
@@ -617,9 +654,13 @@ class JournalCheck:
                 self.report.problem(f"{name} is not as the gateway left it")
 
     def _digest(self, path: Path) -> bytes:
+        """SHA-256 of a file; of nothing if it is gone."""
         if path not in self._hashed:
-            with path.open("rb") as file:
-                self._hashed[path] = hashlib.file_digest(file, "sha256").digest()
+            try:
+                with path.open("rb") as file:
+                    self._hashed[path] = hashlib.file_digest(file, "sha256").digest()
+            except FileNotFoundError:
+                return hashlib.sha256().digest()
         return self._hashed[path]
 
     def _wals(self) -> None:
@@ -641,9 +682,15 @@ class JournalCheck:
                 holes += self._segment(chain, before, *row[1:], last_one=row is rows[-1])
             self.gateway = self.gateway or chain.gateway
         self._strangers(rows)
-        declared = [(epoch, span) for chain in chains.values() for epoch, span in chain.lost] + self._about_to_declare()
+        begun = self._begun()
+        declared = [one for _, event in begun for one in declared_by(event)]
+        self.explained = [event["follows"] for _, event in begun if event["reason"] == "salvaged"]
         self._holes(holes, declared)
-        self._ends(declared)
+        self._called_pruned([row[:2] for row in rows if row[3] in ("open", "closed")])
+        self._ends(begun, declared)
+        for one in own:
+            if not one.origin.rpartition("/")[2].isdecimal() or int(one.origin.rpartition("/")[2]) not in chains:
+                self.report.problem(f"nothing of {one.origin} is here: journal.db has a checkpoint of {one.size} entries")
         for epoch, chain in chains.items():
             for uplink, at_epoch, seq in cursors:
                 lost = max([chain.seq, *(span[1] for one, span in declared if one == epoch)])
@@ -652,32 +699,80 @@ class JournalCheck:
             chain.seq = max([chain.seq, *(span[1] for one, span in declared if one == epoch)])
             chain.finish()
 
-    def _ends(self, declared: list[tuple[int, list[int]]]) -> None:
-        """Where each epoch ended, as the one after it says. What is gone without trace in journal.db is evidence that is missing."""
-        for epoch, span in declared:
-            last = self.chains[epoch].seq if epoch in self.chains else span[1]
-            if span[1] > last:
-                low = max(span[0], last + 1)
-                self.report.missing.append(f"epoch {epoch}: entries {low} to {span[1]} were lost, and declared as lost")
-        for after, epoch, last_seq, digest in [(after, *told) for after, chain in self.chains.items() for told in chain.follows]:
+    def _begun(self) -> list[tuple[int, dict[str, Any]]]:
+        """(epoch, its `epoch` event) of all that follow another, newest first.
+
+        The event is an epoch's first entry. Where that was pruned, journal.db still has it. Where it was never written (a crash or a stop
+        came first) journal.db alone has it: it counts if the epoch is the newest, or the one after follows it, empty as it is.
+        """
+        found: list[tuple[int, dict[str, Any]]] = []
+        for epoch, chain in sorted(self.chains.items(), reverse=True):
+            empty = chain.seq == 0
+            if chain.begun or chain.first == 1:
+                found += [(epoch, event) for event in chain.begun]
+            elif not empty or epoch == max(self.chains) or any((one["follows"], one["last_seq"]) == (epoch, 0) for _, one in found):
+                event = json.loads(self.events.get(epoch, "null"))
+                if event and declared_by(event) and empty:
+                    told = "its first one will declare" if epoch == max(self.chains) else "journal.db alone declares"
+                    self.report.notes.append(f"epoch {epoch} has begun and has no entry; {told} the losses")
+                found += [(epoch, event)] if event and event["follows"] is not None else []
+        return found
+
+    def _ends(self, begun: list[tuple[int, dict[str, Any]]], declared: list[tuple[int, list[int]]]) -> None:
+        """Where each epoch ended, as the one after it says."""
+        for epoch, low, high in sorted({(epoch, *span) for epoch, span in declared if epoch in self.chains}):
+            if high > self.chains[epoch].seq:
+                first = max(low, self.chains[epoch].seq + 1)
+                self.report.missing.append(f"epoch {epoch}: entries {first} to {high} were lost, and declared as lost")
+        for after, event in begun:
+            epoch, last = event["follows"], event["last_seq"]
             chain = self.chains.get(epoch)
             held = chain.seq if chain is not None else 0
-            lost = max((span[1] for one, span in declared if one == epoch), default=0)
-            if max(held, lost) < last_seq:
-                what = f"entries {held + 1} to {last_seq}" if held else f"all of it, {last_seq} entries,"
-                self.report.missing.append(f"epoch {epoch}: {what} can not be found: epoch {after} follows entry {last_seq}")
-            elif chain is not None and held == last_seq and chain.previous and chain.previous != digest and last_seq:
-                self.report.problem(f"epoch {after} says that another entry was the last one", (epoch, last_seq))
+            spans = [span for one, span in declared if one == epoch] + [one[1:] for one in self._audited() if one[0] == epoch]
+            for first, end in uncovered(held + 1, last, spans):
+                text = f"entries {first} to {end} are missing at the end: epoch {after} follows entry {last}"
+                if any(
+                    one >= after for one in self.explained
+                ):  # journal.db may have been made anew then, and does not know what was pruned
+                    self.report.missing.append(f"epoch {epoch}: {text}; a later salvage may be why")
+                else:
+                    self.report.problem(text, (epoch, first))
+            if chain is not None:
+                chain.ended(after, event)
+            if event.get("tail") == "unknown":
+                self.report.notes.append(
+                    f"epoch {epoch}: more entries may have stood after entry {last} (epoch {after}: {event['reason']})"
+                )
+                if held > last:
+                    self.report.missing.append(f"epoch {epoch}: entries {last + 1} to {held} stand after the end that epoch {after} knew")
 
-    def _about_to_declare(self) -> list[tuple[int, list[int]]]:
-        """An epoch that has begun in journal.db, and whose first entry, the `epoch` event, was not written before the crash."""
-        newest = max(self.events, default=0)
-        if not self.cut or newest not in self.chains or self.chains[newest].seq:
-            return []
-        told = declared_by(json.loads(self.events[newest]))
-        if told:
-            self.report.notes.append(f"epoch {newest} has begun and has no entry yet; its first one will declare the losses")
-        return told
+    def _audited(self) -> list[At3]:
+        return [one for chain in self.chains.values() for one in chain.pruned]
+
+    def _called_pruned(self, held: list[At]) -> None:
+        """What journal.db calls pruned has its audit entry, which was written before the file went.
+
+        Segments go from the oldest one on. So an audit entry may itself be gone only if a later segment was pruned too and nothing older
+        is held; or a salvage says that entries after it are lost.
+        """
+        ranges: list[list[int]] = []
+        for epoch, first, last in sorted(self.pruned):
+            if ranges and ranges[-1][0] == epoch and ranges[-1][2] == first - 1:
+                ranges[-1][2] = last
+            else:
+                ranges.append([epoch, first, last])
+        newest, oldest = max(self.pruned, default=(0, 0, 0)), min(held, default=(1 << 62, 0))
+        for epoch, first, last in ranges:
+            self.report.notes.append(f"epoch {epoch}: entries {first} to {last} were pruned")
+            spans = sorted(one[1:] for one in self._audited() if one[0] == epoch)
+            for low, high in uncovered(first, last, spans):
+                text = f"entries {low} to {high} are not here, called pruned, and no audit entry says so"
+                if (epoch, high) < (newest[0], newest[2]) and (epoch, low) < oldest:
+                    continue  # that entry was pruned as well
+                if any(one >= epoch for one in self.explained):
+                    self.report.missing.append(f"epoch {epoch}: {text}; it may have been lost")
+                else:
+                    self.report.problem(text, (epoch, low))
 
     def _segment(
         self,
@@ -693,13 +788,15 @@ class JournalCheck:
         last_one: bool,
     ) -> list[At3]:
         path = self.folder / "segments" / f"{chain.epoch}-{first}.db"
-        if state == "pruned" or (self.live and not path.exists() and self._row_now(chain.epoch, first, "pruned")):
-            chain.skip(last or 0, digest.hex(), root)
-            return []
         holes: list[At3] = []
-        if state == "damaged":
+        if state in ("pruned", "damaged"):
+            if first > chain.seq + 1:
+                holes.append((chain.epoch, chain.seq + 1, first - 1))
+                chain.jump(first - 1)
+            if state == "pruned":
+                return holes + self._skip(chain, first, last, digest, root)
             chain.jump(last or first - 1)
-            return [(chain.epoch, first, last or first - 1)]
+            return [*holes, (chain.epoch, first, last or first - 1)]
         if first != chain.seq + 1 and self.live and before is not None:  # more was written while the one before was read
             self._rows(chain, path.with_name(f"{chain.epoch}-{before[1]}.db"), after=chain.seq)
         if first != chain.seq + 1:
@@ -707,10 +804,15 @@ class JournalCheck:
                 return []
             holes.append((chain.epoch, chain.seq + 1, first - 1))
             chain.jump(first - 1)
-        size = path.stat().st_size if path.exists() else 0
-        if sha is not None and state == "closed" and size and self._digest(path) != sha:
+        if state == "closed" and self._pruned_now(path):
+            return holes + self._skip(chain, first, last, digest, root)
+        size = size_of(path)
+        if sha is not None and state == "closed" and size and self._digest(path) != sha and not self._pruned_now(path):
             self.report.problem(f"segments/{path.name} is not as it was closed")
-        holes += self._rows(chain, path)
+        found = self._rows(chain, path)
+        if found is None:
+            return holes + self._skip(chain, first, last, digest, root)
+        holes += found
         if last is not None and chain.seq < last:
             holes.append((chain.epoch, chain.seq + 1, last))
             chain.jump(last)
@@ -720,10 +822,21 @@ class JournalCheck:
         self.progress(self.done, self.total)
         return holes
 
+    def _skip(self, chain: Chain, first: int, last: int | None, digest: bytes | None, root: bytes | None) -> list[At3]:
+        last = last or first - 1
+        self.pruned.append((chain.epoch, first, last))
+        chain.skip(last, digest.hex() if digest else "", root)
+        return []
+
+    def _pruned_now(self, path: Path) -> bool:
+        """Whether the running gateway has pruned this segment since journal.db was read."""
+        epoch, _, first = path.stem.partition("-")
+        return self.live and not path.exists() and self._row_now(int(epoch), int(first), "pruned")
+
     def _strangers(self, rows: list[tuple[Any, ...]]) -> None:
         """Files that journal.db does not name, or names as pruned."""
         named = {f"{row[0]}-{row[1]}.db": row for row in rows}
-        for path in sorted((self.folder / "segments").glob("*.db")):
+        for path in self.held:
             row = named.get(path.name)
             match = re.fullmatch(r"(\d+)-(\d+)\.db", path.name)
             at = (int(match[1]), int(match[2])) if match and row is None else None
@@ -735,13 +848,22 @@ class JournalCheck:
                 before = next((one for one in reversed(rows) if one[0] == at[0]), None)
                 if self._never_promised(path, self.chains[at[0]], before):
                     continue
-            if at is not None and self.live and self._row_now(*at):
-                continue  # begun while this was being checked
+            if self.live and self._settled(path, at):
+                continue
             self.report.problem(f"segments/{path.name} is not one of this journal")
+
+    def _settled(self, path: Path, at: At | None) -> bool:
+        """Whether the running gateway names this file by now, or has removed it: a file is made before its row, and goes after it."""
+        for _ in range(100):
+            if not path.exists() or (at is not None and self._row_now(*at)):
+                return True
+            time.sleep(0.1)
+        return False
 
     def _row_now(self, epoch: int, first: int, state: str | None = None) -> bool:
         """Whether journal.db, read again beside the running gateway, has this segment, in this state."""
-        rows = self.files.open(self.folder / "journal.db").execute(ROWS)
+        with closing(self.files.open(self.folder / "journal.db")) as db:
+            rows = db.execute(ROWS).fetchall()
         return any(row[:2] == (epoch, first) and state in (None, row[3]) for row in rows)
 
     def _pruned(self, path: Path, sha: bytes | None) -> bool:
@@ -791,31 +913,42 @@ class JournalCheck:
             return False
         return not apart.problems
 
-    def _rows(self, chain: Chain, path: Path, after: int = -1) -> list[At3]:
-        """Take the rows of one file. What is not there is returned; it may have been declared lost."""
+    def _rows(self, chain: Chain, path: Path, after: int = -1) -> list[At3] | None:
+        """Take the rows of one file. What is not there is returned; it may have been declared lost. None: it was pruned just now."""
         holes: list[At3] = []
         try:
-            found = self.files.open(path).execute("SELECT seq, digest, payload FROM entries WHERE seq > ? ORDER BY seq", (after,))
-            for seq, digest, packed in found:
-                if seq > chain.seq + 1:
-                    holes.append((chain.epoch, chain.seq + 1, seq - 1))
-                    chain.jump(seq - 1)
-                try:
-                    chain.take(seq, digest.hex(), self._unpack(packed))
-                except (self._error, TypeError, AttributeError) as error:
-                    self.report.problem(f"can not be unpacked: {error}", (chain.epoch, seq))
-                    chain.jump(seq)
+            with closing(self.files.open(path)) as db:
+                for seq, digest, packed in db.execute("SELECT seq, digest, payload FROM entries WHERE seq > ? ORDER BY seq", (after,)):
+                    if seq > chain.seq + 1:
+                        holes.append((chain.epoch, chain.seq + 1, seq - 1))
+                        chain.jump(seq - 1)
+                    try:
+                        chain.take(seq, digest.hex(), self._unpack(packed))
+                    except (self._error, TypeError, AttributeError) as error:
+                        self.report.problem(f"can not be unpacked: {error}", (chain.epoch, seq))
+                        chain.jump(seq)
         except (sqlite3.Error, OSError) as error:
+            if self._pruned_now(path):
+                return None
             self.report.problem(f"segments/{path.name} can not be read from here on: {error}", (chain.epoch, chain.seq + 1))
         return holes
 
     def _holes(self, holes: list[At3], declared: list[tuple[int, list[int]]]) -> None:
-        """What is not there must have been declared lost by the epoch that followed."""
+        """What is not there was declared lost by the epoch that followed; or pruned, before journal.db was made anew."""
+        first_ones = {epoch for epoch, event in self.events.items() if json.loads(event)["follows"] is None}
         for epoch, low, high in holes:
-            if all(any(one == epoch and span[0] <= seq <= span[1] for one, span in declared) for seq in range(low, high + 1)):
+            rest = uncovered(low, high, [span for one, span in declared if one == epoch])
+            if not rest and low <= high:
                 self.report.missing.append(f"epoch {epoch}: entries {low} to {high} were lost, and declared as lost")
-            else:
-                self.report.problem(f"entries {low} to {high} are missing", (epoch, low))
+            anew = low == 1 and epoch in first_ones and any(one >= epoch for one in self.explained)
+            for first, last in rest:
+                if not uncovered(first, last, [one[1:] for one in self._audited() if one[0] == epoch]):
+                    self.report.notes.append(f"epoch {epoch}: entries {first} to {last} were pruned, says an audit entry")
+                elif anew:
+                    text = "are not here: pruned it may be, but journal.db was made anew since and no audit entry is here"
+                    self.report.missing.append(f"epoch {epoch}: entries {first} to {last} {text}")
+                else:
+                    self.report.problem(f"entries {first} to {last} are missing", (epoch, first))
 
 
 class MissingPackage(Exception):
@@ -852,11 +985,15 @@ def check_store(file: Path, report: Report, signatures: Signatures, more: list[C
         total = db.execute("SELECT COUNT(*) FROM entries").fetchone()[0]
         chains: list[Chain] = []
         refused: list[str] = []
+        holes: list[tuple[Chain, int, int]] = []
         for gateway, epoch, seq, stated, payload, leaf in db.execute(_store_query(db)):
             if not chains or (chains[-1].gateway, chains[-1].epoch) != (gateway, epoch):
                 mine = [one for one in more if one.origin == f"{gateway}/{epoch}"]
                 chains.append(Chain(report, gateway, epoch, signatures, mine))
                 _begin_in_store(chains[-1], seq)
+            if seq > chains[-1].seq + 1:
+                holes.append((chains[-1], chains[-1].seq + 1, seq - 1))
+                chains[-1].jump(seq - 1)
             digest = stated.hex() if isinstance(stated, bytes) else str(stated)
             if leaf is not None:
                 chains[-1].refused(seq, digest, bytes(leaf))
@@ -867,7 +1004,8 @@ def check_store(file: Path, report: Report, signatures: Signatures, more: list[C
                 progress(report.entries, total)
         if refused:
             report.missing.append(f"{len(refused)} entries were refused by the EBR and are not here: {'; '.join(refused[:5])}")
-        _confirmed(db, chains, report)
+        _confirmed(db, chains, holes, report)
+        _ends_in_store(chains, report)
         for chain in chains:
             chain.finish()
         if not chains:
@@ -886,15 +1024,39 @@ def _store_query(db: sqlite3.Connection) -> str:
     return f"{held} ORDER BY 1, 2, 3"
 
 
-def _confirmed(db: sqlite3.Connection, chains: list[Chain], report: Report) -> None:
-    """What the EBR has confirmed must be here."""
-    if not {"gateway", "epoch", "through"} <= _columns(db, "streams"):
-        return
-    held = {(chain.gateway, chain.epoch): chain.seq for chain in chains}
-    for gateway, epoch, through in db.execute("SELECT gateway, epoch, through FROM streams"):
+def _confirmed(db: sqlite3.Connection, chains: list[Chain], holes: list[tuple[Chain, int, int]], report: Report) -> None:
+    """What the EBR has confirmed must be here, but for what the gateway declared lost. Entries may come early, before the ones between."""
+    through: dict[tuple[str, int], int] = {}
+    if {"gateway", "epoch", "through"} <= _columns(db, "streams"):
+        through = {(gateway, epoch): seq for gateway, epoch, seq in db.execute("SELECT gateway, epoch, through FROM streams")}
+    held = {(str(chain.gateway), chain.epoch): chain.seq for chain in chains}
+    for (gateway, epoch), last in through.items():
         seq = held.get((gateway, epoch), 0)
-        if through > seq:
-            report.problem(f"entries to {through} are missing at the end: the EBR has confirmed them", (epoch, seq + 1))
+        if last > seq:
+            report.problem(f"entries to {last} are missing at the end: the EBR has confirmed them", (epoch, seq + 1))
+    for chain, low, high in holes:
+        where = f"{chain.gateway}, epoch {chain.epoch}: entries {low} to {high}"
+        events = [event for one in chains if one.gateway == chain.gateway for event in one.begun]
+        rest = uncovered(low, high, [span for event in events for epoch, span in declared_by(event) if epoch == chain.epoch])
+        if not rest:
+            report.missing.append(f"{where} were lost, and declared as lost")
+        elif rest[0][0] > through.get((str(chain.gateway), chain.epoch), 1 << 62):
+            report.missing.append(f"{where} have not come yet, later ones have")
+        else:
+            report.problem(f"entries {low} to {high} are missing", (chain.epoch, rest[0][0]))
+
+
+def _ends_in_store(chains: list[Chain], report: Report) -> None:
+    """Where each epoch ended, as the one after it says. What is not here may not have been sent yet, or to another receiver."""
+    known = {(chain.gateway, chain.epoch): chain for chain in chains}
+    for after, event in [(chain, event) for chain in chains for event in chain.begun]:
+        chain = known.get((after.gateway, event["follows"]))
+        held = chain.seq if chain is not None else 0
+        if held < event["last_seq"]:
+            text = f"entries {held + 1} to {event['last_seq']} are not here: epoch {after.epoch} follows entry {event['last_seq']}"
+            report.missing.append(f"{after.gateway}, epoch {event['follows']}: {text}")
+        if chain is not None:
+            chain.ended(after.epoch, event)
 
 
 def _begin_in_store(chain: Chain, seq: int) -> None:
@@ -916,6 +1078,7 @@ def check_archive(file: Path, report: Report, signatures: Signatures, more: list
             _archive_sums(archive, names, report)
             manifest = json.loads(archive.read("manifest.json"))
             keys = read_keys(archive.read("keys.txt").decode()) if "keys.txt" in names else []
+            keys = [key for key in keys if key.name == manifest["gateway"]]
             for note in read_rotations(archive.read(ROTATIONS_BESIDE).decode()) if ROTATIONS_BESIDE in names else []:
                 signatures.rotate(note, None)
             _archive_signed(archive, names, manifest, report, signatures, keys)
@@ -987,8 +1150,7 @@ def _archive_signed(
     sums = hashlib.sha256(archive.read("SHA256SUMS")).hexdigest()
     if note.rpartition("\n\n")[0].split("\n") != [SUMS_SIGNED, manifest["gateway"], manifest["batch"], sums]:
         report.problem(f"{SUMS_NOTE} does not speak of these files")
-    trusted = signatures.trusted()
-    keys = [key for key in keys if key.name == manifest["gateway"]]
+    trusted = [key for key in signatures.trusted() if key.name == manifest["gateway"]]
     once = note.rpartition("\n\n")[2].count("\n") == 1  # nothing may stand there that is not signed
     if not once or not any(key.signed(note) for key in keys) or (trusted and not any(key.signed(note) for key in trusted)):
         report.problem(f"{SUMS_NOTE} is not signed by the key")
@@ -1130,7 +1292,9 @@ def _all_here(report: Report, more: list[Checkpoint], named: set[str], origins: 
             report.problem(f"nothing of {one.origin} is here: a checkpoint of {one.size} entries exists", at)
         else:
             strangers += 1
-    if strangers:
+    if more and strangers == len(more):
+        report.missing.append("none of the checkpoints given is of this gateway: nothing was compared with them")
+    elif strangers:
         report.notes.append(f"{strangers} checkpoints of other gateways were not needed")
 
 

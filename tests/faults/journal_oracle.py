@@ -15,7 +15,7 @@ GATEWAY = "lyon/granulation-2"
 PHASES = 6
 
 RUN = r"""
-import os, random, re, sys
+import json, os, random, re, sys
 from pathlib import Path
 import buffer.segment, buffer.verify
 from buffer import Body, Journal, keys
@@ -68,7 +68,6 @@ def append(*counts, event=None):
     futures[-1].result()
     say(f"promise {epoch} {before} {before + sum(counts) - 1} {number - sum(counts) + 1}")
 if journal.opened.epoch_event is not None:
-    import json
     say(f"lost {json.dumps(journal.opened.epoch_event['lost'])}")
     body = b'"time":"2026-11-22T07:15:02.5Z","n":0,"event":%s}' % json.dumps(journal.opened.epoch_event).encode()
     say(f"offer {epoch} 1 1 0")
@@ -97,7 +96,14 @@ for turn in range(appends):
             say(f"release {name}")
             journal.release(name)
     if turn % 11 == 10:
-        journal.prune(journal.last[1] - 20 if turn % 2 else None)
+        pruned = journal.prune(journal.last[1] - 20 if turn % 2 else None)
+        if pruned:
+            what = {"type": "audit", "action": "prune", "what": pruned.audit()}
+            body = b'"time":"2026-11-22T07:15:02.5Z","n":0,"event":%s}' % json.dumps(what).encode()
+            seq = journal.next_seq
+            say(f"offer {epoch} {seq} {seq} 0")
+            journal.append([Body("ebr-gateway/event/1", body)], urgent=True).result()
+            say(f"promise {epoch} {seq} {seq} 0")
 if phase in (1, 4):
     os._exit(137)
 journal.close()

@@ -1,5 +1,6 @@
 """A month of a line in a minute: what the receiver has confirmed goes after its time, and the disk stays as full as retain_days say."""
 
+import json
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -32,7 +33,9 @@ def test_the_disk_stays_bounded_over_a_month(tmp_path: Path, monkeypatch: pytest
         journal.acknowledge("ebr", entry.epoch, entry.seq, entry.digest)
         while (pruned := journal.prune(None)) is not None:
             audited.append((pruned.first, pruned.last))
-            journal.append([body], urgent=True).result()  # the audit entry
+            audit = json.dumps({"type": "audit", "action": "prune", "what": pruned.audit()})
+            told = f'"time":"2026-11-22T07:15:02.5Z","event":{audit}}}'.encode()
+            journal.append([Body("ebr-gateway/event/1", told)], urgent=True).result()
         sizes.append(sum(path.stat().st_size for path in (tmp_path / "journal" / "segments").iterdir()))
     journal.close()
     assert max(sizes[10:]) < max(sizes[:10]) * 1.3

@@ -178,6 +178,9 @@ class JournalAgainstList(RuleBasedStateMachine):
             assert (pruned.epoch, pruned.last) <= self.cursor
             assert open_since is None or pruned.last < open_since
             assert not any(pruned.first <= seq <= pruned.last for seq in held)
+            audit = {"type": "audit", "action": "prune", "what": pruned.audit()}
+            told = Body("ebr-gateway/event/1", f'"time":"2026-11-22T07:15:02.5Z","event":{json.dumps(audit)}}}'.encode())
+            self.model.append((self.journal.opened.epoch, self.journal.append([told], urgent=True).result(timeout=60), told.body))
 
     @invariant()
     def holds_what_was_promised(self) -> None:

@@ -1,5 +1,6 @@
 """A journal that a crash cut, judged before it is started again: what the next start removes is named, everything else is found."""
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -186,7 +187,9 @@ def test_what_pruning_left_is_named_only_if_it_is_what_was_closed(tmp_path: Path
     journal = opened(tmp_path / "journal")
     for number in range(3 * ENTRIES + 5):
         journal.append([body(number)])
-    journal.append([body(0)], urgent=True).result()
+    what = {"epoch": journal.opened.epoch, "first": 1, "last": ENTRIES}
+    audit = f'"time":"2026-11-22T07:15:02.5Z","event":{json.dumps({"type": "audit", "action": "prune", "what": what})}}}'
+    journal.append([Body("ebr-gateway/event/1", audit.encode())], urgent=True).result()
     journal._writer.do(lambda: None).result()
     folder, first = tmp_path / "dead", f"{journal.opened.epoch}-1.db"
     shutil.copytree(tmp_path / "journal", folder)

@@ -63,8 +63,8 @@ def test_an_epoch_that_was_taken_out_is_missed_by_the_one_after_it(two: tuple[Pa
     change(folder, f"DELETE FROM epochs WHERE epoch = {first}", f"DELETE FROM segments WHERE epoch = {first}")
     (folder / "segments" / f"{first}-1.db").unlink()
     report = verify(folder)
-    assert report.exit_code == 2
-    assert report.missing == [f"epoch {first}: all of it, 21 entries, can not be found: epoch {second} follows entry 21"]
+    assert (report.exit_code, report.bad) == (1, (first, 1))
+    assert report.problems == [f"epoch {first}, entry 1: entries 1 to 21 are missing at the end: epoch {second} follows entry 21"]
 
 
 @pytest.mark.urs("URS-AUD-05")
@@ -79,8 +79,8 @@ def test_the_end_of_an_epoch_that_was_cut_off_is_missed(two: tuple[Path, int, in
         (digest,) = db.execute("SELECT hex(digest) FROM entries WHERE seq = 15").fetchone()
     change(folder, f"UPDATE segments SET last = 15, digest = x'{digest}', root = NULL, sha256 = NULL WHERE epoch = {first}")
     report = verify(folder)
-    assert report.exit_code == 2
-    assert report.missing == [f"epoch {first}: entries 16 to 21 can not be found: epoch {second} follows entry 21"]
+    assert (report.exit_code, report.bad) == (1, (first, 16))
+    assert report.problems == [f"epoch {first}, entry 16: entries 16 to 21 are missing at the end: epoch {second} follows entry 21"]
 
 
 @pytest.mark.urs("URS-BUF-03")
