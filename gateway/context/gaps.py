@@ -121,7 +121,7 @@ class Gaps:
             if outcome == "lost" and name in self._signals:
                 self._state.lost[name] = [*self._state.lost.get(name, []), (gap.start, end)][-MOST_REMEMBERED:]
         closing = set(names)
-        if closing & self._watched:
+        if outcome == "filled" and closing & self._watched:
             self._state.back[gap.source] = self._state.now
         gap.left = [name for name in self._names(gap) if name not in closing]
         if not gap.left:

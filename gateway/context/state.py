@@ -305,7 +305,7 @@ class State:
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     gaps: list[OpenGap] = field(default_factory=list)
     lost: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # signal -> its newest lost gaps, closed
-    back: dict[str, int] = field(default_factory=dict)  # source -> time of the entry that last closed a gap of an equipment's signals
+    back: dict[str, int] = field(default_factory=dict)  # source -> time of the entry with which it went on without loss
     alarms: dict[str, Raised] = field(default_factory=dict)
     conditions: dict[str, Condition] = field(default_factory=dict)  # "source/condition#branch" -> what a server last said of it
     refreshing: dict[str, list[str]] = field(default_factory=dict)  # "source/notifier" -> conditions seen since its refresh began

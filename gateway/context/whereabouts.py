@@ -73,7 +73,7 @@ class Whereabouts:
             return
         row = where.pending.get(IDENTITY)
         if row is not None and row.source is None and row.left.ticks < waiting.left.ticks - unit.settle_ticks:
-            self._at_once(unit, where, row)  # it waits for another source, and can wait no longer: this step is after it
+            self._at_once(unit, where, row)  # it can wait no longer: this step is after it
         self._at_once(unit, where, waiting)
 
     def _at_once(self, unit: Unit, where: Where, change: Pending) -> None:
@@ -162,6 +162,7 @@ class Whereabouts:
                     del where.pending[key]
                 self._apply(unit, where, group)
             self._resolve(unit)
+            self._id_since(unit, where)
 
     def _group(self, unit: Unit, where: Where) -> dict[str, Pending]:
         """The changes of one moment: those that began within the settling time of the first; empty while one of them may still move."""
@@ -186,7 +187,13 @@ class Whereabouts:
 
     def _came(self, unit: Unit, source: str, ticks: int) -> bool:
         """Whether all that a source had to say of this equipment until `ticks` has come."""
-        return self._state.frontier.get(source, 0) >= ticks and not self._away(unit, source, ticks)
+        proved = self._state.frontier.get(source, 0) >= ticks
+        return proved and not self._away(unit, source, ticks) and not self._hands_over(unit, source, ticks)
+
+    def _hands_over(self, unit: Unit, source: str, ticks: int) -> bool:
+        """Whether a source that went on just now may still hold something of `ticks`: queues do not come in the order of time."""
+        back = self._state.back.get(source, 0)
+        return ticks <= back <= self._state.now < back + max(unit.settle_s_ticks, unit.settle_ticks)
 
     def _away(self, unit: Unit, source: str, ticks: int) -> bool:
         """Whether nobody could look at this equipment's signals at `ticks`, and what the source kept of then may still come."""
@@ -249,6 +256,7 @@ class Whereabouts:
 
     def _end(self, unit: Unit, row: StepPlan, run: Run, change: Pending) -> None:
         """A run ends; one whose batch changed unseen before is cut there, and its rest is the next one's."""
+        self._id_since(unit, self._state.where[unit.name], change.left.ticks)
         run = self._cut(unit, row, run, change.seq, change.left.ticks)
         self._runs.end(run, change.left, change.seq, None)
 
@@ -263,7 +271,7 @@ class Whereabouts:
             doubt = run.cut.ticks if run.cut is not None else run.unsighted or 0
             sighted = self._sighted(row, doubt)
             since = doubt if sighted is None else sighted.ticks
-            known = self._state.frontier.get(source, 0) >= since + unit.settle_ticks
+            known = self._state.frontier.get(source, 0) >= since + unit.settle_ticks and not self._hands_over(unit, source, since)
             if known and not self._changed(unit, run) and not self._lost(unit, run):
                 self._cut(unit, row, run, self._state.seq, None)
 
@@ -371,7 +379,7 @@ class Whereabouts:
             self._leave(unit, where, where.left or change.left, change.seq)
         self._batches.enter(unit, new, change.at, change.seq)
         where.open, where.left = new.batch, None
-        self._late_id(unit, new, change)
+        self._late_id(unit, new, change.at.ticks)
 
     def _release(self, unit: Unit, where: Where, change: Pending) -> None:
         """Rows released the old batch before they named the next: between them the equipment worked for nobody."""
@@ -408,20 +416,29 @@ class Whereabouts:
         self._batches.leave(unit, where.open, at, "completed")
         where.open, where.left = None, None
 
-    def _late_id(self, unit: Unit, who: Identity, change: Pending) -> None:
+    def _late_id(self, unit: Unit, who: Identity, ticks: int) -> None:
         """Runs that began before their batch was known go over to it: begun since, running now, or bearing this very id."""
         for run in list(self._state.runs.values()):
             if run.equipment != unit.name or not run.step or run.level == "event" or run.identity.batch == who.batch:
                 continue
-            since = run.start.ticks >= change.at.ticks
+            since = run.start.ticks >= ticks
             named = run.identity.raw is not None and run.identity.raw == who.batch
             loose = run.end is None and run.identity.batch is None and self.activity(unit, batch=True) == "production"
-            if loose and not since and not named and self._unseen(unit, run, change.at.ticks):
-                run.unsighted = change.at.ticks  # nobody saw it run when the id came: it is this one's from when it is seen again
-            elif since or (run.identity.batch is None and named) or (loose and not self._changed(unit, run, change.at.ticks)):
+            if loose and not since and not named and self._unseen(unit, run, ticks):
+                run.unsighted = ticks  # nobody saw it run when the id came: it is this one's from when it is seen again
+            elif since or (run.identity.batch is None and named) or (loose and not self._changed(unit, run, ticks)):
                 old, was = run.record, run.identity.batch
                 self._runs.rebind(unit, run, who, "known-late" if named else "id-late")
                 self._batches.unlist(was, old)
+
+    def _id_since(self, unit: Unit, where: Where, ended: int | None = None) -> None:
+        """A step that was discovered late began before the id that counts by now: it is that one's if it still ran when that came."""
+        since = where.history[-1][0] if where.history and where.bound.batch is not None else None
+        loose = [r for r in self._runs.running(unit) if r.identity.batch is None and r.unsighted is None]
+        if since is None or not any(run.start.ticks < since for run in loose):
+            return
+        if all(self._came(unit, source, since) for source in unit.sources) if ended is None else ended > since:
+            self._late_id(unit, where.bound, since)
 
     def _changed(self, unit: Unit, run: Run, ticks: int | None = None) -> bool:
         """Whether a signal of a run is known to have changed (by `ticks`), though the change must still stand."""

@@ -42,7 +42,9 @@ def line(settle_s: float) -> Line:
     return changed
 
 
-def entries(story: list[Happening], back_s: float | None, detected_s: float, together: int, split: bool) -> list[tuple[float, str, Any]]:
+def entries(
+    story: list[Happening], back_s: float | None, detected_s: float, together: int, *, split: bool, by_tag: bool
+) -> list[tuple[float, str, Any]]:
     """What the journal gets, and when: (entry time, what, ...). back_s None: no outage."""
     found: list[tuple[float, str, Any]] = []
     life = [(s / 2, "speed", float(s)) for s in range(22, int(2 * story[-1][0]) + 12)]
@@ -61,6 +63,8 @@ def entries(story: list[Happening], back_s: float | None, detected_s: float, tog
     for tags in (FAST, STEP) if split else (FAST + STEP,):
         found.append((entry_s, "resumed", (tags, back_s)))
         mine = [each for each in hidden if not split or (each[1] == "step") == (tags is STEP)]
+        if by_tag:
+            mine.sort(key=lambda each: (each[1], each[0]))
         for first in range(0, len(mine), together):
             entry_s += 0.001
             found.append((entry_s, "read", mine[first : first + together]))
@@ -113,15 +117,16 @@ def records(plant: Plant) -> list[Any]:
     settle_s=st.sampled_from([3.5, 5.0]),
     together=st.integers(1, 9),
     split=st.booleans(),
+    by_tag=st.booleans(),
 )
 def test_a_bridged_outage_leaves_the_records_as_they_were(
-    story: list[Happening], lasts_s: int, detected_s: int, settle_s: float, together: int, split: bool
+    story: list[Happening], lasts_s: int, detected_s: int, settle_s: float, together: int, split: bool, by_tag: bool
 ) -> None:
     back_s = LOST_S + lasts_s / 10
     back_s = next(b / 10 for b in range(round(back_s * 10), 999) if all(abs(b / 10 - at_s) > 0.7 for at_s, _, _ in story))
     detected = min(LOST_S + detected_s / 10, back_s - 0.1)
-    calm = played(settle_s, entries(story, None, 0, 1, split=False))
-    rough = played(settle_s, entries(story, back_s, detected, together, split))
+    calm = played(settle_s, entries(story, None, 0, 1, split=False, by_tag=False))
+    rough = played(settle_s, entries(story, back_s, detected, together, split=split, by_tag=by_tag))
     assert records(rough) == records(calm)
     assert orjson.dumps(replayed(rough)) == orjson.dumps(rough.events)
     assert list(recompute(rough.line, stored(rough))) == []

@@ -83,7 +83,7 @@ def test_a_row_waits_until_the_lost_plc_has_told_what_it_queued(plant: Plant, ba
         assert not plant.of("batch", transition="leave")
     resume(plant, back_s)
     queue(plant, back_s)
-    plant.alive(back_s + 3)
+    plant.alive(back_s + SETTLE_S)
     told_once(plant)
 
 
@@ -113,7 +113,7 @@ def test_each_subscription_of_a_plc_is_waited_for(plant: Plant) -> None:
     assert not plant.of("batch", transition="leave"), "the step's subscription is still away"
     resume(plant, 24.2, [name for name in plant.names["g-plc"] if name not in fast])
     queue(plant, 24.2)
-    plant.alive(28)
+    plant.alive(24.2 + SETTLE_S)
     told_once(plant)
 
 
