@@ -248,6 +248,7 @@ checkpoints/      for each epoch, the gateway's signed statement of its whole jo
 keys.txt          the gateway's public keys. Compare them with those that you got another way: a forger would put in his own.
 key-rotations.txt if the key was ever changed: each change, signed by the old and by the new key. Who trusts one of them may trust both.
 verify.py         the verifier: python3 verify.py ARCHIVE.zip --key KEYFILE. Needs Python 3.11 or later and the package "cryptography".
+                  Exit 0 good, 1 bad, 2 evidence is missing; without --key always 2 at best, for a forger would have signed himself.
 SHA256SUMS        sums of all files here: sha256sum -c SHA256SUMS.
 SHA256SUMS.note   the gateway's signature over the SHA-256 of SHA256SUMS (its last line before the empty one): so none of these files, the
                   pages for people among them, is another one than the gateway put in.

@@ -6,7 +6,8 @@
 
 PATH is a journal's folder (stopped, copied or running), an archive of a batch (.zip), or the store of an EBR (a folder with ebr.db).
 NOTE is a checkpoint that somebody else kept, or a witness's folder of them: shows that PATH was set back to an earlier state.
-Exit 0: good. 1: bad, the first bad entry is named. 2: nothing bad was found, but evidence is missing.
+Exit 0: good. 1: bad, the first bad entry is named. 2: nothing bad was found, but evidence is missing (an archive or a store without a
+key, entries that were declared lost, ..), or nothing could be checked.
 
 This one file needs Python 3.11 and the package `cryptography` (for signatures), and to read a journal's folder `zstandard` or Python 3.14.
 It shares no code with the gateway on purpose. It never writes beside what it reads.

@@ -38,13 +38,15 @@ def verify(
         Path, typer.Argument(metavar="JOURNAL|ARCHIVE|STORE", help="a journal's folder, a line folder, an archive, an EBR's store")
     ],
     *,
-    key: Annotated[Path | None, typer.Option(help="public key of the gateway")] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="file with the gateway's public keys; an archive or a store is never good without (exit 2)")
+    ] = None,
     checkpoint: Annotated[list[Path] | None, typer.Option(help="a signed checkpoint kept elsewhere, or a witness's folder of them")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Prove that nothing was changed, removed, inserted or reordered; name the first bad entry.
 
-    Exit 0 good, 1 bad, 2 incomplete evidence.
+    Exit 0 good, 1 bad, 2 incomplete evidence: entries declared lost, no key for an archive or a store, or nothing could be checked.
     """
     from buffer import verify as verifier
 
