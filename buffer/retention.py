@@ -5,12 +5,13 @@ next call, once an entry has been committed after that, removes the file. So no 
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from .catalogue import Segment
 from .chain import Tree
+from .segment import first_of
 from .store import Store, remove
 from .times import TICKS_PER_S, now_ticks
 
@@ -50,14 +51,18 @@ def prune(store: Store, retain_s: float, open_since_seq: int | None) -> Pruned |
     _remove_named(store)
     held = [one for one in store.picture.segments if one.state == "closed" and (one.epoch, one.first) not in store.going]
     excess = store.excess_bytes()
+    needed = _needs(store, open_since_seq)
     named: list[Segment] = []
     early = False
     for one in held:
-        kept = named and (one.epoch, one.first) != (named[-1].epoch, (named[-1].last or 0) + 1)
-        if kept or _needed(store, one, open_since_seq):
-            break
         over = now_ticks() - one.ticks > retain_s * TICKS_PER_S
         if not over and excess <= 0:
+            break
+        if needed(one):
+            if named:
+                break
+            continue  # it stays by itself: one refused entry must not keep everything after it, until the journal is full
+        if named and (one.epoch, one.first) != (named[-1].epoch, (named[-1].last or 0) + 1):
             break
         early = early or not over
         excess -= one.file_bytes
@@ -85,22 +90,27 @@ def _held(hold: Hold, one: Segment) -> bool:
     return (epoch, first) <= (one.epoch, one.last or 0) and (end is None or (epoch, end) >= (one.epoch, one.first))
 
 
-def _needed(store: Store, one: Segment, open_since_seq: int | None) -> bool:
-    last = one.last or 0
-    if any(cursor.required and cursor.at < (one.epoch, last) for cursor in store.receipts.cursors().values()):
-        return True
-    if any(held.state == "held" and held.epoch == one.epoch and one.first <= held.seq <= last for held in store.receipts.quarantined()):
-        return True
-    if any(_held(hold, one) for hold in store.holds.values()):
-        return True
-    if open_since_seq is None:
-        return False
-    if one.epoch == store.picture.epoch:
-        return last >= open_since_seq
-    # a batch that was open when the epoch changed may need all of the one before: it stays until the new epoch has its first segment closed
-    return open_since_seq > store.picture.seq or not any(
-        other.epoch == store.picture.epoch and other.last for other in store.picture.segments
-    )
+def _needs(store: Store, open_since_seq: int | None) -> Callable[[Segment], bool]:
+    """Whether a closed segment must stay, whatever its age and the space."""
+    confirmed = min((cursor.at for cursor in store.receipts.cursors().values() if cursor.required), default=None)
+    refused = {(one.epoch, first_of(one.seq)) for one in store.receipts.quarantined() if one.state == "held"}
+    holds = list(store.holds.values())
+    begun = any(one.epoch == store.picture.epoch and one.last for one in store.picture.segments)
+
+    def needed(one: Segment) -> bool:
+        last = one.last or 0
+        if (confirmed is not None and confirmed < (one.epoch, last)) or (one.epoch, one.first) in refused:
+            return True
+        if any(_held(hold, one) for hold in holds):
+            return True
+        if open_since_seq is None:
+            return False
+        if one.epoch == store.picture.epoch:
+            return last >= open_since_seq
+        # a batch open when the epoch changed may need all of the one before: it stays until the new epoch has its first segment closed
+        return open_since_seq > store.picture.seq or not begun
+
+    return needed
 
 
 class Kept(NamedTuple):
@@ -121,7 +131,7 @@ def kept(store: Store, open_since_seq: int | None) -> Kept:
     open_batch = 0
     if open_since_seq is not None:
         open_batch = sum((one.last or 0) >= open_since_seq for one in closed[before:])
-        open_batch += before if open_since_seq > seq or before == len(closed) else 0  # as `_needed` has it
+        open_batch += before if open_since_seq > seq or before == len(closed) else 0  # as `_needs` has it
     confirmed = min((cursor.at for cursor in store.receipts.cursors().values() if cursor.required), default=None)
     unconfirmed = 0 if confirmed is None else len(closed) - bisect_right(closed, confirmed, key=lambda one: (one.epoch, one.last or 0))
     return Kept(len(closed), _held_among(closed, store.holds.values()), open_batch, unconfirmed)

@@ -1,0 +1,79 @@
+"""What stays keeps itself alone: one entry that a receiver will never take must not fill the disk with all that came after it."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from buffer import Body, Journal
+from buffer.receipts import Rejected
+from buffer.verify import verify
+
+SEGMENTS = 5
+REFUSED = 4096 + 7
+HEARTBEAT = Body("ebr-gateway/event/1", b'"time":"2026-11-22T00:00:00.000000Z","event":{"type":"heartbeat","observed":{}}}')
+
+
+def body() -> Body:
+    text = os.urandom(60).hex()
+    return Body("ebr-gateway/event/1", b'"time":"2026-11-22T00:00:00.000000Z","event":{"type":"finding","text":"%s"}}' % text.encode())
+
+
+def opened(folder: Path, retain_s: float = 0.0, max_bytes: int = 1 << 40) -> Journal:
+    return Journal.open(folder / "data", "lyon/granulation-2", commit_interval_s=0.001, retain_s=retain_s, max_bytes=max_bytes)
+
+
+@pytest.fixture(params=[(0.0, 1 << 40), (1e9, 2_000_000)], ids=["retain_days over", "max_bytes reached"])
+def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]:
+    """Everything in it is confirmed; entry REFUSED was not taken."""
+    retain_s, max_bytes = request.param
+    journal = opened(tmp_path, retain_s, max_bytes)
+    journal.uplink("ebr", required=True)
+    for _ in range(SEGMENTS):
+        journal.append([body() for _ in range(4096)]).result()
+    journal.append([HEARTBEAT]).result()
+    epoch, seq = journal.last
+    journal.acknowledge("ebr", epoch, seq, journal.read((epoch, seq - 1), max_bytes=1)[0].digest)
+    journal.quarantine("ebr", epoch, [Rejected(REFUSED, "unknown-parameter", "never", "not in the recipe")])
+    yield journal
+    journal.close()
+
+
+def pruned(journal: Journal) -> list[tuple[int, int]]:
+    """Prune as the gateway does, to the end: the ranges that went."""
+    ranges = []
+    while (gone := journal.prune(None)) is not None:
+        ranges.append((gone.first, gone.last))
+        journal.append([HEARTBEAT]).result()
+    return ranges
+
+
+def firsts(journal: Journal) -> list[int]:
+    return sorted(int(path.stem.split("-")[1]) for path in (journal.directory / "segments").glob("*.db"))
+
+
+@pytest.mark.urs("URS-BUF-06", "URS-BUF-09")
+def test_a_refused_entry_keeps_its_segment_and_no_other(journal: Journal, tmp_path: Path) -> None:
+    assert pruned(journal) == [(1, 4096), (8193, SEGMENTS * 4096)]
+    assert firsts(journal) == [4097, SEGMENTS * 4096 + 1]
+    epoch = journal.last[0]
+    assert journal.read((epoch, REFUSED - 1), max_bytes=1)[0].seq == REFUSED, "it is offered again from here"
+    journal.close()
+    report = verify(tmp_path / "data")
+    assert report.problems == []
+
+    again = opened(tmp_path)
+    assert (again.opened.epoch, again.opened.findings) == (epoch, [])
+    again.quarantine("ebr", epoch, [])
+    assert pruned(again) == [(4097, 8192)]
+    again.close()
+    assert verify(tmp_path / "data").problems == []
+
+
+@pytest.mark.urs("URS-BUF-06")
+def test_a_hold_with_an_end_keeps_what_it_names_and_no_more(journal: Journal) -> None:
+    journal.hold("complaint 12", 8193, 8200)
+    assert pruned(journal) == [(1, 4096), (12289, SEGMENTS * 4096)]
+    journal.release("complaint 12")
+    assert pruned(journal) == [(8193, 12288)]
