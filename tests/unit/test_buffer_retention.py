@@ -1,5 +1,6 @@
 """What stays keeps itself alone: one entry that a receiver will never take must not fill the disk with all that came after it."""
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,7 +46,9 @@ def pruned(journal: Journal) -> list[tuple[int, int]]:
     ranges = []
     while (gone := journal.prune(None)) is not None:
         ranges.append((gone.first, gone.last))
-        journal.append([HEARTBEAT]).result()
+        audit = {"type": "audit", "action": "prune", "who": "system", "what": gone.audit(), "reason": "retention"}
+        text = json.dumps(audit, separators=(",", ":")).encode()
+        journal.append([Body("ebr-gateway/event/1", b'"time":"2026-11-22T00:00:00.000000Z","event":%s}' % text)]).result()
     return ranges
 
 
