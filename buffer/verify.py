@@ -685,9 +685,9 @@ class JournalCheck:
         self._strangers(rows)
         begun = self._begun()
         declared = [one for _, event in begun for one in declared_by(event)]
-        self.explained = [event["follows"] for _, event in begun if event["reason"] == "salvaged"]
+        self.explained = [event["follows"] for _, event in begun if event["reason"] == "salvaged" or event["lost"]]
         self._holes(holes, declared)
-        self._called_pruned([row[:2] for row in rows if row[3] in ("open", "closed")])
+        self._called_pruned()
         self._ends(begun, declared)
         for one in own:
             if not one.origin.rpartition("/")[2].isdecimal() or int(one.origin.rpartition("/")[2]) not in chains:
@@ -732,29 +732,24 @@ class JournalCheck:
             spans = [span for one, span in declared if one == epoch] + [one[1:] for one in self._audited() if one[0] == epoch]
             for first, end in uncovered(held + 1, last, spans):
                 text = f"entries {first} to {end} are missing at the end: epoch {after} follows entry {last}"
-                if any(
-                    one >= after for one in self.explained
-                ):  # journal.db may have been made anew then, and does not know what was pruned
+                if any(one >= after for one in self.explained):  # journal.db, made anew, does not know what was pruned
                     self.report.missing.append(f"epoch {epoch}: {text}; a later salvage may be why")
                 else:
                     self.report.problem(text, (epoch, first))
             if chain is not None:
                 chain.ended(after, event)
             if event.get("tail") == "unknown":
-                self.report.notes.append(
-                    f"epoch {epoch}: more entries may have stood after entry {last} (epoch {after}: {event['reason']})"
-                )
+                self.report.notes.append(f"epoch {epoch}: more may have stood after entry {last} (epoch {after}: {event['reason']})")
                 if held > last:
                     self.report.missing.append(f"epoch {epoch}: entries {last + 1} to {held} stand after the end that epoch {after} knew")
 
     def _audited(self) -> list[At3]:
         return [one for chain in self.chains.values() for one in chain.pruned]
 
-    def _called_pruned(self, held: list[At]) -> None:
-        """What journal.db calls pruned has its audit entry, which was written before the file went.
+    def _called_pruned(self) -> None:
+        """What journal.db calls pruned has its audit entry, written after it and before the file went.
 
-        Segments go from the oldest one on. So an audit entry may itself be gone only if a later segment was pruned too and nothing older
-        is held; or a salvage says that entries after it are lost.
+        That entry may itself be gone: if a later segment was pruned too, or a salvage says that later entries were lost.
         """
         ranges: list[list[int]] = []
         for epoch, first, last in sorted(self.pruned):
@@ -762,13 +757,13 @@ class JournalCheck:
                 ranges[-1][2] = last
             else:
                 ranges.append([epoch, first, last])
-        newest, oldest = max(self.pruned, default=(0, 0, 0)), min(held, default=(1 << 62, 0))
+        newest = max(self.pruned, default=(0, 0, 0))
         for epoch, first, last in ranges:
             self.report.notes.append(f"epoch {epoch}: entries {first} to {last} were pruned")
             spans = sorted(one[1:] for one in self._audited() if one[0] == epoch)
             for low, high in uncovered(first, last, spans):
                 text = f"entries {low} to {high} are not here, called pruned, and no audit entry says so"
-                if (epoch, high) < (newest[0], newest[2]) and (epoch, low) < oldest:
+                if (epoch, high) < (newest[0], newest[2]):
                     continue  # that entry was pruned as well
                 if any(one >= epoch for one in self.explained):
                     self.report.missing.append(f"epoch {epoch}: {text}; it may have been lost")
@@ -1138,6 +1133,7 @@ def _archive_sums(archive: zipfile.ZipFile, names: list[str], report: Report) ->
 
 SUMS_NOTE = "SHA256SUMS.note"
 SUMS_SIGNED = "ebr-gateway/archive-sums/1"
+NAMED_LATER = re.compile(rb'"event":\{"type":"(checkpoint|audit)"')  # may name a batch long after it has ended
 
 
 def _archive_signed(
@@ -1145,7 +1141,7 @@ def _archive_signed(
 ) -> None:
     """The sums are signed: so no file is another one than the gateway put in, the pages for people among them."""
     if SUMS_NOTE not in names:
-        report.missing.append(f"{SUMS_NOTE} is not here: the entries are proved, the pages for people are not")
+        report.missing.append(f"{SUMS_NOTE} is not here: what is here is proved entry by entry, but not the pages for people")
         return
     note = archive.read(SUMS_NOTE).decode()
     sums = hashlib.sha256(archive.read("SHA256SUMS")).hexdigest()
@@ -1172,6 +1168,8 @@ def _archive_epoch(
     epoch, gateway = proof["epoch"], manifest["gateway"]
     leaves: dict[int, bytes] = {}
     texts = iter(lines)
+    named: list[int] = []  # the first entries of ranges in which some name the batch
+    batch = [b'"batch":' + json.dumps(manifest["batch"], ensure_ascii=one).encode() for one in (True, False)]
     for first, last in proof["ranges"]:
         chain = Chain(report, gateway, epoch, signatures, [])
         chain.jump(first - 1)
@@ -1184,9 +1182,14 @@ def _archive_epoch(
             head = HEAD.match(payload)
             chain.take(int(head[4]) if head else seq, hashlib.sha256(payload).hexdigest(), payload)
             leaves[seq - 1] = leaf_hash(payload)
+            if named[-1:] != [first] and any(one in payload for one in batch) and not NAMED_LATER.search(payload):
+                named.append(first)
             progress(len(leaves), manifest["entries"])
         if chain.previous != proof["digests"][str(last)]:
             report.problem("its digest is not the one that was archived", (epoch, last))
+    if len(named) > 1:
+        text = "were pruned before the archive was made, or left out"
+        report.missing.append(f"epoch {epoch}: entries between some of the batch, before entries {named[1:]}, are not here: {text}")
     if next(texts, None) is not None:
         report.problem(f"epoch {epoch}: there are more entries than the proof names")
     _archive_proof(f"{gateway}/{epoch}", proof, checkpoint, leaves, report, signatures, more, keys)

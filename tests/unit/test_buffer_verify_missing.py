@@ -125,6 +125,25 @@ def test_after_long_retention_a_journal_is_good_and_nothing_more_can_be_called_p
         assert report.bad <= at, "with its own entries go the audit entries of those before, which were pruned in truth"
 
 
+@pytest.mark.urs("URS-AUD-05", "URS-BUF-06")
+def test_a_segment_that_is_kept_for_years_accuses_nobody(tmp_path: Path) -> None:
+    """The ones after it go, and with them the audit entries of the first of these."""
+    line = Line(tmp_path / "journal")
+    line.run(2)
+    journal = Journal.open(line.folder, GATEWAY, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
+    journal.hold("B1", 1, 2)
+    journal.close()
+    epoch = line.run(6 * ENTRIES, prune=True)
+    assert (epoch, 1) in line.rows("closed")
+    assert len(line.rows("pruned")) > 3
+    assert line.verify().exit_code == 0, list(line.verify().lines())
+    line.run(2 * ENTRIES)
+    newest = line.rows("closed")[-1]
+    assert newest > line.rows("pruned")[-1]
+    report = call_pruned(line, newest)
+    assert report.exit_code == 1, list(report.lines())
+
+
 @pytest.mark.urs("URS-BUF-03", "URS-BUF-06")
 def test_a_journal_that_lost_journal_db_after_pruning_is_not_accused(tmp_path: Path) -> None:
     line = Line(tmp_path / "journal")
