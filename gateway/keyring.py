@@ -51,6 +51,8 @@ class Keyring:
 
     def _find(self, known: str | None) -> bool:
         """Have a key file; True if it was made just now. A rotation cut by a crash is finished if the journal knows it, else undone."""
+        for remains in (f".{NEXT}.part", f"{NEXT}.pub", f".{NEXT}.pub.part"):
+            (self._data / remains).unlink(missing_ok=True)  # of a creation that was cut short: this key never signed anything
         if self.credential is not None:
             return False
         if (self._data / NEXT).exists():

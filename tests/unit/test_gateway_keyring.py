@@ -76,6 +76,14 @@ def test_what_a_cut_creation_has_left_does_not_stop_the_next_one(tmp_path: Path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["key", "key.pub"]
 
 
+def test_no_private_key_that_never_signed_lies_about_after_the_next_start(tmp_path: Path) -> None:
+    known = Keyring(tmp_path, GATEWAY, None).signer.public
+    for name in (f".{NEXT}.part", f"{NEXT}.pub", f".{NEXT}.pub.part"):
+        (tmp_path / name).write_text("-----BEGIN PRIVATE KEY-----")
+    assert Keyring(tmp_path, GATEWAY, known).signer.public == known
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-key", PUBLIC]
+
+
 async def test_no_room_for_a_new_key_is_told_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ring = Keyring(tmp_path, GATEWAY, None)
     FullDisk(monkeypatch, 0)
