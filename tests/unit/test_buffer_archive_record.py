@@ -1,6 +1,7 @@
 """The archive's pages for people, and what binds them to the evidence."""
 
 import hashlib
+import itertools
 import json
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from buffer.archive_html import html
 from buffer.archive_pdf import CELLS_AT_ONCE, pdf
 from buffer.archive_record import Facts, Heading, Record, Table, Text, happenings
 from buffer.entry_examples import EVENTS
+from buffer.evidence import Evidence, coded
 from buffer.segment import Entry
 
 GATEWAY = "lyon/granulation-2"
@@ -225,3 +227,30 @@ def test_after_a_rotation_the_archive_carries_what_hands_the_trust_on(made: Made
     files = held(tmp_path / "a.zip")
     files.pop(verify.ROTATIONS_BESIDE)
     assert verify.verify(rewritten(tmp_path / "b.zip", files), made.signer.public).exit_code == 1
+
+
+@pytest.mark.urs("URS-AUD-05")
+def test_entries_left_out_between_others_of_the_batch_are_missed(made: Made, tmp_path: Path) -> None:
+    """Any copy of the journal gives the proof for a range with a hole: that nothing was left out, only a range without holes says."""
+    files = held(made.zip)
+    del files[verify.SUMS_NOTE]
+    proof = json.loads(files["proofs.json"])["epochs"][0]
+    epoch, (first, last) = proof["epoch"], proof["ranges"][-1]
+    lines = files[f"entries/{epoch}.jsonl"].splitlines(keepends=True)
+    before = sum(high - low + 1 for low, high in proof["ranges"][:-1])
+    naming = [number for number, line in enumerate(lines) if json.dumps(BATCH).encode() in line]
+    cut = next(high for low, high in itertools.pairwise(naming) if low >= before and high - low > 1) - 1
+    texts = [line.rstrip(b"\n") for line in lines]
+    gone = first + cut - before
+    proof["ranges"][-1:] = [[first, gone - 1], [gone + 1, last]]
+    proof["previous"][str(gone + 1)] = json.loads(texts[cut + 1])["previous"]
+    proof["digests"][str(gone - 1)] = hashlib.sha256(texts[cut - 1]).hexdigest()
+    seqs = [seq for low, high in proof["ranges"] for seq in range(low, high + 1)]
+    size = int(files[proof["checkpoint"]].split(b"\n")[1])
+    proof["hashes"] = coded(Evidence(made.journal, epoch).others([seq - 1 for seq in seqs], size))
+    files[f"entries/{epoch}.jsonl"] = b"".join(lines[:cut] + lines[cut + 1 :])
+    files["proofs.json"] = json.dumps({"epochs": [proof]}).encode()
+    files["manifest.json"] = json.dumps({**json.loads(files["manifest.json"]), "entries": len(seqs)}).encode()
+    report = verify.verify(rewritten(tmp_path / "hole.zip", files), made.signer.public)
+    assert report.problems == []
+    assert any(f"before entries [{gone + 1}], are not here" in one for one in report.missing), list(report.lines())
