@@ -1108,7 +1108,7 @@ def _nothing_between(archive: zipfile.ZipFile, file: Path, report: Report) -> No
         stated = data[at + 6 : at + 10] + data[at + 14 : at + 26]
         lengths = struct.pack("<HH", len(name), 0)
         whole = data[at : at + 4] == b"PK\x03\x04" and stated == head and data[at + 26 : at + 30 + len(name)] == lengths + name
-        if one.header_offset != at or not whole or one.flag_bits & 8:
+        if one.header_offset != at or not whole or one.flag_bits & 8 or one.compress_type:
             report.problem(f"the archive's file holds something beside its members, before or in {one.filename!r}")
             return
         at += 30 + len(name) + one.compress_size
