@@ -113,7 +113,7 @@ def test_an_example_line_runs_from_its_devices_to_a_closed_record(
     lost = [e for e in events if e.get("type") == "gap" and e.get("outcome") == "lost"]
     wrong = list(recompute(line, (e.payload for e in read_journal(tmp_path / "line" / "data"))))
     assert wrong == []
-    verified = command("verify", tmp_path / "store")
+    verified = command("verify", tmp_path / "store", "--key", tmp_path / "line" / "data" / "checkpoint-key.pub")
     assert verified.returncode == 0, verified.stdout
     row = f"{name}: {len(line.tags)} tags, {len(record['steps'])} step records, {told['present']} of {told['required']} required, "
     figures("LINES", row + f"{record['status']}; {len(lost)} lost gaps; recompute 0 differences; the EBR's chain verifies")
