@@ -286,6 +286,13 @@ class Journal:
         """
         self._writer.do(partial(self._hold, name, self._picture.epoch, first, last)).result()
 
+    def hold_through(self, name: str, last: int) -> None:
+        """Let a hold end at entry `last` of the present epoch, or later if it ended later before: what comes after may go.
+
+        Nothing happens if nothing is held under this name, or what is held begins in an earlier epoch: then it keeps all that follows.
+        """
+        self._writer.do(partial(self._hold_through, name, last)).result()
+
     def release(self, name: str) -> bool:
         """Let a hold go; False if there is none of this name. Who let it go, and why, is the caller's audit event."""
         return self._writer.do(partial(self._release, name)).result()
@@ -299,6 +306,12 @@ class Journal:
         wide = retention.widened(held, (epoch, first, last)) if held else (epoch, first, last)
         self._store.catalogue.hold(name, *wide)
         self._store.holds = {**self._store.holds, name: wide}
+
+    def _hold_through(self, name: str, last: int) -> None:
+        epoch, first, end = self._store.holds.get(name, (0, 0, None))
+        if epoch == self._picture.epoch:
+            self._store.catalogue.hold(name, epoch, first, max(last, end or 0))
+            self._store.holds = {**self._store.holds, name: (epoch, first, max(last, end or 0))}
 
     def _release(self, name: str) -> bool:
         known = name in self._store.holds

@@ -9,7 +9,7 @@ import gc
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from buffer import Journal, JournalError, Usage
@@ -78,7 +78,7 @@ class Gateway:
         self._stop = asyncio.Event()
         self._space_level = 0
         self._hindered: str | None = None
-        self._holds: asyncio.Queue[tuple[str, int]] = asyncio.Queue()  # as many as batches begin
+        self._holds: asyncio.Queue[tuple[Callable[[str, int], None], str, int]] = asyncio.Queue()  # as many as records of batches
         self.keyring = Keyring(line.data, line.gateway, journal.watermark("gateway").get("key"))
         witnesses = [Witness(witness, line.folder, self.event) for witness in line.witnesses]
         self.checkpoints = Checkpoints(journal, self.keyring, self.happened, witnesses)
@@ -102,26 +102,37 @@ class Gateway:
         return self.intake.happened(event)
 
     def _caused(self, seq: int, event: Mapping[str, Any]) -> None:
-        """The fold made an event: a batch that begins may be held for QA, one that ends is signed."""
-        if event["type"] != "batch":
-            return
-        if event["transition"] == "end":
+        """The fold made an event: a batch that begins may be held for QA, with all its records; one that ends is signed."""
+        if event["type"] == "batch" and event["transition"] == "end":
             self.checkpoints.batch_ended(seq, event)
             self.status.batch_ended(event)
-        elif event["transition"] == "start" and self.line.buffer.hold_batches:
-            self._holds.put_nowait((str(event["batch"]), min(seq, self.fold.open_since() or seq)))
+        batch = event.get("batch")
+        if batch is None:
+            return
+        if event["type"] == "batch" and event["transition"] == "start" and self.line.buffer.hold_batches:
+            self._holds.put_nowait((self.journal.hold, str(batch), min(seq, self.fold.open_since() or seq)))
+        elif not self._is_open(batch):
+            self._holds.put_nowait((self.journal.hold_through, str(batch), seq))
+
+    def _is_open(self, batch: str) -> bool:
+        known = self.fold.state.batches.get(batch)
+        return known is not None and bool(known.members) and (known.ended is None or known.dirty is not None or not known.revision)
 
     def _hold_open_batches(self) -> None:
-        """After a crash between the start of a batch and its hold."""
+        """After a crash between the start or the end of a batch and its hold."""
+        holds = self.journal.holds()
         for name, batch in self.fold.state.batches.items():
-            if batch.ended is None and batch.members and name not in self.journal.holds():
-                self._holds.put_nowait((name, min(member.start_seq for member in batch.members)))
+            if self._is_open(name) and name not in holds:
+                self._holds.put_nowait((self.journal.hold, name, min(member.start_seq for member in batch.members)))
+        for name, (_, _, last) in holds.items():
+            if last is None and not self._is_open(name):
+                self._holds.put_nowait((self.journal.hold_through, name, self.journal.last[1]))
 
     async def _hold(self) -> None:
-        """Keep each batch that begins until QA lets it go (`release-hold`)."""
+        """Keep each batch that begins until QA lets it go (`release-hold`), from its first entry to the last record that names it."""
         while True:
-            batch, first = await self._holds.get()
-            await asyncio.to_thread(self.journal.hold, batch, first)
+            keep, batch, seq = await self._holds.get()
+            await asyncio.to_thread(keep, batch, seq)
 
     async def release(self, batch: str, who: str, reason: str) -> bool:
         """Let a held batch go. False if no batch of this name is held. The audit trail says it first: nothing goes without its entry."""

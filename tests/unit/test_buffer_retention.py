@@ -80,3 +80,17 @@ def test_a_hold_with_an_end_keeps_what_it_names_and_no_more(journal: Journal) ->
     assert pruned(journal) == [(1, 4096), (12289, SEGMENTS * 4096)]
     journal.release("complaint 12")
     assert pruned(journal) == [(8193, 12288)]
+
+
+@pytest.mark.urs("URS-BUF-06")
+def test_a_hold_gets_an_end_when_its_batch_is_over_and_later_records_move_it_on(journal: Journal) -> None:
+    journal.hold("B2026-0417", 4097)
+    assert pruned(journal) == [(1, 4096)]
+    journal.hold_through("B2026-0417", 8000)
+    journal.hold_through("B2026-0417", 12290)  # a correction
+    journal.hold_through("B2026-0417", 9000)  # told late: never narrowed
+    journal.hold_through("B2026-9999", 9000)
+    assert journal.holds() == {"B2026-0417": (journal.opened.epoch, 4097, 12290)}
+    assert pruned(journal) == [(16385, SEGMENTS * 4096)]
+    journal.hold("B2026-0417", 16385)
+    assert journal.holds() == {"B2026-0417": (journal.opened.epoch, 4097, None)}, "it goes on to the next equipment"
