@@ -216,6 +216,7 @@ def test_an_entry_after_the_end_of_an_epoch_is_inserted(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ beside a running gateway
 
 
+@pytest.mark.faults
 @pytest.mark.urs("URS-AUD-06")
 def test_a_running_journal_that_grows_and_prunes_is_never_accused(tmp_path: Path) -> None:
     line = Line(tmp_path / "journal")
