@@ -262,14 +262,16 @@ class Journal:
         """A person has dealt with a refused entry; it keeps its segment no longer. KeyError if it is not in quarantine."""
         return self._receipts.dispose(name, epoch, seq)
 
-    def prune(self, open_since_seq: int | None) -> Pruned | None:
+    def prune(self, open_since_seq: int | None, *, clock_verified: bool = True) -> Pruned | None:
         """Remove the segments that the last call returned, and name those that may go now; None if none.
 
         The caller appends an audit event with `Pruned.audit()` and calls again (at once, if space is short): files go only after
         something has been committed since they were named. open_since_seq: smallest seq of this epoch that an open batch needs.
-        Blocks until the writer thread has done it.
+        clock_verified: without it retain_days are not over for anything. Blocks until the writer thread has done it.
         """
-        return self._writer.do(partial(retention.prune, self._store, self._retain_s, open_since_seq)).result()
+        return self._writer.do(
+            partial(retention.prune, self._store, self._retain_s, open_since_seq, clock_verified=clock_verified)
+        ).result()
 
     def checkpoint(self, signer: Signer, cause: str = "interval") -> dict[str, Any] | None:
         """Sign the tree over everything committed so far: the `checkpoint` event that the caller appends. None if nothing is new.

@@ -15,6 +15,9 @@ from .segment import first_of
 from .store import Store, remove
 from .times import TICKS_PER_S, now_ticks
 
+EARLIEST_TICKS = 17_000_000_000_000_000  # 2023-11-14: no journal is older
+AHEAD_TICKS = 86_400 * TICKS_PER_S
+
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
@@ -46,16 +49,21 @@ class Pruned:
         }
 
 
-def prune(store: Store, retain_s: float, open_since_seq: int | None) -> Pruned | None:
-    """Remove what the last call named, and name what may go now; None if nothing. Writer thread."""
+def prune(store: Store, retain_s: float, open_since_seq: int | None, *, clock_verified: bool = True) -> Pruned | None:
+    """Remove what the last call named, and name what may go now; None if nothing. Writer thread.
+
+    Nothing goes for its age by a clock that is not verified; what was closed at a time that can not be counts from the first verified one.
+    """
     _remove_named(store)
+    if clock_verified:
+        _date_anew(store)
     held = [one for one in store.picture.segments if one.state == "closed" and (one.epoch, one.first) not in store.going]
     excess = store.excess_bytes()
     needed = _needs(store, open_since_seq)
     named: list[Segment] = []
     early = False
     for one in held:
-        over = now_ticks() - one.ticks > retain_s * TICKS_PER_S
+        over = retain_s == 0 or (clock_verified and now_ticks() - one.ticks > retain_s * TICKS_PER_S)
         if not over and excess <= 0:
             break
         if needed(one):
@@ -148,6 +156,18 @@ def _held_among(closed: list[Segment], holds: Iterable[Hold]) -> int:
         count += max(high - max(low, reached), 0)
         reached = max(reached, high)
     return count
+
+
+def _date_anew(store: Store) -> None:
+    """A segment closed while the clock was wrong (a computer that began in 1970, a jump ahead) is closed now, as far as its age goes."""
+    now = now_ticks()
+    wrong = [one for one in store.picture.segments if one.state == "closed" and not EARLIEST_TICKS <= one.ticks <= now + AHEAD_TICKS]
+    if not wrong:
+        return
+    dated = {(one.epoch, one.first): replace(one, ticks=now) for one in wrong}
+    store.catalogue.put_segments(dated.values())
+    with store.picture.lock:
+        store.picture.segments = [dated.get((one.epoch, one.first), one) for one in store.picture.segments]
 
 
 def _remove_named(store: Store) -> None:

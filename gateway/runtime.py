@@ -10,6 +10,7 @@ import logging
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any
 
 from buffer import Journal, JournalError, Usage
@@ -24,6 +25,7 @@ from gateway.context import Fold
 from gateway.intake import Intake, software_version
 from gateway.keyring import Keyring
 from gateway.notify import notify, watchdog_interval_s
+from gateway.observed import UNVERIFIED
 from gateway.recovery import rebuilt
 from gateway.status import SPACE_ALARMS, Status
 from gateway.supervise import supervise
@@ -262,7 +264,9 @@ class Gateway:
                 continue
             due_s = time.monotonic() + PRUNE_EVERY_S
             self._tell_space(await asyncio.to_thread(self.journal.usage))
-            while (pruned := await asyncio.to_thread(self.journal.prune, self.fold.open_since())) is not None:
+            verified = self.intake.clock.stamp().status not in UNVERIFIED
+            prune = partial(self.journal.prune, clock_verified=verified)
+            while (pruned := await asyncio.to_thread(prune, self.fold.open_since())) is not None:
                 await self._audit("prune", pruned.audit(), "retention")
 
     def _tell_space(self, usage: Usage) -> None:

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from processes import until
 
-from buffer import Body, Journal
+from buffer import Body, Journal, retention, store
 from buffer.receipts import Rejected
+from buffer.times import TICKS_PER_S, now_ticks
 from buffer.verify import verify
 
 SEGMENTS = 5
@@ -94,3 +96,28 @@ def test_a_hold_gets_an_end_when_its_batch_is_over_and_later_records_move_it_on(
     assert pruned(journal) == [(16385, SEGMENTS * 4096)]
     journal.hold("B2026-0417", 16385)
     assert journal.holds() == {"B2026-0417": (journal.opened.epoch, 4097, None)}, "it goes on to the next equipment"
+
+
+@pytest.mark.urs("URS-BUF-06", "URS-TIME-06")
+@pytest.mark.parametrize("wrong", [0, 4_102_444_800 * TICKS_PER_S], ids=["1970", "2100"])
+def test_retain_days_are_not_counted_by_a_clock_that_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: int) -> None:
+    day = 86_400 * TICKS_PER_S
+    now = now_ticks()
+    at = wrong
+    for module in (retention, store):
+        monkeypatch.setattr(module, "now_ticks", lambda: at)
+    journal = opened(tmp_path, retain_s=7 * 86_400.0)
+    for _ in range(2):
+        journal.append([body() for _ in range(4096)]).result()
+    journal.append([HEARTBEAT], urgent=True).result()
+    until(lambda: journal.kept(None).closed == 2)
+    at = wrong + 30 * day
+    assert journal.prune(None, clock_verified=False) is None, "by this clock the time is over"
+    at = now
+    assert journal.prune(None) is None, "closed some seconds ago, whatever it was called then"
+    at = now + 6 * day
+    assert journal.prune(None) is None
+    at = now + 8 * day
+    assert journal.prune(None, clock_verified=False) is None
+    assert pruned(journal) == [(1, 8192)]
+    journal.close()
