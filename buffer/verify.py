@@ -800,15 +800,14 @@ class JournalCheck:
                 return []
             holes.append((chain.epoch, chain.seq + 1, first - 1))
             chain.jump(first - 1)
-        if state == "closed" and self._pruned_now(path):
-            return holes + self._skip(chain, first, last, digest, root)
         size = size_of(path)
+        found = None if self._pruned_now(path) else self._rows(chain, path)
+        if found is None:
+            self._skip_pruned_now(chain, path)
+            return holes
+        holes += found
         if sha is not None and state == "closed" and size and self._digest(path) != sha and not self._pruned_now(path):
             self.report.problem(f"segments/{path.name} is not as it was closed")
-        found = self._rows(chain, path)
-        if found is None:
-            return holes + self._skip(chain, first, last, digest, root)
-        holes += found
         if last is not None and chain.seq < last:
             holes.append((chain.epoch, chain.seq + 1, last))
             chain.jump(last)
@@ -824,10 +823,18 @@ class JournalCheck:
         chain.skip(last, digest.hex() if digest else "", root)
         return []
 
-    def _pruned_now(self, path: Path) -> bool:
-        """Whether the running gateway has pruned this segment since journal.db was read."""
+    def _pruned_now(self, path: Path) -> tuple[Any, ...] | None:
+        """Its row, if the running gateway has pruned this segment since journal.db was read."""
         epoch, _, first = path.stem.partition("-")
-        return self.live and not path.exists() and self._row_now(int(epoch), int(first), "pruned")
+        row = self._row_now(int(epoch), int(first)) if self.live and not path.exists() else None
+        return row if row is not None and row[3] == "pruned" else None
+
+    def _skip_pruned_now(self, chain: Chain, path: Path) -> None:
+        """Its audit entry may stand in a segment that was not there yet when journal.db was read: it is not asked for."""
+        row = self._pruned_now(path)
+        assert row is not None, "what was pruned stays so"
+        chain.skip(row[2], row[4].hex(), row[5])
+        self.report.notes.append(f"segments/{path.name} was pruned meanwhile")
 
     def _strangers(self, rows: list[tuple[Any, ...]]) -> None:
         """Files that journal.db does not name, or names as pruned."""
@@ -840,27 +847,27 @@ class JournalCheck:
                 continue
             if row is not None and self._pruned(path, row[6]):
                 continue
+            if self.live and self._settled(path, at):
+                continue
             if at is not None and at[0] in self.chains:
                 before = next((one for one in reversed(rows) if one[0] == at[0]), None)
                 if self._never_promised(path, self.chains[at[0]], before):
                     continue
-            if self.live and self._settled(path, at):
-                continue
             self.report.problem(f"segments/{path.name} is not one of this journal")
 
     def _settled(self, path: Path, at: At | None) -> bool:
         """Whether the running gateway names this file by now, or has removed it: a file is made before its row, and goes after it."""
         for _ in range(100):
-            if not path.exists() or (at is not None and self._row_now(*at)):
+            if not path.exists() or (at is not None and self._row_now(*at) is not None):
                 return True
             time.sleep(0.1)
         return False
 
-    def _row_now(self, epoch: int, first: int, state: str | None = None) -> bool:
-        """Whether journal.db, read again beside the running gateway, has this segment, in this state."""
+    def _row_now(self, epoch: int, first: int) -> tuple[Any, ...] | None:
+        """The row of this segment in journal.db, read again beside the running gateway."""
         with closing(self.files.open(self.folder / "journal.db")) as db:
-            rows = db.execute(ROWS).fetchall()
-        return any(row[:2] == (epoch, first) and state in (None, row[3]) for row in rows)
+            rows: list[tuple[Any, ...]] = db.execute(ROWS).fetchall()
+        return next((row for row in rows if row[:2] == (epoch, first)), None)
 
     def _pruned(self, path: Path, sha: bytes | None) -> bool:
         """Retention was cut between saying that this file is gone and removing it: every byte is as it was closed."""
