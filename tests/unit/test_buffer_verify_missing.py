@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import until
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from processes import until
 
 from buffer import Body, Journal, backup, keys, read_journal, segment
 from buffer import verify as verifier
