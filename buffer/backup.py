@@ -43,6 +43,16 @@ def backup(journal: Path, target: Path) -> verify.Report:
     return verify.verify(target)
 
 
+def gateway_of(folder: Path) -> str | None:
+    """Whose journal lies here, `site/line`; None if none does that can be read."""
+    try:
+        with closing(sqlite.reader(folder / "journal.db", closed=True)) as db:
+            found = db.execute("SELECT value FROM about WHERE name = 'gateway'").fetchone()
+    except sqlite3.Error:
+        return None
+    return None if found is None else str(found[0])
+
+
 def _copy_public(source: Path, target: Path) -> None:
     for name in PUBLIC:
         if (source / name).exists() and not (target / name).exists():

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import config
+from buffer.backup import gateway_of
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class Backups:
         """audit, event: append; the first is waited for."""
         self._data, self._settings, self._audit, self._event = line.data, settings, audit, event
         self.folder = (line.folder / settings.folder).resolve()
+        self._gateway = line.gateway
         self._name = f"{line.line.site}-{line.line.name}"
         self._ours = re.compile(rf"{re.escape(self._name)}-(\d{{8}}T\d{{6}}Z)")
         self._look_s = look_s
@@ -84,17 +86,23 @@ class Backups:
     async def _held(self) -> list[tuple[float, Path]]:
         """(made at, folder) of every backup of this line, oldest first.
 
+        A name does not tell whose it is (lines `b-c` at `a` and `c` at `a-b` share one); its journal.db does.
+
         One that bears a time to come (the clock was ahead then) counts as none, and stays until its time: it would keep backups from
         being made for as long, and be kept in the place of newer ones.
         """
         try:
-            found = await asyncio.to_thread(lambda: [(self._ours.fullmatch(one.name), one) for one in self.folder.iterdir()])
+            found = await asyncio.to_thread(lambda: [(match, one) for one in self.folder.iterdir() if (match := self._named_ours(one))])
         except OSError as error:
             raise BackupFailed(f"{self.folder}: {error.strerror}") from error
         now_s = time.time()
-        held = sorted((made_s, one) for match, one in found if match and (made_s := _seconds(match[1])) <= now_s)
+        held = sorted((made_s, one) for match, one in found if (made_s := _seconds(match[1])) <= now_s)
         self._newest_s = held[-1][0] if held else None
         return held
+
+    def _named_ours(self, one: Path) -> "re.Match[str] | None":
+        match = self._ours.fullmatch(one.name)
+        return match if match and gateway_of(one) == self._gateway else None
 
     async def _make(self) -> None:
         """Copy, verify, rename; then remove what is too old, and what a killed run left behind."""

@@ -4,9 +4,10 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,13 @@ def test_a_witness_of_the_line_folder_gets_the_last_checkpoint_and_exposes_a_jou
 # ------------------------------------------------------------------ backups
 
 
+def belongs(folder: Path, gateway: str) -> None:
+    folder.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(folder / "journal.db")) as db, db:
+        db.execute("CREATE TABLE about(name TEXT PRIMARY KEY, value)")
+        db.execute("INSERT INTO about VALUES ('gateway', ?)", (gateway,))
+
+
 @pytest.mark.faults
 @pytest.mark.urs("URS-OPS-01", "URS-AUD-01")
 def test_backups_are_made_on_schedule_verified_and_the_old_ones_go(tmp_path: Path) -> None:
@@ -183,6 +191,9 @@ def test_backups_are_made_on_schedule_verified_and_the_old_ones_go(tmp_path: Pat
         assert any("backup" in problem for problem in json.loads(command("status", line, "--json").stdout)["problems"])
         store.mkdir()
         (store / "lyon-test-1-20200101T000000Z").mkdir()
+        (store / "lyon-test-1-20200102T000000Z").mkdir()  # nothing in it
+        for name, whose in (("lyon-test-1-20200101T000000Z", "lyon/test-1"), ("lyon-test-1-20200103T000000Z", "lyon-test/1")):
+            belongs(store / name, whose)
         (store / "lyon-test-1-20200101T000000Z.part").mkdir()
         (store / "of somebody else").mkdir()
     with running(line):
@@ -191,7 +202,10 @@ def test_backups_are_made_on_schedule_verified_and_the_old_ones_go(tmp_path: Pat
     assert made_[0]["removed"] in ([], ["lyon-test-1-20200101T000000Z"])
     assert "lyon-test-1-20200101T000000Z" in [name for one in made_ for name in one["removed"]]
     held = sorted(path.name for path in store.iterdir() if not path.name.endswith(".part"))
-    assert (len(held), held[-1]) == (3, "of somebody else")
+    assert held.pop() == "of somebody else"
+    assert held[:2] == ["lyon-test-1-20200102T000000Z", "lyon-test-1-20200103T000000Z"], "no backup of this line"
+    del held[:2]
+    assert len(held) == 2
     assert not (store / "lyon-test-1-20200101T000000Z.part").exists()
     for name in held[:2]:
         key = line / "data" / "checkpoint-key.pub"
