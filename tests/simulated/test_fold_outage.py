@@ -134,6 +134,7 @@ async def lived(plc: OpcUaPlc, seconds: float, **values: Any) -> None:
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.faults
 @pytest.mark.urs("URS-CTX-03", "URS-CTX-08")
 @pytest.mark.timeout(240)
 async def test_what_the_plc_queued_comes_before_the_row_that_the_mes_told_meanwhile(tmp_path: Path) -> None:

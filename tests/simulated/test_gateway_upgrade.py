@@ -34,6 +34,12 @@ def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buffer.verify, "SEGMENT", SEGMENT)
 
 
+@pytest.fixture(autouse=True)
+def tables_once_in_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the journals are that were written before each segment began with the tables (docs/decisions/0041)."""
+    monkeypatch.setattr(Intake, "_restated", lambda _intake, _seq: ())
+
+
 @pytest.fixture
 def line(tmp_path: Path) -> Line:
     examples.copy("granulation-2", tmp_path / "line")
