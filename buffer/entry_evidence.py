@@ -22,7 +22,7 @@ class ConfigFile(Open):
 
 
 class ConfigEvent(Event):
-    """The line folder in full, cut into numbered parts if it is long."""
+    """The line folder in full, cut into numbered parts if it is long. Again in every 4,096 entries; a change has a new version."""
 
     type: Literal["config"]
     version: int

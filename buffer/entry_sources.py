@@ -91,6 +91,7 @@ class TagsetTag(Open):
 class TagsetEvent(Event):
     """The table that `tag` in readings points into; a long one comes in slices by `first`.
 
+    It stands before the readings that need it, and again in every 4,096 entries: a slice that is known already says nothing new.
     tagset: first 16 hex digits of the SHA-256 of the whole tags array.
     """
 

@@ -65,7 +65,9 @@ def _from_state(line: Line, journal: Journal) -> tuple[Fold, tuple[int, int], st
 
 
 class _Tables:
-    """Tag tables of entries whose own `tagset` event has been pruned: it stands once per epoch, retention takes it with the oldest ones.
+    """Tag tables of entries whose own `tagset` event has been pruned: it stood once per epoch, and retention took it with the oldest ones.
+
+    A journal written since then has it in each segment (docs/decisions/0041).
 
     A table's name is the sum of its content, so the line's present tables may stand in; and what the stored state still knows.
     """
