@@ -69,6 +69,8 @@ def append(*counts, event=None):
     say(f"promise {epoch} {before} {before + sum(counts) - 1} {number - sum(counts) + 1}")
 if journal.opened.epoch_event is not None:
     say(f"lost {json.dumps(journal.opened.epoch_event['lost'])}")
+    if journal.opened.epoch_event.get("tail") == "unknown":
+        say(f"tail {journal.opened.epoch_event['follows']} {journal.opened.epoch_event['last_seq']}")
     body = b'"time":"2026-11-22T07:15:02.5Z","n":0,"event":%s}' % json.dumps(journal.opened.epoch_event).encode()
     say(f"offer {epoch} 1 1 0")
     journal.append([Body("ebr-gateway/event/1", body)], urgent=True).result()
@@ -158,6 +160,8 @@ def started(folder: Path) -> tuple[Journal, set[tuple[int, int]]]:
         if journal.check_closed():
             for event in journal._writer.do(journal._store.catalogue.epochs).result().values():
                 spans = {str(event["follows"]): event["lost"], **event.get("lost_before", {})}
+                if event.get("tail") == "unknown":  # more may have stood there: a segment at most
+                    spans[str(event["follows"])] = [*event["lost"], (event["last_seq"] + 1, event["last_seq"] + buffer.segment.ENTRIES)]
                 declared |= {(int(epoch), seq) for epoch, lost in spans.items() for low, high in lost for seq in range(low, high + 1)}
             return journal, declared
         journal.close()

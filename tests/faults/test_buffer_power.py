@@ -254,13 +254,17 @@ def sum_of(image: dict[str, bytes]) -> bytes:
 
 def lost_for_good(trace: list[Step]) -> set[tuple[int, int]]:
     """What the two flipped bits took: the program itself declared it when it salvaged with nobody cutting the power."""
-    lost, epoch = set(), 0
+    lost, epoch, promised = set[tuple[int, int]](), 0, set[tuple[int, int]]()
     for line in (line for step in trace if step.what == "said" for line in step.data.decode().splitlines()):
         kind, _, rest = line.partition(" ")
         if kind == "lost":
             lost |= {(epoch, seq) for low, high in json.loads(rest) for seq in range(low, high + 1)}
+        elif kind == "tail":  # flipped bits in the last entries of the segment that grew: where it ended is not known any more
+            after = tuple(map(int, rest.split()))
+            lost |= {at for at in promised if at[0] == after[0] and at > after}
         elif kind in {"offer", "promise"}:
-            epoch = int(rest.split()[0])
+            epoch, first, last, _ = map(int, rest.split())
+            promised |= {(epoch, seq) for seq in range(first, last + 1)} if kind == "promise" else set()
     return lost
 
 
