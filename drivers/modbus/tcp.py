@@ -46,18 +46,25 @@ class _Connection(asyncio.Protocol):
             _watch(sock)
 
     def data_received(self, data: bytes) -> None:
+        """Take the answers that are whole. None of them, if what follows is no frame.
+
+        A cut answer is completed by the first bytes of the next one, with a right head and wrong values; only what is left then tells.
+        """
         received_ns = time.monotonic_ns()
         buffer = self._buffer
         buffer += data
+        whole: list[tuple[int, int, bytes]] = []
         while len(buffer) >= _HEADER.size:
             transaction, protocol, length, unit = _HEADER.unpack_from(buffer)
             if protocol != 0 or not 3 <= length <= _LONGEST:
                 self._end(BadReply(f"not a Modbus TCP frame: {bytes(buffer[:8]).hex(' ')}"))
                 return
             if len(buffer) < 6 + length:
-                return
-            self._take(transaction, unit, bytes(buffer[7 : 6 + length]), received_ns)
+                break
+            whole.append((transaction, unit, bytes(buffer[7 : 6 + length])))
             del buffer[: 6 + length]
+        for transaction, unit, pdu in whole:
+            self._take(transaction, unit, pdu, received_ns)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end(LinkLost(f"connection lost: {exc or 'closed by the device'}"))

@@ -1,0 +1,46 @@
+"""An answer that was cut, with the next one right behind it: no value of it is a value."""
+
+import asyncio
+import struct
+
+import pytest
+
+from drivers.modbus.frames import Request
+from drivers.modbus.settings import Endpoint
+from drivers.modbus.tcp import TcpLink
+
+
+def answer(transaction: bytes, value: float) -> bytes:
+    return transaction + b"\0\0\0\x07\x01\x03\x04" + struct.pack(">f", value)
+
+
+async def answered(missing: int) -> list[object]:
+    """Two requests on one connection; the first answer lacks its last bytes, the second comes in the same segment."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        first, second = [(await reader.readexactly(12))[:2] for _ in range(2)]
+        whole = answer(first, 251.5)
+        writer.write(whole[: len(whole) - missing] + answer(second, 3.0))
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    link = TcpLink(Endpoint("tcp", "127.0.0.1", server.sockets[0].getsockname()[1]), 5.0, 4)
+    requests = [Request(1, 3, struct.pack(">BHH", 3, at, 2), 4) for at in (0, 100)]
+    await link.open()
+    got = await asyncio.gather(*(link.read(request) for request in requests), return_exceptions=True)
+    link.close()
+    server.close()
+    await server.wait_closed()
+    return [one if isinstance(one, BaseException) else struct.unpack(">f", one.data)[0] for one in got]
+
+
+@pytest.mark.urs("URS-DAQ-05")
+@pytest.mark.parametrize("missing", [1, 2, 3, 4])
+async def test_what_the_next_answer_completes_is_no_answer(missing: int) -> None:
+    assert [type(one).__name__ for one in await answered(missing)] == ["BadReply", "BadReply"]
+
+
+@pytest.mark.urs("URS-DAQ-05")
+async def test_two_whole_answers_in_one_segment_are_both_taken() -> None:
+    assert await answered(0) == [251.5, 3.0]
