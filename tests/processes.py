@@ -34,7 +34,7 @@ def until(state: Callable[[], Any], deadline_s: float = 60.0, every_s: float = 0
     raise AssertionError("the state did not come")
 
 
-async def eventually(state: Callable[[], Any], deadline_s: float = 20.0) -> Any:
+async def eventually(state: Callable[[], Any], deadline_s: float = 60.0) -> Any:
     """The same beside other tasks: for states of threads, servers and tasks that tell nobody. Raises TimeoutError."""
     async with asyncio.timeout(deadline_s):
         while not (found := state()):  # noqa: ASYNC110 - looked at from outside
