@@ -55,7 +55,7 @@ class Journal:
 
     opened: Opened
 
-    def __init__(self, directory: Path, gateway: str, writer: Writer) -> None:
+    def __init__(self, directory: Path, gateway: str, writer: Writer, clock: Callable[[], float]) -> None:
         """Use `Journal.open`."""
         self.directory = directory
         self.gateway = gateway
@@ -65,7 +65,8 @@ class Journal:
         self._receipts = Receipts(self._picture)
         self._store: Store
         self._retain_s = 0.0
-        self._opened_s = time.monotonic()
+        self._clock = clock
+        self._opened_s = clock()
         self._patrol = Patrol(self._picture, self._damaged)
 
     @classmethod
@@ -78,13 +79,15 @@ class Journal:
         retain_s: float,
         max_bytes: int,
         on_fault: Callable[[BaseException], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> "Journal":
         """Open or create the journal in `directory`, recover it, start its writer thread. Blocks.
 
+        clock: seconds that go on evenly, by which `usage` says how fast the journal grows.
         on_fault is called once, in the writer thread, when the journal has stopped for good: the process must end.
         Raises JournalInUse, JournalMismatch, StorageError.
         """
-        journal = cls(directory, gateway, Writer(commit_interval_s=commit_interval_s, on_fault=on_fault))
+        journal = cls(directory, gateway, Writer(commit_interval_s=commit_interval_s, on_fault=on_fault), clock)
         journal._retain_s = retain_s
         journal._store = journal._writer.start(partial(journal._open_store, max_bytes))
         journal._patrol.start()
@@ -176,7 +179,7 @@ class Journal:
         """How full the journal is, and when it will be. Reads file sizes."""
         used, free = self._store.used_bytes(), self._store.free_bytes()
         room = max(min(self._store.max_bytes - used, free), 0)
-        growth = self._store.committed_bytes / max(time.monotonic() - self._opened_s, 1.0) * DAY_S
+        growth = self._store.committed_bytes / max(self._clock() - self._opened_s, 1.0) * DAY_S
         wal = self._picture.wal_bytes()
         days = room / growth if growth else None
         return Usage(used, self._store.max_bytes, free, used / max(min(self._store.max_bytes, used + free), 1), days, wal)

@@ -109,7 +109,8 @@ def test_the_newest_checkpoint_is_known_with_its_time(journal: Journal, tmp_path
 
 @pytest.mark.urs("URS-BUF-05")
 def test_the_rate_at_which_the_journal_fills_is_that_of_its_files_not_of_its_log(tmp_path: Path) -> None:
-    journal = Journal.open(tmp_path, GATEWAY, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
+    now_s = [500.0]
+    journal = Journal.open(tmp_path, GATEWAY, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40, clock=lambda: now_s[0])
     texts = [os.urandom(400).hex().encode() for _ in range(16)]
     for _ in range(257):  # a small commit costs three pages of log, and a few hundred bytes that stay
         journal.append([Body(BODY.schema, b'"time":"2026-11-22T07:15:02.5Z","t":"%s"}' % text) for text in texts], urgent=True).result()
@@ -118,9 +119,10 @@ def test_the_rate_at_which_the_journal_fills_is_that_of_its_files_not_of_its_log
         assert time.monotonic() < end
         time.sleep(0.005)
     first = min((tmp_path / "segments").glob("*-1.db")).stat().st_size * 257 * 16 / 4096
+    now_s[0] += 40.0
     usage = journal.usage()
     assert usage.days_to_full is not None
     room = min(usage.max_bytes - usage.used_bytes, usage.free_bytes)
-    grown = room / usage.days_to_full / 86_400 * (time.monotonic() - journal._opened_s)
+    grown = room / usage.days_to_full / 86_400 * 40.0
     journal.close()
     assert 0.6 * first < grown < 1.6 * first, (grown, first)
