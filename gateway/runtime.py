@@ -113,7 +113,7 @@ class Gateway:
             return
         if event["type"] == "batch" and event["transition"] == "start" and self.line.buffer.hold_batches:
             self._holds.put_nowait((self.journal.hold, str(batch), min(seq, self.fold.open_since() or seq)))
-        elif not self._is_open(batch):
+        elif (self.line.buffer.hold_batches or batch in self.journal.holds()) and not self._is_open(batch):
             self._holds.put_nowait((self.journal.hold_through, str(batch), seq))
 
     def _is_open(self, batch: str) -> bool:
