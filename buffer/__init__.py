@@ -1,6 +1,6 @@
 """The journal: durable, tamper-evident store and forward. Knows nothing of the gateway around it."""
 
-from .errors import (
+from buffer.errors import (
     EntryTooLarge,
     JournalBusy,
     JournalClosed,
@@ -10,15 +10,15 @@ from .errors import (
     ReceiptRefused,
     StorageError,
 )
-from .journal import Depth, Journal, Usage
-from .patrol import Round
-from .reader import read_journal
-from .receipts import Quarantined, Rejected
-from .recovery import Opened
-from .retention import Kept, Pruned
-from .segment import Entry
-from .store import Pressure
-from .writer import Body
+from buffer.journal import Depth, Journal, Usage
+from buffer.opening import Opened
+from buffer.reader import read_journal
+from buffer.receipts import Quarantined, Rejected
+from buffer.retention import Kept, Pruned
+from buffer.scrub import Round
+from buffer.segment import Entry
+from buffer.store import Pressure
+from buffer.writer import Body
 
 __all__ = [
     "Body",

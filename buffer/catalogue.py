@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from . import sqlite
+from buffer import sqlite
 
 FORMAT = "ebr-gateway/journal/1"
 SCHEMA = """

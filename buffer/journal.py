@@ -8,20 +8,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import recovery, retention
-from . import segment as segments
-from .catalogue import Segment
-from .errors import EntryTooLarge, StorageError
-from .keys import Signer
-from .patrol import Patrol, Round
-from .picture import Picture
-from .receipts import Quarantined, Receipts, Rejected
-from .recovery import Opened
-from .retention import Pruned
-from .segment import Entry
-from .store import Pressure, Store
-from .times import of_entry
-from .writer import Body, Writer
+from buffer import opening, retention
+from buffer import segment as segments
+from buffer.catalogue import Segment
+from buffer.committed import Picture
+from buffer.errors import EntryTooLarge, StorageError
+from buffer.keys import Signer
+from buffer.opening import Opened
+from buffer.receipts import Quarantined, Receipts, Rejected
+from buffer.retention import Pruned
+from buffer.scrub import Patrol, Round
+from buffer.segment import Entry
+from buffer.store import Pressure, Store
+from buffer.times import of_entry
+from buffer.writer import Body, Writer
 
 LARGEST_ENTRY_BYTES = 65_536
 DAY_S = 86_400.0
@@ -94,7 +94,7 @@ class Journal:
         return journal
 
     def _open_store(self, max_bytes: int) -> Store:
-        store, self.opened = recovery.open_store(self.directory, self.gateway, max_bytes, self._picture, self._receipts)
+        store, self.opened = opening.open_store(self.directory, self.gateway, max_bytes, self._picture, self._receipts)
         return store
 
     # ------------------------------------------------------------------ writing

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from . import segment as segments
-from . import sqlite
-from .errors import StorageError
-from .segment import Damaged, Entry
+from buffer import segment as segments
+from buffer import sqlite
+from buffer.errors import StorageError
+from buffer.segment import Damaged, Entry
 
 _NAME = re.compile(r"(\d+)-(\d+)\.db")
 PAGE = 256

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from .catalogue import Catalogue
-from .errors import ReceiptRefused
-from .picture import Picture
-from .times import now_ticks
+from buffer.catalogue import Catalogue
+from buffer.committed import Picture
+from buffer.errors import ReceiptRefused
+from buffer.times import now_ticks
 
 
 class Rejected(NamedTuple):

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from .catalogue import Segment
-from .chain import Tree
-from .segment import first_of
-from .store import Store, remove
-from .times import TICKS_PER_S, now_ticks
+from buffer.catalogue import Segment
+from buffer.chain import Tree
+from buffer.segment import first_of
+from buffer.store import Store, remove
+from buffer.times import TICKS_PER_S, now_ticks
 
 EARLIEST_TICKS = 17_000_000_000_000_000  # 2023-11-14: no journal is older
 AHEAD_TICKS = 86_400 * TICKS_PER_S

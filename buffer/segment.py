@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import zstandard
 
-from . import sqlite
-from .chain import digest as digest_of
+from buffer import sqlite
+from buffer.chain import digest as digest_of
 
 ENTRIES = 4096
 FORMAT = "ebr-gateway/segment/1"

@@ -11,16 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import segment as segments
-from . import sqlite
-from .catalogue import Catalogue, Inconsistent, Segment
-from .chain import Tree, root
-from .errors import StorageError
-from .keys import Signer, checkpoint_text
-from .picture import Picture
-from .receipts import Receipts
-from .segment import Entry, Fact, Row
-from .times import now_ticks
+from buffer import segment as segments
+from buffer import sqlite
+from buffer.catalogue import Catalogue, Inconsistent, Segment
+from buffer.chain import Tree, root
+from buffer.committed import Picture
+from buffer.errors import StorageError
+from buffer.keys import Signer, checkpoint_text
+from buffer.receipts import Receipts
+from buffer.segment import Entry, Fact, Row
+from buffer.times import now_ticks
 
 SUMS = "SHA256SUMS"
 BALLAST = "ballast"

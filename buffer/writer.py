@@ -15,11 +15,11 @@ from typing import Any, NamedTuple, TypeVar
 
 import zstandard
 
-from . import chain, sqlite
-from .catalogue import Segment
-from .errors import JournalBusy, JournalClosed, JournalError, StorageError
-from .segment import Entry, Fact, Row
-from .store import Pressure, Store
+from buffer import chain, sqlite
+from buffer.catalogue import Segment
+from buffer.errors import JournalBusy, JournalClosed, JournalError, StorageError
+from buffer.segment import Entry, Fact, Row
+from buffer.store import Pressure, Store
 
 EARLY_LISTS = 32
 QUEUE_BYTES = 128 << 20

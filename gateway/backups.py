@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import config
-from buffer.backup import gateway_of
+from buffer.restore.backup import gateway_of
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ class Backups:
         await self._held()
 
     async def _copy(self, part: Path) -> dict[str, Any]:
-        command = [sys.executable, "-m", "buffer.backup", str(self._data), str(part)]
+        command = [sys.executable, "-m", "buffer.restore.backup", str(self._data), str(part)]
         process = await asyncio.create_subprocess_exec(
             *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )

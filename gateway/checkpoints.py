@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from buffer import Journal
 from buffer.catalogue import Inconsistent
-from buffer.evidence import newest
+from buffer.proofs import newest
 from gateway.keyring import Keyring
 from gateway.ticks import TICKS_PER_S
 from gateway.witness import Note, Witness

@@ -15,7 +15,7 @@ NS_PER_TICK = 100
 
 
 class Recalled:
-    """Learns from entries, in order; `buffer.beyond` writes what it has learned beside them."""
+    """Learns from entries, in order; `buffer.restore.from_ebr` writes what it has learned beside them."""
 
     def __init__(self) -> None:
         self._rows: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)

@@ -6,16 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from gateway.cli.base import (
-    NOT_REACHED,
-    WRONG_INPUT,
-    AsJson,
-    Folder,
-    app,
-    fail,
-    logging_to_stderr,
-    print_json,
-)
+from gateway.cli.base import NOT_REACHED, WRONG_INPUT, AsJson, Folder, app, fail, logging_to_stderr, print_json
 
 
 @app.command()

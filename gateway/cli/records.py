@@ -71,7 +71,7 @@ def archive(
     to: Annotated[Path, typer.Option(help="the zip file to make")],
 ) -> None:
     """Make an archive of one batch that proves itself: entries, records, configuration, schemas, proofs and the verifier."""
-    from buffer import archive as archives
+    from buffer.archive import packing as archives
 
     if to.exists():
         fail(f"{to}: exists already", WRONG_INPUT)
@@ -86,7 +86,7 @@ def archive(
 @app.command()
 def backup(line: Folder, *, to: Annotated[Path, typer.Option(help="the folder to make")]) -> None:
     """Copy the journal of a line, running or not, and verify the copy."""
-    from buffer import backup as backups
+    from buffer.restore import backup as backups
 
     if to.exists():
         fail(f"{to}: exists already", WRONG_INPUT)
@@ -107,7 +107,7 @@ def restore(
 
     With --ebr the journal goes on to the last entry that the EBR has; refused if the two contradict each other.
     """
-    from buffer import backup as backups
+    from buffer.restore import backup as backups
     from gateway.recalled import Recalled
 
     try:

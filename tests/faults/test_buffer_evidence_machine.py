@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from buffer import Body, Journal, archive, keys, read_journal, verify
-from buffer.entry_examples import EVENTS
+from buffer import Body, Journal, keys, read_journal, verify
+from buffer.archive import packing
+from buffer.entry.examples import EVENTS
 
 GATEWAY = "lyon/granulation-2"
 BATCH = "B2026-0417"
@@ -73,7 +74,7 @@ class Made:
         journal.append([event(EVENTS["step"]), event(EVENTS["batch"])], urgent=True).result()
         journal.append([event(journal.checkpoint(self.signer, "batch-end") or {})], urgent=True).result()
         journal.close()
-        archive.make(self.journal, BATCH, self.zip, [self.signer.public], self.signer.note)
+        packing.make(self.journal, BATCH, self.zip, [self.signer.public], self.signer.note)
         self.store.mkdir()
         with closing(sqlite3.connect(self.store / "ebr.db")) as db:
             db.execute("CREATE TABLE entries(gateway, epoch, seq, digest, payload)")
@@ -218,4 +219,4 @@ def rewrite(target: Path, files: dict[str, bytes]) -> None:
     inner = {name: content for name, content in files.items() if name not in {"SHA256SUMS", verify.SUMS_NOTE}}
     sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in inner.items()).encode()
     target.unlink(missing_ok=True)
-    archive._write(target, inner | {"SHA256SUMS": sums, verify.SUMS_NOTE: files[verify.SUMS_NOTE]})
+    packing._write(target, inner | {"SHA256SUMS": sums, verify.SUMS_NOTE: files[verify.SUMS_NOTE]})

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from processes import COMMAND, command, until
 
-from buffer import archive, keys
+from buffer import keys
+from buffer.archive import packing
 from buffer.verify import Key, verify
 from gateway.control import tell
 
@@ -76,7 +77,7 @@ def test_the_key_is_rotated_by_a_command_and_the_old_or_the_new_public_key_alone
         old = command("keys", "show", line).stdout
         assert command("keys", "rotate", line, "--reason", " ").returncode == 2
         first = (line / "data" / "checkpoint-key").read_bytes()
-        text = archive.sums_text("lyon/test-1", "B1", b"sums")
+        text = packing.sums_text("lyon/test-1", "B1", b"sums")
         assert Key.parse(old).signed(tell(line / "data", "sign-archive", text=text)["note"])
         for other in (text + "x", text.replace("test-1", "test-2"), "lyon/test-1/17\n5\nAAAA\n", ""):
             assert "error" in tell(line / "data", "sign-archive", text=other), "a key that signs anything proves nothing"

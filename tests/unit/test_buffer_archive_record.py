@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from buffer import Body, Journal, archive, keys, verify
-from buffer.archive_html import html
-from buffer.archive_pdf import CELLS_AT_ONCE, pdf
-from buffer.archive_record import Facts, Heading, Record, Table, Text, happenings
-from buffer.entry_examples import EVENTS
-from buffer.evidence import Evidence, coded
+from buffer import Body, Journal, keys, verify
+from buffer.archive import packing
+from buffer.archive.html import html
+from buffer.archive.pdf import CELLS_AT_ONCE, pdf
+from buffer.archive.record import Facts, Heading, Record, Table, Text, happenings
+from buffer.entry.examples import EVENTS
+from buffer.proofs import Evidence, coded
 from buffer.segment import Entry
 
 GATEWAY = "lyon/granulation-2"
@@ -62,7 +63,7 @@ class Made:
         self.make(self.zip)
 
     def make(self, target: Path) -> verify.Report:
-        return archive.make(self.journal, BATCH, target, [self.signer.public], self.signer.note)
+        return packing.make(self.journal, BATCH, target, [self.signer.public], self.signer.note)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def rewritten(target: Path, files: dict[str, bytes]) -> Path:
     sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in inner.items()).encode()
     note = {verify.SUMS_NOTE: files[verify.SUMS_NOTE]} if verify.SUMS_NOTE in files else {}
     target.unlink(missing_ok=True)
-    archive._write(target, inner | {"SHA256SUMS": sums} | note)
+    packing._write(target, inner | {"SHA256SUMS": sums} | note)
     return target
 
 
@@ -98,13 +99,13 @@ def test_html_and_pdf_show_the_record_and_the_evidence(made: Made) -> None:
 
 def test_what_names_the_batch_after_its_end_does_not_lengthen_the_archive(made: Made, tmp_path: Path) -> None:
     folder = shutil.copytree(made.journal, tmp_path / "journal", ignore=shutil.ignore_patterns("ballast", "SHA256SUMS"))
-    before = archive.spans_of(folder, BATCH)
+    before = packing.spans_of(folder, BATCH)
     journal = Journal.open(folder, GATEWAY, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
     sealed = {**EVENTS["checkpoint"], "batches": [{"batch": BATCH, "record": "r", "revision": 1, "seq": 5}]}
     released = {"type": "audit", "action": "release-hold", "who": "os:qa", "what": {"batch": BATCH}, "reason": "released"}
     journal.append([event(sealed), event(released)], urgent=True).result()
     journal.close()
-    assert archive.spans_of(folder, BATCH) == before
+    assert packing.spans_of(folder, BATCH) == before
 
 
 def test_the_pages_are_the_same_bytes_for_the_same_entries(made: Made, tmp_path: Path) -> None:
@@ -186,7 +187,7 @@ def test_without_the_note_the_pages_are_unproved_and_with_a_thiefs_they_are_bad(
         "keys.txt": (made.signer.public + "\n" + thief.public).encode()
     }
     sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in inner.items()).encode()
-    files = inner | {verify.SUMS_NOTE: thief.note(archive.sums_text(GATEWAY, BATCH, sums)).encode()}
+    files = inner | {verify.SUMS_NOTE: thief.note(packing.sums_text(GATEWAY, BATCH, sums)).encode()}
     assert note != files[verify.SUMS_NOTE]
     report = verify.verify(rewritten(tmp_path / "b.zip", files), made.signer.public)
     assert (report.exit_code, report.problems) == (1, [f"{verify.SUMS_NOTE} is not signed by the key"])
@@ -220,7 +221,7 @@ def test_after_a_rotation_the_archive_carries_what_hands_the_trust_on(made: Made
     journal.append([event({**EVENTS["batch"], "revision": 2})], urgent=True).result()
     journal.append([event(journal.checkpoint(new) or {})], urgent=True).result()
     journal.close()
-    archive.make(journal_folder, BATCH, tmp_path / "a.zip", [made.signer.public, new.public], new.note)
+    packing.make(journal_folder, BATCH, tmp_path / "a.zip", [made.signer.public, new.public], new.note)
     for key in (made.signer.public, new.public):
         report = verify.verify(tmp_path / "a.zip", key)
         assert (report.exit_code, report.signatures) == (0, 2), list(report.lines())

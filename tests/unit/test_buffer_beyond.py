@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from buffer import Body, Entry, Journal, backup, keys, read_journal, segment
+from buffer import Body, Entry, Journal, keys, read_journal, segment
 from buffer import verify as verifier
-from buffer.backup import RestoreRefused, restore
+from buffer.restore import backup
+from buffer.restore.backup import RestoreRefused, restore
 from buffer.verify import verify
 
 GATEWAY = "lyon/granulation-2"

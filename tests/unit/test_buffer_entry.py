@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from buffer import entry
-from buffer.entry_examples import EVENTS, READINGS_ENTRY, event_entry
+from buffer.entry.examples import EVENTS, READINGS_ENTRY, event_entry
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 MADE = dict(entry.schemas())

@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from buffer import Body, Journal, archive, backup, keys
+from buffer import Body, Journal, keys
 from buffer import verify as verifier
-from buffer.entry_examples import EVENTS
+from buffer.archive import packing
+from buffer.entry.examples import EVENTS
+from buffer.restore import backup
 from buffer.verify import Checkpoint, Key, verify
 
 GATEWAY = "lyon/granulation-2"
@@ -68,7 +70,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 @pytest.fixture(scope="module")
 def zipped(made: Made) -> Path:
     target = made.folder / "batch.zip"
-    report = archive.make(made.journal, "B2026-0417", target, [made.signer.public], made.signer.note)
+    report = packing.make(made.journal, "B2026-0417", target, [made.signer.public], made.signer.note)
     assert report.exit_code == 0, list(report.lines())
     return target
 
@@ -276,8 +278,8 @@ def test_an_archive_is_verified_by_the_verifier_in_it_with_the_public_key_alone(
 
 
 def test_an_archive_of_an_unknown_batch_is_refused(made: Made, tmp_path: Path) -> None:
-    with pytest.raises(archive.NotReady, match="B-none"):
-        archive.make(made.journal, "B-none", tmp_path / "a.zip", [made.signer.public])
+    with pytest.raises(packing.NotReady, match="B-none"):
+        packing.make(made.journal, "B-none", tmp_path / "a.zip", [made.signer.public])
 
 
 def rewritten(source: Path, target: Path, lines: list[bytes], epoch: int) -> None:
@@ -289,7 +291,7 @@ def rewritten(source: Path, target: Path, lines: list[bytes], epoch: int) -> Non
 
     files["SHA256SUMS"] = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in files.items()).encode()
     target.unlink(missing_ok=True)
-    archive._write(target, files)
+    packing._write(target, files)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from buffer import Body, Journal, Kept, StorageError, keys
-from buffer.evidence import newest, newest_note
+from buffer.proofs import newest, newest_note
 
 GATEWAY = "lyon/granulation-2"
 BODY = Body("ebr-gateway/readings/1", b'"time":"2026-11-22T07:15:02.5Z"}')

@@ -12,8 +12,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from processes import until
 
-from buffer import Body, Journal, backup, keys, read_journal, segment
+from buffer import Body, Journal, keys, read_journal, segment
 from buffer import verify as verifier
+from buffer.restore import backup
 from buffer.verify import uncovered, verify
 
 GATEWAY = "lyon/granulation-2"

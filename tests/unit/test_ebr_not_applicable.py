@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from buffer.archive_record import Record, Table, Text
+from buffer.archive.record import Record, Table, Text
 from buffer.chain import NO_DIGEST, digest
-from buffer.entry_examples import EVENTS
+from buffer.entry.examples import EVENTS
 from buffer.segment import Entry
 from simulators.ebr.page import html
 from simulators.ebr.record import batch_record

@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import entry as formats
-from . import sqlite, verify
-from .archive_html import html
-from .archive_pdf import pdf
-from .archive_record import Proof, Record
-from .evidence import Evidence, coded
-from .reader import read_journal
-from .segment import Entry
-from .times import now_ticks, text
+from buffer import entry as formats
+from buffer import sqlite, verify
+from buffer.archive.html import html
+from buffer.archive.pdf import pdf
+from buffer.archive.record import Proof, Record
+from buffer.proofs import Evidence, coded
+from buffer.reader import read_journal
+from buffer.segment import Entry
+from buffer.times import now_ticks, text
 
 FORMAT = "ebr-gateway/archive/1"
 MADE = (1980, 1, 1, 0, 0, 0)  # equal content gives an equal file

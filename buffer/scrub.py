@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from .catalogue import Segment
-from .picture import Picture
-from .store import file_sha256
-from .times import now_ticks
+from buffer.catalogue import Segment
+from buffer.committed import Picture
+from buffer.store import file_sha256
+from buffer.times import now_ticks
 
 EVERY_S = 86_400.0
 SHARE = 0.1

@@ -7,9 +7,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from . import chain, sqlite
-from . import segment as segments
-from .errors import StorageError
+from buffer import chain, sqlite
+from buffer import segment as segments
+from buffer.errors import StorageError
 
 
 class SignedCheckpoint(NamedTuple):

@@ -10,16 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import chain, salvage, sqlite, wal
-from . import segment as segments
-from .catalogue import FORMAT, Catalogue, Segment
-from .errors import JournalInUse, JournalMismatch, StorageError
-from .picture import Picture
-from .receipts import Receipts
-from .salvage import Losses
-from .segment import Damaged, Fact
-from .store import SUMS, Store, remove
-from .times import of_entry
+from buffer import chain, sqlite
+from buffer import segment as segments
+from buffer.catalogue import FORMAT, Catalogue, Segment
+from buffer.committed import Picture
+from buffer.errors import JournalInUse, JournalMismatch, StorageError
+from buffer.receipts import Receipts
+from buffer.repair import salvage, wal
+from buffer.repair.salvage import Losses
+from buffer.segment import Damaged, Fact
+from buffer.store import SUMS, Store, remove
+from buffer.times import of_entry
 
 JOURNAL = "journal.db"
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from .segment import Entry
+from buffer.segment import Entry
 
 
 class Heading(NamedTuple):

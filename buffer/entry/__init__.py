@@ -11,8 +11,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter
 
-from .entry_evidence import AuditEvent, CheckpointEvent, ClockEvent, ConfigEvent, ConfigFile, EpochEvent, FindingEvent, SealedBatch
-from .entry_head import (
+from buffer.entry.gateway_events import (
+    AuditEvent,
+    CheckpointEvent,
+    ClockEvent,
+    ConfigEvent,
+    ConfigFile,
+    EpochEvent,
+    FindingEvent,
+    SealedBatch,
+)
+from buffer.entry.head import (
     ClockState,
     ConfigReference,
     Context,
@@ -33,9 +42,19 @@ from .entry_head import (
     SourceClock,
     Ticks,
 )
-from .entry_materials import Lot, MaterialEvent, SampleEvent, SampleResult
-from .entry_sources import AlarmEvent, GapEvent, HeartbeatEvent, MessageEvent, MessageRow, SourceEvent, TagsetEvent, TagsetTag
-from .entry_steps import ActivityEvent, BatchEvent, Completeness, ContextEvent, HoldTime, ListedRecord, Parameter, RebindEvent, StepEvent
+from buffer.entry.materials import Lot, MaterialEvent, SampleEvent, SampleResult
+from buffer.entry.sources import AlarmEvent, GapEvent, HeartbeatEvent, MessageEvent, MessageRow, SourceEvent, TagsetEvent, TagsetTag
+from buffer.entry.steps import (
+    ActivityEvent,
+    BatchEvent,
+    Completeness,
+    ContextEvent,
+    HoldTime,
+    ListedRecord,
+    Parameter,
+    RebindEvent,
+    StepEvent,
+)
 
 __all__ = [
     "COLUMNS",
@@ -148,7 +167,7 @@ def parse(payload: bytes) -> ReadingsEntry | EventEntry:
 
 def schemas() -> Iterator[tuple[str, dict[str, Any]]]:
     """(file name, JSON Schema with a full example) of every kind of entry and of event."""
-    from .entry_examples import EVENTS, READINGS_ENTRY, event_entry
+    from buffer.entry.examples import EVENTS, READINGS_ENTRY, event_entry
 
     yield "entry-readings.json", _schema(ReadingsEntry, READINGS_ENTRY, "entry-readings")
     yield "entry-event.json", _schema(EventEntry, event_entry(EVENTS["gap"]), "entry-event")
@@ -188,9 +207,3 @@ def write_schemas(folder: Path) -> None:
     """Write all schemas into a folder: `python -m buffer.entry docs/schemas`."""
     for name, schema in schemas():
         (folder / name).write_text(json.dumps(schema, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    import sys
-
-    write_schemas(Path(sys.argv[1]))

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 
-from . import segment as segments
-from . import sqlite
-from .catalogue import Segment
-from .errors import StorageError
-from .segment import Damaged, Entry, Fact
+from buffer import segment as segments
+from buffer import sqlite
+from buffer.catalogue import Segment
+from buffer.errors import StorageError
+from buffer.segment import Damaged, Entry, Fact
 
 TAIL_BYTES = 16 << 20
 

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime
 
-from .entry_head import Event, Hex16, Instant, Name, Open
+from buffer.entry.head import Event, Hex16, Instant, Name, Open
 
 
 class AlarmEvent(Event):

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime
 
-from .entry_head import Decimal, Event, Evidence, Instant, Name, Open, Performer
+from buffer.entry.head import Decimal, Event, Evidence, Instant, Name, Open, Performer
 
 
 class Lot(Open):

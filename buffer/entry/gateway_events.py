@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from .entry_head import Event, Hex64, Name, Open
+from buffer.entry.head import Event, Hex64, Name, Open
 
 
 class ClockEvent(Event):

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from .entry_head import Event, Evidence, Hex64, Instant, Name, Open, Performer, Scalar
+from buffer.entry.head import Event, Evidence, Hex64, Instant, Name, Open, Performer, Scalar
 
 
 class Parameter(Open):

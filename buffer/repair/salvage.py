@@ -6,10 +6,11 @@ import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from . import carve, segment, sqlite
-from .catalogue import Segment
-from .store import Store, file_sha256
-from .times import now_ticks
+from buffer import segment, sqlite
+from buffer.catalogue import Segment
+from buffer.repair import carve
+from buffer.store import Store, file_sha256
+from buffer.times import now_ticks
 
 DAMAGED = "damaged"
 SUFFIXES = ("-wal", "-journal", "")  # the file itself last: a log without its file is set aside too, a file without its log never

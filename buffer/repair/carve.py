@@ -11,9 +11,9 @@ from pathlib import Path
 
 import zstandard
 
-from . import segment as segments
-from . import wal
-from .segment import Damaged, Fact, Row
+from buffer import segment as segments
+from buffer.repair import wal
+from buffer.segment import Damaged, Fact, Row
 
 PAGE = 4096
 LEAF = 0x0D

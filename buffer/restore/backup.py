@@ -9,12 +9,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from . import recovery, sqlite, verify
-from .beyond import Learner, RestoreRefused, Taken, extend
-from .catalogue import Catalogue
-from .errors import JournalInUse
-from .evidence import newest_note
-from .store import SUMS, file_sha256
+from buffer import opening, sqlite, verify
+from buffer.catalogue import Catalogue
+from buffer.errors import JournalInUse
+from buffer.proofs import newest_note
+from buffer.restore.from_ebr import Learner, RestoreRefused, Taken, extend
+from buffer.store import SUMS, file_sha256
 
 PUBLIC = (verify.KEY_BESIDE, verify.ROTATIONS_BESIDE)
 """What everybody may have of the keys. The private one is never copied: who holds a backup could sign in the gateway's name."""
@@ -84,7 +84,7 @@ def _write_sums(folder: Path) -> None:
 def restore(source: Path, journal: Path, ebr: Path | None = None, learner: Learner | None = None) -> tuple[verify.Report, Taken]:
     """Put a backup in the place of a journal that is gone. The next start begins a new epoch.
 
-    ebr: the store of an EBR (`buffer.beyond`): what it has beyond the backup is taken over under the old identities, and learner told of
+    ebr: the store of an EBR (`from_ebr`): what it has beyond the backup is taken over under the old identities, and learner told of
     it. Without it, what was sent after the backup was made keeps its identities at the EBR, and is never sent as new, but the gateway does
     not know what it had read. What the EBR had not confirmed when the backup was made is sent again under the old identities.
     All of it is made in a folder of its own first, so a restore that is cut short can be done again. Raises RestoreRefused if the backup
@@ -102,7 +102,7 @@ def restore(source: Path, journal: Path, ebr: Path | None = None, learner: Learn
         raise RestoreRefused(f"{source} is bad: {report.problems[0]}")
     journal.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        held = recovery.lock(journal)
+        held = opening.lock(journal)
     except JournalInUse as error:
         raise RestoreRefused(str(error)) from error
     made = journal / RESTORING
@@ -166,7 +166,10 @@ def _report(journal: Path, target: Path) -> tuple[int, dict[str, Any]]:
 
 
 def main(arguments: list[str]) -> int:
-    """`python -m buffer.backup JOURNAL TARGET`: one verified backup; a JSON line, or why there is none. For the schedule of a gateway."""
+    """`python -m buffer.restore.backup JOURNAL TARGET`: one verified backup, for the schedule of a gateway.
+
+    Prints a JSON line, or why there is none.
+    """
     journal, target = map(Path, arguments)
     try:
         code, told = _report(journal, target)

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple, Protocol
 
 import zstandard
 
-from . import chain, recovery, sqlite, verify
-from .catalogue import Inconsistent
-from .errors import JournalError
-from .picture import Picture
-from .receipts import Receipts
-from .segment import Entry, Fact, Row, name_of
-from .times import now_ticks
+from buffer import chain, opening, sqlite, verify
+from buffer.catalogue import Inconsistent
+from buffer.committed import Picture
+from buffer.errors import JournalError
+from buffer.receipts import Receipts
+from buffer.segment import Entry, Fact, Row, name_of
+from buffer.times import now_ticks
 
 PAGE = 500
 KEY_EVENTS = ("key-created", "key-adopted", "key-rotation", "key-replaced")
@@ -126,7 +126,7 @@ class _Extended:
 
     def run(self) -> Taken:
         picture = Picture(self.folder / "segments", lambda _one, _why: None)
-        self.store, opened = recovery.open_store(self.folder, self.books.gateway, 1, picture, Receipts(picture))
+        self.store, opened = opening.open_store(self.folder, self.books.gateway, 1, picture, Receipts(picture))
         try:
             if opened.findings:
                 raise RestoreRefused(f"the backup can not be gone on with: {opened.findings[0]}")

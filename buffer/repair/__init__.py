@@ -1,0 +1,1 @@
+"""Rebuild a damaged segment: carve what its pages and its log still prove, declare what is lost."""
