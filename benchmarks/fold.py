@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from config import Equipment, Line, Parameter, Source, Step, Tag
-from config.line import BufferSection, ClockSection, LineSection
+from config.sections import BufferSection, ClockSection, LineSection
 from gateway.context import Fold
 from gateway.observed import Observed
 from gateway.ticks import TICKS_PER_S

@@ -1,34 +1,11 @@
 """The line folder: read, checked, and turned into objects. Knows nothing of the other rooms."""
 
 from config import examples
-from config.line import (
-    Alarm,
-    Backup,
-    Code,
-    CodeTable,
-    ConfigError,
-    Credential,
-    Disposition,
-    EbrField,
-    Equipment,
-    FromRow,
-    FromTag,
-    Line,
-    Model,
-    Parameter,
-    Place,
-    Problem,
-    Push,
-    Pushed,
-    Scaling,
-    Source,
-    Step,
-    Tag,
-    Uplink,
-    Witness,
-    place_of,
-)
+from config.line import Alarm, Code, CodeTable, Disposition, EbrField, Line, Parameter, Step, Tag, place_of
 from config.load import data_directory, load, read
+from config.problem import ConfigError, Place, Problem
+from config.sections import Backup, Credential, Equipment, FromRow, FromTag, Model, Push, Pushed, Source, Uplink, Witness
+from config.units.scaling import Scaling
 
 __all__ = [
     "Alarm",

@@ -10,13 +10,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from config import checks, gaps, lot_rules, production, rows
+from config.checks import folder, production
+from config.checks.parsed_folder import Parts
 from config.codes import BUILT_IN
-from config.document import Document, Sections, parse, sections
-from config.line import ConfigError, Line, Problem, Tag
-from config.lots import LotRules
-from config.parts import Parts
-from config.tables import Report
+from config.csv import rows
+from config.csv.tables import Report
+from config.line import Line, Tag
+from config.lots.rules import LotRules
+from config.problem import ConfigError, Problem
+from config.reports import coverage
+from config.toml import lot_rules
+from config.toml.document import Document, Sections, parse, sections
 
 MEBI = 1024 * 1024
 LIMITS = {"line.toml": MEBI, "lots.toml": MEBI}
@@ -87,7 +91,7 @@ def read(folder: Path) -> tuple[Line | None, list[Problem]]:
     if line is None or any(problem.severity == "error" for problem in problems):
         return None, problems
     made = line(tuple(problems))
-    problems = sorted({*problems, *gaps.problems(made)}, key=_order)
+    problems = sorted({*problems, *coverage.problems(made)}, key=_order)
     if any(problem.severity == "error" for problem in problems):
         return None, problems
     return replace(made, warnings=tuple(problems)), problems
@@ -106,7 +110,7 @@ def _assembled(files: _Folder, document: Document, found: Sections) -> Callable[
     parts = _parts(files, document, found)
     lots = lot_rules.read(files.data("lots.toml"), [source.name for _, source in found.source])
     files.problems += lots.problems
-    files.problems += checks.check(parts)
+    files.problems += folder.check(parts)
     files.problems += production.check(parts)
     files.problems += _strangers(files.path, files.files)
     if found.line is None or found.clock is None or found.buffer is None:

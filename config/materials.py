@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from config.line import Place
-from config.terms import Term
+from config.grammars.terms import Term
+from config.problem import Place
 
 Kind = Literal["consume", "produce", "move"]
 Occurs = Literal["1", "0..1", "1..n", "0..n"]

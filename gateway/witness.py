@@ -20,7 +20,7 @@ import aiohttp
 
 import config
 from buffer.keys import sync
-from config.line import Tls
+from config.sections import Tls
 from gateway.uplink.errors import Refused
 from gateway.uplink.tls import Identity
 

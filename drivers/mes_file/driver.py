@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from pydantic import BaseModel, ValidationError
 
 from config import Problem, Source, Tag
-from config.addresses import FileAddress, parse
+from config.grammars.addresses import FileAddress, parse
 from drivers.contract import Driver, DriverMisconfigured, Emit, Finding, Loss, Message, Reading
 from drivers.local_time import Moment
 from drivers.mes_file.folder import Folder, NotAFile, NotWhole, Scan, Seen, matches, printable

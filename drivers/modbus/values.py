@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from config import Problem, Source, Tag
-from config.addresses import AddressError, ModbusAddress, parse
+from config.grammars.addresses import AddressError, ModbusAddress, parse
 from drivers.modbus.decode import REGISTERS
 from drivers.modbus.plan import Value
 from drivers.modbus.settings import ModbusSettings

@@ -6,9 +6,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from config import Source, units
-from config.addresses import OpcUaAddress, format, parse  # noqa: A004 - the grammar's own pair
-from config.unit_names import UNECE
+from config import Source
+from config.grammars.addresses import OpcUaAddress, format, parse  # noqa: A004 - the grammar's own pair
+from config.units import units
+from config.units.unit_names import UNECE
 from drivers.contract import BadReply
 from drivers.opcua import variant as v
 from drivers.opcua.lib import ua

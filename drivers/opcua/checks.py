@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from config import Problem, Source, Tag
-from config.addresses import AddressError, OpcUaAddress, parse
+from config.grammars.addresses import AddressError, OpcUaAddress, parse
 from drivers.opcua import certs, security
 from drivers.opcua.settings import OpcUaSettings
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from asyncua.ua.ua_binary import struct_from_binary
 
 from config import Source
-from config.addresses import OpcUaAddress
+from config.grammars.addresses import OpcUaAddress
 from drivers.contract import BadReply, DriverError, DriverMisconfigured, LinkLost
 from drivers.opcua import profiles, security
 from drivers.opcua.lib import Client, ua

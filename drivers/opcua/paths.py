@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from config.addresses import OpcUaAddress
+from config.grammars.addresses import OpcUaAddress
 from drivers.opcua.lib import ua
 from drivers.opcua.link import Link, in_chunks, local
 

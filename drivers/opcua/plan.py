@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from config import Source, Tag
-from config.addresses import OpcUaAddress, parse
+from config.grammars.addresses import OpcUaAddress, parse
 from drivers.opcua import variant as v
 from drivers.opcua.settings import MOST_ITEMS, AlarmSource, OpcUaSettings
 

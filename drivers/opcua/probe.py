@@ -12,8 +12,9 @@ from collections.abc import Awaitable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from config import Source, Tag, units
-from config.addresses import OpcUaAddress, parse
+from config import Source, Tag
+from config.grammars.addresses import OpcUaAddress, parse
+from config.units import units
 from drivers.contract import DriverError, Finding, Loss, Reading
 from drivers.opcua.browse import BuiltIns, units_of
 from drivers.opcua.lib import ua

@@ -11,7 +11,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ValidationError
 
 from config import Problem, Source, Tag
-from config.addresses import AddressError, SerialAddress, parse
+from config.grammars.addresses import AddressError, SerialAddress, parse
 from drivers.contract import (
     BAD_CONFIGURATION,
     BAD_DECODING,

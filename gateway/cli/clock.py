@@ -25,7 +25,7 @@ def time(
     Exit 1 if a part of the record was made by a clock that was not synchronised.
     """
     import config
-    from config.line import ClockSection
+    from config.sections import ClockSection
     from gateway import logs
     from gateway.clock import report as reports
     from gateway.clock.baseline import check_baseline

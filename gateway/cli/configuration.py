@@ -15,7 +15,7 @@ Form = Annotated[Literal["csv", "json"], typer.Option("--format", help="csv or j
 @configuration.command()
 def diff(line: Folder, *, against: Annotated[Path | None, typer.Option(help="another folder; else what last ran here")] = None) -> None:
     """Say what a line folder changes, tag by tag, against the configuration that last ran, or another folder. Exit 1 if it does."""
-    from config import diff as differences
+    from config.reports import diff as differences
     from gateway import assembly, recomputed
 
     new = assembly.load(line)
@@ -34,7 +34,7 @@ def diff(line: Folder, *, against: Annotated[Path | None, typer.Option(help="ano
 @configuration.command()
 def dictionary(line: Folder, *, form: Form = "csv") -> None:
     """Print the data dictionary: every field that the EBR gets, with meaning, type, unit, precision and origin."""
-    from config import dictionary as tables
+    from config.reports import data_dictionary as tables
     from gateway import assembly
 
     _print(tables.dictionary(assembly.load(line)), tables.COLUMNS, form)
@@ -43,14 +43,14 @@ def dictionary(line: Folder, *, form: Form = "csv") -> None:
 @configuration.command()
 def inventory(line: Folder, *, form: Form = "csv") -> None:
     """Print the interface inventory: every connection with endpoint, direction, protocol, security and owner."""
-    from config import dictionary as tables
+    from config.reports import data_dictionary as tables
     from gateway import assembly
 
     _print(tables.inventory(assembly.load(line)), tables.INVENTORY_COLUMNS, form)
 
 
 def _print(rows: Any, columns: Any, form: str) -> None:
-    from config import dictionary as tables
+    from config.reports import data_dictionary as tables
 
     if form == "json":
         print_json(rows)

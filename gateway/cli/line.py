@@ -23,14 +23,14 @@ def new(line: Annotated[Path, typer.Argument(metavar="LINE", help="the folder to
 @app.command()
 def check(line: Folder, *, as_json: AsJson = False) -> None:
     """Say every problem of a line folder at once, and what the EBR wants that nothing gives (and the other way round)."""
-    from config import gaps
+    from config.reports import coverage
     from gateway import assembly
 
     found, problems = assembly.check(line)
-    report = None if found is None else gaps.report(found)
+    report = None if found is None else coverage.report(found)
     if as_json:
         told = [{"file": p.file, "line": p.line, "message": p.message, "severity": p.severity} for p in problems]
-        print_json({"problems": told, "gaps": None if report is None else gaps.as_json(report)})
+        print_json({"problems": told, "gaps": None if report is None else coverage.as_json(report)})
     for problem in [] if as_json else problems:
         typer.echo(f"{problem}" if problem.severity == "error" else f"{problem} (warning)")
     if found is None:
@@ -38,7 +38,7 @@ def check(line: Folder, *, as_json: AsJson = False) -> None:
     if not as_json:
         counts = f"{len(found.sources)} sources, {len(found.tags)} tags, {len(found.steps)} steps, {len(found.parameters)} parameters"
         if report is not None and found.ebr_fields is not None:
-            typer.echo(gaps.text(report))
+            typer.echo(coverage.text(report))
         typer.echo(f"{found.gateway}: {counts}: good")
 
 

@@ -2,7 +2,7 @@
 
 import time
 
-from config.line import ClockSection
+from config.sections import ClockSection
 from gateway.clock.chrony import ChronyReader
 from gateway.clock.clock import Clock, OnEvent, Stamp
 from gateway.clock.evidence import Unreadable

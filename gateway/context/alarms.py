@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from config import Alarm
-from config.active import Active, parse
+from config.grammars.step_condition import Active, parse
 from gateway.context import records
 from gateway.context.identity import LONGEST_TEXT
 from gateway.context.plan import Plan

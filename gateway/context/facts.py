@@ -6,9 +6,9 @@ from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any
 
-from config import units
-from config.scaling import decimal_of
-from config.terms import Term
+from config.grammars.terms import Term
+from config.units import units
+from config.units.scaling import decimal_of
 from gateway.context.identity import LONGEST_TEXT, text
 from gateway.context.plan import Plan
 from gateway.context.state import Occurred, State

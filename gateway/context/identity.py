@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from config.line import FromRow, FromTag, Pushed
+from config.sections import FromRow, FromTag, Pushed
 from gateway.context.plan import FIELDS, Unit
 from gateway.context.state import Identity, Row, State, Where
 from gateway.observed import EARLIEST_TICKS, Json

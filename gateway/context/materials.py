@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from config import units
+from config.grammars.terms import Term
 from config.materials import Booking
-from config.terms import Term
+from config.units import units
 from gateway.context import records
 from gateway.context.facts import Facts, performed_by, rounded
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import orjson
 
-from config.active import parse
+from config.grammars.step_condition import parse
 from config.materials import Booking, Occasion, Sampling, tags_of
 from gateway.context import records
 from gateway.context.facts import Facts, sources_of

@@ -7,9 +7,9 @@ from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from config import Equipment, Line, Parameter, Source, Step, Tag
-from config.active import Active, parse
-from config.line import FromRow, FromTag, Identity, Pushed, Route
+from config.grammars.step_condition import Active, parse
 from config.materials import Occasion, tags_of
+from config.sections import FromRow, FromTag, Identity, Pushed, Route
 from gateway.observed import Json
 from gateway.parameters import Need, limit_tags, need_of
 from gateway.ticks import TICKS_PER_MS, TICKS_PER_S

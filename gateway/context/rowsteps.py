@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from config.line import MesSteps
+from config.sections import MesSteps
 from gateway.context import records
 from gateway.context.identity import text
 from gateway.context.plan import Plan, Unit

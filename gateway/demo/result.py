@@ -8,7 +8,7 @@ from typing import Any
 
 from buffer import read_journal
 from config import FromRow, Line
-from config.active import parse
+from config.grammars.step_condition import parse
 from gateway.demo import genealogy
 from gateway.demo.compare import Counts, compare, total
 from gateway.demo.processes import COMMAND

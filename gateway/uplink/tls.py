@@ -7,8 +7,9 @@ from pathlib import Path
 
 from cryptography import x509
 
-from config import Credential, credentials
-from config.line import Tls
+from config import Credential
+from config.sections import Tls
+from config.toml import credentials
 from gateway.uplink.errors import Refused, Unreachable
 
 WARN_BEFORE = (timedelta(days=7), timedelta(days=30), timedelta(days=60))

@@ -16,9 +16,9 @@ import orjson
 from aiohttp import web
 
 from config import ConfigError, Equipment, Line, Push, place_of
-from config.check_push import host_of, pushed
-from config.credentials import CredentialMissing, path, read
-from config.line import Credential, PushClient
+from config.checks.push import host_of, pushed
+from config.sections import Credential, PushClient
+from config.toml.credentials import CredentialMissing, path, read
 
 MAX_BODY_BYTES = 16_384
 MAX_TEXT = 256

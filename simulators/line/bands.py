@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from config import Line, Parameter, Tag
-from config.units import UnitError, conversion
+from config.units.units import UnitError, conversion
 from simulators.line.plan import Situation
 from simulators.line.ranges import Range, range_of
 

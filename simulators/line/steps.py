@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from config import Line, Tag
-from config.active import parse
+from config.grammars.step_condition import parse
 from simulators.line.plan import steps_of
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from config import Line, Tag
-from config.active import parse
+from config.grammars.step_condition import parse
 from config.materials import Booking
-from config.units import UnitError, between
+from config.units.units import UnitError, between
 from simulators.line.lots import Lots
 from simulators.line.plan import Plan, Stay, weighed_times
 from simulators.line.ranges import range_of

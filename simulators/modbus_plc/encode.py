@@ -7,7 +7,7 @@ from math import floor
 from typing import Any
 
 from config import Tag
-from config.addresses import ModbusAddress, parse
+from config.grammars.addresses import ModbusAddress, parse
 
 _INTEGERS = {
     "int8": (-128, 127),

@@ -21,7 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from config import Source, Tag
-from config.addresses import OpcUaAddress, parse
+from config.grammars.addresses import OpcUaAddress, parse
 from simulators.device import Truth
 from simulators.opcua_plc import encode, shapes, space
 from simulators.opcua_plc.conditions import Conditions, Event

@@ -6,7 +6,7 @@ from typing import Any
 from asyncua import ua as _ua
 from asyncua.server.address_space import AttributeValue, NodeData
 
-from config.addresses import OpcUaAddress
+from config.grammars.addresses import OpcUaAddress
 
 ua: Any = _ua
 BUILT_IN = {1: 1, 2: 2, 3: 3, 4: 4, 5: 5, 6: 6, 7: 7, 8: 8, 9: 9, 10: 10, 11: 11, 12: 12, 13: 13, 14: 14, 15: 15, 21: 21, 22: 22}

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config import active, addresses
-from config.addresses import AddressError, FileAddress, ModbusAddress, OpcUaAddress, SerialAddress, SqlAddress
+from config.grammars import addresses, step_condition
+from config.grammars.addresses import AddressError, FileAddress, ModbusAddress, OpcUaAddress, SerialAddress, SqlAddress
 
 printable = st.text(st.characters(min_codepoint=32, max_codepoint=0x24F, exclude_categories=["Cc"]), min_size=1, max_size=40)
 names = st.from_regex(r"\A[A-Za-z][A-Za-z0-9_-]{0,10}\Z")
@@ -205,7 +205,7 @@ def test_a_wrong_address_is_refused_with_its_reason(driver: str, text: str, reas
 
 
 actives = st.builds(
-    active.Active,
+    step_condition.Active,
     ranges=st.lists(st.tuples(st.integers(-99, 99), st.integers(0, 99)).map(lambda pair: (pair[0], pair[0] + pair[1])), max_size=3).map(
         tuple
     ),
@@ -218,12 +218,12 @@ actives = st.builds(
 
 
 @given(actives)
-def test_an_active_comes_back(item: active.Active) -> None:
-    assert active.parse(active.format(item)) == item
+def test_an_active_comes_back(item: step_condition.Active) -> None:
+    assert step_condition.parse(step_condition.format(item)) == item
 
 
 @given(actives, st.integers(-120, 220))
-def test_a_number_is_active_in_its_ranges_and_by_its_name(item: active.Active, value: int) -> None:
+def test_a_number_is_active_in_its_ranges_and_by_its_name(item: step_condition.Active, value: int) -> None:
     assert item.matches(value, {}) == any(low <= value <= high for low, high in item.ranges)
     for name in item.names:
         assert item.matches(value, {name: value})
@@ -247,10 +247,10 @@ def test_a_number_is_active_in_its_ranges_and_by_its_name(item: active.Active, v
     ],
 )
 def test_active_means_what_the_design_says(text: str, value: object, names: dict[str, int], wanted: bool) -> None:
-    assert active.parse(text).matches(value, names) is wanted
+    assert step_condition.parse(text).matches(value, names) is wanted
 
 
 @pytest.mark.parametrize("text", ["", "39..30", "1||2", "a b|", '"unclosed', "1;2", "=1", "30...39", "a" * 2000, '"a"b'])
 def test_what_is_no_active_is_refused(text: str) -> None:
-    with pytest.raises(active.ActiveError):
-        active.parse(text)
+    with pytest.raises(step_condition.ActiveError):
+        step_condition.parse(text)

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import config
-from config import check_line, examples
-from config.diff import changes
-from config.gaps import report
+from config import examples
+from config.checks import line
+from config.reports.coverage import report
+from config.reports.diff import changes
 
 FILES = ["line.toml", "tags.csv", "steps.csv", "parameters.csv", "codes.csv", "lots.toml", "ebr-fields.csv", "dispositions.csv"]
 SPICE = [
@@ -97,9 +98,9 @@ def test_a_damaged_folder_is_read_or_refused(wounds: tuple[str, list[tuple[float
     ["(a+)+$", "(a|a)*b", "(?=x)y", r"(.)\1", "a+b+c+d+", "[", "x" * 300, "(?P<a>x){3}", "(?:a?){20}a{20}", "a{1,5}b{1,5}c{1,5}d{1,5}"],
 )
 def test_an_expression_that_may_never_end_is_refused(pattern: str) -> None:
-    assert check_line.expression_problem(pattern) is not None
+    assert line.expression_problem(pattern) is not None
 
 
 @pytest.mark.parametrize("pattern", [r"B\d{4}-\d{4}", "B[0-9]{4}-[0-9]{4}", "(?P<batch>B[0-9]+)", "[A-Z]{2,4}[0-9]+-?[A-Z]*"])
 def test_an_everyday_expression_passes(pattern: str) -> None:
-    assert check_line.expression_problem(pattern) is None
+    assert line.expression_problem(pattern) is None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from config.scaling import Scaling, from_pairs, implied_decimals, scaling_of
+from config.units.scaling import Scaling, from_pairs, implied_decimals, scaling_of
 
 WIDE = Context(prec=200, rounding=ROUND_HALF_UP)
 scales = st.decimals(min_value=-1000, max_value=1000, allow_nan=False, places=6).filter(bool) | st.sampled_from(

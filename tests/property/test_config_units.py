@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config import ucum, units
-from config.positions import positions
-from config.unit_names import NAMES, UNECE
+from config.toml.toml_positions import positions
+from config.units import ucum, units
+from config.units.unit_names import NAMES, UNECE
 
 
 @pytest.fixture(scope="module")

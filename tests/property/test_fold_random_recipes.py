@@ -17,7 +17,7 @@ import orjson
 import pytest
 
 from config import Code, CodeTable, Equipment, FromRow, Line, Parameter, Source, Step, Tag
-from config.line import BufferSection, ClockSection, LineSection
+from config.sections import BufferSection, ClockSection, LineSection
 from gateway.context import Fold, recompute
 from gateway.encoding import readings_body, table
 from gateway.observed import Happened, Observed

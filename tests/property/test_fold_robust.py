@@ -9,10 +9,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from config import Alarm, Code, CodeTable, Equipment, FromRow, FromTag, Line, Parameter, Source, Step, Tag
-from config.line import BufferSection, ClockSection, LineSection, Pushed
-from config.lots import LotRules
+from config.grammars.terms import term
+from config.lots.rules import LotRules
 from config.materials import Booking, Sampling
-from config.terms import term
+from config.sections import BufferSection, ClockSection, LineSection, Pushed
 from gateway.context import Fold
 from gateway.context.records import LARGEST_EVENT_BYTES, parts
 from gateway.observed import Happened, Observed

@@ -12,7 +12,7 @@ import pytest
 from driver_emit import Collector
 
 from config import Source, Tag
-from config.scaling import Scaling
+from config.units.scaling import Scaling
 from drivers.contract import BAD_DECODING, BadReply, LinkLost
 from drivers.modbus import ModbusDriver
 from simulators.device import Truth

@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 
 from config import Source, Tag
-from config.scaling import Scaling
+from config.units.scaling import Scaling
 from drivers.modbus import ModbusDriver
 from simulators.device import Truth
 from simulators.modbus_plc import ModbusPlc

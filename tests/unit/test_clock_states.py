@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import pytest
 
-from config.line import ClockSection
+from config.sections import ClockSection
 from gateway.clock import Clock, Limits, SourceClock, system_clock
 from gateway.clock.evidence import Evidence
 from gateway.clock.judge import judge

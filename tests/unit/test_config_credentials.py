@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from config import Credential, credentials
+from config import Credential
+from config.toml import credentials
 
 SECRET = Credential(credential="plc")
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from config import examples, schema
-from config.document import LISTS, SECTIONS
-from config.lot_rules import RuleTable
-from config.rows import CHOICES, TABLES
+from config import examples
+from config.csv.rows import CHOICES, TABLES
+from config.reports import schema
+from config.toml.document import LISTS, SECTIONS
+from config.toml.lot_rules import RuleTable
 from config.unsupported import SUPPORTED_VALUES, UNSUPPORTED_FILES
 from drivers import driver_class
 
@@ -70,7 +71,7 @@ def test_what_is_not_supported_is_said() -> None:
 @pytest.mark.urs("URS-MAP-01")
 def test_the_schemas_in_the_tree_are_current() -> None:
     for name, text in schema.texts().items():
-        assert (DOCS / "schemas" / name).read_text("utf-8") == text, "run python -m config.schema docs/schemas"
+        assert (DOCS / "schemas" / name).read_text("utf-8") == text, "run python -m config.reports.schema docs/schemas"
 
 
 @pytest.mark.urs("URS-MAP-01")

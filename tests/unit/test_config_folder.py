@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 import config
-from config import examples, gaps, rows
-from config.line import Place
-from config.tables import Report
+from config import examples
+from config.csv import rows
+from config.csv.tables import Report
+from config.problem import Place
+from config.reports import coverage
 
 Edit = Callable[[str, str, str], None]
 
@@ -481,7 +483,7 @@ def test_production_refuses_what_a_test_may_do(folder: Path, edit: Edit) -> None
 
 
 def test_a_production_line_that_keeps_the_rules_passes(folder: Path, edit: Edit) -> None:
-    accepted = "".join(f"{gap.name},accepted,known,QA,2026-11-22\n" for gap in gaps.report(config.load(folder)).open)
+    accepted = "".join(f"{gap.name},accepted,known,QA,2026-11-22\n" for gap in coverage.report(config.load(folder)).open)
     (folder / "dispositions.csv").write_text((folder / "dispositions.csv").read_text("utf-8") + accepted, "utf-8")
     edit("line.toml", 'environment = "development"', 'environment = "production"')
     edit("line.toml", "opc.tcp://127.0.0.1:48400", "opc.tcp://10.1.2.3:4840")

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from config import examples, lot_rules
-from config.lots import LotRules
+from config import examples
+from config.lots.rules import LotRules
+from config.toml import lot_rules
 
 LEGACY = (
     '[[rule]]\nname = "legacy"\npattern = "(?P<year>[0-9]{2})/(?P<number>[1-9][0-9]{0,3})-(?P<part>[A-Z])"\n'
@@ -126,7 +127,7 @@ def test_whatever_rule_is_accepted_keeps_lots_apart(parts: list[tuple[str, str]]
         return
     seen: dict[str, str] = {}
     match = re.compile(pattern, re.ASCII)
-    from config.lots import LotRule
+    from config.lots.rules import LotRule
 
     made = LotRule("r", match, canonical)
     for lot in texts_of(parts):

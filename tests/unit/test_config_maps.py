@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 import config
-from config import dictionary, diff, examples, gaps, vectors
+from config import examples
+from config.checks import transform_vectors
 from config.line import Line
-from config.scaling import Scaling
+from config.reports import coverage, data_dictionary, diff
+from config.units.scaling import Scaling
 
 Edit = Callable[[str, str, str], None]
 
@@ -24,11 +26,11 @@ def demo() -> Line:
 
 
 def names(line: Line) -> set[str]:
-    return {gap.name for gap in gaps.report(line).gaps}
+    return {gap.name for gap in coverage.report(line).gaps}
 
 
 def test_the_demo_line_has_the_gaps_that_its_files_have(demo: Line) -> None:
-    found = {gap.name: gap for gap in gaps.report(demo).gaps}
+    found = {gap.name: gap for gap in coverage.report(demo).gaps}
     assert {"field:PM-0601", "field:PM-0602", "parameter:granulator/WET_MASS/wm_binder_integral", "step:dryer/LOAD", "tag:lims.lod"} <= set(
         found
     )
@@ -81,21 +83,21 @@ def test_each_kind_of_gap_is_found(folder: Path, edit: Edit, file: str, old: str
 @pytest.mark.urs("URS-MAP-03")
 def test_production_refuses_each_open_gap_and_passes_when_all_are_accepted(folder: Path, edit: Edit, demo: Line) -> None:
     production = replace(demo, line=demo.line.model_copy(update={"environment": "production"}))
-    told = [str(problem) for problem in gaps.problems(production) if problem.severity == "error"]
-    assert len(told) == len(gaps.report(demo).open) > 0
+    told = [str(problem) for problem in coverage.problems(production) if problem.severity == "error"]
+    assert len(told) == len(coverage.report(demo).open) > 0
     assert any(text.startswith("ebr-fields.csv:") and "field:PM-0602" in text for text in told)
-    rows = "".join(f"{gap.name},accepted,known,QA,2026-11-22\n" for gap in gaps.report(demo).open)
+    rows = "".join(f"{gap.name},accepted,known,QA,2026-11-22\n" for gap in coverage.report(demo).open)
     (folder / "dispositions.csv").write_text((folder / "dispositions.csv").read_text("utf-8") + rows, "utf-8")
     accepted = config.load(folder)
-    assert gaps.problems(replace(accepted, line=production.line)) == []
+    assert coverage.problems(replace(accepted, line=production.line)) == []
     later = config.load(folder).dispositions[0]
     promised = replace(accepted, line=production.line, dispositions=(replace(later, disposition="later"), *accepted.dispositions[1:]))
-    assert len(gaps.problems(promised)) == 1
+    assert len(coverage.problems(promised)) == 1
 
 
 def test_production_needs_the_list_of_the_ebr(demo: Line) -> None:
     line = replace(demo, line=demo.line.model_copy(update={"environment": "production"}), ebr_fields=None)
-    assert any(problem.file == "ebr-fields.csv" and "is missing" in problem.message for problem in gaps.problems(line))
+    assert any(problem.file == "ebr-fields.csv" and "is missing" in problem.message for problem in coverage.problems(line))
 
 
 def test_an_acceptance_of_what_is_no_gap_is_told(folder: Path, edit: Edit) -> None:
@@ -137,11 +139,11 @@ def test_what_does_not_fit_the_ebr_is_refused(folder: Path, edit: Edit, file: st
 
 
 def test_the_report_is_told_to_people_and_programs(demo: Line) -> None:
-    found = gaps.report(demo)
-    assert gaps.text(found).splitlines()[-1] == "gaps: 2 field, 1 parameter, 1 step, 37 tag; 32 accepted, 9 open; 26 fields of the EBR"
-    assert len(gaps.text(found).splitlines()) == 9 + 1
-    assert len(gaps.text(found, with_accepted=True).splitlines()) == 41 + 1
-    assert gaps.as_json(found)["open"] == len(found.open)
+    found = coverage.report(demo)
+    assert coverage.text(found).splitlines()[-1] == "gaps: 2 field, 1 parameter, 1 step, 37 tag; 32 accepted, 9 open; 26 fields of the EBR"
+    assert len(coverage.text(found).splitlines()) == 9 + 1
+    assert len(coverage.text(found, with_accepted=True).splitlines()) == 41 + 1
+    assert coverage.as_json(found)["open"] == len(found.open)
 
 
 # ---- test vectors ----------------------------------------------------------------------------------------------------------------------
@@ -151,10 +153,10 @@ def test_the_report_is_told_to_people_and_programs(demo: Line) -> None:
 def test_every_transform_has_vectors_and_they_are_right(demo: Line) -> None:
     scaled = [tag for tag in demo.tags if tag.scaling is not None]
     assert scaled
-    assert all(len(vectors.of_tag(tag)) >= 2 for tag in scaled)
-    assert list(vectors.check(list(demo.tags))) == []
+    assert all(len(transform_vectors.of_tag(tag)) >= 2 for tag in scaled)
+    assert list(transform_vectors.check(list(demo.tags))) == []
     temperature = next(tag for tag in scaled if tag.tag == "granulator.product_temp")
-    assert [(vector.raw, str(vector.value)) for vector in vectors.of_tag(temperature)] == [
+    assert [(vector.raw, str(vector.value)) for vector in transform_vectors.of_tag(temperature)] == [
         (-32768, "-3276.8"), (0, "0.0"), (1, "0.1"), (1000, "100.0"), (32767, "3276.7"),
     ]  # fmt: skip
 
@@ -164,7 +166,7 @@ def test_a_transform_that_is_wrong_does_not_pass(demo: Line, monkeypatch: pytest
     tag = next(tag for tag in demo.tags if tag.tag == "granulator.bowl_pressure")
     monkeypatch.setattr(Scaling, "compiled", lambda self: lambda raw: raw * float(self.scale) + float(self.offset))  # not rounded
     other = replace(tag, scaling=Scaling(Decimal("0.003"), Decimal("0.1"), 1, (Fraction("0.003"), Fraction("0.1"))))
-    assert len(list(vectors.check([other]))) == 1
+    assert len(list(transform_vectors.check([other]))) == 1
 
 
 # ---- difference ------------------------------------------------------------------------------------------------------------------------
@@ -229,7 +231,7 @@ def test_added_and_removed_are_mirrors(folder: Path, edit: Edit, demo: Line) -> 
 
 @pytest.mark.urs("URS-MAP-05")
 def test_the_dictionary_has_every_tag_and_parameter(demo: Line) -> None:
-    rows = dictionary.dictionary(demo)
+    rows = data_dictionary.dictionary(demo)
     assert len(rows) == len(demo.tags) + len(demo.parameters)
     by_name = {row["name"]: row for row in rows}
     power = by_name["granulator.product_temp"]
@@ -243,7 +245,7 @@ def test_the_dictionary_has_every_tag_and_parameter(demo: Line) -> None:
 
 @pytest.mark.urs("URS-MAP-10")
 def test_the_inventory_has_every_connection(demo: Line) -> None:
-    rows = {row["name"]: row for row in dictionary.inventory(demo)}
+    rows = {row["name"]: row for row in data_dictionary.inventory(demo)}
     assert set(rows) == {"granulator-plc", "dryer-plc", "floor-scale", "mes", "lims-drop", "ebr", "page"}
     assert rows["granulator-plc"]["security"] == "none"
     assert rows["mes"]["endpoint"] == "sqlite+aiosqlite:///mes.db"
@@ -254,7 +256,7 @@ def test_the_inventory_has_every_connection(demo: Line) -> None:
 
 def test_what_goes_to_a_spreadsheet_holds_no_formula(demo: Line) -> None:
     rows = [{"name": "=1+1"}, {"name": "@x"}, {"name": "-1"}, {"name": "good"}]
-    read = list(csv.DictReader(io.StringIO(dictionary.as_csv(rows, ["name"]))))
+    read = list(csv.DictReader(io.StringIO(data_dictionary.as_csv(rows, ["name"]))))
     assert [row["name"] for row in read] == ["'=1+1", "'@x", "'-1", "good"]
-    whole = list(csv.DictReader(io.StringIO(dictionary.as_csv(dictionary.dictionary(demo), dictionary.COLUMNS))))
+    whole = list(csv.DictReader(io.StringIO(data_dictionary.as_csv(data_dictionary.dictionary(demo), data_dictionary.COLUMNS))))
     assert len(whole) == len(demo.tags) + len(demo.parameters)

@@ -105,8 +105,13 @@ def test_the_example_has_no_problem_and_its_terms_are_read(folder: Path) -> None
     assert (found, line is not None) == ([], True)
     assert line is not None
     weigh, granules = line.materials
-    assert (weigh.kind, weigh.lot, weigh.occurs, weigh.decimals) == ("consume", config.terms.Term("tag", "granulator.weigh_lot"), "1..n", 2)
-    assert (granules.where, granules.source_unit) == ((("unit_id", "FBD-202"),), config.terms.Term("row", "unit"))
+    assert (weigh.kind, weigh.lot, weigh.occurs, weigh.decimals) == (
+        "consume",
+        config.grammars.terms.Term("tag", "granulator.weigh_lot"),
+        "1..n",
+        2,
+    )
+    assert (granules.where, granules.source_unit) == ((("unit_id", "FBD-202"),), config.grammars.terms.Term("row", "unit"))
     assert line.samples[0].results == "lims-drop.results"
     assert {"materials.csv", "samples.csv"} <= line.files.keys(), "they are part of the configuration that is hashed and kept"
 

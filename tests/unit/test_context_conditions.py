@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from config import Equipment, FromRow, Line, Source
-from config.line import BufferSection, ClockSection, LineSection
+from config.sections import BufferSection, ClockSection, LineSection
 from gateway.context import Fold
 from gateway.observed import Happened
 from gateway.ticks import TICKS_PER_S, rfc3339

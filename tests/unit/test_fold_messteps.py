@@ -7,7 +7,7 @@ import pytest
 from unit.test_fold_stories import STEPS, Plant, equipment, line_of, time
 
 from config import Parameter, Step
-from config.line import MesSteps
+from config.sections import MesSteps
 from gateway.context import Fold
 
 BY_STATE = MesSteps(row="mes.steps", key="unit_id", step="step", state="state", within_s=2.0)

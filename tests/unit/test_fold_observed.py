@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from config import Line, Source, Tag
-from config.line import BufferSection, ClockSection, LineSection
+from config.sections import BufferSection, ClockSection, LineSection
 from gateway.encoding import readings_body, table
 from gateway.observed import Happened, Observed, event_ticks, from_entry, learn
 from gateway.ticks import TICKS_PER_S, rfc3339

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from config import Alarm, Code, CodeTable, Equipment, FromRow, FromTag, Line, Parameter, Source, Step, Tag
-from config.line import BufferSection, ClockSection, LineSection, Pushed, Route
+from config.sections import BufferSection, ClockSection, LineSection, Pushed, Route
 from gateway.context import Fold, recompute
 from gateway.encoding import readings_body, table
 from gateway.observed import Happened, Observed

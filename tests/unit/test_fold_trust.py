@@ -10,7 +10,7 @@ from unit.test_fold_stories import PARAMETERS, STEPS, TAGS, Plant, line_of, time
 
 import config
 from config import Parameter, Step, examples
-from config.line import ClockSection
+from config.sections import ClockSection
 from gateway.context import Fold
 
 

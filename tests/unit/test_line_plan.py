@@ -9,8 +9,8 @@ import pytest
 
 import config
 from config import Line, load
-from config.active import parse
-from config.line import Route
+from config.grammars.step_condition import parse
+from config.sections import Route
 from simulators.line.bands import Bands
 from simulators.line.plan import Plan, leaves, steps_of
 from simulators.line.ranges import raw_bounds

@@ -8,10 +8,10 @@ import orjson
 import pytest
 
 from config import Equipment, FromRow, Line, Source, Step, Tag
-from config.line import BufferSection, ClockSection, LineSection, Route
-from config.lot_rules import read as lot_rules
+from config.grammars.terms import term
 from config.materials import Booking, Sampling
-from config.terms import term
+from config.sections import BufferSection, ClockSection, LineSection, Route
+from config.toml.lot_rules import read as lot_rules
 from gateway.context import Fold
 from gateway.context.ledgers import orphans
 from gateway.observed import Happened, Observed

@@ -11,7 +11,7 @@ from cryptography import x509
 from pydantic import ValidationError
 
 from config import Source, Tag
-from config.addresses import parse
+from config.grammars.addresses import parse
 from drivers.opcua import OpcUaDriver, certs, imports, profiles, trust
 from drivers.opcua.plan import decoding, plan_of
 from drivers.opcua.settings import OpcUaSettings
@@ -56,7 +56,7 @@ def test_elements_of_one_array_share_an_item() -> None:
 
 
 def test_a_deadband_goes_to_the_server_in_raw_units() -> None:
-    from config.scaling import Scaling
+    from config.units.scaling import Scaling
 
     scaled = Tag(tag="t", source="plc", address="plc:s=T", type="int16", deadband="0.5", scaling=Scaling(Decimal("0.1"), Decimal(0), 1))
     (group,) = plan([scaled]).groups

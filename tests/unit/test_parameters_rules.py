@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from config import Equipment, FromRow, Line, Parameter, Scaling, Source, Step, Tag
-from config.line import BufferSection, ClockSection, LineSection
+from config.sections import BufferSection, ClockSection, LineSection
 from gateway.context import Fold
 from gateway.observed import Happened, Observed
 from gateway.parameters.judge import converted, judge, shown

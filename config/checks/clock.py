@@ -1,0 +1,76 @@
+"""[clock]: servers that can be asked, and none that handles a leap second otherwise than the rest (URS-TIME-10)."""
+
+import re
+
+from config.checks.parsed_folder import Parts
+from config.problem import did_you_mean
+from config.sections import ClockSection
+
+KNOWN_TO_SMEAR = re.compile(r"time(\d*\.google|\.android|\.aws|\d*\.facebook)\.com|169\.254\.169\.123|fd00:ec2::123")
+"""By their operators' own documentation: Google, Amazon, Meta."""
+LEAST_SERVERS = 3
+_PLACE = re.compile(
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]]+))(?::(?P<port>\d{1,5}))?|(?P<bare>[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)"
+)
+
+
+def host_of(server: str) -> str | None:
+    """`host`, `host:port`, `[v6]:port` or a bare v6 -> the host; None for anything else."""
+    found = _PLACE.fullmatch(server)
+    if found is None or (found["port"] and not 0 < int(found["port"]) < 65_536):
+        return None
+    return found["v6"] or found["host"] or found["bare"]
+
+
+def smears(server: str) -> bool:
+    """Whether a server's operator says that it smears leap seconds."""
+    return KNOWN_TO_SMEAR.fullmatch((host_of(server) or "").lower()) is not None
+
+
+def check(parts: Parts) -> None:
+    """Problems go to the document."""
+    clock = parts.sections.clock
+    _authorities(parts)
+    if clock is None:
+        return
+    _servers(parts, clock)
+    refused = parts.document.error if parts.environment == "production" else parts.document.warning
+    smeared = [server for server in clock.servers if server in clock.smeared_servers or smears(server)]
+    plain = [server for server in clock.servers if server not in smeared]
+    if smeared and plain:
+        refused(("clock", "servers"), f"`{smeared[0]}` smears a leap second and `{plain[0]}` does not: never mix them")
+    elif smeared and clock.leap_mode in ("step", "slew"):
+        refused(("clock", "leap_mode"), f"leap_mode {clock.leap_mode}, but `{smeared[0]}` smears a leap second")
+    elif plain and clock.leap_mode == "smear":
+        refused(("clock", "leap_mode"), f"leap_mode smear, but `{plain[0]}` is not known to smear (smeared_servers names those that do)")
+
+
+TELL_NO_TIME = ("modbus", "serial")
+"""Drivers of devices whose protocols carry no time stamps."""
+
+
+def _authorities(parts: Parts) -> None:
+    """Who is declared to stamp values must be able to (URS-TIME-12)."""
+    silent = {source.name: source.driver for _, source in parts.sections.source if source.driver in TELL_NO_TIME}
+    for at, source in parts.sections.source:
+        if source.name in silent and source.time_authority != "gateway":
+            told = f"a {source.driver} source tells no time: time_authority must be gateway, not {source.time_authority}"
+            parts.document.error((*at, "time_authority"), told)
+    for tag in parts.tags:
+        if tag.source in silent and tag.time_authority in ("device", "server"):
+            told = f"tag `{tag.tag}`: a {silent[tag.source]} source tells no time: time_authority must be gateway, not {tag.time_authority}"
+            parts.document.problems.append(tag.place.problem(told))
+
+
+def _servers(parts: Parts, clock: ClockSection) -> None:
+    for at, server in enumerate(clock.servers):
+        if host_of(server) is None:
+            parts.document.error(("clock", "servers"), f"`{server[:80]}` is no server: write host, host:port or [v6 address]:port")
+        if server in clock.servers[:at]:
+            parts.document.error(("clock", "servers"), f"`{server[:80]}` stands twice: its word would count twice")
+    for server in clock.smeared_servers:
+        if server not in clock.servers:
+            parts.document.error(("clock", "smeared_servers"), f"`{server[:80]}` is none of servers{did_you_mean(server, clock.servers)}")
+    if 0 < len(clock.servers) < LEAST_SERVERS:
+        told = f"{len(clock.servers)} of at least {LEAST_SERVERS} servers: with fewer nobody knows which one is wrong; nothing is concluded"
+        parts.document.warning(("clock", "servers"), told)

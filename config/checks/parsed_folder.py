@@ -1,0 +1,66 @@
+"""Everything of a folder that was read, before it is known to fit together; and the check that all parts share."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from config.line import Alarm, CodeTable, Disposition, EbrField, Parameter, Step, Tag
+from config.materials import Booking, Occasion, Sampling
+from config.problem import Problem, did_you_mean
+from config.toml.document import Document, Sections
+
+
+@dataclass(slots=True)
+class Parts:
+    """Everything that was read, before it is known to fit together."""
+
+    document: Document
+    sections: Sections
+    tags: list[Tag]
+    steps: list[Step]
+    parameters: list[Parameter]
+    codes: Mapping[str, CodeTable]
+    alarms: list[Alarm] = field(default_factory=list)
+    materials: list[Booking] = field(default_factory=list)
+    samples: list[Sampling] = field(default_factory=list)
+    ebr_fields: list[EbrField] = field(default_factory=list)
+    dispositions: list[Disposition] = field(default_factory=list)
+
+    rejected: Mapping[str, set[str]] = field(default_factory=dict)
+
+    def was_rejected(self, file: str, name: str) -> bool:
+        """Whether a row of this name stands in the table, but has a problem of its own: told there, and not again."""
+        return name in self.rejected.get(file, ())
+
+    @property
+    def environment(self) -> str:
+        """Development where line.toml does not say it."""
+        return self.sections.line.environment if self.sections.line else "development"
+
+    @property
+    def equipment_names(self) -> list[str]:
+        """Also of tables that were refused for another reason: one mistake is told once."""
+        return _names(self.document, "equipment")
+
+    @property
+    def source_names(self) -> list[str]:
+        """As `equipment_names`."""
+        return _names(self.document, "source")
+
+
+def _names(document: Document, key: str) -> list[str]:
+    tables = document.data.get(key, [])
+    found = [table.get("name") for table in tables if isinstance(table, dict)] if isinstance(tables, list) else []
+    return [name for name in found if isinstance(name, str)]
+
+
+def unknown_tag(
+    parts: Parts, row: Step | Parameter | Alarm | Occasion, column: str, name: str, tags: Mapping[str, Tag]
+) -> Iterable[Problem]:
+    """Names are compared as written: the map's own spelling is the name."""
+    if name not in tags and not parts.was_rejected("tags.csv", name):
+        close = next((tag for tag in tags if tag.casefold() == name.casefold()), None) if len(tags) < 20_000 else None
+        yield row.place.problem(f"{column}: unknown tag `{name[:80]}`" + (f", did you mean `{close}`?" if close else _near(name, tags)))
+
+
+def _near(name: str, tags: Mapping[str, Tag]) -> str:
+    return did_you_mean(name, list(tags)) if len(tags) < 2000 else ""

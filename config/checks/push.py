@@ -1,0 +1,79 @@
+"""[push]: who may send order parameters, where to, and that an equipment waits for them."""
+
+import re
+
+from config.checks.parsed_folder import Parts
+from config.problem import did_you_mean
+from config.sections import Equipment, Push, Pushed
+
+IDENTITIES = ("batch", "order", "product", "recipe", "recipe_version")
+
+
+def pushed(equipment: Equipment) -> tuple[str, ...]:
+    """The identities of an equipment that are sent to the gateway."""
+    return tuple(name for name in IDENTITIES if isinstance(getattr(equipment, name), Pushed))
+
+
+def check(parts: Parts) -> None:
+    """Problems go to the document."""
+    found = parts.sections.push
+    waiting = [(at, equipment) for at, equipment in parts.sections.equipment if pushed(equipment)]
+    if found is None:
+        if "push" not in parts.document.data:
+            for at, equipment in waiting:
+                parts.document.error((*at, pushed(equipment)[0]), "{ push = true } needs a section [push] with listen and [[push.client]]")
+        return
+    _listens(parts, found)
+    _clients(parts, found, [equipment.name for _, equipment in waiting])
+    for at, equipment in waiting:
+        if found.client and not any(not client.equipment or equipment.name in client.equipment for client in found.client):
+            parts.document.error((*at, pushed(equipment)[0]), f"no [[push.client]] may send for `{equipment.name}`")
+
+
+def _listens(parts: Parts, push: Push) -> None:
+    if (problem := listen_problem(push.listen, "0.0.0.0:8443")) is not None:
+        parts.document.error(("push", "listen"), problem)
+    elif push.tls is None and not is_loopback(host_of(push.listen)):
+        parts.document.error(
+            ("push", "listen"), "tokens would cross the network unencrypted: add tls = { cert, key }, or listen on 127.0.0.1"
+        )
+    if push.tls is not None and (push.tls.cert is None or push.tls.key is None):
+        parts.document.error(("push", "tls"), "the gateway's own cert and key are needed")
+    if parts.sections.web is not None and parts.sections.web.listen == push.listen:
+        parts.document.error(("push", "listen"), f"[web] listens at {push.listen} already")
+
+
+def _clients(parts: Parts, push: Push, waiting: list[str]) -> None:
+    if not push.client:
+        parts.document.error(("push",), "nobody may send: a [[push.client]] with name and token is missing")
+    if not waiting:
+        parts.document.error(("push",), "no equipment waits for what is sent: one with { push = true } is missing")
+    seen: dict[str, str] = {}
+    for index, client in enumerate(push.client):
+        at = ("push", "client", index)
+        if client.name in [other.name for other in push.client[:index]]:
+            parts.document.error((*at, "name"), f"client `{client.name}` stands twice")
+        if (other := seen.setdefault(client.token.credential, client.name)) != client.name:
+            parts.document.error((*at, "token"), f"client `{other}` has the same token: then nobody can say who sent")
+        for number, name in enumerate(client.equipment):
+            if waiting and name not in waiting:
+                message = f"`{name[:60]}` is no equipment with {{ push = true }}{did_you_mean(name, waiting)}"
+                parts.document.error((*at, "equipment", number), message)
+
+
+def listen_problem(listen: str, example: str) -> str | None:
+    """Why this is no address to listen at."""
+    host, colon, port = listen.rpartition(":")
+    if not host or not colon or not port.isdigit() or int(port) > 65_535:
+        return f"`{listen[:60]}`: an address and a port are meant, as in {example}"
+    return None
+
+
+def host_of(listen: str) -> str:
+    """127.0.0.1 of 127.0.0.1:8080, ::1 of [::1]:8080."""
+    return listen.rpartition(":")[0].strip("[]")
+
+
+def is_loopback(host: str) -> bool:
+    """This machine: nothing that a name server says is believed."""
+    return host in ("localhost", "::1") or bool(re.fullmatch(r"127(?:\.[0-9]{1,3}){3}", host))

@@ -1,0 +1,160 @@
+"""One row of a CSV file, cell by cell: each is read by itself, and every problem is told at its line."""
+
+import re
+from collections.abc import Callable, Iterator
+from decimal import Decimal, InvalidOperation
+from typing import Any, TypeVar
+
+from config.csv.columns import CHOICES, TABLES
+from config.csv.tables import Columns, Report, Row, rows
+from config.problem import Place, did_you_mean
+from config.units import units
+from config.unsupported import SUPPORTED_VALUES, UNSUPPORTED_FILES, refusal
+
+TAG = re.compile(r"[A-Za-z0-9_./#-]{1,200}")
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+AMOUNT = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,12})?%?")
+"""A number that is not negative, or a share of another as in 1%."""
+
+T = TypeVar("T")
+
+
+class Cells:
+    """The cells of one row, with the problems of the row's file. What is wrong is noted, and the row is no longer good."""
+
+    def __init__(self, row: Row, report: Report) -> None:
+        self.row = row
+        self.report = report
+        self.good = True
+
+    @property
+    def place(self) -> Place:
+        """Where the row stands."""
+        return self.row.place(self.report.file)
+
+    def error(self, column: str, message: str) -> None:
+        """Note what is wrong in a cell."""
+        self.report.error(self.row.line, f"{column}: {message}")
+        self.good = False
+
+    def text(self, column: str, *, pattern: re.Pattern[str] | None = None) -> str | None:
+        """The cell as written, None where it is empty or not as it has to look."""
+        value = self.row.cells.get(column)
+        if value is not None and pattern is not None and not pattern.fullmatch(value):
+            self.error(column, f"`{value[:60]}` does not match {pattern.pattern}")
+            return None
+        return value
+
+    def must(self, column: str, *, pattern: re.Pattern[str] | None = None) -> str:
+        """A cell that must not be empty."""
+        value = self.text(column, pattern=pattern)
+        if value is None:
+            if column not in self.row.cells:
+                self.error(column, "is empty")
+            self.good = False
+        return value or ""
+
+    def must_choice(self, column: str) -> Any:
+        """A word of the column's list, which must stand there; the empty text where it does not."""
+        value = self.choice(column, "")
+        if not value:
+            self.must(column)
+        return value
+
+    def choice(self, column: str, default: str) -> Any:
+        """A word of the column's list; the default where the cell is empty."""
+        choices = CHOICES[column]
+        value = self.row.cells.get(column)
+        if value is None:
+            return default
+        if value not in choices:
+            self.error(column, f"`{value[:60]}`{did_you_mean(value, choices) or ': ' + ', '.join(choices) + ' are possible'}")
+            return default
+        return value
+
+    def decimal(self, column: str) -> Decimal | None:
+        """A finite number, exactly as written."""
+        value = self.row.cells.get(column)
+        return None if value is None else self._decimal(column, value)
+
+    def _decimal(self, column: str, value: str) -> Decimal | None:
+        try:
+            number = Decimal(value) if len(value) <= 60 and value.isascii() and "_" not in value else None
+        except InvalidOperation:
+            number = None
+        if number is None:
+            self.error(column, f"`{value[:60]}` is no number")
+        elif not number.is_finite() or not (number == 0 or -300 < number.adjusted() < 300):
+            self.error(column, f"`{value[:60]}` is no number that a value can have")
+        else:
+            return number
+        return None
+
+    def number(self, column: str, low: float, high: float) -> float | None:
+        """A number from low to high."""
+        value = self.decimal(column)
+        if value is not None and not low <= value <= high:
+            self.error(column, f"{value} lies outside {low:g} to {high:g}")
+            return None
+        return None if value is None else float(value)
+
+    def integer(self, column: str, low: int, high: int) -> int | None:
+        """A whole number from low to high."""
+        value = self.number(column, low, high)
+        if value is not None and value != int(value):
+            self.error(column, f"{value} is no whole number")
+            return None
+        return None if value is None else int(value)
+
+    def flag(self, column: str, *, default: bool) -> bool:
+        """Yes or no."""
+        value = self.row.cells.get(column)
+        if value is None:
+            return default
+        meaning = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}.get(value.lower())
+        if meaning is None:
+            self.error(column, f"`{value[:60]}`: yes or no is meant")
+        return default if meaning is None else meaning
+
+    def limit(self, column: str) -> str | None:
+        """A decimal string as written, or `=tag`."""
+        value = self.row.cells.get(column)
+        if value is None or (value.startswith("=") and TAG.fullmatch(value[1:])):
+            return value
+        if value.startswith("="):
+            self.error(column, f"`{value[:60]}`: = and the name of a tag are meant")
+            return None
+        return value if self._decimal(column, value) is not None else None
+
+    def unit(self, column: str) -> str | None:
+        """A UCUM code; what is allowed and still doubtful is told as a warning."""
+        value = self.row.cells.get(column)
+        if value is None:
+            return None
+        try:
+            warning = units.check_code(value)
+        except units.UnitError as error:
+            self.error(column, str(error))
+            return None
+        if warning:
+            self.report.warning(self.row.line, f"{column}: {warning}")
+        return value
+
+
+def each(data: bytes, columns: Columns, report: Report, make: Callable[[Cells], T]) -> Iterator[T]:
+    """What `make` makes of each row without a problem; the names of the others are noted as rejected."""
+    table = next(name for name, other in TABLES.items() if other is columns)
+    waiting = [column for where, column in SUPPORTED_VALUES if where == table]
+    if table in UNSUPPORTED_FILES:
+        report.error(None, "is not supported yet: nothing in it would have an effect")
+    for row in rows(data, columns, report):
+        reader = Cells(row, report)
+        for column in waiting:
+            if column in row.cells and (why := refusal(table, column, row.cells[column])) is not None:
+                report.error(row.line, why)
+                reader.good = False
+        made = make(reader)
+        if reader.good:
+            yield made
+        else:
+            report.rejected.add(row.cells.get(columns.required[0], ""))

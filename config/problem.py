@@ -1,0 +1,49 @@
+"""What is wrong in a line folder, and where: `file:line: message`."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One readable line: `file:line: message`. line is None where the whole file is meant."""
+
+    file: str
+    line: int | None
+    message: str
+    severity: Severity = "error"
+
+    def __str__(self) -> str:
+        where = self.file if self.line is None else f"{self.file}:{self.line}"
+        return f"{where}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something was written."""
+
+    file: str
+    line: int | None = None
+
+    def problem(self, message: str, severity: Severity = "error") -> Problem:
+        """What is wrong there."""
+        return Problem(self.file, self.line, message, severity)
+
+
+class ConfigError(Exception):
+    """The folder can not be used: every problem of it, errors and warnings."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        super().__init__("\n".join(map(str, problems)))
+        self.problems = problems
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """`, did you mean ...?` or nothing."""
+    folded = {other.casefold(): other for other in known}
+    close = difflib.get_close_matches(name[:100].casefold(), folded, n=1, cutoff=0.6)
+    return f", did you mean `{folded[close[0]]}`?" if close else ""

@@ -1,0 +1,221 @@
+"""The two-way gap report: what the EBR wants and nobody gives, what the sources give and nobody wants (URS-MAP-03).
+
+A gap has a name that does not change with its row: `field:PM-0412`, `parameter:granulator/CHARGE/charge_lid`, `tag:granulator.vibration`,
+`booking:granulator/weigh`, `sampling:dryer/lod`, `step:dryer/LOAD`, `query:mes.steps`, `code:plc_mode/3`. dispositions.csv names who
+accepted it.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from config import materials
+from config.line import Disposition, Line, Parameter
+from config.problem import Place, Problem
+from config.sections import FromRow, FromTag, Pushed, Source
+
+IDENTITIES = ("batch", "order", "product", "recipe", "recipe_version")
+SIGNALS = ("state", "mode", "operator", "activity", "batch_ends")
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """One thing that has no counterpart. place: where it is declared."""
+
+    name: str
+    text: str
+    place: Place
+    disposition: Disposition | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Nobody has accepted it for good: `later` is a promise, not an acceptance."""
+        return self.disposition is None or self.disposition.disposition == "later"
+
+
+@dataclass(frozen=True, slots=True)
+class GapReport:
+    """Both directions. fields: how many the EBR names, None without ebr-fields.csv. stale: dispositions of gaps that are none."""
+
+    gaps: tuple[Gap, ...]
+    fields: int | None
+    stale: tuple[Disposition, ...]
+
+    @property
+    def open(self) -> tuple[Gap, ...]:
+        """Gaps without an acceptance."""
+        return tuple(gap for gap in self.gaps if gap.is_open)
+
+
+def report(line: Line) -> GapReport:
+    """Every gap of a line, those without source first."""
+    accepted = {disposition.gap: disposition for disposition in line.dispositions}
+    gaps = tuple(
+        Gap(name, text, place, accepted.pop(name, None))
+        for name, text, place in (
+            *_fields(line),
+            *_parameters(line),
+            *_bookings(line),
+            *_steps(line),
+            *_tags(line),
+            *_queries(line),
+            *_codes(line),
+        )
+    )
+    return GapReport(gaps, None if line.ebr_fields is None else len(line.ebr_fields), tuple(accepted.values()))
+
+
+def problems(line: Line) -> list[Problem]:
+    """What `check` says of them: errors in production, where each gap needs an acceptance; stale acceptances always."""
+    found = report(line)
+    stale = [row.place.problem(f"gap `{row.gap[:80]}` does not exist (any more)", "warning") for row in found.stale]
+    if line.line.environment != "production":
+        return stale
+    absent = (
+        []
+        if line.ebr_fields is not None
+        else [Problem("ebr-fields.csv", None, "is missing: production compares the map with the EBR's own list")]
+    )
+    open_ = [gap.place.problem(f"gap `{gap.name}`: {gap.text}; dispositions.csv has no acceptance of it") for gap in found.open]
+    return stale + absent + open_
+
+
+def text(found: GapReport, *, with_accepted: bool = False) -> str:
+    """The report for people: one line per open gap (or per gap), then the counts."""
+    lines = [f"{_state(gap):15} {gap.name}: {gap.text}" for gap in found.gaps if with_accepted or gap.is_open]
+    kinds = Counter(gap.name.partition(":")[0] for gap in found.gaps)
+    counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none"
+    wanted = "no ebr-fields.csv: what the EBR wants is not known" if found.fields is None else f"{found.fields} fields of the EBR"
+    return "\n".join([*lines, f"gaps: {counted}; {len(found.gaps) - len(found.open)} accepted, {len(found.open)} open; {wanted}"])
+
+
+def as_json(found: GapReport) -> dict[str, Any]:
+    """The report for programs."""
+    gaps = [
+        {
+            "gap": gap.name,
+            "text": gap.text,
+            "file": gap.place.file,
+            "line": gap.place.line,
+            "disposition": None if gap.disposition is None else gap.disposition.disposition,
+            "accepted_by": None if gap.disposition is None else gap.disposition.accepted_by,
+        }
+        for gap in found.gaps
+    ]
+    return {"gaps": gaps, "open": len(found.open), "fields": found.fields, "stale": [row.gap for row in found.stale]}
+
+
+def _state(gap: Gap) -> str:
+    return "open" if gap.disposition is None else gap.disposition.disposition
+
+
+Found = Iterator[tuple[str, str, Place]]
+
+
+def _fields(line: Line) -> Found:
+    """Fields of the EBR that no parameter, booking or sampling fills."""
+    filled = {row.ebr_field for row in line.parameters} | {row.ebr_field for row in (*line.materials, *line.samples)}
+    for row in line.ebr_fields or ():
+        if row.ebr_field not in filled:
+            need = "required" if row.required else "optional"
+            yield f"field:{row.ebr_field}", f"the EBR's {need} field {row.name or row.ebr_field} has no source", row.place
+
+
+def _parameters(line: Line) -> Found:
+    for row in line.parameters:
+        if row.ebr_field is None:
+            yield f"parameter:{name_of(row)}", f"parameter {row.name or row.parameter} has no field of the EBR", row.place
+
+
+def _bookings(line: Line) -> Found:
+    for kind, rows in (("booking", line.materials), ("sampling", line.samples)):
+        for row in rows:
+            if row.ebr_field is None:
+                what = row.description or row.name
+                yield f"{kind}:{row.equipment}/{row.name}", f"{kind} {what} has no field of the EBR", row.place
+
+
+def _steps(line: Line) -> Found:
+    """Steps of which the EBR learns nothing but start and end. A step with children is spoken for by them."""
+    spoken = {(row.equipment, row.step) for row in (*line.materials, *line.samples)}
+    spoken |= {(row.equipment, row.step) for row in line.parameters} | {(step.equipment, step.parent) for step in line.steps}
+    for step in line.steps:
+        if (step.equipment, step.step) not in spoken:
+            yield f"step:{step.equipment}/{step.step}", f"no parameter of step {step.description or step.step} is asked for", step.place
+            spoken.add((step.equipment, step.step))
+
+
+def _tags(line: Line) -> Found:
+    """Tags that somebody called critical and nobody uses. Criticality `none` is the statement that the record needs it not."""
+    used = set(_used_tags(line))
+    for tag in line.tags:
+        if tag.criticality != "none" and tag.tag not in used:
+            yield f"tag:{tag.tag}", f"{tag.criticality} tag {tag.description or tag.tag} is in no step, parameter or identity", tag.place
+
+
+def _used_tags(line: Line) -> Iterator[str]:
+    for step in line.steps:
+        yield from (tag for tag in (step.signal, step.key) if tag)
+    for row in line.parameters:
+        yield from tags_of(row)
+    for equipment in line.equipment:
+        yield from (name for key in SIGNALS if (name := getattr(equipment, key)) is not None)
+        yield from (identity.tag for key in IDENTITIES if isinstance(identity := getattr(equipment, key), FromTag))
+    yield from (alarm.tag for alarm in line.alarms)
+    for booked in (*line.materials, *line.samples):
+        yield booked.trigger
+        yield from (tag for _, tag in materials.tags_of(booked))
+
+
+def tags_of(row: Parameter) -> Iterator[str]:
+    """Every tag that a parameter is read from: its own, and those of `=tag` limits."""
+    if row.tag is not None:
+        yield row.tag
+    for limit in (row.target, row.low, row.high, row.alert_low, row.alert_high):
+        if limit is not None and limit.startswith("="):
+            yield limit[1:]
+
+
+def _queries(line: Line) -> Found:
+    """Rows that are read, and then mean nothing: no identity and no tag comes from them."""
+    used = {value for equipment in line.equipment for key in IDENTITIES if (value := _row_of(getattr(equipment, key))) is not None}
+    used |= {row.trigger for row in (*line.materials, *line.samples)} | {row.results for row in line.samples if row.results is not None}
+    for index, source in enumerate(line.sources):
+        heads = {tag.address.partition(".")[0] for tag in line.tags_of(source.name)}
+        for path, name in _named(source):
+            if f"{source.name}.{name}" not in used and name not in heads:
+                place = Place("line.toml", line.places.get(("source", index, *path)))
+                yield (
+                    f"query:{source.name}.{name}",
+                    f"rows of {source.name}.{name} are kept as messages, but no tag, identity, booking or sample comes from them",
+                    place,
+                )
+
+
+def _row_of(identity: object) -> str | None:
+    return identity.row if isinstance(identity, FromRow) else identity.known_in if isinstance(identity, FromTag | Pushed) else None
+
+
+def _named(source: Source) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    for key in ("query", "pattern"):
+        tables = source.options.get(key, ())
+        if isinstance(tables, list | tuple):
+            yield from (((key, index), str(table.get("name"))) for index, table in enumerate(tables) if isinstance(table, Mapping))
+
+
+def _codes(line: Line) -> Found:
+    """Codes of an own state table that mean no ISA-88 state: the fold can not tell running from held by them."""
+    for equipment in line.equipment:
+        table = line.codes.get(equipment.states or "")
+        if table is None or table.name in ("packml", "isa88", "phasemanager"):
+            continue
+        for code in table.codes.values():
+            if code.state is None:
+                yield f"code:{table.name}/{code.code}", f"{code.text} of {table.name} means no state", Place("codes.csv")
+
+
+def name_of(row: Parameter) -> str:
+    """equipment/step/parameter, with the recipe where the row is for one."""
+    scope = f"[{row.recipe}{'@' + row.recipe_version if row.recipe_version else ''}]" if row.recipe else ""
+    return f"{row.equipment}/{row.step or row.when}/{row.parameter}{scope}"

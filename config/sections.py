@@ -1,0 +1,231 @@
+"""The tables of line.toml as objects. Frozen, extra keys forbidden: a mistyped option must not pass silently."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Discriminator, Field
+from pydantic import Tag as UnionTag
+
+
+class Model(BaseModel):
+    """Base of everything read from a line folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Credential(Model):
+    """A secret that stands elsewhere: systemd credential or a 0600 file."""
+
+    credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")]
+
+
+class LineSection(Model):
+    """[line]."""
+
+    site: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    timezone: str
+    environment: Literal["development", "validation", "production"] = "development"
+
+
+class ClockSection(Model):
+    """[clock]. Keys beside max_error_s: see the room's README."""
+
+    max_error_s: Annotated[float, Field(gt=0)] = 1.0
+    servers: tuple[str, ...] = ()  # host or host:port of NTP servers for the own cross-check
+    smeared_servers: tuple[str, ...] = ()  # those of them that smear a leap second
+    leap_mode: Literal["unknown", "step", "slew", "smear"] = "unknown"
+    max_drift_ppm: Annotated[float, Field(gt=0)] = 50.0
+    unverified: Literal["incomplete", "stated"] | None = None  # of parameters read then; None: stated in development, else incomplete
+
+
+class BufferSection(Model):
+    """[buffer]."""
+
+    directory: str = "data"
+    commit_interval_ms: Annotated[int, Field(ge=1, le=1000)] = 50
+    retain_days: Annotated[float, Field(ge=0)] = 90
+    max_bytes: Annotated[int, Field(ge=10_000_000)] = 20_000_000_000
+    hold_batches: bool = False  # keep each batch until QA lets it go (release-hold)
+
+
+class Source(Model):
+    """One [[source]] table. Keys that belong to its driver stand unread in `options`, in the order written."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    driver: str
+    endpoint: str | tuple[str, ...]
+    time_authority: Literal["device", "server", "gateway"] = "gateway"
+    rate_ms: Annotated[int, Field(ge=0)] = 1000
+    outage_tolerance_s: Annotated[float, Field(ge=0)] = 10.0
+    max_offset_s: Annotated[float, Field(gt=0)] = 2.0
+    owner: str | None = None  # who answers for the data: a role or department, for the interface inventory
+    options: Mapping[str, Any] = {}
+    folder: Path = Path()  # the line folder, for relative paths
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """All of them, where a source has one or several."""
+        return (self.endpoint,) if isinstance(self.endpoint, str) else self.endpoint
+
+
+class FromRow(Model):
+    """A column of the newest MES row of this equipment: row = "source.query", key = the column that holds its unit_id."""
+
+    row: str
+    key: str
+    column: str
+
+
+class FromTag(Model):
+    """A tag that holds the value, perhaps checked by a pattern and against the rows of a query."""
+
+    tag: str
+    pattern: str | None = None
+    known_in: str | None = None
+
+
+class Pushed(Model):
+    """Order parameters sent to the gateway, perhaps checked by a pattern and against the rows of a query."""
+
+    push: Literal[True]
+    pattern: str | None = None
+    known_in: str | None = None
+
+
+class MesSteps(Model):
+    """The MES rows that tell steps: row = "source.query", key = the column with this equipment's unit_id, step = the column with the step.
+
+    Either `start` and `end` name columns with times (one row for each run), or `state` names the column that says what the row means,
+    and the row's own time is when (one row for each start and each end).
+    """
+
+    row: str
+    key: str
+    step: str
+    run: str | None = None  # a column that tells two runs apart
+    start: str | None = None
+    end: str | None = None
+    state: str | None = None
+    started: str = "START"
+    ended: str = "END"
+    zone: str | None = None  # of times in `start` and `end` that have no offset; None: the line's
+    level: Literal["all", "unit_procedure", "operation", "phase"] = "all"  # of the steps that it tells; others are not compared
+    within_s: Annotated[float, Field(ge=0, le=3600)] = 5.0  # two starts or ends that are not further apart agree
+
+
+def _identity_kind(value: Any) -> str | None:
+    """Which of the three is meant, by the key that stands in it: so that a mistake is told once, not three times."""
+    if isinstance(value, BaseModel):
+        kinds: dict[type[BaseModel], str] = {FromRow: "row", FromTag: "tag", Pushed: "push"}
+        return kinds.get(type(value))
+    return next((kind for kind in ("row", "tag", "push") if isinstance(value, Mapping) and kind in value), None)
+
+
+Identity = Annotated[
+    Annotated[FromRow, UnionTag("row")] | Annotated[FromTag, UnionTag("tag")] | Annotated[Pushed, UnionTag("push")],
+    Discriminator(
+        _identity_kind,
+        custom_error_type="identity",
+        custom_error_message="write { row = , key = , column = }, { tag = } or { push = true }",
+    ),
+]
+
+
+class Equipment(Model):
+    """One [[equipment]] table: an ISA-88 unit of the line."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    unit_id: str | None = None
+    batch: Identity | None = None
+    order: Identity | None = None
+    product: Identity | None = None
+    recipe: Identity | None = None
+    recipe_version: Identity | None = None
+    batch_ends: str = "change"
+    settle_ms: Annotated[int, Field(ge=0)] = 500
+    settle_s: Annotated[float, Field(ge=0)] = 5.0
+    state: str | None = None
+    states: str | None = None
+    mode: str | None = None
+    operator: str | None = None
+    activity: str | None = None
+    steps_from: Literal["plc", "mes"] = "plc"
+    mes_steps: MesSteps | None = None
+    dirty_hold_h: Annotated[float, Field(gt=0)] | None = None  # at most so long from the end of a batch to the start of cleaning
+    clean_hold_h: Annotated[float, Field(gt=0)] | None = None  # at most so long from the end of cleaning to the next batch
+
+
+class Route(Model):
+    """One [[route]] table: the equipments that a batch of a recipe passes through."""
+
+    recipe: str
+    equipments: tuple[str, ...]
+    close_after_h: Annotated[float, Field(gt=0)] = 48
+
+
+class Tls(Model):
+    """Files for TLS, relative to the folder. ca: who may sign the server's certificate; cert, key: ours, for mutual TLS."""
+
+    ca: str | None = None
+    cert: str | None = None
+    key: str | Credential | None = None
+
+
+class Uplink(Model):
+    """One [[uplink]] table."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    kind: Literal["mqtt", "https"]
+    endpoint: str
+    profile: Literal["entries", "records"] = "entries"
+    required: bool = True
+    receipts: bool = True
+    version: Literal["5", "3.1.1"] = "5"
+    topic: str | None = None
+    user: str | None = None
+    password: Credential | None = None
+    tls: Tls | None = None
+    max_bytes_per_s: Annotated[int, Field(gt=0)] | None = None
+    window_bytes: Annotated[int, Field(ge=65_536)] = 8_388_608
+    resend_after_s: Annotated[float, Field(gt=0)] = 10.0
+    owner: str | None = None
+
+
+class Web(Model):
+    """[web]: the read-only page for the panel beside the line. Absent: no port is opened."""
+
+    listen: str = "127.0.0.1:8080"
+
+
+class PushClient(Model):
+    """One [[push.client]]: a system that may send order parameters, known by its token."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    token: Credential
+    equipment: tuple[str, ...] = ()  # empty: every equipment with a pushed identity
+
+
+class Push(Model):
+    """[push]: order parameters sent to the gateway. Absent: no port is opened."""
+
+    listen: str
+    tls: Tls | None = None  # cert and key are the gateway's own; ca: clients must show a certificate that it signed
+    client: tuple[PushClient, ...] = ()
+
+
+class Witness(Model):
+    """One [[witness]] table: somebody outside who keeps each signed checkpoint, so that a journal set back is seen."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    endpoint: str  # file:///folder, https://host/path
+    tls: Tls | None = None
+
+
+class Backup(Model):
+    """[backup]: verified copies of the journal, made by the running gateway. Absent: none are made."""
+
+    folder: Annotated[str, Field(min_length=1)]
+    every_h: Annotated[float, Field(gt=0, le=24 * 31)] = 24.0
+    keep: Annotated[int, Field(ge=1, le=1000)] = 7

@@ -1,0 +1,54 @@
+"""Secrets that a line folder names but never holds: `password = { credential = "name" }` (URS-SEC-05).
+
+Looked up in systemd's credential directory (`LoadCredential=` in the unit), then in the folder that EBR_GATEWAY_CREDENTIALS names, then
+as a file in LINE/credentials. Outside systemd's directory only its owner may read it.
+"""
+
+import os
+import stat
+from pathlib import Path
+
+from config.sections import Credential
+
+FOLDER_VARIABLE = "EBR_GATEWAY_CREDENTIALS"
+MAX_BYTES = 1024 * 1024
+
+
+class CredentialMissing(Exception):
+    """The secret is not there, or lies open. A person must act; waiting does not help."""
+
+
+def path(credential: Credential, folder: Path | None = None) -> Path:
+    """The file that holds the secret, for libraries that want a path. folder: the line folder. Raises CredentialMissing."""
+    systemd = os.environ.get("CREDENTIALS_DIRECTORY")
+    others = [Path(named)] if (named := os.environ.get(FOLDER_VARIABLE)) else []
+    others += [folder / "credentials"] if folder is not None else []
+    # systemd's files are 0400 and carry an access list for the service's user, which shows as a group bit: 0440.
+    for place, closed in [*([(Path(systemd), 0o007)] if systemd else []), *((place, 0o077) for place in others)]:
+        file = place / credential.credential
+        if file.exists():
+            _check_mode(file, closed)
+            return file
+    where = " nor in ".join(filter(None, [systemd or "$CREDENTIALS_DIRECTORY (not set)", *map(str, others)]))
+    raise CredentialMissing(f"credential `{credential.credential}` is not in {where}")
+
+
+def read(credential: Credential, folder: Path | None = None) -> str:
+    """The secret, without the newline that editors put at the end. Raises CredentialMissing."""
+    file = path(credential, folder)
+    try:
+        data = file.read_bytes()
+        if len(data) > MAX_BYTES:
+            raise CredentialMissing(f"credential `{credential.credential}` is larger than {MAX_BYTES} bytes")
+        return data.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CredentialMissing(f"credential `{credential.credential}` can not be read: {type(error).__name__}") from None
+
+
+def _check_mode(file: Path, closed: int) -> None:
+    """A secret that others can read is none."""
+    status = file.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise CredentialMissing(f"{file} is no regular file")
+    if stat.S_IMODE(status.st_mode) & closed:
+        raise CredentialMissing(f"{file} can be read by others (mode {stat.S_IMODE(status.st_mode):04o}), chmod 600 it")

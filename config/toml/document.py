@@ -1,0 +1,225 @@
+"""line.toml: the text, its keys with their lines, and the sections as objects."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from config.problem import Place, Problem, did_you_mean
+from config.sections import Backup, BufferSection, ClockSection, Equipment, LineSection, Push, Route, Source, Uplink, Web, Witness
+from config.toml.toml_positions import positions
+from config.unsupported import refusal
+
+SECTIONS: dict[str, type[BaseModel]] = {
+    "line": LineSection,
+    "clock": ClockSection,
+    "buffer": BufferSection,
+    "web": Web,
+    "push": Push,
+    "backup": Backup,
+}
+OPTIONAL = ("web", "push", "backup")  # absent means absent, not the defaults
+LISTS: dict[str, type[BaseModel]] = {"source": Source, "equipment": Equipment, "route": Route, "uplink": Uplink, "witness": Witness}
+MAX_TABLES = 500  # of one kind: sources, uplinks, ...
+MAX_TEXT = 20_000  # characters of one value; a long SQL query has some thousands
+
+Path_ = tuple[str | int, ...]
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(slots=True)
+class Document:
+    """A parsed TOML file. problems: what was wrong so far."""
+
+    file: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    lines: Mapping[Path_, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def place(self, path: Path_) -> Place:
+        """The line of a key, or of the nearest key around it. Parts that are no keys (a union's tag) are skipped."""
+        found: Path_ = ()
+        for part in path:
+            if (*found, part) in self.lines:
+                found = (*found, part)
+        return Place(self.file, self.lines.get(found))
+
+    def error(self, path: Path_, message: str) -> None:
+        """Note what is wrong at a key."""
+        self.problems.append(self.place(path).problem(message))
+
+    def warning(self, path: Path_, message: str) -> None:
+        """Note what is allowed and still worth a look."""
+        self.problems.append(self.place(path).problem(message, "warning"))
+
+
+def parse(file: str, data: bytes) -> Document:
+    """A document; its problems say what is wrong with the text."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        return _broken(file, data.count(b"\n", 0, error.start) + 1, "not UTF-8: TOML is always UTF-8")
+    try:
+        return Document(file, tomllib.loads(text), positions(text))
+    except tomllib.TOMLDecodeError as error:
+        return _broken(file, *_syntax(str(error)))
+    except RecursionError:
+        return _broken(file, None, "nested too deeply")
+
+
+def _syntax(message: str) -> tuple[int | None, str]:
+    """Tomllib says `... (at line 3, column 7)`."""
+    head, found, tail = message.rpartition(" (at line ")
+    if not found:
+        return None, f"not TOML: {message}"
+    return int(tail.split(",")[0]), f"not TOML: {head}"
+
+
+def _broken(file: str, line: int | None, message: str) -> Document:
+    return Document(file, problems=[Problem(file, line, message)])
+
+
+@dataclass(slots=True)
+class Sections:
+    """line.toml as objects; None or shorter lists where something was wrong. at: the path of each object."""
+
+    line: LineSection | None = None
+    clock: ClockSection | None = None
+    buffer: BufferSection | None = None
+    web: Web | None = None
+    push: Push | None = None
+    source: list[tuple[Path_, Source]] = field(default_factory=list)
+    equipment: list[tuple[Path_, Equipment]] = field(default_factory=list)
+    route: list[tuple[Path_, Route]] = field(default_factory=list)
+    uplink: list[tuple[Path_, Uplink]] = field(default_factory=list)
+    witness: list[tuple[Path_, Witness]] = field(default_factory=list)
+    backup: Backup | None = None
+    tag_files: tuple[str, ...] = ("tags.csv",)
+
+
+def sections(document: Document, folder: Path) -> Sections:
+    """Every section, validated on its own: a mistake in one hides none in another."""
+    found = Sections()
+    for key in document.data:
+        if key not in (*SECTIONS, *LISTS, "tags"):
+            document.error((key,), f"unknown key `{key[:60]}`{did_you_mean(key, [*SECTIONS, *LISTS, 'tags'])}")
+    _check_texts(document, (), document.data)
+    for key, model in SECTIONS.items():
+        if key not in OPTIONAL or key in document.data:
+            setattr(found, key, validated(document, (key,), model, document.data.get(key, {})))
+    for key, model in LISTS.items():
+        getattr(found, key).extend(_listed(document, key, model, folder))
+    found.tag_files = _tag_files(document)
+    return found
+
+
+def _check_texts(document: Document, path: Path_, value: Any) -> None:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            _check_texts(document, (*path, key), inner)
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            _check_texts(document, (*path, index), inner)
+    elif isinstance(value, str) and len(value) > MAX_TEXT:
+        document.error(path, f"`{path[-1]}`: {len(value)} characters, at most {MAX_TEXT} are possible")
+    elif isinstance(value, str) and "\x00" in value:
+        document.error(path, f"`{path[-1]}`: a NUL character stands in it")
+
+
+def _listed(document: Document, key: str, model: type[BaseModel], folder: Path) -> list[tuple[Path_, Any]]:
+    tables = document.data.get(key, [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        document.error((key,), f"write [[{key}]], once for each")
+        return []
+    if len(tables) > MAX_TABLES:
+        document.error((key,), f"{len(tables)} tables [[{key}]], at most {MAX_TABLES} are possible")
+        return []
+    made: list[tuple[Path_, Any]] = []
+    for index, table in enumerate(tables):
+        data = _with_options(table, folder) if model is Source else table
+        if (item := validated(document, (key, index), model, data)) is not None:
+            made.append(((key, index), item))
+    return made
+
+
+def _with_options(table: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """A source's own keys; the others belong to its driver, which checks them later."""
+    common = Source.model_fields.keys() - {"options", "folder"}
+    own = {key: value for key, value in table.items() if key in common}
+    return {**own, "options": {key: value for key, value in table.items() if key not in common}, "folder": folder}
+
+
+def validated(document: Document, path: Path_, model: type[M], data: Any) -> M | None:
+    """The object, or None with the problems in the document."""
+    if not isinstance(data, Mapping):
+        document.error(path, f"`{path[-1]}` is a table: write [{path[-1]}]")
+        return None
+    for key, value in data.items():
+        if (why := refusal(str(path[0]), key, value)) is not None:
+            document.error((*path, key), why)
+    try:
+        return model.model_validate(_as_tuples(data, model), strict=True)
+    except ValidationError as error:
+        for item in error.errors(include_url=False):
+            at = (*path, *item["loc"])
+            document.error(at, explained(dict(item), model))
+        return None
+
+
+def _as_tuples(data: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """TOML's lists as the tuples that frozen models hold; the options of a source stay as they were written."""
+    keep = ("options",) if model is Source else ()
+    return {key: value if key in keep else _as_tuple(value) for key, value in data.items()}
+
+
+def _as_tuple(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_as_tuple(inner) for inner in value)
+    return {key: _as_tuple(inner) for key, inner in value.items()} if isinstance(value, dict) else value
+
+
+def explained(item: Mapping[str, Any], model: type[BaseModel]) -> str:
+    """One pydantic error as a sentence for the person who wrote the file."""
+    key = next((str(part) for part in reversed(item["loc"]) if isinstance(part, str)), "?")
+    kind = item["type"]
+    if kind == "missing":
+        return f"key `{key}` is missing"
+    if kind == "extra_forbidden":
+        return f"unknown key `{key[:60]}`{did_you_mean(key, _known_keys(model, item['loc']))}"
+    if kind == "string_pattern_mismatch":
+        return f"`{key}`: `{str(item['input'])[:60]}` does not match {item['ctx']['pattern']}"
+    if kind == "literal_error":
+        return f"`{key}`: {item['ctx']['expected']} is meant, not {_shown(item['input'])}"
+    return f"`{key}`: {item['msg'][0].lower()}{item['msg'][1:]}, not {_shown(item['input'])}"
+
+
+def _shown(value: Any) -> str:
+    return repr(value) if isinstance(value, str | int | float | bool) and len(str(value)) < 80 else f"a {type(value).__name__}"
+
+
+def _known_keys(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
+    """The keys that may stand where the unknown one stands."""
+    from config.sections import FromRow, FromTag, PushClient, Pushed, Tls
+
+    inner: dict[str | int, type[BaseModel]] = {"row": FromRow, "tag": FromTag, "push": Pushed, "tls": Tls, "client": PushClient}
+    nearest = next((inner[part] for part in reversed(location[:-1]) if part in inner), model)
+    return [key for key in nearest.model_fields if key not in ("options", "folder")]
+
+
+def _tag_files(document: Document) -> tuple[str, ...]:
+    names = document.data.get("tags", ["tags.csv"])
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+        document.error(("tags",), 'write tags = ["a.csv", "b.csv"], above the first section')
+        return ()
+    good = []
+    for index, name in enumerate(names):
+        if not name.endswith(".csv") or "/" in name or "\\" in name or name.startswith("."):
+            document.error(("tags", index), f"`{name[:60]}`: a CSV file of this folder is meant, by its bare name")
+        elif name in good:
+            document.error(("tags", index), f"`{name}` stands twice")
+        else:
+            good.append(name)
+    return tuple(good)

@@ -1,0 +1,1 @@
+"""Units by UCUM, evaluated exactly, and the scaling of raw values into them."""
