@@ -23,7 +23,7 @@ from typing import Any
 
 import simulators.opcua_plc
 from config import Source, Tag
-from drivers.opcua import certs
+from drivers.opcua.session import certs
 
 ITEMS = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
 SECONDS = float(sys.argv[2]) if len(sys.argv) > 2 else 15.0

@@ -8,7 +8,7 @@ from collections import defaultdict
 from typing import Any
 
 from buffer import Entry
-from drivers.recalled import MARK, row_mark
+from drivers.restored_rows import MARK, row_mark
 from gateway.ticks import from_rfc3339
 
 NS_PER_TICK = 100

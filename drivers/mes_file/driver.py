@@ -19,7 +19,7 @@ from drivers.mes_file.folder import Folder, NotAFile, NotWhole, Scan, Seen, matc
 from drivers.mes_file.formats import Record, Refused, records
 from drivers.mes_file.ledger import DONE, Ledger
 from drivers.mes_file.settings import FileSettings, Pattern
-from drivers.recalled import Recalled
+from drivers.restored_rows import Recalled
 from drivers.row_settings import zone_of
 from drivers.rows import Mapped, json_value
 

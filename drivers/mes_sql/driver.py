@@ -20,7 +20,7 @@ from drivers.mes_sql.probe import Probe, Probed, judged
 from drivers.mes_sql.settings import Query
 from drivers.mes_sql.settings import Settings as SqlSettings
 from drivers.mes_sql.window import Change, Window, row_hash
-from drivers.recalled import Recalled, row_mark
+from drivers.restored_rows import Recalled, row_mark
 from drivers.row_settings import zone_of
 from drivers.rows import Mapped, json_value
 
@@ -33,7 +33,7 @@ CLOCK_EVERY_S = 60.0
 class Read:
     """What one poll of one query found. complete: the statement was read to its end, so that what is missing is gone.
 
-    recalled: rows that the journal has although the window does not know them, see `drivers.recalled`.
+    recalled: rows that the journal has although the window does not know them, see `drivers.restored_rows`.
     """
 
     changed: list[tuple[Change, str, Any, str, Mapping[str, Any]]] = field(default_factory=list)

@@ -7,19 +7,20 @@ from typing import Any
 
 from config import Problem, Source, Tag
 from drivers.contract import Driver, DriverError, Emit, Finding, Loss
-from drivers.opcua import paths, subscribe
-from drivers.opcua.browse import Browsed, browse
-from drivers.opcua.convert import Converter
-from drivers.opcua.decode import Decoder
-from drivers.opcua.history import keep_filling
-from drivers.opcua.link import Kept, Link, connected, plain_errors
+from drivers.opcua.commissioning.browse import Browsed, browse
+from drivers.opcua.commissioning.probe import Report, probe
+from drivers.opcua.decoding.convert import Converter
+from drivers.opcua.decoding.publish import Decoder
+from drivers.opcua.decoding.structures import known as known_structures
 from drivers.opcua.plan import Group, Plan, decoding, plan_of
-from drivers.opcua.probe import Report, probe
+from drivers.opcua.session import paths
+from drivers.opcua.session.link import Kept, Link, connected, plain_errors
 from drivers.opcua.settings import OpcUaSettings
-from drivers.opcua.stream import Memory, Stream, SubscriptionGone
-from drivers.opcua.structures import known as known_structures
-from drivers.opcua.subscribe import Subscription
-from drivers.opcua.upkeep import Upkeep
+from drivers.opcua.subscription import subscribe
+from drivers.opcua.subscription.history import keep_filling
+from drivers.opcua.subscription.stream import Memory, Stream, SubscriptionGone
+from drivers.opcua.subscription.subscribe import Subscription
+from drivers.opcua.subscription.upkeep import Upkeep
 
 
 class OpcUaDriver(Driver):
@@ -43,8 +44,8 @@ class OpcUaDriver(Driver):
 
     @classmethod
     def check(cls, source: Source, tags: Sequence[Tag]) -> list[Problem]:
-        """See `drivers.opcua.checks`."""
-        from drivers.opcua.checks import problems
+        """See `drivers.opcua.commissioning.checks`."""
+        from drivers.opcua.commissioning.checks import problems
 
         return problems(source, tags)
 
@@ -194,11 +195,11 @@ class OpcUaDriver(Driver):
         known: Collection[str] = (),
         progress: Callable[[str], None] = lambda _: None,
     ) -> Browsed:
-        """Rows for tags.csv: see `drivers.opcua.browse`. Raises DriverError."""
+        """Rows for tags.csv: see `drivers.opcua.commissioning.browse`. Raises DriverError."""
         return await browse(self.source, self.settings, under=under, match=match, known=known, progress=progress)
 
     async def probe(self, seconds: float = 5.0) -> Report:
-        """Compare the map with the server: see `drivers.opcua.probe`. Raises DriverError."""
+        """Compare the map with the server: see `drivers.opcua.commissioning.probe`. Raises DriverError."""
         trial = OpcUaDriver(self.source, self.tags)
         trial.leaves_nothing = True
         return await probe(self.source, self.settings, self.tags, trial.run, seconds)

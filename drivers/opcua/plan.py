@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from config import Source, Tag
 from config.grammars.addresses import OpcUaAddress, parse
-from drivers.opcua import variant as v
+from drivers.opcua.session import variant as v
 from drivers.opcua.settings import MOST_ITEMS, AlarmSource, OpcUaSettings
 
 TYPES: Mapping[str, tuple[int, ...]] = {

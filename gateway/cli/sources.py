@@ -30,7 +30,7 @@ def browse(
     new_only: Annotated[bool, typer.Option("--new-only", help="only what the tag map does not have")] = False,
 ) -> None:
     """Write tag rows for what a source offers on the standard output, in the columns of tags.csv."""
-    from drivers.opcua.browse import COLUMNS
+    from drivers.opcua.commissioning.browse import COLUMNS
 
     found, driver = _driver(line, source)
     if not isinstance(driver, Browses):
@@ -52,13 +52,13 @@ def import_(
     address: Annotated[str | None, typer.Option(help="how names become addresses, with {name} in it (kepware, studio5000)")] = None,
 ) -> None:
     """Turn an export of another program into tag rows on the standard output."""
-    from drivers.opcua import imports
-    from drivers.opcua.browse import COLUMNS
+    from drivers import tag_lists
+    from drivers.opcua.commissioning.browse import COLUMNS
 
     if not (line / "line.toml").exists():
         fail(f"{line}: no line folder", WRONG_INPUT)
     try:
-        imported = imports.read(program, file, source, address)
+        imported = tag_lists.read(program, file, source, address)
     except ValueError as error:
         fail(f"{file}: {error}", WRONG_INPUT)
     _rows(imported.rows, imported.left_out, COLUMNS)
@@ -93,7 +93,7 @@ def probe(line: Folder, *, source: Named = None, as_json: AsJson = False) -> Non
 @certificates.command()
 def make(line: Folder) -> None:
     """Make the gateway's own OPC UA certificate, for the servers' administrators to trust."""
-    from drivers.opcua import certs
+    from drivers.opcua.session import certs
 
     for place in _places(line):
         try:
@@ -105,7 +105,7 @@ def make(line: Folder) -> None:
 @certificates.command()
 def show(line: Folder) -> None:
     """Show own, trusted and rejected certificates, with a warning 60, 30 and 7 days before one ends. Exit 1 if there is a warning."""
-    from drivers.opcua import certs
+    from drivers.opcua.session import certs
 
     try:
         shown = [one for place in _places(line) for one in certs.show(place)]
@@ -121,7 +121,7 @@ def show(line: Folder) -> None:
 @certificates.command()
 def trust(line: Folder, which: Annotated[str, typer.Argument(help="the beginning of a rejected certificate's SHA-256, or a file")]) -> None:
     """Trust a server's certificate that was refused, or one in a file."""
-    from drivers.opcua import certs
+    from drivers.opcua.session import certs
 
     problems = []
     for place in _places(line):

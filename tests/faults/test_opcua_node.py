@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import simulators.opcua_plc
-from drivers.opcua import certs
+from drivers.opcua.session import certs
 from simulators.cable import Cable
 
 pytestmark = [pytest.mark.nodeopcua, pytest.mark.faults, pytest.mark.timeout(600)]

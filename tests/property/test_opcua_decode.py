@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from drivers.contract import Reading
-from drivers.opcua import fallback
-from drivers.opcua.decode import BROKEN, Decoder, Odd, ServiceFault, published
-from drivers.opcua.variant import FIXED, Array
+from drivers.opcua.decoding import fallback
+from drivers.opcua.decoding.publish import BROKEN, Decoder, Odd, ServiceFault, published
+from drivers.opcua.session.variant import FIXED, Array
 
 TYPES = ua.VariantType
 RUNS = st.sampled_from([1, 1, 2, 7, 8, 9, 70])

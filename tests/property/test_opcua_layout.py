@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.opcua import dictionary
-from drivers.opcua import variant as v
-from drivers.opcua.decode import BROKEN
-from drivers.opcua.layout import Fields, Layout, Member, decoded, leaves
+from drivers.opcua.decoding import type_dictionary
+from drivers.opcua.decoding.layout import Fields, Layout, Member, decoded, leaves
+from drivers.opcua.decoding.publish import BROKEN
+from drivers.opcua.session import variant as v
 from simulators.opcua_plc import encode
 
 SCALARS: dict[int, st.SearchStrategy[Any]] = {
@@ -98,7 +98,7 @@ DICTIONARY = b"""<?xml version="1.0"?>
 
 @pytest.mark.parametrize("has", [0, 1])
 def test_a_dictionary_with_bits_switches_and_lengths(has: int) -> None:
-    layouts = dictionary.parsed(DICTIONARY)
+    layouts = type_dictionary.parsed(DICTIONARY)
     assert set(layouts) == {"Options"}, "what contains a type that is not understood is not guessed"
     content = struct.pack("<Ii", has, 2) + (struct.pack("<d", 1.5) if has else b"") + struct.pack("<ihh", 2, 7, 8)
     got = decoded(layouts["Options"], content).members
@@ -109,4 +109,4 @@ def test_a_dictionary_with_bits_switches_and_lengths(has: int) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"<a", b'<!DOCTYPE x [<!ENTITY a "b">]><x/>'])
 def test_a_dictionary_that_is_no_plain_xml_gives_nothing(content: bytes) -> None:
-    assert dictionary.parsed(content) == {}
+    assert type_dictionary.parsed(content) == {}

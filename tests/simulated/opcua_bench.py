@@ -13,7 +13,8 @@ from processes import eventually
 
 from config import Source, Tag
 from drivers.contract import DriverError, Finding, Loss, Reading
-from drivers.opcua import OpcUaDriver, certs
+from drivers.opcua import OpcUaDriver
+from drivers.opcua.session import certs
 from simulators.cable import Cable
 from simulators.device import Truth
 from simulators.opcua_plc import OpcUaPlc

@@ -11,7 +11,7 @@ import config
 from config import Source, Tag, examples
 from drivers.contract import LinkLost
 from drivers.mes_sql import MesSqlDriver
-from drivers.opcua.probe import Probed, _compare_time
+from drivers.opcua.commissioning.probe import Probed, _compare_time
 from simulators.device import Truth
 from simulators.mes import MesDevice
 

@@ -13,7 +13,7 @@ from test_mes_sql import source as sql_source
 
 from drivers.mes_file import MesFileDriver
 from drivers.mes_sql import MesSqlDriver
-from drivers.recalled import MARK, Recalled, row_mark
+from drivers.restored_rows import MARK, Recalled, row_mark
 
 
 def marked(name, rows):

@@ -12,7 +12,8 @@ from processes import eventually
 
 from config import Tag
 from drivers.contract import DriverError
-from drivers.opcua import OpcUaDriver, certs
+from drivers.opcua import OpcUaDriver
+from drivers.opcua.session import certs
 from simulators.opcua_plc import OpcUaPlc
 
 ROUNDS = [2, pytest.param(15, marks=pytest.mark.faults)]

@@ -9,8 +9,8 @@ from asyncua import Server, ua
 
 from config import Source, Tag
 from drivers.opcua import OpcUaDriver
-from drivers.opcua.probe import same_unit
-from drivers.opcua.probe_report import WIDTH, Probed, Report, age, shown, wrapped
+from drivers.opcua.commissioning.probe import same_unit
+from drivers.opcua.commissioning.probe_report import WIDTH, Probed, Report, age, shown, wrapped
 
 Unit = tuple[str, int]
 

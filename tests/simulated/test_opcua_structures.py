@@ -14,8 +14,8 @@ from processes import eventually
 
 from config import Source, Tag
 from drivers.opcua import OpcUaDriver
-from drivers.opcua.link import connected
-from drivers.opcua.probe_fields import compare_fields
+from drivers.opcua.commissioning.probe_fields import compare_fields
+from drivers.opcua.session.link import connected
 
 FIELDS = [
     ("Speed", "float32"),

@@ -12,8 +12,8 @@ from opcua_authority import NOW, Authority
 from opcua_bench import Bench, secured
 from processes import eventually
 
-from drivers.opcua import certs, trust
-from drivers.opcua.certs import load
+from drivers.opcua.session import certs, trust
+from drivers.opcua.session.certs import load
 
 URI = "urn:example:simulated-plc"
 

@@ -12,10 +12,12 @@ from pydantic import ValidationError
 
 from config import Source, Tag
 from config.grammars.addresses import parse
-from drivers.opcua import OpcUaDriver, certs, imports, profiles, trust
+from drivers import tag_lists
+from drivers.opcua import OpcUaDriver
 from drivers.opcua.plan import decoding, plan_of
+from drivers.opcua.session import certs, server_limits, trust
 from drivers.opcua.settings import OpcUaSettings
-from drivers.opcua.subscribe import sequence_after, sequence_ahead
+from drivers.opcua.subscription.subscribe import sequence_after, sequence_ahead
 
 
 def source(**more: Any) -> Source:
@@ -112,12 +114,12 @@ def test_sequence_numbers_wrap_without_zero(number: int, expected: int, ahead: i
 
 
 def test_limits_told_table_and_usual() -> None:
-    nothing = dict.fromkeys(profiles.LIMITS)
-    assert profiles.limits(nothing, {})["items"] == 500
-    assert profiles.limits({**nothing, "items": 37}, {})["items"] == 37
-    assert profiles.limits({**nothing, "items": 0}, {})["items"] == 1000
-    assert profiles.limits(nothing, {"product": "SIMATIC S7-1200 OPC UA Server"})["items"] == 100
-    assert profiles.limits(nothing, {"product": "SIMATIC.S7-1500.OPC-UA"})["items"] == 1000
+    nothing = dict.fromkeys(server_limits.LIMITS)
+    assert server_limits.limits(nothing, {})["items"] == 500
+    assert server_limits.limits({**nothing, "items": 37}, {})["items"] == 37
+    assert server_limits.limits({**nothing, "items": 0}, {})["items"] == 1000
+    assert server_limits.limits(nothing, {"product": "SIMATIC S7-1200 OPC UA Server"})["items"] == 100
+    assert server_limits.limits(nothing, {"product": "SIMATIC.S7-1500.OPC-UA"})["items"] == 1000
 
 
 def test_certificates_are_made_shown_and_trusted_by_the_beginning_of_their_digest(tmp_path: Path) -> None:
@@ -196,7 +198,7 @@ def test_exports_become_rows_whose_addresses_parse(
     tmp_path: Path, kind: str, name: str, text: str, address: str | None, rows: int, left_out: list[str]
 ) -> None:
     (tmp_path / name).write_text(text, encoding="utf-8")
-    told = imports.read(kind, tmp_path / name, "plc", address)
+    told = tag_lists.read(kind, tmp_path / name, "plc", address)
     assert len(told.rows) == rows
     assert list(told.left_out) == left_out
     assert len({row["tag"].lower() for row in told.rows}) == rows
@@ -223,11 +225,11 @@ def test_exports_become_rows_whose_addresses_parse(
 def test_a_file_of_another_kind_is_refused(tmp_path: Path, kind: str, text: str) -> None:
     (tmp_path / "x.csv").write_text(text)
     with pytest.raises(ValueError, match=r"not a|neither|tag export"):
-        imports.read(kind, tmp_path / "x.csv", "plc", "s={name}")
+        tag_lists.read(kind, tmp_path / "x.csv", "plc", "s={name}")
 
 
 def test_a_hostile_export_takes_no_time(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_text('DATA_BLOCK "A"\nSTRUCT\n' + "a" * 100_000 + " : " + "{" * 10_000 + "\nEND_STRUCT\n")
     begun = time.process_time()
-    imports.read("tia", tmp_path / "x.db", "plc")
+    tag_lists.read("tia", tmp_path / "x.db", "plc")
     assert time.process_time() - begun < 20

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from asyncua.crypto.security_policies import SecurityPolicyNone
 
-from drivers.opcua.wire import LARGEST_CHUNK_BYTES, LARGEST_MESSAGE_BYTES, BoundedProtocol
+from drivers.opcua.session.wire import LARGEST_CHUNK_BYTES, LARGEST_MESSAGE_BYTES, BoundedProtocol
 
 
 class Wire(asyncio.Transport):

@@ -12,11 +12,11 @@ from asyncua.ua.ua_binary import struct_from_binary
 from config import Source
 from config.grammars.addresses import OpcUaAddress
 from drivers.contract import BadReply, DriverError, DriverMisconfigured, LinkLost
-from drivers.opcua import profiles, security
-from drivers.opcua.lib import Client, ua
+from drivers.opcua.asyncua_types import Client, ua
+from drivers.opcua.session import security, server_limits
+from drivers.opcua.session.variant import FILETIME_OF_1970
+from drivers.opcua.session.wire import LARGEST_MESSAGE_BYTES, MOST_CHUNKS, BoundedClient, BoundedProtocol
 from drivers.opcua.settings import OpcUaSettings, password
-from drivers.opcua.variant import FILETIME_OF_1970
-from drivers.opcua.wire import LARGEST_MESSAGE_BYTES, MOST_CHUNKS, BoundedClient, BoundedProtocol
 
 Answer = TypeVar("Answer")
 KEEP_SESSION_S = 120.0
@@ -234,12 +234,12 @@ async def _activated(client: Any, settings: OpcUaSettings, endpoint: str, kept: 
 
 async def _described(link: Link) -> None:
     """Namespaces, identity and limits of the server, read anew in each session: an index may mean another namespace today."""
-    names = ("NamespaceArray", *profiles.IDENTITY, *profiles.LIMITS)
-    ids = (ua.ObjectIds.Server_NamespaceArray, *profiles.IDENTITY.values(), *profiles.LIMITS.values())
+    names = ("NamespaceArray", *server_limits.IDENTITY, *server_limits.LIMITS)
+    ids = (ua.ObjectIds.Server_NamespaceArray, *server_limits.IDENTITY.values(), *server_limits.LIMITS.values())
     values = dict(zip(names, map(_plain, await link.read([ua.NodeId(number) for number in ids])), strict=True))
     link.namespaces = tuple(values["NamespaceArray"] or ())
-    link.server = {name: values[name] for name in profiles.IDENTITY}
-    link.limits = profiles.limits({name: values[name] for name in profiles.LIMITS}, link.server)
+    link.server = {name: values[name] for name in server_limits.IDENTITY}
+    link.limits = server_limits.limits({name: values[name] for name in server_limits.LIMITS}, link.server)
     await link.clock()
 
 

@@ -5,10 +5,10 @@ import xml.etree.ElementTree as ET  # what may expand entities is refused before
 from collections.abc import Mapping
 from typing import Any
 
-from drivers.opcua import variant as v
-from drivers.opcua.layout import Layout, Member
-from drivers.opcua.lib import ua
-from drivers.opcua.link import Link, local
+from drivers.opcua.asyncua_types import ua
+from drivers.opcua.decoding.layout import Layout, Member
+from drivers.opcua.session import variant as v
+from drivers.opcua.session.link import Link, local
 
 HAS_DESCRIPTION, HAS_COMPONENT = 39, 47
 LARGEST_BYTES = 8 << 20

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from drivers.opcua.lib import ua
+from drivers.opcua.asyncua_types import ua
 
 IDENTITY: Mapping[str, int] = {
     "product": ua.ObjectIds.Server_ServerStatus_BuildInfo_ProductName,

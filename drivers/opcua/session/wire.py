@@ -9,7 +9,7 @@ from asyncua.common.connection import TransportLimits
 from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import header_from_binary, struct_from_binary, uatcp_to_binary
 
-from drivers.opcua.lib import ua
+from drivers.opcua.asyncua_types import ua
 
 LARGEST_CHUNK_BYTES = 1 << 20
 LARGEST_MESSAGE_BYTES = 16 << 20

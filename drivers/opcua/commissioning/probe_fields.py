@@ -5,13 +5,13 @@ from typing import Any
 
 from config import Source, Tag
 from drivers.contract import Finding, Reading
-from drivers.opcua import structures
-from drivers.opcua.convert import Absent, Converter
-from drivers.opcua.decode import Odd
-from drivers.opcua.link import Link, status_name
+from drivers.opcua.decoding import structures
+from drivers.opcua.decoding.convert import Absent, Converter
+from drivers.opcua.decoding.publish import Odd
 from drivers.opcua.plan import Tap, plan_of
+from drivers.opcua.session.link import Link, status_name
+from drivers.opcua.session.variant import NAMES
 from drivers.opcua.settings import OpcUaSettings
-from drivers.opcua.variant import NAMES
 
 
 async def compare_fields(link: Link, source: Source, settings: OpcUaSettings, tags: Sequence[Tag], probed: Sequence[Any]) -> None:

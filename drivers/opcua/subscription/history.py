@@ -13,13 +13,13 @@ from typing import Any
 
 from config import Tag
 from drivers.contract import BadReply, Emit, Finding, Reading
-from drivers.opcua import decode
-from drivers.opcua import variant as v
-from drivers.opcua.convert import Converter
-from drivers.opcua.decode import BROKEN, Odd, ServiceFault
-from drivers.opcua.lib import ua
-from drivers.opcua.link import Link, names_of, plain_errors
+from drivers.opcua.asyncua_types import ua
+from drivers.opcua.decoding import publish
+from drivers.opcua.decoding.convert import Converter
+from drivers.opcua.decoding.publish import BROKEN, Odd, ServiceFault
 from drivers.opcua.plan import Hole
+from drivers.opcua.session import variant as v
+from drivers.opcua.session.link import Link, names_of, plain_errors
 
 HISTORY_READ_RESPONSE, HISTORY_DATA = 667, 658
 MOST_PAGES = 10_000
@@ -130,7 +130,7 @@ def _request(node: Any, hole: Hole, point: bytes | None, *, release: bool = Fals
 
 def _page(body: bytes, handle: int) -> tuple[int, bytes | None, list[Odd]]:
     """(status, continuation point, values) of a HistoryReadResponse for one node, with the 100-ns digits that asyncua drops."""
-    at, end = decode.response(body, HISTORY_READ_RESPONSE), len(body)
+    at, end = publish.response(body, HISTORY_READ_RESPONSE), len(body)
     count, status = struct.unpack_from("<iI", body, at)
     if count != 1:
         raise BadReply(f"HistoryRead: {count} results for one node")
@@ -141,6 +141,6 @@ def _page(body: bytes, handle: int) -> tuple[int, bytes | None, list[Odd]]:
     (values,) = struct.unpack_from("<i", data.body)
     found, at = [], 4
     for _ in range(max(values, 0)):
-        told, at = decode.data_value(data.body, at, len(data.body))
+        told, at = publish.data_value(data.body, at, len(data.body))
         found.append(Odd(handle, *told))
     return status, point, found

@@ -8,9 +8,9 @@ from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import extensionobject_to_binary, struct_from_binary
 
 from drivers.contract import Reading
-from drivers.opcua.decode import Odd
-from drivers.opcua.lib import ua
-from drivers.opcua.variant import Array, Raw, extension_object, ticks_of
+from drivers.opcua.asyncua_types import ua
+from drivers.opcua.decoding.publish import Odd
+from drivers.opcua.session.variant import Array, Raw, extension_object, ticks_of
 
 
 def data_change(body: bytes, at: int, end: int, odd: Callable[[Odd, list[Reading]], None], out: list[Reading]) -> None:

@@ -9,10 +9,10 @@ from cryptography import x509
 
 from config import Source
 from drivers.contract import BadReply, DriverError, DriverMisconfigured
-from drivers.opcua import certs, trust
-from drivers.opcua.lib import Client, policies, ua
+from drivers.opcua.asyncua_types import Client, policies, ua
+from drivers.opcua.session import certs, trust
+from drivers.opcua.session.wire import BoundedClient
 from drivers.opcua.settings import OpcUaSettings
-from drivers.opcua.wire import BoundedClient
 
 POLICIES = {
     "Basic256Sha256": policies.SecurityPolicyBasic256Sha256,

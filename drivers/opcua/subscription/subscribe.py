@@ -7,11 +7,11 @@ from typing import Any
 
 from config import Source, Tag
 from drivers.contract import Finding
-from drivers.opcua.alarms import event_filter
-from drivers.opcua.lib import ua
-from drivers.opcua.link import Link, in_chunks, names_of, status_name
+from drivers.opcua.asyncua_types import ua
 from drivers.opcua.plan import Group, Item
+from drivers.opcua.session.link import Link, in_chunks, names_of, status_name
 from drivers.opcua.settings import MOST_ITEMS, OpcUaSettings
+from drivers.opcua.subscription.alarms import event_filter
 
 LIFETIME_S = 60.0
 _FILTER_REFUSED = {

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from drivers.contract import BAD_DECODING
-from drivers.opcua import decode, dictionary, fallback
-from drivers.opcua import variant as v
-from drivers.opcua.browse import BuiltIns
-from drivers.opcua.decode import BROKEN
-from drivers.opcua.layout import Fields, Layout, Member, decoded
-from drivers.opcua.lib import ua
-from drivers.opcua.link import Link, in_chunks, local
+from drivers.opcua.asyncua_types import ua
+from drivers.opcua.decoding import fallback, publish, type_dictionary
+from drivers.opcua.decoding.layout import Fields, Layout, Member, decoded
+from drivers.opcua.decoding.publish import BROKEN
 from drivers.opcua.plan import Plan
+from drivers.opcua.session import variant as v
+from drivers.opcua.session.attributes import BuiltIns
+from drivers.opcua.session.link import Link, in_chunks, local
 
 HAS_ENCODING, HAS_DESCRIPTION, HAS_COMPONENT = 38, 39, 47
 DATA_TYPE_DEFINITION = 23
@@ -81,7 +81,7 @@ class Structures:
         for encoding, data_type in zip(asked, types, strict=True):
             self.wanted.pop(encoding, None)
             layout = None if data_type is None else await definitions.of(data_type)
-            layout = layout or await dictionary.layout_of(link, encoding)
+            layout = layout or await type_dictionary.layout_of(link, encoding)
             if layout is None:
                 self._refused[encoding] = f"the server describes no structure with the encoding {encoding.to_string()}"
             else:
@@ -116,8 +116,8 @@ async def values_of(link: Link, nodes: Sequence[Any]) -> list[Told]:
         request.Parameters.NodesToRead = [ua.ReadValueId(node, ua.AttributeIds.Value) for node in part]
         body = await link.raw(request)
         try:
-            return decode.read_values(body)
-        except decode.ServiceFault as fault:
+            return publish.read_values(body)
+        except publish.ServiceFault as fault:
             raise ua.UaStatusCodeError(fault.status) from None
         except BROKEN:
             return await apart(part)

@@ -8,12 +8,11 @@ from typing import Any
 
 from config import Source
 from config.grammars.addresses import OpcUaAddress, format, parse  # noqa: A004 - the grammar's own pair
-from config.units import units
-from config.units.unit_names import UNECE
 from drivers.contract import BadReply
-from drivers.opcua import variant as v
-from drivers.opcua.lib import ua
-from drivers.opcua.link import Link, connected, in_chunks, plain_errors
+from drivers.opcua.asyncua_types import ua
+from drivers.opcua.session import variant as v
+from drivers.opcua.session.attributes import HAS_PROPERTY, UNIT_PROPERTIES, BuiltIns, references_of, units_by_properties
+from drivers.opcua.session.link import Link, connected, local, plain_errors
 from drivers.opcua.settings import OpcUaSettings
 
 COLUMNS = ("tag", "source", "address", "type", "source_unit", "eu_low", "eu_high", "description")
@@ -43,8 +42,7 @@ _TYPES = {
     v.QUALIFIED_NAME: "string",
     v.STATUSCODE: "uint32",
 }
-ENUMERATION, HIERARCHICAL, HAS_PROPERTY, HAS_SUBTYPE, SERVER = 29, 33, 46, 45, 2253
-_BUILT_IN = {number: number for number in range(1, 26)} | {ENUMERATION: v.INT32, 26: v.DOUBLE, 27: v.INT32, 28: v.UINT32}
+SERVER = 2253
 _KINDS = {"Numeric": "i", "TwoByte": "i", "FourByte": "i", "String": "s", "Guid": "g", "ByteString": "b"}
 
 
@@ -103,16 +101,11 @@ async def _start(link: Link, settings: OpcUaSettings, under: str | None) -> tupl
         return node, ()
     node, path = objects, tuple(part for part in under.split("/") if part)
     for name in path:
-        (references,) = await _references(link, [node])
-        node = next((_local(reference) for reference in references if reference.BrowseName.Name == name), None)
+        (references,) = await references_of(link, [node])
+        node = next((local(reference.NodeId) for reference in references if reference.BrowseName.Name == name), None)
         if node is None:
             raise BadReply(f"there is no {name!r} on the way to {under!r}")
     return node, path
-
-
-def _local(reference: Any) -> Any:
-    node = reference.NodeId
-    return ua.NodeId(node.Identifier, node.NamespaceIndex, node.NodeIdType)
 
 
 async def _walk(link: Link, start: tuple[Any, tuple[str, ...]], progress: Callable[[str], None]) -> tuple[list[Found], int]:
@@ -124,7 +117,7 @@ async def _walk(link: Link, start: tuple[Any, tuple[str, ...]], progress: Callab
         below: list[tuple[Any, tuple[str, ...], Found | None]] = []
         for at in range(0, len(level), 1000):
             part = level[at : at + 1000]
-            for (_, path, owner), references in zip(part, await _references(link, [node for node, _, _ in part]), strict=True):
+            for (_, path, owner), references in zip(part, await references_of(link, [node for node, _, _ in part]), strict=True):
                 for reference in references:
                     below += _step(reference, path, owner, seen, found)
             progress(f"{len(seen):,} nodes seen, {len(found):,} variables")
@@ -137,9 +130,9 @@ async def _walk(link: Link, start: tuple[Any, tuple[str, ...]], progress: Callab
 def _step(
     reference: Any, path: tuple[str, ...], owner: Found | None, seen: set[Any], found: list[Found]
 ) -> Iterator[tuple[Any, tuple[str, ...], Found | None]]:
-    node, name = _local(reference), str(reference.BrowseName.Name)
+    node, name = local(reference.NodeId), str(reference.BrowseName.Name)
     if reference.ReferenceTypeId.Identifier == HAS_PROPERTY and reference.ReferenceTypeId.NamespaceIndex == 0:
-        if owner is not None and name in {"EngineeringUnits", "EURange"}:
+        if owner is not None and name in UNIT_PROPERTIES:
             owner.properties[name] = node
         return
     if node in seen or (node.NamespaceIndex == 0 and node.Identifier == SERVER):
@@ -150,42 +143,6 @@ def _step(
         mine = Found((*path, name), node)
         found.append(mine)
     yield node, (*path, name), mine
-
-
-async def _references(link: Link, nodes: Sequence[Any]) -> list[list[Any]]:
-    """Forward hierarchical references of nodes, all pages of them (Part 4, 5.8.2 and 5.8.3)."""
-
-    async def some(part: Sequence[Any]) -> list[Any]:
-        request = ua.BrowseRequest()
-        request.Parameters.NodesToBrowse = [_asked(node) for node in part]
-        return list((await link.ask(request, ua.BrowseResponse)).Results)
-
-    results = await in_chunks(nodes, link.limits["browse"], some)
-    told = [list(result.References or ()) for result in results]
-    points = {index: result.ContinuationPoint for index, result in enumerate(results) if result.ContinuationPoint}
-    while points:
-        indexes = list(points)[: link.limits["browse"]]
-        request = ua.BrowseNextRequest()
-        request.Parameters.ReleaseContinuationPoints = False
-        request.Parameters.ContinuationPoints = [points.pop(index) for index in indexes]
-        pages = (await link.ask(request, ua.BrowseNextResponse)).Parameters.Results
-        for index, page in zip(indexes, pages, strict=True):
-            if page.StatusCode.value & 0x80000000 or (page.ContinuationPoint and not page.References):
-                raise BadReply("the server broke off a list of references")
-            told[index] += page.References or ()
-            if page.ContinuationPoint:
-                points[index] = page.ContinuationPoint
-    return told
-
-
-def _asked(node: Any) -> Any:
-    asked = ua.BrowseDescription()
-    asked.NodeId, asked.BrowseDirection, asked.IncludeSubtypes = node, ua.BrowseDirection.Forward, True
-    asked.ReferenceTypeId = ua.NodeId(HIERARCHICAL)
-    asked.NodeClassMask = ua.NodeClass.Object | ua.NodeClass.Variable
-    mask = ua.BrowseResultMask
-    asked.ResultMask = mask.ReferenceTypeId | mask.NodeClass | mask.BrowseName
-    return asked
 
 
 @dataclass(slots=True)
@@ -210,7 +167,7 @@ async def _described(link: Link, found: Sequence[Found], progress: Callable[[str
     return described
 
 
-async def _some_described(link: Link, found: Sequence[Found], built_ins: "BuiltIns") -> list[_Described]:
+async def _some_described(link: Link, found: Sequence[Found], built_ins: BuiltIns) -> list[_Described]:
     wanted = (ua.AttributeIds.DataType, ua.AttributeIds.ValueRank, ua.AttributeIds.AccessLevel, ua.AttributeIds.Description)
     flat = await link.read_pairs([(one.node, attribute) for one in found for attribute in wanted])
     values = [None if one.Value is None or one.StatusCode.value & 0x80000000 else one.Value.Value for one in flat]
@@ -220,7 +177,7 @@ async def _some_described(link: Link, found: Sequence[Found], built_ins: "BuiltI
         await _counts(link, found, values[1::4]),
         values[2::4],
         values[3::4],
-        await _units(link, found),
+        await units_by_properties(link, [one.properties for one in found]),
         strict=True,
     )
     return [
@@ -267,88 +224,6 @@ def _rows(
                     row = {"tag": tag, "source": source.name, "address": address, "type": kind}
                     browsed.rows.append(row | one.unit | {"description": one.description})
     return browsed
-
-
-class BuiltIns:
-    """The built-in type that a DataType comes down to: enumerations are Int32, the others by their supertypes."""
-
-    def __init__(self, link: Link) -> None:
-        self._link = link
-        self._known: dict[Any, int | None] = {}
-
-    async def of(self, types: Sequence[Any]) -> list[int | None]:
-        """The number for each DataType; None for structures and what the server does not explain."""
-        open_ = {one for one in types if one is not None and one not in self._known}
-        trail = {one: one for one in open_}
-        for _ in range(20):
-            for origin, now in list(trail.items()):
-                if now.NamespaceIndex == 0 and now.Identifier in _BUILT_IN:
-                    self._known[origin] = _BUILT_IN[now.Identifier]
-                    del trail[origin]
-            if not trail:
-                break
-            supers = await self._supertypes(list(trail.values()))
-            for origin, above in zip(list(trail), supers, strict=True):
-                if above is None:
-                    self._known[origin] = None
-                    del trail[origin]
-                else:
-                    trail[origin] = above
-        return [self._known.get(one) if one is not None else None for one in types]
-
-    async def _supertypes(self, nodes: Sequence[Any]) -> list[Any | None]:
-        async def some(part: Sequence[Any]) -> list[Any]:
-            request = ua.BrowseRequest()
-            for node in part:
-                asked = _asked(node)
-                asked.BrowseDirection, asked.ReferenceTypeId = ua.BrowseDirection.Inverse, ua.NodeId(HAS_SUBTYPE)
-                asked.NodeClassMask = 0
-                request.Parameters.NodesToBrowse.append(asked)
-            return list((await self._link.ask(request, ua.BrowseResponse)).Results)
-
-        results = await in_chunks(nodes, self._link.limits["browse"], some)
-        return [_local(result.References[0]) if result.References else None for result in results]
-
-
-async def _units(link: Link, found: Sequence[Found]) -> list[dict[str, str]]:
-    """source_unit, eu_low and eu_high where the server tells them (Part 8, 5.6)."""
-    asked = [(number, name, node) for number, one in enumerate(found) for name, node in one.properties.items()]
-    told: list[dict[str, str]] = [{} for _ in found]
-    for (number, name, _), value in zip(asked, await link.read([node for _, _, node in asked]), strict=True):
-        content: Any = None if value.Value is None else value.Value.Value
-        if name == "EngineeringUnits" and content is not None and hasattr(content, "DisplayName"):
-            told[number]["source_unit"] = _unit_text(content)
-        elif name == "EURange" and content is not None and hasattr(content, "Low") and content.Low < content.High:  # 0..0: nobody set it
-            told[number] |= {"eu_low": f"{content.Low:g}", "eu_high": f"{content.High:g}"}
-    return told
-
-
-async def units_of(link: Link, nodes: Sequence[Any]) -> list[dict[str, str]]:
-    """What the server says today about unit and range of each node: source_unit, eu_low, eu_high; nothing where it says nothing."""
-    owners = []
-    for node, references in zip(nodes, await _references(link, nodes), strict=True):
-        named = {str(one.BrowseName.Name): _local(one) for one in references if one.ReferenceTypeId.Identifier == HAS_PROPERTY}
-        owners.append(Found((), node, {name: named[name] for name in ("EngineeringUnits", "EURange") if name in named}))
-    return await _units(link, owners)
-
-
-async def unit_of(link: Link, settings: OpcUaSettings, address: str) -> dict[str, str]:
-    """`units_of` one address."""
-    parsed = parse("opcua", address)
-    assert isinstance(parsed, OpcUaAddress)
-    node = link.node(parsed, settings.namespaces)
-    return {} if node is None else (await units_of(link, [node]))[0]
-
-
-def _unit_text(told: Any) -> str:
-    """The unit of an EUInformation as it is displayed; where that is empty or nobody's unit, by its UNECE code (Part 8, 5.6.4.3)."""
-    text = told.DisplayName.Text or ""
-    try:
-        units.canonical(text)
-    except units.UnitError:
-        code = (told.UnitId or 0).to_bytes(4, "big", signed=True).strip(b"\0").decode("ascii", "replace")
-        return UNECE.get(code, text)
-    return text
 
 
 def _address(link: Link, node: Any, short: Mapping[str, str]) -> str:

@@ -7,8 +7,8 @@ import struct
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from drivers.opcua import variant as v
-from drivers.opcua.variant import Undecodable
+from drivers.opcua.session import variant as v
+from drivers.opcua.session.variant import Undecodable
 
 DEEPEST = 20
 """Structures within structures: a type that holds itself ends here."""

@@ -5,11 +5,11 @@ from typing import Any
 
 from config import Tag
 from drivers.contract import BAD, BAD_DECODING, GOOD, Finding, Reading, Value
-from drivers.opcua import variant as v
-from drivers.opcua.decode import BROKEN, Odd
-from drivers.opcua.layout import Fields, Typed
+from drivers.opcua.decoding.layout import Fields, Typed
+from drivers.opcua.decoding.publish import BROKEN, Odd
+from drivers.opcua.decoding.structures import Structures, UnknownStructure
 from drivers.opcua.plan import TYPES, Item, Plan, Tap
-from drivers.opcua.structures import Structures, UnknownStructure
+from drivers.opcua.session import variant as v
 
 BAD_INDEX_RANGE_NO_DATA = 0x80370000
 BAD_NO_DATA = 0x809B0000

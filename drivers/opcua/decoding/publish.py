@@ -13,8 +13,8 @@ from typing import NamedTuple
 from asyncua.ua.uaerrors import UaError
 
 from drivers.contract import Reading
-from drivers.opcua import variant as v
-from drivers.opcua.variant import Undecodable
+from drivers.opcua.session import variant as v
+from drivers.opcua.session.variant import Undecodable
 
 SERVICE_FAULT, READ_RESPONSE, PUBLISH_RESPONSE, REPUBLISH_RESPONSE = 397, 634, 829, 835
 DATA_CHANGE, STATUS_CHANGE, EVENTS = 811, 820, 916

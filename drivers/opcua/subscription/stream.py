@@ -14,14 +14,15 @@ from typing import Any
 from config import Source, Tag
 from drivers.contract import OVERFLOW, Emit, Finding, LinkLost, Loss, Reading
 from drivers.contract import Message as Row
-from drivers.opcua import alarms, decode, fallback
-from drivers.opcua.convert import Converter
-from drivers.opcua.decode import BROKEN, Decoder, Message, Odd, ServiceFault
-from drivers.opcua.lib import ua
-from drivers.opcua.link import Link, plain_errors, status_name
+from drivers.opcua.asyncua_types import ua
+from drivers.opcua.decoding import fallback, publish
+from drivers.opcua.decoding.convert import Converter
+from drivers.opcua.decoding.publish import BROKEN, Decoder, Message, Odd, ServiceFault
+from drivers.opcua.decoding.structures import values_of
 from drivers.opcua.plan import Hole, Item
-from drivers.opcua.structures import values_of
-from drivers.opcua.subscribe import NODE_GONE, Subscription, sequence_after, sequence_ahead
+from drivers.opcua.session.link import Link, plain_errors, status_name
+from drivers.opcua.subscription import alarms
+from drivers.opcua.subscription.subscribe import NODE_GONE, Subscription, sequence_after, sequence_ahead
 
 OUTSTANDING = 8
 SEMANTICS_CHANGED = 0x4000
@@ -150,7 +151,7 @@ class Stream:
         data = future.result()  # OSError where the connection was lost
         body = bytes(data._data[data.cur_pos : data.cur_pos + len(data)])  # noqa: SLF001
         try:
-            published = decode.published(body)
+            published = publish.published(body)
         except ServiceFault as fault:
             self._fault(fault.status)
             return
@@ -200,9 +201,9 @@ class Stream:
         assert heard_from is not None
         rows: list[Row] = []
         for kind, at, end in message.parts:
-            if kind == decode.STATUS_CHANGE:
+            if kind == publish.STATUS_CHANGE:
                 raise SubscriptionGone(subscription, status_name(int.from_bytes(body[at : at + 4], "little")))
-            if kind != decode.EVENTS:
+            if kind != publish.EVENTS:
                 continue
             try:
                 heard = alarms.heard(body, at, end, heard_from, self._link.namespaces)
@@ -223,10 +224,10 @@ class Stream:
         """Readings, or None where neither decoder can read them."""
         readings: list[Reading] = []
         for kind, at, end in message.parts:
-            if kind == decode.STATUS_CHANGE:
+            if kind == publish.STATUS_CHANGE:
                 status = int.from_bytes(body[at : at + 4], "little")
                 raise SubscriptionGone(subscription, status_name(status))
-            if kind != decode.DATA_CHANGE:
+            if kind != publish.DATA_CHANGE:
                 continue
             done = len(readings)
             try:
@@ -400,7 +401,7 @@ class Stream:
         request.Parameters = ua.RepublishParameters(subscription.id, subscription.expected)
         body = await self._link.raw(request)
         try:
-            message = decode.republished(body)
+            message = publish.republished(body)
         except ServiceFault as fault:
             if fault.status == _MESSAGE_NOT_AVAILABLE:
                 return False

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from config.grammars.addresses import OpcUaAddress
-from drivers.opcua.lib import ua
-from drivers.opcua.link import Link, in_chunks, local
+from drivers.opcua.asyncua_types import ua
+from drivers.opcua.session.link import Link, in_chunks, local
 
 HIERARCHICAL = 33
 WHOLE = 0xFFFF_FFFF

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from config import Problem, Source, Tag
 from config.grammars.addresses import AddressError, OpcUaAddress, parse
-from drivers.opcua import certs, security
+from drivers.opcua.session import certs, security
 from drivers.opcua.settings import OpcUaSettings
 
 

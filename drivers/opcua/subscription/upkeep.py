@@ -8,13 +8,14 @@ from cryptography import x509
 
 from config import Source, Tag
 from drivers.contract import Emit, Finding, Loss
-from drivers.opcua import alarms, certs, paths, security, subscribe, trust
-from drivers.opcua.browse import unit_of
-from drivers.opcua.link import Link, names_of, plain_errors
+from drivers.opcua.decoding.structures import Structures
+from drivers.opcua.session import certs, paths, security, trust
+from drivers.opcua.session.attributes import unit_of
+from drivers.opcua.session.link import Link, names_of, plain_errors
 from drivers.opcua.settings import OpcUaSettings
-from drivers.opcua.stream import Memory, Stream
-from drivers.opcua.structures import Structures
-from drivers.opcua.subscribe import Subscription
+from drivers.opcua.subscription import alarms, subscribe
+from drivers.opcua.subscription.stream import Memory, Stream
+from drivers.opcua.subscription.subscribe import Subscription
 
 CLOCK_EVERY_S = 60.0
 EXPIRY_EVERY_S = 600.0

@@ -1,6 +1,6 @@
 """The managed folder of OPC UA certificates: own/, trusted/, issuers/, rejected/. What `ebr-gateway certs` does.
 
-own/cert.der and own/key.pem (0600); trusted/ and issuers/ as `drivers.opcua.trust` says; rejected/ holds what was refused, named by its
+own/cert.der and own/key.pem (0600); trusted/ and issuers/ as `trust` says; rejected/ holds what was refused, named by its
 SHA-256, until somebody looks at it and trusts it.
 """
 
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from drivers.opcua.trust import KEY_BITS, certificates, load, uri_of
+from drivers.opcua.session.trust import KEY_BITS, certificates, load, uri_of
 
 __all__ = ["certificates", "load", "uri_of"]  # of `trust`, for whoever knows this module alone
 

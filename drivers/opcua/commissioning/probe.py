@@ -16,15 +16,15 @@ from config import Source, Tag
 from config.grammars.addresses import OpcUaAddress, parse
 from config.units import units
 from drivers.contract import DriverError, Finding, Loss, Reading
-from drivers.opcua.browse import BuiltIns, units_of
-from drivers.opcua.lib import ua
-from drivers.opcua.link import Link, connected, plain_errors, status_name
-from drivers.opcua.paths import resolve
+from drivers.opcua.asyncua_types import ua
+from drivers.opcua.commissioning.probe_fields import compare_fields
+from drivers.opcua.commissioning.probe_report import Probed, Report
 from drivers.opcua.plan import TYPES, plan_of
-from drivers.opcua.probe_fields import compare_fields
-from drivers.opcua.probe_report import Probed, Report
+from drivers.opcua.session.attributes import BuiltIns, units_of
+from drivers.opcua.session.link import Link, connected, plain_errors, status_name
+from drivers.opcua.session.paths import resolve
+from drivers.opcua.session.variant import NAMES
 from drivers.opcua.settings import OpcUaSettings
-from drivers.opcua.variant import NAMES
 
 __all__ = ["Probed", "Report", "Watching", "probe"]
 

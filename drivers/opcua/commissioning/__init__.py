@@ -1,0 +1,1 @@
+"""Before a line runs: browse a server, probe a tag map against it, check settings and certificates."""

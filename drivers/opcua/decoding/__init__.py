@@ -1,0 +1,1 @@
+"""From the bytes of a PublishResponse or a HistoryRead to readings: fast for what is common, asyncua's decoder for the rest."""

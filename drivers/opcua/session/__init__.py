@@ -1,0 +1,1 @@
+"""One secured session with a server: endpoint, certificates, trust, limits, reads of attributes, paths to node ids."""

@@ -1,0 +1,1 @@
+"""What is wanted from a server and how it keeps coming: subscriptions, the stream of their messages, history for holes, upkeep."""
