@@ -10,13 +10,13 @@ from urllib.parse import quote
 
 import orjson
 
-from simulators.ebr.batchml import batchml
-from simulators.ebr.library import library
-from simulators.ebr.markup import table
-from simulators.ebr.page import html
-from simulators.ebr.receiver import Receiver
-from simulators.ebr.record import batch_record
-from simulators.ebr.style import CSS
+from simulators.ebr.pages.batchml import batchml
+from simulators.ebr.pages.markup import table
+from simulators.ebr.pages.page import html
+from simulators.ebr.pages.style import CSS
+from simulators.ebr.receive.receiver import Receiver
+from simulators.ebr.record.queries import library
+from simulators.ebr.record.record import batch_record
 
 log = logging.getLogger(__name__)
 

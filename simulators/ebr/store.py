@@ -13,7 +13,7 @@ from pathlib import Path
 
 from simulators.ebr import checkpoints, signatures
 from simulators.ebr.entry import NOTHING, Entry, No, Stream, Unreadable, facts, read
-from simulators.ebr.readings import span
+from simulators.ebr.record.readings import span
 
 MAX_REJECTED = 1_000
 MOST_AHEAD_ENTRIES = 32_768

@@ -15,7 +15,8 @@ from simulators.device import TICKS_PER_S, Device, NotSimulated, Truth
 from simulators.line.genealogy import Genealogy
 from simulators.line.plan import Plan
 from simulators.line.rows import Filler, Write, writes
-from simulators.line.signals import Moment, moment, signals
+from simulators.line.signal import Moment
+from simulators.line.signals import moment, signals
 from simulators.line.weighing import Weighings
 
 DEVICES = {

@@ -7,7 +7,6 @@ moves around its target, mostly within its limits; every other tag moves plausib
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
@@ -16,6 +15,7 @@ from config import Equipment, FromTag, Line, Tag
 from simulators.line.bands import Band, Bands
 from simulators.line.plan import ROLES, Plan, Situation, Stay
 from simulators.line.ranges import Range, fitted, range_of
+from simulators.line.signal import Moment, Signal
 from simulators.line.steps import StepSignal
 from simulators.line.weighing import Weighings
 
@@ -24,7 +24,6 @@ SETTLING_S = 0.8
 ALARM_S = 4.0
 BAGS = 6
 EXCURSION_CHANCE = 0.08
-NOWHERE = Situation("idle")
 STATES = {
     "idle": ("idle", "stopped", "ready", "off"),
     "ready": ("idle", "starting", "ready", "stopped"),
@@ -34,22 +33,6 @@ STATES = {
     "cleaning": ("cleaning", "execute", "running", "run"),
 }
 MODES = ("automatic", "auto", "production", "producing")
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """One instant: seconds since the start, the start itself, and what each equipment does."""
-
-    at_s: float
-    started: datetime
-    situations: Mapping[str, Situation]
-
-    def of(self, equipment: str | None) -> Situation:
-        """What this equipment does; a tag of none sees an idle one."""
-        return self.situations.get(equipment or "", NOWHERE)
-
-
-Signal = Callable[[Moment], Any]
 
 
 def signals(line: Line, seed: int) -> list[Signal | None]:

@@ -8,7 +8,7 @@ from config.grammars.step_condition import parse
 from simulators.line.plan import steps_of
 
 if TYPE_CHECKING:
-    from simulators.line.signals import Moment
+    from simulators.line.signal import Moment
 
 
 class StepSignal:

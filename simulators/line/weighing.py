@@ -17,7 +17,7 @@ from simulators.line.plan import Plan, Stay, weighed_times
 from simulators.line.ranges import range_of
 
 if TYPE_CHECKING:
-    from simulators.line.signals import Moment, Signal
+    from simulators.line.signal import Moment, Signal
 
 MATERIALS = ("Lactose monohydrate", "Povidone K30", "Magnesium stearate")
 SCANNED, LOADING, AT_REST, CONFIRMED, RELEASED, TAKEN_OFF = 0.03, 0.06, 0.3, 0.7, 0.85, 0.93

@@ -16,9 +16,9 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from simulators.ebr import Store
-from simulators.ebr.batchml import NAMESPACE, batchml
 from simulators.ebr.builder import build
-from simulators.ebr.record import batch_record
+from simulators.ebr.pages.batchml import NAMESPACE, batchml
+from simulators.ebr.record.record import batch_record
 
 SCHEMAS = Path(os.environ.get("EBR_B2MML", Path.home() / ".cache" / "ebr-gateway" / "b2mml"))
 ROOT = SCHEMAS / "BatchML-BatchProductionRecord.xsd"

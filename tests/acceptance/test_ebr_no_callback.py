@@ -24,8 +24,8 @@ from jsonschema import Draft202012Validator, FormatChecker
 from gateway.demo.processes import COMMAND
 from simulators.ebr import Store
 from simulators.ebr.builder import build
-from simulators.ebr.library import library
-from simulators.ebr.record import batch_record
+from simulators.ebr.record.queries import library
+from simulators.ebr.record.record import batch_record
 
 HERE = Path(__file__).resolve().parent
 

@@ -12,14 +12,14 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from simulators.ebr import Store
-from simulators.ebr.bookings import genealogy
-from simulators.ebr.exceptions import exceptions
-from simulators.ebr.page import html
-from simulators.ebr.placing import Places, placed
-from simulators.ebr.plot import LEFT, RIGHT, WIDTH, Plot, bad_times, svg
-from simulators.ebr.readings import Point
-from simulators.ebr.record import batch_record
-from simulators.ebr.sections import duration, sections
+from simulators.ebr.pages.page import html
+from simulators.ebr.pages.plot import LEFT, RIGHT, WIDTH, Plot, bad_times, svg
+from simulators.ebr.pages.sections import duration, sections
+from simulators.ebr.record.bookings import genealogy
+from simulators.ebr.record.exceptions import exceptions
+from simulators.ebr.record.readings import Point
+from simulators.ebr.record.record import batch_record
+from simulators.ebr.record.unverified_times import Places, placed
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 POPPLER = shutil.which("pdftotext") and shutil.which("pdfinfo")

@@ -21,9 +21,9 @@ from config import Line, Uplink
 from gateway.uplink import Forwarder, UplinkError
 from simulators.broker import Broker
 from simulators.ebr import Ebr, Script, Store
-from simulators.ebr.page import html
-from simulators.ebr.record import batch_record
-from simulators.ebr.seal import merkle_root
+from simulators.ebr.pages.page import html
+from simulators.ebr.record.batch_seal import merkle_root
+from simulators.ebr.record.record import batch_record
 
 GATEWAY = "x/y"
 KINDS = {"step", "batch", "gap", "material", "sample", "alarm"}

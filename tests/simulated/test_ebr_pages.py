@@ -95,4 +95,4 @@ async def test_a_page_that_does_not_hold_what_its_address_says_is_refused_whole(
 
 
 def test_the_look_is_part_of_the_package() -> None:
-    assert importlib.resources.files("simulators.ebr").joinpath("style.css").is_file()
+    assert importlib.resources.files("simulators.ebr.pages").joinpath("style.css").is_file()

@@ -13,8 +13,8 @@ import pytest
 
 from simulators.ebr import Store
 from simulators.ebr.builder import build, folder_of
-from simulators.ebr.page import html
-from simulators.ebr.record import batch_record
+from simulators.ebr.pages.page import html
+from simulators.ebr.record.record import batch_record
 
 GATEWAY, EPOCH, BATCH = "lyon/granulation-2", 1795332189, "B2026-0417"
 START = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)

@@ -16,7 +16,7 @@ from config import Line, Uplink
 from gateway.uplink import Forwarder
 from simulators.ebr import Ebr, Store
 from simulators.ebr.entry import No
-from simulators.ebr.library import library
+from simulators.ebr.record.queries import library
 from simulators.ebr.signatures import Key, given
 
 GATEWAY = "lyon/granulation-2"

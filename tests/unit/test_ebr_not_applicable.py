@@ -9,8 +9,8 @@ from buffer.archive.record import Record, Table, Text
 from buffer.chain import NO_DIGEST, digest
 from buffer.entry.examples import EVENTS
 from buffer.segment import Entry
-from simulators.ebr.page import html
-from simulators.ebr.record import batch_record
+from simulators.ebr.pages.page import html
+from simulators.ebr.record.record import batch_record
 from simulators.ebr.store import Store
 
 GATEWAY, BATCH = "lyon/granulation-2", "B2026-0417"

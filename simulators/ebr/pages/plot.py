@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from html import escape
 from zoneinfo import ZoneInfo
 
-from simulators.ebr.readings import BAD, TICKS_PER_S, Point
+from simulators.ebr.record.readings import BAD, TICKS_PER_S, Point
 
 WIDTH, HEIGHT = 760, 190
 LEFT, RIGHT, TOP, BOTTOM = 78, 96, 14, 40

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from simulators.ebr.entry import Stream, Unreadable, facts, read
-from simulators.ebr.script import Script
+from simulators.ebr.receive.injected_faults import Script
 from simulators.ebr.store import Store, Taken
 
 log = logging.getLogger(__name__)

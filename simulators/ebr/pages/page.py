@@ -5,12 +5,12 @@ from html import escape
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from simulators.ebr.exceptions import missing_item
-from simulators.ebr.figures import figures
-from simulators.ebr.markup import marked, row, shown, table, when, with_times
-from simulators.ebr.record import Series
-from simulators.ebr.sections import limits, sections
-from simulators.ebr.style import CSS
+from simulators.ebr.pages.markup import marked, row, shown, table, when, with_times
+from simulators.ebr.pages.sections import limits, sections
+from simulators.ebr.pages.style import CSS
+from simulators.ebr.pages.which_plots import figures
+from simulators.ebr.record.exceptions import missing_item
+from simulators.ebr.record.record import Series
 
 _VERDICT = {"complete": "Complete", "incomplete": "Incomplete", "open": "Open"}
 _FINE = ("present", "by-ebr", "not-applicable")

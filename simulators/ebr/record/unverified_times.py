@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from simulators.ebr.readings import TICKS_PER_S, ticks_of
+from simulators.ebr.record.readings import TICKS_PER_S, ticks_of
 
 UNVERIFIED = ("unsynchronised", "unknown")
 

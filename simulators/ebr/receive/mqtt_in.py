@@ -14,7 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from simulators.ebr.entry import Stream, Unreadable, read, record_id
-from simulators.ebr.receiver import Receiver
+from simulators.ebr.receive.receiver import Receiver
 
 log = logging.getLogger(__name__)
 

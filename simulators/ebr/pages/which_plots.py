@@ -5,9 +5,9 @@ from html import escape
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from simulators.ebr.plot import Limit, Plot, bad_times, svg
-from simulators.ebr.readings import Point, ticks_of
-from simulators.ebr.record import Series
+from simulators.ebr.pages.plot import Limit, Plot, bad_times, svg
+from simulators.ebr.record.readings import Point, ticks_of
+from simulators.ebr.record.record import Series
 
 _PLACED = frozenset({"min", "max", "mean", "first", "last", "value_at_start", "value_at_end", "sample", "trend"})
 """Statistics whose limits lie on the same scale as the readings."""

@@ -14,8 +14,8 @@ from xml.etree import ElementTree as ET
 
 import orjson
 
-from simulators.ebr.readings import TICKS_PER_S, Point
-from simulators.ebr.record import Series
+from simulators.ebr.record.readings import TICKS_PER_S, Point
+from simulators.ebr.record.record import Series
 
 NAMESPACE = "http://www.mesa.org/xml/B2MML"
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"

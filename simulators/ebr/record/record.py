@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from simulators.ebr.bookings import alarms, booked, genealogy
-from simulators.ebr.exceptions import exceptions
-from simulators.ebr.library import Library, library
-from simulators.ebr.placing import Places
-from simulators.ebr.readings import TICKS_PER_S, Point, Tagset, points, tagsets, ticks_of
-from simulators.ebr.seal import checked, content_sha256, event_bytes
+from simulators.ebr.record.batch_seal import checked, content_sha256, event_bytes
+from simulators.ebr.record.bookings import alarms, booked, genealogy
+from simulators.ebr.record.exceptions import exceptions
+from simulators.ebr.record.queries import Library, library
+from simulators.ebr.record.readings import TICKS_PER_S, Point, Tagset, points, tagsets, ticks_of
+from simulators.ebr.record.unverified_times import Places
 
 SCHEMA = "reference-ebr/batch-record/1"
 _OF_BATCH = ("step", "batch", "material", "sample", "alarm", "rebind", "activity")

@@ -2,4 +2,4 @@
 
 from importlib.resources import files
 
-CSS = files("simulators.ebr").joinpath("style.css").read_text("utf-8")
+CSS = files("simulators.ebr.pages").joinpath("style.css").read_text("utf-8")

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from simulators.ebr.bookings import lot_of
-from simulators.ebr.markup import marked, shown, table, when
+from simulators.ebr.pages.markup import marked, shown, table, when
+from simulators.ebr.record.bookings import lot_of
 
 Rows = Iterable[Sequence[str]]
 MOST_CHANGES = 200

@@ -11,7 +11,7 @@ import orjson
 from aiohttp import web
 
 from simulators.ebr.entry import Unreadable, read
-from simulators.ebr.receiver import Receiver
+from simulators.ebr.receive.receiver import Receiver
 
 MAX_BODY_BYTES = 16_777_216
 RECORD_FILES = ("record.html", "record.json", "record.xml")

@@ -1,0 +1,1 @@
+"""A batch record from the stored entries alone: steps, readings, bookings, exceptions, and the seal recomputed."""

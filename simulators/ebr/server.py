@@ -1,0 +1,137 @@
+"""The reference EBR as a program: its listeners, its builder, and its end."""
+
+import asyncio
+import signal
+import ssl
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from simulators.ebr.builder import Builder
+from simulators.ebr.receive.http_in import application, serve_http
+from simulators.ebr.receive.injected_faults import Script
+from simulators.ebr.receive.mqtt_in import MqttIn
+from simulators.ebr.receive.receiver import Receiver
+from simulators.ebr.signatures import Key, given
+from simulators.ebr.store import Store
+
+
+class Ebr:
+    """One EBR on one store; `run` until cancelled."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        http: int | None = None,
+        mqtt: str | None = None,
+        host: str = "127.0.0.1",
+        script: Script | None = None,
+        topics: str = "ebr/+/+",
+        server_tls: ssl.SSLContext | None = None,
+        client_tls: ssl.SSLContext | None = None,
+        page: int | None = None,
+        keys: Sequence[Key] = (),
+    ) -> None:
+        self.folder, self.script = folder, script or Script()
+        self.store = Store(folder)
+        for key in keys:
+            self.store.trust(key.name, key)
+        self.receiver = Receiver(self.store, self.script)
+        self.builder = Builder(folder, self.receiver)
+        self.ready = asyncio.Event()
+        self._http, self._host, self._tls, self._page = http, host, server_tls, page
+        self._mqtt = None if mqtt is None else MqttIn(mqtt, self.receiver, topics=topics, tls=client_tls)
+
+    async def run(self) -> None:
+        """Receive, answer and build until cancelled. Raises OSError if the HTTP port is taken."""
+        runners = []
+        site = partial(application, self.receiver, self.folder, self.builder.index)
+        try:
+            if self._http is not None:
+                runners.append(await serve_http(site(), self._host, self._http, self._tls))
+            if self._page is not None:
+                runners.append(await serve_http(site(receives=False), "127.0.0.1", self._page, None))
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.builder.run())
+                if self._mqtt is not None:
+                    group.create_task(self._mqtt.run())
+                    await self._mqtt.ready()
+                self.ready.set()
+        finally:
+            for runner in runners:
+                await runner.cleanup()
+            await asyncio.to_thread(self.store.close)
+
+
+async def serve(
+    store: Path,
+    http: int | None,
+    mqtt: str | None,
+    *,
+    host: str = "127.0.0.1",
+    script: Script | None = None,
+    topics: str = "ebr/+/+",
+    server_tls: ssl.SSLContext | None = None,
+    client_tls: ssl.SSLContext | None = None,
+    page: int | None = None,
+    keys: Sequence[Key] = (),
+) -> None:
+    """Be the EBR on folder `store` until cancelled. http: port; mqtt: broker URL (mqtt:// or mqtts://, user:password@ if needed).
+
+    page: a port on loopback for the pages alone, without TLS, for a browser on this machine. keys: of gateways, given by a person.
+    """
+    ebr = Ebr(
+        store, http=http, mqtt=mqtt, host=host, script=script, topics=topics, server_tls=server_tls, client_tls=client_tls, page=page,
+        keys=keys,
+    )  # fmt: skip
+    await ebr.run()
+
+
+def main(
+    store: Path, http: int | None, mqtt: str | None, tls: Path | None = None, page: int | None = None, keys: Sequence[Path] = ()
+) -> int:
+    """Be the command `ebr-gateway ebr`: run until SIGINT or SIGTERM. 0: ended as asked; 2: a key file holds no keys; 3: the port is taken.
+
+    tls: a folder with ca.crt, server.crt, server.key, client.crt, client.key: HTTPS that wants client certificates, MQTT with one.
+    page: see `serve`. keys: files with the public keys of gateways (`checkpoint-key.pub`).
+    """
+    try:
+        trusted = [key for path in keys for key in given(path)]
+    except OSError as error:
+        print(f"ebr: {error.filename}: {error.strerror}", file=sys.stderr)  # noqa: T201 - the command's own output
+        return 2
+    except ValueError as error:
+        print(f"ebr: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    server, client = (None, None) if tls is None else (_server_context(tls), _client_context(tls))
+
+    async def until_signal() -> None:
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, task.cancel)
+        await serve(store, http, mqtt, server_tls=server, client_tls=client, page=page, keys=trusted)
+
+    try:
+        asyncio.run(until_signal())
+    except asyncio.CancelledError:
+        return 0
+    except OSError as error:
+        print(f"ebr: {error.strerror or error}", file=sys.stderr)  # noqa: T201 - the command's own output
+        return 3
+    return 0
+
+
+def _server_context(folder: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=folder / "ca.crt")
+    context.load_cert_chain(folder / "server.crt", folder / "server.key")
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _client_context(folder: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=folder / "ca.crt")
+    context.load_cert_chain(folder / "client.crt", folder / "client.key")
+    return context
