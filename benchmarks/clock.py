@@ -6,7 +6,7 @@ python benchmarks/clock.py
 import time
 
 from gateway.clock import Clock
-from gateway.clock.evidence import Evidence
+from gateway.clock.daemon_reading import Evidence
 
 READINGS_PER_S, READINGS_PER_LIST, ROUNDS = 10_000, 100, 200_000
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from config import Equipment, Line, Parameter, Source, Step, Tag
 from config.sections import BufferSection, ClockSection, LineSection
 from gateway.context import Fold
-from gateway.observed import Observed
-from gateway.ticks import TICKS_PER_S
+from gateway.entries.fold_input import Observed
+from gateway.entries.ticks import TICKS_PER_S
 
 T0 = 1_795_330_000 * TICKS_PER_S
 TAGS, RATE_HZ, LIST = 500, 10, 100

@@ -21,13 +21,13 @@ from rich.console import Console
 from rich.table import Table
 
 from config import Line, load
-from gateway.control import NotRunning, ask
 from gateway.demo.compare import Counts, compare, total
 from gateway.demo.processes import COMMAND, Child, ending
 from gateway.demo.received import Received
 from gateway.demo.store import Store
 from gateway.demo.truth import read
-from gateway.ticks import TICKS_PER_MS
+from gateway.entries.ticks import TICKS_PER_MS
+from gateway.operation.control import NotRunning, ask
 from simulators.broker import Broker
 from simulators.device import Truth
 from simulators.line.endpoints import free_ports

@@ -18,10 +18,10 @@ from typing import Any
 from buffer import Journal
 from config import Line, examples, load
 from gateway.context import Fold
-from gateway.encoding import event_body, readings_body, table
-from gateway.observed import Happened, Observed
-from gateway.recovery import rebuilt
-from gateway.ticks import TICKS_PER_S, rfc3339
+from gateway.context.replay import rebuilt
+from gateway.entries.bodies import event_body, readings_body, table
+from gateway.entries.fold_input import Happened, Observed
+from gateway.entries.ticks import TICKS_PER_S, rfc3339
 
 T0 = 1_795_330_000 * TICKS_PER_S
 HOUR_S, DAY_S = 3_600, 86_400

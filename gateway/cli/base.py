@@ -44,7 +44,7 @@ def data_of(line: Path) -> Path:
 
 def asked(line: Path) -> dict[str, Any]:
     """The running gateway's snapshot, over its control socket."""
-    from gateway.control import NotRunning, ask
+    from gateway.operation.control import NotRunning, ask
 
     try:
         return ask(data_of(line))

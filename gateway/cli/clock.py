@@ -26,14 +26,14 @@ def time(
     """
     import config
     from config.sections import ClockSection
-    from gateway import logs
+    from gateway.cli import journal_log
     from gateway.clock import report as reports
     from gateway.clock.baseline import check_baseline
-    from gateway.control import NotRunning, ask
+    from gateway.operation.control import NotRunning, ask
 
     data = data_of(line)
     try:
-        made = reports.report(logs.entries(data, logs.Limits.of(None, begin, end)))
+        made = reports.report(journal_log.entries(data, journal_log.Limits.of(None, begin, end)))
     except ValueError as error:
         fail(str(error), WRONG_INPUT)
     try:

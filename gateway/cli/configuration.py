@@ -16,12 +16,13 @@ Form = Annotated[Literal["csv", "json"], typer.Option("--format", help="csv or j
 def diff(line: Folder, *, against: Annotated[Path | None, typer.Option(help="another folder; else what last ran here")] = None) -> None:
     """Say what a line folder changes, tag by tag, against the configuration that last ran, or another folder. Exit 1 if it does."""
     from config.reports import diff as differences
-    from gateway import assembly, recomputed
+    from gateway.evidence import recompute
+    from gateway.runtime import assembly
 
     new = assembly.load(line)
     try:
-        old = assembly.load(against) if against else recomputed.last_line(data_of(line))
-    except recomputed.NotWhole as error:
+        old = assembly.load(against) if against else recompute.last_line(data_of(line))
+    except recompute.NotWhole as error:
         fail(str(error), NOT_REACHED)
     changes = differences.changes(old, new)
     for change in changes:
@@ -35,7 +36,7 @@ def diff(line: Folder, *, against: Annotated[Path | None, typer.Option(help="ano
 def dictionary(line: Folder, *, form: Form = "csv") -> None:
     """Print the data dictionary: every field that the EBR gets, with meaning, type, unit, precision and origin."""
     from config.reports import data_dictionary as tables
-    from gateway import assembly
+    from gateway.runtime import assembly
 
     _print(tables.dictionary(assembly.load(line)), tables.COLUMNS, form)
 
@@ -44,7 +45,7 @@ def dictionary(line: Folder, *, form: Form = "csv") -> None:
 def inventory(line: Folder, *, form: Form = "csv") -> None:
     """Print the interface inventory: every connection with endpoint, direction, protocol, security and owner."""
     from config.reports import data_dictionary as tables
-    from gateway import assembly
+    from gateway.runtime import assembly
 
     _print(tables.inventory(assembly.load(line)), tables.INVENTORY_COLUMNS, form)
 

@@ -24,7 +24,7 @@ def new(line: Annotated[Path, typer.Argument(metavar="LINE", help="the folder to
 def check(line: Folder, *, as_json: AsJson = False) -> None:
     """Say every problem of a line folder at once, and what the EBR wants that nothing gives (and the other way round)."""
     from config.reports import coverage
-    from gateway import assembly
+    from gateway.runtime import assembly
 
     found, problems = assembly.check(line)
     report = None if found is None else coverage.report(found)
@@ -46,17 +46,17 @@ def check(line: Folder, *, as_json: AsJson = False) -> None:
 def run(line: Folder, *, verbose: Annotated[bool, typer.Option("--verbose", "-v", help="log every connection")] = False) -> None:
     """Run a line until SIGTERM or Ctrl-C."""
     from buffer import JournalError
-    from gateway import assembly, runtime
-    from gateway.supervise import leaves
+    from gateway.runtime import assembly, gateway
+    from gateway.runtime.supervise import leaves
 
     logging_to_stderr(verbose=verbose)
     found = assembly.load(line)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(runtime.run(found))
+            runner.run(gateway.run(found))
     except BaseExceptionGroup as group:
         # The journal first: what else failed on the same disk while all ended (a socket's file that can not be removed) is not the cause.
-        if (faults := group.subgroup((runtime.StorageFault, JournalError))) is not None:
+        if (faults := group.subgroup((gateway.StorageFault, JournalError))) is not None:
             fail(f"{found.data}: the journal failed, nothing more is taken: {next(leaves(faults))}", NOT_REACHED)
         if (taken := group.subgroup(OSError)) is not None:
             fail(f"{line}: a port can not be opened: {next(leaves(taken))}", NOT_REACHED)

@@ -20,16 +20,16 @@ def log(
     form: Annotated[str, typer.Option("--format", help="jsonl: whole entries; csv: one row per reading")] = "jsonl",
 ) -> None:
     """Read the journal, running or not: entries as they are stored, or readings as CSV."""
-    from gateway import logs
+    from gateway.cli import journal_log
 
-    if form not in logs.FORMATS:
-        fail(f"--format {form}: one of {', '.join(logs.FORMATS)}", WRONG_INPUT)
+    if form not in journal_log.FORMATS:
+        fail(f"--format {form}: one of {', '.join(journal_log.FORMATS)}", WRONG_INPUT)
     try:
-        limits = logs.Limits.of(batch, begin, end)
+        limits = journal_log.Limits.of(batch, begin, end)
     except ValueError as error:
         fail(str(error), WRONG_INPUT)
     data = data_of(line)
-    logs.write(data, limits, form, sys.stdout)
+    journal_log.write(data, limits, form, sys.stdout)
 
 
 @app.command()
@@ -108,7 +108,7 @@ def restore(
     With --ebr the journal goes on to the last entry that the EBR has; refused if the two contradict each other.
     """
     from buffer.restore import backup as backups
-    from gateway.recalled import Recalled
+    from gateway.evidence.restored_rows import Recalled
 
     try:
         report, taken = backups.restore(source, data_of(line), ebr, Recalled())
@@ -121,17 +121,17 @@ def restore(
 @app.command()
 def recompute(line: Folder, *, batch: Annotated[str | None, typer.Option(help="only this batch")] = None, as_json: AsJson = False) -> None:
     """Decide everything again from the readings in the journal, and compare with what was decided then. Exit 1 if it differs."""
-    from gateway import recomputed
+    from gateway.evidence import recompute
 
     try:
-        found = recomputed.differences(data_of(line), batch)
-    except recomputed.NotWhole as error:
+        found = recompute.differences(data_of(line), batch)
+    except recompute.NotWhole as error:
         fail(str(error), NOT_REACHED)
     if as_json:
         print_json({"entries": found.entries, "events": found.events, "differences": [d._asdict() for d in found.differences]})
     else:
         for difference in found.differences:
-            typer.echo(recomputed.text_of(difference))
+            typer.echo(recompute.text_of(difference))
         typer.echo(f"{found.events} events decided again from {found.entries} entries: {len(found.differences)} differences")
     raise typer.Exit(FINDING if found.differences else GOOD)
 
@@ -139,8 +139,8 @@ def recompute(line: Folder, *, batch: Annotated[str | None, typer.Option(help="o
 def _signed(data: Path, text: str) -> str | None:
     """The text as a note signed by the line's key: by the running gateway, which writes it down, else by whoever may read the key."""
     from buffer import keys
-    from gateway.control import NotRunning, tell
-    from gateway.keyring import key_place
+    from gateway.evidence.keyring import key_place
+    from gateway.operation.control import NotRunning, tell
 
     try:
         return str(tell(data, "sign-archive", text=text)["note"])
@@ -174,7 +174,7 @@ def show(line: Folder, *, as_json: AsJson = False) -> None:
 @signing.command()
 def rotate(line: Folder, *, reason: Annotated[str, typer.Option(help="why; stands in the audit trail")]) -> None:
     """Have the running gateway sign with a new key: recorded, and signed by the old and the new one. The old one is destroyed."""
-    from gateway.control import NotRunning, tell
+    from gateway.operation.control import NotRunning, tell
 
     if not reason.strip():
         fail("--reason: a reason is needed", WRONG_INPUT)

@@ -14,7 +14,7 @@ def status(line: Folder, *, as_json: AsJson = False) -> None:
     if as_json:
         print_json(now)
     else:
-        from gateway.terminal import status_text
+        from gateway.cli.terminal import status_text
 
         typer.echo(status_text(now))
     raise typer.Exit(FINDING if now["problems"] else GOOD)
@@ -32,8 +32,8 @@ def ready(line: Folder) -> None:
 @app.command()
 def top(line: Folder) -> None:
     """Show the running gateway, live; Ctrl-C leaves."""
-    from gateway.control import ask
-    from gateway.terminal import live
+    from gateway.cli.terminal import live
+    from gateway.operation.control import ask
 
     asked(line)  # one line and exit 3 if none runs
     live(lambda: ask(data_of(line)))
@@ -47,7 +47,7 @@ def release_hold(
     reason: Annotated[str, typer.Option(help="why; stands in the audit trail")],
 ) -> None:
     """Let a held batch go: from then on retention decides. Asked of the running gateway, which writes it down."""
-    from gateway.control import NotRunning, tell
+    from gateway.operation.control import NotRunning, tell
 
     if not reason.strip():
         fail("--reason: a reason is needed", WRONG_INPUT)

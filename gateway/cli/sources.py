@@ -67,7 +67,7 @@ def import_(
 @app.command()
 def probe(line: Folder, *, source: Named = None, as_json: AsJson = False) -> None:
     """Connect to every tag and compare the source with the map: type, unit, rate, time, load; Modbus neighbours and byte orders."""
-    from gateway import assembly
+    from gateway.runtime import assembly
 
     found = assembly.load(line)
     reports: dict[str, Any] = {}
@@ -136,7 +136,7 @@ def trust(line: Folder, which: Annotated[str, typer.Argument(help="the beginning
 
 def _places(line: Path) -> list[Path]:
     """The certificate folders of a line's OPC UA sources, each once."""
-    from gateway import assembly
+    from gateway.runtime import assembly
 
     found = assembly.load(line)
     settings = [driver.settings for source, driver in assembly.drivers_of(found) if source.driver == "opcua"]
@@ -152,7 +152,7 @@ def _show_one(one: Any) -> None:
 
 
 def _driver(folder: Path, name: str) -> tuple[Line, Driver]:
-    from gateway import assembly
+    from gateway.runtime import assembly
 
     logging_to_stderr(verbose=False)
     line = assembly.load(folder)

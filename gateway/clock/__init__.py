@@ -5,7 +5,7 @@ import time
 from config.sections import ClockSection
 from gateway.clock.chrony import ChronyReader
 from gateway.clock.clock import Clock, OnEvent, Stamp
-from gateway.clock.evidence import Unreadable
+from gateway.clock.daemon_reading import Unreadable
 from gateway.clock.judge import Limits, Status
 from gateway.clock.kernel import KernelReader, evidence_from, kernel_clock
 from gateway.clock.leap import leap_table

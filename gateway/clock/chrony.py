@@ -4,8 +4,8 @@ import csv
 from collections.abc import Sequence
 
 from gateway.clock.command import ask
-from gateway.clock.evidence import Evidence, Leap, Unreadable
-from gateway.clock.times import SystemTimes, Times
+from gateway.clock.daemon_reading import Evidence, Leap, Unreadable
+from gateway.clock.system_clocks import SystemTimes, Times
 
 LEAPS: dict[str, Leap] = {"Normal": "none", "Insert second": "insert", "Delete second": "delete", "Not synchronised": "unsynchronised"}
 LOCAL_REFERENCE = "7F7F0101"

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from gateway.clock.clock_set_timer import Alarm
+from gateway.clock.daemon_reading import Evidence, Reader, Unreadable
 from gateway.clock.events import clock_event, leap_mixed, rounded, time_of, told, told_anchor, told_leap, unverified
-from gateway.clock.evidence import Evidence, Reader, Unreadable
 from gateway.clock.judge import READ_EVERY_S, Limits, Status, Verdict, judge
 from gateway.clock.leap import DAY_NS, NO_LEAP, Announced, LeapTable, leap_extra_s, leap_instant_ns, mixed
 from gateway.clock.sntp import CrossCheck
-from gateway.clock.steps import Alarm
-from gateway.clock.times import Anchor, SystemTimes, Times, anchor, boot_id
+from gateway.clock.system_clocks import Anchor, SystemTimes, Times, anchor, boot_id
 
 STEP_NS = 100_000_000
 """A step above 100 ms is an event (URS-TIME-07); smaller ones widen the bound by their size until the next evidence."""

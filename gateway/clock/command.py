@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Sequence
 
-from gateway.clock.evidence import Unreadable
+from gateway.clock.daemon_reading import Unreadable
 
 DEADLINE_S = 5.0
 """chronyc gives up by itself after 3 tries within about 3 s."""

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from gateway.clock.evidence import Evidence
+from gateway.clock.daemon_reading import Evidence
 from gateway.clock.judge import Verdict
 from gateway.clock.leap import Announced, LeapMode
-from gateway.clock.times import Anchor
-from gateway.ticks import rfc3339
+from gateway.clock.system_clocks import Anchor
+from gateway.entries.ticks import rfc3339
 
 
 def time_of(realtime_ns: int) -> str:

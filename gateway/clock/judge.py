@@ -12,7 +12,7 @@ The order is the precedence: what is worst is said.
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from gateway.clock.evidence import Evidence
+from gateway.clock.daemon_reading import Evidence
 from gateway.clock.leap import LeapMode
 
 Status = Literal["synchronised", "holdover", "unsynchronised", "unknown"]

@@ -5,8 +5,8 @@ import os
 from dataclasses import dataclass
 from typing import ClassVar
 
-from gateway.clock.evidence import Evidence, Leap, Unreadable
-from gateway.clock.times import SystemTimes, Times
+from gateway.clock.daemon_reading import Evidence, Leap, Unreadable
+from gateway.clock.system_clocks import SystemTimes, Times
 
 STA_INS, STA_DEL, STA_UNSYNC, STA_NANO = 0x0010, 0x0020, 0x0040, 0x2000
 TIME_ERROR = 5

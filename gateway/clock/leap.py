@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from gateway.clock.evidence import Leap
+from gateway.clock.daemon_reading import Leap
 
 LeapMode = Literal["unknown", "step", "slew", "smear"]
 

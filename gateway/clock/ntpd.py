@@ -3,8 +3,8 @@
 import re
 
 from gateway.clock.command import ask
-from gateway.clock.evidence import Evidence, Leap, Unreadable
-from gateway.clock.times import SystemTimes, Times
+from gateway.clock.daemon_reading import Evidence, Leap, Unreadable
+from gateway.clock.system_clocks import SystemTimes, Times
 
 NTP_EPOCH_S = 2_208_988_800
 LEAPS: dict[str, Leap] = {"0": "none", "00": "none", "1": "insert", "01": "insert", "2": "delete", "10": "delete"}

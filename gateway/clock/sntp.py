@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gateway.clock.evidence import Evidence, Leap
+from gateway.clock.daemon_reading import Evidence, Leap
 from gateway.clock.marzullo import Interval, agreed
 
 PORT = 123

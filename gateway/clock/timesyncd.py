@@ -6,8 +6,8 @@
 import shlex
 
 from gateway.clock.command import ask
-from gateway.clock.evidence import Evidence, Leap, Unreadable
-from gateway.clock.times import SystemTimes, Times
+from gateway.clock.daemon_reading import Evidence, Leap, Unreadable
+from gateway.clock.system_clocks import SystemTimes, Times
 
 LEAPS: dict[int, Leap] = {0: "none", 1: "insert", 2: "delete"}
 OBJECT = ["org.freedesktop.timesync1", "/org/freedesktop/timesync1", "org.freedesktop.timesync1.Manager"]

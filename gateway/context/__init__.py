@@ -1,8 +1,7 @@
 """Where each equipment is, what it does, and the records that follow: a pure fold over the journal's entries."""
 
+from gateway.context.event_bodies import finding
 from gateway.context.fold import Fold
-from gateway.context.gaps import Gap
-from gateway.context.recompute import Difference, recompute
-from gateway.context.records import finding
+from gateway.context.gaps.gaps import Gap
 
-__all__ = ["Difference", "Fold", "Gap", "finding", "recompute"]
+__all__ = ["Fold", "Gap", "finding"]

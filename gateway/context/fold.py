@@ -8,24 +8,25 @@ import orjson
 from pydantic import TypeAdapter
 
 from config import Line
-from gateway.context import records
-from gateway.context.alarms import Alarms
-from gateway.context.batches import Batches
-from gateway.context.conditions import CONDITIONS, Conditions
-from gateway.context.gaps import Closed, Gap, Gaps
-from gateway.context.holdtimes import HoldTimes
-from gateway.context.identity import take_rows, text
-from gateway.context.ledgers import Ledgers
-from gateway.context.occasions import Occasions
+from gateway.context import event_bodies
+from gateway.context.equipment.alarms import Alarms
+from gateway.context.equipment.conditions import CONDITIONS, Conditions
+from gateway.context.equipment.holdtimes import HoldTimes
+from gateway.context.gaps.gaps import Closed, Gap, Gaps
+from gateway.context.gaps.silence import Silences
+from gateway.context.materials.batch_materials import Ledgers
+from gateway.context.materials.bookings import Occasions
 from gateway.context.plan import EVENT, FIELDS, Plan, Unit
-from gateway.context.rowsteps import RowSteps
-from gateway.context.runs import RETIRE_EVERY_TICKS, Runs
-from gateway.context.silence import Silences
+from gateway.context.records.batches import Batches
+from gateway.context.records.runs import RETIRE_EVERY_TICKS, Runs
+from gateway.context.signals.identity import take_rows
+from gateway.context.signals.occupancy import SAY_AGAIN_TICKS, Whereabouts
+from gateway.context.signals.steps_from_rows import RowSteps
 from gateway.context.state import FORMAT, Instant, State, Where
-from gateway.context.whereabouts import SAY_AGAIN_TICKS, Whereabouts
-from gateway.observed import Happened, Observed, Seen, from_entry, learn
+from gateway.context.texts import text
+from gateway.entries.fold_input import Happened, Observed, Seen, from_entry, learn
+from gateway.entries.ticks import from_rfc3339, rfc3339
 from gateway.parameters import Track, extend, usable
-from gateway.ticks import from_rfc3339, rfc3339
 
 _STATE = TypeAdapter(State)
 MOST_DOUBTFUL = 256
@@ -189,7 +190,7 @@ class Fold:
 
     def _emit(self, event: dict[str, Any]) -> str:
         digest = sha256()
-        for part in records.parts(event):
+        for part in event_bodies.parts(event):
             part["caused_by"] = self.state.seq
             digest.update(orjson.dumps(part))
             self._events.append(part)
@@ -276,7 +277,7 @@ class Fold:
             return
         self.state.late[name] = self.state.now
         message = f"{name}: a reading came too late for the series of its steps; it is stored, closed records do not change"
-        self._emit(records.finding("late-data", "warning", message, {"time": rfc3339(ticks), "seq": self.state.seq}, tags=[name]))
+        self._emit(event_bodies.finding("late-data", "warning", message, {"time": rfc3339(ticks), "seq": self.state.seq}, tags=[name]))
 
     def _signal(self, units: list[Unit], name: str, value: Any, event: int, gap: tuple[int, int] | None, seq: int) -> None:
         self._contexts.clear()

@@ -10,14 +10,16 @@ from config import Equipment, Line, Parameter, Source, Step, Tag
 from config.grammars.step_condition import Active, parse
 from config.materials import Occasion, tags_of
 from config.sections import FromRow, FromTag, Identity, Pushed, Route
-from gateway.observed import Json
+from gateway.entries.fold_input import Json
+from gateway.entries.ticks import TICKS_PER_MS, TICKS_PER_S
 from gateway.parameters import Need, limit_tags, need_of
-from gateway.ticks import TICKS_PER_MS, TICKS_PER_S
 
 LEVELS = ("unit_procedure", "operation", "phase")
 FIELDS = ("batch", "order", "product", "recipe", "recipe_version")
 EVENT = "!"
 """Begins the step name of a run that gathers what stands at the instant of an event."""
+LATENESS_TICKS = 60 * TICKS_PER_S
+"""Readings this late still change a record (as a revision); later ones are stored and reported ("allowed lateness" of Beam and Flink)."""
 _TEXT_INTEGERS = frozenset({"int64", "uint64"})
 
 

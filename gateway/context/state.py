@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from gateway.observed import Json
+from gateway.entries.fold_input import Json
 from gateway.parameters import Book, Cut, Track
 
 FORMAT = 1

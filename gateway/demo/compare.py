@@ -15,7 +15,7 @@ from typing import Any
 from config import Line, Source, Tag
 from gateway.demo.received import Gap, Got, Received, Row
 from gateway.demo.truth import Item, Truth
-from gateway.ticks import TICKS_PER_MS, from_rfc3339
+from gateway.entries.ticks import TICKS_PER_MS, from_rfc3339
 
 BAD = 0x8000_0000
 SLACK_TICKS = 100_000

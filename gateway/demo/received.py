@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from gateway.ticks import from_rfc3339
+from gateway.entries.ticks import from_rfc3339
 
 ALL = "all"
 

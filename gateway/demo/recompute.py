@@ -9,7 +9,7 @@ from typing import Any
 from config import Line, Parameter, Tag
 from gateway.demo.received import Received
 from gateway.demo.truth import Item, Truth
-from gateway.ticks import TICKS_PER_S, from_rfc3339
+from gateway.entries.ticks import TICKS_PER_S, from_rfc3339
 
 BAD = 0x8000_0000
 TOLERANCE = 1e-6

@@ -16,7 +16,7 @@ from gateway.demo.received import Gap, Received
 from gateway.demo.recompute import Again, recomputed
 from gateway.demo.store import Store
 from gateway.demo.truth import Item, Truth, read
-from gateway.ticks import TICKS_PER_MS, from_rfc3339
+from gateway.entries.ticks import TICKS_PER_MS, from_rfc3339
 
 Visit = tuple[str, str]
 """(equipment, step)"""

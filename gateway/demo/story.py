@@ -9,11 +9,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.control import NotRunning, ask
 from gateway.demo.processes import COMMAND, Child, Died, ending
 from gateway.demo.setting import Setting
 from gateway.demo.store import Store
 from gateway.demo.view import View
+from gateway.operation.control import NotRunning, ask
 from simulators.broker import Broker
 from simulators.cable import Cable
 

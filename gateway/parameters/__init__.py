@@ -1,6 +1,6 @@
 """Parameters of a step: the series of a tag, its sums, its statistic, the judgement, the completeness statement. Pure."""
 
-from gateway.parameters.book import Book, Need, advance, counted, extend, finished, limit_tags, need_of, opened, resolved
+from gateway.parameters.accumulators import Book, Need, advance, counted, extend, finished, limit_tags, need_of, opened, resolved
 from gateway.parameters.results import completeness, parameter_of
 from gateway.parameters.series import Cut, Point, Track, severed, usable
 

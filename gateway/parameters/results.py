@@ -7,11 +7,11 @@ from math import sqrt
 from typing import Any
 
 from config import Parameter, Tag
-from gateway.observed import Json
-from gateway.parameters.judge import LONGEST_TEXT, converted, exact, judge, shown
+from gateway.entries.fold_input import Json
+from gateway.entries.ticks import TICKS_PER_S, rfc3339
+from gateway.parameters.limits import LONGEST_TEXT, converted, exact, judge, shown
 from gateway.parameters.series import QUALITIES, Cut
 from gateway.parameters.sums import Sums
-from gateway.ticks import TICKS_PER_S, rfc3339
 
 MOST_GAPS = 100
 """Named by a parameter; further ones are counted."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gateway.observed import Json
+from gateway.entries.fold_input import Json
 
 Point = tuple[int, Json, int, int]
 """(event ticks, value, status, seq of its entry)"""

@@ -7,9 +7,9 @@ sums, to the last bit, however it was cut into calls.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gateway.observed import Json
+from gateway.entries.fold_input import Json
+from gateway.entries.ticks import TICKS_PER_S
 from gateway.parameters.series import QUALITIES, Cut, Point, quality, severed, usable, windows
-from gateway.ticks import TICKS_PER_S
 
 Stops = Sequence[tuple[int, int | None]]
 """Intervals that do not count, in order (None: still going on)."""

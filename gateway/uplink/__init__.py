@@ -1,7 +1,7 @@
 """Uplinks: the stored bytes of the journal to a receiver, and its receipts back. See docs/uplink.md for the contract on the wire."""
 
+from gateway.uplink.alarms import Report
 from gateway.uplink.errors import Refused, Unreachable, UplinkError
-from gateway.uplink.findings import Report
 from gateway.uplink.forward import Forwarder, Status
 from gateway.uplink.topics import base
 from gateway.uplink.transport import Transport

@@ -9,14 +9,14 @@ from typing import Literal
 
 from buffer import Journal, ReceiptRefused, Rejected
 from config import Line, Uplink
+from gateway.uplink.alarms import Report, Said
 from gateway.uplink.errors import Refused, Unreachable, UplinkError
-from gateway.uplink.findings import Report, Said
 from gateway.uplink.https import Https, HttpsRecords
-from gateway.uplink.live import PAGE_BYTES as LIVE_BYTES
-from gateway.uplink.live import PAGE_ENTRIES as LIVE_ENTRIES
-from gateway.uplink.live import Live
+from gateway.uplink.live_copies import PAGE_BYTES as LIVE_BYTES
+from gateway.uplink.live_copies import PAGE_ENTRIES as LIVE_ENTRIES
+from gateway.uplink.live_copies import Live
 from gateway.uplink.mqtt import Mqtt, MqttRecords
-from gateway.uplink.pace import Pace
+from gateway.uplink.rate_limit import Pace
 from gateway.uplink.receipt import NOTHING, Receipt, parse
 from gateway.uplink.transport import MAX_ENTRY_BYTES, Answer, Delivered, Online, Outcome, Position, Transport
 from gateway.uplink.window import Window

@@ -13,7 +13,7 @@ from config import Uplink
 from config.toml import credentials
 from gateway.uplink import tls
 from gateway.uplink.errors import Refused, Unreachable
-from gateway.uplink.outcome import outcome
+from gateway.uplink.http_status import outcome
 from gateway.uplink.receipt import MAX_RECEIPT_BYTES
 from gateway.uplink.records import Record, Records, Reply, answered
 from gateway.uplink.transport import MAX_ENTRY_BYTES, Answer, Delivered, Online, Room, Transport

@@ -17,11 +17,11 @@ from buffer import Journal, keys
 from config import Line
 from drivers.contract import Loss, Message
 from gateway.clock import Clock
-from gateway.clock.evidence import Evidence
+from gateway.clock.daemon_reading import Evidence
 from gateway.clock.judge import Limits
 from gateway.context import Fold
-from gateway.intake import Intake
-from gateway.observed import Observed
+from gateway.entries.fold_input import Observed
+from gateway.intake.intake import Intake
 
 _HERE = Path(__file__).resolve()
 _SPEC = importlib.util.spec_from_file_location("random_recipes", _HERE.parents[1] / "property" / "test_fold_random_recipes.py")

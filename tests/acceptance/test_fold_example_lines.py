@@ -19,7 +19,7 @@ from processes import COMMAND, command, free_port, until
 
 from buffer import read_journal
 from config import examples, load
-from gateway.context import recompute
+from gateway.evidence.recompute import recompute
 from simulators.broker import Broker
 from simulators.line.place import copied
 

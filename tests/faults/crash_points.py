@@ -101,8 +101,8 @@ def main() -> None:
 
         exec(compile(RUN, "run", "exec"), {"__name__": "__main__"})
     else:
-        import gateway.checkpoints
-        import gateway.runtime
+        import gateway.evidence.checkpoints
+        import gateway.runtime.gateway
         from gateway.cli import main as gateway_main
 
         gateway.runtime.PRUNE_EVERY_S = gateway.checkpoints.EVERY_S = 2.0

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 from processes import free_port, until
 
 from gateway.demo.processes import COMMAND
-from gateway.ticks import from_rfc3339
+from gateway.entries.ticks import from_rfc3339
 
 PLANT = """
 import asyncio, sys, time

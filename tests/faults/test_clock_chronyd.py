@@ -11,7 +11,7 @@ import pytest
 
 from gateway.clock import Clock, Limits
 from gateway.clock.chrony import ChronyReader
-from gateway.clock.evidence import Unreadable
+from gateway.clock.daemon_reading import Unreadable
 from simulators.ntp import NtpResponder
 
 pytestmark = [pytest.mark.chrony, pytest.mark.faults, pytest.mark.skipif(shutil.which("chronyd") is None, reason="needs Debian's chrony")]

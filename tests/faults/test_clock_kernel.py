@@ -18,9 +18,9 @@ import asyncio, calendar, ctypes, sys, time
 sys.path.insert(0, {repository!r})
 import orjson
 from gateway.clock import Clock, Limits
-from gateway.clock.evidence import Evidence
+from gateway.clock.daemon_reading import Evidence
 from gateway.clock.kernel import KernelReader, Timex, evidence_from, kernel_clock
-from gateway.clock.steps import Alarm
+from gateway.clock.clock_set_timer import Alarm
 
 def set_clock(utc_s):
     time.clock_settime(time.CLOCK_REALTIME, utc_s)

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
-from gateway.clock.steps import Alarm
+from gateway.clock.clock_set_timer import Alarm
 
 LIBRARY = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 STOPPED_S = 60.0
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.skipif(not LIBRARY.exists(), reaso
 WATCHER = """
 import asyncio, sys, time, orjson
 from gateway.clock import Clock, Limits
-from gateway.clock.evidence import Evidence
+from gateway.clock.daemon_reading import Evidence
 
 class Sure:
     name = "sure"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import settings
 
 from gateway.clock import Clock, Limits
-from gateway.clock.evidence import Evidence
+from gateway.clock.daemon_reading import Evidence
 from gateway.clock.marzullo import Interval, agreed
-from gateway.ticks import from_rfc3339
+from gateway.entries.ticks import from_rfc3339
 
 START_NS = 1_795_000_000 * 10**9
 DRIFT_PPM = 50.0

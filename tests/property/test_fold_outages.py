@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from unit.test_fold_stories import Plant, begin, line_of, replayed, stored, time
 
 from config import Line
-from gateway.context import recompute
+from gateway.evidence.recompute import recompute
 
 LOST_S = 11.5
 POLL_S = 0.3

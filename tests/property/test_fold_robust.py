@@ -14,9 +14,9 @@ from config.lots.rules import LotRules
 from config.materials import Booking, Sampling
 from config.sections import BufferSection, ClockSection, LineSection, Pushed
 from gateway.context import Fold
-from gateway.context.records import LARGEST_EVENT_BYTES, parts
-from gateway.observed import Happened, Observed
-from gateway.ticks import TICKS_PER_S, rfc3339
+from gateway.context.event_bodies import LARGEST_EVENT_BYTES, parts
+from gateway.entries.fold_input import Happened, Observed
+from gateway.entries.ticks import TICKS_PER_S, rfc3339
 
 T0 = 1_795_330_000 * TICKS_PER_S
 KINDS = ("float64", "int16", "int64", "decimal", "string", "bool", "datetime", "bytes")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.ticks import from_datetime, from_rfc3339, rfc3339
+from gateway.entries.ticks import from_datetime, from_rfc3339, rfc3339
 
 FIRST, LAST = from_datetime(datetime(1, 1, 1, tzinfo=UTC)), from_datetime(datetime(9999, 12, 31, tzinfo=UTC))
 

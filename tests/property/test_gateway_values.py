@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config import Code, CodeTable, Tag
-from gateway.values import float64, normaliser, shortest_float32
+from gateway.intake.normalise import float64, normaliser, shortest_float32
 
 
 def tag(kind: str, **more: object) -> Tag:

@@ -13,10 +13,10 @@ from buffer import Journal
 from config import examples
 from drivers import Message
 from gateway.clock import Clock, Limits
-from gateway.clock.evidence import Evidence
+from gateway.clock.daemon_reading import Evidence
 from gateway.clock.report import report, text
-from gateway.intake import Intake
-from gateway.recovery import rebuilt
+from gateway.context.replay import rebuilt
+from gateway.intake.intake import Intake
 from simulators.ebr.builder import build
 from simulators.ebr.store import Store
 

@@ -10,8 +10,8 @@ import config
 from buffer import Journal
 from config import examples
 from gateway.clock import system_clock
-from gateway.intake import Intake
-from gateway.recovery import rebuilt
+from gateway.context.replay import rebuilt
+from gateway.intake.intake import Intake
 
 
 @pytest.mark.urs("URS-TIME-12")

@@ -18,8 +18,8 @@ from processes import COMMAND, free_port
 
 import config
 from buffer import StorageError, read_journal
-from gateway.context import recompute
-from gateway.ticks import TICKS_PER_S, from_rfc3339
+from gateway.entries.ticks import TICKS_PER_S, from_rfc3339
+from gateway.evidence.recompute import recompute
 from simulators.cable import Cable
 from simulators.device import Truth
 from simulators.opcua_plc import OpcUaPlc

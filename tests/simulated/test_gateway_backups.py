@@ -10,7 +10,7 @@ from processes import eventually
 
 import config
 from buffer import Body, Journal
-from gateway.backups import Backups
+from gateway.evidence.backups import Backups
 
 LINE = '[line]\nsite = "lyon"\nname = "test-1"\ntimezone = "Europe/Paris"\n[backup]\nfolder = "copies"\nevery_h = 0.0004\nkeep = 2\n'
 AHEAD = [f"lyon-test-1-20990101T00000{number}Z" for number in range(3)]

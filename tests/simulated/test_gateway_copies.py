@@ -17,7 +17,7 @@ from processes import COMMAND, command, until
 from buffer import keys
 from buffer.archive import packing
 from buffer.verify import Key, verify
-from gateway.control import tell
+from gateway.operation.control import tell
 
 pytestmark = pytest.mark.timeout(400)
 LINE = """
@@ -227,7 +227,7 @@ def test_a_folder_for_backups_inside_the_journal_is_refused_with_its_place(tmp_p
 
 
 def test_a_rotation_cut_by_a_crash_is_finished_or_undone(tmp_path: Path) -> None:
-    from gateway.keyring import Keyring
+    from gateway.evidence.keyring import Keyring
 
     first = Keyring(tmp_path, "lyon/test-1", None).signer.public
     new = keys.create(tmp_path / "checkpoint-key.next", "lyon/test-1").public

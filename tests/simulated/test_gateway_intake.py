@@ -16,11 +16,11 @@ from config import examples
 from drivers import Finding, Loss, Message
 from gateway.clock import Clock, system_clock
 from gateway.context import Fold
-from gateway.intake import Intake
-from gateway.port import MOST_OPEN_CALLS, Port
-from gateway.recomputed import differences
-from gateway.recovery import rebuilt
-from gateway.ticks import from_rfc3339
+from gateway.context.replay import rebuilt
+from gateway.entries.ticks import from_rfc3339
+from gateway.evidence.recompute import differences
+from gateway.intake.intake import Intake
+from gateway.intake.port import MOST_OPEN_CALLS, Port
 
 
 class Line:

@@ -17,7 +17,7 @@ import pytest
 from processes import COMMAND, command, free_port, until
 
 from buffer import Body, Journal
-from gateway.control import ask, tell
+from gateway.operation.control import ask, tell
 
 pytestmark = pytest.mark.timeout(300)
 GATEWAY = "lyon/test-1"

@@ -9,7 +9,7 @@ import config
 from buffer import Journal
 from gateway.clock import system_clock
 from gateway.context import Fold
-from gateway.runtime import Gateway
+from gateway.runtime.gateway import Gateway
 
 LINE = '[line]\nsite = "lyon"\nname = "test-1"\ntimezone = "Europe/Paris"\n'
 

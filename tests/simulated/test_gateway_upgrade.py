@@ -17,11 +17,11 @@ import buffer.verify
 import config
 from buffer import Journal
 from config import Line, examples
-from gateway import logs, recovery
+from gateway.cli import journal_log
 from gateway.clock import system_clock
-from gateway.context import Fold
-from gateway.intake import Intake
-from gateway.recovery import rebuilt
+from gateway.context import Fold, replay
+from gateway.context.replay import rebuilt
+from gateway.intake.intake import Intake
 
 SEGMENT = 32
 PLC, DRYER = "granulator-plc", "dryer-plc"
@@ -143,7 +143,7 @@ async def test_the_log_of_a_journal_whose_tag_tables_have_been_pruned_names_tabl
     assert pruned(journal, intake) > SEGMENT
     await asyncio.to_thread(journal.close)
     out = io.StringIO()
-    logs.write(line.data, logs.Limits(), "csv", out)
+    journal_log.write(line.data, journal_log.Limits(), "csv", out)
     rows = list(csv.DictReader(io.StringIO(out.getvalue())))
     assert rows
     assert {row["tag"] for row in rows if row["source"] == DRYER} == {f"{intake.ports[DRYER].tagset}[0]"}
@@ -163,10 +163,10 @@ async def test_the_service_manager_and_the_log_hear_how_far_a_long_folding_is(
         manager.bind(name)
         manager.setblocking(False)
         monkeypatch.setenv("NOTIFY_SOCKET", f"@{name[1:]}")
-        monkeypatch.setattr(recovery, "PAGE_BYTES", 50_000)
-        monkeypatch.setattr(recovery, "SAY_EVERY_S", 0.0)
+        monkeypatch.setattr(replay, "PAGE_BYTES", 50_000)
+        monkeypatch.setattr(replay, "SAY_EVERY_S", 0.0)
         journal = opened(line)
-        with caplog.at_level(logging.WARNING, "gateway.recovery"):
+        with caplog.at_level(logging.WARNING, "gateway.context.replay"):
             rebuilt(line, journal)
         told = received(manager)
     pages = [dict(word.split("=", 1) for word in text.split("\n")) for text in told]
@@ -207,7 +207,7 @@ async def test_what_one_start_has_folded_the_next_one_need_not(line: Line, caplo
     assert stored is not None
     assert stored[0][1] <= 3
     assert json.loads(stored[1])["format"] == 1
-    with caplog.at_level(logging.WARNING, "gateway.recovery"):
+    with caplog.at_level(logging.WARNING, "gateway.context.replay"):
         rebuilt(line, journal)
     assert caplog.records == []
     await asyncio.to_thread(journal.close)

@@ -14,10 +14,10 @@ from processes import eventually
 import config
 from buffer import Body, Journal, keys
 from buffer.verify import Key, verify
-from gateway.checkpoints import Checkpoints
-from gateway.keyring import Keyring
-from gateway.supervise import supervise
-from gateway.witness import MOST_WAITING, Note, Witness, WitnessAway
+from gateway.evidence.checkpoints import Checkpoints
+from gateway.evidence.keyring import Keyring
+from gateway.evidence.witness import MOST_WAITING, Note, Witness, WitnessAway
+from gateway.runtime.supervise import supervise
 
 GATEWAY = "lyon/granulation-2"
 

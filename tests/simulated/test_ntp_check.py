@@ -6,9 +6,9 @@ import struct
 import pytest
 
 from gateway.clock import Clock, Limits
-from gateway.clock.evidence import Evidence
+from gateway.clock.daemon_reading import Evidence
 from gateway.clock.sntp import PACKET, CrossCheck, NoAnswer, answer_from, ask, request
-from gateway.clock.times import SystemTimes
+from gateway.clock.system_clocks import SystemTimes
 from simulators.ntp import NtpResponder
 
 

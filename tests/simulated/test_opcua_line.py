@@ -13,11 +13,11 @@ from processes import eventually
 import config
 from buffer import Journal
 from config import examples
-from gateway import assembly
 from gateway.clock import system_clock
-from gateway.context.recompute import recompute
-from gateway.intake import Intake
-from gateway.recovery import rebuilt
+from gateway.context.replay import rebuilt
+from gateway.evidence.recompute import recompute
+from gateway.intake.intake import Intake
+from gateway.runtime import assembly
 from simulators.device import Truth
 from simulators.opcua_plc import OpcUaPlc
 

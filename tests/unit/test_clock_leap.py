@@ -10,7 +10,7 @@ import config
 from config import examples
 from config.checks.clock import host_of, smears
 from gateway.clock import Clock, Limits
-from gateway.clock.evidence import Evidence
+from gateway.clock.daemon_reading import Evidence
 from gateway.clock.leap import DAY_NS, Announced, leap_extra_s, leap_table, mixed
 from gateway.clock.sntp import CrossCheck
 from simulators.ntp import NtpResponder

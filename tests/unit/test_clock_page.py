@@ -4,10 +4,10 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from gateway.clock import Clock, Limits, SourceClock
-from gateway.clock.evidence import Evidence
+from gateway.clock.daemon_reading import Evidence
 from gateway.clock.report import STAMP_POINTS
-from gateway.ticks import rfc3339
-from gateway.web.clock import clock_card, plot
+from gateway.entries.ticks import rfc3339
+from gateway.operation.clock_card import clock_card, plot
 
 S = 10**9
 

@@ -9,7 +9,7 @@ import pytest
 from gateway.clock import chrony, ntpd, timesyncd
 from gateway.clock.baseline import check_baseline, check_directives, directives
 from gateway.clock.command import ask
-from gateway.clock.evidence import Unreadable
+from gateway.clock.daemon_reading import Unreadable
 from gateway.clock.judge import Limits, judge
 from gateway.clock.kernel import KernelClock, KernelReader, evidence_from, kernel_clock
 

@@ -10,12 +10,12 @@ import pytest
 
 from config.sections import ClockSection
 from gateway.clock import Clock, Limits, SourceClock, system_clock
-from gateway.clock.evidence import Evidence
+from gateway.clock.clock_set_timer import Alarm
+from gateway.clock.daemon_reading import Evidence
 from gateway.clock.judge import judge
 from gateway.clock.kernel import kernel_clock
 from gateway.clock.leap import NO_LEAP, Announced, leap_extra_s, leap_instant_ns
 from gateway.clock.report import plot, report, text
-from gateway.clock.steps import Alarm
 
 NOW = 1_795_000_000 * 10**9
 S = 10**9

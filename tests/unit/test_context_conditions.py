@@ -8,8 +8,8 @@ import pytest
 from config import Equipment, FromRow, Line, Source
 from config.sections import BufferSection, ClockSection, LineSection
 from gateway.context import Fold
-from gateway.observed import Happened
-from gateway.ticks import TICKS_PER_S, rfc3339
+from gateway.entries.fold_input import Happened
+from gateway.entries.ticks import TICKS_PER_S, rfc3339
 
 T0 = 1_795_330_000 * TICKS_PER_S
 

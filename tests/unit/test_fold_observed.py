@@ -8,9 +8,9 @@ import pytest
 
 from config import Line, Source, Tag
 from config.sections import BufferSection, ClockSection, LineSection
-from gateway.encoding import readings_body, table
-from gateway.observed import Happened, Observed, event_ticks, from_entry, learn
-from gateway.ticks import TICKS_PER_S, rfc3339
+from gateway.entries.bodies import readings_body, table
+from gateway.entries.fold_input import Happened, Observed, event_ticks, from_entry, learn
+from gateway.entries.ticks import TICKS_PER_S, rfc3339
 
 T0 = 1_795_330_000 * TICKS_PER_S
 TAGS = (Tag("a", "plc", "a", "float64"), Tag("b", "plc", "b", "int64", time_authority="gateway"), Tag("c", "plc", "c", "float64"))

@@ -8,7 +8,8 @@ import pytest
 from unit.test_fold_stories import STEPS, TAGS, Plant, begin, line_of, replayed, stored, tag, time
 
 from config import Step
-from gateway.context import Fold, recompute
+from gateway.context import Fold
+from gateway.evidence.recompute import recompute
 
 SETTLE_S, BRIDGED_S = 5, 10  # the defaults of settle_s and outage_tolerance_s
 

@@ -10,10 +10,11 @@ import pytest
 
 from config import Alarm, Code, CodeTable, Equipment, FromRow, FromTag, Line, Parameter, Source, Step, Tag
 from config.sections import BufferSection, ClockSection, LineSection, Pushed, Route
-from gateway.context import Fold, recompute
-from gateway.encoding import readings_body, table
-from gateway.observed import Happened, Observed
-from gateway.ticks import TICKS_PER_S, rfc3339
+from gateway.context import Fold
+from gateway.entries.bodies import readings_body, table
+from gateway.entries.fold_input import Happened, Observed
+from gateway.entries.ticks import TICKS_PER_S, rfc3339
+from gateway.evidence.recompute import recompute
 
 T0 = 1_795_330_000 * TICKS_PER_S
 PACKML = CodeTable(

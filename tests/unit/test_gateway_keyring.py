@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from buffer import keys
-from gateway.keyring import NEXT, PUBLIC, Keyring, NotRotated
+from gateway.evidence.keyring import NEXT, PUBLIC, Keyring, NotRotated
 
 GATEWAY = "lyon/granulation-2"
 

@@ -6,7 +6,7 @@ from itertools import islice
 import pytest
 
 from drivers import DriverError, LinkLost
-from gateway.supervise import backoff_s, supervise
+from gateway.runtime.supervise import backoff_s, supervise
 
 
 def scripted(outcomes: list[BaseException]) -> Callable[[], Awaitable[None]]:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from gateway import told
-from gateway.status import problems
-from gateway.web.page import page
+from gateway.operation import wording
+from gateway.operation.page import page
+from gateway.operation.status import problems
 
 H, D = 3600.0, 86_400.0
 
@@ -56,8 +56,8 @@ def snapshot() -> dict[str, Any]:
     }
 
 
-def facts(now: dict[str, Any]) -> dict[str, told.Fact]:
-    return {fact.label: fact for fact in (*told.journal(now), *told.evidence(now))}
+def facts(now: dict[str, Any]) -> dict[str, wording.Fact]:
+    return {fact.label: fact for fact in (*wording.journal(now), *wording.evidence(now))}
 
 
 def test_a_line_in_order_says_so_in_few_words() -> None:
@@ -143,13 +143,13 @@ def test_what_a_batch_lacks_is_named_and_what_it_never_called_for_has_its_reason
     step = {"equipment": "mixer", "step": "HOLD", "run": 2, "parameter": "torque_max", "status": "missing"}
     booking = {"equipment": "mixer", "step": None, "run": None, "parameter": None, "material": "starch", "status": "missing"}
     ended = {"missing": 12, "missing_items": [step, booking], "not_applicable": 3, "not_applicable_because": {"of another recipe": 3}}
-    assert told.missing(ended) == ["mixer HOLD/2 torque_max: missing", "mixer booking of starch: missing", "and 10 more"]
-    assert told.not_applicable(ended) == "3: of another recipe"
-    assert told.not_applicable({**ended, "not_applicable_because": {"a": 1, "b": 2}}) == "3: 1 a, 2 b"
+    assert wording.missing(ended) == ["mixer HOLD/2 torque_max: missing", "mixer booking of starch: missing", "and 10 more"]
+    assert wording.not_applicable(ended) == "3: of another recipe"
+    assert wording.not_applicable({**ended, "not_applicable_because": {"a": 1, "b": 2}}) == "3: 1 a, 2 b"
 
 
 def test_what_comes_from_outside_is_escaped_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.web.page.clock_card", lambda _now: "")
+    monkeypatch.setattr("gateway.operation.page.clock_card", lambda _now: "")
     now = snapshot()
     evil = "<script>alert(1)</script>"
     now["evidence"]["witnesses"][0]["away"] = now["backup"]["failing"] = now["journal"]["hindered"] = evil

@@ -10,8 +10,8 @@ import pytest
 from config import Code, CodeTable, Equipment, FromRow, Line, Source, Step, Tag
 from config.sections import BufferSection, ClockSection, LineSection
 from gateway.context import Fold
-from gateway.observed import Happened, Observed
-from gateway.ticks import TICKS_PER_S, rfc3339
+from gateway.entries.fold_input import Happened, Observed
+from gateway.entries.ticks import TICKS_PER_S, rfc3339
 
 T0 = 1_795_330_000 * TICKS_PER_S
 WORDS = ("production", "cleaning", "changeover", "maintenance", "qualification", "idle")

@@ -13,9 +13,9 @@ from config.materials import Booking, Sampling
 from config.sections import BufferSection, ClockSection, LineSection, Route
 from config.toml.lot_rules import read as lot_rules
 from gateway.context import Fold
-from gateway.context.ledgers import orphans
-from gateway.observed import Happened, Observed
-from gateway.ticks import TICKS_PER_S, rfc3339
+from gateway.context.materials.batch_materials import orphans
+from gateway.entries.fold_input import Happened, Observed
+from gateway.entries.ticks import TICKS_PER_S, rfc3339
 
 T0 = 1_795_330_000 * TICKS_PER_S
 LOTS = b"""

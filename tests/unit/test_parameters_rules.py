@@ -10,9 +10,9 @@ import pytest
 from config import Equipment, FromRow, Line, Parameter, Scaling, Source, Step, Tag
 from config.sections import BufferSection, ClockSection, LineSection
 from gateway.context import Fold
-from gateway.observed import Happened, Observed
-from gateway.parameters.judge import converted, judge, shown
-from gateway.ticks import TICKS_PER_S, rfc3339
+from gateway.entries.fold_input import Happened, Observed
+from gateway.entries.ticks import TICKS_PER_S, rfc3339
+from gateway.parameters.limits import converted, judge, shown
 
 T0 = 1_795_330_000 * TICKS_PER_S
 TAGS = (

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from buffer import Entry
 from config import Uplink
 from gateway.uplink import Refused, Unreachable, base
-from gateway.uplink.findings import QUIET_S, Said
-from gateway.uplink.live import AT_LEAST_EVERY_S, Live
-from gateway.uplink.outcome import outcome, retry_after_s
-from gateway.uplink.pace import Pace
+from gateway.uplink.alarms import QUIET_S, Said
+from gateway.uplink.http_status import outcome, retry_after_s
+from gateway.uplink.live_copies import AT_LEAST_EVERY_S, Live
+from gateway.uplink.rate_limit import Pace
 from gateway.uplink.receipt import Receipt, parse
 from gateway.uplink.topics import level
 from gateway.uplink.window import Window

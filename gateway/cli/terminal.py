@@ -1,0 +1,119 @@
+"""The snapshot for a terminal."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from gateway.operation import wording
+from gateway.operation.control import NotRunning
+
+LABEL_WIDTH = 19
+_GOOD = {"connected", "forwarding", "synchronised"}
+_STYLES = {"": "", "good": "green", "warn": "yellow", "bad": "bold red"}
+
+
+def status_text(now: dict[str, Any]) -> str:
+    """The snapshot as plain text, for pipes and screens alike."""
+    console = Console(width=140, no_color=True)
+    with console.capture() as capture:
+        console.print(picture(now))
+    return capture.get().rstrip()
+
+
+def live(ask: Callable[[], dict[str, Any]]) -> None:
+    """Show the snapshot each second until Ctrl-C. A gateway that goes away meanwhile is waited for: it may be starting again."""
+    with Live(picture(ask()), refresh_per_second=2, screen=True) as screen:
+        try:
+            while True:
+                time.sleep(1)
+                screen.update(_now(ask))
+        except KeyboardInterrupt:
+            return
+
+
+def _now(ask: Callable[[], dict[str, Any]]) -> Group:
+    try:
+        return picture(ask())
+    except NotRunning as error:
+        return Group(Text(str(error), style="bold yellow"), Text("waiting for it; Ctrl-C leaves"))
+
+
+def picture(now: dict[str, Any]) -> Group:
+    """One screen: what needs attention, equipment, sources, uplinks, journal, evidence, clock."""
+    clock = now["clock"]
+    bound = "unknown" if clock["bound_s"] is None else f"{clock['bound_s'] * 1000:.1f} ms"
+    head = Text(f"{now['gateway']}  {now['environment']}  ebr-gateway {now['software']}  up {now['uptime_s']:.0f} s")
+    state = Text("In order", style="bold green") if not now["problems"] else Text("\n".join(now["problems"]), style="bold yellow")
+    foot = Text(f"clock: {clock['status']}, bound {bound}")
+    facts = [_facts("journal", wording.journal(now)), _facts("evidence and copies", wording.evidence(now))]
+    return Group(head, state, _equipment(now), *_ended(now), _sources(now), _uplinks(now), *facts, foot)
+
+
+def _equipment(now: dict[str, Any]) -> Table:
+    table = _table("equipment", "activity", "batch", "steps", "state")
+    for name, context in now["equipment"].items():
+        steps = " > ".join(f"{step[1]}/{step[2]}" for step in context.get("steps", []))
+        table.add_row(
+            name, *(str(context.get(key) or "-") for key in ("activity", "batch")), steps or "-", str(context.get("state") or "-")
+        )
+    return table
+
+
+def _ended(now: dict[str, Any]) -> list[Table]:
+    """Batches that ended since the start, with their completeness; no table without one."""
+    if not now["batches_ended"]:
+        return []
+    table = _table("batch ended", "at (UTC)", "record", "required", "present", "missing", "not applicable")
+    for b in now["batches_ended"]:
+        state = Text(f"{b['status']}, revision {b['revision']}", style="green" if b["status"] == "complete" else "yellow")
+        counts = (str(b[name]) for name in ("required", "present", "missing"))
+        table.add_row(b["batch"] or "-", wording.instant(b["ended"]), state, *counts, wording.not_applicable(b))
+    return [table]
+
+
+def _facts(title: str, facts: list[wording.Fact]) -> Table:
+    table = _table(title, "")
+    table.columns[0].min_width = max(LABEL_WIDTH, *(len(fact.label) for fact in facts))
+    for fact in facts:
+        table.add_row(fact.label, Text.assemble((fact.state, _STYLES[fact.kind]), " " if fact.state else "", fact.text))
+    return table
+
+
+def _sources(now: dict[str, Any]) -> Table:
+    table = _table("source", "driver", "state", "tags", "readings/s", "readings", "open gaps", "its clock")
+    for s in now["sources"]:
+        state = Text(
+            s["state"] if s["state"] in _GOOD else f"{s['state']}: {s['detail']}", style="green" if s["state"] in _GOOD else "yellow"
+        )
+        counts = (str(s["tags"]), f"{s['readings_per_s']:,}", f"{s['readings']:,}", str(s["open_gaps"]))
+        table.add_row(s["name"], s["driver"], state, *counts, _clock(s["clock"]))
+    return table
+
+
+def _clock(clock: dict[str, Any]) -> Text:
+    """How far a source's clock is from ours; "-" where it tells none."""
+    if clock["offset_s"] is None:
+        return Text("-")
+    return Text(f"{clock['offset_s']:+.3f} s", style="bold red" if clock["above"] else "green")
+
+
+def _uplinks(now: dict[str, Any]) -> Table:
+    table = _table("uplink", "state", "without receipt", "oldest s", "last receipt", "rejected")
+    for u in now["uplinks"]:
+        state = Text(
+            u["state"] if u["state"] in _GOOD else f"{u['state']}: {u['detail']}", style="green" if u["state"] in _GOOD else "yellow"
+        )
+        oldest = "-" if u["oldest_s"] is None else f"{u['oldest_s']:,}"
+        table.add_row(u["name"], state, f"{u['entries']:,}", oldest, u["last_receipt"] or "-", str(u["rejected"]))
+    return table
+
+
+def _table(*heads: str) -> Table:
+    table = Table(*heads, box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
+    table.title = None
+    return table

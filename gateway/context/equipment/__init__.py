@@ -1,0 +1,1 @@
+"""What holds for an equipment over batches: hold times, alarms, conditions."""

@@ -1,0 +1,164 @@
+"""Gaps: opened by the intake, closed here by the first observation of a tag after them."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from gateway.context.plan import Plan
+from gateway.context.state import OpenGap, State
+from gateway.entries.fold_input import Observed
+from gateway.entries.ticks import from_rfc3339, rfc3339
+from gateway.parameters import Cut
+
+MOST_REMEMBERED = 8
+"""Lost gaps of a signal, after they closed: a row that comes late may tell of an instant in one of them."""
+
+
+class Gap(NamedTuple):
+    """An open gap. tags: those not observed since, or "all" of the source."""
+
+    id: str
+    tags: list[str] | str
+    start_ticks: int
+
+
+class Closed(NamedTuple):
+    """Tags whose gap an entry closed: name -> (start, end) in ticks, and the events that say so."""
+
+    tags: dict[str, tuple[int, int]]
+    events: list[dict[str, Any]]
+
+
+class Gaps:
+    """The open gaps of a line, and the cuts that they leave in the series."""
+
+    def __init__(self, state: State, plan: Plan) -> None:
+        self._state, self._plan = state, plan
+        self._signals = frozenset[str]().union(*(unit.step_tags for unit in plan.units.values()))
+        self._watched = frozenset[str]().union(*(tags for unit in plan.units.values() for tags in unit.watched.values()))
+
+    def of(self, source: str) -> list[Gap]:
+        """The gaps of a source that have not closed."""
+        return [Gap(gap.id, "all" if gap.left is None else list(gap.left), gap.start) for gap in self._state.gaps if gap.source == source]
+
+    def open(self, event: Mapping[str, Any]) -> Closed:
+        """Take `gap`/`open`; one that names its end is closed at once."""
+        start = from_rfc3339(event["start"])
+        left = None if event["tags"] == "all" else list(event["tags"])
+        gap = OpenGap(event["gap"], event["source"], start, event["cause"], left)
+        self._state.gaps.append(gap)
+        for name in self._names(gap):
+            track = self._state.tracks.get(name)
+            if track is not None:
+                track.cuts.append(Cut(start, None, gap.id))
+                track.cuts.sort(key=lambda cut: cut.start)
+        if event.get("end") is None:
+            return Closed({}, [])
+        return self._close(gap, self._names(gap), from_rfc3339(event["end"]), "lost")
+
+    def observed(self, item: Observed) -> Closed:
+        """A readings entry came: its tags have been observed, through the latest of their times (history proves nothing)."""
+        names = self._plan.names.get(item.source, [])
+        times: dict[str, int] = {}
+        for index, _, _, event, kind in item.readings:
+            if kind != "backfill" and index < len(names):
+                old = kind == "initial" and self._plan.places[names[index]].authority == "device"
+                times[names[index]] = item.ticks if old else event
+        return self._seen(item.source, times, "lost")
+
+    def resumed(self, event: Mapping[str, Any]) -> Closed:
+        """A source went on without loss: what it had queued is still to come, so its life proves nothing beyond the gap's start yet."""
+        source, end = event["source"], from_rfc3339(event["observed"])
+        names = self._plan.names.get(source, []) if event["tags"] == "all" else event["tags"]
+        closed, frontier = self._seen(source, dict.fromkeys(names, end), "filled"), self._state.frontier
+        if source in frontier:
+            frontier[source] = min([frontier[source], *(start for start, _ in closed.tags.values())])
+        return closed
+
+    def spoke(self, source: str, ticks: int) -> Closed:
+        """A source without tags (rows only) gave a sign of life."""
+        done = Closed({}, [])
+        for gap in [gap for gap in self._state.gaps if gap.source == source and gap.start < ticks]:
+            done.events.extend(self._close(gap, [], ticks, "lost").events)
+        return done
+
+    def filled(self, event: Mapping[str, Any]) -> set[str]:
+        """History gave an interval: it cuts no series any more. Returns the tags."""
+        source, start, end = event["source"], from_rfc3339(event["start"]), from_rfc3339(event["end"])
+        names = set(self._plan.names.get(source, []) if event["tags"] == "all" else event["tags"])
+        touched = set()
+        for name in names & self._state.tracks.keys():
+            track = self._state.tracks[name]
+            kept = [piece for cut in track.cuts for piece in _without(cut, start, end)]
+            if kept != track.cuts:
+                track.cuts = kept
+                touched.add(name)
+        return touched
+
+    def closed(self, event: Mapping[str, Any]) -> Closed:
+        """Take a `gap`/`close` that somebody else wrote."""
+        gap = next((gap for gap in self._state.gaps if gap.id == event["gap"]), None)
+        if gap is None:
+            return Closed({}, [])
+        names = self._names(gap) if event["tags"] == "all" else list(event["tags"])
+        return Closed(self._close(gap, names, from_rfc3339(event["end"]), event["outcome"]).tags, [])
+
+    def _seen(self, source: str, times: Mapping[str, int], outcome: str) -> Closed:
+        done = Closed({}, [])
+        for gap in [gap for gap in self._state.gaps if gap.source == source]:
+            names = list(times) if gap.left is None else [name for name in gap.left if name in times]
+            if names:
+                end = max(gap.start, *(times[name] for name in names))
+                one = self._close(gap, names, end, outcome)
+                done.tags.update(one.tags)
+                done.events.extend(one.events)
+        return done
+
+    def _close(self, gap: OpenGap, names: Iterable[str], end: int, outcome: str) -> Closed:
+        names = list(names)
+        whole = gap.left is None and len(names) == len(self._plan.names.get(gap.source, names))
+        for name in names:
+            self._cut(gap, name, end, outcome)
+            if outcome == "lost" and name in self._signals:
+                self._state.lost[name] = [*self._state.lost.get(name, []), (gap.start, end)][-MOST_REMEMBERED:]
+        closing = set(names)
+        if outcome == "filled" and closing & self._watched:
+            self._state.back[gap.source] = self._state.now
+        gap.left = [name for name in self._names(gap) if name not in closing]
+        if not gap.left:
+            self._state.gaps.remove(gap)
+        event = {
+            "type": "gap",
+            "transition": "close",
+            "gap": gap.id,
+            "source": gap.source,
+            "tags": "all" if whole else names,
+            "start": rfc3339(gap.start),
+            "end": rfc3339(end),
+            "outcome": outcome,
+            "cause": gap.cause,
+        }
+        return Closed(dict.fromkeys(names, (gap.start, end)), [event])
+
+    def _cut(self, gap: OpenGap, name: str, end: int, outcome: str) -> None:
+        track = self._state.tracks.get(name)
+        if track is None:
+            return
+        if outcome == "lost":
+            track.resumed = max(track.resumed, end)
+        else:
+            track.cuts = [cut for cut in track.cuts if cut.gap != gap.id]
+        for cut in track.cuts:
+            if cut.gap == gap.id:
+                cut.end = end
+
+    def _names(self, gap: OpenGap) -> list[str]:
+        return list(self._plan.names.get(gap.source, [])) if gap.left is None else gap.left
+
+
+def _without(cut: Cut, start: int, end: int) -> list[Cut]:
+    """What is left of a cut when [start, end] of it has been filled."""
+    if not cut.overlaps(start, end):
+        return [cut]
+    before = [Cut(cut.start, start, cut.gap)] if cut.start < start else []
+    after = [Cut(end, cut.end, cut.gap)] if cut.end is None or cut.end > end else []
+    return before + after

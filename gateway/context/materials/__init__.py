@@ -1,0 +1,1 @@
+"""Lots consumed and made, samples and results: bookings, their terms, and the account of each batch."""

@@ -1,0 +1,266 @@
+"""The runs of steps: begun, ended, recorded when their sources have shown life past the end, revised while late readings may come."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from config import Parameter
+from gateway.context import event_bodies
+from gateway.context.plan import EVENT, LATENESS_TICKS, LEVELS, Gathered, Plan, Unit
+from gateway.context.state import Identity, Instant, Run, State
+from gateway.context.texts import LONGEST_TEXT
+from gateway.entries.fold_input import Json
+from gateway.entries.ticks import TICKS_PER_S, rfc3339
+from gateway.parameters import Track, advance, completeness, counted, finished, need_of, opened, parameter_of, resolved
+
+PATIENCE_TICKS = 120 * TICKS_PER_S
+"""So long after a gap its history may still come and fill it."""
+LONGEST_HELD_TICKS = 3_600 * TICKS_PER_S
+"""A gap longer than this is no longer waited for."""
+RETIRE_EVERY_TICKS = 5 * TICKS_PER_S
+MOST_HELD = 256
+"""Recorded runs held for revisions."""
+BATCH = ""
+"""The step name of the run that gathers the parameters of a batch in one equipment."""
+
+Emit = Callable[[dict[str, Any]], str]
+"""Make an event; returns the SHA-256 of its bytes."""
+
+
+class Runs:
+    """Every run that is going on, waits for its record, or may still be revised."""
+
+    def __init__(self, state: State, plan: Plan, emit: Emit) -> None:
+        self._state, self._plan, self._emit = state, plan, emit
+        self.gateway = plan.line.gateway
+        self.step_began: Callable[[str, str, Instant], None] = lambda _unit, _step, _at: None
+        self.step_ended: Callable[[str, str, Instant], None] = lambda _unit, _step, _at: None
+        self.recorded_through = max((r.end.ticks for r in state.runs.values() if r.revision and r.end), default=0)
+
+    # begin and end
+
+    def running(self, unit: Unit) -> list[Run]:
+        """The steps that run in an equipment, outermost level first."""
+        mine = [r for r in self._state.runs.values() if r.equipment == unit.name and r.end is None and r.step != BATCH]
+        return sorted(mine, key=lambda r: (LEVELS.index(r.level), r.start.ticks, r.id))
+
+    def begin(self, unit: Unit, row: Any, key: Json, who: Identity, at: Instant, seq: int) -> Run:
+        """A step starts; says so and returns its run."""
+        parent = next((r for r in self.running(unit) if r.step == row.parent), None)
+        run = self._add(Run(0, unit.name, row.step, row.level, None, self.next_run(who.batch, unit, row.step), key, who, at, seq))
+        run.parent = None if parent is None else f"{parent.step}/{parent.run}"
+        self._count(run)
+        operator = self._state.where[unit.name].seen.get(unit.equipment.operator or "")
+        run.people = [] if operator is None or not operator.value else [str(operator.value)[:LONGEST_TEXT]]
+        self._emit(event_bodies.step_head(run, unit.equipment.unit_id, self._plan.zone, "start"))
+        self.step_began(unit.name, run.step, at)
+        return run
+
+    def begin_batch(self, unit: Unit, who: Identity, at: Instant, seq: int) -> Run:
+        """A batch comes into an equipment: gather its parameters."""
+        return self._add(Run(0, unit.name, BATCH, "batch", None, 1, None, who, at, seq))
+
+    def begin_event(self, unit: Unit, step: str, who: Identity, at: Instant, seq: int) -> None:
+        """Something happened at which parameters are taken: a run of one instant."""
+        run = self._add(Run(0, unit.name, step, "event", None, self.next_run(who.batch, unit, step), None, who, at, seq))
+        self._count(run)
+        self.end(run, Instant(at.ticks + 1, at.window, at.basis), seq, "completed")
+
+    def _add(self, run: Run) -> Run:
+        run.id, self._state.next_id = self._state.next_id, self._state.next_id + 1
+        self._state.runs[run.id] = run
+        run.record = event_bodies.record_id(self.gateway, run)
+        return run
+
+    def next_run(self, batch: str | None, unit: Unit, step: str) -> int:
+        """The number that the next run of a step gets in a batch."""
+        return self._state.counts.get(batch or "-", {}).get(f"{unit.name}/{step}", 0) + 1
+
+    def _count(self, run: Run) -> None:
+        self._state.counts.setdefault(run.identity.batch or "-", {})[f"{run.equipment}/{run.step}"] = run.run
+        run.record = event_bodies.record_id(self.gateway, run)
+
+    def end(self, run: Run, at: Instant, seq: int, cause: str | None) -> None:
+        """A run ends; its record follows. cause None: as the equipment's state says then."""
+        at = at if at.ticks >= run.start.ticks else Instant(run.start.ticks, at.window, at.basis)
+        run.end, run.end_seq, run.entered = at, seq, self._state.now
+        run.cause = "unknown" if cause is None and at.basis == "inferred-from-gap" else cause
+        self.step_ended(run.equipment, run.step, at)
+
+    def rebind(self, unit: Unit, run: Run, who: Identity, reason: str) -> None:
+        """A run belongs to another batch than was thought: its record gets a new name, by an event; entries stay as they are."""
+        old, was = run.record, run.identity
+        run.identity, run.run = who, self.next_run(who.batch, unit, run.step)
+        self._count(run)
+        event = {
+            "type": "rebind",
+            "record": run.record,
+            "supersedes": old,
+            "reason": reason,
+            "equipment": unit.name,
+            "step": run.step,
+            "run": run.run,
+            "from": event_bodies.identity(was),
+            "to": event_bodies.identity(who),
+            "start": event_bodies.instant(run.start, self._plan.zone),
+        }
+        self._emit(event)
+        if run.revision:
+            run.dirty, run.reason = self._state.now, "re-bound"
+
+    # records
+
+    def due(self) -> list[Run]:
+        """Make the records that can be made now; returns the runs whose record is new or revised."""
+        ended = [r for r in self._state.runs.values() if r.end is not None and (not r.revision or r.dirty is not None)]
+        ended.sort(key=lambda r: (r.end.ticks if r.end else 0, -_depth(r), r.id))
+        return [run for run in ended if self._ready(run) and self._record(run)]
+
+    def _ready(self, run: Run) -> bool:
+        assert run.end is not None
+        assert run.entered is not None
+        unit, now = self._plan.units[run.equipment], self._state.now
+        since = run.entered if run.dirty is None else run.dirty
+        if not since <= now < since + unit.settle_s_ticks:
+            return True
+        if run.dirty is not None:
+            return False
+        sources = self._gathered(run).sources or {self._plan.places[t].source.name for t in unit.step_tags}
+        return all(self._state.frontier.get(source, 0) >= run.end.ticks for source in sources)
+
+    def _gathered(self, run: Run) -> Gathered:
+        return self._plan.book(run.equipment, run.step or None)
+
+    def _record(self, run: Run) -> bool:
+        parameters = self.parameters(run)
+        run.dirty, first = None, not run.revision
+        self.recorded_through = max(self.recorded_through, run.end.ticks if run.end else 0)
+        unit, where = self._plan.units[run.equipment], self._state.where[run.equipment]
+        if run.cause is None and run.end is not None:
+            run.cause = event_bodies.cause(where.states, run.end.ticks + unit.settle_ticks)
+        if run.step == BATCH or run.level == "event":
+            changed = first or run.last != {"parameters": parameters}
+            run.revision, run.last, run.made = run.revision + changed, {"parameters": parameters}, self._state.now
+            return changed
+        event = {
+            **event_bodies.step_head(run, unit.equipment.unit_id, self._plan.zone, "end"),
+            "holds": event_bodies.holds(where.states, run, self._plan.zone),
+            "performed_by": event_bodies.performed_by(run, unit.equipment.operator, self.gateway),
+            "parameters": parameters,
+            "completeness": completeness(parameters),
+        }
+        return self._publish(run, event)
+
+    def _publish(self, run: Run, event: dict[str, Any]) -> bool:
+        if run.last is not None:
+            changed = event_bodies.changes(run.last, event)
+            if not changed:
+                return False
+            supersedes = f"{run.last['record']}#{run.revision}"
+            event |= {"revision": run.revision + 1, "supersedes": supersedes, "reason": run.reason or "late-data", "changed": changed}
+        run.revision, run.made, run.reason = event["revision"], self._state.now, None
+        run.last = event
+        run.last["content_sha256"] = self._emit(dict(event))
+        return True
+
+    def parameters(self, run: Run) -> list[dict[str, Any]]:
+        """The parameters of an ended run, as its record lists them."""
+        assert run.end is not None
+        gathered, stops = self._gathered(run), self._stops(run)
+        start, end = run.start.ticks, run.end.ticks
+        book = run.book or opened(gathered.needs, gathered.limits, self._state.tracks, start)
+        book = finished(book, gathered.needs, self._state.tracks, stops, end)
+        rows = self._plan.chosen(gathered.parameters, run.identity.recipe, run.identity.recipe_version)
+        made = [self._parameter(row, book, start, end, stops) for row in rows]
+        if run.level == "event":
+            told = {"event": run.step.removeprefix(EVENT), "occurrence": run.run, "at": rfc3339(start)}
+            made = [{**parameter, **told} for parameter in made]
+        return [self._timed(run, parameter) for parameter in made] if self._state.doubtful else made
+
+    def _timed(self, run: Run, parameter: dict[str, Any]) -> dict[str, Any]:
+        """A parameter that rests on entries made while the clock was not verified: it says so, and counts as the line decides."""
+        if parameter["status"] not in {"present", "aggregate-only"}:
+            return parameter
+        seen = [seq for name in ("from_seq", "to_seq") if (seq := parameter["evidence"][name]) is not None]
+        first, last = min([run.start_seq, *seen]), max([run.end_seq or run.start_seq, *seen])
+        if not any((a or 0) <= last and (b is None or b >= first) for a, b in self._state.doubtful):
+            return parameter
+        status = "time-unverified" if self._plan.unverified == "incomplete" and parameter["status"] == "present" else parameter["status"]
+        return {**parameter, "status": status, "time_verified": False}
+
+    def _parameter(self, row: Parameter, book: Any, start: int, end: int, stops: Sequence[tuple[int, int | None]]) -> dict[str, Any]:
+        need, tag = need_of(row, self._plan.tags), self._plan.tags.get(row.tag or "")
+        cuts = [] if tag is None else [cut for cut in self._state.tracks[tag.tag].cuts if cut.overlaps(start, end)]
+        time = counted(start, end, round(row.skip_first_s * TICKS_PER_S), stops if row.include == "running" else ())
+        return parameter_of(row, tag, None if need is None else book.sums[need.key], resolved(row, book), cuts, included=time)
+
+    def _stops(self, run: Run) -> list[tuple[int, int | None]]:
+        return event_bodies.stops(self._state.where[run.equipment].states)
+
+    # what comes late
+
+    def held(self, run: Run, start: int, end: int | None) -> bool:
+        """Whether the readings are still held that a run with other ends would be made of."""
+        first = run.start.ticks if run.end is None else min(run.end.ticks, run.end.ticks if end is None else end)
+        first = first if start == run.start.ticks else min(start, run.start.ticks)
+        return all(self._state.tracks[tag].through <= first for tag in self._gathered(run).tags)
+
+    def touched(self, tags: Iterable[str], start: int, end: int | None, reason: str) -> None:
+        """Something about these tags in [start, end) was learned after records were made: revise them."""
+        if start >= self.recorded_through:
+            return
+        names = set(tags)
+        for run in self._state.runs.values():
+            late = run.revision and run.end is not None and start < run.end.ticks and (end is None or end >= run.start.ticks)
+            if late and names & self._gathered(run).tags:
+                run.dirty = self._state.now if run.dirty is None else run.dirty
+                run.reason = run.reason or reason
+
+    def operator(self, unit: Unit, person: str) -> None:
+        """Another person is logged in."""
+        for run in self.running(unit):
+            if person not in run.people:
+                run.people.append(person)
+
+    # memory
+
+    def retire(self) -> None:
+        """Move what can no longer change into sums, and forget runs whose record is final."""
+        now, tracks = self._state.now, self._state.tracks
+        back = now - LATENESS_TICKS
+        until = {name: self._horizon(track, back) for name, track in tracks.items()}
+        ready = {name: ticks for name, ticks in until.items() if ticks > tracks[name].through}
+        for run in self._state.runs.values():
+            gathered = self._gathered(run)
+            if run.book is None and run.start.ticks < max((until[t] for t in gathered.tags), default=0):
+                run.book = opened(gathered.needs, gathered.limits, tracks, run.start.ticks)
+            if run.book is not None:
+                advance(run.book, gathered.needs, tracks, self._stops(run), ready, None if run.end is None else run.end.ticks)
+        for name, ticks in ready.items():
+            tracks[name].retire(ticks)
+        self._forget(back)
+
+    def _horizon(self, track: Track, back: int) -> int:
+        held = [
+            cut.start
+            for cut in track.cuts
+            if (cut.end is None or back < cut.end + PATIENCE_TICKS) and (cut.end or back) - cut.start < LONGEST_HELD_TICKS
+        ]
+        return track.horizon(min([back, *held]))
+
+    def _forget(self, back: int) -> None:
+        tracks, runs = self._state.tracks, self._state.runs
+        final = [r for r in runs.values() if r.revision and r.dirty is None and r.end is not None and r.end.ticks < back]
+        over = len(final) - MOST_HELD
+        for number, run in enumerate(final):
+            if number < over or all(tracks[tag].through >= (run.end.ticks if run.end else 0) for tag in self._gathered(run).tags):
+                del runs[run.id]
+        oldest = min((r.start.ticks for r in runs.values()), default=back)
+        for track in tracks.values():
+            track.forget_cuts(min(oldest, back))
+        for where in self._state.where.values():
+            while len(where.states) > 1 and where.states[1][0] <= min(oldest, back):
+                del where.states[0]
+
+
+def _depth(run: Run) -> int:
+    return LEVELS.index(run.level) if run.level in LEVELS else -1

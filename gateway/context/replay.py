@@ -1,0 +1,149 @@
+"""The fold as it was: the stored state, and every entry after it folded again."""
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from pydantic import TypeAdapter
+
+from buffer import Entry, Journal
+from config import Line
+from gateway.context import Fold
+from gateway.entries.fold_input import Happened, Observed, Tagsets, learn
+from gateway.entries.tagset import tagset_of
+from gateway.runtime.systemd import notify
+
+log = logging.getLogger(__name__)
+
+PAGE_BYTES = 8_388_608
+SAY_EVERY_S = 30.0
+NEXT_PAGE_WITHIN_S = 120
+_TAGSETS = TypeAdapter(Tagsets)
+
+
+def rebuilt(line: Line, journal: Journal) -> Fold:
+    """The fold at the journal's end. The state is a cache: without it, or with one that can not be read, all held entries are folded.
+
+    The service manager hears of the progress, so that a long one is not taken for a start that hangs. What could not be used is a finding
+    of this start.
+    """
+    fold, after, why = _from_state(line, journal)
+    tables, progress, first = _Tables(line, journal), _Progress(journal.held(after), why), (0, 0)
+    while entries := journal.read(after, max_bytes=PAGE_BYTES):
+        for entry in entries:
+            item = tables.item(fold, orjson.loads(entry.payload))
+            if item is not None:
+                fold.decide(item)
+        first = _position(entries[0]) if first == (0, 0) else first
+        after = _position(entries[-1])
+        progress.folded(len(entries))
+    progress.done()
+    journal.opened.findings.extend([*_not_held(why, first), *tables.findings()])
+    return fold
+
+
+def _not_held(why: str, first: tuple[int, int]) -> list[str]:
+    """What a person should know when the stored state could not be used and the journal does not begin with its first entry any more."""
+    if not why or first[1] <= 1:
+        return []
+    told = f"{why}: the context was decided again from entry {first[0]}/{first[1]} on; what stood in earlier entries alone"
+    return [f"{told} (numbers of runs outside open batches, hold times, lots and samples of closed batches) begins anew"]
+
+
+def _from_state(line: Line, journal: Journal) -> tuple[Fold, tuple[int, int], str]:
+    """The fold, through which entry it goes, and why it is not the stored one ("" if it is)."""
+    stored = journal.state()
+    if stored is None:
+        return Fold(line), (0, 0), "no state is stored"
+    after, state = stored
+    try:
+        return Fold.load(line, state), after, ""
+    except ValueError as error:  # written by another version: start is slower, not different
+        return Fold(line), (0, 0), f"the stored state is not of this version ({str(error).splitlines()[0]})"
+
+
+class _Tables:
+    """Tag tables of entries whose own `tagset` event has been pruned: it stood once per epoch, and retention took it with the oldest ones.
+
+    A journal written since then has it in each segment (docs/decisions/0041).
+
+    A table's name is the sum of its content, so the line's present tables may stand in; and what the stored state still knows.
+    """
+
+    def __init__(self, line: Line, journal: Journal) -> None:
+        self._known: Tagsets = _tables_in(journal.state())
+        for source in line.sources:
+            tagset, table = tagset_of(line.tags_of(source.name))
+            self._known.pop(tagset, None)
+            learn(self._known, {"tagset": tagset, "first": 0, "tags": table})
+        self._unread, self._first, self._last = 0, "", ""
+        self._sources: set[str] = set()
+
+    def item(self, fold: Fold, entry: Mapping[str, Any]) -> Observed | Happened | None:
+        """What the entry means to the fold; None if nothing, or if nobody knows its table any more."""
+        held, event = fold.state.tagsets, entry.get("event", {})
+        if event.get("type") == "tagset" and event["first"] > len(held.get(event["tagset"], [])):
+            return None  # the later part of a table whose beginning has been pruned
+        tagset = entry.get("tagset")
+        if tagset is not None and tagset not in held:
+            if tagset not in self._known:
+                self._left_out(entry)
+                return None
+            held[tagset] = self._known[tagset]
+        return fold.item(entry)
+
+    def _left_out(self, entry: Mapping[str, Any]) -> None:
+        self._unread += 1
+        self._sources.add(entry["source"])
+        self._first = self._first or f"{entry['epoch']}/{entry['seq']}"
+        self._last = f"{entry['epoch']}/{entry['seq']}"
+
+    def findings(self) -> list[str]:
+        """What a person should know: readings that took no part. They are in the journal, and the receivers have them."""
+        if not self._unread:
+            return []
+        where = f"{self._unread} lists of readings between entries {self._first} and {self._last} of {', '.join(sorted(self._sources))}"
+        return [f"{where} took no part in the context after this start: their tag table is of an earlier configuration and no longer held"]
+
+
+def _tables_in(stored: tuple[tuple[int, int], bytes] | None) -> Tagsets:
+    """The tag tables of a state, also of one of another format: their own has not changed."""
+    try:
+        return _TAGSETS.validate_python(orjson.loads(stored[1]).get("tagsets")) if stored else {}
+    except (ValueError, AttributeError):
+        return {}
+
+
+class _Progress:
+    """How far the folding is: for the service manager with each page, for the log at the beginning, now and then, and at the end."""
+
+    def __init__(self, entries: int, why: str) -> None:
+        self._entries, self._done, self._begun_s = entries, 0, time.monotonic()
+        self._said_s = self._begun_s
+        self._says = bool(why and entries)
+        if self._says:
+            log.warning("%s: all %s entries held are folded again; sources are read after that", why, f"{entries:,}")
+
+    def folded(self, entries: int) -> None:
+        """So many more are done."""
+        self._done += entries
+        now_s = time.monotonic()
+        left_s = (now_s - self._begun_s) / self._done * max(self._entries - self._done, 0)
+        text = f"folding the journal: {self._done:,} of {self._entries:,} entries, about {left_s:.0f} s left"
+        notify(f"EXTEND_TIMEOUT_USEC={NEXT_PAGE_WITHIN_S}000000\nSTATUS={text}")
+        if now_s - self._said_s >= SAY_EVERY_S:
+            self._said_s, self._says = now_s, True
+            log.warning("%s", text)
+
+    def done(self) -> None:
+        """All are done."""
+        if self._done:
+            notify("STATUS=")
+        if self._says:
+            log.warning("folded %s entries in %.1f s", f"{self._done:,}", time.monotonic() - self._begun_s)
+
+
+def _position(entry: Entry) -> tuple[int, int]:
+    return entry.epoch, entry.seq

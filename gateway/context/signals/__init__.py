@@ -1,0 +1,1 @@
+"""What signals and rows say about where a batch is: identity, occupancy, steps."""

@@ -1,0 +1,100 @@
+"""Bodies: an entry's JSON from `"time"` on. Pure. The journal's writer puts the head before them."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from buffer import Body
+from gateway.entries.ticks import EARLIEST, LATEST, TICKS_PER_MS, rfc3339
+
+READINGS = "ebr-gateway/readings/1"
+EVENT = "ebr-gateway/event/1"
+LARGEST_BODY_BYTES = 65_536 - 512  # the head takes at most this much
+LARGEST_TABLE_BYTES = 49_152  # of a readings entry; the rest is for who, when and the contexts
+_EXACT = 1 << 53  # JSON numbers keep integers exact to here (RFC 8259, 6)
+
+Row = tuple[int, Any, Any, int, str, int | None, int | None]
+"""(tag, value, raw, status, kind, source_ticks, server_ticks)"""
+
+
+def event_body(head: Mapping[str, Any], event: Mapping[str, Any]) -> Body:
+    """An event entry. head: `time`, `clock`, `config`, `environment`, perhaps `source`, in their order."""
+    return Body(EVENT, _dumps({**head, "event": event}))
+
+
+def table(rows: Sequence[Row], requested_ticks: int | None, received_ticks: int) -> bytes:
+    """The last members of a readings entry, `"time_base"` to `"readings"`, and its closing brace.
+
+    Each column stands once, in `columns` or in `constant`; ticks are relative to `time_base`.
+    """
+    base = received_ticks - received_ticks % TICKS_PER_MS
+    columns: dict[str, list[Any]] = {"tag": [row[0] for row in rows], "value": [row[1] for row in rows]}
+    constant: dict[str, Any] = {}
+    raw = [row[2] for row in rows]
+    if raw.count(None) != len(raw):
+        columns["raw"] = raw
+    _place("status", [row[3] for row in rows], columns, constant)
+    _place("kind", [row[4] for row in rows], columns, constant)
+    _place_ticks("source", [row[5] for row in rows], base, columns, constant)
+    _place_ticks("server", [row[6] for row in rows], base, columns, constant)
+    if requested_ticks is not None:
+        constant["requested_ticks"] = requested_ticks - base
+    constant["received_ticks"] = received_ticks - base
+    readings = list(zip(*columns.values(), strict=True))
+    return _dumps({"time_base": rfc3339(base), "columns": list(columns), "constant": constant, "readings": readings})
+
+
+def tables(rows: Sequence[Row], requested_ticks: int | None, received_ticks: int) -> Iterator[tuple[Sequence[Row], bytes]]:
+    """Rows with their table, halved until each fits an entry. One row always fits: its text is bounded."""
+    whole = table(rows, requested_ticks, received_ticks)
+    if len(whole) <= LARGEST_TABLE_BYTES or len(rows) == 1:
+        yield rows, whole
+        return
+    half = len(rows) // 2
+    yield from tables(rows[:half], requested_ticks, received_ticks)
+    yield from tables(rows[half:], requested_ticks, received_ticks)
+
+
+def readings_body(head: Mapping[str, Any], contexts: Mapping[str, Any], tagset: str, table: bytes) -> Body:
+    """A readings entry: who, when and where it belongs, and its table."""
+    return Body(READINGS, _dumps({**head, "contexts": contexts, "tagset": tagset})[:-1] + b"," + table)
+
+
+def _place(name: str, values: list[Any], columns: dict[str, list[Any]], constant: dict[str, Any]) -> None:
+    first = values[0]
+    if values.count(first) == len(values):
+        constant[name] = first
+    else:
+        columns[name] = values
+
+
+def _place_ticks(name: str, values: list[int | None], base: int, columns: dict[str, list[Any]], constant: dict[str, Any]) -> None:
+    missing = values.count(None)
+    if missing == len(values):
+        return
+    relative = [None if value is None else value - base for value in values]
+    told = relative if not missing else [value for value in relative if value is not None]
+    if min(told) > -_EXACT and max(told) < _EXACT:  # type: ignore[type-var,operator]
+        _place(f"{name}_ticks", relative, columns, constant)
+    else:
+        # A DateTime past the calendar means its end (OPC UA Part 6, 5.2.2.5).
+        inside = [None if value is None else min(max(value, EARLIEST), LATEST) for value in values]
+        _place(f"{name}_time", [None if value is None else rfc3339(value) for value in inside], columns, constant)
+
+
+def _dumps(body: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(body)[1:]  # without the opening brace: the head goes before it
+
+
+def slices(items: Sequence[Any], largest_bytes: int) -> Iterable[tuple[int, Sequence[Any]]]:
+    """Cut a list into (first index, slice) so that each slice's JSON keeps under `largest_bytes` (a single larger item stands alone)."""
+    first = size = 0
+    for index, item in enumerate(items):
+        item_bytes = len(orjson.dumps(item, default=str)) + 1
+        if index > first and size + item_bytes > largest_bytes:
+            yield first, items[first:index]
+            first, size = index, 0
+        size += item_bytes
+    if first < len(items):
+        yield first, items[first:]

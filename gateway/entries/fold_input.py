@@ -1,0 +1,137 @@
+"""What the fold sees of an entry, live and on replay alike.
+
+Live, the intake makes these from what it is about to append; on replay `from_entry` makes the same ones from what was stored. Nothing
+else reaches the fold, so a replay decides as the live program did.
+"""
+
+from collections.abc import Mapping, MutableMapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from config import Line
+from gateway.entries.ticks import TICKS_PER_S, from_rfc3339
+
+Json = bool | int | float | str | None
+"""A value as it stands in an entry: 64-bit integers and decimals are strings with their digits."""
+
+Seen = tuple[int, Json, int, int, str]
+"""(tag, value, status, event_ticks, kind). tag: index into `line.tags_of(source)`. kind: as stored."""
+
+Authority = Literal["device", "server", "gateway"]
+Tagsets = MutableMapping[str, list[tuple[str, str | None]]]
+"""Digest of a tag table -> (tag, its own time authority or None) by index."""
+
+EARLIEST_TICKS = 631_152_000 * TICKS_PER_S  # 1990: before any device on the line was built; 1601 and 1970 mean "not set"
+FUTURE_TICKS = 60 * TICKS_PER_S  # further ahead of us is no clock offset but a wrong date
+
+
+class Observed(NamedTuple):
+    """A readings entry. ticks: the entry's own time; readings in the source's order."""
+
+    seq: int
+    ticks: int
+    source: str
+    readings: Sequence[Seen]
+    verified: bool = True
+    """False: the gateway's clock was unsynchronised or unknown when the entry was made."""
+
+
+class Happened(NamedTuple):
+    """An event entry that the fold did not make itself."""
+
+    seq: int
+    ticks: int
+    event: Mapping[str, Any]
+    verified: bool = True
+
+
+UNVERIFIED = frozenset({"unsynchronised", "unknown"})
+"""States of the clock in which a time on record is not verified; a bound above the line's limit is one of them (docs/time.md)."""
+
+
+def event_ticks(
+    authority: Authority, source: int | None, server: int | None, requested: int | None, received: int, *, trusted: bool
+) -> int:
+    """When it happened, in ticks (design, entries: event time).
+
+    Source time where the device is the authority and the time is not absurd; server time where it is the server or the device's time is
+    absurd; both only while the source's clock is within its limit (`trusted`), for it is one clock that was measured. Else the midpoint of
+    request and answer, else the arrival.
+    """
+    if authority == "device" and trusted and _sane(source, received):
+        return source  # type: ignore[return-value]
+    if authority != "gateway" and trusted and _sane(server, received):
+        return server  # type: ignore[return-value]
+    return received if requested is None else (requested + received) // 2
+
+
+def _sane(ticks: int | None, received: int) -> bool:
+    return ticks is not None and EARLIEST_TICKS <= ticks <= received + FUTURE_TICKS
+
+
+def learn(tagsets: Tagsets, event: Mapping[str, Any]) -> None:
+    """Take one slice of a tag table (event `tagset`)."""
+    table = tagsets.setdefault(event["tagset"], [])
+    rows = [(row["tag"], row.get("time_authority")) for row in event["tags"]]
+    table[event["first"] : event["first"] + len(rows)] = rows
+
+
+def from_entry(entry: Mapping[str, Any], tagsets: Tagsets, line: Line) -> Observed | Happened | None:
+    """The fold's view of a stored entry (its JSON, parsed); None for an event that the fold made.
+
+    tagsets: the tables that stand before this entry (see `learn`). Tags that the line no longer has are left out. Raises KeyError if the
+    entry's table is unknown, ValueError if its times can not be read.
+    """
+    seq, ticks = entry["seq"], from_rfc3339(entry["time"])
+    verified = entry.get("clock", {}).get("status") not in UNVERIFIED
+    event = entry.get("event")
+    if event is not None:
+        return None if "caused_by" in event else Happened(seq, ticks, event, verified)
+    return Observed(seq, ticks, entry["source"], _readings(entry, tagsets, line), verified)
+
+
+def _readings(entry: Mapping[str, Any], tagsets: Tagsets, line: Line) -> list[Seen]:
+    columns, constant, rows = entry["columns"], entry["constant"], entry["readings"]
+    base = from_rfc3339(entry["time_base"])
+
+    def column(name: str) -> list[Any]:
+        if name in columns:
+            at = columns.index(name)
+            return [row[at] for row in rows]
+        return [constant.get(name)] * len(rows)
+
+    def times(name: str) -> list[int | None]:
+        if f"{name}_time" in columns or f"{name}_time" in constant:
+            return [None if text is None else from_rfc3339(text) for text in column(f"{name}_time")]
+        return [None if ticks is None else base + ticks for ticks in column(f"{name}_ticks")]
+
+    table = tagsets[entry["tagset"]]
+    places = {tag.tag: index for index, tag in enumerate(line.tags_of(entry["source"]))}
+    default, trusted = _clock_of(entry, line)
+    return [
+        (places[table[tag][0]], value, status, _event(table[tag][1] or default, source, server, requested, received, trusted), kind)
+        for tag, value, status, kind, source, server, requested, received in zip(
+            column("tag"),
+            column("value"),
+            column("status"),
+            column("kind"),
+            times("source"),
+            times("server"),
+            times("requested"),
+            times("received"),
+            strict=True,
+        )
+        if table[tag][0] in places
+    ]
+
+
+def _event(authority: Any, source: int | None, server: int | None, requested: int | None, received: int | None, trusted: bool) -> int:  # noqa: FBT001
+    assert received is not None, "every reading has a received time"
+    return event_ticks(authority, source, server, requested, received, trusted=trusted)
+
+
+def _clock_of(entry: Mapping[str, Any], line: Line) -> tuple[str, bool]:
+    """(the source's time authority, whether its clock was within its limit) when the entry was made."""
+    clock = entry["source_clock"]
+    limit = next((source.max_offset_s for source in line.sources if source.name == entry["source"]), None)
+    offset = clock.get("offset_s")
+    return clock["authority"], offset is None or limit is None or abs(offset) <= limit

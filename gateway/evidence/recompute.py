@@ -1,0 +1,139 @@
+"""Everything decided again from the journal alone: its entries, and the configurations that stand in it.
+
+The fold runs over what was stored; the same events must come out, byte for byte.
+"""
+
+import tempfile
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+import config
+from buffer import read_journal
+from config import Line
+from gateway.context.fold import Fold
+
+_MEMBER = b'"event":'
+
+
+class Difference(NamedTuple):
+    """Where the journal and the recomputation part. stored, made: the event's bytes; None: there is none on that side."""
+
+    seq: int
+    stored: bytes | None
+    made: bytes | None
+
+    @property
+    def batch(self) -> str | None:
+        """The batch that the event is about, if it names one."""
+        event = orjson.loads(self.stored or self.made or b"{}")
+        batch = event.get("batch") or event.get("evidence", {}).get("batch")
+        return batch if isinstance(batch, str) else None
+
+
+class NotWhole(Exception):
+    """The journal does not hold its beginning, or a configuration: what came before can not be decided again from it."""
+
+
+@dataclass(slots=True)
+class Recomputed:
+    """What came out. events: those that the fold once made, as stored."""
+
+    entries: int = 0
+    events: int = 0
+    differences: list[Difference] = field(default_factory=list)
+
+
+def differences(data: Path, batch: str | None) -> Recomputed:
+    """Fold all entries of a journal again; keep the differences of one batch, or all. Raises NotWhole, ConfigError, JournalError."""
+    lines = _lines(data)
+    result = Recomputed()
+    for difference in recompute(next(iter(lines.values())), _payloads(data, result), line_of=lines.__getitem__):
+        if batch is None or difference.batch == batch:
+            result.differences.append(difference)
+    return result
+
+
+def last_line(data: Path) -> Line:
+    """The configuration that last ran on this journal. Raises NotWhole."""
+    return list(_lines(data).values())[-1]
+
+
+def text_of(difference: Difference) -> str:
+    """One line for people: where, and the two sides."""
+    stored, made = ((side or b"nothing").decode()[:300] for side in (difference.stored, difference.made))
+    return f"entry {difference.seq}:\n  decided then  {stored}\n  decided now   {made}"
+
+
+def _payloads(data: Path, result: Recomputed) -> Iterator[bytes]:
+    for entry in read_journal(data):
+        result.entries += 1
+        result.events += b'"caused_by":' in entry.payload
+        yield entry.payload
+
+
+def _lines(data: Path) -> dict[str, Line]:
+    """The configurations of a journal by their digest, in their order, made from the files in its `config` events."""
+    parts: dict[str, dict[str, bytes]] = {}
+    for number, entry in enumerate(read_journal(data)):
+        if number == 0 and entry.seq != 1:
+            raise NotWhole(f"{data}: held from entry {entry.seq} on; what was decided before can not be decided again from here")
+        if b'"type":"config"' in entry.payload:
+            event = orjson.loads(entry.payload)["event"]
+            if event.get("part", 1) == 1:
+                parts[event["sha256"]] = {}
+            for piece in event["files"]:
+                _add(parts.setdefault(event["sha256"], {}), piece)
+    if not parts:
+        raise NotWhole(f"{data}: no configuration stands in this journal")
+    return {sha256: _line(files) for sha256, files in parts.items()}
+
+
+def _add(files: dict[str, bytes], piece: dict[str, Any]) -> None:
+    files[piece["name"]] = files.get(piece["name"], b"") + piece["text"].encode(piece.get("encoding", "utf-8"))
+
+
+def _line(files: dict[str, bytes]) -> Line:
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            path = Path(folder) / Path(name).name
+            path.write_bytes(content)
+        return config.load(Path(folder))
+
+
+def recompute(
+    line: Line, payloads: Iterable[bytes], *, fold: Fold | None = None, line_of: Callable[[str], Line] | None = None
+) -> Iterator[Difference]:
+    """Yield every difference between the stored events and those that a fold makes of the stored input, in the journal's order.
+
+    payloads: entries in order, from the journal's beginning or from where `fold` was dumped. line_of: sha256 of a configuration -> line,
+    asked when an entry was made under another one.
+    """
+    fold = fold or Fold(line)
+    awaited: deque[bytes] = deque()
+    cause = 0
+    for payload in payloads:
+        entry = orjson.loads(payload)
+        config = entry.get("config")
+        if config is not None and config["sha256"] != fold.plan.line.sha256 and line_of is not None:
+            fold = Fold.load(line_of(config["sha256"]), fold.dump())
+        item = fold.item(entry)
+        if item is None:
+            stored = event_bytes(payload)
+            made = awaited.popleft() if awaited else None
+            if stored != made:
+                yield Difference(entry["seq"], stored, made)
+            continue
+        yield from (Difference(cause, None, made) for made in awaited)
+        cause = item.seq
+        awaited = deque(orjson.dumps(event) for event in fold.decide(item))
+    yield from (Difference(cause, None, made) for made in awaited)
+
+
+def event_bytes(payload: bytes) -> bytes:
+    """The event member of an event entry as it stands there: the last member, by the format."""
+    return payload[payload.index(_MEMBER) + len(_MEMBER) : -1]

@@ -1,0 +1,244 @@
+"""Readings in, durable entries out: the one way into the journal, and the point where back-pressure begins.
+
+A list is normalised, unchanged polls are left out, it is cut where a context signal changes, the fold says what that causes, and all is
+appended at once. All of it happens synchronously at the call, so the order of calls is the order of entries; only the commit is waited
+for.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from functools import partial
+from importlib.metadata import version as version_of
+from types import MappingProxyType
+from typing import Any
+
+from buffer import Body, Journal, Pressure
+from config import Line
+from drivers.contract import Loss
+from gateway.clock import Clock, Stamp
+from gateway.context import Fold
+from gateway.entries.bodies import LARGEST_BODY_BYTES, event_body, slices
+from gateway.entries.fold_input import UNVERIFIED, Happened, Observed
+from gateway.entries.ticks import rfc3339
+from gateway.intake.port import Port, done
+
+STATE_EVERY_S = 60.0
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+Encode = Callable[[], Body]
+Making = Callable[[int], "tuple[Observed | Happened, Encode]"]
+"""Given its sequence number: what the fold sees of an entry, and the encoding of its body once the fold has seen it."""
+
+
+class Intake:
+    """What all sources of a line share: journal, clock, fold, and the head of every body."""
+
+    def __init__(
+        self,
+        line: Line,
+        journal: Journal,
+        clock: Clock,
+        fold: Fold,
+        *,
+        on_fault: Callable[[BaseException], None],
+        on_caused: Callable[[int, Mapping[str, Any]], None] = lambda _seq, _event: None,
+    ) -> None:
+        """on_fault: told when the disk fails. on_caused: told the seq and the event of each that the fold makes."""
+        self.line, self.journal, self.clock, self.fold = line, journal, clock, fold
+        self._on_fault, self._on_caused = on_fault, on_caused
+        self.config: dict[str, Any] = {}
+        self._stated = 0  # first seq of the segment in which the configuration and the tag tables stand; 0 before `begin`
+        self._state_due_s = time.monotonic()  # at once: what a start has folded, the next one need not
+        self.started_ticks = clock.stamp().ticks
+        self.ports = {source.name: Port(self, source, line.tags_of(source.name)) for source in line.sources}
+        self.entries = 0
+        self.last_append_s = self.last_heartbeat_s = time.monotonic()
+        self._waiting: deque[float] = deque()
+        self.flow = asyncio.Event()  # set while the journal takes what sources have
+        self._pressure: Pressure | None = None  # the last one; it may be over
+        self._eased_ns = 0  # when it was over
+        self._loop = asyncio.get_running_loop()
+        journal.on_pressure(self._pressure_told)
+        self._pressure = journal.pressure
+        if self._pressure is None:
+            self.flow.set()
+
+    def begin(self) -> None:
+        """Write what must stand before the first reading: the epoch; configuration and tag tables, if they are new or the epoch is."""
+        stands = self.journal.watermark("gateway")
+        epoch = self.journal.opened.epoch
+        known = stands.get("config", [0, "", 0])
+        version = known[0] + (known[1] != self.line.sha256)
+        self.config = {"config": {"version": version, "sha256": self.line.sha256}, "environment": self.line.line.environment}
+        self._stated = self.journal.segment_of(max(self.journal.next_seq - 1, 1))
+        if self.journal.opened.epoch_event is not None:
+            self.happened({"type": "epoch", **self.journal.opened.epoch_event})
+        if known[1:] != [self.line.sha256, epoch]:
+            self.append([self.event(event) for event in self._config_events()], ("gateway", {"config": [version, self.line.sha256, epoch]}))
+        for port in self.ports.values():
+            if stands.get(f"tagset:{port.source.name}") != [port.tagset, epoch]:
+                self.append(
+                    [self.event(e) for e in port.tagset_events()], ("gateway", {f"tagset:{port.source.name}": [port.tagset, epoch]})
+                )
+
+    def happened(self, event: Mapping[str, Any], *, source: str | None = None) -> Awaitable[None]:
+        """Append an event that the fold takes as its input, with what it causes. On disk when the awaitable completes."""
+        return self.append([self.event(event, source)], None, urgent=True)
+
+    def heartbeat(self) -> Awaitable[None]:
+        """Write down through when each source has been observed, so that a crash leaves no longer a gap than it must."""
+        observed = {name: rfc3339(port.observed) for name, port in self.ports.items() if port.observed}
+        for port in self.ports.values():
+            port.undocumented = False
+        self.last_heartbeat_s = time.monotonic()
+        return self.happened({"type": "heartbeat", "observed": observed})
+
+    def head(self, stamp: Stamp, source: str | None = None) -> dict[str, Any]:
+        """The members every body begins with."""
+        clock = {"status": stamp.status, "bound_s": stamp.bound_s, "boot": stamp.boot, "monotonic_s": stamp.monotonic_s}
+        return {"time": rfc3339(stamp.ticks), "clock": clock} | ({"source": source} if source else {})
+
+    def _pressure_told(self, why: Pressure | None) -> None:
+        """From the writer's thread."""
+        self._loop.call_soon_threadsafe(self._pressed, why)
+
+    def _pressed(self, why: Pressure | None) -> None:
+        """The journal takes nothing more, or takes it again: sources are held back; those that are asked have a gap, for nobody queues."""
+        before = None if self.flow.is_set() else self._pressure
+        if (why and why.cause) == (before and before.cause):
+            return
+        if why is None:
+            self._eased(before)
+            return
+        self._pressure = why
+        self.flow.clear()
+        self._tell_pressure(why.cause, "alarm", f"{why.text}; sources are held back")
+        for port in self.ports.values():
+            if port.polled:
+                port.lost(Loss(why.cause, detail=why.text))
+
+    def _eased(self, before: Pressure | None) -> None:
+        self._eased_ns = time.monotonic_ns()
+        locked = before is not None and before.cause == "journal-locked"
+        self._tell_pressure("journal-unlocked" if locked else "journal-has-room", "info", "sources are read again")
+        self.flow.set()
+
+    def _tell_pressure(self, code: str, severity: str, text: str) -> None:
+        self.happened({"type": "finding", "code": code, "severity": severity, "source": None, "tags": [], "text": text, "evidence": {}})
+
+    def held_back_by(self, since_ns: int) -> str:
+        """Cause for which lists could not be handed over at a time since then; `journal-slow` if nothing but the commits took long."""
+        pressed = self._pressure is not None and (not self.flow.is_set() or self._eased_ns >= since_ns)
+        return self._pressure.cause if pressed and self._pressure else "journal-slow"
+
+    def waiting_s(self) -> float:
+        """How long the oldest append has been waiting for the disk; 0 if none is."""
+        return time.monotonic() - self._waiting[0] if self._waiting else 0.0
+
+    def _restated(self, seq: int) -> Iterable[Making]:
+        """Configuration and tag tables once more if `seq` is in another segment: each is read by itself, when those before it are gone."""
+        first = self.journal.segment_of(seq)
+        if self._stated in {0, first}:
+            return ()
+        self._stated = first
+        tables = (event for port in self.ports.values() for event in port.tagset_events())
+        return [self.event(event) for event in (*self._config_events(), *tables)]
+
+    def _config_events(self) -> Iterator[dict[str, Any]]:
+        pieces = [piece for name, content in self.line.files.items() for piece in _pieces(name, content)]
+        parts = list(slices(pieces, LARGEST_BODY_BYTES - 4_096))
+        for number, (_, part) in enumerate(parts, 1):
+            yield {
+                "type": "config",
+                **self.config["config"],
+                "software": software_version(),
+                "part": number,
+                "of": len(parts),
+                "files": list(part),
+            }
+
+    def event(self, event: Mapping[str, Any], source: str | None = None, more: Mapping[str, Any] = NOTHING) -> Making:
+        """The making of one event entry. more: further members of its head."""
+
+        def make(seq: int) -> tuple[Observed | Happened, Encode]:
+            stamp = self.clock.stamp()
+            named = _named(event, seq)
+            whole = {**self.head(stamp, source), **more, **self.config}
+            verified = stamp.status not in UNVERIFIED
+            return Happened(seq, stamp.ticks, named, verified), partial(event_body, whole, named)
+
+        return make
+
+    def append(self, makes: Sequence[Making], watermark: tuple[str, Mapping[str, Any]] | None, *, urgent: bool = False) -> Awaitable[None]:
+        """Number, fold and encode in one go, then append all or nothing. The sequence numbers are known because order is fixed here."""
+        seq = self.journal.next_seq
+        bodies: list[Body] = []
+        for make in (one for each in makes for one in (*self._restated(seq + len(bodies)), each)):
+            item, encode = make(seq + len(bodies))
+            caused = self.fold.decide(item)
+            bodies.append(encode())
+            if caused:
+                urgent = True
+                whole = {**self.head(self.clock.stamp()), **self.config}
+                for event in caused:
+                    self._on_caused(seq + len(bodies), event)
+                    bodies.append(event_body(whole, event))
+        if not bodies:
+            return done()
+        self.entries += len(bodies)
+        self.last_append_s = time.monotonic()
+        state = self._state_if_due()
+        return self._watched(self.journal.append(bodies, watermark=watermark, state=state, urgent=urgent))
+
+    def _state_if_due(self) -> bytes | None:
+        if time.monotonic() < self._state_due_s:
+            return None
+        self._state_due_s = time.monotonic() + STATE_EVERY_S
+        return self.fold.dump()
+
+    def _watched(self, appended: "Future[int]") -> Awaitable[None]:
+        """Turn the writer's future into one of the loop; a storage error also reaches the runtime, in case a driver swallows it."""
+        loop = asyncio.get_running_loop()
+        ours: asyncio.Future[None] = loop.create_future()
+
+        self._waiting.append(time.monotonic())
+
+        def settle() -> None:
+            self._waiting.popleft()
+            error = appended.exception()
+            if error is not None:
+                self._on_fault(error)
+            if ours.done():
+                return
+            if error is None:
+                ours.set_result(None)
+            else:
+                ours.set_exception(error)
+                ours.exception()  # seen by the runtime already: no warning if the driver is gone
+
+        appended.add_done_callback(lambda _: loop.call_soon_threadsafe(settle))
+        return ours
+
+
+def _pieces(name: str, content: bytes) -> list[dict[str, str]]:
+    """A file of the line folder, cut so that each piece fits an entry, and without loss whatever its encoding."""
+    try:
+        text, told = content.decode("utf-8"), {}
+    except UnicodeDecodeError:
+        text, told = content.decode("latin-1"), {"encoding": "latin-1"}
+    return [{"name": name, "text": text[first : first + 8_000], **told} for first in range(0, max(len(text), 1), 8_000)]
+
+
+def software_version() -> str:
+    """The installed distribution's version."""
+    return version_of("ebr-gateway")
+
+
+def _named(event: Mapping[str, Any], seq: int) -> dict[str, Any]:
+    """A gap is named by its source and the entry that opens it."""
+    if event.get("type") != "gap" or event.get("transition") != "open":
+        return dict(event)
+    return {"type": "gap", "transition": "open", "gap": f"{event['source']}/{seq}", **event}

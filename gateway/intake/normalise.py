@@ -1,0 +1,175 @@
+"""From a decoded value to what stands in an entry: scaled, exact, JSON. Pure; one function per tag, made once.
+
+Types and forms: design, entries. A value that JSON can not hold (NaN, infinity, a text over the limit) becomes null with a Bad status and a
+finding; nothing else is ever changed.
+"""
+
+import base64
+import struct
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import orjson
+
+from config import CodeTable, Tag
+from drivers.contract import BAD_OUT_OF_RANGE, Value
+from gateway.entries import ticks
+
+BAD_ENCODING_LIMIT = 0x80080000
+BAD_TYPE = 0x80740000
+UNCERTAIN = 0x40000000
+LONGEST_TEXT_BYTES = 32_768  # as JSON: a control character takes six bytes
+
+Json = bool | int | float | str | None
+Normal = tuple[Json, Json, int, str | None]
+"""(value, raw or None, status, code of a finding or None)"""
+Normalise = Callable[[Value, int], Normal]
+
+_RANGES = {f"int{n}": (-(1 << (n - 1)), (1 << (n - 1)) - 1) for n in (8, 16, 32, 64)} | {
+    f"uint{n}": (0, (1 << n) - 1) for n in (8, 16, 32, 64)
+}
+_EXACT = 1 << 53  # JSON numbers keep integers exact to here (RFC 8259, 6)
+_FLOAT32 = struct.Struct("<f")
+
+
+def shortest_float32(value: float) -> float:
+    """The float with the fewest digits that restores this 32-bit value: 0.1, not 0.10000000149011612."""
+    packed = _FLOAT32.pack(value)
+    for digits in (6, 7, 8, 9):
+        short = float(f"{value:.{digits}g}")
+        try:
+            if _FLOAT32.pack(short) == packed:
+                return short
+        except OverflowError:  # rounded up past the largest float32
+            continue
+    return value
+
+
+def plain(value: Any) -> Any:
+    """A value of a row as JSON can hold it without change: integers past 2^53 and what is no JSON value as their text."""
+    if value is None or value.__class__ is str or value.__class__ is bool:
+        return value
+    if value.__class__ is int:
+        return value if -_EXACT < value < _EXACT else str(value)
+    if value.__class__ is float:
+        return value if value - value == 0.0 else str(value)
+    if isinstance(value, Mapping):
+        return {str(name): plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return str(value)
+
+
+def normaliser(tag: Tag, codes: Mapping[str, CodeTable]) -> Normalise | None:
+    """The function that normalises this tag's values, by its declared type, scaling and code table; None for a plain `float64`."""
+    base = _by_type(tag)
+    if base is float64 and tag.scaling is None and tag.codes is None:
+        return None
+    if tag.scaling is not None:
+        return _scaled(base, tag.scaling.compiled())
+    if tag.codes is not None:
+        return _coded(base, frozenset(codes[tag.codes].codes))
+    return base
+
+
+def _by_type(tag: Tag) -> Normalise:
+    kind = tag.type.rstrip("0123456789") if tag.type.startswith(("string", "bytes")) else tag.type
+    if kind in _RANGES:
+        return _integer(*_RANGES[kind], as_text=kind.endswith("64"))
+    return {
+        "bool": _bool,
+        "float32": _float32,
+        "float64": float64,
+        "decimal": _decimal,
+        "string": _text,
+        "datetime": _datetime,
+        "bytes": _bytes,
+        "bcd16": _integer(0, 9_999, as_text=False),
+        "bcd32": _integer(0, 99_999_999, as_text=False),
+    }[kind]
+
+
+def _integer(low: int, high: int, *, as_text: bool) -> Normalise:
+    def integer(value: Value, status: int) -> Normal:
+        if value.__class__ is not int:
+            return None, None, BAD_TYPE, "type-differs"
+        if not low <= value <= high:
+            return None, None, BAD_OUT_OF_RANGE, "value-outside-type"
+        return (str(value) if as_text else value), None, status, None
+
+    return integer
+
+
+def _bool(value: Value, status: int) -> Normal:
+    return (value, None, status, None) if value.__class__ is bool else (None, None, BAD_TYPE, "type-differs")
+
+
+def float64(value: Value, status: int) -> Normal:
+    """A number as it is; NaN and infinity are none."""
+    if value.__class__ is not float and value.__class__ is not int:
+        return None, None, BAD_TYPE, "type-differs"
+    number = float(value)
+    if number - number != 0.0:  # NaN and infinity
+        return None, None, BAD_OUT_OF_RANGE, "not-a-number"
+    return number, None, status, None
+
+
+def _float32(value: Value, status: int) -> Normal:
+    number, _, status, code = float64(value, status)
+    return (number if number is None else shortest_float32(number)), None, status, code  # type: ignore[arg-type]
+
+
+def _decimal(value: Value, status: int) -> Normal:
+    if not isinstance(value, Decimal | int) or isinstance(value, bool):
+        return None, None, BAD_TYPE, "type-differs"
+    if isinstance(value, Decimal) and not value.is_finite():
+        return None, None, BAD_OUT_OF_RANGE, "not-a-number"
+    return str(value), None, status, None
+
+
+def _text(value: Value, status: int) -> Normal:
+    if value.__class__ is not str:
+        return None, None, BAD_TYPE, "type-differs"
+    text = value.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    if len(text) * 6 > LONGEST_TEXT_BYTES and len(orjson.dumps(text)) > LONGEST_TEXT_BYTES:
+        return None, None, BAD_ENCODING_LIMIT, "text-too-long"
+    return text, None, status, None
+
+
+def _bytes(value: Value, status: int) -> Normal:
+    if value.__class__ is not bytes:
+        return None, None, BAD_TYPE, "type-differs"
+    if len(value) > LONGEST_TEXT_BYTES * 3 // 4:
+        return None, None, BAD_ENCODING_LIMIT, "text-too-long"
+    return base64.b64encode(value).decode(), None, status, None
+
+
+def _datetime(value: Value, status: int) -> Normal:
+    if not isinstance(value, datetime) or value.tzinfo is None:
+        return None, None, BAD_TYPE, "type-differs"
+    return ticks.rfc3339(ticks.from_datetime(value)), None, status, None
+
+
+def _scaled(base: Normalise, apply: Callable[[Any], float | int]) -> Normalise:
+    def scaled(value: Value, status: int) -> Normal:
+        raw, _, status, code = base(value, status)
+        if raw is None:
+            return None, None, status, code
+        number = apply(int(raw) if raw.__class__ is str else raw)
+        if number - number != 0.0:
+            return None, raw, BAD_OUT_OF_RANGE, "not-a-number"
+        return number, raw, status, None
+
+    return scaled
+
+
+def _coded(base: Normalise, known: frozenset[int]) -> Normalise:
+    def coded(value: Value, status: int) -> Normal:
+        number, raw, status, code = base(value, status)
+        if code is None and number.__class__ is int and number not in known:
+            return number, raw, status if status & 0xC0000000 else UNCERTAIN, "code-unlisted"
+        return number, raw, status, code
+
+    return coded

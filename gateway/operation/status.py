@@ -1,0 +1,223 @@
+"""What the running gateway says of itself: one snapshot, rendered by the page, the control socket and the metrics."""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from buffer import Round, Usage
+from gateway.entries.ticks import TICKS_PER_S, rfc3339
+from gateway.intake.intake import software_version
+from gateway.operation.wording import span
+
+if TYPE_CHECKING:
+    from gateway.runtime.gateway import Gateway
+
+RATE_OVER_S = 5.0
+SPACE_ALARMS = (0.70, 0.85)
+"""Parts of the journal's space."""
+MOST_ENDED = 5
+MOST_NAMED = 10
+
+
+class Rates:
+    """Counts per second, over the last few seconds."""
+
+    def __init__(self) -> None:
+        self._before: dict[str, tuple[float, int]] = {}
+        self._rate: dict[str, float] = {}
+
+    def per_s(self, name: str, count: int) -> float:
+        """The rate of a count that only rises. 0 until it was asked for twice."""
+        now = time.monotonic()
+        then, before = self._before.setdefault(name, (now, count))
+        if now - then >= RATE_OVER_S or (now - then >= 1.0 and name not in self._rate):
+            self._rate[name] = (count - before) / (now - then)
+            self._before[name] = (now, count)
+        return round(self._rate.get(name, 0.0), 1)
+
+
+class Status:
+    """Makes snapshots of a gateway."""
+
+    def __init__(self, gateway: "Gateway") -> None:
+        self._gateway = gateway
+        self._rates = Rates()
+        self._zone = ZoneInfo(gateway.line.line.timezone)
+        self._started_s = time.monotonic()
+        self._ended: dict[str, dict[str, Any]] = {}
+
+    def batch_ended(self, event: Mapping[str, Any]) -> None:
+        """A batch's end record, or a revision of it: its completeness is shown, of the latest batches."""
+        self._ended.pop(event["batch"], None)
+        self._ended[event["batch"]] = _ended(event)
+        while len(self._ended) > MOST_ENDED:
+            self._ended.pop(next(iter(self._ended)))
+
+    def snapshot(self) -> dict[str, Any]:
+        """Everything at this instant, as JSON-able values. Cheap; may be asked for every second."""
+        gateway = self._gateway
+        stamp = gateway.clock.stamp()
+        return {
+            "gateway": gateway.line.gateway,
+            "software": software_version(),
+            "environment": gateway.line.line.environment,
+            "pid": os.getpid(),
+            "time": rfc3339(stamp.ticks),
+            "local": f"{datetime.fromtimestamp(stamp.ticks / TICKS_PER_S, self._zone):%Y-%m-%d %H:%M:%S}",
+            "timezone": self._zone.key,
+            "uptime_s": round(time.monotonic() - self._started_s, 1),
+            "clock": {"status": stamp.status, "bound_s": stamp.bound_s, **gateway.clock.describe()},
+            "journal": self._journal(),
+            "sources": [self._source(name) for name in gateway.intake.ports],
+            "uplinks": [self._uplink(forwarder.status, stamp.ticks) for forwarder in gateway.uplinks],
+            "evidence": gateway.checkpoints.describe(forwarder.status.name for forwarder in gateway.uplinks),
+            "backup": None if gateway.backups is None else gateway.backups.describe(),
+            "equipment": {unit.name: gateway.fold.context(unit.name) for unit in gateway.line.equipment},
+            "batches_ended": list(reversed(self._ended.values())),
+        }
+
+    def sample(self) -> None:
+        """Take note of the counts, about once a second, so that whoever asks first already gets rates."""
+        self._rates.per_s("entries", self._gateway.intake.entries)
+        for name, port in self._gateway.intake.ports.items():
+            self._rates.per_s(f"source {name}", port.readings)
+
+    def _journal(self) -> dict[str, Any]:
+        journal, intake = self._gateway.journal, self._gateway.intake
+        epoch, seq = journal.last
+        usage, pressure = journal.usage(), journal.pressure
+        return {
+            "directory": str(self._gateway.line.data),
+            "epoch": epoch,
+            "seq": seq,
+            "bytes": usage.used_bytes,
+            "max_bytes": usage.max_bytes,
+            **_space(usage),
+            "days_to_full": None if usage.days_to_full is None else round(usage.days_to_full, 3),
+            "pressure": pressure and pressure.text,
+            "pressure_cause": pressure and pressure.cause,
+            "hindered": journal.hindered,
+            "wal_bytes": usage.wal_bytes,
+            "entries_per_s": self._rates.per_s("entries", intake.entries),
+            "waiting_s": round(intake.waiting_s(), 3),
+            "opened": self._opened(),
+            "kept": self._kept(),
+            "patrol": {name: _round(one) for name, one in zip(("last", "complete"), journal.patrol, strict=True)},
+        }
+
+    def _opened(self) -> dict[str, Any]:
+        """How this start found the journal. epoch: why a new one began, None if none did."""
+        opened = self._gateway.journal.opened
+        reason = None if opened.epoch_event is None else opened.epoch_event["reason"]
+        return {"clean": opened.was_clean, "epoch": reason, "findings": list(opened.findings)[:MOST_NAMED]}
+
+    def _kept(self) -> dict[str, Any]:
+        """Closed segments, and how many must stay for which reason; a segment may have several."""
+        journal = self._gateway.journal
+        holds = list(journal.holds())
+        return {**journal.kept(self._gateway.fold.open_since())._asdict(), "held": holds[:MOST_NAMED], "held_count": len(holds)}
+
+    def _source(self, name: str) -> dict[str, Any]:
+        port = self._gateway.intake.ports[name]
+        return {
+            "name": name,
+            "driver": port.source.driver,
+            "state": port.state,
+            "detail": port.detail,
+            "for_s": round(time.monotonic() - port.since_s, 1),
+            "tags": len(port.tags),
+            "readings": port.readings,
+            "unchanged": port.unchanged,
+            "readings_per_s": self._rates.per_s(f"source {name}", port.readings),
+            "observed": None if port.observed is None else rfc3339(port.observed),
+            "open_gaps": len(self._gateway.fold.open_gaps(name)),
+            "clock": port.clock.describe(port.source.time_authority),
+        }
+
+    def _uplink(self, status: Any, now_ticks: int) -> dict[str, Any]:
+        depth = self._gateway.journal.depth(status.name)
+        plain = asdict(status) | {"entries": depth.entries, "bytes": depth.bytes}
+        plain.pop("oldest_ticks")
+        oldest = depth.oldest_ticks
+        last = plain.pop("last_receipt_ticks")
+        plain["oldest_s"] = None if oldest is None else round((now_ticks - oldest) / TICKS_PER_S, 1)
+        plain["last_receipt"] = None if last is None else rfc3339(last)
+        return plain
+
+
+def problems(now: Mapping[str, Any]) -> list[str]:
+    """Why the gateway is not in order, each in a few words; empty when it is. now: a snapshot."""
+    found = [f"source {s['name']}: {s['state']} ({s['detail']})" for s in now["sources"] if s["state"] != "connected"]
+    found += _journal_problems(now["journal"])
+    found += [f"uplink {u['name']}: {u['state']} ({u['detail']})" for u in now["uplinks"] if u["state"] != "forwarding"]
+    found += [f"uplink {u['name']}: {u['rejected']} entries rejected by the EBR" for u in now["uplinks"] if u["rejected"]]
+    found += _evidence_problems(now["evidence"], now["backup"])
+    if now["clock"]["status"] != "synchronised":
+        found.append(f"clock: {now['clock']['status']}")
+    return found
+
+
+def _journal_problems(journal: Mapping[str, Any]) -> list[str]:
+    found = []
+    if journal["pressure"]:
+        found.append(f"journal: {journal['pressure']}; sources are held back")
+    elif journal["alarm"]:
+        days = journal["days_to_full"]
+        left = "" if days is None else f"; full in about {span(days * 86_400)} at the rate since this start"
+        found.append(f"journal: {journal['used']:.1%} of its space used, above the alarm at {journal['alarm']:.0%}{left}")
+    if journal["hindered"] and not journal["pressure"]:
+        found.append(f"journal: {journal['hindered']}")
+    return found
+
+
+def _evidence_problems(evidence: Mapping[str, Any], backup: Mapping[str, Any] | None) -> list[str]:
+    witnesses = evidence["witnesses"]
+    found = [f"witness {w['name']}: does not take checkpoints ({w['away']})" for w in witnesses if w["away"]]
+    found += [f"witness {w['name']}: contradicts the journal ({w['contradicts']})" for w in witnesses if w["contradicts"]]
+    if evidence["refused"]:
+        found.append(f"checkpoints: none is signed any more: {evidence['refused']}")
+    if backup is not None and (backup["failing"] or backup["overdue"]):
+        newest = "there is none yet" if backup["age_h"] is None else f"the newest is {backup['age_h']:,.1f} h old"
+        found.append(f"backup: {backup['failing'] or 'overdue'}; {newest}")
+    return found
+
+
+def _space(usage: Usage) -> dict[str, Any]:
+    """used: of what there is, which is max_bytes, or less if the disk has less."""
+    disk = usage.used_bytes + usage.free_bytes
+    above = [limit for limit in SPACE_ALARMS if usage.fraction >= limit]
+    return {
+        "used": round(usage.fraction, 4),
+        "bound_bytes": min(usage.max_bytes, disk),
+        "bounded_by": "disk" if disk < usage.max_bytes else "max_bytes",
+        "free_bytes": usage.free_bytes,
+        "alarm": above[-1] if above else None,
+    }
+
+
+def _round(one: Round | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    ended = None if one.ended is None else rfc3339(one.ended)
+    return {"begun": rfc3339(one.begun), "ended": ended, "segments": one.of, "whole": one.whole}
+
+
+def _ended(event: Mapping[str, Any]) -> dict[str, Any]:
+    """What is shown of a batch's end: counts, and why what was not called for was not."""
+    done = event["completeness"]
+    idle = done.get("not_applicable", ())
+    return {
+        **{name: event[name] for name in ("batch", "product", "revision", "status")},
+        "ended": event["end"]["time"],
+        "required": done["required"],
+        "present": done["present"],
+        "missing": done.get("missing_count", len(done["missing"])),
+        "missing_items": done["missing"][:MOST_NAMED],
+        "not_applicable": done.get("not_applicable_count", len(idle)),
+        "not_applicable_because": dict(Counter(one["reason"] for one in idle)),
+    }

@@ -1,0 +1,211 @@
+"""The snapshot's facts about the journal, its evidence and its copies, in words: the page and the terminal say the same."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from gateway.entries.ticks import TICKS_PER_S, from_rfc3339
+
+LONG_DAYS = 3_650
+SLOW_S = 2.0
+SETTLED_S = 600.0
+"""A rate over less than this says nothing: a start writes more than an hour of standing still."""
+BECAUSE = {"batch-end": "a batch ended", "interval": "in turn", "stop": "before a stop", "key-rotation": "the key changed"}
+
+STARTS = {"created": "with a new journal", "restored": "from a backup, with a new epoch", "salvaged": "after a salvage, with a new epoch"}
+
+
+class Fact(NamedTuple):
+    """One line: a label, in a word or two how it is where that can be said, and the rest. kind of the word: good, warn, bad, or none."""
+
+    label: str
+    text: str
+    state: str = ""
+    kind: str = ""
+
+
+def span(seconds: float) -> str:
+    """A duration, to a figure or two."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.0f} {unit}"
+    return f"{seconds:,.0f} s"
+
+
+def size(count: int) -> str:
+    """Bytes, in decimal units as file systems are sold."""
+    for unit, name in ((1e12, "TB"), (1e9, "GB")):
+        if count >= unit:
+            return f"{count / unit:,.2f} {name}"
+    return f"{count / 1e6:,.1f} MB"
+
+
+def instant(rfc3339: str) -> str:
+    """To the second, UTC."""
+    return rfc3339[:19].replace("T", " ")
+
+
+def not_applicable(ended: Mapping[str, Any]) -> str:
+    """How many required parameters a batch did not call for, and why."""
+    reasons = ended["not_applicable_because"]
+    if len(reasons) > 1:
+        return f"{ended['not_applicable']}: {', '.join(f'{count} {why}' for why, count in reasons.items())}"
+    return f"{ended['not_applicable']}: {next(iter(reasons))}" if reasons else "0"
+
+
+def missing(ended: Mapping[str, Any]) -> list[str]:
+    """What a batch lacks, each in a few words; the last says how many more."""
+    items = [_missing(one) for one in ended["missing_items"]]
+    return items if len(items) == ended["missing"] else [*items, f"and {ended['missing'] - len(items)} more"]
+
+
+def _missing(one: Mapping[str, Any]) -> str:
+    """A parameter, a booking, a sample, a lot, a step or a whole stay, and where."""
+    run = f"/{one['run']}" if one.get("run") else ""
+    kinds = {"parameter": "", "material": "booking of ", "sample": "sample ", "lot": "lot "}
+    what = next((f"{before}{one[kind]}" for kind, before in kinds.items() if one.get(kind)), "" if one.get("step") else "the stay")
+    step = f"{one['step']}{run}" if one.get("step") else ""
+    return f"{' '.join(part for part in (one.get('equipment'), step, what) if part)}: {one['status']}"
+
+
+def _of(count: int, one: str, more: str) -> str:
+    return f"{count:,} {one if count == 1 else more}"
+
+
+def journal(now: Mapping[str, Any]) -> list[Fact]:
+    """Space, what hinders it, what may not go."""
+    j = now["journal"]
+    entries = f"{j['seq']:,} in epoch {j['epoch']}; {j['entries_per_s']:,} a second now"
+    facts = [Fact("Entries", entries), _use(j), Fact("Full in", _full_in(j, now["uptime_s"]))]
+    if j["pressure"]:
+        facts.append(Fact("Back-pressure", j["pressure"], "sources are held back:", "bad"))
+    elif j["waiting_s"] > SLOW_S:
+        facts.append(Fact("Back-pressure", f"what came in has been waiting for {span(j['waiting_s'])} to be on disk", "slow:", "warn"))
+    else:
+        facts.append(Fact("Back-pressure", "", "none", "good"))
+    if j["hindered"]:
+        facts.append(Fact("Other programs", j["hindered"], "in the way:", "warn"))
+    else:
+        facts.append(Fact("Other programs", "", "none in the way", "good"))
+    return [*facts, Fact("Must stay", _kept(j["kept"])), _opened(j["opened"], now["uptime_s"]), Fact("Folder", j["directory"])]
+
+
+def _use(j: Mapping[str, Any]) -> Fact:
+    bound = "max_bytes" if j["bounded_by"] == "max_bytes" else f"all that the disk has for it; max_bytes is {size(j['max_bytes'])}"
+    used, text = f"{j['used']:.1%}", f"of {size(j['bound_bytes'])} ({bound}): {size(j['bytes'])}"
+    if j["alarm"] is None:
+        return Fact("Space used", f"{text}; alarms at 70% and 85%", used, "good")
+    return Fact("Space used", f"{text}; above the alarm at {j['alarm']:.0%}", used, "bad" if j["alarm"] >= 0.85 else "warn")
+
+
+def _full_in(j: Mapping[str, Any], uptime_s: float) -> str:
+    days = j["days_to_full"]
+    if days is None:
+        return "not foreseeable: nothing has grown since this start"
+    if j["pressure"] or j["used"] >= 1:
+        return "it is full"
+    if uptime_s < SETTLED_S and not j["alarm"]:
+        return f"not told before {span(SETTLED_S)} have been measured"
+    told = "more than 10 years" if days > LONG_DAYS else f"about {span(days * 86_400)}"
+    return f"{told}, at the rate since this start {span(uptime_s)} ago, if nothing may go"
+
+
+def _kept(kept: Mapping[str, Any]) -> str:
+    if not kept["closed"]:
+        return "no segment is closed yet"
+    more = ", ..." if kept["held_count"] > len(kept["held"]) else ""
+    names = f" ({', '.join(kept['held'])}{more})" if kept["held"] else ""
+    reasons = [
+        f"{kept['holds']:,} for {_of(kept['held_count'], 'hold', 'holds')}{names}" if kept["held_count"] else "0 for holds",
+        f"{kept['open_batch']:,} for an open batch",
+        f"{kept['unconfirmed']:,} not confirmed yet",
+    ]
+    return f"of {_of(kept['closed'], 'closed segment', 'closed segments')}: {', '.join(reasons)}"
+
+
+def _opened(opened: Mapping[str, Any], uptime_s: float) -> Fact:
+    if opened["findings"]:
+        return Fact("Start", f"{'; '.join(opened['findings'])}", f"{span(uptime_s)} ago, with damage:", "warn")
+    how = STARTS.get(opened["epoch"]) or (
+        "after a clean stop" if opened["clean"] else "after a stop without warning; nothing was found damaged"
+    )
+    return Fact("Start", f"{span(uptime_s)} ago, {how}")
+
+
+def evidence(now: Mapping[str, Any]) -> list[Fact]:
+    """Signed checkpoints and who has them, the patrol, the backups."""
+    told = now["evidence"]
+    facts = [_newest(now), Fact("Signed by", told["key_name"])]
+    facts += [Fact(f"Receiver {one['uplink']}", _accepted(one)) for one in told["accepted"]]
+    facts += [_witness(one) for one in told["witnesses"]]
+    if not told["witnesses"]:
+        facts.append(Fact("Witness", "none is configured"))
+    return [*facts, _patrol(now), _backup(now["backup"])]
+
+
+def _newest(now: Mapping[str, Any]) -> Fact:
+    told, j = now["evidence"], now["journal"]
+    last = told["last"]
+    if last is None:
+        text = f"none yet; one is signed every {span(told['every_s'])}"
+    else:
+        since = f", {_of(j['seq'] - last['size'], 'entry', 'entries')} since" if last["epoch"] == j["epoch"] else " of an earlier epoch"
+        cause = BECAUSE.get(last["cause"], "before this start")
+        text = f"over {_of(last['size'], 'entry', 'entries')}, {_signed(told)} ({cause}){since}"
+    if told["refused"]:
+        return Fact("Newest checkpoint", f"{told['refused']}; the newest: {text}", "none is signed any more:", "bad")
+    return Fact("Newest checkpoint", text)
+
+
+def _signed(one: Mapping[str, Any]) -> str:
+    return "signed at a time that the clock does not tell" if one["age_s"] is None else f"signed {span(one['age_s'])} ago"
+
+
+def _accepted(one: Mapping[str, Any]) -> str:
+    if one["size"] is None:
+        return "has confirmed none of this run yet"
+    return f"has confirmed the one over {_of(one['size'], 'entry', 'entries')}, {_signed(one)}"
+
+
+def _witness(one: Mapping[str, Any]) -> Fact:
+    label, waits = f"Witness {one['name']}", f"; {one['waiting']:,} wait" if one["waiting"] else ""
+    if one["size"] is None:
+        has = "has taken none of this run yet"
+    else:
+        has = f"has the one over {_of(one['size'], 'entry', 'entries')}, {_signed(one)}"
+    if one["contradicts"]:
+        return Fact(label, f"{one['contradicts']}; {has}{waits}", "contradicts the journal:", "bad")
+    if one["away"]:
+        return Fact(label, f"{one['away']}; {has}{waits}", "away:", "bad")
+    return Fact(label, f"{has}{waits}")
+
+
+def _patrol(now: Mapping[str, Any]) -> Fact:
+    last, complete = now["journal"]["patrol"]["last"], now["journal"]["patrol"]["complete"]
+    if last is None:
+        return Fact("Closed segments", "not read again yet since this start")
+    parts = []
+    if last["ended"] is None:
+        begun = span(_age_s(now, last["begun"]))
+        parts.append(f"being read again, begun {begun} ago: {last['whole']:,} of {last['segments']:,} read, all as they were closed")
+    if complete is not None:
+        what = f"all {complete['segments']:,} were as they had been closed" if complete["segments"] else "there was none then"
+        parts.append(f"read again {span(_age_s(now, complete['ended']))} ago: {what}; next within a day")
+    return Fact("Closed segments", "; ".join(parts))
+
+
+def _age_s(now: Mapping[str, Any], then: str) -> float:
+    return max(from_rfc3339(now["time"]) - from_rfc3339(then), 0) / TICKS_PER_S
+
+
+def _backup(told: Mapping[str, Any] | None) -> Fact:
+    if told is None:
+        return Fact("Backup", "none is made by the gateway")
+    age = None if told["age_h"] is None else f"the newest verified one is {span(told['age_h'] * 3_600)} old"
+    rule = f"one is due every {span(told['every_h'] * 3_600)}"
+    if told["failing"]:
+        return Fact("Backup", f"{told['failing']}; {age or 'there is none yet'}, {rule}", "fails:", "bad")
+    if age is None:
+        return Fact("Backup", f"{'the first is being made' if told['making'] else 'there is none yet'}; {rule}")
+    if told["overdue"]:
+        return Fact("Backup", f"{age}, {rule}", "overdue:", "bad")
+    return Fact("Backup", f"{age}, {rule}{'; the next is being made' if told['making'] else ''}")

@@ -1,0 +1,65 @@
+"""The one place where configuration becomes objects: check a folder whole, then make the drivers of a line."""
+
+import logging
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+import config
+from config import ConfigError, Line, Problem, Source
+from drivers import Driver, DriverMisconfigured, driver_class
+
+log = logging.getLogger(__name__)
+
+
+def check(folder: Path) -> tuple[Line | None, list[Problem]]:
+    """Every problem of a line folder at once, the drivers' own settings and addresses among them; no network.
+
+    A line if there is no error. Problems are in the order of files and lines.
+    """
+    line, problems = config.read(folder)
+    if line is not None:
+        problems = problems + [problem for index, source in enumerate(line.sources) for problem in _check_source(line, index, source)]
+    problems = sorted(set(problems), key=lambda problem: (problem.file, problem.line or 0, problem.message))
+    return (None if any(problem.severity == "error" for problem in problems) else line), problems
+
+
+def load(folder: Path) -> Line:
+    """The line of a folder without errors; warnings are logged. Raises ConfigError."""
+    line, problems = check(folder)
+    if line is None:
+        raise ConfigError(problems)
+    for problem in problems:
+        log.warning("%s", problem)
+    return line
+
+
+def drivers_of(line: Line) -> list[tuple[Source, Driver]]:
+    """One driver per source. Raises DriverMisconfigured."""
+    return [(source, driver_class(source.driver)(source, line.tags_of(source.name))) for source in line.sources]
+
+
+def _check_source(line: Line, index: int, source: Source) -> list[Problem]:
+    place = config.place_of(line, ("source", index))
+    try:
+        kind = driver_class(source.driver)
+    except DriverMisconfigured as error:
+        return [config.place_of(line, ("source", index, "driver")).problem(str(error))]
+    try:
+        kind.Settings.model_validate(source.options)
+    except ValidationError as error:
+        return [_settings_problem(line, index, detail) for detail in error.errors()]
+    try:
+        return kind.check(source, line.tags_of(source.name))
+    except DriverMisconfigured as error:
+        return [place.problem(str(error))]
+
+
+def _settings_problem(line: Line, index: int, detail: ErrorDetails) -> Problem:
+    path = detail["loc"]
+    where = config.place_of(line, ("source", index, *path))
+    name = ".".join(str(part) for part in path)
+    if detail["type"] == "extra_forbidden":
+        return where.problem(f"unknown key {name} for driver {line.sources[index].driver}")
+    return where.problem(f"{name}: {detail['msg']}")
