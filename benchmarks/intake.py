@@ -12,7 +12,7 @@ from buffer import Journal
 from config import Line, Tag, examples
 from gateway.clock import system_clock
 from gateway.context import Fold
-from gateway.intake.intake import Intake
+from gateway.intake import Intake
 
 TAGS, LISTS, RUNS = 1_000, 200, 3
 

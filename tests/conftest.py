@@ -1,17 +1,35 @@
-"""Figures of the fault suites, and hypothesis profiles."""
+"""What holds for all tests: the kind of a test by its file's name, hypothesis profiles, and what is told when a run ends.
+
+`test_x_property.py` states laws over generated input, `test_x_process.py` starts processes or servers, `test_x_faults.py` breaks things for
+minutes (`make faults`), `test_x_soak.py` runs for hours (`make soak`). A single test of another kind than its file carries the mark itself.
+"""
 
 import os
+from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest.register_assert_rewrite("kit")
+
+KINDS = ("property", "process", "faults", "soak")
 FIGURES = pytest.StashKey[list[tuple[str, str]]]()
 
 # The default run is quick and the same on every machine; `make faults` looks longer, at other examples each time.
 settings.register_profile("quick", deadline=None, max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("long", deadline=None, max_examples=1_000, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with the kind that its file's name ends in, before `-m` selects."""
+    for item in items:
+        kind = item.path.stem.rpartition("_")[2]
+        if kind in KINDS:
+            item.add_marker(kind)
 
 
 @pytest.fixture
@@ -25,8 +43,28 @@ def figures(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    rows = terminalreporter.config.stash.get(FIGURES, [])
+    _tell_figures(terminalreporter)
+    _tell_skipped(terminalreporter)
+
+
+def _tell_figures(reporter: pytest.TerminalReporter) -> None:
+    rows = reporter.config.stash.get(FIGURES, [])
     if rows:
-        terminalreporter.section("figures")
+        reporter.section("figures")
         for case, figure in sorted(rows):
-            terminalreporter.write_line(f"{case:<8} {figure}")
+            reporter.write_line(f"{case:<8} {figure}")
+
+
+def _tell_skipped(reporter: pytest.TerminalReporter) -> None:
+    """One line for each reason: what this machine could not prove."""
+    reasons = Counter(_reason(report) for report in reporter.getreports("skipped"))
+    if reasons:
+        reporter.section("skipped")
+        for reason, count in sorted(reasons.items()):
+            reporter.write_line(f"{count:>4} {reason}")
+
+
+def _reason(report: Any) -> str:
+    """Why a test or a whole module was skipped, without pytest's own prefix."""
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return text.removeprefix("Skipped: ")

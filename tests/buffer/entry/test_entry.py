@@ -1,0 +1,57 @@
+import json
+
+import jsonschema
+import pytest
+from kit.repository import SCHEMAS
+from pydantic import ValidationError
+
+from buffer import entry
+from buffer.entry.examples import EVENTS, READINGS_ENTRY, event_entry
+
+MADE = dict(entry.schemas())
+
+
+def test_the_published_schemas_are_the_models() -> None:
+    published = {path.name: json.loads(path.read_text()) for path in SCHEMAS.glob("e*.json") if path.name.startswith(("entry", "event"))}
+
+    assert published == json.loads(json.dumps(MADE)), "run: python -m buffer.entry docs/schemas"
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_every_example_satisfies_its_schema(name: str) -> None:
+    schema = MADE[name]
+    jsonschema.Draft202012Validator.check_schema(schema)
+    (example,) = schema["examples"]
+
+    jsonschema.validate(example, schema, cls=jsonschema.Draft202012Validator)
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+def test_every_event_is_an_entry_that_the_models_take(kind: str) -> None:
+    parsed = entry.parse(json.dumps(event_entry(EVENTS[kind])).encode())
+
+    assert isinstance(parsed, entry.EventEntry)
+    assert parsed.event.type == kind
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("previous", "00"),
+        ("seq", 0),
+        ("gateway", "Lyon/2"),
+        ("time", "2026-11-22T07:15:02"),
+        ("tagset", "xyz"),
+        ("schema", "ebr-gateway/readings/2"),
+    ],
+)
+def test_a_readings_entry_that_breaks_the_format_is_refused(path: str, value: object) -> None:
+    entry.parse(json.dumps(READINGS_ENTRY).encode())
+
+    with pytest.raises(ValidationError):
+        entry.parse(json.dumps({**READINGS_ENTRY, path: value}).encode())
+
+
+def test_an_unknown_event_type_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        entry.parse(json.dumps(event_entry({"type": "surprise"})).encode())

@@ -1,0 +1,123 @@
+"""What stays keeps itself alone: one entry that a receiver will never take must not fill the disk with all that came after it."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kit.processes import until
+
+from buffer import Body, Journal, retention, store
+from buffer.receipts import Rejected
+from buffer.times import TICKS_PER_S, now_ticks
+from buffer.verify import verify
+
+SEGMENTS = 5
+REFUSED = 4096 + 7
+HEARTBEAT = Body("ebr-gateway/event/1", b'"time":"2026-11-22T00:00:00.000000Z","event":{"type":"heartbeat","observed":{}}}')
+
+
+def body() -> Body:
+    text = os.urandom(60).hex()
+    return Body("ebr-gateway/event/1", b'"time":"2026-11-22T00:00:00.000000Z","event":{"type":"finding","text":"%s"}}' % text.encode())
+
+
+def opened(folder: Path, retain_s: float = 0.0, max_bytes: int = 1 << 40) -> Journal:
+    return Journal.open(folder / "data", "lyon/granulation-2", commit_interval_s=0.001, retain_s=retain_s, max_bytes=max_bytes)
+
+
+@pytest.fixture(params=[(0.0, 1 << 40), (1e9, 2_000_000)], ids=["retain_days over", "max_bytes reached"])
+def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]:
+    """Everything in it is confirmed; entry REFUSED was not taken."""
+    retain_s, max_bytes = request.param
+    journal = opened(tmp_path, retain_s, max_bytes)
+    journal.uplink("ebr", required=True)
+    for _ in range(SEGMENTS):
+        journal.append([body() for _ in range(4096)]).result()
+    journal.append([HEARTBEAT]).result()
+    epoch, seq = journal.last
+    journal.acknowledge("ebr", epoch, seq, journal.read((epoch, seq - 1), max_bytes=1)[0].digest)
+    journal.quarantine("ebr", epoch, [Rejected(REFUSED, "unknown-parameter", "never", "not in the recipe")])
+    yield journal
+    journal.close()
+
+
+def pruned(journal: Journal) -> list[tuple[int, int]]:
+    """Prune as the gateway does, to the end: the ranges that went."""
+    ranges = []
+    while (gone := journal.prune(None)) is not None:
+        ranges.append((gone.first, gone.last))
+        audit = {"type": "audit", "action": "prune", "who": "system", "what": gone.audit(), "reason": "retention"}
+        text = json.dumps(audit, separators=(",", ":")).encode()
+        journal.append([Body("ebr-gateway/event/1", b'"time":"2026-11-22T00:00:00.000000Z","event":%s}' % text)]).result()
+    return ranges
+
+
+def firsts(journal: Journal) -> list[int]:
+    return sorted(int(path.stem.split("-")[1]) for path in (journal.directory / "segments").glob("*.db"))
+
+
+@pytest.mark.urs("URS-BUF-06", "URS-BUF-09")
+def test_a_refused_entry_keeps_its_segment_and_no_other(journal: Journal, tmp_path: Path) -> None:
+    assert pruned(journal) == [(1, 4096), (8193, SEGMENTS * 4096)]
+    assert firsts(journal) == [4097, SEGMENTS * 4096 + 1]
+    epoch = journal.last[0]
+    assert journal.read((epoch, REFUSED - 1), max_bytes=1)[0].seq == REFUSED, "it is offered again from here"
+    journal.close()
+    report = verify(tmp_path / "data")
+    assert report.problems == []
+
+    again = opened(tmp_path)
+    assert (again.opened.epoch, again.opened.findings) == (epoch, [])
+    again.quarantine("ebr", epoch, [])
+    assert pruned(again) == [(4097, 8192)]
+    again.close()
+    assert verify(tmp_path / "data").problems == []
+
+
+@pytest.mark.urs("URS-BUF-06")
+def test_a_hold_with_an_end_keeps_what_it_names_and_no_more(journal: Journal) -> None:
+    journal.hold("complaint 12", 8193, 8200)
+    assert pruned(journal) == [(1, 4096), (12289, SEGMENTS * 4096)]
+    journal.release("complaint 12")
+    assert pruned(journal) == [(8193, 12288)]
+
+
+@pytest.mark.urs("URS-BUF-06")
+def test_a_hold_gets_an_end_when_its_batch_is_over_and_later_records_move_it_on(journal: Journal) -> None:
+    journal.hold("B2026-0417", 4097)
+    assert pruned(journal) == [(1, 4096)]
+    journal.hold_through("B2026-0417", 8000)
+    journal.hold_through("B2026-0417", 12290)  # a correction
+    journal.hold_through("B2026-0417", 9000)  # told late: never narrowed
+    journal.hold_through("B2026-9999", 9000)
+    assert journal.holds() == {"B2026-0417": (journal.opened.epoch, 4097, 12290)}
+    assert pruned(journal) == [(16385, SEGMENTS * 4096)]
+    journal.hold("B2026-0417", 16385)
+    assert journal.holds() == {"B2026-0417": (journal.opened.epoch, 4097, None)}, "it goes on to the next equipment"
+
+
+@pytest.mark.urs("URS-BUF-06", "URS-TIME-06")
+@pytest.mark.parametrize("wrong", [0, 4_102_444_800 * TICKS_PER_S], ids=["1970", "2100"])
+def test_retain_days_are_not_counted_by_a_clock_that_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: int) -> None:
+    day = 86_400 * TICKS_PER_S
+    now = now_ticks()
+    at = wrong
+    for module in (retention, store):
+        monkeypatch.setattr(module, "now_ticks", lambda: at)
+    journal = opened(tmp_path, retain_s=7 * 86_400.0)
+    for _ in range(2):
+        journal.append([body() for _ in range(4096)]).result()
+    journal.append([HEARTBEAT], urgent=True).result()
+    until(lambda: journal.kept(None).closed == 2)
+    at = wrong + 30 * day
+    assert journal.prune(None, clock_verified=False) is None, "by this clock the time is over"
+    at = now
+    assert journal.prune(None) is None, "closed some seconds ago, whatever it was called then"
+    at = now + 6 * day
+    assert journal.prune(None) is None
+    at = now + 8 * day
+    assert journal.prune(None, clock_verified=False) is None
+    assert pruned(journal) == [(1, 8192)]
+    journal.close()

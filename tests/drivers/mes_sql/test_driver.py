@@ -1,0 +1,288 @@
+"""The SQL driver against a simulated MES on a real SQLite file."""
+
+import random
+import sqlite3
+from datetime import datetime
+from typing import Any
+
+import orjson
+import pytest
+from kit.collector import Journal, running
+from kit.mes_sql import NOON, QUERY, TAGS, served, source
+
+from drivers.contract import LinkLost
+from drivers.mes_sql import MesSqlDriver
+from drivers.mes_sql.database import Database
+from simulators.device import Truth
+from simulators.mes import MesDevice, NotServable
+
+
+@pytest.fixture
+async def mes(tmp_path):
+    async with served(source(tmp_path), TAGS) as device:
+        yield device
+
+
+def truth(folder) -> list[dict[str, Any]]:
+    return [orjson.loads(line) for line in (folder / "truth.jsonl").read_bytes().splitlines()]
+
+
+@pytest.mark.urs("URS-TIME-11")
+async def test_every_row_comes_once_as_the_ground_truth_has_it(mes, tmp_path):
+    journal = Journal()
+    await mes.insert("orders", {"unit_id": "GRN-201", "batch_no": "B1"}, NOON)
+    async with running(MesSqlDriver(source(tmp_path), TAGS), journal):
+        await journal.until(lambda: len(journal.messages) == 1)
+        await mes.insert("orders", {"unit_id": "GRN-201", "batch_no": "B2"}, NOON + 10_000_000)
+        await journal.until(lambda: len(journal.messages) == 2)
+        await journal.polled()
+    assert [(m.name, m.key, dict(m.row), m.ticks) for m in journal.messages] == [
+        (row["name"], row["key"], row["row"], row["t"]) for row in truth(tmp_path)
+    ]
+    assert [m.text for m in journal.messages] == ["2026-11-22 10:00:00", "2026-11-22 10:00:01"]
+    assert journal.readings == [
+        (0, "B1", 0, NOON, None),
+        (1, 1, 0, NOON, None),
+        (0, "B2", 0, NOON + 10_000_000, None),
+        (1, 2, 0, NOON + 10_000_000, None),
+    ]
+    assert journal.alive == 2, "an empty poll proves that both tags were observed"
+
+
+async def test_late_changed_and_deleted_rows_are_found(mes, tmp_path):
+    journal = Journal()
+    for number in (1, 2, 4):
+        await mes.insert("orders", {"id": number, "batch_no": f"B{number}"}, NOON)
+    async with running(MesSqlDriver(source(tmp_path), TAGS), journal):
+        await journal.until(lambda: len(journal.messages) == 3)
+        await mes.insert("orders", {"id": 3, "batch_no": "B3"}, NOON)  # took its number early, committed late
+        await mes.change("orders", "2", {"batch_no": "B2x"}, NOON)
+        await mes.delete("orders", "1", NOON)
+        await journal.until(lambda: len(journal.messages) == 6)
+        await journal.polled()
+    assert {(m.key, m.change) for m in journal.messages[3:]} == {("3", "late"), ("2", "changed"), ("1", "deleted")}
+
+
+async def test_a_restart_reads_nothing_twice_and_leaves_nothing_out(mes, tmp_path):
+    first = Journal()
+    await mes.insert("orders", {"batch_no": "B1"}, NOON)
+    async with running(MesSqlDriver(source(tmp_path), TAGS), first):
+        await first.until(lambda: len(first.messages) == 1)
+    await mes.insert("orders", {"batch_no": "B2"}, NOON)
+    await mes.change("orders", "1", {"batch_no": "B1x"}, NOON)
+    second = Journal(first.watermark)
+    async with running(MesSqlDriver(source(tmp_path), TAGS), second):
+        await second.until(lambda: len(second.messages) == 2)
+        await second.polled()
+    assert {(m.key, m.change) for m in second.messages} == {("1", "changed"), ("2", "new")}
+    assert first.resumed == []
+    assert second.resumed == [((0, 1), 0)], "the gap of the outage is filled before the first row of after it"
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_random_writing_and_crashes_end_with_the_same_rows(mes, tmp_path, seed, figures):
+    """Inserts in any order, changes and deletions, while the reader is stopped, restarted, or loses its disk at random."""
+    dice = random.Random(seed)
+    journal = Journal()
+    numbers = list(range(1, 60))
+    while numbers:
+        async with running(MesSqlDriver(source(tmp_path, poll_rows=10), TAGS), journal) as task:
+            journal.fail_after = dice.choice([None, 0, 1, 2])
+            for _ in range(dice.randrange(1, 12)):
+                if not numbers:
+                    break
+                number = numbers.pop(dice.randrange(min(5, len(numbers))))  # up to five transactions overtake each other
+                await mes.insert("orders", {"id": number, "batch_no": f"B{number}"}, NOON)
+                if dice.random() < 0.3:
+                    await mes.change("orders", str(number), {"batch_no": f"C{number}"}, NOON)
+                if dice.random() < 0.1:
+                    await mes.delete("orders", str(number), NOON)
+                if dice.random() < 0.5 and not task.done():
+                    await journal.until(lambda p=journal.polls: journal.polls > p or task.done())
+    journal.fail_after = None
+    async with running(MesSqlDriver(source(tmp_path), TAGS), journal):
+        await journal.polled(3)
+    final: dict[str, Any] = {}
+    for row in truth(tmp_path):
+        final[row["key"]] = row["row"]
+    held: dict[str, Any] = {}
+    for message in journal.messages:
+        held[message.key] = dict(message.row)
+    unseen = {key for key, row in final.items() if not row} - held.keys()  # came and went between two polls
+    assert {key: row for key, row in held.items() if row} == {key: row for key, row in final.items() if row}
+    assert all(not final[key] for key in unseen)
+    figures("F41", f"seed {seed}: {len(truth(tmp_path))} writes, missed rows {len(final.keys() - held.keys() - unseen)}")
+    seen = [(m.key, orjson.dumps(dict(m.row))) for m in journal.messages]
+    assert len([one for one in seen if seen.count(one) > 1 and one[1] != b"{}"]) == 0, "no state of a row came twice"
+
+
+async def test_the_window_forgets_after_the_overlap_and_the_floor_rises(mes, tmp_path):
+    journal = Journal()
+    query = {**QUERY, "watermark": {"column": "id", "kind": "sequence", "overlap_s": 0}}
+    for _ in range(5):
+        await mes.insert("orders", {"batch_no": "B"}, NOON)
+    async with running(MesSqlDriver(source(tmp_path, [query]), TAGS), journal):
+        await journal.until(lambda: len(journal.messages) == 5)
+        await journal.polled(3)
+        await mes.insert("orders", {"batch_no": "B"}, NOON)
+        await journal.until(lambda: len(journal.messages) == 6)
+    assert journal.watermark["orders"]["floor"] == 5
+    assert list(journal.watermark["orders"]["rows"]) == ["6"]
+
+
+async def test_a_first_load_larger_than_the_window_loses_nothing_and_says_so(mes, tmp_path):
+    journal = Journal()
+    for number in range(1, 301):
+        await mes.insert("orders", {"batch_no": f"B{number}"}, NOON)
+    async with running(MesSqlDriver(source(tmp_path, window_rows=100, poll_rows=50), TAGS), journal):
+        await journal.until(lambda: len(journal.messages) == 300)
+        await journal.polled(3)
+    assert [m.key for m in journal.messages] == [str(number) for number in range(1, 301)]
+    assert {finding.code for finding in journal.findings} == {"window-overflow"}
+    assert len(journal.watermark["orders"]["rows"]) <= 100
+
+
+async def test_a_timestamp_watermark_finds_changes_in_rows_of_any_age(tmp_path):
+    query = {
+        "name": "orders",
+        "sql": "SELECT id, changed_at, batch_no FROM v_orders WHERE changed_at > :since ORDER BY changed_at, id",
+        "key": "id",
+        "watermark": {"column": "changed_at", "kind": "timestamp", "overlap_s": 0},
+        "time": {"column": "changed_at", "zone": "UTC"},
+    }
+    one = source(tmp_path, [query])
+    async with served(one, TAGS) as device:
+        journal = Journal()
+        for second in range(5):
+            await device.insert("orders", {"batch_no": f"B{second}"}, NOON + second * 10_000_000)
+        async with running(MesSqlDriver(one, TAGS), journal):
+            await journal.until(lambda: len(journal.messages) == 5)
+            await journal.polled(3)
+            await device.change("orders", "1", {"batch_no": "X"}, NOON + 60 * 10_000_000)
+            await journal.until(lambda: len(journal.messages) == 6)
+        assert journal.messages[-1].row["batch_no"] == "X"
+
+
+async def test_a_snapshot_finds_what_is_new_changed_and_gone(tmp_path):
+    query = {"name": "lots", "sql": "SELECT lot, state FROM lots", "key": "lot", "watermark": {"kind": "snapshot"}}
+    one = source(tmp_path, [query])
+    async with served(one, ()) as device:
+        journal = Journal()
+        for lot in ("L1", "L2", "L3"):
+            await device.insert("lots", {"lot": lot, "state": "open"}, NOON)
+        async with running(MesSqlDriver(one, ()), journal):
+            await journal.until(lambda: len(journal.messages) == 3)
+            await device.change("lots", "L2", {"state": "closed"}, NOON)
+            await device.delete("lots", "L3", NOON)
+            await journal.until(lambda: len(journal.messages) == 5)
+            await journal.polled()
+            again = Journal(journal.watermark)
+        async with running(MesSqlDriver(one, ()), again):
+            await again.polled()
+    assert {(m.key, m.change) for m in journal.messages[3:]} == {("L2", "changed"), ("L3", "deleted")}
+    assert again.resumed == [], "what came and went while nobody looked is not known"
+
+
+async def test_the_database_going_away_is_a_lost_link_and_it_comes_back(mes, tmp_path):
+    journal = Journal()
+    await mes.insert("orders", {"batch_no": "B1"}, NOON)
+    driver = MesSqlDriver(source(tmp_path), TAGS)
+    async with running(driver, journal) as task:
+        await journal.until(lambda: len(journal.messages) == 1)
+        (tmp_path / "mes.db").rename(tmp_path / "away.db")
+        await journal.until(task.done)
+        assert isinstance(task.exception(), LinkLost)
+    (tmp_path / "away.db").rename(tmp_path / "mes.db")
+    async with running(driver, journal):
+        await mes.insert("orders", {"batch_no": "B2"}, NOON)
+        await journal.until(lambda: len(journal.messages) == 2)
+
+
+async def test_a_locked_database_is_waited_for_then_lost(mes, tmp_path, monkeypatch):
+    monkeypatch.setattr("drivers.mes_sql.database.BUSY_S", 0.1)
+    await mes.insert("orders", {"batch_no": "B1"}, NOON)
+    other = sqlite3.connect(tmp_path / "mes.db", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    journal = Journal()
+    async with running(MesSqlDriver(source(tmp_path), TAGS), journal) as task:
+        await journal.until(task.done)
+        assert isinstance(task.exception(), LinkLost)
+        assert "locked" in str(task.exception())
+    other.execute("ROLLBACK")
+    other.close()
+
+
+async def test_the_connection_can_not_write(mes, tmp_path, figures):
+    """F-S14: whatever passes the fence meets a connection that refuses to write."""
+    driver = MesSqlDriver(source(tmp_path), TAGS)
+    database = Database(driver.source, driver.settings, None)
+    before = (tmp_path / "mes.db").read_bytes()
+    refused = 0
+    for sql in (
+        "DELETE FROM v_orders",
+        "INSERT INTO v_orders(id) VALUES (9)",
+        "CREATE TABLE x(a)",
+        "DROP TABLE v_orders",
+        "UPDATE v_orders SET id=2",
+    ):
+        with pytest.raises(LinkLost, match=r"readonly|query_only|read-only"):
+            async with database.reading() as connection:
+                await connection.exec_driver_sql(sql)
+        refused += 1
+    await database.close()
+    figures("S14", f"{refused} of 5 writing statements refused by the connection itself, writes 0")
+    assert refused == 5
+    assert (tmp_path / "mes.db").read_bytes() == before
+
+
+@pytest.mark.urs("URS-TIME-11")
+async def test_times_of_the_two_odd_hours_are_told_and_never_shifted(mes, tmp_path):
+    journal = Journal()
+    rows = ["2026-10-25 01:59:00", "2026-10-25 02:30:00", "2026-10-25 03:00:00", "2026-03-29 02:30:00", "2026-03-29 03:00:00"]
+    for text in rows:
+        await mes.insert("orders", {"changed_at": text, "batch_no": "B"}, NOON)
+    async with running(MesSqlDriver(source(tmp_path), TAGS), journal):
+        await journal.until(lambda: len(journal.messages) == 5)
+    assert [m.text for m in journal.messages] == rows
+    utc = ["2026-10-24T23:59:00+00:00", None, "2026-10-25T02:00:00+00:00", None, "2026-03-29T01:00:00+00:00"]
+    assert [m.ticks for m in journal.messages] == [None if t is None else int(datetime.fromisoformat(t).timestamp()) * 10**7 for t in utc]
+    assert [f.code for f in journal.findings] == ["time-ambiguous", "time-nonexistent"]
+    assert len(journal.findings[0].evidence["candidates_ticks"]) == 2
+    assert journal.findings[0].evidence["candidates_ticks"][1] - journal.findings[0].evidence["candidates_ticks"][0] == 3600 * 10**7
+
+
+async def test_the_database_tells_its_clock(mes, tmp_path):
+    journal = Journal()
+    clock = "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now', '+5 seconds') AS now"
+    async with running(MesSqlDriver(source(tmp_path, clock=clock), TAGS), journal):
+        await journal.until(lambda: journal.offsets != [])
+    offset_s, bound_s = journal.offsets[0]
+    assert abs(offset_s - 5) <= bound_s + 0.001
+
+
+async def test_two_queries_are_read_each_by_its_own_watermark(tmp_path):
+    steps = {**QUERY, "name": "steps", "sql": "SELECT id, changed_at, step FROM v_steps WHERE id > :since ORDER BY id"}
+    one = source(tmp_path, [QUERY, steps])
+    async with served(one, TAGS) as device:
+        journal = Journal()
+        await device.insert("orders", {"batch_no": "B1"}, NOON)
+        await device.insert("steps", {"step": "WET_MASS"}, NOON)
+        async with running(MesSqlDriver(one, TAGS), journal):
+            await journal.until(lambda: len(journal.messages) == 2)
+            await journal.polled()
+        assert {m.name for m in journal.messages} == {"orders", "steps"}
+        assert set(journal.watermark) == {"orders", "steps"}
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"sql": "SELECT id, count(*) AS n FROM v_orders WHERE id > :since GROUP BY id ORDER BY id"}, "expression"),
+        ({"sql": "SELECT o.id FROM a o JOIN b ON b.id = o.id WHERE o.id > :since ORDER BY o.id"}, "join"),
+    ],
+)
+def test_the_simulator_says_what_it_can_not_serve(tmp_path, change, why):
+    with pytest.raises(NotServable, match=why):
+        MesDevice(source(tmp_path, [{**QUERY, **change}]), (), Truth(None))
+    with pytest.raises(NotServable, match="postgresql"):
+        MesDevice(source(tmp_path).model_copy(update={"endpoint": "postgresql+asyncpg://h/d"}), (), Truth(None))

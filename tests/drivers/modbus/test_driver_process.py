@@ -1,0 +1,466 @@
+"""The Modbus driver against the simulated PLC, over real sockets and pseudo-terminals."""
+
+import asyncio
+import socket
+import time
+from collections import Counter
+from contextlib import asynccontextmanager, suppress
+from decimal import Decimal
+from fractions import Fraction
+
+import pytest
+from kit.collector import Collector
+
+from config import Source, Tag
+from config.units.scaling import Scaling
+from drivers.contract import BAD_DECODING, BadReply, LinkLost
+from drivers.modbus import ModbusDriver
+from simulators.device import Truth
+from simulators.modbus_plc import Fault, ModbusPlc
+
+TRANSPORTS = ["tcp", "rtu-tcp", "rtu"]
+
+
+class Collected(Collector):
+    """The gateway's side, kept in memory: every list, loss and finding, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.values: dict[int, list] = {}
+        self.seen = Counter()
+
+    def __call__(self, readings, *, received_ns, requested_ns=None, kind="change", alive=None, **_):
+        assert kind == "poll"
+        assert requested_ns <= received_ns <= time.monotonic_ns()
+        self.lists.append((list(readings), tuple(alive or ()), requested_ns, received_ns))
+        for tag, value, status, source, server in readings:
+            assert (source, server) == (None, None)
+            self.values.setdefault(tag, []).append((value, status))
+            self.seen[tag] += 1
+        self.seen.update(alive or ())
+        return self.done()
+
+    def last(self, tag: int):
+        return self.values.get(tag, [(None, None)])[-1]
+
+
+class Log:
+    """A ground truth kept in memory."""
+
+    def __init__(self) -> None:
+        self.served_values: dict[str, list] = {}
+
+    def made(self, *_):
+        pass
+
+    def served(self, tag, ticks, value):
+        self.served_values.setdefault(tag, []).append(value)
+
+
+def tags_of(*rows) -> list[Tag]:
+    return [Tag(tag=f"t{at}", source="plc", address=address, type=kind) for at, (address, kind) in enumerate(rows)]
+
+
+def source_at(tmp_path, transport: str = "tcp", port: int = 0, **options) -> Source:
+    endpoint = "rtu://bus?baudrate=115200" if transport == "rtu" else f"{transport}://127.0.0.1:{port}"
+    rate_ms = options.pop("rate_ms", 20)
+    return Source(name="plc", driver="modbus", endpoint=endpoint, rate_ms=rate_ms, options=options, folder=tmp_path)
+
+
+@asynccontextmanager
+async def plc_for(tmp_path, tags, transport="tcp", truth=None, **options):
+    """A running PLC and the source that reaches it."""
+    plc = ModbusPlc(source_at(tmp_path, transport, **options), tags, truth or Truth(None))
+    await plc.start()
+    try:
+        yield plc, source_at(tmp_path, transport, plc.port, **options)
+    finally:
+        await plc.stop()
+
+
+@asynccontextmanager
+async def running(source, tags):
+    """The driver running into a collection; it must still run at the end."""
+    emit = Collected()
+    task = asyncio.create_task(ModbusDriver(source, tags).run(emit))
+    try:
+        yield emit
+        if task.done():
+            task.result()
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError, LinkLost, BadReply):
+            await task
+
+
+@pytest.mark.urs("URS-DAQ-03", "URS-DAQ-06")
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_every_type_arrives_as_the_device_has_it(tmp_path, transport):
+    tags = tags_of(
+        ("1/holding/0:uint16", "uint16"),
+        ("1/holding/10:float32:CDAB", "float32"),
+        ("1/holding/12:int64:DCBA", "int64"),
+        ("1/holding/20:string10", "string"),
+        ("1/holding/30.3", "bool"),
+        ("1/holding/31:bcd32:BADC", "bcd32"),
+        ("1/input/0:float64", "float64"),
+        ("1/input/300:int16", "int16"),
+        ("1/coil/7", "bool"),
+        ("1/discrete/1999", "bool"),
+        ("4/400001:uint32:BADC", "uint32"),
+    )
+    want = [4711, 251.5, -(2**60), "B2026-0417", True, 12345678, 1 / 3, -5, True, True, 0xDEADBEEF]
+    async with plc_for(tmp_path, tags, transport) as (plc, source):
+        await plc.set({f"t{at}": value for at, value in enumerate(want)}, 0)
+        async with running(source, tags) as emit:
+            await emit.until(lambda: len(emit.values) == len(tags))
+
+            assert [emit.last(at) for at in range(len(tags))] == [(value, 0) for value in want]
+            assert len(emit.connections) == 1
+            assert not emit.losses
+    assert set(plc.memory.requests) <= {1, 2, 3, 4}
+
+
+async def test_scaled_values_come_as_the_raw_numbers_that_mean_them(tmp_path):
+    siemens = Scaling(Decimal(5) / 1152, Decimal(0), 3, (Fraction(5, 1152), Fraction(0)))
+    tags = [
+        Tag(tag="t0", source="plc", address="1/holding/0:int16", type="int16", scaling=Scaling(Decimal("0.1"), Decimal(0), 1)),
+        Tag(
+            tag="t1",
+            source="plc",
+            address="1/holding/1:uint16",
+            type="uint16",
+            scaling=siemens,
+        ),
+    ]
+    truth = Log()
+    async with plc_for(tmp_path, tags, truth=truth) as (plc, source):
+        await plc.set({"t0": 251.54, "t1": 120}, 0)
+        async with running(source, tags) as emit:
+            await emit.until(lambda: len(emit.values) == 2)
+
+            assert (emit.last(0), emit.last(1)) == ((2515, 0), (27648, 0))
+    assert truth.served_values == {"t0": [251.5], "t1": [120.0]}
+
+
+@pytest.mark.urs("URS-DAQ-07", "URS-DAQ-06")
+async def test_every_value_served_is_handed_on_and_no_other(tmp_path):
+    tags = tags_of(*[(f"1/holding/{2 * at}:float32", "float32") for at in range(100)])
+    truth = Log()
+    async with plc_for(tmp_path, tags, truth=truth) as (plc, source), running(source, tags) as emit:
+        for turn in range(40):
+            await plc.set({f"t{at}": turn + at / 4 for at in range(0, 100, 1 + turn % 7)}, 0)
+            reads = emit.seen[99] + 1
+            await emit.until(lambda reads=reads: emit.seen[99] > reads)
+    for at in range(100):
+        distinct = [value for i, (value, _) in enumerate(emit.values[at]) if i == 0 or value != emit.values[at][i - 1][0]]
+        assert distinct == truth.served_values[f"t{at}"]
+
+
+async def test_unchanged_blocks_are_alive_and_only_listed_now_and_then(tmp_path):
+    tags = tags_of(("1/holding/0:uint16", "uint16"), ("1/input/0:uint16", "uint16"))
+    async with plc_for(tmp_path, tags) as (plc, source), running(source, tags) as emit:
+        await emit.until(lambda: emit.seen[1] > 10)
+        await plc.set({"t0": 5}, 0)
+        await emit.until(lambda: emit.last(0) == (5, 0))
+        await emit.until(lambda: emit.seen[1] > 20)
+
+        assert len(emit.values[1]) == 1
+        assert emit.values[0] == [(0, 0), (5, 0)]
+
+
+async def test_tags_with_store_all_are_listed_at_every_poll(tmp_path):
+    tags = [Tag(tag="t0", source="plc", address="1/holding/0:uint16", type="uint16", store="all")]
+    async with plc_for(tmp_path, tags) as (_, source), running(source, tags) as emit:
+        await emit.until(lambda: len(emit.values.get(0, ())) > 10)
+        assert emit.seen[0] == len(emit.values[0])
+
+
+async def test_a_value_is_never_divided_over_two_requests(tmp_path):
+    tags = tags_of(*[(f"1/holding/{2 * at}:uint32", "uint32") for at in range(100)])
+    async with plc_for(tmp_path, tags, max_registers=7) as (plc, source), running(source, tags) as emit:
+        await emit.until(lambda: len(emit.values) == 100)
+        assert not emit.losses
+        assert plc.memory.requests[3] >= 34  # three to a read
+
+
+@pytest.mark.urs("URS-DAQ-11")
+@pytest.mark.parametrize("code", [4, 6])
+async def test_an_exception_is_a_loss_of_just_its_tags_with_the_native_code(tmp_path, code):
+    tags = tags_of(("1/holding/0:uint16", "uint16"), ("1/input/0:uint16", "uint16"))
+    async with plc_for(tmp_path, tags) as (plc, source), running(source, tags) as emit:
+        await emit.until(lambda: len(emit.values) == 2)
+        plc.faults.append(Fault("exception", times=3, function=4, code=code))
+        await emit.until(lambda: emit.losses)
+        before = len(emit.values[1])
+        await emit.until(lambda: len(emit.values[1]) > before)
+
+        assert [(loss.tags, loss.cause) for loss in emit.losses] == [((1,), "device-exception")]
+        assert f"modbus-exc-{code:02d}" in emit.losses[0].detail
+        assert not plc.accepted > 1
+
+
+@pytest.mark.urs("URS-DAQ-05", "URS-DAQ-11")
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("kind", ["wrong-unit", "wrong-function", "short", "long", "bad-count", "drop", "truncated"])
+async def test_a_wrong_answer_never_becomes_a_value_and_the_next_right_one_does(tmp_path, transport, kind):
+    tags = tags_of(("1/holding/0:uint32", "uint32"), ("1/input/0:uint32", "uint32"))
+    async with plc_for(tmp_path, tags, transport, timeout_ms=80) as (plc, source), running(source, tags) as emit:
+        await plc.set({"t0": 7, "t1": 8}, 0)
+        await emit.until(lambda: (emit.last(0), emit.last(1)) == ((7, 0), (8, 0)))
+        plc.faults.append(Fault(kind, function=3))
+        await emit.until(lambda: emit.losses)
+        await plc.set({"t0": 9}, 0)
+        await emit.until(lambda: emit.last(0) == (9, 0))
+
+        assert 0 in emit.losses[0].tags
+        assert emit.losses[0].cause in ("timeout", "bad-reply")
+        assert {value for value, _ in emit.values[0]} <= {0, 7, 9}
+        assert {value for value, _ in emit.values[1]} <= {0, 8}
+
+
+@pytest.mark.parametrize("kind", ["wrong-transaction", "wrong-protocol", "twice", "garbage-after", "garbage-before", "close"])
+async def test_tcp_frames_that_do_not_belong_are_no_values(tmp_path, kind):
+    tags = tags_of(("1/holding/0:uint32", "uint32"))
+    async with plc_for(tmp_path, tags, timeout_ms=80) as (plc, source):
+        for _ in range(3):
+            emit = Collected()
+            plc.faults[:] = [Fault(kind, after=3)]
+            task = asyncio.create_task(ModbusDriver(source, tags).run(emit))
+            ended = False
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    with suppress(LinkLost, BadReply):
+                        await asyncio.shield(task)
+                    ended = True
+            task.cancel()
+            with suppress(asyncio.CancelledError, LinkLost, BadReply):
+                await task
+            assert {value for value, _ in emit.values[0]} == {0}
+            assert ended == (kind in ("wrong-protocol", "garbage-after", "garbage-before", "close")), kind
+
+
+@pytest.mark.urs("URS-DAQ-11")
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_dead_unit_is_a_loss_of_its_tags_alone_and_comes_back(tmp_path, transport):
+    tags = tags_of(*[(f"{unit}/holding/0:uint16", "uint16") for unit in (1, 2, 3)])
+    async with (
+        plc_for(tmp_path, tags, transport, timeout_ms=250, retry_s=0.2, retry_max_s=0.4) as (plc, source),
+        running(source, tags) as emit,
+    ):
+        await emit.until(lambda: len(emit.values) == 3)
+        plc.dead.add(2)
+        await emit.until(lambda: any(finding.code == "unit-health" for finding in emit.findings))
+        assert {loss.tags for loss in emit.losses} == {(1,)}
+        before = emit.seen[0], emit.seen[2]
+        await emit.until(lambda: emit.seen[0] > before[0] + 20 and emit.seen[2] > before[1] + 20)
+        await plc.set({"t1": 77}, 0)
+        plc.dead.clear()
+        await emit.until(lambda: emit.last(1) == (77, 0), 40)
+
+        assert [finding.text.split(";")[0] for finding in emit.findings] == ["unit 2 does not answer", "unit 2 answers again"]
+        assert {loss.tags for loss in emit.losses} == {(1,)}
+        assert len(emit.losses) == 1
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_when_no_unit_answers_the_link_is_lost(tmp_path, transport):
+    tags = tags_of(("1/holding/0:uint16", "uint16"), ("2/holding/0:uint16", "uint16"))
+    async with plc_for(tmp_path, tags, transport, timeout_ms=50, retry_s=5) as (plc, source):
+        plc.dead |= {1, 2}
+        emit = Collected()
+        with pytest.raises(LinkLost, match=r"no unit answers: unit 1: .*unit 2"):
+            async with asyncio.timeout(5):
+                await ModbusDriver(source, tags).run(emit)
+        assert not emit.lists
+        assert not emit.connections
+
+
+async def test_a_gateways_word_that_a_unit_is_absent_degrades_it(tmp_path):
+    tags = tags_of(("1/holding/0:uint16", "uint16"), ("2/holding/0:uint16", "uint16"))
+    async with plc_for(tmp_path, tags) as (plc, source), running(source, tags) as emit:
+        plc.faults.append(Fault("exception", times=10**6, unit=2, code=11))
+        await emit.until(lambda: emit.findings)
+        assert emit.findings[0].text.startswith("unit 2 does not answer")
+        assert "modbus-exc-11" in emit.losses[0].detail
+        assert plc.accepted == 1
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_device_that_goes_away_is_link_lost_and_is_read_again_when_it_is_back(tmp_path, transport):
+    tags = tags_of(("1/holding/0:uint16", "uint16"))
+    async with plc_for(tmp_path, tags, transport, timeout_ms=200) as (plc, source):
+        driver, emit = ModbusDriver(source, tags), Collected()
+        task = asyncio.create_task(driver.run(emit))
+        await emit.until(lambda: emit.values)
+        await plc.stop()
+        with pytest.raises(LinkLost):
+            async with asyncio.timeout(5):
+                await task
+        with pytest.raises(LinkLost):
+            await driver.run(emit)
+        await plc.set({"t0": 3}, 0)
+        await plc.start()
+        task = asyncio.create_task(driver.run(emit))
+        await emit.until(lambda: emit.last(0) == (3, 0))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert len(emit.connections) == 2
+
+
+async def test_cancelling_closes_the_connection(tmp_path):
+    tags = tags_of(("1/holding/0:uint16", "uint16"))
+    async with plc_for(tmp_path, tags) as (plc, source):
+        async with running(source, tags) as emit:
+            await emit.until(lambda: emit.values)
+            assert len(plc.connections) == 1
+        async with asyncio.timeout(5):
+            while plc.connections:  # noqa: ASYNC110 - the other side's view has no event
+                await asyncio.sleep(0.001)
+
+
+@pytest.mark.parametrize("transport", ["tcp", "rtu"])
+async def test_addresses_that_do_not_exist_are_found_split_and_remembered(tmp_path, transport):
+    tags = tags_of(*[(f"1/holding/{at}:uint16", "uint16") for at in range(40)])
+    async with plc_for(tmp_path, tags, transport) as (plc, source):
+        plc.memory.refused |= {(1, "holding", 7), (1, "holding", 30)}
+        async with running(source, tags) as emit:
+            await emit.until(lambda: emit.seen[0] > 5)
+            asked = plc.memory.requests[3]
+            await emit.until(lambda: emit.seen[0] > 15)
+
+            assert set(emit.values) == set(range(40)) - {7, 30}
+            assert {tag for loss in emit.losses for tag in loss.tags} == {7, 30}
+            assert all("modbus-exc-02" in loss.detail for loss in emit.losses)
+            assert (finding := next(f for f in emit.findings if f.code == "address-refused")).tags == (7, 30)
+            assert finding.text.endswith("read as 0..6, 8..29, 31..39")
+            assert plc.memory.requests[3] - asked < 12 * 4  # remembered: no search at every poll
+
+
+async def test_a_hole_that_does_not_exist_costs_no_tag(tmp_path):
+    tags = tags_of(("1/holding/0:uint16", "uint16"), ("1/holding/10:uint16", "uint16"))
+    async with plc_for(tmp_path, tags) as (plc, source):
+        plc.memory.exact = True
+        async with running(source, tags) as emit:
+            await emit.until(lambda: emit.seen[0] > 5 and emit.seen[1] > 5)
+            assert not emit.losses
+            assert [finding.code for finding in emit.findings] == ["address-refused"]
+
+
+async def test_a_refused_address_is_read_as_soon_as_it_exists(tmp_path):
+    tags = tags_of(("1/holding/0:uint16", "uint16"), ("1/holding/1:uint16", "uint16"))
+    async with plc_for(tmp_path, tags, unreadable_retry_s=0.1) as (plc, source):
+        plc.memory.refused.add((1, "holding", 1))
+        async with running(source, tags) as emit:
+            await emit.until(lambda: emit.losses)
+            plc.memory.refused.clear()
+            await emit.until(lambda: 1 in emit.values)
+            assert emit.findings[-1].text.endswith("is readable now")
+
+
+async def test_what_is_not_of_its_type_is_bad_with_a_finding(tmp_path):
+    tags = tags_of(("1/holding/0:bcd16", "bcd16"), ("1/holding/1:uint16", "uint16"))
+    raw = tags_of(("1/holding/0:uint16", "uint16"), ("1/holding/1:uint16", "uint16"))
+    async with plc_for(tmp_path, raw) as (plc, source):
+        await plc.set({"t0": 0x12AB, "t1": 4}, 0)
+        async with running(source, tags) as emit:
+            await emit.until(lambda: len(emit.values) == 2 and emit.findings)
+            assert (emit.last(0), emit.last(1)) == ((None, BAD_DECODING), (4, 0))
+            assert emit.findings[0].text == "t0: not bcd16 as declared: 12 ab"
+
+
+async def test_polls_keep_to_the_grid_and_lateness_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("drivers.modbus.schedule.REPORT_EVERY_S", 0.3)
+    tags = tags_of(("1/holding/0:uint16", "uint16"))
+    async with plc_for(tmp_path, tags, rate_ms=50) as (plc, source), running(source, tags) as emit:
+        plc.faults.append(Fault("delay", times=3, after=2, seconds=0.12))
+        await emit.until(lambda: emit.findings)
+        finding = emit.findings[0]
+        assert finding.code == "late-cycle"
+        assert finding.text.startswith("unit 1 at 50 ms: ")
+        assert " missed" in finding.text
+        begun = [requested for _, _, requested, _ in emit.lists]
+        offsets = sorted((at - begun[0]) / 1e6 % 50 for at in begun)
+        assert offsets[len(offsets) // 2] < 25  # the middle poll stands near its grid point, however late others were
+
+
+async def test_requests_of_one_poll_share_their_instants_only_if_close_together(tmp_path):
+    tags = tags_of(("1/holding/0:uint16", "uint16"), ("1/input/0:uint16", "uint16"))
+    async with plc_for(tmp_path, tags, rate_ms=100, window_ms=40) as (plc, source), running(source, tags) as emit:
+        await emit.until(lambda: len(emit.lists) > 3)
+        assert all(len(readings) + len(alive) == 2 for readings, alive, _, _ in emit.lists)
+        plc.faults.append(Fault("delay", times=100, function=4, seconds=0.06))
+        await emit.until(lambda: any(received - requested > 50e6 for _, _, requested, received in emit.lists))
+        slow = next(item for item in emit.lists if item[3] - item[2] > 50e6)
+        assert {reading[0] for reading in slow[0]} | set(slow[1]) == {1}
+
+
+async def test_a_full_gateway_holds_the_polls_back(tmp_path):
+    tags = tags_of(("1/holding/0:uint16", "uint16"), ("2/holding/0:uint16", "uint16"))
+    async with plc_for(tmp_path, tags) as (plc, source), running(source, tags) as emit:
+        await emit.until(lambda: len(emit.values) == 2)
+        gate = asyncio.Event()
+        emit.room = gate.wait
+        asked = plc.memory.requests[3]
+        await asyncio.sleep(0.3)
+        assert plc.memory.requests[3] - asked <= 4
+        gate.set()
+        before = emit.seen[0]
+        await emit.until(lambda: emit.seen[0] > before + 3)
+
+
+async def test_nobody_listening_is_link_lost(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        tags = tags_of(("1/holding/0:uint16", "uint16"))
+        with pytest.raises(LinkLost, match=str(port)):
+            await ModbusDriver(source_at(tmp_path, port=port), tags).run(Collected())
+
+
+@pytest.mark.urs("URS-DAQ-06")
+@pytest.mark.parametrize("order", ["upper", "lower"])
+async def test_a_counter_torn_at_its_carry_is_read_again(tmp_path, order):
+    tags = tags_of(("1/holding/0:uint32", "uint32"))
+    async with plc_for(tmp_path, tags, rate_ms=10) as (plc, source):
+        await plc.set({"t0": 0xFFE0}, 0)
+        plc.memory.tearing["t0"] = (7, order)
+        async with running(source, tags) as emit:
+            await emit.until(lambda: emit.values.get(0) and emit.values[0][-1][0] > 0x10400, 20)
+        had = {0xFFE0, *plc.memory.had["t0"]}
+        assert all(value in had for value, status in emit.values[0] if status == 0)
+        good = [value for value, status in emit.values[0] if status == 0]
+        assert good == sorted(good)
+        assert len(good) > 10
+
+
+@pytest.mark.urs("URS-DAQ-02")
+async def test_nothing_but_reads_was_ever_sent(tmp_path):
+    tags = tags_of(("1/holding/0:uint16", "uint16"), ("1/coil/0", "bool"), ("1/discrete/0", "bool"), ("1/input/0:uint16", "uint16"))
+    async with plc_for(tmp_path, tags, timeout_ms=40) as (plc, source):
+        plc.memory.refused.add((1, "input", 0))
+        plc.faults += [Fault("drop", after=5), Fault("short", after=7), Fault("exception", after=9, code=6)]
+        async with running(source, tags) as emit:
+            await emit.until(lambda: emit.seen[0] > 20)
+        assert set(plc.memory.requests) == {1, 2, 3, 4}
+
+
+async def test_a_device_that_sends_without_end_is_given_up(tmp_path):
+    """Bounded buffers: a peer that floods is disconnected, not stored."""
+
+    async def flood(reader, writer):
+        with suppress(ConnectionError):
+            await reader.read(12)
+            while True:
+                writer.write(b"\x00\x01\x00\x00\x00\x05\x01\x03\x02\x00\x00" * 500)
+                await writer.drain()
+
+    server = await asyncio.start_server(flood, "127.0.0.1", 0)
+    tags = tags_of(("1/holding/0:uint16", "uint16"))
+    for transport in ("tcp", "rtu-tcp"):
+        source = source_at(tmp_path, transport, server.sockets[0].getsockname()[1], timeout_ms=2000)
+        with pytest.raises((BadReply, LinkLost)):
+            async with asyncio.timeout(8):
+                await ModbusDriver(source, tags).run(Collected())
+    server.close()

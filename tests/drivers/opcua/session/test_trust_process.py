@@ -1,0 +1,230 @@
+"""Who is believed, and as whom we come: chains, revocation lists, user certificates, each policy and mode, and no way down."""
+
+import asyncio
+import contextlib
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asyncua import ua
+from kit.opcua_authority import NOW, Authority
+from kit.opcua_bench import Bench, secured
+from kit.processes import eventually
+
+from drivers.opcua.session import certs, trust
+from drivers.opcua.session.certs import load
+
+URI = "urn:example:simulated-plc"
+
+
+@pytest.fixture(scope="module")
+def authorities() -> tuple[Authority, Authority]:
+    root = Authority("Root")
+    return root, Authority("Plant", root)
+
+
+def issued(path: Path, by: Authority, days: float = 365, **settings: Any) -> Bench:
+    """A bench whose server's certificate an authority has signed."""
+    certs.make(path / "certs")
+    return Bench(
+        path,
+        count=5,
+        certificate=by.issue(path / "server", "server", URI, days),
+        settings={"security": {"policy": "Basic256Sha256"}, **settings},
+    )
+
+
+@pytest.mark.urs("URS-SEC-03")
+async def test_a_chain_is_accepted_and_a_revoked_certificate_is_refused_and_says_why(
+    tmp_path: Path, authorities: tuple[Authority, Authority]
+) -> None:
+    root, plant = authorities
+    root.put(tmp_path / "certs" / "trusted" / "certs")
+    plant.put(tmp_path / "certs" / "issuers" / "certs")
+    root.revoke(tmp_path / "certs" / "trusted" / "crl")
+    plant.revoke(tmp_path / "certs" / "issuers" / "crl")
+    async with issued(tmp_path, plant, days=20) as bench:
+        await bench.make()
+        bench.run()
+        await eventually(lambda: bench.disk.connections or bench.failures)
+        assert not bench.failures
+        await bench.caught_up()
+        await eventually(lambda: "certificate-expires" in bench.disk.codes())
+        (told,) = [one for one in bench.disk.findings if one.code == "certificate-expires"]
+        assert "the server's OPC UA certificate expires within 30 days" in told.text
+        plant.revoke(tmp_path / "certs" / "issuers" / "crl", load(tmp_path / "server" / "server.der"))
+        bench.cable.reset()
+        await eventually(lambda: any("was revoked" in one for one in bench.failures))
+        (why,) = {one.partition(": ")[2] for one in bench.failures if "was revoked" in one}
+        assert why.startswith(f"the server's certificate was revoked on {NOW - timedelta(days=1):%Y-%m-%d} by CN=Plant")
+        assert "certs trust" not in why, "nobody is led to trust what was revoked"
+        assert bench.disk.connections == 1
+
+
+def test_judgements(tmp_path: Path, authorities: tuple[Authority, Authority]) -> None:
+    root, plant = authorities
+    server = load(plant.issue(tmp_path / "server", "server", URI)[0])
+    assert trust.judged(tmp_path, server).refusal == trust.NOT_TRUSTED
+    plant.put(tmp_path / "issuers" / "certs")
+    assert trust.judged(tmp_path, server).refusal == trust.NOT_TRUSTED, "an issuer alone is not trusted"
+    root.put(tmp_path / "trusted" / "certs")
+    judged = trust.judged(tmp_path, server)
+    assert judged.refusal is None
+    assert judged.doubts == ["there is no revocation list of CN=Plant", "there is no revocation list of CN=Root"]
+    Authority("Plant").revoke(tmp_path / "issuers" / "crl", server)
+    assert trust.judged(tmp_path, server).doubts == judged.doubts, "a list that somebody else signed is not believed"
+    plant.revoke(tmp_path / "issuers" / "crl", until=timedelta(days=-1))
+    assert "should have been renewed" in trust.judged(tmp_path, server).doubts[0]
+    root.revoke(tmp_path / "trusted" / "crl", plant.certificate)
+    assert str(trust.judged(tmp_path, server).refusal).startswith("the authority CN=Plant was revoked")
+    (tmp_path / "trusted" / "crl" / "Root.crl").write_bytes(b"rubbish")
+    with pytest.raises(trust.Unreadable, match="is no revocation list"):
+        trust.judged(tmp_path, server)
+
+
+def test_the_chain_that_the_server_sends_is_used_but_never_trusted(tmp_path: Path, authorities: tuple[Authority, Authority]) -> None:
+    root, plant = authorities
+    server = load(plant.issue(tmp_path / "server", "server", URI)[0])
+    assert trust.judged(tmp_path, server, sent=[plant.certificate, root.certificate]).refusal == trust.NOT_TRUSTED
+    root.put(tmp_path / "trusted")
+    assert trust.judged(tmp_path, server, sent=[plant.certificate]).refusal is None
+    assert "valid from" in str(trust.judged(tmp_path, server, now=NOW + timedelta(days=400), sent=[plant.certificate]).refusal)
+    leaf = load(certs_file := root.issue(tmp_path / "leaf", "leaf")[0])
+    assert certs_file.is_file()
+    forged = Authority("Plant")
+    assert trust.judged(tmp_path, load(forged.issue(tmp_path / "forged", "x")[0]), sent=[forged.certificate]).refusal == trust.NOT_TRUSTED
+    assert trust.judged(tmp_path, leaf).refusal is None
+
+
+async def test_a_missing_revocation_list_is_told_or_refused(tmp_path: Path, authorities: tuple[Authority, Authority]) -> None:
+    root, _ = authorities
+    root.put(tmp_path / "certs" / "trusted" / "certs")
+    async with issued(tmp_path, root, revocation="required") as bench:
+        bench.run()
+        await eventually(lambda: bench.failures)
+        assert 'there is no revocation list of CN=Root, and revocation = "required"' in bench.failures[0]
+        root.revoke(tmp_path / "certs" / "trusted" / "crl")
+        await bench.make()
+        await bench.caught_up()
+
+
+def user(path: Path, identity: str, authority: Authority) -> tuple[dict[str, Any], dict[str, str], bytes]:
+    """(settings, users, certificate of the user)."""
+    if identity == "certificate":
+        file, _ = authority.issue(path, "user")
+        return {"user_certificate": "user.der"}, {}, file.read_bytes()
+    if identity == "name":
+        (path / "credentials").mkdir()
+        (path / "credentials" / "plc").write_text("right")
+        (path / "credentials" / "plc").chmod(0o600)
+        return {"user": "ebr", "password": {"credential": "plc"}}, {"ebr": "right"}, b""
+    return {}, {}, b""
+
+
+TABLE = [
+    pytest.param(policy, mode, identity, marks=() if number in {0, 4, 11, 17} else pytest.mark.faults)
+    for number, (policy, mode, identity) in enumerate(
+        (policy, mode, identity)
+        for policy in ("Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss")
+        for mode in ("Sign", "SignAndEncrypt")
+        for identity in ("anonymous", "name", "certificate")
+    )
+]
+
+
+@pytest.mark.urs("URS-SEC-03")
+@pytest.mark.parametrize(("policy", "mode", "identity"), TABLE)
+async def test_each_policy_mode_and_identity(
+    tmp_path: Path, policy: str, mode: str, identity: str, authorities: tuple[Authority, Authority], figures: Any
+) -> None:
+    settings, users, certificate = user(tmp_path, identity, authorities[0])
+    async with secured(tmp_path, policy, mode, settings=settings, users=users, count=5) as bench:
+        bench.plc.user_certificates |= {certificate} - {b""}
+        certs.trust(tmp_path / "certs", str(tmp_path / "server" / "own" / "cert.der"))
+        await bench.make()
+        bench.run()
+        await eventually(lambda: bench.disk.connections)
+        await bench.make(3)
+        bench.cable.reset()
+        await bench.make(3)
+        await bench.caught_up()
+        assert not [one for one in bench.failures if "Bad" in one]
+        assert not bench.missing()
+        assert bench.doubled() == 0
+        figures("F24", f"{policy} {mode} {identity}: values over a cut link, lost 0, doubled 0")
+
+
+async def test_a_users_certificate_that_the_server_does_not_know_is_refused(
+    tmp_path: Path, authorities: tuple[Authority, Authority]
+) -> None:
+    settings, _, _ = user(tmp_path, "certificate", authorities[0])
+    async with secured(tmp_path, settings=settings, count=2) as bench:
+        bench.plc.user_certificates.add(b"another one")
+        certs.trust(tmp_path / "certs", str(tmp_path / "server" / "own" / "cert.der"))
+        bench.run()
+        await eventually(lambda: bench.failures)
+        assert "BadUserAccessDenied" in bench.failures[0]
+        assert bench.disk.connections == 0
+
+
+@pytest.mark.parametrize("mode", ["Sign", "SignAndEncrypt"])
+async def test_a_password_is_never_sent_where_the_wire_would_show_it(
+    tmp_path: Path, mode: str, authorities: tuple[Authority, Authority], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that asks for the password without encryption of its own: in mode Sign it is not given."""
+    settings, users, _ = user(tmp_path, "name", authorities[0])
+    async with secured(tmp_path, "Basic256Sha256", mode, settings=settings, users=users, count=2) as bench:
+        for endpoint in bench.plc._server.iserver.endpoints:
+            for token in endpoint.UserIdentityTokens:
+                if token.TokenType == ua.UserTokenType.UserName:
+                    token.SecurityPolicyUri = "http://opcfoundation.org/UA/SecurityPolicy#None"
+        certs.trust(tmp_path / "certs", str(tmp_path / "server" / "own" / "cert.der"))
+        await bench.make()
+        bench.run()
+        await eventually(lambda: bench.failures or bench.disk.connections)
+        if mode == "Sign":
+            assert "UserName with None only: that would not protect it in mode Sign" in bench.failures[0]
+            assert bench.disk.connections == 0
+        else:
+            assert bench.disk.connections
+
+
+@pytest.mark.parametrize("offered", ["Basic256Sha256_Sign", "NoSecurity", "Aes128Sha256RsaOaep_SignAndEncrypt"])
+async def test_nothing_but_the_configured_policy_and_mode_is_used(tmp_path: Path, offered: str) -> None:
+    async with secured(tmp_path, "Basic256Sha256", "SignAndEncrypt", count=2) as bench:
+        await bench.plc.stop()
+        bench.plc.policies = [getattr(ua.SecurityPolicyType, offered)]
+        await bench.plc.start()
+        certs.trust(tmp_path / "certs", str(tmp_path / "server" / "own" / "cert.der"))
+        bench.run()
+        await eventually(lambda: bench.failures)
+        assert "does not offer Basic256Sha256/SignAndEncrypt, only " in bench.failures[0]
+        assert bench.disk.connections == 0
+
+
+async def test_a_server_stops_although_somebody_connects_all_the_time(tmp_path: Path) -> None:
+    """What once made a secured test hang: a connection that came while the simulated server was ending the others was waited for."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def connects(port: int) -> None:
+        while True:
+            with contextlib.suppress(OSError):
+                writers.append((await asyncio.open_connection("127.0.0.1", port))[1])
+            await asyncio.sleep(0)
+
+    async with Bench(tmp_path, count=1) as bench:
+        tasks = [asyncio.create_task(connects(bench.plc.port)) for _ in range(4)]
+        for _ in range(4):
+            await eventually(lambda: writers)
+            async with asyncio.timeout(10):
+                await bench.plc.stop()
+            for writer in writers:
+                writer.close()
+            writers.clear()
+            await bench.plc.start()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in writers:
+            writer.close()

@@ -1,0 +1,97 @@
+"""A resumption that is not without loss: what the first message tells as lost is never hidden by the gap that it closes."""
+
+from pathlib import Path
+
+import pytest
+from kit.opcua_bench import Bench
+from kit.processes import eventually
+
+from drivers.contract import Loss
+
+
+@pytest.mark.urs("URS-DAQ-04")
+@pytest.mark.parametrize("killed", [True, False])
+async def test_an_overflow_in_the_first_message_after_a_resumption_is_a_gap_of_its_own(tmp_path: Path, killed: bool) -> None:
+    async with Bench(tmp_path, count=2, settings={"queue_size": 10}) as bench:
+        await bench.make()
+        bench.run()
+        await eventually(lambda: bench.disk.connections)
+        await bench.make(3)
+        await bench.caught_up()
+        last = bench.disk.readings[-1][3]
+        assert last is not None
+        known = bench.disk.connections
+        if killed:
+            await bench.kill()
+            known = 0
+        else:
+            bench.cable.cut()
+        await bench.make(30, every_s=0.002)
+        bench.cable.mend()
+        if killed:
+            bench.run()
+        await eventually(lambda: bench.disk.connections > known)
+        await bench.make(2)
+        await bench.caught_up()
+        (loss,) = [one for one in bench.disk.order if isinstance(one, Loss) and one.cause == "queue-overflow"]
+        assert bench.disk.order.index("resumed") < bench.disk.order.index(loss), (
+            "else it is declared within the gap that the resumption fills"
+        )
+        assert loss.since_ticks is not None
+        assert loss.until_ticks is not None
+        lost = {ticks for values in bench.missing().values() for ticks, _ in values}
+        assert lost
+        # Under load a publish fell between the cut and the overflow: then the queue gave more than the last value known before.
+        kept = {reading[3] for reading in bench.disk.readings if reading[3] is not None and reading[3] < min(lost)}
+        assert last <= max(kept)
+        assert loss.since_ticks <= max(kept), "it begins at an observation, not after it"
+        assert all(loss.since_ticks < ticks < loss.until_ticks for ticks in lost), "every lost value lies in the gap"
+
+
+@pytest.mark.urs("URS-DAQ-04")
+async def test_a_message_that_can_not_be_fetched_again_ends_the_resumption(tmp_path: Path) -> None:
+    async with Bench(tmp_path, count=2) as bench:
+        bench.plc.switches.kept_messages = 2
+        await bench.make()
+        bench.run()
+        await eventually(lambda: bench.disk.connections)
+        await bench.make(3)
+        await bench.caught_up()
+        bench.disk.stalled = True
+        await bench.make(8, every_s=0.1)
+        await bench.kill()
+        bench.run()
+        await eventually(lambda: bench.disk.connections)
+        await bench.make(3)
+        await bench.caught_up()
+        assert bench.missing()
+        causes = [one.cause for one in bench.disk.order if isinstance(one, Loss)]
+        assert "message-lost" in causes
+        assert "resumed" not in bench.disk.order, "the gap of the crash ends as lost, not as filled"
+        assert isinstance(bench.disk.order[0], Loss), "told before a later message is taken"
+
+
+@pytest.mark.urs("URS-DAQ-04")
+async def test_a_hole_is_told_before_what_came_after_it(tmp_path: Path) -> None:
+    """Of three messages that did not arrive the first two are gone and the third can be fetched: the gap lies before it."""
+    async with Bench(tmp_path, count=2) as bench:
+        await bench.make()
+        bench.run()
+        await eventually(lambda: bench.disk.connections)
+        await bench.make(3)
+        await bench.caught_up()
+        (subscription,) = bench.plc.subscriptions.subscriptions.values()
+        first = subscription.sequence
+        bench.plc.switches.drop_messages = {first, first + 1, first + 2}
+        while subscription.sequence < first + 3:
+            await bench.make(1)
+            for number in (first, first + 1):
+                subscription.sent.pop(number, None)
+        before = len(bench.disk.order)
+        await bench.make(3)
+        await bench.caught_up()
+        assert bench.missing()
+        after = bench.disk.order[before:]
+        assert isinstance(after[0], Loss)
+        assert after[0].cause == "message-lost"
+        assert bench.driver.counts["republished"] >= 1

@@ -1,0 +1,153 @@
+"""SBI balances and instruments read by a pattern, over pseudo-terminals."""
+
+import asyncio
+import os
+import tty
+from contextlib import asynccontextmanager, suppress
+from decimal import Decimal
+
+import pytest
+from kit.collector import Collector
+
+from config import Source, Tag
+from drivers.contract import BAD_DECODING, LinkLost
+from drivers.serial import SerialDriver
+from drivers.serial.answer import DYNAMIC
+from simulators.device import NotSimulated, Truth
+from simulators.scale import Scale, ScaleFault
+
+
+class Collected(Collector):
+    """The gateway's side, kept in memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kinds = set()
+
+    def __call__(self, readings, *, received_ns, requested_ns=None, kind="change", **_):
+        self.lists.append([(value, status) for _, value, status, _, _ in readings])
+        self.kinds.add(kind)
+        return self.done()
+
+
+class Instrument:
+    """The other end of a cable: answers every request with the next text, or says what it is told to."""
+
+    def __init__(self, path, answers=()) -> None:
+        self.master, self.slave = os.openpty()
+        tty.setraw(self.slave)
+        path.symlink_to(os.ttyname(self.slave))
+        self.answers, self.requests = list(answers), []
+        asyncio.get_running_loop().add_reader(self.master, self._asked)
+
+    def _asked(self):
+        self.requests.append(os.read(self.master, 100))
+        self.say(self.answers.pop(0) if len(self.answers) > 1 else self.answers[0])
+
+    def say(self, data: bytes):
+        os.write(self.master, data)
+
+    def close(self):
+        asyncio.get_running_loop().remove_reader(self.master)
+        os.close(self.master)
+        os.close(self.slave)
+
+
+@asynccontextmanager
+async def reading(tmp_path, tags, **options):
+    """A driver that reads the instrument at `port`."""
+    source = Source(
+        name="scale", driver="serial", endpoint="serial://port", rate_ms=50, options={"timeout_ms": 100} | options, folder=tmp_path
+    )
+    emit = Collected()
+    task = asyncio.create_task(SerialDriver(source, tags).run(emit))
+    try:
+        yield emit, task
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError, LinkLost):
+            await task
+
+
+async def test_an_sbi_balance_gives_good_weights_only_at_rest(tmp_path):
+    tags = [Tag(tag="w", source="scale", address="weight", type="decimal", source_unit="kg")]
+    source = Source(name="scale", driver="serial", endpoint="serial://port", options={"protocol": "sbi"}, folder=tmp_path)
+    scale = Scale(source, tags, Truth(None))
+    await scale.start()
+    async with reading(tmp_path, tags, protocol="sbi") as (emit, _):
+        await scale.set({"w": 12.5}, 0)
+        await emit.until(lambda: [(Decimal("12.50"), 0)] in emit.lists)
+        scale.faults.append(ScaleFault("dynamic"))
+        await emit.until(lambda: [(Decimal("12.50"), DYNAMIC)] in emit.lists)
+        for kind in ("silent", "partial", "noise", "flood", "damaged", "noise-before"):
+            losses = len(emit.losses)
+            scale.faults.append(ScaleFault(kind))
+            await emit.until(lambda losses=losses: len(emit.losses) > losses)
+            at = len(emit.lists)
+            await emit.until(lambda at=at: len(emit.lists) > at)
+        assert {value for ((value, status),) in emit.lists if status == 0} <= {Decimal("0.00"), Decimal("12.50")}
+        assert set(scale.requests) == {"\x1bP"}
+    await scale.stop()
+
+
+TICKET = r"(?P<number>[0-9]++) *+(?P<weight>[+-]?+ *+[0-9]++\.[0-9]++) *+(?P<unit>k?+g)(?P<stable>\*?+)"
+TICKET_TAGS = [
+    Tag(tag="w", source="scale", address="weight", type="decimal", source_unit="kg"),
+    Tag(tag="n", source="scale", address="number", type="string"),
+    Tag(tag="s", source="scale", address="stable", type="bool"),
+]
+
+
+async def test_a_printer_that_speaks_by_itself_gives_one_event_per_line(tmp_path):
+    instrument = Instrument(tmp_path / "port")
+    async with reading(tmp_path, TICKET_TAGS, protocol="line", pattern=TICKET) as (emit, _):
+        async with asyncio.timeout(5):
+            while not emit.lists:  # until the port is open
+                instrument.say(b"0001  + 12.50 kg*\r\n")
+                await asyncio.sleep(0.02)
+        before = len(emit.lists)
+        instrument.say(b"0002  - 0.50 kg\r\n0003 1.00 g*\r\n")
+        await emit.until(lambda: len(emit.lists) >= before + 2)
+        assert emit.lists[0] == [(Decimal("12.50"), 0), ("0001", 0), (True, 0)]
+        assert emit.lists[-2] == [(Decimal("-0.50"), DYNAMIC), ("0002", DYNAMIC), (False, 0)]
+        assert emit.lists[-1][0][0] is None
+        assert [finding.code for finding in emit.findings] == ["unit-differs"]
+        assert emit.kinds == {"change"}
+        instrument.say(b"garbage\r\n")
+        await emit.until(lambda: emit.losses)
+        instrument.say(b"0004 3.00 kg*\r\n")
+        await emit.until(lambda: emit.lists[-1] == [(Decimal("3.00"), 0), ("0004", 0), (True, 0)])
+    instrument.close()
+
+
+async def test_an_instrument_asked_by_a_request_of_the_line_folder(tmp_path):
+    tags = [Tag(tag="ph", source="scale", address="ph", type="float64"), Tag(tag="id", source="scale", address="id", type="decimal")]
+    instrument = Instrument(tmp_path / "port", [b"A7 pH 6.81\r", b"A7 pH 6.90\r"])
+    options = {"protocol": "line", "request": "READ\r", "terminator": "\r", "pattern": r"(?P<id>[A-Z0-9]++) pH (?P<ph>[0-9.]++)"}
+    async with reading(tmp_path, tags, **options) as (emit, _):
+        await emit.until(lambda: len(emit.lists) > 2)
+        assert emit.lists[:2] == [[(6.81, 0), (None, BAD_DECODING)], [(6.9, 0), (None, BAD_DECODING)]]
+        assert set(instrument.requests) == {b"READ\r"}
+        assert emit.kinds == {"poll"}
+    instrument.close()
+
+
+async def test_an_instrument_without_identity_must_fall_silent_after_a_fault(tmp_path):
+    """Its late answer is thrown away, not taken for the next one."""
+    tags = [Tag(tag="v", source="scale", address="v", type="float64")]
+    instrument = Instrument(tmp_path / "port", [b"1\r\n", b"", b"3\r\n"])
+    options = {"protocol": "line", "request": "?\r\n", "pattern": r"(?P<v>[0-9]++)"}
+    async with reading(tmp_path, tags, **options) as (emit, _):
+        await emit.until(lambda: emit.losses)
+        instrument.say(b"2\r\n")
+        await emit.until(lambda: len(emit.lists) > 2)
+        assert {value for ((value, _),) in emit.lists} == {1.0, 3.0}
+    instrument.close()
+
+
+async def test_a_line_protocol_can_not_be_simulated_and_says_so(tmp_path):
+    source = Source(
+        name="scale", driver="serial", endpoint="serial://port", options={"protocol": "line", "pattern": TICKET}, folder=tmp_path
+    )
+    with pytest.raises(NotSimulated, match="no simulated instrument speaks"):
+        Scale(source, TICKET_TAGS, Truth(None))

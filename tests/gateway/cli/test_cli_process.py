@@ -1,0 +1,307 @@
+"""The command line as a user meets it: real processes, real exit codes, one readable line per problem."""
+
+import contextlib
+import csv
+import http.client
+import io
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kit.processes import COMMAND, command, free_port, until
+
+from config import examples
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A line whose only source is a drop folder, and whose EBR is away; its path is longer than the 107 bytes of a socket's address."""
+    line = tmp_path / ("a-plant-" * 12) / "line"
+    line.parent.mkdir()
+    examples.copy("new", line)
+    for name in ("steps.csv", "parameters.csv", "codes.csv", "lots.toml", "alarms.csv", "ebr-fields.csv", "dispositions.csv"):
+        (line / name).unlink(missing_ok=True)
+    (line / "tags.csv").write_text("tag,source,address,type\nlab.lod,lims,results.lod,decimal\n")
+    (line / "line.toml").write_text(
+        f"""
+[line]
+site = "lyon"
+name = "test-1"
+timezone = "Europe/Paris"
+[web]
+listen = "127.0.0.1:{free_port()}"
+[[source]]
+name = "lims"
+driver = "mes_file"
+endpoint = "file://drop"
+rate_ms = 200
+[[source.pattern]]
+name = "results"
+glob = "*.csv"
+format = "csv"
+key = "sample_id"
+[[uplink]]
+name = "ebr"
+kind = "mqtt"
+endpoint = "mqtt://127.0.0.1:{free_port()}"
+"""
+    )
+    (line / "drop").mkdir()
+    return line
+
+
+@pytest.fixture
+def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen([COMMAND, "run", str(folder)], stderr=subprocess.PIPE, text=True)
+    until((folder / "data" / "control.sock").exists)
+    yield process
+    if process.poll() is None:
+        process.kill()
+    process.communicate()
+
+
+def dropped(folder: Path, name: str, text: str) -> None:
+    whole = folder / "drop" / f".{name}.part"
+    whole.write_text(text)
+    whole.rename(folder / "drop" / name)
+
+
+def stored(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in command("log", folder).stdout.splitlines()]
+
+
+@pytest.mark.urs("URS-MAP-02")
+def test_check_names_every_problem_at_once_with_its_place(folder: Path) -> None:
+    (folder / "tags.csv").write_text(
+        "tag,source,address,type\na,nowhere,results.x,decimal\nA,lims,results.y,decimal\nb,lims,results.z,float99\n"
+    )
+
+    result = command("check", folder)
+
+    assert result.returncode == 2
+    assert [line.split(": ")[0] for line in result.stdout.splitlines()] == ["tags.csv:2", "tags.csv:3", "tags.csv:4"]
+    assert "Traceback" not in result.stderr
+
+
+def test_check_of_a_good_folder_exits_0_and_of_none_2(folder: Path, tmp_path: Path) -> None:
+    assert command("check", folder).returncode == 0
+    missing = command("check", tmp_path / "missing")
+    assert (missing.returncode, "Traceback" in missing.stderr) == (2, False)
+
+
+@pytest.mark.urs("URS-MAP-01")
+def test_a_setting_of_the_driver_is_checked_with_its_place(folder: Path) -> None:
+    text = (folder / "line.toml").read_text().replace('format = "csv"', 'format = "xls"')
+    (folder / "line.toml").write_text(text)
+    number = next(n for n, line in enumerate(text.splitlines(), 1) if "xls" in line)
+
+    result = command("check", folder)
+
+    assert result.returncode == 2
+    assert f"line.toml:{number}:" in result.stdout
+
+
+def test_new_makes_a_folder_once(tmp_path: Path) -> None:
+    assert command("new", tmp_path / "mine").returncode == 0
+    assert command("check", tmp_path / "mine").returncode == 0
+    assert command("new", tmp_path / "mine").returncode == 2
+
+
+def test_asking_a_gateway_that_does_not_run_exits_3(folder: Path) -> None:
+    for words in (("status", folder), ("ready", folder)):
+        result = command(*words)
+        assert result.returncode == 3
+        assert "no gateway answers" in result.stderr
+
+
+@pytest.mark.urs("URS-BUF-07")
+def test_reading_a_journal_that_is_not_there_exits_2(folder: Path) -> None:
+    assert command("log", folder).returncode == 2
+    assert command("verify", folder).returncode == 2
+
+
+@pytest.mark.urs("URS-BUF-09", "URS-DAQ-04", "URS-MAP-04")
+def test_a_file_dropped_while_the_ebr_is_away_is_in_the_journal(folder: Path, running: subprocess.Popen[str]) -> None:
+    dropped(folder, "a.csv", "sample_id,lod\nS1,1.25\nS2,1.50\n")
+
+    rows = until(lambda: [e["event"]["rows"] for e in stored(folder) if e.get("event", {}).get("type") == "message"])
+
+    assert [row["row"]["lod"] for part in rows for row in part] == ["1.25", "1.50"]
+    readings = list(csv.DictReader(io.StringIO(command("log", folder, "--format", "csv").stdout)))
+    assert [(row["tag"], row["value"]) for row in readings] == [("lab.lod", "1.25"), ("lab.lod", "1.50")]
+    now = json.loads(command("status", folder, "--json").stdout)
+    assert now["uplinks"][0]["state"] == "unreachable"
+    assert now["uplinks"][0]["entries"] == now["journal"]["seq"]
+    assert command("ready", folder).returncode == 1
+    assert running.poll() is None
+
+
+@pytest.mark.urs("URS-BUF-07")
+def test_a_second_gateway_on_the_same_journal_is_refused_with_one_line(folder: Path, running: subprocess.Popen[str]) -> None:
+    second = command("run", folder)
+
+    assert second.returncode == 3
+    assert "Traceback" not in second.stderr
+    assert str(folder / "data") in second.stderr
+    assert running.poll() is None
+
+
+@pytest.mark.urs("URS-AUD-01", "URS-OPS-05")
+def test_sigterm_ends_in_order_and_sigkill_is_told_at_the_next_start(folder: Path, running: subprocess.Popen[str]) -> None:
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(20) == 0
+    again = subprocess.Popen([COMMAND, "run", str(folder)])
+    until((folder / "data" / "control.sock").exists)
+    os.kill(again.pid, signal.SIGKILL)
+    again.wait()
+    (folder / "data" / "control.sock").unlink(missing_ok=True)
+    last = subprocess.Popen([COMMAND, "run", str(folder)])
+    until((folder / "data" / "control.sock").exists)
+    last.terminate()
+    assert last.wait(20) == 0
+
+    actions = [e["event"]["action"] for e in stored(folder) if e.get("event", {}).get("type") == "audit"]
+
+    assert actions == ["start", "key-created", "stop", "start", "unclean-start", "stop"]
+    assert command("verify", folder).returncode == 0
+
+
+@pytest.mark.urs("URS-AUD-06", "URS-BUF-08")
+def test_verify_names_the_entry_whose_byte_was_changed(folder: Path, running: subprocess.Popen[str]) -> None:
+    running.terminate()
+    running.wait(20)
+    (segment,) = (folder / "data" / "segments").glob("*.db")
+    database = sqlite3.connect(segment)
+    names = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'entr%'")]
+    column = next(
+        row[1] for row in database.execute(f"PRAGMA table_info({names[0]})") if row[2].upper() == "BLOB" and "digest" not in row[1]
+    )
+    payload = bytearray(database.execute(f"SELECT {column} FROM {names[0]} WHERE seq = 3").fetchone()[0])
+    payload[len(payload) // 2] ^= 1
+    with pytest.raises(sqlite3.IntegrityError):
+        database.execute(f"UPDATE {names[0]} SET {column} = ? WHERE seq = 3", (bytes(payload),))
+    for (trigger,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+        database.execute(f"DROP TRIGGER {trigger}")
+    database.execute(f"UPDATE {names[0]} SET {column} = ? WHERE seq = 3", (bytes(payload),))
+    database.commit()
+    database.close()
+
+    result = command("verify", folder)
+
+    assert result.returncode == 1
+    assert "3" in result.stdout
+
+
+@pytest.mark.urs("URS-SEC-08", "URS-OBS-02")
+def test_the_page_reads_only(folder: Path, running: subprocess.Popen[str]) -> None:
+    assert running.poll() is None
+    listen = next(line.split('"')[1] for line in (folder / "line.toml").read_text().splitlines() if line.startswith("listen"))
+
+    def asked(method: str, path: str) -> tuple[int, str, str | None]:
+        connection = http.client.HTTPConnection(listen, timeout=10)
+        connection.request(method, path)
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        connection.close()
+        return answer.status, text, answer.getheader("Content-Security-Policy")
+
+    status, page, policy = asked("GET", "/")
+    assert (status, "lyon/test-1" in page, "default-src 'none'" in str(policy)) == (200, True, True)
+    assert "ebr_gateway_source_connected" in asked("GET", "/metrics")[1]
+    assert {asked(method, "/")[0] for method in ("POST", "PUT", "DELETE")} == {405}
+    assert asked("GET", "/../line.toml")[0] == 404
+    assert oct((folder / "data" / "control.sock").stat().st_mode & 0o777) == "0o600"
+
+
+@pytest.mark.urs("URS-OPS-01", "URS-OPS-02", "URS-AUD-04")
+def test_a_backup_made_while_running_is_verified_and_restored_into_a_new_epoch(folder: Path, running: subprocess.Popen[str]) -> None:
+    dropped(folder, "a.csv", "sample_id,lod\nS1,1.25\n")
+    until(lambda: any("readings" in entry for entry in stored(folder)))
+    backup = folder.parent / "backup"
+
+    assert command("backup", folder, "--to", backup).returncode == 0
+    assert command("backup", folder, "--to", backup).returncode == 2
+    running.terminate()
+    running.wait(20)
+    assert "checkpoint" in [e["event"]["type"] for e in stored(folder) if "event" in e]
+    assert command("restore", folder, "--from", backup).returncode == 2  # a journal is there
+
+    (folder / "data").rename(folder / "lost")
+    assert command("restore", folder, "--from", backup).returncode == 0
+    again = subprocess.Popen([COMMAND, "run", str(folder)])
+    until((folder / "data" / "control.sock").exists)
+    again.terminate()
+    assert again.wait(20) == 0
+    epochs = [entry["event"]["reason"] for entry in stored(folder) if entry.get("event", {}).get("type") == "epoch"]
+    assert epochs == ["created", "restored"]
+    assert command("verify", folder).returncode == 0
+
+
+@pytest.mark.urs("URS-CTX-05", "URS-VAL-06")
+def test_recompute_decides_the_same_from_the_journal_alone(folder: Path, running: subprocess.Popen[str]) -> None:
+    running.terminate()
+    running.wait(20)
+    (folder / "tags.csv").write_text("the folder is not needed for it\n")
+
+    result = command("recompute", folder)
+
+    assert result.returncode == 0
+    assert result.stdout.endswith("0 differences\n")
+
+
+@pytest.mark.urs("URS-BUF-06", "URS-AUD-02")
+def test_only_a_held_batch_can_be_released_and_only_with_a_reason(folder: Path, running: subprocess.Popen[str]) -> None:
+    assert running.poll() is None
+    assert command("release-hold", folder, "--batch", "B1", "--reason", " ").returncode == 2
+    unknown = command("release-hold", folder, "--batch", "B1", "--reason", "released by QA")
+    assert (unknown.returncode, "no batch B1 is held" in unknown.stderr) == (2, True)
+
+
+def test_an_archive_of_an_unknown_batch_is_refused(folder: Path, running: subprocess.Popen[str]) -> None:
+    assert running.poll() is None
+    result = command("archive", folder, "--batch", "B1", "--to", folder.parent / "b1.zip")
+    assert (result.returncode, "Traceback" in result.stderr) == (3, False)
+    assert not (folder.parent / "b1.zip").exists()
+
+
+@pytest.mark.urs("URS-OPS-01")
+def test_top_waits_for_a_gateway_that_went_away_and_leaves_at_ctrl_c(folder: Path, running: subprocess.Popen[str]) -> None:
+    ours, its = os.openpty()
+    screen = subprocess.Popen([COMMAND, "top", str(folder)], stdin=its, stdout=its, stderr=its, env=os.environ | {"TERM": "xterm"})
+    os.close(its)
+    os.set_blocking(ours, False)
+    shown = bytearray()
+
+    def shows(text: bytes) -> bool:
+        with contextlib.suppress(BlockingIOError):
+            shown.extend(os.read(ours, 65_536))
+        return text in shown
+
+    try:
+        until(lambda: shows(b"lyon/test-1"))
+        running.kill()
+        until(lambda: shows(b"waiting for it"))
+        screen.send_signal(signal.SIGINT)
+        until(lambda: screen.poll() is not None or shows(b"never"))
+        assert screen.returncode == 0
+    finally:
+        screen.kill()
+        screen.wait()
+        os.close(ours)
+
+
+@pytest.mark.urs("URS-OPS-02")
+def test_a_port_that_is_taken_is_one_readable_line(folder: Path, running: subprocess.Popen[str], tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "second", ignore=shutil.ignore_patterns("data"))
+    assert running.poll() is None
+    done = command("run", tmp_path / "second")
+    assert done.returncode == 3
+    assert "a port can not be opened" in done.stderr
+    assert "Traceback" not in done.stderr

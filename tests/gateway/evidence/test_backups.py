@@ -1,0 +1,44 @@
+"""Backups on schedule when the clock was once ahead."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kit.processes import eventually
+
+import config
+from buffer import Body, Journal
+from gateway.evidence.backups import Backups
+
+LINE = '[line]\nsite = "lyon"\nname = "test-1"\ntimezone = "Europe/Paris"\n[backup]\nfolder = "copies"\nevery_h = 0.0004\nkeep = 2\n'
+AHEAD = [f"lyon-test-1-20990101T00000{number}Z" for number in range(3)]
+
+
+@pytest.mark.urs("URS-OPS-01")
+async def test_backups_dated_ahead_by_a_wrong_clock_neither_stop_new_ones_nor_push_them_out(tmp_path: Path) -> None:
+    (tmp_path / "line.toml").write_text(LINE)
+    (tmp_path / "tags.csv").write_text("tag,source,address,type\n")
+    (tmp_path / "copies").mkdir()
+    for name in AHEAD:
+        (tmp_path / "copies" / name).mkdir()
+    line = config.load(tmp_path)
+    assert line.backup is not None
+    journal = Journal.open(line.data, line.gateway, retain_s=1e9, max_bytes=1 << 40)
+    journal.append([Body("ebr-gateway/event/1", b'"time":"2026-11-22T00:00:00.000000Z","event":{"type":"heartbeat","observed":{}}}')])
+    made: list[Mapping[str, Any]] = []
+
+    async def audit(_action: str, what: Mapping[str, Any], _reason: str) -> None:
+        made.append(what)
+
+    backups = Backups(line, line.backup, audit, lambda _event: None, look_s=0.1)
+    work = asyncio.ensure_future(backups.run())
+    await eventually(lambda: len(made) >= 3 or work.done(), 60.0)
+    work.cancel()
+    await asyncio.wait([work])
+    journal.close()
+    held = sorted(path.name for path in (tmp_path / "copies").iterdir() if not path.name.endswith(".part"))
+    assert held[-3:] == AHEAD, "who made them so may look at them"
+    assert held[:-3] == [Path(what["path"]).name for what in made[-2:]]
+    assert backups.describe()["newest"] < "2099"

@@ -1,0 +1,240 @@
+"""Keys, witnesses and backups as a user meets them: `ebr-gateway` on a line folder, real processes."""
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kit.processes import COMMAND, command, until
+
+from buffer import keys
+from buffer.archive import packing
+from buffer.verify import Key, verify
+from gateway.operation.control import tell
+
+pytestmark = pytest.mark.timeout(400)
+LINE = """
+[line]
+site = "lyon"
+name = "test-1"
+timezone = "Europe/Paris"
+[[source]]
+name = "lims"
+driver = "mes_file"
+endpoint = "file://drop"
+rate_ms = 200
+[[source.pattern]]
+name = "results"
+glob = "*.csv"
+format = "csv"
+key = "sample_id"
+"""
+
+
+def made(folder: Path, more: str = "") -> Path:
+    folder.mkdir(parents=True)
+    (folder / "line.toml").write_text(LINE + more)
+    (folder / "tags.csv").write_text("tag,source,address,type\nlab.lod,lims,results.lod,decimal\n")
+    (folder / "drop").mkdir()
+    return folder
+
+
+@contextmanager
+def running(folder: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen([COMMAND, "run", str(folder)], env={**os.environ, **environment}, stderr=subprocess.DEVNULL)
+    try:
+        until((folder / "data" / "control.sock").exists)
+        yield process
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        (folder / "data" / "control.sock").unlink(missing_ok=True)
+
+
+def events(folder: Path, kind: str) -> list[dict[str, Any]]:
+    entries = [json.loads(line) for line in command("log", folder).stdout.splitlines()]
+    return [entry["event"] for entry in entries if entry.get("event", {}).get("type") == kind]
+
+
+# ------------------------------------------------------------------ keys
+
+
+@pytest.mark.urs("URS-AUD-04", "URS-AUD-06")
+def test_the_key_is_rotated_by_a_command_and_the_old_or_the_new_public_key_alone_proves_everything(tmp_path: Path) -> None:
+    line = made(tmp_path / "line")
+    with running(line):
+        old = command("keys", "show", line).stdout
+        assert command("keys", "rotate", line, "--reason", " ").returncode == 2
+        first = (line / "data" / "checkpoint-key").read_bytes()
+        text = packing.sums_text("lyon/test-1", "B1", b"sums")
+        assert Key.parse(old).signed(tell(line / "data", "sign-archive", text=text)["note"])
+        for other in (text + "x", text.replace("test-1", "test-2"), "lyon/test-1/17\n5\nAAAA\n", ""):
+            assert "error" in tell(line / "data", "sign-archive", text=other), "a key that signs anything proves nothing"
+        assert command("keys", "rotate", line, "--reason", "yearly").returncode == 0
+        assert (line / "data" / "checkpoint-key").read_bytes() != first
+        assert (line / "data" / "checkpoint-key").stat().st_mode & 0o777 == 0o600
+    with running(line):
+        pass
+    both = command("keys", "show", line).stdout.split()
+    assert (len(both), both[0]) == (2, old.strip())
+    audits = [one for one in events(line, "audit") if one["action"].startswith("key-")]
+    assert [one["action"] for one in audits] == ["key-created", "key-rotation"]
+    assert (audits[1]["what"]["old"], audits[1]["what"]["new"], audits[1]["reason"]) == (both[0], both[1], "yearly")
+    assert audits[1]["who"].startswith("os:")
+    assert [one["what"]["batch"] for one in events(line, "audit") if one["action"] == "archive"] == ["B1"]
+
+    for key in both:
+        (tmp_path / "key.txt").write_text(key)
+        done = command("verify", line, "--key", tmp_path / "key.txt", "--json")
+        report = json.loads(done.stdout)
+        assert (done.returncode, report["signatures"] >= 3) == (0, True), report
+    (line / "data" / "key-rotations.txt").unlink()
+    assert verify(line / "data", both[0]).exit_code == 0, "the rotation stands in the journal too"
+    stranger = keys.create(tmp_path / "stranger", "lyon/test-1").public
+    (tmp_path / "key.txt").write_text(stranger)
+    assert command("verify", line, "--key", tmp_path / "key.txt").returncode == 1
+
+
+def test_asking_for_another_key_without_a_gateway_exits_3_and_showing_none_too(tmp_path: Path) -> None:
+    line = made(tmp_path / "line")
+    assert command("keys", "rotate", line, "--reason", "yearly").returncode == 3
+    assert command("keys", "show", line).returncode == 3
+
+
+@pytest.mark.faults
+@pytest.mark.urs("URS-SEC-02")
+def test_a_credential_is_used_and_its_change_is_signed_by_both_at_the_next_start(tmp_path: Path) -> None:
+    line, credentials = made(tmp_path / "line"), tmp_path / "credentials"
+    credentials.mkdir()
+    old = keys.create(credentials / "checkpoint-key", "lyon/test-1")
+    with running(line, CREDENTIALS_DIRECTORY=str(credentials)):
+        refused = command("keys", "rotate", line, "--reason", "yearly")
+        assert (refused.returncode, "credential" in refused.stderr) == (2, True)
+    assert not (line / "data" / "checkpoint-key").exists()
+    (credentials / "checkpoint-key").rename(credentials / "checkpoint-key-previous")
+    new = keys.create(credentials / "checkpoint-key", "lyon/test-1")
+    with running(line, CREDENTIALS_DIRECTORY=str(credentials)):
+        pass
+    assert command("keys", "show", line).stdout.split() == [old.public, new.public]
+    assert verify(line / "data", old.public).exit_code == 0
+    assert [one["action"] for one in events(line, "audit") if one["action"].startswith("key-")] == ["key-adopted", "key-rotation"]
+
+
+@pytest.mark.faults
+def test_a_key_that_nobody_handed_over_to_is_alarmed(tmp_path: Path) -> None:
+    line = made(tmp_path / "line")
+    with running(line):
+        pass
+    old = command("keys", "show", line).stdout.strip()
+    (line / "data" / "checkpoint-key").unlink()
+    with running(line):
+        pass
+    assert [one["severity"] for one in events(line, "finding") if one["code"] == "key-replaced"] == ["alarm"]
+    assert verify(line / "data", old).exit_code == 1
+
+
+# ------------------------------------------------------------------ witness, end to end
+
+
+@pytest.mark.faults
+@pytest.mark.urs("URS-AUD-05")
+def test_a_witness_of_the_line_folder_gets_the_last_checkpoint_and_exposes_a_journal_set_back(tmp_path: Path) -> None:
+    share = tmp_path / "share"
+    share.mkdir()
+    line = made(tmp_path / "line", f'[[witness]]\nname = "qa"\nendpoint = "{share.as_uri()}"\n')
+    with running(line):
+        until(lambda: json.loads(command("status", line, "--json").stdout)["evidence"]["witnesses"][0]["away"] is None)
+    assert len(list(share.glob("*.txt"))) == 1
+    shutil.copytree(line / "data", tmp_path / "old", ignore=shutil.ignore_patterns("control.sock"))
+    share.rename(tmp_path / "away")
+    with running(line):
+        until(lambda: any("witness qa" in problem for problem in json.loads(command("status", line, "--json").stdout)["problems"]))
+        (tmp_path / "away").rename(share)
+        until(lambda: json.loads(command("status", line, "--json").stdout)["evidence"]["witnesses"][0]["size"])
+    assert [one["code"] for one in events(line, "finding") if one["code"].startswith("witness")] == ["witness-away", "witness-back"]
+    assert command("verify", line, "--checkpoint", share).returncode == 0
+
+    shutil.rmtree(line / "data")
+    shutil.copytree(tmp_path / "old", line / "data")
+    assert command("verify", line).returncode == 0
+    back = command("verify", line, "--checkpoint", share, "--json")
+    assert (back.returncode, json.loads(back.stdout)["bad"] is not None) == (1, True)
+
+
+# ------------------------------------------------------------------ backups
+
+
+def belongs(folder: Path, gateway: str) -> None:
+    folder.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(folder / "journal.db")) as db, db:
+        db.execute("CREATE TABLE about(name TEXT PRIMARY KEY, value)")
+        db.execute("INSERT INTO about VALUES ('gateway', ?)", (gateway,))
+
+
+@pytest.mark.faults
+@pytest.mark.urs("URS-OPS-01", "URS-AUD-01")
+def test_backups_are_made_on_schedule_verified_and_the_old_ones_go(tmp_path: Path) -> None:
+    store = tmp_path / "backups"
+    line = made(tmp_path / "line", f'[backup]\nfolder = "{store}"\nevery_h = 0.0004\nkeep = 2\n')  # every 1.4 s
+    with running(line):
+        until(lambda: [one for one in events(line, "finding") if one["code"] == "backup-failed"])
+        assert any("backup" in problem for problem in json.loads(command("status", line, "--json").stdout)["problems"])
+        store.mkdir()
+        (store / "lyon-test-1-20200101T000000Z").mkdir()
+        (store / "lyon-test-1-20200102T000000Z").mkdir()  # nothing in it
+        for name, whose in (("lyon-test-1-20200101T000000Z", "lyon/test-1"), ("lyon-test-1-20200103T000000Z", "lyon-test/1")):
+            belongs(store / name, whose)
+        (store / "lyon-test-1-20200101T000000Z.part").mkdir()
+        (store / "of somebody else").mkdir()
+    with running(line):
+        until(lambda: len([one for one in events(line, "audit") if one["action"] == "backup"]) >= 3)
+    made_ = [one["what"] for one in events(line, "audit") if one["action"] == "backup"]
+    assert made_[0]["removed"] in ([], ["lyon-test-1-20200101T000000Z"])
+    assert "lyon-test-1-20200101T000000Z" in [name for one in made_ for name in one["removed"]]
+    held = sorted(path.name for path in store.iterdir() if not path.name.endswith(".part"))
+    assert held.pop() == "of somebody else"
+    assert held[:2] == ["lyon-test-1-20200102T000000Z", "lyon-test-1-20200103T000000Z"], "no backup of this line"
+    del held[:2]
+    assert len(held) == 2
+    assert not (store / "lyon-test-1-20200101T000000Z.part").exists()
+    for name in held[:2]:
+        key = line / "data" / "checkpoint-key.pub"
+        assert verify(store / name, key).exit_code == 0
+        assert not (store / name / "checkpoint-key").exists(), "the private key is never copied"
+    what = made_[-1]
+    assert (what["entries"] > 0, what["bytes"] > 0) == (True, True)
+
+
+def test_a_folder_for_backups_inside_the_journal_is_refused_with_its_place(tmp_path: Path) -> None:
+    line = made(tmp_path / "line", '[backup]\nfolder = "data/copies"\n[[witness]]\nname = "a"\nendpoint = "ftp://x/y"\n')
+    done = command("check", line)
+    lines = (line / "line.toml").read_text().splitlines()
+    assert done.returncode == 2
+    folder, endpoint = (lines.index(text) + 1 for text in ('folder = "data/copies"', 'endpoint = "ftp://x/y"'))
+    assert f"line.toml:{folder}: `folder`" in done.stdout
+    assert f"line.toml:{endpoint}: endpoint" in done.stdout
+
+
+def test_a_rotation_cut_by_a_crash_is_finished_or_undone(tmp_path: Path) -> None:
+    from gateway.evidence.keyring import Keyring
+
+    first = Keyring(tmp_path, "lyon/test-1", None).signer.public
+    new = keys.create(tmp_path / "checkpoint-key.next", "lyon/test-1").public
+    assert Keyring(tmp_path, "lyon/test-1", first).signer.public == first, "the journal does not know it"
+    assert not (tmp_path / "checkpoint-key.next").exists()
+    new = keys.create(tmp_path / "checkpoint-key.next", "lyon/test-1").public
+    finished = Keyring(tmp_path, "lyon/test-1", new)
+    assert (finished.signer.public, finished.news) == (new, None)
+    assert Keyring(tmp_path, "lyon/test-1", new).signer.public == new
+    assert (tmp_path / "checkpoint-key.pub").read_text().split() == [first, new]

@@ -1,0 +1,415 @@
+"""The way of a list through the intake into a real journal."""
+
+import asyncio
+import itertools
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import config
+from buffer import Journal, Pressure, read_journal, segment
+from config import examples
+from drivers import Finding, Loss, Message
+from gateway.clock import Clock, system_clock
+from gateway.context import Fold
+from gateway.context.replay import rebuilt
+from gateway.entries.ticks import from_rfc3339
+from gateway.evidence.recompute import differences
+from gateway.intake import Intake
+from gateway.intake.port import MOST_OPEN_CALLS, Port
+
+
+class Line:
+    """A line whose sources are the test itself."""
+
+    def __init__(self, folder: Path) -> None:
+        self.line = config.load(folder)
+        self.clock: Clock = system_clock(self.line.clock)
+        self.faults: list[BaseException] = []
+        self.journal = self.open()
+        self.intake = Intake(self.line, self.journal, self.clock, rebuilt(self.line, self.journal), on_fault=self.faults.append)
+        self.intake.begin()
+
+    def open(self) -> Journal:
+        return Journal.open(self.line.data, self.line.gateway, retain_s=0, max_bytes=100_000_000)
+
+    def port(self, name: str) -> Port:
+        return self.intake.ports[name]
+
+    def index(self, tag: str) -> int:
+        port = next(port for port in self.intake.ports.values() if any(t.tag == tag for t in port.tags))
+        return next(i for i, t in enumerate(port.tags) if t.tag == tag)
+
+    async def entries(self) -> list[dict[str, Any]]:
+        await self.intake.happened({"type": "heartbeat", "observed": {}})
+        return [json.loads(entry.payload) for entry in self.journal.read((0, 0), max_bytes=100_000_000, max_entries=100_000)][:-1]
+
+
+@pytest.fixture
+async def line(tmp_path: Path) -> AsyncIterator[Line]:
+    examples.copy("granulation-2", tmp_path / "line")
+    made = Line(tmp_path / "line")
+    yield made
+    await asyncio.to_thread(made.journal.close)
+
+
+def readings_of(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [entry for entry in entries if "readings" in entry]
+
+
+def events_of(entries: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [entry["event"] for entry in entries if entry.get("event", {}).get("type") == kind]
+
+
+def numeric(port: Port) -> list[int]:
+    """Tags that hold plain numbers and are no signals."""
+    signals = port._intake.fold.signals(port.source.name)
+    return [i for i, tag in enumerate(port.tags) if tag.type in ("float32", "float64") and tag.scaling is None and i not in signals]
+
+
+@pytest.mark.urs("URS-DAQ-01", "URS-BUF-01")
+async def test_a_list_becomes_one_entry_and_is_on_disk_when_emit_returns(line: Line) -> None:
+    port = line.port("granulator-plc")
+    first, second = numeric(port)[:2]
+    now = time.time_ns() // 100
+
+    await port([(first, 1.5, 0, now, now + 7), (second, 0.1, 0x40900000, now + 3, now + 8)], received_ns=time.monotonic_ns())
+
+    (entry,) = readings_of(await line.entries())
+    assert entry["columns"] == ["tag", "value", "status", "source_ticks", "server_ticks"]
+    assert entry["constant"].keys() == {"kind", "received_ticks"}
+    base = from_rfc3339(entry["time_base"])
+    assert [[*row[:3], base + row[3], base + row[4]] for row in entry["readings"]] == [
+        [first, 1.5, 0, now, now + 7],
+        [second, 0.1, 0x40900000, now + 3, now + 8],
+    ]
+    assert entry["source"] == "granulator-plc"
+    assert entry["clock"]["status"] in ("synchronised", "holdover", "unsynchronised", "unknown")
+
+
+@pytest.mark.urs("URS-CFG-01", "URS-CTX-02")
+async def test_configuration_and_tag_tables_stand_before_the_first_reading_once_per_epoch(line: Line) -> None:
+    entries = await line.entries()
+
+    assert events_of(entries, "epoch")[0]["reason"] == "created"
+    (table,) = [event for event in events_of(entries, "tagset") if event["source"] == "dryer-plc"]
+    assert [row["tag"] for row in table["tags"]] == [tag.tag for tag in line.port("dryer-plc").tags]
+    parts = events_of(entries, "config")
+    text = "".join(piece["text"] for part in parts for piece in part["files"] if piece["name"] == "tags.csv")
+    assert text == (line.line.folder / "tags.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.urs("URS-DAQ-06")
+async def test_an_unchanged_poll_is_counted_and_not_stored(line: Line) -> None:
+    port = line.port("dryer-plc")
+    tag = next(i for i, t in enumerate(port.tags) if t.type == "float32" and t.scaling is None and t.store == "change")
+
+    for value in (20.5, 20.5, 20.5, 21.0):
+        await port([(tag, value, 0, None, None)], received_ns=time.monotonic_ns(), requested_ns=time.monotonic_ns() - 1000, kind="poll")
+
+    stored = readings_of(await line.entries())
+    assert [(e["readings"][0][1], e["constant"]["kind"]) for e in stored] == [(20.5, "initial"), (21.0, "change")]
+    assert port.unchanged == 2
+    assert all(e["constant"]["requested_ticks"] <= e["constant"]["received_ticks"] for e in stored)
+
+
+@pytest.mark.urs("URS-DAQ-09", "URS-DAQ-03")
+async def test_a_scaled_value_stands_beside_its_raw_one(line: Line) -> None:
+    port = line.port("dryer-plc")
+    tag = next(i for i, t in enumerate(port.tags) if t.scaling is not None and t.type == "int16")
+    scaling = port.tags[tag].scaling
+    assert scaling is not None
+
+    await port([(tag, 2515, 0, None, None)], received_ns=time.monotonic_ns(), kind="poll")
+
+    (entry,) = readings_of(await line.entries())
+    _, value, raw = entry["readings"][0][:3]
+    assert (entry["columns"][:3], raw, value) == (["tag", "value", "raw"], 2515, scaling.apply(2515))
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_a_loss_opens_a_gap_at_the_last_observation_and_the_next_reading_closes_it(line: Line) -> None:
+    port = line.port("granulator-plc")
+    tag = numeric(port)[0]
+    seen = time.time_ns() // 100
+    await port([(tag, 1.0, 0, seen, seen)], received_ns=time.monotonic_ns(), observed_ticks=seen, alive=range(len(port.tags)))
+
+    await port.failed("cable pulled")
+    await port.failed("cable pulled")
+    back = time.time_ns() // 100
+    await port([(tag, 2.0, 0, back, back)], received_ns=time.monotonic_ns())
+
+    gaps = events_of(await line.entries(), "gap")
+    assert [(gap["transition"], gap["tags"]) for gap in gaps] == [("open", "all"), ("close", [port.tags[tag].tag])]
+    assert from_rfc3339(gaps[0]["start"]) == seen
+    assert from_rfc3339(gaps[1]["end"]) == back
+    assert gaps[1]["outcome"] == "lost"
+    assert len(line.intake.fold.open_gaps("granulator-plc")) == 1  # the other tags have not been seen again
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_a_resumed_subscription_closes_its_gap_as_filled(line: Line) -> None:
+    port = line.port("granulator-plc")
+    await port.failed("cable pulled")
+
+    await port([], received_ns=time.monotonic_ns(), resumed=True, alive=range(len(port.tags)))
+
+    gaps = events_of(await line.entries(), "gap")
+    assert [(gap["transition"], gap.get("outcome")) for gap in gaps] == [("open", None), ("close", "filled")]
+    assert line.intake.fold.open_gaps("granulator-plc") == []
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_tags_with_another_last_observation_have_a_gap_of_their_own(line: Line) -> None:
+    port = line.port("dryer-plc")
+    t1 = time.monotonic_ns()
+    t2 = t1 + 500_000_000
+    await port([], received_ns=t1, requested_ns=t1, kind="poll", alive=[0, 1])
+    await port([], received_ns=t2, requested_ns=t2, kind="poll", alive=[1])
+
+    await port.lost(Loss("timeout", (0, 1)))
+
+    opened = [gap for gap in events_of(await line.entries(), "gap") if gap["transition"] == "open"]
+    starts = {gap["tags"][0]: from_rfc3339(gap["start"]) for gap in opened}
+    assert starts[port.tags[1].tag] - starts[port.tags[0].tag] == 5_000_000
+
+
+@pytest.mark.urs("URS-MAP-04")
+async def test_rows_are_kept_whole_in_the_same_commit_as_their_watermark(line: Line) -> None:
+    port = line.port("mes")
+    row = {"id": 17, "unit_id": "GRN-201", "batch_no": "B1", "big": "x" * 100}
+
+    await port([], received_ns=time.monotonic_ns(), messages=[Message("orders", "17", row)], watermark={"orders": 17})
+
+    (message,) = events_of(await line.entries(), "message")
+    assert message["rows"][0]["row"] == row
+    assert port.watermark["orders"] == 17
+
+
+@pytest.mark.urs("URS-MAP-04")
+async def test_a_row_longer_than_an_entry_is_kept_in_pieces(line: Line) -> None:
+    port = line.port("mes")
+    row = {"id": 17, "note": "\x01ä" * 50_000}
+
+    await port([], received_ns=time.monotonic_ns(), messages=[Message("orders", "17", row), Message("orders", "18", {"id": 18})])
+
+    entries = await line.entries()
+    rows = [row for message in events_of(entries, "message") for row in message["rows"]]
+    pieces = [row for row in rows if "piece" in row]
+    assert [row["part"] for row in pieces] == list(range(1, pieces[0]["of"] + 1))
+    assert json.loads("".join(row["piece"] for row in pieces)) == row
+    assert rows[-1]["row"] == {"id": 18}
+    assert events_of(entries, "finding")[0]["code"] == "row-too-long"
+
+
+async def test_a_long_list_is_cut_into_entries_of_at_most_a_thousand(line: Line) -> None:
+    port = line.port("granulator-plc")
+    tag = numeric(port)[0]
+
+    await port([(tag, float(n), 0, None, None) for n in range(2_500)], received_ns=time.monotonic_ns())
+
+    stored = readings_of(await line.entries())
+    assert [len(entry["readings"]) for entry in stored] == [1000, 1000, 500]
+    assert [row[1] for entry in stored for row in entry["readings"]] == [float(n) for n in range(2_500)]
+
+
+async def test_many_long_texts_fit_their_entries(line: Line) -> None:
+    port = line.port("granulator-plc")
+    text = next((i for i, t in enumerate(port.tags) if t.type.startswith("string")), None)
+    assert text is not None
+
+    await port([(text, f"{n}" + "\x01" * 5_000, 0, None, None) for n in range(40)], received_ns=time.monotonic_ns())
+
+    assert sum(len(entry["readings"]) for entry in readings_of(await line.entries())) == 40
+
+
+@pytest.mark.urs("URS-CTX-04")
+async def test_the_reading_that_changes_a_signal_begins_a_new_entry(line: Line) -> None:
+    port = line.port("granulator-plc")
+    signal = next(iter(line.intake.fold.signals("granulator-plc")))
+    plain = numeric(port)[0]
+    kind = port.tags[signal].type
+    values = ("a", "b") if kind.startswith("string") else (True, False) if kind == "bool" else (10, 30)
+
+    await port(
+        [(plain, 1.0, 0, None, None), (signal, values[0], 0, None, None), (plain, 2.0, 0, None, None)], received_ns=time.monotonic_ns()
+    )
+    await port([(signal, values[0], 0, None, None), (plain, 3.0, 0, None, None)], received_ns=time.monotonic_ns())
+
+    assert [[row[0] for row in e["readings"]] for e in readings_of(await line.entries())] == [[plain], [signal, plain], [signal, plain]]
+
+
+@pytest.mark.urs("URS-SEC-09")
+async def test_a_driver_that_does_not_wait_for_room_is_stopped(line: Line) -> None:
+    port = line.port("granulator-plc")
+    tag = numeric(port)[0]
+    waits = [port([(tag, float(n), 0, None, None)], received_ns=time.monotonic_ns()) for n in range(MOST_OPEN_CALLS)]
+
+    with pytest.raises(RuntimeError, match="room"):
+        port([(tag, 0.0, 0, None, None)], received_ns=time.monotonic_ns())
+
+    await asyncio.gather(*waits)
+    await port.room()
+    await port([(tag, 0.0, 0, None, None)], received_ns=time.monotonic_ns())
+
+
+async def test_a_finding_is_said_once_until_it_changes(line: Line) -> None:
+    port = line.port("granulator-plc")
+
+    for text in ("revised to 500 ms", "revised to 500 ms", "revised to 250 ms"):
+        await port.found(Finding("revised-rate", text, (0,)))
+
+    assert [event["text"] for event in events_of(await line.entries(), "finding")] == ["revised to 500 ms", "revised to 250 ms"]
+
+
+@pytest.mark.urs("URS-DAQ-05", "URS-DAQ-10")
+async def test_a_value_of_another_type_is_stored_as_bad_with_a_finding(line: Line) -> None:
+    port = line.port("granulator-plc")
+
+    await port([(numeric(port)[0], "soft", 0, None, None)], received_ns=time.monotonic_ns())
+
+    entries = await line.entries()
+    (entry,) = readings_of(entries)
+    assert entry["readings"][0][1] is None
+    assert entry["constant"]["status"] >= 0x80000000
+    assert events_of(entries, "finding")[0]["code"] == "type-differs"
+
+
+@pytest.mark.urs("URS-BUF-04", "URS-UPL-01")
+async def test_numbers_rise_by_one_and_the_chain_holds(line: Line) -> None:
+    port = line.port("granulator-plc")
+    for n in range(20):
+        await port([(numeric(port)[0], float(n), 0, None, None)], received_ns=time.monotonic_ns())
+
+    stored = line.journal.read((0, 0), max_bytes=10_000_000)
+    entries = [json.loads(entry.payload) for entry in stored]
+    assert [entry["seq"] for entry in entries] == list(range(1, len(entries) + 1))
+    assert all(
+        later["previous"] == earlier.digest for earlier, later in itertools.pairwise(stored) for later in [json.loads(later.payload)]
+    )
+
+
+@pytest.mark.urs("URS-BUF-02")
+async def test_after_a_restart_the_fold_is_as_it_was(line: Line) -> None:
+    port, dryer = line.port("granulator-plc"), line.port("dryer-plc")
+    signal = next(iter(line.intake.fold.signals("granulator-plc")))
+    for n in range(5):
+        await port([(numeric(port)[0], float(n), 0, None, None)], received_ns=time.monotonic_ns())
+    await dryer([(0, None, 0x800A0000, None, None)], received_ns=time.monotonic_ns(), kind="poll")
+    await port([(signal, "x" if port.tags[signal].type.startswith("string") else 10, 0, None, None)], received_ns=time.monotonic_ns())
+    await port.failed("gone")
+    live = line.intake.fold.dump()
+    await asyncio.to_thread(line.journal.close)
+
+    line.journal = line.open()
+    replayed: Fold = rebuilt(line.line, line.journal)
+
+    assert json.loads(replayed.dump()) == json.loads(live)
+
+
+@pytest.mark.urs("URS-TIME-12")
+async def test_a_source_clock_over_its_limit_is_alarmed_once_and_its_times_are_not_used(line: Line) -> None:
+    port = line.port("granulator-plc")
+    wrong = time.time_ns() // 100 + 50_000_000
+    for offset_s in (0.1, 5.0, 5.1, 0.0):
+        port.source_offset(offset_s, 0.02)
+        await port([(numeric(port)[0], offset_s, 0, wrong, wrong)], received_ns=time.monotonic_ns())
+
+    entries = await line.entries()
+    assert [event["severity"] for event in events_of(entries, "finding")] == ["alarm", "info"]
+    assert [entry["source_clock"]["offset_s"] for entry in readings_of(entries)] == [0.1, 5.0, 5.1, 0.0]
+    seen = [line.intake.fold.item(entry) for entry in readings_of(entries)]
+    assert [item.readings[0][3] == wrong for item in seen if item is not None and hasattr(item, "readings")] == [True, False, False, True]
+
+
+@pytest.mark.urs("URS-MAP-04", "URS-UPL-06")
+async def test_what_json_can_not_hold_stands_in_a_row_as_its_text(line: Line) -> None:
+    port = line.port("mes")
+    row = {"id": 10**30, "exact": 2**53, "nan": float("nan"), "nested": {"deep": [10**20]}, "plain": 7}
+
+    await port([], received_ns=time.monotonic_ns(), messages=[Message("orders", "1", row)])
+
+    (message,) = events_of(await line.entries(), "message")
+    assert message["rows"][0]["row"] == {
+        "id": str(10**30),
+        "exact": str(2**53),
+        "nan": "nan",
+        "nested": {"deep": [str(10**20)]},
+        "plain": 7,
+    }
+
+
+@pytest.mark.urs("URS-BUF-05")
+@pytest.mark.parametrize(
+    ("cause", "over"), [("disk-full", "journal-has-room"), ("journal-full", "journal-has-room"), ("journal-locked", "journal-unlocked")]
+)
+async def test_a_journal_that_takes_nothing_holds_sources_back_and_says_why(line: Line, cause: str, over: str) -> None:
+    dryer, plc = line.port("dryer-plc"), line.port("granulator-plc")
+    await dryer([(0, 1, 0, None, None)], received_ns=time.monotonic_ns(), kind="poll")
+    await plc([(numeric(plc)[0], 1.0, 0, None, None)], received_ns=time.monotonic_ns())
+
+    await asyncio.to_thread(line.intake._pressure_told, Pressure(cause, "what the journal says"))
+    await asyncio.sleep(0)
+    waiting = asyncio.create_task(dryer.room())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await asyncio.to_thread(line.intake._pressure_told, None)
+    await waiting
+
+    entries = await line.entries()
+    assert [event["code"] for event in events_of(entries, "finding")] == [cause, over]
+    opened = {(gap["source"], gap["cause"]) for gap in events_of(entries, "gap") if gap["transition"] == "open"}
+    assert opened == {("dryer-plc", cause)}
+
+
+@pytest.mark.urs("URS-CTX-04", "URS-TIME-08")
+async def test_queued_changes_are_put_in_time_around_a_signal_but_no_tag_is_reordered(line: Line) -> None:
+    port = line.port("granulator-plc")
+    signal = line.index("granulator.step_no")
+    plain = numeric(port)[0]
+    t = time.time_ns() // 100
+
+    await port([(plain, 1.0, 0, t, t), (plain, 3.0, 0, t + 20, t), (signal, 10, 0, t + 10, t)], received_ns=time.monotonic_ns())
+    await port([(plain, 5.0, 0, t + 50, t), (plain, 4.0, 0, t + 40, t), (signal, 30, 0, t + 45, t)], received_ns=time.monotonic_ns())
+
+    stored = [[row[1] for row in entry["readings"]] for entry in readings_of(await line.entries())]
+    assert stored == [[1.0], [10, 3.0], [5.0, 4.0], [30]]
+
+
+SEGMENT = 32
+
+
+def read_by_itself(entries: list[dict[str, Any]], epoch_began: bool) -> bool:
+    """Whether the configuration and the tables of all sources stand before what they are needed for."""
+    own = [entry for entry in entries if "caused_by" not in entry.get("event", {})]
+    kinds = [entry.get("event", {}).get("type") for entry in own[epoch_began:]]
+    tables = {entry["event"]["source"] for entry in own if entry.get("event", {}).get("type") == "tagset"}
+    needed = next((at for at, kind in enumerate(kinds) if kind not in ("config", "tagset")), len(kinds))
+    return kinds[0] == "config" and needed > len(tables) and {entry["source"] for entry in own if "readings" in entry} <= tables
+
+
+@pytest.mark.urs("URS-BUF-06", "URS-BUF-07")
+async def test_each_segment_is_read_by_itself_when_those_before_it_are_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segment, "ENTRIES", SEGMENT)
+    examples.copy("granulation-2", tmp_path / "line")
+    made = Line(tmp_path / "line")
+    for _ in range(3):
+        port = made.port("granulator-plc")
+        tag = numeric(port)[0]
+        while made.journal.next_seq % SEGMENT != 1 or made.intake.entries < SEGMENT:  # ends at a boundary each time
+            await port([(tag, float(made.journal.next_seq), 0, None, None)] * 3, received_ns=time.monotonic_ns())
+        await asyncio.to_thread(made.journal.close)
+        made = Line(tmp_path / "line")
+    await made.intake.heartbeat()
+    await asyncio.to_thread(made.journal.close)
+
+    entries = [json.loads(entry.payload) for entry in read_journal(made.line.data)]
+    parts = [list(part) for _, part in itertools.groupby(entries, lambda entry: (entry["seq"] - 1) // SEGMENT)]
+    assert len(parts) > 3
+    assert [read_by_itself(part, part is parts[0]) for part in parts] == [True] * len(parts)
+    assert {event["version"] for event in events_of(entries, "config")} == {1}
+    assert differences(made.line.data, None).differences == []

@@ -1,0 +1,182 @@
+"""Order parameters sent to a running gateway: taken, answered when on disk, refused with a reason."""
+
+import http.client
+import json
+import secrets
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kit.processes import COMMAND, free_port, until
+
+from simulators import pki
+
+ORDER = {"batch": "B2026-0417", "order": "0004500123456", "recipe": "MBR-88"}
+
+
+class Pushing:
+    """A line folder whose two units wait for pushed orders, its process, and a client of its own."""
+
+    def __init__(self, folder: Path, *, tls: str = "") -> None:
+        self.folder, self.port = folder, free_port()
+        self.tokens = {name: secrets.token_hex(16) for name in ("mes", "scheduler")}
+        self.context: ssl.SSLContext | None = None
+        (folder / "credentials").mkdir(parents=True)
+        for name, token in self.tokens.items():
+            (folder / "credentials" / f"{name}-token").write_text(token + "\n")
+            (folder / "credentials" / f"{name}-token").chmod(0o600)
+        (folder / "drop").mkdir()
+        (folder / "tags.csv").write_text("tag,source,address,type\nlab.lod,lims,results.lod,decimal\n")
+        for name in ("steps", "parameters"):
+            (folder / f"{name}.csv").write_text(
+                {"steps": "step,equipment,level,signal,active\n", "parameters": "parameter,equipment,step,statistic\n"}[name]
+            )
+        (folder / "line.toml").write_text(self.toml(tls))
+
+    def toml(self, tls: str) -> str:
+        identities = "".join(f"{name} = {{ push = true }}\n" for name in ORDER)
+        clients = '[[push.client]]\nname = "mes"\ntoken = { credential = "mes-token" }\n'
+        clients += '[[push.client]]\nname = "scheduler"\ntoken = { credential = "scheduler-token" }\nequipment = ["dryer"]\n'
+        return (
+            '[line]\nsite = "lyon"\nname = "push-1"\ntimezone = "Europe/Paris"\n'
+            f'[push]\nlisten = "127.0.0.1:{self.port}"\n{tls}{clients}'
+            '[[source]]\nname = "lims"\ndriver = "mes_file"\nendpoint = "file://drop"\n'
+            '[[source.pattern]]\nname = "results"\nglob = "*.csv"\nformat = "csv"\nkey = "sample_id"\n'
+            f'[[equipment]]\nname = "granulator"\nsettle_ms = 0\n{identities}[[equipment]]\nname = "dryer"\nsettle_ms = 0\n{identities}'
+            f'[[uplink]]\nname = "ebr"\nkind = "mqtt"\nendpoint = "mqtt://127.0.0.1:{free_port()}"\n'
+        )
+
+    def start(self) -> None:
+        self.process = subprocess.Popen([COMMAND, "run", str(self.folder)], stderr=subprocess.PIPE, text=True)
+        until(lambda: self.answers() or self.process.poll() is not None)
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def answers(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def put(self, equipment: str, body: Any, token: str | None = None) -> tuple[int, dict[str, Any]]:
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        if self.context is None:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        else:
+            connection = http.client.HTTPSConnection("localhost", self.port, timeout=20, context=self.context)
+        try:
+            headers = {"Authorization": f"Bearer {token or self.tokens['mes']}"}
+            connection.request("PUT", f"/equipment/{equipment}/context", raw, headers)
+            answer = connection.getresponse()
+            text = answer.read()
+            return answer.status, json.loads(text) if text.startswith(b"{") else {}
+        finally:
+            connection.close()
+
+    def stored(self) -> list[dict[str, Any]]:
+        done = subprocess.run([COMMAND, "log", str(self.folder)], capture_output=True, text=True, timeout=60, check=True)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture
+def pushing(tmp_path: Path) -> Iterator[Pushing]:
+    line = Pushing(tmp_path / "line")
+    line.start()
+    yield line
+    line.end()
+
+
+@pytest.mark.urs("URS-CTX-01", "URS-CTX-10", "URS-AUD-02")
+def test_an_order_is_answered_with_the_place_where_it_stands_on_disk(pushing: Pushing) -> None:
+    status, answer = pushing.put("granulator", ORDER)
+    assert (status, answer["equipment"], answer["values"]) == (200, "granulator", ORDER)
+
+    entry = next(e for e in pushing.stored() if (e["epoch"], e["seq"]) == (answer["epoch"], answer["seq"]))
+    assert entry["event"]["type"] == "context"
+    assert (entry["event"]["values"], entry["event"]["who"], entry["event"]["peer"]) == (ORDER, "push:mes", "127.0.0.1")
+    begun = until(lambda: [e["event"] for e in pushing.stored() if e.get("event", {}).get("type") == "batch"])
+    assert [(e["transition"], e["equipment"], e["batch"], e["order"]) for e in begun] == [
+        ("start", "granulator", "B2026-0417", "0004500123456")
+    ]
+
+
+@pytest.mark.urs("URS-SEC-01", "URS-SEC-09", "URS-CTX-03")
+def test_what_is_not_an_order_of_a_known_client_is_refused_with_a_reason_and_stands_in_the_journal(pushing: Pushing) -> None:
+    short = {name: value for name, value in ORDER.items() if name != "recipe"}
+    scheduler = pushing.tokens["scheduler"]
+    refused = [
+        (pushing.put("granulator", short), 422, "batch, order, recipe"),
+        (pushing.put("granulator", ORDER | {"order": 4500123456}), 422, "order: a text"),
+        (pushing.put("granulator", ORDER | {"operator": "x"}), 422, "exactly these members"),
+        (pushing.put("granulator", ORDER | {"batch": "B\n1"}), 422, "batch: a text"),
+        (pushing.put("granulator", ORDER | {"batch": " "}), 422, "batch: a text"),
+        (pushing.put("granulator", [ORDER]), 422, "exactly these members"),
+        (pushing.put("granulator", b"{batch"), 400, "no JSON"),
+        (pushing.put("granulator", b" " * 20_000), 413, "at most"),
+        (pushing.put("press", ORDER), 404, "no equipment `press`"),
+        (pushing.put("granulator", ORDER, scheduler), 403, "scheduler may not send"),
+        (pushing.put("dryer", ORDER, secrets.token_hex(16)), 401, "Bearer TOKEN"),
+    ]
+    assert [(status, reason in answer["error"]) for (status, answer), _, reason in refused] == [(status, True) for _, status, _ in refused]
+    assert pushing.put("dryer", ORDER, scheduler)[0] == 200
+
+    events = [e["event"] for e in pushing.stored() if "event" in e]
+    assert [e["equipment"] for e in events if e["type"] == "context"] == ["dryer"]
+    told = [e["text"] for e in events if e["type"] == "finding" and e["code"] == "push-refused"]
+    firsts = ("exactly these members", "no JSON", "no equipment `press`", "Bearer TOKEN")
+    assert [sum(word in text for text in told) for word in firsts] == [1, 1, 1, 1]
+
+
+@pytest.mark.urs("URS-SEC-02")
+def test_five_wrong_tokens_lock_the_door_for_that_address(pushing: Pushing) -> None:
+    assert [pushing.put("dryer", ORDER, secrets.token_hex(16))[0] for _ in range(6)] == [401] * 5 + [429]
+    assert pushing.put("dryer", ORDER)[0] == 429
+
+
+@pytest.mark.urs("URS-CTX-01", "URS-BUF-01")
+def test_a_pushed_order_stands_after_a_kill(pushing: Pushing) -> None:
+    assert pushing.put("dryer", ORDER)[0] == 200
+    until(lambda: [e for e in pushing.stored() if e.get("event", {}).get("type") == "batch"])
+    pushing.end()
+    pushing.start()
+    assert pushing.put("dryer", ORDER | {"batch": "B2026-0418"})[0] == 200
+    batches = until(lambda: found if len(found := _batches(pushing)) >= 4 else None)
+    assert sorted(batches) == [("end", "B2026-0417"), ("leave", "B2026-0417"), ("start", "B2026-0417"), ("start", "B2026-0418")]
+
+
+def _batches(pushing: Pushing) -> list[tuple[str, str]]:
+    events = [e["event"] for e in pushing.stored() if e.get("event", {}).get("type") == "batch"]
+    return [(e["transition"], e["batch"]) for e in events]
+
+
+@pytest.mark.urs("URS-SEC-03", "URS-SEC-04")
+def test_with_a_certificate_authority_only_its_clients_are_heard(tmp_path: Path) -> None:
+    pki.make(tmp_path / "pki")
+    line = Pushing(tmp_path / "line", tls='tls = { cert = "server.crt", key = "server.key", ca = "ca.crt" }\n')
+    for name in ("server.crt", "server.key", "ca.crt"):
+        (line.folder / name).write_bytes((tmp_path / "pki" / name).read_bytes())
+    line.start()
+    try:
+        line.context = ssl.create_default_context(cafile=tmp_path / "pki" / "ca.crt")
+        with pytest.raises((ssl.SSLError, ConnectionError, http.client.RemoteDisconnected)):
+            line.put("dryer", ORDER)
+        line.context.load_cert_chain(tmp_path / "pki" / "client.crt", tmp_path / "pki" / "client.key")
+        assert line.put("dryer", ORDER)[0] == 200
+    finally:
+        line.end()
+
+
+@pytest.mark.urs("URS-SEC-05")
+def test_a_token_that_is_missing_or_short_is_told_at_the_start_with_its_place(tmp_path: Path) -> None:
+    line = Pushing(tmp_path / "line")
+    (line.folder / "credentials" / "mes-token").write_text("short\n")
+    (line.folder / "credentials" / "scheduler-token").unlink()
+    done = subprocess.run([COMMAND, "run", str(line.folder)], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert [text.split(": ")[0].startswith("line.toml:") for text in done.stderr.splitlines()] == [True, True]
+    assert "shorter than 20 characters" in done.stderr
+    assert "scheduler-token" in done.stderr

@@ -1,0 +1,132 @@
+"""The systemd unit: accepted by systemd's own checks, hardened, and such that the gateway can do its work under it."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from kit.repository import ROOT
+
+import config
+from gateway.demo.processes import COMMAND
+
+UNIT = ROOT / "systemd" / "ebr-gateway@.service"
+MOST_EXPOSED = 2.0
+WITHIN_S = 60.0
+
+needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+
+
+def _analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["systemd-analyze", "--no-pager", *arguments], capture_output=True, text=True, check=False)
+
+
+def _settings(name: str) -> list[str]:
+    return re.findall(rf"(?m)^{name}=(.*)$", UNIT.read_text())
+
+
+@needs_systemd
+@pytest.mark.urs("URS-SEC-06")
+def test_the_unit_is_hardened() -> None:
+    told = _analyze("security", "--offline=true", str(UNIT)).stdout
+    score = re.search(r"Overall exposure level for .*: ([0-9.]+)", told)
+    assert score is not None, told
+    assert float(score[1]) <= MOST_EXPOSED, told
+
+
+@needs_systemd
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
+    """With a program that exists here in place of the installed one."""
+    unit = tmp_path / UNIT.name
+    unit.write_text(UNIT.read_text().replace("/opt/ebr-gateway/bin/ebr-gateway", shutil.which("true") or "/bin/true"))
+    done = _analyze("verify", str(unit))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.urs("URS-SEC-06", "URS-TIME-01")
+def test_the_service_can_read_the_clock_but_has_no_capability_to_set_it() -> None:
+    assert _settings("CapabilityBoundingSet") == [""]
+    assert "adjtimex" in " ".join(_settings("SystemCallFilter"))
+    assert _settings("ProtectClock") == ["no"]  # would forbid reading, too
+
+
+def test_a_wrong_line_folder_is_not_tried_again() -> None:
+    assert _settings("Restart") == ["always"]
+    assert _settings("RestartPreventExitStatus") == ["2"]
+
+
+def _started(line: Path, tmp_path: Path, *, wrapper: list[str]) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listener.bind(str(tmp_path / "notify"))
+    listener.settimeout(WITHIN_S)
+    environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1500000"}
+    with (tmp_path / "said").open("wb") as said:
+        return subprocess.Popen([*wrapper, *COMMAND, "run", str(line)], env=environment, stderr=said), listener
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Path:
+    """The example; none of its sources answers, which is an everyday start."""
+    folder = tmp_path / "line"
+    shutil.copytree(Path(config.__file__).parent / "examples" / "granulation-2", folder)
+    toml = folder / "line.toml"
+    text = toml.read_text()
+    for port in ("48400", "50200", "18830"):
+        text = text.replace(f":{port}", ":1")
+    toml.write_text(text.replace("127.0.0.1:8080", "127.0.0.1:0"))
+    return folder
+
+
+NO_WRITABLE_CODE = "import ctypes, os, sys; ctypes.CDLL(None).prctl(65, 1, 0, 0, 0); os.execv(sys.argv[1], sys.argv[1:])"
+"""prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN): what MemoryDenyWriteExecute= asks for, by the kernel itself."""
+
+
+@pytest.mark.urs("URS-OPS-05", "URS-SEC-06")
+def test_the_gateway_tells_systemd_that_it_is_ready_alive_and_stopping(line: Path, tmp_path: Path) -> None:
+    process, listener = _started(line, tmp_path, wrapper=[sys.executable, "-c", NO_WRITABLE_CODE])
+    try:
+        with listener:
+            assert listener.recv(100) == b"READY=1"
+            assert listener.recv(100) == b"WATCHDOG=1"
+            process.send_signal(signal.SIGTERM)
+            rest = [listener.recv(100)]
+            while rest[-1] == b"WATCHDOG=1":
+                rest.append(listener.recv(100))
+            assert rest[-1] == b"STOPPING=1"
+        assert process.wait(30) == 0, (tmp_path / "said").read_text()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _calls(name: str) -> set[str]:
+    """The system calls of a group, its groups in it resolved."""
+    words = [line.strip() for line in _analyze("syscall-filter", name).stdout.splitlines()[1:]]
+    parts = [_calls(word) if word.startswith("@") else {word} for word in words if word and not word.startswith("#")]
+    return set().union(*parts)
+
+
+@pytest.mark.faults
+@needs_systemd
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+@pytest.mark.urs("URS-SEC-06")
+def test_the_gateway_needs_no_system_call_that_the_unit_forbids(line: Path, tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    process, listener = _started(line, tmp_path, wrapper=["strace", "-f", "-o", str(trace)])
+    with listener:
+        assert listener.recv(100) == b"READY=1"
+        time.sleep(5)  # what a running gateway does by itself
+        children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True).stdout.split()
+        os.kill(int(children[0]), signal.SIGTERM)
+        process.wait(WITHIN_S)
+    used = set(re.findall(r"(?m)^\d+ +(\w+)\(", trace.read_text()))
+    allowed = (
+        (_calls("@system-service") - _calls("@privileged") - _calls("@resources")) | _calls("@default") | {"adjtimex", "clock_adjtime"}
+    )
+    assert used - allowed <= {"fchown"}  # SQLite gives files to their owner only where it runs as root

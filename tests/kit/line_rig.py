@@ -1,0 +1,353 @@
+"""A whole line as processes: a plant with an OPC UA and a Modbus PLC that count, the real gateway, a reference EBR; and the oracle.
+
+Every tag counts up by one. The plant writes down each value before anybody can read it (`made`), and what it answered (`served`). So
+afterwards it is plain what the record must hold: each value once, or a gap over its time.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kit.processes import free_port, until
+
+from gateway.demo.processes import COMMAND
+from gateway.entries.ticks import from_rfc3339
+
+PLANT = """
+import asyncio, sys, time
+from pathlib import Path
+import config
+from simulators.device import Truth
+from simulators.modbus_plc import ModbusPlc
+from simulators.opcua_plc import OpcUaPlc
+folder, every_s, truth, words = Path(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4])
+line = config.load(folder)
+async def main():
+    kinds = {"opcua": OpcUaPlc, "modbus": ModbusPlc}
+    logs = {source.name: Truth(truth / f"{source.name}.jsonl") for source in line.sources}
+    devices = [(source, kinds[source.driver](source, line.tags_of(source.name), logs[source.name])) for source in line.sources]
+    for _, device in devices:
+        await device.start()
+    count, due = 0, time.monotonic()
+    while True:
+        count += 1
+        for source, device in devices:
+            counted = {tag.tag: count % 65536 for tag in line.tags_of(source.name) if tag.type != "string"}
+            if source.driver == "opcua":
+                said = words.read_text() if words.exists() else ""
+                counted |= {tag.tag: said for tag in line.tags_of(source.name) if tag.type == "string"}
+            await device.set(counted, time.time_ns() // 100)
+        due = max(due + every_s, time.monotonic())
+        await asyncio.sleep(due - time.monotonic())
+asyncio.run(main())
+"""
+
+LINE = """
+[line]
+site = "lyon"
+name = "faults"
+timezone = "Europe/Paris"
+environment = "development"
+[buffer]
+directory = "{data}"
+{buffer}
+[web]
+listen = "127.0.0.1:{page}"
+[[source]]
+name = "plc"
+driver = "opcua"
+endpoint = "opc.tcp://127.0.0.1:{opcua}"
+security = {{ policy = "None" }}
+namespaces = {{ plc = "urn:example:plc" }}
+time_authority = "device"
+rate_ms = 100
+outage_tolerance_s = 60
+[[source]]
+name = "meter"
+driver = "modbus"
+endpoint = "tcp://127.0.0.1:{modbus}"
+byte_order = "ABCD"
+rate_ms = 100
+[[equipment]]
+name = "mixer"
+batch = {{ tag = "plc.batch", pattern = "B[0-9]{{4}}-[0-9]{{4}}" }}
+batch_ends = "empty"
+settle_ms = 500
+[[uplink]]
+name = "ebr"
+kind = "https"
+endpoint = "http://127.0.0.1:{ebr}"
+required = true
+"""
+
+
+def ended(process: "subprocess.Popen[bytes] | None", number: int = signal.SIGTERM, within_s: float = 60.0) -> int | None:
+    if process is None:
+        return None
+    if process.poll() is None:
+        process.send_signal(number)
+    return process.wait(within_s)
+
+
+@dataclass
+class Rig:
+    """One line. data: the journal's folder. Everything ends with `stop`."""
+
+    path: Path
+    data: Path
+    tags: int = 8
+    every_s: float = 0.1
+    buffer: str = ""
+    ports: dict[str, int] = field(default_factory=lambda: {name: free_port() for name in ("page", "opcua", "modbus", "ebr")})
+    plant: "subprocess.Popen[bytes] | None" = None
+    ebr: "subprocess.Popen[bytes] | None" = None
+    gateway: "subprocess.Popen[bytes] | None" = None
+    watchdog_s: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for folder in (self.folder, self.path / "truth"):
+            folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "line.toml").write_text(LINE.format(data=self.data, buffer=self.buffer, **self.ports))
+        rows = ["tag,source,address,type,rate_ms,equipment", "plc.batch,plc,plc:s=batch,string,,mixer"]
+        rows += [f"plc.c{number},plc,plc:s=c{number},int32,," for number in range(self.tags)]
+        rows += [f"meter.c{number},meter,1/holding/{number},uint16,," for number in range(self.tags)]
+        (self.folder / "tags.csv").write_text("\n".join(rows) + "\n")
+        (self.folder / "steps.csv").write_text("step,equipment,level,parent,signal,active,occurs,order,description\n")
+        (self.folder / "parameters.csv").write_text("parameter,ebr_field,name,equipment,step,tag,statistic\n")
+
+    @property
+    def folder(self) -> Path:
+        return self.path / "line"
+
+    def say_batch(self, batch: str) -> None:
+        (self.path / "batch.part").write_text(batch)
+        (self.path / "batch.part").rename(self.path / "batch")
+
+    def start_plant(self) -> None:
+        words = [str(self.folder), str(self.every_s), str(self.path / "truth"), str(self.path / "batch")]
+        self.plant = self._process("plant", [sys.executable, "-c", PLANT, *words])
+        until(lambda: (self.path / "truth" / "meter.jsonl").exists() and _listens(self.ports["modbus"]))
+
+    def start_ebr(self) -> None:
+        self.ebr = self._process("ebr", [*COMMAND, "ebr", "--store", str(self.path / "store"), "--http", str(self.ports["ebr"])])
+        until(lambda: _listens(self.ports["ebr"]))
+
+    def start_gateway(
+        self, *, wrapper: Sequence[str] = (), command: Sequence[str] = COMMAND, ready: bool = True, **environment: str
+    ) -> None:
+        """ready: wait until it has told the service manager so."""
+        name = f"ebr-rig-{os.getpid()}-{free_port()}"
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        listener.bind(f"\0{name}")
+        environment |= {"NOTIFY_SOCKET": f"@{name}", "WATCHDOG_USEC": "60000000"} | environment
+        told = threading.Event()
+        threading.Thread(target=self._listen, args=(listener, told), daemon=True).start()
+        self.gateway = self._process("gateway", [*wrapper, *command, "run", str(self.folder)], **environment)
+        if ready:
+            until(lambda: told.is_set() or self.gateway.poll() is not None, 120)  # type: ignore[union-attr]
+            assert self.gateway.poll() is None, self.said()
+
+    def _listen(self, listener: socket.socket, told: threading.Event) -> None:
+        with listener:
+            while True:
+                words = listener.recv(200)
+                if b"READY" in words:
+                    told.set()
+                if b"WATCHDOG" in words:
+                    self.watchdog_s.append(time.monotonic())
+
+    def _process(self, name: str, command: Sequence[str], **environment: str) -> "subprocess.Popen[bytes]":
+        with (self.path / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(list(command), stdout=log, stderr=log, env={**os.environ, **environment}, start_new_session=True)
+
+    def said(self) -> str:
+        return (self.path / "gateway.log").read_text(errors="replace")[-3000:]
+
+    def command(self, *words: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run([*COMMAND, words[0], str(self.folder), *words[1:]], capture_output=True, text=True, timeout=120, check=False)
+
+    def status(self) -> dict[str, Any]:
+        """What the running gateway says of itself; {} while it can not be asked."""
+        done = self.command("status", "--json")
+        return json.loads(done.stdout) if done.stdout.startswith("{") else {}
+
+    def caught_up(self) -> bool:
+        """The EBR has everything, and every source is connected."""
+        now = self.status()
+        return bool(now) and now["uplinks"][0]["entries"] < 60 and all(source["state"] == "connected" for source in now["sources"])
+
+    def stop(self) -> None:
+        for process in (self.gateway, self.plant, self.ebr):
+            if process is not None and process.poll() is None:
+                process.kill()
+                process.wait()
+
+    def entries(self) -> list[dict[str, Any]]:
+        """What the EBR holds, in order, as it was sent."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.path / 'store' / 'ebr.db'}?mode=ro", uri=True)) as db:
+            return [json.loads(row[0]) for row in db.execute("SELECT payload FROM entries ORDER BY epoch, seq")]
+
+    def judged(self) -> "Verdict":
+        return judged(self.entries(), self.path / "truth")
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Verdict(NamedTuple):
+    """made: values that must be in the record, or in a gap. lost, doubled, invented must be 0. gap_s: their whole time, per source."""
+
+    made: int
+    lost: int
+    doubled: int
+    invented: int
+    in_gaps: int
+    gaps: int
+    gap_s: dict[str, float]
+    late_s: float
+    holes: list[float]
+
+    def good(self) -> bool:
+        return self.made > 0 and (self.lost, self.doubled, self.invented, self.holes) == (0, 0, 0, [])
+
+    def __str__(self) -> str:
+        spans = ", ".join(f"{source} {seconds:.1f} s" for source, seconds in self.gap_s.items()) or "none"
+        told = f"{self.made} values made, {self.in_gaps} of them in {self.gaps} gaps ({spans})"
+        holes = f", unexplained silence {max(self.holes):.1f} s" if self.holes else ""
+        return (
+            f"lost {self.lost}, doubled {self.doubled}, invented {self.invented} of {told}, stored at most {self.late_s:.1f} s late{holes}"
+        )
+
+
+def judged(entries: list[dict[str, Any]], truth: Path) -> Verdict:
+    """Compare what the EBR holds with what the plant wrote down; the first and the last second of it do not count."""
+    stored, late_s = _stored(entries)
+    gaps = _gaps(entries)
+    counted: Counter[str] = Counter()
+    for source, what in (("plc", "made"), ("meter", "served")):
+        made = _truth(truth / f"{source}.jsonl", what)
+        for tag, values in made.items():
+            held = stored.get(tag, {})
+            first, last = _between(entries, source)
+            for ticks, value in values:
+                if not first <= ticks <= last:
+                    continue
+                counted["made"] += 1
+                inside = any(start <= ticks <= end for start, end in gaps.get(tag, []))
+                counted["in_gaps"] += inside and value not in held
+                counted["lost"] += not inside and value not in held
+            known = {value for _, value in values}
+            counted["invented"] += sum(1 for value in held if value not in known)
+            counted["doubled"] += sum(times - 1 for value, times in held.items()) if what == "made" else 0
+    spans: dict[str, float] = {}
+    for source in ("plc", "meter"):
+        longest = [sum(end - start for start, end in set(found)) for tag, found in gaps.items() if tag.startswith(source)]
+        if longest:
+            spans[source] = max(longest) / 1e7
+    number = sum(entry.get("event", {}).get("type") == "gap" and entry["event"]["transition"] == "open" for entry in entries)
+    return Verdict(
+        **{name: counted[name] for name in ("made", "lost", "doubled", "invented", "in_gaps")},
+        gaps=number,
+        gap_s=spans,
+        late_s=late_s,
+        holes=_holes(entries, gaps),
+    )
+
+
+SILENT_S = 3.0
+
+
+def _holes(entries: list[dict[str, Any]], gaps: dict[str, list[tuple[int, int]]]) -> list[float]:
+    """How long the polled source, whose values change all the time, was not read although no gap says so; what is over SILENT_S."""
+    heard = [from_rfc3339(e["time_base"]) + e.get("constant", {}).get("received_ticks", 0) for e in entries if _polled(e)]
+    holes = []
+    for earlier, later in pairwise(sorted(heard)):
+        covered = max((min(later, end) - max(earlier, start) for start, end in gaps.get("meter.c0", [])), default=0)
+        if later - earlier - max(covered, 0) > SILENT_S * 1e7:
+            holes.append((later - earlier - max(covered, 0)) / 1e7)
+    return holes
+
+
+def _polled(entry: dict[str, Any]) -> bool:
+    return entry.get("source") == "meter" and "readings" in entry
+
+
+def _truth(path: Path, what: str) -> dict[str, list[tuple[int, int]]]:
+    made: dict[str, list[tuple[int, int]]] = {}
+    for line in path.read_bytes().splitlines():
+        item = json.loads(line)
+        if item["what"] == what and isinstance(item["value"], int):
+            made.setdefault(item["tag"], []).append((item["t"], item["value"]))
+    return made
+
+
+def _between(entries: list[dict[str, Any]], source: str) -> tuple[int, int]:
+    """From the first reading of a source to the last."""
+    times = [from_rfc3339(entry["time"]) for entry in entries if entry.get("source") == source and "readings" in entry]
+    return (times[0] + 10_000_000, times[-1] - 10_000_000) if times else (0, 0)
+
+
+def _stored(entries: list[dict[str, Any]]) -> tuple[dict[str, Counter[int]], float]:
+    """Tag -> value -> how often it was stored as a change; and the longest time from a device's stamp to its entry's."""
+    names: dict[str, dict[int, str]] = {}
+    stored: dict[str, Counter[int]] = {}
+    late = 0
+    for entry in entries:
+        event = entry.get("event", {})
+        if event.get("type") == "tagset":
+            table = names.setdefault(event["tagset"], {})
+            table.update({event["first"] + number: row["tag"] for number, row in enumerate(event["tags"])})
+        if "readings" not in entry:
+            continue
+        columns, base, constant = entry["columns"], from_rfc3339(entry["time_base"]), entry.get("constant", {})
+        for row in entry["readings"]:
+            cells = {**constant, **dict(zip(columns, row, strict=True))}
+            if isinstance(cells.get("value"), int) and cells.get("kind") in ("change", "initial"):
+                counts = stored.setdefault(names[entry["tagset"]][cells["tag"]], Counter())
+                # the first value after a reconnect is told again: the same value with the same stamp is one effect
+                if cells["kind"] == "change" or not counts[cells["value"]]:
+                    counts[cells["value"]] += 1
+                if entry["source"] == "plc" and cells["kind"] == "change":
+                    late = max(late, from_rfc3339(entry["time"]) - base - cells["source_ticks"])
+    return stored, late / 1e7
+
+
+def _gaps(entries: list[dict[str, Any]]) -> dict[str, list[tuple[int, int]]]:
+    """Tag -> (start, end) of what was declared missing, from opening and closing events."""
+    tags = {
+        row["tag"]: entry["event"]["source"]
+        for entry in entries
+        if entry.get("event", {}).get("type") == "tagset"
+        for row in entry["event"]["tags"]
+    }
+    begun: dict[tuple[str, str], int] = {}
+    closed: dict[str, list[tuple[int, int]]] = {}
+    for event in (entry["event"] for entry in entries if entry.get("event", {}).get("type") == "gap"):
+        named = [tag for tag, source in tags.items() if source == event["source"]] if event["tags"] == "all" else event["tags"]
+        for tag in named:
+            if event["transition"] == "open":
+                begun[event["gap"], tag] = from_rfc3339(event["start"])
+            elif (
+                event["transition"] == "close"
+                and (start := begun.pop((event["gap"], tag), None)) is not None
+                and event["outcome"] == "lost"
+            ):
+                closed.setdefault(tag, []).append((start, from_rfc3339(event["end"])))
+    for (_, tag), start in begun.items():
+        closed.setdefault(tag, []).append((start, 1 << 62))
+    return closed

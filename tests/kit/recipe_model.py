@@ -1,0 +1,159 @@
+"""What the records of a random recipe must say, told from its observation log with numpy; it knows nothing of how the fold works."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from kit.random_recipes import PHASES, RUNNING, SOURCES, Log, S, Story
+
+from gateway.entries.fold_input import Observed
+
+
+def stood(changes: list[tuple[int, Any]], gaps: list[tuple[int, int]]) -> list[tuple[int, Any]]:
+    """Values of a signal that stood still for half a second, with the time of the reading."""
+    kept: list[tuple[int, Any]] = []
+    for number, (t, v) in enumerate(changes):
+        until = changes[number + 1][0] if number + 1 < len(changes) else t + 3_600 * S
+        if until - t >= S // 2:
+            kept.append((t, v))
+    return [c for number, c in enumerate(kept) if number == 0 or kept[number - 1][1] != c[1]]
+
+
+def signal(log: Log, raw: dict[str, list[tuple[int, Any]]], tag: str) -> list[tuple[int, Any]]:
+    return stood(raw[tag], log.gaps[tag.split(".", maxsplit=1)[0]])
+
+
+def at(changes: list[tuple[int, Any]], t: int) -> Any:
+    return next((v for when, v in reversed(changes) if when <= t), None)
+
+
+def runs_of(log: Log, story: Story, raw: dict[str, Any], equipment: str) -> list[dict[str, Any]]:
+    """Every run of every step, from the log: maximal times in which the signal means the step, cut where the batch changes."""
+    source = SOURCES[equipment]
+    steps = {"RUN": (f"{source}.step", lambda v: 1 <= v <= 99), "STIR": (f"{source}.bit", bool)}
+    steps |= {name: (f"{source}.step", lambda v, n=n: v == n) for n, name in enumerate(PHASES[equipment], 1)}
+    orders = sorted((row, seen, batch) for row, seen, unit, batch in story.orders if unit == equipment)
+    found = []
+    for name, (tag, means) in steps.items():
+        values, keys = signal(log, raw, tag), signal(log, raw, f"{source}.key")
+        edges = {t for t, _ in values} | ({t for t, _ in keys} if name in PHASES[equipment] else set())
+        begun: Any = None
+        for t in sorted(edges):
+            on = means(at(values, t))
+            key = at(keys, t) if name in PHASES[equipment] else None
+            if begun is not None and (not on or key != begun[1]):
+                found.append({"step": name, "start": begun[0], "end": t})
+                begun = None
+            if on and begun is None:
+                begun = (t, key)
+        if begun is not None:
+            found.append({"step": name, "start": begun[0], "end": None})
+    found = [part for run in found for part in split(run, orders, log.gaps[source])]
+    counts: dict[Any, int] = {}
+    for run in sorted(found, key=lambda r: r["start"]):
+        counts[run["batch"], run["step"]] = run["run"] = counts.get((run["batch"], run["step"]), 0) + 1
+    return found
+
+
+def split(run: dict[str, Any], orders: list[tuple[int, int, Any]], gaps: list[tuple[int, int]]) -> list[dict[str, Any]]:
+    """A run that outlasts its batch (its end was not seen) is cut where the batch ends.
+
+    One without a batch is the next id's: all of it if it was seen to run when that came, else from when it was seen again.
+    """
+    parts, rest = [], {**run, "batch": next((b for t, _, b in reversed(orders) if t <= run["start"]), None)}
+    for t, seen, batch in orders:
+        if rest["start"] >= t or (rest["end"] is not None and t >= rest["end"]):
+            continue
+        gap = next((g for g in gaps if g[0] < t < g[1]), None)
+        if rest["batch"] is not None:
+            parts.append({**rest, "end": t})
+            rest = {**rest, "start": t, "batch": batch}
+        elif batch is not None and (rest["end"] is None or seen < rest["end"] + S // 2):
+            if gap is not None and (rest["end"] is None or gap[1] < rest["end"]):
+                then = next((b for when, _, b in reversed(orders) if when <= gap[1]), None)
+                if then is not None:
+                    parts.append({**rest, "end": gap[1]})
+                    rest = {**rest, "start": gap[1], "batch": then}
+            elif gap is None:
+                rest = {**rest, "batch": batch}
+    return [*parts, rest]
+
+
+def judged(
+    log: Log, equipment: str, run: dict[str, Any], states: list[tuple[int, Any]], statistic: str, tag: str, include: str
+) -> dict[str, Any]:
+    """One parameter by the series rule."""
+    source = SOURCES[equipment]
+    start, end, gaps = run["start"], run["end"], log.gaps[source]
+    points = sorted(dict.fromkeys(log.seen[f"{source}.{tag}"]), key=lambda p: p[0])
+    lost = lambda reading, instant: any(g0 < instant and reading < g1 for g0, g1 in gaps)  # noqa: E731
+    before = [p for p in points if p[0] < start]
+    inside = [p for p in points if start <= p[0] < end]
+    series = [(start, *before[-1][1:], before[-1][0])] if before and not lost(before[-1][0], start) else []
+    series += [(*p, p[0]) for p in inside]
+    edges = {start, end, *(p[0] for p in inside), *(t for g in gaps for t in g), *(t for t, _ in states)}
+    grid = np.array(sorted(e for e in edges if start <= e <= end), dtype=np.int64)
+    pieces, whole = [], 0
+    for a, b in pairwise(grid):
+        middle = (int(a) + int(b)) // 2
+        if include == "running" and at(states, middle) != RUNNING:
+            continue
+        whole += int(b - a)
+        held = [p for p in series if p[0] <= a]
+        if not held or held[-1][2] or lost(held[-1][3], middle) or any(g0 <= a and middle < g1 for g0, g1 in gaps):
+            continue
+        t0, v0 = held[-1][:2]
+        later = [p for p in series if p[0] > a]
+        slope = 0.0
+        if tag == "temp" and later and not later[0][2] and not any(g0 < later[0][0] and t0 < g1 for g0, g1 in gaps):
+            slope = (later[0][1] - v0) / (later[0][0] - t0)
+        pieces.append((v0 + slope * (a - t0), v0 + slope * (b - t0), (b - a) / S))
+    v, w, d = (np.array([p[i] for p in pieces], dtype=float) for i in range(3))
+    counted = [p for p in inside if not p[2] and (include == "all" or at(states, p[0]) == RUNNING)]
+    covered = float(d.sum()) / (whole / S) if whole else None
+    extremes = np.concatenate([v, w, [p[1] for p in counted]])
+    good = [p for p in series if not p[2]]
+    mean = float(((v + w) / 2 * d).sum() / d.sum()) if len(d) else None
+    value: Any = None
+    if statistic == "value_at_start":
+        on = [p for p in points if p[0] <= start]
+        value = on[-1][1] if on and not on[-1][2] and not lost(on[-1][0], start) else None
+    elif statistic == "value_at_end":
+        value = series[-1][1] if series and not series[-1][2] and not lost(series[-1][3], end) else None
+    elif statistic == "count_changes":
+        value = sum(1 for p, q in pairwise(good) if p[1] != q[1]) if good else None
+        if not len(extremes):
+            value = None
+    elif len(extremes):
+        piece = ((w - v) ** 2 / 12 + ((v + w) / 2 - (mean or 0)) ** 2) * d
+        value = {
+            "mean": mean if mean is not None else None,
+            "max": float(extremes.max()),
+            "min": float(extremes.min()),
+            "stdev": float(np.sqrt(piece.sum() / d.sum())) if len(d) else 0.0,
+            "integral": float(((v + w) / 2 * d).sum()),
+        }[statistic]
+    return {"value": value, "covered": covered, "readings": len(counted)}
+
+
+def raw_signals(log: Log, items: list[Any]) -> dict[str, list[tuple[int, Any]]]:
+    """Changes of each signal as they were given, by event time."""
+    found: dict[str, list[tuple[int, Any]]] = {tag: [] for tag in log.places}
+    names = {(s, i): tag for tag, (s, i) in log.places.items()}
+    for item in items:
+        if isinstance(item, Observed):
+            for index, v, status, t, _ in item.readings:
+                values = found[names[item.source, index]]
+                if not status and (not values or values[-1][1] != v):
+                    values.append((max(t, values[-1][0]) if values else t, v))
+    return found
+
+
+def last_records(events: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    final: dict[str, dict[str, Any]] = {}
+    for event in events:
+        if event["type"] == "step" and event["transition"] == "end":
+            if event["supersedes"] is not None:
+                final.pop(event["supersedes"].rpartition("#")[0], None)
+            final[event["record"]] = event
+    return final

@@ -1,0 +1,119 @@
+"""The two example lines beside the demo, whole: `check`, `simulate`, `run` and `ebr` as a user calls them, until a batch is received.
+
+The bioreactor's three weeks are compressed into the simulator's batch; its 200 tags, its three sources and its phases are all there.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from kit.processes import COMMAND, command, free_port, until
+
+from buffer import read_journal
+from config import examples, load
+from gateway.evidence.recompute import recompute
+from simulators.broker import Broker
+from simulators.line.place import copied
+
+BATCH_WITHIN_S = 200
+
+
+@contextlib.contextmanager
+def running(log: Path, *words: str | Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A command that goes on until it is told to end; its output in a file."""
+    with log.open("wb") as out:
+        process = subprocess.Popen([COMMAND, *map(str, words)], stdout=out, stderr=out, env={**os.environ, "COLUMNS": "200"})
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@contextlib.contextmanager
+def broker_at(port: int) -> Iterator[None]:
+    loop = asyncio.new_event_loop()
+    broker = Broker(port)
+    loop.run_until_complete(broker.start())
+    try:
+        yield
+    finally:
+        loop.run_until_complete(broker.close())
+        loop.close()
+
+
+def moved(name: str, to: Path, port: int) -> None:
+    """A copy of the example whose sources, ports and uplinks are free ones of this machine."""
+    original = to.with_name("original")
+    examples.copy(name, original)
+    line = load(original)
+    endpoints = {s.name: f"{s.endpoints[0].rpartition(':')[0]}:{free_port()}" for s in line.sources if s.driver in {"opcua", "modbus"}}
+    uplinks = {u.name: f"{u.endpoint.rpartition(':')[0]}:{port}" for u in line.uplinks}
+    copied(line, to, endpoints, uplinks)
+
+
+def closed(store: Path) -> dict[str, Any] | None:
+    """The EBR's record of a batch that it has closed."""
+    for path in store.glob("batches/*/record.json"):
+        with contextlib.suppress(ValueError, FileNotFoundError):
+            record = json.loads(path.read_text())
+            if record.get("status") in {"complete", "incomplete"}:
+                return record
+    return None
+
+
+def run_line(folder: Path, name: str) -> dict[str, Any]:
+    """Everything of a line started, until the EBR has closed a batch; returns its record."""
+    port, line = free_port(), folder / "line"
+    moved(name, line, port)
+    checked = command("check", line)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    receives = ["--mqtt", f"mqtt://127.0.0.1:{port}"] if load(line).uplinks[0].kind == "mqtt" else ["--http", str(port)]
+    with contextlib.ExitStack() as stack:
+        if "--mqtt" in receives:
+            stack.enter_context(broker_at(port))
+        stack.enter_context(running(folder / "ebr.log", "ebr", "--store", folder / "store", *receives))
+        stack.enter_context(running(folder / "simulate.log", "simulate", line, "--truth", folder / "truth"))
+        until(lambda: "serving" in (folder / "simulate.log").read_text(), 60)
+        gateway = stack.enter_context(running(folder / "run.log", "run", line))
+
+        def done() -> dict[str, Any] | None:
+            assert gateway.poll() is None, (folder / "run.log").read_text()[-3000:]
+            return closed(folder / "store")
+
+        return until(done, BATCH_WITHIN_S)
+
+
+@pytest.mark.faults
+@pytest.mark.urs("URS-VAL-06", "URS-CTX-02", "URS-CTX-08")
+@pytest.mark.timeout(BATCH_WITHIN_S + 120)
+@pytest.mark.parametrize(("name", "tags", "steps"), [("bioreactor-3", 200, 6), ("tablet-press-1", 20, 3)])
+def test_an_example_line_runs_from_its_devices_to_a_closed_record(
+    tmp_path: Path, figures: Callable[[str, str], None], name: str, tags: int, steps: int
+) -> None:
+    record = run_line(tmp_path, name)
+    line = load(tmp_path / "line")
+    assert len(line.tags) >= tags
+    told = record["completeness"]
+    assert record["status"] == "complete", told
+    assert len({step["step"] for step in record["steps"]}) >= steps
+    events = [orjson.loads(e.payload).get("event", {}) for e in read_journal(tmp_path / "line" / "data")]
+    lost = [e for e in events if e.get("type") == "gap" and e.get("outcome") == "lost"]
+    wrong = list(recompute(line, (e.payload for e in read_journal(tmp_path / "line" / "data"))))
+    assert wrong == []
+    verified = command("verify", tmp_path / "store", "--key", tmp_path / "line" / "data" / "checkpoint-key.pub")
+    assert verified.returncode == 0, verified.stdout
+    row = f"{name}: {len(line.tags)} tags, {len(record['steps'])} step records, {told['present']} of {told['required']} required, "
+    figures("LINES", row + f"{record['status']}; {len(lost)} lost gaps; recompute 0 differences; the EBR's chain verifies")
