@@ -11,7 +11,7 @@ from pathlib import Path
 from config import Equipment, Line, Parameter, Source, Step, Tag
 from config.sections import BufferSection, ClockSection, LineSection
 from gateway.context import Fold
-from gateway.entries.fold_input import Observed
+from gateway.entries.fold_input import ReadingsInput
 from gateway.entries.ticks import TICKS_PER_S
 
 T0 = 1_795_330_000 * TICKS_PER_S
@@ -64,7 +64,7 @@ def main() -> None:
                     seen[-1] = (TAGS - 1, "Running", 0, at, "change")
                 seq += 1
                 begun = time.perf_counter()
-                seq += len(fold.decide(Observed(seq, at + TICKS_PER_S // 100, source, seen)))
+                seq += len(fold.decide(ReadingsInput(seq, at + TICKS_PER_S // 100, source, seen)))
                 fold.contexts(source)
                 took = time.perf_counter() - begun
                 spent, slowest, readings = spent + took, max(slowest, took), readings + LIST

@@ -18,9 +18,9 @@ from typing import Any
 from buffer import Journal
 from config import Line, examples, load
 from gateway.context import Fold
-from gateway.context.replay import rebuilt
+from gateway.context.replay import replay
 from gateway.entries.bodies import event_body, readings_body, table
-from gateway.entries.fold_input import Happened, Observed
+from gateway.entries.fold_input import EventInput, ReadingsInput
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 
 T0 = 1_795_330_000 * TICKS_PER_S
@@ -54,11 +54,11 @@ class Writer:
     def event(self, ticks: int, event: dict[str, Any]) -> None:
         seq = self.journal.next_seq
         head = {"time": rfc3339(ticks), **self.head, **self.tail}
-        self._append([event_body(head, event)], self.fold.decide(Happened(seq, ticks, event)), head)
+        self._append([event_body(head, event)], self.fold.decide(EventInput(seq, ticks, event)), head)
 
     def see(self, ticks: int, rows: list[tuple[int, Any]], *, state: bool = False) -> None:
         seq, at = self.journal.next_seq, ticks - TICKS_PER_S // 100
-        made = self.fold.decide(Observed(seq, ticks, SOURCE, [(n, v, 0, at, "change") for n, v in rows]))
+        made = self.fold.decide(ReadingsInput(seq, ticks, SOURCE, [(n, v, 0, at, "change") for n, v in rows]))
         source = {"source": SOURCE, "source_clock": {"authority": "device", "offset_s": 0.0, "bound_s": 0.001}}
         head = {"time": rfc3339(ticks), **self.head, **source, **self.tail}
         columns = table([(n, v, None, 0, "change", at, at) for n, v in rows], None, ticks)
@@ -109,7 +109,7 @@ def start(folder: Path) -> None:
     begun = time.perf_counter()
     journal = Journal.open(folder / "data", line.gateway, **LIMITS)
     opened_s = time.perf_counter() - begun
-    fold = rebuilt(line, journal)
+    fold = replay(line, journal)
     took_s = time.perf_counter() - begun
     stored = journal.state()
     assert stored is not None

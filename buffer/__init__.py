@@ -14,8 +14,8 @@ from buffer.journal import Depth, Journal, Usage
 from buffer.opening import Opened
 from buffer.reader import read_journal
 from buffer.receipts import Quarantined, Rejected
-from buffer.retention import Kept, Pruned
-from buffer.scrub import Round
+from buffer.retention import Pruned, Retained
+from buffer.scrub import ScrubRound
 from buffer.segment import Entry
 from buffer.store import Pressure
 from buffer.writer import Body
@@ -31,14 +31,14 @@ __all__ = [
     "JournalError",
     "JournalInUse",
     "JournalMismatch",
-    "Kept",
     "Opened",
     "Pressure",
     "Pruned",
     "Quarantined",
     "ReceiptRefused",
     "Rejected",
-    "Round",
+    "Retained",
+    "ScrubRound",
     "StorageError",
     "Usage",
     "read_journal",

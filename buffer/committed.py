@@ -18,7 +18,7 @@ from buffer.segment import Damaged, Entry, Fact
 TAIL_BYTES = 16 << 20
 
 
-class Picture:
+class CommittedView:
     """The committed state. `lock` guards every attribute; `moving` keeps short reads of a growing segment off its closing."""
 
     def __init__(self, directory: Path, on_damage: Callable[[Segment, str], None]) -> None:

@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 from buffer import opening, retention
 from buffer import segment as segments
 from buffer.catalogue import Segment
-from buffer.committed import Picture
+from buffer.committed import CommittedView
 from buffer.errors import EntryTooLarge, StorageError
 from buffer.keys import Signer
 from buffer.opening import Opened
 from buffer.receipts import Quarantined, Receipts, Rejected
 from buffer.retention import Pruned
-from buffer.scrub import Patrol, Round
+from buffer.scrub import Scrub, ScrubRound
 from buffer.segment import Entry
 from buffer.store import Pressure, Store
 from buffer.times import of_entry
@@ -61,13 +61,13 @@ class Journal:
         self.gateway = gateway
         self._gateway_bytes = len(json.dumps(gateway))
         self._writer = writer
-        self._picture = Picture(directory / "segments", self._damaged)
+        self._picture = CommittedView(directory / "segments", self._damaged)
         self._receipts = Receipts(self._picture)
         self._store: Store
         self._retain_s = 0.0
         self._clock = clock
         self._opened_s = clock()
-        self._patrol = Patrol(self._picture, self._damaged)
+        self._patrol = Scrub(self._picture, self._damaged)
 
     @classmethod
     def open(
@@ -159,21 +159,21 @@ class Journal:
         return segments.first_of(seq)
 
     @property
-    def tight(self) -> bool:
+    def low_space(self) -> bool:
         """Whether so little space is left that `prune` should be called now: retain_days yield before sources are held back."""
-        return self._store.tight
+        return self._store.low_space
 
     def on_pressure(self, callback: Callable[[Pressure | None], None]) -> None:
         """Have `callback(why)` called in the writer thread when sources must be held back, or for another cause; then `callback(None)`."""
         self._writer.on_pressure.append(callback)
 
     @property
-    def hindered(self) -> str | None:
+    def blocked_by(self) -> str | None:
         """What another program does to the journal's files that a person should end (a lock, a reader that never ends); None if nothing.
 
         Nothing is lost by it: entries wait, or a log grows until its segment is full.
         """
-        return self._writer.hindered
+        return self._writer.blocked_by
 
     def usage(self) -> Usage:
         """How full the journal is, and when it will be. Reads file sizes."""
@@ -184,12 +184,12 @@ class Journal:
         days = room / growth if growth else None
         return Usage(used, self._store.max_bytes, free, used / max(min(self._store.max_bytes, used + free), 1), days, wal)
 
-    def kept(self, open_since_seq: int | None) -> retention.Kept:
+    def retained(self, open_since_seq: int | None) -> retention.Retained:
         """What retention must leave, and why. open_since_seq as for `prune`. Reads no file."""
-        return retention.kept(self._store, open_since_seq)
+        return retention.retained(self._store, open_since_seq)
 
     @property
-    def patrol(self) -> tuple[Round | None, Round | None]:
+    def patrol(self) -> tuple[ScrubRound | None, ScrubRound | None]:
         """The patrol's last round over the closed segments, and the last one that came to its end; None before the first."""
         return self._patrol.last, self._patrol.complete
 

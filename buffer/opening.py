@@ -13,7 +13,7 @@ from typing import Any
 from buffer import chain, sqlite
 from buffer import segment as segments
 from buffer.catalogue import FORMAT, Catalogue, Segment
-from buffer.committed import Picture
+from buffer.committed import CommittedView
 from buffer.errors import JournalInUse, JournalMismatch, StorageError
 from buffer.receipts import Receipts
 from buffer.repair import salvage, wal
@@ -57,7 +57,7 @@ def lock(directory: Path) -> int:
     return fd
 
 
-def open_store(directory: Path, gateway: str, max_bytes: int, picture: Picture, receipts: Receipts) -> tuple[Store, Opened]:
+def open_store(directory: Path, gateway: str, max_bytes: int, picture: CommittedView, receipts: Receipts) -> tuple[Store, Opened]:
     """Open or create the journal in `directory`. Raises JournalInUse, JournalMismatch, StorageError."""
     try:
         fd = lock(directory)
@@ -73,7 +73,7 @@ def open_store(directory: Path, gateway: str, max_bytes: int, picture: Picture, 
         raise
 
 
-def _open(directory: Path, gateway: str, max_bytes: int, picture: Picture, receipts: Receipts, fd: int) -> tuple[Store, Opened]:
+def _open(directory: Path, gateway: str, max_bytes: int, picture: CommittedView, receipts: Receipts, fd: int) -> tuple[Store, Opened]:
     losses = Losses()
     catalogue = _open_catalogue(directory, losses)
     about = catalogue.about()
@@ -355,7 +355,7 @@ def _leave_epoch(store: Store, epoch: int, losses: Losses, reason: str) -> None:
     last_seq, last_digest = store.picture.seq, store.digest.hex()
     if store.active is not None:
         store.retire(last_seq)
-    store.keep_house()
+    store.maintain()
     event: dict[str, Any] = {"follows": epoch, "reason": reason, "last_seq": last_seq, "last_digest": last_digest}
     if last_seq == 0:
         _declare_again(store.catalogue.epochs()[epoch], losses)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from buffer.catalogue import Catalogue
-from buffer.committed import Picture
+from buffer.committed import CommittedView
 from buffer.errors import ReceiptRefused
 from buffer.times import now_ticks
 
@@ -55,7 +55,7 @@ class Cursor:
 class Receipts:
     """Cursors and quarantine in memory, for any thread; `save` belongs to the writer thread."""
 
-    def __init__(self, picture: Picture) -> None:
+    def __init__(self, picture: CommittedView) -> None:
         self._picture = picture
         self._lock = threading.Lock()
         self._cursors: dict[str, Cursor] = {}

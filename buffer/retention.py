@@ -57,7 +57,7 @@ def prune(store: Store, retain_s: float, open_since_seq: int | None, *, clock_ve
     _remove_named(store)
     if clock_verified:
         _date_anew(store)
-    held = [one for one in store.picture.segments if one.state == "closed" and (one.epoch, one.first) not in store.going]
+    held = [one for one in store.picture.segments if one.state == "closed" and (one.epoch, one.first) not in store.pending_removal]
     excess = store.excess_bytes()
     needed = _needs(store, open_since_seq)
     named: list[Segment] = []
@@ -77,7 +77,7 @@ def prune(store: Store, retain_s: float, open_since_seq: int | None, *, clock_ve
         named.append(one)
     if not named:
         return None
-    store.going = {(one.epoch, one.first): store.picture.last for one in named}
+    store.pending_removal = {(one.epoch, one.first): store.picture.last for one in named}
     roots = tuple(one.root.hex() for one in named if one.root is not None)
     return Pruned(named[0].epoch, named[0].first, named[-1].last or 0, sum(one.file_bytes for one in named), roots, early)
 
@@ -121,7 +121,7 @@ def _needs(store: Store, open_since_seq: int | None) -> Callable[[Segment], bool
     return needed
 
 
-class Kept(NamedTuple):
+class Retained(NamedTuple):
     """Closed segments, and how many of them retention must leave for each reason; one may have several, so they do not add up."""
 
     closed: int
@@ -130,7 +130,7 @@ class Kept(NamedTuple):
     unconfirmed: int
 
 
-def kept(store: Store, open_since_seq: int | None) -> Kept:
+def retained(store: Store, open_since_seq: int | None) -> Retained:
     """What may not go now, whatever retain_days and max_bytes say. Any thread; reads no file."""
     with store.picture.lock:
         closed = [one for one in store.picture.segments if one.state == "closed"]
@@ -142,7 +142,7 @@ def kept(store: Store, open_since_seq: int | None) -> Kept:
         open_batch += before if open_since_seq > seq or before == len(closed) else 0  # as `_needs` has it
     confirmed = min((cursor.at for cursor in store.receipts.cursors().values() if cursor.required), default=None)
     unconfirmed = 0 if confirmed is None else len(closed) - bisect_right(closed, confirmed, key=lambda one: (one.epoch, one.last or 0))
-    return Kept(len(closed), _held_among(closed, store.holds.values()), open_batch, unconfirmed)
+    return Retained(len(closed), _held_among(closed, store.holds.values()), open_batch, unconfirmed)
 
 
 def _held_among(closed: list[Segment], holds: Iterable[Hold]) -> int:
@@ -172,13 +172,13 @@ def _date_anew(store: Store) -> None:
 
 def _remove_named(store: Store) -> None:
     """Remove the files named by the call before, if an entry has been committed since."""
-    if not store.going or any(store.picture.last <= at for at in store.going.values()):
+    if not store.pending_removal or any(store.picture.last <= at for at in store.pending_removal.values()):
         return
     store.save_receipts()  # a cursor must not be older on disk than what is removed for it
-    gone = [one for one in store.picture.segments if (one.epoch, one.first) in store.going]
+    gone = [one for one in store.picture.segments if (one.epoch, one.first) in store.pending_removal]
     store.catalogue.put_segments([replace(one, state="pruned") for one in gone])
     with store.picture.lock:
         store.picture.segments = [one for one in store.picture.segments if one not in gone]
     for one in gone:
         remove(store.picture.path(one))
-    store.going = {}
+    store.pending_removal = {}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from buffer.catalogue import Segment
-from buffer.committed import Picture
+from buffer.committed import CommittedView
 from buffer.store import file_sha256
 from buffer.times import now_ticks
 
@@ -15,7 +15,7 @@ SHARE = 0.1
 """Part of the time that reading may take, so that it never competes with acquisition."""
 
 
-class Round(NamedTuple):
+class ScrubRound(NamedTuple):
     """One round over the closed segments there were when it began: ticks, how many there are and how many were read and found whole.
 
     ended: None while it goes on, and for ever if it found damage or was stopped.
@@ -27,14 +27,14 @@ class Round(NamedTuple):
     ended: int | None = None
 
 
-class Patrol:
+class Scrub:
     """A thread of its own, reading only. on_damage(segment, why) is called for the first file that is not as it was closed."""
 
-    def __init__(self, picture: Picture, on_damage: Callable[[Segment, str], None]) -> None:
+    def __init__(self, picture: CommittedView, on_damage: Callable[[Segment, str], None]) -> None:
         self._picture = picture
         self._on_damage = on_damage
-        self.last: Round | None = None
-        self.complete: Round | None = None  # the last that came to its end
+        self.last: ScrubRound | None = None
+        self.complete: ScrubRound | None = None  # the last that came to its end
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal-patrol", daemon=True)
 
@@ -61,7 +61,7 @@ class Patrol:
         """Read every closed segment once; False if one is damaged or pause said to stop."""
         with self._picture.lock:
             closed = [one for one in self._picture.segments if one.state == "closed"]
-        self.last = Round(now_ticks(), len(closed))
+        self.last = ScrubRound(now_ticks(), len(closed))
         for count, one in enumerate(closed, 1):
             begun_s = time.monotonic()
             if not self._whole(one):

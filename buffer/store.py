@@ -15,7 +15,7 @@ from buffer import segment as segments
 from buffer import sqlite
 from buffer.catalogue import Catalogue, Inconsistent, Segment
 from buffer.chain import Tree, root
-from buffer.committed import Picture
+from buffer.committed import CommittedView
 from buffer.errors import StorageError
 from buffer.keys import Signer, checkpoint_text
 from buffer.receipts import Receipts
@@ -46,7 +46,7 @@ class Store:
     """Belongs to the writer thread, but for `picture` and `receipts`, which guard themselves."""
 
     def __init__(
-        self, directory: Path, gateway: str, catalogue: Catalogue, picture: Picture, receipts: Receipts, lock: int, max_bytes: int
+        self, directory: Path, gateway: str, catalogue: Catalogue, picture: CommittedView, receipts: Receipts, lock: int, max_bytes: int
     ) -> None:
         self.directory, self.gateway = directory, gateway
         self.catalogue, self.picture, self.receipts = catalogue, picture, receipts
@@ -57,10 +57,10 @@ class Store:
         self.active: Segment | None = None
         self.signed = 0
         self.pressure: Pressure | None = None
-        self.hindered: str | None = None
+        self.blocked_by: str | None = None
         self._locked_out: str | None = None  # until cursors could be saved again
         self.holds: dict[str, tuple[int, int, int | None]] = {}
-        self.going: dict[tuple[int, int], tuple[int, int]] = {}
+        self.pending_removal: dict[tuple[int, int], tuple[int, int]] = {}
         self.committed_bytes = 0
         self._db: sqlite3.Connection | None = None
         self._unclosed: list[tuple[sqlite3.Connection, Segment]] = []
@@ -69,7 +69,7 @@ class Store:
         self._since_checkpoint = 0
         self._saved_s = time.monotonic()
         self._looked_s = -SAVE_EVERY_S
-        self.tight = False
+        self.low_space = False
         self.ballast_bytes = min(BALLAST_BYTES, max_bytes // 20)
 
     # ------------------------------------------------------------------ growing
@@ -201,7 +201,7 @@ class Store:
 
     # ------------------------------------------------------------------ between commits
 
-    def keep_house(self) -> None:
+    def maintain(self) -> None:
         """Save cursors, empty the WAL, close full segments, watch the space. What a full disk refuses is done later."""
         try:
             self._close_full()
@@ -212,13 +212,13 @@ class Store:
                 emptied = segments.checkpoint(self._db, whole=True)
                 self._since_checkpoint = 0 if emptied else CHECKPOINT_BYTES * 3 // 4
             self.watch_space()
-            self.hindered = self._locked_out or self._long_log()
+            self.blocked_by = self._locked_out or self._long_log()
         except sqlite3.OperationalError as error:
             if not sqlite.passes(error):
                 raise
             if sqlite.primary_code(error) == sqlite3.SQLITE_BUSY:
                 self._locked_out = "another program has locked journal.db or a segment: cursors and closed segments wait to be written"
-                self.hindered = self._locked_out
+                self.blocked_by = self._locked_out
 
     def _long_log(self) -> str | None:
         """A reader outside the gateway keeps a log from being emptied: it grows until its segment is full, not for ever."""
@@ -309,7 +309,7 @@ class Store:
             self.pressure = Pressure("journal-full", text)
         else:
             self.pressure = None
-        self.tight = self.excess_bytes() > 0
+        self.low_space = self.excess_bytes() > 0
 
     def _reserve(self) -> int:
         sqlite.create(self.directory / BALLAST)

@@ -120,9 +120,9 @@ class Writer:
         return future
 
     @property
-    def hindered(self) -> str | None:
+    def blocked_by(self) -> str | None:
         """What another program does to the journal's files that a person should end; None if nothing."""
-        return self._locked or self._store.hindered
+        return self._locked or self._store.blocked_by
 
     def _put(self, item: Append | Job, *, now: bool) -> None:
         if not self._queue:
@@ -176,7 +176,7 @@ class Writer:
 
     def _keep_house(self) -> None:
         self._store.refuse_read_only()
-        self._store.keep_house()
+        self._store.maintain()
         self._tell_pressure()
 
     def _raise_fault(self) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from config.checks import folder, production
-from config.checks.parsed_folder import Parts
+from config.checks.parsed_folder import ParsedFolder
 from config.codes import BUILT_IN
 from config.csv import rows
 from config.csv.tables import Report
@@ -118,12 +118,12 @@ def _assembled(files: _Folder, document: Document, found: Sections) -> Callable[
     return partial(_line, files, parts, lots.rules)
 
 
-def _parts(files: _Folder, document: Document, found: Sections) -> Parts:
+def _parts(files: _Folder, document: Document, found: Sections) -> ParsedFolder:
     """Every table, and what of its rows is good."""
     with_equipment = "line.toml has [[equipment]]" if found.equipment else None
     none: list[Tag] = []
     tags = [tag for name in found.tag_files for tag in files.table(name, rows.tags, none, needed="the tag map")]
-    parts = Parts(
+    parts = ParsedFolder(
         document=document,
         sections=found,
         tags=tags,
@@ -140,7 +140,7 @@ def _parts(files: _Folder, document: Document, found: Sections) -> Parts:
     return parts
 
 
-def _line(files: _Folder, parts: Parts, lots: LotRules, warnings: tuple[Problem, ...]) -> Line:
+def _line(files: _Folder, parts: ParsedFolder, lots: LotRules, warnings: tuple[Problem, ...]) -> Line:
     found = parts.sections
     return Line(
         folder=files.path,

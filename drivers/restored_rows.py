@@ -29,7 +29,7 @@ def _sum(text: str) -> str:
     return sha256(text.encode()).hexdigest()[:24]
 
 
-class Recalled:
+class RestoredRows:
     """Those of one source. Whoever uses them commits `stored()` together with what it did with them."""
 
     def __init__(self, watermark: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from buffer import opening, sqlite, verify
 from buffer.catalogue import Catalogue
 from buffer.errors import JournalInUse
 from buffer.proofs import newest_note
-from buffer.restore.from_ebr import Learner, RestoreRefused, Taken, extend
+from buffer.restore.from_ebr import Import, Learner, RestoreRefused, extend
 from buffer.store import SUMS, file_sha256
 
 PUBLIC = (verify.KEY_BESIDE, verify.ROTATIONS_BESIDE)
@@ -81,7 +81,7 @@ def _write_sums(folder: Path) -> None:
     (folder / SUMS).write_text(text, encoding="ascii")
 
 
-def restore(source: Path, journal: Path, ebr: Path | None = None, learner: Learner | None = None) -> tuple[verify.Report, Taken]:
+def restore(source: Path, journal: Path, ebr: Path | None = None, learner: Learner | None = None) -> tuple[verify.Report, Import]:
     """Put a backup in the place of a journal that is gone. The next start begins a new epoch.
 
     ebr: the store of an EBR (`from_ebr`): what it has beyond the backup is taken over under the old identities, and learner told of
@@ -120,7 +120,7 @@ def restore(source: Path, journal: Path, ebr: Path | None = None, learner: Learn
 RESTORING = "restoring"
 
 
-def _made(source: Path, made: Path, ebr: Path | None, learner: Learner | None) -> Taken:
+def _made(source: Path, made: Path, ebr: Path | None, learner: Learner | None) -> Import:
     """The whole journal in its own folder, durable but for the names."""
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(mode=0o700)
@@ -129,7 +129,7 @@ def _made(source: Path, made: Path, ebr: Path | None, learner: Learner | None) -
     sqlite.create(made / "journal.db")
     shutil.copyfile(source / "journal.db", made / "journal.db")
     _copy_public(source, made)
-    taken = extend(made, ebr, learner) if ebr is not None else Taken()
+    taken = extend(made, ebr, learner) if ebr is not None else Import()
     catalogue = Catalogue(made / "journal.db")
     catalogue.note(restored=1)
     catalogue.db.close()

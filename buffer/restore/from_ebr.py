@@ -16,7 +16,7 @@ import zstandard
 
 from buffer import chain, opening, sqlite, verify
 from buffer.catalogue import Inconsistent
-from buffer.committed import Picture
+from buffer.committed import CommittedView
 from buffer.errors import JournalError
 from buffer.receipts import Receipts
 from buffer.segment import Entry, Fact, Row, name_of
@@ -41,14 +41,14 @@ class Learner(Protocol):
 
 
 @dataclass
-class Taken:
+class Import:
     """What came from the EBR's store. notes: what a person should know of it."""
 
     entries: int = 0
     notes: list[str] = field(default_factory=list)
 
 
-class At(NamedTuple):
+class Position(NamedTuple):
     """The last entry of an epoch that is held; digest hex."""
 
     epoch: int
@@ -56,7 +56,7 @@ class At(NamedTuple):
     digest: str
 
 
-class Books:
+class EbrStore:
     """The EBR's store, read only: `entries(gateway, epoch, seq, digest, payload)`; `rejected(gateway, epoch, seq, ..)` if it is there."""
 
     def __init__(self, stack: ExitStack, store: Path, gateway: str) -> None:
@@ -81,13 +81,13 @@ class Books:
         sql = "SELECT seq, digest FROM entries WHERE gateway = ? AND epoch = ? AND seq BETWEEN ? AND ?"
         return {seq: _hex(digest) for seq, digest in self._db.execute(sql, (self.gateway, epoch, first, last))}
 
-    def after(self, at: At) -> Iterator[tuple[int, str, bytes]]:
+    def after(self, at: Position) -> Iterator[tuple[int, str, bytes]]:
         """(seq, digest, payload) of an epoch's entries, in order, whether there are holes or not."""
         sql = "SELECT seq, digest, payload FROM entries WHERE gateway = ? AND epoch = ? AND seq > ? ORDER BY seq"
         for seq, digest, payload in self._db.execute(sql, (self.gateway, at.epoch, at.seq)):
             yield seq, _hex(digest), payload.encode() if isinstance(payload, str) else bytes(payload)
 
-    def count_after(self, at: At) -> int:
+    def count_after(self, at: Position) -> int:
         """How many entries it has that come later, of this epoch and of later ones."""
         sql = "SELECT COUNT(*) FROM entries WHERE gateway = ? AND (epoch, seq) > (?, ?)"
         return int(self._db.execute(sql, (self.gateway, at.epoch, at.seq)).fetchone()[0])
@@ -104,12 +104,12 @@ def _hex(digest: bytes | str) -> str:
     return digest.hex() if isinstance(digest, bytes) else str(digest).lower()
 
 
-def extend(folder: Path, store: Path, learner: Learner | None) -> Taken:
+def extend(folder: Path, store: Path, learner: Learner | None) -> Import:
     """Take what the EBR has beyond the journal in `folder`, which nobody runs. Raises RestoreRefused; the folder is of no use then."""
     with closing(sqlite.reader(folder / "journal.db", closed=True)) as db:
         gateway = str(db.execute("SELECT value FROM about WHERE name = 'gateway'").fetchone()[0])
     with ExitStack() as stack:
-        books = Books(stack, store, gateway)
+        books = EbrStore(stack, store, gateway)
         try:
             return _Extended(folder, books, learner).run()
         except (JournalError, Inconsistent, sqlite3.Error) as error:
@@ -119,13 +119,13 @@ def extend(folder: Path, store: Path, learner: Learner | None) -> Taken:
 class _Extended:
     """One journal while it grows by what the EBR has."""
 
-    def __init__(self, folder: Path, books: Books, learner: Learner | None) -> None:
+    def __init__(self, folder: Path, books: EbrStore, learner: Learner | None) -> None:
         self.folder, self.books, self.learner = folder, books, learner
-        self.taken = Taken()
+        self.taken = Import()
         self._pack = zstandard.ZstdCompressor(level=1)
 
-    def run(self) -> Taken:
-        picture = Picture(self.folder / "segments", lambda _one, _why: None)
+    def run(self) -> Import:
+        picture = CommittedView(self.folder / "segments", lambda _one, _why: None)
         self.store, opened = opening.open_store(self.folder, self.books.gateway, 1, picture, Receipts(picture))
         try:
             if opened.findings:
@@ -138,14 +138,14 @@ class _Extended:
             if left and not self.taken.notes:
                 self.taken.notes.append(f"{left} later entries of the store were not taken")
             self.store.catalogue.note(epoch_after=max(self.books.epochs, default=0))
-            self.store.keep_house()
+            self.store.maintain()
         finally:
             self.store.close(clean=False)
         return self.taken
 
     @property
-    def _at(self) -> At:
-        return At(*self.store.picture.last, self.store.digest.hex())
+    def _at(self) -> Position:
+        return Position(*self.store.picture.last, self.store.digest.hex())
 
     def _agree(self) -> None:
         """What both have is the same. Raises RestoreRefused."""
@@ -182,7 +182,7 @@ class _Extended:
             self.taken.notes.append(f"epoch {later} was not taken: it follows entry {event['last_seq']} of epoch {at.epoch}")
             return False
         self.store.retire(at.seq)
-        self.store.keep_house()
+        self.store.maintain()
         self.store.catalogue.begin_epoch(later, {name: value for name, value in event.items() if name != "type"})
         self.store.picture.begin(later, 0, 0)
         self.store.digest, self.store.leaves, self.store.tree = bytes(32), [], chain.Tree()
@@ -190,7 +190,7 @@ class _Extended:
 
     def _begins(self, epoch: int) -> dict[str, Any] | None:
         """The `epoch` event with which a later epoch begins, if it follows the one that is open."""
-        found = next(self.books.after(At(epoch, 0, chain.NO_DIGEST)), None)
+        found = next(self.books.after(Position(epoch, 0, chain.NO_DIGEST)), None)
         if found is None or found[0] != 1:
             self.taken.notes.append(f"epoch {epoch} was not taken: its first entry is not in the store")
             return None
@@ -213,7 +213,7 @@ class _Extended:
                 self.taken.notes.append(f"epoch {at.epoch}: entry {at.seq + 1} {why}: {left} entries after it were not taken")
                 break
             self._prove(at, seq, digest, payload)
-            at, total = At(at.epoch, seq, digest), total + len(payload)
+            at, total = Position(at.epoch, seq, digest), total + len(payload)
             row = (seq, bytes.fromhex(digest), total, self._pack.compress(payload))
             page.append((Entry(at.epoch, seq, digest, payload), row))
             if len(page) == PAGE:
@@ -221,7 +221,7 @@ class _Extended:
                 page = []
         self._write(page)
 
-    def _prove(self, at: At, seq: int, digest: str, payload: bytes) -> None:
+    def _prove(self, at: Position, seq: int, digest: str, payload: bytes) -> None:
         where = f"{self.books.file}: epoch {at.epoch}, entry {seq}"
         head = verify.HEAD.match(payload)
         if chain.digest(payload).hex() != digest:
@@ -237,7 +237,7 @@ class _Extended:
         while page:
             if self.store.room == 0:
                 self.store.turn()
-                self.store.keep_house()
+                self.store.maintain()
             now, page = page[: self.store.room], page[self.store.room :]
             entries = [entry for entry, _ in now]
             self.store.commit([row for _, row in now], {})

@@ -2,7 +2,7 @@
 
 import re
 
-from config.checks.parsed_folder import Parts
+from config.checks.parsed_folder import ParsedFolder
 from config.problem import did_you_mean
 from config.sections import ClockSection
 
@@ -27,7 +27,7 @@ def smears(server: str) -> bool:
     return KNOWN_TO_SMEAR.fullmatch((host_of(server) or "").lower()) is not None
 
 
-def check(parts: Parts) -> None:
+def check(parts: ParsedFolder) -> None:
     """Problems go to the document."""
     clock = parts.sections.clock
     _authorities(parts)
@@ -49,7 +49,7 @@ TELL_NO_TIME = ("modbus", "serial")
 """Drivers of devices whose protocols carry no time stamps."""
 
 
-def _authorities(parts: Parts) -> None:
+def _authorities(parts: ParsedFolder) -> None:
     """Who is declared to stamp values must be able to (URS-TIME-12)."""
     silent = {source.name: source.driver for _, source in parts.sections.source if source.driver in TELL_NO_TIME}
     for at, source in parts.sections.source:
@@ -62,7 +62,7 @@ def _authorities(parts: Parts) -> None:
             parts.document.problems.append(tag.place.problem(told))
 
 
-def _servers(parts: Parts, clock: ClockSection) -> None:
+def _servers(parts: ParsedFolder, clock: ClockSection) -> None:
     for at, server in enumerate(clock.servers):
         if host_of(server) is None:
             parts.document.error(("clock", "servers"), f"`{server[:80]}` is no server: write host, host:port or [v6 address]:port")

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from urllib.parse import SplitResult, urlsplit
 
-from config.checks.parsed_folder import Parts
+from config.checks.parsed_folder import ParsedFolder
 from config.sections import Witness
 from config.toml.document import Path_
 
 SCHEMES = ("file", "https", "http")
 
 
-def check(parts: Parts) -> None:
+def check(parts: ParsedFolder) -> None:
     """Problems go to the document."""
     names: set[str] = set()
     endpoints: set[str] = set()
@@ -52,7 +52,7 @@ def _split(endpoint: str) -> SplitResult | None:
     return url
 
 
-def _backup(parts: Parts, at: Path_, folder: str, directory: str) -> None:
+def _backup(parts: ParsedFolder, at: Path_, folder: str, directory: str) -> None:
     """A backup inside the journal's folder, or around it, would copy itself."""
     there, here = PurePosixPath(folder), PurePosixPath(directory)
     if not folder.strip():

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from config.checks import clock, line, materials, parameters, transform_vectors
 from config.checks.conditions import active_problems
-from config.checks.parsed_folder import Parts, unknown_tag
+from config.checks.parsed_folder import ParsedFolder, unknown_tag
 from config.csv.columns import INTEGERS, NUMBERS
 from config.csv.tables import MAX_PROBLEMS
 from config.grammars import addresses
@@ -16,7 +16,7 @@ LEAST_SILENCE_S = 90
 """Of a polled tag whose unchanged values are not stored: they are repeated each 60 s."""
 
 
-def check(parts: Parts) -> list[Problem]:
+def check(parts: ParsedFolder) -> list[Problem]:
     """Every contradiction between the files."""
     tags = {tag.tag: tag for tag in parts.tags}
     problems = _bounded(_tags(parts))
@@ -40,7 +40,7 @@ def _bounded(problems: Iterable[Problem]) -> list[Problem]:
 # ---- tags --------------------------------------------------------------------------------------------------------------------------
 
 
-def _tags(parts: Parts) -> Iterable[Problem]:
+def _tags(parts: ParsedFolder) -> Iterable[Problem]:
     sources = {source.name: source for _, source in parts.sections.source}
     source_names, equipment = parts.source_names, frozenset(parts.equipment_names)
     seen: dict[str, Tag] = {}
@@ -133,7 +133,7 @@ def _modbus_of_type(tag: Tag, address: ModbusAddress) -> Iterable[Problem]:
         yield tag.place.problem(f"address `{tag.address}`: {error}")
 
 
-def _meaning(parts: Parts, tag: Tag, *, strict: bool) -> Iterable[Problem]:
+def _meaning(parts: ParsedFolder, tag: Tag, *, strict: bool) -> Iterable[Problem]:
     codes = parts.codes
     if tag.codes is not None and tag.codes not in codes and not parts.was_rejected("codes.csv", tag.codes):
         yield tag.place.problem(f"unknown code table `{tag.codes}`{did_you_mean(tag.codes, sorted(codes))}")
@@ -158,7 +158,7 @@ def _meaning(parts: Parts, tag: Tag, *, strict: bool) -> Iterable[Problem]:
 _LEVELS = ("unit_procedure", "operation", "phase")
 
 
-def _steps(parts: Parts, tags: Mapping[str, Tag]) -> Iterable[Problem]:
+def _steps(parts: ParsedFolder, tags: Mapping[str, Tag]) -> Iterable[Problem]:
     equipment = parts.equipment_names
     known = {(step.equipment, step.step): step for step in parts.steps}
     seen: dict[tuple[str | None, ...], Step] = {}
@@ -176,7 +176,7 @@ def _steps(parts: Parts, tags: Mapping[str, Tag]) -> Iterable[Problem]:
         yield from _signal(parts, step, tags)
 
 
-def _signal(parts: Parts, step: Step, tags: Mapping[str, Tag]) -> Iterable[Problem]:
+def _signal(parts: ParsedFolder, step: Step, tags: Mapping[str, Tag]) -> Iterable[Problem]:
     """Where the steps come from MES rows, a step needs no signal: then it is not compared."""
     from_rows = {each.name for _, each in parts.sections.equipment if each.steps_from == "mes"}
     for column in ("signal", "active"):
@@ -188,7 +188,7 @@ def _signal(parts: Parts, step: Step, tags: Mapping[str, Tag]) -> Iterable[Probl
         yield from active_problems(step, step.active, tags.get(step.signal), parts.codes)
 
 
-def _parent(parts: Parts, step: Step, known: Mapping[tuple[str, str], Step]) -> Iterable[Problem]:
+def _parent(parts: ParsedFolder, step: Step, known: Mapping[tuple[str, str], Step]) -> Iterable[Problem]:
     if step.parent is None:
         return
     parent = known.get((step.equipment, step.parent))
@@ -201,7 +201,7 @@ def _parent(parts: Parts, step: Step, known: Mapping[tuple[str, str], Step]) -> 
         yield step.place.problem(f"parent `{parent.step}` is of level {parent.level}, which does not hold a step of level {step.level}")
 
 
-def _listed_twice(parts: Parts) -> Iterable[Problem]:
+def _listed_twice(parts: ParsedFolder) -> Iterable[Problem]:
     """ebr-fields.csv and dispositions.csv name each thing once."""
     seen: set[str] = set()
     for field in parts.ebr_fields:
@@ -215,7 +215,7 @@ def _listed_twice(parts: Parts) -> Iterable[Problem]:
         accepted.add(row.gap)
 
 
-def _alarms(parts: Parts, tags: Mapping[str, Tag]) -> Iterable[Problem]:
+def _alarms(parts: ParsedFolder, tags: Mapping[str, Tag]) -> Iterable[Problem]:
     seen: dict[str, Alarm] = {}
     for alarm in parts.alarms:
         if (other := seen.setdefault(alarm.alarm, alarm)) is not alarm:

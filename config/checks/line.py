@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
 from config.checks import copies, push
-from config.checks.parsed_folder import Parts
+from config.checks.parsed_folder import ParsedFolder
 from config.checks.push import IDENTITIES, host_of, is_loopback, listen_problem
 from config.csv.columns import INTEGERS
 from config.line import Tag
@@ -29,7 +29,7 @@ _TOPIC = re.compile(r"[^\x00-\x1f\x7f+#$][^\x00-\x1f\x7f+#]{0,200}")
 _MAX_EXPRESSION = 200
 
 
-def check(parts: Parts, tags: Mapping[str, Tag]) -> None:
+def check(parts: ParsedFolder, tags: Mapping[str, Tag]) -> None:
     """Problems go to the document."""
     found = parts.sections
     if found.line is not None and not _zone_exists(found.line.timezone):
@@ -63,7 +63,7 @@ def drivers() -> list[str]:
     return sorted({entry.name for entry in entry_points(group="ebr_gateway.drivers")})
 
 
-def _unique(parts: Parts) -> None:
+def _unique(parts: ParsedFolder) -> None:
     for key in ("source", "equipment", "uplink"):
         seen: set[str] = set()
         for at, item in getattr(parts.sections, key):
@@ -78,7 +78,7 @@ def _unique(parts: Parts) -> None:
 # ---- sources -----------------------------------------------------------------------------------------------------------------------
 
 
-def _source(parts: Parts, at: Path_, source: Source) -> None:
+def _source(parts: ParsedFolder, at: Path_, source: Source) -> None:
     known = drivers()
     if source.driver not in known:
         parts.document.error((*at, "driver"), f"unknown driver `{source.driver[:60]}`{did_you_mean(source.driver, known)}")
@@ -93,7 +93,7 @@ def _source(parts: Parts, at: Path_, source: Source) -> None:
     _alarms(parts, at, source)
 
 
-def _alarms(parts: Parts, at: Path_, source: Source) -> None:
+def _alarms(parts: ParsedFolder, at: Path_, source: Source) -> None:
     """source.alarms (of drivers that hear alarm servers): the equipments that they name."""
     known = sorted({item.name for _, item in parts.sections.equipment} | {"line"})
     told = source.options.get("alarms")
@@ -145,7 +145,7 @@ def _leaves(at: Path_, value: Any) -> Iterator[tuple[Path_, str, Any]]:
 # ---- equipment, routes -------------------------------------------------------------------------------------------------------------
 
 
-def _equipment(parts: Parts, at: Path_, equipment: Equipment, tags: Mapping[str, Tag]) -> None:
+def _equipment(parts: ParsedFolder, at: Path_, equipment: Equipment, tags: Mapping[str, Tag]) -> None:
     for key in IDENTITIES:
         identity = getattr(equipment, key)
         if isinstance(identity, FromRow):
@@ -162,18 +162,18 @@ def _equipment(parts: Parts, at: Path_, equipment: Equipment, tags: Mapping[str,
     _mes_steps(parts, at, equipment)
 
 
-def _known_tag(parts: Parts, at: Path_, name: str, tags: Mapping[str, Tag]) -> None:
+def _known_tag(parts: ParsedFolder, at: Path_, name: str, tags: Mapping[str, Tag]) -> None:
     if name not in tags and not parts.was_rejected("tags.csv", name):
         parts.document.error(at, f"unknown tag `{name[:80]}`{did_you_mean(name, list(tags)) if len(tags) < 2000 else ''}")
 
 
-def _from_row(parts: Parts, at: Path_, equipment: Equipment, identity: FromRow) -> None:
+def _from_row(parts: ParsedFolder, at: Path_, equipment: Equipment, identity: FromRow) -> None:
     _known_query(parts, (*at, "row"), identity.row)
     if equipment.unit_id is None:
         parts.document.error(at, f"`{at[-1]}` comes from rows by the equipment's own number: key `unit_id` is missing in [[equipment]]")
 
 
-def _known_query(parts: Parts, at: Path_, row: str) -> None:
+def _known_query(parts: ParsedFolder, at: Path_, row: str) -> None:
     """source.query: named in the options of a source."""
     name, _, query = row.partition(".")
     source = next((source for _, source in parts.sections.source if source.name == name), None)
@@ -191,7 +191,7 @@ def _tables(value: Any) -> list[Mapping[str, Any]]:
     return [table for table in value if isinstance(table, Mapping)] if isinstance(value, list | tuple) else []
 
 
-def _checked(parts: Parts, at: Path_, identity: FromTag | Pushed) -> None:
+def _checked(parts: ParsedFolder, at: Path_, identity: FromTag | Pushed) -> None:
     """By what an id is recognised."""
     if identity.known_in is not None:
         _known_query(parts, (*at, "known_in"), identity.known_in)
@@ -214,7 +214,7 @@ def expression_problem(pattern: str) -> str | None:
     return None
 
 
-def _states(parts: Parts, at: Path_, equipment: Equipment, tags: Mapping[str, Tag]) -> None:
+def _states(parts: ParsedFolder, at: Path_, equipment: Equipment, tags: Mapping[str, Tag]) -> None:
     tag = tags.get(equipment.state or "")
     if equipment.states is not None and equipment.states not in parts.codes and not parts.was_rejected("codes.csv", equipment.states):
         known = sorted(parts.codes)
@@ -227,7 +227,7 @@ def _states(parts: Parts, at: Path_, equipment: Equipment, tags: Mapping[str, Ta
         parts.document.error((*at, "state"), f'`{tag.tag}` is a number: states = "packml" or a table of codes.csv says what it means')
 
 
-def _batch_ends(parts: Parts, at: Path_, equipment: Equipment, tags: Mapping[str, Tag]) -> None:
+def _batch_ends(parts: ParsedFolder, at: Path_, equipment: Equipment, tags: Mapping[str, Tag]) -> None:
     ends = equipment.batch_ends
     if ends in ("change", "empty"):
         return
@@ -242,7 +242,7 @@ def _batch_ends(parts: Parts, at: Path_, equipment: Equipment, tags: Mapping[str
         parts.document.error((*at, "batch_ends"), f"`{ends[:60]}`: change, empty, state:NAME or a tag is meant")
 
 
-def _mes_steps(parts: Parts, at: Path_, equipment: Equipment) -> None:
+def _mes_steps(parts: ParsedFolder, at: Path_, equipment: Equipment) -> None:
     told = equipment.mes_steps
     if told is None:
         if equipment.steps_from == "mes":
@@ -262,7 +262,7 @@ def _mes_steps(parts: Parts, at: Path_, equipment: Equipment) -> None:
         parts.document.error((*here, "zone"), f"`{told.zone[:60]}` is no time zone, write one such as Europe/Paris")
 
 
-def _routes(parts: Parts) -> None:
+def _routes(parts: ParsedFolder) -> None:
     seen: set[str] = set()
     for at, route in parts.sections.route:
         if route.recipe in seen:
@@ -281,7 +281,7 @@ def _routes(parts: Parts) -> None:
 # ---- uplinks, page -----------------------------------------------------------------------------------------------------------------
 
 
-def _uplink(parts: Parts, at: Path_, uplink: Uplink) -> None:
+def _uplink(parts: ParsedFolder, at: Path_, uplink: Uplink) -> None:
     for problem in _endpoint(uplink.endpoint, SCHEMES[uplink.kind]):
         parts.document.error((*at, "endpoint"), problem)
     written = parts.document.data["uplink"][at[1]]
@@ -306,7 +306,7 @@ def topic_of(uplink: Uplink, line: LineSection) -> str:
     return uplink.topic or f"ebr/{line.site}/{line.name}"
 
 
-def _topics(parts: Parts) -> None:
+def _topics(parts: ParsedFolder) -> None:
     """Two uplinks with one broker and topic would answer each other's receipts."""
     if parts.sections.line is None:
         return
@@ -328,7 +328,7 @@ def _port(url: SplitResult) -> int:
         return 0
 
 
-def _web(parts: Parts, listen: str) -> None:
+def _web(parts: ParsedFolder, listen: str) -> None:
     if (problem := listen_problem(listen, "127.0.0.1:8080")) is not None:
         parts.document.error(("web", "listen"), problem)
     elif not is_loopback(host_of(listen)):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from config.checks.parsed_folder import Parts, unknown_tag
+from config.checks.parsed_folder import ParsedFolder, unknown_tag
 from config.csv.columns import CHOICES, NUMBERS
 from config.line import Tag
 from config.materials import Booking, Occasion, Sampling, tags_of, terms_of
@@ -15,7 +15,7 @@ NUMERIC = ("quantity", "gross", "tare", "target", "tolerance")
 NEEDED = {"consume": ("lot",), "produce": ("output_lot",), "move": ("lot", "to")}
 
 
-def check(parts: Parts, tags: Mapping[str, Tag]) -> Iterable[Problem]:
+def check(parts: ParsedFolder, tags: Mapping[str, Tag]) -> Iterable[Problem]:
     """Every contradiction of the two tables, and hold times that nothing could ever end."""
     known = dict(queries(parts))
     for row in (*parts.materials, *parts.samples):
@@ -31,7 +31,7 @@ def check(parts: Parts, tags: Mapping[str, Tag]) -> Iterable[Problem]:
     _activities(parts, tags)
 
 
-def queries(parts: Parts) -> Iterator[tuple[str, str | None]]:
+def queries(parts: ParsedFolder) -> Iterator[tuple[str, str | None]]:
     """`source.query` -> its SQL; None for what is no SQL."""
     for _, source in parts.sections.source:
         for key in ("query", "pattern"):
@@ -48,7 +48,7 @@ def _twice(rows: Iterable[Occasion]) -> Iterable[Problem]:
             yield row.place.problem(f"`{row.name}` stands already in line {other.place.line} for the same equipment and recipe")
 
 
-def _occasion(parts: Parts, row: Occasion, tags: Mapping[str, Tag], known: Mapping[str, str | None]) -> Iterable[Problem]:
+def _occasion(parts: ParsedFolder, row: Occasion, tags: Mapping[str, Tag], known: Mapping[str, str | None]) -> Iterable[Problem]:
     if row.equipment not in parts.equipment_names:
         yield row.place.problem(f"unknown equipment `{row.equipment[:60]}`{did_you_mean(row.equipment, parts.equipment_names)}")
     if row.recipe_version is not None and row.recipe is None:
@@ -61,7 +61,7 @@ def _occasion(parts: Parts, row: Occasion, tags: Mapping[str, Tag], known: Mappi
     yield from _trigger(parts, row, tags, known)
 
 
-def _trigger(parts: Parts, row: Occasion, tags: Mapping[str, Tag], known: Mapping[str, str | None]) -> Iterable[Problem]:
+def _trigger(parts: ParsedFolder, row: Occasion, tags: Mapping[str, Tag], known: Mapping[str, str | None]) -> Iterable[Problem]:
     if row.trigger in tags and row.trigger in known:
         yield row.place.problem(f"trigger: `{row.trigger}` is a tag and a query; rename one of them")
     elif row.trigger in known:
@@ -82,7 +82,7 @@ def _by_row(row: Occasion, sql: str | None) -> Iterable[Problem]:
             yield row.place.problem(f"{cell}: query `{row.trigger}` selects no column `{column[:60]}`")
 
 
-def _by_tag(parts: Parts, row: Occasion, tag: Tag | None) -> Iterable[Problem]:
+def _by_tag(parts: ParsedFolder, row: Occasion, tag: Tag | None) -> Iterable[Problem]:
     from config.checks.conditions import active_problems
 
     if row.where:
@@ -164,7 +164,7 @@ def _convertible(row: Booking, column: str, code: str, unit: str) -> Iterable[Pr
 # ---- samples, fields, hold times ---------------------------------------------------------------------------------------------------
 
 
-def _results(parts: Parts, row: Sampling, known: Mapping[str, str | None]) -> Iterable[Problem]:
+def _results(parts: ParsedFolder, row: Sampling, known: Mapping[str, str | None]) -> Iterable[Problem]:
     if row.results is None:
         return
     if row.results not in known:
@@ -175,7 +175,7 @@ def _results(parts: Parts, row: Sampling, known: Mapping[str, str | None]) -> It
         yield row.place.problem(f"results_key: the rows of `{row.results}` name the sample in one column, here are two")
 
 
-def _fields(parts: Parts) -> Iterable[Problem]:
+def _fields(parts: ParsedFolder) -> Iterable[Problem]:
     """A field of the EBR is filled by one thing, exists, and takes the unit."""
     owners = {row.ebr_field: (row.place.file, row.place.line, row.parameter) for row in parts.parameters if row.ebr_field is not None}
     known = {field.ebr_field: field for field in parts.ebr_fields}
@@ -195,7 +195,7 @@ def _fields(parts: Parts) -> Iterable[Problem]:
             yield row.place.problem(f"unit: the EBR wants `{field.unit}` in {field.ebr_field}, not `{given}`")
 
 
-def _activities(parts: Parts, tags: Mapping[str, Tag]) -> None:
+def _activities(parts: ParsedFolder, tags: Mapping[str, Tag]) -> None:
     """The tag of an activity says one of six words, in a code table where it is a number."""
     for at, equipment in parts.sections.equipment:
         tag = tags.get(equipment.activity or "")
@@ -210,7 +210,7 @@ def _activities(parts: Parts, tags: Mapping[str, Tag]) -> None:
                 parts.document.error((*at, "activity"), f"`{texts[0][:60]}` of code table `{tag.codes}` is no activity: {known}")
 
 
-def _holds(parts: Parts) -> None:
+def _holds(parts: ParsedFolder) -> None:
     """A hold time ends by cleaning: something must tell it."""
     for at, equipment in parts.sections.equipment:
         told = equipment.activity is not None or any(s.equipment == equipment.name and s.activity == "cleaning" for s in parts.steps)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
-from config.checks.parsed_folder import Parts, unknown_tag
+from config.checks.parsed_folder import ParsedFolder, unknown_tag
 from config.csv.columns import NUMBERS
 from config.line import Parameter, Tag
 from config.problem import Problem, did_you_mean
@@ -32,7 +32,7 @@ def natural_unit(statistic: str, tag: Tag | None) -> tuple[str | None, bool]:
     return tag.unit, statistic in DIFFERENCES
 
 
-def check(parts: Parts, tags: Mapping[str, Tag]) -> Iterable[Problem]:
+def check(parts: ParsedFolder, tags: Mapping[str, Tag]) -> Iterable[Problem]:
     """Problems of every row; the rows get their conversions."""
     equipment = parts.equipment_names
     steps = {(step.equipment, step.step): step for step in parts.steps}
@@ -57,7 +57,7 @@ def check(parts: Parts, tags: Mapping[str, Tag]) -> Iterable[Problem]:
     yield from _against_the_ebr(parts)
 
 
-def _fields(parts: Parts) -> Iterable[Problem]:
+def _fields(parts: ParsedFolder) -> Iterable[Problem]:
     """One field of the EBR is filled by one parameter; several rows of it may differ by recipe."""
     owners: dict[str, Parameter] = {}
     for row in parts.parameters:
@@ -68,7 +68,7 @@ def _fields(parts: Parts) -> Iterable[Problem]:
             yield row.place.problem(f"ebr_field `{row.ebr_field[:60]}` is filled already by `{other.parameter}` in line {other.place.line}")
 
 
-def _against_the_ebr(parts: Parts) -> Iterable[Problem]:
+def _against_the_ebr(parts: ParsedFolder) -> Iterable[Problem]:
     """Where the EBR's own list is there: the field exists in it, and takes what the parameter gives."""
     known = {row.ebr_field: row for row in parts.ebr_fields}
     for row in parts.parameters if known else ():
@@ -96,7 +96,7 @@ def _scope(row: Parameter) -> Iterable[Problem]:
         yield row.place.problem(f"step is empty, but `when` is {row.when}; write a step, or when = batch")
 
 
-def _event(parts: Parts, row: Parameter) -> Iterable[Problem]:
+def _event(parts: ParsedFolder, row: Parameter) -> Iterable[Problem]:
     """What stands in a tag when an alarm is raised, material is booked, a sample is taken."""
     if row.when != "event":
         if row.event is not None:
@@ -135,7 +135,7 @@ def _statistic(row: Parameter, tags: Mapping[str, Tag]) -> Iterable[Problem]:
         )
 
 
-def _limits(parts: Parts, row: Parameter, tags: Mapping[str, Tag]) -> Iterable[Problem]:
+def _limits(parts: ParsedFolder, row: Parameter, tags: Mapping[str, Tag]) -> Iterable[Problem]:
     written = {column: value for column in LIMITS if (value := getattr(row, column)) is not None}
     for column, value in written.items():
         if value.startswith("="):
@@ -162,7 +162,7 @@ def _limits(parts: Parts, row: Parameter, tags: Mapping[str, Tag]) -> Iterable[P
         yield row.place.problem(f"limit_source is {row.limit_source}, but neither low nor high stands there")
 
 
-def _unit(parts: Parts, index: int, row: Parameter, tags: Mapping[str, Tag]) -> Iterable[Problem]:
+def _unit(parts: ParsedFolder, index: int, row: Parameter, tags: Mapping[str, Tag]) -> Iterable[Problem]:
     tag = tags.get(row.tag or "")
     if (
         row.unit is not None

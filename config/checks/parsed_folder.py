@@ -10,7 +10,7 @@ from config.toml.document import Document, Sections
 
 
 @dataclass(slots=True)
-class Parts:
+class ParsedFolder:
     """Everything that was read, before it is known to fit together."""
 
     document: Document
@@ -54,7 +54,7 @@ def _names(document: Document, key: str) -> list[str]:
 
 
 def unknown_tag(
-    parts: Parts, row: Step | Parameter | Alarm | Occasion, column: str, name: str, tags: Mapping[str, Tag]
+    parts: ParsedFolder, row: Step | Parameter | Alarm | Occasion, column: str, name: str, tags: Mapping[str, Tag]
 ) -> Iterable[Problem]:
     """Names are compared as written: the map's own spelling is the name."""
     if name not in tags and not parts.was_rejected("tags.csv", name):

@@ -3,13 +3,13 @@
 from pathlib import PurePosixPath
 
 from config.checks.line import _split
-from config.checks.parsed_folder import Parts
+from config.checks.parsed_folder import ParsedFolder
 from config.checks.push import is_loopback
 from config.problem import Problem
 from config.sections import Source, Uplink
 
 
-def check(parts: Parts) -> list[Problem]:
+def check(parts: ParsedFolder) -> list[Problem]:
     """Problems that only [line] environment = "production" has."""
     if parts.environment != "production":
         return []

@@ -2,7 +2,7 @@
 
 import re
 
-from config.checks.parsed_folder import Parts
+from config.checks.parsed_folder import ParsedFolder
 from config.problem import did_you_mean
 from config.sections import Equipment, Push, Pushed
 
@@ -14,7 +14,7 @@ def pushed(equipment: Equipment) -> tuple[str, ...]:
     return tuple(name for name in IDENTITIES if isinstance(getattr(equipment, name), Pushed))
 
 
-def check(parts: Parts) -> None:
+def check(parts: ParsedFolder) -> None:
     """Problems go to the document."""
     found = parts.sections.push
     waiting = [(at, equipment) for at, equipment in parts.sections.equipment if pushed(equipment)]
@@ -30,7 +30,7 @@ def check(parts: Parts) -> None:
             parts.document.error((*at, pushed(equipment)[0]), f"no [[push.client]] may send for `{equipment.name}`")
 
 
-def _listens(parts: Parts, push: Push) -> None:
+def _listens(parts: ParsedFolder, push: Push) -> None:
     if (problem := listen_problem(push.listen, "0.0.0.0:8443")) is not None:
         parts.document.error(("push", "listen"), problem)
     elif push.tls is None and not is_loopback(host_of(push.listen)):
@@ -43,7 +43,7 @@ def _listens(parts: Parts, push: Push) -> None:
         parts.document.error(("push", "listen"), f"[web] listens at {push.listen} already")
 
 
-def _clients(parts: Parts, push: Push, waiting: list[str]) -> None:
+def _clients(parts: ParsedFolder, push: Push, waiting: list[str]) -> None:
     if not push.client:
         parts.document.error(("push",), "nobody may send: a [[push.client]] with name and token is missing")
     if not waiting:

@@ -19,7 +19,7 @@ from drivers.mes_file.folder import Folder, NotAFile, NotWhole, Scan, Seen, matc
 from drivers.mes_file.formats import Record, Refused, records
 from drivers.mes_file.ledger import DONE, Ledger
 from drivers.mes_file.settings import FileSettings, Pattern
-from drivers.restored_rows import Recalled
+from drivers.restored_rows import RestoredRows
 from drivers.row_settings import zone_of
 from drivers.rows import Mapped, json_value
 
@@ -40,13 +40,13 @@ class MesFileDriver(Driver):
         self._zones = {pattern.name: zone_of(pattern.time) for pattern in self.settings.pattern}
         self._before: dict[str, Seen] = {}
         self._told: dict[str, str] = {}
-        self._recalled = Recalled({})
+        self._recalled = RestoredRows({})
 
     async def run(self, emit: Emit) -> None:
         """Scan each rate_ms. Raises LinkLost while the folder can not be read."""
         ledgers = {p.name: Ledger(emit.watermark.get(p.name), self.settings.ledger_files) for p in self.settings.pattern}
         self._before = {}
-        self._recalled = Recalled(emit.watermark)
+        self._recalled = RestoredRows(emit.watermark)
         resumed = [p.name for p in self.settings.pattern if self.settings.files_stay and p.name in emit.watermark]
         folder = await asyncio.to_thread(Folder, self._path)
         try:

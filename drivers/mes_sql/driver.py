@@ -20,7 +20,7 @@ from drivers.mes_sql.probe import Probe, Probed, judged
 from drivers.mes_sql.settings import Query
 from drivers.mes_sql.settings import Settings as SqlSettings
 from drivers.mes_sql.window import Change, Window, row_hash
-from drivers.restored_rows import Recalled, row_mark
+from drivers.restored_rows import RestoredRows, row_mark
 from drivers.row_settings import zone_of
 from drivers.rows import Mapped, json_value
 
@@ -55,7 +55,7 @@ class MesSqlDriver(Driver):
         self._zones = {query.name: zone_of(query.time) for query in self.settings.query}
         self._clock_due_s = 0.0
         self._resuming: set[str] = set()
-        self._recalled = Recalled({})
+        self._recalled = RestoredRows({})
 
     async def run(self, emit: Emit) -> None:
         """Poll all queries each rate_ms. Raises LinkLost, BadReply, DriverMisconfigured."""
@@ -63,7 +63,7 @@ class MesSqlDriver(Driver):
         windows = {query.name: self._window(query, emit.watermark, is_sqlite=database.is_sqlite) for query in self.settings.query}
         # What a query had read before, it reads on from there: nothing of its rows is lost. A snapshot has no "there".
         self._resuming = {q.name for q in self.settings.query if q.name in emit.watermark and q.watermark.kind != "snapshot"}
-        self._recalled = Recalled(emit.watermark)
+        self._recalled = RestoredRows(emit.watermark)
         watched_ns: int | None = None
         try:
             while True:

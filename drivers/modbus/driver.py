@@ -10,10 +10,10 @@ from pydantic import BaseModel, ValidationError
 
 from config import Problem, Source, Tag
 from drivers.contract import Driver, DriverMisconfigured, Emit
-from drivers.modbus.outlet import Outlet
+from drivers.modbus.outlet import SharedEmit
 from drivers.modbus.plan import Block, Limits, Value, plan
 from drivers.modbus.probe import Report, probe
-from drivers.modbus.rtu import Ghosts, RtuLink
+from drivers.modbus.rtu import LateFrames, RtuLink
 from drivers.modbus.settings import Endpoint, ModbusSettings, endpoint_of
 from drivers.modbus.tcp import TcpLink
 from drivers.modbus.unit import Link, UnitPoll
@@ -41,7 +41,7 @@ class ModbusDriver(Driver):
         if problems := self.check(source, tags):
             raise DriverMisconfigured("\n".join(map(str, problems)))
         self._endpoint = endpoint_of(source.endpoints[0])
-        self._ghosts: Ghosts = defaultdict(dict)
+        self._ghosts: LateFrames = defaultdict(dict)
 
     @classmethod
     def check(cls, source: Source, tags: Sequence[Tag]) -> list[Problem]:
@@ -98,14 +98,14 @@ class ModbusDriver(Driver):
         """One poll per unit, one plan per rate, all on one grid."""
         plans, start_s = self._plans(), asyncio.get_running_loop().time()
         numbers = sorted({unit for unit, _, _ in plans})
-        outlet = Outlet(emit, len(numbers))
+        outlet = SharedEmit(emit, len(numbers))
         units = {number: UnitPoll(number, link, outlet, self.settings, self.tags) for number in numbers}
         for number, rate, blocks in plans:
             units[number].add(rate / 1000, blocks, start_s)
         return list(units.values())
 
 
-def _link(endpoint: Endpoint, settings: ModbusSettings, folder: Path, ghosts: Ghosts) -> _ClosableLink:
+def _link(endpoint: Endpoint, settings: ModbusSettings, folder: Path, ghosts: LateFrames) -> _ClosableLink:
     timeout_s = settings.timeout_ms / 1000
     if endpoint.kind == "tcp":
         return TcpLink(endpoint, timeout_s, settings.in_flight)

@@ -9,7 +9,7 @@ from drivers.contract import Emit, Finding, LinkLost, Loss, Reading
 MOST_KEPT = 64
 
 
-class Outlet:
+class SharedEmit:
     """The driver's side of `emit`, shared by the tasks of its units. A storage error comes out of the next call."""
 
     def __init__(self, emit: Emit, units: int) -> None:

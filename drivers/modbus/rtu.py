@@ -88,14 +88,14 @@ class _Ghost(NamedTuple):
     data_bytes: int
 
 
-Ghosts = defaultdict[int, dict[_Ghost, float]]
+LateFrames = defaultdict[int, dict[_Ghost, float]]
 """unit -> ghost -> since. Kept over a reconnect: what a bus still has to say does not know that its port was opened anew."""
 
 
 class RtuLink:
     """A bus behind a serial port or behind a TCP converter that passes RTU frames on."""
 
-    def __init__(self, endpoint: Endpoint, timeout_s: float, turnaround_s: float, folder: Path, ghosts: "Ghosts | None" = None) -> None:
+    def __init__(self, endpoint: Endpoint, timeout_s: float, turnaround_s: float, folder: Path, ghosts: "LateFrames | None" = None) -> None:
         self._endpoint, self._timeout_s, self._folder = endpoint, timeout_s, folder
         bits = 1 + endpoint.bytesize + (endpoint.parity != "N") + endpoint.stopbits
         silence_s = max(3.5 * bits / endpoint.baudrate, 0.00175) if endpoint.kind == "rtu" else 0.0  # V1.02, 2.5.1.1
@@ -181,7 +181,7 @@ class RtuLink:
         self._unsettled = False
 
     def _taken(self, line: _Bytes, request: Request) -> bytes | None:
-        """The answer's PDU once it is whole; None for more bytes. Ghosts' answers are dropped. Raises WrongAnswer."""
+        """The answer's PDU once it is whole; None for more bytes. Late frames are dropped. Raises WrongAnswer."""
         buffer = line.buffer
         while len(buffer) >= 5:
             unit, function, size = buffer[0], buffer[1], 5 if buffer[1] & 0x80 else 5 + buffer[2]

@@ -10,7 +10,7 @@ from drivers.contract import BAD_DECODING, GOOD, UNCERTAIN, Finding, Reading
 from drivers.contract import Value as Decoded
 from drivers.modbus.decode import Decode, compiled
 from drivers.modbus.frames import NoAnswer, Refused, Reply, Request, WrongAnswer, request_for
-from drivers.modbus.outlet import Outlet
+from drivers.modbus.outlet import SharedEmit
 from drivers.modbus.plan import Block, Value, block_of, halves, joined
 from drivers.modbus.schedule import Cycle
 from drivers.modbus.settings import ModbusSettings
@@ -69,7 +69,7 @@ class _Batch:
 class UnitPoll:
     """One unit of a link."""
 
-    def __init__(self, unit: int, link: Link, outlet: Outlet, settings: ModbusSettings, tags: Sequence[Tag]) -> None:
+    def __init__(self, unit: int, link: Link, outlet: SharedEmit, settings: ModbusSettings, tags: Sequence[Tag]) -> None:
         self.unit = unit
         self.plans: list[Plan] = []
         self._link, self._outlet, self._settings, self._map = link, outlet, settings, tags
@@ -119,7 +119,7 @@ class UnitPoll:
             await self._take(reader, reply)
         except Refused as refusal:
             if refusal.code in _ILLEGAL:
-                await self._divide(plan, reader, refusal)
+                await self._split_refused(plan, reader, refusal)
             else:
                 await self._lose([reader], "device-exception", f"unit {self.unit}: {refusal}")
 
@@ -236,7 +236,7 @@ class UnitPoll:
 
     # what the device refuses
 
-    async def _divide(self, plan: Plan, reader: Reader, refusal: Refused) -> None:
+    async def _split_refused(self, plan: Plan, reader: Reader, refusal: Refused) -> None:
         """Find the part that the device refuses, read the rest, remember both."""
         good: list[tuple[Block, Reply]] = []
         refused: list[Block] = []

@@ -14,11 +14,11 @@ from drivers.opcua.decoding.publish import Decoder
 from drivers.opcua.decoding.structures import known as known_structures
 from drivers.opcua.plan import Group, Plan, decoding, plan_of
 from drivers.opcua.session import paths
-from drivers.opcua.session.link import Kept, Link, connected, plain_errors
+from drivers.opcua.session.link import KeptSession, Link, connected, plain_errors
 from drivers.opcua.settings import OpcUaSettings
 from drivers.opcua.subscription import subscribe
 from drivers.opcua.subscription.history import keep_filling
-from drivers.opcua.subscription.stream import Memory, Stream, SubscriptionGone
+from drivers.opcua.subscription.stream import SessionState, Stream, SubscriptionGone
 from drivers.opcua.subscription.subscribe import Subscription
 from drivers.opcua.subscription.upkeep import Upkeep
 
@@ -32,8 +32,8 @@ class OpcUaDriver(Driver):
     def __init__(self, source: Source, tags: Sequence[Tag]) -> None:
         super().__init__(source, tags)
         self._plan: Plan = plan_of(source, self.settings, self.tags)
-        self._memory = Memory(last=[None] * len(self.tags))
-        self._kept: Kept | None = None
+        self._memory = SessionState(last=[None] * len(self.tags))
+        self._kept: KeptSession | None = None
         self._turn = 0
         self.leaves_nothing = False  # a probe deletes its subscriptions; a gateway that stops leaves them for its next start
 

@@ -37,7 +37,7 @@ EVENT_BASED_MS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Tap:
+class TagBinding:
     """What one tag takes from an item's value: all of it, an element, a field."""
 
     tag: int
@@ -60,7 +60,7 @@ class Item:
     queue: int
     trigger: int
     deadband: float  # absolute, in raw units; 0 for none
-    taps: tuple[Tap, ...]
+    taps: tuple[TagBinding, ...]
     alarms: AlarmSource | None = None  # an item of events, not of values: it has no taps
 
 
@@ -97,7 +97,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Hole:
+class HistoryGap:
     """What one item missed: its last source time before, its first after, in ticks."""
 
     item: Item
@@ -112,11 +112,11 @@ def plan_of(source: Source, settings: OpcUaSettings, tags: Sequence[Tag]) -> Pla
     """
     addresses = [_address(tag) for tag in tags]
     whole = _structured(source, tags, addresses)
-    merged: dict[tuple[object, ...], list[Tap]] = {}
+    merged: dict[tuple[object, ...], list[TagBinding]] = {}
     for index, (tag, address) in enumerate(zip(tags, addresses, strict=True)):
         rate_ms, trigger = whole.get(address.node) or (_rate(source, tag), _trigger(tag))
         key = (address.node, rate_ms, trigger, 0.0 if address.node in whole else _deadband(tag))
-        merged.setdefault(key, []).append(Tap(index, address.index, address.field))
+        merged.setdefault(key, []).append(TagBinding(index, address.index, address.field))
     name = _name(source, settings, tags)
     first = (int(name[:4], 16) & 0x7FFF) << 16
     items = [

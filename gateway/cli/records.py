@@ -108,10 +108,10 @@ def restore(
     With --ebr the journal goes on to the last entry that the EBR has; refused if the two contradict each other.
     """
     from buffer.restore import backup as backups
-    from gateway.evidence.restored_rows import Recalled
+    from gateway.evidence.restored_rows import RestoredRows
 
     try:
-        report, taken = backups.restore(source, data_of(line), ebr, Recalled())
+        report, taken = backups.restore(source, data_of(line), ebr, RestoredRows())
     except backups.RestoreRefused as error:
         fail(str(error), WRONG_INPUT)
     told = [] if ebr is None else [f"{ebr}: {taken.entries} entries beyond the backup were taken from it", *taken.notes]

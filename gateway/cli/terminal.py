@@ -76,7 +76,7 @@ def _ended(now: dict[str, Any]) -> list[Table]:
     return [table]
 
 
-def _facts(title: str, facts: list[wording.Fact]) -> Table:
+def _facts(title: str, facts: list[wording.StatusLine]) -> Table:
     table = _table(title, "")
     table.columns[0].min_width = max(LABEL_WIDTH, *(len(fact.label) for fact in facts))
     for fact in facts:

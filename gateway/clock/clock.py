@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from gateway.clock.clock_set_timer import Alarm
+from gateway.clock.clock_set_timer import ClockSetWatch
 from gateway.clock.daemon_reading import Evidence, Reader, Unreadable
 from gateway.clock.events import clock_event, leap_mixed, rounded, time_of, told, told_anchor, told_leap, unverified
 from gateway.clock.judge import READ_EVERY_S, Limits, Status, Verdict, judge
@@ -51,7 +51,7 @@ class Stamp(NamedTuple):
     monotonic_s: float
 
 
-class Awaited:
+class ReferenceUpdateWait:
     """Waits until the reference has surely updated the clock after something happened to it.
 
     The first evidence afterwards may still tell of an update before; one with a later update does not. Daemons do not notice that
@@ -79,7 +79,7 @@ class Awaited:
 
 
 @dataclass(slots=True)
-class Trouble:
+class UnverifiedSpan:
     """An interval in which stamps were unverified, from `since` on; steps: (monotonic_ns, size in ns) of those within it."""
 
     since: Anchor
@@ -98,7 +98,7 @@ class Clock:
         times: Times | None = None,
         cross: CrossCheck | None = None,
         leaps: LeapTable | None = None,
-        alarm: Callable[[asyncio.Event], Alarm] = Alarm,
+        alarm: Callable[[asyncio.Event], ClockSetWatch] = ClockSetWatch,
         last_seq: Callable[[], int | None] = lambda: None,
     ) -> None:
         """readers: asked in order; the first that ever answered stays the one that counts, so that a dead daemon is noticed.
@@ -128,9 +128,9 @@ class Clock:
         self._extra_s = 0.0
         self._leap: Announced = NO_LEAP
         self._leap_mixed = ""
-        self._stepped_since = Awaited()
-        self._disturbed_since = Awaited()
-        self._trouble: Trouble | None = None
+        self._stepped_since = ReferenceUpdateWait()
+        self._disturbed_since = ReferenceUpdateWait()
+        self._trouble: UnverifiedSpan | None = None
         self._history: deque[tuple[Anchor, Status, float | None]] = deque(maxlen=HISTORY)
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
         self._wake = asyncio.Event()
@@ -353,7 +353,7 @@ class Clock:
         self._remember(verdict)
         trusted = verdict.status in TRUSTED
         if not trusted and self._trouble is None:
-            self._trouble = Trouble(self._anchor, deque(maxlen=STEPS_KEPT))
+            self._trouble = UnverifiedSpan(self._anchor, deque(maxlen=STEPS_KEPT))
         for kind, more in happened:
             self._say(kind, **more)
         if verdict.status != before.status:
@@ -362,7 +362,7 @@ class Clock:
             trouble, self._trouble = self._trouble, None
             self._recovered(trouble)
 
-    def _recovered(self, trouble: Trouble) -> None:
+    def _recovered(self, trouble: UnverifiedSpan) -> None:
         """How wrong the unverified stamps probably were: `correction_s` is what to add to the first and to the last of them.
 
         True time passes as the raw oscillator does (within the drift), the wall clock passed differently by its slews and steps; what it

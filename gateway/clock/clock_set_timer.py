@@ -22,7 +22,7 @@ class _Itimerspec(ctypes.Structure):
     _fields_: ClassVar = [(name, ctypes.c_long) for name in ("interval_s", "interval_ns", "value_s", "value_ns")]
 
 
-class Alarm:
+class ClockSetWatch:
     """Sets an asyncio.Event when somebody sets the wall clock. Enter it in the event loop's thread."""
 
     def __init__(self, wake: asyncio.Event) -> None:

@@ -15,16 +15,16 @@ from gateway.context.equipment.holdtimes import HoldTimes
 from gateway.context.gaps.gaps import Closed, Gap, Gaps
 from gateway.context.gaps.silence import Silences
 from gateway.context.materials.batch_materials import Ledgers
-from gateway.context.materials.bookings import Occasions
+from gateway.context.materials.bookings import Bookings
 from gateway.context.plan import EVENT, FIELDS, Plan, Unit
 from gateway.context.records.batches import Batches
 from gateway.context.records.runs import RETIRE_EVERY_TICKS, Runs
 from gateway.context.signals.identity import take_rows
-from gateway.context.signals.occupancy import SAY_AGAIN_TICKS, Whereabouts
+from gateway.context.signals.occupancy import SAY_AGAIN_TICKS, Occupancy
 from gateway.context.signals.steps_from_rows import RowSteps
-from gateway.context.state import FORMAT, Instant, State, Where
+from gateway.context.state import FORMAT, EquipmentState, Instant, State
 from gateway.context.texts import text
-from gateway.entries.fold_input import Happened, Observed, Seen, from_entry, learn
+from gateway.entries.fold_input import EventInput, ReadingsInput, Seen, from_entry, learn
 from gateway.entries.ticks import from_rfc3339, rfc3339
 from gateway.parameters import Track, extend, usable
 
@@ -51,29 +51,29 @@ class Fold:
         self._runs = Runs(self.state, self.plan, self._emit)
         self._runs.step_began, self._runs.step_ended = self._holds.step_began, self._holds.step_ended
         self._batches = Batches(self.state, self.plan, self._runs, self._emit, self._holds, self._ledgers)
-        self._where = Whereabouts(self.state, self.plan, self._runs, self._batches, self._emit)
+        self._where = Occupancy(self.state, self.plan, self._runs, self._batches, self._emit)
         self._gaps = Gaps(self.state, self.plan)
         self._silences = Silences(self.state, self.plan, self._gaps, self._emit)
         self._rowsteps = RowSteps(self.state, self.plan, self._runs, self._where, self._emit)
         self._alarms = Alarms(self.state, self.plan, self._emit)
         self._batches.entered = self._alarms.entered
         self._where.activity_told = self._holds.activity
-        self._occasions = Occasions(self.state, self.plan, self._ledgers, self._emit)
+        self._occasions = Bookings(self.state, self.plan, self._ledgers, self._emit)
         self._conditions = Conditions(self.state, self.plan, self._alarms.occurred)
         self._contexts: dict[str, dict[str, Any]] = {}
         self._signals = {source: frozenset(indexes) for source, indexes in self.plan.signals.items()}
 
     # the door
 
-    def decide(self, item: Observed | Happened) -> list[dict[str, Any]]:
+    def decide(self, item: ReadingsInput | EventInput) -> list[dict[str, Any]]:
         """What an entry causes: the bodies of events, in order, each with `caused_by`: the seq of this item."""
         self._events, self.state.seq, self.state.now = [], item.seq, item.ticks
         self.state.began = self.state.began or item.ticks
         self._verified(item)
-        looked = isinstance(item, Observed) or not _starts(item.event)
+        looked = isinstance(item, ReadingsInput) or not _starts(item.event)
         if looked and any(where.pending for where in self.state.where.values()):
             self._where.settle()  # time has passed before the entry tells anything
-        if isinstance(item, Observed):
+        if isinstance(item, ReadingsInput):
             self._observe(item)
         else:
             self._take(item.event)
@@ -83,7 +83,7 @@ class Fold:
         if looked:
             self._where.settle()
         self._rowsteps.settle()
-        if self._events or isinstance(item, Happened):
+        if self._events or isinstance(item, EventInput):
             self._occasions.rebind()
         self._occasions.settle()
         for run in self._runs.due():
@@ -130,7 +130,7 @@ class Fold:
         needed += [each.seq for each in self.state.occurred]
         return min(needed, default=None)
 
-    def item(self, entry: Mapping[str, Any]) -> Observed | Happened | None:
+    def item(self, entry: Mapping[str, Any]) -> ReadingsInput | EventInput | None:
         """What a stored entry (parsed) means to this fold; None for an event that a fold made."""
         return from_entry(entry, self.state.tagsets, self.plan.line)
 
@@ -151,7 +151,7 @@ class Fold:
     def _adopt(self) -> None:
         """Fit the state to the line: what is new begins empty, what the line no longer has is let go."""
         state, plan = self.state, self.plan
-        state.where = {name: state.where.get(name) or Where() for name in plan.units}
+        state.where = {name: state.where.get(name) or EquipmentState() for name in plan.units}
         state.tracks = {name: state.tracks.get(name) or Track() for name in sorted(plan.tracked)}
         known = (
             {(unit.name, step.row.step) for unit in plan.units.values() for step in unit.steps}
@@ -178,7 +178,7 @@ class Fold:
             if run.revision and all(state.tracks[tag].through <= run.start.ticks for tag in tags):
                 run.book, run.dirty, run.reason = None, state.now, run.reason or "config-corrected"
 
-    def _verified(self, item: Observed | Happened) -> None:
+    def _verified(self, item: ReadingsInput | EventInput) -> None:
         """Note from which entry to which one the clock was not verified."""
         doubtful = self.state.doubtful
         if item.verified and doubtful and doubtful[-1][1] is None:
@@ -212,7 +212,7 @@ class Fold:
         if who.batch is not None and who.batch in self.state.batches:
             self._runs.begin_event(unit, step, who, at, self.state.seq)
 
-    def _observe(self, item: Observed) -> None:
+    def _observe(self, item: ReadingsInput) -> None:
         source, state = item.source, self.state
         before = state.frontier.get(source, 0)
         closed = self._gaps.observed(item) if state.gaps else Closed({}, [])

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from buffer import Entry, Journal
 from config import Line
 from gateway.context import Fold
-from gateway.entries.fold_input import Happened, Observed, Tagsets, learn
+from gateway.entries.fold_input import EventInput, ReadingsInput, Tagsets, learn
 from gateway.entries.tagset import tagset_of
 from gateway.runtime.systemd import notify
 
@@ -23,7 +23,7 @@ NEXT_PAGE_WITHIN_S = 120
 _TAGSETS = TypeAdapter(Tagsets)
 
 
-def rebuilt(line: Line, journal: Journal) -> Fold:
+def replay(line: Line, journal: Journal) -> Fold:
     """The fold at the journal's end. The state is a cache: without it, or with one that can not be read, all held entries are folded.
 
     The service manager hears of the progress, so that a long one is not taken for a start that hangs. What could not be used is a finding
@@ -81,7 +81,7 @@ class _Tables:
         self._unread, self._first, self._last = 0, "", ""
         self._sources: set[str] = set()
 
-    def item(self, fold: Fold, entry: Mapping[str, Any]) -> Observed | Happened | None:
+    def item(self, fold: Fold, entry: Mapping[str, Any]) -> ReadingsInput | EventInput | None:
         """What the entry means to the fold; None if nothing, or if nobody knows its table any more."""
         held, event = fold.state.tagsets, entry.get("event", {})
         if event.get("type") == "tagset" and event["first"] > len(held.get(event["tagset"], [])):

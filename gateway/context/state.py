@@ -124,7 +124,7 @@ MOST_TOLD = 2_000
 
 
 @dataclass(slots=True)
-class Where:
+class EquipmentState:
     """One equipment: what its signals say and what has settled."""
 
     seen: dict[str, Seen] = field(default_factory=dict)
@@ -193,7 +193,7 @@ class Batch:
 
 
 @dataclass(slots=True)
-class Occurred:
+class PendingBooking:
     """Something that is to be booked or sampled. active, trigger: of the table's row that told it; source: "source.query" of a row."""
 
     table: Literal["material", "sample"]
@@ -211,10 +211,10 @@ class Occurred:
 
 
 @dataclass(slots=True)
-class Booked:
+class PostedBooking:
     """A booking or a sample that was said, while a revision may come. heard: column -> the reading that it rests on."""
 
-    occurred: Occurred
+    occurred: PendingBooking
     identity: Identity
     event: dict[str, Any]
     made: int  # time of the entry that brought the last revision
@@ -298,7 +298,7 @@ class State:
     frontier: dict[str, int] = field(default_factory=dict)
     observed: dict[str, int] = field(default_factory=dict)
     tracks: dict[str, Track] = field(default_factory=dict)
-    where: dict[str, Where] = field(default_factory=dict)
+    where: dict[str, EquipmentState] = field(default_factory=dict)
     rows: dict[str, dict[str, Row]] = field(default_factory=dict)
     runs: dict[int, Run] = field(default_factory=dict)
     batches: dict[str, Batch] = field(default_factory=dict)
@@ -312,8 +312,8 @@ class State:
     alarm_tags: list[str] = field(default_factory=list)  # those read at least once
     began: int = 0  # time of the first entry
     triggers: dict[str, tuple[int, Json]] = field(default_factory=dict)  # tag -> its newest usable reading (ticks, value)
-    occurred: list[Occurred] = field(default_factory=list)  # not yet said
-    booked: dict[str, Booked] = field(default_factory=dict)  # record -> what was said
+    occurred: list[PendingBooking] = field(default_factory=list)  # not yet said
+    booked: dict[str, PostedBooking] = field(default_factory=dict)  # record -> what was said
     told_by: dict[str, tuple[str, int]] = field(default_factory=dict)  # table/name/equipment/key of a row -> (record, revision)
     unlinked: list[dict[str, Any]] = field(default_factory=list)  # results of samples that nobody has taken (yet), the newest
     ledgers: dict[str, Ledger] = field(default_factory=dict)
@@ -329,6 +329,7 @@ __all__ = [
     "Basis",
     "Batch",
     "Cut",
+    "EquipmentState",
     "Identity",
     "Instant",
     "Listed",
@@ -340,5 +341,4 @@ __all__ = [
     "Run",
     "Seen",
     "State",
-    "Where",
 ]

@@ -24,7 +24,7 @@ EARLIEST_TICKS = 631_152_000 * TICKS_PER_S  # 1990: before any device on the lin
 FUTURE_TICKS = 60 * TICKS_PER_S  # further ahead of us is no clock offset but a wrong date
 
 
-class Observed(NamedTuple):
+class ReadingsInput(NamedTuple):
     """A readings entry. ticks: the entry's own time; readings in the source's order."""
 
     seq: int
@@ -35,7 +35,7 @@ class Observed(NamedTuple):
     """False: the gateway's clock was unsynchronised or unknown when the entry was made."""
 
 
-class Happened(NamedTuple):
+class EventInput(NamedTuple):
     """An event entry that the fold did not make itself."""
 
     seq: int
@@ -75,7 +75,7 @@ def learn(tagsets: Tagsets, event: Mapping[str, Any]) -> None:
     table[event["first"] : event["first"] + len(rows)] = rows
 
 
-def from_entry(entry: Mapping[str, Any], tagsets: Tagsets, line: Line) -> Observed | Happened | None:
+def from_entry(entry: Mapping[str, Any], tagsets: Tagsets, line: Line) -> ReadingsInput | EventInput | None:
     """The fold's view of a stored entry (its JSON, parsed); None for an event that the fold made.
 
     tagsets: the tables that stand before this entry (see `learn`). Tags that the line no longer has are left out. Raises KeyError if the
@@ -85,8 +85,8 @@ def from_entry(entry: Mapping[str, Any], tagsets: Tagsets, line: Line) -> Observ
     verified = entry.get("clock", {}).get("status") not in UNVERIFIED
     event = entry.get("event")
     if event is not None:
-        return None if "caused_by" in event else Happened(seq, ticks, event, verified)
-    return Observed(seq, ticks, entry["source"], _readings(entry, tagsets, line), verified)
+        return None if "caused_by" in event else EventInput(seq, ticks, event, verified)
+    return ReadingsInput(seq, ticks, entry["source"], _readings(entry, tagsets, line), verified)
 
 
 def _readings(entry: Mapping[str, Any], tagsets: Tagsets, line: Line) -> list[Seen]:

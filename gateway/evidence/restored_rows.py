@@ -14,7 +14,7 @@ from gateway.entries.ticks import from_rfc3339
 NS_PER_TICK = 100
 
 
-class Recalled:
+class RestoredRows:
     """Learns from entries, in order; `buffer.restore.from_ebr` writes what it has learned beside them."""
 
     def __init__(self) -> None:

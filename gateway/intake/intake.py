@@ -21,7 +21,7 @@ from drivers.contract import Loss
 from gateway.clock import Clock, Stamp
 from gateway.context import Fold
 from gateway.entries.bodies import LARGEST_BODY_BYTES, event_body, slices
-from gateway.entries.fold_input import UNVERIFIED, Happened, Observed
+from gateway.entries.fold_input import UNVERIFIED, EventInput, ReadingsInput
 from gateway.entries.ticks import rfc3339
 from gateway.intake.port import Port, done
 
@@ -29,7 +29,7 @@ STATE_EVERY_S = 60.0
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 Encode = Callable[[], Body]
-Making = Callable[[int], "tuple[Observed | Happened, Encode]"]
+Making = Callable[[int], "tuple[ReadingsInput | EventInput, Encode]"]
 """Given its sequence number: what the fold sees of an entry, and the encoding of its body once the fold has seen it."""
 
 
@@ -163,12 +163,12 @@ class Intake:
     def event(self, event: Mapping[str, Any], source: str | None = None, more: Mapping[str, Any] = NOTHING) -> Making:
         """The making of one event entry. more: further members of its head."""
 
-        def make(seq: int) -> tuple[Observed | Happened, Encode]:
+        def make(seq: int) -> tuple[ReadingsInput | EventInput, Encode]:
             stamp = self.clock.stamp()
             named = _named(event, seq)
             whole = {**self.head(stamp, source), **more, **self.config}
             verified = stamp.status not in UNVERIFIED
-            return Happened(seq, stamp.ticks, named, verified), partial(event_body, whole, named)
+            return EventInput(seq, stamp.ticks, named, verified), partial(event_body, whole, named)
 
         return make
 

@@ -13,7 +13,7 @@ from config import Source, Tag
 from drivers.contract import BAD, Finding, Kind, Loss, Message, Reading
 from gateway.clock import Offset, SourceClock
 from gateway.entries import bodies
-from gateway.entries.fold_input import EARLIEST_TICKS, FUTURE_TICKS, UNVERIFIED, Observed, Seen, event_ticks
+from gateway.entries.fold_input import EARLIEST_TICKS, FUTURE_TICKS, UNVERIFIED, ReadingsInput, Seen, event_ticks
 from gateway.entries.tagset import tagset_of
 from gateway.entries.ticks import TICKS_PER_MS, rfc3339
 from gateway.intake.normalise import float64, normaliser, plain
@@ -323,11 +323,11 @@ class Port:
         source, clock = self.source, self._told_clock()
         trusted = abs(clock.get("offset_s", 0.0)) <= source.max_offset_s
 
-        def make(seq: int) -> "tuple[Observed, Encode]":
+        def make(seq: int) -> "tuple[ReadingsInput, Encode]":
             intake = self._intake
             stamp = intake.clock.stamp()
             seen = self._seen_by_fold(rows, requested, received, trusted=trusted)
-            item = Observed(seq, stamp.ticks, source.name, seen, stamp.status not in UNVERIFIED)
+            item = ReadingsInput(seq, stamp.ticks, source.name, seen, stamp.status not in UNVERIFIED)
             head = {**intake.head(stamp, source.name), "source_clock": clock, **intake.config}
             return item, lambda: bodies.readings_body(head, intake.fold.contexts(source.name), self.tagset, table)
 

@@ -128,12 +128,12 @@ def _uplinks(now: dict[str, Any]) -> str:
     return _table("Uplinks", ["Uplink", "State", "Without receipt#", "Oldest#", "Last receipt (UTC)", "Rejected#"], rows)
 
 
-def _facts(title: str, facts: Iterable[wording.Fact]) -> str:
+def _facts(title: str, facts: Iterable[wording.StatusLine]) -> str:
     body = "".join(f"<dt>{escape(fact.label)}</dt><dd>{_word(fact)}{escape(fact.text)}</dd>" for fact in facts)
     return f'<section class="card"><h2>{title}</h2><dl>{body}</dl></section>'
 
 
-def _word(fact: wording.Fact) -> str:
+def _word(fact: wording.StatusLine) -> str:
     return f'<b class="{fact.kind}">{escape(fact.state)}</b> ' if fact.state else ""
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from buffer import Round, Usage
+from buffer import ScrubRound, Usage
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 from gateway.intake.intake import software_version
 from gateway.operation.wording import span
@@ -101,7 +101,7 @@ class Status:
             "days_to_full": None if usage.days_to_full is None else round(usage.days_to_full, 3),
             "pressure": pressure and pressure.text,
             "pressure_cause": pressure and pressure.cause,
-            "hindered": journal.hindered,
+            "hindered": journal.blocked_by,
             "wal_bytes": usage.wal_bytes,
             "entries_per_s": self._rates.per_s("entries", intake.entries),
             "waiting_s": round(intake.waiting_s(), 3),
@@ -120,7 +120,7 @@ class Status:
         """Closed segments, and how many must stay for which reason; a segment may have several."""
         journal = self._gateway.journal
         holds = list(journal.holds())
-        return {**journal.kept(self._gateway.fold.open_since())._asdict(), "held": holds[:MOST_NAMED], "held_count": len(holds)}
+        return {**journal.retained(self._gateway.fold.open_since())._asdict(), "held": holds[:MOST_NAMED], "held_count": len(holds)}
 
     def _source(self, name: str) -> dict[str, Any]:
         port = self._gateway.intake.ports[name]
@@ -200,7 +200,7 @@ def _space(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _round(one: Round | None) -> dict[str, Any] | None:
+def _round(one: ScrubRound | None) -> dict[str, Any] | None:
     if one is None:
         return None
     ended = None if one.ended is None else rfc3339(one.ended)

@@ -14,7 +14,7 @@ BECAUSE = {"batch-end": "a batch ended", "interval": "in turn", "stop": "before 
 STARTS = {"created": "with a new journal", "restored": "from a backup, with a new epoch", "salvaged": "after a salvage, with a new epoch"}
 
 
-class Fact(NamedTuple):
+class StatusLine(NamedTuple):
     """One line: a label, in a word or two how it is where that can be said, and the rest. kind of the word: good, warn, bad, or none."""
 
     label: str
@@ -71,30 +71,32 @@ def _of(count: int, one: str, more: str) -> str:
     return f"{count:,} {one if count == 1 else more}"
 
 
-def journal(now: Mapping[str, Any]) -> list[Fact]:
+def journal(now: Mapping[str, Any]) -> list[StatusLine]:
     """Space, what hinders it, what may not go."""
     j = now["journal"]
     entries = f"{j['seq']:,} in epoch {j['epoch']}; {j['entries_per_s']:,} a second now"
-    facts = [Fact("Entries", entries), _use(j), Fact("Full in", _full_in(j, now["uptime_s"]))]
+    facts = [StatusLine("Entries", entries), _use(j), StatusLine("Full in", _full_in(j, now["uptime_s"]))]
     if j["pressure"]:
-        facts.append(Fact("Back-pressure", j["pressure"], "sources are held back:", "bad"))
+        facts.append(StatusLine("Back-pressure", j["pressure"], "sources are held back:", "bad"))
     elif j["waiting_s"] > SLOW_S:
-        facts.append(Fact("Back-pressure", f"what came in has been waiting for {span(j['waiting_s'])} to be on disk", "slow:", "warn"))
+        facts.append(
+            StatusLine("Back-pressure", f"what came in has been waiting for {span(j['waiting_s'])} to be on disk", "slow:", "warn")
+        )
     else:
-        facts.append(Fact("Back-pressure", "", "none", "good"))
+        facts.append(StatusLine("Back-pressure", "", "none", "good"))
     if j["hindered"]:
-        facts.append(Fact("Other programs", j["hindered"], "in the way:", "warn"))
+        facts.append(StatusLine("Other programs", j["hindered"], "in the way:", "warn"))
     else:
-        facts.append(Fact("Other programs", "", "none in the way", "good"))
-    return [*facts, Fact("Must stay", _kept(j["kept"])), _opened(j["opened"], now["uptime_s"]), Fact("Folder", j["directory"])]
+        facts.append(StatusLine("Other programs", "", "none in the way", "good"))
+    return [*facts, StatusLine("Must stay", _kept(j["kept"])), _opened(j["opened"], now["uptime_s"]), StatusLine("Folder", j["directory"])]
 
 
-def _use(j: Mapping[str, Any]) -> Fact:
+def _use(j: Mapping[str, Any]) -> StatusLine:
     bound = "max_bytes" if j["bounded_by"] == "max_bytes" else f"all that the disk has for it; max_bytes is {size(j['max_bytes'])}"
     used, text = f"{j['used']:.1%}", f"of {size(j['bound_bytes'])} ({bound}): {size(j['bytes'])}"
     if j["alarm"] is None:
-        return Fact("Space used", f"{text}; alarms at 70% and 85%", used, "good")
-    return Fact("Space used", f"{text}; above the alarm at {j['alarm']:.0%}", used, "bad" if j["alarm"] >= 0.85 else "warn")
+        return StatusLine("Space used", f"{text}; alarms at 70% and 85%", used, "good")
+    return StatusLine("Space used", f"{text}; above the alarm at {j['alarm']:.0%}", used, "bad" if j["alarm"] >= 0.85 else "warn")
 
 
 def _full_in(j: Mapping[str, Any], uptime_s: float) -> str:
@@ -122,27 +124,27 @@ def _kept(kept: Mapping[str, Any]) -> str:
     return f"of {_of(kept['closed'], 'closed segment', 'closed segments')}: {', '.join(reasons)}"
 
 
-def _opened(opened: Mapping[str, Any], uptime_s: float) -> Fact:
+def _opened(opened: Mapping[str, Any], uptime_s: float) -> StatusLine:
     if opened["findings"]:
-        return Fact("Start", f"{'; '.join(opened['findings'])}", f"{span(uptime_s)} ago, with damage:", "warn")
+        return StatusLine("Start", f"{'; '.join(opened['findings'])}", f"{span(uptime_s)} ago, with damage:", "warn")
     how = STARTS.get(opened["epoch"]) or (
         "after a clean stop" if opened["clean"] else "after a stop without warning; nothing was found damaged"
     )
-    return Fact("Start", f"{span(uptime_s)} ago, {how}")
+    return StatusLine("Start", f"{span(uptime_s)} ago, {how}")
 
 
-def evidence(now: Mapping[str, Any]) -> list[Fact]:
+def evidence(now: Mapping[str, Any]) -> list[StatusLine]:
     """Signed checkpoints and who has them, the patrol, the backups."""
     told = now["evidence"]
-    facts = [_newest(now), Fact("Signed by", told["key_name"])]
-    facts += [Fact(f"Receiver {one['uplink']}", _accepted(one)) for one in told["accepted"]]
+    facts = [_newest(now), StatusLine("Signed by", told["key_name"])]
+    facts += [StatusLine(f"Receiver {one['uplink']}", _accepted(one)) for one in told["accepted"]]
     facts += [_witness(one) for one in told["witnesses"]]
     if not told["witnesses"]:
-        facts.append(Fact("Witness", "none is configured"))
+        facts.append(StatusLine("Witness", "none is configured"))
     return [*facts, _patrol(now), _backup(now["backup"])]
 
 
-def _newest(now: Mapping[str, Any]) -> Fact:
+def _newest(now: Mapping[str, Any]) -> StatusLine:
     told, j = now["evidence"], now["journal"]
     last = told["last"]
     if last is None:
@@ -152,8 +154,8 @@ def _newest(now: Mapping[str, Any]) -> Fact:
         cause = BECAUSE.get(last["cause"], "before this start")
         text = f"over {_of(last['size'], 'entry', 'entries')}, {_signed(told)} ({cause}){since}"
     if told["refused"]:
-        return Fact("Newest checkpoint", f"{told['refused']}; the newest: {text}", "none is signed any more:", "bad")
-    return Fact("Newest checkpoint", text)
+        return StatusLine("Newest checkpoint", f"{told['refused']}; the newest: {text}", "none is signed any more:", "bad")
+    return StatusLine("Newest checkpoint", text)
 
 
 def _signed(one: Mapping[str, Any]) -> str:
@@ -166,23 +168,23 @@ def _accepted(one: Mapping[str, Any]) -> str:
     return f"has confirmed the one over {_of(one['size'], 'entry', 'entries')}, {_signed(one)}"
 
 
-def _witness(one: Mapping[str, Any]) -> Fact:
+def _witness(one: Mapping[str, Any]) -> StatusLine:
     label, waits = f"Witness {one['name']}", f"; {one['waiting']:,} wait" if one["waiting"] else ""
     if one["size"] is None:
         has = "has taken none of this run yet"
     else:
         has = f"has the one over {_of(one['size'], 'entry', 'entries')}, {_signed(one)}"
     if one["contradicts"]:
-        return Fact(label, f"{one['contradicts']}; {has}{waits}", "contradicts the journal:", "bad")
+        return StatusLine(label, f"{one['contradicts']}; {has}{waits}", "contradicts the journal:", "bad")
     if one["away"]:
-        return Fact(label, f"{one['away']}; {has}{waits}", "away:", "bad")
-    return Fact(label, f"{has}{waits}")
+        return StatusLine(label, f"{one['away']}; {has}{waits}", "away:", "bad")
+    return StatusLine(label, f"{has}{waits}")
 
 
-def _patrol(now: Mapping[str, Any]) -> Fact:
+def _patrol(now: Mapping[str, Any]) -> StatusLine:
     last, complete = now["journal"]["patrol"]["last"], now["journal"]["patrol"]["complete"]
     if last is None:
-        return Fact("Closed segments", "not read again yet since this start")
+        return StatusLine("Closed segments", "not read again yet since this start")
     parts = []
     if last["ended"] is None:
         begun = span(_age_s(now, last["begun"]))
@@ -190,22 +192,22 @@ def _patrol(now: Mapping[str, Any]) -> Fact:
     if complete is not None:
         what = f"all {complete['segments']:,} were as they had been closed" if complete["segments"] else "there was none then"
         parts.append(f"read again {span(_age_s(now, complete['ended']))} ago: {what}; next within a day")
-    return Fact("Closed segments", "; ".join(parts))
+    return StatusLine("Closed segments", "; ".join(parts))
 
 
 def _age_s(now: Mapping[str, Any], then: str) -> float:
     return max(from_rfc3339(now["time"]) - from_rfc3339(then), 0) / TICKS_PER_S
 
 
-def _backup(told: Mapping[str, Any] | None) -> Fact:
+def _backup(told: Mapping[str, Any] | None) -> StatusLine:
     if told is None:
-        return Fact("Backup", "none is made by the gateway")
+        return StatusLine("Backup", "none is made by the gateway")
     age = None if told["age_h"] is None else f"the newest verified one is {span(told['age_h'] * 3_600)} old"
     rule = f"one is due every {span(told['every_h'] * 3_600)}"
     if told["failing"]:
-        return Fact("Backup", f"{told['failing']}; {age or 'there is none yet'}, {rule}", "fails:", "bad")
+        return StatusLine("Backup", f"{told['failing']}; {age or 'there is none yet'}, {rule}", "fails:", "bad")
     if age is None:
-        return Fact("Backup", f"{'the first is being made' if told['making'] else 'there is none yet'}; {rule}")
+        return StatusLine("Backup", f"{'the first is being made' if told['making'] else 'there is none yet'}; {rule}")
     if told["overdue"]:
-        return Fact("Backup", f"{age}, {rule}", "overdue:", "bad")
-    return Fact("Backup", f"{age}, {rule}{'; the next is being made' if told['making'] else ''}")
+        return StatusLine("Backup", f"{age}, {rule}", "overdue:", "bad")
+    return StatusLine("Backup", f"{age}, {rule}{'; the next is being made' if told['making'] else ''}")

@@ -18,7 +18,7 @@ from config import Line
 from drivers import Driver, DriverError
 from gateway.clock import Clock, system_clock
 from gateway.context import Fold
-from gateway.context.replay import rebuilt
+from gateway.context.replay import replay
 from gateway.entries.fold_input import UNVERIFIED
 from gateway.evidence.backups import BackupFailed, Backups
 from gateway.evidence.checkpoints import Checkpoints
@@ -30,7 +30,7 @@ from gateway.operation import server
 from gateway.operation.commands import commands_of
 from gateway.operation.status import SPACE_ALARMS, Status
 from gateway.runtime import assembly
-from gateway.runtime.isolate import fenced
+from gateway.runtime.isolate import isolated
 from gateway.runtime.supervise import supervise
 from gateway.runtime.systemd import notify, watchdog_interval_s
 from gateway.uplink import Forwarder, UplinkError
@@ -55,7 +55,7 @@ async def run(line: Line) -> None:
     clock = system_clock(line.clock)
     journal = await asyncio.to_thread(_open, line)
     try:
-        fold = await asyncio.to_thread(rebuilt, line, journal)
+        fold = await asyncio.to_thread(replay, line, journal)
         await Gateway(line, journal, clock, fold, [driver for _, driver in drivers], push).live()
     finally:
         await asyncio.shield(asyncio.to_thread(journal.close))
@@ -230,7 +230,7 @@ class Gateway:
 
     async def _source(self, driver: Driver) -> None:
         port = self.intake.ports[driver.source.name]
-        attempt = fenced(driver.source.name, driver, port, JournalError)
+        attempt = isolated(driver.source.name, driver, port, JournalError)
         await supervise(driver.source.name, attempt, port.failed, retry_on=DriverError)
 
     async def _uplink(self, forwarder: Forwarder) -> None:
@@ -262,8 +262,8 @@ class Gateway:
         due_s = time.monotonic() + PRUNE_EVERY_S
         while True:
             await asyncio.sleep(1.0)
-            self._tell_hindrance(self.journal.hindered)
-            if time.monotonic() < due_s and self.journal.pressure is None and not self.journal.tight:
+            self._tell_hindrance(self.journal.blocked_by)
+            if time.monotonic() < due_s and self.journal.pressure is None and not self.journal.low_space:
                 continue
             due_s = time.monotonic() + PRUNE_EVERY_S
             self._tell_space(await asyncio.to_thread(self.journal.usage))

@@ -12,7 +12,7 @@ class DriverCrashed(DriverError):
     """A driver raised what its contract does not allow: a bug of its own. It is started again; the other sources go on."""
 
 
-def fenced(name: str, driver: Driver, emit: Emit, stop_on: type[Exception]) -> Callable[[], Awaitable[None]]:
+def isolated(name: str, driver: Driver, emit: Emit, stop_on: type[Exception]) -> Callable[[], Awaitable[None]]:
     """`driver.run(emit)`, where a bug of the driver counts as a failure of its source alone.
 
     Storage errors (`stop_on`) come out of emit and pass through: they end the program, not the driver.

@@ -141,11 +141,11 @@ class Forwarder:
         self._woken.clear()
         await self._take_arrivals()
         if self._stalled():
-            self._again()
+            self._resend()
         sent = await self._send()
         await self._send_live()
         if self._clock() - self._looked_at >= TICK_S:
-            await self._look()
+            await self._refresh_status()
         if not sent and not self._transport.inbox:
             await self._wait()
 
@@ -197,13 +197,13 @@ class Forwarder:
             return False
         return self._clock() - self._moved_at > self._uplink.resend_after_s
 
-    def _again(self) -> None:
+    def _resend(self) -> None:
         """No progress: send again from the cursor; if every receipt since the last resend lay behind it, from where the receiver is."""
         self._stalls += 1
         self.status.resends += 1
         silence_s = self._stalls * self._uplink.resend_after_s
         if self._behind is not None and self._stalls > 1:
-            self._went_back(self._behind)
+            self._rewind(self._behind)
         else:
             self._window.again()
             if self._stalls > 1 and self._behind is None:
@@ -211,7 +211,7 @@ class Forwarder:
                 self._said.say("no-receipts", "alarm", self.status.detail, confirmed=list(self._window.confirmed))
         self._moved_at, self._behind = self._clock(), None
 
-    def _went_back(self, position: Position) -> None:
+    def _rewind(self, position: Position) -> None:
         text = f"the receiver holds entries up to {position[1]} of epoch {position[0]}, but had confirmed up to {self._window.cursor}"
         self._said.say("receiver-went-back", "alarm", text, holds=list(position), had_confirmed=list(self._window.cursor))
         self._window.go_back(position if position[1] else (0, 0))
@@ -331,7 +331,7 @@ class Forwarder:
         except TimeoutError:
             pass
 
-    async def _look(self) -> None:
+    async def _refresh_status(self) -> None:
         """Once a second: the transport's own health, how far behind we are, rejected entries whose turn has come, new certificates."""
         self._looked_at = self._clock()
         await self._transport.tick()

@@ -505,14 +505,14 @@ def test_a_foreign_lock_of_journal_db_is_told_and_delays_no_entry(tmp_path: Path
     foreign = sqlite3.connect(tmp_path / "journal" / "journal.db", isolation_level=None, timeout=30)
     foreign.execute("BEGIN IMMEDIATE")
     confirm(journal, 1)
-    wait_for(lambda: journal.hindered is not None)
+    wait_for(lambda: journal.blocked_by is not None)
     for number in range(1, 200):
         assert journal.append([body(number)], urgent=True).result(timeout=30) == number + 1
         assert journal.pressure is None
-    assert "journal.db" in str(journal.hindered)
+    assert "journal.db" in str(journal.blocked_by)
     foreign.execute("ROLLBACK")
     foreign.close()
-    wait_for(lambda: journal.hindered is None)
+    wait_for(lambda: journal.blocked_by is None)
     journal.close()
 
 

@@ -97,11 +97,11 @@ def test_a_reader_that_never_ends_costs_one_long_log_is_told_and_holds_nothing_u
         worst_s = max(worst_s, time.monotonic() - begun_s)
         if number % 8 == 0:
             longest = max(longest, journal.usage().wal_bytes)
-            told = told or journal.hindered
+            told = told or journal.blocked_by
     kept = journal.usage().wal_bytes
     reader.close()
     deadline_s = time.monotonic() + 30
-    while journal.usage().wal_bytes > 40_000_000 or journal.hindered:
+    while journal.usage().wal_bytes > 40_000_000 or journal.blocked_by:
         journal.append([], watermark=("x", {"n": 1}), urgent=True).result(30)
         assert time.monotonic() < deadline_s
     left = journal.usage().wal_bytes

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from buffer import Body, Journal, Kept, StorageError, keys
+from buffer import Body, Journal, Retained, StorageError, keys
 from buffer.proofs import newest, newest_note
 
 GATEWAY = "lyon/granulation-2"
@@ -21,7 +21,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     for _ in range(13):
         opened.append([BODY] * 1000, urgent=True).result()
     end = time.monotonic() + 20
-    while opened.kept(None).closed < 3:  # full ones are closed soon after the commit
+    while opened.retained(None).closed < 3:  # full ones are closed soon after the commit
         assert time.monotonic() < end
         time.sleep(0.005)
     yield opened
@@ -30,27 +30,27 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 @pytest.mark.urs("URS-BUF-06")
 def test_segments_that_may_not_go_are_counted_with_the_reason(journal: Journal) -> None:
-    assert journal.kept(None) == Kept(3, 0, 0, 0)
+    assert journal.retained(None) == Retained(3, 0, 0, 0)
     journal.hold("B1", 1, 10)
     journal.hold("B2", 4000, 5000)
-    assert journal.kept(None).holds == 2, "a segment that two holds keep counts once"
+    assert journal.retained(None).holds == 2, "a segment that two holds keep counts once"
     journal.hold("B3", 9000)
-    assert journal.kept(None).holds == 3
+    assert journal.retained(None).holds == 3
     for name in ("B1", "B2", "B3"):
         journal.release(name)
-    assert [journal.kept(since).open_batch for since in (1, 4096, 4097, 8193, 12_289)] == [3, 3, 2, 1, 0]
+    assert [journal.retained(since).open_batch for since in (1, 4096, 4097, 8193, 12_289)] == [3, 3, 2, 1, 0]
     journal.uplink("historian", required=False)
-    assert journal.kept(None).unconfirmed == 0
+    assert journal.retained(None).unconfirmed == 0
     journal.uplink("ebr", required=True)
-    assert journal.kept(None).unconfirmed == 3
+    assert journal.retained(None).unconfirmed == 3
     entry = journal.read((journal.opened.epoch, 4999), max_bytes=1, max_entries=1)[0]
     journal.acknowledge("ebr", entry.epoch, entry.seq, entry.digest)
-    assert journal.kept(None).unconfirmed == 2
+    assert journal.retained(None).unconfirmed == 2
 
 
 def test_what_is_counted_is_what_prune_leaves(journal: Journal) -> None:
     journal.hold("B1", 8193, 8200)
-    assert journal.kept(8193) == Kept(3, 1, 1, 0)
+    assert journal.retained(8193) == Retained(3, 1, 1, 0)
     pruned = journal.prune(8193)
     assert pruned is not None
     assert (pruned.first, pruned.last) == (1, 8192)
@@ -74,7 +74,7 @@ def test_a_batch_that_was_open_when_the_epoch_changed_keeps_all_of_the_one_befor
         damaged.append([BODY]).result()
     damaged.close()
     again = Journal.open(tmp_path, GATEWAY, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
-    kept = again.kept(1)
+    kept = again.retained(1)
     assert again.opened.epoch > journal.opened.epoch
     assert (kept.open_batch, kept.closed > 0) == (kept.closed, True)
     assert again.prune(1) is None
@@ -115,7 +115,7 @@ def test_the_rate_at_which_the_journal_fills_is_that_of_its_files_not_of_its_log
     for _ in range(257):  # a small commit costs three pages of log, and a few hundred bytes that stay
         journal.append([Body(BODY.schema, b'"time":"2026-11-22T07:15:02.5Z","t":"%s"}' % text) for text in texts], urgent=True).result()
     end = time.monotonic() + 20
-    while journal.kept(None).closed < 1:
+    while journal.retained(None).closed < 1:
         assert time.monotonic() < end
         time.sleep(0.005)
     first = min((tmp_path / "segments").glob("*-1.db")).stat().st_size * 257 * 16 / 4096

@@ -110,7 +110,7 @@ def test_retain_days_are_not_counted_by_a_clock_that_is_wrong(tmp_path: Path, mo
     for _ in range(2):
         journal.append([body() for _ in range(4096)]).result()
     journal.append([HEARTBEAT], urgent=True).result()
-    until(lambda: journal.kept(None).closed == 2)
+    until(lambda: journal.retained(None).closed == 2)
     at = wrong + 30 * day
     assert journal.prune(None, clock_verified=False) is None, "by this clock the time is over"
     at = now

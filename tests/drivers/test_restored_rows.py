@@ -8,7 +8,7 @@ from kit.collector import Journal, running
 
 from drivers.mes_file import MesFileDriver
 from drivers.mes_sql import MesSqlDriver
-from drivers.restored_rows import MARK, Recalled, row_mark
+from drivers.restored_rows import MARK, RestoredRows, row_mark
 
 
 def marked(name, rows):
@@ -83,12 +83,12 @@ async def test_rows_of_a_table_that_the_journal_has_are_not_read_again(tmp_path)
 
 def test_each_row_counts_once_and_only_in_its_order():
     one, two = ("a", {"x": 1}), ("b", {"x": 2})
-    recalled = Recalled(marked("q", [one, two, one]))
+    recalled = RestoredRows(marked("q", [one, two, one]))
     assert recalled.leading("q", [one, one, one]) == 2
     assert recalled.leading("q", [("c", {}), one]) == 0
     recalled.use("q", [one])
     assert recalled.leading("q", [one, one]) == 1
     assert recalled.leading("other", [one]) == 0
-    assert Recalled(recalled.stored()).last("q") == dict([row_mark(*two), row_mark(*one)])
+    assert RestoredRows(recalled.stored()).last("q") == dict([row_mark(*two), row_mark(*one)])
     recalled.forget("q")
     assert recalled.stored() == {MARK: {}}

@@ -11,7 +11,7 @@ from config import Code, CodeTable, Equipment, FromRow, Line, Parameter, Source,
 from config.sections import BufferSection, ClockSection, LineSection, Route
 from gateway.context import Fold
 from gateway.entries.bodies import readings_body, table
-from gateway.entries.fold_input import Happened, Observed
+from gateway.entries.fold_input import EventInput, ReadingsInput
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 
 T0 = 1_795_330_000 * TICKS_PER_S
@@ -99,9 +99,9 @@ class Plant:
         self.names = {s.name: [t.tag for t in line.tags_of(s.name)] for s in line.sources}
         self.seq = 0
         self.events: list[dict[str, Any]] = []
-        self.items: list[Observed | Happened] = []
+        self.items: list[ReadingsInput | EventInput] = []
 
-    def decide(self, item: Observed | Happened) -> list[dict[str, Any]]:
+    def decide(self, item: ReadingsInput | EventInput) -> list[dict[str, Any]]:
         self.items.append(item)
         made = self.fold.decide(item)
         self.seq += len(made)
@@ -115,11 +115,11 @@ class Plant:
         at, self.seq = T0 + round(at_s * TICKS_PER_S), self.seq + 1
         seen = [(self.names[source].index(n), v, 0x80310000 if v is None else 0, at, kind) for n, v in named.items()]
         entry = at + 100_000 if entry_s is None else T0 + round(entry_s * TICKS_PER_S)
-        return self.decide(Observed(self.seq, entry, source, seen))
+        return self.decide(ReadingsInput(self.seq, entry, source, seen))
 
     def happen(self, at_s: float, **event: Any) -> list[dict[str, Any]]:
         self.seq += 1
-        return self.decide(Happened(self.seq, T0 + round(at_s * TICKS_PER_S), event))
+        return self.decide(EventInput(self.seq, T0 + round(at_s * TICKS_PER_S), event))
 
     def alive(self, at_s: float, *sources: str) -> list[dict[str, Any]]:
         return self.happen(
@@ -153,10 +153,10 @@ def begin(plant: Plant) -> None:
     plant.order(5, "GRN-201", "B1", row_s=4)
 
 
-def entry_of(plant: Plant, item: Observed | Happened, event: Mapping[str, Any] | None = None) -> bytes:
+def entry_of(plant: Plant, item: ReadingsInput | EventInput, event: Mapping[str, Any] | None = None) -> bytes:
     """An entry as the journal stores it, as far as a replay reads it."""
     head = {"seq": item.seq, "time": rfc3339(item.ticks), "config": {"version": 1, "sha256": plant.line.sha256}}
-    if event is not None or isinstance(item, Happened):
+    if event is not None or isinstance(item, EventInput):
         return orjson.dumps({**head, "event": event or item.event})
     rows = [(i, v, None, s, k, t, None) for i, v, s, t, k in item.readings]
     body = readings_body(
@@ -168,7 +168,7 @@ def entry_of(plant: Plant, item: Observed | Happened, event: Mapping[str, Any] |
 def stored(plant: Plant) -> list[bytes]:
     """The journal of a story: its tag tables, then every item with what it caused."""
     tagsets = [
-        Happened(0, T0, {"type": "tagset", "tagset": s * 5, "source": s, "first": 0, "tags": [{"tag": t} for t in names]})
+        EventInput(0, T0, {"type": "tagset", "tagset": s * 5, "source": s, "first": 0, "tags": [{"tag": t} for t in names]})
         for s, names in plant.names.items()
     ]
     payloads = [entry_of(plant, item) for item in tagsets]

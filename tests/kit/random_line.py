@@ -21,7 +21,7 @@ from gateway.clock import Clock
 from gateway.clock.daemon_reading import Evidence
 from gateway.clock.judge import Limits
 from gateway.context import Fold
-from gateway.entries.fold_input import Observed
+from gateway.entries.fold_input import ReadingsInput
 from gateway.intake import Intake
 
 MIN_COVERED = 0.5
@@ -210,7 +210,7 @@ class Plant:
         for t, tag, v, status in rows:
             log.seen[tag].append((max([t, *ends[-1:]]), v, status))
         told = [(log.places[tag][1], v, status, t) for t, tag, v, status in rows]
-        self.seen.append(Observed(0, entry, source, [(index, v, status, t, kind) for index, v, status, t in told]))
+        self.seen.append(ReadingsInput(0, entry, source, [(index, v, status, t, kind) for index, v, status, t in told]))
         self._observed[source] = max(self._observed[source], *(t for *_, t in told), entry if kind == "initial" and source == "g" else 0)
         if source == "g":
             await port.room()

@@ -16,7 +16,7 @@ from config import Code, CodeTable, Equipment, FromRow, Line, Parameter, Source,
 from config.sections import BufferSection, ClockSection, LineSection
 from gateway.context import Fold
 from gateway.entries.bodies import readings_body, table
-from gateway.entries.fold_input import Happened, Observed
+from gateway.entries.fold_input import EventInput, ReadingsInput
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 
 S = TICKS_PER_S
@@ -269,7 +269,7 @@ def played_into(fold: Fold, log: Log, rng: random.Random | None = None) -> tuple
     for entry, _, what in log.items:
         seq += 1
         if isinstance(what, dict):
-            item: Any = Happened(seq, entry, what)
+            item: Any = EventInput(seq, entry, what)
         elif what[0] == "gap":
             _, source, _, until, whole = what
             gaps += 1
@@ -282,12 +282,12 @@ def played_into(fold: Fold, log: Log, rng: random.Random | None = None) -> tuple
                 "tags": "all",
                 "start": rfc3339(start),
             }
-            item = Happened(seq, entry, {**event, "detected": rfc3339(entry), "cause": "link-lost", "detail": ""})
+            item = EventInput(seq, entry, {**event, "detected": rfc3339(entry), "cause": "link-lost", "detail": ""})
             if not whole:
                 log.gaps[source].append((start, until + 200_000 if source == "g" else until))
         else:
             source, rows, kind = what
-            item = Observed(seq, entry, source, [(log.places[tag][1], v, status, t, kind) for t, tag, v, status in rows])
+            item = ReadingsInput(seq, entry, source, [(log.places[tag][1], v, status, t, kind) for t, tag, v, status in rows])
             ends = [g[1] for g in log.gaps[source] if g[1] <= entry]
             for t, tag, v, status in rows:
                 log.seen[tag].append((max([t, *ends[-1:]]), v, status))
@@ -313,7 +313,7 @@ def stored(the_line: Line, items: list[Any], events: list[dict[str, Any]]) -> It
         caused.setdefault(event["caused_by"], []).append(event)
     for item in items:
         mine = {"seq": item.seq, "time": rfc3339(item.ticks), **head}
-        if isinstance(item, Happened):
+        if isinstance(item, EventInput):
             yield orjson.dumps({**mine, "event": item.event})
         else:
             rows = [(index, value, None, status, kind, event, None) for index, value, status, event, kind in item.readings]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from kit.random_recipes import PHASES, RUNNING, SOURCES, Log, S, Story
 
-from gateway.entries.fold_input import Observed
+from gateway.entries.fold_input import ReadingsInput
 
 
 def stood(changes: list[tuple[int, Any]], gaps: list[tuple[int, int]]) -> list[tuple[int, Any]]:
@@ -141,7 +141,7 @@ def raw_signals(log: Log, items: list[Any]) -> dict[str, list[tuple[int, Any]]]:
     found: dict[str, list[tuple[int, Any]]] = {tag: [] for tag in log.places}
     names = {(s, i): tag for tag, (s, i) in log.places.items()}
     for item in items:
-        if isinstance(item, Observed):
+        if isinstance(item, ReadingsInput):
             for index, v, status, t, _ in item.readings:
                 values = found[names[item.source, index]]
                 if not status and (not values or values[-1][1] != v):

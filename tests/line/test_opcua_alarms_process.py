@@ -14,7 +14,7 @@ import config
 from buffer import Journal
 from config import examples
 from gateway.clock import system_clock
-from gateway.context.replay import rebuilt
+from gateway.context.replay import replay
 from gateway.evidence.recompute import recompute
 from gateway.intake import Intake
 from gateway.runtime.gateway import assembly
@@ -51,7 +51,7 @@ async def test_an_alarm_of_the_server_stands_in_the_journal_and_is_recomputed(tm
     line = config.load(tmp_path / "line")
     journal = Journal.open(line.data, line.gateway, retain_s=0, max_bytes=100_000_000)
     faults: list[BaseException] = []
-    intake = Intake(line, journal, system_clock(line.clock), rebuilt(line, journal), on_fault=faults.append)
+    intake = Intake(line, journal, system_clock(line.clock), replay(line, journal), on_fault=faults.append)
     intake.begin()
     driver = next(driver for one, driver in assembly.drivers_of(line) if one.name == source.name)
     task = asyncio.create_task(driver.run(intake.ports[source.name]))

@@ -7,8 +7,8 @@ from config import Source, Tag
 from drivers.contract import Finding, Reading
 from drivers.opcua.decoding import structures
 from drivers.opcua.decoding.convert import Absent, Converter
-from drivers.opcua.decoding.publish import Odd
-from drivers.opcua.plan import Tap, plan_of
+from drivers.opcua.decoding.publish import Undecoded
+from drivers.opcua.plan import TagBinding, plan_of
 from drivers.opcua.session.link import Link, status_name
 from drivers.opcua.session.variant import NAMES
 from drivers.opcua.settings import OpcUaSettings
@@ -23,7 +23,7 @@ async def compare_fields(link: Link, source: Source, settings: OpcUaSettings, ta
     converter = Converter(plan, tags, findings.append, await structures.known(link, plan, settings.namespaces))
     for (item, _), told in zip(there, await structures.values_of(link, [node for _, node in there]), strict=True):
         readings: list[Reading] = []
-        odd = Odd(item.handle, *told)
+        odd = Undecoded(item.handle, *told)
         converter(odd, readings)
         for tap, (index, value, status, *_) in zip(item.taps, readings, strict=True):
             if tap.field:
@@ -33,7 +33,7 @@ async def compare_fields(link: Link, source: Source, settings: OpcUaSettings, ta
                 one.problems += [finding.text.partition(": ")[2] for finding in findings if finding.tags == (index,)]
 
 
-def _type(converter: Converter, odd: Odd, tap: Tap) -> str:
+def _type(converter: Converter, odd: Undecoded, tap: TagBinding) -> str:
     try:
         return NAMES[converter.type_of(odd, tap)]
     except Absent:

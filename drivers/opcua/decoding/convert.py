@@ -6,9 +6,9 @@ from typing import Any
 from config import Tag
 from drivers.contract import BAD, BAD_DECODING, GOOD, Finding, Reading, Value
 from drivers.opcua.decoding.layout import Fields, Typed
-from drivers.opcua.decoding.publish import BROKEN, Odd
+from drivers.opcua.decoding.publish import BROKEN, Undecoded
 from drivers.opcua.decoding.structures import Structures, UnknownStructure
-from drivers.opcua.plan import TYPES, Item, Plan, Tap
+from drivers.opcua.plan import TYPES, Item, Plan, TagBinding
 from drivers.opcua.session import variant as v
 
 BAD_INDEX_RANGE_NO_DATA = 0x80370000
@@ -34,7 +34,7 @@ class Converter:
         self._structures = structures or Structures()
         self._told: set[tuple[int, str]] = set()
 
-    def __call__(self, odd: Odd, out: list[Reading]) -> None:
+    def __call__(self, odd: Undecoded, out: list[Reading]) -> None:
         """Append the readings that this record means: one for each tag of its item, whatever is wrong with the others."""
         opened: dict[int, Fields] = {}
         for tap in self._items[odd.handle].taps:
@@ -49,11 +49,11 @@ class Converter:
                     self._tell(absent.code, tap.tag, f"{self._tags[tap.tag].tag}: {absent.text}")
             out.append((tap.tag, value, status or odd.status, odd.source_ticks, odd.server_ticks))
 
-    def type_of(self, odd: Odd, tap: Tap) -> int:
+    def type_of(self, odd: Undecoded, tap: TagBinding) -> int:
         """The built-in type at the end of a tag's path. Raises Absent."""
         return self._taken(odd, tap, {})[0]
 
-    def _value(self, odd: Odd, tap: Tap, opened: dict[int, Fields]) -> tuple[Value, int]:
+    def _value(self, odd: Undecoded, tap: TagBinding, opened: dict[int, Fields]) -> tuple[Value, int]:
         """The value and GOOD, or None and a Bad status. Raises Absent."""
         number, value = self._taken(odd, tap, opened)
         tag = self._tags[tap.tag]
@@ -71,7 +71,7 @@ class Converter:
             return None, BAD_DECODING
         return value, GOOD
 
-    def _taken(self, odd: Odd, tap: Tap, opened: dict[int, Fields]) -> tuple[int, Any]:
+    def _taken(self, odd: Undecoded, tap: TagBinding, opened: dict[int, Fields]) -> tuple[int, Any]:
         """(built-in type, value) at the end of a tag's path. Raises Absent."""
         number, value = odd.type, odd.value
         if tap.index:

@@ -9,24 +9,24 @@ from asyncua.ua.ua_binary import extensionobject_to_binary, struct_from_binary
 
 from drivers.contract import Reading
 from drivers.opcua.asyncua_types import ua
-from drivers.opcua.decoding.publish import Odd
+from drivers.opcua.decoding.publish import Undecoded
 from drivers.opcua.session.variant import Array, Raw, extension_object, ticks_of
 
 
-def data_change(body: bytes, at: int, end: int, odd: Callable[[Odd, list[Reading]], None], out: list[Reading]) -> None:
+def data_change(body: bytes, at: int, end: int, odd: Callable[[Undecoded, list[Reading]], None], out: list[Reading]) -> None:
     """Append the readings of a DataChangeNotification. Times lose their 100-ns digit here. Raises what asyncua raises."""
     notification = struct_from_binary(ua.DataChangeNotification, Buffer(body, at, end - at))
     for item in notification.MonitoredItems:
         odd(odd_of(item.ClientHandle, item.Value), out)
 
 
-def odd_of(handle: int, told: Any) -> Odd:
+def odd_of(handle: int, told: Any) -> Undecoded:
     """An asyncua DataValue as an Odd."""
     number, value = (0, None) if told.Value is None else (int(told.Value.VariantType.value), told.Value.Value)
     if isinstance(value, list):
         value = Array(tuple(map(_plain, _flat(value))), tuple(told.Value.Dimensions or ()))
     status = 0 if told.StatusCode is None else int(told.StatusCode.value)
-    return Odd(handle, number, _plain(value), status, _ticks(told.SourceTimestamp), _ticks(told.ServerTimestamp))
+    return Undecoded(handle, number, _plain(value), status, _ticks(told.SourceTimestamp), _ticks(told.ServerTimestamp))
 
 
 def _flat(value: list[Any]) -> list[Any]:

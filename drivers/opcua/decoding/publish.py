@@ -55,7 +55,7 @@ class Published(NamedTuple):
     results: tuple[int, ...]
 
 
-class Odd(NamedTuple):
+class Undecoded(NamedTuple):
     """A record that the plain way does not cover: another type than expected, an array, a structure."""
 
     handle: int
@@ -157,7 +157,7 @@ _PLAIN = {
 class Decoder:
     """Readings of data changes for one plan of items: by client handle, the tag and the built-in type that a plain record has."""
 
-    def __init__(self, tags: Mapping[int, int], types: Mapping[int, int], odd: Callable[[Odd, list[Reading]], None]) -> None:
+    def __init__(self, tags: Mapping[int, int], types: Mapping[int, int], odd: Callable[[Undecoded, list[Reading]], None]) -> None:
         """tags[handle], types[handle]: -1 as type sends every record of the handle to `odd`, which appends what it means."""
         self._tags, self._types, self._odd = dict(tags), dict(types), odd
 
@@ -196,7 +196,7 @@ class Decoder:
                 if types[handle] == number:
                     append((tags[handle], value, 0, source, server))
                 else:
-                    self._odd(Odd(handle, number, value, 0, source, server), out)
+                    self._odd(Undecoded(handle, number, value, 0, source, server), out)
             return
         for record in layout.struct.iter_unpack(view):
             handle, value = record[0], record[3]
@@ -206,7 +206,7 @@ class Decoder:
             if types[handle] == number:
                 append((tags[handle], None if status & 0x80000000 else value, status, source, server))
             else:
-                self._odd(Odd(handle, number, value, status, source, server), out)
+                self._odd(Undecoded(handle, number, value, status, source, server), out)
 
     def _single(self, body: bytes, at: int, end: int, out: list[Reading]) -> int:
         """One record of any kind (DataValue: Part 6, 5.2.2.17); returns the position after it."""
@@ -214,7 +214,7 @@ class Decoder:
         if handle not in self._tags or mask & 0xC0:
             raise Undecodable(f"unknown item {handle} or mask {mask}")
         told, at = data_value(body, at + 4, end)
-        self._odd(Odd(handle, *told), out)
+        self._odd(Undecoded(handle, *told), out)
         return at
 
 

@@ -49,7 +49,7 @@ def status_name(code: int) -> str:
 
 
 @dataclass(slots=True)
-class Kept:
+class KeptSession:
     """What a lost connection leaves behind, so that the next one can go on in the same session. In memory only: the token is a secret."""
 
     endpoint: str
@@ -141,10 +141,10 @@ class Link:
         self.offset = ((filetime - FILETIME_OF_1970) / 1e7 - middle + coarse_s, (after - before) / 2e9 + coarse_s)
         return self.offset
 
-    def keep(self) -> Kept:
+    def keep(self) -> KeptSession:
         """What the next attempt needs to take this session over."""
         client = self.client
-        return Kept(self.endpoint, client.uaclient.session.authentication_token, client._server_nonce, client._policy_ids)  # noqa: SLF001
+        return KeptSession(self.endpoint, client.uaclient.session.authentication_token, client._server_nonce, client._policy_ids)  # noqa: SLF001
 
 
 def local(node: Any) -> Any:
@@ -172,7 +172,7 @@ async def in_chunks(things: Sequence[Any], most: int, call: Any) -> list[Any]:
 
 
 @contextlib.asynccontextmanager
-async def connected(source: Source, settings: OpcUaSettings, endpoint: str, kept: Kept | None = None) -> AsyncIterator[Link]:
+async def connected(source: Source, settings: OpcUaSettings, endpoint: str, kept: KeptSession | None = None) -> AsyncIterator[Link]:
     """A session for as long as the context lasts. On a clean end the subscriptions stay on the server for whoever continues."""
     client, sent = await _client(source, settings, endpoint)
     clean = False
@@ -211,7 +211,7 @@ async def _client(source: Source, settings: OpcUaSettings, endpoint: str) -> tup
     return client, sent
 
 
-async def _activated(client: Any, settings: OpcUaSettings, endpoint: str, kept: Kept | None) -> Link:
+async def _activated(client: Any, settings: OpcUaSettings, endpoint: str, kept: KeptSession | None) -> Link:
     """Socket, Hello, channel, then the old session if the server still has it, else a new one."""
     await client.connect_socket()
     await client.send_hello()

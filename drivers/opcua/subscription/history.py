@@ -16,8 +16,8 @@ from drivers.contract import BadReply, Emit, Finding, Reading
 from drivers.opcua.asyncua_types import ua
 from drivers.opcua.decoding import publish
 from drivers.opcua.decoding.convert import Converter
-from drivers.opcua.decoding.publish import BROKEN, Odd, ServiceFault
-from drivers.opcua.plan import Hole
+from drivers.opcua.decoding.publish import BROKEN, ServiceFault, Undecoded
+from drivers.opcua.plan import HistoryGap
 from drivers.opcua.session import variant as v
 from drivers.opcua.session.link import Link, names_of, plain_errors
 
@@ -35,7 +35,7 @@ class Incomplete(Exception):
 
 
 async def keep_filling(
-    link: Link, emit: Emit, converter: Converter, holes: list[Hole], namespaces: Mapping[str, str], tags: Sequence[Tag]
+    link: Link, emit: Emit, converter: Converter, holes: list[HistoryGap], namespaces: Mapping[str, str], tags: Sequence[Tag]
 ) -> None:
     """For as long as the session lasts: whatever comes into `holes` is looked for in the server's history. It may take long."""
     with plain_errors("reading history"):
@@ -49,7 +49,7 @@ async def keep_filling(
             await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def _readable(link: Link, holes: Sequence[Hole], namespaces: Mapping[str, str]) -> list[tuple[Hole, Any]]:
+async def _readable(link: Link, holes: Sequence[HistoryGap], namespaces: Mapping[str, str]) -> list[tuple[HistoryGap, Any]]:
     """Those whose node keeps a history that may be read (AccessLevel, Part 3, 8.57: bit 2)."""
     nodes = [(hole, link.node(hole.item.address, namespaces)) for hole in holes]
     there = [(hole, node) for hole, node in nodes if node is not None]
@@ -57,9 +57,9 @@ async def _readable(link: Link, holes: Sequence[Hole], namespaces: Mapping[str, 
     return [pair for pair, level in zip(there, levels, strict=True) if level.Value is not None and (level.Value.Value or 0) & 4]
 
 
-async def fill(link: Link, emit: Emit, converter: Converter, holes: Sequence[tuple[Hole, Any]]) -> list[tuple[Hole, str]]:
+async def fill(link: Link, emit: Emit, converter: Converter, holes: Sequence[tuple[HistoryGap, Any]]) -> list[tuple[HistoryGap, str]]:
     """Read each (hole, node) and emit it as backfill; those that stay open, with the reason. One node after the other: no hurry."""
-    open_still: list[tuple[Hole, str]] = []
+    open_still: list[tuple[HistoryGap, str]] = []
     for hole, node in holes:
         tags = tuple(tap.tag for tap in hole.item.taps)
         try:
@@ -74,7 +74,7 @@ async def fill(link: Link, emit: Emit, converter: Converter, holes: Sequence[tup
     return open_still
 
 
-async def _between(link: Link, converter: Converter, hole: Hole, node: Any) -> list[Reading]:
+async def _between(link: Link, converter: Converter, hole: HistoryGap, node: Any) -> list[Reading]:
     """Everything strictly between the hole's ends, in order, each source time once. Raises Incomplete, ServiceFault."""
     readings: list[Reading] = []
     seen: set[tuple[int, int]] = set()
@@ -91,9 +91,9 @@ async def _between(link: Link, converter: Converter, hole: Hole, node: Any) -> l
     return readings
 
 
-async def _raw(link: Link, hole: Hole, node: Any) -> list[Odd]:
+async def _raw(link: Link, hole: HistoryGap, node: Any) -> list[Undecoded]:
     """All pages of one node."""
-    found: list[Odd] = []
+    found: list[Undecoded] = []
     point: bytes | None = None
     points: set[bytes] = set()
     for _ in range(MOST_PAGES):
@@ -114,7 +114,7 @@ async def _raw(link: Link, hole: Hole, node: Any) -> list[Odd]:
     raise Incomplete(f"more than {MOST_PAGES} pages")
 
 
-def _request(node: Any, hole: Hole, point: bytes | None, *, release: bool = False) -> Any:
+def _request(node: Any, hole: HistoryGap, point: bytes | None, *, release: bool = False) -> Any:
     request = ua.HistoryReadRequest()
     details = ua.ReadRawModifiedDetails()
     details.IsReadModified = details.ReturnBounds = False
@@ -128,7 +128,7 @@ def _request(node: Any, hole: Hole, point: bytes | None, *, release: bool = Fals
     return request
 
 
-def _page(body: bytes, handle: int) -> tuple[int, bytes | None, list[Odd]]:
+def _page(body: bytes, handle: int) -> tuple[int, bytes | None, list[Undecoded]]:
     """(status, continuation point, values) of a HistoryReadResponse for one node, with the 100-ns digits that asyncua drops."""
     at, end = publish.response(body, HISTORY_READ_RESPONSE), len(body)
     count, status = struct.unpack_from("<iI", body, at)
@@ -142,5 +142,5 @@ def _page(body: bytes, handle: int) -> tuple[int, bytes | None, list[Odd]]:
     found, at = [], 4
     for _ in range(max(values, 0)):
         told, at = publish.data_value(data.body, at, len(data.body))
-        found.append(Odd(handle, *told))
+        found.append(Undecoded(handle, *told))
     return status, point, found

@@ -17,9 +17,9 @@ from drivers.contract import Message as Row
 from drivers.opcua.asyncua_types import ua
 from drivers.opcua.decoding import fallback, publish
 from drivers.opcua.decoding.convert import Converter
-from drivers.opcua.decoding.publish import BROKEN, Decoder, Message, Odd, ServiceFault
+from drivers.opcua.decoding.publish import BROKEN, Decoder, Message, ServiceFault, Undecoded
 from drivers.opcua.decoding.structures import values_of
-from drivers.opcua.plan import Hole, Item
+from drivers.opcua.plan import HistoryGap, Item
 from drivers.opcua.session.link import Link, plain_errors, status_name
 from drivers.opcua.subscription import alarms
 from drivers.opcua.subscription.subscribe import NODE_GONE, Subscription, sequence_after, sequence_ahead
@@ -43,7 +43,7 @@ class SubscriptionGone(LinkLost):
 
 
 @dataclass(slots=True)
-class Memory:
+class SessionState:
     """What outlives a lost connection within one process: an emitted list will be committed, in order, or the process ends."""
 
     endpoint: str = ""
@@ -51,7 +51,7 @@ class Memory:
     subscriptions: list[Subscription] = field(default_factory=list)
     unsettled: deque[tuple[Awaitable[None], int, int]] = field(default_factory=deque)
     last: list[Reading | None] = field(default_factory=list)  # of each tag, the newest that had a source time
-    holes: list[Hole] = field(default_factory=list)
+    holes: list[HistoryGap] = field(default_factory=list)
     before: dict[int, int] = field(default_factory=dict)  # after a restart: ticks through which a tag is certainly in the journal
     through_ticks: int | None = None  # the newest publish time
     changed: set[int] = field(default_factory=set)  # tags whose unit or range the server says to have changed
@@ -77,7 +77,15 @@ class Stream:
     """One session's publishing."""
 
     def __init__(
-        self, source: Source, tags: Sequence[Tag], emit: Emit, link: Link, decoder: Decoder, converter: Converter, memory: Memory, plan: str
+        self,
+        source: Source,
+        tags: Sequence[Tag],
+        emit: Emit,
+        link: Link,
+        decoder: Decoder,
+        converter: Converter,
+        memory: SessionState,
+        plan: str,
     ) -> None:
         self._source, self._tags, self._emit, self._link = source, tags, emit, link
         self._decoder, self._converter, self._memory, self._plan = decoder, converter, memory, plan
@@ -307,7 +315,7 @@ class Stream:
     def _hole(self, subscription: Subscription, tag: int, since: int | None, until: int | None) -> None:
         """Remember what the server's history may know."""
         if since is not None and until is not None and since < until and len(self._memory.holes) < MOST_HOLES:
-            self._memory.holes.append(Hole(subscription.item_of(tag), since, until))
+            self._memory.holes.append(HistoryGap(subscription.item_of(tag), since, until))
 
     def _hand_over(
         self,
@@ -438,7 +446,7 @@ class Stream:
         nodes = [(item, node) for item in items if (node := self._link.node(item.address, self._namespaces())) is not None]
         readings: list[Reading] = []
         for (item, _), told in zip(nodes, await values_of(self._link, [node for _, node in nodes]), strict=True):
-            self._converter(Odd(item.handle, *told), readings)
+            self._converter(Undecoded(item.handle, *told), readings)
         await self._emit.room()
         self._settling(self._emit(readings, received_ns=time.monotonic_ns(), kind="initial"))
 

@@ -14,7 +14,7 @@ from drivers.opcua.session.attributes import unit_of
 from drivers.opcua.session.link import Link, names_of, plain_errors
 from drivers.opcua.settings import OpcUaSettings
 from drivers.opcua.subscription import alarms, subscribe
-from drivers.opcua.subscription.stream import Memory, Stream
+from drivers.opcua.subscription.stream import SessionState, Stream
 from drivers.opcua.subscription.subscribe import Subscription
 
 CLOCK_EVERY_S = 60.0
@@ -35,7 +35,7 @@ class Upkeep:
         emit: Emit,
         link: Link,
         stream: Stream,
-        memory: Memory,
+        memory: SessionState,
         findings: list[Finding],
         structures: Structures,
     ) -> None:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from gateway.context.plan import Plan
 from gateway.context.state import OpenGap, State
-from gateway.entries.fold_input import Observed
+from gateway.entries.fold_input import ReadingsInput
 from gateway.entries.ticks import from_rfc3339, rfc3339
 from gateway.parameters import Cut
 
@@ -55,7 +55,7 @@ class Gaps:
             return Closed({}, [])
         return self._close(gap, self._names(gap), from_rfc3339(event["end"]), "lost")
 
-    def observed(self, item: Observed) -> Closed:
+    def observed(self, item: ReadingsInput) -> Closed:
         """A readings entry came: its tags have been observed, through the latest of their times (history proves nothing)."""
         names = self._plan.names.get(item.source, [])
         times: dict[str, int] = {}

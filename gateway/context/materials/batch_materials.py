@@ -6,7 +6,7 @@ from typing import Any
 from config.materials import Booking, Occasion
 from gateway.context import event_bodies
 from gateway.context.plan import Plan
-from gateway.context.state import Batch, Ledger, Occurred, State
+from gateway.context.state import Batch, Ledger, PendingBooking, State
 
 MOST_LISTED = 2_000
 """Bookings, and samples, that a batch's end lists; further ones are counted and stand in the journal."""
@@ -23,7 +23,7 @@ class Ledgers:
 
     # what was said
 
-    def take(self, each: Occurred, event: Mapping[str, Any], digest: str) -> None:
+    def take(self, each: PendingBooking, event: Mapping[str, Any], digest: str) -> None:
         """A booking or a sample was said, or said anew."""
         name = event["batch"]
         if name is None:
@@ -52,7 +52,7 @@ class Ledgers:
         if batch is not None and batch.revision:
             batch.dirty = self._state.now
 
-    def times(self, name: str, each: Occurred) -> int:
+    def times(self, name: str, each: PendingBooking) -> int:
         """How often this was said of a batch already."""
         ledger = self._state.ledgers.get(name) or Ledger()
         listed = ledger.bookings if each.table == "material" else ledger.samples

@@ -10,7 +10,7 @@ from config.grammars.terms import Term
 from config.units import units
 from config.units.scaling import decimal_of
 from gateway.context.plan import Plan
-from gateway.context.state import Occurred, State
+from gateway.context.state import PendingBooking, State
 from gateway.context.texts import LONGEST_TEXT, text
 from gateway.entries.fold_input import Json
 from gateway.entries.ticks import rfc3339
@@ -29,7 +29,7 @@ class Facts:
 
     state: State
     plan: Plan
-    occurred: Occurred
+    occurred: PendingBooking
     who: Mapping[str, str | None]
     heard: dict[str, list[Any]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)

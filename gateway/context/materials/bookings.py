@@ -18,7 +18,7 @@ from gateway.context.materials.booking import booking_event
 from gateway.context.materials.booking_terms import Facts, sources_of
 from gateway.context.materials.sample import sample_event
 from gateway.context.plan import LATENESS_TICKS, LEVELS, Plan
-from gateway.context.state import Booked, Identity, Instant, Occurred, Run, State
+from gateway.context.state import Identity, Instant, PendingBooking, PostedBooking, Run, State
 from gateway.context.texts import LONGEST_TEXT, text
 from gateway.entries.fold_input import EARLIEST_TICKS, Json
 from gateway.entries.ticks import TICKS_PER_S, from_rfc3339, rfc3339
@@ -40,7 +40,7 @@ BEFORE_START_TICKS = 86_400 * TICKS_PER_S
 """Rows older than this before the journal's beginning tell the plant's past, not what this gateway witnessed."""
 
 
-class Occasions:
+class Bookings:
     """Everything that materials.csv and samples.csv ask for."""
 
     def __init__(self, state: State, plan: Plan, ledgers: Ledgers, emit: Emit) -> None:
@@ -76,11 +76,11 @@ class Occasions:
                 text_ = f"{key[1]}: {tag} stood so when it was first seen; nobody saw it happen, nothing is booked"
                 self._note(f"first/{tag}", "booking-found-at-start", "info", text_, {"equipment": key[2]}, [tag])
                 continue
-            one = Occurred(*key, tag, active, at, point[3], self._state.now, _short(point[1]))
+            one = PendingBooking(*key, tag, active, at, point[3], self._state.now, _short(point[1]))
             if not self._told_again(one):
                 self._wait(one)
 
-    def _told_again(self, one: Occurred) -> bool:
+    def _told_again(self, one: PendingBooking) -> bool:
         """Whether this very change is known: seen first after a gap, it is told once more by the history, which knows when it was."""
         for booked in self._state.booked.values():
             if _same(booked.occurred, one):
@@ -138,9 +138,9 @@ class Occasions:
                 window = TICKS_PER_S if ticks % TICKS_PER_S == 0 else 0
                 at = Instant(ticks, window)
                 gone = told["change"] == "deleted"
-                self._wait(Occurred(*key, query, None, at, self._state.seq, now, None, row, str(told["key"])[:LONGEST_TEXT], gone))
+                self._wait(PendingBooking(*key, query, None, at, self._state.seq, now, None, row, str(told["key"])[:LONGEST_TEXT], gone))
 
-    def _wait(self, occurred: Occurred) -> None:
+    def _wait(self, occurred: PendingBooking) -> None:
         waiting = self._state.occurred
         if len(waiting) >= MOST_WAITING:
             self._settle(waiting.pop(0))
@@ -164,7 +164,7 @@ class Occasions:
         """Whether something is said as soon as time passes."""
         return bool(self._state.occurred) or any(b.dirty is not None for b in self._state.booked.values())
 
-    def _ready(self, each: Occurred) -> bool:
+    def _ready(self, each: PendingBooking) -> bool:
         """All of that instant has come: the tags' sources, and the equipment's steps."""
         unit, ticks, frontier = self._plan.units[each.equipment], each.at.ticks, self._state.frontier
         if not each.entered <= self._state.now < each.entered + max(unit.settle_s_ticks, unit.settle_ticks):
@@ -175,7 +175,7 @@ class Occasions:
         proved = all(frontier.get(source, 0) >= ticks for source in read)
         return proved and all(frontier.get(source, 0) >= ticks + unit.settle_ticks for source in unit.sources)
 
-    def _settle(self, each: Occurred) -> None:
+    def _settle(self, each: PendingBooking) -> None:
         known = self._state.told_by.get(_row_key(each)) if each.key is not None else None
         if known is not None and known[0] in self._state.booked:
             booked = self._state.booked[known[0]]
@@ -189,7 +189,7 @@ class Occasions:
         elif known is not None or not each.withdrawn:
             self._first(each, row, who, known)
 
-    def _row_for(self, each: Occurred, who: Identity) -> Occasion | None:
+    def _row_for(self, each: PendingBooking, who: Identity) -> Occasion | None:
         """The row of the table for this recipe, the most specific one; where the recipe is not known, the one that told it."""
         rows = self._rows[each.table, each.name, each.equipment]
         if who.recipe is not None:
@@ -198,13 +198,13 @@ class Occasions:
         best = rows[:1] if who.recipe is not None else rows
         return next((r for r in best if r.trigger == each.trigger and (each.row is not None or r.active == each.active)), None)
 
-    def _unmapped(self, each: Occurred, who: Identity) -> None:
+    def _unmapped(self, each: PendingBooking, who: Identity) -> None:
         message = f"{each.name}: happened in {each.equipment}, but is not declared for recipe {who.recipe}"
         evidence = {"equipment": each.equipment, "batch": who.batch, "time": rfc3339(each.at.ticks), "seq": each.seq}
         self._note(f"unmapped/{each.name}/{each.equipment}", f"{each.table}-unmapped", "warning", message, evidence)
 
-    def _first(self, each: Occurred, row: Occasion, who: Identity, known: tuple[str, int] | None) -> None:
-        booked = Booked(each, who, {}, self._state.now)
+    def _first(self, each: PendingBooking, row: Occasion, who: Identity, known: tuple[str, int] | None) -> None:
+        booked = PostedBooking(each, who, {}, self._state.now)
         event = self._event(booked, row, self._steps(each))
         record = known[0] if known is not None else self._record(each, who, event)
         revision = known[1] + 1 if known is not None else 1
@@ -215,7 +215,7 @@ class Occasions:
         self._state.booked[record] = booked
         self._forget()
 
-    def _deviations(self, each: Occurred, row: Occasion, event: Mapping[str, Any]) -> None:
+    def _deviations(self, each: PendingBooking, row: Occasion, event: Mapping[str, Any]) -> None:
         """Where it was not expected, or once more than declared: said, never suppressed."""
         evidence = {"equipment": each.equipment, "batch": event["batch"], each.table: each.name, "record": event["record"]}
         if row.step is not None and row.step not in {step for _, step, _ in event["steps"]}:
@@ -224,7 +224,7 @@ class Occasions:
         if row.occurs in {"1", "0..1"} and event["batch"] is not None and self._ledgers.times(event["batch"], each) > 0:
             self._emit(event_bodies.finding("booking-repeated", "warning", f"{each.name} happened again, declared {row.occurs}", evidence))
 
-    def _event(self, booked: Booked, row: Occasion, steps: list[list[str | int]]) -> dict[str, Any]:
+    def _event(self, booked: PostedBooking, row: Occasion, steps: list[list[str | int]]) -> dict[str, Any]:
         each, unit = booked.occurred, self._plan.units[booked.occurred.equipment]
         facts = Facts(self._state, self._plan, each, event_bodies.identity(booked.identity), booked.heard)
         if each.withdrawn:
@@ -237,7 +237,7 @@ class Occasions:
         assert isinstance(row, Sampling)
         return sample_event(facts, row, head, unit.equipment.operator, booked.event.get("results", []))
 
-    def _say(self, booked: Booked, event: dict[str, Any]) -> None:
+    def _say(self, booked: PostedBooking, event: dict[str, Any]) -> None:
         digest = self._emit(dict(event))
         booked.event, booked.made, booked.dirty, booked.reason = event, self._state.now, None, None
         each = booked.occurred
@@ -246,7 +246,7 @@ class Occasions:
             self._state.told_by[_row_key(each)] = (event["record"], event["revision"])
         self._ledgers.take(each, event, digest)
 
-    def _record(self, each: Occurred, who: Identity, event: Mapping[str, Any]) -> str:
+    def _record(self, each: PendingBooking, who: Identity, event: Mapping[str, Any]) -> str:
         """site/line/batch/equipment/material/booking/n, the row's key or the sample's id in place of n; outside any batch the time."""
         place = f"{self.gateway}/{who.batch or '-'}/{each.equipment}/{each.table}"
         if each.table == "sample" and event.get("sample") is not None:
@@ -268,7 +268,7 @@ class Occasions:
 
     # who, and in which steps
 
-    def _who(self, each: Occurred) -> Identity:
+    def _who(self, each: PendingBooking) -> Identity:
         """The batch that the row itself names; else that of the step in which it falls; else whom the equipment worked for then."""
         term = next((row.batch for row in self._rows[each.table, each.name, each.equipment] if row.batch is not None), None)
         named = None
@@ -282,7 +282,7 @@ class Occasions:
         batch = self._state.batches.get(named)
         return batch.identity if batch is not None else Identity(named)
 
-    def _inside(self, each: Occurred) -> list[Run]:
+    def _inside(self, each: PendingBooking) -> list[Run]:
         ticks = each.at.ticks
         mine = (
             r
@@ -291,7 +291,7 @@ class Occasions:
         )
         return sorted((r for r in mine if r.end is None or ticks < r.end.ticks), key=lambda r: LEVELS.index(r.level))
 
-    def _steps(self, each: Occurred) -> list[list[str | int]]:
+    def _steps(self, each: PendingBooking) -> list[list[str | int]]:
         return [[run.level, run.step, run.run] for run in self._inside(each)]
 
     # what comes late
@@ -307,7 +307,7 @@ class Occasions:
                 booked.dirty = self._state.now if booked.dirty is None else booked.dirty
                 booked.reason = booked.reason or reason
 
-    def _fresh(self, booked: Booked) -> bool:
+    def _fresh(self, booked: PostedBooking) -> bool:
         return self._state.now - booked.occurred.at.ticks < 2 * LATENESS_TICKS
 
     def rebind(self) -> None:
@@ -318,7 +318,7 @@ class Occasions:
                 if who.batch is not None and who != booked.identity:
                     self._go_over(booked, who)
 
-    def _go_over(self, booked: Booked, who: Identity) -> None:
+    def _go_over(self, booked: PostedBooking, who: Identity) -> None:
         old, before = booked.event["record"], booked.identity
         booked.identity = replace(who)
         named = {**event_bodies.identity(who), "steps": self._steps(booked.occurred) or booked.event["steps"]}
@@ -335,13 +335,13 @@ class Occasions:
         self._state.booked[event["record"]] = booked
         self._publish(booked, event, "re-bound")
 
-    def _revise_if_due(self, booked: Booked) -> None:
+    def _revise_if_due(self, booked: PostedBooking) -> None:
         assert booked.dirty is not None
         unit = self._plan.units[booked.occurred.equipment]
         if not booked.dirty <= self._state.now < booked.dirty + unit.settle_s_ticks:
             self._revise(booked)
 
-    def _revise(self, booked: Booked) -> None:
+    def _revise(self, booked: PostedBooking) -> None:
         each = booked.occurred
         row = self._row_for(each, booked.identity)
         if row is None:
@@ -351,7 +351,7 @@ class Occasions:
         event = {**self._event(booked, row, steps), "record": booked.event["record"]}
         self._publish(booked, event, booked.reason or "late-data")
 
-    def _publish(self, booked: Booked, event: dict[str, Any], reason: str) -> None:
+    def _publish(self, booked: PostedBooking, event: dict[str, Any], reason: str) -> None:
         was = booked.event
         head = {k: was[k] for k in ("revision", "supersedes", "reason")}
         changed = event_bodies.changes({**was, **head}, {**event, **head})
@@ -430,12 +430,12 @@ class Occasions:
             self._emit(event_bodies.finding(code, severity, message, evidence, tags=tags))
 
 
-def _same(one: Occurred, other: Occurred) -> bool:
+def _same(one: PendingBooking, other: PendingBooking) -> bool:
     names = ("table", "name", "equipment", "trigger", "value")
     return one.row is None and one.at.ticks == other.at.ticks and all(getattr(one, n) == getattr(other, n) for n in names)
 
 
-def _row_key(each: Occurred) -> str:
+def _row_key(each: PendingBooking) -> str:
     return f"{each.table}/{each.name}/{each.equipment}/{each.trigger}/{each.key}"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from config.sections import FromRow, FromTag, Pushed
 from gateway.context.plan import FIELDS, Unit
-from gateway.context.state import Identity, Row, State, Where
+from gateway.context.state import EquipmentState, Identity, Row, State
 from gateway.context.texts import text
 from gateway.entries.fold_input import EARLIEST_TICKS
 from gateway.entries.ticks import from_rfc3339
@@ -36,7 +36,7 @@ def take_rows(state: State, event: Mapping[str, Any], units: Mapping[str, Unit],
             del rows[key]
 
 
-def _newest(where: Where, unit: Unit, query: str, key: str, change: str, rows: Mapping[str, Row]) -> None:
+def _newest(where: EquipmentState, unit: Unit, query: str, key: str, change: str, rows: Mapping[str, Row]) -> None:
     column = next((i.key for i in unit.identity.values() if isinstance(i, FromRow) and i.row == query), None)
     if column is None:
         return
@@ -56,7 +56,7 @@ def _newest(where: Where, unit: Unit, query: str, key: str, change: str, rows: M
     where.newest[query] = key
 
 
-def read(state: State, unit: Unit, where: Where) -> Identity:
+def read(state: State, unit: Unit, where: EquipmentState) -> Identity:
     """The identity as its sources say it now."""
     batch, raw = _batch(state, unit, where)
     if batch is not None and batch == where.done:
@@ -65,7 +65,7 @@ def read(state: State, unit: Unit, where: Where) -> Identity:
     return Identity(batch, raw=raw, **values)
 
 
-def _batch(state: State, unit: Unit, where: Where) -> tuple[str | None, str | None]:
+def _batch(state: State, unit: Unit, where: EquipmentState) -> tuple[str | None, str | None]:
     """(the batch, or None; the raw id that could not be taken, or None)."""
     how = unit.identity["batch"]
     if not isinstance(how, FromTag | Pushed):
@@ -80,7 +80,7 @@ def _batch(state: State, unit: Unit, where: Where) -> tuple[str | None, str | No
     return value, None
 
 
-def _as_read(where: Where, how: FromTag | Pushed, name: str = "batch") -> str | None:
+def _as_read(where: EquipmentState, how: FromTag | Pushed, name: str = "batch") -> str | None:
     """What a tag, or whoever pushes, says; unchecked."""
     if isinstance(how, Pushed):
         return text(where.pushed.get(name))
@@ -88,7 +88,7 @@ def _as_read(where: Where, how: FromTag | Pushed, name: str = "batch") -> str | 
     return None if seen is None else text(seen.value)
 
 
-def _field(state: State, unit: Unit, where: Where, name: str, batch: str | None) -> str | None:
+def _field(state: State, unit: Unit, where: EquipmentState, name: str, batch: str | None) -> str | None:
     how = unit.identity[name]
     if isinstance(how, FromTag | Pushed):
         value = _as_read(where, how, name)
@@ -99,7 +99,7 @@ def _field(state: State, unit: Unit, where: Where, name: str, batch: str | None)
     return None
 
 
-def _row(state: State, unit: Unit, where: Where, how: FromRow, batch: str | None) -> Row | None:
+def _row(state: State, unit: Unit, where: EquipmentState, how: FromRow, batch: str | None) -> Row | None:
     """The newest row of the equipment; where the batch comes from elsewhere, the newest that names this batch."""
     rows = state.rows.get(how.row, {})
     key = where.newest.get(how.row)

@@ -8,7 +8,7 @@ from gateway.context.plan import LEVELS, Plan, StepPlan, Unit
 from gateway.context.records.batches import Batches
 from gateway.context.records.runs import Runs
 from gateway.context.signals.identity import read
-from gateway.context.state import Identity, Instant, Pending, Run, Seen, State, Told, Where
+from gateway.context.state import EquipmentState, Identity, Instant, Pending, Run, Seen, State, Told
 from gateway.context.texts import LONGEST_TEXT, text
 from gateway.entries.fold_input import Json
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
@@ -19,7 +19,7 @@ MOST_REMEMBERED = 32
 SAY_AGAIN_TICKS = 60 * TICKS_PER_S
 
 
-class Whereabouts:
+class Occupancy:
     """Decides what a change of a signal means. A change counts when it has stood still; its time stays that of the reading."""
 
     def __init__(self, state: State, plan: Plan, runs: Runs, batches: Batches, emit: Callable[[dict[str, Any]], str]) -> None:
@@ -61,13 +61,13 @@ class Whereabouts:
         if tag in unit.identity_tags:
             self.identify(unit, at, seq, source)
 
-    def _too_long(self, unit: Unit, where: Where, tag: str, length: int) -> None:
+    def _too_long(self, unit: Unit, where: EquipmentState, tag: str, length: int) -> None:
         if f"{tag} too long" not in where.noted:
             where.noted[f"{tag} too long"] = self._state.now
             message = f"{tag}: {length} characters; a context holds {LONGEST_TEXT} of them"
             self._emit(event_bodies.finding("text-cut", "warning", message, {"equipment": unit.name}, tags=[tag]))
 
-    def _stood_until(self, unit: Unit, where: Where, tag: str, at: Instant) -> None:
+    def _stood_until(self, unit: Unit, where: EquipmentState, tag: str, at: Instant) -> None:
         """A change of this tag waits, and the next reading of it tells that it stood long enough: it counts, with what came with it."""
         waiting = where.pending.get(tag)
         if waiting is None or at.ticks < waiting.at.ticks + unit.settle_ticks:
@@ -77,14 +77,14 @@ class Whereabouts:
             self._at_once(unit, where, row)  # it can wait no longer: this step is after it
         self._at_once(unit, where, waiting)
 
-    def _at_once(self, unit: Unit, where: Where, change: Pending) -> None:
+    def _at_once(self, unit: Unit, where: EquipmentState, change: Pending) -> None:
         """Let a change count with those of its moment."""
         group = {key: p for key, p in where.pending.items() if abs(p.left.ticks - change.left.ticks) <= unit.settle_ticks}
         for key in group:
             del where.pending[key]
         self._apply(unit, where, group)
 
-    def _state_changed(self, unit: Unit, where: Where, value: Json, at: Instant, seq: int, source: str) -> None:
+    def _state_changed(self, unit: Unit, where: EquipmentState, value: Json, at: Instant, seq: int, source: str) -> None:
         word = self.state_of(unit, value)
         if word is not None and (not where.states or where.states[-1][1] != word):
             where.states.append((at.ticks, word))
@@ -105,7 +105,7 @@ class Whereabouts:
         where = self._state.where[unit.name]
         if (
             where.done is not None
-            and read(self._state, unit, Where(seen=where.seen, newest=where.newest, pushed=where.pushed)).batch != where.done
+            and read(self._state, unit, EquipmentState(seen=where.seen, newest=where.newest, pushed=where.pushed)).batch != where.done
         ):
             where.done = None
         now, pending = read(self._state, unit, where), where.pending.get(IDENTITY)
@@ -117,7 +117,7 @@ class Whereabouts:
         if IDENTITY not in where.pending:
             self._complete(unit, where)
 
-    def _complete(self, unit: Unit, where: Where) -> None:
+    def _complete(self, unit: Unit, where: EquipmentState) -> None:
         """The batch is the same, but more is known of it."""
         where.bound = where.read
         where.history = [*where.history[:-1], (where.history[-1][0] if where.history else 0, where.bound)]
@@ -126,7 +126,7 @@ class Whereabouts:
             if run.equipment == unit.name and run.identity.batch == where.bound.batch and run.end is None:
                 run.identity = where.bound
 
-    def _change(self, unit: Unit, where: Where, key: str, value: Any, at: Instant, seq: int, source: str | None) -> None:
+    def _change(self, unit: Unit, where: EquipmentState, key: str, value: Any, at: Instant, seq: int, source: str | None) -> None:
         settled = [where.bound.batch, where.bound.raw] if key == IDENTITY else where.settled.get(key, False if key == END else None)
         pending = where.pending.get(key)
         if value == settled:
@@ -141,7 +141,7 @@ class Whereabouts:
                 self._unsettled(unit, where, key, pending, at)
             where.pending[key] = Pending(value, pending.left, at, seq, self._state.now, source)
 
-    def _unsettled(self, unit: Unit, where: Where, key: str, pending: Pending, at: Instant) -> None:
+    def _unsettled(self, unit: Unit, where: EquipmentState, key: str, pending: Pending, at: Instant) -> None:
         """A value did not stand still: it counts for nothing, but it is said (once a minute; every reading is stored anyway)."""
         last = where.noted.get(key)
         if last is not None and 0 <= self._state.now - last < SAY_AGAIN_TICKS:
@@ -165,7 +165,7 @@ class Whereabouts:
             self._resolve(unit)
             self._id_since(unit, where)
 
-    def _group(self, unit: Unit, where: Where) -> dict[str, Pending]:
+    def _group(self, unit: Unit, where: EquipmentState) -> dict[str, Pending]:
         """The changes of one moment: those that began within the settling time of the first; empty while one of them may still move."""
         pending = {key: p for key, p in where.pending.items() if not self._blind(unit, p)}
         first = min((p.left.ticks for p in pending.values()), default=0)
@@ -206,7 +206,7 @@ class Whereabouts:
         latest = row.entered + unit.bridged[source]
         return latest if self._away(unit, source, row.at.ticks) else min(self._state.back.get(source, 0), latest)
 
-    def _apply(self, unit: Unit, where: Where, group: Mapping[str, Pending]) -> None:
+    def _apply(self, unit: Unit, where: EquipmentState, group: Mapping[str, Pending]) -> None:
         """Steps end, the batch ends, the next begins, steps begin: in this order, whatever came first on the wire."""
         where.settled.update({key: p.value for key, p in group.items() if key != IDENTITY})
         if unit.from_rows:
@@ -220,7 +220,7 @@ class Whereabouts:
         for row in () if unit.from_rows else unit.steps_of(where.bound.recipe, where.bound.recipe_version):
             self._begin_if_on(unit, where, row, group)
 
-    def _tell(self, unit: Unit, where: Where, group: Mapping[str, Pending]) -> None:
+    def _tell(self, unit: Unit, where: EquipmentState, group: Mapping[str, Pending]) -> None:
         """The signals of an equipment whose steps come from rows: what they say is kept, to be compared."""
         for row in unit.steps_of(where.bound.recipe, where.bound.recipe_version):
             changes = [group[key] for key in (row.row.signal, row.row.key) if key is not None and key in group]
@@ -243,7 +243,7 @@ class Whereabouts:
         self._deviations(unit, who, row)
         return self._runs.begin(unit, row.row, key, who, at, seq)
 
-    def _end_if_over(self, unit: Unit, where: Where, run: Run, group: Mapping[str, Pending]) -> None:
+    def _end_if_over(self, unit: Unit, where: EquipmentState, run: Run, group: Mapping[str, Pending]) -> None:
         row = unit.row_of(run.step, run.identity.recipe, run.identity.recipe_version)
         if row is None:
             return
@@ -297,7 +297,7 @@ class Whereabouts:
         gaps = self._state.lost.get(row.row.signal, [])
         return next((Instant(end, end - start, "inferred-from-gap") for start, end in reversed(gaps) if start < ticks < end), None)
 
-    def _begin_if_on(self, unit: Unit, where: Where, row: StepPlan, group: Mapping[str, Pending]) -> None:
+    def _begin_if_on(self, unit: Unit, where: EquipmentState, row: StepPlan, group: Mapping[str, Pending]) -> None:
         if not row.runs(where.settled.get(row.row.signal)) or any(r.step == row.row.step for r in self._runs.running(unit)):
             return
         changes = [group[k] for k in (row.row.signal, row.row.key) if k is not None and k in group]
@@ -346,13 +346,13 @@ class Whereabouts:
 
     # batches
 
-    def _end_batch(self, unit: Unit, where: Where, change: Pending) -> None:
+    def _end_batch(self, unit: Unit, where: EquipmentState, change: Pending) -> None:
         where.done = where.open
         self._leave(unit, where, change.left, change.seq)
         where.read = read(self._state, unit, where)
         self._become(where, where.read, change.left.ticks)
 
-    def _become(self, where: Where, who: Identity, ticks: int) -> None:
+    def _become(self, where: EquipmentState, who: Identity, ticks: int) -> None:
         """The equipment works for another from `ticks` on; what was thought of later times is void."""
         where.bound = who
         where.history = [(t, w) for t, w in where.history if t < ticks][-MOST_REMEMBERED:]
@@ -363,7 +363,7 @@ class Whereabouts:
         where = self._state.where[unit.name]
         return next((who for t, who in reversed(where.history) if t <= ticks), Identity())
 
-    def _bind(self, unit: Unit, where: Where, change: Pending) -> None:
+    def _bind(self, unit: Unit, where: EquipmentState, change: Pending) -> None:
         """The identity has settled."""
         new = where.read
         if change.source is None and change.left.ticks < change.at.ticks:
@@ -382,7 +382,7 @@ class Whereabouts:
         where.open, where.left = new.batch, None
         self._late_id(unit, new, change.at.ticks)
 
-    def _release(self, unit: Unit, where: Where, change: Pending) -> None:
+    def _release(self, unit: Unit, where: EquipmentState, change: Pending) -> None:
         """Rows released the old batch before they named the next: between them the equipment worked for nobody."""
         going = self._runs.running(unit) if where.open is not None else []
         if where.open is not None and unit.equipment.batch_ends == "empty":
@@ -393,7 +393,7 @@ class Whereabouts:
             if run.end is not None and row is not None and not unit.from_rows:
                 self._runs.begin(unit, row.row, run.key, Identity(), change.left, change.seq)
 
-    def _unnamed(self, unit: Unit, where: Where, change: Pending, raw: str | None) -> None:
+    def _unnamed(self, unit: Unit, where: EquipmentState, change: Pending, raw: str | None) -> None:
         """The id is empty, ill-formed or not known: the batch is none."""
         if where.open is not None and where.left is None:
             where.left = change.left
@@ -404,7 +404,7 @@ class Whereabouts:
         elif unit.equipment.batch_ends == "empty" and where.open is not None:
             self._leave(unit, where, change.left, change.seq)
 
-    def _leave(self, unit: Unit, where: Where, at: Instant, seq: int) -> None:
+    def _leave(self, unit: Unit, where: EquipmentState, at: Instant, seq: int) -> None:
         """The open batch ends here: what still runs in it is cut off; what began since belongs to the next."""
         for run in reversed(self._runs.running(unit)):
             if run.identity.batch != where.open or run.start.ticks >= at.ticks or run.cut is not None:
@@ -432,7 +432,7 @@ class Whereabouts:
                 self._runs.rebind(unit, run, who, "known-late" if named else "id-late")
                 self._batches.unlist(was, old)
 
-    def _id_since(self, unit: Unit, where: Where, ended: int | None = None) -> None:
+    def _id_since(self, unit: Unit, where: EquipmentState, ended: int | None = None) -> None:
         """A step that was discovered late began before the id that counts by now: it is that one's if it still ran when that came."""
         since = where.history[-1][0] if where.history and where.bound.batch is not None else None
         loose = [r for r in self._runs.running(unit) if r.identity.batch is None and r.unsighted is None]
@@ -496,7 +496,7 @@ class Whereabouts:
             "operator": None if operator is None else text(operator.value),
         }
 
-    def _steps(self, unit: Unit, where: Where) -> list[list[str | int]]:
+    def _steps(self, unit: Unit, where: EquipmentState) -> list[list[str | int]]:
         if unit.from_rows:
             return [[run.level, run.step, run.run] for run in self._runs.running(unit)]
         running = {run.step: run for run in self._runs.running(unit)}

@@ -9,8 +9,8 @@ from config.sections import MesSteps
 from gateway.context import event_bodies
 from gateway.context.plan import Plan, Unit
 from gateway.context.records.runs import BATCH, Runs
-from gateway.context.signals.occupancy import IDENTITY, SAY_AGAIN_TICKS, Whereabouts
-from gateway.context.state import Heard, Instant, Run, State, Told, Where
+from gateway.context.signals.occupancy import IDENTITY, SAY_AGAIN_TICKS, Occupancy
+from gateway.context.state import EquipmentState, Heard, Instant, Run, State, Told
 from gateway.context.texts import text
 from gateway.entries.ticks import TICKS_PER_S, from_datetime, from_rfc3339, rfc3339
 
@@ -21,7 +21,7 @@ MOST_HEARD = 1_000
 class RowSteps:
     """What the rows of `mes_steps` say of each equipment's steps."""
 
-    def __init__(self, state: State, plan: Plan, runs: Runs, where: Whereabouts, emit: Callable[[dict[str, Any]], str]) -> None:
+    def __init__(self, state: State, plan: Plan, runs: Runs, where: Occupancy, emit: Callable[[dict[str, Any]], str]) -> None:
         self._state, self._plan, self._runs, self._where, self._emit = state, plan, runs, where, emit
 
     def take(self, event: Mapping[str, Any]) -> None:
@@ -174,7 +174,7 @@ class RowSteps:
             self._emit(event_bodies.finding(code, "warning", f"{unit.name}: {message}", {"equipment": unit.name, **evidence}))
 
 
-def note(where: Where, heard: Heard) -> None:
+def note(where: EquipmentState, heard: Heard) -> None:
     """Keep what a row tells, for the comparison."""
     known = next((told for told in where.told if heard.key in told.rows), None)
     if known is not None:

@@ -14,7 +14,7 @@ import orjson
 import pytest
 from kit.repository import ROOT
 
-from gateway.clock.clock_set_timer import Alarm
+from gateway.clock.clock_set_timer import ClockSetWatch
 
 LIBRARY = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 STOPPED_S = 60.0
@@ -167,7 +167,7 @@ async def test_a_process_stopped_for_a_minute_says_so_and_invents_no_step(tmp_pa
 async def test_the_kernel_offers_the_alarm_of_a_set_clock():
     """The timer can be armed here; setting this machine's clock to see it fire would disturb everything else on it."""
     wake = asyncio.Event()
-    with Alarm(wake) as alarm:
+    with ClockSetWatch(wake) as alarm:
         assert alarm.arm()
         assert not wake.is_set()
 

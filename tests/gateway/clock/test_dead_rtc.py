@@ -15,7 +15,7 @@ from drivers import Message
 from gateway.clock import Clock, Limits
 from gateway.clock.daemon_reading import Evidence
 from gateway.clock.report import report, text
-from gateway.context.replay import rebuilt
+from gateway.context.replay import replay
 from gateway.intake import Intake
 from simulators.ebr.builder import build
 from simulators.ebr.store import Store
@@ -52,7 +52,7 @@ class Plant:
         self.clock = Clock(Limits(), times=self.hands)
         self.journal = Journal.open(self.line.data, self.line.gateway, retain_s=0, max_bytes=100_000_000)
         self.clock.last_seq = lambda: self.journal.next_seq - 1
-        self.intake = Intake(self.line, self.journal, self.clock, rebuilt(self.line, self.journal), on_fault=pytest.fail)
+        self.intake = Intake(self.line, self.journal, self.clock, replay(self.line, self.journal), on_fault=pytest.fail)
         self.clock._on_event = self.intake.happened
         self.intake.begin()
 

@@ -10,7 +10,7 @@ import config
 from buffer import Journal
 from config import examples
 from gateway.clock import system_clock
-from gateway.context.replay import rebuilt
+from gateway.context.replay import replay
 from gateway.intake import Intake
 
 
@@ -20,7 +20,7 @@ async def test_a_clock_that_leaves_its_limit_and_comes_back(tmp_path: Path) -> N
     line = config.load(tmp_path / "line")
     journal = Journal.open(line.data, line.gateway, retain_s=0, max_bytes=100_000_000)
     try:
-        intake = Intake(line, journal, system_clock(line.clock), rebuilt(line, journal), on_fault=pytest.fail)
+        intake = Intake(line, journal, system_clock(line.clock), replay(line, journal), on_fault=pytest.fail)
         intake.begin()
         port = intake.ports["granulator-plc"]
         assert port.source.max_offset_s == 2.0

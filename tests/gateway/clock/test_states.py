@@ -10,7 +10,7 @@ import pytest
 
 from config.sections import ClockSection
 from gateway.clock import Clock, Limits, SourceClock, system_clock
-from gateway.clock.clock_set_timer import Alarm
+from gateway.clock.clock_set_timer import ClockSetWatch
 from gateway.clock.daemon_reading import Evidence
 from gateway.clock.judge import judge
 from gateway.clock.kernel import kernel_clock
@@ -324,7 +324,7 @@ def test_the_plot_hides_nothing_bad():
     assert "no entries" in text(report([]))
 
 
-class Cancelled(Alarm):
+class Cancelled(ClockSetWatch):
     """The kernel's timer as it is when the clock was set: readable, and reading it fails. Here a connection that the other end reset."""
 
     def __enter__(self) -> Self:

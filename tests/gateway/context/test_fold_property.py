@@ -15,7 +15,7 @@ from config.materials import Booking, Sampling
 from config.sections import BufferSection, ClockSection, LineSection, Pushed
 from gateway.context import Fold
 from gateway.context.event_bodies import LARGEST_EVENT_BYTES, parts
-from gateway.entries.fold_input import Happened, Observed
+from gateway.entries.fold_input import EventInput, ReadingsInput
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 
 T0 = 1_795_330_000 * TICKS_PER_S
@@ -139,9 +139,9 @@ def played(told: list[Any], steps_s: list[int]) -> list[Any]:
         now += steps_s[number % len(steps_s)] * TICKS_PER_S
         seq += 1_000
         if what == "read":
-            made.append(Observed(seq, now, "plc", [(i, v, s, now + back * TICKS_PER_S, rest[1]) for i, v, s, back in rest[0]]))
+            made.append(ReadingsInput(seq, now, "plc", [(i, v, s, now + back * TICKS_PER_S, rest[1]) for i, v, s, back in rest[0]]))
             continue
-        made.append(Happened(seq, now, event_of(what, rest, seq, now)))
+        made.append(EventInput(seq, now, event_of(what, rest, seq, now)))
     return made
 
 

@@ -19,8 +19,9 @@ from buffer import Journal
 from config import Line, examples
 from gateway.cli import journal_log
 from gateway.clock import system_clock
-from gateway.context import Fold, replay
-from gateway.context.replay import rebuilt
+from gateway.context import Fold
+from gateway.context import replay as replaying
+from gateway.context.replay import replay
 from gateway.intake import Intake
 
 SEGMENT = 32
@@ -51,7 +52,7 @@ def opened(line: Line) -> Journal:
 
 
 def begun(line: Line, journal: Journal) -> Intake:
-    intake = Intake(line, journal, system_clock(line.clock), rebuilt(line, journal), on_fault=pytest.fail)
+    intake = Intake(line, journal, system_clock(line.clock), replay(line, journal), on_fault=pytest.fail)
     intake.begin()
     return intake
 
@@ -103,7 +104,7 @@ async def test_a_journal_whose_tag_tables_have_been_pruned_starts_without_its_st
         live = intake.fold
         await asyncio.to_thread(journal.close)
     journal = opened(line)
-    after = rebuilt(line, journal)
+    after = replay(line, journal)
     (found,) = journal.opened.findings
     assert "begins anew" in found
     for unit in line.equipment:
@@ -129,7 +130,7 @@ async def test_readings_of_a_table_that_nobody_has_any_more_are_said_and_stop_no
     changed = config.load(line.folder)
     journal = opened(changed)
     journal.state = lambda: None  # type: ignore[method-assign]
-    rebuilt(changed, journal)
+    replay(changed, journal)
     _, found = journal.opened.findings
     assert f"{PLC} took no part" in found
     assert f"/{first}" in found or f"/{first + 1}" in found or f"/{first + 2}" in found
@@ -163,11 +164,11 @@ async def test_the_service_manager_and_the_log_hear_how_far_a_long_folding_is(
         manager.bind(name)
         manager.setblocking(False)
         monkeypatch.setenv("NOTIFY_SOCKET", f"@{name[1:]}")
-        monkeypatch.setattr(replay, "PAGE_BYTES", 50_000)
-        monkeypatch.setattr(replay, "SAY_EVERY_S", 0.0)
+        monkeypatch.setattr(replaying, "PAGE_BYTES", 50_000)
+        monkeypatch.setattr(replaying, "SAY_EVERY_S", 0.0)
         journal = opened(line)
         with caplog.at_level(logging.WARNING, "gateway.context.replay"):
-            rebuilt(line, journal)
+            replay(line, journal)
         told = received(manager)
     pages = [dict(word.split("=", 1) for word in text.split("\n")) for text in told]
     assert len(pages) > 2
@@ -208,6 +209,6 @@ async def test_what_one_start_has_folded_the_next_one_need_not(line: Line, caplo
     assert stored[0][1] <= 3
     assert json.loads(stored[1])["format"] == 1
     with caplog.at_level(logging.WARNING, "gateway.context.replay"):
-        rebuilt(line, journal)
+        replay(line, journal)
     assert caplog.records == []
     await asyncio.to_thread(journal.close)

@@ -9,7 +9,7 @@ import pytest
 from config import Line, Source, Tag
 from config.sections import BufferSection, ClockSection, LineSection
 from gateway.entries.bodies import readings_body, table
-from gateway.entries.fold_input import Happened, Observed, event_ticks, from_entry, learn
+from gateway.entries.fold_input import EventInput, ReadingsInput, event_ticks, from_entry, learn
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 
 T0 = 1_795_330_000 * TICKS_PER_S
@@ -56,7 +56,7 @@ def entry(rows: list[Any], received: int, offset_s: float | None = None, request
 def test_a_stored_entry_is_seen_as_it_was_seen_live(line: Line) -> None:
     rows = [(0, 1.5, None, 0, "change", T0 + 1, T0 + 2), (1, "9", None, 0, "initial", T0 + 1, None), (2, 0, None, 0, "change", T0, None)]
     seen = from_entry(entry([*rows, (3, None, None, 0x80000000, "change", None, None)], T0 + 100), tagsets(), line)
-    assert seen == Observed(
+    assert seen == ReadingsInput(
         5,
         T0 + 107,
         "plc",
@@ -68,8 +68,8 @@ def test_a_source_whose_clock_is_off_is_not_believed(line: Line) -> None:
     rows = [(0, 1.5, None, 0, "change", T0 - 50, T0 + 40)]
     believed = from_entry(entry(rows, T0 + 100, offset_s=-2.0), tagsets(), line)
     doubted = from_entry(entry(rows, T0 + 100, offset_s=-2.1), tagsets(), line)
-    assert isinstance(believed, Observed)
-    assert isinstance(doubted, Observed)
+    assert isinstance(believed, ReadingsInput)
+    assert isinstance(doubted, ReadingsInput)
     assert (believed.readings[0][3], doubted.readings[0][3]) == (T0 - 50, T0 + 100)
 
 
@@ -98,5 +98,5 @@ def test_a_device_time_that_is_not_set_or_far_ahead_is_no_time(absurd: int) -> N
 
 def test_events_are_input_but_for_those_the_fold_made(line: Line) -> None:
     told = {"seq": 1, "time": rfc3339(T0), "event": {"type": "heartbeat", "observed": {}}}
-    assert from_entry(told, {}, line) == Happened(1, T0, told["event"])
+    assert from_entry(told, {}, line) == EventInput(1, T0, told["event"])
     assert from_entry({**told, "event": {"type": "step", "caused_by": 1}}, {}, line) is None

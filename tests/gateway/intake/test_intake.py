@@ -16,7 +16,7 @@ from config import examples
 from drivers import Finding, Loss, Message
 from gateway.clock import Clock, system_clock
 from gateway.context import Fold
-from gateway.context.replay import rebuilt
+from gateway.context.replay import replay
 from gateway.entries.ticks import from_rfc3339
 from gateway.evidence.recompute import differences
 from gateway.intake import Intake
@@ -31,7 +31,7 @@ class Line:
         self.clock: Clock = system_clock(self.line.clock)
         self.faults: list[BaseException] = []
         self.journal = self.open()
-        self.intake = Intake(self.line, self.journal, self.clock, rebuilt(self.line, self.journal), on_fault=self.faults.append)
+        self.intake = Intake(self.line, self.journal, self.clock, replay(self.line, self.journal), on_fault=self.faults.append)
         self.intake.begin()
 
     def open(self) -> Journal:
@@ -306,7 +306,7 @@ async def test_after_a_restart_the_fold_is_as_it_was(line: Line) -> None:
     await asyncio.to_thread(line.journal.close)
 
     line.journal = line.open()
-    replayed: Fold = rebuilt(line.line, line.journal)
+    replayed: Fold = replay(line.line, line.journal)
 
     assert json.loads(replayed.dump()) == json.loads(live)
 

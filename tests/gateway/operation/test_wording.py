@@ -56,7 +56,7 @@ def snapshot() -> dict[str, Any]:
     }
 
 
-def facts(now: dict[str, Any]) -> dict[str, wording.Fact]:
+def facts(now: dict[str, Any]) -> dict[str, wording.StatusLine]:
     return {fact.label: fact for fact in (*wording.journal(now), *wording.evidence(now))}
 
 

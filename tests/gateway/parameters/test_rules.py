@@ -10,7 +10,7 @@ import pytest
 from config import Equipment, FromRow, Line, Parameter, Scaling, Source, Step, Tag
 from config.sections import BufferSection, ClockSection, LineSection
 from gateway.context import Fold
-from gateway.entries.fold_input import Happened, Observed
+from gateway.entries.fold_input import EventInput, ReadingsInput
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 from gateway.parameters.limits import converted, judge, shown
 
@@ -61,7 +61,7 @@ def records(*parameters: Parameter, recipe: str = "R1") -> dict[str, dict[str, A
         seq += 100
         at = T0 + round(at_s * TICKS_PER_S)
         seen = [([t.tag for t in TAGS].index(n), v, 0 if v is not None else 0x80310000, at, "change") for n, v in values.items()]
-        made.extend(fold.decide(Observed(seq, at, "plc", seen)))
+        made.extend(fold.decide(ReadingsInput(seq, at, "plc", seen)))
 
     def order(at_s: float, batch: str | None) -> None:
         nonlocal seq
@@ -69,7 +69,7 @@ def records(*parameters: Parameter, recipe: str = "R1") -> dict[str, dict[str, A
         told = {"key": str(at_s), "change": "new", "time": None, "row": {"unit": "U", "batch": batch, "recipe": recipe}}
         made.extend(
             fold.decide(
-                Happened(seq, T0 + round(at_s * TICKS_PER_S), {"type": "message", "source": "mes", "name": "orders", "rows": [told]})
+                EventInput(seq, T0 + round(at_s * TICKS_PER_S), {"type": "message", "source": "mes", "name": "orders", "rows": [told]})
             )
         )
 
@@ -83,7 +83,7 @@ def records(*parameters: Parameter, recipe: str = "R1") -> dict[str, dict[str, A
     read(30, step=0)
     order(40, None)
     beat = {"type": "heartbeat", "observed": {"plc": rfc3339(T0 + 50 * TICKS_PER_S)}}
-    made.extend(fold.decide(Happened(seq + 100, T0 + 50 * TICKS_PER_S, beat)))
+    made.extend(fold.decide(EventInput(seq + 100, T0 + 50 * TICKS_PER_S, beat)))
     steps = {e["step"]: e for e in made if e["type"] == "step" and e["transition"] == "end"}
     return steps | {"batch": next(e for e in made if e["type"] == "batch" and e["transition"] == "end")}
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from drivers.contract import Reading
 from drivers.opcua.decoding import fallback
-from drivers.opcua.decoding.publish import BROKEN, Decoder, Odd, ServiceFault, published
+from drivers.opcua.decoding.publish import BROKEN, Decoder, ServiceFault, Undecoded, published
 from drivers.opcua.session.variant import FIXED, Array
 
 TYPES = ua.VariantType
@@ -81,25 +81,25 @@ def notifications(draw: st.DrawFn) -> Any:
     return ua.DataChangeNotification(items)
 
 
-def slow(body: bytes) -> list[Odd]:
-    found: list[Odd] = []
+def slow(body: bytes) -> list[Undecoded]:
+    found: list[Undecoded] = []
     fallback.data_change(body, 0, len(body), lambda odd, _: found.append(odd), [])
     return found
 
 
-def fast(body: bytes) -> list[Odd]:
+def fast(body: bytes) -> list[Undecoded]:
     """Every record in one order: those of expected type as readings, the others by the odd way."""
     found: list[Any] = []
 
-    def odd(one: Odd, out: list[Reading]) -> None:
+    def odd(one: Undecoded, out: list[Reading]) -> None:
         out.append(one)  # type: ignore[arg-type]
 
     tags = {handle: handle for handle in range(100)}
     Decoder(tags, {handle: -1 if handle % 2 else 11 for handle in tags}, odd).data_change(body, 0, len(body), found)
-    return [one if isinstance(one, Odd) else Odd(one[0], 11, *one[1:]) for one in found]
+    return [one if isinstance(one, Undecoded) else Undecoded(one[0], 11, *one[1:]) for one in found]
 
 
-def plain(odd: Odd) -> tuple[Any, ...]:
+def plain(odd: Undecoded) -> tuple[Any, ...]:
     value = odd.value
     if isinstance(value, Array):
         value = tuple(value.values)

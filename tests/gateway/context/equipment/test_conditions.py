@@ -8,7 +8,7 @@ import pytest
 from config import Equipment, FromRow, Line, Source
 from config.sections import BufferSection, ClockSection, LineSection
 from gateway.context import Fold
-from gateway.entries.fold_input import Happened
+from gateway.entries.fold_input import EventInput
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 
 T0 = 1_795_330_000 * TICKS_PER_S
@@ -48,7 +48,7 @@ class Stage:
         if self.restart:
             self.fold = Fold.load(line(), self.fold.dump())
         self.seq += 1
-        made = self.fold.decide(Happened(self.seq, T0 + round(at_s * TICKS_PER_S), event))
+        made = self.fold.decide(EventInput(self.seq, T0 + round(at_s * TICKS_PER_S), event))
         self.seq += len(made)
         self.events += made
 

@@ -10,7 +10,7 @@ import pytest
 from config import Code, CodeTable, Equipment, FromRow, Line, Source, Step, Tag
 from config.sections import BufferSection, ClockSection, LineSection
 from gateway.context import Fold
-from gateway.entries.fold_input import Happened, Observed
+from gateway.entries.fold_input import EventInput, ReadingsInput
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 
 T0 = 1_795_330_000 * TICKS_PER_S
@@ -55,7 +55,7 @@ class Stage:
     def __init__(self, line: Line) -> None:
         self.line, self.fold, self.seq, self.events = line, Fold(line), 0, list[dict[str, Any]]()
 
-    def decide(self, item: Observed | Happened) -> None:
+    def decide(self, item: ReadingsInput | EventInput) -> None:
         self.fold = Fold.load(self.line, self.fold.dump())  # killed after each entry
         made = self.fold.decide(item)
         self.seq += 1 + len(made)
@@ -64,15 +64,15 @@ class Stage:
     def see(self, at_h: float, kind: str = "change", **values: int) -> None:
         names = [tag.tag for tag in self.line.tags_of("plc")]
         seen = [(names.index(f"r.{name}"), value, 0, ticks(at_h), kind) for name, value in values.items()]
-        self.decide(Observed(self.seq + 1, ticks(at_h) + 100_000, "plc", seen))
+        self.decide(ReadingsInput(self.seq + 1, ticks(at_h) + 100_000, "plc", seen))
         self.alive(at_h + 0.01)
 
     def alive(self, at_h: float) -> None:
-        self.decide(Happened(self.seq + 1, ticks(at_h), {"type": "heartbeat", "observed": {"plc": time(at_h)}}))
+        self.decide(EventInput(self.seq + 1, ticks(at_h), {"type": "heartbeat", "observed": {"plc": time(at_h)}}))
 
     def order(self, at_h: float, batch: str | None) -> None:
         row = {"key": str(at_h), "change": "new", "time": time(at_h), "text": None, "row": {"unit_id": "R-1", "batch_no": batch}}
-        self.decide(Happened(self.seq + 1, ticks(at_h), {"type": "message", "source": "mes", "name": "orders", "rows": [row]}))
+        self.decide(EventInput(self.seq + 1, ticks(at_h), {"type": "message", "source": "mes", "name": "orders", "rows": [row]}))
         self.alive(at_h + 0.01)
 
     def lost(self, start_h: float, end_h: float, **values: int) -> None:
@@ -85,7 +85,7 @@ class Stage:
             "start": time(start_h),
             "cause": "link-lost",
         }
-        self.decide(Happened(self.seq + 1, ticks(start_h + 0.001), gap))
+        self.decide(EventInput(self.seq + 1, ticks(start_h + 0.001), gap))
         self.see(end_h, "initial", **values)
 
     def holds(self, batch: str) -> dict[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ from config.sections import BufferSection, ClockSection, LineSection, Route
 from config.toml.lot_rules import read as lot_rules
 from gateway.context import Fold
 from gateway.context.materials.batch_materials import orphans
-from gateway.entries.fold_input import Happened, Observed
+from gateway.entries.fold_input import EventInput, ReadingsInput
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 
 T0 = 1_795_330_000 * TICKS_PER_S
@@ -111,7 +111,7 @@ class Stage:
         self.names = {s.name: [t.tag for t in line.tags_of(s.name)] for s in line.sources}
         self.restart = False
 
-    def decide(self, item: Observed | Happened) -> list[dict[str, Any]]:
+    def decide(self, item: ReadingsInput | EventInput) -> list[dict[str, Any]]:
         if self.restart:  # a gateway that is killed after every entry and loads the state it had dumped
             self.fold = Fold.load(self.line, self.fold.dump())
         made = self.fold.decide(item)
@@ -124,11 +124,11 @@ class Stage:
         source = next(iter(named)).split(".")[0]
         at, self.seq = T0 + round(at_s * TICKS_PER_S), self.seq + 1
         seen = [(self.names[source].index(n), v, 0x80310000 if v is None else 0, at, kind) for n, v in named.items()]
-        return self.decide(Observed(self.seq, at + 100_000 if entry_s is None else T0 + round(entry_s * TICKS_PER_S), source, seen))
+        return self.decide(ReadingsInput(self.seq, at + 100_000 if entry_s is None else T0 + round(entry_s * TICKS_PER_S), source, seen))
 
     def happen(self, at_s: float, **event: Any) -> list[dict[str, Any]]:
         self.seq += 1
-        return self.decide(Happened(self.seq, T0 + round(at_s * TICKS_PER_S), event))
+        return self.decide(EventInput(self.seq, T0 + round(at_s * TICKS_PER_S), event))
 
     def alive(self, at_s: float) -> list[dict[str, Any]]:
         return self.happen(at_s, type="heartbeat", observed=dict.fromkeys(("plc", "scale"), time(at_s)))
