@@ -26,9 +26,9 @@ def _run(*command: str | Path, cwd: Path) -> str:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy of what belongs in it."""
     tree = tmp_path_factory.mktemp("tree")
-    for name in ("gateway", "drivers", "buffer", "config", "simulators", "systemd"):
+    for name in ("gateway", "drivers", "buffer", "config", "simulators", "systemd", "LICENSES"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         shutil.copy(ROOT / name, tree / name)
     _run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tree / "dist", cwd=tree)
     (built,) = (tree / "dist").glob("*.whl")
@@ -78,6 +78,11 @@ def test_the_wheel_holds_examples_schemas_unit_and_nothing_else(wheel: Path) -> 
         assert needed in names
     tops = {name.split("/")[0] for name in names if ".dist-info" not in name}
     assert tops == {"gateway", *TAKEN}
+
+
+def test_the_wheel_brings_its_licence_and_what_the_licences_of_others_ask_for(wheel: Path) -> None:
+    brought = {name.partition(".dist-info/licenses/")[2] for name in zipfile.ZipFile(wheel).namelist()} - {""}
+    assert brought == {"LICENSE", "NOTICE", *(f"LICENSES/{path.name}" for path in (ROOT / "LICENSES").iterdir())}
 
 
 @pytest.mark.urs("URS-SEC-07")
