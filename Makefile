@@ -16,7 +16,7 @@ WORKERS ?= auto
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: setup demo test check faults soak bench lock wheel clean help
+.PHONY: setup demo test check faults soak bench lock wheel release clean help
 
 setup: .venv/.ready ## create .venv from the hash-locked lock file
 
@@ -48,6 +48,11 @@ lock: ## resolve the dependencies anew into locks/ (needs .venv)
 
 wheel: .venv/.ready ## build the wheel into dist/
 	@$(BIN)/python -m hatchling build -t wheel
+
+release: .venv/.ready ## test, build and tag VERSION=x.y.z here; nothing is pushed
+	@$(BIN)/python tools/release.py check "$(VERSION)"
+	@$(MAKE) --no-print-directory test ARGS=
+	@$(BIN)/python tools/release.py make "$(VERSION)"
 
 clean: ## remove everything that make made
 	rm -rf .venv dist build demo-run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks
