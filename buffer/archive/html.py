@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from html import escape
 
-from buffer.archive.record import Block, Facts, Heading, Table, Text
+from buffer.archive.blocks import Block, Facts, Heading, Table, Text
 
 STYLE = """body{font:14px/1.4 sans-serif;max-width:80em;margin:2em auto;padding:0 1em;color:#111}
 h2{margin:1.6em 0 .3em;border-bottom:1px solid #999}table{border-collapse:collapse;width:100%;margin:.5em 0 1em}

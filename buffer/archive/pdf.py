@@ -19,7 +19,7 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import CondPageBreak, LongTable, Paragraph, SimpleDocTemplate, Spacer
 
-from buffer.archive.record import Block, Facts, Heading, Table, Text
+from buffer.archive.blocks import Block, Facts, Heading, Table, Text
 
 FONT, BOLD = "DejaVuSans", "DejaVuSans-Bold"
 FOLDER = Path(__file__).with_name("fonts")

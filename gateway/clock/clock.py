@@ -7,11 +7,11 @@ steps of the wall clock this difference is constant, so converting later is as g
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from gateway.clock.clock_set_timer import ClockSetWatch
 from gateway.clock.daemon_reading import Evidence, Reader, Unreadable
+from gateway.clock.disturbance import ReferenceUpdateWait, UnverifiedSpan
 from gateway.clock.events import clock_event, leap_mixed, rounded, time_of, told, told_anchor, told_leap, unverified
 from gateway.clock.judge import READ_EVERY_S, Limits, Status, Verdict, judge
 from gateway.clock.leap import DAY_NS, NO_LEAP, Announced, LeapTable, leap_extra_s, leap_instant_ns, mixed
@@ -33,8 +33,6 @@ TRUSTED: frozenset[Status] = frozenset({"synchronised", "holdover"})
 STEPS_KEPT = 100
 """Of one unverified time, for its correction; each has its own event anyway."""
 ALARM_AFTER_NS = 15 * 10**9
-ANOTHER_UPDATE_S = 0.5
-"""Update times that differ by less may be one that the daemon has corrected by its own slew."""
 STALE_NS = 5 * 10**9
 """A verdict that `look` has not renewed for so long (the process was stopped, the loop was blocked) is not used."""
 
@@ -49,42 +47,6 @@ class Stamp(NamedTuple):
     bound_s: float | None
     boot: str
     monotonic_s: float
-
-
-class ReferenceUpdateWait:
-    """Waits until the reference has surely updated the clock after something happened to it.
-
-    The first evidence afterwards may still tell of an update before; one with a later update does not. Daemons do not notice that
-    somebody else has set the clock, so evidence alone proves nothing.
-    """
-
-    def __init__(self) -> None:
-        self.waiting = False
-        self._before: float | None = None
-
-    def begin(self) -> None:
-        """It happened now."""
-        self.waiting, self._before = True, None
-
-    def see(self, update: float | None) -> bool:
-        """Evidence with this update time (None: its reader tells none, so it counts at once); True if that ends the waiting."""
-        if not self.waiting:
-            return False
-        if update is not None and self._before is None:
-            self._before = update
-            return False
-        if update is None or self._before is None or abs(update - self._before) > ANOTHER_UPDATE_S:
-            self.waiting = False
-        return not self.waiting
-
-
-@dataclass(slots=True)
-class UnverifiedSpan:
-    """An interval in which stamps were unverified, from `since` on; steps: (monotonic_ns, size in ns) of those within it."""
-
-    since: Anchor
-    steps: deque[tuple[int, int]]
-    alarmed: bool = False
 
 
 class Clock:

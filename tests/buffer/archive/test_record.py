@@ -13,9 +13,10 @@ import pytest
 
 from buffer import Body, Journal, keys, verify
 from buffer.archive import packing
+from buffer.archive.blocks import Facts, Heading, Table, Text
 from buffer.archive.html import html
 from buffer.archive.pdf import CELLS_AT_ONCE, pdf
-from buffer.archive.record import Facts, Heading, Record, Table, Text, happenings
+from buffer.archive.record import Record, happenings
 from buffer.entry.examples import EVENTS
 from buffer.proofs import Evidence, coded
 from buffer.segment import Entry

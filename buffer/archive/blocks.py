@@ -1,0 +1,36 @@
+"""The parts of a page that HTML and PDF show alike."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Heading(NamedTuple):
+    """level: 1 for a chapter, 2 for a part of it."""
+
+    level: int
+    text: str
+
+
+class Text(NamedTuple):
+    """A paragraph. marked: a person should look."""
+
+    text: str
+    marked: bool = False
+
+
+class Facts(NamedTuple):
+    """Names and values."""
+
+    rows: Sequence[tuple[str, str]]
+
+
+class Table(NamedTuple):
+    """widths: relative, one per column. marked: rows that a person should look at."""
+
+    titles: Sequence[str]
+    widths: Sequence[float]
+    rows: Sequence[Sequence[str]]
+    marked: frozenset[int] = frozenset()
+
+
+Block = Heading | Text | Facts | Table
