@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from golden import example_lines, readings
+from golden.example_lines import Drive
 from golden.frozen import FOLDER, read
 from golden.packing import unpacked
 from golden.product import Fold, Happened, Line, Observed
@@ -55,4 +57,18 @@ def _item(seq: int, ticks: int, verified: bool, *what: Any) -> Observed | Happen
     return Observed(seq, ticks, what[0], [tuple(reading) for reading in what[1]], verified)
 
 
-CASES: dict[str, Callable[[Path], Iterator[str]]] = {name: partial(stories, name) for name in ("stories", "outages", "recipes")}
+GRANULATION = Drive("granulation-2", 100, cuts=(("granulator-plc", 20, 24, True), ("dryer-plc", 50, 53, False)))
+PRESS = Drive("tablet-press-1", 70, cuts=(("press", 30, 33, False),))
+BIOREACTOR = Drive("bioreactor-3", 70, tick_s=1.0, cuts=(("dcs", 25, 29, False),))
+
+CASES: dict[str, Callable[[Path], Iterator[str]]] = {
+    "stories": partial(stories, "stories"),
+    "outages": partial(stories, "outages"),
+    "recipes": partial(stories, "recipes"),
+    "readings": readings.lines,
+    "granulation-2": partial(example_lines.entries, GRANULATION),
+    "granulation-2.records": partial(example_lines.records, GRANULATION),
+    "tablet-press-1": partial(example_lines.entries, PRESS),
+    "tablet-press-1.records": partial(example_lines.records, PRESS),
+    "bioreactor-3": partial(example_lines.entries, BIOREACTOR),
+}

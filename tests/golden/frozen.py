@@ -33,8 +33,9 @@ def difference(case: str, expected: Sequence[str], got: Sequence[str]) -> str | 
     after = [f"  then expected: {_around(line, 0)}" for line in expected[first + 1 : first + 3]]
     after += [f"  then got:      {_around(line, 0)}" for line in got[first + 1 : first + 3]]
     found = [f"  expected: {_around(here, column)}", f"  got:      {_around(there, column)}"]
+    title = next((line for line in reversed(expected[:first]) if line.startswith("# ")), "")
     head = f"{case}: line {first + 1}, column {column + 1} differs ({len(expected)} lines expected, {len(got)} got)"
-    return "\n".join([head, *before, *found, *after])
+    return "\n".join([head, *([f"  in {title}"] if title else []), *before, *found, *after])
 
 
 def _around(line: str, column: int, width: int = 320) -> str:

@@ -5,6 +5,12 @@ The keys of CLASSES are the names under which a line's parts stand in the frozen
 
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from buffer import Journal
+from buffer.archive.html import html as archive_html
+from buffer.archive.record import Proof, Record
+from buffer.keys import Signer
 from config import (
     Alarm,
     Code,
@@ -19,6 +25,8 @@ from config import (
     Source,
     Step,
     Tag,
+    examples,
+    load,
 )
 from config.grammars.terms import Term
 from config.lots.rules import LotRule, LotRules
@@ -33,10 +41,56 @@ from config.sections import (
     Route,
 )
 from config.units.scaling import Scaling
+from drivers.contract import BAD, Finding, Loss, Message
+from gateway.clock import Clock
+from gateway.clock.evidence import Evidence
+from gateway.clock.judge import Limits
 from gateway.context import Fold
+from gateway.intake import Intake
 from gateway.observed import Happened, Observed
+from simulators.device import Truth
+from simulators.ebr import Store
+from simulators.ebr.pages.batchml import batchml
+from simulators.ebr.pages.page import html as record_html
+from simulators.ebr.record.record import batch_record
+from simulators.line.plan import Plan
+from simulators.line.rows import Filler, writes
+from simulators.line.signals import moment, signals
+from simulators.mes import MesDevice
 
-__all__ = ["CLASSES", "Fold", "Happened", "Line", "Observed"]
+__all__ = [
+    "BAD",
+    "CLASSES",
+    "Clock",
+    "Evidence",
+    "Filler",
+    "Finding",
+    "Fold",
+    "Happened",
+    "Intake",
+    "Journal",
+    "Limits",
+    "Line",
+    "Loss",
+    "MesDevice",
+    "Message",
+    "Observed",
+    "Plan",
+    "Proof",
+    "Record",
+    "Store",
+    "Truth",
+    "archive_html",
+    "batch_record",
+    "batchml",
+    "examples",
+    "load",
+    "moment",
+    "record_html",
+    "signals",
+    "signer",
+    "writes",
+]
 
 CLASSES: dict[str, Any] = {
     "Alarm": Alarm,
@@ -66,3 +120,8 @@ CLASSES: dict[str, Any] = {
     "Tag": Tag,
     "Term": Term,
 }
+
+
+def signer(name: str, seed: bytes) -> Signer:
+    """A signing key that is the same each time."""
+    return Signer(name, Ed25519PrivateKey.from_private_bytes(seed))
