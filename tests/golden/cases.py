@@ -10,7 +10,7 @@ from golden import example_lines, readings
 from golden.example_lines import Drive
 from golden.frozen import FOLDER, read
 from golden.packing import unpacked
-from golden.product import Fold, Happened, Line, Observed
+from golden.product import EventInput, Fold, Line, ReadingsInput
 
 
 def text(value: Any) -> str:
@@ -43,7 +43,7 @@ def _decided(entries: list[list[Any]], lines: list[Line]) -> Iterator[str]:
             number, fold = line, Fold.load(lines[line], fold.dump())
         item = _item(*plain)
         yield from map(text, fold.decide(item))
-        if isinstance(item, Observed):
+        if isinstance(item, ReadingsInput):
             now = text(fold.contexts(item.source))
             if contexts.get(item.source) != now:
                 contexts[item.source] = now
@@ -51,10 +51,10 @@ def _decided(entries: list[list[Any]], lines: list[Line]) -> Iterator[str]:
     yield f"state {fold.dump().decode()}"
 
 
-def _item(seq: int, ticks: int, verified: bool, *what: Any) -> Observed | Happened:
+def _item(seq: int, ticks: int, verified: bool, *what: Any) -> ReadingsInput | EventInput:
     if len(what) == 1:
-        return Happened(seq, ticks, what[0], verified)
-    return Observed(seq, ticks, what[0], [tuple(reading) for reading in what[1]], verified)
+        return EventInput(seq, ticks, what[0], verified)
+    return ReadingsInput(seq, ticks, what[0], [tuple(reading) for reading in what[1]], verified)
 
 
 GRANULATION = Drive("granulation-2", 100, cuts=(("granulator-plc", 20, 24, True), ("dryer-plc", 50, 53, False)))

@@ -43,11 +43,11 @@ from config.sections import (
 from config.units.scaling import Scaling
 from drivers.contract import BAD, Finding, Loss, Message
 from gateway.clock import Clock
-from gateway.clock.evidence import Evidence
+from gateway.clock.daemon_reading import Evidence
 from gateway.clock.judge import Limits
 from gateway.context import Fold
-from gateway.intake import Intake
-from gateway.observed import Happened, Observed
+from gateway.entries.fold_input import EventInput, ReadingsInput
+from gateway.intake.intake import Intake
 from simulators.device import Truth
 from simulators.ebr import Store
 from simulators.ebr.pages.batchml import batchml
@@ -62,11 +62,11 @@ __all__ = [
     "BAD",
     "CLASSES",
     "Clock",
+    "EventInput",
     "Evidence",
     "Filler",
     "Finding",
     "Fold",
-    "Happened",
     "Intake",
     "Journal",
     "Limits",
@@ -74,9 +74,9 @@ __all__ = [
     "Loss",
     "MesDevice",
     "Message",
-    "Observed",
     "Plan",
     "Proof",
+    "ReadingsInput",
     "Record",
     "Store",
     "Truth",

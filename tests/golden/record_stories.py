@@ -13,7 +13,7 @@ import orjson
 import pytest
 from golden.frozen import FOLDER, write
 from golden.packing import packed, unpacked
-from golden.product import Fold, Happened, Line, Observed
+from golden.product import EventInput, Fold, Line, ReadingsInput
 
 _NOT_OF_THE_FOLD: dict[str, Any] = {"web": None, "push": None, "uplinks": (), "witnesses": (), "backup": None, "files": {}, "warnings": ()}
 
@@ -36,7 +36,7 @@ class Recorder:
         self.runs: list[Run] = []
         self._known: dict[int, tuple[Line, int]] = {}  # the line beside its number: an identity is used again once its object is gone
 
-    def told(self, line: Line, item: Observed | Happened) -> None:
+    def told(self, line: Line, item: ReadingsInput | EventInput) -> None:
         run = self.runs[-1] if self.runs else None
         if run is None or run.case != self.case or item.seq <= run.last_seq:
             run = Run(self.case)
@@ -63,8 +63,8 @@ class Recorder:
                 yield f"{run.case} {numbers[run.case]}", run
 
 
-def _plain(item: Observed | Happened) -> list[Any]:
-    what = [item.source, item.readings] if isinstance(item, Observed) else [item.event]
+def _plain(item: ReadingsInput | EventInput) -> list[Any]:
+    what = [item.source, item.readings] if isinstance(item, ReadingsInput) else [item.event]
     plain: list[Any] = orjson.loads(orjson.dumps([item.seq, item.ticks, item.verified, *what]))
     return plain
 
@@ -84,7 +84,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     decide = Fold.decide
 
-    def recorded(fold: Fold, item: Observed | Happened) -> list[dict[str, Any]]:
+    def recorded(fold: Fold, item: ReadingsInput | EventInput) -> list[dict[str, Any]]:
         recorder.told(fold.plan.line, item)
         return decide(fold, item)
 
