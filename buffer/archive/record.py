@@ -129,7 +129,7 @@ class Record:
                 ]
                 for one in samples
             ]
-            yield Table(("Entry", "Import", "Sampling", "Sample", "Status", "Results"), (1, 2, 2, 2, 1.2, 5), rows)
+            yield Table(("Entry", "Taken", "Sampling", "Sample", "Status", "Results"), (1, 2, 2, 2, 1.2, 5), rows)
 
     # ------------------------------------------------------------------ what happened beside the steps
 
