@@ -3,16 +3,16 @@ import os
 import sqlite3
 import stat
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from kit.journals import GATEWAY, READINGS, entries, numbered
+from kit.processes import until
 
 from buffer import (
-    Body,
     EntryTooLarge,
     Journal,
     JournalClosed,
@@ -25,25 +25,10 @@ from buffer import (
 )
 from buffer.chain import NO_DIGEST, digest
 
-GATEWAY = "lyon/granulation-2"
-READINGS = "ebr-gateway/readings/1"
-
-
-def body(number: int, padding: int = 0) -> Body:
-    return Body(READINGS, b'"time":"2026-11-22T07:15:02.5123456Z","n":%d,"pad":"%s"}' % (number, b"x" * padding))
-
 
 def open_journal(path: Path, **options: object) -> Journal:
     defaults = {"commit_interval_s": 0.005, "retain_s": 0.0, "max_bytes": 1 << 30}
     return Journal.open(path / "journal", GATEWAY, **{**defaults, **options})  # type: ignore[arg-type]
-
-
-def everything(journal: Journal) -> list[bytes]:
-    after, found = (0, 0), []
-    while page := journal.read(after, max_bytes=1 << 20):
-        found += [entry.payload for entry in page]
-        after = page[-1].epoch, page[-1].seq
-    return found
 
 
 @pytest.fixture
@@ -55,13 +40,13 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 def test_an_entry_is_its_head_and_the_body_as_given(journal: Journal) -> None:
     assert journal.next_seq == 1
-    assert journal.append([body(1), body(2)]).result() == 2
+    assert journal.append([numbered(1), numbered(2)]).result() == 2
     assert journal.next_seq == 3
 
     first, second = journal.read((0, 0), max_bytes=1 << 20)
     epoch = journal.opened.epoch
     head = f'{{"schema":"{READINGS}","gateway":"{GATEWAY}","epoch":{epoch},"seq":1,"previous":"{NO_DIGEST}",'
-    assert first.payload == head.encode() + body(1).body
+    assert first.payload == head.encode() + numbered(1).body
     assert first.digest == digest(first.payload).hex()
     assert json.loads(second.payload)["previous"] == first.digest
     assert (second.epoch, second.seq) == journal.last == (epoch, 2)
@@ -76,7 +61,7 @@ def test_a_new_journal_asks_for_its_epoch_event_until_it_is_written(tmp_path: Pa
     assert again.opened.epoch_event == event
     assert event is not None
     assert (event["type"], event["follows"], event["reason"]) == ("epoch", None, "created")
-    again.append([body(1)]).result()
+    again.append([numbered(1)]).result()
     again.close()
     third = open_journal(tmp_path)
     assert third.opened.epoch_event is None
@@ -88,7 +73,7 @@ def test_a_new_journal_asks_for_its_epoch_event_until_it_is_written(tmp_path: Pa
 def test_sequence_chain_and_facts_go_on_after_a_restart(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     for number in range(10):
-        journal.append([body(number)], watermark=("mes", {"id": number, f"k{number}": 1}), state=b"fold%d" % number)
+        journal.append([numbered(number)], watermark=("mes", {"id": number, f"k{number}": 1}), state=b"fold%d" % number)
     journal.close()
     journal = open_journal(tmp_path)
     assert journal.opened.was_clean
@@ -96,8 +81,8 @@ def test_sequence_chain_and_facts_go_on_after_a_restart(tmp_path: Path) -> None:
     assert journal.watermark("mes") == {"id": 9, **{f"k{number}": 1 for number in range(10)}}
     assert journal.watermark("other") == {}
     assert journal.state() == ((journal.opened.epoch, 10), b"fold9")
-    journal.append([body(10)]).result()
-    chain_of(everything(journal))
+    journal.append([numbered(10)]).result()
+    chain_of([entry.payload for entry in entries(journal)])
     journal.close()
 
 
@@ -111,7 +96,7 @@ def chain_of(payloads: list[bytes]) -> None:
 def test_segments_of_4096_are_closed_and_an_append_may_lie_across_their_end(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     for number in range(1400):
-        journal.append([body(number * 7 + i) for i in range(7)], watermark=("mes", {"n": number}))
+        journal.append([numbered(number * 7 + i) for i in range(7)], watermark=("mes", {"n": number}))
     journal.close()
     epoch = journal.opened.epoch
     files = sorted((tmp_path / "journal" / "segments").iterdir(), key=lambda path: int(path.stem.split("-")[1]))
@@ -119,7 +104,7 @@ def test_segments_of_4096_are_closed_and_an_append_may_lie_across_their_end(tmp_
     assert [stat.S_IMODE(path.stat().st_mode) for path in files] == [0o440, 0o440, 0o600]
     journal = open_journal(tmp_path)
     assert journal.watermark("mes") == {"n": 1399}
-    payloads = everything(journal)
+    payloads = [entry.payload for entry in entries(journal)]
     chain_of(payloads)
     assert [json.loads(payload)["n"] for payload in payloads] == list(range(9800))
     assert [entry.payload for entry in read_journal(tmp_path / "journal")] == payloads
@@ -128,19 +113,19 @@ def test_segments_of_4096_are_closed_and_an_append_may_lie_across_their_end(tmp_
 
 def test_an_append_that_fills_a_segment_exactly_opens_the_next_later(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
-    journal.append([body(number) for number in range(4096)]).result()
+    journal.append([numbered(number) for number in range(4096)]).result()
     journal.append([], watermark=("mes", {"late": 1}), urgent=True).result()
     journal.close()
     journal = open_journal(tmp_path)
     assert journal.watermark("mes") == {"late": 1}
-    assert journal.append([body(4096)], urgent=True).result() == 4097
+    assert journal.append([numbered(4096)], urgent=True).result() == 4097
     journal.close()
 
 
 @pytest.mark.urs("URS-BUF-01")
 def test_files_are_for_the_owner_alone(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
-    journal.append([body(1)]).result()
+    journal.append([numbered(1)]).result()
     folder = tmp_path / "journal"
     modes = {str(path.relative_to(folder)): stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*") if path.is_file()}
     assert all(mode in {0o600, 0o440} for mode in modes.values()), modes
@@ -152,7 +137,7 @@ def test_files_are_for_the_owner_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize("statement", ["UPDATE entries SET payload = x'00'", "DELETE FROM entries"])
 def test_sql_can_neither_change_nor_remove_an_entry(tmp_path: Path, statement: str) -> None:
     journal = open_journal(tmp_path)
-    journal.append([body(1)]).result()
+    journal.append([numbered(1)]).result()
     journal.close()
     (segment,) = (tmp_path / "journal" / "segments").glob("*.db")
     db = sqlite3.connect(segment)
@@ -163,8 +148,8 @@ def test_sql_can_neither_change_nor_remove_an_entry(tmp_path: Path, statement: s
 
 def test_a_body_that_makes_an_entry_too_large_is_refused_and_nothing_is_appended(journal: Journal) -> None:
     with pytest.raises(EntryTooLarge, match="65536"):
-        journal.append([body(1), body(2, padding=65_536)])
-    journal.append([body(3, padding=65_000)]).result()
+        journal.append([numbered(1), numbered(2, "x" * 65_536)])
+    journal.append([numbered(3, "x" * 65_000)]).result()
     (entry,) = journal.read((0, 0), max_bytes=1)
     assert json.loads(entry.payload)["n"] == 3
     assert len(entry.payload) <= 65_536
@@ -186,17 +171,17 @@ def test_the_journal_of_another_line_is_refused(tmp_path: Path) -> None:
 
 def test_after_close_nothing_is_taken_and_close_may_be_called_twice(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
-    waiting = journal.append([body(1)])
+    waiting = journal.append([numbered(1)])
     journal.close()
     journal.close()
     assert waiting.result() == 1
     with pytest.raises(JournalClosed):
-        journal.append([body(2)])
+        journal.append([numbered(2)])
 
 
 def test_cancelling_the_waiter_does_not_cancel_the_write(tmp_path: Path) -> None:
     journal = open_journal(tmp_path, commit_interval_s=0.2)
-    waiting = journal.append([body(1)])
+    waiting = journal.append([numbered(1)])
     assert not waiting.cancel()
     assert waiting.result() == 1
     journal.close()
@@ -204,10 +189,10 @@ def test_cancelling_the_waiter_does_not_cancel_the_write(tmp_path: Path) -> None
 
 def test_an_urgent_append_does_not_wait_for_the_interval(tmp_path: Path) -> None:
     journal = open_journal(tmp_path, commit_interval_s=3600)
-    before = journal.append([body(1)])
-    assert journal.append([body(2)], urgent=True).result(timeout=30) == 2
+    before = journal.append([numbered(1)])
+    assert journal.append([numbered(2)], urgent=True).result(timeout=30) == 2
     assert before.result(timeout=0) == 1
-    lists = [journal.append([body(number)]) for number in range(32)]
+    lists = [journal.append([numbered(number)]) for number in range(32)]
     assert lists[-1].result(timeout=30) == 34
     journal.close()
 
@@ -216,7 +201,7 @@ def test_commits_are_told_in_order(journal: Journal) -> None:
     told: list[tuple[int, int]] = []
     journal.on_commit(told.append)
     for number in range(100):
-        journal.append([body(number)], urgent=True).result()
+        journal.append([numbered(number)], urgent=True).result()
     assert told == sorted(told)
     assert told[-1] == journal.last
 
@@ -239,7 +224,7 @@ def test_readers_in_other_threads_see_a_gapless_prefix_while_it_grows_and_turns(
 
     with ThreadPoolExecutor() as pool:
         readers: list[Future[int]] = [pool.submit(read_through, page) for page in (1, 10_000, 1 << 20)]
-        last = [journal.append([body(i, padding=3000) for i in range(30)]) for _ in range(300)][-1]
+        last = [journal.append([numbered(i, "x" * 3000) for i in range(30)]) for _ in range(300)][-1]
         last.result()
         done.set()
         assert [reader.result() for reader in readers] == [9000] * 3
@@ -252,7 +237,7 @@ def test_readers_in_other_threads_see_a_gapless_prefix_while_it_grows_and_turns(
 @pytest.fixture
 def sent(journal: Journal) -> Journal:
     journal.uplink("ebr", True)
-    journal.append([body(number) for number in range(10)]).result()
+    journal.append([numbered(number) for number in range(10)]).result()
     return journal
 
 
@@ -296,7 +281,7 @@ def test_cursors_and_quarantine_are_kept(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     for name in ("ebr", "historian"):
         journal.uplink(name, name == "ebr")
-    journal.append([body(number) for number in range(10)]).result()
+    journal.append([numbered(number) for number in range(10)]).result()
     epoch = journal.opened.epoch
     journal.acknowledge("ebr", epoch, 7, digest_at(journal, 7))
     new, gone = journal.quarantine("ebr", epoch, [Rejected(3, "unknown-parameter"), Rejected(4, "busy", "later", "wait")])
@@ -319,8 +304,8 @@ def filled(path: Path, **options: object) -> Journal:
     journal = open_journal(path, **options)
     journal.uplink("ebr", True)
     for start in range(0, 9000, 1000):
-        journal.append([body(start + i) for i in range(1000)])
-    journal.append([body(9000)], urgent=True).result()
+        journal.append([numbered(start + i) for i in range(1000)])
+    journal.append([numbered(9000)], urgent=True).result()
     return journal
 
 
@@ -342,14 +327,14 @@ def test_only_what_every_required_uplink_has_confirmed_is_pruned_whole_segments_
     assert pruned.audit()["entries"] == 8192
     assert journal.prune(None) is None, "nothing committed since: the audit entry is not there yet"
     assert len(list(segments.glob("*-1.db"))) == 1
-    journal.append([body(0)], urgent=True).result()
+    journal.append([numbered(0)], urgent=True).result()
     assert journal.prune(None) is None
     assert [path.name for path in segments.glob("*.db")] == [f"{journal.opened.epoch}-8193.db"]
     assert journal.read((0, 0), max_bytes=1, max_entries=1)[0].seq == 8193
     journal.close()
     journal = open_journal(tmp_path)
     assert journal.read((0, 0), max_bytes=1, max_entries=1)[0].seq == 8193
-    assert journal.append([body(0)], urgent=True).result() == 9003
+    assert journal.append([numbered(0)], urgent=True).result() == 9003
     journal.close()
 
 
@@ -432,7 +417,7 @@ def test_a_hold_without_an_end_reaches_into_the_next_epoch(tmp_path: Path) -> No
     epoch = journal.opened.epoch
     assert epoch > first
     for start in range(0, 9000, 1000):
-        journal.append([body(start + i) for i in range(1000)], urgent=True).result()
+        journal.append([numbered(start + i) for i in range(1000)], urgent=True).result()
     journal.acknowledge("ebr", first, 9001, digest_at(journal, 9001, first))
     confirm(journal, 9000)
     pruned = journal.prune(None)
@@ -440,7 +425,7 @@ def test_a_hold_without_an_end_reaches_into_the_next_epoch(tmp_path: Path) -> No
     assert (pruned.epoch, pruned.first, pruned.last) == (first, 1, 4096), "the batch needs all that comes after, in both epochs"
     journal.release("B2026-0417")
     while pruned is not None:
-        journal.append([body(0)], urgent=True).result()
+        journal.append([numbered(0)], urgent=True).result()
         pruned, last = journal.prune(None), pruned
     assert last.epoch == epoch
     journal.close()
@@ -449,7 +434,7 @@ def test_a_hold_without_an_end_reaches_into_the_next_epoch(tmp_path: Path) -> No
 @pytest.mark.urs("URS-BUF-03")
 def test_use_of_space_and_days_to_full_are_told(tmp_path: Path) -> None:
     journal = open_journal(tmp_path, max_bytes=10_000_000)
-    journal.append([body(number, 200) for number in range(1000)]).result()
+    journal.append([numbered(number, "x" * 200) for number in range(1000)]).result()
     usage = journal.usage()
     assert 0 < usage.used_bytes < usage.max_bytes == 10_000_000
     assert usage.fraction == usage.used_bytes / 10_000_000
@@ -465,16 +450,16 @@ def test_a_full_journal_holds_the_sources_back_until_something_may_go(tmp_path: 
     told: list[Pressure | None] = []
     journal = open_journal(tmp_path, max_bytes=journal.usage().used_bytes - 500_000)
     journal.on_pressure(told.append)
-    journal.append([body(0)], urgent=True).result()
-    wait_for(lambda: journal.pressure is not None)
+    journal.append([numbered(0)], urgent=True).result()
+    until(lambda: journal.pressure is not None)
     assert journal.pressure is not None
     assert journal.pressure.cause == "journal-full"
     assert "the journal is full" in journal.pressure.text
     confirm(journal, 9000)
     assert journal.prune(None) is not None
-    journal.append([body(0)], urgent=True).result()
+    journal.append([numbered(0)], urgent=True).result()
     journal.prune(None)
-    wait_for(lambda: journal.pressure is None)
+    until(lambda: journal.pressure is None)
     assert told[-1] is None
     journal.close()
 
@@ -484,16 +469,16 @@ def test_a_foreign_lock_of_the_segment_holds_the_sources_back_and_its_name_is_no
     told: list[Pressure | None] = []
     journal = open_journal(tmp_path)
     journal.on_pressure(told.append)
-    journal.append([body(0)], urgent=True).result()
+    journal.append([numbered(0)], urgent=True).result()
     (segment,) = (tmp_path / "journal" / "segments").glob("*.db")
     foreign = sqlite3.connect(segment, isolation_level=None)
     foreign.execute("BEGIN IMMEDIATE")
-    waiting = journal.append([body(1)], urgent=True)
-    wait_for(lambda: journal.pressure is not None)
+    waiting = journal.append([numbered(1)], urgent=True)
+    until(lambda: journal.pressure is not None)
     foreign.execute("ROLLBACK")
     foreign.close()
     waiting.result(timeout=30)
-    wait_for(lambda: journal.pressure is None)
+    until(lambda: journal.pressure is None)
     journal.close()
     assert [one and one.cause for one in told] == ["journal-locked", None]
 
@@ -501,23 +486,16 @@ def test_a_foreign_lock_of_the_segment_holds_the_sources_back_and_its_name_is_no
 def test_a_foreign_lock_of_journal_db_is_told_and_delays_no_entry(tmp_path: Path) -> None:
     journal = open_journal(tmp_path)
     journal.uplink("ebr", True)
-    journal.append([body(0)], urgent=True).result()
+    journal.append([numbered(0)], urgent=True).result()
     foreign = sqlite3.connect(tmp_path / "journal" / "journal.db", isolation_level=None, timeout=30)
     foreign.execute("BEGIN IMMEDIATE")
     confirm(journal, 1)
-    wait_for(lambda: journal.blocked_by is not None)
+    until(lambda: journal.blocked_by is not None)
     for number in range(1, 200):
-        assert journal.append([body(number)], urgent=True).result(timeout=30) == number + 1
+        assert journal.append([numbered(number)], urgent=True).result(timeout=30) == number + 1
         assert journal.pressure is None
     assert "journal.db" in str(journal.blocked_by)
     foreign.execute("ROLLBACK")
     foreign.close()
-    wait_for(lambda: journal.blocked_by is None)
+    until(lambda: journal.blocked_by is None)
     journal.close()
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline, tick = time.monotonic() + 30, threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        tick.wait(0.02)

@@ -14,20 +14,16 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from kit.journals import GATEWAY, numbered
 
 from buffer import Body, Journal, Pressure, ReceiptRefused, Rejected, segment
 from buffer.chain import digest
 from buffer.verify import verify
 
-GATEWAY = "lyon/granulation-2"
 EXAMPLES = 300 if os.environ.get("HYPOTHESIS_PROFILE") == "long" else 12
 
 
 INSERT = segment.insert
-
-
-def body(number: int, pad: str = "") -> Body:
-    return Body("ebr-gateway/readings/1", b'"time":"2026-11-22T07:15:02.5Z","n":%d,"pad":"%s"}' % (number, pad.encode()))
 
 
 class JournalAgainstList(RuleBasedStateMachine):
@@ -60,7 +56,7 @@ class JournalAgainstList(RuleBasedStateMachine):
     def append(self, counts: list[int]) -> None:
         futures = []
         for count in counts:
-            bodies = [body(self.numbers + i) for i in range(count)]
+            bodies = [numbered(self.numbers + i) for i in range(count)]
             self.numbers += count
             self.facts["n"] = self.numbers
             futures.append((bodies, self.journal.append(bodies, watermark=("mes", {"n": self.numbers}))))
@@ -73,11 +69,13 @@ class JournalAgainstList(RuleBasedStateMachine):
     @rule(counts=st.lists(st.sampled_from([1, 5, 37]), min_size=1, max_size=3))
     def commit(self, counts: list[int]) -> None:
         """An urgent list takes all that waits before it with it, at once."""
-        futures = [(count, self.journal.append([body(self.numbers + i) for i in range(count)])) for count in counts]
+        futures = [(count, self.journal.append([numbered(self.numbers + i) for i in range(count)])) for count in counts]
         self.journal.append([], urgent=True).result(timeout=60)
         for count, future in futures:
             assert future.done()
-            self.model += [(self.journal.opened.epoch, future.result() - count + 1 + i, body(self.numbers + i).body) for i in range(count)]
+            self.model += [
+                (self.journal.opened.epoch, future.result() - count + 1 + i, numbered(self.numbers + i).body) for i in range(count)
+            ]
 
     @rule(counts=st.lists(st.sampled_from([1, 5, 30]), min_size=1, max_size=3), crash=st.booleans())
     def disk_full(self, counts: list[int], crash: bool) -> None:
@@ -87,7 +85,7 @@ class JournalAgainstList(RuleBasedStateMachine):
         self.journal.on_pressure(told.append)
         before = self.journal.last
         lists = [
-            [body(self.numbers + sum(counts[:at]) + i, os.urandom(5000).hex()) for i in range(count)] for at, count in enumerate(counts)
+            [numbered(self.numbers + sum(counts[:at]) + i, os.urandom(5000).hex()) for i in range(count)] for at, count in enumerate(counts)
         ]
         futures = [self.journal.append(some, urgent=True) for some in lists]
         while not told:

@@ -1,15 +1,13 @@
 """A journal at the end of its space: retain_days yield in time, so that sources are held back only when nothing may go."""
 
 import os
-import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from kit.journals import short_segments
+from kit.processes import until
 
-from buffer import Body, Journal, segment, store
-from buffer import verify as verifier
+from buffer import Body, Journal, store
 
 ENTRIES = 64
 MAX_BYTES = 6_000_000
@@ -18,8 +16,7 @@ WEEK_S = 604_800.0
 
 @pytest.fixture(autouse=True)
 def small_segments_looked_at_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segment, "ENTRIES", ENTRIES)
-    monkeypatch.setattr(verifier, "SEGMENT", ENTRIES)
+    short_segments(monkeypatch, ENTRIES)
     monkeypatch.setattr(store, "SAVE_EVERY_S", 0.0)
 
 
@@ -58,13 +55,6 @@ def pruned(journal: Journal) -> list[str]:
     return causes
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline_s, tick = time.monotonic() + 30, threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not happen in time"
-        tick.wait(0.02)
-
-
 @pytest.mark.urs("URS-BUF-05", "URS-BUF-06")
 def test_what_is_confirmed_makes_room_before_the_limit_and_no_source_is_ever_held_back(tmp_path: Path, told: list[object]) -> None:
     journal = opened(tmp_path, told)
@@ -88,7 +78,7 @@ def test_sources_that_are_held_back_go_on_only_when_there_is_some_space_to_spare
     while journal.pressure is None:
         append(journal)
         assert pruned(journal) == [], "nothing is confirmed"
-    wait_for(lambda: len(told) > 0)
+    until(lambda: len(told) > 0)
     confirm(journal)
     while journal.pressure is not None:
         assert pruned(journal) or journal.usage().used_bytes <= MAX_BYTES * 19 // 20

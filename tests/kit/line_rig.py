@@ -21,7 +21,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kit.processes import free_port, until
+from kit.processes import free_port, listens, until
 
 from gateway.demo.processes import COMMAND
 from gateway.entries.ticks import from_rfc3339
@@ -139,11 +139,11 @@ class Rig:
     def start_plant(self) -> None:
         words = [str(self.folder), str(self.every_s), str(self.path / "truth"), str(self.path / "batch")]
         self.plant = self._process("plant", [sys.executable, "-c", PLANT, *words])
-        until(lambda: (self.path / "truth" / "meter.jsonl").exists() and _listens(self.ports["modbus"]))
+        until(lambda: (self.path / "truth" / "meter.jsonl").exists() and listens(self.ports["modbus"]))
 
     def start_ebr(self) -> None:
         self.ebr = self._process("ebr", [*COMMAND, "ebr", "--store", str(self.path / "store"), "--http", str(self.ports["ebr"])])
-        until(lambda: _listens(self.ports["ebr"]))
+        until(lambda: listens(self.ports["ebr"]))
 
     def start_gateway(
         self, *, wrapper: Sequence[str] = (), command: Sequence[str] = COMMAND, ready: bool = True, **environment: str
@@ -202,11 +202,6 @@ class Rig:
 
     def judged(self) -> "Verdict":
         return judged(self.entries(), self.path / "truth")
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Verdict(NamedTuple):

@@ -1,11 +1,14 @@
 """What tests share that look at things from outside: `ebr-gateway` as a process of its own, ports, states that come."""
 
 import asyncio
+import os
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,47 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    """Whether a process of this machine accepts connections at this TCP port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def process(
+    *words: str | Path, log: Path, stop: signal.Signals = signal.SIGTERM, within_s: float = 60, **environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a command that goes on until it is told to end, for as long as the block lasts; its output is added to a file.
+
+    At the end of the block it gets `stop`, and is killed if it has not ended in time. A test may end it itself.
+    """
+    with log.open("ab") as out:
+        child = subprocess.Popen([COMMAND, *map(str, words)], stdout=out, stderr=out, env={**os.environ, "COLUMNS": "200", **environment})
+    try:
+        yield child
+    finally:
+        if child.poll() is None:
+            child.send_signal(stop)
+        try:
+            child.wait(within_s)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+@contextmanager
+def running(folder: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the gateway of a line folder, ready to be asked; after the block it must stop in order (exit 0), unless the test ended it."""
+    ready, log = folder / "data" / "control.sock", folder.with_name(f"{folder.name}.log")
+    with process("run", folder, log=log, **environment) as gateway:
+        until(lambda: ready.exists() or gateway.poll() is not None)
+        assert gateway.poll() is None, log.read_text()[-3000:]
+        yield gateway
+        ended_by_test = gateway.poll() is not None
+    ready.unlink(missing_ok=True)  # one that was killed leaves it, and the next start is waited for by it
+    assert ended_by_test or gateway.returncode == 0, log.read_text()[-3000:]
 
 
 def until(state: Callable[[], Any], deadline_s: float = 60.0, every_s: float = 0.05) -> Any:

@@ -6,16 +6,14 @@ The bioreactor's three weeks are compressed into the simulator's batch; its 200 
 import asyncio
 import contextlib
 import json
-import os
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from kit.processes import COMMAND, command, free_port, until
+from kit.processes import command, free_port, process, until
 
 from buffer import read_journal
 from config import examples, load
@@ -24,22 +22,6 @@ from simulators.broker import Broker
 from simulators.line.place import copied
 
 BATCH_WITHIN_S = 200
-
-
-@contextlib.contextmanager
-def running(log: Path, *words: str | Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A command that goes on until it is told to end; its output in a file."""
-    with log.open("wb") as out:
-        process = subprocess.Popen([COMMAND, *map(str, words)], stdout=out, stderr=out, env={**os.environ, "COLUMNS": "200"})
-        try:
-            yield process
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 @contextlib.contextmanager
@@ -84,10 +66,10 @@ def run_line(folder: Path, name: str) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         if "--mqtt" in receives:
             stack.enter_context(broker_at(port))
-        stack.enter_context(running(folder / "ebr.log", "ebr", "--store", folder / "store", *receives))
-        stack.enter_context(running(folder / "simulate.log", "simulate", line, "--truth", folder / "truth"))
+        stack.enter_context(process("ebr", "--store", folder / "store", *receives, log=folder / "ebr.log", stop=signal.SIGINT))
+        stack.enter_context(process("simulate", line, "--truth", folder / "truth", log=folder / "simulate.log", stop=signal.SIGINT))
         until(lambda: "serving" in (folder / "simulate.log").read_text(), 60)
-        gateway = stack.enter_context(running(folder / "run.log", "run", line))
+        gateway = stack.enter_context(process("run", line, log=folder / "run.log", stop=signal.SIGINT))
 
         def done() -> dict[str, Any] | None:
             assert gateway.poll() is None, (folder / "run.log").read_text()[-3000:]

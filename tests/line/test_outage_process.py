@@ -2,19 +2,16 @@
 
 import asyncio
 import contextlib
-import os
 import signal
 import sqlite3
-import subprocess
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from kit.processes import COMMAND, free_port
+from kit.processes import free_port, process
 
 import config
 from buffer import StorageError, read_journal
@@ -110,21 +107,6 @@ class Story:
         return found
 
 
-@contextlib.contextmanager
-def running(folder: Path) -> Iterator[None]:
-    with (folder.parent / "run.log").open("ab") as log:
-        process = subprocess.Popen([COMMAND, "run", str(folder)], stdout=log, stderr=log, env={**os.environ, "COLUMNS": "200"})
-    try:
-        yield
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
 async def lived(plc: OpcUaPlc, seconds: float, **values: Any) -> None:
     """The PLC goes on: a new speed each 50 ms."""
     end = time.monotonic() + seconds
@@ -149,7 +131,7 @@ async def test_what_the_plc_queued_comes_before_the_row_that_the_mes_told_meanwh
         try:
             await plc.set({"m.step": 0, "m.speed": 0.0}, time.time_ns() // 100)
             story.order("B1")
-            with running(story.folder):
+            with process("run", story.folder, log=tmp_path / "run.log", stop=signal.SIGINT):
                 await story.until("source", source="plc", state="connected")
                 await story.until("batch", transition="start", batch="B1")
                 await lived(plc, 1.0, step=1)

@@ -1,61 +1,18 @@
 """A disk that is lost, a backup that is older than what the EBR has: restored, the line goes on and nothing arrives twice in effect."""
 
 import json
-import os
 import shutil
-import signal
-import socket
 import sqlite3
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kit.processes import COMMAND, command, free_port, until
+from kit.drop_line import drop_line, dropped
+from kit.processes import command, free_port, listens, process, running, until
 
 from buffer.verify import verify
-
-LINE = """
-[line]
-site = "lyon"
-name = "test-1"
-timezone = "Europe/Paris"
-[[source]]
-name = "lims"
-driver = "mes_file"
-endpoint = "file://drop"
-rate_ms = 200
-[[source.pattern]]
-name = "results"
-glob = "*.csv"
-format = "csv"
-key = "sample_id"
-[[uplink]]
-name = "ebr"
-kind = "https"
-endpoint = "http://127.0.0.1:{port}"
-"""
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-@contextmanager
-def process(*words: str | Path) -> Iterator[subprocess.Popen[bytes]]:
-    running = subprocess.Popen([COMMAND, *map(str, words)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    try:
-        yield running
-        if running.poll() is None:
-            running.send_signal(signal.SIGTERM)
-            running.wait(60)
-    finally:
-        if running.poll() is None:
-            running.kill()
-            running.wait()
 
 
 def received(store: Path) -> list[tuple[int, int, str, dict[str, Any]]]:
@@ -78,12 +35,6 @@ def rows(store: Path) -> list[tuple[int, str, str]]:
 def samples(store: Path) -> set[str]:
     """Keys of the rows that have come."""
     return {key for _, key, _ in rows(store)}
-
-
-def dropped(line: Path, name: str, *keys: str) -> None:
-    part = line / "drop" / f".{name}.part"
-    part.write_text("sample_id,lod\n" + "".join(f"{key},1.25\n" for key in keys))
-    part.rename(line / "drop" / name)
 
 
 def counts(store: Path) -> dict[str, int]:
@@ -115,27 +66,24 @@ def restored(line: Path, backup: Path, store: Path | None) -> int:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("from_ebr", [False, True])
 def test_after_a_restore_the_ebr_gets_nothing_again_as_new(tmp_path: Path, figures: Callable[[str, str], None], *, from_ebr: bool) -> None:
-    line, store, backup = tmp_path / "line", tmp_path / "store", tmp_path / "backup"
-    (line / "drop").mkdir(parents=True)
-    port = free_port()
-    (line / "line.toml").write_text(LINE.format(port=port))
-    (line / "tags.csv").write_text("tag,source,address,type\nlab.lod,lims,results.lod,decimal\n")
-    with process("ebr", "--store", store, "--http", str(port)):
-        until(lambda: answers(port))
-        with process("run", line) as gateway:
-            dropped(line, "a.csv", "S1", "S2", "S3")
+    port, store, backup = free_port(), tmp_path / "store", tmp_path / "backup"
+    line = drop_line(tmp_path / "line", f'[[uplink]]\nname = "ebr"\nkind = "https"\nendpoint = "http://127.0.0.1:{port}"\n')
+    with process("ebr", "--store", store, "--http", str(port), log=tmp_path / "ebr.log"):
+        until(lambda: listens(port))
+        with running(line) as gateway:
+            dropped(line, "a.csv", S1="1.25", S2="1.25", S3="1.25")
             until(lambda: {"S1", "S2", "S3"} <= samples(store))
             assert command("backup", line, "--to", backup).returncode == 0
-            dropped(line, "b.csv", "S4", "S5")
+            dropped(line, "b.csv", S4="1.25", S5="1.25")
             until(lambda: {"S4", "S5"} <= samples(store))
-            os.kill(gateway.pid, signal.SIGKILL)
+            gateway.kill()
             gateway.wait()
         before = {(epoch, seq): digest for epoch, seq, digest, _ in received(store)}
         first_epoch = max(epoch for epoch, _ in before)
         held = restored(line, backup, store if from_ebr else None)
         assert not from_ebr or held == len(before), "the journal has all that the EBR has"
-        with process("run", line):
-            dropped(line, "c.csv", "S6")
+        with running(line):
+            dropped(line, "c.csv", S6="1.25")
             until(lambda: "S6" in samples(store))
             until(lambda: json.loads(command("status", line, "--json").stdout)["uplinks"][0]["entries"] == 0)
             assert command("keys", "rotate", line, "--reason", "after the restore").returncode == 0  # signs twice

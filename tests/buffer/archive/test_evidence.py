@@ -12,29 +12,18 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from kit.journals import GATEWAY, event, numbered, opened
 
-from buffer import Body, Journal, keys
+from buffer import Body, keys
 from buffer import verify as verifier
 from buffer.archive import packing
 from buffer.entry.examples import EVENTS
 from buffer.restore import backup
 from buffer.verify import Checkpoint, Key, verify
 
-GATEWAY = "lyon/granulation-2"
-EVENT = "ebr-gateway/event/1"
-TIME = '"time":"2026-11-22T07:15:02.5123456Z"'
-
 
 def reading(number: int) -> Body:
-    return Body("ebr-gateway/readings/1", f'{TIME},"n":{number},"pad":"{random.Random(number).randbytes(20).hex()}"}}'.encode())
-
-
-def event(content: dict[str, object]) -> Body:
-    return Body(EVENT, f'{TIME},"event":{json.dumps(content, separators=(",", ":"))}}}'.encode())
-
-
-def opened(folder: Path, **options: object) -> Journal:
-    return Journal.open(folder, GATEWAY, **{"commit_interval_s": 0.001, "retain_s": 0.0, "max_bytes": 1 << 40, **options})  # type: ignore[arg-type]
+    return numbered(number, random.Random(number).randbytes(20).hex())
 
 
 class Made:

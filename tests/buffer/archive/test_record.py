@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit.journals import GATEWAY, event, opened
 
-from buffer import Body, Journal, keys, verify
+from buffer import keys, verify
 from buffer.archive import packing
 from buffer.archive.blocks import Facts, Heading, Table, Text
 from buffer.archive.html import html
@@ -21,16 +22,9 @@ from buffer.entry.examples import EVENTS
 from buffer.proofs import Evidence, coded
 from buffer.segment import Entry
 
-GATEWAY = "lyon/granulation-2"
 BATCH = "B2026-0417"
-EVENT = "ebr-gateway/event/1"
-TIME = '"time":"2026-11-22T07:15:02.5123456Z"'
 SIGNS = "\u00b5g \u00b0C m\u00b2 \u00b1 \u2264 \u03a9 \u00e9\u00e8\u0142\u010d\u0151 \u0416"
 HAN = "\u9020\u7c92"
-
-
-def event(content: dict[str, Any]) -> Body:
-    return Body(EVENT, f'{TIME},"event":{json.dumps(content, ensure_ascii=False, separators=(",", ":"))}}}'.encode())
 
 
 def parameter(name: str, **changes: Any) -> dict[str, Any]:
@@ -47,7 +41,7 @@ class Made:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.journal, self.zip = folder, folder / "journal", folder / "batch.zip"
-        journal = Journal.open(self.journal, GATEWAY, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
+        journal = opened(self.journal)
         self.signer = keys.create(self.journal / "checkpoint-key", GATEWAY)
         assert journal.opened.epoch_event is not None
         self.epoch = journal.opened.epoch
@@ -101,7 +95,7 @@ def test_html_and_pdf_show_the_record_and_the_evidence(made: Made) -> None:
 def test_what_names_the_batch_after_its_end_does_not_lengthen_the_archive(made: Made, tmp_path: Path) -> None:
     folder = shutil.copytree(made.journal, tmp_path / "journal", ignore=shutil.ignore_patterns("ballast", "SHA256SUMS"))
     before = packing.spans_of(folder, BATCH)
-    journal = Journal.open(folder, GATEWAY, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
+    journal = opened(folder)
     sealed = {**EVENTS["checkpoint"], "batches": [{"batch": BATCH, "record": "r", "revision": 1, "seq": 5}]}
     released = {"type": "audit", "action": "release-hold", "who": "os:qa", "what": {"batch": BATCH}, "reason": "released"}
     journal.append([event(sealed), event(released)], urgent=True).result()
@@ -218,7 +212,7 @@ def test_after_a_rotation_the_archive_carries_what_hands_the_trust_on(made: Made
     journal_folder = shutil.copytree(made.journal, tmp_path / "journal", ignore=shutil.ignore_patterns("ballast", "SHA256SUMS"))
     new = keys.create(tmp_path / "new", GATEWAY)
     (journal_folder / verify.ROTATIONS_BESIDE).write_text(keys.rotation(made.signer, new)["what"]["note"])
-    journal = Journal.open(journal_folder, GATEWAY, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
+    journal = opened(journal_folder)
     journal.append([event({**EVENTS["batch"], "revision": 2})], urgent=True).result()
     journal.append([event(journal.checkpoint(new) or {})], urgent=True).result()
     journal.close()

@@ -13,11 +13,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from kit.journals import entries, opened
 
 from buffer import Body, Journal
 from buffer.verify import verify
 
-GATEWAY = "lyon/granulation-2"
 FLIPS = int(os.environ.get("FLIPS", "300"))
 
 CRASH = """
@@ -44,16 +44,8 @@ def crashed(folder: Path, appends: int) -> Path:
     return folder / "original"
 
 
-def opened(folder: Path) -> Journal:
-    return Journal.open(folder, GATEWAY, commit_interval_s=0.001, retain_s=1e9, max_bytes=1 << 40)
-
-
 def held(journal: Journal) -> dict[tuple[int, int], bytes]:
-    after, found = (0, 0), {}
-    while page := journal.read(after, max_bytes=1 << 24):
-        found |= {(entry.epoch, entry.seq): entry.payload for entry in page}
-        after = page[-1].epoch, page[-1].seq
-    return found
+    return {(entry.epoch, entry.seq): entry.payload for entry in entries(journal)}
 
 
 def declared(journal: Journal, epoch: int) -> set[tuple[int, int]]:
@@ -67,7 +59,7 @@ def restarted(folder: Path) -> tuple[Journal, list[str]]:
     """Start; let the patrol look at every closed segment; if it stops the journal, start again, as systemd would."""
     texts: list[str] = []
     for _ in range(4):
-        journal = opened(folder)
+        journal = opened(folder, retain_s=1e9)
         texts += journal.opened.findings
         if journal.check_closed():
             return journal, texts
@@ -91,7 +83,7 @@ def flip(path: Path, generator: random.Random) -> int:
 @pytest.mark.urs("URS-BUF-07")
 def test_a_flipped_bit_is_found_set_aside_and_the_rest_is_delivered(tmp_path: Path) -> None:
     original = crashed(tmp_path, 118)
-    pristine = opened(shutil.copytree(original, tmp_path / "pristine"))
+    pristine = opened(shutil.copytree(original, tmp_path / "pristine"), retain_s=1e9)
     whole, epoch = held(pristine), pristine.opened.epoch
     pristine.close()
     counted: Counter[str] = Counter()
@@ -105,12 +97,12 @@ def test_a_flipped_bit_is_found_set_aside_and_the_rest_is_delivered(tmp_path: Pa
 @pytest.mark.urs("URS-BUF-07")
 def test_a_vanished_segment_is_declared_lost_and_the_rest_is_kept(tmp_path: Path) -> None:
     original = crashed(tmp_path, 118)
-    journal = opened(original)
+    journal = opened(original, retain_s=1e9)
     journal.close()
     (original / "segments" / f"{journal.opened.epoch}-1.db").unlink()
     (original / "SHA256SUMS").unlink()
     assert verify(original).bad == (journal.opened.epoch, 1)
-    again = opened(original)
+    again = opened(original, retain_s=1e9)
     event = again.opened.epoch_event
     assert event is not None
     assert (event["reason"], event["follows"], event["lost"]) == ("salvaged", journal.opened.epoch, [[1, 4096]])
@@ -136,7 +128,7 @@ def spoil(segment: Path, seq: int) -> None:
 @pytest.mark.urs("URS-BUF-07")
 def test_after_salvage_the_fold_goes_on_from_its_state_and_not_from_the_beginning(tmp_path: Path) -> None:
     """A bit that flips in a segment of last month must not cost hours of folding at the next start."""
-    journal = opened(tmp_path / "journal")
+    journal = opened(tmp_path / "journal", retain_s=1e9)
     body = Body("ebr-gateway/readings/1", b'"time":"2026-11-22T07:15:02.5Z"}')
     for number in range(9):
         journal.append([body] * 1000, state=b"fold" if number == 6 else None, urgent=True).result()
@@ -152,18 +144,18 @@ def test_after_salvage_the_fold_goes_on_from_its_state_and_not_from_the_beginnin
     assert [entry.seq for entry in after] == list(range(7001, 9001))
     journal.append([body], urgent=True).result()
     journal.close()
-    journal = opened(tmp_path / "journal")
+    journal = opened(tmp_path / "journal", retain_s=1e9)
     assert journal.state() == stored, "the next segment keeps it"
     journal.close()
 
 
 def test_a_lost_journal_db_is_rebuilt_from_the_segments(tmp_path: Path) -> None:
     original = crashed(tmp_path, 118)
-    journal = opened(original)
+    journal = opened(original, retain_s=1e9)
     whole = held(journal)
     journal.close()
     (original / "journal.db").write_bytes(b"rubbish" * 1000)
-    again = opened(original)
+    again = opened(original, retain_s=1e9)
     assert held(again) == whole
     assert again.opened.epoch > journal.opened.epoch
     assert "journal.db is damaged" in again.opened.findings[0]
@@ -174,7 +166,7 @@ def test_a_lost_journal_db_is_rebuilt_from_the_segments(tmp_path: Path) -> None:
 @pytest.mark.urs("URS-BUF-07")
 def test_300_flipped_bits_lose_nothing_silently_and_the_rest_is_delivered(tmp_path: Path, figures: Callable[[str, str], None]) -> None:
     original = crashed(tmp_path, 118)
-    pristine = opened(shutil.copytree(original, tmp_path / "pristine"))
+    pristine = opened(shutil.copytree(original, tmp_path / "pristine"), retain_s=1e9)
     whole, epoch = held(pristine), pristine.opened.epoch
     pristine.close()
     counted: Counter[str] = Counter()

@@ -10,34 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit.journals import GATEWAY, event, numbered, opened, short_segments
 
-from buffer import Body, Entry, Journal, keys, read_journal, segment
-from buffer import verify as verifier
+from buffer import Entry, Journal, keys, read_journal, segment
 from buffer.restore import backup
 from buffer.restore.backup import RestoreRefused, restore
 from buffer.verify import verify
 
-GATEWAY = "lyon/granulation-2"
 ENTRIES = 64
-TIME = '"time":"2026-11-22T07:15:02.5Z"'
 
 
 @pytest.fixture(autouse=True)
-def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segment, "ENTRIES", ENTRIES)
-    monkeypatch.setattr(verifier, "SEGMENT", ENTRIES)
-
-
-def body(number: int) -> Body:
-    return Body("ebr-gateway/readings/1", f'{TIME},"n":{number}}}'.encode())
-
-
-def event(content: dict[str, Any]) -> Body:
-    return Body("ebr-gateway/event/1", f'{TIME},"event":{json.dumps(content, separators=(",", ":"))}}}'.encode())
-
-
-def opened(folder: Path) -> Journal:
-    return Journal.open(folder, GATEWAY, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
+def segments_end_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    short_segments(monkeypatch, ENTRIES)
 
 
 class Learned:
@@ -62,7 +47,7 @@ class Plant:
         self.epoch = journal.opened.epoch
         self._begin(journal)
         self._grow(journal, 39)
-        journal.append([body(0)], watermark=("mes", {"old": 1}), state=b"fold", urgent=True).result()
+        journal.append([numbered(0)], watermark=("mes", {"old": 1}), state=b"fold", urgent=True).result()
         assert backup.backup(self.journal, self.backup).exit_code == 0
         self.held = journal.last[1]
         self._grow(journal, 100)
@@ -85,8 +70,8 @@ class Plant:
 
     def _grow(self, journal: Journal, entries: int) -> None:
         for number in range(entries):
-            journal.append([body(number)], urgent=number == entries - 1)
-        journal.append([body(0)], urgent=True).result()
+            journal.append([numbered(number)], urgent=number == entries - 1)
+        journal.append([numbered(0)], urgent=True).result()
 
     def _sign(self, journal: Journal) -> None:
         made = journal.checkpoint(self.signer)
@@ -258,7 +243,7 @@ def test_another_history_after_the_backup_is_refused(plant: Plant) -> None:
         db.execute("DELETE FROM about WHERE name = 'restored'")
         db.commit()
     journal = opened(plant.at / "other")  # goes on in the same epoch, as none may
-    journal.append([body(77)] * 3, urgent=True).result()
+    journal.append([numbered(77)] * 3, urgent=True).result()
     journal.close()
     shutil.rmtree(plant.backup)
     assert backup.backup(plant.at / "other", plant.backup).exit_code == 0

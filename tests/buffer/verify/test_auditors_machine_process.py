@@ -12,22 +12,16 @@ import zipfile
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
+from kit.journals import GATEWAY, TIME, event, opened
 
-from buffer import Body, Journal, keys, read_journal, verify
+from buffer import Body, keys, read_journal, verify
 from buffer.archive import packing
 from buffer.entry.examples import EVENTS
 
-GATEWAY = "lyon/granulation-2"
 BATCH = "B2026-0417"
-TIME = '"time":"2026-11-22T07:15:02.5123456Z"'
 GIGABYTE = int(os.environ.get("JOURNAL_BYTES", "1000000000"))
-
-
-def event(content: dict[str, Any]) -> Body:
-    return Body("ebr-gateway/event/1", f'{TIME},"event":{json.dumps(content, separators=(",", ":"))}}}'.encode())
 
 
 def readings(generator: random.Random, tags: int) -> Body:
@@ -56,16 +50,12 @@ def readings(generator: random.Random, tags: int) -> Body:
     return Body("ebr-gateway/readings/1", f"{TIME},{json.dumps(head, separators=(',', ':'))[1:]}".encode())
 
 
-def opened(folder: Path) -> Journal:
-    return Journal.open(folder, GATEWAY, commit_interval_s=0.05, retain_s=1e9, max_bytes=1 << 40)
-
-
 class Made:
     """A stopped journal with one batch, its archive, and an EBR's store."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.journal, self.zip, self.store = folder, folder / "journal", folder / "batch.zip", folder / "store"
-        journal, generator = opened(self.journal), random.Random(5)
+        journal, generator = opened(self.journal, commit_interval_s=0.05, retain_s=1e9), random.Random(5)
         self.signer = keys.create(self.journal / "checkpoint-key", GATEWAY)
         assert journal.opened.epoch_event is not None
         journal.append([event(journal.opened.epoch_event), event(EVENTS["config"]), event(EVENTS["tagset"])])
@@ -125,7 +115,7 @@ def test_the_one_file_works_where_only_cryptography_is_installed(made: Made, tmp
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("tags", [40, 2])
 def test_a_gigabyte_of_journal_is_verified_in_under_a_minute(tmp_path: Path, figures: Callable[[str, str], None], tags: int) -> None:
-    journal, generator = opened(tmp_path / "journal"), random.Random(1)
+    journal, generator = opened(tmp_path / "journal", commit_interval_s=0.05, retain_s=1e9), random.Random(1)
     signer = keys.create(tmp_path / "journal" / "checkpoint-key", GATEWAY)
     bodies = [readings(generator, tags) for _ in range(2_000)]
     while journal.usage().used_bytes < GIGABYTE:

@@ -8,23 +8,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from kit.journals import GATEWAY, numbered, opened, short_segments
 
-from buffer import Body, Journal, chain, segment
-from buffer import verify as verifier
+from buffer import Body, chain, segment
 from buffer.verify import verify
 
-GATEWAY = "lyon/granulation-2"
 ENTRIES = 64
 BEFORE, ACROSS = 40, 30
 """Entries in the segment that grows, and in the append that reaches over its end: to entry 70."""
-
-
-def body(number: int) -> Body:
-    return Body("ebr-gateway/readings/1", b'"time":"2026-11-22T07:15:02.5Z","n":%d}' % number)
-
-
-def opened(folder: Path, gateway: str = GATEWAY) -> Journal:
-    return Journal.open(folder, gateway, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
 
 
 class Dead:
@@ -33,9 +24,9 @@ class Dead:
     def __init__(self, at: Path, gateway: str = GATEWAY, before: int = BEFORE) -> None:
         journal = opened(at / "living", gateway)
         self.folder, self.epoch = at / "dead", journal.opened.epoch
-        journal.append([body(number) for number in range(before)], urgent=True).result()
+        journal.append([numbered(number) for number in range(before)], urgent=True).result()
         shutil.copytree(at / "living", self.folder)
-        journal.append([body(before + number) for number in range(ACROSS + BEFORE - before)], urgent=True).result()
+        journal.append([numbered(before + number) for number in range(ACROSS + BEFORE - before)], urgent=True).result()
         self.name = f"{self.epoch}-{ENTRIES + 1}.db"
         self.next = at / "next"
         self.next.mkdir()
@@ -60,9 +51,8 @@ class Dead:
 
 
 @pytest.fixture(autouse=True)
-def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segment, "ENTRIES", ENTRIES)
-    monkeypatch.setattr(verifier, "SEGMENT", ENTRIES)
+def segments_end_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    short_segments(monkeypatch, ENTRIES)
 
 
 @pytest.fixture
@@ -186,7 +176,7 @@ def test_a_journal_that_was_stopped_has_no_unfinished_file(dead: Dead) -> None:
 def test_what_pruning_left_is_named_only_if_it_is_what_was_closed(tmp_path: Path) -> None:
     journal = opened(tmp_path / "journal")
     for number in range(3 * ENTRIES + 5):
-        journal.append([body(number)])
+        journal.append([numbered(number)])
     what = {"epoch": journal.opened.epoch, "first": 1, "last": ENTRIES}
     audit = f'"time":"2026-11-22T07:15:02.5Z","event":{json.dumps({"type": "audit", "action": "prune", "what": what})}}}'
     journal.append([Body("ebr-gateway/event/1", audit.encode())], urgent=True).result()

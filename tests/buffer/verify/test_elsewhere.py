@@ -1,7 +1,6 @@
 """What others keep shows what is gone here: checkpoints from elsewhere, an EBR's own books, keys that were handed over."""
 
 import itertools
-import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -10,21 +9,11 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from kit.journals import EMPTY, GATEWAY, event, opened
 
-from buffer import Body, Journal, chain, keys, read_journal
+from buffer import chain, keys, read_journal
 from buffer import verify as verifier
 from buffer.verify import verify
-
-GATEWAY = "lyon/granulation-2"
-BODY = Body("ebr-gateway/readings/1", b'"time":"2026-11-22T07:15:02.5Z"}')
-
-
-def event(content: dict[str, Any]) -> Body:
-    return Body("ebr-gateway/event/1", f'"time":"2026-11-22T07:15:02.5Z","event":{json.dumps(content)}}}'.encode())
-
-
-def opened(folder: Path) -> Journal:
-    return Journal.open(folder, GATEWAY, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
 
 
 def signer() -> keys.Signer:
@@ -36,7 +25,7 @@ def grown(folder: Path, key: keys.Signer, entries: int = 20) -> dict[str, Any]:
     journal = opened(folder)
     if journal.opened.epoch_event is not None:
         journal.append([event(journal.opened.epoch_event)])
-    journal.append([BODY] * entries, urgent=True).result()
+    journal.append([EMPTY] * entries, urgent=True).result()
     checkpoint = journal.checkpoint(key)
     assert checkpoint is not None
     journal.append([event(checkpoint)], urgent=True).result()

@@ -4,33 +4,13 @@ import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from kit.journals import EMPTY, GATEWAY, change, event, opened
 
-from buffer import Body, Journal, keys
+from buffer import keys
 from buffer.verify import rotated, verify
-
-GATEWAY = "lyon/granulation-2"
-TIME = '"time":"2026-11-22T07:15:02.5Z"'
-BODY = Body("ebr-gateway/readings/1", f"{TIME}}}".encode())
-
-
-def event(content: dict[str, Any]) -> Body:
-    return Body("ebr-gateway/event/1", f'{TIME},"event":{json.dumps(content, separators=(",", ":"))}}}'.encode())
-
-
-def opened(folder: Path, gateway: str = GATEWAY) -> Journal:
-    return Journal.open(folder, gateway, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
-
-
-def change(folder: Path, *statements: str) -> None:
-    with closing(sqlite3.connect(folder / "journal.db")) as db:
-        for sql in statements:
-            db.execute(sql)
-        db.commit()
-    (folder / "SHA256SUMS").unlink(missing_ok=True)
 
 
 def epoch_of(folder: Path, gateway: str = GATEWAY, signer: keys.Signer | None = None) -> int:
@@ -38,7 +18,7 @@ def epoch_of(folder: Path, gateway: str = GATEWAY, signer: keys.Signer | None = 
     journal = opened(folder, gateway)
     if journal.opened.epoch_event is not None:
         journal.append([event(journal.opened.epoch_event)])
-    journal.append([BODY] * 20, urgent=True).result()
+    journal.append([EMPTY] * 20, urgent=True).result()
     if signer is not None:
         made = journal.checkpoint(signer)
         assert made is not None

@@ -6,32 +6,24 @@ import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from kit.journals import EMPTY, GATEWAY, change, event, opened, short_segments
 from kit.processes import until
 
-from buffer import Body, Journal, keys, read_journal, segment
+from buffer import Journal, keys, read_journal
 from buffer import verify as verifier
 from buffer.restore import backup
 from buffer.verify import uncovered, verify
 
-GATEWAY = "lyon/granulation-2"
 ENTRIES = 64
-TIME = '"time":"2026-11-22T07:15:02.5Z"'
-BODY = Body("ebr-gateway/readings/1", f"{TIME}}}".encode())
 
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Segments of 64 entries, so that many are pruned soon."""
-    monkeypatch.setattr(segment, "ENTRIES", ENTRIES)
-    monkeypatch.setattr(verifier, "SEGMENT", ENTRIES)
-
-
-def event(content: dict[str, Any]) -> Body:
-    return Body("ebr-gateway/event/1", f'{TIME},"event":{json.dumps(content, separators=(",", ":"))}}}'.encode())
+    short_segments(monkeypatch, ENTRIES)
 
 
 class Line:
@@ -43,14 +35,14 @@ class Line:
 
     def run(self, entries: int, *, prune: bool = False) -> int:
         """One run, stopped cleanly. prune: after each segment all that may go goes."""
-        journal = Journal.open(self.folder, GATEWAY, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
+        journal = opened(self.folder)
         if journal.opened.epoch_event is not None:
             journal.append([event(journal.opened.epoch_event)], urgent=True).result()
         for number in range(entries):
-            journal.append([BODY], urgent=number % ENTRIES == 0)
+            journal.append([EMPTY], urgent=number % ENTRIES == 0)
             if prune and number % ENTRIES == ENTRIES - 1:
                 self.prune(journal)
-        journal.append([BODY], urgent=True).result()
+        journal.append([EMPTY], urgent=True).result()
         checkpoint = journal.checkpoint(self.signer)
         assert checkpoint is not None
         journal.append([event(checkpoint)], urgent=True).result()
@@ -58,7 +50,7 @@ class Line:
         return journal.opened.epoch
 
     def prune(self, journal: Journal) -> None:
-        journal.append([BODY], urgent=True).result()
+        journal.append([EMPTY], urgent=True).result()
         journal._writer.do(lambda: None).result()
         while (pruned := journal.prune(None)) is not None:
             journal.append([event({"type": "audit", "action": "prune", "what": pruned.audit()})], urgent=True).result()
@@ -69,15 +61,6 @@ class Line:
 
     def verify(self) -> verifier.Report:
         return verify(self.folder, self.signer.public)
-
-
-def change(folder: Path, *statements: str) -> None:
-    """Somebody with the rights of the owner, who leaves out the sums."""
-    with closing(sqlite3.connect(folder / "journal.db")) as db:
-        for sql in statements:
-            db.execute(sql)
-        db.commit()
-    (folder / "SHA256SUMS").unlink(missing_ok=True)
 
 
 def call_pruned(line: Line, at: tuple[int, int]) -> verifier.Report:
@@ -132,7 +115,7 @@ def test_a_segment_that_is_kept_for_years_accuses_nobody(tmp_path: Path) -> None
     """The ones after it go, and with them the audit entries of the first of these."""
     line = Line(tmp_path / "journal")
     line.run(2)
-    journal = Journal.open(line.folder, GATEWAY, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
+    journal = opened(line.folder)
     journal.hold("B1", 1, 2)
     journal.close()
     epoch = line.run(6 * ENTRIES, prune=True)
@@ -167,16 +150,16 @@ def test_losses_that_a_dead_epoch_alone_declares_are_missing_not_bad(tmp_path: P
     first = line.run(3 * ENTRIES)
     (line.folder / "segments" / f"{first}-{ENTRIES + 1}.db").unlink()
     (line.folder / "SHA256SUMS").unlink()
-    died = Journal.open(line.folder, GATEWAY, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
+    died = opened(line.folder)
     died.close()
     report = line.verify()
     assert report.exit_code == 2, list(report.lines())
-    journal = Journal.open(line.folder, GATEWAY, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
+    journal = opened(line.folder)
     told = {"type": "epoch", "follows": died.opened.epoch, "reason": "salvaged", "last_seq": 0, "last_digest": "0" * 64, "lost": []}
     newer = journal.opened.epoch + 1
     journal.close()
     change(line.folder, f"INSERT INTO epochs VALUES ({newer}, '{json.dumps(told)}')")
-    journal = Journal.open(line.folder, GATEWAY, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
+    journal = opened(line.folder)
     journal.append([event(told)], urgent=True).result()
     journal.close()
     report = line.verify()
@@ -221,13 +204,13 @@ def test_an_entry_after_the_end_of_an_epoch_is_inserted(tmp_path: Path) -> None:
 @pytest.mark.urs("URS-AUD-06")
 def test_a_running_journal_that_grows_and_prunes_is_never_accused(tmp_path: Path) -> None:
     line = Line(tmp_path / "journal")
-    journal = Journal.open(line.folder, GATEWAY, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
+    journal = opened(line.folder)
     over = threading.Event()
 
     def grow() -> None:
         while not over.is_set():
             for _ in range(2 * ENTRIES):
-                journal.append([BODY])
+                journal.append([EMPTY])
             line.prune(journal)
 
     thread = threading.Thread(target=grow)

@@ -12,69 +12,25 @@ import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from kit.processes import COMMAND, command, free_port, until
-
-from config import examples
+from kit.drop_line import drop_line, dropped, events, stored
+from kit.processes import COMMAND, command, free_port, running, until
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A line whose only source is a drop folder, and whose EBR is away; its path is longer than the 107 bytes of a socket's address."""
     line = tmp_path / ("a-plant-" * 12) / "line"
-    line.parent.mkdir()
-    examples.copy("new", line)
-    for name in ("steps.csv", "parameters.csv", "codes.csv", "lots.toml", "alarms.csv", "ebr-fields.csv", "dispositions.csv"):
-        (line / name).unlink(missing_ok=True)
-    (line / "tags.csv").write_text("tag,source,address,type\nlab.lod,lims,results.lod,decimal\n")
-    (line / "line.toml").write_text(
-        f"""
-[line]
-site = "lyon"
-name = "test-1"
-timezone = "Europe/Paris"
-[web]
-listen = "127.0.0.1:{free_port()}"
-[[source]]
-name = "lims"
-driver = "mes_file"
-endpoint = "file://drop"
-rate_ms = 200
-[[source.pattern]]
-name = "results"
-glob = "*.csv"
-format = "csv"
-key = "sample_id"
-[[uplink]]
-name = "ebr"
-kind = "mqtt"
-endpoint = "mqtt://127.0.0.1:{free_port()}"
-"""
-    )
-    (line / "drop").mkdir()
-    return line
+    uplink = f'[[uplink]]\nname = "ebr"\nkind = "mqtt"\nendpoint = "mqtt://127.0.0.1:{free_port()}"\n'
+    return drop_line(line, f'[web]\nlisten = "127.0.0.1:{free_port()}"\n{uplink}')
 
 
 @pytest.fixture
-def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen([COMMAND, "run", str(folder)], stderr=subprocess.PIPE, text=True)
-    until((folder / "data" / "control.sock").exists)
-    yield process
-    if process.poll() is None:
-        process.kill()
-    process.communicate()
-
-
-def dropped(folder: Path, name: str, text: str) -> None:
-    whole = folder / "drop" / f".{name}.part"
-    whole.write_text(text)
-    whole.rename(folder / "drop" / name)
-
-
-def stored(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in command("log", folder).stdout.splitlines()]
+def gateway(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The line's gateway, ready to be asked."""
+    with running(folder) as process:
+        yield process
 
 
 @pytest.mark.urs("URS-MAP-02")
@@ -128,10 +84,10 @@ def test_reading_a_journal_that_is_not_there_exits_2(folder: Path) -> None:
 
 
 @pytest.mark.urs("URS-BUF-09", "URS-DAQ-04", "URS-MAP-04")
-def test_a_file_dropped_while_the_ebr_is_away_is_in_the_journal(folder: Path, running: subprocess.Popen[str]) -> None:
-    dropped(folder, "a.csv", "sample_id,lod\nS1,1.25\nS2,1.50\n")
+def test_a_file_dropped_while_the_ebr_is_away_is_in_the_journal(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
+    dropped(folder, "a.csv", S1="1.25", S2="1.50")
 
-    rows = until(lambda: [e["event"]["rows"] for e in stored(folder) if e.get("event", {}).get("type") == "message"])
+    rows = until(lambda: [event["rows"] for event in events(folder, "message")])
 
     assert [row["row"]["lod"] for part in rows for row in part] == ["1.25", "1.50"]
     readings = list(csv.DictReader(io.StringIO(command("log", folder, "--format", "csv").stdout)))
@@ -140,43 +96,39 @@ def test_a_file_dropped_while_the_ebr_is_away_is_in_the_journal(folder: Path, ru
     assert now["uplinks"][0]["state"] == "unreachable"
     assert now["uplinks"][0]["entries"] == now["journal"]["seq"]
     assert command("ready", folder).returncode == 1
-    assert running.poll() is None
+    assert gateway.poll() is None
 
 
 @pytest.mark.urs("URS-BUF-07")
-def test_a_second_gateway_on_the_same_journal_is_refused_with_one_line(folder: Path, running: subprocess.Popen[str]) -> None:
+def test_a_second_gateway_on_the_same_journal_is_refused_with_one_line(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
     second = command("run", folder)
 
     assert second.returncode == 3
     assert "Traceback" not in second.stderr
     assert str(folder / "data") in second.stderr
-    assert running.poll() is None
+    assert gateway.poll() is None
 
 
 @pytest.mark.urs("URS-AUD-01", "URS-OPS-05")
-def test_sigterm_ends_in_order_and_sigkill_is_told_at_the_next_start(folder: Path, running: subprocess.Popen[str]) -> None:
-    running.send_signal(signal.SIGTERM)
-    assert running.wait(20) == 0
-    again = subprocess.Popen([COMMAND, "run", str(folder)])
-    until((folder / "data" / "control.sock").exists)
-    os.kill(again.pid, signal.SIGKILL)
-    again.wait()
-    (folder / "data" / "control.sock").unlink(missing_ok=True)
-    last = subprocess.Popen([COMMAND, "run", str(folder)])
-    until((folder / "data" / "control.sock").exists)
-    last.terminate()
-    assert last.wait(20) == 0
+def test_sigterm_ends_in_order_and_sigkill_is_told_at_the_next_start(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
+    gateway.send_signal(signal.SIGTERM)
+    assert gateway.wait(20) == 0
+    with running(folder) as again:
+        again.kill()
+        again.wait()
+    with running(folder):
+        pass
 
-    actions = [e["event"]["action"] for e in stored(folder) if e.get("event", {}).get("type") == "audit"]
+    actions = [event["action"] for event in events(folder, "audit")]
 
     assert actions == ["start", "key-created", "stop", "start", "unclean-start", "stop"]
     assert command("verify", folder).returncode == 0
 
 
 @pytest.mark.urs("URS-AUD-06", "URS-BUF-08")
-def test_verify_names_the_entry_whose_byte_was_changed(folder: Path, running: subprocess.Popen[str]) -> None:
-    running.terminate()
-    running.wait(20)
+def test_verify_names_the_entry_whose_byte_was_changed(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
+    gateway.terminate()
+    gateway.wait(20)
     (segment,) = (folder / "data" / "segments").glob("*.db")
     database = sqlite3.connect(segment)
     names = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'entr%'")]
@@ -200,8 +152,8 @@ def test_verify_names_the_entry_whose_byte_was_changed(folder: Path, running: su
 
 
 @pytest.mark.urs("URS-SEC-08", "URS-OBS-02")
-def test_the_page_reads_only(folder: Path, running: subprocess.Popen[str]) -> None:
-    assert running.poll() is None
+def test_the_page_reads_only(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
+    assert gateway.poll() is None
     listen = next(line.split('"')[1] for line in (folder / "line.toml").read_text().splitlines() if line.startswith("listen"))
 
     def asked(method: str, path: str) -> tuple[int, str, str | None]:
@@ -221,33 +173,31 @@ def test_the_page_reads_only(folder: Path, running: subprocess.Popen[str]) -> No
 
 
 @pytest.mark.urs("URS-OPS-01", "URS-OPS-02", "URS-AUD-04")
-def test_a_backup_made_while_running_is_verified_and_restored_into_a_new_epoch(folder: Path, running: subprocess.Popen[str]) -> None:
-    dropped(folder, "a.csv", "sample_id,lod\nS1,1.25\n")
+def test_a_backup_made_while_running_is_verified_and_restored_into_a_new_epoch(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
+    dropped(folder, "a.csv", S1="1.25")
     until(lambda: any("readings" in entry for entry in stored(folder)))
     backup = folder.parent / "backup"
 
     assert command("backup", folder, "--to", backup).returncode == 0
     assert command("backup", folder, "--to", backup).returncode == 2
-    running.terminate()
-    running.wait(20)
+    gateway.terminate()
+    gateway.wait(20)
     assert "checkpoint" in [e["event"]["type"] for e in stored(folder) if "event" in e]
     assert command("restore", folder, "--from", backup).returncode == 2  # a journal is there
 
     (folder / "data").rename(folder / "lost")
     assert command("restore", folder, "--from", backup).returncode == 0
-    again = subprocess.Popen([COMMAND, "run", str(folder)])
-    until((folder / "data" / "control.sock").exists)
-    again.terminate()
-    assert again.wait(20) == 0
-    epochs = [entry["event"]["reason"] for entry in stored(folder) if entry.get("event", {}).get("type") == "epoch"]
+    with running(folder):
+        pass
+    epochs = [event["reason"] for event in events(folder, "epoch")]
     assert epochs == ["created", "restored"]
     assert command("verify", folder).returncode == 0
 
 
 @pytest.mark.urs("URS-CTX-05", "URS-VAL-06")
-def test_recompute_decides_the_same_from_the_journal_alone(folder: Path, running: subprocess.Popen[str]) -> None:
-    running.terminate()
-    running.wait(20)
+def test_recompute_decides_the_same_from_the_journal_alone(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
+    gateway.terminate()
+    gateway.wait(20)
     (folder / "tags.csv").write_text("the folder is not needed for it\n")
 
     result = command("recompute", folder)
@@ -257,22 +207,22 @@ def test_recompute_decides_the_same_from_the_journal_alone(folder: Path, running
 
 
 @pytest.mark.urs("URS-BUF-06", "URS-AUD-02")
-def test_only_a_held_batch_can_be_released_and_only_with_a_reason(folder: Path, running: subprocess.Popen[str]) -> None:
-    assert running.poll() is None
+def test_only_a_held_batch_can_be_released_and_only_with_a_reason(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
+    assert gateway.poll() is None
     assert command("release-hold", folder, "--batch", "B1", "--reason", " ").returncode == 2
     unknown = command("release-hold", folder, "--batch", "B1", "--reason", "released by QA")
     assert (unknown.returncode, "no batch B1 is held" in unknown.stderr) == (2, True)
 
 
-def test_an_archive_of_an_unknown_batch_is_refused(folder: Path, running: subprocess.Popen[str]) -> None:
-    assert running.poll() is None
+def test_an_archive_of_an_unknown_batch_is_refused(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
+    assert gateway.poll() is None
     result = command("archive", folder, "--batch", "B1", "--to", folder.parent / "b1.zip")
     assert (result.returncode, "Traceback" in result.stderr) == (3, False)
     assert not (folder.parent / "b1.zip").exists()
 
 
 @pytest.mark.urs("URS-OPS-01")
-def test_top_waits_for_a_gateway_that_went_away_and_leaves_at_ctrl_c(folder: Path, running: subprocess.Popen[str]) -> None:
+def test_top_waits_for_a_gateway_that_went_away_and_leaves_at_ctrl_c(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
     ours, its = os.openpty()
     screen = subprocess.Popen([COMMAND, "top", str(folder)], stdin=its, stdout=its, stderr=its, env=os.environ | {"TERM": "xterm"})
     os.close(its)
@@ -286,7 +236,7 @@ def test_top_waits_for_a_gateway_that_went_away_and_leaves_at_ctrl_c(folder: Pat
 
     try:
         until(lambda: shows(b"lyon/test-1"))
-        running.kill()
+        gateway.kill()
         until(lambda: shows(b"waiting for it"))
         screen.send_signal(signal.SIGINT)
         until(lambda: screen.poll() is not None or shows(b"never"))
@@ -298,9 +248,9 @@ def test_top_waits_for_a_gateway_that_went_away_and_leaves_at_ctrl_c(folder: Pat
 
 
 @pytest.mark.urs("URS-OPS-02")
-def test_a_port_that_is_taken_is_one_readable_line(folder: Path, running: subprocess.Popen[str], tmp_path: Path) -> None:
+def test_a_port_that_is_taken_is_one_readable_line(folder: Path, gateway: subprocess.Popen[bytes], tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path / "second", ignore=shutil.ignore_patterns("data"))
-    assert running.poll() is None
+    assert gateway.poll() is None
     done = command("run", tmp_path / "second")
     assert done.returncode == 3
     assert "a port can not be opened" in done.stderr

@@ -1,18 +1,14 @@
 """Keys, witnesses and backups as a user meets them: `ebr-gateway` on a line folder, real processes."""
 
 import json
-import os
 import shutil
-import signal
 import sqlite3
-import subprocess
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
-from kit.processes import COMMAND, command, until
+from kit.drop_line import drop_line, events
+from kit.processes import command, running, until
 
 from buffer import keys
 from buffer.archive import packing
@@ -20,59 +16,13 @@ from buffer.verify import Key, verify
 from gateway.operation.control import tell
 
 pytestmark = pytest.mark.timeout(400)
-LINE = """
-[line]
-site = "lyon"
-name = "test-1"
-timezone = "Europe/Paris"
-[[source]]
-name = "lims"
-driver = "mes_file"
-endpoint = "file://drop"
-rate_ms = 200
-[[source.pattern]]
-name = "results"
-glob = "*.csv"
-format = "csv"
-key = "sample_id"
-"""
-
-
-def made(folder: Path, more: str = "") -> Path:
-    folder.mkdir(parents=True)
-    (folder / "line.toml").write_text(LINE + more)
-    (folder / "tags.csv").write_text("tag,source,address,type\nlab.lod,lims,results.lod,decimal\n")
-    (folder / "drop").mkdir()
-    return folder
-
-
-@contextmanager
-def running(folder: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen([COMMAND, "run", str(folder)], env={**os.environ, **environment}, stderr=subprocess.DEVNULL)
-    try:
-        until((folder / "data" / "control.sock").exists)
-        yield process
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == 0
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-        (folder / "data" / "control.sock").unlink(missing_ok=True)
-
-
-def events(folder: Path, kind: str) -> list[dict[str, Any]]:
-    entries = [json.loads(line) for line in command("log", folder).stdout.splitlines()]
-    return [entry["event"] for entry in entries if entry.get("event", {}).get("type") == kind]
-
 
 # ------------------------------------------------------------------ keys
 
 
 @pytest.mark.urs("URS-AUD-04", "URS-AUD-06")
 def test_the_key_is_rotated_by_a_command_and_the_old_or_the_new_public_key_alone_proves_everything(tmp_path: Path) -> None:
-    line = made(tmp_path / "line")
+    line = drop_line(tmp_path / "line")
     with running(line):
         old = command("keys", "show", line).stdout
         assert command("keys", "rotate", line, "--reason", " ").returncode == 2
@@ -107,7 +57,7 @@ def test_the_key_is_rotated_by_a_command_and_the_old_or_the_new_public_key_alone
 
 
 def test_asking_for_another_key_without_a_gateway_exits_3_and_showing_none_too(tmp_path: Path) -> None:
-    line = made(tmp_path / "line")
+    line = drop_line(tmp_path / "line")
     assert command("keys", "rotate", line, "--reason", "yearly").returncode == 3
     assert command("keys", "show", line).returncode == 3
 
@@ -115,7 +65,7 @@ def test_asking_for_another_key_without_a_gateway_exits_3_and_showing_none_too(t
 @pytest.mark.faults
 @pytest.mark.urs("URS-SEC-02")
 def test_a_credential_is_used_and_its_change_is_signed_by_both_at_the_next_start(tmp_path: Path) -> None:
-    line, credentials = made(tmp_path / "line"), tmp_path / "credentials"
+    line, credentials = drop_line(tmp_path / "line"), tmp_path / "credentials"
     credentials.mkdir()
     old = keys.create(credentials / "checkpoint-key", "lyon/test-1")
     with running(line, CREDENTIALS_DIRECTORY=str(credentials)):
@@ -133,7 +83,7 @@ def test_a_credential_is_used_and_its_change_is_signed_by_both_at_the_next_start
 
 @pytest.mark.faults
 def test_a_key_that_nobody_handed_over_to_is_alarmed(tmp_path: Path) -> None:
-    line = made(tmp_path / "line")
+    line = drop_line(tmp_path / "line")
     with running(line):
         pass
     old = command("keys", "show", line).stdout.strip()
@@ -152,7 +102,7 @@ def test_a_key_that_nobody_handed_over_to_is_alarmed(tmp_path: Path) -> None:
 def test_a_witness_of_the_line_folder_gets_the_last_checkpoint_and_exposes_a_journal_set_back(tmp_path: Path) -> None:
     share = tmp_path / "share"
     share.mkdir()
-    line = made(tmp_path / "line", f'[[witness]]\nname = "qa"\nendpoint = "{share.as_uri()}"\n')
+    line = drop_line(tmp_path / "line", f'[[witness]]\nname = "qa"\nendpoint = "{share.as_uri()}"\n')
     with running(line):
         until(lambda: json.loads(command("status", line, "--json").stdout)["evidence"]["witnesses"][0]["away"] is None)
     assert len(list(share.glob("*.txt"))) == 1
@@ -186,7 +136,7 @@ def belongs(folder: Path, gateway: str) -> None:
 @pytest.mark.urs("URS-OPS-01", "URS-AUD-01")
 def test_backups_are_made_on_schedule_verified_and_the_old_ones_go(tmp_path: Path) -> None:
     store = tmp_path / "backups"
-    line = made(tmp_path / "line", f'[backup]\nfolder = "{store}"\nevery_h = 0.0004\nkeep = 2\n')  # every 1.4 s
+    line = drop_line(tmp_path / "line", f'[backup]\nfolder = "{store}"\nevery_h = 0.0004\nkeep = 2\n')  # every 1.4 s
     with running(line):
         until(lambda: [one for one in events(line, "finding") if one["code"] == "backup-failed"])
         assert any("backup" in problem for problem in json.loads(command("status", line, "--json").stdout)["problems"])
@@ -217,7 +167,7 @@ def test_backups_are_made_on_schedule_verified_and_the_old_ones_go(tmp_path: Pat
 
 
 def test_a_folder_for_backups_inside_the_journal_is_refused_with_its_place(tmp_path: Path) -> None:
-    line = made(tmp_path / "line", '[backup]\nfolder = "data/copies"\n[[witness]]\nname = "a"\nendpoint = "ftp://x/y"\n')
+    line = drop_line(tmp_path / "line", '[backup]\nfolder = "data/copies"\n[[witness]]\nname = "a"\nendpoint = "ftp://x/y"\n')
     done = command("check", line)
     lines = (line / "line.toml").read_text().splitlines()
     assert done.returncode == 2

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from kit.journals import opened
 from kit.processes import eventually
 
 import config
-from buffer import Body, Journal, keys
+from buffer import Body, keys
 from buffer.verify import Key, verify
 from gateway.evidence.checkpoints import Checkpoints
 from gateway.evidence.keyring import Keyring
@@ -164,7 +165,7 @@ async def test_a_server_gets_each_checkpoint_and_one_that_fails_or_is_down_gets_
 async def test_a_journal_set_back_is_found_by_the_witness_folder(tmp_path: Path) -> None:
     share, data = tmp_path / "share", tmp_path / "data"
     share.mkdir()
-    journal = Journal.open(data, GATEWAY, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
+    journal = opened(data)
     body = Body("ebr-gateway/readings/1", b'"time":"2026-11-22T07:15:02.5Z"}')
     watched = Watched(share.as_uri())
 
@@ -204,7 +205,7 @@ async def supervised(work: Awaitable[None]) -> AsyncIterator[None]:
 
 
 async def test_what_contradicts_an_earlier_signature_is_not_signed_and_the_line_runs_on(tmp_path: Path) -> None:
-    journal = Journal.open(tmp_path, GATEWAY, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
+    journal = opened(tmp_path)
     journal.append([Body("ebr-gateway/readings/1", b'"time":"2026-11-22T07:15:02.5Z"}')], urgent=True).result()
     epoch, size = journal.last
     journal._writer.do(lambda: journal._store.catalogue.state_checkpoint(epoch, size, bytes(32), 0)).result()

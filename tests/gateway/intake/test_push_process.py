@@ -3,15 +3,16 @@
 import http.client
 import json
 import secrets
-import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kit.processes import COMMAND, free_port, until
+from kit.drop_line import events, stored
+from kit.processes import command, free_port, listens, running, until
 
 from simulators import pki
 
@@ -50,17 +51,12 @@ class Pushing:
             f'[[uplink]]\nname = "ebr"\nkind = "mqtt"\nendpoint = "mqtt://127.0.0.1:{free_port()}"\n'
         )
 
-    def start(self) -> None:
-        self.process = subprocess.Popen([COMMAND, "run", str(self.folder)], stderr=subprocess.PIPE, text=True)
-        until(lambda: self.answers() or self.process.poll() is not None)
-
-    def end(self) -> None:
-        self.process.kill()
-        self.process.communicate()
-
-    def answers(self) -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+    @contextmanager
+    def running(self) -> Iterator[subprocess.Popen[bytes]]:
+        """Run its gateway; the block begins when orders are heard."""
+        with running(self.folder) as gateway:
+            until(lambda: listens(self.port))
+            yield gateway
 
     def put(self, equipment: str, body: Any, token: str | None = None) -> tuple[int, dict[str, Any]]:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -77,17 +73,12 @@ class Pushing:
         finally:
             connection.close()
 
-    def stored(self) -> list[dict[str, Any]]:
-        done = subprocess.run([COMMAND, "log", str(self.folder)], capture_output=True, text=True, timeout=60, check=True)
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
 
 @pytest.fixture
 def pushing(tmp_path: Path) -> Iterator[Pushing]:
     line = Pushing(tmp_path / "line")
-    line.start()
-    yield line
-    line.end()
+    with line.running():
+        yield line
 
 
 @pytest.mark.urs("URS-CTX-01", "URS-CTX-10", "URS-AUD-02")
@@ -95,10 +86,10 @@ def test_an_order_is_answered_with_the_place_where_it_stands_on_disk(pushing: Pu
     status, answer = pushing.put("granulator", ORDER)
     assert (status, answer["equipment"], answer["values"]) == (200, "granulator", ORDER)
 
-    entry = next(e for e in pushing.stored() if (e["epoch"], e["seq"]) == (answer["epoch"], answer["seq"]))
+    entry = next(e for e in stored(pushing.folder) if (e["epoch"], e["seq"]) == (answer["epoch"], answer["seq"]))
     assert entry["event"]["type"] == "context"
     assert (entry["event"]["values"], entry["event"]["who"], entry["event"]["peer"]) == (ORDER, "push:mes", "127.0.0.1")
-    begun = until(lambda: [e["event"] for e in pushing.stored() if e.get("event", {}).get("type") == "batch"])
+    begun = until(lambda: events(pushing.folder, "batch"))
     assert [(e["transition"], e["equipment"], e["batch"], e["order"]) for e in begun] == [
         ("start", "granulator", "B2026-0417", "0004500123456")
     ]
@@ -124,9 +115,8 @@ def test_what_is_not_an_order_of_a_known_client_is_refused_with_a_reason_and_sta
     assert [(status, reason in answer["error"]) for (status, answer), _, reason in refused] == [(status, True) for _, status, _ in refused]
     assert pushing.put("dryer", ORDER, scheduler)[0] == 200
 
-    events = [e["event"] for e in pushing.stored() if "event" in e]
-    assert [e["equipment"] for e in events if e["type"] == "context"] == ["dryer"]
-    told = [e["text"] for e in events if e["type"] == "finding" and e["code"] == "push-refused"]
+    assert [event["equipment"] for event in events(pushing.folder, "context")] == ["dryer"]
+    told = [event["text"] for event in events(pushing.folder, "finding") if event["code"] == "push-refused"]
     firsts = ("exactly these members", "no JSON", "no equipment `press`", "Bearer TOKEN")
     assert [sum(word in text for text in told) for word in firsts] == [1, 1, 1, 1]
 
@@ -138,19 +128,21 @@ def test_five_wrong_tokens_lock_the_door_for_that_address(pushing: Pushing) -> N
 
 
 @pytest.mark.urs("URS-CTX-01", "URS-BUF-01")
-def test_a_pushed_order_stands_after_a_kill(pushing: Pushing) -> None:
-    assert pushing.put("dryer", ORDER)[0] == 200
-    until(lambda: [e for e in pushing.stored() if e.get("event", {}).get("type") == "batch"])
-    pushing.end()
-    pushing.start()
-    assert pushing.put("dryer", ORDER | {"batch": "B2026-0418"})[0] == 200
-    batches = until(lambda: found if len(found := _batches(pushing)) >= 4 else None)
+def test_a_pushed_order_stands_after_a_kill(tmp_path: Path) -> None:
+    line = Pushing(tmp_path / "line")
+    with line.running() as gateway:
+        assert line.put("dryer", ORDER)[0] == 200
+        until(lambda: events(line.folder, "batch"))
+        gateway.kill()
+        gateway.wait()
+    with line.running():
+        assert line.put("dryer", ORDER | {"batch": "B2026-0418"})[0] == 200
+        batches = until(lambda: found if len(found := _batches(line.folder)) >= 4 else None)
     assert sorted(batches) == [("end", "B2026-0417"), ("leave", "B2026-0417"), ("start", "B2026-0417"), ("start", "B2026-0418")]
 
 
-def _batches(pushing: Pushing) -> list[tuple[str, str]]:
-    events = [e["event"] for e in pushing.stored() if e.get("event", {}).get("type") == "batch"]
-    return [(e["transition"], e["batch"]) for e in events]
+def _batches(folder: Path) -> list[tuple[str, str]]:
+    return [(event["transition"], event["batch"]) for event in events(folder, "batch")]
 
 
 @pytest.mark.urs("URS-SEC-03", "URS-SEC-04")
@@ -159,15 +151,12 @@ def test_with_a_certificate_authority_only_its_clients_are_heard(tmp_path: Path)
     line = Pushing(tmp_path / "line", tls='tls = { cert = "server.crt", key = "server.key", ca = "ca.crt" }\n')
     for name in ("server.crt", "server.key", "ca.crt"):
         (line.folder / name).write_bytes((tmp_path / "pki" / name).read_bytes())
-    line.start()
-    try:
+    with line.running():
         line.context = ssl.create_default_context(cafile=tmp_path / "pki" / "ca.crt")
         with pytest.raises((ssl.SSLError, ConnectionError, http.client.RemoteDisconnected)):
             line.put("dryer", ORDER)
         line.context.load_cert_chain(tmp_path / "pki" / "client.crt", tmp_path / "pki" / "client.key")
         assert line.put("dryer", ORDER)[0] == 200
-    finally:
-        line.end()
 
 
 @pytest.mark.urs("URS-SEC-05")
@@ -175,7 +164,7 @@ def test_a_token_that_is_missing_or_short_is_told_at_the_start_with_its_place(tm
     line = Pushing(tmp_path / "line")
     (line.folder / "credentials" / "mes-token").write_text("short\n")
     (line.folder / "credentials" / "scheduler-token").unlink()
-    done = subprocess.run([COMMAND, "run", str(line.folder)], capture_output=True, text=True, timeout=60, check=False)
+    done = command("run", line.folder)
     assert done.returncode == 2
     assert [text.split(": ")[0].startswith("line.toml:") for text in done.stderr.splitlines()] == [True, True]
     assert "shorter than 20 characters" in done.stderr

@@ -3,42 +3,21 @@
 import http.client
 import json
 import os
-import signal
 import sqlite3
-import subprocess
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kit.processes import COMMAND, command, free_port, until
+from kit.drop_line import GATEWAY, drop_line
+from kit.processes import command, free_port, running, until
 
 from buffer import Body, Journal
 from gateway.operation.control import ask, tell
 
 pytestmark = pytest.mark.timeout(300)
-GATEWAY = "lyon/test-1"
-LINE = """
-[line]
-site = "lyon"
-name = "test-1"
-timezone = "Europe/Paris"
-[[source]]
-name = "lims"
-driver = "mes_file"
-endpoint = "file://drop"
-rate_ms = 200
-[[source.pattern]]
-name = "results"
-glob = "*.csv"
-format = "csv"
-key = "sample_id"
-[web]
-listen = "127.0.0.1:{port}"
-"""
 
 
 class Line:
@@ -46,22 +25,7 @@ class Line:
 
     def __init__(self, folder: Path, more: str) -> None:
         self.folder, self.data, self.port = folder, folder / "data", free_port()
-        (folder / "drop").mkdir(parents=True)
-        (folder / "line.toml").write_text(LINE.format(port=self.port) + more)
-        (folder / "tags.csv").write_text("tag,source,address,type\nlab.lod,lims,results.lod,decimal\n")
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        process = subprocess.Popen([COMMAND, "run", str(self.folder)], stderr=subprocess.DEVNULL)
-        try:
-            until((self.data / "control.sock").exists)
-            yield
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == 0
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+        drop_line(folder, f'[web]\nlisten = "127.0.0.1:{self.port}"\n{more}')
 
     def now(self) -> dict[str, Any]:
         return ask(self.data)
@@ -118,7 +82,7 @@ def test_checkpoints_witnesses_patrol_and_backups_are_told_when_good_and_when_ba
     shares["near"].mkdir()
     witnesses = "".join(f'[[witness]]\nname = "{name}"\nendpoint = "{path.as_uri()}"\n' for name, path in shares.items())
     line = Line(tmp_path / "line", f'{witnesses}[backup]\nfolder = "{tmp_path / "copies"}"\nevery_h = 12\n')
-    with line.running():
+    with running(line.folder):
         first = line.now()["evidence"]
         assert (first["last"], [one["size"] for one in first["witnesses"]]) == (None, [None, None])
         key = tell(line.data, "rotate-key", reason="each is signed at once")["public"]
@@ -145,7 +109,7 @@ def test_checkpoints_witnesses_patrol_and_backups_are_told_when_good_and_when_ba
 
     shares["gone"].mkdir()
     (tmp_path / "copies").mkdir()
-    with line.running():
+    with running(line.folder):
         now = until(lambda: (now := line.now())["backup"]["age_h"] is not None and now["evidence"]["witnesses"][1]["size"] and now)
         last = now["evidence"]["last"]
         assert last["cause"] == "earlier-run", "what the run before signed is known to this one"
@@ -187,7 +151,7 @@ def test_a_journal_that_fills_and_a_lock_of_another_program_are_told_with_their_
     bound = int(filled(line, 4_200, 2_000) / 0.9)
     with (line.folder / "line.toml").open("a") as file:
         file.write(f"[buffer]\nmax_bytes = {bound}\n")
-    with line.running():
+    with running(line.folder):
         now = until(lambda: (now := line.now())["journal"]["patrol"]["complete"] and now)
         journal = now["journal"]
         assert (journal["bounded_by"], journal["bound_bytes"]) == ("max_bytes", bound)
@@ -218,7 +182,7 @@ def test_a_journal_that_fills_and_a_lock_of_another_program_are_told_with_their_
 
 def test_the_page_needs_no_script_nothing_from_elsewhere_and_reads_well_aloud(tmp_path: Path) -> None:
     line = Line(tmp_path / "line", "")
-    with line.running():
+    with running(line.folder):
         page = line.page()
         seen, still = Seen.of(page), Seen.of(line.page("/?still"))
         names = [tag for tag, _ in seen.tags]

@@ -5,18 +5,16 @@ import io
 import json
 import shutil
 import signal
-import subprocess
-import time
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kit.processes import process, until
 from rich.console import Console
 
 import config
 from config import load
-from gateway.demo.processes import COMMAND
 from simulators.line import UnknownDriver, serve, simulate
 from simulators.line.drive import device_class
 from simulators.line.endpoints import elsewhere, free_ports, is_local
@@ -151,14 +149,11 @@ async def test_every_source_is_served_and_stands_still_when_told(plant: Path, tm
 
 
 def test_the_command_ends_cleanly_when_told(plant: Path, tmp_path: Path) -> None:
-    command = [*COMMAND, "simulate", str(plant), "--to", str(tmp_path / "copy"), "--truth", str(tmp_path / "truth")]
-    with (tmp_path / "said").open("w") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
-        deadline = time.monotonic() + WITHIN_S
-        while "serving" not in (tmp_path / "said").read_text() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
-        status = process.wait(WITHIN_S)
-    said = (tmp_path / "said").read_text()
-    assert status == 0, said
+    log = tmp_path / "said"
+    words = ("simulate", plant, "--to", tmp_path / "copy", "--truth", tmp_path / "truth")
+    with process(*words, log=log, stop=signal.SIGINT, within_s=WITHIN_S) as serving:
+        until(lambda: "serving" in log.read_text() or serving.poll() is not None, WITHIN_S)
+    said = log.read_text()
+    assert serving.returncode == 0, said
     assert "Traceback" not in said
     assert "granulator-plc: opcua at opc.tcp://127.0.0.1:" in said
