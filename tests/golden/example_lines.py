@@ -11,6 +11,7 @@ import orjson
 from golden.intake_rig import T0, Rig, S, rig_of
 from golden.product import (
     Filler,
+    Fold,
     Line,
     Loss,
     MesDevice,
@@ -170,6 +171,16 @@ async def _driven(drive: Drive, folder: Path) -> Left:
 def entries(drive: Drive, folder: Path) -> Iterator[str]:
     """Every entry, whole, as it lies in the journal."""
     yield from (payload.decode() for payload in left_by(drive, folder).payloads)
+
+
+def replayed(drive: Drive, folder: Path) -> Iterator[str]:
+    """What a fold decides when it reads the entries again, and its whole state then."""
+    left = left_by(drive, folder)
+    fold = Fold(left.line)
+    for payload in left.payloads:
+        item = fold.item(orjson.loads(payload))
+        yield from (orjson.dumps(event).decode() for event in (fold.decide(item) if item is not None else ()))
+    yield f"state {fold.dump().decode()}"
 
 
 def records(drive: Drive, folder: Path) -> Iterator[str]:

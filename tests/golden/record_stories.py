@@ -25,6 +25,7 @@ class Run:
     case: str
     told: list[list[Any]] = field(default_factory=list)
     last_seq: int = -1
+    is_json: bool = True  # False: an entry holds an integer beyond 64 bits, as no stored one does
 
 
 class Recorder:
@@ -42,7 +43,10 @@ class Recorder:
             run = Run(self.case)
             self.runs.append(run)
         run.last_seq = item.seq
-        run.told.append([self._number_of(line), *_plain(item)])
+        try:
+            run.told.append([self._number_of(line), *_plain(item)])
+        except TypeError:
+            run.is_json = False
 
     def _number_of(self, line: Line) -> int:
         if id(line) not in self._known:
@@ -55,7 +59,7 @@ class Recorder:
     def different(self) -> Iterator[tuple[str, Run]]:
         """Runs that tell something that none before told, each with a name of its own."""
         seen, numbers = set[bytes](), dict[str, int]()
-        for run in self.runs:
+        for run in (run for run in self.runs if run.is_json):
             digest = orjson.dumps([one for one in run.told if one[1] > 0])  # a recomputation tells tables before the first entry
             if digest not in seen:
                 seen.add(digest)
