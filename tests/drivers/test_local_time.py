@@ -1,6 +1,7 @@
 """Local times of every zone at its odd hours: resolved, marked or refused, never shifted (F40, URS-TIME-11)."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
@@ -118,7 +119,8 @@ def test_order_does_resolve_a_night_of_regular_rows():
 
 
 def test_a_declared_rule_is_applied_and_told():
-    for rule, hour in (("earlier", 0), ("later", 1)):
+    rules: list[tuple[Literal["earlier", "later"], int]] = [("earlier", 0), ("later", 1)]
+    for rule, hour in rules:
         (moment,) = Zone("Europe/Paris", rule=rule).moments(["2026-10-25 02:30:00"])
         assert (moment.ticks, moment.fold) == (utc(f"2026-10-25 0{hour}:30:00"), rule)
 

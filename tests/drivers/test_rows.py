@@ -60,7 +60,7 @@ def test_text_becomes_the_declared_type(value, kind, expected):
 def test_what_is_not_of_the_type_is_bad_and_never_guessed(value, kind):
     with pytest.raises(ValueError, match=r".+"):
         typed(value, kind)
-    mapped = Mapped([Tag(tag="t", source="s", address="q.c", type=kind)], lambda address: tuple(address.split(".")))
+    mapped = Mapped([Tag(tag="t", source="s", address="q.c", type=kind)], lambda address: (address[:1], address[2:]))
     assert mapped.readings("q", {"c": value}, 5) == [(0, None, BAD_DECODING, 5, None)]
     assert mapped.readings("q", {}, None) == [(0, None, BAD_DECODING, None, None)]
 

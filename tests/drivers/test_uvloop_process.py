@@ -1,6 +1,7 @@
 """Modbus and serial drivers under uvloop, the loop that the installed program may run on."""
 
 import asyncio
+from typing import Any
 
 import pytest
 import uvloop
@@ -20,7 +21,7 @@ class First(Collector):
 
     def __init__(self) -> None:
         super().__init__()
-        self.values = []
+        self.values: list[Any] = []
 
     def __call__(self, readings, **_):
         self.values += [value for _, value, status, _, _ in readings if status == 0]

@@ -108,7 +108,7 @@ def _carry_media(media: Path) -> None:
     (media / "locks").mkdir(parents=True)
     shutil.copy(ROOT / "locks" / "run.txt", media / "locks")
     subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", media], cwd=ROOT, capture_output=True, check=True)
-    download = [
+    download: list[str | Path] = [
         sys.executable,
         "-m",
         "pip",

@@ -68,7 +68,7 @@ def running(folder: Path, **environment: str) -> Iterator[subprocess.Popen[bytes
     assert ended_by_test or gateway.returncode == 0, log.read_text()[-3000:]
 
 
-def until(state: Callable[[], Any], deadline_s: float = 60.0, every_s: float = 0.05) -> Any:
+def until(state: Callable[..., Any], deadline_s: float = 60.0, every_s: float = 0.05) -> Any:
     """What `state()` gives once it is true: another process can only be asked again and again."""
     end = time.monotonic() + deadline_s
     while time.monotonic() < end:
@@ -78,7 +78,7 @@ def until(state: Callable[[], Any], deadline_s: float = 60.0, every_s: float = 0
     raise AssertionError("the state did not come")
 
 
-async def eventually(state: Callable[[], Any], deadline_s: float = 60.0) -> Any:
+async def eventually(state: Callable[..., Any], deadline_s: float = 60.0) -> Any:
     """The same beside other tasks: for states of threads, servers and tasks that tell nobody. Raises TimeoutError."""
     async with asyncio.timeout(deadline_s):
         while not (found := state()):  # noqa: ASYNC110 - looked at from outside

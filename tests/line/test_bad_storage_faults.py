@@ -125,7 +125,7 @@ def test_a_disk_that_takes_3_s_per_fsync_loses_nothing_and_is_no_reason_for_the_
     (tmp_path / "slow.c").write_text(SLOW)
     subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", tmp_path / "slow.so", tmp_path / "slow.c", "-ldl"], check=True)
     rig = made()
-    told = {"LD_PRELOAD": str(tmp_path / "slow.so"), "SLOW_MS": str(tmp_path / "slow-ms"), "WATCHDOG_USEC": "15000000"}
+    told: dict[str, Any] = {"LD_PRELOAD": str(tmp_path / "slow.so"), "SLOW_MS": str(tmp_path / "slow-ms"), "WATCHDOG_USEC": "15000000"}
     rig.start_gateway(**told)
     until(rig.caught_up)
     rig.watchdog_s.clear()
@@ -313,7 +313,12 @@ def test_a_journal_at_its_limit_while_the_ebr_is_away_holds_back_keeps_order_and
     full = page(rig)["journal"]
     seen = [0]
     # Held back is a state that shows in a rate only: over 3 s, no more than heartbeats are written.
-    until(lambda: seen.append(page(rig)["journal"]["seq"]) or seen[-1] - seen[-2] < HEARTBEATS, 60, 3.0)
+
+    def stands_still() -> bool:
+        seen.append(page(rig)["journal"]["seq"])
+        return seen[-1] - seen[-2] < HEARTBEATS
+
+    until(stands_still, 60, 3.0)
     oldest = page(rig)["uplinks"][0]["entries"]
     rig.start_ebr()
     begun_s = time.monotonic()

@@ -81,7 +81,7 @@ async def test_every_gap_is_where_nobody_looked_and_nowhere_else(tmp_path: Path,
     starts_s, ends_s, judged_gaps = [], [], 0
     for source, what in (("plc", "made"), ("meter", "served")):
         for tag, values in _truth(tmp_path / "truth" / f"{source}.jsonl", what).items():
-            seen = [(t, v) for t, v in values if stored.get(tag, {}).get(v)]
+            seen = [(t, v) for t, v in values if tag in stored and stored[tag][v]]
             for start, end in gaps.get(tag, []):
                 told = f"{tag}: gap {start} to {end}"
                 cut = next((c for c in cuts[source] if c[0] - TICKS < end and start < c[1] + RECONNECT_S * TICKS), None)

@@ -17,7 +17,7 @@ from gateway.clock import system_clock
 from gateway.context.replay import replay
 from gateway.evidence.recompute import recompute
 from gateway.intake import Intake
-from gateway.runtime.gateway import assembly
+from gateway.runtime import assembly
 from simulators.device import Truth
 from simulators.opcua_plc import OpcUaPlc
 

@@ -85,7 +85,8 @@ say("held", numbers=held, epoch=journal.opened.epoch, verified=found.exit_code, 
 
 LINE = """
 from kit import line_rig
-from kit.line_rig import Rig, ended, until
+from kit.line_rig import Rig, ended
+from kit.processes import until
 
 rig = Rig(Path("/run/rig"), DISK / "data", tags=4, every_s=0.2, buffer="max_bytes = 20_000_000")
 try:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kit.line_rig import Rig, ended, until
+from kit.line_rig import Rig, ended
+from kit.processes import until
 from kit.repository import BENCHMARKS
 
 pytestmark = pytest.mark.timeout(900)

@@ -114,7 +114,7 @@ def test_the_pages_are_the_same_bytes_for_the_same_entries(made: Made, tmp_path:
 
 @pytest.mark.skipif(shutil.which("pdftotext") is None, reason="poppler-utils is not installed")
 def test_the_print_carries_the_records_signs_and_shows_what_it_can_not(tmp_path: Path) -> None:
-    blocks = [
+    blocks: list[Heading | Facts | Table | Text] = [
         Heading(1, SIGNS),
         Facts([("Name", f"<b>{SIGNS}</b> & more")]),
         Table(("A",), (1,), [[HAN]], frozenset({0})),

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from kit.journals import GATEWAY, event, numbered, opened, short_segments
 
-from buffer import Entry, Journal, keys, read_journal, segment
+from buffer import Entry, Journal, keys, read_journal
+from buffer.chain import digest as digest_of
 from buffer.restore import backup
 from buffer.restore.backup import RestoreRefused, restore
 from buffer.verify import verify
@@ -98,7 +99,7 @@ class Plant:
         db.execute("CREATE TABLE entries(gateway, epoch, seq, digest, payload)")
         for epoch, seq, payload in self.received:
             if seq not in without and (through is None or seq <= through):
-                digest = segment.digest_of(payload).hex()
+                digest = digest_of(payload).hex()
                 db.execute("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", (gateway, epoch, seq, digest, payload))
         return db
 
@@ -165,7 +166,7 @@ def test_an_epoch_that_ended_earlier_at_the_gateway_is_taken_to_there(plant: Pla
     later = plant.next_epoch()
     first = next(payload for epoch, seq, payload in plant.received if (epoch, seq) == (later, 1))
     cut = plant.last - 5
-    digest = segment.digest_of(next(payload for epoch, seq, payload in plant.received if (epoch, seq) == (plant.epoch, cut))).hex()
+    digest = digest_of(next(payload for epoch, seq, payload in plant.received if (epoch, seq) == (plant.epoch, cut))).hex()
     stated = json.loads(first)["event"]
     changed = first.replace(b'"last_seq":%d' % plant.last, b'"last_seq":%d' % cut).replace(stated["last_digest"].encode(), digest.encode())
     plant.received = [(e, s, changed if (e, s) == (later, 1) else payload) for e, s, payload in plant.received if (e, s) <= (later, 1)]
@@ -260,7 +261,7 @@ def test_another_history_after_the_backup_is_refused(plant: Plant) -> None:
 def test_a_restore_that_is_cut_short_is_done_again(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     plant.books().close()
     with monkeypatch.context() as patched:
-        patched.setattr(backup.shutil, "rmtree", lambda *_, **__: None)  # whoever is killed removes nothing
+        patched.setattr(shutil, "rmtree", lambda *_, **__: None)  # whoever is killed removes nothing
         patched.setattr(backup, "_put_in_place", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             restore(plant.backup, plant.at / "spare", plant.store, Learned())

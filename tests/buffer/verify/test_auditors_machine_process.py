@@ -91,7 +91,7 @@ def test_the_one_file_works_where_only_cryptography_is_installed(made: Made, tmp
     (tmp_path / "desk" / "key.txt").write_text(made.signer.public)
 
     def run(target: Path) -> tuple[int, str]:
-        command = [python, "-I", "verify.py", target, "--key", "key.txt"]
+        command: list[str | Path] = [python, "-I", "verify.py", target, "--key", "key.txt"]
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         done = subprocess.run(command, cwd=tmp_path / "desk", env=environment, capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from typing import Any, Literal
 from uuid import UUID
 
 import pytest
@@ -17,15 +18,14 @@ names = st.from_regex(r"\A[A-Za-z][A-Za-z0-9_-]{0,10}\Z")
 
 @st.composite
 def opcua(draw: st.DrawFn) -> OpcUaAddress:
-    kind = draw(st.sampled_from("isgb"))
-    identifier = draw(
-        {
-            "i": st.integers(0, 0xFFFF_FFFF),
-            "s": printable.filter(lambda text: not text.startswith('"') and not set(text) & set("\u201c\u201d\u201e\u00ab\u00bb")),
-            "g": st.uuids(),
-            "b": st.binary(min_size=1, max_size=20),
-        }[kind]
-    )
+    identifiers: dict[Any, st.SearchStrategy[Any]] = {
+        "i": st.integers(0, 0xFFFF_FFFF),
+        "s": printable.filter(lambda text: not text.startswith('"') and not set(text) & set("\u201c\u201d\u201e\u00ab\u00bb")),
+        "g": st.uuids(),
+        "b": st.binary(min_size=1, max_size=20),
+    }
+    kind = draw(st.sampled_from(list(identifiers)))
+    identifier = draw(identifiers[kind])
     namespace = draw(st.sampled_from(["short", "uri", "index"]))
     return OpcUaAddress(
         kind=kind,
@@ -100,7 +100,9 @@ def test_opcua_addresses_mean_what_the_design_says(text: str, wanted: OpcUaAddre
     assert addresses.parse("opcua", text) == wanted
 
 
-ORDERS = {
+BITS: list[Literal["coil", "discrete"]] = ["coil", "discrete"]
+REGISTERS: list[Literal["input", "holding"]] = ["input", "holding"]
+ORDERS: dict[Any, list[str | None]] = {
     "int16": [None, "AB", "BA"],
     "uint32": [None, "ABCD", "CDAB"],
     "float32": [None, "DCBA", "BADC"],
@@ -113,8 +115,8 @@ ORDERS = {
 def modbus(draw: st.DrawFn) -> ModbusAddress:
     unit, offset = draw(st.integers(0, 255)), draw(st.integers(0, 65_000))
     if draw(st.booleans()):
-        return ModbusAddress(unit, draw(st.sampled_from(["coil", "discrete"])), offset)
-    table = draw(st.sampled_from(["input", "holding"]))
+        return ModbusAddress(unit, draw(st.sampled_from(BITS)), offset)
+    table = draw(st.sampled_from(REGISTERS))
     if draw(st.booleans()):
         return ModbusAddress(unit, table, offset, type=draw(st.sampled_from([None, "uint16"])), bit=draw(st.integers(0, 15)))
     if draw(st.booleans()):

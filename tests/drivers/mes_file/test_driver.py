@@ -5,6 +5,7 @@ import random
 import socket
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -221,7 +222,7 @@ async def test_the_folder_going_away_is_a_lost_link(tmp_path, drop):
 
 
 async def test_fixed_width_jsonl_and_b2mml(tmp_path, drop):
-    patterns = [
+    patterns: list[dict[str, Any]] = [
         {
             "name": "fixed",
             "glob": "*.txt",

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from kit.collector import Collector
@@ -50,13 +51,13 @@ class Judge(Collector):
     def __init__(self, tags, history):
         super().__init__()
         self.tags, self.history = tags, history
-        self.good = self.wrong = self.lists = 0
-        self.statuses, self.losses = Counter(), Counter()
-        self.seen = [[] for _ in tags]
-        self.values = [[] for _ in tags]
+        self.good = self.wrong = self.taken = 0
+        self.statuses, self.causes = Counter[int](), Counter[str]()
+        self.seen: list[list[int]] = [[] for _ in tags]
+        self.values: list[list[Any]] = [[] for _ in tags]
 
-    def __call__(self, readings, *, received_ns, requested_ns, alive=None, **_):
-        self.lists += 1
+    def __call__(self, readings, *, received_ns, requested_ns=0, alive=None, **_):
+        self.taken += 1
         for tag, value, status, _, _ in readings:
             self.statuses[status] += 1
             if status == 0:
@@ -69,7 +70,7 @@ class Judge(Collector):
         return self.done()
 
     def lost(self, loss):
-        self.losses[loss.cause] += 1
+        self.causes[loss.cause] += 1
         return self.done()
 
 
@@ -115,7 +116,7 @@ async def storm(tmp_path, transport, kinds, seed, seconds, share, options):
     plc = ModbusPlc(source_at(tmp_path, transport, **options), tags, Truth(None))
     await plc.start()
     history = History(plc, [tag.tag for tag in tags])
-    judge, restarts, struck = Judge(tags, history), Counter(), Counter()
+    judge, restarts, struck = Judge(tags, history), Counter[str](), Counter[str]()
     driver = ModbusDriver(source_at(tmp_path, transport, plc.port, **options), tags)
     task = asyncio.create_task(supervised(driver, judge, restarts))
     until, version = time.monotonic() + seconds, 0
@@ -174,10 +175,10 @@ async def test_f27_a_late_answer_is_never_taken_for_another(tmp_path, figures, t
     figures(
         "F27",
         f"late answers, {transport}: {sum(struck.values())} answers late, {judge.good} good values, wrong {judge.wrong}, "
-        f"losses {dict(judge.losses)}, restarts {dict(restarts)}",
+        f"losses {dict(judge.causes)}, restarts {dict(restarts)}",
     )
     assert judge.wrong == 0
-    assert sum(judge.losses.values()) + sum(restarts.values()) > 10
+    assert sum(judge.causes.values()) + sum(restarts.values()) > 10
     assert judge.good > 1000
 
 
@@ -211,7 +212,7 @@ async def test_f28_what_is_no_right_answer_is_no_value(tmp_path, figures, transp
     figures(
         "F28",
         f"wrong answers, {transport}: {dict(struck)}; {judge.good} good values, wrong {judge.wrong}, "
-        f"losses {dict(judge.losses)}, restarts {dict(restarts)}",
+        f"losses {dict(judge.causes)}, restarts {dict(restarts)}",
     )
     assert judge.wrong == 0
     assert judge.good > 1000
@@ -268,7 +269,7 @@ async def test_f30_a_dead_unit_leaves_its_neighbours_their_cycle(tmp_path, figur
     )
     assert len(steps) > 0.95 * slots
     assert steps[len(steps) * 90 // 100] < 150  # on a bus each question to the dead unit takes its time-out from all
-    assert judge.losses == {"timeout": 1}
+    assert judge.causes == {"timeout": 1}
 
 
 async def test_f30_an_adapter_pulled_and_put_back_is_read_again(tmp_path, figures):
@@ -276,7 +277,7 @@ async def test_f30_an_adapter_pulled_and_put_back_is_read_again(tmp_path, figure
     plc = ModbusPlc(source_at(tmp_path, "rtu"), tags, Truth(None))
     await plc.start()
     history = History(plc, [tag.tag for tag in tags])
-    judge, restarts = Judge(tags, history), Counter()
+    judge, restarts = Judge(tags, history), Counter[str]()
     task = asyncio.create_task(supervised(ModbusDriver(source_at(tmp_path, "rtu"), tags), judge, restarts))
     back = []
     for turn in range(10):

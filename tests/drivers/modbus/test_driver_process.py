@@ -7,6 +7,7 @@ from collections import Counter
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from kit.collector import Collector
@@ -26,8 +27,8 @@ class Collected(Collector):
 
     def __init__(self) -> None:
         super().__init__()
-        self.values: dict[int, list] = {}
-        self.seen = Counter()
+        self.values: dict[int, list[Any]] = {}
+        self.seen = Counter[int]()
 
     def __call__(self, readings, *, received_ns, requested_ns=None, kind="change", alive=None, **_):
         assert kind == "poll"
@@ -48,7 +49,7 @@ class Log:
     """A ground truth kept in memory."""
 
     def __init__(self) -> None:
-        self.served_values: dict[str, list] = {}
+        self.served_values: dict[str, list[Any]] = {}
 
     def made(self, *_):
         pass

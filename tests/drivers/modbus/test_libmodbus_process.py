@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import pytest
 from kit.collector import Collector
@@ -146,10 +147,10 @@ class Observed(Collector):
 
     def __init__(self, tags: int) -> None:
         super().__init__()
-        self.events = [[] for _ in range(tags)]  # (ns, "seen" | "lost")
-        self.values = [[] for _ in range(tags)]
+        self.events: list[list[tuple[int, str]]] = [[] for _ in range(tags)]  # (ns, "seen" | "lost")
+        self.values: list[list[Any]] = [[] for _ in range(tags)]
 
-    def __call__(self, readings, *, received_ns, requested_ns, alive=None, **_):
+    def __call__(self, readings, *, received_ns, requested_ns=0, alive=None, **_):
         for tag, value, status, _, _ in readings:
             if status == 0:
                 self.values[tag].append(value)

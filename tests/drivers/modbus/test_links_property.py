@@ -47,7 +47,7 @@ async def read_over(kind: str, answer, timeout_s: float = 0.01):
         made.connection_made(Wire(made, answer))
         return None, made
 
-    asyncio.get_running_loop().create_connection = create_connection
+    asyncio.get_running_loop().create_connection = create_connection  # type: ignore[method-assign,assignment]
     await link.open()
     try:
         return await link.read(REQUEST)
@@ -80,7 +80,7 @@ def test_a_right_answer_is_taken_however_it_is_cut(kind, places):
 @given(noise=st.binary(max_size=300), keep=st.integers(0, 13), at=st.integers(0, 13), places=st.lists(st.integers(0, 300), max_size=4))
 def test_noise_in_or_instead_of_an_answer_never_gives_other_data(kind, noise, keep, at, places):
     """The first bytes of a right answer, noise, and the rest of it from some place on."""
-    sent = []
+    sent: list[bytes] = []
 
     def answer(frame: bytes):
         whole = right(kind, frame)

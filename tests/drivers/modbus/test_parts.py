@@ -80,7 +80,7 @@ def test_coils_are_packed_from_the_least_significant_bit():
 
     bits = compiled(block)(bytes.fromhex("CD6B05"))
 
-    assert [int(bit) for bit in bits] == [1, 0, 1, 1, 0, 0, 1, 1, 1, 1, 0, 1, 0, 1, 1, 0, 1, 0, 1]
+    assert [bit is True for bit in bits] == [1, 0, 1, 1, 0, 0, 1, 1, 1, 1, 0, 1, 0, 1, 1, 0, 1, 0, 1]
 
 
 def test_requests_are_those_of_the_specification():

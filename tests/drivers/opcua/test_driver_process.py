@@ -548,7 +548,7 @@ async def test_user_name_and_password(tmp_path: Path, password: str, works: bool
     secret = tmp_path / "credentials" / "plc"
     secret.write_text(password)
     secret.chmod(0o600)
-    users = {"settings": {"user": "ebr", "password": {"credential": "plc"}}, "users": {"ebr": "right"}}
+    users: dict[str, Any] = {"settings": {"user": "ebr", "password": {"credential": "plc"}}, "users": {"ebr": "right"}}
     async with secured(tmp_path, **users) as bench:
         certs.trust(tmp_path / "certs", str(tmp_path / "server" / "own" / "cert.der"))
         await bench.make()

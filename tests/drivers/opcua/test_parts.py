@@ -139,7 +139,7 @@ def test_certificates_are_made_shown_and_trusted_by_the_beginning_of_their_diges
     assert "check both clocks" in str(trust.judged(tmp_path / "line", server, "urn:server", late).refusal)
     with pytest.raises(LookupError):
         certs.trust(tmp_path / "line", "0000")
-    assert made.uri == certs.own(tmp_path / "line").uri  # type: ignore[union-attr]
+    assert made.uri == certs.own(tmp_path / "line").uri
 
 
 @pytest.mark.parametrize(("left", "warns"), [(90, False), (59, True), (30, True), (6, True), (-1, True)])

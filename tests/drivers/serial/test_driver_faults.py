@@ -26,7 +26,7 @@ class Judge(Collector):
         super().__init__()
         self.loads = [(time.monotonic_ns(), Decimal("0.00"), True)]
         self.good = self.false_accepts = 0
-        self.statuses, self.losses, self.findings = Counter(), Counter(), Counter()
+        self.statuses, self.causes, self.codes = Counter[str](), Counter[str](), Counter[str]()
 
     def put(self, weight: Decimal, *, at_rest: bool):
         self.loads.append((time.monotonic_ns(), weight, at_rest))
@@ -43,11 +43,11 @@ class Judge(Collector):
         return self.done()
 
     def lost(self, loss):
-        self.losses[loss.cause] += 1
+        self.causes[loss.cause] += 1
         return self.done()
 
     def found(self, finding):
-        self.findings[finding.code] += 1
+        self.codes[finding.code] += 1
         return self.done()
 
 
@@ -58,7 +58,7 @@ async def test_f31_only_a_whole_weight_at_rest_is_good(tmp_path, figures, comman
     tags = [Tag(tag="net", source="scale", address="weight", type="decimal", source_unit="kg")]
     options = {"protocol": "mt-sics", "timeout_ms": 400 if command == "SIR" else 120, "command": command}
     source = Source(name="scale", driver="serial", endpoint="serial://ports/scale", rate_ms=50, folder=tmp_path, options=options)
-    scale, judge, restarts, struck = Scale(source, tags, Truth(None)), Judge(), Counter(), Counter()
+    scale, judge, restarts, struck = Scale(source, tags, Truth(None)), Judge(), Counter[str](), Counter[str]()
     await scale.start()
 
     async def supervised():
@@ -90,8 +90,8 @@ async def test_f31_only_a_whole_weight_at_rest_is_good(tmp_path, figures, comman
     figures(
         "F31",
         f"scale, {command}: {sum(struck.values())} faults of {len(struck)} kinds, {judge.good} weights taken as good, "
-        f"false accepts {judge.false_accepts}; statuses {dict(judge.statuses)}, losses {dict(judge.losses)}, restarts {dict(restarts)}",
+        f"false accepts {judge.false_accepts}; statuses {dict(judge.statuses)}, losses {dict(judge.causes)}, restarts {dict(restarts)}",
     )
     assert judge.false_accepts == 0
     assert judge.good > 50
-    assert judge.losses
+    assert judge.causes

@@ -4,6 +4,7 @@ import asyncio
 import time
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from kit.collector import Collector
@@ -40,7 +41,7 @@ class Log:
     """A ground truth kept in memory."""
 
     def __init__(self) -> None:
-        self.served_weights = []
+        self.served_weights: list[Any] = []
 
     def made(self, *_):
         pass
@@ -165,7 +166,18 @@ async def test_an_answer_that_comes_after_its_time_is_not_the_answer_to_the_next
 async def test_no_value_but_one_that_the_scale_answered(tmp_path):
     truth = Log()
     async with weighing(tmp_path, truth) as (scale, emit, _):
-        kinds = ["partial", "dynamic", "noise", "dribble", "other-unit", "noise-after", "overload", "damaged", "silent", "line-feed"]
+        kinds: list[Any] = [
+            "partial",
+            "dynamic",
+            "noise",
+            "dribble",
+            "other-unit",
+            "noise-after",
+            "overload",
+            "damaged",
+            "silent",
+            "line-feed",
+        ]
         for turn, kind in enumerate(kinds * 2):
             await scale.set({"net": 10 + turn / 8}, 0)
             at = len(emit.lists)

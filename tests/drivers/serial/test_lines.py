@@ -2,6 +2,7 @@
 
 import time
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -64,7 +65,7 @@ def test_no_bytes_but_whole_sbi_lines_pass(line):
         return
     assert len(line) in (14, 20)
     if answer.fields["weight"][0] is not None:
-        assert Decimal(line[-12:-4].decode().strip()) == abs(answer.fields["weight"][0])
+        assert Decimal(line[-12:-4].decode().strip()) == abs(Decimal(answer.fields["weight"][0]))
 
 
 def test_named_groups_are_the_fields():
@@ -126,7 +127,7 @@ def test_every_accepted_pattern_ends_soon_on_hostile_lines(parts):
     assert time.process_time() - begun < 0.5
 
 
-def problems(options: dict, **row) -> list[str]:
+def problems(options: dict[str, Any], **row) -> list[str]:
     source = Source(name="s", driver="serial", endpoint="serial:///dev/x", options=options)
     tag = Tag(**{"tag": "t", "source": "s", "address": "weight", "type": "decimal", "source_unit": "g"} | row)
     return [str(problem) for problem in SerialDriver.check(source, [tag])]

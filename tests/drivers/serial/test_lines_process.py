@@ -22,7 +22,7 @@ class Collected(Collector):
 
     def __init__(self) -> None:
         super().__init__()
-        self.kinds = set()
+        self.kinds = set[str]()
 
     def __call__(self, readings, *, received_ns, requested_ns=None, kind="change", **_):
         self.lists.append([(value, status) for _, value, status, _, _ in readings])
@@ -37,7 +37,7 @@ class Instrument:
         self.master, self.slave = os.openpty()
         tty.setraw(self.slave)
         path.symlink_to(os.ttyname(self.slave))
-        self.answers, self.requests = list(answers), []
+        self.answers, self.requests = list(answers), list[bytes]()
         asyncio.get_running_loop().add_reader(self.master, self._asked)
 
     def _asked(self):

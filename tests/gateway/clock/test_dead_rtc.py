@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit.collector import fail_on
 
 import config
 from buffer import Journal
@@ -47,13 +48,13 @@ class Plant:
     """A line with a real journal, whose clock and sources are the test itself."""
 
     def __init__(self, folder: Path) -> None:
-        self.hands, self.truth = Hands(), {}
+        self.hands, self.truth = Hands(), dict[int, int]()
         self.line = config.load(folder)
         self.clock = Clock(Limits(), times=self.hands)
         self.journal = Journal.open(self.line.data, self.line.gateway, retain_s=0, max_bytes=100_000_000)
         self.clock.last_seq = lambda: self.journal.next_seq - 1
-        self.intake = Intake(self.line, self.journal, self.clock, replay(self.line, self.journal), on_fault=pytest.fail)
-        self.clock._on_event = self.intake.happened
+        self.intake = Intake(self.line, self.journal, self.clock, replay(self.line, self.journal), on_fault=fail_on)
+        self.clock._on_event = self.intake.happened  # type: ignore[assignment]  # nobody looks at what it returns
         self.intake.begin()
 
     async def run(self, seconds: int, **told: Any) -> None:
@@ -80,7 +81,13 @@ class Plant:
         for _ in range(2):
             self.hands.run(1)
             now = self.hands.mono
-            given = {"updated_ns": now, "update": self.hands.real / S, "interval_s": 16.0, "rate": 0.0, "reference": "ntp1.example"}
+            given: dict[str, Any] = {
+                "updated_ns": now,
+                "update": self.hands.real / S,
+                "interval_s": 16.0,
+                "rate": 0.0,
+                "reference": "ntp1.example",
+            }
             self.clock.take(Evidence("chrony", now, synchronised=True, bound_s=0.002, **given))
             self.clock.look()
 

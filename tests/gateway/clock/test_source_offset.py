@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from kit.collector import fail_on
 
 import config
 from buffer import Journal
@@ -20,7 +21,7 @@ async def test_a_clock_that_leaves_its_limit_and_comes_back(tmp_path: Path) -> N
     line = config.load(tmp_path / "line")
     journal = Journal.open(line.data, line.gateway, retain_s=0, max_bytes=100_000_000)
     try:
-        intake = Intake(line, journal, system_clock(line.clock), replay(line, journal), on_fault=pytest.fail)
+        intake = Intake(line, journal, system_clock(line.clock), replay(line, journal), on_fault=fail_on)
         intake.begin()
         port = intake.ports["granulator-plc"]
         assert port.source.max_offset_s == 2.0

@@ -191,7 +191,7 @@ def test_a_process_that_was_stopped_does_not_trust_its_old_verdict(hands):
 def test_an_unverified_time_is_an_alarm_within_thirty_seconds_once(hands):
     clock, events = started(hands)
     clock.take(hands.tell(synchronised=False))
-    alarmed_after_s = []
+    alarmed_after_s: list[float] = []
     for second in range(1, 61):
         hands.run(1)
         clock.look()
@@ -276,7 +276,7 @@ async def test_the_systems_clock_has_a_state_from_the_first_stamp_on_and_says_it
 @pytest.mark.urs("URS-TIME-13")
 def test_the_report_shows_what_is_on_record(hands):
     clock, events = started(hands)
-    entries = []
+    entries: list[Any] = []
 
     def enter(event: dict[str, Any] | None) -> None:
         stamp = clock.stamp()

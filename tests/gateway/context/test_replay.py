@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit.collector import fail_on
 
 import buffer.segment
 import buffer.verify
@@ -52,7 +53,7 @@ def opened(line: Line) -> Journal:
 
 
 def begun(line: Line, journal: Journal) -> Intake:
-    intake = Intake(line, journal, system_clock(line.clock), replay(line, journal), on_fault=pytest.fail)
+    intake = Intake(line, journal, system_clock(line.clock), replay(line, journal), on_fault=fail_on)
     intake.begin()
     return intake
 

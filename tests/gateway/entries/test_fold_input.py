@@ -87,8 +87,8 @@ def test_a_source_whose_clock_is_off_is_not_believed(line: Line) -> None:
     ],
 )
 def test_event_time_follows_the_authority(authority: Any, source: Any, server: Any, requested: Any, expected: int) -> None:
-    told = [None if t is None else T0 + t for t in (source, server, requested)]
-    assert event_ticks(authority, *told, T0 + 10, trusted=True) == T0 + expected
+    at = {t: None if t is None else T0 + t for t in (source, server, requested)}
+    assert event_ticks(authority, at[source], at[server], at[requested], T0 + 10, trusted=True) == T0 + expected
 
 
 @pytest.mark.parametrize("absurd", [0, -116_444_736_000_000_000, 1, T0 + 3_600 * TICKS_PER_S])
@@ -97,6 +97,6 @@ def test_a_device_time_that_is_not_set_or_far_ahead_is_no_time(absurd: int) -> N
 
 
 def test_events_are_input_but_for_those_the_fold_made(line: Line) -> None:
-    told = {"seq": 1, "time": rfc3339(T0), "event": {"type": "heartbeat", "observed": {}}}
+    told: dict[str, Any] = {"seq": 1, "time": rfc3339(T0), "event": {"type": "heartbeat", "observed": {}}}
     assert from_entry(told, {}, line) == EventInput(1, T0, told["event"])
     assert from_entry({**told, "event": {"type": "step", "caused_by": 1}}, {}, line) is None

@@ -48,7 +48,7 @@ def walked() -> tuple[Clock, Hands]:
             hands.real += 3600 * S
         if second % 16 == 0 and second != 304:
             now = hands.mono
-            given = {
+            given: dict[str, Any] = {
                 "updated_ns": now,
                 "update": hands.real / S,
                 "interval_s": 16.0,

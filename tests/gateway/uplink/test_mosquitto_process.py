@@ -130,7 +130,7 @@ async def test_f32_a_broker_killed_with_a_full_window_and_restarted_empty(site: 
     for number in range(kills):
         sent = forward.status.sent_entries
         site.append(400, size=3_000)
-        await eventually(lambda sent=sent: forward.status.sent_entries > sent + 30)  # type: ignore[misc]
+        await eventually(lambda sent=sent: forward.status.sent_entries > sent + 30)
         site.kill()
         await eventually(lambda: forward.status.state == "unreachable")
         assert not site.delivered(), number

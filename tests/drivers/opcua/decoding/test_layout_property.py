@@ -26,7 +26,7 @@ SCALARS: dict[int, st.SearchStrategy[Any]] = {
 def structures(draw: st.DrawFn, depth: int = 0) -> tuple[Layout, bytes, Fields]:
     """(layout, bytes, what must come out). Encoded here by the simulated PLC's own encoder."""
     kind = draw(st.sampled_from(["plain", "optional", "union"]))
-    layout, parts, there = Layout("X", kind), [], {}  # type: ignore[arg-type]
+    layout, parts, there = Layout("X", kind), [], {}
     count = draw(st.integers(1, 5))
     chosen = draw(st.integers(0, count))
     mask = bit = 0

@@ -92,7 +92,7 @@ def fast(body: bytes) -> list[Undecoded]:
     found: list[Any] = []
 
     def odd(one: Undecoded, out: list[Reading]) -> None:
-        out.append(one)  # type: ignore[arg-type]
+        out.append(one)
 
     tags = {handle: handle for handle in range(100)}
     Decoder(tags, {handle: -1 if handle % 2 else 11 for handle in tags}, odd).data_change(body, 0, len(body), found)

@@ -31,7 +31,7 @@ def line() -> Line:
         steps=(),
         parameters=(),
         codes={},
-        lots=(),
+        lots=None,
         files={},
         sha256="0" * 64,
     )

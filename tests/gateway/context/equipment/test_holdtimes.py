@@ -43,7 +43,7 @@ def line_of(*, by_tag: bool = False, **more: Any) -> Line:
         steps=tuple(replace(step, activity=None) for step in CIP) if by_tag else CIP,
         parameters=(),
         codes={"activities": ACTIVITIES},
-        lots=None,  # type: ignore[arg-type]  # no lot number stands in this line
+        lots=None,  # no lot number stands in this line
         files={},
         sha256="0" * 64,
     )

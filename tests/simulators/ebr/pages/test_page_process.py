@@ -155,7 +155,7 @@ def printed(folder: Path) -> list[str]:
     assert CHROMIUM is not None
     subprocess.run([CHROMIUM, *options, (folder / "record.html").as_uri()], check=True, capture_output=True, timeout=120)
     told = subprocess.run(["pdfinfo", folder / "record.pdf"], check=True, capture_output=True, text=True).stdout
-    count = int(re.search(r"Pages:\s+(\d+)", told)[1])  # type: ignore[index]
+    count = int(re.search(r"Pages:\s+(\d+)", told)[1])
     text = subprocess.run(["pdftotext", "-layout", folder / "record.pdf", "-"], check=True, capture_output=True, text=True).stdout
     pages = text.split("\f")[:count]
     assert "A4" in told

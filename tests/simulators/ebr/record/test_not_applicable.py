@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from buffer.archive.record import Record, Table, Text
+from buffer.archive.blocks import Table, Text
+from buffer.archive.record import Record
 from buffer.chain import NO_DIGEST, digest
 from buffer.entry.examples import EVENTS
 from buffer.segment import Entry

@@ -75,7 +75,7 @@ class Stream:
 
 
 def parameter(name: str, tag: str | None, value: str | None, **more: Any) -> dict[str, Any]:
-    given = {
+    given: dict[str, Any] = {
         "parameter": name, "ebr_field": f"PM-{name[-4:]}", "name": name.replace("_", " ").capitalize(), "tag": tag, "statistic": "mean",
         "value": value, "unrounded": None if value is None else float(value), "unit": "/min", "unit_text": "rpm", "target": None,
         "low": None, "high": None, "limit_source": "map", "result": "not-judged", "status": "present",
@@ -88,7 +88,7 @@ def parameter(name: str, tag: str | None, value: str | None, **more: Any) -> dic
 
 def step(name: str, level: str, start: float, end: float | None, parameters: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
     missing = [{"parameter": one["parameter"], "status": one["status"]} for one in parameters if one["status"] != "present"]
-    given = {
+    given: dict[str, Any] = {
         "type": "step", "transition": "start" if end is None else "end", "record": f"{GATEWAY}/{BATCH}/granulator/{name}/1", "revision": 1,
         "supersedes": None, "reason": None, "cause": None if end is None else "completed", "equipment": "granulator", "unit_id": "GRN-201",
         "order": "4500123456", "batch": BATCH, "product": "P-1182", "recipe": "MBR-88", "recipe_version": "7", "level": level, "step": name,
@@ -146,7 +146,9 @@ def mixing(*, faults: bool = True) -> Stream:
     holds = [{"state": "Held", "start": instant(220), "end": instant(226)}] if faults else []
     digests["WET_MASS"] = stream.event(301, step("WET_MASS", "phase", 120, 300, wet, holds=holds))
     digests["GRANULATE"] = stream.event(301, step("GRANULATE", "operation", 0, 300, []))
-    listed = [{"record": f"{record}/granulator/{name}/1", "revision": 1, "content_sha256": digests[name]} for name in sorted(digests)]
+    listed: list[dict[str, Any]] = [
+        {"record": f"{record}/granulator/{name}/1", "revision": 1, "content_sha256": digests[name]} for name in sorted(digests)
+    ]
     missing = [{"equipment": "granulator", "step": "WET_MASS", "run": 1, "parameter": "wet_mass_speed", "status": "gap"}] if faults else []
     stream.event(305, {
         "type": "batch", "transition": "end", "record": record, "revision": 1, "supersedes": None, "reason": None,
