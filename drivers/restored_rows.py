@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
+from drivers.row_key import forms
+
 MARK = ":recalled"
 """No query or pattern has such a name."""
 
@@ -20,9 +22,9 @@ def row_mark(key: str, row: Mapping[str, Any] | None) -> list[str]:
     return [_sum(key), text]
 
 
-def _pair(key: str, row: Mapping[str, Any] | None) -> tuple[str, str]:
-    one, other = row_mark(key, row)
-    return one, other
+def row_marks(key: str, row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """List the marks under which a row may stand in the journal: one for each form of its key."""
+    return [(known, content) for known, content in (row_mark(form, row) for form in forms(key))]
 
 
 def _sum(text: str) -> str:
@@ -52,8 +54,8 @@ class RestoredRows:
         left = Counter(self._names[name][1]) if name in self._names else Counter()
         count = 0
         for key, row in rows:
-            mark = _pair(key, row)
-            if left[mark] <= 0:
+            mark = next((mark for mark in row_marks(key, row) if left[mark] > 0), None)
+            if mark is None:
                 break
             left[mark] -= 1
             count += 1
@@ -64,7 +66,9 @@ class RestoredRows:
         if name not in self._names:
             return
         until_ns, known = self._names[name]
-        shown = Counter(_pair(key, row) for key, row in rows)
+        stands, shown = Counter(known), Counter[tuple[str, str]]()
+        for key, row in rows:
+            shown.update([mark for mark in row_marks(key, row) if shown[mark] < stands[mark]][:1])
         left = []
         for mark in known:
             shown[mark] -= 1

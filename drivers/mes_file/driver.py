@@ -20,6 +20,7 @@ from drivers.mes_file.formats import Record, Refused, records
 from drivers.mes_file.ledger import DONE, Ledger
 from drivers.mes_file.settings import FileSettings, Pattern
 from drivers.restored_rows import RestoredRows
+from drivers.row_key import row_key
 from drivers.row_settings import zone_of
 from drivers.rows import Mapped, json_value
 
@@ -330,7 +331,7 @@ def _checked(data: bytes, pattern: Pattern, settings: FileSettings) -> int:
 
 def _key(pattern: Pattern, digest: str, record: Record, number: int) -> str:
     """The record's own identity, or its place in this content. number: from 1 on."""
-    return "/".join(str(record[column]) for column in pattern.keys) if pattern.keys else f"{digest[:16]}:{number}"
+    return row_key(record, pattern.keys) if pattern.keys else f"{digest[:16]}:{number}"
 
 
 def _piece(source: Iterator[Record]) -> list[Record]:

@@ -20,7 +20,8 @@ from drivers.mes_sql.probe import Probe, Probed, judged
 from drivers.mes_sql.settings import Query
 from drivers.mes_sql.settings import Settings as SqlSettings
 from drivers.mes_sql.window import Change, Window, row_hash
-from drivers.restored_rows import RestoredRows, row_mark
+from drivers.restored_rows import RestoredRows, row_mark, row_marks
+from drivers.row_key import row_key
 from drivers.row_settings import zone_of
 from drivers.rows import Mapped, json_value
 
@@ -128,7 +129,7 @@ class MesSqlDriver(Driver):
         column = query.watermark.column
         for row in piece:
             try:
-                key = "/".join(str(json_value(row[name])) for name in query.keys)
+                key = row_key(row, query.keys)
                 value = None if column is None else row[column]
             except KeyError as error:
                 raise DriverMisconfigured(f"{self.source.name}: query {query.name} gives no column {error}") from None
@@ -136,6 +137,7 @@ class MesSqlDriver(Driver):
                 fell = found.last is not None and value < found.last
                 plain = {str(name): json_value(item) for name, item in row.items()}
                 digest = row_hash(plain)
+                window.rename(key, digest)
                 change = window.change(key, value, digest)
             except TypeError as error:
                 raise BadReply(f"query {query.name}: column {column} holds values that can not be ordered: {error}") from None
@@ -145,7 +147,7 @@ class MesSqlDriver(Driver):
             if key in found.keys:
                 raise BadReply(f"query {query.name}: two rows have the key {key}: it is no key")
             found.keys.add(key)
-            if change is not None and found.recalled and found.recalled.pop(row_mark(key, None)[0], None) == row_mark(key, plain)[1]:
+            if change is not None and found.recalled and any(found.recalled.get(one) == other for one, other in row_marks(key, plain)):
                 window.take(key, value, digest)  # read before the journal was restored, and it has the row since then
             elif change is not None:
                 found.changed.append((change, key, value, digest, {**row}))

@@ -16,6 +16,8 @@ from typing import Any, Literal
 
 import orjson
 
+from drivers.row_key import forms
+
 Change = Literal["new", "changed", "late", "deleted"]
 
 
@@ -72,6 +74,16 @@ class Window:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def rename(self, key: str, digest: str) -> None:
+        """Go on under its key with a row that an earlier version remembered under another form of it, if it stands as it was then.
+
+        The whole row is compared: of two rows that had one key in that form, the right one goes on, and the other one is new.
+        """
+        for former in forms(key)[1:]:
+            known = self._rows.get(former)
+            if key not in self._rows and known is not None and known.digest == digest:
+                self._rows[key] = self._rows.pop(former)
 
     def change(self, key: str, value: Any, digest: str) -> Change | None:
         """What this row is against what was read before: None if it is known as it stands."""

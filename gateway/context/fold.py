@@ -12,6 +12,7 @@ from gateway.context import event_bodies
 from gateway.context.equipment.alarms import Alarms
 from gateway.context.equipment.conditions import CONDITIONS, Conditions
 from gateway.context.equipment.holdtimes import HoldTimes
+from gateway.context.former_keys import adopt
 from gateway.context.gaps.gaps import Closed, Gap, Gaps
 from gateway.context.gaps.silence import Silences
 from gateway.context.materials.batch_materials import Ledgers
@@ -332,6 +333,7 @@ class Fold:
             return
         self._alive(event["source"], self.state.now)
         self._contexts.clear()
+        adopt(self.state, self.plan, event)
         for name, ticks in take_rows(self.state, event, self.plan.units, self.state.seq, self.state.now):
             window = 10_000_000 if ticks % 10_000_000 == 0 else 0
             self._where.identify(self.plan.units[name], Instant(ticks, window), self.state.seq, None)

@@ -14,7 +14,7 @@ import orjson
 
 from simulators.device import Truth
 from simulators.mes.shape import NotServable
-from simulators.mes.tables import local_text
+from simulators.mes.tables import key_text, local_text
 
 
 class Pattern:
@@ -55,7 +55,7 @@ class Pattern:
 
     def key_of(self, row: Mapping[str, Any]) -> str:
         """The record's identity as text."""
-        return "/".join(str(row[column]) for column in self.keys)
+        return key_text([row[column] for column in self.keys]) if self.keys else ""
 
     def bytes_of(self, rows: Sequence[Mapping[str, Any]]) -> bytes:
         """The file's content."""

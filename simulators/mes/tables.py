@@ -1,11 +1,12 @@
 """The SQLite side: one table per name behind a FROM, rows written by their columns, each in a transaction of its own."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 from simulators.device import Truth
@@ -55,7 +56,17 @@ class Query:
 
     def key_of(self, row: Mapping[str, Any]) -> str:
         """The row's identity as text."""
-        return "/".join(str(row[column]) for column in self.keys)
+        return key_text([row[column] for column in self.keys])
+
+    def values_of(self, key: str) -> list[str]:
+        """The texts of the key columns, from the row's identity."""
+        return [key] if len(self.keys) == 1 else [unquote(part) for part in key.split("/")]
+
+
+def key_text(parts: Sequence[Any]) -> str:
+    """What docs/mes.md says a row of these key columns is called."""
+    texts = [str(part) for part in parts]
+    return texts[0] if len(texts) == 1 else "/".join(text.replace("%", "%25").replace("/", "%2F") for text in texts)
 
 
 def as_stored(value: Any) -> Any:
@@ -102,7 +113,7 @@ class Tables:
         self._truth.row(name, query.key_of(whole), ticks, whole)
         self._db.execute(
             f"UPDATE {_quoted(query.shape.table)} SET {sets} WHERE {self._where(query)}",  # noqa: S608 - quoted names
-            [*whole.values(), *key.split("/", len(query.keys) - 1)],
+            [*whole.values(), *query.values_of(key)],
         )
         return whole
 
@@ -112,7 +123,7 @@ class Tables:
         self._truth.row(name, key, ticks, {})
         self._db.execute(
             f"DELETE FROM {_quoted(query.shape.table)} WHERE {self._where(query)}",  # noqa: S608 - quoted names
-            key.split("/", len(query.keys) - 1),
+            query.values_of(key),
         )
 
     def row(self, name: str, key: str) -> dict[str, Any]:
@@ -120,7 +131,7 @@ class Tables:
         query = self._queries[name]
         columns = ", ".join(map(_quoted, query.shape.columns.values()))
         sql = f"SELECT {columns} FROM {_quoted(query.shape.table)} WHERE {self._where(query)}"  # noqa: S608 - quoted names
-        found = self._db.execute(sql, key.split("/", len(query.keys) - 1)).fetchone()
+        found = self._db.execute(sql, query.values_of(key)).fetchone()
         if found is None:
             raise KeyError(f"query {name} has no row {key}")
         return dict(zip(query.shape.columns, found, strict=True))

@@ -54,6 +54,31 @@ async def test_a_file_written_after_the_loss_is_new_even_if_it_says_the_same(tmp
     assert journal.findings == []
 
 
+async def test_rows_that_0_1_wrote_into_the_journal_are_known_under_their_former_keys(tmp_path):
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    mes_file.put(drop, "a.csv", b"order_no,lot_no,kg\r\n4500/26,417-A,24.6\r\n4500,26/417-A,9.9\r\n4500,26/418-A,7\r\n")
+    known = [("4500/26/417-A", {"order_no": "4500/26", "lot_no": "417-A", "kg": "24.6"})]
+    known += [("4500/26/417-A", {"order_no": "4500", "lot_no": "26/417-A", "kg": "9.9"})]
+    journal = Journal(marked("results", known))
+    source = mes_file.source(tmp_path, {**mes_file.CSV, "key": ["order_no", "lot_no"]})
+    async with running(MesFileDriver(source, []), journal):
+        await journal.until(lambda: journal.messages != [])
+        await journal.until(lambda: journal.watermark[MARK] == {})
+    assert told(journal) == [("4500/26%2F418-A", "new")]
+
+    query = {"name": "lots", "sql": "SELECT order_no, lot_no FROM v_lots", "key": ["order_no", "lot_no"], "watermark": {"kind": "snapshot"}}
+    source = mes_sql.source(tmp_path, (query,))
+    journal = Journal(marked("lots", [("4500/26/417-A", {"order_no": "4500", "lot_no": "26/417-A"})]))
+    async with mes_sql.served(source) as mes:
+        await mes.insert("lots", {"order_no": "4500/26", "lot_no": "417-A"}, mes_sql.NOON)
+        await mes.insert("lots", {"order_no": "4500", "lot_no": "26/417-A"}, mes_sql.NOON)
+        async with running(MesSqlDriver(source, []), journal):
+            await journal.until(lambda: journal.messages != [])
+            await journal.polled()
+    assert told(journal) == [("4500%2F26/417-A", "new")]
+
+
 async def test_rows_of_a_table_that_the_journal_has_are_not_read_again(tmp_path):
     async with mes_sql.served(mes_sql.source(tmp_path), mes_sql.TAGS) as mes:
         first = Journal()

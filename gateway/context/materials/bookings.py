@@ -19,7 +19,7 @@ from gateway.context.materials.booking_terms import Facts, sources_of
 from gateway.context.materials.sample import sample_event
 from gateway.context.plan import LATENESS_TICKS, LEVELS, Plan
 from gateway.context.state import Identity, Instant, PendingBooking, PostedBooking, Run, State
-from gateway.context.texts import LONGEST_TEXT, text
+from gateway.context.texts import LONGEST_TEXT, key_text, text
 from gateway.entries.fold_input import EARLIEST_TICKS, Json
 from gateway.entries.ticks import TICKS_PER_S, from_rfc3339, rfc3339
 from gateway.parameters import usable
@@ -138,7 +138,7 @@ class Bookings:
                 window = TICKS_PER_S if ticks % TICKS_PER_S == 0 else 0
                 at = Instant(ticks, window)
                 gone = told["change"] == "deleted"
-                self._wait(PendingBooking(*key, query, None, at, self._state.seq, now, None, row, str(told["key"])[:LONGEST_TEXT], gone))
+                self._wait(PendingBooking(*key, query, None, at, self._state.seq, now, None, row, key_text(str(told["key"])), gone))
 
     def _wait(self, occurred: PendingBooking) -> None:
         waiting = self._state.occurred

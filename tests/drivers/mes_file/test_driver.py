@@ -44,6 +44,31 @@ async def test_dropped_records_come_once_as_the_ground_truth_has_them(tmp_path):
     assert {m.change for m in journal.messages} == {"new"}
 
 
+@pytest.mark.urs("URS-CTX-07")
+async def test_records_whose_key_columns_join_alike_keep_two_keys(tmp_path):
+    one = source(tmp_path, {**CSV, "key": ["order_no", "lot_no"]})
+    log = Truth(tmp_path / "truth.jsonl")
+    device = MesDevice(one, [], log)
+    await device.start()
+    journal = Journal()
+    async with running(MesFileDriver(one, []), journal):
+        await device.drop("results", [{"order_no": "4500/26", "lot_no": "417-A"}, {"order_no": "4500", "lot_no": "26/417-A"}], NOON)
+        await device.drop("results", [{"order_no": "100%2F", "lot_no": "Sé 1"}, {"order_no": "100/", "lot_no": "Sé 1"}], NOON)
+        await journal.until(lambda: len(journal.messages) == 4)
+    log.close()
+    keys = [message.key for message in journal.messages]
+    assert keys == ["4500%2F26/417-A", "4500/26%2F417-A", "100%252F/Sé 1", "100%2F/Sé 1"]
+    assert keys == [orjson.loads(line)["key"] for line in (tmp_path / "truth.jsonl").read_bytes().splitlines()]
+
+
+async def test_a_key_of_one_column_is_its_text_as_it_stands(tmp_path, drop):
+    journal = Journal()
+    async with running(MesFileDriver(source(tmp_path), TAGS), journal):
+        put(drop, "a.csv", b"sample_id,lod\r\n26/417-A,1.5\r\n100%25,2.5\r\n")
+        await journal.until(lambda: len(journal.messages) == 2)
+    assert [message.key for message in journal.messages] == ["26/417-A", "100%25"]
+
+
 async def test_a_file_that_grows_is_read_when_it_is_whole(tmp_path, drop):
     journal = Journal()
     async with running(MesFileDriver(source(tmp_path), TAGS), journal):

@@ -63,6 +63,73 @@ async def test_late_changed_and_deleted_rows_are_found(mes, tmp_path):
     assert {(m.key, m.change) for m in journal.messages[3:]} == {("3", "late"), ("2", "changed"), ("1", "deleted")}
 
 
+LOTS = {
+    "name": "lots",
+    "sql": "SELECT order_no, lot_no, kg FROM v_lots",
+    "key": ["order_no", "lot_no"],
+    "watermark": {"kind": "snapshot"},
+}
+GRANULES, FINES = {"order_no": "4500/26", "lot_no": "417-A", "kg": 24.6}, {"order_no": "4500", "lot_no": "26/417-A", "kg": 9.9}
+
+
+@pytest.mark.urs("URS-CTX-07")
+async def test_rows_whose_key_columns_join_alike_are_two_rows(tmp_path):
+    one = source(tmp_path, (LOTS,))
+    journal = Journal()
+    async with served(one) as mes, running(MesSqlDriver(one, []), journal):
+        await mes.insert("lots", GRANULES, NOON)
+        await mes.insert("lots", FINES, NOON)
+        await journal.until(lambda: len(journal.messages) == 2)
+        await mes.change("lots", "4500/26%2F417-A", {"kg": 10.0}, NOON)
+        await journal.until(lambda: len(journal.messages) == 3)
+        await mes.delete("lots", "4500%2F26/417-A", NOON)
+        await journal.until(lambda: len(journal.messages) == 4)
+        await journal.polled()
+    assert [(m.key, m.change, m.row.get("kg")) for m in journal.messages] == [
+        ("4500%2F26/417-A", "new", 24.6),
+        ("4500/26%2F417-A", "new", 9.9),
+        ("4500/26%2F417-A", "changed", 10.0),
+        ("4500%2F26/417-A", "deleted", None),
+    ]
+
+
+@pytest.mark.parametrize("known", ["4500%2F26/417-A", "4500/26%2F417-A"])
+async def test_an_update_reads_no_row_twice_and_finds_the_one_that_0_1_took_for_another(tmp_path, known):
+    one = source(tmp_path, (LOTS,))
+    before, after = Journal(), Journal()
+    async with served(one) as mes:
+        await mes.insert("lots", GRANULES, NOON)
+        await mes.insert("lots", FINES, NOON)
+        async with running(MesSqlDriver(one, []), before):
+            await before.until(lambda: len(before.messages) == 2)
+        window = before.watermark["lots"]
+        after.watermark = {"lots": {**window, "rows": {"4500/26/417-A": window["rows"][known]}}}  # as 0.1 wrote it
+        async with running(MesSqlDriver(one, []), after):
+            await after.until(lambda: after.messages != [])
+            await after.polled()
+            await mes.change("lots", known, {"kg": 1.0}, NOON)
+            await after.until(lambda: len(after.messages) == 2)
+    other = next(key for key in window["rows"] if key != known)
+    assert [(m.key, m.change) for m in after.messages] == [(other, "new"), (known, "changed")]
+    assert sorted(after.watermark["lots"]["rows"]) == sorted([other, known])
+
+
+async def test_a_row_that_was_changed_during_an_update_is_never_taken_for_the_same(tmp_path):
+    one = source(tmp_path, (LOTS,))
+    before, after = Journal(), Journal()
+    async with served(one) as mes:
+        await mes.insert("lots", GRANULES, NOON)
+        async with running(MesSqlDriver(one, []), before):
+            await before.until(lambda: before.messages != [])
+        window = before.watermark["lots"]
+        after.watermark = {"lots": {**window, "rows": {"4500/26/417-A": window["rows"]["4500%2F26/417-A"]}}}
+        await mes.change("lots", "4500%2F26/417-A", {"kg": 24.7}, NOON)
+        async with running(MesSqlDriver(one, []), after):
+            await after.until(lambda: len(after.messages) == 2)
+            await after.polled()
+    assert [(m.key, m.change) for m in after.messages] == [("4500%2F26/417-A", "new"), ("4500/26/417-A", "deleted")]
+
+
 async def test_a_restart_reads_nothing_twice_and_leaves_nothing_out(mes, tmp_path):
     first = Journal()
     await mes.insert("orders", {"batch_no": "B1"}, NOON)
