@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
-from config.csv.columns import CHOICES, TABLES
+from config.csv.columns import CHOICES
 from config.csv.tables import Columns, Report, Row, rows
 from config.problem import Place, did_you_mean
 from config.units import units
-from config.unsupported import SUPPORTED_VALUES, UNSUPPORTED_FILES, refusal
 
 TAG = re.compile(r"[A-Za-z0-9_./#-]{1,200}")
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
@@ -142,17 +141,9 @@ class Cells:
 
 
 def each(data: bytes, columns: Columns, report: Report, make: Callable[[Cells], T]) -> Iterator[T]:
-    """What `make` makes of each row without a problem; the names of the others are noted as rejected."""
-    table = next(name for name, other in TABLES.items() if other is columns)
-    waiting = [column for where, column in SUPPORTED_VALUES if where == table]
-    if table in UNSUPPORTED_FILES:
-        report.error(None, "is not supported yet: nothing in it would have an effect")
+    """Yield what `make` returns for each row without a problem; note the names of the others as rejected."""
     for row in rows(data, columns, report):
         reader = Cells(row, report)
-        for column in waiting:
-            if column in row.cells and (why := refusal(table, column, row.cells[column])) is not None:
-                report.error(row.line, why)
-                reader.good = False
         made = make(reader)
         if reader.good:
             yield made

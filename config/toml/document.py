@@ -11,7 +11,6 @@ from pydantic import BaseModel, ValidationError
 from config.problem import Place, Problem, did_you_mean
 from config.sections import Backup, BufferSection, ClockSection, Equipment, LineSection, Push, Route, Source, Uplink, Web, Witness
 from config.toml.toml_positions import positions
-from config.unsupported import refusal
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "line": LineSection,
@@ -157,9 +156,6 @@ def validated(document: Document, path: Path_, model: type[M], data: Any) -> M |
     if not isinstance(data, Mapping):
         document.error(path, f"`{path[-1]}` is a table: write [{path[-1]}]")
         return None
-    for key, value in data.items():
-        if (why := refusal(str(path[0]), key, value)) is not None:
-            document.error((*path, key), why)
     try:
         return model.model_validate(_as_tuples(data, model), strict=True)
     except ValidationError as error:

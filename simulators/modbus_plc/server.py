@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from config import Source, Tag
 from simulators.device import Truth
 from simulators.modbus_plc.faults import Fault, spoiled
+from simulators.modbus_plc.framing import Answer, served_under, spoiled_frame
 from simulators.modbus_plc.memory import Memory, Served, not_served
 from simulators.modbus_plc.rtu import Bus
 
@@ -73,14 +74,18 @@ class ModbusPlc:
         """See Device."""
         self.memory.set(values, ticks)
 
-    def answer(self, unit: int, pdu: bytes) -> tuple[Fault | None, bytes, Served] | None:
-        """The answer to a request and the fault that it meets; None for a dead unit."""
+    def answer(self, unit: int, pdu: bytes) -> Answer | None:
+        """Answer a request under the first fault that it meets; None for a dead unit."""
         if unit in self.dead:
             self.memory.requests[pdu[0]] += 1
             return None
         fault = next((fault for fault in self.faults if fault.strikes(unit, pdu[0])), None)
         right, served = self.memory.answer(unit, pdu)
         return fault, right if fault is None else spoiled(fault, right), served
+
+    def answer_on_bus(self, unit: int, pdu: bytes) -> Answer | None:
+        """Answer as `answer` does; None also for an address that no unit has, where nobody could say so."""
+        return self.answer(unit, pdu) if unit in self.memory.units else None
 
 
 class _Connection(asyncio.Protocol):
@@ -142,12 +147,7 @@ class _Served(_Connection):
             unit = (unit + 1) & 0xFF
         protocol = b"\x12\x34" if kind == "wrong-protocol" else b"\0\0"
         frame = transaction + protocol + (len(answer) + 1).to_bytes(2, "big") + bytes([unit]) + answer
-        if kind == "truncated":
-            frame = frame[:-3]
-        noise = b"\xff\xfe\xfd"
-        frame = {"twice": frame * 2, "garbage-before": noise + frame, "garbage-after": frame + noise}.get(kind or "", frame)
-        if kind not in (None, "twice", "delay", "garbage-after"):
-            served = not_served
+        frame, served = spoiled_frame(fault, frame), served_under(fault, served)
         if kind == "delay" and fault is not None:
             asyncio.get_running_loop().call_later(fault.seconds, self._write, frame, served)
         else:
@@ -159,7 +159,7 @@ class _BusServed(_Connection):
 
     def __init__(self, plc: ModbusPlc) -> None:
         super().__init__(plc)
-        self._bus = Bus(plc, self._write, self.abort)
+        self._bus = Bus(plc.answer_on_bus, self._write, self.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -182,7 +182,7 @@ class _Terminal:
         aside.unlink(missing_ok=True)
         aside.symlink_to(os.ttyname(self._slave))
         aside.replace(self._path)
-        self._bus = Bus(plc, self._send, self.close)
+        self._bus = Bus(plc.answer_on_bus, self._send, self.close)
         asyncio.get_running_loop().add_reader(self._master, self._readable)
 
     def close(self) -> None:

@@ -16,7 +16,6 @@ from config.csv.rows import CHOICES, TABLES
 from config.reports import schema
 from config.toml.document import LISTS, SECTIONS
 from config.toml.lot_rules import RuleTable
-from config.unsupported import SUPPORTED_VALUES, UNSUPPORTED_FILES
 from drivers import driver_class
 
 REFERENCE = (DOCS / "line-folder.md").read_text("utf-8")
@@ -56,17 +55,6 @@ def test_every_key_stands_in_the_reference() -> None:
 def test_every_key_of_a_driver_stands_in_its_row(driver: str) -> None:
     row = next(line for line in section("line.toml").splitlines() if line.startswith(f"| {driver} |"))
     assert sorted(set(driver_class(driver).Settings.model_fields) - words(row)) == []
-
-
-def test_what_is_not_supported_is_said() -> None:
-    for file in UNSUPPORTED_FILES:
-        assert "Not supported yet" in section(file)
-    for (where, key), values in SUPPORTED_VALUES.items():
-        if where.endswith(".csv"):
-            row = next(line for line in section(where).splitlines() if line.startswith(f"| {key} |"))
-            assert values or "not supported yet" in row
-            for refused in set(CHOICES.get(key, ())) - values:
-                assert refused not in words(row)
 
 
 @pytest.mark.urs("URS-MAP-01")

@@ -13,7 +13,7 @@ from drivers.modbus.frames import NoAnswer, Refused, WrongAnswer, read_request
 from drivers.modbus.rtu import RtuLink
 from drivers.modbus.settings import Endpoint
 from drivers.modbus.tcp import TcpLink
-from simulators.modbus_plc.rtu import crc16
+from simulators.modbus_plc.framing import crc16
 
 REQUEST = read_request(unit=7, function=3, start=10, count=2)
 DATA = bytes.fromhex("01020304")
