@@ -20,7 +20,7 @@ class HoldTimes:
     def __init__(self, state: State, plan: Plan, emit: Callable[[dict[str, Any]], str]) -> None:
         self._state, self._plan, self._emit = state, plan, emit
         self._steps = {(s.equipment, s.step) for s in plan.line.steps if s.activity == CLEANING}
-        self._told = {name for name, unit in plan.units.items() if self._sources(unit)}
+        self._told = [name for name, unit in plan.units.items() if self._sources(unit)]  # in the order of the line: the state is in it too
 
     def _sources(self, unit: Unit) -> set[str]:
         """Tags that tell of cleaning."""
