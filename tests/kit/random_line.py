@@ -22,6 +22,7 @@ from gateway.clock.daemon_reading import Evidence
 from gateway.clock.judge import Limits
 from gateway.context import Fold
 from gateway.entries.fold_input import ReadingsInput
+from gateway.entries.ticks import from_rfc3339
 from gateway.intake import Intake
 
 MIN_COVERED = 0.5
@@ -185,7 +186,7 @@ class Plant:
             await port.room()
             port([], messages=[Message(what["name"], row["key"], row["row"], int(row["key"]))], received_ns=self.hands.to_monotonic(entry))
         elif what["type"] == "source":
-            observed = recipes.from_rfc3339(what["observed"])
+            observed = from_rfc3339(what["observed"])
             port = self.intake.ports[what["source"]]
             await port.room()
             port([], received_ns=self.hands.to_monotonic(entry), observed_ticks=observed, resumed=True)
