@@ -6,7 +6,7 @@ minutes (`make faults`), `test_x_soak.py` runs for hours (`make soak`). A single
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -23,13 +23,19 @@ settings.register_profile("long", deadline=None, max_examples=1_000, suppress_he
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with the kind that its file's name ends in, before `-m` selects."""
+@pytest.hookimpl(tryfirst=True, wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    """Mark each test with the kind that its file's name ends in, before `-m` selects; put the slowest first, after it has."""
     for item in items:
         kind = item.path.stem.rpartition("_")[2]
         if kind in KINDS:
             item.add_marker(kind)
+    yield
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    if workers > 1:
+        from kit import order
+
+        items[:] = order.slowest_first(items, lambda item: item.nodeid, workers)
 
 
 @pytest.fixture
