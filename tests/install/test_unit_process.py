@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from kit.processes import DEADLINE_S
 from kit.repository import ROOT
 
 import config
@@ -99,7 +100,7 @@ def test_the_gateway_tells_systemd_that_it_is_ready_alive_and_stopping(line: Pat
             while rest[-1] == b"WATCHDOG=1":
                 rest.append(listener.recv(100))
             assert rest[-1] == b"STOPPING=1"
-        assert process.wait(30) == 0, (tmp_path / "said").read_text()
+        assert process.wait(DEADLINE_S) == 0, (tmp_path / "said").read_text()
     finally:
         process.kill()
         process.wait()

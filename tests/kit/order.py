@@ -31,5 +31,5 @@ def slowest_first(tests: Sequence[Test], name_of: Callable[[Test], str], workers
         seconds[worker] += table[name_of(test)]
     rest = iter([test for test in tests if name_of(test) not in table])
     for block, size in zip(blocks, sizes, strict=True):
-        block += islice(rest, size - len(block))
+        block.extend(islice(rest, size - len(block)))
     return list(chain.from_iterable(blocks))

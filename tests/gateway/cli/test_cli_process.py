@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from kit.drop_line import drop_line, dropped, events, stored
-from kit.processes import COMMAND, command, free_port, running, until
+from kit.processes import COMMAND, DEADLINE_S, command, free_port, running, until
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_a_second_gateway_on_the_same_journal_is_refused_with_one_line(folder: P
 @pytest.mark.urs("URS-AUD-01", "URS-OPS-05")
 def test_sigterm_ends_in_order_and_sigkill_is_told_at_the_next_start(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
     gateway.send_signal(signal.SIGTERM)
-    assert gateway.wait(20) == 0
+    assert gateway.wait(DEADLINE_S) == 0
     with running(folder) as again:
         again.kill()
         again.wait()
@@ -128,7 +128,7 @@ def test_sigterm_ends_in_order_and_sigkill_is_told_at_the_next_start(folder: Pat
 @pytest.mark.urs("URS-AUD-06", "URS-BUF-08")
 def test_verify_names_the_entry_whose_byte_was_changed(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
     gateway.terminate()
-    gateway.wait(20)
+    gateway.wait(DEADLINE_S)
     (segment,) = (folder / "data" / "segments").glob("*.db")
     database = sqlite3.connect(segment)
     names = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'entr%'")]
@@ -181,7 +181,7 @@ def test_a_backup_made_while_running_is_verified_and_restored_into_a_new_epoch(f
     assert command("backup", folder, "--to", backup).returncode == 0
     assert command("backup", folder, "--to", backup).returncode == 2
     gateway.terminate()
-    gateway.wait(20)
+    gateway.wait(DEADLINE_S)
     assert "checkpoint" in [e["event"]["type"] for e in stored(folder) if "event" in e]
     assert command("restore", folder, "--from", backup).returncode == 2  # a journal is there
 
@@ -197,7 +197,7 @@ def test_a_backup_made_while_running_is_verified_and_restored_into_a_new_epoch(f
 @pytest.mark.urs("URS-CTX-05", "URS-VAL-06")
 def test_recompute_decides_the_same_from_the_journal_alone(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
     gateway.terminate()
-    gateway.wait(20)
+    gateway.wait(DEADLINE_S)
     (folder / "tags.csv").write_text("the folder is not needed for it\n")
 
     result = command("recompute", folder)

@@ -13,7 +13,7 @@ from typing import Any, cast
 import orjson
 import pytest
 from kit import random_line
-from kit.processes import free_port
+from kit.processes import DEADLINE_S, free_port
 
 from buffer import Body, Journal
 from config import Line, Uplink
@@ -161,7 +161,7 @@ async def delivered(path: Path, journal: Journal, kind: str) -> None:
 
         tasks = [asyncio.create_task(ebr.run()), asyncio.create_task(keep())]
         try:
-            async with asyncio.timeout(90):
+            async with asyncio.timeout(DEADLINE_S):
                 while journal.cursor("ebr") != journal.last:  # noqa: ASYNC110 - the state of another thread
                     await asyncio.sleep(0.05)
         finally:
