@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit.commands import called
 from kit.drop_line import GATEWAY, drop_line
-from kit.processes import command, free_port, running, until
+from kit.processes import free_port, running, until
 
 from buffer import Body, Journal
 from gateway.operation.control import ask, tell
@@ -39,7 +40,7 @@ class Line:
 
     def told(self) -> str:
         """The page's text, and that of the command: what one says the other says too."""
-        page, screen = Seen.of(self.page()).text, " ".join(command("status", self.folder).stdout.split())
+        page, screen = Seen.of(self.page()).text, " ".join(called("status", self.folder).stdout.split())
         return f"{page}\n{screen}"
 
 
