@@ -170,7 +170,7 @@ def test_the_page_reads_only(asked: Path) -> None:
     listen = next(line.split('"')[1] for line in (asked / "line.toml").read_text().splitlines() if line.startswith("listen"))
 
     def fetched(method: str, path: str) -> tuple[int, str, str | None]:
-        connection = http.client.HTTPConnection(listen, timeout=10)
+        connection = http.client.HTTPConnection(listen, timeout=DEADLINE_S)
         connection.request(method, path)
         answer = connection.getresponse()
         text = answer.read().decode()

@@ -16,8 +16,6 @@ from buffer.archive import packing
 from buffer.verify import Key, verify
 from gateway.operation.control import tell
 
-pytestmark = pytest.mark.timeout(400)
-
 # ------------------------------------------------------------------ keys
 
 

@@ -13,12 +13,10 @@ from typing import Any
 import pytest
 from kit.commands import called
 from kit.drop_line import GATEWAY, drop_line
-from kit.processes import free_port, running, until
+from kit.processes import DEADLINE_S, free_port, running, until
 
 from buffer import Body, Journal
 from gateway.operation.control import ask, tell
-
-pytestmark = pytest.mark.timeout(300)
 
 
 class Line:
@@ -32,7 +30,7 @@ class Line:
         return ask(self.data)
 
     def page(self, target: str = "/") -> str:
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)) as connection:
             connection.request("GET", target)
             answer = connection.getresponse()
             assert answer.status == 200

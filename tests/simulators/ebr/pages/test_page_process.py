@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from kit import random_line
+from kit.processes import DEADLINE_S
 
 from simulators.ebr import Store
 from simulators.ebr.pages.page import html
@@ -131,7 +132,6 @@ async def test_sections_without_anything_in_them_are_left_out(tmp_path: Path) ->
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 @pytest.mark.skipif(not POPPLER, reason="poppler-utils are not installed")
 @pytest.mark.urs("URS-EBR-02")
-@pytest.mark.timeout(180)
 async def test_it_prints_to_pages_that_name_the_batch_and_their_number(tmp_path: Path) -> None:
     record, series = await full(tmp_path)
     record["batch"] = 'B1 "</style>'
@@ -153,7 +153,7 @@ def printed(folder: Path) -> list[str]:
     profile = f"--user-data-dir={folder / 'chromium'}"
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer", profile, f"--print-to-pdf={folder / 'record.pdf'}"]
     assert CHROMIUM is not None
-    subprocess.run([CHROMIUM, *options, (folder / "record.html").as_uri()], check=True, capture_output=True, timeout=120)
+    subprocess.run([CHROMIUM, *options, (folder / "record.html").as_uri()], check=True, capture_output=True, timeout=DEADLINE_S)
     told = subprocess.run(["pdfinfo", folder / "record.pdf"], check=True, capture_output=True, text=True).stdout
     count = int(re.search(r"Pages:\s+(\d+)", told)[1])
     text = subprocess.run(["pdftotext", "-layout", folder / "record.pdf", "-"], check=True, capture_output=True, text=True).stdout
