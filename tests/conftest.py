@@ -7,10 +7,13 @@ minutes (`make faults`), `test_x_soak.py` runs for hours (`make soak`). A single
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from kit.random_line import Recorded
 
 pytest.register_assert_rewrite("kit")
 
@@ -46,6 +49,14 @@ def figures(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         request.config.stash.setdefault(FIGURES, []).append((case, figure))
 
     return say
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> "Recorded":
+    """`recorded(6)`: a random batch as the gateway wrote it into a journal, one for all tests that only read it."""
+    from kit.random_line import Recorded
+
+    return Recorded(tmp_path_factory.mktemp("recorded"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

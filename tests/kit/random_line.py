@@ -7,6 +7,7 @@ fold and the journal as the running gateway does, and leave entries as an EBR re
 import asyncio
 import random
 from collections.abc import Awaitable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -226,7 +227,7 @@ class Plant:
 async def played(path: Path, seed: int) -> Played:
     """Play one story into a journal below `path`, and give what an EBR would receive."""
     line = config.load(folder(path))
-    journal = Journal.open(line.data, line.gateway, retain_s=0, max_bytes=1_000_000_000)
+    journal = Journal.open(line.data, line.gateway, commit_interval_s=0.002, retain_s=0, max_bytes=1_000_000_000)
     try:
         plant = Plant(line, journal, seed)
         await plant.play()
@@ -235,3 +236,18 @@ async def played(path: Path, seed: int) -> Played:
         journal.close()
     key = (line.data / "key.pub").read_text().strip()
     return Played(seed, payloads, key, line, plant.story, plant.log, plant.seen, plant.gaps)
+
+
+class Recorded:
+    """Stories by their seed, each played once in a session. Whoever writes to a story's journal copies its line folder first."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._played: dict[int, Played] = {}
+
+    def __call__(self, seed: int) -> Played:
+        """Play a story, or give the one that was played, from within a running loop too."""
+        if seed not in self._played:
+            with ThreadPoolExecutor(1) as thread:
+                self._played[seed] = thread.submit(asyncio.run, played(self._path / f"line-{seed}", seed)).result()
+        return self._played[seed]
