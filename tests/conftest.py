@@ -5,6 +5,7 @@ minutes (`make faults`), `test_x_soak.py` runs for hours (`make soak`). A single
 """
 
 import os
+from asyncio import AbstractEventLoop
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,13 @@ FIGURES = pytest.StashKey[list[tuple[str, str]]]()
 settings.register_profile("quick", deadline=None, max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("long", deadline=None, max_examples=1_000, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> "dict[str, Callable[[], AbstractEventLoop]]":
+    """The loop of a test: see kit.loops."""
+    from kit import loops
+
+    return {"loop": loops.VirtualTimeLoop if item.get_closest_marker("virtual_time") else loops.PatientLoop}
 
 
 @pytest.hookimpl(tryfirst=True, wrapper=True)
