@@ -2,8 +2,11 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
-PACKAGES := gateway drivers buffer config simulators
-WORKERS ?= auto
+CORES := $(shell nproc 2>/dev/null || echo 2)
+# Most tests wait, for a server, a commit or a state: so many workers keep every core busy.
+WORKERS ?= $(shell expr 2 \* $(CORES) + 1)
+# A run starts several hundred interpreters; where byte code may not be kept, each compiles everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 
@@ -16,21 +19,40 @@ WORKERS ?= auto
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-.PHONY: setup demo test check faults soak bench lock wheel release clean help
+CHECKS := check-format check-lint check-types check-imports check-words
+
+.PHONY: setup demo test check $(CHECKS) test-slow-disk faults soak bench lock wheel release clean help
 
 setup: .venv/.ready ## create .venv from the hash-locked lock file
 
 demo: .venv/.ready ## run the bundled line through the gateway into a batch record (ARGS="--serve" etc.)
 	@$(BIN)/ebr-gateway demo $(ARGS)
 
-test: check ## checks and the whole default test suite
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not faults and not soak" $(ARGS)
+BESIDE = $(MAKE) --no-print-directory check
+# The checks run beside the tests; what they say stands below, and each of the two makes the run fail.
+test: .venv/.ready ## checks and the whole default test suite
+	@$(BESIDE) >.venv/check.log 2>&1 & checks=$$!; \
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not faults and not soak" $(ARGS); tests=$$?; \
+	wait $$checks; checks=$$?; cat .venv/check.log; \
+	test $$checks -eq 0 && echo "checks passed" || echo "CHECKS FAILED"; \
+	exit $$((tests | checks))
 
 check: .venv/.ready ## ruff, mypy, import-linter, codespell
+	@$(MAKE) --no-print-directory --keep-going --output-sync=target --jobs=$(CORES) $(CHECKS)
+
+check-format:
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
+
+check-lint:
 	@$(BIN)/ruff check --quiet .
+
+check-types:
 	@$(BIN)/mypy
+
+check-imports:
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+check-words:
 	@$(BIN)/codespell
 
 faults: .venv/.ready ## the long fault suites, with their figures

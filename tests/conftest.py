@@ -5,12 +5,16 @@ minutes (`make faults`), `test_x_soak.py` runs for hours (`make soak`). A single
 """
 
 import os
+from asyncio import AbstractEventLoop
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from kit.random_line import Recorded
 
 pytest.register_assert_rewrite("kit")
 
@@ -23,13 +27,26 @@ settings.register_profile("long", deadline=None, max_examples=1_000, suppress_he
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test with the kind that its file's name ends in, before `-m` selects."""
+def pytest_asyncio_loop_factories(item: pytest.Item) -> "dict[str, Callable[[], AbstractEventLoop]]":
+    """The loop of a test: see kit.loops."""
+    from kit import loops
+
+    return {"loop": loops.VirtualTimeLoop if item.get_closest_marker("virtual_time") else loops.PatientLoop}
+
+
+@pytest.hookimpl(tryfirst=True, wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Iterator[None]:
+    """Mark each test with the kind that its file's name ends in, before `-m` selects; put the slowest first, after it has."""
     for item in items:
         kind = item.path.stem.rpartition("_")[2]
         if kind in KINDS:
             item.add_marker(kind)
+    yield
+    workers = getattr(config, "workerinput", {}).get("workercount", 1)
+    if workers > 1:
+        from kit import order
+
+        items[:] = order.slowest_first(items, lambda item: item.nodeid, workers)
 
 
 @pytest.fixture
@@ -40,6 +57,14 @@ def figures(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         request.config.stash.setdefault(FIGURES, []).append((case, figure))
 
     return say
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> "Recorded":
+    """`recorded(6)`: a random batch as the gateway wrote it into a journal, one for all tests that only read it."""
+    from kit.random_line import Recorded
+
+    return Recorded(tmp_path_factory.mktemp("recorded"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -7,6 +7,7 @@ be reached.
 import os
 import sqlite3
 import sys
+from collections.abc import Sequence
 
 from gateway.cli import clock, configuration, line, records, running, sources
 from gateway.cli.base import NOT_REACHED, WRONG_INPUT, app, fail
@@ -14,22 +15,31 @@ from gateway.cli.base import NOT_REACHED, WRONG_INPUT, app, fail
 __all__ = ["app", "clock", "configuration", "line", "main", "records", "running", "sources"]
 
 
-def main() -> None:
-    """Entry point: one readable line per problem, no tracebacks for what a user can mend."""
-    import buffer
-    import config
-    import drivers
-    from buffer import keys
-
+def main(words: Sequence[str] | None = None) -> None:
+    """Run one command, by default that of the command line. What a user can mend is one readable line, never a traceback."""
     try:
-        app()
-    except (config.ConfigError, drivers.DriverMisconfigured, keys.KeyUnusable, FileNotFoundError) as error:
-        fail(str(error), WRONG_INPUT)
-    except buffer.JournalError as error:
-        fail(str(error), NOT_REACHED)
+        app(words)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:  # a full disk, no permission, a share that is away
-        fail(str(error) or type(error).__name__, NOT_REACHED)
-    except sqlite3.Error as error:
-        fail(f"a file of the journal can not be read: {error}", NOT_REACHED)
+    except Exception as error:
+        if (told := _told(error)) is None:
+            raise
+        fail(*told)
+
+
+def _told(error: Exception) -> tuple[str, int] | None:
+    """What a user is told of an error, and the exit code; None for a defect."""
+    from buffer import JournalError
+    from buffer.keys import KeyUnusable
+    from config import ConfigError
+    from drivers import DriverMisconfigured
+
+    if isinstance(error, (ConfigError, DriverMisconfigured, KeyUnusable, FileNotFoundError)):
+        return str(error), WRONG_INPUT
+    if isinstance(error, JournalError):
+        return str(error), NOT_REACHED
+    if isinstance(error, OSError):  # a full disk, no permission, a share that is away
+        return str(error) or type(error).__name__, NOT_REACHED
+    if isinstance(error, sqlite3.Error):
+        return f"a file of the journal can not be read: {error}", NOT_REACHED
+    return None

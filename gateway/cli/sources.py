@@ -6,14 +6,15 @@ import dataclasses
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from config import Line
-from drivers import Driver, DriverError
-from drivers.contract import Browses, Probes
 from gateway.cli.base import FINDING, GOOD, NOT_REACHED, WRONG_INPUT, AsJson, Folder, app, fail, logging_to_stderr, print_json
+
+if TYPE_CHECKING:
+    from config import Line
+    from drivers import Driver
 
 certificates = typer.Typer(no_args_is_help=True, help="Certificates of the OPC UA sources: make, show, trust.")
 app.add_typer(certificates, name="certs")
@@ -30,6 +31,7 @@ def browse(
     new_only: Annotated[bool, typer.Option("--new-only", help="only what the tag map does not have")] = False,
 ) -> None:
     """Write tag rows for what a source offers on the standard output, in the columns of tags.csv."""
+    from drivers.contract import Browses
     from drivers.opcua.commissioning.browse import COLUMNS
 
     found, driver = _driver(line, source)
@@ -67,6 +69,8 @@ def import_(
 @app.command()
 def probe(line: Folder, *, source: Named = None, as_json: AsJson = False) -> None:
     """Connect to every tag and compare the source with the map: type, unit, rate, time, load; Modbus neighbours and byte orders."""
+    from drivers import DriverError
+    from drivers.contract import Probes
     from gateway.runtime import assembly
 
     found = assembly.load(line)
@@ -151,7 +155,7 @@ def _show_one(one: Any) -> None:
         typer.echo(f"          {one.warning}")
 
 
-def _driver(folder: Path, name: str) -> tuple[Line, Driver]:
+def _driver(folder: Path, name: str) -> "tuple[Line, Driver]":
     from gateway.runtime import assembly
 
     logging_to_stderr(verbose=False)
@@ -163,6 +167,8 @@ def _driver(folder: Path, name: str) -> tuple[Line, Driver]:
 
 
 def _reached(name: str, work: Coroutine[Any, Any, Any]) -> Any:
+    from drivers import DriverError
+
     try:
         return asyncio.run(work)
     except DriverError as error:

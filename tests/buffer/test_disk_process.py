@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from kit.processes import DEADLINE_S, until
 
 from buffer import Body, Journal, JournalError, Pressure, StorageError, read_journal
 from buffer.verify import verify
@@ -44,14 +45,6 @@ def small(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(mount)], check=False)
 
 
-def wait_for(condition: object, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    tick = threading.Event()
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "it did not happen in time"
-        tick.wait(0.02)
-
-
 @ROOT
 @pytest.mark.faults
 @pytest.mark.urs("URS-BUF-05")
@@ -60,24 +53,24 @@ def test_a_full_disk_holds_the_sources_back_loses_nothing_and_goes_on_by_itself(
     journal = Journal.open(small / "journal", GATEWAY, commit_interval_s=0.005, retain_s=0, max_bytes=64 << 20)
     journal.on_pressure(told.append)
     written, futures = 0, []
-    wait_for(lambda: journal.pressure is None)
+    until(lambda: journal.pressure is None)
     while journal.pressure is None:
         futures.append(journal.append([body(written)], urgent=True))
         written += 1
-        futures[-1].result(timeout=60)
+        futures[-1].result(DEADLINE_S)
         if written == 50:
             (small / "somebody-else").write_bytes(os.urandom(journal.usage().free_bytes - (3 << 20)))
     alarm = journal.append([body(written)], urgent=True)
-    assert alarm.result(timeout=30) == written + 1, "the ballast leaves room to record the alarm"
+    assert alarm.result(DEADLINE_S) == written + 1, "the ballast leaves room to record the alarm"
     written += 1
     begun = time.monotonic()
     (small / "somebody-else").unlink()
-    wait_for(lambda: journal.pressure is None)
+    until(lambda: journal.pressure is None)
     resumed_s = time.monotonic() - begun
     for _ in range(50):
         futures.append(journal.append([body(written)], urgent=True))
         written += 1
-    futures[-1].result(timeout=30)
+    futures[-1].result(DEADLINE_S)
     journal.close()
     assert told[0] is not None
     assert told[-1] is None
@@ -90,7 +83,7 @@ def test_a_full_disk_holds_the_sources_back_loses_nothing_and_goes_on_by_itself(
 @pytest.mark.faults
 def test_a_disk_filled_to_the_last_byte_keeps_what_waits_until_there_is_room(small: Path) -> None:
     journal = Journal.open(small / "journal", GATEWAY, commit_interval_s=0.005, retain_s=0, max_bytes=64 << 20)
-    journal.append([body(0)], urgent=True).result(timeout=30)
+    journal.append([body(0)], urgent=True).result(DEADLINE_S)
     with (small / "somebody-else").open("wb", buffering=0) as file:
         while True:
             try:
@@ -98,16 +91,16 @@ def test_a_disk_filled_to_the_last_byte_keeps_what_waits_until_there_is_room(sma
             except OSError:
                 break
     waiting = [journal.append([body(1 + i, 60_000)], urgent=True) for i in range(300)]
-    wait_for(lambda: journal.pressure is not None)
+    until(lambda: journal.pressure is not None)
     (small / "somebody-else").unlink()
-    assert waiting[-1].result(timeout=60) == 301
+    assert waiting[-1].result(DEADLINE_S) == 301
     journal.close()
     assert numbers(small / "journal") == list(range(301))
 
 
 def append_until_it_fails(journal: Journal) -> None:
     while True:
-        journal.append([body(100)], urgent=True).result(timeout=30)
+        journal.append([body(100)], urgent=True).result(DEADLINE_S)
 
 
 @ROOT
@@ -118,7 +111,7 @@ def test_a_disk_that_turns_read_only_stops_the_journal_and_it_recovers_when_writ
     faults: list[BaseException] = []
     journal = Journal.open(small / "journal", GATEWAY, commit_interval_s=0.005, retain_s=0, max_bytes=8 << 20, on_fault=faults.append)
     for number in range(100):
-        journal.append([body(number)], urgent=True).result(timeout=30)
+        journal.append([body(number)], urgent=True).result(DEADLINE_S)
     read_only = subprocess.run(["mount", "-o", "remount,ro,nodelalloc", str(small)], check=False)
     if read_only.returncode:  # busy with files open for writing: the way a dying disk does it
         subprocess.run(["mount", "-o", "remount,abort", str(small)], check=False)
@@ -126,7 +119,7 @@ def test_a_disk_that_turns_read_only_stops_the_journal_and_it_recovers_when_writ
     with pytest.raises(JournalError):
         append_until_it_fails(journal)
     detected_s = time.monotonic() - begun
-    wait_for(lambda: faults)
+    until(lambda: faults)
     with pytest.raises(JournalError):
         journal.append([body(101)])
     journal.close()
@@ -134,7 +127,7 @@ def test_a_disk_that_turns_read_only_stops_the_journal_and_it_recovers_when_writ
     subprocess.run(["mount", "-o", "loop", str(small.parent / "image"), str(small)], check=True)
     journal = Journal.open(small / "journal", GATEWAY, commit_interval_s=0.005, retain_s=0, max_bytes=8 << 20)
     assert numbers(small / "journal")[:100] == list(range(100))
-    journal.append([body(7)], urgent=True).result(timeout=30)
+    journal.append([body(7)], urgent=True).result(DEADLINE_S)
     journal.close()
     figures("F09", f"read-only: found after {detected_s:.3f} s")
 
@@ -205,7 +198,7 @@ def test_a_foreign_lock_of_some_seconds_delays_and_loses_nothing(tmp_path: Path)
     assert not waiting[0].done()
     foreign.execute("ROLLBACK")
     foreign.close()
-    assert waiting[-1].result(timeout=30) == 51
+    assert waiting[-1].result(DEADLINE_S) == 51
     journal.close()
     assert numbers(tmp_path / "journal") == list(range(51))
 
@@ -299,7 +292,7 @@ def test_a_failed_write_is_never_promised(tmp_path: Path) -> None:
     journal._writer.do(journal._store._db.close).result()  # the next commit fails in the middle of the run
     waiting = journal.append([body(1)], urgent=True)
     with pytest.raises(StorageError):
-        waiting.result(timeout=30)
+        waiting.result(DEADLINE_S)
     with pytest.raises(StorageError):
         journal.append([body(2)])
     journal.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from kit.journals import GATEWAY, READINGS, entries, numbered
-from kit.processes import until
+from kit.processes import DEADLINE_S, until
 
 from buffer import (
     EntryTooLarge,
@@ -190,10 +190,10 @@ def test_cancelling_the_waiter_does_not_cancel_the_write(tmp_path: Path) -> None
 def test_an_urgent_append_does_not_wait_for_the_interval(tmp_path: Path) -> None:
     journal = open_journal(tmp_path, commit_interval_s=3600)
     before = journal.append([numbered(1)])
-    assert journal.append([numbered(2)], urgent=True).result(timeout=30) == 2
+    assert journal.append([numbered(2)], urgent=True).result(DEADLINE_S) == 2
     assert before.result(timeout=0) == 1
     lists = [journal.append([numbered(number)]) for number in range(32)]
-    assert lists[-1].result(timeout=30) == 34
+    assert lists[-1].result(DEADLINE_S) == 34
     journal.close()
 
 
@@ -477,7 +477,7 @@ def test_a_foreign_lock_of_the_segment_holds_the_sources_back_and_its_name_is_no
     until(lambda: journal.pressure is not None)
     foreign.execute("ROLLBACK")
     foreign.close()
-    waiting.result(timeout=30)
+    waiting.result(DEADLINE_S)
     until(lambda: journal.pressure is None)
     journal.close()
     assert [one and one.cause for one in told] == ["journal-locked", None]
@@ -492,7 +492,7 @@ def test_a_foreign_lock_of_journal_db_is_told_and_delays_no_entry(tmp_path: Path
     confirm(journal, 1)
     until(lambda: journal.blocked_by is not None)
     for number in range(1, 200):
-        assert journal.append([numbered(number)], urgent=True).result(timeout=30) == number + 1
+        assert journal.append([numbered(number)], urgent=True).result(DEADLINE_S) == number + 1
         assert journal.pressure is None
     assert "journal.db" in str(journal.blocked_by)
     foreign.execute("ROLLBACK")

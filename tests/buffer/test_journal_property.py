@@ -5,7 +5,6 @@ import os
 import shutil
 import sqlite3
 import tempfile
-import time
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from kit.journals import GATEWAY, numbered
+from kit.processes import DEADLINE_S, until
 
 from buffer import Body, Journal, Pressure, ReceiptRefused, Rejected, segment
 from buffer.chain import digest
@@ -61,7 +61,7 @@ class JournalAgainstList(RuleBasedStateMachine):
             self.facts["n"] = self.numbers
             futures.append((bodies, self.journal.append(bodies, watermark=("mes", {"n": self.numbers}))))
         for bodies, future in futures:
-            last = future.result(timeout=60)
+            last = future.result(DEADLINE_S)
             epoch = self.journal.opened.epoch
             self.model += [(epoch, last - len(bodies) + 1 + i, one.body) for i, one in enumerate(bodies)]
             assert last == (self.model[-1][1] if self.model else 0)
@@ -70,7 +70,7 @@ class JournalAgainstList(RuleBasedStateMachine):
     def commit(self, counts: list[int]) -> None:
         """An urgent list takes all that waits before it with it, at once."""
         futures = [(count, self.journal.append([numbered(self.numbers + i) for i in range(count)])) for count in counts]
-        self.journal.append([], urgent=True).result(timeout=60)
+        self.journal.append([], urgent=True).result(DEADLINE_S)
         for count, future in futures:
             assert future.done()
             self.model += [
@@ -88,8 +88,7 @@ class JournalAgainstList(RuleBasedStateMachine):
             [numbered(self.numbers + sum(counts[:at]) + i, os.urandom(5000).hex()) for i in range(count)] for at, count in enumerate(counts)
         ]
         futures = [self.journal.append(some, urgent=True) for some in lists]
-        while not told:
-            time.sleep(0.002)
+        until(lambda: told, every_s=0.002)
         assert not any(future.done() for future in futures), "nothing may be promised while the disk is full"
         assert self.journal.last == before
         if crash:
@@ -101,7 +100,7 @@ class JournalAgainstList(RuleBasedStateMachine):
         self.numbers += sum(counts)
         epoch = self.journal.opened.epoch
         for some, future in zip(lists, futures, strict=True):
-            last = future.result(timeout=60)
+            last = future.result(DEADLINE_S)
             self.model += [(epoch, last - len(some) + 1 + i, one.body) for i, one in enumerate(some)]
 
     def insert(self, db: sqlite3.Connection, rows: Sequence[Any], facts: dict[str, Any]) -> None:
@@ -178,7 +177,7 @@ class JournalAgainstList(RuleBasedStateMachine):
             assert not any(pruned.first <= seq <= pruned.last for seq in held)
             audit = {"type": "audit", "action": "prune", "what": pruned.audit()}
             told = Body("ebr-gateway/event/1", f'"time":"2026-11-22T07:15:02.5Z","event":{json.dumps(audit)}}}'.encode())
-            self.model.append((self.journal.opened.epoch, self.journal.append([told], urgent=True).result(timeout=60), told.body))
+            self.model.append((self.journal.opened.epoch, self.journal.append([told], urgent=True).result(DEADLINE_S), told.body))
 
     @invariant()
     def holds_what_was_promised(self) -> None:

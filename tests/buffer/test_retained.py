@@ -1,11 +1,11 @@
 """What the journal says of itself for a person: what may not go and why, how far the patrol is, and which checkpoint is the newest."""
 
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kit.processes import until
 
 from buffer import Body, Journal, Retained, StorageError, keys
 from buffer.proofs import newest, newest_note
@@ -20,10 +20,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     opened = Journal.open(tmp_path, GATEWAY, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
     for _ in range(13):
         opened.append([BODY] * 1000, urgent=True).result()
-    end = time.monotonic() + 20
-    while opened.retained(None).closed < 3:  # full ones are closed soon after the commit
-        assert time.monotonic() < end
-        time.sleep(0.005)
+    until(lambda: opened.retained(None).closed == 3, every_s=0.005)  # full ones are closed soon after the commit
     yield opened
     opened.close()
 
@@ -114,10 +111,7 @@ def test_the_rate_at_which_the_journal_fills_is_that_of_its_files_not_of_its_log
     texts = [os.urandom(400).hex().encode() for _ in range(16)]
     for _ in range(257):  # a small commit costs three pages of log, and a few hundred bytes that stay
         journal.append([Body(BODY.schema, b'"time":"2026-11-22T07:15:02.5Z","t":"%s"}' % text) for text in texts], urgent=True).result()
-    end = time.monotonic() + 20
-    while journal.retained(None).closed < 1:
-        assert time.monotonic() < end
-        time.sleep(0.005)
+    until(lambda: journal.retained(None).closed, every_s=0.005)
     first = min((tmp_path / "segments").glob("*-1.db")).stat().st_size * 257 * 16 / 4096
     now_s[0] += 40.0
     usage = journal.usage()

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from kit.processes import DEADLINE_S
 
 from buffer import Body, Journal, StorageError
 
-WITHIN_S = 10.0
 BODIES = [Body("ebr-gateway/event/1", b'"time":"2026-11-22T00:00:00.000000Z","event":{"type":"heartbeat","observed":{}}}')]
 
 
@@ -21,12 +21,12 @@ class Stopping:
         self.told: list[BaseException] = []
         self.go = threading.Event()
         self.journal = Journal.open(folder / "data", "lyon/granulation-2", retain_s=1e9, max_bytes=1 << 40, on_fault=self.told.append)
-        self.journal.append(BODIES, urgent=True).result(WITHIN_S)
+        self.journal.append(BODIES, urgent=True).result(DEADLINE_S)
 
     def queue(self, *works: Callable[[], object]) -> None:
         """Have these done, one after the other in one group, with an append behind them."""
         writer = self.journal._writer
-        self.first = writer.do(lambda: self.go.wait(WITHIN_S))
+        self.first = writer.do(lambda: self.go.wait(DEADLINE_S))
         self.jobs = [writer.do(work) for work in works]
         self.append = self.journal.append(BODIES)
         self.go.set()
@@ -49,10 +49,10 @@ def test_an_io_error_in_a_job_stops_the_journal_and_everybody_who_waits_hears_it
 
     stopping.queue(fails, lambda: None)
     with pytest.raises(sqlite3.OperationalError):
-        stopping.jobs[0].result(WITHIN_S)
+        stopping.jobs[0].result(DEADLINE_S)
     for waiting in (stopping.jobs[1], stopping.append):
         with pytest.raises(StorageError, match="disk I/O error"):
-            waiting.result(WITHIN_S)
+            waiting.result(DEADLINE_S)
     stopping.journal.close()
     assert [str(one) for one in stopping.told] == ["OperationalError: disk I/O error"]
 
@@ -65,6 +65,6 @@ def test_damage_told_in_the_middle_of_a_group_reaches_what_is_left_of_it(stoppin
     stopping.queue(found, lambda: None)
     for waiting in (stopping.jobs[1], stopping.append):
         with pytest.raises(StorageError, match="a closed segment is damaged"):
-            waiting.result(WITHIN_S)
+            waiting.result(DEADLINE_S)
     stopping.journal.close()
     assert [str(one) for one in stopping.told] == ["a closed segment is damaged"]

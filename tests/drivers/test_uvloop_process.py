@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import uvloop
 from kit.collector import Collector
+from kit.processes import DEADLINE_S
 
 from config import Source, Tag
 from drivers.contract import LinkLost
@@ -42,7 +43,7 @@ async def read_lose_and_read_again(device, driver, fault, value):
     await emit.until(lambda: len(emit.values) > before)
     await device.stop()
     with pytest.raises(LinkLost):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             await task
     assert {float(v) for v in emit.values} == {value}
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from kit.processes import until
+from kit.processes import DEADLINE_S, until
 from kit.repository import ROOT
 
 LINE = "/etc/ebr-gateway/granulation-2"
@@ -66,7 +66,7 @@ class Machine:
     def off(self) -> None:
         self.run("systemctl poweroff", check=False)
         try:
-            self.process.wait(60)
+            self.process.wait(DEADLINE_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -150,14 +150,14 @@ def installed(machine: Machine) -> Machine:
 
 
 def _until_ready(machine: Machine) -> None:
-    until(lambda: machine.run(f"runuser -u ebr-gateway -- ebr-gateway ready {LINE} && echo good", check=False).endswith("good\n"), 90)
+    until(lambda: machine.run(f"runuser -u ebr-gateway -- ebr-gateway ready {LINE} && echo good", check=False).endswith("good\n"))
 
 
 def _killed(machine: Machine, number: signal.Signals) -> tuple[str, float]:
     """Send a signal to the gateway; its new pid and how long it took until systemd had another."""
     before, begun_s = machine.property("MainPID"), time.monotonic()
     machine.run(f"kill -{number.value} {before}")
-    after = until(lambda: pid if (pid := machine.property("MainPID")) not in (before, "0") else "", 120)
+    after = until(lambda: pid if (pid := machine.property("MainPID")) not in (before, "0") else "")
     return str(after), time.monotonic() - begun_s
 
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
+from kit.processes import DEADLINE_S
 
 from drivers.contract import Finding, LinkLost, Loss, Message
 
@@ -59,7 +60,7 @@ class Collector:
         future.set_result(None)
         return future
 
-    async def until(self, condition: Callable[..., object], deadline_s: float = 15.0) -> None:
+    async def until(self, condition: Callable[..., object], deadline_s: float = DEADLINE_S) -> None:
         """Wait for a state of what was collected."""
         async with asyncio.timeout(deadline_s):
             while not condition():

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from kit.processes import command
+from kit.commands import called
 
 GATEWAY = "lyon/test-1"
 LINE = """
@@ -42,7 +42,7 @@ def dropped(folder: Path, name: str, **lod: str) -> None:
 
 def stored(folder: Path) -> list[dict[str, Any]]:
     """Read every entry of the line's journal by `ebr-gateway log`."""
-    return [json.loads(line) for line in command("log", folder).stdout.splitlines()]
+    return [json.loads(line) for line in called("log", folder).stdout.splitlines()]
 
 
 def events(folder: Path, kind: str) -> list[dict[str, Any]]:

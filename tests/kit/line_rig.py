@@ -157,7 +157,7 @@ class Rig:
         threading.Thread(target=self._listen, args=(listener, told), daemon=True).start()
         self.gateway = self._process("gateway", [*wrapper, *command, "run", str(self.folder)], **environment)
         if ready:
-            until(lambda: told.is_set() or self.gateway.poll() is not None, 120)  # type: ignore[union-attr]
+            until(lambda: told.is_set() or self.gateway.poll() is not None)  # type: ignore[union-attr]
             assert self.gateway.poll() is None, self.said()
 
     def _listen(self, listener: socket.socket, told: threading.Event) -> None:

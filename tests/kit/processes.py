@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 COMMAND = Path(sys.executable).with_name("ebr-gateway")
+DEADLINE_S = 120.0
+"""What must come has so long in every test. A passing test never waits it out; a loaded machine may need fifty times an idle one's time."""
 
 
-def command(*words: str | Path, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+def command(*words: str | Path, timeout_s: float = DEADLINE_S) -> subprocess.CompletedProcess[str]:
     """Run it to its end; whatever it exits with."""
     return subprocess.run([COMMAND, *map(str, words)], capture_output=True, text=True, timeout=timeout_s, check=False)
 
@@ -35,7 +37,7 @@ def listens(port: int) -> bool:
 
 @contextmanager
 def process(
-    *words: str | Path, log: Path, stop: signal.Signals = signal.SIGTERM, within_s: float = 60, **environment: str
+    *words: str | Path, log: Path, stop: signal.Signals = signal.SIGTERM, within_s: float = DEADLINE_S, **environment: str
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command that goes on until it is told to end, for as long as the block lasts; its output is added to a file.
 
@@ -68,7 +70,7 @@ def running(folder: Path, **environment: str) -> Iterator[subprocess.Popen[bytes
     assert ended_by_test or gateway.returncode == 0, log.read_text()[-3000:]
 
 
-def until(state: Callable[..., Any], deadline_s: float = 60.0, every_s: float = 0.05) -> Any:
+def until(state: Callable[..., Any], deadline_s: float = DEADLINE_S, every_s: float = 0.05) -> Any:
     """What `state()` gives once it is true: another process can only be asked again and again."""
     end = time.monotonic() + deadline_s
     while time.monotonic() < end:
@@ -78,7 +80,7 @@ def until(state: Callable[..., Any], deadline_s: float = 60.0, every_s: float = 
     raise AssertionError("the state did not come")
 
 
-async def eventually(state: Callable[..., Any], deadline_s: float = 60.0) -> Any:
+async def eventually(state: Callable[..., Any], deadline_s: float = DEADLINE_S) -> Any:
     """The same beside other tasks: for states of threads, servers and tasks that tell nobody. Raises TimeoutError."""
     async with asyncio.timeout(deadline_s):
         while not (found := state()):  # noqa: ASYNC110 - looked at from outside

@@ -7,6 +7,7 @@ fold and the journal as the running gateway does, and leave entries as an EBR re
 import asyncio
 import random
 from collections.abc import Awaitable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from gateway.clock.daemon_reading import Evidence
 from gateway.clock.judge import Limits
 from gateway.context import Fold
 from gateway.entries.fold_input import ReadingsInput
+from gateway.entries.ticks import from_rfc3339
 from gateway.intake import Intake
 
 MIN_COVERED = 0.5
@@ -185,7 +187,7 @@ class Plant:
             await port.room()
             port([], messages=[Message(what["name"], row["key"], row["row"], int(row["key"]))], received_ns=self.hands.to_monotonic(entry))
         elif what["type"] == "source":
-            observed = recipes.from_rfc3339(what["observed"])
+            observed = from_rfc3339(what["observed"])
             port = self.intake.ports[what["source"]]
             await port.room()
             port([], received_ns=self.hands.to_monotonic(entry), observed_ticks=observed, resumed=True)
@@ -225,7 +227,7 @@ class Plant:
 async def played(path: Path, seed: int) -> Played:
     """Play one story into a journal below `path`, and give what an EBR would receive."""
     line = config.load(folder(path))
-    journal = Journal.open(line.data, line.gateway, retain_s=0, max_bytes=1_000_000_000)
+    journal = Journal.open(line.data, line.gateway, commit_interval_s=0.002, retain_s=0, max_bytes=1_000_000_000)
     try:
         plant = Plant(line, journal, seed)
         await plant.play()
@@ -234,3 +236,18 @@ async def played(path: Path, seed: int) -> Played:
         journal.close()
     key = (line.data / "key.pub").read_text().strip()
     return Played(seed, payloads, key, line, plant.story, plant.log, plant.seen, plant.gaps)
+
+
+class Recorded:
+    """Stories by their seed, each played once in a session. Whoever writes to a story's journal copies its line folder first."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._played: dict[int, Played] = {}
+
+    def __call__(self, seed: int) -> Played:
+        """Play a story, or give the one that was played, from within a running loop too."""
+        if seed not in self._played:
+            with ThreadPoolExecutor(1) as thread:
+                self._played[seed] = thread.submit(asyncio.run, played(self._path / f"line-{seed}", seed)).result()
+        return self._played[seed]

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from kit import crash_points
 from kit.line_rig import Rig, ended
-from kit.processes import until
+from kit.processes import DEADLINE_S, until
 
 from buffer import read_journal
 
@@ -163,7 +163,7 @@ def locked(path: Path, rig: Rig, seconds: float) -> tuple[list[float], float]:
     begun_s = time.monotonic()
     foreign.stdin.write(".timeout 5000\nBEGIN IMMEDIATE;\n" if cli else "BEGIN IMMEDIATE\n")
     foreign.stdin.flush()
-    until(lambda: says(rig, "another program"), 30)
+    until(lambda: says(rig, "another program"))
     told_s = time.monotonic() - begun_s
     waits = watched(rig, seconds - told_s)
     foreign.stdin.close()
@@ -210,12 +210,12 @@ def test_a_disk_that_turns_read_only_ends_the_gateway_at_once_and_it_goes_on_whe
     begun_s = time.monotonic()
     subprocess.run(["mount", "-o", "remount,abort", str(small)], check=False)
     assert rig.gateway is not None
-    status = rig.gateway.wait(60)
+    status = rig.gateway.wait(DEADLINE_S)
     detected_s = time.monotonic() - begun_s
     read_only = subprocess.run(["touch", str(small / "x")], capture_output=True, text=True, check=False).stderr
     assert "Read-only" in read_only
     rig.start_gateway(ready=False)
-    again = rig.gateway.wait(60)
+    again = rig.gateway.wait(DEADLINE_S)
     said = rig.said().splitlines()[-1]
     subprocess.run(["umount", "-l", str(small)], check=True)
     subprocess.run(["mount", "-o", "loop", str(small.parent / "image"), str(small)], check=True)
@@ -251,16 +251,16 @@ def test_a_really_full_disk_holds_the_sources_back_tells_it_and_goes_on_by_itsel
         told.append(f"{word} on the page after {time.monotonic() - begun_s:.1f} s")
     fill_up(other)
     begun_s = time.monotonic()
-    until(lambda: says(rig, "sources are held back"), 60)
+    until(lambda: says(rig, "sources are held back"))
     told.append(f"held back {time.monotonic() - begun_s:.1f} s after the last byte was taken")
-    until(lambda: not (rig.data / "ballast").exists(), 60)
+    until(lambda: not (rig.data / "ballast").exists())
     fill_up(other)
     time.sleep(8.0)  # without its ballast too, the gateway must not end by itself; nothing tells that nothing happened
     assert rig.gateway is not None
     assert rig.gateway.poll() is None, rig.said()
     begun_s = time.monotonic()
     other.unlink()
-    until(lambda: page(rig).get("journal", {}).get("pressure", "?") is None, 60)
+    until(lambda: page(rig).get("journal", {}).get("pressure", "?") is None)
     resumed_s = time.monotonic() - begun_s
     until((rig.data / "ballast").exists, 30)
     rig.start_ebr()
@@ -322,7 +322,7 @@ def test_a_journal_at_its_limit_while_the_ebr_is_away_holds_back_keeps_order_and
     oldest = page(rig)["uplinks"][0]["entries"]
     rig.start_ebr()
     begun_s = time.monotonic()
-    until(lambda: page(rig).get("journal", {}).get("pressure", "?") is None, 120)
+    until(lambda: page(rig).get("journal", {}).get("pressure", "?") is None)
     resumed_s = time.monotonic() - begun_s
     until(rig.caught_up, 120)
     room = len(events(rig, "finding", code="journal-has-room"))
@@ -353,20 +353,20 @@ def test_a_held_batch_is_kept_until_qa_lets_it_go_by_the_command(made: Callable[
     rig.start_gateway(command=QUICK, GW_ENTRIES="64")
     until(rig.caught_up)
     until(lambda: events(rig, "batch", transition="start"))
-    until(lambda: page(rig)["journal"]["seq"] > 400, 120)
+    until(lambda: page(rig)["journal"]["seq"] > 400)
     rig.say_batch("")
-    until(lambda: events(rig, "batch", transition="end"), 60)
+    until(lambda: events(rig, "batch", transition="end"))
     segments = rig.data / "segments"
     held = {path.name for path in segments.glob("*.db")}
     start = events(rig, "batch", transition="start")[0]
-    until(lambda: events(rig, "audit", action="prune"), 120)
+    until(lambda: events(rig, "audit", action="prune"))
     after = [event["what"] for event in events(rig, "audit", action="prune")]
     assert after[0]["first"] > max(int(name.partition("-")[2][:-3]) for name in held), "what came after the batch may go, and nothing else"
     assert held <= {path.name for path in segments.glob("*.db")}, "a held batch was pruned"
     assert rig.command("release-hold", "--batch", "B2026-9999", "--reason", "x").returncode == 2
     done = rig.command("release-hold", "--batch", "B2026-0417", "--reason", "record approved by QA")
     assert (done.returncode, done.stdout.strip()) == (0, "B2026-0417: released"), done.stderr
-    until(lambda: not held & {path.name for path in segments.glob("*.db")}, 60)
+    until(lambda: not held & {path.name for path in segments.glob("*.db")})
     ended(rig.gateway)
     (released,) = events(rig, "audit", action="release-hold")
     figures(

@@ -68,7 +68,7 @@ def run_line(folder: Path, name: str) -> dict[str, Any]:
             stack.enter_context(broker_at(port))
         stack.enter_context(process("ebr", "--store", folder / "store", *receives, log=folder / "ebr.log", stop=signal.SIGINT))
         stack.enter_context(process("simulate", line, "--truth", folder / "truth", log=folder / "simulate.log", stop=signal.SIGINT))
-        until(lambda: "serving" in (folder / "simulate.log").read_text(), 60)
+        until(lambda: "serving" in (folder / "simulate.log").read_text())
         gateway = stack.enter_context(process("run", line, log=folder / "run.log", stop=signal.SIGINT))
 
         def done() -> dict[str, Any] | None:

@@ -69,10 +69,10 @@ async def test_the_record_needs_nothing_but_the_messages_over_many_seeds(
 
 
 @pytest.mark.urs("URS-EBR-01")
-async def test_every_entry_is_what_the_published_schemas_say(tmp_path: Path) -> None:
+def test_every_entry_is_what_the_published_schemas_say(recorded: random_line.Recorded) -> None:
     """The consumer may read by docs/schemas/ because every entry of a story keeps to them."""
     judges = published()
-    truth = await random_line.played(tmp_path / "line", 3)
+    truth = recorded(3)
     seen = Counter[str]()
     for entry in map(json.loads, truth.payloads):
         kind = "entry-readings" if "readings" in entry else "entry-event"

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
-from kit.processes import free_port, process
+from kit.processes import DEADLINE_S, free_port, process
 
 import config
 from buffer import StorageError, read_journal
@@ -101,7 +101,7 @@ class Story:
 
     async def until(self, type_: str, naming: str = "", **members: Any) -> list[dict[str, Any]]:
         """Events as they are once there are any; naming: that say this somewhere."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE_S):
             while not (found := [e for e in self.events(type_, **members) if naming in repr(e)]):  # noqa: ASYNC110 - another process writes it
                 await asyncio.sleep(0.25)
         return found

@@ -42,7 +42,7 @@ def test_the_line_goes_on_after_an_upgrade_that_can_not_read_the_state(tmp_path:
         rig.start_plant()
         rig.start_ebr()
         rig.start_gateway(command=[sys.executable, "-P", "-c", EARLIER])
-        until(lambda: rig.caught_up() and rig.status()["journal"]["seq"] > 150, 120)
+        until(lambda: rig.caught_up() and rig.status()["journal"]["seq"] > 150)
         before = rig.status()
         ended(rig.gateway)
         rig.start_gateway()

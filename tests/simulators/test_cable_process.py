@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from kit.processes import eventually
+from kit.processes import DEADLINE_S, eventually
 
 from simulators.cable import Act, Cable
 
@@ -41,7 +41,7 @@ async def open_(cable: Cable) -> tuple[asyncio.StreamReader, asyncio.StreamWrite
 
 
 async def is_over(reader: asyncio.StreamReader) -> bool:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         try:
             return await reader.read(1) == b""
         except ConnectionError:
@@ -53,7 +53,7 @@ async def test_bytes_go_through_unchanged(joined: tuple[Cable, Echo]) -> None:
     reader, writer = await open_(cable)
     sent = bytes(range(256)) * 1000
     writer.write(sent)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         assert await reader.readexactly(len(sent)) == sent
     writer.close()
 
@@ -108,7 +108,7 @@ async def test_truncated_in_mid_message(joined: tuple[Cable, Echo]) -> None:
     cable.down.truncate_after = 3
     reader, writer = await open_(cable)
     writer.write(b"abcdef")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         try:
             got = await reader.read()
         except ConnectionError:
@@ -135,7 +135,7 @@ async def test_dribble_latency_and_bandwidth_slow_down_but_change_nothing(joined
     reader, writer = await open_(cable)
     begun = asyncio.get_running_loop().time()
     writer.write(b"0123456789" * 10)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_S):
         assert await reader.readexactly(100) == b"0123456789" * 10
     assert asyncio.get_running_loop().time() - begun >= 0.01
     writer.close()

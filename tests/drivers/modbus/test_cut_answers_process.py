@@ -5,6 +5,7 @@ import struct
 from contextlib import suppress
 
 import pytest
+from kit.processes import DEADLINE_S
 
 from drivers.modbus.frames import Request
 from drivers.modbus.settings import Endpoint
@@ -35,7 +36,7 @@ async def answered(missing: int) -> list[object]:
     await link.open()
     got = await asyncio.gather(*(link.read(request) for request in requests), return_exceptions=True)
     link.close()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE_S):
         await over.wait()
     server.close()
     await server.wait_closed()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from kit.collector import Collector
+from kit.processes import DEADLINE_S
 
 from config import Source, Tag
 from config.units.scaling import Scaling
@@ -257,7 +258,7 @@ async def test_a_dead_unit_is_a_loss_of_its_tags_alone_and_comes_back(tmp_path, 
         await emit.until(lambda: emit.seen[0] > before[0] + 20 and emit.seen[2] > before[1] + 20)
         await plc.set({"t1": 77}, 0)
         plc.dead.clear()
-        await emit.until(lambda: emit.last(1) == (77, 0), 40)
+        await emit.until(lambda: emit.last(1) == (77, 0))
 
         assert [finding.text.split(";")[0] for finding in emit.findings] == ["unit 2 does not answer", "unit 2 answers again"]
         assert {loss.tags for loss in emit.losses} == {(1,)}
@@ -271,7 +272,7 @@ async def test_when_no_unit_answers_the_link_is_lost(tmp_path, transport):
         plc.dead |= {1, 2}
         emit = Collected()
         with pytest.raises(LinkLost, match=r"no unit answers: unit 1: .*unit 2"):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(DEADLINE_S):
                 await ModbusDriver(source, tags).run(emit)
         assert not emit.lists
         assert not emit.connections
@@ -296,7 +297,7 @@ async def test_a_device_that_goes_away_is_link_lost_and_is_read_again_when_it_is
         await emit.until(lambda: emit.values)
         await plc.stop()
         with pytest.raises(LinkLost):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(DEADLINE_S):
                 await task
         with pytest.raises(LinkLost):
             await driver.run(emit)
@@ -316,7 +317,7 @@ async def test_cancelling_closes_the_connection(tmp_path):
         async with running(source, tags) as emit:
             await emit.until(lambda: emit.values)
             assert len(plc.connections) == 1
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             while plc.connections:  # noqa: ASYNC110 - the other side's view has no event
                 await asyncio.sleep(0.001)
 
@@ -428,7 +429,7 @@ async def test_a_counter_torn_at_its_carry_is_read_again(tmp_path, order):
         await plc.set({"t0": 0xFFE0}, 0)
         plc.memory.tearing["t0"] = (7, order)
         async with running(source, tags) as emit:
-            await emit.until(lambda: emit.values.get(0) and emit.values[0][-1][0] > 0x10400, 20)
+            await emit.until(lambda: emit.values.get(0) and emit.values[0][-1][0] > 0x10400)
         had = {0xFFE0, *plc.memory.had["t0"]}
         assert all(value in had for value, status in emit.values[0] if status == 0)
         good = [value for value, status in emit.values[0] if status == 0]
@@ -462,6 +463,6 @@ async def test_a_device_that_sends_without_end_is_given_up(tmp_path):
     for transport in ("tcp", "rtu-tcp"):
         source = source_at(tmp_path, transport, server.sockets[0].getsockname()[1], timeout_ms=2000)
         with pytest.raises((BadReply, LinkLost)):
-            async with asyncio.timeout(8):
+            async with asyncio.timeout(DEADLINE_S):
                 await ModbusDriver(source, tags).run(Collected())
     server.close()

@@ -448,7 +448,7 @@ async def test_a_foreign_subscription_is_never_taken_for_ours(bench: Bench) -> N
 async def test_a_server_that_never_answers_is_given_up_in_time(bench: Bench) -> None:
     bench.cable.silent()
     bench.run()
-    await eventually(lambda: bench.failures, 10)
+    await eventually(lambda: bench.failures)
     bench.cable.mend()
     await bench.caught_up()
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from kit.collector import Collector
+from kit.processes import DEADLINE_S
 
 from config import Source, Tag
 from drivers.contract import BAD_CONFIGURATION, BadReply, LinkLost
@@ -192,7 +193,7 @@ async def test_no_value_but_one_that_the_scale_answered(tmp_path):
 async def test_another_scale_on_the_right_port_is_refused(tmp_path):
     async with weighing(tmp_path, serial_number="A1", scale_serial="B2") as (_, emit, task):
         with pytest.raises(BadReply, match="calls itself B2, the line folder says A1"):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(DEADLINE_S):
                 await task
         assert not emit.lists
         assert [(finding.code, finding.severity) for finding in emit.findings] == [("wrong-instrument", "alarm")]
@@ -204,7 +205,7 @@ async def test_a_scale_changed_while_running_is_noticed_at_the_next_fault(tmp_pa
         scale.serial_number = "B2"
         scale.faults.append(ScaleFault("silent"))
         with pytest.raises(BadReply):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(DEADLINE_S):
                 await task
 
 
@@ -213,7 +214,7 @@ async def test_a_port_that_vanishes_is_link_lost_and_is_read_again_when_it_is_ba
         await emit.until(lambda: emit.lists)
         await scale.stop()
         with pytest.raises(LinkLost):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(DEADLINE_S):
                 await task
         source = Source(
             name="scale", driver="serial", endpoint="serial://ports/scale", rate_ms=50, options={"protocol": "mt-sics"}, folder=tmp_path
@@ -235,7 +236,7 @@ async def test_a_scale_that_stays_silent_is_link_lost(tmp_path):
         await emit.until(lambda: emit.lists)
         scale.faults.append(ScaleFault("silent", times=1000))
         with pytest.raises(LinkLost, match="without a usable answer"):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(DEADLINE_S):
                 await task
         assert [(loss.cause, loss.tags) for loss in emit.losses] == [("timeout", None)]
 
@@ -254,7 +255,7 @@ async def test_a_moving_load_answers_s_only_when_at_rest(tmp_path):
     async with weighing(tmp_path, command="S", timeout_ms=3000) as (scale, emit, _):
         await emit.until(lambda: emit.lists)
         await scale.set({"net": 3, "stable": False}, 0)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             while scale._wanted is None:  # noqa: ASYNC110 - the scale's own state has no event
                 await asyncio.sleep(0.001)
         before = len(emit.lists)

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 from kit.collector import Collector
+from kit.processes import DEADLINE_S
 
 from config import Source, Tag
 from drivers.contract import BAD_DECODING, LinkLost
@@ -101,7 +102,7 @@ TICKET_TAGS = [
 async def test_a_printer_that_speaks_by_itself_gives_one_event_per_line(tmp_path):
     instrument = Instrument(tmp_path / "port")
     async with reading(tmp_path, TICKET_TAGS, protocol="line", pattern=TICKET) as (emit, _):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             while not emit.lists:  # until the port is open
                 instrument.say(b"0001  + 12.50 kg*\r\n")
                 await asyncio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""The command line as a user meets it: real processes, real exit codes, one readable line per problem."""
+"""The command line as a user meets it: exit codes, one readable line per problem. Each command is run as a process at least once."""
 
 import contextlib
 import csv
@@ -14,16 +14,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kit.commands import called
 from kit.drop_line import drop_line, dropped, events, stored
-from kit.processes import COMMAND, command, free_port, running, until
+from kit.processes import COMMAND, DEADLINE_S, command, free_port, running, until
+
+
+def line_in(path: Path) -> Path:
+    """A line whose only source is a drop folder, and whose EBR is away; its path is longer than the 107 bytes of a socket's address."""
+    line = path / ("a-plant-" * 12) / "line"
+    uplink = f'[[uplink]]\nname = "ebr"\nkind = "mqtt"\nendpoint = "mqtt://127.0.0.1:{free_port()}"\n'
+    return drop_line(line, f'[web]\nlisten = "127.0.0.1:{free_port()}"\n{uplink}')
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A line whose only source is a drop folder, and whose EBR is away; its path is longer than the 107 bytes of a socket's address."""
-    line = tmp_path / ("a-plant-" * 12) / "line"
-    uplink = f'[[uplink]]\nname = "ebr"\nkind = "mqtt"\nendpoint = "mqtt://127.0.0.1:{free_port()}"\n'
-    return drop_line(line, f'[web]\nlisten = "127.0.0.1:{free_port()}"\n{uplink}')
+    return line_in(tmp_path)
 
 
 @pytest.fixture
@@ -31,6 +36,15 @@ def gateway(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The line's gateway, ready to be asked."""
     with running(folder) as process:
         yield process
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The line folder of a running gateway that tests only ask."""
+    folder = line_in(tmp_path_factory.mktemp("asked"))
+    with running(folder) as gateway:
+        yield folder
+        assert gateway.poll() is None
 
 
 @pytest.mark.urs("URS-MAP-02")
@@ -47,8 +61,8 @@ def test_check_names_every_problem_at_once_with_its_place(folder: Path) -> None:
 
 
 def test_check_of_a_good_folder_exits_0_and_of_none_2(folder: Path, tmp_path: Path) -> None:
-    assert command("check", folder).returncode == 0
-    missing = command("check", tmp_path / "missing")
+    assert called("check", folder).returncode == 0
+    missing = called("check", tmp_path / "missing")
     assert (missing.returncode, "Traceback" in missing.stderr) == (2, False)
 
 
@@ -58,7 +72,7 @@ def test_a_setting_of_the_driver_is_checked_with_its_place(folder: Path) -> None
     (folder / "line.toml").write_text(text)
     number = next(n for n, line in enumerate(text.splitlines(), 1) if "xls" in line)
 
-    result = command("check", folder)
+    result = called("check", folder)
 
     assert result.returncode == 2
     assert f"line.toml:{number}:" in result.stdout
@@ -66,21 +80,21 @@ def test_a_setting_of_the_driver_is_checked_with_its_place(folder: Path) -> None
 
 def test_new_makes_a_folder_once(tmp_path: Path) -> None:
     assert command("new", tmp_path / "mine").returncode == 0
-    assert command("check", tmp_path / "mine").returncode == 0
-    assert command("new", tmp_path / "mine").returncode == 2
+    assert called("check", tmp_path / "mine").returncode == 0
+    assert called("new", tmp_path / "mine").returncode == 2
 
 
 def test_asking_a_gateway_that_does_not_run_exits_3(folder: Path) -> None:
     for words in (("status", folder), ("ready", folder)):
-        result = command(*words)
+        result = called(*words)
         assert result.returncode == 3
         assert "no gateway answers" in result.stderr
 
 
 @pytest.mark.urs("URS-BUF-07")
 def test_reading_a_journal_that_is_not_there_exits_2(folder: Path) -> None:
-    assert command("log", folder).returncode == 2
-    assert command("verify", folder).returncode == 2
+    assert called("log", folder).returncode == 2
+    assert called("verify", folder).returncode == 2
 
 
 @pytest.mark.urs("URS-BUF-09", "URS-DAQ-04", "URS-MAP-04")
@@ -100,19 +114,19 @@ def test_a_file_dropped_while_the_ebr_is_away_is_in_the_journal(folder: Path, ga
 
 
 @pytest.mark.urs("URS-BUF-07")
-def test_a_second_gateway_on_the_same_journal_is_refused_with_one_line(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
-    second = command("run", folder)
+def test_a_second_gateway_on_the_same_journal_is_refused_with_one_line(asked: Path) -> None:
+    second = command("run", asked)
 
     assert second.returncode == 3
     assert "Traceback" not in second.stderr
-    assert str(folder / "data") in second.stderr
-    assert gateway.poll() is None
+    assert str(asked / "data") in second.stderr
+    assert called("status", asked).returncode in (0, 1), "the first still answers"
 
 
 @pytest.mark.urs("URS-AUD-01", "URS-OPS-05")
 def test_sigterm_ends_in_order_and_sigkill_is_told_at_the_next_start(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
     gateway.send_signal(signal.SIGTERM)
-    assert gateway.wait(20) == 0
+    assert gateway.wait(DEADLINE_S) == 0
     with running(folder) as again:
         again.kill()
         again.wait()
@@ -122,13 +136,13 @@ def test_sigterm_ends_in_order_and_sigkill_is_told_at_the_next_start(folder: Pat
     actions = [event["action"] for event in events(folder, "audit")]
 
     assert actions == ["start", "key-created", "stop", "start", "unclean-start", "stop"]
-    assert command("verify", folder).returncode == 0
+    assert called("verify", folder).returncode == 0
 
 
 @pytest.mark.urs("URS-AUD-06", "URS-BUF-08")
 def test_verify_names_the_entry_whose_byte_was_changed(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
     gateway.terminate()
-    gateway.wait(20)
+    gateway.wait(DEADLINE_S)
     (segment,) = (folder / "data" / "segments").glob("*.db")
     database = sqlite3.connect(segment)
     names = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'entr%'")]
@@ -152,24 +166,23 @@ def test_verify_names_the_entry_whose_byte_was_changed(folder: Path, gateway: su
 
 
 @pytest.mark.urs("URS-SEC-08", "URS-OBS-02")
-def test_the_page_reads_only(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
-    assert gateway.poll() is None
-    listen = next(line.split('"')[1] for line in (folder / "line.toml").read_text().splitlines() if line.startswith("listen"))
+def test_the_page_reads_only(asked: Path) -> None:
+    listen = next(line.split('"')[1] for line in (asked / "line.toml").read_text().splitlines() if line.startswith("listen"))
 
-    def asked(method: str, path: str) -> tuple[int, str, str | None]:
-        connection = http.client.HTTPConnection(listen, timeout=10)
+    def fetched(method: str, path: str) -> tuple[int, str, str | None]:
+        connection = http.client.HTTPConnection(listen, timeout=DEADLINE_S)
         connection.request(method, path)
         answer = connection.getresponse()
         text = answer.read().decode()
         connection.close()
         return answer.status, text, answer.getheader("Content-Security-Policy")
 
-    status, page, policy = asked("GET", "/")
+    status, page, policy = fetched("GET", "/")
     assert (status, "lyon/test-1" in page, "default-src 'none'" in str(policy)) == (200, True, True)
-    assert "ebr_gateway_source_connected" in asked("GET", "/metrics")[1]
-    assert {asked(method, "/")[0] for method in ("POST", "PUT", "DELETE")} == {405}
-    assert asked("GET", "/../line.toml")[0] == 404
-    assert oct((folder / "data" / "control.sock").stat().st_mode & 0o777) == "0o600"
+    assert "ebr_gateway_source_connected" in fetched("GET", "/metrics")[1]
+    assert {fetched(method, "/")[0] for method in ("POST", "PUT", "DELETE")} == {405}
+    assert fetched("GET", "/../line.toml")[0] == 404
+    assert oct((asked / "data" / "control.sock").stat().st_mode & 0o777) == "0o600"
 
 
 @pytest.mark.urs("URS-OPS-01", "URS-OPS-02", "URS-AUD-04")
@@ -179,11 +192,11 @@ def test_a_backup_made_while_running_is_verified_and_restored_into_a_new_epoch(f
     backup = folder.parent / "backup"
 
     assert command("backup", folder, "--to", backup).returncode == 0
-    assert command("backup", folder, "--to", backup).returncode == 2
+    assert called("backup", folder, "--to", backup).returncode == 2
     gateway.terminate()
-    gateway.wait(20)
+    gateway.wait(DEADLINE_S)
     assert "checkpoint" in [e["event"]["type"] for e in stored(folder) if "event" in e]
-    assert command("restore", folder, "--from", backup).returncode == 2  # a journal is there
+    assert called("restore", folder, "--from", backup).returncode == 2  # a journal is there
 
     (folder / "data").rename(folder / "lost")
     assert command("restore", folder, "--from", backup).returncode == 0
@@ -191,13 +204,13 @@ def test_a_backup_made_while_running_is_verified_and_restored_into_a_new_epoch(f
         pass
     epochs = [event["reason"] for event in events(folder, "epoch")]
     assert epochs == ["created", "restored"]
-    assert command("verify", folder).returncode == 0
+    assert called("verify", folder).returncode == 0
 
 
 @pytest.mark.urs("URS-CTX-05", "URS-VAL-06")
 def test_recompute_decides_the_same_from_the_journal_alone(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
     gateway.terminate()
-    gateway.wait(20)
+    gateway.wait(DEADLINE_S)
     (folder / "tags.csv").write_text("the folder is not needed for it\n")
 
     result = command("recompute", folder)
@@ -207,18 +220,16 @@ def test_recompute_decides_the_same_from_the_journal_alone(folder: Path, gateway
 
 
 @pytest.mark.urs("URS-BUF-06", "URS-AUD-02")
-def test_only_a_held_batch_can_be_released_and_only_with_a_reason(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
-    assert gateway.poll() is None
-    assert command("release-hold", folder, "--batch", "B1", "--reason", " ").returncode == 2
-    unknown = command("release-hold", folder, "--batch", "B1", "--reason", "released by QA")
+def test_only_a_held_batch_can_be_released_and_only_with_a_reason(asked: Path) -> None:
+    assert called("release-hold", asked, "--batch", "B1", "--reason", " ").returncode == 2
+    unknown = command("release-hold", asked, "--batch", "B1", "--reason", "released by QA")
     assert (unknown.returncode, "no batch B1 is held" in unknown.stderr) == (2, True)
 
 
-def test_an_archive_of_an_unknown_batch_is_refused(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
-    assert gateway.poll() is None
-    result = command("archive", folder, "--batch", "B1", "--to", folder.parent / "b1.zip")
+def test_an_archive_of_an_unknown_batch_is_refused(asked: Path) -> None:
+    result = called("archive", asked, "--batch", "B1", "--to", asked.parent / "b1.zip")
     assert (result.returncode, "Traceback" in result.stderr) == (3, False)
-    assert not (folder.parent / "b1.zip").exists()
+    assert not (asked.parent / "b1.zip").exists()
 
 
 @pytest.mark.urs("URS-OPS-01")
@@ -248,9 +259,8 @@ def test_top_waits_for_a_gateway_that_went_away_and_leaves_at_ctrl_c(folder: Pat
 
 
 @pytest.mark.urs("URS-OPS-02")
-def test_a_port_that_is_taken_is_one_readable_line(folder: Path, gateway: subprocess.Popen[bytes], tmp_path: Path) -> None:
-    shutil.copytree(folder, tmp_path / "second", ignore=shutil.ignore_patterns("data"))
-    assert gateway.poll() is None
+def test_a_port_that_is_taken_is_one_readable_line(asked: Path, tmp_path: Path) -> None:
+    shutil.copytree(asked, tmp_path / "second", ignore=shutil.ignore_patterns("data"))
     done = command("run", tmp_path / "second")
     assert done.returncode == 3
     assert "a port can not be opened" in done.stderr

@@ -44,7 +44,7 @@ class Told:
         self.events.append((time.monotonic(), event))
         self.came.set()
     async def next(self, kind, since=0):
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE_S):
             while True:
                 for at, event in self.events[since:]:
                     if event.get("kind") == kind:

@@ -4,6 +4,7 @@ import asyncio
 import struct
 
 import pytest
+from kit.processes import DEADLINE_S
 
 from gateway.clock import Clock, Limits
 from gateway.clock.daemon_reading import Evidence
@@ -126,7 +127,7 @@ async def test_no_majority_says_nothing(servers):
 async def test_the_watch_asks_and_ends(servers):
     check = CrossCheck(names(servers))
     task = asyncio.create_task(check.watch())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_S):
         while not all(server.asked for server in servers):  # noqa: ASYNC110 - the servers have no event to wait for
             await asyncio.sleep(0)
     task.cancel()

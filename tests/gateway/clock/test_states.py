@@ -7,6 +7,7 @@ import time
 from typing import Any, Self
 
 import pytest
+from kit.processes import DEADLINE_S
 
 from config.sections import ClockSection
 from gateway.clock import Clock, Limits, SourceClock, system_clock
@@ -265,7 +266,7 @@ async def test_the_systems_clock_has_a_state_from_the_first_stamp_on_and_says_it
         told.set()
 
     task = asyncio.create_task(clock.watch(tell))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(DEADLINE_S):
         await told.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -366,13 +367,13 @@ async def test_a_cancelled_timer_is_a_step_event_before_the_check_would_look(han
     clock = Clock(Limits(), times=hands, alarm=alarm, last_seq=lambda: 4711)
     clock.take(hands.tell())
     watch = asyncio.create_task(clock.watch(tell))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE_S):
         while not (alarms and alarms[0].armed):  # noqa: ASYNC110 - arming has no event of its own
             await asyncio.sleep(0)
     hands.real += 3600 * S
     began_s = time.monotonic()
     alarms[0].cancel()
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(DEADLINE_S):
         await told.wait()
     assert time.monotonic() - began_s < 2
     watch.cancel()

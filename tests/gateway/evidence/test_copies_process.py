@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from kit.commands import called
 from kit.drop_line import drop_line, events
 from kit.processes import command, running, until
 
@@ -14,8 +15,6 @@ from buffer import keys
 from buffer.archive import packing
 from buffer.verify import Key, verify
 from gateway.operation.control import tell
-
-pytestmark = pytest.mark.timeout(400)
 
 # ------------------------------------------------------------------ keys
 
@@ -25,7 +24,7 @@ def test_the_key_is_rotated_by_a_command_and_the_old_or_the_new_public_key_alone
     line = drop_line(tmp_path / "line")
     with running(line):
         old = command("keys", "show", line).stdout
-        assert command("keys", "rotate", line, "--reason", " ").returncode == 2
+        assert called("keys", "rotate", line, "--reason", " ").returncode == 2
         first = (line / "data" / "checkpoint-key").read_bytes()
         text = packing.sums_text("lyon/test-1", "B1", b"sums")
         assert Key.parse(old).signed(tell(line / "data", "sign-archive", text=text)["note"])
@@ -36,7 +35,7 @@ def test_the_key_is_rotated_by_a_command_and_the_old_or_the_new_public_key_alone
         assert (line / "data" / "checkpoint-key").stat().st_mode & 0o777 == 0o600
     with running(line):
         pass
-    both = command("keys", "show", line).stdout.split()
+    both = called("keys", "show", line).stdout.split()
     assert (len(both), both[0]) == (2, old.strip())
     audits = [one for one in events(line, "audit") if one["action"].startswith("key-")]
     assert [one["action"] for one in audits] == ["key-created", "key-rotation"]
@@ -46,20 +45,20 @@ def test_the_key_is_rotated_by_a_command_and_the_old_or_the_new_public_key_alone
 
     for key in both:
         (tmp_path / "key.txt").write_text(key)
-        done = command("verify", line, "--key", tmp_path / "key.txt", "--json")
+        done = called("verify", line, "--key", tmp_path / "key.txt", "--json")
         report = json.loads(done.stdout)
         assert (done.returncode, report["signatures"] >= 3) == (0, True), report
     (line / "data" / "key-rotations.txt").unlink()
     assert verify(line / "data", both[0]).exit_code == 0, "the rotation stands in the journal too"
     stranger = keys.create(tmp_path / "stranger", "lyon/test-1").public
     (tmp_path / "key.txt").write_text(stranger)
-    assert command("verify", line, "--key", tmp_path / "key.txt").returncode == 1
+    assert called("verify", line, "--key", tmp_path / "key.txt").returncode == 1
 
 
 def test_asking_for_another_key_without_a_gateway_exits_3_and_showing_none_too(tmp_path: Path) -> None:
     line = drop_line(tmp_path / "line")
-    assert command("keys", "rotate", line, "--reason", "yearly").returncode == 3
-    assert command("keys", "show", line).returncode == 3
+    assert called("keys", "rotate", line, "--reason", "yearly").returncode == 3
+    assert called("keys", "show", line).returncode == 3
 
 
 @pytest.mark.faults
@@ -69,14 +68,14 @@ def test_a_credential_is_used_and_its_change_is_signed_by_both_at_the_next_start
     credentials.mkdir()
     old = keys.create(credentials / "checkpoint-key", "lyon/test-1")
     with running(line, CREDENTIALS_DIRECTORY=str(credentials)):
-        refused = command("keys", "rotate", line, "--reason", "yearly")
+        refused = called("keys", "rotate", line, "--reason", "yearly")
         assert (refused.returncode, "credential" in refused.stderr) == (2, True)
     assert not (line / "data" / "checkpoint-key").exists()
     (credentials / "checkpoint-key").rename(credentials / "checkpoint-key-previous")
     new = keys.create(credentials / "checkpoint-key", "lyon/test-1")
     with running(line, CREDENTIALS_DIRECTORY=str(credentials)):
         pass
-    assert command("keys", "show", line).stdout.split() == [old.public, new.public]
+    assert called("keys", "show", line).stdout.split() == [old.public, new.public]
     assert verify(line / "data", old.public).exit_code == 0
     assert [one["action"] for one in events(line, "audit") if one["action"].startswith("key-")] == ["key-adopted", "key-rotation"]
 
@@ -86,7 +85,7 @@ def test_a_key_that_nobody_handed_over_to_is_alarmed(tmp_path: Path) -> None:
     line = drop_line(tmp_path / "line")
     with running(line):
         pass
-    old = command("keys", "show", line).stdout.strip()
+    old = called("keys", "show", line).stdout.strip()
     (line / "data" / "checkpoint-key").unlink()
     with running(line):
         pass
@@ -104,21 +103,21 @@ def test_a_witness_of_the_line_folder_gets_the_last_checkpoint_and_exposes_a_jou
     share.mkdir()
     line = drop_line(tmp_path / "line", f'[[witness]]\nname = "qa"\nendpoint = "{share.as_uri()}"\n')
     with running(line):
-        until(lambda: json.loads(command("status", line, "--json").stdout)["evidence"]["witnesses"][0]["away"] is None)
+        until(lambda: json.loads(called("status", line, "--json").stdout)["evidence"]["witnesses"][0]["away"] is None)
     assert len(list(share.glob("*.txt"))) == 1
     shutil.copytree(line / "data", tmp_path / "old", ignore=shutil.ignore_patterns("control.sock"))
     share.rename(tmp_path / "away")
     with running(line):
-        until(lambda: any("witness qa" in problem for problem in json.loads(command("status", line, "--json").stdout)["problems"]))
+        until(lambda: any("witness qa" in problem for problem in json.loads(called("status", line, "--json").stdout)["problems"]))
         (tmp_path / "away").rename(share)
-        until(lambda: json.loads(command("status", line, "--json").stdout)["evidence"]["witnesses"][0]["size"])
+        until(lambda: json.loads(called("status", line, "--json").stdout)["evidence"]["witnesses"][0]["size"])
     assert [one["code"] for one in events(line, "finding") if one["code"].startswith("witness")] == ["witness-away", "witness-back"]
-    assert command("verify", line, "--checkpoint", share).returncode == 0
+    assert called("verify", line, "--checkpoint", share).returncode == 0
 
     shutil.rmtree(line / "data")
     shutil.copytree(tmp_path / "old", line / "data")
-    assert command("verify", line).returncode == 0
-    back = command("verify", line, "--checkpoint", share, "--json")
+    assert called("verify", line).returncode == 0
+    back = called("verify", line, "--checkpoint", share, "--json")
     assert (back.returncode, json.loads(back.stdout)["bad"] is not None) == (1, True)
 
 
@@ -139,7 +138,7 @@ def test_backups_are_made_on_schedule_verified_and_the_old_ones_go(tmp_path: Pat
     line = drop_line(tmp_path / "line", f'[backup]\nfolder = "{store}"\nevery_h = 0.0004\nkeep = 2\n')  # every 1.4 s
     with running(line):
         until(lambda: [one for one in events(line, "finding") if one["code"] == "backup-failed"])
-        assert any("backup" in problem for problem in json.loads(command("status", line, "--json").stdout)["problems"])
+        assert any("backup" in problem for problem in json.loads(called("status", line, "--json").stdout)["problems"])
         store.mkdir()
         (store / "lyon-test-1-20200101T000000Z").mkdir()
         (store / "lyon-test-1-20200102T000000Z").mkdir()  # nothing in it
@@ -168,7 +167,7 @@ def test_backups_are_made_on_schedule_verified_and_the_old_ones_go(tmp_path: Pat
 
 def test_a_folder_for_backups_inside_the_journal_is_refused_with_its_place(tmp_path: Path) -> None:
     line = drop_line(tmp_path / "line", '[backup]\nfolder = "data/copies"\n[[witness]]\nname = "a"\nendpoint = "ftp://x/y"\n')
-    done = command("check", line)
+    done = called("check", line)
     lines = (line / "line.toml").read_text().splitlines()
     assert done.returncode == 2
     folder, endpoint = (lines.index(text) + 1 for text in ('folder = "data/copies"', 'endpoint = "ftp://x/y"'))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from kit.drop_line import events, stored
-from kit.processes import command, free_port, listens, running, until
+from kit.processes import DEADLINE_S, command, free_port, listens, running, until
 
 from simulators import pki
 
@@ -61,9 +61,9 @@ class Pushing:
     def put(self, equipment: str, body: Any, token: str | None = None) -> tuple[int, dict[str, Any]]:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         if self.context is None:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)
         else:
-            connection = http.client.HTTPSConnection("localhost", self.port, timeout=20, context=self.context)
+            connection = http.client.HTTPSConnection("localhost", self.port, timeout=DEADLINE_S, context=self.context)
         try:
             headers = {"Authorization": f"Bearer {token or self.tokens['mes']}"}
             connection.request("PUT", f"/equipment/{equipment}/context", raw, headers)

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit.commands import called
 from kit.drop_line import GATEWAY, drop_line
-from kit.processes import command, free_port, running, until
+from kit.processes import DEADLINE_S, free_port, running, until
 
 from buffer import Body, Journal
 from gateway.operation.control import ask, tell
-
-pytestmark = pytest.mark.timeout(300)
 
 
 class Line:
@@ -31,7 +30,7 @@ class Line:
         return ask(self.data)
 
     def page(self, target: str = "/") -> str:
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)) as connection:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=DEADLINE_S)) as connection:
             connection.request("GET", target)
             answer = connection.getresponse()
             assert answer.status == 200
@@ -39,7 +38,7 @@ class Line:
 
     def told(self) -> str:
         """The page's text, and that of the command: what one says the other says too."""
-        page, screen = Seen.of(self.page()).text, " ".join(command("status", self.folder).stdout.split())
+        page, screen = Seen.of(self.page()).text, " ".join(called("status", self.folder).stdout.split())
         return f"{page}\n{screen}"
 
 

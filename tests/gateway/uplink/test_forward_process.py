@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import orjson
 import pytest
-from kit.processes import eventually, free_port
+from kit.processes import DEADLINE_S, eventually, free_port
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
@@ -171,7 +171,7 @@ async def test_lost_entries_and_lost_doubled_receipts_cost_time_and_nothing_else
     bench.append(60)
     await bench.start(kind)
     bench.run(bench.forward(bench.uplink(kind)))
-    await eventually(lambda: bench.delivered(kind), 60)
+    await eventually(lambda: bench.delivered(kind))
     assert bench.stored_alike()
     doubled = bench.ebr.store.counts()["duplicates"]
     assert doubled > 0
@@ -368,7 +368,7 @@ async def test_a_broker_killed_in_the_middle_that_forgets_everything_costs_dupli
         await eventually(lambda: forward.status.state == "unreachable")
         await bench.broker.stop()
         await bench.broker.start()
-    await eventually(lambda: bench.delivered("mqtt"), 40)
+    await eventually(lambda: bench.delivered("mqtt"))
     assert bench.stored_alike()
 
 
@@ -533,7 +533,7 @@ async def test_a_certificate_that_does_not_fit_ends_in_an_alarm_and_never_in_pla
         await bench.start_ebr(server_tls=tls.server_context(mutual=True))
     forward = bench.forward(bench.uplink(kind, endpoint=bench.secure_endpoint(kind), **options))
     with pytest.raises(UplinkError) as raised:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE_S):
             await forward.run()
     if "client" not in fault:  # whoever hangs up on us may be too quick to say why
         assert isinstance(raised.value, Refused)
@@ -600,7 +600,7 @@ async def test_single_records_arrive_once_under_their_own_names_though_answers_g
     bench.journal.append(record_bodies(), urgent=True).result()
     await bench.start(kind)
     bench.run(bench.forward(bench.uplink(kind, profile="records")))
-    await eventually(lambda: bench.delivered(kind), 40)
+    await eventually(lambda: bench.delivered(kind))
     assert records_held(bench) == RECORDS
     assert bench.held() == {}
 

@@ -135,7 +135,7 @@ async def test_f32_a_broker_killed_with_a_full_window_and_restarted_empty(site: 
         await eventually(lambda: forward.status.state == "unreachable")
         assert not site.delivered(), number
         await site.broker("allow_anonymous true")
-    await eventually(site.delivered, 60)
+    await eventually(site.delivered)
     assert site.stored_alike()
     counts = site.ebr.store.counts()
     figures("F32", f"{kills} kills, {len(site.held())} entries, {counts['duplicates']} duplicates on the wire, 0 in effect, 0 lost")

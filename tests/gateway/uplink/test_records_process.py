@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import json
 import random
+import shutil
 import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,8 +13,8 @@ from typing import Any, cast
 
 import orjson
 import pytest
-from kit import random_line
-from kit.processes import free_port
+from kit.processes import DEADLINE_S, free_port
+from kit.random_line import Recorded
 
 from buffer import Body, Journal
 from config import Line, Uplink
@@ -62,8 +63,10 @@ def more() -> list[Body]:
 
 @pytest.mark.urs("URS-UPL-01", "URS-UPL-02")
 @pytest.mark.parametrize("kind", ["https", pytest.param("mqtt", marks=pytest.mark.faults)])
-async def test_every_kind_of_record_arrives_once_and_the_batch_s_end_accounts_for_all(tmp_path: Path, kind: str) -> None:
-    await random_line.played(tmp_path / "line", 6)
+async def test_every_kind_of_record_arrives_once_and_the_batch_s_end_accounts_for_all(
+    tmp_path: Path, recorded: Recorded, kind: str
+) -> None:
+    shutil.copytree(recorded(6).line.folder, tmp_path / "line")
     journal = await asyncio.to_thread(Journal.open, tmp_path / "line" / "data", GATEWAY, retain_s=86_400, max_bytes=2_000_000_000)
     journal.append(more(), urgent=True).result()
     entries = [json.loads(entry.payload) for entry in journal.read((0, 0), max_bytes=1 << 30, max_entries=1_000_000)]
@@ -86,8 +89,8 @@ async def test_every_kind_of_record_arrives_once_and_the_batch_s_end_accounts_fo
 
 
 @pytest.mark.urs("URS-UPL-01", "URS-EBR-01")
-async def test_single_records_make_the_same_batch_record_but_for_the_readings(tmp_path: Path) -> None:
-    truth = await random_line.played(tmp_path / "line", 6)
+def test_single_records_make_the_same_batch_record_but_for_the_readings(tmp_path: Path, recorded: Recorded) -> None:
+    truth = recorded(6)
     whole, single = Store(tmp_path / "entries"), Store(tmp_path / "records")
     whole.take(truth.payloads)
     for payload in random.Random(1).sample(truth.payloads, len(truth.payloads)):
@@ -118,8 +121,8 @@ DELETE FROM facts WHERE seq NOT IN (SELECT seq FROM entries);
 """
 
 
-async def test_a_store_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path) -> None:
-    truth = await random_line.played(tmp_path / "line", 6)
+def test_a_store_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path, recorded: Recorded) -> None:
+    truth = recorded(6)
     half = len(truth.payloads) // 2
     store = Store(tmp_path / "ebr")
     store.take(truth.payloads[:half])
@@ -161,7 +164,7 @@ async def delivered(path: Path, journal: Journal, kind: str) -> None:
 
         tasks = [asyncio.create_task(ebr.run()), asyncio.create_task(keep())]
         try:
-            async with asyncio.timeout(90):
+            async with asyncio.timeout(DEADLINE_S):
                 while journal.cursor("ebr") != journal.last:  # noqa: ASYNC110 - the state of another thread
                     await asyncio.sleep(0.05)
         finally:

@@ -10,7 +10,7 @@ import pytest
 from asyncua import ua
 from kit.opcua_authority import NOW, Authority
 from kit.opcua_bench import Bench, secured
-from kit.processes import eventually
+from kit.processes import DEADLINE_S, eventually
 
 from drivers.opcua.session import certs, trust
 from drivers.opcua.session.certs import load
@@ -217,7 +217,7 @@ async def test_a_server_stops_although_somebody_connects_all_the_time(tmp_path: 
         tasks = [asyncio.create_task(connects(bench.plc.port)) for _ in range(4)]
         for _ in range(4):
             await eventually(lambda: writers)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(DEADLINE_S):
                 await bench.plc.stop()
             for writer in writers:
                 writer.close()

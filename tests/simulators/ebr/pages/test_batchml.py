@@ -12,7 +12,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from kit import random_line
+from kit.random_line import Recorded
 
 from simulators.ebr import Store
 from simulators.ebr.builder import build
@@ -48,11 +48,11 @@ CONTENT = {  # ISA-88.00.04 by the schema 7.1: what may stand in what, in this o
 }
 
 
-async def stories(path: Path) -> list[Path]:
+def stories(path: Path, recorded: Recorded) -> list[Path]:
     """Folders of the records of some random batches, and of one that has everything."""
     found = []
     for seed in SEEDS:
-        truth = await random_line.played(path / f"line-{seed}", seed)
+        truth = recorded(seed)
         store = Store(path / f"ebr-{seed}")
         store.take(truth.payloads)
         store.close()
@@ -127,8 +127,8 @@ def everything(folder: Path) -> Path:
 
 
 @pytest.mark.urs("URS-EBR-04")
-async def test_every_element_stands_in_its_place_and_says_what_the_record_says(tmp_path: Path) -> None:
-    folders = await stories(tmp_path)
+def test_every_element_stands_in_its_place_and_says_what_the_record_says(tmp_path: Path, recorded: Recorded) -> None:
+    folders = stories(tmp_path, recorded)
     for path in (*(folder / "record.xml" for folder in folders), everything(folders[0])):
         root = ET.fromstring(path.read_bytes())
         check_content(root)
@@ -140,10 +140,10 @@ async def test_every_element_stands_in_its_place_and_says_what_the_record_says(t
 @pytest.mark.skipif(not ROOT.is_file(), reason=f"MESA's BatchML schemas are not in {SCHEMAS}: clone them and set EBR_B2MML")
 @pytest.mark.faults
 @pytest.mark.timeout(300)
-async def test_the_public_schema_takes_every_record(tmp_path: Path, figures: Any) -> None:
+def test_the_public_schema_takes_every_record(tmp_path: Path, recorded: Recorded, figures: Any) -> None:
     import xmlschema
 
-    folders = await stories(tmp_path)
+    folders = stories(tmp_path, recorded)
     schema = xmlschema.XMLSchema(str(ROOT))
     paths = [*(folder / "record.xml" for folder in folders), everything(folders[0])]
     for path in paths:

@@ -8,7 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from kit import random_line
+from kit.processes import DEADLINE_S
+from kit.random_line import Recorded
 
 from simulators.ebr import Store
 from simulators.ebr.pages.page import html
@@ -26,13 +27,13 @@ S = 10_000_000
 PARIS = ZoneInfo("Europe/Paris")
 
 
-async def full(path: Path) -> tuple[dict[str, Any], Any]:
+@pytest.fixture
+def full(recorded: Recorded, tmp_path: Path) -> tuple[dict[str, Any], Any]:
     """A record of a random batch, to which one of every kind of booking, alarm, hold time and correction is added."""
-    truth = await random_line.played(path / "line", 6)
-    store = Store(path / "ebr")
-    store.take(truth.payloads)
+    store = Store(tmp_path / "ebr")
+    store.take(recorded(6).payloads)
     store.close()
-    record, series = batch_record(path / "ebr" / "ebr.db", "B1")
+    record, series = batch_record(tmp_path / "ebr" / "ebr.db", "B1")
     at = record["steps"][0]["start"]
     changed = [{"path": "parameters/A_mean/value", "old": "151.2", "new": "149.9"}, {"path": "end", "old": at, "new": None}]
     told = [{"revision": 1, "entered": at["time"]}, {"revision": 2, "entered": at["time"], "reason": "late-data", "changed": changed}]
@@ -94,8 +95,8 @@ async def full(path: Path) -> tuple[dict[str, Any], Any]:
 
 
 @pytest.mark.urs("URS-EBR-02", "URS-EBR-04")
-async def test_everything_that_a_reviewer_must_know_stands_on_the_page(tmp_path: Path) -> None:
-    record, series = await full(tmp_path)
+def test_everything_that_a_reviewer_must_know_stands_on_the_page(full: tuple[dict[str, Any], Any]) -> None:
+    record, series = full
     page = html(record, series)
     text = re.sub(r"<[^>]*>", " ", page.partition("</style>")[2])
     for told in (
@@ -117,8 +118,8 @@ async def test_everything_that_a_reviewer_must_know_stands_on_the_page(tmp_path:
     assert all(f'id="{link}"' in page for link in links)
 
 
-async def test_sections_without_anything_in_them_are_left_out(tmp_path: Path) -> None:
-    record, _ = await full(tmp_path)
+def test_sections_without_anything_in_them_are_left_out(full: tuple[dict[str, Any], Any]) -> None:
+    record, _ = full
     for name in ("materials", "hold_times", "alarms", "gaps"):
         record[name] = []
     record["genealogy"] = {"edges": [], "orphans": []}
@@ -131,9 +132,8 @@ async def test_sections_without_anything_in_them_are_left_out(tmp_path: Path) ->
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 @pytest.mark.skipif(not POPPLER, reason="poppler-utils are not installed")
 @pytest.mark.urs("URS-EBR-02")
-@pytest.mark.timeout(180)
-async def test_it_prints_to_pages_that_name_the_batch_and_their_number(tmp_path: Path) -> None:
-    record, series = await full(tmp_path)
+def test_it_prints_to_pages_that_name_the_batch_and_their_number(full: tuple[dict[str, Any], Any], tmp_path: Path) -> None:
+    record, series = full
     record["batch"] = 'B1 "</style>'
     (tmp_path / "record.html").write_text(html(record, series), "utf-8")
     pages = printed(tmp_path)
@@ -153,7 +153,7 @@ def printed(folder: Path) -> list[str]:
     profile = f"--user-data-dir={folder / 'chromium'}"
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-pdf-header-footer", profile, f"--print-to-pdf={folder / 'record.pdf'}"]
     assert CHROMIUM is not None
-    subprocess.run([CHROMIUM, *options, (folder / "record.html").as_uri()], check=True, capture_output=True, timeout=120)
+    subprocess.run([CHROMIUM, *options, (folder / "record.html").as_uri()], check=True, capture_output=True, timeout=DEADLINE_S)
     told = subprocess.run(["pdfinfo", folder / "record.pdf"], check=True, capture_output=True, text=True).stdout
     count = int(re.search(r"Pages:\s+(\d+)", told)[1])
     text = subprocess.run(["pdftotext", "-layout", folder / "record.pdf", "-"], check=True, capture_output=True, text=True).stdout

@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import orjson
 import pytest
+from kit.processes import DEADLINE_S
 
 from buffer import Body, Journal
 from simulators.ebr import Ebr
@@ -25,7 +26,7 @@ async def site(tmp_path: Path) -> AsyncIterator[tuple[Ebr, str]]:
         port = probe.getsockname()[1]
     ebr = Ebr(tmp_path / "ebr", http=port)
     task = asyncio.create_task(ebr.run())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE_S):
         await ebr.ready.wait()
     yield ebr, f"http://127.0.0.1:{port}"
     task.cancel()

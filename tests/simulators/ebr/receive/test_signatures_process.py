@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import orjson
 import pytest
+from kit.processes import DEADLINE_S
 
 from buffer import Body, Journal, chain, keys
 from config import Line, Uplink
@@ -178,7 +179,7 @@ async def test_the_gateway_hears_of_a_refused_checkpoint_as_an_alarm(gateway: Ga
     findings: list[Event] = []
     uplink = Uplink(name="ebr", kind="https", endpoint=f"http://127.0.0.1:{port}", resend_after_s=0.5)
     line = cast("Line", SimpleNamespace(gateway=GATEWAY, folder=gateway.folder))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(DEADLINE_S):
         running = [asyncio.create_task(ebr.run())]
         await ebr.ready.wait()
         forward = Forwarder(gateway.journal, line, uplink, findings.append)
