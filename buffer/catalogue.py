@@ -1,4 +1,4 @@
-"""journal.db: what the journal knows about itself. Small; all entries live in segments.
+"""journal.db: the journal's knowledge of itself. Small, because all entries are in segments.
 
 Belongs to the writer thread. Each method that writes is one durable transaction.
 """
@@ -27,15 +27,17 @@ CREATE TABLE holds(name TEXT PRIMARY KEY, epoch INTEGER NOT NULL, first INTEGER 
 """
 PUT_SEGMENT = "INSERT OR REPLACE INTO segments VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 State = Literal["open", "closed", "pruned", "suspect", "damaged"]
+"""open: it grows. closed: read-only. pruned: its file is gone by retention. suspect: a reader found damage, the next start looks at it.
+damaged: nothing of it could be salvaged."""
 
 
 @dataclass(slots=True)
 class Segment:
-    """One row of `segments`. Everything but epoch, first and previous is known once it is closed.
+    """One row of table `segments`. Everything but epoch, first and previous is known once the segment is closed.
 
-    last: last seq. file_bytes: size of the file. before, total: bytes of the epoch's entries before first and
-    through last. ticks: when it was closed. previous: digest before
-    first. digest: of last. root: of its subtree. sha256: of the closed file.
+    first, last: seqs. file_bytes: size of the file. before, total: bytes of the epoch's entries before first, and through last. ticks: when
+    it was closed. previous: digest of the entry before first. digest: of last. root: of its subtree (None if entries of it are lost).
+    sha256: of the closed file.
     """
 
     epoch: int
@@ -75,7 +77,7 @@ class Catalogue:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing, durable at the end."""
+        """Run a block as one transaction: all or nothing, durable at the end."""
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield self.db
@@ -86,34 +88,37 @@ class Catalogue:
             raise
 
     def about(self) -> dict[str, Any]:
-        """What the journal says of itself."""
+        """Read the journal's own description (format, gateway, clean, doubt, restored, epoch_after), by name."""
         return dict(self.db.execute("SELECT name, value FROM about"))
 
     def note(self, **values: object) -> None:
-        """Set values of `about`."""
+        """Set values of the journal's own description."""
         with self.transaction() as db:
             db.executemany("INSERT OR REPLACE INTO about VALUES (?, ?)", list(values.items()))
 
     def epochs(self) -> dict[int, dict[str, Any]]:
-        """Epoch -> its `epoch` event, in order."""
+        """Return the `epoch` event of each epoch, in order."""
         return {epoch: json.loads(event) for epoch, event in self.db.execute("SELECT epoch, event FROM epochs ORDER BY epoch")}
 
     def begin_epoch(
         self, epoch: int, event: Mapping[str, Any], rebuilt: Iterable[Segment] = (), forgotten: Iterable[tuple[int, int]] = ()
     ) -> None:
-        """Register a new epoch with the event that its first entry will hold; with it, all that a salvage did counts."""
+        """Register a new epoch with the event that its first entry will hold.
+
+        In the same transaction all that a salvage did takes effect: rows of rebuilt segments, and removal of those found empty.
+        """
         with self.transaction() as db:
             db.execute("INSERT INTO epochs VALUES (?, ?)", (epoch, json.dumps(event)))
             self._settle(db, rebuilt, forgotten)
 
     def settle(self, rebuilt: Iterable[Segment], forgotten: Iterable[tuple[int, int]]) -> None:
-        """What a salvage did counts, and needs no new epoch: nothing was lost."""
+        """Let a salvage take effect that needs no new epoch, because nothing was lost."""
         with self.transaction() as db:
             self._settle(db, rebuilt, forgotten)
 
     @staticmethod
     def _settle(db: sqlite3.Connection, rebuilt: Iterable[Segment], forgotten: Iterable[tuple[int, int]]) -> None:
-        db.executemany(PUT_SEGMENT, [one.row for one in rebuilt])
+        db.executemany(PUT_SEGMENT, [segment.row for segment in rebuilt])
         db.executemany("DELETE FROM segments WHERE epoch = ? AND first = ?", forgotten)
         db.execute("DELETE FROM about WHERE name = 'doubt'")
 
@@ -123,22 +128,26 @@ class Catalogue:
             db.execute("INSERT INTO epochs VALUES (?, ?)", (epoch, json.dumps(event)))
 
     def segments(self) -> list[Segment]:
-        """Return all, pruned and damaged ones too, in order."""
+        """Return all rows of `segments`, pruned and damaged ones too, in order."""
         return [Segment(*row) for row in self.db.execute("SELECT * FROM segments ORDER BY epoch, first")]
 
     def put_segments(self, segments: Iterable[Segment]) -> None:
-        """Write rows, new ones and changed ones."""
+        """Write rows of segments, new ones and changed ones."""
         with self.transaction() as db:
             rows = [segment.row for segment in segments]
             db.executemany(PUT_SEGMENT, rows)
 
     def forget_segment(self, epoch: int, first: int) -> None:
-        """Remove the row of a segment that was never born (nothing in it was promised)."""
+        """Remove the row of a segment that never came to be: nothing in it was promised."""
         with self.transaction() as db:
             db.execute("DELETE FROM segments WHERE epoch = ? AND first = ?", (epoch, first))
 
     def state_checkpoint(self, epoch: int, size: int, root: bytes, ticks: int) -> None:
-        """Make durable what is about to be signed. Raises Inconsistent if something else was stated for this size, or more before."""
+        """Make durable what is about to be signed.
+
+        Raises Inconsistent if another root was stated for this size, or a larger size before: a gateway that signs two trees of one
+        epoch proves nothing any more.
+        """
         with self.transaction() as db:
             row = db.execute("SELECT root FROM checkpoints WHERE epoch = ? AND size = ?", (epoch, size)).fetchone()
             more = db.execute("SELECT MAX(size) FROM checkpoints WHERE epoch = ?", (epoch,)).fetchone()[0]
@@ -147,12 +156,12 @@ class Catalogue:
             db.execute("INSERT OR IGNORE INTO checkpoints VALUES (?, ?, ?, ?, NULL)", (epoch, size, root, ticks))
 
     def sign_checkpoint(self, epoch: int, size: int, note: str) -> None:
-        """Keep the signed note of a checkpoint that was stated."""
+        """Store the signed note of a checkpoint that was stated."""
         with self.transaction() as db:
             db.execute("UPDATE checkpoints SET note = ? WHERE epoch = ? AND size = ?", (note, epoch, size))
 
     def hold(self, name: str, epoch: int, first: int, last: int | None) -> None:
-        """Keep entries until they are released."""
+        """Keep entries of an epoch, from first to last (None: everything after), until `release`."""
         with self.transaction() as db:
             db.execute("INSERT OR REPLACE INTO holds VALUES (?, ?, ?, ?)", (name, epoch, first, last))
 
@@ -162,11 +171,11 @@ class Catalogue:
             db.execute("DELETE FROM holds WHERE name = ?", (name,))
 
     def holds(self) -> dict[str, tuple[int, int, int | None]]:
-        """Name -> (epoch, first, last or None)."""
+        """Return all holds by name: (epoch, first, last or None)."""
         return {row[0]: (row[1], row[2], row[3]) for row in self.db.execute("SELECT name, epoch, first, last FROM holds")}
 
     def suspect(self, segments: Iterable[Segment]) -> None:
-        """Have the next start look at these before it does anything else."""
+        """Mark closed segments for the next start, which checks them before anything else."""
         with self.transaction() as db:
-            rows = [(one.epoch, one.first) for one in segments]
+            rows = [(segment.epoch, segment.first) for segment in segments]
             db.executemany("UPDATE segments SET state = 'suspect' WHERE epoch = ? AND first = ? AND state = 'closed'", rows)

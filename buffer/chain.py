@@ -1,6 +1,7 @@
-"""Digests of entries and the Merkle tree over them (RFC 6962, section 2.1).
+"""Digests of entries, and the Merkle tree over them (RFC 6962, section 2.1).
 
-The chain (`previous`) is a receiver's cheap check; the tree makes short proofs. Both hash the same bytes: an entry as stored and sent.
+The chain (`previous` in each entry) is a receiver's cheap check; the tree makes short proofs. Both hash the same bytes: an entry as stored
+and sent.
 """
 
 import hashlib
@@ -11,17 +12,17 @@ NO_DIGEST = "0" * 64
 
 
 def digest(payload: bytes) -> bytes:
-    """SHA-256 of an entry's bytes: 32 bytes."""
+    """Return the SHA-256 of an entry's bytes: 32 bytes."""
     return hashlib.sha256(payload).digest()
 
 
 def leaf(payload: bytes) -> bytes:
-    """RFC 6962: SHA-256(0x00 || entry)."""
+    """Return the leaf hash SHA-256(0x00 || entry) (RFC 6962, 2.1)."""
     return hashlib.sha256(b"\x00" + payload).digest()
 
 
 def node(left: bytes, right: bytes) -> bytes:
-    """RFC 6962: SHA-256(0x01 || left || right)."""
+    """Return the hash of an inner node SHA-256(0x01 || left || right) (RFC 6962, 2.1)."""
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
@@ -31,7 +32,7 @@ def split(size: int) -> int:
 
 
 def root(leaves: Sequence[bytes]) -> bytes:
-    """Root over leaf hashes; of nothing, SHA-256 of nothing."""
+    """Return the root over leaf hashes; over none, the SHA-256 of nothing (RFC 6962, 2.1)."""
     if not leaves:
         return hashlib.sha256().digest()
     level = list(leaves)
@@ -41,7 +42,7 @@ def root(leaves: Sequence[bytes]) -> bytes:
 
 
 def inclusion(index: int, leaves: Sequence[bytes]) -> list[bytes]:
-    """Audit path of leaf `index` (RFC 6962, 2.1.1), from the leaf upwards."""
+    """Return the audit path of leaf `index`, from the leaf upwards (RFC 6962, 2.1.1)."""
     if len(leaves) <= 1:
         return []
     cut = split(len(leaves))
@@ -51,7 +52,10 @@ def inclusion(index: int, leaves: Sequence[bytes]) -> list[bytes]:
 
 
 def root_from_inclusion(index: int, size: int, leaf_hash: bytes, path: Sequence[bytes]) -> bytes:
-    """Root that the audit path leads to; ValueError if the path has not the length that `index` and `size` ask for."""
+    """Compute the root to which an audit path leads.
+
+    Raises ValueError if the path has not the length that `index` and `size` ask for.
+    """
     if not 0 <= index < size:
         raise ValueError(f"leaf {index} is not in a tree of {size}")
     if size == 1:
@@ -67,7 +71,7 @@ def root_from_inclusion(index: int, size: int, leaf_hash: bytes, path: Sequence[
 
 
 def consistency(old: int, leaves: Sequence[bytes]) -> list[bytes]:
-    """Proof that the tree over the first `old` leaves is a prefix of the tree over all (RFC 6962, 2.1.2)."""
+    """Return the proof that the tree over the first `old` leaves is a prefix of the tree over all (RFC 6962, 2.1.2)."""
     return _consistency(old, leaves, whole=True) if 0 < old < len(leaves) else []
 
 
@@ -81,14 +85,17 @@ def _consistency(old: int, leaves: Sequence[bytes], *, whole: bool) -> list[byte
 
 
 class Tree:
-    """Root over everything appended so far, in memory of one hash per bit of the size."""
+    """A tree that grows leaf by leaf; it keeps one hash per bit of its size, not the leaves."""
 
     def __init__(self) -> None:
         self.size = 0
         self._peaks: list[tuple[int, bytes]] = []  # (leaves below, hash), largest first
 
     def append(self, hash_: bytes, leaves: int = 1) -> None:
-        """Add a leaf hash, or the root of a complete subtree of `leaves` (a power of two that divides the size so far)."""
+        """Add a leaf hash, or the root of a complete subtree of `leaves` (a power of two that divides the size so far).
+
+        Raises ValueError where such a subtree can not begin.
+        """
         if self.size % leaves:
             raise ValueError(f"a subtree of {leaves} leaves can not begin at leaf {self.size}")
         self.size += leaves
@@ -98,7 +105,7 @@ class Tree:
         self._peaks.append((leaves, hash_))
 
     def root(self) -> bytes:
-        """Root of the tree over all leaves."""
+        """Return the root over all leaves appended so far."""
         if not self._peaks:
             return root([])
         hash_ = self._peaks[-1][1]

@@ -1,4 +1,4 @@
-"""What every thread may see of the journal: written by the writer thread after each commit, read by all, under one lock.
+"""The committed part of the journal, as every thread sees it: written by the writer thread after each commit, read under one lock.
 
 Reads come from the tail in memory if it reaches back far enough (an uplink that keeps up never touches the disk), else from segments.
 """
@@ -19,7 +19,11 @@ TAIL_BYTES = 16 << 20
 
 
 class CommittedView:
-    """The committed state. `lock` guards every attribute; `moving` keeps short reads of a growing segment off its closing."""
+    """Entries, segments and facts that are durable.
+
+    `lock` guards every attribute. `moving` is held while a growing segment is turned into a closed file and while it is read, so that no
+    reader meets a file between the two. on_damage(segment, why) is called for damage found by a read.
+    """
 
     def __init__(self, directory: Path, on_damage: Callable[[Segment, str], None]) -> None:
         self.directory = directory
@@ -36,13 +40,13 @@ class CommittedView:
         self._tail_bytes = 0
 
     def path(self, segment: Segment) -> Path:
-        """File of a segment."""
+        """Return the file of a segment."""
         return self.directory / segments.name_of(segment.epoch, segment.first)
 
     def wal_bytes(self) -> int:
-        """Size of the logs of segments that grow."""
+        """Return the size of the logs of all segments that grow."""
         with self.lock:
-            growing = [self.path(one) for one in self.segments if one.state == "open"]
+            growing = [self.path(segment) for segment in self.segments if segment.state == "open"]
         logs = [path.with_name(path.name + "-wal") for path in growing]
         return sum(map(sqlite.size_bytes, logs))
 
@@ -53,13 +57,13 @@ class CommittedView:
             return self.epoch, self.seq
 
     def begin(self, epoch: int, seq: int, total: int) -> None:
-        """Set the position found at start; the tail begins after it."""
+        """Set the position found at the start; the tail begins after it."""
         with self.lock:
             self.epoch, self.seq, self.total = epoch, seq, total
             self._tail_first = seq + 1
 
     def extend(self, entries: Sequence[Entry], totals: Sequence[int], facts: dict[str, Fact]) -> None:
-        """Show what has just been committed."""
+        """Add what has just been committed."""
         with self.lock:
             for entry, total in zip(entries, totals, strict=True):
                 self._tail[entry.seq] = entry, total
@@ -67,16 +71,20 @@ class CommittedView:
             self.facts.update(facts)
             if entries:
                 self.seq, self.total = entries[-1].seq, totals[-1]
+            # Dropped from the oldest on: entries that a receiver lags behind are read from their segments instead.
             while self._tail_bytes > TAIL_BYTES:
                 self._tail_bytes -= len(self._tail.pop(self._tail_first)[0].payload)
                 self._tail_first += 1
 
     def read(self, after: tuple[int, int], max_bytes: int, max_entries: int) -> list[Entry]:
-        """Committed entries after `after`, in order, at least one if there is one, from one segment at most."""
+        """Return committed entries after (epoch, seq), in order, from one segment at most: at least one if there is one.
+
+        Raises StorageError if one is damaged.
+        """
         with self.lock:
             if after[0] == self.epoch and after[1] + 1 >= self._tail_first:
                 return self._from_tail(after[1] + 1, max_bytes, max_entries)
-            held = [one for one in self.segments if (one.epoch, segments.last_of(one.first)) > after]
+            held = [segment for segment in self.segments if (segment.epoch, segments.last_of(segment.first)) > after]
         for segment in held:
             taken = self._from_disk(segment, after, max_bytes, max_entries)
             if taken:
@@ -109,7 +117,10 @@ class CommittedView:
 
     @contextmanager
     def _opened(self, segment: Segment) -> Iterator[tuple[sqlite3.Connection | None, int]]:
-        """A short read: (connection, last committed seq). None if it has been pruned meanwhile. Raises StorageError if it is damaged."""
+        """Open a segment for a short read: (connection, last committed seq).
+
+        The connection is None if the segment has been pruned meanwhile. Raises StorageError if it is damaged.
+        """
         with self.moving if segment.state != "closed" else nullcontext():
             with self.lock:
                 now = self._now(segment)  # it may have been closed or pruned since it was listed
@@ -118,13 +129,14 @@ class CommittedView:
                 with self._reader(now) if now else nullcontext() as db:
                     yield db, through
             except (sqlite3.Error, Damaged) as error:
+                # A lock is not damage: another program has the file, and the caller may try again.
                 if isinstance(error, sqlite3.Error) and sqlite.primary_code(error) == sqlite3.SQLITE_BUSY:
                     raise
                 self._on_damage(segment, str(error))
                 raise StorageError(f"{self.path(segment).name}: {error}") from error
 
     def _now(self, segment: Segment) -> Segment | None:
-        return next((one for one in self.segments if (one.epoch, one.first) == (segment.epoch, segment.first)), None)
+        return next((other for other in self.segments if (other.epoch, other.first) == (segment.epoch, segment.first)), None)
 
     def _reader(self, segment: Segment) -> AbstractContextManager[sqlite3.Connection | None]:
         try:
@@ -136,36 +148,38 @@ class CommittedView:
             return nullcontext()
 
     def entry(self, epoch: int, seq: int) -> tuple[str, int] | None:
-        """(hex digest, bytes of the epoch through it) of a held entry, None if it is not held."""
+        """Return (hex digest, bytes of the epoch through it) of an entry; None if it is not held. May read the disk."""
         with self.lock:
             if epoch == self.epoch and seq in self._tail:
-                found, total = self._tail[seq]
-                return found.digest, total
-            at = next((one for one in self.segments if one.epoch == epoch and one.first == segments.first_of(seq)), None)
-        if at is None or seq < 1:
+                entry, total = self._tail[seq]
+                return entry.digest, total
+            segment = next(
+                (candidate for candidate in self.segments if candidate.epoch == epoch and candidate.first == segments.first_of(seq)), None
+            )
+        if segment is None or seq < 1:
             return None
-        with self._opened(at) as (db, through):
+        with self._opened(segment) as (db, through):
             if db is None or seq > through:
                 return None
             row = db.execute("SELECT digest, total FROM entries WHERE seq = ?", (seq,)).fetchone()
         return (row[0].hex(), int(row[1])) if row else None
 
     def depth(self, cursor: tuple[int, int]) -> tuple[int, int]:
-        """(entries, bytes) held after the cursor."""
+        """Return (entries, bytes) held after the cursor. May read the disk."""
         with self.lock:
-            held = [(one.epoch, one.first, self._last(one), one.before, self._total(one)) for one in self.segments]
+            held = [(segment.epoch, segment.first, self._last(segment), segment.before, self._total(segment)) for segment in self.segments]
         count, size = 0, 0
         for epoch, first, last, before, total in held:
             if (epoch, last) <= cursor:
                 continue
             after = cursor[1] if epoch == cursor[0] and cursor[1] >= first else first - 1
-            at = self.entry(epoch, after) if after >= first else None
+            cursor_entry = self.entry(epoch, after) if after >= first else None
             count += last - after
-            size += total - (at[1] if at else before)
+            size += total - (cursor_entry[1] if cursor_entry else before)
         return count, size
 
-    def _last(self, one: Segment) -> int:
-        return one.last if one.last is not None else self.seq if one.epoch == self.epoch else one.first - 1
+    def _last(self, segment: Segment) -> int:
+        return segment.last if segment.last is not None else self.seq if segment.epoch == self.epoch else segment.first - 1
 
-    def _total(self, one: Segment) -> int:
-        return one.total if one.last is not None else self.total
+    def _total(self, segment: Segment) -> int:
+        return segment.total if segment.last is not None else self.total

@@ -1,16 +1,16 @@
-"""What can go wrong with the journal, grouped by what the caller must do."""
+"""The journal's errors, grouped by what the caller must do."""
 
 
 class JournalError(Exception):
-    """Base of all of them."""
+    """Base of all errors of the journal."""
 
 
 class StorageError(JournalError):
-    """The disk or a file failed: the journal has stopped, the process must end and be started again. Never retried in place."""
+    """The disk or a file failed and the journal has stopped: end the process and start it again. Never retried in place."""
 
 
 class JournalInUse(JournalError):
-    """Another gateway holds this journal: do not start."""
+    """Another process holds this journal: do not start."""
 
 
 class JournalMismatch(JournalError):
@@ -18,25 +18,25 @@ class JournalMismatch(JournalError):
 
 
 class JournalClosed(JournalError):
-    """`close` was called before."""
+    """The journal was closed before this call."""
 
 
 class JournalBusy(JournalError):
-    """More waits for the disk than memory may hold: the caller appended without waiting for earlier appends."""
+    """More bytes wait for the disk than memory may hold, because the caller appended without waiting for earlier appends."""
 
 
 class EntryTooLarge(JournalError, ValueError):
-    """A body does not fit into one entry: cut it into numbered parts."""
+    """A body does not fit into one entry (64 KiB), or an append holds more bodies than a segment: cut it into numbered parts."""
 
 
 class ReceiptRefused(JournalError):
-    """A receipt that proves nothing: nothing moves, somebody must look.
+    """A receipt does not prove what it claims: no cursor moves, and a person must find out why.
 
     code: unknown-epoch, beyond-last, digest-mismatch, earlier-epoch-open, unknown-uplink.
     """
 
     def __init__(self, code: str, reason: str) -> None:
-        """code: for programs; reason: one sentence for people."""
+        """Keep the code, for programs, and the reason, one sentence for people."""
         super().__init__(f"{code}: {reason}")
         self.code = code
         self.reason = reason

@@ -1,4 +1,8 @@
-"""The line's store-and-forward journal: an append-only sequence of entries, durable when `append`'s future is done."""
+"""The line's store-and-forward journal: an append-only sequence of entries, durable when `append`'s future is done.
+
+`Journal` is the door for the gateway. Its methods hand over to the writer thread what writes (`writer`, `store`), and answer from the
+committed view what only reads (`committed`, `receipts`).
+"""
 
 import json
 import time
@@ -25,11 +29,13 @@ from buffer.writer import Body, Writer
 
 LARGEST_ENTRY_BYTES = 65_536
 DAY_S = 86_400.0
-HEAD_BYTES = 176  # of a head without schema and gateway: fixed text, 20 digits each of epoch and seq, 64 of the digest
+HEAD_BYTES = 176
+"""Bytes of a head without schema and gateway: fixed text, 20 digits each of epoch and seq, 64 of the digest. The most that it can take:
+a body that passed the check must fit whatever its number."""
 
 
 class Depth(NamedTuple):
-    """What an uplink has still to confirm. oldest_ticks: `time` of the oldest of it, None if there is none."""
+    """Entries and bytes that an uplink has still to confirm. oldest_ticks: `time` of the oldest such entry, None if there is none."""
 
     entries: int
     bytes: int
@@ -37,9 +43,9 @@ class Depth(NamedTuple):
 
 
 class Usage(NamedTuple):
-    """Space. fraction: used of what there is (alarms at 0.70 and 0.85); days_to_full at the rate since the start, None if nothing grew.
+    """Space. fraction: used of what there is (alarms at 0.70 and 0.85); days_to_full: at the rate since the start, None if nothing grew.
 
-    wal_bytes: of the growing segment's log; it grows past 64 MB only while a foreign reader holds it.
+    wal_bytes: of the growing segment's log; it passes 64 MB only while a reader outside the gateway holds it.
     """
 
     used_bytes: int
@@ -51,23 +57,23 @@ class Usage(NamedTuple):
 
 
 class Journal:
-    """All methods may be called from any thread; those that touch the disk say so."""
+    """The journal of one line. All methods may be called from any thread; those that touch the disk say so."""
 
     opened: Opened
 
     def __init__(self, directory: Path, gateway: str, writer: Writer, clock: Callable[[], float]) -> None:
-        """Use `Journal.open`."""
+        """Use `Journal.open` instead: this makes the object without its files."""
         self.directory = directory
         self.gateway = gateway
         self._gateway_bytes = len(json.dumps(gateway))
         self._writer = writer
-        self._picture = CommittedView(directory / "segments", self._damaged)
-        self._receipts = Receipts(self._picture)
+        self._view = CommittedView(directory / "segments", self._damaged)
+        self._receipts = Receipts(self._view)
         self._store: Store
         self._retain_s = 0.0
         self._clock = clock
         self._opened_s = clock()
-        self._patrol = Scrub(self._picture, self._damaged)
+        self._scrub = Scrub(self._view, self._damaged)
 
     @classmethod
     def open(
@@ -83,25 +89,25 @@ class Journal:
     ) -> "Journal":
         """Open or create the journal in `directory`, recover it, start its writer thread. Blocks.
 
-        clock: seconds that go on evenly, by which `usage` says how fast the journal grows.
-        on_fault is called once, in the writer thread, when the journal has stopped for good: the process must end.
-        Raises JournalInUse, JournalMismatch, StorageError.
+        retain_s: age from which confirmed entries may go, 0 for at once. max_bytes: limit of all its files. clock: seconds that go on
+        evenly, by which `usage` computes how fast the journal grows. on_fault is called once, in the writer thread, when the journal has
+        stopped for good: the process must end. Raises JournalInUse, JournalMismatch, StorageError.
         """
         journal = cls(directory, gateway, Writer(commit_interval_s=commit_interval_s, on_fault=on_fault), clock)
         journal._retain_s = retain_s
         journal._store = journal._writer.start(partial(journal._open_store, max_bytes))
-        journal._patrol.start()
+        journal._scrub.start()
         return journal
 
     def _open_store(self, max_bytes: int) -> Store:
-        store, self.opened = opening.open_store(self.directory, self.gateway, max_bytes, self._picture, self._receipts)
+        store, self.opened = opening.open_store(self.directory, self.gateway, max_bytes, self._view, self._receipts)
         return store
 
     # ------------------------------------------------------------------ writing
 
     @property
     def next_seq(self) -> int:
-        """Sequence number of the next body appended. Known before, because order is fixed by the call of `append`."""
+        """Sequence number of the next body appended. Known before the commit, because order is fixed by the call of `append`."""
         return self._writer.next_seq
 
     def append(
@@ -121,6 +127,7 @@ class Journal:
         return self._writer.append(bodies, watermark, state, urgent=urgent)
 
     def _check(self, bodies: Sequence[Body]) -> None:
+        """Refuse what can not be committed, before it gets a sequence number. Raises EntryTooLarge."""
         if len(bodies) > segments.ENTRIES:
             raise EntryTooLarge(f"{len(bodies)} bodies in one append, at most {segments.ENTRIES} are possible")
         for schema, body in bodies:
@@ -129,20 +136,20 @@ class Journal:
                 raise EntryTooLarge(f"an entry of {schema} would have {size} bytes, at most {LARGEST_ENTRY_BYTES} are possible")
 
     def watermark(self, source: str) -> dict[str, Any]:
-        """Return what was committed last under this name, merged by key; {} at first."""
-        with self._picture.lock:
-            fact = self._picture.facts.get(f"watermark/{source}")
-        return json.loads(fact.value) if fact else {}
+        """Return the watermark committed last for a source, merged by key; {} before the first."""
+        with self._view.lock:
+            stored = self._view.facts.get(f"watermark/{source}")
+        return json.loads(stored.value) if stored else {}
 
     def state(self) -> tuple[tuple[int, int], bytes] | None:
-        """((epoch, seq), the fold's state after that entry) as committed last, None if there is none.
+        """Return ((epoch, seq), the fold's state after that entry) as committed last; None if there is none.
 
-        After a salvage it may stand in the epoch that ended: the entries held after it are folded from there, never the whole journal,
+        After a salvage it may belong to the epoch that ended: the entries held after it are folded from there, never the whole journal,
         so that a start takes the same time whatever the journal's size.
         """
-        with self._picture.lock:
-            fact = self._picture.facts.get("state")
-            return ((fact.epoch, fact.seq), fact.value) if fact else None
+        with self._view.lock:
+            stored = self._view.facts.get("state")
+            return ((stored.epoch, stored.seq), stored.value) if stored else None
 
     def on_commit(self, callback: Callable[[tuple[int, int]], None]) -> None:
         """Have `callback((epoch, seq))` called in the writer thread after each commit. It must be quick and must not raise."""
@@ -150,17 +157,17 @@ class Journal:
 
     @property
     def pressure(self) -> Pressure | None:
-        """Why sources must be held back now (the disk or the journal is full, or locked), or None. What is appended is still taken."""
+        """The reason why sources must be held back now (full or locked), or None. What is appended is still taken."""
         return self._writer.pressure
 
     @staticmethod
     def segment_of(seq: int) -> int:
-        """First seq of the segment in which entry `seq` stands."""
+        """Return the first seq of the segment that holds entry `seq`."""
         return segments.first_of(seq)
 
     @property
     def low_space(self) -> bool:
-        """Whether so little space is left that `prune` should be called now: retain_days yield before sources are held back."""
+        """True if so little space is left that `prune` should be called now: retain_days yield before sources are held back."""
         return self._store.low_space
 
     def on_pressure(self, callback: Callable[[Pressure | None], None]) -> None:
@@ -169,33 +176,33 @@ class Journal:
 
     @property
     def blocked_by(self) -> str | None:
-        """What another program does to the journal's files that a person should end (a lock, a reader that never ends); None if nothing.
+        """A lock or a reader of another program that a person should end, in words; None if there is none.
 
         Nothing is lost by it: entries wait, or a log grows until its segment is full.
         """
         return self._writer.blocked_by
 
     def usage(self) -> Usage:
-        """How full the journal is, and when it will be. Reads file sizes."""
+        """Compute how full the journal is, and when it will be full. Reads file sizes."""
         used, free = self._store.used_bytes(), self._store.free_bytes()
         room = max(min(self._store.max_bytes - used, free), 0)
         growth = self._store.committed_bytes / max(self._clock() - self._opened_s, 1.0) * DAY_S
-        wal = self._picture.wal_bytes()
+        wal = self._view.wal_bytes()
         days = room / growth if growth else None
         return Usage(used, self._store.max_bytes, free, used / max(min(self._store.max_bytes, used + free), 1), days, wal)
 
     def retained(self, open_since_seq: int | None) -> retention.Retained:
-        """What retention must leave, and why. open_since_seq as for `prune`. Reads no file."""
+        """Count the closed segments that retention must leave, by reason. open_since_seq as for `prune`. Reads no file."""
         return retention.retained(self._store, open_since_seq)
 
     @property
-    def patrol(self) -> tuple[ScrubRound | None, ScrubRound | None]:
-        """The patrol's last round over the closed segments, and the last one that came to its end; None before the first."""
-        return self._patrol.last, self._patrol.complete
+    def scrub(self) -> tuple[ScrubRound | None, ScrubRound | None]:
+        """The last round of the scrub over the closed segments, and the last complete one; None before the first."""
+        return self._scrub.last, self._scrub.complete
 
     def close(self) -> None:
         """Commit what is queued and close the files, in the writer's own thread. Blocks; may be called twice."""
-        self._patrol.stop()
+        self._scrub.stop()
         self._writer.close()
 
     # ------------------------------------------------------------------ reading
@@ -203,31 +210,31 @@ class Journal:
     @property
     def last(self) -> tuple[int, int]:
         """(epoch, seq) of the last committed entry; seq 0 if the epoch has none yet."""
-        return self._picture.last
+        return self._view.last
 
     def read(self, after: tuple[int, int], *, max_bytes: int, max_entries: int = 1000) -> list[Entry]:
-        """Committed entries after (epoch, seq), in order: at least one if there is one, even if it is larger than max_bytes.
+        """Return committed entries after (epoch, seq), in order: at least one if there is one, even if it is larger than max_bytes.
 
-        May read the disk. Every entry read from disk is checked against its digest. Raises StorageError if one is damaged.
+        May read the disk. Every entry read from disk is compared with its digest. Raises StorageError if one is damaged.
         """
-        return self._picture.read(after, max_bytes, max_entries)
+        return self._view.read(after, max_bytes, max_entries)
 
     def held(self, after: tuple[int, int] = (0, 0)) -> int:
-        """How many entries stand after (epoch, seq). May read the disk."""
-        return self._picture.depth(after)[0]
+        """Count the entries held after (epoch, seq). May read the disk."""
+        return self._view.depth(after)[0]
 
     def check_closed(self) -> bool:
-        """Read every closed segment now, as the patrol does daily. False if one is damaged: the journal has stopped then."""
-        return self._patrol.round(lambda _busy_s: False)
+        """Read every closed segment now, as the scrub does daily. Returns False if one is damaged: the journal has stopped then."""
+        return self._scrub.round(lambda _busy_s: False)
 
     def size_bytes(self) -> int:
-        """Bytes of all files of the journal. Reads the directory."""
+        """Return the bytes of all files of the journal. Reads the directory."""
         return sum(path.stat().st_size for path in self.directory.rglob("*") if path.is_file())
 
     # ------------------------------------------------------------------ receipts
 
     def uplink(self, name: str, required: bool) -> None:  # noqa: FBT001 - the door's contract
-        """Make an uplink known. required: nothing goes before its receipt."""
+        """Register an uplink, or change whether it is required: then nothing goes before its receipt."""
         self._receipts.register(name, required=required)
 
     def retire_uplink(self, name: str) -> None:
@@ -235,14 +242,14 @@ class Journal:
         self._receipts.retire(name)
 
     def cursor(self, name: str) -> tuple[int, int]:
-        """(epoch, seq) through which this uplink's receiver has confirmed everything."""
+        """Return (epoch, seq) through which this uplink's receiver has confirmed everything."""
         return self._receipts.cursor(name).at
 
     def depth(self, name: str) -> Depth:
-        """What this uplink has still to confirm. May read the disk."""
+        """Count the entries that this uplink has still to confirm. May read the disk."""
         at = self._receipts.cursor(name).at
-        entries, size = self._picture.depth(at)
-        oldest = self._picture.read(at, 1, 1) if entries else []
+        entries, size = self._view.depth(at)
+        oldest = self._view.read(at, 1, 1) if entries else []
         return Depth(entries, size, of_entry(oldest[0].payload) if oldest else None)
 
     def acknowledge(self, name: str, epoch: int, through: int, digest: str) -> int:
@@ -270,7 +277,7 @@ class Journal:
 
         The caller appends an audit event with `Pruned.audit()` and calls again (at once, if space is short): files go only after
         something has been committed since they were named. open_since_seq: smallest seq of this epoch that an open batch needs.
-        clock_verified: without it retain_days are not over for anything. Blocks until the writer thread has done it.
+        clock_verified: without it no segment is old enough to go. Blocks until the writer thread has done it.
         """
         return self._writer.do(
             partial(retention.prune, self._store, self._retain_s, open_since_seq, clock_verified=clock_verified)
@@ -284,26 +291,26 @@ class Journal:
         return self._writer.do(partial(self._store.checkpoint, signer, cause)).result()
 
     def hold(self, name: str, first: int, last: int | None = None) -> None:
-        """Keep the entries of this epoch from first on (to last) until `release`, whatever retention says. Durable on return.
+        """Keep the entries of this epoch from `first` on (to `last`) until `release`, whatever retention says. Durable on return.
 
         A second hold of the same name (a batch that goes on to the next equipment) widens the first, never narrows it. Without `last`
         it reaches into the epochs that follow.
         """
-        self._writer.do(partial(self._hold, name, self._picture.epoch, first, last)).result()
+        self._writer.do(partial(self._hold, name, self._view.epoch, first, last)).result()
 
     def hold_through(self, name: str, last: int) -> None:
         """Let a hold end at entry `last` of the present epoch, or later if it ended later before: what comes after may go.
 
-        Nothing happens if nothing is held under this name, or what is held begins in an earlier epoch: then it keeps all that follows.
+        Nothing happens if nothing is held under this name, or if the hold begins in an earlier epoch: then it keeps all that follows.
         """
         self._writer.do(partial(self._hold_through, name, last)).result()
 
     def release(self, name: str) -> bool:
-        """Let a hold go; False if there is none of this name. Who let it go, and why, is the caller's audit event."""
+        """End a hold. Returns False if there is none of this name. The caller appends the audit event that names who ended it, and why."""
         return self._writer.do(partial(self._release, name)).result()
 
     def holds(self) -> dict[str, tuple[int, int, int | None]]:
-        """Name -> (epoch, first, last or None) of everything held back from retention."""
+        """Return all holds by name: (epoch, first, last or None)."""
         return dict(self._store.holds)
 
     def _hold(self, name: str, epoch: int, first: int, last: int | None) -> None:
@@ -314,16 +321,16 @@ class Journal:
 
     def _hold_through(self, name: str, last: int) -> None:
         epoch, first, end = self._store.holds.get(name, (0, 0, None))
-        if epoch == self._picture.epoch:
+        if epoch == self._view.epoch:
             self._store.catalogue.hold(name, epoch, first, max(last, end or 0))
             self._store.holds = {**self._store.holds, name: (epoch, first, max(last, end or 0))}
 
     def _release(self, name: str) -> bool:
-        known = name in self._store.holds
+        was_held = name in self._store.holds
         self._store.catalogue.release(name)
         self._store.holds = {other: span for other, span in self._store.holds.items() if other != name}
-        return known
+        return was_held
 
     def _damaged(self, segment: Segment, why: str) -> None:
-        """A reader found damage: mark the segment, and stop; the next start sets it aside."""
+        """Stop the journal for damage that a reader found, and mark the segment, which the next start sets aside."""
         self._writer.damaged(StorageError(f"segment {segments.name_of(segment.epoch, segment.first)} is damaged: {why}"), segment)

@@ -1,4 +1,4 @@
-"""The gateway's signing key and what it signs: C2SP signed notes with Ed25519 (c2sp.org/signed-note, c2sp.org/tlog-checkpoint)."""
+"""The gateway's signing key, and what it signs: C2SP signed notes with Ed25519 (c2sp.org/signed-note, c2sp.org/tlog-checkpoint)."""
 
 import base64
 import hashlib
@@ -16,12 +16,12 @@ ED25519 = b"\x01"
 
 
 class KeyUnusable(Exception):
-    """The key file can not be used as it is; the text says why."""
+    """A key file can not be used as it is; the text says why."""
 
 
 @dataclass(frozen=True)
 class Signer:
-    """A named private key. name: the gateway's, as in its entries."""
+    """A private key with a name. name: that of the gateway, as in its entries."""
 
     name: str
     private: Ed25519PrivateKey
@@ -36,11 +36,11 @@ class Signer:
 
     @property
     def public(self) -> str:
-        """The verifier key, for everybody: `name+id+base64`."""
+        """The verifier key, which anyone may have: `name+id+base64`."""
         return f"{self.name}+{self._id.hex()}+{base64.b64encode(self._public).decode()}"
 
     def signature(self, text: str) -> str:
-        """The signature line of a note's text (which ends with a newline)."""
+        """Return the signature line over a note's text (which ends with a newline)."""
         return f"\u2014 {self.name} {base64.b64encode(self._id + self.private.sign(text.encode())).decode()}\n"
 
     def note(self, text: str) -> str:

@@ -1,4 +1,15 @@
-"""What happens when a journal is opened: whose it is, what it holds, whether it is whole."""
+"""Open a journal: check whose it is, what it holds, and that it is whole. Runs at every start.
+
+What each crash leaves behind, and what the next start does with it:
+- a file of a segment without a row in journal.db: removed if it holds no entry, else taken in (`_adopt_unknown_files`);
+- a next segment that an append across the end of the one before had begun, and not completed: removed (`_never_counted`);
+- a file that is called pruned: removed;
+- a segment that was not closed: checked entry by entry, and gone on with (`_continue_segment`);
+- a log that ends in a transaction which can not be read: damage, because it may hold promised entries (`repair.wal`).
+
+Damage is set aside and salvaged (`repair.salvage`). Until all of it has taken effect, in the transaction that begins the next epoch,
+journal.db only notes the doubt: a start that is itself cut short is done again from what was set aside.
+"""
 
 import fcntl
 import os
@@ -27,10 +38,10 @@ JOURNAL = "journal.db"
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What opening found.
+    """Result of opening a journal.
 
     was_clean: the last run closed it. last_ticks: `time` of the last entry held. epoch_event: the `epoch` event that must be appended
-    first, or None. findings: what a person should know about damage found, one sentence each.
+    first, or None. findings: damage and losses that a person should know of, one sentence each.
     """
 
     epoch: int
@@ -42,7 +53,7 @@ class Opened:
 
 
 def lock(directory: Path) -> int:
-    """Hold the directory for this process. Raises JournalInUse if another one does."""
+    """Lock the directory for this process, and return the lock's descriptor. Raises JournalInUse if another process holds it."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     (directory / "segments").mkdir(mode=0o700, exist_ok=True)
     fd = os.open(directory / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -52,19 +63,20 @@ def lock(directory: Path) -> int:
         owner = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
         os.close(fd)
         raise JournalInUse(f"{directory}: another gateway (process {owner}) is running on this journal") from error
+    # The process id is for the message of the next one that finds the journal locked; the lock itself is the kernel's.
     os.ftruncate(fd, 0)
     os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
     return fd
 
 
-def open_store(directory: Path, gateway: str, max_bytes: int, picture: CommittedView, receipts: Receipts) -> tuple[Store, Opened]:
+def open_store(directory: Path, gateway: str, max_bytes: int, view: CommittedView, receipts: Receipts) -> tuple[Store, Opened]:
     """Open or create the journal in `directory`. Raises JournalInUse, JournalMismatch, StorageError."""
     try:
         fd = lock(directory)
     except OSError as error:
         raise StorageError(f"{directory}: {error}") from error
     try:
-        return _open(directory, gateway, max_bytes, picture, receipts, fd)
+        return _open(directory, gateway, max_bytes, view, receipts, fd)
     except (sqlite3.Error, sqlite.NotDurable, OSError) as error:
         os.close(fd)
         raise StorageError(f"{directory}: {error}") from error
@@ -73,7 +85,7 @@ def open_store(directory: Path, gateway: str, max_bytes: int, picture: Committed
         raise
 
 
-def _open(directory: Path, gateway: str, max_bytes: int, picture: CommittedView, receipts: Receipts, fd: int) -> tuple[Store, Opened]:
+def _open(directory: Path, gateway: str, max_bytes: int, view: CommittedView, receipts: Receipts, fd: int) -> tuple[Store, Opened]:
     losses = Losses()
     catalogue = _open_catalogue(directory, losses)
     about = catalogue.about()
@@ -83,31 +95,37 @@ def _open(directory: Path, gateway: str, max_bytes: int, picture: CommittedView,
     if (directory / SUMS).exists():
         (directory / SUMS).unlink()
         sqlite.sync_directory(directory)  # should it come back after a power cut, it would accuse a good journal
+    # journal.db without a gateway's name was made a moment ago: the one before is lost, and with it what it knew of the end.
     if "gateway" not in about and any((directory / "segments").glob("*.db")):
-        losses.unsure(f"{JOURNAL} was made anew, and the segments are older")
+        losses.suspect_tail(f"{JOURNAL} was made anew, and the segments are older")
     if "doubt" in about:
-        losses.take_up(about["doubt"])
+        losses.restore_doubt(about["doubt"])
+    # Before anything is moved or closed: a start that is cut short from here on must find the doubt again.
     catalogue.note(format=FORMAT, gateway=gateway, clean=0, **({"doubt": losses.doubt()} if losses.tail_unknown else {}))
     receipts.load(catalogue)
-    store = Store(directory, gateway, catalogue, picture, receipts, fd, max_bytes)
+    store = Store(directory, gateway, catalogue, view, receipts, fd, max_bytes)
     store.holds = catalogue.holds()
     _adopt_unknown_files(store, losses)
     if not catalogue.epochs():
         begin_epoch(store, {"follows": None, "reason": "created", "last_seq": 0, "last_digest": chain.NO_DIGEST, "lost": []}, losses)
     else:
         resume(store, losses, restored=about.get("restored") == 1)
-    epoch = store.picture.epoch
+    epoch = store.view.epoch
     receipts.know_epochs(_ends(store, epoch))
-    event = {"type": "epoch", **catalogue.epochs()[epoch]} if store.picture.seq == 0 else None
-    return store, Opened(epoch, store.picture.seq + 1, bool(about.get("clean", 1)), last_ticks(store), event, losses.texts)
+    event = {"type": "epoch", **catalogue.epochs()[epoch]} if store.view.seq == 0 else None
+    return store, Opened(epoch, store.view.seq + 1, bool(about.get("clean", 1)), last_ticks(store), event, losses.texts)
 
 
 def begin_epoch(store: Store, event: dict[str, Any], losses: Losses) -> None:
-    """Start counting anew: UTC seconds, at least one more than the epoch before, so that no identity is ever used twice."""
-    known = max([*store.catalogue.epochs(), int(store.catalogue.about().get("epoch_after", 0))])
-    epoch = max(int(time.time()), known + 1)
+    """Begin an epoch, whose sequence numbers start at 1.
+
+    Its number is the time in UTC seconds, and at least one more than any epoch known: so no identity is ever used twice, also after a
+    restore from a backup that knows nothing of later epochs.
+    """
+    newest = max([*store.catalogue.epochs(), int(store.catalogue.about().get("epoch_after", 0))])
+    epoch = max(int(time.time()), newest + 1)
     store.catalogue.begin_epoch(epoch, event, losses.rebuilt, losses.forgotten)
-    store.picture.begin(epoch, 0, 0)
+    store.view.begin(epoch, 0, 0)
     store.digest, store.leaves, store.tree = bytes(32), [], chain.Tree()
 
 
@@ -115,13 +133,14 @@ def begin_epoch(store: Store, event: dict[str, Any], losses: Losses) -> None:
 
 
 def _open_catalogue(directory: Path, losses: Losses) -> Catalogue:
-    """Open journal.db; one that is damaged is set aside, and a new one is filled from the segments."""
+    """Open journal.db; a damaged one is set aside, and a new one is filled from the segments."""
     path = directory / JOURNAL
+    # Looked at before SQLite opens the file: it drops everything after the first frame with a wrong checksum, without an error.
     log_path = directory / f"{JOURNAL}-wal"
     log = wal.read(log_path.read_bytes() if log_path.exists() else b"")
     if log.doubtful:
         salvage.copy_aside(directory, path)
-        losses.unsure(f"{JOURNAL}-wal ends in a transaction that can not be read: cut by power loss, or damaged; a copy is kept")
+        losses.suspect_tail(f"{JOURNAL}-wal ends in a transaction that can not be read: cut by power loss, or damaged; a copy is kept")
     try:
         catalogue = Catalogue(path)
     except sqlite3.DatabaseError as error:
@@ -138,8 +157,8 @@ def _open_catalogue(directory: Path, losses: Losses) -> Catalogue:
 
 
 def _new_catalogue(directory: Path, why: str, losses: Losses) -> Catalogue:
-    kept = salvage.set_aside(directory, directory / JOURNAL)
-    losses.unsure(f"{JOURNAL} is damaged ({why}); it is kept as {kept}; cursors begin anew, receivers will recognise what they have")
+    aside = salvage.set_aside(directory, directory / JOURNAL)
+    losses.suspect_tail(f"{JOURNAL} is damaged ({why}); it is kept as {aside}; cursors begin anew, receivers will recognise what they have")
     return Catalogue(directory / JOURNAL)
 
 
@@ -147,21 +166,21 @@ _NAME = re.compile(r"(\d+)-(\d+)\.db")
 
 
 def _adopt_unknown_files(store: Store, losses: Losses) -> None:
-    """Make the catalogue and the folder agree: files that were never born or are pruned go, files with entries are taken in."""
-    rows = {(one.epoch, one.first): one for one in store.catalogue.segments()}
-    for path in sorted(store.picture.directory.glob("*.db")):
+    """Make journal.db and the folder agree: empty and pruned files go, files with entries are taken in, all others are set aside."""
+    rows = {(segment.epoch, segment.first): segment for segment in store.catalogue.segments()}
+    for path in sorted(store.view.directory.glob("*.db")):
         match = _NAME.fullmatch(path.name)
         at = (int(match[1]), int(match[2])) if match else None
         if at in rows:
             if rows[at].state == "pruned":
                 remove(path)
         elif at is None or not _adopt(store, path, *at):
-            kept = salvage.set_aside(store.directory, path)
-            losses.texts.append(f"{path.name} holds no entry of this journal; it is kept as {kept}")
+            aside = salvage.set_aside(store.directory, path)
+            losses.texts.append(f"{path.name} holds no entry of this journal; it is kept as {aside}")
 
 
 def _adopt(store: Store, path: Path, epoch: int, first: int) -> bool:
-    """Take in a segment that the catalogue does not know; True also if it was never born and is gone."""
+    """Take in a segment that journal.db does not know, or remove it if it is empty. Returns False if it is of another journal."""
     try:
         with closing(sqlite.writer(path)) as db:
             held = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'entries'").fetchone()
@@ -170,18 +189,18 @@ def _adopt(store: Store, path: Path, epoch: int, first: int) -> bool:
                 remove(path)
                 return True
             about = segments.about(db)
-            before = db.execute("SELECT total, payload FROM entries ORDER BY seq LIMIT 1").fetchone()
+            first_row = db.execute("SELECT total, payload FROM entries ORDER BY seq LIMIT 1").fetchone()
     except sqlite3.DatabaseError as error:
         if sqlite.primary_code(error) not in sqlite.CORRUPT:
             raise
-        about, before = {}, (0, b"")
+        about, first_row = {}, (0, b"")
     if about.get("gateway", store.gateway) != store.gateway:
         return False
     if epoch not in store.catalogue.epochs():
-        known: dict[str, Any] = {"follows": None, "reason": "created", "last_seq": 0, "last_digest": chain.NO_DIGEST, "lost": []}
-        store.catalogue.adopt_epoch(epoch, known)
+        unknown_start: dict[str, Any] = {"follows": None, "reason": "created", "last_seq": 0, "last_digest": chain.NO_DIGEST, "lost": []}
+        store.catalogue.adopt_epoch(epoch, unknown_start)
     previous = bytes.fromhex(str(about.get("previous", chain.NO_DIGEST)))
-    store.catalogue.put_segments([Segment(epoch, first, previous=previous, before=0, state="open" if before[1] else "suspect")])
+    store.catalogue.put_segments([Segment(epoch, first, previous=previous, before=0, state="open" if first_row[1] else "suspect")])
     return True
 
 
@@ -189,89 +208,95 @@ def _adopt(store: Store, path: Path, epoch: int, first: int) -> bool:
 
 
 def resume(store: Store, losses: Losses, *, restored: bool = False) -> None:
-    """Take up the journal where its last durable entry stands; begin a new epoch if anything of this one is gone."""
+    """Go on where the last durable entry is; begin a new epoch if anything of this one is lost."""
     epoch = max(store.catalogue.epochs())
-    store.picture.begin(epoch, 0, 0)
-    for one in store.catalogue.segments():
-        if one.state in ("suspect", "closed"):
-            _take_closed(store, one, losses)
-        elif one.state == "open":
-            _take_open(store, one, losses)
-        elif one.state == "pruned":
-            _stand_at(store, one)
+    store.view.begin(epoch, 0, 0)
+    for segment in store.catalogue.segments():
+        if segment.state in ("suspect", "closed"):
+            _take_closed(store, segment, losses)
+        elif segment.state == "open":
+            _take_open(store, segment, losses)
+        elif segment.state == "pruned":
+            _move_end_to(store, segment)
     _load_facts(store)
-    _compare_with_witnesses(store, epoch, losses)
+    _compare_with_receipts(store, epoch, losses)
     if losses.new_epoch or restored:
         _leave_epoch(store, epoch, losses, "restored" if restored else "salvaged")
     elif losses.texts:
         store.catalogue.settle(losses.rebuilt, losses.forgotten)
 
 
-def _take_closed(store: Store, one: Segment, losses: Losses) -> None:
-    path = store.picture.path(one)
-    if one.state == "suspect" or not path.exists():
-        rebuilt, lost = salvage.rebuild(store, one, losses)
+def _take_closed(store: Store, segment: Segment, losses: Losses) -> None:
+    path = store.view.path(segment)
+    if segment.state == "suspect" or not path.exists():
+        rebuilt, lost = salvage.rebuild(store, segment, losses)
         if lost:
-            losses.lost.setdefault(one.epoch, []).extend(lost)
-        one = rebuilt
-    if one.state == "closed":
-        store.picture.segments.append(one)
-    _stand_at(store, one)
+            losses.lost.setdefault(segment.epoch, []).extend(lost)
+        segment = rebuilt
+    if segment.state == "closed":
+        store.view.segments.append(segment)
+    _move_end_to(store, segment)
 
 
-def _stand_at(store: Store, one: Segment) -> None:
-    """The current epoch's chain and tree stand at the end of this segment."""
-    if one.epoch != store.picture.epoch or one.last is None:
+def _move_end_to(store: Store, segment: Segment) -> None:
+    """Move the end of the current epoch's chain and tree to the end of this segment."""
+    if segment.epoch != store.view.epoch or segment.last is None:
         return
-    if one.root is not None and store.tree.size == one.first - 1 and one.last == segments.last_of(one.first):
-        store.tree.append(one.root, segments.ENTRIES)
-    store.digest = one.digest or bytes(32)
-    store.picture.begin(one.epoch, one.last, one.total)
+    # A full segment is one subtree, so its root is enough: the tree is known without reading a closed segment.
+    if segment.root is not None and store.tree.size == segment.first - 1 and segment.last == segments.last_of(segment.first):
+        store.tree.append(segment.root, segments.ENTRIES)
+    store.digest = segment.digest or bytes(32)
+    store.view.begin(segment.epoch, segment.last, segment.total)
 
 
-def _take_open(store: Store, one: Segment, losses: Losses) -> None:
-    """Check a segment that was not closed, entry by entry, and go on with it."""
-    path = store.picture.path(one)
-    hole = one.epoch == store.picture.epoch and store.picture.seq < one.first - 1
+def _take_open(store: Store, segment: Segment, losses: Losses) -> None:
+    """Check a segment that was not closed, entry by entry, and go on with it; salvage it if it is damaged."""
+    path = store.view.path(segment)
+    hole = segment.epoch == store.view.epoch and store.view.seq < segment.first - 1
     if hole and _never_counted(store, path):
-        store.catalogue.forget_segment(one.epoch, one.first)  # first: a row without its file would look like a file that is gone
+        store.catalogue.forget_segment(segment.epoch, segment.first)  # first: a row without its file would look like a file that is gone
         remove(path)
         return
     if hole:
-        losses.unsure(f"entries {store.picture.seq + 1} to {one.first - 1} of epoch {one.epoch} are not here, and later ones are")
-        losses.hole(one.epoch, store.picture.seq + 1, one.first - 1)
+        losses.suspect_tail(
+            f"entries {store.view.seq + 1} to {segment.first - 1} of epoch {segment.epoch} are not here, and later ones are"
+        )
+        losses.add_hole(segment.epoch, store.view.seq + 1, segment.first - 1)
     if store.active is not None:
-        store.retire(store.picture.seq)
+        store.retire(store.view.seq)
     log_path = path.with_name(path.name + "-wal")
     log = wal.read(log_path.read_bytes() if log_path.exists() else b"")
     if log.doubtful or not path.exists():
-        losses.unsure(f"{path.name}-wal ends in a transaction that can not be read: cut by power loss before it was promised, or damaged")
-        _take_damaged(store, one, losses)
+        losses.suspect_tail(
+            f"{path.name}-wal ends in a transaction that can not be read: cut by power loss before it was promised, or damaged"
+        )
+        _take_damaged(store, segment, losses)
         return
     try:
-        _go_on(store, one, path)
+        _continue_segment(store, segment, path)
     except (sqlite3.DatabaseError, Damaged) as error:
         if isinstance(error, sqlite3.DatabaseError) and sqlite.primary_code(error) not in sqlite.CORRUPT | {sqlite3.SQLITE_IOERR}:
             raise
-        losses.unsure(f"{path.name} is damaged: {error}")
-        _take_damaged(store, one, losses)
+        losses.suspect_tail(f"{path.name} is damaged: {error}")
+        _take_damaged(store, segment, losses)
 
 
 def _never_counted(store: Store, path: Path) -> bool:
-    """Whether this next segment was begun by an append across the end of the one before, whose commit was not reached."""
+    """Return True if this next segment was begun by an append across the end of the one before, whose commit was not reached."""
     try:
         with closing(sqlite.writer(path)) as db:
             across = segments.about(db).get("across")
-            return across == store.picture.seq + 1 or not db.execute("SELECT 1 FROM entries LIMIT 1").fetchone()
+            return across == store.view.seq + 1 or not db.execute("SELECT 1 FROM entries LIMIT 1").fetchone()
     except sqlite3.DatabaseError:
         return False
 
 
-def _go_on(store: Store, one: Segment, path: Path) -> None:
+def _continue_segment(store: Store, segment: Segment, path: Path) -> None:
+    """Check a segment that was not closed, and make it the active one. Raises sqlite3.DatabaseError, Damaged."""
     db = sqlite.writer(path)
     try:
         _check_pages(db)
-        leaves, digest, seq, total = walk(db, one)
+        leaves, digest, seq, total = walk(db, segment)
         segments.facts(db)
         _empty_wal(db)
     except BaseException:
@@ -280,39 +305,39 @@ def _go_on(store: Store, one: Segment, path: Path) -> None:
     for hash_ in leaves:
         store.tree.append(hash_)
     store.digest = digest
-    store.picture.begin(one.epoch, seq, total or one.before)
-    store.picture.segments.append(one)
-    store.adopt(one, db, leaves)
+    store.view.begin(segment.epoch, seq, total or segment.before)
+    store.view.segments.append(segment)
+    store.adopt(segment, db, leaves)
 
 
-def _take_damaged(store: Store, one: Segment, losses: Losses) -> None:
-    rebuilt, lost = salvage.rebuild(store, one, losses)
-    losses.lost.setdefault(one.epoch, []).extend(lost)
+def _take_damaged(store: Store, segment: Segment, losses: Losses) -> None:
+    rebuilt, lost = salvage.rebuild(store, segment, losses)
+    losses.lost.setdefault(segment.epoch, []).extend(lost)
     if rebuilt.state == "closed":
-        store.picture.segments.append(rebuilt)
-    _stand_at(store, rebuilt)
+        store.view.segments.append(rebuilt)
+    _move_end_to(store, rebuilt)
 
 
 def _check_pages(db: sqlite3.Connection) -> None:
-    found = [row[0] for row in db.execute("PRAGMA quick_check(5)")]
-    if found != ["ok"]:
-        raise Damaged("; ".join(found))
+    answers = [row[0] for row in db.execute("PRAGMA quick_check(5)")]
+    if answers != ["ok"]:
+        raise Damaged("; ".join(answers))
 
 
 def _empty_wal(db: sqlite3.Connection) -> None:
-    """Leave no frames behind of a transaction that was killed: after the next crash they would look like damage."""
+    """Empty the log, so that no frames stay behind of a transaction that was killed: after the next crash they would look like damage."""
     try:
         segments.checkpoint(db, whole=True)
     except sqlite3.OperationalError as error:
-        if not sqlite.passes(error):
+        if not sqlite.is_transient(error):
             raise
 
 
-def walk(db: sqlite3.Connection, one: Segment) -> tuple[list[bytes], bytes, int, int]:
-    """Walk the chain through a segment: (leaf hashes, last digest, last seq, last total). Raises Damaged."""
-    previous, seq, total = one.previous, one.first - 1, one.before
+def walk(db: sqlite3.Connection, segment: Segment) -> tuple[list[bytes], bytes, int, int]:
+    """Follow the chain through a segment: (leaf hashes, last digest, last seq, last total). Raises Damaged where it breaks."""
+    previous, seq, total = segment.previous, segment.first - 1, segment.before
     leaves = []
-    for entry in segments.entries(db, one.epoch, 0, segments.last_of(one.first)):
+    for entry in segments.entries(db, segment.epoch, 0, segments.last_of(segment.first)):
         if entry.seq != seq + 1 or f'"previous":"{previous.hex()}"'.encode() not in entry.payload[:600]:
             raise Damaged(f"entry {entry.seq} does not follow entry {seq}", entry.seq)
         previous, seq = bytes.fromhex(entry.digest), entry.seq
@@ -323,36 +348,36 @@ def walk(db: sqlite3.Connection, one: Segment) -> tuple[list[bytes], bytes, int,
 
 
 def _load_facts(store: Store) -> None:
-    """The newest facts that can be read; and the newest state of the fold that does not stand after the last entry held."""
+    """Load the newest facts that can be read; the fold's state only if it does not lie after the last entry held."""
     facts: dict[str, Fact] = {}
-    for one in reversed(store.picture.segments):
+    for segment in reversed(store.view.segments):
         try:
-            with closing(sqlite.reader(store.picture.path(one), closed=one.state == "closed")) as db:
-                found = segments.facts(db)
+            with closing(sqlite.reader(store.view.path(segment), closed=segment.state == "closed")) as db:
+                stored = segments.facts(db)
         except (sqlite3.DatabaseError, Damaged):
             continue
-        facts = {**found, **facts}  # every segment begins with all facts of the one before
-        if "state" in facts and facts["state"][:2] > (store.picture.epoch, store.picture.seq):
+        facts = {**stored, **facts}  # every segment begins with all facts of the one before
+        if "state" in facts and facts["state"][:2] > (store.view.epoch, store.view.seq):
             del facts["state"]
         elif facts:
             break
-    store.picture.facts = facts
+    store.view.facts = facts
 
 
-def _compare_with_witnesses(store: Store, epoch: int, losses: Losses) -> None:
-    """Whoever confirmed or signed more than is here proves that the end is gone."""
-    seen = [cursor.seq for cursor in store.receipts.cursors().values() if cursor.epoch == epoch]
-    seen += [row[0] for row in store.catalogue.db.execute("SELECT MAX(size) FROM checkpoints WHERE epoch = ?", (epoch,)) if row[0]]
-    last = store.picture.seq
-    if max(seen, default=0) > last:
-        losses.unsure(f"entries {last + 1} to {max(seen)} of epoch {epoch} were confirmed or signed, and are not here")
-        losses.lost.setdefault(epoch, []).append((last + 1, max(seen)))
+def _compare_with_receipts(store: Store, epoch: int, losses: Losses) -> None:
+    """Compare the end with what receivers confirmed and what was signed: more than is here proves that the end is lost."""
+    claimed = [cursor.seq for cursor in store.receipts.cursors().values() if cursor.epoch == epoch]
+    claimed += [row[0] for row in store.catalogue.db.execute("SELECT MAX(size) FROM checkpoints WHERE epoch = ?", (epoch,)) if row[0]]
+    last = store.view.seq
+    if max(claimed, default=0) > last:
+        losses.suspect_tail(f"entries {last + 1} to {max(claimed)} of epoch {epoch} were confirmed or signed, and are not here")
+        losses.lost.setdefault(epoch, []).append((last + 1, max(claimed)))
 
 
 def _leave_epoch(store: Store, epoch: int, losses: Losses, reason: str) -> None:
-    """End the current epoch where it stands, and begin the next."""
+    """End the current epoch at the last entry held, declare what it lost, and begin the next one."""
     store.catalogue.note(doubt=losses.doubt())
-    last_seq, last_digest = store.picture.seq, store.digest.hex()
+    last_seq, last_digest = store.view.seq, store.digest.hex()
     if store.active is not None:
         store.retire(last_seq)
     store.maintain()
@@ -362,35 +387,35 @@ def _leave_epoch(store: Store, epoch: int, losses: Losses, reason: str) -> None:
     event["lost"] = sorted(set(losses.lost.pop(epoch, [])))
     event["tail"] = "unknown" if losses.tail_unknown or reason == "restored" else "whole"
     if losses.lost:
-        event["lost_before"] = {str(one): sorted(set(spans)) for one, spans in losses.lost.items() if spans}
+        event["lost_before"] = {str(earlier): sorted(set(spans)) for earlier, spans in losses.lost.items() if spans}
     begin_epoch(store, event, losses)
     store.catalogue.note(restored=0)
 
 
 def _declare_again(unwritten: dict[str, Any], losses: Losses) -> None:
-    """An epoch without an entry has told nobody what was lost before it: the next one does."""
+    """Take over the losses that an epoch without an entry should have declared: its event was never written, so the next one does it."""
     if unwritten["follows"] is None:
         return
-    earlier = {unwritten["follows"]: unwritten["lost"], **{int(one): spans for one, spans in unwritten.get("lost_before", {}).items()}}
-    for one, spans in earlier.items():
-        losses.lost.setdefault(one, []).extend((low, high) for low, high in spans)
+    earlier = {unwritten["follows"]: unwritten["lost"], **{int(epoch): spans for epoch, spans in unwritten.get("lost_before", {}).items()}}
+    for epoch, spans in earlier.items():
+        losses.lost.setdefault(epoch, []).extend((low, high) for low, high in spans)
 
 
 def _ends(store: Store, current: int) -> dict[int, tuple[int, int]]:
-    """(last seq held, last seq that a receiver may hold) of the epochs that are over."""
+    """Return (last seq held, last seq that a receiver may hold) of each epoch that has ended."""
     ends: dict[int, tuple[int, int]] = {}
     for event in store.catalogue.epochs().values():
         if event["follows"] is not None:
-            known = max([event["last_seq"], *(through for _, through in event["lost"])])
-            ends[event["follows"]] = event["last_seq"], known if event.get("tail", "whole") == "whole" else 1 << 62
+            last_known = max([event["last_seq"], *(through for _, through in event["lost"])])
+            ends[event["follows"]] = event["last_seq"], last_known if event.get("tail", "whole") == "whole" else 1 << 62
     return {epoch: end for epoch, end in ends.items() if epoch != current}
 
 
 def last_ticks(store: Store) -> int | None:
-    """`time` of the last entry held."""
-    for one in reversed(store.picture.segments):
-        last = one.last if one.last is not None else store.picture.seq
-        found = store.picture.read((one.epoch, max(last - 1, one.first - 1)), 1, 1)
-        if found:
-            return of_entry(found[-1].payload)
+    """Return `time` of the last entry held, in ticks; None if there is none."""
+    for segment in reversed(store.view.segments):
+        last = segment.last if segment.last is not None else store.view.seq
+        entries = store.view.read((segment.epoch, max(last - 1, segment.first - 1)), 1, 1)
+        if entries:
+            return of_entry(entries[-1].payload)
     return None

@@ -1,4 +1,4 @@
-"""The journal's tree from its files, for proofs: roots of closed segments from journal.db, everything else computed from the entries."""
+"""Read a journal's tree from its files, for proofs: roots of closed segments from journal.db, everything else computed from the entries."""
 
 import base64
 import sqlite3
@@ -13,7 +13,7 @@ from buffer.errors import StorageError
 
 
 class SignedCheckpoint(NamedTuple):
-    """One row of the checkpoints that were signed."""
+    """One signed checkpoint: a row of journal.db's table `checkpoints`."""
 
     epoch: int
     size: int
@@ -22,14 +22,14 @@ class SignedCheckpoint(NamedTuple):
 
 
 class Newest(NamedTuple):
-    """The newest signed checkpoint of a journal: its note, and when it was stated (ticks)."""
+    """The newest signed checkpoint of a journal. note: the C2SP note; ticks: when it was made durable."""
 
     note: str
     ticks: int
 
 
 def newest(directory: Path) -> Newest | None:
-    """Of a journal, running or not; None if nothing was signed. Raises sqlite3.Error."""
+    """Read the newest signed checkpoint of a journal, running or not; None if nothing was signed. Raises sqlite3.Error."""
     path = directory / "journal.db"
     with closing(sqlite.reader(path, closed=not path.with_name("journal.db-wal").exists())) as db:
         row = db.execute("SELECT note, ticks FROM checkpoints WHERE note IS NOT NULL ORDER BY epoch DESC, size DESC LIMIT 1").fetchone()
@@ -37,13 +37,13 @@ def newest(directory: Path) -> Newest | None:
 
 
 def newest_note(directory: Path) -> str | None:
-    """The note of the newest signed checkpoint; None if there is none. Raises sqlite3.Error."""
-    found = newest(directory)
-    return found.note if found else None
+    """Read the note of the newest signed checkpoint; None if there is none. Raises sqlite3.Error."""
+    checkpoint = newest(directory)
+    return checkpoint.note if checkpoint else None
 
 
-class Evidence:
-    """One epoch's tree, read from a journal's folder, running or not."""
+class EpochTree:
+    """The tree over one epoch's entries, read from a journal's folder, running or not."""
 
     def __init__(self, directory: Path, epoch: int) -> None:
         self.directory, self.epoch = directory, epoch
@@ -56,16 +56,16 @@ class Evidence:
         self._leaves: dict[int, list[bytes]] = {}
 
     def covering(self, last: int) -> SignedCheckpoint | None:
-        """The smallest signed checkpoint that covers entry `last`."""
-        return next((one for one in self.checkpoints if one.size >= last), None)
+        """Return the smallest signed checkpoint that covers entry `last`; None if none does yet."""
+        return next((checkpoint for checkpoint in self.checkpoints if checkpoint.size >= last), None)
 
     def leaf(self, index: int) -> bytes:
-        """Leaf hash of entry index + 1."""
+        """Return the leaf hash of entry index + 1. Raises StorageError on damage."""
         first = segments.first_of(index + 1)
         return self._of_segment(first)[index + 1 - first]
 
     def subtree(self, low: int, high: int) -> bytes:
-        """Root over the leaves [low, high), as it stands in a tree whose splits lead there."""
+        """Return the root over the leaves [low, high), a range into which RFC 6962 splits some tree."""
         tree = chain.Tree()
         at = low
         while at < high:
@@ -78,14 +78,17 @@ class Evidence:
                 at += 1
         return tree.root()
 
-    def others(self, known: Iterable[int], size: int) -> list[bytes]:
-        """Roots of the largest subtrees of a tree of `size` leaves that hold none of the known leaves, left to right."""
-        leaves = sorted(set(known))
-        found: list[bytes] = []
+    def others(self, known_leaves: Iterable[int], size: int) -> list[bytes]:
+        """Return the roots of the largest subtrees that hold none of the known leaves, left to right, in a tree of `size` leaves.
+
+        With them a verifier who has only the known leaves computes the root.
+        """
+        leaves = sorted(set(known_leaves))
+        roots: list[bytes] = []
 
         def walk(low: int, high: int, at: int, end: int) -> None:
             if at == end:
-                found.append(self.subtree(low, high))
+                roots.append(self.subtree(low, high))
             elif high - low > 1 and high - low != end - at:
                 cut = low + chain.split(high - low)
                 middle = at
@@ -95,7 +98,7 @@ class Evidence:
                 walk(cut, high, middle, end)
 
         walk(0, size, 0, len(leaves))
-        return found
+        return roots
 
     def _of_segment(self, first: int) -> list[bytes]:
         if first not in self._leaves:
@@ -110,5 +113,5 @@ class Evidence:
 
 
 def coded(hashes: Iterable[bytes]) -> list[str]:
-    """Base64, for JSON."""
-    return [base64.b64encode(one).decode() for one in hashes]
+    """Encode hashes as base64, for JSON."""
+    return [base64.b64encode(digest).decode() for digest in hashes]

@@ -1,4 +1,4 @@
-"""Reading a journal's folder from outside, running or not: no lock, nothing written beside it."""
+"""Read a journal's folder from outside, whether a gateway runs on it or not: without a lock, and without writing beside it."""
 
 import re
 import sqlite3
@@ -13,19 +13,18 @@ from buffer.segment import Damaged, Entry
 
 _NAME = re.compile(r"(\d+)-(\d+)\.db")
 PAGE = 256
+"""Entries read at once. Between pages the file is closed: a slow consumer must not keep a running gateway's log from being emptied."""
 
 
 def read_journal(directory: Path, after: tuple[int, int] = (0, 0)) -> Iterator[Entry]:
-    """Every held entry after (epoch, seq), in order, each checked against its digest.
+    """Yield every entry held after (epoch, seq), in order, each compared with its digest.
 
-    Of a running gateway, what is committed. Reads in pages, so a slow consumer
-    does not keep the running gateway's WAL from being reset. Raises StorageError on damage,
-    FileNotFoundError if there is no journal.
+    Beside a running gateway: what is committed. Raises StorageError on damage, FileNotFoundError if there is no journal.
     """
     if not (directory / "segments").is_dir():
         raise FileNotFoundError(f"{directory}: no journal is here")
-    found = [match for path in (directory / "segments").glob("*.db") if (match := _NAME.fullmatch(path.name))]
-    for epoch, first in sorted((int(match[1]), int(match[2])) for match in found):
+    names = [match for path in (directory / "segments").glob("*.db") if (match := _NAME.fullmatch(path.name))]
+    for epoch, first in sorted((int(match[1]), int(match[2])) for match in names):
         if (epoch, segments.last_of(first)) > after:
             yield from _pages(directory / "segments" / segments.name_of(epoch, first), epoch, after[1] if epoch == after[0] else 0)
 

@@ -1,4 +1,4 @@
-"""How far each uplink's receiver has confirmed what it holds, and what it refused to take.
+"""Cursors: how far each uplink's receiver has confirmed what it stores. And the quarantine: entries that a receiver refused.
 
 A receipt moves a cursor at once; the disk follows within a second, and always before anything is pruned. A cursor lost by a crash costs
 a resend that the receiver recognises, never an entry.
@@ -40,7 +40,7 @@ class Quarantined:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Everything through (epoch, seq) is confirmed. required: nothing is pruned before it is past it."""
+    """An uplink's position: everything through (epoch, seq) is confirmed. required: nothing after it is pruned."""
 
     required: bool
     epoch: int = 0
@@ -48,15 +48,15 @@ class Cursor:
 
     @property
     def at(self) -> tuple[int, int]:
-        """(epoch, seq)."""
+        """(epoch, seq) of the last confirmed entry."""
         return self.epoch, self.seq
 
 
 class Receipts:
-    """Cursors and quarantine in memory, for any thread; `save` belongs to the writer thread."""
+    """Cursors and quarantine in memory, for any thread. `save` belongs to the writer thread; dirty: something is to be saved."""
 
-    def __init__(self, picture: CommittedView) -> None:
-        self._picture = picture
+    def __init__(self, view: CommittedView) -> None:
+        self._view = view
         self._lock = threading.Lock()
         self._cursors: dict[str, Cursor] = {}
         self._quarantine: dict[tuple[str, int, int], Quarantined] = {}
@@ -71,7 +71,7 @@ class Receipts:
         self._quarantine = {(row[0], row[1], row[2]): Quarantined(*row) for row in rows}
 
     def know_epochs(self, ends: dict[int, tuple[int, int]]) -> None:
-        """(last seq held, last seq known or declared lost) of every epoch but the current one.
+        """Set (last seq held, last seq known or declared lost) of every epoch but the current one.
 
         A receipt of the next epoch counts only after all of the one before. A receiver may hold entries of an ended epoch that were
         lost here: its receipt then confirms all that is held.
@@ -82,10 +82,10 @@ class Receipts:
     def save(self, catalogue: Catalogue) -> None:
         """Write cursors and quarantine in one transaction."""
         with self._lock:
-            cursors = [(name, one.required, one.epoch, one.seq) for name, one in self._cursors.items()]
+            cursors = [(name, item.required, item.epoch, item.seq) for name, item in self._cursors.items()]
             held = [
-                (one.uplink, one.epoch, one.seq, one.code, one.retry, one.reason, one.since_ticks, one.state)
-                for one in self._quarantine.values()
+                (item.uplink, item.epoch, item.seq, item.code, item.retry, item.reason, item.since_ticks, item.state)
+                for item in self._quarantine.values()
             ]
             self.dirty = False
         with catalogue.transaction() as db:
@@ -95,7 +95,7 @@ class Receipts:
             db.executemany("INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?)", held)
 
     def register(self, name: str, *, required: bool) -> None:
-        """Make an uplink known, from the beginning of what is held if it is new."""
+        """Register an uplink; a new one begins with the oldest entry held."""
         with self._lock:
             self._cursors[name] = replace(self._cursors.get(name, Cursor(required)), required=required)
             self.dirty = True
@@ -104,16 +104,16 @@ class Receipts:
         """Forget an uplink that the line no longer has: its cursor no longer keeps entries."""
         with self._lock:
             self._cursors.pop(name, None)
-            self._quarantine = {key: one for key, one in self._quarantine.items() if key[0] != name}
+            self._quarantine = {key: item for key, item in self._quarantine.items() if key[0] != name}
             self.dirty = True
 
     def cursors(self) -> dict[str, Cursor]:
-        """All uplinks' cursors."""
+        """Return the cursors of all uplinks, by name."""
         with self._lock:
             return dict(self._cursors)
 
     def cursor(self, name: str) -> Cursor:
-        """One uplink's cursor; ReceiptRefused if the uplink is unknown."""
+        """Return one uplink's cursor. Raises ReceiptRefused (unknown-uplink)."""
         with self._lock:
             if name not in self._cursors:
                 raise ReceiptRefused("unknown-uplink", f"no uplink {name!r} is registered")
@@ -123,6 +123,7 @@ class Receipts:
         """Move the cursor to (epoch, through) if the receipt proves it; return the cursor's seq. Raises ReceiptRefused."""
         cursor = self.cursor(name)
         held, lost = self._epochs.get(epoch, (through, through))
+        # The receiver has more of that epoch than was left here: the entry can not be compared, and all that is left is confirmed.
         if held < through <= lost:
             through = held
         else:
@@ -134,41 +135,43 @@ class Receipts:
             return self._cursors[name].seq
 
     def _check(self, cursor: Cursor, epoch: int, through: int, digest: str) -> None:
-        current, last = self._picture.last
+        """Compare a receipt with what is held. Raises ReceiptRefused."""
+        current, last = self._view.last
         if epoch != current and epoch not in self._epochs:
             raise ReceiptRefused("unknown-epoch", f"epoch {epoch} is not one of this journal")
         last = last if epoch == current else self._epochs[epoch][0]
         if not 0 <= through <= last:
             raise ReceiptRefused("beyond-last", f"receipt through {through}, epoch {epoch} ends at {last}")
-        found = self._picture.entry(epoch, through)
-        if found is None:
+        entry = self._view.entry(epoch, through)
+        if entry is None:
             if (epoch, through) <= cursor.at or through == 0:
                 return  # at or below the cursor, and no longer held: says nothing new
             raise ReceiptRefused("digest-mismatch", f"entry {through} of epoch {epoch} is not held, its digest can not be checked")
-        if found[0] != digest.lower():
-            raise ReceiptRefused("digest-mismatch", f"receipt for {through} has digest {digest[:16]}..., the entry has {found[0][:16]}...")
+        if entry[0] != digest.lower():
+            raise ReceiptRefused("digest-mismatch", f"receipt for {through} has digest {digest[:16]}..., the entry has {entry[0][:16]}...")
         if epoch > cursor.epoch and not self._all_before(cursor, epoch):
             raise ReceiptRefused(
                 "earlier-epoch-open", f"receipt of epoch {epoch}, but epoch {cursor.epoch} is confirmed to {cursor.seq} only"
             )
 
     def _all_before(self, cursor: Cursor, epoch: int) -> bool:
-        held = {one.epoch for one in self._picture.segments if one.epoch < epoch}
-        return all((one, self._epochs.get(one, (0, 0))[0]) <= cursor.at for one in held)
+        """Return True if the cursor is past every held entry of the epochs before this one."""
+        held = {segment.epoch for segment in self._view.segments if segment.epoch < epoch}
+        return all((segment, self._epochs.get(segment, (0, 0))[0]) <= cursor.at for segment in held)
 
     def quarantine(self, name: str, epoch: int, rejected: Iterable[Rejected]) -> tuple[list[Quarantined], list[Quarantined]]:
         """Take over the receiver's whole present list for an epoch: (newly refused, no longer refused). Disposed ones stay disposed."""
-        present = {(name, epoch, one.seq): one for one in rejected}
+        present = {(name, epoch, entry.seq): entry for entry in rejected}
         with self._lock:
-            known = {key for key in self._quarantine if key[:2] == (name, epoch)}
-            gone = [self._quarantine.pop(key) for key in sorted(known - set(present)) if self._quarantine[key].state == "held"]
-            new = [Quarantined(*key, *present[key][1:], now_ticks()) for key in sorted(set(present) - known)]
-            self._quarantine.update({(one.uplink, one.epoch, one.seq): one for one in new})
+            listed = {key for key in self._quarantine if key[:2] == (name, epoch)}
+            gone = [self._quarantine.pop(key) for key in sorted(listed - set(present)) if self._quarantine[key].state == "held"]
+            new = [Quarantined(*key, *present[key][1:], now_ticks()) for key in sorted(set(present) - listed)]
+            self._quarantine.update({(entry.uplink, entry.epoch, entry.seq): entry for entry in new})
             self.dirty = self.dirty or bool(new or gone)
         return new, gone
 
     def dispose(self, name: str, epoch: int, seq: int) -> Quarantined:
-        """A person has dealt with it: it no longer keeps its segment. KeyError if it is not in quarantine."""
+        """Mark an entry as dealt with by a person: it no longer keeps its segment. Raises KeyError if it is not in quarantine."""
         with self._lock:
             key = (name, epoch, seq)
             self._quarantine[key] = replace(self._quarantine[key], state="disposed")
@@ -176,6 +179,6 @@ class Receipts:
             return self._quarantine[key]
 
     def quarantined(self, name: str | None = None) -> list[Quarantined]:
-        """Of one uplink or of all, in order."""
+        """Return the quarantine of one uplink or of all, in order."""
         with self._lock:
-            return [one for key, one in sorted(self._quarantine.items()) if name in (None, key[0])]
+            return [entry for key, entry in sorted(self._quarantine.items()) if name in (None, key[0])]

@@ -1,7 +1,10 @@
-"""When a segment may go: every required receiver has it, nobody still needs it, and its time is over or the space is needed.
+"""Decide which closed segments may go, and remove them.
 
-Nothing unconfirmed is ever shed. A segment goes in two steps: a call of `prune` names it and returns what the audit trail must say; the
-next call, once an entry has been committed after that, removes the file. So no segment is gone without its audit entry.
+A segment may go when every required receiver has confirmed it, nothing in it is in quarantine, no open batch and no hold needs it, and
+retain_days are over or the space is needed. Nothing unconfirmed is ever removed.
+
+A segment goes in two steps: a call of `prune` names it and returns the content of the audit event; the next call, once an entry has been
+committed after that, removes the file. So no segment is gone without its audit entry.
 """
 
 from bisect import bisect_left, bisect_right
@@ -16,14 +19,16 @@ from buffer.store import Store, remove
 from buffer.times import TICKS_PER_S, now_ticks
 
 EARLIEST_TICKS = 17_000_000_000_000_000  # 2023-11-14: no journal is older
+"""2023-11-14: no journal is older, so a segment closed before that was closed by a wrong clock."""
 AHEAD_TICKS = 86_400 * TICKS_PER_S
+"""A segment closed further ahead of a verified clock than this was closed by a wrong clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """Segments that go, all of one epoch and consecutive. early: retain_days yielded to the space there is. roots: their hex subtree roots.
+    """Segments that go, consecutive ones of one epoch. early: retain_days yielded to the space there is. roots: their subtree roots, hex.
 
-    A segment that was salvaged with losses has none.
+    A segment that was salvaged with losses has no root.
     """
 
     epoch: int
@@ -34,10 +39,10 @@ class Pruned:
     early: bool
 
     def audit(self) -> dict[str, Any]:
-        """`what` of the audit event: range, count and roots (URS-BUF-06)."""
+        """Return `what` of the audit event: range, count and roots (URS-BUF-06)."""
         tree = Tree()
-        for one in self.roots:
-            tree.append(bytes.fromhex(one))
+        for root in self.roots:
+            tree.append(bytes.fromhex(root))
         return {
             "epoch": self.epoch,
             "first": self.first,
@@ -50,79 +55,84 @@ class Pruned:
 
 
 def prune(store: Store, retain_s: float, open_since_seq: int | None, *, clock_verified: bool = True) -> Pruned | None:
-    """Remove what the last call named, and name what may go now; None if nothing. Writer thread.
+    """Remove the segments that the last call named, and name those that may go now; None if none. Writer thread.
 
-    Nothing goes for its age by a clock that is not verified; what was closed at a time that can not be counts from the first verified one.
+    A clock that is not verified makes no segment old enough to go. A segment that was closed at an impossible time is as old as the first
+    call with a verified clock.
     """
     _remove_named(store)
     if clock_verified:
-        _date_anew(store)
-    held = [one for one in store.picture.segments if one.state == "closed" and (one.epoch, one.first) not in store.pending_removal]
+        _redate(store)
+    held = [
+        segment
+        for segment in store.view.segments
+        if segment.state == "closed" and (segment.epoch, segment.first) not in store.pending_removal
+    ]
     excess = store.excess_bytes()
     needed = _needs(store, open_since_seq)
     named: list[Segment] = []
     early = False
-    for one in held:
-        over = retain_s == 0 or (clock_verified and now_ticks() - one.ticks > retain_s * TICKS_PER_S)
+    for segment in held:
+        over = retain_s == 0 or (clock_verified and now_ticks() - segment.ticks > retain_s * TICKS_PER_S)
         if not over and excess <= 0:
             break
-        if needed(one):
+        if needed(segment):
             if named:
                 break
             continue  # it stays by itself: one refused entry must not keep everything after it, until the journal is full
-        if named and (one.epoch, one.first) != (named[-1].epoch, (named[-1].last or 0) + 1):
+        if named and (segment.epoch, segment.first) != (named[-1].epoch, (named[-1].last or 0) + 1):
             break
         early = early or not over
-        excess -= one.file_bytes
-        named.append(one)
+        excess -= segment.file_bytes
+        named.append(segment)
     if not named:
         return None
-    store.pending_removal = {(one.epoch, one.first): store.picture.last for one in named}
-    roots = tuple(one.root.hex() for one in named if one.root is not None)
-    return Pruned(named[0].epoch, named[0].first, named[-1].last or 0, sum(one.file_bytes for one in named), roots, early)
+    store.pending_removal = {(segment.epoch, segment.first): store.view.last for segment in named}
+    roots = tuple(segment.root.hex() for segment in named if segment.root is not None)
+    return Pruned(named[0].epoch, named[0].first, named[-1].last or 0, sum(segment.file_bytes for segment in named), roots, early)
 
 
 Hold = tuple[int, int, int | None]
-"""(epoch, first seq, last seq); without a last one everything from there on, the following epochs included"""
+"""(epoch, first seq, last seq); without a last one everything from first on, the following epochs included."""
 
 
 def widened(one: Hold, other: Hold) -> Hold:
-    """The hold that keeps what either keeps."""
+    """Return the smallest hold that keeps what either of two keeps."""
     (epoch, first), (later, _) = sorted([one[:2], other[:2]])
     last = None if one[2] is None or other[2] is None or epoch != later else max(one[2], other[2])
     return epoch, first, last
 
 
-def _held(hold: Hold, one: Segment) -> bool:
+def _held(hold: Hold, segment: Segment) -> bool:
     epoch, first, end = hold
-    return (epoch, first) <= (one.epoch, one.last or 0) and (end is None or (epoch, end) >= (one.epoch, one.first))
+    return (epoch, first) <= (segment.epoch, segment.last or 0) and (end is None or (epoch, end) >= (segment.epoch, segment.first))
 
 
 def _needs(store: Store, open_since_seq: int | None) -> Callable[[Segment], bool]:
-    """Whether a closed segment must stay, whatever its age and the space."""
+    """Return a function that is True for a closed segment that must stay, whatever its age and the space."""
     confirmed = min((cursor.at for cursor in store.receipts.cursors().values() if cursor.required), default=None)
-    refused = {(one.epoch, first_of(one.seq)) for one in store.receipts.quarantined() if one.state == "held"}
+    refused = {(item.epoch, first_of(item.seq)) for item in store.receipts.quarantined() if item.state == "held"}
     holds = list(store.holds.values())
-    begun = any(one.epoch == store.picture.epoch and one.last for one in store.picture.segments)
+    begun = any(item.epoch == store.view.epoch and item.last for item in store.view.segments)
 
-    def needed(one: Segment) -> bool:
-        last = one.last or 0
-        if (confirmed is not None and confirmed < (one.epoch, last)) or (one.epoch, one.first) in refused:
+    def needed(item: Segment) -> bool:
+        last = item.last or 0
+        if (confirmed is not None and confirmed < (item.epoch, last)) or (item.epoch, item.first) in refused:
             return True
-        if any(_held(hold, one) for hold in holds):
+        if any(_held(hold, item) for hold in holds):
             return True
         if open_since_seq is None:
             return False
-        if one.epoch == store.picture.epoch:
+        if item.epoch == store.view.epoch:
             return last >= open_since_seq
         # a batch open when the epoch changed may need all of the one before: it stays until the new epoch has its first segment closed
-        return open_since_seq > store.picture.seq or not begun
+        return open_since_seq > store.view.seq or not begun
 
     return needed
 
 
 class Retained(NamedTuple):
-    """Closed segments, and how many of them retention must leave for each reason; one may have several, so they do not add up."""
+    """Number of closed segments, and how many of them must stay for each reason. One may have several, so they do not add up."""
 
     closed: int
     holds: int
@@ -131,26 +141,30 @@ class Retained(NamedTuple):
 
 
 def retained(store: Store, open_since_seq: int | None) -> Retained:
-    """What may not go now, whatever retain_days and max_bytes say. Any thread; reads no file."""
-    with store.picture.lock:
-        closed = [one for one in store.picture.segments if one.state == "closed"]
-        epoch, seq = store.picture.epoch, store.picture.seq
-    before = bisect_left(closed, epoch, key=lambda one: one.epoch)
+    """Count what must stay now, whatever retain_days and max_bytes allow. Any thread; reads no file."""
+    with store.view.lock:
+        closed = [segment for segment in store.view.segments if segment.state == "closed"]
+        epoch, seq = store.view.epoch, store.view.seq
+    before = bisect_left(closed, epoch, key=lambda segment: segment.epoch)
     open_batch = 0
     if open_since_seq is not None:
-        open_batch = sum((one.last or 0) >= open_since_seq for one in closed[before:])
+        open_batch = sum((segment.last or 0) >= open_since_seq for segment in closed[before:])
         open_batch += before if open_since_seq > seq or before == len(closed) else 0  # as `_needs` has it
     confirmed = min((cursor.at for cursor in store.receipts.cursors().values() if cursor.required), default=None)
-    unconfirmed = 0 if confirmed is None else len(closed) - bisect_right(closed, confirmed, key=lambda one: (one.epoch, one.last or 0))
+    unconfirmed = (
+        0 if confirmed is None else len(closed) - bisect_right(closed, confirmed, key=lambda segment: (segment.epoch, segment.last or 0))
+    )
     return Retained(len(closed), _held_among(closed, store.holds.values()), open_batch, unconfirmed)
 
 
 def _held_among(closed: list[Segment], holds: Iterable[Hold]) -> int:
-    """How many of these, which stand in order, at least one hold keeps."""
+    """Count the segments of a sorted list that at least one hold keeps."""
     spans = []
     for epoch, first, end in holds:
-        low = bisect_left(closed, (epoch, first), key=lambda one: (one.epoch, one.last or 0))
-        spans.append((low, len(closed) if end is None else bisect_right(closed, (epoch, end), key=lambda one: (one.epoch, one.first))))
+        low = bisect_left(closed, (epoch, first), key=lambda segment: (segment.epoch, segment.last or 0))
+        spans.append(
+            (low, len(closed) if end is None else bisect_right(closed, (epoch, end), key=lambda segment: (segment.epoch, segment.first)))
+        )
     count = reached = 0
     for low, high in sorted(spans):
         count += max(high - max(low, reached), 0)
@@ -158,27 +172,29 @@ def _held_among(closed: list[Segment], holds: Iterable[Hold]) -> int:
     return count
 
 
-def _date_anew(store: Store) -> None:
-    """A segment closed while the clock was wrong (a computer that began in 1970, a jump ahead) is closed now, as far as its age goes."""
+def _redate(store: Store) -> None:
+    """Date segments anew that were closed while the clock was wrong (a computer that began in 1970, a jump ahead): their age begins now."""
     now = now_ticks()
-    wrong = [one for one in store.picture.segments if one.state == "closed" and not EARLIEST_TICKS <= one.ticks <= now + AHEAD_TICKS]
+    wrong = [
+        segment for segment in store.view.segments if segment.state == "closed" and not EARLIEST_TICKS <= segment.ticks <= now + AHEAD_TICKS
+    ]
     if not wrong:
         return
-    dated = {(one.epoch, one.first): replace(one, ticks=now) for one in wrong}
+    dated = {(segment.epoch, segment.first): replace(segment, ticks=now) for segment in wrong}
     store.catalogue.put_segments(dated.values())
-    with store.picture.lock:
-        store.picture.segments = [dated.get((one.epoch, one.first), one) for one in store.picture.segments]
+    with store.view.lock:
+        store.view.segments = [dated.get((segment.epoch, segment.first), segment) for segment in store.view.segments]
 
 
 def _remove_named(store: Store) -> None:
-    """Remove the files named by the call before, if an entry has been committed since."""
-    if not store.pending_removal or any(store.picture.last <= at for at in store.pending_removal.values()):
+    """Remove the files that the call before named, if an entry has been committed since."""
+    if not store.pending_removal or any(store.view.last <= at for at in store.pending_removal.values()):
         return
     store.save_receipts()  # a cursor must not be older on disk than what is removed for it
-    gone = [one for one in store.picture.segments if (one.epoch, one.first) in store.pending_removal]
-    store.catalogue.put_segments([replace(one, state="pruned") for one in gone])
-    with store.picture.lock:
-        store.picture.segments = [one for one in store.picture.segments if one not in gone]
-    for one in gone:
-        remove(store.picture.path(one))
+    gone = [segment for segment in store.view.segments if (segment.epoch, segment.first) in store.pending_removal]
+    store.catalogue.put_segments([replace(segment, state="pruned") for segment in gone])
+    with store.view.lock:
+        store.view.segments = [segment for segment in store.view.segments if segment not in gone]
+    for segment in gone:
+        remove(store.view.path(segment))
     store.pending_removal = {}

@@ -1,6 +1,8 @@
-"""One segment: up to 4,096 consecutive entries of one epoch in one SQLite file, aligned, so that a full one is one RFC 6962 subtree.
+"""One segment: up to 4,096 consecutive entries of one epoch in one SQLite file.
 
-While it grows it is in WAL mode and has one writing connection. Closed, it is one file without WAL, mode 0440, never written again.
+Segments begin at seq 1, 4,097, 8,193, ...: 4,096 is a power of two, so a full segment is one complete subtree of the epoch's RFC 6962 tree,
+and a removed one can be replaced by its root. While a segment grows it is in WAL mode and has one writing connection. A closed one is a
+single file without a log, mode 0440, never written again.
 """
 
 import sqlite3
@@ -14,6 +16,7 @@ from buffer import sqlite
 from buffer.chain import digest as digest_of
 
 ENTRIES = 4096
+"""Entries in a full segment, and the most that a start has to check one by one."""
 FORMAT = "ebr-gateway/segment/1"
 
 SCHEMA = """
@@ -31,7 +34,7 @@ Row = tuple[int, bytes, int, bytes]
 
 
 class Entry(NamedTuple):
-    """One entry as stored and sent. digest: hex SHA-256 of payload."""
+    """One entry as stored and sent. digest: SHA-256 of the payload, hex."""
 
     epoch: int
     seq: int
@@ -40,7 +43,7 @@ class Entry(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """Something true after entry (epoch, seq): a source's watermark, or the fold's state."""
+    """A value that holds after entry (epoch, seq): the watermark of a source, or the state of the fold."""
 
     epoch: int
     seq: int
@@ -48,7 +51,7 @@ class Fact(NamedTuple):
 
 
 class Damaged(Exception):
-    """What is stored is not what was written. seq: the first entry concerned, if known."""
+    """Stored bytes are not those that were written. seq: the first entry concerned, if it is known."""
 
     def __init__(self, text: str, seq: int | None = None) -> None:
         super().__init__(text)
@@ -56,22 +59,22 @@ class Damaged(Exception):
 
 
 def name_of(epoch: int, first: int) -> str:
-    """File name of a segment."""
+    """Return the file name of the segment that begins with entry `first`."""
     return f"{epoch}-{first}.db"
 
 
 def first_of(seq: int) -> int:
-    """First seq of the segment that holds entry `seq`."""
+    """Return the first seq of the segment that holds entry `seq`."""
     return (seq - 1) // ENTRIES * ENTRIES + 1
 
 
 def last_of(first: int) -> int:
-    """Last seq that the segment beginning at `first` can hold."""
+    """Return the last seq that a segment beginning with entry `first` can hold."""
     return first + ENTRIES - 1
 
 
 def create(path: Path, about: dict[str, object]) -> sqlite3.Connection:
-    """Make an empty segment, durably, and return its writing connection. On an error (a full disk) the file may be made again."""
+    """Make an empty segment, durably, and return its writing connection. After an error (a full disk) the file may be made again."""
     db = sqlite.writer(path)
     try:
         db.executescript(f"BEGIN; {SCHEMA}")
@@ -85,7 +88,7 @@ def create(path: Path, about: dict[str, object]) -> sqlite3.Connection:
 
 
 def insert(db: sqlite3.Connection, rows: Iterable[Row], facts: dict[str, Fact]) -> None:
-    """Commit rows and facts in one transaction: durable on return, nothing written on an error."""
+    """Commit rows and facts in one transaction: durable on return, nothing written after an error."""
     db.execute("BEGIN IMMEDIATE")
     try:
         db.executemany("INSERT INTO entries VALUES (?, ?, ?, ?)", rows)
@@ -99,18 +102,18 @@ def insert(db: sqlite3.Connection, rows: Iterable[Row], facts: dict[str, Fact]) 
 
 
 def checkpoint(db: sqlite3.Connection, *, whole: bool = False) -> bool:
-    """Move the WAL's pages into the file; whole: and empty the WAL. False if a reader kept some of it from moving."""
+    """Move the log's pages into the file, and with `whole` empty the log too. Returns False if a reader kept some of it from moving."""
     busy, _, _ = db.execute(f"PRAGMA wal_checkpoint({'TRUNCATE' if whole else 'PASSIVE'})").fetchone()
     return not busy
 
 
 def close(db: sqlite3.Connection, path: Path) -> bool:
-    """Turn a full segment into one read-only file without WAL. False (and still open) if a foreign reader holds it now."""
+    """Turn a full segment into one read-only file without a log. Returns False, and leaves it open, if another reader holds it now."""
     try:
         if not checkpoint(db, whole=True) or db.execute("PRAGMA journal_mode=DELETE").fetchone()[0] != "delete":
             return False
     except sqlite3.OperationalError as error:
-        if sqlite.passes(error):
+        if sqlite.is_transient(error):
             return False
         raise
     db.close()
@@ -120,7 +123,7 @@ def close(db: sqlite3.Connection, path: Path) -> bool:
 
 
 def entries(db: sqlite3.Connection, epoch: int, after: int, through: int, limit: int = ENTRIES) -> Iterator[Entry]:
-    """Entries after `after`, at most through `through`, each checked against its digest. Raises Damaged."""
+    """Yield the entries after seq `after` up to `through`, in order, each compared with its digest. Raises Damaged."""
     rows = db.execute("SELECT seq, digest, payload FROM entries WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?", (after, through, limit))
     unpack = zstandard.ZstdDecompressor()
     for seq, stored, packed in rows:
@@ -128,7 +131,7 @@ def entries(db: sqlite3.Connection, epoch: int, after: int, through: int, limit:
 
 
 def unpacked(unpack: zstandard.ZstdDecompressor, seq: int, stored: bytes, packed: bytes) -> bytes:
-    """Return the entry's bytes; Damaged if they are not those that were hashed."""
+    """Unpack a stored payload and compare it with its digest. Raises Damaged."""
     try:
         payload = unpack.decompress(packed, max_output_size=1 << 20)
     except (zstandard.ZstdError, TypeError) as error:
@@ -139,32 +142,35 @@ def unpacked(unpack: zstandard.ZstdDecompressor, seq: int, stored: bytes, packed
 
 
 def facts(db: sqlite3.Connection) -> dict[str, Fact]:
-    """All facts of the segment. Raises Damaged."""
-    found: dict[str, Fact] = {}
+    """Read all facts of a segment, by name. Raises Damaged if one does not match its digest."""
+    facts_by_name: dict[str, Fact] = {}
     for name, epoch, seq, value in db.execute("SELECT name, epoch, seq, value FROM facts"):
         fact = fact_from(epoch, seq, value)
         if fact is None:
             raise Damaged(f"{name} does not match its digest")
-        found[name] = fact
-    return found
+        facts_by_name[name] = fact
+    return facts_by_name
 
 
 def fact_from(epoch: int, seq: int, stored: bytes) -> Fact | None:
-    """Return a stored fact, None if it is not what was written."""
+    """Return the fact in a stored row; None if it does not match its digest."""
     return Fact(epoch, seq, stored[32:]) if digest_of(stored[32:] + b"%d/%d" % (epoch, seq)) == stored[:32] else None
 
 
 def _fact_row(name: str, fact: Fact) -> tuple[str, int, int, bytes]:
-    """The row of a fact: its digest stands before its value, so that damage is seen."""
+    """Build the row of a fact, with its digest before its value.
+
+    Entries are protected by the chain. A watermark or a state is part of no entry: without a digest, damage in it would go unnoticed.
+    """
     return name, fact.epoch, fact.seq, digest_of(fact.value + b"%d/%d" % fact[:2]) + fact.value
 
 
 def about(db: sqlite3.Connection) -> dict[str, object]:
-    """What the segment says of itself."""
+    """Read the segment's own description: format, gateway, epoch, first, previous, and how it was begun."""
     return dict(db.execute("SELECT name, value FROM about"))
 
 
 def totals(db: sqlite3.Connection, seq: int) -> int:
-    """Bytes of all entries of the epoch through `seq`, 0 if it is not here."""
+    """Return the bytes of all entries of the epoch through `seq`; 0 if this segment does not hold `seq`."""
     row = db.execute("SELECT total FROM entries WHERE seq = ?", (seq,)).fetchone()
     return int(row[0]) if row else 0

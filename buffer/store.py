@@ -1,4 +1,9 @@
-"""The journal's files as the writer thread holds them: journal.db, the segment that grows, the directory's lock, the ballast."""
+"""The journal's files as the writer thread holds them: journal.db, the growing segment, the directory's lock, the ballast.
+
+Life of a segment's file: `_create` (the file, then its row in journal.db), commits, `_retire` when it is full (it counts as full in the
+view at once), `_close_full` between commits (log emptied, mode 0440, SHA-256, row), later `retention.prune`. Each order is such that a
+crash between two steps leaves a state that the next start recognises: see `opening`.
+"""
 
 import errno
 import hashlib
@@ -25,37 +30,46 @@ from buffer.times import now_ticks
 SUMS = "SHA256SUMS"
 BALLAST = "ballast"
 BALLAST_BYTES = 32 << 20
+"""Reserved space, given up when the disk is full: what waits, and the alarm, can still be written then."""
 CHECKPOINT_BYTES = 16 << 20
+"""Growth of the active segment's log after which it is emptied."""
 COMMIT_OVERHEAD_BYTES = 12_288
+"""Bytes that one commit adds to the log beside the payloads, about three pages."""
 ROW_OVERHEAD_BYTES = 270
-"""Beside its payload: digest, total, key, and what pages leave free; as closed segments of a line have it."""
+"""Bytes that an entry takes in a closed segment beside its payload: digest, total, key, free space of pages; measured."""
 SAVE_EVERY_S = 1.0
+"""Interval at which cursors are written and space is looked at. A cursor that a crash loses costs a resend, never an entry."""
 SAVES_PER_CHECKPOINT = 200
+"""Writes of the cursors after which journal.db's log is emptied."""
 SPARE = 20
 """retain_days yield in the last 1/20 of the space there is: sources are held back only when nothing may go, and then until it is free."""
 
 
 class Pressure(NamedTuple):
-    """Why sources must be held back. cause: disk-full, journal-full (max_bytes), journal-locked; as a gap and a finding call it."""
+    """Reason why sources must be held back. cause: disk-full, journal-full (max_bytes) or journal-locked, as gaps and findings name it."""
 
     cause: str
     text: str
 
 
 class Store:
-    """Belongs to the writer thread, but for `picture` and `receipts`, which guard themselves."""
+    """The open journal. Belongs to the writer thread, but for `view` and `receipts`, which guard themselves.
+
+    digest: of the last committed entry. leaves: leaf hashes of the active segment. tree: over all entries of the epoch. signed_size:
+    entries under the newest checkpoint of this run. pending_removal: segments that `prune` named, with the last entry committed then.
+    """
 
     def __init__(
-        self, directory: Path, gateway: str, catalogue: Catalogue, picture: CommittedView, receipts: Receipts, lock: int, max_bytes: int
+        self, directory: Path, gateway: str, catalogue: Catalogue, view: CommittedView, receipts: Receipts, lock: int, max_bytes: int
     ) -> None:
         self.directory, self.gateway = directory, gateway
-        self.catalogue, self.picture, self.receipts = catalogue, picture, receipts
+        self.catalogue, self.view, self.receipts = catalogue, view, receipts
         self.max_bytes = max_bytes
         self.digest = bytes(32)
         self.leaves: list[bytes] = []
         self.tree = Tree()
         self.active: Segment | None = None
-        self.signed = 0
+        self.signed_size = 0
         self.pressure: Pressure | None = None
         self.blocked_by: str | None = None
         self._locked_out: str | None = None  # until cursors could be saved again
@@ -68,7 +82,7 @@ class Store:
         self._saves = 0
         self._since_checkpoint = 0
         self._saved_s = time.monotonic()
-        self._looked_s = -SAVE_EVERY_S
+        self._space_checked_s = -SAVE_EVERY_S
         self.low_space = False
         self.ballast_bytes = min(BALLAST_BYTES, max_bytes // 20)
 
@@ -76,11 +90,11 @@ class Store:
 
     @property
     def room(self) -> int:
-        """How many entries the active segment still takes."""
-        return segments.last_of(self.active.first) - self.picture.seq if self.active else 0
+        """Number of entries that the active segment still takes."""
+        return segments.last_of(self.active.first) - self.view.seq if self.active else 0
 
     def adopt(self, active: Segment, db: sqlite3.Connection, leaves: list[bytes]) -> None:
-        """Go on with a segment found at start."""
+        """Go on with a segment found at the start."""
         self.active, self._db, self.leaves = active, db, leaves
 
     def commit(self, rows: Sequence[Row], facts: dict[str, Fact]) -> None:
@@ -92,16 +106,18 @@ class Store:
     def commit_across(self, rows: Sequence[Row], facts: dict[str, Fact], leaves: Sequence[bytes]) -> None:
         """Make rows durable that end this segment and begin the next: all or none, although they are two files.
 
-        The next one is written first; the commit in this one makes both count. At start a next segment beside one that is not full holds
-        nothing that was promised.
+        The next segment is written first; the commit in this one makes both count. A next segment that lies beside one that is not full
+        holds nothing that was promised, and the next start removes it (`opening._never_counted`).
         """
         assert self._db is not None
         assert self.active is not None
         room, old_db = self.room, self._db
         tail, head = rows[:room], rows[room:]
+        # `across` is written into the new file: its first entries count only if the append that begins there is complete in the old one.
         new, db = self._create(tail[-1][0] + 1, tail[-1][1], tail[-1][2], across=rows[0][0])
         try:
-            segments.insert(db, head, self.picture.facts | facts)
+            # The facts go with the new segment alone: should its commit not count, those of the old one still hold.
+            segments.insert(db, head, self.view.facts | facts)
             segments.insert(old_db, tail, {})
         except BaseException:
             self._discard(new, db)
@@ -115,23 +131,24 @@ class Store:
         self.leaves = list(leaves[room:])
 
     def turn(self) -> None:
-        """Begin the next segment, and close the full one if there is one."""
-        new, db = self._create(self.picture.seq + 1, self.digest, self.picture.total)
+        """Begin the next segment, and put the full one up for closing if there is one."""
+        new, db = self._create(self.view.seq + 1, self.digest, self.view.total)
         try:
-            segments.insert(db, [], self.picture.facts)
+            # A segment begins with all facts, so that the newest one alone is enough at a start, and older ones can be pruned.
+            segments.insert(db, [], self.view.facts)
         except BaseException:
             self._discard(new, db)
             raise
-        self._retire(self.digest, self.picture.total)
+        self._retire(self.digest, self.view.total)
         self._activate(new, db)
 
     def retire(self, last: int) -> None:
-        """Put the active segment up for closing, full or not; none is active then."""
-        self._retire(self.digest, self.picture.total, last)
+        """Put the active segment up for closing, full or not; afterwards none is active."""
+        self._retire(self.digest, self.view.total, last)
         self.active = self._db = None
 
-    def committed(self, last: Entry | None, leaves: Sequence[bytes]) -> None:
-        """Note what the last commit added to the chain and to the tree."""
+    def note_commit(self, last: Entry | None, leaves: Sequence[bytes]) -> None:
+        """Advance the chain's end and the tree by what the last commit added."""
         if last is not None:
             self.digest = bytes.fromhex(last.digest)
         for hash_ in leaves:
@@ -139,9 +156,9 @@ class Store:
         self.leaves += leaves
 
     def refuse_read_only(self) -> None:
-        """Raise StorageError if the file system has been made read-only: ext4 answers `done` to an fsync then, and writes nothing.
+        """Raise StorageError if the file system has been made read-only: ext4 then answers "done" to an fsync, and writes nothing.
 
-        Asked after a commit and before its promise. The lock's descriptor is asked, for a path may lead elsewhere by now.
+        Called after a commit and before its promise. Asks the lock's descriptor, because a path may lead elsewhere by now.
         """
         if os.fstatvfs(self._lock).f_flag & os.ST_RDONLY:
             raise StorageError("the file system is mounted read-only: what is written does not reach the disk")
@@ -152,15 +169,15 @@ class Store:
         self.committed_bytes += size + ROW_OVERHEAD_BYTES * len(rows)  # of the segment, which stays
 
     def _create(self, first: int, previous: bytes, before: int, across: int | None = None) -> tuple[Segment, sqlite3.Connection]:
-        new = Segment(self.picture.epoch, first, previous=previous, before=before)
+        new = Segment(self.view.epoch, first, previous=previous, before=before)
         about = {"gateway": self.gateway, "epoch": new.epoch, "first": first, "previous": previous.hex(), "across": across}
-        path = self.picture.path(new)
+        path = self.view.path(new)
         try:
             db = segments.create(path, about)
         except sqlite3.OperationalError:
             remove(path)  # it is not in journal.db yet, and holds nothing
             raise
-        sqlite.hurry(db)
+        sqlite.shorten_lock_wait(db)
         try:
             self.catalogue.put_segments([new])
         except BaseException:
@@ -168,41 +185,42 @@ class Store:
             raise
         return new, db
 
-    def hurry(self) -> None:
-        """Recovery is over: from now on foreign locks are told soon."""
+    def shorten_lock_wait(self) -> None:
+        """Have foreign locks reported soon, now that recovery is over."""
         for db in (self.catalogue.db, self._db):
             if db is not None:
-                sqlite.hurry(db)
+                sqlite.shorten_lock_wait(db)
 
     def _discard(self, new: Segment, db: sqlite3.Connection) -> None:
         db.close()
         with suppress(sqlite3.OperationalError):  # a full disk: the next start finds the row without a file, and nothing was promised
             self.catalogue.forget_segment(new.epoch, new.first)  # first: a file without a row is known for what it is, see `verify`
-        remove(self.picture.path(new))
+        remove(self.view.path(new))
 
     def _retire(self, digest: bytes, total: int, last: int | None = None) -> None:
+        """Put the active segment up for closing: give it its end, digest and root, by which journal.db will know it."""
         if self.active is None or self._db is None:
             return
         last = segments.last_of(self.active.first) if last is None else last
         full = replace(self.active, last=last, digest=digest, total=total, root=root(self.leaves))
-        self._show(self.active, full)
+        self._replace(self.active, full)
         self._unclosed.append((self._db, full))
         self.leaves = []
 
     def _activate(self, new: Segment, db: sqlite3.Connection) -> None:
         self.active, self._db = new, db
-        with self.picture.lock:
-            self.picture.segments.append(new)
+        with self.view.lock:
+            self.view.segments.append(new)
         self._since_checkpoint = 0
 
-    def _show(self, old: Segment, new: Segment) -> None:
-        with self.picture.lock:
-            self.picture.segments[self.picture.segments.index(old)] = new
+    def _replace(self, old: Segment, new: Segment) -> None:
+        with self.view.lock:
+            self.view.segments[self.view.segments.index(old)] = new
 
     # ------------------------------------------------------------------ between commits
 
     def maintain(self) -> None:
-        """Save cursors, empty the WAL, close full segments, watch the space. What a full disk refuses is done later."""
+        """Save cursors, empty the log, close full segments, watch the space. What a full disk or a lock refuses is done later."""
         try:
             self._close_full()
             if self.receipts.dirty and time.monotonic() >= self._saved_s + SAVE_EVERY_S:
@@ -214,17 +232,17 @@ class Store:
             self.watch_space()
             self.blocked_by = self._locked_out or self._long_log()
         except sqlite3.OperationalError as error:
-            if not sqlite.passes(error):
+            if not sqlite.is_transient(error):
                 raise
             if sqlite.primary_code(error) == sqlite3.SQLITE_BUSY:
                 self._locked_out = "another program has locked journal.db or a segment: cursors and closed segments wait to be written"
                 self.blocked_by = self._locked_out
 
     def _long_log(self) -> str | None:
-        """A reader outside the gateway keeps a log from being emptied: it grows until its segment is full, not for ever."""
+        """Return a text if a reader outside the gateway keeps a log from being emptied; the log grows until its segment is full."""
         if self._since_checkpoint < CHECKPOINT_BYTES * 3 // 4 and not self._unclosed:
             return None
-        size = self.picture.wal_bytes()
+        size = self.view.wal_bytes()
         if size <= sqlite.WAL_LIMIT_BYTES:
             return None
         return f"another program has been reading the journal for long: its log has grown to {size / 1e6:.0f} MB and can not be emptied"
@@ -243,36 +261,41 @@ class Store:
             raise
 
     def _close_full(self) -> None:
+        """Turn full segments into closed files, oldest first, as far as no reader holds them."""
         while self._unclosed:
             db, full = self._unclosed[0]
-            path = self.picture.path(full)
-            with self.picture.moving:
+            path = self.view.path(full)
+            with self.view.moving:
                 if not segments.close(db, path):
                     return
                 closed = replace(full, state="closed", file_bytes=path.stat().st_size, ticks=now_ticks(), sha256=file_sha256(path))
-                self._show(full, closed)
+                self._replace(full, closed)
             del self._unclosed[0]
             self.catalogue.put_segments([closed])
 
     def checkpoint(self, signer: Signer, cause: str) -> dict[str, Any] | None:
-        """The tree over all committed entries, stated durably, then signed: the `checkpoint` event. None if nothing new is there."""
-        epoch, size = self.picture.last
-        if size in {0, self.signed}:
+        """State the tree over all committed entries durably, then sign it: return the `checkpoint` event; None if there is nothing new.
+
+        Raises Inconsistent if what would be signed contradicts an earlier statement.
+        """
+        epoch, size = self.view.last
+        if size in {0, self.signed_size}:
             return None
         if self.tree.size != size:
             raise Inconsistent(f"the tree has {self.tree.size} leaves, the epoch {size} entries")
         root_now = self.tree.root()
+        # Stated before it is signed: after a crash between the two, the same tree can be signed again, but never another one of this size.
         self.catalogue.state_checkpoint(epoch, size, root_now, now_ticks())
         self.refuse_read_only()
         note = signer.note(checkpoint_text(f"{self.gateway}/{epoch}", size, root_now))
         self.catalogue.sign_checkpoint(epoch, size, note)
-        self.signed = size
+        self.signed_size = size
         return {"type": "checkpoint", "size": size, "root": root_now.hex(), "note": note, "cause": cause}
 
     def used_bytes(self) -> int:
-        """Bytes of all files, the WAL of the active segment included. From any thread: a log may go between two looks."""
-        closed = sum(one.file_bytes for one in self.picture.segments)
-        growing = [self.directory / "journal.db", *(self.picture.path(one) for one in self.picture.segments if one.state == "open")]
+        """Return the bytes of all files, logs of growing segments included. From any thread: SQLite may remove a log between two looks."""
+        closed = sum(segment.file_bytes for segment in self.view.segments)
+        growing = [self.directory / "journal.db", *(self.view.path(segment) for segment in self.view.segments if segment.state == "open")]
         growing += [path.with_name(path.name + "-wal") for path in growing]
         return closed + sum(map(sqlite.size_bytes, growing))
 
@@ -284,26 +307,28 @@ class Store:
         self._since_checkpoint = CHECKPOINT_BYTES + 1  # frames of the failed transaction must not look like damage later
 
     def free_bytes(self) -> int:
-        """What the file system has left for this process."""
+        """Return the bytes that the file system has left for this process."""
         stat = os.statvfs(self.directory)
         return stat.f_bavail * stat.f_frsize
 
     def excess_bytes(self) -> int:
-        """How many bytes too many there are for some space to spare, in max_bytes and on the disk; below 0 if there is more."""
+        """Return how many bytes must go for 1/20 of the space to be spare, in max_bytes and on the disk; below 0 if more is spare."""
         used = self.used_bytes()
         space = min(self.max_bytes, used + self.free_bytes())
         return used - (space - space // SPARE)
 
     def watch_space(self) -> None:
-        """Say whether sources must be held back and whether retain_days must yield, and reserve space again once there is enough."""
-        if time.monotonic() < self._looked_s + SAVE_EVERY_S:
+        """Decide whether sources must be held back and whether retain_days must yield; reserve space again once there is enough."""
+        if time.monotonic() < self._space_checked_s + SAVE_EVERY_S:
             return
-        self._looked_s = time.monotonic()
+        self._space_checked_s = time.monotonic()
         free, used = self.free_bytes(), self.used_bytes()
+        # Twice, so that making it does not at once bring back the pressure that its absence means.
         if not (self.directory / BALLAST).exists() and free > 2 * self.ballast_bytes:
             free -= self._reserve()
         if not (self.directory / BALLAST).exists() or free < self.ballast_bytes // 4:
             self.pressure = Pressure("disk-full", f"the disk is full: {free} bytes free")
+        # Hysteresis: once full, 1/20 must be free again before sources are let go.
         elif used > self.max_bytes - (self.max_bytes // SPARE if self.pressure and self.pressure.cause == "journal-full" else 0):
             text = f"the journal is full: {used} of {self.max_bytes} bytes used, and nothing may be pruned yet"
             self.pressure = Pressure("journal-full", text)
@@ -312,6 +337,7 @@ class Store:
         self.low_space = self.excess_bytes() > 0
 
     def _reserve(self) -> int:
+        """Make the ballast anew; return its bytes, 0 if the disk has no room for it."""
         sqlite.create(self.directory / BALLAST)
         try:
             with (self.directory / BALLAST).open("r+b") as file:
@@ -326,7 +352,7 @@ class Store:
     # ------------------------------------------------------------------ the end
 
     def close(self, *, clean: bool, suspects: Sequence[Segment] = ()) -> None:
-        """Close all files; clean: every entry is in place, and the sums of the files say so. suspects: for the next start to look at."""
+        """Close all files. clean: every entry is in place, so the files' sums are written. suspects: for the next start to check."""
         try:
             if clean:
                 self._close_cleanly()
@@ -349,10 +375,10 @@ class Store:
                 segments.checkpoint(db, whole=True)
 
     def _write_sums(self) -> None:
-        """The sums of all files, for `verify` (and `sha256sum -c`): any changed byte of a stopped journal is seen."""
-        known = {self.picture.path(one): one.sha256 for one in self.picture.segments if one.sha256}
-        paths = [self.directory / "journal.db", *(self.picture.path(one) for one in self.picture.segments)]
-        lines = [f"{(known.get(path) or file_sha256(path)).hex()}  {path.relative_to(self.directory)}\n" for path in paths]
+        """Write the SHA-256 of all files, for `verify` (and `sha256sum -c`): any changed byte of a stopped journal is seen."""
+        closed_sums = {self.view.path(segment): segment.sha256 for segment in self.view.segments if segment.sha256}
+        paths = [self.directory / "journal.db", *(self.view.path(segment) for segment in self.view.segments)]
+        lines = [f"{(closed_sums.get(path) or file_sha256(path)).hex()}  {path.relative_to(self.directory)}\n" for path in paths]
         part = self.directory / f"{SUMS}.part"
         sqlite.create(part)
         with part.open("r+b") as file:
@@ -365,7 +391,7 @@ class Store:
 
 
 def file_sha256(path: Path) -> bytes:
-    """Sum of a whole file."""
+    """Return the SHA-256 of a whole file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
 

@@ -43,14 +43,19 @@ except ImportError:  # not on Windows: a copy is never running there
     fcntl = None  # type: ignore[assignment]
 
 SEGMENT = 4096
+"""Entries of a full segment."""
 LARGEST_ENTRY = 1 << 20
+"""Bytes to which one entry may unpack: a damaged or forged payload must not fill the memory."""
 ZEROS = "0" * 64
 HEAD = re.compile(
     rb'\{"schema":"([^"\\]*)","gateway":("(?:[^"\\]|\\.)*"),"epoch":(\d{1,19}),"seq":(\d{1,19}),"previous":"([0-9a-f]{64})","time":"'
 )
 Progress = Callable[[int, int], None]
-At = tuple[int, int]
-At3 = tuple[int, int, int]
+"""Called with (done, total)."""
+EntryId = tuple[int, int]
+"""(epoch, seq)."""
+EntryRange = tuple[int, int, int]
+"""(epoch, first seq, last seq)."""
 
 
 # ---------------------------------------------------------------------------------------------------------------- what is reported
@@ -58,14 +63,17 @@ At3 = tuple[int, int, int]
 
 @dataclass
 class Report:
-    """What was found. bad: the first bad entry as (epoch, seq), if one could be named. exit_code: 0 good, 1 bad, 2 incomplete."""
+    """Result of a verification. bad: the first bad entry as (epoch, seq), if one could be named. exit_code: 0 good, 1 bad, 2 incomplete.
+
+    problems: what is not as it was written. missing: evidence that is not there. notes: what explains itself, and changes nothing.
+    """
 
     kind: str
     path: str
     entries: int = 0
     checkpoints: int = 0
     signatures: int = 0
-    bad: At | None = None
+    bad: EntryId | None = None
     problems: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -75,47 +83,47 @@ class Report:
         """0 good, 1 bad, 2 incomplete evidence."""
         return 1 if self.problems else 2 if self.missing else 0
 
-    def problem(self, text: str, at: At | None = None) -> None:
-        """Something is not as it was written."""
+    def problem(self, text: str, at: EntryId | None = None) -> None:
+        """Add something that is not as it was written, at entry `at` if it concerns one."""
         self.problems.append(f"epoch {at[0]}, entry {at[1]}: {text}" if at else text)
         if at is not None and (self.bad is None or at < self.bad):
             self.bad = at
 
     def lines(self) -> Iterator[str]:
-        """For people."""
+        """Yield the report as lines for a person."""
         verdict = {0: "GOOD", 1: "BAD", 2: "INCOMPLETE EVIDENCE"}[self.exit_code]
         yield f"{verdict}: {self.kind} {self.path}: {self.entries} entries, {self.checkpoints} checkpoints, {self.signatures} signatures"
         if self.bad:
             yield f"first bad entry: epoch {self.bad[0]}, seq {self.bad[1]}"
-        yield from (f"bad: {one}" for one in self.problems[:50])
+        yield from (f"bad: {text}" for text in self.problems[:50])
         if len(self.problems) > 50:
             yield f"bad: and {len(self.problems) - 50} more"
-        yield from (f"missing: {one}" for one in self.missing)
-        yield from (f"note: {one}" for one in self.notes)
+        yield from (f"missing: {text}" for text in self.missing)
+        yield from (f"note: {text}" for text in self.notes)
 
 
 # ---------------------------------------------------------------------------------------------------------------- hashing, RFC 6962
 
 
 def leaf_hash(payload: bytes) -> bytes:
-    """RFC 6962, 2.1."""
+    """Return the leaf hash SHA-256(0x00 || entry) (RFC 6962, 2.1)."""
     return hashlib.sha256(b"\x00" + payload).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """RFC 6962, 2.1."""
+    """Return the hash of an inner node SHA-256(0x01 || left || right) (RFC 6962, 2.1)."""
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
 class Tree:
-    """The tree over everything appended so far; a whole subtree may be appended by its root."""
+    """A tree that grows leaf by leaf; a whole subtree may be appended by its root."""
 
     def __init__(self) -> None:
         self.size = 0
         self._peaks: list[tuple[int, bytes]] = []
 
     def append(self, hash_: bytes, leaves: int = 1) -> None:
-        """Add a leaf, or a subtree of `leaves` (a power of two that divides the size so far)."""
+        """Add a leaf hash, or a subtree of `leaves` (a power of two that divides the size so far). Raises ValueError."""
         if self.size % leaves:
             raise ValueError("a subtree begins where none can")
         self.size += leaves
@@ -125,12 +133,12 @@ class Tree:
         self._peaks.append((leaves, hash_))
 
     def peaks(self) -> list[tuple[int, bytes]]:
-        """The complete subtrees, largest first: (leaves, root). All that is needed for the root at this size."""
+        """Return the complete subtrees, largest first, as (leaves, root): all that is needed to compute the root at this size."""
         return list(self._peaks)
 
     @staticmethod
     def over(peaks: list[tuple[int, bytes]]) -> bytes:
-        """Root over complete subtrees."""
+        """Return the root over complete subtrees."""
         if not peaks:
             return hashlib.sha256().digest()
         hash_ = peaks[-1][1]
@@ -139,10 +147,13 @@ class Tree:
         return hash_
 
 
-def root_of_some(leaves: dict[int, bytes], size: int, others: list[bytes]) -> bytes:
-    """Root of a tree of `size` leaves of which some are known; `others` are the roots of the subtrees without any, left to right."""
-    rest = iter(others)
-    known = sorted(leaves)
+def root_of_some(leaves: dict[int, bytes], size: int, subtree_roots: list[bytes]) -> bytes:
+    """Compute the root of a tree of `size` leaves of which some are known, by index.
+
+    subtree_roots: of the largest subtrees without a known leaf, left to right. Raises ValueError if they are too few or too many.
+    """
+    rest = iter(subtree_roots)
+    known_leaves = sorted(leaves)
 
     def of(low: int, high: int, at: int, end: int) -> bytes:  # known[at:end] are those in [low, high)
         if at == end:
@@ -151,18 +162,18 @@ def root_of_some(leaves: dict[int, bytes], size: int, others: list[bytes]) -> by
             return leaves[low]
         cut = low + (1 << (high - low - 1).bit_length() - 1)
         middle = at
-        while middle < end and known[middle] < cut:
+        while middle < end and known_leaves[middle] < cut:
             middle += 1
         left = of(low, cut, at, middle)
         return node_hash(left, of(cut, high, middle, end))
 
     try:
-        found = of(0, size, 0, len(known))
+        root = of(0, size, 0, len(known_leaves))
     except StopIteration:
         raise ValueError("the proof is too short") from None
     if next(rest, None) is not None:
         raise ValueError("the proof is too long")
-    return found
+    return root
 
 
 # ---------------------------------------------------------------------------------------------------------------- signed notes
@@ -170,7 +181,7 @@ def root_of_some(leaves: dict[int, bytes], size: int, others: list[bytes]) -> by
 
 @dataclass(frozen=True)
 class Key:
-    """A verifier key of a signed note: `name+id+base64(0x01 || Ed25519 public key)`."""
+    """A verifier key of a signed note: `name+id+base64(0x01 || Ed25519 public key)` (C2SP signed-note)."""
 
     name: str
     id: bytes
@@ -178,7 +189,7 @@ class Key:
 
     @classmethod
     def parse(cls, text: str) -> "Key":
-        """ValueError if it is none."""
+        """Read a verifier key. Raises ValueError if the text is none."""
         name, id_, coded = text.strip().split("+", 2)
         raw = base64.b64decode(coded, validate=True)
         if len(raw) != 33 or raw[0] != 1 or not name:
@@ -189,7 +200,7 @@ class Key:
         return key
 
     def signed(self, note: str) -> bool:
-        """Whether this key signed the note. One bad signature in its name spoils the whole note (C2SP signed-note, signatures)."""
+        """Return True if this key signed the note. One bad signature in its name spoils the whole note (C2SP signed-note, signatures)."""
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -217,7 +228,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The tree as its owner stated it. origin: `<gateway>/<epoch>`."""
+    """A tree as its owner stated it (C2SP tlog-checkpoint). origin: `<gateway>/<epoch>`; size: entries; note: the signed note."""
 
     origin: str
     size: int
@@ -226,7 +237,7 @@ class Checkpoint:
 
     @classmethod
     def parse(cls, note: str) -> "Checkpoint":
-        """ValueError if it is not a tlog-checkpoint."""
+        """Read a checkpoint. Raises ValueError if the note is none."""
         lines = note.split("\n")
         if (
             len(lines) < 4
@@ -245,33 +256,33 @@ class Checkpoint:
 
 
 def read_keys(source: "str | Path | None") -> list[Key]:
-    """Verifier keys from a file, or from the text itself."""
+    """Read verifier keys from a file, or from the text itself. Raises ValueError if there is none."""
     if source is None:
         return []
     file = os.path.exists(source)  # noqa: PTH110 - a key's text may be too long for a path
     text = Path(source).read_text("utf-8") if file else str(source)
     if not file and "+" not in text:
         raise ValueError(f"{text}: no such file, and no key")
-    found = [Key.parse(line) for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    if not found:
+    keys = [Key.parse(line) for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    if not keys:
         raise ValueError(f"{source}: holds no key")
-    return found
+    return keys
 
 
 def read_checkpoints(source: "str | Path") -> list[Checkpoint]:
-    """The checkpoint in a file, or all in a witness's folder (`*.txt`). ValueError if a file holds none."""
+    """Read the checkpoint in a file, or all in a witness's folder (`*.txt`). Raises ValueError if a file holds none."""
     path = Path(source)
     if not path.is_dir():
         return [Checkpoint.parse(path.read_text("utf-8"))]
-    found: list[Checkpoint] = []
-    for one in sorted(path.glob("*.txt")):
+    checkpoints: list[Checkpoint] = []
+    for file in sorted(path.glob("*.txt")):
         try:
-            found.append(Checkpoint.parse(one.read_text("utf-8")))
+            checkpoints.append(Checkpoint.parse(file.read_text("utf-8")))
         except ValueError as error:
-            raise ValueError(f"{one}: {error}") from error
-    if not found:
+            raise ValueError(f"{file}: {error}") from error
+    if not checkpoints:
         raise ValueError(f"{path}: holds no checkpoint")
-    return found
+    return checkpoints
 
 
 CONTROL = re.compile("[\x00-\x09\x0b-\x1f]")
@@ -281,12 +292,12 @@ ROTATION = "ebr-gateway/key-rotation/1"
 
 
 def read_rotations(text: str) -> list[str]:
-    """The signed notes of a file of key rotations, one after the other."""
-    return [f"{ROTATION}\n{one}" for one in text.split(f"{ROTATION}\n")[1:]]
+    """Split a file of key rotations into its signed notes."""
+    return [f"{ROTATION}\n{rest}" for rest in text.split(f"{ROTATION}\n")[1:]]
 
 
 def rotated(note: str) -> tuple[Key, Key] | None:
-    """(old, new) of a key rotation that both have signed, else None."""
+    """Return (old, new) of a key rotation that both keys have signed, else None."""
     lines = note.split("\n")
     try:
         old, new = Key.parse(lines[1]), Key.parse(lines[2])
@@ -296,31 +307,32 @@ def rotated(note: str) -> tuple[Key, Key] | None:
 
 
 class Signatures:
-    """The keys that are trusted, and those that signed a rotation with one of them: who trusts one key of it may trust both.
+    """Collects signatures, and judges them at the end.
 
-    Judged at the end: an entry's checkpoint may be signed by a key whose rotation is found later.
+    Trusted are the keys given, and every key that signed a rotation together with a trusted one: who trusts one of the two may trust both.
+    Judged at the end, because an entry's checkpoint may be signed by a key whose rotation is found later.
     """
 
     def __init__(self, report: Report, keys: list[Key]) -> None:
         self._report = report
         self._keys = list(keys)
-        self._checkpoints: list[tuple[Checkpoint, At | None]] = []
-        self._pairs: list[tuple[tuple[Key, Key], At | None]] = []
+        self._checkpoints: list[tuple[Checkpoint, EntryId | None]] = []
+        self._pairs: list[tuple[tuple[Key, Key], EntryId | None]] = []
 
-    def rotate(self, note: str, at: At | None) -> None:
-        """Take note of a key rotation."""
+    def rotate(self, note: str, at: EntryId | None) -> None:
+        """Add a key rotation; report one that its two keys have not both signed."""
         pair = rotated(note)
         if pair is None:
             self._report.problem("a key rotation that the old and the new key have not both signed", at)
-        elif not any(pair == known for known, _ in self._pairs):
+        elif not any(pair == taken for taken, _ in self._pairs):
             self._pairs.append((pair, at))
 
-    def check(self, checkpoint: Checkpoint, at: At | None) -> None:
-        """Have this checkpoint's signature judged."""
+    def check(self, checkpoint: Checkpoint, at: EntryId | None) -> None:
+        """Add a checkpoint, whose signature is judged by `settle`."""
         self._checkpoints.append((checkpoint, at))
 
     def trusted(self) -> list[Key]:
-        """All keys that count."""
+        """Return all keys that count."""
         keys, before = list(self._keys), -1
         while len(keys) != before:
             before = len(keys)
@@ -333,9 +345,9 @@ class Signatures:
         """Count the good signatures, and report the others."""
         keys, without = self.trusted(), set()
         if not keys:
-            told = self._report.notes if self._report.kind == "journal" else self._report.missing
+            unchecked = self._report.notes if self._report.kind == "journal" else self._report.missing
             if self._checkpoints or self._report.kind != "journal":
-                told.append("signatures were not checked: no public key was given (--key)")
+                unchecked.append("signatures were not checked: no public key was given (--key)")
             return
         for checkpoint, at in self._checkpoints:
             gateway = checkpoint.origin.rpartition("/")[0]
@@ -356,46 +368,47 @@ class Signatures:
 
 
 def declared_by(event: dict[str, Any]) -> list[tuple[int, list[int]]]:
-    """(epoch, [from, to]) of what an `epoch` event declares lost. KeyError, TypeError if it is none."""
+    """Return (epoch, [first, last]) of every range that an `epoch` event declares lost. Raises KeyError, TypeError if it is none."""
     if event["follows"] is None:
         return []
     earlier = event.get("lost_before", {}).items()
-    return [(event["follows"], span) for span in event["lost"]] + [(int(one), span) for one, spans in earlier for span in spans]
+    return [(event["follows"], span) for span in event["lost"]] + [(int(epoch), span) for epoch, spans in earlier for span in spans]
 
 
 def uncovered(low: int, high: int, spans: Iterable[Sequence[int]]) -> list[tuple[int, int]]:
-    """What of low to high no span covers."""
+    """Return the parts of low to high that no span covers."""
     rest = [(low, high)] if low <= high else []
     for first, last in spans:
-        cut = [part for one in rest for part in ((one[0], min(one[1], first - 1)), (max(one[0], last + 1), one[1]))]
+        cut = [part for span in rest for part in ((span[0], min(span[1], first - 1)), (max(span[0], last + 1), span[1]))]
         rest = [part for part in cut if part[0] <= part[1]]
     return rest
 
 
 KEPT_SIZES = 65_536
+"""Newest tree sizes whose peaks are kept in memory, for checkpoints that come in later entries."""
 
 
 class Chain:
-    """Walks one epoch's entries in order, and finds the first that is not as it was written."""
+    """Follows one epoch's entries in order, and reports the first that is not as it was written."""
 
     def __init__(self, report: Report, gateway: str | None, epoch: int, signatures: Signatures, more: list[Checkpoint]) -> None:
-        """more: checkpoints from elsewhere (journal.db, --checkpoint), of any epoch."""
+        """Begin before entry 1. more: checkpoints from elsewhere (journal.db, --checkpoint), of any epoch."""
         self.report, self.gateway, self.epoch = report, gateway, epoch
         self.seq, self.previous = 0, ZEROS
         self.first: int | None = None  # of the entries that are here
         self.tree = Tree()
         self.whole = True  # every leaf so far is known, so the tree is
         self.begun: list[dict[str, Any]] = []  # the `epoch` events here: they speak of the epoch before
-        self.pruned: list[At3] = []  # (epoch, first, last) that audit entries here call pruned
+        self.pruned: list[EntryRange] = []  # (epoch, first, last) that audit entries here call pruned
         self._signatures = signatures
-        self._more = [one for one in more if one.origin.rpartition("/")[2] == str(epoch)]
-        self._wanted = {one.size for one in self._more}
+        self._more = [checkpoint for checkpoint in more if checkpoint.origin.rpartition("/")[2] == str(epoch)]
+        self._wanted = {checkpoint.size for checkpoint in self._more}
         self._gateway_raw = b""
         self._recent: dict[int, list[tuple[int, bytes]]] = {}
         self._kept: dict[int, list[tuple[int, bytes]]] = {}
 
     def skip(self, last: int, digest: str, root: bytes | None) -> None:
-        """A pruned segment: only its last digest is left, and its root unless it had been salvaged with losses."""
+        """Pass over a pruned segment: only its last digest is left, and its root unless it had been salvaged with losses."""
         if root is not None and self.whole and self.tree.size == self.seq and last - self.seq == SEGMENT:
             self._grow(root, SEGMENT)
         else:
@@ -403,17 +416,17 @@ class Chain:
         self.seq, self.previous = last, digest
 
     def jump(self, seq: int) -> None:
-        """Entries up to seq are not here, and that is known: the chain can not be followed over them."""
+        """Pass over entries that are known not to be here: the chain can not be followed over them."""
         self.seq, self.previous, self.whole = seq, "", False
 
     def refused(self, seq: int, digest: str, leaf: bytes) -> None:
-        """An entry that the receiver was handed and did not store: its digest and its leaf are all that is left of it."""
+        """Pass over an entry that the receiver was handed and did not store: its digest and its leaf are all that is left of it."""
         if self.whole:
             self._grow(leaf)
         self.seq, self.previous = seq, digest
 
     def take(self, seq: int, digest: str, payload: bytes) -> None:
-        """Check the next entry."""
+        """Check the next entry: number, digest, head, place in the chain; and what it says if it is evidence itself."""
         at = self.epoch, seq
         self.report.entries += 1
         self.first = seq if self.first is None else self.first
@@ -442,7 +455,7 @@ class Chain:
             self._kept[self.tree.size] = self.tree.peaks()
         self._recent.pop(self.tree.size - KEPT_SIZES, None)
 
-    def _head(self, head: "re.Match[bytes]", at: At) -> None:
+    def _head(self, head: "re.Match[bytes]", at: EntryId) -> None:
         if head[2] != self._gateway_raw:
             self.gateway = self.gateway or json.loads(head[2])
         if (head[2] != self._gateway_raw and json.loads(head[2]) != self.gateway) or (int(head[3]), int(head[4])) != at:
@@ -452,7 +465,7 @@ class Chain:
         if self.previous and head[5].decode() != self.previous:
             self.report.problem(f"it does not follow entry {at[1] - 1}: one of the two was changed", at)
 
-    def _event(self, payload: bytes, at: At) -> None:
+    def _event(self, payload: bytes, at: EntryId) -> None:
         if not any(word in payload for word in (b'"checkpoint"', b'"key-rotation"', b'"prune"', b'"epoch","follows"', b'"lost":')):
             return
         try:
@@ -472,24 +485,24 @@ class Chain:
 
     def finish(self) -> None:
         """Compare the tree with the checkpoints of this epoch that came from elsewhere."""
-        for one in self._more:
-            self._compare(one, None)
+        for checkpoint in self._more:
+            self._compare(checkpoint, None)
 
-    def _compare(self, one: Checkpoint, at: At | None) -> None:
+    def _compare(self, checkpoint: Checkpoint, at: EntryId | None) -> None:
         self.report.checkpoints += 1
-        self._signatures.check(one, at)
-        if one.origin != f"{self.gateway}/{self.epoch}":
-            self.report.problem(f"a checkpoint of {one.origin} stands for {self.gateway}/{self.epoch}", at)
-        elif one.size > self.seq:
-            text = f"entries {self.seq + 1} to {one.size} are missing at the end: a checkpoint of {one.size} entries exists"
+        self._signatures.check(checkpoint, at)
+        if checkpoint.origin != f"{self.gateway}/{self.epoch}":
+            self.report.problem(f"a checkpoint of {checkpoint.origin} stands for {self.gateway}/{self.epoch}", at)
+        elif checkpoint.size > self.seq:
+            text = f"entries {self.seq + 1} to {checkpoint.size} are missing at the end: a checkpoint of {checkpoint.size} entries exists"
             self.report.problem(text, (self.epoch, self.seq + 1))
         else:
-            peaks = self._kept.get(one.size) or self._recent.get(one.size)
-            if peaks is not None and Tree.over(peaks) != one.root:
-                self.report.problem(f"the tree of {one.size} entries has not the root that was signed: one of them was changed", at)
+            peaks = self._kept.get(checkpoint.size) or self._recent.get(checkpoint.size)
+            if peaks is not None and Tree.over(peaks) != checkpoint.root:
+                self.report.problem(f"the tree of {checkpoint.size} entries has not the root that was signed: one of them was changed", at)
 
     def ended(self, after: int, event: dict[str, Any]) -> None:
-        """Compare the end of this epoch with what the `epoch` event of the one after it says, if no less is here."""
+        """Compare the end of this epoch with the `epoch` event of the one after it, if not less is here."""
         last, unknown = event["last_seq"], event.get("tail") == "unknown"
         if self.seq > last and not unknown:
             self.report.problem(f"it stands after the end: epoch {after} follows entry {last}", (self.epoch, last + 1))
@@ -501,7 +514,7 @@ class Chain:
 
 
 def running(folder: Path) -> bool:
-    """Whether a gateway holds the journal now."""
+    """Return True if a gateway holds the journal now."""
     if fcntl is None or not (folder / "lock").exists():
         return False
     with (folder / "lock").open("rb") as file:
@@ -513,13 +526,13 @@ def running(folder: Path) -> bool:
 
 
 class Files:
-    """Opens SQLite files without writing beside them: a file with a WAL that nobody holds is copied first."""
+    """Opens SQLite files without writing beside them: a file with a log that no gateway holds is copied first."""
 
     def __init__(self, stack: ExitStack, *, live: bool) -> None:
         self._stack, self._live = stack, live
 
     def open(self, path: Path) -> sqlite3.Connection:
-        """A read-only connection. sqlite3.Error if it is no database."""
+        """Open a file read-only. Raises sqlite3.Error if it is no database."""
         wal = path.with_name(path.name + "-wal")
         mode = "mode=ro&immutable=1"
         if self._live and wal.exists():  # an empty one too: it may be filled in a moment
@@ -537,7 +550,7 @@ class Files:
 
 
 def size_of(path: Path) -> int:
-    """Its bytes; 0 if it is not there (any more, beside a running gateway)."""
+    """Return a file's bytes; 0 if it is not there (any more, beside a running gateway)."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -545,7 +558,7 @@ def size_of(path: Path) -> int:
 
 
 def wal_doubt(wal: Path) -> bool:
-    """Whether a WAL holds frames of its present generation that SQLite will not read: cut by power loss, or damaged."""
+    """Return True if a log holds frames of its present generation that SQLite will not read: cut by power loss, or damaged."""
     data = wal.read_bytes() if wal.exists() else b""
     if len(data) <= 32:
         return False
@@ -553,12 +566,12 @@ def wal_doubt(wal: Path) -> bool:
     order = "<" if magic == 0x377F0682 else ">"
 
     def add(chunk: bytes, sums: tuple[int, int]) -> tuple[int, int]:
-        one, two = sums
+        s0, s1 = sums
         words = iter(struct.unpack(f"{order}{len(chunk) // 4}I", chunk))
         for word in words:
-            one = (one + word + two) & 0xFFFFFFFF
-            two = (two + next(words) + one) & 0xFFFFFFFF
-        return one, two
+            s0 = (s0 + word + s1) & 0xFFFFFFFF
+            s1 = (s1 + next(words) + s0) & 0xFFFFFFFF
+        return s0, s1
 
     if magic not in (0x377F0682, 0x377F0683) or struct.pack(">II", *add(data[:24], (0, 0))) != sums or page not in (512, 1024, 2048, 4096):
         return True
@@ -568,19 +581,20 @@ def wal_doubt(wal: Path) -> bool:
         if data[at + 8 : at + 16] != salts or struct.pack(">II", *after) != data[at + 16 : at + 24]:
             break
         running_sums, at = after, at + 24 + page
-    rest = [one for one in range(at, len(data) - 23 - page, 24 + page) if any(data[one + 4 : one + 8])]  # that end a transaction
-    return any(data[one + 8 : one + 12] == salts[:4] or data[one + 12 : one + 16] == salts[4:] for one in rest)
+    rest = [frame for frame in range(at, len(data) - 23 - page, 24 + page) if any(data[frame + 4 : frame + 8])]  # that end a transaction
+    return any(data[frame + 8 : frame + 12] == salts[:4] or data[frame + 12 : frame + 16] == salts[4:] for frame in rest)
 
 
-ROWS = "SELECT epoch, first, last, state, digest, root, sha256 FROM segments ORDER BY epoch, first"
-UNBORN = {"segments", "lock", "journal.db", "journal.db-wal", "journal.db-shm", "journal.db-journal"}
+SEGMENT_ROWS = "SELECT epoch, first, last, state, digest, root, sha256 FROM segments ORDER BY epoch, first"
+FILES_OF_A_CUT_FIRST_START = {"segments", "lock", "journal.db", "journal.db-wal", "journal.db-shm", "journal.db-journal"}
+"""Files that a first start may have left which was cut short before anything was written."""
 
 
 class JournalCheck:
-    """A journal's folder: journal.db, and the segments that it names.
+    """Checks a journal's folder: journal.db, and the segments that it names.
 
     A crash may leave a file behind that the next start removes, and nothing in it was ever promised. It is no problem, and only named,
-    if it is exactly such a one: see `_never_promised` and `_pruned`. Everything else beside the named segments is.
+    if it is exactly such a one: see `_never_promised` and `_pruned`. Every other file beside the named segments is a problem.
     """
 
     def __init__(self, folder: Path, report: Report, signatures: Signatures, more: list[Checkpoint], progress: Progress) -> None:
@@ -594,23 +608,23 @@ class JournalCheck:
         self.gateway: str | None = None
         self.cut = False  # it was not stopped cleanly: it runs, or was cut by a crash and has not been started since
         self._hashed: dict[Path, bytes] = {}
-        self.pruned: list[At3] = []
+        self.pruned: list[EntryRange] = []
         self.explained: list[int] = []  # epochs at whose end a salvage says that there was damage
         self._unpack, self._error = unpacker()
 
     def run(self) -> None:
-        """Check everything."""
+        """Check everything, and report."""
         with ExitStack() as stack:
             self.files = Files(stack, live=self.live)
             if not self.live:
                 self._sums()
                 self._wals()
-            if self._unborn():
+            if self._first_start_was_cut():
                 return
             try:
                 catalogue = self.files.open(self.folder / "journal.db")
                 catalogue.execute("BEGIN")  # one instant, beside a running gateway too
-                rows = catalogue.execute(ROWS).fetchall()
+                rows = catalogue.execute(SEGMENT_ROWS).fetchall()
                 notes = [row[0] for row in catalogue.execute("SELECT note FROM checkpoints WHERE note IS NOT NULL")]
                 cursors = catalogue.execute("SELECT uplink, epoch, seq FROM cursors").fetchall()
                 self.events = dict(catalogue.execute("SELECT epoch, event FROM epochs ORDER BY epoch").fetchall())
@@ -622,9 +636,9 @@ class JournalCheck:
                 rows, notes, cursors, self.gateway = self._from_names(), [], [], None
             self._epochs(rows, [Checkpoint.parse(note) for note in notes], cursors, list(self.events))
 
-    def _unborn(self) -> bool:
-        """A first start that was cut short before anything was written: a folder without any file but a journal.db without tables."""
-        if any((self.folder / "segments").glob("*")) or {path.name for path in self.folder.iterdir()} - UNBORN:
+    def _first_start_was_cut(self) -> bool:
+        """Return True for a folder without any file but a journal.db without tables: nothing was written yet."""
+        if any((self.folder / "segments").glob("*")) or {path.name for path in self.folder.iterdir()} - FILES_OF_A_CUT_FIRST_START:
             return False
         path = self.folder / "journal.db"
         try:
@@ -637,11 +651,11 @@ class JournalCheck:
         return True
 
     def _from_names(self) -> list[tuple[Any, ...]]:
-        found = [re.fullmatch(r"(\d+)-(\d+)\.db", path.name) for path in (self.folder / "segments").glob("*.db")]
-        return [(*one, None, "open", None, None, None) for one in sorted((int(match[1]), int(match[2])) for match in found if match)]
+        matches = [re.fullmatch(r"(\d+)-(\d+)\.db", path.name) for path in (self.folder / "segments").glob("*.db")]
+        return [(*name, None, "open", None, None, None) for name in sorted((int(match[1]), int(match[2])) for match in matches if match)]
 
     def _sums(self) -> None:
-        """A stopped journal says what its files are."""
+        """Compare the files with SHA256SUMS, which a clean stop has written."""
         sums = self.folder / "SHA256SUMS"
         if not sums.exists():
             return
@@ -655,7 +669,7 @@ class JournalCheck:
                 self.report.problem(f"{name} is not as the gateway left it")
 
     def _digest(self, path: Path) -> bytes:
-        """SHA-256 of a file; of nothing if it is gone."""
+        """Return the SHA-256 of a file; of nothing if it is gone."""
         if path not in self._hashed:
             try:
                 with path.open("rb") as file:
@@ -673,54 +687,54 @@ class JournalCheck:
 
     def _epochs(self, rows: list[tuple[Any, ...]], own: list[Checkpoint], cursors: list[tuple[str, int, int]], epochs: list[int]) -> None:
         chains = self.chains
-        holes: list[At3] = []
+        holes: list[EntryRange] = []
         for epoch in sorted({row[0] for row in rows} | set(epochs)):
-            more = [one for one in self.more if self.gateway is None or one.origin == f"{self.gateway}/{epoch}"]
+            more = [checkpoint for checkpoint in self.more if self.gateway is None or checkpoint.origin == f"{self.gateway}/{epoch}"]
             chain = chains[epoch] = Chain(self.report, self.gateway, epoch, self.signatures, own + more)
             held = [row for row in rows if row[0] == epoch]
             for number, row in enumerate(held):
                 before = held[number - 1] if number else None
                 holes += self._segment(chain, before, *row[1:], last_one=row is rows[-1])
             self.gateway = self.gateway or chain.gateway
-        self._strangers(rows)
+        self._unlisted_files(rows)
         begun = self._begun()
-        declared = [one for _, event in begun for one in declared_by(event)]
+        declared = [loss for _, event in begun for loss in declared_by(event)]
         self.explained = [event["follows"] for _, event in begun if event["reason"] == "salvaged" or event["lost"]]
         self._holes(holes, declared)
-        self._called_pruned()
+        self._check_pruned()
         self._ends(begun, declared)
-        for one in own:
-            if not one.origin.rpartition("/")[2].isdecimal() or int(one.origin.rpartition("/")[2]) not in chains:
-                self.report.problem(f"nothing of {one.origin} is here: journal.db has a checkpoint of {one.size} entries")
+        for checkpoint in own:
+            if not checkpoint.origin.rpartition("/")[2].isdecimal() or int(checkpoint.origin.rpartition("/")[2]) not in chains:
+                self.report.problem(f"nothing of {checkpoint.origin} is here: journal.db has a checkpoint of {checkpoint.size} entries")
         for epoch, chain in chains.items():
             for uplink, at_epoch, seq in cursors:
-                lost = max([chain.seq, *(span[1] for one, span in declared if one == epoch)])
+                lost = max([chain.seq, *(span[1] for lost_epoch, span in declared if lost_epoch == epoch)])
                 if at_epoch == epoch and seq > lost:
                     self.report.problem(f"entries to {seq} are missing at the end: {uplink} has confirmed them", (epoch, chain.seq + 1))
-            chain.seq = max([chain.seq, *(span[1] for one, span in declared if one == epoch)])
+            chain.seq = max([chain.seq, *(span[1] for lost_epoch, span in declared if lost_epoch == epoch)])
             chain.finish()
 
     def _begun(self) -> list[tuple[int, dict[str, Any]]]:
-        """(epoch, its `epoch` event) of all that follow another, newest first.
+        """Return (epoch, its `epoch` event) of all epochs that follow another, newest first.
 
         The event is an epoch's first entry. Where that was pruned, journal.db still has it. Where it was never written (a crash or a stop
-        came first) journal.db alone has it: it counts if the epoch is the newest, or the one after follows it, empty as it is.
+        came first) journal.db alone has it: it counts if the epoch is the newest, or if the one after follows it, empty as it is.
         """
-        found: list[tuple[int, dict[str, Any]]] = []
+        events: list[tuple[int, dict[str, Any]]] = []
         for epoch, chain in sorted(self.chains.items(), reverse=True):
             empty = chain.seq == 0
             if chain.begun or chain.first == 1:
-                found += [(epoch, event) for event in chain.begun]
-            elif not empty or epoch == max(self.chains) or any((one["follows"], one["last_seq"]) == (epoch, 0) for _, one in found):
+                events += [(epoch, event) for event in chain.begun]
+            elif not empty or epoch == max(self.chains) or any((later["follows"], later["last_seq"]) == (epoch, 0) for _, later in events):
                 event = json.loads(self.events.get(epoch, "null"))
                 if event and declared_by(event) and empty:
-                    told = "its first one will declare" if epoch == max(self.chains) else "journal.db alone declares"
-                    self.report.notes.append(f"epoch {epoch} has begun and has no entry; {told} the losses")
-                found += [(epoch, event)] if event and event["follows"] is not None else []
-        return found
+                    which = "its first one will declare" if epoch == max(self.chains) else "journal.db alone declares"
+                    self.report.notes.append(f"epoch {epoch} has begun and has no entry; {which} the losses")
+                events += [(epoch, event)] if event and event["follows"] is not None else []
+        return events
 
     def _ends(self, begun: list[tuple[int, dict[str, Any]]], declared: list[tuple[int, list[int]]]) -> None:
-        """Where each epoch ended, as the one after it says."""
+        """Compare where each epoch ends with the event of the one after it."""
         for epoch, low, high in sorted({(epoch, *span) for epoch, span in declared if epoch in self.chains}):
             if high > self.chains[epoch].seq:
                 first = max(low, self.chains[epoch].seq + 1)
@@ -729,10 +743,11 @@ class JournalCheck:
             epoch, last = event["follows"], event["last_seq"]
             chain = self.chains.get(epoch)
             held = chain.seq if chain is not None else 0
-            spans = [span for one, span in declared if one == epoch] + [one[1:] for one in self._audited() if one[0] == epoch]
-            for first, end in uncovered(held + 1, last, spans):
+            lost = [span for lost_epoch, span in declared if lost_epoch == epoch]
+            pruned = [span[1:] for span in self._audited_as_pruned() if span[0] == epoch]
+            for first, end in uncovered(held + 1, last, [*lost, *pruned]):
                 text = f"entries {first} to {end} are missing at the end: epoch {after} follows entry {last}"
-                if any(one >= after for one in self.explained):  # journal.db, made anew, does not know what was pruned
+                if any(explained >= after for explained in self.explained):  # journal.db, made anew, does not know what was pruned
                     self.report.missing.append(f"epoch {epoch}: {text}; a later salvage may be why")
                 else:
                     self.report.problem(text, (epoch, first))
@@ -743,11 +758,11 @@ class JournalCheck:
                 if held > last:
                     self.report.missing.append(f"epoch {epoch}: entries {last + 1} to {held} stand after the end that epoch {after} knew")
 
-    def _audited(self) -> list[At3]:
+    def _audited_as_pruned(self) -> list[EntryRange]:
         return [one for chain in self.chains.values() for one in chain.pruned]
 
-    def _called_pruned(self) -> None:
-        """What journal.db calls pruned has its audit entry, written after it and before the file went.
+    def _check_pruned(self) -> None:
+        """Look for the audit entry of everything that journal.db calls pruned; it is written before the file goes.
 
         That entry may itself be gone: if a later segment was pruned too, or a salvage says that later entries were lost.
         """
@@ -760,12 +775,12 @@ class JournalCheck:
         newest = max(self.pruned, default=(0, 0, 0))
         for epoch, first, last in ranges:
             self.report.notes.append(f"epoch {epoch}: entries {first} to {last} were pruned")
-            spans = sorted(one[1:] for one in self._audited() if one[0] == epoch)
+            spans = sorted(pruned[1:] for pruned in self._audited_as_pruned() if pruned[0] == epoch)
             for low, high in uncovered(first, last, spans):
                 text = f"entries {low} to {high} are not here, called pruned, and no audit entry says so"
                 if (epoch, high) < (newest[0], newest[2]):
                     continue  # that entry was pruned as well
-                if any(one >= epoch for one in self.explained):
+                if any(explained >= epoch for explained in self.explained):
                     self.report.missing.append(f"epoch {epoch}: {text}; it may have been lost")
                 else:
                     self.report.problem(text, (epoch, low))
@@ -782,9 +797,10 @@ class JournalCheck:
         sha: bytes,
         *,
         last_one: bool,
-    ) -> list[At3]:
+    ) -> list[EntryRange]:
+        """Check one segment of journal.db; return the ranges of entries that are not here."""
         path = self.folder / "segments" / f"{chain.epoch}-{first}.db"
-        holes: list[At3] = []
+        holes: list[EntryRange] = []
         if state in ("pruned", "damaged"):
             if first > chain.seq + 1:
                 holes.append((chain.epoch, chain.seq + 1, first - 1))
@@ -801,11 +817,11 @@ class JournalCheck:
             holes.append((chain.epoch, chain.seq + 1, first - 1))
             chain.jump(first - 1)
         size = size_of(path)
-        found = None if self._pruned_now(path) else self._rows(chain, path)
-        if found is None:
+        row_holes = None if self._pruned_now(path) else self._rows(chain, path)
+        if row_holes is None:
             self._skip_pruned_now(chain, path)
             return holes
-        holes += found
+        holes += row_holes
         if sha is not None and state == "closed" and size and self._digest(path) != sha and not self._pruned_now(path):
             self.report.problem(f"segments/{path.name} is not as it was closed")
         if last is not None and chain.seq < last:
@@ -817,27 +833,27 @@ class JournalCheck:
         self.progress(self.done, self.total)
         return holes
 
-    def _skip(self, chain: Chain, first: int, last: int | None, digest: bytes | None, root: bytes | None) -> list[At3]:
+    def _skip(self, chain: Chain, first: int, last: int | None, digest: bytes | None, root: bytes | None) -> list[EntryRange]:
         last = last or first - 1
         self.pruned.append((chain.epoch, first, last))
         chain.skip(last, digest.hex() if digest else "", root)
         return []
 
     def _pruned_now(self, path: Path) -> tuple[Any, ...] | None:
-        """Its row, if the running gateway has pruned this segment since journal.db was read."""
+        """Return the segment's row if the running gateway has pruned it since journal.db was read."""
         epoch, _, first = path.stem.partition("-")
         row = self._row_now(int(epoch), int(first)) if self.live and not path.exists() else None
         return row if row is not None and row[3] == "pruned" else None
 
     def _skip_pruned_now(self, chain: Chain, path: Path) -> None:
-        """Its audit entry may stand in a segment that was not there yet when journal.db was read: it is not asked for."""
+        """Pass over such a segment. Its audit entry is not asked for: it may be in a segment that was made after journal.db was read."""
         row = self._pruned_now(path)
         assert row is not None, "what was pruned stays so"
         chain.skip(row[2], row[4].hex(), row[5])
         self.report.notes.append(f"segments/{path.name} was pruned meanwhile")
 
-    def _strangers(self, rows: list[tuple[Any, ...]]) -> None:
-        """Files that journal.db does not name, or names as pruned."""
+    def _unlisted_files(self, rows: list[tuple[Any, ...]]) -> None:
+        """Judge files that journal.db does not name, or names as pruned."""
         named = {f"{row[0]}-{row[1]}.db": row for row in rows}
         for path in self.held:
             row = named.get(path.name)
@@ -847,16 +863,19 @@ class JournalCheck:
                 continue
             if row is not None and self._pruned(path, row[6]):
                 continue
-            if self.live and self._settled(path, at):
+            if self.live and self._resolves_itself(path, at):
                 continue
             if at is not None and at[0] in self.chains:
-                before = next((one for one in reversed(rows) if one[0] == at[0]), None)
+                before = next((row_before for row_before in reversed(rows) if row_before[0] == at[0]), None)
                 if self._never_promised(path, self.chains[at[0]], before):
                     continue
             self.report.problem(f"segments/{path.name} is not one of this journal")
 
-    def _settled(self, path: Path, at: At | None) -> bool:
-        """Whether the running gateway names this file by now, or has removed it: a file is made before its row, and goes after it."""
+    def _resolves_itself(self, path: Path, at: EntryId | None) -> bool:
+        """Return True if the running gateway names this file by now, or has removed it.
+
+        A file is made before its row, and goes after it: for a moment both are rightly seen without the other.
+        """
         for _ in range(100):
             if not path.exists() or (at is not None and self._row_now(*at) is not None):
                 return True
@@ -864,20 +883,20 @@ class JournalCheck:
         return False
 
     def _row_now(self, epoch: int, first: int) -> tuple[Any, ...] | None:
-        """The row of this segment in journal.db, read again beside the running gateway."""
+        """Read the row of this segment in journal.db again, beside the running gateway."""
         with closing(self.files.open(self.folder / "journal.db")) as db:
-            rows: list[tuple[Any, ...]] = db.execute(ROWS).fetchall()
+            rows: list[tuple[Any, ...]] = db.execute(SEGMENT_ROWS).fetchall()
         return next((row for row in rows if row[:2] == (epoch, first)), None)
 
     def _pruned(self, path: Path, sha: bytes | None) -> bool:
-        """Retention was cut between saying that this file is gone and removing it: every byte is as it was closed."""
+        """Return True if retention was cut between noting that this file is gone and removing it: every byte is as it was closed."""
         if not self.cut or sha is None or self._digest(path) != sha:
             return False
         self.report.notes.append(f"segments/{path.name} was pruned just before the crash; the next start removes what is left of it")
         return True
 
     def _never_promised(self, path: Path, chain: Chain, before: tuple[Any, ...] | None) -> bool:
-        """The next segment of the epoch that grows, begun by a gateway that died before an entry in it counted.
+        """Return True for the next segment of the growing epoch, begun by a gateway that died before an entry in it counted.
 
         It follows the segment that grows, directly, and there is one at most: no other would be removed at the next start. It holds no
         entry; or those of one append across the end of the segment before, which counts only when that one is full: it says so itself
@@ -894,16 +913,16 @@ class JournalCheck:
             about = {} if empty else dict(db.execute("SELECT name, value FROM about").fetchall())
         except (sqlite3.Error, OSError):
             return False
-        if rows and not self._crossed(rows, about, chain, first):
+        if rows and not self._is_rest_of_an_append(rows, about, chain, first):
             return False
         what = f"{len(rows)} entries of an append that was not finished" if rows else "no entry"
         self.report.notes.append(f"segments/{path.name} was begun just before the crash and holds {what}; the next start removes it")
         return True
 
-    def _crossed(self, rows: list[tuple[Any, ...]], about: dict[str, Any], chain: Chain, first: int) -> bool:
-        """Whether these are the last entries of an append that began after the last entry here, and reached over the segment's end."""
-        told = (about.get("gateway"), about.get("epoch"), about.get("first"), about.get("across"))
-        if told != (self.gateway, chain.epoch, first, chain.seq + 1) or chain.seq + 1 >= first or rows[-1][0] - chain.seq > SEGMENT:
+    def _is_rest_of_an_append(self, rows: list[tuple[Any, ...]], about: dict[str, Any], chain: Chain, first: int) -> bool:
+        """Return True if these are the last entries of an append that began after the last entry here, and crossed the segment's end."""
+        stated = (about.get("gateway"), about.get("epoch"), about.get("first"), about.get("across"))
+        if stated != (self.gateway, chain.epoch, first, chain.seq + 1) or chain.seq + 1 >= first or rows[-1][0] - chain.seq > SEGMENT:
             return False
         apart = Report("segment", "")
         beyond = Chain(apart, self.gateway, chain.epoch, Signatures(apart, []), [])
@@ -916,9 +935,12 @@ class JournalCheck:
             return False
         return not apart.problems
 
-    def _rows(self, chain: Chain, path: Path, after: int = -1) -> list[At3] | None:
-        """Take the rows of one file. What is not there is returned; it may have been declared lost. None: it was pruned just now."""
-        holes: list[At3] = []
+    def _rows(self, chain: Chain, path: Path, after: int = -1) -> list[EntryRange] | None:
+        """Check the rows of one file; return the ranges that are not there, or None if the file was pruned just now.
+
+        A range that is not there may have been declared lost.
+        """
+        holes: list[EntryRange] = []
         try:
             with closing(self.files.open(path)) as db:
                 for seq, digest, packed in db.execute("SELECT seq, digest, payload FROM entries WHERE seq > ? ORDER BY seq", (after,)):
@@ -936,16 +958,16 @@ class JournalCheck:
             self.report.problem(f"segments/{path.name} can not be read from here on: {error}", (chain.epoch, chain.seq + 1))
         return holes
 
-    def _holes(self, holes: list[At3], declared: list[tuple[int, list[int]]]) -> None:
-        """What is not there was declared lost by the epoch that followed; or pruned, before journal.db was made anew."""
+    def _holes(self, holes: list[EntryRange], declared: list[tuple[int, list[int]]]) -> None:
+        """Judge what is not there: declared lost by the epoch that followed, or pruned before journal.db was made anew, or missing."""
         first_ones = {epoch for epoch, event in self.events.items() if json.loads(event)["follows"] is None}
         for epoch, low, high in holes:
-            rest = uncovered(low, high, [span for one, span in declared if one == epoch])
+            rest = uncovered(low, high, [span for lost_epoch, span in declared if lost_epoch == epoch])
             if not rest and low <= high:
                 self.report.missing.append(f"epoch {epoch}: entries {low} to {high} were lost, and declared as lost")
-            anew = low == 1 and epoch in first_ones and any(one >= epoch for one in self.explained)
+            anew = low == 1 and epoch in first_ones and any(explained >= epoch for explained in self.explained)
             for first, last in rest:
-                if not uncovered(first, last, [one[1:] for one in self._audited() if one[0] == epoch]):
+                if not uncovered(first, last, [pruned[1:] for pruned in self._audited_as_pruned() if pruned[0] == epoch]):
                     self.report.notes.append(f"epoch {epoch}: entries {first} to {last} were pruned, says an audit entry")
                 elif anew:
                     text = "are not here: pruned it may be, but journal.db was made anew since and no audit entry is here"
@@ -955,11 +977,11 @@ class JournalCheck:
 
 
 class MissingPackage(Exception):
-    """What is asked for needs a package that is not installed."""
+    """A package is not installed that this check needs."""
 
 
 def unpacker() -> tuple[Callable[[bytes], bytes], type[Exception]]:
-    """What unpacks a payload, and the error it raises. Raises MissingPackage."""
+    """Return the function that unpacks a payload, and the error that it raises. Raises MissingPackage."""
     try:
         import zstandard
     except ImportError:
@@ -968,17 +990,17 @@ def unpacker() -> tuple[Callable[[bytes], bytes], type[Exception]]:
         except ImportError:
             raise MissingPackage("to read a journal's folder install zstandard (pip install zstandard)") from None
         return zstd.decompress, zstd.ZstdError
-    one = zstandard.ZstdDecompressor()
-    return (lambda packed: one.decompress(packed, max_output_size=LARGEST_ENTRY)), zstandard.ZstdError
+    decompressor = zstandard.ZstdDecompressor()
+    return (lambda packed: decompressor.decompress(packed, max_output_size=LARGEST_ENTRY)), zstandard.ZstdError
 
 
 # ---------------------------------------------------------------------------------------------------------------- an EBR's store
 
 
 def check_store(file: Path, report: Report, signatures: Signatures, more: list[Checkpoint], progress: Progress) -> set[str]:
-    """`entries(gateway, epoch, seq, digest, payload)` of an EBR: every entry as it was received. Returns the origins that are here.
+    """Check an EBR's store `entries(gateway, epoch, seq, digest, payload)`: every entry as received. Returns the origins that are here.
 
-    Beside it, where they are: `rejected(gateway, epoch, seq, digest, leaf)`, entries that the EBR would not store, and
+    Read beside it, where they are: `rejected(gateway, epoch, seq, digest, leaf)`, entries that the EBR would not store, and
     `streams(gateway, epoch, through)`, how far it has confirmed.
     """
     with ExitStack() as stack:
@@ -991,8 +1013,8 @@ def check_store(file: Path, report: Report, signatures: Signatures, more: list[C
         holes: list[tuple[Chain, int, int]] = []
         for gateway, epoch, seq, stated, payload, leaf in db.execute(_store_query(db)):
             if not chains or (chains[-1].gateway, chains[-1].epoch) != (gateway, epoch):
-                mine = [one for one in more if one.origin == f"{gateway}/{epoch}"]
-                chains.append(Chain(report, gateway, epoch, signatures, mine))
+                own = [checkpoint for checkpoint in more if checkpoint.origin == f"{gateway}/{epoch}"]
+                chains.append(Chain(report, gateway, epoch, signatures, own))
                 _begin_in_store(chains[-1], seq)
             if seq > chains[-1].seq + 1:
                 holes.append((chains[-1], chains[-1].seq + 1, seq - 1))
@@ -1028,7 +1050,10 @@ def _store_query(db: sqlite3.Connection) -> str:
 
 
 def _confirmed(db: sqlite3.Connection, chains: list[Chain], holes: list[tuple[Chain, int, int]], report: Report) -> None:
-    """What the EBR has confirmed must be here, but for what the gateway declared lost. Entries may come early, before the ones between."""
+    """Judge holes and the end by what the EBR has confirmed and what the gateway declared lost.
+
+    Entries may come early, before the ones between: they are not missing as long as the EBR has not confirmed them.
+    """
     through: dict[tuple[str, int], int] = {}
     if {"gateway", "epoch", "through"} <= _columns(db, "streams"):
         through = {(gateway, epoch): seq for gateway, epoch, seq in db.execute("SELECT gateway, epoch, through FROM streams")}
@@ -1039,7 +1064,7 @@ def _confirmed(db: sqlite3.Connection, chains: list[Chain], holes: list[tuple[Ch
             report.problem(f"entries to {last} are missing at the end: the EBR has confirmed them", (epoch, seq + 1))
     for chain, low, high in holes:
         where = f"{chain.gateway}, epoch {chain.epoch}: entries {low} to {high}"
-        events = [event for one in chains if one.gateway == chain.gateway for event in one.begun]
+        events = [event for other in chains if other.gateway == chain.gateway for event in other.begun]
         rest = uncovered(low, high, [span for event in events for epoch, span in declared_by(event) if epoch == chain.epoch])
         if not rest:
             report.missing.append(f"{where} were lost, and declared as lost")
@@ -1050,10 +1075,13 @@ def _confirmed(db: sqlite3.Connection, chains: list[Chain], holes: list[tuple[Ch
 
 
 def _ends_in_store(chains: list[Chain], report: Report) -> None:
-    """Where each epoch ended, as the one after it says. What is not here may not have been sent yet, or to another receiver."""
-    known = {(chain.gateway, chain.epoch): chain for chain in chains}
+    """Compare where each epoch ends with the event of the one after it.
+
+    What is not here may not have been sent yet, or to another receiver: that is missing evidence, not a problem.
+    """
+    by_stream = {(chain.gateway, chain.epoch): chain for chain in chains}
     for after, event in [(chain, event) for chain in chains for event in chain.begun]:
-        chain = known.get((after.gateway, event["follows"]))
+        chain = by_stream.get((after.gateway, event["follows"]))
         held = chain.seq if chain is not None else 0
         if held < event["last_seq"]:
             text = f"entries {held + 1} to {event['last_seq']} are not here: epoch {after.epoch} follows entry {event['last_seq']}"
@@ -1072,7 +1100,7 @@ def _begin_in_store(chain: Chain, seq: int) -> None:
 
 
 def check_archive(file: Path, report: Report, signatures: Signatures, more: list[Checkpoint], progress: Progress) -> None:
-    """A batch's archive: sums of all files, the chain through each range of entries, and the proof against a signed checkpoint."""
+    """Check a batch's archive: sums of all files, the chain through each range of entries, and the proof against a signed checkpoint."""
     _container(file, report)
     try:
         with zipfile.ZipFile(file) as archive:
@@ -1098,7 +1126,7 @@ def check_archive(file: Path, report: Report, signatures: Signatures, more: list
 
 
 def _container(file: Path, report: Report) -> None:
-    """The zip's comment is the SHA-256 of all bytes before it."""
+    """Compare the zip's comment with the SHA-256 of all bytes before it."""
     data = file.read_bytes()
     body, comment = data[:-64], data[-64:]
     if hashlib.sha256(body).hexdigest().encode() != comment:
@@ -1106,20 +1134,23 @@ def _container(file: Path, report: Report) -> None:
 
 
 def _nothing_between(archive: zipfile.ZipFile, file: Path, report: Report) -> None:
-    """The file is its members, one after the other, and their list: who reads it from the front sees what the list says, and no more."""
+    """Check that the file is its members, one after the other, and their list, and nothing else.
+
+    Whoever reads it from the front then sees what the list says, and no more.
+    """
     data, at = file.read_bytes(), 0
-    members = sorted(archive.infolist(), key=lambda one: one.header_offset)
-    for one in members:
-        name = one.orig_filename.encode()
-        head = struct.pack("<HHIII", one.flag_bits, one.compress_type, one.CRC, one.compress_size, one.file_size)
+    members = sorted(archive.infolist(), key=lambda member: member.header_offset)
+    for member in members:
+        name = member.orig_filename.encode()
+        head = struct.pack("<HHIII", member.flag_bits, member.compress_type, member.CRC, member.compress_size, member.file_size)
         stated = data[at + 6 : at + 10] + data[at + 14 : at + 26]
         lengths = struct.pack("<HH", len(name), 0)
         whole = data[at : at + 4] == b"PK\x03\x04" and stated == head and data[at + 26 : at + 30 + len(name)] == lengths + name
-        if one.header_offset != at or not whole or one.flag_bits & 8 or one.compress_type:
-            report.problem(f"the archive's file holds something beside its members, before or in {one.filename!r}")
+        if member.header_offset != at or not whole or member.flag_bits & 8 or member.compress_type:
+            report.problem(f"the archive's file holds something beside its members, before or in {member.filename!r}")
             return
-        at += 30 + len(name) + one.compress_size
-    end = at + sum(46 + len(one.orig_filename.encode()) for one in members) + 22 + len(archive.comment)
+        at += 30 + len(name) + member.compress_size
+    end = at + sum(46 + len(member.orig_filename.encode()) for member in members) + 22 + len(archive.comment)
     if archive.start_dir != at or end != len(data):
         report.problem("the archive's file holds something beside its members and their list")
 
@@ -1146,7 +1177,7 @@ NAMED_LATER = re.compile(rb'"event":\{"type":"(checkpoint|audit)"')  # may name 
 def _archive_signed(
     archive: zipfile.ZipFile, names: list[str], manifest: dict[str, Any], report: Report, signatures: Signatures, keys: list[Key]
 ) -> None:
-    """The sums are signed: so no file is another one than the gateway put in, the pages for people among them."""
+    """Check the signature over the sums: it binds every file to the gateway, the pages for people among them."""
     if SUMS_NOTE not in names:
         report.missing.append(f"{SUMS_NOTE} is not here: what is here is proved entry by entry, but not the pages for people")
         return
@@ -1171,12 +1202,12 @@ def _archive_epoch(
     keys: list[Key],
     progress: Progress,
 ) -> None:
-    """One epoch's entries: chained within each range, and all of them proved against the checkpoint."""
+    """Check one epoch's entries: chained within each range, and all of them proved against the checkpoint."""
     epoch, gateway = proof["epoch"], manifest["gateway"]
     leaves: dict[int, bytes] = {}
     texts = iter(lines)
     named: list[int] = []  # the first entries of ranges in which some name the batch
-    batch = [b'"batch":' + json.dumps(manifest["batch"], ensure_ascii=one).encode() for one in (True, False)]
+    batch = [b'"batch":' + json.dumps(manifest["batch"], ensure_ascii=ascii_only).encode() for ascii_only in (True, False)]
     for first, last in proof["ranges"]:
         chain = Chain(report, gateway, epoch, signatures, [])
         chain.jump(first - 1)
@@ -1189,7 +1220,7 @@ def _archive_epoch(
             head = HEAD.match(payload)
             chain.take(int(head[4]) if head else seq, hashlib.sha256(payload).hexdigest(), payload)
             leaves[seq - 1] = leaf_hash(payload)
-            if named[-1:] != [first] and any(one in payload for one in batch) and not NAMED_LATER.search(payload):
+            if named[-1:] != [first] and any(name in payload for name in batch) and not NAMED_LATER.search(payload):
                 named.append(first)
             progress(len(leaves), manifest["entries"])
         if chain.previous != proof["digests"][str(last)]:
@@ -1216,18 +1247,18 @@ def _archive_proof(
     signatures.check(checkpoint, None)
     if not any(key.signed(checkpoint.note) for key in keys):
         report.problem("the checkpoint is not signed by the key that lies in the archive")
-    others = [base64.b64decode(one, validate=True) for one in proof["hashes"]]
+    subtree_roots = [base64.b64decode(root, validate=True) for root in proof["hashes"]]
     if checkpoint.origin != origin:
         report.problem(f"the checkpoint is one of {checkpoint.origin}, the entries are of {origin}")
     if max(leaves) >= checkpoint.size:
         report.problem("there are more entries than the checkpoint covers")
-    elif root_of_some(leaves, checkpoint.size, others) != checkpoint.root:
+    elif root_of_some(leaves, checkpoint.size, subtree_roots) != checkpoint.root:
         report.problem(f"the entries and the proof do not lead to the signed root of {checkpoint.size} entries")
-    for one in more:
-        if one.origin == origin and one.size == checkpoint.size and one.root != checkpoint.root:
-            report.problem(f"two different trees of {one.size} entries were signed")
-        elif one.origin != origin or one.size != checkpoint.size:
-            report.notes.append(f"the checkpoint of {one.size} entries of {one.origin} says nothing about this archive")
+    for other in more:
+        if other.origin == origin and other.size == checkpoint.size and other.root != checkpoint.root:
+            report.problem(f"two different trees of {other.size} entries were signed")
+        elif other.origin != origin or other.size != checkpoint.size:
+            report.notes.append(f"the checkpoint of {other.size} entries of {other.origin} says nothing about this archive")
 
 
 # ---------------------------------------------------------------------------------------------------------------- the door
@@ -1248,9 +1279,9 @@ def verify(
     """
     target = Path(path)
     sources = [checkpoint] if isinstance(checkpoint, str | Path) else list(checkpoint or [])
-    more = [one for source in sources for one in read_checkpoints(source)]
-    named = {one.note for source in sources if not Path(source).is_dir() for one in read_checkpoints(source)}
-    tell = progress or (lambda _done, _total: None)
+    more = [given for source in sources for given in read_checkpoints(source)]
+    named = {given.note for source in sources if not Path(source).is_dir() for given in read_checkpoints(source)}
+    report_progress = progress or (lambda _done, _total: None)
     report = Report("journal", str(path))
     signatures = Signatures(report, read_keys(key))
     if (target / "journal.db").exists() or (target / "segments").is_dir():
@@ -1260,16 +1291,16 @@ def verify(
                 f"signatures were checked with {KEY_BESIDE} in the folder itself: a forger would have put in his own (--key)"
             )
         _rotations_beside(target, signatures)
-        check = JournalCheck(target, report, signatures, more, tell)
+        check = JournalCheck(target, report, signatures, more, report_progress)
         check.run()
-        _all_here(report, more, named, {f"{check.gateway}/{epoch}" for epoch in check.chains})
+        _check_origins(report, more, named, {f"{check.gateway}/{epoch}" for epoch in check.chains})
     elif target.is_file() and (target.suffix == ".zip" or zipfile.is_zipfile(target)):
         report.kind = "archive"
-        check_archive(target, report, signatures, more, tell)
+        check_archive(target, report, signatures, more, report_progress)
     elif (file := target / "ebr.db" if target.is_dir() else target).exists():
         report.kind = "store"
         try:
-            _all_here(report, more, named, check_store(file, report, signatures, more, tell))
+            _check_origins(report, more, named, check_store(file, report, signatures, more, report_progress))
         except (sqlite3.Error, OSError) as error:
             report.problem(f"{file.name} can not be read: {error}")
     else:
@@ -1290,17 +1321,17 @@ def _rotations_beside(folder: Path, signatures: Signatures) -> None:
         signatures.rotate(note, None)
 
 
-def _all_here(report: Report, more: list[Checkpoint], named: set[str], origins: set[str]) -> None:
-    """Of what a checkpoint from elsewhere speaks must be here. A witness's folder may hold those of other gateways too."""
+def _check_origins(report: Report, more: list[Checkpoint], named: set[str], origins: set[str]) -> None:
+    """Report what a checkpoint from elsewhere covers and is not here. A witness's folder may hold those of other gateways too."""
     gateways = {origin.rpartition("/")[0] for origin in origins}
     strangers = 0
-    for one in more:
-        gateway, _, epoch = one.origin.rpartition("/")
-        if one.origin in origins:
+    for checkpoint in more:
+        gateway, _, epoch = checkpoint.origin.rpartition("/")
+        if checkpoint.origin in origins:
             continue
-        if one.note in named or gateway in gateways:
+        if checkpoint.note in named or gateway in gateways:
             at = (int(epoch), 1) if gateway in gateways and epoch.isdecimal() else None
-            report.problem(f"nothing of {one.origin} is here: a checkpoint of {one.size} entries exists", at)
+            report.problem(f"nothing of {checkpoint.origin} is here: a checkpoint of {checkpoint.size} entries exists", at)
         else:
             strangers += 1
     if more and strangers == len(more):
@@ -1310,7 +1341,7 @@ def _all_here(report: Report, more: list[Checkpoint], named: set[str], origins: 
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Command line. Returns the exit code."""
+    """Run the command line; return the exit code."""
     parser = argparse.ArgumentParser(prog="verify.py", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("path", help="a journal's folder, an archive of a batch, or an EBR's store")
     parser.add_argument("--key", help="public key of the gateway: a file, or the key's text")

@@ -5,27 +5,27 @@ from typing import NamedTuple
 
 
 class Heading(NamedTuple):
-    """level: 1 for a chapter, 2 for a part of it."""
+    """A heading. level: 1 for a chapter, 2 for a part of it."""
 
     level: int
     text: str
 
 
 class Text(NamedTuple):
-    """A paragraph. marked: a person should look."""
+    """A paragraph. marked: a person should look at it."""
 
     text: str
     marked: bool = False
 
 
-class Facts(NamedTuple):
-    """Names and values."""
+class NamedValues(NamedTuple):
+    """A list of names and values."""
 
     rows: Sequence[tuple[str, str]]
 
 
 class Table(NamedTuple):
-    """widths: relative, one per column. marked: rows that a person should look at."""
+    """A table. widths: relative, one per column. marked: indexes of rows that a person should look at."""
 
     titles: Sequence[str]
     widths: Sequence[float]
@@ -33,4 +33,4 @@ class Table(NamedTuple):
     marked: frozenset[int] = frozenset()
 
 
-Block = Heading | Text | Facts | Table
+Block = Heading | Text | NamedValues | Table

@@ -1,9 +1,9 @@
-"""A batch's record as one HTML file: no script, nothing from elsewhere."""
+"""Write a batch's record as one HTML file: no script, nothing from elsewhere."""
 
 from collections.abc import Iterable, Iterator
 from html import escape
 
-from buffer.archive.blocks import Block, Facts, Heading, Table, Text
+from buffer.archive.blocks import Block, Heading, NamedValues, Table, Text
 
 STYLE = """body{font:14px/1.4 sans-serif;max-width:80em;margin:2em auto;padding:0 1em;color:#111}
 h2{margin:1.6em 0 .3em;border-bottom:1px solid #999}table{border-collapse:collapse;width:100%;margin:.5em 0 1em}
@@ -12,7 +12,7 @@ th,td{border:1px solid #bbb;padding:.2em .5em;text-align:left;vertical-align:top
 
 
 def html(title: str, blocks: Iterable[Block]) -> str:
-    """The whole file."""
+    """Return the whole file."""
     head = f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style></head>'
     return "\n".join([f"{head}<body>", f"<h1>{escape(title)}</h1>", *map(_block, blocks), "</body></html>\n"])
 
@@ -23,7 +23,7 @@ def _block(block: Block) -> str:
             return f"<h{block.level + 1}>{escape(block.text)}</h{block.level + 1}>"
         case Text():
             return f"<p{' class=look' if block.marked else ''}>{escape(block.text)}</p>"
-        case Facts():
+        case NamedValues():
             rows = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in block.rows)
             return f'<table class="facts">{rows}</table>'
         case Table():

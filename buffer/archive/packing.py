@@ -1,4 +1,4 @@
-"""A batch's archive: whole entries, proofs, the key, the verifier, and a page for people, in one zip that needs nothing of the gateway."""
+"""Make a batch's archive: whole entries, proofs, keys, the verifier and pages for people, in one zip that needs nothing of the gateway."""
 
 import hashlib
 import io
@@ -15,7 +15,7 @@ from buffer import sqlite, verify
 from buffer.archive.html import html
 from buffer.archive.pdf import pdf
 from buffer.archive.record import Proof, Record
-from buffer.proofs import Evidence, coded
+from buffer.proofs import EpochTree, coded
 from buffer.reader import read_journal
 from buffer.segment import Entry
 from buffer.times import now_ticks, text
@@ -41,7 +41,7 @@ def make(
 ) -> verify.Report:
     """Write the archive of a batch and verify it. Works beside a running gateway.
 
-    keys: public verifier keys. sign: makes a signed note of the text that names the archive's sums (`Signer.note`); None: it can not.
+    keys: public verifier keys. sign: makes a signed note of the text that names the archive's sums (`Signer.note`); None if it can not.
 
     Holds every entry from the first to the last that names the batch, other equipment's among them (only a gapless range proves that
     nothing was left out), and the tag tables and configuration in force before. Raises NotReady, FileExistsError, StorageError.
@@ -63,12 +63,12 @@ def make(
 
 
 def sums_text(gateway: str, batch: str, sums: bytes) -> str:
-    """What is signed for an archive: whose it is, of which batch, and the digest of its SHA256SUMS."""
+    """Return the text that is signed for an archive: gateway, batch, and the digest of its SHA256SUMS."""
     return f"{verify.SUMS_SIGNED}\n{gateway}\n{batch}\n{hashlib.sha256(sums).hexdigest()}\n"
 
 
 def _needed(journal: Path, batch: str) -> Iterator[Entry]:
-    """Entries of the batch's spans, and what a reader needs before them."""
+    """Yield the entries of the batch's spans, and before them those that a reader needs."""
     spans = spans_of(journal, batch)
     for epoch, first, last in spans:
         before: dict[str, list[Entry]] = {}
@@ -77,7 +77,10 @@ def _needed(journal: Path, batch: str) -> Iterator[Entry]:
                 break
             if entry.seq >= first:
                 if entry.seq == first:
-                    yield from sorted({one.seq: one for kept in before.values() for one in kept}.values(), key=lambda one: one.seq)
+                    yield from sorted(
+                        {remembered.seq: remembered for entries in before.values() for remembered in entries}.values(),
+                        key=lambda remembered: remembered.seq,
+                    )
                 yield entry
             else:
                 _remember(before, entry)
@@ -98,27 +101,27 @@ def _remember(before: dict[str, list[Entry]], entry: Entry) -> None:
 
 
 def spans_of(journal: Path, batch: str) -> list[Span]:
-    """From the first to the last entry that names the batch, per epoch.
+    """Return the range from the first to the last entry that names the batch, for each epoch.
 
     Checkpoints and audit entries that name it do not count: what was signed, released or archived later would draw everything between
     into the archive, and an archive could never be made at once after the end.
     """
     wanted = json.dumps(batch, ensure_ascii=False).encode()
     names = [b'"batch":' + wanted, b'"batch":' + json.dumps(batch).encode()]
-    found: dict[int, Span] = {}
+    spans: dict[int, Span] = {}
     for entry in read_journal(journal):
         if any(name in entry.payload for name in names) and not _LATER.search(entry.payload):
-            first = found[entry.epoch].first if entry.epoch in found else entry.seq
-            found[entry.epoch] = Span(entry.epoch, first, entry.seq)
-    return list(found.values())
+            first = spans[entry.epoch].first if entry.epoch in spans else entry.seq
+            spans[entry.epoch] = Span(entry.epoch, first, entry.seq)
+    return list(spans.values())
 
 
 def _files(journal: Path, batch: str, held: list[Entry], keys: list[str]) -> Iterator[tuple[str, bytes]]:
     gateway = json.loads(held[0].payload)["gateway"]
     manifest = {"format": FORMAT, "gateway": gateway, "batch": batch, "entries": len(held), "made": text(now_ticks())}
     proofs, notes = [], []
-    for epoch in sorted({one.epoch for one in held}):
-        proof, note = _proof(journal, epoch, [one for one in held if one.epoch == epoch])
+    for epoch in sorted({entry.epoch for entry in held}):
+        proof, note = _proof(journal, epoch, [entry for entry in held if entry.epoch == epoch])
         proofs.append(proof)
         notes.append(note)
     yield "README.txt", README.format(batch=batch, gateway=gateway, made=manifest["made"]).encode()
@@ -129,7 +132,7 @@ def _files(journal: Path, batch: str, held: list[Entry], keys: list[str]) -> Ite
         yield verify.ROTATIONS_BESIDE, rotations.read_bytes()
     for proof, note in zip(proofs, notes, strict=True):
         yield proof["checkpoint"], note.encode()
-        yield f"entries/{proof['epoch']}.jsonl", b"".join(one.payload + b"\n" for one in held if one.epoch == proof["epoch"])
+        yield f"entries/{proof['epoch']}.jsonl", b"".join(entry.payload + b"\n" for entry in held if entry.epoch == proof["epoch"])
     yield "proofs.json", _json({"epochs": proofs})
     yield "verify.py", Path(verify.__file__).read_bytes()
     for name, schema in formats.schemas():
@@ -138,7 +141,7 @@ def _files(journal: Path, batch: str, held: list[Entry], keys: list[str]) -> Ite
 
 
 def _pages(batch: str, gateway: str, held: list[Entry], proofs: list[Proof]) -> Iterator[tuple[str, bytes]]:
-    """The copies for people."""
+    """Yield the pages for people."""
     blocks = list(Record(batch, gateway, held, proofs).blocks())
     yield "record.html", html(f"Batch {batch}", blocks).encode()
     yield "record.pdf", pdf(f"Batch {batch}", f"Batch {batch}, {gateway}: a copy for reading; the evidence is the entries", blocks)
@@ -151,34 +154,34 @@ def _shown(proof: Mapping[str, Any], note: str, keys: Iterable[str]) -> Proof:
 
 
 def _proof(journal: Path, epoch: int, held: list[Entry]) -> tuple[dict[str, Any], str]:
-    evidence = Evidence(journal, epoch)
+    evidence = EpochTree(journal, epoch)
     checkpoint = evidence.covering(held[-1].seq)
     if checkpoint is None:
         raise NotReady(f"no signed checkpoint covers entry {held[-1].seq} yet; one is made every five minutes")
     ranges: list[list[int]] = []
-    for one in held:
-        if ranges and ranges[-1][1] == one.seq - 1:
-            ranges[-1][1] = one.seq
+    for entry in held:
+        if ranges and ranges[-1][1] == entry.seq - 1:
+            ranges[-1][1] = entry.seq
         else:
-            ranges.append([one.seq, one.seq])
-    digests = {one.seq: one.digest for one in held}
-    previous = {one.seq: json.loads(one.payload)["previous"] for one in held if any(one.seq == first for first, _ in ranges)}
+            ranges.append([entry.seq, entry.seq])
+    digests = {entry.seq: entry.digest for entry in held}
+    previous = {entry.seq: json.loads(entry.payload)["previous"] for entry in held if any(entry.seq == first for first, _ in ranges)}
     return {
         "epoch": epoch,
         "checkpoint": f"checkpoints/{epoch}.txt",
         "ranges": ranges,
         "previous": previous,
         "digests": {last: digests[last] for _, last in ranges},
-        "hashes": coded(evidence.others([one.seq - 1 for one in held], checkpoint.size)),
+        "hashes": coded(evidence.others([entry.seq - 1 for entry in held], checkpoint.size)),
     }, checkpoint.note
 
 
 def _configuration(held: list[Entry]) -> Iterator[tuple[str, bytes]]:
-    """The line folder's files as they stand in the newest configuration event, for convenience; the proof is in the entries."""
+    """Yield the line folder's files from the newest configuration event, for convenience; the proof is in the entries."""
     pieces: dict[str, str] = {}
-    for one in held:
-        if b'"event":{"type":"config"' in one.payload:
-            event = json.loads(one.payload)["event"]
+    for entry in held:
+        if b'"event":{"type":"config"' in entry.payload:
+            event = json.loads(entry.payload)["event"]
             pieces = {} if event.get("part", 1) == 1 else pieces
             for name, content in _named(event["files"]):
                 pieces[name] = pieces.get(name, "") + content
@@ -187,7 +190,7 @@ def _configuration(held: list[Entry]) -> Iterator[tuple[str, bytes]]:
 
 
 def _named(files: "Mapping[str, str] | list[dict[str, str]]") -> list[tuple[str, str]]:
-    return [(one["name"], one["text"]) for one in files] if isinstance(files, list) else list(files.items())
+    return [(file["name"], file["text"]) for file in files] if isinstance(files, list) else list(files.items())
 
 
 def _json(value: object) -> bytes:
@@ -195,9 +198,9 @@ def _json(value: object) -> bytes:
 
 
 def _write(target: Path, files: Mapping[str, bytes]) -> None:
-    """Stored, not compressed. The zip's comment is the SHA-256 of all bytes before it, so that any changed byte is seen.
+    """Write the zip, stored, not compressed. Its comment is the SHA-256 of all bytes before it, so that any changed byte is seen.
 
-    Whole or not at all: what a full disk or a kill has cut short never stands under the archive's name.
+    Whole or not at all: what a full disk or a kill has cut short never has the archive's name.
     """
     if target.exists():
         raise FileExistsError(f"{target}: exists already")

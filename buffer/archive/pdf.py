@@ -1,7 +1,7 @@
-"""A batch's record as a PDF, for a printer and for a reader without anything else. Equal blocks give equal bytes.
+"""Write a batch's record as a PDF, for a printer and for a reader without anything else. Equal blocks give equal bytes.
 
-The font (DejaVu Sans) lies in the file: Latin, Greek, Cyrillic, units, mathematical signs. What it has no sign for is printed as U+FFFD and
-said at the end; the HTML and the entries have it.
+The font (DejaVu Sans) is in the file: Latin, Greek, Cyrillic, units, mathematical signs. A sign that it lacks is printed as U+FFFD, and a
+sentence at the end says so; the HTML and the entries have it.
 """
 
 import io
@@ -19,7 +19,7 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import CondPageBreak, LongTable, Paragraph, SimpleDocTemplate, Spacer
 
-from buffer.archive.blocks import Block, Facts, Heading, Table, Text
+from buffer.archive.blocks import Block, Heading, NamedValues, Table, Text
 
 FONT, BOLD = "DejaVuSans", "DejaVuSans-Bold"
 FOLDER = Path(__file__).with_name("fonts")
@@ -28,10 +28,11 @@ PAGE = landscape(A4)
 MARGIN = 14 * mm
 LINE, HEAD, LOOK = HexColor("#999999"), HexColor("#e8e8e8"), HexColor("#fbdada")
 NEEDED = 32 * mm
-"""So much room a heading needs with what follows it."""
+"""Room that a heading needs together with what follows it."""
 CELL_LINES, SIGN_WIDTH = 40, 6.0
-"""A cell holds at most so many lines, or the row would not fit a page; a sign takes so many points, broken lines included."""
-CELLS_AT_ONCE = 500
+"""Most lines of a cell (a higher row would not fit a page), and the width in points that one sign takes, broken lines included."""
+ROWS_AT_ONCE = 500
+"""Rows in one piece of a table, see `Printer._table`."""
 BODY = ParagraphStyle("body", fontName=FONT, fontSize=8, leading=10.5)
 CELL = ParagraphStyle("cell", fontName=FONT, fontSize=6.5, leading=8, splitLongWords=1)
 TITLE_CELL = ParagraphStyle("title-cell", parent=CELL, fontName=BOLD)
@@ -43,7 +44,7 @@ HEADINGS = (
 
 
 class _Numbered(Canvas):  # type: ignore[misc]  # the library has no types
-    """Writes `page n of m` when all pages are known."""
+    """A canvas that writes `page n of m` once all pages are known."""
 
     def __init__(self, *arguments: Any, footer: str, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -65,7 +66,7 @@ class _Numbered(Canvas):  # type: ignore[misc]  # the library has no types
 
 
 class Printer:
-    """Turns blocks into flowing elements; remembers whether a sign was missing."""
+    """Turns blocks into flowing elements. missing: a sign was not in the font."""
 
     def __init__(self) -> None:
         for name in (FONT, BOLD):
@@ -75,36 +76,36 @@ class Printer:
         self.missing = False
 
     def plain(self, text: str) -> str:
-        """Text that the font can show."""
+        """Replace what the font can not show."""
         shown = "".join(sign if ord(sign) in self._signs else " " if sign in "\n\r\t" else UNKNOWN for sign in text)
         self.missing = self.missing or UNKNOWN in shown
         return shown
 
     def paragraph(self, text: str, style: ParagraphStyle) -> Paragraph:
-        """Without any markup of the text's own."""
+        """Make a paragraph of plain text, without any markup of the text's own."""
         return Paragraph(escape(self.plain(text), quote=False), style)
 
     def flow(self, block: Block) -> list[Any]:
-        """The elements of one block."""
+        """Turn one block into flowing elements."""
         match block:
             case Heading():
                 return [CondPageBreak(NEEDED), self.paragraph(block.text, HEADINGS[block.level])]
             case Text():
                 style = ParagraphStyle("look", parent=BODY, backColor=LOOK) if block.marked else BODY
                 return [self.paragraph(block.text, style), Spacer(0, 1.5 * mm)]
-            case Facts():
+            case NamedValues():
                 rows = [[self.paragraph(name, TITLE_CELL), self.paragraph(value, CELL)] for name, value in block.rows]
                 return [_grid(rows, (1, 4.5), PAGE[0] * 0.7, []), Spacer(0, 2 * mm)]
             case Table():
                 return self._table(block)
 
     def _table(self, block: Table) -> list[Any]:
-        """In pieces, each with its titles: the library's time grows with the square of a table's length."""
+        """Make a table in pieces, each with its titles: the library's time grows with the square of a table's length."""
         titles = [self.paragraph(title, TITLE_CELL) for title in block.titles]
-        widths = [(PAGE[0] - 2 * MARGIN) * one / sum(block.widths) for one in block.widths]
+        widths = [(PAGE[0] - 2 * MARGIN) * share / sum(block.widths) for share in block.widths]
         made: list[Any] = []
-        for first in range(0, len(block.rows), CELLS_AT_ONCE):
-            part = block.rows[first : first + CELLS_AT_ONCE]
+        for first in range(0, len(block.rows), ROWS_AT_ONCE):
+            part = block.rows[first : first + ROWS_AT_ONCE]
             rows = [[self.paragraph(cut, CELL) for cut in map(_cut, row, widths)] for row in part]
             look = [("BACKGROUND", (0, i + 1), (-1, i + 1), LOOK) for i in range(len(part)) if first + i in block.marked]
             look.append(("BACKGROUND", (0, 0), (-1, 0), HEAD))
@@ -113,7 +114,7 @@ class Printer:
 
 
 def _cut(text: str, width: float) -> str:
-    """What a cell of this width can hold, and how much is left out."""
+    """Cut a text to what a cell of this width can hold, and say how much is left out."""
     room = int(CELL_LINES * (width - 4) / SIGN_WIDTH)
     return text if len(text) <= room else f"{text[:room]} ... and {len(text) - room} signs more in record.html"
 
@@ -127,12 +128,12 @@ def _grid(
         *(("TOPPADDING", (0, 0), (-1, -1), 1), ("BOTTOMPADDING", (0, 0), (-1, -1), 2)),
         *look,
     ]
-    columns = [width * one / sum(widths) for one in widths]
+    columns = [width * share / sum(widths) for share in widths]
     return LongTable(rows, colWidths=columns, repeatRows=1 if titled else 0, style=style, hAlign="LEFT")
 
 
 def pdf(title: str, footer: str, blocks: Iterable[Block]) -> bytes:
-    """The whole file. footer: stands on every page."""
+    """Return the whole file. footer: printed on every page."""
     printer = Printer()
     story = [printer.paragraph(title, HEADINGS[0])]
     for block in blocks:

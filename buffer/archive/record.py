@@ -1,15 +1,15 @@
-"""A batch's record for people, from the events in an archive's entries: headings, facts and tables that HTML and PDF show alike."""
+"""Lay out a batch's record for people, from the events in an archive's entries, in blocks that HTML and PDF show alike."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from buffer.archive.blocks import Block, Facts, Heading, Table, Text
+from buffer.archive.blocks import Block, Heading, NamedValues, Table, Text
 from buffer.segment import Entry
 
 
 class Proof(NamedTuple):
-    """What proves the entries of one epoch. signers: public keys that signed the checkpoint."""
+    """Proof of one epoch's entries. size, root: of the checkpoint that covers them; signers: public keys that signed it."""
 
     epoch: int
     ranges: Sequence[Sequence[int]]
@@ -19,7 +19,7 @@ class Proof(NamedTuple):
 
 
 class Happening(NamedTuple):
-    """One event of an entry; `seqs` are several where it was cut into parts."""
+    """One event of an entry. seqs: of its entries, several if it was cut into parts."""
 
     epoch: int
     seqs: tuple[int, ...]
@@ -33,23 +33,25 @@ class Happening(NamedTuple):
 
 
 class Record:
-    """The blocks of one batch."""
+    """Builds the blocks of one batch's record."""
 
     def __init__(self, batch: str, gateway: str, entries: Iterable[Entry], proofs: Sequence[Proof]) -> None:
         self.batch, self.gateway, self._proofs = batch, gateway, proofs
         self._all = happenings(entries)
-        self._mine = [one for one in self._all if one.event.get("batch") == batch]
-        self._steps = latest(one for one in self._mine if one.event["type"] == "step" and one.event["transition"] == "end")
-        ends = [one for one in self._mine if one.event["type"] == "batch" and one.event["transition"] == "end"]
+        self._mine = [happening for happening in self._all if happening.event.get("batch") == batch]
+        self._steps = latest(
+            happening for happening in self._mine if happening.event["type"] == "step" and happening.event["transition"] == "end"
+        )
+        ends = [happening for happening in self._mine if happening.event["type"] == "batch" and happening.event["transition"] == "end"]
         self._end = ends[-1] if ends else None
 
     def blocks(self) -> Iterator[Block]:
-        """Everything, in the order of reading."""
+        """Yield all blocks, in the order of reading."""
         yield from self._summary()
         yield from self._missing()
         yield from self._batch_parameters()
-        for one in self._steps:
-            yield from _step(one)
+        for step in self._steps:
+            yield from _step(step)
         yield from self._materials()
         yield from self._incidents()
         yield from self._changes()
@@ -62,14 +64,14 @@ class Record:
             "A copy for reading, made from the entries in this archive; the evidence is in entries/. README.txt says how to check it."
         )
         if self._end is None:
-            starts = [one for one in self._mine if one.event["type"] == "batch"]
+            starts = [place for place in self._mine if place.event["type"] == "batch"]
             yield Text("The batch had not ended when this archive was made.", marked=True)
             event = starts[0].event if starts else {}
         else:
             event = self._end.event
         complete = event.get("completeness") or {}
         stated = f"{complete['present']} of {complete['required']} required values are present" if complete else "not stated"
-        places = [f"{one['equipment']}{_unit(one)}: {_span(one)}" for one in event.get("equipments", [])]
+        places = [f"{place['equipment']}{_unit(place)}: {_span(place)}" for place in event.get("equipments", [])]
         facts = [
             ("Gateway", self.gateway),
             ("Batch", self.batch),
@@ -83,13 +85,13 @@ class Record:
             ("End record", "none" if self._end is None else f"revision {event.get('revision')}, entry {self._end.where}"),
             ("Root of the records", _text(event.get("merkle_root"))),
         ]
-        yield Facts([(name, value) for name, value in facts if value])
+        yield NamedValues([(name, value) for name, value in facts if value])
 
     def _missing(self) -> Iterator[Block]:
         complete = (self._end.event.get("completeness") if self._end else None) or {}
         rows = [
-            [_text(one.get("equipment")), _text(one.get("step")), _text(one.get("run")), _what(one), _text(one.get("status"))]
-            for one in complete.get("missing", [])
+            [_text(value.get("equipment")), _text(value.get("step")), _text(value.get("run")), _what(value), _text(value.get("status"))]
+            for value in complete.get("missing", [])
         ]
         if rows:
             yield Heading(1, "Missing")
@@ -105,29 +107,42 @@ class Record:
                 yield _parameters(place["parameters"])
 
     def _materials(self) -> Iterator[Block]:
-        bookings = latest(one for one in self._mine if one.event["type"] == "material")
+        bookings = latest(happening for happening in self._mine if happening.event["type"] == "material")
         rows = [
             [
-                *(one.where, _moment(one.event.get("at")), _text(one.event.get("kind")), _text(one.event.get("material"))),
-                *(_lot(one.event.get("lot")), _lot(one.event.get("output_lot")), _quantity(one.event)),
-                *(_judged(one.event), ", ".join(one.event.get("problems", []))),
+                *(
+                    happening.where,
+                    _moment(happening.event.get("at")),
+                    _text(happening.event.get("kind")),
+                    _text(happening.event.get("material")),
+                ),
+                *(_lot(happening.event.get("lot")), _lot(happening.event.get("output_lot")), _quantity(happening.event)),
+                *(_judged(happening.event), ", ".join(happening.event.get("problems", []))),
             ]
-            for one in bookings
+            for happening in bookings
         ]
         if rows:
-            marked = [_is_bad(one.event) for one in bookings]
+            marked = [_is_bad(happening.event) for happening in bookings]
             yield Heading(1, "Materials")
             titles = ("Entry", "Time", "Kind", "Material", "Lot", "Into lot", "Quantity", "Result", "Problems")
             yield Table(titles, (1, 2, 1.2, 1.6, 2, 2, 1.6, 1.4, 1.6), rows, _at(marked))
-        samples = latest(one for one in self._mine if one.event["type"] == "sample")
+        samples = latest(happening for happening in self._mine if happening.event["type"] == "sample")
         if samples:
             yield Heading(1, "Samples")
             rows = [
                 [
-                    *(one.where, _moment(one.event.get("taken")), _text(one.event.get("sampling")), _text(one.event.get("sample"))),
-                    *(_text(one.event.get("status")), "; ".join(_values(each.get("values", {})) for each in one.event.get("results", []))),
+                    *(
+                        happening.where,
+                        _moment(happening.event.get("taken")),
+                        _text(happening.event.get("sampling")),
+                        _text(happening.event.get("sample")),
+                    ),
+                    *(
+                        _text(happening.event.get("status")),
+                        "; ".join(_values(result.get("values", {})) for result in happening.event.get("results", [])),
+                    ),
                 ]
-                for one in samples
+                for happening in samples
             ]
             yield Table(("Entry", "Taken", "Sampling", "Sample", "Status", "Results"), (1, 2, 2, 2, 1.2, 5), rows)
 
@@ -135,26 +150,34 @@ class Record:
 
     def _incidents(self) -> Iterator[Block]:
         yield from self._gaps()
-        alarms = [one for one in self._all if one.event["type"] == "alarm" and one.event.get("batch") in (self.batch, None)]
+        alarms = [
+            happening
+            for happening in self._all
+            if happening.event["type"] == "alarm" and happening.event.get("batch") in (self.batch, None)
+        ]
         names = ("alarm", "state", "severity", "equipment", "text", "duration_s")
         titles = ("Alarm", "State", "Severity", "Equipment", "Text", "Lasted s")
         yield from _listed("Alarms", alarms, names, titles, (2.5, 1.4, 1.2, 1.4, 4, 1))
-        findings = [one for one in self._all if one.event["type"] == "finding"]
-        grave = _at([one.event.get("severity") == "alarm" for one in findings])
+        findings = [happening for happening in self._all if happening.event["type"] == "finding"]
+        grave = _at([happening.event.get("severity") == "alarm" for happening in findings])
         yield from _listed("Findings", findings, ("severity", "code", "text"), ("Severity", "Code", "Text"), (1, 2, 7), grave)
-        clocks = [one for one in self._all if one.event["type"] == "clock"]
+        clocks = [happening for happening in self._all if happening.event["type"] == "clock"]
         clock = ("kind", "status", "bound_s", "reason")
         yield from _listed("Clock", clocks, clock, ("Kind", "Status", "Bound s", "Reason"), (1.6, 1.6, 1, 5))
 
     def _gaps(self) -> Iterator[Block]:
-        opened = {one.event["gap"]: one for one in self._all if one.event["type"] == "gap" and one.event["transition"] == "open"}
-        ends = [one for one in self._all if one.event["type"] == "gap" and one.event["transition"] != "open"]
+        opened = {
+            happening.event["gap"]: happening
+            for happening in self._all
+            if happening.event["type"] == "gap" and happening.event["transition"] == "open"
+        }
+        ends = [happening for happening in self._all if happening.event["type"] == "gap" and happening.event["transition"] != "open"]
         mine = set(self._end.event.get("gaps", [])) if self._end else set()
         rows, marked = [], []
-        for one in [*ends, *(o for name, o in opened.items() if name not in {e.event["gap"] for e in ends})]:
-            event, begun = one.event, opened.get(one.event["gap"])
+        for happening in [*ends, *(still_open for name, still_open in opened.items() if name not in {end.event["gap"] for end in ends})]:
+            event, begun = happening.event, opened.get(happening.event["gap"])
             outcome = event.get("outcome") or ("filled" if event["transition"] == "fill" else "open at the end")
-            where = one.where if begun is None or begun is one else f"{begun.where}, {one.where}"
+            where = happening.where if begun is None or begun is happening else f"{begun.where}, {happening.where}"
             named = f"{event['gap']}{' *' if event['gap'] in mine else ''}"
             detail = (begun.event if begun else event).get("cause") or event.get("cause")
             rows.append(
@@ -170,15 +193,21 @@ class Record:
                 yield Text("* named by a record of this batch.")
 
     def _changes(self) -> Iterator[Block]:
-        revised = [one for one in self._mine if (one.event.get("revision") or 1) > 1]
+        revised = [happening for happening in self._mine if (happening.event.get("revision") or 1) > 1]
         rows = [
-            [one.where, _text(one.event["record"]), _text(one.event["revision"]), _text(one.event.get("reason")), _changed(one.event)]
-            for one in revised
+            [
+                happening.where,
+                _text(happening.event["record"]),
+                _text(happening.event["revision"]),
+                _text(happening.event.get("reason")),
+                _changed(happening.event),
+            ]
+            for happening in revised
         ]
         if rows:
             yield Heading(1, "Corrections")
             yield Table(("Entry", "Record", "Revision", "Reason", "Changed: old to new"), (1, 4, 0.9, 1.4, 5), rows)
-        audits = [one for one in self._all if one.event["type"] == "audit"]
+        audits = [happening for happening in self._all if happening.event["type"] == "audit"]
         names = ("action", "who", "what", "reason")
         yield from _listed("Audit trail", audits, names, ("Action", "Who", "What", "Why"), (1.4, 2, 5, 2))
 
@@ -186,7 +215,7 @@ class Record:
         yield Heading(1, "Evidence")
         for proof in self._proofs:
             ranges = ", ".join(f"{first} to {last}" if first != last else f"{first}" for first, last in proof.ranges)
-            yield Facts(
+            yield NamedValues(
                 [
                     ("Epoch", str(proof.epoch)),
                     ("Entries in this archive", ranges),
@@ -201,43 +230,43 @@ class Record:
 
 
 def happenings(entries: Iterable[Entry]) -> list[Happening]:
-    """Every event, in order; what was cut into parts is joined again."""
-    found: list[Happening] = []
+    """Return every event, in order; an event that was cut into parts is joined again."""
+    joined_events: list[Happening] = []
     open_parts: dict[tuple[Any, ...], Happening] = {}
-    for one in entries:
-        if b'"event":{' not in one.payload:
+    for entry in entries:
+        if b'"event":{' not in entry.payload:
             continue
-        item = json.loads(one.payload)
+        item = json.loads(entry.payload)
         event = item["event"]
-        now = Happening(one.epoch, (one.seq,), item["time"], event)
+        now = Happening(entry.epoch, (entry.seq,), item["time"], event)
         if "sliced" not in event:
-            found.append(now)
+            joined_events.append(now)
             continue
-        key = one.epoch, event["type"], event.get("record"), event.get("revision"), event.get("transition")
+        key = entry.epoch, event["type"], event.get("record"), event.get("revision"), event.get("transition")
         before = open_parts.pop(key, None)
         if before is not None:
             joined = {name: [*before.event[name], *event[name]] for name in event["sliced"]}
-            now = Happening(one.epoch, (*before.seqs, one.seq), before.time, {**event, **joined})
+            now = Happening(entry.epoch, (*before.seqs, entry.seq), before.time, {**event, **joined})
         if event["part"] == event["of"]:
-            found.append(now)
+            joined_events.append(now)
         else:
             open_parts[key] = now
-    return found + list(open_parts.values())
+    return joined_events + list(open_parts.values())
 
 
 def latest(happened: Iterable[Happening]) -> list[Happening]:
-    """The latest revision of each record, in the order of the first."""
-    found: dict[Any, Happening] = {}
-    for one in happened:
-        found[one.event.get("record") or one.seqs] = one
-    return list(found.values())
+    """Return the latest revision of each record, in the order of their first ones."""
+    by_record: dict[Any, Happening] = {}
+    for happening in happened:
+        by_record[happening.event.get("record") or happening.seqs] = happening
+    return list(by_record.values())
 
 
 # ---------------------------------------------------------------------- pieces
 
 
 def _not_applicable(complete: Mapping[str, Any]) -> Iterator[Block]:
-    """Required values of the map that the batch did not call for: they count neither as required nor as missing."""
+    """List required values of the map that the batch did not call for: they count neither as required nor as missing."""
     idle = complete.get("not_applicable", [])
     if not idle:
         return
@@ -246,22 +275,22 @@ def _not_applicable(complete: Mapping[str, Any]) -> Iterator[Block]:
     yield Text(
         f"The batch did not call for {complete.get('not_applicable_count', len(idle))}; they count neither as required nor as missing."
     )
-    rows = [[_text(one.get(name)) for name in names] for one in idle]
+    rows = [[_text(value.get(name)) for name in names] for value in idle]
     yield Table(("Equipment", "Step", "Parameter", "Why"), (2, 2, 3, 4), rows)
 
 
-def _step(one: Happening) -> Iterator[Block]:
-    event = one.event
+def _step(happening: Happening) -> Iterator[Block]:
+    event = happening.event
     yield Heading(
         1, f"{event['level'].replace('_', ' ').capitalize()} {event['step']}, run {event['run']}, {event['equipment']}{_unit(event)}"
     )
-    people = ", ".join(each["id"] for each in event.get("performed_by", []))
+    people = ", ".join(item["id"] for item in event.get("performed_by", []))
     revised = f"; revision {event['revision']}: {_text(event.get('reason'))}" if (event.get("revision") or 1) > 1 else ""
     complete = event.get("completeness") or {}
     counted = f"; {complete['present']} of {complete['required']} required values present" if complete else ""
-    yield Text(f"{_span(event)}; {_text(event.get('cause'))}{counted}; by {people or 'nobody named'}; entry {one.where}{revised}")
+    yield Text(f"{_span(event)}; {_text(event.get('cause'))}{counted}; by {people or 'nobody named'}; entry {happening.where}{revised}")
     if event.get("holds"):
-        held = "; ".join(f"{each['state']} {_moment(each['start'])} to {_moment(each.get('end')) or 'the end'}" for each in event["holds"])
+        held = "; ".join(f"{item['state']} {_moment(item['start'])} to {_moment(item.get('end')) or 'the end'}" for item in event["holds"])
         yield Text(f"Held: {held}")
     if event.get("parameters"):
         yield _parameters(event["parameters"])
@@ -272,19 +301,22 @@ PARAMETERS = ("Parameter", "EBR field", "Value", "Unit", "Low", "Target", "High"
 
 def _parameters(parameters: Sequence[Mapping[str, Any]]) -> Table:
     rows = []
-    for one in parameters:
-        evidence = one.get("evidence") or {}
-        covered = one.get("covered")
+    for parameter in parameters:
+        evidence = parameter.get("evidence") or {}
+        covered = parameter.get("covered")
         rows.append(
             [
-                *(_text(one.get("name") or one["parameter"]), _text(one.get("ebr_field")), _text(one.get("value"))),
-                *(_text(one.get("unit_text") or one.get("unit")), *(_text(one.get(name)) for name in ("low", "target", "high"))),
-                *(_judged(one), "" if covered is None else f"{covered * 100:.4g} %", _text(one.get("readings"))),
-                *(", ".join(one.get("gaps", [])), f"{evidence['from_seq']}-{evidence['to_seq']}" if evidence.get("from_seq") else ""),
+                *(_text(parameter.get("name") or parameter["parameter"]), _text(parameter.get("ebr_field")), _text(parameter.get("value"))),
+                *(
+                    _text(parameter.get("unit_text") or parameter.get("unit")),
+                    *(_text(parameter.get(name)) for name in ("low", "target", "high")),
+                ),
+                *(_judged(parameter), "" if covered is None else f"{covered * 100:.4g} %", _text(parameter.get("readings"))),
+                *(", ".join(parameter.get("gaps", [])), f"{evidence['from_seq']}-{evidence['to_seq']}" if evidence.get("from_seq") else ""),
             ]
         )
     widths = (3.4, 1.3, 1.3, 1.2, 1, 1, 1, 1.5, 1.1, 1.1, 1.6, 1.5)
-    return Table(PARAMETERS, widths, rows, _at([_is_bad(one) for one in parameters]))
+    return Table(PARAMETERS, widths, rows, _at([_is_bad(parameter) for parameter in parameters]))
 
 
 def _listed(
@@ -296,7 +328,7 @@ def _listed(
     marked: frozenset[int] = frozenset(),
 ) -> Iterator[Block]:
     if happened:
-        rows = [[one.where, one.time, *(_text(one.event.get(name)) for name in names)] for one in happened]
+        rows = [[happening.where, happening.time, *(_text(happening.event.get(name)) for name in names)] for happening in happened]
         yield Heading(1, title)
         yield Table(("Entry", "Time", *titles), (1, 2, *widths), rows, marked)
 
@@ -305,13 +337,13 @@ def _at(flags: Iterable[bool]) -> frozenset[int]:
     return frozenset(index for index, flag in enumerate(flags) if flag)
 
 
-def _is_bad(one: Mapping[str, Any]) -> bool:
-    return one.get("result") in {"below", "above"} or one.get("status") not in {"present", "by-ebr", "not-applicable", None}
+def _is_bad(values: Mapping[str, Any]) -> bool:
+    return values.get("result") in {"below", "above"} or values.get("status") not in {"present", "by-ebr", "not-applicable", None}
 
 
-def _judged(one: Mapping[str, Any]) -> str:
-    """The result; and the status where it says more than `present`."""
-    result, status = _text(one.get("result")), _text(one.get("status"))
+def _judged(values: Mapping[str, Any]) -> str:
+    """Return the result, and the status where it says more than `present`."""
+    result, status = _text(values.get("result")), _text(values.get("status"))
     return result if status in {"present", ""} else f"{result}, {status}" if result not in {"", "not-judged"} else status
 
 
@@ -330,7 +362,7 @@ def _text(value: Any) -> str:
 
 
 def _instant(at: Mapping[str, Any] | None) -> str:
-    """Local and UTC, and how it is known where it was not simply observed."""
+    """Format an instant, local and UTC, with its basis unless it was simply observed."""
     if not at:
         return ""
     known = "" if at.get("basis") in {None, "observed"} else f" ({at['basis']})"
@@ -343,7 +375,7 @@ def _moment(at: Mapping[str, Any] | None) -> str:
 
 def _span(event: Mapping[str, Any]) -> str:
     bases = [(event.get(name) or {}).get("basis") for name in ("start", "end")]
-    known = "" if set(bases) <= {None, "observed"} else f" ({', '.join(_text(one) for one in bases)})"
+    known = "" if set(bases) <= {None, "observed"} else f" ({', '.join(_text(basis) for basis in bases)})"
     return f"{_moment(event.get('start'))} to {_moment(event.get('end')) or 'not ended'}{known}"
 
 
@@ -368,4 +400,4 @@ def _values(values: Mapping[str, Any]) -> str:
 
 
 def _changed(event: Mapping[str, Any]) -> str:
-    return "; ".join(f"{one['path']}: {_text(one.get('old'))} to {_text(one.get('new'))}" for one in event.get("changed", []))
+    return "; ".join(f"{change['path']}: {_text(change.get('old'))} to {_text(change.get('new'))}" for change in event.get("changed", []))

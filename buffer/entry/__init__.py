@@ -1,7 +1,8 @@
-"""The entry format: what stands in the journal, travels to the EBR and lies in archives (design page "Formats").
+"""The entry format: every kind of entry and event that is stored, sent to the EBR and put into archives.
 
-These models are the source of `docs/schemas/*.json`. Tests and tools validate with them; the hot way writes JSON directly and never
-comes here. Unknown members are allowed everywhere: within a major version the format only grows.
+These models are the source of `docs/schemas/*.json`: their docstrings are the descriptions there. Tests and tools validate with them; the
+running gateway writes JSON directly and never comes here. Unknown members are allowed everywhere: within a major version the format only
+grows.
 """
 
 import json
@@ -166,7 +167,7 @@ def parse(payload: bytes) -> ReadingsEntry | EventEntry:
 
 
 def schemas() -> Iterator[tuple[str, dict[str, Any]]]:
-    """(file name, JSON Schema with a full example) of every kind of entry and of event."""
+    """Yield (file name, JSON Schema with a full example) of every kind of entry and of event."""
     from buffer.entry.examples import EVENTS, READINGS_ENTRY, event_entry
 
     yield "entry-readings.json", _schema(ReadingsEntry, READINGS_ENTRY, "entry-readings")

@@ -1,4 +1,4 @@
-"""`python -m buffer.entry docs/schemas` writes the schemas of all entries into that folder."""
+"""Write the schemas of all entries into a folder: `python -m buffer.entry docs/schemas`."""
 
 import sys
 from pathlib import Path

@@ -1,7 +1,8 @@
-"""Reading the rows of a damaged segment without SQLite: from every page that still is one, each row proved by its own digest.
+"""Read the rows of a damaged segment without SQLite, from every page that still is one; each row is proved by its own digest.
 
 File format: sqlite.org/fileformat2.html, sections 1.6 (b-tree pages) and 2.1 (records). Nothing unproved comes out, so any page of any age
-may be tried: those of the file, and every version in the write-ahead log.
+may be tried: those of the file, and every version in the write-ahead log. SQLite's own `.recover` does neither: it reads one version of
+each page, and does not compare rows with digests.
 """
 
 import os
@@ -17,28 +18,30 @@ from buffer.segment import Damaged, Fact, Row
 
 PAGE = 4096
 LEAF = 0x0D
+"""Type byte of a b-tree leaf page of a table (1.6)."""
 MAX_LOCAL = PAGE - 35
+"""Bytes of a record that a leaf page holds itself; more goes to overflow pages, which then leave MIN_LOCAL or more here (1.6)."""
 MIN_LOCAL = (PAGE - 12) * 32 // 255 - 23
 
 
 def rows(path: Path, log_path: Path, epoch: int) -> tuple[dict[int, Row], dict[str, Fact]]:
-    """Return every entry of this epoch and every fact that can be proved, from a segment's file and a WAL. Either may be missing."""
+    """Return every entry of this epoch and every fact that a segment's file and a log can prove. Either may be missing."""
     data = _readable(path)
     log = wal.read(_readable(log_path))
     pages = {number + 1: data[at : at + PAGE] for number, at in enumerate(range(0, len(data) - PAGE + 1, PAGE))}
-    found: dict[int, Row] = {}
+    entries: dict[int, Row] = {}
     facts: dict[str, Fact] = {}
     for page in list(pages.values()):
-        _take(page, pages, epoch, found, facts)
+        _take(page, pages, epoch, entries, facts)
     for frame in log.frames:
         pages[frame.page] = frame.content
     for frame in log.frames:
-        _take(frame.content, pages, epoch, found, facts)
-    return found, facts
+        _take(frame.content, pages, epoch, entries, facts)
+    return entries, facts
 
 
 def _readable(path: Path) -> bytes:
-    """The file's bytes; zeros for sectors that the disk can not read any more."""
+    """Return a file's bytes, with zeros for sectors that the disk can not read any more."""
     if not path.exists():
         return b""
     pieces = []
@@ -51,17 +54,18 @@ def _readable(path: Path) -> bytes:
     return b"".join(pieces)
 
 
-def _take(page: bytes, pages: dict[int, bytes], epoch: int, found: dict[int, Row], facts: dict[str, Fact]) -> None:
+def _take(page: bytes, pages: dict[int, bytes], epoch: int, entries: dict[int, Row], facts: dict[str, Fact]) -> None:
+    """Add the entries and facts that one page proves."""
     unpack = zstandard.ZstdDecompressor()
     for seq, record in _records(page, pages):
         match record:
-            case [None, bytes(digest), int(total), bytes(packed)] if seq not in found and len(digest) == 32:
+            case [None, bytes(digest), int(total), bytes(packed)] if seq not in entries and len(digest) == 32:
                 try:
                     payload = segments.unpacked(unpack, seq, digest, packed)
                 except Damaged:
                     continue
                 if f'"epoch":{epoch},"seq":{seq},'.encode() in payload[:400]:
-                    found[seq] = seq, digest, total, packed
+                    entries[seq] = seq, digest, total, packed
             case [str(name), int(fact_epoch), int(fact_seq), bytes(value)]:
                 fact = segments.fact_from(fact_epoch, fact_seq, value)
                 if fact is not None and (name not in facts or facts[name][:2] < fact[:2]):
@@ -69,7 +73,7 @@ def _take(page: bytes, pages: dict[int, bytes], epoch: int, found: dict[int, Row
 
 
 def _records(page: bytes, pages: dict[int, bytes]) -> Iterator[tuple[int, list[object]]]:
-    """(rowid, columns) of a table leaf page; cells that can not be read are left out."""
+    """Yield (rowid, columns) of a table leaf page; cells that can not be read are left out."""
     start = 100 if page[:6] == b"SQLite" else 0
     if len(page) != PAGE or page[start] != LEAF:
         return
@@ -86,7 +90,7 @@ def _records(page: bytes, pages: dict[int, bytes]) -> Iterator[tuple[int, list[o
 
 
 def _content(page: bytes, at: int, size: int, pages: dict[int, bytes]) -> bytes:
-    """A cell's payload, its overflow pages included."""
+    """Return a cell's payload, its overflow pages included. Raises ValueError, KeyError, IndexError, struct.error."""
     if not 0 < size <= 1 << 20:
         raise ValueError("no record")
     if size <= MAX_LOCAL:
@@ -103,6 +107,7 @@ def _content(page: bytes, at: int, size: int, pages: dict[int, bytes]) -> bytes:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
+    """Read a variable-length integer (1.6): (value, position after it)."""
     value = 0
     for offset in range(8):
         byte = data[at + offset]
@@ -113,9 +118,11 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
 
 
 INTEGER_BYTES = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}
+"""Serial type of an integer -> its bytes (2.1)."""
 
 
 def _columns(record: bytes) -> list[object]:
+    """Read the columns of a record (2.1)."""
     head, at = _varint(record, 0)
     kinds = []
     while at < head:
@@ -130,6 +137,7 @@ def _columns(record: bytes) -> list[object]:
 
 
 def _value(record: bytes, at: int, kind: int) -> tuple[object, int]:
+    """Read one column of a serial type: (value, bytes it takes) (2.1)."""
     if kind in INTEGER_BYTES:
         size = INTEGER_BYTES[kind]
         return int.from_bytes(record[at : at + size], "big", signed=True), size

@@ -1,4 +1,4 @@
-"""Damage set aside, unchanged; what can be proved of it written anew under the same identities; what can not, named."""
+"""Set damage aside, unchanged; write anew what can be proved of it, under the same identities; name what can not."""
 
 import json
 import re
@@ -6,25 +6,28 @@ import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from buffer import segment, sqlite
+from buffer import segment as segments
+from buffer import sqlite
 from buffer.catalogue import Segment
 from buffer.repair import carve
 from buffer.store import Store, file_sha256
 from buffer.times import now_ticks
 
 DAMAGED = "damaged"
-SUFFIXES = ("-wal", "-journal", "")  # the file itself last: a log without its file is set aside too, a file without its log never
+SUFFIXES = ("-wal", "-journal", "")
+"""In the order of moving: the file itself last, so that a log without its file is set aside too, and a file without its log never is."""
 Span = tuple[int, int]
+"""(first, last) seq of a range of entries."""
 _COPY = re.compile(r"\.(\d+)(?:-wal)?$")
 
 
 @dataclass
 class Losses:
-    """What opening found. lost: epoch -> ranges gone for good. tail_unknown: entries may have stood after the last one held.
+    """Damage and losses found while opening. lost: ranges that are gone for good, by epoch. tail_unknown: later entries may have existed.
 
-    A salvage may itself be cut short, and is then done again from what was set aside. So until the next epoch has begun journal.db says
-    only that there is damage: `holes` (epoch, first, last) between segments are kept in the meantime; rows of segments written anew
-    (`rebuilt`), or found empty (`forgotten`), get there in the transaction that begins the epoch.
+    A salvage may itself be cut short, and is then done again from what was set aside. So until the next epoch has begun, journal.db holds
+    no more than the doubt: tail_unknown, and the `holes` (epoch, first, last) between segments. Rows of segments written anew (`rebuilt`),
+    or found empty (`forgotten`), get there in the transaction that begins the epoch.
     """
 
     texts: list[str] = field(default_factory=list)
@@ -34,36 +37,36 @@ class Losses:
     rebuilt: list[Segment] = field(default_factory=list)
     forgotten: list[tuple[int, int]] = field(default_factory=list)
 
-    def unsure(self, text: str) -> None:
-        """Something may be gone after the last entry held: its successors must not get identities that were used already."""
+    def suspect_tail(self, text: str) -> None:
+        """Note that entries may be missing after the last one held: their successors must not get identities that were used already."""
         self.texts.append(text)
         self.tail_unknown = True
 
-    def hole(self, epoch: int, first: int, last: int) -> None:
-        """Entries between two segments are not here."""
+    def add_hole(self, epoch: int, first: int, last: int) -> None:
+        """Note that entries between two segments are missing."""
         if (epoch, first, last) not in self.holes:
             self.holes.append((epoch, first, last))
             self.lost.setdefault(epoch, []).append((first, last))
 
     def doubt(self) -> str:
-        """What journal.db must know before anything is moved or closed."""
+        """Return, as JSON, what journal.db must hold before anything is moved or closed."""
         return json.dumps({"tail_unknown": self.tail_unknown, "holes": self.holes})
 
-    def take_up(self, doubt: str) -> None:
-        """A start before this one found damage, and was cut short."""
-        known = json.loads(doubt)
+    def restore_doubt(self, doubt: str) -> None:
+        """Take over the doubt of an earlier start that found damage and was cut short."""
+        stated = json.loads(doubt)
         self.texts.append("the start before this one found damage and was cut short; it is done again")
-        self.tail_unknown = self.tail_unknown or known["tail_unknown"]
-        for epoch, first, last in known["holes"]:
-            self.hole(epoch, first, last)
+        self.tail_unknown = self.tail_unknown or stated["tail_unknown"]
+        for epoch, first, last in stated["holes"]:
+            self.add_hole(epoch, first, last)
 
     @property
     def new_epoch(self) -> bool:
-        """Whether identities of this epoch must not be given out any more."""
+        """True if no identity of this epoch may be given out any more."""
         return self.tail_unknown or any(self.lost.values())
 
 
-def _aside(directory: Path, path: Path) -> Path:
+def _free_place(directory: Path, path: Path) -> Path:
     folder = directory / DAMAGED
     if not folder.exists():
         folder.mkdir(mode=0o700)
@@ -75,8 +78,8 @@ def _aside(directory: Path, path: Path) -> Path:
 
 
 def set_aside(directory: Path, path: Path) -> Path:
-    """Move a file with its WAL out of the way, unchanged; return where it is kept."""
-    target = _aside(directory, path)
+    """Move a file with its log out of the way, unchanged; return its new place."""
+    target = _free_place(directory, path)
     for suffix in SUFFIXES:
         source = path.with_name(path.name + suffix)
         if source.exists():
@@ -88,8 +91,8 @@ def set_aside(directory: Path, path: Path) -> Path:
 
 
 def copy_aside(directory: Path, path: Path) -> Path:
-    """Keep a copy of a file and its WAL before SQLite changes them."""
-    target = _aside(directory, path)
+    """Copy a file and its log out of the way before SQLite changes them; return the copy's place."""
+    target = _free_place(directory, path)
     for suffix in ("", "-wal"):
         source = path.with_name(path.name + suffix)
         if source.exists():
@@ -97,59 +100,66 @@ def copy_aside(directory: Path, path: Path) -> Path:
     return target
 
 
-def rebuild(store: Store, one: Segment, losses: Losses) -> tuple[Segment, list[Span]]:
-    """Set a damaged segment aside and write its provable entries anew: (its new row, ranges that are gone).
+def rebuild(store: Store, segment: Segment, losses: Losses) -> tuple[Segment, list[Span]]:
+    """Set a damaged segment aside and write its provable entries anew: (its new row, ranges that are lost).
 
     All copies of it that were ever set aside are read: a salvage that was cut short has left the only good one there.
     """
+    # First the doubt, then the mark: whatever follows may be cut short, and the next start must come here again.
     store.catalogue.note(doubt=losses.doubt())
-    store.catalogue.put_segments([replace(one, state="suspect")])
-    path = store.picture.path(one)
-    kept = set_aside(store.directory, path)
-    rows, facts = _proved(kept, one)
-    last = one.last if one.last is not None else max(rows, default=one.first - 1)
-    lost = _missing(one.first, last, rows)
-    new = _write(store, one, path, rows, facts) if rows else replace(one, state="damaged")
-    whole = not lost and one.last is not None
-    new = replace(new, last=last, root=one.root if whole else None, digest=one.digest or new.digest, total=one.total or new.total)
-    if rows or one.last is not None:
-        losses.rebuilt.append(new)
+    store.catalogue.put_segments([replace(segment, state="suspect")])
+    path = store.view.path(segment)
+    aside = set_aside(store.directory, path)
+    rows, facts = _proved(aside, segment)
+    last = segment.last if segment.last is not None else max(rows, default=segment.first - 1)
+    lost = _missing(segment.first, last, rows)
+    rebuilt = _write(store, segment, path, rows, facts) if rows else replace(segment, state="damaged")
+    whole = not lost and segment.last is not None
+    rebuilt = replace(
+        rebuilt,
+        last=last,
+        root=segment.root if whole else None,
+        digest=segment.digest or rebuilt.digest,
+        total=segment.total or rebuilt.total,
+    )
+    if rows or segment.last is not None:
+        losses.rebuilt.append(rebuilt)
     else:
-        losses.forgotten.append((one.epoch, one.first))
+        losses.forgotten.append((segment.epoch, segment.first))
     gone = f"{sum(high - low + 1 for low, high in lost)} are lost" if lost else "none of them is lost" if whole else "its end is uncertain"
-    losses.texts.append(f"{path.name} was damaged and is kept as {kept}; {len(rows)} of its entries are whole, {gone}")
-    return new, lost
+    losses.texts.append(f"{path.name} was damaged and is kept as {aside}; {len(rows)} of its entries are whole, {gone}")
+    return rebuilt, lost
 
 
-def _proved(kept: Path, one: Segment) -> tuple[dict[int, segment.Row], dict[str, segment.Fact]]:
-    """Entries and facts of a segment from every copy set aside, the newest first.
+def _proved(aside: Path, segment: Segment) -> tuple[dict[int, segments.Row], dict[str, segments.Fact]]:
+    """Return the entries and facts of a segment that any copy set aside proves, the newest copy first.
 
-    A power cut may have moved a file and not its log: every file is read with every log, for nothing unproved comes out.
+    A power cut may have moved a file and not its log: every file is read with every log, because nothing unproved comes out.
     """
-    numbered = [(int(match[1]), path) for path in kept.parent.glob(f"{kept.stem}.*") if (match := _COPY.search(path.name))]
+    numbered = [(int(match[1]), path) for path in aside.parent.glob(f"{aside.stem}.*") if (match := _COPY.search(path.name))]
     newest = [path for _, path in sorted(numbered, reverse=True)]
-    files = [path for path in newest if not path.name.endswith("-wal")] or [kept]
-    logs = [path for path in newest if path.name.endswith("-wal")] or [kept.with_name(f"{kept.name}-wal")]
-    rows: dict[int, segment.Row] = {}
-    facts: dict[str, segment.Fact] = {}
+    files = [path for path in newest if not path.name.endswith("-wal")] or [aside]
+    logs = [path for path in newest if path.name.endswith("-wal")] or [aside.with_name(f"{aside.name}-wal")]
+    rows: dict[int, segments.Row] = {}
+    facts: dict[str, segments.Fact] = {}
     for file, log in [(file, log) for file in files for log in logs]:
-        proved, stated = carve.rows(file, log, one.epoch)
+        proved, stated = carve.rows(file, log, segment.epoch)
         rows = {**proved, **rows}
         facts |= {name: fact for name, fact in stated.items() if name not in facts or facts[name][:2] < fact[:2]}
-    return {seq: rows[seq] for seq in sorted(rows) if one.first <= seq <= segment.last_of(one.first)}, facts
+    return {seq: rows[seq] for seq in sorted(rows) if segment.first <= seq <= segments.last_of(segment.first)}, facts
 
 
-def _write(store: Store, one: Segment, path: Path, rows: dict[int, segment.Row], facts: dict[str, segment.Fact]) -> Segment:
-    about = {"gateway": store.gateway, "epoch": one.epoch, "first": one.first, "previous": one.previous.hex(), "salvaged": 1}
-    db = segment.create(path, about)
-    segment.insert(db, [rows[seq] for seq in sorted(rows)], facts)
-    segment.close(db, path)
+def _write(store: Store, segment: Segment, path: Path, rows: dict[int, segments.Row], facts: dict[str, segments.Fact]) -> Segment:
+    about = {"gateway": store.gateway, "epoch": segment.epoch, "first": segment.first, "previous": segment.previous.hex(), "salvaged": 1}
+    db = segments.create(path, about)
+    segments.insert(db, [rows[seq] for seq in sorted(rows)], facts)
+    segments.close(db, path)
     end = rows[max(rows)]
     size = path.stat().st_size
-    return replace(one, state="closed", file_bytes=size, ticks=now_ticks(), digest=end[1], total=end[2], sha256=file_sha256(path))
+    return replace(segment, state="closed", file_bytes=size, ticks=now_ticks(), digest=end[1], total=end[2], sha256=file_sha256(path))
 
 
-def _missing(first: int, last: int, rows: dict[int, segment.Row]) -> list[Span]:
+def _missing(first: int, last: int, rows: dict[int, segments.Row]) -> list[Span]:
     lost: list[Span] = []
     for seq in range(first, last + 1):
         if seq not in rows:

@@ -1,7 +1,8 @@
-"""SQLite's write-ahead log, read without SQLite (file format: sqlite.org/walformat.html).
+"""Read SQLite's write-ahead log without SQLite (file format: sqlite.org/walformat.html).
 
-SQLite drops everything after the first frame whose checksum is wrong, silently: right after a power cut, a loss of promised entries after
-a flipped bit. The journal must tell the two apart before SQLite opens the file, because identities may never be used twice.
+SQLite drops everything after the first frame whose checksum is wrong, silently. Right after a power cut that is what should happen; after
+a flipped bit it loses promised entries. The journal must tell the two apart before SQLite opens the file, because an identity must never
+be used twice.
 """
 
 import struct
@@ -16,7 +17,7 @@ VERSION = 3_007_000
 
 
 class Frame(NamedTuple):
-    """One page version. commit: the transaction ends with it. good: SQLite will read it. whole: the file does not end within it."""
+    """One version of one page. commit: a transaction ends with it. good: SQLite will read it. whole: the file does not end within it."""
 
     page: int
     commit: bool
@@ -26,14 +27,14 @@ class Frame(NamedTuple):
 
 
 class Log(NamedTuple):
-    """Frames of the present generation, in order. header_good: SQLite will read the file at all."""
+    """Frames of the log's present generation, in order. header_good: SQLite will read the file at all."""
 
     header_good: bool
     frames: list[Frame]
 
     @property
     def doubtful(self) -> bool:
-        """A transaction of this generation ends where SQLite will not read: cut by power loss before it was promised, or damaged.
+        """True if a transaction of this generation ends where SQLite will not read: cut by power loss before it was promised, or damaged.
 
         A process that was killed leaves no such thing: what was promised has its last frame, whole.
         """
@@ -41,7 +42,7 @@ class Log(NamedTuple):
 
 
 def read(data: bytes) -> Log:
-    """Return what a WAL holds. Frames of an older generation (left after a reset) do not count."""
+    """Read the frames of a log. Those of an older generation, left behind by a reset, do not count."""
     if len(data) <= HEADER + FRAME_HEADER:
         return Log(header_good=True, frames=[])
     magic, _, _, _, salts, stated = struct.unpack(">IIII8s8s", data[:HEADER])
@@ -66,9 +67,10 @@ def read(data: bytes) -> Log:
 
 
 def _sums(data: bytes, sums: tuple[int, int], order: str) -> tuple[int, int]:
-    one, two = sums
+    """Continue the log's checksum over `data`: the pair (s0, s1) of SQLite's format, over 32-bit words."""
+    s0, s1 = sums
     words = iter(struct.unpack(f"{order}{len(data) // 4}I", data))
     for word in words:
-        one = (one + word + two) & 0xFFFFFFFF
-        two = (two + next(words) + one) & 0xFFFFFFFF
-    return one, two
+        s0 = (s0 + word + s1) & 0xFFFFFFFF
+        s1 = (s1 + next(words) + s0) & 0xFFFFFFFF
+    return s0, s1

@@ -1,4 +1,4 @@
-"""A copy of the journal beside the running gateway, verified; and the way back, into a new epoch."""
+"""Copy a journal beside the running gateway, verify the copy, and restore one from it."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from buffer.restore.from_ebr import Import, Learner, RestoreRefused, extend
 from buffer.store import SUMS, file_sha256
 
 PUBLIC = (verify.KEY_BESIDE, verify.ROTATIONS_BESIDE)
-"""What everybody may have of the keys. The private one is never copied: who holds a backup could sign in the gateway's name."""
+"""Files of the keys that anyone may have. The private one is never copied: a backup's owner could sign in the gateway's name."""
 
 __all__ = ["RestoreRefused", "backup", "main", "restore"]
 
@@ -31,6 +31,7 @@ def backup(journal: Path, target: Path) -> verify.Report:
     (target / "segments").mkdir(mode=0o700)
     _copy(journal / "journal.db", target / "journal.db")
     with closing(sqlite.reader(target / "journal.db", closed=True)) as db:
+        # journal.db is copied first: what comes after that instant is not part of the backup.
         rows = db.execute(
             "SELECT epoch, first, state FROM segments WHERE state IN ('open', 'closed', 'suspect') ORDER BY epoch, first"
         ).fetchall()
@@ -44,13 +45,13 @@ def backup(journal: Path, target: Path) -> verify.Report:
 
 
 def gateway_of(folder: Path) -> str | None:
-    """Whose journal lies here, `site/line`; None if none does that can be read."""
+    """Return the name (`site/line`) of the gateway whose journal is in this folder; None if there is no readable one."""
     try:
         with closing(sqlite.reader(folder / "journal.db", closed=True)) as db:
-            found = db.execute("SELECT value FROM about WHERE name = 'gateway'").fetchone()
+            row = db.execute("SELECT value FROM about WHERE name = 'gateway'").fetchone()
     except sqlite3.Error:
         return None
-    return None if found is None else str(found[0])
+    return None if row is None else str(row[0])
 
 
 def _copy_public(source: Path, target: Path) -> None:
@@ -60,16 +61,16 @@ def _copy_public(source: Path, target: Path) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """A consistent copy of one file: a closed one byte for byte, a growing one through SQLite."""
+    """Copy one file consistently: a closed one byte for byte, a growing one through SQLite."""
     if source.stat().st_mode & 0o200 == 0:
         shutil.copyfile(source, target)
         target.chmod(0o440)
     else:
         sqlite.create(target)
         closed = not source.with_name(source.name + "-wal").exists()
-        with closing(sqlite.reader(source, closed=closed)) as there, closing(sqlite3.connect(target)) as here:
-            there.backup(here)
-            here.execute("PRAGMA journal_mode=DELETE")
+        with closing(sqlite.reader(source, closed=closed)) as original, closing(sqlite3.connect(target)) as copy:
+            original.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")
     with target.open("rb") as file:
         os.fsync(file.fileno())
 
@@ -84,11 +85,10 @@ def _write_sums(folder: Path) -> None:
 def restore(source: Path, journal: Path, ebr: Path | None = None, learner: Learner | None = None) -> tuple[verify.Report, Import]:
     """Put a backup in the place of a journal that is gone. The next start begins a new epoch.
 
-    ebr: the store of an EBR (`from_ebr`): what it has beyond the backup is taken over under the old identities, and learner told of
-    it. Without it, what was sent after the backup was made keeps its identities at the EBR, and is never sent as new, but the gateway does
-    not know what it had read. What the EBR had not confirmed when the backup was made is sent again under the old identities.
-    All of it is made in a folder of its own first, so a restore that is cut short can be done again. Raises RestoreRefused if the backup
-    is bad, the two do not go together or a journal is there.
+    ebr: the store of an EBR (`from_ebr`): its entries beyond the backup are taken over under the old identities, and `learner` gets each.
+    Without it, what was sent after the backup was made keeps its identities at the EBR, and is never sent as new, but the gateway does not
+    know what it had read. What the EBR had not confirmed when the backup was made is sent again under the old identities. Raises
+    RestoreRefused if the backup is bad, the two do not go together, or a journal is there.
     """
     if (journal / "journal.db").exists():
         raise RestoreRefused(f"{journal} holds a journal: move it away first, it may be evidence")
@@ -102,62 +102,68 @@ def restore(source: Path, journal: Path, ebr: Path | None = None, learner: Learn
         raise RestoreRefused(f"{source} is bad: {report.problems[0]}")
     journal.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        held = opening.lock(journal)
+        lock = opening.lock(journal)
     except JournalInUse as error:
         raise RestoreRefused(str(error)) from error
-    made = journal / RESTORING
+    folder = journal / RESTORING
     try:
-        taken = _made(source, made, ebr, learner)
-        if taken.entries:
-            report = _judged(made)
-        _put_in_place(made, journal)
+        imported = _assemble(source, folder, ebr, learner)
+        if imported.entries:
+            report = _verified(folder)
+        _put_in_place(folder, journal)
     finally:
-        shutil.rmtree(made, ignore_errors=True)
-        os.close(held)
-    return report, taken
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+    return report, imported
 
 
 RESTORING = "restoring"
+"""Folder in which the restored journal is made before it is put in place."""
 
 
-def _made(source: Path, made: Path, ebr: Path | None, learner: Learner | None) -> Import:
-    """The whole journal in its own folder, durable but for the names."""
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir(mode=0o700)
-    shutil.copytree(source / "segments", made / "segments")
-    (made / "segments").chmod(0o700)
-    sqlite.create(made / "journal.db")
-    shutil.copyfile(source / "journal.db", made / "journal.db")
-    _copy_public(source, made)
-    taken = extend(made, ebr, learner) if ebr is not None else Import()
-    catalogue = Catalogue(made / "journal.db")
+def _assemble(source: Path, folder: Path, ebr: Path | None, learner: Learner | None) -> Import:
+    """Make the whole journal in its own folder, durable but for the names."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    shutil.copytree(source / "segments", folder / "segments")
+    (folder / "segments").chmod(0o700)
+    sqlite.create(folder / "journal.db")
+    shutil.copyfile(source / "journal.db", folder / "journal.db")
+    _copy_public(source, folder)
+    imported = extend(folder, ebr, learner) if ebr is not None else Import()
+    catalogue = Catalogue(folder / "journal.db")
     catalogue.note(restored=1)
     catalogue.db.close()
-    for path in [path for path in made.rglob("*") if path.is_file()]:
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
         with path.open("rb") as file:
             os.fsync(file.fileno())
-    sqlite.sync_directory(made / "segments")
-    return taken
+    sqlite.sync_directory(folder / "segments")
+    return imported
 
 
-def _judged(made: Path) -> verify.Report:
-    report = verify.verify(made)
+def _verified(folder: Path) -> verify.Report:
+    """Verify the assembled journal. Raises RestoreRefused if it is bad."""
+    report = verify.verify(folder)
     if report.exit_code == 1:
         raise RestoreRefused(f"the backup with what the EBR has beyond it is bad: {report.problems[0]}")
     return report
 
 
-def _put_in_place(made: Path, journal: Path) -> None:
-    """journal.db last: before it is there a start takes what is there for the rest of a journal, and never goes on under old identities."""
-    _copy_public(made, journal)
+def _put_in_place(folder: Path, journal: Path) -> None:
+    """Move the parts to their places, journal.db last.
+
+    Before it is there, a start takes what is there for the rest of a journal, and never goes on under old identities.
+    """
+    _copy_public(folder, journal)
     (journal / "segments").rmdir()
-    (made / "segments").rename(journal / "segments")
+    (folder / "segments").rename(journal / "segments")
     sqlite.sync_directory(journal)
-    (made / "journal.db").rename(journal / "journal.db")
+    (folder / "journal.db").rename(journal / "journal.db")
     sqlite.sync_directory(journal)
 
 
 def _report(journal: Path, target: Path) -> tuple[int, dict[str, Any]]:
+    """Make a backup: (exit code of its verification, summary for the audit event)."""
     report = backup(journal, target)
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
     note = newest_note(target)
@@ -166,20 +172,20 @@ def _report(journal: Path, target: Path) -> tuple[int, dict[str, Any]]:
 
 
 def main(arguments: list[str]) -> int:
-    """`python -m buffer.restore.backup JOURNAL TARGET`: one verified backup, for the schedule of a gateway.
+    """Run `python -m buffer.restore.backup JOURNAL TARGET`: one verified backup, for the schedule of a gateway.
 
-    Prints a JSON line, or why there is none.
+    Prints a JSON line, or the reason why there is no backup. Returns the exit code: 0 made, 1 the copy is bad, 2 it could not be made.
     """
     journal, target = map(Path, arguments)
     try:
-        code, told = _report(journal, target)
+        code, summary = _report(journal, target)
     except (sqlite3.Error, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
     if code == 1:
         sys.stderr.write(f"{target}: the copy is bad: {'; '.join(verify.verify(target).problems[:3])}\n")
         return 1
-    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.write(json.dumps(summary) + "\n")
     return 0
 
 

@@ -192,7 +192,7 @@ class Disk:
                 self.files[step.to] = self.files.pop(step.path)
                 self.waiting.append(Naming(None, step.path, step.to))
 
-    def unsure(self) -> bool:
+    def suspect_tail(self) -> bool:
         return bool(self.waiting) or any(file.since for file in self.files.values())
 
     def cut(self, generator: random.Random | None) -> dict[str, bytes]:
@@ -279,7 +279,7 @@ def replay(trace: list[Step], *, entries: int, torn: int, every: int = 1, part: 
         for number, step in enumerate(trace):
             word.hear(step.data.decode()) if step.what == "said" else disk.do(step)
             turns = int(share) + (chance.random() < share % 1) if torn else number % every == 0
-            for turn in range(turns if number % parts == part and (disk.unsure() or not torn) else 0):
+            for turn in range(turns if number % parts == part and (disk.suspect_tail() or not torn) else 0):
                 image = disk.cut(random.Random(number * 1000 + turn) if torn else None)
                 counted["cuts"] += 1
                 if (key := sum_of(image) + repr((len(word.promised), len(word.offered), word.damages)).encode()) in seen:

@@ -60,7 +60,7 @@ def test_an_io_error_in_a_job_stops_the_journal_and_everybody_who_waits_hears_it
 @pytest.mark.urs("URS-BUF-07")
 def test_damage_told_in_the_middle_of_a_group_reaches_what_is_left_of_it(stopping: Stopping) -> None:
     def found() -> None:
-        stopping.journal._writer.damaged(StorageError("a closed segment is damaged"), stopping.journal._picture.segments[0])
+        stopping.journal._writer.damaged(StorageError("a closed segment is damaged"), stopping.journal._view.segments[0])
 
     stopping.queue(found, lambda: None)
     for waiting in (stopping.jobs[1], stopping.append):

@@ -14,12 +14,12 @@ from kit.journals import GATEWAY, event, opened
 
 from buffer import keys, verify
 from buffer.archive import packing
-from buffer.archive.blocks import Facts, Heading, Table, Text
+from buffer.archive.blocks import Heading, NamedValues, Table, Text
 from buffer.archive.html import html
-from buffer.archive.pdf import CELLS_AT_ONCE, pdf
+from buffer.archive.pdf import ROWS_AT_ONCE, pdf
 from buffer.archive.record import Record, happenings
 from buffer.entry.examples import EVENTS
-from buffer.proofs import Evidence, coded
+from buffer.proofs import EpochTree, coded
 from buffer.segment import Entry
 
 BATCH = "B2026-0417"
@@ -114,9 +114,9 @@ def test_the_pages_are_the_same_bytes_for_the_same_entries(made: Made, tmp_path:
 
 @pytest.mark.skipif(shutil.which("pdftotext") is None, reason="poppler-utils is not installed")
 def test_the_print_carries_the_records_signs_and_shows_what_it_can_not(tmp_path: Path) -> None:
-    blocks: list[Heading | Facts | Table | Text] = [
+    blocks: list[Heading | NamedValues | Table | Text] = [
         Heading(1, SIGNS),
-        Facts([("Name", f"<b>{SIGNS}</b> & more")]),
+        NamedValues([("Name", f"<b>{SIGNS}</b> & more")]),
         Table(("A",), (1,), [[HAN]], frozenset({0})),
         Text("end", marked=True),
     ]
@@ -133,7 +133,7 @@ def test_the_print_carries_the_records_signs_and_shows_what_it_can_not(tmp_path:
 
 
 def test_long_tables_are_printed_whole_and_a_row_longer_than_a_page_says_what_it_leaves_out(tmp_path: Path) -> None:
-    rows = [[str(number), "x"] for number in range(2 * CELLS_AT_ONCE + 7)]
+    rows = [[str(number), "x"] for number in range(2 * ROWS_AT_ONCE + 7)]
     worst = "W" * 20_000, " ".join(f"tag.{n}" for n in range(4_000))
     content = pdf("Batch", "footer", [Table(("N", "Tags", "Cause"), (1, 2, 9), [*([*row, ""] for row in rows), ["last", *worst]])])
     assert content.count(b"/Type /Page\n") + content.count(b"/Type /Page ") > 20
@@ -243,7 +243,7 @@ def test_entries_left_out_between_others_of_the_batch_are_missed(made: Made, tmp
     proof["digests"][str(gone - 1)] = hashlib.sha256(texts[cut - 1]).hexdigest()
     seqs = [seq for low, high in proof["ranges"] for seq in range(low, high + 1)]
     size = int(files[proof["checkpoint"]].split(b"\n")[1])
-    proof["hashes"] = coded(Evidence(made.journal, epoch).others([seq - 1 for seq in seqs], size))
+    proof["hashes"] = coded(EpochTree(made.journal, epoch).others([seq - 1 for seq in seqs], size))
     files[f"entries/{epoch}.jsonl"] = b"".join(lines[:cut] + lines[cut + 1 :])
     files["proofs.json"] = json.dumps({"epochs": [proof]}).encode()
     files["manifest.json"] = json.dumps({**json.loads(files["manifest.json"]), "entries": len(seqs)}).encode()
