@@ -75,7 +75,7 @@ from buffer.receipts import Quarantined, Rejected
 from buffer.retention import Pruned, Retained
 from buffer.scrub import ScrubRound
 from buffer.segment import Entry
-from buffer.store import Pressure
+from buffer.space import Pressure
 from buffer.writer import Body
 
 __all__ = [

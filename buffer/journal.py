@@ -6,7 +6,7 @@ committed view what only reads (`committed`, `receipts`).
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
@@ -19,11 +19,12 @@ from buffer.committed import CommittedView
 from buffer.errors import EntryTooLarge, StorageError
 from buffer.keys import Signer
 from buffer.opening import Opened
-from buffer.receipts import Quarantined, Receipts, Rejected
+from buffer.receipts import Receipts
 from buffer.retention import Pruned
-from buffer.scrub import Scrub, ScrubRound
+from buffer.scrub import Scrub
 from buffer.segment import Entry
-from buffer.store import Pressure, Store
+from buffer.space import Pressure
+from buffer.store import Store
 from buffer.times import of_entry
 from buffer.writer import Body, Writer
 
@@ -57,7 +58,10 @@ class Usage(NamedTuple):
 
 
 class Journal:
-    """The journal of one line. All methods may be called from any thread; those that touch the disk say so."""
+    """The journal of one line. All methods may be called from any thread; those that touch the disk say so.
+
+    receipts: cursors and quarantine. scrub: the reading of closed segments in the background.
+    """
 
     opened: Opened
 
@@ -68,12 +72,12 @@ class Journal:
         self._gateway_bytes = len(json.dumps(gateway))
         self._writer = writer
         self._view = CommittedView(directory / "segments", self._damaged)
-        self._receipts = Receipts(self._view)
+        self.receipts = Receipts(self._view)
         self._store: Store
         self._retain_s = 0.0
         self._clock = clock
         self._opened_s = clock()
-        self._scrub = Scrub(self._view, self._damaged)
+        self.scrub = Scrub(self._view, self._damaged)
 
     @classmethod
     def open(
@@ -96,11 +100,11 @@ class Journal:
         journal = cls(directory, gateway, Writer(commit_interval_s=commit_interval_s, on_fault=on_fault), clock)
         journal._retain_s = retain_s
         journal._store = journal._writer.start(partial(journal._open_store, max_bytes))
-        journal._scrub.start()
+        journal.scrub.start()
         return journal
 
     def _open_store(self, max_bytes: int) -> Store:
-        store, self.opened = opening.open_store(self.directory, self.gateway, max_bytes, self._view, self._receipts)
+        store, self.opened = opening.open_store(self.directory, self.gateway, max_bytes, self._view, self.receipts)
         return store
 
     # ------------------------------------------------------------------ writing
@@ -123,17 +127,8 @@ class Journal:
         watermark: (source, changes), merged by key and committed with them. state: the fold's state after them. urgent: commit at once.
         Raises EntryTooLarge (nothing is appended), JournalBusy, StorageError, JournalClosed. The future raises StorageError.
         """
-        self._check(bodies)
+        _check(bodies, self._gateway_bytes)
         return self._writer.append(bodies, watermark, state, urgent=urgent)
-
-    def _check(self, bodies: Sequence[Body]) -> None:
-        """Refuse what can not be committed, before it gets a sequence number. Raises EntryTooLarge."""
-        if len(bodies) > segments.ENTRIES:
-            raise EntryTooLarge(f"{len(bodies)} bodies in one append, at most {segments.ENTRIES} are possible")
-        for schema, body in bodies:
-            size = len(body) + len(schema) + self._gateway_bytes + HEAD_BYTES
-            if size > LARGEST_ENTRY_BYTES:
-                raise EntryTooLarge(f"an entry of {schema} would have {size} bytes, at most {LARGEST_ENTRY_BYTES} are possible")
 
     def watermark(self, source: str) -> dict[str, Any]:
         """Return the watermark committed last for a source, merged by key; {} before the first."""
@@ -168,7 +163,7 @@ class Journal:
     @property
     def low_space(self) -> bool:
         """True if so little space is left that `prune` should be called now: retain_days yield before sources are held back."""
-        return self._store.low_space
+        return self._store.space.is_low
 
     def on_pressure(self, callback: Callable[[Pressure | None], None]) -> None:
         """Have `callback(why)` called in the writer thread when sources must be held back, or for another cause; then `callback(None)`."""
@@ -184,25 +179,21 @@ class Journal:
 
     def usage(self) -> Usage:
         """Compute how full the journal is, and when it will be full. Reads file sizes."""
-        used, free = self._store.used_bytes(), self._store.free_bytes()
-        room = max(min(self._store.max_bytes - used, free), 0)
-        growth = self._store.committed_bytes / max(self._clock() - self._opened_s, 1.0) * DAY_S
+        space = self._store.space
+        used, free = space.used_bytes(), space.free_bytes()
+        room = max(min(space.max_bytes - used, free), 0)
+        growth = space.committed_bytes / max(self._clock() - self._opened_s, 1.0) * DAY_S
         wal = self._view.wal_bytes()
         days = room / growth if growth else None
-        return Usage(used, self._store.max_bytes, free, used / max(min(self._store.max_bytes, used + free), 1), days, wal)
+        return Usage(used, space.max_bytes, free, used / max(min(space.max_bytes, used + free), 1), days, wal)
 
     def retained(self, open_since_seq: int | None) -> retention.Retained:
         """Count the closed segments that retention must leave, by reason. open_since_seq as for `prune`. Reads no file."""
         return retention.retained(self._store, open_since_seq)
 
-    @property
-    def scrub(self) -> tuple[ScrubRound | None, ScrubRound | None]:
-        """The last round of the scrub over the closed segments, and the last complete one; None before the first."""
-        return self._scrub.last, self._scrub.complete
-
     def close(self) -> None:
         """Commit what is queued and close the files, in the writer's own thread. Blocks; may be called twice."""
-        self._scrub.stop()
+        self.scrub.stop()
         self._writer.close()
 
     # ------------------------------------------------------------------ reading
@@ -223,31 +214,19 @@ class Journal:
         """Count the entries held after (epoch, seq). May read the disk."""
         return self._view.depth(after)[0]
 
-    def check_closed(self) -> bool:
-        """Read every closed segment now, as the scrub does daily. Returns False if one is damaged: the journal has stopped then."""
-        return self._scrub.round(lambda _busy_s: False)
-
-    def size_bytes(self) -> int:
-        """Return the bytes of all files of the journal. Reads the directory."""
-        return sum(path.stat().st_size for path in self.directory.rglob("*") if path.is_file())
-
     # ------------------------------------------------------------------ receipts
 
     def uplink(self, name: str, required: bool) -> None:  # noqa: FBT001 - the door's contract
         """Register an uplink, or change whether it is required: then nothing goes before its receipt."""
-        self._receipts.register(name, required=required)
-
-    def retire_uplink(self, name: str) -> None:
-        """Forget an uplink that the line no longer has; else it would keep its entries for ever."""
-        self._receipts.retire(name)
+        self.receipts.register(name, required=required)
 
     def cursor(self, name: str) -> tuple[int, int]:
         """Return (epoch, seq) through which this uplink's receiver has confirmed everything."""
-        return self._receipts.cursor(name).at
+        return self.receipts.cursor(name).at
 
     def depth(self, name: str) -> Depth:
         """Count the entries that this uplink has still to confirm. May read the disk."""
-        at = self._receipts.cursor(name).at
+        at = self.receipts.cursor(name).at
         entries, size = self._view.depth(at)
         oldest = self._view.read(at, 1, 1) if entries else []
         return Depth(entries, size, of_entry(oldest[0].payload) if oldest else None)
@@ -258,19 +237,7 @@ class Journal:
         At or below the cursor nothing changes. Raises ReceiptRefused (nothing moves): unknown-uplink, unknown-epoch, beyond-last,
         digest-mismatch, earlier-epoch-open. May read the disk.
         """
-        return self._receipts.acknowledge(name, epoch, through, digest)
-
-    def quarantine(self, name: str, epoch: int, rejected: Iterable[Rejected]) -> tuple[list[Quarantined], list[Quarantined]]:
-        """Take over the receiver's whole present list of refused entries: (newly refused, no longer refused)."""
-        return self._receipts.quarantine(name, epoch, rejected)
-
-    def quarantined(self, name: str | None = None) -> list[Quarantined]:
-        """All entries in quarantine, of one uplink or of all, with those that a person has disposed."""
-        return self._receipts.quarantined(name)
-
-    def dispose(self, name: str, epoch: int, seq: int) -> Quarantined:
-        """A person has dealt with a refused entry; it keeps its segment no longer. KeyError if it is not in quarantine."""
-        return self._receipts.dispose(name, epoch, seq)
+        return self.receipts.acknowledge(name, epoch, through, digest)
 
     def prune(self, open_since_seq: int | None, *, clock_verified: bool = True) -> Pruned | None:
         """Remove the segments that the last call returned, and name those that may go now; None if none.
@@ -334,3 +301,14 @@ class Journal:
     def _damaged(self, segment: Segment, why: str) -> None:
         """Stop the journal for damage that a reader found, and mark the segment, which the next start sets aside."""
         self._writer.damaged(StorageError(f"segment {segments.name_of(segment.epoch, segment.first)} is damaged: {why}"), segment)
+
+
+def _check(bodies: Sequence[Body], gateway_bytes: int) -> None:
+    """Raise EntryTooLarge if not all of the bodies can be entries. gateway_bytes: of the gateway's name as JSON."""
+    """Refuse what can not be committed, before it gets a sequence number. Raises EntryTooLarge."""
+    if len(bodies) > segments.ENTRIES:
+        raise EntryTooLarge(f"{len(bodies)} bodies in one append, at most {segments.ENTRIES} are possible")
+    for schema, body in bodies:
+        size = len(body) + len(schema) + gateway_bytes + HEAD_BYTES
+        if size > LARGEST_ENTRY_BYTES:
+            raise EntryTooLarge(f"an entry of {schema} would have {size} bytes, at most {LARGEST_ENTRY_BYTES} are possible")

@@ -68,7 +68,7 @@ def prune(store: Store, retain_s: float, open_since_seq: int | None, *, clock_ve
         for segment in store.view.segments
         if segment.state == "closed" and (segment.epoch, segment.first) not in store.pending_removal
     ]
-    excess = store.excess_bytes()
+    excess = store.space.excess_bytes()
     needed = _needs(store, open_since_seq)
     named: list[Segment] = []
     early = False

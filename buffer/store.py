@@ -5,7 +5,6 @@ view at once), `_close_full` between commits (log emptied, mode 0440, SHA-256, r
 crash between two steps leaves a state that the next start recognises: see `opening`.
 """
 
-import errno
 import hashlib
 import os
 import sqlite3
@@ -14,7 +13,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from buffer import segment as segments
 from buffer import sqlite
@@ -25,12 +24,10 @@ from buffer.errors import StorageError
 from buffer.keys import Signer, checkpoint_text
 from buffer.receipts import Receipts
 from buffer.segment import Entry, Fact, Row
+from buffer.space import Space
 from buffer.times import now_ticks
 
 SUMS = "SHA256SUMS"
-BALLAST = "ballast"
-BALLAST_BYTES = 32 << 20
-"""Reserved space, given up when the disk is full: what waits, and the alarm, can still be written then."""
 CHECKPOINT_BYTES = 16 << 20
 """Growth of the active segment's log after which it is emptied."""
 COMMIT_OVERHEAD_BYTES = 12_288
@@ -41,15 +38,6 @@ SAVE_EVERY_S = 1.0
 """Interval at which cursors are written and space is looked at. A cursor that a crash loses costs a resend, never an entry."""
 SAVES_PER_CHECKPOINT = 200
 """Writes of the cursors after which journal.db's log is emptied."""
-SPARE = 20
-"""retain_days yield in the last 1/20 of the space there is: sources are held back only when nothing may go, and then until it is free."""
-
-
-class Pressure(NamedTuple):
-    """Reason why sources must be held back. cause: disk-full, journal-full (max_bytes) or journal-locked, as gaps and findings name it."""
-
-    cause: str
-    text: str
 
 
 class Store:
@@ -64,27 +52,22 @@ class Store:
     ) -> None:
         self.directory, self.gateway = directory, gateway
         self.catalogue, self.view, self.receipts = catalogue, view, receipts
-        self.max_bytes = max_bytes
+        self.space = Space(directory, view, max_bytes)
         self.digest = bytes(32)
         self.leaves: list[bytes] = []
         self.tree = Tree()
         self.active: Segment | None = None
         self.signed_size = 0
-        self.pressure: Pressure | None = None
         self.blocked_by: str | None = None
         self._locked_out: str | None = None  # until cursors could be saved again
         self.holds: dict[str, tuple[int, int, int | None]] = {}
         self.pending_removal: dict[tuple[int, int], tuple[int, int]] = {}
-        self.committed_bytes = 0
         self._db: sqlite3.Connection | None = None
         self._unclosed: list[tuple[sqlite3.Connection, Segment]] = []
         self._lock = lock
         self._saves = 0
         self._since_checkpoint = 0
         self._saved_s = time.monotonic()
-        self._space_checked_s = -SAVE_EVERY_S
-        self.low_space = False
-        self.ballast_bytes = min(BALLAST_BYTES, max_bytes // 20)
 
     # ------------------------------------------------------------------ growing
 
@@ -166,7 +149,7 @@ class Store:
     def _count(self, rows: Sequence[Row]) -> None:
         size = sum(len(row[3]) for row in rows)
         self._since_checkpoint += size + COMMIT_OVERHEAD_BYTES  # of the log, which comes and goes
-        self.committed_bytes += size + ROW_OVERHEAD_BYTES * len(rows)  # of the segment, which stays
+        self.space.committed_bytes += size + ROW_OVERHEAD_BYTES * len(rows)  # of the segment, which stays
 
     def _create(self, first: int, previous: bytes, before: int, across: int | None = None) -> tuple[Segment, sqlite3.Connection]:
         new = Segment(self.view.epoch, first, previous=previous, before=before)
@@ -229,7 +212,7 @@ class Store:
                 # Emptied, never only reset: remains of an older generation under a frame cut short would look like damage.
                 emptied = segments.checkpoint(self._db, whole=True)
                 self._since_checkpoint = 0 if emptied else CHECKPOINT_BYTES * 3 // 4
-            self.watch_space()
+            self.space.watch()
             self.blocked_by = self._locked_out or self._long_log()
         except sqlite3.OperationalError as error:
             if not sqlite.is_transient(error):
@@ -292,62 +275,10 @@ class Store:
         self.signed_size = size
         return {"type": "checkpoint", "size": size, "root": root_now.hex(), "note": note, "cause": cause}
 
-    def used_bytes(self) -> int:
-        """Return the bytes of all files, logs of growing segments included. From any thread: SQLite may remove a log between two looks."""
-        closed = sum(segment.file_bytes for segment in self.view.segments)
-        growing = [self.directory / "journal.db", *(self.view.path(segment) for segment in self.view.segments if segment.state == "open")]
-        growing += [path.with_name(path.name + "-wal") for path in growing]
-        return closed + sum(map(sqlite.size_bytes, growing))
-
     def free_ballast(self) -> None:
-        """Give up the reserved space, so that what waits, and the record of it, can still be written."""
-        with suppress(FileNotFoundError):
-            (self.directory / BALLAST).unlink()
-        self.pressure = Pressure("disk-full", f"the disk is full: {self.free_bytes()} bytes free")
+        """Give up the reserved space after a transaction that the full disk refused."""
+        self.space.free_ballast()
         self._since_checkpoint = CHECKPOINT_BYTES + 1  # frames of the failed transaction must not look like damage later
-
-    def free_bytes(self) -> int:
-        """Return the bytes that the file system has left for this process."""
-        stat = os.statvfs(self.directory)
-        return stat.f_bavail * stat.f_frsize
-
-    def excess_bytes(self) -> int:
-        """Return how many bytes must go for 1/20 of the space to be spare, in max_bytes and on the disk; below 0 if more is spare."""
-        used = self.used_bytes()
-        space = min(self.max_bytes, used + self.free_bytes())
-        return used - (space - space // SPARE)
-
-    def watch_space(self) -> None:
-        """Decide whether sources must be held back and whether retain_days must yield; reserve space again once there is enough."""
-        if time.monotonic() < self._space_checked_s + SAVE_EVERY_S:
-            return
-        self._space_checked_s = time.monotonic()
-        free, used = self.free_bytes(), self.used_bytes()
-        # Twice, so that making it does not at once bring back the pressure that its absence means.
-        if not (self.directory / BALLAST).exists() and free > 2 * self.ballast_bytes:
-            free -= self._reserve()
-        if not (self.directory / BALLAST).exists() or free < self.ballast_bytes // 4:
-            self.pressure = Pressure("disk-full", f"the disk is full: {free} bytes free")
-        # Hysteresis: once full, 1/20 must be free again before sources are let go.
-        elif used > self.max_bytes - (self.max_bytes // SPARE if self.pressure and self.pressure.cause == "journal-full" else 0):
-            text = f"the journal is full: {used} of {self.max_bytes} bytes used, and nothing may be pruned yet"
-            self.pressure = Pressure("journal-full", text)
-        else:
-            self.pressure = None
-        self.low_space = self.excess_bytes() > 0
-
-    def _reserve(self) -> int:
-        """Make the ballast anew; return its bytes, 0 if the disk has no room for it."""
-        sqlite.create(self.directory / BALLAST)
-        try:
-            with (self.directory / BALLAST).open("r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, max(self.ballast_bytes, 1))
-        except OSError as error:
-            (self.directory / BALLAST).unlink()
-            if error.errno != errno.ENOSPC:
-                raise
-            return 0
-        return self.ballast_bytes
 
     # ------------------------------------------------------------------ the end
 

@@ -22,7 +22,8 @@ from buffer import chain, sqlite
 from buffer.catalogue import Segment
 from buffer.errors import JournalBusy, JournalClosed, JournalError, StorageError
 from buffer.segment import Entry, Fact, Row
-from buffer.store import Pressure, Store
+from buffer.space import Pressure
+from buffer.store import Store
 
 EARLY_LISTS = 32
 """Items in the queue that are worked off at once, without waiting for the commit interval to end."""
@@ -283,7 +284,7 @@ class Writer:
 
     def _report_pressure(self) -> None:
         """Call back when sources must be held back, when the cause changes, and when they need not any more."""
-        why = self._store.pressure or (Pressure("journal-locked", self._lock_problem) if self._lock_problem else None)
+        why = self._store.space.pressure or (Pressure("journal-locked", self._lock_problem) if self._lock_problem else None)
         if (why and why.cause) != (self.pressure and self.pressure.cause):
             for callback in self.on_pressure:
                 callback(why)

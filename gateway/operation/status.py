@@ -107,7 +107,7 @@ class Status:
             "waiting_s": round(intake.waiting_s(), 3),
             "opened": self._opened(),
             "kept": self._kept(),
-            "patrol": {name: _round(one) for name, one in zip(("last", "complete"), journal.scrub, strict=True)},
+            "patrol": {"last": _round(journal.scrub.last), "complete": _round(journal.scrub.complete)},
         }
 
     def _opened(self) -> dict[str, Any]:

@@ -296,7 +296,7 @@ class Forwarder:
         (epoch, seq), rejected = outcome
         known = self._rejected.get(epoch)
         if known is None:
-            held = [one for one in self._journal.quarantined(self._uplink.name) if one.epoch == epoch]
+            held = [one for one in self._journal.receipts.quarantined(self._uplink.name) if one.epoch == epoch]
             known = tuple(Rejected(one.seq, one.code, one.retry, one.reason) for one in held)
             self._rejected[epoch] = known
         listed = tuple(one for one in known if one.seq != seq) + ((rejected,) if rejected is not None else ())
@@ -306,9 +306,11 @@ class Forwarder:
     async def _keep_rejected(self, receipt: Receipt) -> None:
         """The receiver's whole present list of what it does not take goes into quarantine; what it no longer lists leaves."""
         known = self._rejected.get(receipt.epoch)
-        if known == receipt.rejected or (known is None and not receipt.rejected and not self._journal.quarantined(self._uplink.name)):
+        if known == receipt.rejected or (
+            known is None and not receipt.rejected and not self._journal.receipts.quarantined(self._uplink.name)
+        ):
             return
-        await asyncio.to_thread(self._journal.quarantine, self._uplink.name, receipt.epoch, list(receipt.rejected))
+        await asyncio.to_thread(self._journal.receipts.quarantine, self._uplink.name, receipt.epoch, list(receipt.rejected))
         new = sorted({one.seq for one in receipt.rejected} - {one.seq for one in known or ()})
         self._rejected[receipt.epoch] = receipt.rejected
         self.status.rejected = sum(map(len, self._rejected.values()))

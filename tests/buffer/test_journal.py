@@ -284,16 +284,16 @@ def test_cursors_and_quarantine_are_kept(tmp_path: Path) -> None:
     journal.append([numbered(number) for number in range(10)]).result()
     epoch = journal.opened.epoch
     journal.acknowledge("ebr", epoch, 7, digest_at(journal, 7))
-    new, gone = journal.quarantine("ebr", epoch, [Rejected(3, "unknown-parameter"), Rejected(4, "busy", "later", "wait")])
+    new, gone = journal.receipts.quarantine("ebr", epoch, [Rejected(3, "unknown-parameter"), Rejected(4, "busy", "later", "wait")])
     assert ([one.seq for one in new], gone) == ([3, 4], [])
-    new, gone = journal.quarantine("ebr", epoch, [Rejected(3, "unknown-parameter")])
+    new, gone = journal.receipts.quarantine("ebr", epoch, [Rejected(3, "unknown-parameter")])
     assert (new, [one.seq for one in gone]) == ([], [4])
     journal.close()
     journal = open_journal(tmp_path)
     assert journal.cursor("ebr") == (epoch, 7)
     assert journal.cursor("historian") == (0, 0)
-    assert [(one.seq, one.code, one.state) for one in journal.quarantined("ebr")] == [(3, "unknown-parameter", "held")]
-    assert journal.quarantined("historian") == []
+    assert [(one.seq, one.code, one.state) for one in journal.receipts.quarantined("ebr")] == [(3, "unknown-parameter", "held")]
+    assert journal.receipts.quarantined("historian") == []
     journal.close()
 
 
@@ -355,11 +355,11 @@ def test_open_batches_and_quarantine_keep_their_segment(tmp_path: Path) -> None:
     journal = filled(tmp_path)
     confirm(journal, 9000)
     assert journal.prune(4096) is None
-    journal.quarantine("ebr", journal.opened.epoch, [Rejected(5000, "unknown-order")])
+    journal.receipts.quarantine("ebr", journal.opened.epoch, [Rejected(5000, "unknown-order")])
     pruned = journal.prune(8000)
     assert pruned is not None
     assert (pruned.first, pruned.last) == (1, 4096)
-    journal.dispose("ebr", journal.opened.epoch, 5000)
+    journal.receipts.dispose("ebr", journal.opened.epoch, 5000)
     pruned = journal.prune(8193)
     assert pruned is not None
     assert pruned.last == 8192

@@ -164,12 +164,12 @@ class JournalAgainstList(RuleBasedStateMachine):
     @rule(data=st.data())
     def quarantine(self, data: st.DataObject) -> None:
         seqs = data.draw(st.lists(st.integers(1, len(self.model)), max_size=3, unique=True))
-        self.journal.quarantine("ebr", self.journal.opened.epoch, [Rejected(seq, "busy") for seq in seqs])
-        assert [one.seq for one in self.journal.quarantined("ebr")] == sorted(seqs)
+        self.journal.receipts.quarantine("ebr", self.journal.opened.epoch, [Rejected(seq, "busy") for seq in seqs])
+        assert [one.seq for one in self.journal.receipts.quarantined("ebr")] == sorted(seqs)
 
     @rule(open_since=st.one_of(st.none(), st.integers(1, 9000)))
     def prune(self, open_since: int | None) -> None:
-        held = [one.seq for one in self.journal.quarantined("ebr")]
+        held = [one.seq for one in self.journal.receipts.quarantined("ebr")]
         pruned = self.journal.prune(open_since)
         if pruned is not None:
             assert (pruned.epoch, pruned.last) <= self.cursor

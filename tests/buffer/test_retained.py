@@ -63,8 +63,8 @@ def test_a_batch_that_was_open_when_the_epoch_changed_keeps_all_of_the_one_befor
     content[len(content) // 2] ^= 0xFF
     first.write_bytes(content)
     damaged = Journal.open(tmp_path, GATEWAY, commit_interval_s=0.001, retain_s=0.0, max_bytes=1 << 40)
-    assert not damaged.check_closed()
-    last, complete = damaged.scrub
+    assert not damaged.scrub.check()
+    last, complete = damaged.scrub.last, damaged.scrub.complete
     assert last is not None
     assert (last.ended, complete) == (None, None), "a round that found damage did not come to its end"
     with pytest.raises(StorageError):
@@ -80,8 +80,8 @@ def test_a_batch_that_was_open_when_the_epoch_changed_keeps_all_of_the_one_befor
 
 @pytest.mark.urs("URS-BUF-02")
 def test_the_patrol_says_how_far_it_is_and_when_it_was_through(journal: Journal) -> None:
-    assert journal.check_closed()
-    last, complete = journal.scrub
+    assert journal.scrub.check()
+    last, complete = journal.scrub.last, journal.scrub.complete
     assert last is not None
     assert last == complete
     assert (last.of, last.whole) == (3, 3)

@@ -38,7 +38,7 @@ def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Journal]
     journal.append([HEARTBEAT]).result()
     epoch, seq = journal.last
     journal.acknowledge("ebr", epoch, seq, journal.read((epoch, seq - 1), max_bytes=1)[0].digest)
-    journal.quarantine("ebr", epoch, [Rejected(REFUSED, "unknown-parameter", "never", "not in the recipe")])
+    journal.receipts.quarantine("ebr", epoch, [Rejected(REFUSED, "unknown-parameter", "never", "not in the recipe")])
     yield journal
     journal.close()
 
@@ -70,7 +70,7 @@ def test_a_refused_entry_keeps_its_segment_and_no_other(journal: Journal, tmp_pa
 
     again = opened(tmp_path)
     assert (again.opened.epoch, again.opened.findings) == (epoch, [])
-    again.quarantine("ebr", epoch, [])
+    again.receipts.quarantine("ebr", epoch, [])
     assert pruned(again) == [(4097, 8192)]
     again.close()
     assert verify(tmp_path / "data").problems == []

@@ -7,7 +7,7 @@ import pytest
 from kit.journals import short_segments
 from kit.processes import until
 
-from buffer import Body, Journal, store
+from buffer import Body, Journal, space, store
 
 ENTRIES = 64
 MAX_BYTES = 6_000_000
@@ -18,6 +18,7 @@ WEEK_S = 604_800.0
 def small_segments_looked_at_often(monkeypatch: pytest.MonkeyPatch) -> None:
     short_segments(monkeypatch, ENTRIES)
     monkeypatch.setattr(store, "SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(space, "LOOK_EVERY_S", 0.0)
 
 
 @pytest.fixture

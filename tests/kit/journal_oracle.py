@@ -51,7 +51,7 @@ epoch = journal.opened.epoch
 say(f"epoch {epoch}")
 journal.uplink("ebr", True)
 if phase == 3:
-    assert not journal.check_closed()
+    assert not journal.scrub.check()
     journal.close()
     sys.exit()
 number = journal.watermark("mes").get("n", 0)
@@ -157,7 +157,7 @@ def started(folder: Path) -> tuple[Journal, set[tuple[int, int]]]:
     declared: set[tuple[int, int]] = set()
     for _ in range(4):
         journal = opened(folder)
-        if journal.check_closed():
+        if journal.scrub.check():
             for event in journal._writer.do(journal._store.catalogue.epochs).result().values():
                 spans = {str(event["follows"]): event["lost"], **event.get("lost_before", {})}
                 if event.get("tail") == "unknown":  # more may have stood there: a segment at most

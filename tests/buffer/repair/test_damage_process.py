@@ -61,7 +61,7 @@ def restarted(folder: Path) -> tuple[Journal, list[str]]:
     for _ in range(4):
         journal = opened(folder, retain_s=1e9)
         texts += journal.opened.findings
-        if journal.check_closed():
+        if journal.scrub.check():
             return journal, texts
         journal.close()
     raise AssertionError("it does not come to rest")

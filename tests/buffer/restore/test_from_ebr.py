@@ -136,7 +136,7 @@ def test_the_journal_goes_on_to_the_last_entry_of_the_ebr_over_segments_checkpoi
     assert journal.state() == ((plant.epoch, plant.held), b"fold"), "what comes after it is folded at the start"
     journal.append([event(told)], urgent=True).result()
     assert journal.checkpoint(plant.signer) is not None
-    assert journal.check_closed()
+    assert journal.scrub.check()
     journal.close()
     assert verify(folder, plant.signer.public).exit_code == 0
 

@@ -194,7 +194,7 @@ async def test_the_gateway_hears_of_a_refused_checkpoint_as_an_alarm(gateway: Ga
     code = {"root": "checkpoint-inconsistent", "key": "checkpoint-unsigned"}[kind]
     assert alarm["severity"] == "alarm"
     assert f"first {seq}: {code}" in alarm["text"]
-    assert [(one.seq, one.code) for one in gateway.journal.quarantined("ebr")] == [(seq, code)]
+    assert [(one.seq, one.code) for one in gateway.journal.receipts.quarantined("ebr")] == [(seq, code)]
 
 
 # -- what is refused or comes early
