@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
-from drivers.rows import json_value
+from drivers.exact_json import exact_json
 
 
 def row_key(row: Mapping[str, Any], columns: Sequence[str]) -> str:
     """Make the key of a row. Two rows of one table have the same key only if the texts of their columns are the same. Raises KeyError."""
-    texts = [str(json_value(row[column])) for column in columns]
+    texts = [str(exact_json(row[column])) for column in columns]
     return texts[0] if len(texts) == 1 else "/".join(text.replace("%", "%25").replace("/", "%2F") for text in texts)
 
 

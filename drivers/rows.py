@@ -1,38 +1,15 @@
-"""Rows of a MES, in whatever way they came: as JSON for the message, as typed values for the tags that are mapped to their columns."""
+"""Rows of a MES, in whatever way they came, as typed values for the tags that are mapped to their columns."""
 
-import base64
-import math
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
-from uuid import UUID
 
 from config import Tag
 from drivers.contract import BAD_DECODING, GOOD, Reading, Value
+from drivers.exact_json import exact_json
 
 TRUE, FALSE = frozenset({"1", "true", "t", "yes", "y"}), frozenset({"0", "false", "f", "no", "n"})
-
-
-def json_value(value: Any) -> Any:
-    """A database value as JSON can hold it, without losing digits: decimals, big integers and dates as text, bytes as base64."""
-    if value is None or isinstance(value, bool | str):
-        return value
-    if isinstance(value, int):
-        return value if -(2**53) <= value <= 2**53 else str(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if isinstance(value, datetime | date | time):
-        return value.isoformat()
-    if isinstance(value, bytes | bytearray | memoryview):
-        return base64.b64encode(bytes(value)).decode("ascii")
-    if isinstance(value, Decimal | UUID | timedelta):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(name): json_value(item) for name, item in value.items()}
-    if isinstance(value, Sequence):
-        return [json_value(item) for item in value]
-    return str(value)
 
 
 def typed(value: Any, kind: str) -> Value:
@@ -84,7 +61,7 @@ _TYPED: dict[str, Callable[[Any], Value]] = {
     "bcd": _integer,
     "float": float,
     "decimal": _decimal,
-    "string": lambda value: value if isinstance(value, str) else str(json_value(value)),
+    "string": lambda value: value if isinstance(value, str) else str(exact_json(value)),
     "datetime": _datetime,
     "bytes": _bytes,
 }

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from config import Problem, Source, Tag
 from config.grammars.addresses import FileAddress, parse
 from drivers.contract import Driver, DriverMisconfigured, Emit, Finding, Loss, Message, Reading
+from drivers.exact_json import exact_json
 from drivers.local_time import Moment
 from drivers.mes_file.folder import Folder, NotAFile, NotWhole, Scan, Seen, matches, printable
 from drivers.mes_file.formats import Record, Refused, records
@@ -22,7 +23,7 @@ from drivers.mes_file.settings import FileSettings, Pattern
 from drivers.restored_rows import RestoredRows
 from drivers.row_key import row_key
 from drivers.row_settings import zone_of
-from drivers.rows import Mapped, json_value
+from drivers.rows import Mapped
 
 PIECE_ROWS = 200
 """Records per emit."""
@@ -144,7 +145,7 @@ class MesFileDriver(Driver):
         if until_ns is None or seen.mtime_ns > until_ns:
             return 0
         rows = [
-            (_key(pattern, digest, record, number), {name: json_value(value) for name, value in record.items()})
+            (_key(pattern, digest, record, number), {name: exact_json(value) for name, value in record.items()})
             for number, record in enumerate(records(data, pattern, self.settings), 1)
         ]
         count = self._recalled.leading(pattern.name, rows)
@@ -181,7 +182,7 @@ class MesFileDriver(Driver):
         for number, (record, moment) in enumerate(zip(piece, moments, strict=True), first + 1):
             key = _key(pattern, digest, record, number)
             ticks, text = (None, None) if moment is None else (moment.ticks, moment.text)
-            row = {name: json_value(value) for name, value in record.items()}
+            row = {name: exact_json(value) for name, value in record.items()}
             messages.append(Message(pattern.name, key, row, ticks, text, "changed" if rewritten else "new"))
             readings += self._mapped.readings(pattern.name, _pointed(record) if pattern.decimal == "," else record, ticks)
         return messages, readings

@@ -14,6 +14,7 @@ from config.grammars.addresses import SqlAddress, parse
 from config.toml.credentials import CredentialMissing
 from config.toml.credentials import read as read_secret
 from drivers.contract import BadReply, Driver, DriverMisconfigured, Emit, Finding, LinkLost, Message
+from drivers.exact_json import exact_json
 from drivers.local_time import Moment, folds_back, read, ticks_of
 from drivers.mes_sql.database import Database, rows, url_of
 from drivers.mes_sql.probe import Probe, Probed, judged
@@ -23,7 +24,7 @@ from drivers.mes_sql.window import Change, Window, row_hash
 from drivers.restored_rows import RestoredRows, row_mark, row_marks
 from drivers.row_key import row_key
 from drivers.row_settings import zone_of
-from drivers.rows import Mapped, json_value
+from drivers.rows import Mapped
 
 PIECE_ROWS = 200
 """Rows per emit: a message event of so many rows stays within one entry for common row widths."""
@@ -135,7 +136,7 @@ class MesSqlDriver(Driver):
                 raise DriverMisconfigured(f"{self.source.name}: query {query.name} gives no column {error}") from None
             try:
                 fell = found.last is not None and value < found.last
-                plain = {str(name): json_value(item) for name, item in row.items()}
+                plain = {str(name): exact_json(item) for name, item in row.items()}
                 digest = row_hash(plain)
                 window.rename(key, digest)
                 change = window.change(key, value, digest)
@@ -162,7 +163,7 @@ class MesSqlDriver(Driver):
             for (change, key, value, digest, row), moment in zip(piece, moments, strict=True):
                 window.take(key, value, digest)
                 ticks, text = (None, None) if moment is None else (moment.ticks, moment.text)
-                plain = {name: json_value(item) for name, item in row.items()}
+                plain = {name: exact_json(item) for name, item in row.items()}
                 messages.append(Message(query.name, key, plain, ticks, text, change))
                 readings += self._mapped.readings(query.name, row, ticks)
             window.bound()

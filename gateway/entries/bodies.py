@@ -6,13 +6,13 @@ from typing import Any
 import orjson
 
 from buffer import Body
+from drivers.exact_json import EXACT
 from gateway.entries.ticks import EARLIEST, LATEST, TICKS_PER_MS, rfc3339
 
 READINGS = "ebr-gateway/readings/1"
 EVENT = "ebr-gateway/event/1"
 LARGEST_BODY_BYTES = 65_536 - 512  # the head takes at most this much
 LARGEST_TABLE_BYTES = 49_152  # of a readings entry; the rest is for who, when and the contexts
-_EXACT = 1 << 53  # JSON numbers keep integers exact to here (RFC 8259, 6)
 
 Row = tuple[int, Any, Any, int, str, int | None, int | None]
 """(tag, value, raw, status, kind, source_ticks, server_ticks)"""
@@ -75,7 +75,7 @@ def _place_ticks(name: str, values: list[int | None], base: int, columns: dict[s
         return
     relative = [None if value is None else value - base for value in values]
     told = relative if not missing else [value for value in relative if value is not None]
-    if min(told) > -_EXACT and max(told) < _EXACT:  # type: ignore[type-var,operator]
+    if min(told) > -EXACT and max(told) < EXACT:  # type: ignore[type-var,operator]
         _place(f"{name}_ticks", relative, columns, constant)
     else:
         # A DateTime past the calendar means its end (OPC UA Part 6, 5.2.2.5).

@@ -15,6 +15,7 @@ import orjson
 
 from config import CodeTable, Tag
 from drivers.contract import BAD_OUT_OF_RANGE, Value
+from drivers.exact_json import exact_json
 from gateway.entries import ticks
 
 BAD_ENCODING_LIMIT = 0x80080000
@@ -30,7 +31,6 @@ Normalise = Callable[[Value, int], Normal]
 _RANGES = {f"int{n}": (-(1 << (n - 1)), (1 << (n - 1)) - 1) for n in (8, 16, 32, 64)} | {
     f"uint{n}": (0, (1 << n) - 1) for n in (8, 16, 32, 64)
 }
-_EXACT = 1 << 53  # JSON numbers keep integers exact to here (RFC 8259, 6)
 _FLOAT32 = struct.Struct("<f")
 
 
@@ -47,19 +47,8 @@ def shortest_float32(value: float) -> float:
     return value
 
 
-def plain(value: Any) -> Any:
-    """A value of a row as JSON can hold it without change: integers past 2^53 and what is no JSON value as their text."""
-    if value is None or value.__class__ is str or value.__class__ is bool:
-        return value
-    if value.__class__ is int:
-        return value if -_EXACT < value < _EXACT else str(value)
-    if value.__class__ is float:
-        return value if value - value == 0.0 else str(value)
-    if isinstance(value, Mapping):
-        return {str(name): plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
-    return str(value)
+plain = exact_json
+"""The row of a message, as it stands in the entry."""
 
 
 def normaliser(tag: Tag, codes: Mapping[str, CodeTable]) -> Normalise | None:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from config import Tag
 from drivers.contract import BAD_DECODING
+from drivers.exact_json import exact_json
 from drivers.mes_sql.window import Window, from_json, row_hash, to_json
-from drivers.rows import Mapped, json_value, typed
+from drivers.rows import Mapped, typed
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,9 @@ from drivers.rows import Mapped, json_value, typed
     [
         (Decimal("1.10"), "1.10"),
         (2**53 + 1, "9007199254740993"),
+        (2**53, "9007199254740992"),
+        (-(2**53), "-9007199254740992"),
+        (2**53 - 1, 9007199254740991),
         (7, 7),
         (float("nan"), "nan"),
         (b"\x00\xff", "AP8="),
@@ -29,8 +33,8 @@ from drivers.rows import Mapped, json_value, typed
     ],
 )
 def test_no_digit_is_lost_on_the_way_to_json(value, plain):
-    assert json_value(value) == plain
-    assert type(json_value(value)) is type(plain)
+    assert exact_json(value) == plain
+    assert type(exact_json(value)) is type(plain)
 
 
 @pytest.mark.parametrize(

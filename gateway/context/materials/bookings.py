@@ -12,6 +12,7 @@ import orjson
 
 from config.grammars.step_condition import parse
 from config.materials import Booking, Occasion, Sampling, tags_of
+from drivers.exact_json import exact_json
 from gateway.context import event_bodies
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.materials.booking import booking_event
@@ -34,7 +35,6 @@ MOST_REMEMBERED = 5_000
 MOST_WAITING = 1_000
 MOST_UNLINKED = 200
 """Results kept for a sample that is told after them."""
-_LEAST_INTEGER, _GREATEST_INTEGER = -(2**63), 2**63 - 1
 SAY_AGAIN_TICKS = 60 * TICKS_PER_S
 BEFORE_START_TICKS = 86_400 * TICKS_PER_S
 """Rows older than this before the journal's beginning tell the plant's past, not what this gateway witnessed."""
@@ -442,9 +442,8 @@ def _row_key(each: PendingBooking) -> str:
 def _short(value: Json) -> Json:
     if isinstance(value, list | dict):
         return _short_part(value)
-    if isinstance(value, int) and not _LEAST_INTEGER <= value <= _GREATEST_INTEGER:
-        return str(value)[:LONGEST_TEXT]  # a column NUMERIC of a MES holds more than JSON's readers do
-    return value[:LONGEST_TEXT] if isinstance(value, str) else value
+    exact = exact_json(value)  # a column NUMERIC of a MES holds more than JSON's readers do
+    return exact[:LONGEST_TEXT] if isinstance(exact, str) else exact
 
 
 def _short_part(value: Any) -> Any:

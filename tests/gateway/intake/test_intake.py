@@ -9,17 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit import mes_sql
+from kit.collector import Journal as Collected
+from kit.collector import running
 
 import config
 from buffer import Journal, Pressure, read_journal, segment
 from config import examples
 from drivers import Finding, Loss, Message
+from drivers.mes_sql import MesSqlDriver
+from drivers.restored_rows import MARK, row_mark
 from gateway.clock import Clock, system_clock
 from gateway.context import Fold
 from gateway.context.replay import replay
 from gateway.entries.fold_input import ReadingsInput
 from gateway.entries.ticks import from_rfc3339
 from gateway.evidence.recompute import differences
+from gateway.evidence.restored_rows import RestoredRows
 from gateway.intake import Intake
 from gateway.intake.port import MOST_OPEN_CALLS, Port
 
@@ -342,6 +348,28 @@ async def test_what_json_can_not_hold_stands_in_a_row_as_its_text(line: Line) ->
         "nested": {"deep": [str(10**20)]},
         "plain": 7,
     }
+
+
+@pytest.mark.urs("URS-UPL-02", "URS-UPL-06")
+async def test_a_row_that_stands_in_the_journal_is_known_again_whatever_numbers_it_holds(line: Line, tmp_path: Path) -> None:
+    numbers = [sign * (2**53 + off) for sign in (1, -1) for off in (-1, 0, 1)] + [2**63 - 1, 1.5, 0]
+    query = {"name": "lots", "sql": "SELECT lot, number FROM v_lots", "key": "lot", "watermark": {"kind": "snapshot"}}
+    source = mes_sql.source(tmp_path, (query,))
+    async with mes_sql.served(source) as mes:
+        for lot, number in enumerate(numbers):
+            await mes.insert("lots", {"lot": f"L{lot}", "number": number}, mes_sql.NOON)
+        read, again = Collected(), Collected()
+        async with running(MesSqlDriver(source, []), read):
+            await read.until(lambda: len(read.messages) == len(numbers))
+        await line.port("mes")([], received_ns=time.monotonic_ns(), messages=read.messages)
+        restored = RestoredRows()
+        for entry in line.journal.read((0, 0), max_bytes=100_000_000, max_entries=100_000):
+            restored.take(entry)
+        again.watermark = restored.facts()["mes"]
+        assert again.watermark[MARK]["lots"]["rows"] == [row_mark(message.key, message.row) for message in read.messages]
+        async with running(MesSqlDriver(source, []), again):
+            await again.polled()
+    assert again.messages == []
 
 
 @pytest.mark.urs("URS-BUF-05")
