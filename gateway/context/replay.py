@@ -1,8 +1,8 @@
-"""The fold as it was: the stored state, and every entry after it folded again."""
+"""Restore the fold after a restart: load the stored state, then replay every later entry."""
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -13,24 +13,22 @@ from config import Line
 from gateway.context import Fold
 from gateway.entries.fold_input import EventInput, ReadingsInput, Tagsets, learn
 from gateway.entries.tagset import tagset_of
-from gateway.runtime.systemd import notify
 
 log = logging.getLogger(__name__)
 
 PAGE_BYTES = 8_388_608
 SAY_EVERY_S = 30.0
-NEXT_PAGE_WITHIN_S = 120
 _TAGSETS = TypeAdapter(Tagsets)
 
 
-def replay(line: Line, journal: Journal) -> Fold:
-    """The fold at the journal's end. The state is a cache: without it, or with one that can not be read, all held entries are folded.
+def replay(line: Line, journal: Journal, progress: Callable[[str], None] = lambda _: None) -> Fold:
+    """Return the fold at the journal's end.
 
-    The service manager hears of the progress, so that a long one is not taken for a start that hangs. What could not be used is a finding
-    of this start.
+    The state is a cache: without it, or with one that can not be read, all held entries are folded. What could not be used is a finding of
+    this start. progress: called after each page of entries with a line of text, and at the end with an empty one.
     """
     fold, after, why = _from_state(line, journal)
-    tables, progress, first = _Tables(line, journal), _Progress(journal.held(after), why), (0, 0)
+    tables, folding, first = _Tables(line, journal), _Progress(journal.held(after), why, progress), (0, 0)
     while entries := journal.read(after, max_bytes=PAGE_BYTES):
         for entry in entries:
             item = tables.item(fold, orjson.loads(entry.payload))
@@ -38,8 +36,8 @@ def replay(line: Line, journal: Journal) -> Fold:
                 fold.decide(item)
         first = _position(entries[0]) if first == (0, 0) else first
         after = _position(entries[-1])
-        progress.folded(len(entries))
-    progress.done()
+        folding.folded(len(entries))
+    folding.done()
     journal.opened.findings.extend([*_not_held(why, first), *tables.findings()])
     return fold
 
@@ -117,9 +115,10 @@ def _tables_in(stored: tuple[tuple[int, int], bytes] | None) -> Tagsets:
 
 
 class _Progress:
-    """How far the folding is: for the service manager with each page, for the log at the beginning, now and then, and at the end."""
+    """Reports how far the folding is: to `progress` with each page, to the log at the beginning, now and then, and at the end."""
 
-    def __init__(self, entries: int, why: str) -> None:
+    def __init__(self, entries: int, why: str, progress: Callable[[str], None]) -> None:
+        self._progress = progress
         self._entries, self._done, self._begun_s = entries, 0, time.monotonic()
         self._said_s = self._begun_s
         self._says = bool(why and entries)
@@ -127,20 +126,20 @@ class _Progress:
             log.warning("%s: all %s entries held are folded again; sources are read after that", why, f"{entries:,}")
 
     def folded(self, entries: int) -> None:
-        """So many more are done."""
+        """Count entries that were folded since the last call, and report."""
         self._done += entries
         now_s = time.monotonic()
         left_s = (now_s - self._begun_s) / self._done * max(self._entries - self._done, 0)
         text = f"folding the journal: {self._done:,} of {self._entries:,} entries, about {left_s:.0f} s left"
-        notify(f"EXTEND_TIMEOUT_USEC={NEXT_PAGE_WITHIN_S}000000\nSTATUS={text}")
+        self._progress(text)
         if now_s - self._said_s >= SAY_EVERY_S:
             self._said_s, self._says = now_s, True
             log.warning("%s", text)
 
     def done(self) -> None:
-        """All are done."""
+        """Report the end."""
         if self._done:
-            notify("STATUS=")
+            self._progress("")
         if self._says:
             log.warning("folded %s entries in %.1f s", f"{self._done:,}", time.monotonic() - self._begun_s)
 

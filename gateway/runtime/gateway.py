@@ -32,7 +32,7 @@ from gateway.operation.status import SPACE_ALARMS, Status
 from gateway.runtime import assembly
 from gateway.runtime.isolate import isolated
 from gateway.runtime.supervise import supervise
-from gateway.runtime.systemd import notify, watchdog_interval_s
+from gateway.runtime.systemd import notify, starting, watchdog_interval_s
 from gateway.uplink import Forwarder, UplinkError
 
 log = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ async def run(line: Line) -> None:
     clock = system_clock(line.clock)
     journal = await asyncio.to_thread(_open, line)
     try:
-        fold = await asyncio.to_thread(replay, line, journal)
+        fold = await asyncio.to_thread(replay, line, journal, starting)
         await Gateway(line, journal, clock, fold, [driver for _, driver in drivers], push).live()
     finally:
         await asyncio.shield(asyncio.to_thread(journal.close))

@@ -1,7 +1,9 @@
-"""What systemd is told (sd_notify(3)): ready, stopping, alive. Nothing where NOTIFY_SOCKET is not set."""
+"""Tell systemd that the line is starting, ready, stopping or alive (sd_notify(3)). Does nothing where NOTIFY_SOCKET is not set."""
 
 import os
 import socket
+
+NEXT_STEP_WITHIN_S = 120
 
 
 def notify(state: str) -> None:
@@ -17,8 +19,13 @@ def notify(state: str) -> None:
             return
 
 
+def starting(step: str) -> None:
+    """Show how far a long start is and ask for time until its next step; an empty step ends that."""
+    notify(f"EXTEND_TIMEOUT_USEC={NEXT_STEP_WITHIN_S}000000\nSTATUS={step}" if step else "STATUS=")
+
+
 def watchdog_interval_s() -> float | None:
-    """How often the watchdog wants to hear from this process, or None if it does not watch it."""
+    """Return the interval within which the watchdog expects a sign of life, or None if it does not watch this process."""
     usec, pid = os.environ.get("WATCHDOG_USEC"), os.environ.get("WATCHDOG_PID")
     if not usec or (pid and int(pid) != os.getpid()):
         return None

@@ -62,6 +62,7 @@ def test_a_wrong_line_folder_is_not_tried_again() -> None:
 
 
 def _started(line: Path, tmp_path: Path, *, wrapper: list[str]) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    (tmp_path / "notify").unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     listener.bind(str(tmp_path / "notify"))
     listener.settimeout(WITHIN_S)
@@ -103,6 +104,26 @@ def test_the_gateway_tells_systemd_that_it_is_ready_alive_and_stopping(line: Pat
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.urs("URS-OPS-05")
+def test_a_start_that_folds_entries_again_asks_systemd_for_time(line: Path, tmp_path: Path) -> None:
+    heard: list[list[bytes]] = []
+    for _ in range(2):
+        process, listener = _started(line, tmp_path, wrapper=[])
+        try:
+            with listener:
+                heard.append([listener.recv(200)])
+                while heard[-1][-1] != b"READY=1":
+                    heard[-1].append(listener.recv(200))
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0, (tmp_path / "said").read_text()
+        finally:
+            process.kill()
+            process.wait()
+    folding, over, _ = [word for word in heard[1] if word != b"WATCHDOG=1"]
+    assert folding.startswith(b"EXTEND_TIMEOUT_USEC=120000000\nSTATUS=folding the journal: ")
+    assert over == b"STATUS="
 
 
 def _calls(name: str) -> set[str]:

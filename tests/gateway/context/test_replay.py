@@ -24,6 +24,7 @@ from gateway.context import Fold
 from gateway.context import replay as replaying
 from gateway.context.replay import replay
 from gateway.intake import Intake
+from gateway.runtime.systemd import starting
 
 SEGMENT = 32
 PLC, DRYER = "granulator-plc", "dryer-plc"
@@ -169,7 +170,7 @@ async def test_the_service_manager_and_the_log_hear_how_far_a_long_folding_is(
         monkeypatch.setattr(replaying, "SAY_EVERY_S", 0.0)
         journal = opened(line)
         with caplog.at_level(logging.WARNING, "gateway.context.replay"):
-            replay(line, journal)
+            replay(line, journal, starting)
         told = received(manager)
     pages = [dict(word.split("=", 1) for word in text.split("\n")) for text in told]
     assert len(pages) > 2
