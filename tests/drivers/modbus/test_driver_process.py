@@ -372,21 +372,6 @@ async def test_what_is_not_of_its_type_is_bad_with_a_finding(tmp_path):
             assert emit.findings[0].text == "t0: not bcd16 as declared: 12 ab"
 
 
-async def test_polls_keep_to_the_grid_and_lateness_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr("drivers.modbus.schedule.REPORT_EVERY_S", 0.3)
-    tags = tags_of(("1/holding/0:uint16", "uint16"))
-    async with plc_for(tmp_path, tags, rate_ms=50) as (plc, source), running(source, tags) as emit:
-        plc.faults.append(Fault("delay", times=3, after=2, seconds=0.12))
-        await emit.until(lambda: emit.findings)
-        finding = emit.findings[0]
-        assert finding.code == "late-cycle"
-        assert finding.text.startswith("unit 1 at 50 ms: ")
-        assert " missed" in finding.text
-        begun = [requested for _, _, requested, _ in emit.lists]
-        offsets = sorted((at - begun[0]) / 1e6 % 50 for at in begun)
-        assert offsets[len(offsets) // 2] < 25  # the middle poll stands near its grid point, however late others were
-
-
 async def test_requests_of_one_poll_share_their_instants_only_if_close_together(tmp_path):
     tags = tags_of(("1/holding/0:uint16", "uint16"), ("1/input/0:uint16", "uint16"))
     async with plc_for(tmp_path, tags, rate_ms=100, window_ms=40) as (plc, source), running(source, tags) as emit:
@@ -396,20 +381,6 @@ async def test_requests_of_one_poll_share_their_instants_only_if_close_together(
         await emit.until(lambda: any(received - requested > 50e6 for _, _, requested, received in emit.lists))
         slow = next(item for item in emit.lists if item[3] - item[2] > 50e6)
         assert {reading[0] for reading in slow[0]} | set(slow[1]) == {1}
-
-
-async def test_a_full_gateway_holds_the_polls_back(tmp_path):
-    tags = tags_of(("1/holding/0:uint16", "uint16"), ("2/holding/0:uint16", "uint16"))
-    async with plc_for(tmp_path, tags) as (plc, source), running(source, tags) as emit:
-        await emit.until(lambda: len(emit.values) == 2)
-        gate = asyncio.Event()
-        emit.room = gate.wait
-        asked = plc.memory.requests[3]
-        await asyncio.sleep(0.3)
-        assert plc.memory.requests[3] - asked <= 4
-        gate.set()
-        before = emit.seen[0]
-        await emit.until(lambda: emit.seen[0] > before + 3)
 
 
 async def test_nobody_listening_is_link_lost(tmp_path):

@@ -74,7 +74,7 @@ class Bench:
 
     def forward(self, uplink: Uplink) -> Forwarder:
         line = cast("Line", SimpleNamespace(gateway=GATEWAY, folder=self.folder))
-        forward = Forwarder(self.journal, line, uplink, self.findings.append)
+        forward = Forwarder(self.journal, line, uplink, self.findings.append, clock=asyncio.get_running_loop().time)
         self.journal.on_commit(forward.wake)
         return forward
 
