@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from golden import example_lines, readings
 from golden.example_lines import Drive
-from golden.frozen import FOLDER, read
+from golden.frozen_files import FOLDER, read
 from golden.packing import unpacked
 from golden.product import EventInput, Fold, Line, ReadingsInput
 

@@ -140,7 +140,8 @@ def _plc(rig: Rig, second: float, *readings: tuple[Any, ...], **more: Any) -> No
     names = _indexes(rig, "plc")
     rows = []
     for name, value, *rest in readings:
-        status, source_s, server_s = [*rest, *(0, second, None)[len(rest) :]]
+        defaults: tuple[Any, ...] = (0, second, None)
+        status, source_s, server_s = *rest, *defaults[len(rest) :]
         times = (None if at_s is None else rig.ticks(at_s) for at_s in (source_s, server_s))
         rows.append((names[name], value, status, *times))
     rig.at(second + 0.02)
@@ -160,7 +161,7 @@ def _order(key: str, batch: str | None, second: float) -> Message:
 
 def _every_type(rig: Rig) -> None:
     stamp = datetime(2026, 11, 22, 7, 13, 22, 123_456, tzinfo=UTC)
-    values = {"step": 0, "state": 6, "bool": True, "int64": -(1 << 62), "float32": 0.10000000149011612, "float64": 20.25}
+    values: dict[str, Any] = {"step": 0, "state": 6, "bool": True, "int64": -(1 << 62), "float32": 0.10000000149011612, "float64": 20.25}
     values |= {"scaled": 13_824, "text": '\u00e9t\u00e9 \u9020\u7c92 "x"', "bytes": b"\x00\xff\x10", "time": stamp, "ours": 1e300}
     _plc(rig, 2, *values.items(), kind="initial")
     _plc(rig, 3, ("int64", 9_007_199_254_740_993), ("float32", 3.4028234663852886e38), ("float64", -0.0), ("scaled", 1), ("text", ""))

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 import pytest
-from golden.frozen import FOLDER, write
+from golden.frozen_files import FOLDER, write
 from golden.packing import packed, unpacked
 from golden.product import EventInput, Fold, Line, ReadingsInput
 
@@ -92,7 +92,7 @@ def pytest_configure(config: pytest.Config) -> None:
         recorder.told(fold.plan.line, item)
         return decide(fold, item)
 
-    Fold.decide = recorded  # type: ignore[method-assign]
+    Fold.decide = recorded  # type: ignore[method-assign,assignment]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from golden.cases import CASES
-from golden.frozen import FOLDER, difference, read, write
+from golden.frozen_files import FOLDER, difference, read, write
 
 
 @pytest.mark.parametrize("case", CASES)

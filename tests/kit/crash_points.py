@@ -103,11 +103,11 @@ def main() -> None:
 
         exec(compile(RUN, "run", "exec"), {"__name__": "__main__"})
     else:
-        import gateway.evidence.checkpoints
-        import gateway.runtime.gateway
         from gateway.cli import main as gateway_main
+        from gateway.evidence import checkpoints
+        from gateway.runtime import gateway
 
-        gateway.runtime.PRUNE_EVERY_S = gateway.checkpoints.EVERY_S = 2.0
+        gateway.PRUNE_EVERY_S = checkpoints.EVERY_S = 2.0
         gateway_main()
 
 

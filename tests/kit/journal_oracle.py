@@ -169,7 +169,8 @@ def started(folder: Path) -> tuple[Journal, set[tuple[int, int]]]:
 
 
 def held_by(journal: Journal) -> dict[tuple[int, int], int]:
-    after, found = (0, 0), {}
+    after = (0, 0)
+    found: dict[tuple[int, int], int] = {}
     while page := journal.read(after, max_bytes=1 << 24, max_entries=5000):
         found |= {(entry.epoch, entry.seq): json.loads(entry.payload)["n"] for entry in page}
         after = page[-1].epoch, page[-1].seq

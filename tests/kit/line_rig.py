@@ -237,7 +237,7 @@ def judged(entries: list[dict[str, Any]], truth: Path) -> Verdict:
     for source, what in (("plc", "made"), ("meter", "served")):
         made = _truth(truth / f"{source}.jsonl", what)
         for tag, values in made.items():
-            held = stored.get(tag, {})
+            held = stored.get(tag, Counter())
             first, last = _between(entries, source)
             for ticks, value in values:
                 if not first <= ticks <= last:

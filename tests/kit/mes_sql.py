@@ -1,7 +1,9 @@
 """A MES database, as a source of the SQL driver; and the simulated MES that serves it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
 
 from config import Source, Tag
 from simulators.device import Truth
@@ -21,13 +23,13 @@ TAGS = [
 ]
 
 
-def source(folder, queries=(QUERY,), **more) -> Source:
+def source(folder: Path, queries: Iterable[Mapping[str, Any]] = (QUERY,), **more: Any) -> Source:
     options = {"query": [dict(query) for query in queries], **more}
     return Source(name="mes", driver="mes_sql", endpoint="sqlite+aiosqlite:///mes.db", rate_ms=20, folder=folder, options=options)
 
 
 @asynccontextmanager
-async def served(one: Source, tags=()) -> AsyncIterator[MesDevice]:
+async def served(one: Source, tags: Sequence[Tag] = ()) -> AsyncIterator[MesDevice]:
     log = Truth(one.folder / "truth.jsonl")
     device = MesDevice(one, tags, log)
     await device.start()

@@ -185,8 +185,8 @@ class Bench:
         last: dict[int, int] = {}
         wrong = 0
         for tag, _, _, source, _ in self.disk.readings:
-            wrong += source < last.get(tag, 0)
-            last[tag] = source
+            wrong += (source or 0) < last.get(tag, 0)
+            last[tag] = source or 0
         return wrong
 
     async def caught_up(self, seconds: float = 20.0) -> None:
@@ -202,7 +202,7 @@ class Bench:
         await eventually(there, seconds)
 
     def wrong_values(self) -> int:
-        truth = {(tag, ticks): value for tag, values in self.made().items() for ticks, value in values}
+        truth: dict[tuple[int, int | None], Any] = {(tag, ticks): value for tag, values in self.made().items() for ticks, value in values}
         return sum(truth.get((tag, source), value) != value for tag, value, status, source, _ in self.disk.readings if status < 0x80000000)
 
 

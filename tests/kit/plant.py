@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from config import Code, CodeTable, Equipment, FromRow, Line, Parameter, Source, Step, Tag
+from config.lots.rules import LotRules
 from config.sections import BufferSection, ClockSection, LineSection, Route
 from gateway.context import Fold
 from gateway.entries.bodies import readings_body, table
@@ -84,7 +85,7 @@ def line_of(**more: Any) -> Line:
         steps=STEPS,
         parameters=PARAMETERS,
         codes={"packml": PACKML},
-        lots=None,
+        lots=LotRules(),
         files={},
         sha256="0" * 64,
     )
@@ -157,7 +158,7 @@ def entry_of(plant: Plant, item: ReadingsInput | EventInput, event: Mapping[str,
     """An entry as the journal stores it, as far as a replay reads it."""
     head = {"seq": item.seq, "time": rfc3339(item.ticks), "config": {"version": 1, "sha256": plant.line.sha256}}
     if event is not None or isinstance(item, EventInput):
-        return orjson.dumps({**head, "event": event or item.event})
+        return orjson.dumps({**head, "event": item.event if event is None and isinstance(item, EventInput) else event})
     rows = [(i, v, None, s, k, t, None) for i, v, s, t, k in item.readings]
     body = readings_body(
         {"source": item.source, "source_clock": {"authority": "device"}}, {}, item.source * 5, table(rows, None, item.ticks)

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,14 +37,20 @@ def listens(port: int) -> bool:
 
 @contextmanager
 def process(
-    *words: str | Path, log: Path, stop: signal.Signals = signal.SIGTERM, within_s: float = DEADLINE_S, **environment: str
+    *words: str | Path,
+    log: Path,
+    stop: signal.Signals = signal.SIGTERM,
+    within_s: float = DEADLINE_S,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command that goes on until it is told to end, for as long as the block lasts; its output is added to a file.
 
     At the end of the block it gets `stop`, and is killed if it has not ended in time. A test may end it itself.
     """
     with log.open("ab") as out:
-        child = subprocess.Popen([COMMAND, *map(str, words)], stdout=out, stderr=out, env={**os.environ, "COLUMNS": "200", **environment})
+        child = subprocess.Popen(
+            [COMMAND, *map(str, words)], stdout=out, stderr=out, env={**os.environ, "COLUMNS": "200", **(environment or {})}
+        )
     try:
         yield child
     finally:
@@ -61,7 +67,7 @@ def process(
 def running(folder: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run the gateway of a line folder, ready to be asked; after the block it must stop in order (exit 0), unless the test ended it."""
     ready, log = folder / "data" / "control.sock", folder.with_name(f"{folder.name}.log")
-    with process("run", folder, log=log, **environment) as gateway:
+    with process("run", folder, log=log, environment=environment) as gateway:
         until(lambda: ready.exists() or gateway.poll() is not None)
         assert gateway.poll() is None, log.read_text()[-3000:]
         yield gateway

@@ -8,11 +8,12 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
 from config import Code, CodeTable, Equipment, FromRow, Line, Parameter, Source, Step, Tag
+from config.lots.rules import LotRules
 from config.sections import BufferSection, ClockSection, LineSection
 from gateway.context import Fold
 from gateway.entries.bodies import readings_body, table
@@ -62,13 +63,13 @@ def line() -> Line:
         steps=tuple(steps),
         parameters=tuple(parameters),
         codes=CODES,
-        lots=None,
+        lots=LotRules(),
         files={},
         sha256="0" * 64,
     )
 
 
-TAGS = (
+TAGS: tuple[tuple[str, str, str | None, Literal["hold", "linear"]], ...] = (
     ("step", "int16", None, "hold"),
     ("key", "int16", None, "hold"),
     ("bit", "bool", None, "hold"),
@@ -77,7 +78,7 @@ TAGS = (
     ("temp", "float64", None, "linear"),
     ("set", "float64", None, "hold"),
 )
-MEASURED = (
+MEASURED: tuple[tuple[str, str, str, Literal["all", "running"]], ...] = (
     ("mean", "mean", "speed", "all"),
     ("run", "mean", "speed", "running"),
     ("most", "max", "temp", "all"),

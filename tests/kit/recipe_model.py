@@ -1,6 +1,9 @@
 """What the records of a random recipe must say, told from its observation log with numpy; it knows nothing of how the fold works."""
 
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
+from operator import eq
 from typing import Any
 
 import numpy as np
@@ -30,8 +33,11 @@ def at(changes: list[tuple[int, Any]], t: int) -> Any:
 def runs_of(log: Log, story: Story, raw: dict[str, Any], equipment: str) -> list[dict[str, Any]]:
     """Every run of every step, from the log: maximal times in which the signal means the step, cut where the batch changes."""
     source = SOURCES[equipment]
-    steps = {"RUN": (f"{source}.step", lambda v: 1 <= v <= 99), "STIR": (f"{source}.bit", bool)}
-    steps |= {name: (f"{source}.step", lambda v, n=n: v == n) for n, name in enumerate(PHASES[equipment], 1)}
+    steps: dict[str, tuple[str, Callable[[Any], bool]]] = {
+        "RUN": (f"{source}.step", lambda v: 1 <= v <= 99),
+        "STIR": (f"{source}.bit", bool),
+    }
+    steps |= {name: (f"{source}.step", partial(eq, n)) for n, name in enumerate(PHASES[equipment], 1)}
     orders = sorted((row, seen, batch) for row, seen, unit, batch in story.orders if unit == equipment)
     found = []
     for name, (tag, means) in steps.items():
@@ -86,7 +92,10 @@ def judged(
     source = SOURCES[equipment]
     start, end, gaps = run["start"], run["end"], log.gaps[source]
     points = sorted(dict.fromkeys(log.seen[f"{source}.{tag}"]), key=lambda p: p[0])
-    lost = lambda reading, instant: any(g0 < instant and reading < g1 for g0, g1 in gaps)  # noqa: E731
+
+    def lost(reading: int, instant: int) -> bool:
+        return any(g0 < instant and reading < g1 for g0, g1 in gaps)
+
     before = [p for p in points if p[0] < start]
     inside = [p for p in points if start <= p[0] < end]
     series = [(start, *before[-1][1:], before[-1][0])] if before and not lost(before[-1][0], start) else []
