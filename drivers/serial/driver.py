@@ -160,8 +160,9 @@ class _Session:
 
     async def _fall_silent(self) -> None:
         """Where answers can not be told apart: nothing came for a whole time-out. One still later would be taken for new."""
-        deadline_s = time.monotonic() + 10 * self._timeout_s
-        while time.monotonic() < deadline_s:
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + 10 * self._timeout_s
+        while loop.time() < deadline_s:
             self._port.forget()
             try:
                 await self._port.line(self._timeout_s)
@@ -179,10 +180,11 @@ class _Session:
         """
         self._port.forget()
         self._port.send(b"I4\r\n")
-        deadline_s = time.monotonic() + self._timeout_s
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + self._timeout_s
         while True:
             try:
-                line = await self._port.line(max(deadline_s - time.monotonic(), 0.0))
+                line = await self._port.line(max(deadline_s - loop.time(), 0.0))
                 number = mtsics.serial_number_of(line.text)
             except Silent as error:
                 raise LinkLost(f"no answer to I4: {error}") from error
