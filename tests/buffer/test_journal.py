@@ -9,8 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from kit.journals import GATEWAY, READINGS, entries, numbered
-from kit.processes import DEADLINE_S, until
+from kit.journals import GATEWAY, READINGS, digest_at, entries, numbered, open_journal
+from kit.processes import DEADLINE_S
 
 from buffer import (
     EntryTooLarge,
@@ -18,17 +18,11 @@ from buffer import (
     JournalClosed,
     JournalInUse,
     JournalMismatch,
-    Pressure,
     ReceiptRefused,
     Rejected,
     read_journal,
 )
 from buffer.chain import NO_DIGEST, digest
-
-
-def open_journal(path: Path, **options: object) -> Journal:
-    defaults = {"commit_interval_s": 0.005, "retain_s": 0.0, "max_bytes": 1 << 30}
-    return Journal.open(path / "journal", GATEWAY, **{**defaults, **options})  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -241,11 +235,6 @@ def sent(journal: Journal) -> Journal:
     return journal
 
 
-def digest_at(journal: Journal, seq: int, epoch: int | None = None) -> str:
-    (entry,) = journal.read((epoch or journal.opened.epoch, seq - 1), max_bytes=1, max_entries=1)
-    return entry.digest
-
-
 @pytest.mark.urs("URS-UPL-03")
 def test_a_receipt_with_the_right_digest_moves_the_cursor(sent: Journal) -> None:
     epoch = sent.opened.epoch
@@ -298,204 +287,3 @@ def test_cursors_and_quarantine_are_kept(tmp_path: Path) -> None:
 
 
 # ------------------------------------------------------------------ retention
-
-
-def filled(path: Path, **options: object) -> Journal:
-    journal = open_journal(path, **options)
-    journal.uplink("ebr", True)
-    for start in range(0, 9000, 1000):
-        journal.append([numbered(start + i) for i in range(1000)])
-    journal.append([numbered(9000)], urgent=True).result()
-    return journal
-
-
-def confirm(journal: Journal, seq: int) -> None:
-    journal.acknowledge("ebr", journal.opened.epoch, seq, digest_at(journal, seq))
-
-
-@pytest.mark.urs("URS-BUF-06")
-def test_only_what_every_required_uplink_has_confirmed_is_pruned_whole_segments_and_after_its_audit(tmp_path: Path) -> None:
-    journal = filled(tmp_path)
-    segments = tmp_path / "journal" / "segments"
-    assert journal.prune(None) is None
-    confirm(journal, 4095)
-    assert journal.prune(None) is None
-    confirm(journal, 8500)
-    pruned = journal.prune(None)
-    assert pruned is not None
-    assert (pruned.first, pruned.last, len(pruned.roots)) == (1, 8192, 2)
-    assert pruned.audit()["entries"] == 8192
-    assert journal.prune(None) is None, "nothing committed since: the audit entry is not there yet"
-    assert len(list(segments.glob("*-1.db"))) == 1
-    journal.append([numbered(0)], urgent=True).result()
-    assert journal.prune(None) is None
-    assert [path.name for path in segments.glob("*.db")] == [f"{journal.opened.epoch}-8193.db"]
-    assert journal.read((0, 0), max_bytes=1, max_entries=1)[0].seq == 8193
-    journal.close()
-    journal = open_journal(tmp_path)
-    assert journal.read((0, 0), max_bytes=1, max_entries=1)[0].seq == 8193
-    assert journal.append([numbered(0)], urgent=True).result() == 9003
-    journal.close()
-
-
-def test_retain_days_keep_and_max_bytes_overrides_them(tmp_path: Path) -> None:
-    journal = filled(tmp_path, retain_s=86_400.0)
-    confirm(journal, 9000)
-    assert journal.prune(None) is None
-    journal.close()
-    journal = open_journal(tmp_path, retain_s=86_400.0, max_bytes=1)
-    pruned = journal.prune(None)
-    assert pruned is not None
-    assert pruned.early
-    assert "max_bytes" in pruned.audit()["cause"]
-    journal.close()
-
-
-def test_open_batches_and_quarantine_keep_their_segment(tmp_path: Path) -> None:
-    journal = filled(tmp_path)
-    confirm(journal, 9000)
-    assert journal.prune(4096) is None
-    journal.receipts.quarantine("ebr", journal.opened.epoch, [Rejected(5000, "unknown-order")])
-    pruned = journal.prune(8000)
-    assert pruned is not None
-    assert (pruned.first, pruned.last) == (1, 4096)
-    journal.receipts.dispose("ebr", journal.opened.epoch, 5000)
-    pruned = journal.prune(8193)
-    assert pruned is not None
-    assert pruned.last == 8192
-    journal.close()
-
-
-def test_an_uplink_that_is_not_required_keeps_nothing(tmp_path: Path) -> None:
-    journal = filled(tmp_path)
-    journal.uplink("historian", False)
-    confirm(journal, 9000)
-    assert journal.prune(None) is not None
-    journal.close()
-
-
-def test_a_hold_keeps_its_entries_until_it_is_released(tmp_path: Path) -> None:
-    journal = filled(tmp_path)
-    confirm(journal, 9000)
-    journal.hold("B2026-0417", 5000, 6000)
-    journal.close()
-    journal = open_journal(tmp_path)
-    assert journal.holds() == {"B2026-0417": (journal.opened.epoch, 5000, 6000)}
-    pruned = journal.prune(None)
-    assert pruned is not None
-    assert pruned.last == 4096
-    assert journal.release("B2026-0417")
-    assert not journal.release("B2026-0417")
-    pruned = journal.prune(None)
-    assert pruned is not None
-    assert pruned.last == 8192
-    journal.close()
-
-
-def test_a_second_hold_of_the_same_batch_widens_the_first(tmp_path: Path) -> None:
-    """A batch that goes on from the granulator to the dryer begins there anew, and what it did before stays held."""
-    journal = filled(tmp_path)
-    confirm(journal, 9000)
-    journal.hold("B2026-0417", 100)
-    journal.hold("B2026-0417", 8500)
-    journal.hold("B2026-0418", 8500, 8600)
-    journal.hold("B2026-0418", 8700, 8800)
-    assert journal.holds() == {"B2026-0417": (journal.opened.epoch, 100, None), "B2026-0418": (journal.opened.epoch, 8500, 8800)}
-    assert journal.prune(None) is None
-    journal.release("B2026-0417")
-    assert journal.prune(None) is not None
-    journal.close()
-
-
-def test_a_hold_without_an_end_reaches_into_the_next_epoch(tmp_path: Path) -> None:
-    journal = filled(tmp_path)
-    first = journal.opened.epoch
-    journal.hold("B2026-0417", 8193)
-    journal.close()
-    (tmp_path / "journal" / "segments" / f"{first}-4097.db").unlink()
-    journal = open_journal(tmp_path)
-    epoch = journal.opened.epoch
-    assert epoch > first
-    for start in range(0, 9000, 1000):
-        journal.append([numbered(start + i) for i in range(1000)], urgent=True).result()
-    journal.acknowledge("ebr", first, 9001, digest_at(journal, 9001, first))
-    confirm(journal, 9000)
-    pruned = journal.prune(None)
-    assert pruned is not None
-    assert (pruned.epoch, pruned.first, pruned.last) == (first, 1, 4096), "the batch needs all that comes after, in both epochs"
-    journal.release("B2026-0417")
-    while pruned is not None:
-        journal.append([numbered(0)], urgent=True).result()
-        pruned, last = journal.prune(None), pruned
-    assert last.epoch == epoch
-    journal.close()
-
-
-@pytest.mark.urs("URS-BUF-03")
-def test_use_of_space_and_days_to_full_are_told(tmp_path: Path) -> None:
-    journal = open_journal(tmp_path, max_bytes=10_000_000)
-    journal.append([numbered(number, "x" * 200) for number in range(1000)]).result()
-    usage = journal.usage()
-    assert 0 < usage.used_bytes < usage.max_bytes == 10_000_000
-    assert usage.fraction == usage.used_bytes / 10_000_000
-    assert usage.days_to_full is not None
-    assert usage.days_to_full > 0
-    journal.close()
-
-
-@pytest.mark.urs("URS-BUF-05")
-def test_a_full_journal_holds_the_sources_back_until_something_may_go(tmp_path: Path) -> None:
-    journal = filled(tmp_path)
-    journal.close()
-    told: list[Pressure | None] = []
-    journal = open_journal(tmp_path, max_bytes=journal.usage().used_bytes - 500_000)
-    journal.on_pressure(told.append)
-    journal.append([numbered(0)], urgent=True).result()
-    until(lambda: journal.pressure is not None)
-    assert journal.pressure is not None
-    assert journal.pressure.cause == "journal-full"
-    assert "the journal is full" in journal.pressure.text
-    confirm(journal, 9000)
-    assert journal.prune(None) is not None
-    journal.append([numbered(0)], urgent=True).result()
-    journal.prune(None)
-    until(lambda: journal.pressure is None)
-    assert told[-1] is None
-    journal.close()
-
-
-@pytest.mark.urs("URS-BUF-02")
-def test_a_foreign_lock_of_the_segment_holds_the_sources_back_and_its_name_is_not_full(tmp_path: Path) -> None:
-    told: list[Pressure | None] = []
-    journal = open_journal(tmp_path)
-    journal.on_pressure(told.append)
-    journal.append([numbered(0)], urgent=True).result()
-    (segment,) = (tmp_path / "journal" / "segments").glob("*.db")
-    foreign = sqlite3.connect(segment, isolation_level=None)
-    foreign.execute("BEGIN IMMEDIATE")
-    waiting = journal.append([numbered(1)], urgent=True)
-    until(lambda: journal.pressure is not None)
-    foreign.execute("ROLLBACK")
-    foreign.close()
-    waiting.result(DEADLINE_S)
-    until(lambda: journal.pressure is None)
-    journal.close()
-    assert [one and one.cause for one in told] == ["journal-locked", None]
-
-
-def test_a_foreign_lock_of_journal_db_is_told_and_delays_no_entry(tmp_path: Path) -> None:
-    journal = open_journal(tmp_path)
-    journal.uplink("ebr", True)
-    journal.append([numbered(0)], urgent=True).result()
-    foreign = sqlite3.connect(tmp_path / "journal" / "journal.db", isolation_level=None, timeout=30)
-    foreign.execute("BEGIN IMMEDIATE")
-    confirm(journal, 1)
-    until(lambda: journal.blocked_by is not None)
-    for number in range(1, 200):
-        assert journal.append([numbered(number)], urgent=True).result(DEADLINE_S) == number + 1
-        assert journal.pressure is None
-    assert "journal.db" in str(journal.blocked_by)
-    foreign.execute("ROLLBACK")
-    foreign.close()
-    until(lambda: journal.blocked_by is None)
-    journal.close()

@@ -56,3 +56,30 @@ def change(folder: Path, *statements: str) -> None:
             db.execute(sql)
         db.commit()
     (folder / "SHA256SUMS").unlink(missing_ok=True)
+
+
+def open_journal(path: Path, **options: object) -> Journal:
+    """Open the journal in a folder's `journal`, with a few options of its own."""
+    defaults = {"commit_interval_s": 0.005, "retain_s": 0.0, "max_bytes": 1 << 30}
+    return Journal.open(path / "journal", GATEWAY, **{**defaults, **options})  # type: ignore[arg-type]
+
+
+def digest_at(journal: Journal, seq: int, epoch: int | None = None) -> str:
+    """Read the digest of one entry."""
+    (entry,) = journal.read((epoch or journal.opened.epoch, seq - 1), max_bytes=1, max_entries=1)
+    return entry.digest
+
+
+def filled(path: Path, **options: object) -> Journal:
+    """Open a journal with one required uplink and 9,001 entries: two closed segments and one that grows."""
+    journal = open_journal(path, **options)
+    journal.uplink("ebr", True)
+    for start in range(0, 9000, 1000):
+        journal.append([numbered(start + i) for i in range(1000)])
+    journal.append([numbered(9000)], urgent=True).result()
+    return journal
+
+
+def confirm(journal: Journal, seq: int) -> None:
+    """Give the uplink's receipt through one entry."""
+    journal.acknowledge("ebr", journal.opened.epoch, seq, digest_at(journal, seq))
