@@ -4,17 +4,11 @@ from dataclasses import replace
 
 import orjson
 import pytest
-from kit.plant import ABORTED, HELD, IDLE, RUNNING, STEPS, TAGS, Plant, begin, equipment, line_of, replayed, stored, tag, time
+from kit.plant import ABORTED, HELD, IDLE, RUNNING, STEPS, TAGS, Plant, begin, equipment, line_of, stored, tag, time
 
-from config import Alarm, FromTag, Parameter, Step
-from config.sections import Pushed
+from config import Alarm, Parameter, Step
 from gateway.context import Fold
 from gateway.evidence.recompute import recompute
-
-
-@pytest.fixture
-def plant() -> Plant:
-    return Plant(line_of())
 
 
 @pytest.mark.urs("URS-CTX-04")
@@ -112,42 +106,6 @@ def test_a_batch_without_a_required_step_is_incomplete(plant: Plant) -> None:
     assert plant.of("finding", code="step-missing")[0]["evidence"]["step"] == "MIX"
 
 
-def test_a_gap_cuts_the_series_and_the_parameter_says_so(plant: Plant) -> None:
-    begin(plant)
-    plant.see(10, g_step=30, g_speed=100.0)
-    plant.see(12, g_speed=120.0)
-    plant.happen(
-        15, type="gap", transition="open", gap="g-plc/9", source="g-plc", tags="all", start=time(13), detected=time(15), cause="link-lost"
-    )
-    assert [g.tags for g in plant.fold.open_gaps("g-plc")] == ["all"]
-    (close,) = plant.see(18, "initial", entry_s=18, g_step=30, g_speed=300.0, g_state=RUNNING)
-    assert (close["transition"], close["start"], close["end"], close["outcome"]) == ("close", time(13), time(18), "lost")
-    assert set(close["tags"]) == {"g.step", "g.speed", "g.state"}
-    assert set(plant.fold.open_gaps("g-plc")[0].tags) == {"g.run", "g.user", "g.speed_sp", "g.batch"}
-    plant.see(20, g_step=0)
-    plant.alive(21)
-
-    (end,) = plant.of("step", transition="end", step="WET")
-    (most,) = [p for p in end["parameters"] if p["parameter"] == "wet_max"]
-    assert (most["value"], most["status"], most["covered"], most["gaps"]) == ("300.0", "gap", 0.5, ["g-plc/9"])
-    assert end["completeness"]["missing"] == [{"parameter": "wet_max", "status": "gap"}]
-    assert end["run"] == 1, "a restart inside a step is the same run"
-
-
-def test_a_resumed_source_closes_its_gap_as_filled(plant: Plant) -> None:
-    begin(plant)
-    plant.see(10, g_step=30, g_speed=100.0)
-    plant.happen(
-        15, type="gap", transition="open", gap="g-plc/9", source="g-plc", tags="all", start=time(13), detected=time(15), cause="link-lost"
-    )
-    made = plant.happen(17, type="source", source="g-plc", state="resumed", tags="all", observed=time(17))
-    assert [(e["tags"], e["outcome"], e["end"]) for e in made if e["type"] == "gap"] == [("all", "filled", time(17))]
-    plant.see(14, entry_s=17, g_speed=140.0)
-    plant.see(20, g_step=0)
-    plant.alive(21)
-    assert (plant.parameter("WET", "wet_max")["status"], plant.parameter("WET", "wet_max")["value"]) == ("present", "140.0")
-
-
 def test_a_late_reading_makes_a_whole_record_again(plant: Plant) -> None:
     begin(plant)
     plant.see(10, g_step=30, g_speed=100.0)
@@ -199,26 +157,6 @@ def test_a_key_tells_two_runs_of_the_same_phase_apart() -> None:
     assert [e["parameters"][0]["value"] for e in (one, two)] == ["100.0", "200.0"]
 
 
-def test_a_step_found_running_and_one_that_ended_unseen(plant: Plant) -> None:
-    plant.order(1, "GRN-201", "B1")
-    plant.see(2, "initial", g_step=30, g_speed=100.0, g_state=RUNNING)
-    plant.alive(3)
-    start = plant.of("step", transition="start", step="WET")[0]["start"]
-    assert (start["basis"], start["window_s"]) == ("found-at-start", None)
-    plant.happen(
-        15, type="gap", transition="open", gap="g-plc/9", source="g-plc", tags="all", start=time(13), detected=time(15), cause="link-lost"
-    )
-    plant.see(40, "initial", entry_s=40, g_step=0, g_speed=0.0)
-    plant.alive(41)
-    end = plant.ended("WET")
-    assert (end["end"]["basis"], end["end"]["time"], end["end"]["window_s"], end["cause"]) == (
-        "inferred-from-gap",
-        time(40),
-        27.0,
-        "unknown",
-    )
-
-
 def test_a_value_that_does_not_stand_still_is_no_step(plant: Plant) -> None:
     begin(plant)
     plant.see(10, g_step=30)
@@ -232,53 +170,6 @@ def test_a_value_that_does_not_stand_still_is_no_step(plant: Plant) -> None:
     (mix,) = plant.of("step", transition="end", step="MIX")
     assert (mix["start"]["time"], mix["end"]["time"]) == (time(10.2), time(20))
     assert plant.of("finding", code="unsettled")
-
-
-@pytest.mark.urs("URS-CTX-03")
-def test_an_id_of_the_mes_that_comes_late_rebinds_what_began_since(plant: Plant) -> None:
-    plant.see(0, "initial", g_step=0, g_state=RUNNING, g_speed=0.0, g_speed_sp=250.0)
-    plant.see(10, g_step=20, g_speed=150.0)
-    plant.see(20, g_step=0)
-    plant.alive(21)
-    assert plant.ended("MIX")["batch"] is None
-    plant.order(22, "GRN-201", "B1", row_s=9)
-    plant.alive(30)
-
-    rebinds = plant.of("rebind")
-    assert {r["record"] for r in rebinds} == {f"lyon/granulation-2/B1/granulator/{s}/1" for s in ("GRANULATE", "MIX")}
-    first, second = plant.of("step", transition="end", step="MIX")
-    assert (second["batch"], second["revision"], second["reason"], second["supersedes"]) == ("B1", 2, "re-bound", f"{first['record']}#1")
-
-
-@pytest.mark.urs("URS-CTX-03")
-def test_an_id_from_a_tag_counts_only_if_well_formed_and_known() -> None:
-    how = FromTag(tag="g.batch", pattern=r"B\d", known_in="mes.orders")
-    plant = Plant(line_of(equipment=(equipment("granulator", "GRN-201", batch=how, state="g.state", batch_ends="change"),)))
-    plant.see(0, "initial", g_step=0, g_batch="", g_state=RUNNING)
-    plant.see(5, g_batch="B?")
-    plant.alive(6)
-    assert plant.of("finding", code="batch-unknown")[0]["evidence"]["raw"] == "B?"
-    plant.see(8, g_batch="B7")
-    plant.see(10, g_step=20)
-    plant.alive(11)
-    assert plant.fold.contexts("g-plc")["granulator"]["batch"] is None
-    assert plant.fold.contexts("g-plc")["granulator"]["batch_raw"] == "B7"
-    plant.order(12, "GRN-201", "B7", row_s=11)
-    assert plant.fold.contexts("g-plc")["granulator"]["batch"] == "B7"
-    assert {r["reason"] for r in plant.of("rebind")} == {"known-late"}
-
-
-def test_a_pushed_order_binds_its_equipment() -> None:
-    pushed = {name: Pushed(push=True) for name in ("batch", "order", "product", "recipe")}
-    plant = Plant(line_of(equipment=(equipment("granulator", "GRN-201", **pushed, batch_ends="empty"),)))
-    plant.see(0, "initial", g_step=0)
-    plant.happen(5, type="context", equipment="granulator", values={"batch": "B9", "order": "77", "recipe": "MBR-1"})
-    plant.see(10, g_step=20)
-    plant.alive(11)
-    assert plant.of("step", transition="start", step="MIX")[0]["batch"] == "B9"
-    plant.happen(20, type="context", equipment="granulator", values={"batch": None})
-    plant.alive(30)
-    assert [e["cause"] for e in plant.of("step", transition="end", step="MIX")] == ["batch-changed"]
 
 
 def test_a_batch_that_its_state_ends_keeps_its_last_step_whole() -> None:
@@ -341,39 +232,6 @@ def test_alarms_are_raised_and_cleared_and_listed_in_the_batch() -> None:
         ("G-HIGH", time(16), None),
     ]
     assert end["alarm_count"] == 2
-
-
-def test_a_change_that_is_settling_when_the_link_is_cut_waits_for_it(plant: Plant) -> None:
-    begin(plant)
-    plant.see(10, g_step=30, g_speed=100.0)
-    plant.see(20, g_step=20)
-    plant.happen(
-        22, type="gap", transition="open", gap="g-plc/9", source="g-plc", tags="all", start=time(20), detected=time(22), cause="link-lost"
-    )
-    plant.alive(60, "d-plc")
-    assert not plant.of("step", transition="end", step="WET"), "nobody looked: waiting proves nothing"
-    plant.see(70, "initial", entry_s=70, g_step=0, g_speed=0.0)
-    plant.alive(80)
-    assert [(plant.ended(s)["start"]["time"], plant.ended(s)["end"]["time"]) for s in ("WET", "MIX")] == [
-        (time(10), time(20)),
-        (time(20), time(70)),
-    ]
-
-
-def test_a_batch_that_ends_during_a_gap_cuts_its_step_when_the_step_is_seen_again(plant: Plant) -> None:
-    begin(plant)
-    plant.see(10, g_step=30, g_speed=100.0)
-    plant.see(11, g_speed=110.0)
-    plant.happen(
-        15, type="gap", transition="open", gap="g-plc/9", source="g-plc", tags="all", start=time(11), detected=time(15), cause="link-lost"
-    )
-    plant.order(30, "GRN-201", "B2", row_s=30)
-    plant.alive(40, "d-plc")
-    assert not plant.of("batch", transition="end"), "what became of its step is not known"
-    plant.see(50, "initial", entry_s=50, g_step=0, g_speed=0.0)
-    plant.alive(60)
-    ends = [(e["batch"], e["cause"], e["start"]["time"], e["end"]["time"]) for e in plant.of("step", transition="end", step="WET")]
-    assert ends == [("B1", "batch-changed", time(10), time(30)), ("B2", "unknown", time(30), time(50))]
 
 
 def test_a_phase_told_by_its_name_and_one_by_a_bit() -> None:
@@ -470,74 +328,3 @@ def test_three_weeks_in_one_step_need_no_more_memory_than_one() -> None:
     assert len(plant.ended("MIX")["holds"]) == 21
     assert bytes_at[-1] < bytes_at[6] + 15_000, "what grows is one line for each hold and each gap"
     assert bytes_at[-1] < 100_000
-
-
-def test_rows_that_are_read_before_the_readings_of_their_time_wait_for_them(plant: Plant) -> None:
-    """After a restart the MES answers at once; what the PLC had queued comes a little later."""
-    begin(plant)
-    plant.see(10, g_step=30, g_speed=100.0)
-    plant.see(11, g_speed=110.0)
-    orders = [("1", None, 19), ("2", "B2", 21)]
-    row = {"unit_id": "GRN-201", "order_no": "4501", "product": "P-1", "recipe": "MBR-88"}
-    rows = [{"key": k, "change": "new", "time": time(t), "text": None, "row": {**row, "batch_no": b}} for k, b, t in orders]
-    plant.happen(23, type="message", source="mes", name="orders", rows=rows)
-    plant.see(17.9, entry_s=23.1, g_step=0)
-    plant.see(22, entry_s=23.2, g_speed=0.0)
-    plant.see(25, g_step=30)
-    plant.alive(27)
-    (end,) = plant.of("step", transition="end", step="WET")
-    assert (end["batch"], end["cause"], end["end"]["time"]) == ("B1", "completed", time(17.9))
-    assert [(s["batch"], s["run"]) for s in plant.of("step", transition="start", step="WET")] == [("B1", 1), ("B2", 1)]
-    assert plant.of("batch", transition="leave")[0]["end"]["time"] == time(19)
-    assert plant.of("batch", transition="start", batch="B2")[0]["start"]["time"] == time(21)
-
-
-@pytest.mark.urs("URS-CTX-03")
-@pytest.mark.parametrize("ordered_s", [30, 49.5])
-@pytest.mark.parametrize("after", [30, 0])
-def test_what_happens_between_a_release_and_the_next_id_unseen_is_nobodys(plant: Plant, ordered_s: float, after: int) -> None:
-    """The step was left and perhaps begun again, all in one gap: only what was seen is bound."""
-    begin(plant)
-    plant.see(10, g_step=30, g_speed=100.0)
-    plant.see(11, g_speed=110.0)
-    plant.happen(
-        15, type="gap", transition="open", gap="g-plc/9", source="g-plc", tags="all", start=time(11), detected=time(15), cause="link-lost"
-    )
-    plant.order(20.3, "GRN-201", None, row_s=20)
-    plant.order(ordered_s + 0.3, "GRN-201", "B2", row_s=ordered_s)
-    plant.see(50, "initial", entry_s=50, g_step=after, g_speed=0.0)
-    plant.alive(55)
-    plant.see(60, g_step=0)
-    plant.alive(70)
-    ends = [(e["batch"], e["cause"], e["start"]["time"], e["end"]["time"]) for e in plant.of("step", transition="end", step="WET")]
-    seen = [("B2", "completed", time(50), time(60))] if after else []
-    assert ends == [("B1", "batch-changed", time(10), time(20)), (None, "unknown", time(20), time(50)), *seen]
-    if after:
-        begun = plant.of("step", transition="start", step="WET", batch="B2")[0]["start"]
-        assert (begun["basis"], begun["window_s"]) == ("inferred-from-gap", 39.0)
-    assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)
-
-
-@pytest.mark.urs("URS-CTX-03")
-def test_a_pushed_id_counts_only_if_well_formed_and_known_and_outlives_a_restart() -> None:
-    pushed = {name: Pushed(push=True) for name in ("order", "product", "recipe")}
-    batch = Pushed(push=True, pattern=r"B\d", known_in="mes.orders")
-    plant = Plant(line_of(equipment=(equipment("granulator", "GRN-201", batch=batch, **pushed, batch_ends="empty"),)))
-    plant.see(0, "initial", g_step=0)
-    plant.happen(2, type="context", equipment="granulator", values={"batch": "B?", "order": "77"})
-    plant.alive(4)
-    assert plant.of("finding", code="batch-unknown")[0]["evidence"]["raw"] == "B?"
-    plant.happen(5, type="context", equipment="granulator", values={"batch": "B9", "order": "78", "recipe": "MBR-1"})
-    plant.see(10, g_step=20)
-    plant.alive(11)
-    assert plant.of("step", transition="start", step="MIX")[0]["batch"] is None, "well-formed, but nobody knows it"
-    plant.fold = Fold.load(plant.line, plant.fold.dump())
-    plant.order(12, "GRN-201", "B9", row_s=11)
-    plant.alive(14)
-    context = plant.fold.contexts("g-plc")["granulator"]
-    assert (context["batch"], context["order"], context["recipe"]) == ("B9", "78", "MBR-1")
-    assert {(r["reason"], r["to"]["batch"]) for r in plant.of("rebind")} == {("known-late", "B9")}
-    plant.happen(20, type="context", equipment="granulator", values={"batch": None, "order": None})
-    plant.see(21, g_step=0)
-    plant.alive(23)
-    assert plant.of("batch", transition="leave")[0]["batch"] == "B9"
