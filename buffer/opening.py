@@ -11,7 +11,6 @@ Damage is set aside and salvaged (`repair.salvage`). Until all of it has taken e
 journal.db only notes the doubt: a start that is itself cut short is done again from what was set aside.
 """
 
-import fcntl
 import os
 import re
 import sqlite3
@@ -25,7 +24,8 @@ from buffer import chain, sqlite
 from buffer import segment as segments
 from buffer.catalogue import FORMAT, Catalogue, Segment
 from buffer.committed import CommittedView
-from buffer.errors import JournalInUse, JournalMismatch, StorageError
+from buffer.errors import JournalMismatch, StorageError
+from buffer.locking import lock
 from buffer.receipts import Receipts
 from buffer.repair import salvage, wal
 from buffer.repair.salvage import Losses
@@ -50,23 +50,6 @@ class Opened:
     last_ticks: int | None
     epoch_event: dict[str, Any] | None
     findings: list[str] = field(default_factory=list)
-
-
-def lock(directory: Path) -> int:
-    """Lock the directory for this process, and return the lock's descriptor. Raises JournalInUse if another process holds it."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (directory / "segments").mkdir(mode=0o700, exist_ok=True)
-    fd = os.open(directory / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        owner = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
-        os.close(fd)
-        raise JournalInUse(f"{directory}: another gateway (process {owner}) is running on this journal") from error
-    # The process id is for the message of the next one that finds the journal locked; the lock itself is the kernel's.
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return fd
 
 
 def open_store(directory: Path, gateway: str, max_bytes: int, view: CommittedView, receipts: Receipts) -> tuple[Store, Opened]:

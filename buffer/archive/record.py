@@ -5,6 +5,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from buffer.archive.blocks import Block, Heading, NamedValues, Table, Text
+from buffer.archive.texts import (
+    change_text,
+    instant_text,
+    lot_text,
+    moment_text,
+    quantity_text,
+    span_text,
+    tags_text,
+    unit_text,
+    value_text,
+    values_text,
+)
 from buffer.segment import Entry
 
 
@@ -71,26 +83,32 @@ class Record:
             event = self._end.event
         complete = event.get("completeness") or {}
         stated = f"{complete['present']} of {complete['required']} required values are present" if complete else "not stated"
-        places = [f"{place['equipment']}{_unit(place)}: {_span(place)}" for place in event.get("equipments", [])]
+        places = [f"{place['equipment']}{unit_text(place)}: {span_text(place)}" for place in event.get("equipments", [])]
         facts = [
             ("Gateway", self.gateway),
             ("Batch", self.batch),
-            ("Order", _text(event.get("order"))),
-            ("Product", _text(event.get("product"))),
-            ("Recipe", f"{_text(event.get('recipe'))}, version {_text(event.get('recipe_version'))}"),
-            ("Start", _instant(event.get("start"))),
-            ("End", _instant(event.get("end"))),
+            ("Order", value_text(event.get("order"))),
+            ("Product", value_text(event.get("product"))),
+            ("Recipe", f"{value_text(event.get('recipe'))}, version {value_text(event.get('recipe_version'))}"),
+            ("Start", instant_text(event.get("start"))),
+            ("End", instant_text(event.get("end"))),
             *[("Equipment", place) for place in places],
-            ("Status", f"{_text(event.get('status'))}; {stated}"),
+            ("Status", f"{value_text(event.get('status'))}; {stated}"),
             ("End record", "none" if self._end is None else f"revision {event.get('revision')}, entry {self._end.where}"),
-            ("Root of the records", _text(event.get("merkle_root"))),
+            ("Root of the records", value_text(event.get("merkle_root"))),
         ]
         yield NamedValues([(name, value) for name, value in facts if value])
 
     def _missing(self) -> Iterator[Block]:
         complete = (self._end.event.get("completeness") if self._end else None) or {}
         rows = [
-            [_text(value.get("equipment")), _text(value.get("step")), _text(value.get("run")), _what(value), _text(value.get("status"))]
+            [
+                value_text(value.get("equipment")),
+                value_text(value.get("step")),
+                value_text(value.get("run")),
+                _what(value),
+                value_text(value.get("status")),
+            ]
             for value in complete.get("missing", [])
         ]
         if rows:
@@ -103,7 +121,7 @@ class Record:
     def _batch_parameters(self) -> Iterator[Block]:
         for place in self._end.event.get("equipments", []) if self._end else []:
             if place.get("parameters"):
-                yield Heading(1, f"Batch in {place['equipment']}{_unit(place)}")
+                yield Heading(1, f"Batch in {place['equipment']}{unit_text(place)}")
                 yield _parameters(place["parameters"])
 
     def _materials(self) -> Iterator[Block]:
@@ -112,11 +130,11 @@ class Record:
             [
                 *(
                     happening.where,
-                    _moment(happening.event.get("at")),
-                    _text(happening.event.get("kind")),
-                    _text(happening.event.get("material")),
+                    moment_text(happening.event.get("at")),
+                    value_text(happening.event.get("kind")),
+                    value_text(happening.event.get("material")),
                 ),
-                *(_lot(happening.event.get("lot")), _lot(happening.event.get("output_lot")), _quantity(happening.event)),
+                *(lot_text(happening.event.get("lot")), lot_text(happening.event.get("output_lot")), quantity_text(happening.event)),
                 *(_judged(happening.event), ", ".join(happening.event.get("problems", []))),
             ]
             for happening in bookings
@@ -133,13 +151,13 @@ class Record:
                 [
                     *(
                         happening.where,
-                        _moment(happening.event.get("taken")),
-                        _text(happening.event.get("sampling")),
-                        _text(happening.event.get("sample")),
+                        moment_text(happening.event.get("taken")),
+                        value_text(happening.event.get("sampling")),
+                        value_text(happening.event.get("sample")),
                     ),
                     *(
-                        _text(happening.event.get("status")),
-                        "; ".join(_values(result.get("values", {})) for result in happening.event.get("results", [])),
+                        value_text(happening.event.get("status")),
+                        "; ".join(values_text(result.get("values", {})) for result in happening.event.get("results", [])),
                     ),
                 ]
                 for happening in samples
@@ -181,7 +199,15 @@ class Record:
             named = f"{event['gap']}{' *' if event['gap'] in mine else ''}"
             detail = (begun.event if begun else event).get("cause") or event.get("cause")
             rows.append(
-                [where, named, _tags(event.get("tags")), _text(event.get("start")), _text(event.get("end")), outcome, _text(detail)]
+                [
+                    where,
+                    named,
+                    tags_text(event.get("tags")),
+                    value_text(event.get("start")),
+                    value_text(event.get("end")),
+                    outcome,
+                    value_text(detail),
+                ]
             )
             marked.append(outcome != "filled" and event["gap"] in mine)
         if rows:
@@ -197,10 +223,10 @@ class Record:
         rows = [
             [
                 happening.where,
-                _text(happening.event["record"]),
-                _text(happening.event["revision"]),
-                _text(happening.event.get("reason")),
-                _changed(happening.event),
+                value_text(happening.event["record"]),
+                value_text(happening.event["revision"]),
+                value_text(happening.event.get("reason")),
+                change_text(happening.event),
             ]
             for happening in revised
         ]
@@ -275,22 +301,26 @@ def _not_applicable(complete: Mapping[str, Any]) -> Iterator[Block]:
     yield Text(
         f"The batch did not call for {complete.get('not_applicable_count', len(idle))}; they count neither as required nor as missing."
     )
-    rows = [[_text(value.get(name)) for name in names] for value in idle]
+    rows = [[value_text(value.get(name)) for name in names] for value in idle]
     yield Table(("Equipment", "Step", "Parameter", "Why"), (2, 2, 3, 4), rows)
 
 
 def _step(happening: Happening) -> Iterator[Block]:
     event = happening.event
     yield Heading(
-        1, f"{event['level'].replace('_', ' ').capitalize()} {event['step']}, run {event['run']}, {event['equipment']}{_unit(event)}"
+        1, f"{event['level'].replace('_', ' ').capitalize()} {event['step']}, run {event['run']}, {event['equipment']}{unit_text(event)}"
     )
     people = ", ".join(item["id"] for item in event.get("performed_by", []))
-    revised = f"; revision {event['revision']}: {_text(event.get('reason'))}" if (event.get("revision") or 1) > 1 else ""
+    revised = f"; revision {event['revision']}: {value_text(event.get('reason'))}" if (event.get("revision") or 1) > 1 else ""
     complete = event.get("completeness") or {}
     counted = f"; {complete['present']} of {complete['required']} required values present" if complete else ""
-    yield Text(f"{_span(event)}; {_text(event.get('cause'))}{counted}; by {people or 'nobody named'}; entry {happening.where}{revised}")
+    yield Text(
+        f"{span_text(event)}; {value_text(event.get('cause'))}{counted}; by {people or 'nobody named'}; entry {happening.where}{revised}"
+    )
     if event.get("holds"):
-        held = "; ".join(f"{item['state']} {_moment(item['start'])} to {_moment(item.get('end')) or 'the end'}" for item in event["holds"])
+        held = "; ".join(
+            f"{item['state']} {moment_text(item['start'])} to {moment_text(item.get('end')) or 'the end'}" for item in event["holds"]
+        )
         yield Text(f"Held: {held}")
     if event.get("parameters"):
         yield _parameters(event["parameters"])
@@ -306,12 +336,16 @@ def _parameters(parameters: Sequence[Mapping[str, Any]]) -> Table:
         covered = parameter.get("covered")
         rows.append(
             [
-                *(_text(parameter.get("name") or parameter["parameter"]), _text(parameter.get("ebr_field")), _text(parameter.get("value"))),
                 *(
-                    _text(parameter.get("unit_text") or parameter.get("unit")),
-                    *(_text(parameter.get(name)) for name in ("low", "target", "high")),
+                    value_text(parameter.get("name") or parameter["parameter"]),
+                    value_text(parameter.get("ebr_field")),
+                    value_text(parameter.get("value")),
                 ),
-                *(_judged(parameter), "" if covered is None else f"{covered * 100:.4g} %", _text(parameter.get("readings"))),
+                *(
+                    value_text(parameter.get("unit_text") or parameter.get("unit")),
+                    *(value_text(parameter.get(name)) for name in ("low", "target", "high")),
+                ),
+                *(_judged(parameter), "" if covered is None else f"{covered * 100:.4g} %", value_text(parameter.get("readings"))),
                 *(", ".join(parameter.get("gaps", [])), f"{evidence['from_seq']}-{evidence['to_seq']}" if evidence.get("from_seq") else ""),
             ]
         )
@@ -328,7 +362,7 @@ def _listed(
     marked: frozenset[int] = frozenset(),
 ) -> Iterator[Block]:
     if happened:
-        rows = [[happening.where, happening.time, *(_text(happening.event.get(name)) for name in names)] for happening in happened]
+        rows = [[happening.where, happening.time, *(value_text(happening.event.get(name)) for name in names)] for happening in happened]
         yield Heading(1, title)
         yield Table(("Entry", "Time", *titles), (1, 2, *widths), rows, marked)
 
@@ -343,7 +377,7 @@ def _is_bad(values: Mapping[str, Any]) -> bool:
 
 def _judged(values: Mapping[str, Any]) -> str:
     """Return the result, and the status where it says more than `present`."""
-    result, status = _text(values.get("result")), _text(values.get("status"))
+    result, status = value_text(values.get("result")), value_text(values.get("status"))
     return result if status in {"present", ""} else f"{result}, {status}" if result not in {"", "not-judged"} else status
 
 
@@ -351,53 +385,7 @@ def _what(missing: Mapping[str, Any]) -> str:
     if missing.get("material"):
         return f"material {missing['material']}"
     return (
-        _text(missing.get("parameter")) or "the step itself" if missing.get("step") else _text(missing.get("parameter")) or "the equipment"
+        value_text(missing.get("parameter")) or "the step itself"
+        if missing.get("step")
+        else value_text(missing.get("parameter")) or "the equipment"
     )
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _instant(at: Mapping[str, Any] | None) -> str:
-    """Format an instant, local and UTC, with its basis unless it was simply observed."""
-    if not at:
-        return ""
-    known = "" if at.get("basis") in {None, "observed"} else f" ({at['basis']})"
-    return f"{_moment(at)} {at.get('zone') or ''}, {at['time']} UTC{known}"
-
-
-def _moment(at: Mapping[str, Any] | None) -> str:
-    return "" if not at else str(at.get("local") or at["time"]).replace("T", " ")
-
-
-def _span(event: Mapping[str, Any]) -> str:
-    bases = [(event.get(name) or {}).get("basis") for name in ("start", "end")]
-    known = "" if set(bases) <= {None, "observed"} else f" ({', '.join(_text(basis) for basis in bases)})"
-    return f"{_moment(event.get('start'))} to {_moment(event.get('end')) or 'not ended'}{known}"
-
-
-def _unit(event: Mapping[str, Any]) -> str:
-    return f" ({event['unit_id']})" if event.get("unit_id") else ""
-
-
-def _tags(tags: Any) -> str:
-    return tags if isinstance(tags, str) else ", ".join(tags or [])
-
-
-def _lot(lot: Mapping[str, Any] | None) -> str:
-    return "" if not lot else _text(lot.get("canonical")) or _text(lot.get("raw"))
-
-
-def _quantity(event: Mapping[str, Any]) -> str:
-    return " ".join(part for part in (_text(event.get("quantity")), _text(event.get("unit"))) if part)
-
-
-def _values(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {_text(value)}" for name, value in values.items())
-
-
-def _changed(event: Mapping[str, Any]) -> str:
-    return "; ".join(f"{change['path']}: {_text(change.get('old'))} to {_text(change.get('new'))}" for change in event.get("changed", []))

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from buffer import opening, sqlite, verify
+from buffer import locking, sqlite, verify
 from buffer.catalogue import Catalogue
 from buffer.errors import JournalInUse
 from buffer.proofs import newest_note
@@ -102,7 +102,7 @@ def restore(source: Path, journal: Path, ebr: Path | None = None, learner: Learn
         raise RestoreRefused(f"{source} is bad: {report.problems[0]}")
     journal.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        lock = opening.lock(journal)
+        lock = locking.lock(journal)
     except JournalInUse as error:
         raise RestoreRefused(str(error)) from error
     folder = journal / RESTORING

@@ -1,0 +1,64 @@
+"""Values, instants, lots and quantities of an event as a person reads them."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def value_text(value: Any) -> str:
+    """Format any JSON value: a text as it is, nothing for null."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def instant_text(at: Mapping[str, Any] | None) -> str:
+    """Format an instant, local and UTC, with its basis unless it was simply observed."""
+    if not at:
+        return ""
+    known = "" if at.get("basis") in {None, "observed"} else f" ({at['basis']})"
+    return f"{moment_text(at)} {at.get('zone') or ''}, {at['time']} UTC{known}"
+
+
+def moment_text(at: Mapping[str, Any] | None) -> str:
+    """Format an instant in local time where it is known, without its zone."""
+    return "" if not at else str(at.get("local") or at["time"]).replace("T", " ")
+
+
+def span_text(event: Mapping[str, Any]) -> str:
+    """Format start and end, with their bases unless both were simply observed."""
+    bases = [(event.get(name) or {}).get("basis") for name in ("start", "end")]
+    known = "" if set(bases) <= {None, "observed"} else f" ({', '.join(value_text(basis) for basis in bases)})"
+    return f"{moment_text(event.get('start'))} to {moment_text(event.get('end')) or 'not ended'}{known}"
+
+
+def unit_text(event: Mapping[str, Any]) -> str:
+    """Format the unit of a step in parentheses; nothing if it has none."""
+    return f" ({event['unit_id']})" if event.get("unit_id") else ""
+
+
+def tags_text(tags: Any) -> str:
+    """Format the tags of a gap or a finding."""
+    return tags if isinstance(tags, str) else ", ".join(tags or [])
+
+
+def lot_text(lot: Mapping[str, Any] | None) -> str:
+    """Format a lot: its canonical form, else as it was read."""
+    return "" if not lot else value_text(lot.get("canonical")) or value_text(lot.get("raw"))
+
+
+def quantity_text(event: Mapping[str, Any]) -> str:
+    """Format a quantity with its unit."""
+    return " ".join(part for part in (value_text(event.get("quantity")), value_text(event.get("unit"))) if part)
+
+
+def values_text(values: Mapping[str, Any]) -> str:
+    """Format names and values on one line."""
+    return ", ".join(f"{name} {value_text(value)}" for name, value in values.items())
+
+
+def change_text(event: Mapping[str, Any]) -> str:
+    """Format what a correction changed, with old and new value."""
+    return "; ".join(
+        f"{change['path']}: {value_text(change.get('old'))} to {value_text(change.get('new'))}" for change in event.get("changed", [])
+    )
