@@ -55,6 +55,10 @@ check-imports:
 check-words:
 	@$(BIN)/codespell
 
+test-slow-disk: .venv/.ready ## the default tests on a disk whose every flush takes 20 ms (SLOW_DISK_MS), needs a C compiler
+	@$(CC) -shared -fPIC -O1 -o .venv/slow_disk.so tests/kit/slow_disk.c -ldl
+	@LD_PRELOAD=$(CURDIR)/.venv/slow_disk.so $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not faults and not soak" $(ARGS)
+
 faults: .venv/.ready ## the long fault suites, with their figures
 	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -m faults -s --timeout 3600 $(ARGS)
 
@@ -80,4 +84,4 @@ clean: ## remove everything that make made
 	rm -rf .venv dist build demo-run .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .benchmarks
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

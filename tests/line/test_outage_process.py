@@ -108,7 +108,7 @@ class Story:
 
 
 async def lived(plc: OpcUaPlc, seconds: float, **values: Any) -> None:
-    """The PLC goes on: a new speed each 50 ms."""
+    """The PLC goes on, so long and at that pace: a new speed each 50 ms."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         told = {f"m.{name}": value for name, value in values.items()}

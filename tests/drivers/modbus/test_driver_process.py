@@ -229,12 +229,9 @@ async def test_tcp_frames_that_do_not_belong_are_no_values(tmp_path, kind):
             emit = Collected()
             plc.faults[:] = [Fault(kind, after=3)]
             task = asyncio.create_task(ModbusDriver(source, tags).run(emit))
-            ended = False
-            with suppress(TimeoutError):
-                async with asyncio.timeout(0.5):
-                    with suppress(LinkLost, BadReply):
-                        await asyncio.shield(task)
-                    ended = True
+            task.add_done_callback(lambda _, emit=emit: emit.changed.set())
+            await emit.until(lambda task=task, emit=emit: task.done() or emit.seen[0] > 6)
+            ended = task.done()
             task.cancel()
             with suppress(asyncio.CancelledError, LinkLost, BadReply):
                 await task

@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import struct
-import time
 from typing import Any, Self
 
 import pytest
@@ -350,7 +349,8 @@ class Cancelled(ClockSetWatch):
 
 
 @pytest.mark.urs("URS-TIME-07")
-async def test_a_cancelled_timer_is_a_step_event_before_the_check_would_look(hands):
+async def test_a_cancelled_timer_is_a_step_event_before_the_check_would_look(hands, monkeypatch):
+    monkeypatch.setattr("gateway.clock.clock.CHECK_EVERY_S", 3600.0)
     events: list[dict[str, Any]] = []
     told = asyncio.Event()
     alarms: list[Cancelled] = []
@@ -371,11 +371,9 @@ async def test_a_cancelled_timer_is_a_step_event_before_the_check_would_look(han
         while not (alarms and alarms[0].armed):  # noqa: ASYNC110 - arming has no event of its own
             await asyncio.sleep(0)
     hands.real += 3600 * S
-    began_s = time.monotonic()
     alarms[0].cancel()
     async with asyncio.timeout(DEADLINE_S):
         await told.wait()
-    assert time.monotonic() - began_s < 2
     watch.cancel()
     with pytest.raises(asyncio.CancelledError):
         await watch

@@ -10,18 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kit.processes import process, until
+from kit.processes import DEADLINE_S, process, until
 from rich.console import Console
 
 import config
 from config import load
 from simulators.line import UnknownDriver, serve, simulate
-from simulators.line.drive import device_class
+from simulators.line.drive import TICK_S, device_class
 from simulators.line.endpoints import elsewhere, free_ports, is_local
 from simulators.line.place import copied, local_ports
 
 EXAMPLE = Path(config.__file__).parent / "examples" / "granulation-2"
-WITHIN_S = 30.0
 
 
 @pytest.fixture
@@ -119,6 +118,11 @@ def test_a_driver_without_a_simulated_device_is_named() -> None:
         device_class("profinet")
 
 
+def sizes(folder: Path) -> dict[str, int]:
+    """How much each file holds."""
+    return {path.name: path.stat().st_size for path in folder.iterdir()}
+
+
 async def test_every_source_is_served_and_stands_still_when_told(plant: Path, tmp_path: Path) -> None:
     line = load(plant)
     copy = copied(line, tmp_path / "copy", local_ports(line))
@@ -128,15 +132,16 @@ async def test_every_source_is_served_and_stands_still_when_told(plant: Path, tm
         serve(copy, truth, seed=3, batch_s=12, started=started, still=still, report=lambda progress: reports.append(progress.at_s))
     )
     try:
-        async with asyncio.timeout(WITHIN_S):
+        async with asyncio.timeout(DEADLINE_S):
             await started.wait()
             while len(reports) < 6:  # noqa: ASYNC110 - waits for another task's list
                 await asyncio.sleep(0.05)
             still.set()
-            await asyncio.sleep(0.3)
-            before = {path.name: path.stat().st_size for path in truth.iterdir()}
-            await asyncio.sleep(0.5)
-            after = {path.name: path.stat().st_size for path in truth.iterdir()}
+            before: dict[str, int] | None = None
+            while before != (before := sizes(truth)):  # noqa: ASYNC110 - what the last tick began is written
+                await asyncio.sleep(2 * TICK_S)
+            await asyncio.sleep(10 * TICK_S)  # a window in which nothing may happen: no state ends it
+            after = sizes(truth)
     finally:
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
@@ -151,8 +156,8 @@ async def test_every_source_is_served_and_stands_still_when_told(plant: Path, tm
 def test_the_command_ends_cleanly_when_told(plant: Path, tmp_path: Path) -> None:
     log = tmp_path / "said"
     words = ("simulate", plant, "--to", tmp_path / "copy", "--truth", tmp_path / "truth")
-    with process(*words, log=log, stop=signal.SIGINT, within_s=WITHIN_S) as serving:
-        until(lambda: "serving" in log.read_text() or serving.poll() is not None, WITHIN_S)
+    with process(*words, log=log, stop=signal.SIGINT) as serving:
+        until(lambda: "serving" in log.read_text() or serving.poll() is not None)
     said = log.read_text()
     assert serving.returncode == 0, said
     assert "Traceback" not in said
