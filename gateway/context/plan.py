@@ -81,6 +81,7 @@ class Unit:
         self.from_rows = equipment.steps_from == "mes"  # rows of the MES make its steps; the signals are compared
         self.settle_ticks = equipment.settle_ms * TICKS_PER_MS
         self.settle_s_ticks = round(equipment.settle_s * TICKS_PER_S)
+        self.patience_ticks = max(self.settle_s_ticks, self.settle_ticks)  # waiting ends no sooner than a value can have stood still
         self.steps = sorted(
             (plan.step(step) for step in plan.line.steps if step.equipment == equipment.name), key=lambda s: LEVELS.index(s.row.level)
         )

@@ -13,7 +13,7 @@ import orjson
 from config.grammars.step_condition import parse
 from config.materials import Booking, Occasion, Sampling, tags_of
 from drivers.exact_json import exact_json
-from gateway.context import event_bodies
+from gateway.context import event_bodies, waits
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.materials.booking import booking_event
 from gateway.context.materials.booking_terms import Facts, sources_of
@@ -166,14 +166,10 @@ class Bookings:
 
     def _ready(self, each: PendingBooking) -> bool:
         """All of that instant has come: the tags' sources, and the equipment's steps."""
-        unit, ticks, frontier = self._plan.units[each.equipment], each.at.ticks, self._state.frontier
-        if not each.entered <= self._state.now < each.entered + max(unit.settle_s_ticks, unit.settle_ticks):
-            return True
-        if any(pending.left.ticks <= ticks for pending in self._state.where[unit.name].pending.values()):
-            return False
+        unit = self._plan.units[each.equipment]
+        moving = any(change.left.ticks <= each.at.ticks for change in self._state.where[unit.name].pending.values())
         read = sources_of(self._plan, self._tags[each.table, each.name, each.equipment])
-        proved = all(frontier.get(source, 0) >= ticks for source in read)
-        return proved and all(frontier.get(source, 0) >= ticks + unit.settle_ticks for source in unit.sources)
+        return waits.ready(self._state, waits.of_booking(unit, each, read, moving=moving))
 
     def _settle(self, each: PendingBooking) -> None:
         known = self._state.told_by.get(_row_key(each)) if each.key is not None else None
@@ -338,7 +334,7 @@ class Bookings:
     def _revise_if_due(self, booked: PostedBooking) -> None:
         assert booked.dirty is not None
         unit = self._plan.units[booked.occurred.equipment]
-        if not booked.dirty <= self._state.now < booked.dirty + unit.settle_s_ticks:
+        if waits.ready(self._state, waits.of_revision(unit, booked.dirty)):
             self._revise(booked)
 
     def _revise(self, booked: PostedBooking) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
-from gateway.context import event_bodies
+from gateway.context import event_bodies, waits
 from gateway.context.equipment.holdtimes import HoldTimes
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import EVENT, FIELDS, Plan, Unit
@@ -171,7 +171,7 @@ class Batches:
         assert batch.ended is not None
         hows = (self._plan.units[member.equipment].equipment.mes_steps for member in batch.members)
         within = max((how.within_s for how in hows if how is not None), default=0.0)
-        return batch.ended <= self._state.now < batch.ended + within * TICKS_PER_S
+        return not waits.ready(self._state, waits.of_comparison(batch.ended, within))
 
     def _compare(self, name: str, batch: Batch) -> None:
         """Hold what signals and MES rows told of the batch's steps against each other: each difference is a finding."""
@@ -220,7 +220,7 @@ class Batches:
         route = self._plan.route(batch.identity.recipe)
         if route is None or set(route.equipments) <= {m.equipment for m in batch.members}:
             return "completed"
-        waited = self._state.now - batch.ended
+        waited = self._state.now - batch.ended  # no Wait: a clock that was set back must not close a batch hours early
         return "closed-after" if waited >= route.close_after_h * 3_600 * TICKS_PER_S else None
 
     def _emit_end(self, name: str, batch: Batch, cause: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from config import Parameter
-from gateway.context import event_bodies
+from gateway.context import event_bodies, waits
 from gateway.context.plan import EVENT, LATENESS_TICKS, LEVELS, Gathered, Plan, Unit
 from gateway.context.state import Identity, Instant, Run, State
 from gateway.context.texts import LONGEST_TEXT
@@ -116,16 +116,9 @@ class Runs:
         return [run for run in ended if self._ready(run) and self._record(run)]
 
     def _ready(self, run: Run) -> bool:
-        assert run.end is not None
-        assert run.entered is not None
-        unit, now = self._plan.units[run.equipment], self._state.now
-        since = run.entered if run.dirty is None else run.dirty
-        if not since <= now < since + unit.settle_s_ticks:
-            return True
-        if run.dirty is not None:
-            return False
-        sources = self._gathered(run).sources or {self._plan.places[t].source.name for t in unit.step_tags}
-        return all(self._state.frontier.get(source, 0) >= run.end.ticks for source in sources)
+        unit = self._plan.units[run.equipment]
+        sources = self._gathered(run).sources or {self._plan.places[tag].source.name for tag in unit.step_tags}
+        return waits.ready(self._state, waits.of_record(unit, run, sources))
 
     def _gathered(self, run: Run) -> Gathered:
         return self._plan.book(run.equipment, run.step or None)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gateway.context import event_bodies
+from gateway.context import event_bodies, waits
 from gateway.context.plan import LEVELS, Plan, StepPlan, Unit
 from gateway.context.records.batches import Batches
 from gateway.context.records.runs import Runs
@@ -167,44 +167,11 @@ class Occupancy:
 
     def _group(self, unit: Unit, where: EquipmentState) -> dict[str, Pending]:
         """The changes of one moment: those that began within the settling time of the first; empty while one of them may still move."""
-        pending = {key: p for key, p in where.pending.items() if not self._blind(unit, p)}
+        pending = {key: p for key, p in where.pending.items() if not waits.blind(self._state, unit, p)}
         first = min((p.left.ticks for p in pending.values()), default=0)
         group = {key: p for key, p in pending.items() if p.left.ticks <= first + unit.settle_ticks}
-        return group if all(self._stood(unit, p) for p in group.values()) else {}
-
-    def _blind(self, unit: Unit, change: Pending) -> bool:
-        """Whether nobody looks at present, so that waiting proves nothing: such a change holds up no other."""
-        lost = any(gap.source == change.source for gap in self._state.gaps)
-        return lost and self._state.frontier.get(change.source or "", 0) < change.at.ticks + unit.settle_ticks
-
-    def _stood(self, unit: Unit, change: Pending) -> bool:
-        since = change.entered
-        if change.source is None:  # a row: what the equipment did before it must have come, though it may come later
-            proved = all(self._came(unit, source, change.at.ticks) for source in unit.sources)
-            since = max([since, *(self._back(unit, source, change) for source in unit.sources)])
-        else:
-            proved = self._state.frontier.get(change.source, 0) >= change.at.ticks + unit.settle_ticks
-        return proved or not change.entered <= self._state.now < since + max(unit.settle_s_ticks, unit.settle_ticks)
-
-    def _came(self, unit: Unit, source: str, ticks: int) -> bool:
-        """Whether all that a source had to say of this equipment until `ticks` has come."""
-        proved = self._state.frontier.get(source, 0) >= ticks
-        return proved and not self._away(unit, source, ticks) and not self._hands_over(unit, source, ticks)
-
-    def _hands_over(self, unit: Unit, source: str, ticks: int) -> bool:
-        """Whether a source that went on just now may still hold something of `ticks`: queues do not come in the order of time."""
-        back = self._state.back.get(source, 0)
-        return ticks <= back <= self._state.now < back + max(unit.settle_s_ticks, unit.settle_ticks)
-
-    def _away(self, unit: Unit, source: str, ticks: int) -> bool:
-        """Whether nobody could look at this equipment's signals at `ticks`, and what the source kept of then may still come."""
-        gaps = (gap for gap in self._state.gaps if gap.source == source and gap.start < ticks and gap.cause != "silence")
-        return any(gap.left is None or not unit.watched[source].isdisjoint(gap.left) for gap in gaps)
-
-    def _back(self, unit: Unit, source: str, row: Pending) -> int:
-        """From when on a row waits `settle_s` for a source: the end of the gap, but never longer than an outage that the source bridges."""
-        latest = row.entered + unit.bridged[source]
-        return latest if self._away(unit, source, row.at.ticks) else min(self._state.back.get(source, 0), latest)
+        settled = (waits.ready(self._state, waits.of_change(self._state, unit, p)) for p in group.values())
+        return group if all(settled) else {}
 
     def _apply(self, unit: Unit, where: EquipmentState, group: Mapping[str, Pending]) -> None:
         """Steps end, the batch ends, the next begins, steps begin: in this order, whatever came first on the wire."""
@@ -272,7 +239,8 @@ class Occupancy:
             doubt = run.cut.ticks if run.cut is not None else run.unsighted or 0
             sighted = self._sighted(row, doubt)
             since = doubt if sighted is None else sighted.ticks
-            known = self._state.frontier.get(source, 0) >= since + unit.settle_ticks and not self._hands_over(unit, source, since)
+            stood = waits.arrived(self._state, waits.Need(source, since + unit.settle_ticks))
+            known = stood and not waits.handing_over(self._state, unit, source, since)
             if known and not self._changed(unit, run) and not self._lost(unit, run):
                 self._cut(unit, row, run, self._state.seq, None)
 
@@ -438,7 +406,7 @@ class Occupancy:
         loose = [r for r in self._runs.running(unit) if r.identity.batch is None and r.unsighted is None]
         if since is None or not any(run.start.ticks < since for run in loose):
             return
-        if all(self._came(unit, source, since) for source in unit.sources) if ended is None else ended > since:
+        if all(waits.arrived(self._state, need) for need in waits.signals_until(unit, since)) if ended is None else ended > since:
             self._late_id(unit, where.bound, since)
 
     def _changed(self, unit: Unit, run: Run, ticks: int | None = None) -> bool:
