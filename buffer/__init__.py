@@ -54,8 +54,8 @@ Opening
 signed. `repair` sets damage aside and writes anew what its own digest proves. If anything may be missing at the end, a new epoch begins,
 and its first entry declares what was lost.
 
-Doors: this module; `buffer.verify` (one file, shares no code with the rest); `buffer.keys`, `buffer.proofs`; the sub-rooms `entry`
-(formats), `archive`, `repair`, `restore`.
+Doors: this module; `buffer.verify` (one file, shares no code with the rest); `buffer.chain`, `buffer.keys`, `buffer.proofs`,
+`buffer.times`; the sub-rooms `entry` (formats), `archive`, `repair`, `restore`.
 """
 
 from buffer.errors import (

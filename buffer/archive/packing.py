@@ -18,7 +18,7 @@ from buffer.archive.record import Proof, Record
 from buffer.proofs import EpochTree, coded
 from buffer.reader import read_journal
 from buffer.segment import Entry
-from buffer.times import now_ticks, text
+from buffer.times import now_ticks, rfc3339
 
 FORMAT = "ebr-gateway/archive/1"
 MADE = (1980, 1, 1, 0, 0, 0)  # equal content gives an equal file
@@ -118,7 +118,7 @@ def spans_of(journal: Path, batch: str) -> list[Span]:
 
 def _files(journal: Path, batch: str, held: list[Entry], keys: list[str]) -> Iterator[tuple[str, bytes]]:
     gateway = json.loads(held[0].payload)["gateway"]
-    manifest = {"format": FORMAT, "gateway": gateway, "batch": batch, "entries": len(held), "made": text(now_ticks())}
+    manifest = {"format": FORMAT, "gateway": gateway, "batch": batch, "entries": len(held), "made": rfc3339(now_ticks() // 10 * 10)}
     proofs, notes = [], []
     for epoch in sorted({entry.epoch for entry in held}):
         proof, note = _proof(journal, epoch, [entry for entry in held if entry.epoch == epoch])

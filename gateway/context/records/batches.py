@@ -1,9 +1,9 @@
 """Batches: entered and left by equipments, closed when all of the route have ended, and what their end record proves."""
 
 from collections.abc import Callable
-from hashlib import sha256
 from typing import Any
 
+from buffer.chain import leaf, root
 from gateway.context import event_bodies, waits
 from gateway.context.equipment.holdtimes import HoldTimes
 from gateway.context.materials.batch_materials import Ledgers
@@ -251,7 +251,7 @@ class Batches:
                 for m in batch.members
             ],
             "records": listed,
-            "merkle_root": merkle_root([bytes.fromhex(x.sha256) for _, x in sorted(batch.records.items())]),
+            "merkle_root": root([leaf(bytes.fromhex(x.sha256)) for _, x in sorted(batch.records.items())]).hex(),
             **account,
             "gaps": batch.gaps,
             "alarms": batch.alarms,
@@ -320,12 +320,3 @@ class Batches:
 
     def _record(self, batch: str) -> str:
         return f"{self.gateway}/{batch}"
-
-
-def merkle_root(leaves: list[bytes]) -> str:
-    """RFC 6962, 2.1, over the content digests of a batch's records in the order listed; of none, SHA-256 of nothing."""
-    level = [sha256(b"\x00" + leaf).digest() for leaf in leaves]
-    while len(level) > 1:
-        pairs = [level[i : i + 2] for i in range(0, len(level), 2)]
-        level = [sha256(b"\x01" + p[0] + p[1]).digest() if len(p) == 2 else p[0] for p in pairs]
-    return (level[0] if level else sha256().digest()).hex()
