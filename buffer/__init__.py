@@ -54,11 +54,12 @@ Opening
 signed. `repair` sets damage aside and writes anew what its own digest proves. If anything may be missing at the end, a new epoch begins,
 and its first entry declares what was lost.
 
-Doors: this module; `buffer.verify` (one file, shares no code with the rest); `buffer.chain`, `buffer.keys`, `buffer.proofs`,
-`buffer.times`; the sub-rooms `entry` (formats), `archive`, `repair`, `restore`.
+Doors: this module; `buffer.verify` (one file, shares no code with the rest); `buffer.chain` (digests and trees), `buffer.keys`,
+`buffer.times`; the sub-rooms `entry` (formats), `archive` and `restore`. Everything else is imported within the buffer only.
 """
 
 from buffer.errors import (
+    CheckpointRefused,
     EntryTooLarge,
     JournalBusy,
     JournalClosed,
@@ -80,6 +81,7 @@ from buffer.writer import Body
 
 __all__ = [
     "Body",
+    "CheckpointRefused",
     "Depth",
     "Entry",
     "EntryTooLarge",

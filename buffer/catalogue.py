@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from buffer import sqlite
+from buffer.errors import CheckpointRefused
 
 FORMAT = "ebr-gateway/journal/1"
 SCHEMA = """
@@ -60,10 +61,6 @@ class Segment:
             *(self.epoch, self.first, self.last, self.state, self.file_bytes, self.before, self.total, self.ticks),
             *(self.previous, self.digest, self.root, self.sha256),
         )
-
-
-class Inconsistent(Exception):
-    """A signature would contradict one that was given before: a bug, or a journal that was tampered with."""
 
 
 class Catalogue:
@@ -145,14 +142,14 @@ class Catalogue:
     def state_checkpoint(self, epoch: int, size: int, root: bytes, ticks: int) -> None:
         """Make durable what is about to be signed.
 
-        Raises Inconsistent if another root was stated for this size, or a larger size before: a gateway that signs two trees of one
+        Raises CheckpointRefused if another root was stated for this size, or a larger size before: a gateway that signs two trees of one
         epoch proves nothing any more.
         """
         with self.transaction() as db:
             row = db.execute("SELECT root FROM checkpoints WHERE epoch = ? AND size = ?", (epoch, size)).fetchone()
             more = db.execute("SELECT MAX(size) FROM checkpoints WHERE epoch = ?", (epoch,)).fetchone()[0]
             if (row and row[0] != root) or (more or 0) > size:
-                raise Inconsistent(f"a different tree of {size} entries, or a larger one, was signed before")
+                raise CheckpointRefused(f"a different tree of {size} entries, or a larger one, was signed before")
             db.execute("INSERT OR IGNORE INTO checkpoints VALUES (?, ?, ?, ?, NULL)", (epoch, size, root, ticks))
 
     def sign_checkpoint(self, epoch: int, size: int, note: str) -> None:

@@ -40,3 +40,10 @@ class ReceiptRefused(JournalError):
         super().__init__(f"{code}: {reason}")
         self.code = code
         self.reason = reason
+
+
+class CheckpointRefused(JournalError):
+    """A signature would contradict one that was given before: nothing is signed, and a person must find out why.
+
+    It is a bug, or somebody has tampered with the journal.
+    """

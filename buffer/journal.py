@@ -19,6 +19,7 @@ from buffer.committed import CommittedView
 from buffer.errors import EntryTooLarge, StorageError
 from buffer.keys import Signer
 from buffer.opening import Opened
+from buffer.proofs import Newest, newest
 from buffer.receipts import Receipts
 from buffer.retention import Pruned
 from buffer.scrub import Scrub
@@ -254,8 +255,13 @@ class Journal:
         """Sign the tree over everything committed so far: the `checkpoint` event that the caller appends. None if nothing is new.
 
         Call it every five minutes and after each batch end. Stated durably before it is signed. Blocks for two commits.
+        Raises CheckpointRefused.
         """
         return self._writer.do(partial(self._store.checkpoint, signer, cause)).result()
+
+    def newest_checkpoint(self) -> Newest | None:
+        """Read the newest signed checkpoint, also of an earlier run; None if nothing was signed. Raises sqlite3.Error."""
+        return newest(self.directory)
 
     def hold(self, name: str, first: int, last: int | None = None) -> None:
         """Keep the entries of this epoch from `first` on (to `last`) until `release`, whatever retention says. Durable on return.

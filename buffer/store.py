@@ -17,10 +17,10 @@ from typing import Any
 
 from buffer import segment as segments
 from buffer import sqlite
-from buffer.catalogue import Catalogue, Inconsistent, Segment
+from buffer.catalogue import Catalogue, Segment
 from buffer.chain import Tree, root
 from buffer.committed import CommittedView
-from buffer.errors import StorageError
+from buffer.errors import CheckpointRefused, StorageError
 from buffer.keys import Signer, checkpoint_text
 from buffer.receipts import Receipts
 from buffer.segment import Entry, Fact, Row
@@ -259,13 +259,13 @@ class Store:
     def checkpoint(self, signer: Signer, cause: str) -> dict[str, Any] | None:
         """State the tree over all committed entries durably, then sign it: return the `checkpoint` event; None if there is nothing new.
 
-        Raises Inconsistent if what would be signed contradicts an earlier statement.
+        Raises CheckpointRefused if what would be signed contradicts an earlier statement.
         """
         epoch, size = self.view.last
         if size in {0, self.signed_size}:
             return None
         if self.tree.size != size:
-            raise Inconsistent(f"the tree has {self.tree.size} leaves, the epoch {size} entries")
+            raise CheckpointRefused(f"the tree has {self.tree.size} leaves, the epoch {size} entries")
         root_now = self.tree.root()
         # Stated before it is signed: after a crash between the two, the same tree can be signed again, but never another one of this size.
         self.catalogue.state_checkpoint(epoch, size, root_now, now_ticks())

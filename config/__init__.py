@@ -1,4 +1,8 @@
-"""The line folder: read, checked, and turned into objects. Knows nothing of the other rooms."""
+"""The line folder: read, checked, and turned into objects. Knows nothing of the other packages.
+
+Doors: this module; `sections` and `materials`, the objects of line.toml and of the tables of materials; `grammars` and `units`, which are
+pure; `credentials`, the secrets that a folder names, read while a line runs; `reports`. Everything else is imported within config only.
+"""
 
 from config import examples
 from config.line import Alarm, Code, CodeTable, Disposition, EbrField, Line, Parameter, Step, Tag, place_of

@@ -133,6 +133,10 @@ Identity = Annotated[
 ]
 
 
+IDENTITIES = ("batch", "order", "product", "recipe", "recipe_version")
+"""Keys of an equipment that say what it works for."""
+
+
 class Equipment(Model):
     """One [[equipment]] table: an ISA-88 unit of the line."""
 
@@ -155,6 +159,11 @@ class Equipment(Model):
     mes_steps: MesSteps | None = None
     dirty_hold_h: Annotated[float, Field(gt=0)] | None = None  # at most so long from the end of a batch to the start of cleaning
     clean_hold_h: Annotated[float, Field(gt=0)] | None = None  # at most so long from the end of cleaning to the next batch
+
+    @property
+    def pushed(self) -> tuple[str, ...]:
+        """The identities of this equipment that are sent to the gateway."""
+        return tuple(name for name in IDENTITIES if isinstance(getattr(self, name), Pushed))
 
 
 class Route(Model):

@@ -186,6 +186,10 @@ class Driver(ABC):
         return []
 
 
+TAG_ROW = ("tag", "source", "address", "type", "source_unit", "eu_low", "eu_high", "description")
+"""The columns of tags.csv that a listing of a source fills, in the order in which they are written."""
+
+
 @runtime_checkable
 class Browses(Protocol):
     """Optional: lists what a source offers."""
@@ -197,7 +201,7 @@ class Browses(Protocol):
         known: Collection[str] = (),
         progress: Callable[[str], None] = lambda _: None,
     ) -> Any:
-        """An object with `rows` (tag rows by column) and `left_out` (path -> why not). Raises DriverError.
+        """An object with `rows` (tag rows by column of TAG_ROW) and `left_out` (path -> why not). Raises DriverError.
 
         under: a path or address to begin at; match: a glob over paths; known: addresses to leave out; progress: told what is done so far.
         """

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, Protocol
 import zstandard
 
 from buffer import chain, opening, sqlite, verify
-from buffer.catalogue import Inconsistent
 from buffer.committed import CommittedView
 from buffer.errors import JournalError
 from buffer.receipts import Receipts
@@ -114,7 +113,7 @@ def extend(folder: Path, store: Path, learner: Learner | None) -> Import:
         ebr = EbrStore(stack, store, gateway)
         try:
             return _Extended(folder, ebr, learner).run()
-        except (JournalError, Inconsistent, sqlite3.Error) as error:
+        except (JournalError, sqlite3.Error) as error:
             raise RestoreRefused(f"{ebr.file} can not be taken over: {error}") from error
 
 

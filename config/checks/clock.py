@@ -1,30 +1,11 @@
 """[clock]: servers that can be asked, and none that handles a leap second otherwise than the rest (URS-TIME-10)."""
 
-import re
-
 from config.checks.parsed_folder import ParsedFolder
+from config.grammars.time_server import host_of, smears
 from config.problem import did_you_mean
 from config.sections import ClockSection
 
-KNOWN_TO_SMEAR = re.compile(r"time(\d*\.google|\.android|\.aws|\d*\.facebook)\.com|169\.254\.169\.123|fd00:ec2::123")
-"""By their operators' own documentation: Google, Amazon, Meta."""
 LEAST_SERVERS = 3
-_PLACE = re.compile(
-    r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]]+))(?::(?P<port>\d{1,5}))?|(?P<bare>[0-9A-Fa-f]*:[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)"
-)
-
-
-def host_of(server: str) -> str | None:
-    """`host`, `host:port`, `[v6]:port` or a bare v6 -> the host; None for anything else."""
-    found = _PLACE.fullmatch(server)
-    if found is None or (found["port"] and not 0 < int(found["port"]) < 65_536):
-        return None
-    return found["v6"] or found["host"] or found["bare"]
-
-
-def smears(server: str) -> bool:
-    """Whether a server's operator says that it smears leap seconds."""
-    return KNOWN_TO_SMEAR.fullmatch((host_of(server) or "").lower()) is not None
 
 
 def check(parts: ParsedFolder) -> None:

@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 
 from config.checks import copies, push
 from config.checks.parsed_folder import ParsedFolder
-from config.checks.push import IDENTITIES, host_of, is_loopback, listen_problem
 from config.csv.columns import INTEGERS
+from config.grammars.listen import host_of, is_loopback, listen_problem
 from config.line import Tag
 from config.problem import did_you_mean
-from config.sections import Equipment, FromRow, FromTag, LineSection, Pushed, Source, Uplink
+from config.sections import IDENTITIES, Equipment, FromRow, FromTag, LineSection, Pushed, Source, Uplink
 from config.toml.document import Path_
 
 SCHEMES = {"mqtt": ("mqtt", "mqtts"), "https": ("https", "http")}

@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 from config.checks.line import _split
 from config.checks.parsed_folder import ParsedFolder
-from config.checks.push import is_loopback
+from config.grammars.listen import is_loopback
 from config.problem import Problem
 from config.sections import Source, Uplink
 

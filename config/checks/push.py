@@ -1,33 +1,25 @@
 """[push]: who may send order parameters, where to, and that an equipment waits for them."""
 
-import re
-
 from config.checks.parsed_folder import ParsedFolder
+from config.grammars.listen import host_of, is_loopback, listen_problem
 from config.problem import did_you_mean
-from config.sections import Equipment, Push, Pushed
-
-IDENTITIES = ("batch", "order", "product", "recipe", "recipe_version")
-
-
-def pushed(equipment: Equipment) -> tuple[str, ...]:
-    """The identities of an equipment that are sent to the gateway."""
-    return tuple(name for name in IDENTITIES if isinstance(getattr(equipment, name), Pushed))
+from config.sections import Push
 
 
 def check(parts: ParsedFolder) -> None:
     """Problems go to the document."""
     found = parts.sections.push
-    waiting = [(at, equipment) for at, equipment in parts.sections.equipment if pushed(equipment)]
+    waiting = [(at, equipment) for at, equipment in parts.sections.equipment if equipment.pushed]
     if found is None:
         if "push" not in parts.document.data:
             for at, equipment in waiting:
-                parts.document.error((*at, pushed(equipment)[0]), "{ push = true } needs a section [push] with listen and [[push.client]]")
+                parts.document.error((*at, equipment.pushed[0]), "{ push = true } needs a section [push] with listen and [[push.client]]")
         return
     _listens(parts, found)
     _clients(parts, found, [equipment.name for _, equipment in waiting])
     for at, equipment in waiting:
         if found.client and not any(not client.equipment or equipment.name in client.equipment for client in found.client):
-            parts.document.error((*at, pushed(equipment)[0]), f"no [[push.client]] may send for `{equipment.name}`")
+            parts.document.error((*at, equipment.pushed[0]), f"no [[push.client]] may send for `{equipment.name}`")
 
 
 def _listens(parts: ParsedFolder, push: Push) -> None:
@@ -59,21 +51,3 @@ def _clients(parts: ParsedFolder, push: Push, waiting: list[str]) -> None:
             if waiting and name not in waiting:
                 message = f"`{name[:60]}` is no equipment with {{ push = true }}{did_you_mean(name, waiting)}"
                 parts.document.error((*at, "equipment", number), message)
-
-
-def listen_problem(listen: str, example: str) -> str | None:
-    """Why this is no address to listen at."""
-    host, colon, port = listen.rpartition(":")
-    if not host or not colon or not port.isdigit() or int(port) > 65_535:
-        return f"`{listen[:60]}`: an address and a port are meant, as in {example}"
-    return None
-
-
-def host_of(listen: str) -> str:
-    """127.0.0.1 of 127.0.0.1:8080, ::1 of [::1]:8080."""
-    return listen.rpartition(":")[0].strip("[]")
-
-
-def is_loopback(host: str) -> bool:
-    """This machine: nothing that a name server says is believed."""
-    return host in ("localhost", "::1") or bool(re.fullmatch(r"127(?:\.[0-9]{1,3}){3}", host))

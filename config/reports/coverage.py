@@ -13,9 +13,8 @@ from typing import Any
 from config import materials
 from config.line import Disposition, Line, Parameter
 from config.problem import Place, Problem
-from config.sections import FromRow, FromTag, Pushed, Source
+from config.sections import IDENTITIES, FromRow, FromTag, Pushed, Source
 
-IDENTITIES = ("batch", "order", "product", "recipe", "recipe_version")
 SIGNALS = ("state", "mode", "operator", "activity", "batch_ends")
 
 

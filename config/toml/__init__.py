@@ -1,1 +1,1 @@
-"""line.toml and lots.toml: read with the place of each key, secrets that stand elsewhere, rules for lots."""
+"""line.toml and lots.toml: read with the place of each key; rules for lots."""

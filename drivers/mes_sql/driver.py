@@ -10,9 +10,9 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ValidationError
 
 from config import Problem, Source, Tag
+from config.credentials import CredentialMissing
+from config.credentials import read as read_secret
 from config.grammars.addresses import SqlAddress, parse
-from config.toml.credentials import CredentialMissing
-from config.toml.credentials import read as read_secret
 from drivers.contract import BadReply, Driver, DriverMisconfigured, Emit, Finding, LinkLost, Message
 from drivers.exact_json import exact_json
 from drivers.local_time import Moment, folds_back, read, ticks_of

@@ -4,9 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from config import Credential, Source
+from config import Credential, Source, credentials
 from config.grammars.addresses import OpcUaAddress, parse
-from config.toml import credentials
 from drivers.contract import DriverMisconfigured
 
 Policy = Literal["None", "Basic256Sha256", "Aes128_Sha256_RsaOaep", "Aes256_Sha256_RsaPss"]

@@ -32,7 +32,6 @@ def browse(
 ) -> None:
     """Write tag rows for what a source offers on the standard output, in the columns of tags.csv."""
     from drivers.contract import Browses
-    from drivers.opcua.commissioning.browse import COLUMNS
 
     found, driver = _driver(line, source)
     if not isinstance(driver, Browses):
@@ -41,7 +40,7 @@ def browse(
     browsed = _reached(source, driver.browse(under, match, known, _progress))
     if sys.stderr.isatty():
         typer.echo("", err=True)  # the progress stands on its own line
-    _rows(browsed.rows, browsed.left_out, COLUMNS)
+    _rows(browsed.rows, browsed.left_out)
 
 
 @app.command(name="import")
@@ -55,7 +54,6 @@ def import_(
 ) -> None:
     """Turn an export of another program into tag rows on the standard output."""
     from drivers import tag_lists
-    from drivers.opcua.commissioning.browse import COLUMNS
 
     if not (line / "line.toml").exists():
         fail(f"{line}: no line folder", WRONG_INPUT)
@@ -63,7 +61,7 @@ def import_(
         imported = tag_lists.read(program, file, source, address)
     except ValueError as error:
         fail(f"{file}: {error}", WRONG_INPUT)
-    _rows(imported.rows, imported.left_out, COLUMNS)
+    _rows(imported.rows, imported.left_out)
 
 
 @app.command()
@@ -97,7 +95,7 @@ def probe(line: Folder, *, source: Named = None, as_json: AsJson = False) -> Non
 @certificates.command()
 def make(line: Folder) -> None:
     """Make the gateway's own OPC UA certificate, for the servers' administrators to trust."""
-    from drivers.opcua.session import certs
+    from drivers.opcua.commissioning import certs
 
     for place in _places(line):
         try:
@@ -109,7 +107,7 @@ def make(line: Folder) -> None:
 @certificates.command()
 def show(line: Folder) -> None:
     """Show own, trusted and rejected certificates, with a warning 60, 30 and 7 days before one ends. Exit 1 if there is a warning."""
-    from drivers.opcua.session import certs
+    from drivers.opcua.commissioning import certs
 
     try:
         shown = [one for place in _places(line) for one in certs.show(place)]
@@ -125,7 +123,7 @@ def show(line: Folder) -> None:
 @certificates.command()
 def trust(line: Folder, which: Annotated[str, typer.Argument(help="the beginning of a rejected certificate's SHA-256, or a file")]) -> None:
     """Trust a server's certificate that was refused, or one in a file."""
-    from drivers.opcua.session import certs
+    from drivers.opcua.commissioning import certs
 
     problems = []
     for place in _places(line):
@@ -181,8 +179,10 @@ def _progress(said: str) -> None:
         sys.stderr.flush()
 
 
-def _rows(rows: list[dict[str, str]], left_out: dict[str, str], columns: Any) -> None:
-    writer = csv.DictWriter(sys.stdout, fieldnames=columns, restval="", lineterminator="\n")
+def _rows(rows: list[dict[str, str]], left_out: dict[str, str]) -> None:
+    from drivers.contract import TAG_ROW
+
+    writer = csv.DictWriter(sys.stdout, fieldnames=TAG_ROW, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     for name, why in left_out.items():

@@ -7,7 +7,7 @@ from glob import glob
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from config.checks.clock import smears
+from config.grammars.time_server import smears
 from gateway.clock.leap import LeapMode
 
 MAIN_FILE = Path("/etc/chrony/chrony.conf")

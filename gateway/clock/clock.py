@@ -76,7 +76,7 @@ class Clock:
         self._leaps = leaps
         self._alarm = alarm
         self._watched = False
-        self.last_seq = last_seq
+        self._last_seq = last_seq
         self.boot = boot_id()
         self._anchor = anchor(self._times)
         self._offset_ns = self._anchor.offset_ns
@@ -160,7 +160,7 @@ class Clock:
         await self.read()
         self._watched = True
         if not self._said:
-            self._say(self._verdict.status, was=None, last_seq=self.last_seq())
+            self._say(self._verdict.status, was=None, last_seq=self._last_seq())
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._read_on(), name="clock daemon")
             tasks.create_task(self._check_on(), name="clock steps")
@@ -253,7 +253,7 @@ class Clock:
         elif abs(stepped_ns) > READING_NS + before.spread_ns + now.spread_ns:
             self._extra_s += abs(stepped_ns) / 1e9
             self._disturbed_since.begin()
-        context = {"before": told_anchor(before, self.boot), "last_seq": self.last_seq()} if happened else {}
+        context = {"before": told_anchor(before, self.boot), "last_seq": self._last_seq()} if happened else {}
         self._settle(self._judged(now), [(kind, {**more, **context}) for kind, more in happened])
         self._alarm_if_due(now)
         self._alarm_if_mixed(now)
@@ -319,7 +319,7 @@ class Clock:
         for kind, more in happened:
             self._say(kind, **more)
         if verdict.status != before.status:
-            self._say(verdict.status, was=before.status, last_seq=self.last_seq())
+            self._say(verdict.status, was=before.status, last_seq=self._last_seq())
         if trusted and self._trouble is not None:
             trouble, self._trouble = self._trouble, None
             self._recovered(trouble)
@@ -339,7 +339,7 @@ class Clock:
         self._say(
             "recovered",
             since=told_anchor(since, self.boot),
-            last_seq=self.last_seq(),
+            last_seq=self._last_seq(),
             correction_s={"start": rounded(offset_s + wall_s - true_s), "end": rounded(offset_s)},
             correction_bound_s=rounded((self._verdict.bound_s or 0.0) + slewed_s + self._limits.drift_ppm * 1e-6 * true_s),
             steps=[{"monotonic_s": at_ns / 1e9, "step_s": rounded(by_ns / 1e9)} for at_ns, by_ns in trouble.steps],

@@ -7,9 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from buffer import Journal
-from buffer.catalogue import Inconsistent
-from buffer.proofs import newest
+from buffer import CheckpointRefused, Journal
 from gateway.entries.ticks import TICKS_PER_S
 from gateway.evidence.keyring import Keyring
 from gateway.evidence.witness import Note, Witness
@@ -74,7 +72,7 @@ class Checkpoints:
 
     async def _resume(self) -> None:
         """The newest checkpoint of an earlier run: the witnesses get it (again), for it may have been made when they were away."""
-        found = await asyncio.to_thread(newest, self._journal.directory)
+        found = await asyncio.to_thread(self._journal.newest_checkpoint)
         if found is None:
             return
         note = Note.of(found.note)
@@ -93,7 +91,7 @@ class Checkpoints:
         """
         try:
             event = await asyncio.to_thread(self._journal.checkpoint, self._keyring.signer, cause)
-        except Inconsistent as error:
+        except CheckpointRefused as error:
             await self._refused(str(error))
             return
         if event is None:

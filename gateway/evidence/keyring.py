@@ -1,4 +1,4 @@
-"""The signing key of a line: where it lies, who has signed whose coming, and how it is changed while the line runs.
+"""The signing key of a line: where it lies, which key signed the introduction of which, and how it is changed while the line runs.
 
 A systemd credential `checkpoint-key` if there is one, else a 0600 file in the journal's folder, made at the first start. Beside it stand,
 for everybody, `checkpoint-key.pub` (all public keys so far, oldest first) and `key-rotations.txt` (each change, signed by both keys).
@@ -92,6 +92,18 @@ class Keyring:
         held = path.read_text("ascii").splitlines() if path.exists() else []
         if self.signer.public not in held:
             _add(path, self.signer.public + "\n")
+
+    def announce(self, append: Append, event: Callable[[Mapping[str, Any]], None]) -> None:
+        """Have the journal say which key signs from now on, if it does not know, and raise the alarm that belongs to it.
+
+        append as for `rotate`; event: appends an event, not waited for.
+        """
+        if self.news is None:
+            return
+        append({"who": f"system:{self._gateway}", **self.news.event}, self.signer.public)
+        if self.news.alarm is not None:
+            finding: dict[str, Any] = {"type": "finding", "code": "key-replaced", "severity": "alarm", "source": None, "tags": []}
+            event(finding | {"text": self.news.alarm, "evidence": {"public": self.signer.public}})
 
     async def rotate(self, append: Append, who: str, reason: str) -> str:
         """Make a new key, have the journal say so, signed by both, then put it in the old one's place. Returns the new public key.

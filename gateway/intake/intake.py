@@ -84,9 +84,11 @@ class Intake:
                     [self.event(e) for e in port.tagset_events()], ("gateway", {f"tagset:{port.source.name}": [port.tagset, epoch]})
                 )
 
-    def happened(self, event: Mapping[str, Any], *, source: str | None = None) -> Awaitable[None]:
+    def happened(
+        self, event: Mapping[str, Any], *, source: str | None = None, watermark: tuple[str, Mapping[str, Any]] | None = None
+    ) -> Awaitable[None]:
         """Append an event that the fold takes as its input, with what it causes. On disk when the awaitable completes."""
-        return self.append([self.event(event, source)], None, urgent=True)
+        return self.append([self.event(event, source)], watermark, urgent=True)
 
     def heartbeat(self) -> Awaitable[None]:
         """Write down through when each source has been observed, so that a crash leaves no longer a gap than it must."""

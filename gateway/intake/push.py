@@ -16,9 +16,9 @@ import orjson
 from aiohttp import web
 
 from config import ConfigError, Equipment, Line, Push, place_of
-from config.checks.push import host_of, pushed
+from config.credentials import CredentialMissing, path, read
+from config.grammars.listen import host_of
 from config.sections import Credential, PushClient
-from config.toml.credentials import CredentialMissing, path, read
 
 MAX_BODY_BYTES = 16_384
 MAX_TEXT = 256
@@ -77,7 +77,7 @@ class PushIn:
         """takes: whether the journal has room."""
         self._happened, self._place, self._takes = happened, place, takes
         self._gateway = line.gateway
-        self._units = {unit.name: unit for unit in line.equipment if pushed(unit)}
+        self._units = {unit.name: unit for unit in line.equipment if unit.pushed}
         self._clients = clients
         self._doors = _Doors()
 
@@ -150,7 +150,7 @@ async def _body(request: web.Request) -> Any:
 
 def _values(unit: Equipment, body: Any) -> dict[str, str | None]:
     """Everything the equipment waits for, and nothing else: texts, or null for none."""
-    wanted = pushed(unit)
+    wanted = unit.pushed
     if not isinstance(body, dict) or sorted(body) != sorted(wanted):
         raise _Refused(422, "values", f"an object with exactly these members is needed: {', '.join(wanted)}")
     for name in wanted:

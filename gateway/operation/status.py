@@ -1,4 +1,4 @@
-"""What the running gateway says of itself: one snapshot, rendered by the page, the control socket and the metrics."""
+"""The state of the running gateway as one snapshot, which the page, the control socket and the metrics render."""
 
 import os
 import time
@@ -6,20 +6,18 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from buffer import ScrubRound, Usage
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
-from gateway.intake.intake import software_version
+from gateway.intake import software_version
+from gateway.operation.parts import Parts
 from gateway.operation.wording import span
-
-if TYPE_CHECKING:
-    from gateway.runtime.gateway import Gateway
 
 RATE_OVER_S = 5.0
 SPACE_ALARMS = (0.70, 0.85)
-"""Parts of the journal's space."""
+"""Fractions of the journal's space above which a person should act (URS-BUF-05)."""
 MOST_ENDED = 5
 MOST_NAMED = 10
 
@@ -32,7 +30,7 @@ class Rates:
         self._rate: dict[str, float] = {}
 
     def per_s(self, name: str, count: int) -> float:
-        """The rate of a count that only rises. 0 until it was asked for twice."""
+        """Return the rate of a count that only rises; 0 until it was asked for twice."""
         now = time.monotonic()
         then, before = self._before.setdefault(name, (now, count))
         if now - then >= RATE_OVER_S or (now - then >= 1.0 and name not in self._rate):
@@ -42,57 +40,57 @@ class Rates:
 
 
 class Status:
-    """Makes snapshots of a gateway."""
+    """Makes snapshots of a running line."""
 
-    def __init__(self, gateway: "Gateway") -> None:
-        self._gateway = gateway
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
         self._rates = Rates()
-        self._zone = ZoneInfo(gateway.line.line.timezone)
+        self._zone = ZoneInfo(parts.line.line.timezone)
         self._started_s = time.monotonic()
         self._ended: dict[str, dict[str, Any]] = {}
 
     def batch_ended(self, event: Mapping[str, Any]) -> None:
-        """A batch's end record, or a revision of it: its completeness is shown, of the latest batches."""
+        """Keep what a batch's end record, or a revision of it, says of completeness: snapshots show it of the latest batches."""
         self._ended.pop(event["batch"], None)
         self._ended[event["batch"]] = _ended(event)
         while len(self._ended) > MOST_ENDED:
             self._ended.pop(next(iter(self._ended)))
 
     def snapshot(self) -> dict[str, Any]:
-        """Everything at this instant, as JSON-able values. Cheap; may be asked for every second."""
-        gateway = self._gateway
-        stamp = gateway.clock.stamp()
+        """Return everything at this instant, as JSON-able values. Cheap; may be asked for every second."""
+        parts = self._parts
+        stamp = parts.clock.stamp()
         return {
-            "gateway": gateway.line.gateway,
+            "gateway": parts.line.gateway,
             "software": software_version(),
-            "environment": gateway.line.line.environment,
+            "environment": parts.line.line.environment,
             "pid": os.getpid(),
             "time": rfc3339(stamp.ticks),
             "local": f"{datetime.fromtimestamp(stamp.ticks / TICKS_PER_S, self._zone):%Y-%m-%d %H:%M:%S}",
             "timezone": self._zone.key,
             "uptime_s": round(time.monotonic() - self._started_s, 1),
-            "clock": {"status": stamp.status, "bound_s": stamp.bound_s, **gateway.clock.describe()},
+            "clock": {"status": stamp.status, "bound_s": stamp.bound_s, **parts.clock.describe()},
             "journal": self._journal(),
-            "sources": [self._source(name) for name in gateway.intake.ports],
-            "uplinks": [self._uplink(forwarder.status, stamp.ticks) for forwarder in gateway.uplinks],
-            "evidence": gateway.checkpoints.describe(forwarder.status.name for forwarder in gateway.uplinks),
-            "backup": None if gateway.backups is None else gateway.backups.describe(),
-            "equipment": {unit.name: gateway.fold.context(unit.name) for unit in gateway.line.equipment},
+            "sources": [self._source(name) for name in parts.intake.ports],
+            "uplinks": [self._uplink(forwarder.status, stamp.ticks) for forwarder in parts.uplinks],
+            "evidence": parts.checkpoints.describe(forwarder.status.name for forwarder in parts.uplinks),
+            "backup": None if parts.backups is None else parts.backups.describe(),
+            "equipment": {unit.name: parts.fold.context(unit.name) for unit in parts.line.equipment},
             "batches_ended": list(reversed(self._ended.values())),
         }
 
     def sample(self) -> None:
         """Take note of the counts, about once a second, so that whoever asks first already gets rates."""
-        self._rates.per_s("entries", self._gateway.intake.entries)
-        for name, port in self._gateway.intake.ports.items():
+        self._rates.per_s("entries", self._parts.intake.entries)
+        for name, port in self._parts.intake.ports.items():
             self._rates.per_s(f"source {name}", port.readings)
 
     def _journal(self) -> dict[str, Any]:
-        journal, intake = self._gateway.journal, self._gateway.intake
+        journal, intake = self._parts.journal, self._parts.intake
         epoch, seq = journal.last
         usage, pressure = journal.usage(), journal.pressure
         return {
-            "directory": str(self._gateway.line.data),
+            "directory": str(self._parts.line.data),
             "epoch": epoch,
             "seq": seq,
             "bytes": usage.used_bytes,
@@ -111,19 +109,19 @@ class Status:
         }
 
     def _opened(self) -> dict[str, Any]:
-        """How this start found the journal. epoch: why a new one began, None if none did."""
-        opened = self._gateway.journal.opened
+        """Describe the journal as this start found it. epoch: why a new one began, None if none did."""
+        opened = self._parts.journal.opened
         reason = None if opened.epoch_event is None else opened.epoch_event["reason"]
         return {"clean": opened.was_clean, "epoch": reason, "findings": list(opened.findings)[:MOST_NAMED]}
 
     def _kept(self) -> dict[str, Any]:
-        """Closed segments, and how many must stay for which reason; a segment may have several."""
-        journal = self._gateway.journal
+        """Count closed segments, and how many must stay for which reason; a segment may have several."""
+        journal = self._parts.journal
         holds = list(journal.holds())
-        return {**journal.retained(self._gateway.fold.open_since())._asdict(), "held": holds[:MOST_NAMED], "held_count": len(holds)}
+        return {**journal.retained(self._parts.fold.open_since())._asdict(), "held": holds[:MOST_NAMED], "held_count": len(holds)}
 
     def _source(self, name: str) -> dict[str, Any]:
-        port = self._gateway.intake.ports[name]
+        port = self._parts.intake.ports[name]
         return {
             "name": name,
             "driver": port.source.driver,
@@ -135,12 +133,12 @@ class Status:
             "unchanged": port.unchanged,
             "readings_per_s": self._rates.per_s(f"source {name}", port.readings),
             "observed": None if port.observed is None else rfc3339(port.observed),
-            "open_gaps": len(self._gateway.fold.open_gaps(name)),
+            "open_gaps": len(self._parts.fold.open_gaps(name)),
             "clock": port.clock.describe(port.source.time_authority),
         }
 
     def _uplink(self, status: Any, now_ticks: int) -> dict[str, Any]:
-        depth = self._gateway.journal.depth(status.name)
+        depth = self._parts.journal.depth(status.name)
         plain = asdict(status) | {"entries": depth.entries, "bytes": depth.bytes}
         plain.pop("oldest_ticks")
         oldest = depth.oldest_ticks
@@ -151,7 +149,7 @@ class Status:
 
 
 def problems(now: Mapping[str, Any]) -> list[str]:
-    """Why the gateway is not in order, each in a few words; empty when it is. now: a snapshot."""
+    """List why the gateway is not in order, each in a few words; empty when it is. now: a snapshot."""
     found = [f"source {s['name']}: {s['state']} ({s['detail']})" for s in now["sources"] if s["state"] != "connected"]
     found += _journal_problems(now["journal"])
     found += [f"uplink {u['name']}: {u['state']} ({u['detail']})" for u in now["uplinks"] if u["state"] != "forwarding"]
@@ -188,7 +186,7 @@ def _evidence_problems(evidence: Mapping[str, Any], backup: Mapping[str, Any] | 
 
 
 def _space(usage: Usage) -> dict[str, Any]:
-    """used: of what there is, which is max_bytes, or less if the disk has less."""
+    """Describe the space of the journal. used: of what there is, which is max_bytes, or less if the disk has less."""
     disk = usage.used_bytes + usage.free_bytes
     above = [limit for limit in SPACE_ALARMS if usage.fraction >= limit]
     return {
@@ -208,7 +206,7 @@ def _round(one: ScrubRound | None) -> dict[str, Any] | None:
 
 
 def _ended(event: Mapping[str, Any]) -> dict[str, Any]:
-    """What is shown of a batch's end: counts, and why what was not called for was not."""
+    """Pick what is shown of a batch's end record: counts, and why parameters were not applicable."""
     done = event["completeness"]
     idle = done.get("not_applicable", ())
     return {

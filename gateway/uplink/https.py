@@ -9,8 +9,7 @@ from urllib.parse import quote, urlsplit
 import aiohttp
 
 from buffer import Entry
-from config import Uplink
-from config.toml import credentials
+from config import Uplink, credentials
 from gateway.uplink import tls
 from gateway.uplink.errors import Refused, Unreachable
 from gateway.uplink.http_status import outcome

@@ -22,8 +22,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from buffer import Entry
-from config import Uplink
-from config.toml import credentials
+from config import Uplink, credentials
 from gateway.uplink import tls, topics
 from gateway.uplink.errors import Refused, Unreachable, UplinkError
 from gateway.uplink.records import Record, Records, Reply, reply_of

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from cryptography import x509
 
-from config import Credential
+from config import Credential, credentials
 from config.sections import Tls
-from config.toml import credentials
 from gateway.uplink.errors import Refused, Unreachable
 
 WARN_BEFORE = (timedelta(days=7), timedelta(days=30), timedelta(days=60))

@@ -104,10 +104,11 @@ def main() -> None:
         exec(compile(RUN, "run", "exec"), {"__name__": "__main__"})
     else:
         from gateway.cli import main as gateway_main
-        from gateway.evidence import checkpoints
-        from gateway.runtime import gateway
+        from gateway.evidence.checkpoints import Checkpoints
+        from gateway.runtime import retention
 
-        gateway.PRUNE_EVERY_S = checkpoints.EVERY_S = 2.0
+        retention.PRUNE_EVERY_S = 2.0
+        vars(Checkpoints)["__init__"].__kwdefaults__["every_s"] = 2.0
         gateway_main()
 
 

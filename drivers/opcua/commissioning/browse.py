@@ -15,7 +15,6 @@ from drivers.opcua.session.attributes import HAS_PROPERTY, UNIT_PROPERTIES, Buil
 from drivers.opcua.session.link import Link, connected, local, plain_errors
 from drivers.opcua.settings import OpcUaSettings
 
-COLUMNS = ("tag", "source", "address", "type", "source_unit", "eu_low", "eu_high", "description")
 SCALAR, ANY, SCALAR_OR_ARRAY = -1, -2, -3
 """Value ranks (Part 3, 5.6.2); 0 and above are arrays."""
 MOST_NODES = 1_000_000

@@ -50,9 +50,8 @@ class Plant:
     def __init__(self, folder: Path) -> None:
         self.hands, self.truth = Hands(), dict[int, int]()
         self.line = config.load(folder)
-        self.clock = Clock(Limits(), times=self.hands)
         self.journal = Journal.open(self.line.data, self.line.gateway, retain_s=0, max_bytes=100_000_000)
-        self.clock.last_seq = lambda: self.journal.next_seq - 1
+        self.clock = Clock(Limits(), times=self.hands, last_seq=lambda: self.journal.next_seq - 1)
         self.intake = Intake(self.line, self.journal, self.clock, replay(self.line, self.journal), on_fault=fail_on)
         self.clock._on_event = self.intake.happened  # type: ignore[assignment]  # nobody looks at what it returns
         self.intake.begin()

@@ -8,7 +8,7 @@ import pytest
 
 import config
 from config import examples
-from config.checks.clock import host_of, smears
+from config.grammars.time_server import host_of, smears
 from gateway.clock import Clock, Limits
 from gateway.clock.daemon_reading import Evidence
 from gateway.clock.leap import DAY_NS, Announced, leap_extra_s, leap_table, mixed

@@ -1,5 +1,6 @@
 """A hold that QA lets go: the audit trail first."""
 
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,20 +8,27 @@ import pytest
 
 import config
 from buffer import Journal
-from gateway.clock import system_clock
 from gateway.context import Fold
-from gateway.runtime.gateway import Gateway
+from gateway.evidence.audit import AuditTrail
+from gateway.evidence.holds import Holds
 
 LINE = '[line]\nsite = "lyon"\nname = "test-1"\ntimezone = "Europe/Paris"\n'
 
 
-class Watching(Gateway):
+class Disk:
     """Looks at the holds when the audit entry is asked for; may fail to write it."""
 
-    fails = False
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self.fails = False
+        self.seen: list[tuple[Mapping[str, Any], set[str]]] = []
 
-    async def _audit(self, action: str, what: Any, reason: str = "", who: str | None = None) -> None:
-        self.seen = action, dict(what), reason, who, set(self.journal.holds())
+    def append(self, event: Mapping[str, Any], /, *, watermark: tuple[str, Mapping[str, Any]] | None = None) -> Awaitable[None]:
+        assert watermark is None
+        return self._write(event)
+
+    async def _write(self, event: Mapping[str, Any]) -> None:
+        self.seen.append((event, set(self._journal.holds())))
         if self.fails:
             raise OSError("not written")
 
@@ -32,14 +40,16 @@ async def test_a_hold_goes_only_when_its_audit_entry_is_on_disk(tmp_path: Path) 
     line = config.load(tmp_path)
     journal = Journal.open(line.data, line.gateway, retain_s=1e9, max_bytes=1 << 40)
     journal.hold("B1", 1)
-    gateway = Watching(line, journal, system_clock(line.clock), Fold(line), [])
-    assert await gateway.release("B2", "os:qa", "reviewed") is False
-    gateway.fails = True
+    disk = Disk(journal)
+    holds = Holds(journal, Fold(line), AuditTrail(line.gateway, disk.append), every_batch=False)
+    assert await holds.release("B2", "os:qa", "reviewed") is False
+    disk.fails = True
     with pytest.raises(OSError, match="not written"):
-        await gateway.release("B1", "os:qa", "reviewed")
+        await holds.release("B1", "os:qa", "reviewed")
     assert set(journal.holds()) == {"B1"}
-    gateway.fails = False
-    assert await gateway.release("B1", "os:qa", "reviewed") is True
-    assert gateway.seen == ("release-hold", {"batch": "B1"}, "reviewed", "os:qa", {"B1"})
+    disk.fails = False
+    assert await holds.release("B1", "os:qa", "reviewed") is True
+    said = {"type": "audit", "action": "release-hold", "who": "os:qa", "what": {"batch": "B1"}, "reason": "reviewed"}
+    assert disk.seen == [(said, {"B1"}), (said, {"B1"})]
     assert journal.holds() == {}
     journal.close()

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from config import Credential
-from config.toml import credentials
+from config import Credential, credentials
 
 SECRET = Credential(credential="plc")
 

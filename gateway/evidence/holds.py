@@ -1,0 +1,61 @@
+"""Hold batches for QA: their entries stay in the journal, whatever retention says, until a person lets them go."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from buffer import Journal
+from gateway.context import Fold
+from gateway.evidence.audit import AuditTrail
+
+
+class Holds:
+    """Holds each batch from its first entry to the last record that names it.
+
+    What is to be held is noted at once and made durable by `run`, in order. A crash in between is made good by `resume`.
+    """
+
+    def __init__(self, journal: Journal, fold: Fold, audit: AuditTrail, *, every_batch: bool) -> None:
+        """every_batch: hold each batch that begins ([buffer] hold_batches); else only those that were held before stay so."""
+        self._journal, self._fold, self._audit, self._every_batch = journal, fold, audit, every_batch
+        self._due: asyncio.Queue[tuple[Callable[[str, int], None], str, int]] = asyncio.Queue()  # as many as records of batches
+
+    def caused(self, seq: int, event: Mapping[str, Any]) -> None:
+        """Take note of an event that the fold made, entry `seq`: a hold begins with a batch, and ends with the last record of it."""
+        batch = event.get("batch")
+        if batch is None:
+            return
+        if event["type"] == "batch" and event["transition"] == "start" and self._every_batch:
+            self._due.put_nowait((self._journal.hold, str(batch), min(seq, self._fold.open_since() or seq)))
+        elif (self._every_batch or batch in self._journal.holds()) and not self._is_open(batch):
+            self._due.put_nowait((self._journal.hold_through, str(batch), seq))
+
+    def resume(self) -> None:
+        """Make good what a crash between the start or the end of a batch and its hold has left undone."""
+        if not self._every_batch:
+            return
+        holds = self._journal.holds()
+        for name, batch in self._fold.state.batches.items():
+            if self._is_open(name) and name not in holds:
+                self._due.put_nowait((self._journal.hold, name, min(member.start_seq for member in batch.members)))
+        for name, (_, _, last) in holds.items():
+            if last is None and not self._is_open(name):
+                self._due.put_nowait((self._journal.hold_through, name, self._journal.last[1]))
+
+    async def run(self) -> None:
+        """Make durable what was noted, until cancelled."""
+        while True:
+            keep, batch, seq = await self._due.get()
+            await asyncio.to_thread(keep, batch, seq)
+
+    async def release(self, batch: str, who: str, reason: str) -> bool:
+        """Let a held batch go; False if no batch of this name is held. The audit trail says it first: nothing goes without its entry."""
+        if batch not in self._journal.holds():
+            return False
+        await self._audit.record("release-hold", {"batch": batch}, reason, who)
+        return await asyncio.to_thread(self._journal.release, batch)
+
+    def _is_open(self, batch: str) -> bool:
+        """Whether a record of this batch may still come."""
+        known = self._fold.state.batches.get(batch)
+        return known is not None and bool(known.members) and (known.ended is None or known.dirty is not None or not known.revision)

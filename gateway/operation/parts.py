@@ -1,0 +1,33 @@
+"""What a running line is made of, for those who show it or act on it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from buffer import Journal
+from config import Line
+from gateway.clock import Clock
+from gateway.context import Fold
+from gateway.evidence.audit import AuditTrail
+from gateway.evidence.backups import Backups
+from gateway.evidence.checkpoints import Checkpoints
+from gateway.evidence.holds import Holds
+from gateway.evidence.keyring import Keyring
+from gateway.intake import Intake
+from gateway.uplink import Forwarder
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The objects of one running line. The runtime makes them and keeps them running; status and commands take them as they are."""
+
+    line: Line
+    journal: Journal
+    clock: Clock
+    fold: Fold
+    intake: Intake
+    uplinks: Sequence[Forwarder]
+    audit: AuditTrail
+    keyring: Keyring
+    checkpoints: Checkpoints
+    holds: Holds
+    backups: Backups | None

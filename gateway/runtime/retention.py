@@ -1,0 +1,67 @@
+"""Keep the journal within its space: remove what may go, and raise the alarm before it is full."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from buffer import Usage
+from gateway.entries.fold_input import UNVERIFIED
+from gateway.operation.parts import Parts
+from gateway.operation.status import SPACE_ALARMS
+
+LOOK_EVERY_S = 1.0
+PRUNE_EVERY_S = 60.0
+
+
+class Retention:
+    """Prunes the journal each minute, and at once while it is full. Files go at the call after their audit entry is on disk."""
+
+    def __init__(self, parts: Parts, event: Callable[[Mapping[str, Any]], None]) -> None:
+        """event: appends an event, not waited for."""
+        self._parts, self._event = parts, event
+        self._space_level = 0
+        self._hindered = False
+
+    async def run(self) -> None:
+        """Look each second, until cancelled."""
+        journal = self._parts.journal
+        due_s = time.monotonic() + PRUNE_EVERY_S
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            self._tell_hindrance(journal.blocked_by)
+            if time.monotonic() < due_s and journal.pressure is None and not journal.low_space:
+                continue
+            due_s = time.monotonic() + PRUNE_EVERY_S
+            self._tell_space(await asyncio.to_thread(journal.usage))
+            await self._prune()
+
+    async def _prune(self) -> None:
+        parts = self._parts
+        prune = partial(parts.journal.prune, clock_verified=parts.clock.stamp().status not in UNVERIFIED)
+        while (pruned := await asyncio.to_thread(prune, parts.fold.open_since())) is not None:
+            await parts.audit.record("prune", pruned.audit(), "retention")
+
+    def _tell_space(self, usage: Usage) -> None:
+        """Raise an alarm once at 70 % and at 85 % of the space there is, and tell when it is over (URS-BUF-05)."""
+        level = sum(usage.fraction >= limit for limit in SPACE_ALARMS)
+        if level == self._space_level:
+            return
+        self._space_level = level
+        days = "unknown" if usage.days_to_full is None else f"{usage.days_to_full:.1f}"
+        text = f"the journal fills {usage.fraction:.0%} of its space; days to full: {days}"
+        evidence = {"used_bytes": usage.used_bytes, "free_bytes": usage.free_bytes}
+        self._event(_finding("journal-space", "alarm" if level else "info", text) | {"evidence": evidence})
+
+    def _tell_hindrance(self, why: str | None) -> None:
+        """Raise an alarm once when another program locks the journal's files or keeps a log from being emptied; tell when it is over."""
+        if (why is not None) == self._hindered:
+            return
+        self._hindered = why is not None
+        severity, text = ("alarm", why) if why else ("info", "no other program hinders the journal any more")
+        self._event(_finding("journal-hindered", severity, text))
+
+
+def _finding(code: str, severity: str, text: str) -> dict[str, Any]:
+    return {"type": "finding", "code": code, "severity": severity, "source": None, "tags": [], "text": text}
