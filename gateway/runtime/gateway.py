@@ -209,7 +209,7 @@ class Gateway:
 
     def key_changed(self, event: Mapping[str, Any], public: str) -> Awaitable[None]:
         """Append an audit event about the signing key, and in its transaction which one it is."""
-        return self.intake.append([self.intake.event({"type": "audit", **event})], ("gateway", {"key": public}), urgent=True)
+        return self.intake.happened({"type": "audit", **event}, watermark=("gateway", {"key": public}))
 
     async def _end(self) -> None:
         await self.intake.heartbeat()
