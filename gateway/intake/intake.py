@@ -10,27 +10,30 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from functools import partial
 from importlib.metadata import version as version_of
-from types import MappingProxyType
 from typing import Any
 
 from buffer import Body, Journal, Pressure
 from config import Line
 from drivers.contract import Loss
-from gateway.clock import Clock, Stamp
+from gateway.clock import Clock
 from gateway.context import Fold
 from gateway.entries.bodies import LARGEST_BODY_BYTES, event_body, slices
-from gateway.entries.fold_input import UNVERIFIED, EventInput, ReadingsInput
 from gateway.entries.ticks import rfc3339
-from gateway.intake.port import Port, done
+from gateway.intake.drafts import (
+    Draft,
+    EventDraft,
+    Watermark,
+    event_entry,
+    event_input,
+    head,
+    numbered,
+    readings_entry,
+    readings_input,
+)
+from gateway.intake.port import Port, WayIn, done
 
 STATE_EVERY_S = 60.0
-NOTHING: Mapping[str, Any] = MappingProxyType({})
-
-Encode = Callable[[], Body]
-Making = Callable[[int], "tuple[ReadingsInput | EventInput, Encode]"]
-"""Given its sequence number: what the fold sees of an entry, and the encoding of its body once the fold has seen it."""
 
 
 class Intake:
@@ -49,11 +52,10 @@ class Intake:
         """on_fault: told when the disk fails. on_caused: told the seq and the event of each that the fold makes."""
         self.line, self.journal, self.clock, self.fold = line, journal, clock, fold
         self._on_fault, self._on_caused = on_fault, on_caused
-        self.config: dict[str, Any] = {}
+        self._fixed: dict[str, Any] = {}  # what ends the head of every entry of this run
         self._stated = 0  # first seq of the segment in which the configuration and the tag tables stand; 0 before `begin`
         self._state_due_s = time.monotonic()  # at once: what a start has folded, the next one need not
         self.started_ticks = clock.stamp().ticks
-        self.ports = {source.name: Port(self, source, line.tags_of(source.name)) for source in line.sources}
         self.entries = 0
         self.last_append_s = self.last_heartbeat_s = time.monotonic()
         self._waiting: deque[float] = deque()
@@ -65,6 +67,8 @@ class Intake:
         self._pressure = journal.pressure
         if self._pressure is None:
             self.flow.set()
+        way = WayIn(self.append, clock, fold, line.codes, journal.watermark, self.flow, self.held_back_by, self.started_ticks)
+        self.ports = {source.name: Port(source, line.tags_of(source.name), way) for source in line.sources}
 
     def begin(self) -> None:
         """Write what must stand before the first reading: the epoch; configuration and tag tables, if they are new or the epoch is."""
@@ -72,23 +76,21 @@ class Intake:
         epoch = self.journal.opened.epoch
         known = stands.get("config", [0, "", 0])
         version = known[0] + (known[1] != self.line.sha256)
-        self.config = {"config": {"version": version, "sha256": self.line.sha256}, "environment": self.line.line.environment}
+        self._fixed = {"config": {"version": version, "sha256": self.line.sha256}, "environment": self.line.line.environment}
         self._stated = self.journal.segment_of(max(self.journal.next_seq - 1, 1))
         if self.journal.opened.epoch_event is not None:
             self.happened({"type": "epoch", **self.journal.opened.epoch_event})
         if known[1:] != [self.line.sha256, epoch]:
-            self.append([self.event(event) for event in self._config_events()], ("gateway", {"config": [version, self.line.sha256, epoch]}))
+            self.append([EventDraft(event) for event in self._config_events()], ("gateway", {"config": [version, self.line.sha256, epoch]}))
         for port in self.ports.values():
             if stands.get(f"tagset:{port.source.name}") != [port.tagset, epoch]:
                 self.append(
-                    [self.event(e) for e in port.tagset_events()], ("gateway", {f"tagset:{port.source.name}": [port.tagset, epoch]})
+                    [EventDraft(event) for event in port.tagset_events()], ("gateway", {f"tagset:{port.source.name}": [port.tagset, epoch]})
                 )
 
-    def happened(
-        self, event: Mapping[str, Any], *, source: str | None = None, watermark: tuple[str, Mapping[str, Any]] | None = None
-    ) -> Awaitable[None]:
+    def happened(self, event: Mapping[str, Any], *, watermark: Watermark | None = None) -> Awaitable[None]:
         """Append an event that the fold takes as its input, with what it causes. On disk when the awaitable completes."""
-        return self.append([self.event(event, source)], watermark, urgent=True)
+        return self.append([EventDraft(event)], watermark, urgent=True)
 
     def heartbeat(self) -> Awaitable[None]:
         """Write down through when each source has been observed, so that a crash leaves no longer a gap than it must."""
@@ -97,11 +99,6 @@ class Intake:
             port.undocumented = False
         self.last_heartbeat_s = time.monotonic()
         return self.happened({"type": "heartbeat", "observed": observed})
-
-    def head(self, stamp: Stamp, source: str | None = None) -> dict[str, Any]:
-        """The members every body begins with."""
-        clock = {"status": stamp.status, "bound_s": stamp.bound_s, "boot": stamp.boot, "monotonic_s": stamp.monotonic_s}
-        return {"time": rfc3339(stamp.ticks), "clock": clock} | ({"source": source} if source else {})
 
     def _pressure_told(self, why: Pressure | None) -> None:
         """From the writer's thread."""
@@ -140,14 +137,14 @@ class Intake:
         """How long the oldest append has been waiting for the disk; 0 if none is."""
         return time.monotonic() - self._waiting[0] if self._waiting else 0.0
 
-    def _restated(self, seq: int) -> Iterable[Making]:
+    def _restated(self, seq: int) -> Iterable[Draft]:
         """Configuration and tag tables once more if `seq` is in another segment: each is read by itself, when those before it are gone."""
         first = self.journal.segment_of(seq)
         if self._stated in {0, first}:
             return ()
         self._stated = first
         tables = (event for port in self.ports.values() for event in port.tagset_events())
-        return [self.event(event) for event in (*self._config_events(), *tables)]
+        return [EventDraft(event) for event in (*self._config_events(), *tables)]
 
     def _config_events(self) -> Iterator[dict[str, Any]]:
         pieces = [piece for name, content in self.line.files.items() for piece in _pieces(name, content)]
@@ -155,45 +152,46 @@ class Intake:
         for number, (_, part) in enumerate(parts, 1):
             yield {
                 "type": "config",
-                **self.config["config"],
+                **self._fixed["config"],
                 "software": software_version(),
                 "part": number,
                 "of": len(parts),
                 "files": list(part),
             }
 
-    def event(self, event: Mapping[str, Any], source: str | None = None, more: Mapping[str, Any] = NOTHING) -> Making:
-        """The making of one event entry. more: further members of its head."""
-
-        def make(seq: int) -> tuple[ReadingsInput | EventInput, Encode]:
-            stamp = self.clock.stamp()
-            named = _named(event, seq)
-            whole = {**self.head(stamp, source), **more, **self.config}
-            verified = stamp.status not in UNVERIFIED
-            return EventInput(seq, stamp.ticks, named, verified), partial(event_body, whole, named)
-
-        return make
-
-    def append(self, makes: Sequence[Making], watermark: tuple[str, Mapping[str, Any]] | None, *, urgent: bool = False) -> Awaitable[None]:
+    def append(self, drafts: Sequence[Draft], watermark: Watermark | None = None, *, urgent: bool = False) -> Awaitable[None]:
         """Number, fold and encode in one go, then append all or nothing. The sequence numbers are known because order is fixed here."""
-        seq = self.journal.next_seq
+        first = self.journal.next_seq
         bodies: list[Body] = []
-        for make in (one for each in makes for one in (*self._restated(seq + len(bodies)), each)):
-            item, encode = make(seq + len(bodies))
-            caused = self.fold.decide(item)
-            bodies.append(encode())
+        for draft in (one for each in drafts for one in (*self._restated(first + len(bodies)), each)):
+            body, caused = self._decide(draft, first + len(bodies))
+            bodies.append(body)
             if caused:
                 urgent = True
-                whole = {**self.head(self.clock.stamp()), **self.config}
-                for event in caused:
-                    self._on_caused(seq + len(bodies), event)
-                    bodies.append(event_body(whole, event))
+                bodies += self._caused(caused, first + len(bodies))
         if not bodies:
             return done()
         self.entries += len(bodies)
         self.last_append_s = time.monotonic()
         state = self._state_if_due()
         return self._watched(self.journal.append(bodies, watermark=watermark, state=state, urgent=urgent))
+
+    def _decide(self, draft: Draft, seq: int) -> tuple[Body, list[dict[str, Any]]]:
+        """Give a draft its place: the entry that it becomes, and the events that the fold answers with."""
+        stamp = self.clock.stamp()
+        if isinstance(draft, EventDraft):
+            draft = numbered(draft, seq)
+            body = event_entry(draft, stamp, self._fixed)  # before the fold: what can not be encoded has changed nothing
+            return body, self.fold.decide(event_input(draft, seq, stamp))
+        caused = self.fold.decide(readings_input(draft, seq, stamp))
+        return readings_entry(draft, stamp, self._fixed, self.fold.contexts(draft.source)), caused
+
+    def _caused(self, events: Iterable[dict[str, Any]], seq: int) -> Iterator[Body]:
+        """Encode what the fold answered, and hand it on to who acts on it. seq: of the first."""
+        begun = head(self.clock.stamp(), self._fixed)
+        for place, event in enumerate(events, seq):
+            self._on_caused(place, event)
+            yield event_body(begun, event)
 
     def _state_if_due(self) -> bytes | None:
         if time.monotonic() < self._state_due_s:
@@ -237,10 +235,3 @@ def _pieces(name: str, content: bytes) -> list[dict[str, str]]:
 def software_version() -> str:
     """The installed distribution's version."""
     return version_of("ebr-gateway")
-
-
-def _named(event: Mapping[str, Any], seq: int) -> dict[str, Any]:
-    """A gap is named by its source and the entry that opens it."""
-    if event.get("type") != "gap" or event.get("transition") != "open":
-        return dict(event)
-    return {"type": "gap", "transition": "open", "gap": f"{event['source']}/{seq}", **event}

@@ -2,24 +2,23 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
-from config import Source, Tag
+from config import CodeTable, Source, Tag
 from drivers.contract import BAD, Finding, Kind, Loss, Message, Reading
-from gateway.clock import Offset, SourceClock
+from gateway.clock import Clock, Offset, SourceClock
+from gateway.context import Fold
 from gateway.entries import bodies
-from gateway.entries.fold_input import EARLIEST_TICKS, FUTURE_TICKS, UNVERIFIED, ReadingsInput, Seen, event_ticks
+from gateway.entries.fold_input import EARLIEST_TICKS, FUTURE_TICKS, Seen, event_ticks
 from gateway.entries.tagset import tagset_of
 from gateway.entries.ticks import TICKS_PER_MS, rfc3339
+from gateway.intake.drafts import Append, Draft, EventDraft, ReadingsDraft
 from gateway.intake.normalise import float64, normaliser, plain
-
-if TYPE_CHECKING:
-    from gateway.intake.intake import Encode, Intake, Making
 
 MOST_OPEN_CALLS = 32
 MOST_READINGS = 1_000
@@ -45,18 +44,32 @@ def done() -> Awaitable[None]:
     return future
 
 
-def _all_of(waits: Sequence[Awaitable[None]]) -> Awaitable[None]:
-    """Appends complete in order: the last one stands for all."""
-    return waits[-1] if waits else done()
+@dataclass(frozen=True, slots=True)
+class WayIn:
+    """What all ports of a line share.
+
+    watermark: what was committed last under a source's name. flow: set while the journal takes what sources have. held_back_by: the cause
+    for which it did not at some time since a monotonic instant. started_ticks: when this run began.
+    """
+
+    append: Append
+    clock: Clock
+    fold: Fold
+    codes: Mapping[str, CodeTable]
+    watermark: Callable[[str], Mapping[str, Any]]
+    flow: asyncio.Event
+    held_back_by: Callable[[int], str]
+    started_ticks: int
 
 
 class Port:
     """One source's way in: the `Emit` that its driver is given."""
 
-    def __init__(self, intake: "Intake", source: Source, tags: tuple[Tag, ...]) -> None:
+    def __init__(self, source: Source, tags: tuple[Tag, ...], way: WayIn) -> None:
         self.source, self.tags = source, tags
-        self._intake = intake
-        self._norms = [normaliser(tag, intake.line.codes) for tag in tags]
+        self._way, self._clock, self._append = way, way.clock, way.append
+        self._signals = way.fold.signals(source.name)
+        self._norms = [normaliser(tag, way.codes) for tag in tags]
         self._authorities = [tag.time_authority or source.time_authority for tag in tags]
         self._all = [tag.store == "all" for tag in tags]
         self._deadbands = [_deadband(tag) for tag in tags]
@@ -73,7 +86,7 @@ class Port:
         self.clock = SourceClock(source.max_offset_s, _longest_delay_s(source, tags))
         self._judges_stamps = source.time_authority == "device"
         self.polled = False
-        self.observed: int | None = intake.fold.last_observed(source.name)
+        self.observed: int | None = way.fold.last_observed(source.name)
         self._seen: list[int] = [self.observed or 0] * len(tags)
         self.undocumented = False
         self.state, self.detail, self.since_s = "starting", "", time.monotonic()
@@ -84,7 +97,7 @@ class Port:
     @property
     def watermark(self) -> Mapping[str, Any]:
         """See Emit."""
-        return self._intake.journal.watermark(self.source.name)
+        return self._way.watermark(self.source.name)
 
     def __call__(
         self,
@@ -102,25 +115,24 @@ class Port:
         """See Emit."""
         if self._open >= MOST_OPEN_CALLS:
             raise RuntimeError(f"{self.source.name}: more than {MOST_OPEN_CALLS} lists open; the driver must wait for room()")
-        clock = self._intake.clock
-        received = clock.ticks(received_ns)
-        requested = None if requested_ns is None else clock.ticks(requested_ns)
+        received = self._clock.ticks(received_ns)
+        requested = None if requested_ns is None else self._clock.ticks(requested_ns)
         self.lists += 1
         self.polled = kind == "poll"
         self.readings += len(readings)
-        makes: list[Making] = [self._making_resumed(alive, observed_ticks or received)] if resumed else []
-        makes += self._making_messages(messages)
+        drafts: list[Draft] = [self._resumed(alive, observed_ticks or received)] if resumed else []
+        drafts += self._messages(messages)
         if kind == "change" and self._judges_stamps and not resumed and self.clock.is_due(received):
             self._take_stamps(readings, received)
         rows, turns, found = self._rows(self._in_time(readings), kind)
-        makes += self._making_readings(rows, turns, requested, received)
+        drafts += self._readings(rows, turns, requested, received)
         self._observe(readings, alive, self._instant(rows, observed_ticks, requested, received))
-        self.undocumented = not makes
-        makes += [self._intake.event(event, self.source.name) for event in found]
+        self.undocumented = not drafts
+        drafts += found
         marked = None if watermark is None else (self.source.name, watermark)
-        if marked is not None and not makes:
-            makes = [self._intake.event({"type": "source", "source": self.source.name, "state": "watermark"}, self.source.name)]
-        opened = self._opened(self._intake.append(makes, marked))
+        if marked is not None and not drafts:
+            drafts = [self._event({"type": "source", "source": self.source.name, "state": "watermark"})]
+        opened = self._opened(self._append(drafts, marked))
         if self.polled and received_ns < self._held_back_ns:
             self.lost(Loss(self._held_back_by, detail="the journal took nothing for a while: the polls after this one were held back"))
         return opened
@@ -128,10 +140,10 @@ class Port:
     async def room(self) -> None:
         """See Emit."""
         begun_ns = time.monotonic_ns()
-        await self._intake.flow.wait()
+        await self._way.flow.wait()
         await self._room.wait()
         if time.monotonic_ns() - begun_ns > HELD_BACK_NS:
-            self._held_back_ns, self._held_back_by = time.monotonic_ns(), self._intake.held_back_by(begun_ns)
+            self._held_back_ns, self._held_back_by = time.monotonic_ns(), self._way.held_back_by(begun_ns)
 
     def lost(self, loss: Loss) -> Awaitable[None]:
         """See Emit."""
@@ -140,37 +152,37 @@ class Port:
         for index in indexes:
             self._last[index] = None  # the first value after a gap is stored, changed or not
         if not self.tags and "all" not in covered:
-            return self._gap(loss, [], loss.since_ticks or self.observed)
+            return self._happened(self._gap(loss, [], loss.since_ticks or self.observed))
         begun: dict[int, list[int]] = {}
         for index in indexes:
             if self.tags[index].tag not in covered:
                 begun.setdefault(loss.since_ticks or self._seen[index], []).append(index)
         if len(begun) > MOST_GAPS_AT_ONCE:  # no common rhythm: one gap from the earliest, rather too long than too short
             begun = {min(begun): [index for part in begun.values() for index in part]}
-        return _all_of([self._gap(loss, part, start or None) for start, part in begun.items()])
+        return self._happened(*(self._gap(loss, part, start or None) for start, part in begun.items()))
 
-    def _gap(self, loss: Loss, indexes: Sequence[int], start: int | None) -> Awaitable[None]:
-        begin = start or self._intake.started_ticks
+    def _gap(self, loss: Loss, indexes: Sequence[int], start: int | None) -> EventDraft:
+        begin = start or self._way.started_ticks
         event: dict[str, Any] = {
             "type": "gap",
             "transition": "open",
             "source": self.source.name,
             "tags": "all" if len(indexes) == len(self.tags) else [self.tags[index].tag for index in indexes],
             "start": rfc3339(begin),
-            "detected": rfc3339(self._intake.clock.stamp().ticks),
+            "detected": rfc3339(self._clock.stamp().ticks),
             "cause": loss.cause,
             "detail": loss.detail,
         }
         if loss.until_ticks is not None:
             event["end"] = rfc3339(max(loss.until_ticks, begin))
-        return self._intake.happened(event, source=self.source.name)
+        return self._event(event)
 
     def filled(self, tags: Sequence[int] | None, since_ticks: int, until_ticks: int, detail: str = "") -> Awaitable[None]:
         """See Emit."""
         names: Any = "all" if tags is None else [self.tags[i].tag for i in tags]
         event = {"type": "gap", "transition": "fill", "source": self.source.name, "tags": names}
         event |= {"start": rfc3339(since_ticks), "end": rfc3339(until_ticks), "detail": detail}
-        return self._intake.happened(event, source=self.source.name)
+        return self._happened(self._event(event))
 
     def found(self, finding: Finding) -> Awaitable[None]:
         """See Emit."""
@@ -178,7 +190,7 @@ class Port:
         if self._found.get(key) == text:
             return done()
         self._found[key] = text
-        return self._intake.happened(self._finding_event(finding), source=self.source.name)
+        return self._happened(self._finding(finding))
 
     def connected(self, detail: str = "") -> None:
         """See Emit."""
@@ -186,7 +198,7 @@ class Port:
 
     def source_offset(self, offset_s: float, bound_s: float) -> None:
         """See Emit."""
-        self.clock.measured(offset_s, bound_s, self._intake.clock.stamp().ticks)
+        self.clock.measured(offset_s, bound_s, self._clock.stamp().ticks)
         self._tell_clock()
 
     def _take_stamps(self, readings: Sequence[Reading], received: int) -> None:
@@ -200,7 +212,7 @@ class Port:
         """The source's clock left its limit, or came back: an alarm, or its end, once until it turns."""
         found = self.clock.turned()
         if found is not None:
-            self._intake.happened(self._finding_event(_clock_finding(self.source, found)), source=self.source.name)
+            self._happened(self._finding(_clock_finding(self.source, found)))
 
     # what the runtime calls
 
@@ -215,7 +227,7 @@ class Port:
         It proves through when the source was observed, not each tag: a tag's own last poll, or the last notification of its subscription,
         is older by up to its rate and a late cycle. Rather a little too long than a change that is neither held nor in the gap.
         """
-        proved = self._intake.fold.last_observed(self.source.name)
+        proved = self._way.fold.last_observed(self.source.name)
         if proved is None:
             return done()
         for index, tag in enumerate(self.tags):
@@ -238,15 +250,15 @@ class Port:
 
     # the way of a list
 
-    def _rows(self, readings: Sequence[Reading], kind: Kind) -> tuple[list[bodies.Row], list[int], list[dict[str, Any]]]:
+    def _rows(self, readings: Sequence[Reading], kind: Kind) -> tuple[list[bodies.Row], list[int], list[Draft]]:
         """Normalise; leave out unchanged polls. Rows, where a context signal changes among them, and what was found."""
         norms, last, now_s = self._norms, self._last, time.monotonic()
-        signals = self._intake.fold.signals(self.source.name)
+        signals = self._signals
         poll = kind == "poll"
         told: str = kind
         rows: list[bodies.Row] = []
         turns: list[int] = []
-        found: list[dict[str, Any]] = []
+        found: list[Draft] = []
         for index, value, status, source, server in readings:
             raw: Any = None
             normal: Any = None
@@ -293,7 +305,7 @@ class Port:
         Queued changes come tag by tag: what came later than a signal's change would else stand in an entry before it. Where a tag's times
         go back (its clock was set), the list stays as it came.
         """
-        signals = self._intake.fold.signals(self.source.name)
+        signals = self._signals
         if len(readings) < 2 or not signals or not any(each[0] in signals for each in readings):
             return readings
         latest: dict[int, int] = {}
@@ -309,29 +321,16 @@ class Port:
         self._signal_last[index] = told
         return changed
 
-    def _making_readings(
-        self, rows: Sequence[bodies.Row], turns: Sequence[int], requested: int | None, received: int
-    ) -> "Iterable[Making]":
+    def _readings(self, rows: Sequence[bodies.Row], turns: Sequence[int], requested: int | None, received: int) -> Iterable[Draft]:
         """Cut before each row at which a signal changes, and at what one entry may hold."""
+        clock = self._told_clock()
+        trusted = abs(clock.get("offset_s", 0.0)) <= self.source.max_offset_s
         for begin, end in pairwise([0, *(turn for turn in turns if turn), len(rows)]):
             for first in range(begin, end, MOST_READINGS):
                 chunk = rows[first : min(first + MOST_READINGS, end)]
                 for part, table in bodies.tables(chunk, requested, received):
-                    yield self._making_entry(part, table, requested, received)
-
-    def _making_entry(self, rows: Sequence[bodies.Row], table: bytes, requested: int | None, received: int) -> "Making":
-        source, clock = self.source, self._told_clock()
-        trusted = abs(clock.get("offset_s", 0.0)) <= source.max_offset_s
-
-        def make(seq: int) -> "tuple[ReadingsInput, Encode]":
-            intake = self._intake
-            stamp = intake.clock.stamp()
-            seen = self._seen_by_fold(rows, requested, received, trusted=trusted)
-            item = ReadingsInput(seq, stamp.ticks, source.name, seen, stamp.status not in UNVERIFIED)
-            head = {**intake.head(stamp, source.name), "source_clock": clock, **intake.config}
-            return item, lambda: bodies.readings_body(head, intake.fold.contexts(source.name), self.tagset, table)
-
-        return make
+                    seen = self._seen_by_fold(part, requested, received, trusted=trusted)
+                    yield ReadingsDraft(self.source.name, clock, self.tagset, seen, table)
 
     def _told_clock(self) -> dict[str, Any]:
         """`source_clock` of an entry: whose clock stamps, and how far it is off as now estimated."""
@@ -355,7 +354,7 @@ class Port:
                 seen.append((index, value, status, event, kind))
         return seen
 
-    def _making_messages(self, messages: Sequence[Message]) -> "Iterable[Making]":
+    def _messages(self, messages: Sequence[Message]) -> Iterable[Draft]:
         by_name: dict[str, list[dict[str, Any]]] = {}
         for message in messages:
             time_text = None if message.ticks is None else rfc3339(message.ticks)
@@ -366,22 +365,22 @@ class Port:
                 long = len(part) == 1 and len(orjson.dumps(part[0])) > LARGEST_ROW_BYTES
                 for piece in self._pieces(name, part[0]) if long else [{"rows": list(part)}]:
                     event = {"type": "message", "source": self.source.name, "name": name, **piece}
-                    told = {"source_clock": self._told_clock()} if self.clock.now is not None else {}
-                    yield self._intake.event(event if "rows" in piece else piece, self.source.name, told)
+                    told = self._told_clock() if self.clock.now is not None else None
+                    yield EventDraft(event if "rows" in piece else piece, self.source.name, told)
 
-    def _pieces(self, name: str, row: dict[str, Any]) -> Iterable[dict[str, Any]]:
+    def _pieces(self, name: str, row: dict[str, Any]) -> Iterable[Mapping[str, Any]]:
         """A row longer than an entry, as JSON text cut into pieces; nothing can be decided by it, so a person is told."""
         text = orjson.dumps(row.pop("row")).decode()
         pieces = [text[i : i + PIECE_CHARACTERS] for i in range(0, len(text), PIECE_CHARACTERS)]
         for number, piece in enumerate(pieces, 1):
             yield {"rows": [{**row, "row": {}, "piece": piece, "part": number, "of": len(pieces)}]}
         said = f"{name}: row {row['key']} is longer than an entry may hold; kept in {len(pieces)} pieces, not used for the context"
-        yield self._finding_event(Finding("row-too-long", said[:500]))
+        yield self._finding(Finding("row-too-long", said[:500])).event
 
-    def _making_resumed(self, alive: Sequence[int] | None, observed: int) -> "Making":
+    def _resumed(self, alive: Sequence[int] | None, observed: int) -> Draft:
         tags: Any = "all" if alive is None or len(alive) == len(self.tags) else [self.tags[i].tag for i in alive]
         event = {"type": "source", "source": self.source.name, "state": "resumed", "tags": tags, "observed": rfc3339(observed)}
-        return self._intake.event(event, self.source.name)
+        return self._event(event)
 
     def _instant(self, rows: list[Any], told: int | None, requested: int | None, received: int) -> int:
         """Through which instant this I/O proves observation."""
@@ -419,7 +418,7 @@ class Port:
 
     def _covered(self) -> set[str]:
         names: set[str] = set()
-        for gap in self._intake.fold.open_gaps(self.source.name):
+        for gap in self._way.fold.open_gaps(self.source.name):
             names |= {"all", *(tag.tag for tag in self.tags)} if gap.tags == "all" else set(gap.tags)
         return names
 
@@ -428,20 +427,26 @@ class Port:
             return
         changed, self.state, self.detail, self.since_s = state != self.state, state, detail, time.monotonic()
         if changed:
-            self._intake.happened({"type": "source", "source": self.source.name, "state": state, "detail": detail}, source=self.source.name)
+            self._happened(self._event({"type": "source", "source": self.source.name, "state": state, "detail": detail}))
 
-    def _finding_of(self, code: str, index: int, value: Any) -> list[dict[str, Any]]:
+    def _finding_of(self, code: str, index: int, value: Any) -> list[Draft]:
         text = f"{self.tags[index].tag}: {_FINDINGS[code]} (declared {self.tags[index].type})"
         key = (code, (index,))
         if self._found.get(key) == text:
             return []
         self._found[key] = text
-        return [self._finding_event(Finding(code, text, (index,), evidence={"value": repr(value)[:200]}))]
+        return [self._finding(Finding(code, text, (index,), evidence={"value": repr(value)[:200]}))]
 
-    def _finding_event(self, finding: Finding) -> dict[str, Any]:
+    def _finding(self, finding: Finding) -> EventDraft:
         event = asdict(finding)
         event["tags"] = [self.tags[i].tag for i in finding.tags]
-        return {"type": "finding", "source": self.source.name, **event}
+        return self._event({"type": "finding", "source": self.source.name, **event})
+
+    def _event(self, event: Mapping[str, Any]) -> EventDraft:
+        return EventDraft(event, self.source.name)
+
+    def _happened(self, *events: EventDraft) -> Awaitable[None]:
+        return self._append(events, urgent=True)
 
 
 def _clock_finding(source: Source, found: Offset) -> Finding:

@@ -24,6 +24,7 @@ from gateway.context import Fold
 from gateway.context import replay as replaying
 from gateway.context.replay import replay
 from gateway.intake import Intake
+from gateway.intake.drafts import EventDraft
 from gateway.runtime.systemd import starting
 
 SEGMENT = 32
@@ -82,9 +83,8 @@ def pruned(journal: Journal, intake: Intake) -> int:
 
 def intake_body(intake: Intake) -> Any:
     """One heartbeat, as retention's audit entry would stand between its two steps."""
-    item, encode = intake.event({"type": "heartbeat", "observed": {}})(intake.journal.next_seq)
-    intake.fold.decide(item)
-    return encode()
+    body, _ = intake._decide(EventDraft({"type": "heartbeat", "observed": {}}), intake.journal.next_seq)
+    return body
 
 
 def of_another_version(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,8 +74,8 @@ def events_of(entries: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
 
 def numeric(port: Port) -> list[int]:
     """Tags that hold plain numbers and are no signals."""
-    signals = port._intake.fold.signals(port.source.name)
-    return [i for i, tag in enumerate(port.tags) if tag.type in ("float32", "float64") and tag.scaling is None and i not in signals]
+    plain = ("float32", "float64")
+    return [i for i, tag in enumerate(port.tags) if tag.type in plain and tag.scaling is None and i not in port._signals]
 
 
 @pytest.mark.urs("URS-DAQ-01", "URS-BUF-01")

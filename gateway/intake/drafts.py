@@ -1,0 +1,92 @@
+"""Drafts: what is to be written, as data, before it has a place in the journal. Pure.
+
+A port drafts; `Intake.append` gives each draft its number and its stamp, and makes of it, by the functions below, what the fold reads and
+what the journal stores. Nothing calls back, and drafts compare as values.
+"""
+
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from buffer import Body
+from gateway.clock import Stamp
+from gateway.entries.bodies import event_body, readings_body
+from gateway.entries.fold_input import UNVERIFIED, EventInput, ReadingsInput, Seen
+from gateway.entries.ticks import rfc3339
+
+Watermark = tuple[str, Mapping[str, Any]]
+"""(name, changes): merged by key into what is committed under this name, in the transaction of the entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingsDraft:
+    """The readings of one entry, twice: `seen` as the fold reads them, `table` as they are stored.
+
+    source_clock: who stamps, and how far that clock is off. tagset: digest of the tag table that the rows of `table` refer to.
+    """
+
+    source: str
+    source_clock: Mapping[str, Any]
+    tagset: str
+    seen: Sequence[Seen]
+    table: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EventDraft:
+    """An event. source: whose, None for the gateway's own. source_clock: beside the rows of a source whose clock was measured."""
+
+    event: Mapping[str, Any]
+    source: str | None = None
+    source_clock: Mapping[str, Any] | None = None
+
+
+Draft = ReadingsDraft | EventDraft
+
+
+class Append(Protocol):
+    """`Intake.append`, as a port sees it."""
+
+    def __call__(self, drafts: Sequence[Draft], watermark: Watermark | None = None, *, urgent: bool = False) -> Awaitable[None]:
+        """Append all of them or none, at the call. The awaitable completes when they are on disk."""
+
+
+def numbered(draft: EventDraft, seq: int) -> EventDraft:
+    """Name a gap that opens by its source and the number of this entry; any other event needs no number."""
+    event = draft.event
+    if event.get("type") != "gap" or event.get("transition") != "open":
+        return draft
+    return replace(draft, event={"type": "gap", "transition": "open", "gap": f"{event['source']}/{seq}", **event})
+
+
+def readings_input(draft: ReadingsDraft, seq: int, stamp: Stamp) -> ReadingsInput:
+    """Give the fold's view of the entry that the draft becomes."""
+    return ReadingsInput(seq, stamp.ticks, draft.source, draft.seen, stamp.status not in UNVERIFIED)
+
+
+def event_input(draft: EventDraft, seq: int, stamp: Stamp) -> EventInput:
+    """Give the fold's view of the entry that the draft becomes."""
+    return EventInput(seq, stamp.ticks, draft.event, stamp.status not in UNVERIFIED)
+
+
+def readings_entry(draft: ReadingsDraft, stamp: Stamp, fixed: Mapping[str, Any], contexts: Mapping[str, Any]) -> Body:
+    """Encode the entry. fixed: see `head`. contexts: where the readings belong, known once the fold has seen them."""
+    return readings_body(head(stamp, fixed, draft.source, draft.source_clock), contexts, draft.tagset, draft.table)
+
+
+def event_entry(draft: EventDraft, stamp: Stamp, fixed: Mapping[str, Any]) -> Body:
+    """Encode the entry. fixed: see `head`."""
+    return event_body(head(stamp, fixed, draft.source, draft.source_clock), draft.event)
+
+
+def head(
+    stamp: Stamp, fixed: Mapping[str, Any], source: str | None = None, source_clock: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Give the members with which every body begins, in their order. fixed: the last of them, the same for a whole run."""
+    clock = {"status": stamp.status, "bound_s": stamp.bound_s, "boot": stamp.boot, "monotonic_s": stamp.monotonic_s}
+    members: dict[str, Any] = {"time": rfc3339(stamp.ticks), "clock": clock}
+    if source is not None:
+        members["source"] = source
+    if source_clock is not None:
+        members["source_clock"] = source_clock
+    return {**members, **fixed}
