@@ -222,6 +222,10 @@ async def test_a_wrong_answer_never_becomes_a_value_and_the_next_right_one_does(
         assert {value for value, _ in emit.values[1]} <= {0, 8}
 
 
+def wake(emit: Collected, _ended: asyncio.Task[None]) -> None:
+    emit.changed.set()
+
+
 def ended_or_polled(task: asyncio.Task[None], emit: Collected) -> bool:
     return task.done() or emit.seen[0] > 6
 
@@ -234,7 +238,7 @@ async def test_tcp_frames_that_do_not_belong_are_no_values(tmp_path, kind):
             emit = Collected()
             plc.faults[:] = [Fault(kind, after=3)]
             task = asyncio.create_task(ModbusDriver(source, tags).run(emit))
-            task.add_done_callback(lambda _, emit=emit: emit.changed.set())
+            task.add_done_callback(partial(wake, emit))
             await emit.until(partial(ended_or_polled, task, emit))
             ended = task.done()
             task.cancel()
