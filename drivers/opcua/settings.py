@@ -1,4 +1,4 @@
-"""The keys of a [[source]] with driver = "opcua", and where its secret stands."""
+"""The keys of a [[source]] with driver = "opcua", and the reading of its password."""
 
 from typing import Annotated, Literal
 
@@ -24,7 +24,7 @@ class Security(BaseModel):
 
 
 class AlarmSource(BaseModel):
-    """alarms = [{ notifier = "..", equipment = ".." }]: whose conditions are heard, and which equipments they concern."""
+    """alarms = [{ notifier = "..", equipment = ".." }]: an object whose conditions are reported, and the equipment that they concern."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,7 +35,7 @@ class AlarmSource(BaseModel):
 
     @property
     def equipments(self) -> tuple[str, ...]:
-        """The names, one or several."""
+        """The names of the equipment, one or several."""
         return (self.equipment,) if isinstance(self.equipment, str) else tuple(self.equipment)
 
     @model_validator(mode="after")
@@ -49,7 +49,7 @@ class AlarmSource(BaseModel):
 
 
 class OpcUaSettings(BaseModel):
-    """Everything that an OPC UA source may say beside the keys every source has."""
+    """The keys of an OPC UA source beside those that every source has."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -83,7 +83,7 @@ class OpcUaSettings(BaseModel):
 
 
 def password(source: Source, credential: Credential | None) -> str | None:
-    """The secret that a credential names. Raises DriverMisconfigured."""
+    """Return the secret that a credential names. Raises DriverMisconfigured."""
     if credential is None:
         return None
     try:

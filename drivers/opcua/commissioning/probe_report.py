@@ -24,7 +24,7 @@ _MEANING = {
 
 
 @dataclass(slots=True)
-class Probed:
+class ProbedTag:
     """One tag. problems: what differs from the map, each a short sentence."""
 
     tag: str
@@ -48,7 +48,7 @@ class Probed:
 
     def cells(self) -> tuple[str, ...]:
         """As in COLUMNS."""
-        asked = f"{self.rate_ms} ms" if self.rate_ms else "event"
+        rate = f"{self.rate_ms} ms" if self.rate_ms else "event"
         seen = f"{self.changes_per_s:.1f}/s" if self.state == "ok" or self.changes_per_s else "-"
         return (
             "ok" if self.is_good else "!!",
@@ -56,7 +56,7 @@ class Probed:
             shown(self.value),
             self.server_unit or "-",
             self.server_type or "-",
-            asked,
+            rate,
             seen,
             age(self.source_age_s),
         )
@@ -71,7 +71,7 @@ COLUMNS = ("  ", "tag", "value", "unit", "type", "asked", "comes", "source time"
 
 
 @dataclass(slots=True)
-class Report:
+class ProbeReport:
     """The whole source."""
 
     server: Mapping[str, Any]
@@ -79,7 +79,7 @@ class Report:
     identity: str
     clock_offset_s: float | None
     limits: Mapping[str, int]
-    tags: list[Probed]
+    tags: list[ProbedTag]
     findings: list[str]
     subscriptions: int
     items: int
@@ -97,17 +97,17 @@ class Report:
         who = " ".join(str(self.server.get(name) or "") for name in ("manufacturer", "product", "version")).strip()
         clock = "not told" if self.clock_offset_s is None else f"{self.clock_offset_s:+.3f} s against ours"
         limits = ", ".join(f"{most} per {name} call" for name, most in self.limits.items() if name in ("read", "items", "browse"))
-        told = [f"server    {who or 'without a name'}", f"security  {self.security}, {self.identity}", f"clock     {clock}"]
-        told += [f"limits    {limits}", ""] if limits else [""]
-        told += self._table()
-        told += ["", *wrapped([f"!! {finding}" for finding in self.findings], "   ")]
-        told.append(f"{counted(len(self.tags), 'tag')}: {len(self.tags) - self.problems} as the map says, {self.problems} to be looked at")
-        return told + wrapped([self._load()], "   ")
+        lines = [f"server    {who or 'without a name'}", f"security  {self.security}, {self.identity}", f"clock     {clock}"]
+        lines += [f"limits    {limits}", ""] if limits else [""]
+        lines += self._table()
+        lines += ["", *wrapped([f"!! {finding}" for finding in self.findings], "   ")]
+        lines.append(f"{counted(len(self.tags), 'tag')}: {len(self.tags) - self.problems} as the map says, {self.problems} to be looked at")
+        return lines + wrapped([self._load()], "   ")
 
     def _load(self) -> str:
-        asked = f"{counted(self.subscriptions, 'subscription')}, {counted(self.items, 'item')}"
-        came = f"{self.values_per_s:.1f} values/s in {self.watched_s:g} s"
-        return f"load on the server: {asked}, {came}; a Read of up to 100 values takes {self.read_ms:.1f} ms"
+        requested = f"{counted(self.subscriptions, 'subscription')}, {counted(self.items, 'item')}"
+        received = f"{self.values_per_s:.1f} values/s in {self.watched_s:g} s"
+        return f"load on the server: {requested}, {received}; a Read of up to 100 values takes {self.read_ms:.1f} ms"
 
     def _table(self) -> list[str]:
         rows = [[cut(cell, _LONGEST.get(name)) for cell, name in zip(tag.cells(), COLUMNS, strict=True)] for tag in self.tags]

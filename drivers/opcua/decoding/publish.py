@@ -37,7 +37,7 @@ class ServiceFault(Exception):
         self.status = status
 
 
-class Message(NamedTuple):
+class NotificationMessage(NamedTuple):
     """A NotificationMessage (Part 4, 7.26): its own number and time, and where its parts lie in the body."""
 
     sequence: int
@@ -45,13 +45,13 @@ class Message(NamedTuple):
     parts: tuple[tuple[int, int, int], ...]  # (encoding id, start, end); empty: a keep-alive
 
 
-class Published(NamedTuple):
+class PublishResponse(NamedTuple):
     """A PublishResponse. available: messages that the server still holds; results: of the acknowledgements that the request carried."""
 
     subscription: int
     available: tuple[int, ...]
     more: bool
-    message: Message
+    message: NotificationMessage
     results: tuple[int, ...]
 
 
@@ -66,7 +66,7 @@ class Undecoded(NamedTuple):
     server_ticks: int | None
 
 
-def response(body: bytes, wanted: int) -> int:
+def response(body: bytes, expected_type: int) -> int:
     """Check the type id and the ResponseHeader; return the position after it. Raises ServiceFault or Undecodable."""
     end = len(body)
     node, at = v.nodeid(body, 0, end)
@@ -74,8 +74,8 @@ def response(body: bytes, wanted: int) -> int:
     at += _HEADER.size
     if result & 0x80000000:
         raise ServiceFault(result)
-    if node.Identifier != wanted:
-        raise Undecodable(f"answer of type {node.Identifier}, expected {wanted}")
+    if node.Identifier != expected_type:
+        raise Undecodable(f"answer of type {node.Identifier}, expected {expected_type}")
     if body[at]:
         raise Undecodable("diagnostics in the header")
     texts, at = v.elements(v.STRING, body, at + 1, end)
@@ -84,7 +84,7 @@ def response(body: bytes, wanted: int) -> int:
     return at
 
 
-def published(body: bytes) -> Published:
+def published(body: bytes) -> PublishResponse:
     """Read the envelope of a PublishResponse (Part 4, 5.13.5). Raises ServiceFault, Undecodable, struct.error."""
     at, end = response(body, PUBLISH_RESPONSE), len(body)
     (subscription,) = struct.unpack_from("<I", body, at)
@@ -95,7 +95,7 @@ def published(body: bytes) -> Published:
     (diagnostics,) = struct.unpack_from("<i", body, at)
     if diagnostics > 0 or at + 4 != end:
         raise Undecodable("diagnostics, or bytes left over")
-    return Published(subscription, tuple(available or ()), more, message, tuple(results or ()))
+    return PublishResponse(subscription, tuple(available or ()), more, message, tuple(results or ()))
 
 
 def read_values(body: bytes) -> list[tuple[int, object, int, int | None, int | None]]:
@@ -109,7 +109,7 @@ def read_values(body: bytes) -> list[tuple[int, object, int, int | None, int | N
     return values
 
 
-def republished(body: bytes) -> Message:
+def republished(body: bytes) -> NotificationMessage:
     """Read a RepublishResponse (Part 4, 5.13.6)."""
     message, at = notification_message(body, response(body, REPUBLISH_RESPONSE), len(body))
     if at != len(body):
@@ -117,7 +117,7 @@ def republished(body: bytes) -> Message:
     return message
 
 
-def notification_message(body: bytes, at: int, end: int) -> tuple[Message, int]:
+def notification_message(body: bytes, at: int, end: int) -> tuple[NotificationMessage, int]:
     """A NotificationMessage, its parts only located."""
     sequence, filetime, count = struct.unpack_from("<Iqi", body, at)
     at += 16
@@ -130,7 +130,7 @@ def notification_message(body: bytes, at: int, end: int) -> tuple[Message, int]:
             raise Undecodable(f"notification with encoding {kind} and length {length}")
         parts.append((int(node.Identifier) if node.NamespaceIndex == 0 else -1, at, at + length))
         at += length
-    return Message(sequence, v.ticks_of(filetime), tuple(parts)), at
+    return NotificationMessage(sequence, v.ticks_of(filetime), tuple(parts)), at
 
 
 class _Layout:
@@ -157,9 +157,9 @@ _PLAIN = {
 class Decoder:
     """Readings of data changes for one plan of items: by client handle, the tag and the built-in type that a plain record has."""
 
-    def __init__(self, tags: Mapping[int, int], types: Mapping[int, int], odd: Callable[[Undecoded, list[Reading]], None]) -> None:
+    def __init__(self, tags: Mapping[int, int], types: Mapping[int, int], convert: Callable[[Undecoded, list[Reading]], None]) -> None:
         """tags[handle], types[handle]: -1 as type sends every record of the handle to `odd`, which appends what it means."""
-        self._tags, self._types, self._odd = dict(tags), dict(types), odd
+        self._tags, self._types, self._odd = dict(tags), dict(types), convert
 
     def data_change(self, body: bytes, at: int, end: int, out: list[Reading]) -> None:
         """Append the records of a DataChangeNotification to `out`, in order. Raises one of BROKEN."""
@@ -213,8 +213,8 @@ class Decoder:
         handle, mask = _HANDLE_MASK.unpack_from(body, at)
         if handle not in self._tags or mask & 0xC0:
             raise Undecodable(f"unknown item {handle} or mask {mask}")
-        told, at = data_value(body, at + 4, end)
-        self._odd(Undecoded(handle, *told), out)
+        value, at = data_value(body, at + 4, end)
+        self._odd(Undecoded(handle, *value), out)
         return at
 
 

@@ -46,7 +46,7 @@ NAMES = [name for name, _, _ in SELECTED]
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ConditionEvents:
     """The events of one notification. rows: of conditions; ask_again: the server wants a refresh, or lost some (then `lost`)."""
 
     rows: list[Message]
@@ -65,12 +65,12 @@ def event_filter() -> Any:
     return ua.EventFilter(SelectClauses=clauses)
 
 
-def heard(body: bytes, at: int, end: int, source: AlarmSource, namespaces: Sequence[str]) -> Heard:
+def read_events(body: bytes, at: int, end: int, source: AlarmSource, namespaces: Sequence[str]) -> ConditionEvents:
     """Read an EventNotificationList (Part 4, 7.25.3). Raises one of decode.BROKEN."""
     (count,) = struct.unpack_from("<i", body, at)
     at += 4
     rows: list[Message] = []
-    again = lost = False
+    ask_again = lost = False
     for _ in range(max(count, 0)):
         _, fields = struct.unpack_from("<Ii", body, at)
         at += 8
@@ -78,20 +78,20 @@ def heard(body: bytes, at: int, end: int, source: AlarmSource, namespaces: Seque
         for _ in range(max(fields, 0)):
             number, value, at = v.variant(body, at, end)
             values.append((number, value))
-        told = dict(zip(NAMES, values, strict=False))
-        kind = _own_number(told.get("event_type", (0, None))[1])
-        again, lost = again or kind in {REFRESH_REQUIRED, QUEUE_OVERFLOW}, lost or kind == QUEUE_OVERFLOW
-        row = _row(told, kind, source, namespaces)
+        fields_by_name = dict(zip(NAMES, values, strict=False))
+        kind = _own_number(fields_by_name.get("event_type", (0, None))[1])
+        ask_again, lost = ask_again or kind in {REFRESH_REQUIRED, QUEUE_OVERFLOW}, lost or kind == QUEUE_OVERFLOW
+        row = _row(fields_by_name, kind, source, namespaces)
         if row is not None:
             rows.append(row)
     if at != end:
         raise v.Undecodable("bytes left over")
-    return Heard(rows, again, lost)
+    return ConditionEvents(rows, ask_again, lost)
 
 
-def _row(told: dict[str, tuple[int, Any]], kind: int, source: AlarmSource, namespaces: Sequence[str]) -> Message | None:
+def _row(fields_by_name: dict[str, tuple[int, Any]], kind: int, source: AlarmSource, namespaces: Sequence[str]) -> Message | None:
     """A condition's event, or the begin or end of a refresh; None for an event that is neither."""
-    plain = {name: value for name, (_, value) in told.items()}
+    plain = {name: value for name, (_, value) in fields_by_name.items()}
     when = plain.get("time")
     ticks = None if when is None else v.ticks_from(when)
     key = (plain.get("event_id") or b"").hex()

@@ -35,14 +35,14 @@ class Upkeep:
         emit: Emit,
         link: Link,
         stream: Stream,
-        memory: SessionState,
+        state: SessionState,
         findings: list[Finding],
         structures: Structures,
     ) -> None:
         self._source, self._settings, self._tags, self._emit = source, settings, tags, emit
-        self._link, self._stream, self._memory, self._findings = link, stream, memory, findings
+        self._link, self._stream, self._state, self._findings = link, stream, state, findings
         self._structures = structures
-        self._silent_told: set[int] = set()
+        self._silent_reported: set[int] = set()
 
     async def run(self) -> None:
         """Until the session ends. Raises LinkLost, BadReply: a channel that can not be renewed is a lost link."""
@@ -55,7 +55,7 @@ class Upkeep:
             self._retry: begun + self._settings.retry_bad_nodes_s,
             self._first_values: begun + FIRST_VALUE_WITHIN_S,
             self._expiry: begun,
-            self._tell: begun,
+            self._report_findings: begun,
             self._semantics: begun,
             self._types: begun + TYPES_EVERY_S,
             self._conditions: begun,
@@ -74,7 +74,7 @@ class Upkeep:
         async with asyncio.timeout(self._settings.request_timeout_s):
             await self._link.client.open_secure_channel(renew=True)
             self._link.protocol.revolve_security_token()
-        self._memory.counts["channel-renewals"] = self._memory.counts.get("channel-renewals", 0) + 1
+        self._state.counts["channel-renewals"] = self._state.counts.get("channel-renewals", 0) + 1
         return self._renew_s()
 
     async def _clock(self) -> float:
@@ -83,20 +83,20 @@ class Upkeep:
             self._emit.source_offset(*offset)
         return CLOCK_EVERY_S
 
-    async def _tell(self) -> float:
+    async def _report_findings(self) -> float:
         while self._findings:
             await self._emit.found(self._findings.pop(0))
         return 0.5
 
     async def _semantics(self) -> float:
         """Read unit and range again where the server says that they changed: the map may be wrong from now on."""
-        changed = sorted(self._memory.changed)
-        self._memory.changed.clear()
+        changed = sorted(self._state.changed)
+        self._state.changed.clear()
         for tag in changed:
             name = self._tags[tag].tag
             text = f"{name}: the server says that unit, range or enumeration changed; the map may no longer be right"
-            told = await unit_of(self._link, self._settings, self._tags[tag].address)
-            evidence = {**told, "map_unit": self._tags[tag].source_unit or self._tags[tag].unit or ""}
+            units = await unit_of(self._link, self._settings, self._tags[tag].address)
+            evidence = {**units, "map_unit": self._tags[tag].source_unit or self._tags[tag].unit or ""}
             await self._emit.found(Finding("semantics-changed", text, (tag,), "alarm", evidence))
         return 0.5
 
@@ -105,9 +105,9 @@ class Upkeep:
         wanted = self._structures.wanted
         if not wanted:
             return TYPES_EVERY_S
-        handles = {handle for some in wanted.values() for handle in some}
+        handles = {handle for waiting in wanted.values() for handle in waiting}
         await self._structures.learn(self._link, list(wanted))
-        for subscription in self._memory.subscriptions:
+        for subscription in self._state.subscriptions:
             items = [item for item in subscription.group.items if item.handle in handles]
             if items:
                 await self._stream.read(items)
@@ -116,7 +116,7 @@ class Upkeep:
 
     async def _conditions(self) -> float:
         """Conditions that stand are asked for at the beginning, and wherever events may have been missed."""
-        for subscription in self._memory.subscriptions:
+        for subscription in self._state.subscriptions:
             if not subscription.refresh_due or subscription.missing:
                 continue
             subscription.refresh_due = False
@@ -137,25 +137,25 @@ class Upkeep:
         own = certs.own(place)
         every = [("our", own.certificate if own else None), ("the server's", server), ("our user's", self._link.client.user_certificate)]
         for whose, certificate in every:
-            told = certificate and certs.expiry(certificate)
-            if told:
-                text, severity = told
+            warning = certificate and certs.expiry(certificate)
+            if warning:
+                text, severity = warning
                 await self._emit.found(Finding("certificate-expires", f"{whose} OPC UA certificate {text}", severity=severity))
         if server is not None:
             await self._still_trusted(place, server)
         return EXPIRY_EVERY_S
 
     async def _still_trusted(self, place: Path, server: x509.Certificate) -> None:
-        refusal = security.refused(place, self._settings, server, sent=self._link.sent)
+        refusal = security.refusal_of(place, self._settings, server, sent=self._link.sent)
         if refusal is not None:
             raise security.Untrusted(f"{self._link.endpoint}: {refusal}")
-        for doubt in trust.judged(place, server, sent=self._link.sent).doubts:
+        for doubt in trust.judge(place, server, sent=self._link.sent).doubts:
             text = f"{doubt}: whether the server's certificate was revoked is not known"
             await self._emit.found(Finding("revocation-unknown", text))
 
     async def _retry(self) -> float:
         """Items that the server refused: once more, each in its own subscription."""
-        for subscription in self._memory.subscriptions:
+        for subscription in self._state.subscriptions:
             if subscription.missing:
                 await self._retry_items(subscription)
         return self._settings.retry_bad_nodes_s
@@ -166,19 +166,21 @@ class Upkeep:
         nodes = [self._link.node(item.address, self._settings.namespaces) for item in items]
         await subscribe.delete_items(self._link, subscription, items)
         for item, _ in await subscribe.add_items(self._link, subscription, items, nodes):
-            which = tuple(tap.tag for tap in item.taps)
+            tag_indexes = tuple(binding.tag for binding in item.bindings)
             if item.alarms is not None:
                 subscription.refresh_due = True
                 await self._emit.found(Finding("alarms-not-heard", f"alarms of {item.alarms.notifier}: heard again", severity="info"))
                 continue
-            await self._emit.found(Finding("node-unusable", f"{names_of(self._tags, which)}: the node is there again", which, "info"))
+            await self._emit.found(
+                Finding("node-unusable", f"{names_of(self._tags, tag_indexes)}: the node is there again", tag_indexes, "info")
+            )
 
     async def _first_values(self) -> float:
         """A server owes a first value for every item (Part 4, 5.13.1.2); where none comes the tag is not observed."""
-        for subscription in self._memory.subscriptions:
-            silent = tuple(sorted(subscription.fresh - self._silent_told))
+        for subscription in self._state.subscriptions:
+            silent = tuple(sorted(subscription.fresh - self._silent_reported))
             if silent:
-                self._silent_told |= set(silent)
+                self._silent_reported |= set(silent)
                 text = f"no first value within {FIRST_VALUE_WITHIN_S:g} s: {names_of(self._tags, silent)}"
                 await self._emit.found(Finding("no-first-value", text, silent))
                 await self._emit.lost(Loss("no-first-value", silent, detail=text))
