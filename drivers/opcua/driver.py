@@ -1,4 +1,4 @@
-"""OPC UA: connect, take the subscriptions over or make them, then publish until the link is gone."""
+"""Connect to one OPC UA server, take its subscriptions over or make them, then publish until the link is gone."""
 
 import asyncio
 import contextlib
@@ -18,13 +18,17 @@ from drivers.opcua.session.link import KeptSession, Link, connected, plain_error
 from drivers.opcua.settings import OpcUaSettings
 from drivers.opcua.subscription import subscribe
 from drivers.opcua.subscription.history import keep_filling
-from drivers.opcua.subscription.stream import SessionState, Stream, SubscriptionGone
+from drivers.opcua.subscription.session_state import SessionState
+from drivers.opcua.subscription.stream import Stream, SubscriptionGone
 from drivers.opcua.subscription.subscribe import Subscription
 from drivers.opcua.subscription.upkeep import Upkeep
 
 
 class OpcUaDriver(Driver):
-    """One OPC UA server."""
+    """Reads one OPC UA server.
+
+    deletes_subscriptions: a probe deletes its subscriptions; a gateway that stops leaves them on the server for its next start.
+    """
 
     Settings = OpcUaSettings
     settings: OpcUaSettings
@@ -34,35 +38,40 @@ class OpcUaDriver(Driver):
         self._plan: MonitoringPlan = plan_of(source, self.settings, self.tags)
         self._state = SessionState(last=[None] * len(self.tags))
         self._kept: KeptSession | None = None
-        self._turn = 0
-        self.leaves_nothing = False  # a probe deletes its subscriptions; a gateway that stops leaves them for its next start
+        self._next_endpoint = 0
+        self.deletes_subscriptions = False  # a probe deletes its subscriptions; a gateway that stops leaves them for its next start
 
     @property
     def counts(self) -> dict[str, int]:
-        """How often what happened since the start: sequence-gaps, republished, overflows, ..."""
+        """Counters of link events since start, by name: sequence-gaps, republished, overflows, ..."""
         return self._state.counts
 
     @classmethod
     def check(cls, source: Source, tags: Sequence[Tag]) -> list[Problem]:
-        """See `drivers.opcua.commissioning.checks`."""
+        """Return problems of settings and map, see `drivers.opcua.commissioning.checks`."""
         from drivers.opcua.commissioning.checks import problems
 
         return problems(source, tags)
 
     async def run(self, emit: Emit) -> None:
-        """See Driver. Redundant endpoints are tried in turn; one that worked is tried first when its link is lost."""
-        endpoint = self.source.endpoints[self._turn % len(self.source.endpoints)]
+        """Connect and emit until cancelled, see Driver.
+
+        Redundant endpoints are tried in turn; one that worked is tried first when its link is lost.
+        """
+        endpoint = self.source.endpoints[self._next_endpoint % len(self.source.endpoints)]
         async with contextlib.AsyncExitStack() as stack:
             try:
                 link = await stack.enter_async_context(connected(self.source, self.settings, endpoint, self._kept))
             except DriverError:
                 self._kept = None
-                self._turn += 1
+                # A session belongs to the endpoint that gave it, and another endpoint is next.
+                self._next_endpoint += 1
                 raise
             self._kept = link.keep()
             await self._session(link, emit)
 
     async def _session(self, link: Link, emit: Emit) -> None:
+        """Run one session: subscribe, then publish with upkeep and history beside it, until the first of them fails."""
         findings: list[Finding] = []
         with plain_errors("subscribing"):
             await paths.resolve(link, [item.address for group in self._plan.groups for item in group.items], self.settings.namespaces)
@@ -75,7 +84,7 @@ class OpcUaDriver(Driver):
         upkeep = Upkeep(self.source, self.settings, self.tags, emit, link, stream, self._state, findings, structures)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(stream.settle())
+                group.create_task(stream.handover.settle())
                 group.create_task(stream.receive())
                 group.create_task(upkeep.run())
                 group.create_task(keep_filling(link, emit, converter, self._state.history_gaps, self.settings.namespaces, self.tags))
@@ -84,12 +93,12 @@ class OpcUaDriver(Driver):
             raise
         finally:
             self._kept = link.keep()
-            if self.leaves_nothing:
+            if self.deletes_subscriptions:
                 with contextlib.suppress(DriverError, OSError):
                     await subscribe.delete(link, [subscription.id for subscription in self._state.subscriptions])
 
     async def _report_server(self, link: Link, emit: Emit) -> None:
-        """Who the server is: a change of product or version is a change of the validated system."""
+        """Report the server's identity: a change of product or version is a change of the validated system."""
         identity = {name: str(value) for name, value in link.server.items() if name not in {"state", "start_time"}}
         text = " ".join(identity[name] for name in ("manufacturer", "product", "version"))
         await emit.found(Finding("server-identity", text, severity="info", evidence=identity))
@@ -118,7 +127,7 @@ class OpcUaDriver(Driver):
         return Stream(self.source, self.tags, emit, link, decoder, converter, self._state, self._plan.name)
 
     def _earlier_subscriptions(self, emit: Emit, endpoint: str, started: str) -> list[Subscription]:
-        """Subscriptions of before: from memory, after a restart from the journal. None if the server has been started anew since."""
+        """Return the subscriptions of before: from memory, after a restart from the journal; none if the server was started anew since."""
         state = self._state
         if state.subscriptions:
             return state.subscriptions if (state.endpoint, state.started) == (endpoint, started) else []
@@ -133,7 +142,7 @@ class OpcUaDriver(Driver):
         return [_restored(groups[slot], values, now_s) for slot, values in mark.get("slots", {}).items() if slot in groups]
 
     async def _take_over(self, link: Link, earlier: Sequence[Subscription]) -> list[Subscription]:
-        """Those of `known` that are in this session now, and ours beyond doubt."""
+        """Return those of the earlier subscriptions that are in this session now, and ours beyond doubt."""
         if not earlier:
             return []
         if link.reused:
@@ -145,12 +154,16 @@ class OpcUaDriver(Driver):
             if subscription.id not in held:
                 continue
             handles = await subscribe.client_handles(link, subscription.id)
+            # A server without GetMonitoredItems does not list them: then the same plan and the same start of the server must do.
             if handles is None or handles <= subscription.handles:
                 ours.append(subscription)
         return ours
 
     async def _republish_missed(self, stream: Stream, subscription: Subscription) -> None:
-        """Fetch again, in order, what was sent but never committed. No PublishRequest is out before this is done, or order would break."""
+        """Fetch again, in order, what was sent but never committed.
+
+        No PublishRequest is out before this is done: its answer would get in between.
+        """
         subscription.seen_s = asyncio.get_running_loop().time()
         subscription.resumed = True
         while await stream.republish(subscription):
@@ -158,7 +171,7 @@ class OpcUaDriver(Driver):
         subscription.repeats = set(subscription.tags)  # not before: what is republished is new
 
     async def _create(self, link: Link, emit: Emit, group: ItemGroup) -> Subscription:
-        """A new subscription with its items; what the server refuses or revises is said."""
+        """Create a subscription with its items; report what the server refuses or revises."""
         now_s = asyncio.get_running_loop().time()
         subscription, answer = await subscribe.create(link, self.source, self.settings, group, now_s)
         nodes = [link.node(item.address, self.settings.namespaces) for item in group.items]
@@ -173,11 +186,17 @@ class OpcUaDriver(Driver):
         return subscription
 
     def _committed_through(self, through: int, group: ItemGroup) -> dict[int, int]:
-        """Through when each tag certainly stands in the journal, from its newest publish time: what was under way then may not."""
+        """Return, by tag, the time through which it certainly is in the journal.
+
+        Counted back from the newest publish time that was committed: what was under way then may not be on disk.
+        """
         return dict.fromkeys(group.tags, through - (2 * group.publish_ms + group.rate_ms) * 10_000)
 
     def _observed_through(self, emit: Emit, group: ItemGroup) -> dict[int, int]:
-        """Through when each tag is known. After a restart only the last publish time is: what was under way then is left to the gap."""
+        """Return, by tag, the time up to which it is known, where history may fill what follows.
+
+        After a restart only the last publish time is known: what was under way then is left to the gap.
+        """
         if not self.settings.history:
             return {}
         last = self._state.last
@@ -195,13 +214,13 @@ class OpcUaDriver(Driver):
         known: Collection[str] = (),
         progress: Callable[[str], None] = lambda _: None,
     ) -> BrowseResult:
-        """Rows for tags.csv: see `drivers.opcua.commissioning.browse`. Raises DriverError."""
+        """List rows for tags.csv, see `drivers.opcua.commissioning.browse`. Raises DriverError."""
         return await browse(self.source, self.settings, under=under, match=match, known=known, progress=progress)
 
     async def probe(self, seconds: float = 5.0) -> ProbeReport:
-        """Compare the map with the server: see `drivers.opcua.commissioning.probe`. Raises DriverError."""
+        """Compare the map with the server, see `drivers.opcua.commissioning.probe`. Raises DriverError."""
         trial = OpcUaDriver(self.source, self.tags)
-        trial.leaves_nothing = True
+        trial.deletes_subscriptions = True
         return await probe(self.source, self.settings, self.tags, trial.run, seconds)
 
     def _forget(self, gone: Sequence[Subscription]) -> None:
@@ -210,7 +229,7 @@ class OpcUaDriver(Driver):
 
 
 def _restored(group: ItemGroup, watermark: Sequence[Any], now_s: float) -> Subscription:
-    """A subscription from the journal's watermark."""
+    """Rebuild a subscription from the journal's watermark."""
     number, expected, keep_alive_s, missing = watermark
     handles = frozenset(item.handle for item in group.items)
     return Subscription(number, group, keep_alive_s, expected, group.tags, handles, now_s, missing=dict(missing), is_new=False)

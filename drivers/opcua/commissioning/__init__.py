@@ -1,1 +1,5 @@
-"""Before a line runs: browse a server, probe a tag map against it, check settings and certificates."""
+"""Before a line runs: browse a server, probe a tag map against it, check settings and certificates.
+
+What always holds: these read only, and leave nothing behind on the server. The same server gives the same rows, byte for byte; a probe
+subscribes exactly as the gateway would, with the driver's own `run`.
+"""

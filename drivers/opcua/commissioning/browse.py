@@ -1,4 +1,4 @@
-"""What a server offers, as rows for tags.csv: every readable variable below a place, in an order that stays the same."""
+"""List what a server offers as rows for tags.csv: every readable variable below a place, in an order that stays the same."""
 
 import fnmatch
 import re
@@ -19,9 +19,11 @@ COLUMNS = ("tag", "source", "address", "type", "source_unit", "eu_low", "eu_high
 SCALAR, ANY, SCALAR_OR_ARRAY = -1, -2, -3
 """Value ranks (Part 3, 5.6.2); 0 and above are arrays."""
 MOST_NODES = 1_000_000
+"""Nodes after which a browse is given up."""
 AT_ONCE = 5_000
+"""Variables that are described together; between them progress is reported."""
 MOST_ELEMENTS = 64
-"""Elements of an array that become rows; a longer one is told as left out."""
+"""Elements of an array that become rows; a longer one is listed as left out."""
 _TYPES = {
     v.BOOLEAN: "bool",
     v.SBYTE: "int8",
@@ -43,12 +45,13 @@ _TYPES = {
     v.STATUSCODE: "uint32",
 }
 SERVER = 2253
+"""The Server object, which is not browsed: it describes the server, not the plant."""
 _KINDS = {"Numeric": "i", "TwoByte": "i", "FourByte": "i", "String": "s", "Guid": "g", "ByteString": "b"}
 
 
 @dataclass(slots=True)
 class BrowsedVariable:
-    """One variable of the server."""
+    """One variable of the server. properties: nodes of EngineeringUnits and EURange."""
 
     path: tuple[str, ...]
     node: Any
@@ -57,7 +60,7 @@ class BrowsedVariable:
 
 @dataclass(slots=True)
 class BrowseResult:
-    """rows: as tags.csv wants them. left_out: path -> why a variable has no row."""
+    """Result of a browse. rows: as in tags.csv. left_out: path -> reason why a variable has no row. nodes: how many were seen."""
 
     rows: list[dict[str, str]]
     left_out: dict[str, str]
@@ -73,10 +76,10 @@ async def browse(
     known: Collection[str] = (),
     progress: Callable[[str], None] = lambda _: None,
 ) -> BrowseResult:
-    """Rows for every variable.
+    """Browse a server and return a row for every variable.
 
     under: an address, or names from the Objects folder on, joined by "/". match: a glob over the path, `*` crosses levels. known: addresses
-    that stand in the map already, left out. progress: told what is done so far, in a few words. Raises LinkLost, BadReply.
+    that are in the map already, left out. progress: called with what is done so far, in a few words. Raises LinkLost, BadReply.
     """
     async with connected(source, settings, source.endpoints[0]) as link:
         with plain_errors("browsing"):
@@ -90,7 +93,7 @@ async def browse(
 
 
 async def _start(link: Link, settings: OpcUaSettings, under: str | None) -> tuple[Any, tuple[str, ...]]:
-    """(node, path) to begin at. Raises BadReply where a name is not there."""
+    """Return (node, path) of the place to begin at. Raises BadReply where a name is not there."""
     objects = ua.NodeId(ua.ObjectIds.ObjectsFolder)
     if not under:
         return objects, ()
@@ -111,7 +114,7 @@ async def _start(link: Link, settings: OpcUaSettings, under: str | None) -> tupl
 
 
 async def _walk(link: Link, start: tuple[Any, tuple[str, ...]], progress: Callable[[str], None]) -> tuple[list[BrowsedVariable], int]:
-    """Every variable below `start`, each node once, level by level; sorted by path, so that two runs are alike."""
+    """Find every variable below `start`, each node once, level by level; sorted by path, so that two runs are alike."""
     seen = {start[0]}
     level: list[tuple[Any, tuple[str, ...], BrowsedVariable | None]] = [(*start, None)]
     variables: list[BrowsedVariable] = []
@@ -149,7 +152,7 @@ def _step(
 
 @dataclass(slots=True)
 class _Described:
-    """A variable with what its row needs. type: built-in; count: elements of an array, 0 where nobody knows, None for a scalar."""
+    """A variable with what its row needs. type: built-in; count: elements of an array, 0 if unknown, None for a scalar."""
 
     found: BrowsedVariable
     type: int | None
@@ -160,7 +163,7 @@ class _Described:
 
 
 async def _described(link: Link, variables: Sequence[BrowsedVariable], progress: Callable[[str], None]) -> list[_Described]:
-    """Ask for the attributes of all of them, some thousand at a time."""
+    """Read the attributes of all variables, some thousand at a time."""
     built_ins = BuiltInTypes(link)
     described: list[_Described] = []
     for first in range(0, len(variables), AT_ONCE):
@@ -189,7 +192,7 @@ async def _some_described(link: Link, variables: Sequence[BrowsedVariable], buil
 
 
 async def _counts(link: Link, variables: Sequence[BrowsedVariable], ranks: Sequence[Any]) -> list[int | None]:
-    """Elements of each array, 0 where nobody knows; None for a scalar. Where the node does not tell them, by its present value."""
+    """Return the elements of each array, 0 if unknown, None for a scalar. Where the node does not state them, its present value does."""
     counts: list[int | None] = [None if rank in (None, SCALAR) else 0 for rank in ranks]
     arrays = [number for number, count in enumerate(counts) if count == 0]
     for number, answer in zip(arrays, await link.read([variables[n].node for n in arrays], ua.AttributeIds.ArrayDimensions), strict=True):
@@ -208,7 +211,7 @@ async def _counts(link: Link, variables: Sequence[BrowsedVariable], ranks: Seque
 def _rows(
     link: Link, source: Source, settings: OpcUaSettings, described: Sequence[_Described], known: Collection[str], nodes: int
 ) -> BrowseResult:
-    """The rows of the map, and why a variable has none."""
+    """Build the rows of the map, and the reason where a variable has none."""
     short = {uri: name for name, uri in settings.namespaces.items()}
     browsed, used = BrowseResult([], {}, nodes), set[str]()
     for described_variable in described:
@@ -244,7 +247,7 @@ def _canonical(address: str) -> str:
 
 
 def _unique(path: Sequence[str], suffix: str, used: set[str]) -> str:
-    """A tag name from the path: allowed characters only, unique ignoring case."""
+    """Make a tag name from the path: allowed characters only, unique ignoring case."""
     name = ".".join(re.sub(r"[^A-Za-z0-9_/#-]+", "_", part).strip("_") or "x" for part in path) + re.sub(r"\D+(\d+)\D+", r"-\1", suffix)
     unique, number = name, 2
     while unique.lower() in used:

@@ -1,4 +1,4 @@
-"""What can be said about an OPC UA source before any connection."""
+"""Check an OPC UA source before any connection."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from drivers.opcua.settings import OpcUaSettings
 
 
 def problems(source: Source, tags: Sequence[Tag]) -> list[Problem]:
-    """Endpoints, namespaces and types that can never work. The settings are valid already."""
+    """Return endpoints, namespaces and types that can never work. The settings are valid already."""
     settings = OpcUaSettings.model_validate(source.options)
     problems_found = [
         Problem("line.toml", None, f"source {source.name}: endpoint {url!r} does not begin with opc.tcp://")
@@ -28,7 +28,7 @@ def _of_tag(settings: OpcUaSettings, tag: Tag) -> list[Problem]:
     try:
         address = parse("opcua", tag.address)
     except AddressError:
-        return []  # the line folder's own check has said so
+        return []  # the line folder's own check reports it
     assert isinstance(address, OpcUaAddress)
     problems_found = []
     unknown = [short for short in address.short_names if short not in settings.namespaces]

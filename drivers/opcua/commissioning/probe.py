@@ -1,6 +1,6 @@
-"""Compares a tag map with its server, reading only.
+"""Compare a tag map with its server, reading only.
 
-Is each tag there, of the type, unit and range that the map says, how fast does it come, with whose time, and what does all of it ask of
+Is each tag there, of the type, unit and range that the map says, how fast does it change, with whose time, and what does all of it ask of
 the PLC?
 """
 
@@ -30,7 +30,7 @@ __all__ = ["CountingEmit", "ProbeReport", "ProbedTag", "probe"]
 
 
 class CountingEmit:
-    """An Emit that only counts."""
+    """An Emit that only counts readings and keeps findings."""
 
     def __init__(self) -> None:
         self.watermark: dict[str, Any] = {}
@@ -39,36 +39,36 @@ class CountingEmit:
         self.ready = asyncio.Event()
 
     def __call__(self, readings: Sequence[Reading], *, kind: str = "change", **_: Any) -> Awaitable[None]:
-        """See Emit."""
+        """Count changes by tag; see Emit."""
         if kind == "change":
             self.counts.update(reading[0] for reading in readings)
         return _done()
 
     async def room(self) -> None:
-        """There is always room."""
+        """Return at once: there is always room."""
 
     def lost(self, loss: Loss) -> Awaitable[None]:
-        """See Emit."""
+        """Ignore a loss; see Emit."""
         del loss
         return _done()
 
     def filled(self, tags: Any, since_ticks: int, until_ticks: int, detail: str = "") -> Awaitable[None]:
-        """See Emit."""
+        """Ignore backfill; see Emit."""
         del tags, since_ticks, until_ticks, detail
         return _done()
 
     def found(self, finding: Finding) -> Awaitable[None]:
-        """See Emit."""
+        """Keep a finding; see Emit."""
         self.findings.append(finding)
         return _done()
 
     def connected(self, detail: str = "") -> None:
-        """See Emit."""
+        """Note that the source answers; see Emit."""
         del detail
         self.ready.set()
 
     def source_offset(self, offset_s: float, bound_s: float) -> None:
-        """See Emit."""
+        """Ignore the clock's offset; see Emit."""
 
 
 def _done() -> Awaitable[None]:
@@ -78,7 +78,7 @@ def _done() -> Awaitable[None]:
 
 
 async def probe(source: Source, settings: OpcUaSettings, tags: Sequence[Tag], run: Any, seconds: float = 5.0) -> ProbeReport:
-    """Read everything once, then subscribe as the gateway would for some seconds. run: the driver's own `run`. Raises DriverError."""
+    """Read everything once, then subscribe for some seconds as the gateway would. run: the driver's own `run`. Raises DriverError."""
     async with connected(source, settings, source.endpoints[0]) as link:
         with plain_errors("probing"):
             probed = await _tags(link, source, settings, tags)
@@ -176,7 +176,7 @@ def _address(tag: Tag) -> OpcUaAddress:
 
 
 def _compare(report: ProbedTag, tag: Tag, address: OpcUaAddress, value: Any, kind: int | None) -> None:
-    """Status and type of one tag."""
+    """Compare status and type of one tag."""
     status = 0 if value.StatusCode is None else value.StatusCode.value
     report.state = status_name(status) if status >> 30 else "ok"
     report.value = _element(None if value.Value is None else value.Value.Value, address)
@@ -186,7 +186,7 @@ def _compare(report: ProbedTag, tag: Tag, address: OpcUaAddress, value: Any, kin
 
 
 def _compare_time(report: ProbedTag, authority: str, value: Any, max_offset_s: float) -> None:
-    """Whether whoever is declared to stamp the tag does, with a clock that can be right: nothing is received before it was made."""
+    """Check that the declared time authority stamps the tag, with a clock that can be right: nothing is received before it was made."""
     stamp = value.SourceTimestamp
     if stamp is not None:
         report.source_age_s = time.time() - (ua.datetime_to_win_epoch(stamp) - 116_444_736_000_000_000) / 1e7
@@ -214,7 +214,7 @@ def _element(value: Any, address: OpcUaAddress) -> Any:
 
 
 def _compare_units(report: ProbedTag, tag: Tag, stated: Mapping[str, str]) -> None:
-    """What the server says in EngineeringUnits and EURange (Part 8, 5.6), against the map's unit of the source and its range."""
+    """Compare EngineeringUnits and EURange of the server (Part 8, 5.6) with the map's unit of the source and its range."""
     report.server_unit = stated.get("source_unit", "")
     mapped = tag.source_unit or tag.unit
     if report.server_unit and (mapped is None or not same_unit(report.server_unit, mapped)):
@@ -230,7 +230,7 @@ def _compare_units(report: ProbedTag, tag: Tag, stated: Mapping[str, str]) -> No
 
 
 def same_unit(first: str, second: str) -> bool:
-    """Whether two ways to write a unit mean the same; unknown ones are the same only to the letter."""
+    """Return True if two ways to write a unit mean the same; unknown ones are the same only to the letter."""
     try:
         return units.between(units.canonical(first), units.canonical(second)) == (Fraction(1), Fraction(0))
     except units.UnitError:

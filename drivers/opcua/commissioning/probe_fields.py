@@ -1,4 +1,4 @@
-"""For a probe: what lies at the end of each path into a structure, in place of the structure."""
+"""Probe the tags that name a field of a structure: compare what is at the end of each path, in place of the structure."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a probe found, laid out for a technician at a terminal of 100 columns."""
+"""Lay out a probe's results for a technician at a terminal of 100 columns."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ _MEANING = {
 
 @dataclass(slots=True)
 class ProbedTag:
-    """One tag. problems: what differs from the map, each a short sentence."""
+    """Result for one tag. problems: what differs from the map, each a short sentence."""
 
     tag: str
     address: str
@@ -43,11 +43,11 @@ class ProbedTag:
 
     @property
     def is_good(self) -> bool:
-        """Whether nobody need look at it."""
+        """True if the tag needs no attention."""
         return self.state == "ok" and not self.problems
 
     def cells(self) -> tuple[str, ...]:
-        """As in COLUMNS."""
+        """Return the cells of the tag's line, as in COLUMNS."""
         rate = f"{self.rate_ms} ms" if self.rate_ms else "event"
         seen = f"{self.changes_per_s:.1f}/s" if self.state == "ok" or self.changes_per_s else "-"
         return (
@@ -62,7 +62,7 @@ class ProbedTag:
         )
 
     def notes(self) -> list[str]:
-        """What is wrong, in whole sentences."""
+        """Return what is wrong, in whole sentences."""
         status = [] if self.state == "ok" else [f"{self.state}{f': {_MEANING[self.state]}' if self.state in _MEANING else ''}"]
         return [*status, *self.problems]
 
@@ -72,7 +72,7 @@ COLUMNS = ("  ", "tag", "value", "unit", "type", "asked", "comes", "source time"
 
 @dataclass(slots=True)
 class ProbeReport:
-    """The whole source."""
+    """Result for the whole source."""
 
     server: Mapping[str, Any]
     security: str
@@ -89,11 +89,11 @@ class ProbeReport:
 
     @property
     def problems(self) -> int:
-        """Tags that need somebody's attention."""
+        """Number of tags that need attention."""
         return sum(not tag.is_good for tag in self.tags)
 
     def lines(self) -> list[str]:
-        """For a person at a terminal."""
+        """Return the report as lines for a terminal."""
         who = " ".join(str(self.server.get(name) or "") for name in ("manufacturer", "product", "version")).strip()
         clock = "not told" if self.clock_offset_s is None else f"{self.clock_offset_s:+.3f} s against ours"
         limits = ", ".join(f"{most} per {name} call" for name, most in self.limits.items() if name in ("read", "items", "browse"))
@@ -122,24 +122,24 @@ class ProbeReport:
 
 
 def _row(cells: Sequence[str], wide: Sequence[int]) -> str:
-    """Numbers to the right, texts to the left."""
+    """Join cells to a line, numbers to the right, texts to the left."""
     right = {"value", "asked", "comes"}
     parts = [cell.rjust(width) if name in right else cell.ljust(width) for name, cell, width in zip(COLUMNS, cells, wide, strict=True)]
     return " ".join(parts).rstrip()
 
 
 def cut(cell: str, most: int | None) -> str:
-    """A cell no longer than its column may be."""
+    """Cut a cell to what its column may hold."""
     return cell if most is None or len(cell) <= most else f"{cell[: most - 2]}.."
 
 
 def counted(number: int, what: str) -> str:
-    """1 item, 2 items."""
+    """Write a number with its noun: 1 item, 2 items."""
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def shown(value: Any) -> str:
-    """A value in few characters, on one line."""
+    """Write a value in few characters, on one line."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -156,7 +156,7 @@ def shown(value: Any) -> str:
 
 
 def age(seconds: float | None) -> str:
-    """How old a source time is, in the largest unit that says something."""
+    """Write how old a source time is, in the largest unit that says something."""
     if seconds is None:
         return "none"
     if seconds < -1:
@@ -168,7 +168,7 @@ def age(seconds: float | None) -> str:
 
 
 def wrapped(texts: Iterable[str], further: str) -> list[str]:
-    """Lines of at most WIDTH characters; the second line of a text and those after it begin with `further`."""
+    """Wrap texts to WIDTH characters; the second line of a text and those after it begin with `further`."""
     lines: list[str] = []
     for text in texts:
         begin = text[: len(text) - len(text.lstrip())]

@@ -1,4 +1,4 @@
-"""The records that need more than copying: other types, arrays by element, structures by field, text, times, BCD."""
+"""Convert the records that need more than copying: other types, arrays by element, structures by field, text, times, BCD."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ BAD_DATA_TYPE_UNKNOWN = 0x80110000
 
 
 class Absent(Exception):
-    """There is no value at the end of a tag's path. status: what the reading gets. code, text: the finding, where a person must act."""
+    """There is no value at the end of a tag's path. status: of the reading. code, text: of the finding, where a person must act."""
 
     def __init__(self, status: int, code: str = "", text: str = "") -> None:
         super().__init__(text)
@@ -26,7 +26,7 @@ class Absent(Exception):
 
 
 class Converter:
-    """Turns an Odd into one reading per tag of its item. Findings go to `found`, once per tag."""
+    """Turns an Undecoded record into one reading per tag of its item. A finding is reported once per tag and code."""
 
     def __init__(
         self, plan: MonitoringPlan, tags: Sequence[Tag], report: Callable[[Finding], None], structures: Structures | None = None
@@ -37,7 +37,7 @@ class Converter:
         self._reported: set[tuple[int, str]] = set()
 
     def __call__(self, record: Undecoded, out: list[Reading]) -> None:
-        """Append the readings that this record means: one for each tag of its item, whatever is wrong with the others."""
+        """Append one reading for each tag of the record's item, whatever is wrong with the others."""
         structures: dict[int, StructureValue] = {}
         for binding in self._items[record.handle].bindings:
             if record.status & BAD:
@@ -52,11 +52,11 @@ class Converter:
             out.append((binding.tag, value, status or record.status, record.source_ticks, record.server_ticks))
 
     def type_of(self, record: Undecoded, binding: TagBinding) -> int:
-        """The built-in type at the end of a tag's path. Raises Absent."""
+        """Return the built-in type at the end of a tag's path. Raises Absent."""
         return self._taken(record, binding, {})[0]
 
     def _value(self, record: Undecoded, binding: TagBinding, structures: dict[int, StructureValue]) -> tuple[Value, int]:
-        """The value and GOOD, or None and a Bad status. Raises Absent."""
+        """Return the value and GOOD, or None and a Bad status. Raises Absent."""
         number, value = self._taken(record, binding, structures)
         tag = self._tags[binding.tag]
         if number not in TYPES.get(tag.type, ()) and number:
@@ -74,7 +74,7 @@ class Converter:
         return value, GOOD
 
     def _taken(self, record: Undecoded, binding: TagBinding, structures: dict[int, StructureValue]) -> tuple[int, Any]:
-        """(built-in type, value) at the end of a tag's path. Raises Absent."""
+        """Return (built-in type, value) at the end of a tag's path. Raises Absent."""
         number, value = record.type, record.value
         if binding.index:
             if number == v.BYTESTRING and isinstance(value, bytes) and len(binding.index) == 1:
@@ -93,7 +93,7 @@ class Converter:
         return number, value
 
     def _opened(self, raw: v.Raw, handle: int, structures: dict[int, StructureValue]) -> StructureValue | None:
-        """The fields of a structure, decoded once for all tags of an item. Raises Absent."""
+        """Return a structure's fields, decoded once for all tags of an item; None for a null one. Raises Absent."""
         if raw.body is None:
             return None
         fields = structures.get(id(raw))
@@ -115,7 +115,7 @@ class Converter:
 
 
 def _stepped(number: int, value: Any, step: str) -> tuple[int, Any]:
-    """One step of a path into a structure. Raises Absent."""
+    """Follow one step of a path into a structure. Raises Absent."""
     if step.startswith("["):
         index = tuple(map(int, step[1:-1].split(",")))
         return (v.BYTE, _element(v.Array(value), index)) if isinstance(value, bytes) else (number, _element(value, index))
@@ -132,7 +132,7 @@ def _kind(number: int, value: Any) -> str:
 
 
 def _element(value: Any, index: tuple[int, ...]) -> Any:
-    """One element of an Array, row by row (Part 6, 5.2.2.16). Raises Absent."""
+    """Return one element of an Array, row by row (Part 6, 5.2.2.16). Raises Absent."""
     if isinstance(value, v.Array):
         dimensions = value.dimensions or (len(value.values),)
         flat = 0

@@ -1,4 +1,4 @@
-"""A data change by asyncua's own decoder: slow, but it knows the corners (diagnostics, nested values) that ours leaves out."""
+"""Decode a data change by asyncua's own decoder: slow, but it knows the corners (diagnostics, nested values) that ours leaves out."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ def data_change(body: bytes, at: int, end: int, convert: Callable[[Undecoded, li
 
 
 def from_data_value(handle: int, data_value: Any) -> Undecoded:
-    """An asyncua DataValue as an Odd."""
+    """Turn an asyncua DataValue into an Undecoded record."""
     number, value = (0, None) if data_value.Value is None else (int(data_value.Value.VariantType.value), data_value.Value.Value)
     if isinstance(value, list):
         value = Array(tuple(map(_plain, _flat(value))), tuple(data_value.Value.Dimensions or ()))

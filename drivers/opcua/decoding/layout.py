@@ -1,4 +1,4 @@
-"""What a structure's bytes mean: its fields by name, in their order (Part 6, 5.2.6, 5.2.7 and 5.2.8). Pure.
+"""Decode a structure's bytes: its fields by name, in their order (Part 6, 5.2.6, 5.2.7 and 5.2.8). Pure.
 
 Layouts are data that was read from the server, never code made from it.
 """
@@ -11,16 +11,16 @@ from drivers.opcua.session import variant as v
 from drivers.opcua.session.variant import Undecodable
 
 DEEPEST = 20
-"""Structures within structures: a type that holds itself ends here."""
+"""Most levels of structures within structures: a type that holds itself ends here."""
 _UINT32 = struct.Struct("<I")
 
 
 @dataclass(slots=True)
 class Member:
-    """One field. type: the built-in type's number; layout: of a structure that stands inline (type is then EXTENSION_OBJECT).
+    """One field. type: the built-in type's number; layout: of a structure that is inline (type is then EXTENSION_OBJECT).
 
     rank: 0 a scalar, 1 an array, more: that many dimensions. count_of: in a dictionary, the field before it that holds its length.
-    bits: width of a bit field (old dictionaries), or 0. switch: the field, and the value of it, on which this one is there.
+    bits: width of a bit field (old dictionaries), or 0. switch: a field, and the value of it, on which this one is present.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Member:
 
 @dataclass(slots=True)
 class Layout:
-    """A structure. kind "union": one of its members, named by a number before it. "dictionary": lengths and switches are fields."""
+    """A structure. kind "union": one of its members, chosen by a number before it. "dictionary": lengths and switches are fields."""
 
     name: str
     kind: Literal["plain", "optional", "union", "dictionary"] = "plain"
@@ -43,21 +43,24 @@ class Layout:
 
 
 class TypedValue(NamedTuple):
-    """What a field of type Variant holds."""
+    """The value of a field of type Variant, with its built-in type."""
 
     type: int
     value: Any
 
 
 class StructureValue(NamedTuple):
-    """A structure's values. members: (built-in type, value) by name; an optional field that is not there has the type 0 and None."""
+    """A structure's values. members: (built-in type, value) by name; an absent optional field has type 0 and None."""
 
     name: str
     members: dict[str, tuple[int, Any]]
 
 
 def decoded(layout: Layout, body: bytes) -> StructureValue:
-    """All of a structure, to its last byte. Raises Undecodable, struct.error, IndexError: the type is another than the server said."""
+    """Decode a whole structure, to its last byte.
+
+    Raises Undecodable, struct.error, IndexError: the type is another than the server described.
+    """
     fields, at = _fields(layout, body, 0, 0)
     if at != len(body):
         raise Undecodable(f"{len(body) - at} bytes are left over")
@@ -122,7 +125,7 @@ def _array(member: Member, body: bytes, at: int, depth: int) -> tuple[Any, int]:
 
 
 def _run(member: Member, body: bytes, at: int, count: int, depth: int) -> tuple[tuple[Any, ...], int]:
-    """So many elements without a length before them."""
+    """Decode so many elements, without a length before them."""
     if count > v.MOST_ELEMENTS or count > max(len(body) - at, 0):
         raise Undecodable(f"{member.name}: {count} elements in {len(body) - at} bytes")
     values = []
@@ -133,7 +136,7 @@ def _run(member: Member, body: bytes, at: int, count: int, depth: int) -> tuple[
 
 
 def _from_dictionary(layout: Layout, body: bytes, at: int, depth: int) -> tuple[StructureValue, int]:
-    """OPC Binary (Part 6, Annex G as of 1.03): lengths and switches are fields of their own, bits are packed from the lowest on."""
+    """Decode as OPC Binary (Part 6, Annex G as of 1.03): lengths and switches are fields, bits are packed from the lowest on."""
     members: dict[str, tuple[int, Any]] = {}
     bit = 0
     for member in layout.members:
@@ -163,7 +166,7 @@ def _switched(switch: tuple[str, int | None], members: dict[str, tuple[int, Any]
 
 
 def leaves(layout: Layout, depth: int = 0) -> list[tuple[str, int]]:
-    """(field path as an address writes it, built-in type) of every scalar field that has one; arrays and unions are left to the reader."""
+    """Return (field path as an address writes it, built-in type) of every scalar field; arrays and unions are left to the reader."""
     paths: list[tuple[str, int]] = []
     for member in layout.members if depth <= DEEPEST and layout.kind != "union" else ():
         if member.rank or member.count_of is not None:

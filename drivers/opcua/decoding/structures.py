@@ -1,6 +1,6 @@
-"""The structures that a server describes, read anew in each session: by DataTypeDefinition (1.04), else by its old type dictionaries.
+"""Learn the structures that a server describes, anew in each session: by DataTypeDefinition (1.04), else by its old type dictionaries.
 
-A value names its encoding; that is how its layout is found, so a subtype of what the node declares is read as what it is.
+A value names its encoding; by that its layout is found, so a subtype of the type that the node declares is read as what it is.
 """
 
 from collections.abc import Iterable, Sequence
@@ -44,11 +44,11 @@ DataValue = tuple[int, object, int, int | None, int | None]
 
 
 class UnknownStructure(Exception):
-    """A value of a type that the server has not described yet; it will be asked."""
+    """The server has not described the type of this value yet; it will be asked."""
 
 
 class Structures:
-    """Layouts by encoding. `wanted`: encodings of values that came and are not known; `learn` asks the server for them."""
+    """Layouts by encoding. wanted: encodings of values that arrived and are not known, with the items that sent them, for `learn`."""
 
     def __init__(self) -> None:
         self._layouts: dict[Any, Layout] = {}
@@ -56,7 +56,7 @@ class Structures:
         self.wanted: dict[Any, set[int]] = {}  # encoding -> handles of items that sent it
 
     def opened(self, raw: v.Raw, handle: int) -> StructureValue:
-        """The fields of an ExtensionObject. Raises UnknownStructure, or one of BROKEN where the bytes are of another type."""
+        """Decode the fields of an ExtensionObject. Raises UnknownStructure, or one of BROKEN where the bytes are of another type."""
         layout = self._layouts.get(raw.encoding)
         if layout is None:
             if raw.encoding not in self._refused:
@@ -65,16 +65,16 @@ class Structures:
         return decoded(layout, raw.body or b"")
 
     def distrust(self, encoding: Any, handle: int) -> None:
-        """Bytes that do not fit the layout: the type may have been changed under the running session. Ask for it again."""
+        """Forget a layout that the bytes did not fit, and ask for it again: the type may have been changed under the running session."""
         self._layouts.pop(encoding, None)
         self.wanted.setdefault(encoding, set()).add(handle)
 
     def layout_of(self, encoding: Any) -> Layout | None:
-        """The layout of an encoding, where the server described it."""
+        """Return the layout of an encoding; None if the server has not described it."""
         return self._layouts.get(encoding)
 
     async def learn(self, link: Link, encodings: Iterable[Any]) -> None:
-        """Ask for what is not known yet. What the server does not describe is remembered with the reason, for this session."""
+        """Ask the server for layouts that are not known. One that it does not describe is remembered with the reason, for this session."""
         unknown = [encoding for encoding in dict.fromkeys(encodings) if encoding not in self._layouts]
         types = await _targets(link, unknown, HAS_ENCODING, ua.BrowseDirection.Inverse)
         definitions = _Definitions(link)
@@ -90,7 +90,7 @@ class Structures:
 
 
 async def read_structures(link: Link, plan: MonitoringPlan, namespaces: Any) -> Structures:
-    """The layouts that a plan needs, from the present values of its nodes; nothing is asked where no tag names a field."""
+    """Learn the layouts that a plan needs, from the present values of its nodes; asks nothing where no tag names a field."""
     structures = Structures()
     items = [item for group in plan.groups for item in group.items if any(binding.field for binding in item.bindings)]
     nodes = [node for item in items if (node := link.node(item.address, namespaces)) is not None]
@@ -108,7 +108,7 @@ def _encodings(value: Any) -> list[Any]:
 
 
 async def values_of(link: Link, nodes: Sequence[Any]) -> list[DataValue]:
-    """What each node holds, structures unopened. A value that can not be read is Bad, and never takes its neighbours with it."""
+    """Read the value of each node, structures unopened. A value that can not be read is Bad, and never takes its neighbours with it."""
 
     async def some(part: Sequence[Any]) -> list[DataValue]:
         request = ua.ReadRequest()
@@ -135,7 +135,7 @@ async def values_of(link: Link, nodes: Sequence[Any]) -> list[DataValue]:
 
 
 async def _targets(link: Link, nodes: Sequence[Any], reference: int, direction: Any) -> list[Any | None]:
-    """The first node that each one refers to."""
+    """Return the first node that each one refers to, by a reference type and direction; None if it refers to none."""
 
     async def some(part: Sequence[Any]) -> list[Any]:
         request = ua.BrowseRequest()
@@ -154,14 +154,14 @@ def _browse(node: Any, reference: int, direction: Any) -> Any:
 
 
 class _Definitions:
-    """Layouts by data type, each read once."""
+    """Reads layouts by data type, each once."""
 
     def __init__(self, link: Link) -> None:
         self._link, self._built_in = link, BuiltInTypes(link)
         self._known: dict[Any, Layout | None] = {}
 
     async def of(self, data_type: Any) -> Layout | None:
-        """The layout of a data type, with all that it contains; None where the server does not define it wholly."""
+        """Return the layout of a data type, with all that it contains; None where the server does not define it wholly."""
         if data_type in self._known:
             return self._known[data_type]
         own = _OWN.get(data_type.Identifier) if data_type.NamespaceIndex == 0 else None

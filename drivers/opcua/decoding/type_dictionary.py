@@ -1,4 +1,4 @@
-"""Structures of servers from before 1.04: their type dictionaries (OPC Binary, Part 3 Annex C and D as of 1.03)."""
+"""Read structures of servers from before 1.04: their type dictionaries (OPC Binary, Part 3 Annex C and D as of 1.03)."""
 
 import re
 import xml.etree.ElementTree as ET  # what may expand entities is refused before it is parsed
@@ -12,13 +12,14 @@ from drivers.opcua.session.link import Link, local
 
 HAS_DESCRIPTION, HAS_COMPONENT = 39, 47
 LARGEST_BYTES = 8 << 20
+"""Largest dictionary that is parsed."""
 _SCHEMA = "{http://opcfoundation.org/BinarySchema/}"
 _SIMPLE = {name: number for number, name in enumerate(v.NAMES) if number} | {"CharArray": v.STRING, "Char": v.BYTE, "UtcTime": v.DATETIME}
 _SIMPLE |= {"Duration": v.DOUBLE, "LocaleId": v.STRING}
 
 
 async def layout_of(link: Link, encoding: Any) -> Layout | None:
-    """The layout that a dictionary gives an encoding's structure, None where there is none. Raises what Link.ask raises."""
+    """Return the layout that a dictionary gives an encoding's structure; None if there is none. Raises what Link.ask raises."""
     description = await _one(link, encoding, HAS_DESCRIPTION, ua.BrowseDirection.Forward)
     if description is None:
         return None
@@ -42,7 +43,7 @@ async def _one(link: Link, node: Any, reference: int, direction: Any) -> Any | N
 
 
 def parsed(content: bytes) -> Mapping[str, Layout]:
-    """Structures by name; those that contain what is not understood are left out. Nothing at all where it is no plain XML."""
+    """Parse a dictionary: structures by name, without those that contain what is not understood; nothing if it is no plain XML."""
     content = content.rstrip(b"\0")
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
         return {}
@@ -73,7 +74,7 @@ def _filled(layout: Layout, element: ET.Element, layouts: Mapping[str, Layout], 
 
 
 def _member(field: ET.Element, layouts: Mapping[str, Layout], enums: Mapping[str, int]) -> Member | None:
-    """One field; None where its type is not understood."""
+    """Read one field; None if its type is not understood."""
     prefix, _, name = field.get("TypeName", "").rpartition(":")
     member = Member(field.get("Name", ""), 0, count_of=field.get("LengthField"))
     if field.get("SwitchOperand", "Equals") != "Equals" or field.get("Terminator") or field.get("IsLengthInBytes"):

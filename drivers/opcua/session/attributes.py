@@ -102,7 +102,7 @@ async def units_by_properties(link: Link, properties: Sequence[Mapping[str, Any]
         content: Any = None if value.Value is None else value.Value.Value
         if name == "EngineeringUnits" and content is not None and hasattr(content, "DisplayName"):
             units_found[number]["source_unit"] = _unit_text(content)
-        elif name == "EURange" and content is not None and hasattr(content, "Low") and content.Low < content.High:  # 0..0: nobody set it
+        elif name == "EURange" and content is not None and hasattr(content, "Low") and content.Low < content.High:  # 0..0 was never set
             units_found[number] |= {"eu_low": f"{content.Low:g}", "eu_high": f"{content.High:g}"}
     return units_found
 

@@ -18,7 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from drivers.opcua.session.trust import KEY_BITS, certificates, load, uri_of
 
-__all__ = ["certificates", "load", "uri_of"]  # of `trust`, for whoever knows this module alone
+__all__ = ["certificates", "load", "uri_of"]  # of `trust`, for callers that know this module alone
 
 WARN_DAYS = (60, 30, 7)
 """Days before a certificate's end at which a warning begins."""

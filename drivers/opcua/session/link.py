@@ -137,15 +137,16 @@ class Link:
         return ua.NodeId(address.identifier, index, kinds[address.kind])
 
     async def clock(self) -> tuple[float, float] | None:
-        """Measure how far the server's clock is ahead of ours: (offset, bound) in seconds; None if it does not answer."""
+        """Measure how far the server's clock is ahead of ours: (offset, bound) in seconds; None if it gives no time."""
         before = time.monotonic_ns()
         (answer,) = await self.read([ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime)])
         after = time.monotonic_ns()
         if answer.Value is None or answer.Value.Value is None:
             return None
+        # The server read its clock at some instant between request and answer: the middle, give or take half of the round trip.
         middle = time.time_ns() / 1e9 - (after - before) / 2e9
         filetime = ua.datetime_to_win_epoch(answer.Value.Value)
-        coarse_s = 0.5 if filetime % 10_000_000 == 0 else 0.0  # some servers tell whole seconds: half of one is then not known
+        coarse_s = 0.5 if filetime % 10_000_000 == 0 else 0.0  # some servers give whole seconds: half of one is then uncertain
         self.offset = ((filetime - FILETIME_OF_1970) / 1e7 - middle + coarse_s, (after - before) / 2e9 + coarse_s)
         return self.offset
 
@@ -193,7 +194,7 @@ async def connected(source: Source, settings: OpcUaSettings, endpoint: str, kept
         try:
             yield link
         except (asyncio.CancelledError, GeneratorExit):
-            clean = True
+            clean = True  # a planned stop: the subscriptions wait for the next start
             raise
         clean = True
     finally:
@@ -226,6 +227,7 @@ async def _activated(client: Any, settings: OpcUaSettings, endpoint: str, kept: 
     await client.open_secure_channel()
     identity = {"username": client._username, "password": client._password, "certificate": client.user_certificate}  # noqa: SLF001
     if kept is not None and kept.endpoint == endpoint:
+        # A session that is taken up again keeps its subscriptions: they must not be transferred to it (Part 4, 6.7).
         client.uaclient.session.restore_authentication_token(kept.token)
         client._server_nonce, client._policy_ids = kept.nonce, kept.policies  # noqa: SLF001
         try:

@@ -1,7 +1,7 @@
-"""Closing a hole from the server's own history: everything between the last value before and the first after it, or nothing at all.
+"""Fill a gap from the server's own history: everything between the last value before and the first after it, or nothing at all.
 
-asyncua's own reader returns truncated data without an error when a server repeats a continuation point; here every page must go on, and a
-hole that could not be read to its end stays a gap.
+asyncua's own reader returns truncated data without an error when a server repeats a continuation point. Here every page must lead on, and
+an interval that could not be read to its end stays a gap.
 """
 
 import asyncio
@@ -23,8 +23,11 @@ from drivers.opcua.session.link import Link, names_of, plain_errors
 
 HISTORY_READ_RESPONSE, HISTORY_DATA = 667, 658
 MOST_PAGES = 10_000
+"""Pages of one interval after which the reading is given up."""
 PAGE = 1000
+"""Values per page, and per list that is emitted."""
 LOOK_EVERY_S = 0.5
+"""Interval at which new gaps are looked for."""
 _NO_DATA = {0x00A50000, 0x80B10000}
 """GoodNoData, and the BadNoData that some servers send instead: the interval is empty, which is an answer."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -37,7 +40,7 @@ class Incomplete(Exception):
 async def keep_filling(
     link: Link, emit: Emit, converter: Converter, gaps: list[HistoryGap], namespaces: Mapping[str, str], tags: Sequence[Tag]
 ) -> None:
-    """For as long as the session lasts: whatever comes into `history_gaps` is looked for in the server's history. It may take long."""
+    """Read the server's history for every gap that gets into `gaps`, as long as the session lasts. One interval may take long."""
     with plain_errors("reading history"):
         while True:
             while gaps:
@@ -50,7 +53,7 @@ async def keep_filling(
 
 
 async def _readable(link: Link, gaps: Sequence[HistoryGap], namespaces: Mapping[str, str]) -> list[tuple[HistoryGap, Any]]:
-    """Those whose node keeps a history that may be read (AccessLevel, Part 3, 8.57: bit 2)."""
+    """Return those gaps whose node keeps a history that may be read (AccessLevel, Part 3, 8.57: bit 2), with the node."""
     nodes = [(gap, link.node(gap.item.address, namespaces)) for gap in gaps]
     known = [(gap, node) for gap, node in nodes if node is not None]
     levels = await link.read([node for _, node in known], ua.AttributeIds.AccessLevel)
@@ -58,7 +61,7 @@ async def _readable(link: Link, gaps: Sequence[HistoryGap], namespaces: Mapping[
 
 
 async def fill(link: Link, emit: Emit, converter: Converter, gaps: Sequence[tuple[HistoryGap, Any]]) -> list[tuple[HistoryGap, str]]:
-    """Read each (hole, node) and emit it as backfill; those that stay open, with the reason. One node after the other: no hurry."""
+    """Read each (gap, node) and emit it as backfill, one after the other; return those that stay open, with the reason."""
     unfilled: list[tuple[HistoryGap, str]] = []
     for gap, node in gaps:
         tags = tuple(binding.tag for binding in gap.item.bindings)
@@ -75,7 +78,7 @@ async def fill(link: Link, emit: Emit, converter: Converter, gaps: Sequence[tupl
 
 
 async def _between(link: Link, converter: Converter, gap: HistoryGap, node: Any) -> list[Reading]:
-    """Everything strictly between the hole's ends, in order, each source time once. Raises Incomplete, ServiceFault."""
+    """Return everything strictly between the gap's ends, in order, each source time once. Raises Incomplete, ServiceFault."""
     readings: list[Reading] = []
     seen: set[tuple[int, int]] = set()
     for record in await _raw(link, gap, node):
@@ -92,7 +95,7 @@ async def _between(link: Link, converter: Converter, gap: HistoryGap, node: Any)
 
 
 async def _raw(link: Link, gap: HistoryGap, node: Any) -> list[Undecoded]:
-    """All pages of one node."""
+    """Return the values of all pages of one node. Raises Incomplete, ServiceFault."""
     values: list[Undecoded] = []
     point: bytes | None = None
     points: set[bytes] = set()
@@ -108,6 +111,7 @@ async def _raw(link: Link, gap: HistoryGap, node: Any) -> list[Undecoded]:
         if not point:
             return values
         if point in points or not page:
+            # Released: a server keeps a limited number of continuation points per session.
             await link.raw(_request(node, gap, point, release=True))
             raise Incomplete("the server repeats its continuation point")
         points.add(point)
@@ -118,6 +122,7 @@ def _request(node: Any, gap: HistoryGap, point: bytes | None, *, release: bool =
     request = ua.HistoryReadRequest()
     details = ua.ReadRawModifiedDetails()
     details.IsReadModified = details.ReturnBounds = False
+    # asyncua sends microseconds: the interval is asked for a little wider, and cut exactly by `_between`.
     details.StartTime = _EPOCH + timedelta(microseconds=gap.since_ticks // 10)
     details.EndTime = _EPOCH + timedelta(microseconds=gap.until_ticks // 10 + 1)
     details.NumValuesPerNode = PAGE
@@ -129,7 +134,7 @@ def _request(node: Any, gap: HistoryGap, point: bytes | None, *, release: bool =
 
 
 def _page(body: bytes, handle: int) -> tuple[int, bytes | None, list[Undecoded]]:
-    """(status, continuation point, values) of a HistoryReadResponse for one node, with the 100-ns digits that asyncua drops."""
+    """Decode a HistoryReadResponse for one node: (status, continuation point, values), with the 100-ns digits that asyncua drops."""
     at, end = publish.response(body, HISTORY_READ_RESPONSE), len(body)
     count, status = struct.unpack_from("<iI", body, at)
     if count != 1:

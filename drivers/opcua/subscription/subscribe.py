@@ -14,6 +14,7 @@ from drivers.opcua.settings import MOST_ITEMS, OpcUaSettings
 from drivers.opcua.subscription.alarms import event_filter
 
 LIFETIME_S = 60.0
+"""Least time that a server shall keep a subscription without a sign of life from us."""
 _FILTER_REFUSED = {
     ua.StatusCodes.BadMonitoredItemFilterUnsupported,
     ua.StatusCodes.BadMonitoredItemFilterInvalid,
@@ -21,7 +22,7 @@ _FILTER_REFUSED = {
 }
 NODE_UNKNOWN = ua.StatusCodes.BadNodeIdUnknown
 NODE_GONE = {NODE_UNKNOWN, ua.StatusCodes.BadNodeIdInvalid}
-"""A notification with one of these: the item watches a node that is not there any more, and will not notice when it comes back."""
+"""A notification with one of these: the item watches a node that is not there any more, and will not notice when it is back."""
 
 
 @dataclass(slots=True)
@@ -35,33 +36,43 @@ class Subscription:
     tags: tuple[int, ...]
     handles: frozenset[int]
     seen_s: float
-    fresh: set[int] = field(default_factory=set)  # tags whose first value has not come yet
+    fresh: set[int] = field(default_factory=set)  # tags whose first value has not arrived yet
     missing: dict[int, int] = field(default_factory=dict)  # handle -> status: items that the server refused
     item_ids: dict[int, int] = field(default_factory=dict)  # handle -> MonitoredItemId
     resumed: bool = False  # its first message goes on where the journal ended
     repeats: set[int] = field(default_factory=set)  # tags whose next value may be the last one again
     is_new: bool = True  # not yet in the watermark
-    refresh_due: bool = False  # of events: what stands must be asked for
+    refresh_due: bool = False  # of events: the present conditions must be asked for
     since: dict[int, int] = field(default_factory=dict)  # tag -> ticks through which it is known, where this one follows a lost one
 
     def item_of(self, tag: int) -> MonitoredItem:
-        """The item that feeds a tag."""
+        """Return the item that feeds a tag."""
         return next(item for item in self.group.items for binding in item.bindings if binding.tag == tag)
+
+    def observed_tags(self) -> tuple[int, ...]:
+        """Return the tags that a message of this subscription proves to be observed: not those refused, or without a first value."""
+        if not self.missing and not self.fresh:
+            return self.tags
+        absent = {binding.tag for item in self.group.items if item.handle in self.missing for binding in item.bindings}
+        return tuple(tag for tag in self.tags if tag not in absent and tag not in self.fresh)
 
 
 def sequence_after(number: int) -> int:
-    """Sequence numbers go from 1 to 2^32-1 and begin again with 1 (Part 4, 7.8)."""
+    """Return the next sequence number: they go from 1 to 2^32-1 and begin again with 1 (Part 4, 7.8)."""
     return 1 if number >= 0xFFFF_FFFF else number + 1
 
 
 def sequence_ahead(number: int, expected: int) -> int:
-    """How many numbers lie between the expected and this one: 0 as expected, positive if some are missing, negative if seen before."""
+    """Count the numbers from the expected one to this: 0 as expected, positive if some are missing, negative if seen before."""
     ahead = (number - expected) % 0xFFFF_FFFF
     return ahead if ahead < 0x7FFF_FFFF else ahead - 0xFFFF_FFFF
 
 
 async def create(link: Link, source: Source, settings: OpcUaSettings, group: ItemGroup, now_s: float) -> tuple[Subscription, Any]:
-    """A new subscription without items, and what the server made of the request. Publishing starts when a PublishRequest is there."""
+    """Create a subscription without items; also return what the server made of the request.
+
+    Publishing starts with the first PublishRequest.
+    """
     interval_s = group.publish_ms / 1000
     keep_alive = max(1, math.ceil(settings.keep_alive_s / interval_s))
     lifetime_s = max(LIFETIME_S, 3 * settings.keep_alive_s, 2 * source.outage_tolerance_s)
@@ -83,7 +94,7 @@ async def create(link: Link, source: Source, settings: OpcUaSettings, group: Ite
 async def add_items(
     link: Link, subscription: Subscription, items: Sequence[MonitoredItem], nodes: Sequence[Any | None]
 ) -> list[tuple[MonitoredItem, Any]]:
-    """Create monitored items; (item, result) of those that stand. The others are in `subscription.missing`."""
+    """Create monitored items; return (item, result) of those the server accepted. The others are in `subscription.missing`."""
     existing = [(item, node) for item, node in zip(items, nodes, strict=True) if node is not None]
     for item, node in zip(items, nodes, strict=True):
         if node is None:
@@ -91,6 +102,7 @@ async def add_items(
             subscription.missing[item.handle] = refused if isinstance(refused, int) else NODE_UNKNOWN
     results = await _created(link, subscription, existing, filtered=True)
     refused = [index for index, result in enumerate(results) if result.StatusCode.value in _FILTER_REFUSED]
+    # Some servers refuse every filter: without one the item reports status and value, as trigger 1 does.
     if refused:
         again = await _created(link, subscription, [existing[index] for index in refused], filtered=False)
         for index, result in zip(refused, again, strict=True):
@@ -140,7 +152,7 @@ def _create_request(item: MonitoredItem, node: Any, *, filtered: bool) -> Any:
 def revisions(
     group: ItemGroup, subscription: Any, created: Sequence[tuple[MonitoredItem, Any]], tags: Sequence[Tag], tolerance_s: float
 ) -> list[Finding]:
-    """Where the server promises less than was asked: each is a finding, because each can lose values."""
+    """Compare what the server promises with what was asked; return a finding for each difference, because each can lose values."""
     findings = []
     slower: dict[tuple[float, float], list[int]] = {}
     shorter: dict[tuple[int, int], list[int]] = {}
@@ -169,12 +181,12 @@ def revisions(
 
 
 def subscription_tags(group: ItemGroup) -> tuple[int, ...]:
-    """All tags of a group, for a finding."""
+    """Return all tags of a group, for a finding."""
     return group.tags
 
 
 def unusable(subscription: Subscription, tags: Sequence[Tag]) -> list[tuple[Finding, tuple[int, ...]]]:
-    """A finding per item that the server refused, with its tags."""
+    """Return a finding for each item that the server refused, with its tags."""
     findings: list[tuple[Finding, tuple[int, ...]]] = []
     for item in subscription.group.items:
         status = subscription.missing.get(item.handle)
@@ -189,7 +201,7 @@ def unusable(subscription: Subscription, tags: Sequence[Tag]) -> list[tuple[Find
 
 
 async def transfer(link: Link, ids: Sequence[int]) -> dict[int, tuple[int, ...]]:
-    """Take subscriptions over into this session; {id: messages still held} of those that the server hands over (Part 4, 5.13.7)."""
+    """Take subscriptions over into this session (Part 4, 5.13.7); return those handed over: {id: messages that the server still holds}."""
     request = ua.TransferSubscriptionsRequest()
     request.Parameters = ua.TransferSubscriptionsParameters(list(ids), False)  # noqa: FBT003 - SendInitialValues
     try:
@@ -204,7 +216,7 @@ async def transfer(link: Link, ids: Sequence[int]) -> dict[int, tuple[int, ...]]
 
 
 async def client_handles(link: Link, subscription_id: int) -> frozenset[int] | None:
-    """The client handles of a subscription as the server tells them (GetMonitoredItems, Part 5, 9.1); None where it has no such method."""
+    """Return a subscription's client handles as the server lists them (GetMonitoredItems, Part 5, 9.1); None if it has no such method."""
     request = ua.CallRequest()
     call = ua.CallMethodRequest(ua.NodeId(ua.ObjectIds.Server), ua.NodeId(ua.ObjectIds.Server_GetMonitoredItems))
     call.InputArguments = [ua.Variant(subscription_id, ua.VariantType.UInt32)]
@@ -219,7 +231,7 @@ async def client_handles(link: Link, subscription_id: int) -> frozenset[int] | N
 
 
 async def delete_items(link: Link, subscription: Subscription, items: Sequence[MonitoredItem]) -> None:
-    """Delete what is left of items; what the server says to it does not matter."""
+    """Delete what is left of items, whatever the server answers."""
     ids = [subscription.item_ids.pop(item.handle) for item in items if item.handle in subscription.item_ids]
     if not ids:
         return
@@ -232,7 +244,7 @@ async def delete_items(link: Link, subscription: Subscription, items: Sequence[M
 
 
 async def delete(link: Link, ids: Sequence[int]) -> None:
-    """Delete subscriptions; what the server says to it does not matter."""
+    """Delete subscriptions, whatever the server answers."""
     request = ua.DeleteSubscriptionsRequest()
     request.Parameters.SubscriptionIds = list(ids)
     try:

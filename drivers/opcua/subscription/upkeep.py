@@ -1,4 +1,4 @@
-"""What a session needs beside publishing: a renewed channel, another try for bad nodes, the server's clock, findings told."""
+"""Look after a session beside publishing: renew the channel, try bad nodes again, follow the server's clock, report findings."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,7 +14,8 @@ from drivers.opcua.session.attributes import unit_of
 from drivers.opcua.session.link import Link, names_of, plain_errors
 from drivers.opcua.settings import OpcUaSettings
 from drivers.opcua.subscription import alarms, subscribe
-from drivers.opcua.subscription.stream import SessionState, Stream
+from drivers.opcua.subscription.session_state import SessionState
+from drivers.opcua.subscription.stream import Stream
 from drivers.opcua.subscription.subscribe import Subscription
 
 CLOCK_EVERY_S = 60.0
@@ -25,7 +26,7 @@ REFRESH_EVERY_S = 5.0
 
 
 class Upkeep:
-    """Runs beside the publish loop of one session."""
+    """Runs beside the publish loop of one session. Each task returns the seconds after which it is due again."""
 
     def __init__(
         self,
@@ -45,7 +46,7 @@ class Upkeep:
         self._silent_reported: set[int] = set()
 
     async def run(self) -> None:
-        """Until the session ends. Raises LinkLost, BadReply: a channel that can not be renewed is a lost link."""
+        """Run until the session ends. Raises LinkLost, BadReply: a channel that can not be renewed is a lost link."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
         renew_s = self._renew_s()
@@ -67,14 +68,14 @@ class Upkeep:
                 await asyncio.sleep(max(0.0, min(due.values()) - loop.time()))
 
     def _renew_s(self) -> float:
-        """Three quarters of the channel's lifetime (Part 4, 5.6.2.1)."""
+        """Return three quarters of the channel's lifetime (Part 4, 5.6.2.1)."""
         return max(0.5, float(self._link.client.secure_channel_timeout) / 1000 * 0.75)
 
     async def _renew(self) -> float:
         async with asyncio.timeout(self._settings.request_timeout_s):
             await self._link.client.open_secure_channel(renew=True)
             self._link.protocol.revolve_security_token()
-        self._state.counts["channel-renewals"] = self._state.counts.get("channel-renewals", 0) + 1
+        self._state.count("channel-renewals")
         return self._renew_s()
 
     async def _clock(self) -> float:
@@ -89,7 +90,7 @@ class Upkeep:
         return 0.5
 
     async def _semantics(self) -> float:
-        """Read unit and range again where the server says that they changed: the map may be wrong from now on."""
+        """Read unit and range again where the server reports that they changed: the map may be wrong from now on."""
         changed = sorted(self._state.changed)
         self._state.changed.clear()
         for tag in changed:
@@ -101,7 +102,7 @@ class Upkeep:
         return 0.5
 
     async def _types(self) -> float:
-        """Structures that came and were not known, or no longer fit: ask what they are, then read their nodes again."""
+        """Ask for structures that arrived and were not known, or no longer fit; then read their nodes again."""
         wanted = self._structures.wanted
         if not wanted:
             return TYPES_EVERY_S
@@ -111,11 +112,11 @@ class Upkeep:
             items = [item for item in subscription.group.items if item.handle in handles]
             if items:
                 await self._stream.read(items)
-        wanted.clear()  # what is still not understood is asked for when it comes again
+        wanted.clear()  # what is still not understood is asked for when it arrives again
         return TYPES_EVERY_S
 
     async def _conditions(self) -> float:
-        """Conditions that stand are asked for at the beginning, and wherever events may have been missed."""
+        """Ask for the conditions that are active, at the beginning and wherever events may have been missed."""
         for subscription in self._state.subscriptions:
             if not subscription.refresh_due or subscription.missing:
                 continue
@@ -128,7 +129,7 @@ class Upkeep:
         return 0.5
 
     async def _expiry(self) -> float:
-        """Certificates that end, revocation lists that are missing or old. A server that is no longer accepted is left."""
+        """Report certificates that end, and revocation lists that are missing or old. Leave a server that is no longer accepted."""
         if self._settings.security.policy == "None":
             return EXPIRY_EVERY_S
         place = security.folder(self._source, self._settings)
@@ -154,7 +155,7 @@ class Upkeep:
             await self._emit.found(Finding("revocation-unknown", text))
 
     async def _retry(self) -> float:
-        """Items that the server refused: once more, each in its own subscription."""
+        """Ask once more for items that the server refused, each in its own subscription."""
         for subscription in self._state.subscriptions:
             if subscription.missing:
                 await self._retry_items(subscription)
@@ -176,7 +177,7 @@ class Upkeep:
             )
 
     async def _first_values(self) -> float:
-        """A server owes a first value for every item (Part 4, 5.13.1.2); where none comes the tag is not observed."""
+        """Declare tags lost whose first value does not arrive: a server owes one for every item (Part 4, 5.13.1.2)."""
         for subscription in self._state.subscriptions:
             silent = tuple(sorted(subscription.fresh - self._silent_reported))
             if silent:
