@@ -1,4 +1,4 @@
-"""asyncua's namespace of types, untyped in one place: it exports them by star imports that a type checker can not follow."""
+"""asyncua's namespace of types, untyped in one place: the library exports it by star imports that a type checker can not follow."""
 
 from typing import Any
 

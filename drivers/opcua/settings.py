@@ -1,4 +1,4 @@
-"""The keys of a [[source]] with driver = "opcua", and where its secret stands."""
+"""The keys of a [[source]] with driver = "opcua", and the reading of its password."""
 
 from typing import Annotated, Literal
 
@@ -23,7 +23,7 @@ class Security(BaseModel):
 
 
 class AlarmSource(BaseModel):
-    """alarms = [{ notifier = "..", equipment = ".." }]: whose conditions are heard, and which equipments they concern."""
+    """alarms = [{ notifier = "..", equipment = ".." }]: an object whose conditions are reported, and the equipment that they concern."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,7 +34,7 @@ class AlarmSource(BaseModel):
 
     @property
     def equipments(self) -> tuple[str, ...]:
-        """The names, one or several."""
+        """The names of the equipment, one or several."""
         return (self.equipment,) if isinstance(self.equipment, str) else tuple(self.equipment)
 
     @model_validator(mode="after")
@@ -48,7 +48,7 @@ class AlarmSource(BaseModel):
 
 
 class OpcUaSettings(BaseModel):
-    """Everything that an OPC UA source may say beside the keys every source has."""
+    """The keys of an OPC UA source beside those that every source has."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -82,7 +82,7 @@ class OpcUaSettings(BaseModel):
 
 
 def password(source: Source, credential: Credential | None) -> str | None:
-    """The secret that a credential names. Raises DriverMisconfigured."""
+    """Return the secret that a credential names. Raises DriverMisconfigured."""
     if credential is None:
         return None
     try:

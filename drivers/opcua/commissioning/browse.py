@@ -1,4 +1,4 @@
-"""What a server offers, as rows for tags.csv: every readable variable below a place, in an order that stays the same."""
+"""List what a server offers as rows for tags.csv: every readable variable below a place, in an order that stays the same."""
 
 import fnmatch
 import re
@@ -11,16 +11,18 @@ from config.grammars.addresses import OpcUaAddress, format, parse  # noqa: A004 
 from drivers.contract import BadReply
 from drivers.opcua.asyncua_types import ua
 from drivers.opcua.session import variant as v
-from drivers.opcua.session.attributes import HAS_PROPERTY, UNIT_PROPERTIES, BuiltIns, references_of, units_by_properties
+from drivers.opcua.session.attributes import HAS_PROPERTY, UNIT_PROPERTIES, BuiltInTypes, references_of, units_by_properties
 from drivers.opcua.session.link import Link, connected, local, plain_errors
 from drivers.opcua.settings import OpcUaSettings
 
 SCALAR, ANY, SCALAR_OR_ARRAY = -1, -2, -3
 """Value ranks (Part 3, 5.6.2); 0 and above are arrays."""
 MOST_NODES = 1_000_000
+"""Nodes after which a browse is given up."""
 AT_ONCE = 5_000
+"""Variables that are described together; between them progress is reported."""
 MOST_ELEMENTS = 64
-"""Elements of an array that become rows; a longer one is told as left out."""
+"""Elements of an array that become rows; a longer one is listed as left out."""
 _TYPES = {
     v.BOOLEAN: "bool",
     v.SBYTE: "int8",
@@ -42,12 +44,13 @@ _TYPES = {
     v.STATUSCODE: "uint32",
 }
 SERVER = 2253
+"""The Server object, which is not browsed: it describes the server, not the plant."""
 _KINDS = {"Numeric": "i", "TwoByte": "i", "FourByte": "i", "String": "s", "Guid": "g", "ByteString": "b"}
 
 
 @dataclass(slots=True)
-class Found:
-    """One variable of the server."""
+class BrowsedVariable:
+    """One variable of the server. properties: nodes of EngineeringUnits and EURange."""
 
     path: tuple[str, ...]
     node: Any
@@ -55,8 +58,8 @@ class Found:
 
 
 @dataclass(slots=True)
-class Browsed:
-    """rows: as tags.csv wants them. left_out: path -> why a variable has no row."""
+class BrowseResult:
+    """Result of a browse. rows: as in tags.csv. left_out: path -> reason why a variable has no row. nodes: how many were seen."""
 
     rows: list[dict[str, str]]
     left_out: dict[str, str]
@@ -71,23 +74,25 @@ async def browse(
     match: str | None = None,
     known: Collection[str] = (),
     progress: Callable[[str], None] = lambda _: None,
-) -> Browsed:
-    """Rows for every variable.
+) -> BrowseResult:
+    """Browse a server and return a row for every variable.
 
     under: an address, or names from the Objects folder on, joined by "/". match: a glob over the path, `*` crosses levels. known: addresses
-    that stand in the map already, left out. progress: told what is done so far, in a few words. Raises LinkLost, BadReply.
+    that are in the map already, left out. progress: called with what is done so far, in a few words. Raises LinkLost, BadReply.
     """
     async with connected(source, settings, source.endpoints[0]) as link:
         with plain_errors("browsing"):
             start = await _start(link, settings, under)
-            found, nodes = await _walk(link, start, progress)
-            chosen = [one for one in found if match is None or fnmatch.fnmatchcase("/".join(one.path).lower(), match.lower())]
-            described = await _described(link, chosen, progress)
+            variables, nodes = await _walk(link, start, progress)
+            matching = [
+                variable for variable in variables if match is None or fnmatch.fnmatchcase("/".join(variable.path).lower(), match.lower())
+            ]
+            described = await _described(link, matching, progress)
             return _rows(link, source, settings, described, {_canonical(address) for address in known}, nodes)
 
 
 async def _start(link: Link, settings: OpcUaSettings, under: str | None) -> tuple[Any, tuple[str, ...]]:
-    """(node, path) to begin at. Raises BadReply where a name is not there."""
+    """Return (node, path) of the place to begin at. Raises BadReply where a name is not there."""
     objects = ua.NodeId(ua.ObjectIds.ObjectsFolder)
     if not under:
         return objects, ()
@@ -107,28 +112,28 @@ async def _start(link: Link, settings: OpcUaSettings, under: str | None) -> tupl
     return node, path
 
 
-async def _walk(link: Link, start: tuple[Any, tuple[str, ...]], progress: Callable[[str], None]) -> tuple[list[Found], int]:
-    """Every variable below `start`, each node once, level by level; sorted by path, so that two runs are alike."""
+async def _walk(link: Link, start: tuple[Any, tuple[str, ...]], progress: Callable[[str], None]) -> tuple[list[BrowsedVariable], int]:
+    """Find every variable below `start`, each node once, level by level; sorted by path, so that two runs are alike."""
     seen = {start[0]}
-    level: list[tuple[Any, tuple[str, ...], Found | None]] = [(*start, None)]
-    found: list[Found] = []
+    level: list[tuple[Any, tuple[str, ...], BrowsedVariable | None]] = [(*start, None)]
+    variables: list[BrowsedVariable] = []
     while level:
-        below: list[tuple[Any, tuple[str, ...], Found | None]] = []
+        below: list[tuple[Any, tuple[str, ...], BrowsedVariable | None]] = []
         for at in range(0, len(level), 1000):
             part = level[at : at + 1000]
             for (_, path, owner), references in zip(part, await references_of(link, [node for node, _, _ in part]), strict=True):
                 for reference in references:
-                    below += _step(reference, path, owner, seen, found)
-            progress(f"{len(seen):,} nodes seen, {len(found):,} variables")
+                    below += _step(reference, path, owner, seen, variables)
+            progress(f"{len(seen):,} nodes seen, {len(variables):,} variables")
             if len(seen) > MOST_NODES:
                 raise BadReply(f"more than {MOST_NODES} nodes: name a place with --under")
         level = below
-    return sorted(found, key=lambda one: one.path), len(seen)
+    return sorted(variables, key=lambda variable: variable.path), len(seen)
 
 
 def _step(
-    reference: Any, path: tuple[str, ...], owner: Found | None, seen: set[Any], found: list[Found]
-) -> Iterator[tuple[Any, tuple[str, ...], Found | None]]:
+    reference: Any, path: tuple[str, ...], owner: BrowsedVariable | None, seen: set[Any], variables: list[BrowsedVariable]
+) -> Iterator[tuple[Any, tuple[str, ...], BrowsedVariable | None]]:
     node, name = local(reference.NodeId), str(reference.BrowseName.Name)
     if reference.ReferenceTypeId.Identifier == HAS_PROPERTY and reference.ReferenceTypeId.NamespaceIndex == 0:
         if owner is not None and name in UNIT_PROPERTIES:
@@ -139,16 +144,16 @@ def _step(
     seen.add(node)
     mine = None
     if reference.NodeClass == ua.NodeClass.Variable:
-        mine = Found((*path, name), node)
-        found.append(mine)
+        mine = BrowsedVariable((*path, name), node)
+        variables.append(mine)
     yield node, (*path, name), mine
 
 
 @dataclass(slots=True)
 class _Described:
-    """A variable with what its row needs. type: built-in; count: elements of an array, 0 where nobody knows, None for a scalar."""
+    """A variable with what its row needs. type: built-in; count: elements of an array, 0 if unknown, None for a scalar."""
 
-    found: Found
+    found: BrowsedVariable
     type: int | None
     readable: bool
     description: str
@@ -156,45 +161,45 @@ class _Described:
     unit: dict[str, str]
 
 
-async def _described(link: Link, found: Sequence[Found], progress: Callable[[str], None]) -> list[_Described]:
-    """Ask for the attributes of all of them, some thousand at a time."""
-    built_ins = BuiltIns(link)
+async def _described(link: Link, variables: Sequence[BrowsedVariable], progress: Callable[[str], None]) -> list[_Described]:
+    """Read the attributes of all variables, some thousand at a time."""
+    built_ins = BuiltInTypes(link)
     described: list[_Described] = []
-    for first in range(0, len(found), AT_ONCE):
-        described += await _some_described(link, found[first : first + AT_ONCE], built_ins)
-        progress(f"{len(described):,} of {len(found):,} variables described")
+    for first in range(0, len(variables), AT_ONCE):
+        described += await _some_described(link, variables[first : first + AT_ONCE], built_ins)
+        progress(f"{len(described):,} of {len(variables):,} variables described")
     return described
 
 
-async def _some_described(link: Link, found: Sequence[Found], built_ins: BuiltIns) -> list[_Described]:
+async def _some_described(link: Link, variables: Sequence[BrowsedVariable], built_ins: BuiltInTypes) -> list[_Described]:
     wanted = (ua.AttributeIds.DataType, ua.AttributeIds.ValueRank, ua.AttributeIds.AccessLevel, ua.AttributeIds.Description)
-    flat = await link.read_pairs([(one.node, attribute) for one in found for attribute in wanted])
-    values = [None if one.Value is None or one.StatusCode.value & 0x80000000 else one.Value.Value for one in flat]
+    flat = await link.read_pairs([(variable.node, attribute) for variable in variables for attribute in wanted])
+    values = [None if variable.Value is None or variable.StatusCode.value & 0x80000000 else variable.Value.Value for variable in flat]
     columns = zip(
-        found,
+        variables,
         await built_ins.of(values[0::4]),
-        await _counts(link, found, values[1::4]),
+        await _counts(link, variables, values[1::4]),
         values[2::4],
         values[3::4],
-        await units_by_properties(link, [one.properties for one in found]),
+        await units_by_properties(link, [variable.properties for variable in variables]),
         strict=True,
     )
     return [
-        _Described(one, kind, bool((access or 0) & 1), getattr(text, "Text", None) or "", count, unit)
-        for one, kind, count, access, text, unit in columns
+        _Described(variable, kind, bool((access or 0) & 1), getattr(text, "Text", None) or "", count, unit)
+        for variable, kind, count, access, text, unit in columns
     ]
 
 
-async def _counts(link: Link, found: Sequence[Found], ranks: Sequence[Any]) -> list[int | None]:
-    """Elements of each array, 0 where nobody knows; None for a scalar. Where the node does not tell them, by its present value."""
+async def _counts(link: Link, variables: Sequence[BrowsedVariable], ranks: Sequence[Any]) -> list[int | None]:
+    """Return the elements of each array, 0 if unknown, None for a scalar. Where the node does not state them, its present value does."""
     counts: list[int | None] = [None if rank in (None, SCALAR) else 0 for rank in ranks]
     arrays = [number for number, count in enumerate(counts) if count == 0]
-    for number, told in zip(arrays, await link.read([found[n].node for n in arrays], ua.AttributeIds.ArrayDimensions), strict=True):
-        sizes = None if told.Value is None else told.Value.Value
+    for number, answer in zip(arrays, await link.read([variables[n].node for n in arrays], ua.AttributeIds.ArrayDimensions), strict=True):
+        sizes = None if answer.Value is None else answer.Value.Value
         counts[number] = sizes[0] if sizes and len(sizes) == 1 else 0
     unsure = [number for number in arrays if counts[number] == 0]
-    for number, told in zip(unsure, await link.read([found[n].node for n in unsure]), strict=True):
-        content = None if told.Value is None else told.Value.Value
+    for number, answer in zip(unsure, await link.read([variables[n].node for n in unsure]), strict=True):
+        content = None if answer.Value is None else answer.Value.Value
         if isinstance(content, list):
             counts[number] = 0 if any(isinstance(element, list) for element in content) else len(content)
         elif ranks[number] in (ANY, SCALAR_OR_ARRAY) and content is not None:
@@ -204,24 +209,27 @@ async def _counts(link: Link, found: Sequence[Found], ranks: Sequence[Any]) -> l
 
 def _rows(
     link: Link, source: Source, settings: OpcUaSettings, described: Sequence[_Described], known: Collection[str], nodes: int
-) -> Browsed:
-    """The rows of the map, and why a variable has none."""
+) -> BrowseResult:
+    """Build the rows of the map, and the reason where a variable has none."""
     short = {uri: name for name, uri in settings.namespaces.items()}
-    browsed, used = Browsed([], {}, nodes), set[str]()
-    for one in described:
-        path, kind = "/".join(one.found.path), _TYPES.get(one.type or 0)
+    browsed, used = BrowseResult([], {}, nodes), set[str]()
+    for described_variable in described:
+        path, kind = "/".join(described_variable.found.path), _TYPES.get(described_variable.type or 0)
         if kind is None:
             browsed.left_out[path] = "a structure or a type without a value"
-        elif not one.readable:
+        elif not described_variable.readable:
             browsed.left_out[path] = "not readable"
-        elif one.count is not None and not 0 < one.count <= MOST_ELEMENTS:
-            browsed.left_out[path] = f"an array of {one.count or 'unknown'} elements: name those you want as address#[index]"
+        elif described_variable.count is not None and not 0 < described_variable.count <= MOST_ELEMENTS:
+            browsed.left_out[path] = f"an array of {described_variable.count or 'unknown'} elements: name those you want as address#[index]"
         else:
-            for suffix in [""] if one.count is None else [f"#[{i}]" for i in range(one.count)]:
-                tag, address = _unique(one.found.path, suffix, used), _address(link, one.found.node, short) + suffix
+            for suffix in [""] if described_variable.count is None else [f"#[{i}]" for i in range(described_variable.count)]:
+                tag, address = (
+                    _unique(described_variable.found.path, suffix, used),
+                    _address(link, described_variable.found.node, short) + suffix,
+                )
                 if _canonical(address) not in known:
                     row = {"tag": tag, "source": source.name, "address": address, "type": kind}
-                    browsed.rows.append(row | one.unit | {"description": one.description})
+                    browsed.rows.append(row | described_variable.unit | {"description": described_variable.description})
     return browsed
 
 
@@ -238,7 +246,7 @@ def _canonical(address: str) -> str:
 
 
 def _unique(path: Sequence[str], suffix: str, used: set[str]) -> str:
-    """A tag name from the path: allowed characters only, unique ignoring case."""
+    """Make a tag name from the path: allowed characters only, unique ignoring case."""
     name = ".".join(re.sub(r"[^A-Za-z0-9_/#-]+", "_", part).strip("_") or "x" for part in path) + re.sub(r"\D+(\d+)\D+", r"-\1", suffix)
     unique, number = name, 2
     while unique.lower() in used:

@@ -1,6 +1,6 @@
-"""Compares a tag map with its server, reading only.
+"""Compare a tag map with its server, reading only.
 
-Is each tag there, of the type, unit and range that the map says, how fast does it come, with whose time, and what does all of it ask of
+Is each tag there, of the type, unit and range that the map says, how fast does it change, with whose time, and what does all of it ask of
 the PLC?
 """
 
@@ -18,19 +18,19 @@ from config.units import units
 from drivers.contract import DriverError, Finding, Loss, Reading
 from drivers.opcua.asyncua_types import ua
 from drivers.opcua.commissioning.probe_fields import compare_fields
-from drivers.opcua.commissioning.probe_report import Probed, Report
+from drivers.opcua.commissioning.probe_report import ProbedTag, ProbeReport
 from drivers.opcua.plan import TYPES, plan_of
-from drivers.opcua.session.attributes import BuiltIns, units_of
+from drivers.opcua.session.attributes import BuiltInTypes, units_of
 from drivers.opcua.session.link import Link, connected, plain_errors, status_name
 from drivers.opcua.session.paths import resolve
 from drivers.opcua.session.variant import NAMES
 from drivers.opcua.settings import OpcUaSettings
 
-__all__ = ["Probed", "Report", "Watching", "probe"]
+__all__ = ["CountingEmit", "ProbeReport", "ProbedTag", "probe"]
 
 
-class Watching:
-    """An Emit that only counts."""
+class CountingEmit:
+    """An Emit that only counts readings and keeps findings."""
 
     def __init__(self) -> None:
         self.watermark: dict[str, Any] = {}
@@ -39,36 +39,36 @@ class Watching:
         self.ready = asyncio.Event()
 
     def __call__(self, readings: Sequence[Reading], *, kind: str = "change", **_: Any) -> Awaitable[None]:
-        """See Emit."""
+        """Count changes by tag; see Emit."""
         if kind == "change":
             self.counts.update(reading[0] for reading in readings)
         return _done()
 
     async def room(self) -> None:
-        """There is always room."""
+        """Return at once: there is always room."""
 
     def lost(self, loss: Loss) -> Awaitable[None]:
-        """See Emit."""
+        """Ignore a loss; see Emit."""
         del loss
         return _done()
 
     def filled(self, tags: Any, since_ticks: int, until_ticks: int, detail: str = "") -> Awaitable[None]:
-        """See Emit."""
+        """Ignore backfill; see Emit."""
         del tags, since_ticks, until_ticks, detail
         return _done()
 
     def found(self, finding: Finding) -> Awaitable[None]:
-        """See Emit."""
+        """Keep a finding; see Emit."""
         self.findings.append(finding)
         return _done()
 
     def connected(self, detail: str = "") -> None:
-        """See Emit."""
+        """Note that the source answers; see Emit."""
         del detail
         self.ready.set()
 
     def source_offset(self, offset_s: float, bound_s: float) -> None:
-        """See Emit."""
+        """Ignore the clock's offset; see Emit."""
 
 
 def _done() -> Awaitable[None]:
@@ -77,20 +77,20 @@ def _done() -> Awaitable[None]:
     return future
 
 
-async def probe(source: Source, settings: OpcUaSettings, tags: Sequence[Tag], run: Any, seconds: float = 5.0) -> Report:
-    """Read everything once, then subscribe as the gateway would for some seconds. run: the driver's own `run`. Raises DriverError."""
+async def probe(source: Source, settings: OpcUaSettings, tags: Sequence[Tag], run: Any, seconds: float = 5.0) -> ProbeReport:
+    """Read everything once, then subscribe for some seconds as the gateway would. run: the driver's own `run`. Raises DriverError."""
     async with connected(source, settings, source.endpoints[0]) as link:
         with plain_errors("probing"):
             probed = await _tags(link, source, settings, tags)
             begun = time.monotonic()
             await link.read([ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime)] * min(100, link.limits["read"]))
             read_ms = (time.monotonic() - begun) * 1000
-    watching = Watching()
+    watching = CountingEmit()
     await _watched(run, watching, seconds)
-    for index, one in enumerate(probed):
-        one.changes_per_s = watching.counts[index] / seconds
+    for index, tag_report in enumerate(probed):
+        tag_report.changes_per_s = watching.counts[index] / seconds
     plan = plan_of(source, settings, tags)
-    return Report(
+    return ProbeReport(
         server=link.server,
         security=_security(settings),
         identity=_identity(settings),
@@ -123,7 +123,7 @@ def _of_the_source(source: Source, link: Link) -> list[str]:
     return [f"the server's clock is {link.offset[0]:+.3f} s against ours, more than max_offset_s = {source.max_offset_s:g}"]
 
 
-async def _watched(run: Any, watching: Watching, seconds: float) -> None:
+async def _watched(run: Any, watching: CountingEmit, seconds: float) -> None:
     task = asyncio.ensure_future(run(watching))
     try:
         ready = asyncio.ensure_future(watching.ready.wait())
@@ -140,31 +140,31 @@ async def _watched(run: Any, watching: Watching, seconds: float) -> None:
             raise group.exceptions[0] from None
 
 
-async def _tags(link: Link, source: Source, settings: OpcUaSettings, tags: Sequence[Tag]) -> list[Probed]:
+async def _tags(link: Link, source: Source, settings: OpcUaSettings, tags: Sequence[Tag]) -> list[ProbedTag]:
     addresses = [_address(tag) for tag in tags]
     await resolve(link, addresses, settings.namespaces)
     nodes = [link.node(address, settings.namespaces) for address in addresses]
-    there = list(dict.fromkeys(node for node in nodes if node is not None))
-    values = dict(zip(there, await link.read(there), strict=True))
-    types = await link.read(there, ua.AttributeIds.DataType)
-    built_in = await BuiltIns(link).of([None if one.Value is None else one.Value.Value for one in types])
-    kinds = dict(zip(there, built_in, strict=True))
-    known = [node for node in there if kinds[node] is not None]
-    told = dict(zip(known, await units_of(link, known), strict=True))
+    known_nodes = list(dict.fromkeys(node for node in nodes if node is not None))
+    values = dict(zip(known_nodes, await link.read(known_nodes), strict=True))
+    types = await link.read(known_nodes, ua.AttributeIds.DataType)
+    built_in = await BuiltInTypes(link).of([None if report.Value is None else report.Value.Value for report in types])
+    kinds = dict(zip(known_nodes, built_in, strict=True))
+    typed_nodes = [node for node in known_nodes if kinds[node] is not None]
+    units_by_node = dict(zip(typed_nodes, await units_of(link, typed_nodes), strict=True))
     probed = []
     for tag, address, node in zip(tags, addresses, nodes, strict=True):
-        one = Probed(tag.tag, tag.address, "ok", map_type=tag.type, rate_ms=source.rate_ms if tag.rate_ms is None else tag.rate_ms)
-        probed.append(one)
+        report = ProbedTag(tag.tag, tag.address, "ok", map_type=tag.type, rate_ms=source.rate_ms if tag.rate_ms is None else tag.rate_ms)
+        probed.append(report)
         if node is None:
             refused = link.paths.get(address.node)
-            one.state = status_name(refused) if isinstance(refused, int) else "BadNodeIdUnknown"
-            one.problems.append(
+            report.state = status_name(refused) if isinstance(refused, int) else "BadNodeIdUnknown"
+            report.problems.append(
                 "the path leads to no node, or to several" if address.kind == "path" else "the server has no such namespace"
             )
         else:
-            _compare(one, tag, address, values[node], kinds[node])
-            _compare_time(one, tag.time_authority or source.time_authority, values[node], source.max_offset_s)
-            _compare_units(one, tag, told.get(node, {}))
+            _compare(report, tag, address, values[node], kinds[node])
+            _compare_time(report, tag.time_authority or source.time_authority, values[node], source.max_offset_s)
+            _compare_units(report, tag, units_by_node.get(node, {}))
     await compare_fields(link, source, settings, tags, probed)
     return probed
 
@@ -175,32 +175,32 @@ def _address(tag: Tag) -> OpcUaAddress:
     return address
 
 
-def _compare(one: Probed, tag: Tag, address: OpcUaAddress, value: Any, kind: int | None) -> None:
-    """Status and type of one tag."""
+def _compare(report: ProbedTag, tag: Tag, address: OpcUaAddress, value: Any, kind: int | None) -> None:
+    """Compare status and type of one tag."""
     status = 0 if value.StatusCode is None else value.StatusCode.value
-    one.state = status_name(status) if status >> 30 else "ok"
-    one.value = _element(None if value.Value is None else value.Value.Value, address)
-    one.server_type = NAMES[kind] if kind is not None and kind < len(NAMES) else "structure" if address.field else "unknown"
+    report.state = status_name(status) if status >> 30 else "ok"
+    report.value = _element(None if value.Value is None else value.Value.Value, address)
+    report.server_type = NAMES[kind] if kind is not None and kind < len(NAMES) else "structure" if address.field else "unknown"
     if kind is not None and not address.field and kind not in TYPES.get(tag.type, ()):
-        one.problems.append(f"type: the server's is {one.server_type}, the map says {tag.type}")
+        report.problems.append(f"type: the server's is {report.server_type}, the map says {tag.type}")
 
 
-def _compare_time(one: Probed, authority: str, value: Any, max_offset_s: float) -> None:
-    """Whether whoever is declared to stamp the tag does, with a clock that can be right: nothing is received before it was made."""
+def _compare_time(report: ProbedTag, authority: str, value: Any, max_offset_s: float) -> None:
+    """Check that the declared time authority stamps the tag, with a clock that can be right: nothing is received before it was made."""
     stamp = value.SourceTimestamp
     if stamp is not None:
-        one.source_age_s = time.time() - (ua.datetime_to_win_epoch(stamp) - 116_444_736_000_000_000) / 1e7
-        one.source_time = "moving" if abs(one.source_age_s) < 60 else "standing"
-    if one.state != "ok":
+        report.source_age_s = time.time() - (ua.datetime_to_win_epoch(stamp) - 116_444_736_000_000_000) / 1e7
+        report.source_time = "moving" if abs(report.source_age_s) < 60 else "standing"
+    if report.state != "ok":
         return
     if authority == "device" and stamp is None:
-        one.problems.append("time: the server gives no source time; time_authority must be server or gateway")
-    elif authority == "device" and one.source_age_s is not None and one.source_age_s < -max_offset_s:
-        one.problems.append(
-            f"time: the device's stamp is {-one.source_age_s:.1f} s ahead of our clock, more than max_offset_s = {max_offset_s:g}"
+        report.problems.append("time: the server gives no source time; time_authority must be server or gateway")
+    elif authority == "device" and report.source_age_s is not None and report.source_age_s < -max_offset_s:
+        report.problems.append(
+            f"time: the device's stamp is {-report.source_age_s:.1f} s ahead of our clock, more than max_offset_s = {max_offset_s:g}"
         )
     if authority == "server" and value.ServerTimestamp is None:
-        one.problems.append("time: the server gives no server time; time_authority must be device or gateway")
+        report.problems.append("time: the server gives no server time; time_authority must be device or gateway")
 
 
 def _element(value: Any, address: OpcUaAddress) -> Any:
@@ -213,25 +213,25 @@ def _element(value: Any, address: OpcUaAddress) -> Any:
     return value
 
 
-def _compare_units(one: Probed, tag: Tag, told: Mapping[str, str]) -> None:
-    """What the server says in EngineeringUnits and EURange (Part 8, 5.6), against the map's unit of the source and its range."""
-    one.server_unit = told.get("source_unit", "")
+def _compare_units(report: ProbedTag, tag: Tag, stated: Mapping[str, str]) -> None:
+    """Compare EngineeringUnits and EURange of the server (Part 8, 5.6) with the map's unit of the source and its range."""
+    report.server_unit = stated.get("source_unit", "")
     mapped = tag.source_unit or tag.unit
-    if one.server_unit and (mapped is None or not same_unit(one.server_unit, mapped)):
-        one.problems.append(f"unit: the server says {one.server_unit}, the map {f'says {mapped}' if mapped else 'names none'}")
-    if "eu_low" not in told:
+    if report.server_unit and (mapped is None or not same_unit(report.server_unit, mapped)):
+        report.problems.append(f"unit: the server says {report.server_unit}, the map {f'says {mapped}' if mapped else 'names none'}")
+    if "eu_low" not in stated:
         return
-    one.server_range = low, high = float(told["eu_low"]), float(told["eu_high"])
+    report.server_range = low, high = float(stated["eu_low"]), float(stated["eu_high"])
     if tag.eu_low is None or tag.eu_high is None:
         return
     span = abs(high - low) * 1e-6
     if abs(float(tag.eu_low) - low) > span or abs(float(tag.eu_high) - high) > span:
-        one.problems.append(f"range: the server says {low:g}..{high:g}, the map {tag.eu_low}..{tag.eu_high}")
+        report.problems.append(f"range: the server says {low:g}..{high:g}, the map {tag.eu_low}..{tag.eu_high}")
 
 
-def same_unit(one: str, other: str) -> bool:
-    """Whether two ways to write a unit mean the same; unknown ones are the same only to the letter."""
+def same_unit(first: str, second: str) -> bool:
+    """Return True if two ways to write a unit mean the same; unknown ones are the same only to the letter."""
     try:
-        return units.between(units.canonical(one), units.canonical(other)) == (Fraction(1), Fraction(0))
+        return units.between(units.canonical(first), units.canonical(second)) == (Fraction(1), Fraction(0))
     except units.UnitError:
-        return units.normal(one) == units.normal(other)
+        return units.normal(first) == units.normal(second)

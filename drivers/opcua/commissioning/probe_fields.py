@@ -1,4 +1,4 @@
-"""For a probe: what lies at the end of each path into a structure, in place of the structure."""
+"""Probe the tags that name a field of a structure: compare what is at the end of each path, in place of the structure."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,24 +17,24 @@ from drivers.opcua.settings import OpcUaSettings
 async def compare_fields(link: Link, source: Source, settings: OpcUaSettings, tags: Sequence[Tag], probed: Sequence[Any]) -> None:
     """Fill value, state, server_type and problems of the tags that name a field. probed: one object per tag, as `probe` has."""
     plan = plan_of(source, settings, tags)
-    items = [item for group in plan.groups for item in group.items if any(tap.field for tap in item.taps)]
-    there = [(item, node) for item in items if (node := link.node(item.address, settings.namespaces)) is not None]
+    items = [item for group in plan.groups for item in group.items if any(binding.field for binding in item.bindings)]
+    existing = [(item, node) for item in items if (node := link.node(item.address, settings.namespaces)) is not None]
     findings: list[Finding] = []
-    converter = Converter(plan, tags, findings.append, await structures.known(link, plan, settings.namespaces))
-    for (item, _), told in zip(there, await structures.values_of(link, [node for _, node in there]), strict=True):
+    converter = Converter(plan, tags, findings.append, await structures.read_structures(link, plan, settings.namespaces))
+    for (item, _), parts in zip(existing, await structures.values_of(link, [node for _, node in existing]), strict=True):
         readings: list[Reading] = []
-        odd = Undecoded(item.handle, *told)
-        converter(odd, readings)
-        for tap, (index, value, status, *_) in zip(item.taps, readings, strict=True):
-            if tap.field:
-                one = probed[index]
-                one.value, one.state = value, status_name(status) if status >> 30 else "ok"
-                one.server_type = _type(converter, odd, tap)
-                one.problems += [finding.text.partition(": ")[2] for finding in findings if finding.tags == (index,)]
+        record = Undecoded(item.handle, *parts)
+        converter(record, readings)
+        for binding, (index, value, status, *_) in zip(item.bindings, readings, strict=True):
+            if binding.field:
+                report = probed[index]
+                report.value, report.state = value, status_name(status) if status >> 30 else "ok"
+                report.server_type = _type(converter, record, binding)
+                report.problems += [finding.text.partition(": ")[2] for finding in findings if finding.tags == (index,)]
 
 
-def _type(converter: Converter, odd: Undecoded, tap: TagBinding) -> str:
+def _type(converter: Converter, record: Undecoded, binding: TagBinding) -> str:
     try:
-        return NAMES[converter.type_of(odd, tap)]
+        return NAMES[converter.type_of(record, binding)]
     except Absent:
         return "unknown"

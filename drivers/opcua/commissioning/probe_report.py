@@ -1,4 +1,4 @@
-"""What a probe found, laid out for a technician at a terminal of 100 columns."""
+"""Lay out a probe's results for a technician at a terminal of 100 columns."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,8 +24,8 @@ _MEANING = {
 
 
 @dataclass(slots=True)
-class Probed:
-    """One tag. problems: what differs from the map, each a short sentence."""
+class ProbedTag:
+    """Result for one tag. problems: what differs from the map, each a short sentence."""
 
     tag: str
     address: str
@@ -43,12 +43,12 @@ class Probed:
 
     @property
     def is_good(self) -> bool:
-        """Whether nobody need look at it."""
+        """True if the tag needs no attention."""
         return self.state == "ok" and not self.problems
 
     def cells(self) -> tuple[str, ...]:
-        """As in COLUMNS."""
-        asked = f"{self.rate_ms} ms" if self.rate_ms else "event"
+        """Return the cells of the tag's line, as in COLUMNS."""
+        rate = f"{self.rate_ms} ms" if self.rate_ms else "event"
         seen = f"{self.changes_per_s:.1f}/s" if self.state == "ok" or self.changes_per_s else "-"
         return (
             "ok" if self.is_good else "!!",
@@ -56,13 +56,13 @@ class Probed:
             shown(self.value),
             self.server_unit or "-",
             self.server_type or "-",
-            asked,
+            rate,
             seen,
             age(self.source_age_s),
         )
 
     def notes(self) -> list[str]:
-        """What is wrong, in whole sentences."""
+        """Return what is wrong, in whole sentences."""
         status = [] if self.state == "ok" else [f"{self.state}{f': {_MEANING[self.state]}' if self.state in _MEANING else ''}"]
         return [*status, *self.problems]
 
@@ -71,15 +71,15 @@ COLUMNS = ("  ", "tag", "value", "unit", "type", "asked", "comes", "source time"
 
 
 @dataclass(slots=True)
-class Report:
-    """The whole source."""
+class ProbeReport:
+    """Result for the whole source."""
 
     server: Mapping[str, Any]
     security: str
     identity: str
     clock_offset_s: float | None
     limits: Mapping[str, int]
-    tags: list[Probed]
+    tags: list[ProbedTag]
     findings: list[str]
     subscriptions: int
     items: int
@@ -89,25 +89,25 @@ class Report:
 
     @property
     def problems(self) -> int:
-        """Tags that need somebody's attention."""
+        """Number of tags that need attention."""
         return sum(not tag.is_good for tag in self.tags)
 
     def lines(self) -> list[str]:
-        """For a person at a terminal."""
+        """Return the report as lines for a terminal."""
         who = " ".join(str(self.server.get(name) or "") for name in ("manufacturer", "product", "version")).strip()
         clock = "not told" if self.clock_offset_s is None else f"{self.clock_offset_s:+.3f} s against ours"
         limits = ", ".join(f"{most} per {name} call" for name, most in self.limits.items() if name in ("read", "items", "browse"))
-        told = [f"server    {who or 'without a name'}", f"security  {self.security}, {self.identity}", f"clock     {clock}"]
-        told += [f"limits    {limits}", ""] if limits else [""]
-        told += self._table()
-        told += ["", *wrapped([f"!! {finding}" for finding in self.findings], "   ")]
-        told.append(f"{counted(len(self.tags), 'tag')}: {len(self.tags) - self.problems} as the map says, {self.problems} to be looked at")
-        return told + wrapped([self._load()], "   ")
+        lines = [f"server    {who or 'without a name'}", f"security  {self.security}, {self.identity}", f"clock     {clock}"]
+        lines += [f"limits    {limits}", ""] if limits else [""]
+        lines += self._table()
+        lines += ["", *wrapped([f"!! {finding}" for finding in self.findings], "   ")]
+        lines.append(f"{counted(len(self.tags), 'tag')}: {len(self.tags) - self.problems} as the map says, {self.problems} to be looked at")
+        return lines + wrapped([self._load()], "   ")
 
     def _load(self) -> str:
-        asked = f"{counted(self.subscriptions, 'subscription')}, {counted(self.items, 'item')}"
-        came = f"{self.values_per_s:.1f} values/s in {self.watched_s:g} s"
-        return f"load on the server: {asked}, {came}; a Read of up to 100 values takes {self.read_ms:.1f} ms"
+        requested = f"{counted(self.subscriptions, 'subscription')}, {counted(self.items, 'item')}"
+        received = f"{self.values_per_s:.1f} values/s in {self.watched_s:g} s"
+        return f"load on the server: {requested}, {received}; a Read of up to 100 values takes {self.read_ms:.1f} ms"
 
     def _table(self) -> list[str]:
         rows = [[cut(cell, _LONGEST.get(name)) for cell, name in zip(tag.cells(), COLUMNS, strict=True)] for tag in self.tags]
@@ -122,24 +122,24 @@ class Report:
 
 
 def _row(cells: Sequence[str], wide: Sequence[int]) -> str:
-    """Numbers to the right, texts to the left."""
+    """Join cells to a line, numbers to the right, texts to the left."""
     right = {"value", "asked", "comes"}
     parts = [cell.rjust(width) if name in right else cell.ljust(width) for name, cell, width in zip(COLUMNS, cells, wide, strict=True)]
     return " ".join(parts).rstrip()
 
 
 def cut(cell: str, most: int | None) -> str:
-    """A cell no longer than its column may be."""
+    """Cut a cell to what its column may hold."""
     return cell if most is None or len(cell) <= most else f"{cell[: most - 2]}.."
 
 
 def counted(number: int, what: str) -> str:
-    """1 item, 2 items."""
+    """Write a number with its noun: 1 item, 2 items."""
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def shown(value: Any) -> str:
-    """A value in few characters, on one line."""
+    """Write a value in few characters, on one line."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -156,7 +156,7 @@ def shown(value: Any) -> str:
 
 
 def age(seconds: float | None) -> str:
-    """How old a source time is, in the largest unit that says something."""
+    """Write how old a source time is, in the largest unit that says something."""
     if seconds is None:
         return "none"
     if seconds < -1:
@@ -168,7 +168,7 @@ def age(seconds: float | None) -> str:
 
 
 def wrapped(texts: Iterable[str], further: str) -> list[str]:
-    """Lines of at most WIDTH characters; the second line of a text and those after it begin with `further`."""
+    """Wrap texts to WIDTH characters; the second line of a text and those after it begin with `further`."""
     lines: list[str] = []
     for text in texts:
         begin = text[: len(text) - len(text.lstrip())]

@@ -1,14 +1,14 @@
-"""The records that need more than copying: other types, arrays by element, structures by field, text, times, BCD."""
+"""Convert the records that need more than copying: other types, arrays by element, structures by field, text, times, BCD."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from config import Tag
 from drivers.contract import BAD, BAD_DECODING, GOOD, Finding, Reading, Value
-from drivers.opcua.decoding.layout import Fields, Typed
+from drivers.opcua.decoding.layout import StructureValue, TypedValue
 from drivers.opcua.decoding.publish import BROKEN, Undecoded
 from drivers.opcua.decoding.structures import Structures, UnknownStructure
-from drivers.opcua.plan import TYPES, Item, Plan, TagBinding
+from drivers.opcua.plan import TYPES, MonitoredItem, MonitoringPlan, TagBinding
 from drivers.opcua.session import variant as v
 
 BAD_INDEX_RANGE_NO_DATA = 0x80370000
@@ -18,7 +18,7 @@ BAD_DATA_TYPE_UNKNOWN = 0x80110000
 
 
 class Absent(Exception):
-    """There is no value at the end of a tag's path. status: what the reading gets. code, text: the finding, where a person must act."""
+    """There is no value at the end of a tag's path. status: of the reading. code, text: of the finding, where a person must act."""
 
     def __init__(self, status: int, code: str = "", text: str = "") -> None:
         super().__init__(text)
@@ -26,79 +26,81 @@ class Absent(Exception):
 
 
 class Converter:
-    """Turns an Odd into one reading per tag of its item. Findings go to `found`, once per tag."""
+    """Turns an Undecoded record into one reading per tag of its item. A finding is reported once per tag and code."""
 
-    def __init__(self, plan: Plan, tags: Sequence[Tag], found: Callable[[Finding], None], structures: Structures | None = None) -> None:
-        self._items: Mapping[int, Item] = {item.handle: item for group in plan.groups for item in group.items}
-        self._tags, self._found = tags, found
+    def __init__(
+        self, plan: MonitoringPlan, tags: Sequence[Tag], report: Callable[[Finding], None], structures: Structures | None = None
+    ) -> None:
+        self._items: Mapping[int, MonitoredItem] = {item.handle: item for group in plan.groups for item in group.items}
+        self._tags, self._found = tags, report
         self._structures = structures or Structures()
-        self._told: set[tuple[int, str]] = set()
+        self._reported: set[tuple[int, str]] = set()
 
-    def __call__(self, odd: Undecoded, out: list[Reading]) -> None:
-        """Append the readings that this record means: one for each tag of its item, whatever is wrong with the others."""
-        opened: dict[int, Fields] = {}
-        for tap in self._items[odd.handle].taps:
-            if odd.status & BAD:
-                out.append((tap.tag, None, odd.status, odd.source_ticks, odd.server_ticks))
+    def __call__(self, record: Undecoded, out: list[Reading]) -> None:
+        """Append one reading for each tag of the record's item, whatever is wrong with the others."""
+        structures: dict[int, StructureValue] = {}
+        for binding in self._items[record.handle].bindings:
+            if record.status & BAD:
+                out.append((binding.tag, None, record.status, record.source_ticks, record.server_ticks))
                 continue
             try:
-                value, status = self._value(odd, tap, opened)
+                value, status = self._value(record, binding, structures)
             except Absent as absent:
                 value, status = None, absent.status
                 if absent.code:
-                    self._tell(absent.code, tap.tag, f"{self._tags[tap.tag].tag}: {absent.text}")
-            out.append((tap.tag, value, status or odd.status, odd.source_ticks, odd.server_ticks))
+                    self._report_once(absent.code, binding.tag, f"{self._tags[binding.tag].tag}: {absent.text}")
+            out.append((binding.tag, value, status or record.status, record.source_ticks, record.server_ticks))
 
-    def type_of(self, odd: Undecoded, tap: TagBinding) -> int:
-        """The built-in type at the end of a tag's path. Raises Absent."""
-        return self._taken(odd, tap, {})[0]
+    def type_of(self, record: Undecoded, binding: TagBinding) -> int:
+        """Return the built-in type at the end of a tag's path. Raises Absent."""
+        return self._taken(record, binding, {})[0]
 
-    def _value(self, odd: Undecoded, tap: TagBinding, opened: dict[int, Fields]) -> tuple[Value, int]:
-        """The value and GOOD, or None and a Bad status. Raises Absent."""
-        number, value = self._taken(odd, tap, opened)
-        tag = self._tags[tap.tag]
+    def _value(self, record: Undecoded, binding: TagBinding, structures: dict[int, StructureValue]) -> tuple[Value, int]:
+        """Return the value and GOOD, or None and a Bad status. Raises Absent."""
+        number, value = self._taken(record, binding, structures)
+        tag = self._tags[binding.tag]
         if number not in TYPES.get(tag.type, ()) and number:
             name = v.NAMES[number] if number < len(v.NAMES) else str(number)
             text = f"{tag.tag}: the server sends {name}, the map says {tag.type}"
-            self._tell("source-type-differs", tap.tag, text, source_type=name, map_type=tag.type)
-            if tap.field:
+            self._report_once("source-type-differs", binding.tag, text, source_type=name, map_type=tag.type)
+            if binding.field:
                 return None, BAD_TYPE_MISMATCH
         if value is None:
             return ("", GOOD) if number == v.STRING and tag.type == "string" else (None, BAD_NO_DATA)
         if tag.type in {"bcd16", "bcd32"} and isinstance(value, int):
             return _bcd(value)
-        if isinstance(value, (v.Array, v.Raw, Fields)):
+        if isinstance(value, (v.Array, v.Raw, StructureValue)):
             return None, BAD_DECODING
         return value, GOOD
 
-    def _taken(self, odd: Undecoded, tap: TagBinding, opened: dict[int, Fields]) -> tuple[int, Any]:
-        """(built-in type, value) at the end of a tag's path. Raises Absent."""
-        number, value = odd.type, odd.value
-        if tap.index:
-            if number == v.BYTESTRING and isinstance(value, bytes) and len(tap.index) == 1:
+    def _taken(self, record: Undecoded, binding: TagBinding, structures: dict[int, StructureValue]) -> tuple[int, Any]:
+        """Return (built-in type, value) at the end of a tag's path. Raises Absent."""
+        number, value = record.type, record.value
+        if binding.index:
+            if number == v.BYTESTRING and isinstance(value, bytes) and len(binding.index) == 1:
                 number, value = v.BYTE, v.Array(value)
-            value = _element(value, tap.index)
-        for step in tap.field:
+            value = _element(value, binding.index)
+        for step in binding.field:
             if value is None:
                 return 0, None
             if isinstance(value, v.Raw):
-                number, value = v.EXTENSION_OBJECT, self._opened(value, odd.handle, opened)
+                number, value = v.EXTENSION_OBJECT, self._opened(value, record.handle, structures)
                 if value is None:
                     return 0, None
             number, value = _stepped(number, value, step)
-            if isinstance(value, Typed):
+            if isinstance(value, TypedValue):
                 number, value = value
         return number, value
 
-    def _opened(self, raw: v.Raw, handle: int, opened: dict[int, Fields]) -> Fields | None:
-        """The fields of a structure, decoded once for all tags of an item. Raises Absent."""
+    def _opened(self, raw: v.Raw, handle: int, structures: dict[int, StructureValue]) -> StructureValue | None:
+        """Return a structure's fields, decoded once for all tags of an item; None for a null one. Raises Absent."""
         if raw.body is None:
             return None
-        fields = opened.get(id(raw))
+        fields = structures.get(id(raw))
         if fields is not None:
             return fields
         try:
-            fields = opened[id(raw)] = self._structures.opened(raw, handle)
+            fields = structures[id(raw)] = self._structures.opened(raw, handle)
         except UnknownStructure as error:
             raise Absent(BAD_DATA_TYPE_UNKNOWN, "structure-unknown", str(error)) from None
         except BROKEN as error:
@@ -106,22 +108,22 @@ class Converter:
             raise Absent(BAD_DECODING, "structure-unreadable", f"its bytes are not what the server describes: {error}") from None
         return fields
 
-    def _tell(self, code: str, index: int, text: str, **evidence: str) -> None:
-        if (index, code) not in self._told:
-            self._told.add((index, code))
+    def _report_once(self, code: str, index: int, text: str, **evidence: str) -> None:
+        if (index, code) not in self._reported:
+            self._reported.add((index, code))
             self._found(Finding(code, text, (index,), evidence=evidence))
 
 
 def _stepped(number: int, value: Any, step: str) -> tuple[int, Any]:
-    """One step of a path into a structure. Raises Absent."""
+    """Follow one step of a path into a structure. Raises Absent."""
     if step.startswith("["):
         index = tuple(map(int, step[1:-1].split(",")))
         return (v.BYTE, _element(v.Array(value), index)) if isinstance(value, bytes) else (number, _element(value, index))
-    if not isinstance(value, Fields):
+    if not isinstance(value, StructureValue):
         raise Absent(BAD_TYPE_MISMATCH, "field-missing", f"field {step} is asked of {_kind(number, value)}")
     if step not in value.members:
-        there = ", ".join(list(value.members)[:20])
-        raise Absent(BAD_TYPE_MISMATCH, "field-missing", f"the structure has no field {step}; it has {there}")
+        fields = ", ".join(list(value.members)[:20])
+        raise Absent(BAD_TYPE_MISMATCH, "field-missing", f"the structure has no field {step}; it has {fields}")
     return value.members[step]
 
 
@@ -130,7 +132,7 @@ def _kind(number: int, value: Any) -> str:
 
 
 def _element(value: Any, index: tuple[int, ...]) -> Any:
-    """One element of an Array, row by row (Part 6, 5.2.2.16). Raises Absent."""
+    """Return one element of an Array, row by row (Part 6, 5.2.2.16). Raises Absent."""
     if isinstance(value, v.Array):
         dimensions = value.dimensions or (len(value.values),)
         flat = 0

@@ -1,4 +1,4 @@
-"""A data change by asyncua's own decoder: slow, but it knows the corners (diagnostics, nested values) that ours leaves out."""
+"""Decode a data change by asyncua's own decoder: slow, but it knows the corners (diagnostics, nested values) that ours leaves out."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -13,20 +13,20 @@ from drivers.opcua.decoding.publish import Undecoded
 from drivers.opcua.session.variant import Array, Raw, extension_object, ticks_of
 
 
-def data_change(body: bytes, at: int, end: int, odd: Callable[[Undecoded, list[Reading]], None], out: list[Reading]) -> None:
+def data_change(body: bytes, at: int, end: int, convert: Callable[[Undecoded, list[Reading]], None], out: list[Reading]) -> None:
     """Append the readings of a DataChangeNotification. Times lose their 100-ns digit here. Raises what asyncua raises."""
     notification = struct_from_binary(ua.DataChangeNotification, Buffer(body, at, end - at))
     for item in notification.MonitoredItems:
-        odd(odd_of(item.ClientHandle, item.Value), out)
+        convert(from_data_value(item.ClientHandle, item.Value), out)
 
 
-def odd_of(handle: int, told: Any) -> Undecoded:
-    """An asyncua DataValue as an Odd."""
-    number, value = (0, None) if told.Value is None else (int(told.Value.VariantType.value), told.Value.Value)
+def from_data_value(handle: int, data_value: Any) -> Undecoded:
+    """Turn an asyncua DataValue into an Undecoded record."""
+    number, value = (0, None) if data_value.Value is None else (int(data_value.Value.VariantType.value), data_value.Value.Value)
     if isinstance(value, list):
-        value = Array(tuple(map(_plain, _flat(value))), tuple(told.Value.Dimensions or ()))
-    status = 0 if told.StatusCode is None else int(told.StatusCode.value)
-    return Undecoded(handle, number, _plain(value), status, _ticks(told.SourceTimestamp), _ticks(told.ServerTimestamp))
+        value = Array(tuple(map(_plain, _flat(value))), tuple(data_value.Value.Dimensions or ()))
+    status = 0 if data_value.StatusCode is None else int(data_value.StatusCode.value)
+    return Undecoded(handle, number, _plain(value), status, _ticks(data_value.SourceTimestamp), _ticks(data_value.ServerTimestamp))
 
 
 def _flat(value: list[Any]) -> list[Any]:

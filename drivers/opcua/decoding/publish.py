@@ -1,4 +1,4 @@
-"""From the bytes of a PublishResponse to readings: a run of records of one layout is one `iter_unpack`.
+"""Decode the bytes of a PublishResponse to readings: a run of records of one layout is one `iter_unpack`.
 
 A data change is a sequence of MonitoredItemNotifications (Part 4, 7.25.2). Where records share their encoding mask and built-in type, and
 that type has a fixed size, they are equally long, so strided slices of the two bytes prove how many follow each other: exact, no guessing.
@@ -24,39 +24,39 @@ _LOW, _HIGH, _SHIFT = v.FILETIME_OF_1970, v.LATEST_FILETIME, v.FILETIME_OF_1970
 _FIRST_LOOK = 8
 
 BROKEN = (Undecodable, struct.error, IndexError, KeyError, ValueError, OverflowError, RecursionError, UaError)
-"""What decoding raises where the bytes do not add up, or name an item that is not ours."""
+"""Errors of decoding where the bytes do not add up, or name an item that is not ours."""
 
 HAS_VALUE, HAS_STATUS, HAS_SOURCE, HAS_SERVER, HAS_SOURCE_PICO, HAS_SERVER_PICO = 1, 2, 4, 8, 16, 32
 
 
 class ServiceFault(Exception):
-    """The server refused the request; `status` says why (a StatusCode)."""
+    """The server refused the request. status: its StatusCode."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"0x{status:08X}")
         self.status = status
 
 
-class Message(NamedTuple):
-    """A NotificationMessage (Part 4, 7.26): its own number and time, and where its parts lie in the body."""
+class NotificationMessage(NamedTuple):
+    """A NotificationMessage (Part 4, 7.26): its number and time, and the places of its parts in the body."""
 
     sequence: int
     publish_ticks: int | None
     parts: tuple[tuple[int, int, int], ...]  # (encoding id, start, end); empty: a keep-alive
 
 
-class Published(NamedTuple):
+class PublishResponse(NamedTuple):
     """A PublishResponse. available: messages that the server still holds; results: of the acknowledgements that the request carried."""
 
     subscription: int
     available: tuple[int, ...]
     more: bool
-    message: Message
+    message: NotificationMessage
     results: tuple[int, ...]
 
 
 class Undecoded(NamedTuple):
-    """A record that the plain way does not cover: another type than expected, an array, a structure."""
+    """A record that needs more than copying: another type than expected, an array, a structure."""
 
     handle: int
     type: int
@@ -66,7 +66,7 @@ class Undecoded(NamedTuple):
     server_ticks: int | None
 
 
-def response(body: bytes, wanted: int) -> int:
+def response(body: bytes, expected_type: int) -> int:
     """Check the type id and the ResponseHeader; return the position after it. Raises ServiceFault or Undecodable."""
     end = len(body)
     node, at = v.nodeid(body, 0, end)
@@ -74,8 +74,8 @@ def response(body: bytes, wanted: int) -> int:
     at += _HEADER.size
     if result & 0x80000000:
         raise ServiceFault(result)
-    if node.Identifier != wanted:
-        raise Undecodable(f"answer of type {node.Identifier}, expected {wanted}")
+    if node.Identifier != expected_type:
+        raise Undecodable(f"answer of type {node.Identifier}, expected {expected_type}")
     if body[at]:
         raise Undecodable("diagnostics in the header")
     texts, at = v.elements(v.STRING, body, at + 1, end)
@@ -84,8 +84,8 @@ def response(body: bytes, wanted: int) -> int:
     return at
 
 
-def published(body: bytes) -> Published:
-    """Read the envelope of a PublishResponse (Part 4, 5.13.5). Raises ServiceFault, Undecodable, struct.error."""
+def published(body: bytes) -> PublishResponse:
+    """Decode the envelope of a PublishResponse (Part 4, 5.13.5). Raises ServiceFault, Undecodable, struct.error."""
     at, end = response(body, PUBLISH_RESPONSE), len(body)
     (subscription,) = struct.unpack_from("<I", body, at)
     available, at = v.elements(v.UINT32, body, at + 4, end)
@@ -95,11 +95,11 @@ def published(body: bytes) -> Published:
     (diagnostics,) = struct.unpack_from("<i", body, at)
     if diagnostics > 0 or at + 4 != end:
         raise Undecodable("diagnostics, or bytes left over")
-    return Published(subscription, tuple(available or ()), more, message, tuple(results or ()))
+    return PublishResponse(subscription, tuple(available or ()), more, message, tuple(results or ()))
 
 
 def read_values(body: bytes) -> list[tuple[int, object, int, int | None, int | None]]:
-    """The DataValues of a ReadResponse (Part 4, 5.10.2), structures unopened. Raises ServiceFault, or one of BROKEN."""
+    """Decode the DataValues of a ReadResponse (Part 4, 5.10.2), structures unopened. Raises ServiceFault, or one of BROKEN."""
     at, end = response(body, READ_RESPONSE), len(body)
     (count,) = struct.unpack_from("<i", body, at)
     values, at = [], at + 4
@@ -109,16 +109,16 @@ def read_values(body: bytes) -> list[tuple[int, object, int, int | None, int | N
     return values
 
 
-def republished(body: bytes) -> Message:
-    """Read a RepublishResponse (Part 4, 5.13.6)."""
+def republished(body: bytes) -> NotificationMessage:
+    """Decode a RepublishResponse (Part 4, 5.13.6). Raises ServiceFault, or one of BROKEN."""
     message, at = notification_message(body, response(body, REPUBLISH_RESPONSE), len(body))
     if at != len(body):
         raise Undecodable("bytes left over")
     return message
 
 
-def notification_message(body: bytes, at: int, end: int) -> tuple[Message, int]:
-    """A NotificationMessage, its parts only located."""
+def notification_message(body: bytes, at: int, end: int) -> tuple[NotificationMessage, int]:
+    """Decode a NotificationMessage, its parts only located: (message, position after it)."""
     sequence, filetime, count = struct.unpack_from("<Iqi", body, at)
     at += 16
     parts = []
@@ -130,7 +130,7 @@ def notification_message(body: bytes, at: int, end: int) -> tuple[Message, int]:
             raise Undecodable(f"notification with encoding {kind} and length {length}")
         parts.append((int(node.Identifier) if node.NamespaceIndex == 0 else -1, at, at + length))
         at += length
-    return Message(sequence, v.ticks_of(filetime), tuple(parts)), at
+    return NotificationMessage(sequence, v.ticks_of(filetime), tuple(parts)), at
 
 
 class _Layout:
@@ -155,16 +155,17 @@ _PLAIN = {
 
 
 class Decoder:
-    """Readings of data changes for one plan of items: by client handle, the tag and the built-in type that a plain record has."""
+    """Turns data changes into readings for one plan: by client handle, the tag and the built-in type that a plain record has."""
 
-    def __init__(self, tags: Mapping[int, int], types: Mapping[int, int], odd: Callable[[Undecoded, list[Reading]], None]) -> None:
-        """tags[handle], types[handle]: -1 as type sends every record of the handle to `odd`, which appends what it means."""
-        self._tags, self._types, self._odd = dict(tags), dict(types), odd
+    def __init__(self, tags: Mapping[int, int], types: Mapping[int, int], convert: Callable[[Undecoded, list[Reading]], None]) -> None:
+        """Take tag and built-in type by handle; type -1 sends every record of a handle to `convert`, which appends its readings."""
+        self._tags, self._types, self._convert = dict(tags), dict(types), convert
 
     def data_change(self, body: bytes, at: int, end: int, out: list[Reading]) -> None:
-        """Append the records of a DataChangeNotification to `out`, in order. Raises one of BROKEN."""
+        """Append the readings of a DataChangeNotification to `out`, in order. Raises one of BROKEN."""
         (left,) = struct.unpack_from("<i", body, at)
         at += 4
+        # A short look first, and longer ones while records stay alike: where layouts alternate, no long slice is made in vain.
         look = _FIRST_LOOK
         while left > 0:
             mask = body[at + 4]
@@ -185,7 +186,7 @@ class Decoder:
             raise Undecodable("diagnostics, or bytes left over")
 
     def _plain(self, layout: _Layout, number: int, view: memoryview, out: list[Reading]) -> None:
-        """One run of equal layout. The usual layout (status absent, both times) has a loop of its own."""
+        """Append a run of records of equal layout. The usual layout (status absent, both times) has a loop of its own."""
         tags, types = self._tags, self._types
         status_at, source_at, server_at = layout.status, layout.source, layout.server
         append = out.append
@@ -196,7 +197,7 @@ class Decoder:
                 if types[handle] == number:
                     append((tags[handle], value, 0, source, server))
                 else:
-                    self._odd(Undecoded(handle, number, value, 0, source, server), out)
+                    self._convert(Undecoded(handle, number, value, 0, source, server), out)
             return
         for record in layout.struct.iter_unpack(view):
             handle, value = record[0], record[3]
@@ -206,20 +207,20 @@ class Decoder:
             if types[handle] == number:
                 append((tags[handle], None if status & 0x80000000 else value, status, source, server))
             else:
-                self._odd(Undecoded(handle, number, value, status, source, server), out)
+                self._convert(Undecoded(handle, number, value, status, source, server), out)
 
     def _single(self, body: bytes, at: int, end: int, out: list[Reading]) -> int:
-        """One record of any kind (DataValue: Part 6, 5.2.2.17); returns the position after it."""
+        """Append one record of any kind (DataValue: Part 6, 5.2.2.17); return the position after it."""
         handle, mask = _HANDLE_MASK.unpack_from(body, at)
         if handle not in self._tags or mask & 0xC0:
             raise Undecodable(f"unknown item {handle} or mask {mask}")
-        told, at = data_value(body, at + 4, end)
-        self._odd(Undecoded(handle, *told), out)
+        value, at = data_value(body, at + 4, end)
+        self._convert(Undecoded(handle, *value), out)
         return at
 
 
 def data_value(body: bytes, at: int, end: int) -> tuple[tuple[int, object, int, int | None, int | None], int]:
-    """((built-in type, value, status, source ticks, server ticks), position after it) of a DataValue (Part 6, 5.2.2.17)."""
+    """Decode a DataValue (Part 6, 5.2.2.17): ((built-in type, value, status, source ticks, server ticks), position after it)."""
     mask = body[at]
     at += 1
     number, value, status, source, server = 0, None, 0, None, None
@@ -242,7 +243,7 @@ def data_value(body: bytes, at: int, end: int) -> tuple[tuple[int, object, int, 
 
 
 def _run(body: bytes, at: int, end: int, size: int, most: int) -> int:
-    """How many records from `at` on have this size because mask and type are the same as the first's."""
+    """Count the records from `at` on that have the same mask and type as the first, and therefore this size."""
     count = min(most, (end - at) // size)
     stop = at + count * size
     masks, types = body[at + 4 : stop : size], body[at + 5 : stop : size]

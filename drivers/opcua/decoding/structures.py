@@ -1,6 +1,6 @@
-"""The structures that a server describes, read anew in each session: by DataTypeDefinition (1.04), else by its old type dictionaries.
+"""Learn the structures that a server describes, anew in each session: by DataTypeDefinition (1.04), else by its old type dictionaries.
 
-A value names its encoding; that is how its layout is found, so a subtype of what the node declares is read as what it is.
+A value names its encoding; by that its layout is found, so a subtype of the type that the node declares is read as what it is.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,11 +9,11 @@ from typing import Any
 from drivers.contract import BAD_DECODING
 from drivers.opcua.asyncua_types import ua
 from drivers.opcua.decoding import fallback, publish, type_dictionary
-from drivers.opcua.decoding.layout import Fields, Layout, Member, decoded
+from drivers.opcua.decoding.layout import Layout, Member, StructureValue, decoded
 from drivers.opcua.decoding.publish import BROKEN
-from drivers.opcua.plan import Plan
+from drivers.opcua.plan import MonitoringPlan
 from drivers.opcua.session import variant as v
-from drivers.opcua.session.attributes import BuiltIns
+from drivers.opcua.session.attributes import BuiltInTypes
 from drivers.opcua.session.link import Link, in_chunks, local
 
 HAS_ENCODING, HAS_DESCRIPTION, HAS_COMPONENT = 38, 39, 47
@@ -39,24 +39,24 @@ _OWN: dict[int, Layout] = {
 """OPC UA's own structures that plants put into theirs, for servers that do not describe them."""
 
 
-Told = tuple[int, object, int, int | None, int | None]
+DataValue = tuple[int, object, int, int | None, int | None]
 """(built-in type, value, status, source ticks, server ticks)."""
 
 
 class UnknownStructure(Exception):
-    """A value of a type that the server has not described yet; it will be asked."""
+    """The server has not described the type of this value yet; it will be asked."""
 
 
 class Structures:
-    """Layouts by encoding. `wanted`: encodings of values that came and are not known; `learn` asks the server for them."""
+    """Layouts by encoding. wanted: encodings of values that arrived and are not known, with the items that sent them, for `learn`."""
 
     def __init__(self) -> None:
         self._layouts: dict[Any, Layout] = {}
         self._refused: dict[Any, str] = {}
         self.wanted: dict[Any, set[int]] = {}  # encoding -> handles of items that sent it
 
-    def opened(self, raw: v.Raw, handle: int) -> Fields:
-        """The fields of an ExtensionObject. Raises UnknownStructure, or one of BROKEN where the bytes are of another type."""
+    def opened(self, raw: v.Raw, handle: int) -> StructureValue:
+        """Decode the fields of an ExtensionObject. Raises UnknownStructure, or one of BROKEN where the bytes are of another type."""
         layout = self._layouts.get(raw.encoding)
         if layout is None:
             if raw.encoding not in self._refused:
@@ -65,20 +65,20 @@ class Structures:
         return decoded(layout, raw.body or b"")
 
     def distrust(self, encoding: Any, handle: int) -> None:
-        """Bytes that do not fit the layout: the type may have been changed under the running session. Ask for it again."""
+        """Forget a layout that the bytes did not fit, and ask for it again: the type may have been changed under the running session."""
         self._layouts.pop(encoding, None)
         self.wanted.setdefault(encoding, set()).add(handle)
 
     def layout_of(self, encoding: Any) -> Layout | None:
-        """The layout of an encoding, where the server described it."""
+        """Return the layout of an encoding; None if the server has not described it."""
         return self._layouts.get(encoding)
 
     async def learn(self, link: Link, encodings: Iterable[Any]) -> None:
-        """Ask for what is not known yet. What the server does not describe is remembered with the reason, for this session."""
-        asked = [one for one in dict.fromkeys(encodings) if one not in self._layouts]
-        types = await _targets(link, asked, HAS_ENCODING, ua.BrowseDirection.Inverse)
+        """Ask the server for layouts that are not known. One that it does not describe is remembered with the reason, for this session."""
+        unknown = [encoding for encoding in dict.fromkeys(encodings) if encoding not in self._layouts]
+        types = await _targets(link, unknown, HAS_ENCODING, ua.BrowseDirection.Inverse)
         definitions = _Definitions(link)
-        for encoding, data_type in zip(asked, types, strict=True):
+        for encoding, data_type in zip(unknown, types, strict=True):
             self.wanted.pop(encoding, None)
             layout = None if data_type is None else await definitions.of(data_type)
             layout = layout or await type_dictionary.layout_of(link, encoding)
@@ -89,10 +89,10 @@ class Structures:
                 self._layouts[encoding] = layout
 
 
-async def known(link: Link, plan: Plan, namespaces: Any) -> Structures:
-    """The layouts that a plan needs, from the present values of its nodes; nothing is asked where no tag names a field."""
+async def read_structures(link: Link, plan: MonitoringPlan, namespaces: Any) -> Structures:
+    """Learn the layouts that a plan needs, from the present values of its nodes; asks nothing where no tag names a field."""
     structures = Structures()
-    items = [item for group in plan.groups for item in group.items if any(tap.field for tap in item.taps)]
+    items = [item for group in plan.groups for item in group.items if any(binding.field for binding in item.bindings)]
     nodes = [node for item in items if (node := link.node(item.address, namespaces)) is not None]
     values = await values_of(link, nodes)
     await structures.learn(link, [encoding for _, value, *_ in values for encoding in _encodings(value)])
@@ -103,14 +103,14 @@ def _encodings(value: Any) -> list[Any]:
     if isinstance(value, v.Raw):
         return [value.encoding] if value.body is not None else []
     if isinstance(value, v.Array) and value.values and isinstance(value.values[0], v.Raw):
-        return [one.encoding for one in value.values if isinstance(one, v.Raw) and one.body is not None]
+        return [element.encoding for element in value.values if isinstance(element, v.Raw) and element.body is not None]
     return []
 
 
-async def values_of(link: Link, nodes: Sequence[Any]) -> list[Told]:
-    """What each node holds, structures unopened. A value that can not be read is Bad, and never takes its neighbours with it."""
+async def values_of(link: Link, nodes: Sequence[Any]) -> list[DataValue]:
+    """Read the value of each node, structures unopened. A value that can not be read is Bad, and never takes its neighbours with it."""
 
-    async def some(part: Sequence[Any]) -> list[Told]:
+    async def some(part: Sequence[Any]) -> list[DataValue]:
         request = ua.ReadRequest()
         request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
         request.Parameters.NodesToRead = [ua.ReadValueId(node, ua.AttributeIds.Value) for node in part]
@@ -122,12 +122,12 @@ async def values_of(link: Link, nodes: Sequence[Any]) -> list[Told]:
         except BROKEN:
             return await apart(part)
 
-    async def apart(part: Sequence[Any]) -> list[Told]:
+    async def apart(part: Sequence[Any]) -> list[DataValue]:
         if len(part) > 1:
             middle = len(part) // 2
             return [*await some(part[:middle]), *await some(part[middle:])]
         try:
-            return [fallback.odd_of(0, (await link.read(part))[0])[1:]]
+            return [fallback.from_data_value(0, (await link.read(part))[0])[1:]]
         except (*BROKEN, AttributeError, TypeError):
             return [(0, None, BAD_DECODING, None, None)]
 
@@ -135,7 +135,7 @@ async def values_of(link: Link, nodes: Sequence[Any]) -> list[Told]:
 
 
 async def _targets(link: Link, nodes: Sequence[Any], reference: int, direction: Any) -> list[Any | None]:
-    """The first node that each one refers to."""
+    """Return the first node that each one refers to, by a reference type and direction; None if it refers to none."""
 
     async def some(part: Sequence[Any]) -> list[Any]:
         request = ua.BrowseRequest()
@@ -147,26 +147,26 @@ async def _targets(link: Link, nodes: Sequence[Any], reference: int, direction: 
 
 
 def _browse(node: Any, reference: int, direction: Any) -> Any:
-    asked = ua.BrowseDescription()
-    asked.NodeId, asked.BrowseDirection, asked.IncludeSubtypes = node, direction, True
-    asked.ReferenceTypeId, asked.NodeClassMask, asked.ResultMask = ua.NodeId(reference), 0, ua.BrowseResultMask.All
-    return asked
+    description = ua.BrowseDescription()
+    description.NodeId, description.BrowseDirection, description.IncludeSubtypes = node, direction, True
+    description.ReferenceTypeId, description.NodeClassMask, description.ResultMask = ua.NodeId(reference), 0, ua.BrowseResultMask.All
+    return description
 
 
 class _Definitions:
-    """Layouts by data type, each read once."""
+    """Reads layouts by data type, each once."""
 
     def __init__(self, link: Link) -> None:
-        self._link, self._built_in = link, BuiltIns(link)
+        self._link, self._built_in = link, BuiltInTypes(link)
         self._known: dict[Any, Layout | None] = {}
 
     async def of(self, data_type: Any) -> Layout | None:
-        """The layout of a data type, with all that it contains; None where the server does not define it wholly."""
+        """Return the layout of a data type, with all that it contains; None where the server does not define it wholly."""
         if data_type in self._known:
             return self._known[data_type]
         own = _OWN.get(data_type.Identifier) if data_type.NamespaceIndex == 0 else None
-        (told,) = await self._link.read([data_type], DATA_TYPE_DEFINITION)
-        definition = None if told.Value is None else told.Value.Value
+        (attribute,) = await self._link.read([data_type], DATA_TYPE_DEFINITION)
+        definition = None if attribute.Value is None else attribute.Value.Value
         if not isinstance(definition, ua.StructureDefinition):
             self._known[data_type] = own
             return own
@@ -179,24 +179,24 @@ class _Definitions:
     async def _filled(self, layout: Layout, definition: Any) -> bool:
         kind, fields = int(definition.StructureType), list(definition.Fields or ())
         layout.kind = "union" if kind in _UNION else "optional" if kind == 1 else "plain"
-        types = await self._built_in.of([one.DataType for one in fields])
-        for one, number in zip(fields, types, strict=True):
-            member = await self._member(one, number, subtyped=kind in _SUBTYPED)
+        types = await self._built_in.of([field.DataType for field in fields])
+        for field, number in zip(fields, types, strict=True):
+            member = await self._member(field, number, subtyped=kind in _SUBTYPED)
             if member is None:
                 return False
             layout.members.append(member)
         return True
 
-    async def _member(self, one: Any, number: int | None, *, subtyped: bool) -> Member | None:
-        rank = 0 if one.ValueRank == -1 else int(one.ValueRank)
+    async def _member(self, field: Any, number: int | None, *, subtyped: bool) -> Member | None:
+        rank = 0 if field.ValueRank == -1 else int(field.ValueRank)
         if rank < 0 or number is None:
             return None
-        abstract = one.DataType.NamespaceIndex == 0 and one.DataType.Identifier in _ABSTRACT
-        member = Member(one.Name, v.VARIANT if abstract else number, None, rank, bool(one.IsOptional) and not subtyped)
-        bare = one.DataType.NamespaceIndex == 0 and one.DataType.Identifier == _STRUCTURE
-        if number == v.EXTENSION_OBJECT and not bare and not (subtyped and one.IsOptional):
-            member.layout = await self.of(one.DataType)
+        abstract = field.DataType.NamespaceIndex == 0 and field.DataType.Identifier in _ABSTRACT
+        member = Member(field.Name, v.VARIANT if abstract else number, None, rank, bool(field.IsOptional) and not subtyped)
+        bare = field.DataType.NamespaceIndex == 0 and field.DataType.Identifier == _STRUCTURE
+        if number == v.EXTENSION_OBJECT and not bare and not (subtyped and field.IsOptional):
+            member.layout = await self.of(field.DataType)
             return member if member.layout is not None else None
-        if subtyped and one.IsOptional and number != v.EXTENSION_OBJECT:
+        if subtyped and field.IsOptional and number != v.EXTENSION_OBJECT:
             member.type = v.VARIANT  # a subtyped simple value is sent with its type (Part 3, 8.51)
         return member

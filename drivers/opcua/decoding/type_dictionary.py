@@ -1,4 +1,4 @@
-"""Structures of servers from before 1.04: their type dictionaries (OPC Binary, Part 3 Annex C and D as of 1.03)."""
+"""Read structures of servers from before 1.04: their type dictionaries (OPC Binary, Part 3 Annex C and D as of 1.03)."""
 
 import re
 import xml.etree.ElementTree as ET  # what may expand entities is refused before it is parsed
@@ -12,20 +12,21 @@ from drivers.opcua.session.link import Link, local
 
 HAS_DESCRIPTION, HAS_COMPONENT = 39, 47
 LARGEST_BYTES = 8 << 20
+"""Largest dictionary that is parsed."""
 _SCHEMA = "{http://opcfoundation.org/BinarySchema/}"
 _SIMPLE = {name: number for number, name in enumerate(v.NAMES) if number} | {"CharArray": v.STRING, "Char": v.BYTE, "UtcTime": v.DATETIME}
 _SIMPLE |= {"Duration": v.DOUBLE, "LocaleId": v.STRING}
 
 
 async def layout_of(link: Link, encoding: Any) -> Layout | None:
-    """The layout that a dictionary gives an encoding's structure, None where there is none. Raises what Link.ask raises."""
+    """Return the layout that a dictionary gives an encoding's structure; None if there is none. Raises what Link.ask raises."""
     description = await _one(link, encoding, HAS_DESCRIPTION, ua.BrowseDirection.Forward)
     if description is None:
         return None
     home = await _one(link, description, HAS_COMPONENT, ua.BrowseDirection.Inverse)
     if home is None:
         return None
-    name, content = (None if one.Value is None else one.Value.Value for one in await link.read([description, home]))
+    name, content = (None if attribute.Value is None else attribute.Value.Value for attribute in await link.read([description, home]))
     if not isinstance(name, str) or not isinstance(content, bytes) or len(content) > LARGEST_BYTES:
         return None
     return parsed(content).get(name)
@@ -33,16 +34,16 @@ async def layout_of(link: Link, encoding: Any) -> Layout | None:
 
 async def _one(link: Link, node: Any, reference: int, direction: Any) -> Any | None:
     request = ua.BrowseRequest()
-    asked = ua.BrowseDescription()
-    asked.NodeId, asked.BrowseDirection, asked.IncludeSubtypes = node, direction, True
-    asked.ReferenceTypeId, asked.NodeClassMask, asked.ResultMask = ua.NodeId(reference), 0, ua.BrowseResultMask.All
-    request.Parameters.NodesToBrowse = [asked]
+    description = ua.BrowseDescription()
+    description.NodeId, description.BrowseDirection, description.IncludeSubtypes = node, direction, True
+    description.ReferenceTypeId, description.NodeClassMask, description.ResultMask = ua.NodeId(reference), 0, ua.BrowseResultMask.All
+    request.Parameters.NodesToBrowse = [description]
     (result,) = (await link.ask(request, ua.BrowseResponse)).Results
     return local(result.References[0].NodeId) if result.References else None
 
 
 def parsed(content: bytes) -> Mapping[str, Layout]:
-    """Structures by name; those that contain what is not understood are left out. Nothing at all where it is no plain XML."""
+    """Parse a dictionary: structures by name, without those that contain what is not understood; nothing if it is no plain XML."""
     content = content.rstrip(b"\0")
     if b"<!DOCTYPE" in content or b"<!ENTITY" in content:
         return {}
@@ -50,11 +51,11 @@ def parsed(content: bytes) -> Mapping[str, Layout]:
         root = ET.fromstring(content)  # noqa: S314 - without a DTD there is nothing to expand
     except ET.ParseError:
         return {}
-    enums = {one.get("Name", ""): int(one.get("LengthInBits", "32")) for one in root.iter(f"{_SCHEMA}EnumeratedType")}
-    written = {one.get("Name", ""): one for one in root.iter(f"{_SCHEMA}StructuredType")}
+    enums = {element.get("Name", ""): int(element.get("LengthInBits", "32")) for element in root.iter(f"{_SCHEMA}EnumeratedType")}
+    written = {element.get("Name", ""): element for element in root.iter(f"{_SCHEMA}StructuredType")}
     layouts = {name: Layout(name, "dictionary") for name in written}
     broken = {name for name, element in written.items() if not _filled(layouts[name], element, layouts, enums)}
-    while spoiled := {name for name, one in layouts.items() if name not in broken and _contains(one, broken)}:
+    while spoiled := {name for name, element in layouts.items() if name not in broken and _contains(element, broken)}:
         broken |= spoiled
     return {name: layout for name, layout in layouts.items() if name not in broken}
 
@@ -64,25 +65,25 @@ def _contains(layout: Layout, names: set[str]) -> bool:
 
 
 def _filled(layout: Layout, element: ET.Element, layouts: Mapping[str, Layout], enums: Mapping[str, int]) -> bool:
-    for one in element.iter(f"{_SCHEMA}Field"):
-        member = _member(one, layouts, enums)
+    for field in element.iter(f"{_SCHEMA}Field"):
+        member = _member(field, layouts, enums)
         if member is None:
             return False
         layout.members.append(member)
     return True
 
 
-def _member(one: ET.Element, layouts: Mapping[str, Layout], enums: Mapping[str, int]) -> Member | None:
-    """One field; None where its type is not understood."""
-    prefix, _, name = one.get("TypeName", "").rpartition(":")
-    member = Member(one.get("Name", ""), 0, count_of=one.get("LengthField"))
-    if one.get("SwitchOperand", "Equals") != "Equals" or one.get("Terminator") or one.get("IsLengthInBytes"):
+def _member(field: ET.Element, layouts: Mapping[str, Layout], enums: Mapping[str, int]) -> Member | None:
+    """Read one field; None if its type is not understood."""
+    prefix, _, name = field.get("TypeName", "").rpartition(":")
+    member = Member(field.get("Name", ""), 0, count_of=field.get("LengthField"))
+    if field.get("SwitchOperand", "Equals") != "Equals" or field.get("Terminator") or field.get("IsLengthInBytes"):
         return None
-    if one.get("SwitchField"):
-        value = one.get("SwitchValue")
-        member.switch = (one.get("SwitchField", ""), int(value) if value and re.fullmatch(r"\d+", value) else None)
+    if field.get("SwitchField"):
+        value = field.get("SwitchValue")
+        member.switch = (field.get("SwitchField", ""), int(value) if value and re.fullmatch(r"\d+", value) else None)
     if name == "Bit":
-        member.bits = int(one.get("Length", "1"))
+        member.bits = int(field.get("Length", "1"))
         return member
     if prefix in {"opc", "ua"} and name in _SIMPLE:
         member.type = _SIMPLE[name]

@@ -1,4 +1,4 @@
-"""What a server says about its nodes beside their values: references, built-in types, engineering units and ranges (Part 3, Part 8)."""
+"""Read what a server describes of its nodes beside their values: references, built-in types, units and ranges (Part 3, Part 8)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ _BUILT_IN = {number: number for number in range(1, 26)} | {ENUMERATION: v.INT32,
 
 
 async def references_of(link: Link, nodes: Sequence[Any]) -> list[list[Any]]:
-    """Forward hierarchical references of nodes, all pages of them (Part 4, 5.8.2 and 5.8.3)."""
+    """Return the forward hierarchical references of each node, all pages of them (Part 4, 5.8.2 and 5.8.3). Raises BadReply."""
 
     async def some(part: Sequence[Any]) -> list[Any]:
         request = ua.BrowseRequest()
@@ -26,7 +26,7 @@ async def references_of(link: Link, nodes: Sequence[Any]) -> list[list[Any]]:
         return list((await link.ask(request, ua.BrowseResponse)).Results)
 
     results = await in_chunks(nodes, link.limits["browse"], some)
-    told = [list(result.References or ()) for result in results]
+    references = [list(result.References or ()) for result in results]
     points = {index: result.ContinuationPoint for index, result in enumerate(results) if result.ContinuationPoint}
     while points:
         indexes = list(points)[: link.limits["browse"]]
@@ -37,33 +37,33 @@ async def references_of(link: Link, nodes: Sequence[Any]) -> list[list[Any]]:
         for index, page in zip(indexes, pages, strict=True):
             if page.StatusCode.value & 0x80000000 or (page.ContinuationPoint and not page.References):
                 raise BadReply("the server broke off a list of references")
-            told[index] += page.References or ()
+            references[index] += page.References or ()
             if page.ContinuationPoint:
                 points[index] = page.ContinuationPoint
-    return told
+    return references
 
 
 def _browse_description(node: Any) -> Any:
-    asked = ua.BrowseDescription()
-    asked.NodeId, asked.BrowseDirection, asked.IncludeSubtypes = node, ua.BrowseDirection.Forward, True
-    asked.ReferenceTypeId = ua.NodeId(HIERARCHICAL)
-    asked.NodeClassMask = ua.NodeClass.Object | ua.NodeClass.Variable
+    description = ua.BrowseDescription()
+    description.NodeId, description.BrowseDirection, description.IncludeSubtypes = node, ua.BrowseDirection.Forward, True
+    description.ReferenceTypeId = ua.NodeId(HIERARCHICAL)
+    description.NodeClassMask = ua.NodeClass.Object | ua.NodeClass.Variable
     mask = ua.BrowseResultMask
-    asked.ResultMask = mask.ReferenceTypeId | mask.NodeClass | mask.BrowseName
-    return asked
+    description.ResultMask = mask.ReferenceTypeId | mask.NodeClass | mask.BrowseName
+    return description
 
 
-class BuiltIns:
-    """The built-in type that a DataType comes down to: enumerations are Int32, the others by their supertypes."""
+class BuiltInTypes:
+    """Finds the built-in type of a DataType: enumerations are Int32, the others follow their supertypes. Remembers what it has found."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
         self._known: dict[Any, int | None] = {}
 
     async def of(self, types: Sequence[Any]) -> list[int | None]:
-        """The number for each DataType; None for structures and what the server does not explain."""
-        open_ = {one for one in types if one is not None and one not in self._known}
-        trail = {one: one for one in open_}
+        """Return the number of the built-in type for each DataType; None for structures and for those that the server does not explain."""
+        open_ = {data_type for data_type in types if data_type is not None and data_type not in self._known}
+        trail = {data_type: data_type for data_type in open_}
         for _ in range(20):
             for origin, now in list(trail.items()):
                 if now.NamespaceIndex == 0 and now.Identifier in _BUILT_IN:
@@ -78,16 +78,16 @@ class BuiltIns:
                     del trail[origin]
                 else:
                     trail[origin] = above
-        return [self._known.get(one) if one is not None else None for one in types]
+        return [self._known.get(data_type) if data_type is not None else None for data_type in types]
 
     async def _supertypes(self, nodes: Sequence[Any]) -> list[Any | None]:
         async def some(part: Sequence[Any]) -> list[Any]:
             request = ua.BrowseRequest()
             for node in part:
-                asked = _browse_description(node)
-                asked.BrowseDirection, asked.ReferenceTypeId = ua.BrowseDirection.Inverse, ua.NodeId(HAS_SUBTYPE)
-                asked.NodeClassMask = 0
-                request.Parameters.NodesToBrowse.append(asked)
+                description = _browse_description(node)
+                description.BrowseDirection, description.ReferenceTypeId = ua.BrowseDirection.Inverse, ua.NodeId(HAS_SUBTYPE)
+                description.NodeClassMask = 0
+                request.Parameters.NodesToBrowse.append(description)
             return list((await self._link.ask(request, ua.BrowseResponse)).Results)
 
         results = await in_chunks(nodes, self._link.limits["browse"], some)
@@ -95,41 +95,45 @@ class BuiltIns:
 
 
 async def units_by_properties(link: Link, properties: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """source_unit, eu_low and eu_high where the server tells them (Part 8, 5.6). properties: name -> node, of each variable."""
+    """Read source_unit, eu_low and eu_high of each variable from its properties, by name (Part 8, 5.6)."""
     asked = [(number, name, node) for number, nodes in enumerate(properties) for name, node in nodes.items()]
-    told: list[dict[str, str]] = [{} for _ in properties]
+    units_found: list[dict[str, str]] = [{} for _ in properties]
     for (number, name, _), value in zip(asked, await link.read([node for _, _, node in asked]), strict=True):
         content: Any = None if value.Value is None else value.Value.Value
         if name == "EngineeringUnits" and content is not None and hasattr(content, "DisplayName"):
-            told[number]["source_unit"] = _unit_text(content)
-        elif name == "EURange" and content is not None and hasattr(content, "Low") and content.Low < content.High:  # 0..0: nobody set it
-            told[number] |= {"eu_low": f"{content.Low:g}", "eu_high": f"{content.High:g}"}
-    return told
+            units_found[number]["source_unit"] = _unit_text(content)
+        elif name == "EURange" and content is not None and hasattr(content, "Low") and content.Low < content.High:  # 0..0 was never set
+            units_found[number] |= {"eu_low": f"{content.Low:g}", "eu_high": f"{content.High:g}"}
+    return units_found
 
 
 async def units_of(link: Link, nodes: Sequence[Any]) -> list[dict[str, str]]:
-    """What the server says today about unit and range of each node: source_unit, eu_low, eu_high; nothing where it says nothing."""
+    """Read unit and range of each node as the server states them now: source_unit, eu_low, eu_high; each only where it is stated."""
     owners = []
     for references in await references_of(link, nodes):
-        named = {str(one.BrowseName.Name): local(one.NodeId) for one in references if one.ReferenceTypeId.Identifier == HAS_PROPERTY}
+        named = {
+            str(reference.BrowseName.Name): local(reference.NodeId)
+            for reference in references
+            if reference.ReferenceTypeId.Identifier == HAS_PROPERTY
+        }
         owners.append({name: named[name] for name in UNIT_PROPERTIES if name in named})
     return await units_by_properties(link, owners)
 
 
 async def unit_of(link: Link, settings: OpcUaSettings, address: str) -> dict[str, str]:
-    """`units_of` one address."""
+    """Read unit and range of one address, see `units_of`."""
     parsed = parse("opcua", address)
     assert isinstance(parsed, OpcUaAddress)
     node = link.node(parsed, settings.namespaces)
     return {} if node is None else (await units_of(link, [node]))[0]
 
 
-def _unit_text(told: Any) -> str:
-    """The unit of an EUInformation as it is displayed; where that is empty or nobody's unit, by its UNECE code (Part 8, 5.6.4.3)."""
-    text = told.DisplayName.Text or ""
+def _unit_text(information: Any) -> str:
+    """Return the unit of an EUInformation as displayed; where that is no known unit, by its UNECE code (Part 8, 5.6.4.3)."""
+    text = information.DisplayName.Text or ""
     try:
         units.canonical(text)
     except units.UnitError:
-        code = (told.UnitId or 0).to_bytes(4, "big", signed=True).strip(b"\0").decode("ascii", "replace")
+        code = (information.UnitId or 0).to_bytes(4, "big", signed=True).strip(b"\0").decode("ascii", "replace")
         return UNECE.get(code, text)
     return text

@@ -1,7 +1,7 @@
-"""The managed folder of OPC UA certificates: own/, trusted/, issuers/, rejected/. What `ebr-gateway certs` does.
+"""Manage the folder of OPC UA certificates: own/, trusted/, issuers/, rejected/. The work of `ebr-gateway certs`.
 
-own/cert.der and own/key.pem (0600); trusted/ and issuers/ as `trust` says; rejected/ holds what was refused, named by its
-SHA-256, until somebody looks at it and trusts it.
+own/ holds cert.der and key.pem (0600); trusted/ and issuers/ are laid out as `trust` reads them; rejected/ holds refused certificates, each
+named by its SHA-256, until a person has looked at it and trusts it.
 """
 
 import os
@@ -18,18 +18,20 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from drivers.opcua.session.trust import KEY_BITS, certificates, load, uri_of
 
-__all__ = ["certificates", "load", "uri_of"]  # of `trust`, for whoever knows this module alone
+__all__ = ["certificates", "load", "uri_of"]  # of `trust`, for callers that know this module alone
 
 WARN_DAYS = (60, 30, 7)
+"""Days before a certificate's end at which a warning begins."""
 DAYS = 1825
+"""Validity of our own certificate."""
 
 
 Kind = Literal["own", "trusted", "issuer", "rejected"]
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
-    """Our application instance certificate."""
+class OwnCertificate:
+    """Our application instance certificate, its key's file and its application URI."""
 
     certificate: x509.Certificate
     key_file: Path
@@ -37,8 +39,8 @@ class Own:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """One certificate of the folder, for a person."""
+class CertificateInfo:
+    """One certificate of the folder, for a person. warning: a line if it ends soon, or has ended."""
 
     kind: Kind
     sha256: str
@@ -50,8 +52,8 @@ class Shown:
     warning: str | None
 
 
-def make(folder: Path, uri: str | None = None) -> Shown:
-    """A new key and self-signed certificate in own/, valid for five years. Refuses to replace one that is there (FileExistsError)."""
+def make(folder: Path, uri: str | None = None) -> CertificateInfo:
+    """Make a new key and self-signed certificate in own/, valid for five years. Raises FileExistsError rather than replace one."""
     place = folder / "own"
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     host = socket.gethostname()
@@ -60,11 +62,11 @@ def make(folder: Path, uri: str | None = None) -> Shown:
     certificate = _signed(key, host, uri or f"urn:{host}:ebr-gateway")
     _write(place / "key.pem", pem, 0o600)
     _write(place / "cert.der", certificate.public_bytes(serialization.Encoding.DER), 0o644)
-    return _shown("own", place / "cert.der", certificate)
+    return _info("own", place / "cert.der", certificate)
 
 
 def _signed(key: rsa.RSAPrivateKey, host: str, uri: str) -> x509.Certificate:
-    """As Part 6, 6.2.2 wants it: URI and host as subject alternative names, the usages of a client."""
+    """Sign our certificate as Part 6, 6.2.2 asks: URI and host as subject alternative names, the usages of a client."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"ebr-gateway@{host}"[:64])])
     now = datetime.now(UTC)
     usage = x509.KeyUsage(
@@ -96,17 +98,17 @@ def _signed(key: rsa.RSAPrivateKey, host: str, uri: str) -> x509.Certificate:
     return builder.sign(key, hashes.SHA256())
 
 
-def own(folder: Path) -> Own | None:
-    """Our certificate, or None where nobody made one yet."""
+def own(folder: Path) -> OwnCertificate | None:
+    """Read our certificate; None if there is none yet."""
     certificate_file, key_file = folder / "own" / "cert.der", folder / "own" / "key.pem"
     if not certificate_file.is_file() or not key_file.is_file():
         return None
     certificate = load(certificate_file)
-    return Own(certificate, key_file, uri_of(certificate) or "")
+    return OwnCertificate(certificate, key_file, uri_of(certificate) or "")
 
 
 def reject(folder: Path, server: x509.Certificate) -> str:
-    """Lay a refused certificate in rejected/ and return its SHA-256."""
+    """Store a refused certificate in rejected/ and return its SHA-256."""
     digest = server.fingerprint(hashes.SHA256()).hex()
     place = folder / "rejected"
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -116,16 +118,16 @@ def reject(folder: Path, server: x509.Certificate) -> str:
     return digest
 
 
-def trust(folder: Path, which: str) -> Shown:
-    """Trust a rejected certificate, by the beginning of its SHA-256, or any certificate file. Raises LookupError if it is not just one."""
+def trust(folder: Path, which: str) -> CertificateInfo:
+    """Trust a rejected certificate, by the beginning of its SHA-256, or a certificate file. Raises LookupError if not just one fits."""
     given = Path(which)
     if given.is_file():
         certificate = load(given)
     else:
-        found = [(file, certificate) for file, certificate in certificates(folder / "rejected") if file.stem.startswith(which.lower())]
-        if len(found) != 1:
-            raise LookupError(f"{len(found)} rejected certificates begin with {which!r}")
-        given, certificate = found[0]
+        matches = [(file, certificate) for file, certificate in certificates(folder / "rejected") if file.stem.startswith(which.lower())]
+        if len(matches) != 1:
+            raise LookupError(f"{len(matches)} rejected certificates begin with {which!r}")
+        given, certificate = matches[0]
     digest = certificate.fingerprint(hashes.SHA256()).hex()
     place = folder / "trusted" / "certs"
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -134,17 +136,17 @@ def trust(folder: Path, which: str) -> Shown:
         _write(file, certificate.public_bytes(serialization.Encoding.DER), 0o644)
     if given.parent == folder / "rejected":
         given.unlink()
-    return _shown("trusted", file, certificate)
+    return _info("trusted", file, certificate)
 
 
-def show(folder: Path, now: datetime | None = None) -> list[Shown]:
-    """Everything in the folder, own first."""
+def show(folder: Path, now: datetime | None = None) -> list[CertificateInfo]:
+    """List everything in the folder, own first."""
     places: dict[Kind, str] = {"own": "own", "trusted": "trusted", "issuer": "issuers", "rejected": "rejected"}
-    return [_shown(kind, file, one, now) for kind, place in places.items() for file, one in certificates(folder / place)]
+    return [_info(kind, file, certificate, now) for kind, place in places.items() for file, certificate in certificates(folder / place)]
 
 
 def expiry_warning(certificate: x509.Certificate, now: datetime | None = None) -> str | None:
-    """A line 60, 30 and 7 days before the end, and after it."""
+    """Return a line from 60 days before a certificate's end on, and after it; else None."""
     left = (certificate.not_valid_after_utc - (now or datetime.now(UTC))).days
     if left < 0:
         return f"expired on {certificate.not_valid_after_utc.date()}"
@@ -152,7 +154,7 @@ def expiry_warning(certificate: x509.Certificate, now: datetime | None = None) -
 
 
 def expiry(certificate: x509.Certificate, now: datetime | None = None) -> tuple[str, Literal["info", "warning", "alarm"]] | None:
-    """(text, severity) as findings have it: the text changes at each of the steps, not each day."""
+    """Return (text, severity) of the finding about a certificate's end, or None; the text changes at 60, 30 and 7 days, not each day."""
     left = (certificate.not_valid_after_utc - (now or datetime.now(UTC))).days
     until = certificate.not_valid_after_utc.date()
     if left < 0:
@@ -162,12 +164,12 @@ def expiry(certificate: x509.Certificate, now: datetime | None = None) -> tuple[
 
 
 def load_key(file: Path) -> Any:
-    """A private key in PEM without a password: the file's mode protects it."""
+    """Read a private key in PEM without a password: the file's mode protects it."""
     return serialization.load_pem_private_key(file.read_bytes(), None)
 
 
-def _shown(kind: Kind, file: Path, certificate: x509.Certificate, now: datetime | None = None) -> Shown:
-    return Shown(
+def _info(kind: Kind, file: Path, certificate: x509.Certificate, now: datetime | None = None) -> CertificateInfo:
+    return CertificateInfo(
         kind,
         certificate.fingerprint(hashes.SHA256()).hex(),
         certificate.subject.rfc4514_string(),

@@ -1,4 +1,4 @@
-"""One session with a server: a fresh client for each attempt, deadlines on every step, plain errors."""
+"""Open one session with a server, and use it: a fresh client for each attempt, deadlines on every step, plain errors."""
 
 import asyncio
 import contextlib
@@ -20,14 +20,14 @@ from drivers.opcua.settings import OpcUaSettings, password
 
 Answer = TypeVar("Answer")
 KEEP_SESSION_S = 120.0
-"""How long the server shall keep a session whose connection is gone: a restart takes it, or its subscriptions, over."""
+"""How long the server shall keep a session whose connection is gone, so that a restart can take it, or its subscriptions, over."""
 TOO_MUCH = {0x80100000, 0x80080000, 0x80B80000, 0x80B90000}
 """BadTooManyOperations, BadEncodingLimitsExceeded, BadRequestTooLarge, BadResponseTooLarge: ask for less at once."""
 
 
 @contextlib.contextmanager
 def plain_errors(doing: str) -> Iterator[None]:
-    """Turn what asyncua and the socket raise into a DriverError that says what failed while doing what."""
+    """Turn what asyncua and the socket raise into a DriverError with the action that failed."""
     try:
         yield
     except (DriverError, DriverMisconfigured):
@@ -43,14 +43,14 @@ def plain_errors(doing: str) -> Iterator[None]:
 
 
 def status_name(code: int) -> str:
-    """BadTimeout, or the number where the specification names none."""
+    """Return a status code's name (BadTimeout), or the number where the specification names none."""
     name = ua.status_codes.get_name_and_doc(code)[0]
     return f"0x{code:08X}" if name == "UnknownUaError" else str(name)
 
 
 @dataclass(slots=True)
 class KeptSession:
-    """What a lost connection leaves behind, so that the next one can go on in the same session. In memory only: the token is a secret."""
+    """What the next connection needs to go on in the same session. In memory only: the token is a secret."""
 
     endpoint: str
     token: Any
@@ -60,7 +60,12 @@ class KeptSession:
 
 @dataclass(slots=True)
 class Link:
-    """An activated session."""
+    """An activated session with a server.
+
+    reused: it is the session of before. namespaces, limits, server: read anew in each session. server: product, manufacturer, version,
+    start_time, state. offset: (offset, bound) of the server's clock in seconds. sent: authorities that the server showed with its
+    certificate. paths: browse path -> its NodeId in this session, or the status that refused it.
+    """
 
     client: Any
     endpoint: str
@@ -75,21 +80,21 @@ class Link:
 
     @property
     def protocol(self) -> BoundedProtocol:
-        """The open connection. Raises LinkLost where there is none."""
+        """The open connection. Raises LinkLost if there is none."""
         protocol = self.client.uaclient.protocol
         if not isinstance(protocol, BoundedProtocol) or protocol.transport is None:
             raise LinkLost("the connection is closed")
         return protocol
 
     async def raw(self, request: Any) -> bytes:
-        """Send a request; the body of the answer, type id first. A ServiceFault is not looked at."""
+        """Send a request; return the body of the answer, type id first. A ServiceFault is left to the caller."""
         protocol = self.protocol
         async with asyncio.timeout(self.timeout_s):
             data = await protocol._send_request(request, self.timeout_s)  # noqa: SLF001 - asyncua 2.1.0 is pinned; a contract test holds it
         return bytes(data._data[data.cur_pos : data.cur_pos + len(data)])  # noqa: SLF001
 
     async def ask(self, request: Any, answer: type[Answer]) -> Answer:
-        """Send a request and decode its answer. Raises UaStatusCodeError, TimeoutError, OSError: use within plain_errors."""
+        """Send a request and decode its answer. Raises UaStatusCodeError, TimeoutError, OSError: use it within plain_errors."""
         protocol = self.protocol
         async with asyncio.timeout(self.timeout_s):
             data = await protocol._send_request(request, self.timeout_s)  # noqa: SLF001
@@ -99,11 +104,11 @@ class Link:
         return decoded
 
     async def read(self, nodes: Sequence[Any], attribute: int = ua.AttributeIds.Value) -> list[Any]:
-        """DataValues of one attribute of many nodes, in their order, within the server's limits."""
+        """Read one attribute of many nodes, within the server's limits; return their DataValues in order."""
         return await self.read_pairs([(node, attribute) for node in nodes])
 
     async def read_pairs(self, pairs: Sequence[tuple[Any, int]]) -> list[Any]:
-        """DataValues of (node, attribute) pairs."""
+        """Read (node, attribute) pairs, within the server's limits; return their DataValues in order."""
 
         async def some(part: Sequence[tuple[Any, int]]) -> list[Any]:
             request = ua.ReadRequest()
@@ -114,10 +119,13 @@ class Link:
         return await in_chunks(pairs, self.limits.get("read", 500), some)
 
     def node(self, address: OpcUaAddress, short: Mapping[str, str]) -> Any | None:
-        """The NodeId in this session; None where its namespace or path is not there now. An index is looked up by URI, never remembered."""
+        """Return the NodeId of an address in this session; None if its namespace or path is not there now.
+
+        A namespace index is looked up by URI each time, never remembered: it may mean another namespace after a restart of the server.
+        """
         if address.kind == "path":
-            found = self.paths.get(address.node)
-            return None if isinstance(found, int) else found
+            resolved = self.paths.get(address.node)
+            return None if isinstance(resolved, int) else resolved
         uri = address.namespace_uri if address.namespace is None else short.get(address.namespace)
         if uri is None:
             index = address.namespace_index or 0
@@ -129,51 +137,52 @@ class Link:
         return ua.NodeId(address.identifier, index, kinds[address.kind])
 
     async def clock(self) -> tuple[float, float] | None:
-        """(offset, bound) in seconds of the server's clock against ours: positive when the server is ahead."""
+        """Measure how far the server's clock is ahead of ours: (offset, bound) in seconds; None if it gives no time."""
         before = time.monotonic_ns()
-        (told,) = await self.read([ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime)])
+        (answer,) = await self.read([ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime)])
         after = time.monotonic_ns()
-        if told.Value is None or told.Value.Value is None:
+        if answer.Value is None or answer.Value.Value is None:
             return None
+        # The server read its clock at some instant between request and answer: the middle, give or take half of the round trip.
         middle = time.time_ns() / 1e9 - (after - before) / 2e9
-        filetime = ua.datetime_to_win_epoch(told.Value.Value)
-        coarse_s = 0.5 if filetime % 10_000_000 == 0 else 0.0  # some servers tell whole seconds: half of one is then not known
+        filetime = ua.datetime_to_win_epoch(answer.Value.Value)
+        coarse_s = 0.5 if filetime % 10_000_000 == 0 else 0.0  # some servers give whole seconds: half of one is then uncertain
         self.offset = ((filetime - FILETIME_OF_1970) / 1e7 - middle + coarse_s, (after - before) / 2e9 + coarse_s)
         return self.offset
 
     def keep(self) -> KeptSession:
-        """What the next attempt needs to take this session over."""
+        """Return what the next attempt needs to take this session over."""
         client = self.client
         return KeptSession(self.endpoint, client.uaclient.session.authentication_token, client._server_nonce, client._policy_ids)  # noqa: SLF001
 
 
 def local(node: Any) -> Any:
-    """An ExpandedNodeId of this server as a NodeId."""
+    """Return an ExpandedNodeId of this server as a NodeId."""
     return ua.NodeId(node.Identifier, node.NamespaceIndex, node.NodeIdType)
 
 
 async def in_chunks(things: Sequence[Any], most: int, call: Any) -> list[Any]:
-    """Call with as many as the server takes at once; halve where it says that they were too many (limits are not always told)."""
+    """Call with as many as the server takes at once; halve where it answers that they were too many: not all servers state limits."""
     results: list[Any] = []
     size = max(most, 1)
     while len(results) < len(things):
         part = things[len(results) : len(results) + size]
         try:
-            got = await call(part)
+            answers = await call(part)
         except ua.UaStatusCodeError as error:
             if error.code not in TOO_MUCH or size == 1:
                 raise
             size = max(size // 2, 1)
             continue
-        if len(got) != len(part):
-            raise BadReply(f"{len(got)} results for {len(part)} operations")
-        results += got
+        if len(answers) != len(part):
+            raise BadReply(f"{len(answers)} results for {len(part)} operations")
+        results += answers
     return results
 
 
 @contextlib.asynccontextmanager
 async def connected(source: Source, settings: OpcUaSettings, endpoint: str, kept: KeptSession | None = None) -> AsyncIterator[Link]:
-    """A session for as long as the context lasts. On a clean end the subscriptions stay on the server for whoever continues."""
+    """Open a session for as long as the context lasts. After a clean end its subscriptions stay on the server for the next session."""
     client, sent = await _client(source, settings, endpoint)
     clean = False
     try:
@@ -185,7 +194,7 @@ async def connected(source: Source, settings: OpcUaSettings, endpoint: str, kept
         try:
             yield link
         except (asyncio.CancelledError, GeneratorExit):
-            clean = True
+            clean = True  # a planned stop: the subscriptions wait for the next start
             raise
         clean = True
     finally:
@@ -193,7 +202,7 @@ async def connected(source: Source, settings: OpcUaSettings, endpoint: str, kept
 
 
 async def _client(source: Source, settings: OpcUaSettings, endpoint: str) -> tuple[Any, tuple[Any, ...]]:
-    """A client that never acts by itself (no supervisor, no reconnect, no publish loop), and the authorities that the server showed."""
+    """Make a client that never acts by itself (no supervisor, no reconnect, no publish loop), and return the authorities shown, too."""
     client = Client(endpoint, timeout=settings.request_timeout_s)
     client.uaclient = BoundedClient(settings.request_timeout_s)
     client.uaclient.pre_request_hook = None
@@ -212,12 +221,13 @@ async def _client(source: Source, settings: OpcUaSettings, endpoint: str) -> tup
 
 
 async def _activated(client: Any, settings: OpcUaSettings, endpoint: str, kept: KeptSession | None) -> Link:
-    """Socket, Hello, channel, then the old session if the server still has it, else a new one."""
+    """Open socket, channel and session: the old session if the server still has it, else a new one."""
     await client.connect_socket()
     await client.send_hello()
     await client.open_secure_channel()
     identity = {"username": client._username, "password": client._password, "certificate": client.user_certificate}  # noqa: SLF001
     if kept is not None and kept.endpoint == endpoint:
+        # A session that is taken up again keeps its subscriptions: they must not be transferred to it (Part 4, 6.7).
         client.uaclient.session.restore_authentication_token(kept.token)
         client._server_nonce, client._policy_ids = kept.nonce, kept.policies  # noqa: SLF001
         try:
@@ -233,7 +243,7 @@ async def _activated(client: Any, settings: OpcUaSettings, endpoint: str, kept: 
 
 
 async def _described(link: Link) -> None:
-    """Namespaces, identity and limits of the server, read anew in each session: an index may mean another namespace today."""
+    """Read namespaces, identity and limits of the server, anew in each session."""
     names = ("NamespaceArray", *server_limits.IDENTITY, *server_limits.LIMITS)
     ids = (ua.ObjectIds.Server_NamespaceArray, *server_limits.IDENTITY.values(), *server_limits.LIMITS.values())
     values = dict(zip(names, map(_plain, await link.read([ua.NodeId(number) for number in ids])), strict=True))
@@ -248,7 +258,7 @@ def _plain(value: Any) -> Any:
 
 
 async def _closed(client: Any, *, clean: bool) -> None:
-    """End the session but keep its subscriptions (they wait for us until their lifetime ends); a broken link is just cut."""
+    """End the session but keep its subscriptions (until their lifetime ends); a broken link is cut."""
     protocol = client.uaclient.protocol
     if protocol is None or protocol.transport is None:
         return
@@ -262,6 +272,6 @@ async def _closed(client: Any, *, clean: bool) -> None:
 
 
 def names_of(tags: Sequence[Any], indexes: Iterable[int]) -> str:
-    """A short list of tag names for a text."""
+    """List tag names for a text, five at most."""
     names = [tags[index].tag for index in indexes]
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

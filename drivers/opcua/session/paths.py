@@ -1,4 +1,4 @@
-"""Browse paths, for servers that give their nodes other ids at each start: translated anew in each session (Part 4, 5.8.4)."""
+"""Translate browse paths to node ids, anew in each session, for servers that give their nodes other ids at each start (Part 4, 5.8.4)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,11 +15,11 @@ AMBIGUOUS = ua.StatusCodes.BadTooManyMatches
 
 
 async def resolve(link: Link, addresses: Sequence[OpcUaAddress], short: Mapping[str, str]) -> None:
-    """Fill `link.paths` for those that are paths: a NodeId, or the status that says why there is none. Raises what Link.ask raises."""
-    asked = list(dict.fromkeys(address.node for address in addresses if address.kind == "path"))
-    relative = {address: _relative(link, address, short) for address in asked}
+    """Fill `link.paths` for those addresses that are paths: a NodeId, or the status that refused it. Raises what Link.ask raises."""
+    paths = list(dict.fromkeys(address.node for address in addresses if address.kind == "path"))
+    relative = {address: _relative(link, address, short) for address in paths}
     link.paths.update(dict.fromkeys((a for a, path in relative.items() if path is None), NO_MATCH))
-    there = [(address, path) for address, path in relative.items() if path is not None]
+    translatable = [(address, path) for address, path in relative.items() if path is not None]
 
     async def some(part: Sequence[tuple[OpcUaAddress, Any]]) -> list[Any]:
         request = ua.TranslateBrowsePathsToNodeIdsRequest()
@@ -27,12 +27,12 @@ async def resolve(link: Link, addresses: Sequence[OpcUaAddress], short: Mapping[
         request.Parameters.BrowsePaths = [ua.BrowsePath(start, path) for _, path in part]
         return list((await link.ask(request, ua.TranslateBrowsePathsToNodeIdsResponse)).Results)
 
-    for (address, _), result in zip(there, await in_chunks(there, link.limits["translate"], some), strict=True):
+    for (address, _), result in zip(translatable, await in_chunks(translatable, link.limits["translate"], some), strict=True):
         link.paths[address] = _outcome(result)
 
 
 def _relative(link: Link, address: OpcUaAddress, short: Mapping[str, str]) -> Any | None:
-    """The path with this session's indexes; None where a namespace is not there."""
+    """Return the path with this session's namespace indexes; None if a namespace is not there."""
     assert isinstance(address.identifier, tuple)
     path = ua.RelativePath()
     for prefix, name in address.identifier:
@@ -47,11 +47,13 @@ def _relative(link: Link, address: OpcUaAddress, short: Mapping[str, str]) -> An
 
 
 def _outcome(result: Any) -> Any:
-    """The one node at the path's end. Two are as bad as none: no tag is ever mistaken for another."""
+    """Return the one node at the path's end, or a status. Two are as bad as none: no tag is ever mistaken for another."""
     if result.StatusCode.value & 0x80000000:
         return int(result.StatusCode.value)
-    targets = [one for one in result.Targets or () if one.RemainingPathIndex == WHOLE and not getattr(one.TargetId, "ServerIndex", 0)]
-    nodes = {local(one.TargetId) for one in targets}
+    targets = [
+        target for target in result.Targets or () if target.RemainingPathIndex == WHOLE and not getattr(target.TargetId, "ServerIndex", 0)
+    ]
+    nodes = {local(target.TargetId) for target in targets}
     if len(nodes) == 1:
         return nodes.pop()
     return int(AMBIGUOUS if nodes else NO_MATCH)

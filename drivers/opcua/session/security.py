@@ -1,4 +1,4 @@
-"""Who may be talked to, and as whom: exactly the configured policy and mode, and a certificate that somebody trusted by hand."""
+"""Choose channel and identity: exactly the configured policy and mode, and a server certificate that a person trusted."""
 
 import socket
 from collections.abc import Sequence
@@ -26,18 +26,18 @@ class Untrusted(DriverError):
 
 
 def folder(source: Source, settings: OpcUaSettings) -> Path:
-    """The managed folder of certificates."""
+    """Return the managed folder of certificates."""
     return source.folder / settings.certificates
 
 
 def application_uri(source: Source, settings: OpcUaSettings) -> str:
-    """The URI in our own certificate, which the session must carry too (Part 4, 5.7.2); without one, a name of this machine."""
+    """Return the URI in our own certificate, which the session must carry too (Part 4, 5.7.2); without one, a name of this machine."""
     own = certs.own(folder(source, settings))
     return own.uri if own else f"urn:{socket.gethostname()}:ebr-gateway"
 
 
 async def apply(client: Any, source: Source, settings: OpcUaSettings, endpoint: str) -> tuple[x509.Certificate, ...]:
-    """Prepare the client for a secured channel; the authorities that the server showed. A None client is left alone.
+    """Prepare the client for a secured channel; return the authorities that the server showed. With policy None the client is left alone.
 
     Raises Untrusted, BadReply, DriverMisconfigured.
     """
@@ -51,7 +51,7 @@ async def apply(client: Any, source: Source, settings: OpcUaSettings, endpoint: 
         raise DriverMisconfigured(f"no certificate of our own in {place / 'own'}: run `ebr-gateway certs make LINE`")
     offered = await _offered(client, settings, endpoint)
     server, *sent = chain_of(offered.ServerCertificate or b"")
-    refusal = refused(place, settings, server, offered.Server.ApplicationUri, sent)
+    refusal = refusal_of(place, settings, server, offered.Server.ApplicationUri, sent)
     if refusal:
         digest = certs.reject(place, server)
         way_out = f"`ebr-gateway certs trust LINE {digest[:16]}`" if refusal == trust.NOT_TRUSTED else "it is not accepted, trusted or not"
@@ -64,21 +64,21 @@ async def apply(client: Any, source: Source, settings: OpcUaSettings, endpoint: 
     return tuple(sent)
 
 
-def refused(
+def refusal_of(
     place: Path, settings: OpcUaSettings, server: x509.Certificate, uri: str | None = None, sent: Sequence[x509.Certificate] = ()
 ) -> str | None:
-    """Why a server's certificate is not accepted, or None. A folder that can not be read accepts nothing."""
+    """Return the reason why a server's certificate is not accepted, or None. A folder that can not be read accepts nothing."""
     try:
-        judged = trust.judged(place, server, uri, sent=sent)
-    except trust.Unreadable as error:
+        judgement = trust.judge(place, server, uri, sent=sent)
+    except trust.UnreadableFile as error:
         return str(error)
-    if judged.refusal is None and judged.doubts and settings.revocation == "required":
-        return f'{judged.doubts[0]}, and revocation = "required"'
-    return judged.refusal
+    if judgement.refusal is None and judgement.doubts and settings.revocation == "required":
+        return f'{judgement.doubts[0]}, and revocation = "required"'
+    return judgement.refusal
 
 
 async def _offered(client: Any, settings: OpcUaSettings, endpoint: str) -> Any:
-    """The endpoint with exactly our policy and mode, asked for on a connection of its own."""
+    """Return the endpoint with exactly our policy and mode, asked for on a connection of its own. Raises BadReply."""
     asking = Client(endpoint, timeout=settings.request_timeout_s)
     asking.uaclient = BoundedClient(settings.request_timeout_s)
     asking.application_uri = client.application_uri
@@ -93,8 +93,8 @@ async def _offered(client: Any, settings: OpcUaSettings, endpoint: str) -> Any:
     for offer in offers:
         if offer.SecurityPolicyUri == uri and offer.SecurityMode == mode:
             return offer
-    told = sorted({f"{str(offer.SecurityPolicyUri).rpartition('#')[2]}/{offer.SecurityMode.name.strip('_')}" for offer in offers})
-    raise BadReply(f"{endpoint} does not offer {settings.security.policy}/{settings.security.mode}, only {', '.join(told)}")
+    offered = sorted({f"{str(offer.SecurityPolicyUri).rpartition('#')[2]}/{offer.SecurityMode.name.strip('_')}" for offer in offers})
+    raise BadReply(f"{endpoint} does not offer {settings.security.policy}/{settings.security.mode}, only {', '.join(offered)}")
 
 
 def _user_certificate(client: Any, source: Source, name: str) -> None:
@@ -106,22 +106,22 @@ def _user_certificate(client: Any, source: Source, name: str) -> None:
 
 
 def chain_of(chain: bytes) -> list[x509.Certificate]:
-    """The leaf and what follows it of a DER certificate chain (Part 6, 6.2.6). Raises BadReply."""
-    found: list[x509.Certificate] = []
-    while len(chain) >= 4 and len(found) < trust.DEEPEST:
+    """Split a DER certificate chain into the leaf and what follows it (Part 6, 6.2.6). Raises BadReply."""
+    certificates: list[x509.Certificate] = []
+    while len(chain) >= 4 and len(certificates) < trust.DEEPEST:
         size = int.from_bytes(chain[2:4], "big") + 4
         try:
-            found.append(x509.load_der_x509_certificate(chain[:size]))
+            certificates.append(x509.load_der_x509_certificate(chain[:size]))
         except ValueError as error:
             raise BadReply(f"the server's certificate can not be read: {error}") from error
         chain = chain[size:]
-    if not found:
+    if not certificates:
         raise BadReply("the server shows no certificate")
-    return found
+    return certificates
 
 
 def choose_identity(client: Any, settings: OpcUaSettings) -> None:
-    """Keep of the server's identity policies what protects ours: no password in the clear, no broken algorithm. Raises BadReply."""
+    """Keep those of the server's identity policies that protect ours: no password in the clear, no broken algorithm. Raises BadReply."""
     kind = (
         ua.UserTokenType.UserName
         if settings.user
@@ -131,15 +131,15 @@ def choose_identity(client: Any, settings: OpcUaSettings) -> None:
     )
     offered = [token for token in client._policy_ids if token.TokenType == kind]  # noqa: SLF001
     if not offered:
-        told = ", ".join(sorted({token.TokenType.name for token in client._policy_ids}))  # noqa: SLF001
-        raise BadReply(f"the server takes no identity of the kind {kind.name}, only {told or 'none'}")
+        shown = ", ".join(sorted({token.TokenType.name for token in client._policy_ids}))  # noqa: SLF001
+        raise BadReply(f"the server takes no identity of the kind {kind.name}, only {shown or 'none'}")
     if kind == ua.UserTokenType.Anonymous:
         return
     good = {policy.URI for policy in POLICIES.values()}
     hidden = settings.security.mode == "SignAndEncrypt" and kind == ua.UserTokenType.UserName
-    kept = [token for token in offered if not token.SecurityPolicyUri or token.SecurityPolicyUri in good]
-    kept += [token for token in offered if hidden and token.SecurityPolicyUri == policies.SecurityPolicyNone.URI]
-    if not kept:
-        told = ", ".join(sorted({str(token.SecurityPolicyUri).rpartition("#")[2] for token in offered}))
-        raise BadReply(f"the server takes {kind.name} with {told} only: that would not protect it in mode {settings.security.mode}")
-    client._policy_ids = kept  # noqa: SLF001
+    acceptable = [token for token in offered if not token.SecurityPolicyUri or token.SecurityPolicyUri in good]
+    acceptable += [token for token in offered if hidden and token.SecurityPolicyUri == policies.SecurityPolicyNone.URI]
+    if not acceptable:
+        shown = ", ".join(sorted({str(token.SecurityPolicyUri).rpartition("#")[2] for token in offered}))
+        raise BadReply(f"the server takes {kind.name} with {shown} only: that would not protect it in mode {settings.security.mode}")
+    client._policy_ids = acceptable  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""Whether a server's certificate may be believed: chain, revocation, dates, names (Part 4, 6.1.3). Files alone, no network.
+"""Judge a server's certificate: chain, revocation, dates, names (Part 4, 6.1.3). From files alone, without network.
 
 The folder is laid out as OPC UA stacks do: trusted/certs and trusted/crl, issuers/certs and issuers/crl. What is in trusted/ is trusted,
 with everything that an authority in it signed; an authority in issuers/ only helps to build the chain. Certificates and lists that lie
@@ -17,19 +17,21 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 KEY_BITS = 2048
+"""Least length of an RSA key, ours and the server's."""
 DEEPEST = 8
+"""Most certificates in a chain."""
 NOT_TRUSTED = "the server's certificate is not trusted"
 _WEAK = {"md5", "sha1"}
 _SUFFIXES = {".der", ".pem", ".crt", ".cer"}
 
 
-class Unreadable(ValueError):
+class UnreadableFile(ValueError):
     """A file of the folder is no certificate or no revocation list. Nothing is trusted until it is put right: it might revoke."""
 
 
 @dataclass(slots=True)
 class Judgement:
-    """refusal: why the certificate is not accepted, None if it is. doubts: what could not be made sure of."""
+    """refusal: reason why the certificate is not accepted, None if it is. doubts: what could not be checked."""
 
     refusal: str | None
     doubts: list[str] = field(default_factory=list)
@@ -42,14 +44,17 @@ class _Store:
     lists: list[x509.CertificateRevocationList]
 
 
-def judged(
+def judge(
     folder: Path, server: x509.Certificate, uri: str | None = None, now: datetime | None = None, sent: Sequence[x509.Certificate] = ()
 ) -> Judgement:
-    """Judge a server's certificate. sent: the rest of the chain as the server showed it. Trust is looked at first. Raises Unreadable."""
+    """Judge a server's certificate. sent: the rest of the chain as the server showed it. Raises UnreadableFile.
+
+    Trust is checked first, everything else for a trusted chain alone.
+    """
     now = now or datetime.now(UTC)
     store = _read(folder)
     chain = _chain(server, [*store.trusted, *store.issuers, *sent])
-    if not any(one in store.trusted for one in chain):
+    if not any(certificate in store.trusted for certificate in chain):
         return Judgement(NOT_TRUSTED)
     doubts: list[str] = []
     refusal = _revoked(chain, store.lists, now, doubts) or _dated(chain, now) or _named(server, uri) or _weak(chain)
@@ -57,23 +62,23 @@ def judged(
 
 
 def certificates(place: Path) -> Iterator[tuple[Path, x509.Certificate]]:
-    """The certificates of a folder and of certs/ in it, by name. Raises Unreadable."""
+    """Yield the certificates of a folder and of certs/ in it, by name. Raises UnreadableFile."""
     for file in sorted([*place.glob("*"), *place.glob("certs/*")]):
         if file.suffix.lower() in _SUFFIXES and file.name != "key.pem" and not file.name.endswith(".key.pem"):
             try:
                 yield file, load(file)
             except ValueError as error:
-                raise Unreadable(f"{file} is no certificate: {error}") from error
+                raise UnreadableFile(f"{file} is no certificate: {error}") from error
 
 
 def load(file: Path) -> x509.Certificate:
-    """A certificate file in PEM or DER. Raises ValueError."""
+    """Read a certificate file in PEM or DER. Raises ValueError."""
     raw = file.read_bytes()
     return x509.load_pem_x509_certificate(raw) if raw.startswith(b"-----") else x509.load_der_x509_certificate(raw)
 
 
 def uri_of(certificate: x509.Certificate) -> str | None:
-    """The application URI in the subject alternative names."""
+    """Return the application URI in a certificate's subject alternative names; None if it has none."""
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -88,19 +93,19 @@ def _read(folder: Path) -> _Store:
 
 
 def _lists(place: Path) -> Iterator[x509.CertificateRevocationList]:
-    for file in sorted([*place.glob("*.crl"), *(one for one in place.glob("crl/*") if one.is_file())]):
+    for file in sorted([*place.glob("*.crl"), *(file for file in place.glob("crl/*") if file.is_file())]):
         raw = file.read_bytes()
         try:
             yield x509.load_pem_x509_crl(raw) if raw.startswith(b"-----") else x509.load_der_x509_crl(raw)
         except ValueError as error:
-            raise Unreadable(f"{file} is no revocation list: {error}") from error
+            raise UnreadableFile(f"{file} is no revocation list: {error}") from error
 
 
-def _chain(leaf: x509.Certificate, known: Sequence[x509.Certificate]) -> list[x509.Certificate]:
-    """The certificate and those that signed it, as far as they are known; ends with a self-signed one, or where nobody is known."""
+def _chain(leaf: x509.Certificate, candidates: Sequence[x509.Certificate]) -> list[x509.Certificate]:
+    """Return the certificate and its issuers as far as they are known, up to a self-signed one."""
     chain = [leaf]
     while len(chain) <= DEEPEST and chain[-1].subject != chain[-1].issuer:
-        above = next((one for one in known if one not in chain and _signed(chain[-1], one)), None)
+        above = next((candidate for candidate in candidates if candidate not in chain and _signed(chain[-1], candidate)), None)
         if above is None:
             break
         chain.append(above)
@@ -133,19 +138,19 @@ def _is_authority(certificate: x509.Certificate) -> bool:
 def _revoked(
     chain: Sequence[x509.Certificate], lists: Sequence[x509.CertificateRevocationList], now: datetime, doubts: list[str]
 ) -> str | None:
-    """A list counts only if the issuer itself signed it. None at hand, or none of today: a doubt."""
+    """Return the reason if one of the chain was revoked. A list must be signed by the issuer itself; none, or none of today, is a doubt."""
     for certificate, issuer in pairwise(chain):
         key: Any = issuer.public_key()
-        mine = [one for one in lists if one.issuer == issuer.subject and one.is_signature_valid(key)]
-        for one in mine:
-            told = one.get_revoked_certificate_by_serial_number(certificate.serial_number)
-            if told is not None:
+        own_lists = [listed for listed in lists if listed.issuer == issuer.subject and listed.is_signature_valid(key)]
+        for listed in own_lists:
+            entry = listed.get_revoked_certificate_by_serial_number(certificate.serial_number)
+            if entry is not None:
                 whose = "the server's certificate" if certificate is chain[0] else f"the authority {_name(certificate)}"
-                return f"{whose} was revoked on {told.revocation_date_utc:%Y-%m-%d} by {_name(issuer)}"
-        if not mine:
+                return f"{whose} was revoked on {entry.revocation_date_utc:%Y-%m-%d} by {_name(issuer)}"
+        if not own_lists:
             doubts.append(f"there is no revocation list of {_name(issuer)}")
-        elif all(one.next_update_utc is not None and one.next_update_utc < now for one in mine):
-            newest = max(one.next_update_utc for one in mine if one.next_update_utc is not None)
+        elif all(listed.next_update_utc is not None and listed.next_update_utc < now for listed in own_lists):
+            newest = max(listed.next_update_utc for listed in own_lists if listed.next_update_utc is not None)
             doubts.append(f"the revocation list of {_name(issuer)} should have been renewed on {newest:%Y-%m-%d}")
     return None
 

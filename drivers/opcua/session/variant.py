@@ -1,4 +1,4 @@
-"""Values of OPC UA's binary encoding (Part 6, 5.2.2) as plain Python values, with 100-ns times kept."""
+"""Decode values of OPC UA's binary encoding (Part 6, 5.2.2) to plain Python values, with 100-ns times kept."""
 
 import struct
 import uuid
@@ -13,6 +13,7 @@ FILETIME_OF_1970 = 116_444_736_000_000_000
 LATEST_FILETIME = 2_650_467_743_999_999_999
 """9999-12-31T23:59:59.9999999Z; anything later means "no end" in OPC UA."""
 MOST_ELEMENTS = 1_000_000
+"""Most elements of an array: a forged length must not fill the memory."""
 
 BOOLEAN, SBYTE, BYTE, INT16, UINT16, INT32, UINT32, INT64, UINT64, FLOAT, DOUBLE = range(1, 12)
 STRING, DATETIME, GUID, BYTESTRING, XML, NODEID, EXPANDED_NODEID, STATUSCODE = range(12, 20)
@@ -72,11 +73,11 @@ _LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 class Undecodable(Exception):
-    """The bytes are not what Part 6 says, or a kind that is not decoded here."""
+    """The bytes are not as Part 6 says, or of a kind that is not decoded here."""
 
 
 class Raw(NamedTuple):
-    """An ExtensionObject as it came: the id of its encoding, and its body."""
+    """An ExtensionObject as it was sent: the id of its encoding, and its body."""
 
     encoding: Any  # ua.NodeId
     body: bytes | None
@@ -90,25 +91,25 @@ class Array(NamedTuple):
 
 
 def ticks_of(filetime: int) -> int | None:
-    """100-ns units since 1970, or None for OPC UA's "no time" (0, and everything before 1970 or after 9999)."""
+    """Convert an OPC UA DateTime to ticks; None for OPC UA's "no time" (0, and everything before 1970 or after 9999)."""
     return filetime - FILETIME_OF_1970 if FILETIME_OF_1970 <= filetime <= LATEST_FILETIME else None
 
 
 def ticks_from(when: datetime) -> int | None:
-    """100-ns units since 1970 of a DateTime that was read as a value."""
+    """Convert a DateTime that was read as a value to ticks."""
     since = when - _EPOCH
     return ticks_of((since.days * 86_400 + since.seconds) * 10_000_000 + since.microseconds * 10)
 
 
 def datetime_of(filetime: int) -> datetime:
-    """A DateTime as a value: microseconds, because `datetime` has no more; out of range is the nearest end (Part 6, 5.2.2.5)."""
+    """Convert a DateTime to a value: microseconds, because `datetime` has no more; out of range is the nearest end (Part 6, 5.2.2.5)."""
     if filetime <= 0:
         return _EPOCH
     return _LATEST if filetime > LATEST_FILETIME else _EPOCH + timedelta(microseconds=filetime // 10)
 
 
 def variant(body: bytes, at: int, end: int) -> tuple[int, Any, int]:
-    """(built-in type, value, position after it). An array is an Array; raises Undecodable or struct.error."""
+    """Decode a Variant: (built-in type, value, position after it). Raises Undecodable, struct.error."""
     mask = body[at]
     number = mask & 0x3F
     if not mask & 0x80:
@@ -119,13 +120,13 @@ def variant(body: bytes, at: int, end: int) -> tuple[int, Any, int]:
     values, at = elements(number, body, at + 1, end)
     dimensions: tuple[int, ...] = ()
     if mask & 0x40:
-        told, at = elements(INT32, body, at, end)
-        dimensions = tuple(told or ())
+        sizes, at = elements(INT32, body, at, end)
+        dimensions = tuple(sizes or ())
     return number, None if values is None else Array(values, dimensions), at
 
 
 def elements(number: int, body: bytes, at: int, end: int) -> tuple[Any, int]:
-    """(values of an array without its type byte, None for a null one; position after it)."""
+    """Decode an array without its type byte: (values, None for a null one; position after it). Raises Undecodable, struct.error."""
     (count,) = _INT32.unpack_from(body, at)
     at += 4
     if count < 0:
@@ -143,7 +144,7 @@ def elements(number: int, body: bytes, at: int, end: int) -> tuple[Any, int]:
 
 
 def scalar(number: int, body: bytes, at: int, end: int) -> tuple[Any, int]:
-    """One value and the position after it."""
+    """Decode one value: (value, position after it). Raises Undecodable, struct.error."""
     if number in _ONE:
         layout = _ONE[number]
         return layout.unpack_from(body, at)[0], at + layout.size
@@ -173,7 +174,7 @@ def scalar(number: int, body: bytes, at: int, end: int) -> tuple[Any, int]:
 
 
 def octets(body: bytes, at: int, end: int) -> tuple[bytes | None, int]:
-    """A ByteString; -1 is null (Part 6, 5.2.2.7)."""
+    """Decode a ByteString: (bytes, None for the null of length -1; position after it) (Part 6, 5.2.2.7)."""
     (length,) = _INT32.unpack_from(body, at)
     at += 4
     if length < 0:
@@ -184,7 +185,7 @@ def octets(body: bytes, at: int, end: int) -> tuple[bytes | None, int]:
 
 
 def text(body: bytes, at: int, end: int) -> tuple[str | None, int]:
-    """A String. Bytes that are not UTF-8 stay readable as escapes: nothing is dropped."""
+    """Decode a String: (text, position after it). Bytes that are not UTF-8 stay readable as escapes: nothing is dropped."""
     raw, at = octets(body, at, end)
     return None if raw is None else raw.decode("utf-8", "backslashreplace"), at
 
@@ -192,23 +193,23 @@ def text(body: bytes, at: int, end: int) -> tuple[str | None, int]:
 def _localized(body: bytes, at: int, end: int) -> tuple[str | None, int]:
     mask = body[at]
     at += 1
-    told: str | None = None
+    content: str | None = None
     if mask & 1:
         _, at = text(body, at, end)
     if mask & 2:
-        told, at = text(body, at, end)
-    return told, at
+        content, at = text(body, at, end)
+    return content, at
 
 
 def nodeid(body: bytes, at: int, end: int) -> tuple[Any, int]:
-    """A NodeId or ExpandedNodeId, by asyncua's decoder."""
+    """Decode a NodeId or ExpandedNodeId, by asyncua's decoder: (id, position after it)."""
     buffer = Buffer(body, at, end - at)
     node = nodeid_from_binary(buffer)
     return node, buffer.cur_pos
 
 
 def extension_object(body: bytes, at: int, end: int) -> tuple[Raw, int]:
-    """An ExtensionObject with its body untouched (Part 6, 5.2.2.15)."""
+    """Decode an ExtensionObject, its body untouched: (object, position after it) (Part 6, 5.2.2.15)."""
     encoding, at = nodeid(body, at, end)
     kind = body[at]
     at += 1

@@ -1,4 +1,4 @@
-"""asyncua's transport, bounded: what a server may send before it is cut off (its own limits are 0, that is none)."""
+"""asyncua's transport, bounded: limits on what a server may send before it is cut off (the library's own are 0, that is none)."""
 
 import asyncio
 import logging
@@ -18,26 +18,26 @@ MOST_CHUNKS = 512
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # every error that it logs is raised here too, in one line
 
 
-class OwnLimits(TransportLimits):
-    """The server's Acknowledge may lower what we send, never raise what we take in."""
+class ReceiveLimits(TransportLimits):
+    """Limits that the server's Acknowledge may lower for what we send, and never raises for what we take in."""
 
     def update_client_limits(self, msg: ua.Acknowledge) -> None:
-        """Called by asyncua with the server's Acknowledge."""
-        told = msg.ReceiveBufferSize
-        self.max_send_buffer = min(self.max_send_buffer, told) if told >= 8192 else self.max_send_buffer
+        """Take over the server's Acknowledge; called by asyncua."""
+        stated = msg.ReceiveBufferSize
+        self.max_send_buffer = min(self.max_send_buffer, stated) if stated >= 8192 else self.max_send_buffer
 
 
 class BoundedProtocol(UASocketProtocol):
-    """Cuts the byte stream into chunks by itself: no chunk above the limit is gathered, and a dribbling peer costs linear time."""
+    """Cuts the byte stream into chunks by itself: no chunk above the limit is gathered, and a slow peer costs linear time."""
 
     def __init__(self, timeout: float, policy: Any) -> None:
-        limits = OwnLimits(LARGEST_CHUNK_BYTES, 65_535, MOST_CHUNKS, LARGEST_MESSAGE_BYTES)
+        limits = ReceiveLimits(LARGEST_CHUNK_BYTES, 65_535, MOST_CHUNKS, LARGEST_MESSAGE_BYTES)
         super().__init__(timeout, security_policy=policy, limits=limits)
         self._gathered = bytearray()
         self.failure: Exception | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Bytes from the socket."""
+        """Gather bytes from the socket, and take each complete chunk."""
         self._gathered += data
         while len(self._gathered) >= 8 and self.failure is None:
             size = int.from_bytes(self._gathered[4:8], "little")
@@ -64,7 +64,7 @@ class BoundedProtocol(UASocketProtocol):
             self._fail(error)
 
     def _opened(self, message: Any) -> None:
-        """As asyncua: hand the answer over to the waiting request and take the new keys into use."""
+        """Hand the answer over to the waiting request and take the new keys into use, as asyncua does."""
         params: Any = self._open_secure_channel_exchange
         response = struct_from_binary(ua.OpenSecureChannelResponse, message.body())
         response.ResponseHeader.ServiceResult.check()
@@ -78,7 +78,7 @@ class BoundedProtocol(UASocketProtocol):
             self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Every request that waits is told why."""
+        """Fail every request that waits, with the reason."""
         self.failure = self.failure or exc
         self.state = UASocketState.CLOSED
         self.transport = None
@@ -87,7 +87,7 @@ class BoundedProtocol(UASocketProtocol):
             self.on_connection_lost(exc)
 
     async def send_hello(self, url: str, max_messagesize: int = 0, max_chunkcount: int = 0) -> ua.Acknowledge:
-        """Hello with our limits in it (Part 6, 7.1.2.3)."""
+        """Send Hello with our limits in it (Part 6, 7.1.2.3); return the Acknowledge."""
         hello = ua.Hello(0, LARGEST_CHUNK_BYTES, 65_535, max_messagesize, max_chunkcount, url)
         answer: asyncio.Future[ua.Acknowledge] = asyncio.get_running_loop().create_future()
         self._callbackmap[0] = answer
@@ -99,14 +99,17 @@ class BoundedProtocol(UASocketProtocol):
     async def send_request(
         self, request: Any, timeout: float | None = None, message_type: ua.MessageType = ua.MessageType.SecureMessage
     ) -> Buffer:
-        """As asyncua, but by asyncio.timeout: its wait_for can swallow a cancellation that arrives together with the answer."""
+        """Send a request and wait for its answer, as asyncua does, but by asyncio.timeout.
+
+        asyncua's wait_for can swallow a cancellation that arrives together with the answer.
+        """
         async with asyncio.timeout(timeout or self.timeout):
             data: Buffer = await self._send_request(request, timeout or self.timeout, message_type)
         self.check_answer(data, "")
         return data
 
     async def open_secure_channel(self, params: Any) -> Any:
-        """Issue or renew (Part 4, 5.6.2), for the same reason by asyncio.timeout."""
+        """Issue or renew the channel (Part 4, 5.6.2), for the same reason by asyncio.timeout."""
         request = ua.OpenSecureChannelRequest()
         request.Parameters = params
         self._open_secure_channel_exchange = params
@@ -117,14 +120,14 @@ class BoundedProtocol(UASocketProtocol):
         return answer.Parameters
 
     def publish(self, acknowledgements: list[tuple[int, int]]) -> "asyncio.Future[Buffer]":
-        """Send a PublishRequest without waiting; the future is resolved when its answer arrives, in the order of arrival."""
+        """Send a PublishRequest without waiting; the future is done when its answer arrives. Answers are in the order of arrival."""
         request = ua.PublishRequest()
         request.Parameters.SubscriptionAcknowledgements = [ua.SubscriptionAcknowledgement(s, n) for s, n in acknowledgements]
         return self._send_request(request, 0)
 
 
 class BoundedClient(UaClient):
-    """UaClient over BoundedProtocol. made: the last one, also when asyncua has let go of it."""
+    """UaClient over BoundedProtocol. made: the last protocol, also when asyncua has let go of it."""
 
     made: BoundedProtocol | None = None
 

@@ -1,4 +1,4 @@
-"""Alarms & Conditions (Part 9): what is asked of a notifier, and what its events say: each becomes one row of the message "conditions".
+"""Alarms & Conditions (Part 9): ask a notifier for its events, and turn each into one row of the message "conditions".
 
 What a row means for batches is decided by the gateway's fold; here nothing is left out, judged or remembered.
 """
@@ -21,6 +21,7 @@ REFRESH_START, REFRESH_END, REFRESH_REQUIRED, QUEUE_OVERFLOW = 2787, 2788, 2789,
 CONDITION, ACKNOWLEDGEABLE, ALARM, BASE_EVENT = 2782, 2881, 2915, 2041
 _REFRESH_METHOD = 3875
 LONGEST_TEXT = 1000
+"""Characters of a text that are kept."""
 SELECTED: tuple[tuple[str, int, tuple[str, ...]], ...] = (
     ("event_id", BASE_EVENT, ("EventId",)),
     ("event_type", BASE_EVENT, ("EventType",)),
@@ -41,13 +42,13 @@ SELECTED: tuple[tuple[str, int, tuple[str, ...]], ...] = (
     ("active", ALARM, ("ActiveState", "Id")),
     ("suppressed", ALARM, ("SuppressedOrShelved",)),
 )
-"""What is asked of each event: our name, the type that defines it, the browse path. An empty path is the condition's own NodeId."""
+"""The fields asked of each event: our name, the type that defines it, the browse path. An empty path is the condition's own NodeId."""
 NAMES = [name for name, _, _ in SELECTED]
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """The events of one notification. rows: of conditions; ask_again: the server wants a refresh, or lost some (then `lost`)."""
+class ConditionEvents:
+    """The events of one notification. rows: of conditions. ask_again: the server wants a refresh. lost: its queue ran over."""
 
     rows: list[Message]
     ask_again: bool = False
@@ -55,7 +56,7 @@ class Heard:
 
 
 def event_filter() -> Any:
-    """The select clauses. No where clause: not all servers have OfType, and refresh and overflow events must come through."""
+    """Return the select clauses. No where clause: not all servers have OfType, and refresh and overflow events must pass."""
     clauses = []
     for _, defined_by, path in SELECTED:
         clause = ua.SimpleAttributeOperand()
@@ -65,12 +66,12 @@ def event_filter() -> Any:
     return ua.EventFilter(SelectClauses=clauses)
 
 
-def heard(body: bytes, at: int, end: int, source: AlarmSource, namespaces: Sequence[str]) -> Heard:
-    """Read an EventNotificationList (Part 4, 7.25.3). Raises one of decode.BROKEN."""
+def read_events(body: bytes, at: int, end: int, source: AlarmSource, namespaces: Sequence[str]) -> ConditionEvents:
+    """Decode an EventNotificationList (Part 4, 7.25.3). Raises one of publish.BROKEN."""
     (count,) = struct.unpack_from("<i", body, at)
     at += 4
     rows: list[Message] = []
-    again = lost = False
+    ask_again = lost = False
     for _ in range(max(count, 0)):
         _, fields = struct.unpack_from("<Ii", body, at)
         at += 8
@@ -78,20 +79,20 @@ def heard(body: bytes, at: int, end: int, source: AlarmSource, namespaces: Seque
         for _ in range(max(fields, 0)):
             number, value, at = v.variant(body, at, end)
             values.append((number, value))
-        told = dict(zip(NAMES, values, strict=False))
-        kind = _own_number(told.get("event_type", (0, None))[1])
-        again, lost = again or kind in {REFRESH_REQUIRED, QUEUE_OVERFLOW}, lost or kind == QUEUE_OVERFLOW
-        row = _row(told, kind, source, namespaces)
+        fields_by_name = dict(zip(NAMES, values, strict=False))
+        kind = _own_number(fields_by_name.get("event_type", (0, None))[1])
+        ask_again, lost = ask_again or kind in {REFRESH_REQUIRED, QUEUE_OVERFLOW}, lost or kind == QUEUE_OVERFLOW
+        row = _row(fields_by_name, kind, source, namespaces)
         if row is not None:
             rows.append(row)
     if at != end:
         raise v.Undecodable("bytes left over")
-    return Heard(rows, again, lost)
+    return ConditionEvents(rows, ask_again, lost)
 
 
-def _row(told: dict[str, tuple[int, Any]], kind: int, source: AlarmSource, namespaces: Sequence[str]) -> Message | None:
-    """A condition's event, or the begin or end of a refresh; None for an event that is neither."""
-    plain = {name: value for name, (_, value) in told.items()}
+def _row(fields_by_name: dict[str, tuple[int, Any]], kind: int, source: AlarmSource, namespaces: Sequence[str]) -> Message | None:
+    """Return the row of a condition's event, or of the begin or end of a refresh; None for any other event."""
+    plain = {name: value for name, (_, value) in fields_by_name.items()}
     when = plain.get("time")
     ticks = None if when is None else v.ticks_from(when)
     key = (plain.get("event_id") or b"").hex()
@@ -120,12 +121,12 @@ def _short(text: Any) -> str | None:
 
 
 def _own_number(node: str | None) -> int:
-    """The number of a node of OPC UA's own namespace, else 0."""
+    """Return the number of a node in OPC UA's own namespace, else 0."""
     return int(node[2:]) if node is not None and node.startswith("i=") else 0
 
 
 def _by_uri(node: str | None, namespaces: Sequence[str]) -> str | None:
-    """A NodeId's text with its namespace's URI, because indexes move; null for the null id."""
+    """Write a NodeId with its namespace's URI, because indexes move; None for the null id."""
     if node is None or node == "i=0":
         return None
     head, _, rest = node.partition(";")
@@ -134,7 +135,7 @@ def _by_uri(node: str | None, namespaces: Sequence[str]) -> str | None:
 
 
 async def refresh(link: Link, subscription_id: int) -> str | None:
-    """Ask for all conditions that stand (Part 9, 5.5.7); why not, where the server refuses."""
+    """Ask for all conditions that the server retains (ConditionRefresh, Part 9, 5.5.7); return the reason if it refuses."""
     request = ua.CallRequest()
     call = ua.CallMethodRequest(ua.NodeId(CONDITION), ua.NodeId(_REFRESH_METHOD))
     call.InputArguments = [ua.Variant(subscription_id, ua.VariantType.UInt32)]

@@ -1,7 +1,7 @@
-"""Closing a hole from the server's own history: everything between the last value before and the first after it, or nothing at all.
+"""Fill a gap from the server's own history: everything between the last value before and the first after it, or nothing at all.
 
-asyncua's own reader returns truncated data without an error when a server repeats a continuation point; here every page must go on, and a
-hole that could not be read to its end stays a gap.
+asyncua's own reader returns truncated data without an error when a server repeats a continuation point. Here every page must lead on, and
+an interval that could not be read to its end stays a gap.
 """
 
 import asyncio
@@ -23,8 +23,11 @@ from drivers.opcua.session.link import Link, names_of, plain_errors
 
 HISTORY_READ_RESPONSE, HISTORY_DATA = 667, 658
 MOST_PAGES = 10_000
+"""Pages of one interval after which the reading is given up."""
 PAGE = 1000
+"""Values per page, and per list that is emitted."""
 LOOK_EVERY_S = 0.5
+"""Interval at which new gaps are looked for."""
 _NO_DATA = {0x00A50000, 0x80B10000}
 """GoodNoData, and the BadNoData that some servers send instead: the interval is empty, which is an answer."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -35,91 +38,93 @@ class Incomplete(Exception):
 
 
 async def keep_filling(
-    link: Link, emit: Emit, converter: Converter, holes: list[HistoryGap], namespaces: Mapping[str, str], tags: Sequence[Tag]
+    link: Link, emit: Emit, converter: Converter, gaps: list[HistoryGap], namespaces: Mapping[str, str], tags: Sequence[Tag]
 ) -> None:
-    """For as long as the session lasts: whatever comes into `holes` is looked for in the server's history. It may take long."""
+    """Read the server's history for every gap that gets into `gaps`, as long as the session lasts. One interval may take long."""
     with plain_errors("reading history"):
         while True:
-            while holes:
-                some = [holes.pop(0) for _ in range(min(len(holes), 100))]
-                for hole, why in await fill(link, emit, converter, await _readable(link, some, namespaces)):
-                    which = tuple(tap.tag for tap in hole.item.taps)
-                    text = f"{names_of(tags, which)}: the server's history did not close a gap: {why}"
-                    await emit.found(Finding("history-incomplete", text, which))
+            while gaps:
+                portion = [gaps.pop(0) for _ in range(min(len(gaps), 100))]
+                for gap, why in await fill(link, emit, converter, await _readable(link, portion, namespaces)):
+                    tag_indexes = tuple(binding.tag for binding in gap.item.bindings)
+                    text = f"{names_of(tags, tag_indexes)}: the server's history did not close a gap: {why}"
+                    await emit.found(Finding("history-incomplete", text, tag_indexes))
             await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def _readable(link: Link, holes: Sequence[HistoryGap], namespaces: Mapping[str, str]) -> list[tuple[HistoryGap, Any]]:
-    """Those whose node keeps a history that may be read (AccessLevel, Part 3, 8.57: bit 2)."""
-    nodes = [(hole, link.node(hole.item.address, namespaces)) for hole in holes]
-    there = [(hole, node) for hole, node in nodes if node is not None]
-    levels = await link.read([node for _, node in there], ua.AttributeIds.AccessLevel)
-    return [pair for pair, level in zip(there, levels, strict=True) if level.Value is not None and (level.Value.Value or 0) & 4]
+async def _readable(link: Link, gaps: Sequence[HistoryGap], namespaces: Mapping[str, str]) -> list[tuple[HistoryGap, Any]]:
+    """Return those gaps whose node keeps a history that may be read (AccessLevel, Part 3, 8.57: bit 2), with the node."""
+    nodes = [(gap, link.node(gap.item.address, namespaces)) for gap in gaps]
+    known = [(gap, node) for gap, node in nodes if node is not None]
+    levels = await link.read([node for _, node in known], ua.AttributeIds.AccessLevel)
+    return [pair for pair, level in zip(known, levels, strict=True) if level.Value is not None and (level.Value.Value or 0) & 4]
 
 
-async def fill(link: Link, emit: Emit, converter: Converter, holes: Sequence[tuple[HistoryGap, Any]]) -> list[tuple[HistoryGap, str]]:
-    """Read each (hole, node) and emit it as backfill; those that stay open, with the reason. One node after the other: no hurry."""
-    open_still: list[tuple[HistoryGap, str]] = []
-    for hole, node in holes:
-        tags = tuple(tap.tag for tap in hole.item.taps)
+async def fill(link: Link, emit: Emit, converter: Converter, gaps: Sequence[tuple[HistoryGap, Any]]) -> list[tuple[HistoryGap, str]]:
+    """Read each (gap, node) and emit it as backfill, one after the other; return those that stay open, with the reason."""
+    unfilled: list[tuple[HistoryGap, str]] = []
+    for gap, node in gaps:
+        tags = tuple(binding.tag for binding in gap.item.bindings)
         try:
-            readings = await _between(link, converter, hole, node)
+            readings = await _between(link, converter, gap, node)
         except (Incomplete, ServiceFault) as error:
-            open_still.append((hole, str(error)))
+            unfilled.append((gap, str(error)))
             continue
         for start in range(0, len(readings), PAGE):
             await emit.room()
             await emit(readings[start : start + PAGE], received_ns=time.monotonic_ns(), kind="backfill")
-        await emit.filled(tags, hole.since_ticks, hole.until_ticks, f"{len(readings)} values from the server's history")
-    return open_still
+        await emit.filled(tags, gap.since_ticks, gap.until_ticks, f"{len(readings)} values from the server's history")
+    return unfilled
 
 
-async def _between(link: Link, converter: Converter, hole: HistoryGap, node: Any) -> list[Reading]:
-    """Everything strictly between the hole's ends, in order, each source time once. Raises Incomplete, ServiceFault."""
+async def _between(link: Link, converter: Converter, gap: HistoryGap, node: Any) -> list[Reading]:
+    """Return everything strictly between the gap's ends, in order, each source time once. Raises Incomplete, ServiceFault."""
     readings: list[Reading] = []
     seen: set[tuple[int, int]] = set()
-    for odd in await _raw(link, hole, node):
-        if odd.source_ticks is None or not hole.since_ticks < odd.source_ticks < hole.until_ticks:
+    for record in await _raw(link, gap, node):
+        if record.source_ticks is None or not gap.since_ticks < record.source_ticks < gap.until_ticks:
             continue
-        some: list[Reading] = []
-        converter(odd, some)
-        for reading in some:
-            if (reading[0], odd.source_ticks) not in seen:
-                seen.add((reading[0], odd.source_ticks))
+        converted: list[Reading] = []
+        converter(record, converted)
+        for reading in converted:
+            if (reading[0], record.source_ticks) not in seen:
+                seen.add((reading[0], record.source_ticks))
                 readings.append(reading)
     readings.sort(key=lambda reading: reading[3] or 0)
     return readings
 
 
-async def _raw(link: Link, hole: HistoryGap, node: Any) -> list[Undecoded]:
-    """All pages of one node."""
-    found: list[Undecoded] = []
+async def _raw(link: Link, gap: HistoryGap, node: Any) -> list[Undecoded]:
+    """Return the values of all pages of one node. Raises Incomplete, ServiceFault."""
+    values: list[Undecoded] = []
     point: bytes | None = None
     points: set[bytes] = set()
     for _ in range(MOST_PAGES):
-        body = await link.raw(_request(node, hole, point))
+        body = await link.raw(_request(node, gap, point))
         try:
-            status, point, page = _page(body, hole.item.handle)
+            status, point, page = _page(body, gap.item.handle)
         except BROKEN as error:
             raise Incomplete(f"unreadable history: {error}") from error
         if status & 0x80000000 and status not in _NO_DATA:
             raise Incomplete(f"HistoryRead: 0x{status:08X}")
-        found += page
+        values += page
         if not point:
-            return found
+            return values
         if point in points or not page:
-            await link.raw(_request(node, hole, point, release=True))
+            # Released: a server keeps a limited number of continuation points per session.
+            await link.raw(_request(node, gap, point, release=True))
             raise Incomplete("the server repeats its continuation point")
         points.add(point)
     raise Incomplete(f"more than {MOST_PAGES} pages")
 
 
-def _request(node: Any, hole: HistoryGap, point: bytes | None, *, release: bool = False) -> Any:
+def _request(node: Any, gap: HistoryGap, point: bytes | None, *, release: bool = False) -> Any:
     request = ua.HistoryReadRequest()
     details = ua.ReadRawModifiedDetails()
     details.IsReadModified = details.ReturnBounds = False
-    details.StartTime = _EPOCH + timedelta(microseconds=hole.since_ticks // 10)
-    details.EndTime = _EPOCH + timedelta(microseconds=hole.until_ticks // 10 + 1)
+    # asyncua sends microseconds: the interval is asked for a little wider, and cut exactly by `_between`.
+    details.StartTime = _EPOCH + timedelta(microseconds=gap.since_ticks // 10)
+    details.EndTime = _EPOCH + timedelta(microseconds=gap.until_ticks // 10 + 1)
     details.NumValuesPerNode = PAGE
     request.Parameters.HistoryReadDetails = details
     request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
@@ -129,7 +134,7 @@ def _request(node: Any, hole: HistoryGap, point: bytes | None, *, release: bool 
 
 
 def _page(body: bytes, handle: int) -> tuple[int, bytes | None, list[Undecoded]]:
-    """(status, continuation point, values) of a HistoryReadResponse for one node, with the 100-ns digits that asyncua drops."""
+    """Decode a HistoryReadResponse for one node: (status, continuation point, values), with the 100-ns digits that asyncua drops."""
     at, end = publish.response(body, HISTORY_READ_RESPONSE), len(body)
     count, status = struct.unpack_from("<iI", body, at)
     if count != 1:
@@ -139,8 +144,8 @@ def _page(body: bytes, handle: int) -> tuple[int, bytes | None, list[Undecoded]]
     if data.body is None or data.encoding.Identifier != HISTORY_DATA:
         return status, point, []
     (values,) = struct.unpack_from("<i", data.body)
-    found, at = [], 4
+    records, at = [], 4
     for _ in range(max(values, 0)):
-        told, at = publish.data_value(data.body, at, len(data.body))
-        found.append(Undecoded(handle, *told))
-    return status, point, found
+        parts, at = publish.data_value(data.body, at, len(data.body))
+        records.append(Undecoded(handle, *parts))
+    return status, point, records

@@ -1,14 +1,17 @@
-"""The publish loop of one session: several requests outstanding, an acknowledgement only after the commit, every number accounted for.
+"""The publish loop of one session: several requests outstanding, every message number accounted for.
 
 asyncua keeps one request outstanding and acknowledges before the data are safe; its loop never starts here. Answers are taken in the order
-in which they arrive, one after the other; each becomes one list for `emit`, with the watermark that makes it safe to acknowledge.
+in which they arrive, one after the other; each becomes one list for `handover`.
+
+How a message is taken (`Stream.take`): numbers before it that are missing are fetched again; a keep-alive proves only that its tags are
+observed; one seen before is dropped; otherwise it is decoded, split into first values and changes, and handed over. A message may thus be
+emitted in two lists, of which the last alone is acknowledged.
 """
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 from config import Source, Tag
@@ -17,19 +20,23 @@ from drivers.contract import Message as Row
 from drivers.opcua.asyncua_types import ua
 from drivers.opcua.decoding import fallback, publish
 from drivers.opcua.decoding.convert import Converter
-from drivers.opcua.decoding.publish import BROKEN, Decoder, Message, ServiceFault, Undecoded
+from drivers.opcua.decoding.publish import BROKEN, Decoder, NotificationMessage, ServiceFault, Undecoded
 from drivers.opcua.decoding.structures import values_of
-from drivers.opcua.plan import HistoryGap, Item
+from drivers.opcua.plan import HistoryGap, MonitoredItem
 from drivers.opcua.session.link import Link, plain_errors, status_name
 from drivers.opcua.subscription import alarms
+from drivers.opcua.subscription.handover import Handover
+from drivers.opcua.subscription.session_state import SessionState
 from drivers.opcua.subscription.subscribe import NODE_GONE, Subscription, sequence_after, sequence_ahead
 
 OUTSTANDING = 8
+"""PublishRequests that wait at the server: so acknowledging after the commit costs no throughput."""
 SEMANTICS_CHANGED = 0x4000
-"""The server says that unit, range or texts of the item are others now (Part 4, 7.39.1; Part 8, 5.2)."""
+"""Status bit: unit, range or texts of the item have changed (Part 4, 7.39.1; Part 8, 5.2)."""
 MOST_REPUBLISHED = 10_000
-MOST_HOLES = 100_000
-"""Holes that wait for the server's history; one more stays the gap that it is."""
+"""Missing messages that are asked for one by one; more are declared lost at once."""
+MOST_HISTORY_GAPS = 100_000
+"""Gaps that wait for the server's history; one more stays the gap that it is."""
 _MESSAGE_NOT_AVAILABLE = ua.StatusCodes.BadMessageNotAvailable
 _ASK_AGAIN = {ua.StatusCodes.BadTimeout, ua.StatusCodes.BadRequestTimeout}
 
@@ -42,39 +49,23 @@ class SubscriptionGone(LinkLost):
         self.which = which
 
 
-@dataclass(slots=True)
-class SessionState:
-    """What outlives a lost connection within one process: an emitted list will be committed, in order, or the process ends."""
-
-    endpoint: str = ""
-    started: str = ""  # the server's own start time: after its restart subscription ids mean others
-    subscriptions: list[Subscription] = field(default_factory=list)
-    unsettled: deque[tuple[Awaitable[None], int, int]] = field(default_factory=deque)
-    last: list[Reading | None] = field(default_factory=list)  # of each tag, the newest that had a source time
-    holes: list[HistoryGap] = field(default_factory=list)
-    before: dict[int, int] = field(default_factory=dict)  # after a restart: ticks through which a tag is certainly in the journal
-    through_ticks: int | None = None  # the newest publish time
-    changed: set[int] = field(default_factory=set)  # tags whose unit or range the server says to have changed
-    counts: dict[str, int] = field(default_factory=dict)
-
-
 def unrepeated(readings: Sequence[Reading], last: Sequence[Reading | None], repeats: set[int]) -> list[Reading]:
-    """Without the values that stand already. repeats: tags of which the next value may be one; taken out as it comes.
+    """Return the readings without those that repeat the tag's last one. repeats: tags whose next reading may do so; each leaves it then.
 
     A server may send what each item holds once more, under a new number, when a session is activated over a new connection (node-opcua
     does). The same value, status and source time is the same observation; in the record it would stand twice.
     """
-    kept: list[Reading] = []
+    new: list[Reading] = []
     for reading in readings:
-        before = last[reading[0]] if reading[0] in repeats else None
+        previous = last[reading[0]] if reading[0] in repeats else None
         repeats.discard(reading[0])
-        if before is None or before[1:4] != reading[1:4]:
-            kept.append(reading)
-    return kept
+        if previous is None or previous[1:4] != reading[1:4]:
+            new.append(reading)
+    return new
 
 
 class Stream:
-    """One session's publishing."""
+    """Publishes for the subscriptions of one session."""
 
     def __init__(
         self,
@@ -84,34 +75,21 @@ class Stream:
         link: Link,
         decoder: Decoder,
         converter: Converter,
-        memory: SessionState,
+        state: SessionState,
         plan: str,
     ) -> None:
         self._source, self._tags, self._emit, self._link = source, tags, emit, link
-        self._decoder, self._converter, self._memory, self._plan = decoder, converter, memory, plan
-        self._by_id = {subscription.id: subscription for subscription in memory.subscriptions}
-        self._ready: list[tuple[int, int]] = []
+        self._decoder, self._converter, self._state = decoder, converter, state
+        self.handover = Handover(source, emit, link, state, plan)
+        self._by_id = {subscription.id: subscription for subscription in state.subscriptions}
         self._arrived: deque[tuple[int, asyncio.Future[Any]]] = deque()
-        self._awake, self._settle_more = asyncio.Event(), asyncio.Event()
+        self._awake = asyncio.Event()
         self._lost_events = 0
-        self._out, self._most = 0, max(OUTSTANDING, len(memory.subscriptions) + 2)
+        self._outstanding, self._most_outstanding = 0, max(OUTSTANDING, len(state.subscriptions) + 2)
         self._listening_s = asyncio.get_running_loop().time()
 
-    async def settle(self) -> None:
-        """Wait for each list, in order, to be on disk; then its message may be acknowledged. Storage errors pass through."""
-        unsettled = self._memory.unsettled
-        while True:
-            while unsettled:
-                stored, subscription, sequence = unsettled[0]
-                await asyncio.shield(stored)
-                unsettled.popleft()
-                if sequence:
-                    self._ready.append((subscription, sequence))
-            self._settle_more.clear()
-            await self._settle_more.wait()
-
     async def receive(self) -> None:
-        """Take answers for ever. Raises LinkLost, BadReply, SubscriptionGone."""
+        """Take answers until the link is lost. Raises LinkLost, BadReply, SubscriptionGone."""
         loop = asyncio.get_running_loop()
         self._listening_s = loop.time()
         with plain_errors("publishing"):
@@ -120,26 +98,28 @@ class Stream:
                 await self._emit.room()
                 if loop.time() - before > 0.1:
                     self._listening_s = loop.time()  # it was the disk that kept us, not the server
-                self._arm()
-                arrived_ns, future = await self._next()
-                await self._answer(arrived_ns, future)
+                self._send_requests()
+                arrived_ns, future = await self._next_answer()
+                await self._take_answer(arrived_ns, future)
 
-    def _arm(self) -> None:
+    def _send_requests(self) -> None:
+        """Keep the number of outstanding requests up; each carries the acknowledgements of what is on disk by now."""
         protocol = self._link.protocol
-        while self._out + len(self._arrived) < self._most:
-            acknowledged, self._ready = self._ready[:MOST_REPUBLISHED], self._ready[MOST_REPUBLISHED:]
-            protocol.publish(acknowledged).add_done_callback(self._got)
-            self._out += 1
+        # Answers that wait here count as well: while the disk is slow, the server keeps what it has in its queues.
+        while self._outstanding + len(self._arrived) < self._most_outstanding:
+            protocol.publish(self.handover.take_acknowledgements()).add_done_callback(self._on_answer)
+            self._outstanding += 1
 
-    def _got(self, future: "asyncio.Future[Any]") -> None:
-        self._out -= 1
+    def _on_answer(self, future: "asyncio.Future[Any]") -> None:
+        self._outstanding -= 1
         if not future.cancelled():
-            future.exception()  # seen: nobody may be there any more to take it
+            future.exception()  # marked as seen: the reader of the answers may have ended
+        # The instant of arrival is taken here: the answer may wait for the disk before it is decoded.
         self._arrived.append((time.monotonic_ns(), future))
         self._awake.set()
 
-    async def _next(self) -> tuple[int, "asyncio.Future[Any]"]:
-        """The next answer. Raises LinkLost once a subscription has been silent for 1.5 of its keep-alives."""
+    async def _next_answer(self) -> tuple[int, "asyncio.Future[Any]"]:
+        """Return the next answer. Raises LinkLost once a subscription has been silent for 1.5 of its keep-alives."""
         while not self._arrived:
             self._awake.clear()
             due = min(max(s.seen_s, self._listening_s) + 1.5 * s.keep_alive_s for s in self._by_id.values())
@@ -147,15 +127,16 @@ class Stream:
                 async with asyncio.timeout_at(due):
                     await self._awake.wait()
             except TimeoutError:
-                for _ in range(3):  # bytes that came in this very moment are callbacks that have not run yet
+                for _ in range(3):  # bytes that arrived in this very moment are callbacks that have not run yet
                     await asyncio.sleep(0)
                 if not self._arrived:
                     late = [s for s in self._by_id.values() if max(s.seen_s, self._listening_s) + 1.5 * s.keep_alive_s <= due]
-                    told = f"nothing for {1.5 * late[0].keep_alive_s:g} s, 1.5 keep-alives" if late else "silence"
-                    raise LinkLost(f"{told} (subscription {late[0].id if late else '?'})") from None
+                    silence = f"nothing for {1.5 * late[0].keep_alive_s:g} s, 1.5 keep-alives" if late else "silence"
+                    raise LinkLost(f"{silence} (subscription {late[0].id if late else '?'})") from None
         return self._arrived.popleft()
 
-    async def _answer(self, arrived_ns: int, future: "asyncio.Future[Any]") -> None:
+    async def _take_answer(self, arrived_ns: int, future: "asyncio.Future[Any]") -> None:
+        """Decode an answer's envelope, and take its message."""
         data = future.result()  # OSError where the connection was lost
         body = bytes(data._data[data.cur_pos : data.cur_pos + len(data)])  # noqa: SLF001
         try:
@@ -164,34 +145,37 @@ class Stream:
             self._fault(fault.status)
             return
         except BROKEN as error:
-            self._count("unreadable-answers")  # which message it was shows as a hole in the numbers of its subscription
+            self._state.count("unreadable-answers")  # which message it was shows as a hole in the numbers of its subscription
             await self._emit.found(Finding("answer-unreadable", f"a PublishResponse can not be read: {error}", severity="alarm"))
             return
         if any(result & 0x80000000 for result in published.results):
-            self._count("refused-acknowledgements")
+            self._state.count("refused-acknowledgements")
         subscription = self._by_id.get(published.subscription)
         if subscription is None:
-            self._count("foreign-answers")  # what an old life of this session left on the server
+            self._state.count("foreign-answers")  # of a subscription that an earlier use of this session left on the server
             return
         subscription.seen_s = asyncio.get_running_loop().time()
         await self.take(subscription, published.message, body, arrived_ns)
 
     def _fault(self, status: int) -> None:
+        """Judge a refused PublishRequest: send fewer, send it again, or give the link up. Raises LinkLost."""
         if status == ua.StatusCodes.BadTooManyPublishRequests:
-            self._most = max(1, self._most - 1)
+            self._most_outstanding = max(1, self._most_outstanding - 1)
         elif status not in _ASK_AGAIN:
             raise LinkLost(f"publishing: {status_name(status)}")
 
-    async def take(self, subscription: Subscription, message: Message, body: bytes, arrived_ns: int) -> None:
-        """One NotificationMessage, published or republished: fill the hole before it, decode it, hand it over."""
+    async def take(self, subscription: Subscription, message: NotificationMessage, body: bytes, arrived_ns: int) -> None:
+        """Take one NotificationMessage, published or republished: fetch what is missing before it, decode it, hand it over."""
         ahead = sequence_ahead(message.sequence, subscription.expected)
         if ahead > 0:
             await self._recover(subscription, message.sequence, ahead)
+        # A keep-alive names the number of the next message and does not use it: there is nothing to acknowledge.
         if not message.parts:
-            self._hand_over(subscription, [], message, arrived_ns, 0)
+            self.handover(subscription, [], message, arrived_ns, 0)
             return
+        # Republished or transferred while it was under way: its values are in the journal already.
         if ahead < 0:
-            self._count("messages-seen-before")
+            self._state.count("messages-seen-before")
             return
         if subscription.group.alarms is not None:
             await self._events(subscription, message, body, arrived_ns)
@@ -201,10 +185,10 @@ class Stream:
         if readings is None:
             await self._unreadable(subscription, message)
             readings = []
-        await self._lists(subscription, readings, message, arrived_ns)
+        await self._hand_over_data(subscription, readings, message, arrived_ns)
 
-    async def _events(self, subscription: Subscription, message: Message, body: bytes, arrived_ns: int) -> None:
-        """Conditions: handed over as they are, in the message's order. What was lost is told, and what stands is asked for."""
+    async def _events(self, subscription: Subscription, message: NotificationMessage, body: bytes, arrived_ns: int) -> None:
+        """Hand conditions over as they are, in the message's order. Report what was lost, and have present conditions asked for."""
         heard_from = subscription.group.alarms
         assert heard_from is not None
         rows: list[Row] = []
@@ -214,22 +198,22 @@ class Stream:
             if kind != publish.EVENTS:
                 continue
             try:
-                heard = alarms.heard(body, at, end, heard_from, self._link.namespaces)
+                events = alarms.read_events(body, at, end, heard_from, self._link.namespaces)
             except BROKEN:
-                self._count("unreadable-messages")
-                await self._lost(subscription, "events-unreadable", f"message {message.sequence} can not be read")
+                self._state.count("unreadable-messages")
+                await self._report_loss(subscription, "events-unreadable", f"message {message.sequence} can not be read")
                 subscription.refresh_due = True
                 continue
-            rows += heard.rows
-            subscription.refresh_due = subscription.refresh_due or heard.ask_again
-            if heard.lost:
-                self._count("event-overflows")
-                await self._lost(subscription, "events-lost", "the server's queue ran over")
+            rows += events.rows
+            subscription.refresh_due = subscription.refresh_due or events.ask_again
+            if events.lost:
+                self._state.count("event-overflows")
+                await self._report_loss(subscription, "events-lost", "the server's queue ran over")
         subscription.expected = sequence_after(message.sequence)
-        self._hand_over(subscription, [], message, arrived_ns, message.sequence, messages=rows)
+        self.handover(subscription, [], message, arrived_ns, message.sequence, rows=rows)
 
-    def _decoded(self, subscription: Subscription, message: Message, body: bytes) -> list[Reading] | None:
-        """Readings, or None where neither decoder can read them."""
+    def _decoded(self, subscription: Subscription, message: NotificationMessage, body: bytes) -> list[Reading] | None:
+        """Decode a message's data changes; None if neither decoder can read them. Raises SubscriptionGone."""
         readings: list[Reading] = []
         for kind, at, end in message.parts:
             if kind == publish.STATUS_CHANGE:
@@ -242,29 +226,31 @@ class Stream:
                 self._decoder.data_change(body, at, end, readings)
             except BROKEN:
                 del readings[done:]
-                self._count("slowly-decoded")
+                self._state.count("slowly-decoded")
                 try:
                     fallback.data_change(body, at, end, self._converter, readings)
                 except (*BROKEN, AttributeError, TypeError):
                     return None
         return readings
 
-    async def _unreadable(self, subscription: Subscription, message: Message) -> None:
-        self._count("unreadable-messages")
+    async def _unreadable(self, subscription: Subscription, message: NotificationMessage) -> None:
+        self._state.count("unreadable-messages")
         text = f"message {message.sequence} of subscription {subscription.id} can not be read"
         await self._emit.found(Finding("message-unreadable", text, severity="alarm", evidence={"sequence": message.sequence}))
-        await self._lost(subscription, "message-unreadable", text)
+        await self._report_loss(subscription, "message-unreadable", text)
         await self.refresh(subscription)
 
-    async def _lists(self, subscription: Subscription, readings: list[Reading], message: Message, arrived_ns: int) -> None:
-        """First values apart from changes; overflows declared for exactly their tag and time."""
+    async def _hand_over_data(
+        self, subscription: Subscription, readings: list[Reading], message: NotificationMessage, arrived_ns: int
+    ) -> None:
+        """Hand first values over apart from changes, and declare overflows for exactly their tag and time."""
         if subscription.resumed and any(status & OVERFLOW == OVERFLOW or status in NODE_GONE for _, _, status, _, _ in readings):
             await self._resume_first(subscription, message, arrived_ns)
         if subscription.repeats:
-            kept = unrepeated(readings, self._memory.last, subscription.repeats)
-            if len(kept) < len(readings):
-                self._count("repeated-values", len(readings) - len(kept))
-            readings = kept
+            new = unrepeated(readings, self._state.last, subscription.repeats)
+            if len(new) < len(readings):
+                self._state.count("repeated-values", len(readings) - len(new))
+            readings = new
         first = [reading for reading in readings if reading[0] in subscription.fresh] if subscription.fresh else []
         if first:
             seen: set[int] = set()
@@ -275,136 +261,82 @@ class Stream:
                 seen.add(reading[0])
             subscription.fresh -= seen
             for reading in first:
-                self._hole(subscription, reading[0], subscription.since.pop(reading[0], None), reading[3])
-            self._noticed(subscription, first)
-            self._hand_over(subscription, first, message, arrived_ns, 0 if rest else message.sequence, kind="initial")
+                self._note_history_gap(subscription, reading[0], subscription.since.pop(reading[0], None), reading[3])
+            self._note_status(subscription, first)
+            self.handover(subscription, first, message, arrived_ns, 0 if rest else message.sequence, kind="initial")
             if not rest:
                 return
             await self._emit.room()
             readings = rest
-        self._noticed(subscription, readings)
-        self._hand_over(subscription, readings, message, arrived_ns, message.sequence)
+        self._note_status(subscription, readings)
+        self.handover(subscription, readings, message, arrived_ns, message.sequence)
 
-    async def _resume_first(self, subscription: Subscription, message: Message, arrived_ns: int) -> None:
-        """Close the gap of before, so that what this message tells as lost is a gap of its own: within an open one it would vanish."""
-        self._hand_over(subscription, [], message, arrived_ns, 0)
+    async def _resume_first(self, subscription: Subscription, message: NotificationMessage, arrived_ns: int) -> None:
+        """Close the gap of before, so that what this message reports as lost is a gap of its own: within an open one it would vanish."""
+        self.handover(subscription, [], message, arrived_ns, 0)
         await self._emit.room()
 
-    def _noticed(self, subscription: Subscription, readings: list[Reading]) -> None:
-        """What a status says beside the value: an overflow is a gap of just this tag, a vanished node is asked for again."""
-        last = self._memory.last
+    def _note_status(self, subscription: Subscription, readings: list[Reading]) -> None:
+        """Act on status bits: an overflow is a gap of just this tag, a vanished node is asked for again."""
+        last = self._state.last
+        # Losses are declared here, before the list with these readings is emitted: their gaps end with the readings that follow.
         overrun: dict[tuple[int | None, int | None], list[int]] = {}
         for reading in readings:
             tag, _, status, source, server = reading
             if status & OVERFLOW == OVERFLOW:
                 before = last[tag]
-                since, until = self._memory.before.get(tag) if before is None else before[3], source if source is not None else server
-                self._count("overflows")
+                since, until = self._state.before.get(tag) if before is None else before[3], source if source is not None else server
+                self._state.count("overflows")
                 overrun.setdefault((since, until), []).append(tag)
-                self._hole(subscription, tag, since, until)
+                self._note_history_gap(subscription, tag, since, until)
             elif status & SEMANTICS_CHANGED:
-                self._memory.changed.add(tag)
+                self._state.changed.add(tag)
             elif status in NODE_GONE:
                 subscription.missing[subscription.item_of(tag).handle] = status
-                self._settling(self._emit.lost(Loss("not-subscribed", (tag,), source, detail=status_name(status))))
+                self.handover.add(self._emit.lost(Loss("not-subscribed", (tag,), source, detail=status_name(status))))
             if source is not None:
                 last[tag] = reading
         for (since, until), tags in overrun.items():
-            self._settling(self._emit.lost(Loss("queue-overflow", tuple(tags), since, until, "the server's queue ran over")))
+            self.handover.add(self._emit.lost(Loss("queue-overflow", tuple(tags), since, until, "the server's queue ran over")))
 
-    def _hole(self, subscription: Subscription, tag: int, since: int | None, until: int | None) -> None:
-        """Remember what the server's history may know."""
-        if since is not None and until is not None and since < until and len(self._memory.holes) < MOST_HOLES:
-            self._memory.holes.append(HistoryGap(subscription.item_of(tag), since, until))
+    def _note_history_gap(self, subscription: Subscription, tag: int, since: int | None, until: int | None) -> None:
+        """Note an interval that the server's history may fill."""
+        if since is not None and until is not None and since < until and len(self._state.history_gaps) < MOST_HISTORY_GAPS:
+            self._state.history_gaps.append(HistoryGap(subscription.item_of(tag), since, until))
 
-    def _hand_over(
-        self,
-        subscription: Subscription,
-        readings: list[Reading],
-        message: Message,
-        arrived_ns: int,
-        sequence: int,
-        kind: Any = "change",
-        messages: Sequence[Row] = (),
-    ) -> None:
-        """Call emit. sequence 0: nothing to acknowledge (a keep-alive, or the first half of a message)."""
-        self._memory.through_ticks = message.publish_ticks
-        if sequence:
-            subscription.is_new = subscription.is_new and bool(subscription.fresh)
-        stored = self._emit(
-            readings,
-            received_ns=arrived_ns,
-            kind=kind,
-            messages=messages,
-            watermark=self._watermark() if sequence else None,
-            alive=self.alive(subscription),
-            observed_ticks=self._observed(message.publish_ticks),
-            resumed=subscription.resumed and bool(subscription.tags),
-        )
-        subscription.resumed = False
-        self._settling(stored, subscription.id, sequence)
-
-    def _settling(self, stored: Awaitable[None], subscription: int = 0, sequence: int = 0) -> None:
-        self._memory.unsettled.append((stored, subscription, sequence))
-        self._settle_more.set()
-
-    @staticmethod
-    def alive(subscription: Subscription) -> tuple[int, ...]:
-        """The tags that a message of this subscription observes."""
-        if not subscription.missing and not subscription.fresh:
-            return subscription.tags
-        absent = {tap.tag for item in subscription.group.items if item.handle in subscription.missing for tap in item.taps}
-        return tuple(tag for tag in subscription.tags if tag not in absent and tag not in subscription.fresh)
-
-    def _observed(self, publish_ticks: int | None) -> int | None:
-        """The server's publish time, if its clock is fit to be believed here."""
-        if publish_ticks is None or self._source.time_authority == "gateway":
-            return None
-        offset = self._link.offset
-        return publish_ticks if offset is not None and abs(offset[0]) <= self._source.max_offset_s else None
-
-    def _watermark(self) -> dict[str, Any]:
-        """What a restart needs to go on without loss; only subscriptions of which every first value has been handed over."""
-        slots = {
-            str(s.group.slot): [s.id, s.expected, round(s.keep_alive_s, 3), sorted(s.missing.items())]
-            for s in self._memory.subscriptions
-            if not s.is_new
-        }
-        told = {"endpoint": self._memory.endpoint, "started": self._memory.started, "plan": self._plan, "slots": slots}
-        return told | {"through": self._memory.through_ticks}
-
-    async def _lost(self, subscription: Subscription, cause: str, detail: str) -> None:
+    async def _report_loss(self, subscription: Subscription, cause: str, detail: str) -> None:
+        """Declare a loss of all tags that this subscription observes; of a group of events, as a finding."""
         subscription.resumed = False  # no more without loss: a gap that is still open ends as lost
         if subscription.group.alarms is not None:
             self._lost_events += 1  # each loss is its own finding
             text = f"alarms of {subscription.group.alarms.notifier}: {detail} (loss {self._lost_events} of this session)"
             await self._emit.found(Finding("alarms-lost", text, severity="alarm", evidence={"cause": cause}))
             return
-        self._settling(self._emit.lost(Loss(cause, self.alive(subscription) or subscription.tags, detail=detail)))
+        self.handover.add(self._emit.lost(Loss(cause, subscription.observed_tags() or subscription.tags, detail=detail)))
 
     async def _recover(self, subscription: Subscription, until: int, count: int) -> None:
-        """Republish the messages from the expected one up to `until`; what is no longer there is a loss of this subscription's tags."""
-        self._count("sequence-gaps")
+        """Republish the messages from the expected one up to `until`; one that is no longer there is a loss of this subscription's tags."""
+        self._state.count("sequence-gaps")
         if count > MOST_REPUBLISHED:
             subscription.expected = until
-            await self._lost(subscription, "message-lost", f"{count} messages before {until} are missing")
+            await self._report_loss(subscription, "message-lost", f"{count} messages before {until} are missing")
             await self.refresh(subscription)
             return
-        gone, told = 0, False
+        lost, reported = 0, False
         while sequence_ahead(until, subscription.expected) > 0:
             if await self.republish(subscription):
-                told = False  # the message that was there has closed the gap
+                reported = False  # the message that was there has closed the gap
                 continue
-            if not told:  # before a later message is taken: the gap begins where the last one before it ended
-                await self._lost(subscription, "message-lost", f"message {subscription.expected} is no longer there, {until} came")
-            gone, told = gone + 1, True
+            if not reported:  # before a later message is taken: the gap begins where the last one before it ended
+                await self._report_loss(subscription, "message-lost", f"message {subscription.expected} is no longer there, {until} came")
+            lost, reported = lost + 1, True
             subscription.expected = sequence_after(subscription.expected)
-        if gone:
-            self._count("messages-lost", gone)
+        if lost:
+            self._state.count("messages-lost", lost)
             await self.refresh(subscription)
 
     async def republish(self, subscription: Subscription) -> bool:
-        """Fetch and take the expected message once more. False: the server does not have it. Raises SubscriptionGone."""
+        """Fetch and take the expected message once more. Returns False if the server does not have it. Raises SubscriptionGone."""
         request = ua.RepublishRequest()
         request.Parameters = ua.RepublishParameters(subscription.id, subscription.expected)
         body = await self._link.raw(request)
@@ -418,16 +350,18 @@ class Stream:
             return False
         if message.sequence != subscription.expected or not message.parts:
             return False  # an empty Good answer is what some servers give instead of BadMessageNotAvailable
-        self._count("republished")
+        self._state.count("republished")
         await self._emit.room()
         await self.take(subscription, message, body, time.monotonic_ns())
         return True
 
     async def refresh(self, subscription: Subscription) -> None:
-        """After a loss: every tag's present value, so that a value that no longer changes does not stay unknown."""
+        """Ask for every tag's present value after a loss, so that a value that no longer changes does not stay unknown."""
         if subscription.group.alarms is not None:
             subscription.refresh_due = True
             return
+        # ResendData makes the server send each item's present value as a message of the subscription (Part 5, 9.2): in order with what
+        # follows.
         request = ua.CallRequest()
         call = ua.CallMethodRequest(ua.NodeId(ua.ObjectIds.Server), ua.NodeId(ua.ObjectIds.Server_ResendData))
         call.InputArguments = [ua.Variant(subscription.id, ua.VariantType.UInt32)]
@@ -435,23 +369,20 @@ class Stream:
         try:
             (result,) = (await self._link.ask(request, ua.CallResponse)).Results
             if not result.StatusCode.value & 0x80000000:
-                subscription.fresh |= set(self.alive(subscription))
+                subscription.fresh |= set(subscription.observed_tags())
                 return
         except ua.UaStatusCodeError:
             pass  # no such method: read instead
         await self.read([item for item in subscription.group.items if item.handle not in subscription.missing])
 
-    async def read(self, items: Sequence[Item]) -> None:
-        """The present values of items, as first values."""
+    async def read(self, items: Sequence[MonitoredItem]) -> None:
+        """Read the present values of items, and emit them as first values."""
         nodes = [(item, node) for item in items if (node := self._link.node(item.address, self._namespaces())) is not None]
         readings: list[Reading] = []
-        for (item, _), told in zip(nodes, await values_of(self._link, [node for _, node in nodes]), strict=True):
-            self._converter(Undecoded(item.handle, *told), readings)
+        for (item, _), value in zip(nodes, await values_of(self._link, [node for _, node in nodes]), strict=True):
+            self._converter(Undecoded(item.handle, *value), readings)
         await self._emit.room()
-        self._settling(self._emit(readings, received_ns=time.monotonic_ns(), kind="initial"))
+        self.handover.add(self._emit(readings, received_ns=time.monotonic_ns(), kind="initial"))
 
     def _namespaces(self) -> dict[str, str]:
         return dict(self._source.options.get("namespaces", {}))
-
-    def _count(self, what: str, times: int = 1) -> None:
-        self._memory.counts[what] = self._memory.counts.get(what, 0) + times

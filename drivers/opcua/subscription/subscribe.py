@@ -8,12 +8,13 @@ from typing import Any
 from config import Source, Tag
 from drivers.contract import Finding
 from drivers.opcua.asyncua_types import ua
-from drivers.opcua.plan import Group, Item
+from drivers.opcua.plan import ItemGroup, MonitoredItem
 from drivers.opcua.session.link import Link, in_chunks, names_of, status_name
 from drivers.opcua.settings import MOST_ITEMS, OpcUaSettings
 from drivers.opcua.subscription.alarms import event_filter
 
 LIFETIME_S = 60.0
+"""Least time that a server shall keep a subscription without a sign of life from us."""
 _FILTER_REFUSED = {
     ua.StatusCodes.BadMonitoredItemFilterUnsupported,
     ua.StatusCodes.BadMonitoredItemFilterInvalid,
@@ -21,7 +22,7 @@ _FILTER_REFUSED = {
 }
 NODE_UNKNOWN = ua.StatusCodes.BadNodeIdUnknown
 NODE_GONE = {NODE_UNKNOWN, ua.StatusCodes.BadNodeIdInvalid}
-"""A notification with one of these: the item watches a node that is not there any more, and will not notice when it comes back."""
+"""A notification with one of these: the item watches a node that is not there any more, and will not notice when it is back."""
 
 
 @dataclass(slots=True)
@@ -29,39 +30,49 @@ class Subscription:
     """One subscription of this session. All times are of the event loop."""
 
     id: int
-    group: Group
+    group: ItemGroup
     keep_alive_s: float
     expected: int  # the number of the next message
     tags: tuple[int, ...]
     handles: frozenset[int]
     seen_s: float
-    fresh: set[int] = field(default_factory=set)  # tags whose first value has not come yet
+    fresh: set[int] = field(default_factory=set)  # tags whose first value has not arrived yet
     missing: dict[int, int] = field(default_factory=dict)  # handle -> status: items that the server refused
     item_ids: dict[int, int] = field(default_factory=dict)  # handle -> MonitoredItemId
     resumed: bool = False  # its first message goes on where the journal ended
     repeats: set[int] = field(default_factory=set)  # tags whose next value may be the last one again
     is_new: bool = True  # not yet in the watermark
-    refresh_due: bool = False  # of events: what stands must be asked for
+    refresh_due: bool = False  # of events: the present conditions must be asked for
     since: dict[int, int] = field(default_factory=dict)  # tag -> ticks through which it is known, where this one follows a lost one
 
-    def item_of(self, tag: int) -> Item:
-        """The item that feeds a tag."""
-        return next(item for item in self.group.items for tap in item.taps if tap.tag == tag)
+    def item_of(self, tag: int) -> MonitoredItem:
+        """Return the item that feeds a tag."""
+        return next(item for item in self.group.items for binding in item.bindings if binding.tag == tag)
+
+    def observed_tags(self) -> tuple[int, ...]:
+        """Return the tags that a message of this subscription proves to be observed: not those refused, or without a first value."""
+        if not self.missing and not self.fresh:
+            return self.tags
+        absent = {binding.tag for item in self.group.items if item.handle in self.missing for binding in item.bindings}
+        return tuple(tag for tag in self.tags if tag not in absent and tag not in self.fresh)
 
 
 def sequence_after(number: int) -> int:
-    """Sequence numbers go from 1 to 2^32-1 and begin again with 1 (Part 4, 7.8)."""
+    """Return the next sequence number: they go from 1 to 2^32-1 and begin again with 1 (Part 4, 7.8)."""
     return 1 if number >= 0xFFFF_FFFF else number + 1
 
 
 def sequence_ahead(number: int, expected: int) -> int:
-    """How many numbers lie between the expected and this one: 0 as expected, positive if some are missing, negative if seen before."""
+    """Count the numbers from the expected one to this: 0 as expected, positive if some are missing, negative if seen before."""
     ahead = (number - expected) % 0xFFFF_FFFF
     return ahead if ahead < 0x7FFF_FFFF else ahead - 0xFFFF_FFFF
 
 
-async def create(link: Link, source: Source, settings: OpcUaSettings, group: Group, now_s: float) -> tuple[Subscription, Any]:
-    """A new subscription without items, and what the server made of the request. Publishing starts when a PublishRequest is there."""
+async def create(link: Link, source: Source, settings: OpcUaSettings, group: ItemGroup, now_s: float) -> tuple[Subscription, Any]:
+    """Create a subscription without items; also return what the server made of the request.
+
+    Publishing starts with the first PublishRequest.
+    """
     interval_s = group.publish_ms / 1000
     keep_alive = max(1, math.ceil(settings.keep_alive_s / interval_s))
     lifetime_s = max(LIFETIME_S, 3 * settings.keep_alive_s, 2 * source.outage_tolerance_s)
@@ -80,82 +91,85 @@ async def create(link: Link, source: Source, settings: OpcUaSettings, group: Gro
     return Subscription(answer.SubscriptionId, group, max(revised_s, 0.1), 1, group.tags, handles, now_s), answer
 
 
-async def add_items(link: Link, subscription: Subscription, items: Sequence[Item], nodes: Sequence[Any | None]) -> list[tuple[Item, Any]]:
-    """Create monitored items; (item, result) of those that stand. The others are in `subscription.missing`."""
-    there = [(item, node) for item, node in zip(items, nodes, strict=True) if node is not None]
+async def add_items(
+    link: Link, subscription: Subscription, items: Sequence[MonitoredItem], nodes: Sequence[Any | None]
+) -> list[tuple[MonitoredItem, Any]]:
+    """Create monitored items; return (item, result) of those the server accepted. The others are in `subscription.missing`."""
+    existing = [(item, node) for item, node in zip(items, nodes, strict=True) if node is not None]
     for item, node in zip(items, nodes, strict=True):
         if node is None:
             refused = link.paths.get(item.address)
             subscription.missing[item.handle] = refused if isinstance(refused, int) else NODE_UNKNOWN
-    results = await _created(link, subscription, there, filtered=True)
+    results = await _created(link, subscription, existing, filtered=True)
     refused = [index for index, result in enumerate(results) if result.StatusCode.value in _FILTER_REFUSED]
+    # Some servers refuse every filter: without one the item reports status and value, as trigger 1 does.
     if refused:
-        again = await _created(link, subscription, [there[index] for index in refused], filtered=False)
+        again = await _created(link, subscription, [existing[index] for index in refused], filtered=False)
         for index, result in zip(refused, again, strict=True):
             results[index] = result
-    standing: list[tuple[Item, Any]] = []
-    for (item, _), result in zip(there, results, strict=True):
+    created: list[tuple[MonitoredItem, Any]] = []
+    for (item, _), result in zip(existing, results, strict=True):
         if result.StatusCode.value & 0x80000000:
             subscription.missing[item.handle] = result.StatusCode.value
             continue
         subscription.missing.pop(item.handle, None)
         subscription.item_ids[item.handle] = result.MonitoredItemId
-        subscription.fresh.update(tap.tag for tap in item.taps)
-        standing.append((item, result))
-    return standing
+        subscription.fresh.update(binding.tag for binding in item.bindings)
+        created.append((item, result))
+    return created
 
 
-async def _created(link: Link, subscription: Subscription, there: Sequence[tuple[Item, Any]], *, filtered: bool) -> list[Any]:
-    async def some(part: Sequence[tuple[Item, Any]]) -> list[Any]:
+async def _created(link: Link, subscription: Subscription, existing: Sequence[tuple[MonitoredItem, Any]], *, filtered: bool) -> list[Any]:
+    async def some(part: Sequence[tuple[MonitoredItem, Any]]) -> list[Any]:
         request = ua.CreateMonitoredItemsRequest()
         request.Parameters.SubscriptionId = subscription.id
         request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
-        request.Parameters.ItemsToCreate = [_asked(item, node, filtered=filtered) for item, node in part]
+        request.Parameters.ItemsToCreate = [_create_request(item, node, filtered=filtered) for item, node in part]
         return list((await link.ask(request, ua.CreateMonitoredItemsResponse)).Results)
 
-    return await in_chunks(there, link.limits["items"], some)
+    return await in_chunks(existing, link.limits["items"], some)
 
 
-def _asked(item: Item, node: Any, *, filtered: bool) -> Any:
-    asked = ua.MonitoringParameters()
-    asked.ClientHandle = item.handle
-    asked.SamplingInterval = float(item.rate_ms)
-    asked.QueueSize = item.queue
-    asked.DiscardOldest = True
+def _create_request(item: MonitoredItem, node: Any, *, filtered: bool) -> Any:
+    parameters = ua.MonitoringParameters()
+    parameters.ClientHandle = item.handle
+    parameters.SamplingInterval = float(item.rate_ms)
+    parameters.QueueSize = item.queue
+    parameters.DiscardOldest = True
     if item.alarms is not None:
-        asked.Filter = event_filter()
+        parameters.Filter = event_filter()
     elif filtered and (item.trigger != 1 or item.deadband > 0):
         kind = ua.DeadbandType.Absolute if item.deadband > 0 else ua.DeadbandType.None_
-        asked.Filter = ua.DataChangeFilter(ua.DataChangeTrigger(item.trigger), kind, item.deadband)
+        parameters.Filter = ua.DataChangeFilter(ua.DataChangeTrigger(item.trigger), kind, item.deadband)
     request = ua.MonitoredItemCreateRequest()
     attribute = ua.AttributeIds.Value if item.alarms is None else ua.AttributeIds.EventNotifier
     request.ItemToMonitor = ua.ReadValueId(node, attribute)
     request.MonitoringMode = ua.MonitoringMode.Reporting
-    request.RequestedParameters = asked
+    request.RequestedParameters = parameters
     return request
 
 
 def revisions(
-    group: Group, subscription: Any, standing: Sequence[tuple[Item, Any]], tags: Sequence[Tag], tolerance_s: float
+    group: ItemGroup, subscription: Any, created: Sequence[tuple[MonitoredItem, Any]], tags: Sequence[Tag], tolerance_s: float
 ) -> list[Finding]:
-    """Where the server promises less than was asked: each is a finding, because each can lose values."""
+    """Compare what the server promises with what was asked; return a finding for each difference, because each can lose values."""
     findings = []
     slower: dict[tuple[float, float], list[int]] = {}
     shorter: dict[tuple[int, int], list[int]] = {}
-    for item, result in standing:
+    for item, result in created:
         if item.alarms is None and result.RevisedSamplingInterval > max(item.rate_ms, group.publish_ms if item.rate_ms == 0 else 0) * 1.01:
-            slower.setdefault((float(item.rate_ms), result.RevisedSamplingInterval), []).extend(tap.tag for tap in item.taps)
+            slower.setdefault((float(item.rate_ms), result.RevisedSamplingInterval), []).extend(binding.tag for binding in item.bindings)
         if result.RevisedQueueSize < item.queue:
-            shorter.setdefault((item.queue, result.RevisedQueueSize), []).extend(tap.tag for tap in item.taps)
-    for (asked, got), which in slower.items():
-        text = f"the server samples every {got:g} ms instead of {asked:g} ms: {names_of(tags, which)}"
-        findings.append(Finding("sampling-revised", text, tuple(which), evidence={"requested_ms": asked, "revised_ms": got}))
-    for (size, short), which in shorter.items():
+            shorter.setdefault((item.queue, result.RevisedQueueSize), []).extend(binding.tag for binding in item.bindings)
+    for (requested, revised), tag_indexes in slower.items():
+        text = f"the server samples every {revised:g} ms instead of {requested:g} ms: {names_of(tags, tag_indexes)}"
+        findings.append(Finding("sampling-revised", text, tuple(tag_indexes), evidence={"requested_ms": requested, "revised_ms": revised}))
+    for (size, short), tag_indexes in shorter.items():
         silent = " and does not tell when one is lost" if short <= 1 else ""
-        whose = names_of(tags, which) if group.alarms is None else f"alarms of {group.alarms.notifier}"
+        whose = names_of(tags, tag_indexes) if group.alarms is None else f"alarms of {group.alarms.notifier}"
         text = f"the server queues {short} values instead of {size}{silent}: {whose}"
         severity = "alarm" if short <= 1 else "warning"
-        findings.append(Finding("queue-revised", text, tuple(which), severity, {"requested": size, "revised": short}))  # type: ignore[arg-type]
+        findings.append(Finding("queue-revised", text, tuple(tag_indexes), severity, {"requested": size, "revised": short}))  # type: ignore[arg-type]
     lifetime_s = subscription.RevisedPublishingInterval * subscription.RevisedLifetimeCount / 1000
     if lifetime_s < tolerance_s:
         text = f"the server keeps a subscription for {lifetime_s:g} s, shorter than outage_tolerance_s = {tolerance_s:g}"
@@ -166,28 +180,28 @@ def revisions(
     return findings
 
 
-def subscription_tags(group: Group) -> tuple[int, ...]:
-    """All tags of a group, for a finding."""
+def subscription_tags(group: ItemGroup) -> tuple[int, ...]:
+    """Return all tags of a group, for a finding."""
     return group.tags
 
 
 def unusable(subscription: Subscription, tags: Sequence[Tag]) -> list[tuple[Finding, tuple[int, ...]]]:
-    """A finding per item that the server refused, with its tags."""
-    told: list[tuple[Finding, tuple[int, ...]]] = []
+    """Return a finding for each item that the server refused, with its tags."""
+    findings: list[tuple[Finding, tuple[int, ...]]] = []
     for item in subscription.group.items:
         status = subscription.missing.get(item.handle)
         if status is not None and item.alarms is not None:
             text = f"alarms of {item.alarms.notifier}: {status_name(status)}; tried again from time to time"
-            told.append((Finding("alarms-not-heard", text, severity="alarm"), ()))
+            findings.append((Finding("alarms-not-heard", text, severity="alarm"), ()))
         elif status is not None:
-            which = tuple(tap.tag for tap in item.taps)
-            text = f"{names_of(tags, which)}: {status_name(status)} at {tags[which[0]].address}; tried again from time to time"
-            told.append((Finding("node-unusable", text, which, evidence={"status": f"0x{status:08X}"}), which))
-    return told
+            tag_indexes = tuple(binding.tag for binding in item.bindings)
+            text = f"{names_of(tags, tag_indexes)}: {status_name(status)} at {tags[tag_indexes[0]].address}; tried again from time to time"
+            findings.append((Finding("node-unusable", text, tag_indexes, evidence={"status": f"0x{status:08X}"}), tag_indexes))
+    return findings
 
 
 async def transfer(link: Link, ids: Sequence[int]) -> dict[int, tuple[int, ...]]:
-    """Take subscriptions over into this session; {id: messages still held} of those that the server hands over (Part 4, 5.13.7)."""
+    """Take subscriptions over into this session (Part 4, 5.13.7); return those handed over: {id: messages that the server still holds}."""
     request = ua.TransferSubscriptionsRequest()
     request.Parameters = ua.TransferSubscriptionsParameters(list(ids), False)  # noqa: FBT003 - SendInitialValues
     try:
@@ -195,12 +209,14 @@ async def transfer(link: Link, ids: Sequence[int]) -> dict[int, tuple[int, ...]]
     except ua.UaStatusCodeError:
         return {}
     return {
-        one: tuple(r.AvailableSequenceNumbers or ()) for one, r in zip(ids, results, strict=False) if not r.StatusCode.value & 0x80000000
+        id_: tuple(result.AvailableSequenceNumbers or ())
+        for id_, result in zip(ids, results, strict=False)
+        if not result.StatusCode.value & 0x80000000
     }
 
 
 async def client_handles(link: Link, subscription_id: int) -> frozenset[int] | None:
-    """The client handles of a subscription as the server tells them (GetMonitoredItems, Part 5, 9.1); None where it has no such method."""
+    """Return a subscription's client handles as the server lists them (GetMonitoredItems, Part 5, 9.1); None if it has no such method."""
     request = ua.CallRequest()
     call = ua.CallMethodRequest(ua.NodeId(ua.ObjectIds.Server), ua.NodeId(ua.ObjectIds.Server_GetMonitoredItems))
     call.InputArguments = [ua.Variant(subscription_id, ua.VariantType.UInt32)]
@@ -214,8 +230,8 @@ async def client_handles(link: Link, subscription_id: int) -> frozenset[int] | N
     return frozenset(result.OutputArguments[1].Value or ())
 
 
-async def delete_items(link: Link, subscription: Subscription, items: Sequence[Item]) -> None:
-    """Delete what is left of items; what the server says to it does not matter."""
+async def delete_items(link: Link, subscription: Subscription, items: Sequence[MonitoredItem]) -> None:
+    """Delete what is left of items, whatever the server answers."""
     ids = [subscription.item_ids.pop(item.handle) for item in items if item.handle in subscription.item_ids]
     if not ids:
         return
@@ -228,7 +244,7 @@ async def delete_items(link: Link, subscription: Subscription, items: Sequence[I
 
 
 async def delete(link: Link, ids: Sequence[int]) -> None:
-    """Delete subscriptions; what the server says to it does not matter."""
+    """Delete subscriptions, whatever the server answers."""
     request = ua.DeleteSubscriptionsRequest()
     request.Parameters.SubscriptionIds = list(ids)
     try:

@@ -1,4 +1,4 @@
-"""What a session needs beside publishing: a renewed channel, another try for bad nodes, the server's clock, findings told."""
+"""Look after a session beside publishing: renew the channel, try bad nodes again, follow the server's clock, report findings."""
 
 import asyncio
 from collections.abc import Sequence
@@ -14,7 +14,8 @@ from drivers.opcua.session.attributes import unit_of
 from drivers.opcua.session.link import Link, names_of, plain_errors
 from drivers.opcua.settings import OpcUaSettings
 from drivers.opcua.subscription import alarms, subscribe
-from drivers.opcua.subscription.stream import SessionState, Stream
+from drivers.opcua.subscription.session_state import SessionState
+from drivers.opcua.subscription.stream import Stream
 from drivers.opcua.subscription.subscribe import Subscription
 
 CLOCK_EVERY_S = 60.0
@@ -25,7 +26,7 @@ REFRESH_EVERY_S = 5.0
 
 
 class Upkeep:
-    """Runs beside the publish loop of one session."""
+    """Runs beside the publish loop of one session. Each task returns the seconds after which it is due again."""
 
     def __init__(
         self,
@@ -35,17 +36,17 @@ class Upkeep:
         emit: Emit,
         link: Link,
         stream: Stream,
-        memory: SessionState,
+        state: SessionState,
         findings: list[Finding],
         structures: Structures,
     ) -> None:
         self._source, self._settings, self._tags, self._emit = source, settings, tags, emit
-        self._link, self._stream, self._memory, self._findings = link, stream, memory, findings
+        self._link, self._stream, self._state, self._findings = link, stream, state, findings
         self._structures = structures
-        self._silent_told: set[int] = set()
+        self._silent_reported: set[int] = set()
 
     async def run(self) -> None:
-        """Until the session ends. Raises LinkLost, BadReply: a channel that can not be renewed is a lost link."""
+        """Run until the session ends. Raises LinkLost, BadReply: a channel that can not be renewed is a lost link."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
         renew_s = self._renew_s()
@@ -55,7 +56,7 @@ class Upkeep:
             self._retry: begun + self._settings.retry_bad_nodes_s,
             self._first_values: begun + FIRST_VALUE_WITHIN_S,
             self._expiry: begun,
-            self._tell: begun,
+            self._report_findings: begun,
             self._semantics: begun,
             self._types: begun + TYPES_EVERY_S,
             self._conditions: begun,
@@ -67,14 +68,14 @@ class Upkeep:
                 await asyncio.sleep(max(0.0, min(due.values()) - loop.time()))
 
     def _renew_s(self) -> float:
-        """Three quarters of the channel's lifetime (Part 4, 5.6.2.1)."""
+        """Return three quarters of the channel's lifetime (Part 4, 5.6.2.1)."""
         return max(0.5, float(self._link.client.secure_channel_timeout) / 1000 * 0.75)
 
     async def _renew(self) -> float:
         async with asyncio.timeout(self._settings.request_timeout_s):
             await self._link.client.open_secure_channel(renew=True)
             self._link.protocol.revolve_security_token()
-        self._memory.counts["channel-renewals"] = self._memory.counts.get("channel-renewals", 0) + 1
+        self._state.count("channel-renewals")
         return self._renew_s()
 
     async def _clock(self) -> float:
@@ -83,40 +84,40 @@ class Upkeep:
             self._emit.source_offset(*offset)
         return CLOCK_EVERY_S
 
-    async def _tell(self) -> float:
+    async def _report_findings(self) -> float:
         while self._findings:
             await self._emit.found(self._findings.pop(0))
         return 0.5
 
     async def _semantics(self) -> float:
-        """Read unit and range again where the server says that they changed: the map may be wrong from now on."""
-        changed = sorted(self._memory.changed)
-        self._memory.changed.clear()
+        """Read unit and range again where the server reports that they changed: the map may be wrong from now on."""
+        changed = sorted(self._state.changed)
+        self._state.changed.clear()
         for tag in changed:
             name = self._tags[tag].tag
             text = f"{name}: the server says that unit, range or enumeration changed; the map may no longer be right"
-            told = await unit_of(self._link, self._settings, self._tags[tag].address)
-            evidence = {**told, "map_unit": self._tags[tag].source_unit or self._tags[tag].unit or ""}
+            units = await unit_of(self._link, self._settings, self._tags[tag].address)
+            evidence = {**units, "map_unit": self._tags[tag].source_unit or self._tags[tag].unit or ""}
             await self._emit.found(Finding("semantics-changed", text, (tag,), "alarm", evidence))
         return 0.5
 
     async def _types(self) -> float:
-        """Structures that came and were not known, or no longer fit: ask what they are, then read their nodes again."""
+        """Ask for structures that arrived and were not known, or no longer fit; then read their nodes again."""
         wanted = self._structures.wanted
         if not wanted:
             return TYPES_EVERY_S
-        handles = {handle for some in wanted.values() for handle in some}
+        handles = {handle for waiting in wanted.values() for handle in waiting}
         await self._structures.learn(self._link, list(wanted))
-        for subscription in self._memory.subscriptions:
+        for subscription in self._state.subscriptions:
             items = [item for item in subscription.group.items if item.handle in handles]
             if items:
                 await self._stream.read(items)
-        wanted.clear()  # what is still not understood is asked for when it comes again
+        wanted.clear()  # what is still not understood is asked for when it arrives again
         return TYPES_EVERY_S
 
     async def _conditions(self) -> float:
-        """Conditions that stand are asked for at the beginning, and wherever events may have been missed."""
-        for subscription in self._memory.subscriptions:
+        """Ask for the conditions that are active, at the beginning and wherever events may have been missed."""
+        for subscription in self._state.subscriptions:
             if not subscription.refresh_due or subscription.missing:
                 continue
             subscription.refresh_due = False
@@ -128,7 +129,7 @@ class Upkeep:
         return 0.5
 
     async def _expiry(self) -> float:
-        """Certificates that end, revocation lists that are missing or old. A server that is no longer accepted is left."""
+        """Report certificates that end, and revocation lists that are missing or old. Leave a server that is no longer accepted."""
         if self._settings.security.policy == "None":
             return EXPIRY_EVERY_S
         place = security.folder(self._source, self._settings)
@@ -137,25 +138,25 @@ class Upkeep:
         own = certs.own(place)
         every = [("our", own.certificate if own else None), ("the server's", server), ("our user's", self._link.client.user_certificate)]
         for whose, certificate in every:
-            told = certificate and certs.expiry(certificate)
-            if told:
-                text, severity = told
+            warning = certificate and certs.expiry(certificate)
+            if warning:
+                text, severity = warning
                 await self._emit.found(Finding("certificate-expires", f"{whose} OPC UA certificate {text}", severity=severity))
         if server is not None:
             await self._still_trusted(place, server)
         return EXPIRY_EVERY_S
 
     async def _still_trusted(self, place: Path, server: x509.Certificate) -> None:
-        refusal = security.refused(place, self._settings, server, sent=self._link.sent)
+        refusal = security.refusal_of(place, self._settings, server, sent=self._link.sent)
         if refusal is not None:
             raise security.Untrusted(f"{self._link.endpoint}: {refusal}")
-        for doubt in trust.judged(place, server, sent=self._link.sent).doubts:
+        for doubt in trust.judge(place, server, sent=self._link.sent).doubts:
             text = f"{doubt}: whether the server's certificate was revoked is not known"
             await self._emit.found(Finding("revocation-unknown", text))
 
     async def _retry(self) -> float:
-        """Items that the server refused: once more, each in its own subscription."""
-        for subscription in self._memory.subscriptions:
+        """Ask once more for items that the server refused, each in its own subscription."""
+        for subscription in self._state.subscriptions:
             if subscription.missing:
                 await self._retry_items(subscription)
         return self._settings.retry_bad_nodes_s
@@ -166,19 +167,21 @@ class Upkeep:
         nodes = [self._link.node(item.address, self._settings.namespaces) for item in items]
         await subscribe.delete_items(self._link, subscription, items)
         for item, _ in await subscribe.add_items(self._link, subscription, items, nodes):
-            which = tuple(tap.tag for tap in item.taps)
+            tag_indexes = tuple(binding.tag for binding in item.bindings)
             if item.alarms is not None:
                 subscription.refresh_due = True
                 await self._emit.found(Finding("alarms-not-heard", f"alarms of {item.alarms.notifier}: heard again", severity="info"))
                 continue
-            await self._emit.found(Finding("node-unusable", f"{names_of(self._tags, which)}: the node is there again", which, "info"))
+            await self._emit.found(
+                Finding("node-unusable", f"{names_of(self._tags, tag_indexes)}: the node is there again", tag_indexes, "info")
+            )
 
     async def _first_values(self) -> float:
-        """A server owes a first value for every item (Part 4, 5.13.1.2); where none comes the tag is not observed."""
-        for subscription in self._memory.subscriptions:
-            silent = tuple(sorted(subscription.fresh - self._silent_told))
+        """Declare tags lost whose first value does not arrive: a server owes one for every item (Part 4, 5.13.1.2)."""
+        for subscription in self._state.subscriptions:
+            silent = tuple(sorted(subscription.fresh - self._silent_reported))
             if silent:
-                self._silent_told |= set(silent)
+                self._silent_reported |= set(silent)
                 text = f"no first value within {FIRST_VALUE_WITHIN_S:g} s: {names_of(self._tags, silent)}"
                 await self._emit.found(Finding("no-first-value", text, silent))
                 await self._emit.lost(Loss("no-first-value", silent, detail=text))

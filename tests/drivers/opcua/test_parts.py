@@ -128,15 +128,15 @@ def test_certificates_are_made_shown_and_trusted_by_the_beginning_of_their_diges
     assert (tmp_path / "line" / "own" / "key.pem").stat().st_mode & 0o777 == 0o600
     with pytest.raises(FileExistsError):
         certs.make(tmp_path / "line")
-    assert trust.judged(tmp_path / "line", server, "urn:server").refusal == "the server's certificate is not trusted"
+    assert trust.judge(tmp_path / "line", server, "urn:server").refusal == "the server's certificate is not trusted"
     digest = certs.reject(tmp_path / "line", server)
     assert [one.kind for one in certs.show(tmp_path / "line")] == ["own", "rejected"]
     certs.trust(tmp_path / "line", digest[:8])
     assert [one.kind for one in certs.show(tmp_path / "line")] == ["own", "trusted"]
-    assert trust.judged(tmp_path / "line", server, "urn:server").refusal is None
-    assert "says it is urn:other" in str(trust.judged(tmp_path / "line", server, "urn:other").refusal)
+    assert trust.judge(tmp_path / "line", server, "urn:server").refusal is None
+    assert "says it is urn:other" in str(trust.judge(tmp_path / "line", server, "urn:other").refusal)
     late = server.not_valid_after_utc + timedelta(days=1)
-    assert "check both clocks" in str(trust.judged(tmp_path / "line", server, "urn:server", late).refusal)
+    assert "check both clocks" in str(trust.judge(tmp_path / "line", server, "urn:server", late).refusal)
     with pytest.raises(LookupError):
         certs.trust(tmp_path / "line", "0000")
     assert made.uri == certs.own(tmp_path / "line").uri

@@ -11,7 +11,7 @@ import config
 from config import Source, Tag, examples
 from drivers.contract import LinkLost
 from drivers.mes_sql import MesSqlDriver
-from drivers.opcua.commissioning.probe import Probed, _compare_time
+from drivers.opcua.commissioning.probe import ProbedTag, _compare_time
 from simulators.device import Truth
 from simulators.mes import MesDevice
 
@@ -91,7 +91,7 @@ FAR_AHEAD = ua.win_epoch_to_datetime(160_000_000_000_000_000)
     ],
 )
 def test_an_opcua_tag_is_compared_with_its_declared_authority(authority, source, server, problem):
-    one = Probed("t", "ns=1;s=t", "ok")
+    one = ProbedTag("t", "ns=1;s=t", "ok")
     _compare_time(one, authority, SimpleNamespace(SourceTimestamp=source, ServerTimestamp=server), 2.0)
     assert len(one.problems) == bool(problem)
     assert all(problem in told for told in one.problems)

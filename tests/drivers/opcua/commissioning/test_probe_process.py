@@ -10,7 +10,7 @@ from asyncua import Server, ua
 from config import Source, Tag
 from drivers.opcua import OpcUaDriver
 from drivers.opcua.commissioning.probe import same_unit
-from drivers.opcua.commissioning.probe_report import WIDTH, Probed, Report, age, shown, wrapped
+from drivers.opcua.commissioning.probe_report import WIDTH, ProbedTag, ProbeReport, age, shown, wrapped
 
 Unit = tuple[str, int]
 
@@ -121,11 +121,11 @@ def test_a_unit_is_the_same_however_it_is_written() -> None:
 def test_no_line_of_a_report_is_wider_than_a_terminal() -> None:
     long = "granulator.the-second-blower-of-the-fluid-bed-dryer.outlet.air.temperature.corrected"
     tags = [
-        Probed(long, "x", "ok", "an operator's text\nof two lines and many words", "string", "String", source_age_s=4.0, rate_ms=1000),
-        Probed(long + ".2", "x", "BadNodeIdUnknown", problems=["unit: " + "the server says something long " * 6]),
-        Probed("a", "x", "ok", -1.2345678901234e-30, "float64", "Double", "furlongs per fortnight", rate_ms=0, changes_per_s=1000.0),
+        ProbedTag(long, "x", "ok", "an operator's text\nof two lines and many words", "string", "String", source_age_s=4.0, rate_ms=1000),
+        ProbedTag(long + ".2", "x", "BadNodeIdUnknown", problems=["unit: " + "the server says something long " * 6]),
+        ProbedTag("a", "x", "ok", -1.2345678901234e-30, "float64", "Double", "furlongs per fortnight", rate_ms=0, changes_per_s=1000.0),
     ]
-    report = Report({}, "none", "anonymous", None, {}, tags, ["the server " * 20], 1, 3, 1.0, 2.5, 5.0)
+    report = ProbeReport({}, "none", "anonymous", None, {}, tags, ["the server " * 20], 1, 3, 1.0, 2.5, 5.0)
     lines = report.lines()
     assert max(map(len, lines)) <= WIDTH
     assert any(line.startswith("ok ..") and "air.temperature.corrected " in line for line in lines)

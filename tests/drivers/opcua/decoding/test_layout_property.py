@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.opcua.decoding import type_dictionary
-from drivers.opcua.decoding.layout import Fields, Layout, Member, decoded, leaves
+from drivers.opcua.decoding.layout import Layout, Member, StructureValue, decoded, leaves
 from drivers.opcua.decoding.publish import BROKEN
 from drivers.opcua.session import variant as v
 from simulators.opcua_plc import encode
@@ -23,7 +23,7 @@ SCALARS: dict[int, st.SearchStrategy[Any]] = {
 
 
 @st.composite
-def structures(draw: st.DrawFn, depth: int = 0) -> tuple[Layout, bytes, Fields]:
+def structures(draw: st.DrawFn, depth: int = 0) -> tuple[Layout, bytes, StructureValue]:
     """(layout, bytes, what must come out). Encoded here by the simulated PLC's own encoder."""
     kind = draw(st.sampled_from(["plain", "optional", "union"]))
     layout, parts, there = Layout("X", kind), [], {}
@@ -41,7 +41,7 @@ def structures(draw: st.DrawFn, depth: int = 0) -> tuple[Layout, bytes, Fields]:
         there[member.name] = (member.type, value) if is_there else (0, None)
         parts += [content] if is_there else []
     head = struct.pack("<I", chosen if kind == "union" else mask) if kind != "plain" else b""
-    return layout, head + b"".join(parts), Fields("X", there)
+    return layout, head + b"".join(parts), StructureValue("X", there)
 
 
 @st.composite
@@ -59,7 +59,7 @@ def members(draw: st.DrawFn, name: str, depth: int) -> tuple[Member, bytes, Any]
 
 
 @given(structures())
-def test_what_was_encoded_comes_back(made: tuple[Layout, bytes, Fields]) -> None:
+def test_what_was_encoded_comes_back(made: tuple[Layout, bytes, StructureValue]) -> None:
     layout, content, wanted = made
     assert decoded(layout, content) == wanted
     with pytest.raises(BROKEN):
@@ -67,7 +67,7 @@ def test_what_was_encoded_comes_back(made: tuple[Layout, bytes, Fields]) -> None
 
 
 @given(structures(), st.binary(max_size=60))
-def test_any_bytes_are_values_or_refused(made: tuple[Layout, bytes, Fields], content: bytes) -> None:
+def test_any_bytes_are_values_or_refused(made: tuple[Layout, bytes, StructureValue], content: bytes) -> None:
     try:
         fields = decoded(made[0], content)
     except BROKEN:

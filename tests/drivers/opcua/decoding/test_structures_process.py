@@ -239,4 +239,4 @@ async def test_the_fastest_rate_and_the_widest_trigger_of_its_fields_hold_for_th
     tags = [tag(0, "plc:s=X#/A", "int16", rate_ms=1000, deadband="5"), tag(1, "plc:s=X#/B", "int16", rate_ms=200, criticality="CPP")]
     driver = OpcUaDriver(source, tags)
     (item,) = plan_of(source, driver.settings, tags).groups[0].items
-    assert (item.rate_ms, item.trigger, item.deadband, len(item.taps)) == (200, 2, 0.0, 2)
+    assert (item.rate_ms, item.trigger, item.deadband, len(item.bindings)) == (200, 2, 0.0, 2)

@@ -65,36 +65,36 @@ async def test_a_chain_is_accepted_and_a_revoked_certificate_is_refused_and_says
 def test_judgements(tmp_path: Path, authorities: tuple[Authority, Authority]) -> None:
     root, plant = authorities
     server = load(plant.issue(tmp_path / "server", "server", URI)[0])
-    assert trust.judged(tmp_path, server).refusal == trust.NOT_TRUSTED
+    assert trust.judge(tmp_path, server).refusal == trust.NOT_TRUSTED
     plant.put(tmp_path / "issuers" / "certs")
-    assert trust.judged(tmp_path, server).refusal == trust.NOT_TRUSTED, "an issuer alone is not trusted"
+    assert trust.judge(tmp_path, server).refusal == trust.NOT_TRUSTED, "an issuer alone is not trusted"
     root.put(tmp_path / "trusted" / "certs")
-    judged = trust.judged(tmp_path, server)
+    judged = trust.judge(tmp_path, server)
     assert judged.refusal is None
     assert judged.doubts == ["there is no revocation list of CN=Plant", "there is no revocation list of CN=Root"]
     Authority("Plant").revoke(tmp_path / "issuers" / "crl", server)
-    assert trust.judged(tmp_path, server).doubts == judged.doubts, "a list that somebody else signed is not believed"
+    assert trust.judge(tmp_path, server).doubts == judged.doubts, "a list that somebody else signed is not believed"
     plant.revoke(tmp_path / "issuers" / "crl", until=timedelta(days=-1))
-    assert "should have been renewed" in trust.judged(tmp_path, server).doubts[0]
+    assert "should have been renewed" in trust.judge(tmp_path, server).doubts[0]
     root.revoke(tmp_path / "trusted" / "crl", plant.certificate)
-    assert str(trust.judged(tmp_path, server).refusal).startswith("the authority CN=Plant was revoked")
+    assert str(trust.judge(tmp_path, server).refusal).startswith("the authority CN=Plant was revoked")
     (tmp_path / "trusted" / "crl" / "Root.crl").write_bytes(b"rubbish")
-    with pytest.raises(trust.Unreadable, match="is no revocation list"):
-        trust.judged(tmp_path, server)
+    with pytest.raises(trust.UnreadableFile, match="is no revocation list"):
+        trust.judge(tmp_path, server)
 
 
 def test_the_chain_that_the_server_sends_is_used_but_never_trusted(tmp_path: Path, authorities: tuple[Authority, Authority]) -> None:
     root, plant = authorities
     server = load(plant.issue(tmp_path / "server", "server", URI)[0])
-    assert trust.judged(tmp_path, server, sent=[plant.certificate, root.certificate]).refusal == trust.NOT_TRUSTED
+    assert trust.judge(tmp_path, server, sent=[plant.certificate, root.certificate]).refusal == trust.NOT_TRUSTED
     root.put(tmp_path / "trusted")
-    assert trust.judged(tmp_path, server, sent=[plant.certificate]).refusal is None
-    assert "valid from" in str(trust.judged(tmp_path, server, now=NOW + timedelta(days=400), sent=[plant.certificate]).refusal)
+    assert trust.judge(tmp_path, server, sent=[plant.certificate]).refusal is None
+    assert "valid from" in str(trust.judge(tmp_path, server, now=NOW + timedelta(days=400), sent=[plant.certificate]).refusal)
     leaf = load(certs_file := root.issue(tmp_path / "leaf", "leaf")[0])
     assert certs_file.is_file()
     forged = Authority("Plant")
-    assert trust.judged(tmp_path, load(forged.issue(tmp_path / "forged", "x")[0]), sent=[forged.certificate]).refusal == trust.NOT_TRUSTED
-    assert trust.judged(tmp_path, leaf).refusal is None
+    assert trust.judge(tmp_path, load(forged.issue(tmp_path / "forged", "x")[0]), sent=[forged.certificate]).refusal == trust.NOT_TRUSTED
+    assert trust.judge(tmp_path, leaf).refusal is None
 
 
 async def test_a_missing_revocation_list_is_told_or_refused(tmp_path: Path, authorities: tuple[Authority, Authority]) -> None:

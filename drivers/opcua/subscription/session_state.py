@@ -1,0 +1,33 @@
+"""What outlives a lost connection within one process. What must outlive the process is the watermark, see `handover`."""
+
+from collections import deque
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+
+from drivers.contract import Reading
+from drivers.opcua.plan import HistoryGap
+from drivers.opcua.subscription.subscribe import Subscription
+
+
+@dataclass(slots=True)
+class SessionState:
+    """The subscriptions of a source, and what was read through them.
+
+    Kept over a lost link, because an emitted list will be committed, in order, or the process ends. The next session takes the
+    subscriptions over, waits for the lists that are not yet on disk, and knows the newest value of each tag.
+    """
+
+    endpoint: str = ""
+    started: str = ""  # the server's own start time: after its restart subscription ids mean others
+    subscriptions: list[Subscription] = field(default_factory=list)
+    unsettled: deque[tuple[Awaitable[None], int, int]] = field(default_factory=deque)  # (on disk, subscription id, sequence), in order
+    last: list[Reading | None] = field(default_factory=list)  # of each tag, the newest that had a source time
+    history_gaps: list[HistoryGap] = field(default_factory=list)
+    before: dict[int, int] = field(default_factory=dict)  # after a restart: ticks through which a tag is certainly in the journal
+    through_ticks: int | None = None  # the newest publish time
+    changed: set[int] = field(default_factory=set)  # tags whose unit or range the server reports to have changed
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def count(self, event: str, times: int = 1) -> None:
+        """Add to the counter of an event of the link."""
+        self.counts[event] = self.counts.get(event, 0) + times
