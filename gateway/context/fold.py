@@ -21,10 +21,11 @@ from gateway.context.plan import EVENT, FIELDS, Plan, Unit
 from gateway.context.records.batches import Batches
 from gateway.context.records.runs import RETIRE_EVERY_TICKS, Runs
 from gateway.context.signals.identity import take_rows
-from gateway.context.signals.occupancy import SAY_AGAIN_TICKS, Occupancy
+from gateway.context.signals.occupancy import Occupancy
 from gateway.context.signals.steps_from_rows import RowSteps
 from gateway.context.state import FORMAT, EquipmentState, Instant, State
 from gateway.context.texts import text
+from gateway.context.throttle import say_once
 from gateway.entries.fold_input import EventInput, ReadingsInput, Seen, from_entry, learn
 from gateway.entries.ticks import from_rfc3339, rfc3339
 from gateway.parameters import Track, extend, usable
@@ -273,12 +274,9 @@ class Fold:
         self._occasions.touched(names, start, end, reason)
 
     def _too_late(self, name: str, ticks: int) -> None:
-        last = self.state.late.get(name)
-        if last is not None and 0 <= self.state.now - last < SAY_AGAIN_TICKS:
-            return
-        self.state.late[name] = self.state.now
-        message = f"{name}: a reading came too late for the series of its steps; it is stored, closed records do not change"
-        self._emit(event_bodies.finding("late-data", "warning", message, {"time": rfc3339(ticks), "seq": self.state.seq}, tags=[name]))
+        if say_once(self.state.late, name, self.state.now):
+            message = f"{name}: a reading came too late for the series of its steps; it is stored, closed records do not change"
+            self._emit(event_bodies.finding("late-data", "warning", message, {"time": rfc3339(ticks), "seq": self.state.seq}, tags=[name]))
 
     def _signal(self, units: list[Unit], name: str, value: Any, event: int, gap: tuple[int, int] | None, seq: int) -> None:
         self._contexts.clear()

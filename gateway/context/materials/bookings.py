@@ -21,6 +21,7 @@ from gateway.context.materials.sample import sample_event
 from gateway.context.plan import LATENESS_TICKS, LEVELS, Plan
 from gateway.context.state import Identity, Instant, PendingBooking, PostedBooking, Run, State
 from gateway.context.texts import LONGEST_TEXT, key_text, text
+from gateway.context.throttle import say_once
 from gateway.entries.fold_input import EARLIEST_TICKS, Json
 from gateway.entries.ticks import TICKS_PER_S, from_rfc3339, rfc3339
 from gateway.parameters import usable
@@ -35,7 +36,6 @@ MOST_REMEMBERED = 5_000
 MOST_WAITING = 1_000
 MOST_UNLINKED = 200
 """Results kept for a sample that is told after them."""
-SAY_AGAIN_TICKS = 60 * TICKS_PER_S
 BEFORE_START_TICKS = 86_400 * TICKS_PER_S
 """Rows older than this before the journal's beginning tell the plant's past, not what this gateway witnessed."""
 
@@ -419,10 +419,7 @@ class Bookings:
             del told[key]
 
     def _note(self, what: str, code: str, severity: str, message: str, evidence: Mapping[str, Any], tags: Iterable[str] = ()) -> None:
-        """A finding, once a minute for one thing; every reading and row is stored anyway."""
-        last = self._state.late.get(what)
-        if last is None or not 0 <= self._state.now - last < SAY_AGAIN_TICKS:
-            self._state.late[what] = self._state.now
+        if say_once(self._state.late, what, self._state.now):
             self._emit(event_bodies.finding(code, severity, message, evidence, tags=tags))
 
 

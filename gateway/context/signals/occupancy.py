@@ -10,13 +10,13 @@ from gateway.context.records.runs import Runs
 from gateway.context.signals.identity import read
 from gateway.context.state import EquipmentState, Identity, Instant, Pending, Run, Seen, State, Told
 from gateway.context.texts import LONGEST_TEXT, text
+from gateway.context.throttle import say_once
 from gateway.entries.fold_input import Json
-from gateway.entries.ticks import TICKS_PER_S, rfc3339
+from gateway.entries.ticks import rfc3339
 
 IDENTITY, END = "", "!end"
 """Keys of `pending` and `settled` beside tag names."""
 MOST_REMEMBERED = 32
-SAY_AGAIN_TICKS = 60 * TICKS_PER_S
 
 
 class Occupancy:
@@ -62,8 +62,7 @@ class Occupancy:
             self.identify(unit, at, seq, source)
 
     def _too_long(self, unit: Unit, where: EquipmentState, tag: str, length: int) -> None:
-        if f"{tag} too long" not in where.noted:
-            where.noted[f"{tag} too long"] = self._state.now
+        if say_once(where.noted, f"{tag} too long", self._state.now, every=None):
             message = f"{tag}: {length} characters; a context holds {LONGEST_TEXT} of them"
             self._emit(event_bodies.finding("text-cut", "warning", message, {"equipment": unit.name}, tags=[tag]))
 
@@ -142,11 +141,9 @@ class Occupancy:
             where.pending[key] = Pending(value, pending.left, at, seq, self._state.now, source)
 
     def _unsettled(self, unit: Unit, where: EquipmentState, key: str, pending: Pending, at: Instant) -> None:
-        """A value did not stand still: it counts for nothing, but it is said (once a minute; every reading is stored anyway)."""
-        last = where.noted.get(key)
-        if last is not None and 0 <= self._state.now - last < SAY_AGAIN_TICKS:
+        """Report a value that did not stand still, and counts for nothing."""
+        if not say_once(where.noted, key, self._state.now):
             return
-        where.noted[key] = self._state.now
         what = {IDENTITY: "batch id", END: "end of batch"}.get(key, key)
         message = f"{unit.name}: {what} did not stand still for {unit.equipment.settle_ms} ms"
         evidence = {"equipment": unit.name, "value": _short(pending.value), "from": rfc3339(pending.at.ticks), "until": rfc3339(at.ticks)}

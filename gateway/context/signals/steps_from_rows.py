@@ -9,9 +9,10 @@ from config.sections import MesSteps
 from gateway.context import event_bodies
 from gateway.context.plan import Plan, Unit
 from gateway.context.records.runs import BATCH, Runs
-from gateway.context.signals.occupancy import IDENTITY, SAY_AGAIN_TICKS, Occupancy
+from gateway.context.signals.occupancy import IDENTITY, Occupancy
 from gateway.context.state import EquipmentState, Heard, Instant, Run, State, Told
 from gateway.context.texts import text
+from gateway.context.throttle import say_once
 from gateway.entries.ticks import TICKS_PER_S, from_datetime, from_rfc3339, rfc3339
 
 MOST_HEARD = 1_000
@@ -166,11 +167,7 @@ class RowSteps:
             run.dirty, run.reason = self._state.now, run.reason or reason
 
     def _say(self, unit: Unit, code: str, message: str, evidence: dict[str, Any]) -> None:
-        """Once a minute for each equipment: the rows stand in the journal anyway."""
-        where = self._state.where[unit.name]
-        last = where.noted.get(code)
-        if last is None or not 0 <= self._state.now - last < SAY_AGAIN_TICKS:
-            where.noted[code] = self._state.now
+        if say_once(self._state.where[unit.name].noted, code, self._state.now):
             self._emit(event_bodies.finding(code, "warning", f"{unit.name}: {message}", {"equipment": unit.name, **evidence}))
 
 
