@@ -4,6 +4,7 @@ import asyncio
 import socket
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from fractions import Fraction
@@ -221,7 +222,7 @@ async def test_a_wrong_answer_never_becomes_a_value_and_the_next_right_one_does(
         assert {value for value, _ in emit.values[1]} <= {0, 8}
 
 
-def ended_or_polled(task, emit, times):
+def ended_or_polled(task: asyncio.Task[None], emit: Collected, times: int) -> Callable[[], bool]:
     """The state in which a driver has ended, or has polled so often."""
     return lambda: task.done() or emit.seen[0] > times
 
