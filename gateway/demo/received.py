@@ -45,14 +45,16 @@ class Gap:
     outcome: str = ""
     ends: dict[str, int] = field(default_factory=dict)
 
+    def span(self, tag: str) -> tuple[int, int | None] | None:
+        """From when to when the tag's values are, by this gap, not in the record; None if they are. A filled gap excuses nothing."""
+        if self.outcome == "filled" or (self.tags != ALL and tag not in self.tags):
+            return None
+        return self.start, self.ends.get(tag, self.end)
+
     def covers(self, tag: str, ticks: int) -> bool:
-        """Whether the tag's values of this instant are, by this gap, not in the record. A filled gap excuses nothing."""
-        if self.outcome == "filled":
-            return False
-        if self.tags != ALL and tag not in self.tags:
-            return False
-        end = self.ends.get(tag, self.end)
-        return self.start <= ticks and (end is None or ticks <= end)
+        """Whether the tag's values of this instant are, by this gap, not in the record."""
+        span = self.span(tag)
+        return span is not None and span[0] <= ticks and (span[1] is None or ticks <= span[1])
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -132,9 +133,8 @@ def _missing_steps(line: Line, batch: str, truths: Mapping[str, Truth], got: Rec
         for row in line.steps:
             if row.equipment == equipment.name:
                 runs = [run for run in _runs(line, row.signal, row.active, truths) if begin <= run[0] < end]
-                runs = [run for run in runs if run[1] - run[0] >= 2 * equipment.settle_ms * TICKS_PER_MS]
-                runs = [run for run in runs if not _unseen(row.signal, run, got.gaps_of(sources[row.signal]))]
-                expected[equipment.name, row.step] = len(runs)
+                settled, gaps = 2 * equipment.settle_ms * TICKS_PER_MS, got.gaps_of(sources[row.signal])
+                expected[equipment.name, row.step] = sum(observed_ticks(row.signal, run, gaps) >= max(settled, 1) for run in runs)
     return [f"{name} {step}/{count}" for (name, step), count in expected.items() if recorded.get((name, step), 0) < count]
 
 
@@ -154,9 +154,13 @@ def _mistimed(line: Line, batch: str, truths: Mapping[str, Truth], got: Received
     return found
 
 
-def _unseen(signal: str, run: tuple[int, int], gaps: Iterable[Gap]) -> bool:
-    """Whether the signal was, by a gap, not observed for the whole run: then nobody can have seen this step."""
-    return any(gap.covers(signal, run[0]) and gap.covers(signal, run[1]) for gap in gaps)
+def observed_ticks(signal: str, run: tuple[int, int], gaps: Iterable[Gap]) -> int:
+    """How long the signal was observed at a stretch during the run. What is seen only for a moment before a gap can not have settled."""
+    at, longest = run[0], 0
+    for start, end in sorted((span for gap in gaps if (span := gap.span(signal)) is not None), key=itemgetter(0)):
+        longest = max(longest, min(start, run[1]) - at)
+        at = max(at, run[1] if end is None else end)
+    return max(longest, run[1] - at)
 
 
 def _stay(equipment: str, batch: str, line: Line, truths: Mapping[str, Truth]) -> tuple[int, int]:
