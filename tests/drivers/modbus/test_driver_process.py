@@ -4,7 +4,6 @@ import asyncio
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from fractions import Fraction
