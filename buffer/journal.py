@@ -17,6 +17,7 @@ from buffer import segment as segments
 from buffer.catalogue import Segment
 from buffer.committed import CommittedView
 from buffer.errors import EntryTooLarge, StorageError
+from buffer.holds import Holds
 from buffer.keys import Signer
 from buffer.opening import Opened
 from buffer.proofs import Newest, newest
@@ -61,7 +62,7 @@ class Usage(NamedTuple):
 class Journal:
     """The journal of one line. All methods may be called from any thread; those that touch the disk say so.
 
-    receipts: cursors and quarantine. scrub: the reading of closed segments in the background.
+    receipts: cursors and quarantine. holds: what QA keeps back from retention. scrub: the reading of closed segments in the background.
     """
 
     opened: Opened
@@ -74,6 +75,7 @@ class Journal:
         self._writer = writer
         self._view = CommittedView(directory / "segments", self._damaged)
         self.receipts = Receipts(self._view)
+        self.holds: Holds
         self._store: Store
         self._retain_s = 0.0
         self._clock = clock
@@ -101,6 +103,7 @@ class Journal:
         journal = cls(directory, gateway, Writer(commit_interval_s=commit_interval_s, on_fault=on_fault), clock)
         journal._retain_s = retain_s
         journal._store = journal._writer.start(partial(journal._open_store, max_bytes))
+        journal.holds = Holds(journal._store, journal._writer)
         journal.scrub.start()
         return journal
 
@@ -262,47 +265,6 @@ class Journal:
     def newest_checkpoint(self) -> Newest | None:
         """Read the newest signed checkpoint, also of an earlier run; None if nothing was signed. Raises sqlite3.Error."""
         return newest(self.directory)
-
-    def hold(self, name: str, first: int, last: int | None = None) -> None:
-        """Keep the entries of this epoch from `first` on (to `last`) until `release`, whatever retention says. Durable on return.
-
-        A second hold of the same name (a batch that goes on to the next equipment) widens the first, never narrows it. Without `last`
-        it reaches into the epochs that follow.
-        """
-        self._writer.do(partial(self._hold, name, self._view.epoch, first, last)).result()
-
-    def hold_through(self, name: str, last: int) -> None:
-        """Let a hold end at entry `last` of the present epoch, or later if it ended later before: what comes after may go.
-
-        Nothing happens if nothing is held under this name, or if the hold begins in an earlier epoch: then it keeps all that follows.
-        """
-        self._writer.do(partial(self._hold_through, name, last)).result()
-
-    def release(self, name: str) -> bool:
-        """End a hold. Returns False if there is none of this name. The caller appends the audit event that names who ended it, and why."""
-        return self._writer.do(partial(self._release, name)).result()
-
-    def holds(self) -> dict[str, tuple[int, int, int | None]]:
-        """Return all holds by name: (epoch, first, last or None)."""
-        return dict(self._store.holds)
-
-    def _hold(self, name: str, epoch: int, first: int, last: int | None) -> None:
-        held = self._store.holds.get(name)
-        wide = retention.widened(held, (epoch, first, last)) if held else (epoch, first, last)
-        self._store.catalogue.hold(name, *wide)
-        self._store.holds = {**self._store.holds, name: wide}
-
-    def _hold_through(self, name: str, last: int) -> None:
-        epoch, first, end = self._store.holds.get(name, (0, 0, None))
-        if epoch == self._view.epoch:
-            self._store.catalogue.hold(name, epoch, first, max(last, end or 0))
-            self._store.holds = {**self._store.holds, name: (epoch, first, max(last, end or 0))}
-
-    def _release(self, name: str) -> bool:
-        was_held = name in self._store.holds
-        self._store.catalogue.release(name)
-        self._store.holds = {other: span for other, span in self._store.holds.items() if other != name}
-        return was_held
 
     def _damaged(self, segment: Segment, why: str) -> None:
         """Stop the journal for damage that a reader found, and mark the segment, which the next start sets aside."""

@@ -26,21 +26,21 @@ class Holds:
         if batch is None:
             return
         if event["type"] == "batch" and event["transition"] == "start" and self._every_batch:
-            self._due.put_nowait((self._journal.hold, str(batch), min(seq, self._fold.open_since() or seq)))
-        elif (self._every_batch or batch in self._journal.holds()) and not self._is_open(batch):
-            self._due.put_nowait((self._journal.hold_through, str(batch), seq))
+            self._due.put_nowait((self._journal.holds.keep, str(batch), min(seq, self._fold.open_since() or seq)))
+        elif (self._every_batch or batch in self._journal.holds.all()) and not self._is_open(batch):
+            self._due.put_nowait((self._journal.holds.end, str(batch), seq))
 
     def resume(self) -> None:
         """Make good what a crash between the start or the end of a batch and its hold has left undone."""
         if not self._every_batch:
             return
-        holds = self._journal.holds()
+        holds = self._journal.holds.all()
         for name, batch in self._fold.state.batches.items():
             if self._is_open(name) and name not in holds:
-                self._due.put_nowait((self._journal.hold, name, min(member.start_seq for member in batch.members)))
+                self._due.put_nowait((self._journal.holds.keep, name, min(member.start_seq for member in batch.members)))
         for name, (_, _, last) in holds.items():
             if last is None and not self._is_open(name):
-                self._due.put_nowait((self._journal.hold_through, name, self._journal.last[1]))
+                self._due.put_nowait((self._journal.holds.end, name, self._journal.last[1]))
 
     async def run(self) -> None:
         """Make durable what was noted, until cancelled."""
@@ -50,10 +50,10 @@ class Holds:
 
     async def release(self, batch: str, who: str, reason: str) -> bool:
         """Let a held batch go; False if no batch of this name is held. The audit trail says it first: nothing goes without its entry."""
-        if batch not in self._journal.holds():
+        if batch not in self._journal.holds.all():
             return False
         await self._audit.record("release-hold", {"batch": batch}, reason, who)
-        return await asyncio.to_thread(self._journal.release, batch)
+        return await asyncio.to_thread(self._journal.holds.release, batch)
 
     def _is_open(self, batch: str) -> bool:
         """Whether a record of this batch may still come."""

@@ -117,7 +117,7 @@ class Status:
     def _kept(self) -> dict[str, Any]:
         """Count closed segments, and how many must stay for which reason; a segment may have several."""
         journal = self._parts.journal
-        holds = list(journal.holds())
+        holds = list(journal.holds.all())
         return {**journal.retained(self._parts.fold.open_since())._asdict(), "held": holds[:MOST_NAMED], "held_count": len(holds)}
 
     def _source(self, name: str) -> dict[str, Any]:

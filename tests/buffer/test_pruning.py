@@ -74,15 +74,15 @@ def test_an_uplink_that_is_not_required_keeps_nothing(tmp_path: Path) -> None:
 def test_a_hold_keeps_its_entries_until_it_is_released(tmp_path: Path) -> None:
     journal = filled(tmp_path)
     confirm(journal, 9000)
-    journal.hold("B2026-0417", 5000, 6000)
+    journal.holds.keep("B2026-0417", 5000, 6000)
     journal.close()
     journal = open_journal(tmp_path)
-    assert journal.holds() == {"B2026-0417": (journal.opened.epoch, 5000, 6000)}
+    assert journal.holds.all() == {"B2026-0417": (journal.opened.epoch, 5000, 6000)}
     pruned = journal.prune(None)
     assert pruned is not None
     assert pruned.last == 4096
-    assert journal.release("B2026-0417")
-    assert not journal.release("B2026-0417")
+    assert journal.holds.release("B2026-0417")
+    assert not journal.holds.release("B2026-0417")
     pruned = journal.prune(None)
     assert pruned is not None
     assert pruned.last == 8192
@@ -93,13 +93,13 @@ def test_a_second_hold_of_the_same_batch_widens_the_first(tmp_path: Path) -> Non
     """A batch that goes on from the granulator to the dryer begins there anew, and what it did before stays held."""
     journal = filled(tmp_path)
     confirm(journal, 9000)
-    journal.hold("B2026-0417", 100)
-    journal.hold("B2026-0417", 8500)
-    journal.hold("B2026-0418", 8500, 8600)
-    journal.hold("B2026-0418", 8700, 8800)
-    assert journal.holds() == {"B2026-0417": (journal.opened.epoch, 100, None), "B2026-0418": (journal.opened.epoch, 8500, 8800)}
+    journal.holds.keep("B2026-0417", 100)
+    journal.holds.keep("B2026-0417", 8500)
+    journal.holds.keep("B2026-0418", 8500, 8600)
+    journal.holds.keep("B2026-0418", 8700, 8800)
+    assert journal.holds.all() == {"B2026-0417": (journal.opened.epoch, 100, None), "B2026-0418": (journal.opened.epoch, 8500, 8800)}
     assert journal.prune(None) is None
-    journal.release("B2026-0417")
+    journal.holds.release("B2026-0417")
     assert journal.prune(None) is not None
     journal.close()
 
@@ -107,7 +107,7 @@ def test_a_second_hold_of_the_same_batch_widens_the_first(tmp_path: Path) -> Non
 def test_a_hold_without_an_end_reaches_into_the_next_epoch(tmp_path: Path) -> None:
     journal = filled(tmp_path)
     first = journal.opened.epoch
-    journal.hold("B2026-0417", 8193)
+    journal.holds.keep("B2026-0417", 8193)
     journal.close()
     (tmp_path / "journal" / "segments" / f"{first}-4097.db").unlink()
     journal = open_journal(tmp_path)
@@ -120,7 +120,7 @@ def test_a_hold_without_an_end_reaches_into_the_next_epoch(tmp_path: Path) -> No
     pruned = journal.prune(None)
     assert pruned is not None
     assert (pruned.epoch, pruned.first, pruned.last) == (first, 1, 4096), "the batch needs all that comes after, in both epochs"
-    journal.release("B2026-0417")
+    journal.holds.release("B2026-0417")
     while pruned is not None:
         journal.append([numbered(0)], urgent=True).result()
         pruned, last = journal.prune(None), pruned

@@ -28,13 +28,13 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 @pytest.mark.urs("URS-BUF-06")
 def test_segments_that_may_not_go_are_counted_with_the_reason(journal: Journal) -> None:
     assert journal.retained(None) == Retained(3, 0, 0, 0)
-    journal.hold("B1", 1, 10)
-    journal.hold("B2", 4000, 5000)
+    journal.holds.keep("B1", 1, 10)
+    journal.holds.keep("B2", 4000, 5000)
     assert journal.retained(None).holds == 2, "a segment that two holds keep counts once"
-    journal.hold("B3", 9000)
+    journal.holds.keep("B3", 9000)
     assert journal.retained(None).holds == 3
     for name in ("B1", "B2", "B3"):
-        journal.release(name)
+        journal.holds.release(name)
     assert [journal.retained(since).open_batch for since in (1, 4096, 4097, 8193, 12_289)] == [3, 3, 2, 1, 0]
     journal.uplink("historian", required=False)
     assert journal.retained(None).unconfirmed == 0
@@ -46,7 +46,7 @@ def test_segments_that_may_not_go_are_counted_with_the_reason(journal: Journal) 
 
 
 def test_what_is_counted_is_what_prune_leaves(journal: Journal) -> None:
-    journal.hold("B1", 8193, 8200)
+    journal.holds.keep("B1", 8193, 8200)
     assert journal.retained(8193) == Retained(3, 1, 1, 0)
     pruned = journal.prune(8193)
     assert pruned is not None

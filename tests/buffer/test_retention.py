@@ -78,24 +78,24 @@ def test_a_refused_entry_keeps_its_segment_and_no_other(journal: Journal, tmp_pa
 
 @pytest.mark.urs("URS-BUF-06")
 def test_a_hold_with_an_end_keeps_what_it_names_and_no_more(journal: Journal) -> None:
-    journal.hold("complaint 12", 8193, 8200)
+    journal.holds.keep("complaint 12", 8193, 8200)
     assert pruned(journal) == [(1, 4096), (12289, SEGMENTS * 4096)]
-    journal.release("complaint 12")
+    journal.holds.release("complaint 12")
     assert pruned(journal) == [(8193, 12288)]
 
 
 @pytest.mark.urs("URS-BUF-06")
 def test_a_hold_gets_an_end_when_its_batch_is_over_and_later_records_move_it_on(journal: Journal) -> None:
-    journal.hold("B2026-0417", 4097)
+    journal.holds.keep("B2026-0417", 4097)
     assert pruned(journal) == [(1, 4096)]
-    journal.hold_through("B2026-0417", 8000)
-    journal.hold_through("B2026-0417", 12290)  # a correction
-    journal.hold_through("B2026-0417", 9000)  # told late: never narrowed
-    journal.hold_through("B2026-9999", 9000)
-    assert journal.holds() == {"B2026-0417": (journal.opened.epoch, 4097, 12290)}
+    journal.holds.end("B2026-0417", 8000)
+    journal.holds.end("B2026-0417", 12290)  # a correction
+    journal.holds.end("B2026-0417", 9000)  # told late: never narrowed
+    journal.holds.end("B2026-9999", 9000)
+    assert journal.holds.all() == {"B2026-0417": (journal.opened.epoch, 4097, 12290)}
     assert pruned(journal) == [(16385, SEGMENTS * 4096)]
-    journal.hold("B2026-0417", 16385)
-    assert journal.holds() == {"B2026-0417": (journal.opened.epoch, 4097, None)}, "it goes on to the next equipment"
+    journal.holds.keep("B2026-0417", 16385)
+    assert journal.holds.all() == {"B2026-0417": (journal.opened.epoch, 4097, None)}, "it goes on to the next equipment"
 
 
 @pytest.mark.urs("URS-BUF-06", "URS-TIME-06")

@@ -91,12 +91,12 @@ for turn in range(appends):
         if event:
             say(f"signed {epoch} {event['size']} {event['root']}")
     if turn % 17 == 9:
-        journal.hold(f"B{phase}-{turn}", journal.last[1])
+        journal.holds.keep(f"B{phase}-{turn}", journal.last[1])
         say(f"held B{phase}-{turn}")
     if turn % 17 == 15:
-        for name in list(journal.holds())[:-1]:
+        for name in list(journal.holds.all())[:-1]:
             say(f"release {name}")
-            journal.release(name)
+            journal.holds.release(name)
     if turn % 11 == 10:
         pruned = journal.prune(journal.last[1] - 20 if turn % 2 else None)
         if pruned:
@@ -197,7 +197,7 @@ def survived(folder: Path, word: Word, may_be_lost: set[tuple[int, int]] | None)
         assert epoch >= word.epoch or not word.promised
         assert (epoch, seq) > max(word.promised, default=(0, 0)), "an identity would be used twice"
         assert journal.watermark("mes").get("n", 0) >= word.number
-        assert word.held <= journal.holds().keys()
+        assert word.held <= journal.holds.all().keys()
         stated = journal._writer.do(lambda: list(journal._store.catalogue.db.execute("SELECT epoch, size, root FROM checkpoints"))).result()
         assert word.signed.items() <= {(one, size): root.hex() for one, size, root in stated}.items()
         event = journal.opened.epoch_event

@@ -116,7 +116,7 @@ def test_a_segment_that_is_kept_for_years_accuses_nobody(tmp_path: Path) -> None
     line = Line(tmp_path / "journal")
     line.run(2)
     journal = opened(line.folder)
-    journal.hold("B1", 1, 2)
+    journal.holds.keep("B1", 1, 2)
     journal.close()
     epoch = line.run(6 * ENTRIES, prune=True)
     assert (epoch, 1) in line.rows("closed")

@@ -28,7 +28,7 @@ class Disk:
         return self._write(event)
 
     async def _write(self, event: Mapping[str, Any]) -> None:
-        self.seen.append((event, set(self._journal.holds())))
+        self.seen.append((event, set(self._journal.holds.all())))
         if self.fails:
             raise OSError("not written")
 
@@ -39,17 +39,17 @@ async def test_a_hold_goes_only_when_its_audit_entry_is_on_disk(tmp_path: Path) 
     (tmp_path / "tags.csv").write_text("tag,source,address,type\n")
     line = config.load(tmp_path)
     journal = Journal.open(line.data, line.gateway, retain_s=1e9, max_bytes=1 << 40)
-    journal.hold("B1", 1)
+    journal.holds.keep("B1", 1)
     disk = Disk(journal)
     holds = Holds(journal, Fold(line), AuditTrail(line.gateway, disk.append), every_batch=False)
     assert await holds.release("B2", "os:qa", "reviewed") is False
     disk.fails = True
     with pytest.raises(OSError, match="not written"):
         await holds.release("B1", "os:qa", "reviewed")
-    assert set(journal.holds()) == {"B1"}
+    assert set(journal.holds.all()) == {"B1"}
     disk.fails = False
     assert await holds.release("B1", "os:qa", "reviewed") is True
     said = {"type": "audit", "action": "release-hold", "who": "os:qa", "what": {"batch": "B1"}, "reason": "reviewed"}
     assert disk.seen == [(said, {"B1"}), (said, {"B1"})]
-    assert journal.holds() == {}
+    assert journal.holds.all() == {}
     journal.close()

@@ -131,7 +131,7 @@ def filled(line: Line, entries: int, each_bytes: int) -> int:
     for _ in range(entries // 100):
         texts = [made | {"text": os.urandom(each_bytes).hex()} for _ in range(100)]
         journal.append([Body("ebr-gateway/event/1", json.dumps(entry(one)).encode()[1:]) for one in texts], urgent=True).result()
-    journal.hold("B2026-0417", 1)
+    journal.holds.keep("B2026-0417", 1)
     until(lambda: journal.retained(None).closed == entries // 4096)
     used = journal.usage().used_bytes
     journal.close()
