@@ -5,8 +5,9 @@ before it is written; a source's watermark is committed with the entries that it
 never dropped.
 """
 
-from gateway.intake.intake import Intake, software_version
-from gateway.intake.port import Port, done
+from gateway.intake.intake import Intake
+from gateway.intake.port import Port
+from gateway.intake.preamble import software_version
 from gateway.intake.push import PushServer
 
-__all__ = ["Intake", "Port", "PushServer", "done", "software_version"]
+__all__ = ["Intake", "Port", "PushServer", "software_version"]

@@ -1,8 +1,6 @@
-"""Readings in, durable entries out: the one way into the journal, and the point where back-pressure begins.
+"""Drafts in, durable entries out: the one way into the journal.
 
-A list is normalised, unchanged polls are left out, it is cut where a context signal changes, the fold says what that causes, and all is
-appended at once. All of it happens synchronously at the call, so the order of calls is the order of entries; only the commit is waited
-for.
+All of it happens at the call of `append`, so the order of calls is the order of entries; only the commit is waited for.
 """
 
 import asyncio
@@ -10,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from importlib.metadata import version as version_of
 from typing import Any
 
 from buffer import Body, Journal, Pressure
@@ -18,7 +15,8 @@ from config import Line
 from drivers.contract import Loss
 from gateway.clock import Clock
 from gateway.context import Fold
-from gateway.entries.bodies import LARGEST_BODY_BYTES, event_body, slices
+from gateway.entries.bodies import event_body
+from gateway.entries.tagset import tagset_of
 from gateway.entries.ticks import rfc3339
 from gateway.intake.drafts import (
     Draft,
@@ -31,13 +29,15 @@ from gateway.intake.drafts import (
     readings_entry,
     readings_input,
 )
-from gateway.intake.port import Port, WayIn, done
+from gateway.intake.flow import Flow, flow_event
+from gateway.intake.port import Port, WayIn
+from gateway.intake.preamble import config_events, tagset_events
 
 STATE_EVERY_S = 60.0
 
 
 class Intake:
-    """What all sources of a line share: journal, clock, fold, and the head of every body."""
+    """What all sources of a line share: journal, clock, fold, and the end of every entry's head."""
 
     def __init__(
         self,
@@ -53,22 +53,15 @@ class Intake:
         self.line, self.journal, self.clock, self.fold = line, journal, clock, fold
         self._on_fault, self._on_caused = on_fault, on_caused
         self._fixed: dict[str, Any] = {}  # what ends the head of every entry of this run
+        self._tables = {source.name: tagset_of(line.tags_of(source.name)) for source in line.sources}
         self._stated = 0  # first seq of the segment in which the configuration and the tag tables stand; 0 before `begin`
         self._state_due_s = time.monotonic()  # at once: what a start has folded, the next one need not
-        self.started_ticks = clock.stamp().ticks
         self.entries = 0
         self.last_append_s = self.last_heartbeat_s = time.monotonic()
         self._waiting: deque[float] = deque()
-        self.flow = asyncio.Event()  # set while the journal takes what sources have
-        self._pressure: Pressure | None = None  # the last one; it may be over
-        self._eased_ns = 0  # when it was over
-        self._loop = asyncio.get_running_loop()
-        journal.on_pressure(self._pressure_told)
-        self._pressure = journal.pressure
-        if self._pressure is None:
-            self.flow.set()
-        way = WayIn(self.append, clock, fold, line.codes, journal.watermark, self.flow, self.held_back_by, self.started_ticks)
-        self.ports = {source.name: Port(source, line.tags_of(source.name), way) for source in line.sources}
+        self.flow = Flow(journal, self._flow_turned)
+        way = WayIn(self.append, clock, fold, self.flow, line.codes, journal.watermark, clock.stamp().ticks)
+        self.ports = {source.name: Port(source, line.tags_of(source.name), self._tables[source.name][0], way) for source in line.sources}
 
     def begin(self) -> None:
         """Write what must stand before the first reading: the epoch; configuration and tag tables, if they are new or the epoch is."""
@@ -81,12 +74,10 @@ class Intake:
         if self.journal.opened.epoch_event is not None:
             self.happened({"type": "epoch", **self.journal.opened.epoch_event})
         if known[1:] != [self.line.sha256, epoch]:
-            self.append([EventDraft(event) for event in self._config_events()], ("gateway", {"config": [version, self.line.sha256, epoch]}))
-        for port in self.ports.values():
-            if stands.get(f"tagset:{port.source.name}") != [port.tagset, epoch]:
-                self.append(
-                    [EventDraft(event) for event in port.tagset_events()], ("gateway", {f"tagset:{port.source.name}": [port.tagset, epoch]})
-                )
+            self.append(list(self._configuration()), ("gateway", {"config": [version, self.line.sha256, epoch]}))
+        for source, (tagset, _) in self._tables.items():
+            if stands.get(f"tagset:{source}") != [tagset, epoch]:
+                self.append(list(self._table(source)), ("gateway", {f"tagset:{source}": [tagset, epoch]}))
 
     def happened(self, event: Mapping[str, Any], *, watermark: Watermark | None = None) -> Awaitable[None]:
         """Append an event that the fold takes as its input, with what it causes. On disk when the awaitable completes."""
@@ -100,64 +91,9 @@ class Intake:
         self.last_heartbeat_s = time.monotonic()
         return self.happened({"type": "heartbeat", "observed": observed})
 
-    def _pressure_told(self, why: Pressure | None) -> None:
-        """From the writer's thread."""
-        self._loop.call_soon_threadsafe(self._pressed, why)
-
-    def _pressed(self, why: Pressure | None) -> None:
-        """The journal takes nothing more, or takes it again: sources are held back; those that are asked have a gap, for nobody queues."""
-        before = None if self.flow.is_set() else self._pressure
-        if (why and why.cause) == (before and before.cause):
-            return
-        if why is None:
-            self._eased(before)
-            return
-        self._pressure = why
-        self.flow.clear()
-        self._tell_pressure(why.cause, "alarm", f"{why.text}; sources are held back")
-        for port in self.ports.values():
-            if port.polled:
-                port.lost(Loss(why.cause, detail=why.text))
-
-    def _eased(self, before: Pressure | None) -> None:
-        self._eased_ns = time.monotonic_ns()
-        locked = before is not None and before.cause == "journal-locked"
-        self._tell_pressure("journal-unlocked" if locked else "journal-has-room", "info", "sources are read again")
-        self.flow.set()
-
-    def _tell_pressure(self, code: str, severity: str, text: str) -> None:
-        self.happened({"type": "finding", "code": code, "severity": severity, "source": None, "tags": [], "text": text, "evidence": {}})
-
-    def held_back_by(self, since_ns: int) -> str:
-        """Cause for which lists could not be handed over at a time since then; `journal-slow` if nothing but the commits took long."""
-        pressed = self._pressure is not None and (not self.flow.is_set() or self._eased_ns >= since_ns)
-        return self._pressure.cause if pressed and self._pressure else "journal-slow"
-
     def waiting_s(self) -> float:
         """How long the oldest append has been waiting for the disk; 0 if none is."""
         return time.monotonic() - self._waiting[0] if self._waiting else 0.0
-
-    def _restated(self, seq: int) -> Iterable[Draft]:
-        """Configuration and tag tables once more if `seq` is in another segment: each is read by itself, when those before it are gone."""
-        first = self.journal.segment_of(seq)
-        if self._stated in {0, first}:
-            return ()
-        self._stated = first
-        tables = (event for port in self.ports.values() for event in port.tagset_events())
-        return [EventDraft(event) for event in (*self._config_events(), *tables)]
-
-    def _config_events(self) -> Iterator[dict[str, Any]]:
-        pieces = [piece for name, content in self.line.files.items() for piece in _pieces(name, content)]
-        parts = list(slices(pieces, LARGEST_BODY_BYTES - 4_096))
-        for number, (_, part) in enumerate(parts, 1):
-            yield {
-                "type": "config",
-                **self._fixed["config"],
-                "software": software_version(),
-                "part": number,
-                "of": len(parts),
-                "files": list(part),
-            }
 
     def append(self, drafts: Sequence[Draft], watermark: Watermark | None = None, *, urgent: bool = False) -> Awaitable[None]:
         """Number, fold and encode in one go, then append all or nothing. The sequence numbers are known because order is fixed here."""
@@ -170,7 +106,7 @@ class Intake:
                 urgent = True
                 bodies += self._caused(caused, first + len(bodies))
         if not bodies:
-            return done()
+            return _done()
         self.entries += len(bodies)
         self.last_append_s = time.monotonic()
         state = self._state_if_due()
@@ -193,11 +129,34 @@ class Intake:
             self._on_caused(place, event)
             yield event_body(begun, event)
 
+    def _restated(self, seq: int) -> Iterable[Draft]:
+        """Configuration and tag tables once more if `seq` is in another segment: each is read by itself, when those before it are gone."""
+        first = self.journal.segment_of(seq)
+        if self._stated in {0, first}:
+            return ()
+        self._stated = first
+        return [*self._configuration(), *(draft for source in self._tables for draft in self._table(source))]
+
+    def _configuration(self) -> Iterator[Draft]:
+        return (EventDraft(event) for event in config_events(self.line, self._fixed["config"]))
+
+    def _table(self, source: str) -> Iterator[Draft]:
+        return (EventDraft(event) for event in tagset_events(source, *self._tables[source]))
+
     def _state_if_due(self) -> bytes | None:
         if time.monotonic() < self._state_due_s:
             return None
         self._state_due_s = time.monotonic() + STATE_EVERY_S
         return self.fold.dump()
+
+    def _flow_turned(self, before: Pressure | None, now: Pressure | None) -> None:
+        """Sources are held back, or read again; those that are asked have a gap, for nobody queues for them what they had meanwhile."""
+        self.happened(flow_event(before, now))
+        if now is None:
+            return
+        for port in self.ports.values():
+            if port.polled:
+                port.lost(Loss(now.cause, detail=now.text))
 
     def _watched(self, appended: "Future[int]") -> Awaitable[None]:
         """Turn the writer's future into one of the loop; a storage error also reaches the runtime, in case a driver swallows it."""
@@ -223,15 +182,7 @@ class Intake:
         return ours
 
 
-def _pieces(name: str, content: bytes) -> list[dict[str, str]]:
-    """A file of the line folder, cut so that each piece fits an entry, and without loss whatever its encoding."""
-    try:
-        text, told = content.decode("utf-8"), {}
-    except UnicodeDecodeError:
-        text, told = content.decode("latin-1"), {"encoding": "latin-1"}
-    return [{"name": name, "text": text[first : first + 8_000], **told} for first in range(0, max(len(text), 1), 8_000)]
-
-
-def software_version() -> str:
-    """The installed distribution's version."""
-    return version_of("ebr-gateway")
+def _done() -> Awaitable[None]:
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.set_result(None)
+    return future

@@ -27,7 +27,8 @@ from gateway.entries.ticks import from_rfc3339
 from gateway.evidence.recompute import differences
 from gateway.evidence.restored_rows import RestoredRows
 from gateway.intake import Intake
-from gateway.intake.port import MOST_OPEN_CALLS, Port
+from gateway.intake.port import Port
+from gateway.intake.room import MOST_OPEN_CALLS
 
 
 class Line:
@@ -381,12 +382,12 @@ async def test_a_journal_that_takes_nothing_holds_sources_back_and_says_why(line
     await dryer([(0, 1, 0, None, None)], received_ns=time.monotonic_ns(), kind="poll")
     await plc([(numeric(plc)[0], 1.0, 0, None, None)], received_ns=time.monotonic_ns())
 
-    await asyncio.to_thread(line.intake._pressure_told, Pressure(cause, "what the journal says"))
+    await asyncio.to_thread(line.intake.flow.told, Pressure(cause, "what the journal says"))
     await asyncio.sleep(0)
     waiting = asyncio.create_task(dryer.room())
     await asyncio.sleep(0)
     assert not waiting.done()
-    await asyncio.to_thread(line.intake._pressure_told, None)
+    await asyncio.to_thread(line.intake.flow.told, None)
     await waiting
 
     entries = await line.entries()

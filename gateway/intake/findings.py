@@ -1,0 +1,67 @@
+"""Findings about a source: as events, and each told once until it changes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from config import Source, Tag
+from drivers.contract import Finding
+from gateway.clock import Offset
+from gateway.intake.drafts import EventDraft
+
+_MISFITS = {
+    "type-differs": "the source sent another type; stored as Bad",
+    "value-outside-type": "the value does not fit the type; stored as Bad",
+    "not-a-number": "NaN or infinity; stored as Bad",
+    "text-too-long": "the text is longer than an entry may hold; stored as Bad",
+    "code-unlisted": "a code that its table does not list; stored as Uncertain",
+}
+
+
+class Findings:
+    """What has been found of one source."""
+
+    def __init__(self, source: str, tags: Sequence[Tag]) -> None:
+        self._source, self._tags = source, tags
+        self._told: dict[tuple[str, tuple[int, ...]], str] = {}
+
+    def draft(self, finding: Finding) -> EventDraft:
+        """Draft its event, whether or not it has been told."""
+        return EventDraft(finding_event(finding, self._source, self._tags), self._source)
+
+    def is_news(self, finding: Finding) -> bool:
+        """True unless the same text was noted last for this code and these tags."""
+        return self._told.get((finding.code, finding.tags)) != finding.text
+
+    def note(self, finding: Finding) -> None:
+        """Remember that it has been told."""
+        self._told[finding.code, finding.tags] = finding.text
+
+    def of_misfits(self, misfits: Iterable[tuple[str, int, Any]]) -> list[EventDraft]:
+        """Draft, and note, what is news among values that their tags' declarations do not hold."""
+        drafts = []
+        for code, index, value in misfits:
+            finding = misfit(code, index, self._tags[index], value)
+            if self.is_news(finding):
+                self.note(finding)
+                drafts.append(self.draft(finding))
+        return drafts
+
+
+def finding_event(finding: Finding, source: str, tags: Sequence[Tag] = ()) -> dict[str, Any]:
+    """Give the event of a finding. tags: those of the source, by which its indexes become names."""
+    return {"type": "finding", "source": source, **asdict(finding), "tags": [tags[index].tag for index in finding.tags]}
+
+
+def misfit(code: str, index: int, tag: Tag, value: Any) -> Finding:
+    """Give the finding of a value that its tag's declaration does not hold."""
+    return Finding(code, f"{tag.tag}: {_MISFITS[code]} (declared {tag.type})", (index,), evidence={"value": repr(value)[:200]})
+
+
+def clock_off(source: Source, offset: Offset) -> Finding:
+    """Give the finding of a source's clock that has left its limit, or has come back."""
+    how = "asked for its time" if offset.by == "question" else "by the stamps of its values"
+    by_how_much = f"{offset.offset_s:+.3f} s (+-{offset.bound_s:.3f} s) against ours, limit {source.max_offset_s:g} s"
+    evidence = {"offset_s": offset.offset_s, "bound_s": offset.bound_s, "limit_s": source.max_offset_s, "by": offset.by}
+    text = f"{source.name}: its clock, {how}, is {by_how_much}"
+    return Finding("source-clock-off", text, severity="alarm" if offset.above else "info", evidence=evidence)

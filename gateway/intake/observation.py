@@ -1,0 +1,116 @@
+"""Through when a source, and each of its tags, has been observed; and the gaps that open where it has not.
+
+Whether a loss is news is decided here and nowhere else: only tags that stand in no open gap get one.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from config import Source, Tag
+from drivers.contract import Loss, Reading
+from gateway.context.gaps.gaps import Gap
+from gateway.entries.bodies import Row
+from gateway.entries.fold_input import event_ticks
+from gateway.entries.ticks import TICKS_PER_MS, rfc3339
+from gateway.intake.drafts import EventDraft
+from gateway.intake.readings import Instants
+
+MOST_GAPS_AT_ONCE = 16
+"""Opened by one loss. Tags with another last observation have a gap of their own."""
+
+
+class Observation:
+    """What has been observed of one source. Times are ticks."""
+
+    def __init__(self, source: Source, tags: Sequence[Tag], proved: int | None, started: int) -> None:
+        """proved: through when the journal proves it, None if it never did. started: a gap begins no earlier if nothing is known."""
+        self._source, self._tags, self._started = source, tags, started
+        self.through: int | None = proved
+        self._seen: list[int] = [proved or 0] * len(tags)
+
+    def saw(self, readings: Sequence[Reading], alive: Sequence[int] | None, through: int) -> None:
+        """Note that the tags of a list, and those that its I/O proved alive, have been observed."""
+        seen = self._seen
+        if alive is not None and len(alive) == len(seen):
+            self._seen = [through] * len(seen)
+        else:
+            for reading in readings:
+                seen[reading[0]] = through
+            for index in alive or ():
+                seen[index] = through
+        self.through = max(self.through or 0, through)
+
+    def stopped(self, proved: int) -> None:
+        """Know no more than the journal proves: the gateway was not observing.
+
+        It proves through when the source was observed, not each tag: a tag's own last poll, or the last notification of its subscription,
+        is older by up to its rate and a late cycle. Rather a little too long than a change that is neither held nor in the gap.
+        """
+        for index, tag in enumerate(self._tags):
+            rate_ms = self._source.rate_ms if tag.rate_ms is None else tag.rate_ms
+            self._seen[index] = proved - TICKS_PER_MS * (200 + max(rate_ms, 200) * 3 // 2)
+        self.through = proved
+
+    def gaps(self, loss: Loss, open_gaps: Iterable[Gap], detected: int) -> list[EventDraft]:
+        """Draft the gaps that a loss opens, none if it is no news. open_gaps: of this source."""
+        starts = self._starts(loss, _covered(open_gaps))
+        if len(starts) > MOST_GAPS_AT_ONCE:  # no common rhythm: one gap from the earliest, rather too long than too short
+            starts = {min(starts): [index for part in starts.values() for index in part]}
+        return [self._gap(loss, part, start or self._started, detected) for start, part in starts.items()]
+
+    def filled(self, tags: Sequence[int] | None, since: int, until: int, detail: str) -> EventDraft:
+        """Draft that the source's history gave everything of an interval."""
+        event = {"type": "gap", "transition": "fill", "source": self._source.name, "tags": "all" if tags is None else self._list(tags)}
+        return self._draft(event | {"start": rfc3339(since), "end": rfc3339(until), "detail": detail})
+
+    def resumed(self, alive: Sequence[int] | None, observed: int) -> EventDraft:
+        """Draft that the source went on without loss: the open gaps of these tags close as filled."""
+        tags = "all" if alive is None else self._names(alive)
+        event = {"type": "source", "source": self._source.name, "state": "resumed", "tags": tags, "observed": rfc3339(observed)}
+        return self._draft(event)
+
+    def _starts(self, loss: Loss, covered: set[str]) -> dict[int, list[int]]:
+        """Tags of a loss that no open gap covers, by the start of their gap, 0 if unknown. A source of rows has one gap at a time."""
+        if "all" in covered:
+            return {}
+        if not self._tags:
+            return {loss.since_ticks or self.through or 0: []}
+        starts: dict[int, list[int]] = {}
+        for index in range(len(self._tags)) if loss.tags is None else loss.tags:
+            if self._tags[index].tag not in covered:
+                starts.setdefault(loss.since_ticks or self._seen[index], []).append(index)
+        return starts
+
+    def _gap(self, loss: Loss, tags: Sequence[int], start: int, detected: int) -> EventDraft:
+        event: dict[str, Any] = {"type": "gap", "transition": "open", "source": self._source.name, "tags": self._names(tags)}
+        event |= {"start": rfc3339(start), "detected": rfc3339(detected), "cause": loss.cause, "detail": loss.detail}
+        if loss.until_ticks is not None:  # known to be over: closed at once
+            event["end"] = rfc3339(max(loss.until_ticks, start))
+        return self._draft(event)
+
+    def _names(self, tags: Sequence[int]) -> list[str] | str:
+        return "all" if len(tags) == len(self._tags) else self._list(tags)
+
+    def _list(self, tags: Sequence[int]) -> list[str]:
+        return [self._tags[index].tag for index in tags]
+
+    def _draft(self, event: Mapping[str, Any]) -> EventDraft:
+        return EventDraft(event, self._source.name)
+
+
+def observed_through(rows: Sequence[Row], stated: int | None, io: Instants, source: Source) -> int:
+    """Through which instant an I/O proves observation: as stated, else a poll's midpoint, else the latest event time in the list."""
+    if stated is not None:
+        return stated
+    if io.requested is not None:
+        return (io.requested + io.received) // 2
+    authority = source.time_authority
+    return max((event_ticks(authority, row[5], row[6], None, io.received, trusted=True) for row in rows), default=io.received)
+
+
+def _covered(gaps: Iterable[Gap]) -> set[str]:
+    """Names of the tags that stand in an open gap; "all" if one is open for all of the source."""
+    covered: set[str] = set()
+    for gap in gaps:
+        covered |= {"all"} if gap.tags == "all" else set(gap.tags)
+    return covered

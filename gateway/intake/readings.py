@@ -1,0 +1,84 @@
+"""From rows to drafts: put in time, cut into entries, each row with its event time for the fold. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from drivers.contract import Reading
+from gateway.entries.bodies import Row, tables
+from gateway.entries.fold_input import EARLIEST_TICKS, FUTURE_TICKS, Authority, Seen, event_ticks
+from gateway.intake.drafts import ReadingsDraft
+
+MOST_READINGS = 1_000
+"""In one entry."""
+
+
+class Instants(NamedTuple):
+    """When an I/O was begun and complete, in ticks. requested: None if the source spoke without being asked."""
+
+    requested: int | None
+    received: int
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where readings come from. tagset: digest of the source's tag table. authorities: by tag, whose time is the event's."""
+
+    source: str
+    tagset: str
+    authorities: Sequence[Authority]
+    max_offset_s: float
+
+
+def in_time(readings: Sequence[Reading], signals: frozenset[int]) -> Sequence[Reading]:
+    """Sort by the source's time where a context signal is among readings that all have one. Each tag's own order stays.
+
+    Queued changes come tag by tag: what came later than a signal's change would else stand in an entry before it. Where a tag's times
+    go back (its clock was set), the list stays as it came.
+    """
+    if len(readings) < 2 or not signals or not any(reading[0] in signals for reading in readings):
+        return readings
+    latest: dict[int, int] = {}
+    for index, _, _, source, _ in readings:
+        if source is None or source < latest.get(index, source):
+            return readings
+        latest[index] = source
+    return sorted(readings, key=lambda reading: reading[3] or 0)
+
+
+def readings_drafts(
+    rows: Sequence[Row], turns: Sequence[int], io: Instants, origin: Origin, source_clock: Mapping[str, Any]
+) -> Iterator[ReadingsDraft]:
+    """Draft the entries of a list. turns: rows at which a context signal changes; source_clock: as it is stored with them."""
+    trusted = abs(source_clock.get("offset_s", 0.0)) <= origin.max_offset_s
+    for piece in cut(rows, turns):
+        for part, table in tables(piece, io.requested, io.received):
+            yield ReadingsDraft(origin.source, source_clock, origin.tagset, seen_of(part, io, origin.authorities, trusted=trusted), table)
+
+
+def cut(rows: Sequence[Row], turns: Sequence[int]) -> Iterator[Sequence[Row]]:
+    """Cut before each row at which a signal changes, so that an entry has one context, and at what one entry may hold."""
+    for begin, end in pairwise([0, *(turn for turn in turns if turn), len(rows)]):
+        for first in range(begin, end, MOST_READINGS):
+            yield rows[first : min(first + MOST_READINGS, end)]
+
+
+def seen_of(rows: Sequence[Row], io: Instants, authorities: Sequence[Authority], *, trusted: bool) -> list[Seen]:
+    """Give the rows as the fold reads them, with their event times. trusted: the source's clock is within its limit.
+
+    The common cases of `event_ticks`, a device's sane time and our own, are decided here: a call per value would cost more than the rest.
+    """
+    latest = io.received + FUTURE_TICKS
+    ours = event_ticks("gateway", None, None, io.requested, io.received, trusted=True)
+    seen: list[Seen] = []
+    for index, value, _, status, kind, source, server in rows:
+        authority = authorities[index]
+        if trusted and authority == "device" and source is not None and EARLIEST_TICKS <= source <= latest:
+            seen.append((index, value, status, source, kind))
+        elif authority == "gateway":
+            seen.append((index, value, status, ours, kind))
+        else:
+            event = event_ticks(authority, source, server, io.requested, io.received, trusted=trusted)
+            seen.append((index, value, status, event, kind))
+    return seen
