@@ -69,10 +69,10 @@ from buffer.errors import (
     ReceiptRefused,
     StorageError,
 )
-from buffer.journal import Depth, Journal, Usage
+from buffer.journal import Journal, Usage
 from buffer.opening import Opened
 from buffer.reader import read_journal
-from buffer.receipts import Quarantined, Rejected
+from buffer.receipts import Depth, Quarantined, Rejected
 from buffer.retention import Pruned, Retained
 from buffer.scrub import ScrubRound
 from buffer.segment import Entry

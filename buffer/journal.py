@@ -25,9 +25,8 @@ from buffer.receipts import Receipts
 from buffer.retention import Pruned
 from buffer.scrub import Scrub
 from buffer.segment import Entry
-from buffer.space import Pressure
+from buffer.space import Pressure, Space
 from buffer.store import Store
-from buffer.times import of_entry
 from buffer.writer import Body, Writer
 
 LARGEST_ENTRY_BYTES = 65_536
@@ -35,14 +34,6 @@ DAY_S = 86_400.0
 HEAD_BYTES = 176
 """Bytes of a head without schema and gateway: fixed text, 20 digits each of epoch and seq, 64 of the digest. The most that it can take:
 a body that passed the check must fit whatever its number."""
-
-
-class Depth(NamedTuple):
-    """Entries and bytes that an uplink has still to confirm. oldest_ticks: `time` of the oldest such entry, None if there is none."""
-
-    entries: int
-    bytes: int
-    oldest_ticks: int | None
 
 
 class Usage(NamedTuple):
@@ -62,7 +53,8 @@ class Usage(NamedTuple):
 class Journal:
     """The journal of one line. All methods may be called from any thread; those that touch the disk say so.
 
-    receipts: cursors and quarantine. holds: what QA keeps back from retention. scrub: the reading of closed segments in the background.
+    receipts: cursors and quarantine. holds: what QA keeps back from retention. space: how much there is. scrub: the reading of closed
+    segments in the background.
     """
 
     opened: Opened
@@ -76,6 +68,7 @@ class Journal:
         self._view = CommittedView(directory / "segments", self._damaged)
         self.receipts = Receipts(self._view)
         self.holds: Holds
+        self.space: Space
         self._store: Store
         self._retain_s = 0.0
         self._clock = clock
@@ -103,6 +96,7 @@ class Journal:
         journal = cls(directory, gateway, Writer(commit_interval_s=commit_interval_s, on_fault=on_fault), clock)
         journal._retain_s = retain_s
         journal._store = journal._writer.start(partial(journal._open_store, max_bytes))
+        journal.space = journal._store.space
         journal.holds = Holds(journal._store, journal._writer)
         journal.scrub.start()
         return journal
@@ -164,11 +158,6 @@ class Journal:
         """Return the first seq of the segment that holds entry `seq`."""
         return segments.first_of(seq)
 
-    @property
-    def low_space(self) -> bool:
-        """True if so little space is left that `prune` should be called now: retain_days yield before sources are held back."""
-        return self._store.space.is_low
-
     def on_pressure(self, callback: Callable[[Pressure | None], None]) -> None:
         """Have `callback(why)` called in the writer thread when sources must be held back, or for another cause; then `callback(None)`."""
         self._writer.on_pressure.append(callback)
@@ -227,13 +216,6 @@ class Journal:
     def cursor(self, name: str) -> tuple[int, int]:
         """Return (epoch, seq) through which this uplink's receiver has confirmed everything."""
         return self.receipts.cursor(name).at
-
-    def depth(self, name: str) -> Depth:
-        """Count the entries that this uplink has still to confirm. May read the disk."""
-        at = self.receipts.cursor(name).at
-        entries, size = self._view.depth(at)
-        oldest = self._view.read(at, 1, 1) if entries else []
-        return Depth(entries, size, of_entry(oldest[0].payload) if oldest else None)
 
     def acknowledge(self, name: str, epoch: int, through: int, digest: str) -> int:
         """Take a receipt: everything through (epoch, through) is stored, and entry `through` has this digest. Returns the cursor's seq.

@@ -30,6 +30,7 @@ from buffer.receipts import Receipts
 from buffer.repair import salvage, wal
 from buffer.repair.salvage import Losses
 from buffer.segment import Damaged, Fact
+from buffer.segment_check import check_pages, empty_wal, walk
 from buffer.store import SUMS, Store, remove
 from buffer.times import of_entry
 
@@ -131,8 +132,8 @@ def _open_catalogue(directory: Path, losses: Losses) -> Catalogue:
             raise
         return _new_catalogue(directory, str(error), losses)
     try:
-        _check_pages(catalogue.db)
-        _empty_wal(catalogue.db)
+        check_pages(catalogue.db)
+        empty_wal(catalogue.db)
     except (sqlite3.DatabaseError, Damaged) as error:
         catalogue.db.close()
         return _new_catalogue(directory, str(error), losses)
@@ -278,10 +279,10 @@ def _continue_segment(store: Store, segment: Segment, path: Path) -> None:
     """Check a segment that was not closed, and make it the active one. Raises sqlite3.DatabaseError, Damaged."""
     db = sqlite.writer(path)
     try:
-        _check_pages(db)
+        check_pages(db)
         leaves, digest, seq, total = walk(db, segment)
         segments.facts(db)
-        _empty_wal(db)
+        empty_wal(db)
     except BaseException:
         db.close()
         raise
@@ -299,35 +300,6 @@ def _take_damaged(store: Store, segment: Segment, losses: Losses) -> None:
     if rebuilt.state == "closed":
         store.view.segments.append(rebuilt)
     _move_end_to(store, rebuilt)
-
-
-def _check_pages(db: sqlite3.Connection) -> None:
-    answers = [row[0] for row in db.execute("PRAGMA quick_check(5)")]
-    if answers != ["ok"]:
-        raise Damaged("; ".join(answers))
-
-
-def _empty_wal(db: sqlite3.Connection) -> None:
-    """Empty the log, so that no frames stay behind of a transaction that was killed: after the next crash they would look like damage."""
-    try:
-        segments.checkpoint(db, whole=True)
-    except sqlite3.OperationalError as error:
-        if not sqlite.is_transient(error):
-            raise
-
-
-def walk(db: sqlite3.Connection, segment: Segment) -> tuple[list[bytes], bytes, int, int]:
-    """Follow the chain through a segment: (leaf hashes, last digest, last seq, last total). Raises Damaged where it breaks."""
-    previous, seq, total = segment.previous, segment.first - 1, segment.before
-    leaves = []
-    for entry in segments.entries(db, segment.epoch, 0, segments.last_of(segment.first)):
-        if entry.seq != seq + 1 or f'"previous":"{previous.hex()}"'.encode() not in entry.payload[:600]:
-            raise Damaged(f"entry {entry.seq} does not follow entry {seq}", entry.seq)
-        previous, seq = bytes.fromhex(entry.digest), entry.seq
-        leaves.append(chain.leaf(entry.payload))
-    if leaves:
-        total = segments.totals(db, seq)
-    return leaves, previous, seq, total
 
 
 def _load_facts(store: Store) -> None:

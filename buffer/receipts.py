@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 from buffer.catalogue import Catalogue
 from buffer.committed import CommittedView
 from buffer.errors import ReceiptRefused
-from buffer.times import now_ticks
+from buffer.times import now_ticks, of_entry
 
 
 class Rejected(NamedTuple):
@@ -36,6 +36,14 @@ class Quarantined:
     reason: str
     since_ticks: int
     state: Literal["held", "disposed"] = "held"
+
+
+class Depth(NamedTuple):
+    """Entries and bytes that an uplink has still to confirm. oldest_ticks: `time` of the oldest such entry, None if there is none."""
+
+    entries: int
+    bytes: int
+    oldest_ticks: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +126,13 @@ class Receipts:
             if name not in self._cursors:
                 raise ReceiptRefused("unknown-uplink", f"no uplink {name!r} is registered")
             return self._cursors[name]
+
+    def depth(self, name: str) -> Depth:
+        """Count the entries that this uplink has still to confirm. May read the disk."""
+        at = self.cursor(name).at
+        entries, size = self._view.depth(at)
+        oldest = self._view.read(at, 1, 1) if entries else []
+        return Depth(entries, size, of_entry(oldest[0].payload) if oldest else None)
 
     def acknowledge(self, name: str, epoch: int, through: int, digest: str) -> int:
         """Move the cursor to (epoch, through) if the receipt proves it; return the cursor's seq. Raises ReceiptRefused."""

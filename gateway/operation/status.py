@@ -138,7 +138,7 @@ class Status:
         }
 
     def _uplink(self, status: Any, now_ticks: int) -> dict[str, Any]:
-        depth = self._parts.journal.depth(status.name)
+        depth = self._parts.journal.receipts.depth(status.name)
         plain = asdict(status) | {"entries": depth.entries, "bytes": depth.bytes}
         plain.pop("oldest_ticks")
         oldest = depth.oldest_ticks

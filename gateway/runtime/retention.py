@@ -31,7 +31,7 @@ class Retention:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             self._tell_hindrance(journal.blocked_by)
-            if time.monotonic() < due_s and journal.pressure is None and not journal.low_space:
+            if time.monotonic() < due_s and journal.pressure is None and not journal.space.is_low:
                 continue
             due_s = time.monotonic() + PRUNE_EVERY_S
             self._tell_space(await asyncio.to_thread(journal.usage))

@@ -337,7 +337,7 @@ class Forwarder:
         """Once a second: the transport's own health, how far behind we are, rejected entries whose turn has come, new certificates."""
         self._looked_at = self._clock()
         await self._transport.tick()
-        depth = await asyncio.to_thread(self._journal.depth, self._uplink.name)
+        depth = await asyncio.to_thread(self._journal.receipts.depth, self._uplink.name)
         self.status.entries, self.status.bytes, self.status.oldest_ticks = depth.entries, depth.bytes, depth.oldest_ticks
         age_s = None if depth.oldest_ticks is None else time.time_ns() / 1e9 - depth.oldest_ticks / 1e7
         self._live.behind(age_s, self._journal.last)

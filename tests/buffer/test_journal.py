@@ -239,10 +239,10 @@ def sent(journal: Journal) -> Journal:
 def test_a_receipt_with_the_right_digest_moves_the_cursor(sent: Journal) -> None:
     epoch = sent.opened.epoch
     assert sent.cursor("ebr") == (0, 0)
-    assert sent.depth("ebr")[:1] == (10,)
+    assert sent.receipts.depth("ebr")[:1] == (10,)
     assert sent.acknowledge("ebr", epoch, 7, digest_at(sent, 7)) == 7
     assert sent.cursor("ebr") == (epoch, 7)
-    depth = sent.depth("ebr")
+    depth = sent.receipts.depth("ebr")
     assert depth.entries == 3
     assert depth.bytes == sum(len(entry.payload) for entry in sent.read((epoch, 7), max_bytes=1 << 20))
     assert depth.oldest_ticks == 17953317025123456

@@ -194,7 +194,7 @@ class JournalAgainstList(RuleBasedStateMachine):
         assert all(json.loads(later.payload)["previous"] == digest(one.payload).hex() for one, later in pairwise(found[-50:]))
         assert self.journal.cursor("ebr") == self.cursor
         assert self.journal.next_seq == (self.model[-1][1] if self.model else 0) + 1
-        assert self.journal.depth("ebr").entries == sum(1 for one in expected if one[:2] > self.cursor)
+        assert self.journal.receipts.depth("ebr").entries == sum(1 for one in expected if one[:2] > self.cursor)
 
     def teardown(self) -> None:
         self.journal.close()

@@ -50,7 +50,7 @@ def confirm(journal: Journal) -> None:
 def pruned(journal: Journal) -> list[str]:
     """As the gateway does it, once a second: prune while there is something, each with its audit entry."""
     causes = []
-    while journal.low_space and (gone := journal.prune(None)) is not None:
+    while journal.space.is_low and (gone := journal.prune(None)) is not None:
         causes.append(gone.audit()["cause"])
         append(journal, 1)
     return causes

@@ -294,7 +294,7 @@ async def test_an_uplink_that_stands_still_keeps_no_other_from_working(bench: Be
     bench.run(bench.forward(bench.uplink(other)))
     await eventually(lambda: bench.delivered(other))
     assert bench.journal.cursor(kind) == (0, 0)
-    assert bench.journal.depth(kind).entries == 50
+    assert bench.journal.receipts.depth(kind).entries == 50
 
 
 async def test_without_receipts_the_broker_s_word_counts_because_the_line_says_so(bench: Bench) -> None:

@@ -153,7 +153,7 @@ async def test_f33_a_broker_that_acknowledges_and_throws_away(site: Site, figure
     await eventually(lambda: any(finding["code"] == "uplink-no-receipts" for finding in site.findings))
     alarm_s = asyncio.get_running_loop().time() - started
     assert site.journal.cursor("ebr") == (0, 0)
-    assert site.journal.depth("ebr").entries == 50
+    assert site.journal.receipts.depth("ebr").entries == 50
     assert forward.status.state == "stalled"
     figures(
         "F33", f"acknowledged by PUBACK, 0 of 50 deleted; alarm after {alarm_s:.1f} s with resend_after_s = 0.5 (default 10: about 20 s)"
@@ -188,7 +188,7 @@ async def test_f34_a_broker_that_takes_small_packets_only(site: Site, figures: F
         await forward.run()
     assert raised.value.code == "too-small"
     assert site.findings[0]["code"] == "uplink-too-small"
-    assert site.journal.depth("ebr").entries == 5
+    assert site.journal.receipts.depth("ebr").entries == 5
     figures("F34", "packets of 2 KB: refused with an alarm, 0 sent, 5 of 5 kept")
 
 
