@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import re
+import tomllib
 from collections.abc import Iterator
 
 import pytest
@@ -49,8 +50,14 @@ def test_each_path_exists(path: str) -> None:
     assert (ROOT / path).exists() != (path in COMING), "a room to come is named so that it is known when it is there"
 
 
-def test_each_room_of_the_gateway_stands_in_the_table_and_no_other() -> None:
-    assert set(named(r"^\| `(gateway/\w+)` \|".replace("^", "(?m)^"))) == set(rooms())
+def test_the_floors_of_the_gateway_are_the_layers_that_are_checked() -> None:
+    floors: dict[int, set[str]] = {}
+    for floor, room in re.findall(r"(?m)^\| (\d) \| `gateway/(\w+)` \|", PAGE):
+        floors.setdefault(int(floor), set()).add(room)
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in contracts if contract["name"] == "rooms of the gateway")
+    assert [floors[floor] for floor in sorted(floors, reverse=True)] == [set(layer.split(" | ")) for layer in layers]
+    assert {f"gateway/{room}" for floor in floors.values() for room in floor} == set(rooms())
 
 
 def test_the_journal_is_listed_as_it_is() -> None:
