@@ -1,4 +1,4 @@
-"""The state of the running gateway as one snapshot, which the page, the control socket and the metrics render."""
+"""The state of the running gateway as one snapshot, which page, socket and metrics render; `problems` says in sentences what is wrong."""
 
 import os
 import time
