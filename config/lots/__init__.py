@@ -1,1 +1,1 @@
-"""Lot numbers in one spelling: `rules` applies them, `proof` decides what a pattern can match; `toml.lot_rules` compares a folder's rules."""
+"""Lot numbers in one spelling: `rules` applies them, `proof` decides what a pattern matches, `toml.lot_rules` compares a folder's rules."""
