@@ -17,7 +17,7 @@ from gateway.context.gaps.gaps import Closed, Gap, Gaps
 from gateway.context.gaps.silence import Silences
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.materials.bookings import Bookings
-from gateway.context.plan import EVENT, FIELDS, Plan, Unit
+from gateway.context.plan import FIELDS, Plan, Unit
 from gateway.context.records.batches import Batches
 from gateway.context.records.runs import RETIRE_EVERY_TICKS, Runs
 from gateway.context.signals.identity import take_rows
@@ -155,14 +155,9 @@ class Fold:
         state, plan = self.state, self.plan
         state.where = {name: state.where.get(name) or EquipmentState() for name in plan.units}
         state.tracks = {name: state.tracks.get(name) or Track() for name in sorted(plan.tracked)}
-        known = (
-            {(unit.name, step.row.step) for unit in plan.units.values() for step in unit.steps}
-            | {(name, "") for name in plan.units}
-            | plan.events
-        )
-        state.runs = {number: run for number, run in state.runs.items() if (run.equipment, run.step) in known}
+        state.runs = {number: run for number, run in state.runs.items() if (run.equipment, run.kind, run.name) in plan.gathering}
         for run in state.runs.values():
-            gathered = plan.book(run.equipment, run.step or None)
+            gathered = plan.gathered(run.equipment, run.kind, run.name)
             if run.book is not None:
                 extend(run.book, gathered.needs, gathered.limits, state.tracks, run.start.ticks)
 
@@ -176,7 +171,7 @@ class Fold:
         """Records whose readings are all still held are made again under the new configuration; nothing comes of it if nothing differs."""
         state = self.state
         for run in state.runs.values():
-            tags = self.plan.book(run.equipment, run.step or None).tags
+            tags = self.plan.gathered(run.equipment, run.kind, run.name).tags
             if run.revision and all(state.tracks[tag].through <= run.start.ticks for tag in tags):
                 run.book, run.dirty, run.reason = None, state.now, run.reason or "config-corrected"
 
@@ -203,16 +198,16 @@ class Fold:
     def _occurred(self, event: Mapping[str, Any]) -> None:
         """An alarm was raised, material booked, a sample taken: what stands in the tags then may be asked for."""
         kind = event["type"]
-        name = event[{"alarm": "alarm", "material": "booking", "sample": "sampling"}[kind]]
-        step, unit = f"{EVENT}{kind}:{name}", self.plan.units.get(event["equipment"] or "")
+        name = f"{kind}:{event[{'alarm': 'alarm', 'material': 'booking', 'sample': 'sampling'}[kind]]}"
+        unit = self.plan.units.get(event["equipment"] or "")
         first = event["state"] == "raised" if kind == "alarm" else event["revision"] == 1
-        if unit is None or not first or (unit.name, step) not in self.plan.events:
+        if unit is None or not first or (unit.name, name) not in self.plan.events:
             return
         told = event["taken" if kind == "sample" else "at"]
         at = Instant(from_rfc3339(told["time"]), None, told["basis"])
         who = self._where.who(unit, at.ticks)
         if who.batch is not None and who.batch in self.state.batches:
-            self._runs.begin_event(unit, step, who, at, self.state.seq)
+            self._runs.begin_event(unit, name, who, at, self.state.seq)
 
     def _observe(self, item: ReadingsInput) -> None:
         source, state = item.source, self.state

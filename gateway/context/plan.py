@@ -10,14 +10,13 @@ from config import Equipment, Line, Parameter, Source, Step, Tag
 from config.grammars.step_condition import Active, parse
 from config.materials import Occasion, tags_of
 from config.sections import FromRow, FromTag, Identity, Pushed, Route
+from gateway.context.state import Kind
 from gateway.entries.fold_input import Json
 from gateway.entries.ticks import TICKS_PER_MS, TICKS_PER_S
 from gateway.parameters import Need, limit_tags, need_of
 
 LEVELS = ("unit_procedure", "operation", "phase")
 FIELDS = ("batch", "order", "product", "recipe", "recipe_version")
-EVENT = "!"
-"""Begins the step name of a run that gathers what stands at the instant of an event."""
 LATENESS_TICKS = 60 * TICKS_PER_S
 """Readings this late still change a record (as a revision); later ones are stored and reported ("allowed lateness" of Beam and Flink)."""
 _TEXT_INTEGERS = frozenset({"int64", "uint64"})
@@ -124,7 +123,7 @@ class Plan:
         sources = {source.name: source for source in line.sources}
         self.places = {name: Place(self.tags[name], sources[s], i) for s, names in self.names.items() for i, name in enumerate(names)}
         self.units = {equipment.name: Unit(equipment, self) for equipment in line.equipment}
-        self._books: dict[tuple[str, str | None], Gathered] = {}
+        self._gathered: dict[tuple[str, Kind, str], Gathered] = {}
         self.occasions: tuple[tuple[Literal["material", "sample"], tuple[Occasion, ...]], ...]
         self.occasions = (("material", line.materials), ("sample", line.samples))
 
@@ -144,27 +143,28 @@ class Plan:
         table = None if tag is None or tag.codes is None else self.line.codes.get(tag.codes)
         return {} if table is None else {code.text: number for number, code in table.codes.items()}
 
-    def book(self, equipment: str, step: str | None) -> Gathered:
-        """What a step (None: the batch in this equipment) gathers: for every recipe, because a recipe may become known late."""
-        key = (equipment, step)
-        if key not in self._books:
-            rows = [p for p in self.line.parameters if p.equipment == equipment and self._belongs(p, step)]
-            self._books[key] = self._book(rows)
-        return self._books[key]
+    def gathered(self, equipment: str, kind: Kind, name: str) -> Gathered:
+        """Give what a step, a batch or an event gathers: for every recipe, because a recipe may become known late."""
+        key = (equipment, kind, name)
+        if key not in self._gathered:
+            rows = [p for p in self.line.parameters if p.equipment == equipment and self._belongs(p, kind, name)]
+            self._gathered[key] = self._gather(rows)
+        return self._gathered[key]
 
-    def _belongs(self, parameter: Parameter, step: str | None) -> bool:
-        if parameter.when == "event" or (step is not None and step.startswith(EVENT)):
-            return parameter.when == "event" and step == f"{EVENT}{parameter.event}"
-        if step is None or parameter.when == "batch":
-            return step is None and parameter.when == "batch"
-        if parameter.when == "operation":
-            return step == (self._parent(parameter.equipment, parameter.step) or parameter.step)
-        return parameter.step in {None, step}
+    def _belongs(self, parameter: Parameter, kind: Kind, name: str) -> bool:
+        match parameter.when:
+            case "event":
+                return kind == "event" and name == parameter.event
+            case "batch":
+                return kind == "batch"
+            case "operation":
+                return kind == "step" and name == (self._parent(parameter.equipment, parameter.step) or parameter.step)
+        return kind == "step" and parameter.step in {None, name}
 
     def _parent(self, equipment: str, step: str | None) -> str | None:
         return next((s.parent for s in self.line.steps if s.equipment == equipment and s.step == step), None)
 
-    def _book(self, rows: list[Parameter]) -> Gathered:
+    def _gather(self, rows: list[Parameter]) -> Gathered:
         needs = {need.key: need for row in rows if (need := need_of(row, self.tags)) is not None}
         limits = sorted(name for name in set().union(*(limit_tags(row) for row in rows)) if name in self.places)
         tags = frozenset(need.tag.tag for need in needs.values()) | frozenset(limits)
@@ -172,16 +172,20 @@ class Plan:
 
     @cached_property
     def events(self) -> frozenset[tuple[str, str]]:
-        """(equipment, step name) of each event at which parameters are taken."""
-        return frozenset((p.equipment, f"{EVENT}{p.event}") for p in self.line.parameters if p.when == "event")
+        """(equipment, event) of each event at which parameters are taken."""
+        return frozenset((p.equipment, p.event) for p in self.line.parameters if p.when == "event" and p.event is not None)
 
     @cached_property
     def tracked(self) -> frozenset[str]:
         """Tags of which a series is kept."""
-        steps: list[tuple[str, str | None]] = [(step.equipment, step.step) for step in self.line.steps]
-        steps += [(equipment, None) for equipment in self.units]
-        steps += sorted(self.events)
-        return frozenset().union(*(self.book(*step).tags for step in steps), self.occasion_tags)
+        return frozenset().union(*(self.gathered(*run).tags for run in self.gathering), self.occasion_tags)
+
+    @cached_property
+    def gathering(self) -> frozenset[tuple[str, Kind, str]]:
+        """(equipment, kind, name) of every run that there can be."""
+        steps: set[tuple[str, Kind, str]] = {(step.equipment, "step", step.step) for step in self.line.steps}
+        batches: set[tuple[str, Kind, str]] = {(equipment, "batch", "") for equipment in self.units}
+        return frozenset(steps | batches | {(equipment, "event", event) for equipment, event in self.events})
 
     @cached_property
     def occasion_tags(self) -> frozenset[str]:

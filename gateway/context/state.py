@@ -11,6 +11,14 @@ FORMAT = 1
 
 Basis = Literal["observed", "found-at-start", "inferred-from-gap"]
 
+Kind = Literal["step", "batch", "event"]
+"""Of a run: a step runs; a batch in an equipment, and an event in it, only gather the parameters that the map asks for then."""
+
+
+def stored_step(kind: Kind, name: str) -> str:
+    """Give what stands in place of a step's name where runs are stored and counted. A step's name is never empty, and has no "!" in it."""
+    return {"step": name, "batch": "", "event": f"!{name}"}[kind]
+
 
 @dataclass(slots=True)
 class Instant:
@@ -56,7 +64,7 @@ class Identity:
 
 @dataclass(slots=True)
 class Run:
-    """One run of a step, or of a batch in an equipment (step ""). entered: time of the entry that ended it."""
+    """One run. step, level: as stored, `kind` and `name` tell what they mean; entered: time of the entry that ended it."""
 
     id: int
     equipment: str
@@ -84,6 +92,16 @@ class Run:
     rows: list[str] = field(default_factory=list)  # keys of the MES rows that told it
     last: dict[str, Any] | None = None  # the last record, while a revision may come
     supersedes: str | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """Tell a step from what only gathers; only a step's level is one of ISA-88."""
+        return "batch" if self.level == "batch" else "event" if self.level == "event" else "step"
+
+    @property
+    def name(self) -> str:
+        """Name the step or the event; a batch's run has no name."""
+        return self.step[1:] if self.kind == "event" else self.step
 
 
 @dataclass(slots=True)

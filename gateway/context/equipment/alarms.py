@@ -120,11 +120,16 @@ class Alarms:
             **told,
             "equipment": units[0] if len(units) == 1 else None,
             "batch": batches[0] if len(batches) == 1 else None,
-            "steps": [[r.level, r.step, r.run] for r in self._state.runs.values() if r.equipment in units and r.end is None and r.step],
+            "steps": self._steps(units),
             "at": event_bodies.instant(at, self._plan.zone),
             "raised": None if raised is None else event_bodies.instant(raised.at, self._plan.zone),
             "duration_s": (at.ticks - raised.at.ticks) / TICKS_PER_S if ended and raised is not None else None,
         }
+
+    def _steps(self, units: Sequence[str]) -> list[list[str | int]]:
+        """List the steps that run in these equipments now."""
+        runs = self._state.runs.values()
+        return [[r.level, r.step, r.run] for r in runs if r.equipment in units and r.end is None and r.kind == "step"]
 
     def entered(self, unit: str, batch: str) -> None:
         """A batch comes into an equipment: what stands there belongs into its list too."""
@@ -138,8 +143,7 @@ class Alarms:
             return
         batch.alarm_count += 1
         if len(batch.alarms) < MOST_LISTED:
-            steps = [[r.level, r.step, r.run] for r in self._state.runs.values() if r.equipment in units and r.end is None and r.step]
-            where = {"equipment": units[0] if len(units) == 1 else None, "steps": steps}
+            where = {"equipment": units[0] if len(units) == 1 else None, "steps": self._steps(units)}
             times = {"raised": rfc3339(raised.at.ticks), "acknowledged": None, "acknowledged_by": None, "cleared": None, "duration_s": None}
             batch.alarms.append({"key": key, **raised.told, **where, **times, "seq": raised.seq})
 

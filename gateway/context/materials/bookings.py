@@ -280,11 +280,7 @@ class Bookings:
 
     def _inside(self, each: PendingBooking) -> list[Run]:
         ticks = each.at.ticks
-        mine = (
-            r
-            for r in self._state.runs.values()
-            if r.equipment == each.equipment and r.step and r.level != "event" and r.start.ticks <= ticks
-        )
+        mine = (r for r in self._state.runs.values() if r.equipment == each.equipment and r.kind == "step" and r.start.ticks <= ticks)
         return sorted((r for r in mine if r.end is None or ticks < r.end.ticks), key=lambda r: LEVELS.index(r.level))
 
     def _steps(self, each: PendingBooking) -> list[list[str | int]]:

@@ -7,10 +7,10 @@ from buffer.chain import leaf, root
 from gateway.context import event_bodies, waits
 from gateway.context.equipment.holdtimes import HoldTimes
 from gateway.context.materials.batch_materials import Ledgers
-from gateway.context.plan import EVENT, FIELDS, Plan, Unit
-from gateway.context.records.runs import BATCH, Runs
+from gateway.context.plan import FIELDS, Plan, Unit
+from gateway.context.records.runs import Runs
 from gateway.context.records.step_comparison import MOST_DIFFERENCES, Difference, Ran, differences
-from gateway.context.state import Batch, Identity, Instant, Listed, Member, Run, State
+from gateway.context.state import Batch, Identity, Instant, Listed, Member, Run, State, stored_step
 from gateway.entries.ticks import TICKS_PER_S
 
 MOST_MISSING = 100
@@ -117,11 +117,11 @@ class Batches:
         batch = self._state.batches.get(run.identity.batch or "")
         if batch is None or run.last is None:
             return
-        if run.level not in {"batch", "event"} and run.end is not None and self._plan.units[run.equipment].equipment.mes_steps is not None:
+        if run.kind == "step" and run.end is not None and self._plan.units[run.equipment].equipment.mes_steps is not None:
             batch.ran[run.record] = [run.equipment, run.step, run.run, run.start.ticks, run.end.ticks]
-        if run.level == "event":
+        if run.kind == "event":
             self._took(batch, run)
-        elif run.step == BATCH:
+        elif run.kind == "batch":
             for member in batch.members:
                 if member.run == run.id:
                     member.parameters = run.last["parameters"]
@@ -299,7 +299,7 @@ class Batches:
                 del found[row.step, row.parameter]
                 if row.step in optional and not counts.get(f"{unit.name}/{row.step}"):
                     found[row.step, row.parameter] = "the step did not run, and need not"
-                if row.when == "event" and not counts.get(f"{unit.name}/{EVENT}{row.event}"):
+                if row.when == "event" and not counts.get(f"{unit.name}/{stored_step('event', row.event or '')}"):
                     found[row.step, row.parameter] = "the event did not happen"
         head = {"equipment": unit.name, "status": "not-applicable"}
         return [{**head, "step": step, "parameter": p, "reason": why} for (step, p), why in sorted(found.items(), key=str)]

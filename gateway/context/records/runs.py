@@ -5,8 +5,8 @@ from typing import Any
 
 from config import Parameter
 from gateway.context import event_bodies, waits
-from gateway.context.plan import EVENT, LATENESS_TICKS, LEVELS, Gathered, Plan, Unit
-from gateway.context.state import Identity, Instant, Run, State
+from gateway.context.plan import LATENESS_TICKS, LEVELS, Gathered, Plan, Unit
+from gateway.context.state import Identity, Instant, Run, State, stored_step
 from gateway.context.texts import LONGEST_TEXT
 from gateway.entries.fold_input import Json
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
@@ -19,8 +19,6 @@ LONGEST_HELD_TICKS = 3_600 * TICKS_PER_S
 RETIRE_EVERY_TICKS = 5 * TICKS_PER_S
 MOST_HELD = 256
 """Recorded runs held for revisions."""
-BATCH = ""
-"""The step name of the run that gathers the parameters of a batch in one equipment."""
 
 Emit = Callable[[dict[str, Any]], str]
 """Make an event; returns the SHA-256 of its bytes."""
@@ -40,7 +38,7 @@ class Runs:
 
     def running(self, unit: Unit) -> list[Run]:
         """The steps that run in an equipment, outermost level first."""
-        mine = [r for r in self._state.runs.values() if r.equipment == unit.name and r.end is None and r.step != BATCH]
+        mine = [r for r in self._state.runs.values() if r.equipment == unit.name and r.end is None and r.kind == "step"]
         return sorted(mine, key=lambda r: (LEVELS.index(r.level), r.start.ticks, r.id))
 
     def begin(self, unit: Unit, row: Any, key: Json, who: Identity, at: Instant, seq: int) -> Run:
@@ -57,10 +55,11 @@ class Runs:
 
     def begin_batch(self, unit: Unit, who: Identity, at: Instant, seq: int) -> Run:
         """A batch comes into an equipment: gather its parameters."""
-        return self._add(Run(0, unit.name, BATCH, "batch", None, 1, None, who, at, seq))
+        return self._add(Run(0, unit.name, stored_step("batch", ""), "batch", None, 1, None, who, at, seq))
 
-    def begin_event(self, unit: Unit, step: str, who: Identity, at: Instant, seq: int) -> None:
+    def begin_event(self, unit: Unit, event: str, who: Identity, at: Instant, seq: int) -> None:
         """Something happened at which parameters are taken: a run of one instant."""
+        step = stored_step("event", event)
         run = self._add(Run(0, unit.name, step, "event", None, self.next_run(who.batch, unit, step), None, who, at, seq))
         self._count(run)
         self.end(run, Instant(at.ticks + 1, at.window, at.basis), seq, "completed")
@@ -121,7 +120,7 @@ class Runs:
         return waits.ready(self._state, waits.of_record(unit, run, sources))
 
     def _gathered(self, run: Run) -> Gathered:
-        return self._plan.book(run.equipment, run.step or None)
+        return self._plan.gathered(run.equipment, run.kind, run.name)
 
     def _record(self, run: Run) -> bool:
         parameters = self.parameters(run)
@@ -130,7 +129,7 @@ class Runs:
         unit, where = self._plan.units[run.equipment], self._state.where[run.equipment]
         if run.cause is None and run.end is not None:
             run.cause = event_bodies.cause(where.states, run.end.ticks + unit.settle_ticks)
-        if run.step == BATCH or run.level == "event":
+        if run.kind != "step":
             changed = first or run.last != {"parameters": parameters}
             run.revision, run.last, run.made = run.revision + changed, {"parameters": parameters}, self._state.now
             return changed
@@ -164,8 +163,8 @@ class Runs:
         book = finished(book, gathered.needs, self._state.tracks, stops, end)
         rows = self._plan.chosen(gathered.parameters, run.identity.recipe, run.identity.recipe_version)
         made = [self._parameter(row, book, start, end, stops) for row in rows]
-        if run.level == "event":
-            told = {"event": run.step.removeprefix(EVENT), "occurrence": run.run, "at": rfc3339(start)}
+        if run.kind == "event":
+            told = {"event": run.name, "occurrence": run.run, "at": rfc3339(start)}
             made = [{**parameter, **told} for parameter in made]
         return [self._timed(run, parameter) for parameter in made] if self._state.doubtful else made
 
@@ -256,4 +255,4 @@ class Runs:
 
 
 def _depth(run: Run) -> int:
-    return LEVELS.index(run.level) if run.level in LEVELS else -1
+    return LEVELS.index(run.level) if run.kind == "step" else -1

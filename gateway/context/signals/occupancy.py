@@ -385,7 +385,7 @@ class Occupancy:
     def _late_id(self, unit: Unit, who: Identity, ticks: int) -> None:
         """Runs that began before their batch was known go over to it: begun since, running now, or bearing this very id."""
         for run in list(self._state.runs.values()):
-            if run.equipment != unit.name or not run.step or run.level == "event" or run.identity.batch == who.batch:
+            if run.equipment != unit.name or run.kind != "step" or run.identity.batch == who.batch:
                 continue
             since = run.start.ticks >= ticks
             named = run.identity.raw is not None and run.identity.raw == who.batch

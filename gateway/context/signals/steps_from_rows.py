@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from config.sections import MesSteps
 from gateway.context import event_bodies
 from gateway.context.plan import Plan, Unit
-from gateway.context.records.runs import BATCH, Runs
+from gateway.context.records.runs import Runs
 from gateway.context.signals.occupancy import IDENTITY, Occupancy
 from gateway.context.state import EquipmentState, Heard, Instant, Run, State, Told
 from gateway.context.texts import text
@@ -87,7 +87,7 @@ class RowSteps:
 
     def _count(self, unit: Unit, heard: Heard) -> None:
         """A row makes, ends or corrects a run."""
-        mine = [r for r in self._state.runs.values() if r.equipment == unit.name and r.step == heard.step and r.step != BATCH]
+        mine = [r for r in self._state.runs.values() if r.equipment == unit.name and (r.kind, r.name) == ("step", heard.step)]
         known = next((r for r in mine if heard.key in r.rows), None)
         if known is not None:
             self._again(unit, known, heard)
