@@ -17,6 +17,7 @@ from gateway.clock.judge import READ_EVERY_S, Limits, Status, Verdict, judge
 from gateway.clock.leap import DAY_NS, NO_LEAP, Announced, LeapTable, leap_extra_s, leap_instant_ns, mixed
 from gateway.clock.sntp import CrossCheck
 from gateway.clock.system_clocks import Anchor, SystemTimes, Times, anchor, boot_id
+from gateway.entries.findings import Announcer
 
 STEP_NS = 100_000_000
 """A step above 100 ms is an event (URS-TIME-07); smaller ones widen the bound by their size until the next evidence."""
@@ -89,7 +90,7 @@ class Clock:
         self._unread = ""
         self._extra_s = 0.0
         self._leap: Announced = NO_LEAP
-        self._leap_mixed = ""
+        self._announcer = Announcer(lambda event: self._on_event(event))  # noqa: PLW0108 - who listens is told later
         self._stepped_since = ReferenceUpdateWait()
         self._disturbed_since = ReferenceUpdateWait()
         self._trouble: UnverifiedSpan | None = None
@@ -263,9 +264,7 @@ class Clock:
         if self._cross is None:
             return
         found = mixed(self._cross.leaps(now.monotonic_ns), now.realtime_ns, self._limits.leap_mode)
-        if bool(found) != bool(self._leap_mixed):
-            self._on_event(leap_mixed(found, self._limits.leap_mode))
-        self._leap_mixed = found
+        self._announcer.once_until_changed("leap-mixed", leap_mixed(found, self._limits.leap_mode), state=bool(found))
 
     def _alarm_if_due(self, now: Anchor) -> None:
         """Stamps have been unverified for a while: an alarm, once (URS-TIME-06: within 30 s). Acquisition goes on."""

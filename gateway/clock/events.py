@@ -6,6 +6,7 @@ from gateway.clock.daemon_reading import Evidence
 from gateway.clock.judge import Verdict
 from gateway.clock.leap import Announced, LeapMode
 from gateway.clock.system_clocks import Anchor
+from gateway.entries.findings import finding
 from gateway.entries.ticks import rfc3339
 
 
@@ -31,28 +32,13 @@ def clock_event(kind: str, verdict: Verdict, anchor: Anchor, boot: str, evidence
 def unverified(verdict: Verdict, since: Anchor, evidence: Evidence | None, unread: str) -> dict[str, Any]:
     """The alarm of an unverified time, as a finding."""
     text = f"the clock is {verdict.status}: {verdict.reason}; time stamps are unverified since {time_of(since.realtime_ns)}"
-    return {
-        "type": "finding",
-        "code": "clock-unverified",
-        "severity": "alarm",
-        "source": None,
-        "tags": [],
-        "text": text,
-        "evidence": {"reference": told(evidence), "unread": unread},
-    }
+    return finding("clock-unverified", "alarm", text, {"reference": told(evidence), "unread": unread})
 
 
 def leap_mixed(found: str, mode: LeapMode) -> dict[str, Any]:
     """The alarm of servers that handle a leap second differently, or its end (found empty), as a finding."""
-    return {
-        "type": "finding",
-        "code": "clock-leap-mixed",
-        "severity": "alarm" if found else "info",
-        "source": None,
-        "tags": [],
-        "text": found or "the NTP servers handle the leap second alike again, or it is past",
-        "evidence": {"leap_mode": mode},
-    }
+    text = found or "the NTP servers handle the leap second alike again, or it is past"
+    return finding("clock-leap-mixed", "alarm" if found else "info", text, {"leap_mode": mode})
 
 
 def told_leap(leap: Announced, mode: LeapMode) -> dict[str, Any]:

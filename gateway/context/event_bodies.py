@@ -1,6 +1,6 @@
 """The events that the fold makes, as they stand in entries (design, entries; docs/context.md). Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -8,8 +8,10 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from gateway.context.state import Identity, Instant, Run
+from gateway.entries import findings
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 
+finding = findings.finding
 LARGEST_EVENT_BYTES = 60_000
 """An entry holds 65,536 bytes with its head; a longer event is cut into numbered parts."""
 LONG_LIST_BYTES = 4_096
@@ -115,21 +117,6 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[dict[str, An
         path = f"parameters/{parameter['parameter']}"
         found += [{"path": f"{path}/{k}", "old": was.get(k), "new": v} for k, v in parameter.items() if was.get(k) != v]
     return found
-
-
-def finding(
-    code: str, severity: str, text: str, evidence: Mapping[str, Any], *, source: str | None = None, tags: Iterable[str] = ()
-) -> dict[str, Any]:
-    """A fact that a person should know."""
-    return {
-        "type": "finding",
-        "code": code,
-        "severity": severity,
-        "source": source,
-        "tags": list(tags),
-        "text": text,
-        "evidence": dict(evidence),
-    }
 
 
 def parts(event: dict[str, Any]) -> list[dict[str, Any]]:

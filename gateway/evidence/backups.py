@@ -16,6 +16,7 @@ from typing import Any
 
 import config
 from buffer.restore.backup import gateway_of
+from gateway.entries.findings import Announcer, Severity, finding
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class Backups:
         look_s: float = LOOK_EVERY_S,
     ) -> None:
         """audit, event: append; the first is waited for."""
-        self._data, self._settings, self._audit, self._event = line.data, settings, audit, event
+        self._data, self._settings, self._audit, self._announcer = line.data, settings, audit, Announcer(event)
         self.folder = (line.folder / settings.folder).resolve()
         self._gateway = line.gateway
         self._name = f"{line.line.site}-{line.line.name}"
@@ -63,15 +64,19 @@ class Backups:
             if not held or time.time() - held[-1][0] >= self._settings.every_h * HOUR_S:
                 await self._make()
             elif self.failing is not None:
-                self._find("backup-made", "info", f"the folder of backups is there again; the newest is {held[-1][1].name}")
-                self.failing = None
+                self._made(f"the folder of backups is there again; the newest is {held[-1][1].name}")
             await asyncio.sleep(min(self._look_s, self._settings.every_h * HOUR_S))
 
     async def failed(self, why: str) -> None:
-        """Alarm once for each time that they fail."""
-        if self.failing is None:
-            self._find("backup-failed", "alarm", f"no backup could be made: {why}")
+        """Raise an alarm once for each time that they fail."""
         self.failing = why
+        event = self._finding("backup-failed", "alarm", f"no backup could be made: {why}")
+        self._announcer.once_until_changed("failing", event, state=True)
+
+    def _made(self, text: str) -> None:
+        """Tell that backups are made again, if they were not."""
+        self.failing = None
+        self._announcer.once_until_changed("failing", self._finding("backup-made", "info", text), state=False)
 
     def describe(self) -> dict[str, Any]:
         """For the status: age of the newest verified one, and what is wrong."""
@@ -120,9 +125,7 @@ class Backups:
         removed = await self._remove_old()
         what = {"path": str(target), "removed": [one.name for one in removed], **report}
         await self._audit("backup", what, "scheduled")
-        if self.failing is not None:
-            self._find("backup-made", "info", f"backups are made again: {target}")
-            self.failing = None
+        self._made(f"backups are made again: {target}")
         await self._held()
 
     async def _copy(self, part: Path) -> dict[str, Any]:
@@ -160,9 +163,9 @@ class Backups:
             await asyncio.to_thread(_remove, one)
         return going
 
-    def _find(self, code: str, severity: str, text: str) -> None:
+    def _finding(self, code: str, severity: Severity, text: str) -> dict[str, Any]:
         evidence = {"folder": str(self.folder), "newest": None if self._newest_s is None else _text(self._newest_s)}
-        self._event({"type": "finding", "code": code, "severity": severity, "source": None, "tags": [], "text": text, "evidence": evidence})
+        return finding(code, severity, text, evidence)
 
 
 def _remove(folder: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from buffer import CheckpointRefused, Journal
+from gateway.entries.findings import finding
 from gateway.entries.ticks import TICKS_PER_S
 from gateway.evidence.keyring import Keyring
 from gateway.evidence.witness import Note, Witness
@@ -111,15 +112,7 @@ class Checkpoints:
         """Nothing that contradicts an earlier signature is signed; the line runs on, and people must look."""
         if self.refused is None:
             self.refused = why
-            finding: dict[str, Any] = {
-                "type": "finding",
-                "code": "checkpoint-refused",
-                "severity": "alarm",
-                "source": None,
-                "tags": [],
-                "text": why,
-            }
-            await self._append(finding | {"evidence": {}})
+            await self._append(finding("checkpoint-refused", "alarm", why, {}))
 
     def describe(self, uplinks: Iterable[str] = ()) -> dict[str, Any]:
         """For the status: the newest checkpoint, what each receiver and each witness has, the public key (URS-AUD-05).

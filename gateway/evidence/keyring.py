@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from buffer import keys
+from gateway.entries.findings import finding
 
 KEY_NAME = "checkpoint-key"
 PREVIOUS = "checkpoint-key-previous"
@@ -102,8 +103,7 @@ class Keyring:
             return
         append({"who": f"system:{self._gateway}", **self.news.event}, self.signer.public)
         if self.news.alarm is not None:
-            finding: dict[str, Any] = {"type": "finding", "code": "key-replaced", "severity": "alarm", "source": None, "tags": []}
-            event(finding | {"text": self.news.alarm, "evidence": {"public": self.signer.public}})
+            event(finding("key-replaced", "alarm", self.news.alarm, {"public": self.signer.public}))
 
     async def rotate(self, append: Append, who: str, reason: str) -> str:
         """Make a new key, have the journal say so, signed by both, then put it in the old one's place. Returns the new public key.

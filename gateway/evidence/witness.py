@@ -21,6 +21,7 @@ import aiohttp
 import config
 from buffer.keys import sync
 from config.sections import Tls
+from gateway.entries.findings import Announcer, Severity, finding
 from gateway.uplink.errors import Refused
 from gateway.uplink.tls import Identity
 
@@ -66,6 +67,7 @@ class Witness:
     def __init__(self, settings: config.Witness, folder: Path, event: Callable[[Mapping[str, Any]], None]) -> None:
         """folder: the line folder, for TLS files. event: appends an event, not waited for."""
         self.name, self.endpoint, self._event = settings.name, settings.endpoint, event
+        self._announcer = Announcer(event)
         self.waiting: deque[Note] = deque(maxlen=MOST_WAITING)
         self.away: str | None = None
         self.contradicts: str | None = None
@@ -95,19 +97,19 @@ class Witness:
             await self._target.keep(note)
         except Contradiction as error:
             self.contradicts = str(error)
-            self._find("witness-contradicts", "alarm", f"witness {self.name}: {error}", note)
+            self._event(self._finding("witness-contradicts", "alarm", f"witness {self.name}: {error}", note))
             return
-        if self.away is not None:
-            self._find("witness-back", "info", f"witness {self.name} keeps checkpoints again", note)
-            self.away = None
+        self.away = None
+        back = self._finding("witness-back", "info", f"witness {self.name} keeps checkpoints again", note)
+        self._announcer.once_until_changed("away", back, state=False)
         self._kept = note, time.monotonic()
 
     async def failed(self, why: str) -> None:
-        """Alarm once for each time that it is away."""
-        if self.away is None:
-            note = self.waiting[0] if self.waiting else None
-            self._find("witness-away", "alarm", f"witness {self.name} does not take checkpoints: {why}", note)
+        """Raise an alarm once for each time that it is away."""
         self.away = why
+        note = self.waiting[0] if self.waiting else None
+        away = self._finding("witness-away", "alarm", f"witness {self.name} does not take checkpoints: {why}", note)
+        self._announcer.once_until_changed("away", away, state=True)
 
     def describe(self) -> dict[str, Any]:
         """For the status: the checkpoint that it took last, how long ago it took it, how many wait, and what is wrong."""
@@ -116,9 +118,9 @@ class Witness:
         wrong = {"away": self.away, "contradicts": self.contradicts}
         return {"name": self.name, "endpoint": self.endpoint, **kept, "waiting": len(self.waiting), **wrong}
 
-    def _find(self, code: str, severity: str, text: str, note: Note | None) -> None:
+    def _finding(self, code: str, severity: Severity, text: str, note: Note | None) -> dict[str, Any]:
         evidence = {"witness": self.name, "endpoint": self.endpoint} | ({} if note is None else {"origin": note.origin, "size": note.size})
-        self._event({"type": "finding", "code": code, "severity": severity, "source": None, "tags": [], "text": text, "evidence": evidence})
+        return finding(code, severity, text, evidence)
 
 
 class Folder:

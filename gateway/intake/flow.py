@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from buffer import Journal, Pressure
+from gateway.entries.findings import finding
 
 
 class Flow:
@@ -55,10 +56,6 @@ class Flow:
 def flow_event(before: Pressure | None, now: Pressure | None) -> dict[str, Any]:
     """Give the finding that sources are held back, or read again."""
     if now is not None:
-        return _finding(now.cause, "alarm", f"{now.text}; sources are held back")
+        return finding(now.cause, "alarm", f"{now.text}; sources are held back", {})
     locked = before is not None and before.cause == "journal-locked"
-    return _finding("journal-unlocked" if locked else "journal-has-room", "info", "sources are read again")
-
-
-def _finding(code: str, severity: str, text: str) -> dict[str, Any]:
-    return {"type": "finding", "code": code, "severity": severity, "source": None, "tags": [], "text": text, "evidence": {}}
+    return finding("journal-unlocked" if locked else "journal-has-room", "info", "sources are read again", {})

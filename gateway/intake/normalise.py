@@ -15,7 +15,6 @@ import orjson
 
 from config import CodeTable, Tag
 from drivers.contract import BAD_OUT_OF_RANGE, Value
-from drivers.exact_json import exact_json
 from gateway.entries import ticks
 
 BAD_ENCODING_LIMIT = 0x80080000
@@ -45,10 +44,6 @@ def shortest_float32(value: float) -> float:
         except OverflowError:  # rounded up past the largest float32
             continue
     return value
-
-
-plain = exact_json
-"""The row of a message, as it stands in the entry."""
 
 
 def normaliser(tag: Tag, codes: Mapping[str, CodeTable]) -> Normalise | None:

@@ -19,12 +19,12 @@ from config import ConfigError, Equipment, Line, Push, place_of
 from config.credentials import CredentialMissing, path, read
 from config.grammars.listen import host_of
 from config.sections import Credential, PushClient
+from gateway.entries.findings import Announcer, finding
 
 MAX_BODY_BYTES = 16_384
 MAX_TEXT = 256
 MAX_WRONG_TOKENS = 5
 LOCKED_S = 60.0
-TOLD_EVERY_S = 60.0
 MAX_PEERS = 1_024
 MIN_TOKEN = 20
 
@@ -43,11 +43,9 @@ class _Refused(Exception):
 
 @dataclass(slots=True)
 class _Doors:
-    """Who knocked with a wrong token how often, and what was told of it: bounded, the oldest goes."""
+    """Who knocked with a wrong token how often: bounded, the oldest goes."""
 
     wrong: dict[str, list[float]] = field(default_factory=dict)
-    told_s: dict[str, float] = field(default_factory=dict)
-    untold: dict[str, int] = field(default_factory=dict)
 
     def locked(self, peer: str, now_s: float) -> bool:
         times = [at_s for at_s in self.wrong.get(peer, []) if now_s - at_s < LOCKED_S]
@@ -58,14 +56,6 @@ class _Doors:
         self.wrong[peer] = [*times, now_s][-MAX_WRONG_TOKENS:]
         while len(self.wrong) > MAX_PEERS:
             self.wrong.pop(next(iter(self.wrong)))
-
-    def to_tell(self, code: str, now_s: float) -> int:
-        """How many refusals of this code a finding has to tell now; 0: later, a storm of requests must not fill the journal."""
-        self.untold[code] = self.untold.get(code, 0) + 1
-        if now_s - self.told_s.get(code, -TOLD_EVERY_S) < TOLD_EVERY_S:
-            return 0
-        self.told_s[code] = now_s
-        return self.untold.pop(code)
 
 
 class PushIn:
@@ -80,6 +70,7 @@ class PushIn:
         self._units = {unit.name: unit for unit in line.equipment if unit.pushed}
         self._clients = clients
         self._doors = _Doors()
+        self._announcer = Announcer(happened)
 
     def application(self) -> web.Application:
         """One resource per equipment."""
@@ -130,13 +121,12 @@ class PushIn:
 
     def _tell(self, refused: _Refused, peer: str, client: PushClient | None) -> None:
         """An order parameter that was not taken must not be missed by the plant alone."""
-        count = self._doors.to_tell(refused.code, time.monotonic())
+        count = self._announcer.due(refused.code)  # a storm of requests must not fill the journal
         if not count:
             return
         who = f"push:{client.name}" if client else "an unknown client"
         text = f"order parameters refused, {count} since last told: {who} at {peer}: {refused.reason}"
-        finding: dict[str, Any] = {"type": "finding", "code": "push-refused", "severity": "alarm", "source": None, "tags": [], "text": text}
-        self._happened(finding | {"evidence": {"status": refused.status, "peer": peer, "refusals": count}})
+        self._happened(finding("push-refused", "alarm", text, {"status": refused.status, "peer": peer, "refusals": count}))
 
 
 async def _body(request: web.Request) -> Any:

@@ -6,11 +6,11 @@ from typing import Any
 import orjson
 
 from drivers.contract import Finding, Message
+from drivers.exact_json import exact_json
 from gateway.entries import bodies
 from gateway.entries.ticks import rfc3339
 from gateway.intake.drafts import EventDraft
 from gateway.intake.findings import finding_event
-from gateway.intake.normalise import plain
 
 LARGEST_ROW_BYTES = 49_152
 PIECE_CHARACTERS = 7_000  # JSON in JSON: a control character takes seven bytes
@@ -31,7 +31,7 @@ def row_drafts(messages: Sequence[Message], source: str, source_clock: Mapping[s
 def row_of(message: Message) -> dict[str, Any]:
     """Give a row as it is stored: what JSON can not hold without change, as text."""
     time = None if message.ticks is None else rfc3339(message.ticks)
-    return {"key": message.key, "change": message.change, "time": time, "text": message.text, "row": plain(message.row)}
+    return {"key": message.key, "change": message.change, "time": time, "text": message.text, "row": exact_json(message.row)}
 
 
 def _event(source: str, name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

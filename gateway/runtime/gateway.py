@@ -13,6 +13,7 @@ from drivers import Driver
 from gateway.clock import Clock, system_clock
 from gateway.context import Fold
 from gateway.context.replay import replay
+from gateway.entries.findings import finding
 from gateway.evidence.audit import AuditTrail
 from gateway.evidence.backups import Backups
 from gateway.evidence.checkpoints import Checkpoints
@@ -137,8 +138,8 @@ class Gateway:
         what = {"software": software_version(), "epoch": opened.epoch, "clean": opened.was_clean}
         parts.audit.record("start" if opened.was_clean else "unclean-start", what)
         parts.keyring.announce(parts.audit.key_changed, self.event)
-        for finding in opened.findings:
-            self.event({"type": "finding", "code": "journal-recovered", "severity": "alarm", "source": None, "tags": [], "text": finding})
+        for text in opened.findings:
+            self.event(finding("journal-recovered", "alarm", text))
         parts.holds.resume()
         for name, port in parts.intake.ports.items():
             if parts.fold.last_observed(name) is not None:

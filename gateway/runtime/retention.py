@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from buffer import Usage
+from gateway.entries.findings import Announcer, finding
 from gateway.entries.fold_input import UNVERIFIED
 from gateway.operation.parts import Parts
 from gateway.operation.status import SPACE_ALARMS
@@ -20,9 +21,7 @@ class Retention:
 
     def __init__(self, parts: Parts, event: Callable[[Mapping[str, Any]], None]) -> None:
         """event: appends an event, not waited for."""
-        self._parts, self._event = parts, event
-        self._space_level = 0
-        self._hindered = False
+        self._parts, self._announcer = parts, Announcer(event)
 
     async def run(self) -> None:
         """Look each second, until cancelled."""
@@ -46,22 +45,12 @@ class Retention:
     def _tell_space(self, usage: Usage) -> None:
         """Raise an alarm once at 70 % and at 85 % of the space there is, and tell when it is over (URS-BUF-05)."""
         level = sum(usage.fraction >= limit for limit in SPACE_ALARMS)
-        if level == self._space_level:
-            return
-        self._space_level = level
         days = "unknown" if usage.days_to_full is None else f"{usage.days_to_full:.1f}"
         text = f"the journal fills {usage.fraction:.0%} of its space; days to full: {days}"
         evidence = {"used_bytes": usage.used_bytes, "free_bytes": usage.free_bytes}
-        self._event(_finding("journal-space", "alarm" if level else "info", text) | {"evidence": evidence})
+        self._announcer.once_until_changed("space", finding("journal-space", "alarm" if level else "info", text, evidence), state=level)
 
     def _tell_hindrance(self, why: str | None) -> None:
         """Raise an alarm once when another program locks the journal's files or keeps a log from being emptied; tell when it is over."""
-        if (why is not None) == self._hindered:
-            return
-        self._hindered = why is not None
-        severity, text = ("alarm", why) if why else ("info", "no other program hinders the journal any more")
-        self._event(_finding("journal-hindered", severity, text))
-
-
-def _finding(code: str, severity: str, text: str) -> dict[str, Any]:
-    return {"type": "finding", "code": code, "severity": severity, "source": None, "tags": [], "text": text}
+        text = why or "no other program hinders the journal any more"
+        self._announcer.once_until_changed("hindrance", finding("journal-hindered", "alarm" if why else "info", text), state=bool(why))

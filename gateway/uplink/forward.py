@@ -2,14 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from buffer import Journal, ReceiptRefused, Rejected
 from config import Line, Uplink
-from gateway.uplink.alarms import Report, Said
+from gateway.entries.findings import Announcer, Report, Severity, finding
 from gateway.uplink.errors import Refused, Unreachable, UplinkError
 from gateway.uplink.https import Https, HttpsRecords
 from gateway.uplink.live_copies import PAGE_BYTES as LIVE_BYTES
@@ -71,7 +72,7 @@ class Forwarder:
         self._transport = transport or _transport(uplink, line.gateway, line.folder)
         journal.uplink(uplink.name, uplink.required and uplink.receipts)
         self.status = Status(uplink.name)
-        self._said = Said(report, uplink.name, clock)
+        self._announcer = Announcer(report, partial(_finding, uplink.name), clock)
         # What stands in the journal now may have been sent before a restart: a receipt for it is no surprise.
         self._window = Window(journal.cursor(uplink.name), journal.last, uplink.window_bytes)
         self._pace, self._live = Pace(uplink.max_bytes_per_s, clock), Live(clock)
@@ -120,7 +121,7 @@ class Forwarder:
             raise
         except Refused as error:
             self.status.state, self.status.detail = "refused", str(error)
-            self._said.say(error.code, "alarm", str(error))
+            self._announcer.say(error.code, "alarm", str(error))
             self._wait_s = REFUSED_WAIT_S
             raise
         except asyncio.CancelledError:
@@ -132,7 +133,7 @@ class Forwarder:
     async def _connect(self) -> None:
         self.status.state, self.status.detail = "connecting", self._uplink.endpoint
         for remark in await self._transport.open(await self._held()):
-            self._said.say("certificate-ends", "warning", remark)
+            self._announcer.say("certificate-ends", "warning", remark)
         self.status.state, self.status.detail = "forwarding", ""
         self._moved_at, self._behind = self._clock(), None
 
@@ -208,12 +209,12 @@ class Forwarder:
             self._window.again()
             if self._stalls > 1 and self._behind is None:
                 self.status.state, self.status.detail = "stalled", f"delivered, but no receipt for {silence_s:.0f} s"
-                self._said.say("no-receipts", "alarm", self.status.detail, confirmed=list(self._window.confirmed))
+                self._announcer.say("no-receipts", "alarm", self.status.detail, confirmed=list(self._window.confirmed))
         self._moved_at, self._behind = self._clock(), None
 
     def _rewind(self, position: Position) -> None:
         text = f"the receiver holds entries up to {position[1]} of epoch {position[0]}, but had confirmed up to {self._window.cursor}"
-        self._said.say("receiver-went-back", "alarm", text, holds=list(position), had_confirmed=list(self._window.cursor))
+        self._announcer.say("receiver-went-back", "alarm", text, holds=list(position), had_confirmed=list(self._window.cursor))
         self._window.go_back(position if position[1] else (0, 0))
         self._stalls = 0
 
@@ -245,7 +246,7 @@ class Forwarder:
             if answer.required and self._uplink.receipts:
                 raise Unreachable(f"{answer.about} holds no receipt: {error}") from error
             if self._uplink.receipts:
-                self._said.say("unreadable-receipt", "warning", f"{answer.about} is no receipt: {error}")
+                self._announcer.say("unreadable-receipt", "warning", f"{answer.about} is no receipt: {error}")
             return None
         if receipt.gateway != self._gateway:
             self._refuse("foreign", f"a receipt for {receipt.gateway!r}", receipt)
@@ -281,15 +282,15 @@ class Forwarder:
             self._window.confirm(position)
             self._moved_at, self._stalls, self._behind = self._clock(), 0, None
             self.status.state, self.status.detail = "forwarding", ""
-            self._said.over("no-receipts", "receipts come again")
+            self._announcer.over("no-receipts", "receipts come again")
             if self._window.confirmed == self._window.cursor:
-                self._said.over("receiver-went-back", "the receiver holds again what it had confirmed")
+                self._announcer.over("receiver-went-back", "the receiver holds again what it had confirmed")
         return True
 
     def _refuse(self, code: str, reason: str, receipt: Receipt | None) -> None:
         self.status.receipts_refused += 1
         evidence = {} if receipt is None else {"epoch": receipt.epoch, "through": receipt.through, "digest": receipt.digest}
-        self._said.say(f"receipt-{code}", "alarm", f"receipt refused: {reason}", **evidence)
+        self._announcer.say(f"receipt-{code}", "alarm", f"receipt refused: {reason}", **evidence)
 
     async def _keep_outcome(self, outcome: Outcome) -> None:
         """Of single records: the list of what the receiver does not take is kept here, one by one."""
@@ -317,9 +318,9 @@ class Forwarder:
         if new:
             first = next(one for one in receipt.rejected if one.seq == new[0])
             text = f"{len(new)} entries rejected, first {first.seq}: {first.code} {first.reason}".rstrip()
-            self._said.say("rejected", "alarm", text, epoch=receipt.epoch, seqs=new[:100])
+            self._announcer.say("rejected", "alarm", text, epoch=receipt.epoch, seqs=new[:100])
         if not self.status.rejected:
-            self._said.over("rejected", "the receiver has taken what it had rejected")
+            self._announcer.over("rejected", "the receiver has taken what it had rejected")
 
     # -- time
 
@@ -372,3 +373,7 @@ def _transport(uplink: Uplink, gateway: str, folder: Path) -> Transport:
         ("https", "records"): HttpsRecords,
     }
     return kinds[uplink.kind, uplink.profile](uplink, gateway, folder)
+
+
+def _finding(uplink: str, code: str, severity: Severity, text: str, evidence: Mapping[str, Any]) -> dict[str, Any]:
+    return finding(f"uplink-{code}", severity, f"uplink {uplink}: {text}", {"uplink": uplink, **evidence})

@@ -6,6 +6,7 @@ from typing import Any
 from gateway.context import event_bodies
 from gateway.context.plan import Plan, Unit
 from gateway.context.state import Instant, Log, State
+from gateway.entries.findings import Severity
 from gateway.entries.ticks import TICKS_PER_S, from_rfc3339
 
 CLEANING = "cleaning"
@@ -137,7 +138,7 @@ class HoldTimes:
                 yield event_bodies.finding("hold-time-exceeded", "warning", text, told)
             elif hold["status"] == "missing" and hold["limit_s"] is not None:
                 text = f"{unit.name}: the {hold['hold']} hold time before batch {batch} is not known"
-                severity = "info" if log.left is None and hold["hold"] == "dirty" else "warning"  # nobody saw a batch before
+                severity: Severity = "info" if log.left is None and hold["hold"] == "dirty" else "warning"  # nobody saw a batch before
                 yield event_bodies.finding("hold-time-unknown", severity, text, told)
             if hold["status"] == "gap":
                 text = f"{unit.name}: its {hold['hold']} hold time before batch {batch} was not observed throughout"

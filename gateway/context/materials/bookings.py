@@ -22,6 +22,7 @@ from gateway.context.plan import LATENESS_TICKS, LEVELS, Plan
 from gateway.context.state import Identity, Instant, PendingBooking, PostedBooking, Run, State
 from gateway.context.texts import LONGEST_TEXT, key_text, text
 from gateway.context.throttle import say_once
+from gateway.entries.findings import Severity
 from gateway.entries.fold_input import EARLIEST_TICKS, Json
 from gateway.entries.ticks import TICKS_PER_S, from_rfc3339, rfc3339
 from gateway.parameters import usable
@@ -414,7 +415,7 @@ class Bookings:
         for key in list(told)[: max(len(told) - MOST_REMEMBERED, 0)]:
             del told[key]
 
-    def _note(self, what: str, code: str, severity: str, message: str, evidence: Mapping[str, Any], tags: Iterable[str] = ()) -> None:
+    def _note(self, what: str, code: str, severity: Severity, message: str, evidence: Mapping[str, Any], tags: Iterable[str] = ()) -> None:
         if say_once(self._state.late, what, self._state.now):
             self._emit(event_bodies.finding(code, severity, message, evidence, tags=tags))
 

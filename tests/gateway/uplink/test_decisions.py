@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 from buffer import Entry
 from config import Uplink
 from gateway.uplink import Refused, Unreachable, base
-from gateway.uplink.alarms import QUIET_S, Said
 from gateway.uplink.http_status import outcome, retry_after_s
 from gateway.uplink.live_copies import AT_LEAST_EVERY_S, Live
 from gateway.uplink.rate_limit import Pace
@@ -262,20 +260,3 @@ def test_live_copies_take_a_fifth_and_are_always_the_newest() -> None:
     assert live.start((1, 950)) == (1, 949)
     live.behind(None, (1, 951))
     assert live.start((1, 952)) is None
-
-
-def test_a_flood_of_one_finding_is_said_once_a_minute_with_its_count() -> None:
-    clock, events = Clock(), []  # type: ignore[var-annotated]
-    said = Said(events.append, "ebr", clock)
-    for _ in range(500):
-        said.say("receipt-digest-mismatch", "alarm", "no")
-    clock.now += QUIET_S
-    said.say("receipt-digest-mismatch", "alarm", "no")
-    said.over("receipt-digest-mismatch", "fine again")
-    said.over("receipt-digest-mismatch", "fine again")
-    kinds: list[Any] = [(event["code"], event["severity"], event["evidence"].get("kept_back")) for event in events]
-    assert kinds == [
-        ("uplink-receipt-digest-mismatch", "alarm", None),
-        ("uplink-receipt-digest-mismatch", "alarm", 499),
-        ("uplink-receipt-digest-mismatch-over", "info", None),
-    ]
