@@ -167,6 +167,7 @@ class CommittedView:
     def depth(self, cursor: tuple[int, int]) -> tuple[int, int]:
         """Return (entries, bytes) held after the cursor. May read the disk."""
         with self.lock:
+            # Bytes are differences of totals: nothing between the cursor and the end is read, however far a receiver is behind.
             held = [(segment.epoch, segment.first, self._last(segment), segment.before, self._total(segment)) for segment in self.segments]
         count, size = 0, 0
         for epoch, first, last, before, total in held:

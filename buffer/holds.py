@@ -1,4 +1,4 @@
-"""Holds: entries that stay, whatever retention says, until somebody lets them go. Each is durable when the call returns."""
+"""Holds: entries that must stay until they are released, whatever retention says. Each call is durable when it returns."""
 
 from functools import partial
 

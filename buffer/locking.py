@@ -1,4 +1,4 @@
-"""One process per journal: the lock of its directory."""
+"""Lock a journal's directory: one process per journal."""
 
 import fcntl
 import os

@@ -281,7 +281,7 @@ def _continue_segment(store: Store, segment: Segment, path: Path) -> None:
     try:
         check_pages(db)
         leaves, digest, seq, total = walk(db, segment)
-        segments.facts(db)
+        segments.facts(db)  # read for their digests alone: damaged facts make the segment damaged, as damaged entries do
         empty_wal(db)
     except BaseException:
         db.close()
@@ -331,6 +331,7 @@ def _compare_with_receipts(store: Store, epoch: int, losses: Losses) -> None:
 
 def _leave_epoch(store: Store, epoch: int, losses: Losses, reason: str) -> None:
     """End the current epoch at the last entry held, declare what it lost, and begin the next one."""
+    # First of all: cut short from here on, the next start leaves this epoch as well.
     store.catalogue.note(doubt=losses.doubt())
     last_seq, last_digest = store.view.seq, store.digest.hex()
     if store.active is not None:

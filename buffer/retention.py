@@ -74,12 +74,14 @@ def prune(store: Store, retain_s: float, open_since_seq: int | None, *, clock_ve
     early = False
     for segment in held:
         over = retain_s == 0 or (clock_verified and now_ticks() - segment.ticks > retain_s * TICKS_PER_S)
+        # Oldest first: none of the following is older.
         if not over and excess <= 0:
             break
         if needed(segment):
             if named:
                 break
             continue  # it stays by itself: one refused entry must not keep everything after it, until the journal is full
+        # One audit entry speaks of one range without holes.
         if named and (segment.epoch, segment.first) != (named[-1].epoch, (named[-1].last or 0) + 1):
             break
         early = early or not over
@@ -96,10 +98,10 @@ Hold = tuple[int, int, int | None]
 """(epoch, first seq, last seq); without a last one everything from first on, the following epochs included."""
 
 
-def widened(one: Hold, other: Hold) -> Hold:
+def widened(hold: Hold, other: Hold) -> Hold:
     """Return the smallest hold that keeps what either of two keeps."""
-    (epoch, first), (later, _) = sorted([one[:2], other[:2]])
-    last = None if one[2] is None or other[2] is None or epoch != later else max(one[2], other[2])
+    (epoch, first), (later, _) = sorted([hold[:2], other[:2]])
+    last = None if hold[2] is None or other[2] is None or epoch != later else max(hold[2], other[2])
     return epoch, first, last
 
 
@@ -192,6 +194,7 @@ def _remove_named(store: Store) -> None:
         return
     store.save_receipts()  # a cursor must not be older on disk than what is removed for it
     gone = [segment for segment in store.view.segments if (segment.epoch, segment.first) in store.pending_removal]
+    # Noted before the files go: cut short in between, the next start removes them. The other way round they would look lost.
     store.catalogue.put_segments([replace(segment, state="pruned") for segment in gone])
     with store.view.lock:
         store.view.segments = [segment for segment in store.view.segments if segment not in gone]

@@ -27,7 +27,8 @@ CREATE TRIGGER entries_are_not_changed BEFORE UPDATE ON entries BEGIN SELECT RAI
 CREATE TRIGGER entries_are_not_removed BEFORE DELETE ON entries BEGIN SELECT RAISE(ABORT, 'entries are never removed'); END;
 """
 """entries: digest is the entry's SHA-256, total the bytes of all entries of the epoch through this one, payload zstd of the entry.
-facts: watermarks and the fold's state, with the entry they belong to."""
+facts: watermarks and the fold's state, with the entry they belong to.
+The triggers stop mistakes of ours; that nothing was changed is proved by the digests, never by them."""
 
 Row = tuple[int, bytes, int, bytes]
 """(seq, digest, total, compressed payload)"""
@@ -77,6 +78,7 @@ def create(path: Path, about: dict[str, object]) -> sqlite3.Connection:
     """Make an empty segment, durably, and return its writing connection. After an error (a full disk) the file may be made again."""
     db = sqlite.writer(path)
     try:
+        # One transaction: a file that was cut short has no tables at all, and the next start knows it for what it is.
         db.executescript(f"BEGIN; {SCHEMA}")
         db.executemany("INSERT INTO about VALUES (?, ?)", [("format", FORMAT), *about.items()])
         db.execute("COMMIT")
@@ -96,6 +98,7 @@ def insert(db: sqlite3.Connection, rows: Iterable[Row], facts: dict[str, Fact]) 
             db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)", [_fact_row(name, fact) for name, fact in facts.items()])
         db.execute("COMMIT")
     except BaseException:
+        # SQLite has rolled back by itself after some errors (a full disk), and not after others.
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
@@ -110,6 +113,7 @@ def checkpoint(db: sqlite3.Connection, *, whole: bool = False) -> bool:
 def close(db: sqlite3.Connection, path: Path) -> bool:
     """Turn a full segment into one read-only file without a log. Returns False, and leaves it open, if another reader holds it now."""
     try:
+        # journal_mode=DELETE removes the log and marks the file as one without: only then it may be read as immutable, without any lock.
         if not checkpoint(db, whole=True) or db.execute("PRAGMA journal_mode=DELETE").fetchone()[0] != "delete":
             return False
     except sqlite3.OperationalError as error:
@@ -133,6 +137,7 @@ def entries(db: sqlite3.Connection, epoch: int, after: int, through: int, limit:
 def unpacked(unpack: zstandard.ZstdDecompressor, seq: int, stored: bytes, packed: bytes) -> bytes:
     """Unpack a stored payload and compare it with its digest. Raises Damaged."""
     try:
+        # Bounded: a damaged length must not fill the memory.
         payload = unpack.decompress(packed, max_output_size=1 << 20)
     except (zstandard.ZstdError, TypeError) as error:
         raise Damaged(f"entry {seq} can not be unpacked: {error}", seq) from error

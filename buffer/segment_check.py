@@ -1,4 +1,4 @@
-"""Whether the segment that grows is whole: its pages, its log, its chain."""
+"""Check the segment that grows: its pages, its log, its chain."""
 
 import sqlite3
 
@@ -9,7 +9,7 @@ from buffer.segment import Damaged
 
 
 def check_pages(db: sqlite3.Connection) -> None:
-    """Let SQLite check a file. Raises Damaged with what it found."""
+    """Have SQLite check every page of a file. Raises Damaged."""
     answers = [row[0] for row in db.execute("PRAGMA quick_check(5)")]
     if answers != ["ok"]:
         raise Damaged("; ".join(answers))

@@ -1,4 +1,4 @@
-"""The space of the journal: how much there is, when it is short, and the ballast that lets the last words be written.
+"""The space of the journal: how much there is, when it is short, and the ballast, reserved so that an alarm can be written on a full disk.
 
 Belongs to the writer thread, but for the functions that only read file sizes.
 """
@@ -19,6 +19,7 @@ BALLAST_BYTES = 32 << 20
 SPARE = 20
 """retain_days yield in the last 1/20 of the space there is: sources are held back only when nothing may go, and then until it is free."""
 LOOK_EVERY_S = 1.0
+"""Interval at which the space is looked at."""
 
 
 class Pressure(NamedTuple):
@@ -29,9 +30,10 @@ class Pressure(NamedTuple):
 
 
 class Space:
-    """max_bytes and the disk, whichever is less. pressure: why sources must be held back; is_low: retain_days must yield.
+    """The space that the journal may take: max_bytes or the disk, whichever is less.
 
-    committed_bytes: what this run's commits leave in segments, for the rate of growth.
+    pressure: reason why sources must be held back. is_low: retain_days must yield. committed_bytes: added to segments by this run's
+    commits, for the rate of growth.
     """
 
     def __init__(self, directory: Path, view: CommittedView, max_bytes: int) -> None:

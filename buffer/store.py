@@ -154,6 +154,7 @@ class Store:
     def _create(self, first: int, previous: bytes, before: int, across: int | None = None) -> tuple[Segment, sqlite3.Connection]:
         new = Segment(self.view.epoch, first, previous=previous, before=before)
         about = {"gateway": self.gateway, "epoch": new.epoch, "first": first, "previous": previous.hex(), "across": across}
+        # The file before its row: the next start removes or takes in a file without a row; a row without a file would look like damage.
         path = self.view.path(new)
         try:
             db = segments.create(path, about)
@@ -186,6 +187,7 @@ class Store:
             return
         last = segments.last_of(self.active.first) if last is None else last
         full = replace(self.active, last=last, digest=digest, total=total, root=root(self.leaves))
+        # Full in the view at once, because readers need its end; its file is closed when no reader holds it.
         self._replace(self.active, full)
         self._unclosed.append((self._db, full))
         self.leaves = []
@@ -248,6 +250,7 @@ class Store:
         while self._unclosed:
             db, full = self._unclosed[0]
             path = self.view.path(full)
+            # Readers open a growing file with its log, a closed one without: in this moment there must be none.
             with self.view.moving:
                 if not segments.close(db, path):
                     return

@@ -32,14 +32,14 @@ def rfc3339(ticks: int) -> str:
     """
     global _second  # noqa: PLW0603 - see above
     seconds, rest = divmod(ticks, TICKS_PER_S)
-    known = _second
-    if seconds != known[0]:
+    written = _second
+    if seconds != written[0]:
         try:
-            known = (seconds, datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S").zfill(19))
+            written = (seconds, datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S").zfill(19))
         except (OverflowError, OSError, ValueError) as error:
             raise ValueError(f"{ticks} ticks are no date") from error
-        _second = known
-    return f"{known[1]}.{rest // 10:06d}Z" if rest % 10 == 0 else f"{known[1]}.{rest:07d}Z"
+        _second = written
+    return f"{written[1]}.{rest // 10:06d}Z" if rest % 10 == 0 else f"{written[1]}.{rest:07d}Z"
 
 
 def from_rfc3339(text: str) -> int:

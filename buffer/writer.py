@@ -181,7 +181,7 @@ class Writer:
                 self._work_through(group)
                 self._maintain()  # also when idle
             self._raise_fault()
-            self._store.refuse_read_only()
+            self._store.refuse_read_only()  # nor may a clean stop be claimed where nothing reaches the disk
             self._store.close(clean=True)
         except BaseException as error:  # noqa: BLE001 - whatever it was, no caller may go on as if entries were durable
             self._stop(error, group)
@@ -270,6 +270,7 @@ class Writer:
             self._report_pressure()
             with self._wake:
                 if self._closing:
+                    # Not promised, so nothing is lost silently: their futures fail, and the callers know.
                     raise StorageError(f"closed while entries waited for the disk: {error}") from error
                 self._wake.wait(RETRY_S)
         else:

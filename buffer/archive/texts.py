@@ -1,4 +1,4 @@
-"""Values, instants, lots and quantities of an event as a person reads them."""
+"""Format values, instants, lots and quantities of an event for a person."""
 
 import json
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ def instant_text(at: Mapping[str, Any] | None) -> str:
     """Format an instant, local and UTC, with its basis unless it was simply observed."""
     if not at:
         return ""
-    known = "" if at.get("basis") in {None, "observed"} else f" ({at['basis']})"
-    return f"{moment_text(at)} {at.get('zone') or ''}, {at['time']} UTC{known}"
+    basis = "" if at.get("basis") in {None, "observed"} else f" ({at['basis']})"
+    return f"{moment_text(at)} {at.get('zone') or ''}, {at['time']} UTC{basis}"
 
 
 def moment_text(at: Mapping[str, Any] | None) -> str:
@@ -28,8 +28,8 @@ def moment_text(at: Mapping[str, Any] | None) -> str:
 def span_text(event: Mapping[str, Any]) -> str:
     """Format start and end, with their bases unless both were simply observed."""
     bases = [(event.get(name) or {}).get("basis") for name in ("start", "end")]
-    known = "" if set(bases) <= {None, "observed"} else f" ({', '.join(value_text(basis) for basis in bases)})"
-    return f"{moment_text(event.get('start'))} to {moment_text(event.get('end')) or 'not ended'}{known}"
+    suffix = "" if set(bases) <= {None, "observed"} else f" ({', '.join(value_text(basis) for basis in bases)})"
+    return f"{moment_text(event.get('start'))} to {moment_text(event.get('end')) or 'not ended'}{suffix}"
 
 
 def unit_text(event: Mapping[str, Any]) -> str:

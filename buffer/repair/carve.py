@@ -31,6 +31,7 @@ def rows(path: Path, log_path: Path, epoch: int) -> tuple[dict[int, Row], dict[s
     pages = {number + 1: data[at : at + PAGE] for number, at in enumerate(range(0, len(data) - PAGE + 1, PAGE))}
     entries: dict[int, Row] = {}
     facts: dict[str, Fact] = {}
+    # Overflow pages are looked up in `pages`: for records of the file those of the file, for records of the log the newest of both.
     for page in list(pages.values()):
         _take(page, pages, epoch, entries, facts)
     for frame in log.frames:

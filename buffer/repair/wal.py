@@ -49,6 +49,7 @@ def read(data: bytes) -> Log:
     order = "<" if magic != BIG else ">"
     good = magic in (LITTLE, BIG) and struct.pack(">II", *_sums(data[:24], (0, 0), order)) == stated
     if not good:
+        # The header is damaged, but what it has for salts may still tell the frames of this generation.
         salts = data[HEADER + 8 : HEADER + 16]
     header_good = good
     sums = struct.unpack(">II", stated)

@@ -89,6 +89,7 @@ class OpcUaDriver(Driver):
                 group.create_task(upkeep.run())
                 group.create_task(keep_filling(link, emit, converter, self._state.history_gaps, self.settings.namespaces, self.tags))
         except* SubscriptionGone as gone:
+            # Or the next attempt would take it over again, in vain.
             self._forget([error.which for error in gone.exceptions if isinstance(error, SubscriptionGone)])
             raise
         finally:

@@ -44,6 +44,7 @@ async def keep_filling(
     with plain_errors("reading history"):
         while True:
             while gaps:
+                # In portions: one request for the access levels serves many gaps.
                 portion = [gaps.pop(0) for _ in range(min(len(gaps), 100))]
                 for gap, why in await fill(link, emit, converter, await _readable(link, portion, namespaces)):
                     tag_indexes = tuple(binding.tag for binding in gap.item.bindings)
@@ -55,9 +56,9 @@ async def keep_filling(
 async def _readable(link: Link, gaps: Sequence[HistoryGap], namespaces: Mapping[str, str]) -> list[tuple[HistoryGap, Any]]:
     """Return those gaps whose node keeps a history that may be read (AccessLevel, Part 3, 8.57: bit 2), with the node."""
     nodes = [(gap, link.node(gap.item.address, namespaces)) for gap in gaps]
-    known = [(gap, node) for gap, node in nodes if node is not None]
-    levels = await link.read([node for _, node in known], ua.AttributeIds.AccessLevel)
-    return [pair for pair, level in zip(known, levels, strict=True) if level.Value is not None and (level.Value.Value or 0) & 4]
+    existing = [(gap, node) for gap, node in nodes if node is not None]
+    levels = await link.read([node for _, node in existing], ua.AttributeIds.AccessLevel)
+    return [pair for pair, level in zip(existing, levels, strict=True) if level.Value is not None and (level.Value.Value or 0) & 4]
 
 
 async def fill(link: Link, emit: Emit, converter: Converter, gaps: Sequence[tuple[HistoryGap, Any]]) -> list[tuple[HistoryGap, str]]:

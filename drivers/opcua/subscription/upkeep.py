@@ -72,6 +72,7 @@ class Upkeep:
         return max(0.5, float(self._link.client.secure_channel_timeout) / 1000 * 0.75)
 
     async def _renew(self) -> float:
+        # asyncua's own renewal ends with its first error, and nothing watches it; here the error ends the session.
         async with asyncio.timeout(self._settings.request_timeout_s):
             await self._link.client.open_secure_channel(renew=True)
             self._link.protocol.revolve_security_token()
