@@ -1,1 +1,5 @@
-"""What people and other programs see of a running gateway: status in words, page, metrics, control socket."""
+"""What people and other programs see of a running gateway, and may ask of it: status in words, page, metrics, control socket, commands.
+
+Invariants: nothing here keeps the line running or knows what does; status and commands are handed the line's parts (`Parts`). The page and
+the metrics are read only; commands are taken on the control socket alone, and each stands in the audit trail.
+"""
