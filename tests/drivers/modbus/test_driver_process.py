@@ -7,7 +7,6 @@ from collections import Counter
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 from fractions import Fraction
-from functools import partial
 from typing import Any
 
 import pytest
@@ -222,12 +221,10 @@ async def test_a_wrong_answer_never_becomes_a_value_and_the_next_right_one_does(
         assert {value for value, _ in emit.values[1]} <= {0, 8}
 
 
-def wake(emit: Collected, _ended: asyncio.Task[None]) -> None:
-    emit.changed.set()
-
-
-def ended_or_polled(task: asyncio.Task[None], emit: Collected) -> bool:
-    return task.done() or emit.seen[0] > 6
+async def ended_or_polled(task: asyncio.Task[None], emit: Collected, times: int) -> None:
+    """Wait until the driver has ended, or has polled so often."""
+    task.add_done_callback(lambda _: emit.changed.set())
+    await emit.until(lambda: task.done() or emit.seen[0] > times)
 
 
 @pytest.mark.parametrize("kind", ["wrong-transaction", "wrong-protocol", "twice", "garbage-after", "garbage-before", "close"])
@@ -238,8 +235,7 @@ async def test_tcp_frames_that_do_not_belong_are_no_values(tmp_path, kind):
             emit = Collected()
             plc.faults[:] = [Fault(kind, after=3)]
             task = asyncio.create_task(ModbusDriver(source, tags).run(emit))
-            task.add_done_callback(partial(wake, emit))
-            await emit.until(partial(ended_or_polled, task, emit))
+            await ended_or_polled(task, emit, 6)
             ended = task.done()
             task.cancel()
             with suppress(asyncio.CancelledError, LinkLost, BadReply):
