@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -58,9 +59,10 @@ def _zone_exists(name: str) -> bool:
     return True
 
 
-def drivers() -> list[str]:
+@cache
+def drivers() -> tuple[str, ...]:
     """The kinds of driver that are installed; their code is not imported for it."""
-    return sorted({entry.name for entry in entry_points(group="ebr_gateway.drivers")})
+    return tuple(sorted({entry.name for entry in entry_points(group="ebr_gateway.drivers")}))
 
 
 def _unique(parts: ParsedFolder) -> None:

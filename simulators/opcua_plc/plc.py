@@ -244,7 +244,7 @@ class OpcUaPlc:
             finally:
                 gc.enable()
             _standard = internal.aspace._nodes  # noqa: SLF001
-        internal.aspace._nodes = space.copied(_standard)  # noqa: SLF001
+        internal.aspace._nodes = space.OwnNodes(_standard)  # noqa: SLF001
         await internal.setup_nodes()
         server.set_endpoint(f"opc.tcp://{self.host}:{self.port}/")
         server.set_server_name(self.renamed_manufacturer)
