@@ -1,4 +1,8 @@
-"""Parameters of a step: the series of a tag, its sums, its statistic, the judgement, the completeness statement. Pure."""
+"""Computes the parameters of a step: series of a tag, running sums, statistic, judgement, completeness statement. Pure.
+
+A step's `Need`s say which sums its parameters are computed from; its `Book` holds these sums while the step runs; `parameter_of` makes the
+step record's element from them.
+"""
 
 from gateway.parameters.accumulators import Book, Need, advance, counted, extend, finished, limit_tags, need_of, opened, resolved
 from gateway.parameters.results import completeness, parameter_of

@@ -1,4 +1,4 @@
-"""What one step needs to know of its tags, gathered while it runs."""
+"""Accumulates, while a step runs, the sums over tags that its parameters are computed from."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,12 @@ _LIMITS = ("target", "low", "high", "alert_low", "alert_high")
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Sums over one tag that one or several parameters of a step share. above, below: thresholds as written (perhaps `=tag`)."""
+    """The sums over one tag that a step must accumulate; parameters with equal needs share them.
+
+    `skip_ticks` (100 ns) are left out at the step's start; `running`: only time in which the equipment runs counts. `above` and `below` are
+    the thresholds whose excess is timed, as written in parameters.csv: a number in the tag's unit, `=TAG` for the value of another tag at
+    the step's start, or None.
+    """
 
     tag: Tag
     skip_ticks: int
@@ -28,12 +33,12 @@ class Need:
 
     @property
     def key(self) -> str:
-        """Its name in a book."""
+        """Text that identifies this need; equal needs have equal keys. Key of `Book.sums`."""
         return f"{self.tag.tag}|{self.skip_ticks}|{self.running:d}|{self.above}|{self.below}"
 
 
 def need_of(parameter: Parameter, tags: Mapping[str, Tag]) -> Need | None:
-    """The sums that a parameter is read from; None if it has no tag."""
+    """Return the sums that `parameter` is computed from; None if it has no tag in `tags` (by name)."""
     tag = None if parameter.tag is None else tags.get(parameter.tag)
     if tag is None:
         return None
@@ -44,32 +49,40 @@ def need_of(parameter: Parameter, tags: Mapping[str, Tag]) -> Need | None:
 
 
 def limit_tags(parameter: Parameter) -> set[str]:
-    """Names of the tags that its target and limits are read from."""
+    """Return the names of the tags that the parameter's target and limits are read from (`=TAG`)."""
     texts = (getattr(parameter, name) for name in _LIMITS)
     return {text[1:] for text in texts if text is not None and text.startswith("=")}
 
 
 @dataclass(slots=True)
 class Book:
-    """sums by Need.key; limits: tag -> the value that stood at the step's start (None: nothing readable stood)."""
+    """The accumulators of one running step: sums over its tags, and the limits read at its start.
+
+    `sums` holds one `Sums` per `Need.key`. `limits` maps each tag that a target or limit is read from (`=TAG`) to its value at the step's
+    start, None if no usable value was known there.
+    """
 
     sums: dict[str, Sums] = field(default_factory=dict)
     limits: dict[str, Json] = field(default_factory=dict)
 
     def copy(self) -> "Book":
-        """A book that can be finished while this one goes on."""
+        """Return a copy that can be finished while this book goes on; the limits, which never change, are shared."""
         return Book({key: replace(sums, beyond=list(sums.beyond)) for key, sums in self.sums.items()}, self.limits)
 
 
 def opened(needs: Sequence[Need], limits: Sequence[str], tracks: Mapping[str, Track], start: int) -> Book:
-    """The book of a step at its start: standing values and the limits read there."""
+    """Open the book of a step that starts at `start` (ticks), with the values valid then and the limits read there."""
     book = Book()
     extend(book, needs, limits, tracks, start)
     return book
 
 
 def extend(book: Book, needs: Sequence[Need], limits: Sequence[str], tracks: Mapping[str, Track], start: int) -> None:
-    """Add what the book has not: all of it at the start, or what a new configuration asks for in a step that runs already."""
+    """Add to `book` each need and limit tag that it lacks, as of the step's start (ticks).
+
+    At the start these are all; later, those that a new configuration asks for in a running step. `tracks` (by tag) must hold every tag
+    named.
+    """
     book.limits.update({name: _standing(tracks[name], start) for name in limits if name not in book.limits})
     for need in needs:
         if need.key in book.sums:
@@ -83,7 +96,10 @@ def extend(book: Book, needs: Sequence[Need], limits: Sequence[str], tracks: Map
 def advance(
     book: Book, needs: Sequence[Need], tracks: Mapping[str, Track], stops: Stops, until: Mapping[str, int], end: int | None
 ) -> None:
-    """Take the readings of each tag before `until[tag]` (and before `end`)."""
+    """Accumulate the readings of each tag with event time before `until[tag]`, and before the step's `end` if it is known (ticks).
+
+    Tags absent from `until` are left as they are. `stops` are the intervals that do not count for needs with `running`.
+    """
     for need in needs:
         name = need.tag.tag
         if name not in until:
@@ -94,7 +110,10 @@ def advance(
 
 
 def finished(book: Book, needs: Sequence[Need], tracks: Mapping[str, Track], stops: Stops, end: int) -> Book:
-    """The book at the step's end; the one given stays as it is, for a reading that comes late."""
+    """Return a copy of the book, accumulated up to the step's end (ticks).
+
+    The given book stays unchanged, so that the end can be computed again when a late reading arrives.
+    """
     book = book.copy()
     for need in needs:
         sums, track = book.sums[need.key], tracks[need.tag.tag]
@@ -103,12 +122,12 @@ def finished(book: Book, needs: Sequence[Need], tracks: Mapping[str, Track], sto
 
 
 def resolved(parameter: Parameter, book: Book) -> Limits:
-    """Target and limits as texts; a value read from a tag keeps all its digits."""
+    """Return the parameter's target and limits as texts, `=TAG` replaced by that tag's value at the step's start with all its digits."""
     return Limits(*(_limit(getattr(parameter, name), book.limits) for name in _LIMITS))
 
 
 def counted(start: int, end: int, skip_ticks: int, stops: Stops) -> int:
-    """Ticks of a step that count: after the first `skip_ticks`, outside `stops`."""
+    """Return how many ticks of the step [start, end) count: those after its first `skip_ticks` and outside `stops`."""
     return sum(b - a for a, b in windows(start + skip_ticks, end, stops))
 
 

@@ -1,4 +1,4 @@
-"""Numbers as a person reads them, and whether they lie within their limits. All decimal: a record never shows 251.50000000000003."""
+"""Writes numbers for the record, and judges them against limits. Decimal throughout: a record never shows 251.50000000000003."""
 
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from fractions import Fraction
@@ -10,15 +10,15 @@ from gateway.entries.fold_input import Json
 Result = Literal["within", "below", "above", "not-judged"]
 
 MOST_DIGITS = 400
-"""A float has its point within 324 digits; what is written with more is no number of a process."""
+"""Largest power of ten, either way, that counts as a number: a float ends at 10^308, its subnormals at 10^-324."""
 LONGEST_TEXT = 1_000
-"""Characters of a text in a record; all of it stands in the entry that the evidence names."""
+"""Characters of a text in a record; the whole text is in the entry that the record's evidence names."""
 
 _WIDE = Context(prec=60, rounding=ROUND_HALF_UP)
 
 
 def exact(value: Json) -> Decimal | None:
-    """The decimal that a value shows: the shortest digits of a float, a string's own digits; None where it is no number."""
+    """Return the decimal that a value shows: the shortest digits of a float, a string's own digits, 0 or 1 for a bool; else None."""
     if value is None:
         return None
     try:
@@ -29,7 +29,7 @@ def exact(value: Json) -> Decimal | None:
 
 
 def rounded(value: Decimal, decimals: int | None) -> str:
-    """Round half up to `decimals` (None: as it is) and write without exponent."""
+    """Return the value as text without exponent, rounded half up to `decimals`; None keeps its digits but drops trailing zeros."""
     if decimals is not None and value.adjusted() + decimals < _WIDE.prec - 1:
         value = value.quantize(Decimal(1).scaleb(-decimals), context=_WIDE)
         return format(value or abs(value), "f")
@@ -38,7 +38,10 @@ def rounded(value: Decimal, decimals: int | None) -> str:
 
 
 def shown(value: Json, decimals: int | None, *, is_text: bool = False) -> str | None:
-    """The text of a value in a record: numbers rounded, bool as true/false, texts (`0012` of a string tag) as they are."""
+    """Return a value as a record shows it: numbers rounded to `decimals`, bools as true or false, other texts unchanged.
+
+    `is_text`: the tag is of type string, so that `0012` keeps its zeros. None stays None.
+    """
     if value is None or isinstance(value, bool):
         return None if value is None else str(value).lower()
     decimal = None if is_text else exact(value)
@@ -46,7 +49,10 @@ def shown(value: Json, decimals: int | None, *, is_text: bool = False) -> str | 
 
 
 def converted(value: Json, conversion: Scaling | None, *, difference: bool = False) -> Json:
-    """A value in the parameter's unit. difference: of two values (range, stdev, delta): an offset does not apply."""
+    """Return the value converted into the parameter's unit, exactly; unchanged without a conversion or if it is no number.
+
+    `difference`: the value is a difference of two (range, stdev, delta), so that only the slope applies, not the offset.
+    """
     decimal = exact(value)
     if conversion is None or decimal is None or isinstance(value, bool):
         return value
@@ -59,7 +65,7 @@ def converted(value: Json, conversion: Scaling | None, *, difference: bool = Fal
 
 
 def judge(value: str | None, low: str | None, high: str | None) -> Result:
-    """Judge the rounded value as shown against its limits, inclusive. Without a number, or without any limit, it is not judged."""
+    """Judge a value, rounded as shown, against its limits, which are inclusive; "not-judged" without a number or without any limit."""
     decimal = exact(value)
     if decimal is None or (low is None and high is None):
         return "not-judged"

@@ -1,4 +1,4 @@
-"""From the sums of a step to what its record says of a parameter (design, entries: the step record)."""
+"""Makes the `parameters` of a step record from the step's sums: value, status, judgement, evidence (docs: the step record)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,17 +14,22 @@ from gateway.parameters.series import QUALITIES, Cut
 from gateway.parameters.sums import Sums
 
 MOST_GAPS = 100
-"""Named by a parameter; further ones are counted."""
+"""Gaps that one parameter names; further ones are only counted."""
 INSTANTS = frozenset({"value_at_start", "value_at_end", "first", "last", "sample", "delta"})
-"""Statistics of single readings: what lies between does not touch them."""
+"""Statistics of single readings: a gap between these readings does not affect them."""
 TIMES = frozenset({"duration", "time_above", "time_below", "time_outside"})
+"""Statistics that are durations, in seconds whatever the tag's unit."""
 DIFFERENCES = frozenset({"range", "stdev", "delta", "total"})
+"""Statistics that are differences of two values: converted by the slope alone, without the offset."""
 _PLACED = frozenset({"min", "max", "mean", "first", "last", "value_at_start", "value_at_end", "sample", "range", "stdev", "delta"})
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Texts as judged against, `=tag` already replaced by the value that stood at step start (None: none, or not readable)."""
+    """Target and limits of a parameter as texts, `=TAG` replaced by that tag's value at the step's start.
+
+    None: not configured, or no usable value at the step's start. `low` and `high` decide the judgement.
+    """
 
     target: str | None
     low: str | None
@@ -34,7 +39,7 @@ class Limits:
 
 
 def value_of(statistic: str, sums: Sums) -> Json:
-    """The statistic, unrounded, in the tag's unit (times: s); None where the series does not give it."""
+    """Return the statistic of the sums, unrounded, in the tag's unit (times in s); None if the series does not yield it."""
     match statistic:
         case "value_at_start":
             return sums.at_start
@@ -84,7 +89,7 @@ def _number(statistic: str, sums: Sums) -> Json:
 
 
 def _difference(start: Json, end: Json) -> Json:
-    """End minus start without binary dust: both are decimals as written."""
+    """Return end minus start computed in decimal, without binary rounding; a float or int start gives a float, decimals keep their text."""
     first, last = exact(start), exact(end)
     if first is None or last is None:
         return None
@@ -95,7 +100,11 @@ def _difference(start: Json, end: Json) -> Json:
 def parameter_of(
     parameter: Parameter, tag: Tag | None, sums: Sums | None, limits: Limits, cuts: Sequence[Cut], *, included: int
 ) -> dict[str, Any]:
-    """One element of `parameters` in a step record. sums: finished at the step's end, None where the parameter has no tag."""
+    """Make one element of `parameters` in a step record.
+
+    `sums` are those finished at the step's end, None if the parameter has no tag; `cuts` are the gaps of its tag; `included` is the step's
+    time that counts, in ticks.
+    """
     head = {name: getattr(parameter, name) for name in ("parameter", "ebr_field", "name", "tag")}
     if parameter.origin != "automatic" and parameter.tag is None:
         return {**head, **_no_value(parameter, tag, limits, "by-ebr")}
@@ -108,7 +117,10 @@ def parameter_of(
 
 
 def status_of(parameter: Parameter, tag: Tag | None, sums: Sums, value: Json) -> str:
-    """How far the value may be used. Without `min_covered`, all of the time that counts must be covered."""
+    """Return how far the value can be used: present, aggregate-only, missing, bad or gap.
+
+    A parameter without `min_covered` needs all of the time that counts to be covered by good values.
+    """
     statistic = parameter.statistic
     if value is None and not (statistic == "trend" and sums.first is not None):
         return _why(statistic, sums)
@@ -126,7 +138,7 @@ def _why(statistic: str, sums: Sums) -> str:
     if statistic in {"value_at_end", "delta"}:
         return sums.why_end
     if sums.first is not None:
-        return "missing"  # readings there are, but none that this statistic can use
+        return "missing"  # there are readings, but none that this statistic can use
     return "bad" if sums.bad else sums.why
 
 
@@ -176,7 +188,7 @@ def _alert(text: str | None, limits: Limits, *, judged: bool) -> dict[str, Any]:
 
 
 def _excursions(parameter: Parameter, sums: Sums | None) -> dict[str, Any]:
-    """When the value lay beyond the limits, as facts: instants, duration and the furthest value of each."""
+    """List the intervals in which the value was outside the limits: instants, duration and the furthest value of each."""
     if sums is None or (sums.rule.above is None and sums.rule.below is None):
         return {}
     told = [
@@ -229,7 +241,10 @@ def _evidence(parameter: Parameter, sums: Sums) -> dict[str, Any]:
 
 
 def completeness(parameters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The statement at a step's end: every required parameter is present or named with its status. The EBR's own are not counted."""
+    """Make the statement of completeness at a step's end: each required parameter is present, or listed with its status.
+
+    Parameters that the EBR enters itself are not counted.
+    """
     required = [p for p in parameters if p["required"] and p["status"] != "by-ebr"]
     missing = [{"parameter": p["parameter"], "status": p["status"]} for p in required if p["status"] != "present"]
     return {"required": len(required), "present": len(required) - len(missing), "missing": missing}

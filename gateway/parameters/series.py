@@ -1,7 +1,7 @@
-"""A tag's readings in event-time order, as far back as late ones may still come, and what cuts them.
+"""Keeps a tag's readings in order of event time, as far back as late ones are still accepted, and the gaps that interrupt them.
 
-The series rule (design, entries): readings with event time in [start, end), preceded by the last one before start, which stands at start
-if no gap lies between. A value holds to the next reading. A gap or a Bad reading cuts the series.
+The series of a step are the readings with event time in [start, end), preceded by the last one before the start, unless a gap lies between.
+A value is valid until the next reading; a gap or a Bad reading interrupts the series.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -12,14 +12,14 @@ from typing import Literal
 from gateway.entries.fold_input import Json
 
 Point = tuple[int, Json, int, int]
-"""(event ticks, value, status, seq of its entry)"""
+"""One reading: (event time in ticks, value, OPC UA status code, sequence number of its entry)."""
 
 MOST_POINTS = 4_096
-"""Of one tag held back for late readings: more are retired early, so that memory stays bounded at any rate."""
+"""Readings of one tag kept back for late ones; above this the oldest are retired early, which bounds memory at any rate."""
 
 Quality = Literal["good", "good-altered", "uncertain", "simulated", "stale", "bad"]
 QUALITIES: tuple[Quality, ...] = ("good", "good-altered", "uncertain", "simulated", "stale", "bad")
-"""From best to worst; the place is the rank."""
+"""Quality classes, best first; the index is the rank."""
 
 _SUBCODES: dict[int, Quality] = {  # requirements 3.4, by the upper 16 bits
     0x0030: "good-altered",  # GoodClamped
@@ -27,48 +27,49 @@ _SUBCODES: dict[int, Quality] = {  # requirements 3.4, by the upper 16 bits
     0x00DC: "good-altered",  # GoodEdited
     0x408F: "stale",  # UncertainNoCommunicationLastUsableValue
     0x4090: "stale",  # UncertainLastUsableValue
-    0x4092: "stale",  # UncertainInitialValue: never a step's value
+    0x4092: "stale",  # UncertainInitialValue: never the value of a step
     0x4209: "simulated",  # UncertainSimulatedValue
 }
 
 
 def quality(status: int) -> Quality:
-    """The class of a StatusCode; an unknown code by its severity bits."""
+    """Return the quality class of an OPC UA StatusCode (Part 4, 7.39); an unlisted code is classed by its severity bits."""
     if status == 0:
         return "good"
-    known = _SUBCODES.get(status >> 16)
-    return known or ("good" if status < 0x40000000 else "uncertain" if status < 0x80000000 else "bad")
+    listed = _SUBCODES.get(status >> 16)
+    return listed or ("good" if status < 0x40000000 else "uncertain" if status < 0x80000000 else "bad")
 
 
 def usable(status: int) -> bool:
-    """Whether a reading of this status is a value of the series: Bad never is, a stale one is no new observation."""
+    """True if a reading of this status gives the series a value: Bad does not, nor does a stale one, which is no new observation."""
     return status == 0 or quality(status) not in {"bad", "stale"}
 
 
 @dataclass(slots=True)
 class Cut:
-    """A lost interval: observed through `start`, again from `end` (None: not yet)."""
+    """A lost interval of a tag: last observed at `start`, observed again from `end` on (ticks; None: not yet)."""
 
     start: int
     end: int | None
     gap: str
 
     def overlaps(self, start: int, end: int) -> bool:
-        """Whether any of [start, end) is lost."""
+        """True if any instant of [start, end) is lost."""
         return self.start < end and (self.end is None or self.end > start)
 
 
 def severed(cuts: Sequence[Cut], point_ticks: int, instant: int) -> bool:
-    """Whether a reading made at `point_ticks` does not stand at `instant`, because a gap lies between."""
+    """True if a reading made at `point_ticks` is no longer valid at `instant`, because a gap lies between them."""
     return any(cut.start < instant and (cut.end is None or point_ticks < cut.end) for cut in cuts)
 
 
 @dataclass(slots=True)
 class Track:
-    """One tag of interest.
+    """The readings of one tag that are kept for statistics, and its gaps; times in ticks.
 
-    points: not yet retired, by event time; standing: the last one retired; through: retired up to here; resumed: end of the last lost gap,
-    before which nothing that was read since can stand.
+    `points`: readings not yet retired, by event time. `standing`: the last retired reading, whose value is valid until the first point.
+    `through`: readings before it are retired. `cuts`: lost intervals. `resumed`: end of the last one; no reading before it is valid any
+    more.
     """
 
     points: list[Point] = field(default_factory=list)
@@ -78,7 +79,11 @@ class Track:
     resumed: int = 0
 
     def add(self, point: Point) -> Literal["new", "again", "too-late"]:
-        """Take a reading. again: the same reading once more (a source that repeats it after a reconnect)."""
+        """Insert a reading at its event time.
+
+        Returns "new"; "again" for an exact repetition (a source repeats readings after a reconnect); "too-late" if its time is already
+        retired.
+        """
         points = self.points
         if not points or point[0] > points[-1][0]:
             if point[0] < self.through:
@@ -97,37 +102,40 @@ class Track:
 
     def _old(self, point: Point) -> Literal["new", "again", "too-late"]:
         if self.standing is None:
-            self.standing = point  # the first one ever, made before the line was watched: it stands
+            self.standing = point  # the first reading ever, made before the gateway ran: it is the value from then on
             return "new"
         same = point[1:3] == self.standing[1:3]
         return "again" if same and point[0] <= self.standing[0] else "too-late"
 
     def before(self, ticks: int) -> Point | None:
-        """The last reading made before `ticks`, as far as it is still known."""
+        """Return the last reading made before `ticks`, None if none is kept."""
         at = bisect_left(self.points, ticks, key=_ticks)
         if at:
             return self.points[at - 1]
         return self.standing if self.standing is not None and self.standing[0] < ticks else None
 
     def at(self, ticks: int) -> Point | None:
-        """The last reading made at or before `ticks`."""
+        """Return the last reading made at or before `ticks`, None if none is kept."""
         at = bisect_right(self.points, ticks, key=_ticks)
         if at:
             return self.points[at - 1]
         return self.standing if self.standing is not None and self.standing[0] <= ticks else None
 
     def between(self, start: int, end: int) -> list[Point]:
-        """The readings held with event time in [start, end)."""
+        """Return the kept readings with event time in [start, end), in order."""
         points = self.points
         return points[bisect_left(points, start, key=_ticks) : bisect_left(points, end, key=_ticks)]
 
     def horizon(self, ticks: int) -> int:
-        """How far this track can be retired when late readings are awaited back to `ticks`: further if it holds too much."""
+        """Return the time up to which this track should be retired, if late readings are awaited back to `ticks`.
+
+        It is later than `ticks` if the track holds more than MOST_POINTS readings.
+        """
         over = len(self.points) - MOST_POINTS
         return ticks if over < 0 else max(ticks, self.points[over][0] + 1)
 
     def retire(self, ticks: int) -> None:
-        """Forget readings before `ticks`, but the last of them, which stands."""
+        """Forget the readings before `ticks`, except the last of them, which becomes `standing`."""
         if ticks <= self.through:
             return
         self.through = ticks
@@ -137,7 +145,7 @@ class Track:
             del self.points[:at]
 
     def forget_cuts(self, ticks: int) -> None:
-        """Forget gaps that ended before `ticks` and before the standing reading: they can cut nothing any more."""
+        """Forget gaps that ended before both `ticks` and the retired reading: they can no longer interrupt anything."""
         stands = ticks if self.standing is None else min(ticks, self.standing[0])
         self.cuts = [cut for cut in self.cuts if cut.end is None or cut.end > stands]
 
@@ -151,8 +159,11 @@ def _stop(stop: tuple[int, int | None]) -> int:
 
 
 def windows(start: int, end: int, stops: Sequence[tuple[int, int | None]]) -> Iterator[tuple[int, int]]:
-    """The parts of [start, end) outside `stops` (in order, not overlapping; None: still going on)."""
-    first = max(bisect_right(stops, start, key=_stop) - 1, 0)  # the one before may still go on at `start`
+    """Yield the parts of [start, end) that lie outside `stops`, in order.
+
+    `stops` are (from, to) in ticks, sorted, without overlap; `to` None: not over yet.
+    """
+    first = max(bisect_right(stops, start, key=_stop) - 1, 0)  # the stop before `start` may not be over yet
     for stop, resume in stops[first:]:
         if stop >= end:
             break

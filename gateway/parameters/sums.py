@@ -1,7 +1,7 @@
-"""Everything a statistic may ask about one tag in one step, in the memory of thirty numbers.
+"""Accumulates all statistics of one tag in one step, in memory that does not grow with the number of readings.
 
-Points go in by event time, once; nothing is kept of them. Time is accounted from reading to reading, so the same series gives the same
-sums, to the last bit, however it was cut into calls.
+Readings are taken once, in order of event time, and are not kept. Time is accounted from reading to reading, so that the same series gives
+the same sums to the last bit, however it was divided into calls.
 """
 
 from collections.abc import Sequence
@@ -12,17 +12,21 @@ from gateway.entries.ticks import TICKS_PER_S
 from gateway.parameters.series import QUALITIES, Cut, Point, quality, severed, usable, windows
 
 Stops = Sequence[tuple[int, int | None]]
-"""Intervals that do not count, in order (None: still going on)."""
+"""Intervals that do not count, (from, to) in ticks, sorted, without overlap; `to` None: not over yet."""
 
 MOST_EXCURSIONS = 50
-"""Listed with their instants; further ones are counted."""
+"""Excursions that are listed with their instants; further ones are only counted."""
 LARGEST = 1e100
-"""Beyond this a number is no process value, and its square no number: it stands as read, but takes no part in sums."""
+"""Largest magnitude that takes part in sums: beyond it a number is no process value and its square overflows; it is still recorded as read.
+"""
 ROLLOVER_SHARE = 0.9  # a totaliser that falls from the top tenth of its range has rolled over; from lower down it was reset
 
 
 def number(value: Json) -> float | None:
-    """The value as a float: digits in a string count (64-bit integers, decimals), other texts do not, nor what no quantity reaches."""
+    """Return the value as a float; None if it is no number or exceeds LARGEST.
+
+    Digits in a string count, because 64-bit integers and decimals are strings in an entry.
+    """
     if value is None:
         return None
     try:
@@ -34,37 +38,45 @@ def number(value: Json) -> float | None:
 
 @dataclass(slots=True)
 class Rule:
-    """How the readings of a tag count for a parameter: fixed when the step starts."""
+    """How the readings of one tag are accumulated: fixed when the step starts.
+
+    `start` (ticks): time before it does not count. `linear`: between two readings the value is a straight line, otherwise it stays. `span`:
+    the value at which a totaliser rolls over to zero. `above`, `below`: thresholds in the tag's unit; the time beyond them is summed and
+    each excursion listed.
+    """
 
     start: int
-    linear: bool = False  # between two readings
-    span: float | None = None  # of a totaliser: it rolls over to zero here
-    above: float | None = None  # in the tag's unit: time beyond it is counted, and each excursion noted
+    linear: bool = False
+    span: float | None = None
+    above: float | None = None
     below: float | None = None
 
 
 @dataclass(slots=True)
 class Sums:
-    """Ticks are 100 ns. `at`: accounted up to here; `through`: readings before this instant are taken."""
+    """The running sums of one tag in one step; times in ticks of 100 ns.
+
+    `at`: time is accounted up to here. `through`: readings with event time before this instant have been taken.
+    """
 
     rule: Rule
     at: int
     through: int
-    known: bool = False  # a good value stands at `at`
+    known: bool = False  # at `at` a usable value is valid
     level: float = 0.0  # that value as a number (0 for a text)
     numeric: bool = False
     raw: Json = None
-    made: int = 0  # event ticks of the reading that stands
+    made: int = 0  # event time of the reading that gave `raw`
     stood_seq: int | None = None
-    why: str = "missing"  # why nothing is known: missing, bad, gap
+    why: str = "missing"  # the reason while not `known`: missing, bad, gap
     began: bool = False
     at_start: Json = None
     at_end: Json = None
     why_start: str = "missing"
     why_end: str = "missing"
-    included: int = 0  # ticks that count
-    covered: int = 0  # of them with a good value known
-    bad: int = 0  # of them with a Bad one
+    included: int = 0  # time that counts
+    covered: int = 0  # part of `included` with a usable value
+    bad: int = 0  # part of `included` with a Bad value
     mean: float = 0.0  # time-weighted, over `weight` ticks
     squares: float = 0.0
     weight: int = 0
@@ -85,12 +97,12 @@ class Sums:
     from_seq: int | None = None
     to_seq: int | None = None
     worst: int = 0
-    beyond: list[tuple[int, int, int, float]] = field(default_factory=list)  # (1 above or -1 below, from, to, the furthest value)
-    excursions: int = 0  # how many there were; the list holds the first of them
+    beyond: list[tuple[int, int, int, float]] = field(default_factory=list)  # (1 above or -1 below, from, to, furthest value)
+    excursions: int = 0  # all of them; `beyond` lists the first
 
     @classmethod
     def begin(cls, rule: Rule, start: int, standing: Point | None, cuts: Sequence[Cut]) -> "Sums":
-        """Start a series at `start` with the last reading made before it, if no gap lies between."""
+        """Start at `start` (ticks) with the last reading made before it, unless one of `cuts` lies between."""
         sums = cls(rule, at=start, through=start)
         if standing is not None:
             if severed(cuts, standing[0], start):
@@ -101,9 +113,9 @@ class Sums:
         return sums
 
     def advance(self, points: Sequence[Point], cuts: Sequence[Cut], stops: Stops, until: int, *, end: bool = False) -> None:
-        """Take `points` (those with event time in [through, until), in order); time is accounted up to the last of them.
+        """Take `points`, all readings with event time in [through, until), in order; account time up to the last of them.
 
-        end: `until` is the end of the series; the last value holds to there.
+        `end`: `until` is the end of the series, so that the last value is accounted up to there and becomes the value at the end.
         """
         for point in points:
             self._begin(point[0], cuts)
@@ -117,7 +129,7 @@ class Sums:
             self._finish(until, cuts)
 
     def _begin(self, ticks: int, cuts: Sequence[Cut]) -> None:
-        """Before time passes the first instant that counts: note what stands there."""
+        """Set the value at the start, once, when time first passes the instant from which it counts."""
         if self.began or ticks <= self.rule.start:
             return
         self.began = True
@@ -135,7 +147,7 @@ class Sums:
             self.why_end = "gap" if cut and self.why != "bad" else self.why
 
     def _run(self, until: int, cuts: Sequence[Cut], stops: Stops, ahead: float | None) -> None:
-        """Account [at, until): the standing value, to `ahead` in a straight line if given, cut by gaps."""
+        """Account [at, until): the current value, interrupted by gaps; with `ahead`, a straight line from it to that next value."""
         at = self.at
         if until <= at:
             return
@@ -145,9 +157,9 @@ class Sums:
                 if lost > at:
                     self._pass(at, lost, stops, None)
                 self.known, self.why, ahead = False, "gap", None
-                found = until if cut.end is None else min(cut.end, until)
-                self._pass(lost, found, stops, None)
-                at = found
+                regained = until if cut.end is None else min(cut.end, until)
+                self._pass(lost, regained, stops, None)
+                at = regained
         if at < until:
             self._pass(at, until, stops, ahead)
         self.at = until
@@ -173,7 +185,7 @@ class Sums:
                     self._exceed(-1, self.rule.below, (a, b), (left, right))
 
     def _weigh(self, left: float, right: float, ticks: int) -> None:
-        """Account a straight piece of the value: weighted Welford (Chan's update), area, extremes, time beyond thresholds."""
+        """Account a straight piece of the value: weighted mean and variance (Welford), area, extremes, time beyond thresholds."""
         middle = (left + right) / 2
         self.weight += ticks
         delta = middle - self.mean
@@ -188,7 +200,7 @@ class Sums:
             self.below += ticks if high < self.rule.below or low == high else ticks * (self.rule.below - low) / (high - low)
 
     def _exceed(self, side: int, threshold: float, times: tuple[int, int], values: tuple[float, float]) -> None:
-        """Note when a straight piece of the value lay beyond a limit, together with what it continues."""
+        """List the part of a straight piece beyond a threshold, joined to the excursion that it continues. `side`: 1 above, -1 below."""
         x, y = (side * (value - threshold) for value in values)
         if x <= 0 and y <= 0:
             return
@@ -244,7 +256,7 @@ class Sums:
         self.previous = value
 
     def _note(self, value: Json, ticks: int, seq: int | None) -> None:
-        """This value was seen while time counted: first, last, and the entries that prove it."""
+        """Record that this value was seen while time counted: first and last value, and the range of entries that prove them."""
         seq = self.stood_seq if seq is None else seq
         if self.first is None:
             self.first, self.first_ticks, self.from_seq = value, ticks, seq
