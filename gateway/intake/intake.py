@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from concurrent.futures import Future
 from typing import Any
 
-from buffer import Body, Journal, Pressure
+from buffer import Body, Journal, Pressure, StorageError
 from config import Line
 from drivers.contract import Loss
 from gateway.clock import Clock
@@ -49,13 +49,17 @@ class Intake:
         on_fault: Callable[[BaseException], None],
         on_caused: Callable[[int, Mapping[str, Any]], None] = lambda _seq, _event: None,
     ) -> None:
-        """on_fault: told when the disk fails. on_caused: told the seq and the event of each that the fold makes."""
+        """on_fault: called when the journal failed, or refused what the fold has seen: the process must end.
+
+        on_caused: called with the seq and the event of each that the fold makes, before it is appended.
+        """
         self.line, self.journal, self.clock, self.fold = line, journal, clock, fold
         self._on_fault, self._on_caused = on_fault, on_caused
         self._fixed: dict[str, Any] = {}  # what ends the head of every entry of this run
         self._tables = {source.name: tagset_of(line.tags_of(source.name)) for source in line.sources}
         self._stated = 0  # first seq of the segment in which the configuration and the tag tables stand; 0 before `begin`
         self._state_due_s = time.monotonic()  # at once: what a start has folded, the next one need not
+        self._fold_is_ahead = False  # of the journal: in `append`, and for ever after one that failed
         self.entries = 0
         self.last_append_s = self.last_heartbeat_s = time.monotonic()
         self._waiting: deque[float] = deque()
@@ -96,21 +100,39 @@ class Intake:
         return time.monotonic() - self._waiting[0] if self._waiting else 0.0
 
     def append(self, drafts: Sequence[Draft], watermark: Watermark | None = None, *, urgent: bool = False) -> Awaitable[None]:
-        """Number, fold and encode in one go, then append all or nothing. The sequence numbers are known because order is fixed here."""
-        first = self.journal.next_seq
+        """Number, decide and encode in one go, then append all or none. The sequence numbers are known because order is fixed here.
+
+        Raises what the journal raises. An error after the fold has seen a draft ends the process (`on_fault`), and nothing is taken any
+        more: the fold would go on from an entry that nobody has.
+        """
+        if self._fold_is_ahead:
+            raise StorageError("the journal lacks what the fold has seen; a new start puts this right")
+        try:
+            bodies, is_caused = self._entries(drafts)
+            if not bodies:
+                return _done()
+            state = self._state_if_due()
+            appended = self.journal.append(bodies, watermark=watermark, state=state, urgent=urgent or is_caused)
+        except Exception as error:
+            if self._fold_is_ahead:
+                self._on_fault(error)
+            raise
+        self._fold_is_ahead = False
+        self.entries += len(bodies)
+        self.last_append_s = time.monotonic()
+        return self._watched(appended)
+
+    def _entries(self, drafts: Sequence[Draft]) -> tuple[list[Body], bool]:
+        """Encode drafts, each followed by what the fold answers; and whether it answered anything."""
+        first, is_caused = self.journal.next_seq, False
         bodies: list[Body] = []
         for draft in (one for each in drafts for one in (*self._restated(first + len(bodies)), each)):
             body, caused = self._decide(draft, first + len(bodies))
             bodies.append(body)
             if caused:
-                urgent = True
+                is_caused = True
                 bodies += self._caused(caused, first + len(bodies))
-        if not bodies:
-            return _done()
-        self.entries += len(bodies)
-        self.last_append_s = time.monotonic()
-        state = self._state_if_due()
-        return self._watched(self.journal.append(bodies, watermark=watermark, state=state, urgent=urgent))
+        return bodies, is_caused
 
     def _decide(self, draft: Draft, seq: int) -> tuple[Body, list[dict[str, Any]]]:
         """Give a draft its place: the entry that it becomes, and the events that the fold answers with."""
@@ -118,7 +140,9 @@ class Intake:
         if isinstance(draft, EventDraft):
             draft = numbered(draft, seq)
             body = event_entry(draft, stamp, self._fixed)  # before the fold: what can not be encoded has changed nothing
+            self._fold_is_ahead = True
             return body, self.fold.decide(event_input(draft, seq, stamp))
+        self._fold_is_ahead = True
         caused = self.fold.decide(readings_input(draft, seq, stamp))
         return readings_entry(draft, stamp, self._fixed, self.fold.contexts(draft.source)), caused
 

@@ -143,6 +143,7 @@ class Port:
 
     async def failed(self, why: str) -> None:
         """Say that the driver raised, and open the gap."""
+        why = why.encode("utf-8", "replace").decode()  # an error may quote bytes that are no text, as a file's name
         self._turn("lost", why)
         await self.lost(Loss("link-lost", detail=why))
 

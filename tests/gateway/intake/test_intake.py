@@ -14,7 +14,7 @@ from kit.collector import Journal as Collected
 from kit.collector import running
 
 import config
-from buffer import Journal, Pressure, read_journal, segment
+from buffer import EntryTooLarge, Journal, JournalClosed, JournalError, Pressure, StorageError, read_journal, segment
 from config import examples
 from drivers import Finding, Loss, Message
 from drivers.mes_sql import MesSqlDriver
@@ -117,7 +117,8 @@ async def test_an_unchanged_poll_is_counted_and_not_stored(line: Line) -> None:
     tag = next(i for i, t in enumerate(port.tags) if t.type == "float32" and t.scaling is None and t.store == "change")
 
     for value in (20.5, 20.5, 20.5, 21.0):
-        await port([(tag, value, 0, None, None)], received_ns=time.monotonic_ns(), requested_ns=time.monotonic_ns() - 1000, kind="poll")
+        requested_ns, received_ns = time.monotonic_ns(), time.monotonic_ns()
+        await port([(tag, value, 0, None, None)], received_ns=received_ns, requested_ns=requested_ns, kind="poll")
 
     stored = readings_of(await line.entries())
     assert [(e["readings"][0][1], e["constant"]["kind"]) for e in stored] == [(20.5, "initial"), (21.0, "change")]
@@ -443,3 +444,65 @@ async def test_each_segment_is_read_by_itself_when_those_before_it_are_gone(tmp_
     assert [read_by_itself(part, part is parts[0]) for part in parts] == [True] * len(parts)
     assert {event["version"] for event in events_of(entries, "config")} == {1}
     assert differences(made.line.data, None).differences == []
+
+
+@pytest.mark.urs("URS-BUF-02", "URS-DAQ-04")
+async def test_a_watermark_is_committed_with_its_entries_never_before_or_after_them(line: Line) -> None:
+    port, journal = line.port("mes"), line.journal
+    first, seen = journal.next_seq, list[tuple[int, dict[str, Any]]]()
+    journal.on_commit(lambda last: seen.append((last[1], journal.watermark("mes"))))
+
+    for n in range(40):
+        await port.room()
+        stored = port([], received_ns=time.monotonic_ns(), messages=[Message("orders", str(n), {"n": n})], watermark={"n": n})
+        if n % 3 == 0:
+            await stored
+    await stored
+
+    messages = [entry["seq"] for entry in await line.entries() if entry.get("event", {}).get("type") == "message"]
+    assert messages[0] >= first
+    committed = [(last, through) for last, through in seen if last >= messages[0]]
+    assert len(committed) > 10
+    assert [through for _, through in committed] == [{"n": sum(seq <= last for seq in messages) - 1} for last, _ in committed]
+
+
+@pytest.mark.urs("URS-BUF-02", "URS-SEC-09")
+async def test_an_event_that_can_not_be_encoded_changes_nothing_and_the_next_one_follows(line: Line) -> None:
+    port = line.port("granulator-plc")
+    await port([(numeric(port)[0], 1.0, 0, None, None)], received_ns=time.monotonic_ns())
+    before = line.intake.fold.dump(), line.journal.next_seq, line.intake.entries
+
+    for finding in (Finding("odd", "no JSON", evidence={"value": object()}), Finding("odd", "no text \udcfc")):
+        with pytest.raises(TypeError):
+            port.found(finding)
+    with pytest.raises(TypeError):
+        port.lost(Loss("link-lost", detail="no text \udcfc"))
+
+    assert (line.intake.fold.dump(), line.journal.next_seq, line.intake.entries) == before
+    assert line.faults == []
+    await port([(numeric(port)[0], 2.0, 0, None, None)], received_ns=time.monotonic_ns())
+    assert [entry["seq"] for entry in await line.entries()] == list(range(1, before[1] + 1))
+
+
+@pytest.mark.urs("URS-BUF-02", "URS-SEC-09")
+@pytest.mark.parametrize(("note", "refusal"), [("x" * 70_000, EntryTooLarge), ("", JournalClosed)])
+async def test_what_the_journal_refuses_ends_the_intake_and_a_new_start_goes_on_from_what_is_stored(
+    line: Line, note: str, refusal: type[JournalError]
+) -> None:
+    port, tag = line.port("granulator-plc"), numeric(line.port("granulator-plc"))[0]
+    await port([(tag, 1.0, 0, None, None)], received_ns=time.monotonic_ns(), watermark={"n": 1})
+    stored, next_seq = json.loads(line.intake.fold.dump()), line.journal.next_seq
+    if refusal is JournalClosed:
+        await asyncio.to_thread(line.journal.close)
+
+    with pytest.raises(refusal):
+        line.intake.happened({"type": "context", "equipment": "granulator", "values": {"batch": "B2"}, "note": note})
+
+    assert [type(fault) for fault in line.faults] == [refusal]
+    assert json.loads(line.intake.fold.dump()) != stored, "the fold is ahead: nothing may follow"
+    with pytest.raises(StorageError, match="new start"):
+        port([(tag, 2.0, 0, None, None)], received_ns=time.monotonic_ns(), watermark={"n": 2})
+    assert (line.journal.next_seq, port.watermark) == (next_seq, {"n": 1})
+    await asyncio.to_thread(line.journal.close)
+    line.journal = line.open()
+    assert json.loads(replay(line.line, line.journal).dump()) == stored
