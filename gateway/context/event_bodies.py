@@ -1,6 +1,6 @@
 """The events that the fold makes, as they stand in entries (design, entries; docs/context.md). Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,6 +12,8 @@ from gateway.entries import findings
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 
 finding = findings.finding
+Emit = Callable[[dict[str, Any]], str]
+"""Make an event. Returns the SHA-256 of its bytes, by which a record is listed in its batch's end."""
 LARGEST_EVENT_BYTES = 60_000
 """An entry holds 65,536 bytes with its head; a longer event is cut into numbered parts."""
 LONG_LIST_BYTES = 4_096

@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 from config import Equipment, Line, Parameter, Source, Step, Tag
 from config.grammars.step_condition import Active, parse
 from config.materials import Occasion, tags_of
-from config.sections import FromRow, FromTag, Identity, Pushed, Route
-from gateway.context.state import Kind
+from config.sections import FromRow, FromTag, Pushed, Route
+from config.sections import Identity as ReadFrom
+from gateway.context.state import Identity, Kind
 from gateway.entries.fold_input import Json
 from gateway.entries.ticks import TICKS_PER_MS, TICKS_PER_S
 from gateway.parameters import Need, limit_tags, need_of
@@ -56,9 +57,9 @@ class StepPlan:
             return self.active.matches(int(value), self.names)
         return self.active.matches(value, self.names)
 
-    def applies(self, recipe: str | None, version: str | None) -> bool:
+    def applies(self, who: Identity) -> bool:
         """Whether the row counts for a recipe; an empty column is every recipe."""
-        return self.row.recipe in {None, recipe} and self.row.recipe_version in {None, version}
+        return self.row.recipe in {None, who.recipe} and self.row.recipe_version in {None, who.recipe_version}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ class Unit:
         )
         self.active_steps = [(s.row.step, s.row.activity) for s in self.steps if s.row.activity is not None]
         self.step_tags = {tag for s in self.steps for tag in (s.row.signal, s.row.key) if tag is not None and tag in plan.places}
-        self.identity: dict[str, Identity | None] = {name: getattr(equipment, name) for name in FIELDS}
+        self.identity: dict[str, ReadFrom | None] = {name: getattr(equipment, name) for name in FIELDS}
         self.identity_tags = {i.tag for i in self.identity.values() if isinstance(i, FromTag)}
         self.queries = {i.row for i in self.identity.values() if isinstance(i, FromRow)}
         self.queries |= {i.known_in for i in self.identity.values() if isinstance(i, FromTag | Pushed) and i.known_in is not None}
@@ -99,15 +100,15 @@ class Unit:
         self.bridged = {s.name: round(s.outage_tolerance_s * TICKS_PER_S) for s in plan.line.sources if s.name in self.sources}
         self.tags = self.step_tags | self.identity_tags | {tag for tag in told if tag is not None and tag in plan.places}
 
-    def row_of(self, step: str, recipe: str | None, version: str | None) -> StepPlan | None:
+    def row_of(self, step: str, who: Identity) -> StepPlan | None:
         """The row of a step for a recipe: the most specific one."""
-        rows = [s for s in self.steps if s.row.step == step and s.applies(recipe, version)]
+        rows = [s for s in self.steps if s.row.step == step and s.applies(who)]
         return max(rows, key=lambda s: (s.row.recipe is not None, s.row.recipe_version is not None), default=None)
 
-    def steps_of(self, recipe: str | None, version: str | None) -> list[StepPlan]:
+    def steps_of(self, who: Identity) -> list[StepPlan]:
         """The rows that count for a recipe, one for each step, from the outermost level inwards."""
         names = dict.fromkeys(s.row.step for s in self.steps)
-        rows = [row for name in names if (row := self.row_of(name, recipe, version)) is not None]
+        rows = [row for name in names if (row := self.row_of(name, who)) is not None]
         return sorted(rows, key=lambda s: LEVELS.index(s.row.level))
 
 

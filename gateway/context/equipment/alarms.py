@@ -3,7 +3,7 @@
 Those of alarms.csv follow the readings of their tags; those that a source tells by itself come through `occurred`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -50,7 +50,7 @@ def bells(plan: Plan) -> dict[str, list[Bell]]:
 class Alarms:
     """Which alarms stand, and in which batches they are listed."""
 
-    def __init__(self, state: State, plan: Plan, emit: Callable[[dict[str, Any]], str]) -> None:
+    def __init__(self, state: State, plan: Plan, emit: event_bodies.Emit) -> None:
         self._state, self._plan, self._emit = state, plan, emit
         self.bells = bells(plan)
 

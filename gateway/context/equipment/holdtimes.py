@@ -1,6 +1,6 @@
 """The equipment log between batches: when it was cleaned, and how long it stood dirty before and clean after that."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from gateway.context import event_bodies
@@ -18,7 +18,7 @@ MOST_GAPS = 32
 class HoldTimes:
     """What the next batch's start says of the time before it. Cleaning is told by the `activity` tag, or by steps whose activity it is."""
 
-    def __init__(self, state: State, plan: Plan, emit: Callable[[dict[str, Any]], str]) -> None:
+    def __init__(self, state: State, plan: Plan, emit: event_bodies.Emit) -> None:
         self._state, self._plan, self._emit = state, plan, emit
         self._steps = {(s.equipment, s.step) for s in plan.line.steps if s.activity == CLEANING}
         self._told = [name for name, unit in plan.units.items() if self._sources(unit)]  # in the order of the line: the state is in it too

@@ -1,7 +1,6 @@
 """Tags that are silent longer than the map allows (`max_silence_s`): a gap of that tag, opened by the fold, and a finding."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 from gateway.context import event_bodies
 from gateway.context.gaps.gaps import Gaps
@@ -13,7 +12,7 @@ from gateway.entries.ticks import TICKS_PER_S, rfc3339
 class Silences:
     """Who must be heard how often, and who was not, though the source was alive."""
 
-    def __init__(self, state: State, plan: Plan, gaps: Gaps, emit: Callable[[dict[str, Any]], str]) -> None:
+    def __init__(self, state: State, plan: Plan, gaps: Gaps, emit: event_bodies.Emit) -> None:
         self._state, self._plan, self._gaps, self._emit = state, plan, gaps, emit
         self.limits = {t.tag: round(t.max_silence_s * TICKS_PER_S) for t in plan.line.tags if t.max_silence_s is not None}
         state.heard = {name: ticks for name, ticks in state.heard.items() if name in self.limits}

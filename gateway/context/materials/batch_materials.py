@@ -1,6 +1,6 @@
 """What happened to the material of each batch, for its end record: every booking, every sample, every lot that leads nowhere."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from config.materials import Booking, Occasion
@@ -18,7 +18,7 @@ _BATCH = ""
 class Ledgers:
     """The material side of every batch that is open, or may still be revised."""
 
-    def __init__(self, state: State, plan: Plan, emit: Callable[[dict[str, Any]], str]) -> None:
+    def __init__(self, state: State, plan: Plan, emit: event_bodies.Emit) -> None:
         self._state, self._plan, self._emit = state, plan, emit
 
     # what was said

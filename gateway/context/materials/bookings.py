@@ -3,7 +3,7 @@
 An occasion is never lost silently: what can not be said of it stands in its `problems`, and it is made all the same.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal
 from urllib.parse import quote
@@ -28,7 +28,6 @@ from gateway.entries.ticks import TICKS_PER_S, from_rfc3339, rfc3339
 from gateway.parameters import usable
 
 Table = Literal["material", "sample"]
-Emit = Callable[[dict[str, Any]], str]
 
 MOST_HELD = 512
 """Bookings and samples held for revisions."""
@@ -44,7 +43,7 @@ BEFORE_START_TICKS = 86_400 * TICKS_PER_S
 class Bookings:
     """Everything that materials.csv and samples.csv ask for."""
 
-    def __init__(self, state: State, plan: Plan, ledgers: Ledgers, emit: Emit) -> None:
+    def __init__(self, state: State, plan: Plan, ledgers: Ledgers, emit: event_bodies.Emit) -> None:
         self._state, self._plan, self._ledgers, self._emit = state, plan, ledgers, emit
         self.gateway = plan.line.gateway
         self._rows: dict[tuple[Table, str, str], list[Occasion]] = {}

@@ -1,10 +1,10 @@
 """Batches: entered and left by equipments, closed when all of the route have ended, and what their end record proves."""
 
-from collections.abc import Callable
 from typing import Any
 
 from buffer.chain import leaf, root
 from gateway.context import event_bodies, waits
+from gateway.context.equipment.alarms import Alarms
 from gateway.context.equipment.holdtimes import HoldTimes
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import FIELDS, Plan, Unit
@@ -27,12 +27,11 @@ class Batches:
     """The batches that are open on the line, and those closed ones that a late reading may still revise."""
 
     def __init__(
-        self, state: State, plan: Plan, runs: Runs, emit: Callable[[dict[str, Any]], str], holds: HoldTimes, ledgers: Ledgers
+        self, state: State, plan: Plan, emit: event_bodies.Emit, runs: Runs, holds: HoldTimes, alarms: Alarms, ledgers: Ledgers
     ) -> None:
-        self._state, self._plan, self._runs, self._emit = state, plan, runs, emit
-        self._holds, self._ledgers = holds, ledgers
+        self._state, self._plan, self._emit, self._runs = state, plan, emit, runs
+        self._holds, self._alarms, self._ledgers = holds, alarms, ledgers
         self.gateway = plan.line.gateway
-        self.entered: Callable[[str, str], None] = lambda _unit, _batch: None
 
     def enter(self, unit: Unit, who: Identity, at: Instant, seq: int) -> None:
         """A batch comes into an equipment."""
@@ -61,7 +60,7 @@ class Batches:
         self._emit(event)
         for finding in findings:
             self._emit(finding)
-        self.entered(unit.name, who.batch)
+        self._alarms.entered(unit.name, who.batch)
 
     def fill(self, who: Identity) -> None:
         """What became known of a batch after its start."""
@@ -109,7 +108,7 @@ class Batches:
     def absent(self, unit: Unit, batch: Batch, name: str) -> list[str]:
         """Steps that must occur and have not begun in this batch."""
         counts = self._state.counts.get(name, {})
-        rows = unit.steps_of(batch.identity.recipe, batch.identity.recipe_version)
+        rows = unit.steps_of(batch.identity)
         return [r.row.step for r in rows if r.row.occurs in {"1", "1..n"} and not counts.get(f"{unit.name}/{r.row.step}")]
 
     def recorded(self, run: Run) -> None:
@@ -289,7 +288,7 @@ class Batches:
     def _idle(self, unit: Unit, batch: Batch, name: str) -> list[dict[str, Any]]:
         """Required parameters of the map that this batch did not call for, each with the reason."""
         who, counts = batch.identity, self._state.counts.get(name, {})
-        optional = {r.row.step for r in unit.steps_of(who.recipe, who.recipe_version) if r.row.occurs in {"0..1", "0..n"}}
+        optional = {r.row.step for r in unit.steps_of(who) if r.row.occurs in {"0..1", "0..n"}}
         found: dict[tuple[str | None, str], str] = {}
         rows = [row for row in self._plan.line.parameters if row.equipment == unit.name and row.required]
         fits = {id(row) for row in rows if row.recipe in {None, who.recipe} and row.recipe_version in {None, who.recipe_version}}

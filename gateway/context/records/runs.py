@@ -1,10 +1,11 @@
 """The runs of steps: begun, ended, recorded when their sources have shown life past the end, revised while late readings may come."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from config import Parameter
 from gateway.context import event_bodies, waits
+from gateway.context.equipment.holdtimes import HoldTimes
 from gateway.context.plan import LATENESS_TICKS, LEVELS, Gathered, Plan, Unit
 from gateway.context.state import Identity, Instant, Run, State, stored_step
 from gateway.context.texts import LONGEST_TEXT
@@ -20,18 +21,13 @@ RETIRE_EVERY_TICKS = 5 * TICKS_PER_S
 MOST_HELD = 256
 """Recorded runs held for revisions."""
 
-Emit = Callable[[dict[str, Any]], str]
-"""Make an event; returns the SHA-256 of its bytes."""
-
 
 class Runs:
     """Every run that is going on, waits for its record, or may still be revised."""
 
-    def __init__(self, state: State, plan: Plan, emit: Emit) -> None:
-        self._state, self._plan, self._emit = state, plan, emit
+    def __init__(self, state: State, plan: Plan, emit: event_bodies.Emit, holds: HoldTimes) -> None:
+        self._state, self._plan, self._emit, self._holds = state, plan, emit, holds
         self.gateway = plan.line.gateway
-        self.step_began: Callable[[str, str, Instant], None] = lambda _unit, _step, _at: None
-        self.step_ended: Callable[[str, str, Instant], None] = lambda _unit, _step, _at: None
         self.recorded_through = max((r.end.ticks for r in state.runs.values() if r.revision and r.end), default=0)
 
     # begin and end
@@ -50,7 +46,7 @@ class Runs:
         operator = self._state.where[unit.name].seen.get(unit.equipment.operator or "")
         run.people = [] if operator is None or not operator.value else [str(operator.value)[:LONGEST_TEXT]]
         self._emit(event_bodies.step_head(run, unit.equipment.unit_id, self._plan.zone, "start"))
-        self.step_began(unit.name, run.step, at)
+        self._holds.step_began(unit.name, run.step, at)
         return run
 
     def begin_batch(self, unit: Unit, who: Identity, at: Instant, seq: int) -> Run:
@@ -83,7 +79,7 @@ class Runs:
         at = at if at.ticks >= run.start.ticks else Instant(run.start.ticks, at.window, at.basis)
         run.end, run.end_seq, run.entered = at, seq, self._state.now
         run.cause = "unknown" if cause is None and at.basis == "inferred-from-gap" else cause
-        self.step_ended(run.equipment, run.step, at)
+        self._holds.step_ended(run.equipment, run.step, at)
 
     def rebind(self, unit: Unit, run: Run, who: Identity, reason: str) -> None:
         """A run belongs to another batch than was thought: its record gets a new name, by an event; entries stay as they are."""

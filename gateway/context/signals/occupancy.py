@@ -1,9 +1,10 @@
 """Where each equipment is: its signals as read, what of them has settled, and the steps and batches that follow."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from gateway.context import event_bodies, waits
+from gateway.context.equipment.holdtimes import HoldTimes
 from gateway.context.plan import LEVELS, Plan, StepPlan, Unit
 from gateway.context.records.batches import Batches
 from gateway.context.records.runs import Runs
@@ -22,9 +23,9 @@ MOST_REMEMBERED = 32
 class Occupancy:
     """Decides what a change of a signal means. A change counts when it has stood still; its time stays that of the reading."""
 
-    def __init__(self, state: State, plan: Plan, runs: Runs, batches: Batches, emit: Callable[[dict[str, Any]], str]) -> None:
-        self._state, self._plan, self._runs, self._batches, self._emit = state, plan, runs, batches, emit
-        self.activity_told: Callable[[str, str | None, Instant], None] = lambda _unit, _word, _at: None
+    def __init__(self, state: State, plan: Plan, emit: event_bodies.Emit, runs: Runs, batches: Batches, holds: HoldTimes) -> None:
+        self._state, self._plan, self._emit = state, plan, emit
+        self._runs, self._batches, self._holds = runs, batches, holds
 
     # signals as read
 
@@ -53,7 +54,7 @@ class Occupancy:
         if tag == equipment.operator and value:
             self._runs.operator(unit, str(value)[:LONGEST_TEXT])
         if tag == equipment.activity:
-            self.activity_told(unit.name, self._plan.decoded(tag, None, value, state=True), at)
+            self._holds.activity(unit.name, self._plan.decoded(tag, None, value, state=True), at)
         if tag == equipment.activity and before is not None:
             self._activity(unit, before.value, value, at)
         if isinstance(value, str) and len(value) > LONGEST_TEXT:
@@ -181,12 +182,12 @@ class Occupancy:
             self._end_batch(unit, where, group[END])
         if IDENTITY in group and [where.read.batch, where.read.raw] == group[IDENTITY].value:
             self._bind(unit, where, group[IDENTITY])
-        for row in () if unit.from_rows else unit.steps_of(where.bound.recipe, where.bound.recipe_version):
+        for row in () if unit.from_rows else unit.steps_of(where.bound):
             self._begin_if_on(unit, where, row, group)
 
     def _tell(self, unit: Unit, where: EquipmentState, group: Mapping[str, Pending]) -> None:
         """The signals of an equipment whose steps come from rows: what they say is kept, to be compared."""
-        for row in unit.steps_of(where.bound.recipe, where.bound.recipe_version):
+        for row in unit.steps_of(where.bound):
             changes = [group[key] for key in (row.row.signal, row.row.key) if key is not None and key in group]
             if not changes:
                 continue
@@ -201,14 +202,14 @@ class Occupancy:
     def begin(self, unit: Unit, step: str, key: Json, at: Instant, seq: int) -> Run | None:
         """A step begins by a row; None if its recipe has no such step."""
         who = self.who(unit, at.ticks)
-        row = unit.row_of(step, who.recipe, who.recipe_version)
+        row = unit.row_of(step, who)
         if row is None:
             return None
         self._deviations(unit, who, row)
         return self._runs.begin(unit, row.row, key, who, at, seq)
 
     def _end_if_over(self, unit: Unit, where: EquipmentState, run: Run, group: Mapping[str, Pending]) -> None:
-        row = unit.row_of(run.step, run.identity.recipe, run.identity.recipe_version)
+        row = unit.row_of(run.step, run.identity)
         if row is None:
             return
         key = None if row.row.key is None else where.settled.get(row.row.key)
@@ -229,7 +230,7 @@ class Occupancy:
         """Runs whose batch changed while nobody saw their signal: it is seen again, and they still run."""
         mine = (run for run in self._state.runs.values() if run.equipment == unit.name and run.end is None)
         for run in [run for run in mine if run.cut is not None or run.unsighted is not None]:
-            row = unit.row_of(run.step, run.identity.recipe, run.identity.recipe_version)
+            row = unit.row_of(run.step, run.identity)
             if row is None:
                 continue
             source = self._plan.places[row.row.signal].source.name
@@ -289,7 +290,7 @@ class Occupancy:
         batch = who.batch
         if batch is None:
             return
-        rows = unit.steps_of(who.recipe, who.recipe_version)
+        rows = unit.steps_of(who)
         counts = self._state.counts.get(batch, {})
         begun = {r.row.step for r in rows if counts.get(f"{unit.name}/{r.row.step}")}
         step, order = row.row.step, row.row.order
@@ -354,7 +355,7 @@ class Occupancy:
             self._leave(unit, where, change.left, change.seq)
         self._become(where, Identity(), change.left.ticks)
         for run in going:
-            row = unit.row_of(run.step, None, None)
+            row = unit.row_of(run.step, Identity())
             if run.end is not None and row is not None and not unit.from_rows:
                 self._runs.begin(unit, row.row, run.key, Identity(), change.left, change.seq)
 
@@ -408,7 +409,7 @@ class Occupancy:
 
     def _changed(self, unit: Unit, run: Run, ticks: int | None = None) -> bool:
         """Whether a signal of a run is known to have changed (by `ticks`), though the change must still stand."""
-        row = unit.row_of(run.step, run.identity.recipe, run.identity.recipe_version)
+        row = unit.row_of(run.step, run.identity)
         pending = self._state.where[unit.name].pending
         if row is None or unit.from_rows:
             return False
@@ -417,7 +418,7 @@ class Occupancy:
 
     def _unseen(self, unit: Unit, run: Run, ticks: int) -> bool:
         """Whether nobody saw the signal of a run at an instant."""
-        row = unit.row_of(run.step, run.identity.recipe, run.identity.recipe_version)
+        row = unit.row_of(run.step, run.identity)
         if row is None or unit.from_rows:
             return False
         source = self._plan.places[row.row.signal].source.name
@@ -426,7 +427,7 @@ class Occupancy:
 
     def _lost(self, unit: Unit, run: Run) -> bool:
         """Whether the signal of a run is not observed at present."""
-        row = unit.row_of(run.step, run.identity.recipe, run.identity.recipe_version)
+        row = unit.row_of(run.step, run.identity)
         if row is None or unit.from_rows:
             return False
         source = self._plan.places[row.row.signal].source.name
@@ -466,7 +467,7 @@ class Occupancy:
             return [[run.level, run.step, run.run] for run in self._runs.running(unit)]
         running = {run.step: run for run in self._runs.running(unit)}
         found: list[list[str | int]] = []
-        for row in unit.steps_of(where.read.recipe, where.read.recipe_version):
+        for row in unit.steps_of(where.read):
             seen, key = where.seen.get(row.row.signal), where.seen.get(row.row.key or "")
             if seen is None or not row.runs(seen.value):
                 continue

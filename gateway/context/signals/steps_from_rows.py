@@ -1,6 +1,6 @@
 """Steps as MES rows tell them: made into runs where they count (`steps_from = "mes"`), else kept to be compared with the signals."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,8 +22,8 @@ MOST_HEARD = 1_000
 class RowSteps:
     """What the rows of `mes_steps` say of each equipment's steps."""
 
-    def __init__(self, state: State, plan: Plan, runs: Runs, where: Occupancy, emit: Callable[[dict[str, Any]], str]) -> None:
-        self._state, self._plan, self._runs, self._where, self._emit = state, plan, runs, where, emit
+    def __init__(self, state: State, plan: Plan, emit: event_bodies.Emit, runs: Runs, where: Occupancy) -> None:
+        self._state, self._plan, self._emit, self._runs, self._where = state, plan, emit, runs, where
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Take a `message` event: the rows that tell steps of an equipment."""
