@@ -5,10 +5,11 @@ import contextlib
 import json
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import pytest
 from kit.processes import eventually
 
 from config import Source, Tag
@@ -211,3 +212,23 @@ def secured(path: Path, policy: str = "Basic256Sha256", mode: str = "SignAndEncr
     certs.make(path / "certs")
     settings = {"security": {"policy": policy, "mode": mode}, **more.pop("settings", {})}
     return Bench(path, certificate=(Path(server.file), path / "server" / "own" / "key.pem"), settings=settings, **more)
+
+
+ROUNDS = [2, pytest.param(15, marks=pytest.mark.faults)]
+
+
+ONCE = [1, pytest.param(2, marks=pytest.mark.faults)]  # once in every run, once more where the figures are printed
+
+
+TABLE: list[Callable[[str, str], None]] = []
+
+
+def say(name: str, **told: Any) -> None:
+    """One row of the table of figures."""
+    case, _, what = name.partition(" ")
+    TABLE[0](case, f"{what}: " + ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in told.items()))
+
+
+def lost(bench: Bench) -> int:
+    """Values that the PLC had and the disk has not."""
+    return sum(map(len, bench.missing().values()))

@@ -1,0 +1,156 @@
+"""Messages that are lost, unreadable, refused or of nodes that come and go; limits that a server tells or hides."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from kit.opcua_bench import ONCE, Bench, lost, say
+from kit.processes import eventually
+
+
+@pytest.mark.faults
+async def test_an_overflow_is_a_gap_for_exactly_its_tag_and_time(tmp_path: Path) -> None:
+    async with Bench(tmp_path, count=3, settings={"queue_size": 10}) as bench:
+        await bench.make()
+        bench.run()
+        await eventually(lambda: bench.disk.connections)
+        await bench.caught_up()
+        bench.cable.cut()
+        await bench.make(30, every_s=0.002, tags=["t1"])
+        bench.cable.mend()
+        await bench.make(3)
+        await bench.caught_up()
+        gone = bench.missing()
+        assert set(gone) == {1}
+        overflows = [one for one in bench.disk.losses if one.cause == "queue-overflow"]
+        (loss,) = overflows
+        assert loss.tags == (1,)
+        assert loss.since_ticks is not None
+        assert loss.until_ticks is not None
+        covered = sum(loss.since_ticks < ticks < loss.until_ticks for ticks, _ in gone[1])
+        say("F20 queue overflow", lost=len(gone[1]), covered=covered, gaps=len(overflows))
+        assert covered == len(gone[1])
+
+
+async def test_a_queue_of_one_is_an_alarm(bench: Bench) -> None:
+    bench.plc.switches.most_queue = 1
+    bench.run()
+    await eventually(lambda: "queue-revised" in bench.disk.codes())
+    (finding,) = [one for one in bench.disk.findings if one.code == "queue-revised"]
+    assert finding.severity == "alarm"
+    assert len(finding.tags) == 20
+
+
+@pytest.mark.faults
+async def test_a_message_that_never_came_is_fetched_again(bench: Bench) -> None:
+    bench.run()
+    await eventually(lambda: bench.disk.connections)
+    await bench.make(2)
+    await bench.caught_up()
+    (subscription,) = bench.plc.subscriptions.subscriptions.values()
+    bench.plc.switches.drop_messages = {subscription.sequence + 1, subscription.sequence + 2}
+    await bench.make(8, every_s=0.07)
+    await bench.caught_up()
+    assert bench.driver.counts["sequence-gaps"] == 1
+    assert not bench.missing()
+    assert (bench.doubled(), bench.unordered()) == (0, 0)
+    assert bench.failures == []
+    say("F21 sequence gap", messages_missing=2, republished=bench.driver.counts["republished"], lost=lost(bench))
+
+
+async def test_a_message_that_is_no_longer_there_is_a_gap_and_every_value_is_asked_for(bench: Bench) -> None:
+    bench.run()
+    await eventually(lambda: bench.disk.connections)
+    await bench.make(2)
+    await bench.caught_up()
+    (subscription,) = bench.plc.subscriptions.subscriptions.values()
+    bench.plc.switches.republish = False
+    bench.plc.switches.drop_messages = {subscription.sequence}
+    await bench.make(1, every_s=0.2)
+    await bench.make(3, every_s=0.07, tags=["t0"])
+    await eventually(lambda: any(loss.cause == "message-lost" for loss in bench.disk.losses))
+    await bench.caught_up()
+    (loss,) = [one for one in bench.disk.losses if one.cause == "message-lost"]
+    assert set(loss.tags or ()) == set(range(20))
+    assert bench.failures == []
+
+
+@pytest.mark.parametrize("resend", [True, False])
+async def test_a_message_that_can_not_be_read_is_a_gap_and_does_not_end_the_session(bench: Bench, resend: bool) -> None:
+    bench.plc.switches.resend_data = resend
+    bench.run()
+    await eventually(lambda: bench.disk.connections)
+    await bench.make(2)
+    await bench.caught_up()
+    (subscription,) = bench.plc.subscriptions.subscriptions.values()
+    bench.plc.switches.garble_messages = {subscription.sequence}
+    await bench.make(1, every_s=0.2)
+    await eventually(lambda: "message-unreadable" in bench.disk.codes())
+    await bench.caught_up()
+    await bench.make(2)
+    await bench.caught_up()
+    assert any(loss.cause == "message-unreadable" for loss in bench.disk.losses)
+    assert bench.failures == []
+
+
+@pytest.mark.parametrize("round_", ONCE)
+async def test_a_missing_node_stops_no_other_and_is_taken_up_when_it_comes(bench: Bench, round_: int) -> None:
+    bench.plc.remove("t3")
+    bench.run()
+    await eventually(lambda: bench.disk.connections)
+    await bench.make(2, tags=[f"t{i}" for i in range(20) if i != 3])
+    await eventually(lambda: len({reading[0] for reading in bench.disk.readings}) == 19)
+    assert [(loss.cause, loss.tags) for loss in bench.disk.losses] == [("not-subscribed", (3,))]
+    begun = asyncio.get_running_loop().time()
+    bench.plc.restore("t3")
+    await bench.make(2)
+    await eventually(lambda: any(reading[0] == 3 for reading in bench.disk.readings))
+    kinds = {told["kind"] for readings, told in bench.disk.committed if any(reading[0] == 3 for reading in readings)}
+    assert "initial" in kinds
+    say("F22 node back", taken_up_after_s=round(asyncio.get_running_loop().time() - begun, 2), retry_every_s=0.3)
+
+
+@pytest.mark.faults
+async def test_a_node_that_vanishes_in_mid_stream_is_taken_up_again(bench: Bench) -> None:
+    bench.run()
+    await eventually(lambda: bench.disk.connections)
+    await bench.make(2)
+    await bench.caught_up()
+    bench.plc.remove("t3")
+    await eventually(lambda: any(reading[0] == 3 and reading[2] == 0x80340000 for reading in bench.disk.readings))
+    bench.plc.restore("t3")
+    await bench.make(1, tags=["t3"])
+    await bench.caught_up()
+
+
+async def test_small_limits_of_a_server_are_kept(tmp_path: Path) -> None:
+    async with Bench(tmp_path, count=300) as bench:
+        bench.plc.switches.limits = {"items": 37, "read": 11}
+        await bench.plc.stop()
+        await bench.plc.start()
+        await bench.make()
+        bench.run()
+        await bench.caught_up()
+        assert len({reading[0] for reading in bench.disk.readings}) == 300
+
+
+@pytest.mark.faults
+async def test_a_limit_that_the_server_hides_is_found_by_halving(tmp_path: Path) -> None:
+    async with Bench(tmp_path, count=300) as bench:
+        await bench.make()
+        bench.plc.switches.limits = {"items": 37, "read": 11}  # enforced, but told as 10,000
+        bench.run()
+        await bench.caught_up()
+        assert len({reading[0] for reading in bench.disk.readings}) == 300
+
+
+async def test_a_lost_subscription_is_made_anew(bench: Bench) -> None:
+    bench.run()
+    await eventually(lambda: bench.disk.connections)
+    await bench.make(2)
+    await bench.caught_up()
+    bench.plc.drop_subscriptions()
+    await eventually(lambda: bench.disk.connections > 1)
+    await bench.make(3)
+    await bench.caught_up()
+    assert bench.failures
