@@ -10,8 +10,8 @@ Invariants:
 - A source's watermark is committed in the transaction of the entries that it stands for.
 - What is observed never runs ahead of what is appended: a heartbeat proves no value that the journal lacks.
 - A call that is refused changes nothing: not the fold, not the observation, not the watermark, not what counts as told. Refused are a list
-  too many, before anything else, and an event that can not be encoded, before the fold sees it. What fails later, the journal's own
-  refusal, finds the fold ahead of the journal: nothing is taken any more, and the process ends.
+  too many, before anything else, and an event that no entry can hold, before the fold sees it: the fault of its source alone. What fails
+  later, the journal's own refusal, finds the fold ahead of the journal: nothing is taken any more, and the process ends.
 - What is not taken is told to the source, never dropped: the driver waits in `room()`, and who polls has a gap with the cause.
 
 The order of one call of a port (`Port.__call__`), which is that of its entries:

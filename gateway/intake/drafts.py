@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from buffer import Body
 from gateway.clock import Stamp
-from gateway.entries.bodies import event_body, readings_body
+from gateway.entries.bodies import LARGEST_BODY_BYTES, event_body, readings_body
 from gateway.entries.fold_input import UNVERIFIED, EventInput, ReadingsInput, Seen
 from gateway.entries.ticks import rfc3339
 
@@ -44,6 +44,10 @@ class EventDraft:
 Draft = ReadingsDraft | EventDraft
 
 
+class EventTooLarge(ValueError):
+    """An event is longer than an entry may hold: nothing is appended. It is the fault of whoever drafted it, none of the journal."""
+
+
 class Append(Protocol):
     """`Intake.append`, as a port sees it."""
 
@@ -75,8 +79,11 @@ def readings_entry(draft: ReadingsDraft, stamp: Stamp, fixed: Mapping[str, Any],
 
 
 def event_entry(draft: EventDraft, stamp: Stamp, fixed: Mapping[str, Any]) -> Body:
-    """Encode the entry. fixed: see `head`."""
-    return event_body(head(stamp, fixed, draft.source, draft.source_clock), draft.event)
+    """Encode the entry. fixed: see `head`. Raises EventTooLarge, and TypeError if a member is nothing that JSON can hold."""
+    body = event_body(head(stamp, fixed, draft.source, draft.source_clock), draft.event)
+    if len(body.body) > LARGEST_BODY_BYTES:
+        raise EventTooLarge(f"a {draft.event['type']} event of {len(body.body)} bytes, at most {LARGEST_BODY_BYTES} are possible")
+    return body
 
 
 def head(

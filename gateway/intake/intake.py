@@ -102,8 +102,8 @@ class Intake:
     def append(self, drafts: Sequence[Draft], watermark: Watermark | None = None, *, urgent: bool = False) -> Awaitable[None]:
         """Number, decide and encode in one go, then append all or none. The sequence numbers are known because order is fixed here.
 
-        Raises what the journal raises. An error after the fold has seen a draft ends the process (`on_fault`), and nothing is taken any
-        more: the fold would go on from an entry that nobody has.
+        Raises EventTooLarge, and what the journal raises. An error after the fold has seen a draft ends the process (`on_fault`), and
+        nothing is taken any more: the fold would go on from an entry that nobody has.
         """
         if self._fold_is_ahead:
             raise StorageError("the journal lacks what the fold has seen; a new start puts this right")
@@ -139,7 +139,7 @@ class Intake:
         stamp = self.clock.stamp()
         if isinstance(draft, EventDraft):
             draft = numbered(draft, seq)
-            body = event_entry(draft, stamp, self._fixed)  # before the fold: what can not be encoded has changed nothing
+            body = event_entry(draft, stamp, self._fixed)  # before the fold: what can not be stored has changed nothing
             self._fold_is_ahead = True
             return body, self.fold.decide(event_input(draft, seq, stamp))
         self._fold_is_ahead = True

@@ -19,6 +19,7 @@ from gateway.intake.room import MOST_OPEN_CALLS, Room
 from gateway.intake.row_events import row_drafts
 from gateway.intake.source_clock import ClockWatch
 
+LONGEST_ERROR = 4_000
 _HELD_BACK = "the journal took nothing for a while: the polls after this one were held back"
 
 
@@ -143,7 +144,7 @@ class Port:
 
     async def failed(self, why: str) -> None:
         """Say that the driver raised, and open the gap."""
-        why = why.encode("utf-8", "replace").decode()  # an error may quote bytes that are no text, as a file's name
+        why = why[:LONGEST_ERROR].encode("utf-8", "replace").decode()  # it may quote what a source sent: long, and no text
         self._turn("lost", why)
         await self.lost(Loss("link-lost", detail=why))
 

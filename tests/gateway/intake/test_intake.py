@@ -12,11 +12,12 @@ import pytest
 from kit import mes_sql
 from kit.collector import Journal as Collected
 from kit.collector import running
+from pydantic import BaseModel
 
 import config
-from buffer import EntryTooLarge, Journal, JournalClosed, JournalError, Pressure, StorageError, read_journal, segment
+from buffer import Journal, JournalClosed, JournalError, Pressure, StorageError, read_journal, segment
 from config import examples
-from drivers import Finding, Loss, Message
+from drivers import Driver, Emit, Finding, Loss, Message
 from drivers.mes_sql import MesSqlDriver
 from drivers.restored_rows import MARK, row_mark
 from gateway.clock import Clock, system_clock
@@ -27,8 +28,10 @@ from gateway.entries.ticks import from_rfc3339
 from gateway.evidence.recompute import differences
 from gateway.evidence.restored_rows import RestoredRows
 from gateway.intake import Intake
+from gateway.intake.drafts import EventTooLarge
 from gateway.intake.port import Port
 from gateway.intake.room import MOST_OPEN_CALLS
+from gateway.runtime.isolate import DriverCrashed, isolated
 
 
 class Line:
@@ -467,13 +470,18 @@ async def test_a_watermark_is_committed_with_its_entries_never_before_or_after_t
 
 
 @pytest.mark.urs("URS-BUF-02", "URS-SEC-09")
-async def test_an_event_that_can_not_be_encoded_changes_nothing_and_the_next_one_follows(line: Line) -> None:
+async def test_an_event_that_no_entry_can_hold_changes_nothing_and_the_next_one_follows(line: Line) -> None:
     port = line.port("granulator-plc")
     await port([(numeric(port)[0], 1.0, 0, None, None)], received_ns=time.monotonic_ns())
     before = line.intake.fold.dump(), line.journal.next_seq, line.intake.entries
 
-    for finding in (Finding("odd", "no JSON", evidence={"value": object()}), Finding("odd", "no text \udcfc")):
-        with pytest.raises(TypeError):
+    refused: list[tuple[type[Exception], Finding]] = [
+        (TypeError, Finding("odd", "no JSON", evidence={"value": object()})),
+        (TypeError, Finding("odd", "no text \udcfc")),
+        (EventTooLarge, Finding("odd", "x" * 70_000)),
+    ]
+    for error, finding in refused:
+        with pytest.raises(error):
             port.found(finding)
     with pytest.raises(TypeError):
         port.lost(Loss("link-lost", detail="no text \udcfc"))
@@ -484,25 +492,37 @@ async def test_an_event_that_can_not_be_encoded_changes_nothing_and_the_next_one
     assert [entry["seq"] for entry in await line.entries()] == list(range(1, before[1] + 1))
 
 
+@pytest.mark.urs("URS-SEC-09")
+async def test_a_finding_that_no_entry_can_hold_fails_its_own_source_alone(line: Line) -> None:
+    port = line.port("granulator-plc")
+
+    class Talkative(Driver):
+        class Settings(BaseModel):
+            """Takes any options."""
+
+        async def run(self, emit: Emit) -> None:
+            await emit.found(Finding("odd", "x" * 70_000))
+
+    attempt = isolated("granulator-plc", Talkative(port.source, port.tags), port, JournalError)
+    with pytest.raises(DriverCrashed, match="EventTooLarge"):
+        await attempt()
+    assert line.faults == []
+
+
 @pytest.mark.urs("URS-BUF-02", "URS-SEC-09")
-@pytest.mark.parametrize(("note", "refusal"), [("x" * 70_000, EntryTooLarge), ("", JournalClosed)])
-async def test_what_the_journal_refuses_ends_the_intake_and_a_new_start_goes_on_from_what_is_stored(
-    line: Line, note: str, refusal: type[JournalError]
-) -> None:
+async def test_what_the_journal_refuses_ends_the_intake_and_a_new_start_goes_on_from_what_is_stored(line: Line) -> None:
     port, tag = line.port("granulator-plc"), numeric(line.port("granulator-plc"))[0]
     await port([(tag, 1.0, 0, None, None)], received_ns=time.monotonic_ns(), watermark={"n": 1})
     stored, next_seq = json.loads(line.intake.fold.dump()), line.journal.next_seq
-    if refusal is JournalClosed:
-        await asyncio.to_thread(line.journal.close)
+    await asyncio.to_thread(line.journal.close)
 
-    with pytest.raises(refusal):
-        line.intake.happened({"type": "context", "equipment": "granulator", "values": {"batch": "B2"}, "note": note})
+    with pytest.raises(JournalClosed):
+        line.intake.happened({"type": "context", "equipment": "granulator", "values": {"batch": "B2"}})
 
-    assert [type(fault) for fault in line.faults] == [refusal]
+    assert [type(fault) for fault in line.faults] == [JournalClosed]
     assert json.loads(line.intake.fold.dump()) != stored, "the fold is ahead: nothing may follow"
     with pytest.raises(StorageError, match="new start"):
         port([(tag, 2.0, 0, None, None)], received_ns=time.monotonic_ns(), watermark={"n": 2})
     assert (line.journal.next_seq, port.watermark) == (next_seq, {"n": 1})
-    await asyncio.to_thread(line.journal.close)
     line.journal = line.open()
     assert json.loads(replay(line.line, line.journal).dump()) == stored

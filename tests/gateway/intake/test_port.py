@@ -19,6 +19,7 @@ from gateway.context import Fold
 from gateway.entries.ticks import from_rfc3339
 from gateway.intake import Intake, Port, room
 from gateway.intake.drafts import Draft, EventDraft, ReadingsDraft, Watermark
+from gateway.intake.port import LONGEST_ERROR
 
 
 class Call(NamedTuple):
@@ -238,12 +239,14 @@ async def test_a_loss_opens_all_its_gaps_in_one_append_and_none_if_it_is_no_news
 
 
 @pytest.mark.urs("URS-SEC-09")
-async def test_the_error_of_a_driver_may_quote_bytes_that_are_no_text(line: Line) -> None:
-    port = line.ports["mes"]
+@pytest.mark.parametrize(
+    ("error", "detail"),
+    [("no such file: 'Charge-\udcfc.csv'", "no such file: 'Charge-?.csv'"), ("\x01" * 1_000_000, "\x01" * LONGEST_ERROR)],
+)
+async def test_the_error_of_a_driver_may_quote_whatever_its_source_sent(line: Line, error: str, detail: str) -> None:
+    await line.ports["mes"].failed(error)
 
-    await port.failed("no such file: 'Charge-\udcfc.csv'")
-
-    assert [event["detail"] for call in line.taken() for event in events(call)] == ["no such file: 'Charge-?.csv'"] * 2
+    assert [event["detail"] for call in line.taken() for event in events(call)] == [detail] * 2
 
 
 async def test_a_source_that_stays_connected_or_lost_says_it_once(line: Line) -> None:
