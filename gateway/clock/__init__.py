@@ -1,4 +1,4 @@
-"""UTC plus how far to trust it: stamps, states, bounds, and every event of the clock."""
+"""Stamps instants with UTC and with how far that can be trusted: status and bound; reports every event of the clock (docs/time.md)."""
 
 import time
 from collections.abc import Callable
@@ -19,7 +19,8 @@ from gateway.clock.timesyncd import TimesyncdReader
 def system_clock(section: ClockSection, last_seq: Callable[[], int | None] = lambda: None) -> Clock:
     """Make the machine's clock, read from the first of chrony, ntpd and timesyncd that answers, else from the kernel.
 
-    Three or more `servers` are asked by the gateway itself, as an independent check. last_seq: the journal's last sequence number.
+    With three or more `servers` in the section, the gateway asks these itself as an independent check. `last_seq` returns the journal's
+    last sequence number, for the clock's events.
     """
     limits = Limits(max_error_s=section.max_error_s, drift_ppm=section.max_drift_ppm, leap_mode=section.leap_mode)
     cross = CrossCheck(section.servers, section.max_drift_ppm) if section.servers else None

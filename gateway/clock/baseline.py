@@ -1,4 +1,4 @@
-"""Is chrony set up so that the gateway can trust what it says? An installation check of its configuration (requirements 3.1.5)."""
+"""Checks at installation that chrony is configured so that its claims can be trusted (requirements 3.1.5)."""
 
 import re
 import shlex
@@ -16,7 +16,7 @@ MOST_BOOT_STEPS = 10
 
 
 class Shortcoming(NamedTuple):
-    """One deviation. error: the clock's state would be wrong; warning: it would be known less well than it could be."""
+    """A deviation of chrony's configuration. error: the clock's state would be wrong; warning: known less well than possible."""
 
     severity: Literal["error", "warning"]
     text: str
@@ -25,14 +25,14 @@ class Shortcoming(NamedTuple):
 def check_baseline(
     main: Path = MAIN_FILE, *, drift_ppm: float = 50.0, max_error_s: float = 1.0, leap_mode: LeapMode = "unknown"
 ) -> list[Shortcoming]:
-    """Every deviation of the installed configuration; empty if it is as it should be. A missing file is one."""
+    """List every deviation of the installed configuration; empty if there is none. A missing file is a deviation."""
     if not main.is_file():
         return [Shortcoming("error", f"{main}: chrony is not configured")]
     return check_directives(directives(main), drift_ppm=drift_ppm, max_error_s=max_error_s, leap_mode=leap_mode)
 
 
 def directives(main: Path) -> list[list[str]]:
-    """The configuration as lists of words, with `include`, `confdir` and `sourcedir` followed."""
+    """Return the configuration's directives, each as a list of words; `include`, `confdir` and `sourcedir` are followed."""
     found: list[list[str]] = []
     files = [main]
     read = 0
@@ -62,13 +62,13 @@ def _lines(file: Path) -> Iterable[list[str]]:
 
 
 HANDLED: dict[str, LeapMode] = {"system": "step", "step": "step", "slew": "slew", "ignore": "smear"}
-"""chrony's leapsecmode -> [clock] leap_mode: who follows servers that smear ignores leap seconds."""
+"""chrony's leapsecmode -> [clock] leap_mode. A client of servers that smear leap seconds ignores them itself."""
 
 
 def check_directives(
     lines: list[list[str]], *, drift_ppm: float = 50.0, max_error_s: float = 1.0, leap_mode: LeapMode = "unknown"
 ) -> list[Shortcoming]:
-    """The rules, on words. leap_mode: what the line's configuration states."""
+    """List the deviations of parsed directives. leap_mode: as stated in the line's configuration."""
     by_name = {words[0]: words[1:] for words in lines}
     sources = [words for words in lines if words[0] in ("server", "pool", "peer", "refclock")]
     found: list[Shortcoming] = []

@@ -1,4 +1,4 @@
-"""chrony, read by `chronyc -c -n -m tracking sources`: monitoring commands, no privilege needed on loopback (chronyc(1))."""
+"""Reads chrony with `chronyc -c -n -m tracking sources`: monitoring commands, which need no privilege on loopback (chronyc(1))."""
 
 import csv
 from collections.abc import Sequence
@@ -9,18 +9,18 @@ from gateway.clock.system_clocks import SystemTimes, Times
 
 LEAPS: dict[str, Leap] = {"Normal": "none", "Insert second": "insert", "Delete second": "delete", "Not synchronised": "unsynchronised"}
 LOCAL_REFERENCE = "7F7F0101"
-"""Local mode: chronyd serves its own oscillator. Not traceable to UTC, whatever the leap status says."""
+"""Reference id of local mode: chronyd serves its own oscillator. Not traceable to UTC, whatever its leap status."""
 TRACKING_FIELDS = 14
 
 
 def parse(text: str, at_ns: int, realtime_ns: int) -> Evidence:
-    """Evidence from the answer. at_ns and realtime_ns: the two clocks just before the question.
+    """Make evidence from chronyc's answer. at_ns, realtime_ns: monotonic and wall clock just before the question.
 
     tracking, 14 fields (chrony's client.c): 1 reference id, 2 name, 3 stratum, 4 reference time (Unix s), 5 system offset (positive: the
     system clock is behind), 8 frequency (ppm; positive: the oscillator is fast and is held back by as much), 11 root delay, 12 root
-    dispersion, 13 update interval, 14 leap. Bound: |5| + 12 + 11/2 (chronyc(1)).
-    sources: mode, state, name, stratum, poll, ...; the selected one ("*") tells the poll interval, which after the initial burst is longer
-    than the interval between the last two updates. Raises Unreadable.
+    dispersion, 13 update interval, 14 leap. Bound: |5| + 12 + 11/2 (chronyc(1)). sources: mode, state, name, stratum, poll, ...; the
+    selected one ("*") gives the poll interval, which after the initial burst is longer than the interval between the last two updates.
+    Raises Unreadable.
     """
     rows = list(csv.reader(text.strip().splitlines()))
     if not rows or len(rows[0]) != TRACKING_FIELDS:
@@ -54,7 +54,7 @@ def parse(text: str, at_ns: int, realtime_ns: int) -> Evidence:
 
 
 def _polls_s(sources: Sequence[Sequence[str]]) -> list[float]:
-    """The selected source's poll interval: 2 to the power of its fifth field, in seconds."""
+    """Return the poll interval in s of the selected source: 2 to the power of its fifth field; empty if none is selected."""
     return [2.0 ** int(row[4]) for row in sources if row[1] == "*" and row[4].lstrip("-").isdigit() and abs(int(row[4])) < 32]
 
 
@@ -62,12 +62,12 @@ STATES = {"*": "selected", "+": "combined", "-": "not combined", "x": "falsetick
 
 
 def _told(sources: Sequence[Sequence[str]]) -> str:
-    """The reference chain in words: `10.0.0.1 stratum 1 selected; 10.0.0.2 stratum 2 falseticker`."""
+    """Describe the reference chain: `10.0.0.1 stratum 1 selected; 10.0.0.2 stratum 2 falseticker`."""
     return "; ".join(f"{row[2]} stratum {row[3]} {STATES.get(row[1], row[1])}" for row in sources)
 
 
 class ChronyReader:
-    """A running chronyd. host, port: its command port, where it is not the default (chronyc -h, -p)."""
+    """Reads a running chronyd. host, port: its command port, if not the default (chronyc -h, -p)."""
 
     name = "chrony"
 

@@ -1,6 +1,6 @@
-"""Hear of a set clock at once: a timer on CLOCK_REALTIME with TFD_TIMER_CANCEL_ON_SET (timerfd_create(2)).
+"""Notices at once that the wall clock was set: a timer on CLOCK_REALTIME with TFD_TIMER_CANCEL_ON_SET (timerfd_create(2)).
 
-Python offers os.timerfd_* from 3.13 on; before that, three calls of libc. Where the call is not allowed the one-second check remains.
+Python offers os.timerfd_* from 3.13 on; before that, three calls of libc. Where the call is not allowed, the one-second check remains.
 """
 
 import asyncio
@@ -13,17 +13,17 @@ CLOCK_REALTIME = 0
 TFD_NONBLOCK, TFD_CLOEXEC = 0o4000, 0o2000000
 TFD_TIMER_ABSTIME, TFD_TIMER_CANCEL_ON_SET = 1, 2
 FAR_S = 2**40
-"""Never reached: the timer exists to be cancelled."""
+"""Expiry that is never reached: the timer exists to be cancelled."""
 
 
 class _Itimerspec(ctypes.Structure):
-    """struct itimerspec: interval, then value, each a struct timespec."""
+    """C's struct itimerspec: interval, then value, each a struct timespec."""
 
     _fields_: ClassVar = [(name, ctypes.c_long) for name in ("interval_s", "interval_ns", "value_s", "value_ns")]
 
 
 class ClockSetWatch:
-    """Sets an asyncio.Event when somebody sets the wall clock. Enter it in the event loop's thread."""
+    """Sets an asyncio.Event when the wall clock is set. A context manager, to be entered in the event loop's thread."""
 
     def __init__(self, wake: asyncio.Event) -> None:
         self._wake = wake
@@ -43,7 +43,7 @@ class ClockSetWatch:
             self._fd = -1
 
     def arm(self) -> bool:
-        """Wait for the next discontinuity. False where the kernel does not offer it."""
+        """Arm the timer for the next time that the clock is set. False if the kernel does not offer it."""
         if self._fd < 0:
             return False
         spec = _Itimerspec(value_s=FAR_S)
@@ -51,7 +51,7 @@ class ClockSetWatch:
         return bool(self._libc.timerfd_settime(self._fd, flags, ctypes.byref(spec), None) == 0)
 
     def _heard(self) -> None:
-        """The descriptor is readable: ECANCELED says that the clock was set."""
+        """Handle the readable descriptor: the error ECANCELED means that the clock was set."""
         try:
             os.read(self._fd, 8)
         except BlockingIOError:

@@ -1,4 +1,4 @@
-"""Ask a clock daemon by its own command, with a deadline, in the C locale, without a shell."""
+"""Runs a clock daemon's own query command: with a deadline, in the C locale, without a shell."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ LARGEST_ANSWER_BYTES = 65_536
 
 
 async def ask(command: Sequence[str], deadline_s: float = DEADLINE_S) -> str:
-    """The command's standard output. Raises Unreadable if it is missing, fails, is silent or says too much."""
+    """Return the command's standard output. Raises Unreadable if it is missing, fails, does not answer in time or writes too much."""
     program = shutil.which(command[0], path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin:/sbin:/bin")
     if program is None:
         raise Unreadable(f"{command[0]} is not installed")
@@ -40,7 +40,7 @@ async def ask(command: Sequence[str], deadline_s: float = DEADLINE_S) -> str:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """No child outlives its question, whatever ended the wait."""
+    """End the child process, whatever ended the wait for it."""
     if process.returncode is None:
         process.kill()
         await process.wait()

@@ -1,4 +1,4 @@
-"""What a reader of the clock daemon (or of the kernel) has to say. Each reader is one small module that makes these."""
+"""Defines the evidence that is read from a clock daemon or the kernel, and the interface of the readers that make it."""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -7,19 +7,19 @@ Leap = Literal["none", "insert", "delete", "unsynchronised"]
 
 
 class Unreadable(Exception):
-    """The reader can not say anything: not installed, not running, or its answer is not understood."""
+    """The reader can not make evidence: the daemon is not installed, does not run, or its answer can not be parsed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """One claim about the system clock, true at `at_ns`.
 
-    at_ns: monotonic instant from which the bound has to be grown. bound_s: |UTC - system clock| is at most this at at_ns.
-    offset_s: UTC minus system clock as the daemon estimates it; positive when the system clock is behind.
-    updated_ns: monotonic instant of the last update by the reference, told by the wall clock; None if the reader can not know.
-    update: the wall clock's time of that update (Unix s) as the daemon tells it: another update, another number.
-    rate: how much faster than the raw oscillator the daemon lets the clock run for good, as a fraction; None if the reader can not know.
-    interval_s: how often such updates come. local: the daemon follows its own oscillator and only claims to be synchronised.
+    at_ns: monotonic instant from which the bound grows. bound_s: |UTC - system clock| is at most this at at_ns. offset_s: UTC minus system
+    clock as the daemon estimates it; positive when the system clock is behind. updated_ns: monotonic instant of the last update by the
+    reference, derived from the wall clock; None if the reader can not know. update: the wall clock's time of that update (Unix s) as the
+    daemon reports it: another update has another number. rate: constant rate of the clock against the raw oscillator as set by the daemon,
+    as a fraction; None if the reader can not know. interval_s: interval between such updates. local: the daemon follows its own oscillator
+    and only claims to be synchronised.
     """
 
     reader: str
@@ -39,11 +39,11 @@ class Evidence:
 
 
 class Reader(Protocol):
-    """A source of evidence."""
+    """Reads one daemon, or the kernel, and makes evidence of it."""
 
     @property
     def name(self) -> str:
-        """As it stands in Evidence.reader and on the page."""
+        """Name of the daemon, as in Evidence.reader and on the page."""
 
     async def read(self) -> Evidence:
-        """Ask once. Raises Unreadable."""
+        """Ask once and return evidence. Raises Unreadable."""

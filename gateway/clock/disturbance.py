@@ -1,4 +1,4 @@
-"""What disturbs a clock until its reference has updated it again: a set clock, a suspend, and the span of unverified stamps."""
+"""Tracks disturbances of the clock (a set clock, a suspend) until its reference has updated it again, and spans of unverified stamps."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from gateway.clock.system_clocks import Anchor
 
 ANOTHER_UPDATE_S = 0.5
-"""Update times that differ by less may be one that the daemon has corrected by its own slew."""
+"""Update times that differ by less may be the same update, shifted by the daemon's own slew."""
 
 
 class ReferenceUpdateWait:
-    """Waits until the reference has surely updated the clock after something happened to it.
+    """Waits until the reference has certainly updated the clock after a disturbance.
 
-    The first evidence afterwards may still tell of an update before; one with a later update does not. Daemons do not notice that
-    somebody else has set the clock, so evidence alone proves nothing.
+    The first evidence afterwards may still report an update from before; only evidence with a later update counts. Daemons do not notice
+    that another program has set the clock, so evidence alone proves nothing.
     """
 
     def __init__(self) -> None:
@@ -21,11 +21,11 @@ class ReferenceUpdateWait:
         self._before: float | None = None
 
     def begin(self) -> None:
-        """It happened now."""
+        """Start to wait: a disturbance happened now."""
         self.waiting, self._before = True, None
 
     def see(self, update: float | None) -> bool:
-        """Evidence with this update time (None: its reader tells none, so it counts at once); True if that ends the waiting."""
+        """Take the update time of new evidence (None: its reader reports none, which counts at once); True if this ends the waiting."""
         if not self.waiting:
             return False
         if update is not None and self._before is None:
@@ -38,7 +38,7 @@ class ReferenceUpdateWait:
 
 @dataclass(slots=True)
 class UnverifiedSpan:
-    """An interval in which stamps were unverified, from `since` on; steps: (monotonic_ns, size in ns) of those within it."""
+    """A span of unverified stamps that began at `since`. steps: (monotonic_ns, size in ns) of each step of the clock within it."""
 
     since: Anchor
     steps: deque[tuple[int, int]]

@@ -1,4 +1,4 @@
-"""From evidence to a state and a bound: pure, so that the rules can be checked over simulated clocks.
+"""Judges evidence: from it follow the clock's state and bound. Pure, so that the rules can be checked over simulated clocks.
 
 The rules (requirements 3.1.2, after AWS ClockBound):
   unknown         no daemon could be read for 60 s, or never
@@ -6,7 +6,7 @@ The rules (requirements 3.1.2, after AWS ClockBound):
                   the bound has grown past the limit; or holdover has lasted 24 h
   holdover        the last update is older than eight update intervals: the reach register of NTP would be empty
   synchronised    none of these
-The order is the precedence: what is worst is said.
+They are applied in this order, so that the worst state wins.
 """
 
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from gateway.clock.leap import LeapMode
 Status = Literal["synchronised", "holdover", "unsynchronised", "unknown"]
 
 READ_EVERY_S = 8.0
-"""The daemon is asked at least each 16 s (URS-TIME-04); half of it, so that one lost answer does not break the rule."""
+"""The daemon must be asked at least each 16 s (URS-TIME-04); half of it, so that one lost answer does not break the rule."""
 UNREADABLE_AFTER_S = 60.0
 UPDATES_MISSED = 8
 LEAST_INTERVAL_S = 16.0
-"""An initial burst has intervals of 2 s; eight of those would call holdover before the first regular poll."""
+"""Shortest update interval assumed: an initial burst has 2 s, and eight of those would be holdover before the first regular poll."""
 LONGEST_HOLDOVER_S = 24 * 3600.0
 FUTURE_NS = 10**9
-"""A reference time that is later than now by more than this belongs to another time scale: the clock was set back."""
+"""A reference time further ahead of now than this belongs to another time scale: the clock was set back."""
 EARLIEST_REALTIME_NS = 1_767_225_600 * 10**9
 """2026-01-01: no gateway of this software ran earlier. A dead RTC starts in 1970, 2000 or at the build date of the system."""
 LATEST_REALTIME_NS = EARLIEST_REALTIME_NS + 20 * 31_557_600 * 10**9
@@ -33,8 +33,9 @@ LATEST_REALTIME_NS = EARLIEST_REALTIME_NS + 20 * 31_557_600 * 10**9
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """max_error_s: above it a stamp counts as unverified. drift_ppm: how fast the oscillator may run away, from its data sheet.
+    """Limits by which the clock is judged.
 
+    max_error_s: above this bound a stamp is unverified. drift_ppm: largest frequency error of the oscillator, from its data sheet.
     leap_mode: how this machine and its servers handle a leap second.
     """
 
@@ -47,7 +48,7 @@ class Limits:
 
 
 class Verdict(NamedTuple):
-    """The state at one instant. bound_s: None where nothing is known."""
+    """The clock's state at one instant, with its reason. bound_s: None if nothing is known."""
 
     status: Status
     bound_s: float | None
@@ -55,7 +56,10 @@ class Verdict(NamedTuple):
 
 
 def bound_s(evidence: Evidence, now_ns: int, limits: Limits, extra_s: float = 0.0) -> float:
-    """B(t) = B(t0) + drift * (t - t0), on the monotonic clock. extra_s: known disturbances since then (small steps, a leap second)."""
+    """Return the bound at now_ns: B(t) = B(t0) + drift * (t - t0), on the monotonic clock.
+
+    extra_s: known disturbances since the evidence (small steps, a leap second).
+    """
     return evidence.bound_s + extra_s + limits.drift_ppm * 1e-6 * max(0, now_ns - evidence.at_ns) / 1e9
 
 
@@ -69,9 +73,10 @@ def judge(
     extra_s: float = 0.0,
     contradiction: str = "",
 ) -> Verdict:
-    """The state at now_ns. realtime_ns: the wall clock then. stepped: no update has been seen since the wall clock was stepped.
+    """Return the state at now_ns (monotonic); realtime_ns is the wall clock then.
 
-    contradiction: what an independent check (own SNTP queries) holds against the evidence; makes the state unknown.
+    stepped: no update has been seen since the wall clock was stepped. contradiction: text of an independent check (own SNTP queries) that
+    contradicts the evidence, else empty; it makes the state unknown.
     """
     if evidence is None:
         return Verdict("unknown", None, "nothing tells the state of the clock")
@@ -89,7 +94,7 @@ def judge(
 
 
 def _unsynchronised(evidence: Evidence, realtime_ns: int, *, stepped: bool) -> str:
-    """Why the evidence is no proof of synchronisation; empty if it is one."""
+    """Return why the evidence does not prove synchronisation; empty if it does."""
     if evidence.local:
         return f"{evidence.reader} follows its own oscillator (local mode): not traceable to UTC"
     if not evidence.synchronised:
@@ -104,7 +109,7 @@ def _unsynchronised(evidence: Evidence, realtime_ns: int, *, stepped: bool) -> s
 
 
 def _held(evidence: Evidence, now_ns: int, bound: float, limits: Limits) -> Verdict:
-    """Synchronised, or holdover by the rule of eight updates."""
+    """Judge evidence of synchronisation by its age: synchronised, or holdover after eight update intervals."""
     if evidence.updated_ns is None:
         return Verdict("synchronised", bound, f"{evidence.reader}: {evidence.reference}")
     silent_s = (now_ns - evidence.updated_ns) / 1e9

@@ -1,4 +1,4 @@
-"""The kernel's view of its clock: ntp_adjtime(3) with modes 0, which only reads. Any user may ask."""
+"""Reads the kernel's view of its clock: ntp_adjtime(3) with modes 0, which only reads and needs no privilege."""
 
 import ctypes
 import os
@@ -13,13 +13,13 @@ TIME_ERROR = 5
 
 
 class Timeval(ctypes.Structure):
-    """struct timeval."""
+    """C's struct timeval."""
 
     _fields_: ClassVar = [("sec", ctypes.c_long), ("usec", ctypes.c_long)]
 
 
 class Timex(ctypes.Structure):
-    """struct timex of Linux (include/uapi/linux/timex.h); lengths of C's long follow the machine."""
+    """C's struct timex of Linux (include/uapi/linux/timex.h); the size of C's long follows the machine."""
 
     _fields_: ClassVar = [
         ("modes", ctypes.c_uint),
@@ -48,7 +48,7 @@ class Timex(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True)
 class KernelClock:
-    """What the kernel says, in its own units. state: the call's return value (5 is TIME_ERROR). offset_ns: still to be slewed."""
+    """The kernel's clock state in its own units. state: the call's return value (5 is TIME_ERROR). offset_ns: still to be slewed."""
 
     state: int
     status: int
@@ -59,12 +59,12 @@ class KernelClock:
 
     @property
     def unsynchronised(self) -> bool:
-        """With chrony the flag is cleared only if `rtcsync` is configured (its sys_timex.c)."""
+        """True if the kernel's clock is marked unsynchronised. With chrony this needs `rtcsync` to be cleared (its sys_timex.c)."""
         return self.state == TIME_ERROR or bool(self.status & STA_UNSYNC)
 
     @property
     def leap(self) -> Leap:
-        """STA_INS and STA_DEL: the kernel itself will step at the end of the day."""
+        """The leap second announced by STA_INS or STA_DEL: the kernel itself will step at the end of the day."""
         if self.unsynchronised:
             return "unsynchronised"
         if self.status & STA_INS:
@@ -84,10 +84,10 @@ def kernel_clock() -> KernelClock:
 
 
 def evidence_from(clock: KernelClock, at_ns: int, update: float | None = None) -> Evidence:
-    """Bound = maxerror + esterror + what is still to be slewed.
+    """Make evidence from the kernel's state: bound = maxerror + esterror + the offset still to be slewed.
 
-    The kernel itself grows maxerror by 500 ppm per second since the daemon's last word and sets STA_UNSYNC at 16 s, so no update
-    interval is needed. It names no reference: the machine counts as "single-source".
+    The kernel itself grows maxerror by 500 ppm since the daemon's last update and sets STA_UNSYNC at 16 s, so no update interval is needed.
+    It names no reference: the machine counts as "single-source".
     """
     bound_s = (clock.maxerror_us + clock.esterror_us) / 1e6 + abs(clock.offset_ns) / 1e9
     return Evidence(
@@ -104,7 +104,7 @@ def evidence_from(clock: KernelClock, at_ns: int, update: float | None = None) -
 
 
 class KernelReader:
-    """The fallback where no daemon answers."""
+    """Reads the kernel's clock: the fallback where no daemon answers."""
 
     name = "kernel"
 
@@ -114,7 +114,7 @@ class KernelReader:
         self._update = 0.0
 
     async def read(self) -> Evidence:
-        """Ask the kernel once. A smaller maxerror than before tells that a daemon has updated it. Raises Unreadable."""
+        """Ask the kernel once; a maxerror smaller than before shows an update by a daemon. Raises Unreadable."""
         at_ns = self._times.monotonic_ns()
         clock = kernel_clock()
         if clock.maxerror_us < self._maxerror_us:

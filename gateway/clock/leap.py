@@ -1,10 +1,10 @@
-"""Leap seconds: announced by the daemon's leap indicator (RFC 5905, 7.3) or by the system's table, and how far a stamp may be off then.
+"""Handles leap seconds: their announcement by the daemon (RFC 5905, 7.3) or the system's table, and their effect on the bound.
 
 No field of any protocol says how a machine and its servers handle the second; `[clock] leap_mode` states it:
   step     the kernel repeats or leaves out a second at the instant (chrony `leapsecmode system` or `step`, ntpd)
   slew     the daemon slews it away afterwards (chrony `leapsecmode slew`)
   smear    the servers spread it over hours; they announce nothing
-  unknown  nobody has said
+  unknown  not stated
 """
 
 import re
@@ -22,11 +22,11 @@ SECOND_NS = 10**9
 NTP_EPOCH_S = 2_208_988_800
 TABLE = Path("/usr/share/zoneinfo/leap-seconds.list")
 MIXED_WITHIN_NS = 12 * 3600 * SECOND_NS
-"""Servers may begin to announce up to a month before; in the last hours all do, but for those that smear."""
+"""Servers may begin to announce up to a month before; in the last hours all of them do, except those that smear."""
 
 
 class Announced(NamedTuple):
-    """A leap second to come, or just past. instant_ns: 00:00:00Z after it, in ns since 1970. by: who says so."""
+    """A leap second to come, or just past. instant_ns: 00:00:00Z after it, in ns since 1970. by: who announced it."""
 
     kind: Leap
     instant_ns: int
@@ -37,14 +37,14 @@ NO_LEAP = Announced("none", 0)
 
 
 def leap_instant_ns(realtime_ns: int) -> int:
-    """00:00:00Z of the first day of the next month, in ns since 1970: after the leap second (ITU-R TF.460)."""
+    """Return 00:00:00Z of the first day of the next month, in ns since 1970: the instant after the leap second (ITU-R TF.460)."""
     now = datetime.fromtimestamp(realtime_ns / 1e9, UTC)
     year, month = (now.year + 1, 1) if now.month == 12 else (now.year, now.month + 1)
     return int(datetime(year, month, 1, tzinfo=UTC).timestamp()) * SECOND_NS
 
 
 def leap_extra_s(leap: Announced, realtime_ns: int, mode: LeapMode = "unknown", update_s: float | None = None) -> float:
-    """How far the clock may be off beside its bound: one second or nothing (URS-TIME-10).
+    """Return by how much the clock may be wrong beyond its bound: one second or nothing (URS-TIME-10).
 
     Smeared or of unknown handling: from 24 h before to 24 h after. Stepped or slewed: from two seconds before until the reference has
     updated the clock after the instant (update_s: its last update, Unix s), at most for 24 h.
@@ -59,18 +59,18 @@ def leap_extra_s(leap: Announced, realtime_ns: int, mode: LeapMode = "unknown", 
 
 
 class LeapTable(NamedTuple):
-    """IERS's list as the system's time zone data has it. expires_ns: nothing is known of leap seconds after that."""
+    """The IERS list of leap seconds as in the system's time zone data. It says nothing about instants after expires_ns."""
 
     leaps: tuple[Announced, ...]
     expires_ns: int
 
     def near(self, realtime_ns: int) -> Announced:
-        """The leap second of the coming 24 h or the last 24 h, NO_LEAP if there is none."""
+        """Return the leap second of the coming or the last 24 h, NO_LEAP if there is none."""
         return next((leap for leap in self.leaps if abs(leap.instant_ns - realtime_ns) <= DAY_NS), NO_LEAP)
 
 
 def leap_table(path: Path = TABLE) -> LeapTable | None:
-    """Read `leap-seconds.list`: NTP seconds and TAI - UTC from then on; `#@` is the expiry. None where it can not be read."""
+    """Read `leap-seconds.list`: NTP seconds and TAI - UTC from then on; `#@` is the expiry. None if it can not be read."""
     try:
         text = path.read_text("ascii", "replace")
     except OSError:
@@ -87,7 +87,7 @@ def leap_table(path: Path = TABLE) -> LeapTable | None:
 
 
 def mixed(indicators: dict[str, Leap], realtime_ns: int, mode: LeapMode) -> str:
-    """Why the servers' leap indicators can not belong together in the last hours before a leap second, empty if they can."""
+    """Return why the servers' leap indicators contradict each other in the last hours before a leap second; empty if they do not."""
     telling = sorted(server for server, leap in indicators.items() if leap in ("insert", "delete"))
     if not telling or leap_instant_ns(realtime_ns) - realtime_ns > MIXED_WITHIN_NS:
         return ""

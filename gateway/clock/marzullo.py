@@ -1,11 +1,11 @@
-"""Marzullo's intersection: the smallest interval that lies in the largest number of the given ones (RFC 5905, 11.2.1 is its descendant)."""
+"""Computes Marzullo's intersection: the smallest interval within the largest number of given ones (RFC 5905, 11.2.1 descends from it)."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 
 class Interval(NamedTuple):
-    """low <= true value <= high, if its source is right."""
+    """Bounds of a true value by one source: low <= value <= high, if the source is right."""
 
     low: float
     high: float
@@ -13,10 +13,10 @@ class Interval(NamedTuple):
 
 
 def agreed(intervals: Sequence[Interval]) -> Interval | None:
-    """What a majority (more than half) of the intervals have in common; None if no majority has anything.
+    """Return what a majority (more than half) of the intervals have in common; None if no majority has anything.
 
-    If fewer than half of the sources are wrong, the true value is in some intersection of a majority, so the smallest and the largest
-    point that lie in a majority bound it: with several best intersections, the hull of all majority points is returned.
+    If fewer than half of the sources are wrong, the true value is in some intersection of a majority, so the smallest and the largest point
+    that lie in a majority bound it: with several best intersections, the hull of all majority points is returned.
     """
     needed = len(intervals) // 2 + 1
     edges = sorted([(one.low, -1) for one in intervals] + [(one.high, 1) for one in intervals])

@@ -1,4 +1,4 @@
-"""ntpd and NTPsec, read by `ntpq -c "rv 0 ..." -c peers` (NTP control messages, mode 6); all times in milliseconds."""
+"""Reads ntpd and NTPsec with `ntpq -c "rv 0 ..." -c peers` (NTP control messages, mode 6); all times in milliseconds."""
 
 import re
 
@@ -9,16 +9,17 @@ from gateway.clock.system_clocks import SystemTimes, Times
 NTP_EPOCH_S = 2_208_988_800
 LEAPS: dict[str, Leap] = {"0": "none", "00": "none", "1": "insert", "01": "insert", "2": "delete", "10": "delete"}
 LOCAL_CLOCKS = ("LOCL", "LOCAL", "ORPH", "127.127.1.")
-"""Of an undisciplined local clock, as a name or, with -n, as the address of its driver (type 1); and of orphan mode."""
+"""Reference names of an undisciplined local clock (with -n the address of its driver, type 1) and of orphan mode."""
 VARIABLE = re.compile(r"([a-z_]+)=(\"[^\"]*\"|[^,\s]+)")
 COMMAND = ["ntpq", "-n", "-c", "rv 0 leap,stratum,rootdelay,rootdisp,offset,refid,reftime,sys_jitter,tc", "-c", "peers"]
 TALLIES = {"*": "selected", "o": "selected (PPS)", "+": "combined", "-": "not combined", "#": "not combined", "x": "falseticker"}
 
 
 def parse(text: str, at_ns: int, realtime_ns: int) -> Evidence:
-    """Evidence from the answer. Bound: (|offset| + rootdisp + rootdelay / 2 + sys_jitter) ms. Leap 3 (11) is an unsynchronised clock.
+    """Make evidence from ntpq's answer. at_ns, realtime_ns: monotonic and wall clock just before the question.
 
-    ntpd has no sign trap: offset is what has to be added to the system clock. tc: log2 of the poll interval in s. Raises Unreadable.
+    Bound: (|offset| + rootdisp + rootdelay / 2 + sys_jitter) ms. Leap 3 (11) is an unsynchronised clock. ntpd's offset has the sign of
+    Evidence.offset_s: it is to be added to the system clock. tc: log2 of the poll interval in s. Raises Unreadable.
     """
     variables, _, peers = text.partition("remote ")
     told = dict(VARIABLE.findall(variables))
@@ -48,14 +49,14 @@ def parse(text: str, at_ns: int, realtime_ns: int) -> Evidence:
 
 
 def _told(peers: str) -> str:
-    """The servers in words, from the table of `peers`: `10.0.0.1 stratum 1 selected; 10.0.0.2 stratum 1 falseticker`."""
+    """Describe the servers in the table of `peers`: `10.0.0.1 stratum 1 selected; 10.0.0.2 stratum 1 falseticker`."""
     _, _, table = peers.partition("=\n")
     rows = [(line[:1], line[1:].split()) for line in table.splitlines()]
     return "; ".join(f"{words[0]} stratum {words[2]} {TALLIES.get(tally, 'unusable')}" for tally, words in rows if len(words) > 2)
 
 
 def _ntp_time_s(text: str) -> float | None:
-    """`ed3b5a2f.1c8f2a11` -> Unix seconds; None for zero, which means never. Era 0 until 2036, then era 1 (RFC 5905, 6)."""
+    """Convert `ed3b5a2f.1c8f2a11` to Unix seconds; None for zero, which means never. Era 0 until 2036, then era 1 (RFC 5905, 6)."""
     if not text:
         return None
     whole, _, part = text.partition(".")
@@ -67,7 +68,7 @@ def _ntp_time_s(text: str) -> float | None:
 
 
 class NtpdReader:
-    """A running ntpd on this machine."""
+    """Reads a running ntpd on this machine."""
 
     name = "ntpd"
 

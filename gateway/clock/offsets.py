@@ -1,9 +1,9 @@
-"""How far a source's clock is from ours (URS-TIME-12): estimated from what it sends, with a bound, per source.
+"""Estimates per source, with a bound, how far its clock is from ours, from the time stamps that it sends (URS-TIME-12).
 
 Two kinds of proof, both as intervals of the offset (source minus ours):
 - A question and its answer: the source's time was read between the two. Intersected over ten minutes, which leaves the quickest answers.
-- The stamps of changes, which a device makes that may have another clock than the server before it: what is received can not come from
-  the future, so offset >= stamp - received; and where changes come all the time, some of them are fresh.
+- The stamps of changes, made by a device whose clock may be another than that of the server before it: nothing is received from the
+  future, so offset >= stamp - received; and where changes arrive all the time, some of them are fresh.
 """
 
 from collections import deque
@@ -13,16 +13,18 @@ TICKS_PER_S = 10_000_000
 BUCKET_TICKS = 60 * TICKS_PER_S
 BUCKETS = 10
 DRIFT_PPM = 100.0
-"""A PLC's oscillator against ours: intervals of older minutes are widened by so much."""
+"""Assumed drift of a PLC's oscillator against ours, by which intervals of older minutes are widened."""
 SAMPLE_TICKS = TICKS_PER_S // 5
 ABSURD_TICKS = 366 * 86_400 * TICKS_PER_S
-"""A time stamp more than a year off (1601, 1970, null) is no clock that is off but none."""
+"""A time stamp further off than a year (1601, 1970, null) does not come from a clock that is off, but from none."""
 
 
 MINUTES = 3
 LEAST_LISTS = 5
-"""Stamps prove that a device's clock is late only if they are, in each of three minutes, in all of at least five lists: one burst of
-queued values is no proof."""
+"""Stamps prove a late device clock only if they are late in all of at least five lists in each of three minutes.
+
+A single burst of queued values proves nothing.
+"""
 
 
 class Offset(NamedTuple):
@@ -35,14 +37,14 @@ class Offset(NamedTuple):
 
 
 class OffsetEstimator:
-    """By questions and answers. Pure: no clock of its own."""
+    """Estimates the offset from questions and their answers. Pure: has no clock of its own."""
 
     def __init__(self, limit_s: float = 2.0) -> None:
         self.limit_s = limit_s
         self._buckets: deque[list[int]] = deque(maxlen=BUCKETS)
 
     def answered(self, server_ticks: int, requested_ticks: int, received_ticks: int) -> None:
-        """A server's time stamp in the answer to a question asked and answered at these instants of ours."""
+        """Take a server's time stamp in the answer to a question that was asked and answered at these instants of our clock."""
         self._add(received_ticks, server_ticks - received_ticks, server_ticks - requested_ticks)
 
     def _add(self, now: int, low: int, high: int) -> None:
@@ -58,7 +60,7 @@ class OffsetEstimator:
             self._buckets.append([minute, low, high])
 
     def estimate(self) -> Offset | None:
-        """The offset now, None before the first proof. Older minutes count as far as they agree with the latest one."""
+        """Return the present offset, None before the first proof. Older minutes count as far as they agree with the latest one."""
         if not self._buckets:
             return None
         latest, low, high = self._buckets[-1]
@@ -73,7 +75,7 @@ class OffsetEstimator:
 
 
 class DeviceStamps:
-    """By the stamps of changes. delay_s: the longest that a fresh one is under way (sampling, publishing, network)."""
+    """Estimates the offset from the stamps of changes. delay_s: longest delay of a fresh one (sampling, publishing, network)."""
 
     def __init__(self, limit_s: float, delay_s: float) -> None:
         self.limit_s, self._delay = limit_s, int(delay_s * TICKS_PER_S)
@@ -81,7 +83,7 @@ class DeviceStamps:
         self._minute, self._best, self._lists = 0, 0, 0
 
     def stamped(self, stamp_ticks: int, received_ticks: int) -> None:
-        """A stamp that stands for a list of changes."""
+        """Take the one stamp that represents a list of changes, and the instant at which the list was received."""
         low, minute = stamp_ticks - received_ticks, received_ticks // BUCKET_TICKS
         if abs(low) > ABSURD_TICKS:
             return
@@ -94,7 +96,10 @@ class DeviceStamps:
         self._best, self._lists = max(self._best, low), self._lists + 1
 
     def estimate(self) -> Offset | None:
-        """What the stamps of the last minutes prove; None while they prove nothing. above: the whole interval is beyond the limit."""
+        """Return the offset that the stamps of the last minutes prove, None while they prove none.
+
+        above: the whole interval is past the limit.
+        """
         if len(self._minutes) < MINUTES or self._minutes[-1][0] - self._minutes[0][0] != MINUTES - 1:
             return None
         low = max(best for _, best in self._minutes)
@@ -104,7 +109,7 @@ class DeviceStamps:
 
 
 class SourceClock:
-    """One source's clock: what its server tells when asked, unless the stamps of its values prove that they come from a worse clock."""
+    """One source's clock: measured by asking its server, unless the stamps of its values prove a worse clock behind that server."""
 
     def __init__(self, limit_s: float, delay_s: float) -> None:
         self.limit_s = limit_s
@@ -114,34 +119,34 @@ class SourceClock:
         self.is_off = False
 
     def measured(self, offset_s: float, bound_s: float, now_ticks: int) -> None:
-        """The driver asked: the source's time minus ours is offset_s +- bound_s."""
+        """Take a measurement that the driver made: the source's time minus ours is offset_s +- bound_s."""
         offset, bound = int(offset_s * TICKS_PER_S), int(bound_s * TICKS_PER_S)
         self._asked.answered(now_ticks + offset, now_ticks - bound, now_ticks + bound)
         self._judge()
 
     def stamped(self, stamp_ticks: int, received_ticks: int) -> None:
-        """A list of changes came, with this stamp of the device's clock."""
+        """Take the stamp of the device's clock on a list of changes, and the instant at which the list was received."""
         before = self._stamps.estimate()
         self._stamps.stamped(stamp_ticks, received_ticks)
         if self._stamps.estimate() != before:
             self._judge()
 
     def is_due(self, received_ticks: int) -> bool:
-        """Five lists a second are proof enough; all of them would cost a scan of every reading."""
+        """True if another list's stamp is wanted: five lists a second prove enough, and more would cost a scan of every reading."""
         if 0 <= received_ticks - self._sampled < SAMPLE_TICKS:
             return False
         self._sampled = received_ticks
         return True
 
     def turned(self) -> Offset | None:
-        """The estimate, if the clock has left its limit or come back since the last call: to be told once."""
+        """Return the estimate if the clock has exceeded its limit or returned within it since the last call, else None."""
         if self.now is None or self.now.above == self.is_off:
             return None
         self.is_off = self.now.above
         return self.now
 
     def describe(self, authority: str) -> dict[str, Any]:
-        """For the status and its page. authority: whose clock stamps the source's values."""
+        """Describe the clock for status and page. authority: whose clock stamps the source's values."""
         found = self.now
         told = {"authority": authority, "limit_s": self.limit_s, "above": found is not None and found.above}
         if found is None:
@@ -151,5 +156,5 @@ class SourceClock:
     def _judge(self) -> None:
         asked, stamps = self._asked.estimate(), self._stamps.estimate()
         found = stamps if stamps is not None and stamps.above else asked
-        # As it will stand in the entry, so that live and replay judge alike.
+        # Rounded as in the entry, so that live and replay judge alike.
         self.now = None if found is None else found._replace(offset_s=round(found.offset_s, 6), bound_s=round(found.bound_s, 6))

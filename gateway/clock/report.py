@@ -1,4 +1,4 @@
-"""The time-traceability report (URS-TIME-13; model: RTS 25, EU 2017/574, Art. 4), from journal entries: it shows what is on record.
+"""Makes the time-traceability report (URS-TIME-13; model: RTS 25, EU 2017/574, Art. 4) from journal entries: only what is on record.
 
 It names the reference chain to UTC, the points where stamps are taken, the bound's history, every clock event, and how much of the record
 was made under which state of the clock.
@@ -27,7 +27,7 @@ LEVELS_S = (10.0, 1.0, 0.1, 0.01, 0.001)
 
 @dataclass(slots=True)
 class SourceSpan:
-    """What the entries of one source say of its clock over a period. worst_bound_s: the widest of its own bounds."""
+    """Summary of one source's clock in the entries of a period. worst_bound_s: the widest of its own bounds."""
 
     entries: int = 0
     low_s: float = math.inf
@@ -35,19 +35,19 @@ class SourceSpan:
     worst_bound_s: float = 0.0
 
     def add(self, offset_s: float, bound_s: float) -> None:
-        """One entry's `source_clock`."""
+        """Add one entry's `source_clock`."""
         self.entries += 1
         self.low_s, self.high_s = min(self.low_s, offset_s), max(self.high_s, offset_s)
         self.worst_bound_s = max(self.worst_bound_s, bound_s)
 
     def as_json(self) -> dict[str, Any]:
-        """For --json."""
+        """Return the summary as printed by --json."""
         return {"entries": self.entries, "offset_s": [self.low_s, self.high_s], "worst_bound_s": self.worst_bound_s}
 
 
 @dataclass(slots=True)
 class TimeReport:
-    """What the entries of a period say. points: (time text, status, bound_s) of all entries, thinned to the worst per column later."""
+    """Summary of a period's entries. points: (time text, status, bound_s) of all entries; `plot` shows the worst of each column."""
 
     first: str = ""
     last: str = ""
@@ -64,7 +64,7 @@ class TimeReport:
     open: set[str] = field(default_factory=set)
 
     def as_json(self) -> dict[str, Any]:
-        """For --json."""
+        """Return the report as printed by --json."""
         return {
             "first": self.first,
             "last": self.last,
@@ -83,11 +83,11 @@ class TimeReport:
 
 
 MOST_POINTS = 100_000
-"""Above this every second point is dropped, but never the worst of a pair: the history of months fits."""
+"""Above this every second point is dropped, but never the worse of a pair: the history of months fits."""
 
 
 def report(entries: Iterable[Mapping[str, Any]]) -> TimeReport:
-    """Go through parsed entries, in order (epoch, seq)."""
+    """Summarise parsed entries, given in order of (epoch, seq)."""
     made = TimeReport()
     for entry in entries:
         _take(made, entry)
@@ -133,7 +133,7 @@ def _take_event(made: TimeReport, event: Mapping[str, Any], head: Mapping[str, A
 
 
 def _take_source_clock(made: TimeReport, entry: Mapping[str, Any]) -> None:
-    """Every source's entries count for every batch that is open meanwhile: a MES row belongs to no equipment."""
+    """Add a source's clock to every batch that is open meanwhile, because a MES row belongs to no equipment."""
     told = entry.get("source_clock") or {}
     if told.get("offset_s") is None:
         return
@@ -149,9 +149,9 @@ def _badness(point: tuple[str, str, float | None]) -> tuple[int, float]:
 def text(
     made: TimeReport, now: Mapping[str, Any] | None = None, shortcomings: Sequence[tuple[str, str]] = (), *, width: int = WIDTH
 ) -> str:
-    """The report for a terminal of this width. now: the clock and the sources of a running gateway's snapshot, as `clock` and `sources`.
+    """Render the report for a terminal of this width, as lines of text.
 
-    shortcomings: of the chrony baseline check.
+    now: the clock and the sources of a running gateway's snapshot, as `clock` and `sources`. shortcomings: of the chrony baseline check.
     """
     clock = None if now is None else now["clock"]
     lines = [f"Time of {made.entries} entries", f"  from {made.first or '-'}", f"  to   {made.last or '-'}", "", "State of the clock"]
@@ -174,7 +174,7 @@ def text(
 
 
 def _wrapped(line: str, width: int) -> list[str]:
-    """A line that is too long goes on below, indented; nothing is cut off."""
+    """Continue a line that is too long below, indented; nothing is cut off."""
     if len(line) <= width:
         return [line]
     indent = " " * (len(line) - len(line.lstrip()) + 4)
@@ -182,7 +182,7 @@ def _wrapped(line: str, width: int) -> list[str]:
 
 
 def _points(width: int) -> list[str]:
-    """The points in code where stamps are made, in one line each or, on a narrow terminal, in two."""
+    """List the points in code where stamps are made, in one line each or, on a narrow terminal, in two."""
     if width >= 120:
         return [f"  {what:24} {how:50} {where}" for what, how, where in STAMP_POINTS]
     return [line for what, how, where in STAMP_POINTS for line in (f"  {what:24} {how}", f"  {'':24} {where}")]
@@ -198,7 +198,7 @@ def _leap(clock: Mapping[str, Any]) -> list[str]:
 
 
 def _sources(made: TimeReport, now: Sequence[Mapping[str, Any]] | None) -> list[str]:
-    """Per source over the period and now, then per batch."""
+    """Describe each source's clock over the period and now, then per batch."""
     lines = [f"  {'':20} {'offset, s: from':>15} {'to':>10} {'bound, s':>10} {'entries':>9}"] if made.sources else ["  none told on record"]
     lines += [_span(name, span) for name, span in sorted(made.sources.items())]
     for one in now or ():
@@ -209,7 +209,7 @@ def _sources(made: TimeReport, now: Sequence[Mapping[str, Any]] | None) -> list[
 
 
 def told_source_clock(clock: Mapping[str, Any]) -> str:
-    """One source's clock in words, for the report and the page."""
+    """Describe one source's clock in words, for the report and the page."""
     whose = f"stamps by the {clock['authority']}"
     if clock["offset_s"] is None:
         return f"{whose}; its clock was not told"
@@ -222,7 +222,7 @@ def _span(name: str, span: SourceSpan) -> str:
 
 
 def plot(points: Sequence[tuple[str, str, float | None]], most: int = 60) -> list[str]:
-    """Bound against time, logarithmic, as text; a row of states below. Each column, at most so many, shows its worst point."""
+    """Plot bound against time as text, logarithmic, with a row of states below. Each of at most `most` columns shows its worst point."""
     if not points:
         return ["  no entries"]
     size = max(1, math.ceil(len(points) / most))
@@ -237,7 +237,7 @@ def plot(points: Sequence[tuple[str, str, float | None]], most: int = 60) -> lis
 
 
 def tzdata_version() -> str:
-    """The zone rules in use; they change several times a year."""
+    """Return the version of the time zone rules in use; they change several times a year."""
     try:
         return version("tzdata")
     except PackageNotFoundError:

@@ -1,6 +1,6 @@
-"""An independent check: the gateway asks several NTP servers itself and compares what they agree on with what the daemon claims.
+"""Checks the daemon independently: asks several NTP servers and compares what they agree on with the daemon's claim.
 
-It never sets the clock. It catches what no field of a daemon shows: a site server that is wrong and quite sure of itself.
+It never sets the clock. It finds what no field of a daemon shows: a site server that is wrong and claims to be right.
 """
 
 import asyncio
@@ -19,20 +19,20 @@ PACKET = struct.Struct("!BBbb II4s QQQQ")
 ANSWER_S = 2.0
 ASK_EVERY_S = 64.0
 LEAST_SERVERS = 3
-"""Two servers that disagree tell nothing about which of them is wrong."""
+"""Two servers that disagree do not show which of them is wrong."""
 INDICATORS: tuple[Leap, ...] = ("none", "insert", "delete", "unsynchronised")
 VALID_S = 4 * ASK_EVERY_S
 PRECISION_S = 0.0005
-"""What the loop's own scheduling may add to the time of arrival, on top of half the round trip."""
+"""Delay that the event loop's scheduling may add to the time of arrival, beyond half the round trip."""
 
 
 class NoAnswer(Exception):
-    """The server was silent, or its answer is not to be used; the text says why."""
+    """The server did not answer, or its answer can not be used; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """UTC by this server minus the system clock lies within offset_s +- radius_s, at the monotonic instant at_ns."""
+    """A measurement by one server: UTC minus the system clock is offset_s +- radius_s, at the monotonic instant at_ns."""
 
     server: str
     offset_s: float
@@ -43,14 +43,15 @@ class Answer:
 
 
 def request(nonce: int) -> bytes:
-    """A client's packet; the transmit time stamp is random, so that no forged answer can fit (data minimisation draft, RFC 9109 spirit)."""
+    """Make a client's packet. Its transmit time stamp is random, so that no forged answer can fit (draft-ietf-ntp-data-minimization)."""
     return PACKET.pack(4 << 3 | 3, 0, 6, -20, 0, 0, b"\0" * 4, 0, 0, 0, nonce)
 
 
 def answer_from(data: bytes, nonce: int, server: str, sent_s: float, arrived_s: float, at_ns: int) -> Answer:
-    """RFC 5905, section 8: theta = ((T2-T1)+(T3-T4))/2; radius: half the round trip + half the root delay + the root dispersion.
+    """Compute the offset from an answer (RFC 5905, section 8): theta = ((T2-T1)+(T3-T4))/2.
 
-    Raises NoAnswer for a server that is not synchronised, refuses (kiss of death), answers something else, or is too far away.
+    The radius is half the round trip + half the root delay + the root dispersion. Raises NoAnswer for a server that is not synchronised,
+    refuses (kiss of death), answers something else, or is too far away.
     """
     if len(data) < PACKET.size:
         raise NoAnswer("the answer is too short")
@@ -70,13 +71,13 @@ def answer_from(data: bytes, nonce: int, server: str, sent_s: float, arrived_s: 
 
 
 def _unix_s(stamp: int, near_s: float) -> float:
-    """NTP time stamp -> Unix seconds in the era nearest to near_s (RFC 5905, 6)."""
+    """Convert an NTP time stamp to Unix seconds in the era nearest to near_s (RFC 5905, 6)."""
     seconds = stamp / 2**32 - NTP_EPOCH_S
     return seconds + round((near_s - seconds) / 2**32) * 2**32
 
 
 async def ask(server: str, now_s: Callable[[], float] = time.time) -> Answer:
-    """One question to `host` or `host:port`. Raises NoAnswer."""
+    """Ask `host` or `host:port` once. Raises NoAnswer."""
     host, port = _place(server)
     loop = asyncio.get_running_loop()
     replies: asyncio.Queue[tuple[bytes, float]] = asyncio.Queue(maxsize=8)
@@ -98,7 +99,7 @@ async def ask(server: str, now_s: Callable[[], float] = time.time) -> Answer:
 
 
 def _place(server: str) -> tuple[str, int]:
-    """`host`, `host:port`, `[v6]:port`."""
+    """Split `host`, `host:port` or `[v6]:port` into host and port."""
     if server.startswith("["):
         host, _, port = server[1:].partition("]")
         return host, int(port[1:] or PORT)
@@ -119,7 +120,7 @@ class _Client(asyncio.DatagramProtocol):
 
 
 class CrossCheck:
-    """Asks the servers each 64 s; `holds_against` says what they have against the daemon's claim."""
+    """Asks the servers each 64 s; `holds_against` returns how they contradict the daemon's claim."""
 
     def __init__(self, servers: Sequence[str], drift_ppm: float = 50.0) -> None:
         self.servers = tuple(servers)
@@ -128,19 +129,19 @@ class CrossCheck:
         self.silent: dict[str, str] = {}
 
     async def watch(self) -> None:
-        """Run until cancelled."""
+        """Ask all servers again and again, until cancelled."""
         while True:
             await self.ask_all()
             await asyncio.sleep(ASK_EVERY_S)
 
     async def ask_all(self) -> None:
-        """One question to each server, side by side."""
+        """Ask each server once, concurrently."""
         async with asyncio.TaskGroup() as tasks:
             for server in self.servers:
                 tasks.create_task(self._ask(server), name=f"ask {server}")
 
     def forget(self) -> None:
-        """The clock was stepped: what was measured before says nothing about it now."""
+        """Forget all measurements: the clock was stepped, so they no longer apply."""
         self._answers.clear()
 
     async def _ask(self, server: str) -> None:
@@ -151,7 +152,7 @@ class CrossCheck:
             self.silent[server] = str(error)
 
     def intervals(self, now_ns: int) -> list[Interval]:
-        """UTC minus system clock by each server that answered lately, grown by the drift since."""
+        """Return UTC minus system clock by each server that answered lately, widened by the drift since."""
         return [
             Interval(one.offset_s - radius_s, one.offset_s + radius_s, one.server)
             for one in self._answers.values()
@@ -160,13 +161,13 @@ class CrossCheck:
         ]
 
     def leaps(self, now_ns: int) -> dict[str, Leap]:
-        """The leap indicator of each server that answered lately."""
+        """Return the leap indicator of each server that answered lately."""
         return {one.server: one.leap for one in self._answers.values() if (now_ns - one.at_ns) / 1e9 <= VALID_S}
 
     def holds_against(self, evidence: Evidence, now_ns: int | None = None, extra_s: float = 0.0) -> str:
-        """Why the daemon's claim can not be true, empty if it can. Says nothing with fewer than three answers, or without a majority.
+        """Return why the daemon's claim can not be true; empty if it can, or with fewer than three answers, or without a majority.
 
-        extra_s: what the claim is widened by for other reasons, a leap second above all.
+        extra_s: widens the claim for other reasons, a leap second above all.
         """
         now = time.monotonic_ns() if now_ns is None else now_ns
         measured = self.intervals(now)
@@ -183,7 +184,7 @@ class CrossCheck:
         return f"{names} agree that {told}; {evidence.reader} claims {bound_s:.3f} s"
 
     def describe(self) -> dict[str, object]:
-        """For the status page and the report."""
+        """Describe the check for the status page and the report."""
         now = time.monotonic_ns()
         falsetickers = _outside(self.intervals(now))
         return {

@@ -1,4 +1,4 @@
-"""The clocks of the machine, as one seam: everything that judges time takes a `Times`, so that simulated clocks can stand in."""
+"""Reads the clocks of the machine through one interface, `Times`, so that everything that judges time can run on simulated clocks."""
 
 import time
 from pathlib import Path
@@ -12,35 +12,35 @@ class Times(Protocol):
     """Four clocks of one machine, in nanoseconds (clock_gettime(2))."""
 
     def realtime_ns(self) -> int:
-        """CLOCK_REALTIME: UTC since 1970 as the machine believes it. May be stepped."""
+        """Read CLOCK_REALTIME: UTC since 1970 as the machine believes it. May be stepped."""
 
     def monotonic_ns(self) -> int:
-        """CLOCK_MONOTONIC: slewed with CLOCK_REALTIME, never stepped, stands still in suspend."""
+        """Read CLOCK_MONOTONIC: slewed with CLOCK_REALTIME, never stepped, stopped in suspend."""
 
     def boottime_ns(self) -> int:
-        """CLOCK_BOOTTIME: CLOCK_MONOTONIC plus the time in suspend."""
+        """Read CLOCK_BOOTTIME: CLOCK_MONOTONIC plus the time in suspend."""
 
     def raw_ns(self) -> int:
-        """CLOCK_MONOTONIC_RAW: the oscillator itself, neither slewed nor stepped."""
+        """Read CLOCK_MONOTONIC_RAW: the oscillator itself, neither slewed nor stepped."""
 
 
 class SystemTimes:
-    """The machine's own clocks."""
+    """Reads the machine's own clocks."""
 
     realtime_ns = staticmethod(time.time_ns)
     monotonic_ns = staticmethod(time.monotonic_ns)
 
     def boottime_ns(self) -> int:
-        """CLOCK_BOOTTIME."""
+        """Read CLOCK_BOOTTIME."""
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
     def raw_ns(self) -> int:
-        """CLOCK_MONOTONIC_RAW."""
+        """Read CLOCK_MONOTONIC_RAW."""
         return time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)
 
 
 class Anchor(NamedTuple):
-    """All clocks at one instant, as the monotonic clock tells it. spread_ns: how far apart the reads may have been."""
+    """All clocks at one instant, in ns. spread_ns: how far apart the reads may have been."""
 
     realtime_ns: int
     monotonic_ns: int
@@ -60,7 +60,7 @@ class Anchor(NamedTuple):
 
 
 def anchor(times: Times) -> Anchor:
-    """Read all clocks, as close together as the machine lets us."""
+    """Read all clocks, as close together as the machine permits."""
     return min((_read(times) for _ in range(TRIES)), key=lambda one: one.spread_ns)
 
 
@@ -74,5 +74,5 @@ def _read(times: Times) -> Anchor:
 
 
 def boot_id() -> str:
-    """The kernel's identity of this boot: two monotonic instants can be compared if and only if it is the same."""
+    """Return the kernel's identity of this boot: two monotonic instants are comparable if and only if it is the same."""
     return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -1,4 +1,4 @@
-"""systemd-timesyncd, read over D-Bus by `busctl`: an SNTP client of one server, without any check against others.
+"""Reads systemd-timesyncd over D-Bus with `busctl`: an SNTP client of one server, which it checks against no other.
 
 `timedatectl show-timesync` prints its time stamps in whole seconds; the D-Bus property has microseconds (org.freedesktop.timesync1(5)).
 """
@@ -16,7 +16,7 @@ SIGNATURE = "(uuuuittayttttbtt)"
 
 
 def parse(text: str, at_ns: int, realtime_ns: int) -> Evidence:
-    """Evidence from the answer, one property per line, each behind its type.
+    """Make evidence from busctl's answer, one property per line, each after its type. at_ns, realtime_ns: clocks before the question.
 
     NTPMessage: leap, version, mode, stratum, precision, root delay, root dispersion (us), reference (count and bytes), originate, receive,
     transmit, destination (us since 1970), ignored, packet count, jitter (us). theta = ((T2-T1)+(T3-T4))/2 and delta = (T4-T1)-(T3-T2).
@@ -55,7 +55,7 @@ def parse(text: str, at_ns: int, realtime_ns: int) -> Evidence:
 
 
 class TimesyncdReader:
-    """A running systemd-timesyncd."""
+    """Reads a running systemd-timesyncd."""
 
     name = "timesyncd"
 
