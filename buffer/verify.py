@@ -609,6 +609,7 @@ class JournalCheck:
         self.cut = False  # it was not stopped cleanly: it runs, or was cut by a crash and has not been started since
         self._hashed: dict[Path, bytes] = {}
         self.pruned: list[EntryRange] = []
+        self.pruned_meanwhile: list[EntryRange] = []  # since journal.db was read, by the running gateway
         self.explained: list[int] = []  # epochs at whose end a salvage says that there was damage
         self._unpack, self._error = unpacker()
 
@@ -772,7 +773,7 @@ class JournalCheck:
                 ranges[-1][2] = last
             else:
                 ranges.append([epoch, first, last])
-        newest = max(self.pruned, default=(0, 0, 0))
+        newest = max([*self.pruned, *self.pruned_meanwhile], default=(0, 0, 0))
         for epoch, first, last in ranges:
             self.report.notes.append(f"epoch {epoch}: entries {first} to {last} were pruned")
             spans = sorted(pruned[1:] for pruned in self._audited_as_pruned() if pruned[0] == epoch)
@@ -849,6 +850,7 @@ class JournalCheck:
         """Pass over such a segment. Its audit entry is not asked for: it may be in a segment that was made after journal.db was read."""
         row = self._pruned_now(path)
         assert row is not None, "what was pruned stays so"
+        self.pruned_meanwhile.append((chain.epoch, row[1], row[2]))
         chain.skip(row[2], row[4].hex(), row[5])
         self.report.notes.append(f"segments/{path.name} was pruned meanwhile")
 

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -225,6 +226,28 @@ def test_a_running_journal_that_grows_and_prunes_is_never_accused(tmp_path: Path
     assert [list(one.lines()) for one in reports if one.problems] == []
     assert reports[-1].entries
     assert verify(line.folder).exit_code == 0
+
+
+@pytest.mark.urs("URS-AUD-06")
+def test_a_prune_whose_audit_entry_is_pruned_while_it_is_verified_accuses_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(tmp_path / "journal")
+    journal = opened(line.folder)
+    for _ in range(2):  # the second time the segment goes that tells of the first
+        journal.append([EMPTY] * ENTRIES).result()
+        line.prune(journal)
+    judge = verifier.JournalCheck._epochs
+
+    def judge_later(check: verifier.JournalCheck, *read: Any) -> None:
+        """The gateway goes on between journal.db, which has been read, and the segments that it names."""
+        journal.append([EMPTY] * ENTRIES).result()
+        line.prune(journal)
+        judge(check, *read)
+
+    monkeypatch.setattr(verifier.JournalCheck, "_epochs", judge_later)
+    report = verify(line.folder)
+    journal.close()
+    assert list(report.problems) == []
+    assert any("was pruned meanwhile" in note for note in report.notes)
 
 
 def test_many_segments_do_not_need_as_many_open_files(tmp_path: Path) -> None:
