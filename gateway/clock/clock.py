@@ -1,7 +1,7 @@
-"""The gateway's clock: UTC from the system, how far it can be trusted, and everything that happens to it.
+"""Converts monotonic instants into UTC, judges how far the system clock can be trusted, and reports every event of it.
 
-A stamp is taken on CLOCK_MONOTONIC at the completion of an I/O and converted by the present anchor (UTC minus monotonic). Between two
-steps of the wall clock this difference is constant, so converting later is as good as converting at once.
+A stamp is taken on CLOCK_MONOTONIC at the completion of an I/O and converted by the present anchor (UTC minus monotonic). Between two steps
+of the wall clock this difference is constant, so converting later gives the same as converting at once.
 """
 
 import asyncio
@@ -22,17 +22,17 @@ from gateway.entries.findings import Announcer
 STEP_NS = 100_000_000
 """A step above 100 ms is an event (URS-TIME-07); smaller ones widen the bound by their size until the next evidence."""
 READING_NS = 20_000
-"""Differences between two pairs of clock reads below this are the reading itself; it is in the bound as the spread."""
+"""Smaller differences between two pairs of clock reads are due to the reading itself, which the bound includes as the spread."""
 CHECK_EVERY_S = 1.0
 HISTORY = 1440
 """Points of bound history kept for the page: one per minute of a day."""
 HISTORY_EVERY_NS = 60 * 10**9
 EVENTS = 50
-"""Of this start, for the page; the journal has all."""
+"""Clock events since the start kept for the page; the journal has all of them."""
 
 TRUSTED: frozenset[Status] = frozenset({"synchronised", "holdover"})
 STEPS_KEPT = 100
-"""Of one unverified time, for its correction; each has its own event anyway."""
+"""Steps kept of one unverified span, for its correction; each has an event of its own as well."""
 ALARM_AFTER_NS = 15 * 10**9
 STALE_NS = 5 * 10**9
 """A verdict that `look` has not renewed for so long (the process was stopped, the loop was blocked) is not used."""
@@ -41,7 +41,11 @@ OnEvent = Callable[[dict[str, Any]], None]
 
 
 class Stamp(NamedTuple):
-    """When, and how far that can be trusted. bound_s: None where nothing is known. boot, monotonic_s: place it in time again later."""
+    """UTC of an instant in ticks, with the clock's status and bound then.
+
+    `bound_s`: UTC differs by at most this; None if nothing is known. `boot` and `monotonic_s` identify the instant on the monotonic clock,
+    so that it can be corrected later.
+    """
 
     ticks: int
     status: Status
@@ -51,7 +55,10 @@ class Stamp(NamedTuple):
 
 
 class Clock:
-    """One per gateway. `stamp` and `ticks` are cheap and may be called before `watch` runs: they then say "unknown"."""
+    """The gateway's clock, one per process: makes stamps, watches the system clock, and reports its events.
+
+    `stamp` and `ticks` are cheap and may be called before `watch` runs; until the first evidence the status is "unknown".
+    """
 
     def __init__(
         self,
@@ -64,11 +71,12 @@ class Clock:
         alarm: Callable[[asyncio.Event], ClockSetWatch] = ClockSetWatch,
         last_seq: Callable[[], int | None] = lambda: None,
     ) -> None:
-        """readers: asked in order; the first that ever answered stays the one that counts, so that a dead daemon is noticed.
+        """Make a clock over the machine's clocks (`times`), judged by `limits`.
 
-        cross: own questions to NTP servers, which may hold something against the evidence.
-        leaps: the leap seconds that the system's time zone data knows, beside what the daemon announces.
-        alarm: what tells of a set clock at once. last_seq: the journal's last sequence number, for the events.
+        readers: asked in order; the first that answers is kept from then on, so that its daemon's death is noticed. cross: the gateway's
+        own questions to NTP servers, which can contradict the evidence. leaps: the leap seconds in the system's time zone data, used beside
+        those that the daemon announces. alarm: makes the watch that wakes the clock at once when the wall clock is set. last_seq: returns
+        the journal's last sequence number.
         """
         self._limits = limits or Limits()
         self._readers = tuple(readers)
@@ -106,13 +114,13 @@ class Clock:
     # Stamps ------------------------------------------------------------------------------------------------------------------------
 
     def ticks(self, monotonic_ns: int) -> int:
-        """UTC of a monotonic instant, in 100-ns ticks, by the present anchor."""
+        """Return the UTC of a monotonic instant, in ticks of 100 ns, by the present anchor."""
         return (monotonic_ns + self._offset_ns) // 100
 
     def stamp(self, monotonic_ns: int | None = None) -> Stamp:
-        """The UTC of a monotonic instant (None: now) with its status and bound.
+        """Return the UTC of a monotonic instant (None: now) with its status and bound.
 
-        A step or a suspend that `watch` has not seen yet is noticed here: the stamp is then by the old anchor and says unsynchronised.
+        A step or suspend that `watch` has not seen yet is noticed here: the stamp is then made by the old anchor, as unsynchronised.
         """
         now_ns = self._monotonic_ns()
         instant_ns = now_ns if monotonic_ns is None else monotonic_ns
@@ -127,18 +135,18 @@ class Clock:
         return Stamp((instant_ns + self._offset_ns) // 100, status, bound, self.boot, instant_ns / 1e9)
 
     def _slewed_ns(self, since: Anchor, monotonic_ns: int, raw_ns: int) -> float:
-        """How far the clock was slewed against the raw oscillator since an anchor, beyond the daemon's standing rate.
+        """Return how far the clock was slewed against the raw oscillator since an anchor, beyond the daemon's constant rate.
 
-        What the daemon has measured since its last word to us it may already be slewing to, and that may be less true than it was: as
-        fast as 1/12 s per s with chrony, far more than any drift.
+        The daemon may slew towards a measurement that it has not reported to us yet and that may be wrong: with chrony as fast as 1/12 s
+        per s, far more than any drift.
         """
         elapsed_ns = monotonic_ns - since.monotonic_ns
         return abs(elapsed_ns - (raw_ns - since.raw_ns) - self._rate * elapsed_ns)
 
     def _left_ns(self) -> int:
-        """How far the wall clock has left the anchor: a small step or sleep that `look` has not seen.
+        """Return how far the wall clock has moved from the anchor, by a small step or sleep that `look` has not seen.
 
-        Read once more if much, because a preemption between two reads looks the same.
+        A large result is read once more, because a preemption between two clock reads looks the same.
         """
         monotonic_ns = self._monotonic_ns()
         left_ns = abs(self._realtime_ns() - monotonic_ns - self._offset_ns)
@@ -150,14 +158,14 @@ class Clock:
     # The watch ---------------------------------------------------------------------------------------------------------------------
 
     async def watch(self, on_event: OnEvent) -> None:
-        """Run until cancelled: look at the clock each second and at each step, ask the daemon every 8 s, tell `on_event` what happened.
+        """Run until cancelled: look at the clock each second and at each step, ask the daemon every 8 s, pass events to `on_event`.
 
-        on_event is called in the loop's thread, before any stamp is made by a new anchor: what it appends to the journal stands before
+        on_event is called in the loop's thread, before any stamp is made by a new anchor: entries that it appends to the journal precede
         all entries with the new time.
         """
         self._on_event = on_event
         self._said = False
-        self._leap = NO_LEAP  # what was noted before anybody listened is told again
+        self._leap = NO_LEAP  # report again what was noted before `on_event` was known
         await self.read()
         self._watched = True
         if not self._said:
@@ -187,7 +195,7 @@ class Clock:
                     pass
 
     async def read(self) -> None:
-        """Ask the readers once and judge anew. What can not be read is part of the state, not an error."""
+        """Ask the readers once and judge the state anew. A failure to read is part of the state, not an error."""
         reasons = []
         for reader in (self._chosen,) if self._chosen else self._readers:
             asked = anchor(self._times)
@@ -202,7 +210,7 @@ class Clock:
         self.look()
 
     def take(self, evidence: Evidence, asked: Anchor | None = None) -> None:
-        """New evidence: forget disturbances that it already knows, note an update after a step, a new reference, a leap second to come.
+        """Use new evidence: end disturbances that it covers, note an update after a step, a new reference, a leap second.
 
         asked: the clocks when the reader was asked (None: now), from which slews are counted.
         """
@@ -217,7 +225,7 @@ class Clock:
             self._say("reference-change", was=told(before))
 
     def _note_leap(self, evidence: Evidence) -> None:
-        """A leap second to come, by the daemon's word or by the table; forgotten a day after it."""
+        """Note a leap second announced by the daemon or listed in the table; forget it a day after it."""
         now_ns = self._times.realtime_ns()
         if self._leap.kind != "none" and now_ns > self._leap.instant_ns + DAY_NS:
             self._leap = NO_LEAP
@@ -231,19 +239,19 @@ class Clock:
             self._say("leap", announced=True, **told_leap(self._leap, self._limits.leap_mode))
 
     def _rate_since(self, previous: Anchor) -> float:
-        """The rate of the clock against the oscillator between two readings, where the daemon does not tell it."""
+        """Return the clock's rate against the raw oscillator between two readings, for daemons that do not report it."""
         elapsed_ns = self._asked.raw_ns - previous.raw_ns
         return (self._asked.monotonic_ns - previous.monotonic_ns) / elapsed_ns - 1 if elapsed_ns > 10**9 else self._rate
 
     def look(self) -> None:
-        """Compare the clocks with the last anchor: a step, a suspend, a leap second; then judge the state."""
+        """Compare the clocks with the last anchor to find a step, a suspend or a leap second; then judge the state."""
         before, now = self._anchor, anchor(self._times)
         suspended_ns = now.suspended_ns - before.suspended_ns
         stepped_ns = now.offset_ns - before.offset_ns - suspended_ns
         self._anchor, self._offset_ns = now, now.offset_ns
         happened: list[tuple[str, dict[str, Any]]] = []
         if self._watched and now.monotonic_ns - before.monotonic_ns > STALE_NS:
-            # Stopped by a signal or a debugger, or the machine was frozen while its clocks ran on: nobody looked at the clock.
+            # Stopped by a signal or a debugger, or the machine was frozen while its clocks ran on: the clock was not watched.
             happened.append(("suspend", {"of": "process", "duration_s": rounded((now.monotonic_ns - before.monotonic_ns) / 1e9)}))
         if suspended_ns > STEP_NS:
             # The oscillator that counted the sleep is not the one that was measured: an update is needed.
@@ -260,14 +268,14 @@ class Clock:
         self._alarm_if_mixed(now)
 
     def _alarm_if_mixed(self, now: Anchor) -> None:
-        """Some of the servers smear a leap second and some do not: no majority among them means anything (URS-TIME-10)."""
+        """Report when some servers smear a leap second and others do not, which makes a majority among them meaningless (URS-TIME-10)."""
         if self._cross is None:
             return
         found = mixed(self._cross.leaps(now.monotonic_ns), now.realtime_ns, self._limits.leap_mode)
         self._announcer.once_until_changed("leap-mixed", leap_mixed(found, self._limits.leap_mode), state=bool(found))
 
     def _alarm_if_due(self, now: Anchor) -> None:
-        """Stamps have been unverified for a while: an alarm, once (URS-TIME-06: within 30 s). Acquisition goes on."""
+        """Report once that stamps have been unverified for a while (URS-TIME-06: within 30 s). Acquisition goes on."""
         trouble = self._trouble
         if trouble is None or trouble.alarmed or now.monotonic_ns - trouble.since.monotonic_ns < ALARM_AFTER_NS:
             return
@@ -275,7 +283,7 @@ class Clock:
         self._on_event(unverified(self._verdict, trouble.since, self._evidence, self._unread))
 
     def _stepped(self, stepped_ns: int) -> str:
-        """Somebody set the clock, a daemon or a person; or it was the kernel, at the end of a leap second."""
+        """Handle a step and return its kind: "leap" if the kernel made it for a leap second, else "step" (set by a daemon or a person)."""
         if self._trouble is not None:
             self._trouble.steps.append((self._anchor.monotonic_ns, stepped_ns))
         if self._is_leap(stepped_ns):
@@ -289,7 +297,7 @@ class Clock:
             self._cross.forget()
 
     def _is_leap(self, stepped_ns: int) -> bool:
-        """A step of one second in the announced direction within a minute of the announced instant, where steps are to be expected."""
+        """True for a step of one second in the announced direction, within a minute of the announced instant, where steps are expected."""
         leap, instant_ns, _ = self._leap
         sign = 0 if self._limits.leap_mode in ("slew", "smear") else {"insert": -1, "delete": 1}.get(leap, 0)
         return sign != 0 and abs(stepped_ns - sign * 10**9) < STEP_NS and abs(self._anchor.realtime_ns - instant_ns) < 60 * 10**9
@@ -308,7 +316,7 @@ class Clock:
         )
 
     def _settle(self, verdict: Verdict, happened: Sequence[tuple[str, dict[str, Any]]] = ()) -> None:
-        """Make the verdict the present one, then say what happened, a change of state, and the end of an unverified time."""
+        """Make the verdict the present one, then report the events in `happened`, a change of state, and the end of an unverified span."""
         before, self._verdict = self._verdict, verdict
         self._bound_base, self._bound_from_ns = verdict.bound_s, self._anchor.monotonic_ns
         self._remember(verdict)
@@ -324,11 +332,11 @@ class Clock:
             self._recovered(trouble)
 
     def _recovered(self, trouble: UnverifiedSpan) -> None:
-        """How wrong the unverified stamps probably were: `correction_s` is what to add to the first and to the last of them.
+        """Report the probable error of the stamps of an unverified span: `correction_s` is to be added to the first and the last of them.
 
-        True time passes as the raw oscillator does (within the drift), the wall clock passed differently by its slews and steps; what it
-        still lacks now is the daemon's offset. Between the two ends the correction is linear but for the steps, which stand in `steps`.
-        The bound also covers who places a stamp by anchor and monotonic clock alone: that clock was slewed meanwhile, too.
+        True time passes as the raw oscillator does (within the drift); the wall clock passed differently by its slews and steps, and its
+        remaining error now is the daemon's offset. Between the two ends the correction is linear except for the steps listed in `steps`.
+        The bound also covers stamps that are placed by anchor and monotonic clock alone: that clock was slewed meanwhile, too.
         """
         now, since = self._anchor, trouble.since
         offset_s = self._evidence.offset_s if self._evidence is not None else 0.0
@@ -345,7 +353,7 @@ class Clock:
         )
 
     def _remember(self, verdict: Verdict) -> None:
-        """A point of history per minute, and one at each change of state."""
+        """Keep a point of history per minute, and one at each change of state."""
         last = self._history[-1] if self._history else None
         if last is None or last[1] != verdict.status or self._anchor.monotonic_ns - last[0].monotonic_ns >= HISTORY_EVERY_NS:
             self._history.append((self._anchor, verdict.status, verdict.bound_s))
@@ -357,7 +365,7 @@ class Clock:
         self._on_event(event)
 
     def describe(self) -> dict[str, Any]:
-        """For the status page: the state now, why, the reference chain, the last anchor, and a day of bound history."""
+        """Describe the clock for the status page: state, reason, reference chain, last anchor, recent events, a day of bound history."""
         stamp = self.stamp()
         return {
             "status": stamp.status,

@@ -1,4 +1,4 @@
-"""The `clock` events: what happened to the clock, with an anchor that ties this boot's monotonic clock to UTC."""
+"""Makes the events and findings of the clock, each with an anchor that ties this boot's monotonic clock to UTC."""
 
 from typing import Any
 
@@ -11,12 +11,15 @@ from gateway.entries.ticks import rfc3339
 
 
 def time_of(realtime_ns: int) -> str:
-    """RFC 3339 with 100-ns ticks."""
+    """Return an instant in ns since 1970 as RFC 3339 text with 100-ns digits."""
     return rfc3339(realtime_ns // 100)
 
 
 def clock_event(kind: str, verdict: Verdict, anchor: Anchor, boot: str, evidence: Evidence | None, **more: Any) -> dict[str, Any]:
-    """One event. The anchor lets a reader place every stamp of the same boot: UTC = anchor.time - (anchor.monotonic_s - monotonic_s)."""
+    """Make a `clock` event of this kind.
+
+    Its anchor lets a reader place every stamp of the same boot: UTC = anchor.time - (anchor.monotonic_s - monotonic_s).
+    """
     return {
         "type": "clock",
         "kind": kind,
@@ -30,24 +33,24 @@ def clock_event(kind: str, verdict: Verdict, anchor: Anchor, boot: str, evidence
 
 
 def unverified(verdict: Verdict, since: Anchor, evidence: Evidence | None, unread: str) -> dict[str, Any]:
-    """The alarm of an unverified time, as a finding."""
+    """Make the finding (alarm) that stamps have been unverified since `since`. unread: why the daemon could not be read, or empty."""
     text = f"the clock is {verdict.status}: {verdict.reason}; time stamps are unverified since {time_of(since.realtime_ns)}"
     return finding("clock-unverified", "alarm", text, {"reference": told(evidence), "unread": unread})
 
 
 def leap_mixed(found: str, mode: LeapMode) -> dict[str, Any]:
-    """The alarm of servers that handle a leap second differently, or its end (found empty), as a finding."""
+    """Make the finding that servers handle a leap second differently (alarm), or that this is over (`found` empty)."""
     text = found or "the NTP servers handle the leap second alike again, or it is past"
     return finding("clock-leap-mixed", "alarm" if found else "info", text, {"leap_mode": mode})
 
 
 def told_leap(leap: Announced, mode: LeapMode) -> dict[str, Any]:
-    """A leap second: what, when, who says so, and how it is handled here by the line's configuration."""
+    """Describe a leap second as JSON: kind, instant, who announced it, and how the line's configuration says it is handled."""
     return {"leap": leap.kind, "instant": time_of(leap.instant_ns), "by": leap.by, "leap_mode": mode}
 
 
 def told(evidence: Evidence | None) -> dict[str, Any] | None:
-    """The chain to UTC as last read."""
+    """Describe the chain to UTC as last read, as JSON; None without evidence."""
     if evidence is None:
         return None
     return {
@@ -64,7 +67,7 @@ def told(evidence: Evidence | None) -> dict[str, Any] | None:
 
 
 def told_anchor(anchor: Anchor, boot: str) -> dict[str, Any]:
-    """All clocks at one instant; seconds with nine decimals, so that nothing is lost between them."""
+    """Describe an anchor as JSON; seconds have nine decimals, so that no nanosecond is lost."""
     return {
         "boot": boot,
         "time": time_of(anchor.realtime_ns),
@@ -76,5 +79,5 @@ def told_anchor(anchor: Anchor, boot: str) -> dict[str, Any]:
 
 
 def rounded(seconds: float | None) -> float | None:
-    """To nanoseconds: no digits that the clock can not have."""
+    """Round to nanoseconds, the resolution of the clock; None stays None."""
     return None if seconds is None else round(seconds, 9)
