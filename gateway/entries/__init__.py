@@ -1,1 +1,1 @@
-"""What stands in an entry, both ways: bodies as they are written, readings and events as the fold reads them, ticks."""
+"""Converts the content of entries both ways: bodies to be written; readings and events as the fold reads them; tag tables; ticks."""

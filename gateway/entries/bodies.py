@@ -1,4 +1,4 @@
-"""Bodies: an entry's JSON from `"time"` on. Pure. The journal's writer puts the head before them."""
+"""Makes bodies: an entry's JSON from `"time"` on. Pure. The journal's writer puts the head before them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -12,21 +12,21 @@ from gateway.entries.ticks import EARLIEST, LATEST, TICKS_PER_MS, rfc3339
 READINGS = "ebr-gateway/readings/1"
 EVENT = "ebr-gateway/event/1"
 LARGEST_BODY_BYTES = 65_536 - 512  # the head takes at most this much
-LARGEST_TABLE_BYTES = 49_152  # of a readings entry; the rest is for who, when and the contexts
+LARGEST_TABLE_BYTES = 49_152  # of a readings entry; the rest is for source, times and contexts
 
 Row = tuple[int, Any, Any, int, str, int | None, int | None]
-"""(tag, value, raw, status, kind, source_ticks, server_ticks)"""
+"""One reading to be stored: (tag index, value, raw, status, kind, source_ticks, server_ticks)."""
 
 
 def event_body(head: Mapping[str, Any], event: Mapping[str, Any]) -> Body:
-    """An event entry. head: `time`, `clock`, `config`, `environment`, perhaps `source`, in their order."""
+    """Make the body of an event entry. head: `time`, `clock`, `config`, `environment`, perhaps `source`, in their order."""
     return Body(EVENT, _dumps({**head, "event": event}))
 
 
 def table(rows: Sequence[Row], requested_ticks: int | None, received_ticks: int) -> bytes:
-    """The last members of a readings entry, `"time_base"` to `"readings"`, and its closing brace.
+    """Make the last members of a readings entry, `"time_base"` to `"readings"`, and its closing brace.
 
-    Each column stands once, in `columns` or in `constant`; ticks are relative to `time_base`.
+    Each column is written once: in `columns` if its values differ, else in `constant`; ticks are relative to `time_base`.
     """
     base = received_ticks - received_ticks % TICKS_PER_MS
     columns: dict[str, list[Any]] = {"tag": [row[0] for row in rows], "value": [row[1] for row in rows]}
@@ -46,7 +46,7 @@ def table(rows: Sequence[Row], requested_ticks: int | None, received_ticks: int)
 
 
 def tables(rows: Sequence[Row], requested_ticks: int | None, received_ticks: int) -> Iterator[tuple[Sequence[Row], bytes]]:
-    """Rows with their table, halved until each fits an entry. One row always fits: its text is bounded."""
+    """Yield the rows with their tables, halved until each fits an entry. A single row always fits, because its text is bounded."""
     whole = table(rows, requested_ticks, received_ticks)
     if len(whole) <= LARGEST_TABLE_BYTES or len(rows) == 1:
         yield rows, whole
@@ -57,7 +57,10 @@ def tables(rows: Sequence[Row], requested_ticks: int | None, received_ticks: int
 
 
 def readings_body(head: Mapping[str, Any], contexts: Mapping[str, Any], tagset: str, table: bytes) -> Body:
-    """A readings entry: who, when and where it belongs, and its table."""
+    """Make the body of a readings entry.
+
+    head: as for `event_body`. contexts: by equipment. tagset: digest of the tag table. table: made by `table`.
+    """
     return Body(READINGS, _dumps({**head, "contexts": contexts, "tagset": tagset})[:-1] + b"," + table)
 
 
@@ -74,8 +77,8 @@ def _place_ticks(name: str, values: list[int | None], base: int, columns: dict[s
     if missing == len(values):
         return
     relative = [None if value is None else value - base for value in values]
-    told = relative if not missing else [value for value in relative if value is not None]
-    if min(told) > -EXACT and max(told) < EXACT:  # type: ignore[type-var,operator]
+    present = relative if not missing else [value for value in relative if value is not None]
+    if min(present) > -EXACT and max(present) < EXACT:  # type: ignore[type-var,operator]
         _place(f"{name}_ticks", relative, columns, constant)
     else:
         # A DateTime past the calendar means its end (OPC UA Part 6, 5.2.2.5).
@@ -88,7 +91,7 @@ def _dumps(body: Mapping[str, Any]) -> bytes:
 
 
 def slices(items: Sequence[Any], largest_bytes: int) -> Iterable[tuple[int, Sequence[Any]]]:
-    """Cut a list into (first index, slice) so that each slice's JSON keeps under `largest_bytes` (a single larger item stands alone)."""
+    """Cut a list into (first index, slice), each slice's JSON below `largest_bytes`; a larger item makes a slice of its own."""
     first = size = 0
     for index, item in enumerate(items):
         item_bytes = len(orjson.dumps(item, default=str)) + 1

@@ -1,7 +1,7 @@
-"""What the fold sees of an entry, live and on replay alike.
+"""Defines the fold's input, and makes it from stored entries.
 
-Live, the intake makes these from what it is about to append; on replay `from_entry` makes the same ones from what was stored. Nothing
-else reaches the fold, so a replay decides as the live program did.
+Live, the intake makes the input from what it is about to append; on replay `from_entry` makes the same input from what was stored. The fold
+gets nothing else, so that a replay decides as the live program did.
 """
 
 from collections.abc import Mapping, MutableMapping, Sequence
@@ -11,21 +11,21 @@ from config import Line
 from gateway.entries.ticks import TICKS_PER_S, from_rfc3339
 
 Json = bool | int | float | str | None
-"""A value as it stands in an entry: 64-bit integers and decimals are strings with their digits."""
+"""A value as stored in an entry: 64-bit integers and decimals are strings of their digits."""
 
 Seen = tuple[int, Json, int, int, str]
-"""(tag, value, status, event_ticks, kind). tag: index into `line.tags_of(source)`. kind: as stored."""
+"""One reading: (tag, value, status, event_ticks, kind). tag: index into `line.tags_of(source)`. kind: as stored."""
 
 Authority = Literal["device", "server", "gateway"]
 Tagsets = MutableMapping[str, list[tuple[str, str | None]]]
 """Digest of a tag table -> (tag, its own time authority or None) by index."""
 
 EARLIEST_TICKS = 631_152_000 * TICKS_PER_S  # 1990: before any device on the line was built; 1601 and 1970 mean "not set"
-FUTURE_TICKS = 60 * TICKS_PER_S  # further ahead of us is no clock offset but a wrong date
+FUTURE_TICKS = 60 * TICKS_PER_S  # further ahead of our clock is not an offset but a wrong date
 
 
 class ReadingsInput(NamedTuple):
-    """A readings entry. ticks: the entry's own time; readings in the source's order."""
+    """The fold's input from a readings entry. ticks: the entry's own time; readings in the source's order."""
 
     seq: int
     ticks: int
@@ -36,7 +36,7 @@ class ReadingsInput(NamedTuple):
 
 
 class EventInput(NamedTuple):
-    """An event entry that the fold did not make itself."""
+    """The fold's input from an event entry that the fold did not make itself."""
 
     seq: int
     ticks: int
@@ -45,17 +45,17 @@ class EventInput(NamedTuple):
 
 
 UNVERIFIED = frozenset({"unsynchronised", "unknown"})
-"""States of the clock in which a time on record is not verified; a bound above the line's limit is one of them (docs/time.md)."""
+"""States of the clock in which a time on record is not verified; a bound above the line's limit makes such a state (docs/time.md)."""
 
 
 def event_ticks(
     authority: Authority, source: int | None, server: int | None, requested: int | None, received: int, *, trusted: bool
 ) -> int:
-    """When it happened, in ticks (design, entries: event time).
+    """Choose the event time of a reading, in ticks (design, entries: event time).
 
-    Source time where the device is the authority and the time is not absurd; server time where it is the server or the device's time is
-    absurd; both only while the source's clock is within its limit (`trusted`), for it is one clock that was measured. Else the midpoint of
-    request and answer, else the arrival.
+    Source time if the device is the authority and the time is plausible; server time if the server is the authority or the device's time is
+    not plausible; both only while the source's clock is within its limit (`trusted`), since only one clock per source is measured.
+    Otherwise the midpoint of request and answer, or the arrival where there was no request.
     """
     if authority == "device" and trusted and _sane(source, received):
         return source  # type: ignore[return-value]
@@ -69,16 +69,16 @@ def _sane(ticks: int | None, received: int) -> bool:
 
 
 def learn(tagsets: Tagsets, event: Mapping[str, Any]) -> None:
-    """Take one slice of a tag table (event `tagset`)."""
+    """Add one slice of a tag table (event `tagset`) to `tagsets`."""
     table = tagsets.setdefault(event["tagset"], [])
     rows = [(row["tag"], row.get("time_authority")) for row in event["tags"]]
     table[event["first"] : event["first"] + len(rows)] = rows
 
 
 def from_entry(entry: Mapping[str, Any], tagsets: Tagsets, line: Line) -> ReadingsInput | EventInput | None:
-    """The fold's view of a stored entry (its JSON, parsed); None for an event that the fold made.
+    """Make the fold's input from a stored entry (parsed JSON); None for an event that the fold made.
 
-    tagsets: the tables that stand before this entry (see `learn`). Tags that the line no longer has are left out. Raises KeyError if the
+    tagsets: the tables recorded before this entry (see `learn`). Tags that the line no longer has are left out. Raises KeyError if the
     entry's table is unknown, ValueError if its times can not be read.
     """
     seq, ticks = entry["seq"], from_rfc3339(entry["time"])
@@ -130,7 +130,7 @@ def _event(authority: Any, source: int | None, server: int | None, requested: in
 
 
 def _clock_of(entry: Mapping[str, Any], line: Line) -> tuple[str, bool]:
-    """(the source's time authority, whether its clock was within its limit) when the entry was made."""
+    """Return the source's time authority when the entry was made, and True if its clock was within its limit."""
     clock = entry["source_clock"]
     limit = next((source.max_offset_s for source in line.sources if source.name == entry["source"]), None)
     offset = clock.get("offset_s")

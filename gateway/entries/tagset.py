@@ -1,4 +1,4 @@
-"""The tag table of a source as an entry holds it, and the digest that readings cite."""
+"""Makes a source's tag table as entries hold it, and the digest by which readings refer to it."""
 
 from collections.abc import Sequence
 from hashlib import sha256
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def tagset_of(tags: Sequence[Tag]) -> tuple[str, list[dict[str, Any]]]:
-    """The tag table of a source and the first 16 hex digits of its SHA-256."""
+    """Return the first 16 hex digits of the SHA-256 of a source's tag table, and the table."""
     table = [_table_row(tag) for tag in tags]
     return sha256(orjson.dumps(table)).hexdigest()[:16], table
 
