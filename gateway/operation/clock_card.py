@@ -1,4 +1,4 @@
-"""The clock on the page: what `ebr-gateway time` shows of the running gateway, with the bound's history as a plot."""
+"""Renders the clock on the page: the content of `ebr-gateway time` for the running gateway, with the bound's history as a plot."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ SHOWN_EVENTS = 12
 
 
 def clock_card(now: Mapping[str, Any]) -> str:
-    """A card: state, chain to UTC, history, events, the sources' clocks, the points where stamps are taken."""
+    """Render a snapshot's clocks as HTML: state, chain to UTC, history, events, sources' clocks, points where stamps are taken."""
     clock = now["clock"]
     place = {"ticks": from_rfc3339(now["time"]), "monotonic_s": clock["anchor"]["monotonic_s"]}
     present = {**place, "status": clock["status"], "bound_s": clock["bound_s"]}
@@ -63,9 +63,9 @@ def _asked(one: Mapping[str, Any]) -> str:
 
 
 def plot(history: Sequence[Mapping[str, Any]], limit_s: float) -> str:
-    """Bound (log) against time, by the clock that nobody sets, as SVG. The limit is a dashed line, the state a strip below.
+    """Plot the bound (logarithmic) against monotonic time as SVG. The limit is a dashed line, the state a strip below.
 
-    Where no bound is known nothing is drawn.
+    Nothing is drawn where no bound is known.
     """
     if not history:
         return ""
@@ -107,7 +107,7 @@ def plot(history: Sequence[Mapping[str, Any]], limit_s: float) -> str:
 
 
 def _paths(history: Sequence[Mapping[str, Any]], x: Any, y: Any) -> list[str]:
-    """One path for each stretch in which a bound is known."""
+    """Return one SVG path for each stretch in which a bound is known."""
     paths: list[str] = []
     drawing = False
     for point in history:

@@ -1,4 +1,4 @@
-"""The commands that the owner of the control socket may give to the running gateway. Each stands in the audit trail."""
+"""Defines the commands that the owner of the control socket may give to the running gateway. Each is recorded in the audit trail."""
 
 import asyncio
 import re
@@ -10,14 +10,14 @@ from gateway.evidence.keyring import NotRotated
 from gateway.operation.parts import Parts
 
 Command = Callable[[Mapping[str, Any], str], Awaitable[dict[str, Any]]]
-"""(arguments, who) -> the answer. Raises Declined."""
+"""A command: takes (arguments, user) and returns the answer. Raises Declined."""
 
 
 DIGEST = re.compile("[0-9a-f]{64}")
 
 
 class Declined(Exception):
-    """The gateway does not do what was asked; the text says why."""
+    """The gateway does not carry out a command; the text says why."""
 
 
 def commands_of(parts: Parts) -> dict[str, Command]:

@@ -1,4 +1,4 @@
-"""Asking a running gateway, over the control socket in its journal's folder."""
+"""Queries and commands a running gateway, over the control socket in its journal's folder."""
 
 import http.client
 import json
@@ -14,12 +14,15 @@ ANSWER_WITHIN_S = 5.0
 
 
 class NotRunning(Exception):
-    """No gateway answers there."""
+    """No gateway answers at the control socket; the text says what to do."""
 
 
 @contextmanager
 def socket_address(path: Path) -> Iterator[str]:
-    """Where `path` is bound or connected to, however long it is: an address holds 107 bytes; a descriptor of the folder is short."""
+    """Yield an address by which to bind or connect the socket at `path`, however long the path is.
+
+    A socket's address holds 107 bytes; one by a descriptor of the folder is short.
+    """
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         yield f"/proc/self/fd/{folder}/{path.name}"
@@ -28,7 +31,7 @@ def socket_address(path: Path) -> Iterator[str]:
 
 
 class _Unix(http.client.HTTPConnection):
-    """HTTP over a Unix socket."""
+    """An HTTP connection over a Unix socket."""
 
     def __init__(self, path: Path) -> None:
         super().__init__("localhost", timeout=ANSWER_WITHIN_S)
@@ -42,12 +45,12 @@ class _Unix(http.client.HTTPConnection):
 
 
 def ask(data: Path) -> dict[str, Any]:
-    """The gateway's snapshot. Raises NotRunning with what to do."""
+    """Return the gateway's snapshot. data: the journal's folder. Raises NotRunning."""
     return _exchange(data, "GET", "/status", None)
 
 
 def tell(data: Path, command: str, **arguments: str) -> dict[str, Any]:
-    """Have the running gateway do something; its answer, with `error` if it would not. Raises NotRunning."""
+    """Give the running gateway a command and return its answer, with `error` if it was declined. Raises NotRunning."""
     return _exchange(data, "POST", f"/{command}", json.dumps(arguments))
 
 

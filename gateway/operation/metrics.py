@@ -1,4 +1,4 @@
-"""The snapshot as Prometheus text (exposition format 0.0.4)."""
+"""Renders the snapshot as Prometheus text (exposition format 0.0.4)."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -70,7 +70,7 @@ class _Snapshot(Collector):
 
 
 def metrics(snapshot: dict[str, Any]) -> bytes:
-    """All metrics of one snapshot."""
+    """Return all metrics of one snapshot."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Snapshot(snapshot))
     return generate_latest(registry)

@@ -1,4 +1,4 @@
-"""The snapshot as one HTML page: no script, no outside resource, readable across a room, and by a screen reader."""
+"""Renders the snapshot as one HTML page: no script, no outside resource, readable across a room, and by a screen reader."""
 
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -13,7 +13,10 @@ RELOAD_S = 2
 
 
 def page(now: dict[str, Any], problems: list[str], *, still: bool = False) -> str:
-    """The whole page. It asks to be loaded again every two seconds; still: it does not, for who reads or listens to it at length."""
+    """Return the whole page, which reloads itself every two seconds. now: a snapshot; problems: sentences on what is wrong.
+
+    still: it does not reload, for readers and screen readers that need longer.
+    """
     name = escape(now["gateway"])
     time = f"{now['local']} {escape(now['timezone'])} ({wording.instant(now['time'])[11:]} UTC)"
     reload = "" if still else f'<meta http-equiv="refresh" content="{RELOAD_S}">'
@@ -43,13 +46,13 @@ def _banner(now: dict[str, Any], problems: list[str]) -> str:
 
 
 def _grave(now: dict[str, Any]) -> bool:
-    """Readings are held back, or nothing proves any more what is written."""
+    """True if readings are held back, or nothing proves any more what is written."""
     contradicted = any(one["contradicts"] for one in now["evidence"]["witnesses"])
     return bool(now["journal"]["pressure"] or now["evidence"]["refused"] or contradicted)
 
 
 def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """heads: one that ends with `#` is of numbers. Each cell knows its head: on a narrow screen a row stands as a list."""
+    """Render a table; a head that ends with `#` marks a column of numbers. Each cell names its head: narrow screens show rows as lists."""
     kinds = [("n" if head.endswith("#") else "", escape(head.rstrip("#"))) for head in heads]
     head = "".join(f'<th scope="col" class="{kind}">{name}</th>' for kind, name in kinds)
     body = "".join(f"<tr>{''.join(_cell(*kind, cell) for kind, cell in zip(kinds, row, strict=True))}</tr>" for row in rows)
@@ -62,7 +65,7 @@ def _cell(kind: str, name: str, cell: str) -> str:
 
 
 def _ended(now: dict[str, Any]) -> str:
-    """The latest batches that ended since the start; what is missing, and what the batch never called for."""
+    """Render the latest batches that ended since the start: what is missing, and what was not applicable."""
     rows = [
         [
             f'<span class="t">{escape(str(b["batch"] or "–"))}</span>',

@@ -1,4 +1,4 @@
-"""What a running line is made of, for those who show it or act on it."""
+"""Groups the objects of a running line, for the rooms that show it or act on it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from gateway.uplink import Forwarder
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The objects of one running line. The runtime makes them and keeps them running; status and commands take them as they are."""
+    """The objects of one running line. The runtime makes them and keeps them running; status and commands only use them."""
 
     line: Line
     journal: Journal

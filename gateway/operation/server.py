@@ -1,6 +1,6 @@
-"""GET /, /status, /metrics on the control socket (directory/control.sock, 0600), and on [web] listen where the line folder has it.
+"""Serves GET /, /status, /metrics on the control socket (directory/control.sock, 0600), and on [web] listen if configured.
 
-Commands (POST) are taken on the control socket alone, from who may open it; the kernel says who that is.
+Commands (POST) are taken on the control socket alone, from users that may open it; the kernel reports which user it is.
 """
 
 import asyncio
@@ -28,7 +28,10 @@ _HEADERS = {
 
 
 async def serve(status: Status, line: Line, commands: Mapping[str, Command], opened: Callable[[], None] = lambda: None) -> None:
-    """Serve until cancelled. Raises OSError if the page's address is taken: a configured page that is not there must be noticed."""
+    """Serve until cancelled; `opened` is called when everything listens.
+
+    Raises OSError if the page's address is taken: a configured page that is missing must be noticed.
+    """
     control = web.AppRunner(_application(status, commands), access_log=None, handle_signals=False, keepalive_timeout=15)
     page_only = web.AppRunner(_application(status, {}), access_log=None, handle_signals=False, keepalive_timeout=15)
     path = line.data / CONTROL_SOCKET
@@ -39,7 +42,7 @@ async def serve(status: Status, line: Line, commands: Mapping[str, Command], ope
         if line.web is not None:
             host, _, port = line.web.listen.rpartition(":")
             await web.TCPSite(page_only, host.strip("[]"), int(port)).start()
-        # Last, so that who finds the socket finds everything open.
+        # Last, so that a program that finds the socket finds everything open.
         with socket_address(path) as address:
             await web.UnixSite(control, address).start()
         path.chmod(0o600)
@@ -88,7 +91,7 @@ def _doing(command: Command) -> Callable[[web.Request], Awaitable[web.Response]]
 
 
 def _peer(request: web.Request) -> str:
-    """The user on the other end of the socket, as the kernel knows it (SO_PEERCRED, unix(7))."""
+    """Return the user on the other end of the socket, as the kernel knows it (SO_PEERCRED, unix(7))."""
     assert request.transport is not None
     connection = request.transport.get_extra_info("socket")
     _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))

@@ -1,4 +1,4 @@
-"""The state of the running gateway as one snapshot, which page, socket and metrics render; `problems` says in sentences what is wrong."""
+"""Makes a snapshot of the running gateway, which page, socket and metrics render, and lists in sentences what is wrong (`problems`)."""
 
 import os
 import time
@@ -23,7 +23,7 @@ MOST_NAMED = 10
 
 
 class Rates:
-    """Counts per second, over the last few seconds."""
+    """Computes rates of rising counts over the last few seconds."""
 
     def __init__(self) -> None:
         self._before: dict[str, tuple[float, int]] = {}
@@ -50,14 +50,14 @@ class Status:
         self._ended: dict[str, dict[str, Any]] = {}
 
     def batch_ended(self, event: Mapping[str, Any]) -> None:
-        """Keep what a batch's end record, or a revision of it, says of completeness: snapshots show it of the latest batches."""
+        """Keep the completeness in a batch's end record, or in a revision of it; snapshots show it for the latest batches."""
         self._ended.pop(event["batch"], None)
         self._ended[event["batch"]] = _ended(event)
         while len(self._ended) > MOST_ENDED:
             self._ended.pop(next(iter(self._ended)))
 
     def snapshot(self) -> dict[str, Any]:
-        """Return everything at this instant, as JSON-able values. Cheap; may be asked for every second."""
+        """Return the present state as JSON-able values. Cheap; may be called every second."""
         parts = self._parts
         stamp = parts.clock.stamp()
         return {
@@ -80,7 +80,7 @@ class Status:
         }
 
     def sample(self) -> None:
-        """Take note of the counts, about once a second, so that whoever asks first already gets rates."""
+        """Sample the counts, about once a second, so that the first snapshot already has rates."""
         self._rates.per_s("entries", self._parts.intake.entries)
         for name, port in self._parts.intake.ports.items():
             self._rates.per_s(f"source {name}", port.readings)
@@ -109,13 +109,13 @@ class Status:
         }
 
     def _opened(self) -> dict[str, Any]:
-        """Describe the journal as this start found it. epoch: why a new one began, None if none did."""
+        """Describe the journal as it was opened at this start. epoch: why a new one began, None if none did."""
         opened = self._parts.journal.opened
         reason = None if opened.epoch_event is None else opened.epoch_event["reason"]
         return {"clean": opened.was_clean, "epoch": reason, "findings": list(opened.findings)[:MOST_NAMED]}
 
     def _kept(self) -> dict[str, Any]:
-        """Count closed segments, and how many must stay for which reason; a segment may have several."""
+        """Count closed segments, and how many must be kept for which reason; a segment may have several."""
         journal = self._parts.journal
         holds = list(journal.holds.all())
         return {**journal.retained(self._parts.fold.open_since())._asdict(), "held": holds[:MOST_NAMED], "held_count": len(holds)}
@@ -186,7 +186,7 @@ def _evidence_problems(evidence: Mapping[str, Any], backup: Mapping[str, Any] | 
 
 
 def _space(usage: Usage) -> dict[str, Any]:
-    """Describe the space of the journal. used: of what there is, which is max_bytes, or less if the disk has less."""
+    """Describe the space of the journal. used: fraction of what is available: max_bytes, or less if the disk has less."""
     disk = usage.used_bytes + usage.free_bytes
     above = [limit for limit in SPACE_ALARMS if usage.fraction >= limit]
     return {
@@ -206,7 +206,7 @@ def _round(one: ScrubRound | None) -> dict[str, Any] | None:
 
 
 def _ended(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Pick what is shown of a batch's end record: counts, and why parameters were not applicable."""
+    """Pick the shown part of a batch's end record: counts, and why parameters were not applicable."""
     done = event["completeness"]
     idle = done.get("not_applicable", ())
     return {

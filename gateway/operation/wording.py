@@ -1,4 +1,4 @@
-"""The snapshot's facts about the journal, its evidence and its copies, in words: the page and the terminal say the same."""
+"""Puts the snapshot's facts on the journal, its evidence and its copies into words, the same on page and terminal."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -8,14 +8,14 @@ from gateway.entries.ticks import TICKS_PER_S, from_rfc3339
 LONG_DAYS = 3_650
 SLOW_S = 2.0
 SETTLED_S = 600.0
-"""A rate over less than this says nothing: a start writes more than an hour of standing still."""
+"""A rate measured over less time means nothing: a start writes more than an hour of standstill."""
 BECAUSE = {"batch-end": "a batch ended", "interval": "in turn", "stop": "before a stop", "key-rotation": "the key changed"}
 
 STARTS = {"created": "with a new journal", "restored": "from a backup, with a new epoch", "salvaged": "after a salvage, with a new epoch"}
 
 
 class StatusLine(NamedTuple):
-    """One line: a label, in a word or two how it is where that can be said, and the rest. kind of the word: good, warn, bad, or none."""
+    """One line of the status: a label, a text, and perhaps the state in a word or two with its kind (good, warn, bad)."""
 
     label: str
     text: str
@@ -24,7 +24,7 @@ class StatusLine(NamedTuple):
 
 
 def span(seconds: float) -> str:
-    """A duration, to a figure or two."""
+    """Write a duration with a figure or two."""
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= 2 * size:
             return f"{seconds / size:,.0f} {unit}"
@@ -32,7 +32,7 @@ def span(seconds: float) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes, in decimal units as file systems are sold."""
+    """Write a number of bytes in decimal units, as file systems are sold."""
     for unit, name in ((1e12, "TB"), (1e9, "GB")):
         if count >= unit:
             return f"{count / unit:,.2f} {name}"
@@ -40,12 +40,12 @@ def size(count: int) -> str:
 
 
 def instant(rfc3339: str) -> str:
-    """To the second, UTC."""
+    """Shorten an RFC 3339 time in UTC to the second, without `T` and `Z`."""
     return rfc3339[:19].replace("T", " ")
 
 
 def not_applicable(ended: Mapping[str, Any]) -> str:
-    """How many required parameters a batch did not call for, and why."""
+    """Write how many required parameters were not applicable to a batch, and why."""
     reasons = ended["not_applicable_because"]
     if len(reasons) > 1:
         return f"{ended['not_applicable']}: {', '.join(f'{count} {why}' for why, count in reasons.items())}"
@@ -53,13 +53,13 @@ def not_applicable(ended: Mapping[str, Any]) -> str:
 
 
 def missing(ended: Mapping[str, Any]) -> list[str]:
-    """What a batch lacks, each in a few words; the last says how many more."""
+    """List what a batch lacks, each in a few words; the last item says how many more there are."""
     items = [_missing(one) for one in ended["missing_items"]]
     return items if len(items) == ended["missing"] else [*items, f"and {ended['missing'] - len(items)} more"]
 
 
 def _missing(one: Mapping[str, Any]) -> str:
-    """A parameter, a booking, a sample, a lot, a step or a whole stay, and where."""
+    """Write one missing item and its place: a parameter, a booking, a sample, a lot, a step or the whole stay in an equipment."""
     run = f"/{one['run']}" if one.get("run") else ""
     kinds = {"parameter": "", "material": "booking of ", "sample": "sample ", "lot": "lot "}
     what = next((f"{before}{one[kind]}" for kind, before in kinds.items() if one.get(kind)), "" if one.get("step") else "the stay")
@@ -72,7 +72,7 @@ def _of(count: int, one: str, more: str) -> str:
 
 
 def journal(now: Mapping[str, Any]) -> list[StatusLine]:
-    """Space, what hinders it, what may not go."""
+    """Describe the journal: space, obstacles to writing, and what must be kept."""
     j = now["journal"]
     entries = f"{j['seq']:,} in epoch {j['epoch']}; {j['entries_per_s']:,} a second now"
     facts = [StatusLine("Entries", entries), _use(j), StatusLine("Full in", _full_in(j, now["uptime_s"]))]
@@ -134,7 +134,7 @@ def _opened(opened: Mapping[str, Any], uptime_s: float) -> StatusLine:
 
 
 def evidence(now: Mapping[str, Any]) -> list[StatusLine]:
-    """Signed checkpoints and who has them, the patrol, the backups."""
+    """Describe the evidence: signed checkpoints and their holders, the patrol, the backups."""
     told = now["evidence"]
     facts = [_newest(now), StatusLine("Signed by", told["key_name"])]
     facts += [StatusLine(f"Receiver {one['uplink']}", _accepted(one)) for one in told["accepted"]]
