@@ -1,14 +1,14 @@
-"""Why sending stopped, by what must happen next: time cures, or a person decides."""
+"""Errors of sending, grouped by what must happen next: wait, or let a person decide."""
 
 
 class UplinkError(Exception):
-    """Sending stopped. Nothing is lost by it: what has no receipt stays in the journal and goes out again."""
+    """Sending stopped. Nothing is lost: entries without a receipt stay in the journal and are sent again."""
 
 
 class Unreachable(UplinkError):
-    """Time may cure it: the supervisor waits and runs the uplink again.
+    """The receiver can not be reached now; the supervisor waits and runs the uplink again.
 
-    retry_after_s: what the receiver asked for (RFC 9110, 10.2.3), at most 15 minutes; None: it asked for nothing.
+    retry_after_s: the wait that the receiver asked for (RFC 9110, 10.2.3), at most 15 minutes; None if it asked for none.
     """
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
@@ -17,10 +17,10 @@ class Unreachable(UplinkError):
 
 
 class Refused(UplinkError):
-    """The far side said no, and waiting alone will not help: an alarm, a person decides.
+    """The receiver refuses, and waiting alone will not help: an alarm is raised and a person decides.
 
-    code: a stable word for the finding and the status page: credentials, certificate, too-small, too-large, address, conflict,
-    protocol, behind-held.
+    code: a stable word for the finding and the status page: credentials, certificate, too-small, too-large, address, conflict, protocol,
+    behind-held.
     """
 
     def __init__(self, code: str, message: str) -> None:

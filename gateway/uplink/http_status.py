@@ -1,4 +1,4 @@
-"""What an HTTP answer means for an uplink, by its status (RFC 9110, 15). A table, so that it can be read."""
+"""Decides by the status of an HTTP answer (RFC 9110, 15) how an uplink goes on."""
 
 import math
 from datetime import UTC, datetime
@@ -8,8 +8,11 @@ from typing import Literal
 from gateway.uplink.errors import Refused, Unreachable
 
 Outcome = Literal["answer", "smaller", "single", "plain"]
-"""answer: the body may be a receipt. smaller: send fewer bytes at once. single: one entry of the page is not accepted, find it.
-plain: send without compression."""
+"""How to go on after an answer.
+
+answer: the body may be a receipt. smaller: send fewer bytes at once. single: one entry of the page is not accepted, find it. plain: send
+without compression.
+"""
 
 LONGEST_RETRY_AFTER_S = 900.0
 
@@ -23,7 +26,7 @@ _TEXT = {
 
 
 def outcome(status: int, retry_after: str | None = None, now: datetime | None = None) -> Outcome:
-    """What to do after this status. Raises Unreachable or Refused where sending must stop."""
+    """Return how to go on after this status. Raises Unreachable or Refused where sending must stop."""
     if 200 <= status < 300:
         return "answer"
     if status in (400, 422):
@@ -41,7 +44,7 @@ def outcome(status: int, retry_after: str | None = None, now: datetime | None = 
 
 
 def retry_after_s(text: str | None, now: datetime | None = None) -> float | None:
-    """Seconds that a Retry-After header asks for: a number or an HTTP date; None if it says nothing usable. At most 15 minutes."""
+    """Return the seconds that a Retry-After header asks for (a number or an HTTP date), at most 15 minutes; None if it is not usable."""
     if not text:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The HTTPS way: pages of entries by PUT, the receipt as the answer. PUT, because the same page twice must be no harm (RFC 9110, 9.2.2)."""
+"""Sends pages of entries by HTTPS PUT; the answer is the receipt. PUT, because repeating a page must be harmless (RFC 9110, 9.2.2)."""
 
 import asyncio
 import gzip
@@ -22,11 +22,11 @@ PAGE_ENTRIES = 1_000
 CONNECT_S = 10.0
 ATTEMPT_S = 30.0
 SLOWEST_BYTES_PER_S = 2_000
-"""A page has ATTEMPT_S plus its bytes at this rate; an attempt that takes longer is given up and the next page is smaller."""
+"""A page may take ATTEMPT_S plus its bytes at this rate; an attempt that takes longer is given up and the next page is smaller."""
 
 
 class Https(Transport):
-    """One receiver behind `https://` (or `http://`, where the configuration allows plain text)."""
+    """Transport to one receiver behind `https://` (or `http://`, where the configuration allows plain text)."""
 
     def __init__(self, uplink: Uplink, gateway: str, folder: Path) -> None:
         super().__init__()
@@ -56,11 +56,11 @@ class Https(Transport):
             await session.close()
 
     def room(self) -> Room:
-        """One page at a time; a smaller one while an entry is searched that the receiver does not take."""
+        """Return room for one page: a smaller one while searching for the entry that the receiver does not accept."""
         return Room(self._page_entries, self._page_bytes)
 
     async def send(self, entries: Sequence[Entry]) -> int:
-        """PUT one page. A page that is not taken is halved until the one entry is found; that one counts as handed over."""
+        """PUT one page. A page that is not accepted is halved until the one entry is found, which then counts as handed over."""
         page = self._cut(entries)
         first, last = page[0], page[-1]
         url = f"{self._base}/epochs/{first.epoch}/entries/{first.seq}-{last.seq}"
@@ -80,25 +80,25 @@ class Https(Transport):
         return len(page)
 
     async def live(self, entries: Sequence[Entry]) -> None:
-        """POST copies; whatever the receiver answers is no matter."""
+        """POST copies; the receiver's answer is ignored."""
         status, _, headers = await self.exchange("POST", f"{self._base}/live", b"\n".join(entry.payload for entry in entries) + b"\n")
         if status == 429 or status >= 500:
             outcome(status, headers.get("Retry-After"))
 
     async def tick(self) -> None:
-        """Nothing to keep alive between pages."""
+        """Do nothing: there is nothing to keep alive between pages."""
 
     @property
     def outstanding(self) -> int:
-        """A page is answered before `send` returns."""
+        """Always 0: a page is answered before `send` returns."""
         return 0
 
     def stale(self) -> bool:
-        """True when a certificate file changed."""
+        """True if a certificate file changed."""
         return self._secure and self._identity.changed()
 
     def _cut(self, entries: Sequence[Entry]) -> Sequence[Entry]:
-        """The longest head of `entries` that is one page: contiguous, of one epoch, within the page's bytes; at least one entry."""
+        """Return the longest head of `entries` that is one page: contiguous, of one epoch, within the page's bytes; at least one entry."""
         size, first = 0, entries[0]
         for count, entry in enumerate(entries):
             size += len(entry.payload) + 1
@@ -121,7 +121,7 @@ class Https(Transport):
     async def exchange(
         self, method: str, url: str, body: bytes, more: Mapping[str, str] | None = None
     ) -> tuple[int, bytes, Mapping[str, str]]:
-        """(status, body, headers) of one request. One deadline for all of it: a receiver that dribbles is cut off too."""
+        """Send one request and return (status, body, headers). One deadline covers all of it: a receiver that dribbles is cut off."""
         assert self._session is not None
         headers = {"Content-Type": "application/x-ndjson", **(more or {})}
         if self._gzip and len(body) > 1_000:
@@ -139,7 +139,7 @@ class Https(Transport):
 
 
 class HttpsRecords(Records):
-    """One record per POST, with an Idempotency-Key: the same at every attempt."""
+    """Sends one record per POST, with an Idempotency-Key that is the same at every attempt."""
 
     def __init__(self, uplink: Uplink, gateway: str, folder: Path) -> None:
         super().__init__()
@@ -155,14 +155,14 @@ class HttpsRecords(Records):
         await self._way.close()
 
     async def tick(self) -> None:
-        """Nothing to keep alive between records."""
+        """Do nothing: there is nothing to keep alive between records."""
 
     def stale(self) -> bool:
-        """True when a certificate file changed."""
+        """True if a certificate file changed."""
         return self._way.stale()
 
     async def deliver(self, record: Record) -> Reply:
-        """POST one record."""
+        """POST one record and return its outcome."""
         key = {"Content-Type": "application/json", "Idempotency-Key": quote(record.id, safe="/#-._~")}
         status, payload, headers = await self._way.exchange("POST", self._url, record.payload, key)
         reply = answered(status, payload, headers.get("Content-Type", ""), record)
@@ -175,7 +175,7 @@ class HttpsRecords(Records):
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """The body, as long as it can be a receipt; a longer or compressed one is none, and is not read on."""
+    """Read a body that may be a receipt; a longer or compressed one is none, and is not read to its end."""
     if response.headers.get("Content-Encoding", "identity") != "identity":
         return b""
     chunks, size = [], 0

@@ -1,4 +1,4 @@
-"""Fresh values during a backlog: copies beside the record's way, with a fifth of its bytes at most."""
+"""Schedules copies of fresh values during a backlog, beside the records and with at most a fifth of all bytes."""
 
 from collections.abc import Callable
 
@@ -6,16 +6,16 @@ from gateway.uplink.transport import Position
 
 BEHIND_S = 10.0
 SHARE_OF_RECORD_BYTES = 0.25
-"""0.25 beside 1 is one fifth of all."""
+"""Bytes of copies per byte of records: 0.25 to 1 is one fifth of all."""
 MOST_CREDIT_BYTES = 1_048_576
 AT_LEAST_EVERY_S = 10.0
-"""Where the record's way stands still, one copy per this time still shows that the line lives."""
+"""Where no records get through, one copy at this interval still shows that the line lives."""
 PAGE_BYTES = 131_072
 PAGE_ENTRIES = 50
 
 
 class Live:
-    """Whether copies go out now, from where, and how many bytes they may take."""
+    """Decides when copies are sent, from which position, and how many bytes they may take. Pure but for `clock` (monotonic s)."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -23,18 +23,24 @@ class Live:
         self._after: Position | None = None
 
     def behind(self, oldest_age_s: float | None, last: Position) -> None:
-        """Tell how old the oldest unreceipted entry is; copies start with what is committed from now on."""
+        """Take the age of the oldest entry without receipt (None: none waits).
+
+        Above BEHIND_S copies are sent of entries committed after `last`; below it they stop.
+        """
         if oldest_age_s is None or oldest_age_s <= BEHIND_S:
             self._after = None
         elif self._after is None:
             self._after = last
 
     def earn(self, record_bytes: int) -> None:
-        """The record's way sent so many bytes."""
+        """Credit the live copies with bytes sent on the record path."""
         self._credit_bytes = min(self._credit_bytes + record_bytes * SHARE_OF_RECORD_BYTES, MOST_CREDIT_BYTES)
 
     def start(self, last: Position) -> Position | None:
-        """Read copies after this position now; None: nothing new, no credit, or not behind. Only the newest: a copy is never late."""
+        """Return the position after which to read copies now; None if nothing is new, no credit is left, or the uplink is not behind.
+
+        It skips to the newest entries, because a copy is of no use when it is late.
+        """
         if self._after is None or last <= self._after:
             return None
         if self._credit_bytes <= 0 and self._clock() - self._sent_at < AT_LEAST_EVERY_S:
@@ -44,6 +50,6 @@ class Live:
         return max(self._after, newest)
 
     def spend(self, count: int, through: Position) -> None:
-        """Copies of so many bytes went out."""
+        """Charge the bytes of copies that were sent, up to the position `through`."""
         self._credit_bytes -= count
         self._sent_at, self._after = self._clock(), through

@@ -1,6 +1,6 @@
-"""The MQTT way: one entry per message, QoS 1, not retained, without expiry; receipts come back on a topic of their own (MQTT 5; 3.1.1).
+"""Sends one entry per MQTT message (5 or 3.1.1): QoS 1, not retained, without expiry; receipts arrive on a topic of their own.
 
-paho runs without a thread of its own: the event loop watches its socket, so every callback comes in the loop's thread. Only connecting,
+paho runs without a thread of its own: the event loop watches its socket, so every callback runs in the loop's thread. Only connecting,
 which blocks in paho, happens in a worker thread. There is one paho client per connection, because paho would send its old messages again.
 """
 
@@ -33,9 +33,9 @@ log = logging.getLogger(__name__)
 KEEPALIVE_S = 20
 CONNECT_S = 15.0
 MAX_INFLIGHT = 20
-"""Messages without PUBACK; the broker may want fewer (Receive Maximum, MQTT 5, 3.2.2.3.3)."""
+"""Messages without PUBACK; the broker may allow fewer (Receive Maximum, MQTT 5, 3.2.2.3.3)."""
 MIN_PACKET_BYTES = 66 * 1024
-"""An entry of 65,536 bytes with its topic. A broker that takes less takes not every entry."""
+"""Size of an entry of 65,536 bytes with its topic. A broker with a smaller limit can not take every entry."""
 MAX_SOCKET_QUEUE_BYTES = 4_194_304
 SESSION_S = 3_600
 ACK_SILENCE_S = 60.0
@@ -47,7 +47,7 @@ _WHO = {0x86, 0x87, 0x8A, 0x8C}
 
 
 class Mqtt(Transport):
-    """One broker."""
+    """Transport to one broker."""
 
     def __init__(self, uplink: Uplink, gateway: str, folder: Path) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class Mqtt(Transport):
         self._announced: asyncio.Event = asyncio.Event()
 
     async def open(self, online: Online) -> list[str]:
-        """Connect, subscribe to the receipts, say that we are online; in this order, so no receipt can be missed."""
+        """Connect, subscribe to the receipts, publish that the gateway is online; in this order, so that no receipt is missed."""
         self._reset()
         client = self._client = self._make(online)
         self._online = online
@@ -93,7 +93,7 @@ class Mqtt(Transport):
         return self._identity.remarks() if self._secure else []
 
     async def close(self) -> None:
-        """Say goodbye if the connection still takes it, and close the socket."""
+        """Publish that the gateway is offline if the connection still permits it, and close the socket."""
         client, self._client = self._client, None
         if client is None:
             return
@@ -107,12 +107,12 @@ class Mqtt(Transport):
             sock.close()
 
     def room(self) -> Room:
-        """Free places of the in-flight window; none until half of it is free, so that lists stay lists. paho keeps no queue of its own."""
+        """Return the free places of the in-flight window; none until half of it is free, so that lists stay lists. paho queues nothing."""
         free = self._inflight - len(self._sent)
         return Room(free if 2 * free >= self._inflight else 0, MAX_SOCKET_QUEUE_BYTES)
 
     async def send(self, entries: Sequence[Entry]) -> int:
-        """Publish entries; `room` has said how many may be without a PUBACK."""
+        """Publish entries; `room` has limited how many may be without a PUBACK."""
         self._check()
         assert self._client is not None
         topic = f"{self._topic}/entries"
@@ -126,7 +126,7 @@ class Mqtt(Transport):
         return len(entries)
 
     async def live(self, entries: Sequence[Entry]) -> None:
-        """Copies at QoS 0 on `.../live`."""
+        """Publish copies at QoS 0 on `.../live`."""
         self._check()
         assert self._client is not None
         for entry in entries:
@@ -139,7 +139,7 @@ class Mqtt(Transport):
         self._client.publish(topic, payload, qos=1, retain=False)
 
     async def tick(self) -> None:
-        """Keep-alive, and a broker that takes messages but never acknowledges them."""
+        """Keep the connection alive, and detect a broker that takes messages but never acknowledges them."""
         self._check()
         assert self._client is not None
         if self._client.loop_misc() != MQTTErrorCode.MQTT_ERR_SUCCESS:
@@ -149,11 +149,11 @@ class Mqtt(Transport):
 
     @property
     def outstanding(self) -> int:
-        """Messages without PUBACK."""
+        """Number of messages without PUBACK."""
         return len(self._sent)
 
     def stale(self) -> bool:
-        """True when a certificate file changed."""
+        """True if a certificate file changed."""
         return self._secure and self._identity.changed()
 
     # -- making the connection
@@ -183,7 +183,7 @@ class Mqtt(Transport):
 
     @staticmethod
     def _on_socket(loop: asyncio.AbstractEventLoop, then: Callable[[paho.Client, Any], None]) -> Callable[[paho.Client, Any, Any], None]:
-        """A paho callback that has `then(client, socket)` run in the loop; paho calls it in the worker thread while connecting."""
+        """Return a paho callback that has `then(client, socket)` run in the loop; paho calls it in the worker thread while connecting."""
 
         def callback(client: paho.Client, _: Any, sock: Any) -> None:
             loop.call_soon_threadsafe(then, client, sock)
@@ -191,7 +191,7 @@ class Mqtt(Transport):
         return callback
 
     def _dial(self, client: paho.Client) -> None:
-        """In a worker thread: name resolution, TCP, TLS, CONNECT."""
+        """Resolve the name and connect (TCP, TLS, CONNECT), in a worker thread."""
         client.connect_timeout = 10.0
         options: dict[str, Any] = {}
         if self._uplink.version == "5":
@@ -203,7 +203,7 @@ class Mqtt(Transport):
             raise tls.failure(error) or Unreachable(f"{self._host}:{self._port}: {error}") from error
 
     def _opened(self, client: paho.Client, sock: Any) -> None:
-        """In the loop: watch the socket of a connection that is still wanted."""
+        """Watch the socket of a connection that is still wanted; runs in the loop."""
         if client is not self._client:
             sock.close()
             return
@@ -233,7 +233,7 @@ class Mqtt(Transport):
             raise Unreachable("not connected")
 
     def _fail(self, error: UplinkError) -> None:
-        """Remember the first failure and wake whoever waits."""
+        """Remember the first failure and wake all waiters."""
         self._failure = self._failure or error
         for event in (self._connected, self._subscribed, self._announced):
             event.set()
@@ -284,13 +284,13 @@ class Mqtt(Transport):
 
     def _on_message(self, _: paho.Client, __: Any, message: paho.MQTTMessage) -> None:
         if message.retain or len(self.inbox) >= MAX_INBOX:
-            return  # a retained one is somebody's old receipt; of a flood, the next receipt says the same
+            return  # a retained message is an old receipt; in a flood, the next receipt covers this one
         self.inbox.append(Answer(bytes(message.payload), f"a message on {message.topic}"))
         self.wake()
 
 
 class MqttRecords(Records):
-    """One record per message on `{topic}/records/{equipment}/{type}`; its outcome comes on the receipts topic."""
+    """Sends one record per message on `{topic}/records/{equipment}/{type}`; its outcome arrives on the receipts topic."""
 
     def __init__(self, uplink: Uplink, gateway: str, folder: Path) -> None:
         super().__init__()
@@ -300,23 +300,23 @@ class MqttRecords(Records):
         self._way.wake = self._came.set
 
     async def open(self, online: Online) -> list[str]:
-        """Connect."""
+        """Connect and subscribe to the outcomes."""
         return await self._way.open(online)
 
     async def close(self) -> None:
-        """Leave."""
+        """Disconnect."""
         await self._way.close()
 
     async def tick(self) -> None:
-        """Keep-alive."""
+        """Keep the connection alive."""
         await self._way.tick()
 
     def stale(self) -> bool:
-        """True when a certificate file changed."""
+        """True if a certificate file changed."""
         return self._way.stale()
 
     async def deliver(self, record: Record) -> Reply:
-        """Publish one record and wait for its outcome; without one in time it goes out again."""
+        """Publish one record and wait for its outcome; without one in time the record is sent again."""
         self._way.inbox.clear()
         self._way.publish(f"{self._topic}/records/{topics.level(record.equipment)}/{record.type}", record.payload)
         try:

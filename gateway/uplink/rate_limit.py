@@ -1,32 +1,32 @@
-"""How fast an uplink may send: a bucket of bytes that fills with time."""
+"""Limits how fast an uplink sends: a token bucket of bytes that fills with time."""
 
 from collections.abc import Callable
 
 CREDIT_S = 1.0
-"""A link that was idle may catch up this much at once."""
+"""Seconds of sending that an idle link may catch up at once."""
 
 
 class Pace:
-    """At most `bytes_per_s`, with one second of credit. None: no limit."""
+    """Limits sending to `bytes_per_s`, with one second of credit; None: no limit. clock: monotonic seconds."""
 
     def __init__(self, bytes_per_s: float | None, clock: Callable[[], float]) -> None:
         self._rate, self._clock = bytes_per_s, clock
         self._credit, self._at = (bytes_per_s or 0.0) * CREDIT_S, clock()
 
     def spend(self, count: int) -> None:
-        """These bytes were sent. The credit may fall below zero: an entry is never cut."""
+        """Charge bytes that were sent. The credit may fall below zero, because an entry is never cut."""
         self._fill()
         self._credit -= count
 
     def wait_s(self) -> float:
-        """Seconds until something may be sent; 0 if now."""
+        """Return the seconds until bytes may be sent; 0 if now."""
         if self._rate is None:
             return 0.0
         self._fill()
         return max(0.0, -self._credit / self._rate)
 
     def earn(self, count: float, *, most: float) -> None:
-        """Credit that comes from something else than time; never above `most`."""
+        """Add credit that does not come from time, up to `most` in total."""
         self._credit = min(self._credit + count, most)
 
     def _fill(self) -> None:

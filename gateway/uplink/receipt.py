@@ -1,4 +1,4 @@
-"""The receipt: the receiver's word that it has stored entries through a sequence number (design: uplinks and receipts)."""
+"""Reads receipts: the receiver's proof that it has stored entries through a sequence number (design: uplinks and receipts)."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ MAX_RECEIPT_BYTES = 1_048_576
 MAX_REJECTED = 1_000
 MAX_REASON_CHARS = 500
 NOTHING = "0" * 64
-"""The digest of a receipt that says `through` 0: nothing of this epoch is held."""
+"""Digest of a receipt with `through` 0: nothing of this epoch is held."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -21,9 +21,9 @@ _RETRY = ("later", "after-change", "never")
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """All entries of (gateway, epoch) up to `through` are stored or rejected; digest is that of entry `through`.
+    """A receipt: all entries of (gateway, epoch) up to `through` are stored or rejected; digest is that of entry `through`.
 
-    rejected: the receiver's whole present list of entries that it was handed and did not store.
+    rejected: the receiver's complete present list of entries that it was handed and did not store.
     """
 
     gateway: str
@@ -34,7 +34,7 @@ class Receipt:
 
 
 def parse(payload: bytes) -> Receipt:
-    """Read a receipt. Raises ValueError with the reason: a login page, a half answer, a number that is none."""
+    """Read a receipt. Raises ValueError with the reason: a login page, a cut-off answer, a number that is none."""
     if len(payload) > MAX_RECEIPT_BYTES:
         raise ValueError(f"{len(payload)} bytes are no receipt")
     try:

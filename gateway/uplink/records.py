@@ -1,7 +1,7 @@
-"""Profile records: for receivers that take one record at a time (step, batch, material, sample, alarm, gap), each with its own outcome.
+"""Selects and sends single records (step, batch, material, sample, alarm, gap), for receivers that answer each with its own outcome.
 
-The journal is read as for the profile entries; what is no record is passed over. Records go out one after the other, and the next one
-waits for the outcome of the one before: nothing overtakes.
+The journal is read as for entries, and entries without a record are skipped. Records are sent one after the other, each after the outcome
+of the one before, so that none overtakes another.
 """
 
 import time
@@ -21,7 +21,7 @@ TYPES = frozenset({"step", "batch", "material", "sample", "alarm", "gap"})
 PAGE_BYTES = 262_144
 PAGE_ENTRIES = 200
 ORDER_PATIENCE_S = 600.0
-"""An order that the receiver does not know yet is an everyday thing: it is asked again for ten minutes before people are told."""
+"""An order that the receiver does not know yet is common: its records are sent again for ten minutes before a finding is reported."""
 ORDER_AGAIN_S = 20.0
 
 Said = Literal["stored", "duplicate", "rejected"]
@@ -40,7 +40,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the receiver said of one record."""
+    """The receiver's outcome for one record."""
 
     outcome: Said
     code: str = "rejected"
@@ -48,10 +48,10 @@ class Reply:
 
 
 def record_of(entry: Entry) -> Record | None:
-    """The record that an entry holds, or None.
+    """Return the record that an entry holds, or None.
 
-    id is {record}#{revision}; a start has `/start` before the `#`, a part `.n` behind it; a record without a name of its own is called
-    by its entry.
+    id is {record}#{revision}, with `/start` before the `#` for a start and `.n` at its end for a part; a record without a name of its own
+    is named by its entry.
     """
     item = orjson.loads(entry.payload)
     event = item.get("event")
@@ -68,7 +68,7 @@ def record_of(entry: Entry) -> Record | None:
 
 
 def reply_of(payload: bytes, record_id: str) -> Reply | None:
-    """Read an outcome receipt; None if it is none, or one for another record."""
+    """Read the receiver's outcome for the record `record_id`; None if the payload is no outcome, or that of another record."""
     try:
         item = orjson.loads(payload)
     except orjson.JSONDecodeError:
@@ -79,7 +79,7 @@ def reply_of(payload: bytes, record_id: str) -> Reply | None:
 
 
 class Records(Transport):
-    """The part that both ways share: which entries are records, and what an outcome means for the stream."""
+    """The shared part of both transports of records: selects entries that hold records, and applies their outcomes."""
 
     clock: Callable[[], float] = staticmethod(time.monotonic)
 
@@ -89,14 +89,14 @@ class Records(Transport):
 
     @abstractmethod
     async def deliver(self, record: Record) -> Reply:
-        """Send one record and wait for its outcome. Raises Unreachable where it must be sent again later, or Refused."""
+        """Send one record and wait for its outcome. Raises Unreachable if it must be sent again later, or Refused."""
 
     def room(self) -> Room:
-        """A page at a time: the outcome of each is awaited in `send`."""
+        """Return room for a page; `send` waits for the outcome of each record in it."""
         return Room(PAGE_ENTRIES, PAGE_BYTES)
 
     async def send(self, entries: Sequence[Entry]) -> int:
-        """Deliver the records among the entries, in order. What has an outcome before an error counts."""
+        """Deliver the records among the entries, in order. Outcomes received before an error count."""
         for entry in entries:
             record = record_of(entry)
             if record is not None:
@@ -107,15 +107,15 @@ class Records(Transport):
         return len(entries)
 
     async def live(self, entries: Sequence[Entry]) -> None:
-        """Records are never copied ahead."""
+        """Do nothing: records are never copied ahead."""
 
     @property
     def outstanding(self) -> int:
-        """Every record has its outcome when `send` returns."""
+        """Always 0: every record has its outcome when `send` returns."""
         return 0
 
     def _patient(self, record: Record, reply: Reply) -> Reply:
-        """An unknown order is asked for again, for a while; then it counts as rejected, for all records of that order at once."""
+        """Retry an unknown order for a while; then reject all records of that order at once."""
         key = record.order or record.id
         if reply.outcome != "rejected" or reply.code not in ("unknown-order", "unknown-batch"):
             self._unknown_since.pop(key, None)
@@ -131,7 +131,7 @@ def _retry(code: str) -> str:
 
 
 def answered(status: int, payload: bytes, content_type: str, record: Record) -> Reply | None:
-    """The reply in an HTTP answer; None: the status decides (it is one that asks to come again, or an error)."""
+    """Return the reply in an HTTP answer; None if the status must decide (a request to come again, or an error)."""
     reply = reply_of(payload, record.id)
     if status in (200, 201):
         if content_type.startswith("text/html"):

@@ -1,4 +1,4 @@
-"""TLS of an uplink: who may be at the other end, and who we are. TLS 1.2 or later, names always checked, no way around either."""
+"""Makes the TLS contexts of an uplink and explains failed handshakes. TLS 1.2 or later, names always checked, without exception."""
 
 import ssl
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ WARN_BEFORE = (timedelta(days=7), timedelta(days=30), timedelta(days=60))
 
 
 class _Closing(ssl.SSLSocket):
-    """Closes itself when its handshake fails; paho leaves that to the garbage collector."""
+    """A socket that closes itself when its handshake fails; paho leaves that to the garbage collector."""
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 - as the library declares it
         try:
@@ -41,7 +41,7 @@ class Identity:
         self._seen: tuple[float, ...] = ()
 
     def context(self) -> ssl.SSLContext:
-        """A client context. Raises Refused("certificate") if a file can not be used."""
+        """Make a client context. Raises Refused("certificate") if a file can not be used."""
         self._seen = self._stamps()
         try:
             context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=self._ca)
@@ -54,11 +54,11 @@ class Identity:
         return context
 
     def changed(self) -> bool:
-        """True if a file is another one than `context()` read."""
+        """True if a file differs from the one that `context()` read."""
         return bool(self._seen) and self._stamps() != self._seen
 
     def remarks(self, now: datetime | None = None) -> list[str]:
-        """A sentence for each certificate that ends soon, or is not valid at this moment by this machine's clock."""
+        """Return a sentence for each certificate that ends soon, or is not valid at this moment by this machine's clock."""
         now = now or datetime.now(UTC)
         return [remark for path in (self._ca, self._cert) if path is not None for remark in _ends(path, now)]
 
@@ -67,10 +67,10 @@ class Identity:
 
 
 def failure(error: BaseException) -> Refused | Unreachable | None:
-    """What a failed TLS handshake means, or None if this was not one.
+    """Return the error to raise for a failed TLS handshake, or None if `error` is not one.
 
-    A name or chain that does not fit waits for a person. So does our certificate refused by the other end. A wrong clock looks like an
-    expired certificate: the text says so.
+    A name or chain that does not fit waits for a person, and so does our certificate if the other end refuses it. A wrong clock looks like
+    an expired certificate: the text says so.
     """
     cause: BaseException | None = error
     while cause is not None and type(cause).__module__ != "ssl":  # aiohttp's own errors wrap the one that knows the reason

@@ -1,4 +1,4 @@
-"""MQTT topic names: where an uplink publishes, and how a name becomes one level of a topic (MQTT 5, 4.7)."""
+"""Makes MQTT topic names: the base topic of an uplink, and single levels from names (MQTT 5, 4.7)."""
 
 from urllib.parse import quote
 
@@ -16,7 +16,7 @@ def level(name: str) -> str:
 
 
 def base(uplink: Uplink, gateway: str) -> str:
-    """The topic below which this uplink publishes: as written, else `ebr/<site>/<line>`. Raises ValueError with the reason."""
+    """Return the topic below which this uplink publishes: as configured, else `ebr/<site>/<line>`. Raises ValueError with the reason."""
     topic = uplink.topic if uplink.topic is not None else "/".join(("ebr", *map(level, gateway.split("/"))))
     if not topic or topic != topic.strip("/") or len(topic.encode()) > MAX_TOPIC_BYTES:
         raise ValueError(f"topic {topic[:60]!r}: from 1 to {MAX_TOPIC_BYTES} bytes, no slash at its ends")

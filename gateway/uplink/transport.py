@@ -1,4 +1,4 @@
-"""What a transport is: the way of stored bytes to the receiver, and of its receipts back. It decides nothing about the journal."""
+"""Defines the transport: it carries stored bytes to the receiver, and receipts back. It decides nothing about the journal."""
 
 from abc import ABC, abstractmethod
 from collections import deque
@@ -14,14 +14,14 @@ MAX_ENTRY_BYTES = 65_536
 
 
 class Room(NamedTuple):
-    """What a transport can take now, without piling it up in memory. entries 0: nothing."""
+    """How much a transport can take now without keeping it in memory. entries 0: nothing."""
 
     entries: int
     bytes: int
 
 
 class Online(NamedTuple):
-    """Said once per connection, where the transport has a place for it: first and last entry held of the epoch."""
+    """Announcement made once per connection, if the transport has a place for it: first and last entry held of the epoch."""
 
     epoch: int
     first: int
@@ -31,8 +31,8 @@ class Online(NamedTuple):
 class Answer(NamedTuple):
     """Bytes that the receiver sent, perhaps a receipt.
 
-    about: where they came from, for findings. required: the answer to a page that was taken: if it holds no receipt, whoever answered is
-    not the receiver.
+    about: their origin, for findings. required: this answers a page that was accepted, so that without a receipt in it the other end is not
+    the receiver.
     """
 
     payload: bytes
@@ -41,9 +41,9 @@ class Answer(NamedTuple):
 
 
 class Delivered(NamedTuple):
-    """The transport's own acknowledgement (PUBACK, HTTP 2xx): everything sent up to this position was taken over.
+    """The transport's own acknowledgement (PUBACK, HTTP 2xx) of everything sent up to this position.
 
-    It acknowledges nothing, except where the configuration says `receipts = false`.
+    It acknowledges no entry, except where the configuration has `receipts = false`.
     """
 
     position: Position
@@ -51,7 +51,7 @@ class Delivered(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a receiver of single records said of one: rejected, or (None) taken."""
+    """A receiver's outcome for one single record: rejected, or (None) accepted."""
 
     position: Position
     rejected: Rejected | None
@@ -60,7 +60,7 @@ class Outcome(NamedTuple):
 class Transport(ABC):
     """One connection to one receiver, made once and opened anew for every attempt. All methods belong to the event loop's thread.
 
-    Arrivals go to `inbox`, and `wake` is called; the order is that of arrival. Errors of a running connection are raised by the next
+    Answers are put into `inbox` in the order of arrival, and `wake` is called. Errors of a running connection are raised by the next
     `send`, `live` or `tick`.
     """
 
@@ -70,36 +70,39 @@ class Transport(ABC):
 
     @abstractmethod
     async def open(self, online: Online) -> list[str]:
-        """Connect; return remarks worth a finding (a certificate that ends soon). Raises Unreachable or Refused; closes what it opened."""
+        """Connect; return remarks worth a finding (a certificate that ends soon).
+
+        Raises Unreachable or Refused, after closing everything that it opened.
+        """
 
     @abstractmethod
     async def close(self) -> None:
-        """Leave; never raises, returns promptly, may be called twice."""
+        """Disconnect. Never raises, returns promptly, may be called twice."""
 
     @abstractmethod
     def room(self) -> Room:
-        """What `send` may be given now."""
+        """Return how much `send` may be given now."""
 
     @abstractmethod
     async def send(self, entries: Sequence[Entry]) -> int:
-        """Hand entries over, in order, as they are. Returns how many were taken: fewer if the receiver wants smaller pages.
+        """Hand entries over unchanged, in order. Returns how many were taken: fewer if the receiver wants smaller pages.
 
         Raises Unreachable or Refused; then any of them may or may not have arrived.
         """
 
     @abstractmethod
     async def live(self, entries: Sequence[Entry]) -> None:
-        """Send copies without any promise."""
+        """Send copies, without any guarantee."""
 
     @abstractmethod
     async def tick(self) -> None:
-        """Called about once a second: keep-alives, and the errors of a connection that nobody is using."""
+        """Keep the connection alive, and raise the errors of an idle connection. Called about once a second."""
 
     @property
     @abstractmethod
     def outstanding(self) -> int:
-        """Entries taken by `send` whose delivery the transport itself does not know yet."""
+        """Number of entries taken by `send` whose delivery the transport itself does not know yet."""
 
     @abstractmethod
     def stale(self) -> bool:
-        """True when the connection should be made anew although it works: its certificate files changed."""
+        """True if the connection should be made anew although it works: its certificate files changed."""

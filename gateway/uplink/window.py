@@ -1,4 +1,4 @@
-"""What was sent and what is known to have arrived: the decisions of an uplink, without any I/O."""
+"""Tracks which entries were sent and which are receipted: the decisions of an uplink, without any I/O."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -8,14 +8,15 @@ from buffer import Entry
 from gateway.uplink.transport import Position
 
 Standing = Literal["beyond", "forward", "here", "behind"]
+"""A receipt's position relative to the window: beyond what was ever sent, forward of `confirmed`, at it (here), or behind it."""
 
 
 class Window:
-    """The unreceipted part of the stream. All positions are exclusive starts: everything up to and including them is done.
+    """The part of the stream that has no receipt yet. Each position means: everything up to and including it.
 
-    cursor: the durable one, which only receipts move, and only forward.
-    confirmed: what the receiver last said to hold. Equals the cursor, except after the receiver went back; then it lies before it.
-    sent: what went out after `confirmed`. highest: what may ever have gone out, also before this process started.
+    cursor: the durable one, which only receipts move, and only forward. confirmed: what the receiver last reported to hold: equal to the
+    cursor, or before it after the receiver went back. sent: the last entry sent after `confirmed`. highest: the last entry that may ever
+    have been sent, also before this process started.
     """
 
     def __init__(self, cursor: Position, highest: Position, limit_bytes: int) -> None:
@@ -27,11 +28,11 @@ class Window:
 
     @property
     def room_bytes(self) -> int:
-        """How many bytes may go out now."""
+        """Number of bytes that may be sent now."""
         return max(0, self._limit_bytes - self.unreceipted_bytes)
 
     def note_sent(self, entries: Sequence[Entry]) -> int:
-        """These entries went out, in order. Returns their bytes."""
+        """Note that these entries were sent, in order. Returns their bytes."""
         size = 0
         for entry in entries:
             self._flying.append(((entry.epoch, entry.seq), len(entry.payload)))
@@ -43,7 +44,7 @@ class Window:
         return size
 
     def standing(self, position: Position) -> Standing:
-        """Where a receipt stands against what is known."""
+        """Classify a receipt's position: beyond, forward, here or behind."""
         if position > self.highest:
             return "beyond"
         if position > self.confirmed:
@@ -51,7 +52,7 @@ class Window:
         return "here" if position == self.confirmed else "behind"
 
     def confirm(self, position: Position) -> None:
-        """The receiver holds everything up to `position`; its digest was right."""
+        """Advance to `position`, after a receipt for it with the right digest."""
         self.confirmed = max(self.confirmed, position)
         self.cursor = max(self.cursor, position)
         self.sent = max(self.sent, position)
@@ -59,11 +60,11 @@ class Window:
             self.unreceipted_bytes -= self._flying.popleft()[1]
 
     def again(self) -> None:
-        """Send once more what has no receipt."""
+        """Rewind to `confirmed`, so that everything without a receipt is sent once more."""
         self._flying.clear()
         self.unreceipted_bytes, self.sent = 0, self.confirmed
 
     def go_back(self, position: Position) -> None:
-        """The receiver holds less than it once said: send again from there. The cursor stays."""
+        """Rewind to `position`, because the receiver holds less than it once reported. The cursor stays."""
         self.confirmed = position
         self.again()
