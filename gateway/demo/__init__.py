@@ -1,4 +1,4 @@
-"""The demo: a bundled line from its devices to the batch record, with faults in the middle, and the proof that nothing was lost."""
+"""Runs the demo: a bundled line from its devices to the batch record, with faults in between, and the proof that nothing was lost."""
 
 from gateway.demo.run import run_demo
 

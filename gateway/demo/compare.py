@@ -1,7 +1,7 @@
-"""Ground truth against what a receiver holds. Pure.
+"""Compares the ground truth of the devices with the readings and rows that a receiver holds. Pure.
 
-A source that tells of changes itself (OPC UA) is compared by (tag, source time, value). A polled source is compared in order: an answer
-counts as received if a reading of its value says that it was asked before and received after it. Rows are compared by key.
+A source that reports changes itself (OPC UA) is compared by (tag, source time, value). A polled source is compared in order: an answer
+counts as received if a reading of its value was requested before and received after it. Rows are compared by key.
 
 Every item of the truth ends in exactly one count: received, left out by the map's own deadband, in a gap, or lost.
 """
@@ -26,7 +26,7 @@ FLOAT_DIGITS = 12
 
 @dataclass
 class Counts:
-    """What became of the items of one source, or of one tag."""
+    """Counts of the items of one source, or of one tag, by how each ended."""
 
     read: int = 0
     received: int = 0
@@ -38,7 +38,7 @@ class Counts:
     examples: list[str] = field(default_factory=list)
 
     def add(self, other: "Counts") -> None:
-        """Sum up; a few examples of what is wrong are kept."""
+        """Add other counts, and keep a few of their examples of errors."""
         for each in fields(self):
             if each.name != "examples":
                 setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
@@ -46,17 +46,17 @@ class Counts:
 
     @property
     def good(self) -> bool:
-        """Nothing lost, doubled or made up."""
+        """True if nothing was lost, doubled or made up."""
         return not (self.lost or self.doubled or self.foreign)
 
     def wrong(self, text: str) -> None:
-        """Keep an example of what is wrong."""
+        """Keep an example of an error."""
         if len(self.examples) < EXAMPLES:
             self.examples.append(text)
 
 
 def compare(line: Line, truths: Mapping[str, Truth], received: Received) -> dict[str, Counts]:
-    """Counts per source, in the line's order."""
+    """Compare the truth with the received, and return counts per source, in the line's order."""
     return {source.name: _source(line, source, truths.get(source.name, Truth()), received) for source in line.sources}
 
 
@@ -77,7 +77,10 @@ def _source(line: Line, source: Source, truth: Truth, received: Received) -> Cou
 
 
 def of_changes(tag: Tag, made: Sequence[Item], got: Sequence[Got], gaps: Sequence[Gap], began: int | None) -> Counts:
-    """A source that sends each change once, with its own time. What it had before anybody read it (`began`) only counts if it was read."""
+    """Compare a source that sends each change once, with its own time.
+
+    A value that the device had before the source was first read (at `began`) only counts if it was received.
+    """
     counts = Counts()
     pending: dict[tuple[int, Any], int] = {}
     for each in got:
@@ -105,7 +108,7 @@ def of_changes(tag: Tag, made: Sequence[Item], got: Sequence[Got], gaps: Sequenc
 
 
 def _between_polls(source: Source, tag: Tag) -> int:
-    """How long (ticks) before a poll's request an answer can lie that this poll replaced.
+    """Return how long (ticks) before a poll's request an answer can lie that this poll replaced.
 
     A driver that proves a read by a second one takes the second: at once, so well within half a period. A tag that is polled slower than
     its neighbours is answered with them more often than it is asked for: then a whole period, and some jitter.
@@ -115,10 +118,10 @@ def _between_polls(source: Source, tag: Tag) -> int:
 
 
 def of_polls(tag: Tag, served: Sequence[Item], got: Sequence[Got], gaps: Sequence[Gap], replaced_ticks: int = 0) -> Counts:
-    """A source that is asked: each change that it answered with must be in a reading whose window holds that answer.
+    """Compare a polled source: each change among its answers must be in a reading whose window holds that answer.
 
     replaced_ticks: an answer that was not taken is no loss if the next one was, by a request that began at most so much later; nor if the
-    next one, so soon after it, was what stood before: then the poll found no change.
+    next one, so soon after it, equals the value stored before: then the poll found no change.
     """
     counts = Counts(read=len(served))
     claims: list[Got | None] = [None] * len(served)
@@ -147,14 +150,14 @@ def of_polls(tag: Tag, served: Sequence[Item], got: Sequence[Got], gaps: Sequenc
 
 
 def _goes_back(tag: Tag, served: Sequence[Item], index: int, stored: Item | None, replaced_ticks: int) -> bool:
-    """Whether the answer after this one, in the same poll, is again what was stored before."""
+    """True if the answer after this one, in the same poll, equals the item stored before."""
     if stored is None or index + 1 >= len(served) or served[index + 1].ticks - served[index].ticks > replaced_ticks:
         return False
     return bool(normal(tag, served[index + 1].value) == normal(tag, stored.value))
 
 
 def unasked(tag: Tag, made: Sequence[Item], served: Sequence[Item], gaps: Sequence[Gap]) -> Counts:
-    """What a polled device had while nobody asked it: seen by no one, and in a gap. Between two polls a value may come and go unseen."""
+    """Count what a polled device had while it was not asked, and thus lies in a gap. A value between two polls may go unseen."""
     told = {(item.ticks, normal(tag, item.value)) for item in made if any(gap.covers(tag.tag, item.ticks) for gap in gaps)}
     answered = {normal(tag, item.value) for item in served if any(gap.covers(tag.tag, item.ticks) for gap in gaps)}
     missed = sum(value not in answered for _, value in told)
@@ -162,7 +165,7 @@ def unasked(tag: Tag, made: Sequence[Item], served: Sequence[Item], gaps: Sequen
 
 
 def _claim(counts: Counts, tag: Tag, served: Sequence[Item], claims: list[Got | None], after: int, got: Got, *, again: bool) -> None:
-    """Find the answer that a reading is: made within its window, or standing since before it."""
+    """Find the answer that a reading holds: made within the reading's window, or valid since before it."""
     if got.status >= BAD:
         return
     value = normal(tag, got.value)
@@ -192,7 +195,7 @@ def _missing(counts: Counts, tag: Tag, item: Item, stored: Item | None, gaps: Se
 
 
 def _within_deadband(tag: Tag, item: Item, stored: Item | None) -> bool:
-    """Whether the map itself asks to leave this change out (deadband 0.5, or 1% of the instrument's range)."""
+    """True if the map itself asks to leave this change out (deadband 0.5, or 1% of the instrument's range)."""
     if tag.deadband is None or stored is None or not all(isinstance(each.value, int | float) for each in (item, stored)):
         return False
     percent = tag.deadband.endswith("%")
@@ -203,13 +206,13 @@ def _within_deadband(tag: Tag, item: Item, stored: Item | None) -> bool:
 
 
 def of_rows(truth: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]], got: Mapping[tuple[str, str], Sequence[Row]]) -> Counts:
-    """Rows of a MES or of files: each version of a row once. A row persists, so no gap excuses its absence."""
+    """Compare rows of a MES or of files: each version of a row once. A row persists, so no gap excuses its absence."""
     counts = Counts(read=sum(len(rows) for rows in truth.values()))
     for key, versions in truth.items():
         seen = got.get(key, [])
         told = [sum(_same_row(version, row.columns) for row in seen) for version in versions]
         counts.received += sum(1 for count in told if count)
-        # what was overwritten before anybody could read it is no loss; the last version must be there
+        # a version overwritten before it could be read is no loss; the last one must be there
         counts.left_out += sum(1 for count in told[:-1] if not count)
         if told and not told[-1]:
             counts.lost += 1
@@ -230,7 +233,7 @@ def _same_row(written: Mapping[str, Any], read: Mapping[str, Any]) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Numbers by their value, everything else by its text; empty is nothing."""
+    """Return numbers by their value, everything else by its text, None for an empty text."""
     if value is None or value == "":
         return None
     try:
@@ -244,7 +247,7 @@ def _told(tag: Tag, value: Any, status: int) -> Any:
 
 
 def normal(tag: Tag, value: Any) -> Any:
-    """One form for a value, however its number was written: so that equal values compare equal and others do not."""
+    """Return one form for a value, however its number was written, so that equal values compare equal and others do not."""
     if value is None or tag.type in ("bool", "string", "bytes"):
         return value
     if tag.type == "datetime":
@@ -259,7 +262,7 @@ def normal(tag: Tag, value: Any) -> Any:
 
 
 def total(counts: Iterable[Counts]) -> Counts:
-    """The sum of all sources."""
+    """Return the sum of the counts of all sources."""
     result = Counts()
     for each in counts:
         result.add(each)

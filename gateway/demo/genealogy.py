@@ -1,7 +1,7 @@
-"""The material of the demo against the process's own log: each lot that went in or came out, each sample, once and with its quantity.
+"""Compares the recorded material with the process's own log: each lot that went in or came out and each sample, once and with its quantity.
 
-Read by the format pages alone, as `received` is. A booking may say `gap` for a scale that was not read then; it may be absent only where
-its trigger itself was not observed.
+Entries are read by the format pages alone, as in `received`. A booking may have status `gap` if its scale was not read then; it may be
+absent only if its trigger itself was not observed.
 """
 
 import json
@@ -14,12 +14,12 @@ from typing import Any
 from simulators.line.genealogy import FILE
 
 Edge = tuple[str, str, str]
-"""(kind, lot that went in, lot that came out); the batch stands where no lot is named."""
+"""(kind, lot that went in, lot that came out); the batch is the lot where none is named."""
 
 
 @dataclass
 class Told:
-    """What became of the material of one batch. happened: by the process's log; agreed: recorded so."""
+    """Result of comparing the material of one batch. happened: items in the process's log; agreed: those recorded equally."""
 
     happened: int = 0
     agreed: int = 0
@@ -28,7 +28,7 @@ class Told:
 
 
 def happened(folder: Path, batch: str) -> list[dict[str, Any]]:
-    """The process's log of a batch, in its order. A last line that was cut off by its end is left out."""
+    """Read the process's log of a batch, in its order. A last line that was cut off is left out."""
     path = folder / FILE
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
     items = [json.loads(line) for line in lines if line.endswith(b"\n")]
@@ -41,9 +41,9 @@ def compare(
     batch: str,
     unseen: Callable[[Mapping[str, Any]], bool] = lambda _: False,
 ) -> Told:
-    """Hold the log of a batch against the `material` and `sample` events that name it, each in its latest revision.
+    """Compare the log of a batch with the `material` and `sample` events that name it, each in its latest revision.
 
-    unseen: whether nobody could observe what triggers this item.
+    unseen: returns True if the tag that triggers this item was not observed then.
     """
     events, truth = list(events), list(truth)
     told, left = Told(), [event for event in events if event.get("batch") == batch]
@@ -68,7 +68,7 @@ def compare(
 
 
 def edges(events: Iterable[Mapping[str, Any]], batch: str) -> set[Edge]:
-    """The genealogy of a batch as its records tell it."""
+    """Return the genealogy of a batch according to its records."""
     return {
         (event["kind"], _raw(event["lot"]) or batch, _raw(event["output_lot"]) or batch)
         for event in events
@@ -77,7 +77,7 @@ def edges(events: Iterable[Mapping[str, Any]], batch: str) -> set[Edge]:
 
 
 def true_edges(truth: Iterable[Mapping[str, Any]], batch: str) -> set[Edge]:
-    """Likewise, as the process went."""
+    """Return the genealogy of a batch according to the process's log."""
     booked = (item for item in truth if item["kind"] in ("consume", "produce"))
     return {(item["kind"], item.get("lot") or batch, item.get("output_lot") or batch) for item in booked}
 

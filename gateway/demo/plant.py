@@ -1,6 +1,6 @@
-"""The demo's plant, in a process of its own: every source of the line, moved by its process, and an NTP responder.
+"""Runs the demo's plant in a process of its own: every source of the line, moved by its process, and an NTP responder.
 
-Stands still at first. Obeys its standard input, a word per line: `go`; `still` (nothing changes any more; the devices go on answering).
+Nothing moves at first. It obeys its standard input, a word per line: `go`; `still` (nothing changes any more; the devices go on answering).
 """
 
 import argparse
@@ -14,7 +14,7 @@ from simulators.ntp import NtpResponder
 
 
 def main() -> None:
-    """Run as `python -m gateway.demo.plant LINE --truth DIR`."""
+    """Run the plant: `python -m gateway.demo.plant LINE --truth DIR`."""
     parser = argparse.ArgumentParser(prog="gateway.demo.plant")
     parser.add_argument("line", type=Path)
     parser.add_argument("--truth", type=Path)
@@ -28,7 +28,7 @@ def main() -> None:
 
 async def _plant(given: argparse.Namespace) -> None:
     still, started = asyncio.Event(), asyncio.Event()
-    still.set()  # the first values stand, until told to go
+    still.set()  # the first values stay until `go`
     responder = None if given.ntp_port is None else NtpResponder(port=given.ntp_port)
     if responder is not None:
         await responder.start()

@@ -1,4 +1,4 @@
-"""Child processes of the demo: each in its own session, so that Ctrl-C reaches the demo alone, which then ends them in order."""
+"""Runs the child processes of the demo, each in a session of its own: Ctrl-C reaches the demo alone, which then ends them in order."""
 
 import asyncio
 import os
@@ -10,15 +10,15 @@ from pathlib import Path
 
 ENDS_WITHIN_S = 20.0
 COMMAND = (sys.executable, "-P", "-c", "from gateway.cli import main; main()")
-"""`ebr-gateway`, by this interpreter: also where the script is not on the path."""
+"""`ebr-gateway` run by this interpreter, which works even if the script is not on the path."""
 
 
 class Died(Exception):
-    """A process of the demo ended by itself; the text says which, and shows the end of its log."""
+    """A process of the demo ended by itself; the text names it and shows the end of its log."""
 
 
 class Child:
-    """One process that can be ended, killed and started again. What it says goes to its log."""
+    """One process that can be ended, killed and started again. Its output goes to its log."""
 
     def __init__(self, name: str, command: Sequence[str], log: Path) -> None:
         self.name, self._command, self.log = name, list(command), log
@@ -27,11 +27,11 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """Of the running process."""
+        """Process id while it runs, else None."""
         return self._process.pid if self._process and self._process.returncode is None else None
 
     async def start(self) -> None:
-        """Start it; returns at once."""
+        """Start the process; return at once."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command, stdin=asyncio.subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, env=_environment()
@@ -45,14 +45,14 @@ class Child:
             await self._process.stdin.drain()
 
     async def kill(self) -> None:
-        """SIGKILL, as a power cut would."""
+        """Send SIGKILL, which ends it as a power cut would, and wait."""
         self.wanted = False
         if self._process and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
 
     async def end(self) -> int | None:
-        """SIGTERM, and SIGKILL if that is not heard in time. Returns the exit status."""
+        """Send SIGTERM, and SIGKILL if it does not end in time. Returns the exit status."""
         self.wanted = False
         process = self._process
         if process is None:
@@ -73,7 +73,7 @@ class Child:
             self._process.send_signal(number)
 
     def check(self) -> None:
-        """Raise Died if it should run and does not."""
+        """Raise Died if the process should run and does not."""
         if self.wanted and self._process and self._process.returncode is not None:
             tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-12:])
             raise Died(f"{self.name} ended by itself with status {self._process.returncode}; {self.log} ends with:\n{tail}")

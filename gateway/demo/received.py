@@ -1,6 +1,6 @@
-"""What a receiver holds: entries decoded by the format pages alone, into readings, gaps, rows and records.
+"""Decodes what a receiver holds, by the format pages alone: entries into readings, gaps, rows and records.
 
-Shares no code with the gateway's fold. Fed entry by entry, so that the same object also tells the progress of a running demo.
+Shares no code with the gateway's fold. Fed entry by entry, so that the same object also shows the progress of a running demo.
 """
 
 import json
@@ -14,7 +14,7 @@ ALL = "all"
 
 
 class Got(NamedTuple):
-    """One reading as received. Times in ticks; requested: None where the source sent it by itself."""
+    """One reading as received. Times in ticks; requested: None if the source sent it unasked."""
 
     value: Any
     status: int
@@ -46,20 +46,20 @@ class Gap:
     ends: dict[str, int] = field(default_factory=dict)
 
     def span(self, tag: str) -> tuple[int, int | None] | None:
-        """From when to when the tag's values are, by this gap, not in the record; None if they are. A filled gap excuses nothing."""
+        """Return the interval in which this gap excuses absent values of the tag; None if it excuses none, as a filled one."""
         if self.outcome == "filled" or (self.tags != ALL and tag not in self.tags):
             return None
         return self.start, self.ends.get(tag, self.end)
 
     def covers(self, tag: str, ticks: int) -> bool:
-        """Whether the tag's values of this instant are, by this gap, not in the record."""
+        """True if this gap excuses an absent value of the tag at this instant."""
         span = self.span(tag)
         return span is not None and span[0] <= ticks and (span[1] is None or ticks <= span[1])
 
 
 @dataclass
 class Received:
-    """Everything that the entries say."""
+    """The decoded content of all entries that were fed."""
 
     tagsets: dict[tuple[int, str], list[dict[str, Any]]] = field(default_factory=dict)
     readings: dict[str, dict[str, list[Got]]] = field(default_factory=dict)
@@ -75,7 +75,7 @@ class Received:
     last: tuple[int, int] = (0, 0)
 
     def feed(self, payloads: Iterable[bytes]) -> "Received":
-        """Take entries in their order."""
+        """Take entries in their order, and return itself."""
         for payload in payloads:
             entry = json.loads(payload)
             self.entries += 1
@@ -87,7 +87,7 @@ class Received:
         return self
 
     def gaps_of(self, source: str) -> list[Gap]:
-        """The gaps of a source, in the order in which they opened."""
+        """Return the gaps of a source, in the order in which they opened."""
         return [gap for gap in self.gaps.values() if gap.source == source]
 
     def _readings(self, entry: Mapping[str, Any]) -> None:
@@ -125,7 +125,7 @@ class Received:
                 self.findings.append(dict(event))
 
     def _booked(self, event: Mapping[str, Any]) -> None:
-        """A booking or a sample, in its latest revision; one that went over to another batch has another name from then on."""
+        """Keep a booking or a sample in its latest revision; a revision that moves it to another batch gives it another name."""
         was = str(event["supersedes"] or "").rpartition("#")[0]
         self.materials.pop(was, None)
         self.materials[event["record"]] = dict(event)

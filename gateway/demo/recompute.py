@@ -1,4 +1,4 @@
-"""Step statistics computed again, from the devices' own logs: a few lines that share nothing with the gateway's accumulators. Pure."""
+"""Recomputes step statistics from the devices' own logs, in a few lines that share nothing with the gateway's accumulators. Pure."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ TOLERANCE = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """One parameter of one step record: what the record says, and what the ground truth gives."""
+    """One parameter of one step record: the recorded value and the one from the ground truth."""
 
     record: str
     parameter: str
@@ -27,12 +27,12 @@ class Again:
 
     @property
     def agrees(self) -> bool:
-        """Equal but for the last digits of a floating-point sum."""
+        """True if both are equal but for the last digits of a floating-point sum."""
         return math.isclose(self.recorded, self.computed, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
 
 
 def recomputed(line: Line, truths: Mapping[str, Truth], received: Received) -> list[Again]:
-    """Every number that can be computed from the log of a source that stamps its own values, in steps without gaps and holds."""
+    """Recompute every number that follows from the log of a source that stamps its own values, in steps without gaps and holds."""
     tags = {tag.tag: tag for tag in line.tags}
     own = {source.name for source in line.sources if source.driver == "opcua" and source.time_authority == "device"}
     result: list[Again] = []
@@ -42,7 +42,7 @@ def recomputed(line: Line, truths: Mapping[str, Truth], received: Received) -> l
             if tag is None or tag.source not in own or said.get("status") != "present" or not _whole(record, said) or tag.deadband:
                 continue
             if parameter.include == "running" and record["cause"] != "completed":
-                continue  # when it stopped running is for the state to say, not for the step's end
+                continue  # the end of running time follows from the state, not from the step's end
             start, end = (from_rfc3339(record[edge]["time"]) for edge in ("start", "end"))
             series = truths[tag.source].made.get(tag.tag, [])
             value = statistic(parameter, tag, series, start + round(parameter.skip_first_s * TICKS_PER_S), end)
@@ -68,7 +68,10 @@ def _whole(record: Mapping[str, Any], said: Mapping[str, Any]) -> bool:
 
 
 def statistic(parameter: Parameter, tag: Tag, items: Sequence[Item], start: int, end: int) -> float | None:
-    """By the definition of a step's series: readings in [start, end), preceded by what stood at start. None: not computed here."""
+    """Compute a statistic by the definition of a step's series; None if it is not computed here.
+
+    The series: readings in [start, end), preceded by the last one before the start.
+    """
     standing = [item for item in items if item.ticks <= start][-1:]
     within = [item for item in items if start < item.ticks < end]
     series = standing + within
@@ -90,7 +93,7 @@ def statistic(parameter: Parameter, tag: Tag, items: Sequence[Item], start: int,
 
 
 def _mean(series: Sequence[Item], start: int, end: int) -> float | None:
-    """Weighted by how long each value held."""
+    """Return the mean, each value weighted by how long it was valid."""
     times = [max(item.ticks, start) for item in series] + [end]
     held = [after - before for before, after in pairwise(times)]
     whole = sum(held)

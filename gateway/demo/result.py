@@ -1,4 +1,4 @@
-"""What the demo found: counts against the ground truth, the chain, the batch's completeness, statistics computed again."""
+"""Collects the demo's result: counts against the ground truth, the chain, the batch's completeness, recomputed statistics."""
 
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -25,7 +25,7 @@ Visit = tuple[str, str]
 
 @dataclass(frozen=True)
 class Chain:
-    """What `ebr-gateway verify` says of a journal or a store."""
+    """Result of `ebr-gateway verify` for a journal or a store."""
 
     path: Path
     status: int
@@ -49,14 +49,14 @@ class Result:
 
     @property
     def steps(self) -> list[dict[str, Any]]:
-        """The step records of the batch, in the order of their starts."""
+        """Step records of the batch, in the order of their starts."""
         return sorted(
             (step for step in self.got.steps.values() if step["batch"] == self.batch), key=lambda step: str(step["start"]["time"])
         )
 
     @property
     def problems(self) -> list[str]:
-        """Why the exit code is not 0, each in a few words."""
+        """Reasons why the exit code is not 0, each in a few words."""
         counts = total(self.received.values())
         found = [
             f"{number} {what}"
@@ -82,7 +82,7 @@ class Result:
 
 
 def _unexcused(steps: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
-    """Required parameters that are not present although no gap lies in their step."""
+    """Yield required parameters that are not present although no gap lies in their step."""
     for step in steps:
         gaps = {each["parameter"]: each.get("gaps") for each in step["parameters"]}
         yield from ((step["record"], each["parameter"]) for each in step["completeness"]["missing"] if not gaps.get(each["parameter"]))
@@ -103,7 +103,7 @@ def judge(line: Line, batch: str, truth: Path, store: Path, stop_status: int | N
 
 
 def _untriggered(line: Line, item: Mapping[str, Any], got: Received) -> bool:
-    """Whether the tag that triggers this booking was, by a gap, not observed when it happened."""
+    """True if a gap lies over the tag that triggers this booking, at the time of the booking."""
     rows = (row for row in (*line.materials, *line.samples) if row.name == item["name"])
     tags = {row.trigger for row in rows}
     sources = {tag.tag: tag.source for tag in line.tags if tag.tag in tags}
@@ -111,7 +111,7 @@ def _untriggered(line: Line, item: Mapping[str, Any], got: Received) -> bool:
 
 
 def _verified(line: Line, path: Path) -> Chain:
-    """By the program itself, as an inspector would."""
+    """Verify by the program itself, as an inspector would."""
     key = line.data / "checkpoint-key.pub"
     command = [*COMMAND, "verify", str(path), *(["--key", str(key)] if key.exists() else [])]
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own program
@@ -120,7 +120,7 @@ def _verified(line: Line, path: Path) -> Chain:
 
 
 def _missing_steps(line: Line, batch: str, truths: Mapping[str, Truth], got: Received) -> list[str]:
-    """Steps that the devices went through in this batch (by the logs of their signals) and of which no record came."""
+    """List steps that the devices went through in this batch, by the logs of their signals, and that have no record."""
     recorded: dict[Visit, int] = {}
     for step in got.steps.values():
         if step["batch"] == batch:
@@ -139,7 +139,7 @@ def _missing_steps(line: Line, batch: str, truths: Mapping[str, Truth], got: Rec
 
 
 def _mistimed(line: Line, batch: str, truths: Mapping[str, Truth], got: Received) -> list[str]:
-    """Steps whose record starts or ends at another instant than their signal did, where the source stamps its own values."""
+    """List steps whose record starts or ends at another instant than their signal did, where the source stamps its own values."""
     own = {source.name for source in line.sources if source.driver == "opcua" and source.time_authority == "device"}
     sources, found = {tag.tag: tag.source for tag in line.tags}, list[str]()
     for name, record in got.steps.items():
@@ -155,7 +155,7 @@ def _mistimed(line: Line, batch: str, truths: Mapping[str, Truth], got: Received
 
 
 def observed_ticks(signal: str, run: tuple[int, int], gaps: Iterable[Gap]) -> int:
-    """How long the signal was observed at a stretch during the run. What is seen only for a moment before a gap can not have settled."""
+    """Return the longest time for which the signal was observed during the run. What is seen only just before a gap can not settle."""
     at, longest = run[0], 0
     for start, end in sorted((span for gap in gaps if (span := gap.span(signal)) is not None), key=itemgetter(0)):
         longest = max(longest, min(start, run[1]) - at)
@@ -164,7 +164,7 @@ def observed_ticks(signal: str, run: tuple[int, int], gaps: Iterable[Gap]) -> in
 
 
 def _stay(equipment: str, batch: str, line: Line, truths: Mapping[str, Truth]) -> tuple[int, int]:
-    """When the MES says that this batch was in this equipment; (0, 0) if it never was."""
+    """Return from when to when this batch was in this equipment according to the MES; (0, 0) if it never was."""
     unit = next(each for each in line.equipment if each.name == equipment)
     if not isinstance(unit.batch, FromRow):
         return 0, 0
@@ -178,7 +178,7 @@ def _stay(equipment: str, batch: str, line: Line, truths: Mapping[str, Truth]) -
 
 
 def _runs(line: Line, signal: str, active: str, truths: Mapping[str, Truth]) -> Iterable[tuple[int, int]]:
-    """Intervals in which the signal meant this step, by the device's log."""
+    """Yield the intervals in which the signal meant this step, by the device's log."""
     tag = next((tag for tag in line.tags if tag.tag == signal), None)
     if tag is None or tag.source not in truths:
         return

@@ -1,4 +1,4 @@
-"""`ebr-gateway demo`: one function from arguments to exit code."""
+"""Implements `ebr-gateway demo`: one function from arguments to exit code."""
 
 import asyncio
 import contextlib
@@ -79,7 +79,7 @@ async def _demo(setting: Setting, console: Console, *, serve: bool) -> int:
 
 
 async def _keep(console: Console, setting: Setting, parts: Cast) -> None:
-    """The plant goes on, until Ctrl-C: which is then the good end."""
+    """Keep the plant running until Ctrl-C, which is then a normal end."""
     await parts.plant.say("go")
     console.print(
         f"\nrunning on; the EBR's page is http://127.0.0.1:{setting.page}/, the gateway's http://127.0.0.1:{setting.web}/; Ctrl-C ends it"
@@ -89,5 +89,5 @@ async def _keep(console: Console, setting: Setting, parts: Cast) -> None:
 
 
 def first_batch(setting: Setting) -> str:
-    """The batch that the demo follows."""
+    """Return the batch that the demo follows."""
     return Plan(setting.line, setting.seed, setting.batch_s).stays(-1.0, 1.0)[0].identity["batch"]

@@ -1,4 +1,4 @@
-"""Where the demo puts everything: a copy of the bundled line with free ports, and folders beside it."""
+"""Prepares the demo's folder: a copy of the bundled line with free ports, and folders beside it."""
 
 import fcntl
 import json
@@ -29,7 +29,7 @@ class NotOurs(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """When the demo breaks what, in seconds of the plant's time."""
+    """Times at which the demo causes its faults, in seconds of the plant's time."""
 
     cut_at_s: float
     cut_for_s: float
@@ -41,8 +41,8 @@ class Faults:
 class Setting:
     """Folders, ports and speed of one demo.
 
-    ebr: where the broker, or the EBR itself, listens; uplink: the cable in front of it. web: the gateway's own page; page: the EBR's.
-    mark: held locked while the demo runs.
+    ebr: port where the broker, or the EBR itself, listens; uplink: port of the cable in front of it. web: port of the gateway's own page;
+    page: of the EBR's. mark: a file that is locked while the demo runs.
     """
 
     folder: Path
@@ -60,33 +60,33 @@ class Setting:
 
     @property
     def tls(self) -> Path:
-        """Certificates of both ends, made for this demo alone."""
+        """Folder of the certificates of both ends, made for this demo alone."""
         return self.folder / "tls"
 
     @property
     def truth(self) -> Path:
-        """Ground-truth logs, one per source."""
+        """Folder of the ground-truth logs, one per source."""
         return self.folder / "truth"
 
     @property
     def store(self) -> Path:
-        """The reference EBR's store."""
+        """Folder of the reference EBR's store."""
         return self.folder / "store"
 
     def log(self, name: str) -> Path:
-        """Where a process writes what it says."""
+        """Return the file to which a process writes its output."""
         return self.folder / "logs" / f"{name}.log"
 
 
 def faults(seed: int, batch_s: float) -> Faults:
-    """Cut and kill somewhere in the middle of the batch; sometimes one falls into the other."""
+    """Choose the times of cut and kill somewhere in the middle of the batch; sometimes one falls into the other."""
     random = Random(f"faults {seed}")  # noqa: S311 - repeatable, no secret
     cut_for_s = random.uniform(0.06, 0.12) * batch_s
     return Faults(random.uniform(0.25, 0.6) * batch_s, cut_for_s, random.uniform(0.35, 0.8) * batch_s, random.uniform(0.5, 2.0))
 
 
 def prepare(folder: Path, seed: int, batch_s: float, page: int | None, by: By = "mqtt") -> Setting:
-    """Make the folder anew and put the line and fresh certificates into it. Raises NotOurs."""
+    """Make the folder anew with the line and fresh certificates in it. Raises NotOurs."""
     if folder.exists() and any(folder.iterdir()):
         if not (folder / MARK).exists():
             raise NotOurs(f"{folder}: is not empty and no demo made it; give --dir a new folder")
@@ -103,7 +103,7 @@ def prepare(folder: Path, seed: int, batch_s: float, page: int | None, by: By = 
 
 
 def _unlocked(folder: Path) -> None:
-    """Raises NotOurs while another demo runs in this folder."""
+    """Raise NotOurs while another demo runs in this folder."""
     with (folder / MARK).open("a") as mark:
         try:
             fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -132,7 +132,7 @@ def _line(to: Path, ports: Iterator[int], uplink: str, by: By, ntp: int, web: in
 
 
 def example() -> Path:
-    """The bundled line."""
+    """Return the folder of the bundled line."""
     import config
 
     return Path(config.__file__).parent / "examples" / EXAMPLE

@@ -1,4 +1,4 @@
-"""The demo's last page."""
+"""Prints the demo's opening and its last page."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,7 +25,7 @@ COLUMNS: dict[str, JustifyMethod] = {
 
 
 def opening(console: Console, setting: Setting) -> None:
-    """What is about to happen."""
+    """Print what the demo is about to do."""
     faults, line = setting.faults, setting.line
     way = {"mqtt": "MQTT 5", "https": "HTTPS"}[setting.by]
     console.print(
@@ -37,7 +37,7 @@ def opening(console: Console, setting: Setting) -> None:
 
 
 def shown(console: Console, setting: Setting, result: Result) -> None:
-    """Tables, statement, paths, what next."""
+    """Print the result: tables, statement, paths, next steps."""
     console.print(_counts(result))
     for step in result.steps:
         console.print(_step(step))
@@ -84,7 +84,7 @@ def _step(step: Mapping[str, Any]) -> Table | Text:
 
 
 def _material(result: Result) -> Table:
-    """Lots in and out, and samples, of the batch."""
+    """Make the table of lots in and out, and samples, of the batch."""
     table = _table("Material of the batch")
     for name in ("what", "lot or sample", "material", "quantity", "target", "result", "by"):
         table.add_column(name, justify="right" if name in ("quantity", "target") else "left")
@@ -107,7 +107,7 @@ def _booked(event: Mapping[str, Any]) -> list[str | Text]:
 
 
 def _parameter(each: Mapping[str, Any]) -> list[str | Text]:
-    """One row: the judgement where the value is present, else why it is not."""
+    """Make the row of one parameter: its judgement if the value is present, else its status."""
     covered = "" if each.get("covered") is None else f"{each['covered']:.1%}"
     limits = f"{_plain(each.get('low'))} .. {_plain(each.get('high'))}".strip() if each.get("low") or each.get("high") else ""
     value = f"{each['value']} {_plain(each.get('unit'))}".strip() if each.get("value") is not None else ""
@@ -176,5 +176,5 @@ def _paths(setting: Setting, result: Result) -> str:
 
 
 def _near(path: Path) -> str:
-    """The path as typed from here, where that is shorter."""
+    """Return the path relative to the current folder where that is shorter."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Store:
-    """STORE/ebr.db, read-only. Empty until the EBR has made it."""
+    """Reads STORE/ebr.db; empty until the EBR has made it."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "ebr.db"
@@ -16,25 +16,25 @@ class Store:
 
     @property
     def is_made(self) -> bool:
-        """Whether the EBR has made its tables: it can receive then."""
+        """True if the EBR has made its tables, and so can receive."""
         if not self._path.exists():
             return False
         with closing(self._open()) as db:
             return db.execute("SELECT 1 FROM sqlite_master WHERE name = 'entries'").fetchone() is not None
 
     def new(self) -> list[bytes]:
-        """Entries that arrived since this was last asked, in the order of arrival."""
+        """Return the entries that arrived since the last call, in the order of arrival."""
         rows = self._rows("SELECT rowid, payload FROM entries WHERE rowid > ? ORDER BY rowid", self._row)
         self._row = rows[-1][0] if rows else self._row
         return [bytes(payload) for _, payload in rows]
 
     def last(self) -> tuple[int, int]:
-        """(epoch, seq) of the newest entry; zeros if there is none."""
+        """Return (epoch, seq) of the newest entry; zeros if there is none."""
         rows = self._rows("SELECT epoch, seq FROM entries ORDER BY epoch DESC, seq DESC LIMIT 1")
         return (rows[0][0], rows[0][1]) if rows else (0, 0)
 
     def entries(self) -> Iterator[bytes]:
-        """Every entry, in its own order."""
+        """Yield every entry, in its own order."""
         with closing(self._open()) as db:
             for (payload,) in db.execute("SELECT payload FROM entries ORDER BY epoch, seq"):
                 yield bytes(payload)

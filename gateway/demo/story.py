@@ -1,4 +1,4 @@
-"""The demo as it runs: start everything, let a batch go through, break things on the way, wait until all of it is receipted."""
+"""Plays the demo: starts everything, lets a batch go through, causes faults on the way, waits until all of it is receipted."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ LATE_S = 90.0
 
 
 class TooSlow(Exception):
-    """Something that the demo waited for did not come."""
+    """An event that the demo waited for did not happen in time."""
 
 
 @dataclass
@@ -43,7 +43,7 @@ class Cast:
     closed: bool = False
 
     def snapshot(self) -> dict[str, Any] | None:
-        """What the gateway says of itself; None while it does not answer."""
+        """Return the gateway's snapshot; None while it does not answer."""
         try:
             return ask(self.setting.line.data)
         except NotRunning:
@@ -90,7 +90,7 @@ def _ebr(setting: Setting) -> list[str]:
 
 
 async def play(parts: Cast) -> None:
-    """One batch from its order to its record, with the faults in its middle; then everything stands still and is receipted."""
+    """Play one batch from its order to its record, with the faults in its middle; then stop all changes and wait for the receipt."""
     async with asyncio.TaskGroup() as group:
         watching = group.create_task(_watch(parts))
         await _started(parts)
@@ -109,7 +109,7 @@ async def play(parts: Cast) -> None:
 
 
 async def stop_gateway(parts: Cast) -> int | None:
-    """SIGTERM; the exit status. What it wrote at its end is receipted too when this returns."""
+    """End the gateway by SIGTERM and return its exit status. The entries that it writes at its end are receipted too."""
     status = await parts.gateway.end()
     await asyncio.sleep(LOOKS_EVERY_S)
     return status
@@ -169,7 +169,7 @@ async def _watch(parts: Cast) -> None:
 
 
 def _closes(payload: bytes, batch: str) -> bool:
-    """Whether this entry says that the batch has left the line."""
+    """True if this entry is the record that the batch has left the line."""
     if b'"batch"' not in payload or b'"event"' not in payload:
         return False
     event = json.loads(payload).get("event", {})
@@ -177,7 +177,7 @@ def _closes(payload: bytes, batch: str) -> bool:
 
 
 async def _drained(parts: Cast) -> None:
-    """Until the EBR holds what the journal held a moment ago, and the gateway has the receipt for it."""
+    """Wait until the EBR holds what the journal held a moment ago, and the gateway has the receipt for it."""
     now = await asyncio.to_thread(parts.snapshot)
     if now is None:
         raise Died("the gateway does not answer")

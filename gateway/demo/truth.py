@@ -1,4 +1,4 @@
-"""The ground-truth logs of the simulated devices: what they really had, answered and wrote."""
+"""Reads the ground-truth logs of the simulated devices: the values that they really had, answered and wrote."""
 
 import json
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 
 class Item(NamedTuple):
-    """The device had (made) or answered (served) this value at this instant."""
+    """A value that the device had (made) or answered (served) at this instant."""
 
     ticks: int
     value: Any
@@ -24,7 +24,7 @@ class Truth:
 
 
 def read(folder: Path) -> dict[str, Truth]:
-    """Source -> its log. A last line that was cut off by the device's end is left out."""
+    """Read all logs of a folder, by source. A last line that was cut off by the device's end is left out."""
     return {path.stem: _read(path) for path in sorted(folder.glob("*.jsonl"))}
 
 

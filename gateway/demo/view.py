@@ -1,4 +1,4 @@
-"""What the demo shows while it runs."""
+"""Shows the demo while it runs."""
 
 import time
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ PLAIN_EVERY_S = 5.0
 
 @dataclass
 class Progress:
-    """The newest facts: the gateway's own snapshot (None while it does not answer) and what the EBR holds."""
+    """The newest facts: the gateway's own snapshot (None while it does not answer) and the state of the EBR's store."""
 
     snapshot: Mapping[str, Any] | None = None
     entries: int = 0
@@ -26,7 +26,7 @@ class Progress:
 
 
 class View(AbstractContextManager["View"]):
-    """A live table on a terminal; elsewhere a line now and then."""
+    """Shows a live table on a terminal; elsewhere prints a line now and then."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -45,11 +45,11 @@ class View(AbstractContextManager["View"]):
             self._live.stop()
 
     def say(self, text: str, style: str = "") -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         self._console.print(Text(f"{time.monotonic() - self._began:6.1f} s  {text}", style=style))
 
     def fault(self, text: str) -> None:
-        """Say what the demo breaks on purpose."""
+        """Print which fault the demo causes on purpose."""
         self.say(text, "bold red")
 
     def refresh(self) -> None:
@@ -62,7 +62,7 @@ class View(AbstractContextManager["View"]):
 
 
 def plain(progress: Progress) -> str:
-    """One line."""
+    """Write the progress in one line."""
     now = progress.snapshot
     if now is None:
         return f"gateway: not answering; EBR holds {progress.entries} entries"
@@ -75,7 +75,7 @@ def plain(progress: Progress) -> str:
 
 
 def rendered(progress: Progress) -> Group:
-    """The live picture."""
+    """Render the progress as the live picture."""
     now = progress.snapshot
     table = Table(show_header=False, box=None, padding=(0, 1))
     table.add_column(style="bold", width=12)
