@@ -16,7 +16,7 @@ __all__ = ["app", "clock", "configuration", "line", "main", "records", "running"
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Run one command, by default that of the command line. What a user can mend is one readable line, never a traceback."""
+    """Run one command, by default that of the command line. An error that a user can mend is printed in one line, never as a traceback."""
     try:
         app(words)
     except BrokenPipeError:
@@ -28,7 +28,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def _told(error: Exception) -> tuple[str, int] | None:
-    """What a user is told of an error, and the exit code; None for a defect."""
+    """Return the message to print for an error, and the exit code; None for a defect of the program."""
     from buffer import JournalError
     from buffer.keys import KeyUnusable
     from config import ConfigError

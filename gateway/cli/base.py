@@ -1,4 +1,4 @@
-"""What every command shares: the application, exit codes, and how to fail in one readable line."""
+"""Holds what every command shares: the application, exit codes, and how to fail in one readable line."""
 
 import json
 import logging
@@ -18,32 +18,32 @@ AsJson = Annotated[bool, typer.Option("--json", help="print JSON")]
 
 
 def fail(text: str, code: int) -> NoReturn:
-    """End with one readable message."""
+    """End the program with one readable message and this exit code."""
     typer.echo(text, err=True)
     sys.exit(code)
 
 
 def logging_to_stderr(*, verbose: bool) -> None:
-    """Log warnings (or everything of ours) to the standard error; libraries only when they fail."""
+    """Log warnings (verbose: everything of ours) to the standard error; libraries only when they fail."""
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     for name in ("asyncua", "pymodbus", "aiosqlite", "aiohttp"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
 def print_json(value: Any) -> None:
-    """Print a report for a program."""
+    """Print a report as JSON, for programs."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
 def data_of(line: Path) -> Path:
-    """The journal's folder of a line; the folder itself need not be without problems to read what it once wrote."""
+    """Return the journal's folder of a line; a line folder with problems will do, so that its old journal can be read."""
     from config import data_directory
 
     return data_directory(line)
 
 
 def asked(line: Path) -> dict[str, Any]:
-    """The running gateway's snapshot, over its control socket."""
+    """Return the running gateway's snapshot, asked for over its control socket."""
     from gateway.operation.control import NotRunning, ask
 
     try:

@@ -1,4 +1,4 @@
-"""The time-traceability report."""
+"""Defines the command for the time-traceability report."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a line folder says, for people who approve it: differences, data dictionary, interface inventory."""
+"""Defines the commands on a line folder's content, for people who approve it: differences, data dictionary, interface inventory."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal

@@ -1,4 +1,4 @@
-"""Reading the journal for people and spreadsheets: whole entries as stored, or one row per reading."""
+"""Reads the journal for people and spreadsheets: whole entries as stored, or one row per reading."""
 
 import csv
 import json
@@ -31,7 +31,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What to show. Times are those of the entries, ticks."""
+    """Selects the entries to show, by batch and by time. Times are those of the entries, in ticks."""
 
     batch: str | None = None
     begin: int | None = None
@@ -39,11 +39,11 @@ class Limits:
 
     @classmethod
     def of(cls, batch: str | None, begin: str | None, end: str | None) -> "Limits":
-        """From the command line. Raises ValueError."""
+        """Make limits from the command line's texts. Raises ValueError."""
         return cls(batch, None if begin is None else from_rfc3339(begin), None if end is None else from_rfc3339(end))
 
     def hold(self, entry: Mapping[str, Any]) -> bool:
-        """Whether the entry is to be shown."""
+        """True if the entry is to be shown."""
         time = from_rfc3339(entry["time"])
         if (self.begin is not None and time < self.begin) or (self.end is not None and time >= self.end):
             return False
@@ -51,7 +51,7 @@ class Limits:
 
 
 def write(data: Path, limits: Limits, form: str, out: TextIO) -> None:
-    """Write the journal's entries within the limits; a journal may be running. Raises JournalError."""
+    """Write the journal's entries within the limits to `out`. A gateway may be running on it. Raises JournalError."""
     writer = csv.writer(out)
     if form == "csv":
         writer.writerow(COLUMNS)
@@ -70,7 +70,7 @@ def write(data: Path, limits: Limits, form: str, out: TextIO) -> None:
 
 
 def entries(data: Path, limits: Limits) -> Iterator[dict[str, Any]]:
-    """The journal's entries within the limits, in order; a journal may be running. Raises JournalError."""
+    """Yield the journal's entries within the limits, in order. A gateway may be running on it. Raises JournalError."""
     for stored in read_journal(data):
         entry: dict[str, Any] = json.loads(stored.payload)
         if limits.hold(entry):
@@ -78,9 +78,9 @@ def entries(data: Path, limits: Limits) -> Iterator[dict[str, Any]]:
 
 
 def rows(entry: Mapping[str, Any], tags: Mapping[int, Mapping[str, Any]]) -> Iterator[list[Any]]:
-    """One row per reading, in the order of COLUMNS; times in full.
+    """Yield one row per reading, in the order of COLUMNS; times in full.
 
-    A tag has no name where its table stood in an entry that retention has taken: then it is called by the table and its place in it.
+    A tag has no name if its tag table was in an entry that retention has taken: then the row gives the table's digest and the tag's index.
     """
     base = from_rfc3339(entry["time_base"])
     for values in entry["readings"]:
@@ -110,7 +110,7 @@ def _time(reading: Mapping[str, Any], name: str, base: int) -> str | None:
 
 
 def _safe(value: Any) -> Any:
-    """A text that a spreadsheet would run as a formula gets an apostrophe, as spreadsheets themselves do it."""
+    """Put an apostrophe before a text that a spreadsheet would run as a formula, as spreadsheets themselves do."""
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") and not _number(value) else value
 
 

@@ -1,4 +1,4 @@
-"""Making, checking, running and simulating a line."""
+"""Defines the commands that make, check, run and simulate a line."""
 
 import asyncio
 from pathlib import Path

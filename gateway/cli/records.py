@@ -1,4 +1,4 @@
-"""Reading and proving what a line has written."""
+"""Defines the commands that read and prove what a line has written."""
 
 import sys
 from functools import partial
@@ -137,7 +137,10 @@ def recompute(line: Folder, *, batch: Annotated[str | None, typer.Option(help="o
 
 
 def _signed(data: Path, text: str) -> str | None:
-    """The text as a note signed by the line's key: by the running gateway, which writes it down, else by whoever may read the key."""
+    """Return the text as a note signed with the line's key; None if it can not be signed.
+
+    The running gateway signs it and records that; if none runs, the key is read here, which needs the right to read its file.
+    """
     from buffer import keys
     from gateway.evidence.keyring import key_place
     from gateway.operation.control import NotRunning, tell
@@ -188,7 +191,7 @@ def rotate(line: Folder, *, reason: Annotated[str, typer.Option(help="why; stand
 
 
 def _public_keys(data: Path) -> list[str]:
-    """The public keys that stand beside the journal, the present one last."""
+    """Return the public keys in the journal's folder, the present one last."""
     path = data / "checkpoint-key.pub"
     return path.read_text(encoding="ascii").split() if path.exists() else []
 

@@ -1,4 +1,4 @@
-"""Asking the running gateway."""
+"""Defines the commands that ask the running gateway."""
 
 from typing import Annotated
 

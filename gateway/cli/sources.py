@@ -1,4 +1,4 @@
-"""Looking at sources before and beside a run: what they offer, whether the map is right, whom they trust. Reading only."""
+"""Defines the commands that look at sources before and during a run: offered tags, agreement with the map, certificates. Reading only."""
 
 import asyncio
 import csv
@@ -137,7 +137,7 @@ def trust(line: Folder, which: Annotated[str, typer.Argument(help="the beginning
 
 
 def _places(line: Path) -> list[Path]:
-    """The certificate folders of a line's OPC UA sources, each once."""
+    """Return the certificate folders of a line's OPC UA sources, each once."""
     from gateway.runtime import assembly
 
     found = assembly.load(line)

@@ -1,4 +1,4 @@
-"""The snapshot for a terminal."""
+"""Renders the snapshot for a terminal."""
 
 import time
 from collections.abc import Callable
@@ -18,7 +18,7 @@ _STYLES = {"": "", "good": "green", "warn": "yellow", "bad": "bold red"}
 
 
 def status_text(now: dict[str, Any]) -> str:
-    """The snapshot as plain text, for pipes and screens alike."""
+    """Render the snapshot as plain text, for pipes and screens alike."""
     console = Console(width=140, no_color=True)
     with console.capture() as capture:
         console.print(picture(now))
@@ -26,7 +26,7 @@ def status_text(now: dict[str, Any]) -> str:
 
 
 def live(ask: Callable[[], dict[str, Any]]) -> None:
-    """Show the snapshot each second until Ctrl-C. A gateway that goes away meanwhile is waited for: it may be starting again."""
+    """Show the snapshot each second until Ctrl-C. Waits for a gateway that goes away meanwhile: it may be starting again."""
     with Live(picture(ask()), refresh_per_second=2, screen=True) as screen:
         try:
             while True:
@@ -44,7 +44,7 @@ def _now(ask: Callable[[], dict[str, Any]]) -> Group:
 
 
 def picture(now: dict[str, Any]) -> Group:
-    """One screen: what needs attention, equipment, sources, uplinks, journal, evidence, clock."""
+    """Render one screen: what needs attention, equipment, sources, uplinks, journal, evidence, clock."""
     clock = now["clock"]
     bound = "unknown" if clock["bound_s"] is None else f"{clock['bound_s'] * 1000:.1f} ms"
     head = Text(f"{now['gateway']}  {now['environment']}  ebr-gateway {now['software']}  up {now['uptime_s']:.0f} s")
@@ -65,7 +65,7 @@ def _equipment(now: dict[str, Any]) -> Table:
 
 
 def _ended(now: dict[str, Any]) -> list[Table]:
-    """Batches that ended since the start, with their completeness; no table without one."""
+    """Make the table of batches that ended since the start, with their completeness; no table without one."""
     if not now["batches_ended"]:
         return []
     table = _table("batch ended", "at (UTC)", "record", "required", "present", "missing", "not applicable")
@@ -96,7 +96,7 @@ def _sources(now: dict[str, Any]) -> Table:
 
 
 def _clock(clock: dict[str, Any]) -> Text:
-    """How far a source's clock is from ours; "-" where it tells none."""
+    """Show how far a source's clock is from ours; "-" if it is not known."""
     if clock["offset_s"] is None:
         return Text("-")
     return Text(f"{clock['offset_s']:+.3f} s", style="bold red" if clock["above"] else "green")
