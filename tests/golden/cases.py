@@ -66,6 +66,7 @@ CASES: dict[str, Callable[[Path], Iterator[str]]] = {
     "outages": partial(stories, "outages"),
     "recipes": partial(stories, "recipes"),
     "robust": partial(stories, "robust"),
+    "lines": partial(stories, "lines"),
     "readings": readings.lines,
     "granulation-2": partial(example_lines.entries, GRANULATION),
     "granulation-2.replayed": partial(example_lines.replayed, GRANULATION),
