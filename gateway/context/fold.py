@@ -20,9 +20,13 @@ from gateway.context.materials.bookings import Bookings
 from gateway.context.plan import FIELDS, Plan, Unit
 from gateway.context.records.batches import Batches
 from gateway.context.records.runs import RETIRE_EVERY_TICKS, Runs
+from gateway.context.signals.contexts import Contexts
 from gateway.context.signals.identity import take_rows
 from gateway.context.signals.occupancy import Occupancy
+from gateway.context.signals.settle import Origin, Settling
+from gateway.context.signals.sight import Sight
 from gateway.context.signals.steps_from_rows import RowSteps
+from gateway.context.signals.steps_from_signals import SignalSteps
 from gateway.context.state import FORMAT, EquipmentState, Instant, State
 from gateway.context.texts import text
 from gateway.context.throttle import say_once
@@ -53,10 +57,14 @@ class Fold:
         self._alarms = Alarms(self.state, self.plan, self._emit)
         self._runs = Runs(self.state, self.plan, self._emit, self._holds)
         self._batches = Batches(self.state, self.plan, self._emit, self._runs, self._holds, self._alarms, self._ledgers)
-        self._where = Occupancy(self.state, self.plan, self._emit, self._runs, self._batches, self._holds)
+        self._now = Contexts(self.state, self.plan, self._runs)
+        sight = Sight(self.state, self.plan)
+        self._occupancy = Occupancy(self.state, self.plan, self._emit, self._runs, self._batches, self._now, sight)
+        steps = SignalSteps(self.state, self.plan, self._runs, self._occupancy, sight)
+        self._settling = Settling(self.state, self.plan, self._emit, self._runs, self._occupancy, steps, self._holds)
         self._gaps = Gaps(self.state, self.plan)
         self._silences = Silences(self.state, self.plan, self._gaps, self._emit)
-        self._rowsteps = RowSteps(self.state, self.plan, self._emit, self._runs, self._where)
+        self._rowsteps = RowSteps(self.state, self.plan, self._emit, self._runs, self._occupancy)
         self._occasions = Bookings(self.state, self.plan, self._ledgers, self._emit)
         self._conditions = Conditions(self.state, self.plan, self._alarms.occurred)
         self._contexts: dict[str, dict[str, Any]] = {}
@@ -71,7 +79,7 @@ class Fold:
         self._verified(item)
         looked = isinstance(item, ReadingsInput) or not _starts(item.event)
         if looked and any(where.pending for where in self.state.where.values()):
-            self._where.settle()  # time has passed before the entry tells anything
+            self._settling.settle()  # time has passed before the entry tells anything
         if isinstance(item, ReadingsInput):
             self._observe(item)
         else:
@@ -80,7 +88,7 @@ class Fold:
             for name, last in self._silences.due():
                 self._runs.touched([name], last, None, "late-data")
         if looked:
-            self._where.settle()
+            self._settling.settle()
         self._rowsteps.settle()
         if self._events or isinstance(item, EventInput):
             self._occasions.rebind()
@@ -101,12 +109,12 @@ class Fold:
         """The `contexts` of an entry of this source, after the items so far."""
         found = self._contexts.get(source)
         if found is None:
-            found = self._contexts[source] = {unit.name: self._where.context(unit) for unit in self.plan.concerned.get(source, [])}
+            found = self._contexts[source] = {unit.name: self._now.context(unit) for unit in self.plan.concerned.get(source, [])}
         return found
 
     def context(self, equipment: str) -> dict[str, Any]:
         """Where one equipment is, for the status page."""
-        return self._where.context(self.plan.units[equipment])
+        return self._now.context(self.plan.units[equipment])
 
     def waiting(self) -> bool:
         """Whether something is decided as soon as entries let time pass: a signal that must stand still, a record of an ended step."""
@@ -202,7 +210,7 @@ class Fold:
             return
         told = event["taken" if kind == "sample" else "at"]
         at = Instant(from_rfc3339(told["time"]), None, told["basis"])
-        who = self._where.who(unit, at.ticks)
+        who = self._occupancy.who(unit, at.ticks)
         if who.batch is not None and who.batch in self.state.batches:
             self._runs.begin_event(unit, name, who, at, self.state.seq)
 
@@ -243,7 +251,7 @@ class Fold:
                 self._alarms.seen(name, value, self._instant(name, event, gap))
             units = signals.get(index)
             if units is not None:
-                differing = [unit for unit in units if self._where.differs(unit, name, value)]
+                differing = [unit for unit in units if self._settling.differs(unit, name, value)]
                 if differing:
                     life = before if kind == "initial" else max(before, event)
                     self.state.frontier[source] = life  # a list is not always in order of time: nothing later counts yet
@@ -272,9 +280,9 @@ class Fold:
 
     def _signal(self, units: list[Unit], name: str, value: Any, event: int, gap: tuple[int, int] | None, seq: int) -> None:
         self._contexts.clear()
-        self._where.settle()  # what stood until this reading has settled before it counts
+        self._settling.settle()  # what stood until this reading has settled before it counts
         for unit in units:
-            self._where.signal(unit, name, value, self._instant(name, event, gap), seq)
+            self._settling.signal(unit, name, value, self._instant(name, event, gap), seq)
 
     def _instant(self, name: str, event: int, gap: tuple[int, int] | None) -> Instant:
         """When a tag changed: at most a sampling interval before it was read, or somewhere in the gap that this reading closed."""
@@ -326,7 +334,7 @@ class Fold:
         adopt(self.state, self.plan, event)
         for name, ticks in take_rows(self.state, event, self.plan.units, self.state.seq, self.state.now):
             window = 10_000_000 if ticks % 10_000_000 == 0 else 0
-            self._where.identify(self.plan.units[name], Instant(ticks, window), self.state.seq, None)
+            self._settling.identify(self.plan.units[name], Origin(Instant(ticks, window), self.state.seq, None))
         self._rowsteps.take(event)
         self._occasions.rows(event)
 
@@ -337,7 +345,7 @@ class Fold:
         self._contexts.clear()
         values = {name: text(value) for name, value in event["values"].items() if name in FIELDS}
         self.state.where[unit.name].pushed.update(values)
-        self._where.identify(unit, Instant(self.state.now, 0), self.state.seq, None)
+        self._settling.identify(unit, Origin(Instant(self.state.now, 0), self.state.seq, None))
 
     def _gap(self, event: Mapping[str, Any]) -> None:
         start = from_rfc3339(event["start"])

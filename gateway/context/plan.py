@@ -57,6 +57,11 @@ class StepPlan:
             return self.active.matches(int(value), self.names)
         return self.active.matches(value, self.names)
 
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Its signal, and its key if it has one."""
+        return (self.row.signal,) if self.row.key is None else (self.row.signal, self.row.key)
+
     def applies(self, who: Identity) -> bool:
         """Whether the row counts for a recipe; an empty column is every recipe."""
         return self.row.recipe in {None, who.recipe} and self.row.recipe_version in {None, who.recipe_version}
@@ -245,6 +250,10 @@ class Plan:
         if code is None:
             return str(value).lower() if isinstance(value, bool) else str(value)[:256]
         return (code.state if state else None) or code.text
+
+    def state_of(self, unit: Unit, value: Json) -> str | None:
+        """The ISA-88 word of a state code of an equipment."""
+        return self.decoded(unit.equipment.state, unit.equipment.states, value, state=True)
 
     def chosen(self, rows: tuple[Parameter, ...], recipe: str | None, version: str | None) -> list[Parameter]:
         """Of each parameter the row that counts for a recipe: empty is all, the most specific wins."""

@@ -11,6 +11,9 @@ FORMAT = 1
 
 Basis = Literal["observed", "found-at-start", "inferred-from-gap"]
 
+IDENTITY, END = "", "!end"
+"""Keys of an equipment's pending and settled changes beside the names of tags: its identity, the signal that ends its batch."""
+
 Kind = Literal["step", "batch", "event"]
 """Of a run: a step runs; a batch in an equipment, and an event in it, only gather the parameters that the map asks for then."""
 
@@ -298,6 +301,10 @@ class OpenGap:
     start: int
     cause: str
     left: list[str] | None
+
+    def covers(self, tag: str) -> bool:
+        """Return whether a tag of its source has not been observed since."""
+        return self.left is None or tag in self.left
 
 
 @dataclass(slots=True)

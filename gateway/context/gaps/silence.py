@@ -42,7 +42,7 @@ class Silences:
                 self.heard(name, ticks)
 
     def _lost(self, name: str, source: str) -> bool:
-        return any(gap.source == source and (gap.left is None or name in gap.left) for gap in self._state.gaps)
+        return any(gap.source == source and gap.covers(name) for gap in self._state.gaps)
 
     def _open(self, name: str, source: str, last: int, limit: int) -> None:
         detected = self._state.observed[source]

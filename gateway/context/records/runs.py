@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from config import Parameter
+from config import Parameter, Step
 from gateway.context import event_bodies, waits
 from gateway.context.equipment.holdtimes import HoldTimes
-from gateway.context.plan import LATENESS_TICKS, LEVELS, Gathered, Plan, Unit
+from gateway.context.plan import LATENESS_TICKS, LEVELS, Gathered, Plan, StepPlan, Unit
+from gateway.context.records.step_order import deviations
 from gateway.context.state import Identity, Instant, Run, State, stored_step
 from gateway.context.texts import LONGEST_TEXT
 from gateway.entries.fold_input import Json
@@ -37,8 +38,17 @@ class Runs:
         mine = [r for r in self._state.runs.values() if r.equipment == unit.name and r.end is None and r.kind == "step"]
         return sorted(mine, key=lambda r: (LEVELS.index(r.level), r.start.ticks, r.id))
 
-    def begin(self, unit: Unit, row: Any, key: Json, who: Identity, at: Instant, seq: int) -> Run:
-        """A step starts; says so and returns its run."""
+    def begin(self, unit: Unit, row: StepPlan, key: Json, who: Identity, at: Instant, seq: int) -> Run:
+        """Begin a run of a step. Where its start deviates from what is declared, that is a finding, and it begins all the same."""
+        for finding in deviations(unit, who, row, self._state.counts.get(who.batch or "", {})):
+            self._emit(finding)
+        return self._begin(unit, row.row, key, who, at, seq)
+
+    def go_on(self, unit: Unit, row: StepPlan, run: Run, who: Identity, at: Instant, seq: int) -> Run:
+        """Begin the rest of a run that was cut, for another batch. The step itself did not start, so nothing is held against its start."""
+        return self._begin(unit, row.row, run.key, who, at, seq)
+
+    def _begin(self, unit: Unit, row: Step, key: Json, who: Identity, at: Instant, seq: int) -> Run:
         parent = next((r for r in self.running(unit) if r.step == row.parent), None)
         run = self._add(Run(0, unit.name, row.step, row.level, None, self.next_run(who.batch, unit, row.step), key, who, at, seq))
         run.parent = None if parent is None else f"{parent.step}/{parent.run}"

@@ -65,6 +65,11 @@ def read(state: State, unit: Unit, where: EquipmentState) -> Identity:
     return Identity(batch, raw=raw, **values)
 
 
+def named_batch(state: State, unit: Unit, where: EquipmentState) -> str | None:
+    """The batch that the id names, though a state or tag may have ended it."""
+    return _batch(state, unit, where)[0]
+
+
 def _batch(state: State, unit: Unit, where: EquipmentState) -> tuple[str | None, str | None]:
     """(the batch, or None; the raw id that could not be taken, or None)."""
     how = unit.identity["batch"]

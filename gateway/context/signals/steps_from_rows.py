@@ -9,8 +9,8 @@ from config.sections import MesSteps
 from gateway.context import event_bodies
 from gateway.context.plan import Plan, Unit
 from gateway.context.records.runs import Runs
-from gateway.context.signals.occupancy import IDENTITY, Occupancy
-from gateway.context.state import EquipmentState, Heard, Instant, Run, State, Told
+from gateway.context.signals.occupancy import Occupancy
+from gateway.context.state import IDENTITY, EquipmentState, Heard, Instant, Run, State, Told
 from gateway.context.texts import text
 from gateway.context.throttle import say_once
 from gateway.entries.ticks import TICKS_PER_S, from_datetime, from_rfc3339, rfc3339
@@ -22,8 +22,8 @@ MOST_HEARD = 1_000
 class RowSteps:
     """What the rows of `mes_steps` say of each equipment's steps."""
 
-    def __init__(self, state: State, plan: Plan, emit: event_bodies.Emit, runs: Runs, where: Occupancy) -> None:
-        self._state, self._plan, self._emit, self._runs, self._where = state, plan, emit, runs, where
+    def __init__(self, state: State, plan: Plan, emit: event_bodies.Emit, runs: Runs, occupancy: Occupancy) -> None:
+        self._state, self._plan, self._emit, self._runs, self._occupancy = state, plan, emit, runs, occupancy
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Take a `message` event: the rows that tell steps of an equipment."""
@@ -104,9 +104,11 @@ class RowSteps:
         for run in mine:
             if run.end is None and run.key == heard.run:
                 self._runs.end(run, at, heard.seq, "unknown")
-        begun = self._where.begin(unit, heard.step, heard.run, at, heard.seq)
-        if begun is None:
+        who = self._occupancy.who(unit, at.ticks)
+        row = unit.row_of(heard.step, who)
+        if row is None:
             return
+        begun = self._runs.begin(unit, row, heard.run, who, at, heard.seq)
         begun.rows.append(heard.key)
         if heard.end is not None:
             self._runs.end(begun, _instant(heard.end), heard.seq, None)

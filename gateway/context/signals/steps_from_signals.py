@@ -1,0 +1,127 @@
+"""Steps as the PLC's signals report them: made into runs where they count, else kept to be compared with the MES rows."""
+
+from collections.abc import Mapping
+
+from gateway.context import waits
+from gateway.context.plan import Plan, StepPlan, Unit
+from gateway.context.records.runs import Runs
+from gateway.context.signals.occupancy import Occupancy
+from gateway.context.signals.sight import Sight
+from gateway.context.state import END, IDENTITY, EquipmentState, Instant, Pending, Run, State, Told
+
+Changes = Mapping[str, Pending]
+"""The changes of one moment, which count together."""
+
+
+class SignalSteps:
+    """Ends and begins the runs of an equipment by changes of its signals that have settled."""
+
+    def __init__(self, state: State, plan: Plan, runs: Runs, occupancy: Occupancy, sight: Sight) -> None:
+        self._state, self._plan, self._runs, self._occupancy, self._sight = state, plan, runs, occupancy, sight
+
+    def end(self, unit: Unit, where: EquipmentState, changes: Changes) -> None:
+        """End the runs whose signal is off, or whose key is another, innermost level first."""
+        for run in reversed(self._runs.running(unit)):
+            row = unit.row_of(run.step, run.identity)
+            change = None if row is None else _ending(row, run, where, changes)
+            if row is not None and change is not None:
+                self._occupancy.claim_found(unit, where, change.left.ticks)
+                self._runs.end(self._cut(unit, row, run, change.seq, change.left.ticks), change.left, change.seq, None)
+
+    def begin(self, unit: Unit, where: EquipmentState, changes: Changes) -> None:
+        """Begin a run of each step that is on and does not run yet, outermost level first."""
+        for row in unit.steps_of(where.bound):
+            if row.runs(where.settled.get(row.row.signal)) and all(run.step != row.row.step for run in self._runs.running(unit)):
+                began = _beginning(row, where, changes)
+                if began is not None:
+                    self._begin(unit, where, row, *began)
+
+    def _begin(self, unit: Unit, where: EquipmentState, row: StepPlan, at: Instant, seq: int) -> None:
+        counts_at = at.ticks + unit.settle_ticks  # an id that comes within one settling time belongs to the same moment
+        who = self._occupancy.who(unit, counts_at)
+        key = None if row.row.key is None else where.settled.get(row.row.key)
+        run = self._runs.begin(unit, row, key, who, at, seq)
+        if who.batch is not None:  # discovered late, and the batch has changed since: cut there, once its end is known
+            later = (since for since, other in where.history if since > counts_at and other.batch != who.batch)
+            run.cut = next((Instant(since, None) for since in later), None)
+
+    # runs whose batch changed while nobody saw their signal
+
+    def resolve(self, unit: Unit) -> None:
+        """Cut the runs whose signal is seen again, and still on."""
+        mine = (run for run in self._state.runs.values() if run.equipment == unit.name and run.end is None)
+        for run in [run for run in mine if run.cut is not None or run.unsighted is not None]:
+            row = unit.row_of(run.step, run.identity)
+            if row is not None and self._still_runs(unit, row, run):
+                self._cut(unit, row, run, self._state.seq, None)
+
+    def _still_runs(self, unit: Unit, row: StepPlan, run: Run) -> bool:
+        """Return whether it is known that a run went on beyond the instant of doubt: its signal has been seen to stand still since."""
+        source = self._plan.places[row.row.signal].source.name
+        doubt = run.cut.ticks if run.cut is not None else run.unsighted or 0
+        sighted = self._sight.seen_again(row, doubt)
+        since = doubt if sighted is None else sighted.ticks
+        stood = waits.arrived(self._state, waits.Need(source, since + unit.settle_ticks))
+        known = stood and not waits.handing_over(self._state, unit, source, since)
+        return known and not self._sight.changed(unit, run) and not self._sight.lost(unit, run)
+
+    def _cut(self, unit: Unit, row: StepPlan, run: Run, seq: int, before: int | None) -> Run:
+        """Cut a run where its batch ended unseen, and again where it is first seen to run for the next; return what runs on from there.
+
+        Between the two it is nobody's: nobody saw what it was. before: when the run ended, if it has: it is not cut after that.
+        """
+        at, doubt = run.cut, run.unsighted
+        run.unsighted = None
+        if at is not None and (before is None or at.ticks < before):
+            self._runs.end(run, at, seq, "batch-changed")
+            run = self._runs.go_on(unit, row, run, self._occupancy.who(unit, at.ticks), at, seq)
+            doubt = at.ticks if run.identity.batch is None else None
+        sighted = None if doubt is None else self._sight.seen_again(row, doubt)
+        if sighted is not None and (before is None or sighted.ticks < before):
+            who = self._occupancy.who(unit, sighted.ticks)
+            if who.batch is not None:
+                self._runs.end(run, sighted, seq, None)
+                run = self._runs.go_on(unit, row, run, who, sighted, seq)
+        return run
+
+    # signals of an equipment whose steps come from rows
+
+    def report(self, unit: Unit, where: EquipmentState, changes: Changes) -> None:
+        """Keep what the signals say for the comparison with the rows."""
+        for row in unit.steps_of(where.bound):
+            mine = [changes[tag] for tag in row.tags if tag in changes]
+            if mine:
+                self._report(row, where, mine, is_another=(row.row.key or IDENTITY) in changes)
+
+    def _report(self, row: StepPlan, where: EquipmentState, changes: list[Pending], *, is_another: bool) -> None:
+        """Keep one step's. is_another: its key changed, or the batch under a step that has no key, so one run ended and the next began."""
+        going = next((told for told in reversed(where.told) if told.step == row.row.step and told.end is None), None)
+        on = row.runs(where.settled.get(row.row.signal))
+        if going is not None and (not on or is_another):
+            going.end = max(change.left.ticks for change in changes)
+            going = None
+        if on and going is None:
+            where.tell(Told(row.row.step, max(change.at.ticks for change in changes), None))
+
+
+def _ending(row: StepPlan, run: Run, where: EquipmentState, changes: Changes) -> Pending | None:
+    """Give the change that ends a run; None: it goes on."""
+    if not row.runs(where.settled.get(row.row.signal)):
+        return changes.get(row.row.signal)
+    key = row.row.key
+    return changes.get(key) if key is not None and where.settled.get(key) != run.key else None
+
+
+def _beginning(row: StepPlan, where: EquipmentState, changes: Changes) -> tuple[Instant, int] | None:
+    """Give the instant and entry at which a step that is on begins by these changes; None: none of them begins it."""
+    mine = [changes[tag] for tag in row.tags if tag in changes]
+    if mine:
+        last = max(mine, key=lambda change: change.at.ticks)
+        return last.at, last.seq
+    told = changes.get(IDENTITY) or changes.get(END)
+    if told is None:
+        return None
+    # The batch changed under a step that is on. It begins anew where the batch did, unless it was first seen on after that.
+    seen = where.seen[row.row.signal]
+    is_later = seen.at.ticks > told.at.ticks and row.row.signal not in where.pending
+    return (seen.at, seen.seq) if is_later else (told.at, told.seq)
