@@ -15,7 +15,7 @@ from pymodbus.client import AsyncModbusTcpClient
 from config import Source, Tag
 from drivers.modbus import ModbusDriver
 from drivers.modbus.decode import compiled
-from drivers.modbus.plan import Limits, plan
+from drivers.modbus.plan import ReadLimits, plan
 from drivers.modbus.settings import ModbusSettings
 from drivers.modbus.values import value_of
 from simulators.device import Truth
@@ -115,7 +115,7 @@ async def library_at(port: int, *, at_once: bool) -> tuple[float, int]:
 
 
 def decoding() -> None:
-    limits = Limits()
+    limits = ReadLimits()
     for name, tags in (("500 float32 ABCD", FLOATS), ("500 float32 and int32, four orders", MIXED)):
         block = plan([value_of(at, tag, ModbusSettings()) for at, tag in enumerate(tags)], limits)[0]
         decode, data = compiled(block), struct.pack(f">{block.count}H", *range(block.count))

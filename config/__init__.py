@@ -1,4 +1,8 @@
-"""The line folder: read, checked, and turned into objects. Knows nothing of the other packages.
+"""The line folder: read, checked, and turned into objects. Imports no other package.
+
+Invariants. A folder with one error gives no Line, and nothing of it is used; every problem is reported at once, with file and line. A
+Line never changes: a new folder is a new Line. Units, transforms, lot numbers and regular expressions are proven
+when the folder is read, before anything starts.
 
 Doors: this module; `sections` and `materials`, the objects of line.toml and of the tables of materials; `grammars` and `units`, which are
 pure; `credentials`, the secrets that a folder names, read while a line runs; `reports`. Everything else is imported within config only.

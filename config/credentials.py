@@ -15,11 +15,11 @@ MAX_BYTES = 1024 * 1024
 
 
 class CredentialMissing(Exception):
-    """The secret is not there, or lies open. A person must act; waiting does not help."""
+    """The secret does not exist, or others can read it. A person must act; waiting does not help."""
 
 
 def path(credential: Credential, folder: Path | None = None) -> Path:
-    """The file that holds the secret, for libraries that want a path. folder: the line folder. Raises CredentialMissing."""
+    """Find the file that holds a secret, for libraries that want a path. folder: the line folder. Raises CredentialMissing."""
     systemd = os.environ.get("CREDENTIALS_DIRECTORY")
     others = [Path(named)] if (named := os.environ.get(FOLDER_VARIABLE)) else []
     others += [folder / "credentials"] if folder is not None else []
@@ -34,7 +34,7 @@ def path(credential: Credential, folder: Path | None = None) -> Path:
 
 
 def read(credential: Credential, folder: Path | None = None) -> str:
-    """The secret, without the newline that editors put at the end. Raises CredentialMissing."""
+    """Read a secret, without the newline that editors put at the end. Raises CredentialMissing."""
     file = path(credential, folder)
     try:
         data = file.read_bytes()
@@ -46,7 +46,7 @@ def read(credential: Credential, folder: Path | None = None) -> str:
 
 
 def _check_mode(file: Path, closed: int) -> None:
-    """A secret that others can read is none."""
+    """Refuse a secret that others than its owner can read. Raises CredentialMissing."""
     status = file.stat()
     if not stat.S_ISREG(status.st_mode):
         raise CredentialMissing(f"{file} is no regular file")

@@ -130,7 +130,7 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class EbrField:
-    """One row of ebr-fields.csv: a field that the EBR's own list names."""
+    """One row of ebr-fields.csv: a field of the EBR's own list."""
 
     ebr_field: str
     name: str | None = None
@@ -156,7 +156,7 @@ class Disposition:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line folder that has no problem."""
+    """A line folder without errors: every table as objects, references between them checked."""
 
     folder: Path
     line: LineSection
@@ -197,14 +197,14 @@ class Line:
         return (self.folder / self.buffer.directory).resolve()
 
     def tags_of(self, source: str) -> tuple[Tag, ...]:
-        """The source's tags in the map's order: a Reading's tag is an index into this."""
+        """List the source's tags in the map's order: a Reading's tag is an index into this."""
         return tuple(tag for tag in self.tags if tag.source == source)
 
 
 def place_of(line: Line, path: tuple[str | int, ...]) -> Place:
-    """Tell where a key of line.toml stands, or the nearest key around it. path: ("source", 2, "byte_order")."""
-    found: tuple[str | int, ...] = ()
+    """Find the file and line of a key of line.toml, or of the nearest key around it. path: ("source", 2, "byte_order")."""
+    nearest: tuple[str | int, ...] = ()
     for part in path:
-        if (*found, part) in line.places:
-            found = (*found, part)
-    return Place("line.toml", line.places.get(found))
+        if (*nearest, part) in line.places:
+            nearest = (*nearest, part)
+    return Place("line.toml", line.places.get(nearest))

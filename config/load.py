@@ -1,4 +1,4 @@
-"""Read a line folder: every file, every problem at once. A folder with one error gives no Line; nothing of it is used."""
+"""Reads a line folder: every file, every problem at once. A folder with one error gives no Line; nothing of it is used."""
 
 import difflib
 import hashlib
@@ -14,7 +14,7 @@ from config.checks import folder, production
 from config.checks.parsed_folder import ParsedFolder
 from config.codes import BUILT_IN
 from config.csv import rows
-from config.csv.tables import Report
+from config.csv.tables import TableReport
 from config.line import Line, Tag
 from config.lots.rules import LotRules
 from config.problem import ConfigError, Problem
@@ -52,7 +52,7 @@ class _Folder:
     rejected: dict[str, set[str]] = field(default_factory=dict)  # what a table names -> in rows with a problem
 
     def data(self, name: str, *, needed: str | None = None) -> bytes | None:
-        """The bytes of a file; None where it is missing or can not be read. needed: why it must be there."""
+        """Read the bytes of a file; None if it is missing or unreadable. needed: the reason why it must exist, None: optional."""
         try:
             data = _regular_file(self.path / name, LIMITS.get(name, TABLE_LIMIT))
         except FileNotFoundError:
@@ -65,11 +65,12 @@ class _Folder:
         self.files[name] = data
         return data
 
-    def table(self, name: str, make: Callable[[bytes, Report], T], empty: T, *, needed: str | None = None) -> T:
+    def table(self, name: str, make: Callable[[bytes, TableReport], T], empty: T, *, needed: str | None = None) -> T:
+        """Read a table by `make`, and add its problems; `empty` if the file is missing."""
         data = self.data(name, needed=needed)
         if data is None:
             return empty
-        report = Report(name)
+        report = TableReport(name)
         made = make(data, report)
         self.problems += report.all()
         self.rejected.setdefault("tags.csv" if make is rows.tags else name, set()).update(report.rejected)
@@ -77,7 +78,7 @@ class _Folder:
 
 
 def read(folder: Path) -> tuple[Line | None, list[Problem]]:
-    """The line, None if there is an error; and every problem of the folder, in the order of files and lines."""
+    """Read and check a folder: (line, problems). The line is None if one of them is an error; problems in the order of files and lines."""
     if not folder.is_dir():
         return None, [Problem(str(folder), None, "is no folder; `ebr-gateway new` makes one")]
     files = _Folder(folder)
@@ -85,8 +86,8 @@ def read(folder: Path) -> tuple[Line | None, list[Problem]]:
     if data is None:
         return None, files.problems
     document = parse("line.toml", data)
-    found = sections(document, folder) if document.data else Sections()
-    line = _assembled(files, document, found) if document.data else None
+    parsed_sections = sections(document, folder) if document.data else Sections()
+    line = _assembled(files, document, parsed_sections) if document.data else None
     problems = sorted(set(files.problems + document.problems), key=_order)
     if line is None or any(problem.severity == "error" for problem in problems):
         return None, problems
@@ -98,34 +99,37 @@ def read(folder: Path) -> tuple[Line | None, list[Problem]]:
 
 
 def load(folder: Path) -> Line:
-    """The line. Raises ConfigError with every problem."""
+    """Read a folder. Raises ConfigError with every problem."""
     line, problems = read(folder)
     if line is None:
         raise ConfigError(problems)
     return line
 
 
-def _assembled(files: _Folder, document: Document, found: Sections) -> Callable[[tuple[Problem, ...]], Line] | None:
-    """Read the other files, check what hangs together; the line is made at the end, when every problem is known."""
-    parts = _parts(files, document, found)
-    lots = lot_rules.read(files.data("lots.toml"), [source.name for _, source in found.source])
+def _assembled(files: _Folder, document: Document, parsed_sections: Sections) -> Callable[[tuple[Problem, ...]], Line] | None:
+    """Read the other files and check all files against each other.
+
+    Returns a function that makes the line: its warnings are known only at the end.
+    """
+    parts = _parts(files, document, parsed_sections)
+    lots = lot_rules.read(files.data("lots.toml"), [source.name for _, source in parsed_sections.source])
     files.problems += lots.problems
     files.problems += folder.check(parts)
     files.problems += production.check(parts)
     files.problems += _strangers(files.path, files.files)
-    if found.line is None or found.clock is None or found.buffer is None:
+    if parsed_sections.line is None or parsed_sections.clock is None or parsed_sections.buffer is None:
         return None
     return partial(_line, files, parts, lots.rules)
 
 
-def _parts(files: _Folder, document: Document, found: Sections) -> ParsedFolder:
-    """Every table, and what of its rows is good."""
-    with_equipment = "line.toml has [[equipment]]" if found.equipment else None
+def _parts(files: _Folder, document: Document, parsed_sections: Sections) -> ParsedFolder:
+    """Read every table; rows without a problem become objects."""
+    with_equipment = "line.toml has [[equipment]]" if parsed_sections.equipment else None
     none: list[Tag] = []
-    tags = [tag for name in found.tag_files for tag in files.table(name, rows.tags, none, needed="the tag map")]
+    tags = [tag for name in parsed_sections.tag_files for tag in files.table(name, rows.tags, none, needed="the tag map")]
     parts = ParsedFolder(
         document=document,
-        sections=found,
+        sections=parsed_sections,
         tags=tags,
         steps=files.table("steps.csv", rows.steps, [], needed=with_equipment),
         parameters=files.table("parameters.csv", rows.parameters, [], needed=with_equipment),
@@ -141,19 +145,19 @@ def _parts(files: _Folder, document: Document, found: Sections) -> ParsedFolder:
 
 
 def _line(files: _Folder, parts: ParsedFolder, lots: LotRules, warnings: tuple[Problem, ...]) -> Line:
-    found = parts.sections
+    parsed_sections = parts.sections
     return Line(
         folder=files.path,
-        line=_some(found.line),
-        clock=_some(found.clock),
-        buffer=_some(found.buffer),
-        web=found.web,
-        sources=_second(found.source),
-        equipment=_second(found.equipment),
-        routes=_second(found.route),
-        uplinks=_second(found.uplink),
-        witnesses=_second(found.witness),
-        backup=found.backup,
+        line=_some(parsed_sections.line),
+        clock=_some(parsed_sections.clock),
+        buffer=_some(parsed_sections.buffer),
+        web=parsed_sections.web,
+        sources=_second(parsed_sections.source),
+        equipment=_second(parsed_sections.equipment),
+        routes=_second(parsed_sections.route),
+        uplinks=_second(parsed_sections.uplink),
+        witnesses=_second(parsed_sections.witness),
+        backup=parsed_sections.backup,
         tags=tuple(parts.tags),
         steps=tuple(parts.steps),
         parameters=tuple(parts.parameters),
@@ -167,13 +171,13 @@ def _line(files: _Folder, parts: ParsedFolder, lots: LotRules, warnings: tuple[P
         samples=tuple(parts.samples),
         ebr_fields=tuple(parts.ebr_fields) if "ebr-fields.csv" in files.files else None,
         dispositions=tuple(parts.dispositions),
-        push=found.push,
+        push=parsed_sections.push,
         places=dict(parts.document.lines),
     )
 
 
 def digest(files: dict[str, bytes]) -> str:
-    """SHA-256 over name, NUL, length, NUL and bytes of each file, in the order of names."""
+    """Compute SHA-256 over name, NUL, length, NUL and bytes of each file, in the order of names."""
     total = hashlib.sha256()
     for name in sorted(files):
         total.update(f"{name}\0{len(files[name])}\0".encode())
@@ -182,7 +186,7 @@ def digest(files: dict[str, bytes]) -> str:
 
 
 def _regular_file(path: Path, limit_bytes: int) -> bytes:
-    """Opened without waiting: a FIFO in the folder must not hang the check."""
+    """Read a file, opened without waiting: a FIFO in the folder must not hang the check."""
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(handle, "rb") as file:
         status = os.fstat(handle)
@@ -195,13 +199,13 @@ def _regular_file(path: Path, limit_bytes: int) -> bytes:
 
 
 def _strangers(folder: Path, files: Iterable[str]) -> list[Problem]:
-    """CSV and TOML files that nothing reads: mostly a misspelt name."""
+    """Report CSV and TOML files that no part of the configuration reads: mostly a misspelt name."""
     problems = []
     for path in sorted(folder.iterdir()):
         if path.suffix in (".csv", ".toml") and path.name not in files and path.name not in KNOWN and path.is_file():
             close = difflib.get_close_matches(path.name, KNOWN, n=1, cutoff=0.75)
-            told = f"nothing reads this file, did you mean `{close[0]}`?" if close else "nothing reads this file"
-            problems.append(Problem(path.name, None, told, "error" if close else "warning"))
+            message = f"nothing reads this file, did you mean `{close[0]}`?" if close else "nothing reads this file"
+            problems.append(Problem(path.name, None, message, "error" if close else "warning"))
     return problems
 
 
@@ -220,7 +224,10 @@ def _second(pairs: Iterable[tuple[Any, T]]) -> tuple[T, ...]:
 
 
 def data_directory(folder: Path) -> Path:
-    """The journal's directory of a line folder, whatever else is wrong in it. Raises ConfigError if line.toml can not be read."""
+    """Find the journal's directory of a line folder, even if the folder has other errors.
+
+    Raises ConfigError if line.toml can not be read.
+    """
     files = _Folder(folder)
     data = files.data("line.toml", needed=f"{folder} is no line folder")
     document = parse("line.toml", data or b"")

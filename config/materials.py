@@ -15,7 +15,10 @@ TERMS = ("batch", "material", "lot", "output_lot", "to", "quantity", "gross", "t
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """When something happens: a tag becomes `active` (None: takes another value), or a row of a query comes that fits `where`."""
+    """The trigger of a booking or a sample.
+
+    A tag becomes `active` (None: takes another value), or a row of a query that fits `where` is read.
+    """
 
     name: str
     equipment: str
@@ -55,7 +58,7 @@ class Booking(Occasion):
 
 @dataclass(frozen=True, slots=True)
 class Sampling(Occasion):
-    """One row of samples.csv. results: the query whose rows tell results, results_key: its column that holds the sample's id."""
+    """One row of samples.csv. results: the query whose rows report results; results_key: its column that holds the sample's id."""
 
     sample: Term | None = None
     results: str | None = None
@@ -63,15 +66,15 @@ class Sampling(Occasion):
 
 
 def terms_of(row: Occasion) -> Iterator[tuple[str, Term]]:
-    """(column, term) of every cell that is read from somewhere."""
+    """Yield (column, term) of every cell that has one."""
     for column in TERMS:
-        found = getattr(row, column, None)
-        if found is not None:
-            yield column, found
+        cell_term = getattr(row, column, None)
+        if cell_term is not None:
+            yield column, cell_term
 
 
 def tags_of(row: Occasion) -> Iterator[tuple[str, str]]:
-    """(column, tag) of every tag that a row names beside its trigger."""
-    yield from ((column, found.text) for column, found in terms_of(row) if found.kind == "tag")
+    """Yield (column, tag) of every tag that a row names beside its trigger."""
+    yield from ((column, cell_term.text) for column, cell_term in terms_of(row) if cell_term.kind == "tag")
     if isinstance(row, Booking) and row.at_rest is not None:
         yield "at_rest", row.at_rest

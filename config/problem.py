@@ -1,4 +1,4 @@
-"""What is wrong in a line folder, and where: `file:line: message`."""
+"""A problem of a line folder with its place: `file:line: message`."""
 
 import difflib
 from collections.abc import Sequence
@@ -24,18 +24,18 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something was written."""
+    """The file and line where something was written."""
 
     file: str
     line: int | None = None
 
     def problem(self, message: str, severity: Severity = "error") -> Problem:
-        """What is wrong there."""
+        """Make a problem at this place."""
         return Problem(self.file, self.line, message, severity)
 
 
 class ConfigError(Exception):
-    """The folder can not be used: every problem of it, errors and warnings."""
+    """The folder can not be used; `problems` holds all of them, errors and warnings."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("\n".join(map(str, problems)))
@@ -43,7 +43,7 @@ class ConfigError(Exception):
 
 
 def did_you_mean(name: str, known: Sequence[str]) -> str:
-    """`, did you mean ...?` or nothing."""
+    """Suggest the nearest known name as `, did you mean ...?`; the empty text if none is near."""
     folded = {other.casefold(): other for other in known}
     close = difflib.get_close_matches(name[:100].casefold(), folded, n=1, cutoff=0.6)
     return f", did you mean `{folded[close[0]]}`?" if close else ""

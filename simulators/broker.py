@@ -1,4 +1,4 @@
-"""An MQTT broker without installing one: rumqttd from the `iotcore` wheel, with an MQTT 5 listener, a 3.1.1 one, and TLS where asked.
+"""Runs an MQTT broker without installing one: rumqttd from the `iotcore` wheel, with an MQTT 5 listener, a 3.1.1 one, and TLS if asked.
 
 It keeps nothing across a restart, which makes it the harder neighbour: whatever survives, survives by receipts.
 """
@@ -38,11 +38,11 @@ next_connection_delay_ms = 1
 
 
 class Broker:
-    """A broker process on loopback, gone with this process or with `stop`.
+    """A broker process on loopback, which ends with this process or with `stop`.
 
-    port: MQTT 5. port_v4: MQTT 3.1.1, if wanted. users: name -> password; empty: anybody. tls: (server certificate, key), for both
-    listeners. ca: whose clients are let in, on the MQTT 5 port. rumqttd can not check client certificates, so with `ca` this process ends
-    the TLS connections itself and hands them on inside the machine.
+    port: MQTT 5. port_v4: MQTT 3.1.1, if wanted. users: name -> password; empty: anybody may connect. tls: (server certificate, key), for
+    both listeners. ca: authority of client certificates on the MQTT 5 port. rumqttd can not check client certificates, so with `ca` this
+    process ends the TLS connections itself and hands the bytes on inside the machine.
     """
 
     def __init__(
@@ -66,18 +66,18 @@ class Broker:
 
     @property
     def url(self) -> str:
-        """Where MQTT 5 clients connect; `mqtts://` must be written by whoever gave certificates."""
+        """The URL for MQTT 5 clients; with certificates the caller writes `mqtts://` instead."""
         return f"mqtt://{self.host}:{self.port}"
 
     async def start(self) -> None:
-        """Return when clients can connect. Raises OSError if a port is taken."""
+        """Start the process; clients can connect when this returns. Raises OSError if a port is taken."""
         self._broker = iotcore.Broker(config_path=self._config)
         await asyncio.to_thread(self._broker.start)
         if self._front is not None:
             await self._front.start(self.host, self.port, self._inner)
 
     async def stop(self) -> None:
-        """End the process; everything it held is gone."""
+        """End the process; everything it held is lost."""
         if self._front is not None:
             await self._front.stop()
         broker, self._broker = self._broker, None
@@ -85,14 +85,14 @@ class Broker:
             await asyncio.to_thread(broker.stop)
 
     def kill(self) -> None:
-        """SIGKILL, as a power cut would."""
+        """End the process by SIGKILL, as a power cut would."""
         process = None if self._broker is None else self._broker._process  # noqa: SLF001 - the package has no kill
         if process is not None:
             process.kill()
             process.wait()
 
     async def close(self) -> None:
-        """Stop, and remove its folder."""
+        """Stop, and remove the process's folder."""
         await self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -145,7 +145,7 @@ async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on now."""
+    """Find a port of the loopback interface on which nothing listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -166,8 +166,8 @@ def _toml(host: str, ports: Mapping[str, int | None], tls: tuple[Path, Path] | N
             continue
         text += _LISTENER.format(version=version, host=host, port=port, payload=MAX_PAYLOAD_BYTES)
         if users:
-            known = "".join(f'    {name} = "{password}"\n' for name, password in users.items())
-            text += f"    [{version}.1.connections.auth]\n{known}"
+            user_lines = "".join(f'    {name} = "{password}"\n' for name, password in users.items())
+            text += f"    [{version}.1.connections.auth]\n{user_lines}"
         if tls is not None:
             text += f'    [{version}.1.tls]\n    certpath = "{tls[0]}"\n    keypath = "{tls[1]}"\n'
     return text

@@ -1,6 +1,6 @@
 """A cable between two programs: a TCP proxy that can be cut in every way in which cables, switches and peers fail.
 
-Bytes are carried as they come; nothing here knows what they mean. `up` goes from the client to the server, `down` comes back.
+It carries bytes unchanged and interprets none. `up` goes from the client to the server, `down` back.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ PIECE_BYTES = 65_536
 
 @dataclass(slots=True)
 class Way:
-    """What happens to bytes in one direction. All of it may change at any time."""
+    """The faults of one direction. All of them may change at any time."""
 
     blackhole: bool = False  # taken, never passed on; the connection stays open
     latency_s: float = 0.0
@@ -33,7 +33,7 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One line of a script: at `at_s` after play began, do this."""
+    """One line of a script: a method of the cable to call at `at_s` seconds after play began."""
 
     at_s: float
     do: Literal["cut", "mend", "reset", "blackhole", "lose_responses", "silent"]
@@ -60,14 +60,14 @@ class Cable:
 
     @classmethod
     def to(cls, url: str, **options: int) -> "Cable":
-        """A cable to the host and port of a URL."""
+        """Make a cable to the host and port of a URL."""
         parts = urlsplit(url)
         if parts.hostname is None or parts.port is None:
             raise ValueError(f"{url}: host and port are needed")
         return cls(parts.hostname, parts.port, **options)
 
     def url(self, url: str) -> str:
-        """The same URL, through this cable."""
+        """Rewrite a URL to lead through this cable."""
         return urlunsplit(urlsplit(url)._replace(netloc=f"127.0.0.1:{self.port}"))
 
     async def start(self) -> None:
@@ -94,12 +94,12 @@ class Cable:
         await self.stop()
 
     def cut(self) -> None:
-        """Reset every connection and let no new one in."""
+        """Reset every connection and refuse new ones."""
         self.is_cut = True
         self.reset()
 
     def mend(self) -> None:
-        """As new; connections that a fault held back go on with what comes from now on."""
+        """Remove all faults; connections that a fault held back go on with the bytes from now on."""
         self.is_cut = self.is_silent = False
         for way in (self.up, self.down):
             way.blackhole = way.dribble = False
@@ -107,24 +107,24 @@ class Cable:
             way.bytes_per_s = way.truncate_after = way.corrupt_at = None
 
     def reset(self) -> None:
-        """RST on every connection, both sides."""
+        """Reset every connection (RST) on both sides."""
         for writer in list(self._live):
             _abort(writer)
 
     def blackhole(self) -> None:
-        """Both ways swallow everything."""
+        """Swallow everything in both directions."""
         self.up.blackhole = self.down.blackhole = True
 
     def lose_responses(self) -> None:
-        """Only the answers are lost."""
+        """Swallow the answers only."""
         self.down.blackhole = True
 
     def silent(self) -> None:
-        """New connections are accepted and never answered."""
+        """Accept new connections and never answer them."""
         self.is_silent = True
 
     async def play(self, script: Sequence[Act]) -> None:
-        """Do what a script says, at its times."""
+        """Run a script at its times."""
         loop = asyncio.get_running_loop()
         begun = loop.time()
         for act in script:
@@ -155,10 +155,10 @@ class Cable:
         except* asyncio.CancelledError:
             pass  # stop(): the connection ends with the cable
         finally:
-            for one in (writer, far):
-                if one is not None:
-                    _abort(one)
-                    self._live.discard(one)
+            for peer in (writer, far):
+                if peer is not None:
+                    _abort(peer)
+                    self._live.discard(peer)
             self._tasks.discard(task)
 
     async def _swallow(self, reader: asyncio.StreamReader) -> None:
@@ -184,7 +184,7 @@ class Cable:
 
 
 def _spoiled(piece: bytes, way: Way) -> tuple[bytes, bool]:
-    """The piece as it goes on, and whether the connection ends after it."""
+    """Apply the faults to a piece; True if the connection ends after it."""
     if way.corrupt_at is not None:
         if way.corrupt_at < len(piece):
             at = way.corrupt_at
@@ -201,7 +201,7 @@ def _spoiled(piece: bytes, way: Way) -> tuple[bytes, bool]:
 
 
 def _abort(writer: asyncio.StreamWriter) -> None:
-    """RST instead of FIN."""
+    """Close a connection with RST instead of FIN."""
     sock = writer.get_extra_info("socket")
     if sock is not None:
         with contextlib.suppress(OSError):

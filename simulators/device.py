@@ -1,4 +1,4 @@
-"""What every simulated device is, and the ground-truth log that it keeps.
+"""The interface of every simulated device, and the ground-truth log that it keeps.
 
 A device serves the addresses of its tags as the tag map writes them, in its own encoding. It shares no code with the drivers: a bug made
 twice would prove itself right.
@@ -14,7 +14,7 @@ TICKS_PER_S = 10_000_000
 
 
 class Truth:
-    """The ground-truth log of one source: JSON Lines, written before anybody can read the value from the device.
+    """The ground-truth log of one source: JSON Lines, written before any client can read the value from the device.
 
     path None keeps nothing (a device served without a log).
     """
@@ -24,17 +24,17 @@ class Truth:
         self._served: dict[str, Any] = {}
 
     def made(self, tag: str, ticks: int, value: Any, status: int = 0) -> None:
-        """The device has this value from `ticks`."""
+        """Log that the device has this value from `ticks` on."""
         self._write({"what": "made", "tag": tag, "t": ticks, "value": value, "status": status})
 
     def served(self, tag: str, ticks: int, value: Any) -> None:
-        """The device answered this value; kept if it differs from what it last answered for the tag."""
+        """Log that the device answered this value, if it differs from its last answer for the tag."""
         if tag not in self._served or self._served[tag] != value:
             self._served[tag] = value
             self._write({"what": "served", "tag": tag, "t": ticks, "value": value})
 
     def row(self, name: str, key: str, ticks: int, row: Mapping[str, Any]) -> None:
-        """A row or record was written."""
+        """Log a row or record that was written."""
         self._write({"what": "row", "name": name, "key": key, "t": ticks, "row": dict(row)})
 
     def close(self) -> None:
@@ -48,21 +48,21 @@ class Truth:
 
 
 class NotSimulated(Exception):
-    """A source that no simulated device can stand for; the text says why."""
+    """There is no simulated device for this source; the text gives the reason."""
 
 
 class Device(Protocol):
-    """A simulated source that a process drives."""
+    """A simulated source that a process moves."""
 
     async def start(self) -> None:
-        """Listen at the source's endpoint. Returns when a client can connect."""
+        """Listen at the source's endpoint; a client can connect when this returns."""
 
     async def stop(self) -> None:
         """Close every connection and the endpoint."""
 
     async def set(self, values: Mapping[str, Any], ticks: int) -> None:
-        """The process says that these tags have these engineering values (in the map's `unit`) from `ticks` on.
+        """Give tags these engineering values (in the map's `unit`) from `ticks` on.
 
-        The device turns them into its raw form (inverse of the map's scaling, rounded to what the raw type can hold) and logs the
-        engineering value that this raw form means, computed in decimals.
+        The device turns them into its raw form (inverse of the map's scaling, rounded to a value of the raw type) and logs the engineering
+        value of this raw form, computed in decimals.
         """

@@ -1,4 +1,4 @@
-"""Test certificates, made when they are needed and never kept: a certificate authority, servers and clients."""
+"""Makes test certificates when they are needed, and keeps none: a certificate authority, servers and clients."""
 
 import ipaddress
 from datetime import UTC, datetime, timedelta
@@ -40,7 +40,7 @@ class Authority:
     def issue(
         self, name: str, hosts: tuple[str, ...] = (), *, since: timedelta = timedelta(days=-1), until: timedelta = timedelta(days=90)
     ) -> Pair:
-        """A certificate for a server (hosts: names and addresses) or a client (no hosts), valid from now + since to now + until."""
+        """Issue a certificate for a server (hosts: names and addresses) or a client (no hosts), valid from now + since to now + until."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         usage = ExtendedKeyUsageOID.SERVER_AUTH if hosts else ExtendedKeyUsageOID.CLIENT_AUTH

@@ -1,1 +1,1 @@
-"""What must hold within and between the files of a folder, told as `file:line: message`, everything at once."""
+"""Checks within and between the files of a folder. All problems are collected, each as `file:line: message`; none ends the check early."""

@@ -1,4 +1,4 @@
-"""[clock]: servers that can be asked, and none that handles a leap second otherwise than the rest (URS-TIME-10)."""
+"""Check [clock]: servers that can be asked, and all of one kind in the way they handle a leap second (URS-TIME-10)."""
 
 from config.checks.parsed_folder import ParsedFolder
 from config.grammars.time_server import host_of, smears
@@ -9,7 +9,7 @@ LEAST_SERVERS = 3
 
 
 def check(parts: ParsedFolder) -> None:
-    """Problems go to the document."""
+    """Add the problems of [clock] and of time authorities to the document."""
     clock = parts.sections.clock
     _authorities(parts)
     if clock is None:
@@ -31,16 +31,16 @@ TELL_NO_TIME = ("modbus", "serial")
 
 
 def _authorities(parts: ParsedFolder) -> None:
-    """Who is declared to stamp values must be able to (URS-TIME-12)."""
+    """Refuse a time authority that its source can not be: it must be able to stamp values (URS-TIME-12)."""
     silent = {source.name: source.driver for _, source in parts.sections.source if source.driver in TELL_NO_TIME}
     for at, source in parts.sections.source:
         if source.name in silent and source.time_authority != "gateway":
-            told = f"a {source.driver} source tells no time: time_authority must be gateway, not {source.time_authority}"
-            parts.document.error((*at, "time_authority"), told)
+            text = f"a {source.driver} source tells no time: time_authority must be gateway, not {source.time_authority}"
+            parts.document.error((*at, "time_authority"), text)
     for tag in parts.tags:
         if tag.source in silent and tag.time_authority in ("device", "server"):
-            told = f"tag `{tag.tag}`: a {silent[tag.source]} source tells no time: time_authority must be gateway, not {tag.time_authority}"
-            parts.document.problems.append(tag.place.problem(told))
+            text = f"tag `{tag.tag}`: a {silent[tag.source]} source tells no time: time_authority must be gateway, not {tag.time_authority}"
+            parts.document.problems.append(tag.place.problem(text))
 
 
 def _servers(parts: ParsedFolder, clock: ClockSection) -> None:
@@ -53,5 +53,5 @@ def _servers(parts: ParsedFolder, clock: ClockSection) -> None:
         if server not in clock.servers:
             parts.document.error(("clock", "smeared_servers"), f"`{server[:80]}` is none of servers{did_you_mean(server, clock.servers)}")
     if 0 < len(clock.servers) < LEAST_SERVERS:
-        told = f"{len(clock.servers)} of at least {LEAST_SERVERS} servers: with fewer nobody knows which one is wrong; nothing is concluded"
-        parts.document.warning(("clock", "servers"), told)
+        text = f"{len(clock.servers)} of at least {LEAST_SERVERS} servers: with fewer nobody knows which one is wrong; nothing is concluded"
+        parts.document.warning(("clock", "servers"), text)

@@ -1,4 +1,4 @@
-"""Whether the condition of a row (`active`) is one, and speaks of values that its signal can have."""
+"""Check the condition of a row (`active`): its grammar, and that its signal can have the values it names."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -10,7 +10,7 @@ from config.problem import Problem, did_you_mean
 
 
 def active_problems(row: Step | Alarm | Occasion, text: str, signal: Tag | None, codes: Mapping[str, CodeTable]) -> Iterable[Problem]:
-    """Check the sentence itself, and whether it speaks of values that the signal can have."""
+    """Yield the problems of a condition: not in the grammar, or values that the signal can not have."""
     try:
         meant = step_condition.parse(text)
     except step_condition.ActiveError as error:

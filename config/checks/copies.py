@@ -1,4 +1,4 @@
-"""Where evidence and copies of the journal go: [[witness]] and [backup]."""
+"""Check the destinations of evidence and of copies of the journal: [[witness]] and [backup]."""
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
@@ -12,7 +12,7 @@ SCHEMES = ("file", "https", "http")
 
 
 def check(parts: ParsedFolder) -> None:
-    """Problems go to the document."""
+    """Add the problems of [[witness]] and [backup] to the document."""
     names: set[str] = set()
     endpoints: set[str] = set()
     for at, witness in parts.sections.witness:
@@ -53,7 +53,7 @@ def _split(endpoint: str) -> SplitResult | None:
 
 
 def _backup(parts: ParsedFolder, at: Path_, folder: str, directory: str) -> None:
-    """A backup inside the journal's folder, or around it, would copy itself."""
+    """Refuse a backup folder inside the journal's folder, or around it: it would copy itself."""
     there, here = PurePosixPath(folder), PurePosixPath(directory)
     if not folder.strip():
         parts.document.error(at, "`folder`: a folder is meant")

@@ -1,4 +1,4 @@
-"""What must hold between the files of a folder: names that exist, types that fit, rules that do not contradict each other."""
+"""Check the files of a folder against each other: names exist, types fit, rules do not contradict each other."""
 
 from collections.abc import Iterable, Mapping
 
@@ -17,7 +17,7 @@ LEAST_SILENCE_S = 90
 
 
 def check(parts: ParsedFolder) -> list[Problem]:
-    """Every contradiction between the files."""
+    """List every contradiction between the files."""
     tags = {tag.tag: tag for tag in parts.tags}
     problems = _bounded(_tags(parts))
     problems += _bounded(transform_vectors.check(parts.tags))
@@ -32,9 +32,9 @@ def check(parts: ParsedFolder) -> list[Problem]:
 
 
 def _bounded(problems: Iterable[Problem]) -> list[Problem]:
-    found = list(problems)
-    more = len(found) - MAX_PROBLEMS
-    return found if more <= 0 else [*found[:MAX_PROBLEMS], Problem(found[0].file, None, f"and {more} more problems in this file")]
+    listed = list(problems)
+    more = len(listed) - MAX_PROBLEMS
+    return listed if more <= 0 else [*listed[:MAX_PROBLEMS], Problem(listed[0].file, None, f"and {more} more problems in this file")]
 
 
 # ---- tags --------------------------------------------------------------------------------------------------------------------------
@@ -65,7 +65,7 @@ def _tags(parts: ParsedFolder) -> Iterable[Problem]:
 
 
 def _silence(tag: Tag, driver: str) -> Iterable[Problem]:
-    """A polled tag that does not change is stored once a minute only: less than that would be no silence of the device."""
+    """Refuse a max_silence_s below the storage interval of an unchanged polled tag (a minute): the device would not be silent."""
     if tag.max_silence_s is None:
         return
     if driver.startswith("mes_"):
@@ -76,8 +76,8 @@ def _silence(tag: Tag, driver: str) -> Iterable[Problem]:
         yield tag.place.problem(message)
 
 
-def _as(one: str, other: str) -> str:
-    return "" if one == other else f" as `{one}`; names that differ in case only can not be told apart everywhere"
+def _as(name: str, other: str) -> str:
+    return "" if name == other else f" as `{name}`; names that differ in case only can not be told apart everywhere"
 
 
 def _address(tag: Tag, driver: str, options: Mapping[str, object]) -> Iterable[Problem]:
@@ -123,7 +123,7 @@ def _modbus(tag: Tag, address: ModbusAddress) -> Iterable[Problem]:
 
 
 def _modbus_of_type(tag: Tag, address: ModbusAddress) -> Iterable[Problem]:
-    """Where the address leaves the type to the column `type`, that one must have a size."""
+    """Refuse a type without a fixed size where the address leaves the type to the column `type`."""
     if tag.type in ("string", "bytes"):
         yield tag.place.problem(f"address `{tag.address}`: {tag.type} needs a length, as in {tag.address}:{tag.type}16")
         return
@@ -177,8 +177,8 @@ def _steps(parts: ParsedFolder, tags: Mapping[str, Tag]) -> Iterable[Problem]:
 
 
 def _signal(parts: ParsedFolder, step: Step, tags: Mapping[str, Tag]) -> Iterable[Problem]:
-    """Where the steps come from MES rows, a step needs no signal: then it is not compared."""
-    from_rows = {each.name for _, each in parts.sections.equipment if each.steps_from == "mes"}
+    """Check a step's signal and its condition. Where the steps come from MES rows neither is needed: then nothing is compared."""
+    from_rows = {equipment.name for _, equipment in parts.sections.equipment if equipment.steps_from == "mes"}
     for column in ("signal", "active"):
         if not getattr(step, column) and (step.equipment not in from_rows or step.signal or step.active):
             yield step.place.problem(f"{column} is missing")
@@ -202,7 +202,7 @@ def _parent(parts: ParsedFolder, step: Step, known: Mapping[tuple[str, str], Ste
 
 
 def _listed_twice(parts: ParsedFolder) -> Iterable[Problem]:
-    """ebr-fields.csv and dispositions.csv name each thing once."""
+    """Refuse a name that ebr-fields.csv or dispositions.csv lists twice."""
     seen: set[str] = set()
     for field in parts.ebr_fields:
         if field.ebr_field in seen:

@@ -1,4 +1,4 @@
-"""line.toml: what its sections say about each other, about tags, and about the world outside."""
+"""Check line.toml: its sections against each other, against the tags, and against the installed drivers and time zones."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -31,27 +31,27 @@ _MAX_EXPRESSION = 200
 
 
 def check(parts: ParsedFolder, tags: Mapping[str, Tag]) -> None:
-    """Problems go to the document."""
-    found = parts.sections
-    if found.line is not None and not _zone_exists(found.line.timezone):
-        parts.document.error(("line", "timezone"), f"`{found.line.timezone[:60]}` is no time zone, write one such as Europe/Paris")
+    """Add the problems of line.toml to the document."""
+    sections = parts.sections
+    if sections.line is not None and not _zone_exists(sections.line.timezone):
+        parts.document.error(("line", "timezone"), f"`{sections.line.timezone[:60]}` is no time zone, write one such as Europe/Paris")
     _unique(parts)
-    for at, source in found.source:
+    for at, source in sections.source:
         _source(parts, at, source)
-    for at, equipment in found.equipment:
+    for at, equipment in sections.equipment:
         _equipment(parts, at, equipment, tags)
     _routes(parts)
-    for at, uplink in found.uplink:
+    for at, uplink in sections.uplink:
         _uplink(parts, at, uplink)
     _topics(parts)
-    if found.web is not None:
-        _web(parts, found.web.listen)
+    if sections.web is not None:
+        _web(parts, sections.web.listen)
     push.check(parts)
     copies.check(parts)
 
 
 def _zone_exists(name: str) -> bool:
-    """A zone of the IANA database (the tzdata package)."""
+    """True if the IANA database (the tzdata package) has this zone."""
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
@@ -61,7 +61,7 @@ def _zone_exists(name: str) -> bool:
 
 @cache
 def drivers() -> tuple[str, ...]:
-    """The kinds of driver that are installed; their code is not imported for it."""
+    """List the installed kinds of driver, without importing their code."""
     return tuple(sorted({entry.name for entry in entry_points(group="ebr_gateway.drivers")}))
 
 
@@ -96,11 +96,11 @@ def _source(parts: ParsedFolder, at: Path_, source: Source) -> None:
 
 
 def _alarms(parts: ParsedFolder, at: Path_, source: Source) -> None:
-    """source.alarms (of drivers that hear alarm servers): the equipments that they name."""
+    """Check `alarms` of a source (of drivers that read alarm servers): the equipments named in it exist."""
     known = sorted({item.name for _, item in parts.sections.equipment} | {"line"})
-    told = source.options.get("alarms")
-    for number, one in enumerate(told if isinstance(told, list) else ()):
-        named = one.get("equipment") if isinstance(one, Mapping) else None
+    alarms = source.options.get("alarms")
+    for number, alarm in enumerate(alarms if isinstance(alarms, list) else ()):
+        named = alarm.get("equipment") if isinstance(alarm, Mapping) else None
         for name in [named] if isinstance(named, str) else named if isinstance(named, list) else ():
             if name not in known:
                 text = f"alarms: there is no equipment `{str(name)[:60]}`{did_you_mean(str(name), known)}"
@@ -132,12 +132,12 @@ def _split(endpoint: str) -> SplitResult | None:
 
 
 def _shown(endpoint: str) -> str:
-    """Without what may be a password."""
+    """Make an endpoint printable: the part that may be a password is left out."""
     return re.sub(r"//[^/@]*@", "//", endpoint)[:80]
 
 
 def _leaves(at: Path_, value: Any) -> Iterator[tuple[Path_, str, Any]]:
-    """(path, last key, value) of everything below."""
+    """Yield (path, last key, value) of everything below a value."""
     pairs = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
     for key, inner in pairs:
         yield (*at, key), str(key), inner
@@ -176,7 +176,7 @@ def _from_row(parts: ParsedFolder, at: Path_, equipment: Equipment, identity: Fr
 
 
 def _known_query(parts: ParsedFolder, at: Path_, row: str) -> None:
-    """source.query: named in the options of a source."""
+    """Check that `source.query` names a query in the options of a source."""
     name, _, query = row.partition(".")
     source = next((source for _, source in parts.sections.source if source.name == name), None)
     if source is None:
@@ -194,7 +194,7 @@ def _tables(value: Any) -> list[Mapping[str, Any]]:
 
 
 def _checked(parts: ParsedFolder, at: Path_, identity: FromTag | Pushed) -> None:
-    """By what an id is recognised."""
+    """Check the pattern and the query by which an id is recognised."""
     if identity.known_in is not None:
         _known_query(parts, (*at, "known_in"), identity.known_in)
     if identity.pattern is not None and (problem := expression_problem(identity.pattern)) is not None:
@@ -202,7 +202,7 @@ def _checked(parts: ParsedFolder, at: Path_, identity: FromTag | Pushed) -> None
 
 
 def expression_problem(pattern: str) -> str | None:
-    """Why a regular expression is refused: it does not compile, or could take very long on a hostile text."""
+    """Explain why a regular expression is refused: it does not compile, or could take very long on a hostile text. None if it is fine."""
     if len(pattern) > _MAX_EXPRESSION:
         return f"the pattern has {len(pattern)} characters, at most {_MAX_EXPRESSION} are possible"
     try:
@@ -245,23 +245,23 @@ def _batch_ends(parts: ParsedFolder, at: Path_, equipment: Equipment, tags: Mapp
 
 
 def _mes_steps(parts: ParsedFolder, at: Path_, equipment: Equipment) -> None:
-    told = equipment.mes_steps
-    if told is None:
+    steps = equipment.mes_steps
+    if steps is None:
         if equipment.steps_from == "mes":
             parts.document.error((*at, "steps_from"), "steps_from mes: mes_steps = { row = , key = , step = , ... } says in which rows")
         return
     here = (*at, "mes_steps")
-    _known_query(parts, (*here, "row"), told.row)
+    _known_query(parts, (*here, "row"), steps.row)
     if equipment.unit_id is None:
         parts.document.error(here, "`mes_steps` are rows of the equipment's own number: key `unit_id` is missing in [[equipment]]")
-    if (told.state is None) == (told.start is None and told.end is None):
+    if (steps.state is None) == (steps.start is None and steps.end is None):
         parts.document.error(here, "either start and end name columns with times, or state the column that says what a row means")
-    elif told.state is None and (told.start is None or told.end is None):
+    elif steps.state is None and (steps.start is None or steps.end is None):
         parts.document.error(here, "start and end belong together")
-    elif told.state is not None and told.started == told.ended:
+    elif steps.state is not None and steps.started == steps.ended:
         parts.document.error((*here, "ended"), "started and ended are the same word")
-    if told.zone is not None and not _zone_exists(told.zone):
-        parts.document.error((*here, "zone"), f"`{told.zone[:60]}` is no time zone, write one such as Europe/Paris")
+    if steps.zone is not None and not _zone_exists(steps.zone):
+        parts.document.error((*here, "zone"), f"`{steps.zone[:60]}` is no time zone, write one such as Europe/Paris")
 
 
 def _routes(parts: ParsedFolder) -> None:
@@ -304,12 +304,12 @@ def _uplink(parts: ParsedFolder, at: Path_, uplink: Uplink) -> None:
 
 
 def topic_of(uplink: Uplink, line: LineSection) -> str:
-    """The topic below which an uplink sends."""
+    """Name the topic below which an uplink sends."""
     return uplink.topic or f"ebr/{line.site}/{line.name}"
 
 
 def _topics(parts: ParsedFolder) -> None:
-    """Two uplinks with one broker and topic would answer each other's receipts."""
+    """Refuse two uplinks with one broker and topic: each would take the other's receipts for its own."""
     if parts.sections.line is None:
         return
     seen: dict[tuple[str, str], str] = {}

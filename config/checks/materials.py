@@ -1,4 +1,4 @@
-"""materials.csv, samples.csv and hold times: what their rows say about tags, queries, steps, units and the EBR's fields."""
+"""Check materials.csv, samples.csv and hold times against tags, queries, steps, units and the EBR's fields."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,14 +16,14 @@ NEEDED = {"consume": ("lot",), "produce": ("output_lot",), "move": ("lot", "to")
 
 
 def check(parts: ParsedFolder, tags: Mapping[str, Tag]) -> Iterable[Problem]:
-    """Every contradiction of the two tables, and hold times that nothing could ever end."""
-    known = dict(queries(parts))
+    """Yield every contradiction of the two tables, and every hold time that nothing could ever end."""
+    sql_of = dict(queries(parts))
     for row in (*parts.materials, *parts.samples):
-        yield from _occasion(parts, row, tags, known)
+        yield from _occasion(parts, row, tags, sql_of)
     for booking in parts.materials:
         yield from _booking(booking, tags)
     for sampling in parts.samples:
-        yield from _results(parts, sampling, known)
+        yield from _results(parts, sampling, sql_of)
     for table in (parts.materials, parts.samples):
         yield from _twice(table)
     yield from _fields(parts)
@@ -32,7 +32,7 @@ def check(parts: ParsedFolder, tags: Mapping[str, Tag]) -> Iterable[Problem]:
 
 
 def queries(parts: ParsedFolder) -> Iterator[tuple[str, str | None]]:
-    """`source.query` -> its SQL; None for what is no SQL."""
+    """Yield (`source.query`, its SQL) of all sources; None for a query that is no SQL."""
     for _, source in parts.sections.source:
         for key in ("query", "pattern"):
             for table in source.options.get(key) or ():
@@ -48,7 +48,7 @@ def _twice(rows: Iterable[Occasion]) -> Iterable[Problem]:
             yield row.place.problem(f"`{row.name}` stands already in line {other.place.line} for the same equipment and recipe")
 
 
-def _occasion(parts: ParsedFolder, row: Occasion, tags: Mapping[str, Tag], known: Mapping[str, str | None]) -> Iterable[Problem]:
+def _occasion(parts: ParsedFolder, row: Occasion, tags: Mapping[str, Tag], sql_of: Mapping[str, str | None]) -> Iterable[Problem]:
     if row.equipment not in parts.equipment_names:
         yield row.place.problem(f"unknown equipment `{row.equipment[:60]}`{did_you_mean(row.equipment, parts.equipment_names)}")
     if row.recipe_version is not None and row.recipe is None:
@@ -58,16 +58,16 @@ def _occasion(parts: ParsedFolder, row: Occasion, tags: Mapping[str, Tag], known
         yield row.place.problem(f"step `{row.step[:60]}` is no step of {row.equipment}{did_you_mean(row.step, steps)}")
     for column, name in tags_of(row):
         yield from unknown_tag(parts, row, column, name, tags)
-    yield from _trigger(parts, row, tags, known)
+    yield from _trigger(parts, row, tags, sql_of)
 
 
-def _trigger(parts: ParsedFolder, row: Occasion, tags: Mapping[str, Tag], known: Mapping[str, str | None]) -> Iterable[Problem]:
-    if row.trigger in tags and row.trigger in known:
+def _trigger(parts: ParsedFolder, row: Occasion, tags: Mapping[str, Tag], sql_of: Mapping[str, str | None]) -> Iterable[Problem]:
+    if row.trigger in tags and row.trigger in sql_of:
         yield row.place.problem(f"trigger: `{row.trigger}` is a tag and a query; rename one of them")
-    elif row.trigger in known:
-        yield from _by_row(row, known[row.trigger])
-    elif row.trigger.partition(".")[0] in parts.source_names and row.trigger not in tags and known:
-        yield row.place.problem(f"trigger: no tag and no query `{row.trigger[:60]}`{did_you_mean(row.trigger, [*known, *tags])}")
+    elif row.trigger in sql_of:
+        yield from _by_row(row, sql_of[row.trigger])
+    elif row.trigger.partition(".")[0] in parts.source_names and row.trigger not in tags and sql_of:
+        yield row.place.problem(f"trigger: no tag and no query `{row.trigger[:60]}`{did_you_mean(row.trigger, [*sql_of, *tags])}")
     else:
         yield from unknown_tag(parts, row, "trigger", row.trigger, tags)
         yield from _by_tag(parts, row, tags.get(row.trigger))
@@ -164,31 +164,31 @@ def _convertible(row: Booking, column: str, code: str, unit: str) -> Iterable[Pr
 # ---- samples, fields, hold times ---------------------------------------------------------------------------------------------------
 
 
-def _results(parts: ParsedFolder, row: Sampling, known: Mapping[str, str | None]) -> Iterable[Problem]:
+def _results(parts: ParsedFolder, row: Sampling, sql_of: Mapping[str, str | None]) -> Iterable[Problem]:
     if row.results is None:
         return
-    if row.results not in known:
-        yield row.place.problem(f"results: no query `{row.results[:60]}`{did_you_mean(row.results, list(known))}")
-    elif (sql := known[row.results]) is not None and "*" not in sql and (row.results_key or "") not in sql:
+    if row.results not in sql_of:
+        yield row.place.problem(f"results: no query `{row.results[:60]}`{did_you_mean(row.results, list(sql_of))}")
+    elif (sql := sql_of[row.results]) is not None and "*" not in sql and (row.results_key or "") not in sql:
         yield row.place.problem(f"results_key: query `{row.results}` selects no column `{row.results_key}`")
     if any(other.results == row.results and other.results_key != row.results_key for other in parts.samples):
         yield row.place.problem(f"results_key: the rows of `{row.results}` name the sample in one column, here are two")
 
 
 def _fields(parts: ParsedFolder) -> Iterable[Problem]:
-    """A field of the EBR is filled by one thing, exists, and takes the unit."""
+    """Check the EBR's fields: one thing fills each, it exists, and it takes the unit."""
     owners = {row.ebr_field: (row.place.file, row.place.line, row.parameter) for row in parts.parameters if row.ebr_field is not None}
-    known = {field.ebr_field: field for field in parts.ebr_fields}
+    fields = {field.ebr_field: field for field in parts.ebr_fields}
     for row in (*parts.materials, *parts.samples):
         if row.ebr_field is None:
             continue
         file, line, name = owners.setdefault(row.ebr_field, (row.place.file, row.place.line, row.name))
         if name != row.name:
             yield row.place.problem(f"ebr_field `{row.ebr_field[:60]}` is filled already by `{name}` in {file}:{line}")
-        field = known.get(row.ebr_field)
-        if known and field is None and not parts.was_rejected("ebr-fields.csv", row.ebr_field):
+        field = fields.get(row.ebr_field)
+        if fields and field is None and not parts.was_rejected("ebr-fields.csv", row.ebr_field):
             yield row.place.problem(
-                f"ebr_field `{row.ebr_field[:60]}` does not stand in ebr-fields.csv{did_you_mean(row.ebr_field, list(known))}"
+                f"ebr_field `{row.ebr_field[:60]}` does not stand in ebr-fields.csv{did_you_mean(row.ebr_field, list(fields))}"
             )
         given = row.unit if isinstance(row, Booking) else None
         if field is not None and field.unit is not None and given is not None and field.unit != given:
@@ -196,7 +196,7 @@ def _fields(parts: ParsedFolder) -> Iterable[Problem]:
 
 
 def _activities(parts: ParsedFolder, tags: Mapping[str, Tag]) -> None:
-    """The tag of an activity says one of six words, in a code table where it is a number."""
+    """Check the tag of an activity: a text, or a number whose code table holds nothing but the six activities."""
     for at, equipment in parts.sections.equipment:
         tag = tags.get(equipment.activity or "")
         if tag is None:
@@ -206,15 +206,15 @@ def _activities(parts: ParsedFolder, tags: Mapping[str, Tag]) -> None:
         elif tag.codes is not None and tag.codes in parts.codes:
             texts = [code.text for code in parts.codes[tag.codes].codes.values() if code.text.lower() not in CHOICES["activity"]]
             if texts:
-                known = ", ".join(CHOICES["activity"])
-                parts.document.error((*at, "activity"), f"`{texts[0][:60]}` of code table `{tag.codes}` is no activity: {known}")
+                words = ", ".join(CHOICES["activity"])
+                parts.document.error((*at, "activity"), f"`{texts[0][:60]}` of code table `{tag.codes}` is no activity: {words}")
 
 
 def _holds(parts: ParsedFolder) -> None:
-    """A hold time ends by cleaning: something must tell it."""
+    """Check that cleaning, which ends a hold time, is reported by something."""
     for at, equipment in parts.sections.equipment:
-        told = equipment.activity is not None or any(s.equipment == equipment.name and s.activity == "cleaning" for s in parts.steps)
+        is_reported = equipment.activity is not None or any(s.equipment == equipment.name and s.activity == "cleaning" for s in parts.steps)
         for key in ("dirty_hold_h", "clean_hold_h"):
-            if getattr(equipment, key) is not None and not told:
+            if getattr(equipment, key) is not None and not is_reported:
                 message = f"{key}: nothing tells when {equipment.name} is cleaned: `activity` = a tag, or a step with activity cleaning"
                 parts.document.error((*at, key), message)

@@ -1,4 +1,4 @@
-"""parameters.csv against tags, steps and units."""
+"""Check parameters.csv against tags, steps and units."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -20,7 +20,10 @@ LIMITS = ("low", "high", "target", "alert_low", "alert_high")
 
 
 def natural_unit(statistic: str, tag: Tag | None) -> tuple[str | None, bool]:
-    """(UCUM code of a statistic as computed, whether it is a difference: no offset when it is converted). None: no unit known."""
+    """Give the UCUM code of a statistic as computed (None: no unit known), and True if it is a difference.
+
+    A difference is converted without the offset of its unit: 5 K of range are 5 Cel.
+    """
     if statistic in IN_SECONDS:
         return "s", False
     if statistic == "count_changes":
@@ -33,7 +36,7 @@ def natural_unit(statistic: str, tag: Tag | None) -> tuple[str | None, bool]:
 
 
 def check(parts: ParsedFolder, tags: Mapping[str, Tag]) -> Iterable[Problem]:
-    """Problems of every row; the rows get their conversions."""
+    """Yield the problems of every row; give the rows their conversions."""
     equipment = parts.equipment_names
     steps = {(step.equipment, step.step): step for step in parts.steps}
     seen: dict[tuple[str | None, ...], Parameter] = {}
@@ -58,7 +61,7 @@ def check(parts: ParsedFolder, tags: Mapping[str, Tag]) -> Iterable[Problem]:
 
 
 def _fields(parts: ParsedFolder) -> Iterable[Problem]:
-    """One field of the EBR is filled by one parameter; several rows of it may differ by recipe."""
+    """Refuse a field of the EBR that two parameters fill; several rows of one parameter may differ by recipe."""
     owners: dict[str, Parameter] = {}
     for row in parts.parameters:
         if row.ebr_field is None:
@@ -69,7 +72,7 @@ def _fields(parts: ParsedFolder) -> Iterable[Problem]:
 
 
 def _against_the_ebr(parts: ParsedFolder) -> Iterable[Problem]:
-    """Where the EBR's own list is there: the field exists in it, and takes what the parameter gives."""
+    """Check against the EBR's own list, if there is one: the field exists, and the unit is the one that it wants."""
     known = {row.ebr_field: row for row in parts.ebr_fields}
     for row in parts.parameters if known else ():
         field = known.get(row.ebr_field or "")
@@ -97,7 +100,7 @@ def _scope(row: Parameter) -> Iterable[Problem]:
 
 
 def _event(parts: ParsedFolder, row: Parameter) -> Iterable[Problem]:
-    """What stands in a tag when an alarm is raised, material is booked, a sample is taken."""
+    """Check a parameter that reads a tag at an event: an alarm, a booking or a sample."""
     if row.when != "event":
         if row.event is not None:
             yield row.place.problem("event stands there, but `when` is not event")
@@ -179,7 +182,7 @@ def _unit(parts: ParsedFolder, index: int, row: Parameter, tags: Mapping[str, Ta
 
 
 def with_conversion(parameter: Parameter, tag: Tag | None) -> Parameter:
-    """The parameter with the scaling from its statistic's own unit into `unit`. Raises UnitError."""
+    """Add the scaling from the statistic's own unit into `unit` to a parameter. Raises UnitError."""
     code, is_difference = natural_unit(parameter.statistic, tag)
     if parameter.unit is None or code is None or code == parameter.unit:
         return parameter

@@ -1,4 +1,4 @@
-"""Everything of a folder that was read, before it is known to fit together; and the check that all parts share."""
+"""All objects of a folder that was read, before they are checked against each other; and a check that several parts share."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from config.toml.document import Document, Sections
 
 @dataclass(slots=True)
 class ParsedFolder:
-    """Everything that was read, before it is known to fit together."""
+    """All objects of a folder, each read by itself; references between them are not checked yet."""
 
     document: Document
     sections: Sections
@@ -28,35 +28,35 @@ class ParsedFolder:
     rejected: Mapping[str, set[str]] = field(default_factory=dict)
 
     def was_rejected(self, file: str, name: str) -> bool:
-        """Whether a row of this name stands in the table, but has a problem of its own: told there, and not again."""
+        """True if the table has a row of this name that was rejected: its problem is reported there, and not again."""
         return name in self.rejected.get(file, ())
 
     @property
     def environment(self) -> str:
-        """Development where line.toml does not say it."""
+        """The environment of [line]; development if line.toml does not name one."""
         return self.sections.line.environment if self.sections.line else "development"
 
     @property
     def equipment_names(self) -> list[str]:
-        """Also of tables that were refused for another reason: one mistake is told once."""
+        """Names of all [[equipment]] tables, refused ones included: one mistake is reported once."""
         return _names(self.document, "equipment")
 
     @property
     def source_names(self) -> list[str]:
-        """As `equipment_names`."""
+        """Names of all [[source]] tables, refused ones included."""
         return _names(self.document, "source")
 
 
 def _names(document: Document, key: str) -> list[str]:
     tables = document.data.get(key, [])
-    found = [table.get("name") for table in tables if isinstance(table, dict)] if isinstance(tables, list) else []
-    return [name for name in found if isinstance(name, str)]
+    names = [table.get("name") for table in tables if isinstance(table, dict)] if isinstance(tables, list) else []
+    return [name for name in names if isinstance(name, str)]
 
 
 def unknown_tag(
     parts: ParsedFolder, row: Step | Parameter | Alarm | Occasion, column: str, name: str, tags: Mapping[str, Tag]
 ) -> Iterable[Problem]:
-    """Names are compared as written: the map's own spelling is the name."""
+    """Yield a problem if there is no such tag. Names are compared as written, upper and lower case included."""
     if name not in tags and not parts.was_rejected("tags.csv", name):
         close = next((tag for tag in tags if tag.casefold() == name.casefold()), None) if len(tags) < 20_000 else None
         yield row.place.problem(f"{column}: unknown tag `{name[:80]}`" + (f", did you mean `{close}`?" if close else _near(name, tags)))

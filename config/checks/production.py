@@ -1,4 +1,4 @@
-"""What a test may do and production may not (URS-CFG-07, URS-SEC-03)."""
+"""Refuse in production what a test may do (URS-CFG-07, URS-SEC-03)."""
 
 from pathlib import PurePosixPath
 
@@ -10,22 +10,22 @@ from config.sections import Source, Uplink
 
 
 def check(parts: ParsedFolder) -> list[Problem]:
-    """Problems that only [line] environment = "production" has."""
+    """List the problems that only [line] environment = "production" has."""
     if parts.environment != "production":
         return []
-    found: list[Problem] = []
+    problems: list[Problem] = []
     for at, source in parts.sections.source:
-        found += [parts.document.place((*at, key)).problem(f"{why} is refused in production") for key, why in _source(source)]
+        problems += [parts.document.place((*at, key)).problem(f"{why} is refused in production") for key, why in _source(source)]
     for at, uplink in parts.sections.uplink:
-        found += [parts.document.place((*at, key)).problem(f"{why} is refused in production") for key, why in _uplink(uplink)]
+        problems += [parts.document.place((*at, key)).problem(f"{why} is refused in production") for key, why in _uplink(uplink)]
     for at, witness in parts.sections.witness:
         if witness.endpoint.startswith("http:"):
-            found.append(
+            problems.append(
                 parts.document.place((*at, "endpoint")).problem(f"witness `{witness.name}` without encryption is refused in production")
             )
     if not any(uplink.required and uplink.receipts for _, uplink in parts.sections.uplink):
-        found.append(parts.document.place(("uplink",)).problem("production needs an uplink that is required and sends receipts"))
-    return found
+        problems.append(parts.document.place(("uplink",)).problem("production needs an uplink that is required and sends receipts"))
+    return problems
 
 
 def _source(source: Source) -> list[tuple[str, str]]:

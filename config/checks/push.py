@@ -1,4 +1,4 @@
-"""[push]: who may send order parameters, where to, and that an equipment waits for them."""
+"""Check [push]: the clients that may send order parameters, the address to listen at, and the equipment that waits for them."""
 
 from config.checks.parsed_folder import ParsedFolder
 from config.grammars.listen import host_of, is_loopback, listen_problem
@@ -7,18 +7,18 @@ from config.sections import Push
 
 
 def check(parts: ParsedFolder) -> None:
-    """Problems go to the document."""
-    found = parts.sections.push
+    """Add the problems of [push] to the document."""
+    push = parts.sections.push
     waiting = [(at, equipment) for at, equipment in parts.sections.equipment if equipment.pushed]
-    if found is None:
+    if push is None:
         if "push" not in parts.document.data:
             for at, equipment in waiting:
                 parts.document.error((*at, equipment.pushed[0]), "{ push = true } needs a section [push] with listen and [[push.client]]")
         return
-    _listens(parts, found)
-    _clients(parts, found, [equipment.name for _, equipment in waiting])
+    _listens(parts, push)
+    _clients(parts, push, [equipment.name for _, equipment in waiting])
     for at, equipment in waiting:
-        if found.client and not any(not client.equipment or equipment.name in client.equipment for client in found.client):
+        if push.client and not any(not client.equipment or equipment.name in client.equipment for client in push.client):
             parts.document.error((*at, equipment.pushed[0]), f"no [[push.client]] may send for `{equipment.name}`")
 
 

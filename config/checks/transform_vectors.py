@@ -1,4 +1,4 @@
-"""Test vectors of every transform, run by each check: the hot loop's function against decimal arithmetic (URS-MAP-09)."""
+"""Run test vectors of every transform in each check: the hot loop's function against decimal arithmetic (URS-MAP-09)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,14 +25,17 @@ _RANGES = {
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """A raw value and what it must become."""
+    """A raw value and the value that it must become."""
 
     raw: int | float
     value: Decimal
 
 
 def of_tag(tag: Tag) -> tuple[Vector, ...]:
-    """Both ends of the raw type, zero, one, and what means the ends of the instrument's range; none without a transform."""
+    """Make the vectors of a tag; none without a transform.
+
+    Both ends of the raw type, zero, one, and the raw values of both ends of the instrument's range.
+    """
     if tag.scaling is None:
         return ()
     raws: list[int | float] = [0, 1]
@@ -45,7 +48,7 @@ def of_tag(tag: Tag) -> tuple[Vector, ...]:
 
 
 def check(tags: list[Tag]) -> Iterator[Problem]:
-    """Problems of tags whose transform does not give what decimal arithmetic gives."""
+    """Yield the problems of tags whose transform differs from decimal arithmetic."""
     for tag in tags:
         if tag.scaling is not None and (wrong := _wrong(tag.scaling, tag.type, tag.eu_low, tag.eu_high)) is not None:
             yield tag.place.problem(f"transform: raw {wrong.raw} must become {wrong.value}, but does not")

@@ -1,4 +1,4 @@
-"""One row of a CSV file, cell by cell: each is read by itself, and every problem is told at its line."""
+"""Read one row of a CSV file cell by cell: each by itself, every problem reported at its line."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -6,7 +6,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, TypeVar
 
 from config.csv.columns import CHOICES
-from config.csv.tables import Columns, Report, Row, rows
+from config.csv.tables import Columns, CsvRow, TableReport, rows
 from config.problem import Place, did_you_mean
 from config.units import units
 
@@ -19,25 +19,25 @@ T = TypeVar("T")
 
 
 class Cells:
-    """The cells of one row, with the problems of the row's file. What is wrong is noted, and the row is no longer good."""
+    """The cells of one row. A problem of a cell goes to the file's report, and the row is no longer good."""
 
-    def __init__(self, row: Row, report: Report) -> None:
+    def __init__(self, row: CsvRow, report: TableReport) -> None:
         self.row = row
         self.report = report
         self.good = True
 
     @property
     def place(self) -> Place:
-        """Where the row stands."""
+        """The row's file and line."""
         return self.row.place(self.report.file)
 
     def error(self, column: str, message: str) -> None:
-        """Note what is wrong in a cell."""
+        """Report a problem of a cell, and mark the row as rejected."""
         self.report.error(self.row.line, f"{column}: {message}")
         self.good = False
 
     def text(self, column: str, *, pattern: re.Pattern[str] | None = None) -> str | None:
-        """The cell as written, None where it is empty or not as it has to look."""
+        """Read a cell as written; None if it is empty or breaks the column's form."""
         value = self.row.cells.get(column)
         if value is not None and pattern is not None and not pattern.fullmatch(value):
             self.error(column, f"`{value[:60]}` does not match {pattern.pattern}")
@@ -45,7 +45,7 @@ class Cells:
         return value
 
     def must(self, column: str, *, pattern: re.Pattern[str] | None = None) -> str:
-        """A cell that must not be empty."""
+        """Read a cell that must not be empty; the empty text if it is."""
         value = self.text(column, pattern=pattern)
         if value is None:
             if column not in self.row.cells:
@@ -54,14 +54,14 @@ class Cells:
         return value or ""
 
     def must_choice(self, column: str) -> Any:
-        """A word of the column's list, which must stand there; the empty text where it does not."""
+        """Read a word of the column's closed list; the empty text if there is none."""
         value = self.choice(column, "")
         if not value:
             self.must(column)
         return value
 
     def choice(self, column: str, default: str) -> Any:
-        """A word of the column's list; the default where the cell is empty."""
+        """Read a word of the column's closed list; the default if the cell is empty."""
         choices = CHOICES[column]
         value = self.row.cells.get(column)
         if value is None:
@@ -72,7 +72,7 @@ class Cells:
         return value
 
     def decimal(self, column: str) -> Decimal | None:
-        """A finite number, exactly as written."""
+        """Read a finite number, exactly as written."""
         value = self.row.cells.get(column)
         return None if value is None else self._decimal(column, value)
 
@@ -90,7 +90,7 @@ class Cells:
         return None
 
     def number(self, column: str, low: float, high: float) -> float | None:
-        """A number from low to high."""
+        """Read a number from low to high."""
         value = self.decimal(column)
         if value is not None and not low <= value <= high:
             self.error(column, f"{value} lies outside {low:g} to {high:g}")
@@ -98,7 +98,7 @@ class Cells:
         return None if value is None else float(value)
 
     def integer(self, column: str, low: int, high: int) -> int | None:
-        """A whole number from low to high."""
+        """Read a whole number from low to high."""
         value = self.number(column, low, high)
         if value is not None and value != int(value):
             self.error(column, f"{value} is no whole number")
@@ -106,7 +106,7 @@ class Cells:
         return None if value is None else int(value)
 
     def flag(self, column: str, *, default: bool) -> bool:
-        """Yes or no."""
+        """Read yes or no; the default if the cell is empty or holds neither, which is a problem."""
         value = self.row.cells.get(column)
         if value is None:
             return default
@@ -116,7 +116,7 @@ class Cells:
         return default if meaning is None else meaning
 
     def limit(self, column: str) -> str | None:
-        """A decimal string as written, or `=tag`."""
+        """Read a limit: a decimal string as written, or `=tag`."""
         value = self.row.cells.get(column)
         if value is None or (value.startswith("=") and TAG.fullmatch(value[1:])):
             return value
@@ -126,7 +126,7 @@ class Cells:
         return value if self._decimal(column, value) is not None else None
 
     def unit(self, column: str) -> str | None:
-        """A UCUM code; what is allowed and still doubtful is told as a warning."""
+        """Read a UCUM code; an allowed but doubtful one is reported as a warning."""
         value = self.row.cells.get(column)
         if value is None:
             return None
@@ -140,7 +140,7 @@ class Cells:
         return value
 
 
-def each(data: bytes, columns: Columns, report: Report, make: Callable[[Cells], T]) -> Iterator[T]:
+def each(data: bytes, columns: Columns, report: TableReport, make: Callable[[Cells], T]) -> Iterator[T]:
     """Yield what `make` returns for each row without a problem; note the names of the others as rejected."""
     for row in rows(data, columns, report):
         reader = Cells(row, report)

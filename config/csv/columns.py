@@ -1,4 +1,4 @@
-"""What the CSV files of a line folder may have: their columns, and the closed lists of words."""
+"""The columns of each CSV file of a line folder, and the closed lists of words."""
 
 from config.csv.tables import Columns
 

@@ -1,4 +1,4 @@
-"""From the CSV files of a line folder to objects: the door to the tables. What hangs together is checked in `config.checks.folder`."""
+"""Turns the CSV files of a line folder into objects: the door to the tables. `config.checks.folder` checks them against each other."""
 
 from config.csv.columns import CHOICES, INTEGERS, NUMBERS, TABLES
 from config.csv.rows_codes import alarms, codes, dispositions, ebr_fields

@@ -1,19 +1,22 @@
-"""From the rows of codes.csv, alarms.csv, ebr-fields.csv and dispositions.csv to objects: each cell by itself."""
+"""Turns the rows of codes.csv, alarms.csv, ebr-fields.csv and dispositions.csv into objects: each cell by itself."""
 
 import re
 
 from config.codes import BUILT_IN, STATES
 from config.csv.cells import NAME, Cells, each
 from config.csv.columns import ALARMS, CODES, DISPOSITIONS, EBR_FIELDS
-from config.csv.tables import Report
+from config.csv.tables import TableReport
 from config.line import Alarm, Code, CodeTable, Disposition, EbrField
 from config.problem import did_you_mean
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
-def codes(data: bytes, report: Report) -> dict[str, CodeTable]:
-    """codes.csv: tables by name. One version per table: the numbers of a version never change, a new version replaces the old."""
+def codes(data: bytes, report: TableReport) -> dict[str, CodeTable]:
+    """Read codes.csv: tables by name.
+
+    One version per table: the numbers of a version never change, a new version replaces the old.
+    """
     tables: dict[str, CodeTable] = {}
     for row in each(data, CODES, report, lambda row: row):
         name, version, code = row.must("table", pattern=NAME), row.must("version"), row.integer("code", -(2**31), 2**32 - 1)
@@ -42,8 +45,8 @@ def _add_code(row: Cells, table: CodeTable, code: Code) -> None:
         known[code.code] = code
 
 
-def alarms(data: bytes, report: Report) -> list[Alarm]:
-    """alarms.csv."""
+def alarms(data: bytes, report: TableReport) -> list[Alarm]:
+    """Read alarms.csv."""
     return list(each(data, ALARMS, report, _alarm))
 
 
@@ -60,8 +63,8 @@ def _alarm(row: Cells) -> Alarm:
     )
 
 
-def ebr_fields(data: bytes, report: Report) -> list[EbrField]:
-    """ebr-fields.csv."""
+def ebr_fields(data: bytes, report: TableReport) -> list[EbrField]:
+    """Read ebr-fields.csv."""
     return list(each(data, EBR_FIELDS, report, _ebr_field))
 
 
@@ -78,8 +81,8 @@ def _ebr_field(row: Cells) -> EbrField:
     )
 
 
-def dispositions(data: bytes, report: Report) -> list[Disposition]:
-    """dispositions.csv."""
+def dispositions(data: bytes, report: TableReport) -> list[Disposition]:
+    """Read dispositions.csv."""
     return list(each(data, DISPOSITIONS, report, _disposition))
 
 

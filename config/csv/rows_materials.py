@@ -1,11 +1,11 @@
-"""From the rows of materials.csv and samples.csv to objects: each cell by itself."""
+"""Turns the rows of materials.csv and samples.csv into objects: each cell by itself."""
 
 import re
 from typing import Any
 
 from config.csv.cells import AMOUNT, NAME, TAG, Cells, each
 from config.csv.columns import MATERIALS, SAMPLES
-from config.csv.tables import Report
+from config.csv.tables import TableReport
 from config.grammars.terms import FIELDS, Term, conditions, term
 from config.materials import Booking, Sampling
 
@@ -14,13 +14,13 @@ _FIELD = re.compile(r"\{([^{}]*)\}")
 _NUMERIC = frozenset({"quantity", "gross", "tare"})
 
 
-def materials(data: bytes, report: Report) -> list[Booking]:
-    """materials.csv. Conversions are added by the checks, which know the tags."""
+def materials(data: bytes, report: TableReport) -> list[Booking]:
+    """Read materials.csv. Conversions are added by the checks, which have the tags."""
     return list(each(data, MATERIALS, report, _booking))
 
 
-def samples(data: bytes, report: Report) -> list[Sampling]:
-    """samples.csv."""
+def samples(data: bytes, report: TableReport) -> list[Sampling]:
+    """Read samples.csv."""
     return list(each(data, SAMPLES, report, _sampling))
 
 
@@ -82,16 +82,16 @@ def _where(row: Cells) -> tuple[tuple[str, str], ...]:
 
 
 def _term(row: Cells, column: str) -> Term | None:
-    found = term(row.text(column))
-    if found is None:
+    parsed = term(row.text(column))
+    if parsed is None:
         return None
-    if found.kind == "tag" and not TAG.fullmatch(found.text):
-        row.error(column, f"`={found.text[:60]}`: = and the name of a tag are meant")
-    elif found.kind == "row" and not _COLUMN.fullmatch(found.text):
+    if parsed.kind == "tag" and not TAG.fullmatch(parsed.text):
+        row.error(column, f"`={parsed.text[:60]}`: = and the name of a tag are meant")
+    elif parsed.kind == "row" and not _COLUMN.fullmatch(parsed.text):
         row.error(column, "row. and the name of a column are meant")
-    elif found.kind == "text":
-        _check_text(row, column, found.text)
-    return found
+    elif parsed.kind == "text":
+        _check_text(row, column, parsed.text)
+    return parsed
 
 
 def _check_text(row: Cells, column: str, text: str) -> None:

@@ -1,13 +1,13 @@
-"""From the rows of steps.csv and parameters.csv to objects: each cell by itself."""
+"""Turns the rows of steps.csv and parameters.csv into objects: each cell by itself."""
 
 from config.csv.cells import NAME, Cells, each
 from config.csv.columns import PARAMETERS, STEPS
-from config.csv.tables import Report
+from config.csv.tables import TableReport
 from config.line import Parameter, Step
 
 
-def steps(data: bytes, report: Report) -> list[Step]:
-    """steps.csv."""
+def steps(data: bytes, report: TableReport) -> list[Step]:
+    """Read steps.csv."""
     return list(each(data, STEPS, report, _step))
 
 
@@ -31,8 +31,8 @@ def _step(row: Cells) -> Step:
     )
 
 
-def parameters(data: bytes, report: Report) -> list[Parameter]:
-    """parameters.csv. Conversions are added by the checks, which know the tags."""
+def parameters(data: bytes, report: TableReport) -> list[Parameter]:
+    """Read parameters.csv. Conversions are added by the checks, which have the tags."""
     return list(each(data, PARAMETERS, report, _parameter))
 
 

@@ -1,4 +1,4 @@
-"""From the rows of a tag map to objects: each cell by itself. What hangs together is checked in `config.checks.folder`."""
+"""Turns the rows of a tag map into objects: each cell by itself. `config.checks.folder` checks them against each other."""
 
 import re
 from decimal import Decimal
@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from config.csv.cells import AMOUNT, NAME, TAG, Cells, each
 from config.csv.columns import AGGREGATES, INTEGERS, NUMBERS, TAGS
-from config.csv.tables import Report
+from config.csv.tables import TableReport
 from config.line import Tag
 from config.units import units
 from config.units.scaling import Scaling, decimal_of, from_pairs, scaling_of
@@ -15,8 +15,8 @@ _SCALING_COLUMNS = frozenset({"raw_low", "raw_high", "eu_low", "eu_high", "scale
 _EQUIPMENT = re.compile(r"[a-z0-9-]{1,100}")
 
 
-def tags(data: bytes, report: Report) -> list[Tag]:
-    """tags.csv and its like."""
+def tags(data: bytes, report: TableReport) -> list[Tag]:
+    """Read a tag map: tags.csv, or another file of its form."""
     return list(each(data, TAGS, report, _tag))
 
 
@@ -52,7 +52,7 @@ def _tag(row: Cells) -> Tag:
 
 
 def _units(row: Cells) -> tuple[str | None, str | None]:
-    """(unit, source_unit): a missing unit is the UCUM code of the source's."""
+    """Read (unit, source_unit); a missing unit is the UCUM code of the source's."""
     unit, source_unit = row.unit("unit"), row.text("source_unit")
     if source_unit is None:
         return unit, unit
@@ -67,7 +67,7 @@ def _units(row: Cells) -> tuple[str | None, str | None]:
 def _scaling(
     row: Cells, type_name: str, source_unit: str | None, unit: str | None
 ) -> tuple[Scaling | None, Decimal | None, Decimal | None]:
-    """The scaling, and the instrument's range in `unit`."""
+    """Read the scaling, and both ends of the instrument's range in `unit`."""
     is_integer = type_name in INTEGERS
     if not _SCALING_COLUMNS & row.row.cells.keys() and (source_unit is None or source_unit == unit):
         return None, None, None
@@ -116,11 +116,11 @@ def _conversion(row: Cells, source_unit: str | None, unit: str | None) -> tuple[
     if source_unit is None or unit is None or source_unit == unit:
         return None
     try:
-        found = units.conversion(source_unit, unit)
+        factors = units.conversion(source_unit, unit)
     except units.UnitError as error:
         row.error("unit", str(error))
         return None
-    return None if found[0] == 1 and found[1] == 0 else found
+    return None if factors[0] == 1 and factors[1] == 0 else factors
 
 
 def _converted(value: Decimal | None, conversion: tuple[Fraction, Fraction]) -> Decimal | None:

@@ -1,4 +1,4 @@
-"""CSV as spreadsheets write it: read strictly, with every problem at its line. Nothing of a file is passed over in silence."""
+"""Reads CSV as spreadsheets write it: strictly, with every problem at its line. No part of a file is skipped silently."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ MAX_COLUMNS = 100
 MAX_CELL = 4096
 MAX_PROBLEMS = 1000  # per file; the rest is counted
 
-_REMEMBERED = 5000
+_REMEMBERED = 5000  # good cells kept to spare their checks; a map of 200,000 different ones must not fill the memory
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]{1,3}(?:[. ]?[0-9]{3})*,[0-9]+%?|[+-]?[0-9]+,[0-9]+%?")
@@ -27,7 +27,7 @@ _UTF8_IN_CP1252 = re.compile(rb"[\xc2\xc3\xe2][\x80-\xbf]")
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What a table may have.
+    """The columns that a table may have.
 
     numbers: columns of decimal numbers. formulas: columns in which `=tag` is allowed. words: free text, where a date is no damage.
     """
@@ -45,8 +45,8 @@ class Columns:
 
 
 @dataclass(slots=True)
-class Report:
-    """The problems of one file, bounded: a broken map of 100,000 rows does not make 100,000 lines."""
+class TableReport:
+    """The problems of one file, at most MAX_PROBLEMS: a broken map of 100,000 rows does not make 100,000 lines."""
 
     file: str
     problems: list[Problem] = field(default_factory=list)
@@ -54,15 +54,15 @@ class Report:
     rejected: set[str] = field(default_factory=set)  # first cells of rows with a problem: a name that stands there is not unknown
 
     def error(self, line: int | None, message: str) -> None:
-        """Note what is wrong in a line."""
+        """Report an error in a line; None: in the whole file."""
         self._add(Problem(self.file, line, message))
 
     def warning(self, line: int | None, message: str) -> None:
-        """Note what is allowed and still worth a look."""
+        """Report a use that is allowed but doubtful."""
         self._add(Problem(self.file, line, message, "warning"))
 
     def all(self) -> list[Problem]:
-        """Every problem kept, and how many there were beyond."""
+        """List the problems, and at the end the number of those that were dropped."""
         counted = [Problem(self.file, None, f"and {self.more} more problems in this file")] if self.more else []
         return self.problems + counted
 
@@ -74,19 +74,19 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CsvRow:
     """One row: column -> text without blanks around it, empty cells left out."""
 
     line: int
     cells: Mapping[str, str]
 
     def place(self, file: str) -> Place:
-        """Where the row begins."""
+        """The line where the row begins."""
         return Place(file, self.line)
 
 
-def decode(data: bytes, report: Report) -> str | None:
-    """UTF-8 with or without BOM; CP1252 with a warning; None where it is neither, or both."""
+def decode(data: bytes, report: TableReport) -> str | None:
+    """Decode UTF-8 with or without BOM, or CP1252 with a warning; None for neither, or a mixture of both."""
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         report.error(None, "saved as UTF-16: save it as `CSV UTF-8`")
         return None
@@ -99,7 +99,7 @@ def decode(data: bytes, report: Report) -> str | None:
         return _decode_cp1252(data, error.start, report)
 
 
-def _decode_cp1252(data: bytes, at: int, report: Report) -> str | None:
+def _decode_cp1252(data: bytes, at: int, report: TableReport) -> str | None:
     line = data.count(b"\n", 0, at) + 1
     if data.startswith(b"\xef\xbb\xbf") or _UTF8_IN_CP1252.search(data):
         report.error(line, "two encodings in one file: this line is not UTF-8, others are; save it as `CSV UTF-8`")
@@ -113,11 +113,15 @@ def _decode_cp1252(data: bytes, at: int, report: Report) -> str | None:
     return text
 
 
-def rows(data: bytes, columns: Columns, report: Report) -> Iterator[Row]:
-    """The rows of a table, in order. Problems go to `report`; a row with one is still given, without its damaged cells."""
+def rows(data: bytes, columns: Columns, report: TableReport) -> Iterator[CsvRow]:
+    """Yield the rows of a table, in order.
+
+    Problems go to `report`; a row with a problem is yielded as well, without its damaged cells.
+    """
     text = decode(data, report)
     if text is None:
         return
+    # strict: else a quotation mark that is never closed would take the rest of the file into one cell, without an error.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     try:
         header = _header(next(reader, []), columns, report)
@@ -128,13 +132,13 @@ def rows(data: bytes, columns: Columns, report: Report) -> Iterator[Row]:
 
 
 def _delimiter(text: str) -> str:
-    """The one of `,` `;` and tab that stands most often in the header."""
+    """Choose the delimiter: the most frequent of `,` `;` and tab in the header."""
     first = text.split("\n", 1)[0]
     return max(",;\t", key=first.count)
 
 
-def _header(cells: Sequence[str], columns: Columns, report: Report) -> list[str | None] | None:
-    """Column names by position, None for an empty one; None if the table can not be read."""
+def _header(cells: Sequence[str], columns: Columns, report: TableReport) -> list[str | None] | None:
+    """Read the column names by position, None for an unnamed column; None if the table can not be read."""
     names = [cell.strip() for cell in cells]
     if not any(names):
         report.error(1, f"a header is missing: {','.join(columns.required)}, ...")
@@ -154,7 +158,7 @@ def _header(cells: Sequence[str], columns: Columns, report: Report) -> list[str 
     return None if missing else [name if name in known else None for name in names]
 
 
-def _body(reader: "csv._reader", header: list[str | None], columns: Columns, report: Report) -> Iterator[Row]:  # type: ignore[name-defined]
+def _body(reader: "csv._reader", header: list[str | None], columns: Columns, report: TableReport) -> Iterator[CsvRow]:  # type: ignore[name-defined]
     before = reader.line_num
     checks = _Damage(columns, report)
     for count, cells in enumerate(reader):
@@ -174,14 +178,14 @@ def _body(reader: "csv._reader", header: list[str | None], columns: Columns, rep
         if len(cells) < len(header):
             report.error(line, f"{len(cells)} cells, but the header has {len(header)}")
             continue
-        yield Row(line, checks.clean(line, header, cells))
+        yield CsvRow(line, checks.clean(line, header, cells))
     checks.finish()
 
 
 class _Damage:
-    """What spreadsheets, editors and attackers do to cells."""
+    """Detects damage to cells by spreadsheets, editors and attackers."""
 
-    def __init__(self, columns: Columns, report: Report) -> None:
+    def __init__(self, columns: Columns, report: TableReport) -> None:
         self.columns = columns
         self.report = report
         self._good: set[tuple[str, str]] = set()  # most columns hold the same few texts in every row
@@ -189,7 +193,7 @@ class _Damage:
         self._short: dict[str, tuple[int, str]] = {}  # column -> first line and text of an all-digit number
 
     def clean(self, line: int, header: list[str | None], cells: Sequence[str]) -> dict[str, str]:
-        """The good cells of a row; the others are reported."""
+        """Keep the good cells of a row; report the others."""
         row: dict[str, str] = {}
         for name, cell in zip(header, cells, strict=False):
             if name is None or not cell:
@@ -212,7 +216,7 @@ class _Damage:
         return row
 
     def finish(self) -> None:
-        """What only the whole column shows."""
+        """Report damage that only a whole column shows: lost leading zeros."""
         for name, digits in self._zeros.items():
             line, text = self._short.get(name, (0, ""))
             if text and len(text) < digits:

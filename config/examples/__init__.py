@@ -7,12 +7,12 @@ HERE = Path(__file__).parent
 
 
 def names() -> list[str]:
-    """The examples' names."""
+    """List the examples' names."""
     return sorted(path.name for path in HERE.iterdir() if (path / "line.toml").is_file())
 
 
 def folder(name: str) -> Path:
-    """Where an example stands, to be read only. Raises KeyError."""
+    """Find the folder of an example, to be read only. Raises KeyError."""
     if name not in names():
         raise KeyError(name)
     return HERE / name

@@ -2,4 +2,4 @@
 
 
 class AddressError(ValueError):
-    """The address is no sentence of its grammar; the text gives the reason and, where there is one, the way out."""
+    """The address is not in its grammar; the text gives the reason and, if there is one, the right spelling."""

@@ -53,7 +53,7 @@ class FileAddress:
 
 @dataclass(frozen=True, slots=True)
 class OtherAddress:
-    """An address of a driver whose grammar stands in its own package."""
+    """An address of a driver whose own package has the grammar."""
 
     text: str
 
@@ -62,7 +62,7 @@ Address = OpcUaAddress | ModbusAddress | SerialAddress | SqlAddress | FileAddres
 
 
 def parse(driver: str, text: str) -> Address:
-    """Read an address as the driver's grammar says. Raises AddressError."""
+    """Parse an address by the grammar of its driver. Raises AddressError."""
     if not text:
         raise AddressError("the address is empty")
     if len(text) > MAX_LENGTH:
@@ -73,7 +73,7 @@ def parse(driver: str, text: str) -> Address:
 
 
 def format(driver: str, address: Any) -> str:  # noqa: A001 - the pair of parse
-    """The text that parses to an equal address."""
+    """Write an address as text that parses to an equal one."""
     return _FORMATS[driver](address) if driver in _FORMATS else str(address.text)
 
 

@@ -4,7 +4,7 @@ import re
 
 
 def listen_problem(listen: str, example: str) -> str | None:
-    """Say why this is no address to listen at; None if it is one."""
+    """Explain why a text is no address to listen at; None if it is one."""
     host, colon, port = listen.rpartition(":")
     if not host or not colon or not port.isdigit() or int(port) > 65_535:
         return f"`{listen[:60]}`: an address and a port are meant, as in {example}"

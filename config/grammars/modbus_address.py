@@ -11,9 +11,10 @@ Table = Literal["coil", "discrete", "input", "holding"]
 
 @dataclass(frozen=True, slots=True)
 class ModbusAddress:
-    """Registers or a bit of a unit. offset: from 0, as on the wire. type, order: None where the address does not say.
+    """Registers or a bit of a unit.
 
-    length: characters of a string, bytes of a bytes value. bit: 0 is the least significant.
+    offset: from 0, as on the wire. type, order: None if the address names none. length: characters of a string, bytes of a bytes value.
+    bit: 0 is the least significant.
     """
 
     unit: int
@@ -26,7 +27,7 @@ class ModbusAddress:
 
     @property
     def registers(self) -> int:
-        """How many registers (coils or inputs: bits) the value takes; 1 where the address names no type."""
+        """Number of registers (of coils or inputs: bits) that the value takes; 1 if the address names no type."""
         return 1 if self.type is None else registers_of(self.type, self.length)
 
 
@@ -56,14 +57,14 @@ _MAX_REGISTERS = 125  # of one request: Modbus Application Protocol V1.1b3, 6.3
 
 
 def registers_of(type_name: str, length: int | None = None) -> int:
-    """Registers of a type: float32 2, string with 16 characters 8."""
+    """Count the registers of a type: float32 has 2, a string with 16 characters 8."""
     if type_name in ("string", "bytes"):
         return ((length or 0) + 1) // 2
     return _REGISTERS.get(type_name, 1)
 
 
 def parse_modbus(text: str) -> ModbusAddress:
-    """`1/holding/99:float32:CDAB` (from 0) or `1/400100:float32:CDAB` (Modicon, from 1); `.5` is a bit."""
+    """Parse `1/holding/99:float32:CDAB` (from 0) or `1/400100:float32:CDAB` (Modicon, from 1); `.5` is a bit. Raises AddressError."""
     match = _MODBUS.fullmatch(text)
     if match is None:
         raise AddressError("write unit/table/offset as in 1/holding/99:float32:CDAB, or unit/number as in 1/400100:float32")
@@ -86,7 +87,10 @@ def _table(name: str, offset: str) -> tuple[Table, int]:
 
 
 def _modicon(number: str) -> tuple[Table, int]:
-    """5 or 6 digits, from 1. Fewer digits have lost zeros, mostly in a spreadsheet: 1/1 may be a coil or nothing."""
+    """Parse a Modicon number of 5 or 6 digits, from 1, into (table, offset from 0).
+
+    Fewer digits have lost zeros, mostly in a spreadsheet: 1/1 may be a coil or nothing.
+    """
     if len(number) not in (5, 6):
         raise AddressError(f"`{number}` has {len(number)} digits, a Modicon number has 5 or 6 (lost zeros?); or write 1/holding/99, from 0")
     if number[0] not in _MODICON:

@@ -30,21 +30,21 @@ class OpcUaAddress:
 
     @property
     def is_fragile(self) -> bool:
-        """A bare namespace index may mean another namespace after the server's next start (Part 3, 8.2.2)."""
+        """True for a bare namespace index, which may mean another namespace after the server's next start (Part 3, 8.2.2)."""
         if isinstance(self.identifier, tuple):
             return any(prefix.isdigit() and prefix != "0" for prefix, _ in self.identifier)
         return bool(self.namespace_index)
 
     @property
     def short_names(self) -> tuple[str, ...]:
-        """The short names that it needs from the source's `namespaces`, each once."""
+        """The short names that the address needs in the source's `namespaces`, each once."""
         if isinstance(self.identifier, tuple):
             return tuple(dict.fromkeys(prefix for prefix, _ in self.identifier if not prefix.isdigit()))
         return () if self.namespace is None else (self.namespace,)
 
     @property
     def node(self) -> "OpcUaAddress":
-        """The node alone, without element and field."""
+        """The address of the node alone, without element and field."""
         return replace(self, index=(), field=())
 
 
@@ -70,7 +70,7 @@ _SMART_QUOTES = re.compile("[\u201c\u201d\u201e\u00ab\u00bb]")
 
 
 def parse_opcua(text: str) -> OpcUaAddress:
-    """`plc:s="DB"."Speed"`, `nsu=urn:x;i=7`, `ns=2;s=..`, `i=2258`, `path=/plc:DB/plc:Speed`; then `#[3]`, `#/Pv` or `#/Items[3]/Pv`.
+    """Parse `plc:s="DB"."Speed"`, `nsu=urn:x;i=7`, `ns=2;s=..`, `i=2258`, `path=/plc:DB/plc:Speed`; then `#[3]`, `#/Pv` or `#/Items[3]/Pv`.
 
     An identifier that itself ends like such a suffix is closed by `#/`.
     """
@@ -109,7 +109,7 @@ def _suffix(body: str) -> tuple[tuple[int, ...], tuple[str, ...], str]:
 
 
 def _browse_path(text: str) -> tuple[tuple[str, str], ...]:
-    """Browse names from the Objects folder on, `/` before each, `&` before a character that is meant as itself (Part 4, A.2)."""
+    """Parse browse names from the Objects folder on, `/` before each, `&` before a character meant as itself (Part 4, A.2)."""
     parts = [""]
     characters = iter(text)
     for character in characters:
@@ -125,7 +125,7 @@ def _browse_path(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def _browse_name(text: str) -> tuple[str, str]:
-    """(namespace, name). A name without a namespace is in namespace 0, OPC UA's own."""
+    """Parse (namespace, name). A name without a namespace is in namespace 0, OPC UA's own."""
     match = _PREFIX.match(text)
     prefix, name = (match["prefix"], text[match.end() :]) if match else ("0", text)
     if prefix.isdigit() and int(prefix) > 65_535:
@@ -141,15 +141,15 @@ def _browse_name(text: str) -> tuple[str, str]:
 
 
 def _browse_path_text(path: tuple[tuple[str, str], ...]) -> str:
-    told = ""
+    text = ""
     for prefix, name in path:
         written = re.sub(r"([&/])", r"&\1", name)
         if prefix == "0":
             written = re.sub(r"(:)", r"&\1", written, count=1)
             if re.match(r"nsu?=|http", written):
                 written = "&" + written
-        told += "/" + ("" if prefix == "0" else f"{prefix}:") + written
-    return told
+        text += "/" + ("" if prefix == "0" else f"{prefix}:") + written
+    return text
 
 
 def _identifier(kind: str, text: str) -> int | str | UUID | bytes:
@@ -171,7 +171,7 @@ def _uint32(text: str) -> int:
 
 
 def _checked_string(text: str) -> str:
-    """A PLC's quoted name is what a spreadsheet damages first."""
+    """Refuse a string identifier with damaged quotation marks: a PLC's quoted name is the first thing a spreadsheet damages."""
     if _SMART_QUOTES.search(text):
         raise AddressError('curly quotation marks, a word processor changed them: write " instead')
     if text.startswith('"'):
@@ -211,5 +211,5 @@ def opcua_text(address: OpcUaAddress) -> str:
 
 
 def _closed(body: str) -> str:
-    """`#/` after an identifier that would else be read as ending in an element or a field."""
+    """Append `#/` to an identifier that would otherwise be read as ending in an element or a field."""
     return "#/" if _suffix(body)[2] != body else ""

@@ -20,7 +20,7 @@ _PART = re.compile(r'\s*("[^"]*"|[^"|]*)\s*(\||$)')
 
 
 class ActiveError(ValueError):
-    """Not a sentence of the grammar; the text says why."""
+    """Not in the grammar; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,10 @@ class Active:
     names: tuple[str, ...] = ()
 
     def matches(self, value: Any, names: Mapping[str, int]) -> bool:
-        """Does this value of the signal mean that the step runs? names: text -> code, of the signal's table. None (Bad) never does."""
+        """True if this value of the signal means that the step runs.
+
+        names: text -> code, of the signal's table. A value None (a Bad reading) never matches.
+        """
         if isinstance(value, bool):
             return value in self.flags
         if isinstance(value, str):
@@ -43,7 +46,7 @@ class Active:
 
 
 def parse(text: str) -> Active:
-    """`30..39|50` -> Active. Raises ActiveError."""
+    """Parse `30..39|50` into an Active. Raises ActiveError."""
     if len(text) > MAX_LENGTH:
         raise ActiveError(f"longer than {MAX_LENGTH} characters")
     ranges: list[tuple[int, int]] = []
@@ -62,7 +65,7 @@ def parse(text: str) -> Active:
 
 
 def format(active: Active) -> str:  # noqa: A001 - the pair of parse
-    """The text that parses to `active`."""
+    """Write a condition as text that parses to an equal one."""
     parts = [str(low) if low == high else f"{low}..{high}" for low, high in active.ranges]
     parts += ["true" if flag else "false" for flag in active.flags]
     parts += [name if _is_plain(name) else f'"{name}"' for name in active.names]

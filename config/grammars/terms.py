@@ -1,4 +1,4 @@
-"""Where one fact of a booking or a sample comes from: `=tag`, `row.column`, or a text that stands in the table itself."""
+"""The origin of one value of a booking or a sample: `=tag`, `row.column`, or a text in the table itself."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,25 +10,28 @@ FIELDS = ("batch", "order", "product", "recipe", "recipe_version")
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """kind tag: what stands in tag `text` at that instant; row: column `text` of the row that tells; text: `text`, {batch} filled in."""
+    """The origin of a value.
+
+    kind tag: the value of tag `text` at that instant; row: column `text` of the row that triggered it; text: `text`, {batch} filled in.
+    """
 
     kind: Literal["tag", "row", "text"]
     text: str
 
     def filled(self, who: Mapping[str, str | None]) -> str | None:
-        """The text with its fields; None where one of them is not known."""
-        found = self.text
+        """Fill the fields into the text; None if one of them is not known."""
+        filled = self.text
         for name in FIELDS:
-            if f"{{{name}}}" in found:
+            if f"{{{name}}}" in filled:
                 value = who.get(name)
                 if value is None:
                     return None
-                found = found.replace(f"{{{name}}}", value)
-        return found
+                filled = filled.replace(f"{{{name}}}", value)
+        return filled
 
 
 def term(cell: str | None) -> Term | None:
-    """Read a cell; None for an empty one."""
+    """Parse a cell; None for an empty one."""
     if cell is None:
         return None
     if cell.startswith("="):
@@ -39,7 +42,7 @@ def term(cell: str | None) -> Term | None:
 
 
 def conditions(cell: str | None) -> Iterator[tuple[str, str]]:
-    """(column, value) of `unit_id=GRN-201; move=261`. Raises ValueError for what is none."""
+    """Parse `unit_id=GRN-201; move=261` into (column, value). Raises ValueError for a part that is no condition."""
     for part in (cell or "").split(";"):
         column, equals, value = (text.strip() for text in part.partition("="))
         if part.strip() and not (column and equals and value):

@@ -11,10 +11,10 @@ _PLACE = re.compile(
 
 def host_of(server: str) -> str | None:
     """Cut the host out of `host`, `host:port`, `[v6]:port` or a bare v6 address; None for anything else."""
-    found = _PLACE.fullmatch(server)
-    if found is None or (found["port"] and not 0 < int(found["port"]) < 65_536):
+    match = _PLACE.fullmatch(server)
+    if match is None or (match["port"] and not 0 < int(match["port"]) < 65_536):
         return None
-    return found["v6"] or found["host"] or found["bare"]
+    return match["v6"] or match["host"] or match["bare"]
 
 
 def smears(server: str) -> bool:

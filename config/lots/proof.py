@@ -22,7 +22,7 @@ _NAMED = re.compile(r"\(\?P<([a-z_][a-z0-9_]*)>")
 
 
 class ProofError(ValueError):
-    """The rule is refused; the text says why. is_of_canonical: the mistake stands in `canonical`, not in `pattern`."""
+    """The rule is refused; the text gives the reason. is_of_canonical: the mistake is in `canonical`, not in `pattern`."""
 
     def __init__(self, message: str, *, is_of_canonical: bool = False) -> None:
         super().__init__(message)
@@ -50,46 +50,46 @@ class Language:
     ends: set[int] = field(default_factory=set)
 
     def meets(self, other: "Language") -> str | None:
-        """The shortest text that both have, or None: a walk over pairs of states."""
+        """Find the shortest text that both languages have, by a walk over pairs of states; None if there is none."""
         queue = deque([(0, 0, "")])
         seen = {(0, 0)}
         while queue:
             here, there, text = queue.popleft()
             if here in self.ends and there in other.ends:
                 return text
-            for one in self.follow[here]:
-                for two in other.follow[there]:
-                    common = self.chars[one] & other.chars[two]
-                    if common and (one, two) not in seen:
-                        seen.add((one, two))
-                        queue.append((one, two, text + min(common)))
+            for next_here in self.follow[here]:
+                for next_there in other.follow[there]:
+                    common = self.chars[next_here] & other.chars[next_there]
+                    if common and (next_here, next_there) not in seen:
+                        seen.add((next_here, next_there))
+                        queue.append((next_here, next_there, text + min(common)))
         return None
 
     def image(self, canonical: str) -> "Language":
-        """At least every canonical number that the rule can make."""
+        """Make the language of the canonical numbers of the rule; it may contain more texts, but has every number the rule can make."""
         return _automaton(_image(self.tree, canonical), re.compile(""))
 
 
 def language(pattern: str) -> Language:
-    """Read a pattern. Raises ProofError if it lies outside the subset or is not deterministic."""
-    found = _automaton(_Parser(pattern).whole(), re.compile(pattern, re.ASCII))
-    _check_deterministic(found, "the pattern", is_of_canonical=False)
-    return found
+    """Parse a pattern. Raises ProofError if it lies outside the subset or is not deterministic."""
+    automaton = _automaton(_Parser(pattern).whole(), re.compile(pattern, re.ASCII))
+    _check_deterministic(automaton, "the pattern", is_of_canonical=False)
+    return automaton
 
 
-def proven(found: Language, canonical: str) -> None:
-    """Show that different lots get different numbers, or raise ProofError with the reason."""
+def proven(automaton: Language, canonical: str) -> None:
+    """Prove that different lots get different numbers. Raises ProofError with the reason."""
     fields = {match["name"]: match for match in FIELD.finditer(canonical)}
-    groups = {part.name: part for part in _top_parts(found.tree) if part.name}
+    groups = {part.name: part for part in _top_parts(automaton.tree) if part.name}
     for name, match in fields.items():
         if name not in groups:
             raise ProofError(f"no group `{name}` stands at the outermost level of the pattern", is_of_canonical=True)
         _check_field(groups[name], match)
-    for part in _top_parts(found.tree):
+    for part in _top_parts(automaton.tree):
         if part.name not in fields and not _is_constant(part):
             what = f"group `{part.name}`" if part.name else "a part of the pattern outside the fields"
             raise ProofError(f"{what} varies but does not stand in the canonical number: two lots would become one", is_of_canonical=True)
-    _check_deterministic(found.image(canonical), "the canonical number", is_of_canonical=True)
+    _check_deterministic(automaton.image(canonical), "the canonical number", is_of_canonical=True)
 
 
 def _check_field(group: Node, match: re.Match[str]) -> None:
@@ -121,7 +121,7 @@ def _image(tree: Node, canonical: str) -> Node:
 
 
 def _image_of_field(group: Node, match: re.Match[str]) -> Node:
-    if match["width"]:
+    if match["width"]:  # wider than what the group gives: a larger language can refuse a good rule, but never accept a bad one
         shortest, longest = _lengths(group)
         return _repeated(Node("char", _DIGITS), max(shortest, int(match["width"])), max(longest, int(match["width"])))
     return _upper(group) if match["case"] else group
@@ -135,7 +135,7 @@ def _upper(node: Node) -> Node:
 
 
 def _top_parts(node: Node) -> Iterator[Node]:
-    """The parts of the outermost sequence, looking through groups without a name."""
+    """Yield the parts of the outermost sequence, looking through groups without a name."""
     if node.kind == "seq" and node.name is None:
         for part in node.parts:
             yield from _top_parts(part)
@@ -154,7 +154,7 @@ def _alphabets(node: Node) -> Iterator[frozenset[str]]:
 
 
 def _lengths(node: Node) -> tuple[int, int]:
-    """(shortest, longest) text."""
+    """Compute the lengths of the (shortest, longest) text."""
     if node.kind == "char":
         return 1, 1
     low, high = zip(*map(_lengths, node.parts), strict=True) if node.parts else ((0,), (0,))
@@ -164,66 +164,66 @@ def _lengths(node: Node) -> tuple[int, int]:
 
 
 def _first_characters(node: Node) -> frozenset[str]:
-    found = _automaton(node, re.compile(""))
-    return frozenset().union(*(found.chars[state] for state in found.follow[0]))
+    automaton = _automaton(node, re.compile(""))
+    return frozenset().union(*(automaton.chars[state] for state in automaton.follow[0]))
 
 
 # ---- from a tree to its automaton --------------------------------------------------------------------------------------------------
 
 
 def _automaton(tree: Node, compiled: re.Pattern[str]) -> Language:
-    found = Language(tree, compiled)
-    nullable, first, last = _positions(found, tree)
-    found.follow[0] = first
-    found.ends = {*last, *([0] if nullable else [])}
-    return found
+    automaton = Language(tree, compiled)
+    nullable, first, last = _positions(automaton, tree)
+    automaton.follow[0] = first
+    automaton.ends = {*last, *([0] if nullable else [])}
+    return automaton
 
 
-def _positions(found: Language, node: Node) -> tuple[bool, list[int], list[int]]:
-    """(can be empty, first positions, last positions) of a piece; notes what follows what on the way."""
+def _positions(automaton: Language, node: Node) -> tuple[bool, list[int], list[int]]:
+    """Compute (can be empty, first positions, last positions) of a piece, and record the successors of each position in it."""
     if node.kind == "char":
-        if len(found.chars) > MAX_POSITIONS:
+        if len(automaton.chars) > MAX_POSITIONS:
             raise ProofError(f"the pattern is longer than {MAX_POSITIONS} characters when its counts are written out")
-        found.chars.append(node.chars)
-        found.follow.append([])
-        return False, [len(found.chars) - 1], [len(found.chars) - 1]
+        automaton.chars.append(node.chars)
+        automaton.follow.append([])
+        return False, [len(automaton.chars) - 1], [len(automaton.chars) - 1]
     if node.kind == "seq":
-        return _positions_of_sequence(found, node.parts)
-    pieces = [_positions(found, part) for part in node.parts]
+        return _positions_of_sequence(automaton, node.parts)
+    pieces = [_positions(automaton, part) for part in node.parts]
     nullable = node.kind == "opt" or any(piece[0] for piece in pieces)
     return nullable, [state for piece in pieces for state in piece[1]], [state for piece in pieces for state in piece[2]]
 
 
-def _positions_of_sequence(found: Language, parts: Iterable[Node]) -> tuple[bool, list[int], list[int]]:
+def _positions_of_sequence(automaton: Language, parts: Iterable[Node]) -> tuple[bool, list[int], list[int]]:
     nullable, first, last = True, list[int](), list[int]()
     for part in parts:
-        may_miss, starts, ends = _positions(found, part)
+        may_miss, starts, ends = _positions(automaton, part)
         for state in last:
-            found.follow[state] += starts
+            automaton.follow[state] += starts
         first = first + starts if nullable else first
         last = last + ends if may_miss else ends
         nullable = nullable and may_miss
     return nullable, first, last
 
 
-def _check_deterministic(found: Language, what: str, *, is_of_canonical: bool) -> None:
-    for successors in found.follow:
+def _check_deterministic(automaton: Language, what: str, *, is_of_canonical: bool) -> None:
+    for successors in automaton.follow:
         taken: set[str] = set()
         for state in successors:
-            if both := taken & found.chars[state]:
+            if both := taken & automaton.chars[state]:
                 raise ProofError(
                     f"{what} can be read in two ways at `{min(both)}`: separate parts of varying length, and write alternatives"
                     " so that their first characters differ",
                     is_of_canonical=is_of_canonical,
                 )
-            taken |= found.chars[state]
+            taken |= automaton.chars[state]
 
 
 # ---- the parser --------------------------------------------------------------------------------------------------------------------
 
 
 def _repeated(node: Node, low: int, high: int) -> Node:
-    """x{2,4} as x x (x (x)?)?: nested, so that it stays deterministic."""
+    """Write x{2,4} out as x x (x (x)?)?: nested, so that it stays deterministic."""
     tail: Node | None = None
     for _ in range(high - low):
         tail = Node("opt", parts=(node if tail is None else Node("seq", parts=(node, tail)),))

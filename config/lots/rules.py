@@ -42,14 +42,14 @@ class LotRule:
     examples: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, raw: str) -> str | None:
-        """The canonical number, None if the rule does not match the whole text."""
+        """Make the canonical number; None if the rule does not match the whole text."""
         match = self.pattern.fullmatch(raw)
         if match is None:
             return None
         return FIELD.sub(lambda part: _filled(match[part["name"]], part), self.canonical)
 
     def is_for(self, source: str | None) -> bool:
-        """Whether lots of this source come under the rule; None means any source."""
+        """True if lots of this source come under the rule; None means any source."""
         return source is None or not self.sources or source in self.sources
 
 
@@ -61,7 +61,10 @@ class LotRules:
     rules: tuple[LotRule, ...] = ()
 
     def canonical(self, raw: str, source: str | None = None) -> Lot:
-        """The lot by the rule that matches it. Blanks around the number are not part of it; a longer text than 64 matches none."""
+        """Find the lot by the rule that matches it.
+
+        Blanks around the number are not part of it. A text longer than 64 characters matches no rule.
+        """
         text = raw.strip()
         if len(text) <= MAX_SUBJECT:
             for rule in self.rules:

@@ -1,1 +1,1 @@
-"""What a line folder says, for people and other programs: data dictionary, difference, coverage of the EBR's fields, schemas."""
+"""Reports on a line folder, for people and for tools. They read a checked `Line` and change nothing."""

@@ -1,4 +1,4 @@
-"""The two-way gap report: what the EBR wants and nobody gives, what the sources give and nobody wants (URS-MAP-03).
+"""The two-way gap report: fields of the EBR that nothing fills, and readings of the sources that nothing uses (URS-MAP-03).
 
 A gap has a name that does not change with its row: `field:PM-0412`, `parameter:granulator/CHARGE/charge_lid`, `tag:granulator.vibration`,
 `booking:granulator/weigh`, `sampling:dryer/lod`, `step:dryer/LOAD`, `query:mes.steps`, `code:plc_mode/3`. dispositions.csv names who
@@ -19,8 +19,8 @@ SIGNALS = ("state", "mode", "operator", "activity", "batch_ends")
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
-    """One thing that has no counterpart. place: where it is declared."""
+class CoverageGap:
+    """One field, tag, step, query or code that has no counterpart. place: its declaration. Not a gap in observation."""
 
     name: str
     text: str
@@ -29,29 +29,32 @@ class Gap:
 
     @property
     def is_open(self) -> bool:
-        """Nobody has accepted it for good: `later` is a promise, not an acceptance."""
+        """True until it is accepted for good: `later` is a promise, not an acceptance."""
         return self.disposition is None or self.disposition.disposition == "later"
 
 
 @dataclass(frozen=True, slots=True)
-class GapReport:
-    """Both directions. fields: how many the EBR names, None without ebr-fields.csv. stale: dispositions of gaps that are none."""
+class CoverageReport:
+    """The gaps of both directions.
 
-    gaps: tuple[Gap, ...]
+    fields: number of fields in the EBR's list, None without ebr-fields.csv. stale: dispositions of gaps that do not exist.
+    """
+
+    gaps: tuple[CoverageGap, ...]
     fields: int | None
     stale: tuple[Disposition, ...]
 
     @property
-    def open(self) -> tuple[Gap, ...]:
+    def open(self) -> tuple[CoverageGap, ...]:
         """Gaps without an acceptance."""
         return tuple(gap for gap in self.gaps if gap.is_open)
 
 
-def report(line: Line) -> GapReport:
-    """Every gap of a line, those without source first."""
+def report(line: Line) -> CoverageReport:
+    """Find every gap of a line; those of the EBR's fields first."""
     accepted = {disposition.gap: disposition for disposition in line.dispositions}
     gaps = tuple(
-        Gap(name, text, place, accepted.pop(name, None))
+        CoverageGap(name, text, place, accepted.pop(name, None))
         for name, text, place in (
             *_fields(line),
             *_parameters(line),
@@ -62,13 +65,13 @@ def report(line: Line) -> GapReport:
             *_codes(line),
         )
     )
-    return GapReport(gaps, None if line.ebr_fields is None else len(line.ebr_fields), tuple(accepted.values()))
+    return CoverageReport(gaps, None if line.ebr_fields is None else len(line.ebr_fields), tuple(accepted.values()))
 
 
 def problems(line: Line) -> list[Problem]:
-    """What `check` says of them: errors in production, where each gap needs an acceptance; stale acceptances always."""
-    found = report(line)
-    stale = [row.place.problem(f"gap `{row.gap[:80]}` does not exist (any more)", "warning") for row in found.stale]
+    """List the gaps as problems for `check`: errors in production, where each gap needs an acceptance; stale acceptances always."""
+    gap_report = report(line)
+    stale = [row.place.problem(f"gap `{row.gap[:80]}` does not exist (any more)", "warning") for row in gap_report.stale]
     if line.line.environment != "production":
         return stale
     absent = (
@@ -76,21 +79,23 @@ def problems(line: Line) -> list[Problem]:
         if line.ebr_fields is not None
         else [Problem("ebr-fields.csv", None, "is missing: production compares the map with the EBR's own list")]
     )
-    open_ = [gap.place.problem(f"gap `{gap.name}`: {gap.text}; dispositions.csv has no acceptance of it") for gap in found.open]
+    open_ = [gap.place.problem(f"gap `{gap.name}`: {gap.text}; dispositions.csv has no acceptance of it") for gap in gap_report.open]
     return stale + absent + open_
 
 
-def text(found: GapReport, *, with_accepted: bool = False) -> str:
-    """The report for people: one line per open gap (or per gap), then the counts."""
-    lines = [f"{_state(gap):15} {gap.name}: {gap.text}" for gap in found.gaps if with_accepted or gap.is_open]
-    kinds = Counter(gap.name.partition(":")[0] for gap in found.gaps)
+def text(gap_report: CoverageReport, *, with_accepted: bool = False) -> str:
+    """Format the report for people: one line per open gap (or per gap), then the counts."""
+    lines = [f"{_state(gap):15} {gap.name}: {gap.text}" for gap in gap_report.gaps if with_accepted or gap.is_open]
+    kinds = Counter(gap.name.partition(":")[0] for gap in gap_report.gaps)
     counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "none"
-    wanted = "no ebr-fields.csv: what the EBR wants is not known" if found.fields is None else f"{found.fields} fields of the EBR"
-    return "\n".join([*lines, f"gaps: {counted}; {len(found.gaps) - len(found.open)} accepted, {len(found.open)} open; {wanted}"])
+    wanted = "no ebr-fields.csv: what the EBR wants is not known" if gap_report.fields is None else f"{gap_report.fields} fields of the EBR"
+    return "\n".join(
+        [*lines, f"gaps: {counted}; {len(gap_report.gaps) - len(gap_report.open)} accepted, {len(gap_report.open)} open; {wanted}"]
+    )
 
 
-def as_json(found: GapReport) -> dict[str, Any]:
-    """The report for programs."""
+def as_json(gap_report: CoverageReport) -> dict[str, Any]:
+    """Format the report for programs."""
     gaps = [
         {
             "gap": gap.name,
@@ -100,20 +105,20 @@ def as_json(found: GapReport) -> dict[str, Any]:
             "disposition": None if gap.disposition is None else gap.disposition.disposition,
             "accepted_by": None if gap.disposition is None else gap.disposition.accepted_by,
         }
-        for gap in found.gaps
+        for gap in gap_report.gaps
     ]
-    return {"gaps": gaps, "open": len(found.open), "fields": found.fields, "stale": [row.gap for row in found.stale]}
+    return {"gaps": gaps, "open": len(gap_report.open), "fields": gap_report.fields, "stale": [row.gap for row in gap_report.stale]}
 
 
-def _state(gap: Gap) -> str:
+def _state(gap: CoverageGap) -> str:
     return "open" if gap.disposition is None else gap.disposition.disposition
 
 
-Found = Iterator[tuple[str, str, Place]]
+Missing = Iterator[tuple[str, str, Place]]
 
 
-def _fields(line: Line) -> Found:
-    """Fields of the EBR that no parameter, booking or sampling fills."""
+def _fields(line: Line) -> Missing:
+    """Find fields of the EBR that no parameter, booking or sampling fills."""
     filled = {row.ebr_field for row in line.parameters} | {row.ebr_field for row in (*line.materials, *line.samples)}
     for row in line.ebr_fields or ():
         if row.ebr_field not in filled:
@@ -121,13 +126,13 @@ def _fields(line: Line) -> Found:
             yield f"field:{row.ebr_field}", f"the EBR's {need} field {row.name or row.ebr_field} has no source", row.place
 
 
-def _parameters(line: Line) -> Found:
+def _parameters(line: Line) -> Missing:
     for row in line.parameters:
         if row.ebr_field is None:
             yield f"parameter:{name_of(row)}", f"parameter {row.name or row.parameter} has no field of the EBR", row.place
 
 
-def _bookings(line: Line) -> Found:
+def _bookings(line: Line) -> Missing:
     for kind, rows in (("booking", line.materials), ("sampling", line.samples)):
         for row in rows:
             if row.ebr_field is None:
@@ -135,8 +140,8 @@ def _bookings(line: Line) -> Found:
                 yield f"{kind}:{row.equipment}/{row.name}", f"{kind} {what} has no field of the EBR", row.place
 
 
-def _steps(line: Line) -> Found:
-    """Steps of which the EBR learns nothing but start and end. A step with children is spoken for by them."""
+def _steps(line: Line) -> Missing:
+    """Find steps of which the EBR gets nothing but start and end. The children of a step cover it."""
     spoken = {(row.equipment, row.step) for row in (*line.materials, *line.samples)}
     spoken |= {(row.equipment, row.step) for row in line.parameters} | {(step.equipment, step.parent) for step in line.steps}
     for step in line.steps:
@@ -145,8 +150,8 @@ def _steps(line: Line) -> Found:
             spoken.add((step.equipment, step.step))
 
 
-def _tags(line: Line) -> Found:
-    """Tags that somebody called critical and nobody uses. Criticality `none` is the statement that the record needs it not."""
+def _tags(line: Line) -> Missing:
+    """Find tags of a declared criticality that nothing uses. `none` declares that the record does not need the tag."""
     used = set(_used_tags(line))
     for tag in line.tags:
         if tag.criticality != "none" and tag.tag not in used:
@@ -168,7 +173,7 @@ def _used_tags(line: Line) -> Iterator[str]:
 
 
 def tags_of(row: Parameter) -> Iterator[str]:
-    """Every tag that a parameter is read from: its own, and those of `=tag` limits."""
+    """Yield every tag that a parameter is read from: its own, and those of `=tag` limits."""
     if row.tag is not None:
         yield row.tag
     for limit in (row.target, row.low, row.high, row.alert_low, row.alert_high):
@@ -176,8 +181,8 @@ def tags_of(row: Parameter) -> Iterator[str]:
             yield limit[1:]
 
 
-def _queries(line: Line) -> Found:
-    """Rows that are read, and then mean nothing: no identity and no tag comes from them."""
+def _queries(line: Line) -> Missing:
+    """Find queries whose rows are read and then not used: no identity and no tag comes from them."""
     used = {value for equipment in line.equipment for key in IDENTITIES if (value := _row_of(getattr(equipment, key))) is not None}
     used |= {row.trigger for row in (*line.materials, *line.samples)} | {row.results for row in line.samples if row.results is not None}
     for index, source in enumerate(line.sources):
@@ -203,8 +208,8 @@ def _named(source: Source) -> Iterator[tuple[tuple[str | int, ...], str]]:
             yield from (((key, index), str(table.get("name"))) for index, table in enumerate(tables) if isinstance(table, Mapping))
 
 
-def _codes(line: Line) -> Found:
-    """Codes of an own state table that mean no ISA-88 state: the fold can not tell running from held by them."""
+def _codes(line: Line) -> Missing:
+    """Find codes of an own state table without an ISA-88 state: the fold can not distinguish running from held by them."""
     for equipment in line.equipment:
         table = line.codes.get(equipment.states or "")
         if table is None or table.name in ("packml", "isa88", "phasemanager"):
@@ -215,6 +220,6 @@ def _codes(line: Line) -> Found:
 
 
 def name_of(row: Parameter) -> str:
-    """equipment/step/parameter, with the recipe where the row is for one."""
+    """Name a parameter: equipment/step/parameter, with the recipe if the row is for one."""
     scope = f"[{row.recipe}{'@' + row.recipe_version if row.recipe_version else ''}]" if row.recipe else ""
     return f"{row.equipment}/{row.step or row.when}/{row.parameter}{scope}"

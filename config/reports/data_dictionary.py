@@ -1,4 +1,4 @@
-"""The data dictionary and the interface inventory of a line, read out of the line itself (URS-MAP-05, URS-MAP-10)."""
+"""The data dictionary and the interface inventory of a line, made from the line itself (URS-MAP-05, URS-MAP-10)."""
 
 import csv
 import io
@@ -47,13 +47,13 @@ _ORDER = ("none", "GMP", "CQA", "CPP")
 
 
 def dictionary(line: Line) -> list[Row]:
-    """One row per tag and per parameter, in the map's order; every cell is text, empty where there is nothing to say."""
+    """List one row per tag and per parameter, in the map's order; every cell is text, empty if there is nothing to say."""
     owners = {row.ebr_field: row.owner for row in line.ebr_fields or ()}
     return [*(_tag(line, tag) for tag in line.tags), *(_parameter(line, row, owners) for row in line.parameters)]
 
 
 def inventory(line: Line) -> list[Row]:
-    """One row per connection: what it reads or sends, how it is protected, and who depends on it."""
+    """List one row per connection: data read or sent, its protection, and the parts of the record that depend on it."""
     rows = [_source(line, source) for source in line.sources] + [_uplink(line, uplink) for uplink in line.uplinks]
     rows += [
         _connection(line, name=f"ntp:{server}", direction="in", protocol="NTP", endpoint=server, security="none", criticality="GMP")
@@ -72,7 +72,7 @@ def inventory(line: Line) -> list[Row]:
 
 
 def as_csv(rows: Sequence[Mapping[str, str]], columns: Iterable[str]) -> str:
-    """For a spreadsheet: no cell begins like a formula."""
+    """Write rows as CSV for a spreadsheet: no cell begins like a formula."""
     out = io.StringIO()
     writer = csv.DictWriter(out, list(columns), lineterminator="\n")
     writer.writeheader()
@@ -105,7 +105,7 @@ def _tag(line: Line, tag: Tag) -> Row:
 
 
 def _lot_rule(line: Line, tag: Tag) -> str | None:
-    """The rules that a text of this source is tried against, where it is a lot number."""
+    """Name the rules that a text of this source is tried against, if it is a lot number; else None."""
     rules = [rule.name for rule in line.lots.rules if rule.is_for(tag.source)] if tag.type == "string" else []
     return f"lots.toml version {line.lots.version}: {', '.join(rules)}" if rules else None
 

@@ -1,4 +1,4 @@
-"""What differs in meaning between two line folders, and whom it touches (URS-CFG-03).
+"""Differences in meaning between two line folders, with the steps, parameters and fields that they affect (URS-CFG-03).
 
 Rows and tables are compared by their names, not by their place in the file: moving a row changes nothing. Comments and spelling of equal
 numbers change nothing either.
@@ -20,9 +20,9 @@ _UNSEEN = frozenset({"place", "criticality_given", "folder"})
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One thing that was added, removed or changed. fields: (name, old, new) as text.
+    """One object that was added, removed or changed. fields: (name, old, new) as text.
 
-    tags, steps, parameters, ebr_fields: what depends on it, in both folders. criticality: the highest of them.
+    tags, steps, parameters, ebr_fields: everything that depends on it, in both folders. criticality: the highest of them.
     """
 
     what: str  # added, removed, changed
@@ -36,14 +36,14 @@ class Change:
     criticality: str = "none"
 
     def __str__(self) -> str:
-        told = "".join(f"\n    {name}: {old or '(empty)'} -> {new or '(empty)'}" for name, old, new in self.fields)
+        changed = "".join(f"\n    {name}: {old or '(empty)'} -> {new or '(empty)'}" for name, old, new in self.fields)
         touched = [("tags", self.tags), ("steps", self.steps), ("parameters", self.parameters), ("EBR fields", self.ebr_fields)]
         listed = "".join(f"\n    {what}: {', '.join(names)}" for what, names in touched if names)
-        return f"{self.what} {self.kind} {self.name} ({self.criticality}){told}{listed}"
+        return f"{self.what} {self.kind} {self.name} ({self.criticality}){changed}{listed}"
 
 
 def changes(old: Line, new: Line) -> list[Change]:
-    """Every difference in meaning, in the order of kinds and names."""
+    """List every difference in meaning, in the order of kinds and names."""
     before, after = dict(_things(old)), dict(_things(new))
     return [
         _touched(old, new, what, key, _fields(before.get(key), after.get(key)))
@@ -59,7 +59,7 @@ def _what(before: Any, after: Any) -> str | None:
 
 
 def _things(line: Line) -> Iterator[tuple[tuple[str, str], Any]]:
-    """Everything that has a name: (kind, name) -> its object."""
+    """Yield ((kind, name), object) of everything that has a name."""
     for section in ("line", "clock", "buffer", "web", "push", "backup"):
         if getattr(line, section) is not None:
             yield (section, section), getattr(line, section)
@@ -90,17 +90,19 @@ def _recipe(step: Any) -> str:
 
 
 def _fields(before: Any, after: Any) -> tuple[tuple[str, str, str], ...]:
-    """(field, old, new) of what differs; of one side alone every field that says something."""
-    one, other = dict(_flat("", before)), dict(_flat("", after))
+    """List (field, old, new) of the fields that differ; for an object of one side alone, every field with a value."""
+    old_leaves, new_leaves = dict(_flat("", before)), dict(_flat("", after))
     if before is None or after is None:
         return ()
     return tuple(
-        (name, one.get(name, ""), other.get(name, "")) for name in sorted({*one, *other}) if one.get(name, "") != other.get(name, "")
+        (name, old_leaves.get(name, ""), new_leaves.get(name, ""))
+        for name in sorted({*old_leaves, *new_leaves})
+        if old_leaves.get(name, "") != new_leaves.get(name, "")
     )
 
 
 def _flat(path: str, value: Any) -> Iterator[tuple[str, str]]:
-    """The leaves of an object as text, by their path."""
+    """Yield (path, text) of the leaves of an object."""
     if isinstance(value, BaseModel):
         yield from _flat(path, {name: getattr(value, name) for name in type(value).model_fields if name not in _UNSEEN})
     elif isinstance(value, Scaling):
@@ -118,7 +120,7 @@ def _flat(path: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _plain(value: Decimal) -> str:
-    """0.10 and 0.1 are one number."""
+    """Write a number without trailing zeros: 0.10 and 0.1 are one number."""
     digits = f"{value:f}"
     return digits.rstrip("0").rstrip(".") if "." in digits else digits
 
@@ -126,7 +128,7 @@ def _plain(value: Decimal) -> str:
 # ---- whom it touches ---------------------------------------------------------------------------------------------------------------
 
 
-def _touched(old: Line, new: Line, what: str, key: tuple[str, str], told: tuple[tuple[str, str, str], ...]) -> Change:
+def _touched(old: Line, new: Line, what: str, key: tuple[str, str], changed: tuple[tuple[str, str, str], ...]) -> Change:
     kind, name = key
     tags = {tag for line in (old, new) for tag in _tags(line, kind, name)}
     steps = {step for line in (old, new) for step in _steps(line, kind, name, tags)}
@@ -136,7 +138,7 @@ def _touched(old: Line, new: Line, what: str, key: tuple[str, str], told: tuple[
         what,
         kind,
         name,
-        told,
+        changed,
         tuple(sorted(tags - {name})),
         tuple(sorted(steps - {name})),
         tuple(sorted({row_name for row_name, _ in rows} - {name})),
@@ -162,7 +164,7 @@ def _steps(line: Line, kind: str, name: str, tags: set[str]) -> Iterator[str]:
 
 
 def _concerns(row: Any, kind: str, name: str, tags: set[str], steps: set[str]) -> bool:
-    """A parameter is touched by its own row, by its tags, and by what says when its step runs."""
+    """True if a change affects a parameter: its own row, its tags, or the tags that decide when its step runs."""
     if kind in ("parameter", "field"):
         return name in (name_of(row), row.ebr_field)
     in_step = any(step.partition("[")[0] == f"{row.equipment}/{row.step}" for step in steps)

@@ -24,12 +24,12 @@ _DEADBAND = {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,12})?%?$"}
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """File name -> schema."""
+    """Make the schemas: file name -> schema."""
     return {"line-toml.json": _line(), "line-lots.json": _lots(), "line-tables.json": _tables()}
 
 
 def texts() -> dict[str, str]:
-    """File name -> the text that stands in the tree."""
+    """Make the schemas' files: file name -> text."""
     return {name: json.dumps(schema, indent=2, ensure_ascii=False) + "\n" for name, schema in schemas().items()}
 
 
@@ -52,7 +52,7 @@ def _line() -> dict[str, Any]:
 
 
 def _open_sources(source: dict[str, Any]) -> None:
-    """A driver's own keys stand beside the common ones; the driver's own schema knows them."""
+    """Allow a driver's own keys beside the common ones; the driver's own schema describes them."""
     for inner in ("options", "folder"):
         source["properties"].pop(inner)
     source["additionalProperties"] = True

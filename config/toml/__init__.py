@@ -1,1 +1,1 @@
-"""line.toml and lots.toml: read with the place of each key; rules for lots."""
+"""line.toml and lots.toml: read with the line number of each key, so that every problem names its place."""

@@ -1,4 +1,4 @@
-"""line.toml: the text, its keys with their lines, and the sections as objects."""
+"""Reads line.toml: the text, its keys with their lines, and the sections as objects."""
 
 import tomllib
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(slots=True)
 class Document:
-    """A parsed TOML file. problems: what was wrong so far."""
+    """A parsed TOML file, with the problems so far."""
 
     file: str
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -39,24 +39,24 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
 
     def place(self, path: Path_) -> Place:
-        """The line of a key, or of the nearest key around it. Parts that are no keys (a union's tag) are skipped."""
-        found: Path_ = ()
+        """Find the line of a key, or of the nearest key around it. Parts that are no keys (a union's tag) are skipped."""
+        nearest: Path_ = ()
         for part in path:
-            if (*found, part) in self.lines:
-                found = (*found, part)
-        return Place(self.file, self.lines.get(found))
+            if (*nearest, part) in self.lines:
+                nearest = (*nearest, part)
+        return Place(self.file, self.lines.get(nearest))
 
     def error(self, path: Path_, message: str) -> None:
-        """Note what is wrong at a key."""
+        """Report an error at a key."""
         self.problems.append(self.place(path).problem(message))
 
     def warning(self, path: Path_, message: str) -> None:
-        """Note what is allowed and still worth a look."""
+        """Report, at a key, a use that is allowed but doubtful."""
         self.problems.append(self.place(path).problem(message, "warning"))
 
 
 def parse(file: str, data: bytes) -> Document:
-    """A document; its problems say what is wrong with the text."""
+    """Parse a TOML file; its problems report errors in the text."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -70,9 +70,9 @@ def parse(file: str, data: bytes) -> Document:
 
 
 def _syntax(message: str) -> tuple[int | None, str]:
-    """Tomllib says `... (at line 3, column 7)`."""
-    head, found, tail = message.rpartition(" (at line ")
-    if not found:
+    """Split tomllib's message `... (at line 3, column 7)` into line and reason."""
+    head, separator, tail = message.rpartition(" (at line ")
+    if not separator:
         return None, f"not TOML: {message}"
     return int(tail.split(",")[0]), f"not TOML: {head}"
 
@@ -83,7 +83,7 @@ def _broken(file: str, line: int | None, message: str) -> Document:
 
 @dataclass(slots=True)
 class Sections:
-    """line.toml as objects; None or shorter lists where something was wrong. at: the path of each object."""
+    """line.toml as objects, each list with the path of each object; None or a shorter list where a table has an error."""
 
     line: LineSection | None = None
     clock: ClockSection | None = None
@@ -100,19 +100,19 @@ class Sections:
 
 
 def sections(document: Document, folder: Path) -> Sections:
-    """Every section, validated on its own: a mistake in one hides none in another."""
-    found = Sections()
+    """Validate every section on its own: a mistake in one does not hide a mistake in another."""
+    parsed = Sections()
     for key in document.data:
         if key not in (*SECTIONS, *LISTS, "tags"):
             document.error((key,), f"unknown key `{key[:60]}`{did_you_mean(key, [*SECTIONS, *LISTS, 'tags'])}")
     _check_texts(document, (), document.data)
     for key, model in SECTIONS.items():
         if key not in OPTIONAL or key in document.data:
-            setattr(found, key, validated(document, (key,), model, document.data.get(key, {})))
+            setattr(parsed, key, validated(document, (key,), model, document.data.get(key, {})))
     for key, model in LISTS.items():
-        getattr(found, key).extend(_listed(document, key, model, folder))
-    found.tag_files = _tag_files(document)
-    return found
+        getattr(parsed, key).extend(_listed(document, key, model, folder))
+    parsed.tag_files = _tag_files(document)
+    return parsed
 
 
 def _check_texts(document: Document, path: Path_, value: Any) -> None:
@@ -145,14 +145,14 @@ def _listed(document: Document, key: str, model: type[BaseModel], folder: Path) 
 
 
 def _with_options(table: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """A source's own keys; the others belong to its driver, which checks them later."""
+    """Separate a source's common keys from those of its driver, which the driver checks later."""
     common = Source.model_fields.keys() - {"options", "folder"}
     own = {key: value for key, value in table.items() if key in common}
     return {**own, "options": {key: value for key, value in table.items() if key not in common}, "folder": folder}
 
 
 def validated(document: Document, path: Path_, model: type[M], data: Any) -> M | None:
-    """The object, or None with the problems in the document."""
+    """Make an object of a table; None if it has problems, which go to the document."""
     if not isinstance(data, Mapping):
         document.error(path, f"`{path[-1]}` is a table: write [{path[-1]}]")
         return None
@@ -166,7 +166,7 @@ def validated(document: Document, path: Path_, model: type[M], data: Any) -> M |
 
 
 def _as_tuples(data: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    """TOML's lists as the tuples that frozen models hold; the options of a source stay as they were written."""
+    """Turn TOML's lists into the tuples that frozen models hold; the options of a source stay as they were written."""
     keep = ("options",) if model is Source else ()
     return {key: value if key in keep else _as_tuple(value) for key, value in data.items()}
 
@@ -178,7 +178,7 @@ def _as_tuple(value: Any) -> Any:
 
 
 def explained(item: Mapping[str, Any], model: type[BaseModel]) -> str:
-    """One pydantic error as a sentence for the person who wrote the file."""
+    """Rewrite one pydantic error as a sentence for the person who wrote the file."""
     key = next((str(part) for part in reversed(item["loc"]) if isinstance(part, str)), "?")
     kind = item["type"]
     if kind == "missing":
@@ -197,7 +197,7 @@ def _shown(value: Any) -> str:
 
 
 def _known_keys(model: type[BaseModel], location: tuple[str | int, ...]) -> list[str]:
-    """The keys that may stand where the unknown one stands."""
+    """List the keys that are allowed in place of an unknown one."""
     from config.sections import FromRow, FromTag, PushClient, Pushed, Tls
 
     inner: dict[str | int, type[BaseModel]] = {"row": FromRow, "tag": FromTag, "push": Pushed, "tls": Tls, "client": PushClient}

@@ -1,4 +1,4 @@
-"""lots.toml: read and proven. A rule set that could mix up two lots is refused (URS-CTX-06)."""
+"""Reads lots.toml and proves its rules. A rule set that could mix up two lots is refused (URS-CTX-06)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,8 +24,8 @@ class RuleTable(Model):
 
 
 @dataclass(slots=True)
-class Found:
-    """What lots.toml says."""
+class LotsFile:
+    """The content of lots.toml: its rules, or the problems."""
 
     rules: LotRules = field(default_factory=LotRules)
     problems: list[Problem] = field(default_factory=list)
@@ -38,10 +38,10 @@ class _Candidate:
     language: Language
 
 
-def read(data: bytes | None, sources: list[str]) -> Found:
-    """The rules, with every problem."""
+def read(data: bytes | None, sources: list[str]) -> LotsFile:
+    """Read and prove the rules, with every problem. sources: names of the line's sources."""
     if data is None:
-        return Found()
+        return LotsFile()
     document = parse("lots.toml", data)
     version = document.data.get("version")
     if document.data and not isinstance(version, str):
@@ -52,8 +52,8 @@ def read(data: bytes | None, sources: list[str]) -> Found:
     candidates = _candidates(document, sources)
     _compare(document, candidates)
     if document.problems or not isinstance(version, str):
-        return Found(problems=document.problems)
-    return Found(LotRules(version, tuple(candidate.rule for candidate in candidates)))
+        return LotsFile(problems=document.problems)
+    return LotsFile(LotRules(version, tuple(candidate.rule for candidate in candidates)))
 
 
 def _candidates(document: Document, sources: list[str]) -> list[_Candidate]:
@@ -61,12 +61,12 @@ def _candidates(document: Document, sources: list[str]) -> list[_Candidate]:
     if not isinstance(tables, list) or len(tables) > MAX_RULES:
         document.error(("rule",), f"write [[rule]], at most {MAX_RULES} times")
         return []
-    found = []
+    candidates = []
     for index, data in enumerate(tables):
         table = validated(document, ("rule", index), RuleTable, data)
         if table is not None and (candidate := _candidate(document, ("rule", index), table, sources)) is not None:
-            found.append(candidate)
-    return found
+            candidates.append(candidate)
+    return candidates
 
 
 def _candidate(document: Document, at: Path_, table: RuleTable, sources: list[str]) -> _Candidate | None:
@@ -78,18 +78,18 @@ def _candidate(document: Document, at: Path_, table: RuleTable, sources: list[st
         document.error((*at, "canonical"), "write fields as {name}, {name:04} or {name:upper}, with names of the pattern's groups")
         return None
     try:
-        found = language(table.pattern)
-        proven(found, table.canonical)
+        automaton = language(table.pattern)
+        proven(automaton, table.canonical)
     except ProofError as error:
         document.error((*at, "canonical" if error.is_of_canonical else "pattern"), str(error))
         return None
-    rule = LotRule(table.name, found.compiled, table.canonical, table.sources, table.examples)
+    rule = LotRule(table.name, automaton.compiled, table.canonical, table.sources, table.examples)
     _run_examples(document, at, rule)
-    return _Candidate(at, rule, found)
+    return _Candidate(at, rule, automaton)
 
 
 def _run_examples(document: Document, at: Path_, rule: LotRule) -> None:
-    """The test vectors that stand beside the rule (URS-MAP-09)."""
+    """Run the test vectors of a rule (URS-MAP-09)."""
     if not rule.examples:
         document.error(at, f'rule `{rule.name}` needs an example: examples = {{ "as the source writes" = "canonical" }}')
     for raw, wanted in rule.examples.items():
@@ -99,16 +99,17 @@ def _run_examples(document: Document, at: Path_, rule: LotRule) -> None:
 
 
 def _compare(document: Document, candidates: list[_Candidate]) -> None:
-    """Rules that can meet at one source: no lot for two of them, no two lots that become one."""
-    for index, one in enumerate(candidates):
+    """Compare the rules of each source: no lot matches two of them, and no two lots get one number."""
+    for index, candidate in enumerate(candidates):
         for other in candidates[:index]:
-            if one.rule.name == other.rule.name:
-                document.error((*one.at, "name"), f"rule `{one.rule.name}` stands twice")
-            if one.rule.sources and other.rule.sources and not set(one.rule.sources) & set(other.rule.sources):
+            if candidate.rule.name == other.rule.name:
+                document.error((*candidate.at, "name"), f"rule `{candidate.rule.name}` stands twice")
+            if candidate.rule.sources and other.rule.sources and not set(candidate.rule.sources) & set(other.rule.sources):
                 continue
-            if (lot := one.language.meets(other.language)) is not None:
-                document.error((*one.at, "pattern"), f"lot `{lot}` matches rule `{other.rule.name}` too")
-            if (number := one.language.image(one.rule.canonical).meets(other.language.image(other.rule.canonical))) is not None:
+            if (lot := candidate.language.meets(other.language)) is not None:
+                document.error((*candidate.at, "pattern"), f"lot `{lot}` matches rule `{other.rule.name}` too")
+            if (number := candidate.language.image(candidate.rule.canonical).meets(other.language.image(other.rule.canonical))) is not None:
                 document.error(
-                    (*one.at, "canonical"), f"two lots of one source can become `{number}`: by rule `{other.rule.name}` and by this one"
+                    (*candidate.at, "canonical"),
+                    f"two lots of one source can become `{number}`: by rule `{other.rule.name}` and by this one",
                 )

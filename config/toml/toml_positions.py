@@ -1,4 +1,4 @@
-"""At which line each key of a TOML text stands: tomllib tells none, and a problem without its line is hard to find.
+"""Finds the line of each key of a TOML text: tomllib does not give it, and a problem without its line is hard to find.
 
 Call it on text that tomllib has accepted: the scanner relies on it and checks nothing again (TOML 1.0).
 """
@@ -17,7 +17,7 @@ _SCALAR = re.compile(r"[^,\]}\n#]+")
 
 
 def positions(text: str) -> dict[Path, int]:
-    """Lines, from 1, of every key and array element: ("source", 2, "security", "mode") -> 31."""
+    """Find the lines, from 1, of every key and array element: ("source", 2, "security", "mode") -> 31."""
     scanner = _Scanner(text)
     scanner.document()
     return scanner.lines
@@ -32,6 +32,7 @@ class _Scanner:
         self._tables: dict[Path, int] = {}  # array of tables -> index of its last element
 
     def document(self) -> None:
+        """Scan the whole text."""
         table: Path = ()
         while self._skip_blank():
             if self.text.startswith("[", self.at):
@@ -52,7 +53,7 @@ class _Scanner:
         return self._note((*path, self._tables[path]), line)
 
     def _resolved(self, keys: Path) -> Path:
-        """A header names the last element of an array of tables without its index."""
+        """Add the index of the last element to each array of tables in a header's path, which names it without."""
         path: Path = ()
         for key in keys:
             path = (*path, key)
@@ -110,7 +111,7 @@ class _Scanner:
         self.at += 1
 
     def _note(self, path: Path, line: int) -> Path:
-        self.lines.setdefault(path, line)
+        self.lines.setdefault(path, line)  # a table may be opened by a dotted key before its header: the first place counts
         return path
 
     def _line(self) -> int:

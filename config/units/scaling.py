@@ -1,4 +1,4 @@
-"""From the raw value of a source to the value in the map's unit: exact, and fast enough for the hot loop."""
+"""Scales the raw value of a source into the map's unit: exact, and fast enough for the hot loop."""
 
 import math
 from collections.abc import Callable
@@ -28,27 +28,29 @@ class Scaling:
 
     @property
     def slope(self) -> Fraction:
-        """Exact."""
+        """The exact slope: `scale`, or its fraction."""
         return Fraction(self.scale) if self.exact is None else self.exact[0]
 
     @property
     def intercept(self) -> Fraction:
-        """Exact."""
+        """The exact intercept: `offset`, or its fraction."""
         return Fraction(self.offset) if self.exact is None else self.exact[1]
 
     @property
     def is_identity(self) -> bool:
-        """Whether every value stays as it is."""
+        """True if every value stays as it is."""
         return self.slope == 1 and self.intercept == 0
 
     def apply(self, raw: Number) -> Number:
-        """The value in the map's unit: an int or float as `compiled` gives it, a Decimal for a Decimal."""
+        """Scale one value: an int or float as `compiled` gives it, a Decimal for a Decimal."""
         if isinstance(raw, Decimal):
             return self._of_decimal(raw)
         return self.compiled()(raw)
 
     def compiled(self) -> Callable[[int | float], int | float]:
-        """A function for the hot loop. Its result is the float nearest to the exact value (an int where `decimals` is 0 and raw is an int).
+        """Make a function for the hot loop.
+
+        Its result is the float nearest to the exact value (an int where `decimals` is 0 and raw is an int).
 
         Non-finite raw values come back as they are; a result beyond a float is infinite: the caller marks both Bad.
         """
@@ -57,15 +59,15 @@ class Scaling:
         return _general(self.slope, self.intercept, self.decimals)
 
     def raw_of(self, value: Number | Fraction) -> Fraction:
-        """The raw value, exact, that means `value`. A simulated device rounds it to what its type can hold."""
+        """Compute the exact raw value that means `value`. A simulated device rounds it to a number its type can hold."""
         return (Fraction(value) - self.intercept) / self.slope
 
     def then(self, slope: Fraction, intercept: Fraction, *, is_integer: bool) -> "Scaling":
-        """This scaling followed by another linear one, folded into one."""
+        """Combine this scaling and another linear one that follows it into one."""
         return scaling_of(self.slope * slope, self.intercept * slope + intercept, is_integer=is_integer)
 
     def text(self) -> dict[str, str | int]:
-        """As it stands in a tagset: {"scale": "0.1"}, a fraction as "5/1152"; offset 0 and absent decimals are left out."""
+        """Write the scaling as a tagset holds it: {"scale": "0.1"}, a fraction as "5/1152"; offset 0 and absent decimals left out."""
         parts: dict[str, str | int] = {"scale": _text(self.slope)}
         if self.intercept:
             parts["offset"] = _text(self.intercept)
@@ -83,7 +85,7 @@ class Scaling:
 
 @lru_cache(maxsize=4096)
 def scaling_of(slope: Fraction, intercept: Fraction, *, is_integer: bool) -> Scaling:
-    """The scaling with these exact numbers. For an integer raw value, with the decimals that they imply."""
+    """Make the scaling with these exact numbers. For an integer raw value, with the decimals that they imply."""
     endless = _decimals(slope) is None or _decimals(intercept) is None
     return Scaling(
         scale=_shortened(slope),
@@ -95,7 +97,7 @@ def scaling_of(slope: Fraction, intercept: Fraction, *, is_integer: bool) -> Sca
 
 @lru_cache(maxsize=4096)
 def from_pairs(raw_low: Decimal, raw_high: Decimal, eu_low: Decimal, eu_high: Decimal, *, is_integer: bool) -> Scaling:
-    """0..27648 -> 0..120. Raises ValueError if the raw or the engineering range is empty."""
+    """Make the scaling from two ranges: 0..27648 -> 0..120. Raises ValueError if the raw or the engineering range is empty."""
     if raw_low == raw_high or eu_low == eu_high:
         raise ValueError("the range is empty")
     slope = (Fraction(eu_high) - Fraction(eu_low)) / (Fraction(raw_high) - Fraction(raw_low))
@@ -103,7 +105,7 @@ def from_pairs(raw_low: Decimal, raw_high: Decimal, eu_low: Decimal, eu_high: De
 
 
 def implied_decimals(slope: Fraction, intercept: Fraction) -> int:
-    """How many decimals a scaled integer has: those of scale and offset; where they never end, one more than a step needs.
+    """Count the decimals of a scaled integer: those of scale and offset; if these never end, one more than a step needs.
 
     2515 x 0.1 = 251.5 has one; 5/1152 = 0.00434.. moves the third decimal, so four keep neighbouring raw values apart.
     """
@@ -113,12 +115,12 @@ def implied_decimals(slope: Fraction, intercept: Fraction) -> int:
 
 
 def decimal_of(value: Fraction) -> Decimal:
-    """Exact where its decimals end, else 60 digits."""
+    """Convert a fraction: exact if its decimals end, else 60 digits."""
     return _WIDE.divide(Decimal(value.numerator), Decimal(value.denominator))
 
 
 def exactly(scaling: Scaling, raw: float) -> Decimal:
-    """What a raw value becomes, by decimal arithmetic alone: the slow way, against which the fast one is tested."""
+    """Scale by decimal arithmetic alone: the slow way, against which the fast one is tested."""
     value = Fraction(raw) * scaling.slope + scaling.intercept
     exact = Context(prec=400, rounding=ROUND_HALF_UP).divide(Decimal(value.numerator), Decimal(value.denominator))
     if scaling.decimals is None or not isinstance(raw, int):
@@ -136,7 +138,7 @@ def _text(value: Fraction) -> str:
 
 
 def _decimals(value: Fraction) -> int | None:
-    """How many decimals the value has, None if they never end."""
+    """Count the decimals of the value; None if they never end."""
     rest, twos, fives = value.denominator, 0, 0
     while rest % 2 == 0:
         rest, twos = rest // 2, twos + 1
@@ -146,7 +148,7 @@ def _decimals(value: Fraction) -> int | None:
 
 
 def _simple(slope: Fraction, decimals: int | None) -> Callable[[int | float], int | float] | None:
-    """Raw / 10 or raw * 4 in plain floats: one operation on exact operands is correctly rounded (IEEE 754, 5.4.1)."""
+    """Make raw / 10 or raw * 4 in plain floats: one operation on exact operands is correctly rounded (IEEE 754, 5.4.1)."""
     top, bottom = slope.numerator, slope.denominator
     if max(abs(top), bottom) >= 2**53 or (top != 1 and bottom != 1) or (decimals is not None and 10**decimals % bottom):
         return None
@@ -156,7 +158,7 @@ def _simple(slope: Fraction, decimals: int | None) -> Callable[[int | float], in
 
 
 def _general(slope: Fraction, intercept: Fraction, decimals: int | None) -> Callable[[int | float], int | float]:
-    """Integer arithmetic throughout; Python divides two integers into the nearest float."""
+    """Make a function in integer arithmetic throughout; Python divides two integers into the nearest float."""
     bottom = math.lcm(slope.denominator, intercept.denominator)
     times, plus = int(slope * bottom), int(intercept * bottom)
     ten = 1 if decimals is None else 10**decimals

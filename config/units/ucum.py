@@ -1,4 +1,4 @@
-"""UCUM codes, evaluated exactly (fractions, no floats) from the official table `ucum-essence.xml` that the ucumvert package carries.
+"""Evaluates UCUM codes exactly (fractions, no floats) by the official table `ucum-essence.xml` that the ucumvert package carries.
 
 UCUM 2.2, case-sensitive codes. The table is read with the standard library: building ucumvert's own registry takes 1.5 s, longer than
 a whole `check` may. The tests compare every official example with ucumvert.
@@ -21,7 +21,7 @@ _ANNOTATION = re.compile(r"\{[!-z|~]*\}")
 
 
 class UcumError(ValueError):
-    """Not a UCUM code; the text says why."""
+    """Not a UCUM code; the text gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Unit:
     annotations: tuple[str, ...] = field(default=(), compare=False)
 
     def times(self, other: "Unit", sign: int = 1) -> "Unit":
-        """The product, or with sign -1 the quotient."""
+        """Multiply two units, or divide them with sign -1."""
         exponents = dict(self.dimension)
         for base, power in other.dimension:
             exponents[base] = exponents.get(base, 0) + sign * power
@@ -47,7 +47,7 @@ class Unit:
         return Unit(factor, dimension, annotations=(*self.annotations, *other.annotations))
 
     def power(self, exponent: int) -> "Unit":
-        """The unit multiplied with itself."""
+        """Raise the unit to a power."""
         dimension = tuple((base, power * exponent) for base, power in self.dimension)
         return Unit(self.factor**exponent, dimension, annotations=self.annotations)
 
@@ -57,18 +57,18 @@ ONE = Unit(Fraction(1))
 
 @cache
 def unit(code: str) -> Unit:
-    """The unit of a code. Raises UcumError."""
+    """Evaluate a code. Raises UcumError."""
     if not code.isascii() or len(code) > MAX_LENGTH or not code:
         raise UcumError(f"`{code[:40]}` is no UCUM code" + ("" if code.isascii() else ": a character beyond ASCII"))
     reader = _Reader(code)
-    found = reader.main_term()
+    result = reader.main_term()
     if reader.at != len(code):
         raise UcumError(f"`{code}` is no UCUM code: stopped at `{code[reader.at :]}`")
-    return found
+    return result
 
 
 def atoms() -> tuple[str, ...]:
-    """Every unit symbol of the table, without prefixes."""
+    """List every unit symbol of the table, without prefixes."""
     return tuple(_table()[1])
 
 
@@ -99,10 +99,10 @@ class _Reader:
     def component(self) -> Unit:
         if annotation := self._takes_match(_ANNOTATION):
             return Unit(Fraction(1), annotations=(annotation[1:-1],))
-        found = self._annotatable()
+        result = self._annotatable()
         while annotation := self._takes_match(_ANNOTATION):
-            found = Unit(found.factor, found.dimension, found.offset, (*found.annotations, annotation[1:-1]))
-        return found
+            result = Unit(result.factor, result.dimension, result.offset, (*result.annotations, annotation[1:-1]))
+        return result
 
     def _annotatable(self) -> Unit:
         if self._takes("("):
@@ -112,13 +112,13 @@ class _Reader:
             inner = self.main_term()
             if not self._takes(")"):
                 raise UcumError(f"`{self.code}`: a closing bracket is missing")
-            found = inner
+            result = inner
         elif self._peeks("0123456789") and not _TEN.match(self.code, self.at):
-            found = self._factor()
+            result = self._factor()
         else:
-            found = self._symbol()
+            result = self._symbol()
         exponent = self._takes_match(_EXPONENT)
-        return _ratio(found).power(int(exponent)) if exponent else found
+        return _ratio(result).power(int(exponent)) if exponent else result
 
     def _factor(self) -> Unit:
         digits = self._takes_match(_FACTOR)
@@ -127,17 +127,20 @@ class _Reader:
         return Unit(Fraction(int(digits)))
 
     def _symbol(self) -> Unit:
-        """The longest symbol at this place that is a unit, or a prefix and a metric unit."""
+        """Read the longest symbol at this place that is a unit, or a prefix and a metric unit."""
         end = self._end_of_symbol()
         text = self.code[self.at : end]
-        found = _atom(text)
-        if found is None:
+        result = _atom(text)
+        if result is None:
             raise UcumError(f"`{self.code}` is no UCUM code: no unit `{text or self.code[self.at :]}`")
         self.at = end
-        return found
+        return result
 
     def _end_of_symbol(self) -> int:
-        """Symbols end where an operator, bracket, exponent or annotation begins; digits inside square brackets belong to them."""
+        """Find the end of a symbol.
+
+        Symbols end where an operator, bracket, exponent or annotation begins; digits inside square brackets belong to them.
+        """
         if ten := _TEN.match(self.code, self.at):
             return ten.end()
         end, in_square = self.at, False
@@ -162,9 +165,9 @@ class _Reader:
         return match.group()
 
 
-def _ratio(found: Unit) -> Unit:
-    """A temperature scale inside a product means the interval: J/Cel is J/K (UCUM 21 forbids more; people write it)."""
-    return Unit(found.factor, found.dimension, annotations=found.annotations) if found.offset else found
+def _ratio(parsed: Unit) -> Unit:
+    """Take a temperature scale inside a product as an interval: J/Cel is J/K (UCUM 21 forbids more; people write it)."""
+    return Unit(parsed.factor, parsed.dimension, annotations=parsed.annotations) if parsed.offset else parsed
 
 
 @cache
@@ -203,7 +206,7 @@ _SCALES = {
     "[degF]": _Definition(Fraction(5, 9), "K", is_metric=False, offset=Fraction("459.67")),
     "[degRe]": _Definition(Fraction(5, 4), "K", is_metric=False, offset=Fraction("218.52")),
 }
-"""The affine scales, which the table gives as functions that no program reads (UCUM 4.5)."""
+"""The affine scales, which the table gives as functions that no program can evaluate (UCUM 4.5)."""
 
 _MOL = {"mol": _Definition(Fraction(1), "", is_metric=True, is_own_dimension=True)}
 """UCUM counts a mole as 6.02e23 without dimension. Here it is a dimension (as in the SI): mol/L that becomes 1/L is a mistake."""
@@ -211,10 +214,10 @@ _MOL = {"mol": _Definition(Fraction(1), "", is_metric=True, is_own_dimension=Tru
 
 @cache
 def _table() -> tuple[dict[str, Fraction], dict[str, _Definition]]:
-    found = find_spec("ucumvert")
-    if found is None or found.origin is None:
+    package = find_spec("ucumvert")
+    if package is None or package.origin is None:
         raise RuntimeError("the package ucumvert is not installed")
-    root = ET.parse(Path(found.origin).parent / "vendor" / "ucum-essence.xml").getroot()  # noqa: S314 - of an installed package
+    root = ET.parse(Path(package.origin).parent / "vendor" / "ucum-essence.xml").getroot()  # noqa: S314 - of an installed package
     prefixes = {item.attrib["Code"]: Fraction(item.findall("{*}value")[0].attrib["value"]) for item in root.findall("{*}prefix")}
     units = {
         item.attrib["Code"]: _Definition(Fraction(1), "", is_metric=True, is_own_dimension=True) for item in root.findall("{*}base-unit")

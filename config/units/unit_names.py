@@ -1,4 +1,4 @@
-"""Units as people write them in SCADA lists and on displays, and the UCUM code that each means.
+"""Units as people write them in SCADA lists and on displays, with the UCUM code of each.
 
 Keys are in the normal form of `units.normal`: one blank between words, superscripts as digits, micro as u, a middle dot as a full stop.
 """

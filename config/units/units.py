@@ -1,4 +1,4 @@
-"""Units of measure: from what people write to UCUM, and exact conversion between two units of one dimension."""
+"""Units of measure: from the usual spellings to UCUM, and exact conversion between two units of one dimension."""
 
 import difflib
 import unicodedata
@@ -13,11 +13,11 @@ REFERENCES = frozenset({"gauge", "absolute", "differential"})
 
 
 class UnitError(ValueError):
-    """Unknown, or not convertible; the text gives the reason and a suggestion."""
+    """An unknown unit, or two that do not convert; the text gives the reason and a suggestion."""
 
 
 def normal(text: str) -> str:
-    """One blank between words, superscripts as digits, micro as u, a middle dot as a full stop."""
+    """Normalise a spelling: one blank between words, superscripts as digits, micro as u, a middle dot as a full stop."""
     text = text.replace("\u00b5", "u").replace("\u03bc", "u").replace("\u00b7", ".").replace("\u2126", "\u03a9").replace("\u207b", "-")
     text = "".join(
         unicodedata.normalize("NFKC", character) if character in "\u00b9\u00b2\u00b3\u2074\u2076" else character for character in text
@@ -27,7 +27,7 @@ def normal(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def canonical(source_unit: str) -> str:
-    """The UCUM code of a unit as people write it: rpm -> /min, % RH -> %{RH}. Raises UnitError with a suggestion."""
+    """Find the UCUM code of a usual spelling: rpm -> /min, % RH -> %{RH}. Raises UnitError with a suggestion."""
     text = normal(source_unit)
     if text in NAMES:
         return NAMES[text]
@@ -42,7 +42,7 @@ def canonical(source_unit: str) -> str:
 
 @lru_cache(maxsize=4096)
 def check_code(code: str) -> str | None:
-    """Raise UnitError if `code` is no UCUM code; return a warning if it mostly means something else, else None."""
+    """Check a UCUM code. Raises UnitError if it is none; returns a warning if it mostly means something else, else None."""
     try:
         ucum.unit(code)
     except ucum.UcumError as error:
@@ -52,44 +52,47 @@ def check_code(code: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def conversion(source_unit: str, unit: str) -> tuple[Fraction, Fraction]:
-    """(scale, offset) with value_in_unit = value_in_source_unit * scale + offset, exact. Raises UnitError."""
+    """Compute (scale, offset) with value_in_unit = value_in_source_unit * scale + offset, exact. Raises UnitError."""
     return between(canonical(source_unit), unit)
 
 
 def between(code: str, unit: str) -> tuple[Fraction, Fraction]:
-    """`conversion` of two UCUM codes. Temperatures are affine; gauge and absolute pressure are refused."""
+    """Compute `conversion` of two UCUM codes. Temperatures are affine; gauge and absolute pressure are refused."""
     if code == unit:
         return Fraction(1), Fraction(0)
-    one, other = _unit(code), _unit(unit)
-    if one.dimension != other.dimension:
+    source, target = _unit(code), _unit(unit)
+    if source.dimension != target.dimension:
         raise UnitError(f"`{code}` ({dimension_text(code)}) does not convert to `{unit}` ({dimension_text(unit)})")
     _check_reference(code, unit)
-    scale = one.factor / other.factor
-    return scale, one.offset * scale - other.offset
+    scale = source.factor / target.factor
+    return scale, source.offset * scale - target.offset
 
 
 def interval(code: str, unit: str) -> Fraction:
-    """The factor for a difference of two values (a range, a standard deviation): no offset. Raises UnitError."""
+    """Compute the factor for a difference of two values (a range, a standard deviation): no offset. Raises UnitError."""
     return between(code, unit)[0]
 
 
 def product(code: str, other: str) -> str:
-    """The code of a product, for an integral over time: g/min and s -> (g/min).s; Cel.s counts kelvin seconds."""
+    """Write the code of a product, for an integral over time: g/min and s -> (g/min).s; Cel.s counts kelvin seconds."""
     return f"({code}).{other}"
 
 
 def reference(code: str) -> str | None:
-    """gauge, absolute, differential or None."""
+    """Find the reference of a pressure: gauge, absolute, differential or None."""
     return next((note for note in _unit(code).annotations if note in REFERENCES), None)
 
 
 def dimension_text(code: str) -> str:
-    """kg/s as `g s-1`, for messages; `1` without dimension."""
+    """Write the dimension of kg/s as `g s-1`, for messages; `1` without dimension."""
     return " ".join(base if power == 1 else f"{base}{power}" for base, power in _unit(code).dimension) or "1"
 
 
 def from_unece(unit_id: int) -> str | None:
-    """The UCUM code of an EUInformation.unitId (the code's characters, big-endian; OPC 10000-8, 5.6.4); None if it is not in the table."""
+    """Find the UCUM code of an EUInformation.unitId (OPC 10000-8, 5.6.4); None if it is not in the table.
+
+    The number holds the characters of the UN/ECE code, big-endian.
+    """
     if not 0 < unit_id < 2**24:
         return None
     code = unit_id.to_bytes(3, "big").lstrip(b"\x00")
@@ -104,11 +107,11 @@ def _unit(code: str) -> ucum.Unit:
 
 
 def _check_reference(code: str, unit: str) -> None:
-    one, other = reference(code), reference(unit)
-    if one != other:
-        said: dict[str | None, str] = {None: "does not say against what it is measured"}
+    source, target = reference(code), reference(unit)
+    if source != target:
+        wording: dict[str | None, str] = {None: "does not say against what it is measured"}
         raise UnitError(
-            f"`{code}` ({said.get(one, str(one))}) does not convert to `{unit}` ({said.get(other, str(other))}): "
+            f"`{code}` ({wording.get(source, str(source))}) does not convert to `{unit}` ({wording.get(target, str(target))}): "
             f"gauge and absolute differ by the air pressure of the day; write the same reference in both"
         )
 

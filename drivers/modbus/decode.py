@@ -1,4 +1,4 @@
-"""Bytes of a block -> values of its tags, with layouts compiled once per block.
+"""Decode the bytes of a block into values of its tags, with layouts compiled once per block.
 
 Registers are big-endian on the wire (V1.1b3, 4.2); the order of registers and of bytes within a longer value is the vendor's choice.
 All four orders come from two views of the block, as received and with the bytes of each register exchanged, read big- or
@@ -18,7 +18,7 @@ from drivers.modbus.plan import Block, Value
 
 Convert = Callable[[object], Decoded]
 Decode = Callable[[bytes], Sequence[Decoded]]
-"""The block's data bytes -> one value per tag, in the order of `block.values`. None: not decodable as the map says."""
+"""Decodes the block's data bytes into one value per tag, in the order of `block.values`; None: not decodable as the map says."""
 
 _FORMAT = {"uint16": "H", "int16": "h", "uint32": "I", "int32": "i", "uint64": "Q", "int64": "q", "float32": "f", "float64": "d"}
 _EIGHT_BITS = {"uint8": "B", "int8": "b"}
@@ -55,7 +55,7 @@ class _Cell:
 
 
 def compiled(block: Block, encoding: str = "ascii") -> Decode:
-    """The decoder of a block of registers or bits. `encoding` is of strings."""
+    """Compile the decoder of a block of registers or bits. `encoding` is that of strings."""
     if block.table in ("coil", "discrete"):
         return _bits(block)
     return _registers(block, encoding)
@@ -105,7 +105,10 @@ def _exchanged(data: bytes) -> bytes:
 
 
 def _view(value: Value) -> _View:
-    """One-register values and text know only the order of bytes within a register; words are not reversed for them."""
+    """Choose the view in which to read a value.
+
+    Values of one register, and text, know only the order of bytes within a register: their words are never reversed.
+    """
     view = _VIEWS[value.order]
     if value.type in ("string", "bytes") or value.size == 1:
         return _View(exchanged=view.exchanged != view.little, little=False)
@@ -124,7 +127,7 @@ def _cell(value: Value, start: int) -> _Cell:
 
 
 def _place(layers: list[tuple[_View, list[_Cell]]], view: _View, cell: _Cell) -> tuple[int, int]:
-    """The (layer, cell) that reads this field: an equal one, else the end of a layer that it follows, else a new layer."""
+    """Assign a field to a (layer, cell): an equal cell, else the end of a layer that it follows, else a new layer."""
     for layer, (its, cells) in enumerate(layers):
         if its != view:
             continue
@@ -148,7 +151,7 @@ def _struct(view: _View, cells: list[_Cell]) -> Struct:
 
 
 def _picker(indexes: list[int], cells: int) -> Callable[[Sequence[Decoded]], tuple[Decoded, ...]] | None:
-    """None where the cells already stand in the order of the values."""
+    """Make the function that sorts cells into the order of the values; None if they are in that order already."""
     if indexes == list(range(cells)):
         return None
     if len(indexes) == 1:
@@ -169,13 +172,13 @@ def _convert(value: Value, encoding: str) -> Convert | None:
 
 
 def _digits(word: int) -> int | None:
-    """Packed decimal digits; None if a nibble is above 9."""
+    """Read packed decimal digits (BCD); None if a nibble is above 9."""
     text = f"{word:x}"
     return int(text) if text.isdecimal() else None
 
 
 def _text(data: bytes, encoding: str) -> str | None:
-    """Up to the first NUL; nothing else is stripped. None if the bytes are not text of this encoding."""
+    """Decode text up to the first NUL; nothing else is stripped. None if the bytes are not text of this encoding."""
     try:
         return data.split(b"\0", 1)[0].decode(encoding)
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""ModbusDriver: one connection, one polling task per unit behind it."""
+"""The Modbus driver: one connection, and one polling task per unit behind it."""
 
 import asyncio
 from collections import defaultdict
@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 from config import Problem, Source, Tag
 from drivers.contract import Driver, DriverMisconfigured, Emit
 from drivers.modbus.outlet import SharedEmit
-from drivers.modbus.plan import Block, Limits, Value, plan
-from drivers.modbus.probe import Report, probe
+from drivers.modbus.plan import Block, ReadLimits, Value, plan
+from drivers.modbus.probe import ProbeReport, probe
 from drivers.modbus.rtu import LateFrames, RtuLink
 from drivers.modbus.settings import Endpoint, ModbusSettings, endpoint_of
 from drivers.modbus.tcp import TcpLink
@@ -41,11 +41,11 @@ class ModbusDriver(Driver):
         if problems := self.check(source, tags):
             raise DriverMisconfigured("\n".join(map(str, problems)))
         self._endpoint = endpoint_of(source.endpoints[0])
-        self._ghosts: LateFrames = defaultdict(dict)
+        self._unanswered: LateFrames = defaultdict(dict)
 
     @classmethod
     def check(cls, source: Source, tags: Sequence[Tag]) -> list[Problem]:
-        """Addresses, types, rates and the endpoint; no network."""
+        """Check addresses, types, rates and the endpoint; no network."""
         problems: list[Problem] = []
         try:
             settings = ModbusSettings.model_validate(source.options)
@@ -60,10 +60,10 @@ class ModbusDriver(Driver):
         return problems + problems_of(source, tags, settings)
 
     async def run(self, emit: Emit) -> None:
-        """See Driver."""
+        """Poll all units until cancelled; see Driver.run. Raises LinkLost or BadReply when the connection fails."""
         if not self.tags:
             await asyncio.Event().wait()
-        link = _link(self._endpoint, self.settings, self.source.folder, self._ghosts)
+        link = _link(self._endpoint, self.settings, self.source.folder, self._unanswered)
         try:
             await link.open()
             async with asyncio.TaskGroup() as tasks:
@@ -74,10 +74,10 @@ class ModbusDriver(Driver):
         finally:
             link.close()
 
-    async def probe(self) -> Report:
-        """Compare the tag map with the device: see probe.py. Raises LinkLost."""
+    async def probe(self) -> ProbeReport:
+        """Compare the tag map with the device, see probe.py. Raises LinkLost."""
         values = [value_of(index, tag, self.settings) for index, tag in enumerate(self.tags)]
-        link = _link(self._endpoint, self.settings, self.source.folder, self._ghosts)
+        link = _link(self._endpoint, self.settings, self.source.folder, self._unanswered)
         try:
             await link.open()
             return await probe(link, self.tags, values, [(rate, blocks) for _, rate, blocks in self._plans()], self.settings.encoding)
@@ -85,9 +85,9 @@ class ModbusDriver(Driver):
             link.close()
 
     def _plans(self) -> list[tuple[int, int, list[Block]]]:
-        """(unit, rate in ms, blocks), in this order."""
+        """Group the tags into (unit, rate in ms, blocks), sorted by unit and rate."""
         its = self.settings
-        limits = Limits(its.max_registers, its.max_bits, its.hole_registers, its.hole_bits)
+        limits = ReadLimits(its.max_registers, its.max_bits, its.hole_registers, its.hole_bits)
         grouped: defaultdict[tuple[int, int], list[Value]] = defaultdict(list)
         for index, tag in enumerate(self.tags):
             value = value_of(index, tag, its)
@@ -95,7 +95,7 @@ class ModbusDriver(Driver):
         return [(unit, rate, plan(values, limits)) for (unit, rate), values in sorted(grouped.items())]
 
     def _units(self, link: Link, emit: Emit) -> list[UnitPoll]:
-        """One poll per unit, one plan per rate, all on one grid."""
+        """Make one poll per unit with one plan per rate, all on one grid."""
         plans, start_s = self._plans(), asyncio.get_running_loop().time()
         numbers = sorted({unit for unit, _, _ in plans})
         outlet = SharedEmit(emit, len(numbers))
@@ -105,15 +105,15 @@ class ModbusDriver(Driver):
         return list(units.values())
 
 
-def _link(endpoint: Endpoint, settings: ModbusSettings, folder: Path, ghosts: LateFrames) -> _ClosableLink:
+def _link(endpoint: Endpoint, settings: ModbusSettings, folder: Path, unanswered: LateFrames) -> _ClosableLink:
     timeout_s = settings.timeout_ms / 1000
     if endpoint.kind == "tcp":
         return TcpLink(endpoint, timeout_s, settings.in_flight)
-    return RtuLink(endpoint, timeout_s, settings.turnaround_ms / 1000, folder, ghosts)
+    return RtuLink(endpoint, timeout_s, settings.turnaround_ms / 1000, folder, unanswered)
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> Exception:
-    """The error to report of several: the first of the first."""
+    """Find the one error to report of a group: the first of the first."""
     error: Exception | BaseExceptionGroup[Exception] = group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -1,4 +1,4 @@
-"""Requests and what may count as their answers: pure, no I/O.
+"""Encode requests and check answers against them: pure, no I/O.
 
 The request and frame encodings are pymodbus's. Its client is not used to receive: it takes an answer of another function, of
 another length, or one that belongs to an earlier request, and returns it as good (pymodbus 3.16.1, measured in the tests). Here an
@@ -28,7 +28,7 @@ _CODES = {int(code): code.name.lower().replace("_", " ").replace("unaviable", "u
 
 
 class Request(NamedTuple):
-    """One read. pdu: function code, address and count as sent; data_bytes: what a right answer carries."""
+    """One read request. pdu: function code, address and count as sent; data_bytes: data bytes that a right answer carries."""
 
     unit: int
     function: int
@@ -37,7 +37,7 @@ class Request(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """Data bytes of an answer and the instants around it (CLOCK_MONOTONIC, ns)."""
+    """Data bytes of an answer, with the instants of request and completion (CLOCK_MONOTONIC, ns)."""
 
     data: bytes
     requested_ns: int
@@ -48,8 +48,8 @@ class NoAnswer(Exception):
     """The unit was silent for the whole time-out."""
 
 
-class Refused(Exception):
-    """The device answered with an exception (V1.1b3, 7)."""
+class ModbusException(Exception):
+    """The device answered with an exception response (V1.1b3, 7)."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"modbus-exc-{code:02d} ({_CODES.get(code, 'unknown code')})")
@@ -57,24 +57,24 @@ class Refused(Exception):
 
 
 class WrongAnswer(Exception):
-    """What came can not be the answer to the request."""
+    """The bytes received can not be the answer to the request."""
 
 
 def request_for(block: Block) -> Request:
-    """The request of a block."""
+    """Make the request that reads a block."""
     return read_request(block.unit, FUNCTION[block.table], block.start, block.count)
 
 
 def read_request(unit: int, function: int, start: int, count: int) -> Request:
-    """A read by function 1 to 4; pymodbus checks address and count."""
+    """Make a read request by function 1 to 4; pymodbus checks address and count and raises ValueError."""
     pdu = _REQUEST[function](address=start, count=count, dev_id=unit)
     return Request(unit, function, bytes([function]) + pdu.encode(), (count + 7) // 8 if function < 3 else 2 * count)
 
 
 def data_of(pdu: bytes, request: Request) -> bytes:
-    """The data bytes of the answer's PDU. Raises Refused for an exception, WrongAnswer for all that does not fit."""
+    """Extract the data bytes of an answer's PDU. Raises ModbusException for an exception response, WrongAnswer for any mismatch."""
     if len(pdu) == 2 and pdu[0] == request.function | 0x80:
-        raise Refused(pdu[1])
+        raise ModbusException(pdu[1])
     if not pdu or pdu[0] != request.function:
         raise WrongAnswer(f"function {pdu[0] if pdu else None} for {request.function}: {pdu[:16].hex(' ')}")
     if len(pdu) != 2 + request.data_bytes or pdu[1] != request.data_bytes:
@@ -83,15 +83,15 @@ def data_of(pdu: bytes, request: Request) -> bytes:
 
 
 def tcp_frame(request: Request, transaction: int) -> bytes:
-    """The request behind an MBAP header (Messaging on TCP/IP V1.0b, 3.1.3)."""
+    """Encode the request behind an MBAP header (Messaging on TCP/IP V1.0b, 3.1.3)."""
     return _MBAP.encode(request.pdu, request.unit, transaction)
 
 
 def rtu_frame(request: Request) -> bytes:
-    """The request between unit address and CRC (Modbus over Serial Line V1.02, 2.5.1)."""
+    """Encode the request between unit address and CRC (Modbus over Serial Line V1.02, 2.5.1)."""
     return _RTU.encode(request.pdu, request.unit, 0)
 
 
 def crc_is_right(frame: bytes) -> bool:
-    """Whether an RTU frame's last two bytes are the CRC-16 of those before."""
+    """True if the last two bytes of an RTU frame are the CRC-16 of those before."""
     return len(frame) >= 4 and FramerRTU.compute_CRC(frame[:-2]) == int.from_bytes(frame[-2:], "big")

@@ -1,4 +1,4 @@
-"""A serial line as a transport: pyserial for the settings, the event loop for the bytes.
+"""Opens a serial line as a transport: pyserial for the settings, the event loop for the bytes.
 
 pymodbus's own serial transport is not used: it sets the port twice, reports some failures as other exceptions, and hides the port.
 """
@@ -17,10 +17,10 @@ _CHUNK = 4096
 
 
 class SerialLine:
-    """An open port. `received` gets what arrives, `lost` the reason when the port is gone; after that nothing comes."""
+    """An open serial port. Calls `received` with the bytes that arrive, and `lost` once with the reason when the port is gone."""
 
     def __init__(self, endpoint: Endpoint, path: str, received: Callable[[bytes], None], lost: Callable[[Exception], None]) -> None:
-        """Raises LinkLost if the port is not there, is in use, or refuses the settings."""
+        """Open the port. Raises LinkLost if it does not exist, is in use, or refuses the settings."""
         self._path, self._received, self._lost = path, received, lost
         is_terminal = os.path.realpath(path).startswith("/dev/pts/")  # a pseudo-terminal has no parity and refuses one
         try:
@@ -40,7 +40,7 @@ class SerialLine:
         asyncio.get_running_loop().add_reader(self._fd, self._readable)
 
     def write(self, data: bytes) -> None:
-        """A request of eight bytes: the kernel takes it whole or the port is broken. Then `lost` is called."""
+        """Write a request of eight bytes. The kernel takes it whole, or the port is broken and `lost` is called."""
         try:
             written = os.write(self._fd, data)
         except OSError as error:
@@ -50,7 +50,7 @@ class SerialLine:
             self._fail(f"{self._path}: the port does not take what is sent")
 
     def abort(self) -> None:
-        """Give the port back."""
+        """Close the port at once; `lost` is not called."""
         if self._serial.is_open:
             asyncio.get_running_loop().remove_reader(self._fd)
             self._serial.close()

@@ -1,4 +1,4 @@
-"""What the units of one source share towards the gateway: the room for open lists, and what became of them."""
+"""Shares one source's `emit` among the tasks of its units: the room for open lists, and their outcomes."""
 
 import asyncio
 from collections import deque
@@ -6,48 +6,49 @@ from collections.abc import Awaitable, Sequence
 
 from drivers.contract import Emit, Finding, LinkLost, Loss, Reading
 
-MOST_KEPT = 64
+MOST_PENDING = 64
 
 
 class SharedEmit:
-    """The driver's side of `emit`, shared by the tasks of its units. A storage error comes out of the next call."""
+    """The units' common access to `emit`. A storage error of an earlier list is raised by a later call."""
 
     def __init__(self, emit: Emit, units: int) -> None:
         self._emit, self._units = emit, units
         self._turn = asyncio.Lock()
-        self._kept: deque[asyncio.Future[None]] = deque()
+        self._pending: deque[asyncio.Future[None]] = deque()
         self._silent: dict[int, str] = {}
         self._connected = False
 
     async def list(self, readings: Sequence[Reading], alive: Sequence[int], requested_ns: int, received_ns: int) -> None:
-        """Hand over what one or several reads brought, as soon as there is room."""
+        """Hand over the readings of one or several reads as soon as there is room. The instants are CLOCK_MONOTONIC, ns."""
         async with self._turn:  # two tasks that see the same room would take it twice
             await self._emit.room()
-            await self._keep(self._emit(readings, received_ns=received_ns, requested_ns=requested_ns, kind="poll", alive=alive))
+            await self._track(self._emit(readings, received_ns=received_ns, requested_ns=requested_ns, kind="poll", alive=alive))
 
     async def lost(self, tags: Sequence[int], cause: str, detail: str) -> None:
         """Declare that these tags are not observed."""
-        await self._keep(self._emit.lost(Loss(cause, tuple(tags), detail=detail)))
+        await self._track(self._emit.lost(Loss(cause, tuple(tags), detail=detail)))
 
     async def found(self, finding: Finding) -> None:
-        """Tell a person."""
-        await self._keep(self._emit.found(finding))
+        """Record a finding."""
+        await self._track(self._emit.found(finding))
 
     def answers(self, unit: int) -> None:
-        """A unit gave an answer."""
+        """Note that a unit has answered; the first answer of all marks the source as connected."""
         self._silent.pop(unit, None)
         if not self._connected:
             self._connected = True
             self._emit.connected(f"unit {unit} answers")
 
     def silent(self, unit: int, why: str) -> None:
-        """A unit is given up for a while. Raises LinkLost if it was the last that answered: then the link is the likelier reason."""
+        """Give a unit up for a while. Raises LinkLost if no other unit answers: then the link is the likelier reason."""
         self._silent[unit] = why
         if len(self._silent) == self._units:
             raise LinkLost("no unit answers: " + "; ".join(f"unit {its}: {reason}" for its, reason in sorted(self._silent.items())))
 
-    async def _keep(self, awaitable: Awaitable[None]) -> None:
-        kept = self._kept
-        kept.append(asyncio.ensure_future(awaitable))
-        while kept and (kept[0].done() or len(kept) > MOST_KEPT):
-            await kept.popleft()
+    async def _track(self, awaitable: Awaitable[None]) -> None:
+        """Remember an open call, and wait for the oldest while more than MOST_PENDING are open; re-raises their errors."""
+        pending = self._pending
+        pending.append(asyncio.ensure_future(awaitable))
+        while pending and (pending[0].done() or len(pending) > MOST_PENDING):
+            await pending.popleft()

@@ -1,4 +1,4 @@
-"""Which reads fetch a set of values: pure functions over addresses.
+"""Plan the fewest reads that fetch a set of values: pure functions over addresses.
 
 A *value* is an interval of registers (or bits) of one table of one unit. A *block* is one request. A value is never divided over two
 requests: its registers would come from two moments.
@@ -12,12 +12,15 @@ from typing import Literal, NamedTuple
 Table = Literal["coil", "discrete", "input", "holding"]
 
 FUNCTION: dict[Table, int] = {"coil": 1, "discrete": 2, "holding": 3, "input": 4}
-"""Modbus Application Protocol V1.1b3, 6.1 to 6.4."""
+"""The function code that reads each table (Modbus Application Protocol V1.1b3, 6.1 to 6.4)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One tag's place. tag: index into the driver's tags; offset: 0-based, as on the wire; size: registers, or bits of a bit table."""
+    """The registers or bits of one tag.
+
+    tag: index into the driver's tags; offset: 0-based, as on the wire; size: registers, or bits of a bit table.
+    """
 
     tag: int
     unit: int
@@ -31,13 +34,13 @@ class Value:
 
     @property
     def end(self) -> int:
-        """The first register or bit behind it."""
+        """The first register or bit behind the value."""
         return self.offset + self.size
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One request: `count` registers or bits from `start`, and the values in it by offset."""
+    """One request: `count` registers or bits from `start`, with the values in it by offset."""
 
     unit: int
     table: Table
@@ -47,15 +50,15 @@ class Block:
 
     @property
     def tags(self) -> tuple[int, ...]:
-        """Of its values, in their order."""
+        """The tags of the block's values, in their order."""
         return tuple(value.tag for value in self.values)
 
     def __str__(self) -> str:
         return f"unit {self.unit} {self.table} {self.start}..{self.start + self.count - 1}"
 
 
-class Limits(NamedTuple):
-    """Largest reads and largest holes. V1.1b3: 125 registers (6.3, 6.4), 2000 bits (6.1, 6.2)."""
+class ReadLimits(NamedTuple):
+    """The largest reads and the largest holes to read along. V1.1b3: 125 registers (6.3, 6.4), 2000 bits (6.1, 6.2)."""
 
     registers: int = 125
     bits: int = 2000
@@ -63,7 +66,7 @@ class Limits(NamedTuple):
     hole_bits: int = 128
 
 
-def plan(values: Iterable[Value], limits: Limits) -> list[Block]:
+def plan(values: Iterable[Value], limits: ReadLimits) -> list[Block]:
     """Cover all values by the fewest blocks, in order of unit, table and address.
 
     No block is longer than its table's limit, unless one value alone is; in none stands a stretch longer than the hole size that no
@@ -76,7 +79,7 @@ def plan(values: Iterable[Value], limits: Limits) -> list[Block]:
     return [block for key in sorted(groups) for block in _cover(groups[key], limits)]
 
 
-def _cover(values: list[Value], limits: Limits) -> list[Block]:
+def _cover(values: list[Value], limits: ReadLimits) -> list[Block]:
     bits = values[0].table in ("coil", "discrete")
     longest, hole = (limits.bits, limits.hole_bits) if bits else (limits.registers, limits.hole_registers)
     blocks: list[list[Value]] = []
@@ -91,14 +94,14 @@ def _cover(values: list[Value], limits: Limits) -> list[Block]:
 
 
 def block_of(values: Iterable[Value]) -> Block:
-    """The shortest block around these values of one table of one unit."""
+    """Make the shortest block around these values, all of one table of one unit."""
     ordered = tuple(sorted(values, key=lambda value: (value.offset, value.end, value.tag)))
     first = ordered[0]
     return Block(first.unit, first.table, first.offset, max(value.end for value in ordered) - first.offset, ordered)
 
 
 def halves(block: Block) -> tuple[Block, Block] | None:
-    """The block in two, cut at its widest hole if it has one, else in the middle; None if it holds one place only.
+    """Cut a block in two, at its widest hole if it has one, else in the middle; None if it holds one place only.
 
     The widest hole first: registers that do not exist are the usual reason why a device refuses a block.
     """
@@ -115,7 +118,7 @@ def halves(block: Block) -> tuple[Block, Block] | None:
 
 
 def joined(blocks: Iterable[Block]) -> list[Block]:
-    """Blocks of one plan, each known to be readable: those that touch become one again, over a hole they do not."""
+    """Join blocks of one plan, each proven readable, where they touch; a hole between two keeps them apart."""
     result: list[Block] = []
     for block in sorted(blocks, key=lambda block: block.start):
         if result and block.start <= result[-1].start + result[-1].count:

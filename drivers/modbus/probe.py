@@ -1,4 +1,4 @@
-"""Compares a tag map with the device, reading only: what stands before, at and after each address, in all four orders, beside raw bytes.
+"""Compares a tag map with the device, reading only: values before, at and after each address, in all four orders, beside raw bytes.
 
 A map that is off by one, 1-based instead of 0-based, or of the wrong word order reads values too, only wrong ones. A technician who knows
 one value of the plant sees it here.
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from config import Tag
 from drivers.contract import Value as Decoded
 from drivers.modbus.decode import compiled
-from drivers.modbus.frames import NoAnswer, Refused, Reply, Request, WrongAnswer, read_request, request_for
+from drivers.modbus.frames import ModbusException, NoAnswer, Reply, Request, WrongAnswer, read_request, request_for
 from drivers.modbus.plan import FUNCTION, Block, Value, block_of
 
 ORDERS = ("ABCD", "CDAB", "BADC", "DCBA")
@@ -20,15 +20,18 @@ _TEXT = ("string", "bytes")
 
 
 class Link(Protocol):
-    """What a probe needs of a connection."""
+    """The connection as a probe needs it."""
 
     async def read(self, request: Request) -> Reply:
-        """See TcpLink and RtuLink."""
+        """Send a request and return its reply. Raises as TcpLink.read and RtuLink.read do."""
 
 
 @dataclass
-class Probed:
-    """One tag as the device answers it. raw: hexadecimal bytes; orders, neighbours: values that other readings of the map would give."""
+class ProbedTag:
+    """One tag as the device answers it.
+
+    raw: hexadecimal bytes; neighbours, orders: the values, unscaled, that other addresses or other orders of the map would give.
+    """
 
     tag: str
     address: str
@@ -43,7 +46,7 @@ class Probed:
     hint: str | None = None
 
     def lines(self) -> list[str]:
-        """For a person at a terminal."""
+        """Format the tag for a person at a terminal."""
         head = f"{'ok' if self.state == 'ok' else '!!'} {self.tag}  {self.address}"
         if self.raw is None:
             return [f"{head}  {self.state}: {self.hint}"]
@@ -55,8 +58,8 @@ class Probed:
 
 
 @dataclass
-class Cost:
-    """What the polling asks of the device: one planned read."""
+class ReadCost:
+    """The cost of one planned read to the device."""
 
     read: str
     rate_ms: int
@@ -65,24 +68,24 @@ class Cost:
 
 
 @dataclass
-class Report:
-    """All tags, all planned reads, and the share of its time that the device is busy answering (as seen from here)."""
+class ProbeReport:
+    """The result of a probe: all tags, and all planned reads with their round trips as seen from here."""
 
-    tags: list[Probed]
-    reads: list[Cost]
+    tags: list[ProbedTag]
+    reads: list[ReadCost]
 
     @property
     def requests_per_s(self) -> float:
-        """All reads at their rates."""
+        """Requests per second of all planned reads at their rates."""
         return sum(1000 / read.rate_ms for read in self.reads)
 
     @property
     def busy(self) -> float:
-        """Round trips per time: above 0.5 the cycle will hardly be held."""
+        """Share of time in which the device is busy answering: above 0.5 the cycle will hardly be held."""
         return sum((read.round_trip_ms or 0) / read.rate_ms for read in self.reads)
 
     def lines(self) -> list[str]:
-        """For a person at a terminal."""
+        """Format the report for a person at a terminal."""
         lines = [line for tag in self.tags for line in tag.lines()]
         lines += [f"read {cost.read} each {cost.rate_ms} ms: {_cost(cost)}" for cost in self.reads]
         return [*lines, f"{self.requests_per_s:.1f} requests/s, the device busy with them {self.busy:.1%} of the time"]
@@ -90,42 +93,45 @@ class Report:
 
 async def probe(
     link: Link, tags: Sequence[Tag], values: Sequence[Value], plans: Sequence[tuple[int, Sequence[Block]]], encoding: str
-) -> Report:
-    """Read everything once. A unit that does not answer is asked once only. Raises LinkLost when the connection fails."""
+) -> ProbeReport:
+    """Read every tag and every planned block once.
+
+    A unit that does not answer is asked once only: each further request would cost a time-out. Raises LinkLost when the connection fails.
+    """
     silent: dict[int, str] = {}
     probed = [await _tag(link, tag, value, silent, encoding) for tag, value in zip(tags, values, strict=True)]
     reads = [await _cost_of(link, block, rate_ms, silent) for rate_ms, blocks in plans for block in blocks]
-    return Report(probed, reads)
+    return ProbeReport(probed, reads)
 
 
-async def _tag(link: Link, tag: Tag, value: Value, silent: dict[int, str], encoding: str) -> Probed:
-    found = Probed(tag.tag, tag.address, value.type, tag.unit, "ok")
+async def _tag(link: Link, tag: Tag, value: Value, silent: dict[int, str], encoding: str) -> ProbedTag:
+    probed = ProbedTag(tag.tag, tag.address, value.type, tag.unit, "ok")
     if value.unit in silent:
-        found.state, found.hint = "silent", silent[value.unit]
-        return found
+        probed.state, probed.hint = "silent", silent[value.unit]
+        return probed
     try:
         first, data, reply = await _around(link, value)
-    except Refused as refusal:
-        found.state, found.hint = "refused", str(refusal)
+    except ModbusException as refusal:
+        probed.state, probed.hint = "refused", str(refusal)
     except WrongAnswer as error:
-        found.state, found.hint = "wrong-answer", str(error)
+        probed.state, probed.hint = "wrong-answer", str(error)
     except NoAnswer as error:
-        silent[value.unit] = found.hint = str(error)
-        found.state = "silent"
+        silent[value.unit] = probed.hint = str(error)
+        probed.state = "silent"
     else:
-        found.round_trip_ms = (reply.received_ns - reply.requested_ns) / 1e6
-        _compare(found, tag, value, first, data, encoding)
-    return found
+        probed.round_trip_ms = (reply.received_ns - reply.requested_ns) / 1e6
+        _compare(probed, tag, value, first, data, encoding)
+    return probed
 
 
 async def _around(link: Link, value: Value) -> tuple[int, bytes, Reply]:
-    """The value with a place before and behind it; alone where the device has no such places."""
+    """Read the value with a place before and behind it; alone where the device has no such places."""
     function, first, last = FUNCTION[value.table], max(value.offset - 1, 0), min(value.end + 1, 0x10000)
     longest = 2000 if function < 3 else 125
     if last - first <= longest:
         try:
             reply = await link.read(read_request(value.unit, function, first, last - first))
-        except Refused:
+        except ModbusException:
             pass  # a neighbour may not exist; the value itself may
         else:
             return first, reply.data, reply
@@ -133,7 +139,7 @@ async def _around(link: Link, value: Value) -> tuple[int, bytes, Reply]:
     return value.offset, reply.data, reply
 
 
-def _compare(found: Probed, tag: Tag, value: Value, first: int, data: bytes, encoding: str) -> None:
+def _compare(probed: ProbedTag, tag: Tag, value: Value, first: int, data: bytes, encoding: str) -> None:
     bits = value.table in ("coil", "discrete")
     count = 8 * len(data) if bits else len(data) // 2
 
@@ -143,20 +149,20 @@ def _compare(found: Probed, tag: Tag, value: Value, first: int, data: bytes, enc
         return compiled(inside, encoding)(data)[0]
 
     places = {"n-1": value.offset - 1, "n": value.offset, "n+1": value.offset + 1}
-    found.neighbours = {name: at(o, value.order) for name, o in places.items() if first <= o and o + value.size <= first + count}
-    raw = found.neighbours["n"]
+    probed.neighbours = {name: at(o, value.order) for name, o in places.items() if first <= o and o + value.size <= first + count}
+    raw = probed.neighbours["n"]
     start = value.offset - first
-    found.raw = f"bit {int(bool(raw))}" if bits else data[2 * start : 2 * (start + value.size)].hex(" ")
+    probed.raw = f"bit {int(bool(raw))}" if bits else data[2 * start : 2 * (start + value.size)].hex(" ")
     if value.size > 1 and value.type not in _TEXT:
-        found.orders = {order: at(value.offset, order) for order in ORDERS}
-    found.value = _scaled(tag, raw)
-    found.state = "undecodable" if raw is None else "ok" if _plausible(tag, value, raw) else "outside-range"
-    if found.state != "ok":
-        found.hint = _hint(found, tag, value)
+        probed.orders = {order: at(value.offset, order) for order in ORDERS}
+    probed.value = _scaled(tag, raw)
+    probed.state = "undecodable" if raw is None else "ok" if _plausible(tag, value, raw) else "outside-range"
+    if probed.state != "ok":
+        probed.hint = _hint(probed, tag, value)
 
 
 def _plausible(tag: Tag, value: Value, raw: Decoded) -> bool:
-    """A number that a plant could mean: within the instrument's range where the map has one, and no float of absurd size."""
+    """True if a plant could mean this number: in the instrument's range where the map has one, and no float of absurd size."""
     number = _scaled(tag, raw)
     if isinstance(number, bool) or not isinstance(number, int | float):
         return number is not None
@@ -165,11 +171,11 @@ def _plausible(tag: Tag, value: Value, raw: Decoded) -> bool:
     return tag.eu_low is None or tag.eu_high is None or tag.eu_low <= number <= tag.eu_high
 
 
-def _hint(found: Probed, tag: Tag, value: Value) -> str:
-    """Other readings of the same registers that would be plausible."""
+def _hint(probed: ProbedTag, tag: Tag, value: Value) -> str:
+    """Name the other addresses and orders that would give a plausible value."""
     span = f" {tag.eu_low}..{tag.eu_high}" if tag.eu_low is not None else ""
-    fitting = [f"order {order}" for order, raw in found.orders.items() if order != value.order and _plausible(tag, value, raw)]
-    fitting += [f"address {name}" for name, raw in found.neighbours.items() if name != "n" and _plausible(tag, value, raw)]
+    fitting = [f"order {order}" for order, raw in probed.orders.items() if order != value.order and _plausible(tag, value, raw)]
+    fitting += [f"address {name}" for name, raw in probed.neighbours.items() if name != "n" and _plausible(tag, value, raw)]
     return f"not plausible{span}; {' or '.join(fitting) or 'nothing near'} would be"
 
 
@@ -179,17 +185,17 @@ def _scaled(tag: Tag, raw: Decoded) -> Any:
     return tag.scaling.compiled()(raw)
 
 
-async def _cost_of(link: Link, block: Block, rate_ms: int, silent: dict[int, str]) -> Cost:
+async def _cost_of(link: Link, block: Block, rate_ms: int, silent: dict[int, str]) -> ReadCost:
     if block.unit in silent:
-        return Cost(str(block), rate_ms, None, silent[block.unit])
+        return ReadCost(str(block), rate_ms, None, silent[block.unit])
     try:
         reply = await link.read(request_for(block))
-    except (Refused, WrongAnswer, NoAnswer) as error:
-        return Cost(str(block), rate_ms, None, str(error))
-    return Cost(str(block), rate_ms, (reply.received_ns - reply.requested_ns) / 1e6)
+    except (ModbusException, WrongAnswer, NoAnswer) as error:
+        return ReadCost(str(block), rate_ms, None, str(error))
+    return ReadCost(str(block), rate_ms, (reply.received_ns - reply.requested_ns) / 1e6)
 
 
-def _cost(cost: Cost) -> str:
+def _cost(cost: ReadCost) -> str:
     return f"{cost.round_trip_ms:.1f} ms" if cost.round_trip_ms is not None else str(cost.problem)
 
 

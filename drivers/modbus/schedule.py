@@ -1,4 +1,4 @@
-"""A polling period on an absolute grid: no drift, and every late or missed poll counted."""
+"""Keeps a polling period on an absolute grid: no drift, and every late or missed poll counted."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class Cycle:
     _reported_s: float | None = None
 
     def begin(self, now_s: float) -> None:
-        """A poll begins."""
+        """Count the poll that begins now, and how late it is."""
         behind_s = now_s - self.due_s
         self.polls += 1
         self.late += behind_s > self.period_s / 2
@@ -31,7 +31,7 @@ class Cycle:
             self._reported_s = now_s
 
     def end(self, now_s: float) -> None:
-        """It is over: the next grid point is the first that has not passed."""
+        """Move on after a poll: the next grid point is the first that has not passed."""
         self.due_s += self.period_s
         if now_s > self.due_s:
             passed = int((now_s - self.due_s) // self.period_s) + 1
@@ -39,16 +39,16 @@ class Cycle:
             self.due_s += passed * self.period_s
 
     def resume(self, now_s: float) -> None:
-        """Polling was suspended: go on at the next grid point; what passed belongs to a gap and is not counted here."""
+        """Go on after a suspension, at the next grid point; the points that passed belong to a gap and are not counted here."""
         if now_s > self.due_s:
             self.due_s += (int((now_s - self.due_s) // self.period_s) + 1) * self.period_s
 
     def report(self, now_s: float) -> str | None:
-        """Once a minute, if anything was late or missed since the last time: what a person should know."""
+        """Return a sentence on late and missed polls, at most once a minute; None if there were none."""
         if self._reported_s is None or now_s - self._reported_s < REPORT_EVERY_S:
             return None
         text = f"{self.polls} polls, {self.late} late, {self.missed} missed, at worst {self.worst_s * 1000:.0f} ms behind"
-        told = text if self.late or self.missed else None
+        report = text if self.late or self.missed else None
         self.polls = self.late = self.missed = 0
         self.worst_s, self._reported_s = 0.0, now_s
-        return told
+        return report

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from drivers.contract import DriverMisconfigured
 
 Order = Literal["ABCD", "CDAB", "BADC", "DCBA"]
-"""How a 32-bit value 0xAABBCCDD stands in two registers as they come over the wire; longer values in the same manner."""
+"""The order in which two registers hold the bytes of a 32-bit value 0xAABBCCDD; longer values in the same manner."""
 
 
 class ModbusSettings(BaseModel):
@@ -44,7 +44,7 @@ _USUAL = (("baudrate", 19_200), ("bytesize", 8), ("stopbits", 1))
 
 
 class Endpoint(NamedTuple):
-    """Where the device is. kind: "tcp", "rtu-tcp" (host, port) or "rtu" (path and line settings)."""
+    """The device's place. kind: "tcp", "rtu-tcp" (host, port) or "rtu" (path and line settings)."""
 
     kind: Literal["tcp", "rtu-tcp", "rtu"]
     host: str = ""
@@ -57,7 +57,7 @@ class Endpoint(NamedTuple):
 
 
 def endpoint_of(text: str) -> Endpoint:
-    """Read `tcp://host:port`, `rtu-tcp://host:port` or `rtu:///dev/...?baudrate=19200&parity=E&stopbits=1`.
+    """Parse `tcp://host:port`, `rtu-tcp://host:port` or `rtu:///dev/...?baudrate=19200&parity=E&stopbits=1`.
 
     An IPv6 host stands in brackets; the port's default is 502. Raises DriverMisconfigured with the reason.
     """

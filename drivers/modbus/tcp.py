@@ -1,4 +1,4 @@
-"""One Modbus TCP connection: requests of different units under way together, answers matched in every field.
+"""One Modbus TCP connection: requests of different units at the same time, answers matched in every field.
 
 (Modbus Messaging on TCP/IP Implementation Guide V1.0b, 3.1.3 and 4.)
 """
@@ -20,7 +20,7 @@ _STRAYS = 100  # answers nobody waits for, on one connection, before it is given
 
 
 class _Waiting:
-    """A request under way."""
+    """A request that waits for its answer."""
 
     __slots__ = ("answer", "request", "timer")
 
@@ -46,9 +46,10 @@ class _Connection(asyncio.Protocol):
             _watch(sock)
 
     def data_received(self, data: bytes) -> None:
-        """Take the answers that are whole. None of them, if what follows is no frame.
+        """Take the whole answers, or none of them if the bytes behind them are no frame.
 
-        A cut answer is completed by the first bytes of the next one, with a right head and wrong values; only what is left then tells.
+        A cut answer is completed by the first bytes of the next one: its head is right and its values are wrong. Only the remainder, which
+        then does not begin with a header, gives it away.
         """
         received_ns = time.monotonic_ns()
         buffer = self._buffer
@@ -78,9 +79,10 @@ class _Connection(asyncio.Protocol):
         self._transport.write(frame)
 
     def settled(self, transaction: int, until: float) -> None:
-        """The request is over. A device that works in sequence begins those sent after it only now: they may take until `until`.
+        """End a request, and restart the time-outs of those sent after it (`until`: event loop time, s).
 
-        Else a silent unit would make its neighbours look silent. Those sent before it are not touched: else it would live on them.
+        A device that works in sequence begins the later ones only now: otherwise a silent unit would make its neighbours look silent. Those
+        sent before it keep their time-outs: otherwise they would be extended by every request that follows.
         """
         if transaction not in self.waiting:
             return
@@ -94,13 +96,13 @@ class _Connection(asyncio.Protocol):
             self.idle.set()
 
     def close(self) -> None:
-        """Abort: an answer still on its way must find nobody."""
+        """Abort the connection: an answer still on its way must not reach a later request."""
         self._end(LinkLost("closed"))
 
     def _take(self, transaction: int, unit: int, pdu: bytes, received_ns: int) -> None:
         waiting = self.waiting.get(transaction)
         if waiting is None or waiting.answer.done():
-            self.strays += 1
+            self.strays += 1  # an answer behind its time-out is no fault of the connection; a hundred of them are
             if self.strays > _STRAYS:
                 self._end(BadReply(f"{self.strays} answers to no request"))
         elif unit != waiting.request.unit:
@@ -131,28 +133,31 @@ class TcpLink:
         self._slots = asyncio.Semaphore(in_flight)
         self._opening = asyncio.Lock()
         self._connection: _Connection | None = None
-        self._stale = False
+        self._is_stale = False
         self._transaction = secrets.randbelow(0x10000)
         self.opened = 0
 
     async def open(self) -> None:
-        """Raises LinkLost if nobody listens."""
+        """Connect. Raises LinkLost if nothing listens there."""
         async with self._opening:
             await self._usable()
 
     async def read(self, request: Request) -> Reply:
-        """Send and wait. Raises Refused, WrongAnswer, NoAnswer; LinkLost or BadReply when the connection is at fault."""
+        """Send a request and wait for its answer.
+
+        Raises ModbusException, WrongAnswer, NoAnswer for this request; LinkLost or BadReply when the connection is at fault.
+        """
         async with self._slots:
             async with self._opening:
                 connection = await self._usable()
             try:
                 return await self._exchange(connection, request)
             except (NoAnswer, WrongAnswer):
-                self._stale = True
+                self._is_stale = True
                 raise
 
     def close(self) -> None:
-        """Close the connection at once. Requests under way raise LinkLost."""
+        """Close the connection at once. Requests that wait raise LinkLost."""
         if self._connection is not None:
             self._connection.close()
 
@@ -171,10 +176,10 @@ class TcpLink:
         return Reply(data_of(pdu, request), requested_ns, received_ns)
 
     async def _usable(self) -> _Connection:
-        if self._connection is not None and self._stale:
-            await self._connection.idle.wait()
+        if self._connection is not None and self._is_stale:
+            await self._connection.idle.wait()  # the other units' requests are still good on it
             self._connection.close()
-            self._connection, self._stale = None, False
+            self._connection, self._is_stale = None, False
         if self._connection is None:
             self._connection = await self._connect()
             self.opened += 1

@@ -1,4 +1,4 @@
-"""Integers over several registers that a device may deliver torn: half from before a carry, half from after it.
+"""Detects integers over several registers that a device delivers torn: half from before a carry, half from after it.
 
 A read samples the registers of a value one after the other, in an order that only the device knows. Three reads in succession with the
 same upper registers prove the middle one: whichever order the device uses, its lower register was sampled between two samples of the
@@ -21,7 +21,7 @@ WARY_POLLS = 20
 
 
 class Guard:
-    """What is known of one guarded value. Values are its integers as decoded."""
+    """The state of one guarded value between polls. Values are its integers as decoded."""
 
     __slots__ = ("_wary", "last", "upper")
 
@@ -32,40 +32,43 @@ class Guard:
 
     @property
     def at_ease(self) -> bool:
-        """Whether a value that did not fall and did not carry is believed at once."""
+        """True if the next value is accepted from one read, provided that it neither fell nor carried."""
         return self.last is not None and self._wary == 0
 
     def suspects(self, now: int) -> bool:
-        """Whether this read may be torn."""
+        """True if a read with this value may be torn."""
         last = self.last
         return last is None or self._wary > 0 or now < last or now // self.upper != last // self.upper
 
     def proven(self, reads: Sequence[int], at: int) -> bool:
-        """Whether the read at this index is certainly whole."""
+        """True if the read at index `at` is certainly whole. reads: the value in successive reads."""
         neighbours = reads[max(at - 1, 0) : at + 2]
         if neighbours.count(reads[at]) > 1:
             return True
         return 0 < at < len(reads) - 1 and len({read // self.upper for read in neighbours}) == 1
 
     def accept(self, value: int, *, suspected: bool) -> None:
-        """This value was handed on."""
+        """Take over a value that was handed on. A carry makes the guard wary for WARY_POLLS polls."""
         carried = self.last is not None and value // self.upper != self.last // self.upper
         self._wary = WARY_POLLS if carried else max(self._wary - suspected, 0)
         self.last = value
 
     def forget(self) -> None:
-        """Nothing is known any more: a reconnect."""
+        """Forget the last value, after a reconnect or a loss."""
         self.last, self._wary = None, 0
 
 
 class Guards:
-    """The guarded values of one block. Most polls find all of them at ease: that is seen by three passes in C, not value by value."""
+    """The guarded values of one block.
+
+    In most polls all of them are at ease: three passes in C find that out, instead of Python code for each value.
+    """
 
     def __init__(self, values: Sequence[Value]) -> None:
         """values: the block's, of which at least one is guarded."""
-        self.each = [(at, Guard(value)) for at, value in enumerate(values) if value.type in GUARDED]
-        self._uppers = [guard.upper for _, guard in self.each]
-        places = [at for at, _ in self.each]
+        self.guarded = [(at, Guard(value)) for at, value in enumerate(values) if value.type in GUARDED]
+        self._uppers = [guard.upper for _, guard in self.guarded]
+        places = [at for at, _ in self.guarded]
         self._pick: Callable[[Sequence[Decoded]], tuple[Decoded, ...]] = (
             itemgetter(*places) if len(places) > 1 else lambda values: (values[places[0]],)
         )
@@ -73,7 +76,7 @@ class Guards:
         self._tops: list[int] = []
 
     def calm(self, values: Sequence[Decoded]) -> bool:
-        """Whether none can be torn: none fell, none carried, none is watched. Then they are handed on."""
+        """True if no value can be torn: none fell, none carried, none is watched. Then they become the last values."""
         last, now = self._last, self._pick(values)
         if last is None or None in now or not all(map(ge, now, last)) or list(map(floordiv, now, self._uppers)) != self._tops:  # type: ignore[arg-type]
             return False
@@ -81,28 +84,29 @@ class Guards:
         return True
 
     def wake(self) -> None:
-        """Before they are judged one by one."""
+        """Give every guard its last value, before the values are judged one by one."""
         if self._last is not None:
-            for (_, guard), value in zip(self.each, self._last, strict=True):
+            for (_, guard), value in zip(self.guarded, self._last, strict=True):
                 guard.last = value
 
     def settle(self) -> None:
-        """After they were judged one by one."""
-        last = [guard.last for _, guard in self.each if guard.at_ease and guard.last is not None]
-        self._last = tuple(last) if len(last) == len(self.each) else None
+        """Collect the guards' last values, after the values were judged one by one."""
+        last = [guard.last for _, guard in self.guarded if guard.at_ease and guard.last is not None]
+        self._last = tuple(last) if len(last) == len(self.guarded) else None
         self._tops = list(map(floordiv, last, self._uppers))
 
     def forget(self) -> None:
-        """Nothing is known any more: a reconnect."""
+        """Forget all last values, after a reconnect or a loss."""
         self._last = None
-        for _, guard in self.each:
+        for _, guard in self.guarded:
             guard.forget()
 
 
 def doubtful(guards: Sequence[tuple[int, Guard]], reads: Sequence[Sequence[Decoded]], index: int) -> tuple[int, ...]:
-    """Positions of the guarded values that may be torn in the read of this index. reads: the block's values, of reads in succession.
+    """Find the guarded values that may be torn in the read of this index, as positions in the block.
 
-    Every guarded value is judged in every read: one that was whole in the first may be torn in the next.
+    reads: the block's values of successive reads. Every guarded value is judged in every read: one that was whole in the first may be torn
+    in the next.
     """
     doubts: list[int] = []
     for at, guard in guards:

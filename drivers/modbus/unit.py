@@ -1,4 +1,4 @@
-"""The polling of one unit: its schedule, its health, what it refuses. One task per unit, so that a silent one delays nobody else."""
+"""Polls one unit: its schedule, its health, the addresses that it refuses. One task per unit, so that a silent one delays no other."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from config import Tag
 from drivers.contract import BAD_DECODING, GOOD, UNCERTAIN, Finding, Reading
 from drivers.contract import Value as Decoded
 from drivers.modbus.decode import Decode, compiled
-from drivers.modbus.frames import NoAnswer, Refused, Reply, Request, WrongAnswer, request_for
+from drivers.modbus.frames import ModbusException, NoAnswer, Reply, Request, WrongAnswer, request_for
 from drivers.modbus.outlet import SharedEmit
 from drivers.modbus.plan import Block, Value, block_of, halves, joined
 from drivers.modbus.schedule import Cycle
@@ -17,22 +17,25 @@ from drivers.modbus.settings import ModbusSettings
 from drivers.modbus.torn import GUARDED, MOST_READS, Guards, doubtful
 
 FAILURES = 2
-"""So many polls in a row without a right answer make a unit degraded: one lost frame does not."""
+"""Polls in a row without a right answer that make a unit degraded: one lost frame does not."""
 LISTED_EVERY_S = 10.0
-"""An unchanged block is listed in full at least so often; in between it is only alive."""
+"""An unchanged block is listed in full at least so often; in between it is only reported alive."""
 _ILLEGAL = (1, 2, 3)  # function, address, value: the device will say the same next time (V1.1b3, 7)
 _ABSENT = (10, 11)  # a gateway's word that the unit behind it does not answer
 
 
 class Link(Protocol):
-    """What a unit needs of its connection."""
+    """The connection as a unit's poll needs it."""
 
     async def read(self, request: Request) -> Reply:
-        """Raises Refused, WrongAnswer, NoAnswer for this request; LinkLost or BadReply when the connection is at fault."""
+        """Send a request and return its reply.
+
+        Raises ModbusException, WrongAnswer, NoAnswer for this request; LinkLost or BadReply when the connection is at fault.
+        """
 
 
 @dataclass(slots=True)
-class Reader:
+class BlockReader:
     """One block of the plan with all that is needed to read it again and again."""
 
     block: Block
@@ -48,17 +51,17 @@ class Reader:
 
 
 @dataclass(slots=True)
-class Plan:
-    """Everything of one unit at one rate."""
+class PollPlan:
+    """All blocks of one unit at one rate."""
 
     cycle: Cycle
-    readers: list[Reader]
+    readers: list[BlockReader]
     unreadable: dict[Value, float] = field(default_factory=dict)  # when each is tried again
 
 
 @dataclass(slots=True)
 class _Batch:
-    """What the reads of one poll brought and what is not handed over yet."""
+    """Readings of one poll that are not handed over yet. Instants are CLOCK_MONOTONIC, ns."""
 
     readings: list[Reading] = field(default_factory=list)
     alive: list[int] = field(default_factory=list)
@@ -67,23 +70,23 @@ class _Batch:
 
 
 class UnitPoll:
-    """One unit of a link."""
+    """The polling of one unit of a link."""
 
     def __init__(self, unit: int, link: Link, outlet: SharedEmit, settings: ModbusSettings, tags: Sequence[Tag]) -> None:
         self.unit = unit
-        self.plans: list[Plan] = []
+        self.plans: list[PollPlan] = []
         self._link, self._outlet, self._settings, self._map = link, outlet, settings, tags
         self._failures = 0
         self._batch = _Batch()
         self._now = asyncio.get_running_loop().time
 
     def add(self, period_s: float, blocks: Sequence[Block], start_s: float) -> None:
-        """Poll these blocks at this period."""
-        self.plans.append(Plan(Cycle(period_s, start_s), [self._reader(block) for block in blocks]))
+        """Poll these blocks at this period. start_s: the first grid point, event loop time."""
+        self.plans.append(PollPlan(Cycle(period_s, start_s), [self._reader(block) for block in blocks]))
 
     @property
     def tags(self) -> tuple[int, ...]:
-        """Every tag of the unit."""
+        """Every tag of the unit, refused ones included."""
         return tuple(sorted({tag for plan in self.plans for reader in plan.readers for tag in reader.tags} | self._unreadable()))
 
     async def run(self) -> None:
@@ -94,51 +97,52 @@ class UnitPoll:
             plan.cycle.begin(self._now())
             await self._poll(plan)
             plan.cycle.end(self._now())
-            await self._tell_late(plan)
+            await self._report_late(plan)
             if self._failures >= FAILURES:
                 await self._degraded()
 
     # one poll
 
-    async def _poll(self, plan: Plan) -> None:
-        """Read every block of the plan. Without an answer the rest of the plan is not asked, and says so."""
+    async def _poll(self, plan: PollPlan) -> None:
+        """Read every block of the plan. After a missing answer the rest of the plan is not asked, but declared lost."""
         now_s = self._now()
         readers = [reader for reader in plan.readers if reader.resume_s <= now_s]
         for at, reader in enumerate(readers):
             try:
                 await self._read(plan, reader)
             except (NoAnswer, WrongAnswer) as error:
+                # Each further block would cost a silent unit's whole time-out, on a link that its neighbours share.
                 await self._failed(readers[at:], error)
                 return
         await self._flush()
         await self._try_unreadable(plan)
 
-    async def _read(self, plan: Plan, reader: Reader) -> None:
+    async def _read(self, plan: PollPlan, reader: BlockReader) -> None:
         try:
             reply = await self._ask(reader.request)
             await self._take(reader, reply)
-        except Refused as refusal:
+        except ModbusException as refusal:
             if refusal.code in _ILLEGAL:
                 await self._split_refused(plan, reader, refusal)
             else:
                 await self._lose([reader], "device-exception", f"unit {self.unit}: {refusal}")
 
     async def _ask(self, request: Request) -> Reply:
-        """One request. A gateway's word that the unit is absent counts as silence."""
+        """Send one request. A gateway's exception response that the unit does not answer counts as silence."""
         try:
             reply = await self._link.read(request)
-        except Refused as refusal:
+        except ModbusException as refusal:
             if refusal.code in _ABSENT:
                 raise NoAnswer(str(refusal)) from refusal
-            self._failures = 0
+            self._failures = 0  # an exception response is an answer: the unit lives
             self._outlet.answers(self.unit)
             raise
         self._failures = 0
         self._outlet.answers(self.unit)
         return reply
 
-    async def _take(self, reader: Reader, reply: Reply) -> None:
-        """Decode and put into the batch; unchanged bytes are only alive."""
+    async def _take(self, reader: BlockReader, reply: Reply) -> None:
+        """Decode a reply and put it into the batch; an unchanged block is only reported alive."""
         now_s = self._now()
         if reply.data == reader.last and not reader.always and now_s - reader.listed_s < LISTED_EVERY_S:
             await self._into_batch([], reader.tags, reply)
@@ -153,25 +157,28 @@ class UnitPoll:
         ]
         for at in doubts:
             readings[at] = (reader.tags[at], values[at], UNCERTAIN, None, None)
-        reader.last = None if doubts else reply.data
+        reader.last = None if doubts else reply.data  # equal bytes next time must not pass for a value that was never proven
         reader.listed_s, reader.lost = now_s, False
         await self._into_batch(readings, (), reply)
-        await self._tell_content(reader, values, reply.data, doubts)
+        await self._report_content(reader, values, reply.data, doubts)
 
     async def _proven(
-        self, reader: Reader, guards: Guards, reply: Reply, values: Sequence[Decoded]
+        self, reader: BlockReader, guards: Guards, reply: Reply, values: Sequence[Decoded]
     ) -> tuple[Reply, Sequence[Decoded], tuple[int, ...]]:
-        """Read again until no guarded integer can be torn; else those that may be, by position. See torn.py."""
+        """Read again until no guarded integer can be torn (see torn.py).
+
+        Returns the reply with the fewest doubtful values, its values, and the positions that are still doubtful.
+        """
         guards.wake()
         replies, decoded, chosen = [reply], [values], 0
-        doubts = suspected = doubtful(guards.each, decoded, 0)
+        doubts = suspected = doubtful(guards.guarded, decoded, 0)
         while doubts and len(replies) < MOST_READS:
             replies.append(await self._ask(reader.request))
             decoded.append(reader.decode(replies[-1].data))
-            of_each = [doubtful(guards.each, decoded, index) for index in range(len(replies))]
-            chosen = min(reversed(range(len(replies))), key=lambda index: len(of_each[index]))
+            of_each = [doubtful(guards.guarded, decoded, index) for index in range(len(replies))]
+            chosen = min(reversed(range(len(replies))), key=lambda index: len(of_each[index]))  # the newest of the best
             doubts = of_each[chosen]
-        for at, guard in guards.each:
+        for at, guard in guards.guarded:
             value = decoded[chosen][at]
             if at not in doubts and isinstance(value, int):
                 guard.accept(value, suspected=bool(suspected))
@@ -179,7 +186,7 @@ class UnitPoll:
         return replies[chosen], decoded[chosen], doubts
 
     async def _into_batch(self, readings: list[Reading], alive: Sequence[int], reply: Reply) -> None:
-        """Reads of one poll share a list while their instants lie close together."""
+        """Add to the batch. Reads of one poll share a list while their instants lie within window_ms."""
         batch = self._batch
         if (batch.readings or batch.alive) and reply.received_ns - batch.requested_ns > self._settings.window_ms * 1_000_000:
             await self._flush()
@@ -197,13 +204,13 @@ class UnitPoll:
 
     # what is lost
 
-    async def _failed(self, readers: Sequence[Reader], error: NoAnswer | WrongAnswer) -> None:
+    async def _failed(self, readers: Sequence[BlockReader], error: NoAnswer | WrongAnswer) -> None:
         self._failures += 1
         await self._flush()
         cause = "timeout" if isinstance(error, NoAnswer) else "bad-reply"
         await self._lose(readers, cause, f"unit {self.unit}, {readers[0].block.table} {readers[0].block.start}: {error}")
 
-    async def _lose(self, readers: Sequence[Reader], cause: str, detail: str) -> None:
+    async def _lose(self, readers: Sequence[BlockReader], cause: str, detail: str) -> None:
         fresh = [reader for reader in readers if not reader.lost]
         for reader in fresh:
             reader.lost, reader.last = True, None
@@ -213,14 +220,17 @@ class UnitPoll:
             await self._outlet.lost([tag for reader in fresh for tag in reader.tags], cause, detail)
 
     async def _degraded(self) -> None:
-        """Leave the unit alone, ask it now and then by one small read, until it answers. The link belongs to its neighbours meanwhile."""
+        """Leave a silent unit alone, and ask it from time to time by one small read until it answers.
+
+        Meanwhile the link is free for its neighbours.
+        """
         every = [reader for plan in self.plans for reader in plan.readers]
         wait_s = self._settings.retry_s
         await self._lose(every, "unit-silent", f"unit {self.unit} does not answer")
         last_s = self._settings.retry_max_s
-        await self._tell_health(f"unit {self.unit} does not answer; asked again after {wait_s:g} s, at last every {last_s:g} s")
+        await self._report_health(f"unit {self.unit} does not answer; asked again after {wait_s:g} s, at last every {last_s:g} s")
         self._outlet.silent(self.unit, "does not answer")
-        smallest = min(every, key=lambda reader: reader.block.count)
+        smallest = min(every, key=lambda reader: reader.block.count)  # the least work for the bus
         while self._failures:
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, self._settings.retry_max_s)
@@ -228,23 +238,23 @@ class UnitPoll:
                 await self._ask(smallest.request)
             except (NoAnswer, WrongAnswer):
                 continue
-            except Refused:
+            except ModbusException:
                 break
-        await self._tell_health(f"unit {self.unit} answers again")
+        await self._report_health(f"unit {self.unit} answers again")
         for plan in self.plans:
             plan.cycle.resume(self._now())
 
     # what the device refuses
 
-    async def _split_refused(self, plan: Plan, reader: Reader, refusal: Refused) -> None:
-        """Find the part that the device refuses, read the rest, remember both."""
+    async def _split_refused(self, plan: PollPlan, reader: BlockReader, refusal: ModbusException) -> None:
+        """Find the part of a block that the device refuses, read the rest, and remember both."""
         good: list[tuple[Block, Reply]] = []
         refused: list[Block] = []
         await self._halve(reader.block, good, refused)
         if not good:
             reader.resume_s = self._now() + self._settings.unreadable_retry_s
             await self._lose([reader], "refused", f"{reader.block}: {refusal}")
-            await self._tell_refused(reader.tags, f"{reader.block} is refused as a whole: {refusal}")
+            await self._report_refused(reader.tags, f"{reader.block} is refused as a whole: {refusal}")
             return
         for block, reply in good:
             await self._take(self._reader(block), reply)
@@ -253,7 +263,7 @@ class UnitPoll:
         at = plan.readers.index(reader)
         plan.readers[at : at + 1] = parts = [self._reader(block) for block in joined(block for block, _ in good)]
         pieces = ", ".join(f"{part.block.start}..{part.block.start + part.block.count - 1}" for part in parts)
-        await self._tell_refused(tuple(value.tag for value in lost) or reader.tags, f"{reader.block}: {refusal}; read as {pieces}")
+        await self._report_refused(tuple(value.tag for value in lost) or reader.tags, f"{reader.block}: {refusal}; read as {pieces}")
         if lost:
             await self._outlet.lost([value.tag for value in lost], "refused", f"{reader.block}: {refusal}")
 
@@ -261,15 +271,15 @@ class UnitPoll:
         for part in halves(block) or ():
             try:
                 good.append((part, await self._ask(request_for(part))))
-            except Refused as refusal:
+            except ModbusException as refusal:
                 if refusal.code not in _ILLEGAL:
                     raise
                 await self._halve(part, good, refused)
         if halves(block) is None:
             refused.append(block)
 
-    async def _try_unreadable(self, plan: Plan) -> None:
-        """One of the refused addresses whose time has come."""
+    async def _try_unreadable(self, plan: PollPlan) -> None:
+        """Read one of the refused addresses whose time has come again."""
         now_s = self._now()
         value = next((value for value, due_s in plan.unreadable.items() if due_s <= now_s), None)
         if value is None:
@@ -278,22 +288,22 @@ class UnitPoll:
         reader = self._reader(block_of([value]))
         try:
             await self._take(reader, await self._ask(reader.request))
-        except (Refused, NoAnswer, WrongAnswer):
+        except (ModbusException, NoAnswer, WrongAnswer):
             return
         del plan.unreadable[value]
         plan.readers.append(reader)
-        await self._tell_refused((value.tag,), f"{reader.block} is readable now")
+        await self._report_refused((value.tag,), f"{reader.block} is readable now")
         await self._flush()
 
     # what a person should know
 
-    async def _tell_late(self, plan: Plan) -> None:
+    async def _report_late(self, plan: PollPlan) -> None:
         report = plan.cycle.report(self._now())
         if report is not None:
             text = f"unit {self.unit} at {plan.cycle.period_s * 1000:g} ms: {report}"
             await self._outlet.found(Finding("late-cycle", text, tuple(tag for reader in plan.readers for tag in reader.tags)))
 
-    async def _tell_content(self, reader: Reader, values: Sequence[Decoded], data: bytes, doubts: tuple[int, ...]) -> None:
+    async def _report_content(self, reader: BlockReader, values: Sequence[Decoded], data: bytes, doubts: tuple[int, ...]) -> None:
         bad = [reader.block.values[at] for at, value in enumerate(values) if value is None] if None in values else []
         for its in bad:
             first = 2 * (its.offset - reader.block.start)
@@ -303,15 +313,15 @@ class UnitPoll:
             name = self._map[reader.tags[at]].tag
             await self._outlet.found(Finding("torn-value", f"{name}: changed too fast to be read whole", (reader.tags[at],)))
 
-    async def _tell_refused(self, tags: tuple[int, ...], text: str) -> None:
+    async def _report_refused(self, tags: tuple[int, ...], text: str) -> None:
         await self._outlet.found(Finding("address-refused", text, tags))
 
-    async def _tell_health(self, text: str) -> None:
+    async def _report_health(self, text: str) -> None:
         await self._outlet.found(Finding("unit-health", text, self.tags))
 
-    def _reader(self, block: Block) -> Reader:
+    def _reader(self, block: Block) -> BlockReader:
         guarded = self._settings.torn_guard and any(value.type in GUARDED for value in block.values)
-        return Reader(
+        return BlockReader(
             block=block,
             request=request_for(block),
             decode=compiled(block, self._settings.encoding),

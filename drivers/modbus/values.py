@@ -1,4 +1,4 @@
-"""Tags of the map -> values that can be planned, with every problem of an address that only this driver can know."""
+"""Turns tags of the map into values that can be planned, and checks of an address all that only this driver can know."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ _ORDERS = {"AB": "ABCD", "BA": "BADC", "ABCDEFGH": "ABCD", "GHEFCDAB": "CDAB", "
 """The same four orders as written for values of one and of four registers."""
 
 FASTEST_MS = 10
-"""Polling faster than this is refused: no device answers so quickly, and the cycle would only be late."""
+"""The shortest polling period. No device answers more quickly, and the cycle would only be late."""
 
 
 def value_of(index: int, tag: Tag, settings: ModbusSettings) -> Value:
-    """The place of one tag. Raises AddressError with the reason."""
+    """Locate the registers or bits of one tag. Raises AddressError with the reason."""
     address = parse("modbus", tag.address)
     assert isinstance(address, ModbusAddress)
     kind = "bool" if address.bit is not None else address.type or tag.type
@@ -51,7 +51,7 @@ def _registers(address: ModbusAddress, kind: str) -> int:
 
 
 def problems_of(source: Source, tags: Sequence[Tag], settings: ModbusSettings) -> list[Problem]:
-    """What is wrong with the addresses and rates of this source, each at its row."""
+    """Check the addresses and rates of this source; each problem names its row."""
     problems: list[Problem] = []
     for index, tag in enumerate(tags):
         try:

@@ -1,4 +1,4 @@
-"""What an instrument said: fields with a status each. Common to all protocols."""
+"""An instrument's answer: fields with a status each. Common to all protocols."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from decimal import Decimal
 from drivers.contract import BAD_OUT_OF_RANGE
 
 DYNAMIC = 0x40930000
-"""UncertainSensorNotAccurate: the weight moves; the figure is not a weight yet."""
+"""UncertainSensorNotAccurate: the weight moves, so the figure is not a weight yet."""
 NOT_EXECUTABLE = 0x80AF0000
-"""BadInvalidState: the instrument understood and can not answer now."""
+"""BadInvalidState: the instrument understood the request and can not answer it now."""
 NOT_SUPPORTED = 0x803D0000
 COMMUNICATION_ERROR = 0x80050000
 OUT_OF_RANGE = BAD_OUT_OF_RANGE
@@ -20,7 +20,7 @@ Field = tuple[Decimal | str | bool | None, int]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer's fields by name, and the unit that its weight is in."""
+    """One answer: its fields by name, and the unit that its weight is in."""
 
     fields: Mapping[str, Field]
     unit: str | None = None

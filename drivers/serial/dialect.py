@@ -1,4 +1,4 @@
-"""The protocols that the driver speaks, as data: what is sent, how a line is read, which fields there are."""
+"""The protocols that the driver speaks, as data: requests, readers of lines, fields."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ TYPES = ("decimal", "float64", "float32", "string")
 
 @dataclass(frozen=True)
 class Dialect:
-    """One way of speaking.
+    """One protocol with its settings.
 
-    request: what asks for a value; None where the instrument speaks by itself. begin: what makes it speak by itself, sent once.
-    identify: whether MT-SICS I4 is understood; it is how the driver gets in step after a fault. Others must fall silent for a time-out.
+    request: bytes that ask for a value; None if the instrument sends by itself. begin: bytes that start its sending, sent once.
+    identify: True if it understands MT-SICS I4, by which the driver gets in step after a fault. Others must fall silent for a time-out.
     kind: "poll" where lines are samples, "change" where each line is an event of its own (a printed ticket).
     """
 
@@ -31,7 +31,7 @@ class Dialect:
 
 
 def dialect_of(settings: SerialSettings) -> Dialect:
-    """The dialect that the settings name. Raises lines.UnsafePattern."""
+    """Make the dialect that the settings name. Raises lines.UnsafePattern."""
     if settings.protocol == "mt-sics":
         command = settings.command.encode("ascii") + b"\r\n"
         streams = settings.command == "SIR"

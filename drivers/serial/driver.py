@@ -1,4 +1,4 @@
-"""SerialDriver: one instrument at one port, asked on an absolute schedule or listened to."""
+"""The serial driver: one instrument at one port, asked on an absolute schedule or listened to."""
 
 import asyncio
 import re
@@ -34,14 +34,14 @@ from drivers.serial.port import Line, Port, Silent, Unframed
 from drivers.serial.settings import SerialSettings, endpoint_of
 
 FAILURES = 3
-"""So many times in a row without a usable answer: the instrument is gone or another one."""
+"""Attempts in a row without a usable answer after which the instrument counts as gone, or as another one."""
 REPORT_EVERY_S = 60.0
 _NUMBERS = ("decimal", "float64", "float32")
 _NUMBER = re.compile(r"([+-]?) *([0-9]{1,15}(?:\.[0-9]{1,12})?)")
 
 
 class SerialDriver(Driver):
-    """Reads a balance or another instrument that speaks in lines. Nothing but requests for values is ever sent.
+    """Reads a balance or another instrument that sends lines. Sends nothing but requests for values.
 
     What is not a whole, well-formed answer never becomes a value: it is a loss with the bytes in its detail.
     """
@@ -59,7 +59,7 @@ class SerialDriver(Driver):
 
     @classmethod
     def check(cls, source: Source, tags: Sequence[Tag]) -> list[Problem]:
-        """Fields, types, units and the endpoint; the port is not touched."""
+        """Check fields, types, units and the endpoint; the port is not touched."""
         problems: list[Problem] = []
         try:
             dialect = dialect_of(SerialSettings.model_validate(source.options))
@@ -72,10 +72,10 @@ class SerialDriver(Driver):
             problems.append(Problem("line.toml", None, f"source {source.name}: {error}"))
         if len(source.endpoints) > 1:
             problems.append(Problem("line.toml", None, f"source {source.name}: serial takes one endpoint"))
-        return problems + [tag.place.problem(text) for tag in tags if (text := _wrong(source, tag, dialect))]
+        return problems + [tag.place.problem(text) for tag in tags if (text := _problem_of(source, tag, dialect))]
 
     async def run(self, emit: Emit) -> None:
-        """See Driver."""
+        """Open the port and read it until cancelled; see Driver.run. Raises LinkLost or BadReply."""
         port = Port(self._endpoint, dialect_of(self.settings).terminator)
         port.open()
         try:
@@ -85,7 +85,7 @@ class SerialDriver(Driver):
 
 
 class _Session:
-    """One time that the port is open."""
+    """The reading of one instrument while the port is open."""
 
     def __init__(
         self, tags: Sequence[Tag], fields: Sequence[str], period_s: float, settings: SerialSettings, port: Port, emit: Emit
@@ -94,16 +94,16 @@ class _Session:
         self._settings, self._port, self._emit = settings, port, emit
         self._dialect = dialect_of(settings)
         self._timeout_s = settings.timeout_ms / 1000
-        self._kept: deque[asyncio.Future[None]] = deque()
+        self._pending: deque[asyncio.Future[None]] = deque()
         self._serial_number: str | None = None
         self._in_step = False
         self._failures = self._missed_polls = 0
         self._lost = False
         self._connected = False
-        self._told_s = asyncio.get_running_loop().time()
+        self._reported_s = asyncio.get_running_loop().time()
 
     async def run(self) -> None:
-        """Until the port or the instrument is gone."""
+        """Read until the port or the instrument is gone. Raises LinkLost or BadReply."""
         loop, due_s = asyncio.get_running_loop(), asyncio.get_running_loop().time()
         while True:
             await self._attempt()
@@ -114,17 +114,17 @@ class _Session:
                 passed = int(behind_s // self._period_s) + 1
                 self._missed_polls += passed
                 due_s += self._period_s * passed
-            await self._tell_late(loop.time())
+            await self._report_late(loop.time())
             await asyncio.sleep(due_s - loop.time())
 
     async def _attempt(self) -> None:
-        """One answer, or the loss that its absence is."""
+        """Read one answer and hand it over, or declare the loss."""
         request = self._dialect.request
         try:
             if not self._in_step:
                 await self._get_in_step()
             requested_ns = time.monotonic_ns()
-            if request is not None:
+            if request is not None:  # without a request every line counts, and none may be dropped
                 self._port.forget()
                 self._port.send(request)
             line = await self._port.line(None if self._dialect.may_be_silent else self._timeout_s)
@@ -135,7 +135,7 @@ class _Session:
             await self._missed("frame-error" if isinstance(error, Unframed) else "bad-reply", error)
         else:
             self._failures, self._lost = 0, False
-            self._tell_connected()
+            self._announce_connected()
             await self._hand_over(answer, line, None if request is None else requested_ns)
 
     async def _missed(self, cause: str, error: Exception) -> None:
@@ -143,15 +143,15 @@ class _Session:
         self._failures += 1
         if not self._lost:
             self._lost = True
-            await self._keep(self._emit.lost(Loss(cause, None, detail=str(error))))
+            await self._track(self._emit.lost(Loss(cause, None, detail=str(error))))
         if self._failures >= FAILURES:
             raise LinkLost(f"{self._failures} times without a usable answer; the last: {error}")
 
     async def _get_in_step(self) -> None:
-        """Make sure that no older answer is still to come."""
+        """Make sure that no older answer can still arrive."""
         if self._dialect.identify:
             await self._identify()
-            self._tell_connected()
+            self._announce_connected()
         elif self._failures and self._dialect.request is not None:
             await self._fall_silent()
         if self._dialect.begin is not None:
@@ -159,7 +159,10 @@ class _Session:
         self._in_step = True
 
     async def _fall_silent(self) -> None:
-        """Where answers can not be told apart: nothing came for a whole time-out. One still later would be taken for new."""
+        """Wait until nothing arrives for a whole time-out: for instruments whose answers do not name their request.
+
+        An answer that arrived still later would be taken for a new one. Raises LinkLost if the instrument keeps sending for ten time-outs.
+        """
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + 10 * self._timeout_s
         while loop.time() < deadline_s:
@@ -174,7 +177,7 @@ class _Session:
         raise LinkLost("the instrument does not fall silent")
 
     async def _identify(self) -> None:
-        """Ask who it is, and so get in step: once I4 is answered, every older answer has passed.
+        """Ask for the serial number, and so get in step: once I4 is answered, every older answer has passed.
 
         Raises LinkLost without an answer, BadReply for another instrument than the map names.
         """
@@ -188,7 +191,7 @@ class _Session:
                 number = mtsics.serial_number_of(line.text)
             except Silent as error:
                 raise LinkLost(f"no answer to I4: {error}") from error
-            except (NotAnAnswer, Unframed):
+            except (NotAnAnswer, Unframed):  # answers to older requests pass here
                 continue
             break
         await self._recognised(number)
@@ -198,17 +201,17 @@ class _Session:
         expected = self._settings.serial_number
         if expected is not None and number != expected:
             text = f"the instrument calls itself {number}, the line folder says {expected}"
-            await self._keep(self._emit.found(Finding("wrong-instrument", text, severity="alarm")))
+            await self._track(self._emit.found(Finding("wrong-instrument", text, severity="alarm")))
             raise BadReply(text)
 
     async def _hand_over(self, answer: Answer, line: Line, requested_ns: int | None) -> None:
         readings = [self._reading(index, answer) for index in range(len(self._tags))]
         await self._emit.room()
-        await self._keep(self._emit(readings, received_ns=line.received_ns, requested_ns=requested_ns, kind=self._dialect.kind))
+        await self._track(self._emit(readings, received_ns=line.received_ns, requested_ns=requested_ns, kind=self._dialect.kind))
         for index, tag in enumerate(self._tags):
             if self._is_in_other_unit(index, answer):
                 text = f"{tag.tag}: the instrument says {answer.unit}, the map says {_unit(tag)}"
-                await self._keep(self._emit.found(Finding("unit-differs", text, (index,), "alarm")))
+                await self._track(self._emit.found(Finding("unit-differs", text, (index,), "alarm")))
 
     def _reading(self, index: int, answer: Answer) -> Reading:
         tag, field = self._tags[index], self._fields[index]
@@ -219,36 +222,36 @@ class _Session:
             return index, None, BAD_CONFIGURATION, None, None
         if value is None:
             return index, None, status, None, None
-        typed = _as(tag.type, value)
+        typed = _typed(tag.type, value)
         return index, typed, BAD_DECODING if typed is None else status, None, None
 
     def _is_in_other_unit(self, index: int, answer: Answer) -> bool:
-        """A number, and the instrument named another unit than the map."""
+        """True for a number whose unit, as the instrument names it, differs from the map's."""
         tag = self._tags[index]
         is_number = self._fields[index] == "weight" or tag.type in _NUMBERS
         return is_number and answer.unit is not None and _unit(tag) is not None and answer.unit != _unit(tag)
 
-    def _tell_connected(self) -> None:
+    def _announce_connected(self) -> None:
         if not self._connected:
             self._connected = True
             self._emit.connected(f"serial number {self._serial_number}" if self._serial_number else "")
 
-    async def _tell_late(self, now_s: float) -> None:
-        """Once a minute, if polls were missed."""
-        if now_s - self._told_s >= REPORT_EVERY_S:
-            self._told_s, missed, self._missed_polls = now_s, self._missed_polls, 0
+    async def _report_late(self, now_s: float) -> None:
+        """Record missed polls as a finding, at most once a minute."""
+        if now_s - self._reported_s >= REPORT_EVERY_S:
+            self._reported_s, missed, self._missed_polls = now_s, self._missed_polls, 0
             if missed:
-                await self._keep(self._emit.found(Finding("late-cycle", f"{missed} polls of the last minute missed")))
+                await self._track(self._emit.found(Finding("late-cycle", f"{missed} polls of the last minute missed")))
 
-    async def _keep(self, awaitable: Awaitable[None]) -> None:
-        """Wait for the oldest lists as they reach the disk; a storage error comes out here."""
-        self._kept.append(asyncio.ensure_future(awaitable))
-        while self._kept and (self._kept[0].done() or len(self._kept) > 16):
-            await self._kept.popleft()
+    async def _track(self, awaitable: Awaitable[None]) -> None:
+        """Remember an open call, and wait for the oldest while more than 16 are open; re-raises storage errors."""
+        self._pending.append(asyncio.ensure_future(awaitable))
+        while self._pending and (self._pending[0].done() or len(self._pending) > 16):
+            await self._pending.popleft()
 
 
-def _as(kind: str, value: Value) -> Value:
-    """The value as the tag's type wants it; None for a text that is no number."""
+def _typed(kind: str, value: Value) -> Value:
+    """Convert a field into the tag's type; None for a text that is no number."""
     if kind not in _NUMBERS or isinstance(value, bool):
         return str(value) if isinstance(value, Decimal) else value
     if isinstance(value, str):
@@ -267,12 +270,12 @@ def _field(tag: Tag) -> str:
 
 
 def _unit(tag: Tag) -> str | None:
-    """The unit as the instrument writes it."""
+    """The tag's unit as the instrument writes it."""
     return tag.source_unit or tag.unit
 
 
-def _wrong(source: Source, tag: Tag, dialect: Dialect) -> str | None:
-    """What is wrong with a tag's row, or None."""
+def _problem_of(source: Source, tag: Tag, dialect: Dialect) -> str | None:
+    """Find the problem of a tag's row; None if there is none."""
     try:
         field = _field(tag)
     except AddressError as error:

@@ -1,4 +1,4 @@
-r"""Any instrument that says one value set per line: a regular expression whose named groups are the fields.
+r"""Any instrument that sends one set of values per line: a regular expression whose named groups are the fields.
 
 A group `unit` is compared with the tag's unit; a group `stable` that matched something (or its absence from the expression) makes
 numbers Good, else they are Uncertain. What the expression does not match as a whole is no answer.
@@ -21,11 +21,11 @@ _ONCE = (_constants.LITERAL, _constants.NOT_LITERAL, _constants.ANY, _constants.
 
 
 class UnsafePattern(ValueError):
-    """The expression could take very long, or is none."""
+    """The expression could take very long, or is no expression; the text gives the reason."""
 
 
 def fields_of(pattern: str) -> list[str]:
-    """The named groups. Raises UnsafePattern with the reason and what to write instead."""
+    """List the named groups of an expression. Raises UnsafePattern with the reason and a way to write it safely."""
     if len(pattern) > MOST_CHARACTERS:
         raise UnsafePattern(f"longer than {MOST_CHARACTERS} characters")
     try:
@@ -41,7 +41,7 @@ def fields_of(pattern: str) -> list[str]:
 
 
 def _checked(tree: Any) -> Iterator[None]:
-    """One item per alternative; raises UnsafePattern at the first part that is not allowed."""
+    """Yield one item per alternative; raise UnsafePattern at the first part that is not allowed."""
     for operation, argument in tree:
         if operation in _ONCE:
             continue
@@ -62,11 +62,11 @@ def _checked(tree: Any) -> Iterator[None]:
 
 
 def reader(pattern: str) -> Callable[[bytes], Answer]:
-    """The function that reads one line. `pattern` has passed `fields_of`."""
+    """Make the function that reads one line. `pattern` has passed `fields_of`. The function raises NotAnAnswer."""
     compiled = re.compile(pattern.encode("ascii"))
 
     def read(line: bytes) -> Answer:
-        match = compiled.fullmatch(line)
+        match = compiled.fullmatch(line)  # as bytes: no decoding can fail before the comparison
         if match is None:
             raise NotAnAnswer(f"does not match the pattern: {line[:48].hex(' ')}")
         groups = match.groupdict()

@@ -9,7 +9,7 @@ from drivers.serial.answer import COMMUNICATION_ERROR, DYNAMIC, NOT_EXECUTABLE, 
 FIELDS = {"weight": ("decimal", "float64", "float32", "string"), "unit": ("string",), "stable": ("bool",), "status": ("string",)} | {
     "serial_number": ("string",)
 }
-"""Fields of an answer and the types that a tag of each may have."""
+"""The fields of an answer, with the types that a tag of each may have."""
 
 _WEIGHT = re.compile(rb"S ([SD]) {1,10}(-?[0-9]{1,12}(?:\.[0-9]{1,8})?) ([A-Za-z%/]{1,5})")
 _SERIAL = re.compile(rb'I4 A "([\x20-\x7e]{1,40})"')
@@ -50,7 +50,7 @@ def weight_of(line: bytes) -> Answer:
 
 
 def serial_number_of(line: bytes) -> str:
-    """Read the answer to I4. Raises NotAnAnswer."""
+    """Read the serial number from the answer to I4. Raises NotAnAnswer."""
     match = _SERIAL.fullmatch(line)
     if match is None:
         raise NotAnAnswer(f"not an answer to I4: {line[:48].hex(' ')}")

@@ -18,14 +18,14 @@ _CHUNK = 4096
 
 
 class Line(NamedTuple):
-    """What stood before a terminator, and when the terminator arrived (CLOCK_MONOTONIC, ns)."""
+    """The bytes before a terminator, and the instant at which the terminator arrived (CLOCK_MONOTONIC, ns)."""
 
     text: bytes
     received_ns: int
 
 
 class Silent(Exception):
-    """No whole line in time. partial: what came without a terminator."""
+    """No whole line in time. partial: the bytes that arrived without a terminator."""
 
     def __init__(self, partial: bytes) -> None:
         super().__init__(f"no whole line in time{', only ' + partial[:32].hex(' ') if partial else ''}")
@@ -33,7 +33,7 @@ class Silent(Exception):
 
 
 class Unframed(Exception):
-    """So much without a terminator, or so many unread lines, that what came was thrown away."""
+    """Too many bytes without a terminator, or too many unread lines; all of them were dropped."""
 
 
 class Port:
@@ -53,34 +53,33 @@ class Port:
         self._failure: Exception | None = None
 
     def open(self) -> None:
-        """Raises LinkLost if the port is not there, is in use, or refuses the settings."""
-        its = self._endpoint
-        is_terminal = os.path.realpath(its.path).startswith(
-            "/dev/pts/"
-        )  # a pseudo-terminal has neither parity nor 7 bits, and refuses them
+        """Open the port. Raises LinkLost if it is not there, is in use, or refuses the settings."""
+        endpoint = self._endpoint
+        # A pseudo-terminal has neither parity nor 7 bits, and refuses them.
+        is_terminal = os.path.realpath(endpoint.path).startswith("/dev/pts/")
         try:
             self._serial = serial.Serial(
-                its.path,
-                baudrate=its.baudrate,
-                bytesize=8 if is_terminal else its.bytesize,
-                parity="N" if is_terminal else its.parity,
-                stopbits=its.stopbits,
-                xonxoff=its.xonxoff,
-                rtscts=its.rtscts,
+                endpoint.path,
+                baudrate=endpoint.baudrate,
+                bytesize=8 if is_terminal else endpoint.bytesize,
+                parity="N" if is_terminal else endpoint.parity,
+                stopbits=endpoint.stopbits,
+                xonxoff=endpoint.xonxoff,
+                rtscts=endpoint.rtscts,
                 timeout=0,
                 write_timeout=0,
                 exclusive=True,
             )
             self._fd = self._serial.fileno()
-            if its.parity != "N" and not is_terminal:
+            if endpoint.parity != "N" and not is_terminal:
                 _mark_parity_errors(self._fd)
         except (OSError, ValueError, termios.error) as error:
             self.close()
-            raise LinkLost(f"{its.path}: {error}") from error
+            raise LinkLost(f"{endpoint.path}: {error}") from error
         asyncio.get_running_loop().add_reader(self._fd, self._readable)
 
     def close(self) -> None:
-        """Give the port back."""
+        """Close the port."""
         port, self._serial = self._serial, None
         if port is not None:
             if self._fd >= 0:
@@ -98,14 +97,14 @@ class Port:
             raise LinkLost(f"{self._endpoint.path}: the port does not take what is sent")
 
     def forget(self) -> None:
-        """Drop what has come so far: it can not be the answer to what is sent next."""
+        """Drop the bytes received so far: they can not be the answer to the next request."""
         self._lines.clear()
         self._partial.clear()
         if isinstance(self._failure, Unframed):
             self._failure = None
 
     async def line(self, timeout_s: float | None) -> Line:
-        """The next whole line; timeout_s None waits for ever. Raises Silent, Unframed, LinkLost."""
+        """Return the next whole line; timeout_s None waits for ever. Raises Silent, Unframed, LinkLost."""
         try:
             async with asyncio.timeout(timeout_s):
                 while not self._lines:
@@ -136,9 +135,11 @@ class Port:
         if not data:
             self._fail(LinkLost(f"{self._endpoint.path}: hung up"))
             return
+        # Only the terminator ends a line: a pause proves nothing, because USB adapters deliver bytes in steps of their own.
         *whole, rest = (bytes(self._partial) + data).split(self._terminator)
         self._partial = bytearray(rest)
         self._lines.extend(Line(text, received_ns) for text in whole)
+        # A wrong baud rate, a broken cable or another instrument; without a bound it would fill the memory.
         if len(rest) > LONGEST_LINE or len(self._lines) > MOST_LINES or any(len(text) > LONGEST_LINE for text in whole):
             self.forget()
             self._failure = Unframed(f"{len(data)} bytes that are no lines: {data[:32].hex(' ')}")
@@ -151,7 +152,10 @@ class Port:
 
 
 def _mark_parity_errors(fd: int) -> None:
-    """Let a byte with a wrong parity come as FF 00 byte (termios PARMRK): no text holds that. pyserial leaves parity unchecked."""
+    """Let the kernel deliver a byte with a wrong parity as FF 00 byte (termios PARMRK), which no text holds.
+
+    pyserial switches parity on but does not check it.
+    """
     settings = termios.tcgetattr(fd)
     settings[0] |= termios.INPCK | termios.PARMRK
     settings[0] &= ~termios.IGNPAR

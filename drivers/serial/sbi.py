@@ -27,7 +27,7 @@ _SPECIAL = {b"Stat": NOT_EXECUTABLE, b"High": OUT_OF_RANGE, b"Low": OUT_OF_RANGE
 
 
 def weight_of(line: bytes) -> Answer:
-    """Read one printed line, without its terminator. Raises NotAnAnswer for everything that is no whole line."""
+    """Read one printed line, without its terminator. Raises NotAnAnswer unless it is a whole line in this form."""
     match = _LINE.fullmatch(line[-14:])
     if len(line) not in (14, 20) or line[:-14] not in _PREFIXES or match is None:
         return _special(line)

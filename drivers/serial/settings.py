@@ -51,7 +51,7 @@ class SerialEndpoint(NamedTuple):
 
 
 def endpoint_of(text: str, folder: Path) -> SerialEndpoint:
-    """Read `serial:///dev/...?baudrate=9600&parity=E` or `serial://ports/scale` (below the line folder).
+    """Parse `serial:///dev/...?baudrate=9600&parity=E` or `serial://ports/scale` (below the line folder).
 
     Options: baudrate, bytesize (7, 8), parity (N, E, O), stopbits (1, 2), flow (none, software, hardware).
     Raises DriverMisconfigured with the reason.

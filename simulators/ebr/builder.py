@@ -1,4 +1,4 @@
-"""Keeps STORE/batches up to date: a batch about which something new is known is built anew, a moment after the news stops."""
+"""Keeps STORE/batches up to date: rebuilds a batch some time after the last entry that concerns it."""
 
 import asyncio
 import logging
@@ -15,7 +15,7 @@ from simulators.ebr.pages.markup import table
 from simulators.ebr.pages.page import html
 from simulators.ebr.pages.style import CSS
 from simulators.ebr.receive.receiver import Receiver
-from simulators.ebr.record.queries import library
+from simulators.ebr.record.queries import record_queries
 from simulators.ebr.record.record import batch_record
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ AT_LEAST_EVERY_S = 15.0
 
 
 class Builder:
-    """Builds in a worker thread from the file alone; what it knows beside is only which batches changed."""
+    """Builds batch records in a worker thread, from the store's file alone. Its only other input: which batches changed."""
 
     def __init__(self, folder: Path, receiver: Receiver) -> None:
         self._folder, self._receiver = folder, receiver
@@ -40,7 +40,7 @@ class Builder:
                 await self.finish()
 
     async def finish(self) -> None:
-        """Build every batch that changed since it was last built."""
+        """Build every batch that changed since its last build."""
         changed, self._receiver.changed = self._receiver.changed, set()
         for batch in sorted({batch for _, batch in changed}):
             try:
@@ -51,12 +51,12 @@ class Builder:
         self._built_at = time.monotonic()
 
     def index(self) -> str:
-        """The index page: what is received now, and the batches."""
+        """Make the index page: streams and counts received so far, and the batches."""
         return _index(self._folder, self._receiver)
 
 
 def folder_of(store: Path, batch: str) -> Path:
-    """STORE/batches/<batch>, the batch's id percent-encoded so that it is always one plain folder name."""
+    """Name the folder STORE/batches/<batch>; the batch's id is percent-encoded, so that it is always one plain folder name."""
     name = quote(batch, safe="")
     return store / "batches" / (name if name.strip(".") else name.replace(".", "%2E"))
 
@@ -83,10 +83,12 @@ def _write(path: Path, content: bytes) -> None:
 
 def _index(store: Path, receiver: Receiver) -> str:
     state = receiver.state()
-    with library(store / "ebr.db") as books:
-        found = books.batches()
-    batches = [(_link(batch), escape(first[:19]), escape(last[:19]), str(steps)) for batch, first, last, steps in found]
-    streams = [(escape(one["gateway"]), str(one["epoch"]), str(one["through"]), _ago(one["last_at"])) for one in state["streams"]]
+    with record_queries(store / "ebr.db") as books:
+        rows = books.batches()
+    batches = [(_link(batch), escape(first[:19]), escape(last[:19]), str(steps)) for batch, first, last, steps in rows]
+    streams = [
+        (escape(stream["gateway"]), str(stream["epoch"]), str(stream["through"]), _ago(stream["last_at"])) for stream in state["streams"]
+    ]
     counts = ", ".join(f"{name} {value}" for name, value in state["counts"].items() if value) or "nothing yet"
     return "".join(
         (

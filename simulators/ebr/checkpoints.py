@@ -1,7 +1,7 @@
-"""Checkpoints: the gateway's signed statement of its whole journal, held against the entries that the EBR has (RFC 6962, 2.1).
+"""Checks checkpoints, the gateway's signed roots over its whole journal, against the entries that the EBR holds (RFC 6962, 2.1).
 
-The EBR keeps every checkpoint. One that the entries do not bear out means that history was rewritten after it was sent: the entry is
-refused, and people must look. So is one that no trusted key has signed.
+The EBR keeps every checkpoint that its entries confirm. One that they contradict means that history was rewritten after it was sent: it
+is refused, and people must look. So is one that no trusted key has signed.
 """
 
 import base64
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from simulators.ebr import signatures
-from simulators.ebr.entry import No, Stream
+from simulators.ebr.entry import Refusal, Stream
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS checkpoints(
@@ -21,12 +21,12 @@ CREATE TABLE IF NOT EXISTS checkpoints(
 
 
 def leaf(payload: bytes) -> bytes:
-    """The leaf hash of an entry's bytes."""
+    """Compute the leaf hash of an entry's bytes."""
     return hashlib.sha256(b"\x00" + payload).digest()
 
 
 class Peaks:
-    """The roots of the complete subtrees of a growing tree, largest first: all that is needed to go on."""
+    """The roots of the complete subtrees of a growing tree, largest first: enough to append leaves and to compute the root."""
 
     def __init__(self, size: int = 0, hashes: bytes = b"") -> None:
         self.size = size
@@ -43,7 +43,7 @@ class Peaks:
         self.size += 1
 
     def root(self) -> str:
-        """The tree's root; of nothing, SHA-256 of nothing."""
+        """The tree's root; that of an empty tree is SHA-256 of nothing."""
         if not self._peaks:
             return hashlib.sha256().hexdigest()
         top = self._peaks[-1][1]
@@ -52,28 +52,30 @@ class Peaks:
         return top.hex()
 
     def dump(self) -> bytes:
-        """The hashes; with `size` they are the whole state."""
+        """Write the hashes; with `size` they are the whole state."""
         return b"".join(top for _, top in self._peaks)
 
 
-def check(db: sqlite3.Connection, stream: Stream, seq: int, event: Mapping[str, Any]) -> No | None:
-    """Keep the checkpoint in entry `seq` if the entries before it bear it out; else say why not. Belongs into the store's transaction."""
+def check(db: sqlite3.Connection, stream: Stream, seq: int, event: Mapping[str, Any]) -> Refusal | None:
+    """Keep the checkpoint in entry `seq` if the entries before it confirm it; else return the refusal. Runs in the store's transaction."""
     size, root, note = event.get("size"), event.get("root"), event.get("note")
     if type(size) is not int or not isinstance(root, str) or not isinstance(note, str) or not 0 <= size < seq:
-        return No("checkpoint-malformed", "never", "size, root or note is missing, or it speaks of entries that come later")
+        return Refusal("checkpoint-malformed", "never", "size, root or note is missing, or it speaks of entries that come later")
     lines = note.split("\n")
     if lines[:3] != [f"{stream[0]}/{stream[1]}", str(size), _coded(root)]:
-        return No("checkpoint-malformed", "never", "the signed note speaks of another stream, size or root than the event")
+        return Refusal("checkpoint-malformed", "never", "the signed note speaks of another stream, size or root than the event")
     peaks = _start(db, stream, size)
     for leaf_hash in _leaves(db, stream, peaks.size, size):
         peaks.add(leaf_hash)
     if peaks.root() != root:
-        return No("checkpoint-inconsistent", "never", f"entries 1 to {size} have the root {peaks.root()}, the checkpoint says {root}")
+        return Refusal("checkpoint-inconsistent", "never", f"entries 1 to {size} have the root {peaks.root()}, the checkpoint says {root}")
     keys = [key for key, _ in signatures.trusted(db, stream[0])]
     signer = next((key for key in keys if key.signed(note)), None)
     if keys and signer is None:
         names = ", ".join(key.short for key in keys)
-        return No("checkpoint-unsigned", "later", f"no trusted key has signed it; trusted are {names}; a new one must be given to the EBR")
+        return Refusal(
+            "checkpoint-unsigned", "later", f"no trusted key has signed it; trusted are {names}; a new one must be given to the EBR"
+        )
     values = (*stream, size, root, note, peaks.dump(), signer.text if signer else None)
     db.execute("INSERT OR IGNORE INTO checkpoints VALUES (?,?,?,?,?,?,?)", values)
     return None
@@ -87,17 +89,17 @@ def _coded(root: str) -> str:
 
 
 def _start(db: sqlite3.Connection, stream: Stream, size: int) -> Peaks:
-    """From the largest checkpoint that is not larger: a tree only grows."""
+    """Load the largest checkpoint that is not larger than `size`: a tree only grows, so the rest can be appended."""
     sql = "SELECT size, peaks FROM checkpoints WHERE gateway=? AND epoch=? AND size<=? ORDER BY size DESC LIMIT 1"
     row = db.execute(sql, (*stream, size)).fetchone()
     return Peaks(*row) if row else Peaks()
 
 
 def _leaves(db: sqlite3.Connection, stream: Stream, after: int, through: int) -> Iterator[bytes]:
-    """Leaf hashes in order, of what is held and of what was refused."""
+    """Yield leaf hashes in order, of entries held and of entries refused."""
     sql = (
         "SELECT seq, payload, NULL FROM entries WHERE gateway=?1 AND epoch=?2 AND seq>?3 AND seq<=?4"
         " UNION ALL SELECT seq, NULL, leaf FROM rejected WHERE gateway=?1 AND epoch=?2 AND seq>?3 AND seq<=?4 ORDER BY 1"
     )
-    for _, payload, known in db.execute(sql, (*stream, after, through)):
-        yield leaf(payload) if payload is not None else known
+    for _, payload, rejected_leaf in db.execute(sql, (*stream, after, through)):
+        yield leaf(payload) if payload is not None else rejected_leaf

@@ -1,4 +1,4 @@
-"""Reading an entry by the published schemas alone; nothing of the gateway's code is used."""
+"""Reads an entry by the published schemas alone, without any of the gateway's code."""
 
 import hashlib
 import re
@@ -18,11 +18,11 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 class Unreadable(ValueError):
-    """Bytes that are no entry at all: there is nothing to which an answer could refer."""
+    """The bytes are no entry: there is nothing to which an answer could refer."""
 
 
-class No(NamedTuple):
-    """Why an entry is not taken. retry: later, after-change, never."""
+class Refusal(NamedTuple):
+    """The reason why an entry is not taken. retry: later, after-change, never."""
 
     code: str
     retry: str = "after-change"
@@ -30,7 +30,7 @@ class No(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """Where to find an entry again: its kind (an event's type, or readings), batch, source, time."""
+    """A key to find an entry by: its kind (an event's type, or readings), batch, source, time."""
 
     kind: str
     batch: str | None
@@ -50,17 +50,17 @@ class Entry(NamedTuple):
 
     @property
     def stream(self) -> Stream:
-        """Which stream it belongs to."""
+        """The stream that the entry belongs to: (gateway, epoch)."""
         return self.gateway, self.epoch
 
-    def unsupported(self) -> No | None:
-        """Why this EBR can not understand it, if so."""
+    def unsupported(self) -> Refusal | None:
+        """The refusal of an entry whose schema this EBR does not support; None if it does."""
         schema = self.item.get("schema")
-        return None if schema in (READINGS, EVENT) else No("schema-unsupported", "after-change", f"schema {str(schema)[:80]!r}")
+        return None if schema in (READINGS, EVENT) else Refusal("schema-unsupported", "after-change", f"schema {str(schema)[:80]!r}")
 
 
 def read(payload: bytes) -> Entry:
-    """Take the head of an entry. Raises Unreadable."""
+    """Read the head of an entry. Raises Unreadable."""
     if len(payload) > MAX_ENTRY_BYTES:
         raise Unreadable(f"{len(payload)} bytes are more than an entry may have")
     try:
@@ -78,7 +78,7 @@ def read(payload: bytes) -> Entry:
 
 
 def record_id(item: dict[str, Any]) -> str:
-    """The id of a single record, as docs/uplink.md composes it."""
+    """Make the id of a single record, as docs/uplink.md composes it."""
     event = item["event"]
     revision = event.get("revision") or 1
     if not event.get("record"):
@@ -92,7 +92,7 @@ def record_id(item: dict[str, Any]) -> str:
 
 
 def facts(item: dict[str, Any]) -> list[Fact]:
-    """Every way to this entry: one per batch that it concerns, at least one."""
+    """List the keys to find an entry by: one per batch that it concerns, at least one."""
     if item["schema"] == EVENT:
         event = item.get("event") or {}
         kind, batches, source = str(event.get("type")), _batches_of_event(event), event.get("source")
@@ -112,5 +112,5 @@ def _walk(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
-        for one in value:
-            yield from _walk(one)
+        for item in value:
+            yield from _walk(item)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from simulators.ebr.builder import Builder
 from simulators.ebr.receive.http_in import application, serve_http
-from simulators.ebr.receive.injected_faults import Script
+from simulators.ebr.receive.injected_faults import InjectedFaults
 from simulators.ebr.receive.mqtt_in import MqttIn
 from simulators.ebr.receive.receiver import Receiver
 from simulators.ebr.signatures import Key, given
@@ -27,14 +27,14 @@ class Ebr:
         http: int | None = None,
         mqtt: str | None = None,
         host: str = "127.0.0.1",
-        script: Script | None = None,
+        script: InjectedFaults | None = None,
         topics: str = "ebr/+/+",
         server_tls: ssl.SSLContext | None = None,
         client_tls: ssl.SSLContext | None = None,
         page: int | None = None,
         keys: Sequence[Key] = (),
     ) -> None:
-        self.folder, self.script = folder, script or Script()
+        self.folder, self.script = folder, script or InjectedFaults()
         self.store = Store(folder)
         for key in keys:
             self.store.trust(key.name, key)
@@ -71,14 +71,14 @@ async def serve(
     mqtt: str | None,
     *,
     host: str = "127.0.0.1",
-    script: Script | None = None,
+    script: InjectedFaults | None = None,
     topics: str = "ebr/+/+",
     server_tls: ssl.SSLContext | None = None,
     client_tls: ssl.SSLContext | None = None,
     page: int | None = None,
     keys: Sequence[Key] = (),
 ) -> None:
-    """Be the EBR on folder `store` until cancelled. http: port; mqtt: broker URL (mqtt:// or mqtts://, user:password@ if needed).
+    """Run the EBR on folder `store` until cancelled. http: port; mqtt: broker URL (mqtt:// or mqtts://, user:password@ if needed).
 
     page: a port on loopback for the pages alone, without TLS, for a browser on this machine. keys: of gateways, given by a person.
     """
@@ -92,7 +92,7 @@ async def serve(
 def main(
     store: Path, http: int | None, mqtt: str | None, tls: Path | None = None, page: int | None = None, keys: Sequence[Path] = ()
 ) -> int:
-    """Be the command `ebr-gateway ebr`: run until SIGINT or SIGTERM. 0: ended as asked; 2: a key file holds no keys; 3: the port is taken.
+    """Run the command `ebr-gateway ebr` until SIGINT or SIGTERM. 0: ended as asked; 2: a key file holds no keys; 3: the port is taken.
 
     tls: a folder with ca.crt, server.crt, server.key, client.crt, client.key: HTTPS that wants client certificates, MQTT with one.
     page: see `serve`. keys: files with the public keys of gateways (`checkpoint-key.pub`).

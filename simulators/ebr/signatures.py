@@ -1,7 +1,7 @@
-"""Who signed a checkpoint: C2SP signed notes with Ed25519 (c2sp.org/signed-note), and the keys that are trusted for a line.
+"""Checks the signatures of checkpoints: C2SP signed notes with Ed25519 (c2sp.org/signed-note), by the keys trusted for a line.
 
-A key is trusted if it was given (`--key`), or if a trusted one signed its coming (`key-rotation`). Where none was given, the first one
-that the stream names is taken, and the record says so: whoever made the stream could have named any.
+A key is trusted if a person gave it (`--key`), or if a trusted one signed its introduction (`key-rotation`). If none was given, the
+first one that the stream names is trusted, and the record says so: whoever made the stream could have named any.
 """
 
 import base64
@@ -23,7 +23,7 @@ _ED25519 = 1
 
 
 class Key(NamedTuple):
-    """A verifier key `name+id+base64`. id: four bytes that a signature line begins with."""
+    """A verifier key `name+id+base64`. id: the four bytes that a signature line begins with."""
 
     text: str
     name: str
@@ -32,7 +32,7 @@ class Key(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "Key":
-        """Raises ValueError if the text is no key."""
+        """Parse a key. Raises ValueError."""
         name, id_hex, coded = (*text.strip().split("+", 2), "", "")[:3]
         if not coded:
             raise ValueError("a key is name+id+base64, as a gateway writes it into checkpoint-key.pub")
@@ -46,11 +46,11 @@ class Key(NamedTuple):
 
     @property
     def short(self) -> str:
-        """Its name and id, for people."""
+        """The key's name and id, for people."""
         return f"{self.name}+{self.id.hex()}"
 
     def signed(self, note: str) -> bool:
-        """Whether one of the note's signature lines is by this key."""
+        """True if one of the note's signature lines is a valid one by this key."""
         text, _, lines = note.rpartition("\n\n")
         return any(self._made(line, f"{text}\n".encode()) for line in lines.splitlines())
 
@@ -67,40 +67,40 @@ class Key(NamedTuple):
 
 
 def given(path: Path) -> list[Key]:
-    """Keys of a file, one per line, as a gateway publishes them. Raises ValueError with the line, OSError."""
-    found = []
+    """Read the keys of a file, one per line, as a gateway publishes them. Raises ValueError with the line, OSError."""
+    keys = []
     for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
         if line.strip():
             try:
-                found.append(Key.parse(line))
+                keys.append(Key.parse(line))
             except ValueError as error:
                 raise ValueError(f"{path}:{number}: {error}") from error
-    return found
+    return keys
 
 
 def trust(db: sqlite3.Connection, gateway: str, key: Key, how: str) -> None:
-    """From now on this key speaks for the line. how: given, rotation, stream."""
+    """Trust a key for the line from now on. how: given, rotation, stream."""
     db.execute("INSERT INTO keys VALUES (?,?,?) ON CONFLICT DO UPDATE SET how=excluded.how WHERE how='stream'", (gateway, key.text, how))
 
 
 def trusted(db: sqlite3.Connection, gateway: str) -> Iterator[tuple[Key, str]]:
-    """The line's keys, and how each is known."""
+    """Yield the line's keys, with the reason why each is trusted."""
     for text, how in db.execute("SELECT key, how FROM keys WHERE gateway=? ORDER BY key", (gateway,)).fetchall():
         yield Key.parse(text), how
 
 
 def learn(db: sqlite3.Connection, gateway: str, event: Mapping[str, Any]) -> None:
-    """Take what an audit event says about the line's keys, as far as it can be believed."""
-    told = event.get("what")
-    what: Mapping[str, Any] = told if isinstance(told, dict) else {}
-    known = list(trusted(db, gateway))
-    if event.get("action") in ("key-created", "key-adopted") and not known:
+    """Apply an audit event about the line's keys, if it can be believed."""
+    stated = event.get("what")
+    what: Mapping[str, Any] = stated if isinstance(stated, dict) else {}
+    trusted_keys = list(trusted(db, gateway))
+    if event.get("action") in ("key-created", "key-adopted") and not trusted_keys:
         if (key := _key(what.get("public"))) is not None:
             trust(db, gateway, key, "stream")
     elif event.get("action") == "key-rotation" and isinstance(note := what.get("note"), str):
         lines = note.split("\n")
         new = _key(lines[2]) if len(lines) > 3 and lines[0] == ROTATION else None
-        old = next(((key, how) for key, how in known if key.text == lines[1]), None) if new is not None else None
+        old = next(((key, how) for key, how in trusted_keys if key.text == lines[1]), None) if new is not None else None
         if new is not None and old is not None and old[0].signed(note) and new.signed(note):
             trust(db, gateway, new, "stream" if old[1] == "stream" else "rotation")
 

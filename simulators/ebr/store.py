@@ -1,6 +1,7 @@
-"""What the reference EBR holds: every entry once, by (gateway, epoch, seq), and how far each stream is whole.
+"""Stores every entry once, by (gateway, epoch, seq), and knows how far each stream is whole.
 
-A stream is whole through an entry when all before it are there and each names the digest of the one before. Only so far goes a receipt.
+A stream is whole through an entry if all entries before it are held and each names the digest of the one before. A receipt goes only so
+far.
 """
 
 import hashlib
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from simulators.ebr import checkpoints, signatures
-from simulators.ebr.entry import NOTHING, Entry, No, Stream, Unreadable, facts, read
+from simulators.ebr.entry import NOTHING, Entry, Refusal, Stream, Unreadable, facts, read
 from simulators.ebr.record.readings import span
 
 MAX_REJECTED = 1_000
@@ -48,12 +49,12 @@ CREATE TABLE IF NOT EXISTS records(
 CREATE TABLE IF NOT EXISTS counts(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 
-Rule = Callable[[Entry], No | None]
+Rule = Callable[[Entry], Refusal | None]
 
 
 @dataclass
 class Taken:
-    """What one page did. answered: streams that deserve a receipt. batches: (gateway, batch) about which something new is known."""
+    """The effects of one page. answered: streams that deserve a receipt. batches: (gateway, batch) with news."""
 
     received: int = 0
     stored: int = 0
@@ -70,7 +71,7 @@ class Store:
     """STORE/ebr.db. One writer at a time, in any thread; readers open the file read-only."""
 
     def __init__(self, folder: Path, *, ahead_entries: int = MOST_AHEAD_ENTRIES, ahead_bytes: int = MOST_AHEAD_BYTES) -> None:
-        """ahead_entries, ahead_bytes: how much of a stream is kept before what it must follow has come."""
+        """Open or make the store. ahead_entries, ahead_bytes: how much of a stream is kept beyond its whole part."""
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "ebr.db"
         self._ahead_entries, self._ahead_bytes = ahead_entries, ahead_bytes
@@ -83,7 +84,7 @@ class Store:
             self._renew()
 
     def _renew(self) -> None:
-        """Bring a store that an earlier version made up to date."""
+        """Migrate a store that an earlier version made."""
         if "signer" not in {row[1] for row in self._db.execute("PRAGMA table_info(checkpoints)")}:
             self._db.execute("ALTER TABLE checkpoints ADD COLUMN signer TEXT")
         if "seq" not in {row[1] for row in self._db.execute("PRAGMA table_info(records)")}:
@@ -100,7 +101,7 @@ class Store:
             self._place(read(payload))
 
     def trust(self, gateway: str, key: signatures.Key) -> None:
-        """A key that a person has given."""
+        """Trust a key that a person has given."""
         with self._transaction():
             signatures.trust(self._db, gateway, key, "given")
 
@@ -110,7 +111,7 @@ class Store:
             self._db.close()
 
     def take(self, payloads: Iterable[bytes], rule: Rule = lambda _: None) -> Taken:
-        """Store a page in one transaction: all of it is on disk when this returns. rule: says which entries are not taken, and why.
+        """Store a page in one transaction: all of it is on disk when this returns. rule: refuses an entry; None takes it.
 
         What lies too far beyond the whole part is not kept: it gets no receipt, and comes again.
         """
@@ -135,7 +136,10 @@ class Store:
         return taken
 
     def take_record(self, record_id: str, payload: bytes) -> str:
-        """Store a single record under its id: stored, duplicate, or conflict if other bytes are held under it. Raises Unreadable."""
+        """Store a single record under its id.
+
+        Returns stored, duplicate, or conflict if other bytes are held under the id. Raises Unreadable.
+        """
         digest = hashlib.sha256(payload).hexdigest()
         with self._transaction():
             row = self._db.execute("SELECT digest FROM records WHERE id=?", (record_id,)).fetchone()
@@ -145,13 +149,16 @@ class Store:
         return "stored"
 
     def _file(self, record_id: str, digest: str, entry: Entry) -> None:
-        """A record is the entry that it came from; it has no chain, but it can be found by its batch like any other."""
+        """Store a record as the entry that it was made from; it has no chain, but is found by its batch like any other."""
         key = (entry.gateway, entry.epoch, entry.seq)
         self._db.execute("INSERT OR REPLACE INTO records VALUES (?,?,?,?,?,?)", (record_id, digest, entry.payload, *key))
         self._db.executemany("INSERT INTO facts VALUES (?,?,?,?,?,?,?)", ((*key, *fact) for fact in facts(entry.item)))
 
     def receipt(self, stream: Stream) -> dict[str, object]:
-        """The current receipt of a stream. It goes no further than its list of refused entries can: nothing refused is ever unsaid."""
+        """Make the current receipt of a stream.
+
+        It goes no further than its list of refused entries can: a refusal is never left out.
+        """
         with self._lock:
             through, digest = self._through(stream)
             rows = self._db.execute(
@@ -164,17 +171,17 @@ class Store:
         return {"gateway": stream[0], "epoch": stream[1], "through": through, "digest": digest, "rejected": rejected}
 
     def counts(self) -> dict[str, int]:
-        """received, stored, duplicates, refused, suspects, since the store was made."""
+        """Count received, stored, duplicates, refused and suspects since the store was made."""
         with self._lock:
             return dict(self._db.execute("SELECT name, value FROM counts"))
 
     def streams(self) -> dict[Stream, tuple[int, str]]:
-        """Through and digest of every stream."""
+        """Give the last whole entry and its digest of every stream."""
         with self._lock:
             return {(row[0], row[1]): (row[2], row[3]) for row in self._db.execute("SELECT * FROM streams ORDER BY gateway, epoch")}
 
     def forget(self, stream: Stream, beyond: int) -> None:
-        """Lose everything beyond an entry, as a restored backup has: for tests of what a gateway does then."""
+        """Lose everything beyond an entry, as a restored backup has: for tests of the gateway's reaction."""
         with self._transaction():
             for table in ("entries", "rejected", "facts", "spans"):
                 self._db.execute(f"DELETE FROM {table} WHERE gateway=? AND epoch=? AND seq>?", (*stream, beyond))  # noqa: S608 - fixed names
@@ -186,12 +193,12 @@ class Store:
 
     def _take(self, entry: Entry, rule: Rule, taken: Taken) -> None:
         key = (entry.gateway, entry.epoch, entry.seq)
-        known = self._db.execute("SELECT digest FROM entries WHERE gateway=? AND epoch=? AND seq=?", key).fetchone()
-        if known is not None:
-            if known[0] == entry.digest:
+        held = self._db.execute("SELECT digest FROM entries WHERE gateway=? AND epoch=? AND seq=?", key).fetchone()
+        if held is not None:
+            if held[0] == entry.digest:
                 taken.duplicates += 1
             else:
-                self._suspect(entry, f"another entry {entry.seq} is held, with digest {known[0]}", taken)
+                self._suspect(entry, f"another entry {entry.seq} is held, with digest {held[0]}", taken)
             return
         through = self._through(entry.stream)[0]
         if entry.seq <= through and not self._is_the_rejected(entry):
@@ -203,33 +210,33 @@ class Store:
             return
         self._db.execute("DELETE FROM rejected WHERE gateway=? AND epoch=? AND seq=?", key)
         self._db.execute("INSERT INTO entries VALUES (?,?,?,?,?)", (*key, entry.digest, entry.payload))
-        found = facts(entry.item)
-        self._db.executemany("INSERT INTO facts VALUES (?,?,?,?,?,?,?)", ((*key, *fact) for fact in found))
+        entry_facts = facts(entry.item)
+        self._db.executemany("INSERT INTO facts VALUES (?,?,?,?,?,?,?)", ((*key, *fact) for fact in entry_facts))
         self._place(entry)
         taken.stored += 1
         if entry.seq <= through and not self._check(entry.stream, entry.seq, taken):
             taken.stored -= 1
             return
-        taken.batches.update((entry.gateway, fact.batch) for fact in found if fact.batch is not None)
+        taken.batches.update((entry.gateway, fact.batch) for fact in entry_facts if fact.batch is not None)
 
     def _is_the_rejected(self, entry: Entry) -> bool:
-        """Whether it is the very entry that was refused before; the chain has gone on over its digest."""
+        """True for the very entry that was refused before; the chain has gone on over its digest."""
         key = (entry.gateway, entry.epoch, entry.seq)
         row = self._db.execute("SELECT digest FROM rejected WHERE gateway=? AND epoch=? AND seq=?", key).fetchone()
         return row is not None and row[0] == entry.digest
 
     def _place(self, entry: Entry) -> None:
-        """Note which times its readings tell of."""
+        """Note the times of its readings."""
         if (reach := span(entry.item)) is not None:
             self._db.execute("INSERT INTO spans VALUES (?,?,?,?,?)", (entry.gateway, entry.epoch, entry.seq, *reach))
 
-    def _reject(self, entry: Entry, no: No, taken: Taken) -> None:
+    def _reject(self, entry: Entry, no: Refusal, taken: Taken) -> None:
         values = (entry.gateway, entry.epoch, entry.seq, entry.digest, entry.item["previous"], *no, checkpoints.leaf(entry.payload))
         self._db.execute("REPLACE INTO rejected VALUES (?,?,?,?,?,?,?,?,?)", values)
         taken.refused += 1
 
     def _suspect(self, entry: Entry, why: str, taken: Taken) -> None:
-        """Keep it as evidence, beside the record: what is held is never replaced."""
+        """Keep an entry as evidence, beside the record: a held entry is never replaced."""
         row = (entry.gateway, entry.epoch, entry.seq, entry.digest, entry.payload, why)
         self._db.execute("INSERT OR IGNORE INTO suspects VALUES (?,?,?,?,?,?)", row)
         taken.suspects += 1
@@ -254,7 +261,7 @@ class Store:
         self._db.execute("REPLACE INTO streams VALUES (?,?,?,?)", (*stream, through, digest))
 
     def _check(self, stream: Stream, seq: int, taken: Taken) -> bool:
-        """Take what an entry says about keys; refuse a checkpoint that entries or keys do not bear out: a suspect."""
+        """Apply what an entry states about keys; refuse a checkpoint that entries or keys contradict, as a suspect."""
         sql = (
             "SELECT kind, e.payload FROM facts JOIN entries e USING (gateway, epoch, seq)"
             " WHERE kind IN ('checkpoint', 'audit') AND gateway=? AND epoch=? AND seq=?"
@@ -276,7 +283,7 @@ class Store:
         return False
 
     def _after(self, stream: Stream, through: int) -> Iterator[tuple[int, str, str]]:
-        """(seq, digest, previous) of what is held or rejected after an entry, in order."""
+        """Yield (seq, digest, previous) of entries held or rejected after an entry, in order."""
         sql = "SELECT seq, digest, previous FROM rejected WHERE gateway=? AND epoch=? AND seq>? ORDER BY seq"
         rejected = {row[0]: row for row in self._db.execute(sql, (*stream, through))}
         sql = "SELECT seq, digest, payload FROM entries WHERE gateway=? AND epoch=? AND seq=?"
@@ -292,7 +299,7 @@ class Store:
             seq += 1
 
     def _set_aside(self, stream: Stream, seq: int, taken: Taken) -> None:
-        """The entry does not continue the chain: it is no part of the record, and the right one may still come."""
+        """Move an entry that does not continue the chain out of the record; the right one may still arrive."""
         row = self._db.execute("SELECT payload FROM entries WHERE gateway=? AND epoch=? AND seq=?", (*stream, seq)).fetchone()
         if row is not None:
             self._suspect(read(row[0]), "does not continue the chain", taken)
@@ -322,14 +329,14 @@ class Store:
 
 
 class _Room:
-    """How much of each stream may still be kept beyond its whole part, while a page is taken."""
+    """The room beyond the whole part of each stream, while a page is taken."""
 
     def __init__(self, db: sqlite3.Connection, entries: int, size: int) -> None:
         self._db, self._entries, self._bytes = db, entries, size
         self._held: dict[Stream, int] = {}
 
     def has(self, entry: Entry, through: int) -> bool:
-        """True if the entry may be kept; the next one that the stream waits for always may."""
+        """True if the entry may be kept; the next entry of the chain always may."""
         if entry.seq <= through + 1:
             return True
         if entry.seq > through + self._entries:

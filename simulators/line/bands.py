@@ -1,4 +1,4 @@
-"""Where the tags of parameters and set points move in each step, from parameters.csv."""
+"""Computes the range in which each tag of a parameter and each set point moves in each step, from parameters.csv."""
 
 import math
 import re
@@ -17,14 +17,14 @@ SET_POINT = re.compile(r"(_sp|[._]setpoint|\.sp|_set)$", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """A tag's limits and target in a step."""
+    """The limits and the target of a tag in a step."""
 
     low: float
     target: float
     high: float
 
     def around(self, offset: float) -> float:
-        """Offset 0 is the target, 1 the upper limit, -1 the lower one."""
+        """Value at an offset: 0 is the target, 1 the upper limit, -1 the lower one."""
         return self.target + offset * (self.high - self.target if offset > 0 else self.target - self.low)
 
 
@@ -33,8 +33,8 @@ class Bands:
 
     def __init__(self, line: Line) -> None:
         self._tags = {tag.tag: tag for tag in line.tags}
-        self._equipment = {each.name for each in line.equipment}
-        self._parameters = [each for each in line.parameters if each.tag in self._tags]
+        self._equipment = {equipment.name for equipment in line.equipment}
+        self._parameters = [row for row in line.parameters if row.tag in self._tags]
         self._targets = self._set_points()
         self._bands: dict[tuple[str, str, str | None], Band] = {}
         for parameter in self._parameters:
@@ -42,29 +42,29 @@ class Bands:
             if band is not None and parameter.tag:
                 key = (parameter.tag, parameter.equipment, parameter.step)
                 self._bands[key] = _narrower(self._bands[key], band) if key in self._bands else band
-        self._totals = {each.tag for each in self._parameters if each.statistic in TOTALS}
+        self._totals = {row.tag for row in self._parameters if row.statistic in TOTALS}
 
     def home(self, tag: Tag) -> str | None:
-        """The equipment that the tag follows."""
-        named = [each.equipment for each in self._parameters if each.tag == tag.tag] + [
+        """Name the equipment whose steps move the tag; None if there is none."""
+        named = [row.equipment for row in self._parameters if row.tag == tag.tag] + [
             name for name in tag.equipment if name in self._equipment
         ]
         return named[0] if named else None
 
     def follows(self, tag: Tag, home: str | None) -> bool:
-        """Whether the steps of the equipment move this tag."""
+        """True if the steps of the equipment move this tag."""
         return home is not None and (tag.tag in {key[0] for key in self._bands} or self._set_point_of(tag) is not None)
 
     def is_total(self, tag: Tag) -> bool:
-        """Whether the tag only rises, by what a parameter asks of it or by its name."""
+        """True if the tag only rises, by the statistic of a parameter or by its name."""
         return tag.tag in self._totals or bool(re.search(r"total", tag.tag, re.IGNORECASE) and range_of(tag).counts)
 
     def is_set_point(self, tag: Tag) -> bool:
-        """Whether a limit names the tag, or its name says so."""
+        """True if a limit names the tag, or its name suggests it."""
         return tag.tag in {name for name, _, _ in self._targets} or bool(SET_POINT.search(tag.tag))
 
     def gain(self, tag: Tag) -> Callable[[str], float]:
-        """What a totaliser gains in one run of a step: the target where there is one, else a part of its range."""
+        """Make the function step -> gain of a totaliser in one run: the target if there is one, else a part of its range."""
         span = range_of(tag)
         usual = 1000.0 if span.counts else (span.high - span.low) / 50
         rows = {row.step: row for row in self._parameters if row.tag == tag.tag and row.statistic in TOTALS}
@@ -72,7 +72,7 @@ class Bands:
         return lambda step: (limits.get(step) or usual) if step in rows or not rows else 0.0
 
     def set_point(self, tag: Tag, home: str | None, situation: Situation) -> float:
-        """Stands still during a step; between steps it stays where the batch's last step left it."""
+        """Compute a set point: constant during a step; between steps it keeps the value of the batch's last step."""
         span = range_of(tag)
         step = (
             situation.run.step
@@ -86,7 +86,7 @@ class Bands:
         return span.rounded(round(span.low + share * (span.high - span.low), 0 if span.high - span.low > 20 else 2))
 
     def of(self, tag: Tag, home: str | None, situation: Situation) -> Band | None:
-        """The band in the present step; None where parameters.csv has no word about it and the tag has no set point."""
+        """Find the band in the present step; None if parameters.csv has none and the tag is no set point."""
         if home is None:
             return None
         for step in [*(reversed(situation.run.path) if situation.run else ()), None]:
@@ -100,7 +100,7 @@ class Bands:
         return Band(target - 0.02 * (span.high - span.low), target, target + 0.02 * (span.high - span.low))
 
     def rest(self, tag: Tag) -> Band:
-        """Outside of steps that say anything about it: low for what a set point drives, else about the usual."""
+        """Make the band outside of such steps: low if a set point drives the tag, else around the usual value."""
         span = range_of(tag)
         width = span.high - span.low
         targets = [band.target for key, band in self._bands.items() if key[0] == tag.tag]
@@ -112,7 +112,7 @@ class Bands:
         return next((self._tags[tag.tag + end] for end in ("_sp", "_setpoint", ".sp", "Sp") if tag.tag + end in self._tags), None)
 
     def _set_points(self) -> dict[tuple[str, str | None, str | None], float]:
-        """Values of the tags that limits and targets name: so that the named target lies between the limits."""
+        """Compute the values of the tags that limits and targets name: the target must lie between the limits."""
         result: dict[tuple[str, str | None, str | None], float] = {}
         for row in self._parameters:
             span = range_of(self._tags[row.tag or ""])
@@ -124,7 +124,7 @@ class Bands:
         return result
 
     def _number(self, row: Parameter, text: str | None) -> float | None:
-        """A limit in the tag's unit."""
+        """Convert a limit into the tag's unit."""
         if not text:
             return None
         if text.startswith("="):
@@ -143,7 +143,7 @@ class Bands:
         return target if target is not None else (low + high) / 2 if low is not None and high is not None else None
 
     def _band(self, row: Parameter) -> Band | None:
-        """The inner limits of a row around its target; a missing side is put a quarter of the range away."""
+        """Take the inner limits of a row around its target; a missing side is put a quarter of the range away."""
         span = range_of(self._tags[row.tag or ""])
         low = _first(self._number(row, row.alert_low), self._number(row, row.low))
         high = _first(self._number(row, row.alert_high), self._number(row, row.high))
@@ -166,7 +166,7 @@ def _completed(low: float | None, target: float | None, high: float | None, span
 
 
 def _narrower(one: Band, other: Band) -> Band:
-    """Both rows are to be met, if they can be."""
+    """Combine two bands into one that meets both, if there is one."""
     low, high = max(one.low, other.low), min(one.high, other.high)
     if low >= high:
         return one

@@ -31,7 +31,7 @@ TICK_S = 0.1
 
 @dataclass
 class Progress:
-    """What a person may want to see of the running simulation."""
+    """The state of the running simulation, for people."""
 
     at_s: float = 0.0
     values: int = 0
@@ -40,7 +40,7 @@ class Progress:
 
 
 class UnknownDriver(NotSimulated):
-    """No simulated device exists for a driver of the line."""
+    """There is no simulated device for a driver of the line."""
 
 
 async def serve(
@@ -91,7 +91,7 @@ def _log(truth: Path | None, source: str) -> Truth:
 
 
 def device_class(driver: str) -> Callable[..., Any]:
-    """The simulated device that speaks what this driver reads. Raises UnknownDriver."""
+    """Find the simulated device for a driver. Raises UnknownDriver."""
     if driver not in DEVICES:
         raise UnknownDriver(f"no simulated device speaks what the driver {driver!r} reads")
     module, name = DEVICES[driver]
@@ -100,7 +100,7 @@ def device_class(driver: str) -> Callable[..., Any]:
 
 
 class Process:
-    """The plant: at each tick it tells every device what changed."""
+    """The plant: sets the changed values on every device at each tick."""
 
     def __init__(self, line: Line, devices: dict[str, Device], seed: int, batch_s: float, genealogy: Genealogy | None = None) -> None:
         self._line = line
@@ -115,7 +115,7 @@ class Process:
         self._progress = Progress()
 
     async def drive(self, report: Callable[[Progress], None], still: asyncio.Event) -> None:
-        """Tick on a fixed grid for ever; a late tick skips those that it missed. While `still` is set, the plant's time stands."""
+        """Tick on a fixed grid for ever; a late tick skips those that it missed. While `still` is set, the plant's time stops."""
         began = time.monotonic()
         started = datetime.now(UTC)
         before_s, tick = -TICK_S, 0
@@ -123,7 +123,7 @@ class Process:
             now = moment(self._plan, self._line, tick * TICK_S, started)
             await self._tick(now, before_s)
             if int(now.at_s) != int(before_s):
-                report(self._told(now))
+                report(self._updated(now))
             before_s = now.at_s
             while still.is_set():
                 began += TICK_S
@@ -143,7 +143,7 @@ class Process:
                 await self._devices[source].set(changed, _ticks())
 
     def _changed(self, tags: list[tuple[str, float, Callable[[Moment], Any]]], now: Moment, before_s: float) -> dict[str, Any]:
-        """Tags whose turn it is and whose value differs from what the device was told last."""
+        """Find the tags that are due and whose value differs from the last one set on the device."""
         result, last = {}, self._last
         for name, rate_s, signal in tags:
             if rate_s > TICK_S and int(now.at_s / rate_s) == int(before_s / rate_s) and before_s >= 0:
@@ -165,7 +165,7 @@ class Process:
         ticks = _ticks()
         self._genealogy.written(write, await device.insert(write.name, row, ticks), ticks)
 
-    def _told(self, now: Moment) -> Progress:
+    def _updated(self, now: Moment) -> Progress:
         self._progress.at_s = now.at_s
         for name, situation in now.situations.items():
             batch = situation.stay.identity["batch"] if situation.stay else "-"

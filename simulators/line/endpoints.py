@@ -1,4 +1,4 @@
-"""Which endpoints of a line a simulation may serve as they are, and where it serves the others."""
+"""Decides which endpoints of a line a simulation may serve as they are, and moves the others to this machine."""
 
 import re
 import socket
@@ -13,7 +13,7 @@ NETWORK = {"opc.tcp", "tcp", "rtu-tcp", "mqtt", "mqtts", "http", "https"}
 
 
 def is_local(endpoint: str) -> bool:
-    """On this machine's loopback, or a file below the line folder (two slashes, or SQLite's relative path)."""
+    """True on this machine's loopback, and for a file below the line folder (two slashes, or SQLite's relative path)."""
     scheme = endpoint.split(":", 1)[0]
     if scheme.startswith("sqlite"):
         return not re.match(r"^sqlite[^:]*:////", endpoint)
@@ -23,12 +23,12 @@ def is_local(endpoint: str) -> bool:
 
 
 def elsewhere(line: Line) -> list[Source]:
-    """Sources that a simulation must not or can not serve where the folder says."""
+    """List the sources that a simulation must not or can not serve at their own endpoints."""
     return [source for source in line.sources if not all(is_local(endpoint) for endpoint in source.endpoints)]
 
 
 def moved(source: Source, port: int) -> str:
-    """Where a copy of the line finds this source: loopback with this port, or a file below the copy."""
+    """Make a source's endpoint in a copy of the line: loopback with this port, or a file below the copy."""
     endpoint = source.endpoints[0]
     scheme = endpoint.split(":", 1)[0]
     if source.driver == "mes_sql":
@@ -43,14 +43,14 @@ def moved(source: Source, port: int) -> str:
 
 
 def moved_uplink(uplink: Uplink) -> str:
-    """An uplink of a copy never reaches the real EBR: same scheme and port on loopback."""
+    """Make an uplink's endpoint in a copy: same scheme and port on loopback, so that it never reaches the real EBR."""
     parts = urlsplit(uplink.endpoint)
     port = f":{parts.port}" if parts.port else ""
     return f"{parts.scheme}://127.0.0.1{port}{parts.path}"
 
 
 def free_ports() -> Iterator[int]:
-    """Ports that nobody listened at when asked; none twice. They are below the range that outgoing connections take theirs from."""
+    """Yield ports on which nothing listened when asked; none twice. They lie below the range of outgoing connections."""
     port = 20_000 + (hash(socket.gethostname()) + id(object()) // 64) % 8_000
     while True:
         port = 20_000 + (port + 1) % 12_000

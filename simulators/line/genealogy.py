@@ -1,4 +1,4 @@
-"""The ground truth of the material: what really went in, came out and was sampled, written when it happens, by the process itself."""
+"""Logs the ground truth of the material: consumed, produced and sampled lots, written by the process itself when it happens."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -27,32 +27,32 @@ class Genealogy:
         if self._file is not None:
             self._file.close()
 
-    def weighed(self, one: Weighing, ticks: int) -> None:
-        """A lot was confirmed on the scale."""
-        told = {"lot": one.lot, "material": one.material, "quantity": f"{one.net:.2f}", "target": f"{one.target:.2f}"}
-        self._write(one.booking, one.booking.kind, one.stay.identity["batch"], ticks, told)
+    def weighed(self, weighing: Weighing, ticks: int) -> None:
+        """Log a lot that was confirmed on the scale."""
+        record = {"lot": weighing.lot, "material": weighing.material, "quantity": f"{weighing.net:.2f}", "target": f"{weighing.target:.2f}"}
+        self._write(weighing.booking, weighing.booking.kind, weighing.stay.identity["batch"], ticks, record)
 
     def written(self, write: Write, row: Mapping[str, Any], ticks: int) -> None:
-        """A row that tells of material or of a sample was written."""
-        for occasion in self._told(write, row):
-            told = {column: _said(occasion, column, row) for column in ("lot", "output_lot", "material", "quantity", "sample")}
+        """Log the booking or the sample that a row reports."""
+        for occasion in self._occasions(write, row):
+            record = {column: _value_of(occasion, column, row) for column in ("lot", "output_lot", "material", "quantity", "sample")}
             kind = occasion.kind if isinstance(occasion, Booking) else "sample"
-            named = {column: value for column, value in told.items() if value is not None}
-            self._write(occasion, kind, _said(occasion, "batch", row) or write.stay.identity["batch"], ticks, named)
+            named = {column: value for column, value in record.items() if value is not None}
+            self._write(occasion, kind, _value_of(occasion, "batch", row) or write.stay.identity["batch"], ticks, named)
 
-    def _told(self, write: Write, row: Mapping[str, Any]) -> Iterator[Occasion]:
+    def _occasions(self, write: Write, row: Mapping[str, Any]) -> Iterator[Occasion]:
         for occasion in (*self._line.materials, *self._line.samples):
             fits = all(str(row.get(column)) == value for column, value in occasion.where)
             if occasion.trigger == f"{write.source}.{write.name}" and fits:
                 yield occasion
 
-    def _write(self, occasion: Occasion, kind: str, batch: str, ticks: int, told: Mapping[str, Any]) -> None:
+    def _write(self, occasion: Occasion, kind: str, batch: str, ticks: int, record: Mapping[str, Any]) -> None:
         if self._file is not None:
             head = {"t": ticks, "kind": kind, "name": occasion.name, "equipment": occasion.equipment, "batch": batch}
-            self._file.write(orjson.dumps({**head, **told}, option=orjson.OPT_APPEND_NEWLINE))
+            self._file.write(orjson.dumps({**head, **record}, option=orjson.OPT_APPEND_NEWLINE))
 
 
-def _said(occasion: Occasion, column: str, row: Mapping[str, Any]) -> str | None:
+def _value_of(occasion: Occasion, column: str, row: Mapping[str, Any]) -> str | None:
     term = getattr(occasion, column, None)
     if term is None:
         return None

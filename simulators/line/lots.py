@@ -1,4 +1,4 @@
-"""Lot numbers as each source writes them, by the examples of lots.toml."""
+"""Makes lot numbers as each source writes them, by the examples of lots.toml."""
 
 import tomllib
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from simulators.line.pattern import counted, sample
 
 
 class Lots:
-    """The notations of a line."""
+    """The lot notations of a line."""
 
     def __init__(self, line: Line) -> None:
         self._rules: list[dict[str, Any]] = (
@@ -17,11 +17,11 @@ class Lots:
         )
 
     def text(self, source: str, number: int) -> str:
-        """A lot number of this source, counted."""
+        """Make the lot number with this count, as the source writes it."""
         return next((_text(rule, number) for rule in self._rules if source in rule.get("sources", [source])), f"L2026-{number:04d}")
 
 
 def _text(rule: Mapping[str, Any], number: int) -> str:
-    """A lot number as this source writes it: an example of the rule, counted on."""
+    """Make a lot number of a rule: its example, counted on."""
     example = next(iter(rule.get("examples", {})), "")
     return counted(example, rule["pattern"], number) or sample(rule["pattern"], number)

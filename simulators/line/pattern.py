@@ -1,4 +1,4 @@
-"""A text that a regular expression accepts, counted: so that batch numbers keep to the line's own pattern."""
+"""Makes a text that a regular expression accepts, with a count in it: so that batch numbers keep to the line's own pattern."""
 
 import re
 from re import _parser  # type: ignore[attr-defined]  # the only public reader of a pattern is the compiler itself
@@ -8,7 +8,7 @@ MOST_REPEATS = 3
 
 
 def sample(pattern: str, number: int) -> str:
-    """A text that `pattern` accepts; its digits count `number`, last digit last. Falls back to the number if it can not be made."""
+    """Make a text that `pattern` accepts; its digits count `number`, last digit last. The number alone if that is not possible."""
     text = "".join(_texts(_parser.parse(pattern)))
     counted, rest = "", number
     for letter in reversed(text):
@@ -18,7 +18,7 @@ def sample(pattern: str, number: int) -> str:
 
 
 def _texts(parts: Any) -> list[str]:
-    """The text of each part; a free digit is a NUL, filled in afterwards from the right."""
+    """List the text of each part; a free digit is a NUL, to be filled from the right."""
     return [_text(str(name), value) for name, value in parts]
 
 
@@ -50,8 +50,8 @@ def _of_set(items: Any) -> str:
 
 
 def counted(example: str, pattern: str, number: int) -> str | None:
-    """The example with its longest number replaced by `number`; None if `pattern` does not accept that."""
-    numbers = sorted(re.finditer(r"[0-9]+", example), key=lambda found: len(found[0]))
+    """Replace the longest number of the example by `number`; None if `pattern` does not accept the result."""
+    numbers = sorted(re.finditer(r"[0-9]+", example), key=lambda match: len(match[0]))
     if not numbers:
         return None
     last = numbers[-1]

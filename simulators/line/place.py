@@ -51,7 +51,7 @@ def simulate(
 
 
 def local_ports(line: Line) -> dict[str, str]:
-    """Source -> its endpoint in a copy, for those that are not local yet."""
+    """Choose an endpoint on this machine for each source that is not local yet: source -> endpoint in a copy."""
     ports = free_ports()
     return {source.name: moved(source, next(ports)) for source in elsewhere(line)}
 
@@ -63,7 +63,7 @@ def copied(
     uplinks: Mapping[str, str] | None = None,
     more: Mapping[Place, Mapping[str, Setting]] | None = None,
 ) -> Line:
-    """A copy of the folder in `to` with these endpoints; its uplinks stay on this machine too, its environment is development.
+    """Copy the folder to `to` with these endpoints; uplinks stay on this machine too, and the environment is development.
 
     more: further settings by table.
     Raises FileExistsError if `to` holds something else than such a copy, NotEditable if line.toml can not be rewritten safely.

@@ -1,4 +1,4 @@
-"""When which batch is in which equipment and step: a pure function of the line, the seed and the speed.
+"""Plans which batch is in which equipment and step, and when: a pure function of the line, the seed and the speed.
 
 Seconds are counted from the simulation's start. Batches of a route follow each other: an equipment takes the next one when it is free and
 the equipment before has handed over, so two equipments hold different batches for a while.
@@ -44,9 +44,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """One batch in one equipment: told at ordered_s, started with the first run, free again at free_s, ready for another at next_s.
+    """One batch in one equipment.
 
-    cleaning: what cleaned the equipment before.
+    Its order is written at ordered_s; it starts with the first run; the equipment is free again at free_s and ready for another batch at
+    next_s. cleaning: the run that cleaned the equipment before.
     """
 
     equipment: str
@@ -60,23 +61,23 @@ class Stay:
 
     @property
     def began_s(self) -> float:
-        """Something is done for this batch from here on."""
+        """Start of everything done for this batch: of the cleaning before, or of the order."""
         return self.ordered_s if self.cleaning is None else self.cleaning.start_s
 
     @property
     def start_s(self) -> float:
-        """The first step starts."""
+        """Start of the first step."""
         return self.runs[0].start_s
 
     @property
     def end_s(self) -> float:
-        """The last step ends; the batch is handed over."""
+        """End of the last step; the batch is handed over."""
         return self.runs[-1].end_s
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """What an equipment is doing at one instant."""
+    """The state of an equipment at one instant."""
 
     phase: Phase
     stay: Stay | None = None
@@ -98,14 +99,16 @@ class Path:
 
 
 def lanes(line: Line) -> list[list[Path]]:
-    """Routes that share equipment take turns in one lane; an equipment of no route has a lane of its own."""
+    """Group the routes that share equipment into lanes, in which they take turns; an equipment of no route has a lane of its own."""
     result: list[list[Path]] = []
     for route in line.routes:
         path = Path(route.recipe, route.equipments)
         shared = [lane for lane in result if any(set(path.equipments) & set(other.equipments) for other in lane)]
-        result = [lane for lane in result if lane not in shared] + [[*(each for lane in shared for each in lane), path]]
+        result = [lane for lane in result if lane not in shared] + [[*(member for lane in shared for member in lane), path]]
     routed = {name for lane in result for path in lane for name in path.equipments}
-    return result + [[Path(_recipe(line, each.name), (each.name,))] for each in line.equipment if each.name not in routed]
+    return result + [
+        [Path(_recipe(line, equipment.name), (equipment.name,))] for equipment in line.equipment if equipment.name not in routed
+    ]
 
 
 class Plan:
@@ -115,15 +118,15 @@ class Plan:
         self._line = line
         self._seed = seed
         self._batch_s = batch_s
-        self._equipment = {each.name: each for each in line.equipment}
+        self._equipment = {equipment.name: equipment for equipment in line.equipment}
         self._tags = {tag.tag for tag in line.tags}
-        self._stays: dict[str, list[Stay]] = {each.name: [] for each in line.equipment}
+        self._stays: dict[str, list[Stay]] = {equipment.name: [] for equipment in line.equipment}
         self._lanes = lanes(line)
         self._batches = [self._plan(index) for index in range(len(self._lanes))]
         self._planned = [[-1.0] * len(lane) for lane in self._lanes]
 
     def at(self, equipment: str, at_s: float) -> Situation:
-        """What this equipment does at this instant."""
+        """Find the situation of an equipment at this instant."""
         self._extend(at_s)
         for stay in reversed(self._stays[equipment]):
             if stay.cleaning is not None and stay.cleaning.start_s <= at_s < stay.cleaning.end_s:
@@ -133,10 +136,10 @@ class Plan:
         return Situation("idle")
 
     def stays(self, after_s: float, until_s: float) -> list[Stay]:
-        """Stays that overlap (after_s, until_s], in the order of time."""
+        """List stays that overlap (after_s, until_s], in the order of time."""
         self._extend(until_s)
-        found = [stay for stays in self._stays.values() for stay in stays if stay.began_s <= until_s and stay.next_s > after_s]
-        return sorted(found, key=lambda stay: (stay.began_s, stay.equipment))
+        overlapping = [stay for stays in self._stays.values() for stay in stays if stay.began_s <= until_s and stay.next_s > after_s]
+        return sorted(overlapping, key=lambda stay: (stay.began_s, stay.equipment))
 
     def _extend(self, until_s: float) -> None:
         """Plan until every path of every lane has a batch that lies wholly ahead."""
@@ -146,7 +149,7 @@ class Plan:
                 self._planned[lane] = [*self._planned[lane][1:], ordered_s]
 
     def _plan(self, lane: int) -> Iterator[float]:
-        """Each `next` puts one batch of the lane into the timetable and gives the time of its first order."""
+        """Put one batch of the lane into the timetable for each `next`, and yield the time of its first order."""
         paths, free_s = self._lanes[lane], dict.fromkeys(self._equipment, 0.0)
         if not any(self._leaves(name, path.recipe) for path in paths for name in path.equipments):
             return
@@ -168,24 +171,24 @@ class Plan:
         random = Random(f"{self._seed} {name} {number}")
         cleaning = self._cleaning(equipment, from_s + 0.5)
         ordered_s = from_s + 0.5 if cleaning is None else cleaning.end_s + _pause_s(equipment)
-        share_s = self._batch_s / max(1, sum(bool(self._leaves(each, path.recipe)) for each in path.equipments))
+        share_s = self._batch_s / max(1, sum(bool(self._leaves(equipment, path.recipe)) for equipment in path.equipments))
         least_s = {row.step: row.skip_first_s + AFTER_SKIP_S for row in self._line.parameters if row.equipment == name and row.skip_first_s}
         for row in self._line.materials:
             if row.equipment == name and row.step is not None and row.trigger in self._tags:
                 least_s[row.step] = least_s.get(row.step, 0.0) + WEIGHING_S * weighed_times(row)
         runs = tuple(_runs(leaves, random, ordered_s + self._lead_s(equipment), share_s, _pause_s(equipment), least_s))
-        identity = _identity([self._equipment[each] for each in path.equipments], path.recipe, number, self._line)
+        identity = _identity([self._equipment[equipment] for equipment in path.equipments], path.recipe, number, self._line)
         freed_s = runs[-1].end_s + COMPLETE_S
         return Stay(name, number, identity, ordered_s, runs, freed_s, freed_s + _pause_s(equipment), cleaning)
 
     def _cleaning(self, equipment: Equipment, from_s: float) -> Run | None:
-        """The first step that cleans this equipment, with its children's first: outside of any batch."""
+        """Find the first step that cleans this equipment, its children first: it runs outside of any batch."""
         steps = [step for step in self._line.steps if step.equipment == equipment.name and step.activity == "cleaning"]
         path = next((path for path, _ in leaves(steps)), None)
         return None if path is None else Run(path, 1, from_s, from_s + max(CLEANING_S, _pause_s(equipment)), None)
 
     def _lead_s(self, equipment: Equipment) -> float:
-        """The order must have been read and stand still before the first step starts."""
+        """Time for the order to be read and to settle before the first step starts."""
         rows = [getattr(equipment, role) for role in ROLES]
         rates = [
             source.rate_ms
@@ -201,7 +204,7 @@ class Plan:
 
 
 def steps_of(line: Line, equipment: str, recipe: str | None) -> list[Step]:
-    """The equipment's steps that apply to the recipe; one that names it stands before one that does not."""
+    """List the equipment's steps that apply to the recipe; one that names it before one that does not."""
     rows = [step for step in line.steps if step.equipment == equipment and step.recipe in (None, recipe)]
     chosen: dict[str, Step] = {}
     for step in sorted(rows, key=lambda row: (row.recipe is not None, row.recipe_version is not None)):
@@ -211,7 +214,7 @@ def steps_of(line: Line, equipment: str, recipe: str | None) -> list[Step]:
 
 
 def leaves(steps: Sequence[Step]) -> list[tuple[tuple[str, ...], Step]]:
-    """Steps without children, each with its path, in the order of the tree."""
+    """List the steps without children, each with its path, in the order of the tree."""
     names = {step.step for step in steps}
 
     def below(parent: str | None, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Step]]:
@@ -231,7 +234,7 @@ def _runs(
     pause_s: float,
     least_s: Mapping[str | None, float],
 ) -> Iterator[Run]:
-    """The runs of one stay, one after the other; a step that may come several times sometimes does."""
+    """Yield the runs of one stay, one after the other; a step that may occur several times sometimes does."""
     counted = [(path, step, number) for path, step in leaves for number in range(1, _times(step, random) + 1)]
     if not counted:
         counted = [(*leaves[0], 1)]
@@ -246,7 +249,7 @@ def _runs(
 
 
 def weighed_times(row: Booking) -> int:
-    """How many lots a booking weighs in one batch."""
+    """Count the lots that a booking weighs in one batch."""
     return 2 if row.occurs == "1..n" else 1
 
 
@@ -277,7 +280,7 @@ def _recipe(line: Line, equipment: str) -> str | None:
 
 
 def _identity(path: Sequence[Equipment], recipe: str | None, number: int, line: Line) -> dict[str, str]:
-    """Batch, order, product, recipe and its version: the same in every equipment of the path; a pattern of the line is kept to."""
+    """Make batch, order, product, recipe and its version: the same in every equipment of the path, in the line's own patterns."""
     versions = [row.recipe_version for row in line.steps if row.recipe_version and row.recipe in (None, recipe)]
     values = {
         "batch": f"B2026-{number:04d}",
@@ -287,7 +290,9 @@ def _identity(path: Sequence[Equipment], recipe: str | None, number: int, line: 
         "recipe_version": versions[0] if versions else "7",
     }
     for role in ROLES:
-        patterns = [each.pattern for each in (getattr(equipment, role) for equipment in path) if isinstance(each, FromTag) and each.pattern]
+        patterns = [
+            origin.pattern for origin in (getattr(equipment, role) for equipment in path) if isinstance(origin, FromTag) and origin.pattern
+        ]
         if patterns and not re.fullmatch(patterns[0], values[role]):
             values[role] = sample(patterns[0], number)
     return values

@@ -1,4 +1,4 @@
-"""What a tag can hold: its range in the map's unit, and values fitted to its type."""
+"""Computes the range of a tag in the map's unit, and fits values to its type."""
 
 import math
 from collections.abc import Callable
@@ -28,7 +28,10 @@ DIGITS = {"bcd16": 4, "bcd32": 8}
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Bounds in the map's unit; decimals that are worth showing; counts: the map gives neither a range nor a unit for this whole number."""
+    """Bounds in the map's unit.
+
+    decimals: those worth showing. counts: a whole number for which the map gives neither a range nor a unit.
+    """
 
     low: float
     high: float
@@ -36,12 +39,12 @@ class Range:
     counts: bool = False
 
     def rounded(self, value: float) -> float:
-        """The value kept within the range."""
+        """Keep the value within the range, with its decimals."""
         return round(min(max(value, self.low), self.high), self.decimals)
 
 
 def raw_bounds(tag: Tag) -> tuple[int, int] | None:
-    """The smallest and largest whole number of the tag's type; None where it is no whole number."""
+    """Find the smallest and largest whole number of the tag's type; None if its type is no whole number."""
     if tag.type in DIGITS:
         return 0, 10 ** DIGITS[tag.type] - 1
     bits = BITS.get(tag.type)
@@ -51,7 +54,7 @@ def raw_bounds(tag: Tag) -> tuple[int, int] | None:
 
 
 def range_of(tag: Tag) -> Range:
-    """Where a value of this tag may lie: the instrument's range if given, else what its unit suggests; never more than its type holds."""
+    """Find the range of a tag: the instrument's if given, else one by its unit; never more than its type holds."""
     bounds = raw_bounds(tag)
     low, high = (
         (float(tag.eu_low), float(tag.eu_high))
@@ -72,7 +75,7 @@ def _engineering(tag: Tag, raw: int) -> float:
 
 
 def fitted(tag: Tag) -> Callable[[Any], Any]:
-    """Makes a value of the type that the tag's device takes: whole numbers wrap where they would not fit."""
+    """Make the function that fits a value to the tag's type: whole numbers wrap where they would not fit."""
     bounds = raw_bounds(tag)
     if bounds is not None and tag.scaling is None:
         low, high = bounds

@@ -1,4 +1,4 @@
-"""What the MES and the laboratory write, and when: orders before each batch, steps as they start and end, lots, results in files."""
+"""Makes the rows of the MES and of the laboratory: orders before each batch, steps as they start and end, lots, results in files."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,24 +35,24 @@ class Write:
 
     @property
     def free(self) -> bool:
-        """An order row that says that the unit is empty."""
+        """True for an order row that reports the unit as empty."""
         return None in self.known.values()
 
 
 def writes(line: Line, plan: Plan, after_s: float, until_s: float) -> list[Write]:
-    """What is written in (after_s, until_s], in the order of time."""
+    """List the rows due in (after_s, until_s], in the order of time."""
     result: list[Write] = []
     for stay in plan.stays(after_s, until_s):
-        equipment = next(each for each in line.equipment if each.name == stay.equipment)
+        equipment = next(candidate for candidate in line.equipment if candidate.name == stay.equipment)
         result += [write for write in _of_stay(line, equipment, stay) if after_s < write.at_s <= until_s]
     return sorted(result, key=lambda write: write.at_s)
 
 
 def _of_stay(line: Line, equipment: Equipment, stay: Stay) -> Iterator[Write]:
     orders = _orders(equipment, stay)
-    for (by, name), known in orders.items():
-        yield Write(stay.ordered_s, by, name, stay, known)
-        free = {column: value if column == _key(equipment, f"{by}.{name}") else None for column, value in known.items()}
+    for (by, name), columns in orders.items():
+        yield Write(stay.ordered_s, by, name, stay, columns)
+        free = {column: value if column == _key(equipment, f"{by}.{name}") else None for column, value in columns.items()}
         yield Write(stay.free_s, by, name, stay, free)
     for source in line.sources:
         for name in _names(source):
@@ -61,13 +61,18 @@ def _of_stay(line: Line, equipment: Equipment, stay: Stay) -> Iterator[Write]:
 
 
 def _other(line: Line, source: Source, name: str, stay: Stay) -> Iterator[Write]:
-    """Rows beside orders: of steps when a column says so, results of the laboratory at the end, everything else when the batch starts."""
-    booked = _told_by(line, f"{source.name}.{name}", stay.equipment)
+    """Make the rows other than orders.
+
+    Steps if a column names steps, results of the laboratory at the end, everything else when the batch starts.
+    """
+    booked = _reported_by(line, f"{source.name}.{name}", stay.equipment)
     if booked is not None:
         yield Write(_booked_s(stay, *booked), source.name, name, stay, {}, kind=booked[0])
         return
-    told = {each.mes_steps.row for each in line.equipment if each.mes_steps is not None and each.mes_steps.state is not None}
-    if f"{source.name}.{name}" in told or any("step" in column for column in _columns_read(line, source.name, name)):
+    state_rows = {
+        equipment.mes_steps.row for equipment in line.equipment if equipment.mes_steps is not None and equipment.mes_steps.state is not None
+    }
+    if f"{source.name}.{name}" in state_rows or any("step" in column for column in _columns_read(line, source.name, name)):
         for run in stay.runs:
             yield Write(run.start_s, source.name, name, stay, {}, run, "START")
             yield Write(run.end_s, source.name, name, stay, {}, run, "END")
@@ -76,22 +81,22 @@ def _other(line: Line, source: Source, name: str, stay: Stay) -> Iterator[Write]
 
 
 def _booked_s(stay: Stay, kind: str, step: str | None) -> float:
-    """What goes in is told when the batch starts, what comes out when it is handed over, a sample just before its step ends."""
+    """Time of a booking or sample: consumption at the batch's start, production at its end, a sample just before its step ends."""
     if kind in ("consume", "produce"):
         return stay.start_s + 1.0 if kind == "consume" else stay.end_s + HANDED_OVER_S
     runs = [run for run in stay.runs if step in run.path] or [stay.runs[-1]]
     return runs[-1].end_s - BEFORE_END_S
 
 
-def _told_by(line: Line, query: str, equipment: str) -> tuple[str, str | None] | None:
-    """(kind, step) of the booking or sample that rows of this query tell of this equipment."""
+def _reported_by(line: Line, query: str, equipment: str) -> tuple[str, str | None] | None:
+    """Find the (kind, step) of the booking or sample of this equipment that rows of this query report."""
     bookings = ((row.kind, row.step) for row in line.materials if (row.trigger, row.equipment) == (query, equipment))
     samples = (("sample", row.step) for row in line.samples if (row.trigger, row.equipment) == (query, equipment))
     return next(iter([*bookings, *samples]), None)
 
 
 def _orders(equipment: Equipment, stay: Stay) -> dict[tuple[str, str], dict[str, Any]]:
-    """The order rows of a stay: (source, query) -> columns with a meaning."""
+    """Make the order rows of a stay: (source, query) -> columns with a meaning."""
     result: dict[tuple[str, str], dict[str, Any]] = {}
     for role in ROLES:
         where = getattr(equipment, role)
@@ -103,13 +108,15 @@ def _orders(equipment: Equipment, stay: Stay) -> dict[tuple[str, str], dict[str,
 
 
 def _key(equipment: Equipment, row: str) -> str | None:
-    return next((each.key for each in (getattr(equipment, role) for role in ROLES) if isinstance(each, FromRow) and each.row == row), None)
+    return next(
+        (origin.key for origin in (getattr(equipment, role) for role in ROLES) if isinstance(origin, FromRow) and origin.row == row), None
+    )
 
 
 def _names(source: Source) -> list[str]:
     return [
-        str(each["name"])
-        for each in source.options.get("query" if source.driver == "mes_sql" else "pattern", [])
+        str(table["name"])
+        for table in source.options.get("query" if source.driver == "mes_sql" else "pattern", [])
         if source.driver.startswith("mes_")
     ]
 
@@ -119,23 +126,25 @@ def _columns_read(line: Line, source: str, name: str) -> list[str]:
 
 
 def _concerns(line: Line, source: Source, name: str, equipment: Equipment) -> bool:
-    """Whether this query speaks of this equipment: by its tags; one of no tag speaks of every equipment."""
-    named = {each for tag in line.tags if tag.source == source.name and tag.address.startswith(f"{name}.") for each in tag.equipment}
+    """True if this query is about this equipment, by the equipment of its tags; without any it is about all."""
+    named = {owner for tag in line.tags if tag.source == source.name and tag.address.startswith(f"{name}.") for owner in tag.equipment}
     named |= {row.equipment for row in (*line.materials, *line.samples) if row.trigger == f"{source.name}.{name}"}
-    return not named & {each.name for each in line.equipment} or equipment.name in named
+    return not named & {unit.name for unit in line.equipment} or equipment.name in named
 
 
 class Filler:
-    """Fills the columns of a row by what the line folder or their names say."""
+    """Fills the columns of a row by the line folder, or by their names."""
 
     def __init__(self, line: Line, seed: int) -> None:
         self._line, self._seed, self._bands = line, seed, Bands(line)
         self._lots = Lots(line)
-        self._units = {each.name: each.unit_id or each.name for each in line.equipment}
-        self._roles = {where.column: role for each in line.equipment for role in ROLES if isinstance(where := getattr(each, role), FromRow)}
+        self._units = {equipment.name: equipment.unit_id or equipment.name for equipment in line.equipment}
+        self._roles = {
+            where.column: role for equipment in line.equipment for role in ROLES if isinstance(where := getattr(equipment, role), FromRow)
+        }
 
     def row(self, write: Write, columns: Sequence[str]) -> dict[str, Any]:
-        """The row to write; columns that nothing is known of are left out, for the device to fill."""
+        """Make the row; unknown columns are left out, for the device to fill."""
         row = {column: self._value(write, column) for column in columns if column not in write.known}
         return {column: value for column, value in row.items() if value is not None} | {
             k: v for k, v in write.known.items() if k in columns
@@ -162,15 +171,22 @@ class Filler:
         return stay.identity[role] if role else self._measured(write, column, random)
 
     def _word(self, write: Write) -> str | None:
-        """What a row of a step says: in the words of the line folder, if it has some."""
-        how = next((each.mes_steps for each in self._line.equipment if each.name == write.stay.equipment), None)
+        """Choose the word of a row of a step, from the line folder if it has one."""
+        how = next((equipment.mes_steps for equipment in self._line.equipment if equipment.name == write.stay.equipment), None)
         if how is None or not write.word:
             return write.word or None
         return how.started if write.word == "START" else how.ended
 
     def _measured(self, write: Write, column: str, random: Random) -> Any:
-        """A value for a column that a tag reads, or that is a quantity by its name."""
-        tag = next((each for each in self._line.tags if each.source == write.source and each.address == f"{write.name}.{column}"), None)
+        """Make a value for a column that a tag reads, or that is a quantity by its name."""
+        tag = next(
+            (
+                candidate
+                for candidate in self._line.tags
+                if candidate.source == write.source and candidate.address == f"{write.name}.{column}"
+            ),
+            None,
+        )
         if tag is None:
             return Decimal(random.randrange(1000, 99999)) / 100 if re.search(r"quant|qty|amount|value|result", column.lower()) else None
         if tag.type in ("string", "datetime", "bytes"):

@@ -1,4 +1,4 @@
-"""One instant of the process, and what a signal is: a pure function of it."""
+"""One instant of the process, and the type of a signal: a pure function of an instant."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ NOWHERE = Situation("idle")
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One instant: seconds since the start, the start itself, and what each equipment does."""
+    """One instant: seconds since the start, the start itself, and the situation of each equipment."""
 
     at_s: float
     started: datetime
     situations: Mapping[str, Situation]
 
     def of(self, equipment: str | None) -> Situation:
-        """What this equipment does; a tag of none sees an idle one."""
+        """Find the situation of an equipment; an idle one for a tag of no equipment."""
         return self.situations.get(equipment or "", NOWHERE)
 
 

@@ -1,4 +1,4 @@
-"""What the process says about each tag: a pure function of time, made once per tag from what the line folder says the tag is for.
+"""Makes the value of each tag as a pure function of time, once per tag, by the tag's role in the line folder.
 
 A tag that means steps, state, mode, operator or identity follows the plan; a set point stands still during a step; a tag of a parameter
 moves around its target, mostly within its limits; every other tag moves plausibly within its range. Rows and files are in `rows.py`.
@@ -36,7 +36,7 @@ MODES = ("automatic", "auto", "production", "producing")
 
 
 def signals(line: Line, seed: int) -> list[Signal | None]:
-    """One function per tag of the line, in the map's order; None where rows or files bring the values."""
+    """Make one function per tag of the line, in the map's order; None if rows or files bring its values."""
     drivers = {source.name: source.driver for source in line.sources}
     bands = Bands(line)
     roles = Weighings(line, seed).signals() | _roles(line)
@@ -46,8 +46,8 @@ def signals(line: Line, seed: int) -> list[Signal | None]:
 
 
 def moment(plan: Plan, line: Line, at_s: float, started: datetime) -> Moment:
-    """What the plan says of every equipment at this instant."""
-    return Moment(at_s, started, {each.name: plan.at(each.name, at_s) for each in line.equipment})
+    """Take the situation of every equipment at this instant from the plan."""
+    return Moment(at_s, started, {equipment.name: plan.at(equipment.name, at_s) for equipment in line.equipment})
 
 
 def _signal(line: Line, tag: Tag, seed: int, bands: Bands, roles: Mapping[str, Signal], driver: str) -> Signal:
@@ -75,7 +75,7 @@ def _signal(line: Line, tag: Tag, seed: int, bands: Bands, roles: Mapping[str, S
 
 
 def _alarm(line: Line, tag: Tag, random: Random) -> Signal | None:
-    """A tag of alarms.csv is quiet; now and then one of its alarms stands for some seconds."""
+    """A tag of alarms.csv is quiet; now and then one of its alarms is active for some seconds."""
     rows = [row for row in line.alarms if row.tag == tag.tag]
     raised = [1 << row.bit if row.bit is not None else row.active == "true" for row in rows if row.bit is not None or tag.type == "bool"]
     if not raised:
@@ -91,7 +91,7 @@ def _alarm(line: Line, tag: Tag, random: Random) -> Signal | None:
 
 
 def _roles(line: Line) -> dict[str, Signal]:
-    """Tags that say where an equipment is. Where two equipments name the same tag, the first has it."""
+    """Make the signals of tags that report where an equipment is. If two equipments name one tag, the first has it."""
     result: dict[str, Signal] = {}
     tags = {tag.tag: tag for tag in line.tags}
     for equipment in line.equipment:
@@ -132,7 +132,7 @@ def _activity(situation: Situation) -> tuple[str, ...]:
 
 
 def _identity(equipment: str, role: str) -> Signal:
-    """Told with the order, taken away when the equipment is free again."""
+    """An id appears with the order, and disappears when the equipment is free again."""
 
     def value(now: Moment) -> str:
         stay = now.of(equipment).stay
@@ -147,7 +147,7 @@ def _operator(situation: Situation) -> str:
 
 
 def _named(line: Line, tag: Tag, table: str | None, words: Callable[[Moment], tuple[str, ...]]) -> Signal:
-    """A number of an enumeration (or its text, where the tag holds texts), found by the words that it may be called."""
+    """A number of an enumeration (or its text, if the tag holds texts), found by its usual names."""
     codes = line.codes.get(table or tag.codes or "")
     by_word: dict[str, int] = {}
     for code in codes.codes.values() if codes else ():
@@ -170,7 +170,7 @@ def _cycled(codes: list[int], random: Random) -> Signal:
 
 
 def _switch(tag: Tag, home: str | None, random: Random) -> Signal:
-    """Names tell a lot: a motor runs while its equipment does, an alarm is rare, a scale is nearly always at rest."""
+    """A bool by its name: a motor runs while its equipment does, an alarm is rare, a scale is nearly always at rest."""
     name, period_s = tag.tag.lower(), random.uniform(5, 15)
     if re.search(r"alarm|fault|error", name):
         return lambda now: now.at_s % (period_s * 6) > period_s * 5.8
@@ -188,11 +188,11 @@ def _text(tag: Tag, home: str | None) -> Signal:
         return lambda now: int(now.at_s / 5).to_bytes(4, "big")
     role = next((role for role in ROLES if role in tag.tag.lower()), None)
     if role:
-        return lambda now: _told(now.of(home).stay, role)
+        return lambda now: _identity_of(now.of(home).stay, role)
     return lambda now: f"{tag.tag.rsplit('.', 1)[-1]} {int(now.at_s / 10)}"
 
 
-def _told(stay: Stay | None, role: str) -> str:
+def _identity_of(stay: Stay | None, role: str) -> str:
     return stay.identity[role] if stay else ""
 
 
@@ -250,7 +250,7 @@ def _weighed(span: Range, home: str | None) -> Signal:
 
 
 def _settled(bands: Bands, tag: Tag, home: str | None, situation: Situation, band: Band, rest: Band, at_s: float) -> float:
-    """A step's target is reached from that of the step before as a slow process does."""
+    """A step's target is approached from that of the step before as a slow process does."""
     if situation.run is None or situation.stay is None:
         return band.target
     place = situation.stay.runs.index(situation.run)

@@ -1,4 +1,4 @@
-"""The values of a tag that means steps: such that exactly the steps that run are active by steps.csv."""
+"""Chooses the values of a tag that means steps: exactly the steps that run are active by steps.csv."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,10 @@ class StepSignal:
     """Gives, for a moment, a value of the tag by which the right steps of the equipment are active and no others."""
 
     def __init__(self, line: Line, tag: Tag, equipment: str, table_name: str | None, words: Mapping[str, tuple[str, ...]]) -> None:
-        """words: phase -> what its state may be called, best first; where the tag is the equipment's state, too. table_name: its codes."""
+        """Prepare the rules of the tag.
+
+        words: phase -> names that its state may have, best first, for a tag that is the equipment's state too. table_name: its codes.
+        """
         table = line.codes.get(table_name or tag.codes or "")
         self._names = {code.text: code.code for code in table.codes.values()} if table else {}
         self._line, self._tag, self._equipment = line, tag, equipment
@@ -27,7 +30,7 @@ class StepSignal:
             self._candidates += [text for text in self._names if text not in self._candidates]
 
     def __call__(self, now: "Moment") -> Any:
-        """The value at this moment."""
+        """Choose the value at this moment."""
         situation = now.of(self._equipment)
         recipe = situation.stay.identity["recipe"] if situation.stay else None
         key = (recipe, situation.active, situation.phase)
@@ -36,7 +39,7 @@ class StepSignal:
         return self._chosen[key]
 
     def _choose(self, recipe: str | None, active: frozenset[str], phase: str) -> Any:
-        """The candidate with the fewest steps that are wrongly active or wrongly not; among equals the one that names the phase."""
+        """Find the candidate with the fewest wrong steps; among equals the one that names the phase."""
         rows = [step for step in steps_of(self._line, self._equipment, recipe) if step.signal == self._tag.tag]
         rules = [(step.step in active, parse(step.active)) for step in rows]
         words = self._words.get(phase, ())
@@ -50,7 +53,7 @@ class StepSignal:
 
 
 def _candidates(tag: Tag, rules: list[str], names: dict[str, int]) -> list[Any]:
-    """Values at which a rule may change its mind, the usual idle value first."""
+    """List values at which a rule may change its result, the usual idle value first."""
     if tag.type == "bool":
         return [False, True]
     parsed = [parse(rule) for rule in rules]

@@ -16,11 +16,11 @@ _HEADER = re.compile(r"^\s*(\[\[?)\s*([A-Za-z0-9_.-]+)\s*\]\]?\s*(#.*)?$")
 
 
 class NotEditable(Exception):
-    """The text writes a table in a way that this editor does not change."""
+    """The text writes a table in a way that this editor can not change."""
 
 
 def edited(text: str, changes: Mapping[Place, Mapping[str, Setting]]) -> str:
-    """The text with these keys of these tables set to new values. Raises NotEditable if the result would not mean exactly that."""
+    """Set keys of tables to new values in the text. Raises NotEditable if the result would not mean exactly that."""
     lines, result = text.removesuffix("\n").split("\n"), list[str]()
     counts: dict[str, int] = {}
     pending: dict[str, Setting] = {}
@@ -58,12 +58,12 @@ def _added(pending: Mapping[str, Setting]) -> list[str]:
 
 def _assignment(key: str, value: Setting) -> str:
     if isinstance(value, dict):
-        return f"{key} = {{ {', '.join(_assignment(name, each) for name, each in value.items())} }}"
+        return f"{key} = {{ {', '.join(_assignment(name, inner) for name, inner in value.items())} }}"
     return f"{key} = " + json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML wants what JSON lets through escaped
 
 
 def _after_value(lines: list[str], at: int) -> int:
-    """The line after a value that may go on over several lines."""
+    """Find the line after a value that may go on over several lines."""
     for end in range(at + 1, len(lines) + 1):
         try:
             tomllib.loads("\n".join(lines[at:end]))

@@ -1,4 +1,4 @@
-"""What is weighed when: by materials.csv, each lot is scanned, loaded, at rest, confirmed and taken off, one after the other in its step.
+"""The weighings of each batch, by materials.csv: each lot is scanned, loaded, at rest, confirmed and taken off, one after the other.
 
 The same timetable moves the tags (scanner, scale, target, confirmation) and is the ground truth of the genealogy.
 """
@@ -38,12 +38,12 @@ class Weighing:
     net: float
 
     def share(self, at_s: float) -> float:
-        """How far it has come: 0 at its start, 1 at its end."""
+        """Progress of the weighing: 0 at its start, 1 at its end."""
         return (at_s - self.start_s) / (self.end_s - self.start_s)
 
     @property
     def confirmed_s(self) -> float:
-        """When the person says that it is done."""
+        """Time at which the person confirms it."""
         return self.start_s + CONFIRMED * (self.end_s - self.start_s)
 
 
@@ -58,7 +58,7 @@ class Weighings:
         self._made: dict[tuple[str, int], list[Weighing]] = {}
 
     def of(self, stay: Stay | None) -> list[Weighing]:
-        """Those of one stay, in their order."""
+        """List the weighings of one stay, in their order."""
         if stay is None or not self._rows:
             return []
         key = (stay.equipment, stay.number)
@@ -67,10 +67,12 @@ class Weighings:
         return self._made[key]
 
     def done(self, plan: Plan, after_s: float, until_s: float) -> list[Weighing]:
-        """Those confirmed in (after_s, until_s]."""
+        """List the weighings confirmed in (after_s, until_s]."""
         if not self._rows:
             return []
-        return [one for stay in plan.stays(after_s, until_s) for one in self.of(stay) if after_s < one.confirmed_s <= until_s]
+        return [
+            weighing for stay in plan.stays(after_s, until_s) for weighing in self.of(stay) if after_s < weighing.confirmed_s <= until_s
+        ]
 
     def _plan(self, stay: Stay) -> Iterator[Weighing]:
         rows = [row for row in self._rows if row.equipment == stay.equipment and row.recipe in (None, stay.identity["recipe"])]
@@ -98,46 +100,46 @@ class Weighings:
     # what the tags show
 
     def signals(self) -> dict[str, "Signal"]:
-        """Tag -> its value over time, for every tag that a booking by tags names."""
-        found: dict[str, Signal] = {}
+        """Make the signals of every tag that a booking by tags names: tag -> its value over time."""
+        signals: dict[str, Signal] = {}
         for row in self._rows:
             for column in ("lot", "material", "quantity", "gross", "tare", "target"):
                 term = getattr(row, column)
                 if term is not None and term.kind == "tag" and term.text in self._tags:
-                    found.setdefault(term.text, self._signal(row.equipment, column, self._tags[term.text]))
+                    signals.setdefault(term.text, self._signal(row.equipment, column, self._tags[term.text]))
             if row.at_rest in self._tags and row.at_rest is not None:
-                found.setdefault(row.at_rest, self._signal(row.equipment, "at_rest", self._tags[row.at_rest]))
+                signals.setdefault(row.at_rest, self._signal(row.equipment, "at_rest", self._tags[row.at_rest]))
             if row.active is not None:
-                found.setdefault(row.trigger, self._signal(row.equipment, row.active, self._tags[row.trigger]))
-        return found
+                signals.setdefault(row.trigger, self._signal(row.equipment, row.active, self._tags[row.trigger]))
+        return signals
 
     def _signal(self, equipment: str, what: str, tag: Tag) -> "Signal":
         def value(now: "Moment") -> Any:
-            one = next((each for each in self.of(now.of(equipment).stay) if 0 <= each.share(now.at_s) < 1), None)
-            return self._shown(what, tag, one, 0.0 if one is None else one.share(now.at_s))
+            weighing = next((candidate for candidate in self.of(now.of(equipment).stay) if 0 <= candidate.share(now.at_s) < 1), None)
+            return self._shown(what, tag, weighing, 0.0 if weighing is None else weighing.share(now.at_s))
 
         return value
 
-    def _shown(self, what: str, tag: Tag, one: Weighing | None, share: float) -> Any:
-        loaded = 0.0 if one is None or not LOADING <= share < TAKEN_OFF else min(1.0, (share - LOADING) / (AT_REST - LOADING))
+    def _shown(self, what: str, tag: Tag, weighing: Weighing | None, share: float) -> Any:
+        loaded = 0.0 if weighing is None or not LOADING <= share < TAKEN_OFF else min(1.0, (share - LOADING) / (AT_REST - LOADING))
         match what:
             case "lot" | "material":
-                return "" if one is None or share < SCANNED else one.lot if what == "lot" else one.material
+                return "" if weighing is None or share < SCANNED else weighing.lot if what == "lot" else weighing.material
             case "quantity":
-                return 0.0 if one is None else self._in_unit(one, tag, one.net * loaded)
+                return 0.0 if weighing is None else self._in_unit(weighing, tag, weighing.net * loaded)
             case "tare":
-                return 0.0 if one is None else self._in_unit(one, tag, 1.5)
+                return 0.0 if weighing is None else self._in_unit(weighing, tag, 1.5)
             case "gross":
-                return 0.0 if one is None else self._in_unit(one, tag, one.net * loaded + 1.5)
+                return 0.0 if weighing is None else self._in_unit(weighing, tag, weighing.net * loaded + 1.5)
             case "target":
-                return 0.0 if one is None else self._in_unit(one, tag, one.target)
+                return 0.0 if weighing is None else self._in_unit(weighing, tag, weighing.target)
             case "at_rest":
-                return one is None or not (LOADING <= share < AT_REST or share >= TAKEN_OFF)
+                return weighing is None or not (LOADING <= share < AT_REST or share >= TAKEN_OFF)
             case _:
-                return _switched(what, tag, on=one is not None and CONFIRMED <= share < RELEASED)
+                return _switched(what, tag, on=weighing is not None and CONFIRMED <= share < RELEASED)
 
-    def _in_unit(self, one: Weighing, tag: Tag, number: float) -> float:
-        unit = one.booking.unit
+    def _in_unit(self, weighing: Weighing, tag: Tag, number: float) -> float:
+        unit = weighing.booking.unit
         if unit is None or tag.unit is None or unit == tag.unit:
             return round(number, 2)
         try:
@@ -148,7 +150,7 @@ class Weighings:
 
 
 def _switched(active: str, tag: Tag, *, on: bool) -> Any:
-    """A value at which the trigger is active, or one at which it is not."""
+    """Find a value at which the trigger is active, or one at which it is not."""
     rule = parse(active)
     candidates: list[Any] = [False, True] if tag.type == "bool" else ["", *rule.names] if tag.type == "string" else []
     candidates = candidates or [0, *(end + step for low, high in rule.ranges for end in (low, high) for step in (0, 1, -1))]

@@ -13,9 +13,9 @@ from simulators.mes.tables import Query, Tables
 
 
 class MesDevice:
-    """Makes what the source's queries or patterns read, and writes rows into it when the process says so.
+    """Makes the tables or files that the source's queries or patterns read, and writes rows as the process reports them.
 
-    Raises NotServable where it can not: another database than SQLite, or a query over more than simple names.
+    Raises NotServable for another database than SQLite, or a query over more than simple names.
     """
 
     def __init__(self, source: Source, tags: Sequence[Tag], truth: Truth) -> None:
@@ -55,7 +55,7 @@ class MesDevice:
         return list(self._queries[name].shape.columns) if name in self._queries else list(self._patterns[name].columns)
 
     async def insert(self, name: str, row: Mapping[str, Any], ticks: int) -> dict[str, Any]:
-        """Write a row; columns that are not given are filled: key and sequence counted, the time from ticks."""
+        """Write a row; missing columns are filled: key and sequence counted, the time from ticks."""
         return self._open().insert(name, row, ticks)
 
     async def change(self, name: str, key: str, changes: Mapping[str, Any], ticks: int) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class MesDevice:
         return self._open().change(name, key, changes, ticks)
 
     async def delete(self, name: str, key: str, ticks: int) -> None:
-        """Take a row away."""
+        """Delete a row."""
         self._open().delete(name, key, ticks)
 
     async def drop(self, name: str, rows: Sequence[Mapping[str, Any]], ticks: int) -> list[dict[str, Any]]:
@@ -73,7 +73,7 @@ class MesDevice:
         return self._drop.drop(name, rows, ticks)
 
     async def set(self, values: Mapping[str, Any], ticks: int) -> None:
-        """Tags have these values from ticks on: one row or file per query or pattern that they belong to."""
+        """Give tags these values from ticks on: one row or file per query or pattern that they belong to."""
         rows: dict[str, dict[str, Any]] = {}
         for tag, value in values.items():
             name, column = self._places[tag]
@@ -91,7 +91,7 @@ class MesDevice:
 
 
 def database_path(source: Source) -> Path:
-    """The SQLite file of the endpoint. Raises NotServable for a database server."""
+    """Find the SQLite file of the endpoint. Raises NotServable for a database server."""
     parts = urlsplit(source.endpoints[0])
     if parts.scheme.split("+")[0] != "sqlite" or not parts.path.strip("/"):
         raise NotServable(
@@ -101,5 +101,5 @@ def database_path(source: Source) -> Path:
 
 
 def folder_path(source: Source) -> Path:
-    """The drop folder: file:///absolute, or file://relative to the line folder."""
+    """Find the drop folder: file:///absolute, or file://relative to the line folder."""
     return source.folder / unquote(source.endpoints[0].removeprefix("file://"))

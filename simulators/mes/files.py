@@ -1,4 +1,4 @@
-"""The drop folder side: records written as CSV, fixed-width text, JSON Lines or B2MML, under a temporary name and then renamed."""
+"""Writes records into the drop folder as CSV, fixed-width text, JSON Lines or B2MML, under a temporary name and then renamed."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ class Pattern:
     """One [[source.pattern]] as the writing system sees it."""
 
     def __init__(self, options: Mapping[str, Any], tagged: Sequence[str]) -> None:
-        """tagged: the columns that tags of the line take."""
+        """Read the pattern's options. tagged: the columns that tags of the line take."""
         self.options = options
         self.name: str = options["name"]
         key = options.get("key") or ()
@@ -34,14 +34,14 @@ class Pattern:
             raise NotServable(f"pattern {self.name}: no key, tag or column list tells what stands in the files")
 
     def file_name(self, number: int) -> str:
-        """A name that the glob matches."""
+        """Make a name that the glob matches."""
         glob = str(self.options["glob"])
         if "[" in glob or "/" in glob:
             raise NotServable(f"pattern {self.name}: can not make a name that {glob!r} matches")
         return glob.replace("*", f"{self.name}-{number:08d}").replace("?", "0")
 
     def filled(self, row: Mapping[str, Any], number: int, ticks: int) -> dict[str, Any]:
-        """A whole record, as text but for JSON Lines."""
+        """Complete a record; all texts, except for JSON Lines."""
         unknown = set(row) - set(self.columns)
         if unknown:
             raise KeyError(f"pattern {self.name} has no columns {', '.join(sorted(unknown))}")
@@ -58,7 +58,7 @@ class Pattern:
         return key_text([row[column] for column in self.keys]) if self.keys else ""
 
     def bytes_of(self, rows: Sequence[Mapping[str, Any]]) -> bytes:
-        """The file's content."""
+        """Encode the file's content."""
         form = self.options["format"]
         return {"csv": self._csv, "fixed": self._fixed, "jsonl": _jsonl, "b2mml": self._b2mml}[form](rows)
 
@@ -98,7 +98,7 @@ class Pattern:
 
 
 def _elements(row: Mapping[str, Any]) -> str:
-    """Dotted columns as nested elements, in order."""
+    """Write dotted columns as nested elements, in order."""
     nested: dict[str, Any] = {}
     for column, value in row.items():
         *parents, leaf = column.split(".")
@@ -120,7 +120,7 @@ def _plain(value: Any) -> Any:
 
 
 class Drop:
-    """The folder."""
+    """The drop folder of one source."""
 
     def __init__(self, folder: Path, patterns: Sequence[Pattern], truth: Truth) -> None:
         self._folder, self._truth = folder, truth
@@ -129,7 +129,7 @@ class Drop:
         self._number = len(list(folder.iterdir()))
 
     def drop(self, name: str, rows: Sequence[Mapping[str, Any]], ticks: int) -> list[dict[str, Any]]:
-        """Write one file and give back its records as a reader sees them."""
+        """Write one file and return its records as a reader sees them."""
         pattern = self._patterns[name]
         whole = []
         for row in rows:

@@ -1,4 +1,4 @@
-"""Which table and which columns a query needs, told from its text: enough for queries over simple names of one table or view."""
+"""Finds the table and the columns that a query needs from its text: enough for queries over simple names of one table or view."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,12 +12,12 @@ KEYWORDS = frozenset("and or not is null in between like as asc desc by order li
 
 
 class NotServable(ValueError):
-    """The query can not be served by a simulated database; the text says what stands in the way."""
+    """A simulated database can not serve the query; the text gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a query reads.
+    """The table and columns that a query reads.
 
     table: the name behind FROM. columns: result name -> name in the table, in order. fixed: further columns of the WHERE, each with the
     value that it is compared with.
@@ -44,7 +44,7 @@ def shape_of(name: str, sql: str) -> Shape:
 
 
 def plain(word: str) -> str:
-    """A name without its quotes."""
+    """Take a name out of its quotes."""
     return word[1:-1] if word[:1] in '"`[' else word
 
 
@@ -74,7 +74,7 @@ def _items(words: list[str]) -> Iterator[list[str]]:
 
 
 def _column(name: str, item: list[str]) -> tuple[str, str]:
-    """`a`, `t.a`, `a AS b` or `a b`: (b, a)."""
+    """Parse `a`, `t.a`, `a AS b` or `a b` into (b, a)."""
     words = item[2:] if item[1:2] == ["."] else item
     if words and words[0].lower() != "distinct" and re.match(r"[A-Za-z_\"`\[]", words[0]):
         if len(words) == 1:
@@ -85,7 +85,7 @@ def _column(name: str, item: list[str]) -> tuple[str, str]:
 
 
 def _fixed(rest: list[str], known: set[str]) -> Iterator[tuple[str, Any]]:
-    """Columns of the WHERE: one that is compared with a literal holds it, every other holds nothing."""
+    """Yield (column, value) of the WHERE: the literal that a column is compared with, None for any other column."""
     for position, word in enumerate(rest):
         is_name = re.match(r"[A-Za-z_\"`\[]", word) and word.lower() not in KEYWORDS
         if not is_name or rest[position + 1 : position + 2] in (["."], ["("]) or plain(word) in known:

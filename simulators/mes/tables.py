@@ -16,7 +16,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def local_text(ticks: int, zone: str, form: str | None, digits: int = 0) -> str:
-    """A UTC instant as the legacy system writes it: local, without offset."""
+    """Write a UTC instant as the legacy system does: local, without offset."""
     local = (EPOCH + timedelta(microseconds=ticks // 10)).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
     if form is not None:
         return local.strftime(form)
@@ -41,7 +41,7 @@ class Query:
                 raise NotServable(f"query {self.name}: the SELECT has no column {column}")
 
     def filled(self, row: Mapping[str, Any], number: int, ticks: int) -> dict[str, Any]:
-        """A whole row: what is given, the key and the sequence counted, the time as the plant would write it."""
+        """Complete a row: key and sequence counted, the time as the plant would write it."""
         whole = {column: as_stored(row.get(column)) for column in self.shape.columns}
         counted = [self.watermark["column"]] if self.watermark["kind"] == "sequence" else []
         for column in (*self.keys, *counted):
@@ -64,20 +64,20 @@ class Query:
 
 
 def key_text(parts: Sequence[Any]) -> str:
-    """What docs/mes.md says a row of these key columns is called."""
+    """Make the key of a row of these key columns, as docs/mes.md describes it."""
     texts = [str(part) for part in parts]
     return texts[0] if len(texts) == 1 else "/".join(text.replace("%", "%25").replace("/", "%2F") for text in texts)
 
 
 def as_stored(value: Any) -> Any:
-    """A value as SQLite can hold it."""
+    """Convert a value into one that SQLite can hold."""
     if isinstance(value, Decimal):
         return float(value)
     return value.isoformat(sep=" ") if isinstance(value, datetime) else value
 
 
 class Tables:
-    """The database file. Every write is logged as a row of the ground truth before it can be read."""
+    """The database file. Every write is logged as a row of the ground truth before a client can read it."""
 
     def __init__(self, path: Path, queries: list[Query], truth: Truth) -> None:
         self._queries = {query.name: query for query in queries}
@@ -89,7 +89,7 @@ class Tables:
             self._create(query)
 
     def insert(self, name: str, row: Mapping[str, Any], ticks: int) -> dict[str, Any]:
-        """Write a row and give it back as a whole."""
+        """Write a row and return it as a whole."""
         query = self._queries[name]
         unknown = set(row) - set(query.shape.columns)
         if unknown:
@@ -118,7 +118,7 @@ class Tables:
         return whole
 
     def delete(self, name: str, key: str, ticks: int) -> None:
-        """Take a row away."""
+        """Delete a row."""
         query = self._queries[name]
         self._truth.row(name, key, ticks, {})
         self._db.execute(
@@ -127,14 +127,14 @@ class Tables:
         )
 
     def row(self, name: str, key: str) -> dict[str, Any]:
-        """A row as it stands. Raises KeyError."""
+        """Read a row. Raises KeyError."""
         query = self._queries[name]
         columns = ", ".join(map(_quoted, query.shape.columns.values()))
         sql = f"SELECT {columns} FROM {_quoted(query.shape.table)} WHERE {self._where(query)}"  # noqa: S608 - quoted names
-        found = self._db.execute(sql, query.values_of(key)).fetchone()
-        if found is None:
+        row = self._db.execute(sql, query.values_of(key)).fetchone()
+        if row is None:
             raise KeyError(f"query {name} has no row {key}")
-        return dict(zip(query.shape.columns, found, strict=True))
+        return dict(zip(query.shape.columns, row, strict=True))
 
     def close(self) -> None:
         """Close the file."""
@@ -144,7 +144,7 @@ class Tables:
         return " AND ".join(f"CAST({_quoted(query.shape.columns[column])} AS TEXT) = ?" for column in query.keys)
 
     def _create(self, query: Query) -> None:
-        """Make the table, or add what a second query of the same table needs; a table of an earlier run goes on."""
+        """Make the table, or add the columns of a second query of it; a table of an earlier run goes on."""
         shape = query.shape
         first, *others = [*shape.columns.values(), *shape.fixed]
         self._db.execute(f"CREATE TABLE IF NOT EXISTS {_quoted(shape.table)} ({_quoted(first)})")

@@ -1,4 +1,4 @@
-"""Engineering value -> registers, and what these registers mean: the simulator's own arithmetic, in decimals."""
+"""Encodes engineering values into registers, and decodes them again: the simulator's own arithmetic, in decimals."""
 
 import struct
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ _BYTES = {"float32": 4, "int32": 4, "uint32": 4, "bcd32": 4, "int64": 8, "uint64
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Place:
-    """Where a tag stands, and in which form. size: registers, or 1 for a bit."""
+    """The place and form of a tag. size: registers, or 1 for a bit."""
 
     tag: Tag
     unit: int
@@ -67,7 +67,7 @@ def place_of(tag: Tag, byte_order: str) -> Place:
 
 
 def raw_of(place: Place, value: Any) -> Any:
-    """The raw value nearest to an engineering value that the type can hold."""
+    """Find the raw value of the type that is nearest to an engineering value."""
     if place.type == "bool":
         return bool(value)
     if place.type in ("string", "bytes"):
@@ -80,13 +80,13 @@ def raw_of(place: Place, value: Any) -> Any:
 
 
 def _unscaled(tag: Tag, value: Any) -> Fraction:
-    """The exact raw number that means this value."""
+    """Compute the exact raw number of this value."""
     number = Fraction(value) if isinstance(value, int) else Fraction(str(value))
     return number if tag.scaling is None else (number - tag.scaling.intercept) / tag.scaling.slope
 
 
 def meaning_of(place: Place, raw: Any) -> Any:
-    """The engineering value that a raw value means, in the form in which entries carry it."""
+    """Compute the engineering value of a raw value, in the form in which entries hold it."""
     scaling = place.tag.scaling
     if place.type == "float32":
         raw = _shortest(raw)
@@ -100,12 +100,12 @@ def meaning_of(place: Place, raw: Any) -> Any:
 
 
 def _half_up(number: Fraction) -> int:
-    """To the nearest whole number, halves away from zero."""
+    """Round to the nearest whole number, halves away from zero."""
     return floor(number + Fraction(1, 2)) if number >= 0 else -floor(-number + Fraction(1, 2))
 
 
 def _shortest(value: float) -> float:
-    """The shortest decimal that names this 32-bit float; up to six digits any decimal is named by its own float."""
+    """Find the shortest decimal that names this 32-bit float; up to six digits any decimal is named by its own float."""
     packed = _FLOAT32.pack(value)
     for digits in (6, 7, 8, 9):
         short = float(f"{value:.{digits}g}")
@@ -115,7 +115,7 @@ def _shortest(value: float) -> float:
 
 
 def registers_of(place: Place, raw: Any, encoding: str) -> bytes:
-    """The registers as they stand on the wire."""
+    """Encode the registers as they are on the wire."""
     data = _big_endian(place, raw, encoding)
     words = [data[at : at + 2] for at in range(0, len(data), 2)]
     if place.words_reversed:

@@ -1,4 +1,4 @@
-"""Scripted faults: what a request meets instead of its right answer."""
+"""Scripted faults: wrong answers, missing ones, and spoiled frames, by request."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -25,7 +25,7 @@ Kind = Literal[
 
 @dataclass(slots=True)
 class Fault:
-    """Strikes the next `times` requests that it fits (None: every unit, every function), after letting `after` of them pass."""
+    """A fault of the next `times` requests that it fits (None: every unit, every function), after `after` others have passed."""
 
     kind: Kind
     times: int = 1
@@ -36,7 +36,7 @@ class Fault:
     code: int = 4
 
     def strikes(self, unit: int, function: int) -> bool:
-        """Whether this request meets the fault; counts it."""
+        """True if this request meets the fault; counts it."""
         if self.times <= 0 or self.unit not in (None, unit) or self.function not in (None, function):
             return False
         if self.after > 0:
@@ -47,7 +47,7 @@ class Fault:
 
 
 def spoiled(fault: Fault, pdu: bytes) -> bytes:
-    """The answer's PDU as this fault leaves it."""
+    """Change the answer's PDU as the fault says."""
     function, data = pdu[0], pdu[2:]
     if fault.kind == "exception":
         return bytes([function | 0x80, fault.code])

@@ -1,4 +1,4 @@
-"""What both wires have in common: the checksum, and how a scripted fault spoils a frame or keeps an answer from counting."""
+"""The checksum, and the ways in which a scripted fault spoils a frame; common to TCP and RTU."""
 
 from simulators.modbus_plc.faults import Fault
 from simulators.modbus_plc.memory import Served, not_served
@@ -11,7 +11,7 @@ Answer = tuple[Fault | None, bytes, Served]
 
 
 def crc16(data: bytes) -> bytes:
-    """Modbus over Serial Line V1.02, 6.2.2, bit by bit, low byte first."""
+    """Compute the CRC (Modbus over Serial Line V1.02, 6.2.2), bit by bit, low byte first."""
     crc = 0xFFFF
     for byte in data:
         crc ^= byte
@@ -29,5 +29,5 @@ def spoiled_frame(fault: Fault | None, frame: bytes) -> bytes:
 
 
 def served_under(fault: Fault | None, served: Served) -> Served:
-    """`served` if the client still gets the right values under this fault, else what notes nothing."""
+    """Return `served` if the client still gets the right values under this fault, else a function that notes nothing."""
     return served if (fault and fault.kind) in _ARRIVES_RIGHT else not_served

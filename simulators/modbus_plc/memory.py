@@ -1,4 +1,4 @@
-"""The registers and bits of every unit, what they mean, and what of them has been answered."""
+"""The registers and bits of every unit, their meanings, and the record of what was answered."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ Served = Callable[[], None]
 
 
 class Memory:
-    """Everything behind one endpoint. Answers PDUs; knows nothing of frames.
+    """All registers and bits behind one endpoint. Answers PDUs; frames are made elsewhere.
 
     refused: (unit, table, offset) of registers or bits that do not exist. exact: only addresses of the tag map exist.
     tearing: tag -> (step, order): the counter advances by `step` after each of its registers is sampled, in order "upper" or "lower" first.
@@ -45,13 +45,13 @@ class Memory:
         self.exact = False
 
     def begin(self) -> None:
-        """Log what the device holds before the process says anything."""
+        """Log the values that the device holds before the process sets any."""
         ticks = self._now()
         for name, meaning in self._meaning.items():
             self._truth.made(name, ticks, meaning)
 
     def set(self, values: Mapping[str, Any], ticks: int) -> None:
-        """The process says that these tags have these engineering values."""
+        """Give tags these engineering values from ticks on."""
         for name, value in values.items():
             self._change(name, raw_of(self.places[name], value), ticks)
 
@@ -62,7 +62,7 @@ class Memory:
         self._store(place)
 
     def answer(self, unit: int, pdu: bytes) -> tuple[bytes, Served]:
-        """The answer to a request PDU, normal or exception (Modbus Application Protocol V1.1b3, 6.1 to 6.4 and 7)."""
+        """Answer a request PDU, normally or by an exception (Modbus Application Protocol V1.1b3, 6.1 to 6.4 and 7)."""
         function = pdu[0]
         self.requests[function] += 1
         if function not in TABLE:
@@ -75,8 +75,8 @@ class Memory:
         if start + count > _SPACE or self._is_refused(unit, TABLE[function], start, count):
             return bytes([function | 0x80, ILLEGAL_ADDRESS]), not_served
         data = self._read(unit, TABLE[function], start, count)
-        told = self._told(unit, TABLE[function], start, count)
-        return bytes([function, len(data)]) + data, lambda: self._serve(told)
+        served = self._served_values(unit, TABLE[function], start, count)
+        return bytes([function, len(data)]) + data, lambda: self._serve(served)
 
     def _is_refused(self, unit: int, table: str, start: int, count: int) -> bool:
         wanted = [(unit, table, at) for at in range(start, start + count)] if self.refused or self.exact else []
@@ -96,7 +96,7 @@ class Memory:
         return bytes(data)
 
     def _torn(self, name: str, place: Place) -> bytes:
-        """Sample register by register while the counter runs. `had` keeps every value it really had."""
+        """Sample register by register while the counter runs. `had` keeps every value that it really had."""
         step, order = self.tearing[name]
         words: dict[int, bytes] = {}
         upper_first = order == "upper"
@@ -109,16 +109,16 @@ class Memory:
         self._store(place)
         return b"".join(words[at] for at in range(place.size))
 
-    def _told(self, unit: int, table: str, start: int, count: int) -> list[tuple[str, Any, Any]]:
-        """Tags in this range that changed since they were last served, with what they are now: raw, and what it means."""
+    def _served_values(self, unit: int, table: str, start: int, count: int) -> list[tuple[str, Any, Any]]:
+        """List the tags in this range that changed since they were last served: (name, raw value, engineering value)."""
         end = start + count
         fresh = self._fresh.get((unit, table), {})
         inside = [name for name, at in fresh.items() if start <= at.offset and at.offset + at.size <= end]
         return [(name, self._raw[name], self._meaning[name]) for name in inside]
 
-    def _serve(self, told: list[tuple[str, Any, Any]]) -> None:
+    def _serve(self, served: list[tuple[str, Any, Any]]) -> None:
         ticks = self._now()
-        for name, raw, meaning in told:
+        for name, raw, meaning in served:
             self._truth.served(name, ticks, meaning)
             if self._raw[name] is raw:  # else it changed while the answer was held back, and is still to be served
                 place = self.places[name]
@@ -145,7 +145,7 @@ class Memory:
 
 
 def _nothing(place: Place) -> Any:
-    """What an untouched device holds, as an engineering value that gives the raw value 0."""
+    """Engineering value of an untouched device: the one with the raw value 0."""
     if place.type == "bool":
         return False
     if place.type in ("string", "bytes"):
@@ -154,7 +154,7 @@ def _nothing(place: Place) -> Any:
 
 
 def not_served() -> None:
-    """The answer told nothing true."""
+    """Note nothing: the answer held no true value."""
 
 
 def _loggable(value: Any) -> Any:

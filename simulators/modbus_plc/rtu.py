@@ -12,17 +12,17 @@ _REQUEST_BYTES = 8  # unit, function, address, count, checksum
 
 
 class Bus:
-    """Cuts requests out of what arrives on the bus, and sends each unit's answers in order."""
+    """Cuts requests out of the bytes on the bus, and sends each unit's answers in order."""
 
     def __init__(self, answer: Callable[[int, bytes], Answer | None], send: Callable[[bytes], None], close: Callable[[], None]) -> None:
-        """answer: of a unit to a PDU, None if it is silent. send: puts bytes on the wire. close: ends the connection."""
+        """answer: answers a PDU for a unit, None if it is silent. send: puts bytes on the wire. close: ends the connection."""
         self._answer, self._send, self._close = answer, send, close
         self._input = b""
         self._busy_until: defaultdict[int, float] = defaultdict(float)
         self._timers: set[asyncio.TimerHandle] = set()
 
     def received(self, data: bytes) -> None:
-        """Take bytes from the master; skip what is no request."""
+        """Take bytes from the master; skip bytes that are no request."""
         self._input += data
         while len(self._input) >= _REQUEST_BYTES:
             frame = self._input[:_REQUEST_BYTES]
@@ -57,7 +57,7 @@ class Bus:
         self._in_order(unit, delay_s, spoiled_frame(fault, frame), served_under(fault, served))
 
     def _in_order(self, unit: int, delay_s: float, frame: bytes, served: Served) -> None:
-        """A unit finishes one request before it begins the next."""
+        """Send an answer when the unit has finished all earlier requests."""
         loop = asyncio.get_running_loop()
         # strictly later than the one before: the loop keeps no order among timers of the same instant
         self._busy_until[unit] = at = max(loop.time(), nextafter(self._busy_until[unit], inf)) + delay_s

@@ -17,7 +17,7 @@ from simulators.modbus_plc.rtu import Bus
 
 
 def now_ticks() -> int:
-    """100-ns units since 1970, from the machine's clock."""
+    """Read the machine's clock: 100-ns units since 1970."""
     return time.time_ns() // 100
 
 
@@ -84,12 +84,12 @@ class ModbusPlc:
         return fault, right if fault is None else spoiled(fault, right), served
 
     def answer_on_bus(self, unit: int, pdu: bytes) -> Answer | None:
-        """Answer as `answer` does; None also for an address that no unit has, where nobody could say so."""
+        """Answer as `answer` does; None also for an address without a unit: on a bus nothing can refuse it."""
         return self.answer(unit, pdu) if unit in self.memory.units else None
 
 
 class _Connection(asyncio.Protocol):
-    """One client's connection: counted by the PLC as long as it stands."""
+    """One client's connection, counted by the PLC while it is open."""
 
     def __init__(self, plc: ModbusPlc) -> None:
         self._plc = plc
@@ -170,7 +170,7 @@ class _BusServed(_Connection):
 
 
 class _Terminal:
-    """A bus at a pseudo-terminal; closing it is pulling the adapter."""
+    """A bus at a pseudo-terminal; closing it simulates a pulled adapter."""
 
     def __init__(self, plc: ModbusPlc) -> None:
         self._path = plc.path

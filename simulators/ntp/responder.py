@@ -1,4 +1,4 @@
-"""An NTP version 4 server (RFC 5905, 7.3) on any UDP port, with faults that can be set while it runs.
+"""An NTP version 4 server (RFC 5905, 7.3) on any UDP port, with faults that may change while it runs.
 
 It keeps no clock of its own: it answers with this machine's time plus `offset_s`. A falseticker is one with an offset and small claims.
 """
@@ -19,7 +19,7 @@ CLIENT, SERVER = 3, 4
 
 @dataclass(slots=True)
 class Faults:
-    """What the server says and does.
+    """The faults of the server.
 
     offset_s: its clock against this machine's; drift_ppm: how fast that grows from now on. leap: 0 none, 1 insert, 2 delete, 3 not
     synchronised. root_delay_s, root_dispersion_s: its claims. silent: no answers. delay_s: answers later by this, on the way back only,
@@ -63,12 +63,12 @@ class NtpResponder:
             self._transport = None
 
     def time_s(self) -> float:
-        """What this server believes to be the time."""
+        """The server's own time, seconds since 1970."""
         now_s = self._now()
         return now_s + self.faults.offset_s + self.faults.drift_ppm * 1e-6 * (now_s - self._began_s)
 
     def answer(self, request: bytes) -> bytes | None:
-        """The reply to one request, None for what is no request."""
+        """Reply to one request; None if it is no request."""
         if len(request) < PACKET.size or request[0] & 7 != CLIENT:
             return None
         received = _ntp(self.time_s())
@@ -108,5 +108,5 @@ class _Port(asyncio.DatagramProtocol):
 
 
 def _ntp(seconds: float) -> int:
-    """Seconds since 1970 as NTP's 64-bit time stamp (era 0)."""
+    """Convert seconds since 1970 into NTP's 64-bit time stamp (era 0)."""
     return int((seconds + NTP_EPOCH_S) * 2**32) & 0xFFFFFFFFFFFFFFFF

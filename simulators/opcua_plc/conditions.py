@@ -1,4 +1,4 @@
-"""The alarms of a simulated PLC: conditions that are raised, acknowledged and cleared, each time told by an event (Part 9)."""
+"""The alarms of a simulated PLC: conditions that are raised, acknowledged and cleared, each time with an event (Part 9)."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -26,41 +26,41 @@ class _Condition:
 
 
 class Conditions:
-    """All of them. tell: given each event."""
+    """All conditions of the PLC. tell: called with each event."""
 
     def __init__(self, tell: Callable[[Event], None]) -> None:
-        self._tell = tell
+        self._publish = tell
         self.all: dict[str, _Condition] = {}
 
     def raised(self, name: str, severity: int = 700, message: str = "") -> None:
-        """A condition becomes active, and wants to be acknowledged."""
+        """Activate a condition, to be acknowledged."""
         self._changed(_Condition(name, message or f"{name} too high", severity, active=True, acked=False))
 
     def acknowledged(self, name: str, user: str) -> None:
-        """Somebody acknowledges it."""
-        one = self.all[name]
-        one.acked, one.user = True, user
-        self._changed(one)
+        """Acknowledge a condition."""
+        condition = self.all[name]
+        condition.acked, condition.user = True, user
+        self._changed(condition)
 
     def cleared(self, name: str) -> None:
-        """It is not active any more."""
+        """Deactivate a condition."""
         self.all[name].active = False
         self._changed(self.all[name])
 
     def refreshed(self) -> Iterator[Event]:
-        """What ConditionRefresh makes a server send: what is retained, between a start and an end."""
+        """Yield the events of a ConditionRefresh: the retained conditions, between a start and an end."""
         yield _base(REFRESH_START, time.time_ns() // 100)
-        yield from (_event(one) for one in self.all.values() if one.active or not one.acked)
+        yield from (_event(condition) for condition in self.all.values() if condition.active or not condition.acked)
         yield _base(REFRESH_END, time.time_ns() // 100)
 
-    def _changed(self, one: _Condition) -> None:
-        one.at = time.time_ns() // 1000 * 10
-        self.all[one.name] = one
-        self._tell(_event(one))
+    def _changed(self, condition: _Condition) -> None:
+        condition.at = time.time_ns() // 1000 * 10
+        self.all[condition.name] = condition
+        self._publish(_event(condition))
 
 
 def overflowed() -> Event:
-    """What stands in a queue for events that did not fit."""
+    """Make the event that a queue sends in place of events that did not fit."""
     return _base(OVERFLOW, time.time_ns() // 100)
 
 
@@ -77,22 +77,22 @@ def _base(kind: int, ticks: int) -> Event:
     }
 
 
-def _event(one: _Condition) -> Event:
-    retain = one.active or not one.acked
-    told: dict[tuple[str, ...], Any] = {
+def _event(condition: _Condition) -> Event:
+    retain = condition.active or not condition.acked
+    fields: dict[tuple[str, ...], Any] = {
         ("SourceName",): encode.variant(12, "Impeller"),
-        ("Message",): encode.variant(21, one.message),
-        ("Severity",): encode.variant(5, one.severity),
-        (): b"\x11\x03\x01\x00" + encode.octets(f"Condition.{one.name}".encode()),
-        ("ConditionName",): encode.variant(12, one.name),
+        ("Message",): encode.variant(21, condition.message),
+        ("Severity",): encode.variant(5, condition.severity),
+        (): b"\x11\x03\x01\x00" + encode.octets(f"Condition.{condition.name}".encode()),
+        ("ConditionName",): encode.variant(12, condition.name),
         ("BranchId",): b"\x11\x00\x00",
         ("Retain",): encode.variant(1, retain),
         ("EnabledState", "Id"): encode.variant(1, value=True),
-        ("AckedState", "Id"): encode.variant(1, one.acked),
-        ("ActiveState", "Id"): encode.variant(1, one.active),
-        ("ClientUserId",): encode.variant(12, one.user),
+        ("AckedState", "Id"): encode.variant(1, condition.acked),
+        ("ActiveState", "Id"): encode.variant(1, condition.active),
+        ("ClientUserId",): encode.variant(12, condition.user),
     }
-    return _base(ALARM_TYPE, one.at) | told
+    return _base(ALARM_TYPE, condition.at) | fields
 
 
 def _node(number: int) -> bytes:

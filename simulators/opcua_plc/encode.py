@@ -1,4 +1,4 @@
-"""The simulated PLC's own binary encoding: written from Part 6 alone, so that a bug of the gateway's decoder is not made twice."""
+"""The simulated PLC's own binary encoding, written from Part 6 alone, so that a bug of the gateway's decoder is not made twice."""
 
 import struct
 import uuid
@@ -44,7 +44,7 @@ UNIX_IN_1601 = 116_444_736_000_000_000
 
 
 def raw_of(tag: Tag, value: Any) -> Any:
-    """The raw value nearest to an engineering value that the tag's type can hold."""
+    """Find the raw value of the tag's type that is nearest to an engineering value."""
     if value is None or tag.type in {"string", "bytes", "datetime"}:
         return value
     if tag.type == "bool":
@@ -59,7 +59,7 @@ def raw_of(tag: Tag, value: Any) -> Any:
 
 
 def meaning_of(tag: Tag, raw: Any) -> Any:
-    """The engineering value that a raw value means, in the form in which entries carry it."""
+    """Compute the engineering value of a raw value, in the form in which entries hold it."""
     if raw is None:
         return None
     if tag.type == "float32":
@@ -75,13 +75,13 @@ def meaning_of(tag: Tag, raw: Any) -> Any:
 
 
 def shortest(value: float) -> float:
-    """The shortest decimal that names this 32-bit float."""
+    """Find the shortest decimal that names this 32-bit float."""
     packed = struct.pack("<f", value)
     return next((short for digits in range(1, 10) if struct.pack("<f", short := float(f"{value:.{digits}g}")) == packed), value)
 
 
 def scalar(number: int, value: Any) -> bytes:
-    """One value without its type byte (Part 6, 5.2.2)."""
+    """Encode one value without its type byte (Part 6, 5.2.2)."""
     if number in _SCALARS:
         return _SCALARS[number](value)
     if number == 12:
@@ -98,34 +98,34 @@ def scalar(number: int, value: Any) -> bytes:
 
 
 def octets(value: bytes | None) -> bytes:
-    """A length and the bytes; -1 for null."""
+    """Encode a length and the bytes; -1 for null."""
     return b"\xff\xff\xff\xff" if value is None else struct.pack("<i", len(value)) + value
 
 
 def filetime(value: datetime) -> int:
-    """100-ns units since 1601."""
+    """Convert an instant into 100-ns units since 1601."""
     since = value - datetime(1601, 1, 1, tzinfo=value.tzinfo)
     return (since.days * 86_400 + since.seconds) * 10_000_000 + since.microseconds * 10
 
 
 def variant(number: int, value: Any) -> bytes:
-    """A Variant: a scalar, or an array where the value is a list. None is the null Variant."""
+    """Encode a Variant: a scalar, or an array for a list. None is the null Variant."""
     if value is None and number != 12:
         return b"\x00"
     if isinstance(value, (list, tuple)):
-        return bytes([number | 0x80]) + struct.pack("<i", len(value)) + b"".join(scalar(number, one) for one in value)
+        return bytes([number | 0x80]) + struct.pack("<i", len(value)) + b"".join(scalar(number, element) for element in value)
     if number == 22:
         return bytes(value)  # a ready-made ExtensionObject with its type byte
     return bytes([number]) + scalar(number, value)
 
 
 def bcd(value: int) -> int:
-    """45 as 0x45."""
+    """Encode 45 as 0x45."""
     return int(str(value), 16)
 
 
 def data_value(variant_bytes: bytes, status: int, source: int | None, server: int | None) -> bytes:
-    """A DataValue; Good is left out, and so is the value of a Bad one. Times are ticks since 1970."""
+    """Encode a DataValue; Good is left out, and so is the value of a Bad one. Times are ticks since 1970."""
     mask, tail = 0, b""
     if not status & 0x80000000:
         mask, tail = 1, variant_bytes

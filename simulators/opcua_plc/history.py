@@ -1,4 +1,4 @@
-"""The history that a simulated PLC may keep, with the ways in which servers get HistoryRead wrong."""
+"""The history that a simulated PLC may keep, with the mistakes that servers make in HistoryRead."""
 
 import struct
 from collections import defaultdict
@@ -22,14 +22,14 @@ class History:
         self._kept: defaultdict[Any, list[Value]] = defaultdict(list)
 
     def keep(self, node: Any, value: Value) -> None:
-        """One more value."""
+        """Add a value."""
         self._kept[node].append(value)
 
     def read(self, params: Any, switches: Switches) -> list[Any]:
-        """HistoryRead of raw values, in pages (Part 11, 6.4.3)."""
+        """Answer HistoryRead of raw values, in pages (Part 11, 6.4.3)."""
         details = params.HistoryReadDetails
         start, end = (_ua.datetime_to_win_epoch(t) - UNIX_IN_1601 for t in (details.StartTime, details.EndTime))
-        return [self._page(one, start, end, min(details.NumValuesPerNode or PAGE, PAGE), switches) for one in params.NodesToRead]
+        return [self._page(node, start, end, min(details.NumValuesPerNode or PAGE, PAGE), switches) for node in params.NodesToRead]
 
     def _page(self, asked: Any, start: int, end: int, most: int, switches: Switches) -> Any:
         result = ua.HistoryReadResult()
@@ -42,7 +42,7 @@ class History:
             return result
         inside = [value for value in self._kept[asked.NodeId] if value.source is not None and start <= value.source <= end]
         page = inside[skipped : skipped + most]
-        result.HistoryData = ua.HistoryData(DataValues=[_told(value) for value in page])
+        result.HistoryData = ua.HistoryData(DataValues=[_data_value(value) for value in page])
         if switches.history_trick == "repeat":
             result.ContinuationPoint = struct.pack("<I", min(most, len(inside)))
         elif skipped + len(page) < len(inside):
@@ -50,7 +50,7 @@ class History:
         return result
 
 
-def _told(value: Value) -> Any:
+def _data_value(value: Value) -> Any:
     assert value.source is not None
     when = _ua.win_epoch_to_datetime(value.source + UNIX_IN_1601)
     return ua.DataValue(variant_from_binary(Buffer(value.variant)), StatusCode=ua.StatusCode(value.status), SourceTimestamp=when)

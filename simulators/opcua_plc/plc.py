@@ -46,17 +46,17 @@ _standard: dict[Any, Any] | None = None
 
 
 class _Node:
-    """One variable of the PLC: its tags (one, the elements of an array, or the fields of a structure) and what it holds."""
+    """One variable of the PLC: its tags (one, the elements of an array, or the fields of a structure) and its value."""
 
     def __init__(self, address: OpcUaAddress, tags: list[tuple[Tag, OpcUaAddress]]) -> None:
         self.address, self.tags = address, tags
         self.id: Any = None
         self.encoding: Any = None
-        self.shape = _shape(tags) if any(one.field for _, one in tags) else None
+        self.shape = _shape(tags) if any(address.field for _, address in tags) else None
         self.fields: dict[tuple[str, ...], Any] = {}  # a structure's raw values by path
         self.is_array = self.shape is None and bool(tags[0][1].index)
         self.type = encode.TYPE_NUMBERS[tags[0][0].type]
-        size = max((one.index[0] for _, one in tags if one.index), default=0) + 1
+        size = max((address.index[0] for _, address in tags if address.index), default=0) + 1
         first = encode.FIRST.get(tags[0][0].type, 0)
         self.raw: Any = [first] * size if self.is_array else first
         self.value = Value(b"\x00", 0x80320000, None, None)  # BadWaitingForInitialData until the process has set it
@@ -70,7 +70,7 @@ def _shape(tags: Sequence[tuple[Tag, OpcUaAddress]]) -> shapes.Shape:
 
 
 class _Users(UserManager):
-    """Anybody where no users are named, else only these, by name and password or by certificate (DER)."""
+    """Admits any client if no users are named, else only these, by name and password or by certificate (DER)."""
 
     def __init__(self, users: Mapping[str, str], certificates: set[bytes]) -> None:
         self.users, self.certificates = users, certificates
@@ -136,7 +136,7 @@ class OpcUaPlc:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL at which it listens."""
         return f"opc.tcp://{self.host}:{self.port}"
 
     async def start(self) -> None:
@@ -150,7 +150,7 @@ class OpcUaPlc:
             self.port = self._server.bserver.port
 
     async def stop(self) -> None:
-        """See Device. Subscriptions are gone afterwards, as after a power cut."""
+        """See Device. Subscriptions are lost, as after a power cut."""
         server, self._server = self._server, None
         if server is None:
             return
@@ -185,19 +185,19 @@ class OpcUaPlc:
             self._store(node, status, ticks)
 
     def set_status(self, name: str, status: int, ticks: int) -> None:
-        """The tag keeps its value under another status (Uncertain, SemanticsChanged, ...)."""
+        """Keep a tag's value under another status (Uncertain, SemanticsChanged, ...)."""
         node, tag, _ = self._of_tag[name]
         self._truth.made(name, ticks, encode.meaning_of(tag, node.raw), status)
         self._store(node, status, ticks)
 
     def set_variant(self, name: str, variant: bytes, ticks: int, status: int = 0) -> None:
-        """The tag's node holds this encoded Variant: for types that the map does not expect."""
+        """Give the tag's node this encoded Variant: for types that the map does not expect."""
         node, _, _ = self._of_tag[name]
         node.value = Value(variant, status, ticks, _now())
         self.subscriptions.changed(node.id, node.value)
 
     def remove(self, name: str) -> None:
-        """The node disappears, as by a download to the PLC; who watches it is told."""
+        """Remove a node, as a download to the PLC does; its monitored items report it."""
         node, _, _ = self._of_tag[name]
         self._by_id.pop(node.id, None)
         self.subscriptions.changed(node.id, Value(b"\x00", 0x80340000, None, _now()))
@@ -205,12 +205,12 @@ class OpcUaPlc:
         self._server.iserver.aspace._nodes.pop(node.id, None)  # noqa: SLF001
 
     def restore(self, name: str) -> None:
-        """The node is there again."""
+        """Add a removed node again."""
         node, _, _ = self._of_tag[name]
         self._place(node)
 
     def drop_subscriptions(self) -> None:
-        """The server forgets its subscriptions, as after an internal reset; sessions stay."""
+        """Forget all subscriptions, as after an internal reset of the server; sessions stay."""
         for number in list(self.subscriptions.subscriptions):
             subscription = self.subscriptions.subscriptions.pop(number)
             for item in subscription.items.values():
@@ -219,7 +219,7 @@ class OpcUaPlc:
     def _store(self, node: _Node, status: int, ticks: int) -> None:
         raw: Any = node.raw
         if node.tags[0][0].type.startswith("bcd") and raw is not None:
-            raw = [encode.bcd(one) for one in raw] if node.is_array else encode.bcd(raw)
+            raw = [encode.bcd(element) for element in raw] if node.is_array else encode.bcd(raw)
         variant = encode.variant(node.type, raw) if node.shape is None else shapes.variant(node.shape, node.fields, node.encoding)
         node.value = Value(variant, status, ticks, _now())
         if self.switches.history:
@@ -227,12 +227,12 @@ class OpcUaPlc:
         self.subscriptions.changed(node.id, node.value)
 
     def _value_of(self, node: Any) -> Value | None:
-        """What a node holds: ours as set, asyncua's own (ServerStatus, ...) as they are."""
+        """Find a node's value: our own as set, asyncua's (ServerStatus, ...) as it is."""
         ours = self._by_id.get(node)
         return None if ours is None else ours.value
 
     async def _made(self) -> Any:
-        """A server with its standard nodes, from a copy made once per process (building them takes seconds)."""
+        """Make a server with its standard nodes, from a copy made once per process (building them takes seconds)."""
         global _standard  # noqa: PLW0603 - a cache of something that never changes
         server: Any = asyncua.Server(user_manager=_Users(self._users, self.user_certificates))  # type: ignore[attr-defined]
         internal = server.iserver
@@ -268,14 +268,14 @@ class OpcUaPlc:
             "urn:ebr-gateway:simulated-plc", self.renamed_manufacturer, "Simulated PLC", "1.0", "1", datetime.now(UTC)
         )
         limits = "Server_ServerCapabilities_OperationLimits_"
-        told = {
+        operation_limits = {
             "read": "MaxNodesPerRead",
             "items": "MaxMonitoredItemsPerCall",
             "browse": "MaxNodesPerBrowse",
             "history": "MaxNodesPerHistoryReadData",
             "translate": "MaxNodesPerTranslateBrowsePathsToNodeIds",
         }
-        for limit, name in told.items():
+        for limit, name in operation_limits.items():
             node = server.get_node(ua.NodeId(getattr(ua.ObjectIds, limits + name)))
             await node.write_value(self.switches.limits.get(limit, 10_000), ua.VariantType.UInt32)
 
@@ -303,7 +303,7 @@ class OpcUaPlc:
                 return ua.StatusCode(ua.StatusCodes.BadMethodInvalid)
             pairs: list[Any] = [*subscription.items.values(), *subscription.events.values()]
             lists = [[item.id for item in pairs], [item.handle for item in pairs]]
-            return [ua.Variant(one, ua.VariantType.UInt32, is_array=True) for one in lists]
+            return [ua.Variant(numbers, ua.VariantType.UInt32, is_array=True) for numbers in lists]
 
         async def refresh(_: Any, number: Any) -> Any:
             if not self.switches.condition_refresh:
@@ -339,10 +339,10 @@ class OpcUaPlc:
         self._by_id[node.id] = node
 
     def _folder(self, names: Sequence[Any]) -> Any:
-        """The folder at the end of a path from the Objects folder on, made where it is not there."""
+        """Find the folder at the end of a path from the Objects folder on; missing ones are made."""
         parent = ua.NodeId(ua.ObjectIds.ObjectsFolder)
         for depth, name in enumerate(names, 1):
-            folder = ua.NodeId("folder:" + ".".join(f"{one.NamespaceIndex}:{one.Name}" for one in names[:depth]), name.NamespaceIndex)
+            folder = ua.NodeId("folder:" + ".".join(f"{part.NamespaceIndex}:{part.Name}" for part in names[:depth]), name.NamespaceIndex)
             if folder not in self._server.iserver.aspace:
                 space.add_folder(self._server.iserver.aspace, parent, folder, name)
             parent = folder
@@ -356,12 +356,12 @@ class OpcUaPlc:
 
 
 def _read(value: Value) -> Any:
-    """The value for a Read, as asyncua wants it."""
-    told = variant_from_binary(Buffer(value.variant))
+    """Convert a value for a Read, as asyncua wants it."""
+    variant = variant_from_binary(Buffer(value.variant))
     source = None if value.source is None else _EPOCH + timedelta(microseconds=value.source // 10)
-    return ua.DataValue(told, StatusCode=ua.StatusCode(value.status), SourceTimestamp=source, ServerTimestamp=datetime.now(UTC))
+    return ua.DataValue(variant, StatusCode=ua.StatusCode(value.status), SourceTimestamp=source, ServerTimestamp=datetime.now(UTC))
 
 
 def _now() -> int:
-    """The server's clock in ticks since 1970."""
+    """Read the server's clock in ticks since 1970."""
     return time.time_ns() // 100

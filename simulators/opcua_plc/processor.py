@@ -1,4 +1,4 @@
-"""What a connection does with requests: asyncua's processor, and around it the services that it answers wrongly or not at all."""
+"""Handles a connection's requests: by asyncua's processor, and around it by own code for services that it answers wrongly or not at all."""
 
 import struct
 from collections import deque
@@ -38,7 +38,7 @@ class Request:
 
 
 class Processor(UaProcessor):
-    """One connection."""
+    """The processor of one connection."""
 
     def __init__(self, internal_server: Any, transport: Any, limits: Any) -> None:
         super().__init__(internal_server, transport, limits)
@@ -51,7 +51,7 @@ class Processor(UaProcessor):
         self._transport.write(self._connection.message_to_binary(head + body, request_id=sequence_header.RequestId))
 
     def open_secure_channel(self, algohdr: Any, seqhdr: Any, body: Any) -> None:
-        """Refuse a renewal where the test wants that."""
+        """Open or renew the channel; refuse a renewal if a test wants that."""
         service = self.iserver.subscription_service
         if self._connection.is_open() and isinstance(service, Subscriptions) and service.switches.renewals_refused > 0:
             service.switches.renewals_refused -= 1
@@ -63,21 +63,21 @@ class Processor(UaProcessor):
         service = self.iserver.subscription_service
         if not isinstance(service, Subscriptions):
             return await super()._process_message(typeid, requesthdr, seqhdr, body)  # type: ignore[no-untyped-call]
-        known = typeid.Identifier if self.session is not None and self.session.is_activated() else 0
-        if known == ua.ObjectIds.PublishRequest_Encoding_DefaultBinary:
+        type_number = typeid.Identifier if self.session is not None and self.session.is_activated() else 0
+        if type_number == ua.ObjectIds.PublishRequest_Encoding_DefaultBinary:
             return self._publish(service, requesthdr, seqhdr, body)
-        if known == ua.ObjectIds.RepublishRequest_Encoding_DefaultBinary:
+        if type_number == ua.ObjectIds.RepublishRequest_Encoding_DefaultBinary:
             asked = struct_from_binary(_ua.RepublishParameters, body)
             message = service.republished(asked.SubscriptionId, asked.RetransmitSequenceNumber)
             self.send_raw(requesthdr.RequestHandle, seqhdr, 835, message)
             return True
-        if known == ua.ObjectIds.TransferSubscriptionsRequest_Encoding_DefaultBinary:
+        if type_number == ua.ObjectIds.TransferSubscriptionsRequest_Encoding_DefaultBinary:
             return self._transfer(service, requesthdr, seqhdr, body)
-        if known == ua.ObjectIds.BrowseNextRequest_Encoding_DefaultBinary:
+        if type_number == ua.ObjectIds.BrowseNextRequest_Encoding_DefaultBinary:
             return self._browse_next(requesthdr, seqhdr, body)
-        if known in _COUNTED:
-            self._check_count(service, *_COUNTED[known], body)
-        if known == ua.ObjectIds.BrowseRequest_Encoding_DefaultBinary:
+        if type_number in _COUNTED:
+            self._check_count(service, *_COUNTED[type_number], body)
+        if type_number == ua.ObjectIds.BrowseRequest_Encoding_DefaultBinary:
             return await self._browse(service, requesthdr, seqhdr, body)
         done = await super()._process_message(typeid, requesthdr, seqhdr, body)
         if typeid.Identifier == ua.ObjectIds.ActivateSessionRequest_Encoding_DefaultBinary and self.session is not None:
@@ -92,10 +92,12 @@ class Processor(UaProcessor):
         if not mine:
             raise ServiceError(ua.StatusCodes.BadNoSubscription)
         results = []
-        for one in acknowledged:
-            subscription = service.subscriptions.get(one.SubscriptionId)
+        for acknowledgement in acknowledged:
+            subscription = service.subscriptions.get(acknowledgement.SubscriptionId)
             results.append(
-                ua.StatusCodes.BadSubscriptionIdInvalid if subscription is None else subscription.acknowledge(one.SequenceNumber)
+                ua.StatusCodes.BadSubscriptionIdInvalid
+                if subscription is None
+                else subscription.acknowledge(acknowledgement.SequenceNumber)
             )
         self.publish_queue.append(Request(self, requesthdr.RequestHandle, seqhdr, results))
         if len(self.publish_queue) > MOST_REQUESTS:
@@ -131,7 +133,7 @@ class Processor(UaProcessor):
         return True
 
     def _paged(self, result: Any, page: int) -> Any:
-        """Cut a list of references as servers do that send few at once (Part 4, 7.9)."""
+        """Cut a list of references, as servers do that send few at once (Part 4, 7.9)."""
         if 0 < page < len(result.References):
             rest = ua.BrowseResult(References=result.References[page:])
             result.References = result.References[:page]
@@ -141,7 +143,7 @@ class Processor(UaProcessor):
 
     @staticmethod
     def _check_count(service: Subscriptions, limit: str, kind: str, member: str, body: Any) -> None:
-        """BadTooManyOperations beyond the server's limit, as small PLCs do."""
+        """Answer BadTooManyOperations beyond the server's limit, as small PLCs do."""
         most = service.switches.limits.get(limit)
         if most is not None and len(getattr(struct_from_binary(getattr(ua, kind), body.copy()), member)) > most:
             raise ServiceError(ua.StatusCodes.BadTooManyOperations)

@@ -14,14 +14,14 @@ _KINDS = {"i": ua.NodeIdType.Numeric, "s": ua.NodeIdType.String, "g": ua.NodeIdT
 
 
 def node_id(address: OpcUaAddress, namespaces: Mapping[str, int], short: Mapping[str, str]) -> Any:
-    """The NodeId of an address, with the indexes that this server gives its namespaces."""
+    """Make the NodeId of an address, with this server's namespace indexes."""
     uri = address.namespace_uri if address.namespace is None else short[address.namespace]
     index = (address.namespace_index or 0) if uri is None else namespaces[uri]
     return ua.NodeId(address.identifier, index, _KINDS[address.kind])
 
 
 class OwnNodes(dict[Any, Any]):
-    """A server's own nodes over those that all servers share, each copied when it is first asked for.
+    """A server's own nodes over those that all servers share, each copied at its first use.
 
     What a server changes it replaces, it never changes a value in place. Of six thousand standard nodes it asks for some hundreds.
     """
@@ -50,13 +50,13 @@ class OwnNodes(dict[Any, Any]):
 def _copied(data: Any) -> Any:
     mine = NodeData(data.nodeid)
     mine.references = list(data.references)
-    mine.attributes = {key: AttributeValue(one.value) for key, one in data.attributes.items()}
+    mine.attributes = {key: AttributeValue(attribute.value) for key, attribute in data.attributes.items()}
     mine.call = data.call
     return mine
 
 
 def add_variable(space: Any, parent: Any, node: Any, name: Any, data_type: Any, *, rank: int = -1, access: int = 1) -> None:
-    """A variable below `parent`, without a value yet. name: a QualifiedName."""
+    """Add a variable below `parent`, without a value yet. name: a QualifiedName."""
     qualified = name
     attributes = {
         ua.AttributeIds.NodeId: ua.Variant(node, ua.VariantType.NodeId),
@@ -75,7 +75,7 @@ def add_variable(space: Any, parent: Any, node: Any, name: Any, data_type: Any, 
 
 
 def add_folder(space: Any, parent: Any, node: Any, name: Any) -> None:
-    """A folder below `parent`. name: a QualifiedName."""
+    """Add a folder below `parent`. name: a QualifiedName."""
     qualified = name
     attributes = {
         ua.AttributeIds.NodeId: ua.Variant(node, ua.VariantType.NodeId),
@@ -88,7 +88,7 @@ def add_folder(space: Any, parent: Any, node: Any, name: Any) -> None:
 
 
 def add_type(space: Any, node: Any, encoding: Any, name: str) -> None:
-    """A structure's data type and its binary encoding, which refer to each other (Part 5, 6.2; Part 6, 5.2.2.15)."""
+    """Add a structure's data type and its binary encoding, which refer to each other (Part 5, 6.2; Part 6, 5.2.2.15)."""
     qualified = ua.QualifiedName(name, node.NamespaceIndex)
     attributes = {
         ua.AttributeIds.NodeId: ua.Variant(node, ua.VariantType.NodeId),

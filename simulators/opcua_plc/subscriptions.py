@@ -1,4 +1,4 @@
-"""Subscriptions as the specification describes them, in place of asyncua's, which lie in several points.
+"""Subscriptions as the specification describes them, in place of asyncua's, which are wrong in several points.
 
 Republish of an unknown message is refused; the value after a lost one carries the Overflow bit; queue size 0 means 1; a transferred
 subscription really publishes to its new session; a lifetime counts publishing cycles without a request; messages are cut at
@@ -26,7 +26,7 @@ MOST_PER_MESSAGE = 1000
 
 @dataclass(slots=True)
 class Switches:
-    """What a test may turn on this server, at any time."""
+    """Behaviour of this server that a test may change at any time."""
 
     transfer: bool = True  # TransferSubscriptions works
     republish: bool = True  # sent messages can be fetched again
@@ -49,7 +49,7 @@ class Switches:
 
 @dataclass(slots=True)
 class Value:
-    """What a node holds, ready to be sent."""
+    """A node's value, encoded and ready to send."""
 
     variant: bytes
     status: int
@@ -70,7 +70,7 @@ class Item:
     last: tuple[bytes, int, int | None] | None = None
 
     def push(self, value: Value) -> bool:
-        """Queue a value that counts as a change; True if there is now something to publish."""
+        """Queue a value if it counts as a change; True if there is now something to publish."""
         key = (value.variant, value.status, value.source if self.with_time else None)
         if key == self.last:
             return False
@@ -83,7 +83,7 @@ class Item:
         return True
 
     def take(self) -> bytes:
-        """The oldest value as a MonitoredItemNotification."""
+        """Take the oldest value as a MonitoredItemNotification."""
         value, lost = self.queue.popleft()
         status = value.status | OVERFLOW if lost else value.status
         return struct.pack("<I", self.handle) + data_value(value.variant, status, value.source, value.server)
@@ -91,7 +91,7 @@ class Item:
 
 @dataclass(slots=True)
 class Events:
-    """A monitored item of events. clauses: what of each event is sent, as (type, path); queue: encoded fields, oldest first."""
+    """A monitored item of events. clauses: the fields to send of each event, as (type, path); queue: encoded fields, oldest first."""
 
     id: int
     handle: int
@@ -136,7 +136,7 @@ class Subscription:
         self._task = asyncio.create_task(self._cycle())
 
     async def stop(self) -> None:
-        """End it and forget the items."""
+        """End the cycle and forget the items."""
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -144,7 +144,7 @@ class Subscription:
             self.service.unwatch(self, item)
 
     async def _cycle(self) -> None:
-        """A fixed grid; late cycles are made up for by shorter sleeps, not by bursts."""
+        """Publish on a fixed grid; late cycles are made up for by shorter sleeps, not by bursts."""
         period = max(self.data.RevisedPublishingInterval, 10.0) / 1000
         due = time.monotonic()
         while True:
@@ -164,12 +164,12 @@ class Subscription:
             self.publish_now()
 
     def _requests(self) -> Any:
-        """The PublishRequests of this subscription's session; none where its connection is gone."""
+        """The PublishRequests of this subscription's session; none if its connection is gone."""
         processor = self.processor
         return processor.publish_queue if processor is not None and not processor._transport.is_closing() else ()  # noqa: SLF001
 
     def publish_now(self) -> None:
-        """Send what is due, as long as there are requests."""
+        """Send the notifications that are due, as long as there are requests."""
         while self.waiting and self._requests():
             if not (self._is_due() and self.enabled) and not self._first and self._idle < self.data.RevisedMaxKeepAliveCount:
                 self.waiting = False
@@ -178,7 +178,7 @@ class Subscription:
             self.waiting = bool(self._is_due() and self.enabled)
 
     def _is_due(self) -> bool:
-        return bool(self.due) or any(one.queue for one in self.events.values())
+        return bool(self.due) or any(item.queue for item in self.events.values())
 
     def _send(self, request: Any) -> None:
         self._first, self._idle, self._unanswered = False, 0, 0
@@ -203,7 +203,7 @@ class Subscription:
         request.answer(829, struct.pack("<I", self.data.SubscriptionId) + available + more + message + results + b"\xff\xff\xff\xff")
 
     def _part(self) -> bytes:
-        """A DataChangeNotification with what the queues hold, item by item, up to the limit; or events, where there are some."""
+        """Make a DataChangeNotification of the queues, item by item, up to the limit; or one of events, if there are some."""
         if not self.due:
             return self._event_part()
         records: list[bytes] = []
@@ -219,19 +219,19 @@ class Subscription:
 
     def _event_part(self) -> bytes:
         records: list[bytes] = []
-        for one in self.events.values():
-            while one.queue and len(records) < self.most:
-                records.append(one.queue.popleft())
+        for item in self.events.values():
+            while item.queue and len(records) < self.most:
+                records.append(item.queue.popleft())
         body = struct.pack("<i", len(records)) + b"".join(records)
         return struct.pack("<i", 1) + b"\x01\x00\x94\x03\x01" + struct.pack("<i", len(body)) + body
 
     def acknowledge(self, number: int) -> int:
-        """The StatusCode for one acknowledgement."""
+        """Acknowledge a message; return the StatusCode."""
         return 0 if self.sent.pop(number, None) is not None else ua.StatusCodes.BadSequenceNumberUnknown
 
 
 class Subscriptions:
-    """Stands where asyncua's SubscriptionService stands, for all sessions."""
+    """Replaces asyncua's SubscriptionService, for all sessions."""
 
     def __init__(self, switches: Switches, value_of: Callable[[Any], Value | None]) -> None:
         self.switches, self._value_of = switches, value_of
@@ -242,7 +242,7 @@ class Subscriptions:
         self._next_item = 1
 
     async def create_subscription(self, params: Any, callback: Any, session_id: Any, request_callback: Any = None) -> Any:
-        """As asked, within the limits of `switches`."""
+        """Create a subscription as asked, within the limits of `switches`."""
         del request_callback
         self._next_id += 1
         interval = max(params.RequestedPublishingInterval, 10.0)
@@ -254,7 +254,7 @@ class Subscriptions:
         return result
 
     async def create_monitored_items(self, params: Any) -> list[Any]:
-        """Items on data; an unknown node is refused, its neighbours are not."""
+        """Create items on data; an unknown node is refused, its neighbours are not."""
         subscription = self._of(params.SubscriptionId)
         return [self._created(subscription, asked) for asked in params.ItemsToCreate]
 
@@ -267,13 +267,13 @@ class Subscriptions:
         if value is None:
             result.StatusCode = ua.StatusCode(ua.StatusCodes.BadNodeIdUnknown)
             return result
-        told = parameters.Filter if isinstance(parameters.Filter, _ua.DataChangeFilter) else None
-        if told is not None and not self.switches.filters:
+        data_filter = parameters.Filter if isinstance(parameters.Filter, _ua.DataChangeFilter) else None
+        if data_filter is not None and not self.switches.filters:
             result.StatusCode = ua.StatusCode(ua.StatusCodes.BadMonitoredItemFilterUnsupported)
             return result
         self._next_item += 1
         size = max(1, min(parameters.QueueSize, self.switches.most_queue))
-        with_time = told is not None and told.Trigger == ua.DataChangeTrigger.StatusValueTimestamp
+        with_time = data_filter is not None and data_filter.Trigger == ua.DataChangeTrigger.StatusValueTimestamp
         item = Item(self._next_item, parameters.ClientHandle, asked.ItemToMonitor.NodeId, size, with_time)
         result.MonitoredItemId, result.RevisedQueueSize = item.id, size
         result.RevisedSamplingInterval = max(parameters.SamplingInterval, self.switches.least_sampling_ms)
@@ -284,14 +284,15 @@ class Subscriptions:
         return result
 
     def _listened(self, subscription: Subscription, asked: Any, result: Any) -> Any:
-        """An item of events, of the one notifier that a simulated PLC has: the Server object."""
+        """Create an item of events, of the one notifier that a simulated PLC has: the Server object."""
         if asked.ItemToMonitor.NodeId != ua.NodeId(ua.ObjectIds.Server):
             result.StatusCode = ua.StatusCode(ua.StatusCodes.BadNodeIdUnknown)
             return result
         self._next_item += 1
         parameters = asked.RequestedParameters
         clauses = [
-            (one.TypeDefinitionId.Identifier, tuple(name.Name for name in one.BrowsePath)) for one in parameters.Filter.SelectClauses
+            (clause.TypeDefinitionId.Identifier, tuple(name.Name for name in clause.BrowsePath))
+            for clause in parameters.Filter.SelectClauses
         ]
         size = max(1, min(parameters.QueueSize, self.switches.most_queue))
         item = Events(self._next_item, parameters.ClientHandle, asked.ItemToMonitor.NodeId, size, clauses)
@@ -300,14 +301,14 @@ class Subscriptions:
         return result
 
     def happened(self, event: Event, only: int | None = None) -> None:
-        """An event goes to all who listen, or to one subscription."""
+        """Queue an event for all its items, or for those of one subscription."""
         for number, subscription in self.subscriptions.items():
             if only is None or only == number:
                 for item in subscription.events.values():
                     item.push(event)
 
     def changed(self, node: Any, value: Value) -> None:
-        """A node has a new value: into the queue of everybody who watches it."""
+        """Queue a node's new value for every item on it."""
         for subscription, item in self.watchers.get(node, ()):
             if item.push(value):
                 subscription.due[item.id] = item
@@ -319,7 +320,7 @@ class Subscriptions:
             watching.remove((subscription, item))
 
     def delete_monitored_items(self, params: Any) -> list[Any]:
-        """Items by id."""
+        """Delete items by id."""
         subscription = self._of(params.SubscriptionId)
         codes = []
         for number in params.MonitoredItemIds:
@@ -331,15 +332,15 @@ class Subscriptions:
         return codes
 
     async def delete_subscriptions(self, ids: Iterable[int]) -> list[Any]:
-        """Subscriptions by id."""
+        """Delete subscriptions by id."""
         gone = [self.subscriptions.pop(number, None) for number in ids]
         for subscription in gone:
             if subscription is not None:
                 await subscription.stop()
-        return [ua.StatusCode(0 if one is not None else ua.StatusCodes.BadSubscriptionIdInvalid) for one in gone]
+        return [ua.StatusCode(0 if subscription is not None else ua.StatusCodes.BadSubscriptionIdInvalid) for subscription in gone]
 
     def transfer(self, params: Any, session_id: Any, processor: Any) -> list[Any]:
-        """Hand subscriptions over, or refuse."""
+        """Transfer subscriptions to another session, or refuse."""
         if not self.switches.transfer:
             raise ServiceError(ua.StatusCodes.BadServiceUnsupported)
         results = []
@@ -364,13 +365,13 @@ class Subscriptions:
                 subscription.due[item.id] = item
 
     def attach(self, session_id: Any, processor: Any) -> None:
-        """A session goes on over another connection: its subscriptions follow."""
+        """Let a session's subscriptions follow it to another connection."""
         for subscription in self.subscriptions.values():
             if subscription.session_id == session_id:
                 subscription.processor = processor
 
     def republished(self, number: int, sequence: int) -> bytes:
-        """The message as it was sent, or the fault the specification names."""
+        """Return the message as it was sent. Raises the fault that the specification names."""
         subscription = self._of(number)
         message = subscription.sent.get(sequence) if self.switches.republish else None
         if message is None:

@@ -45,7 +45,7 @@ _RIGHT = ("delay", "dribble", "dynamic", "noise-after")
 
 @dataclass(slots=True)
 class ScaleFault:
-    """Strikes the next `times` weight requests after letting `after` of them pass."""
+    """A fault of the next `times` weight requests, after `after` others have passed."""
 
     kind: Kind
     times: int = 1
@@ -53,7 +53,7 @@ class ScaleFault:
     seconds: float = 0.0
 
     def strikes(self) -> bool:
-        """Whether this request meets the fault; counts it."""
+        """True if this request meets the fault; counts it."""
         if self.times <= 0:
             return False
         if self.after > 0:
@@ -92,7 +92,7 @@ class Scale:
         self._busy_until_s = 0.0
 
     async def start(self) -> None:
-        """See Device: a new pseudo-terminal, with a link to it at the endpoint's path."""
+        """See Device. Makes a new pseudo-terminal, with a link to it at the endpoint's path."""
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
@@ -107,7 +107,7 @@ class Scale:
             self._log_made(_now_ticks())
 
     async def stop(self) -> None:
-        """See Device: the cable is pulled."""
+        """See Device. Simulates a pulled cable."""
         if self._master < 0:
             return
         for timer in (self._stream, self._wanted):
@@ -121,7 +121,7 @@ class Scale:
         self._master = self._slave = -1
 
     async def set(self, values: Mapping[str, Any], ticks: int) -> None:
-        """See Device: the load in the map's unit, and whether the scale is at rest."""
+        """See Device. Sets the load in the map's unit, and the rest of the scale."""
         for tag in self._tags:
             if tag.tag in values and tag.address == "weight":
                 self._weight = self._displayed(tag, values[tag.tag])
@@ -196,7 +196,7 @@ class Scale:
         self._in_order(data, delay_s, (self._weight, at_rest), in_pieces=kind == "dribble")
 
     def _in_order(self, data: bytes, delay_s: float = 0.0, right: tuple[Decimal, bool] | None = None, *, in_pieces: bool = False) -> None:
-        """An instrument finishes one answer before it begins the next. right: the weight that this answer tells, and whether at rest."""
+        """Send an answer after all earlier ones. right: the weight in this answer, and True if it is at rest."""
         loop, pieces = asyncio.get_running_loop(), [bytes([byte]) for byte in data] if in_pieces else [data]
         begin_s = max(loop.time(), self._busy_until_s) + delay_s
         self._busy_until_s = begin_s + 0.002 * (len(pieces) - 1)
@@ -245,7 +245,7 @@ class Scale:
                 self._truth.served(tag.tag, ticks, value)
 
     def _value(self, tag: Tag, weight: Decimal, *, at_rest: bool) -> Any:
-        """A field as an entry would carry it; None where the scale shows no weight."""
+        """Convert a field into the form in which an entry holds it; None if the scale shows no weight."""
         if abs(weight) > MAXIMUM:
             return None
         if tag.address != "weight":
@@ -258,7 +258,7 @@ class Scale:
 
 
 def _spoiled(kind: Kind, text: str) -> bytes:
-    """What comes instead of the right answer."""
+    """Make the bytes that the fault sends instead of the right answer."""
     whole = f"{text}\r\n".encode()
     if kind in _ANSWERS:
         return f"{_ANSWERS[kind]}\r\n".encode()

@@ -12,7 +12,7 @@ import pytest
 import config
 from config import examples
 from config.csv import rows
-from config.csv.tables import Report
+from config.csv.tables import TableReport
 from config.problem import Place
 from config.reports import coverage
 
@@ -376,7 +376,7 @@ def test_a_hundred_thousand_tags_are_read(folder: Path) -> None:
 
 def test_the_memory_of_a_large_map_is_some_twenty_times_its_file() -> None:
     data = a_map_of(10_000)
-    report = Report("tags.csv")
+    report = TableReport("tags.csv")
     tracemalloc.start()
     tags = rows.tags(data, report)
     peak_bytes = tracemalloc.get_traced_memory()[1]

@@ -17,7 +17,7 @@ from buffer import Body, Journal
 from config import Line, Uplink
 from gateway.uplink import Forwarder, UplinkError
 from simulators.broker import Broker
-from simulators.ebr import Ebr, Script
+from simulators.ebr import Ebr, InjectedFaults
 from simulators.pki import Authority
 
 Figures = Callable[[str, str], None]
@@ -37,7 +37,7 @@ class Bench:
         self.journal = Journal.open(folder / "data", GATEWAY, retain_s=86_400, max_bytes=2_000_000_000)
         self.http, self.mqtt = free_port(), free_port()
         self.broker = Broker(self.mqtt, port_v4=free_port())
-        self.script = Script()
+        self.script = InjectedFaults()
         self.findings: list[dict[str, Any]] = []
         self.ebr: Ebr
         self._tasks: list[asyncio.Task[None]] = []

@@ -27,7 +27,7 @@ from kit.repository import DOCS, SCHEMAS
 from gateway.demo.processes import COMMAND
 from simulators.ebr import Store
 from simulators.ebr.builder import build
-from simulators.ebr.record.queries import library
+from simulators.ebr.record.queries import record_queries
 from simulators.ebr.record.record import batch_record
 
 
@@ -99,7 +99,7 @@ def test_the_consumer_agrees_over_a_whole_line_with_real_devices(tmp_path: Path,
     )
     assert (tmp_path / "store" / "ebr.db").exists(), done.stdout + done.stderr
     db = tmp_path / "store" / "ebr.db"
-    with library(db) as books:
+    with record_queries(db) as books:
         batches = [batch for batch, *_ in books.batches()]
     assert batches
     stored, steps = consumer.payloads(db), 0
@@ -119,7 +119,7 @@ async def check(path: Path, seed: int) -> Counter[str]:
     shuffled = random.Random(seed + 1).sample(truth.payloads, len(truth.payloads))
     with offline():
         fed(path / "ebr", truth, random.Random(seed), found)
-        with library(path / "ebr" / "ebr.db") as books:
+        with record_queries(path / "ebr" / "ebr.db") as books:
             batches = sorted(batch for batch, *_ in books.batches())
         expected = Expected(truth)
         assert batches == sorted(expected.batches), seed

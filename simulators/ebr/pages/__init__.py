@@ -1,1 +1,1 @@
-"""The record as a page, as plots and as BatchML."""
+"""Shows a batch record as a page, with plots, and as BatchML."""

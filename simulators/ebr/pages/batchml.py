@@ -2,8 +2,8 @@
 
 "The Business To Manufacturing Markup Language (B2MML) is used courtesy of MESA International."
 
-What stands where: steps, parameters, holds, gaps, alarms and materials as events; corrections as the change history with what stood before;
-what a reviewer must look at as comments; who did what as personnel identification; samples with their results; readings as data sets.
+Steps, parameters, holds, gaps, alarms and materials become events; corrections the change history, with the values before; exceptions
+comments; persons the personnel identification; samples have their results; readings become data sets.
 """
 
 import re
@@ -30,7 +30,7 @@ _KINDS = frozenset({
 
 
 def batchml(record: Mapping[str, Any], series: Series) -> bytes:
-    """The whole document, UTF-8."""
+    """Write the whole document, UTF-8."""
     ET.register_namespace("", NAMESPACE)
     ET.register_namespace("xsi", _XSI)
     root = _Node(ET.Element(f"{{{NAMESPACE}}}BatchProductionRecord"))
@@ -55,7 +55,7 @@ def batchml(record: Mapping[str, Any], series: Series) -> bytes:
 
 
 class _Node:
-    """An element that is given its children in the order of the schema; empty texts are left out."""
+    """An element; children are added in the order of the schema, empty texts are left out."""
 
     def __init__(self, element: ET.Element) -> None:
         self.element = element
@@ -69,11 +69,11 @@ class _Node:
             made.text = _clean(str(value))
 
     def none(self, name: str) -> None:
-        """An element that must stand, without a value."""
+        """Add an element that the schema requires, without a value."""
         ET.SubElement(self.element, f"{{{NAMESPACE}}}{name}", {f"{{{_XSI}}}nil": "true"})
 
     def entry(self, name: str, kind: str, time: str | None, description: str = "") -> None:
-        """What every object of the record begins with."""
+        """Add the members with which every object of the record begins."""
         assert kind in _KINDS
         self.text("EntryID", name)
         self.text("ObjectType", kind)
@@ -81,7 +81,7 @@ class _Node:
         self.text("Description", description)
 
     def value(self, name: str, value: Any, kind: str, unit: str | None = None, key: str | None = None) -> None:
-        """A ValueType; null where there is no value."""
+        """Add a ValueType; null if there is no value."""
         made = self.child(name)
         if value is None:
             made.none("ValueString")
@@ -96,7 +96,7 @@ Fill = Iterator["_Filler"]
 
 
 class _Filler:
-    """One object to come: called with the node that it fills."""
+    """A function with its arguments that fills one object; called with the object's node."""
 
     def __init__(self, call: Any, *arguments: Any) -> None:
         self._call, self._arguments = call, arguments
@@ -105,41 +105,41 @@ class _Filler:
         self._call(node, *self._arguments)
 
 
-def _list(root: _Node, name: str, each: str, items: Iterable[_Filler]) -> None:
-    """A container with its objects; none if there are none."""
+def _list(root: _Node, name: str, element: str, items: Iterable[_Filler]) -> None:
+    """Add a container with its objects; nothing if there are none."""
     made = list(items)
     if made:
         container = root.child(name)
         for fill in made:
-            fill(container.child(each))
+            fill(container.child(element))
 
 
 def _clean(text: str) -> str:
-    """Only what XML 1.0 can hold (section 2.2); else the replacement character."""
+    """Replace characters that XML 1.0 can not hold (section 2.2) by the replacement character."""
     return _UNHOLDABLE.sub("\ufffd", text)
 
 
 def _described(record: Mapping[str, Any]) -> str:
     done, header = record["completeness"], record["header"]
     recipe = " version ".join(filter(None, (", ".join(header["recipe"]), ", ".join(header["recipe_version"]))))
-    told = [f"order {', '.join(header['order'])}" if header["order"] else "", f"recipe {recipe}" if recipe else ""]
-    told.append(f"{done['present']} of {done['required']} required items present")
-    return "; ".join(filter(None, told))
+    parts = [f"order {', '.join(header['order'])}" if header["order"] else "", f"recipe {recipe}" if recipe else ""]
+    parts.append(f"{done['present']} of {done['required']} required items present")
+    return "; ".join(filter(None, parts))
 
 
 # -- corrections, comments
 
 
 def _changes(record: Mapping[str, Any]) -> Fill:
-    for one in (*record["steps"], *record["materials"]):
-        for revision in one.get("revisions") or []:
+    for item in (*record["steps"], *record["materials"]):
+        for revision in item.get("revisions") or []:
             if (revision.get("revision") or 1) > 1:
-                yield _Filler(_change, one, revision)
+                yield _Filler(_change, item, revision)
 
 
-def _change(node: _Node, one: Mapping[str, Any], revision: Mapping[str, Any]) -> None:
-    node.entry(f"{one['record']}#{revision['revision']}", "Change", revision.get("entered"))
-    node.text("RecordReference", one["record"])
+def _change(node: _Node, item: Mapping[str, Any], revision: Mapping[str, Any]) -> None:
+    node.entry(f"{item['record']}#{revision['revision']}", "Change", revision.get("entered"))
+    node.text("RecordReference", item["record"])
     changed = revision.get("changed") or []
     for change in changed:
         node.value("PrechangeData", _shown(change.get("old")), "string", key=change["path"])
@@ -149,25 +149,25 @@ def _change(node: _Node, one: Mapping[str, Any], revision: Mapping[str, Any]) ->
 
 
 def _comments(record: Mapping[str, Any]) -> Fill:
-    for number, one in enumerate(record["exceptions"], 1):
-        yield _Filler(_comment, number, one)
+    for number, exception in enumerate(record["exceptions"], 1):
+        yield _Filler(_comment, number, exception)
 
 
-def _comment(node: _Node, number: int, one: Mapping[str, Any]) -> None:
-    node.entry(f"exception-{number}", "Comment", one["time"], f"{one['severity']}: {one['kind']}")
-    node.text("RecordReference", one["where"] or "batch")
-    node.text("CommentText", one["text"])
+def _comment(node: _Node, number: int, exception: Mapping[str, Any]) -> None:
+    node.entry(f"exception-{number}", "Comment", exception["time"], f"{exception['severity']}: {exception['kind']}")
+    node.text("RecordReference", exception["where"] or "batch")
+    node.text("CommentText", exception["text"])
 
 
 def _persons(record: Mapping[str, Any]) -> Fill:
-    for one in (*record["steps"], *record["materials"]):
-        for number, person in enumerate(one.get("performed_by") or [], 1):
-            yield _Filler(_person, one, number, person)
+    for item in (*record["steps"], *record["materials"]):
+        for number, person in enumerate(item.get("performed_by") or [], 1):
+            yield _Filler(_person, item, number, person)
 
 
-def _person(node: _Node, one: Mapping[str, Any], number: int, person: Mapping[str, Any]) -> None:
-    node.entry(f"{one.get('record')}/performed-by/{number}", "Personnel Identification Manifest", None, str(person["kind"]))
-    node.text("RecordReference", one.get("record") or "batch")
+def _person(node: _Node, item: Mapping[str, Any], number: int, person: Mapping[str, Any]) -> None:
+    node.entry(f"{item.get('record')}/performed-by/{number}", "Personnel Identification Manifest", None, str(person["kind"]))
+    node.text("RecordReference", item.get("record") or "batch")
     node.text("Name", person["id"])
     node.text("ChangeIndication", "performed")
 
@@ -195,9 +195,9 @@ def _events(record: Mapping[str, Any]) -> Fill:
                 yield _Filler(_alarm, number, alarm, state)
     for gap in record["gaps"]:
         yield _Filler(_gap, gap)
-    for one in record["materials"]:
-        if one["type"] == "material":
-            yield _Filler(_material, one)
+    for booking in record["materials"]:
+        if booking["type"] == "material":
+            yield _Filler(_material, booking)
     for number, hold in enumerate(record["hold_times"], 1):
         yield _Filler(_hold_time, number, hold)
 
@@ -231,24 +231,28 @@ def _hold(node: _Node, step: Mapping[str, Any], number: int, hold: Mapping[str, 
     node.text("ProceduralElementReference", step["record"])
 
 
-def _parameter(node: _Node, record: str, equipment: str, time: str | None, one: Mapping[str, Any]) -> None:
-    node.entry(f"{record}/{one['parameter']}", "Event", time, one.get("name") or "")
+def _parameter(node: _Node, record: str, equipment: str, time: str | None, parameter: Mapping[str, Any]) -> None:
+    node.entry(f"{record}/{parameter['parameter']}", "Event", time, parameter.get("name") or "")
     _typed(node, "Procedural Execution", "Process Data", equipment)
-    unit = one.get("unit")
+    unit = parameter.get("unit")
     node.value(
-        "Value", one.get("value"), "decimal" if _number(one.get("value")) else "string", unit, key=one.get("ebr_field") or one["parameter"]
+        "Value",
+        parameter.get("value"),
+        "decimal" if _number(parameter.get("value")) else "string",
+        unit,
+        key=parameter.get("ebr_field") or parameter["parameter"],
     )
     for name in ("target", "low", "high", "alert_low", "alert_high"):
-        if one.get(name) not in (None, ""):
-            node.value("Value", one[name], "decimal" if _number(one[name]) else "string", unit, key=name)
+        if parameter.get(name) not in (None, ""):
+            node.value("Value", parameter[name], "decimal" if _number(parameter[name]) else "string", unit, key=name)
     for name in ("result", "status", "quality", "statistic", "tag"):
-        if one.get(name) is not None:
-            node.value("Value", one[name], "string", key=name)
+        if parameter.get(name) is not None:
+            node.value("Value", parameter[name], "string", key=name)
     for name in ("covered", "readings"):
-        if one.get(name) is not None:
-            node.value("Value", one[name], "double" if name == "covered" else "integer", key=name)
+        if parameter.get(name) is not None:
+            node.value("Value", parameter[name], "double" if name == "covered" else "integer", key=name)
     node.text("ProceduralElementReference", record)
-    node.text("Category", one.get("criticality"))
+    node.text("Category", parameter.get("criticality"))
 
 
 def _alarm(node: _Node, number: int, alarm: Mapping[str, Any], state: str) -> None:
@@ -272,24 +276,26 @@ def _gap(node: _Node, gap: Mapping[str, Any]) -> None:
     node.text("MessageText", gap.get("cause"))
 
 
-def _material(node: _Node, one: Mapping[str, Any]) -> None:
-    at = (one.get("at") or {}).get("time") or one["entered"]
-    node.entry(one.get("record") or f"{one['gateway']}/{one['epoch']}/{one['seq']}", "Event", at, one.get("material") or "")
-    _typed(node, "Material", _MATERIAL.get(one["kind"], "Other"), one.get("equipment"))
-    node.value("Value", one.get("quantity"), "decimal", one.get("unit"), key="quantity")
+def _material(node: _Node, booking: Mapping[str, Any]) -> None:
+    at = (booking.get("at") or {}).get("time") or booking["entered"]
+    node.entry(
+        booking.get("record") or f"{booking['gateway']}/{booking['epoch']}/{booking['seq']}", "Event", at, booking.get("material") or ""
+    )
+    _typed(node, "Material", _MATERIAL.get(booking["kind"], "Other"), booking.get("equipment"))
+    node.value("Value", booking.get("quantity"), "decimal", booking.get("unit"), key="quantity")
     for name in ("gross", "tare", "target", "low", "high"):
-        if one.get(name) is not None:
-            node.value("Value", one[name], "decimal", one.get("unit"), key=name)
+        if booking.get(name) is not None:
+            node.value("Value", booking[name], "decimal", booking.get("unit"), key=name)
     for name in ("lot", "output_lot"):
-        if isinstance(one.get(name), dict):
-            node.value("Value", one[name].get("canonical"), "string", key=name)
-            node.value("Value", one[name].get("raw"), "string", key=f"{name} as read")
+        if isinstance(booking.get(name), dict):
+            node.value("Value", booking[name].get("canonical"), "string", key=name)
+            node.value("Value", booking[name].get("raw"), "string", key=f"{name} as read")
     for name in ("result", "status", "booking", "to"):
-        if one.get(name) is not None:
-            node.value("Value", one[name], "string", key=name)
-    for person in one.get("performed_by") or []:
+        if booking.get(name) is not None:
+            node.value("Value", booking[name], "string", key=name)
+    for person in booking.get("performed_by") or []:
         node.text("PersonID", person["id"])
-    for level, step, run in one.get("steps") or []:
+    for level, step, run in booking.get("steps") or []:
         node.text("ProceduralElementReference", f"{level} {step}/{run}")
 
 
@@ -307,20 +313,20 @@ def _hold_time(node: _Node, number: int, hold: Mapping[str, Any]) -> None:
 
 
 def _samples(record: Mapping[str, Any]) -> Fill:
-    for one in record["materials"]:
-        if one["type"] == "sample":
-            yield _Filler(_sample, one)
+    for sample in record["materials"]:
+        if sample["type"] == "sample":
+            yield _Filler(_sample, sample)
 
 
-def _sample(node: _Node, one: Mapping[str, Any]) -> None:
-    taken = (one.get("taken") or {}).get("time")
-    name = one.get("record") or f"{one['gateway']}/{one['epoch']}/{one['seq']}"
-    node.entry(name, "Sample", taken, one.get("sampling") or "")
-    node.text("SampleSourceID", one.get("sample"))
-    node.text("EquipmentID", one.get("equipment"))
-    for level, step, run in one.get("steps") or []:
+def _sample(node: _Node, sample: Mapping[str, Any]) -> None:
+    taken = (sample.get("taken") or {}).get("time")
+    name = sample.get("record") or f"{sample['gateway']}/{sample['epoch']}/{sample['seq']}"
+    node.entry(name, "Sample", taken, sample.get("sampling") or "")
+    node.text("SampleSourceID", sample.get("sample"))
+    node.text("EquipmentID", sample.get("equipment"))
+    for level, step, run in sample.get("steps") or []:
         node.text("ProceduralElementReference", f"{level} {step}/{run}")
-    for number, result in enumerate(one.get("results") or [], 1):
+    for number, result in enumerate(sample.get("results") or [], 1):
         test = node.child("SampleTest")
         test.entry(f"{name}/test/{number}", "Sample Test", result.get("time"), f"{result['source']} {result['name']} {result['key']}")
         made = test.child("SampleTestResult")
@@ -337,7 +343,7 @@ def _data_sets(record: Mapping[str, Any], series: Series) -> Fill:
 
 
 def _data_set(node: _Node, tag: Mapping[str, Any], points: Sequence[Point]) -> None:
-    """All readings of a tag: rows of time, value and OPC UA StatusCode."""
+    """Add all readings of a tag: rows of time, value and OPC UA StatusCode."""
     node.entry(f"{tag['gateway']}/{tag['tag']}", "Data Set", None, f"readings of {tag['tag']}")
     node.text("StartTime", rfc3339(points[0].ticks))
     node.text("EndTime", rfc3339(points[-1].ticks))
@@ -361,13 +367,13 @@ def _data_set(node: _Node, tag: Mapping[str, Any], points: Sequence[Point]) -> N
 
 
 def rfc3339(ticks: int) -> str:
-    """An instant with all its seven decimals."""
+    """Write an instant with all its seven decimals."""
     whole, rest = divmod(ticks, TICKS_PER_S)
     return f"{datetime.fromtimestamp(whole, UTC):%Y-%m-%dT%H:%M:%S}.{rest:07d}Z"
 
 
 def _plain(value: Any) -> str:
-    """A value in a row: no delimiter may stand in it."""
+    """Write a value without any delimiter of a row."""
     text = "" if value is None else ("true" if value else "false") if isinstance(value, bool) else str(value)
     return text.replace("%", "%25").replace(";", "%3B").replace("|", "%7C")
 

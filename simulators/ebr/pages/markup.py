@@ -1,4 +1,4 @@
-"""The small pieces of the pages: times, rows, tables. Every text that came from outside is escaped where it enters."""
+"""The small pieces of the pages: times, rows, tables. Every text from outside is escaped where it enters."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 
 
 def shown(text: str) -> str:
-    """A text, or a dash where there is none."""
+    """Escape a text; a dash if there is none."""
     return escape(text) or "–"
 
 
 def when(text: str | None, zone: ZoneInfo, *, date: bool = False) -> str:
-    """An RFC 3339 time as local time to a tenth of a second; the time as it stands in the data shows under the pointer."""
+    """Show an RFC 3339 time as local time to a tenth of a second, with the time as stored as its tooltip."""
     if text is None:
         return "–"
     try:
@@ -24,12 +24,12 @@ def when(text: str | None, zone: ZoneInfo, *, date: bool = False) -> str:
 
 
 def marked(text: str, *, bad: bool) -> str:
-    """A word, to be looked at if it is bad."""
+    """Mark a word up; highlight it if it is bad."""
     return f'<b class="bad">{escape(text)}</b>' if bad else escape(text)
 
 
 def with_times(text: str, zone: ZoneInfo) -> str:
-    """A sentence in which times in UTC are shown as local ones."""
+    """Show the UTC times in a sentence as local ones."""
     return " ".join(_word(word, zone) for word in text.split(" "))
 
 
@@ -40,12 +40,12 @@ def _word(word: str, zone: ZoneInfo) -> str:
 
 
 def row(cells: Iterable[str], *, kinds: Sequence[str], look: str = "") -> str:
-    """One table row of cells that are markup already."""
+    """Make a table row of cells that are markup already."""
     return f'<tr class="{look}">' + "".join(f'<td class="{kind}">{cell}</td>' for cell, kind in zip(cells, kinds, strict=True)) + "</tr>"
 
 
 def table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A plain table of cells that are markup already."""
+    """Make a plain table of cells that are markup already."""
     head = "".join(f"<th>{name}</th>" for name in names)
     body = "".join(row(cells, kinds=("",) * len(names)) for cells in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

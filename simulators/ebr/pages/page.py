@@ -1,4 +1,4 @@
-"""The batch record as one HTML file for quality assurance: exceptions first, then every step with what it measured. Prints to A4."""
+"""Makes the batch record as one HTML file for quality assurance: exceptions first, then every step with its parameters. Prints to A4."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -17,7 +17,7 @@ _FINE = ("present", "by-ebr", "not-applicable")
 
 
 def html(record: Mapping[str, Any], series: Series) -> str:
-    """The whole page."""
+    """Make the whole page."""
     zone = _zone(record["header"]["zone"])
     parts = (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Batch record {escape(record["batch"])}</title>',
@@ -34,7 +34,7 @@ def html(record: Mapping[str, Any], series: Series) -> str:
 
 
 def _running_heads(record: Mapping[str, Any]) -> str:
-    """On paper, each page names the batch, its state, and its number of all (css-page-3, margin boxes)."""
+    """Make the page heads for paper: batch, its state, page number and page count (css-page-3, margin boxes)."""
     batch, line = _css(f"Batch {record['batch']}"), _css(", ".join(record["gateways"]))
     state = _css(_VERDICT.get(record["status"], record["status"]))
     return (
@@ -44,8 +44,15 @@ def _running_heads(record: Mapping[str, Any]) -> str:
 
 
 def _css(text: str) -> str:
-    """A CSS string: everything but letters, digits and spaces as escapes, so that no text can end it or the style element."""
-    return '"' + "".join(one if one.isascii() and (one.isalnum() or one in " .,-_") else f"\\{ord(one):06x}" for one in text) + '"'
+    """Write a CSS string: everything but letters, digits and spaces as escapes, so that no text can end it or the style element."""
+    return (
+        '"'
+        + "".join(
+            character if character.isascii() and (character.isalnum() or character in " .,-_") else f"\\{ord(character):06x}"
+            for character in text
+        )
+        + '"'
+    )
 
 
 def _zone(name: str) -> ZoneInfo:
@@ -57,7 +64,7 @@ def _zone(name: str) -> ZoneInfo:
 
 def _head(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
     header, window = record["header"], record["window"]
-    equipment = ", ".join(one["equipment"] + (f" ({one['unit_id']})" if one["unit_id"] else "") for one in header["equipment"])
+    equipment = ", ".join(item["equipment"] + (f" ({item['unit_id']})" if item["unit_id"] else "") for item in header["equipment"])
     recipe = " version ".join(filter(None, (", ".join(header["recipe"]), ", ".join(header["recipe_version"]))))
     facts = [
         ("Order", shown(", ".join(header["order"]))),
@@ -75,7 +82,7 @@ def _head(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
 
 
 def _verdict(record: Mapping[str, Any]) -> str:
-    grave = sum(one["severity"] == "alarm" for one in record["exceptions"])
+    grave = sum(item["severity"] == "alarm" for item in record["exceptions"])
     note = len(record["exceptions"]) - grave
     look = "good" if record["status"] == "complete" and not grave else "look"
     done = record["completeness"]
@@ -94,12 +101,12 @@ def _exceptions(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
         return
     anchors = {f"{step['equipment']}: {step['step']}/{step['run']}": _anchor(step) for step in record["steps"]}
     yield '<table class="exceptions"><thead><tr><th>No.</th><th></th><th>Time</th><th>Where</th><th>What</th></tr></thead><tbody>'
-    for number, one in enumerate(record["exceptions"], 1):
-        where = escape(one["where"])
-        if one["where"] in anchors:
-            where = f'<a href="#{anchors[one["where"]]}">{where}</a>'
-        cells = (str(number), _SEVERITY[one["severity"]], when(one["time"], zone), where, with_times(one["text"], zone))
-        yield row(cells, kinds=("n", "sev", "time", "", ""), look=one["severity"])
+    for number, exception in enumerate(record["exceptions"], 1):
+        where = escape(exception["where"])
+        if exception["where"] in anchors:
+            where = f'<a href="#{anchors[exception["where"]]}">{where}</a>'
+        cells = (str(number), _SEVERITY[exception["severity"]], when(exception["time"], zone), where, with_times(exception["text"], zone))
+        yield row(cells, kinds=("n", "sev", "time", "", ""), look=exception["severity"])
     yield "</tbody></table></section>"
 
 
@@ -107,7 +114,7 @@ _SEVERITY = {"alarm": "assess", "warning": "note", "info": "info"}
 
 
 def _anchor(step: Mapping[str, Any]) -> str:
-    """A name within the page that holds letters and digits alone."""
+    """Make a name within the page of letters and digits alone."""
     return f"step-{step['epoch']}-{step['seq']}"
 
 
@@ -133,11 +140,11 @@ def _title(step: Mapping[str, Any]) -> str:
 
 
 def _line(step: Mapping[str, Any], zone: ZoneInfo) -> str:
-    """When, how it ended, who, within what, which revision."""
+    """Make a step's line: times, cause of the end, persons, parent, revision, entry."""
     parts = [
         f"{when(step['start']['time'], zone, date=True)} to {when((step.get('end') or {}).get('time'), zone)}",
         escape(str(step.get("cause") or "running")),
-        escape(", ".join(one["id"] for one in step.get("performed_by") or [])),
+        escape(", ".join(person["id"] for person in step.get("performed_by") or [])),
         f"within {escape(step['parent'])}" if step.get("parent") else "",
         f"revision {step['revision']}" if step["revision"] > 1 else "",
         f"entry {step['seq']}",
@@ -148,30 +155,30 @@ def _line(step: Mapping[str, Any], zone: ZoneInfo) -> str:
 def _parameters(parameters: Sequence[Mapping[str, Any]]) -> str:
     names = ("Parameter", "Field", "Value", "Unit", "Limits", "Target", "Result", "Status", "Covered")
     kinds = ("", "id", "n v", "", "n", "n", "", "", "n")
-    rows = "".join(row(_cells(one), kinds=kinds) for one in parameters)
+    rows = "".join(row(_cells(parameter), kinds=kinds) for parameter in parameters)
     head = "".join(f'<th class="{kind}">{name}</th>' for name, kind in zip(names, kinds, strict=True))
     return f'<table class="parameters"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 
-def _cells(one: Mapping[str, Any]) -> tuple[str, ...]:
-    mark = f"<i>{one['criticality']}</i>" if one.get("criticality") in ("CPP", "CQA") else ""
+def _cells(parameter: Mapping[str, Any]) -> tuple[str, ...]:
+    mark = f"<i>{parameter['criticality']}</i>" if parameter.get("criticality") in ("CPP", "CQA") else ""
     return (
-        escape(one.get("name") or one["parameter"]) + mark,
-        escape(one.get("ebr_field") or ""),
-        shown(_value(one)),
-        escape(one.get("unit_text") or ""),
-        escape(limits(one.get("low"), one.get("high"))),
-        escape(str(one.get("target") or "")),
-        marked(one["result"], bad=one["result"] in ("below", "above")) if one["result"] != "not-judged" else "–",
-        marked(one["status"], bad=one["status"] not in _FINE and one.get("required", True)),
-        "" if one.get("covered") is None else f"{100 * one['covered']:.1f} %",
+        escape(parameter.get("name") or parameter["parameter"]) + mark,
+        escape(parameter.get("ebr_field") or ""),
+        shown(_value(parameter)),
+        escape(parameter.get("unit_text") or ""),
+        escape(limits(parameter.get("low"), parameter.get("high"))),
+        escape(str(parameter.get("target") or "")),
+        marked(parameter["result"], bad=parameter["result"] in ("below", "above")) if parameter["result"] != "not-judged" else "–",
+        marked(parameter["status"], bad=parameter["status"] not in _FINE and parameter.get("required", True)),
+        "" if parameter.get("covered") is None else f"{100 * parameter['covered']:.1f} %",
     )
 
 
-def _value(one: Mapping[str, Any]) -> str:
-    if one["value"] is not None:
-        return str(one["value"])
-    return f"{one['readings']} readings" if one.get("statistic") == "trend" and one.get("readings") else ""
+def _value(parameter: Mapping[str, Any]) -> str:
+    if parameter["value"] is not None:
+        return str(parameter["value"])
+    return f"{parameter['readings']} readings" if parameter.get("statistic") == "trend" and parameter.get("readings") else ""
 
 
 def _completeness(record: Mapping[str, Any]) -> Iterable[str]:
@@ -181,14 +188,14 @@ def _completeness(record: Mapping[str, Any]) -> Iterable[str]:
     yield f"in {ended} step records. The batch is <b>{escape(record['status'])}</b>.</p>"
     if done["missing"]:
         names = ("equipment", "step", "run", "what", "status")
-        items = [{**one, "what": missing_item(one)} for one in done["missing"]]
-        rows = [tuple(shown("" if one.get(name) is None else str(one[name])) for name in names) for one in items]
+        items = [{**item, "what": missing_item(item)} for item in done["missing"]]
+        rows = [tuple(shown("" if item.get(name) is None else str(item[name])) for name in names) for item in items]
         yield table(("Equipment", "Step", "Run", "Item", "Status"), rows)
     if done.get("not_applicable"):
         yield f"<p>The batch did not call for {done['not_applicable_count']} more; these count neither as required nor as missing:</p>"
         idle = [
-            tuple(shown(str(one.get(name) or "")) for name in ("equipment", "step", "parameter", "reason"))
-            for one in done["not_applicable"]
+            tuple(shown(str(item.get(name) or "")) for name in ("equipment", "step", "parameter", "reason"))
+            for item in done["not_applicable"]
         ]
         yield table(("Equipment", "Step", "Parameter", "Why not applicable"), idle)
     yield "</section>"
@@ -206,19 +213,20 @@ def _chain(record: Mapping[str, Any]) -> Iterable[str]:
     names = ("Line", "Epoch", "Whole entries", "With this batch's readings", "Digest of the last whole entry")
     rows = [
         (
-            escape(one["gateway"]),
-            str(one["epoch"]),
-            f"1 to {one['through']}",
-            str(one["readings"]["entries"]),
-            f"<code>{escape(one['digest'])}</code>",
+            escape(stream["gateway"]),
+            str(stream["epoch"]),
+            f"1 to {stream['through']}",
+            str(stream["readings"]["entries"]),
+            f"<code>{escape(stream['digest'])}</code>",
         )
-        for one in record["chain"]
+        for stream in record["chain"]
     ]
     yield table(names, rows)
-    for one in record["chain"]:
-        if one["checkpoint"]:
-            yield f"<p>The checkpoint over entries 1 to {one['checkpoint']['size']} of epoch {one['epoch']} agrees with what is held: "
-            yield f"root {_code(one['checkpoint']['root'])}; {_signed(one['checkpoint'])}.</p>"
+    for stream in record["chain"]:
+        if stream["checkpoint"]:
+            checkpoint = stream["checkpoint"]
+            yield f"<p>The checkpoint over entries 1 to {checkpoint['size']} of epoch {stream['epoch']} agrees with what is held: "
+            yield f"root {_code(checkpoint['root'])}; {_signed(checkpoint)}.</p>"
     yield from _seals(record)
     yield "</section>"
 

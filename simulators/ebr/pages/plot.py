@@ -1,4 +1,4 @@
-"""Inline SVG of one tag in one step: its readings, its limits, the gaps. No script, no font, no file beside it."""
+"""Draws one tag in one step as inline SVG: its readings, its limits, the gaps. No script, no font, no second file."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """What is drawn. start, end in ticks; gaps, bad as (start, end); between: hold or linear."""
+    """The content of a plot. start, end in ticks; gaps, bad as (start, end); between: hold or linear."""
 
     title: str
     unit: str
@@ -41,12 +41,14 @@ class Plot:
 
 
 def svg(plot: Plot) -> str:
-    """The drawing; an empty text if no reading is a number."""
+    """Draw the plot; an empty text if no reading is a number."""
     numbers = [(point.ticks, float(point.value), point.status) for point in plot.points if _number(point)]
     if not numbers or plot.end <= plot.start:
         return ""
     two = all(isinstance(point.value, bool) for point in plot.points if _number(point))
-    low, high, marks = (-0.15, 1.15, [0.0, 1.0]) if two else _scale([value for _, value, _ in numbers] + [one.value for one in plot.limits])
+    low, high, marks = (
+        (-0.15, 1.15, [0.0, 1.0]) if two else _scale([value for _, value, _ in numbers] + [limit.value for limit in plot.limits])
+    )
     return "".join(
         (
             f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(plot.title)}">',
@@ -81,7 +83,7 @@ def _y(value: float, low: float, high: float) -> float:
 
 
 def _scale(values: Sequence[float]) -> tuple[float, float, list[float]]:
-    """(bottom, top, marks) that hold all values with a little air, on round numbers."""
+    """Compute (bottom, top, marks) on round numbers, with a little air around all values."""
     low, high = min(values), max(values)
     span = high - low or abs(high) * 0.1 or 1.0
     raw = span / 4
@@ -114,7 +116,7 @@ def _times(plot: Plot) -> Iterable[str]:
 
 
 def _ticks(plot: Plot, step_s: float) -> Iterable[int]:
-    """Round instants of the local clock inside the plot."""
+    """Yield the round instants of the local clock inside the plot."""
     first = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=plot.start // 10)
     offset = first.astimezone(plot.zone).utcoffset() or timedelta()
     shift, step = int(offset.total_seconds() * TICKS_PER_S), int(step_s * TICKS_PER_S)
@@ -125,7 +127,7 @@ def _ticks(plot: Plot, step_s: float) -> Iterable[int]:
 
 
 def _gaps(plot: Plot) -> Iterable[str]:
-    for kind, (start, end) in (*(("gap", one) for one in plot.gaps), *(("bad", one) for one in plot.bad)):
+    for kind, (start, end) in (*(("gap", interval) for interval in plot.gaps), *(("bad", interval) for interval in plot.bad)):
         if end >= plot.start and start <= plot.end:
             x = _x(plot, start)
             width = max(1.5, round(_x(plot, end) - x, 1))
@@ -134,16 +136,16 @@ def _gaps(plot: Plot) -> Iterable[str]:
 
 def _limits(plot: Plot, low: float, high: float) -> Iterable[str]:
     used: list[float] = []
-    for limit in sorted(plot.limits, key=lambda one: -one.value):
+    for limit in sorted(plot.limits, key=lambda limit: -limit.value):
         y = _y(limit.value, low, high)
         yield f'<path class="{limit.kind}" d="M{LEFT} {y}H{WIDTH - RIGHT}"/>'
-        text = max([y + 3.5, *(one + 12.5 for one in used)])
+        text = max([y + 3.5, *(place + 12.5 for place in used)])
         used.append(text)
         yield f'<text class="limit {limit.kind}-text" x="{WIDTH - RIGHT + 6}" y="{text}">{escape(limit.text)}</text>'
 
 
 def _lines(plot: Plot, numbers: Sequence[tuple[int, float, int]], low: float, high: float) -> Iterable[str]:
-    """One path per stretch without a gap; a value holds until the next one, or runs straight to it."""
+    """Draw one path per stretch without a gap; a value holds until the next one, or the line runs straight to it."""
     for stretch in _stretches(plot, numbers):
         path, last = [], None
         for ticks, value, _ in _thinned(stretch):
@@ -156,22 +158,22 @@ def _lines(plot: Plot, numbers: Sequence[tuple[int, float, int]], low: float, hi
 
 
 def _dots(plot: Plot, numbers: Sequence[tuple[int, float, int]], low: float, high: float) -> Iterable[str]:
-    """Where there are few, each reading at its own time."""
+    """Draw each reading at its own time, if there are few."""
     if len(numbers) <= 60:
         yield "".join(f'<circle class="dot" cx="{_x(plot, ticks)}" cy="{_y(value, low, high)}" r="1.6"/>' for ticks, value, _ in numbers)
 
 
 def _stretches(plot: Plot, numbers: Sequence[tuple[int, float, int]]) -> list[list[tuple[int, float, int]]]:
-    """Readings between two cuts. One whose time lies in a gap was told afterwards: it stands from the gap's end on."""
-    found: list[list[tuple[int, float, int]]] = [[]]
+    """Split the readings at the gaps. A reading whose time lies in a gap arrived afterwards: it is drawn from the gap's end on."""
+    stretches: list[list[tuple[int, float, int]]] = [[]]
     for ticks, value, status in numbers:
         at = max((end for start, end in _cuts(plot) if start < ticks < end), default=ticks)
-        if found[-1] and found[-1][-1][0] == at != ticks:
-            found[-1].pop()
-        if found[-1] and any(found[-1][-1][0] < end <= at for _, end in _cuts(plot)):
-            found.append([])
-        found[-1].append((at, value, status))
-    return [stretch for stretch in found if stretch and stretch[0][0] < plot.end]
+        if stretches[-1] and stretches[-1][-1][0] == at != ticks:
+            stretches[-1].pop()
+        if stretches[-1] and any(stretches[-1][-1][0] < end <= at for _, end in _cuts(plot)):
+            stretches.append([])
+        stretches[-1].append((at, value, status))
+    return [stretch for stretch in stretches if stretch and stretch[0][0] < plot.end]
 
 
 def _cuts(plot: Plot) -> list[tuple[int, int]]:
@@ -179,25 +181,25 @@ def _cuts(plot: Plot) -> list[tuple[int, int]]:
 
 
 def bad_times(points: Sequence[Point], end: int) -> list[tuple[int, int]]:
-    """From each Bad reading until the next good one, or the end: what stood before proves nothing in between."""
-    found: list[tuple[int, int]] = []
+    """List the intervals from each Bad reading to the next good one, or to the end: the value before is no proof in between."""
+    intervals: list[tuple[int, int]] = []
     since: int | None = None
     for point in points:
         if point.status >= BAD:
             since = point.ticks if since is None else since
         elif since is not None:
-            found.append((since, point.ticks))
+            intervals.append((since, point.ticks))
             since = None
-    return found if since is None else [*found, (since, end)]
+    return intervals if since is None else [*intervals, (since, end)]
 
 
 def _thinned(stretch: Sequence[tuple[int, float, int]]) -> Sequence[tuple[int, float, int]]:
-    """Lowest and highest of each column where there are more readings than the drawing can show: no peak disappears."""
+    """Keep the lowest and highest reading of each column if there are more than the drawing can show: no peak disappears."""
     if len(stretch) <= 2 * MOST_POINTS:
         return stretch
     size = math.ceil(len(stretch) / MOST_POINTS)
     kept: list[tuple[int, float, int]] = []
     for first in range(0, len(stretch), size):
         part = stretch[first : first + size]
-        kept += sorted({min(part, key=lambda one: one[1]), max(part, key=lambda one: one[1])})
+        kept += sorted({min(part, key=lambda point: point[1]), max(part, key=lambda point: point[1])})
     return kept

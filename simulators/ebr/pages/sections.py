@@ -1,4 +1,4 @@
-"""The sections of the record page after the steps: materials, samples, equipment, alarms, gaps, corrections, clock. None that is empty."""
+"""The sections of the record page after the steps: materials, samples, equipment, alarms, gaps, corrections, clock; empty ones left out."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -16,19 +16,19 @@ MOST_CHANGES = 200
 
 
 def sections(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
-    """All of them, in the order in which a reviewer goes."""
-    bookings = [one for one in record["materials"] if one["type"] == "material"]
-    samples = [one for one in record["materials"] if one["type"] == "sample"]
+    """Make all of them, in the order of a review."""
+    bookings = [item for item in record["materials"] if item["type"] == "material"]
+    samples = [item for item in record["materials"] if item["type"] == "sample"]
     names: Sequence[str] = ("Time", "What", "Material", "Lot", "Quantity", "Target", "Limits", "Result", "Status", "Step", "By")
-    yield _section("Materials", names, (_booking(one, zone) for one in bookings))
+    yield _section("Materials", names, (_booking(item, zone) for item in bookings))
     yield from _genealogy(record)
-    yield _section("Samples", ("Taken", "Sampling", "Sample", "Step", "Status", "Results"), (_sample(one, zone) for one in samples))
+    yield _section("Samples", ("Taken", "Sampling", "Sample", "Step", "Status", "Results"), (_sample(item, zone) for item in samples))
     names = ("Equipment", "Stood", "From", "Until", "Time", "Limit", "Result", "Status")
-    yield _section("Equipment before the batch", names, (_hold_time(one, zone) for one in record["hold_times"]))
+    yield _section("Equipment before the batch", names, (_hold_time(item, zone) for item in record["hold_times"]))
     names = ("Raised", "Acknowledged", "Cleared", "Stood", "Equipment", "Alarm", "Text")
-    yield _section("Alarms", names, (_alarm(one, zone) for one in record["alarms"]))
+    yield _section("Alarms", names, (_alarm(item, zone) for item in record["alarms"]))
     names = ("Source", "Tags", "From", "To", "Outcome", "Cause")
-    yield _section("When something was not observed", names, (_gap(one, zone) for one in record["gaps"]))
+    yield _section("When something was not observed", names, (_gap(item, zone) for item in record["gaps"]))
     yield _section("Corrections", ("Record", "Rev.", "Written", "Reason", "What", "Before", "After"), _corrections(record, zone))
     yield from _clock(record, zone)
 
@@ -38,105 +38,106 @@ def _section(title: str, names: Sequence[str], rows: Rows) -> str:
     return f"<section><h2>{title}</h2>{table(names, held)}</section>" if held else ""
 
 
-def _steps(one: Mapping[str, Any]) -> str:
-    return escape(", ".join(f"{step}/{run}" for _, step, run in (one.get("steps") or [])[-1:]))
+def _steps(item: Mapping[str, Any]) -> str:
+    return escape(", ".join(f"{step}/{run}" for _, step, run in (item.get("steps") or [])[-1:]))
 
 
-def _people(one: Mapping[str, Any]) -> str:
-    return escape(", ".join(person["id"] for person in one.get("performed_by") or []))
+def _people(item: Mapping[str, Any]) -> str:
+    return escape(", ".join(person["id"] for person in item.get("performed_by") or []))
 
 
-def _quantity(one: Mapping[str, Any], name: str = "quantity") -> str:
-    value = one.get(name)
-    return "" if value is None else escape(f"{value} {one.get('unit') or ''}".strip())
+def _quantity(item: Mapping[str, Any], name: str = "quantity") -> str:
+    value = item.get(name)
+    return "" if value is None else escape(f"{value} {item.get('unit') or ''}".strip())
 
 
 def limits(low: Any, high: Any) -> str:
-    """Two limits, one, or none."""
+    """Show two limits, one, or none."""
     if low is None:
         return "" if high is None else f"≤ {high}"
     return f"≥ {low}" if high is None else f"{low} … {high}"
 
 
 def _lot(lot: Any) -> str:
-    """A lot's number; what was read beside it, where a rule has changed it."""
+    """Show a lot's number, and beside it the number as read if a rule changed it."""
     name = lot_of(lot)
     raw = lot.get("raw") if isinstance(lot, Mapping) else None
     return shown(name or "") + (f" <small>read {escape(str(raw))}</small>" if raw and raw != name else "")
 
 
-def _booking(one: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
-    at = (one.get("at") or {}).get("time") or one["entered"]
-    what = {"consume": "consumed", "produce": "produced", "move": f"moved to {one.get('to') or '?'}"}.get(one.get("kind") or "", "")
-    lot = " → ".join(_lot(one[name]) for name in ("lot", "output_lot") if one.get(name)) or "–"
+def _booking(booking: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
+    at = (booking.get("at") or {}).get("time") or booking["entered"]
+    what = {"consume": "consumed", "produce": "produced", "move": f"moved to {booking.get('to') or '?'}"}.get(booking.get("kind") or "", "")
+    lot = " → ".join(_lot(booking[name]) for name in ("lot", "output_lot") if booking.get(name)) or "–"
     return (
-        when(at, zone), escape(what) + (f" <small>rev. {one['revision']}</small>" if one["revision"] > 1 else ""),
-        escape(str(one.get("material") or one.get("booking") or "")), lot, _quantity(one), escape(str(one.get("target") or "")),
-        escape(limits(one.get("low"), one.get("high"))),
-        "–" if one.get("result") in (None, "not-judged") else marked(one["result"], bad=one["result"] != "within"),
-        _status(one), _steps(one), _people(one),
+        when(at, zone), escape(what) + (f" <small>rev. {booking['revision']}</small>" if booking["revision"] > 1 else ""),
+        escape(str(booking.get("material") or booking.get("booking") or "")), lot,
+        _quantity(booking), escape(str(booking.get("target") or "")),
+        escape(limits(booking.get("low"), booking.get("high"))),
+        "–" if booking.get("result") in (None, "not-judged") else marked(booking["result"], bad=booking["result"] != "within"),
+        _status(booking), _steps(booking), _people(booking),
     )  # fmt: skip
 
 
-def _status(one: Mapping[str, Any]) -> str:
-    status, problems = one.get("status") or "", ", ".join(one.get("problems") or [])
+def _status(booking: Mapping[str, Any]) -> str:
+    status, problems = booking.get("status") or "", ", ".join(booking.get("problems") or [])
     return marked(status, bad=status != "present") + (f" <small>{escape(problems)}</small>" if problems else "") if status else ""
 
 
 def _genealogy(record: Mapping[str, Any]) -> Iterable[str]:
-    """Which lot went into which, and the lots that lead nowhere."""
+    """Show which lot went into which, and the lots without parent or child."""
     edges, orphans = record["genealogy"]["edges"], record["genealogy"]["orphans"]
     if not edges and not orphans:
         return
     rows = [
         (
-            shown(str(one["from"] or "")),
+            shown(str(edge["from"] or "")),
             "→",
-            shown(str(one["to"] or "")),
-            escape(str(one["material"] or "")),
-            _quantity(one),
-            escape(one["kind"]),
+            shown(str(edge["to"] or "")),
+            escape(str(edge["material"] or "")),
+            _quantity(edge),
+            escape(edge["kind"]),
         )
-        for one in edges
+        for edge in edges
     ]
     yield f"<section><h2>Genealogy</h2>{table(('From lot', '', 'Into', 'Material', 'Quantity', 'By'), rows)}"
-    for one in orphans:
-        text = "came from nothing that is known" if one.get("side") == "no-parent" else "went into nothing that is known"
-        yield f'<p><b class="bad">Lot {escape(str(one.get("lot")))}</b> {text}.</p>'
+    for lot in orphans:
+        text = "came from nothing that is known" if lot.get("side") == "no-parent" else "went into nothing that is known"
+        yield f'<p><b class="bad">Lot {escape(str(lot.get("lot")))}</b> {text}.</p>'
     yield "</section>"
 
 
-def _sample(one: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
+def _sample(sample: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
     results = [
         f"{escape(str(result.get('key') or ''))}: "
         + escape(", ".join(f"{name} {_plain(value)}" for name, value in (result.get("values") or {}).items()))
         + f" <small>{escape(str(result.get('source') or ''))}, {when(result.get('time'), zone)}</small>"
-        for result in one.get("results") or []
+        for result in sample.get("results") or []
     ]
-    taken = (one.get("taken") or {}).get("time") or one["entered"]
-    names = (escape(str(one.get("sampling") or "")), shown(str(one.get("sample") or "")))
-    return (when(taken, zone), *names, _steps(one), _status(one), "<br>".join(results) or "none yet")
+    taken = (sample.get("taken") or {}).get("time") or sample["entered"]
+    names = (escape(str(sample.get("sampling") or "")), shown(str(sample.get("sample") or "")))
+    return (when(taken, zone), *names, _steps(sample), _status(sample), "<br>".join(results) or "none yet")
 
 
-def _hold_time(one: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
-    times = [when((one.get(edge) or {}).get("time"), zone, date=True) for edge in ("start", "end")]
+def _hold_time(hold: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
+    times = [when((hold.get(edge) or {}).get("time"), zone, date=True) for edge in ("start", "end")]
     edges = [
-        text + (f" <small>{escape(str(one[side]))}</small>" if one.get(side) else "")
+        text + (f" <small>{escape(str(hold[side]))}</small>" if hold.get(side) else "")
         for text, side in zip(times, ("after", "before"), strict=True)
     ]
     return (
-        escape(str(one["equipment"])),
-        escape(str(one["hold"])),
+        escape(str(hold["equipment"])),
+        escape(str(hold["hold"])),
         *edges,
-        duration(one.get("seconds")),
-        duration(one.get("limit_s")),
-        marked(str(one["result"]), bad=one["result"] == "above"),
-        marked(str(one["status"]), bad=one["status"] != "present"),
+        duration(hold.get("seconds")),
+        duration(hold.get("limit_s")),
+        marked(str(hold["result"]), bad=hold["result"] == "above"),
+        marked(str(hold["status"]), bad=hold["status"] != "present"),
     )
 
 
 def duration(seconds: float | None) -> str:
-    """A length of time for people: 12.5 s, 4 min 10 s, 3 h 05 min, 2 d 4 h."""
+    """Write a length of time for people: 12.5 s, 4 min 10 s, 3 h 05 min, 2 d 4 h."""
     if seconds is None:
         return "–"
     if seconds < 120:
@@ -148,11 +149,11 @@ def duration(seconds: float | None) -> str:
     return f"{seconds // 86_400:.0f} d {seconds % 86_400 // 3_600:.0f} h"
 
 
-def _alarm(one: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
-    who = f" {escape(str(one['acknowledged_by']))}" if one.get("acknowledged_by") else ""
-    ended = when(one["cleared"], zone) if one["cleared"] else '<b class="bad">stands</b>'
-    told = (escape(str(one[key] or "")) for key in ("equipment", "alarm", "text"))
-    return (when(one["raised"], zone), when(one["acknowledged"], zone) + who, ended, duration(one.get("duration_s")), *told)
+def _alarm(alarm: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
+    who = f" {escape(str(alarm['acknowledged_by']))}" if alarm.get("acknowledged_by") else ""
+    ended = when(alarm["cleared"], zone) if alarm["cleared"] else '<b class="bad">stands</b>'
+    texts = (escape(str(alarm[key] or "")) for key in ("equipment", "alarm", "text"))
+    return (when(alarm["raised"], zone), when(alarm["acknowledged"], zone) + who, ended, duration(alarm.get("duration_s")), *texts)
 
 
 def _gap(gap: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
@@ -164,35 +165,35 @@ def _gap(gap: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
 
 
 def _corrections(record: Mapping[str, Any], zone: ZoneInfo) -> Rows:
-    """Each revision after the first, value by value: what stood before, what stands now."""
-    for one in (*record["steps"], *record["ends"], *record["materials"]):
-        for revision in one.get("revisions") or []:
+    """List each revision after the first, value by value: the value before, the value now."""
+    for item in (*record["steps"], *record["ends"], *record["materials"]):
+        for revision in item.get("revisions") or []:
             if (revision.get("revision") or 1) < 2 or revision.get("reason") == "result":
                 continue  # a laboratory's result that comes is no correction
-            name, reason = escape(_short(one)), escape(str(revision.get("reason") or ""))
+            name, reason = escape(_short(item)), escape(str(revision.get("reason") or ""))
             head = (name, str(revision["revision"]), when(revision.get("entered"), zone), reason)
             changes = [change for change in revision.get("changed") or [] if not change["path"].endswith("evidence")]
             for number, change in enumerate(changes[:MOST_CHANGES]):
-                told = (
+                cells = (
                     escape(change["path"].replace("parameters/", "")),
                     escape(_plain(change.get("old"))),
                     escape(_plain(change.get("new"))),
                 )
-                yield (*(head if number == 0 else ("", "", "", "")), *told)
+                yield (*(head if number == 0 else ("", "", "", "")), *cells)
             if not changes:
                 yield (*head, "nothing but its place", "", "")
             if len(changes) > MOST_CHANGES:
                 yield ("", "", "", "", f"and {len(changes) - MOST_CHANGES} more, in record.json", "", "")
 
 
-def _short(one: Mapping[str, Any]) -> str:
-    if one.get("step"):
-        return f"{one['equipment']}: {one['step']}/{one['run']}"
-    return str(one.get("booking") or one.get("sampling") or "batch end")
+def _short(item: Mapping[str, Any]) -> str:
+    if item.get("step"):
+        return f"{item['equipment']}: {item['step']}/{item['run']}"
+    return str(item.get("booking") or item.get("sampling") or "batch end")
 
 
 def _plain(value: Any) -> str:
-    """A value as a person would write it; a structure as JSON, cut where it gets long."""
+    """Write a value as a person would; a structure as JSON, cut where it gets long."""
     if value is None:
         return "–"
     if isinstance(value, dict) and "time" in value:
@@ -202,34 +203,34 @@ def _plain(value: Any) -> str:
 
 
 def _clock(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
-    """How far the times of this record can be trusted."""
+    """Show how far the times of this record can be trusted."""
     clock = record["clock"]
     entries = ", ".join(f"{escape(name)} in {count} entries" for name, count in sorted(clock["entries"].items())) or "no entries"
     bound = "" if clock["worst_bound_s"] is None else f"; largest bound of the time error {clock['worst_bound_s']:.3g} s"
     yield f"<section><h2>Clock</h2><p>The gateway's clock with this batch's readings: {entries}{bound}.</p>"
     rows: Rows = [
-        (escape(name), str(told["entries"]), f"{told['least_s']:+.3f} s", f"{told['most_s']:+.3f} s", f"{told['bound_s']:.3f} s")
-        for name, told in sorted(clock["sources"].items())
+        (escape(name), str(offset["entries"]), f"{offset['least_s']:+.3f} s", f"{offset['most_s']:+.3f} s", f"{offset['bound_s']:.3f} s")
+        for name, offset in sorted(clock["sources"].items())
     ]
     if clock["sources"]:
         yield table(("Clock of the source", "Entries", "Least offset", "Largest offset", "Bound"), rows)
-    happened = [one for one in clock["events"] if one.get("kind") != "synchronised"]
+    happened = [event for event in clock["events"] if event.get("kind") != "synchronised"]
     if happened:
-        rows = [(when(one["entered"], zone), escape(str(one["kind"])), escape(_told(one))) for one in happened]
+        rows = [(when(event["entered"], zone), escape(str(event["kind"])), escape(_wording(event))) for event in happened]
         yield table(("Time", "What happened to the gateway's clock", ""), rows)
     if clock["placed"]:
         yield "<p>Entries stamped before the clock was verified keep their times. Where they really lie, the clock has said since:</p>"
         names = ("Entries", "First: stamped", "placed", "Last: stamped", "placed", "Within", "By entry")
-        yield table(names, [_placed(one, zone) for one in clock["placed"]])
+        yield table(names, [_placed(span, zone) for span in clock["placed"]])
     yield "</section>"
 
 
-def _told(event: Mapping[str, Any]) -> str:
+def _wording(event: Mapping[str, Any]) -> str:
     size = next((f"{event[name]:+.3f} s" for name in ("step_s", "duration_s") if event.get(name) is not None), "")
     return ", ".join(filter(None, (size, str(event.get("reason") or ""))))
 
 
-def _placed(one: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
-    edges = [when(one[edge][name], zone) for edge in ("first", "last") for name in ("time", "placed")]
-    bound = "–" if one["bound_s"] is None else f"± {one['bound_s']:.3g} s"
-    return (f"{one['entries']}", *edges, bound, f"{one['by'][0]}/{one['by'][1]}")
+def _placed(span: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
+    edges = [when(span[edge][name], zone) for edge in ("first", "last") for name in ("time", "placed")]
+    bound = "–" if span["bound_s"] is None else f"± {span['bound_s']:.3g} s"
+    return (f"{span['entries']}", *edges, bound, f"{span['by'][0]}/{span['by'][1]}")

@@ -1,1 +1,1 @@
-"""What comes in by MQTT and HTTPS: taken or refused by the uplink's contract, with faults that a test orders."""
+"""Receives entries by MQTT and HTTPS and takes or refuses them by the uplink's contract, with faults that a test injects."""

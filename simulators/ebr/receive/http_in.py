@@ -1,4 +1,4 @@
-"""The EBR's HTTP side: pages by PUT, the receipt as the answer; and the pages that people look at."""
+"""The EBR's HTTP side: takes entries by PUT and answers with the receipt; serves the pages for people."""
 
 import asyncio
 import re
@@ -20,7 +20,7 @@ _FOLDER = re.compile(r"[A-Za-z0-9%_~-][A-Za-z0-9%._~-]{0,250}")
 
 
 def application(receiver: Receiver, folder: Path, index: Callable[[], str], *, receives: bool = True) -> web.Application:
-    """The whole site, or its pages alone. index: makes the index page, as HTML; runs in a worker thread."""
+    """Make the whole site; its pages alone unless it `receives`. index: makes the index page as HTML, in a worker thread."""
     app = web.Application(client_max_size=MAX_BODY_BYTES)
 
     async def entries(request: web.Request) -> web.Response:
@@ -58,7 +58,7 @@ def application(receiver: Receiver, folder: Path, index: Callable[[], str], *, r
 
 
 async def _entries(request: web.Request, receiver: Receiver) -> web.Response:
-    """One page: refused whole, or stored whole and answered with a receipt."""
+    """Take one page of entries: refuse it whole, or store it whole and answer with a receipt."""
     script, body = receiver.script, await request.read()
     if len(body) > script.largest_page_bytes:
         return web.Response(status=413)
@@ -99,7 +99,7 @@ def _seqs(request: web.Request) -> range:
 
 
 def _check_range(request: web.Request, lines: list[bytes]) -> None:
-    """The page must hold exactly what its address says: who answers for a range must have seen it."""
+    """Refuse a page that does not hold exactly the range in its address: a receipt for a range needs all of it."""
     info = request.match_info
     gateway, epoch = f"{unquote(info['site'])}/{unquote(info['line'])}", int(info["epoch"])
     heads = [(entry.gateway, entry.epoch, entry.seq) for entry in map(read, lines)]
@@ -108,7 +108,7 @@ def _check_range(request: web.Request, lines: list[bytes]) -> None:
 
 
 def _hang_up(request: web.Request) -> web.Response:
-    """The answer never arrives: the connection breaks."""
+    """Break the connection instead of answering."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=500)

@@ -1,16 +1,16 @@
-"""What the EBR shall do wrong on purpose. A test sets these while it runs."""
+"""Faults of the EBR that a test injects, and may change while it runs."""
 
 import asyncio
 import random
 from dataclasses import dataclass, field
 from typing import Any
 
-from simulators.ebr.entry import Entry, No
+from simulators.ebr.entry import Entry, Refusal
 
 
 @dataclass
-class Script:
-    """All off: a good EBR.
+class InjectedFaults:
+    """The faults to inject. All off: a good EBR.
 
     refuse: seq of entries that are not taken, and why. lose: share of messages or pages dropped before they are stored. lose_receipts:
     share of answers dropped after storing. double_receipts: every receipt twice. answer_after_s: receipts that much later. wrong_digest:
@@ -20,7 +20,7 @@ class Script:
     that are not taken. unknown_orders: orders that the EBR does not know yet.
     """
 
-    refuse: dict[int, No] = field(default_factory=dict)
+    refuse: dict[int, Refusal] = field(default_factory=dict)
     lose: float = 0.0
     lose_receipts: float = 0.0
     double_receipts: bool = False
@@ -33,21 +33,21 @@ class Script:
     page_retry_after: str | None = None
     largest_page_bytes: int = 16_777_216
     poison_422: bool = False
-    refuse_types: dict[str, No] = field(default_factory=dict)
+    refuse_types: dict[str, Refusal] = field(default_factory=dict)
     unknown_orders: set[str] = field(default_factory=set)
     seed: int = 1
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
 
-    def rule(self, entry: Entry) -> No | None:
-        """Why this entry is not taken."""
+    def rule(self, entry: Entry) -> Refusal | None:
+        """Refuse an entry; None to take it."""
         return self.refuse.get(entry.seq)
 
-    def record_rule(self, event: dict[str, Any]) -> No | None:
-        """Why this single record is not taken."""
+    def record_rule(self, event: dict[str, Any]) -> Refusal | None:
+        """Refuse a single record; None to take it."""
         if event.get("order") in self.unknown_orders:
-            return No("unknown-order", "later", f"order {event['order']} is not known")
+            return Refusal("unknown-order", "later", f"order {event['order']} is not known")
         return self.refuse_types.get(str(event.get("type")))
 
     def drops(self) -> bool:
@@ -59,7 +59,7 @@ class Script:
         return self.silent or self._random.random() < self.lose_receipts
 
     async def shape(self, receipt: dict[str, object]) -> list[dict[str, object]]:
-        """The receipts that really go out instead of this one, after the time the script wants."""
+        """Return the receipts to send instead of this one, after the injected delay."""
         if self.answer_after_s:
             await asyncio.sleep(self.answer_after_s)
         if self.drops_receipt():

@@ -1,4 +1,4 @@
-"""The EBR's MQTT side: takes `.../entries`, answers on `.../receipts` after it has stored, never before."""
+"""The EBR's MQTT side: takes `.../entries`, and answers on `.../receipts` after it has stored, never before."""
 
 import asyncio
 import logging
@@ -25,7 +25,7 @@ _KINDS = (("entries", 1), ("live", 0), ("online", 1), ("records/+/+", 1))
 
 
 class MqttIn:
-    """A client of the broker; paho's own thread reads, the loop's thread works."""
+    """A client of the broker. paho's own thread receives, the event loop's thread takes and answers."""
 
     def __init__(self, url: str, receiver: Receiver, *, topics: str = "ebr/+/+", name: str = "reference-ebr", tls: Any = None) -> None:
         parts = urlsplit(url)
@@ -72,7 +72,7 @@ class MqttIn:
             elif kind == "live":
                 self._receiver.copy(payload)
             elif kind == "online":
-                self._said_online(prefix, payload)
+                self._announce_online(prefix, payload)
             elif "/records/" in topic and not self._receiver.script.drops():
                 await self._record(topic.partition("/records/")[0], payload)
         if not page:
@@ -87,7 +87,7 @@ class MqttIn:
             self._client.publish(f"{prefix}/receipts", orjson.dumps(receipt), qos=1)
 
     async def _record(self, prefix: str, payload: bytes) -> None:
-        """Take one single record; its outcome goes out after it is stored."""
+        """Take one single record, and publish its outcome after it is stored."""
         try:
             name = record_id(read(payload).item)
         except (Unreadable, KeyError) as error:
@@ -98,7 +98,7 @@ class MqttIn:
             outcome = "rejected" if answer["outcome"] == "conflict" else answer["outcome"]
             self._client.publish(f"{prefix}/receipts", orjson.dumps({**answer, "outcome": outcome}), qos=1)
 
-    def _said_online(self, prefix: str, payload: bytes) -> None:
+    def _announce_online(self, prefix: str, payload: bytes) -> None:
         try:
             self._receiver.online[prefix] = orjson.loads(payload).get("online") is True
         except (orjson.JSONDecodeError, AttributeError):

@@ -1,4 +1,4 @@
-"""The one way into the EBR: pages of entries are stored in one transaction; what they concern is remembered for the record builder."""
+"""The only way into the EBR: stores pages of entries, each in one transaction, and passes the batches concerned to the builder."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from simulators.ebr.entry import Stream, Unreadable, facts, read
-from simulators.ebr.receive.injected_faults import Script
+from simulators.ebr.receive.injected_faults import InjectedFaults
 from simulators.ebr.store import Store, Taken
 
 log = logging.getLogger(__name__)
@@ -16,9 +16,9 @@ FRESH_KEPT = 1_000
 
 
 class Receiver:
-    """Everything that arrives passes here, by MQTT and HTTP alike. Belongs to the event loop's thread; the store works beside it."""
+    """Takes everything that arrives, by MQTT and HTTP alike. Belongs to the event loop's thread; the store works in others."""
 
-    def __init__(self, store: Store, script: Script) -> None:
+    def __init__(self, store: Store, script: InjectedFaults) -> None:
         self.store, self.script = store, script
         self.changed: set[tuple[str, str]] = set()
         self.changed_at = 0.0
@@ -28,7 +28,7 @@ class Receiver:
         self._order = asyncio.Lock()
 
     async def take(self, payloads: Sequence[bytes]) -> Taken:
-        """Store a page; on disk when this returns."""
+        """Store a page; it is on disk when this returns."""
         async with self._order:
             taken = await asyncio.to_thread(self.store.take, payloads, self.script.rule)
         for text in taken.unreadable:
@@ -41,7 +41,7 @@ class Receiver:
         return taken
 
     async def receipts(self, taken: Taken) -> list[dict[str, object]]:
-        """What goes out for a page, as the script will have it."""
+        """Make the receipts for a page, with the injected faults."""
         receipts = []
         for stream in sorted(taken.answered):
             receipt = await asyncio.to_thread(self.store.receipt, stream)
@@ -49,7 +49,7 @@ class Receiver:
         return receipts
 
     async def take_record(self, record_id: str, payload: bytes) -> dict[str, str]:
-        """Store a single record, or say why not: the outcome that goes back."""
+        """Store a single record or refuse it; return the outcome to send back."""
         try:
             entry = read(payload)
         except Unreadable as error:
@@ -65,14 +65,14 @@ class Receiver:
         return {"id": record_id, "outcome": outcome}
 
     def copy(self, payload: bytes) -> None:
-        """A live copy came: it shows that the line lives, and is nothing else."""
+        """Note a live copy: it shows that the line is alive, and is not stored."""
         head = payload[:400].decode(errors="replace")
         gateway = head.partition('"gateway":"')[2].partition('"')[0]
         if gateway and len(self.live) < FRESH_KEPT:
             self.live[gateway] = time.time()
 
     def state(self) -> dict[str, Any]:
-        """What is held and what came, for the index page and for tests."""
+        """Return counts and streams, for the index page and for tests."""
         streams = [
             {"gateway": gateway, "epoch": epoch, "through": through, "digest": digest, "last_at": self.last_at.get((gateway, epoch))}
             for (gateway, epoch), (through, digest) in self.store.streams().items()

@@ -1,4 +1,4 @@
-"""Does the EBR hold just the records that the batch's end lists? By digests of the bytes received, nothing else."""
+"""Compares the records that the EBR holds with those that the batch's end lists, by digests of the bytes received."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
@@ -8,12 +8,12 @@ _MEMBER = b',"event":{'
 
 
 def event_bytes(payload: bytes) -> bytes:
-    """The exact bytes of an entry's `event` member, which stands last in it."""
+    """Cut the exact bytes of the `event` member, the last one, out of an entry."""
     return payload[payload.index(_MEMBER) + len(_MEMBER) - 1 : -1]
 
 
 def content_sha256(parts: Iterable[bytes]) -> str:
-    """Of an event that came in numbered parts: over their concatenation, in order."""
+    """Compute the digest of an event that arrived in numbered parts: over their concatenation, in order."""
     digest = sha256()
     for part in parts:
         digest.update(part)
@@ -21,10 +21,10 @@ def content_sha256(parts: Iterable[bytes]) -> str:
 
 
 def merkle_root(digests: Sequence[str]) -> str:
-    """RFC 6962, 2.1, over content digests as leaves."""
+    """Compute the tree root (RFC 6962, 2.1) with content digests as leaves."""
     if not digests:
         return sha256().hexdigest()
-    return _root([bytes.fromhex(one) for one in digests]).hex()
+    return _root([bytes.fromhex(digest) for digest in digests]).hex()
 
 
 def _root(leaves: Sequence[bytes]) -> bytes:
@@ -35,15 +35,18 @@ def _root(leaves: Sequence[bytes]) -> bytes:
 
 
 def checked(end: Mapping[str, Any], steps: Sequence[Mapping[str, Any]], bookings: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
-    """What a batch's end lists against what is held: {"listed", "held", "differences": [text], "merkle_root_matches"}."""
+    """Compare the records listed by a batch's end with those held.
+
+    Returns {"listed", "held", "differences": [text], "merkle_root_matches"}.
+    """
     gateway = end["gateway"]
-    listed = {one["record"]: one for one in end.get("records") or []}
+    listed = {item["record"]: item for item in end.get("records") or []}
     held = {step["record"]: step for step in steps if step["transition"] == "end" and step["gateway"] == gateway}
     differences = _differences(listed, held)
     if not end.get("not_listed"):
-        booked = {one["record"]: one for one in bookings if one["gateway"] == gateway}
-        differences += _differences({one["record"]: one for name in ("materials", "samples") for one in end.get(name) or []}, booked)
-    root = merkle_root([one["content_sha256"] for one in end.get("records") or []])
+        booked = {item["record"]: item for item in bookings if item["gateway"] == gateway}
+        differences += _differences({item["record"]: item for name in ("materials", "samples") for item in end.get(name) or []}, booked)
+    root = merkle_root([item["content_sha256"] for item in end.get("records") or []])
     return {"listed": len(listed), "held": len(held), "differences": differences, "merkle_root_matches": root == end.get("merkle_root")}
 
 

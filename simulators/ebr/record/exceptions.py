@@ -1,4 +1,4 @@
-"""Review by exception: everything in a batch record that a person must look at, the gravest first; nothing else."""
+"""Review by exception: lists everything in a batch record that a person must look at, the gravest first; nothing else."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -10,65 +10,73 @@ _FINE = ("present", "by-ebr", "not-applicable")
 
 
 def exceptions(record: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Each with kind, severity, time (or null), where, text. Sorted by severity, then time."""
-    found = [
+    """List the exceptions, each with kind, severity, time (or null), where, text. Sorted by severity, then time."""
+    listed = [
         *_batch(record),
-        *(one for step in record["steps"] for one in _step(step)),
+        *(item for step in record["steps"] for item in _step(step)),
         *_holds(record["steps"]),
-        *(one for booking in record["materials"] for one in _booking(booking)),
+        *(item for booking in record["materials"] for item in _booking(booking)),
         *_orphans(record["genealogy"]["orphans"]),
-        *(one for hold in record["hold_times"] for one in _hold_time(hold)),
+        *(item for hold in record["hold_times"] for item in _hold_time(hold)),
         *_gaps(record["gaps"]),
         *_clock(record["clock"]),
         *(_alarm(alarm) for alarm in record["alarms"]),
         *(_finding(finding) for finding in record["findings"] if finding["severity"] != "info" and finding["code"] not in _TWICE),
         *_chain(record["chain"]),
     ]  # fmt: skip
-    return sorted(found, key=lambda one: (_ORDER[one["severity"]], one["time"] or "", one["where"], one["text"]))
+    return sorted(listed, key=lambda item: (_ORDER[item["severity"]], item["time"] or "", item["where"], item["text"]))
 
 
-def _one(kind: str, severity: str, time: str | None, where: Any, text: str) -> dict[str, Any]:
+def _exception(kind: str, severity: str, time: str | None, where: Any, text: str) -> dict[str, Any]:
     return {"kind": kind, "severity": severity, "time": time, "where": str(where or ""), "text": text}
 
 
 def _alarm(alarm: Mapping[str, Any]) -> dict[str, Any]:
     severity = alarm["severity"] if alarm["severity"] in _ORDER else "warning"
     until = f"until {alarm['cleared']}" if alarm["cleared"] else "not cleared"
-    return _one("alarm", severity, alarm["raised"], alarm["equipment"] or "line", f"Alarm {alarm['alarm']}: {alarm['text']}, {until}.")
+    return _exception(
+        "alarm", severity, alarm["raised"], alarm["equipment"] or "line", f"Alarm {alarm['alarm']}: {alarm['text']}, {until}."
+    )
 
 
 def _finding(finding: Mapping[str, Any]) -> dict[str, Any]:
     where = (finding.get("evidence") or {}).get("equipment") or finding.get("source") or "line"
-    return _one("finding", finding["severity"], finding["entered"], where, finding["text"])
+    return _exception("finding", finding["severity"], finding["entered"], where, finding["text"])
 
 
 def _batch(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     if record["status"] == "open":
-        yield _one("open", "warning", None, "batch", "The batch has no end record yet.")
+        yield _exception("open", "warning", None, "batch", "The batch has no end record yet.")
     elif record["status"] != "complete":
-        yield _one("incomplete", "alarm", None, "batch", f"The batch ended with status {record['status']}.")
+        yield _exception("incomplete", "alarm", None, "batch", f"The batch ended with status {record['status']}.")
     for name in ("order", "product", "recipe", "recipe_version"):
         if len(record["header"][name]) > 1:
-            yield _one("identity", "alarm", None, "batch", f"More than one {name.replace('_', ' ')}: {', '.join(record['header'][name])}.")
+            yield _exception(
+                "identity", "alarm", None, "batch", f"More than one {name.replace('_', ' ')}: {', '.join(record['header'][name])}."
+            )
     unnamed = record["completeness"]["missing_count"] - len(record["completeness"]["missing"])
     if unnamed > 0:
-        yield _one("not-present", "alarm", None, "batch", f"{unnamed} more required items are not present, not named in the batch's end.")
+        yield _exception(
+            "not-present", "alarm", None, "batch", f"{unnamed} more required items are not present, not named in the batch's end."
+        )
     for item in record["completeness"]["missing"]:
         if item.get("parameter") is None:
-            yield _one("missing", "alarm", None, item.get("equipment") or "batch", f"{_first_large(missing_item(item))}: {item['status']}.")
+            yield _exception(
+                "missing", "alarm", None, item.get("equipment") or "batch", f"{_first_large(missing_item(item))}: {item['status']}."
+            )
     for end in record["ends"]:
         yield from _end(end)
     for seal in record["seal"]:
         for text in seal["differences"]:
-            yield _one("seal", "alarm", None, seal["gateway"], f"The list of records in the batch's end does not hold: {text}.")
+            yield _exception("seal", "alarm", None, seal["gateway"], f"The list of records in the batch's end does not hold: {text}.")
         if not seal["merkle_root_matches"]:
-            yield _one(
+            yield _exception(
                 "seal", "alarm", None, seal["gateway"], "The Merkle root in the batch's end does not follow from its list of records."
             )
 
 
 def missing_item(item: Mapping[str, Any]) -> str:
-    """What is not there, of an item of a statement of completeness."""
+    """Name the missing item of a statement of completeness."""
     if item.get("parameter"):
         return str(item["parameter"])
     for kind in ("material", "sample", "lot"):
@@ -86,94 +94,112 @@ def _end(end: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         for parameter in equipment.get("parameters") or []:
             yield from _parameter(parameter, f"{equipment['equipment']} (whole batch)", end["start"]["time"])
     if end.get("cause") not in (None, "completed"):
-        yield _one("batch-cause", "alarm", end["entered"], "batch", f"The batch was ended by: {end['cause']}.")
+        yield _exception("batch-cause", "alarm", end["entered"], "batch", f"The batch was ended by: {end['cause']}.")
 
 
 def _step(step: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     where, time = f"{step['equipment']}: {step['step']}/{step['run']}", step["start"]["time"]
     if step["transition"] != "end":
-        yield _one("step-open", "warning", time, where, "The step has no end record.")
+        yield _exception("step-open", "warning", time, where, "The step has no end record.")
         return
     if step["cause"] != "completed":
-        yield _one("step-cause", "alarm", step["end"]["time"] if step.get("end") else time, where, f"The step ended by: {step['cause']}.")
+        yield _exception(
+            "step-cause", "alarm", step["end"]["time"] if step.get("end") else time, where, f"The step ended by: {step['cause']}."
+        )
     for edge in ("start", "end"):
         if (step.get(edge) or {}).get("basis") not in (None, "observed"):
-            yield _one("step-edge", "warning", step[edge]["time"], where, f"The {edge} was not observed: {step[edge]['basis']}.")
+            yield _exception("step-edge", "warning", step[edge]["time"], where, f"The {edge} was not observed: {step[edge]['basis']}.")
     if step["revision"] > 1:
-        yield _one("corrected", "warning", step["entered"], where, f"Corrected record, revision {step['revision']}: {step.get('reason')}.")
+        yield _exception(
+            "corrected", "warning", step["entered"], where, f"Corrected record, revision {step['revision']}: {step.get('reason')}."
+        )
     for parameter in step.get("parameters") or []:
         yield from _parameter(parameter, where, time)
         yield from _excursions(parameter, where)
 
 
 def _holds(steps: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Each hold of an equipment once, with the steps that it interrupted."""
+    """Yield each hold of an equipment once, with the steps that it interrupted."""
     held: dict[tuple[str, str, str, str], list[str]] = {}
     for step in steps:
         for hold in step.get("holds") or []:
             until = hold["end"]["time"] if hold.get("end") else "after the step's end"
             held.setdefault((hold["start"]["time"], step["equipment"], hold["state"], until), []).append(f"{step['step']}/{step['run']}")
     for (start, equipment, state, until), names in held.items():
-        yield _one("hold", "warning", start, equipment, f"{state} until {until}, in {', '.join(names)}.")
+        yield _exception("hold", "warning", start, equipment, f"{state} until {until}, in {', '.join(names)}.")
 
 
-def _booking(one: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """A booking or sample that is not whole, not within its limits, or was corrected."""
-    time = (one.get("at") or one.get("taken") or {}).get("time") or one["entered"]
-    where = f"{one.get('equipment') or 'batch'}: {one.get('booking') or one.get('sampling') or one['type']}"
-    if one.get("status") not in (None, "present"):
-        told = ", ".join(one.get("problems") or [])
-        yield _one("booking", "alarm", time, where, f"The {one['type']} is {one['status']}{': ' if told else ''}{told}.")
-    if one.get("result") in ("below", "above"):
-        limit = one["low"] if one["result"] == "below" else one["high"]
-        unit = one.get("unit") or ""
-        yield _one("limit", "alarm", time, where, f"{one.get('quantity')} {unit} is {one['result']} the limit {limit} {unit}.")
-    corrected = one["revision"] > 1 and one.get("reason") != "result"
+def _booking(booking: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Report a booking or sample that is incomplete, outside its limits, or corrected."""
+    time = (booking.get("at") or booking.get("taken") or {}).get("time") or booking["entered"]
+    where = f"{booking.get('equipment') or 'batch'}: {booking.get('booking') or booking.get('sampling') or booking['type']}"
+    if booking.get("status") not in (None, "present"):
+        problems = ", ".join(booking.get("problems") or [])
+        yield _exception(
+            "booking", "alarm", time, where, f"The {booking['type']} is {booking['status']}{': ' if problems else ''}{problems}."
+        )
+    if booking.get("result") in ("below", "above"):
+        limit = booking["low"] if booking["result"] == "below" else booking["high"]
+        unit = booking.get("unit") or ""
+        yield _exception(
+            "limit", "alarm", time, where, f"{booking.get('quantity')} {unit} is {booking['result']} the limit {limit} {unit}."
+        )
+    corrected = booking["revision"] > 1 and booking.get("reason") != "result"
     if corrected:
-        yield _one("corrected", "warning", one["entered"], where, f"Corrected record, revision {one['revision']}: {one.get('reason')}.")
+        yield _exception(
+            "corrected", "warning", booking["entered"], where, f"Corrected record, revision {booking['revision']}: {booking.get('reason')}."
+        )
 
 
 def _orphans(orphans: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    for one in orphans:
-        text = "came from nothing that is known" if one.get("side") == "no-parent" else "went into nothing that is known"
-        yield _one("orphan", "alarm", None, "materials", f"Lot {one.get('lot')} {text}.")
+    for lot in orphans:
+        text = "came from nothing that is known" if lot.get("side") == "no-parent" else "went into nothing that is known"
+        yield _exception("orphan", "alarm", None, "materials", f"Lot {lot.get('lot')} {text}.")
 
 
 def _hold_time(hold: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """An equipment that stood too long, or of which nobody knows."""
+    """Report an equipment that stood too long, or for an unknown time."""
     end = (hold.get("end") or {}).get("time")
     if hold["result"] == "above":
         limit = f"{hold['seconds']:g} s, the limit is {hold['limit_s']:g} s"
-        yield _one("hold-time", "alarm", end, hold["equipment"], f"The equipment stood {hold['hold']} too long: {limit}.")
+        yield _exception("hold-time", "alarm", end, hold["equipment"], f"The equipment stood {hold['hold']} too long: {limit}.")
     if hold["status"] != "present":
         what = "was not observed all the time" if hold["status"] == "gap" else "is not known"
-        yield _one("hold-time", "warning", end, hold["equipment"], f"How long the equipment stood {hold['hold']} {what}.")
+        yield _exception("hold-time", "warning", end, hold["equipment"], f"How long the equipment stood {hold['hold']} {what}.")
 
 
 def _parameter(parameter: Mapping[str, Any], where: str, time: str) -> Iterator[dict[str, Any]]:
     name, unit = parameter.get("name") or parameter["parameter"], parameter.get("unit_text") or ""
     if parameter["status"] not in _FINE:
         severity = "alarm" if parameter.get("required", True) else "warning"
-        yield _one("not-present", severity, time, where, f"{name}: {parameter['status']}{_share(parameter)}.")
+        yield _exception("not-present", severity, time, where, f"{name}: {parameter['status']}{_share(parameter)}.")
     if parameter["result"] in ("below", "above"):
         limit = parameter["low"] if parameter["result"] == "below" else parameter["high"]
-        yield _one("limit", "alarm", time, where, f"{name}: {parameter['value']} {unit} is {parameter['result']} the limit {limit} {unit}.")
+        yield _exception(
+            "limit", "alarm", time, where, f"{name}: {parameter['value']} {unit} is {parameter['result']} the limit {limit} {unit}."
+        )
     elif parameter.get("alert") in ("below", "above"):
         limit = parameter["alert_low"] if parameter["alert"] == "below" else parameter["alert_high"]
-        yield _one(
+        yield _exception(
             "alert", "warning", time, where, f"{name}: {parameter['value']} {unit} is {parameter['alert']} the alert limit {limit} {unit}."
         )
 
 
 def _excursions(parameter: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
-    """When a reading passed a limit, whatever the statistic says of the whole step."""
+    """Report each time a reading passed a limit, whatever the statistic of the whole step is."""
     name, unit = parameter.get("name") or parameter["parameter"], parameter.get("unit_text") or ""
-    for one in parameter.get("excursions") or []:
-        times = f"from {one['start']} until {one['end']}, {one['duration_s']:g} s"
-        yield _one("excursion", "alarm", one["start"], where, f"{name}: {one['side']} the limit {times}; reached {one['extreme']} {unit}.")
+    for excursion in parameter.get("excursions") or []:
+        times = f"from {excursion['start']} until {excursion['end']}, {excursion['duration_s']:g} s"
+        yield _exception(
+            "excursion",
+            "alarm",
+            excursion["start"],
+            where,
+            f"{name}: {excursion['side']} the limit {times}; reached {excursion['extreme']} {unit}.",
+        )
     listed, count = len(parameter.get("excursions") or []), parameter.get("excursion_count") or 0
     if count > listed:
-        yield _one("excursion", "alarm", None, where, f"{name}: {count - listed} more times beyond a limit, not listed.")
+        yield _exception("excursion", "alarm", None, where, f"{name}: {count - listed} more times beyond a limit, not listed.")
 
 
 def _share(parameter: Mapping[str, Any]) -> str:
@@ -187,7 +213,7 @@ def _gaps(gaps: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         until = f"until {gap['end']}" if gap["end"] else "not closed"
         detail = f" ({gap['detail']})" if gap.get("detail") else ""
         if gap["outcome"] == "filled":
-            yield _one(
+            yield _exception(
                 "gap-filled",
                 "info",
                 gap["start"],
@@ -195,24 +221,26 @@ def _gaps(gaps: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
                 f"Late: {tags}, {until}; the source had kept the values ({gap['cause']}).",
             )
             continue
-        yield _one("gap", "alarm", gap["start"], gap["source"], f"Not observed: {tags}, {until}; {gap['cause']}{detail}.")
+        yield _exception("gap", "alarm", gap["start"], gap["source"], f"Not observed: {tags}, {until}; {gap['cause']}{detail}.")
 
 
 def _clock(clock: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     total = sum(clock["entries"].values())
     for status, count in sorted(clock["entries"].items()):
         if status != "synchronised":
-            yield _one("clock", "warning", None, "clock", f"{count} of {total} entries were stamped while the clock was {status}.")
+            yield _exception("clock", "warning", None, "clock", f"{count} of {total} entries were stamped while the clock was {status}.")
     for event in clock["events"]:
         if event.get("kind") in ("step", "suspend"):
-            yield _one("clock", "alarm", event["entered"], "clock", f"Clock event: {event['kind']}, {event.get('delta_s', '?')} s.")
+            yield _exception("clock", "alarm", event["entered"], "clock", f"Clock event: {event['kind']}, {event.get('delta_s', '?')} s.")
 
 
 def _chain(chain: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    for one in chain:
-        where = f"{one['gateway']}, epoch {one['epoch']}"
-        if one["beyond_whole"]:
-            yield _one("chain", "alarm", None, where, f"Entries after {one['through']} are not whole yet; they are not in this record.")
-        if one["rejected"]:
-            numbers = ", ".join(str(entry["seq"]) for entry in one["rejected"][:10])
-            yield _one("rejected", "alarm", None, where, f"{len(one['rejected'])} entries were not taken by the EBR: {numbers}.")
+    for stream in chain:
+        where = f"{stream['gateway']}, epoch {stream['epoch']}"
+        if stream["beyond_whole"]:
+            yield _exception(
+                "chain", "alarm", None, where, f"Entries after {stream['through']} are not whole yet; they are not in this record."
+            )
+        if stream["rejected"]:
+            numbers = ", ".join(str(entry["seq"]) for entry in stream["rejected"][:10])
+            yield _exception("rejected", "alarm", None, where, f"{len(stream['rejected'])} entries were not taken by the EBR: {numbers}.")

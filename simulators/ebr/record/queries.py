@@ -1,4 +1,4 @@
-"""Questions to the store, read-only: what is known about one batch, in order; of streams only what is whole, and single records."""
+"""Reads the store: everything known about one batch, in order; from streams only the whole part, and single records."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -20,29 +20,29 @@ _HELD = (
 _PAYLOAD = "JOIN entries e ON e.gateway=f.gateway AND e.epoch=f.epoch AND e.seq=f.seq"
 
 
-class Library:
-    """One reader. Belongs to one thread."""
+class RecordQueries:
+    """One reader of the store's file. Belongs to one thread."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
 
     def batches(self) -> list[tuple[str, str, str, int]]:
-        """(batch, first time, last time, number of step records), the newest first."""
+        """List (batch, first time, last time, number of step records), the newest first."""
         rows = self._db.execute(
             "SELECT batch, min(time), max(time), sum(kind='step') FROM facts WHERE batch IS NOT NULL GROUP BY batch ORDER BY 2 DESC"
         )
         return [(row[0], row[1], row[2], row[3]) for row in rows]
 
     def of_batch(self, batch: str, kinds: Iterable[str]) -> Iterator[dict[str, Any]]:
-        """Entries that name the batch, of these kinds: their JSON, and their bytes as `payload`."""
+        """Yield entries of these kinds that name the batch: their JSON, and their bytes as `payload`."""
         marks = ",".join("?" * len(kinds := list(kinds)))
         sql = (
             f"SELECT DISTINCT f.gateway, f.epoch, f.seq, e.payload FROM facts f {_WHOLE} {_PAYLOAD} WHERE f.batch=? AND f.kind IN ({marks})"  # noqa: S608 - only marks are put in
         )
         return self._items(sql, (batch, *kinds))
 
-    def told_of(self, gateway: str, first: int, last: int) -> Iterator[dict[str, Any]]:
-        """Readings entries that tell of a time in [first, last] (ticks), whenever they came."""
+    def readings_about(self, gateway: str, first: int, last: int) -> Iterator[dict[str, Any]]:
+        """Yield the readings entries with times in [first, last] (ticks), whenever they arrived."""
         sql = (
             f"SELECT f.gateway, f.epoch, f.seq, e.payload FROM spans f {_WHOLE} {_PAYLOAD}"  # noqa: S608 - nothing is put in
             " WHERE f.gateway=? AND f.last>=? AND f.first<=?"
@@ -50,17 +50,17 @@ class Library:
         return self._items(sql, (gateway, first, last))
 
     def gateways(self, batch: str) -> list[str]:
-        """Lines that name the batch."""
+        """List the lines that name the batch."""
         rows = self._db.execute(f"SELECT DISTINCT f.gateway FROM facts f {_HELD} AND f.batch=? ORDER BY 1", (batch,))  # noqa: S608
         return [row[0] for row in rows]
 
     def named(self, batch: str) -> tuple[str | None, str | None]:
-        """Times of the first and last entry whose contexts name the batch."""
+        """Find the times of the first and last entry whose contexts name the batch."""
         row = self._db.execute(f"SELECT min(f.time), max(f.time) FROM facts f {_HELD} AND f.batch=?", (batch,)).fetchone()  # noqa: S608
         return row[0], row[1]
 
     def of_kind(self, gateways: Iterable[str], kinds: Iterable[str]) -> Iterator[dict[str, Any]]:
-        """All entries of these kinds of these gateways."""
+        """Yield all entries of these kinds of these gateways."""
         kinds, gateways = list(kinds), list(gateways)
         sql = (
             f"SELECT DISTINCT f.gateway, f.epoch, f.seq, e.payload FROM facts f {_WHOLE} {_PAYLOAD}"  # noqa: S608 - only marks are put in
@@ -69,19 +69,19 @@ class Library:
         return self._items(sql, (*kinds, *gateways))
 
     def streams(self, gateways: Iterable[str]) -> dict[Stream, dict[str, Any]]:
-        """How far each stream is whole, and what came beyond that."""
-        found = {}
+        """Give the whole part of each stream, and the entries received beyond it."""
+        streams = {}
         for gateway in gateways:
             for epoch, through, digest in self._db.execute(
                 "SELECT epoch, through, digest FROM streams WHERE gateway=? ORDER BY epoch", (gateway,)
             ):
                 last, rejected = self._beyond((gateway, epoch))
                 state = {"through": through, "digest": digest, "last_seen": last or through, "rejected": rejected}
-                found[gateway, epoch] = {**state, "checkpoint": self._checkpoint((gateway, epoch))}
-        return found
+                streams[gateway, epoch] = {**state, "checkpoint": self._checkpoint((gateway, epoch))}
+        return streams
 
     def _checkpoint(self, stream: Stream) -> dict[str, Any] | None:
-        """The latest checkpoint that the entries bear out."""
+        """Load the latest checkpoint that the entries confirm."""
         sql = (
             "SELECT c.size, c.root, c.signer, k.how FROM checkpoints c LEFT JOIN keys k ON k.gateway=c.gateway AND k.key=c.signer"
             " WHERE c.gateway=? AND c.epoch=? ORDER BY c.size DESC LIMIT 1"
@@ -95,19 +95,19 @@ class Library:
         return last, [{"seq": seq, "code": code, "reason": reason} for seq, code, reason in rows]
 
     def _items(self, sql: str, values: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
-        """Of the whole streams and of the single records, in order; what came both ways once."""
-        known: tuple[Any, ...] | None = None
+        """Yield items of the whole streams and of the single records, in order; one that arrived both ways once."""
+        last_key: tuple[Any, ...] | None = None
         single = sql.replace(f"{_WHOLE} {_PAYLOAD}", _SINGLE)
-        ways = [self._db.execute(f"{one} ORDER BY f.gateway, f.epoch, f.seq", values) for one in (sql, single)]
+        ways = [self._db.execute(f"{select} ORDER BY f.gateway, f.epoch, f.seq", values) for select in (sql, single)]
         for row in merge(*ways, key=lambda row: row[:3]):
-            if row[:3] != known:
-                known = row[:3]
+            if row[:3] != last_key:
+                last_key = row[:3]
                 yield {**orjson.loads(row[3]), "payload": row[3]}
 
 
 @contextmanager
-def library(path: Path) -> Iterator[Library]:
-    """Open STORE/ebr.db for reading; one snapshot for everything that is asked."""
+def record_queries(path: Path) -> Iterator[RecordQueries]:
+    """Open STORE/ebr.db for reading; all queries see one snapshot."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
         db.execute("BEGIN")
-        yield Library(db)
+        yield RecordQueries(db)

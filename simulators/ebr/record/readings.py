@@ -1,4 +1,4 @@
-"""Readings entries as series: what each tag did, by the published format alone (columns, constants, ticks since time_base)."""
+"""Reads readings entries as series per tag, by the published format alone (columns, constants, ticks since time_base)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -25,7 +25,7 @@ class Tagset(NamedTuple):
 
 
 def tagsets(events: Iterable[Mapping[str, Any]]) -> dict[str, Tagset]:
-    """Join the slices of every tagset: id -> table. Slices may come more than once."""
+    """Join the slices of every tagset: id -> table. A slice may arrive more than once."""
     parts: dict[str, tuple[str, dict[int, Mapping[str, Any]]]] = {}
     for event in events:
         _, rows = parts.setdefault(event["tagset"], (event["source"], {}))
@@ -34,7 +34,7 @@ def tagsets(events: Iterable[Mapping[str, Any]]) -> dict[str, Tagset]:
 
 
 def points(item: Mapping[str, Any], table: Tagset) -> Iterable[tuple[str, Point]]:
-    """(tag name, reading) of one entry, in its order."""
+    """Yield (tag name, reading) of one entry, in its order."""
     columns, constant, base = item["columns"], item["constant"], ticks_of(item["time_base"])
     authority = item.get("source_clock", {}).get("authority", "gateway")
     for values in item["readings"]:
@@ -45,14 +45,14 @@ def points(item: Mapping[str, Any], table: Tagset) -> Iterable[tuple[str, Point]
 
 
 def span(item: Mapping[str, Any]) -> tuple[int, int] | None:
-    """The first and last of all times that an entry's readings tell, in ticks: what happened then may stand in it. None: no readings.
+    """Find the first and last of all times in an entry's readings, in ticks; None without readings.
 
-    Late readings come under the context of their arrival, so a batch finds its readings by time.
+    Late readings arrive under a later context, so a batch finds its readings by time.
     """
     if "readings" not in item:
         return None
     columns, constant, base = item["columns"], item.get("constant") or {}, ticks_of(item["time_base"])
-    told: list[int] = []
+    times: list[int] = []
     for name in ("source", "server", "requested", "received"):
         for form in (f"{name}_ticks", f"{name}_time"):
             if form in columns:
@@ -60,12 +60,16 @@ def span(item: Mapping[str, Any]) -> tuple[int, int] | None:
                 values = {row[at] for row in item["readings"]}
             else:
                 values = {constant.get(form)}
-            told += [base + value if form.endswith("ticks") else ticks_of(value) for value in values - {None}]
-    return (min(told), max(told)) if told else (base, base)
+            times += [base + value if form.endswith("ticks") else ticks_of(value) for value in values - {None}]
+    return (min(times), max(times)) if times else (base, base)
 
 
 def _event_ticks(row: Mapping[str, Any], authority: str, base: int) -> int:
-    """The source's time where the device has the say, the server's where it has; else between asking and receiving, else receiving."""
+    """Choose a reading's event time by its time authority.
+
+    device: the source's time, else the server's; server: the other way round. Without either, and for authority gateway: the middle of
+    request and receipt if the gateway asked, else the receipt.
+    """
     order = {"device": ("source", "server"), "server": ("server", "source")}.get(authority, ())
     for name in order:
         if (at := _ticks(row, name, base)) is not None:
@@ -84,7 +88,7 @@ def _ticks(row: Mapping[str, Any], name: str, base: int) -> int | None:
 
 
 def ticks_of(text: str) -> int:
-    """Ticks of an RFC 3339 time with up to seven decimals."""
+    """Parse an RFC 3339 time with up to seven decimals into ticks."""
     main, _, tail = text.partition(".")
     digits = tail[: len(tail) - len(tail.lstrip("0123456789"))]
     moment = datetime.fromisoformat(main + (tail[len(digits) :] if tail else ""))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.contract import BadReply, LinkLost
-from drivers.modbus.frames import NoAnswer, Refused, WrongAnswer, read_request
+from drivers.modbus.frames import ModbusException, NoAnswer, WrongAnswer, read_request
 from drivers.modbus.rtu import RtuLink
 from drivers.modbus.settings import Endpoint
 from drivers.modbus.tcp import TcpLink
@@ -89,7 +89,7 @@ def test_noise_in_or_instead_of_an_answer_never_gives_other_data(kind, noise, ke
 
     try:
         reply = asyncio.run(read_over(kind, answer))
-    except (NoAnswer, WrongAnswer, Refused, LinkLost, BadReply):
+    except (NoAnswer, WrongAnswer, ModbusException, LinkLost, BadReply):
         return
     assert reply.data == DATA or reply.data == _data_of_a_whole_frame(kind, *sent)
 
@@ -116,5 +116,5 @@ def test_flipped_bits_outside_the_data_are_noticed(kind, flips):
     unchanged = len({(flip // 8 % 9, flip % 8) for flip in flips}) != len(flips)
     if unchanged:
         return  # two flips of one bit undo each other
-    with pytest.raises((NoAnswer, WrongAnswer, Refused, LinkLost, BadReply)):
+    with pytest.raises((NoAnswer, WrongAnswer, ModbusException, LinkLost, BadReply)):
         asyncio.run(read_over(kind, answer))

@@ -6,7 +6,7 @@ from config import Source, Tag
 from drivers.contract import DriverMisconfigured
 from drivers.modbus import ModbusDriver
 from drivers.modbus.decode import compiled
-from drivers.modbus.frames import Refused, WrongAnswer, crc_is_right, data_of, read_request, rtu_frame, tcp_frame
+from drivers.modbus.frames import ModbusException, WrongAnswer, crc_is_right, data_of, read_request, rtu_frame, tcp_frame
 from drivers.modbus.plan import Value, block_of
 from drivers.modbus.schedule import REPORT_EVERY_S, Cycle
 from drivers.modbus.settings import Endpoint, ModbusSettings, endpoint_of
@@ -129,11 +129,11 @@ def test_an_answer_that_does_not_fit_in_every_field_is_refused(pdu, why):
 
 
 def test_an_exception_keeps_its_native_code():
-    with pytest.raises(Refused, match=r"modbus-exc-04 \(device failure\)") as refusal:
+    with pytest.raises(ModbusException, match=r"modbus-exc-04 \(device failure\)") as refusal:
         data_of(b"\x83\x04", REGISTERS)
     assert refusal.value.code == 4
-    assert "modbus-exc-11 (gateway no response)" in str(Refused(11))
-    assert "modbus-exc-99" in str(Refused(99))
+    assert "modbus-exc-11 (gateway no response)" in str(ModbusException(11))
+    assert "modbus-exc-99" in str(ModbusException(99))
 
 
 def test_a_schedule_does_not_drift_and_counts_what_it_misses():

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from config import Tag
 from drivers.modbus.decode import REGISTERS, compiled
-from drivers.modbus.plan import Block, Limits, Value, block_of, halves, plan
+from drivers.modbus.plan import Block, ReadLimits, Value, block_of, halves, plan
 from drivers.modbus.settings import ModbusSettings
 from drivers.modbus.torn import MOST_READS, Guard, Guards, doubtful
 from drivers.modbus.values import value_of
 from simulators.modbus_plc.encode import place_of, registers_of
 
-LIMITS = Limits(registers=12, bits=20, hole_registers=3, hole_bits=5)
+LIMITS = ReadLimits(registers=12, bits=20, hole_registers=3, hole_bits=5)
 
 
 @st.composite
@@ -29,7 +29,7 @@ def values(draw):
     ]
 
 
-def allowed(items: list[Value], limits: Limits) -> bool:
+def allowed(items: list[Value], limits: ReadLimits) -> bool:
     """By the definition alone: short enough, and no stretch longer than the hole that none of its values needs."""
     bits = items[0].table == "coil"
     longest, hole = (limits.bits, limits.hole_bits) if bits else (limits.registers, limits.hole_registers)
@@ -42,7 +42,7 @@ def allowed(items: list[Value], limits: Limits) -> bool:
     return end - start <= longest and widest <= hole
 
 
-def fewest(items: list[Value], limits: Limits) -> int:
+def fewest(items: list[Value], limits: ReadLimits) -> int:
     """The smallest number of allowed blocks, by trying every cut of the values in order of address."""
     ordered = sorted(items, key=lambda v: (v.offset, v.end, v.tag))
     best = [0] + [10**6] * len(ordered)
@@ -228,8 +228,8 @@ def test_the_quick_look_at_a_block_believes_just_what_the_value_by_value_one_doe
 
         if suspected or undecodable:
             quick.wake()
-            assert doubtful(quick.each, [read], 0) == tuple(at for at in suspected)
-            for guards in (quick.each, slow):
+            assert doubtful(quick.guarded, [read], 0) == tuple(at for at in suspected)
+            for guards in (quick.guarded, slow):
                 for at, guard in guards:
                     if read[at] is not None and (proven or at not in suspected):
                         guard.accept(read[at], suspected=bool(suspected))

@@ -13,7 +13,7 @@ from kit.collector import Collector
 from config import Source, Tag
 from drivers.contract import Reading
 from drivers.modbus import ModbusDriver
-from drivers.modbus.frames import NoAnswer, Refused, Reply, Request
+from drivers.modbus.frames import ModbusException, NoAnswer, Reply, Request
 
 pytestmark = pytest.mark.virtual_time
 TIMEOUT_S = 0.25
@@ -35,7 +35,7 @@ class Device:
         if request.unit in self.dead:
             raise NoAnswer(f"unit {request.unit} is silent")
         if self.refused:
-            raise Refused(2)
+            raise ModbusException(2)
         data = len(self.asked).to_bytes(2, "big") * (request.data_bytes // 2)
         return Reply(data, round(now_s * 1e9), round(asyncio.get_running_loop().time() * 1e9))
 

@@ -11,7 +11,7 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from gateway.uplink import Refused, Unreachable
-from simulators.ebr.entry import No
+from simulators.ebr.entry import Refusal
 
 
 @pytest.mark.urs("URS-UPL-01", "URS-UPL-02", "URS-UPL-03")
@@ -128,7 +128,7 @@ async def test_a_receiver_that_lost_everything_gets_everything_again(bench: Benc
 @pytest.mark.urs("URS-UPL-04")
 @BOTH
 async def test_a_refused_entry_waits_in_quarantine_and_the_rest_flows(bench: Bench, kind: str) -> None:
-    bench.script.refuse = {7: No("unknown-parameter", "after-change", "no such field")}
+    bench.script.refuse = {7: Refusal("unknown-parameter", "after-change", "no such field")}
     bench.append(30)
     await bench.start(kind)
     forward = bench.forward(bench.uplink(kind))
@@ -154,7 +154,7 @@ async def test_a_refused_entry_waits_in_quarantine_and_the_rest_flows(bench: Ben
 
 @pytest.mark.urs("URS-UPL-04")
 async def test_a_poisoned_page_is_halved_until_the_entry_is_found(bench: Bench, figures: Figures) -> None:
-    bench.script.refuse, bench.script.poison_422 = {517: No("value-out-of-format", "never", "not a number")}, True
+    bench.script.refuse, bench.script.poison_422 = {517: Refusal("value-out-of-format", "never", "not a number")}, True
     bench.append(1_000)
     await bench.start("https")
     started = time.monotonic()  # as the forwarder itself counts

@@ -10,7 +10,7 @@ from kit.uplink_bench import BOTH, GATEWAY, Bench
 
 from buffer import Body
 from gateway.uplink import Refused, Unreachable
-from simulators.ebr.entry import No
+from simulators.ebr.entry import Refusal
 
 
 def record_bodies() -> list[Body]:
@@ -57,7 +57,7 @@ async def test_single_records_arrive_once_under_their_own_names_though_answers_g
 @pytest.mark.urs("URS-UPL-04")
 @BOTH
 async def test_a_record_that_is_not_taken_goes_into_quarantine_and_the_rest_flows(bench: Bench, kind: str) -> None:
-    bench.script.refuse_types = {"gap": No("type-mismatch", "after-change", "no gaps here")}
+    bench.script.refuse_types = {"gap": Refusal("type-mismatch", "after-change", "no gaps here")}
     bench.journal.append(record_bodies(), urgent=True).result()
     await bench.start(kind)
     forward = bench.forward(bench.uplink(kind, profile="records"))

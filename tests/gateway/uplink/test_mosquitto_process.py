@@ -20,7 +20,7 @@ from kit.processes import eventually, free_port
 from buffer import Body, Journal
 from config import Credential, Line, Uplink
 from gateway.uplink import Forwarder, Refused, UplinkError
-from simulators.ebr import Ebr, Script
+from simulators.ebr import Ebr, InjectedFaults
 from simulators.pki import make
 
 BROKER = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
@@ -38,7 +38,7 @@ class Site:
     """A mosquitto, a journal, an EBR, one uplink."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port, self.script = folder, free_port(), Script()
+        self.folder, self.port, self.script = folder, free_port(), InjectedFaults()
         self.journal = Journal.open(folder / "data", GATEWAY, retain_s=86_400, max_bytes=2_000_000_000)
         self.findings: list[dict[str, Any]] = []
         self._process: subprocess.Popen[bytes] | None = None

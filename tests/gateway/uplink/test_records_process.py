@@ -20,7 +20,7 @@ from buffer import Body, Journal
 from config import Line, Uplink
 from gateway.uplink import Forwarder, UplinkError
 from simulators.broker import Broker
-from simulators.ebr import Ebr, Script, Store
+from simulators.ebr import Ebr, InjectedFaults, Store
 from simulators.ebr.pages.page import html
 from simulators.ebr.record.batch_seal import merkle_root
 from simulators.ebr.record.record import batch_record
@@ -144,7 +144,7 @@ def test_a_store_of_an_earlier_version_is_brought_up_to_date(tmp_path: Path, rec
 
 async def delivered(path: Path, journal: Journal, kind: str) -> None:
     """Forward everything through losses on both ways, until the journal has the outcome of each."""
-    port, script = free_port(), Script(lose=0.02, lose_receipts=0.02, seed=3)
+    port, script = free_port(), InjectedFaults(lose=0.02, lose_receipts=0.02, seed=3)
     broker = Broker(free_port(), port_v4=free_port())
     async with contextlib.AsyncExitStack() as stack:
         if kind == "mqtt":

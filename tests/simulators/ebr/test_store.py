@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from buffer import Body, Journal, chain
 from simulators.ebr import Store
 from simulators.ebr.checkpoints import Peaks, leaf
-from simulators.ebr.entry import NOTHING, No
+from simulators.ebr.entry import NOTHING, Refusal
 
 GATEWAY = "lyon/granulation-2"
 
@@ -107,7 +107,7 @@ def test_a_schema_that_it_does_not_know_is_rejected_and_the_rest_goes_on(tmp_pat
 def test_a_rejected_entry_that_is_taken_later_leaves_the_list(tmp_path: Path) -> None:
     payloads = made(tmp_path / "journal", 4)
     store = Store(tmp_path / "ebr")
-    store.take(payloads, lambda entry: No("busy", "later") if entry.seq == 2 else None)
+    store.take(payloads, lambda entry: Refusal("busy", "later") if entry.seq == 2 else None)
     receipt: Any = store.receipt(stream_of(payloads[0]))
     assert (receipt["through"], [one["seq"] for one in receipt["rejected"]]) == (4, [2])
     store.take([payloads[1]])
@@ -156,7 +156,7 @@ def test_a_checkpoint_that_they_do_not_bear_out_is_refused_and_kept_as_evidence(
 def test_a_checkpoint_counts_refused_entries_by_their_bytes(tmp_path: Path) -> None:
     payloads = made(tmp_path / "journal", 9, checkpoint_after=9)
     store = Store(tmp_path / "ebr")
-    store.take(payloads, lambda entry: No("busy", "later") if entry.seq == 4 else None)
+    store.take(payloads, lambda entry: Refusal("busy", "later") if entry.seq == 4 else None)
     receipt: Any = store.receipt(stream_of(payloads[0]))
     assert [one["seq"] for one in receipt["rejected"]] == [4]
     store.close()
@@ -167,7 +167,7 @@ def test_a_receipt_goes_no_further_than_its_list_of_refused_entries(tmp_path: Pa
     monkeypatch.setattr("simulators.ebr.store.MAX_REJECTED", 3)
     payloads = made(tmp_path / "journal", 20)
     store, stream = Store(tmp_path / "ebr"), stream_of(payloads[0])
-    store.take(payloads, lambda entry: No("busy", "later") if entry.seq % 4 == 0 else None)
+    store.take(payloads, lambda entry: Refusal("busy", "later") if entry.seq % 4 == 0 else None)
     receipt: Any = store.receipt(stream)
     assert (receipt["through"], receipt["digest"]) == (15, hashlib.sha256(payloads[14]).hexdigest())
     assert [one["seq"] for one in receipt["rejected"]] == [4, 8, 12]

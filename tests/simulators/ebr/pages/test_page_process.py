@@ -19,7 +19,7 @@ from simulators.ebr.record.bookings import genealogy
 from simulators.ebr.record.exceptions import exceptions
 from simulators.ebr.record.readings import Point
 from simulators.ebr.record.record import batch_record
-from simulators.ebr.record.unverified_times import Places, placed
+from simulators.ebr.record.unverified_times import UnverifiedTimes, placed
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 POPPLER = shutil.which("pdftotext") and shutil.which("pdfinfo")
@@ -216,7 +216,7 @@ def test_entries_from_before_the_clock_was_verified_are_placed_by_its_own_word()
     anchor = {"boot": "b", "time": "2026-11-22T08:00:00.0000000Z", "monotonic_s": 500.0}
     since = {"boot": "b", "time": "2026-11-22T01:00:00.0000000Z", "monotonic_s": 100.0}
     event = {"type": "clock", "kind": "recovered", "anchor": anchor, "since": since, "gateway": "x/y", "epoch": 3, "seq": 99}
-    places = Places([{**event, "correction_bound_s": 0.02}, {"type": "clock", "kind": "step", "gateway": "x/y"}])
+    places = UnverifiedTimes([{**event, "correction_bound_s": 0.02}, {"type": "clock", "kind": "step", "gateway": "x/y"}])
 
     def item(monotonic_s: float, status: str = "unknown", boot: str = "b", gateway: str = "x/y") -> dict[str, Any]:
         clock = {"status": status, "boot": boot, "monotonic_s": monotonic_s}
@@ -224,7 +224,7 @@ def test_entries_from_before_the_clock_was_verified_are_placed_by_its_own_word()
 
     for one in (item(120.0), item(440.5), item(450, "synchronised"), item(450, boot="c"), item(99), item(501), item(450, gateway="x/z")):
         places.see(one)
-    (told,) = places.told()
+    (told,) = places.spans()
     assert (told["entries"], told["bound_s"], told["by"]) == (2, 0.02, [3, 99])
     assert told["first"] == {"time": "2026-11-22T01:00:00.000000Z", "placed": "2026-11-22T07:53:40.000000Z"}
     assert told["last"]["placed"] == placed(anchor, 440.5) == "2026-11-22T07:59:00.500000Z"

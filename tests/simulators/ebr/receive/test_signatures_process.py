@@ -16,8 +16,8 @@ from buffer import Body, Journal, chain, keys
 from config import Line, Uplink
 from gateway.uplink import Forwarder
 from simulators.ebr import Ebr, Store
-from simulators.ebr.entry import No
-from simulators.ebr.record.queries import library
+from simulators.ebr.entry import Refusal
+from simulators.ebr.record.queries import record_queries
 from simulators.ebr.signatures import Key, given
 
 GATEWAY = "lyon/granulation-2"
@@ -77,7 +77,7 @@ def refused(store: Store, gateway: Gateway) -> list[tuple[int, str, str]]:
 
 
 def latest(store: Store, gateway: Gateway) -> Any:
-    with library(store.path) as books:
+    with record_queries(store.path) as books:
         return books.streams([GATEWAY])[gateway.stream]["checkpoint"]
 
 
@@ -204,7 +204,7 @@ def test_in_the_place_of_a_refused_entry_only_that_very_one_is_taken(gateway: Ga
     gateway.filler(6)
     payloads = gateway.payloads()
     store = Store(gateway.folder / "ebr")
-    store.take(payloads, lambda entry: No("busy", "later") if entry.seq == 3 else None)
+    store.take(payloads, lambda entry: Refusal("busy", "later") if entry.seq == 3 else None)
     taken = store.take([payloads[2].replace(b'"number":2', b'"number":9')])
     assert (taken.suspects, taken.stored) == (1, 0)
     assert [seq for seq, *_ in refused(store, gateway)] == [3]
