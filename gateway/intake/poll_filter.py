@@ -49,7 +49,7 @@ class PollFilter:
     def rows(self, readings: Sequence[Reading], kind: Kind, now_s: float) -> Rows:
         """Decide what of a list is stored. now_s: seconds that go on evenly."""
         norms, last, stored_s, signals = self._norms, self._last, self._stored_s, self._signals
-        poll = kind == "poll"
+        store_all, deadbands, poll = self._store_all, self._deadbands, kind == "poll"
         stored_as: str = kind
         rows: list[Row] = []
         turns: list[int] = []
@@ -66,7 +66,9 @@ class PollFilter:
                     if code is not None:
                         misfits.append((code, index, value))
             if poll:
-                stored_as = self._of_poll(index, normal, status, now_s)
+                stored_as = (
+                    "periodic" if store_all[index] else kind_of_poll(last[index], normal, status, deadbands[index], now_s - stored_s[index])
+                )
                 if not stored_as:
                     continue
                 last[index] = (normal, status)
@@ -75,11 +77,6 @@ class PollFilter:
                 turns.append(len(rows))
             rows.append((index, normal, raw, status, stored_as, source, server))
         return Rows(rows, turns, misfits, len(readings) - len(rows))
-
-    def _of_poll(self, index: int, value: Any, status: int, now_s: float) -> str:
-        if self._store_all[index]:
-            return "periodic"
-        return kind_of_poll(self._last[index], value, status, self._deadbands[index], now_s - self._stored_s[index])
 
     def _turns(self, index: int, value: Any, status: int) -> bool:
         state = (value, status >= BAD)
