@@ -9,12 +9,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from kit.processes import free_port
+from kit.processes import DEADLINE_S, free_port
 from kit.repository import ROOT
 
 TUTORIAL = ROOT / "docs" / "first-line.md"
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-DEADLINE_S = 60
 PROGRAM = (sys.executable, "-c", "from gateway.cli import main; main()")
 
 
@@ -49,6 +48,7 @@ async def until(command: str, folder: Path) -> None:
     try:
         async with asyncio.timeout(DEADLINE_S):
             while code not in (0, 1) or "connected" not in output or "forwarding" not in output:
+                await asyncio.sleep(0.5)  # as a user asks: a start of the command costs as much as a second of the gateway's
                 code, output = await run(command, folder)
     except TimeoutError:
         raise AssertionError(output) from None
