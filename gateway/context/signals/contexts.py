@@ -17,6 +17,19 @@ class Contexts:
 
     def __init__(self, state: State, plan: Plan, runs: Runs) -> None:
         self._state, self._plan, self._runs = state, plan, runs
+        self._of_sources: dict[str, dict[str, Any]] = {}
+
+    def of_source(self, source: str) -> dict[str, Any]:
+        """Give the `contexts` of an entry of this source: equipment -> context. Made once, until something changes."""
+        contexts = self._of_sources.get(source)
+        if contexts is None:
+            contexts = {unit.name: self.context(unit) for unit in self._plan.concerned.get(source, [])}
+            self._of_sources[source] = contexts
+        return contexts
+
+    def changed(self) -> None:
+        """Note that something may say more or other from here on: contexts are made anew."""
+        self._of_sources.clear()
 
     def context(self, unit: Unit) -> dict[str, Any]:
         """Make the context of an equipment, as it stands in entries."""

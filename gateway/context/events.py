@@ -1,0 +1,124 @@
+"""Events as the fold takes them: what starts, gaps and rows tell, and how far each source is proved to have been observed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.context.equipment.conditions import CONDITIONS, Conditions
+from gateway.context.former_keys import adopt
+from gateway.context.plan import FIELDS
+from gateway.context.readings import Readings
+from gateway.context.signals.identity import take_rows
+from gateway.context.signals.settle import Origin
+from gateway.context.signals.steps_from_rows import RowSteps
+from gateway.context.state import Instant
+from gateway.context.texts import text
+from gateway.entries.fold_input import learn
+from gateway.entries.ticks import from_rfc3339
+
+
+@dataclass(slots=True)
+class Events:
+    """Takes events, and tells each of the fold's parts what concerns it."""
+
+    readings: Readings
+    rowsteps: RowSteps
+    conditions: Conditions
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Take one event. Those that say nothing of the line are passed over."""
+        state = self.readings.state
+        match event["type"]:
+            case "message":
+                self._message(event)
+            case "gap":
+                self._gap(event)
+            case "heartbeat":
+                for source, observed in event["observed"].items():
+                    self._alive(source, from_rfc3339(observed))
+            case "source" if event["state"] == "resumed":
+                self._resumed(event)
+            case "config":
+                self._configured(event["sha256"])
+            case "tagset":
+                learn(state.tagsets, event)
+            case "context":
+                self._pushed(event)
+
+    # configuration
+
+    def _configured(self, sha256: str) -> None:
+        """Note under which configuration the gateway works from here on."""
+        state = self.readings.state
+        before, state.config = state.config, sha256
+        if before not in {"", sha256}:
+            self._configured_anew()
+
+    def _configured_anew(self) -> None:
+        """Make records whose readings are all still held again under the new configuration; nothing comes of it if nothing differs."""
+        state, plan = self.readings.state, self.readings.plan
+        for run in state.runs.values():
+            tags = plan.gathered(run.equipment, run.kind, run.name).tags
+            if run.revision and all(state.tracks[tag].through <= run.start.ticks for tag in tags):
+                run.book, run.dirty, run.reason = None, state.now, run.reason or "config-corrected"
+
+    # rows and pushes
+
+    def _message(self, event: Mapping[str, Any]) -> None:
+        if event["name"] == CONDITIONS:
+            self.conditions.take(event)
+            return
+        readings = self.readings
+        state, plan = readings.state, readings.plan
+        self._alive(event["source"], state.now)
+        readings.contexts.changed()
+        adopt(state, plan, event)
+        for name, ticks in take_rows(state, event, plan.units, state.seq, state.now):
+            window = 10_000_000 if ticks % 10_000_000 == 0 else 0
+            readings.settling.identify(plan.units[name], Origin(Instant(ticks, window), state.seq, None))
+        self.rowsteps.take(event)
+        readings.bookings.rows(event)
+
+    def _pushed(self, event: Mapping[str, Any]) -> None:
+        readings = self.readings
+        state, unit = readings.state, readings.plan.units.get(event["equipment"])
+        if unit is None:
+            return
+        readings.contexts.changed()
+        values = {name: text(value) for name, value in event["values"].items() if name in FIELDS}
+        state.where[unit.name].pushed.update(values)
+        readings.settling.identify(unit, Origin(Instant(state.now, 0), state.seq, None))
+
+    # gaps and life
+
+    def _alive(self, source: str, ticks: int) -> None:
+        """Note that a source is proved to have been observed until `ticks`, without a reading."""
+        readings = self.readings
+        state = readings.state
+        state.frontier[source] = max(state.frontier.get(source, 0), ticks)
+        state.observed[source] = max(state.observed.get(source, 0), ticks)
+        if not readings.plan.names.get(source):
+            readings.close(readings.gaps.spoke(source, ticks))
+
+    def _resumed(self, event: Mapping[str, Any]) -> None:
+        readings = self.readings
+        closed = readings.gaps.resumed(event)
+        observed, source = from_rfc3339(event["observed"]), event["source"]
+        readings.state.observed[source] = max(readings.state.observed.get(source, 0), observed)
+        readings.close(closed)
+        readings.silences.resumed(closed.tags, observed)
+        for name, (start, end) in closed.tags.items():
+            readings.touched([name], start, end, "late-data")
+
+    def _gap(self, event: Mapping[str, Any]) -> None:
+        readings, start = self.readings, from_rfc3339(event["start"])
+        if event["transition"] == "open":
+            readings.close(readings.gaps.open(event))
+            tags = readings.plan.names.get(event["source"], []) if event["tags"] == "all" else event["tags"]
+            readings.touched(tags, start, None, "late-data")
+        elif event["transition"] == "fill":
+            readings.touched(readings.gaps.filled(event), start, from_rfc3339(event["end"]), "late-data")
+        elif event["transition"] == "close":
+            readings.holds.gap(event)
+            closed = readings.gaps.closed(event)
+            readings.silences.resumed(closed.tags, from_rfc3339(event["end"]))

@@ -1,0 +1,126 @@
+"""Lists of readings as the fold takes them: gaps that they close, series of parameters, triggers, alarms, and signals that changed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.context import event_bodies
+from gateway.context.equipment.alarms import Alarms
+from gateway.context.equipment.holdtimes import HoldTimes
+from gateway.context.gaps.gaps import Closed, Gaps
+from gateway.context.gaps.silence import Silences
+from gateway.context.materials.bookings import Bookings
+from gateway.context.plan import Plan, Unit
+from gateway.context.records.runs import Runs
+from gateway.context.signals.contexts import Contexts
+from gateway.context.signals.settle import Settling
+from gateway.context.state import Instant, State
+from gateway.context.throttle import say_once
+from gateway.entries.fold_input import ReadingsInput, Seen
+from gateway.entries.ticks import rfc3339
+from gateway.parameters import Track, usable
+
+_PROVES_NO_LIFE = frozenset({"initial", "backfill"})
+"""Kinds of readings after which older ones of the same source may still come: a snapshot's other values, history."""
+
+
+@dataclass(slots=True)
+class Readings:
+    """Takes lists of readings, and tells each of the fold's parts what concerns it."""
+
+    state: State
+    plan: Plan
+    emit: event_bodies.Emit
+    gaps: Gaps
+    silences: Silences
+    holds: HoldTimes
+    runs: Runs
+    bookings: Bookings
+    alarms: Alarms
+    settling: Settling
+    contexts: Contexts
+
+    def take(self, item: ReadingsInput) -> None:
+        """Take one list: first the gaps that it closes, then its readings, last what it proves of its source."""
+        source, state = item.source, self.state
+        before = state.frontier.get(source, 0)
+        closed = self.gaps.observed(item) if state.gaps else Closed({}, [])
+        self.close(closed)
+        interest = self.plan.interest.get(source, frozenset())
+        picked = [r for r in item.readings if r[0] in interest]
+        if picked:
+            self._pick(source, picked, closed, item.seq, before)
+        if _PROVES_NO_LIFE.isdisjoint([r[4] for r in item.readings]):
+            alive = observed = max([r[3] for r in item.readings], default=0)
+        else:
+            alive = max((r[3] for r in item.readings if r[4] not in _PROVES_NO_LIFE), default=0)
+            observed = max((r[3] for r in item.readings if r[4] != "backfill"), default=0)
+        state.frontier[source] = max(before, alive)
+        state.observed[source] = max(state.observed.get(source, 0), observed)
+
+    def close(self, closed: Closed) -> None:
+        """Say which gaps are closed."""
+        for event in closed.events:
+            self.holds.gap(event)
+            self.emit(event)
+
+    def touched(self, tags: Iterable[str], start: int, end: int | None, reason: str) -> None:
+        """Note that something about these tags in [start, end) was learned after records were made."""
+        names = list(tags)
+        self.runs.touched(names, start, end, reason)
+        self.bookings.touched(names, start, end, reason)
+
+    def _pick(self, source: str, picked: list[Seen], closed: Closed, seq: int, before: int) -> None:
+        names, tracks, signals = self.plan.names[source], self.state.tracks, self.plan.signals[source]
+        for index, value, status, event, kind in picked:
+            name = names[index]
+            gap = closed.tags.get(name)
+            track = tracks.get(name)
+            if name in self.silences.limits and kind != "backfill":
+                read = self.state.now if kind == "initial" else event
+                self.silences.heard(name, read if gap is None else max(read, gap[1]))
+            if track is not None:
+                at = event if kind == "backfill" else max(event, track.resumed)
+                is_new = self._track(name, track, (at, value, status, seq))
+                if is_new and name in self.bookings.triggers and value is not None and usable(status):
+                    self.bookings.seen(name, (at, value, status, seq), self._instant(name, event, gap))
+            if kind == "backfill" or value is None or not usable(status):
+                continue
+            if name in self.alarms.bells:
+                self.alarms.seen(name, value, self._instant(name, event, gap))
+            units = signals.get(index)
+            if units is not None:
+                differing = [unit for unit in units if self.settling.differs(unit, name, value)]
+                if differing:
+                    life = before if kind == "initial" else max(before, event)
+                    self.state.frontier[source] = life  # a list is not always in order of time: nothing later counts yet
+                    self._signal(differing, name, value, self._instant(name, event, gap), seq)
+
+    def _track(self, name: str, track: Track, point: tuple[int, Any, int, int]) -> bool:
+        """Put a reading into its series; True if it was not in it."""
+        outcome = track.add(point)
+        is_new = outcome == "new"
+        if is_new and point[0] < self.runs.recorded_through:
+            self.runs.touched([name], point[0], None, "late-data")
+        elif outcome == "too-late":
+            self._too_late(name, point[0])
+        if is_new and self.state.booked and name in self.plan.occasion_tags:
+            self.bookings.touched([name], point[0], None, "late-data")
+        return is_new
+
+    def _too_late(self, name: str, ticks: int) -> None:
+        if say_once(self.state.late, name, self.state.now):
+            message = f"{name}: a reading came too late for the series of its steps; it is stored, closed records do not change"
+            self.emit(event_bodies.finding("late-data", "warning", message, {"time": rfc3339(ticks), "seq": self.state.seq}, tags=[name]))
+
+    def _signal(self, units: list[Unit], name: str, value: Any, at: Instant, seq: int) -> None:
+        self.contexts.changed()
+        self.settling.settle()  # what stood until this reading has settled before it counts
+        for unit in units:
+            self.settling.signal(unit, name, value, at, seq)
+
+    def _instant(self, name: str, event: int, gap: tuple[int, int] | None) -> Instant:
+        """Tell when a tag changed: at most a sampling interval before it was read, or somewhere in the gap that this reading closed."""
+        if gap is None:
+            return Instant(event, self.plan.places[name].window_ticks)
+        return Instant(max(event, gap[0]), max(event - gap[0], 0), "inferred-from-gap")
