@@ -1,14 +1,11 @@
 """The whole line on bad storage, by `ebr-gateway run`: a disk that is slow, full, read-only; a foreign lock; a journal that is full."""
 
 import contextlib
-import http.client
-import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -18,8 +15,7 @@ import pytest
 from kit import crash_points
 from kit.line_rig import Rig, ended
 from kit.processes import DEADLINE_S, until
-
-from buffer import read_journal
+from kit.rig_watch import alarms, events, held_back, page, says, watched
 
 pytestmark = pytest.mark.timeout(900)
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
@@ -44,48 +40,6 @@ int fdatasync(int fd) { wait_as_told(); return ((int (*)(int))dlsym(RTLD_NEXT, "
 """
 HEARTBEATS = 20
 """More entries than this in 3 s are readings: heartbeats, alarms and the clock still go in while sources are held back."""
-
-
-def page(rig: Rig) -> dict[str, Any]:
-    """What the page says, as JSON; {} while there is none."""
-    try:
-        connection = http.client.HTTPConnection("127.0.0.1", rig.ports["page"], timeout=10)
-        with contextlib.closing(connection):
-            connection.request("GET", "/status")
-            return json.loads(connection.getresponse().read())
-    except (OSError, http.client.HTTPException):
-        return {}
-
-
-def says(rig: Rig, text: str) -> bool:
-    return any(text in problem for problem in page(rig).get("problems", []))
-
-
-def events(rig: Rig, kind: str, **members: Any) -> list[dict[str, Any]]:
-    found = [entry["event"] for entry in rig.entries() if entry.get("event", {}).get("type") == kind]
-    return [event for event in found if all(event.get(name) == value for name, value in members.items())]
-
-
-def alarms(rig: Rig) -> list[int]:
-    """Per cent in the findings about space that stand in the journal now, the EBR being away."""
-    found = [json.loads(entry.payload).get("event", {}) for entry in read_journal(rig.data)]
-    return [int(event["text"].split()[3].rstrip("%")) for event in found if event.get("code") == "journal-space"]
-
-
-def held_back(rig: Rig) -> dict[str, int]:
-    """Cause -> number of gaps, of those that the journal itself made; all of the polled source."""
-    gaps = [event for event in events(rig, "gap", transition="open") if event["cause"].startswith(("journal-", "disk-"))]
-    assert {event["source"] for event in gaps} <= {"meter"}
-    return dict(Counter(event["cause"] for event in gaps))
-
-
-def watched(rig: Rig, seconds: float) -> list[float]:
-    """How long the oldest list waited for the disk, looked at often."""
-    waits, begun_s = [], time.monotonic()
-    while time.monotonic() < begun_s + seconds:
-        waits.append(page(rig).get("journal", {}).get("waiting_s", 0.0))
-        time.sleep(0.1)
-    return waits
 
 
 @pytest.fixture
