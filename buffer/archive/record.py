@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from buffer.archive.blocks import Block, Heading, NamedValues, Table, Text
 from buffer.archive.texts import (
     change_text,
+    clock_size_text,
     instant_text,
     lot_text,
     moment_text,
@@ -180,8 +181,9 @@ class Record:
         grave = _at([happening.event.get("severity") == "alarm" for happening in findings])
         yield from _listed("Findings", findings, ("severity", "code", "text"), ("Severity", "Code", "Text"), (1, 2, 7), grave)
         clocks = [happening for happening in self._all if happening.event["type"] == "clock"]
-        clock = ("kind", "status", "bound_s", "reason")
-        yield from _listed("Clock", clocks, clock, ("Kind", "Status", "Bound s", "Reason"), (1.6, 1.6, 1, 5))
+        clocks = [happening._replace(event={**happening.event, "size": clock_size_text(happening.event)}) for happening in clocks]
+        clock = ("kind", "size", "status", "bound_s", "reason")
+        yield from _listed("Clock", clocks, clock, ("Kind", "By", "Status", "Bound s", "Reason"), (1.6, 1.6, 1.6, 1, 4))
 
     def _gaps(self) -> Iterator[Block]:
         opened = {

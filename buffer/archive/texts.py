@@ -62,3 +62,12 @@ def change_text(event: Mapping[str, Any]) -> str:
     return "; ".join(
         f"{change['path']}: {value_text(change.get('old'))} to {value_text(change.get('new'))}" for change in event.get("changed", [])
     )
+
+
+def clock_size_text(event: Mapping[str, Any]) -> str:
+    """Format by how much a clock was set, or how long it stood; nothing if the event does not say it."""
+    for name, sign in (("step_s", "+"), ("duration_s", "-")):
+        if event.get(name) is not None:
+            seconds = f"{event[name]:{sign}.3f}".rstrip("0").rstrip(".")
+            return f"{seconds} s{', ' + event['of'] if event.get('of') else ''}"
+    return ""
