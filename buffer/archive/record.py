@@ -8,6 +8,7 @@ from buffer.archive.blocks import Block, Heading, NamedValues, Table, Text
 from buffer.archive.texts import (
     change_text,
     clock_size_text,
+    counted_text,
     instant_text,
     lot_text,
     moment_text,
@@ -83,7 +84,7 @@ class Record:
         else:
             event = self._end.event
         complete = event.get("completeness") or {}
-        stated = f"{complete['present']} of {complete['required']} required values are present" if complete else "not stated"
+        stated = counted_text(complete) if complete else "not stated"
         places = [f"{place['equipment']}{unit_text(place)}: {span_text(place)}" for place in event.get("equipments", [])]
         facts = [
             ("Gateway", self.gateway),
@@ -315,7 +316,7 @@ def _step(happening: Happening) -> Iterator[Block]:
     people = ", ".join(item["id"] for item in event.get("performed_by", []))
     revised = f"; revision {event['revision']}: {value_text(event.get('reason'))}" if (event.get("revision") or 1) > 1 else ""
     complete = event.get("completeness") or {}
-    counted = f"; {complete['present']} of {complete['required']} required values present" if complete else ""
+    counted = f"; {counted_text(complete)}" if complete.get("required") else ""
     yield Text(
         f"{span_text(event)}; {value_text(event.get('cause'))}{counted}; by {people or 'nobody named'}; entry {happening.where}{revised}"
     )

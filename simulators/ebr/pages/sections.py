@@ -121,7 +121,7 @@ def _sample(sample: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
 
 
 def _hold_time(hold: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
-    times = [when((hold.get(edge) or {}).get("time"), zone, date=True) for edge in ("start", "end")]
+    times = [when((hold.get(edge) or {}).get("time"), zone) for edge in ("start", "end")]
     edges = [
         text + (f" <small>{escape(str(hold[side]))}</small>" if hold.get(side) else "")
         for text, side in zip(times, ("after", "before"), strict=True)
