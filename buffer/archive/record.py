@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 from buffer.archive.blocks import Block, Heading, NamedValues, Table, Text
 from buffer.archive.texts import (
     change_text,
+    clock_size_text,
+    counted_text,
     instant_text,
     lot_text,
     moment_text,
@@ -82,7 +84,7 @@ class Record:
         else:
             event = self._end.event
         complete = event.get("completeness") or {}
-        stated = f"{complete['present']} of {complete['required']} required values are present" if complete else "not stated"
+        stated = counted_text(complete) if complete else "not stated"
         places = [f"{place['equipment']}{unit_text(place)}: {span_text(place)}" for place in event.get("equipments", [])]
         facts = [
             ("Gateway", self.gateway),
@@ -180,8 +182,9 @@ class Record:
         grave = _at([happening.event.get("severity") == "alarm" for happening in findings])
         yield from _listed("Findings", findings, ("severity", "code", "text"), ("Severity", "Code", "Text"), (1, 2, 7), grave)
         clocks = [happening for happening in self._all if happening.event["type"] == "clock"]
-        clock = ("kind", "status", "bound_s", "reason")
-        yield from _listed("Clock", clocks, clock, ("Kind", "Status", "Bound s", "Reason"), (1.6, 1.6, 1, 5))
+        clocks = [happening._replace(event={**happening.event, "size": clock_size_text(happening.event)}) for happening in clocks]
+        clock = ("kind", "size", "status", "bound_s", "reason")
+        yield from _listed("Clock", clocks, clock, ("Kind", "By", "Status", "Bound s", "Reason"), (1.6, 1.6, 1.6, 1, 4))
 
     def _gaps(self) -> Iterator[Block]:
         opened = {
@@ -313,7 +316,7 @@ def _step(happening: Happening) -> Iterator[Block]:
     people = ", ".join(item["id"] for item in event.get("performed_by", []))
     revised = f"; revision {event['revision']}: {value_text(event.get('reason'))}" if (event.get("revision") or 1) > 1 else ""
     complete = event.get("completeness") or {}
-    counted = f"; {complete['present']} of {complete['required']} required values present" if complete else ""
+    counted = f"; {counted_text(complete)}" if complete.get("required") else ""
     yield Text(
         f"{span_text(event)}; {value_text(event.get('cause'))}{counted}; by {people or 'nobody named'}; entry {happening.where}{revised}"
     )

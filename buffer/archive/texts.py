@@ -2,7 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from buffer.times import TICKS_PER_MS, from_rfc3339
 
 
 def value_text(value: Any) -> str:
@@ -17,12 +21,42 @@ def instant_text(at: Mapping[str, Any] | None) -> str:
     if not at:
         return ""
     basis = "" if at.get("basis") in {None, "observed"} else f" ({at['basis']})"
-    return f"{moment_text(at)} {at.get('zone') or ''}, {at['time']} UTC{basis}"
+    return f"{moment_text(at)} {at.get('zone') or ''}, {local_text(at['time'], None)}{basis}"
 
 
 def moment_text(at: Mapping[str, Any] | None) -> str:
-    """Format an instant in local time where it is known, without its zone."""
-    return "" if not at else str(at.get("local") or at["time"]).replace("T", " ")
+    """Format an instant as local time of its zone, with its offset from UTC."""
+    return "" if not at else local_text(at["time"], at.get("zone"))
+
+
+def local_text(time: str | None, zone: str | None) -> str:
+    """Format an RFC 3339 time as local time of an IANA zone (None: UTC), rounded half up to a millisecond, with its offset from UTC.
+
+    With the offset, for in the night in which summer time ends an hour comes twice. A text that is no time stays as it is.
+    """
+    if time is None:
+        return ""
+    try:
+        milliseconds = (from_rfc3339(time) + TICKS_PER_MS // 2) // TICKS_PER_MS
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+        return moment.astimezone(_zone(zone)).isoformat(sep=" ", timespec="milliseconds")
+    except (ValueError, OverflowError):
+        return time
+
+
+def _zone(name: str | None) -> tzinfo:
+    try:
+        return UTC if name is None else ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
+
+
+def counted_text(completeness: Mapping[str, Any]) -> str:
+    """Format how many of the required items are present: steps, values, bookings, samples, lots."""
+    required = completeness["required"]
+    if not required:
+        return "nothing is required"
+    return f"{completeness['present']} of {required} required item{'s are' if required > 1 else ' is'} present"
 
 
 def span_text(event: Mapping[str, Any]) -> str:
@@ -62,3 +96,12 @@ def change_text(event: Mapping[str, Any]) -> str:
     return "; ".join(
         f"{change['path']}: {value_text(change.get('old'))} to {value_text(change.get('new'))}" for change in event.get("changed", [])
     )
+
+
+def clock_size_text(event: Mapping[str, Any]) -> str:
+    """Format by how much a clock was set, or how long it stood; nothing if the event does not say it."""
+    for name, sign in (("step_s", "+"), ("duration_s", "-")):
+        if event.get(name) is not None:
+            seconds = f"{event[name]:{sign}.3f}".rstrip("0").rstrip(".")
+            return f"{seconds} s{', ' + event['of'] if event.get('of') else ''}"
+    return ""

@@ -244,11 +244,13 @@ EVENTS: dict[str, dict[str, Any]] = {
     },
     "clock": {
         "type": "clock",
-        "kind": "holdover",
-        "status": "holdover",
-        "bound_s": 0.0312,
-        "reason": "no selectable source",
+        "kind": "step",
+        "status": "unsynchronised",
+        "bound_s": None,
+        "reason": "the clock was set and no update followed",
         "reference": None,
+        "step_s": 3.2,
+        "last_seq": 4710,
     },
     "source": {"type": "source", "source": "dryer-plc", "state": "connected", "detail": "tcp://10.20.0.14:502"},
     "config": {

@@ -6,12 +6,36 @@ from buffer.entry.head import Event, Hex64, Name, Open
 
 
 class ClockEvent(Event):
-    """Something happened to the gateway's own clock."""
+    """Something happened to the gateway's own clock.
+
+    A set clock (`step`, and `leap` once it happened) says by how much in `step_s`, forward positive; a `suspend` says how long in
+    `duration_s`, and in `of` what stood: `machine` or `process`. before, last_seq: the anchor and the last entry before it happened.
+    `recovered` states the probable error of the stamps made since `since`: `correction_s` is to be added. was: the state or reference
+    before. A `leap` that is announced names its `instant`, who announces it (`by`), and how it is handled (`leap_mode`).
+    """
 
     type: Literal["clock"]
     kind: Name
     status: str | None = None
     bound_s: float | None = None
+    reason: str | None = None
+    reference: dict[str, Any] | None = None
+    step_s: float | None = None
+    duration_s: float | None = None
+    of: Literal["machine", "process"] | None = None
+    before: dict[str, Any] | None = None
+    last_seq: int | None = None
+    since: dict[str, Any] | None = None
+    correction_s: dict[str, float] | None = None
+    correction_bound_s: float | None = None
+    steps: list[dict[str, float]] = []
+    anchor: dict[str, Any] | None = None
+    was: str | dict[str, Any] | None = None
+    announced: bool | None = None
+    leap: str | None = None
+    instant: str | None = None
+    by: str | None = None
+    leap_mode: str | None = None
 
 
 class ConfigFile(Open):

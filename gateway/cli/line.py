@@ -1,12 +1,15 @@
 """Defines the commands that make, check, run and simulate a line."""
 
 import asyncio
+import logging
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from gateway.cli.base import NOT_REACHED, WRONG_INPUT, AsJson, Folder, app, fail, logging_to_stderr, print_json
+
+log = logging.getLogger(__name__)
 
 
 @app.command()
@@ -51,6 +54,8 @@ def run(line: Folder, *, verbose: Annotated[bool, typer.Option("--verbose", "-v"
 
     logging_to_stderr(verbose=verbose)
     found = assembly.load(line)
+    for problem in found.warnings:
+        log.warning("%s", problem)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(gateway.run(found))

@@ -55,6 +55,12 @@ class Result:
         )
 
     @property
+    def completeness(self) -> Mapping[str, Any]:
+        """What the batch's end states; without an end, that nothing was accounted for."""
+        ends = (e for e in self.got.batches.values() if e.get("batch") == self.batch and e.get("transition") == "end")
+        return next((end["completeness"] for end in ends), {"required": 0, "present": 0, "missing": []})
+
+    @property
     def problems(self) -> list[str]:
         """Reasons why the exit code is not 0, each in a few words."""
         counts = total(self.received.values())

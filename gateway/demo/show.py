@@ -12,6 +12,7 @@ from rich.text import Text
 from gateway.demo.compare import Counts, total
 from gateway.demo.result import Result
 from gateway.demo.setting import Setting
+from gateway.operation import wording
 
 MOST_PROBLEMS = 12
 COLUMNS: dict[str, JustifyMethod] = {
@@ -127,15 +128,13 @@ def _plain(value: Any) -> str:
 
 def _statement(result: Result) -> Text:
     counts = total(result.received.values())
-    required = sum(step["completeness"]["required"] for step in result.steps)
-    present = sum(step["completeness"]["present"] for step in result.steps)
+    done = result.completeness
     agree = sum(each.agrees for each in result.again)
     text = Text()
-    text.append(f"\nBatch {result.batch}: {len(result.steps)} steps; {present} of {required} required parameters present.\n")
-    for name, step in result.got.steps.items():
-        if step["batch"] == result.batch and step["completeness"]["missing"]:
-            missing = ", ".join(f"{each['parameter']} ({each['status']})" for each in step["completeness"]["missing"])
-            text.append(f"  missing in {name}: {missing}\n", style="yellow")
+    text.append(f"\nBatch {result.batch}: {len(result.steps)} steps; {done['present']} of {done['required']} required items are present.\n")
+    missing = {"missing_items": done["missing"], "missing": done.get("missing_count", len(done["missing"]))}
+    for item in wording.missing(missing):
+        text.append(f"  not present: {item}\n", style="yellow")
     accounted = counts.received + counts.in_gaps + counts.left_out
     text.append(f"Accounted for: {accounted} of {counts.read} changes, {len(result.got.gaps)} gaps.\n")
     text.append(f"Step statistics computed again from the devices' logs: {agree} of {len(result.again)} agree.\n")

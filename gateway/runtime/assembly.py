@@ -1,6 +1,6 @@
 """The one place where configuration becomes objects: check a folder whole, then make the drivers of a line."""
 
-import logging
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -9,8 +9,6 @@ from pydantic_core import ErrorDetails
 import config
 from config import ConfigError, Line, Problem, Source
 from drivers import Driver, DriverMisconfigured, driver_class
-
-log = logging.getLogger(__name__)
 
 
 def check(folder: Path) -> tuple[Line | None, list[Problem]]:
@@ -26,13 +24,11 @@ def check(folder: Path) -> tuple[Line | None, list[Problem]]:
 
 
 def load(folder: Path) -> Line:
-    """The line of a folder without errors; warnings are logged. Raises ConfigError."""
+    """The line of a folder without errors, with its warnings. Raises ConfigError."""
     line, problems = check(folder)
     if line is None:
         raise ConfigError(problems)
-    for problem in problems:
-        log.warning("%s", problem)
-    return line
+    return replace(line, warnings=tuple(problems))
 
 
 def drivers_of(line: Line) -> list[tuple[Source, Driver]]:

@@ -7,6 +7,7 @@ import time
 from html import escape
 from pathlib import Path
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -17,11 +18,13 @@ from simulators.ebr.pages.style import CSS
 from simulators.ebr.receive.receiver import Receiver
 from simulators.ebr.record.queries import record_queries
 from simulators.ebr.record.record import batch_record
+from simulators.ebr.record.statement import local_time
 
 log = logging.getLogger(__name__)
 
 SETTLED_S = 1.0
 AT_LEAST_EVERY_S = 15.0
+UTC = ZoneInfo("UTC")
 
 
 class Builder:
@@ -85,7 +88,7 @@ def _index(store: Path, receiver: Receiver) -> str:
     state = receiver.state()
     with record_queries(store / "ebr.db") as books:
         rows = books.batches()
-    batches = [(_link(batch), escape(first[:19]), escape(last[:19]), str(steps)) for batch, first, last, steps in rows]
+    batches = [(_link(batch), *(escape(local_time(time, UTC)) for time in (first, last)), str(steps)) for batch, first, last, steps in rows]
     streams = [
         (escape(stream["gateway"]), str(stream["epoch"]), str(stream["through"]), _ago(stream["last_at"])) for stream in state["streams"]
     ]

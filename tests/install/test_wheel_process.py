@@ -85,7 +85,6 @@ def test_the_wheel_brings_its_licence_and_what_the_licences_of_others_ask_for(wh
     assert brought == {"LICENSE", "NOTICE", *(f"LICENSES/{path.name}" for path in (ROOT / "LICENSES").iterdir())}
 
 
-@pytest.mark.urs("URS-SEC-07")
 def test_it_checks_and_makes_lines_outside_the_repository(installed: Path, tmp_path: Path) -> None:
     code = "import config.examples as e; from pathlib import Path; e.copy('granulation-2', Path('line'))"
     _run(installed / "python", "-P", "-c", code, cwd=tmp_path)
@@ -94,7 +93,6 @@ def test_it_checks_and_makes_lines_outside_the_repository(installed: Path, tmp_p
     assert "good" in _run(installed / "ebr-gateway", "check", "mine", cwd=tmp_path)
 
 
-@pytest.mark.urs("URS-SEC-07")
 def test_every_module_of_it_can_be_imported_with_the_locked_libraries_alone(installed: Path, tmp_path: Path) -> None:
     code = (
         "import importlib, pkgutil\n"

@@ -49,7 +49,7 @@ AGAIN = 0.2
 LITTLE = 50
 
 
-@pytest.mark.urs("URS-EBR-01", "URS-UPL-01", "URS-BUF-05")
+@pytest.mark.urs("URS-CTX-02", "URS-UPL-01")
 @pytest.mark.parametrize("seed", range(SOME))
 async def test_the_record_of_a_batch_needs_nothing_but_the_messages(tmp_path: Path, seed: int) -> None:
     await check(tmp_path, seed)
@@ -68,7 +68,7 @@ async def test_the_record_needs_nothing_but_the_messages_over_many_seeds(
     figures(f"EBR-{block}", f"record = truth, no callback, random order, 20 % twice: {told}")
 
 
-@pytest.mark.urs("URS-EBR-01")
+@pytest.mark.urs("URS-VAL-01")
 def test_every_entry_is_what_the_published_schemas_say(recorded: random_line.Recorded) -> None:
     """The consumer may read by docs/schemas/ because every entry of a story keeps to them."""
     judges = published()
@@ -92,7 +92,7 @@ def published() -> dict[str, Draft202012Validator]:
 
 @pytest.mark.faults
 @pytest.mark.timeout(400)
-@pytest.mark.urs("URS-EBR-01")
+@pytest.mark.urs("URS-CTX-02")
 def test_the_consumer_agrees_over_a_whole_line_with_real_devices(tmp_path: Path, figures: Callable[[str, str], None]) -> None:
     done = subprocess.run(
         [*COMMAND, "demo", "--dir", str(tmp_path), "--minutes", "0.4", "--uplink", "https"], capture_output=True, text=True, check=False

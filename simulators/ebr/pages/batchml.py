@@ -16,6 +16,7 @@ import orjson
 
 from simulators.ebr.record.readings import TICKS_PER_S, Point
 from simulators.ebr.record.record import Series
+from simulators.ebr.record.statement import counted
 
 NAMESPACE = "http://www.mesa.org/xml/B2MML"
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
@@ -34,9 +35,9 @@ def batchml(record: Mapping[str, Any], series: Series) -> bytes:
     ET.register_namespace("", NAMESPACE)
     ET.register_namespace("xsi", _XSI)
     root = _Node(ET.Element(f"{{{NAMESPACE}}}BatchProductionRecord"))
-    header, window = record["header"], record["window"]
+    header, ended = record["header"], (record["end"] or {"time": record["window"]["end"]})["time"]
     root.text("ID", record["batch"])
-    root.entry(f"{','.join(record['gateways'])}/{record['batch']}", "Batch Production Record", window["end"], _described(record))
+    root.entry(f"{','.join(record['gateways'])}/{record['batch']}", "Batch Production Record", ended, _described(record))
     root.text("EquipmentScope", ", ".join(record["gateways"]))
     root.text("BatchID", record["batch"])
     root.text("Language", "en")
@@ -123,7 +124,8 @@ def _described(record: Mapping[str, Any]) -> str:
     done, header = record["completeness"], record["header"]
     recipe = " version ".join(filter(None, (", ".join(header["recipe"]), ", ".join(header["recipe_version"]))))
     parts = [f"order {', '.join(header['order'])}" if header["order"] else "", f"recipe {recipe}" if recipe else ""]
-    parts.append(f"{done['present']} of {done['required']} required items present")
+    parts += [f"{edge} {record[edge]['time']}" for edge in ("start", "end") if record[edge]]
+    parts.append(counted(done))
     return "; ".join(filter(None, parts))
 
 

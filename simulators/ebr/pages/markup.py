@@ -1,9 +1,10 @@
 """The small pieces of the pages: times, rows, tables. Every text from outside is escaped where it enters."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from html import escape
 from zoneinfo import ZoneInfo
+
+from simulators.ebr.record.statement import local_time
 
 
 def shown(text: str) -> str:
@@ -11,16 +12,14 @@ def shown(text: str) -> str:
     return escape(text) or "–"
 
 
-def when(text: str | None, zone: ZoneInfo, *, date: bool = False) -> str:
-    """Show an RFC 3339 time as local time to a tenth of a second, with the time as stored as its tooltip."""
+def when(text: str | None, zone: ZoneInfo) -> str:
+    """Show an RFC 3339 time as local time with its offset from UTC; the time as stored is its tooltip."""
     if text is None:
         return "–"
-    try:
-        moment = datetime.fromisoformat(text).astimezone(zone)
-    except ValueError:
+    date, _, rest = local_time(text, zone).partition(" ")
+    if not rest:
         return escape(text)
-    form = "%Y-%m-%d %H:%M:%S" if date else "%H:%M:%S"
-    return f'<time datetime="{escape(text)}" title="{escape(text)}">{moment:{form}}.{moment.microsecond // 100_000}</time>'
+    return f'<time datetime="{escape(text)}" title="{escape(text)}"><span>{date}</span> {rest[:-6]}<small>{rest[-6:]}</small></time>'
 
 
 def marked(text: str, *, bad: bool) -> str:

@@ -11,6 +11,7 @@ from simulators.ebr.pages.style import CSS
 from simulators.ebr.pages.which_plots import figures
 from simulators.ebr.record.exceptions import missing_item
 from simulators.ebr.record.record import Series
+from simulators.ebr.record.statement import counted
 
 _VERDICT = {"complete": "Complete", "incomplete": "Incomplete", "open": "Open"}
 _FINE = ("present", "by-ebr", "not-applicable")
@@ -63,7 +64,7 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _head(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
-    header, window = record["header"], record["window"]
+    header, start, end = record["header"], record["start"], record["end"]
     equipment = ", ".join(item["equipment"] + (f" ({item['unit_id']})" if item["unit_id"] else "") for item in header["equipment"])
     recipe = " version ".join(filter(None, (", ".join(header["recipe"]), ", ".join(header["recipe_version"]))))
     facts = [
@@ -72,8 +73,8 @@ def _head(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
         ("Recipe", shown(recipe)),
         ("Equipment", shown(equipment)),
         ("Line", shown(", ".join((*record["gateways"], *record["environments"])))),
-        ("Start", when(window["start"], zone, date=True)),
-        ("End", when(window["end"], zone, date=True)),
+        ("Start", when(start["time"], zone) if start else "–"),
+        ("End", when(end["time"], zone) if end else "not ended"),
         ("Times", f"local, {escape(header['zone'])}"),
     ]
     yield f'<header><p class="kind">Electronic batch record: process parameters</p><h1>{escape(record["batch"])}</h1><dl class="facts">'
@@ -88,7 +89,7 @@ def _verdict(record: Mapping[str, Any]) -> str:
     done = record["completeness"]
     return (
         f'<p class="verdict {look}"><b>{_VERDICT.get(record["status"], escape(record["status"]))}</b>'
-        f"<span>{done['present']} of {done['required']} required steps and parameters present</span>"
+        f"<span>{counted(done)}</span>"
         f"<span>{grave} to assess</span><span>{note} to note</span></p>"
     )
 
@@ -142,7 +143,7 @@ def _title(step: Mapping[str, Any]) -> str:
 def _line(step: Mapping[str, Any], zone: ZoneInfo) -> str:
     """Make a step's line: times, cause of the end, persons, parent, revision, entry."""
     parts = [
-        f"{when(step['start']['time'], zone, date=True)} to {when((step.get('end') or {}).get('time'), zone)}",
+        f"{when(step['start']['time'], zone)} to {when((step.get('end') or {}).get('time'), zone)}",
         escape(str(step.get("cause") or "running")),
         escape(", ".join(person["id"] for person in step.get("performed_by") or [])),
         f"within {escape(step['parent'])}" if step.get("parent") else "",
@@ -184,8 +185,8 @@ def _value(parameter: Mapping[str, Any]) -> str:
 def _completeness(record: Mapping[str, Any]) -> Iterable[str]:
     done = record["completeness"]
     ended = sum(bool(step.get("completeness")) for step in record["steps"])
-    yield f"<section><h2>Completeness</h2><p>{done['present']} of {done['required']} required steps and parameters are present, "
-    yield f"in {ended} step records. The batch is <b>{escape(record['status'])}</b>.</p>"
+    yield f"<section><h2>Completeness</h2><p>{counted(done).capitalize()}, in {ended} step records. "
+    yield f"The batch is <b>{escape(record['status'])}</b>.</p>"
     if done["missing"]:
         names = ("equipment", "step", "run", "what", "status")
         items = [{**item, "what": missing_item(item)} for item in done["missing"]]

@@ -9,6 +9,7 @@ import orjson
 
 from simulators.ebr.pages.markup import marked, shown, table, when
 from simulators.ebr.record.bookings import lot_of
+from simulators.ebr.record.exceptions import clock_event_size
 
 Rows = Iterable[Sequence[str]]
 MOST_CHANGES = 200
@@ -120,7 +121,7 @@ def _sample(sample: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
 
 
 def _hold_time(hold: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
-    times = [when((hold.get(edge) or {}).get("time"), zone, date=True) for edge in ("start", "end")]
+    times = [when((hold.get(edge) or {}).get("time"), zone) for edge in ("start", "end")]
     edges = [
         text + (f" <small>{escape(str(hold[side]))}</small>" if hold.get(side) else "")
         for text, side in zip(times, ("after", "before"), strict=True)
@@ -226,8 +227,7 @@ def _clock(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
 
 
 def _wording(event: Mapping[str, Any]) -> str:
-    size = next((f"{event[name]:+.3f} s" for name in ("step_s", "duration_s") if event.get(name) is not None), "")
-    return ", ".join(filter(None, (size, str(event.get("reason") or ""))))
+    return ", ".join(filter(None, (clock_event_size(event), str(event.get("reason") or ""))))
 
 
 def _placed(span: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:

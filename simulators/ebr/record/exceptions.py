@@ -230,8 +230,23 @@ def _clock(clock: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         if status != "synchronised":
             yield _exception("clock", "warning", None, "clock", f"{count} of {total} entries were stamped while the clock was {status}.")
     for event in clock["events"]:
-        if event.get("kind") in ("step", "suspend"):
-            yield _exception("clock", "alarm", event["entered"], "clock", f"Clock event: {event['kind']}, {event.get('delta_s', '?')} s.")
+        if event.get("kind") in ("step", "suspend") or (event.get("kind") == "leap" and event.get("step_s") is not None):
+            severity = "warning" if event["kind"] == "leap" else "alarm"
+            text = f"Clock event: {event['kind']}, {clock_event_size(event) or 'its size is not stated'}."
+            yield _exception("clock", severity, event["entered"], "clock", text)
+
+
+def clock_event_size(event: Mapping[str, Any]) -> str:
+    """Write by how much a clock was set (+3.2 s), or how long it stood (30.15 s, process); empty if the event does not say it."""
+    if event.get("step_s") is not None:
+        return f"{_short(event['step_s'], '+')} s"
+    if event.get("duration_s") is not None:
+        return f"{_short(event['duration_s'])} s{', ' + str(event['of']) if event.get('of') else ''}"
+    return ""
+
+
+def _short(seconds: float, sign: str = "-") -> str:
+    return f"{seconds:{sign}.3f}".rstrip("0").rstrip(".")
 
 
 def _chain(chain: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -41,6 +41,7 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
         "batch": batch,
         "gateways": gateways,
         "header": _header(steps, events),
+        **_stay(events, ends, gateways),
         "window": window,
         "status": _status(ends, gateways),
         "completeness": _completeness(ends, steps),
@@ -231,6 +232,21 @@ def _header(steps: list[dict[str, Any]], events: list[dict[str, Any]]) -> dict[s
     header["equipment"] = [{"equipment": name, "unit_id": unit or None} for name, unit in header["equipment"]]
     header["zone"] = next((step["start"].get("zone") for step in steps), None) or "UTC"
     return header
+
+
+def _stay(events: list[dict[str, Any]], ends: list[dict[str, Any]], gateways: list[str]) -> dict[str, Any]:
+    """Find start and end of the batch as its own events state them; end null while a line has not ended it.
+
+    Not to be confused with the window: the time from which readings are collected, which goes on to the entry that closed the batch.
+    """
+    starts = [event["start"] for event in events if event["type"] == "batch" and event.get("start")]
+    last = [end["end"] for end in ends if end.get("end")]
+    ended = bool(ends) and {end["gateway"] for end in ends} == set(gateways)
+    return {"start": min(starts, default=None, key=_instant), "end": max(last, default=None, key=_instant) if ended else None}
+
+
+def _instant(at: Mapping[str, Any]) -> int:
+    return ticks_of(at["time"])
 
 
 def _window(steps: list[dict[str, Any]], events: list[dict[str, Any]], named: tuple[str | None, str | None]) -> dict[str, str | None]:

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,12 @@ def parameter(name: str, **changes: Any) -> dict[str, Any]:
 def step(name: str, **changes: Any) -> dict[str, Any]:
     record = f"{GATEWAY}/{BATCH}/granulator/{name}/1"
     return {**EVENTS["step"], "transition": "end", "record": record, "step": name, **changes}
+
+
+def entries(events: Sequence[dict[str, Any]], *, time: str = "2026-11-22T07:15:02.512345Z") -> list[Entry]:
+    """Entries that hold these events, as read from a journal; the first is number 3."""
+    bodies = (json.dumps({"time": time, "event": event}).replace('"event": {', '"event":{') for event in events)
+    return [Entry(7, seq, "", body.encode()) for seq, body in enumerate(bodies, 3)]
 
 
 class Made:
@@ -149,14 +156,18 @@ def test_an_event_in_parts_is_one_again() -> None:
         {**EVENTS["step"], "parameters": [parameter(name)], "part": number, "of": 2, "sliced": ["parameters"]}
         for number, name in enumerate(("first", "second"), 1)
     ]
-    entries = [
-        Entry(7, seq, "", json.dumps({"time": "T", "event": part}).replace('"event": {', '"event":{').encode())
-        for seq, part in enumerate(parts, 3)
-    ]
-    (one,) = happenings(entries)
+    (one,) = happenings(entries(parts))
     assert (one.where, [each["name"] for each in one.event["parameters"]]) == ("3-4", ["first", "second"])
-    blocks = list(Record("B2026-0417", GATEWAY, entries, []).blocks())
+    blocks = list(Record("B2026-0417", GATEWAY, entries(parts), []).blocks())
     assert any(isinstance(block, Table) and [row[0] for row in block.rows] == ["first", "second"] for block in blocks)
+
+
+@pytest.mark.urs("URS-AUD-08", "URS-TIME-07")
+def test_the_pages_say_by_how_much_the_clock_was_set_and_how_long_it_stood() -> None:
+    stood = {"type": "clock", "kind": "suspend", "duration_s": 30.149, "of": "process"}
+    blocks = Record(BATCH, GATEWAY, entries([EVENTS["clock"], stood]), []).blocks()
+    (rows,) = [block.rows for block in blocks if isinstance(block, Table) and "Bound s" in block.titles]
+    assert [(row[2], row[3]) for row in rows] == [("step", "+3.2 s"), ("suspend", "30.149 s, process")]
 
 
 @pytest.mark.urs("URS-AUD-06")

@@ -49,6 +49,7 @@ async def test_every_row_comes_once_as_the_ground_truth_has_it(mes, tmp_path):
     assert journal.alive == 2, "an empty poll proves that both tags were observed"
 
 
+@pytest.mark.urs("URS-DAQ-04")
 async def test_late_changed_and_deleted_rows_are_found(mes, tmp_path):
     journal = Journal()
     for number in (1, 2, 4):
@@ -209,6 +210,7 @@ async def test_a_first_load_larger_than_the_window_loses_nothing_and_says_so(mes
     assert len(journal.watermark["orders"]["rows"]) <= 100
 
 
+@pytest.mark.urs("URS-DAQ-04")
 async def test_a_timestamp_watermark_finds_changes_in_rows_of_any_age(tmp_path):
     query = {
         "name": "orders",
@@ -230,6 +232,7 @@ async def test_a_timestamp_watermark_finds_changes_in_rows_of_any_age(tmp_path):
         assert journal.messages[-1].row["batch_no"] == "X"
 
 
+@pytest.mark.urs("URS-DAQ-04")
 async def test_a_snapshot_finds_what_is_new_changed_and_gone(tmp_path):
     query = {"name": "lots", "sql": "SELECT lot, state FROM lots", "key": "lot", "watermark": {"kind": "snapshot"}}
     one = source(tmp_path, [query])
@@ -279,6 +282,7 @@ async def test_a_locked_database_is_waited_for_then_lost(mes, tmp_path, monkeypa
     other.close()
 
 
+@pytest.mark.urs("URS-DAQ-02", "URS-DAQ-04")
 async def test_the_connection_can_not_write(mes, tmp_path, figures):
     """F-S14: whatever passes the fence meets a connection that refuses to write."""
     driver = MesSqlDriver(source(tmp_path), TAGS)

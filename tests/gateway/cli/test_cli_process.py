@@ -47,6 +47,19 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         assert gateway.poll() is None
 
 
+def test_a_warning_of_the_folder_is_told_by_check_and_by_run_and_by_no_other_command(folder: Path) -> None:
+    text = (folder / "line.toml").read_text()
+    (folder / "line.toml").write_text(f'{text}\n[clock]\nservers = ["127.0.0.1:1"]\n')
+
+    assert "1 of at least 3 servers" in command("check", folder).stdout
+    for arguments in (("config", "inventory", folder), ("config", "dictionary", folder), ("config", "diff", folder, "--against", folder)):
+        result = command(*arguments)
+        assert (result.returncode, result.stderr) == (0, ""), arguments
+    with running(folder):
+        pass
+    assert "1 of at least 3 servers" in folder.with_name(f"{folder.name}.log").read_text()
+
+
 @pytest.mark.urs("URS-MAP-02")
 def test_check_names_every_problem_at_once_with_its_place(folder: Path) -> None:
     (folder / "tags.csv").write_text(
@@ -97,7 +110,7 @@ def test_reading_a_journal_that_is_not_there_exits_2(folder: Path) -> None:
     assert called("verify", folder).returncode == 2
 
 
-@pytest.mark.urs("URS-BUF-09", "URS-DAQ-04", "URS-MAP-04")
+@pytest.mark.urs("URS-BUF-09", "URS-MAP-04")
 def test_a_file_dropped_while_the_ebr_is_away_is_in_the_journal(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
     dropped(folder, "a.csv", S1="1.25", S2="1.50")
 

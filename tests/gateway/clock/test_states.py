@@ -1,13 +1,16 @@
 """The table of states, and what a clock says about everything that happens to it."""
 
 import asyncio
+import json
 import socket
 import struct
 from typing import Any, Self
 
+import jsonschema
 import pytest
 from kit.clock_hands import NOW, Hands, S, started
 from kit.processes import DEADLINE_S
+from kit.repository import SCHEMAS
 
 from config.sections import ClockSection
 from gateway.clock import Clock, Limits, SourceClock, system_clock
@@ -98,6 +101,31 @@ def test_a_step_is_an_event_and_is_trusted_only_after_an_update(hands, size_s):
     assert recovered["kind"] == "recovered"
     assert recovered["correction_s"]["end"] == 0.002
     assert recovered["since"]["monotonic_s"] == 1000.0
+
+
+def _published_clock_members() -> set[str]:
+    return set(json.loads((SCHEMAS / "event-clock.json").read_text())["properties"])
+
+
+@pytest.mark.urs("URS-VAL-01", "URS-TIME-07")
+def test_everything_that_a_clock_event_says_is_in_its_published_schema(hands):
+    clock, events = started(hands)
+    hands.real += 3 * S
+    clock.look()
+    hands.sleep += 61 * S
+    hands.real += 61 * S
+    clock.look()
+    for _ in range(3):
+        hands.run(20)
+        clock.take(hands.tell())
+        clock.look()
+
+    events = [event for event in events if event["type"] == "clock"]
+    assert {event["kind"] for event in events} >= {"step", "suspend", "unsynchronised", "recovered"}
+    assert {name for event in events for name in event} <= _published_clock_members()
+    judge = jsonschema.Draft202012Validator(json.loads((SCHEMAS / "event-clock.json").read_text()))
+    for event in events:
+        judge.validate(event)
 
 
 def test_a_step_below_the_threshold_widens_the_bound_until_an_update(hands):

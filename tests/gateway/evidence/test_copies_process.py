@@ -62,7 +62,7 @@ def test_asking_for_another_key_without_a_gateway_exits_3_and_showing_none_too(t
 
 
 @pytest.mark.faults
-@pytest.mark.urs("URS-SEC-02")
+@pytest.mark.urs("URS-SEC-05", "URS-AUD-04")
 def test_a_credential_is_used_and_its_change_is_signed_by_both_at_the_next_start(tmp_path: Path) -> None:
     line, credentials = drop_line(tmp_path / "line"), tmp_path / "credentials"
     credentials.mkdir()

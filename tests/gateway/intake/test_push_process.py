@@ -95,7 +95,7 @@ def test_an_order_is_answered_with_the_place_where_it_stands_on_disk(pushing: Pu
     ]
 
 
-@pytest.mark.urs("URS-SEC-01", "URS-SEC-09", "URS-CTX-03")
+@pytest.mark.urs("URS-SEC-09", "URS-CTX-03")
 def test_what_is_not_an_order_of_a_known_client_is_refused_with_a_reason_and_stands_in_the_journal(pushing: Pushing) -> None:
     short = {name: value for name, value in ORDER.items() if name != "recipe"}
     scheduler = pushing.tokens["scheduler"]
@@ -121,7 +121,7 @@ def test_what_is_not_an_order_of_a_known_client_is_refused_with_a_reason_and_sta
     assert [sum(word in text for text in told) for word in firsts] == [1, 1, 1, 1]
 
 
-@pytest.mark.urs("URS-SEC-02")
+@pytest.mark.urs("URS-SEC-09")
 def test_five_wrong_tokens_lock_the_door_for_that_address(pushing: Pushing) -> None:
     assert [pushing.put("dryer", ORDER, secrets.token_hex(16))[0] for _ in range(6)] == [401] * 5 + [429]
     assert pushing.put("dryer", ORDER)[0] == 429

@@ -18,7 +18,7 @@ def stored(key: str, row: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"key": key, "change": "new", "time": None, "text": None, "row": row, **more}
 
 
-@pytest.mark.urs("URS-MAP-04", "URS-DAQ-04")
+@pytest.mark.urs("URS-MAP-04")
 def test_rows_of_one_name_stand_together_in_the_order_they_came() -> None:
     messages = [Message("orders", "1", {"n": 1}), Message("lots", "7", {"lot": "a/b"}), Message("orders", "2", {"n": 2}, change="late")]
 

@@ -88,7 +88,7 @@ async def test_every_kind_of_record_arrives_once_and_the_batch_s_end_accounts_fo
         assert merkle_root([one["content_sha256"] for one in end["records"]]) == end["merkle_root"]
 
 
-@pytest.mark.urs("URS-UPL-01", "URS-EBR-01")
+@pytest.mark.urs("URS-UPL-01", "URS-CTX-02")
 def test_single_records_make_the_same_batch_record_but_for_the_readings(tmp_path: Path, recorded: Recorded) -> None:
     truth = recorded(6)
     whole, single = Store(tmp_path / "entries"), Store(tmp_path / "records")

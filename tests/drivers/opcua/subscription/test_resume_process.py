@@ -9,7 +9,7 @@ from kit.processes import eventually
 from drivers.contract import Loss
 
 
-@pytest.mark.urs("URS-DAQ-04")
+@pytest.mark.urs("URS-DAQ-11")
 @pytest.mark.parametrize("killed", [True, False])
 async def test_an_overflow_in_the_first_message_after_a_resumption_is_a_gap_of_its_own(tmp_path: Path, killed: bool) -> None:
     async with Bench(tmp_path, count=2, settings={"queue_size": 10}) as bench:
@@ -48,7 +48,7 @@ async def test_an_overflow_in_the_first_message_after_a_resumption_is_a_gap_of_i
         assert all(loss.since_ticks < ticks < loss.until_ticks for ticks in lost), "every lost value lies in the gap"
 
 
-@pytest.mark.urs("URS-DAQ-04")
+@pytest.mark.urs("URS-DAQ-11")
 async def test_a_message_that_can_not_be_fetched_again_ends_the_resumption(tmp_path: Path) -> None:
     async with Bench(tmp_path, count=2) as bench:
         bench.plc.switches.kept_messages = 2
@@ -71,7 +71,7 @@ async def test_a_message_that_can_not_be_fetched_again_ends_the_resumption(tmp_p
         assert isinstance(bench.disk.order[0], Loss), "told before a later message is taken"
 
 
-@pytest.mark.urs("URS-DAQ-04")
+@pytest.mark.urs("URS-DAQ-11")
 async def test_a_hole_is_told_before_what_came_after_it(tmp_path: Path) -> None:
     """Of three messages that did not arrive the first two are gone and the third can be fetched: the gap lies before it."""
     async with Bench(tmp_path, count=2) as bench:

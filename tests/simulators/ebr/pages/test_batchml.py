@@ -126,7 +126,7 @@ def everything(folder: Path) -> Path:
     return path
 
 
-@pytest.mark.urs("URS-EBR-04")
+@pytest.mark.urs("URS-AUD-08")
 def test_every_element_stands_in_its_place_and_says_what_the_record_says(tmp_path: Path, recorded: Recorded) -> None:
     folders = stories(tmp_path, recorded)
     for path in (*(folder / "record.xml" for folder in folders), everything(folders[0])):
@@ -136,7 +136,7 @@ def test_every_element_stands_in_its_place_and_says_what_the_record_says(tmp_pat
             check_meaning(root, json.loads(path.with_name("record.json").read_bytes()))
 
 
-@pytest.mark.urs("URS-EBR-04")
+@pytest.mark.urs("URS-AUD-08")
 @pytest.mark.skipif(not ROOT.is_file(), reason=f"MESA's BatchML schemas are not in {SCHEMAS}: clone them and set EBR_B2MML")
 @pytest.mark.faults
 @pytest.mark.timeout(300)

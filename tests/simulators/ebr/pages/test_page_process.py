@@ -94,7 +94,7 @@ def full(recorded: Recorded, tmp_path: Path) -> tuple[dict[str, Any], Any]:
     return record, series
 
 
-@pytest.mark.urs("URS-EBR-02", "URS-EBR-04")
+@pytest.mark.urs("URS-AUD-08")
 def test_everything_that_a_reviewer_must_know_stands_on_the_page(full: tuple[dict[str, Any], Any]) -> None:
     record, series = full
     page = html(record, series)
@@ -131,7 +131,7 @@ def test_sections_without_anything_in_them_are_left_out(full: tuple[dict[str, An
 
 @pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 @pytest.mark.skipif(not POPPLER, reason="poppler-utils are not installed")
-@pytest.mark.urs("URS-EBR-02")
+@pytest.mark.urs("URS-AUD-08")
 def test_it_prints_to_pages_that_name_the_batch_and_their_number(full: tuple[dict[str, Any], Any], tmp_path: Path) -> None:
     record, series = full
     record["batch"] = 'B1 "</style>'

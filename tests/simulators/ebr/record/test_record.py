@@ -321,3 +321,23 @@ def test_a_record_in_parts_is_joined_and_its_digest_is_that_of_all_parts(tmp_pat
     assert [one["parameter"] for one in joined["parameters"]] == [f"p_{number:04d}" for number in range(6)]
     assert len(joined["holds"]) == 1
     assert joined["content_sha256"] == hashlib.sha256(b"".join(map(orjson.dumps, parts))).hexdigest()
+
+
+@pytest.mark.urs("URS-CTX-02", "URS-TIME-07")
+def test_the_record_says_by_how_much_the_clock_was_set_and_how_long_it_stood(tmp_path: Path) -> None:
+    stream = mixing(faults=False)
+    head = {"type": "clock", "status": "unsynchronised", "bound_s": None, "reason": "the clock was set"}
+    stream.event(100, {**head, "kind": "step", "step_s": 3.2, "last_seq": 7})
+    stream.event(101, {**head, "kind": "step", "step_s": -0.25, "last_seq": 7})
+    stream.event(102, {**head, "kind": "suspend", "of": "process", "duration_s": 30.149, "last_seq": 7})
+    stream.event(103, {**head, "kind": "leap", "step_s": -1.0, "last_seq": 7})
+    stream.event(104, {**head, "kind": "step"})
+    record, series = batch_record(stored(tmp_path, stream.payloads) / "ebr.db", BATCH)
+    assert [(item["severity"], item["text"]) for item in record["exceptions"] if item["kind"] == "clock"] == [
+        ("alarm", "Clock event: step, +3.2 s."),
+        ("alarm", "Clock event: step, -0.25 s."),
+        ("alarm", "Clock event: suspend, 30.149 s, process."),
+        ("alarm", "Clock event: step, its size is not stated."),
+        ("warning", "Clock event: leap, -1 s."),
+    ]
+    assert "? s" not in html(record, series)

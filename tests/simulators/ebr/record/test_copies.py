@@ -1,0 +1,128 @@
+"""One batch, one end, one count, the same words: in the EBR's page, JSON and BatchML, and in the archive's HTML and PDF."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+from zoneinfo import ZoneInfo
+
+import pytest
+from kit.random_line import Recorded
+
+from buffer.archive import texts
+from buffer.archive.html import html as archive_html
+from buffer.archive.pdf import pdf as archive_pdf
+from buffer.archive.record import Record
+from buffer.segment import Entry
+from simulators.ebr import Store
+from simulators.ebr.pages.batchml import NAMESPACE, batchml
+from simulators.ebr.pages.page import html
+from simulators.ebr.record import statement
+from simulators.ebr.record.record import batch_record
+
+PARIS = ZoneInfo("Europe/Paris")
+SUMMER, WINTER = "2026-10-25T00:30:00.95Z", "2026-10-25T01:30:00.95Z"
+BOUNDARY = "2026-12-31T22:59:59.9996Z"
+
+
+class Copies:
+    """The copies of one batch, each as a reader finds it."""
+
+    def __init__(self, payloads: list[bytes], folder: Path) -> None:
+        store = Store(folder / "ebr")
+        store.take(payloads)
+        store.close()
+        self.record, series = batch_record(folder / "ebr" / "ebr.db", "B1")
+        self.page = _seen(html(self.record, series))
+        self.xml = ET.fromstring(batchml(self.record, series))
+        entries = []
+        for payload in payloads:
+            item = json.loads(payload)
+            entries.append(Entry(item["epoch"], item["seq"], "", payload))
+        self.blocks = list(Record("B1", "x/y", entries, []).blocks())
+        self.archive = _seen(archive_html("Batch B1", self.blocks))
+        self.pdf = folder / "record.pdf"
+        self.pdf.write_bytes(archive_pdf("Batch B1", "x/y", self.blocks))
+
+    @property
+    def printed(self) -> str:
+        done = subprocess.run(["pdftotext", "-layout", self.pdf, "-"], capture_output=True, text=True, check=True)
+        return " ".join(done.stdout.split())
+
+
+def _seen(page: str) -> str:
+    text = re.sub(r"</(?:span|small)>|<(?:span|small)>", "", page.partition("</style>")[2])
+    return " ".join(re.sub(r"<[^>]*>", " ", text).split())
+
+
+@pytest.fixture(scope="module")
+def copies(recorded: Recorded, tmp_path_factory: pytest.TempPathFactory) -> Copies:
+    return Copies(recorded(6).payloads, tmp_path_factory.mktemp("copies"))
+
+
+@pytest.mark.urs("URS-AUD-08", "URS-TIME-01")
+def test_every_copy_has_the_end_that_the_batchs_end_states_and_not_the_time_of_collection(copies: Copies) -> None:
+    (end,) = copies.record["ends"]
+    assert copies.record["end"]["time"] == end["end"]["time"] < copies.record["window"]["end"], "else nothing is shown here"
+    shown = statement.local_time(end["end"]["time"], PARIS)
+    assert f"End {shown}" in copies.page
+    assert f"End {shown}" in copies.archive
+    assert copies.xml.findtext(f"{{{NAMESPACE}}}TimeStamp") == end["end"]["time"]
+    if shutil.which("pdftotext"):
+        assert f"End {shown}" in copies.printed
+
+
+@pytest.mark.urs("URS-AUD-08", "URS-CTX-08")
+def test_every_copy_counts_the_same_in_the_same_words(copies: Copies) -> None:
+    done = copies.record["completeness"]
+    said = f"{done['present']} of {done['required']} required items are present"
+    assert done["required"] > done["present"] > 0, "else nothing is shown here"
+    for copy in (copies.page, copies.archive, copies.xml.findtext(f"{{{NAMESPACE}}}Description")):
+        assert copy is not None
+        assert said in copy
+    if shutil.which("pdftotext"):
+        assert said in copies.printed
+    assert all("0 of 0" not in copy for copy in (copies.page, copies.archive))
+
+
+def test_a_batch_that_has_not_ended_has_no_end_in_any_copy(recorded: Recorded, tmp_path: Path) -> None:
+    payloads = recorded(6).payloads
+    ended = next(n for n, payload in enumerate(payloads) if b'"type":"batch","transition":"end"' in payload)
+    open_ = Copies(payloads[:ended], tmp_path)
+    assert open_.record["end"] is None
+    assert "End not ended" in open_.page
+    assert "had not ended" in open_.archive
+
+
+@pytest.mark.urs("URS-TIME-01")
+@pytest.mark.parametrize(
+    ("time", "zone", "shown"),
+    [
+        (SUMMER, "Europe/Paris", "2026-10-25 02:30:00.950+02:00"),
+        (WINTER, "Europe/Paris", "2026-10-25 02:30:00.950+01:00"),
+        (BOUNDARY, "Europe/Paris", "2027-01-01 00:00:00.000+01:00"),
+        ("2026-11-22T07:05:00.1204999Z", "UTC", "2026-11-22 07:05:00.120+00:00"),
+        ("2026-11-22T07:05:00.1205Z", "Asia/Kolkata", "2026-11-22 12:35:00.121+05:30"),
+        ("1969-12-31T23:59:59.9999Z", "UTC", "1970-01-01 00:00:00.000+00:00"),
+        ("2026-11-22 07:05:00", "UTC", "2026-11-22 07:05:00"),
+        ("yesterday", "UTC", "yesterday"),
+    ],
+)
+def test_times_are_rounded_and_bear_their_offset_in_every_copy(time: str, zone: str, shown: str) -> None:
+    assert statement.local_time(time, ZoneInfo(zone)) == shown
+    assert texts.local_text(time, zone) == shown
+
+
+@pytest.mark.parametrize(
+    ("done", "said"),
+    [
+        ({"required": 0, "present": 0}, "nothing is required"),
+        ({"required": 1, "present": 1}, "1 of 1 required item is present"),
+        ({"required": 21, "present": 20}, "20 of 21 required items are present"),
+    ],
+)
+def test_the_words_of_the_count_are_the_same(done: dict[str, Any], said: str) -> None:
+    assert statement.counted(done) == texts.counted_text(done) == said
