@@ -94,6 +94,8 @@ class Readings:
                 if differing:
                     life = before if kind == "initial" else max(before, event)
                     self.state.frontier[source] = life  # a list is not always in order of time: nothing later counts yet
+                    if not closed.tags:  # else a row that waited for the end of this gap would count before what the gap hid
+                        self.settling.settle()  # what stood until this reading has settled before it counts
                     self._signal(differing, name, value, self._instant(name, event, gap), seq)
 
     def _track(self, name: str, track: Track, point: tuple[int, Any, int, int]) -> bool:
@@ -115,7 +117,6 @@ class Readings:
 
     def _signal(self, units: list[Unit], name: str, value: Any, at: Instant, seq: int) -> None:
         self.contexts.changed()
-        self.settling.settle()  # what stood until this reading has settled before it counts
         for unit in units:
             self.settling.signal(unit, name, value, at, seq)
 
