@@ -9,6 +9,24 @@ NOTE is a checkpoint that somebody else kept, or a witness's folder of them: sho
 Exit 0: good. 1: bad, the first bad entry is named. 2: nothing bad was found, but evidence is missing (an archive or a store without a
 key, entries that were declared lost, ..), or nothing could be checked.
 
+    what was done to the record                        exit  what shows it
+    an entry was changed                                  1  its digest
+    .. together with its digest                           1  the entry after it, by `previous`; of the last entry: a checkpoint over it
+    .. together with all entries after it                 1  the root in the next checkpoint, whose signature a forger can not make (--key)
+    entries were inserted, doubled or put in other order  1  their numbers and the chain
+    entries are missing, later ones are here              1  their numbers
+    .. and were declared lost when a later epoch began    2  the `epoch` event that begins it
+    .. and were pruned by the rule                        0  the audit entry of the prune; 1 without it (2 if a salvage may have lost it)
+    entries are missing at the end                        1  the epoch after, a receiver's cursor, a checkpoint in journal.db or elsewhere
+    the whole was set back to an earlier state            1  a checkpoint that somebody else kept (--checkpoint); without one nothing: 0
+    an epoch or a segment is missing, a file too many     1  the epoch after, the rows of journal.db
+    .. a file that a crash left and the next start takes  0  its content: nothing in it was ever promised
+    a closed segment or a member of an archive changed    1  its SHA-256, which journal.db or SHA256SUMS holds
+    a signature, a rotation of keys or a proof is false   1  the key (--key); without it 2, of a journal the key beside it and a note
+    something can not be read or unpacked                 1  the attempt
+    the EBR refused entries, or has not received all      2  the lists that the EBR keeps
+    there is no such path, key or note, or no package     2  nothing was checked; standard error says why
+
 This one file needs Python 3.11 and the package `cryptography` (for signatures), and to read a journal's folder `zstandard` or Python 3.14.
 It shares no code with the gateway on purpose. It never writes beside what it reads.
 
@@ -35,7 +53,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 try:
     import fcntl
@@ -153,22 +171,22 @@ def root_of_some(leaves: dict[int, bytes], size: int, subtree_roots: list[bytes]
     subtree_roots: of the largest subtrees without a known leaf, left to right. Raises ValueError if they are too few or too many.
     """
     rest = iter(subtree_roots)
-    known_leaves = sorted(leaves)
+    indexes = sorted(leaves)
 
-    def of(low: int, high: int, at: int, end: int) -> bytes:  # known[at:end] are those in [low, high)
+    def of(low: int, high: int, at: int, end: int) -> bytes:  # indexes[at:end] are those in [low, high)
         if at == end:
             return next(rest)
         if high - low == 1:
             return leaves[low]
         cut = low + (1 << (high - low - 1).bit_length() - 1)
         middle = at
-        while middle < end and known_leaves[middle] < cut:
+        while middle < end and indexes[middle] < cut:
             middle += 1
         left = of(low, cut, at, middle)
         return node_hash(left, of(cut, high, middle, end))
 
     try:
-        root = of(0, size, 0, len(known_leaves))
+        root = of(0, size, 0, len(indexes))
     except StopIteration:
         raise ValueError("the proof is too short") from None
     if next(rest, None) is not None:
@@ -319,6 +337,10 @@ class Signatures:
         self._checkpoints: list[tuple[Checkpoint, EntryId | None]] = []
         self._pairs: list[tuple[tuple[Key, Key], EntryId | None]] = []
 
+    def trust(self, keys: list[Key]) -> None:
+        """Trust these keys too."""
+        self._keys += keys
+
     def rotate(self, note: str, at: EntryId | None) -> None:
         """Add a key rotation; report one that its two keys have not both signed."""
         pair = rotated(note)
@@ -343,7 +365,7 @@ class Signatures:
 
     def settle(self) -> None:
         """Count the good signatures, and report the others."""
-        keys, without = self.trusted(), set()
+        keys, gateways_without_key = self.trusted(), set()
         if not keys:
             unchecked = self._report.notes if self._report.kind == "journal" else self._report.missing
             if self._checkpoints or self._report.kind != "journal":
@@ -357,8 +379,13 @@ class Signatures:
             elif own:
                 self._report.problem(f"the checkpoint of {checkpoint.size} entries is not signed by the key", at)
             else:
-                without.add(gateway)
-        self._report.missing.extend(f"no public key of {gateway} was given: its signatures were not checked" for gateway in sorted(without))
+                gateways_without_key.add(gateway)
+        for gateway in sorted(gateways_without_key):
+            self._report.missing.append(f"no public key of {gateway} was given: its signatures were not checked")
+        self._settle_rotations(keys)
+
+    def _settle_rotations(self, keys: list[Key]) -> None:
+        """Report a rotation to or from a trusted gateway's name that no trusted key takes part in."""
         for pair, at in self._pairs:
             if not any(key in keys for key in pair) and any(key.name == pair[0].name for key in keys):
                 self._report.problem("a key rotation between keys of which none is trusted", at)
@@ -391,8 +418,8 @@ KEPT_SIZES = 65_536
 class Chain:
     """Follows one epoch's entries in order, and reports the first that is not as it was written."""
 
-    def __init__(self, report: Report, gateway: str | None, epoch: int, signatures: Signatures, more: list[Checkpoint]) -> None:
-        """Begin before entry 1. more: checkpoints from elsewhere (journal.db, --checkpoint), of any epoch."""
+    def __init__(self, report: Report, gateway: str | None, epoch: int, signatures: Signatures, given: list[Checkpoint]) -> None:
+        """Begin before entry 1. given: checkpoints that stand in no entry (journal.db, --checkpoint), of any epoch."""
         self.report, self.gateway, self.epoch = report, gateway, epoch
         self.seq, self.previous = 0, ZEROS
         self.first: int | None = None  # of the entries that are here
@@ -401,8 +428,8 @@ class Chain:
         self.begun: list[dict[str, Any]] = []  # the `epoch` events here: they speak of the epoch before
         self.pruned: list[EntryRange] = []  # (epoch, first, last) that audit entries here call pruned
         self._signatures = signatures
-        self._more = [checkpoint for checkpoint in more if checkpoint.origin.rpartition("/")[2] == str(epoch)]
-        self._wanted = {checkpoint.size for checkpoint in self._more}
+        self._given = [checkpoint for checkpoint in given if checkpoint.origin.rpartition("/")[2] == str(epoch)]
+        self._wanted = {checkpoint.size for checkpoint in self._given}
         self._gateway_raw = b""
         self._recent: dict[int, list[tuple[int, bytes]]] = {}
         self._kept: dict[int, list[tuple[int, bytes]]] = {}
@@ -415,9 +442,11 @@ class Chain:
             self.whole = False
         self.seq, self.previous = last, digest
 
-    def jump(self, seq: int) -> None:
-        """Pass over entries that are known not to be here: the chain can not be followed over them."""
+    def jump(self, seq: int) -> EntryRange:
+        """Pass over the entries to `seq`, which are not here, and return their range: the chain can not be followed over them."""
+        passed = self.epoch, self.seq + 1, seq
         self.seq, self.previous, self.whole = seq, "", False
+        return passed
 
     def refused(self, seq: int, digest: str, leaf: bytes) -> None:
         """Pass over an entry that the receiver was handed and did not store: its digest and its leaf are all that is left of it."""
@@ -441,21 +470,23 @@ class Chain:
         if head is None:
             self.report.problem("its head can not be read", at)
         else:
-            self._head(head, at)
+            self._check_head(head, at)
             if head[1] == b"ebr-gateway/event/1":
-                self._event(payload, at)
+                self._read_event(payload, at)
         if self.whole:
             self._grow(leaf_hash(payload))
         self.seq, self.previous = seq, digest if real == digest else ""
 
     def _grow(self, hash_: bytes, leaves: int = 1) -> None:
+        """Add to the tree, and keep its peaks at this size as long as a checkpoint of this size may come."""
         self.tree.append(hash_, leaves)
         self._recent[self.tree.size] = self.tree.peaks()
         if self.tree.size in self._wanted:
             self._kept[self.tree.size] = self.tree.peaks()
         self._recent.pop(self.tree.size - KEPT_SIZES, None)
 
-    def _head(self, head: "re.Match[bytes]", at: EntryId) -> None:
+    def _check_head(self, head: "re.Match[bytes]", at: EntryId) -> None:
+        """Compare what an entry's head says with where the entry stands. The gateway's name is the first head's, if no one else gave it."""
         if head[2] != self._gateway_raw:
             self.gateway = self.gateway or json.loads(head[2])
         if (head[2] != self._gateway_raw and json.loads(head[2]) != self.gateway) or (int(head[3]), int(head[4])) != at:
@@ -465,7 +496,8 @@ class Chain:
         if self.previous and head[5].decode() != self.previous:
             self.report.problem(f"it does not follow entry {at[1] - 1}: one of the two was changed", at)
 
-    def _event(self, payload: bytes, at: EntryId) -> None:
+    def _read_event(self, payload: bytes, at: EntryId) -> None:
+        """Use an event that is evidence: a checkpoint, a rotation of keys, a prune, the beginning of an epoch."""
         if not any(word in payload for word in (b'"checkpoint"', b'"key-rotation"', b'"prune"', b'"epoch","follows"', b'"lost":')):
             return
         try:
@@ -485,10 +517,11 @@ class Chain:
 
     def finish(self) -> None:
         """Compare the tree with the checkpoints of this epoch that came from elsewhere."""
-        for checkpoint in self._more:
+        for checkpoint in self._given:
             self._compare(checkpoint, None)
 
     def _compare(self, checkpoint: Checkpoint, at: EntryId | None) -> None:
+        """Compare a checkpoint with the entries: its origin, its size, and its root where the tree at this size is known."""
         self.report.checkpoints += 1
         self._signatures.check(checkpoint, at)
         if checkpoint.origin != f"{self.gateway}/{self.epoch}":
@@ -510,7 +543,7 @@ class Chain:
             self.report.problem(f"epoch {after} says that another entry was the last one", (self.epoch, last))
 
 
-# ---------------------------------------------------------------------------------------------------------------- a journal's folder
+# ------------------------------------------------------------------------------------------ a journal's folder: reading without writing
 
 
 def running(folder: Path) -> bool:
@@ -585,399 +618,6 @@ def wal_doubt(wal: Path) -> bool:
     return any(data[frame + 8 : frame + 12] == salts[:4] or data[frame + 12 : frame + 16] == salts[4:] for frame in rest)
 
 
-SEGMENT_ROWS = "SELECT epoch, first, last, state, digest, root, sha256 FROM segments ORDER BY epoch, first"
-FILES_OF_A_CUT_FIRST_START = {"segments", "lock", "journal.db", "journal.db-wal", "journal.db-shm", "journal.db-journal"}
-"""Files that a first start may have left which was cut short before anything was written."""
-
-
-class JournalCheck:
-    """Checks a journal's folder: journal.db, and the segments that it names.
-
-    A crash may leave a file behind that the next start removes, and nothing in it was ever promised. It is no problem, and only named,
-    if it is exactly such a one: see `_never_promised` and `_pruned`. Every other file beside the named segments is a problem.
-    """
-
-    def __init__(self, folder: Path, report: Report, signatures: Signatures, more: list[Checkpoint], progress: Progress) -> None:
-        self.folder, self.report, self.signatures, self.more, self.progress = folder, report, signatures, more, progress
-        self.live = running(folder)
-        self.held = sorted((folder / "segments").glob("*.db"))  # before journal.db is read: what is born later is none of its business
-        self.total = sum(map(size_of, self.held))
-        self.done = 0
-        self.chains: dict[int, Chain] = {}
-        self.events: dict[int, str] = {}
-        self.gateway: str | None = None
-        self.cut = False  # it was not stopped cleanly: it runs, or was cut by a crash and has not been started since
-        self._hashed: dict[Path, bytes] = {}
-        self.pruned: list[EntryRange] = []
-        self.pruned_meanwhile: list[EntryRange] = []  # since journal.db was read, by the running gateway
-        self.explained: list[int] = []  # epochs at whose end a salvage says that there was damage
-        self._unpack, self._error = unpacker()
-
-    def run(self) -> None:
-        """Check everything, and report."""
-        with ExitStack() as stack:
-            self.files = Files(stack, live=self.live)
-            if not self.live:
-                self._sums()
-                self._wals()
-            if self._first_start_was_cut():
-                return
-            try:
-                catalogue = self.files.open(self.folder / "journal.db")
-                catalogue.execute("BEGIN")  # one instant, beside a running gateway too
-                rows = catalogue.execute(SEGMENT_ROWS).fetchall()
-                notes = [row[0] for row in catalogue.execute("SELECT note FROM checkpoints WHERE note IS NOT NULL")]
-                cursors = catalogue.execute("SELECT uplink, epoch, seq FROM cursors").fetchall()
-                self.events = dict(catalogue.execute("SELECT epoch, event FROM epochs ORDER BY epoch").fetchall())
-                about = dict(catalogue.execute("SELECT name, value FROM about").fetchall())
-                self.gateway, self.cut = about.get("gateway"), about.get("clean") == 0
-                catalogue.execute("COMMIT")
-            except (sqlite3.Error, OSError) as error:
-                self.report.problem(f"journal.db can not be read: {error}")
-                rows, notes, cursors, self.gateway = self._from_names(), [], [], None
-            self._epochs(rows, [Checkpoint.parse(note) for note in notes], cursors, list(self.events))
-
-    def _first_start_was_cut(self) -> bool:
-        """Return True for a folder without any file but a journal.db without tables: nothing was written yet."""
-        if any((self.folder / "segments").glob("*")) or {path.name for path in self.folder.iterdir()} - FILES_OF_A_CUT_FIRST_START:
-            return False
-        path = self.folder / "journal.db"
-        try:
-            if path.exists() and self.files.open(path).execute("SELECT 1 FROM sqlite_master").fetchone():
-                return False
-        except (sqlite3.Error, OSError):
-            return False
-        self.gateway = None
-        self.report.notes.append("the first start was cut short before the journal was made")
-        return True
-
-    def _from_names(self) -> list[tuple[Any, ...]]:
-        matches = [re.fullmatch(r"(\d+)-(\d+)\.db", path.name) for path in (self.folder / "segments").glob("*.db")]
-        return [(*name, None, "open", None, None, None) for name in sorted((int(match[1]), int(match[2])) for match in matches if match)]
-
-    def _sums(self) -> None:
-        """Compare the files with SHA256SUMS, which a clean stop has written."""
-        sums = self.folder / "SHA256SUMS"
-        if not sums.exists():
-            return
-        text = sums.read_text("ascii", "replace")
-        stated = {line[66:]: line[:64] for line in text.splitlines()}
-        held = {"journal.db", *(f"segments/{path.name}" for path in (self.folder / "segments").glob("*.db"))}
-        if "".join(f"{sum_}  {name}\n" for name, sum_ in stated.items()) != text or set(stated) != held:
-            self.report.problem("SHA256SUMS does not list the files that are here: it or they were changed")
-        for name in sorted(held & set(stated)):
-            if self._digest(self.folder / name).hex() != stated[name]:
-                self.report.problem(f"{name} is not as the gateway left it")
-
-    def _digest(self, path: Path) -> bytes:
-        """Return the SHA-256 of a file; of nothing if it is gone."""
-        if path not in self._hashed:
-            try:
-                with path.open("rb") as file:
-                    self._hashed[path] = hashlib.file_digest(file, "sha256").digest()
-            except FileNotFoundError:
-                return hashlib.sha256().digest()
-        return self._hashed[path]
-
-    def _wals(self) -> None:
-        for wal in [self.folder / "journal.db-wal", *(self.folder / "segments").glob("*.db-wal")]:
-            if wal_doubt(wal):
-                self.report.problem(
-                    f"{wal.name} ends in a transaction that can not be read: damaged, or cut by power loss before it was promised"
-                )
-
-    def _epochs(self, rows: list[tuple[Any, ...]], own: list[Checkpoint], cursors: list[tuple[str, int, int]], epochs: list[int]) -> None:
-        chains = self.chains
-        holes: list[EntryRange] = []
-        for epoch in sorted({row[0] for row in rows} | set(epochs)):
-            more = [checkpoint for checkpoint in self.more if self.gateway is None or checkpoint.origin == f"{self.gateway}/{epoch}"]
-            chain = chains[epoch] = Chain(self.report, self.gateway, epoch, self.signatures, own + more)
-            held = [row for row in rows if row[0] == epoch]
-            for number, row in enumerate(held):
-                before = held[number - 1] if number else None
-                holes += self._segment(chain, before, *row[1:], last_one=row is rows[-1])
-            self.gateway = self.gateway or chain.gateway
-        self._unlisted_files(rows)
-        begun = self._begun()
-        declared = [loss for _, event in begun for loss in declared_by(event)]
-        self.explained = [event["follows"] for _, event in begun if event["reason"] == "salvaged" or event["lost"]]
-        self._holes(holes, declared)
-        self._check_pruned()
-        self._ends(begun, declared)
-        for checkpoint in own:
-            if not checkpoint.origin.rpartition("/")[2].isdecimal() or int(checkpoint.origin.rpartition("/")[2]) not in chains:
-                self.report.problem(f"nothing of {checkpoint.origin} is here: journal.db has a checkpoint of {checkpoint.size} entries")
-        for epoch, chain in chains.items():
-            for uplink, at_epoch, seq in cursors:
-                lost = max([chain.seq, *(span[1] for lost_epoch, span in declared if lost_epoch == epoch)])
-                if at_epoch == epoch and seq > lost:
-                    self.report.problem(f"entries to {seq} are missing at the end: {uplink} has confirmed them", (epoch, chain.seq + 1))
-            chain.seq = max([chain.seq, *(span[1] for lost_epoch, span in declared if lost_epoch == epoch)])
-            chain.finish()
-
-    def _begun(self) -> list[tuple[int, dict[str, Any]]]:
-        """Return (epoch, its `epoch` event) of all epochs that follow another, newest first.
-
-        The event is an epoch's first entry. Where that was pruned, journal.db still has it. Where it was never written (a crash or a stop
-        came first) journal.db alone has it: it counts if the epoch is the newest, or if the one after follows it, empty as it is.
-        """
-        events: list[tuple[int, dict[str, Any]]] = []
-        for epoch, chain in sorted(self.chains.items(), reverse=True):
-            empty = chain.seq == 0
-            if chain.begun or chain.first == 1:
-                events += [(epoch, event) for event in chain.begun]
-            elif not empty or epoch == max(self.chains) or any((later["follows"], later["last_seq"]) == (epoch, 0) for _, later in events):
-                event = json.loads(self.events.get(epoch, "null"))
-                if event and declared_by(event) and empty:
-                    which = "its first one will declare" if epoch == max(self.chains) else "journal.db alone declares"
-                    self.report.notes.append(f"epoch {epoch} has begun and has no entry; {which} the losses")
-                events += [(epoch, event)] if event and event["follows"] is not None else []
-        return events
-
-    def _ends(self, begun: list[tuple[int, dict[str, Any]]], declared: list[tuple[int, list[int]]]) -> None:
-        """Compare where each epoch ends with the event of the one after it."""
-        for epoch, low, high in sorted({(epoch, *span) for epoch, span in declared if epoch in self.chains}):
-            if high > self.chains[epoch].seq:
-                first = max(low, self.chains[epoch].seq + 1)
-                self.report.missing.append(f"epoch {epoch}: entries {first} to {high} were lost, and declared as lost")
-        for after, event in begun:
-            epoch, last = event["follows"], event["last_seq"]
-            chain = self.chains.get(epoch)
-            held = chain.seq if chain is not None else 0
-            lost = [span for lost_epoch, span in declared if lost_epoch == epoch]
-            pruned = [span[1:] for span in self._audited_as_pruned() if span[0] == epoch]
-            for first, end in uncovered(held + 1, last, [*lost, *pruned]):
-                text = f"entries {first} to {end} are missing at the end: epoch {after} follows entry {last}"
-                if any(explained >= after for explained in self.explained):  # journal.db, made anew, does not know what was pruned
-                    self.report.missing.append(f"epoch {epoch}: {text}; a later salvage may be why")
-                else:
-                    self.report.problem(text, (epoch, first))
-            if chain is not None:
-                chain.ended(after, event)
-            if event.get("tail") == "unknown":
-                self.report.notes.append(f"epoch {epoch}: more may have stood after entry {last} (epoch {after}: {event['reason']})")
-                if held > last:
-                    self.report.missing.append(f"epoch {epoch}: entries {last + 1} to {held} stand after the end that epoch {after} knew")
-
-    def _audited_as_pruned(self) -> list[EntryRange]:
-        return [one for chain in self.chains.values() for one in chain.pruned]
-
-    def _check_pruned(self) -> None:
-        """Look for the audit entry of everything that journal.db calls pruned; it is written before the file goes.
-
-        That entry may itself be gone: if a later segment was pruned too, or a salvage says that later entries were lost.
-        """
-        ranges: list[list[int]] = []
-        for epoch, first, last in sorted(self.pruned):
-            if ranges and ranges[-1][0] == epoch and ranges[-1][2] == first - 1:
-                ranges[-1][2] = last
-            else:
-                ranges.append([epoch, first, last])
-        newest = max([*self.pruned, *self.pruned_meanwhile], default=(0, 0, 0))
-        for epoch, first, last in ranges:
-            self.report.notes.append(f"epoch {epoch}: entries {first} to {last} were pruned")
-            spans = sorted(pruned[1:] for pruned in self._audited_as_pruned() if pruned[0] == epoch)
-            for low, high in uncovered(first, last, spans):
-                text = f"entries {low} to {high} are not here, called pruned, and no audit entry says so"
-                if (epoch, high) < (newest[0], newest[2]):
-                    continue  # that entry was pruned as well
-                if any(explained >= epoch for explained in self.explained):
-                    self.report.missing.append(f"epoch {epoch}: {text}; it may have been lost")
-                else:
-                    self.report.problem(text, (epoch, low))
-
-    def _segment(
-        self,
-        chain: Chain,
-        before: tuple[Any, ...] | None,
-        first: int,
-        last: int | None,
-        state: str,
-        digest: bytes,
-        root: bytes | None,
-        sha: bytes,
-        *,
-        last_one: bool,
-    ) -> list[EntryRange]:
-        """Check one segment of journal.db; return the ranges of entries that are not here."""
-        path = self.folder / "segments" / f"{chain.epoch}-{first}.db"
-        holes: list[EntryRange] = []
-        if state in ("pruned", "damaged"):
-            if first > chain.seq + 1:
-                holes.append((chain.epoch, chain.seq + 1, first - 1))
-                chain.jump(first - 1)
-            if state == "pruned":
-                return holes + self._skip(chain, first, last, digest, root)
-            chain.jump(last or first - 1)
-            return [*holes, (chain.epoch, first, last or first - 1)]
-        if first != chain.seq + 1 and self.live and before is not None:  # more was written while the one before was read
-            self._rows(chain, path.with_name(f"{chain.epoch}-{before[1]}.db"), after=chain.seq)
-        if first != chain.seq + 1:
-            if state == "open" and last is None and last_one and self._never_promised(path, chain, before):
-                return []
-            holes.append((chain.epoch, chain.seq + 1, first - 1))
-            chain.jump(first - 1)
-        size = size_of(path)
-        row_holes = None if self._pruned_now(path) else self._rows(chain, path)
-        if row_holes is None:
-            self._skip_pruned_now(chain, path)
-            return holes
-        holes += row_holes
-        if sha is not None and state == "closed" and size and self._digest(path) != sha and not self._pruned_now(path):
-            self.report.problem(f"segments/{path.name} is not as it was closed")
-        if last is not None and chain.seq < last:
-            holes.append((chain.epoch, chain.seq + 1, last))
-            chain.jump(last)
-        if state == "closed" and chain.whole and digest is not None and chain.previous != digest.hex():
-            self.report.problem("journal.db names another digest for it", (chain.epoch, chain.seq))
-        self.done += size
-        self.progress(self.done, self.total)
-        return holes
-
-    def _skip(self, chain: Chain, first: int, last: int | None, digest: bytes | None, root: bytes | None) -> list[EntryRange]:
-        last = last or first - 1
-        self.pruned.append((chain.epoch, first, last))
-        chain.skip(last, digest.hex() if digest else "", root)
-        return []
-
-    def _pruned_now(self, path: Path) -> tuple[Any, ...] | None:
-        """Return the segment's row if the running gateway has pruned it since journal.db was read."""
-        epoch, _, first = path.stem.partition("-")
-        row = self._row_now(int(epoch), int(first)) if self.live and not path.exists() else None
-        return row if row is not None and row[3] == "pruned" else None
-
-    def _skip_pruned_now(self, chain: Chain, path: Path) -> None:
-        """Pass over such a segment. Its audit entry is not asked for: it may be in a segment that was made after journal.db was read."""
-        row = self._pruned_now(path)
-        assert row is not None, "what was pruned stays so"
-        self.pruned_meanwhile.append((chain.epoch, row[1], row[2]))
-        chain.skip(row[2], row[4].hex(), row[5])
-        self.report.notes.append(f"segments/{path.name} was pruned meanwhile")
-
-    def _unlisted_files(self, rows: list[tuple[Any, ...]]) -> None:
-        """Judge files that journal.db does not name, or names as pruned."""
-        named = {f"{row[0]}-{row[1]}.db": row for row in rows}
-        for path in self.held:
-            row = named.get(path.name)
-            match = re.fullmatch(r"(\d+)-(\d+)\.db", path.name)
-            at = (int(match[1]), int(match[2])) if match and row is None else None
-            if row is not None and row[3] != "pruned":
-                continue
-            if row is not None and self._pruned(path, row[6]):
-                continue
-            if self.live and self._resolves_itself(path, at):
-                continue
-            if at is not None and at[0] in self.chains:
-                before = next((row_before for row_before in reversed(rows) if row_before[0] == at[0]), None)
-                if self._never_promised(path, self.chains[at[0]], before):
-                    continue
-            self.report.problem(f"segments/{path.name} is not one of this journal")
-
-    def _resolves_itself(self, path: Path, at: EntryId | None) -> bool:
-        """Return True if the running gateway names this file by now, or has removed it.
-
-        A file is made before its row, and goes after it: for a moment both are rightly seen without the other.
-        """
-        for _ in range(100):
-            if not path.exists() or (at is not None and self._row_now(*at) is not None):
-                return True
-            time.sleep(0.1)
-        return False
-
-    def _row_now(self, epoch: int, first: int) -> tuple[Any, ...] | None:
-        """Read the row of this segment in journal.db again, beside the running gateway."""
-        with closing(self.files.open(self.folder / "journal.db")) as db:
-            rows: list[tuple[Any, ...]] = db.execute(SEGMENT_ROWS).fetchall()
-        return next((row for row in rows if row[:2] == (epoch, first)), None)
-
-    def _pruned(self, path: Path, sha: bytes | None) -> bool:
-        """Return True if retention was cut between noting that this file is gone and removing it: every byte is as it was closed."""
-        if not self.cut or sha is None or self._digest(path) != sha:
-            return False
-        self.report.notes.append(f"segments/{path.name} was pruned just before the crash; the next start removes what is left of it")
-        return True
-
-    def _never_promised(self, path: Path, chain: Chain, before: tuple[Any, ...] | None) -> bool:
-        """Return True for the next segment of the growing epoch, begun by a gateway that died before an entry in it counted.
-
-        It follows the segment that grows, directly, and there is one at most: no other would be removed at the next start. It holds no
-        entry; or those of one append across the end of the segment before, which counts only when that one is full: it says so itself
-        (`across`: the first entry of the append, the one after the last that is here), and its entries are whole and chained.
-        """
-        first = int(path.stem.partition("-")[2])
-        follows = first == 1 if before is None else before[3] == "open" and before[2] is None and first == before[1] + SEGMENT
-        if not self.cut or not follows or chain.epoch != max(self.chains) or not chain.seq < first:
-            return False
-        try:
-            db = self.files.open(path)
-            empty = not db.execute("SELECT 1 FROM sqlite_master").fetchone()
-            rows = [] if empty else db.execute("SELECT seq, digest, payload FROM entries ORDER BY seq").fetchall()
-            about = {} if empty else dict(db.execute("SELECT name, value FROM about").fetchall())
-        except (sqlite3.Error, OSError):
-            return False
-        if rows and not self._is_rest_of_an_append(rows, about, chain, first):
-            return False
-        what = f"{len(rows)} entries of an append that was not finished" if rows else "no entry"
-        self.report.notes.append(f"segments/{path.name} was begun just before the crash and holds {what}; the next start removes it")
-        return True
-
-    def _is_rest_of_an_append(self, rows: list[tuple[Any, ...]], about: dict[str, Any], chain: Chain, first: int) -> bool:
-        """Return True if these are the last entries of an append that began after the last entry here, and crossed the segment's end."""
-        stated = (about.get("gateway"), about.get("epoch"), about.get("first"), about.get("across"))
-        if stated != (self.gateway, chain.epoch, first, chain.seq + 1) or chain.seq + 1 >= first or rows[-1][0] - chain.seq > SEGMENT:
-            return False
-        apart = Report("segment", "")
-        beyond = Chain(apart, self.gateway, chain.epoch, Signatures(apart, []), [])
-        beyond.jump(first - 1)
-        beyond.previous = str(about.get("previous"))
-        try:
-            for seq, digest, packed in rows:
-                beyond.take(seq, digest.hex(), self._unpack(packed))
-        except (self._error, TypeError, AttributeError):
-            return False
-        return not apart.problems
-
-    def _rows(self, chain: Chain, path: Path, after: int = -1) -> list[EntryRange] | None:
-        """Check the rows of one file; return the ranges that are not there, or None if the file was pruned just now.
-
-        A range that is not there may have been declared lost.
-        """
-        holes: list[EntryRange] = []
-        try:
-            with closing(self.files.open(path)) as db:
-                for seq, digest, packed in db.execute("SELECT seq, digest, payload FROM entries WHERE seq > ? ORDER BY seq", (after,)):
-                    if seq > chain.seq + 1:
-                        holes.append((chain.epoch, chain.seq + 1, seq - 1))
-                        chain.jump(seq - 1)
-                    try:
-                        chain.take(seq, digest.hex(), self._unpack(packed))
-                    except (self._error, TypeError, AttributeError) as error:
-                        self.report.problem(f"can not be unpacked: {error}", (chain.epoch, seq))
-                        chain.jump(seq)
-        except (sqlite3.Error, OSError) as error:
-            if self._pruned_now(path):
-                return None
-            self.report.problem(f"segments/{path.name} can not be read from here on: {error}", (chain.epoch, chain.seq + 1))
-        return holes
-
-    def _holes(self, holes: list[EntryRange], declared: list[tuple[int, list[int]]]) -> None:
-        """Judge what is not there: declared lost by the epoch that followed, or pruned before journal.db was made anew, or missing."""
-        first_ones = {epoch for epoch, event in self.events.items() if json.loads(event)["follows"] is None}
-        for epoch, low, high in holes:
-            rest = uncovered(low, high, [span for lost_epoch, span in declared if lost_epoch == epoch])
-            if not rest and low <= high:
-                self.report.missing.append(f"epoch {epoch}: entries {low} to {high} were lost, and declared as lost")
-            anew = low == 1 and epoch in first_ones and any(explained >= epoch for explained in self.explained)
-            for first, last in rest:
-                if not uncovered(first, last, [pruned[1:] for pruned in self._audited_as_pruned() if pruned[0] == epoch]):
-                    self.report.notes.append(f"epoch {epoch}: entries {first} to {last} were pruned, says an audit entry")
-                elif anew:
-                    text = "are not here: pruned it may be, but journal.db was made anew since and no audit entry is here"
-                    self.report.missing.append(f"epoch {epoch}: entries {first} to {last} {text}")
-                else:
-                    self.report.problem(f"entries {first} to {last} are missing", (epoch, first))
-
-
 class MissingPackage(Exception):
     """A package is not installed that this check needs."""
 
@@ -996,10 +636,528 @@ def unpacker() -> tuple[Callable[[bytes], bytes], type[Exception]]:
     return (lambda packed: decompressor.decompress(packed, max_output_size=LARGEST_ENTRY)), zstandard.ZstdError
 
 
+# ------------------------------------------------------------------------------------------------ a journal's folder, stage 1: journal.db
+
+
+SEGMENT_ROWS = "SELECT epoch, first, last, state, digest, root, sha256 FROM segments ORDER BY epoch, first"
+FILES_OF_A_CUT_FIRST_START = {"segments", "lock", "journal.db", "journal.db-wal", "journal.db-shm", "journal.db-journal"}
+"""Files that a first start may have left which was cut short before anything was written."""
+SEGMENT_FILE = re.compile(r"(\d+)-(\d+)\.db")
+"""The name of a segment's file: epoch and first entry."""
+
+
+class SegmentRow(NamedTuple):
+    """A segment as journal.db names it. last: None while it grows. state: open, closed, pruned or damaged.
+
+    digest: of its last entry. root: of its subtree. sha256: of its file, as it was closed.
+    """
+
+    epoch: int
+    first: int
+    last: int | None
+    state: str
+    digest: bytes | None = None
+    root: bytes | None = None
+    sha256: bytes | None = None
+
+
+class Catalogue(NamedTuple):
+    """What journal.db says at one instant. notes: its checkpoints. cursors: (uplink, epoch, seq) that receivers have confirmed."""
+
+    rows: list[SegmentRow]
+    notes: list[str]
+    cursors: list[tuple[str, int, int]]
+
+
+class JournalFolder:
+    """A journal's folder: its files as they stand, and what journal.db says of them."""
+
+    def __init__(self, path: Path, report: Report) -> None:
+        self.path, self.report = path, report
+        self.live = running(path)
+        self.held = sorted((path / "segments").glob("*.db"))  # before journal.db is read: what is born later is none of its business
+        self.files: Files
+        self.gateway: str | None = None
+        self.events: dict[int, str] = {}  # epoch -> its `epoch` event, as JSON
+        self.cut = False  # it was not stopped cleanly: it runs, or was cut by a crash and has not been started since
+        self._sha256: dict[Path, bytes] = {}
+
+    def first_start_was_cut(self) -> bool:
+        """Return True for a folder without any file but a journal.db without tables: nothing was written yet."""
+        if any((self.path / "segments").glob("*")) or {path.name for path in self.path.iterdir()} - FILES_OF_A_CUT_FIRST_START:
+            return False
+        path = self.path / "journal.db"
+        try:
+            if path.exists() and self.files.open(path).execute("SELECT 1 FROM sqlite_master").fetchone():
+                return False
+        except (sqlite3.Error, OSError):
+            return False
+        self.report.notes.append("the first start was cut short before the journal was made")
+        return True
+
+    def catalogue(self) -> Catalogue:
+        """Read journal.db; where it can not be read, that is a problem, and the segments are known by their names alone."""
+        try:
+            return self._catalogue()
+        except (sqlite3.Error, OSError) as error:
+            self.report.problem(f"journal.db can not be read: {error}")
+            self.gateway = None
+            return Catalogue(self._rows_by_name(), [], [])
+
+    def _catalogue(self) -> Catalogue:
+        db = self.files.open(self.path / "journal.db")
+        db.execute("BEGIN")  # one instant, beside a running gateway too
+        rows = [SegmentRow(*row) for row in db.execute(SEGMENT_ROWS)]
+        notes = [row[0] for row in db.execute("SELECT note FROM checkpoints WHERE note IS NOT NULL")]
+        cursors = db.execute("SELECT uplink, epoch, seq FROM cursors").fetchall()
+        self.events = dict(db.execute("SELECT epoch, event FROM epochs ORDER BY epoch").fetchall())
+        about = dict(db.execute("SELECT name, value FROM about").fetchall())
+        self.gateway, self.cut = about.get("gateway"), about.get("clean") == 0
+        db.execute("COMMIT")
+        return Catalogue(rows, notes, cursors)
+
+    def _rows_by_name(self) -> list[SegmentRow]:
+        matches = [SEGMENT_FILE.fullmatch(path.name) for path in (self.path / "segments").glob("*.db")]
+        return [SegmentRow(*place, None, "open") for place in sorted((int(match[1]), int(match[2])) for match in matches if match)]
+
+    def segment(self, epoch: int, first: int) -> Path:
+        """Return the place of a segment's file."""
+        return self.path / "segments" / f"{epoch}-{first}.db"
+
+    def sha256(self, path: Path) -> bytes:
+        """Return the SHA-256 of a file; of nothing if it is gone."""
+        if path not in self._sha256:
+            try:
+                with path.open("rb") as file:
+                    self._sha256[path] = hashlib.file_digest(file, "sha256").digest()
+            except FileNotFoundError:
+                return hashlib.sha256().digest()
+        return self._sha256[path]
+
+    def row_now(self, epoch: int, first: int) -> SegmentRow | None:
+        """Read the row of this segment in journal.db again, beside the running gateway."""
+        with closing(self.files.open(self.path / "journal.db")) as db:
+            rows = [SegmentRow(*row) for row in db.execute(SEGMENT_ROWS)]
+        return next((row for row in rows if row[:2] == (epoch, first)), None)
+
+    def pruned_now(self, path: Path) -> SegmentRow | None:
+        """Return the segment's row if the running gateway has pruned it since journal.db was read."""
+        epoch, _, first = path.stem.partition("-")
+        row = self.row_now(int(epoch), int(first)) if self.live and not path.exists() else None
+        return row if row is not None and row.state == "pruned" else None
+
+
+# ------------------------------------------------------------------------------- a journal's folder, stage 2: files as a stop left them
+
+
+def check_sums(journal: JournalFolder) -> None:
+    """Compare the files with SHA256SUMS, which a clean stop has written."""
+    sums = journal.path / "SHA256SUMS"
+    if not sums.exists():
+        return
+    text = sums.read_text("ascii", "replace")
+    stated = {line[66:]: line[:64] for line in text.splitlines()}
+    held = {"journal.db", *(f"segments/{path.name}" for path in (journal.path / "segments").glob("*.db"))}
+    if "".join(f"{sum_}  {name}\n" for name, sum_ in stated.items()) != text or set(stated) != held:
+        journal.report.problem("SHA256SUMS does not list the files that are here: it or they were changed")
+    for name in sorted(held & set(stated)):
+        if journal.sha256(journal.path / name).hex() != stated[name]:
+            journal.report.problem(f"{name} is not as the gateway left it")
+
+
+def check_logs(journal: JournalFolder) -> None:
+    """Report each log that ends in a transaction which SQLite would pass over without a word."""
+    for wal in [journal.path / "journal.db-wal", *(journal.path / "segments").glob("*.db-wal")]:
+        if wal_doubt(wal):
+            journal.report.problem(
+                f"{wal.name} ends in a transaction that can not be read: damaged, or cut by power loss before it was promised"
+            )
+
+
+# --------------------------------------------------------------------------------- a journal's folder, stage 3: segments, entry by entry
+
+
+class Segments:
+    """Follows the chain of each epoch through its segments.
+
+    pruned: what journal.db calls so. pruned_meanwhile: since journal.db was read, by the running gateway. A range of entries that is not
+    there is no problem yet: it may have been declared lost, which is known at the end (`Absences`).
+    """
+
+    def __init__(self, journal: JournalFolder, remains: "CrashRemains", progress: Progress) -> None:
+        self._journal, self._remains, self._progress = journal, remains, progress
+        self._report = journal.report
+        self._done_bytes, self._total_bytes = 0, sum(map(size_of, journal.held))
+        self.pruned: list[EntryRange] = []
+        self.pruned_meanwhile: list[EntryRange] = []
+
+    def check(self, chain: Chain, row: SegmentRow, before: SegmentRow | None, *, newest: bool) -> list[EntryRange]:
+        """Check one segment; return the ranges of entries that are not here. before: the segment before it in its epoch."""
+        if row.state in ("pruned", "damaged"):
+            return self._without_file(chain, row)
+        path = self._journal.segment(chain.epoch, row.first)
+        holes: list[EntryRange] = []
+        if row.first != chain.seq + 1 and self._journal.live and before is not None:  # more was written while the one before was read
+            self._entries(chain, self._journal.segment(chain.epoch, before.first), after=chain.seq)
+        if row.first != chain.seq + 1:
+            if row.state == "open" and row.last is None and newest and self._remains.never_promised(path, chain, before):
+                return []
+            holes.append(chain.jump(row.first - 1))
+        size_bytes = size_of(path)
+        entries_not_here = None if self._journal.pruned_now(path) else self._entries(chain, path)
+        if entries_not_here is None:
+            self._skip_pruned_now(chain, path)
+            return holes
+        holes += entries_not_here + self._compare(chain, row, path, size_bytes)
+        self._done_bytes += size_bytes
+        self._progress(self._done_bytes, self._total_bytes)
+        return holes
+
+    def _without_file(self, chain: Chain, row: SegmentRow) -> list[EntryRange]:
+        """Pass over a segment whose file was removed (pruned) or put aside (damaged)."""
+        last = row.last or row.first - 1
+        holes = [chain.jump(row.first - 1)] if row.first > chain.seq + 1 else []
+        if row.state == "damaged":
+            chain.jump(last)
+            return [*holes, (chain.epoch, row.first, last)]
+        self.pruned.append((chain.epoch, row.first, last))
+        chain.skip(last, row.digest.hex() if row.digest else "", row.root)
+        return holes
+
+    def _entries(self, chain: Chain, path: Path, after: int = -1) -> list[EntryRange] | None:
+        """Check the entries of one file; return the ranges that are not there, or None if the file was pruned just now."""
+        unpack, unpack_error = self._remains.unpacker
+        holes: list[EntryRange] = []
+        try:
+            with closing(self._journal.files.open(path)) as db:
+                for seq, digest, packed in db.execute("SELECT seq, digest, payload FROM entries WHERE seq > ? ORDER BY seq", (after,)):
+                    if seq > chain.seq + 1:
+                        holes.append(chain.jump(seq - 1))
+                    try:
+                        chain.take(seq, digest.hex(), unpack(packed))
+                    except (unpack_error, TypeError, AttributeError) as error:
+                        self._report.problem(f"can not be unpacked: {error}", (chain.epoch, seq))
+                        chain.jump(seq)
+        except (sqlite3.Error, OSError) as error:
+            if self._journal.pruned_now(path):
+                return None
+            self._report.problem(f"segments/{path.name} can not be read from here on: {error}", (chain.epoch, chain.seq + 1))
+        return holes
+
+    def _skip_pruned_now(self, chain: Chain, path: Path) -> None:
+        """Pass over such a segment. Its audit entry is not asked for: it may be in a segment that was made after journal.db was read."""
+        row = self._journal.pruned_now(path)
+        assert row is not None, "what was pruned stays so"
+        assert row.last is not None, "only a closed segment is pruned"
+        assert row.digest is not None, "and that one has its last digest"
+        self.pruned_meanwhile.append((chain.epoch, row.first, row.last))
+        chain.skip(row.last, row.digest.hex(), row.root)
+        self._report.notes.append(f"segments/{path.name} was pruned meanwhile")
+
+    def _compare(self, chain: Chain, row: SegmentRow, path: Path, size_bytes: int) -> list[EntryRange]:
+        """Compare a segment that was read with what journal.db says of it; return the entries that should stand at its end."""
+        journal = self._journal
+        holes: list[EntryRange] = []
+        closed = row.state == "closed"
+        if row.sha256 is not None and closed and size_bytes and journal.sha256(path) != row.sha256 and not journal.pruned_now(path):
+            self._report.problem(f"segments/{path.name} is not as it was closed")
+        if row.last is not None and chain.seq < row.last:
+            holes.append(chain.jump(row.last))
+        if closed and chain.whole and row.digest is not None and chain.previous != row.digest.hex():
+            self._report.problem("journal.db names another digest for it", (chain.epoch, chain.seq))
+        return holes
+
+
+# --------------------------------------------------------------------------------- a journal's folder, stage 4: files that no row names
+
+
+class CrashRemains:
+    """Judges files that journal.db does not name, or names as pruned.
+
+    A crash may leave a file behind that the next start removes, and nothing in it was ever promised. It is no problem, and only noted, if
+    it is exactly such a one: see `never_promised` and `_pruned_before_crash`. Every other file beside the named segments is a problem.
+    """
+
+    def __init__(self, journal: JournalFolder, chains: dict[int, Chain]) -> None:
+        self._journal, self._report, self._chains = journal, journal.report, chains
+        self.unpacker = unpacker()
+
+    def check(self, rows: list[SegmentRow]) -> None:
+        """Report every file among the segments that belongs neither to a row nor to a crash."""
+        named = {f"{row.epoch}-{row.first}.db": row for row in rows}
+        for path in self._journal.held:
+            row = named.get(path.name)
+            match = SEGMENT_FILE.fullmatch(path.name)
+            at = (int(match[1]), int(match[2])) if match and row is None else None
+            if row is not None and (row.state != "pruned" or self._pruned_before_crash(path, row.sha256)):
+                continue
+            if self._journal.live and self._resolves_itself(path, at):
+                continue
+            if at is not None and at[0] in self._chains:
+                before = next((row_before for row_before in reversed(rows) if row_before.epoch == at[0]), None)
+                if self.never_promised(path, self._chains[at[0]], before):
+                    continue
+            self._report.problem(f"segments/{path.name} is not one of this journal")
+
+    def _resolves_itself(self, path: Path, at: EntryId | None) -> bool:
+        """Return True if the running gateway names this file by now, or has removed it.
+
+        A file is made before its row, and goes after it: for a moment both are rightly seen without the other.
+        """
+        for _ in range(100):
+            if not path.exists() or (at is not None and self._journal.row_now(*at) is not None):
+                return True
+            time.sleep(0.1)
+        return False
+
+    def _pruned_before_crash(self, path: Path, sha256: bytes | None) -> bool:
+        """Return True if retention was cut between noting that this file is gone and removing it: every byte is as it was closed."""
+        if not self._journal.cut or sha256 is None or self._journal.sha256(path) != sha256:
+            return False
+        self._report.notes.append(f"segments/{path.name} was pruned just before the crash; the next start removes what is left of it")
+        return True
+
+    def never_promised(self, path: Path, chain: Chain, before: SegmentRow | None) -> bool:
+        """Return True for the next segment of the growing epoch, begun by a gateway that died before an entry in it counted.
+
+        It follows the segment that grows, directly, and there is one at most: no other would be removed at the next start. It holds no
+        entry; or those of one append across the end of the segment before, which counts only when that one is full: it says so itself
+        (`across`: the first entry of the append, the one after the last that is here), and its entries are whole and chained.
+        """
+        first = int(path.stem.partition("-")[2])
+        grows = before is not None and before.state == "open" and before.last is None and first == before.first + SEGMENT
+        follows = first == 1 if before is None else grows
+        if not self._journal.cut or not follows or chain.epoch != max(self._chains) or not chain.seq < first:
+            return False
+        try:
+            db = self._journal.files.open(path)
+            empty = not db.execute("SELECT 1 FROM sqlite_master").fetchone()
+            rows = [] if empty else db.execute("SELECT seq, digest, payload FROM entries ORDER BY seq").fetchall()
+            about = {} if empty else dict(db.execute("SELECT name, value FROM about").fetchall())
+        except (sqlite3.Error, OSError):
+            return False
+        if rows and not self._is_rest_of_an_append(rows, about, chain, first):
+            return False
+        content = f"{len(rows)} entries of an append that was not finished" if rows else "no entry"
+        self._report.notes.append(f"segments/{path.name} was begun just before the crash and holds {content}; the next start removes it")
+        return True
+
+    def _is_rest_of_an_append(self, rows: list[tuple[Any, ...]], about: dict[str, Any], chain: Chain, first: int) -> bool:
+        """Return True if these are the last entries of an append that began after the last entry here, and crossed the segment's end."""
+        unpack, unpack_error = self.unpacker
+        stated = (about.get("gateway"), about.get("epoch"), about.get("first"), about.get("across"))
+        expected = (self._journal.gateway, chain.epoch, first, chain.seq + 1)
+        if stated != expected or chain.seq + 1 >= first or rows[-1][0] - chain.seq > SEGMENT:
+            return False
+        apart = Report("segment", "")  # what is wrong with these entries accuses nobody
+        beyond = Chain(apart, self._journal.gateway, chain.epoch, Signatures(apart, []), [])
+        beyond.jump(first - 1)
+        beyond.previous = str(about.get("previous"))
+        try:
+            for seq, digest, packed in rows:
+                beyond.take(seq, digest.hex(), unpack(packed))
+        except (unpack_error, TypeError, AttributeError):
+            return False
+        return not apart.problems
+
+
+# ---------------------------------------------------------------------------------- a journal's folder, stage 5: entries that are not here
+
+
+class Absences:
+    """Judges entries that are not here: declared lost by the epoch that followed, or pruned, or missing.
+
+    explained: epochs at whose end a salvage says that there was damage. Such a salvage has made journal.db anew, which then does not know
+    what had been pruned: what would be a problem is missing evidence there.
+    """
+
+    def __init__(self, journal: JournalFolder, chains: dict[int, Chain]) -> None:
+        self._report, self._chains, self._events = journal.report, chains, journal.events
+        self._begun = self._begun_epochs()
+        self._declared = [loss for _, event in self._begun for loss in declared_by(event)]
+        self._explained = [event["follows"] for _, event in self._begun if event["reason"] == "salvaged" or event["lost"]]
+
+    def _begun_epochs(self) -> list[tuple[int, dict[str, Any]]]:
+        """Return (epoch, its `epoch` event) of all epochs that follow another, newest first.
+
+        The event is an epoch's first entry. Where that was pruned, journal.db still has it. Where it was never written (a crash or a stop
+        came first) journal.db alone has it: it counts if the epoch is the newest, or if the one after follows it, empty as it is.
+        """
+        events: list[tuple[int, dict[str, Any]]] = []
+        for epoch, chain in sorted(self._chains.items(), reverse=True):
+            empty = chain.seq == 0
+            if chain.begun or chain.first == 1:
+                events += [(epoch, event) for event in chain.begun]
+            elif not empty or epoch == max(self._chains) or any((later["follows"], later["last_seq"]) == (epoch, 0) for _, later in events):
+                event = json.loads(self._events.get(epoch, "null"))
+                if event and declared_by(event) and empty:
+                    which = "its first one will declare" if epoch == max(self._chains) else "journal.db alone declares"
+                    self._report.notes.append(f"epoch {epoch} has begun and has no entry; {which} the losses")
+                events += [(epoch, event)] if event and event["follows"] is not None else []
+        return events
+
+    def _lost(self, epoch: int) -> list[list[int]]:
+        return [span for lost_epoch, span in self._declared if lost_epoch == epoch]
+
+    def _audited_as_pruned(self, epoch: int) -> list[tuple[int, int]]:
+        return [pruned[1:] for chain in self._chains.values() for pruned in chain.pruned if pruned[0] == epoch]
+
+    def _is_explained(self, epoch: int) -> bool:
+        return any(explained >= epoch for explained in self._explained)
+
+    def check_holes(self, holes: list[EntryRange]) -> None:
+        """Judge the ranges that are not here although later entries of their epoch are."""
+        first_epochs = {epoch for epoch, event in self._events.items() if json.loads(event)["follows"] is None}
+        for epoch, low, high in holes:
+            undeclared = uncovered(low, high, self._lost(epoch))
+            if not undeclared and low <= high:
+                self._report.missing.append(f"epoch {epoch}: entries {low} to {high} were lost, and declared as lost")
+            anew = low == 1 and epoch in first_epochs and self._is_explained(epoch)
+            for first, last in undeclared:
+                self._check_undeclared(epoch, first, last, anew=anew)
+
+    def _check_undeclared(self, epoch: int, first: int, last: int, *, anew: bool) -> None:
+        if not uncovered(first, last, self._audited_as_pruned(epoch)):
+            self._report.notes.append(f"epoch {epoch}: entries {first} to {last} were pruned, says an audit entry")
+        elif anew:
+            text = "are not here: pruned it may be, but journal.db was made anew since and no audit entry is here"
+            self._report.missing.append(f"epoch {epoch}: entries {first} to {last} {text}")
+        else:
+            self._report.problem(f"entries {first} to {last} are missing", (epoch, first))
+
+    def check_pruned(self, pruned: list[EntryRange], pruned_meanwhile: list[EntryRange]) -> None:
+        """Look for the audit entry of everything that journal.db calls pruned; it is written before the file goes.
+
+        That entry may itself be gone: if a later segment was pruned too, or a salvage says that later entries were lost.
+        """
+        newest = max([*pruned, *pruned_meanwhile], default=(0, 0, 0))
+        for epoch, first, last in joined(pruned):
+            self._report.notes.append(f"epoch {epoch}: entries {first} to {last} were pruned")
+            for low, high in uncovered(first, last, sorted(self._audited_as_pruned(epoch))):
+                text = f"entries {low} to {high} are not here, called pruned, and no audit entry says so"
+                if (epoch, high) < (newest[0], newest[2]):
+                    continue  # that entry was pruned as well
+                if self._is_explained(epoch):
+                    self._report.missing.append(f"epoch {epoch}: {text}; it may have been lost")
+                else:
+                    self._report.problem(text, (epoch, low))
+
+    def check_ends(self) -> None:
+        """Compare where each epoch ends with the event of the one after it."""
+        for epoch, low, high in sorted({(epoch, *span) for epoch, span in self._declared if epoch in self._chains}):
+            if high > self._chains[epoch].seq:
+                first = max(low, self._chains[epoch].seq + 1)
+                self._report.missing.append(f"epoch {epoch}: entries {first} to {high} were lost, and declared as lost")
+        for after, event in self._begun:
+            self._check_end(after, event)
+
+    def _check_end(self, after: int, event: dict[str, Any]) -> None:
+        """Compare the end of one epoch with the `epoch` event of `after`, the one that follows it."""
+        epoch, last = event["follows"], event["last_seq"]
+        chain = self._chains.get(epoch)
+        held = chain.seq if chain is not None else 0
+        for first, end in uncovered(held + 1, last, [*self._lost(epoch), *self._audited_as_pruned(epoch)]):
+            text = f"entries {first} to {end} are missing at the end: epoch {after} follows entry {last}"
+            if self._is_explained(after):  # journal.db, made anew, does not know what was pruned
+                self._report.missing.append(f"epoch {epoch}: {text}; a later salvage may be why")
+            else:
+                self._report.problem(text, (epoch, first))
+        if chain is not None:
+            chain.ended(after, event)
+        if event.get("tail") == "unknown":
+            self._report.notes.append(f"epoch {epoch}: more may have stood after entry {last} (epoch {after}: {event['reason']})")
+            if held > last:
+                self._report.missing.append(f"epoch {epoch}: entries {last + 1} to {held} stand after the end that epoch {after} knew")
+
+    def end_of(self, epoch: int) -> int:
+        """Return the last entry of an epoch that is here or was declared lost."""
+        return max([self._chains[epoch].seq, *(span[1] for span in self._lost(epoch))])
+
+
+def joined(ranges: list[EntryRange]) -> list[EntryRange]:
+    """Join ranges that follow each other without an entry between."""
+    whole: list[EntryRange] = []
+    for epoch, first, last in sorted(ranges):
+        if whole and whole[-1][0] == epoch and whole[-1][2] == first - 1:
+            whole[-1] = (epoch, whole[-1][1], last)
+        else:
+            whole.append((epoch, first, last))
+    return whole
+
+
+# ------------------------------------------------------------------------------------------- a journal's folder: the stages, one by one
+
+
+class JournalCheck:
+    """Checks a journal's folder: journal.db, the segments that it names, the files that it does not name, the entries that are not here."""
+
+    def __init__(self, folder: Path, report: Report, signatures: Signatures, elsewhere: list[Checkpoint], progress: Progress) -> None:
+        self.chains: dict[int, Chain] = {}
+        self._report, self._signatures, self._elsewhere = report, signatures, elsewhere
+        self._journal = JournalFolder(folder, report)
+        self._remains = CrashRemains(self._journal, self.chains)
+        self._segments = Segments(self._journal, self._remains, progress)
+
+    def run(self) -> set[str]:
+        """Check everything, and report. Returns the origins that are here."""
+        journal = self._journal
+        with ExitStack() as stack:
+            journal.files = Files(stack, live=journal.live)
+            if not journal.live:
+                check_sums(journal)
+                check_logs(journal)
+            if not journal.first_start_was_cut():
+                self._epochs(*journal.catalogue())
+        return {f"{journal.gateway}/{epoch}" for epoch in self.chains}
+
+    def _epochs(self, rows: list[SegmentRow], notes: list[str], cursors: list[tuple[str, int, int]]) -> None:
+        own = [Checkpoint.parse(note) for note in notes]
+        holes = [
+            hole for epoch in sorted({row.epoch for row in rows} | set(self._journal.events)) for hole in self._epoch(epoch, rows, own)
+        ]
+        self._remains.check(rows)
+        absences = Absences(self._journal, self.chains)
+        absences.check_holes(holes)
+        absences.check_pruned(self._segments.pruned, self._segments.pruned_meanwhile)
+        absences.check_ends()
+        self._check_own(own)
+        for epoch, chain in self.chains.items():
+            self._check_cursors(chain, cursors, absences.end_of(epoch))
+            chain.seq = absences.end_of(epoch)
+            chain.finish()
+
+    def _epoch(self, epoch: int, rows: list[SegmentRow], own: list[Checkpoint]) -> list[EntryRange]:
+        """Follow one epoch's chain; return the ranges of entries that are not here."""
+        journal = self._journal
+        holes: list[EntryRange] = []
+        mine = [given for given in self._elsewhere if journal.gateway is None or given.origin == f"{journal.gateway}/{epoch}"]
+        chain = self.chains[epoch] = Chain(self._report, journal.gateway, epoch, self._signatures, own + mine)
+        before: SegmentRow | None = None
+        for row in rows:
+            if row.epoch == epoch:
+                holes += self._segments.check(chain, row, before, newest=row is rows[-1])
+                before = row
+        journal.gateway = journal.gateway or chain.gateway
+        return holes
+
+    def _check_own(self, own: list[Checkpoint]) -> None:
+        """Report a checkpoint in journal.db of an epoch of which nothing is here."""
+        for checkpoint in own:
+            epoch = checkpoint.origin.rpartition("/")[2]
+            if not epoch.isdecimal() or int(epoch) not in self.chains:
+                self._report.problem(f"nothing of {checkpoint.origin} is here: journal.db has a checkpoint of {checkpoint.size} entries")
+
+    def _check_cursors(self, chain: Chain, cursors: list[tuple[str, int, int]], end: int) -> None:
+        """Report entries after the end that a receiver has confirmed."""
+        for uplink, epoch, seq in cursors:
+            if epoch == chain.epoch and seq > end:
+                self._report.problem(f"entries to {seq} are missing at the end: {uplink} has confirmed them", (epoch, chain.seq + 1))
+
+
 # ---------------------------------------------------------------------------------------------------------------- an EBR's store
 
 
-def check_store(file: Path, report: Report, signatures: Signatures, more: list[Checkpoint], progress: Progress) -> set[str]:
+def check_store(file: Path, report: Report, signatures: Signatures, elsewhere: list[Checkpoint], progress: Progress) -> set[str]:
     """Check an EBR's store `entries(gateway, epoch, seq, digest, payload)`: every entry as received. Returns the origins that are here.
 
     Read beside it, where they are: `rejected(gateway, epoch, seq, digest, leaf)`, entries that the EBR would not store, and
@@ -1009,30 +1167,9 @@ def check_store(file: Path, report: Report, signatures: Signatures, more: list[C
         wal = file.with_name(file.name + "-wal")
         db = Files(stack, live=wal.exists() and file.with_name(file.name + "-shm").exists()).open(file)
         db.execute("BEGIN")  # one instant, beside a running EBR too
-        total = db.execute("SELECT COUNT(*) FROM entries").fetchone()[0]
-        chains: list[Chain] = []
-        refused: list[str] = []
-        holes: list[tuple[Chain, int, int]] = []
-        for gateway, epoch, seq, stated, payload, leaf in db.execute(_store_query(db)):
-            if not chains or (chains[-1].gateway, chains[-1].epoch) != (gateway, epoch):
-                own = [checkpoint for checkpoint in more if checkpoint.origin == f"{gateway}/{epoch}"]
-                chains.append(Chain(report, gateway, epoch, signatures, own))
-                _begin_in_store(chains[-1], seq)
-            if seq > chains[-1].seq + 1:
-                holes.append((chains[-1], chains[-1].seq + 1, seq - 1))
-                chains[-1].jump(seq - 1)
-            digest = stated.hex() if isinstance(stated, bytes) else str(stated)
-            if leaf is not None:
-                chains[-1].refused(seq, digest, bytes(leaf))
-                refused.append(f"{gateway}, epoch {epoch}, entry {seq}")
-            else:
-                chains[-1].take(seq, digest, payload.encode() if isinstance(payload, str) else bytes(payload))
-            if report.entries % 1000 == 0:
-                progress(report.entries, total)
-        if refused:
-            report.missing.append(f"{len(refused)} entries were refused by the EBR and are not here: {'; '.join(refused[:5])}")
-        _confirmed(db, chains, holes, report)
-        _ends_in_store(chains, report)
+        chains, holes = _store_chains(db, report, signatures, elsewhere, progress)
+        _check_confirmed(db, chains, holes, report)
+        _check_ends_in_store(chains, report)
         for chain in chains:
             chain.finish()
         if not chains:
@@ -1040,18 +1177,49 @@ def check_store(file: Path, report: Report, signatures: Signatures, more: list[C
         return {f"{chain.gateway}/{chain.epoch}" for chain in chains}
 
 
+def _store_chains(
+    db: sqlite3.Connection, report: Report, signatures: Signatures, elsewhere: list[Checkpoint], progress: Progress
+) -> tuple[list[Chain], list[tuple[Chain, int, int]]]:
+    """Follow every chain in the store; return them, and the ranges (chain, first, last) that are not here."""
+    total = db.execute("SELECT COUNT(*) FROM entries").fetchone()[0]
+    chains: list[Chain] = []
+    refused: list[str] = []
+    holes: list[tuple[Chain, int, int]] = []
+    for gateway, epoch, seq, stated, payload, leaf in db.execute(_store_query(db)):
+        if not chains or (chains[-1].gateway, chains[-1].epoch) != (gateway, epoch):
+            mine = [checkpoint for checkpoint in elsewhere if checkpoint.origin == f"{gateway}/{epoch}"]
+            chains.append(Chain(report, gateway, epoch, signatures, mine))
+            _begin_in_store(chains[-1], seq)
+        chain = chains[-1]
+        if seq > chain.seq + 1:
+            _, first, last = chain.jump(seq - 1)
+            holes.append((chain, first, last))
+        digest = stated.hex() if isinstance(stated, bytes) else str(stated)
+        if leaf is not None:
+            chain.refused(seq, digest, bytes(leaf))
+            refused.append(f"{gateway}, epoch {epoch}, entry {seq}")
+        else:
+            chain.take(seq, digest, payload.encode() if isinstance(payload, str) else bytes(payload))
+        if report.entries % 1000 == 0:
+            progress(report.entries, total)
+    if refused:
+        report.missing.append(f"{len(refused)} entries were refused by the EBR and are not here: {'; '.join(refused[:5])}")
+    return chains, holes
+
+
 def _columns(db: sqlite3.Connection, table: str) -> set[str]:
     return {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
 
 
 def _store_query(db: sqlite3.Connection) -> str:
-    held = "SELECT gateway, epoch, seq, digest, payload, NULL FROM entries"
+    """Return the query for all entries in order, with those among them that the EBR would not store, if it says which."""
+    query = "SELECT gateway, epoch, seq, digest, payload, NULL FROM entries"
     if {"gateway", "epoch", "seq", "digest", "leaf"} <= _columns(db, "rejected"):
-        held += " UNION ALL SELECT gateway, epoch, seq, digest, NULL, leaf FROM rejected"
-    return f"{held} ORDER BY 1, 2, 3"
+        query += " UNION ALL SELECT gateway, epoch, seq, digest, NULL, leaf FROM rejected"
+    return f"{query} ORDER BY 1, 2, 3"
 
 
-def _confirmed(db: sqlite3.Connection, chains: list[Chain], holes: list[tuple[Chain, int, int]], report: Report) -> None:
+def _check_confirmed(db: sqlite3.Connection, chains: list[Chain], holes: list[tuple[Chain, int, int]], report: Report) -> None:
     """Judge holes and the end by what the EBR has confirmed and what the gateway declared lost.
 
     Entries may come early, before the ones between: they are not missing as long as the EBR has not confirmed them.
@@ -1067,16 +1235,16 @@ def _confirmed(db: sqlite3.Connection, chains: list[Chain], holes: list[tuple[Ch
     for chain, low, high in holes:
         where = f"{chain.gateway}, epoch {chain.epoch}: entries {low} to {high}"
         events = [event for other in chains if other.gateway == chain.gateway for event in other.begun]
-        rest = uncovered(low, high, [span for event in events for epoch, span in declared_by(event) if epoch == chain.epoch])
-        if not rest:
+        undeclared = uncovered(low, high, [span for event in events for epoch, span in declared_by(event) if epoch == chain.epoch])
+        if not undeclared:
             report.missing.append(f"{where} were lost, and declared as lost")
-        elif rest[0][0] > through.get((str(chain.gateway), chain.epoch), 1 << 62):
+        elif undeclared[0][0] > through.get((str(chain.gateway), chain.epoch), 1 << 62):
             report.missing.append(f"{where} have not come yet, later ones have")
         else:
-            report.problem(f"entries {low} to {high} are missing", (chain.epoch, rest[0][0]))
+            report.problem(f"entries {low} to {high} are missing", (chain.epoch, undeclared[0][0]))
 
 
-def _ends_in_store(chains: list[Chain], report: Report) -> None:
+def _check_ends_in_store(chains: list[Chain], report: Report) -> None:
     """Compare where each epoch ends with the event of the one after it.
 
     What is not here may not have been sent yet, or to another receiver: that is missing evidence, not a problem.
@@ -1093,6 +1261,7 @@ def _ends_in_store(chains: list[Chain], report: Report) -> None:
 
 
 def _begin_in_store(chain: Chain, seq: int) -> None:
+    """Begin a chain at the first entry that the store has of it."""
     if seq != 1:
         chain.report.missing.append(f"epoch {chain.epoch}: the store begins with entry {seq}, what was before can not be judged")
         chain.jump(seq - 1)
@@ -1100,34 +1269,23 @@ def _begin_in_store(chain: Chain, seq: int) -> None:
 
 # ---------------------------------------------------------------------------------------------------------------- an archive
 
+SUMS_NOTE = "SHA256SUMS.note"
+SUMS_SIGNED = "ebr-gateway/archive-sums/1"
+NAMED_LATER = re.compile(rb'"event":\{"type":"(checkpoint|audit)"')  # may name a batch long after it has ended
 
-def check_archive(file: Path, report: Report, signatures: Signatures, more: list[Checkpoint], progress: Progress) -> None:
-    """Check a batch's archive: sums of all files, the chain through each range of entries, and the proof against a signed checkpoint."""
-    _container(file, report)
+
+def check_archive(file: Path, report: Report, signatures: Signatures, elsewhere: list[Checkpoint], progress: Progress) -> None:
+    """Check a batch's archive: its file, the sums of all members, the chain through each range of entries, the proof of every entry."""
+    _check_comment(file, report)
     try:
         with zipfile.ZipFile(file) as archive:
-            _nothing_between(archive, file, report)
-            names = archive.namelist()
-            _archive_sums(archive, names, report)
-            manifest = json.loads(archive.read("manifest.json"))
-            keys = read_keys(archive.read("keys.txt").decode()) if "keys.txt" in names else []
-            keys = [key for key in keys if key.name == manifest["gateway"]]
-            for note in read_rotations(archive.read(ROTATIONS_BESIDE).decode()) if ROTATIONS_BESIDE in names else []:
-                signatures.rotate(note, None)
-            _archive_signed(archive, names, manifest, report, signatures, keys)
-            proofs = json.loads(archive.read("proofs.json"))
-            for proof in proofs["epochs"]:
-                checkpoint = Checkpoint.parse(archive.read(proof["checkpoint"]).decode())
-                with archive.open(f"entries/{proof['epoch']}.jsonl") as lines:
-                    _archive_epoch(manifest, proof, checkpoint, lines, report, signatures, more, keys, progress)
-            listed = sum(last - first + 1 for proof in proofs["epochs"] for first, last in proof["ranges"])
-            if manifest["entries"] != report.entries or listed != report.entries:
-                report.problem(f"{report.entries} entries are here, the manifest says {manifest['entries']}")
+            _check_nothing_between(archive, file, report)
+            ArchiveCheck(archive, report, signatures, elsewhere, progress).run()
     except (KeyError, ValueError, TypeError, zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         report.problem(f"the archive can not be read: {type(error).__name__}: {error}")
 
 
-def _container(file: Path, report: Report) -> None:
+def _check_comment(file: Path, report: Report) -> None:
     """Compare the zip's comment with the SHA-256 of all bytes before it."""
     data = file.read_bytes()
     body, comment = data[:-64], data[-64:]
@@ -1135,7 +1293,7 @@ def _container(file: Path, report: Report) -> None:
         report.problem("the archive's file is not as it was made")
 
 
-def _nothing_between(archive: zipfile.ZipFile, file: Path, report: Report) -> None:
+def _check_nothing_between(archive: zipfile.ZipFile, file: Path, report: Report) -> None:
     """Check that the file is its members, one after the other, and their list, and nothing else.
 
     Whoever reads it from the front then sees what the list says, and no more.
@@ -1157,113 +1315,153 @@ def _nothing_between(archive: zipfile.ZipFile, file: Path, report: Report) -> No
         report.problem("the archive's file holds something beside its members and their list")
 
 
-def _archive_sums(archive: zipfile.ZipFile, names: list[str], report: Report) -> None:
-    stated = {line[66:]: line[:64] for line in archive.read("SHA256SUMS").decode().splitlines()}
-    if len(set(names)) != len(names) or set(names) - {SUMS_NOTE} != {*stated, "SHA256SUMS"}:
-        report.problem("SHA256SUMS does not list the files that are here")
-    for name in names:
-        if name in stated:
-            digest = hashlib.sha256()
-            with archive.open(name) as member:
-                while piece := member.read(1 << 20):
-                    digest.update(piece)
-            if digest.hexdigest() != stated[name]:
-                report.problem(f"{name} is not as it was put in")
+class ArchiveCheck:
+    """Checks the members of one batch's archive.
 
+    Two sets of keys judge it: those that lie in it, which show that it is one archive and no more, and the trusted ones (`Signatures`).
+    """
 
-SUMS_NOTE = "SHA256SUMS.note"
-SUMS_SIGNED = "ebr-gateway/archive-sums/1"
-NAMED_LATER = re.compile(rb'"event":\{"type":"(checkpoint|audit)"')  # may name a batch long after it has ended
+    def __init__(
+        self, archive: zipfile.ZipFile, report: Report, signatures: Signatures, elsewhere: list[Checkpoint], progress: Progress
+    ) -> None:
+        self._archive, self._report, self._signatures = archive, report, signatures
+        self._elsewhere, self._progress = elsewhere, progress
+        self._names = archive.namelist()
+        self._keys: list[Key] = []
+        self._manifest: dict[str, Any] = {}
+        self._batch_spellings: list[bytes] = []
 
+    def run(self) -> None:
+        """Check everything, and report. Raises what an archive that can not be read makes zipfile and json raise."""
+        self._check_sums()
+        self._manifest = json.loads(self._archive.read("manifest.json"))
+        keys = read_keys(self._archive.read("keys.txt").decode()) if "keys.txt" in self._names else []
+        self._keys = [key for key in keys if key.name == self._manifest["gateway"]]
+        for note in read_rotations(self._archive.read(ROTATIONS_BESIDE).decode()) if ROTATIONS_BESIDE in self._names else []:
+            self._signatures.rotate(note, None)
+        self._check_sums_signed()
+        proofs = json.loads(self._archive.read("proofs.json"))
+        for proof in proofs["epochs"]:
+            self._check_epoch(proof)
+        listed = sum(last - first + 1 for proof in proofs["epochs"] for first, last in proof["ranges"])
+        if self._manifest["entries"] != self._report.entries or listed != self._report.entries:
+            self._report.problem(f"{self._report.entries} entries are here, the manifest says {self._manifest['entries']}")
 
-def _archive_signed(
-    archive: zipfile.ZipFile, names: list[str], manifest: dict[str, Any], report: Report, signatures: Signatures, keys: list[Key]
-) -> None:
-    """Check the signature over the sums: it binds every file to the gateway, the pages for people among them."""
-    if SUMS_NOTE not in names:
-        report.missing.append(f"{SUMS_NOTE} is not here: what is here is proved entry by entry, but not the pages for people")
-        return
-    note = archive.read(SUMS_NOTE).decode()
-    sums = hashlib.sha256(archive.read("SHA256SUMS")).hexdigest()
-    if note.rpartition("\n\n")[0].split("\n") != [SUMS_SIGNED, manifest["gateway"], manifest["batch"], sums]:
-        report.problem(f"{SUMS_NOTE} does not speak of these files")
-    trusted = [key for key in signatures.trusted() if key.name == manifest["gateway"]]
-    once = note.rpartition("\n\n")[2].count("\n") == 1  # nothing may stand there that is not signed
-    if not once or not any(key.signed(note) for key in keys) or (trusted and not any(key.signed(note) for key in trusted)):
-        report.problem(f"{SUMS_NOTE} is not signed by the key")
+    def _check_sums(self) -> None:
+        """Compare every member with SHA256SUMS."""
+        stated = {line[66:]: line[:64] for line in self._archive.read("SHA256SUMS").decode().splitlines()}
+        if len(set(self._names)) != len(self._names) or set(self._names) - {SUMS_NOTE} != {*stated, "SHA256SUMS"}:
+            self._report.problem("SHA256SUMS does not list the files that are here")
+        for name in self._names:
+            if name in stated:
+                digest = hashlib.sha256()
+                with self._archive.open(name) as member:
+                    while piece := member.read(1 << 20):
+                        digest.update(piece)
+                if digest.hexdigest() != stated[name]:
+                    self._report.problem(f"{name} is not as it was put in")
 
+    def _check_sums_signed(self) -> None:
+        """Check the signature over the sums: it binds every file to the gateway, the pages for people among them."""
+        gateway = self._manifest["gateway"]
+        if SUMS_NOTE not in self._names:
+            text = f"{SUMS_NOTE} is not here: what is here is proved entry by entry, but not the pages for people"
+            self._report.missing.append(text)
+            return
+        note = self._archive.read(SUMS_NOTE).decode()
+        sums = hashlib.sha256(self._archive.read("SHA256SUMS")).hexdigest()
+        if note.rpartition("\n\n")[0].split("\n") != [SUMS_SIGNED, gateway, self._manifest["batch"], sums]:
+            self._report.problem(f"{SUMS_NOTE} does not speak of these files")
+        trusted = [key for key in self._signatures.trusted() if key.name == gateway]
+        once = note.rpartition("\n\n")[2].count("\n") == 1  # nothing may stand there that is not signed
+        if not once or not any(key.signed(note) for key in self._keys) or (trusted and not any(key.signed(note) for key in trusted)):
+            self._report.problem(f"{SUMS_NOTE} is not signed by the key")
 
-def _archive_epoch(
-    manifest: dict[str, Any],
-    proof: dict[str, Any],
-    checkpoint: Checkpoint,
-    lines: Any,
-    report: Report,
-    signatures: Signatures,
-    more: list[Checkpoint],
-    keys: list[Key],
-    progress: Progress,
-) -> None:
-    """Check one epoch's entries: chained within each range, and all of them proved against the checkpoint."""
-    epoch, gateway = proof["epoch"], manifest["gateway"]
-    leaves: dict[int, bytes] = {}
-    texts = iter(lines)
-    named: list[int] = []  # the first entries of ranges in which some name the batch
-    batch = [b'"batch":' + json.dumps(manifest["batch"], ensure_ascii=ascii_only).encode() for ascii_only in (True, False)]
-    for first, last in proof["ranges"]:
-        chain = Chain(report, gateway, epoch, signatures, [])
+    def _check_epoch(self, proof: dict[str, Any]) -> None:
+        """Check one epoch's entries: chained within each range, and all of them proved against the checkpoint."""
+        checkpoint = Checkpoint.parse(self._archive.read(proof["checkpoint"]).decode())
+        leaves: dict[int, bytes] = {}
+        naming: list[int] = []  # the first entries of ranges in which some name the batch
+        with self._archive.open(f"entries/{proof['epoch']}.jsonl") as lines:
+            batch = self._manifest["batch"]
+            self._batch_spellings = [b'"batch":' + json.dumps(batch, ensure_ascii=ascii_only).encode() for ascii_only in (True, False)]
+            payloads = iter(lines)
+            for first, last in proof["ranges"]:
+                if not self._check_range(proof, first, last, payloads, leaves, naming):
+                    return
+            if len(naming) > 1:
+                text = "were pruned before the archive was made, or left out"
+                between = f"entries between some of the batch, before entries {naming[1:]}, are not here"
+                self._report.missing.append(f"epoch {proof['epoch']}: {between}: {text}")
+            if next(payloads, None) is not None:
+                self._report.problem(f"epoch {proof['epoch']}: there are more entries than the proof names")
+        self._check_proof(proof, checkpoint, leaves)
+
+    def _check_range(
+        self, proof: dict[str, Any], first: int, last: int, payloads: Iterator[bytes], leaves: dict[int, bytes], naming: list[int]
+    ) -> bool:
+        """Follow the chain through one range, and collect its leaves. False if entries of it are not here."""
+        chain = Chain(self._report, self._manifest["gateway"], proof["epoch"], self._signatures, [])
         chain.jump(first - 1)
         chain.seq, chain.previous = first - 1, proof["previous"][str(first)]
         for seq in range(first, last + 1):
-            payload = next(texts, b"").rstrip(b"\n")
+            payload = next(payloads, b"").rstrip(b"\n")
             if not payload:
-                report.problem(f"entries {seq} to {last} are missing", (epoch, seq))
-                return
+                self._report.problem(f"entries {seq} to {last} are missing", (proof["epoch"], seq))
+                return False
             head = HEAD.match(payload)
             chain.take(int(head[4]) if head else seq, hashlib.sha256(payload).hexdigest(), payload)
             leaves[seq - 1] = leaf_hash(payload)
-            if named[-1:] != [first] and any(name in payload for name in batch) and not NAMED_LATER.search(payload):
-                named.append(first)
-            progress(len(leaves), manifest["entries"])
+            if naming[-1:] != [first] and self._names_the_batch(payload):
+                naming.append(first)
+            self._progress(len(leaves), self._manifest["entries"])
         if chain.previous != proof["digests"][str(last)]:
-            report.problem("its digest is not the one that was archived", (epoch, last))
-    if len(named) > 1:
-        text = "were pruned before the archive was made, or left out"
-        report.missing.append(f"epoch {epoch}: entries between some of the batch, before entries {named[1:]}, are not here: {text}")
-    if next(texts, None) is not None:
-        report.problem(f"epoch {epoch}: there are more entries than the proof names")
-    _archive_proof(f"{gateway}/{epoch}", proof, checkpoint, leaves, report, signatures, more, keys)
+            self._report.problem("its digest is not the one that was archived", (proof["epoch"], last))
+        return True
 
+    def _names_the_batch(self, payload: bytes) -> bool:
+        return any(spelling in payload for spelling in self._batch_spellings) and not NAMED_LATER.search(payload)
 
-def _archive_proof(
-    origin: str,
-    proof: dict[str, Any],
-    checkpoint: Checkpoint,
-    leaves: dict[int, bytes],
-    report: Report,
-    signatures: Signatures,
-    more: list[Checkpoint],
-    keys: list[Key],
-) -> None:
-    report.checkpoints += 1
-    signatures.check(checkpoint, None)
-    if not any(key.signed(checkpoint.note) for key in keys):
-        report.problem("the checkpoint is not signed by the key that lies in the archive")
-    subtree_roots = [base64.b64decode(root, validate=True) for root in proof["hashes"]]
-    if checkpoint.origin != origin:
-        report.problem(f"the checkpoint is one of {checkpoint.origin}, the entries are of {origin}")
-    if max(leaves) >= checkpoint.size:
-        report.problem("there are more entries than the checkpoint covers")
-    elif root_of_some(leaves, checkpoint.size, subtree_roots) != checkpoint.root:
-        report.problem(f"the entries and the proof do not lead to the signed root of {checkpoint.size} entries")
-    for other in more:
-        if other.origin == origin and other.size == checkpoint.size and other.root != checkpoint.root:
-            report.problem(f"two different trees of {other.size} entries were signed")
-        elif other.origin != origin or other.size != checkpoint.size:
-            report.notes.append(f"the checkpoint of {other.size} entries of {other.origin} says nothing about this archive")
+    def _check_proof(self, proof: dict[str, Any], checkpoint: Checkpoint, leaves: dict[int, bytes]) -> None:
+        """Compute the root from the entries that are here and the proof, and compare it with the signed one."""
+        report, origin = self._report, f"{self._manifest['gateway']}/{proof['epoch']}"
+        report.checkpoints += 1
+        self._signatures.check(checkpoint, None)
+        if not any(key.signed(checkpoint.note) for key in self._keys):
+            report.problem("the checkpoint is not signed by the key that lies in the archive")
+        subtree_roots = [base64.b64decode(root, validate=True) for root in proof["hashes"]]
+        if checkpoint.origin != origin:
+            report.problem(f"the checkpoint is one of {checkpoint.origin}, the entries are of {origin}")
+        if max(leaves) >= checkpoint.size:
+            report.problem("there are more entries than the checkpoint covers")
+        elif root_of_some(leaves, checkpoint.size, subtree_roots) != checkpoint.root:
+            report.problem(f"the entries and the proof do not lead to the signed root of {checkpoint.size} entries")
+        for other in self._elsewhere:
+            if other.origin == origin and other.size == checkpoint.size and other.root != checkpoint.root:
+                report.problem(f"two different trees of {other.size} entries were signed")
+            elif other.origin != origin or other.size != checkpoint.size:
+                report.notes.append(f"the checkpoint of {other.size} entries of {other.origin} says nothing about this archive")
 
 
 # ---------------------------------------------------------------------------------------------------------------- the door
+
+
+class Elsewhere(NamedTuple):
+    """Checkpoints that somebody else kept. named: the notes of those that were given one by one, not in a witness's folder."""
+
+    checkpoints: list[Checkpoint]
+    named: set[str]
+
+    @classmethod
+    def read(cls, sources: "Iterable[str | Path]") -> "Elsewhere":
+        """Read files and folders of checkpoints. Raises ValueError, FileNotFoundError."""
+        checkpoints: list[Checkpoint] = []
+        named: set[str] = set()
+        for source in sources:
+            given = read_checkpoints(source)
+            checkpoints += given
+            named |= set() if Path(source).is_dir() else {checkpoint.note for checkpoint in given}
+        return cls(checkpoints, named)
 
 
 def verify(
@@ -1280,31 +1478,18 @@ def verify(
     MissingPackage.
     """
     target = Path(path)
-    sources = [checkpoint] if isinstance(checkpoint, str | Path) else list(checkpoint or [])
-    more = [given for source in sources for given in read_checkpoints(source)]
-    named = {given.note for source in sources if not Path(source).is_dir() for given in read_checkpoints(source)}
+    elsewhere = Elsewhere.read([checkpoint] if isinstance(checkpoint, str | Path) else checkpoint or [])
     report_progress = progress or (lambda _done, _total: None)
     report = Report("journal", str(path))
     signatures = Signatures(report, read_keys(key))
     if (target / "journal.db").exists() or (target / "segments").is_dir():
-        if key is None and (beside := target / KEY_BESIDE).exists():
-            signatures = Signatures(report, read_keys(beside))
-            report.notes.append(
-                f"signatures were checked with {KEY_BESIDE} in the folder itself: a forger would have put in his own (--key)"
-            )
-        _rotations_beside(target, signatures)
-        check = JournalCheck(target, report, signatures, more, report_progress)
-        check.run()
-        _check_origins(report, more, named, {f"{check.gateway}/{epoch}" for epoch in check.chains})
+        _verify_journal(target, report, signatures, elsewhere, report_progress, key_given=key is not None)
     elif target.is_file() and (target.suffix == ".zip" or zipfile.is_zipfile(target)):
         report.kind = "archive"
-        check_archive(target, report, signatures, more, report_progress)
+        check_archive(target, report, signatures, elsewhere.checkpoints, report_progress)
     elif (file := target / "ebr.db" if target.is_dir() else target).exists():
         report.kind = "store"
-        try:
-            _check_origins(report, more, named, check_store(file, report, signatures, more, report_progress))
-        except (sqlite3.Error, OSError) as error:
-            report.problem(f"{file.name} can not be read: {error}")
+        _verify_store(file, report, signatures, elsewhere, report_progress)
     else:
         raise FileNotFoundError(f"{path}: neither a journal's folder, an archive nor an EBR's store")
     signatures.settle()
@@ -1313,7 +1498,25 @@ def verify(
     return report
 
 
-def _rotations_beside(folder: Path, signatures: Signatures) -> None:
+def _verify_journal(
+    folder: Path, report: Report, signatures: Signatures, elsewhere: Elsewhere, progress: Progress, *, key_given: bool
+) -> None:
+    if not key_given and (beside := folder / KEY_BESIDE).exists():
+        signatures.trust(read_keys(beside))
+        report.notes.append(f"signatures were checked with {KEY_BESIDE} in the folder itself: a forger would have put in his own (--key)")
+    _take_rotations_beside(folder, signatures)
+    _check_origins(report, elsewhere, JournalCheck(folder, report, signatures, elsewhere.checkpoints, progress).run())
+
+
+def _verify_store(file: Path, report: Report, signatures: Signatures, elsewhere: Elsewhere, progress: Progress) -> None:
+    try:
+        _check_origins(report, elsewhere, check_store(file, report, signatures, elsewhere.checkpoints, progress))
+    except (sqlite3.Error, OSError) as error:
+        report.problem(f"{file.name} can not be read: {error}")
+
+
+def _take_rotations_beside(folder: Path, signatures: Signatures) -> None:
+    """Add the key rotations that lie in the journal's folder; a file that holds anything else counts as one bad rotation."""
     path = folder / ROTATIONS_BESIDE
     if not path.exists():
         return
@@ -1323,20 +1526,20 @@ def _rotations_beside(folder: Path, signatures: Signatures) -> None:
         signatures.rotate(note, None)
 
 
-def _check_origins(report: Report, more: list[Checkpoint], named: set[str], origins: set[str]) -> None:
+def _check_origins(report: Report, elsewhere: Elsewhere, origins: set[str]) -> None:
     """Report what a checkpoint from elsewhere covers and is not here. A witness's folder may hold those of other gateways too."""
     gateways = {origin.rpartition("/")[0] for origin in origins}
     strangers = 0
-    for checkpoint in more:
+    for checkpoint in elsewhere.checkpoints:
         gateway, _, epoch = checkpoint.origin.rpartition("/")
         if checkpoint.origin in origins:
             continue
-        if checkpoint.note in named or gateway in gateways:
+        if checkpoint.note in elsewhere.named or gateway in gateways:
             at = (int(epoch), 1) if gateway in gateways and epoch.isdecimal() else None
             report.problem(f"nothing of {checkpoint.origin} is here: a checkpoint of {checkpoint.size} entries exists", at)
         else:
             strangers += 1
-    if more and strangers == len(more):
+    if elsewhere.checkpoints and strangers == len(elsewhere.checkpoints):
         report.missing.append("none of the checkpoints given is of this gateway: nothing was compared with them")
     elif strangers:
         report.notes.append(f"{strangers} checkpoints of other gateways were not needed")

@@ -78,35 +78,33 @@ class Clock:
         those that the daemon announces. alarm: makes the watch that wakes the clock at once when the wall clock is set. last_seq: returns
         the journal's last sequence number.
         """
-        self._limits = limits or Limits()
-        self._readers = tuple(readers)
-        self._times = times or SystemTimes()
-        self._cross = cross
-        self._leaps = leaps
-        self._alarm = alarm
-        self._watched = False
-        self._last_seq = last_seq
+        self._limits, self._readers, self._times = limits or Limits(), tuple(readers), times or SystemTimes()
+        self._cross, self._leaps, self._alarm, self._last_seq = cross, leaps, alarm, last_seq
         self.boot = boot_id()
-        self._anchor = anchor(self._times)
-        self._offset_ns = self._anchor.offset_ns
+        # Bound once: `stamp` is called for every list of readings.
         self._monotonic_ns, self._realtime_ns, self._raw_ns = self._times.monotonic_ns, self._times.realtime_ns, self._times.raw_ns
         self._drift_per_ns = self._limits.drift_ppm * 1e-6 / 1e9
+        self._anchor = anchor(self._times)
+        self._offset_ns = self._anchor.offset_ns
+        self._watched = False
+        self._wake = asyncio.Event()
+        self._history: deque[tuple[Anchor, Status, float | None]] = deque(maxlen=HISTORY)
+        self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
+        self._on_event: OnEvent = lambda _: None
+        self._announcer = Announcer(lambda event: self._on_event(event))  # noqa: PLW0108 - who listens is told later
+        self._reported = False
+        self._begin_without_evidence()
+
+    def _begin_without_evidence(self) -> None:
+        """Set what is known before the first evidence: nothing but the present anchor, so that the status is "unknown"."""
         self._evidence: Evidence | None = None
-        self._asked = self._anchor
-        self._rate = 0.0
+        self._asked, self._rate = self._anchor, 0.0
         self._chosen: Reader | None = None
         self._unread = ""
         self._extra_s = 0.0
         self._leap: Announced = NO_LEAP
-        self._announcer = Announcer(lambda event: self._on_event(event))  # noqa: PLW0108 - who listens is told later
-        self._stepped_since = ReferenceUpdateWait()
-        self._disturbed_since = ReferenceUpdateWait()
+        self._stepped_since, self._disturbed_since = ReferenceUpdateWait(), ReferenceUpdateWait()
         self._trouble: UnverifiedSpan | None = None
-        self._history: deque[tuple[Anchor, Status, float | None]] = deque(maxlen=HISTORY)
-        self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
-        self._wake = asyncio.Event()
-        self._on_event: OnEvent = lambda _: None
-        self._said = False
         self._verdict = self._judged(self._anchor)
         self._bound_base: float | None = None
         self._bound_from_ns = self._anchor.monotonic_ns
@@ -130,6 +128,7 @@ class Clock:
             self._wake.set()
             status, bound = "unsynchronised", None
         elif bound is not None:
+            # Since the last look the oscillator may have drifted, and what was slewed or set meanwhile may be wrong to its whole size.
             slewed_ns = self._slewed_ns(self._anchor, now_ns, self._raw_ns())
             bound += self._drift_per_ns * (now_ns - self._bound_from_ns) + (left_ns + slewed_ns) / 1e9
         return Stamp((instant_ns + self._offset_ns) // 100, status, bound, self.boot, instant_ns / 1e9)
@@ -164,12 +163,12 @@ class Clock:
         all entries with the new time.
         """
         self._on_event = on_event
-        self._said = False
+        self._reported = False
         self._leap = NO_LEAP  # report again what was noted before `on_event` was known
         await self.read()
         self._watched = True
-        if not self._said:
-            self._say(self._verdict.status, was=None, last_seq=self._last_seq())
+        if not self._reported:
+            self._report(self._verdict.status, was=None, last_seq=self._last_seq())
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._read_on(), name="clock daemon")
             tasks.create_task(self._check_on(), name="clock steps")
@@ -185,7 +184,7 @@ class Clock:
         with self._alarm(self._wake) as alarm:
             while True:
                 self._wake.clear()
-                alarm.arm()
+                alarm.arm()  # before the look: a step after it wakes the next one
                 self.look()
                 self._watched = True
                 try:
@@ -204,7 +203,7 @@ class Clock:
             except Unreadable as error:
                 reasons.append(str(error))
                 continue
-            self._chosen = None if reader.name == "kernel" else reader
+            self._chosen = None if reader.name == "kernel" else reader  # the kernel is the last resort: a daemon may start yet
             break
         self._unread = "; ".join(reasons)
         self.look()
@@ -222,7 +221,7 @@ class Clock:
             self._extra_s = 0.0
         self._note_leap(evidence)
         if before is not None and before.synchronised and evidence.synchronised and before.reference != evidence.reference:
-            self._say("reference-change", was=told(before))
+            self._report("reference-change", was=told(before))
 
     def _note_leap(self, evidence: Evidence) -> None:
         """Note a leap second announced by the daemon or listed in the table; forget it a day after it."""
@@ -236,7 +235,7 @@ class Clock:
         elif self._leaps is not None:
             self._leap = self._leaps.near(now_ns)
         if self._leap.kind != "none":
-            self._say("leap", announced=True, **told_leap(self._leap, self._limits.leap_mode))
+            self._report("leap", announced=True, **told_leap(self._leap, self._limits.leap_mode))
 
     def _rate_since(self, previous: Anchor) -> float:
         """Return the clock's rate against the raw oscillator between two readings, for daemons that do not report it."""
@@ -246,6 +245,7 @@ class Clock:
     def look(self) -> None:
         """Compare the clocks with the last anchor to find a step, a suspend or a leap second; then judge the state."""
         before, now = self._anchor, anchor(self._times)
+        # The monotonic clock stands still in a sleep, so UTC moves against it by the length of the sleep: only the rest is a step.
         suspended_ns = now.suspended_ns - before.suspended_ns
         stepped_ns = now.offset_ns - before.offset_ns - suspended_ns
         self._anchor, self._offset_ns = now, now.offset_ns
@@ -271,8 +271,8 @@ class Clock:
         """Report when some servers smear a leap second and others do not, which makes a majority among them meaningless (URS-TIME-10)."""
         if self._cross is None:
             return
-        found = mixed(self._cross.leaps(now.monotonic_ns), now.realtime_ns, self._limits.leap_mode)
-        self._announcer.once_until_changed("leap-mixed", leap_mixed(found, self._limits.leap_mode), state=bool(found))
+        contradiction = mixed(self._cross.leaps(now.monotonic_ns), now.realtime_ns, self._limits.leap_mode)
+        self._announcer.once_until_changed("leap-mixed", leap_mixed(contradiction, self._limits.leap_mode), state=bool(contradiction))
 
     def _alarm_if_due(self, now: Anchor) -> None:
         """Report once that stamps have been unverified for a while (URS-TIME-06: within 30 s). Acquisition goes on."""
@@ -292,6 +292,7 @@ class Clock:
         return "step"
 
     def _await_update(self) -> None:
+        """Trust no evidence until the reference has updated the clock anew; the servers' answers before the disturbance are worthless."""
         self._stepped_since.begin()
         if self._cross is not None:
             self._cross.forget()
@@ -305,6 +306,7 @@ class Clock:
     # The state ---------------------------------------------------------------------------------------------------------------------
 
     def _judged(self, now: Anchor) -> Verdict:
+        """Judge the present state; small steps, slews since the daemon was asked, a leap second and the reading itself widen the bound."""
         evidence = self._evidence
         slewed_ns = self._slewed_ns(self._asked, now.monotonic_ns, now.raw_ns) if evidence is not None else 0.0
         leap_s = leap_extra_s(self._leap, now.realtime_ns, self._limits.leap_mode, None if evidence is None else evidence.update)
@@ -324,9 +326,9 @@ class Clock:
         if not trusted and self._trouble is None:
             self._trouble = UnverifiedSpan(self._anchor, deque(maxlen=STEPS_KEPT))
         for kind, more in happened:
-            self._say(kind, **more)
+            self._report(kind, **more)
         if verdict.status != before.status:
-            self._say(verdict.status, was=before.status, last_seq=self._last_seq())
+            self._report(verdict.status, was=before.status, last_seq=self._last_seq())
         if trusted and self._trouble is not None:
             trouble, self._trouble = self._trouble, None
             self._recovered(trouble)
@@ -343,7 +345,7 @@ class Clock:
         true_s = (now.raw_ns - since.raw_ns + now.suspended_ns - since.suspended_ns) / 1e9
         wall_s = (now.realtime_ns - since.realtime_ns) / 1e9
         slewed_s = abs(now.monotonic_ns - since.monotonic_ns - (now.raw_ns - since.raw_ns)) / 1e9
-        self._say(
+        self._report(
             "recovered",
             since=told_anchor(since, self.boot),
             last_seq=self._last_seq(),
@@ -358,8 +360,9 @@ class Clock:
         if last is None or last[1] != verdict.status or self._anchor.monotonic_ns - last[0].monotonic_ns >= HISTORY_EVERY_NS:
             self._history.append((self._anchor, verdict.status, verdict.bound_s))
 
-    def _say(self, kind: str, **more: Any) -> None:
-        self._said = True
+    def _report(self, kind: str, **more: Any) -> None:
+        """Make an event of the present state, keep it for the page, and pass it on."""
+        self._reported = True
         event = clock_event(kind, self._verdict, self._anchor, self.boot, self._evidence, **more)
         self._events.append({"time": time_of(self._anchor.realtime_ns), **event})
         self._on_event(event)
