@@ -12,6 +12,7 @@ from buffer.archive.texts import (
     instant_text,
     lot_text,
     moment_text,
+    performed_by_text,
     quantity_text,
     span_text,
     tags_text,
@@ -313,12 +314,11 @@ def _step(happening: Happening) -> Iterator[Block]:
     yield Heading(
         1, f"{event['level'].replace('_', ' ').capitalize()} {event['step']}, run {event['run']}, {event['equipment']}{unit_text(event)}"
     )
-    people = ", ".join(item["id"] for item in event.get("performed_by", []))
     revised = f"; revision {event['revision']}: {value_text(event.get('reason'))}" if (event.get("revision") or 1) > 1 else ""
     complete = event.get("completeness") or {}
     counted = f"; {counted_text(complete)}" if complete.get("required") else ""
     yield Text(
-        f"{span_text(event)}; {value_text(event.get('cause'))}{counted}; by {people or 'nobody named'}; entry {happening.where}{revised}"
+        f"{span_text(event)}; {value_text(event.get('cause'))}{counted}; by {performed_by_text(event)}; entry {happening.where}{revised}"
     )
     if event.get("holds"):
         held = "; ".join(

@@ -51,6 +51,12 @@ def _zone(name: str | None) -> tzinfo:
         return UTC
 
 
+def performed_by_text(event: Mapping[str, Any]) -> str:
+    """Format who worked; where nobody is named, that and the reason."""
+    people = ", ".join(person["id"] for person in event.get("performed_by", []))
+    return people or f"nobody named{': ' + event['performed_by_reason'] if event.get('performed_by_reason') else ''}"
+
+
 def counted_text(completeness: Mapping[str, Any]) -> str:
     """Format how many of the required items are present: steps, values, bookings, samples, lots."""
     required = completeness["required"]

@@ -53,6 +53,7 @@ class MaterialEvent(Event):
     status: Literal["present", "bad", "gap", "missing"] | None = None
     problems: list[str] = []
     performed_by: list[Performer] = []
+    performed_by_reason: Literal["no source tells", "not observed"] | None = None  # why nobody is named
     evidence: Evidence | None = None
 
 
@@ -91,4 +92,5 @@ class SampleEvent(Event):
     problems: list[str] = []
     results: list[SampleResult] = []
     performed_by: list[Performer] = []
+    performed_by_reason: Literal["no source tells", "not observed"] | None = None  # why nobody is named
     evidence: Evidence | None = None

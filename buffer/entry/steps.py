@@ -68,6 +68,7 @@ class StepEvent(Event):
     end: Instant | None = None
     holds: list[Any] = []
     performed_by: list[Performer] = []
+    performed_by_reason: Literal["no source tells", "not observed"] | None = None  # why nobody is named
     parameters: list[Parameter] = []
     completeness: Completeness | None = None
 

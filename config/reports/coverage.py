@@ -1,17 +1,17 @@
-"""The two-way gap report: fields of the EBR that nothing fills, and readings of the sources that nothing uses (URS-MAP-03).
+"""The two-way gap report: what the EBR wants and nothing gives, and what the sources give and nothing uses (URS-MAP-03).
 
 A gap has a name that does not change with its row: `field:PM-0412`, `parameter:granulator/CHARGE/charge_lid`, `tag:granulator.vibration`,
-`booking:granulator/weigh`, `sampling:dryer/lod`, `step:dryer/LOAD`, `query:mes.steps`, `code:plc_mode/3`. dispositions.csv names who
-accepted it.
+`booking:granulator/weigh`, `sampling:dryer/lod`, `step:dryer/LOAD`, `query:mes.steps`, `code:plc_mode/3`, `operator:dryer`.
+dispositions.csv names who accepted it.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from config import materials
-from config.line import Disposition, Line, Parameter
+from config.line import Disposition, Line, Parameter, place_of
 from config.problem import Place, Problem
 from config.sections import IDENTITIES, FromRow, FromTag, Pushed, Source
 
@@ -52,10 +52,9 @@ class CoverageReport:
 
 def report(line: Line) -> CoverageReport:
     """Find every gap of a line; those of the EBR's fields first."""
-    accepted = {disposition.gap: disposition for disposition in line.dispositions}
-    gaps = tuple(
-        CoverageGap(name, text, place, accepted.pop(name, None))
-        for name, text, place in (
+    return _report(
+        line,
+        (
             *_fields(line),
             *_parameters(line),
             *_bookings(line),
@@ -63,8 +62,19 @@ def report(line: Line) -> CoverageReport:
             *_tags(line),
             *_queries(line),
             *_codes(line),
-        )
+            *_operators(line),
+        ),
     )
+
+
+def unattributed(line: Line) -> CoverageReport:
+    """Find the gaps that do not depend on what the EBR wants: who works at an equipment is asked of every record."""
+    return _report(line, _operators(line))
+
+
+def _report(line: Line, missing: Iterable[tuple[str, str, Place]]) -> CoverageReport:
+    accepted = {disposition.gap: disposition for disposition in line.dispositions}
+    gaps = tuple(CoverageGap(name, text, place, accepted.pop(name, None)) for name, text, place in missing)
     return CoverageReport(gaps, None if line.ebr_fields is None else len(line.ebr_fields), tuple(accepted.values()))
 
 
@@ -217,6 +227,14 @@ def _codes(line: Line) -> Missing:
         for code in table.codes.values():
             if code.state is None:
                 yield f"code:{table.name}/{code.code}", f"{code.text} of {table.name} means no state", Place("codes.csv")
+
+
+def _operators(line: Line) -> Missing:
+    """Find equipments of which no source tells who works there: their steps name nobody."""
+    for index, equipment in enumerate(line.equipment):
+        if equipment.operator is None:
+            place = place_of(line, ("equipment", index))
+            yield f"operator:{equipment.name}", f"no source tells who works at {equipment.name}; its steps name nobody", place
 
 
 def name_of(row: Parameter) -> str:

@@ -40,8 +40,9 @@ def check(line: Folder, *, as_json: AsJson = False) -> None:
         raise typer.Exit(WRONG_INPUT)
     if not as_json:
         counts = f"{len(found.sources)} sources, {len(found.tags)} tags, {len(found.steps)} steps, {len(found.parameters)} parameters"
-        if report is not None and found.ebr_fields is not None:
-            typer.echo(coverage.text(report))
+        shown = coverage.report(found) if found.ebr_fields is not None else coverage.unattributed(found)
+        if shown.gaps or found.ebr_fields is not None:
+            typer.echo(coverage.text(shown))
         typer.echo(f"{found.gateway}: {counts}: good")
 
 

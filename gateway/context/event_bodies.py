@@ -66,10 +66,16 @@ def step_head(run: Run, unit_id: str | None, zone: ZoneInfo, transition: str) ->
     }
 
 
-def performed_by(run: Run, tag: str | None, gateway: str) -> list[dict[str, Any]]:
-    """The persons whom the source named; where it named none, the gateway itself acted as witness."""
-    people = [{"id": person, "kind": "person", "from": tag} for person in run.people]
-    return people or [{"id": f"system:{gateway}", "kind": "system", "from": None}]
+def performers(people: Sequence[str], origin: str | None, gateway: str, *, observed: bool) -> dict[str, Any]:
+    """`performed_by`: the persons whom the source named; where it was observed and named nobody, the gateway itself acted as witness.
+
+    Where nobody can know who worked, nobody is named, and `performed_by_reason` says why. origin: where the names come from; None: nowhere.
+    """
+    if people:
+        return {"performed_by": [{"id": person, "kind": "person", "from": origin} for person in people]}
+    if origin is None or not observed:
+        return {"performed_by": [], "performed_by_reason": "no source tells" if origin is None else "not observed"}
+    return {"performed_by": [{"id": f"system:{gateway}", "kind": "system", "from": None}]}
 
 
 def stops(states: Sequence[tuple[int, str]]) -> list[tuple[int, int | None]]:

@@ -87,6 +87,7 @@ class Run:
     unsighted: int | None = None  # when an id came while nobody saw it run: from when it is seen again it is that one's
     book: Book | None = None
     people: list[str] = field(default_factory=list)
+    operator_unseen: bool = False  # when it began, nobody saw who was logged in
     revision: int = 0  # of the last record made; 0: none
     record: str = ""
     made: int | None = None  # time of the entry that brought the last record
@@ -329,7 +330,7 @@ class State:
     batches: dict[str, Batch] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     gaps: list[OpenGap] = field(default_factory=list)
-    lost: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # signal -> its newest lost gaps, closed
+    lost: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # signal or operator -> its newest lost gaps, closed
     back: dict[str, int] = field(default_factory=dict)  # source -> time of the entry with which it went on without loss
     alarms: dict[str, Raised] = field(default_factory=dict)
     conditions: dict[str, Condition] = field(default_factory=dict)  # "source/condition#branch" -> what a server last said of it

@@ -8,7 +8,7 @@ from config.grammars.terms import Term
 from config.materials import Booking
 from config.units import units
 from gateway.context import event_bodies
-from gateway.context.materials.booking_terms import Facts, performed_by, rounded
+from gateway.context.materials.booking_terms import Facts, performers, rounded
 
 TEMPLATE = "materials.csv"
 """The rule of a lot number that the table itself makes of the batch: it is its own canonical form."""
@@ -40,7 +40,7 @@ def booking_event(facts: Facts, row: Booking, head: Mapping[str, Any], operator:
         **weighed,
         "status": facts.status,
         "problems": list(facts.problems),
-        "performed_by": performed_by(facts, row.performed_by, operator, plan.line.gateway),
+        **performers(facts, row.performed_by, operator, plan.line.gateway),
         "evidence": facts.evidence(),
     }
 

@@ -9,6 +9,7 @@ from typing import Any
 from config.grammars.terms import Term
 from config.units import units
 from config.units.scaling import decimal_of
+from gateway.context import event_bodies
 from gateway.context.plan import Plan
 from gateway.context.state import PendingBooking, State
 from gateway.context.texts import LONGEST_TEXT, text
@@ -34,16 +35,16 @@ class Facts:
     heard: dict[str, list[Any]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     items: list[dict[str, Any]] = field(default_factory=list)
-    _whys: set[str] = field(default_factory=set)
+    whys: set[str] = field(default_factory=set)
 
     @property
     def status(self) -> str:
         """Of the whole."""
-        return next((why for why in WORST if why in self._whys), "present")
+        return next((why for why in WORST if why in self.whys), "present")
 
     def blame(self, column: str, why: str, word: str | None = None) -> None:
         """This part is not as it should be. word: what to call it, else the reason itself."""
-        self._whys.add(why)
+        self.whys.add(why)
         self.problems.append(f"{column}-{word or why}")
 
     def value(self, column: str, term: Term | None) -> Json:
@@ -144,18 +145,17 @@ class Facts:
         return {"from_seq": min(seqs), "to_seq": max(seqs), "items": items}
 
 
-def performed_by(facts: Facts, term: Term | None, operator: str | None, gateway: str) -> list[dict[str, Any]]:
-    """Whom the term names; else who was logged in at that instant; else the gateway itself was the witness."""
+def performers(facts: Facts, term: Term | None, operator: str | None, gateway: str) -> dict[str, Any]:
+    """Whom the term names; else who was logged in at that instant; else as of a step (`event_bodies.performers`)."""
     asked = Facts(facts.state, facts.plan, facts.occurred, facts.who, facts.heard)  # that nobody is named is no problem of the booking
-    if term is not None:
-        origin = term.text if term.kind == "tag" else f"{facts.occurred.trigger}.{term.text}" if term.kind == "row" else "map"
-        person = asked.word("performed_by", term)
-    else:
-        origin = operator or ""
-        person = asked.word("performed_by", Term("tag", operator)) if operator in facts.state.tracks and operator else None
-    if person is None:
-        return [{"id": f"system:{gateway}", "kind": "system", "from": None}]
-    return [{"id": person, "kind": "person", "from": origin}]
+    if term is None and operator is not None and operator in facts.state.tracks:
+        term = Term("tag", operator)
+    if term is None:
+        return event_bodies.performers([], None, gateway, observed=False)
+    origin = term.text if term.kind == "tag" else f"{facts.occurred.trigger}.{term.text}" if term.kind == "row" else "map"
+    person = asked.word("performed_by", term)
+    observed = term.kind != "tag" or (bool(asked.items) and not {"gap", "bad"} & asked.whys)
+    return event_bodies.performers([] if person is None else [person], origin, gateway, observed=observed)
 
 
 def rounded(number: Decimal | None, decimals: int | None) -> str | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from config.materials import Sampling
 from gateway.context import event_bodies
-from gateway.context.materials.booking_terms import Facts, performed_by
+from gateway.context.materials.booking_terms import Facts, performers
 
 
 def sample_event(
@@ -28,6 +28,6 @@ def sample_event(
         "status": facts.status,
         "problems": list(facts.problems),
         "results": list(results),
-        "performed_by": performed_by(facts, row.performed_by, operator, facts.plan.line.gateway),
+        **performers(facts, row.performed_by, operator, facts.plan.line.gateway),
         "evidence": facts.evidence(),
     }

@@ -53,8 +53,7 @@ class Runs:
         run = self._add(Run(0, unit.name, row.step, row.level, None, self.next_run(who.batch, unit, row.step), key, who, at, seq))
         run.parent = None if parent is None else f"{parent.step}/{parent.run}"
         self._count(run)
-        operator = self._state.where[unit.name].seen.get(unit.equipment.operator or "")
-        run.people = [] if operator is None or not operator.value else [str(operator.value)[:LONGEST_TEXT]]
+        run.people, run.operator_unseen = self._logged_in(unit, at.ticks)
         self._emit(event_bodies.step_head(run, unit.equipment.unit_id, self._plan.zone, "start"))
         self._holds.step_began(unit.name, run.step, at)
         return run
@@ -142,7 +141,7 @@ class Runs:
         event = {
             **event_bodies.step_head(run, unit.equipment.unit_id, self._plan.zone, "end"),
             "holds": event_bodies.holds(where.states, run, self._plan.zone),
-            "performed_by": event_bodies.performed_by(run, unit.equipment.operator, self.gateway),
+            **event_bodies.performers(run.people, unit.equipment.operator, self.gateway, observed=not run.operator_unseen),
             "parameters": parameters,
             "completeness": completeness(parameters),
         }
@@ -212,6 +211,18 @@ class Runs:
             if late and names & self._gathered(run).tags:
                 run.dirty = self._state.now if run.dirty is None else run.dirty
                 run.reason = run.reason or reason
+
+    def _logged_in(self, unit: Unit, ticks: int) -> tuple[list[str], bool]:
+        """Return who stood logged in at an instant, and True if nobody saw it: the tag was never read, or was in a gap then."""
+        tag = unit.equipment.operator
+        if tag is None:
+            return [], False
+        seen, source = self._state.where[unit.name].seen.get(tag), self._plan.places[tag].source.name
+        lost = any(start < ticks < end for start, end in self._state.lost.get(tag, []))
+        lost = lost or any(gap.source == source and gap.start < ticks and gap.covers(tag) for gap in self._state.gaps)
+        if seen is None or lost:
+            return [], True
+        return [str(seen.value)[:LONGEST_TEXT]] if seen.value else [], False
 
     def operator(self, unit: Unit, person: str) -> None:
         """Another person is logged in."""

@@ -11,7 +11,7 @@ from simulators.ebr.pages.style import CSS
 from simulators.ebr.pages.which_plots import figures
 from simulators.ebr.record.exceptions import missing_item
 from simulators.ebr.record.record import Series
-from simulators.ebr.record.statement import counted
+from simulators.ebr.record.statement import counted, performed_by
 
 _VERDICT = {"complete": "Complete", "incomplete": "Incomplete", "open": "Open"}
 _FINE = ("present", "by-ebr", "not-applicable")
@@ -145,7 +145,7 @@ def _line(step: Mapping[str, Any], zone: ZoneInfo) -> str:
     parts = [
         f"{when(step['start']['time'], zone)} to {when((step.get('end') or {}).get('time'), zone)}",
         escape(str(step.get("cause") or "running")),
-        escape(", ".join(person["id"] for person in step.get("performed_by") or [])),
+        escape(performed_by(step)),
         f"within {escape(step['parent'])}" if step.get("parent") else "",
         f"revision {step['revision']}" if step["revision"] > 1 else "",
         f"entry {step['seq']}",

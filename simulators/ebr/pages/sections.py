@@ -10,6 +10,7 @@ import orjson
 from simulators.ebr.pages.markup import marked, shown, table, when
 from simulators.ebr.record.bookings import lot_of
 from simulators.ebr.record.exceptions import clock_event_size
+from simulators.ebr.record.statement import performed_by
 
 Rows = Iterable[Sequence[str]]
 MOST_CHANGES = 200
@@ -44,7 +45,7 @@ def _steps(item: Mapping[str, Any]) -> str:
 
 
 def _people(item: Mapping[str, Any]) -> str:
-    return escape(", ".join(person["id"] for person in item.get("performed_by") or []))
+    return escape(performed_by(item))
 
 
 def _quantity(item: Mapping[str, Any], name: str = "quantity") -> str:

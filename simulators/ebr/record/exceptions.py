@@ -1,5 +1,6 @@
 """Review by exception: lists everything in a batch record that a person must look at, the gravest first; nothing else."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ def exceptions(record: Mapping[str, Any]) -> list[dict[str, Any]]:
         *_batch(record),
         *(item for step in record["steps"] for item in _step(step)),
         *_holds(record["steps"]),
+        *_unattributed(record["steps"]),
         *(item for booking in record["materials"] for item in _booking(booking)),
         *_orphans(record["genealogy"]["orphans"]),
         *(item for hold in record["hold_times"] for item in _hold_time(hold)),
@@ -127,6 +129,14 @@ def _holds(steps: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
             held.setdefault((hold["start"]["time"], step["equipment"], hold["state"], until), []).append(f"{step['step']}/{step['run']}")
     for (start, equipment, state, until), names in held.items():
         yield _exception("hold", "warning", start, equipment, f"{state} until {until}, in {', '.join(names)}.")
+
+
+def _unattributed(steps: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield once for each equipment that nobody can say who worked at it, with the number of its steps."""
+    counts = Counter((s["equipment"], s["performed_by_reason"]) for s in steps if s.get("performed_by_reason"))
+    for (equipment, reason), count in sorted(counts.items()):
+        text = f"Who performed {count} step{'s' if count > 1 else ''} is not known: {reason}."
+        yield _exception("unattributed", "warning", None, equipment, text)
 
 
 def _booking(booking: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

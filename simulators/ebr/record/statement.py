@@ -31,3 +31,9 @@ def counted(completeness: Mapping[str, Any]) -> str:
     if not required:
         return "nothing is required"
     return f"{completeness['present']} of {required} required item{'s are' if required > 1 else ' is'} present"
+
+
+def performed_by(item: Mapping[str, Any]) -> str:
+    """Write who worked; where nobody is named, that and the reason."""
+    people = ", ".join(person["id"] for person in item.get("performed_by") or [])
+    return people or f"nobody named{': ' + item['performed_by_reason'] if item.get('performed_by_reason') else ''}"

@@ -70,6 +70,7 @@ def test_the_demo_line_has_the_gaps_that_its_files_have(demo: Line) -> None:
             "SIEVE,dryer,phase,FLUID_BED_DRY,dryer.step_no,45,,,,1,4,,Sieve\nCOOL,dryer,phase",
             "step:dryer/SIEVE",
         ),
+        ("line.toml", 'operator = "granulator.hmi_user"\n', "", "operator:granulator"),
         ("line.toml", 'states = "packml"\nmode = "granulator.mode"', 'states = "plc_mode"\nmode = "granulator.mode"', "code:plc_mode/0"),
     ],
 )
@@ -140,9 +141,12 @@ def test_what_does_not_fit_the_ebr_is_refused(folder: Path, edit: Edit, file: st
 
 def test_the_report_is_told_to_people_and_programs(demo: Line) -> None:
     found = coverage.report(demo)
-    assert coverage.text(found).splitlines()[-1] == "gaps: 2 field, 1 parameter, 1 step, 37 tag; 32 accepted, 9 open; 26 fields of the EBR"
+    assert (
+        coverage.text(found).splitlines()[-1]
+        == "gaps: 2 field, 1 operator, 1 parameter, 1 step, 37 tag; 33 accepted, 9 open; 26 fields of the EBR"
+    )
     assert len(coverage.text(found).splitlines()) == 9 + 1
-    assert len(coverage.text(found, with_accepted=True).splitlines()) == 41 + 1
+    assert len(coverage.text(found, with_accepted=True).splitlines()) == 42 + 1
     assert coverage.as_json(found)["open"] == len(found.open)
 
 
