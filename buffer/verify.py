@@ -1098,6 +1098,78 @@ def _begin_in_store(chain: Chain, seq: int) -> None:
         chain.jump(seq - 1)
 
 
+# ---------------------------------------------------------------------------------------------------------------- what records rest on
+
+
+CITING = frozenset({"seq", "from_seq", "to_seq", "caused_by"})
+"""Members of an event that name an entry by its number."""
+NAMED_LATER = re.compile(rb'"event":\{"type":"(checkpoint|audit)"')  # may name a batch long after it has ended
+
+
+def names_of(batch: str) -> list[bytes]:
+    """Return how an entry's bytes name a batch."""
+    return [b'"batch":' + json.dumps(batch, ensure_ascii=ascii_only).encode() for ascii_only in (True, False)]
+
+
+def rests_on(payload: bytes, batch: str) -> list[tuple[int, int]]:
+    """Return what an event of a batch rests on, as (first, last) of entries: where a step or batch lies, whole; else single entries.
+
+    A value that stood since long before a step is cited by the one entry that told it: what lies between is of no concern.
+    """
+    if b'"event":{' not in payload or NAMED_LATER.search(payload):
+        return []
+    event = json.loads(payload)["event"]
+    evidence = event["evidence"] if isinstance(event.get("evidence"), dict) else {}
+    if batch not in (event.get("batch"), evidence.get("batch")):
+        return []
+    first, last = evidence.get("from_seq"), evidence.get("to_seq")
+    lies = [(first, last)] if event["type"] in ("step", "batch") and type(first) is type(last) is int else []
+    return lies + [(number, number) for number in _numbers(event)]
+
+
+def _numbers(value: Any) -> Iterator[int]:
+    """Yield the numbers of entries that stand anywhere in an event."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _numbers(item)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if name in CITING and type(item) is int:
+                yield item
+            else:
+                yield from _numbers(item)
+
+
+class Citations:
+    """What the records of an archived batch rest on. A number above the citing entry's own is one of the epoch before."""
+
+    def __init__(self, batch: str) -> None:
+        self._batch, self._names = batch, names_of(batch)
+        self._cited: set[EntryRange] = set()
+        self._ranges: dict[int, list[list[int]]] = {}
+
+    def hold(self, epoch: int, ranges: list[list[int]]) -> None:
+        """Note which entries of an epoch are here."""
+        self._ranges[epoch] = ranges
+
+    def take(self, epoch: int, seq: int, payload: bytes) -> None:
+        """Note what an entry cites, if it is about the batch."""
+        if any(name in payload for name in self._names):
+            before = max((known for known in self._ranges if known < epoch), default=epoch)
+            self._cited.update((epoch if last < seq else before, first, last) for first, last in rests_on(payload, self._batch))
+
+    def missing(self) -> Iterator[str]:
+        """Yield what is cited and not here, for a person."""
+        lacking: dict[int, set[tuple[int, int]]] = {}
+        for epoch, first, last in self._cited:
+            lacking.setdefault(epoch, set()).update(uncovered(first, last, self._ranges[epoch]))
+        for epoch, holes in sorted(lacking.items()):
+            if holes:
+                listed = ", ".join(f"{low}" if low == high else f"{low} to {high}" for low, high in sorted(holes)[:20])
+                more = f" and {len(holes) - 20} more" if len(holes) > 20 else ""
+                yield f"epoch {epoch}: records of the batch rest on entries {listed}{more}, which are not here"
+
+
 # ---------------------------------------------------------------------------------------------------------------- an archive
 
 
@@ -1116,10 +1188,13 @@ def check_archive(file: Path, report: Report, signatures: Signatures, more: list
                 signatures.rotate(note, None)
             _archive_signed(archive, names, manifest, report, signatures, keys)
             proofs = json.loads(archive.read("proofs.json"))
+            citations = Citations(manifest["batch"])
             for proof in proofs["epochs"]:
+                citations.hold(proof["epoch"], proof["ranges"])
                 checkpoint = Checkpoint.parse(archive.read(proof["checkpoint"]).decode())
                 with archive.open(f"entries/{proof['epoch']}.jsonl") as lines:
-                    _archive_epoch(manifest, proof, checkpoint, lines, report, signatures, more, keys, progress)
+                    _archive_epoch(manifest, proof, checkpoint, lines, report, signatures, more, keys, citations, progress)
+            report.missing += citations.missing()
             listed = sum(last - first + 1 for proof in proofs["epochs"] for first, last in proof["ranges"])
             if manifest["entries"] != report.entries or listed != report.entries:
                 report.problem(f"{report.entries} entries are here, the manifest says {manifest['entries']}")
@@ -1173,7 +1248,6 @@ def _archive_sums(archive: zipfile.ZipFile, names: list[str], report: Report) ->
 
 SUMS_NOTE = "SHA256SUMS.note"
 SUMS_SIGNED = "ebr-gateway/archive-sums/1"
-NAMED_LATER = re.compile(rb'"event":\{"type":"(checkpoint|audit)"')  # may name a batch long after it has ended
 
 
 def _archive_signed(
@@ -1202,6 +1276,7 @@ def _archive_epoch(
     signatures: Signatures,
     more: list[Checkpoint],
     keys: list[Key],
+    citations: Citations,
     progress: Progress,
 ) -> None:
     """Check one epoch's entries: chained within each range, and all of them proved against the checkpoint."""
@@ -1209,7 +1284,7 @@ def _archive_epoch(
     leaves: dict[int, bytes] = {}
     texts = iter(lines)
     named: list[int] = []  # the first entries of ranges in which some name the batch
-    batch = [b'"batch":' + json.dumps(manifest["batch"], ensure_ascii=ascii_only).encode() for ascii_only in (True, False)]
+    batch = names_of(manifest["batch"])
     for first, last in proof["ranges"]:
         chain = Chain(report, gateway, epoch, signatures, [])
         chain.jump(first - 1)
@@ -1222,6 +1297,7 @@ def _archive_epoch(
             head = HEAD.match(payload)
             chain.take(int(head[4]) if head else seq, hashlib.sha256(payload).hexdigest(), payload)
             leaves[seq - 1] = leaf_hash(payload)
+            citations.take(epoch, seq, payload)
             if named[-1:] != [first] and any(name in payload for name in batch) and not NAMED_LATER.search(payload):
                 named.append(first)
             progress(len(leaves), manifest["entries"])

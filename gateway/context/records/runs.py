@@ -145,6 +145,7 @@ class Runs:
             "performed_by": event_bodies.performed_by(run, unit.equipment.operator, self.gateway),
             "parameters": parameters,
             "completeness": completeness(parameters),
+            "evidence": {"from_seq": run.start_seq, "to_seq": run.end_seq},
         }
         return self._publish(run, event)
 
