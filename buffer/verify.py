@@ -1267,11 +1267,82 @@ def _begin_in_store(chain: Chain, seq: int) -> None:
         chain.jump(seq - 1)
 
 
+# ---------------------------------------------------------------------------------------------------------------- what records rest on
+
+
+CITING = frozenset({"seq", "from_seq", "to_seq", "caused_by"})
+"""Members of an event that name an entry by its number."""
+NAMED_LATER = re.compile(rb'"event":\{"type":"(checkpoint|audit)"')  # may name a batch long after it has ended
+
+
+def names_of(batch: str) -> list[bytes]:
+    """Return how an entry's bytes name a batch."""
+    return [b'"batch":' + json.dumps(batch, ensure_ascii=ascii_only).encode() for ascii_only in (True, False)]
+
+
+def rests_on(payload: bytes, batch: str) -> list[tuple[int, int]]:
+    """Return what an event of a batch rests on, as (first, last) of entries: where a step or batch lies, whole; else single entries.
+
+    A value that stood since long before a step is cited by the one entry that told it: what lies between is of no concern.
+    """
+    if b'"event":{' not in payload or NAMED_LATER.search(payload):
+        return []
+    event = json.loads(payload)["event"]
+    evidence = event["evidence"] if isinstance(event.get("evidence"), dict) else {}
+    if batch not in (event.get("batch"), evidence.get("batch")):
+        return []
+    first, last = evidence.get("from_seq"), evidence.get("to_seq")
+    lies = [(first, last)] if event["type"] in ("step", "batch") and type(first) is type(last) is int else []
+    return lies + [(number, number) for number in _numbers(event)]
+
+
+def _numbers(value: Any) -> Iterator[int]:
+    """Yield the numbers of entries that stand anywhere in an event."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _numbers(item)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if name in CITING and type(item) is int:
+                yield item
+            else:
+                yield from _numbers(item)
+
+
+class Citations:
+    """What the records of an archived batch rest on. A number above the citing entry's own is one of the epoch before."""
+
+    def __init__(self, batch: str) -> None:
+        self._batch, self._names = batch, names_of(batch)
+        self._cited: set[EntryRange] = set()
+        self._ranges: dict[int, list[list[int]]] = {}
+
+    def hold(self, epoch: int, ranges: list[list[int]]) -> None:
+        """Note which entries of an epoch are here."""
+        self._ranges[epoch] = ranges
+
+    def take(self, epoch: int, seq: int, payload: bytes) -> None:
+        """Note what an entry cites, if it is about the batch."""
+        if any(name in payload for name in self._names):
+            before = max((known for known in self._ranges if known < epoch), default=epoch)
+            self._cited.update((epoch if last < seq else before, first, last) for first, last in rests_on(payload, self._batch))
+
+    def missing(self) -> Iterator[str]:
+        """Yield what is cited and not here, for a person."""
+        lacking: dict[int, set[tuple[int, int]]] = {}
+        for epoch, first, last in self._cited:
+            lacking.setdefault(epoch, set()).update(uncovered(first, last, self._ranges[epoch]))
+        for epoch, holes in sorted(lacking.items()):
+            if holes:
+                listed = ", ".join(f"{low}" if low == high else f"{low} to {high}" for low, high in sorted(holes)[:20])
+                more = f" and {len(holes) - 20} more" if len(holes) > 20 else ""
+                yield f"epoch {epoch}: records of the batch rest on entries {listed}{more}, which are not here"
+
+
 # ---------------------------------------------------------------------------------------------------------------- an archive
 
 SUMS_NOTE = "SHA256SUMS.note"
 SUMS_SIGNED = "ebr-gateway/archive-sums/1"
-NAMED_LATER = re.compile(rb'"event":\{"type":"(checkpoint|audit)"')  # may name a batch long after it has ended
 
 
 def check_archive(file: Path, report: Report, signatures: Signatures, elsewhere: list[Checkpoint], progress: Progress) -> None:
@@ -1330,6 +1401,7 @@ class ArchiveCheck:
         self._keys: list[Key] = []
         self._manifest: dict[str, Any] = {}
         self._batch_spellings: list[bytes] = []
+        self._citations = Citations("")
 
     def run(self) -> None:
         """Check everything, and report. Raises what an archive that can not be read makes zipfile and json raise."""
@@ -1340,9 +1412,12 @@ class ArchiveCheck:
         for note in read_rotations(self._archive.read(ROTATIONS_BESIDE).decode()) if ROTATIONS_BESIDE in self._names else []:
             self._signatures.rotate(note, None)
         self._check_sums_signed()
+        self._batch_spellings, self._citations = names_of(self._manifest["batch"]), Citations(self._manifest["batch"])
         proofs = json.loads(self._archive.read("proofs.json"))
         for proof in proofs["epochs"]:
+            self._citations.hold(proof["epoch"], proof["ranges"])
             self._check_epoch(proof)
+        self._report.missing += self._citations.missing()
         listed = sum(last - first + 1 for proof in proofs["epochs"] for first, last in proof["ranges"])
         if self._manifest["entries"] != self._report.entries or listed != self._report.entries:
             self._report.problem(f"{self._report.entries} entries are here, the manifest says {self._manifest['entries']}")
@@ -1383,8 +1458,6 @@ class ArchiveCheck:
         leaves: dict[int, bytes] = {}
         naming: list[int] = []  # the first entries of ranges in which some name the batch
         with self._archive.open(f"entries/{proof['epoch']}.jsonl") as lines:
-            batch = self._manifest["batch"]
-            self._batch_spellings = [b'"batch":' + json.dumps(batch, ensure_ascii=ascii_only).encode() for ascii_only in (True, False)]
             payloads = iter(lines)
             for first, last in proof["ranges"]:
                 if not self._check_range(proof, first, last, payloads, leaves, naming):
@@ -1412,6 +1485,7 @@ class ArchiveCheck:
             head = HEAD.match(payload)
             chain.take(int(head[4]) if head else seq, hashlib.sha256(payload).hexdigest(), payload)
             leaves[seq - 1] = leaf_hash(payload)
+            self._citations.take(proof["epoch"], seq, payload)
             if naming[-1:] != [first] and self._names_the_batch(payload):
                 naming.append(first)
             self._progress(len(leaves), self._manifest["entries"])

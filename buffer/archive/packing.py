@@ -29,11 +29,12 @@ class NotReady(Exception):
 
 
 class Span(NamedTuple):
-    """Consecutive entries of one epoch."""
+    """Consecutive entries of one epoch, and single ones before them that records of the batch rest on."""
 
     epoch: int
     first: int
     last: int
+    cited: frozenset[int] = frozenset()
 
 
 def make(
@@ -43,8 +44,9 @@ def make(
 
     keys: public verifier keys. sign: makes a signed note of the text that names the archive's sums (`Signer.note`); None if it can not.
 
-    Holds every entry from the first to the last that names the batch, other equipment's among them (only a gapless range proves that
-    nothing was left out), and the tag tables and configuration in force before. Raises NotReady, FileExistsError, StorageError.
+    Holds every entry from where the batch and its steps began to the last that names the batch, other equipment's among them (only a
+    gapless range proves that nothing was left out); and of those before, the single entries that its records rest on, the tag tables and
+    the configuration in force. Raises NotReady, FileExistsError, StorageError.
     """
     held = list(_needed(journal, batch))
     if not held:
@@ -69,24 +71,22 @@ def sums_text(gateway: str, batch: str, sums: bytes) -> str:
 
 def _needed(journal: Path, batch: str) -> Iterator[Entry]:
     """Yield the entries of the batch's spans, and before them those that a reader needs."""
-    spans = spans_of(journal, batch)
-    for epoch, first, last in spans:
+    for epoch, first, last, cited in spans_of(journal, batch):
         before: dict[str, list[Entry]] = {}
         for entry in read_journal(journal, (epoch, 0)):
             if entry.epoch != epoch or entry.seq > last:
                 break
-            if entry.seq >= first:
-                if entry.seq == first:
-                    yield from sorted(
-                        {remembered.seq: remembered for entries in before.values() for remembered in entries}.values(),
-                        key=lambda remembered: remembered.seq,
-                    )
-                yield entry
-            else:
+            if entry.seq < first:
                 _remember(before, entry)
+                if entry.seq in cited:
+                    before[f"{entry.seq}"] = [entry]
+                continue
+            if entry.seq == first:
+                remembered = {entry.seq: entry for entries in before.values() for entry in entries}
+                yield from (remembered[seq] for seq in sorted(remembered))
+            yield entry
 
 
-_LATER = re.compile(rb'"event":\{"type":"(checkpoint|audit)"')
 _BEFORE = re.compile(rb'"event":\{"type":"(tagset|config|epoch)"')
 
 
@@ -101,19 +101,27 @@ def _remember(before: dict[str, list[Entry]], entry: Entry) -> None:
 
 
 def spans_of(journal: Path, batch: str) -> list[Span]:
-    """Return the range from the first to the last entry that names the batch, for each epoch.
+    """Return the range of the batch for each epoch: from where it and its steps began to the last entry that names it.
 
-    Checkpoints and audit entries that name it do not count: what was signed, released or archived later would draw everything between
-    into the archive, and an archive could never be made at once after the end.
+    A step may have begun before anybody knew the batch. Checkpoints and audit entries that name it do not count: what was signed, released
+    or archived later would draw everything between into the archive, and an archive could never be made at once after the end.
     """
-    wanted = json.dumps(batch, ensure_ascii=False).encode()
-    names = [b'"batch":' + wanted, b'"batch":' + json.dumps(batch).encode()]
-    spans: dict[int, Span] = {}
+    names = verify.names_of(batch)
+    named: dict[int, tuple[int, int]] = {}
+    cited: dict[int, set[tuple[int, int]]] = {}
     for entry in read_journal(journal):
-        if any(name in entry.payload for name in names) and not _LATER.search(entry.payload):
-            first = spans[entry.epoch].first if entry.epoch in spans else entry.seq
-            spans[entry.epoch] = Span(entry.epoch, first, entry.seq)
-    return list(spans.values())
+        if any(name in entry.payload for name in names) and not verify.NAMED_LATER.search(entry.payload):
+            first, _ = named.get(entry.epoch, (entry.seq, 0))
+            before = max((epoch for epoch in named if epoch < entry.epoch), default=entry.epoch)
+            named[entry.epoch] = first, entry.seq
+            for interval in verify.rests_on(entry.payload, batch):
+                cited.setdefault(entry.epoch if interval[1] < entry.seq else before, set()).add(interval)
+    return [_span(epoch, first, last, cited.get(epoch, set())) for epoch, (first, last) in named.items()]
+
+
+def _span(epoch: int, first: int, last: int, cited: set[tuple[int, int]]) -> Span:
+    begun = min([first, *(begin for begin, end in cited if begin != end)])
+    return Span(epoch, begun, last, frozenset(begin for begin, end in cited if begin == end and begin < begun))
 
 
 def _files(journal: Path, batch: str, held: list[Entry], keys: list[str]) -> Iterator[tuple[str, bytes]]:
@@ -241,9 +249,10 @@ You need nothing of the gateway to read this. Everything but record.pdf is UTF-8
 record.pdf        the batch's record for people, to print: steps, parameters, limits, completeness, materials, gaps, alarms, findings,
 record.html       corrections, audit trail, evidence. The same in both. Copies for reading; the evidence is in entries/.
 entries/*.jsonl   the entries as the gateway stored them and sent them to the electronic batch record, one JSON object per line, byte for
-                  byte. The file's name is the epoch. From the first to the last entry that names the batch nothing is left out, so
-                  entries of other equipment and other batches that ran meanwhile are among them. Before them stand the tag tables
-                  ("tagset"), the configuration and the beginning of the epoch that a reader needs.
+                  byte. The file's name is the epoch. From where the batch and its steps began to the last entry that names it nothing is
+                  left out, so entries of other equipment and other batches that ran meanwhile are among them. Before them stand the
+                  tag tables ("tagset"), the configuration and the beginning of the epoch that a reader needs, and single entries that a
+                  record of the batch cites: a set point that had been standing, for instance.
 schemas/          JSON Schemas of all entries, each with an example and with the meaning of its members.
 configuration/    the line's configuration at that time, as files.
 proofs.json       what connects the entries with the checkpoint.

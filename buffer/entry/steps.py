@@ -44,6 +44,7 @@ class StepEvent(Event):
 
     `supersedes` is the record and revision that this one replaces, `record#revision`; one of another name went over to this batch. A long
     event comes in parts (`part` of `of`): each is the whole with a slice of one of the lists named in `sliced`, and none of the others.
+    evidence, of an end: from the entry that told the start to the one that told the end, also where the batch was not known then.
     """
 
     type: Literal["step"]
@@ -71,6 +72,7 @@ class StepEvent(Event):
     performed_by_reason: Literal["no source tells", "not observed"] | None = None  # why nobody is named
     parameters: list[Parameter] = []
     completeness: Completeness | None = None
+    evidence: Evidence | None = None
 
 
 class ListedRecord(Open):
@@ -102,7 +104,8 @@ class HoldTime(Open):
 class BatchEvent(Event):
     """A batch comes into an equipment (start), leaves it (leave), is closed (end).
 
-    The start says how long the equipment stood dirty and clean before. The end lists every record; `merkle_root` is the RFC 6962 root over
+    The start says how long the equipment stood dirty and clean before; its evidence is from the entry that brought the batch's id to the
+    one with which it counted. The end lists every record; `merkle_root` is the RFC 6962 root over
     their content_sha256 in the order listed, so who holds only records can prove that all are there.
     """
 
@@ -128,6 +131,7 @@ class BatchEvent(Event):
     orphans: list[dict[str, Any]] = []
     status: Literal["complete", "incomplete"] | None = None
     completeness: dict[str, Any] | None = None
+    evidence: Evidence | None = None
 
 
 class ContextEvent(Event):

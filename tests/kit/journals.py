@@ -10,6 +10,7 @@ import pytest
 
 from buffer import Body, Entry, Journal, segment
 from buffer import verify as verifier
+from buffer.verify import CITING
 
 GATEWAY = "lyon/granulation-2"
 READINGS = "ebr-gateway/readings/1"
@@ -33,6 +34,15 @@ def numbered(number: int, pad: str = "") -> Body:
 def event(content: dict[str, Any]) -> Body:
     """Make an event of this content."""
     return Body(EVENT, f'{TIME},"event":{json.dumps(content, ensure_ascii=False, separators=(",", ":"))}}}'.encode())
+
+
+def resting_on(seq: int, content: Any) -> Any:
+    """Let an example of an event rest on one entry, whatever entries the example names."""
+    if isinstance(content, list):
+        return [resting_on(seq, item) for item in content]
+    if isinstance(content, dict):
+        return {name: seq if name in CITING and type(item) is int else resting_on(seq, item) for name, item in content.items()}
+    return content
 
 
 def entries(journal: Journal) -> list[Entry]:

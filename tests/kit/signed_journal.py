@@ -4,7 +4,7 @@ import random
 import sqlite3
 from pathlib import Path
 
-from kit.journals import GATEWAY, event, numbered, opened
+from kit.journals import GATEWAY, event, numbered, opened, resting_on
 
 from buffer import Body, keys
 from buffer.entry.examples import EVENTS
@@ -27,10 +27,11 @@ class Made:
         journal.append([event(journal.opened.epoch_event), event(EVENTS["config"]), event(EVENTS["tagset"])])
         for start in range(0, entries, 500):
             journal.append([reading(start + i) for i in range(500)])
-        batch = {name: EVENTS["batch"][name] for name in EVENTS["batch"]}
+        begun = journal.next_seq
+        batch, step = resting_on(begun, EVENTS["batch"]), resting_on(begun, EVENTS["step"])
         journal.append([event({**batch, "transition": "start"})])
         journal.append([reading(10_000 + i) for i in range(300)])
-        journal.append([event(EVENTS["step"]), event(batch)], urgent=True).result()
+        journal.append([event(step), event(batch)], urgent=True).result()
         for cause in ("batch-end", "interval"):
             self.checkpoint = journal.checkpoint(self.signer, cause)
             assert self.checkpoint is not None

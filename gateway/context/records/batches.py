@@ -56,6 +56,7 @@ class Batches:
             **event_bodies.identity(batch.identity),
             "start": event_bodies.instant(at, self._plan.zone),
             "hold_times": holds,
+            "evidence": {"from_seq": seq, "to_seq": self._state.seq},
         }
         self._emit(event)
         for finding in findings:

@@ -144,6 +144,7 @@ class Runs:
             **event_bodies.performers(run.people, unit.equipment.operator, self.gateway, observed=not run.operator_unseen),
             "parameters": parameters,
             "completeness": completeness(parameters),
+            "evidence": {"from_seq": run.start_seq, "to_seq": run.end_seq},
         }
         return self._publish(run, event)
 

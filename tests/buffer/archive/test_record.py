@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kit.journals import GATEWAY, event, opened
+from kit.journals import GATEWAY, event, opened, resting_on
 
 from buffer import keys, verify
 from buffer.archive import packing
@@ -19,13 +19,14 @@ from buffer.archive.blocks import Heading, NamedValues, Table, Text
 from buffer.archive.html import html
 from buffer.archive.pdf import ROWS_AT_ONCE, pdf
 from buffer.archive.record import Record, happenings
-from buffer.entry.examples import EVENTS
+from buffer.entry.examples import EVENTS as EXAMPLES
 from buffer.proofs import EpochTree, coded
 from buffer.segment import Entry
 
 BATCH = "B2026-0417"
 SIGNS = "\u00b5g \u00b0C m\u00b2 \u00b1 \u2264 \u03a9 \u00e9\u00e8\u0142\u010d\u0151 \u0416"
 HAN = "\u9020\u7c92"
+EVENTS = resting_on(4, EXAMPLES)  # where the batch starts, below
 
 
 def parameter(name: str, **changes: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from kit.journals import GATEWAY, TIME, event, opened
+from kit.journals import GATEWAY, TIME, event, opened, resting_on
 
 from buffer import Body, keys, read_journal, verify
 from buffer.archive import packing
@@ -59,9 +59,9 @@ class Made:
         self.signer = keys.create(self.journal / "checkpoint-key", GATEWAY)
         assert journal.opened.epoch_event is not None
         journal.append([event(journal.opened.epoch_event), event(EVENTS["config"]), event(EVENTS["tagset"])])
-        journal.append([event({**EVENTS["batch"], "transition": "start"})])
+        journal.append([event({**resting_on(4, EVENTS["batch"]), "transition": "start"})])
         journal.append([readings(generator, 2) for _ in range(120)])
-        journal.append([event(EVENTS["step"]), event(EVENTS["batch"])], urgent=True).result()
+        journal.append([event(resting_on(4, EVENTS["step"])), event(resting_on(4, EVENTS["batch"]))], urgent=True).result()
         journal.append([event(journal.checkpoint(self.signer, "batch-end") or {})], urgent=True).result()
         journal.close()
         packing.make(self.journal, BATCH, self.zip, [self.signer.public], self.signer.note)
