@@ -63,6 +63,15 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitConversion:
+    """How what stands in the tag of a target or limit becomes a number that can be compared. unit: the tag's, UCUM."""
+
+    column: str
+    unit: str
+    scaling: Scaling
+
+
+@dataclass(frozen=True, slots=True)
 class Parameter:
     """One row of parameters.csv. Limits are decimal strings, or "=tag"."""
 
@@ -93,6 +102,7 @@ class Parameter:
     origin: Literal["automatic", "entered-at-source", "by-lims", "by-ebr"] = "automatic"
     description: str | None = None
     conversion: Scaling | None = None  # from the statistic's natural unit (the tag's; x s for an integral; s for a time) into `unit`
+    limit_conversions: tuple[LimitConversion, ...] = ()  # of each `=tag` that is in another unit than the limit is compared in
     place: Place = field(default_factory=lambda: Place("parameters.csv"), compare=False)
 
 

@@ -66,6 +66,7 @@ _PARAMETER = {
     "low": "230",
     "high": "270",
     "limit_source": "tag",
+    "limits_read": {"high": {"tag": "granulator.impeller_max", "value": "4.5", "unit": "/s"}},
     "result": "within",
     "status": "present",
     "quality": "good",

@@ -7,8 +7,20 @@ from pydantic import Field
 from buffer.entry.head import Event, Evidence, Hex64, Instant, Name, Open, Performer, Scalar
 
 
+class ReadLimit(Open):
+    """What the tag of a target or limit said itself, in its own unit."""
+
+    tag: Name
+    value: Scalar = None
+    unit: str | None = None
+
+
 class Parameter(Open):
-    """One parameter of a step: a statistic over a tag, judged rounded to its decimals."""
+    """One parameter of a step: a statistic over a tag, judged rounded to its decimals.
+
+    Target and limits are in `unit`, those of a time above or below them in `limit_unit`: they are compared with the readings. `limits_read`
+    says, by limit, what its tag held, where that is in another unit.
+    """
 
     parameter: Name
     ebr_field: str | None = None
@@ -21,6 +33,8 @@ class Parameter(Open):
     low: Scalar = None
     high: Scalar = None
     limit_source: str | None = None
+    limit_unit: str | None = None
+    limits_read: dict[str, ReadLimit] | None = None
     result: Literal["within", "below", "above", "not-judged"] | None = None
     status: Literal["present", "bad", "gap", "aggregate-only", "time-unverified", "missing", "by-ebr", "not-applicable"]
     quality: str | None = None

@@ -236,5 +236,7 @@ def _alarm_bit(alarm: Alarm, tag: Tag | None) -> Iterable[Problem]:
     width = {"8": 8, "16": 16, "32": 32, "64": 64}
     if tag is not None and tag.type not in INTEGERS:
         yield alarm.place.problem(f"bit: `{tag.tag}` is no integer")
+    elif tag is not None and tag.scaling is not None:
+        yield alarm.place.problem(f"bit: `{tag.tag}` is scaled or converted, a bit is one of the number as it is read")
     elif tag is not None and alarm.bit is not None and alarm.bit >= width[tag.type.lstrip("uintbcd")]:
         yield alarm.place.problem(f"bit: `{tag.tag}` is {tag.type} and has no bit {alarm.bit}")

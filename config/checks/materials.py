@@ -143,7 +143,7 @@ def _numbers(row: Booking, tags: Mapping[str, Tag]) -> Iterable[Problem]:
 def _source_unit(row: Booking) -> Iterable[Problem]:
     if row.source_unit is None:
         return
-    if all(term is None or term.kind != "row" for term in (row.quantity, row.gross, row.tare, row.target)):
+    if all(term is None or term.kind != "row" for term in (row.quantity, row.gross, row.tare, row.target, row.tolerance)):
         yield row.place.problem("source_unit: speaks of numbers of a row; a tag has its own unit")
     if row.source_unit.kind == "tag":
         yield row.place.problem("source_unit: a unit or row.column is meant")

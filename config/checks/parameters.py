@@ -1,38 +1,18 @@
 """Check parameters.csv against tags, steps and units."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 
+from config.checks.parameter_units import LIMITS, limit_problems, natural_unit, value_unit, with_conversions
 from config.checks.parsed_folder import ParsedFolder, unknown_tag
 from config.csv.columns import NUMBERS
 from config.line import Parameter, Tag
 from config.problem import Problem, did_you_mean
 from config.units import units
-from config.units.scaling import scaling_of
 
 WITHOUT_TAG = frozenset({"duration"})
 OF_ANY_TYPE = frozenset({"value_at_start", "value_at_end", "first", "last", "count_changes", "sample", "trend", "duration"})
-IN_SECONDS = frozenset({"duration", "time_above", "time_below", "time_outside"})
-DIFFERENCES = frozenset({"range", "stdev", "delta", "total"})
-LIMITS = ("low", "high", "target", "alert_low", "alert_high")
-
-
-def natural_unit(statistic: str, tag: Tag | None) -> tuple[str | None, bool]:
-    """Give the UCUM code of a statistic as computed (None: no unit known), and True if it is a difference.
-
-    A difference is converted without the offset of its unit: 5 K of range are 5 Cel.
-    """
-    if statistic in IN_SECONDS:
-        return "s", False
-    if statistic == "count_changes":
-        return "1", False
-    if tag is None or tag.unit is None:
-        return None, False
-    if statistic == "integral":
-        return units.product(tag.unit, "s"), True
-    return tag.unit, statistic in DIFFERENCES
 
 
 def check(parts: ParsedFolder, tags: Mapping[str, Tag]) -> Iterable[Problem]:
@@ -57,7 +37,7 @@ def check(parts: ParsedFolder, tags: Mapping[str, Tag]) -> Iterable[Problem]:
         yield from _limits(parts, row, tags)
         yield from _unit(parts, index, row, tags)
     yield from _fields(parts)
-    yield from _against_the_ebr(parts)
+    yield from _against_the_ebr(parts, tags)
 
 
 def _fields(parts: ParsedFolder) -> Iterable[Problem]:
@@ -71,17 +51,22 @@ def _fields(parts: ParsedFolder) -> Iterable[Problem]:
             yield row.place.problem(f"ebr_field `{row.ebr_field[:60]}` is filled already by `{other.parameter}` in line {other.place.line}")
 
 
-def _against_the_ebr(parts: ParsedFolder) -> Iterable[Problem]:
-    """Check against the EBR's own list, if there is one: the field exists, and the unit is the one that it wants."""
-    known = {row.ebr_field: row for row in parts.ebr_fields}
-    for row in parts.parameters if known else ():
-        field = known.get(row.ebr_field or "")
+def _against_the_ebr(parts: ParsedFolder, tags: Mapping[str, Tag]) -> Iterable[Problem]:
+    """Check against the EBR's own list, if there is one: the field exists, and the value comes in the unit that it wants."""
+    fields = {field.ebr_field: field for field in parts.ebr_fields}
+    for row in parts.parameters if fields else ():
+        field = fields.get(row.ebr_field or "")
         if field is None and row.ebr_field is not None and not parts.was_rejected("ebr-fields.csv", row.ebr_field):
             yield row.place.problem(
-                f"ebr_field `{row.ebr_field[:60]}` does not stand in ebr-fields.csv{did_you_mean(row.ebr_field, list(known))}"
+                f"ebr_field `{row.ebr_field[:60]}` does not stand in ebr-fields.csv{did_you_mean(row.ebr_field, list(fields))}"
             )
-        elif field is not None and field.unit is not None and row.unit is not None and field.unit != row.unit:
-            yield row.place.problem(_unit_of_the_ebr(field.unit, row.unit))
+        elif field is not None and field.unit is not None:
+            tag = tags.get(row.tag or "")
+            given = value_unit(row, tag)
+            if given is not None and field.unit != given:
+                yield row.place.problem(_unit_of_the_ebr(field.unit, given))
+            elif given is None and field.unit != "1" and tag is not None and tag.type in NUMBERS:
+                yield row.place.problem(f"unit: the EBR wants `{field.unit}`, but nothing says in which unit `{tag.tag}` is")
 
 
 def _unit_of_the_ebr(wanted: str, given: str) -> str:
@@ -175,17 +160,9 @@ def _unit(parts: ParsedFolder, index: int, row: Parameter, tags: Mapping[str, Ta
         and tag.type in NUMBERS
     ):
         yield row.place.problem(f"unit is {row.unit}, but tag `{tag.tag}` has no unit")
+    unlike = list(limit_problems(row, tags))
+    yield from unlike
     try:
-        parts.parameters[index] = with_conversion(row, tag)
+        parts.parameters[index] = row if unlike else with_conversions(row, tags)
     except units.UnitError as error:
         yield row.place.problem(f"unit: {error}")
-
-
-def with_conversion(parameter: Parameter, tag: Tag | None) -> Parameter:
-    """Add the scaling from the statistic's own unit into `unit` to a parameter. Raises UnitError."""
-    code, is_difference = natural_unit(parameter.statistic, tag)
-    if parameter.unit is None or code is None or code == parameter.unit:
-        return parameter
-    slope, intercept = units.between(code, parameter.unit)
-    intercept = intercept * 0 if is_difference else intercept
-    return parameter if slope == 1 and intercept == 0 else replace(parameter, conversion=scaling_of(slope, intercept, is_integer=False))

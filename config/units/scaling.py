@@ -66,6 +66,10 @@ class Scaling:
         """Combine this scaling and another linear one that follows it into one."""
         return scaling_of(self.slope * slope, self.intercept * slope + intercept, is_integer=is_integer)
 
+    def inverse(self) -> "Scaling":
+        """Turn the scaling round: from what it gives to what it takes, exactly."""
+        return scaling_of(1 / self.slope, -self.intercept / self.slope, is_integer=False)
+
     def text(self) -> dict[str, str | int]:
         """Write the scaling as a tagset holds it: {"scale": "0.1"}, a fraction as "5/1152"; offset 0 and absent decimals left out."""
         parts: dict[str, str | int] = {"scale": _text(self.slope)}
@@ -79,14 +83,14 @@ class Scaling:
         if not raw.is_finite():
             return raw
         exact = Fraction(raw) * self.slope + self.intercept
-        places = None if _decimals(exact) is not None else max(MAX_DECIMALS, self.decimals or 0)
+        places = None if decimals_of(exact) is not None else max(MAX_DECIMALS, self.decimals or 0)
         return decimal_of(exact) if places is None else decimal_of(exact).quantize(Decimal(1).scaleb(-places), context=_WIDE)
 
 
 @lru_cache(maxsize=4096)
 def scaling_of(slope: Fraction, intercept: Fraction, *, is_integer: bool) -> Scaling:
     """Make the scaling with these exact numbers. For an integer raw value, with the decimals that they imply."""
-    endless = _decimals(slope) is None or _decimals(intercept) is None
+    endless = decimals_of(slope) is None or decimals_of(intercept) is None
     return Scaling(
         scale=_shortened(slope),
         offset=_shortened(intercept),
@@ -109,7 +113,7 @@ def implied_decimals(slope: Fraction, intercept: Fraction) -> int:
 
     2515 x 0.1 = 251.5 has one; 5/1152 = 0.00434.. moves the third decimal, so four keep neighbouring raw values apart.
     """
-    of_slope, of_intercept = _decimals(slope), _decimals(intercept)
+    of_slope, of_intercept = decimals_of(slope), decimals_of(intercept)
     needed = 0 if of_slope == 0 else max(0, math.ceil(-math.log10(abs(slope)))) + 1
     return min(MAX_DECIMALS, max(needed if of_slope is None else of_slope, (needed if of_intercept is None else of_intercept)))
 
@@ -124,20 +128,20 @@ def exactly(scaling: Scaling, raw: float) -> Decimal:
     value = Fraction(raw) * scaling.slope + scaling.intercept
     exact = Context(prec=400, rounding=ROUND_HALF_UP).divide(Decimal(value.numerator), Decimal(value.denominator))
     if scaling.decimals is None or not isinstance(raw, int):
-        return +exact if _decimals(value) is None else exact
+        return +exact if decimals_of(value) is None else exact
     return exact.quantize(Decimal(1).scaleb(-scaling.decimals), context=Context(prec=400, rounding=ROUND_HALF_UP))
 
 
 def _shortened(value: Fraction) -> Decimal:
-    digits = Context(prec=34, rounding=ROUND_HALF_UP) if _decimals(value) is None else _WIDE
+    digits = Context(prec=34, rounding=ROUND_HALF_UP) if decimals_of(value) is None else _WIDE
     return digits.divide(Decimal(value.numerator), Decimal(value.denominator))
 
 
 def _text(value: Fraction) -> str:
-    return f"{decimal_of(value):f}" if _decimals(value) is not None else f"{value.numerator}/{value.denominator}"
+    return f"{decimal_of(value):f}" if decimals_of(value) is not None else f"{value.numerator}/{value.denominator}"
 
 
-def _decimals(value: Fraction) -> int | None:
+def decimals_of(value: Fraction) -> int | None:
     """Count the decimals of the value; None if they never end."""
     rest, twos, fives = value.denominator, 0, 0
     while rest % 2 == 0:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -20,7 +21,13 @@ LEVELS = ("unit_procedure", "operation", "phase")
 FIELDS = ("batch", "order", "product", "recipe", "recipe_version")
 LATENESS_TICKS = 60 * TICKS_PER_S
 """Readings this late still change a record (as a revision); later ones are stored and reported ("allowed lateness" of Beam and Flink)."""
-_TEXT_INTEGERS = frozenset({"int64", "uint64"})
+
+
+def compared(value: Json, type_name: str | None) -> Any:
+    """Give a value as conditions (`active`) compare it: a number also where an entry holds its digits as text, by the tag's type."""
+    if not isinstance(value, str):
+        return value
+    return int(value) if type_name in {"int64", "uint64"} else Decimal(value) if type_name == "decimal" else value
 
 
 class Place(NamedTuple):
@@ -49,13 +56,11 @@ class StepPlan:
     row: Step
     active: Active
     names: Mapping[str, int]
-    integer: bool  # the signal is a 64-bit integer: digits in a string
+    type: str | None  # of the signal
 
     def runs(self, value: Json) -> bool:
         """Whether this value of the signal means that the step runs."""
-        if self.integer and isinstance(value, str):
-            return self.active.matches(int(value), self.names)
-        return self.active.matches(value, self.names)
+        return self.active.matches(compared(value, self.type), self.names)
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -146,7 +151,7 @@ class Plan:
             row,
             parse(row.active) if row.active else Active((), (), ()),
             self.codes(row.signal),
-            tag is not None and tag.type in _TEXT_INTEGERS,
+            None if tag is None else tag.type,
         )
 
     def codes(self, name: str) -> Mapping[str, int]:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from fractions import Fraction
 
-from config import Parameter, Tag
+from config import Parameter, Scaling, Tag
 from gateway.entries.fold_input import Json
 from gateway.entries.ticks import TICKS_PER_S
-from gateway.parameters.limits import shown
+from gateway.parameters.limits import exact, limit_in_unit, shown
 from gateway.parameters.results import Limits
 from gateway.parameters.series import Track, severed, usable, windows
 from gateway.parameters.sums import Rule, Stops, Sums, number
@@ -17,19 +18,32 @@ _LIMITS = ("target", "low", "high", "alert_low", "alert_high")
 
 
 @dataclass(frozen=True, slots=True)
+class Threshold:
+    """A line beyond which time is summed: a number, or `=TAG` for the value of another tag at the step's start, as in parameters.csv.
+
+    `scaling` makes a number in the tag's unit of it, None: it is one.
+    """
+
+    text: str
+    scaling: Scaling | None = None
+
+    def __str__(self) -> str:
+        return self.text if self.scaling is None else f"{self.text}*{self.scaling.slope}+{self.scaling.intercept}"
+
+
+@dataclass(frozen=True, slots=True)
 class Need:
     """The sums over one tag that a step must accumulate; parameters with equal needs share them.
 
     `skip_ticks` (100 ns) are left out at the step's start; `running`: only time in which the equipment runs counts. `above` and `below` are
-    the thresholds whose excess is timed, as written in parameters.csv: a number in the tag's unit, `=TAG` for the value of another tag at
-    the step's start, or None.
+    the thresholds whose excess is timed.
     """
 
     tag: Tag
     skip_ticks: int
     running: bool
-    above: str | None
-    below: str | None
+    above: Threshold | None
+    below: Threshold | None
 
     @property
     def key(self) -> str:
@@ -42,10 +56,26 @@ def need_of(parameter: Parameter, tags: Mapping[str, Tag]) -> Need | None:
     tag = None if parameter.tag is None else tags.get(parameter.tag)
     if tag is None:
         return None
-    judged = parameter.limit_source != "none" and parameter.conversion is None and parameter.statistic in {"mean", "min", "max"}
-    above = parameter.high if judged or parameter.statistic in {"time_above", "time_outside"} else None
-    below = parameter.low if judged or parameter.statistic in {"time_below", "time_outside"} else None
+    judged = parameter.limit_source != "none" and parameter.statistic in {"mean", "min", "max"}
+    above = _threshold_of(parameter, "high") if judged or parameter.statistic in {"time_above", "time_outside"} else None
+    below = _threshold_of(parameter, "low") if judged or parameter.statistic in {"time_below", "time_outside"} else None
     return Need(tag, round(parameter.skip_first_s * TICKS_PER_S), parameter.include == "running", above, below)
+
+
+def _threshold_of(parameter: Parameter, column: str) -> Threshold | None:
+    """Return the threshold that a limit is to the readings, which are in the tag's unit while a judged limit is in the parameter's."""
+    text: str | None = getattr(parameter, column)
+    if text is None:
+        return None
+    scaling = _conversions(parameter).get(column)
+    if parameter.conversion is None or parameter.statistic not in {"mean", "min", "max"}:
+        return Threshold(text, scaling)
+    back = parameter.conversion.inverse()
+    return Threshold(text, back if scaling is None else scaling.then(back.slope, back.intercept, is_integer=False))
+
+
+def _conversions(parameter: Parameter) -> dict[str, Scaling]:
+    return {conversion.column: conversion.scaling for conversion in parameter.limit_conversions}
 
 
 def limit_tags(parameter: Parameter) -> set[str]:
@@ -88,7 +118,7 @@ def extend(book: Book, needs: Sequence[Need], limits: Sequence[str], tracks: Map
         if need.key in book.sums:
             continue
         track = tracks[need.tag.tag]
-        above, below = (_threshold(text, book.limits) for text in (need.above, need.below))
+        above, below = (_threshold(threshold, book.limits) for threshold in (need.above, need.below))
         rule = Rule(start + need.skip_ticks, need.tag.between == "linear", _span(need.tag), above, below)
         book.sums[need.key] = Sums.begin(rule, start, track.before(start), track.cuts)
 
@@ -122,8 +152,10 @@ def finished(book: Book, needs: Sequence[Need], tracks: Mapping[str, Track], sto
 
 
 def resolved(parameter: Parameter, book: Book) -> Limits:
-    """Return the parameter's target and limits as texts, `=TAG` replaced by that tag's value at the step's start with all its digits."""
-    return Limits(*(_limit(getattr(parameter, name), book.limits) for name in _LIMITS))
+    """Return the parameter's target and limits as texts, `=TAG` replaced by what that tag said at the step's start, in the limits' unit."""
+    scalings = _conversions(parameter)
+    limits = {name: _limit(name, getattr(parameter, name), scalings.get(name), book.limits) for name in _LIMITS}
+    return Limits(**limits, read=_read(parameter, book.limits))
 
 
 def counted(start: int, end: int, skip_ticks: int, stops: Stops) -> int:
@@ -131,16 +163,30 @@ def counted(start: int, end: int, skip_ticks: int, stops: Stops) -> int:
     return sum(b - a for a, b in windows(start + skip_ticks, end, stops))
 
 
-def _limit(text: str | None, limits: Mapping[str, Json]) -> str | None:
+def _limit(name: str, text: str | None, scaling: Scaling | None, limits: Mapping[str, Json]) -> str | None:
     if text is None or not text.startswith("="):
         return text
-    return shown(limits.get(text[1:]), None)
+    value = limits.get(text[1:])
+    return shown(value, None) if scaling is None else limit_in_unit(value, scaling, is_upper=name not in {"low", "alert_low"})
 
 
-def _threshold(text: str | None, limits: Mapping[str, Json]) -> float | None:
-    if text is None:
+def _read(parameter: Parameter, limits: Mapping[str, Json]) -> dict[str, dict[str, str | None]]:
+    """Return what the tags of converted limits said themselves, by limit."""
+    said = {}
+    for conversion in parameter.limit_conversions:
+        tag = getattr(parameter, conversion.column)[1:]
+        said[conversion.column] = {"tag": tag, "value": shown(limits.get(tag), None), "unit": conversion.unit}
+    return said
+
+
+def _threshold(threshold: Threshold | None, limits: Mapping[str, Json]) -> float | None:
+    if threshold is None:
         return None
-    return number(limits.get(text[1:])) if text.startswith("=") else number(text)
+    value = limits.get(threshold.text[1:]) if threshold.text.startswith("=") else threshold.text
+    decimal = exact(value)
+    if threshold.scaling is None or decimal is None:
+        return number(value)
+    return number(float(Fraction(decimal) * threshold.scaling.slope + threshold.scaling.intercept))
 
 
 def _standing(track: Track, ticks: int) -> Json:

@@ -1,10 +1,11 @@
 """Writes numbers for the record, and judges them against limits. Decimal throughout: a record never shows 251.50000000000003."""
 
-from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Literal
 
 from config import Scaling
+from config.units.scaling import decimal_of, decimals_of
 from gateway.entries.fold_input import Json
 
 Result = Literal["within", "below", "above", "not-judged"]
@@ -15,6 +16,8 @@ LONGEST_TEXT = 1_000
 """Characters of a text in a record; the whole text is in the entry that the record's evidence names."""
 
 _WIDE = Context(prec=60, rounding=ROUND_HALF_UP)
+_INWARDS = {True: Context(prec=20, rounding=ROUND_FLOOR), False: Context(prec=20, rounding=ROUND_CEILING)}
+"""By whether the limit is an upper one. A float or a 64-bit integer has no more digits, so that cutting decides nothing."""
 
 
 def exact(value: Json) -> Decimal | None:
@@ -56,7 +59,7 @@ def converted(value: Json, conversion: Scaling | None, *, difference: bool = Fal
     decimal = exact(value)
     if conversion is None or decimal is None or isinstance(value, bool):
         return value
-    result = Fraction(value if isinstance(value, float) else decimal) * conversion.slope
+    result = Fraction(decimal) * conversion.slope  # of the digits that a float shows: 54.3 /min are 0.905 /s, which rounds up
     if not difference:
         result += conversion.intercept
     if isinstance(value, float):
@@ -64,8 +67,26 @@ def converted(value: Json, conversion: Scaling | None, *, difference: bool = Fal
     return rounded(_WIDE.divide(Decimal(result.numerator), Decimal(result.denominator)), None)
 
 
-def judge(value: str | None, low: str | None, high: str | None) -> Result:
-    """Judge a value, rounded as shown, against its limits, which are inclusive; "not-judged" without a number or without any limit."""
+def limit_in_unit(value: Json, scaling: Scaling, *, is_upper: bool) -> str | None:
+    """Return a limit that a tag holds as text in the unit in which it is compared; None if it is no number.
+
+    It is exact. Where its decimals never end (120 [degF] is 48.888.. Cel), it is cut towards the side that is allowed: what is shown is
+    judged, and nothing beyond the limit may pass.
+    """
+    decimal = exact(value)
+    if decimal is None or isinstance(value, bool):
+        return None
+    number = Fraction(decimal) * scaling.slope + scaling.intercept
+    if decimals_of(number) is not None:
+        return rounded(decimal_of(number), None)
+    return rounded(_INWARDS[is_upper].divide(Decimal(number.numerator), Decimal(number.denominator)), None)
+
+
+def judge(value: str | None, low: str | None, high: str | None, *, is_whole: bool = True) -> Result:
+    """Judge a value, rounded as shown, against its limits, which are inclusive; "not-judged" without a number or without any limit.
+
+    `is_whole` False: another limit applies but could not be read, so that "within" is not proved.
+    """
     decimal = exact(value)
     if decimal is None or (low is None and high is None):
         return "not-judged"
@@ -74,4 +95,4 @@ def judge(value: str | None, low: str | None, high: str | None) -> Result:
         return "below"
     if top is not None and decimal > top:
         return "above"
-    return "not-judged" if bottom is None and top is None else "within"
+    return "within" if is_whole and (bottom is not None or top is not None) else "not-judged"

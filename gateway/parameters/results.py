@@ -1,12 +1,13 @@
 """Makes the `parameters` of a step record from the step's sums: value, status, judgement, evidence (docs: the step record)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from math import sqrt
 from typing import Any
 
 from config import Parameter, Tag
+from config.units import units
 from gateway.entries.fold_input import Json
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 from gateway.parameters.limits import LONGEST_TEXT, converted, exact, judge, shown
@@ -19,6 +20,8 @@ INSTANTS = frozenset({"value_at_start", "value_at_end", "first", "last", "sample
 """Statistics of single readings: a gap between these readings does not affect them."""
 TIMES = frozenset({"duration", "time_above", "time_below", "time_outside"})
 """Statistics that are durations, in seconds whatever the tag's unit."""
+BY_THRESHOLD = TIMES - {"duration"}
+"""Statistics whose limits are lines that the readings pass: in the tag's unit, and nothing is judged by them."""
 DIFFERENCES = frozenset({"range", "stdev", "delta", "total"})
 """Statistics that are differences of two values: converted by the slope alone, without the offset."""
 _PLACED = frozenset({"min", "max", "mean", "first", "last", "value_at_start", "value_at_end", "sample", "range", "stdev", "delta"})
@@ -28,7 +31,8 @@ _PLACED = frozenset({"min", "max", "mean", "first", "last", "value_at_start", "v
 class Limits:
     """Target and limits of a parameter as texts, `=TAG` replaced by that tag's value at the step's start.
 
-    None: not configured, or no usable value at the step's start. `low` and `high` decide the judgement.
+    None: not configured, or no usable value at the step's start. `low` and `high` decide the judgement. `read`: what the tag of a limit
+    itself said, in its own unit, where that had to be converted.
     """
 
     target: str | None
@@ -36,6 +40,7 @@ class Limits:
     high: str | None
     alert_low: str | None
     alert_high: str | None
+    read: Mapping[str, Mapping[str, str | None]] = field(default_factory=dict)
 
 
 def value_of(statistic: str, sums: Sums) -> Json:
@@ -112,7 +117,8 @@ def parameter_of(
         return {**head, **_valued(parameter, tag, included / TICKS_PER_S, limits, "present", None, cuts)}
     if sums is None:
         return {**head, **_no_value(parameter, tag, limits, "missing")}
-    value = value_of(parameter.statistic, sums)
+    is_timed = parameter.statistic in BY_THRESHOLD  # beyond a line that could not be read, no time is known
+    value = None if is_timed and not _read_all(parameter, limits, "low", "high") else value_of(parameter.statistic, sums)
     return {**head, **_valued(parameter, tag, value, limits, status_of(parameter, tag, sums, value), sums, cuts)}
 
 
@@ -156,9 +162,9 @@ def _valued(
         "value": text,
         "unrounded": value,
         **_units(parameter, tag),
-        **_limits(parameter, limits),
-        "result": judge(text, limits.low, limits.high) if judged else "not-judged",
-        **_alert(text, limits, judged=judged),
+        **_limits(parameter, tag, limits),
+        "result": judge(text, limits.low, limits.high, is_whole=_read_all(parameter, limits, "low", "high")) if judged else "not-judged",
+        **_alert(parameter, text, limits, judged=judged),
         **_excursions(parameter, sums),
         "status": status,
         **_series(parameter, sums, cuts),
@@ -172,18 +178,33 @@ def _no_value(parameter: Parameter, tag: Tag | None, limits: Limits, status: str
 def _units(parameter: Parameter, tag: Tag | None) -> dict[str, Any]:
     natural = "s" if parameter.statistic in TIMES else tag.unit if tag is not None and parameter.statistic in _PLACED else None
     unit = parameter.unit or natural or (tag.unit if tag is not None and parameter.statistic == "total" else None)
-    written = tag.source_unit if tag is not None and unit == tag.unit and parameter.statistic not in TIMES else None
+    written = _written(tag) if tag is not None and unit == tag.unit and parameter.statistic not in TIMES else None
     return {"unit": unit, "unit_text": written or unit}
 
 
-def _limits(parameter: Parameter, limits: Limits) -> dict[str, Any]:
-    return {"target": limits.target, "low": limits.low, "high": limits.high, "limit_source": parameter.limit_source}
+def _written(tag: Tag) -> str | None:
+    """Return the tag's unit as people write it; None where the source has another one, from which the readings were converted."""
+    return tag.source_unit if tag.source_unit is not None and units.canonical(tag.source_unit) == tag.unit else None
 
 
-def _alert(text: str | None, limits: Limits, *, judged: bool) -> dict[str, Any]:
+def _limits(parameter: Parameter, tag: Tag | None, limits: Limits) -> dict[str, Any]:
+    """Return target and limits as they are compared: with the value, in its unit; as lines of a time with the readings, in the tag's."""
+    told: dict[str, Any] = {"target": limits.target, "low": limits.low, "high": limits.high, "limit_source": parameter.limit_source}
+    if parameter.statistic in BY_THRESHOLD:
+        told["limit_unit"] = None if tag is None else tag.unit
+    return {**told, "limits_read": limits.read} if limits.read else told
+
+
+def _read_all(parameter: Parameter, limits: Limits, *names: str) -> bool:
+    """True if each of these limits that the parameter has is a number: none of them stands in a tag that could not be read."""
+    return all(getattr(parameter, name) is None or exact(getattr(limits, name)) is not None for name in names)
+
+
+def _alert(parameter: Parameter, text: str | None, limits: Limits, *, judged: bool) -> dict[str, Any]:
     if limits.alert_low is None and limits.alert_high is None:
         return {}
-    result = judge(text, limits.alert_low, limits.alert_high) if judged else "not-judged"
+    is_whole = _read_all(parameter, limits, "alert_low", "alert_high")
+    result = judge(text, limits.alert_low, limits.alert_high, is_whole=is_whole) if judged else "not-judged"
     return {"alert_low": limits.alert_low, "alert_high": limits.alert_high, "alert": result}
 
 
@@ -197,11 +218,17 @@ def _excursions(parameter: Parameter, sums: Sums | None) -> dict[str, Any]:
             "start": rfc3339(start),
             "end": rfc3339(end),
             "duration_s": (end - start) / TICKS_PER_S,
-            "extreme": shown(furthest, None if parameter.statistic in TIMES else parameter.decimals),
+            "extreme": _extreme(parameter, furthest),
         }
         for side, start, end, furthest in sums.beyond
     ]
     return {"excursions": told, "excursion_count": sums.excursions}
+
+
+def _extreme(parameter: Parameter, furthest: float) -> str | None:
+    if parameter.statistic in TIMES:
+        return shown(furthest, None)
+    return shown(converted(furthest, parameter.conversion), parameter.decimals)
 
 
 def _series(parameter: Parameter, sums: Sums | None, cuts: Sequence[Cut]) -> dict[str, Any]:

@@ -96,7 +96,7 @@ class Bands:
         follows = self._set_point_of(tag)
         if follows is None or situation.run is None:
             return None
-        span, target = range_of(tag), self.set_point(follows, home, situation)
+        span, target = range_of(tag), _converted(self.set_point(follows, home, situation), follows, tag)
         return Band(target - 0.02 * (span.high - span.low), target, target + 0.02 * (span.high - span.low))
 
     def rest(self, tag: Tag) -> Band:
@@ -112,15 +112,16 @@ class Bands:
         return next((self._tags[tag.tag + end] for end in ("_sp", "_setpoint", ".sp", "Sp") if tag.tag + end in self._tags), None)
 
     def _set_points(self) -> dict[tuple[str, str | None, str | None], float]:
-        """Compute the values of the tags that limits and targets name: the target must lie between the limits."""
+        """Compute the values of the tags that limits and targets name, in their own units: the target must lie between the limits."""
         result: dict[tuple[str, str | None, str | None], float] = {}
         for row in self._parameters:
             span = range_of(self._tags[row.tag or ""])
             middle = self._middle(row)
             middle = span.low + 0.5 * (span.high - span.low) if middle is None else middle
             for text, shift in ((row.target, 0.0), (row.low, -0.1), (row.high, 0.1), (row.alert_low, -0.07), (row.alert_high, 0.07)):
-                if text and text.startswith("="):
-                    result.setdefault((text[1:], row.equipment, row.step), middle + shift * (span.high - span.low))
+                if text and text[1:] in self._tags:
+                    value = _converted(middle + shift * (span.high - span.low), self._tags[row.tag or ""], self._tags[text[1:]])
+                    result.setdefault((text[1:], row.equipment, row.step), value)
         return result
 
     def _number(self, row: Parameter, text: str | None) -> float | None:
@@ -128,7 +129,8 @@ class Bands:
         if not text:
             return None
         if text.startswith("="):
-            return self._targets.get((text[1:], row.equipment, row.step)) if hasattr(self, "_targets") else None
+            value = self._targets.get((text[1:], row.equipment, row.step)) if hasattr(self, "_targets") else None
+            return None if value is None else _converted(value, self._tags[text[1:]], self._tags[row.tag or ""])
         tag = self._tags[row.tag or ""]
         if not row.unit or not tag.unit or row.unit == tag.unit or row.statistic.startswith("time_"):
             return float(text)
@@ -151,6 +153,15 @@ class Bands:
         if low is None and high is None and target is None:
             return None
         return _completed(low, target, high, span)
+
+
+def _converted(value: float, source: Tag, target: Tag) -> float:
+    """Convert a value of one tag into the unit of another; what has no unit, or another dimension, stays."""
+    try:
+        scale, offset = conversion(source.unit or "", target.unit or "") if source.unit != target.unit else (1, 0)
+    except UnitError:
+        return value
+    return value * float(scale) + float(offset)
 
 
 def _completed(low: float | None, target: float | None, high: float | None, span: Range) -> Band:

@@ -256,6 +256,7 @@ def test_alarms_are_read_and_checked(folder: Path, edit: Edit) -> None:
         ("A1,granulator.alarm_word,true,16,,,", "has no bit 16"),
         ("A1,granulator.alarm_word,3,0,,,", "a bit is true or false"),
         ("A1,granulator.lid_closed,true,0,,,", "is no integer"),
+        ("A1,dryer.exhaust_temp,true,0,,,", "is scaled or converted, a bit is one of the number as it is read"),
         ("A1,granulator.state,Helt,,,,", "did you mean `Held`?"),
         ("A1,granulator.stat,1,,,,", "did you mean `granulator.state`?"),
         ("A1,granulator.state,6,,,granulater,", "did you mean `granulator`?"),

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from config import Alarm
 from config.grammars.step_condition import Active, parse
 from gateway.context import event_bodies
-from gateway.context.plan import Plan
+from gateway.context.plan import Plan, compared
 from gateway.context.state import Instant, Raised, State
 from gateway.context.texts import LONGEST_TEXT
 from gateway.entries.fold_input import Json
@@ -29,11 +29,12 @@ class Bell:
     alarm: Alarm
     active: Active
     names: Mapping[str, int]
+    type: str  # of the tag
 
     def rings(self, value: Json) -> bool:
         """Whether this value of the tag (or its bit) means the alarm."""
         if self.alarm.bit is None:
-            return self.active.matches(value, self.names)
+            return self.active.matches(compared(value, self.type), self.names)
         number = int(value) if isinstance(value, int | str) else 0
         return self.active.matches(bool(number >> self.alarm.bit & 1), self.names)
 
@@ -43,7 +44,7 @@ def bells(plan: Plan) -> dict[str, list[Bell]]:
     found: dict[str, list[Bell]] = {}
     for alarm in plan.line.alarms:
         if alarm.tag in plan.places:
-            found.setdefault(alarm.tag, []).append(Bell(alarm, parse(alarm.active), plan.codes(alarm.tag)))
+            found.setdefault(alarm.tag, []).append(Bell(alarm, parse(alarm.active), plan.codes(alarm.tag), plan.tags[alarm.tag].type))
     return found
 
 

@@ -80,7 +80,7 @@ def _tolerance(facts: Facts, row: Booking, target: Decimal | None, source_unit: 
     term = row.tolerance
     if term is not None and term.kind == "text" and term.text.endswith("%"):
         return None if target is None else abs(target) * Decimal(term.text[:-1]) / 100
-    return facts.number("tolerance", term, row.unit, source_unit)
+    return facts.number("tolerance", term, row.unit, source_unit, is_difference=True)
 
 
 def _judged(quantity: str | None, low: str | None, high: str | None) -> str:

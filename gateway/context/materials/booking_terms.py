@@ -68,8 +68,13 @@ class Facts:
             self.blame(column, "missing")
         return short
 
-    def number(self, column: str, term: Term | None, unit: str | None, source_unit: str | None) -> Decimal | None:
-        """Likewise, as a number converted exactly into `unit`. source_unit: of what comes from a row."""
+    def number(
+        self, column: str, term: Term | None, unit: str | None, source_unit: str | None, *, is_difference: bool = False
+    ) -> Decimal | None:
+        """Likewise, as a number converted exactly into `unit`. source_unit: of what comes from a row.
+
+        is_difference: of two quantities, as a tolerance is, so that only the slope applies.
+        """
         found = self.value(column, term)
         if found is None or term is None:
             return None
@@ -85,7 +90,7 @@ class Facts:
         except units.UnitError:
             self.blame(column, "bad", "unit")
             return None
-        return decimal_of(Fraction(number) * slope + intercept)
+        return decimal_of(Fraction(number) * slope + (0 if is_difference else intercept))
 
     def _of_row(self, column: str, name: str) -> Json:
         row = self.occurred.row or {}

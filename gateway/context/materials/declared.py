@@ -5,7 +5,7 @@ from typing import Literal
 
 from config.grammars.step_condition import parse
 from config.materials import Occasion, Sampling, tags_of
-from gateway.context.plan import Plan
+from gateway.context.plan import Plan, compared
 from gateway.context.state import Identity, PendingBooking
 from gateway.context.texts import text
 from gateway.entries.fold_input import Json
@@ -57,5 +57,4 @@ class Declared:
         """Return whether a value of a tag is what triggers; without a condition any value that is not empty does."""
         if active is None:
             return text(value) is not None
-        number = int(value) if isinstance(value, str) and self._types[tag] in {"int64", "uint64"} else value
-        return self._actives[active].matches(number, self._codes[tag])
+        return self._actives[active].matches(compared(value, self._types[tag]), self._codes[tag])

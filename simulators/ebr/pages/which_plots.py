@@ -27,7 +27,7 @@ def figures(
         if parameter.get("tag") in tags:
             by_tag.setdefault(parameter["tag"], []).append(parameter)
     for tag, of_tag in by_tag.items():
-        placed = [parameter for parameter in of_tag if parameter.get("statistic") in _PLACED]
+        placed = [parameter for parameter in of_tag if parameter.get("statistic") in _PLACED and _is_in(parameter, tags[tag]["unit"])]
         unit = next((parameter.get("unit_text") or parameter.get("unit") for parameter in placed), tags[tag]["unit"]) or ""
         points = inside(series.get((step["gateway"], tag), []), start, end)
         gaps, tag_facts = _lost(tag, tags[tag]["source"], record["gaps"], end), tags[tag]
@@ -41,6 +41,11 @@ def inside(points: Sequence[Point], start: int, end: int) -> list[Point]:
     """Take the readings in [start, end), preceded by the last one before the start."""
     standing = [point for point in points if point.ticks < start][-1:]
     return [point._replace(ticks=start) for point in standing] + [point for point in points if start <= point.ticks < end]
+
+
+def _is_in(parameter: Mapping[str, Any], unit: str | None) -> bool:
+    """True if the parameter is in the unit of its tag's readings: limits in another one would be drawn at wrong heights."""
+    return parameter.get("unit") is None or parameter["unit"] == unit
 
 
 def _limits(parameters: Sequence[Mapping[str, Any]]) -> list[Limit]:

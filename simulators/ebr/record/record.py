@@ -142,7 +142,7 @@ class _Wanted:
 
 
 def _facts_of(tag: Mapping[str, Any], table: Tagset) -> dict[str, Any]:
-    return {"source": table.source, "unit": tag.get("source_unit") or tag.get("unit"), "between": tag.get("between") or "hold"}
+    return {"source": table.source, "unit": tag.get("unit") or tag.get("source_unit"), "between": tag.get("between") or "hold"}
 
 
 def _note(item: Mapping[str, Any], facts: dict[str, Any]) -> None:

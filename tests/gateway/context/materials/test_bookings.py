@@ -18,6 +18,17 @@ def stage(request: pytest.FixtureRequest) -> Stage:
     return made
 
 
+@pytest.mark.urs("URS-MAP-06", "URS-CTX-07")
+def test_a_tolerance_is_a_difference_and_is_converted_without_the_offset_of_its_unit() -> None:
+    tags = tuple(replace(tag, unit="[degF]") if tag.unit is not None else tag for tag in line_of().tags)
+    row = replace(WEIGH, unit="Cel", gross=None, tare=None, target=term("-10"), tolerance=term("=plc.target"))
+    stage = Stage(replace(line_of(materials=(row,)), tags=tags))
+    begin(stage)
+    weigh(stage, 20, "26/417-A")
+    (event,) = stage.of("material")
+    assert (event["quantity"], event["low"], event["high"]) == ("-10.84", "-6954.44", "6934.44"), "12500 [degF] apart are 6944.44 Cel"
+
+
 @pytest.mark.urs("URS-CTX-07")
 def test_a_weighing_is_one_event_of_scale_scan_and_target(stage: Stage) -> None:
     begin(stage)
