@@ -255,6 +255,8 @@ class Fold:
                 if differing:
                     life = before if kind == "initial" else max(before, event)
                     self.state.frontier[source] = life  # a list is not always in order of time: nothing later counts yet
+                    if not closed.tags:  # else a row that waited for the end of this gap would count before what the gap hid
+                        self._settling.settle()  # what stood until this reading has settled before it counts
                     self._signal(differing, name, value, event, gap, seq)
 
     def _track(self, name: str, track: Track, point: tuple[int, Any, int, int]) -> bool:
@@ -280,7 +282,6 @@ class Fold:
 
     def _signal(self, units: list[Unit], name: str, value: Any, event: int, gap: tuple[int, int] | None, seq: int) -> None:
         self._contexts.clear()
-        self._settling.settle()  # what stood until this reading has settled before it counts
         for unit in units:
             self._settling.signal(unit, name, value, self._instant(name, event, gap), seq)
 

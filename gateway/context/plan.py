@@ -11,7 +11,7 @@ from config.grammars.step_condition import Active, parse
 from config.materials import Occasion, tags_of
 from config.sections import FromRow, FromTag, Pushed, Route
 from config.sections import Identity as ReadFrom
-from gateway.context.state import Identity, Kind
+from gateway.context.state import END, IDENTITY, Identity, Kind
 from gateway.entries.fold_input import Json
 from gateway.entries.ticks import TICKS_PER_MS, TICKS_PER_S
 from gateway.parameters import Need, limit_tags, need_of
@@ -104,6 +104,12 @@ class Unit:
         self.watched = {source: frozenset(tag for tag in watched if plan.places[tag].source.name == source) for source in self.sources}
         self.bridged = {s.name: round(s.outage_tolerance_s * TICKS_PER_S) for s in plan.line.sources if s.name in self.sources}
         self.tags = self.step_tags | self.identity_tags | {tag for tag in told if tag is not None and tag in plan.places}
+
+    def tags_of(self, key: str) -> frozenset[str]:
+        """The tags whose readings make a pending change: those of the batch's id, of its end, or the signal of this name."""
+        if key == IDENTITY:
+            return frozenset(self.identity_tags)
+        return frozenset({self.end_tag or self.equipment.state or ""} if key == END else {key})
 
     def row_of(self, step: str, who: Identity) -> StepPlan | None:
         """The row of a step for a recipe: the most specific one."""

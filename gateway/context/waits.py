@@ -84,12 +84,13 @@ def handing_over(state: State, unit: Unit, source: str, ticks: int) -> bool:
     return ticks <= back and lasts(state.now, back, unit.patience_ticks)
 
 
-def blind(state: State, unit: Unit, change: Pending) -> bool:
-    """Return whether a change of a signal waits while nobody looks at its source: neither proof nor patience says that it stood still.
+def blind(state: State, unit: Unit, key: str, change: Pending) -> bool:
+    """Return whether a change of a signal waits while nobody looks at it: neither proof nor patience says that it stood still.
 
-    The one wait that patience does not end: the gap's end does, when the signal is seen again.
+    The one wait that patience does not end: the gap's end does, when the signal is seen again. `key` is the change's among those pending.
     """
-    lost = any(gap.source == change.source for gap in state.gaps)
+    tags = unit.tags_of(key)
+    lost = any(gap.source == change.source and any(gap.covers(tag) for tag in tags) for gap in state.gaps)
     return lost and not arrived(state, Need(change.source or "", change.at.ticks + unit.settle_ticks))
 
 

@@ -144,7 +144,7 @@ class Settling:
 
         A change that nobody can see holds up no other, or a lost signal would stop an equipment that others still tell of.
         """
-        pending = {key: change for key, change in where.pending.items() if not waits.blind(self._state, unit, change)}
+        pending = {key: change for key, change in where.pending.items() if not waits.blind(self._state, unit, key, change)}
         first = min((change.left.ticks for change in pending.values()), default=0)
         group = {key: change for key, change in pending.items() if change.left.ticks <= first + unit.settle_ticks}
         settled = (waits.ready(self._state, waits.of_change(self._state, unit, change)) for change in group.values())

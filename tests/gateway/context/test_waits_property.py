@@ -100,12 +100,12 @@ def test_life_alone_does_not_prove_that_an_equipment_was_seen(state: State, tick
 
 @pytest.mark.urs("URS-CTX-03")
 @given(states(), times, times)
-def test_a_change_is_blind_only_while_its_source_is_lost_and_says_nothing_past_it(state: State, at: int, more: int) -> None:
+def test_a_change_is_blind_only_while_its_signal_is_lost_and_its_source_says_nothing_past_it(state: State, at: int, more: int) -> None:
     change = Pending(20, Instant(at, 0), Instant(at, 0), 1, at, "g-plc")
-    blind, stood = waits.blind(state, UNIT, change), state.frontier.get("g-plc", 0) >= at + UNIT.settle_ticks
-    assert blind == (not stood and any(gap.source == "g-plc" for gap in state.gaps))
+    blind, stood = waits.blind(state, UNIT, "g.step", change), state.frontier.get("g-plc", 0) >= at + UNIT.settle_ticks
+    assert blind == (not stood and any(gap.source == "g-plc" and gap.covers("g.step") for gap in state.gaps))
     state.frontier["g-plc"] = max(state.frontier.get("g-plc", 0), more)
-    assert waits.blind(state, UNIT, change) <= blind
+    assert waits.blind(state, UNIT, "g.step", change) <= blind
 
 
 CHARGE = Booking("charge", "granulator", "g.run", "1", lot=term("=g.user"))
@@ -156,5 +156,5 @@ def test_when_all_sources_fall_silent_time_alone_decides_all_that_somebody_saw(t
     assert not state.occurred
     assert not [booked for booked in state.booked.values() if booked.dirty is not None]
     units = plant.fold.plan.units
-    waiting = [(units[name], change) for name, where in state.where.items() for change in where.pending.values()]
-    assert all(waits.blind(state, unit, change) for unit, change in waiting)
+    waiting = [(units[name], *pending) for name, where in state.where.items() for pending in where.pending.items()]
+    assert all(waits.blind(state, unit, key, change) for unit, key, change in waiting)

@@ -50,11 +50,10 @@ def plant() -> Plant:
 
 
 def ends(plant: Plant) -> list[tuple[Any, ...]]:
-    return sorted(
-        (e["step"], e["batch"], e["cause"], e["start"]["time"], e["end"]["time"])
-        for e in plant.of("step", transition="end")
-        if e["level"] == "phase"
+    told = (
+        (e["step"], e["batch"], e["cause"], e["start"]["time"], e["end"]["time"]) for e in plant.of("step", transition="end", level="phase")
     )
+    return sorted(told, key=str)
 
 
 AS_IT_WAS = [("MIX", "B1", "completed", time(10), time(14)), ("WET", "B1", "completed", time(14), time(17.9))]
@@ -204,3 +203,23 @@ def test_settle_s_and_the_bridge_are_those_of_the_line() -> None:
     assert not plant.of("batch", transition="leave")
     plant.alive(82.3, "d-plc")
     assert plant.of("batch", transition="leave")
+
+
+@pytest.mark.urs("URS-CTX-03", "URS-CTX-04")
+@pytest.mark.parametrize("snapshot", ["one entry", "tag by tag"])
+def test_a_row_does_not_count_between_the_end_of_a_gap_and_what_the_snapshot_says(plant: Plant, snapshot: str) -> None:
+    """MIX ended at 14, the MES released its batch at 19; the link came back later than the row's own patience, within the bridged time."""
+    lose(plant, 11, 13)
+    row = {"unit_id": "GRN-201", "order_no": "4500", "product": "P-1", "recipe": "MBR-88", "batch_no": None}
+    told = [{"key": "19", "change": "new", "time": time(19), "text": None, "row": row}]
+    plant.happen(20, type="message", source="mes", name="orders", rows=told)
+    plant.alive(27, "d-plc")
+    if snapshot == "one entry":
+        plant.see(14, "initial", entry_s=28, g_user="mmartin", g_step=0)
+    else:
+        plant.see(14, "initial", entry_s=28, g_user="mmartin")
+        plant.see(14, "initial", entry_s=28.1, g_step=0)
+    plant.alive(40)
+    assert ends(plant) == [("MIX", "B1", "unknown", time(10), time(14))]
+    (left,) = plant.of("batch", transition="leave")
+    assert left["end"]["time"] == time(19)
