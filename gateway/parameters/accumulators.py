@@ -7,6 +7,7 @@ from decimal import Decimal
 from config import Parameter, Tag
 from gateway.entries.fold_input import Json
 from gateway.entries.ticks import TICKS_PER_S
+from gateway.parameters.edges import Edge
 from gateway.parameters.limits import shown
 from gateway.parameters.results import Limits
 from gateway.parameters.series import Track, severed, usable, windows
@@ -121,9 +122,13 @@ def finished(book: Book, needs: Sequence[Need], tracks: Mapping[str, Track], sto
     return book
 
 
-def resolved(parameter: Parameter, book: Book) -> Limits:
-    """Return the parameter's target and limits as texts, `=TAG` replaced by that tag's value at the step's start with all its digits."""
-    return Limits(*(_limit(getattr(parameter, name), book.limits) for name in _LIMITS))
+def resolved(parameter: Parameter, book: Book, start: Edge) -> Limits:
+    """Return the parameter's target and limits as texts, `=TAG` replaced by that tag's value at the step's start with all its digits.
+
+    If nobody saw the start, nobody saw what stood in the tag then.
+    """
+    limits = book.limits if start.accepted(parameter.max_window_s) else {}
+    return Limits(*(_limit(getattr(parameter, name), limits) for name in _LIMITS))
 
 
 def counted(start: int, end: int, skip_ticks: int, stops: Stops) -> int:
