@@ -97,6 +97,7 @@ class Parameter:
     alert_high: str | None = None
     limit_source: Literal["none", "map", "tag", "mes", "ebr"] = "none"
     min_covered: float | None = None
+    max_window_s: float | None = None  # an edge of the step that nobody saw is accepted if it lies in a window of at most so long
     required: bool = True
     criticality: Literal["CPP", "CQA", "GMP", "none"] = "none"
     origin: Literal["automatic", "entered-at-source", "by-lims", "by-ebr"] = "automatic"

@@ -38,7 +38,8 @@ class Parameter(Open):
     result: Literal["within", "below", "above", "not-judged"] | None = None
     status: Literal["present", "bad", "gap", "aggregate-only", "time-unverified", "missing", "by-ebr", "not-applicable"]
     quality: str | None = None
-    covered: float | None = None
+    covered: float | None = None  # share of the longest possible step with a good value; None: nobody knows how long that is
+    uncertain_s: float | None = None  # by how much the edges of the step that the value depends on are uncertain; None: nobody knows
     readings: int | None = None
     gaps: list[Any] = []
     time_verified: bool | None = None  # False: read while the gateway's clock was not verified

@@ -13,6 +13,7 @@ from config.units import units
 
 WITHOUT_TAG = frozenset({"duration"})
 OF_ANY_TYPE = frozenset({"value_at_start", "value_at_end", "first", "last", "count_changes", "sample", "trend", "duration"})
+SINGLE_READINGS = frozenset({"value_at_start", "value_at_end", "first", "last", "sample", "delta"})
 
 
 def check(parts: ParsedFolder, tags: Mapping[str, Tag]) -> Iterable[Problem]:
@@ -34,6 +35,7 @@ def check(parts: ParsedFolder, tags: Mapping[str, Tag]) -> Iterable[Problem]:
         yield from _scope(row)
         yield from _event(parts, row)
         yield from _statistic(row, tags)
+        yield from _window(row)
         yield from _limits(parts, row, tags)
         yield from _unit(parts, index, row, tags)
     yield from _fields(parts)
@@ -121,6 +123,14 @@ def _statistic(row: Parameter, tags: Mapping[str, Tag]) -> Iterable[Problem]:
         yield row.place.problem(
             f"`{tag.tag}` is averaged at its source ({tag.aggregate[0]}): no {row.statistic} of a step comes from it", "warning"
         )
+
+
+def _window(row: Parameter) -> Iterable[Problem]:
+    """Warn of a `max_window_s` that accepts nothing: what lies in the window is not covered, and all must be."""
+    over_time = row.statistic not in SINGLE_READINGS | WITHOUT_TAG
+    if row.max_window_s and over_time and row.min_covered in {None, 1.0}:
+        message = f"max_window_s accepts no {row.statistic} as long as all of the longest possible step must be covered; write min_covered"
+        yield row.place.problem(message, "warning")
 
 
 def _limits(parts: ParsedFolder, row: Parameter, tags: Mapping[str, Tag]) -> Iterable[Problem]:

@@ -103,12 +103,13 @@ PARAMETERS = Columns(
         "alert_high",
         "limit_source",
         "min_covered",
+        "max_window_s",
         "required",
         "criticality",
         "origin",
         "description",
     ),
-    numbers=frozenset({"skip_first_s", "decimals", "target", "low", "high", "alert_low", "alert_high", "min_covered"}),
+    numbers=frozenset({"skip_first_s", "decimals", "target", "low", "high", "alert_low", "alert_high", "min_covered", "max_window_s"}),
     formulas=frozenset({"target", "low", "high", "alert_low", "alert_high"}),
 )
 _OCCASION = ("active", "where", "step", "recipe", "recipe_version", "batch")

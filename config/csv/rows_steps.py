@@ -61,6 +61,7 @@ def _parameter(row: Cells) -> Parameter:
         alert_high=row.limit("alert_high"),
         limit_source=row.choice("limit_source", "none"),
         min_covered=row.number("min_covered", 0, 1),
+        max_window_s=row.number("max_window_s", 0, 1_000_000),
         required=row.flag("required", default=True),
         criticality=row.choice("criticality", "none"),
         origin=row.choice("origin", "automatic"),

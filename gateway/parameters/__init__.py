@@ -5,12 +5,15 @@ step record's element from them.
 """
 
 from gateway.parameters.accumulators import Book, Need, advance, counted, extend, finished, limit_tags, need_of, opened, resolved
-from gateway.parameters.results import completeness, parameter_of
+from gateway.parameters.edges import Edge, Edges
+from gateway.parameters.results import completeness, parameter_of, restated
 from gateway.parameters.series import Cut, Point, Track, severed, usable
 
 __all__ = [
     "Book",
     "Cut",
+    "Edge",
+    "Edges",
     "Need",
     "Point",
     "Track",
@@ -24,6 +27,7 @@ __all__ = [
     "opened",
     "parameter_of",
     "resolved",
+    "restated",
     "severed",
     "usable",
 ]

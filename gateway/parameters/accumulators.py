@@ -8,6 +8,7 @@ from fractions import Fraction
 from config import Parameter, Scaling, Tag
 from gateway.entries.fold_input import Json
 from gateway.entries.ticks import TICKS_PER_S
+from gateway.parameters.edges import Edge
 from gateway.parameters.limits import exact, limit_in_unit, shown
 from gateway.parameters.results import Limits
 from gateway.parameters.series import Track, severed, usable, windows
@@ -151,11 +152,15 @@ def finished(book: Book, needs: Sequence[Need], tracks: Mapping[str, Track], sto
     return book
 
 
-def resolved(parameter: Parameter, book: Book) -> Limits:
-    """Return the parameter's target and limits as texts, `=TAG` replaced by what that tag said at the step's start, in the limits' unit."""
+def resolved(parameter: Parameter, book: Book, start: Edge) -> Limits:
+    """Return the parameter's target and limits as texts, `=TAG` replaced by what that tag said at the step's start, in the limits' unit.
+
+    If nobody saw the start, nobody saw what stood in the tag then.
+    """
+    stood = book.limits if start.accepted(parameter.max_window_s) else {}
     scalings = _conversions(parameter)
-    limits = {name: _limit(name, getattr(parameter, name), scalings.get(name), book.limits) for name in _LIMITS}
-    return Limits(**limits, read=_read(parameter, book.limits))
+    limits = {name: _limit(name, getattr(parameter, name), scalings.get(name), stood) for name in _LIMITS}
+    return Limits(**limits, read=_read(parameter, stood))
 
 
 def counted(start: int, end: int, skip_ticks: int, stops: Stops) -> int:

@@ -10,6 +10,7 @@ from config import Parameter, Tag
 from config.units import units
 from gateway.entries.fold_input import Json
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
+from gateway.parameters.edges import Edges
 from gateway.parameters.limits import LONGEST_TEXT, converted, exact, judge, shown
 from gateway.parameters.series import QUALITIES, Cut
 from gateway.parameters.sums import Sums
@@ -17,7 +18,7 @@ from gateway.parameters.sums import Sums
 MOST_GAPS = 100
 """Gaps that one parameter names; further ones are only counted."""
 INSTANTS = frozenset({"value_at_start", "value_at_end", "first", "last", "sample", "delta"})
-"""Statistics of single readings: a gap between these readings does not affect them."""
+"""Statistics of single readings: a gap between these readings does not affect them, one over the edge of the step does (edges.py)."""
 TIMES = frozenset({"duration", "time_above", "time_below", "time_outside"})
 """Statistics that are durations, in seconds whatever the tag's unit."""
 BY_THRESHOLD = TIMES - {"duration"}
@@ -103,39 +104,49 @@ def _difference(start: Json, end: Json) -> Json:
 
 
 def parameter_of(
-    parameter: Parameter, tag: Tag | None, sums: Sums | None, limits: Limits, cuts: Sequence[Cut], *, included: int
+    parameter: Parameter, tag: Tag | None, sums: Sums | None, limits: Limits, cuts: Sequence[Cut], edges: Edges, *, included: int
 ) -> dict[str, Any]:
     """Make one element of `parameters` in a step record.
 
-    `sums` are those finished at the step's end, None if the parameter has no tag; `cuts` are the gaps of its tag; `included` is the step's
-    time that counts, in ticks.
+    `sums` are those finished at the step's end, None if the parameter has no tag; `cuts` are the gaps of its tag; `edges` say how exactly
+    the step's start and end are known; `included` is the step's time that counts, in ticks.
     """
     head = {name: getattr(parameter, name) for name in ("parameter", "ebr_field", "name", "tag")}
     if parameter.origin != "automatic" and parameter.tag is None:
         return {**head, **_no_value(parameter, tag, limits, "by-ebr")}
     if parameter.statistic == "duration":
-        return {**head, **_valued(parameter, tag, included / TICKS_PER_S, limits, "present", None, cuts)}
+        status = "present" if edges.accepted(parameter) else "gap"
+        return {**head, **_valued(parameter, tag, included / TICKS_PER_S, limits, status, None, cuts, edges)}
     if sums is None:
         return {**head, **_no_value(parameter, tag, limits, "missing")}
     is_timed = parameter.statistic in BY_THRESHOLD  # beyond a line that could not be read, no time is known
     value = None if is_timed and not _read_all(parameter, limits, "low", "high") else value_of(parameter.statistic, sums)
-    return {**head, **_valued(parameter, tag, value, limits, status_of(parameter, tag, sums, value), sums, cuts)}
+    return {**head, **_valued(parameter, tag, value, limits, status_of(parameter, tag, sums, value, edges), sums, cuts, edges)}
 
 
-def status_of(parameter: Parameter, tag: Tag | None, sums: Sums, value: Json) -> str:
+def status_of(parameter: Parameter, tag: Tag | None, sums: Sums, value: Json, edges: Edges) -> str:
     """Return how far the value can be used: present, aggregate-only, missing, bad or gap.
 
-    A parameter without `min_covered` needs all of the time that counts to be covered by good values.
+    A parameter without `min_covered` needs all of the longest possible step that counts to be covered by good values.
     """
-    statistic = parameter.statistic
+    statistic, accepted = parameter.statistic, edges.accepted(parameter)
     if value is None and not (statistic == "trend" and sums.first is not None):
-        return _why(statistic, sums)
+        why = _why(statistic, sums)
+        return "gap" if why == "missing" and not accepted else why
     if tag is not None and tag.aggregate is not None:
         return "aggregate-only"
-    needed = 1.0 if parameter.min_covered is None else parameter.min_covered
-    if statistic in INSTANTS or sums.covered >= needed * sums.included:
+    if not accepted:
+        return "gap"
+    needed, longest = 1.0 if parameter.min_covered is None else parameter.min_covered, sums.included + (edges.longer or 0)
+    if statistic in INSTANTS or sums.covered >= needed * longest:
         return "present"
-    return "bad" if sums.bad * 2 >= sums.included - sums.covered else "gap"
+    return "bad" if sums.bad * 2 >= longest - sums.covered else "gap"
+
+
+def restated(parameter: Mapping[str, Any], status: str) -> dict[str, Any]:
+    """Give a parameter with another status; it stays judged only if that is present."""
+    judged = {} if status == "present" else {name: "not-judged" for name in ("result", "alert") if name in parameter}
+    return {**parameter, "status": status, **judged}
 
 
 def _why(statistic: str, sums: Sums) -> str:
@@ -149,14 +160,21 @@ def _why(statistic: str, sums: Sums) -> str:
 
 
 def _valued(
-    parameter: Parameter, tag: Tag | None, value: Json, limits: Limits, status: str, sums: Sums | None, cuts: Sequence[Cut]
+    parameter: Parameter,
+    tag: Tag | None,
+    value: Json,
+    limits: Limits,
+    status: str,
+    sums: Sums | None,
+    cuts: Sequence[Cut],
+    edges: Edges | None,
 ) -> dict[str, Any]:
     statistic = parameter.statistic
     is_text = isinstance(value, str) and tag is not None and tag.type.startswith(("string", "bytes", "datetime"))
     plain = statistic in DIFFERENCES
     value = str(value)[:LONGEST_TEXT] if is_text else converted(value, parameter.conversion, difference=plain)
     text = shown(value, parameter.decimals, is_text=is_text)
-    judged = not is_text and parameter.limit_source != "none" and not statistic.startswith("time_")
+    judged = status == "present" and not is_text and parameter.limit_source != "none" and not statistic.startswith("time_")
     return {
         "statistic": statistic,
         "value": text,
@@ -167,12 +185,12 @@ def _valued(
         **_alert(parameter, text, limits, judged=judged),
         **_excursions(parameter, sums),
         "status": status,
-        **_series(parameter, sums, cuts),
+        **_series(parameter, sums, cuts, edges),
     }
 
 
 def _no_value(parameter: Parameter, tag: Tag | None, limits: Limits, status: str) -> dict[str, Any]:
-    return _valued(parameter, tag, None, limits, status, None, [])
+    return _valued(parameter, tag, None, limits, status, None, [], None)
 
 
 def _units(parameter: Parameter, tag: Tag | None) -> dict[str, Any]:
@@ -231,16 +249,17 @@ def _extreme(parameter: Parameter, furthest: float) -> str | None:
     return shown(converted(furthest, parameter.conversion), parameter.decimals)
 
 
-def _series(parameter: Parameter, sums: Sums | None, cuts: Sequence[Cut]) -> dict[str, Any]:
+def _series(parameter: Parameter, sums: Sums | None, cuts: Sequence[Cut], edges: Edges | None) -> dict[str, Any]:
+    uncertain = {"uncertain_s": 0.0 if edges is None else edges.uncertain_s(parameter.statistic)}
     if sums is None:
-        empty: dict[str, Any] = {"quality": None, "covered": None, "readings": 0, "min": None, "max": None, "gaps": []}
+        empty: dict[str, Any] = {"quality": None, "covered": None, **uncertain, "readings": 0, "min": None, "max": None, "gaps": []}
         return {**empty, "evidence": {"from_seq": None, "to_seq": None}, **_origin(parameter)}
     conversion = None if parameter.statistic in TIMES | {"integral", "count_changes"} else parameter.conversion
     low, high = (converted(v, conversion) for v in (sums.low, sums.high))
-    instant = 1.0 if sums.first is not None or sums.at_start is not None else 0.0
     return {
         "quality": QUALITIES[sums.worst] if sums.first is not None or sums.at_start is not None else "bad" if sums.bad else None,
-        "covered": round(sums.covered / sums.included, 6) if sums.included else instant,
+        "covered": _covered(sums, 0 if edges is None else edges.longer),
+        **uncertain,
         "readings": sums.readings,
         "min": shown(low, parameter.decimals),
         "max": shown(high, parameter.decimals),
@@ -248,6 +267,15 @@ def _series(parameter: Parameter, sums: Sums | None, cuts: Sequence[Cut]) -> dic
         "evidence": _evidence(parameter, sums),
         **_origin(parameter),
     }
+
+
+def _covered(sums: Sums, longer: int | None) -> float | None:
+    """Give the share of the longest possible step with a good value; None: nobody knows how long that is."""
+    if longer is None:
+        return None
+    if sums.included + longer:
+        return round(sums.covered / (sums.included + longer), 6)
+    return 1.0 if sums.first is not None or sums.at_start is not None else 0.0
 
 
 def _gaps(cuts: Sequence[Cut]) -> dict[str, Any]:

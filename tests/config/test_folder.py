@@ -267,6 +267,32 @@ def test_alarms_are_read_and_checked(folder: Path, edit: Edit) -> None:
         assert any(text.startswith("alarms.csv:") and message in text for text in errors(folder)), message
 
 
+@pytest.mark.urs("URS-CTX-08")
+@pytest.mark.parametrize(
+    ("parameter", "cells", "message"),
+    [
+        ("charge_room_rh", ",-1", "max_window_s: -1 lies outside"),
+        ("charge_room_rh", ",soon", "max_window_s: `soon` is no number"),
+        ("charge_room_rh", ",5", None),
+        ("dm_duration", ",5", None),
+        ("wm_binder_integral", ",5", None),
+        ("wm_stirred", ",5", "max_window_s accepts no integral as long as all of the longest possible step must be covered"),
+    ],
+)
+def test_how_long_nobody_may_have_seen_an_edge_is_a_number_and_needs_min_covered(
+    folder: Path, parameter: str, cells: str, message: str | None
+) -> None:
+    rows = (folder / "parameters.csv").read_text("utf-8").splitlines()
+    whole = next(row for row in rows if row.startswith("wm_binder_integral,")).replace("wm_binder_integral", "wm_stirred")
+    rows.append(whole.replace(",0.9,", ",,"))  # all of the step must be covered
+    where = next(n for n, row in enumerate(rows) if row.startswith(f"{parameter},"))
+    more = [row + (",max_window_s" if n == 0 else cells if n == where else ",") for n, row in enumerate(rows)]
+    (folder / "parameters.csv").write_text("\n".join(more) + "\n", "utf-8")
+    _, problems = config.read(folder)
+    assert [str(problem).startswith(f"parameters.csv:{where + 1}: ") for problem in problems] == ([] if message is None else [True])
+    assert message is None or message in str(problems[0])
+
+
 def test_no_folder_and_an_empty_one_are_told(tmp_path: Path) -> None:
     assert "ebr-gateway new" in errors(tmp_path / "absent")[0]
     assert errors(tmp_path)[0].startswith("line.toml: is missing")

@@ -11,6 +11,8 @@ from kit.random_recipes import PHASES, RUNNING, SOURCES, Log, S, Story
 
 from gateway.entries.fold_input import ReadingsInput
 
+MIN_COVERED = 0.5  # of every row of the recipes' parameters
+
 
 def stood(changes: list[tuple[int, Any]], gaps: list[tuple[int, int]]) -> list[tuple[int, Any]]:
     """Values of a signal that stood still for half a second, with the time of the reading."""
@@ -30,9 +32,17 @@ def at(changes: list[tuple[int, Any]], t: int) -> Any:
     return next((v for when, v in reversed(changes) if when <= t), None)
 
 
+def hidden(gaps: list[tuple[int, int]], t: int) -> int | None:
+    """How much earlier than it was read something may have happened, because nobody looked; None: it was seen."""
+    return next((t - g0 for g0, g1 in gaps if g0 < t <= g1), None)
+
+
 def runs_of(log: Log, story: Story, raw: dict[str, Any], equipment: str) -> list[dict[str, Any]]:
-    """Every run of every step, from the log: maximal times in which the signal means the step, cut where the batch changes."""
-    source = SOURCES[equipment]
+    """Every run of every step, from the log: maximal times in which the signal means the step, cut where the batch changes.
+
+    unseen: of each edge how much earlier it may have been, None if it was seen.
+    """
+    source, gaps = SOURCES[equipment], log.gaps[SOURCES[equipment]]
     steps: dict[str, tuple[str, Callable[[Any], bool]]] = {
         "RUN": (f"{source}.step", lambda v: 1 <= v <= 99),
         "STIR": (f"{source}.bit", bool),
@@ -54,7 +64,9 @@ def runs_of(log: Log, story: Story, raw: dict[str, Any], equipment: str) -> list
                 begun = (t, key)
         if begun is not None:
             found.append({"step": name, "start": begun[0], "end": None})
-    found = [part for run in found for part in split(run, orders, log.gaps[source])]
+    for run in found:
+        run["unseen"] = [None if t is None else hidden(gaps, t) for t in (run["start"], run["end"])]
+    found = [part for run in found for part in split(run, orders, gaps)]
     counts: dict[Any, int] = {}
     for run in sorted(found, key=lambda r: r["start"]):
         counts[run["batch"], run["step"]] = run["run"] = counts.get((run["batch"], run["step"]), 0) + 1
@@ -71,15 +83,17 @@ def split(run: dict[str, Any], orders: list[tuple[int, int, Any]], gaps: list[tu
         if rest["start"] >= t or (rest["end"] is not None and t >= rest["end"]):
             continue
         gap = next((g for g in gaps if g[0] < t < g[1]), None)
+        start_unseen, end_unseen = rest["unseen"]
         if rest["batch"] is not None:
-            parts.append({**rest, "end": t})
-            rest = {**rest, "start": t, "batch": batch}
+            early = None if end_unseen is None else max(t - (rest["end"] - end_unseen), 0) or None
+            parts.append({**rest, "end": t, "unseen": [start_unseen, early]})
+            rest = {**rest, "start": t, "batch": batch, "unseen": [None, end_unseen]}
         elif batch is not None and (rest["end"] is None or seen < rest["end"] + S // 2):
             if gap is not None and (rest["end"] is None or gap[1] < rest["end"]):
                 then = next((b for when, _, b in reversed(orders) if when <= gap[1]), None)
                 if then is not None:
-                    parts.append({**rest, "end": gap[1]})
-                    rest = {**rest, "start": gap[1], "batch": then}
+                    parts.append({**rest, "end": gap[1], "unseen": [start_unseen, gap[1] - gap[0]]})
+                    rest = {**rest, "start": gap[1], "batch": then, "unseen": [gap[1] - gap[0], end_unseen]}
             elif gap is None:
                 rest = {**rest, "batch": batch}
     return [*parts, rest]
@@ -119,7 +133,8 @@ def judged(
         pieces.append((v0 + slope * (a - t0), v0 + slope * (b - t0), (b - a) / S))
     v, w, d = (np.array([p[i] for p in pieces], dtype=float) for i in range(3))
     counted = [p for p in inside if not p[2] and (include == "all" or at(states, p[0]) == RUNNING)]
-    covered = float(d.sum()) / (whole / S) if whole else None
+    longest = whole / S + (run["unseen"][0] or 0) / S
+    covered = float(d.sum()) / longest if longest else None
     extremes = np.concatenate([v, w, [p[1] for p in counted]])
     good = [p for p in series if not p[2]]
     mean = float(((v + w) / 2 * d).sum() / d.sum()) if len(d) else None
@@ -142,7 +157,10 @@ def judged(
             "stdev": float(np.sqrt(piece.sum() / d.sum())) if len(d) else 0.0,
             "integral": float(((v + w) / 2 * d).sum()),
         }[statistic]
-    return {"value": value, "covered": covered, "readings": len(counted)}
+    edges = {"value_at_start": run["unseen"][:1], "value_at_end": run["unseen"][1:]}.get(statistic, run["unseen"])
+    seen = all(window is None for window in edges)
+    enough = statistic.startswith("value_at") or covered is None or covered >= MIN_COVERED - 1e-12
+    return {"value": value, "covered": covered, "readings": len(counted), "present": value is not None and seen and enough}
 
 
 def raw_signals(log: Log, items: list[Any]) -> dict[str, list[tuple[int, Any]]]:

@@ -12,7 +12,21 @@ from gateway.context.state import Identity, Instant, Run, State, stored_step
 from gateway.context.texts import LONGEST_TEXT
 from gateway.entries.fold_input import Json
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
-from gateway.parameters import Track, advance, completeness, counted, finished, need_of, opened, parameter_of, resolved
+from gateway.parameters import (
+    Book,
+    Edge,
+    Edges,
+    Track,
+    advance,
+    completeness,
+    counted,
+    finished,
+    need_of,
+    opened,
+    parameter_of,
+    resolved,
+    restated,
+)
 
 PATIENCE_TICKS = 120 * TICKS_PER_S
 """So long after a gap its history may still come and fill it."""
@@ -168,7 +182,7 @@ class Runs:
         book = run.book or opened(gathered.needs, gathered.limits, self._state.tracks, start)
         book = finished(book, gathered.needs, self._state.tracks, stops, end)
         rows = self._plan.chosen(gathered.parameters, run.identity.recipe, run.identity.recipe_version)
-        made = [self._parameter(row, book, start, end, stops) for row in rows]
+        made = [self._parameter(run, row, book, stops) for row in rows]
         if run.kind == "event":
             told = {"event": run.name, "occurrence": run.run, "at": rfc3339(start)}
             made = [{**parameter, **told} for parameter in made]
@@ -183,13 +197,16 @@ class Runs:
         if not any((a or 0) <= last and (b is None or b >= first) for a, b in self._state.doubtful):
             return parameter
         status = "time-unverified" if self._plan.unverified == "incomplete" and parameter["status"] == "present" else parameter["status"]
-        return {**parameter, "status": status, "time_verified": False}
+        return {**restated(parameter, status), "time_verified": False}
 
-    def _parameter(self, row: Parameter, book: Any, start: int, end: int, stops: Sequence[tuple[int, int | None]]) -> dict[str, Any]:
+    def _parameter(self, run: Run, row: Parameter, book: Book, stops: Sequence[tuple[int, int | None]]) -> dict[str, Any]:
+        assert run.end is not None
+        start, end, edges = run.start.ticks, run.end.ticks, Edges(_edge(run.start), _edge(run.end))
         need, tag = need_of(row, self._plan.tags), self._plan.tags.get(row.tag or "")
         cuts = [] if tag is None else [cut for cut in self._state.tracks[tag.tag].cuts if cut.overlaps(start, end)]
         time = counted(start, end, round(row.skip_first_s * TICKS_PER_S), stops if row.include == "running" else ())
-        return parameter_of(row, tag, None if need is None else book.sums[need.key], resolved(row, book), cuts, included=time)
+        sums, limits = None if need is None else book.sums[need.key], resolved(row, book, edges.start)
+        return parameter_of(row, tag, sums, limits, cuts, edges, included=time)
 
     def _stops(self, run: Run) -> list[tuple[int, int | None]]:
         return event_bodies.stops(self._state.where[run.equipment].states)
@@ -274,3 +291,7 @@ class Runs:
 
 def _depth(run: Run) -> int:
     return LEVELS.index(run.level) if run.kind == "step" else -1
+
+
+def _edge(at: Instant) -> Edge:
+    return Edge(at.window, seen=at.basis == "observed")

@@ -107,7 +107,7 @@ class Occupancy:
         for run in reversed(self._runs.running(unit)):
             if run.identity.batch != where.open or run.start.ticks >= at.ticks or run.cut is not None:
                 continue
-            if self._sight.lost(unit, run):
+            if self._sight.lost(unit, run) or self._sight.unseen(unit, run, at.ticks):
                 run.cut = at
             else:
                 self._runs.end(run, at, seq, "batch-changed")

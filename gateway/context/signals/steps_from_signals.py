@@ -1,13 +1,13 @@
 """Steps as the PLC's signals report them: made into runs where they count, else kept to be compared with the MES rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gateway.context import waits
 from gateway.context.plan import Plan, StepPlan, Unit
 from gateway.context.records.runs import Runs
 from gateway.context.signals.occupancy import Occupancy
 from gateway.context.signals.sight import Sight
-from gateway.context.state import END, IDENTITY, EquipmentState, Instant, Pending, Run, State, Told
+from gateway.context.state import END, IDENTITY, Basis, EquipmentState, Instant, Pending, Run, State, Told
 
 Changes = Mapping[str, Pending]
 """The changes of one moment, which count together."""
@@ -26,7 +26,7 @@ class SignalSteps:
             change = None if row is None else _ending(row, run, where, changes)
             if row is not None and change is not None:
                 self._occupancy.claim_found(unit, where, change.left.ticks)
-                self._runs.end(self._cut(unit, row, run, change.seq, change.left.ticks), change.left, change.seq, None)
+                self._runs.end(self._cut(unit, row, run, change.seq, change.left), change.left, change.seq, None)
 
     def begin(self, unit: Unit, where: EquipmentState, changes: Changes) -> None:
         """Begin a run of each step that is on and does not run yet, outermost level first."""
@@ -65,15 +65,17 @@ class SignalSteps:
         known = stood and not waits.handing_over(self._state, unit, source, since)
         return known and not self._sight.changed(unit, run) and not self._sight.lost(unit, run)
 
-    def _cut(self, unit: Unit, row: StepPlan, run: Run, seq: int, before: int | None) -> Run:
+    def _cut(self, unit: Unit, row: StepPlan, run: Run, seq: int, end: Instant | None) -> Run:
         """Cut a run where its batch ended unseen, and again where it is first seen to run for the next; return what runs on from there.
 
-        Between the two it is nobody's: nobody saw what it was. before: when the run ended, if it has: it is not cut after that.
+        Between the two it is nobody's: nobody saw what it was. end: when the run ended, if it has: it is not cut after that.
         """
         at, doubt = run.cut, run.unsighted
+        before = None if end is None else end.ticks
         run.unsighted = None
         if at is not None and (before is None or at.ticks < before):
-            self._runs.end(run, at, seq, "batch-changed")
+            last, cause = _cut_before(at, end)
+            self._runs.end(run, last, seq, cause)
             run = self._runs.go_on(unit, row, run, self._occupancy.who(unit, at.ticks), at, seq)
             doubt = at.ticks if run.identity.batch is None else None
         sighted = None if doubt is None else self._sight.seen_again(row, doubt)
@@ -117,7 +119,7 @@ def _beginning(row: StepPlan, where: EquipmentState, changes: Changes) -> tuple[
     mine = [changes[tag] for tag in row.tags if tag in changes]
     if mine:
         last = max(mine, key=lambda change: change.at.ticks)
-        return last.at, last.seq
+        return _together([change.at for change in mine], last.at), last.seq
     told = changes.get(IDENTITY) or changes.get(END)
     if told is None:
         return None
@@ -125,3 +127,20 @@ def _beginning(row: StepPlan, where: EquipmentState, changes: Changes) -> tuple[
     seen = where.seen[row.row.signal]
     is_later = seen.at.ticks > told.at.ticks and row.row.signal not in where.pending
     return (seen.at, seen.seq) if is_later else (told.at, told.seq)
+
+
+def _together(changes: Sequence[Instant], last: Instant) -> Instant:
+    """Say when changes of one moment happened: at the last; its window reaches to the earliest possible, if nobody saw one of them."""
+    unseen: list[Basis] = [change.basis for change in changes if change.basis != "observed"]
+    if not unseen:
+        return last
+    earliest = [change.ticks - change.window for change in changes if change.window is not None]
+    window = last.ticks - min(earliest) if len(earliest) == len(changes) else None
+    return Instant(last.ticks, window, min(unseen))  # found-at-start goes before inferred-from-gap
+
+
+def _cut_before(at: Instant, end: Instant | None) -> tuple[Instant, str | None]:
+    """Give the instant at which a run is cut, and why it ends there; one whose end nobody saw may have been over before its batch was."""
+    if end is None or end.basis == "observed" or (end.window is not None and end.ticks - end.window >= at.ticks):
+        return at, "batch-changed"
+    return Instant(at.ticks, None if end.window is None else at.ticks - (end.ticks - end.window), "inferred-from-gap"), None

@@ -60,6 +60,9 @@ def check(seed: int) -> tuple[int, int, int]:
             expected_records.setdefault(run["batch"], set()).add(name)
             times = (from_rfc3339(record["start"]["time"]), from_rfc3339(record["end"]["time"]))
             assert times == (run["start"], run["end"]), (seed, name)
+            for edge, unseen in zip(("start", "end"), run["unseen"], strict=True):
+                assert record[edge]["basis"] == ("observed" if unseen is None else "inferred-from-gap"), (seed, name, edge)
+                assert unseen is None or record[edge]["window_s"] == unseen / S, (seed, name, edge)
             check_parameters(seed, log, equipment, run, states, record)
     assert set(final) == set().union(*expected_records.values()), seed
     for batch, end in ends.items():
@@ -80,7 +83,9 @@ def check_parameters(seed: int, log: Log, equipment: str, run: dict[str, Any], s
     told = {p["parameter"]: p for p in record["parameters"]}
     if run["step"] == "RUN":
         return
-    assert told[f"{run['step']}_s"]["unrounded"] == (run["end"] - run["start"]) / S, (seed, run)
+    duration = told[f"{run['step']}_s"]
+    assert duration["unrounded"] == (run["end"] - run["start"]) / S, (seed, run)
+    assert duration["status"] == ("present" if run["unseen"] == [None, None] else "gap"), (seed, run)
     for name, statistic, tag, include in MEASURED:
         mine, model = told[f"{run['step']}_{name}"], judged(log, equipment, run, states, statistic, tag, include)
         where = (seed, record["record"], name, mine, model)
@@ -88,6 +93,7 @@ def check_parameters(seed: int, log: Log, equipment: str, run: dict[str, Any], s
             assert mine["unrounded"] is None, where
             assert mine["status"] in {"gap", "bad", "missing"}, where
             continue
+        assert mine["status"] == "present" if model["present"] else mine["status"] in {"gap", "bad"}, where
         assert mine["unrounded"] == pytest.approx(model["value"], rel=1e-9, abs=1e-6), where
         assert mine["readings"] == model["readings"], where
         if model["covered"] is not None:

@@ -89,4 +89,6 @@ def test_a_batch_that_ends_during_a_gap_cuts_its_step_when_the_step_is_seen_agai
     plant.see(50, "initial", entry_s=50, g_step=0, g_speed=0.0)
     plant.alive(60)
     ends = [(e["batch"], e["cause"], e["start"]["time"], e["end"]["time"]) for e in plant.of("step", transition="end", step="WET")]
-    assert ends == [("B1", "batch-changed", time(10), time(30)), ("B2", "unknown", time(30), time(50))]
+    assert ends == [("B1", "unknown", time(10), time(30)), ("B2", "unknown", time(30), time(50))]
+    last = plant.of("step", transition="end", step="WET", batch="B1")[0]["end"]
+    assert (last["basis"], last["window_s"]) == ("inferred-from-gap", 19.0), "it may have been over before the batch was"

@@ -7,6 +7,7 @@ import orjson
 import pytest
 from kit.bookings_stage import GRANULES, SAMPLE, WEIGH, Stage, begin, end, line_of, time, weigh
 
+from config.grammars.terms import term
 from gateway.context import Fold
 from gateway.context.materials.batch_materials import orphans
 

@@ -1,0 +1,84 @@
+"""Which edges of a step each statistic depends on, and what is left of a value whose edge nobody saw. Pure.
+
+A record states an edge at the latest instant at which it can have been; it was at most its window earlier. An edge that was seen has a
+window of one sampling interval: that is the declared sampling, and adds to `uncertain_s` alone. An edge that nobody saw lies anywhere in a
+gap, or before the first look. The longest possible step begins that much before the stated start, and this is what must be covered.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from config import Parameter
+from gateway.entries.ticks import TICKS_PER_S
+
+Side = Literal["start", "end"]
+_START: tuple[Side, ...] = ("start",)
+_END: tuple[Side, ...] = ("end",)
+_BOTH: tuple[Side, ...] = ("start", "end")
+
+EDGES: Mapping[str, tuple[Side, ...]] = {
+    "value_at_start": _START,
+    "first": _START,
+    "value_at_end": _END,
+    "last": _END,
+    "delta": _BOTH,
+    "sample": _BOTH,  # whether the reading was made in the step at all
+    "duration": _BOTH,
+    "time_above": _BOTH,
+    "time_below": _BOTH,
+    "time_outside": _BOTH,
+    "mean": _BOTH,
+    "stdev": _BOTH,
+    "min": _BOTH,
+    "max": _BOTH,
+    "range": _BOTH,
+    "integral": _BOTH,
+    "total": _BOTH,
+    "count_changes": _BOTH,
+    "trend": _BOTH,
+}
+"""Statistic -> the edges that another time of would give another value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """How exactly an edge of a step is known. `window`: at most so many ticks before its stated time; None: nobody knows how many."""
+
+    window: int | None
+    seen: bool
+
+    def accepted(self, max_window_s: float | None) -> bool:
+        """Return whether a value may rest on this edge: it was seen, or lies in a window that the parameter's row accepts."""
+        if self.seen:
+            return True
+        return self.window is not None and max_window_s is not None and self.window <= max_window_s * TICKS_PER_S
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """Both edges of a step."""
+
+    start: Edge
+    end: Edge
+
+    def of(self, statistic: str) -> tuple[Edge, ...]:
+        """Give the edges that a statistic depends on."""
+        return tuple(self.start if side == "start" else self.end for side in EDGES[statistic])
+
+    def accepted(self, parameter: Parameter) -> bool:
+        """Return whether the parameter's value may rest on the edges that it depends on."""
+        return all(edge.accepted(parameter.max_window_s) for edge in self.of(parameter.statistic))
+
+    def uncertain_s(self, statistic: str) -> float | None:
+        """Say by how much the edges of a statistic are uncertain altogether; None: nobody knows how much."""
+        windows = [edge.window for edge in self.of(statistic)]
+        return None if None in windows else sum(window or 0 for window in windows) / TICKS_PER_S
+
+    @property
+    def longer(self) -> int | None:
+        """By how many ticks the longest possible step is longer than the stated one; None: nobody knows.
+
+        An end that nobody saw makes it no longer: the latest one possible is stated.
+        """
+        return 0 if self.start.seen else self.start.window
