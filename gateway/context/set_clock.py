@@ -15,7 +15,7 @@ from gateway.context.readings import Readings
 from gateway.context.state import EquipmentState, Instant, Leap, Run, State, Unseen
 from gateway.entries.fold_input import EARLIEST_TICKS, EventInput, ReadingsInput
 from gateway.entries.set_back import SetBack, step_of
-from gateway.entries.ticks import rfc3339
+from gateway.entries.ticks import from_rfc3339, rfc3339
 from gateway.parameters import Book, extend
 
 _What = TypeVar("_What")
@@ -34,6 +34,8 @@ class SetClock:
         is_start: a gateway that starts has made it; a running one tells each step. was_verified: the clock was, at the entry before.
         """
         step = step_of(item.event) if isinstance(item, EventInput) else None
+        if step is not None:
+            self._wait_on(step)
         if step is not None and step < 0:
             self._back(SetBack(item.ticks, step), is_behind=False)
         elif step is not None:
@@ -43,6 +45,21 @@ class SetClock:
             self._back(SetBack(item.ticks, None), is_behind=is_behind)
         elif before and item.ticks - before > LATENESS_TICKS:
             self._leapt(before, item.ticks)
+
+    def _wait_on(self, step: int) -> None:
+        """Let everything that waits wait on for as long as it would have: a step is no time that passed."""
+        state = self._state
+        for change in (change for where in state.where.values() for change in where.pending.values()):
+            change.entered += step
+        for pending in state.occurred:
+            pending.entered += step
+        for run in state.runs.values():
+            run.entered, run.dirty = _later(run.entered, step), _later(run.dirty, step)
+        for batch in state.batches.values():
+            batch.ended, batch.dirty = _later(batch.ended, step), _later(batch.dirty, step)
+        for booked in state.booked.values():
+            booked.dirty = _later(booked.dirty, step)
+        state.back = {source: ticks + step for source, ticks in state.back.items()}
 
     # forward
 
@@ -166,7 +183,8 @@ class SetClock:
                     self._begin_at(run, start)
         self._readings.runs.recorded_through = min(self._readings.runs.recorded_through, back.now)
         for batch in state.batches.values():
-            batch.ended = None if batch.ended is None else back.placed(batch.ended)
+            if batch.ended is not None:
+                batch.ended = min(batch.ended, back.now)
             for member in batch.members:
                 member.start = _at(member.start, back, self._ahead_in(self._plan.units.get(member.equipment)))
 
@@ -187,6 +205,10 @@ class SetClock:
         state = self._state
         for raised in state.alarms.values():
             raised.at = _at(raised.at, back, self._longest_ahead)
+        for alarm in (alarm for batch in state.batches.values() for alarm in batch.alarms if alarm["cleared"] is None):
+            alarm["raised"] = rfc3339(back.placed(from_rfc3339(alarm["raised"]), self._longest_ahead))
+        for condition in state.conditions.values():
+            condition.at = back.placed(condition.at)
         for log in state.logs.values():
             log.left, log.first, log.last = (
                 None if at is None else _at(at, back, self._longest_ahead) for at in (log.left, log.first, log.last)
@@ -211,6 +233,10 @@ class SetClock:
     @property
     def _longest_ahead(self) -> int:
         return max(self._plan.ahead.values(), default=0)
+
+
+def _later(since: int | None, step: int) -> int | None:
+    return None if since is None else since + step
 
 
 def _at(at: Instant, back: SetBack, ahead: int) -> Instant:

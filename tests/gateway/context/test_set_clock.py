@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from kit.plant import TAGS, Plant, begin, line_of, replayed, time
 
-from config import Source
+from config import Alarm, Source
 
 HOUR_S = 3_600.0
 
@@ -154,3 +154,45 @@ def test_a_step_of_the_clock_is_no_silence_and_hides_none() -> None:
     run(plant, 30, 45, speed=None)
     (gap,) = plant.of("gap", cause="silence")
     assert (gap["start"], gap["tags"]) == (time(29.2), ["g.speed"])
+
+
+@pytest.mark.urs("URS-TIME-07", "URS-CTX-09")
+@pytest.mark.parametrize("by_s", [HOUR_S, 3_650 * 86_400.0])
+def test_a_step_of_the_clock_is_no_time_that_a_batch_has_waited(by_s: float) -> None:
+    """The dryer has not had the batch, so it closes 48 h after the granulator let it go."""
+    plant = plant_of()
+    plant.order(20, "GRN-201", None, row_s=20)
+    run(plant, 21, 40)
+    ahead(plant, 40, 4, by_s)
+    run(plant, 44, 60)
+    assert not plant.of("batch", transition="end"), "nobody waited two days"
+    plant.alive(20 + 48 * 3_600 - 60)
+    assert not plant.of("batch", transition="end")
+    plant.alive(30 + 48 * 3_600)
+    assert [batch["cause"] for batch in plant.of("batch", transition="end")] == ["closed-after"]
+
+
+@pytest.mark.urs("URS-TIME-07", "URS-CTX-03")
+def test_a_row_waits_as_long_when_the_clock_is_set_forward_meanwhile() -> None:
+    plant = plant_of()
+    run(plant, 6, 20)
+    plant.order(20.2, "GRN-201", "B2", row_s=20.1)
+    set_clock(plant, 20.3 + HOUR_S, HOUR_S)
+    assert not plant.of("batch", transition="start", batch="B2"), "its equipment's signals have not been read until then"
+    run(plant, round(21 + HOUR_S), round(24 + HOUR_S))
+    assert plant.of("batch", transition="start", batch="B2")
+
+
+@pytest.mark.urs("URS-TIME-07", "URS-EVT-01")
+def test_an_alarm_that_was_raised_while_the_clock_was_ahead_stood_as_long_as_it_stood() -> None:
+    plant = plant_of(alarms=(Alarm("Overload", "g.run", "1", equipment="granulator", severity="alarm"),))
+    run(plant, 6, 20)
+    set_clock(plant, 20 + HOUR_S, HOUR_S)
+    plant.see(21 + HOUR_S, g_run=1)
+    run(plant, round(22 + HOUR_S), round(24 + HOUR_S))
+    set_clock(plant, 24, -HOUR_S)
+    plant.see(31, g_run=0)
+    (cleared,) = plant.of("alarm", state="cleared")
+    assert (cleared["raised"]["time"], cleared["at"]["time"], cleared["duration_s"]) == (time(21), time(31), 10.0)
+    (listed,) = plant.fold.state.batches["B1"].alarms
+    assert (listed["raised"], listed["cleared"], listed["duration_s"]) == (time(21), time(31), 10.0)
