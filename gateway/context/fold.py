@@ -21,6 +21,7 @@ from gateway.context.plan import Plan
 from gateway.context.readings import Readings
 from gateway.context.records.batches import Batches
 from gateway.context.records.runs import RETIRE_EVERY_TICKS, Runs
+from gateway.context.set_clock import SetClock
 from gateway.context.signals.contexts import Contexts
 from gateway.context.signals.occupancy import Occupancy
 from gateway.context.signals.settle import Settling
@@ -76,6 +77,7 @@ class Fold:
             self._settling,
             self._contexts,
         )
+        self._set_clock = SetClock(self.state, self.plan, self._readings)
         self._taken = Events(self._readings, self._rowsteps, conditions)
         self._signals = {source: frozenset(indexes) for source, indexes in self.plan.signals.items()}
 
@@ -83,10 +85,11 @@ class Fold:
 
     def decide(self, item: ReadingsInput | EventInput) -> list[dict[str, Any]]:
         """Decide what an entry causes: the bodies of events, in order, each with `caused_by`: the seq of this item."""
-        self._events, self.state.seq, self.state.now = [], item.seq, item.ticks
+        before, self._events, self.state.seq, self.state.now = self.state.now, [], item.seq, item.ticks
         self.state.began = self.state.began or item.ticks
-        self._verified(item)
         looked = isinstance(item, ReadingsInput) or not _starts(item.event)
+        self._set_clock.take(item, before, is_start=not looked, was_verified=self._is_verified())
+        self._verified(item)
         if looked and any(where.pending for where in self.state.where.values()):
             self._settling.settle()  # time has passed before the entry tells anything
         if isinstance(item, ReadingsInput):
@@ -171,6 +174,11 @@ class Fold:
             gathered = plan.gathered(run.equipment, run.kind, run.name)
             if run.book is not None:
                 extend(run.book, gathered.needs, gathered.limits, state.tracks, run.start.ticks)
+
+    def _is_verified(self) -> bool:
+        """Return whether the clock was verified when the entry before this one was made."""
+        doubtful = self.state.doubtful
+        return not doubtful or doubtful[-1][1] is not None
 
     def _verified(self, item: ReadingsInput | EventInput) -> None:
         """Note from which entry to which one the clock was not verified."""

@@ -139,10 +139,16 @@ class Plan:
         self.names = {source.name: [tag.tag for tag in line.tags_of(source.name)] for source in line.sources}
         sources = {source.name: source for source in line.sources}
         self.places = {name: Place(self.tags[name], sources[s], i) for s, names in self.names.items() for i, name in enumerate(names)}
+        self.ahead = {name: self._ahead(source) for name, source in sources.items()}
         self.units = {equipment.name: Unit(equipment, self) for equipment in line.equipment}
         self._gathered: dict[tuple[str, Kind, str], Gathered] = {}
         self.occasions: tuple[tuple[Literal["material", "sample"], tuple[Occasion, ...]], ...]
         self.occasions = (("material", line.materials), ("sample", line.samples))
+
+    def _ahead(self, source: Source) -> int:
+        """Give by how many ticks stamps of a source may be before our clock: none if they are ours."""
+        authorities = {source.time_authority, *(self.places[name].authority for name in self.names[source.name])}
+        return 0 if authorities == {"gateway"} else round(source.max_offset_s * TICKS_PER_S)
 
     def step(self, row: Step) -> StepPlan:
         """A row of steps.csv, ready to be asked."""

@@ -96,6 +96,7 @@ class Run:
     rows: list[str] = field(default_factory=list)  # keys of the MES rows that told it
     last: dict[str, Any] | None = None  # the last record, while a revision may come
     supersedes: str | None = None
+    moved: int = 0  # by how many ticks `start` was put back, because the clock that stamped it was ahead
 
     @property
     def kind(self) -> Kind:
@@ -309,6 +310,23 @@ class OpenGap:
 
 
 @dataclass(slots=True)
+class Leap:
+    """Two entries between which a long time passed, or seemed to: the clock was set forward. observed: as it stood before."""
+
+    before: int
+    landed: int
+    observed: dict[str, int]
+
+
+@dataclass(slots=True)
+class Unseen:
+    """A source was observed through `start` before a stop after which the clock showed less. seq: of the first entry after it."""
+
+    start: int
+    seq: int
+
+
+@dataclass(slots=True)
 class State:
     """Everything.
 
@@ -349,6 +367,9 @@ class State:
     config: str = ""  # digest of the configuration that this state was decided under
     doubtful: list[list[int | None]] = field(default_factory=list)  # [first, last] seq of entries made while the clock was not verified
     heard: dict[str, int] = field(default_factory=dict)  # tag with max_silence_s -> event ticks of its last reading
+    leaps: list[Leap] = field(default_factory=list)  # the newest few
+    landed: Leap | None = None  # the step forward since which nothing may be final yet: the clock may be set back again
+    unseen: dict[str, Unseen] = field(default_factory=dict)  # source -> what is to be a gap if the clock turns out to be behind
 
 
 __all__ = [
@@ -358,6 +379,7 @@ __all__ = [
     "EquipmentState",
     "Identity",
     "Instant",
+    "Leap",
     "Listed",
     "Member",
     "OpenGap",
@@ -367,4 +389,5 @@ __all__ = [
     "Run",
     "Seen",
     "State",
+    "Unseen",
 ]

@@ -11,6 +11,7 @@ from drivers.contract import Loss, Reading
 from gateway.context.gaps.gaps import Gap
 from gateway.entries.bodies import Row
 from gateway.entries.fold_input import event_ticks
+from gateway.entries.set_back import SetBack
 from gateway.entries.ticks import TICKS_PER_MS, rfc3339
 from gateway.intake.drafts import EventDraft
 from gateway.intake.readings import Instants
@@ -39,6 +40,12 @@ class Observation:
             for index in alive or ():
                 seen[index] = through
         self.through = max(self.through or 0, through)
+
+    def set_back(self, back: SetBack) -> None:
+        """Go on with the same instants by a clock that was set back: none of them is to come."""
+        self.through = None if self.through is None else back.moved(self.through)
+        self._seen = [ticks and back.moved(ticks) for ticks in self._seen]
+        self._started = back.placed(self._started)
 
     def stopped(self, proved: int) -> None:
         """Know no more than the journal proves: the gateway was not observing.

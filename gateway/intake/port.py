@@ -9,6 +9,7 @@ from config import CodeTable, Source, Tag
 from drivers.contract import Finding, Kind, Loss, Message, Reading
 from gateway.clock import Clock, SourceClock
 from gateway.context import Fold
+from gateway.entries.set_back import SetBack
 from gateway.intake.drafts import Append, Draft, EventDraft
 from gateway.intake.findings import Findings
 from gateway.intake.flow import Flow
@@ -147,6 +148,10 @@ class Port:
         why = why[:LONGEST_ERROR].encode("utf-8", "replace").decode()  # it may quote what a source sent: long, and no text
         self._turn("lost", why)
         await self.lost(Loss("link-lost", detail=why))
+
+    def clock_set_back(self, back: SetBack) -> None:
+        """Go on by the gateway's clock as it is now."""
+        self._observation.set_back(back)
 
     def stopped(self, cause: str, detail: str) -> Awaitable[None]:
         """Open the gap of a time in which the gateway was not observing, from what the journal proves."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gateway.entries.fold_input import Json
+from gateway.entries.set_back import SetBack
 
 Point = tuple[int, Json, int, int]
 """One reading: (event time in ticks, value, OPC UA status code, sequence number of its entry)."""
@@ -144,6 +145,32 @@ class Track:
             self.standing = self.points[at - 1]
             del self.points[:at]
 
+    def set_back(self, back: SetBack, ahead: int) -> None:
+        """Take the series along when the clock that stamps it was set back: no reading, cut or final time is to come any more.
+
+        ahead: by how much the readings' clock may be before ours. The last reading made by a clock that was ahead stands now, whatever an
+        older one says of the time between.
+        """
+        held = self.points if self.standing is None else [self.standing, *self.points]
+        placed = sorted(((back.placed(point[0], ahead), *point[1:]) for point in held), key=_ticks)
+        if held and held[-1][0] > back.now + ahead and placed[-1][1:] != held[-1][1:]:
+            placed.append((max(placed[-1][0], back.now), *held[-1][1:]))
+        self.through = min(self.through, back.now + ahead)
+        self.resumed = back.placed(self.resumed, ahead)
+        for cut in self.cuts:
+            cut.start = back.placed(cut.start, ahead)
+            cut.end = None if cut.end is None else back.placed(cut.end, ahead)
+        self.cuts.sort(key=_start)
+        at = bisect_left(placed, self.through, key=_ticks)
+        self.standing, self.points = placed[at - 1] if at else None, placed[at:]
+
+    def restate(self, ticks: int, since_seq: int) -> None:
+        """Let what was read last, by an entry after `since_seq`, stand from `ticks` on: it was observed then, under another number."""
+        held = self.points if self.standing is None else [self.standing, *self.points]
+        newest = max((point for point in held if point[3] > since_seq), key=_seq, default=None)
+        if newest is not None:
+            self.add((ticks, *newest[1:]))
+
     def forget_cuts(self, ticks: int) -> None:
         """Forget gaps that ended before both `ticks` and the retired reading: they can no longer interrupt anything."""
         stands = ticks if self.standing is None else min(ticks, self.standing[0])
@@ -152,6 +179,14 @@ class Track:
 
 def _ticks(point: Point) -> int:
     return point[0]
+
+
+def _seq(point: Point) -> int:
+    return point[3]
+
+
+def _start(cut: Cut) -> int:
+    return cut.start
 
 
 def _stop(stop: tuple[int, int | None]) -> int:

@@ -252,8 +252,8 @@ class Runs:
 
     def retire(self) -> None:
         """Move what can no longer change into sums, and forget runs whose record is final."""
-        now, tracks = self._state.now, self._state.tracks
-        back = now - LATENESS_TICKS
+        tracks = self._state.tracks
+        back = self._passed() - LATENESS_TICKS
         until = {name: self._horizon(track, back) for name, track in tracks.items()}
         ready = {name: ticks for name, ticks in until.items() if ticks > tracks[name].through}
         for run in self._state.runs.values():
@@ -265,6 +265,11 @@ class Runs:
         for name, ticks in ready.items():
             tracks[name].retire(ticks)
         self._forget(back)
+
+    def _passed(self) -> int:
+        """Give the time that has passed for certain: a clock that was just set far forward may have been set wrongly, and be set back."""
+        now, leap = self._state.now, self._state.landed
+        return now if leap is None or not waits.lasts(now, leap.landed, LATENESS_TICKS) else leap.before
 
     def _horizon(self, track: Track, back: int) -> int:
         held = [

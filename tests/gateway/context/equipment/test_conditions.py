@@ -150,3 +150,21 @@ def test_a_condition_without_an_active_state_stands_while_it_is_retained_and_a_d
 def test_an_equipment_that_the_line_does_not_have_still_gives_an_alarm(stage: Stage) -> None:
     stage.say(10, row(equipment=["nobody"]), {"piece": "x"})
     assert stage.alarms() == [("Impeller/Overload", "raised", at(10), None)]
+
+
+@pytest.mark.urs("URS-TIME-07")
+def test_what_is_said_after_our_clock_was_ahead_is_no_event_of_before() -> None:
+    """Events without a time of their own bear that of our clock."""
+    stage = Stage()
+    stage.order(1, "B1")
+    timeless = {"key": "1", "change": "new", "time": None, "text": None}
+    stage.happen(3_605, type="clock", kind="step", step_s=3_600.0)
+    stage.happen(3_606, type="message", source="plc", name="conditions", rows=[timeless | {"row": row()}])
+    stage.happen(7, type="clock", kind="step", step_s=-3_600.0)
+    stage.happen(9, type="message", source="plc", name="conditions", rows=[timeless | {"row": row(active=False, acked=True)}])
+    assert [(alarm, state) for alarm, state, _, _ in stage.alarms()] == [
+        ("Impeller/Overload", "raised"),
+        ("Impeller/Overload", "acknowledged"),
+        ("Impeller/Overload", "cleared"),
+    ]
+    assert stage.alarms()[-1][2] == at(9)
