@@ -121,6 +121,7 @@ def rows(data: bytes, columns: Columns, report: TableReport) -> Iterator[CsvRow]
     text = decode(data, report)
     if text is None:
         return
+    csv.field_size_limit(2**31 - 1)  # of the whole process; how long a cell may be is checked with its columns
     # strict: else a quotation mark that is never closed would take the rest of the file into one cell, without an error.
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text), strict=True)
     try:

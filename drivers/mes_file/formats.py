@@ -57,13 +57,14 @@ def _csv(data: bytes, pattern: Pattern, settings: FileSettings) -> Iterator[Reco
     lines = io.StringIO(text_of(data, pattern.encoding), newline="")
     for _ in range(pattern.skip_lines):
         lines.readline()
-    csv.field_size_limit(settings.max_line_bytes)
+    csv.field_size_limit(2**31 - 1)  # of the whole process, so no bound of one source: `_fits` is
     reader = csv.reader(lines, delimiter=pattern.delimiter, quotechar=pattern.quote, strict=True)
     columns = list(pattern.columns or ())
     try:
         for row in reader:
             if not row:
                 continue
+            _fits(row, reader.line_num + pattern.skip_lines, settings)
             if not columns:
                 columns = _header(row, pattern, settings)
                 continue
@@ -75,6 +76,11 @@ def _csv(data: bytes, pattern: Pattern, settings: FileSettings) -> Iterator[Reco
         raise Refused(f"line {reader.line_num + pattern.skip_lines}: {error}") from error
     if not columns:
         raise Refused("the file is empty: not even a header line")
+
+
+def _fits(row: list[str], line: int, settings: FileSettings) -> None:
+    if (longest := max(map(len, row))) > settings.max_line_bytes:
+        raise Refused(f"line {line}: a field of {longest} characters, more than max_line_bytes = {settings.max_line_bytes}")
 
 
 def _header(row: list[str], pattern: Pattern, settings: FileSettings) -> list[str]:

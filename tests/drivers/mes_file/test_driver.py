@@ -100,6 +100,7 @@ async def test_a_file_that_grows_is_read_when_it_is_whole(tmp_path, drop):
         (b'sample_id,lod\r\n"S1,1\r\n', "unexpected end"),
         (b"", "empty"),
         (b"sample_id,lod\r\n" + b"S1," + b"9" * 2000 + b"\r\n", "longer than 1000 bytes"),
+        (b'sample_id,lod\r\nS1,"' + b"9\n" * 600 + b'"\r\n', "a field of 1200 characters, more than max_line_bytes = 1000"),
         (",".join(f"c{n}" for n in range(60)).encode() + b"\r\n", "more than 50"),
         (b"sample_id,lod\r\n" + b"S,1\r\n" * 2000, "more than 4096"),
     ],
