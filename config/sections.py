@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from pydantic import Tag as UnionTag
+
+from config.grammars import row_condition
 
 
 class Model(BaseModel):
@@ -70,12 +72,26 @@ class Source(Model):
         return (self.endpoint,) if isinstance(self.endpoint, str) else self.endpoint
 
 
+def _conditions(where: str) -> str:
+    """Refuse what is no condition on a row."""
+    try:
+        row_condition.parse(where)
+    except ValueError as error:
+        raise ValueError(f"`{str(error)[:60]}`: column=value is meant, several values with |, several conditions with ;") from None
+    return where
+
+
 class FromRow(Model):
-    """A column of the newest MES row of this equipment: row = "source.query", key = the column that holds its unit_id."""
+    """A column of the MES row in force for this equipment: row = "source.query", key = the column that holds its unit_id.
+
+    All fields of an equipment that name one query are read from one row, so `where` and `order_by` of one of them are those of all.
+    """
 
     row: str
     key: str
     column: str
+    where: Annotated[str, AfterValidator(_conditions)] | None = None  # which rows count: status=RUN|HELD
+    order_by: Annotated[str, Field(min_length=1)] | None = None  # the column by which a later row takes the place of an earlier one
 
 
 class FromTag(Model):

@@ -53,6 +53,7 @@ class Message:
     name: the query or pattern it came from, as in the line folder. key: the row's own identity. row: column -> JSON value, as read.
     ticks: its time by the source, UTC, where the source tells one. text: the original local time text, if the time was converted.
     change: "new", "changed" or "deleted" against what was read before under the same key; "late" if it appeared below the watermark.
+    order: the number that the source gave the row when it made it, where there is one: its place among the rows, whatever changes in it.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Message:
     ticks: int | None = None
     text: str | None = None
     change: Literal["new", "changed", "late", "deleted"] = "new"
+    order: int | float | str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,12 +24,13 @@ class AlarmEvent(Event):
 
 
 class MessageRow(Open):
-    """One row of a source that speaks in rows."""
+    """One row of a source that speaks in rows. order: the number that the source gave it when it made it."""
 
     key: str
     change: Literal["new", "changed", "late", "deleted"]
     time: AwareDatetime | None = None
     text: str | None = None
+    order: int | float | str | None = None
     row: dict[str, Any]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
-from config.checks import copies, push
+from config.checks import copies, identities, push
 from config.checks.parsed_folder import ParsedFolder
 from config.csv.columns import INTEGERS
 from config.grammars.listen import host_of, is_loopback, listen_problem
@@ -40,6 +40,7 @@ def check(parts: ParsedFolder, tags: Mapping[str, Tag]) -> None:
         _source(parts, at, source)
     for at, equipment in sections.equipment:
         _equipment(parts, at, equipment, tags)
+    identities.check(parts)
     _routes(parts)
     for at, uplink in sections.uplink:
         _uplink(parts, at, uplink)

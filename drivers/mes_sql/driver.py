@@ -164,7 +164,8 @@ class MesSqlDriver(Driver):
                 window.take(key, value, digest)
                 ticks, text = (None, None) if moment is None else (moment.ticks, moment.text)
                 plain = {name: exact_json(item) for name, item in row.items()}
-                messages.append(Message(query.name, key, plain, ticks, text, change))
+                order = exact_json(value) if query.watermark.kind == "sequence" else None
+                messages.append(Message(query.name, key, plain, ticks, text, change, order))
                 readings += self._mapped.readings(query.name, row, ticks)
             window.bound()
             await emit.room()

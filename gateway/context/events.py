@@ -8,7 +8,7 @@ from gateway.context.equipment.conditions import CONDITIONS, Conditions
 from gateway.context.former_keys import adopt
 from gateway.context.plan import FIELDS
 from gateway.context.readings import Readings
-from gateway.context.signals.identity import take_rows
+from gateway.context.signals.rows import Rows
 from gateway.context.signals.settle import Origin
 from gateway.context.signals.steps_from_rows import RowSteps
 from gateway.context.state import Instant
@@ -22,6 +22,7 @@ class Events:
     """Takes events, and tells each of the fold's parts what concerns it."""
 
     readings: Readings
+    rows: Rows
     rowsteps: RowSteps
     conditions: Conditions
 
@@ -73,9 +74,9 @@ class Events:
         self._alive(event["source"], state.now)
         readings.contexts.changed()
         adopt(state, plan, event)
-        for name, ticks in take_rows(state, event, plan.units, state.seq, state.now):
+        for unit, ticks in self.rows.take(event):
             window = 10_000_000 if ticks % 10_000_000 == 0 else 0
-            readings.settling.identify(plan.units[name], Origin(Instant(ticks, window), state.seq, None))
+            readings.settling.identify(unit, Origin(Instant(ticks, window), state.seq, None))
         self.rowsteps.take(event)
         readings.bookings.rows(event)
 

@@ -24,6 +24,7 @@ from gateway.context.records.runs import RETIRE_EVERY_TICKS, Runs
 from gateway.context.set_clock import SetClock
 from gateway.context.signals.contexts import Contexts
 from gateway.context.signals.occupancy import Occupancy
+from gateway.context.signals.rows import Rows
 from gateway.context.signals.settle import Settling
 from gateway.context.signals.sight import Sight
 from gateway.context.signals.steps_from_rows import RowSteps
@@ -61,6 +62,7 @@ class Fold:
         self._settling = Settling(self.state, self.plan, self._emit, self._runs, self._occupancy, steps, self._holds)
         self._gaps = Gaps(self.state, self.plan)
         self._silences = Silences(self.state, self.plan, self._gaps, self._emit)
+        rows = Rows(self.state, self.plan, self._emit)
         self._rowsteps = RowSteps(self.state, self.plan, self._emit, self._runs, self._occupancy)
         self._bookings = Bookings(self.state, self.plan, self._ledgers, self._emit)
         conditions = Conditions(self.state, self.plan, self._alarms.occurred)
@@ -78,7 +80,7 @@ class Fold:
             self._contexts,
         )
         self._set_clock = SetClock(self.state, self.plan, self._readings)
-        self._taken = Events(self._readings, self._rowsteps, conditions)
+        self._taken = Events(self._readings, rows, self._rowsteps, conditions)
         self._signals = {source: frozenset(indexes) for source, indexes in self.plan.signals.items()}
 
     # the door

@@ -8,6 +8,8 @@ from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from config import Equipment, Line, Parameter, Source, Step, Tag
+from config.grammars.row_condition import RowCondition, hold
+from config.grammars.row_condition import parse as conditions
 from config.grammars.step_condition import Active, parse
 from config.materials import Occasion, tags_of
 from config.sections import FromRow, FromTag, Pushed, Route
@@ -83,6 +85,20 @@ class Gathered:
     sources: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """Which rows of a query tell for an equipment: `key` holds its unit_id, `where` holds, and the highest by `order_by` is in force."""
+
+    unit_id: str | None
+    key: str
+    where: tuple[RowCondition, ...]
+    order_by: str | None
+
+    def counts(self, row: Mapping[str, str | None]) -> bool:
+        """Return whether a row tells for the equipment."""
+        return row.get(self.key) == self.unit_id and hold(self.where, row)
+
+
 class Unit:
     """One equipment: its steps and the tags that say where it is."""
 
@@ -100,6 +116,7 @@ class Unit:
         self.identity: dict[str, ReadFrom | None] = {name: getattr(equipment, name) for name in FIELDS}
         self.identity_tags = {i.tag for i in self.identity.values() if isinstance(i, FromTag)}
         self.queries = {i.row for i in self.identity.values() if isinstance(i, FromRow)}
+        self.tellings = {query: self._telling(query) for query in self.queries}
         self.queries |= {i.known_in for i in self.identity.values() if isinstance(i, FromTag | Pushed) and i.known_in is not None}
         self.end_state = equipment.batch_ends.removeprefix("state:") if equipment.batch_ends.startswith("state:") else None
         self.end_tag = equipment.batch_ends if equipment.batch_ends in plan.places else None
@@ -115,6 +132,13 @@ class Unit:
         if key == IDENTITY:
             return frozenset(self.identity_tags)
         return frozenset({self.end_tag or self.equipment.state or ""} if key == END else {key})
+
+    def _telling(self, query: str) -> Telling:
+        """All fields that a query tells are read from one row: what one of them says of the rows counts for all."""
+        hows = [i for i in self.identity.values() if isinstance(i, FromRow) and i.row == query]
+        where = next((how.where for how in hows if how.where is not None), None)
+        order_by = next((how.order_by for how in hows if how.order_by is not None), None)
+        return Telling(self.equipment.unit_id, hows[0].key, conditions(where), order_by)
 
     def row_of(self, step: str, who: Identity) -> StepPlan | None:
         """The row of a step for a recipe: the most specific one."""

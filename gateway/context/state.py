@@ -9,7 +9,8 @@ from gateway.parameters import Book, Cut, Track
 FORMAT = 1
 """Of the dumped state. It rises when an old dump would be read wrongly; such a dump is refused, and the journal is folded anew."""
 
-Basis = Literal["observed", "found-at-start", "inferred-from-gap"]
+Basis = Literal["observed", "found-at-start", "inferred-from-gap", "told-by-row"]
+"""How an instant is known. told-by-row: a MES row says so, and nobody was watching for that row when it came to be."""
 
 IDENTITY, END = "", "!end"
 """Keys of an equipment's pending and settled changes beside the names of tags: its identity, the signal that ends its batch."""
@@ -51,6 +52,7 @@ class Pending:
     seq: int
     entered: int  # time of the entry that brought it
     source: str | None  # its life proves stillness; None: a row or a push, which does not flicker
+    passed: bool = False  # an identity that another row replaced within what nobody watched
 
 
 @dataclass(slots=True)
@@ -111,12 +113,18 @@ class Run:
 
 @dataclass(slots=True)
 class Row:
-    """The newest state of a row of a query: its columns as texts. ticks: its own time."""
+    """The newest state of a row of a query: its columns as texts. ticks: its own time.
+
+    order: the number that its source gave it. rank: of its first coming, 0 for one that came late; it orders rows that have no `order`.
+    """
 
     row: dict[str, str | None]
     ticks: int | None
     seq: int
     entered: int
+    order: Json = None
+    rank: int = 0
+    gone: bool = False  # deleted while it was in force: it goes on telling until another one takes its place
 
 
 @dataclass(slots=True)
@@ -155,7 +163,7 @@ class EquipmentState:
     pending: dict[str, Pending] = field(default_factory=dict)
     noted: dict[str, int] = field(default_factory=dict)  # key -> time of the last finding about it
     pushed: dict[str, str | None] = field(default_factory=dict)
-    newest: dict[str, str] = field(default_factory=dict)  # query -> key of this equipment's newest row
+    newest: dict[str, str] = field(default_factory=dict)  # query -> key of the row that is, or was last, in force for this equipment
     read: Identity = field(default_factory=Identity)  # as read now
     bound: Identity = field(default_factory=Identity)  # as settled
     history: list[tuple[int, Identity]] = field(default_factory=list)  # who it worked for from when on; the newest few
@@ -344,6 +352,7 @@ class State:
     tracks: dict[str, Track] = field(default_factory=dict)
     where: dict[str, EquipmentState] = field(default_factory=dict)
     rows: dict[str, dict[str, Row]] = field(default_factory=dict)
+    next_rank: int = 1
     runs: dict[int, Run] = field(default_factory=dict)
     batches: dict[str, Batch] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)

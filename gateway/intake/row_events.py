@@ -31,7 +31,8 @@ def row_drafts(messages: Sequence[Message], source: str, source_clock: Mapping[s
 def row_of(message: Message) -> dict[str, Any]:
     """Give a row as it is stored: what JSON can not hold without change, as text."""
     time = None if message.ticks is None else rfc3339(message.ticks)
-    return {"key": message.key, "change": message.change, "time": time, "text": message.text, "row": exact_json(message.row)}
+    row = {"key": message.key, "change": message.change, "time": time, "text": message.text, "row": exact_json(message.row)}
+    return row if message.order is None else {**row, "order": message.order}
 
 
 def _event(source: str, name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -133,14 +133,15 @@ def test_a_step_row_ends_the_run_that_its_former_key_began(plant: Rows) -> None:
     assert plant.of("finding") == []
 
 
-def test_an_identity_that_came_under_a_former_key_leaves_with_its_row(plant: Rows) -> None:
+def test_a_row_in_force_that_came_under_a_former_key_is_known_when_it_is_deleted(plant: Rows) -> None:
     columns = ("unit_id", "batch_no", "order_no", "product", "recipe")
     row = dict(zip(columns, ("GRN-201", "B2", "4500/26", "P-1", "MBR-88"), strict=True))
     plant.row(20, "orders", "4500/26/7", {**row, "line": "7"})
     assert plant.fold.context("granulator")["batch"] == "B2"
     plant.row(40, "orders", "4500%2F26/7", {**row, "line": "7"}, "deleted")
-    assert plant.fold.context("granulator")["batch"] == "B1"
-    assert not [key for key in plant.fold.state.rows["mes.orders"] if key.endswith("/7")]
+    assert plant.fold.context("granulator")["batch"] == "B2", "a row that is deleted ends nothing by itself"
+    assert [e["evidence"]["key"] for e in plant.of("finding", code="row-deleted")] == ["4500%2F26/7"]
+    assert [(key, row.gone) for key, row in plant.fold.state.rows["mes.orders"].items() if key.endswith("/7")] == [("4500%2F26/7", True)]
 
 
 def test_a_result_that_is_corrected_after_the_update_replaces_the_former_one(plant: Rows) -> None:

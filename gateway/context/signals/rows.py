@@ -1,0 +1,156 @@
+"""Which row of a query is in force for an equipment: the highest in the source's own order of all that count, never the one read last.
+
+The order is the column `order_by`, else the number that the source gave the row when it made it (a watermark of kind sequence), else the
+order in which rows were first read. A row that is changed keeps its place, so the closing of an older order changes nothing. A row that
+counts no longer leaves the equipment to nobody, and one that is deleted goes on telling: neither gives it back to an older row.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from gateway.context import event_bodies
+from gateway.context.plan import Plan, Telling, Unit
+from gateway.context.state import Row, State
+from gateway.context.texts import text
+from gateway.context.throttle import say_once
+from gateway.entries.fold_input import EARLIEST_TICKS, Json
+from gateway.entries.ticks import from_rfc3339
+
+MOST_ROWS = 1_000
+"""Kept of one query: those that were told last. Older orders can no longer make an id known."""
+Place = tuple[int, Decimal, str]
+"""Of a value in an order: none, then numbers, then texts."""
+
+
+class Rows:
+    """The rows of the queries that tell identities."""
+
+    def __init__(self, state: State, plan: Plan, emit: event_bodies.Emit) -> None:
+        self._state, self._plan, self._emit = state, plan, emit
+
+    def take(self, event: Mapping[str, Any]) -> Iterator[tuple[Unit, int]]:
+        """Take a `message` event, row by row. After each row yields the equipments that may read it, with the row's time."""
+        query, now = f"{event['source']}.{event['name']}", self._state.now
+        readers = [unit for unit in self._plan.units.values() if query in unit.queries]
+        if not readers:
+            return
+        for told in event["rows"]:
+            ticks = None if told.get("time") is None else from_rfc3339(told["time"])
+            self._row(query, told, ticks, readers)
+            for unit in readers:
+                yield unit, now if ticks is None or not EARLIEST_TICKS <= ticks <= now else ticks
+        self._forget(query)
+
+    def _row(self, query: str, told: Mapping[str, Any], ticks: int | None, readers: list[Unit]) -> None:
+        rows, key = self._state.rows.setdefault(query, {}), told["key"]
+        before = rows.get(key)
+        if told["change"] == "deleted":
+            self._deleted(query, key, readers)
+            return
+        columns = {column: text(value) for column, value in told["row"].items()}
+        row = Row(columns, ticks, self._state.seq, self._state.now, told.get("order"), self._rank(before))
+        rows.pop(key, None)
+        rows[key] = row
+        for unit in readers:
+            if query in unit.tellings:
+                self._decide(unit, query, told, before)
+
+    def _rank(self, before: Row | None) -> int:
+        """A row keeps the rank of its first coming."""
+        if before is not None:
+            return before.rank
+        self._state.next_rank += 1
+        return self._state.next_rank - 1
+
+    def _decide(self, unit: Unit, query: str, told: Mapping[str, Any], before: Row | None) -> None:
+        """Let a row that was told take the place of the one in force, if it stands above it."""
+        rows, where, telling, key = self._state.rows[query], self._state.where[unit.name], unit.tellings[query], told["key"]
+        row, present = rows[key], rows.get(where.newest.get(query, ""))
+        if where.newest.get(query) == key or not telling.counts(row.row):
+            return
+        counted = before is not None and telling.counts(before.row)
+        if told["change"] == "late" and row.order is None and present is not None and not _is_after(row, present):
+            row.rank = 0
+        if present is None or place(telling, key, row) > place(telling, where.newest[query], present):
+            where.newest[query] = key
+        elif not counted and told["change"] == "changed" and (present.gone or not telling.counts(present.row)):
+            where.newest[query] = key  # it began to count after the other one had ceased to
+        elif not counted:
+            self._passed_over(unit, query, key, where.newest[query])
+
+    def _deleted(self, query: str, key: str, readers: list[Unit]) -> None:
+        """Keep a deleted row that is in force: its order has not ended because the MES tidied up."""
+        rows, held = self._state.rows[query], False
+        for unit in readers:
+            if self._state.where[unit.name].newest.get(query) == key and key in rows and query in unit.tellings:
+                held = True
+                if unit.tellings[query].counts(rows[key].row) and not rows[key].gone:
+                    self._say_deleted(unit, query, key)
+        if held:
+            rows[key].gone = True
+        else:
+            rows.pop(key, None)
+
+    def _say_deleted(self, unit: Unit, query: str, key: str) -> None:
+        batch = self._state.where[unit.name].read.batch
+        message = (
+            f"{unit.name}: row {key} of {query} was deleted while it was in force; what it told of batch {batch} stands until another row"
+        )
+        self._emit(event_bodies.finding("row-deleted", "warning", message, {"equipment": unit.name, "batch": batch, "key": key}))
+
+    def _passed_over(self, unit: Unit, query: str, key: str, present: str) -> None:
+        """Say that a row began to count, and stands below the one in force."""
+        where = self._state.where[unit.name]
+        if say_once(where.noted, f"{query} passed over", self._state.now):
+            message = (
+                f"{unit.name}: row {key} of {query} came after row {present}, and stands before it in the source's order: {present} stays"
+            )
+            self._emit(
+                event_bodies.finding("row-out-of-order", "warning", message, {"equipment": unit.name, "key": key, "in_force": present})
+            )
+
+    def _forget(self, query: str) -> None:
+        rows = self._state.rows[query]
+        for key in list(rows)[: max(len(rows) - MOST_ROWS, 0)]:
+            if all(where.newest.get(query) != key for where in self._state.where.values()):
+                del rows[key]
+
+
+def in_force(state: State, unit: Unit, query: str) -> Row | None:
+    """Give the row that tells for an equipment now; None: the last one counts no longer, or there was none."""
+    row = state.rows.get(query, {}).get(state.where[unit.name].newest.get(query, ""))
+    return row if row is not None and unit.tellings[query].counts(row.row) else None
+
+
+def place(telling: Telling, key: str, row: Row) -> tuple[Place, Place, Place]:
+    """Give the place of a row in the order of its query. Of two that the source does not tell apart, the key decides, not their coming."""
+    order = row.order if telling.order_by is None else row.row.get(telling.order_by)
+    return _place(order), _place(row.order), _place(row.rank if order is None else key)
+
+
+def _place(value: Json) -> Place:
+    if value is None:
+        return 0, Decimal(0), ""
+    written = str(value)
+    try:
+        number = Decimal(written)
+        if number.is_finite():
+            return 1, number, ""
+    except InvalidOperation:
+        pass
+    return 2, Decimal(0), _utc(written)
+
+
+def _utc(written: str) -> str:
+    """Write a time with an offset in UTC, so that texts stand in the order of their times."""
+    try:
+        moment = datetime.fromisoformat(written)
+        return written if moment.tzinfo is None else moment.astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
+        return written
+
+
+def _is_after(row: Row, present: Row) -> bool:
+    return row.ticks is not None and present.ticks is not None and row.ticks > present.ticks
