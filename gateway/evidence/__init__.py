@@ -1,4 +1,4 @@
-"""Proofs that the journal is whole, while the line runs and afterwards.
+"""Proves that the journal is whole, while the line runs and afterwards.
 
 Signed checkpoints, the key, witnesses outside the machine, the audit trail, batches held for QA, copies on schedule, everything decided
 again. Invariants: nothing that contradicts an earlier signature is signed; no hold is released, nothing is pruned and no key changes

@@ -1,4 +1,4 @@
-"""Scheduled backups: the running gateway has its journal copied and the copy verified, by a process of its own at low priority."""
+"""Makes backups on schedule: has the journal of the running gateway copied and the copy verified, by a process of low priority."""
 
 import asyncio
 import json
@@ -35,7 +35,10 @@ class BackupFailed(Exception):
 
 
 class Backups:
-    """Those of one line, in one folder: `SITE-NAME-20261122T071502Z`; `.part` is added while one is made."""
+    """Makes and keeps the backups of one line, in one folder: `SITE-NAME-20261122T071502Z`, with `.part` behind while one is made.
+
+    A copy gets its name when it was verified, and an old one goes after that alone: what bears the name of a backup is one.
+    """
 
     def __init__(
         self,
@@ -46,7 +49,7 @@ class Backups:
         *,
         look_s: float = LOOK_EVERY_S,
     ) -> None:
-        """audit, event: append; the first is waited for."""
+        """Make the schedule of a line. audit, event: append to the journal; the disk is waited for with the first."""
         self._data, self._settings, self._audit, self._announcer = line.data, settings, audit, Announcer(event)
         self.folder = (line.folder / settings.folder).resolve()
         self._gateway = line.gateway
@@ -58,8 +61,9 @@ class Backups:
         self._making = False
 
     async def run(self) -> None:
-        """Make one whenever the newest is old enough, until cancelled. Raises BackupFailed."""
+        """Make a backup whenever the newest is old enough, until cancelled. Raises BackupFailed; the supervisor calls again."""
         while True:
+            # The folder is asked each time, not a timer: a share may have been away, and a person may have made or removed one.
             held = await self._held()
             if not held or time.time() - held[-1][0] >= self._settings.every_h * HOUR_S:
                 await self._make()
@@ -68,18 +72,18 @@ class Backups:
             await asyncio.sleep(min(self._look_s, self._settings.every_h * HOUR_S))
 
     async def failed(self, why: str) -> None:
-        """Raise an alarm once for each time that they fail."""
+        """Raise an alarm, once until a backup is made again. why: what the last attempt ended with."""
         self.failing = why
         event = self._finding("backup-failed", "alarm", f"no backup could be made: {why}")
         self._announcer.once_until_changed("failing", event, state=True)
 
     def _made(self, text: str) -> None:
-        """Tell that backups are made again, if they were not."""
+        """End the alarm, if there was one; `text` says what is there again."""
         self.failing = None
         self._announcer.once_until_changed("failing", self._finding("backup-made", "info", text), state=False)
 
     def describe(self) -> dict[str, Any]:
-        """For the status: age of the newest verified one, and what is wrong."""
+        """Describe the backups for the status: the newest verified one and its age, and what is wrong."""
         age_s = None if self._newest_s is None else max(time.time() - self._newest_s, 0.0)
         overdue = age_s is not None and age_s > OVERDUE * self._settings.every_h * HOUR_S
         age_h = None if age_s is None else round(age_s / HOUR_S, 2)
@@ -89,7 +93,7 @@ class Backups:
         return {"folder": str(self.folder), "newest": newest, "age_h": age_h, **limits, "making": self._making, **wrong}
 
     async def _held(self) -> list[tuple[float, Path]]:
-        """(made at, folder) of every backup of this line, oldest first.
+        """Return (made at, folder) of every backup of this line, oldest first. Raises BackupFailed if the folder can not be read.
 
         A name does not tell whose it is (lines `b-c` at `a` and `c` at `a-b` share one); its journal.db does.
 
@@ -97,17 +101,17 @@ class Backups:
         being made for as long, and be kept in the place of newer ones.
         """
         try:
-            found = await asyncio.to_thread(lambda: [(match, one) for one in self.folder.iterdir() if (match := self._named_ours(one))])
+            ours = await asyncio.to_thread(lambda: [(name, path) for path in self.folder.iterdir() if (name := self._named_ours(path))])
         except OSError as error:
             raise BackupFailed(f"{self.folder}: {error.strerror}") from error
         now_s = time.time()
-        held = sorted((made_s, one) for match, one in found if (made_s := _seconds(match[1])) <= now_s)
+        held = sorted((made_s, path) for name, path in ours if (made_s := _seconds(name[1])) <= now_s)
         self._newest_s = held[-1][0] if held else None
         return held
 
-    def _named_ours(self, one: Path) -> "re.Match[str] | None":
-        match = self._ours.fullmatch(one.name)
-        return match if match and gateway_of(one) == self._gateway else None
+    def _named_ours(self, folder: Path) -> "re.Match[str] | None":
+        match = self._ours.fullmatch(folder.name)
+        return match if match and gateway_of(folder) == self._gateway else None
 
     async def _make(self) -> None:
         """Copy, verify, rename; then remove what is too old, and what a killed run left behind."""
@@ -123,12 +127,15 @@ class Backups:
         except OSError as error:
             raise BackupFailed(str(error)) from error
         removed = await self._remove_old()
-        what = {"path": str(target), "removed": [one.name for one in removed], **report}
-        await self._audit("backup", what, "scheduled")
+        await self._audit("backup", {"path": str(target), "removed": [folder.name for folder in removed], **report}, "scheduled")
         self._made(f"backups are made again: {target}")
         await self._held()
 
     async def _copy(self, part: Path) -> dict[str, Any]:
+        """Have another process copy the journal to `part` and verify the copy; return its report. Raises BackupFailed.
+
+        A process, because hashing gigabytes would take the interpreter from the line for minutes.
+        """
         command = [sys.executable, "-m", "buffer.restore.backup", str(self._data), str(part)]
         process = await asyncio.create_subprocess_exec(
             *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
@@ -136,32 +143,33 @@ class Backups:
         try:
             with suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, process.pid, NICE)
-            said, complained = await process.communicate()
+            stdout, stderr = await process.communicate()
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
         if process.returncode != 0:
-            lines = (said + complained).decode(errors="replace").strip().splitlines()
+            lines = (stdout + stderr).decode(errors="replace").strip().splitlines()
             await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
             raise BackupFailed(f"{lines[-1][:500] if lines else f'exit code {process.returncode}'} ({await asyncio.to_thread(self._free)})")
-        made: dict[str, Any] = json.loads(said)
-        return made
+        report: dict[str, Any] = json.loads(stdout)
+        return report
 
     def _free(self) -> str:
-        """A full disk calls itself by many names."""
+        """Say how much room the folder has, for a failure: a full disk calls itself by many names."""
         try:
             return f"{shutil.disk_usage(self.folder).free / 1e6:,.1f} MB are free in {self.folder}"
         except OSError as error:
             return f"{self.folder}: {error.strerror}"
 
     async def _remove_old(self) -> list[Path]:
+        """Remove all but the newest backups, and what killed attempts have left; return the backups that went."""
         held = await self._held()
-        going = [one for _, one in held[: -self._settings.keep]]
-        left = [one for one in self.folder.glob(f"{self._name}-*.part") if self._ours.fullmatch(one.name.removesuffix(".part"))]
-        for one in going + left:
-            await asyncio.to_thread(_remove, one)
-        return going
+        old = [folder for _, folder in held[: -self._settings.keep]]
+        unfinished = [part for part in self.folder.glob(f"{self._name}-*.part") if self._ours.fullmatch(part.name.removesuffix(".part"))]
+        for folder in old + unfinished:
+            await asyncio.to_thread(_remove, folder)
+        return old
 
     def _finding(self, code: str, severity: Severity, text: str) -> dict[str, Any]:
         evidence = {"folder": str(self.folder), "newest": None if self._newest_s is None else _text(self._newest_s)}
@@ -169,9 +177,10 @@ class Backups:
 
 
 def _remove(folder: Path) -> None:
-    for one in folder.rglob("*"):
-        if one.is_dir():
-            one.chmod(0o700)
+    """Remove a backup with all in it, as far as possible; its folders may be read-only."""
+    for path in folder.rglob("*"):
+        if path.is_dir():
+            path.chmod(0o700)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -1,4 +1,4 @@
-"""Signed checkpoints while the line runs: every five minutes, after each batch end, and before the end; and who outside has them."""
+"""Signs checkpoints while the line runs: every five minutes, after each batch end and before the end; and tracks who outside has them."""
 
 import asyncio
 import logging
@@ -17,13 +17,14 @@ log = logging.getLogger(__name__)
 
 EVERY_S = 300.0
 MOST_PLACED = 2_000
-"""So many checkpoints are remembered until the receivers have them: a week's."""
+"""Checkpoints remembered until the receivers have them: a week's."""
 
 
 class _Signed(NamedTuple):
-    """A checkpoint: its tree, when it was signed (monotonic; None: the clock was set back since), and where its event stands.
+    """A checkpoint over the first `size` entries of `epoch`.
 
-    That place is not known of an earlier run's.
+    signed_s: when, on the monotonic clock; None if the wall clock was set back since. place: (epoch, seq) from which on a receiver's cursor
+    covers its event; None for one of an earlier run.
     """
 
     epoch: int
@@ -46,20 +47,19 @@ class Checkpoints:
     ) -> None:
         self._journal, self._keyring, self._append, self.witnesses = journal, keyring, append, witnesses
         self._every_s = every_s
-        self._ended: list[tuple[int, dict[str, Any]]] = []  # (seq of the end record, what the checkpoint says of it)
+        self._uncovered: list[tuple[int, dict[str, Any]]] = []  # end records that no checkpoint covers: (seq, what one says of it)
         self._batch_ended = asyncio.Event()
         self.last: dict[str, Any] | None = None
         self.refused: str | None = None
         self._signed: deque[_Signed] = deque(maxlen=MOST_PLACED)
 
     def batch_ended(self, seq: int, event: Mapping[str, Any]) -> None:
-        """A batch's end record (or a new revision of it) is entry `seq`: it deserves a signature now."""
-        named = {"batch": event["batch"], "record": event["record"], "revision": event["revision"], "seq": seq}
-        self._ended.append((seq, named))
+        """Have a batch's end record (or a new revision of it), entry `seq`, signed now and not at the next interval."""
+        self._uncovered.append((seq, {"batch": event["batch"], "record": event["record"], "revision": event["revision"], "seq": seq}))
         self._batch_ended.set()
 
     async def run(self) -> None:
-        """Sign until cancelled."""
+        """Sign at each interval and after each batch end, until cancelled."""
         await self._resume()
         while True:
             cause = "batch-end"
@@ -68,17 +68,17 @@ class Checkpoints:
                     await self._batch_ended.wait()
             except TimeoutError:
                 cause = "interval"
-            self._batch_ended.clear()
+            self._batch_ended.clear()  # before the signature: a batch that ends while it is made gets one of its own
             await self.sign(cause)
 
     async def _resume(self) -> None:
-        """The newest checkpoint of an earlier run: the witnesses get it (again), for it may have been made when they were away."""
-        found = await asyncio.to_thread(self._journal.newest_checkpoint)
-        if found is None:
+        """Hand the newest checkpoint of an earlier run to the witnesses (again): it may have been made when they were away."""
+        newest = await asyncio.to_thread(self._journal.newest_checkpoint)
+        if newest is None:
             return
-        note = Note.of(found.note)
+        note = Note.of(newest.note)
         if self.last is None:  # else a signature was asked for meanwhile
-            age_s = time.time() - found.ticks / TICKS_PER_S
+            age_s = time.time() - newest.ticks / TICKS_PER_S
             self.last = {"epoch": note.epoch, "size": note.size, "root": note.root, "cause": "earlier-run"}
             self._signed.append(_Signed(note.epoch, note.size, time.monotonic() - age_s if age_s >= 0 else None, None))
         self._hand_on(note)
@@ -97,11 +97,11 @@ class Checkpoints:
             return
         if event is None:
             return
-        covered = [named for seq, named in self._ended if seq <= event["size"]]
-        self._ended = [(seq, named) for seq, named in self._ended if seq > event["size"]]
+        covered = [end_record for seq, end_record in self._uncovered if seq <= event["size"]]
+        self._uncovered = [(seq, end_record) for seq, end_record in self._uncovered if seq > event["size"]]
         if covered:
             event["batches"] = covered
-        place = self._journal.opened.epoch, self._journal.next_seq
+        place = self._journal.opened.epoch, self._journal.next_seq  # of the event: nothing comes between this and the next line
         await self._append(event)
         note = Note.of(event["note"])
         self._signed.append(_Signed(note.epoch, note.size, time.monotonic(), place))
@@ -109,13 +109,13 @@ class Checkpoints:
         self._hand_on(note)
 
     async def _refused(self, why: str) -> None:
-        """Nothing that contradicts an earlier signature is signed; the line runs on, and people must look."""
+        """Raise an alarm, once: to sign would contradict an earlier signature. The line runs on, and people must look."""
         if self.refused is None:
             self.refused = why
             await self._append(finding("checkpoint-refused", "alarm", why, {}))
 
     def describe(self, uplinks: Iterable[str] = ()) -> dict[str, Any]:
-        """For the status: the newest checkpoint, what each receiver and each witness has, the public key (URS-AUD-05).
+        """Describe for the status the newest checkpoint, what each receiver and each witness has, and the public key (URS-AUD-05).
 
         Every age_s is that of a checkpoint, since it was signed.
         """
@@ -128,23 +128,25 @@ class Checkpoints:
             "key": public,
             "key_name": "+".join(public.split("+", 2)[:2]),
             "accepted": [self._accepted(uplink) for uplink in uplinks],
-            "witnesses": [self._kept(one.describe()) for one in self.witnesses],
+            "witnesses": [self._kept(witness.describe()) for witness in self.witnesses],
         }
 
     def _accepted(self, uplink: str) -> dict[str, Any]:
-        """The newest checkpoint of this run that the uplink's receiver has confirmed."""
+        """Describe the newest checkpoint of this run that the uplink's receiver has confirmed."""
         cursor = self._journal.cursor(uplink)
-        found = next((one for one in reversed(self._signed) if one.place is not None and one.place <= cursor), None)
-        return {"uplink": uplink, "epoch": found and found.epoch, "size": found and found.size, "age_s": _age_s(found)}
+        signed = next((signed for signed in reversed(self._signed) if signed.place is not None and signed.place <= cursor), None)
+        return {"uplink": uplink, "epoch": signed and signed.epoch, "size": signed and signed.size, "age_s": _age_s(signed)}
 
     def _kept(self, described: dict[str, Any]) -> dict[str, Any]:
-        kept = described["epoch"], described["size"]
-        return described | {"age_s": _age_s(next((one for one in reversed(self._signed) if (one.epoch, one.size) == kept), None))}
+        """Add to a witness's own account the age of the checkpoint that it took last."""
+        tree = described["epoch"], described["size"]
+        signed = next((signed for signed in reversed(self._signed) if (signed.epoch, signed.size) == tree), None)
+        return described | {"age_s": _age_s(signed)}
 
     def _hand_on(self, note: Note) -> None:
         for witness in self.witnesses:
             witness.take(note)
 
 
-def _age_s(one: _Signed | None) -> float | None:
-    return None if one is None or one.signed_s is None else round(time.monotonic() - one.signed_s, 1)
+def _age_s(signed: _Signed | None) -> float | None:
+    return None if signed is None or signed.signed_s is None else round(time.monotonic() - signed.signed_s, 1)

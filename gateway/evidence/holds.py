@@ -1,4 +1,4 @@
-"""Hold batches for QA: their entries stay in the journal, whatever retention says, until a person lets them go."""
+"""Holds batches for QA: their entries stay in the journal, whatever retention says, until a person lets them go."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -16,7 +16,10 @@ class Holds:
     """
 
     def __init__(self, journal: Journal, fold: Fold, audit: AuditTrail, *, every_batch: bool) -> None:
-        """every_batch: hold each batch that begins ([buffer] hold_batches); else only those that were held before stay so."""
+        """Make the holds of a journal.
+
+        every_batch: hold each batch that begins ([buffer] hold_batches); else only those that were held before stay so.
+        """
         self._journal, self._fold, self._audit, self._every_batch = journal, fold, audit, every_batch
         self._due: asyncio.Queue[tuple[Callable[[str, int], None], str, int]] = asyncio.Queue()  # as many as records of batches
 
@@ -43,19 +46,23 @@ class Holds:
                 self._due.put_nowait((self._journal.holds.end, name, self._journal.last[1]))
 
     async def run(self) -> None:
-        """Make durable what was noted, until cancelled."""
+        """Make durable what was noted, one after the other, until cancelled.
+
+        In order, because a hold that ends before it begins would never end; in a thread, because the fold that notes it must not wait for
+        the disk.
+        """
         while True:
-            keep, batch, seq = await self._due.get()
-            await asyncio.to_thread(keep, batch, seq)
+            keep_or_end, batch, seq = await self._due.get()
+            await asyncio.to_thread(keep_or_end, batch, seq)
 
     async def release(self, batch: str, who: str, reason: str) -> bool:
-        """Let a held batch go; False if no batch of this name is held. The audit trail says it first: nothing goes without its entry."""
+        """Let a held batch go; False if no batch of this name is held. The audit entry comes first: nothing goes without one."""
         if batch not in self._journal.holds.all():
             return False
         await self._audit.record("release-hold", {"batch": batch}, reason, who)
         return await asyncio.to_thread(self._journal.holds.release, batch)
 
     def _is_open(self, batch: str) -> bool:
-        """Whether a record of this batch may still come."""
-        known = self._fold.state.batches.get(batch)
-        return known is not None and bool(known.members) and (known.ended is None or known.dirty is not None or not known.revision)
+        """Return True if a record of this batch may still come: it has not ended, or its end record or a revision of it is due."""
+        state = self._fold.state.batches.get(batch)
+        return state is not None and bool(state.members) and (state.ended is None or state.dirty is not None or not state.revision)

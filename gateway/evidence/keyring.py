@@ -1,4 +1,4 @@
-"""The signing key of a line: where it lies, which key signed the introduction of which, and how it is changed while the line runs.
+"""Keeps the signing key of a line: where it lies, which key vouched for which, and how it is changed while the line runs.
 
 A systemd credential `checkpoint-key` if there is one, else a 0600 file in the journal's folder, made at the first start. Beside it stand,
 for everybody, `checkpoint-key.pub` (all public keys so far, oldest first) and `key-rotations.txt` (each change, signed by both keys).
@@ -23,7 +23,7 @@ Append = Callable[[Mapping[str, Any], str], Awaitable[None]]
 
 
 class News(NamedTuple):
-    """What the journal must say about the key. alarm: what a person must do, if anything."""
+    """The audit event by which the journal must learn of the key. alarm: what a person must do, if anything."""
 
     event: dict[str, Any]
     alarm: str | None = None
@@ -34,31 +34,38 @@ class NotRotated(Exception):
 
 
 class Keyring:
-    """One line's signing key. Reads and writes files, so not in the event loop's thread where the disk may hang."""
+    """Finds, makes and changes one line's signing key. Reads and writes files: not for the event loop's thread where the disk may hang.
 
-    def __init__(self, data: Path, gateway: str, known: str | None) -> None:
-        """known: the public key that the journal knows as the signing one. Raises keys.KeyUnusable."""
+    A new key is in the journal before it signs and before its file takes the old one's place; a start finishes or undoes what a crash
+    left between the two.
+    """
+
+    def __init__(self, data: Path, gateway: str, journal_key: str | None) -> None:
+        """Find the key, or make one. journal_key: the public key that signs according to the journal. Raises keys.KeyUnusable."""
         self._data, self._gateway = data, gateway
         self.credential = _credential(KEY_NAME)
-        created = self._find(known)
+        created = self._provide(journal_key)
         self.signer = keys.load(self.place, gateway)
-        self.news = self._news(known, created=created)
+        self.news = self._news(journal_key, created=created)
         self._publish()
 
     @property
     def place(self) -> Path:
-        """The private key's file."""
+        """Where the private key's file lies."""
         return key_place(self._data)
 
-    def _find(self, known: str | None) -> bool:
-        """Have a key file; True if it was made just now. A rotation cut by a crash is finished if the journal knows it, else undone."""
+    def _provide(self, journal_key: str | None) -> bool:
+        """See to it that there is a key file; True if it was made just now.
+
+        A rotation that a crash cut is finished if the journal knows the new key, else undone.
+        """
         for remains in (f".{NEXT}.part", f"{NEXT}.pub", f".{NEXT}.pub.part"):
             (self._data / remains).unlink(missing_ok=True)  # of a creation that was cut short: this key never signed anything
         if self.credential is not None:
             return False
         if (self._data / NEXT).exists():
             new = keys.load(self._data / NEXT, self._gateway)
-            if new.public == known:
+            if new.public == journal_key:
                 self._put_in_place(keys.rotation(keys.load(self.place, self._gateway), new))
             else:
                 (self._data / NEXT).unlink()
@@ -67,35 +74,38 @@ class Keyring:
         keys.create(self.place, self._gateway)
         return True
 
-    def _news(self, known: str | None, *, created: bool) -> News | None:
+    def _news(self, journal_key: str | None, *, created: bool) -> News | None:
+        """Return what the journal must say of the key; None if it knows it already."""
         public = self.signer.public
-        if known == public:
+        if journal_key == public:
             return None
-        if known is None:
+        if journal_key is None:
             return News({"action": "key-created" if created else "key-adopted", "what": {"public": public}, "reason": "first start"})
-        old = self._previous(known)
+        old = self._previous(journal_key)
         if old is not None:
             event = keys.rotation(old, self.signer)
             _add(self._data / ROTATIONS, event["what"]["note"])
             return News(event | {"reason": "a new key was installed"})
-        told = "checkpoints are signed with a new key that the one before has not signed: give the new public key to all who verify"
-        return News({"action": "key-replaced", "what": {"old": known, "new": public}, "reason": "the key before is not here"}, told)
+        alarm = "checkpoints are signed with a new key that the one before has not signed: give the new public key to all who verify"
+        return News({"action": "key-replaced", "what": {"old": journal_key, "new": public}, "reason": "the key before is not here"}, alarm)
 
-    def _previous(self, known: str) -> keys.Signer | None:
+    def _previous(self, public: str) -> keys.Signer | None:
+        """Return the key that was replaced by hand, if it was left beside the new one and is the one with this public key."""
         path = _credential(PREVIOUS) or self._data / PREVIOUS
         if not path.exists():
             return None
         signer = keys.load(path, self._gateway)
-        return signer if signer.public == known else None
+        return signer if signer.public == public else None
 
     def _publish(self) -> None:
+        """Add the public key to those that lie beside the journal for everybody."""
         path = self._data / PUBLIC
         held = path.read_text("ascii").splitlines() if path.exists() else []
         if self.signer.public not in held:
             _add(path, self.signer.public + "\n")
 
     def announce(self, append: Append, event: Callable[[Mapping[str, Any]], None]) -> None:
-        """Have the journal say which key signs from now on, if it does not know, and raise the alarm that belongs to it.
+        """Have the journal say which key signs from now on, if it does not know yet, and raise the alarm that belongs to it.
 
         append as for `rotate`; event: appends an event, not waited for.
         """
@@ -129,20 +139,21 @@ class Keyring:
         return new.public
 
     def _make_next(self) -> keys.Signer:
+        """Make the next key beside the present one. Nobody is told its public half before the journal knows it."""
         (self._data / NEXT).unlink(missing_ok=True)
         new = keys.create(self._data / NEXT, self._gateway)
         (self._data / f"{NEXT}.pub").unlink()
         return new
 
     def _put_in_place(self, event: Mapping[str, Any]) -> None:
-        """The journal knows the next key: it takes the old one's place, which is gone for good."""
+        """Put the next key, which the journal knows by now, in the place of the old one, which is gone for good."""
         _add(self._data / ROTATIONS, event["what"]["note"])
         (self._data / NEXT).replace(self.place)
         keys.sync(self._data)
 
 
 def key_place(data: Path) -> Path:
-    """Where the private key of a journal's folder lies, or would."""
+    """Return where the private key of a journal's folder lies, or would lie."""
     return _credential(KEY_NAME) or data / KEY_NAME
 
 

@@ -1,4 +1,4 @@
-"""Everything decided again from the journal alone: its entries, and the configurations that stand in it.
+"""Decides everything again from the journal alone: its entries, and the configurations that stand in it.
 
 The fold runs over what was stored; the same events must come out, byte for byte.
 """
@@ -21,7 +21,7 @@ _MEMBER = b'"event":'
 
 
 class Difference(NamedTuple):
-    """Where the journal and the recomputation part. stored, made: the event's bytes; None: there is none on that side."""
+    """A place where the journal and the recomputation part. stored, made: the event's bytes; None if there is none on that side."""
 
     seq: int
     stored: bytes | None
@@ -41,7 +41,7 @@ class NotWhole(Exception):
 
 @dataclass(slots=True)
 class Recomputed:
-    """What came out. events: those that the fold once made, as stored."""
+    """The result of a recomputation. entries: all that were read. events: those among them that the fold once made."""
 
     entries: int = 0
     events: int = 0
@@ -49,7 +49,7 @@ class Recomputed:
 
 
 def differences(data: Path, batch: str | None) -> Recomputed:
-    """Fold all entries of a journal again; keep the differences of one batch, or all. Raises NotWhole, ConfigError, JournalError."""
+    """Fold all entries of a journal again; keep the differences of this batch (None: all). Raises NotWhole, ConfigError, JournalError."""
     lines = _lines(data)
     result = Recomputed()
     for difference in recompute(next(iter(lines.values())), _payloads(data, result), line_of=lines.__getitem__):
@@ -59,17 +59,18 @@ def differences(data: Path, batch: str | None) -> Recomputed:
 
 
 def last_line(data: Path) -> Line:
-    """The configuration that last ran on this journal. Raises NotWhole."""
+    """Return the configuration that last ran on this journal. Raises NotWhole."""
     return list(_lines(data).values())[-1]
 
 
 def text_of(difference: Difference) -> str:
-    """One line for people: where, and the two sides."""
+    """Write a difference for people: where it stands, and its two sides."""
     stored, made = ((side or b"nothing").decode()[:300] for side in (difference.stored, difference.made))
     return f"entry {difference.seq}:\n  decided then  {stored}\n  decided now   {made}"
 
 
 def _payloads(data: Path, result: Recomputed) -> Iterator[bytes]:
+    """Yield the stored bytes of all entries, and count them in `result`."""
     for entry in read_journal(data):
         result.entries += 1
         result.events += b'"caused_by":' in entry.payload
@@ -77,7 +78,7 @@ def _payloads(data: Path, result: Recomputed) -> Iterator[bytes]:
 
 
 def _lines(data: Path) -> dict[str, Line]:
-    """The configurations of a journal by their digest, in their order, made from the files in its `config` events."""
+    """Make the configurations of a journal from the files in its `config` events; by their digest, in their order. Raises NotWhole."""
     parts: dict[str, dict[str, bytes]] = {}
     for number, entry in enumerate(read_journal(data)):
         if number == 0 and entry.seq != 1:
@@ -87,17 +88,19 @@ def _lines(data: Path) -> dict[str, Line]:
             if event.get("part", 1) == 1:
                 parts[event["sha256"]] = {}
             for piece in event["files"]:
-                _add(parts.setdefault(event["sha256"], {}), piece)
+                _add_piece(parts.setdefault(event["sha256"], {}), piece)
     if not parts:
         raise NotWhole(f"{data}: no configuration stands in this journal")
     return {sha256: _line(files) for sha256, files in parts.items()}
 
 
-def _add(files: dict[str, bytes], piece: dict[str, Any]) -> None:
+def _add_piece(files: dict[str, bytes], piece: dict[str, Any]) -> None:
+    """Add a piece of a file: a large folder stands in several events, and a large file in several pieces."""
     files[piece["name"]] = files.get(piece["name"], b"") + piece["text"].encode(piece.get("encoding", "utf-8"))
 
 
 def _line(files: dict[str, bytes]) -> Line:
+    """Read a line folder from its files' contents."""
     with tempfile.TemporaryDirectory() as folder:
         for name, content in files.items():
             path = Path(folder) / Path(name).name
@@ -112,6 +115,9 @@ def recompute(
 
     payloads: entries in order, from the journal's beginning or from where `fold` was dumped. line_of: sha256 of a configuration -> line,
     asked when an entry was made under another one.
+
+    An input is followed by the events that it caused, before the next input: so the events that are `awaited` are compared one by one with
+    the stored ones that follow, and what is left at the next input was never stored.
     """
     fold = fold or Fold(line)
     awaited: deque[bytes] = deque()
@@ -135,5 +141,5 @@ def recompute(
 
 
 def event_bytes(payload: bytes) -> bytes:
-    """The event member of an event entry as it stands there: the last member, by the format."""
+    """Return the event member of an event entry as it stands there: the last member, by the format."""
     return payload[payload.index(_MEMBER) + len(_MEMBER) : -1]

@@ -1,4 +1,4 @@
-"""What the entries taken over from an EBR say of what had been read: watermarks stand in no entry, so they are worked out from them.
+"""Works out from entries taken over from an EBR what had been read of each source: the watermarks, which stand in no entry.
 
 A source that is read row by row (MES tables, dropped files) gets the rows that stand in those entries, and does not hand them over again.
 """
@@ -22,7 +22,7 @@ class RestoredRows:
         self._gateway: dict[str, Any] = {}
 
     def take(self, entry: Entry) -> None:
-        """One entry that was taken over."""
+        """Learn from an entry that was taken over."""
         if b'"event":{' not in entry.payload:
             return
         content = json.loads(entry.payload)
@@ -35,11 +35,12 @@ class RestoredRows:
             self._gateway["key"] = event["what"].get("new", event["what"].get("public"))
 
     def _message(self, event: dict[str, Any], time: str) -> None:
-        known = self._rows[event["source"]].setdefault(event["name"], {"until_ns": 0, "rows": []})
-        known["until_ns"] = from_rfc3339(time) * NS_PER_TICK
-        known["rows"] += [row_mark(row["key"], None if row["change"] == "deleted" else row["row"]) for row in event["rows"]]
+        """Note the rows of a `message` event, which was written at `time`: up to then its query or file pattern has been read."""
+        read = self._rows[event["source"]].setdefault(event["name"], {"until_ns": 0, "rows": []})
+        read["until_ns"] = from_rfc3339(time) * NS_PER_TICK
+        read["rows"] += [row_mark(row["key"], None if row["change"] == "deleted" else row["row"]) for row in event["rows"]]
 
     def facts(self) -> dict[str, dict[str, Any]]:
-        """Source -> changes of its watermark."""
-        found: dict[str, dict[str, Any]] = {source: {MARK: dict(names)} for source, names in self._rows.items()}
-        return found | ({"gateway": dict(self._gateway)} if self._gateway else {})
+        """Return what was learned: source -> changes of its watermark."""
+        marks: dict[str, dict[str, Any]] = {source: {MARK: dict(names)} for source, names in self._rows.items()}
+        return marks | ({"gateway": dict(self._gateway)} if self._gateway else {})

@@ -1,7 +1,7 @@
-"""A witness: somebody outside the machine who keeps each signed checkpoint, so that a journal set back is seen (`verify --checkpoint`).
+"""Hands signed checkpoints to witnesses outside the machine, who keep them: a journal set back is then seen (`verify --checkpoint`).
 
-A folder (a share) or a URL. One that is away is tried again and alarmed; it never holds the line up. A folder's writes happen in a thread
-that nobody waits for at the end: a share that hangs must not keep the gateway from stopping.
+A witness is a folder (a share) or a URL. One that is away is tried again and alarmed; it never holds the line up. A folder's writes happen
+in a thread that nobody waits for at the end: a share that hangs must not keep the gateway from stopping.
 """
 
 import asyncio
@@ -38,34 +38,37 @@ class Note(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> "Note":
-        """Of a note that the gateway has signed itself."""
+        """Take a note apart that the gateway has signed itself."""
         origin, size, _ = text.split("\n", 2)
         return cls(origin, int(size), text)
 
     @property
     def epoch(self) -> int:
-        """Of the tree that is signed."""
+        """The epoch whose tree is signed."""
         return int(self.origin.rpartition("/")[2])
 
     @property
     def root(self) -> str:
-        """Of the tree that is signed, in hex."""
+        """The root of the tree that is signed, in hex."""
         return base64.b64decode(self.text.split("\n", 3)[2]).hex()
 
 
 class WitnessAway(Exception):
-    """It did not take the note; time may cure that."""
+    """A witness did not take a note; time may cure that."""
 
 
 class Contradiction(Exception):
-    """It holds another checkpoint of the same size: somebody signed two histories."""
+    """A witness holds another checkpoint of the same size: somebody signed two histories."""
 
 
 class Witness:
-    """What one witness still has to get. A newer note proves what an older one does, so of too many the oldest go."""
+    """Hands notes to one witness, in order, and keeps those that it has still to get.
+
+    A newer note proves what an older one does, so of too many the oldest go.
+    """
 
     def __init__(self, settings: config.Witness, folder: Path, event: Callable[[Mapping[str, Any]], None]) -> None:
-        """folder: the line folder, for TLS files. event: appends an event, not waited for."""
+        """Make the hands for a configured witness. folder: the line folder, for TLS files. event: appends an event, not waited for."""
         self.name, self.endpoint, self._event = settings.name, settings.endpoint, event
         self._announcer = Announcer(event)
         self.waiting: deque[Note] = deque(maxlen=MOST_WAITING)
@@ -77,7 +80,7 @@ class Witness:
         self._target = Folder(Path(unquote(url.path))) if url.scheme == "file" else Url(settings.endpoint, settings.tls, folder)
 
     def take(self, note: Note) -> None:
-        """Have this note kept when possible."""
+        """Have the witness keep this note, as soon as it can."""
         self.waiting.append(note)
         self._wake.set()
 
@@ -85,6 +88,8 @@ class Witness:
         """Hand over what waits, until cancelled. Raises WitnessAway."""
         while True:
             while self.waiting:
+                # It stays in the queue while it is handed over, so that nothing is lost if that fails. Meanwhile a full queue may have
+                # dropped it for a newer one: then another stands first.
                 note = self.waiting[0]
                 await self._keep(note)
                 if self.waiting and self.waiting[0] is note:
@@ -93,6 +98,7 @@ class Witness:
             await self._wake.wait()
 
     async def _keep(self, note: Note) -> None:
+        """Hand a note over. Raises WitnessAway; a contradiction is an alarm, and the notes after it have their turn."""
         try:
             await self._target.keep(note)
         except Contradiction as error:
@@ -105,14 +111,14 @@ class Witness:
         self._kept = note, time.monotonic()
 
     async def failed(self, why: str) -> None:
-        """Raise an alarm once for each time that it is away."""
+        """Raise an alarm, once until the witness takes a note again. why: what the last attempt ended with."""
         self.away = why
         note = self.waiting[0] if self.waiting else None
         away = self._finding("witness-away", "alarm", f"witness {self.name} does not take checkpoints: {why}", note)
         self._announcer.once_until_changed("away", away, state=True)
 
     def describe(self) -> dict[str, Any]:
-        """For the status: the checkpoint that it took last, how long ago it took it, how many wait, and what is wrong."""
+        """Describe for the status the checkpoint that it took last, how long ago it took it, how many wait, and what is wrong."""
         note, taken_s = (None, None) if self._kept is None else (self._kept[0], round(time.monotonic() - self._kept[1], 1))
         kept = {"epoch": note and note.epoch, "size": note and note.size, "taken_s": taken_s}
         wrong = {"away": self.away, "contradicts": self.contradicts}
@@ -124,7 +130,7 @@ class Witness:
 
 
 class Folder:
-    """One file per note, in a folder that exists: one that is made here could lie below a mount point without its share."""
+    """Keeps one file per note, in a folder that exists: one that is made here could lie below a mount point without its share."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -132,7 +138,7 @@ class Folder:
 
     async def keep(self, note: Note) -> None:
         """Write the note durably. Raises WitnessAway, Contradiction."""
-        if self._writing:
+        if self._writing:  # the thread of an earlier note still hangs: a second one would hang beside it
             raise WitnessAway(f"{self._folder} hangs")
         loop, done = asyncio.get_running_loop(), asyncio.Event()
         failed: list[Exception] = []
@@ -159,6 +165,7 @@ class Folder:
             raise WitnessAway(f"{self._folder}: {error.strerror}" if isinstance(error, OSError) else str(error)) from error
 
     def _write(self, note: Note) -> None:
+        """Write the note's file whole or not at all; one that is there already must hold the same tree."""
         name = f"{note.origin.replace('/', '_')}_{note.size:012d}.txt"
         path, part = self._folder / name, self._folder / f".{name}.part"
         if path.exists():
@@ -180,7 +187,7 @@ class Folder:
 
 
 class Url:
-    """`PUT endpoint/SITE/LINE/EPOCH/SIZE`."""
+    """Keeps notes at a URL: `PUT endpoint/SITE/LINE/EPOCH/SIZE`."""
 
     def __init__(self, endpoint: str, tls: Tls | None, folder: Path) -> None:
         self._endpoint, self._secure = endpoint.rstrip("/"), endpoint.startswith("https:")
@@ -197,10 +204,10 @@ class Url:
                 aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
                 session.put(address, data=note.text.encode(), ssl=context, allow_redirects=False) as answer,
             ):
-                told = (await answer.content.read(200)).decode(errors="replace")
+                text = (await answer.content.read(200)).decode(errors="replace")
         except (aiohttp.ClientError, TimeoutError, OSError, Refused) as error:
             raise WitnessAway(f"{address}: {error or type(error).__name__}") from error
         if answer.status == 409:
-            raise Contradiction(f"{address} holds another tree of {note.size} entries: {told}")
+            raise Contradiction(f"{address} holds another tree of {note.size} entries: {text}")
         if answer.status not in (200, 201, 204):
-            raise WitnessAway(f"{address}: answered {answer.status}: {told}")
+            raise WitnessAway(f"{address}: answered {answer.status}: {text}")
