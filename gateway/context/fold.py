@@ -31,7 +31,7 @@ from gateway.context.signals.steps_from_rows import RowSteps
 from gateway.context.signals.steps_from_signals import SignalSteps
 from gateway.context.state import FORMAT, EquipmentState, Instant, State
 from gateway.entries.fold_input import EventInput, ReadingsInput, from_entry
-from gateway.entries.ticks import from_rfc3339
+from gateway.entries.ticks import TICKS_PER_S, from_rfc3339
 from gateway.parameters import Track, extend
 
 _STATE = TypeAdapter(State)
@@ -211,7 +211,8 @@ class Fold:
         if unit is None or not first or (unit.name, name) not in self.plan.events:
             return
         told = event["taken" if kind == "sample" else "at"]
-        at = Instant(from_rfc3339(told["time"]), None, told["basis"])
+        window = None if told["window_s"] is None else round(told["window_s"] * TICKS_PER_S)
+        at = Instant(from_rfc3339(told["time"]), window, told["basis"])
         who = self._occupancy.who(unit, at.ticks)
         if who.batch is not None and who.batch in self.state.batches:
             self._runs.begin_event(unit, name, who, at, self.state.seq)

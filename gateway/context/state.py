@@ -185,7 +185,10 @@ class EquipmentState:
 
 @dataclass(slots=True)
 class Member:
-    """One equipment's part in a batch. run: id of the run that gathers its batch parameters."""
+    """One equipment's part in a batch. run: id of the run that gathers its batch parameters.
+
+    unseen: steps that were not seen to run, and whose signal nobody saw throughout.
+    """
 
     equipment: str
     start: Instant
@@ -194,6 +197,7 @@ class Member:
     end: Instant | None = None
     parameters: list[dict[str, Any]] = field(default_factory=list)
     events: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # record -> parameters taken at one event
+    unseen: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)

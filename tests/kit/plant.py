@@ -168,8 +168,9 @@ def entry_of(plant: Plant, item: ReadingsInput | EventInput, event: Mapping[str,
 
 def stored(plant: Plant) -> list[bytes]:
     """The journal of a story: its tag tables, then every item with what it caused."""
+    first = plant.items[0].ticks if plant.items else T0
     tagsets = [
-        EventInput(0, T0, {"type": "tagset", "tagset": s * 5, "source": s, "first": 0, "tags": [{"tag": t} for t in names]})
+        EventInput(0, first, {"type": "tagset", "tagset": s * 5, "source": s, "first": 0, "tags": [{"tag": t} for t in names]})
         for s, names in plant.names.items()
     ]
     payloads = [entry_of(plant, item) for item in tagsets]

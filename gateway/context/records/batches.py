@@ -6,6 +6,7 @@ from buffer.chain import leaf, root
 from gateway.context import event_bodies, waits
 from gateway.context.equipment.alarms import Alarms
 from gateway.context.equipment.holdtimes import HoldTimes
+from gateway.context.gaps.unobserved import evidence, unobserved
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import FIELDS, Plan, Unit
 from gateway.context.records.runs import Runs
@@ -21,6 +22,8 @@ MOST_EVENTS = 1_000
 """Events of one batch in one equipment whose parameters stand in its end record; all events stand in the journal."""
 MOST_COUNTED = 200
 """Batches whose run numbers are remembered: one that comes back goes on counting."""
+
+_UNSEEN = "the step was not seen to run, and need not; nobody saw its signal throughout"
 
 
 class Batches:
@@ -81,7 +84,7 @@ class Batches:
         at = at if at.ticks >= member.start.ticks else Instant(member.start.ticks, at.window, at.basis)
         member.end = at
         self._holds.left(unit.name, name, at)
-        self._missing_steps(unit, batch, name)
+        self._missing_steps(unit, batch, member, name)
         run = self._state.runs.get(member.run)
         if run is not None:
             self._runs.end(run, at, self._state.seq, cause)
@@ -101,10 +104,25 @@ class Batches:
         }
         self._emit(event)
 
-    def _missing_steps(self, unit: Unit, batch: Batch, name: str) -> None:
+    def _missing_steps(self, unit: Unit, batch: Batch, member: Member, name: str) -> None:
+        assert member.end is not None
+        unseen = self._unseen_steps(unit, batch, member.start, member.end.ticks)
+        member.unseen = list(unseen)
         for step in self.absent(unit, batch, name):
-            text = f"batch {name} ended in {unit.name} without {step}"
-            self._emit(event_bodies.finding("step-missing", "warning", text, {"equipment": unit.name, "batch": name, "step": step}))
+            told = {"equipment": unit.name, "batch": name, "step": step}
+            if step in unseen:
+                text = f"batch {name} ended in {unit.name}, {step} was not seen to run; nobody saw its signal throughout"
+                self._emit(event_bodies.finding("step-not-observed", "warning", text, {**told, "unseen": unseen[step]}))
+            else:
+                text = f"batch {name} ended in {unit.name} without {step}"
+                self._emit(event_bodies.finding("step-missing", "warning", text, told))
+
+    def _unseen_steps(self, unit: Unit, batch: Batch, start: Instant, end: int) -> dict[str, list[dict[str, Any]]]:
+        """Give the steps of a batch that have not begun, and may have run all the same, with the intervals in which nobody looked."""
+        counts = self._state.counts.get(batch.identity.batch or "", {})
+        rows = [row for row in unit.steps_of(batch.identity) if not counts.get(f"{unit.name}/{row.row.step}")]
+        intervals = {row.row.step: unobserved(self._state, self._plan, unit, row, start, end) for row in rows}
+        return {step: evidence(hidden) for step, hidden in intervals.items() if hidden}
 
     def absent(self, unit: Unit, batch: Batch, name: str) -> list[str]:
         """Steps that must occur and have not begun in this batch."""
@@ -274,7 +292,9 @@ class Batches:
         steps = [(m, s) for m in dict.fromkeys(m.equipment for m in batch.members) for s in self.absent(self._plan.units[m], batch, name)]
         route = self._plan.route(batch.identity.recipe)
         absent = [] if route is None else [e for e in route.equipments if e not in {m.equipment for m in batch.members}]
-        whole = [{"equipment": m, "step": s, "run": None, "parameter": None, "status": "missing"} for m, s in steps]
+        unseen = {(member.equipment, step) for member in batch.members for step in member.unseen}
+        statuses = ((m, s, "not-observed" if (m, s) in unseen else "missing") for m, s in steps)
+        whole = [{"equipment": m, "step": s, "run": None, "parameter": None, "status": status} for m, s, status in statuses]
         whole += [{"equipment": e, "step": None, "run": None, "parameter": None, "status": "missing"} for e in absent]
         asked, unbooked = self._ledgers.missing(name, batch)
         required, present = required + asked, present + asked - len(unbooked)
@@ -298,7 +318,8 @@ class Batches:
             if id(row) in fits:
                 del found[row.step, row.parameter]
                 if row.step in optional and not counts.get(f"{unit.name}/{row.step}"):
-                    found[row.step, row.parameter] = "the step did not run, and need not"
+                    unseen = any(member.equipment == unit.name and row.step in member.unseen for member in batch.members)
+                    found[row.step, row.parameter] = _UNSEEN if unseen else "the step did not run, and need not"
                 if row.when == "event" and not counts.get(f"{unit.name}/{stored_step('event', row.event or '')}"):
                     found[row.step, row.parameter] = "the event did not happen"
         head = {"equipment": unit.name, "status": "not-applicable"}

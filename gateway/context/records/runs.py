@@ -6,6 +6,7 @@ from typing import Any
 from config import Parameter, Step
 from gateway.context import event_bodies, waits
 from gateway.context.equipment.holdtimes import HoldTimes
+from gateway.context.gaps.unobserved import evidence, unobserved
 from gateway.context.plan import LATENESS_TICKS, LEVELS, Gathered, Plan, StepPlan, Unit
 from gateway.context.records.step_order import deviations
 from gateway.context.state import Identity, Instant, Run, State, stored_step
@@ -54,9 +55,19 @@ class Runs:
 
     def begin(self, unit: Unit, row: StepPlan, key: Json, who: Identity, at: Instant, seq: int) -> Run:
         """Begin a run of a step. Where its start deviates from what is declared, that is a finding, and it begins all the same."""
-        for finding in deviations(unit, who, row, self._state.counts.get(who.batch or "", {})):
+        began = self._entered(unit, who.batch)
+
+        def unseen(other: StepPlan) -> list[dict[str, Any]]:
+            return evidence(unobserved(self._state, self._plan, unit, other, began, at.ticks))
+
+        for finding in deviations(unit, who, row, self._state.counts.get(who.batch or "", {}), unseen):
             self._emit(finding)
         return self._begin(unit, row.row, key, who, at, seq)
+
+    def _entered(self, unit: Unit, name: str | None) -> Instant | None:
+        """Tell when a batch came into an equipment first."""
+        batch = self._state.batches.get(name or "")
+        return None if batch is None else next((m.start for m in batch.members if m.equipment == unit.name), None)
 
     def go_on(self, unit: Unit, row: StepPlan, run: Run, who: Identity, at: Instant, seq: int) -> Run:
         """Begin the rest of a run that was cut, for another batch. The step itself did not start, so nothing is held against its start."""

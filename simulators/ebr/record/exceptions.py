@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 _ORDER = {"alarm": 0, "warning": 1, "info": 2}
-_TWICE = ("step-missing", "lot-orphan", "hold-time-exceeded", "hold-time-unknown", "hold-time-unseen")
+_TWICE = ("step-missing", "step-not-observed", "lot-orphan", "hold-time-exceeded", "hold-time-unknown", "hold-time-unseen")
 """Findings that say again what the record itself says."""
 _FINE = ("present", "by-ebr", "not-applicable")
 

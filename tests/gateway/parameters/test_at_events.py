@@ -188,3 +188,20 @@ def test_a_shared_tag_counts_in_the_steps_of_each_equipment(shared: tuple[str, .
     plant.alive(40)
     assert [(e["batch"], e["parameters"][0]["value"]) for e in (plant.ended("MIX"), plant.ended("DRY"))] == [("B1", "22.0"), ("B2", "23.0")]
     assert set(plant.fold.contexts("g-plc")) == {"granulator", "dryer"}
+
+
+@pytest.mark.urs("URS-CTX-08")
+@pytest.mark.parametrize(("max_window_s", "status", "result"), [(None, "gap", "not-judged"), (30.0, "present", "above")])
+def test_what_stood_at_an_event_that_nobody_saw_is_not_known(max_window_s: float | None, status: str, result: str) -> None:
+    """The alarm was raised at some time in a gap of 25 s."""
+    plant = with_events()
+    rows = tuple(replace(row, max_window_s=max_window_s) for row in plant.line.parameters)
+    plant = Plant(replace(plant.line, parameters=rows))
+    begin(plant)
+    gap = {"gap": "g-plc/9", "source": "g-plc", "tags": "all", "start": time(10), "detected": time(12), "cause": "link-lost"}
+    plant.happen(12, type="gap", transition="open", detail="", **gap)
+    plant.see(35, "initial", entry_s=35, g_speed=300, g_step=20, g_speed_sp=250.0, g_state=6, g_run=0, g_user="x", g_batch="")
+    (taken,) = [p for p in end(plant)["equipments"][0]["parameters"] if p["parameter"] == "sp_at_fast"]
+    assert (taken["at"], taken["value"], taken["uncertain_s"]) == (time(35), "250", 25.0)
+    assert (taken["status"], taken["result"]) == (status, result)
+    assert replayed(plant) == orjson.dumps(plant.events)
