@@ -6,10 +6,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Literal
 
+from config.grammars.raw_codes import RawCodes
 from config.lots.rules import LotRules
 from config.materials import Booking, Sampling
 from config.problem import Place, Problem
 from config.sections import Backup, BufferSection, ClockSection, Equipment, LineSection, Push, Route, Source, Uplink, Web, Witness
+from config.units.raw_range import Bound, raw_range
 from config.units.scaling import Scaling
 
 
@@ -32,6 +34,7 @@ class Tag:
     eu_low: Decimal | None = None
     eu_high: Decimal | None = None
     scaling: Scaling | None = None  # from raw/eu pairs, scale/offset, and source_unit -> unit
+    not_available: RawCodes | None = None  # raw values that mean: no value
     aggregate: tuple[str, float] | None = None  # ("mean", 60.0)
     criticality: Literal["CPP", "CQA", "GMP", "none"] = "none"
     time_authority: Literal["device", "server", "gateway"] | None = None
@@ -40,6 +43,20 @@ class Tag:
     description: str | None = None
     criticality_given: bool = field(default=True, compare=False)  # False: the cell was empty
     place: Place = field(default_factory=lambda: Place("tags.csv"), compare=False)
+
+    @property
+    def raw_range(self) -> tuple[Bound, Bound] | None:
+        """The instrument's range as raw values, both inclusive; None without one."""
+        return raw_range(self.type, self.eu_low, self.eu_high, self.scaling)
+
+    def doubt(self, raw: object) -> Literal["not-available", "outside-range"] | None:
+        """Say why a raw value, as decoded, is none or can not have been measured; None if nothing is against it."""
+        if isinstance(raw, bool) or not isinstance(raw, int | float | Decimal):
+            return None
+        if self.not_available is not None and raw in self.not_available:
+            return "not-available"
+        span = self.raw_range
+        return None if span is None or span[0] <= raw <= span[1] else "outside-range"
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,11 @@ BAD_CONFIGURATION = 0x80890000
 BAD_DEVICE_FAILURE = 0x808B0000
 BAD_OUT_OF_RANGE = 0x803C0000
 BAD_DECODING = 0x80070000
+BAD_NO_DATA = 0x809B0000
+"""BadNoData: the device answers, and says that it has no value. Why, it does not say: a broken sensor, one not fitted, a start-up."""
 BAD_NODE_UNKNOWN = 0x80340000
+UNCERTAIN_RANGE_EXCEEDED = 0x40940000
+"""UncertainEngineeringUnitsExceeded (Part 8, 6.3.3): outside the range that the instrument has."""
 UNCERTAIN_LAST_USABLE = 0x40900000
 OVERFLOW = 0x00000480
 """InfoType DataValue with the Overflow bit (Part 4, 7.39.1): the server's queue lost values before this one."""

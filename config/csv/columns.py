@@ -66,6 +66,7 @@ TAGS = Columns(
         "eu_high",
         "scale",
         "offset",
+        "not_available",
         "aggregate",
         "criticality",
         "time_authority",

@@ -7,8 +7,11 @@ from fractions import Fraction
 from config.csv.cells import AMOUNT, NAME, TAG, Cells, each
 from config.csv.columns import AGGREGATES, INTEGERS, NUMBERS, TAGS
 from config.csv.tables import TableReport
+from config.grammars import raw_codes
+from config.grammars.raw_codes import RawCodes, RawCodesError
 from config.line import Tag
 from config.units import units
+from config.units.raw_range import raw_range
 from config.units.scaling import Scaling, decimal_of, from_pairs, scaling_of
 
 _SCALING_COLUMNS = frozenset({"raw_low", "raw_high", "eu_low", "eu_high", "scale", "offset"})
@@ -40,6 +43,7 @@ def _tag(row: Cells) -> Tag:
         eu_low=eu_low,
         eu_high=eu_high,
         scaling=scaling,
+        not_available=_not_available(row, type_name, scaling, eu_low, eu_high),
         aggregate=_aggregate(row),
         criticality=row.choice("criticality", "none"),
         time_authority=row.choice("time_authority", "") or None,
@@ -79,8 +83,8 @@ def _scaling(
     if converted is not None:
         scaling = (scaling or scaling_of(Fraction(1), Fraction(0), is_integer=is_integer)).then(*converted, is_integer=is_integer)
         low, high = _converted(low, converted), _converted(high, converted)
-    if scaling is not None and type_name and type_name not in NUMBERS:
-        row.error("type", f"a {type_name} can not be scaled or converted")
+    if type_name and type_name not in NUMBERS and (scaling is not None or low is not None or high is not None):
+        row.error("type", f"a {type_name} can not be scaled or converted, and has no range")
     return (None if scaling is not None and scaling.is_identity else scaling), low, high
 
 
@@ -125,6 +129,26 @@ def _conversion(row: Cells, source_unit: str | None, unit: str | None) -> tuple[
 
 def _converted(value: Decimal | None, conversion: tuple[Fraction, Fraction]) -> Decimal | None:
     return None if value is None else decimal_of(Fraction(value) * conversion[0] + conversion[1])
+
+
+def _not_available(row: Cells, type_name: str, scaling: Scaling | None, low: Decimal | None, high: Decimal | None) -> RawCodes | None:
+    """Read the codes by which the device says that it has no value; a warning for one that the instrument could measure."""
+    value = row.text("not_available")
+    if value is None:
+        return None
+    if type_name and type_name not in NUMBERS:
+        row.error("not_available", f"a {type_name} has no such codes, numbers have")
+        return None
+    try:
+        codes = raw_codes.parse(value, type_name or "decimal")
+    except RawCodesError as error:
+        row.error("not_available", str(error))
+        return None
+    measured = raw_range(type_name, low, high, scaling)
+    if measured is not None and any(first <= measured[1] and last >= measured[0] for first, last in codes.spans):
+        message = f"not_available: {value} lies in the instrument's range, so that a value of it would be taken for none"
+        row.report.warning(row.row.line, message)
+    return codes
 
 
 def _deadband(row: Cells, type_name: str, low: Decimal | None, high: Decimal | None) -> str | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from config.checks import transform_vectors
+from config.checks.parameter_units import value_unit
 from config.line import Line, Parameter, Tag
 from config.sections import Push, Source, Uplink, Witness
 
@@ -92,7 +93,7 @@ def _tag(line: Line, tag: Tag) -> Row:
         unit_as_shown=tag.source_unit,
         precision=scaling.get("decimals"),
         allowed_values=_codes(line, tag),
-        range=f"{tag.eu_low} to {tag.eu_high}" if tag.eu_low is not None and tag.eu_high is not None else None,
+        range=_range(tag),
         transform=" ".join(f"{key} {value}" for key, value in scaling.items()) or "none",
         test_vectors="; ".join(f"{vector.raw} -> {vector.value}" for vector in transform_vectors.of_tag(tag)),
         timestamp_rule=f"{tag.time_authority or source.time_authority} time"
@@ -102,6 +103,14 @@ def _tag(line: Line, tag: Tag) -> Row:
         owner=source.owner,
         source=f"{tag.source} {tag.address}",
     )
+
+
+def _range(tag: Tag) -> str | None:
+    """Write the instrument's range, an open end as such, and the raw values that mean no value."""
+    ends = [f"{'from ' if tag.eu_high is None else ''}{tag.eu_low}"] if tag.eu_low is not None else []
+    ends += [f"{'up ' if tag.eu_low is None else ''}to {tag.eu_high}"] if tag.eu_high is not None else []
+    none = [] if tag.not_available is None else [f"no value: raw {tag.not_available}"]
+    return "; ".join([" ".join(ends), *none] if ends else none) or None
 
 
 def _lot_rule(line: Line, tag: Tag) -> str | None:
@@ -118,8 +127,8 @@ def _parameter(line: Line, row: Parameter, owners: Mapping[str, str | None]) -> 
         name=f"{row.equipment}/{row.step or row.when}/{row.parameter}",
         meaning=row.name or row.description,
         type=row.statistic,
-        unit=row.unit or (tag.unit if tag else None),
-        unit_as_shown=tag.source_unit if tag else None,
+        unit=value_unit(row, tag),
+        unit_as_shown=tag.source_unit if tag is not None and tag.unit == value_unit(row, tag) else None,
         precision=row.decimals,
         allowed_values=f"{low or ''} to {high or ''}" if row.limit_source != "none" and (low or high) else None,
         transform=" ".join(f"{key} {value}" for key, value in row.conversion.text().items()) if row.conversion else "none",

@@ -37,7 +37,7 @@ class ProbedTag:
     address: str
     type: str
     unit: str | None
-    state: str  # "ok", "outside-range", "undecodable", "refused", "silent", "wrong-answer"
+    state: str  # "ok", "not-available", "outside-range", "undecodable", "refused", "silent", "wrong-answer"
     value: Any = None  # in the map's unit
     raw: str | None = None
     round_trip_ms: float | None = None
@@ -156,6 +156,10 @@ def _compare(probed: ProbedTag, tag: Tag, value: Value, first: int, data: bytes,
     if value.size > 1 and value.type not in _TEXT:
         probed.orders = {order: at(value.offset, order) for order in ORDERS}
     probed.value = _scaled(tag, raw)
+    doubt = tag.doubt(raw)
+    if doubt == "not-available":
+        probed.value, probed.state, probed.hint = None, doubt, f"the device says that it has no value: {raw} is one of {tag.not_available}"
+        return
     probed.state = "undecodable" if raw is None else "ok" if _plausible(tag, value, raw) else "outside-range"
     if probed.state != "ok":
         probed.hint = _hint(probed, tag, value)
@@ -168,12 +172,13 @@ def _plausible(tag: Tag, value: Value, raw: Decoded) -> bool:
         return number is not None
     if value.type.startswith("float") and isinstance(raw, float) and raw != 0 and not (isfinite(raw) and 1e-12 < abs(raw) < 1e12):
         return False
-    return tag.eu_low is None or tag.eu_high is None or tag.eu_low <= number <= tag.eu_high
+    return tag.doubt(raw) is None
 
 
 def _hint(probed: ProbedTag, tag: Tag, value: Value) -> str:
     """Name the other addresses and orders that would give a plausible value."""
-    span = f" {tag.eu_low}..{tag.eu_high}" if tag.eu_low is not None else ""
+    low, high = ("" if end is None else end for end in (tag.eu_low, tag.eu_high))
+    span = f" {low}..{high}" if tag.raw_range is not None else ""
     fitting = [f"order {order}" for order, raw in probed.orders.items() if order != value.order and _plausible(tag, value, raw)]
     fitting += [f"address {name}" for name, raw in probed.neighbours.items() if name != "n" and _plausible(tag, value, raw)]
     return f"not plausible{span}; {' or '.join(fitting) or 'nothing near'} would be"

@@ -1,7 +1,7 @@
 """Lists of readings as the fold takes them: gaps that they close, series of parameters, triggers, alarms, and signals that changed."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.context import event_bodies
@@ -15,13 +15,17 @@ from gateway.context.records.runs import Runs
 from gateway.context.signals.contexts import Contexts
 from gateway.context.signals.settle import Settling
 from gateway.context.state import Instant, State
-from gateway.context.throttle import say_once
+from gateway.context.throttle import SAY_AGAIN_TICKS, say_once
+from gateway.context.waits import lasts
 from gateway.entries.fold_input import ReadingsInput, Seen
 from gateway.entries.ticks import rfc3339
-from gateway.parameters import Track, usable
+from gateway.parameters import Track, quality, usable
 
 _PROVES_NO_LIFE = frozenset({"initial", "backfill"})
 """Kinds of readings after which older ones of the same source may still come: a snapshot's other values, history."""
+_SIMULATED = "simulated/"
+"""Key of a tag that sends simulated values, among what was said."""
+_BAD = 0x80000000
 
 
 @dataclass(slots=True)
@@ -39,6 +43,11 @@ class Readings:
     alarms: Alarms
     settling: Settling
     contexts: Contexts
+    _simulated: set[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Know from the state which tags send simulated values in production."""
+        self._simulated = {key.removeprefix(_SIMULATED) for key in self.state.late if key.startswith(_SIMULATED)}
 
     def take(self, item: ReadingsInput) -> None:
         """Take one list: first the gaps that it closes, then its readings, last what it proves of its source."""
@@ -72,8 +81,11 @@ class Readings:
 
     def _pick(self, source: str, picked: list[Seen], closed: Closed, seq: int, before: int) -> None:
         names, tracks, signals = self.plan.names[source], self.state.tracks, self.plan.signals[source]
+        is_production = self.plan.line.line.environment == "production"
         for index, value, status, event, kind in picked:
             name = names[index]
+            if is_production and (status or self._simulated):
+                status = self._counted(name, status)  # noqa: PLW2901 - the stored one stays as it is
             gap = closed.tags.get(name)
             track = tracks.get(name)
             if name in self.silences.limits and kind != "backfill":
@@ -97,6 +109,22 @@ class Readings:
                     if not closed.tags:  # else a row that waited for the end of this gap would count before what the gap hid
                         self.settling.settle()  # what stood until this reading has settled before it counts
                     self._signal(differing, name, value, self._instant(name, event, gap), seq)
+
+    def _counted(self, name: str, status: int) -> int:
+        """Return the status as production counts it: nothing rests on a simulated value there, which is as Bad as none. Say so."""
+        key, now = _SIMULATED + name, self.state.now
+        if quality(status) == "simulated":
+            if name not in self._simulated:
+                self._simulated.add(name)
+                self.state.late[key] = now
+                message = f"{name}: the source simulates its values (UncertainSimulatedValue), in production; nothing counts them"
+                self.emit(event_bodies.finding("simulated-in-production", "alarm", message, {"status": f"0x{status:08X}"}, tags=[name]))
+            return _BAD
+        if name in self._simulated and status < _BAD and not lasts(now, self.state.late[key], SAY_AGAIN_TICKS):
+            self._simulated.discard(name)
+            del self.state.late[key]
+            self.emit(event_bodies.finding("simulated-in-production-over", "info", f"{name}: no longer simulated", {}, tags=[name]))
+        return status
 
     def _track(self, name: str, track: Track, point: tuple[int, Any, int, int]) -> bool:
         """Put a reading into its series; True if it was not in it."""

@@ -25,8 +25,8 @@ def _table_row(tag: Tag) -> dict[str, Any]:
         row |= {name: getattr(tag, name)} if getattr(tag, name) is not None else {}
     if tag.scaling is not None:
         row |= {"scale": str(tag.scaling.scale), "offset": str(tag.scaling.offset)}
-    if tag.eu_low is not None:
-        row |= {"eu_low": str(tag.eu_low), "eu_high": str(tag.eu_high)}
+    row |= {name: str(end) for name, end in (("eu_low", tag.eu_low), ("eu_high", tag.eu_high)) if end is not None}
+    row |= {} if tag.not_available is None else {"not_available": tag.not_available.text}
     if tag.aggregate is not None:
         row |= {"aggregate": f"{tag.aggregate[0]}:{tag.aggregate[1]:g}"}
     return row | ({"store": "all"} if tag.store == "all" else {}) | ({"between": "linear"} if tag.between == "linear" else {})

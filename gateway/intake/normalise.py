@@ -13,13 +13,15 @@ from typing import Any
 
 import orjson
 
-from config import CodeTable, Tag
-from drivers.contract import BAD_OUT_OF_RANGE, Value
+from config import CodeTable, Scaling, Tag
+from config.grammars.raw_codes import RawCodes
+from drivers.contract import BAD_NO_DATA, BAD_OUT_OF_RANGE, UNCERTAIN_RANGE_EXCEEDED, Value
 from gateway.entries import ticks
 
 BAD_ENCODING_LIMIT = 0x80080000
 BAD_TYPE = 0x80740000
 UNCERTAIN = 0x40000000
+OUTSIDE_RANGE = "outside-range"
 LONGEST_TEXT_BYTES = 32_768  # as JSON: a control character takes six bytes
 
 Json = bool | int | float | str | None
@@ -30,6 +32,9 @@ Normalise = Callable[[Value, int], Normal]
 _RANGES = {f"int{n}": (-(1 << (n - 1)), (1 << (n - 1)) - 1) for n in (8, 16, 32, 64)} | {
     f"uint{n}": (0, (1 << n) - 1) for n in (8, 16, 32, 64)
 }
+_NUMBERS = frozenset({int, float, Decimal})
+_MOST_SINGLES = 256
+"""Codes of a span that are looked up one by one; a wider span is compared."""
 _FLOAT32 = struct.Struct("<f")
 
 
@@ -47,15 +52,18 @@ def shortest_float32(value: float) -> float:
 
 
 def normaliser(tag: Tag, codes: Mapping[str, CodeTable]) -> Normalise | None:
-    """The function that normalises this tag's values, by its declared type, scaling and code table; None for a plain `float64`."""
-    base = _by_type(tag)
-    if base is float64 and tag.scaling is None and tag.codes is None:
+    """The function that normalises this tag's values: codes of no value, type, scaling, code table, range; None for a plain `float64`."""
+    base = made = _by_type(tag)
+    span = tag.raw_range
+    if base is float64 and tag.scaling is None and tag.codes is None and tag.not_available is None and span is None:
         return None
     if tag.scaling is not None:
-        return _scaled(base, tag.scaling.compiled())
-    if tag.codes is not None:
-        return _coded(base, frozenset(codes[tag.codes].codes))
-    return base
+        made = _scaled_digits(base, tag.scaling) if tag.type == "decimal" else _scaled(base, tag.scaling.compiled())
+    elif tag.codes is not None:
+        made = _coded(base, frozenset(codes[tag.codes].codes))
+    if span is not None:
+        made = _ranged(made, *span)
+    return made if tag.not_available is None else _available(made, base, tag.not_available)
 
 
 def _by_type(tag: Tag) -> Normalise:
@@ -147,6 +155,44 @@ def _scaled(base: Normalise, apply: Callable[[Any], float | int]) -> Normalise:
         return number, raw, status, None
 
     return scaled
+
+
+def _scaled_digits(base: Normalise, scaling: Scaling) -> Normalise:
+    """Scale a decimal, which stands in an entry as its digits."""
+
+    def scaled(value: Value, status: int) -> Normal:
+        raw, _, status, code = base(value, status)
+        return (None if raw is None else f"{scaling.apply(Decimal(raw)):f}"), raw, status, code
+
+    return scaled
+
+
+def _ranged(norm: Normalise, first: Any, last: Any) -> Normalise:
+    """Call a good value Uncertain whose raw value, as decoded, lies outside the instrument's range."""
+
+    def ranged(value: Any, status: int) -> Normal:
+        normal = norm(value, status)
+        if normal[0] is None or first <= value <= last:
+            return normal
+        number, raw, status, code = normal
+        return number, raw, status if status & 0xC0000000 else UNCERTAIN_RANGE_EXCEEDED | status & 0xFFFF, code or OUTSIDE_RANGE
+
+    return ranged
+
+
+def _available(norm: Normalise, base: Normalise, none: RawCodes) -> Normalise:
+    """Make of the raw values that mean "no value" what they are: null and Bad; the code stays readable as raw."""
+    few = [span for span in none.spans if span[0] == span[1] or (isinstance(span[0], int) and span[1] - span[0] < _MOST_SINGLES)]
+    singles = frozenset(raw for first, last in few for raw in ([first] if first == last else range(int(first), int(last) + 1)))
+    wide = RawCodes(none.text, tuple(span for span in none.spans if span not in few))
+
+    def available(value: Any, status: int) -> Normal:
+        if type(value) in _NUMBERS and (value in singles or (wide.spans and value in wide)):
+            raw, _, status, code = base(value, status)
+            return (None, raw, BAD_NO_DATA | status & 0xFFFF, None) if code is None else (None, None, status, code)
+        return norm(value, status)
+
+    return available
 
 
 def _coded(base: Normalise, known: frozenset[int]) -> Normalise:

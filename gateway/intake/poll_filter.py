@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from config import CodeTable, Tag
 from drivers.contract import BAD, Kind, Reading
 from gateway.entries.bodies import Row
-from gateway.intake.normalise import float64, normaliser
+from gateway.intake.normalise import OUTSIDE_RANGE, float64, normaliser
 
 REPEAT_AFTER_S = 60.0
 """An unchanged value is stored again after so long, as a sign of life."""
@@ -19,12 +19,15 @@ _NEVER = object()
 class Rows(NamedTuple):
     """What of a list is stored. turns: indexes of rows at which a context signal changes.
 
-    misfits: (code of a finding, tag, value as decoded) of each value that its tag's declaration does not hold. unchanged: left out.
+    misfits: (code of a finding, tag, value as decoded) of each value that its tag's declaration does not hold. outside: (tag, value) of
+    each beyond its instrument's range; inside: tags that are back in it. unchanged: left out.
     """
 
     rows: list[Row]
     turns: list[int]
     misfits: list[tuple[str, int, Any]]
+    outside: list[tuple[int, Any]]
+    inside: list[int]
     unchanged: int
 
 
@@ -40,6 +43,7 @@ class PollFilter:
         self._last: list[tuple[Any, int] | None] = [None] * len(tags)
         self._stored_s = [0.0] * len(tags)
         self._signal_last: dict[int, Any] = {}
+        self._beyond: set[int] = set()  # tags that are outside their instrument's range
 
     def forget(self, tags: Iterable[int]) -> None:
         """Store the next polled value of these tags, changed or not: it is the first after a gap."""
@@ -49,11 +53,14 @@ class PollFilter:
     def rows(self, readings: Sequence[Reading], kind: Kind, now_s: float) -> Rows:
         """Decide what of a list is stored. now_s: seconds that go on evenly."""
         norms, last, stored_s, signals = self._norms, self._last, self._stored_s, self._signals
+        beyond = self._beyond
         store_all, deadbands, poll = self._store_all, self._deadbands, kind == "poll"
         stored_as: str = kind
         rows: list[Row] = []
         turns: list[int] = []
         misfits: list[tuple[str, int, Any]] = []
+        outside: list[tuple[int, Any]] = []
+        inside: list[int] = []
         for index, value, status, source, server in readings:
             raw: Any = None
             normal: Any = None
@@ -63,8 +70,14 @@ class PollFilter:
                     normal = value  # a plain finite float: most of what a line has
                 else:
                     normal, raw, status, code = (norm or float64)(value, status)  # noqa: PLW2901 - the status of what is stored
-                    if code is not None:
+                    if code == OUTSIDE_RANGE:
+                        outside.append((index, normal))
+                        beyond.add(index)
+                    elif code is not None:
                         misfits.append((code, index, value))
+                    elif beyond and status < BAD and index in beyond:
+                        inside.append(index)
+                        beyond.discard(index)
             if poll:
                 stored_as = (
                     "periodic" if store_all[index] else kind_of_poll(last[index], normal, status, deadbands[index], now_s - stored_s[index])
@@ -76,7 +89,7 @@ class PollFilter:
             if index in signals and self._turns(index, normal, status):
                 turns.append(len(rows))
             rows.append((index, normal, raw, status, stored_as, source, server))
-        return Rows(rows, turns, misfits, len(readings) - len(rows))
+        return Rows(rows, turns, misfits, outside, [index for index in inside if index not in beyond], len(readings) - len(rows))
 
     def _turns(self, index: int, value: Any, status: int) -> bool:
         state = (value, status >= BAD)

@@ -15,6 +15,7 @@ from gateway.intake.findings import Findings
 from gateway.intake.flow import Flow
 from gateway.intake.observation import Observation, observed_through
 from gateway.intake.poll_filter import PollFilter
+from gateway.intake.range_watch import RangeWatch
 from gateway.intake.readings import Instants, Origin, in_time, readings_drafts
 from gateway.intake.room import MOST_OPEN_CALLS, Room
 from gateway.intake.row_events import row_drafts
@@ -50,6 +51,7 @@ class Port:
         self._filter = PollFilter(tags, self._signals, way.codes)
         self._observation = Observation(source, tags, way.fold.last_observed(source.name), way.started)
         self._findings = Findings(source.name, tags)
+        self._ranges = RangeWatch(tags)
         self._clock_watch = ClockWatch(source, tags)
         self._room = Room(way.flow)
         self.polled = self.undocumented = False
@@ -95,10 +97,12 @@ class Port:
         drafts += row_drafts(messages, self.source.name, None if self.clock.now is None else self._clock_watch.member())
         if kind == "change" and not resumed:
             self._tell(self._clock_watch.changed(readings, io.received))
-        taken = self._filter.rows(in_time(readings, self._signals), kind, time.monotonic())
+        now_s = time.monotonic()
+        taken = self._filter.rows(in_time(readings, self._signals), kind, now_s)
         drafts += readings_drafts(taken.rows, taken.turns, io, self._origin, self._clock_watch.member())
         undocumented = not drafts
         drafts += self._findings.of_misfits(taken.misfits)
+        drafts += map(self._findings.draft, self._ranges.findings(taken.outside, taken.inside, now_s))
         if watermark is not None and not drafts:
             drafts.append(self._event({"type": "source", "source": self.source.name, "state": "watermark"}))
         stored = self._append(drafts, None if watermark is None else (self.source.name, watermark))

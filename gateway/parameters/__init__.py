@@ -7,7 +7,7 @@ step record's element from them.
 from gateway.parameters.accumulators import Book, Need, advance, counted, extend, finished, limit_tags, need_of, opened, resolved
 from gateway.parameters.edges import Edge, Edges
 from gateway.parameters.results import completeness, parameter_of, restated
-from gateway.parameters.series import Cut, Point, Track, severed, usable
+from gateway.parameters.series import Cut, Point, Track, quality, severed, usable
 
 __all__ = [
     "Book",
@@ -26,6 +26,7 @@ __all__ = [
     "need_of",
     "opened",
     "parameter_of",
+    "quality",
     "resolved",
     "restated",
     "severed",

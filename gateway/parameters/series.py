@@ -33,10 +33,19 @@ _SUBCODES: dict[int, Quality] = {  # requirements 3.4, by the upper 16 bits
 }
 
 
+SEMANTICS_CHANGED = 0x4000
+"""Status bit (Part 4, 7.39.1): unit, range or texts of the item are no longer what they were, until somebody reads them again."""
+
+
 def quality(status: int) -> Quality:
-    """Return the quality class of an OPC UA StatusCode (Part 4, 7.39); an unlisted code is classed by its severity bits."""
+    """Return the quality class of an OPC UA StatusCode (Part 4, 7.39); an unlisted code is classed by its severity bits.
+
+    What is Good, but perhaps in another unit than the map says, is uncertain.
+    """
     if status == 0:
         return "good"
+    if status < 0x40000000 and status & SEMANTICS_CHANGED:
+        return "uncertain"
     listed = _SUBCODES.get(status >> 16)
     return listed or ("good" if status < 0x40000000 else "uncertain" if status < 0x80000000 else "bad")
 

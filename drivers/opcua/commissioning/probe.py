@@ -17,7 +17,7 @@ from config.grammars.addresses import OpcUaAddress, parse
 from config.units import units
 from drivers.contract import DriverError, Finding, Loss, Reading
 from drivers.opcua.asyncua_types import ua
-from drivers.opcua.commissioning.probe_fields import compare_fields
+from drivers.opcua.commissioning.probe_fields import compare_fields, doubts
 from drivers.opcua.commissioning.probe_report import ProbedTag, ProbeReport
 from drivers.opcua.plan import TYPES, plan_of
 from drivers.opcua.session.attributes import BuiltInTypes, units_of
@@ -181,6 +181,7 @@ def _compare(report: ProbedTag, tag: Tag, address: OpcUaAddress, value: Any, kin
     report.state = status_name(status) if status >> 30 else "ok"
     report.value = _element(None if value.Value is None else value.Value.Value, address)
     report.server_type = NAMES[kind] if kind is not None and kind < len(NAMES) else "structure" if address.field else "unknown"
+    report.problems += doubts(tag, report.value)
     if kind is not None and not address.field and kind not in TYPES.get(tag.type, ()):
         report.problems.append(f"type: the server's is {report.server_type}, the map says {tag.type}")
 

@@ -1,4 +1,4 @@
-"""Probe the tags that name a field of a structure: compare what is at the end of each path, in place of the structure."""
+"""Probe the tags that name a field of a structure: compare what is at the end of each path, in place of the structure; judge values."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -30,6 +30,7 @@ async def compare_fields(link: Link, source: Source, settings: OpcUaSettings, ta
                 report = probed[index]
                 report.value, report.state = value, status_name(status) if status >> 30 else "ok"
                 report.server_type = _type(converter, record, binding)
+                report.problems += doubts(tags[index], value)
                 report.problems += [finding.text.partition(": ")[2] for finding in findings if finding.tags == (index,)]
 
 
@@ -38,3 +39,14 @@ def _type(converter: Converter, record: Undecoded, binding: TagBinding) -> str:
         return NAMES[converter.type_of(record, binding)]
     except Absent:
         return "unknown"
+
+
+def doubts(tag: Tag, value: Any) -> list[str]:
+    """Say of a value what the gateway would store it as, if it is none, or lies outside the instrument's range."""
+    match tag.doubt(value):
+        case "not-available":
+            return [f"value: {value} says that there is none (not_available {tag.not_available}); it is stored as Bad"]
+        case "outside-range":
+            low, high = ("" if end is None else end for end in (tag.eu_low, tag.eu_high))
+            return [f"value: {value} lies outside the instrument's range {low}..{high} {tag.unit or ''}".rstrip() + "; stored as Uncertain"]
+    return []

@@ -1,11 +1,13 @@
 """What `probe` shows of a tag map that is off by one, of the wrong word order, or right."""
 
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 
 import pytest
 
 from config import Source, Tag
+from config.grammars import raw_codes
 from config.units.scaling import Scaling
 from drivers.modbus import ModbusDriver
 from simulators.device import Truth
@@ -50,6 +52,18 @@ async def test_a_right_map_is_ok_with_raw_bytes_neighbours_and_orders(probed):
     assert report.requests_per_s == 30
     assert 0 < report.busy < 1
     assert report.lines()[-1].startswith("30.0 requests/s")
+
+
+@pytest.mark.urs("URS-MAP-07", "URS-DAQ-05")
+async def test_a_value_that_is_none_is_named_as_the_gateway_stores_it(probed):
+    beyond = replace(TRUE_MAP[1], eu_high=Decimal(100))
+    none = replace(beyond, not_available=raw_codes.parse("2510..2520", "uint16"))
+
+    not_there, outside = (await probed(none, beyond)).tags
+
+    assert (not_there.state, not_there.value) == ("not-available", None)
+    assert not_there.hint == "the device says that it has no value: 2515 is one of 2510..2520"
+    assert (outside.state, outside.value) == ("outside-range", 2515), "a range with one end is one too"
 
 
 async def test_a_wrong_word_order_is_named(probed):
