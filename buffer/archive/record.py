@@ -14,11 +14,11 @@ from buffer.archive.texts import (
     moment_text,
     performed_by_text,
     quantity_text,
+    result_text,
     span_text,
     tags_text,
     unit_text,
     value_text,
-    values_text,
 )
 from buffer.segment import Entry
 
@@ -160,12 +160,13 @@ class Record:
                     ),
                     *(
                         value_text(happening.event.get("status")),
-                        "; ".join(values_text(result.get("values", {})) for result in happening.event.get("results", [])),
+                        "; ".join(map(result_text, happening.event.get("results", []))),
                     ),
                 ]
                 for happening in samples
             ]
-            yield Table(("Entry", "Taken", "Sampling", "Sample", "Status", "Results"), (1, 2, 2, 2, 1.2, 5), rows)
+            replaced = _at([any(result.get("replaced") for result in happening.event.get("results", [])) for happening in samples])
+            yield Table(("Entry", "Taken", "Sampling", "Sample", "Status", "Results"), (1, 2, 2, 2, 1.2, 5), rows, replaced)
 
     # ------------------------------------------------------------------ what happened beside the steps
 

@@ -97,6 +97,14 @@ def values_text(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value_text(value)}" for name, value in values.items())
 
 
+def result_text(result: Mapping[str, Any]) -> str:
+    """Format what a row of the laboratory says, after all that it said before and was replaced."""
+    told = [values_text(said.get("values") or {}) or "withdrawn" for said in (*result.get("replaced", []), result)]
+    left_out = result.get("replaced_count", len(told) - 1) - (len(told) - 1)
+    told[1:1] = [f"{left_out} more"] if left_out else []
+    return " replaced by ".join(told)
+
+
 def change_text(event: Mapping[str, Any]) -> str:
     """Format what a correction changed, with old and new value."""
     return "; ".join(

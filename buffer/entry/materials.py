@@ -57,8 +57,20 @@ class MaterialEvent(Event):
     evidence: Evidence | None = None
 
 
+class FormerResult(Open):
+    """What a row of the laboratory said before it was replaced. seq: of the entry in which it stands."""
+
+    seq: int
+    change: str
+    time: AwareDatetime | None = None
+    values: dict[str, Any]
+
+
 class SampleResult(Open):
-    """A row of the laboratory about a sample, as read: its columns in `values`."""
+    """A row of the laboratory about a sample, as read: its columns in `values`; without any, the laboratory has deleted it.
+
+    replaced: what the same row said before, the oldest first; of very many the first and the newest, and `replaced_count` counts all.
+    """
 
     source: Name
     name: Name
@@ -67,10 +79,15 @@ class SampleResult(Open):
     time: AwareDatetime | None = None
     seq: int
     values: dict[str, Any]
+    replaced: list[FormerResult] = []
+    replaced_count: int = 0
 
 
 class SampleEvent(Event):
-    """A sample taken. Its results come later: each makes a new revision, with reason `result`."""
+    """A sample taken. Its results come later: each makes a new revision, with reason `result`.
+
+    A result that says something else than before has reason `result-replaced`, one that the laboratory deleted `result-withdrawn`.
+    """
 
     type: Literal["sample"]
     record: str | None = None

@@ -210,6 +210,10 @@ class Listed:
     missing: list[dict[str, Any]]
 
 
+GRAVEST = ("result-replaced", "result-withdrawn", "config-corrected", "source-corrected", "re-bound")
+"""Reasons for which a batch's end is made again, the gravest first; all others are late data."""
+
+
 @dataclass(slots=True)
 class Batch:
     """A batch on the line, until all its equipments have ended it."""
@@ -225,6 +229,12 @@ class Batch:
     alarms: list[dict[str, Any]] = field(default_factory=list)
     alarm_count: int = 0
     ran: dict[str, list[Any]] = field(default_factory=dict)  # record -> equipment, step, run, start, end (where compared)
+    reason: str | None = None  # of the revision that is due; None: late data
+
+    def revise(self, now: int, reason: str | None) -> None:
+        """Let the end record be made again. Of several reasons the gravest is given."""
+        self.dirty = now
+        self.reason = min((told for told in (self.reason, reason) if told in GRAVEST), key=GRAVEST.index, default=None)
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kit.whole_way import way_of
+from kit.whole_way import Way, way_of
 
 from buffer.archive import packing
 
@@ -56,3 +56,75 @@ async def test_an_archive_that_lacks_what_its_records_rest_on_is_not_good(tmp_pa
     assert cited in held(whole)
     assert (report.exit_code, report.problems) == (2, []), "what a journal no longer holds can not be archived, and that is said"
     assert f"rest on entries {cited}" in " ".join(report.missing)
+
+
+async def sampled(way: Way) -> None:
+    """A batch that was sampled, and whose first result was told after its end."""
+    await way.order(10, "B1")
+    await way.alive(11)
+    await way.read(12, step=10, temp=60.0)
+    await way.row(15, "mes.samples", "71", {"id": "71", "unit_id": "MIX-1", "batch_no": "B1", "sample_id": "S-71"})
+    await way.read(25, step=0)
+    await way.order(30, None, "B1 ended")
+    await way.finish(31)
+    await way.row(60, "lims.results", "S-71", {"sample_id": "S-71", "moisture": "5.20"})
+    await way.finish(61)
+
+
+@pytest.mark.urs("URS-CTX-09")
+async def test_a_result_that_replaces_another_shows_both_everywhere(tmp_path: Path) -> None:
+    async with way_of(tmp_path) as way:
+        await sampled(way)
+        assert way.events("batch", transition="end")[-1]["reason"] == "late-data", "a first result replaces nothing"
+        await way.row(80, "lims.results", "S-71", {"sample_id": "S-71", "moisture": "3.45"})
+        await way.finish(81)
+        sample, end = way.events("sample")[-1], way.events("batch", transition="end")[-1]
+        record, page, batchml = way.record("B1")
+        archive, report = await way.archive("B1")
+    assert (sample["reason"], sample["revision"], end["reason"], end["revision"]) == ("result-replaced", 3, "result-replaced", 3)
+    (result,) = sample["results"]
+    assert (result["values"]["moisture"], result["replaced_count"]) == ("3.45", 1)
+    assert [former["values"]["moisture"] for former in result["replaced"]] == ["5.20"]
+    assert end["samples"][0]["replaced"] == 1
+    (exception,) = (item for item in record["exceptions"] if item["kind"] == "result-replaced")
+    assert exception["severity"] == "alarm"
+    assert "5.20" in exception["text"]
+    assert "3.45" in exception["text"]
+    assert "corrected" not in {item["kind"] for item in record["exceptions"]}, "it is said once"
+    samples = page.partition("<h2>Samples</h2>")[2].partition("</section>")[0]
+    assert "5.20" in samples
+    assert "3.45" in samples
+    results = batchml.partition("<Samples>")[2]
+    assert results.index("5.20") < results.index("3.45")
+    with zipfile.ZipFile(archive) as file:
+        copy = file.read("record.html").decode().partition(">Samples<")[2].partition("</table>")[0]
+    assert "5.20" in copy
+    assert "3.45" in copy
+    assert report.exit_code == 0
+
+
+async def test_a_result_that_is_withdrawn_stays_in_the_record(tmp_path: Path) -> None:
+    async with way_of(tmp_path) as way:
+        await sampled(way)
+        await way.row(80, "lims.results", "S-71", {}, "deleted")
+        await way.finish(81)
+        sample, end = way.events("sample")[-1], way.events("batch", transition="end")[-1]
+        record, page, _ = way.record("B1")
+    assert (sample["reason"], end["reason"]) == ("result-withdrawn", "result-withdrawn")
+    assert sample["results"][0]["replaced"][0]["values"]["moisture"] == "5.20"
+    (exception,) = (item for item in record["exceptions"] if item["kind"] == "result-replaced")
+    assert "withdrawn" in exception["text"]
+    assert "5.20" in page.partition("<h2>Samples</h2>")[2].partition("</section>")[0]
+
+
+async def test_a_replacement_stays_an_exception_when_another_result_follows(tmp_path: Path) -> None:
+    async with way_of(tmp_path) as way:
+        await sampled(way)
+        await way.row(80, "lims.results", "S-71", {"sample_id": "S-71", "moisture": "3.45"})
+        await way.row(90, "lims.results", "S-71", {"sample_id": "S-71", "moisture": "3.40"})
+        await way.row(91, "lims.results", "S-71/b", {"sample_id": "S-71", "moisture": "3.40"})
+        await way.finish(92)
+        sample, record = way.events("sample")[-1], way.record("B1")[0]
+    assert (sample["reason"], len(sample["results"])) == ("result", 2), "a row of another key is a further result"
+    assert [former["values"]["moisture"] for former in sample["results"][0]["replaced"]] == ["5.20", "3.45"]
+    assert [item["severity"] for item in record["exceptions"] if item["kind"] == "result-replaced"] == ["alarm"]

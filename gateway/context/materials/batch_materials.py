@@ -34,7 +34,7 @@ class Ledgers:
             ledger.more += 1
         else:
             listed[event["record"]] = _line(event, digest)
-        self._changed(name)
+        self._changed(name, event["reason"])
         for old in list(self._state.ledgers)[: max(len(self._state.ledgers) - MOST_LEDGERS, 0)]:
             if old not in self._state.batches:
                 del self._state.ledgers[old]
@@ -45,12 +45,12 @@ class Ledgers:
         if ledger is not None and name is not None:
             ledger.bookings.pop(record, None)
             ledger.samples.pop(record, None)
-            self._changed(name)
+            self._changed(name, "re-bound")
 
-    def _changed(self, name: str) -> None:
+    def _changed(self, name: str, reason: str | None) -> None:
         batch = self._state.batches.get(name)
         if batch is not None and batch.revision:
-            batch.dirty = self._state.now
+            batch.revise(self._state.now, reason)
 
     def times(self, name: str, each: PendingBooking) -> int:
         """How often this was said of a batch already."""
@@ -120,10 +120,12 @@ class Ledgers:
 def _line(event: Mapping[str, Any], digest: str) -> dict[str, Any]:
     common = {k: event[k] for k in ("record", "revision", "equipment", "status")} | {"content_sha256": digest}
     if event["type"] == "sample":
-        return {**common, "sampling": event["sampling"], "sample": event["sample"], "results": len(event["results"])}
-    told = ("kind", "material", "lot", "output_lot", "quantity", "unit", "result")
+        replaced = sum(result.get("replaced_count", 0) for result in event["results"])
+        told = {"sampling": event["sampling"], "sample": event["sample"], "results": len(event["results"])}
+        return {**common, **told, **({"replaced": replaced} if replaced else {})}
+    names = ("kind", "material", "lot", "output_lot", "quantity", "unit", "result")
     gone = {"withdrawn": True} if "row-withdrawn" in event["problems"] else {}
-    return {**common, "booking": event["booking"], **{k: event[k] for k in told}, **gone}
+    return {**common, "booking": event["booking"], **{k: event[k] for k in names}, **gone}
 
 
 def _name(line: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from config.materials import Sampling
 from gateway.context import event_bodies
 from gateway.context.materials.declared import Declared
 from gateway.context.materials.posting import Posting
+from gateway.context.materials.results import is_same_row, merged
 from gateway.context.plan import Plan
 from gateway.context.state import State
 from gateway.context.texts import short, text
@@ -29,9 +30,6 @@ class Laboratory:
                 self._result(sampling, event, row)
 
     def _result(self, row: Sampling, message: Mapping[str, Any], result_row: Mapping[str, Any]) -> None:
-        sample = text(result_row["row"].get(row.results_key or ""))
-        if sample is None:
-            return
         result = {
             "source": message["source"],
             "name": message["name"],
@@ -41,10 +39,23 @@ class Laboratory:
             "seq": self._state.seq,
             "values": {column: short(value) for column, value in result_row["row"].items()},
         }
+        sample = text(result_row["row"].get(row.results_key or "")) or self._sample_of(result)
+        if sample is None:
+            return
+        if result["change"] == "deleted":
+            result["values"] = {}
         if not self._linked(sample, row.results or "", result):
             self._state.unlinked = [*self._state.unlinked, {"sample": sample, "query": row.results, "result": result}][-MOST_UNLINKED:]
             if not self._sample_waits():
                 self._unknown(self._state.unlinked[-1])
+
+    def _sample_of(self, result: dict[str, Any]) -> str | None:
+        """Find the sample that a row was about, where it does not say so any more: of a deleted row nothing is told but its key."""
+        for booked in self._state.booked.values():
+            if any(is_same_row(known, result) for known in booked.event.get("results", ())):
+                sample: str | None = booked.event["sample"]
+                return sample
+        return next((unlinked["sample"] for unlinked in self._state.unlinked if is_same_row(unlinked["result"], result)), None)
 
     def _sample_waits(self) -> bool:
         return any(pending.table == "sample" for pending in self._state.occurred)
@@ -56,11 +67,11 @@ class Laboratory:
         booked = next((b for b in reversed(same) if b.event["sampling"] in mine), None)
         if booked is None:
             return False
-        others = [r for r in booked.event["results"] if any(r[k] != result[k] for k in ("source", "name", "key"))]
+        results, reason = merged(booked.event["results"], result)
         evidence = booked.event["evidence"]
         item = {"of": "result", **{k: result[k] for k in ("source", "name", "key", "seq")}}
         rests = {**evidence, "to_seq": max(evidence["to_seq"], result["seq"]), "items": [*evidence["items"], item]}
-        self._posting.publish(booked, {**booked.event, "results": [*others, result], "evidence": rests}, "result")
+        self._posting.publish(booked, {**booked.event, "results": results, "evidence": rests}, reason)
         return True
 
     def link(self) -> None:

@@ -151,7 +151,7 @@ class Batches:
             gaps = {gap for p in run.last["parameters"] for gap in p["gaps"]}
             batch.gaps = sorted(gaps.union(batch.gaps))
         if batch.revision:
-            batch.dirty = self._state.now
+            batch.revise(self._state.now, run.last.get("reason"))
 
     def _took(self, batch: Batch, run: Run) -> None:
         """Parameters were taken at an event: they belong to the equipment's part of the batch."""
@@ -166,7 +166,7 @@ class Batches:
         if batch is not None:
             batch.ran.pop(record, None)
         if batch is not None and batch.records.pop(record, None) is not None and batch.revision:
-            batch.dirty = self._state.now
+            batch.revise(self._state.now, "re-bound")
 
     def close(self) -> None:
         """Make the end records that can be made now."""
@@ -253,7 +253,7 @@ class Batches:
             "record": self._record(name),
             "revision": batch.revision + 1,
             "supersedes": f"{self._record(name)}#{batch.revision}" if batch.revision else None,
-            "reason": "late-data" if batch.revision else None,
+            "reason": (batch.reason or "late-data") if batch.revision else None,
             "cause": cause,
             **event_bodies.identity(batch.identity),
             "start": event_bodies.instant(start, zone),
@@ -277,7 +277,7 @@ class Batches:
             "status": "complete" if not completeness["missing"] else "incomplete",
             "completeness": completeness,
         }
-        batch.digest, batch.revision, batch.dirty = self._emit(event), batch.revision + 1, None
+        batch.digest, batch.revision, batch.dirty, batch.reason = self._emit(event), batch.revision + 1, None, None
 
     def _completeness(self, name: str, batch: Batch) -> dict[str, Any]:
         required = sum(x.required for x in batch.records.values())

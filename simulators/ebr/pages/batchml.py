@@ -16,6 +16,7 @@ import orjson
 
 from simulators.ebr.record.readings import TICKS_PER_S, Point
 from simulators.ebr.record.record import Series
+from simulators.ebr.record.results import said
 from simulators.ebr.record.statement import counted
 
 NAMESPACE = "http://www.mesa.org/xml/B2MML"
@@ -331,10 +332,17 @@ def _sample(node: _Node, sample: Mapping[str, Any]) -> None:
     for number, result in enumerate(sample.get("results") or [], 1):
         test = node.child("SampleTest")
         test.entry(f"{name}/test/{number}", "Sample Test", result.get("time"), f"{result['source']} {result['name']} {result['key']}")
-        made = test.child("SampleTestResult")
-        made.entry(f"{name}/test/{number}/result", "Sample Test Result", result.get("time"))
-        for column, value in (result.get("values") or {}).items():
-            made.value("Results", None if value is None else _shown(value), "string", key=column)
+        *replaced, present = said(result)
+        for times, former in enumerate(replaced, 1):
+            _test_result(test, f"{name}/test/{number}/replaced/{times}", former, "replaced")
+        _test_result(test, f"{name}/test/{number}/result", present, "" if present.get("values") else "withdrawn")
+
+
+def _test_result(test: _Node, name: str, result: Mapping[str, Any], description: str) -> None:
+    made = test.child("SampleTestResult")
+    made.entry(name, "Sample Test Result", result.get("time"), description)
+    for column, value in (result.get("values") or {}).items():
+        made.value("Results", None if value is None else _shown(value), "string", key=column)
 
 
 def _data_sets(record: Mapping[str, Any], series: Series) -> Fill:

@@ -10,6 +10,7 @@ import orjson
 from simulators.ebr.pages.markup import marked, shown, table, when
 from simulators.ebr.record.bookings import lot_of
 from simulators.ebr.record.exceptions import clock_event_size
+from simulators.ebr.record.results import said, values_text
 from simulators.ebr.record.statement import performed_by
 
 Rows = Iterable[Sequence[str]]
@@ -110,15 +111,24 @@ def _genealogy(record: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _sample(sample: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
-    results = [
-        f"{escape(str(result.get('key') or ''))}: "
-        + escape(", ".join(f"{name} {_plain(value)}" for name, value in (result.get("values") or {}).items()))
-        + f" <small>{escape(str(result.get('source') or ''))}, {when(result.get('time'), zone)}</small>"
-        for result in sample.get("results") or []
-    ]
+    results = [_result(result, zone) for result in sample.get("results") or []]
     taken = (sample.get("taken") or {}).get("time") or sample["entered"]
     names = (escape(str(sample.get("sampling") or "")), shown(str(sample.get("sample") or "")))
     return (when(taken, zone), *names, _steps(sample), _status(sample), "<br>".join(results) or "none yet")
+
+
+def _result(result: Mapping[str, Any], zone: ZoneInfo) -> str:
+    """Show what a row of the laboratory says, and before it, marked, all that it said and was replaced."""
+    *replaced, present = said(result)
+    lines = [f"{_told(former, zone)} {marked('replaced', bad=True)}" for former in replaced] + [_told(present, zone)]
+    left_out = (result.get("replaced_count") or len(replaced)) - len(replaced)
+    more = f"<br>{marked(f'{left_out} more were replaced', bad=True)}" if left_out else ""
+    source = f" <small>{escape(str(result.get('source') or ''))}</small>"
+    return f"{escape(str(result.get('key') or ''))}: {'<br>'.join(lines)}{source}{more}"
+
+
+def _told(result: Mapping[str, Any], zone: ZoneInfo) -> str:
+    return f"{escape(values_text(result.get('values')))} <small>{when(result.get('time'), zone)}</small>"
 
 
 def _hold_time(hold: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:

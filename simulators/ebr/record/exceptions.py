@@ -4,9 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from simulators.ebr.record.results import replacement_text
+
 _ORDER = {"alarm": 0, "warning": 1, "info": 2}
 _TWICE = ("step-missing", "step-not-observed", "lot-orphan", "hold-time-exceeded", "hold-time-unknown", "hold-time-unseen")
 """Findings that say again what the record itself says."""
+_RESULTS = ("result", "result-replaced", "result-withdrawn")
+"""Reasons of revisions that only bring what the laboratory says; a result that replaces another is said by itself."""
 _FINE = ("present", "by-ebr", "not-applicable")
 
 
@@ -154,10 +158,17 @@ def _booking(booking: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield _exception(
             "limit", "alarm", time, where, f"{booking.get('quantity')} {unit} is {booking['result']} the limit {limit} {unit}."
         )
-    corrected = booking["revision"] > 1 and booking.get("reason") != "result"
+    for result in booking.get("results") or []:
+        if (text := replacement_text(result)) is not None:
+            yield _exception(
+                "result-replaced", "alarm", result.get("time") or booking["entered"], where,
+                f"A laboratory result of sample {booking.get('sample')} was replaced ({result.get('key')}): {text}.",
+            )  # fmt: skip
+    corrected = [revision for revision in booking["revisions"] if (revision["revision"] or 1) > 1 and revision["reason"] not in _RESULTS]
     if corrected:
+        newest = corrected[-1]
         yield _exception(
-            "corrected", "warning", booking["entered"], where, f"Corrected record, revision {booking['revision']}: {booking.get('reason')}."
+            "corrected", "warning", newest["entered"], where, f"Corrected record, revision {newest['revision']}: {newest['reason']}."
         )
 
 
