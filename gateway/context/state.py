@@ -195,6 +195,7 @@ class Listed:
     sha256: str
     required: int
     missing: list[dict[str, Any]]
+    open: list[dict[str, Any]] = field(default_factory=list)  # required values that are not the gateway's to give
 
 
 @dataclass(slots=True)
@@ -327,6 +328,7 @@ class State:
     where: dict[str, EquipmentState] = field(default_factory=dict)
     rows: dict[str, dict[str, Row]] = field(default_factory=dict)
     runs: dict[int, Run] = field(default_factory=dict)
+    awaiting: dict[str, Run] = field(default_factory=dict)  # record -> a final run of which the laboratory gives a value
     batches: dict[str, Batch] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     gaps: list[OpenGap] = field(default_factory=list)
