@@ -209,7 +209,11 @@ def _limits(parameter: Parameter, tag: Tag | None, limits: Limits) -> dict[str, 
     """Return target and limits as they are compared: with the value, in its unit; as lines of a time with the readings, in the tag's."""
     told: dict[str, Any] = {"target": limits.target, "low": limits.low, "high": limits.high, "limit_source": parameter.limit_source}
     if parameter.statistic in BY_THRESHOLD:
-        told["limit_unit"] = None if tag is None else tag.unit
+        told |= (
+            {"limit_unit": None, "limit_unit_text": None}
+            if tag is None
+            else {"limit_unit": tag.unit, "limit_unit_text": _written(tag) or tag.unit}
+        )
     return {**told, "limits_read": limits.read} if limits.read else told
 
 
@@ -284,7 +288,9 @@ def _gaps(cuts: Sequence[Cut]) -> dict[str, Any]:
 
 
 def _origin(parameter: Parameter) -> dict[str, Any]:
-    return {"criticality": parameter.criticality, "required": parameter.required, "origin": parameter.origin}
+    told = {name: getattr(parameter, name) for name in ("criticality", "required", "origin")}
+    is_computed = parameter.tag is not None or parameter.statistic == "duration"
+    return {**told, "include": parameter.include, "skip_first_s": parameter.skip_first_s} if is_computed else told
 
 
 def _evidence(parameter: Parameter, sums: Sums) -> dict[str, Any]:
@@ -298,8 +304,10 @@ def _evidence(parameter: Parameter, sums: Sums) -> dict[str, Any]:
 def completeness(parameters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Make the statement of completeness at a step's end: each required parameter is present, or listed with its status.
 
-    Parameters that the EBR enters itself are not counted.
+    Those that are not the gateway's to give are not counted; `open` names them.
     """
     required = [p for p in parameters if p["required"] and p["status"] != "by-ebr"]
     missing = [{"parameter": p["parameter"], "status": p["status"]} for p in required if p["status"] != "present"]
-    return {"required": len(required), "present": len(required) - len(missing), "missing": missing}
+    others = [{k: p.get(k) for k in ("parameter", "name", "origin")} for p in parameters if p["required"] and p["status"] == "by-ebr"]
+    counted = {"required": len(required), "present": len(required) - len(missing), "missing": missing}
+    return {**counted, "open": others} if others else counted

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 from simulators.ebr.record.readings import ticks_of
 
 TICKS_PER_MS = 10_000
+MOST_NAMED = 12
+"""Open values that a statement names; record.json has all of them."""
 
 
 def local_time(text: str, zone: ZoneInfo) -> str:
@@ -26,14 +28,45 @@ def local_time(text: str, zone: ZoneInfo) -> str:
 
 
 def counted(completeness: Mapping[str, Any]) -> str:
-    """Write how many of the required items are present: steps, values, bookings, samples, lots."""
+    """Write how many of the required items are present (steps, values, bookings, samples, lots), and which values others must give."""
     required = completeness["required"]
-    if not required:
-        return "nothing is required"
-    return f"{completeness['present']} of {required} required item{'s are' if required > 1 else ' is'} present"
+    counted = f"{completeness['present']} of {required} required item{'s are' if required > 1 else ' is'} present"
+    return "; ".join(filter(None, (counted if required else "nothing is required", _not_ours(completeness))))
+
+
+def _not_ours(completeness: Mapping[str, Any]) -> str:
+    names = [item.get("name") or item["parameter"] for item in completeness.get("open") or []]
+    count = max(completeness.get("open_count") or 0, len(names))
+    if not count:
+        return ""
+    named = ", ".join(names[:MOST_NAMED]) + (f" and {count - MOST_NAMED} more" if count > MOST_NAMED else "")
+    return f"{count} required value{'s are' if count > 1 else ' is'} not the gateway's to give: {named}"
 
 
 def performed_by(item: Mapping[str, Any]) -> str:
     """Write who worked; where nobody is named, that and the reason."""
     people = ", ".join(person["id"] for person in item.get("performed_by") or [])
     return people or f"nobody named{': ' + item['performed_by_reason'] if item.get('performed_by_reason') else ''}"
+
+
+def computed(parameter: Mapping[str, Any]) -> str:
+    """Write how a value is computed, so that anybody can compute it again: statistic, tag, threshold in its own unit, what counts."""
+    statistic = str(parameter.get("statistic") or "").replace("_", " ")
+    if parameter.get("results"):
+        samples = ", ".join(str(result["sample"]) for result in parameter["results"])
+        return f"{statistic} of what the laboratory says of {samples}"
+    of = f" of {parameter['tag']}" if parameter.get("tag") else ""
+    if statistic.startswith("time "):
+        return _joined(f"time{of} {_threshold(parameter)}", parameter)
+    return _joined(f"{statistic}{of}", parameter)
+
+
+def _threshold(parameter: Mapping[str, Any]) -> str:
+    unit = f" {parameter['limit_unit_text'] or ''}".rstrip() if "limit_unit_text" in parameter else ""
+    low, high = (f"{parameter.get(name) or '?'}{unit}" for name in ("low", "high"))
+    return {"time_above": f"above {high}", "time_below": f"below {low}"}.get(parameter["statistic"], f"below {low} or above {high}")
+
+
+def _joined(text: str, parameter: Mapping[str, Any]) -> str:
+    skipped = f"without the first {parameter['skip_first_s']:g} s" if parameter.get("skip_first_s") else ""
+    return ", ".join(filter(None, (text, "while running" if parameter.get("include") == "running" else "", skipped)))
