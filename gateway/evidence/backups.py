@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import config
-from buffer.restore.backup import gateway_of
+from buffer.restore.backup import gateway_of, position_of
 from gateway.entries.findings import Announcer, Severity, finding
 
 log = logging.getLogger(__name__)
@@ -61,10 +61,10 @@ class Backups:
         """Make one whenever the newest is old enough, until cancelled. Raises BackupFailed."""
         while True:
             held = await self._held()
-            if not held or time.time() - held[-1][0] >= self._settings.every_h * HOUR_S:
+            if self._newest_s is None or time.time() - self._newest_s >= self._settings.every_h * HOUR_S:
                 await self._make()
             elif self.failing is not None:
-                self._made(f"the folder of backups is there again; the newest is {held[-1][1].name}")
+                self._made(f"the folder of backups is there again; the newest is {held[-1].name}")
             await asyncio.sleep(min(self._look_s, self._settings.every_h * HOUR_S))
 
     async def failed(self, why: str) -> None:
@@ -88,22 +88,24 @@ class Backups:
         wrong = {"overdue": overdue, "failing": self.failing}
         return {"folder": str(self.folder), "newest": newest, "age_h": age_h, **limits, "making": self._making, **wrong}
 
-    async def _held(self) -> list[tuple[float, Path]]:
-        """(made at, folder) of every backup of this line, oldest first.
+    async def _held(self) -> list[Path]:
+        """Every backup of this line, in the order of the last entry in it: a date may have been made by a clock that was wrong.
 
-        A name does not tell whose it is (lines `b-c` at `a` and `c` at `a-b` share one); its journal.db does.
-
-        One that bears a time to come (the clock was ahead then) counts as none, and stays until its time: it would keep backups from
-        being made for as long, and be kept in the place of newer ones.
+        A name does not tell whose it is (lines `b-c` at `a` and `c` at `a-b` share one); its journal.db does. How old the newest is, is not
+        known if it bears a time to come; then another one is made.
         """
+        now_s = time.time()
+
+        def look() -> list[tuple[tuple[int, int], bool, float, Path]]:
+            dated = [(_seconds(match[1]), one) for one in self.folder.iterdir() if (match := self._named_ours(one))]
+            return sorted((position_of(one), made_s <= now_s, made_s, one) for made_s, one in dated)
+
         try:
-            found = await asyncio.to_thread(lambda: [(match, one) for one in self.folder.iterdir() if (match := self._named_ours(one))])
+            held = await asyncio.to_thread(look)
         except OSError as error:
             raise BackupFailed(f"{self.folder}: {error.strerror}") from error
-        now_s = time.time()
-        held = sorted((made_s, one) for match, one in found if (made_s := _seconds(match[1])) <= now_s)
-        self._newest_s = held[-1][0] if held else None
-        return held
+        self._newest_s = held[-1][2] if held and held[-1][1] else None
+        return [one for *_, one in held]
 
     def _named_ours(self, one: Path) -> "re.Match[str] | None":
         match = self._ours.fullmatch(one.name)
@@ -157,7 +159,7 @@ class Backups:
 
     async def _remove_old(self) -> list[Path]:
         held = await self._held()
-        going = [one for _, one in held[: -self._settings.keep]]
+        going = held[: -self._settings.keep]
         left = [one for one in self.folder.glob(f"{self._name}-*.part") if self._ours.fullmatch(one.name.removesuffix(".part"))]
         for one in going + left:
             await asyncio.to_thread(_remove, one)
