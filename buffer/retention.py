@@ -8,8 +8,9 @@ committed after that, removes the file. So no segment is gone without its audit 
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from buffer.catalogue import Segment
@@ -18,10 +19,8 @@ from buffer.segment import first_of
 from buffer.store import Store, remove
 from buffer.times import TICKS_PER_S, now_ticks
 
-EARLIEST_TICKS = 17_000_000_000_000_000  # 2023-11-14: no journal is older
+EARLIEST_TICKS = 17_000_000_000_000_000
 """2023-11-14: no journal is older, so a segment closed before that was closed by a wrong clock."""
-AHEAD_TICKS = 86_400 * TICKS_PER_S
-"""A segment closed further ahead of a verified clock than this was closed by a wrong clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +56,15 @@ class Pruned:
 def prune(store: Store, retain_s: float, open_since_seq: int | None, *, clock_verified: bool = True) -> Pruned | None:
     """Remove the segments that the last call named, and name those that may go now; None if none. Writer thread.
 
-    A clock that is not verified makes no segment old enough to go. A segment that was closed at an impossible time is as old as the first
-    call with a verified clock.
+    A clock that is not verified makes no segment old enough to go, and gives none that is closed meanwhile a date. A segment that was
+    closed at an impossible time is as old as the first call with a verified clock.
     """
     _remove_named(store)
     if clock_verified:
         _redate(store)
+        store.dated = {(segment.epoch, segment.first) for segment in store.view.segments if segment.state == "closed"}
+    else:
+        _doubt(store)
     held = [
         segment
         for segment in store.view.segments
@@ -175,14 +177,34 @@ def _held_among(closed: list[Segment], holds: Iterable[Hold]) -> int:
 
 
 def _redate(store: Store) -> None:
-    """Date segments anew that were closed while the clock was wrong (a computer that began in 1970, a jump ahead): their age begins now."""
-    now = now_ticks()
-    wrong = [
-        segment for segment in store.view.segments if segment.state == "closed" and not EARLIEST_TICKS <= segment.ticks <= now + AHEAD_TICKS
-    ]
-    if not wrong:
+    """Give segments the latest date that they can have where theirs was made by a wrong clock. Theirs is wrong if their order says so.
+
+    A segment was closed after the one before it, and before the one after it and now. One that breaks this, or was closed in 1970, is as
+    young as the next right one: it is kept too long, never too short.
+    """
+    closed = [segment for segment in store.view.segments if segment.state == "closed"]
+    latest, dated = now_ticks(), {}
+    earliest = list(accumulate((s.ticks if s.ticks <= latest else 0 for s in closed), max, initial=EARLIEST_TICKS))
+    for place in reversed(range(len(closed))):
+        segment = closed[place]
+        if not earliest[place] <= segment.ticks <= latest:
+            dated[segment.epoch, segment.first] = replace(segment, ticks=latest)
+        else:
+            latest = segment.ticks
+    _date(store, dated)
+
+
+def _doubt(store: Store) -> None:
+    """Forget the date of segments that were closed while the clock was not verified: their age begins when it is."""
+    closed = {(segment.epoch, segment.first): segment for segment in store.view.segments if segment.state == "closed"}
+    if store.dated is not None:
+        _date(store, {place: replace(segment, ticks=0) for place, segment in closed.items() if place not in store.dated})
+    store.dated = set(closed)
+
+
+def _date(store: Store, dated: Mapping[tuple[int, int], Segment]) -> None:
+    if not dated:
         return
-    dated = {(segment.epoch, segment.first): replace(segment, ticks=now) for segment in wrong}
     store.catalogue.put_segments(dated.values())
     with store.view.lock:
         store.view.segments = [dated.get((segment.epoch, segment.first), segment) for segment in store.view.segments]

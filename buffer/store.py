@@ -61,6 +61,7 @@ class Store:
         self.blocked_by: str | None = None
         self._locked_out: str | None = None  # until cursors could be saved again
         self.holds: dict[str, tuple[int, int, int | None]] = {}
+        self.dated: set[tuple[int, int]] | None = None  # segments whose date was looked at; None: not yet
         self.pending_removal: dict[tuple[int, int], tuple[int, int]] = {}
         self._db: sqlite3.Connection | None = None
         self._unclosed: list[tuple[sqlite3.Connection, Segment]] = []

@@ -14,6 +14,7 @@ from buffer.catalogue import Catalogue
 from buffer.errors import JournalInUse
 from buffer.proofs import newest_note
 from buffer.restore.from_ebr import Import, Learner, RestoreRefused, extend
+from buffer.segment import name_of
 from buffer.store import SUMS, file_sha256
 
 PUBLIC = (verify.KEY_BESIDE, verify.ROTATIONS_BESIDE)
@@ -52,6 +53,20 @@ def gateway_of(folder: Path) -> str | None:
     except sqlite3.Error:
         return None
     return None if row is None else str(row[0])
+
+
+def position_of(folder: Path) -> tuple[int, int]:
+    """Return (epoch, seq) of the last entry of the copy in this folder; (0, 0) if it can not be read."""
+    newest = "SELECT epoch, first, last FROM segments WHERE state != 'damaged' ORDER BY epoch DESC, first DESC LIMIT 1"
+    try:
+        with closing(sqlite.reader(folder / "journal.db", closed=True)) as db:
+            epoch, first, last = db.execute(newest).fetchone() or (0, 0, 0)
+        if last is None:
+            with closing(sqlite.reader(folder / "segments" / name_of(epoch, first), closed=True)) as db:
+                last = db.execute("SELECT max(seq) FROM entries").fetchone()[0] or first
+    except sqlite3.Error:
+        return 0, 0
+    return epoch, last
 
 
 def _copy_public(source: Path, target: Path) -> None:

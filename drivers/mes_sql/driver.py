@@ -225,10 +225,10 @@ class MesSqlDriver(Driver):
 
     async def _offset(self, database: Database, select: str) -> tuple[float, float]:
         """(offset, bound) in seconds of the database's clock against ours, positive when it is ahead. Raises LinkLost, BadReply."""
-        before_s = time.time()
+        before_s = time.monotonic()
         async with database.reading() as connection:
             piece = [row async for piece in rows(connection, select, {}) for row in piece]
-        after_s = time.time()
+        after_s, now_s = time.monotonic(), time.time()  # the wall clock once: it may be set between question and answer
         try:
             ((told,),) = [tuple(row.values()) for row in piece]
             moment = read(told, None)
@@ -236,7 +236,8 @@ class MesSqlDriver(Driver):
             raise BadReply(f"{self.source.name}: clock must give one time: {error}") from None
         source_s = ticks_of(moment if moment.tzinfo else moment.replace(tzinfo=UTC)) / 1e7
         resolution_s = 0.0 if moment.microsecond else 0.5
-        return source_s + resolution_s - (before_s + after_s) / 2, (after_s - before_s) / 2 + resolution_s
+        half_s = (after_s - before_s) / 2
+        return source_s + resolution_s - (now_s - half_s), half_s + resolution_s
 
     async def probe(self) -> Probe:
         """Each query once, and the clock. Raises LinkLost, BadReply, DriverMisconfigured."""

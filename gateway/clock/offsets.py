@@ -65,7 +65,7 @@ class OffsetEstimator:
             return None
         latest, low, high = self._buckets[-1]
         for minute, older_low, older_high in reversed(list(self._buckets)[:-1]):
-            widened = int((latest - minute) * BUCKET_TICKS * DRIFT_PPM * 1e-6)
+            widened = int(abs(latest - minute) * BUCKET_TICKS * DRIFT_PPM * 1e-6)
             new_low, new_high = max(low, older_low - widened), min(high, older_high + widened)
             if new_low > new_high:
                 break
@@ -112,7 +112,7 @@ class SourceClock:
     """One source's clock: measured by asking its server, unless the stamps of its values prove a worse clock behind that server."""
 
     def __init__(self, limit_s: float, delay_s: float) -> None:
-        self.limit_s = limit_s
+        self.limit_s, self._delay_s = limit_s, delay_s
         self._asked, self._stamps = OffsetEstimator(limit_s), DeviceStamps(limit_s, delay_s)
         self._sampled = 0
         self.now: Offset | None = None
@@ -130,6 +130,11 @@ class SourceClock:
         self._stamps.stamped(stamp_ticks, received_ticks)
         if self._stamps.estimate() != before:
             self._judge()
+
+    def restart(self) -> None:
+        """Know nothing: our own clock was set, and every offset so far was measured against what it showed before."""
+        self._asked, self._stamps = OffsetEstimator(self.limit_s), DeviceStamps(self.limit_s, self._delay_s)
+        self._sampled, self.now = 0, None
 
     def is_due(self, received_ticks: int) -> bool:
         """True if another list's stamp is wanted: five lists a second prove enough, and more would cost a scan of every reading."""

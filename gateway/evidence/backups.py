@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import config
-from buffer.restore.backup import gateway_of
+from buffer.restore.backup import gateway_of, position_of
 from gateway.entries.findings import Announcer, Severity, finding
 
 log = logging.getLogger(__name__)
@@ -65,10 +65,10 @@ class Backups:
         while True:
             # The folder is asked each time, not a timer: a share may have been away, and a person may have made or removed one.
             held = await self._held()
-            if not held or time.time() - held[-1][0] >= self._settings.every_h * HOUR_S:
+            if self._newest_s is None or time.time() - self._newest_s >= self._settings.every_h * HOUR_S:
                 await self._make()
             elif self.failing is not None:
-                self._made(f"the folder of backups is there again; the newest is {held[-1][1].name}")
+                self._made(f"the folder of backups is there again; the newest is {held[-1].name}")
             await asyncio.sleep(min(self._look_s, self._settings.every_h * HOUR_S))
 
     async def failed(self, why: str) -> None:
@@ -92,22 +92,27 @@ class Backups:
         wrong = {"overdue": overdue, "failing": self.failing}
         return {"folder": str(self.folder), "newest": newest, "age_h": age_h, **limits, "making": self._making, **wrong}
 
-    async def _held(self) -> list[tuple[float, Path]]:
-        """Return (made at, folder) of every backup of this line, oldest first. Raises BackupFailed if the folder can not be read.
+    async def _held(self) -> list[Path]:
+        """Return the folder of every backup of this line, by the last entry in it: a date may be from a clock that was wrong.
 
-        A name does not tell whose it is (lines `b-c` at `a` and `c` at `a-b` share one); its journal.db does.
+        Raises BackupFailed if the folder can not be read.
 
-        One that bears a time to come (the clock was ahead then) counts as none, and stays until its time: it would keep backups from
-        being made for as long, and be kept in the place of newer ones.
+
+        A name does not tell whose it is (lines `b-c` at `a` and `c` at `a-b` share one); its journal.db does. How old the newest is, is not
+        known if it bears a time to come; then another one is made.
         """
+        now_s = time.time()
+
+        def look() -> list[tuple[tuple[int, int], bool, float, Path]]:
+            dated = [(_seconds(match[1]), folder) for folder in self.folder.iterdir() if (match := self._named_ours(folder))]
+            return sorted((position_of(folder), made_s <= now_s, made_s, folder) for made_s, folder in dated)
+
         try:
-            ours = await asyncio.to_thread(lambda: [(name, path) for path in self.folder.iterdir() if (name := self._named_ours(path))])
+            held = await asyncio.to_thread(look)
         except OSError as error:
             raise BackupFailed(f"{self.folder}: {error.strerror}") from error
-        now_s = time.time()
-        held = sorted((made_s, path) for name, path in ours if (made_s := _seconds(name[1])) <= now_s)
-        self._newest_s = held[-1][0] if held else None
-        return held
+        self._newest_s = held[-1][2] if held and held[-1][1] else None
+        return [folder for *_, folder in held]
 
     def _named_ours(self, folder: Path) -> "re.Match[str] | None":
         match = self._ours.fullmatch(folder.name)
@@ -165,7 +170,7 @@ class Backups:
     async def _remove_old(self) -> list[Path]:
         """Remove all but the newest backups, and what killed attempts have left; return the backups that went."""
         held = await self._held()
-        old = [folder for _, folder in held[: -self._settings.keep]]
+        old = held[: -self._settings.keep]
         unfinished = [part for part in self.folder.glob(f"{self._name}-*.part") if self._ours.fullmatch(part.name.removesuffix(".part"))]
         for folder in old + unfinished:
             await asyncio.to_thread(_remove, folder)

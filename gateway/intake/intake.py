@@ -16,7 +16,7 @@ from drivers.contract import Loss
 from gateway.clock import Clock
 from gateway.context import Fold
 from gateway.entries.bodies import event_body
-from gateway.entries.set_back import SetBack, step_of
+from gateway.entries.set_back import step_of
 from gateway.entries.tagset import tagset_of
 from gateway.entries.ticks import rfc3339
 from gateway.intake.drafts import (
@@ -87,9 +87,9 @@ class Intake:
     def happened(self, event: Mapping[str, Any], *, watermark: Watermark | None = None) -> Awaitable[None]:
         """Append an event that the fold takes as its input, with what it causes. On disk when the awaitable completes."""
         step = step_of(event)
-        if step is not None and step < 0:
+        if step is not None:
             for port in self.ports.values():
-                port.clock_set_back(SetBack(self.clock.stamp().ticks, step))
+                port.clock_set(self.clock.stamp().ticks, step)
         return self.append([EventDraft(event)], watermark, urgent=True)
 
     def heartbeat(self) -> Awaitable[None]:

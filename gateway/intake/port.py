@@ -153,9 +153,11 @@ class Port:
         self._turn("lost", why)
         await self.lost(Loss("link-lost", detail=why))
 
-    def clock_set_back(self, back: SetBack) -> None:
-        """Go on by the gateway's clock as it is now."""
-        self._observation.set_back(back)
+    def clock_set(self, now: int, step: int) -> None:
+        """Go on by the gateway's clock as it is now. Both in ticks."""
+        self._clock_watch.estimate.restart()
+        if step < 0:
+            self._observation.set_back(SetBack(now, step))
 
     def stopped(self, cause: str, detail: str) -> Awaitable[None]:
         """Open the gap of a time in which the gateway was not observing, from what the journal proves."""

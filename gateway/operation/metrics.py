@@ -64,7 +64,8 @@ class _Snapshot(Collector):
         rejected = GaugeMetricFamily("ebr_gateway_uplink_rejected_entries", "Entries that the EBR rejects", labels=["uplink"])
         for uplink in self._now["uplinks"]:
             waiting.add_metric([uplink["name"]], uplink["entries"])
-            oldest.add_metric([uplink["name"]], uplink["oldest_s"] or 0)
+            if uplink["oldest_s"] is not None or not uplink["entries"]:  # an entry with a time to come has no age
+                oldest.add_metric([uplink["name"]], uplink["oldest_s"] or 0)
             rejected.add_metric([uplink["name"]], uplink["rejected"])
         return waiting, oldest, rejected
 

@@ -141,11 +141,15 @@ class Status:
         depth = self._parts.journal.receipts.depth(status.name)
         plain = asdict(status) | {"entries": depth.entries, "bytes": depth.bytes}
         plain.pop("oldest_ticks")
-        oldest = depth.oldest_ticks
         last = plain.pop("last_receipt_ticks")
-        plain["oldest_s"] = None if oldest is None else round((now_ticks - oldest) / TICKS_PER_S, 1)
+        plain["oldest_s"] = age_s(depth.oldest_ticks, now_ticks)
         plain["last_receipt"] = None if last is None else rfc3339(last)
         return plain
+
+
+def age_s(then: int | None, now: int) -> float | None:
+    """Give the age of something in seconds; None if there is nothing, or if it has a time to come: the clock was ahead then."""
+    return None if then is None or then > now else round((now - then) / TICKS_PER_S, 1)
 
 
 def problems(now: Mapping[str, Any]) -> list[str]:

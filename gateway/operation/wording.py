@@ -187,16 +187,18 @@ def _patrol(now: Mapping[str, Any]) -> StatusLine:
         return StatusLine("Closed segments", "not read again yet since this start")
     parts = []
     if last["ended"] is None:
-        begun = span(_age_s(now, last["begun"]))
-        parts.append(f"being read again, begun {begun} ago: {last['whole']:,} of {last['segments']:,} read, all as they were closed")
+        begun = _ago(now, last["begun"])
+        parts.append(f"being read again, begun {begun}: {last['whole']:,} of {last['segments']:,} read, all as they were closed")
     if complete is not None:
         what = f"all {complete['segments']:,} were as they had been closed" if complete["segments"] else "there was none then"
-        parts.append(f"read again {span(_age_s(now, complete['ended']))} ago: {what}; next within a day")
+        parts.append(f"read again {_ago(now, complete['ended'])}: {what}; next within a day")
     return StatusLine("Closed segments", "; ".join(parts))
 
 
-def _age_s(now: Mapping[str, Any], then: str) -> float:
-    return max(from_rfc3339(now["time"]) - from_rfc3339(then), 0) / TICKS_PER_S
+def _ago(now: Mapping[str, Any], then: str) -> str:
+    """Tell how long ago something was, or that nobody knows: its time is to come, so the clock was ahead then."""
+    ticks = from_rfc3339(now["time"]) - from_rfc3339(then)
+    return f"{span(ticks / TICKS_PER_S)} ago" if ticks >= 0 else "at a time that the clock does not tell (it was set back since)"
 
 
 def _backup(told: Mapping[str, Any] | None) -> StatusLine:

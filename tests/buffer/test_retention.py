@@ -121,3 +121,52 @@ def test_retain_days_are_not_counted_by_a_clock_that_is_wrong(tmp_path: Path, mo
     assert journal.prune(None, clock_verified=False) is None
     assert pruned(journal) == [(1, 8192)]
     journal.close()
+
+
+@pytest.mark.urs("URS-BUF-06", "URS-TIME-06")
+@pytest.mark.parametrize("unverified", [True, False], ids=["not verified meanwhile", "found by its order"])
+def test_a_segment_that_was_closed_by_a_clock_that_was_behind_is_not_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unverified: bool
+) -> None:
+    """A computer that was away for forty days wakes up with the date on which it went, and closes a segment before NTP sets its clock."""
+    day, now = 86_400 * TICKS_PER_S, now_ticks()
+    at = now - 40 * day
+    for module in (retention, store):
+        monkeypatch.setattr(module, "now_ticks", lambda: at)
+    journal = opened(tmp_path, retain_s=30 * 86_400.0)
+
+    def close(count: int) -> None:
+        journal.append([body() for _ in range(4096)]).result()
+        journal.append([HEARTBEAT], urgent=True).result()
+        until(lambda: journal.retained(None).closed == count)
+
+    close(1)
+    assert journal.prune(None) is None
+    at += day if unverified else -day
+    close(2)
+    assert not unverified or journal.prune(None, clock_verified=False) is None
+    at = now
+    assert pruned(journal) == [(1, 4096)], "the second one was closed just now"
+    at = now + 29 * day
+    assert pruned(journal) == []
+    at = now + 31 * day
+    assert pruned(journal) == [(4097, 8192)]
+    journal.close()
+
+
+@pytest.mark.urs("URS-BUF-06", "URS-TIME-06")
+def test_a_segment_that_was_closed_by_a_clock_that_was_ahead_is_as_old_as_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    day, now = 86_400 * TICKS_PER_S, now_ticks()
+    at = now
+    for module in (retention, store):
+        monkeypatch.setattr(module, "now_ticks", lambda: at)
+    journal = opened(tmp_path, retain_s=7 * 86_400.0)
+    for count, when in ((1, now + day // 2), (2, now + 1)):
+        at = when
+        journal.append([body() for _ in range(4096)]).result()
+        journal.append([HEARTBEAT], urgent=True).result()
+        until(lambda: journal.retained(None).closed == count)  # noqa: B023 - asked at once
+    assert journal.prune(None) is None
+    at = now + 7 * day + day // 4
+    assert pruned(journal) == [(1, 8192)], "and not half a day later, which was never"
+    journal.close()

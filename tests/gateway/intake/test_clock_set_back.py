@@ -151,3 +151,15 @@ async def test_tags_that_are_lost_after_the_clock_was_ahead_have_their_gap_then(
     opened = [e["event"] for e in await machine.entries() if e.get("event", {}).get("transition") == "open"]
     assert [from_rfc3339(event["start"]) for event in opened] == [lost]
     assert opened[0]["tags"] == [tag.tag for tag in machine.port.tags[1:]]
+
+
+@pytest.mark.urs("URS-TIME-12", "URS-TIME-07")
+@pytest.mark.parametrize("wrong_s", [HOUR_S, -HOUR_S, 1])
+async def test_what_a_sources_clock_was_against_ours_is_not_said_of_our_clock_after_it_was_set(machine: Machine, wrong_s: int) -> None:
+    machine.port.source_offset(0.01, 0.001)
+    assert machine.port.clock.now is not None
+    machine.set_clock(wrong_s)
+    assert machine.port.clock.now is None, "nobody has measured it"
+    machine.port.source_offset(-float(wrong_s), 0.001)
+    assert machine.port.clock.now is not None
+    assert abs(machine.port.clock.now.offset_s + wrong_s) <= 0.002

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.operation import wording
 from gateway.operation.page import page
-from gateway.operation.status import problems
+from gateway.operation.status import age_s, problems
 
 H, D = 3600.0, 86_400.0
 
@@ -137,6 +137,17 @@ def test_what_is_not_known_is_not_made_up() -> None:
     assert said["Newest checkpoint"].text == told_of
     assert said["Receiver ebr"].text == "has confirmed none of this run yet"
     assert said["Closed segments"].text == "being read again, begun 0 s ago: 40 of 120 read, all as they were closed"
+
+
+@pytest.mark.urs("URS-TIME-07")
+def test_what_bears_a_time_to_come_has_no_age() -> None:
+    now = snapshot()
+    now["time"] = "2026-11-22T05:30:00.000000Z"
+    said = facts(now)["Closed segments"].text
+    assert said.startswith("read again at a time that the clock does not tell (it was set back since): all 120 were")
+    assert age_s(None, 10**16) is None
+    assert age_s(10**16 + 1, 10**16) is None
+    assert age_s(10**16 - 25_000_000, 10**16) == 2.5
 
 
 def test_what_a_batch_lacks_is_named_and_what_it_never_called_for_has_its_reason() -> None:
