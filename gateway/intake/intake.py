@@ -85,7 +85,11 @@ class Intake:
 
     def happened(self, event: Mapping[str, Any], *, watermark: Watermark | None = None) -> Awaitable[None]:
         """Append an event that the fold takes as its input, with what it causes. On disk when the awaitable completes."""
-        return self.append([EventDraft(event)], watermark, urgent=True)
+        stored = self.append([EventDraft(event)], watermark, urgent=True)
+        if event["type"] == "clock" and event["kind"] == "suspend":
+            for port in self.ports.values():
+                port.stood_still()
+        return stored
 
     def heartbeat(self) -> Awaitable[None]:
         """Write down through when each source has been observed, so that a crash leaves no longer a gap than it must."""
