@@ -114,6 +114,7 @@ class Emit(Protocol):
         alive: Sequence[int] | None = None,
         observed_ticks: int | None = None,
         resumed: bool = False,
+        kept: Collection[int] = (),
     ) -> Awaitable[None]:
         """Hand over one list, in the source's order. The order is fixed at the call; the awaitable completes when all of it is on disk.
 
@@ -126,6 +127,9 @@ class Emit(Protocol):
         resumed: the list continues without loss where the committed watermark ended (a transferred subscription, a republished
         message): open gaps of its tags (`alive`, or those in the list) close as filled. Otherwise the first list of a tag after a loss
         closes its gap as lost; kind "backfill" closes none.
+        kept: of a list that was asked for (requested_ns): tags of which the source keeps what happens while nobody asks, and the driver
+        reads on where it ended. Where tags were not asked for in time (`drivers.silence`), the gateway puts their gap before the list;
+        of these it closes as filled, of the others as lost.
         At most 32 calls may be open per source: wait for `room()` before reading more from the source.
         A storage error comes out of the awaitable; a driver lets it pass.
         """

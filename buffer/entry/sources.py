@@ -50,9 +50,10 @@ class GapEvent(Event):
     its values. `fill` tells that history gave an interval afterwards.
 
     cause is open: a reader must take one that it does not know. Of the gateway: link-lost, silence (of a tag whose source is alive),
-    gateway-stopped, gateway-crashed, clock-behind (until its clock was set after a stop); and where its journal took nothing, so that a
-    source was not asked: disk-full, journal-full (its own limit is reached), journal-locked (by another program), journal-slow (the disk
-    took long). Others are the driver's.
+    gateway-stopped, gateway-crashed, clock-behind (until its clock was set after a stop); not-asked (by the running gateway for more
+    than two periods: it or its machine stood still, or was short of time); and where its journal took nothing, so that a source was not
+    asked: disk-full, journal-full (its own limit is reached), journal-locked (by another program), journal-slow (the disk took long).
+    Others are the driver's.
     """
 
     type: Literal["gap"]

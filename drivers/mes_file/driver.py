@@ -43,6 +43,7 @@ class MesFileDriver(Driver):
         self._before: dict[str, Seen] = {}
         self._told: dict[str, str] = {}
         self._recalled = RestoredRows({})
+        self._asked_ns = 0  # when the present look began
 
     async def run(self, emit: Emit) -> None:
         """Scan each rate_ms. Raises LinkLost while the folder can not be read."""
@@ -53,14 +54,15 @@ class MesFileDriver(Driver):
         folder = await asyncio.to_thread(Folder, self._path)
         try:
             while True:
-                requested_ns = time.monotonic_ns()
+                self._asked_ns = requested_ns = time.monotonic_ns()
                 if resumed:
                     await self._resume(folder, resumed, emit)
                     resumed = []
                 await self._scan(folder, ledgers, emit)
                 emit.connected(str(self._path))
                 await emit.room()
-                await emit([], received_ns=time.monotonic_ns(), requested_ns=requested_ns, kind="poll", alive=range(len(self.tags)))
+                every, kept = range(len(self.tags)), [tag for pattern in self.settings.pattern for tag in self._kept(pattern)]
+                await emit([], received_ns=time.monotonic_ns(), requested_ns=requested_ns, kind="poll", alive=every, kept=kept)
                 await asyncio.sleep(max(0.0, self.source.rate_ms / 1000 - (time.monotonic_ns() - requested_ns) / 1e9))
         finally:
             folder.close()
@@ -72,6 +74,10 @@ class MesFileDriver(Driver):
         if tags := [tag for name in names for tag in self._mapped.tags(name)]:
             await emit.room()
             await emit([], received_ns=time.monotonic_ns(), requested_ns=asked_ns, kind="poll", alive=tags, resumed=True)
+
+    def _kept(self, pattern: Pattern) -> tuple[int, ...]:
+        """The tags of a pattern whose files nobody takes away before they are read: a late look finds what an early one would have."""
+        return self._mapped.tags(pattern.name) if self.settings.files_stay else ()
 
     async def _scan(self, folder: Folder, ledgers: Mapping[str, Ledger], emit: Emit) -> None:
         """One look: tell what may not be read, read what stood still since the last look, in the order of writing."""
@@ -167,7 +173,10 @@ class MesFileDriver(Driver):
             ledger.note(digest, seen, DONE if done >= count else done)
             ledger.forget(self._before)
             await emit.room()
-            await emit(readings, received_ns=received_ns, messages=messages, watermark=self._mark(pattern, ledger), alive=())
+            mark, kept = self._mark(pattern, ledger), self._kept(pattern)
+            await emit(
+                readings, received_ns=received_ns, requested_ns=self._asked_ns, messages=messages, watermark=mark, alive=(), kept=kept
+            )
             if done >= count:
                 break
         if rewritten:

@@ -96,8 +96,13 @@ class MesSqlDriver(Driver):
             more = more or not found.complete
         await self._tell_clock(database, emit)
         await emit.room()
-        await emit([], received_ns=time.monotonic_ns(), requested_ns=requested_ns, kind="poll", alive=range(len(self.tags)))
+        every, kept = range(len(self.tags)), [tag for query in self.settings.query for tag in self._kept(query)]
+        await emit([], received_ns=time.monotonic_ns(), requested_ns=requested_ns, kind="poll", alive=every, kept=kept)
         return more
+
+    def _kept(self, query: Query) -> tuple[int, ...]:
+        """The tags of a query that finds later what it was not asked for in time: a snapshot does not."""
+        return () if query.watermark.kind == "snapshot" else self._mapped.tags(query.name)
 
     async def _resume(self, query: Query, emit: Emit, asked_ns: int, received_ns: int) -> None:
         """After a (re)connect, before its first rows: the query goes on where its committed watermark ended."""
@@ -169,8 +174,8 @@ class MesSqlDriver(Driver):
                 readings += self._mapped.readings(query.name, row, ticks)
             window.bound()
             await emit.room()
-            mark = self._mark(query, window)
-            await emit(readings, received_ns=received_ns, requested_ns=asked_ns, messages=messages, watermark=mark)
+            mark, kept = self._mark(query, window), self._kept(query)
+            await emit(readings, received_ns=received_ns, requested_ns=asked_ns, messages=messages, watermark=mark, kept=kept)
         if gone:
             await self._tell_gone(query, window, gone, emit, asked_ns, received_ns)
         if window.overflowed:

@@ -85,12 +85,12 @@ def _facts(title: str, facts: list[wording.StatusLine]) -> Table:
 
 
 def _sources(now: dict[str, Any]) -> Table:
-    table = _table("source", "driver", "state", "tags", "readings/s", "readings", "open gaps", "its clock")
+    table = _table("source", "driver", "state", "tags", "readings/s", "readings", "open gaps", "asked late", "its clock")
     for s in now["sources"]:
         state = Text(
             s["state"] if s["state"] in _GOOD else f"{s['state']}: {s['detail']}", style="green" if s["state"] in _GOOD else "yellow"
         )
-        counts = (str(s["tags"]), f"{s['readings_per_s']:,}", f"{s['readings']:,}", str(s["open_gaps"]))
+        counts = (str(s["tags"]), f"{s['readings_per_s']:,}", f"{s['readings']:,}", str(s["open_gaps"]), wording.late(s["late"]))
         table.add_row(s["name"], s["driver"], state, *counts, _clock(s["clock"]))
     return table
 

@@ -154,6 +154,12 @@ class Clock:
         monotonic_ns = self._monotonic_ns()
         return abs(self._realtime_ns() - monotonic_ns - self._offset_ns)
 
+    def suspended_ns(self) -> int:
+        """Return for how long the machine was suspended since boot; a suspend that nobody has seen yet is looked at first."""
+        if self._times.boottime_ns() - self._times.monotonic_ns() - self._anchor.suspended_ns >= STEP_NS:
+            self.look()
+        return self._anchor.suspended_ns
+
     # The watch ---------------------------------------------------------------------------------------------------------------------
 
     async def watch(self, on_event: OnEvent) -> None:

@@ -12,12 +12,15 @@ Invariants:
 - A call that is refused changes nothing: not the fold, not the observation, not the watermark, not what counts as told. Refused are a list
   too many, before anything else, and an event that no entry can hold, before the fold sees it: the fault of its source alone. What fails
   later, the journal's own refusal, finds the fold ahead of the journal: nothing is taken any more, and the process ends.
+- Time in which nobody asked is no observation: a poll that begins later than two periods after the last one of its tags is preceded by a
+  gap, whatever kept the process (`asking`). No driver can forget it.
 - What is not taken is told to the source, never dropped: the driver waits in `room()`, and who polls has a gap with the cause.
 
 The order of one call of a port (`Port.__call__`), which is that of its entries:
 
 1. refuse, if 32 lists of the source are under way to the disk;
-2. draft that the source went on without loss, then the rows of a MES (`row_events`);
+2. draft the gaps of tags that it asked for too late (`asking`), that the source went on without loss, then the rows of a MES
+   (`row_events`);
 3. judge the source's clock by the list's stamps (`source_clock`): an alarm is an append of its own, before the list;
 4. put the readings in time, normalise them, leave out unchanged polls (`poll_filter`): from here on the list counts as stored;
 5. draft its entries (`readings`), cut where a context signal changes, then what was found among its values (`findings`); a list that
@@ -35,13 +38,14 @@ The order of one append (`Intake.append`), for each draft, with configuration an
 
 then, for all drafts: the fold's state if it is due, and the journal's queue, with the watermark. From there on `on_fault` ends the process.
 
-Modules, each knowing those after it: `intake`, `port`, then what decides for a port, then `drafts`. `push` stands beside them: order
-parameters that are sent to the gateway.
+Modules, each knowing those after it: `intake`, `port`, `asking`, then what decides for a port, then `drafts`. `push` stands beside them:
+order parameters that are sent to the gateway.
 """
 
+from gateway.intake.asking import LateCycles
 from gateway.intake.intake import Intake
 from gateway.intake.port import Port
 from gateway.intake.preamble import software_version
 from gateway.intake.push import PushServer
 
-__all__ = ["Intake", "Port", "PushServer", "software_version"]
+__all__ = ["Intake", "LateCycles", "Port", "PushServer", "software_version"]

@@ -90,7 +90,11 @@ class Intake:
         if step is not None:
             for port in self.ports.values():
                 port.clock_set(self.clock.stamp().ticks, step)
-        return self.append([EventDraft(event)], watermark, urgent=True)
+        stored = self.append([EventDraft(event)], watermark, urgent=True)
+        if event["type"] == "clock" and event["kind"] == "suspend":
+            for port in self.ports.values():
+                port.stood_still()
+        return stored
 
     def heartbeat(self) -> Awaitable[None]:
         """Write down through when each source has been observed, so that a crash leaves no longer a gap than it must."""

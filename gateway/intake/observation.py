@@ -8,6 +8,7 @@ from typing import Any
 
 from config import Source, Tag
 from drivers.contract import Loss, Reading
+from drivers.silence import observed_at
 from gateway.context.gaps.gaps import Gap
 from gateway.entries.bodies import Row
 from gateway.entries.fold_input import event_ticks
@@ -28,6 +29,19 @@ class Observation:
         self._source, self._tags, self._started = source, tags, started
         self.through: int | None = proved
         self._seen: list[int] = [proved or 0] * len(tags)
+
+    def tags(self, listed: frozenset[int], alive: Sequence[int] | None) -> frozenset[int]:
+        """Tags that an I/O has observed; 0 stands for a source without tags. listed: those with a reading."""
+        if not self._tags:
+            return frozenset([0])
+        return listed.union(alive) if alive else listed
+
+    def uncovered(self, tags: Iterable[int], open_gaps: Iterable[Gap]) -> list[int]:
+        """Those of these tags that stand in no open gap."""
+        covered = _covered(open_gaps)
+        if "all" in covered:
+            return []
+        return [tag for tag in tags if not self._tags or self._tags[tag].tag not in covered]
 
     def saw(self, readings: Sequence[Reading], alive: Sequence[int] | None, through: int) -> None:
         """Note that the tags of a list, and those that its I/O proved alive, have been observed."""
@@ -105,12 +119,15 @@ class Observation:
         return EventDraft(event, self._source.name)
 
 
-def observed_through(rows: Sequence[Row], stated: int | None, io: Instants, source: Source) -> int:
-    """Through which instant an I/O proves observation: as stated, else a poll's midpoint, else the latest event time in the list."""
+def observed_through(rows: Sequence[Row], stated: int | None, io: Instants, source: Source, period_ns: int | None = None) -> int:
+    """Through which instant an I/O proves observation: as stated, else what a poll proves, else the latest event time in the list.
+
+    period_ns: of the tags that are polled most often, None for the source's.
+    """
     if stated is not None:
         return stated
     if io.requested is not None:
-        return (io.requested + io.received) // 2
+        return observed_at(io.requested * 100, io.received * 100, source.rate_ms * 1_000_000 if period_ns is None else period_ns) // 100
     authority = source.time_authority
     return max((event_ticks(authority, row[5], row[6], None, io.received, trusted=True) for row in rows), default=io.received)
 

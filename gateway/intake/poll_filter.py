@@ -41,6 +41,7 @@ class PollFilter:
         self._store_all = [tag.store == "all" for tag in tags]
         self._deadbands = [deadband_of(tag) for tag in tags]
         self._last: list[tuple[Any, int] | None] = [None] * len(tags)
+        self._raw: list[Any] = [None] * len(tags)
         self._stored_s = [0.0] * len(tags)
         self._signal_last: dict[int, Any] = {}
         self._beyond: set[int] = set()  # tags that are outside their instrument's range
@@ -49,6 +50,16 @@ class PollFilter:
         """Store the next polled value of these tags, changed or not: it is the first after a gap."""
         for index in tags:
             self._last[index] = None
+
+    def again(self, tags: Iterable[int], now_s: float) -> list[Row]:
+        """Give what was stored last of these tags, where anything was, as the first rows after a gap: a poll has found it unchanged."""
+        rows: list[Row] = []
+        for index in tags if self._last else ():
+            last = self._last[index]
+            if last is not None:
+                rows.append((index, last[0], self._raw[index], last[1], "initial", None, None))
+                self._stored_s[index] = now_s
+        return rows
 
     def rows(self, readings: Sequence[Reading], kind: Kind, now_s: float) -> Rows:
         """Decide what of a list is stored. now_s: seconds that go on evenly."""
@@ -84,7 +95,7 @@ class PollFilter:
                 )
                 if not stored_as:
                     continue
-                last[index] = (normal, status)
+                last[index], self._raw[index] = (normal, status), raw
                 stored_s[index] = now_s
             if index in signals and self._turns(index, normal, status):
                 turns.append(len(rows))

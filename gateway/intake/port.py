@@ -1,7 +1,7 @@
 """One source's way in: the `Emit` that its driver is given. The modules below decide; here is the order in which it is done."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from drivers.contract import Finding, Kind, Loss, Message, Reading
 from gateway.clock import Clock, SourceClock
 from gateway.context import Fold
 from gateway.entries.set_back import SetBack
+from gateway.intake.asking import IN_TIME, Asked, Asking, LateCycles
 from gateway.intake.drafts import Append, Draft, EventDraft
 from gateway.intake.findings import Findings
 from gateway.intake.flow import Flow
@@ -50,6 +51,9 @@ class Port:
         self._origin = Origin(source.name, tagset, authorities, source.max_offset_s)
         self._filter = PollFilter(tags, self._signals, way.codes)
         self._observation = Observation(source, tags, way.fold.last_observed(source.name), way.started)
+        asked = Asked(source, tags)
+        self._shortest_ns = asked.shortest_ns
+        self._asking = Asking(asked, self._observation, self._filter, way.clock, lambda: way.fold.open_gaps(source.name))
         self._findings = Findings(source.name, tags)
         self._ranges = RangeWatch(tags)
         self._clock_watch = ClockWatch(source, tags)
@@ -62,6 +66,11 @@ class Port:
     def observed(self) -> int | None:
         """Ticks through which the source has been observed; None if it never was."""
         return self._observation.through
+
+    @property
+    def late(self) -> LateCycles:
+        """Polls that came after a silence."""
+        return self._asking.late
 
     @property
     def clock(self) -> SourceClock:
@@ -87,26 +96,33 @@ class Port:
         alive: Sequence[int] | None = None,
         observed_ticks: int | None = None,
         resumed: bool = False,
+        kept: Collection[int] = (),
     ) -> Awaitable[None]:
         """See Emit."""
         if self._room.is_full:
             raise RuntimeError(f"{self.source.name}: more than {MOST_OPEN_CALLS} lists open; the driver must wait for room()")
+        poll = None if requested_ns is None else self._asking.poll(readings, alive, requested_ns, received_ns)
         ticks = self._way.clock.ticks
         io = Instants(None if requested_ns is None else ticks(requested_ns), ticks(received_ns))
-        drafts: list[Draft] = [self._observation.resumed(alive, observed_ticks or io.received)] if resumed else []
+        before = self._asking.before(poll, io.middle, time.monotonic(), kept) if poll else IN_TIME
+        drafts: list[Draft] = [*before.drafts]
+        if resumed:
+            drafts.append(self._observation.resumed(alive, observed_ticks or io.received))
         drafts += row_drafts(messages, self.source.name, None if self.clock.now is None else self._clock_watch.member())
         if kind == "change" and not resumed:
             self._tell(self._clock_watch.changed(readings, io.received))
         now_s = time.monotonic()
         taken = self._filter.rows(in_time(readings, self._signals), kind, now_s)
-        drafts += readings_drafts(taken.rows, taken.turns, io, self._origin, self._clock_watch.member())
+        drafts += readings_drafts([*taken.rows, *before.rows], taken.turns, io, self._origin, self._clock_watch.member())
         undocumented = not drafts
         drafts += self._findings.of_misfits(taken.misfits)
         drafts += map(self._findings.draft, self._ranges.findings(taken.outside, taken.inside, now_s))
         if watermark is not None and not drafts:
             drafts.append(self._event({"type": "source", "source": self.source.name, "state": "watermark"}))
         stored = self._append(drafts, None if watermark is None else (self.source.name, watermark))
-        self._observation.saw(readings, alive, observed_through(taken.rows, observed_ticks, io, self.source))
+        self._observation.saw(readings, alive, observed_through(taken.rows, observed_ticks, io, self.source, self._shortest_ns))
+        if poll:
+            self._asking.answered(poll)
         self.polled, self.undocumented = kind == "poll", undocumented
         self._count(len(readings), taken.unchanged)
         opened = self._room.opened(stored)
@@ -166,6 +182,10 @@ class Port:
             return self._append([])
         self._observation.stopped(proved)
         return self.lost(Loss(cause, detail=detail))
+
+    def stood_still(self) -> None:
+        """Hear that process or machine stood still until now."""
+        self._asking.stood_still()
 
     # inside
 

@@ -20,6 +20,11 @@ class Instants(NamedTuple):
     requested: int | None
     received: int
 
+    @property
+    def middle(self) -> int:
+        """Of both; of what was not asked for, when it was received."""
+        return self.received if self.requested is None else (self.requested + self.received) // 2
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:

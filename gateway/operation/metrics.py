@@ -52,11 +52,15 @@ class _Snapshot(Collector):
         connected = GaugeMetricFamily("ebr_gateway_source_connected", "1 if the source answers", labels=["source"])
         readings = CounterMetricFamily("ebr_gateway_source_readings", "Readings taken since start", labels=["source"])
         gaps = GaugeMetricFamily("ebr_gateway_source_open_gaps", "Open gaps", labels=["source"])
+        late = CounterMetricFamily("ebr_gateway_source_late_polls", "Polls later than two periods after the last", labels=["source"])
+        longest = GaugeMetricFamily("ebr_gateway_source_longest_silence_seconds", "Longest time without a poll", labels=["source"])
         for source in self._now["sources"]:
             connected.add_metric([source["name"]], source["state"] == "connected")
             readings.add_metric([source["name"]], source["readings"])
             gaps.add_metric([source["name"]], source["open_gaps"])
-        return connected, readings, gaps
+            late.add_metric([source["name"]], source["late"]["count"])
+            longest.add_metric([source["name"]], source["late"]["longest_s"])
+        return connected, readings, gaps, late, longest
 
     def _uplinks(self) -> Iterable[Metric]:
         waiting = GaugeMetricFamily("ebr_gateway_uplink_unreceipted_entries", "Entries without a receipt", labels=["uplink"])

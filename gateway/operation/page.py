@@ -110,10 +110,11 @@ def _sources(now: dict[str, Any]) -> str:
             f"{s['readings_per_s']:,}",
             f"{s['readings']:,}",
             str(s["open_gaps"]) if not s["open_gaps"] else f'<b class="bad">{s["open_gaps"]}</b>',
+            wording.late(s["late"]) if not s["late"]["count"] else f'<b class="warn">{wording.late(s["late"])}</b>',
         ]
         for s in now["sources"]
     ]
-    return _table("Sources", ["Source", "Driver", "State", "Tags#", "Readings/s#", "Readings#", "Open gaps#"], rows)
+    return _table("Sources", ["Source", "Driver", "State", "Tags#", "Readings/s#", "Readings#", "Open gaps#", "Asked late#"], rows)
 
 
 def _uplinks(now: dict[str, Any]) -> str:

@@ -11,13 +11,16 @@ from zoneinfo import ZoneInfo
 
 from buffer import ScrubRound, Usage
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
-from gateway.intake import software_version
+from gateway.intake import LateCycles, software_version
 from gateway.operation.parts import Parts
 from gateway.operation.wording import span
 
 RATE_OVER_S = 5.0
 SPACE_ALARMS = (0.70, 0.85)
 """Fractions of the journal's space above which a person should act (URS-BUF-05)."""
+STOOD_S = 5.0
+"""A source that was not asked for longer needs attention for LATE_SHOWN_S afterwards; shorter silences are counted."""
+LATE_SHOWN_S = 600.0
 MOST_ENDED = 5
 MOST_NAMED = 10
 
@@ -134,6 +137,7 @@ class Status:
             "readings_per_s": self._rates.per_s(f"source {name}", port.readings),
             "observed": None if port.observed is None else rfc3339(port.observed),
             "open_gaps": len(self._parts.fold.open_gaps(name)),
+            "late": _late(port.late, self._parts.clock.stamp().ticks),
             "clock": port.clock.describe(port.source.time_authority),
         }
 
@@ -155,6 +159,7 @@ def age_s(then: int | None, now: int) -> float | None:
 def problems(now: Mapping[str, Any]) -> list[str]:
     """List why the gateway is not in order, each in a few words; empty when it is. now: a snapshot."""
     found = [f"source {s['name']}: {s['state']} ({s['detail']})" for s in now["sources"] if s["state"] != "connected"]
+    found += [_stood(source) for source in now["sources"] if _needs_attention(source["late"])]
     found += _journal_problems(now["journal"])
     found += [f"uplink {u['name']}: {u['state']} ({u['detail']})" for u in now["uplinks"] if u["state"] != "forwarding"]
     found += [f"uplink {u['name']}: {u['rejected']} entries rejected by the EBR" for u in now["uplinks"] if u["rejected"]]
@@ -162,6 +167,24 @@ def problems(now: Mapping[str, Any]) -> list[str]:
     if now["clock"]["status"] != "synchronised":
         found.append(f"clock: {now['clock']['status']}")
     return found
+
+
+def _late(late: LateCycles, now: int) -> dict[str, Any]:
+    """Describe the polls of a source that came later than two periods after the last observation. ago_s: since the last of them."""
+    ended = None if late.ended is None else rfc3339(late.ended)
+    ago_s = None if late.ended is None else max(0.0, round((now - late.ended) / TICKS_PER_S, 1))
+    return {"count": late.count, "longest_s": round(late.longest_s, 3), "last_s": round(late.last_s, 3), "ended": ended, "ago_s": ago_s}
+
+
+def _needs_attention(late: Mapping[str, Any]) -> bool:
+    return bool(late["count"] and late["last_s"] > STOOD_S and late["ago_s"] < LATE_SHOWN_S)
+
+
+def _stood(source: Mapping[str, Any]) -> str:
+    late = source["late"]
+    times = "once" if late["count"] == 1 else f"{late['count']} times"
+    long = f"source {source['name']}: not asked for {late['last_s']:.1f} s until {late['ended'][11:19]} UTC ({times} since the start)"
+    return f"{long}: the gateway or its machine stood still; look for load, a suspend, a slow disk"
 
 
 def _journal_problems(journal: Mapping[str, Any]) -> list[str]:

@@ -44,6 +44,11 @@ def instant(rfc3339: str) -> str:
     return rfc3339[:19].replace("T", " ")
 
 
+def late(cycles: Mapping[str, Any]) -> str:
+    """Write how often a source was asked too late, and the longest time in which it was not."""
+    return f"{cycles['count']:,} (longest {cycles['longest_s']:,.1f} s)" if cycles["count"] else "0"
+
+
 def not_applicable(ended: Mapping[str, Any]) -> str:
     """Write how many required parameters were not applicable to a batch, and why."""
     reasons = ended["not_applicable_because"]

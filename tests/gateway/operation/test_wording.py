@@ -113,6 +113,31 @@ def test_each_bad_state_is_told_in_its_line_and_as_a_problem(
     assert [problem is not None and problem in one for one in problems(now)] == ([True] if problem else [])
 
 
+@pytest.mark.urs("URS-DAQ-11")
+@pytest.mark.parametrize(
+    ("late", "shown", "problem"),
+    [
+        ({"count": 0, "longest_s": 0.0, "last_s": 0.0, "ended": None, "ago_s": None}, "0", None),
+        ({"count": 12, "longest_s": 30.2, "last_s": 0.7, "ended": "2026-11-22T06:59:00Z", "ago_s": 60.0}, "12 (longest 30.2 s)", None),
+        ({"count": 1, "longest_s": 30.2, "last_s": 30.2, "ended": "2026-11-22T06:40:00Z", "ago_s": 1200.0}, "1 (longest 30.2 s)", None),
+        (
+            {"count": 2, "longest_s": 30.2, "last_s": 30.2, "ended": "2026-11-22T06:59:00Z", "ago_s": 60.0},
+            "2 (longest 30.2 s)",
+            "source plc: not asked for 30.2 s until 06:59:00 UTC (2 times since the start)",
+        ),
+    ],
+)
+def test_polls_that_came_late_are_counted_and_a_standstill_needs_attention_for_a_while(
+    monkeypatch: pytest.MonkeyPatch, late: dict[str, Any], shown: str, problem: str | None
+) -> None:
+    monkeypatch.setattr("gateway.operation.page.clock_card", lambda _now: "")
+    now = snapshot()
+    counts = {"tags": 3, "readings": 9, "readings_per_s": 1.0, "open_gaps": 0, "for_s": 9.0}
+    now["sources"] = [{"name": "plc", "driver": "modbus", "state": "connected", "detail": "", **counts, "late": late}]
+    assert [one.startswith(str(problem)) for one in problems(now)] == ([True] if problem else [])
+    assert shown in page(now, problems(now))
+
+
 def test_a_witness_that_contradicts_is_the_gravest_there_is() -> None:
     now = snapshot()
     now["evidence"]["witnesses"][0].update({"contradicts": "<another tree>", "waiting": 2})

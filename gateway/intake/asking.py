@@ -1,0 +1,157 @@
+"""Whether each tag of a polled source was asked for in time. Where it was not, the poll that comes too late is preceded by a gap.
+
+The storage filter has no part in it: a poll that found nothing new has observed its tags as well.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from config import Source, Tag
+from drivers.contract import Loss, Reading
+from drivers.silence import PERIODS, Silence, observed_at, silence
+from gateway.clock import Clock
+from gateway.context.gaps.gaps import Gap
+from gateway.entries.bodies import Row
+from gateway.intake.drafts import EventDraft
+from gateway.intake.observation import Observation
+from gateway.intake.poll_filter import PollFilter
+
+CAUSE = "not-asked"
+SETTLED_NS = 1_000_000_000
+"""Of a standstill that the clock reports: what was observed within a second of its end came after it, for the clock looks each second."""
+
+
+class Poll(NamedTuple):
+    """One poll: the tags that it observed, those of them that it lists readings of, and when it was asked and answered.
+
+    Instants are monotonic ns plus the time that the machine was suspended before.
+    """
+
+    tags: frozenset[int]
+    listed: frozenset[int]
+    requested_ns: int
+    received_ns: int
+
+
+class Before(NamedTuple):
+    """What precedes a poll that came too late: its gaps, and rows that are stored again, because a reading ends a gap."""
+
+    drafts: list[EventDraft]
+    rows: list[Row]
+
+
+IN_TIME = Before([], [])
+
+
+@dataclass(slots=True)
+class LateCycles:
+    """Polls of one source that came after a silence, since the start. ended: of the last one, in ticks."""
+
+    count: int = 0
+    longest_s: float = 0.0
+    last_s: float = 0.0
+    ended: int | None = None
+
+    def add(self, seconds: float, ended: int) -> None:
+        """Count one."""
+        self.count += 1
+        self.longest_s, self.last_s, self.ended = max(self.longest_s, seconds), seconds, ended
+
+
+class Asked:
+    """When each tag was last observed by a poll. A source without tags counts as one."""
+
+    def __init__(self, source: Source, tags: Sequence[Tag]) -> None:
+        rates_ms = [source.rate_ms if tag.rate_ms is None else tag.rate_ms for tag in tags] or [source.rate_ms]
+        self._periods_ns = [rate_ms * 1_000_000 for rate_ms in rates_ms]
+        self._observed_ns: list[int | None] = [None] * len(rates_ms)
+        self._stood: set[int] = set()
+        self.shortest_ns = min(self._periods_ns)
+
+    def silent(self, poll: Poll) -> dict[int, Silence]:
+        """Return the tags of a poll that were silent before it, each with its silence.
+
+        An answer that took longer than two periods does not say when it was given: its tags were silent until then.
+        """
+        found: dict[int, Silence] = {}
+        for tag in poll.tags:
+            period_ns = self._periods_ns[tag]
+            is_slow = silence(poll.requested_ns, poll.received_ns, period_ns) is not None
+            asked_ns = poll.received_ns if is_slow else poll.requested_ns
+            before = silence(self._observed_ns[tag], asked_ns, 0 if tag in self._stood else period_ns)
+            if before is not None:
+                found[tag] = before
+        return found
+
+    def answered(self, poll: Poll) -> None:
+        """Note what the answer to a poll proves of its tags."""
+        for tag in poll.tags:
+            self._observed_ns[tag] = observed_at(poll.requested_ns, poll.received_ns, self._periods_ns[tag])
+        self._stood -= poll.tags
+
+    def stood_still(self, until_ns: int) -> None:
+        """Note that process or machine stood still until then: the next poll of a tag not observed since is late, whatever its period."""
+        before_ns = until_ns - SETTLED_NS
+        self._stood |= {tag for tag, seen_ns in enumerate(self._observed_ns) if seen_ns is not None and seen_ns < before_ns}
+
+
+class Asking:
+    """The polls of one source, as its port takes them in."""
+
+    def __init__(
+        self,
+        asked: Asked,
+        observation: Observation,
+        memory: PollFilter,
+        clock: Clock,
+        open_gaps: Callable[[], Sequence[Gap]],
+    ) -> None:
+        """memory: of what was stored last. open_gaps: those of the source."""
+        self._asked, self._observation, self._memory, self._clock, self._open_gaps = asked, observation, memory, clock, open_gaps
+        self.late = LateCycles()
+
+    def poll(self, readings: Sequence[Reading], alive: Sequence[int] | None, requested_ns: int, received_ns: int) -> Poll:
+        """Describe a poll that has been answered. The instants are CLOCK_MONOTONIC, ns."""
+        suspended_ns = self._clock.suspended_ns()
+        listed = frozenset(reading[0] for reading in readings)
+        tags = self._observation.tags(listed, alive)
+        return Poll(tags, listed, requested_ns + suspended_ns, received_ns + suspended_ns)
+
+    def before(self, poll: Poll, observed: int, now_s: float, kept: Collection[int] = ()) -> Before:
+        """Draft what precedes a poll. observed: what it proves, in ticks. kept: tags of which the source keeps what nobody asks for.
+
+        A tag that stands in an open gap was known not to be observed. A gap ends with the next reading: that of the poll, else what was
+        stored last, where the poll found it unchanged. Of a tag of which nothing is stored it ends with the poll.
+        """
+        open_gaps = self._open_gaps() if (silent := self._asked.silent(poll)) else []
+        late = self._observation.uncovered(silent, open_gaps)
+        if not late:
+            return IN_TIME
+        self._memory.forget(poll.listed.intersection(late))
+        rows = self._memory.again([tag for tag in late if tag not in poll.listed], now_s)
+        ends_later = {*kept, *poll.listed, *(row[0] for row in rows)}
+        detail = _detail(silent[tag] for tag in late)
+        detected = self._clock.stamp().ticks
+        drafts: list[EventDraft] = []
+        for until in (None, observed):
+            tags = tuple(tag for tag in late if (tag in ends_later) is (until is None))
+            if tags:
+                drafts += self._observation.gaps(Loss(CAUSE, tags, until_ticks=until, detail=detail), open_gaps, detected)
+        if filled := [tag for tag in late if tag in kept]:
+            drafts.append(self._observation.resumed(filled, observed))
+        self.late.add(max(silent[tag].seconds for tag in late), observed)
+        return Before(drafts, rows)
+
+    def answered(self, poll: Poll) -> None:
+        """Note what a poll has observed."""
+        self._asked.answered(poll)
+
+    def stood_still(self) -> None:
+        """Note that process or machine stood still until now, as the clock has noticed."""
+        self._asked.stood_still(round(self._clock.stamp().monotonic_s * 1e9) + self._clock.suspended_ns())
+
+
+def _detail(silences: Iterable[Silence]) -> str:
+    longest_s = max(each.seconds for each in silences)
+    return f"asked again {longest_s:.3f} s after the last observation: more than {PERIODS} periods, or this process stood still meanwhile"

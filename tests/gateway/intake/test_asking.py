@@ -1,0 +1,287 @@
+"""Polls that come too late: each tag by its own period, whatever kept the process, and no gap where nothing was missed."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import config
+from buffer import Journal
+from config import Line
+from drivers import Loss
+from gateway.clock import Clock
+from gateway.context import Fold
+from gateway.entries.ticks import TICKS_PER_S, from_rfc3339
+from gateway.intake import Intake, Port
+
+NS = 1_000_000_000
+T0 = 1_795_330_000  # 2026-11-22T06:46:40Z
+
+LINE = """
+[line]
+site = "lyon"
+name = "asking"
+timezone = "Europe/Paris"
+[[source]]
+name = "plc"
+driver = "modbus"
+endpoint = "tcp://127.0.0.1:5020"
+rate_ms = 200
+[[source]]
+name = "drop"
+driver = "mes_file"
+endpoint = "file://drop"
+rate_ms = 500
+[[source.pattern]]
+name = "results"
+glob = "*.csv"
+format = "csv"
+key = "id"
+[[source]]
+name = "orders"
+driver = "mes_file"
+endpoint = "file://drop"
+rate_ms = 500
+[[source.pattern]]
+name = "orders"
+glob = "*.txt"
+format = "csv"
+key = "id"
+[[equipment]]
+name = "dryer"
+"""
+TAGS = """tag,source,address,type,rate_ms,unit,source_unit,scale,raw_low,raw_high,eu_low,eu_high,equipment
+plc.step,plc,1/holding/0:uint16,uint16,,,,,,,,,dryer
+plc.temp,plc,1/holding/1:int16,int16,,Cel,,0.1,,,,,dryer
+plc.energy,plc,1/holding/2:uint16,uint16,2000,,,,,,,,dryer
+drop.lod,drop,results.lod,float64,,,,,,,,,dryer
+drop.ph,drop,results.ph,float64,,,,,,,,,dryer
+"""
+STEP, TEMP, ENERGY = 0, 1, 2
+
+
+class Machine:
+    """The clocks of a machine, moved by hand: awake, suspended, or set."""
+
+    def __init__(self) -> None:
+        self.awake_ns, self.asleep_ns, self.set_ns = 1_000 * NS, 0, 0
+
+    def monotonic_ns(self) -> int:
+        return self.awake_ns
+
+    raw_ns = monotonic_ns
+
+    def boottime_ns(self) -> int:
+        return self.awake_ns + self.asleep_ns
+
+    def realtime_ns(self) -> int:
+        return T0 * NS + self.awake_ns - 1_000 * NS + self.asleep_ns + self.set_ns
+
+
+class Stage:
+    """A line with a real journal, on a machine of hands. Times are seconds that it was awake."""
+
+    def __init__(self, line: Line) -> None:
+        self.machine = Machine()
+        self.clock = Clock(times=self.machine)
+        self.journal = Journal.open(line.data, line.gateway, retain_s=0, max_bytes=100_000_000)
+        self.intake = Intake(line, self.journal, self.clock, Fold(line), on_fault=lambda _: None)
+        self.intake.begin()
+        self.begun = self.journal.next_seq
+        self.clock._on_event = self._happened
+
+    @property
+    def plc(self) -> Port:
+        return self.intake.ports["plc"]
+
+    def _happened(self, event: Mapping[str, Any]) -> None:
+        self.intake.happened(event)
+
+    def at(self, second: float) -> int:
+        self.machine.awake_ns = 1_000 * NS + round(second * NS)
+        return self.machine.awake_ns
+
+    async def poll(
+        self, second: float, values: Mapping[int, int], alive: Sequence[int] = (), took_s: float = 0.002, source: str = "plc", **more: Any
+    ) -> None:
+        """Ask at this second; the values are news, the tags that are alive were found unchanged."""
+        requested_ns = self.at(second)
+        received_ns = self.at(second + took_s)
+        readings: list[Any] = [(tag, value, 0, None, None) for tag, value in values.items()]
+        port = self.intake.ports[source]
+        await port(readings, received_ns=received_ns, requested_ns=requested_ns, kind="poll", alive=alive or None, **more)
+
+    def entries(self) -> list[dict[str, Any]]:
+        return [json.loads(entry.payload) for entry in self.journal.read((0, 0), max_bytes=1 << 30)]
+
+    def events(self, kind: str) -> list[Mapping[str, Any]]:
+        return [entry["event"] for entry in self.entries() if entry.get("event", {}).get("type") == kind]
+
+    def gaps(self, cause: str = "not-asked") -> list[tuple[Any, float, float, str]]:
+        """(tags, start, end, outcome) of those that closed, in seconds of the wall clock since T0."""
+        told: list[tuple[Any, float, float, str]] = []
+        for event in self.events("gap"):
+            if event["cause"] == cause and event["transition"] == "close":
+                tags = event["tags"] if event["tags"] == "all" else tuple(event["tags"])
+                told.append((tags, _s(event["start"]), _s(event["end"]), event["outcome"]))
+        return told
+
+    def opened(self) -> list[str]:
+        return [event["cause"] for event in self.events("gap") if event["transition"] == "open"]
+
+    def stored(self, tag: int) -> list[Any]:
+        found = []
+        for entry in self.entries():
+            for row in entry.get("readings", ()):
+                cells = {**entry["constant"], **dict(zip(entry["columns"], row, strict=True))}
+                if entry["source"] == "plc" and cells["tag"] == tag:
+                    found.append((cells["value"], cells.get("raw"), cells["kind"]))
+        return found
+
+
+def _s(text: str) -> float:
+    return round(from_rfc3339(text) / TICKS_PER_S - T0, 3)
+
+
+@pytest.fixture
+async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
+    folder = tmp_path / "line"
+    (folder / "drop").mkdir(parents=True)
+    (folder / "line.toml").write_text(LINE)
+    (folder / "tags.csv").write_text(TAGS)
+    (folder / "steps.csv").write_text("step,equipment,level,signal,active\nDRY,dryer,operation,plc.step,1..9\n")
+    (folder / "parameters.csv").write_text("parameter,equipment,step,tag,statistic\n")
+    made = Stage(config.load(folder))
+    yield made
+    await asyncio.to_thread(made.journal.close)
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_a_poll_that_comes_late_has_a_gap_of_exactly_its_tags_from_the_last_observation_to_the_new_one(stage: Stage) -> None:
+    await stage.poll(0.0, {STEP: 1, TEMP: 650})
+    await stage.poll(0.0, {ENERGY: 7})
+    await stage.poll(0.2, {STEP: 1, TEMP: 651})
+    await stage.poll(4.2, {STEP: 2, TEMP: 655})
+    await stage.poll(4.21, {ENERGY: 8})
+
+    assert stage.gaps() == [(("plc.step", "plc.temp"), 0.201, 4.201, "lost"), (("plc.energy",), 0.001, 4.211, "lost")]
+    assert (stage.plc.late.count, round(stage.plc.late.longest_s, 3), round(stage.plc.late.last_s, 3)) == (2, 4.209, 4.209)
+    assert stage.opened() == ["not-asked", "not-asked"]
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_a_busy_machine_below_two_periods_has_none_and_each_tag_has_its_own_period(stage: Stage) -> None:
+    for second in (0.0, 0.35, 0.4, 0.79, 0.8, 1.2, 1.39, 1.78):
+        await stage.poll(second, {STEP: 1}, [TEMP])
+    for second in (2.0, 5.9, 6.0):
+        await stage.poll(second, {ENERGY: round(second * 10)})
+
+    assert stage.opened() == []
+    assert stage.plc.late.count == 0
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_unchanged_polls_leave_nothing_in_the_journal_and_are_no_silence(stage: Stage) -> None:
+    for tenth in range(0, 700, 2):
+        await stage.poll(tenth / 10, {STEP: 1, TEMP: 650} if tenth % 100 == 0 else {}, [STEP, TEMP])
+
+    assert stage.opened() == []
+    assert [kind for _, _, kind in stage.stored(TEMP)] == ["initial"]
+
+
+@pytest.mark.urs("URS-DAQ-11", "URS-PAR-02")
+async def test_what_the_late_poll_found_unchanged_is_stored_anew_and_ends_the_gap(stage: Stage) -> None:
+    await stage.poll(0.0, {STEP: 1, TEMP: 650})
+    await stage.poll(0.2, {STEP: 1, TEMP: 650})
+    await stage.poll(5.0, {STEP: 1}, [STEP, TEMP])
+    await stage.poll(5.2, {}, [STEP, TEMP])
+
+    assert stage.gaps() == [(("plc.step", "plc.temp"), 0.201, 5.001, "lost")]
+    assert stage.stored(TEMP) == [(65.0, 650, "initial"), (65.0, 650, "initial")]
+    assert stage.stored(STEP) == [(1, None, "initial"), (1, None, "initial")]
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_a_silence_within_an_open_gap_is_that_gap(stage: Stage) -> None:
+    await stage.poll(0.0, {STEP: 1, TEMP: 650})
+    await stage.plc.lost(Loss("timeout", (TEMP,)))
+    await stage.poll(3.0, {STEP: 1, TEMP: 650})
+    await stage.plc.failed("the cable was pulled")
+    await stage.poll(9.0, {STEP: 1, TEMP: 650})
+
+    assert stage.opened()[:2] == ["timeout", "not-asked"]
+    assert set(stage.opened()[2:]) == {"link-lost"}
+    assert stage.gaps() == [(("plc.step",), 0.001, 3.001, "lost")]
+
+
+@pytest.mark.urs("URS-DAQ-11", "URS-TIME-03")
+async def test_a_suspended_machine_was_silent_though_its_monotonic_clock_stood(stage: Stage) -> None:
+    await stage.poll(0.0, {STEP: 1, TEMP: 650})
+    stage.machine.asleep_ns += 30 * NS
+    await stage.poll(0.2, {STEP: 1, TEMP: 650})
+    await stage.poll(0.4, {STEP: 1, TEMP: 651})
+
+    assert stage.gaps() == [(("plc.step", "plc.temp"), 0.001, 30.201, "lost")]
+    assert [event["kind"] for event in stage.events("clock")][:1] == ["suspend"]
+    assert round(stage.plc.late.longest_s, 1) == 30.2
+
+
+@pytest.mark.urs("URS-DAQ-11")
+@pytest.mark.parametrize("step_s", [-3600, 3600])
+async def test_a_clock_that_is_set_is_no_silence(stage: Stage, step_s: int) -> None:
+    await stage.poll(0.0, {STEP: 1, TEMP: 650})
+    stage.machine.set_ns += step_s * NS
+    stage.clock.look()
+    await stage.poll(0.2, {STEP: 1, TEMP: 651})
+
+    assert stage.opened() == []
+    assert [event["kind"] for event in stage.events("clock")][:1] == ["step"]
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_after_a_standstill_that_the_clock_reports_the_next_poll_of_every_tag_is_late_whatever_its_period(stage: Stage) -> None:
+    await stage.poll(0.0, {ENERGY: 7})
+    stage.clock._watched = True
+    stage.clock.look()
+    stage.at(3.5)
+    await stage.poll(3.5, {STEP: 1})
+    stage.at(3.6)
+    await stage.intake.happened({"type": "clock", "kind": "suspend", "of": "process", "duration_s": 3.4})
+    await stage.poll(3.7, {STEP: 1, ENERGY: 7})
+    await stage.poll(3.9, {STEP: 1, ENERGY: 8})
+
+    assert stage.gaps() == [(("plc.energy",), 0.001, 3.701, "lost")]
+
+
+@pytest.mark.urs("URS-DAQ-11", "URS-TIME-02")
+async def test_an_answer_that_lay_in_a_buffer_while_the_process_stood_proves_its_question_alone(stage: Stage) -> None:
+    await stage.poll(0.0, {STEP: 1, TEMP: 650})
+    await stage.poll(0.2, {STEP: 2, TEMP: 651}, took_s=30.0)
+    await stage.poll(30.4, {STEP: 2, TEMP: 651})
+
+    (first, *_), (second, *_) = stage.gaps(), stage.gaps()[1:]
+    assert (first[1], second[1], second[2]) == (0.001, 0.2, 30.401)
+    assert first[2] >= second[1]
+
+
+@pytest.mark.urs("URS-DAQ-11", "URS-DAQ-04")
+async def test_a_source_of_rows_has_a_gap_that_is_filled_where_it_goes_on_where_it_ended(stage: Stage) -> None:
+    for second in (0.0, 0.5):
+        await stage.poll(second, {}, [0, 1], source="drop")
+    await stage.poll(9.0, {}, [0], source="drop", kept=[0])
+    await stage.poll(9.01, {}, [0, 1], source="drop")
+    await stage.poll(9.5, {}, [0, 1], source="drop")
+
+    assert stage.gaps() == [(("drop.lod",), 0.501, 9.001, "filled"), (("drop.ph",), 0.501, 9.011, "lost")]
+    assert stage.opened() == ["not-asked", "not-asked"]
+
+
+@pytest.mark.urs("URS-DAQ-11", "URS-DAQ-04")
+async def test_a_source_of_rows_without_tags_has_one_gap_for_all_of_it(stage: Stage) -> None:
+    for second in (0.0, 0.5, 9.0, 9.5):
+        await stage.poll(second, {}, source="orders")
+
+    assert stage.gaps() == [("all", 0.501, 9.001, "lost")]
