@@ -1,4 +1,4 @@
-"""One line's gateway put together and kept running: what runs, how it starts, what is tried again, and how it stops.
+"""Puts one line's gateway together and keeps it running: what runs, how it starts, what is tried again, and how it stops.
 
 Invariants:
 

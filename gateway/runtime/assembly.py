@@ -1,4 +1,4 @@
-"""The one place where configuration becomes objects: check a folder whole, then make the drivers of a line."""
+"""Makes objects of configuration, here and nowhere else: checks a folder whole, then makes the drivers of a line."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +12,9 @@ from drivers import Driver, DriverMisconfigured, driver_class
 
 
 def check(folder: Path) -> tuple[Line | None, list[Problem]]:
-    """Every problem of a line folder at once, the drivers' own settings and addresses among them; no network.
+    """Find every problem of a line folder at once, the drivers' own settings and addresses among them; no network.
 
-    A line if there is no error. Problems are in the order of files and lines.
+    Returns the line, or None if there is an error, and the problems in the order of files and lines.
     """
     line, problems = config.read(folder)
     if line is not None:
@@ -24,7 +24,7 @@ def check(folder: Path) -> tuple[Line | None, list[Problem]]:
 
 
 def load(folder: Path) -> Line:
-    """The line of a folder without errors, with its warnings. Raises ConfigError."""
+    """Read the line of a folder without errors, with its warnings. Raises ConfigError."""
     line, problems = check(folder)
     if line is None:
         raise ConfigError(problems)
@@ -32,11 +32,12 @@ def load(folder: Path) -> Line:
 
 
 def drivers_of(line: Line) -> list[tuple[Source, Driver]]:
-    """One driver per source. Raises DriverMisconfigured."""
+    """Make one driver per source. Raises DriverMisconfigured."""
     return [(source, driver_class(source.driver)(source, line.tags_of(source.name))) for source in line.sources]
 
 
 def _check_source(line: Line, index: int, source: Source) -> list[Problem]:
+    """Find what is wrong with a source: its driver's name, then its settings key by key, then what the driver itself checks."""
     place = config.place_of(line, ("source", index))
     try:
         kind = driver_class(source.driver)
@@ -53,6 +54,7 @@ def _check_source(line: Line, index: int, source: Source) -> list[Problem]:
 
 
 def _settings_problem(line: Line, index: int, detail: ErrorDetails) -> Problem:
+    """Put one error of a driver's settings at its place in line.toml."""
     path = detail["loc"]
     where = config.place_of(line, ("source", index, *path))
     name = ".".join(str(part) for part in path)

@@ -1,4 +1,4 @@
-"""One running line: its parts put together, what stands in the journal before the first reading, and the order of start and stop."""
+"""Runs one line: puts its parts together, appends what must stand before the first reading, starts and stops them in order."""
 
 import asyncio
 import gc
@@ -60,7 +60,10 @@ def _open(line: Line) -> Journal:
 
 
 class Gateway:
-    """One line from its first entry after a start to its last before the stop."""
+    """Runs one line from its first entry after a start to its last before the stop.
+
+    Sources start last and stop first: what a source hands over finds everything that it needs.
+    """
 
     def __init__(
         self, line: Line, journal: Journal, clock: Clock, fold: Fold, drivers: Sequence[Driver], push: PushServer | None = None
@@ -120,13 +123,14 @@ class Gateway:
                 loop.remove_signal_handler(number)
 
     async def _together(self) -> None:
+        """Run all tasks until told to stop. What one of them raises ends the others: the process ends, and the next start recovers."""
         async with asyncio.TaskGroup() as group:
             others = _start(group, tasks(self._parts, self._status, self._push, self.event, self._fault))
             uplinks = _start(group, uplink_tasks(self._parts))
             sources = _start(group, source_tasks(self._parts, self._drivers))
             await self._stop.wait()
             notify("STOPPING=1")
-            await _cancel(sources)
+            await _cancel(sources)  # first: after the last entry no reading may come
             await self._end()
             await self._drain()
             await _cancel(uplinks + others)
@@ -159,10 +163,12 @@ class Gateway:
             await asyncio.sleep(0.05)
 
     def _handing_over(self) -> bool:
+        """Return True while a receiver or a witness that answers has not got everything."""
         waits = any(witness.waiting and witness.away is None for witness in self._parts.checkpoints.witnesses)
         return waits or any(self._behind(forwarder) for forwarder in self._parts.uplinks)
 
     def _behind(self, forwarder: Forwarder) -> bool:
+        """Return True if a receiver that answers has not confirmed everything; who does not answer is not waited for."""
         journal = self._parts.journal
         return forwarder.status.state == "forwarding" and journal.cursor(forwarder.status.name) < journal.last
 
@@ -172,6 +178,7 @@ def _start(group: asyncio.TaskGroup, table: Mapping[str, Task]) -> list[asyncio.
 
 
 async def _cancel(running: list[asyncio.Task[None]]) -> None:
+    """Cancel tasks and wait for their end. What they raise is the task group's."""
     for task in running:
         task.cancel()
     await asyncio.wait(running) if running else None

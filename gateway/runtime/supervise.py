@@ -1,4 +1,4 @@
-"""The only retry loop of the program: drivers and transports raise, this waits and starts them again."""
+"""Tries again what failed, in the only retry loop of the program: drivers and transports raise, this waits and starts them anew."""
 
 import asyncio
 import logging
@@ -40,12 +40,12 @@ async def supervise(
     settled_after_s: float = 30.0,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
-    """Run `attempt` for ever; after each `retry_on` tell `on_failure` why, wait longer each time, and run it again.
+    """Run `attempt` for ever; after each `retry_on` call `on_failure` with the reason, wait longer each time, and run it again.
 
     The waits begin anew after an attempt that lasted `settled_after_s`. Any other exception is a bug and goes up to the TaskGroup, which
     ends the process; of a group, what is not `retry_on` goes up.
     """
-    loop, waits, said = asyncio.get_running_loop(), backoff_s(), ""
+    loop, waits, logged = asyncio.get_running_loop(), backoff_s(), ""
     while True:
         started, why = loop.time(), ""
         try:
@@ -55,10 +55,10 @@ async def supervise(
         else:
             raise RuntimeError(f"{name}: returned, but must run until cancelled")
         if loop.time() - started > settled_after_s:
-            waits, said = backoff_s(), ""
+            waits, logged = backoff_s(), ""
         wait_s = next(waits)
-        # Said once as long as the reason is the same: an outage of a weekend must not fill the log.
-        log.log(logging.DEBUG if why == said else logging.WARNING, "%s: %s; next attempt in %.1f s", name, why, wait_s)
-        said = why
+        # Logged once as long as the reason is the same: an outage of a weekend must not fill the log.
+        log.log(logging.DEBUG if why == logged else logging.WARNING, "%s: %s; next attempt in %.1f s", name, why, wait_s)
+        logged = why
         await on_failure(why)
         await sleep(wait_s)

@@ -1,4 +1,4 @@
-"""Tell systemd that the line is starting, ready, stopping or alive (sd_notify(3)). Does nothing where NOTIFY_SOCKET is not set."""
+"""Tells systemd that the line is starting, ready, stopping or alive (sd_notify(3)). Does nothing where NOTIFY_SOCKET is not set."""
 
 import os
 import socket

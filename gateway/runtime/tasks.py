@@ -1,4 +1,4 @@
-"""The tasks of a running line: one table of name -> coroutine function, with a word on each."""
+"""Lists the tasks of a running line: one table of name -> coroutine function, with a word on each."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ HEARTBEAT_S = 10.0
 STALLED_S = 60.0
 
 Task = Callable[[], Coroutine[Any, Any, None]]
-"""Runs until it is cancelled. What it raises ends the process."""
+"""A coroutine function that runs until it is cancelled. What it raises ends the process."""
 
 
 def tasks(
@@ -59,7 +59,7 @@ def tasks(
 def uplink_tasks(parts: Parts) -> dict[str, Task]:
     """Return one task per receiver: send what is stored, take its receipts. They stop last."""
     names = {forwarder: f"uplink {forwarder.status.name}" for forwarder in parts.uplinks}
-    return {name: partial(supervise, name, one.run, one.failed, retry_on=UplinkError) for one, name in names.items()}
+    return {name: partial(supervise, name, forwarder.run, forwarder.failed, retry_on=UplinkError) for forwarder, name in names.items()}
 
 
 def source_tasks(parts: Parts, drivers: Iterable[Driver]) -> dict[str, Task]:
@@ -68,16 +68,20 @@ def source_tasks(parts: Parts, drivers: Iterable[Driver]) -> dict[str, Task]:
 
 
 async def _source(driver: Driver, intake: Intake) -> None:
+    """Run a source's driver, and run it again after each failure; between two attempts its port keeps the gap open."""
     port = intake.ports[driver.source.name]
     attempt = isolated(driver.source.name, driver, port, JournalError)
     await supervise(driver.source.name, attempt, port.failed, retry_on=DriverError)
 
 
 async def _raised(fault: Awaitable[None]) -> None:
+    """Wait for the journal's failure as a task, so that it ends all others."""
     await fault
 
 
 async def _backups(backups: Backups) -> None:
+    """Make backups on schedule, and try again after a failure, in minutes instead of seconds."""
+
     async def minutes(wait_s: float) -> None:  # half a minute at first, ten minutes at most: each attempt may copy gigabytes
         await asyncio.sleep(wait_s * 60)
 
@@ -85,6 +89,11 @@ async def _backups(backups: Backups) -> None:
 
 
 async def _heartbeats(parts: Parts, status: Status) -> None:
+    """Append heartbeats, and sample the counts of the status, each second.
+
+    A heartbeat says through when each source was observed. On a line on which values are stored it is needed only if they do not say that
+    of every source; on a silent one it is the only entry, and time in the fold goes on by entries alone.
+    """
     intake = parts.intake
     while True:
         await asyncio.sleep(HEARTBEAT_S / 10)
@@ -98,6 +107,7 @@ async def _heartbeats(parts: Parts, status: Status) -> None:
 
 
 async def _watchdog(intake: Intake) -> None:
+    """Give systemd signs of life as long as commits come back: a process that lives and stores nothing is none."""
     interval_s = watchdog_interval_s()
     while True:
         await asyncio.sleep((interval_s or 30.0) / 3)
@@ -106,9 +116,10 @@ async def _watchdog(intake: Intake) -> None:
 
 
 async def _web(parts: Parts, status: Status) -> None:
+    """Serve the page and the control socket; the line is ready when both are open."""
     await server.serve(status, parts.line, commands_of(parts), opened=lambda: notify("READY=1"))
 
 
 def _next_place(journal: Journal) -> tuple[int, int]:
-    """(epoch, seq) of the next entry."""
+    """Return (epoch, seq) of the next entry."""
     return journal.opened.epoch, journal.next_seq

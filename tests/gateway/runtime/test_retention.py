@@ -20,7 +20,7 @@ def test_a_journal_that_fills_raises_the_alarm_once_at_each_limit_and_says_when_
     events: list[Any] = []
     retention = Retention(NO_PARTS, events.append)
     for percent in (10, 69, 70, 75, 85, 90, 80, 71, 10, 11):
-        retention._tell_space(usage(percent))
+        retention._report_space(usage(percent))
     assert [(e["code"], e["severity"], e["evidence"]["used_bytes"]) for e in events] == [
         ("journal-space", "alarm", 70),
         ("journal-space", "alarm", 85),
@@ -34,7 +34,7 @@ def test_another_program_that_hinders_the_journal_is_said_once_until_it_goes_awa
     events: list[Any] = []
     retention = Retention(NO_PARTS, events.append)
     for why in (None, "a lock", "another lock", None, None, "a lock"):
-        retention._tell_hindrance(why)
+        retention._report_hindrance(why)
     assert [(e["code"], e["severity"], e["text"], e.get("evidence")) for e in events] == [
         ("journal-hindered", "alarm", "a lock", None),
         ("journal-hindered", "info", "no other program hinders the journal any more", None),
