@@ -1,4 +1,4 @@
-"""What people and other programs see of a running gateway, and may ask of it: status in words, page, metrics, control socket, commands.
+"""Shows a running gateway to people and other programs, and takes their commands: status in words, page, metrics, control socket.
 
 Invariants: nothing here keeps the line running or knows what does; status and commands are handed the line's parts (`Parts`). The page and
 the metrics are read only; commands are taken on the control socket alone, and each stands in the audit trail.

@@ -32,13 +32,13 @@ class _Snapshot(Collector):
         yield from self._uplinks()
 
     def _evidence(self) -> Iterable[Metric]:
-        told, backup = self._now["evidence"], self._now["backup"]
-        yield GaugeMetricFamily("ebr_gateway_checkpoint_refused", "1 if no checkpoint is signed any more", told["refused"] is not None)
-        if told["age_s"] is not None:
-            yield GaugeMetricFamily("ebr_gateway_checkpoint_age_seconds", "Age of the newest signed checkpoint", told["age_s"])
+        evidence, backup = self._now["evidence"], self._now["backup"]
+        yield GaugeMetricFamily("ebr_gateway_checkpoint_refused", "1 if no checkpoint is signed any more", evidence["refused"] is not None)
+        if evidence["age_s"] is not None:
+            yield GaugeMetricFamily("ebr_gateway_checkpoint_age_seconds", "Age of the newest signed checkpoint", evidence["age_s"])
         away = GaugeMetricFamily("ebr_gateway_witness_away", "1 if the witness does not take checkpoints", labels=["witness"])
         holds = GaugeMetricFamily("ebr_gateway_witness_age_seconds", "Age of the newest checkpoint that it has", labels=["witness"])
-        for witness in told["witnesses"]:
+        for witness in evidence["witnesses"]:
             away.add_metric([witness["name"]], witness["away"] is not None)
             if witness["age_s"] is not None:
                 holds.add_metric([witness["name"]], witness["age_s"])

@@ -47,7 +47,7 @@ def _banner(now: dict[str, Any], problems: list[str]) -> str:
 
 def _grave(now: dict[str, Any]) -> bool:
     """True if readings are held back, or nothing proves any more what is written."""
-    contradicted = any(one["contradicts"] for one in now["evidence"]["witnesses"])
+    contradicted = any(witness["contradicts"] for witness in now["evidence"]["witnesses"])
     return bool(now["journal"]["pressure"] or now["evidence"]["refused"] or contradicted)
 
 

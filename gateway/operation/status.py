@@ -158,15 +158,15 @@ def age_s(then: int | None, now: int) -> float | None:
 
 def problems(now: Mapping[str, Any]) -> list[str]:
     """List why the gateway is not in order, each in a few words; empty when it is. now: a snapshot."""
-    found = [f"source {s['name']}: {s['state']} ({s['detail']})" for s in now["sources"] if s["state"] != "connected"]
-    found += [_stood(source) for source in now["sources"] if _needs_attention(source["late"])]
-    found += _journal_problems(now["journal"])
-    found += [f"uplink {u['name']}: {u['state']} ({u['detail']})" for u in now["uplinks"] if u["state"] != "forwarding"]
-    found += [f"uplink {u['name']}: {u['rejected']} entries rejected by the EBR" for u in now["uplinks"] if u["rejected"]]
-    found += _evidence_problems(now["evidence"], now["backup"])
+    texts = [f"source {s['name']}: {s['state']} ({s['detail']})" for s in now["sources"] if s["state"] != "connected"]
+    texts += [_stood(source) for source in now["sources"] if _needs_attention(source["late"])]
+    texts += _journal_problems(now["journal"])
+    texts += [f"uplink {u['name']}: {u['state']} ({u['detail']})" for u in now["uplinks"] if u["state"] != "forwarding"]
+    texts += [f"uplink {u['name']}: {u['rejected']} entries rejected by the EBR" for u in now["uplinks"] if u["rejected"]]
+    texts += _evidence_problems(now["evidence"], now["backup"])
     if now["clock"]["status"] != "synchronised":
-        found.append(f"clock: {now['clock']['status']}")
-    return found
+        texts.append(f"clock: {now['clock']['status']}")
+    return texts
 
 
 def _late(late: LateCycles, now: int) -> dict[str, Any]:
@@ -188,28 +188,28 @@ def _stood(source: Mapping[str, Any]) -> str:
 
 
 def _journal_problems(journal: Mapping[str, Any]) -> list[str]:
-    found = []
+    texts = []
     if journal["pressure"]:
-        found.append(f"journal: {journal['pressure']}; sources are held back")
+        texts.append(f"journal: {journal['pressure']}; sources are held back")
     elif journal["alarm"]:
         days = journal["days_to_full"]
         left = "" if days is None else f"; full in about {span(days * 86_400)} at the rate since this start"
-        found.append(f"journal: {journal['used']:.1%} of its space used, above the alarm at {journal['alarm']:.0%}{left}")
+        texts.append(f"journal: {journal['used']:.1%} of its space used, above the alarm at {journal['alarm']:.0%}{left}")
     if journal["hindered"] and not journal["pressure"]:
-        found.append(f"journal: {journal['hindered']}")
-    return found
+        texts.append(f"journal: {journal['hindered']}")
+    return texts
 
 
 def _evidence_problems(evidence: Mapping[str, Any], backup: Mapping[str, Any] | None) -> list[str]:
     witnesses = evidence["witnesses"]
-    found = [f"witness {w['name']}: does not take checkpoints ({w['away']})" for w in witnesses if w["away"]]
-    found += [f"witness {w['name']}: contradicts the journal ({w['contradicts']})" for w in witnesses if w["contradicts"]]
+    texts = [f"witness {w['name']}: does not take checkpoints ({w['away']})" for w in witnesses if w["away"]]
+    texts += [f"witness {w['name']}: contradicts the journal ({w['contradicts']})" for w in witnesses if w["contradicts"]]
     if evidence["refused"]:
-        found.append(f"checkpoints: none is signed any more: {evidence['refused']}")
+        texts.append(f"checkpoints: none is signed any more: {evidence['refused']}")
     if backup is not None and (backup["failing"] or backup["overdue"]):
         newest = "there is none yet" if backup["age_h"] is None else f"the newest is {backup['age_h']:,.1f} h old"
-        found.append(f"backup: {backup['failing'] or 'overdue'}; {newest}")
-    return found
+        texts.append(f"backup: {backup['failing'] or 'overdue'}; {newest}")
+    return texts
 
 
 def _space(usage: Usage) -> dict[str, Any]:
@@ -225,11 +225,12 @@ def _space(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _round(one: ScrubRound | None) -> dict[str, Any] | None:
-    if one is None:
+def _round(scrub: ScrubRound | None) -> dict[str, Any] | None:
+    """Describe a round in which closed segments are read again; None if there was none."""
+    if scrub is None:
         return None
-    ended = None if one.ended is None else rfc3339(one.ended)
-    return {"begun": rfc3339(one.begun), "ended": ended, "segments": one.of, "whole": one.whole}
+    ended = None if scrub.ended is None else rfc3339(scrub.ended)
+    return {"begun": rfc3339(scrub.begun), "ended": ended, "segments": scrub.of, "whole": scrub.whole}
 
 
 def _ended(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -244,5 +245,5 @@ def _ended(event: Mapping[str, Any]) -> dict[str, Any]:
         "missing": done.get("missing_count", len(done["missing"])),
         "missing_items": done["missing"][:MOST_NAMED],
         "not_applicable": done.get("not_applicable_count", len(idle)),
-        "not_applicable_because": dict(Counter(one["reason"] for one in idle)),
+        "not_applicable_because": dict(Counter(parameter["reason"] for parameter in idle)),
     }

@@ -59,21 +59,21 @@ def not_applicable(ended: Mapping[str, Any]) -> str:
 
 def missing(ended: Mapping[str, Any]) -> list[str]:
     """List what a batch lacks, each in a few words; the last item says how many more there are."""
-    items = [_missing(one) for one in ended["missing_items"]]
+    items = [_missing(item) for item in ended["missing_items"]]
     return items if len(items) == ended["missing"] else [*items, f"and {ended['missing'] - len(items)} more"]
 
 
-def _missing(one: Mapping[str, Any]) -> str:
+def _missing(item: Mapping[str, Any]) -> str:
     """Write one missing item and its place: a parameter, a booking, a sample, a lot, a step or the whole stay in an equipment."""
-    run = f"/{one['run']}" if one.get("run") else ""
+    run = f"/{item['run']}" if item.get("run") else ""
     kinds = {"parameter": "", "material": "booking of ", "sample": "sample ", "lot": "lot "}
-    what = next((f"{before}{one[kind]}" for kind, before in kinds.items() if one.get(kind)), "" if one.get("step") else "the stay")
-    step = f"{one['step']}{run}" if one.get("step") else ""
-    return f"{' '.join(part for part in (one.get('equipment'), step, what) if part)}: {one['status']}"
+    subject = next((f"{before}{item[kind]}" for kind, before in kinds.items() if item.get(kind)), "" if item.get("step") else "the stay")
+    step = f"{item['step']}{run}" if item.get("step") else ""
+    return f"{' '.join(part for part in (item.get('equipment'), step, subject) if part)}: {item['status']}"
 
 
-def _of(count: int, one: str, more: str) -> str:
-    return f"{count:,} {one if count == 1 else more}"
+def _of(count: int, singular: str, plural: str) -> str:
+    return f"{count:,} {singular if count == 1 else plural}"
 
 
 def journal(now: Mapping[str, Any]) -> list[StatusLine]:
@@ -112,8 +112,8 @@ def _full_in(j: Mapping[str, Any], uptime_s: float) -> str:
         return "it is full"
     if uptime_s < SETTLED_S and not j["alarm"]:
         return f"not told before {span(SETTLED_S)} have been measured"
-    told = "more than 10 years" if days > LONG_DAYS else f"about {span(days * 86_400)}"
-    return f"{told}, at the rate since this start {span(uptime_s)} ago, if nothing may go"
+    left = "more than 10 years" if days > LONG_DAYS else f"about {span(days * 86_400)}"
+    return f"{left}, at the rate since this start {span(uptime_s)} ago, if nothing may go"
 
 
 def _kept(kept: Mapping[str, Any]) -> str:
@@ -140,49 +140,49 @@ def _opened(opened: Mapping[str, Any], uptime_s: float) -> StatusLine:
 
 def evidence(now: Mapping[str, Any]) -> list[StatusLine]:
     """Describe the evidence: signed checkpoints and their holders, the patrol, the backups."""
-    told = now["evidence"]
-    facts = [_newest(now), StatusLine("Signed by", told["key_name"])]
-    facts += [StatusLine(f"Receiver {one['uplink']}", _accepted(one)) for one in told["accepted"]]
-    facts += [_witness(one) for one in told["witnesses"]]
-    if not told["witnesses"]:
+    proofs = now["evidence"]
+    facts = [_newest(now), StatusLine("Signed by", proofs["key_name"])]
+    facts += [StatusLine(f"Receiver {receiver['uplink']}", _accepted(receiver)) for receiver in proofs["accepted"]]
+    facts += [_witness(witness) for witness in proofs["witnesses"]]
+    if not proofs["witnesses"]:
         facts.append(StatusLine("Witness", "none is configured"))
     return [*facts, _patrol(now), _backup(now["backup"])]
 
 
 def _newest(now: Mapping[str, Any]) -> StatusLine:
-    told, j = now["evidence"], now["journal"]
-    last = told["last"]
+    proofs, j = now["evidence"], now["journal"]
+    last = proofs["last"]
     if last is None:
-        text = f"none yet; one is signed every {span(told['every_s'])}"
+        text = f"none yet; one is signed every {span(proofs['every_s'])}"
     else:
         since = f", {_of(j['seq'] - last['size'], 'entry', 'entries')} since" if last["epoch"] == j["epoch"] else " of an earlier epoch"
         cause = BECAUSE.get(last["cause"], "before this start")
-        text = f"over {_of(last['size'], 'entry', 'entries')}, {_signed(told)} ({cause}){since}"
-    if told["refused"]:
-        return StatusLine("Newest checkpoint", f"{told['refused']}; the newest: {text}", "none is signed any more:", "bad")
+        text = f"over {_of(last['size'], 'entry', 'entries')}, {_signed(proofs)} ({cause}){since}"
+    if proofs["refused"]:
+        return StatusLine("Newest checkpoint", f"{proofs['refused']}; the newest: {text}", "none is signed any more:", "bad")
     return StatusLine("Newest checkpoint", text)
 
 
-def _signed(one: Mapping[str, Any]) -> str:
-    return "signed at a time that the clock does not tell" if one["age_s"] is None else f"signed {span(one['age_s'])} ago"
+def _signed(checkpoint: Mapping[str, Any]) -> str:
+    return "signed at a time that the clock does not tell" if checkpoint["age_s"] is None else f"signed {span(checkpoint['age_s'])} ago"
 
 
-def _accepted(one: Mapping[str, Any]) -> str:
-    if one["size"] is None:
+def _accepted(receiver: Mapping[str, Any]) -> str:
+    if receiver["size"] is None:
         return "has confirmed none of this run yet"
-    return f"has confirmed the one over {_of(one['size'], 'entry', 'entries')}, {_signed(one)}"
+    return f"has confirmed the one over {_of(receiver['size'], 'entry', 'entries')}, {_signed(receiver)}"
 
 
-def _witness(one: Mapping[str, Any]) -> StatusLine:
-    label, waits = f"Witness {one['name']}", f"; {one['waiting']:,} wait" if one["waiting"] else ""
-    if one["size"] is None:
+def _witness(witness: Mapping[str, Any]) -> StatusLine:
+    label, waits = f"Witness {witness['name']}", f"; {witness['waiting']:,} wait" if witness["waiting"] else ""
+    if witness["size"] is None:
         has = "has taken none of this run yet"
     else:
-        has = f"has the one over {_of(one['size'], 'entry', 'entries')}, {_signed(one)}"
-    if one["contradicts"]:
-        return StatusLine(label, f"{one['contradicts']}; {has}{waits}", "contradicts the journal:", "bad")
-    if one["away"]:
-        return StatusLine(label, f"{one['away']}; {has}{waits}", "away:", "bad")
+        has = f"has the one over {_of(witness['size'], 'entry', 'entries')}, {_signed(witness)}"
+    if witness["contradicts"]:
+        return StatusLine(label, f"{witness['contradicts']}; {has}{waits}", "contradicts the journal:", "bad")
+    if witness["away"]:
+        return StatusLine(label, f"{witness['away']}; {has}{waits}", "away:", "bad")
     return StatusLine(label, f"{has}{waits}")
 
 
@@ -195,8 +195,8 @@ def _patrol(now: Mapping[str, Any]) -> StatusLine:
         begun = _ago(now, last["begun"])
         parts.append(f"being read again, begun {begun}: {last['whole']:,} of {last['segments']:,} read, all as they were closed")
     if complete is not None:
-        what = f"all {complete['segments']:,} were as they had been closed" if complete["segments"] else "there was none then"
-        parts.append(f"read again {_ago(now, complete['ended'])}: {what}; next within a day")
+        result = f"all {complete['segments']:,} were as they had been closed" if complete["segments"] else "there was none then"
+        parts.append(f"read again {_ago(now, complete['ended'])}: {result}; next within a day")
     return StatusLine("Closed segments", "; ".join(parts))
 
 
@@ -206,15 +206,15 @@ def _ago(now: Mapping[str, Any], then: str) -> str:
     return f"{span(ticks / TICKS_PER_S)} ago" if ticks >= 0 else "at a time that the clock does not tell (it was set back since)"
 
 
-def _backup(told: Mapping[str, Any] | None) -> StatusLine:
-    if told is None:
+def _backup(backup: Mapping[str, Any] | None) -> StatusLine:
+    if backup is None:
         return StatusLine("Backup", "none is made by the gateway")
-    age = None if told["age_h"] is None else f"the newest verified one is {span(told['age_h'] * 3_600)} old"
-    rule = f"one is due every {span(told['every_h'] * 3_600)}"
-    if told["failing"]:
-        return StatusLine("Backup", f"{told['failing']}; {age or 'there is none yet'}, {rule}", "fails:", "bad")
+    age = None if backup["age_h"] is None else f"the newest verified one is {span(backup['age_h'] * 3_600)} old"
+    rule = f"one is due every {span(backup['every_h'] * 3_600)}"
+    if backup["failing"]:
+        return StatusLine("Backup", f"{backup['failing']}; {age or 'there is none yet'}, {rule}", "fails:", "bad")
     if age is None:
-        return StatusLine("Backup", f"{'the first is being made' if told['making'] else 'there is none yet'}; {rule}")
-    if told["overdue"]:
+        return StatusLine("Backup", f"{'the first is being made' if backup['making'] else 'there is none yet'}; {rule}")
+    if backup["overdue"]:
         return StatusLine("Backup", f"{age}, {rule}", "overdue:", "bad")
-    return StatusLine("Backup", f"{age}, {rule}{'; the next is being made' if told['making'] else ''}")
+    return StatusLine("Backup", f"{age}, {rule}{'; the next is being made' if backup['making'] else ''}")
