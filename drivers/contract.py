@@ -1,4 +1,4 @@
-"""What a driver is, and what the gateway gives it.
+"""Defines what a driver is, and what the gateway gives it.
 
 A driver turns one source (a PLC, an instrument, a MES database, a drop folder) into lists of readings. It never writes to the
 source, never sleeps and tries again, and holds no more than one list that is not yet on disk per open `emit`.
@@ -52,7 +52,7 @@ OVERFLOW = 0x00000480
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One row or record of a source that speaks in rows: a MES table, a dropped file.
+    """A row or record of a source that speaks in rows: a MES table, a dropped file.
 
     name: the query or pattern it came from, as in the line folder. key: the row's own identity. row: column -> JSON value, as read.
     ticks: its time by the source, UTC, where the source tells one. text: the original local time text, if the time was converted.
@@ -96,11 +96,11 @@ class Finding:
 
 
 class Emit(Protocol):
-    """The gateway's side of a running driver. All methods belong to the event loop's thread."""
+    """Takes what a running driver has read: the gateway's side of it. All methods belong to the event loop's thread."""
 
     @property
     def watermark(self) -> Mapping[str, Any]:
-        """What `emit(..., watermark=)` committed last for this source, merged by key; {} at first start. Also after a crash."""
+        """The watermark that was committed last for this source, merged by key; {} at first start. A crash changes nothing in it."""
 
     def __call__(
         self,
@@ -135,22 +135,22 @@ class Emit(Protocol):
         """
 
     async def room(self) -> None:
-        """Return when another call may be opened. The place where a driver waits for the disk."""
+        """Return when another call may be opened. This is the place where a driver waits for the disk."""
 
     def lost(self, loss: Loss) -> Awaitable[None]:
         """Declare a loss; a gap stands in the journal when the awaitable completes. Order with `emit` calls is kept."""
 
     def filled(self, tags: Sequence[int] | None, since_ticks: int, until_ticks: int, detail: str = "") -> Awaitable[None]:
-        """The source's history gave everything of this interval (emitted before as kind "backfill"): its gap counts as filled."""
+        """Declare a gap filled: the source's history gave everything of this interval, emitted before as kind "backfill"."""
 
     def found(self, finding: Finding) -> Awaitable[None]:
         """Record a finding. The same finding (code and tags) is recorded once until it changes."""
 
     def connected(self, detail: str = "") -> None:
-        """The source answers. Supervision resets its backoff; the status page shows it."""
+        """Report that the source answers. Supervision resets its backoff; the status page shows it."""
 
     def source_offset(self, offset_s: float, bound_s: float) -> None:
-        """The source's clock against ours as last estimated: positive when the source is ahead."""
+        """Report the source's clock against ours as last estimated: positive when the source is ahead."""
 
 
 class DriverError(Exception):
@@ -170,13 +170,13 @@ class DriverMisconfigured(Exception):
 
 
 class Driver(ABC):
-    """One source. Made anew for each line start; `run` may be called again after it raised."""
+    """Reads one source. Made anew for each start of the line; `run` may be called again after it raised."""
 
     Settings: ClassVar[type[BaseModel]]
     """The driver's own keys of its [[source]] table (extra = forbid); validated by `check` with line numbers."""
 
     def __init__(self, source: Source, tags: Sequence[Tag]) -> None:
-        """source: the [[source]] table; tags: those of the map that name it, in the map's order (a Reading's tag is the index)."""
+        """Make the driver of a [[source]] table. tags: those of the map that name it, in the map's order (a Reading's tag is the index)."""
         self.source = source
         self.tags = tuple(tags)
         self.settings = self.Settings.model_validate(source.options)
@@ -192,7 +192,7 @@ class Driver(ABC):
 
     @classmethod
     def check(cls, source: Source, tags: Sequence[Tag]) -> list[Problem]:  # noqa: ARG003 - the default has nothing to add
-        """Problems of this source's settings and addresses that the line folder's own check can not know; no network."""
+        """Find problems of this source's settings and addresses that the line folder's own check can not know; no network."""
         return []
 
 
@@ -202,7 +202,7 @@ TAG_ROW = ("tag", "source", "address", "type", "source_unit", "eu_low", "eu_high
 
 @runtime_checkable
 class Browses(Protocol):
-    """Optional: lists what a source offers."""
+    """Lists what a source offers. Optional: a driver has it or not."""
 
     async def browse(
         self,
@@ -211,15 +211,15 @@ class Browses(Protocol):
         known: Collection[str] = (),
         progress: Callable[[str], None] = lambda _: None,
     ) -> Any:
-        """An object with `rows` (tag rows by column of TAG_ROW) and `left_out` (path -> why not). Raises DriverError.
+        """Return an object with `rows` (tag rows by column of TAG_ROW) and `left_out` (path -> why not). Raises DriverError.
 
-        under: a path or address to begin at; match: a glob over paths; known: addresses to leave out; progress: told what is done so far.
+        under: a path or address to begin at; match: a glob over paths; known: addresses to leave out; progress: hears what is done.
         """
 
 
 @runtime_checkable
 class Probes(Protocol):
-    """Optional: compares the tag map with the source, reading only."""
+    """Compares the tag map with the source, reading only. Optional: a driver has it or not."""
 
     async def probe(self) -> Any:
-        """An object with `tags` (each with a `state`, "ok" when it is) and `lines()` for people. Raises DriverError."""
+        """Return an object with `tags` (each with a `state`, "ok" when it is) and `lines()` for people. Raises DriverError."""

@@ -30,7 +30,7 @@ PIECE_ROWS = 200
 
 
 class MesFileDriver(Driver):
-    """One drop folder, with the files of its [[source.pattern]] tables. It only reads; whoever drops the files takes them away."""
+    """Reads one drop folder: the files of its [[source.pattern]] tables. Whoever drops the files takes them away."""
 
     Settings: ClassVar[type[BaseModel]] = FileSettings
     settings: FileSettings
@@ -41,7 +41,7 @@ class MesFileDriver(Driver):
         self._path = folder_of(source)
         self._zones = {pattern.name: zone_of(pattern.time) for pattern in self.settings.pattern}
         self._before: dict[str, Seen] = {}
-        self._told: dict[str, str] = {}
+        self._refusals: dict[str, str] = {}  # name -> why it was not read, as last reported
         self._recalled = RestoredRows({})
         self._asked_ns = 0  # when the present look began
 
@@ -68,7 +68,7 @@ class MesFileDriver(Driver):
             folder.close()
 
     async def _resume(self, folder: Folder, names: Sequence[str], emit: Emit) -> None:
-        """After a (re)connect: the folder can be read, and what was dropped meanwhile still stands there."""
+        """Report after a (re)connect that nothing was lost: the folder can be read, and what was dropped meanwhile still stands there."""
         asked_ns = time.monotonic_ns()
         await asyncio.to_thread(folder.scan, [pattern.glob for pattern in self.settings.pattern])
         if tags := [tag for name in names for tag in self._mapped.tags(name)]:
@@ -80,21 +80,21 @@ class MesFileDriver(Driver):
         return self._mapped.tags(pattern.name) if self.settings.files_stay else ()
 
     async def _scan(self, folder: Folder, ledgers: Mapping[str, Ledger], emit: Emit) -> None:
-        """One look: tell what may not be read, read what stood still since the last look, in the order of writing."""
+        """Look once: report what may not be read, read what stood still since the last look, in the order of writing."""
         scan = await asyncio.to_thread(folder.scan, [pattern.glob for pattern in self.settings.pattern])
-        await self._tell(scan, emit)
-        await self._tell_vanished(scan, ledgers, emit)
+        await self._report_unreadable(scan, emit)
+        await self._report_vanished(scan, ledgers, emit)
         still = [seen for name, seen in scan.files.items() if self._before.get(name) == seen]
-        for seen in sorted(still, key=lambda one: (one.mtime_ns, one.name)):
+        for seen in sorted(still, key=lambda seen: (seen.mtime_ns, seen.name)):
             for pattern in self.settings.pattern:
                 if matches(seen.name, pattern.glob) and not ledgers[pattern.name].knows(seen):
                     await self._take(folder, pattern, ledgers[pattern.name], seen, scan, emit)
         self._before = scan.files
         for pattern in self.settings.pattern:
-            await self._recalled_no_more(pattern, ledgers[pattern.name], scan, emit)
+            await self._end_recall(pattern, ledgers[pattern.name], scan, emit)
 
-    async def _recalled_no_more(self, pattern: Pattern, ledger: Ledger, scan: Scan, emit: Emit) -> None:
-        """When all that stands here from before a restore has been looked at, no further row of then can be shown."""
+    async def _end_recall(self, pattern: Pattern, ledger: Ledger, scan: Scan, emit: Emit) -> None:
+        """Forget the rows of before a restore when every file of then has been looked at: none of them can come again."""
         until_ns = self._recalled.until_ns(pattern.name)
         if until_ns is None:
             return
@@ -104,10 +104,10 @@ class MesFileDriver(Driver):
             await self._commit(pattern, ledger, emit)
 
     async def _take(self, folder: Folder, pattern: Pattern, ledger: Ledger, seen: Seen, scan: Scan, emit: Emit) -> None:
-        """One file that stands still: known by its content, refused, or handed over."""
+        """Take a file that stands still: it is recognised by its content, refused, or handed over."""
         if len(ledger) >= self.settings.ledger_files and not self._has_room(ledger, scan):
             text = f"more than {self.settings.ledger_files} files stand in the folder: new ones wait until old ones are taken away"
-            await self._found(emit, "folder-full", text, pattern, severity="alarm")
+            await self._report(emit, "folder-full", text, pattern, severity="alarm")
             return
         received_ns = time.monotonic_ns()
         try:
@@ -118,32 +118,33 @@ class MesFileDriver(Driver):
         except NotWhole:
             return
         except NotAFile as error:
-            await self._tell_refused(seen.name, str(error), emit)
+            await self._report_refusal(seen.name, str(error), emit)
             return
         await self._take_content(pattern, ledger, seen, data, received_ns, emit)
 
     async def _take_content(self, pattern: Pattern, ledger: Ledger, seen: Seen, data: bytes, received_ns: int, emit: Emit) -> None:
+        """Take a file's bytes: recognise, refuse, or hand over from the first record that is not in the journal yet."""
         digest = sha256(data).hexdigest()[:32]
-        known = ledger.of(digest)
-        if known is not None and known.rows == DONE:
-            await self._known_again(pattern, ledger, seen, digest, known.name, emit)
+        delivered = ledger.of(digest)
+        if delivered is not None and delivered.rows == DONE:
+            await self._recognise(pattern, ledger, seen, digest, delivered.name, emit)
             return
         try:
             count = await asyncio.to_thread(_checked, data, pattern, self.settings)
         except Refused as error:
             await self._refuse(pattern, ledger, seen, digest, str(error), emit)
             return
-        if known is None:
+        if delivered is None:
             first = await asyncio.to_thread(self._leading, data, pattern, digest, seen)
         else:
-            first = known.rows
-        if known is None and first:
+            first = delivered.rows  # a crash or a lost link has cut its delivery: it goes on behind what is in the journal
+        if delivered is None and first:
             text = f"{printable(seen.name)}: {first} of {count} records stand in the journal since before it was restored, not read again"
-            await self._found(emit, "file-recalled", text, pattern, severity="info", sha256=digest, records=first)
+            await self._report(emit, "file-recalled", text, pattern, severity="info", sha256=digest, records=first)
         await self._hand_over(pattern, ledger, seen, digest, data, first, count, received_ns, emit)
 
     def _leading(self, data: bytes, pattern: Pattern, digest: str, seen: Seen) -> int:
-        """How many records of this file, from the first on, the journal has although the ledger does not know: after a restore.
+        """Count the records of this file, from the first on, that the journal has although the ledger does not: after a restore.
 
         A file that was written after the newest of them was read can hold none.
         """
@@ -161,7 +162,7 @@ class MesFileDriver(Driver):
     async def _hand_over(
         self, pattern: Pattern, ledger: Ledger, seen: Seen, digest: str, data: bytes, first: int, count: int, received_ns: int, emit: Emit
     ) -> None:
-        """Records from `first` on in pieces, each committed with the ledger that says how far the file is in the journal."""
+        """Hand records from `first` on over in pieces, each committed with the ledger that says how far the file is in the journal."""
         rewritten = ledger.was_named(seen.name) and first == 0
         source = islice(records(data, pattern, self.settings), first, None)
         done = first
@@ -181,11 +182,12 @@ class MesFileDriver(Driver):
                 break
         if rewritten:
             text = f"{printable(seen.name)}: delivered again under the same name with other content; read as changed"
-            await self._found(emit, "file-rewritten", text, pattern, severity="info", sha256=digest)
+            await self._report(emit, "file-rewritten", text, pattern, severity="info", sha256=digest)
 
     def _converted(
         self, pattern: Pattern, digest: str, piece: list[Record], moments: list[Moment | None], first: int, *, rewritten: bool
     ) -> tuple[list[Message], list[Reading]]:
+        """Convert a piece into messages, one per record, and the readings of the tags that name its columns. first: records before it."""
         messages: list[Message] = []
         readings: list[Reading] = []
         for number, (record, moment) in enumerate(zip(piece, moments, strict=True), first + 1):
@@ -197,6 +199,7 @@ class MesFileDriver(Driver):
         return messages, readings
 
     async def _moments(self, pattern: Pattern, seen: Seen, piece: list[Record], first: int, emit: Emit) -> list[Moment | None]:
+        """Read the time of each record of a piece; report a local time that the change of the clocks makes ambiguous or skips."""
         zone = self._zones[pattern.name]
         if zone is None or pattern.time is None:
             return [None] * len(piece)
@@ -205,83 +208,88 @@ class MesFileDriver(Driver):
             if moment is not None and moment.fold:
                 text = f"{printable(seen.name)} record {number}: local time {moment.text} in {pattern.time.zone} is {_FOLDS[moment.fold]}"
                 evidence = {"fold": moment.fold, "candidates_ticks": list(moment.candidates), "text": moment.text}
-                await self._found(emit, f"time-{moment.fold}", text, pattern, severity="warning", **evidence)
+                await self._report(emit, f"time-{moment.fold}", text, pattern, severity="warning", **evidence)
         return moments
 
-    async def _known_again(self, pattern: Pattern, ledger: Ledger, seen: Seen, digest: str, before: str, emit: Emit) -> None:
-        """The same bytes once more: counted as a finding, not read."""
+    async def _recognise(self, pattern: Pattern, ledger: Ledger, seen: Seen, digest: str, before: str, emit: Emit) -> None:
+        """Pass over the same bytes once more; under another name than `before` that is a finding."""
         ledger.again(digest, seen)
         if before != seen.name:
             text = f"{printable(seen.name)}: same content as {printable(before)}, not read again"
-            await self._found(emit, "file-again", text, pattern, severity="info", sha256=digest)
+            await self._report(emit, "file-again", text, pattern, severity="info", sha256=digest)
         await self._commit(pattern, ledger, emit)
 
     async def _refuse(self, pattern: Pattern, ledger: Ledger, seen: Seen, digest: str, why: str, emit: Emit) -> None:
-        """The whole file is left where it is; nothing of it is in the record but this finding, which is an alarm."""
+        """Refuse a whole file: it is left where it is, and nothing of it is in the record but this alarm."""
         text = f"{printable(seen.name)}: refused, nothing of it was read: {why}"
-        await self._found(emit, "file-refused", text, pattern, severity="alarm", sha256=digest, size_bytes=seen.size_bytes)
+        await self._report(emit, "file-refused", text, pattern, severity="alarm", sha256=digest, size_bytes=seen.size_bytes)
         ledger.note(digest, seen, DONE)
         await self._commit(pattern, ledger, emit)
 
     async def _commit(self, pattern: Pattern, ledger: Ledger, emit: Emit) -> None:
+        """Commit the ledger without a record."""
         ledger.forget(self._before)
         await emit.room()
         await emit([], received_ns=time.monotonic_ns(), watermark=self._mark(pattern, ledger), alive=())
 
     def _mark(self, pattern: Pattern, ledger: Ledger) -> dict[str, Any]:
+        """Return the change of the watermark: the pattern's ledger, and what is left of the rows of before a restore."""
         recalled = self._recalled.stored() if self._recalled.was else {}
         return {pattern.name: ledger.stored(), **recalled}
 
-    async def _tell(self, scan: Scan, emit: Emit) -> None:
+    async def _report_unreadable(self, scan: Scan, emit: Emit) -> None:
+        """Report what stands in the folder and is no file to be read, and names beyond those that a scan looks at."""
         for name, why in scan.refused.items():
-            await self._tell_refused(name, why, emit)
+            await self._report_refusal(name, why, emit)
         if scan.truncated:
             text = "more names stand in the folder than one scan looks at: the rest waits until files are taken away"
             await emit.found(Finding("folder-full", text, severity="alarm"))
 
-    async def _tell_refused(self, name: str, why: str, emit: Emit) -> None:
-        """Once per name and reason while the program runs."""
-        if self._told.get(name) != why and len(self._told) < self.settings.ledger_files:
-            self._told[name] = why
+    async def _report_refusal(self, name: str, why: str, emit: Emit) -> None:
+        """Report why a name was not read, once per name and reason while the program runs."""
+        if self._refusals.get(name) != why and len(self._refusals) < self.settings.ledger_files:
+            self._refusals[name] = why
             await emit.found(
                 Finding("not-a-file", f"{printable(name)}: not read: {why}", severity="alarm", evidence={"name": printable(name)})
             )
 
-    async def _tell_vanished(self, scan: Scan, ledgers: Mapping[str, Ledger], emit: Emit) -> None:
-        """Taken away before it stood still, or while half of it was in the journal: its records are lost, and that is said."""
+    async def _report_vanished(self, scan: Scan, ledgers: Mapping[str, Ledger], emit: Emit) -> None:
+        """Report files that were taken away before they stood still, or while half of one was in the journal: their records are lost."""
         for name in sorted(self._before.keys() - scan.files.keys() - scan.refused.keys()):
             seen = self._before[name]
             for pattern in self.settings.pattern:
                 if matches(name, pattern.glob) and not ledgers[pattern.name].knows(seen) and not _renamed(seen, scan):
-                    await self._vanished(pattern, name, "taken away before it could be read", emit)
+                    await self._lose(pattern, name, "taken away before it could be read", emit)
         for pattern in self.settings.pattern:
             ledger = ledgers[pattern.name]
             for digest, item in ledger.unfinished():
                 if item.name not in scan.files:
-                    await self._vanished(pattern, item.name, f"taken away after {item.rows} of its records were read", emit)
+                    await self._lose(pattern, item.name, f"taken away after {item.rows} of its records were read", emit)
                     ledger.close(digest)
                     await self._commit(pattern, ledger, emit)
 
-    async def _vanished(self, pattern: Pattern, name: str, why: str, emit: Emit) -> None:
+    async def _lose(self, pattern: Pattern, name: str, why: str, emit: Emit) -> None:
+        """Declare the records of a file lost, as an alarm and as a gap of its tags."""
         text = f"{printable(name)}: {why}"
-        await self._found(emit, "file-vanished", text, pattern, severity="alarm")
+        await self._report(emit, "file-vanished", text, pattern, severity="alarm")
         if tags := self._mapped.tags(pattern.name):
             await emit.lost(Loss("file-vanished", tags, detail=text))
 
     def _has_room(self, ledger: Ledger, scan: Scan) -> bool:
+        """Make room in the ledger; True if there is some: what still stands in the folder stays remembered."""
         ledger.forget(scan.files)
         return len(ledger) < self.settings.ledger_files
 
     def _too_large(self, seen: Seen) -> str:
         return f"{seen.size_bytes} bytes, more than {self.settings.max_file_bytes}"
 
-    async def _found(self, emit: Emit, code: str, text: str, pattern: Pattern, *, severity: Any, **evidence: Any) -> None:
+    async def _report(self, emit: Emit, code: str, text: str, pattern: Pattern, *, severity: Any, **evidence: Any) -> None:
         tags = self._mapped.tags(pattern.name)
         await emit.found(Finding(code, text, tags, severity, {"pattern": pattern.name, **evidence}))
 
     @classmethod
     def check(cls, source: Source, tags: Sequence[Tag]) -> list[Problem]:
-        """The endpoint, and that each tag's pattern exists."""
+        """Check the endpoint, and that each tag's pattern exists."""
         try:
             settings = FileSettings.model_validate(source.options)
         except ValidationError:  # reported by the folder's check, key by key
@@ -295,8 +303,8 @@ class MesFileDriver(Driver):
         for tag in tags:
             pattern, _ = _place_of(tag.address)
             if pattern not in names:
-                told = f"{tag.tag}: source {source.name} has no pattern {pattern!r} (there is {', '.join(sorted(names))})"
-                problems.append(tag.place.problem(told))
+                text = f"{tag.tag}: source {source.name} has no pattern {pattern!r} (there is {', '.join(sorted(names))})"
+                problems.append(tag.place.problem(text))
         return problems
 
 
@@ -309,7 +317,7 @@ _FOLDS = {
 
 
 def folder_of(source: Source) -> Path:
-    """file:///absolute, or file://relative to the line folder. Raises DriverMisconfigured."""
+    """Return the drop folder: file:///absolute, or file://relative to the line folder. Raises DriverMisconfigured."""
     endpoint = source.endpoints[0]
     path = unquote(endpoint.removeprefix("file://"))
     if len(source.endpoints) > 1 or not endpoint.startswith("file://") or not path or "\0" in path:
@@ -324,7 +332,7 @@ def _place_of(address: str) -> tuple[str, str]:
 
 
 def _checked(data: bytes, pattern: Pattern, settings: FileSettings) -> int:
-    """How many records the file holds, if every one of them can be used. Raises Refused."""
+    """Count the records of a file of which every one can be used. Raises Refused."""
     count = 0
     zone = zone_of(pattern.time)
     for count, record in enumerate(records(data, pattern, settings), 1):
@@ -340,7 +348,7 @@ def _checked(data: bytes, pattern: Pattern, settings: FileSettings) -> int:
 
 
 def _key(pattern: Pattern, digest: str, record: Record, number: int) -> str:
-    """The record's own identity, or its place in this content. number: from 1 on."""
+    """Return the record's own identity, or its place in this content. number: from 1 on."""
     return row_key(record, pattern.keys) if pattern.keys else f"{digest[:16]}:{number}"
 
 
@@ -349,7 +357,7 @@ def _piece(source: Iterator[Record]) -> list[Record]:
 
 
 def _pointed(record: Record) -> Record:
-    """Numbers written with a decimal comma, as the typed values need them."""
+    """Write numbers that have a decimal comma with a point, as the typed values need them."""
     return {name: value.replace(",", ".") if isinstance(value, str) else value for name, value in record.items()}
 
 

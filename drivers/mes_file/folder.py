@@ -1,4 +1,4 @@
-"""The drop folder, for reading only: which files stand there whole, and their bytes.
+"""Reads the drop folder and changes nothing in it: which files stand there, and their bytes.
 
 Everything is opened relative to the folder's own descriptor, never following a link, and must be a regular file with one name: no path,
 link, pipe or device that somebody puts into the folder can lead out of it (fault bar S02).
@@ -46,7 +46,7 @@ class Scan:
 
 
 class Folder:
-    """An open drop folder."""
+    """Scans and reads an open drop folder. Raises LinkLost when it is made, if the folder can not be opened."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -60,7 +60,7 @@ class Folder:
         os.close(self._fd)
 
     def scan(self, globs: list[str]) -> Scan:
-        """The files that one of the globs names, without opening any. Raises LinkLost if the folder is gone or another one now."""
+        """List the files that a glob names, without opening any. Raises LinkLost if the folder is gone or another one now."""
         files: dict[str, Seen] = {}
         refused: dict[str, str] = {}
         try:
@@ -77,7 +77,7 @@ class Folder:
         return Scan(files, refused)
 
     def read(self, seen: Seen, most_bytes: int) -> bytes:
-        """The whole content. Raises NotWhole, NotAFile, LinkLost."""
+        """Read the whole content of a file that a scan found. Raises NotWhole, NotAFile, LinkLost."""
         try:
             file = os.open(seen.name, FLAGS, dir_fd=self._fd)
         except OSError as error:
@@ -95,16 +95,17 @@ class Folder:
 
 
 def matches(name: str, glob: str) -> bool:
-    """Names that begin with a dot are temporary ones of a writer, unless the glob asks for them."""
+    """Return True if the glob names this file. A name that begins with a dot is a writer's temporary one, unless the glob asks for it."""
     return fnmatch.fnmatchcase(name, glob) and (not name.startswith(".") or glob.startswith("."))
 
 
 def printable(name: str) -> str:
-    """A file name that can stand in a finding: control characters and undecodable bytes as escapes, at most 200 characters."""
+    """Make a file name fit for a finding: control characters and undecodable bytes as escapes, at most 200 characters."""
     return name.encode("unicode_escape").decode("ascii")[:200] if not name.isprintable() else name[:200]
 
 
 def _look(entry: os.DirEntry[str], files: dict[str, Seen], refused: dict[str, str]) -> None:
+    """Put a name of the folder among the files or among the refused; one that is gone meanwhile is neither."""
     try:
         status = entry.stat(follow_symlinks=False)
     except FileNotFoundError:
@@ -116,7 +117,7 @@ def _look(entry: os.DirEntry[str], files: dict[str, Seen], refused: dict[str, st
 
 
 def _unfit(name: str, status: os.stat_result) -> str:
-    """Why this may not be read; empty for a regular file with one plain name."""
+    """Return why this may not be read; empty for a regular file with one plain name."""
     if not stat.S_ISREG(status.st_mode):
         return f"no regular file ({stat.filemode(status.st_mode)})"
     if status.st_nlink > 1:
@@ -125,6 +126,7 @@ def _unfit(name: str, status: os.stat_result) -> str:
 
 
 def _whole(file: int, seen: Seen, most_bytes: int) -> bytes:
+    """Read an open file to its end. It must be as the scan found it, before and after: else somebody writes. Raises NotWhole, NotAFile."""
     before = os.fstat(file)
     if why := _unfit(seen.name, before):
         raise NotAFile(why)

@@ -1,4 +1,4 @@
-"""From the bytes of a whole file to its records, or to the reason why the whole file is refused. Pure."""
+"""Turns the bytes of a whole file into records, or into the reason why the whole file is refused. Pure."""
 
 import csv
 import io
@@ -20,12 +20,13 @@ class Refused(Exception):
 
 
 def records(data: bytes, pattern: Pattern, settings: FileSettings) -> Iterator[Record]:
-    """The records in the file's order. Raises Refused, perhaps after some records: drain it once before using any."""
+    """Yield the records in the file's order. Raises Refused, perhaps after some records: drain it once before using any."""
     _bound_lines(data, settings.max_line_bytes)
     return _FORMATS[pattern.format](data, pattern, settings)
 
 
 def _bound_lines(data: bytes, most_bytes: int) -> None:
+    """Refuse a file with a line that is too long, before any parser holds it in memory. Raises Refused."""
     start = 0
     while len(data) - start > most_bytes:
         end = data.find(b"\n", start, start + most_bytes + 1)
@@ -35,7 +36,7 @@ def _bound_lines(data: bytes, most_bytes: int) -> None:
 
 
 def text_of(data: bytes, encoding: str) -> str:
-    """Decoded strictly; a byte order mark is taken off where it agrees and refused where it does not. Raises Refused."""
+    """Decode strictly; a byte order mark is taken off where it agrees and refused where it does not. Raises Refused."""
     plain = encoding.lower().replace("_", "-")
     if data.startswith(b"\xef\xbb\xbf"):
         if plain not in ("utf-8", "utf8", "utf-8-sig"):
@@ -84,6 +85,7 @@ def _fits(row: list[str], line: int, settings: FileSettings) -> None:
 
 
 def _header(row: list[str], pattern: Pattern, settings: FileSettings) -> list[str]:
+    """Read the columns' names from the header line. Raises Refused if one is doubled, or one that the pattern needs is missing."""
     columns = [name.strip() for name in row]
     if len(columns) > settings.max_columns:
         raise Refused(f"{len(columns)} columns, more than {settings.max_columns}")
@@ -123,7 +125,7 @@ def _jsonl(data: bytes, pattern: Pattern, settings: FileSettings) -> Iterator[Re
 
 
 def _b2mml(data: bytes, pattern: Pattern, settings: FileSettings) -> Iterator[Record]:
-    """Each `record` element, its inner elements as dotted columns (Batch.ID; a second one Batch[2].ID), attributes as @name.
+    """Yield each `record` element, its inner elements as dotted columns (Batch.ID; a second one Batch[2].ID), attributes as @name.
 
     No DOCTYPE: no entities, no external files (fault bar S05).
     """
@@ -137,7 +139,7 @@ def _b2mml(data: bytes, pattern: Pattern, settings: FileSettings) -> Iterator[Re
         parser.Parse(data, True)  # noqa: FBT003 - expat's signature
     except expat.ExpatError as error:
         raise Refused(f"line {error.lineno}: {expat.errors.messages[error.code]}") from error
-    yield from collector.found
+    yield from collector.records
 
 
 def _no_doctype(*_: object) -> None:
@@ -148,13 +150,13 @@ class _Collector:
     """Builds the records while expat goes through the file."""
 
     def __init__(self, record: str, max_columns: int) -> None:
-        self.found: list[Record] = []
-        self._record, self._max_columns = record, max_columns
-        self._path: list[str] = []
+        self.records: list[Record] = []
+        self._element, self._max_columns = record, max_columns  # the name of the element that is a record
+        self._path: list[str] = []  # of the element that is being read, below the record
         self._counts: list[dict[str, int]] = []
         self._texts: list[list[str]] = []
-        self._leaf = False
-        self._now: Record | None = None
+        self._leaf = False  # the element that ends next holds no other, so that even an empty text is its value
+        self._record: Record | None = None  # the one that is being read
         self._depth = 0
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
@@ -162,9 +164,9 @@ class _Collector:
         if self._depth > MOST_DEPTH:
             raise Refused(f"elements nested deeper than {MOST_DEPTH}")
         local = name.rpartition(" ")[2]
-        if self._now is None:
-            if local == self._record:
-                self._now, self._path, self._counts, self._texts = {}, [], [{}], [[]]
+        if self._record is None:
+            if local == self._element:
+                self._record, self._path, self._counts, self._texts = {}, [], [{}], [[]]
                 self._attributes(attributes)
             return
         count = self._counts[-1][local] = self._counts[-1].get(local, 0) + 1
@@ -175,18 +177,18 @@ class _Collector:
         self._attributes(attributes)
 
     def text(self, text: str) -> None:
-        if self._now is not None:
+        if self._record is not None:
             self._texts[-1].append(text)
 
     def end(self, name: str) -> None:
         self._depth -= 1
-        if self._now is None:
+        if self._record is None:
             return
         texts = "".join(self._texts.pop()).strip()
         self._counts.pop()
-        if not self._path and name.rpartition(" ")[2] == self._record:
-            self.found.append(self._now)
-            self._now = None
+        if not self._path and name.rpartition(" ")[2] == self._element:
+            self.records.append(self._record)
+            self._record = None
             return
         if texts or self._leaf:
             self._put(".".join(self._path), texts)
@@ -198,9 +200,9 @@ class _Collector:
             self._put(".".join([*self._path, f"@{name.rpartition(' ')[2]}"]), value)
 
     def _put(self, column: str, value: str) -> None:
-        assert self._now is not None
-        self._now[column] = value
-        if len(self._now) > self._max_columns:
+        assert self._record is not None
+        self._record[column] = value
+        if len(self._record) > self._max_columns:
             raise Refused(f"a record of more than {self._max_columns} columns")
 
 

@@ -1,4 +1,4 @@
-"""Which files were read: by content, as it is committed together with their records, bounded."""
+"""Remembers which files were read: by content, committed together with their records, bounded."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ DONE = -1
 
 @dataclass(slots=True)
 class Delivered:
-    """One content. rows: how many of its records are in the journal, DONE for all (or for a file that was refused)."""
+    """A content that was handed over. rows: how many of its records are in the journal, DONE for all (or for a file that was refused)."""
 
     name: str
     rows: int
@@ -20,12 +20,12 @@ class Delivered:
     mtime_ns: int = 0
 
     def stands_as(self, seen: Seen) -> bool:
-        """True if the folder still shows just this file: no need to read it again."""
+        """Return True if the folder still shows just this file: no need to read it again."""
         return (self.name, self.inode, self.size_bytes, self.mtime_ns) == (seen.name, seen.inode, seen.size_bytes, seen.mtime_ns)
 
 
 class Ledger:
-    """One pattern's. Keys are the first 32 hex digits of the SHA-256 of a file's bytes; order is the order of delivery."""
+    """Remembers the files of one pattern. Keys are the first 32 hex digits of the SHA-256 of a file's bytes, in the order of delivery."""
 
     def __init__(self, stored: Mapping[str, Any] | None, most: int) -> None:
         self._most = most
@@ -34,14 +34,14 @@ class Ledger:
         self._standing: dict[str, tuple[Seen, str]] = {}
 
     def stored(self) -> dict[str, Any]:
-        """As JSON, for the watermark."""
+        """Return the ledger as JSON, for the watermark."""
         return {digest: [item.name, item.rows, item.inode, item.size_bytes, item.mtime_ns] for digest, item in self._by_content.items()}
 
     def __len__(self) -> int:
         return len(self._by_content)
 
     def knows(self, seen: Seen) -> bool:
-        """True if this very file (name, inode, size, time) was read to its end."""
+        """Return True if this very file (name, inode, size, time) was read to its end."""
         standing = self._standing.get(seen.name)
         if standing is not None and standing[0] == seen:
             return True
@@ -50,15 +50,15 @@ class Ledger:
         return item is not None and item.rows == DONE and item.stands_as(seen)
 
     def of(self, digest: str) -> Delivered | None:
-        """What is known of this content."""
+        """Return what is remembered of this content; None if it was never handed over."""
         return self._by_content.get(digest)
 
     def was_named(self, name: str) -> bool:
-        """True if a file of this name was delivered before, with whatever content."""
+        """Return True if a file of this name was delivered before, with whatever content."""
         return name in self._by_name
 
     def note(self, digest: str, seen: Seen, rows: int) -> None:
-        """This content stands under this name; so many of its records are handed over."""
+        """Note that this content stands under this name, and how many of its records are handed over."""
         before = self._by_content.get(digest)
         if before is not None and before.name != seen.name and self._by_name.get(before.name) == digest:
             del self._by_name[before.name]
@@ -68,17 +68,17 @@ class Ledger:
             self._standing[seen.name] = (seen, digest)
 
     def again(self, digest: str, seen: Seen) -> None:
-        """A content that is known stands under this name, too."""
+        """Note that a content that is remembered stands under this name, too."""
         if self._by_content[digest].name == seen.name:
             self.note(digest, seen, DONE)
         self._standing[seen.name] = (seen, digest)
 
     def unfinished(self) -> list[tuple[str, Delivered]]:
-        """Contents of which a part is in the journal."""
+        """List the contents of which only a part is in the journal."""
         return [(digest, item) for digest, item in self._by_content.items() if item.rows != DONE]
 
     def close(self, digest: str) -> None:
-        """No more of this content will come."""
+        """Note that no more of this content will come."""
         self._by_content[digest].rows = DONE
 
     def forget(self, present: Collection[str]) -> None:

@@ -1,4 +1,4 @@
-"""The keys of a [[source]] table with driver = "mes_file"."""
+"""Defines the keys of a [[source]] table with driver = "mes_file"."""
 
 import codecs
 from typing import Annotated, Literal, Self
@@ -18,7 +18,7 @@ class FixedField(Model):
 
 
 class Pattern(Model):
-    """One [[source.pattern]]: which files, and how they are read.
+    """A [[source.pattern]] table: which files are read, and how.
 
     glob: of the file's name, * and ? and [..]. key: the columns that identify a record; without one it is the file and the line.
     columns: names where a CSV file has no header line. skip_lines: before the header. decimal: "," where numbers are written so.
@@ -67,7 +67,7 @@ class Pattern(Model):
 
 
 class FileSettings(Model):
-    """pattern: which files are read. max_file_bytes, max_line_bytes, max_columns: above them a file is refused, whole.
+    """The driver's keys. pattern: which files are read. max_file_bytes, max_line_bytes, max_columns: above them a file is refused, whole.
 
     files_stay: the plant declares that files stay in the folder longer than the gateway may be down, so that an outage loses nothing.
     ledger_files: how many files are remembered by their content, so that one that is delivered again is known; those that still stand in
