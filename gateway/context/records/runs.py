@@ -301,15 +301,19 @@ class Runs:
         ]
         return track.horizon(min([back, *held]))
 
+    def close(self, run: Run) -> None:
+        """Let no reading change a run's record any more; a result of the laboratory still may."""
+        del self._state.runs[run.id]
+        if run.identity.batch is not None and self.given.rows(run):
+            self._state.awaiting[run.record], run.book = run, None
+
     def _forget(self, back: int) -> None:
         tracks, runs = self._state.tracks, self._state.runs
         final = [r for r in runs.values() if r.revision and r.dirty is None and r.end is not None and r.end.ticks < back]
         over = len(final) - MOST_HELD
         for number, run in enumerate(final):
             if number < over or all(tracks[tag].through >= (run.end.ticks if run.end else 0) for tag in self._gathered(run).tags):
-                del runs[run.id]
-                if run.identity.batch is not None and self.given.rows(run):
-                    self._state.awaiting[run.record], run.book = run, None
+                self.close(run)
         oldest = min((r.start.ticks for r in runs.values()), default=back)
         for track in tracks.values():
             track.forget_cuts(min(oldest, back))

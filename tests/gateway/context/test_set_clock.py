@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from kit.plant import TAGS, Plant, begin, line_of, replayed, time
 
-from config import Alarm, Source
+from config import Alarm, Parameter, Source
 
 HOUR_S = 3_600.0
 
@@ -196,3 +196,18 @@ def test_an_alarm_that_was_raised_while_the_clock_was_ahead_stood_as_long_as_it_
     assert (cleared["raised"]["time"], cleared["at"]["time"], cleared["duration_s"]) == (time(21), time(31), 10.0)
     (listed,) = plant.fold.state.batches["B1"].alarms
     assert (listed["raised"], listed["cleared"], listed["duration_s"]) == (time(21), time(31), 10.0)
+
+
+@pytest.mark.urs("URS-TIME-07")
+def test_a_result_still_comes_to_a_step_that_was_recorded_while_the_clock_was_ahead() -> None:
+    told = Parameter("wet_viscosity", "granulator", "WET", "sample", origin="by-lims", given_by="lod.lod")
+    plant = plant_of(parameters=(told,))
+    run(plant, 6, 20)
+    set_clock(plant, 20 + HOUR_S, HOUR_S)
+    plant.see(21 + HOUR_S, g_step=30)
+    run(plant, round(22 + HOUR_S), round(26 + HOUR_S))
+    plant.see(26 + HOUR_S, g_step=0)
+    run(plant, round(27 + HOUR_S), round(40 + HOUR_S))
+    record = plant.ended("WET")["record"]
+    set_clock(plant, 40, -HOUR_S)
+    assert record in plant.fold.state.awaiting
