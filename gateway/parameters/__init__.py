@@ -4,7 +4,7 @@ A step's `Need`s say which sums its parameters are computed from; its `Book` hol
 step record's element from them.
 """
 
-from gateway.parameters.accumulators import Book, Need, advance, counted, extend, finished, limit_tags, need_of, opened, resolved
+from gateway.parameters.accumulators import Book, Need, advance, counted, extend, finished, limit_tags, need_of, opened, resolved, unsighted
 from gateway.parameters.edges import Edge, Edges
 from gateway.parameters.given import LabResult, given
 from gateway.parameters.results import completeness, parameter_of, restated
@@ -33,5 +33,6 @@ __all__ = [
     "resolved",
     "restated",
     "severed",
+    "unsighted",
     "usable",
 ]

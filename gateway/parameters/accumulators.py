@@ -10,8 +10,8 @@ from gateway.entries.fold_input import Json
 from gateway.entries.ticks import TICKS_PER_S
 from gateway.parameters.edges import Edge
 from gateway.parameters.limits import exact, limit_in_unit, shown
-from gateway.parameters.results import Limits
-from gateway.parameters.series import Track, severed, usable, windows
+from gateway.parameters.results import INSTANTS, Limits
+from gateway.parameters.series import Cut, Track, severed, usable, windows
 from gateway.parameters.sums import Rule, Stops, Sums, number
 
 _SPANS = {"uint8": 1 << 8, "uint16": 1 << 16, "uint32": 1 << 32, "uint64": 1 << 64, "bcd16": 10**4, "bcd32": 10**8}
@@ -166,6 +166,18 @@ def resolved(parameter: Parameter, book: Book, start: Edge) -> Limits:
 def counted(start: int, end: int, skip_ticks: int, stops: Stops) -> int:
     """Return how many ticks of the step [start, end) count: those after its first `skip_ticks` and outside `stops`."""
     return sum(b - a for a, b in windows(start + skip_ticks, end, stops))
+
+
+def unsighted(parameter: Parameter, lost: Stops, cuts: Sequence[Cut], span: tuple[int, int], stops: Stops) -> int:
+    """Return how many ticks of the span that count lie in `lost`, in which nobody saw whether the step still ran.
+
+    Of a statistic over time those are left out in which nobody saw the tag either (`cuts`): they are not covered anyway.
+    """
+    begin, end = span[0] + round(parameter.skip_first_s * TICKS_PER_S), span[1]
+    hidden = [] if parameter.statistic in INSTANTS | {"duration"} else sorted((cut.start, cut.end) for cut in cuts if cut.end is not None)
+    inside = [(max(a, begin), end if b is None else min(b, end)) for a, b in lost]
+    parts = [part for a, b in inside if a < b for part in windows(a, b, hidden)]
+    return sum(y - x for a, b in parts for x, y in windows(a, b, stops if parameter.include == "running" else ()))
 
 
 def _limit(name: str, text: str | None, scaling: Scaling | None, limits: Mapping[str, Json]) -> str | None:

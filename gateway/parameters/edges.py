@@ -57,10 +57,11 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """Both edges of a step."""
+    """Both edges of a step. `unsighted`: ticks between them in which nobody saw whether it still ran, though all else was observed."""
 
     start: Edge
     end: Edge
+    unsighted: int = 0
 
     def of(self, statistic: str) -> tuple[Edge, ...]:
         """Give the edges that a statistic depends on."""
@@ -69,6 +70,10 @@ class Edges:
     def accepted(self, parameter: Parameter) -> bool:
         """Return whether the parameter's value may rest on the edges that it depends on."""
         return all(edge.accepted(parameter.max_window_s) for edge in self.of(parameter.statistic))
+
+    def sighted(self, statistic: str, longest: int) -> int:
+        """Give the part of the longest possible step in which a statistic of two edges knows that it is still the same run."""
+        return longest - self.unsighted if len(EDGES[statistic]) > 1 else longest
 
     def uncertain_s(self, statistic: str) -> float | None:
         """Say by how much the edges of a statistic are uncertain altogether; None: nobody knows how much."""

@@ -115,7 +115,8 @@ def parameter_of(
     if parameter.origin != "automatic" and parameter.tag is None:
         return {**head, **_no_value(parameter, tag, limits, "by-ebr")}
     if parameter.statistic == "duration":
-        status = "present" if edges.accepted(parameter) else "gap"
+        whole = _is_enough(parameter, edges.sighted("duration", included), included)
+        status = "present" if edges.accepted(parameter) and whole else "gap"
         return {**head, **_valued(parameter, tag, included / TICKS_PER_S, limits, status, None, cuts, edges)}
     if sums is None:
         return {**head, **_no_value(parameter, tag, limits, "missing")}
@@ -127,7 +128,8 @@ def parameter_of(
 def status_of(parameter: Parameter, tag: Tag | None, sums: Sums, value: Json, edges: Edges) -> str:
     """Return how far the value can be used: present, aggregate-only, missing, bad or gap.
 
-    A parameter without `min_covered` needs all of the longest possible step that counts to be covered by good values.
+    A parameter without `min_covered` needs all of the longest possible step that counts to be covered by good values, and the step itself
+    to have been in sight.
     """
     statistic, accepted = parameter.statistic, edges.accepted(parameter)
     if value is None and not (statistic == "trend" and sums.first is not None):
@@ -137,10 +139,15 @@ def status_of(parameter: Parameter, tag: Tag | None, sums: Sums, value: Json, ed
         return "aggregate-only"
     if not accepted:
         return "gap"
-    needed, longest = 1.0 if parameter.min_covered is None else parameter.min_covered, sums.included + (edges.longer or 0)
-    if statistic in INSTANTS or sums.covered >= needed * longest:
+    longest = sums.included + (edges.longer or 0)
+    covered = edges.sighted(statistic, longest) if statistic in INSTANTS else sums.covered - edges.unsighted
+    if _is_enough(parameter, covered, longest):
         return "present"
-    return "bad" if sums.bad * 2 >= longest - sums.covered else "gap"
+    return "bad" if statistic not in INSTANTS and sums.bad * 2 >= longest - covered else "gap"
+
+
+def _is_enough(parameter: Parameter, covered: int, longest: int) -> bool:
+    return covered >= (1.0 if parameter.min_covered is None else parameter.min_covered) * longest
 
 
 def restated(parameter: Mapping[str, Any], status: str) -> dict[str, Any]:
@@ -262,7 +269,7 @@ def _series(parameter: Parameter, sums: Sums | None, cuts: Sequence[Cut], edges:
     low, high = (converted(v, conversion) for v in (sums.low, sums.high))
     return {
         "quality": QUALITIES[sums.worst] if sums.first is not None or sums.at_start is not None else "bad" if sums.bad else None,
-        "covered": _covered(sums, 0 if edges is None else edges.longer),
+        "covered": _covered(parameter, sums, edges),
         **uncertain,
         "readings": sums.readings,
         "min": shown(low, parameter.decimals),
@@ -273,12 +280,14 @@ def _series(parameter: Parameter, sums: Sums | None, cuts: Sequence[Cut], edges:
     }
 
 
-def _covered(sums: Sums, longer: int | None) -> float | None:
+def _covered(parameter: Parameter, sums: Sums, edges: Edges | None) -> float | None:
     """Give the share of the longest possible step with a good value; None: nobody knows how long that is."""
+    longer = 0 if edges is None else edges.longer
     if longer is None:
         return None
+    unsighted = 0 if edges is None or parameter.statistic in INSTANTS else edges.unsighted
     if sums.included + longer:
-        return round(sums.covered / (sums.included + longer), 6)
+        return round(max(sums.covered - unsighted, 0) / (sums.included + longer), 6)
     return 1.0 if sums.first is not None or sums.at_start is not None else 0.0
 
 

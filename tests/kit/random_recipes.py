@@ -147,10 +147,10 @@ def _batch(rng: random.Random, story: Story, equipment: str, signals: dict[str, 
     late = rng.choice([0.3, 0.3, 0.3, 12.0])
     story.orders.append((T0 + round(time * S), T0 + round((time + late) * S), equipment, batch))
     time += rng.uniform(2, 5)
-    for key in range(1, rng.randint(2, 5)):
+    for _ in range(1, rng.randint(2, 5)):
         number, length = rng.randint(1, 3), rng.uniform(3, 25)
         signals[f"{source}.step"].append((time, number))
-        signals[f"{source}.key"].append((time, signals[f"{source}.key"][-1][1] % 2 + 1 if key else 0))
+        signals[f"{source}.key"].append((time, signals[f"{source}.key"][-1][1] + 1))
         if rng.random() < 0.3:
             begin = time + rng.uniform(0.2, 0.5) * length
             signals[f"{source}.state"] += [(begin, HELD), (begin + rng.uniform(0.1, 0.3) * length, RUNNING)]
@@ -178,6 +178,7 @@ class Log:
 
     def __init__(self, line: Line, story: Story, rng: random.Random) -> None:
         self.line, self.rng = line, rng
+        self.linear = {t.tag for t in line.tags if t.between == "linear"}
         self.places = {t.tag: (t.source, i) for s in line.sources for i, t in enumerate(line.tags_of(s.name))}
         self.seen: dict[str, list[tuple[int, Any, int]]] = {tag: [] for tag in story.changes}  # (event, value, status)
         self.gaps: dict[str, list[tuple[int, int]]] = {s: [] for s in SOURCES.values()}

@@ -65,6 +65,9 @@ def runs_of(log: Log, story: Story, raw: dict[str, Any], equipment: str) -> list
         if begun is not None:
             found.append({"step": name, "start": begun[0], "end": None})
     for run in found:
+        run["sighted"] = (
+            run["step"] in PHASES[equipment] or run["end"] is None or not any(a < run["end"] and b > run["start"] for a, b in gaps)
+        )
         run["unseen"] = [None if t is None else hidden(gaps, t) for t in (run["start"], run["end"])]
     found = [part for run in found for part in split(run, orders, gaps)]
     counts: dict[Any, int] = {}
@@ -128,7 +131,7 @@ def judged(
         t0, v0 = held[-1][:2]
         later = [p for p in series if p[0] > a]
         slope = 0.0
-        if tag == "temp" and later and not later[0][2] and not any(g0 < later[0][0] and t0 < g1 for g0, g1 in gaps):
+        if f"{source}.{tag}" in log.linear and later and not later[0][2] and not any(g0 < later[0][0] and t0 < g1 for g0, g1 in gaps):
             slope = (later[0][1] - v0) / (later[0][0] - t0)
         pieces.append((v0 + slope * (a - t0), v0 + slope * (b - t0), (b - a) / S))
     v, w, d = (np.array([p[i] for p in pieces], dtype=float) for i in range(3))

@@ -9,8 +9,8 @@ from gateway.entries.fold_input import ReadingsInput
 from gateway.entries.ticks import from_rfc3339, rfc3339
 from gateway.parameters import Cut
 
-MOST_REMEMBERED = 8
-"""Lost gaps of a signal, after they closed: a row that comes late may tell of an instant in one of them."""
+MOST_REMEMBERED = 256
+"""Lost gaps of a signal, after they closed: a late row may tell of an instant in one of them, a step may have run through them."""
 
 
 class Gap(NamedTuple):

@@ -28,6 +28,7 @@ from gateway.parameters import (
     parameter_of,
     resolved,
     restated,
+    unsighted,
 )
 
 PATIENCE_TICKS = 120 * TICKS_PER_S
@@ -223,12 +224,24 @@ class Runs:
 
     def _parameter(self, run: Run, row: Parameter, book: Book, stops: Sequence[tuple[int, int | None]]) -> dict[str, Any]:
         assert run.end is not None
-        start, end, edges = run.start.ticks, run.end.ticks, Edges(_edge(run.start), _edge(run.end))
+        start, end = run.start.ticks, run.end.ticks
         need, tag = need_of(row, self._plan.tags), self._plan.tags.get(row.tag or "")
         cuts = [] if tag is None else [cut for cut in self._state.tracks[tag.tag].cuts if cut.overlaps(start, end)]
         time = counted(start, end, round(row.skip_first_s * TICKS_PER_S), stops if row.include == "running" else ())
+        edges = Edges(_edge(run.start), _edge(run.end), unsighted(row, self._lost(run), cuts, (start, end), stops))
         sums, limits = None if need is None else book.sums[need.key], resolved(row, book, edges.start)
         return parameter_of(row, tag, sums, limits, cuts, edges, included=time)
+
+    def _lost(self, run: Run) -> list[tuple[int, int | None]]:
+        """List the intervals inside a step in which nobody saw whether it still ran. Its key, if it has one, proves it afterwards."""
+        unit = self._plan.units[run.equipment]
+        row = None if run.kind != "step" or unit.from_rows else unit.row_of(run.step, run.identity)
+        if row is None or row.row.key is not None or run.end is None:
+            return []
+        unseen = run.end.basis != "observed" and run.end.window is not None
+        end = run.end.ticks - (run.end.window or 0) if unseen else run.end.ticks
+        lost = self._state.lost.get(row.row.signal, [])
+        return [(a, min(b, end)) for a, b in lost if a < end and b > run.start.ticks]
 
     def _stops(self, run: Run) -> list[tuple[int, int | None]]:
         return event_bodies.stops(self._state.where[run.equipment].states)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from kit.plant import PARAMETERS, RUNNING, TAGS, Plant, begin, line_of, replayed, time
+from kit.plant import PARAMETERS, RUNNING, STEPS, TAGS, Plant, begin, line_of, replayed, time
 
 from config import Parameter
 from gateway.parameters.edges import EDGES
@@ -172,3 +172,38 @@ def test_excursions_stay_where_the_value_is_not_judged() -> None:
     most = plant.parameter("MIX", "max")
     assert (most["status"], most["result"]) == ("gap", "not-judged")
     assert [(e["start"], e["extreme"]) for e in most["excursions"]] == [(time(31), "26")]
+
+
+# ---- out of sight in between
+
+
+def interrupted(*, key: bool, min_covered: float | None = None) -> Plant:
+    """MIX from 20 to 40; its PLC is lost from 25 to 30, and MIX is on, with the same key, before and after."""
+    limits: dict[str, Any] = {"low": "0", "high": "100", "limit_source": "map"}
+    rows = tuple(Parameter(name, "granulator", "MIX", name, "d.temp", min_covered=min_covered, **limits) for name in EDGES)
+    steps = tuple(replace(step, key="g.run" if key and step.step == "MIX" else None) for step in STEPS)
+    plant = Plant(replace(LINE, parameters=rows, steps=steps, tags=tuple(replace(t, between="hold") for t in TAGS)))
+    begin(plant)
+    plant.see(20, g_step=20, g_run=1)
+    plant.see(24, d_temp=25.0)
+    plant.see(25, g_speed=1.0)
+    lose(plant, 25, 26)
+    look_again(plant, 30, g_step=20, g_run=1)
+    plant.see(40, g_step=0)
+    plant.alive(60)
+    return plant
+
+
+@pytest.mark.urs("URS-CTX-08")
+@pytest.mark.parametrize("statistic", sorted(STATUSES))
+def test_a_step_that_was_out_of_sight_may_have_been_two_unless_a_key_says_that_it_was_one(statistic: str) -> None:
+    alone = len(EDGES[statistic]) == 1
+    assert interrupted(key=False).parameter("MIX", statistic)["status"] == ("present" if alone else "gap")
+    assert interrupted(key=False, min_covered=0.75).parameter("MIX", statistic)["status"] == "present"
+    assert interrupted(key=False, min_covered=0.76).parameter("MIX", statistic)["status"] == ("present" if alone else "gap")
+    assert interrupted(key=True).parameter("MIX", statistic)["status"] == "present"
+
+
+def test_covered_is_the_share_in_which_the_step_and_the_tag_were_seen() -> None:
+    assert interrupted(key=False).parameter("MIX", "mean")["covered"] == 0.75
+    assert interrupted(key=True).parameter("MIX", "mean")["covered"] == 1.0
