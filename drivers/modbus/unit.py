@@ -183,7 +183,9 @@ class UnitPoll:
             if at not in doubts and isinstance(value, int):
                 guard.accept(value, suspected=bool(suspected))
         guards.settle()
-        return replies[chosen], decoded[chosen], doubts
+        # One poll, from its first question to its last answer: whoever compares must see which answers it replaced.
+        proven = Reply(replies[chosen].data, replies[0].requested_ns, replies[-1].received_ns)
+        return proven, decoded[chosen], doubts
 
     async def _into_batch(self, readings: list[Reading], alive: Sequence[int], reply: Reply) -> None:
         """Add to the batch. Reads of one poll share a list while their instants lie within window_ms."""

@@ -140,7 +140,8 @@ class OpcUaDriver(Driver):
                 self._state.before.update(self._committed_through(mark["through"], group))
         now_s = asyncio.get_running_loop().time()
         groups = {str(group.slot): group for group in self._plan.groups}
-        return [_restored(groups[slot], values, now_s) for slot, values in mark.get("slots", {}).items() if slot in groups]
+        untold = frozenset(mark.get("untold", ()))
+        return [_restored(groups[slot], values, untold, now_s) for slot, values in mark.get("slots", {}).items() if slot in groups]
 
     async def _take_over(self, link: Link, earlier: Sequence[Subscription]) -> list[Subscription]:
         """Return those of the earlier subscriptions that are in this session now, and ours beyond doubt."""
@@ -229,8 +230,10 @@ class OpcUaDriver(Driver):
         self._state.subscriptions = [s for s in self._state.subscriptions if s.id not in ids]
 
 
-def _restored(group: ItemGroup, watermark: Sequence[Any], now_s: float) -> Subscription:
+def _restored(group: ItemGroup, watermark: Sequence[Any], untold: frozenset[int], now_s: float) -> Subscription:
     """Rebuild a subscription from the journal's watermark."""
     number, expected, keep_alive_s, missing = watermark
     handles = frozenset(item.handle for item in group.items)
-    return Subscription(number, group, keep_alive_s, expected, group.tags, handles, now_s, missing=dict(missing), is_new=False)
+    restored = Subscription(number, group, keep_alive_s, expected, group.tags, handles, now_s, missing=dict(missing), is_new=False)
+    restored.untold = set(untold.intersection(group.tags))
+    return restored

@@ -9,13 +9,16 @@ Every item of the truth ends in exactly one count: received, left out by the map
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from config import Line, Source, Tag
+from drivers.silence import silence
 from gateway.demo.received import Gap, Got, Received, Row
 from gateway.demo.truth import Item, Truth
-from gateway.entries.ticks import TICKS_PER_MS, from_rfc3339
+from gateway.entries.ticks import TICKS_PER_MS, TICKS_PER_S, from_rfc3339
 
 BAD = 0x8000_0000
 SLACK_TICKS = 100_000
@@ -61,22 +64,25 @@ def compare(line: Line, truths: Mapping[str, Truth], received: Received) -> dict
 
 
 def _source(line: Line, source: Source, truth: Truth, received: Received) -> Counts:
-    total = Counts()
+    total, zone = Counts(), ZoneInfo(line.line.timezone)
     got, gaps = received.readings.get(source.name, {}), received.gaps_of(source.name)
     began = min((each[0].received for each in got.values()), default=None)
     for tag in line.tags_of(source.name) if not source.driver.startswith("mes_") else ():
         readings = got.get(tag.tag, [])
         if source.driver == "opcua":
-            total.add(of_changes(tag, truth.made.get(tag.tag, []), readings, gaps, began))
+            total.add(of_changes(tag, truth.made.get(tag.tag, []), readings, gaps, began, zone))
         else:
-            total.add(of_polls(tag, truth.served.get(tag.tag, []), readings, gaps, _between_polls(source, tag)))
+            period_ticks = (tag.rate_ms or source.rate_ms) * TICKS_PER_MS
+            is_answered_along = (tag.rate_ms or source.rate_ms) > source.rate_ms
+            served = truth.served.get(tag.tag, [])
+            total.add(of_polls(tag, served, readings, gaps, period_ticks, zone, is_answered_along=is_answered_along))
             total.add(unasked(tag, truth.made.get(tag.tag, []), truth.served.get(tag.tag, []), gaps))
     rows = {(name, key): each for (by, name, key), each in received.rows.items() if by == source.name}
-    total.add(of_rows({key: [row for _, row in versions] for key, versions in truth.rows.items()}, rows))
+    total.add(of_rows({key: [row for _, row in versions] for key, versions in truth.rows.items()}, rows, source.name))
     return total
 
 
-def of_changes(tag: Tag, made: Sequence[Item], got: Sequence[Got], gaps: Sequence[Gap], began: int | None) -> Counts:
+def of_changes(tag: Tag, made: Sequence[Item], got: Sequence[Got], gaps: Sequence[Gap], began: int | None, zone: tzinfo = UTC) -> Counts:
     """Compare a source that sends each change once, with its own time.
 
     A value that the device had before the source was first read (at `began`) only counts if it was received.
@@ -88,12 +94,12 @@ def of_changes(tag: Tag, made: Sequence[Item], got: Sequence[Got], gaps: Sequenc
         again = key in pending
         if again and each.kind in ("change", "backfill"):
             counts.doubled += 1
-            counts.wrong(f"{tag.tag}: {each.value} of {each.source_ticks} again in entry {each.seq}")
+            counts.wrong(f"{_named(tag, each.value, each.source_ticks or 0, zone)} stands twice; see entry {each.seq}")
         pending[key] = pending.get(key, 0) + 1
     known = {(item.ticks, _told(tag, item.value, item.status)) for item in made}
     for ticks, value in pending.keys() - known:
         counts.foreign += 1
-        counts.wrong(f"{tag.tag}: {value} of {ticks} was never made")
+        counts.wrong(f"{_named(tag, value, ticks, zone)} was never made by the device; see the readings of {tag.tag} then")
     stored = None
     for item in made:
         key = (item.ticks, _told(tag, item.value, item.status))
@@ -103,25 +109,26 @@ def of_changes(tag: Tag, made: Sequence[Item], got: Sequence[Got], gaps: Sequenc
             stored = item
         elif began is None or item.ticks >= began:
             counts.read += 1
-            _missing(counts, tag, item, stored, gaps)
+            _missing(counts, tag, item, stored, gaps, zone)
     return counts
 
 
-def _between_polls(source: Source, tag: Tag) -> int:
-    """Return how long (ticks) before a poll's request an answer can lie that this poll replaced.
-
-    A driver that proves a read by a second one takes the second: at once, so well within half a period. A tag that is polled slower than
-    its neighbours is answered with them more often than it is asked for: then a whole period, and some jitter.
-    """
-    period_ms = tag.rate_ms or source.rate_ms
-    return round(period_ms * TICKS_PER_MS * (1.1 if period_ms > source.rate_ms else 0.5))
-
-
-def of_polls(tag: Tag, served: Sequence[Item], got: Sequence[Got], gaps: Sequence[Gap], replaced_ticks: int = 0) -> Counts:
+def of_polls(
+    tag: Tag,
+    served: Sequence[Item],
+    got: Sequence[Got],
+    gaps: Sequence[Gap],
+    period_ticks: int = 0,
+    zone: tzinfo = UTC,
+    *,
+    is_answered_along: bool = False,
+) -> Counts:
     """Compare a polled source: each change among its answers must be in a reading whose window holds that answer.
 
-    replaced_ticks: an answer that was not taken is no loss if the next one was, by a request that began at most so much later; nor if the
-    next one, so soon after it, equals the value stored before: then the poll found no change.
+    An answer that was not taken is no loss in two cases. The driver asked again to prove it: then it lies in the window of the next
+    reading, from the first question to the last answer; or, within a period, the tag's stored value came back, and there was no change to
+    store. Or nobody asked for it (is_answered_along: the device answers the tag with neighbours that are polled more often): then the
+    tag's own question must have followed in time, by the rule that makes a silence a gap.
     """
     counts = Counts(read=len(served))
     claims: list[Got | None] = [None] * len(served)
@@ -131,29 +138,40 @@ def of_polls(tag: Tag, served: Sequence[Item], got: Sequence[Got], gaps: Sequenc
             after += 1
         # the same value with another status is news
         again = before is not None and (before.value, before.status) == (each.value, each.status) and each.kind == "change"
-        _claim(counts, tag, served, claims, after, each, again=again)
+        _claim(counts, tag, served, claims, after, each, again=again, zone=zone)
         before = each
     stored, returned = None, -1
     for index, (item, claimed) in enumerate(zip(served, claims, strict=True)):
-        following = claims[index + 1] if index + 1 < len(served) else None
+        following = next((later for later in claims[index + 1 :] if later), None)
+        returned = max(returned, _returns(tag, served, claims, index, stored, 2 * period_ticks if is_answered_along else period_ticks))
         if claimed:
             counts.received += 1
             stored = item
-        elif following and (following.requested or following.received) - item.ticks <= replaced_ticks:
-            counts.left_out += 1
-        elif index == returned or _goes_back(tag, served, index, stored, replaced_ticks):
-            returned = index + 1 if index != returned else returned
+        elif index <= returned or (following and _replaced(item, following, period_ticks if is_answered_along else None)):
             counts.left_out += 1
         else:
-            _missing(counts, tag, item, stored, gaps)
+            _missing(counts, tag, item, stored, gaps, zone)
     return counts
 
 
-def _goes_back(tag: Tag, served: Sequence[Item], index: int, stored: Item | None, replaced_ticks: int) -> bool:
-    """True if the answer after this one, in the same poll, equals the item stored before."""
-    if stored is None or index + 1 >= len(served) or served[index + 1].ticks - served[index].ticks > replaced_ticks:
-        return False
-    return bool(normal(tag, served[index + 1].value) == normal(tag, stored.value))
+def _replaced(item: Item, following: Got, period_ticks: int | None) -> bool:
+    """True if the next reading replaced this answer: by a second question of its poll, or, of a tag with a period, by its own in time."""
+    requested = following.received if following.requested is None else following.requested
+    if requested - SLACK_TICKS <= item.ticks:
+        return True
+    return period_ticks is not None and silence(item.ticks * 100, requested * 100, period_ticks * 100) is None
+
+
+def _returns(tag: Tag, served: Sequence[Item], claims: Sequence[Got | None], index: int, stored: Item | None, within_ticks: int) -> int:
+    """Index of the answer, soon after this one, at which the value stored before is back; -1 if there is none."""
+    if stored is None or claims[index]:
+        return -1
+    for later in range(index + 1, len(served)):
+        if claims[later] or served[later].ticks - served[index].ticks >= within_ticks:
+            return -1
+        if normal(tag, served[later].value) == normal(tag, stored.value):
+            return later
+    return -1
 
 
 def unasked(tag: Tag, made: Sequence[Item], served: Sequence[Item], gaps: Sequence[Gap]) -> Counts:
@@ -164,7 +182,9 @@ def unasked(tag: Tag, made: Sequence[Item], served: Sequence[Item], gaps: Sequen
     return Counts(read=missed, in_gaps=missed)
 
 
-def _claim(counts: Counts, tag: Tag, served: Sequence[Item], claims: list[Got | None], after: int, got: Got, *, again: bool) -> None:
+def _claim(
+    counts: Counts, tag: Tag, served: Sequence[Item], claims: list[Got | None], after: int, got: Got, *, again: bool, zone: tzinfo
+) -> None:
     """Find the answer that a reading holds: made within the reading's window, or valid since before it."""
     if got.status >= BAD:
         return
@@ -175,23 +195,37 @@ def _claim(counts: Counts, tag: Tag, served: Sequence[Item], claims: list[Got | 
         if normal(tag, item.value) == value:
             if claims[index] and again:
                 counts.doubled += 1
-                counts.wrong(f"{tag.tag}: {got.value} of {item.ticks} again in entry {got.seq}")
+                counts.wrong(f"{_named(tag, got.value, item.ticks, zone)} stands twice; see entry {got.seq}")
             claims[index] = claims[index] or got
             return
         if item.ticks < requested:
             break
     counts.foreign += 1
-    counts.wrong(f"{tag.tag}: {got.value} in entry {got.seq} was not answered then")
+    counts.wrong(f"{_named(tag, got.value, got.received, zone)} was not what the device answered; see entry {got.seq}")
 
 
-def _missing(counts: Counts, tag: Tag, item: Item, stored: Item | None, gaps: Sequence[Gap]) -> None:
+def _missing(counts: Counts, tag: Tag, item: Item, stored: Item | None, gaps: Sequence[Gap], zone: tzinfo) -> None:
     if any(gap.covers(tag.tag, item.ticks) for gap in gaps):
         counts.in_gaps += 1
     elif _within_deadband(tag, item, stored):
         counts.left_out += 1
     else:
         counts.lost += 1
-        counts.wrong(f"{tag.tag}: {item.value} of {item.ticks} is lost")
+        counts.wrong(f"{_named(tag, item.value, item.ticks, zone)} is lost: in no reading and in no gap; {_look(tag, item.ticks)}")
+
+
+def _named(tag: Tag, value: Any, ticks: int, zone: tzinfo) -> str:
+    """Name a value by source, tag and local time, whose offset tells the two hours of an autumn night apart."""
+    local = datetime.fromtimestamp(ticks / TICKS_PER_S, zone)
+    return f"source {tag.source}, tag {tag.tag}: {value} of {local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03} {local:%z}"
+
+
+def _look(tag: Tag, ticks: int) -> str:
+    """Say what to look at: the entries around an instant, and whether the gateway asked then."""
+    begin, end = (datetime.fromtimestamp(ticks / TICKS_PER_S + seconds, UTC) for seconds in (-2, 3))
+    return (
+        f"look at `ebr-gateway log LINE --from {begin:%Y-%m-%dT%H:%M:%SZ} --to {end:%Y-%m-%dT%H:%M:%SZ}` and `Asked late` of {tag.source}"
+    )
 
 
 def _within_deadband(tag: Tag, item: Item, stored: Item | None) -> bool:
@@ -205,7 +239,9 @@ def _within_deadband(tag: Tag, item: Item, stored: Item | None) -> bool:
     return abs(float(item.value) - float(stored.value)) <= band * (1 + 1e-6)
 
 
-def of_rows(truth: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]], got: Mapping[tuple[str, str], Sequence[Row]]) -> Counts:
+def of_rows(
+    truth: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]], got: Mapping[tuple[str, str], Sequence[Row]], source: str = ""
+) -> Counts:
     """Compare rows of a MES or of files: each version of a row once. A row persists, so no gap excuses its absence."""
     counts = Counts(read=sum(len(rows) for rows in truth.values()))
     for key, versions in truth.items():
@@ -216,14 +252,16 @@ def of_rows(truth: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]], got: M
         counts.left_out += sum(1 for count in told[:-1] if not count)
         if told and not told[-1]:
             counts.lost += 1
-            counts.wrong(f"row {key}: {dict(versions[-1])} is lost")
+            counts.wrong(
+                f"source {source}, {key[0]} {key[1]}: {dict(versions[-1])} is lost: in no message; look at the rows of this key in the log"
+            )
         again = sum(row.change in ("new", "late") for row in seen) - 1
         if again > 0:
             counts.doubled += again
-            counts.wrong(f"row {key}: new {again + 1} times")
+            counts.wrong(f"source {source}, {key[0]} {key[1]}: new {again + 1} times; look at the rows of this key in the log")
     for key in got.keys() - truth.keys():
         counts.foreign += 1
-        counts.wrong(f"row {key} was never written")
+        counts.wrong(f"source {source}, {key[0]} {key[1]}: was never written; look at the rows of this key in the log")
     return counts
 
 

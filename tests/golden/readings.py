@@ -216,8 +216,8 @@ def _polls(rig: Rig) -> None:
 
 
 def _polls_again(rig: Rig) -> None:
-    rig.at(24)
-    rig.emit("polled", [(n, v, 0, None, None) for n, v in enumerate((12.5, 10.6, 2, 2))], 24, 23.9, kind="poll")
+    rig.at(23.5)
+    rig.emit("polled", [(n, v, 0, None, None) for n, v in enumerate((12.5, 10.6, 2, 2))], 23.5, 23.4, kind="poll")
 
 
 def _losses(rig: Rig) -> None:

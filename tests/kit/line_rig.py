@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from typing import Any, NamedTuple
 
 from kit.processes import free_port, listens, until
 
+from drivers.silence import silence
 from gateway.demo.processes import COMMAND
 from gateway.entries.ticks import from_rfc3339
 
@@ -260,22 +262,34 @@ def judged(entries: list[dict[str, Any]], truth: Path) -> Verdict:
         gaps=number,
         gap_s=spans,
         late_s=late_s,
-        holes=_holes(entries, gaps),
+        holes=_holes(entries, gaps, sorted(ticks for ticks, _ in _truth(truth / "meter.jsonl", "made").get("meter.c0", []))),
     )
 
 
-SILENT_S = 3.0
+PERIOD_TICKS = 1_000_000
+"""rate_ms of the polled source."""
 
 
-def _holes(entries: list[dict[str, Any]], gaps: dict[str, list[tuple[int, int]]]) -> list[float]:
-    """How long the polled source, whose values change all the time, was not read although no gap says so; what is over SILENT_S."""
-    heard = [from_rfc3339(e["time_base"]) + e.get("constant", {}).get("received_ticks", 0) for e in entries if _polled(e)]
+def _holes(entries: list[dict[str, Any]], gaps: dict[str, list[tuple[int, int]]], made: list[int]) -> list[float]:
+    """How long the polled source was not asked although no gap says so, by the product's own rule (`drivers.silence`).
+
+    An unchanged answer leaves no entry: a hole begins with the first change (made) that the next poll would have found.
+    """
     holes = []
-    for earlier, later in pairwise(sorted(heard)):
-        covered = max((min(later, end) - max(earlier, start) for start, end in gaps.get("meter.c0", [])), default=0)
-        if later - earlier - max(covered, 0) > SILENT_S * 1e7:
-            holes.append((later - earlier - max(covered, 0)) / 1e7)
+    for earlier, later in pairwise(sorted(_window(entry) for entry in entries if _polled(entry))):
+        observed, asked = sum(earlier) // 2, later[0]
+        at = bisect_left(made, observed)
+        begun = max(observed, min(made[at], asked)) if at < len(made) else asked
+        covered = max((min(asked, end) - max(begun, start) for start, end in gaps.get("meter.c0", [])), default=0)
+        if silence(begun * 100, (asked - max(covered, 0)) * 100, PERIOD_TICKS * 100) is not None:
+            holes.append((asked - begun - max(covered, 0)) / 1e7)
     return holes
+
+
+def _window(entry: dict[str, Any]) -> tuple[int, int]:
+    """When a poll was asked and answered, as its entry says."""
+    base, constant = from_rfc3339(entry["time_base"]), entry["constant"]
+    return base + constant["requested_ticks"], base + constant["received_ticks"]
 
 
 def _polled(entry: dict[str, Any]) -> bool:
@@ -322,8 +336,8 @@ def _stored(entries: list[dict[str, Any]]) -> tuple[dict[str, Counter[int]], flo
     return stored, late / 1e7
 
 
-def _gaps(entries: list[dict[str, Any]]) -> dict[str, list[tuple[int, int]]]:
-    """Tag -> (start, end) of what was declared missing, from opening and closing events."""
+def _gaps(entries: list[dict[str, Any]], but: str = "") -> dict[str, list[tuple[int, int]]]:
+    """Tag -> (start, end) of what was declared missing, from opening and closing events. but: a cause that is left out."""
     tags = {
         row["tag"]: entry["event"]["source"]
         for entry in entries
@@ -332,7 +346,9 @@ def _gaps(entries: list[dict[str, Any]]) -> dict[str, list[tuple[int, int]]]:
     }
     begun: dict[tuple[str, str], int] = {}
     closed: dict[str, list[tuple[int, int]]] = {}
-    for event in (entry["event"] for entry in entries if entry.get("event", {}).get("type") == "gap"):
+    for event in (
+        entry["event"] for entry in entries if entry.get("event", {}).get("type") == "gap" and entry["event"].get("cause") != but
+    ):
         named = [tag for tag, source in tags.items() if source == event["source"]] if event["tags"] == "all" else event["tags"]
         for tag in named:
             if event["transition"] == "open":

@@ -41,6 +41,9 @@ class Handover:
         self._state.through_ticks = message.publish_ticks
         if sequence:
             subscription.is_new = subscription.is_new and bool(subscription.fresh)
+        tags = subscription.observed_tags()
+        if subscription.resumed:  # what their queues lost meanwhile nobody tells: their gap ends as lost, with the next value
+            tags = tuple(tag for tag in tags if tag not in subscription.untold)
         stored = self._emit(
             readings,
             received_ns=arrived_ns,
@@ -48,7 +51,7 @@ class Handover:
             messages=rows,
             # The first half of a message carries none: a crash between the halves must fetch the whole message again.
             watermark=self._watermark() if sequence else None,
-            alive=subscription.observed_tags(),
+            alive=tags,
             observed_ticks=self._observed(message.publish_ticks),
             resumed=subscription.resumed and bool(subscription.tags),
         )
@@ -96,5 +99,6 @@ class Handover:
             for s in self._state.subscriptions
             if not s.is_new
         }
-        watermark = {"endpoint": self._state.endpoint, "started": self._state.started, "plan": self._plan, "slots": slots}
+        untold = sorted(tag for s in self._state.subscriptions for tag in s.untold)
+        watermark = {"endpoint": self._state.endpoint, "started": self._state.started, "plan": self._plan, "slots": slots, "untold": untold}
         return watermark | {"through": self._state.through_ticks}

@@ -1,7 +1,7 @@
 """What outlives a lost connection within one process. What must outlive the process is the watermark, see `handover`."""
 
 from collections import deque
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 
 from drivers.contract import Reading
@@ -31,3 +31,18 @@ class SessionState:
     def count(self, event: str, times: int = 1) -> None:
         """Add to the counter of an event of the link."""
         self.counts[event] = self.counts.get(event, 0) + times
+
+
+def unrepeated(readings: Sequence[Reading], last: Sequence[Reading | None], repeats: set[int]) -> list[Reading]:
+    """Return the readings without those that repeat the tag's last one. repeats: tags whose next reading may do so; each leaves it then.
+
+    A server may send what each item holds once more, under a new number, when a session is activated over a new connection (node-opcua
+    does). The same value, status and source time is the same observation; in the record it would stand twice.
+    """
+    new: list[Reading] = []
+    for reading in readings:
+        previous = last[reading[0]] if reading[0] in repeats else None
+        repeats.discard(reading[0])
+        if previous is None or previous[1:4] != reading[1:4]:
+            new.append(reading)
+    return new

@@ -25,8 +25,9 @@ from drivers.opcua.decoding.structures import values_of
 from drivers.opcua.plan import HistoryGap, MonitoredItem
 from drivers.opcua.session.link import Link, plain_errors, status_name
 from drivers.opcua.subscription import alarms
+from drivers.opcua.subscription.bridging import Supply
 from drivers.opcua.subscription.handover import Handover
-from drivers.opcua.subscription.session_state import SessionState
+from drivers.opcua.subscription.session_state import SessionState, unrepeated
 from drivers.opcua.subscription.subscribe import NODE_GONE, Subscription, sequence_after, sequence_ahead
 
 OUTSTANDING = 8
@@ -47,21 +48,6 @@ class SubscriptionGone(LinkLost):
     def __init__(self, which: Subscription, why: str) -> None:
         super().__init__(f"subscription {which.id} has ended: {why}")
         self.which = which
-
-
-def unrepeated(readings: Sequence[Reading], last: Sequence[Reading | None], repeats: set[int]) -> list[Reading]:
-    """Return the readings without those that repeat the tag's last one. repeats: tags whose next reading may do so; each leaves it then.
-
-    A server may send what each item holds once more, under a new number, when a session is activated over a new connection (node-opcua
-    does). The same value, status and source time is the same observation; in the record it would stand twice.
-    """
-    new: list[Reading] = []
-    for reading in readings:
-        previous = last[reading[0]] if reading[0] in repeats else None
-        repeats.discard(reading[0])
-        if previous is None or previous[1:4] != reading[1:4]:
-            new.append(reading)
-    return new
 
 
 class Stream:
@@ -85,6 +71,7 @@ class Stream:
         self._arrived: deque[tuple[int, asyncio.Future[Any]]] = deque()
         self._awake = asyncio.Event()
         self._lost_events = 0
+        self._supply = Supply(min((s.group.publish_ms for s in state.subscriptions), default=1000))
         self._outstanding, self._most_outstanding = 0, max(OUTSTANDING, len(state.subscriptions) + 2)
         self._listening_s = asyncio.get_running_loop().time()
 
@@ -100,15 +87,28 @@ class Stream:
                     self._listening_s = loop.time()  # it was the disk that kept us, not the server
                 self._send_requests()
                 arrived_ns, future = await self._next_answer()
+                if self._supply.ran_out_before_this():
+                    await self._not_bridged()
                 await self._take_answer(arrived_ns, future)
 
     def _send_requests(self) -> None:
         """Keep the number of outstanding requests up; each carries the acknowledgements of what is on disk by now."""
-        protocol = self._link.protocol
+        protocol, now_ns = self._link.protocol, time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        self._supply.look(self._outstanding, len(self._arrived), now_ns)
         # Answers that wait here count as well: while the disk is slow, the server keeps what it has in its queues.
         while self._outstanding + len(self._arrived) < self._most_outstanding:
             protocol.publish(self.handover.take_acknowledgements()).add_done_callback(self._on_answer)
             self._outstanding += 1
+        self._supply.sent(self._outstanding, now_ns)
+
+    async def _not_bridged(self) -> None:
+        """Declare lost what the server's queues can not prove to have kept while it had no request of ours, and read what holds now."""
+        for subscription in self._by_id.values():
+            if tags := tuple(sorted(subscription.untold.intersection(subscription.observed_tags()))):
+                self._state.count("not-bridged")
+                detail = "the server had no request to answer, and its queue of one tells no loss"
+                self.handover.add(self._emit.lost(Loss("not-asked", tags, detail=detail)))
+                await self.read(subscription.untold_items())
 
     def _on_answer(self, future: "asyncio.Future[Any]") -> None:
         self._outstanding -= 1
@@ -166,6 +166,12 @@ class Stream:
 
     async def take(self, subscription: Subscription, message: NotificationMessage, body: bytes, arrived_ns: int) -> None:
         """Take one NotificationMessage, published or republished: fetch what is missing before it, decode it, hand it over."""
+        was_resumed = subscription.resumed
+        await self._take(subscription, message, body, arrived_ns)
+        if was_resumed and not subscription.resumed and subscription.untold:
+            await self.read(subscription.untold_items())
+
+    async def _take(self, subscription: Subscription, message: NotificationMessage, body: bytes, arrived_ns: int) -> None:
         ahead = sequence_ahead(message.sequence, subscription.expected)
         if ahead > 0:
             await self._recover(subscription, message.sequence, ahead)

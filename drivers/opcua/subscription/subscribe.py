@@ -12,6 +12,7 @@ from drivers.opcua.plan import ItemGroup, MonitoredItem
 from drivers.opcua.session.link import Link, in_chunks, names_of, status_name
 from drivers.opcua.settings import MOST_ITEMS, OpcUaSettings
 from drivers.opcua.subscription.alarms import event_filter
+from drivers.opcua.subscription.bridging import untold
 
 LIFETIME_S = 60.0
 """Least time that a server shall keep a subscription without a sign of life from us."""
@@ -42,12 +43,18 @@ class Subscription:
     resumed: bool = False  # its first message goes on where the journal ended
     repeats: set[int] = field(default_factory=set)  # tags whose next value may be the last one again
     is_new: bool = True  # not yet in the watermark
+    untold: set[int] = field(default_factory=set)  # tags of whose losses the server's queue does not tell
     refresh_due: bool = False  # of events: the present conditions must be asked for
     since: dict[int, int] = field(default_factory=dict)  # tag -> ticks through which it is known, where this one follows a lost one
 
     def item_of(self, tag: int) -> MonitoredItem:
         """Return the item that feeds a tag."""
         return next(item for item in self.group.items for binding in item.bindings if binding.tag == tag)
+
+    def untold_items(self) -> list[MonitoredItem]:
+        """Return the items of whose losses the server does not tell, of those that it has accepted."""
+        items = [item for item in self.group.items if item.handle not in self.missing]
+        return [item for item in items if any(binding.tag in self.untold for binding in item.bindings)]
 
     def observed_tags(self) -> tuple[int, ...]:
         """Return the tags that a message of this subscription proves to be observed: not those refused, or without a first value."""
@@ -116,6 +123,7 @@ async def add_items(
         subscription.item_ids[item.handle] = result.MonitoredItemId
         subscription.fresh.update(binding.tag for binding in item.bindings)
         created.append((item, result))
+    subscription.untold |= untold(created)
     return created
 
 

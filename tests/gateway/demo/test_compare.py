@@ -1,6 +1,8 @@
 """The comparison of the demo: every item of the ground truth ends in exactly one count, and nothing that is wrong passes."""
 
+import re
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -131,6 +133,32 @@ def test_an_answer_that_the_same_poll_took_back_is_no_loss_but_one_that_stood_is
     assert of_polls(TAG, served, got, [], round(0.1 * S)) == Counts(read=4, received=2, left_out=2)
     stood = [item(1.0, 48.0), item(1.2, 47.9), item(1.4, 48.0), item(1.6, 48.5)]
     assert of_polls(TAG, stood, [got[0], polled(1.59, 1.61, 48.5)], [], round(0.1 * S)).lost == 2
+
+
+def test_an_answer_that_was_asked_for_again_lies_in_the_window_of_the_next_reading_however_long_that_took() -> None:
+    served = [item(1.0, 1.0), item(1.104, 2.0), item(1.2, 3.0)]
+    again = [polled(0.999, 1.106, 2.0), polled(1.199, 1.201, 3.0)]
+    assert of_polls(TAG, served, again, [], round(0.2 * S)) == Counts(read=3, received=2, left_out=1)
+    asked_anew = [polled(1.1, 1.106, 2.0), polled(1.199, 1.201, 3.0)]
+    assert of_polls(TAG, served, asked_anew, [], round(0.2 * S)).lost == 1, "the answer of a poll of its own"
+
+
+@pytest.mark.parametrize(("late_s", "lost"), [(0.9, 0), (1.375, 0), (1.99, 0), (2.1, 1)])
+def test_a_tag_that_is_answered_with_quicker_neighbours_must_have_been_asked_for_within_two_periods(late_s: float, lost: int) -> None:
+    served = [item(1.0, 39.6), item(1.2, 39.7), item(1.2 + late_s, 39.8)]
+    got = [polled(0.99, 1.01, 39.6), polled(1.2 + late_s, 1.21 + late_s, 39.8)]
+    counts = of_polls(TAG, served, got, [], S, is_answered_along=True)
+    assert (counts.lost, counts.left_out) == (lost, 1 - lost)
+    assert of_polls(TAG, served, got, [gap(1.0, 1.2 + late_s)], S, is_answered_along=True).lost == 0
+
+
+def test_an_error_names_source_tag_local_time_and_what_to_look_at() -> None:
+    at_s = 1_795_331_660.95  # 2026-11-22T07:14:20.95Z
+    counts = of_changes(TAG, [item(at_s - 1, 1.0), item(at_s, 39.7)], [told(at_s - 1, 1.0)], [], 0, ZoneInfo("Europe/Paris"))
+    (text,) = counts.examples
+    assert text.startswith("source plc, tag t: 39.7 of 2026-11-22 08:14:20.950 +0100 is lost: in no reading and in no gap; ")
+    assert "`ebr-gateway log LINE --from 2026-11-22T07:14:18Z --to 2026-11-22T07:14:23Z`" in text
+    assert not re.search(r"\d{12}", text)
 
 
 def test_what_nobody_asked_for_in_a_gap_is_counted_there() -> None:

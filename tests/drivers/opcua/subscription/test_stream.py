@@ -3,7 +3,7 @@
 import pytest
 
 from drivers.contract import Reading
-from drivers.opcua.subscription.stream import unrepeated
+from drivers.opcua.subscription.session_state import unrepeated
 
 LAST: list[Reading | None] = [(0, 1.5, 0, 100, 101), (1, "a", 0, 100, 101), None]
 
