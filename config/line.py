@@ -118,6 +118,7 @@ class Parameter:
     required: bool = True
     criticality: Literal["CPP", "CQA", "GMP", "none"] = "none"
     origin: Literal["automatic", "entered-at-source", "by-lims", "by-ebr"] = "automatic"
+    given_by: str | None = None  # sampling.column: where the laboratory's value stands, of origin by-lims
     description: str | None = None
     conversion: Scaling | None = None  # from the statistic's natural unit (the tag's; x s for an integral; s for a time) into `unit`
     limit_conversions: tuple[LimitConversion, ...] = ()  # of each `=tag` that is in another unit than the limit is compared in

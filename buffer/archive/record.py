@@ -382,6 +382,7 @@ def _is_bad(values: Mapping[str, Any]) -> bool:
 def _judged(values: Mapping[str, Any]) -> str:
     """Return the result, and the status where it says more than `present`."""
     result, status = value_text(values.get("result")), value_text(values.get("status"))
+    status = f"open, {values.get('origin') or 'by-ebr'}" if status == "by-ebr" else status
     return result if status in {"present", ""} else f"{result}, {status}" if result not in {"", "not-judged"} else status
 
 

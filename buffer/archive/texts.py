@@ -8,6 +8,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from buffer.times import TICKS_PER_MS, from_rfc3339
 
+MOST_NAMED = 12
+"""Open values that a statement names; the entries have all of them."""
+
 
 def value_text(value: Any) -> str:
     """Format any JSON value: a text as it is, nothing for null."""
@@ -58,11 +61,19 @@ def performed_by_text(event: Mapping[str, Any]) -> str:
 
 
 def counted_text(completeness: Mapping[str, Any]) -> str:
-    """Format how many of the required items are present: steps, values, bookings, samples, lots."""
+    """Format how many of the required items are present (steps, values, bookings, samples, lots), and which values others must give."""
     required = completeness["required"]
-    if not required:
-        return "nothing is required"
-    return f"{completeness['present']} of {required} required item{'s are' if required > 1 else ' is'} present"
+    counted = f"{completeness['present']} of {required} required item{'s are' if required > 1 else ' is'} present"
+    return "; ".join(filter(None, (counted if required else "nothing is required", _not_ours(completeness))))
+
+
+def _not_ours(completeness: Mapping[str, Any]) -> str:
+    names = [item.get("name") or item["parameter"] for item in completeness.get("open") or []]
+    count = max(completeness.get("open_count") or 0, len(names))
+    if not count:
+        return ""
+    named = ", ".join(names[:MOST_NAMED]) + (f" and {count - MOST_NAMED} more" if count > MOST_NAMED else "")
+    return f"{count} required value{'s are' if count > 1 else ' is'} not the gateway's to give: {named}"
 
 
 def span_text(event: Mapping[str, Any]) -> str:

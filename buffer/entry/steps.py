@@ -15,11 +15,24 @@ class ReadLimit(Open):
     unit: str | None = None
 
 
+class LabResult(Open):
+    """The row of the laboratory that a value is taken from; all but the sample null where none has come. seq: of its entry."""
+
+    sample: str | None
+    source: str | None = None
+    name: str | None = None
+    key: str | None = None
+    time: str | None = None
+    seq: int | None = None
+
+
 class Parameter(Open):
     """One parameter of a step: a statistic over a tag, judged rounded to its decimals.
 
     Target and limits are in `unit`, those of a time above or below them in `limit_unit`: they are compared with the readings. `limits_read`
     says, by limit, what its tag held, where that is in another unit.
+
+    One that the laboratory gives has `results`: the rows that it is taken from, one for each sample that counts.
     """
 
     parameter: Name
@@ -42,16 +55,19 @@ class Parameter(Open):
     uncertain_s: float | None = None  # by how much the edges of the step that the value depends on are uncertain; None: nobody knows
     readings: int | None = None
     gaps: list[Any] = []
+    origin: str | None = None
+    results: list[LabResult] | None = None
     time_verified: bool | None = None  # False: read while the gateway's clock was not verified
     evidence: Evidence | None = None
 
 
 class Completeness(Open):
-    """What was required, what is there, and the names of what is not."""
+    """What was required, what is there, and the names of what is not. open: required values that are not the gateway's to give."""
 
     required: int
     present: int
     missing: list[Any] = []
+    open: list[Any] = []
 
 
 class StepEvent(Event):

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from itertools import pairwise
 
+from config.checks.materials import queries
 from config.checks.parameter_units import LIMITS, limit_problems, natural_unit, value_unit, with_conversions
 from config.checks.parsed_folder import ParsedFolder, unknown_tag
 from config.csv.columns import NUMBERS
@@ -21,6 +22,7 @@ def check(parts: ParsedFolder, tags: Mapping[str, Tag]) -> Iterable[Problem]:
     equipment = parts.equipment_names
     steps = {(step.equipment, step.step): step for step in parts.steps}
     seen: dict[tuple[str | None, ...], Parameter] = {}
+    columns = dict(queries(parts))
     for index, row in enumerate(parts.parameters):
         identity = (row.parameter, row.equipment, row.step, row.recipe, row.recipe_version)
         if (other := seen.setdefault(identity, row)) is not row:
@@ -36,6 +38,7 @@ def check(parts: ParsedFolder, tags: Mapping[str, Tag]) -> Iterable[Problem]:
         yield from _event(parts, row)
         yield from _statistic(row, tags)
         yield from _window(row)
+        yield from _given(parts, row, columns)
         yield from _limits(parts, row, tags)
         yield from _unit(parts, index, row, tags)
     yield from _fields(parts)
@@ -131,6 +134,33 @@ def _window(row: Parameter) -> Iterable[Problem]:
     if row.max_window_s and over_time and row.min_covered in {None, 1.0}:
         message = f"max_window_s accepts no {row.statistic} as long as all of the longest possible step must be covered; write min_covered"
         yield row.place.problem(message, "warning")
+
+
+GIVEN = frozenset({"sample", "last", "first", "min", "max", "mean"})
+
+
+def _given(parts: ParsedFolder, row: Parameter, sql_of: Mapping[str, str | None]) -> Iterable[Problem]:
+    """Check where the laboratory's value stands: a sampling with results, and a column of them."""
+    if row.given_by is None:
+        return
+    sampling, _, column = row.given_by.rpartition(".")
+    if row.origin != "by-lims" or row.tag is not None:
+        yield row.place.problem("given_by is for a value of the laboratory: origin = by-lims, and no tag")
+    if row.statistic not in GIVEN:
+        yield row.place.problem(f"statistic {row.statistic}: of results of samples write one of {', '.join(sorted(GIVEN))}")
+    if row.when == "event":
+        yield row.place.problem("given_by: what stands at an event is no result of the laboratory")
+    if not sampling or not column:
+        yield row.place.problem(f"given_by `{row.given_by[:60]}`: sampling.column is meant, as drying.lod")
+        return
+    queries_of = {each.name: each.results for each in parts.samples}
+    if sampling not in queries_of:
+        if not parts.was_rejected("samples.csv", sampling):
+            yield row.place.problem(f"given_by: unknown sampling `{sampling[:60]}`{did_you_mean(sampling, list(queries_of))}")
+    elif (query := queries_of[sampling]) is None:
+        yield row.place.problem(f"given_by: sampling `{sampling}` has no `results` in samples.csv")
+    elif (sql := sql_of.get(query)) is not None and "*" not in sql and column not in sql:
+        yield row.place.problem(f"given_by: query `{query}` selects no column `{column[:60]}`")
 
 
 def _limits(parts: ParsedFolder, row: Parameter, tags: Mapping[str, Tag]) -> Iterable[Problem]:

@@ -108,6 +108,7 @@ PARAMETERS = Columns(
         "required",
         "criticality",
         "origin",
+        "given_by",
         "description",
     ),
     numbers=frozenset({"skip_first_s", "decimals", "target", "low", "high", "alert_low", "alert_high", "min_covered", "max_window_s"}),

@@ -177,9 +177,18 @@ def _used_tags(line: Line) -> Iterator[str]:
         yield from (name for key in SIGNALS if (name := getattr(equipment, key)) is not None)
         yield from (identity.tag for key in IDENTITIES if isinstance(identity := getattr(equipment, key), FromTag))
     yield from (alarm.tag for alarm in line.alarms)
+    yield from _given_tags(line)
     for booked in (*line.materials, *line.samples):
         yield booked.trigger
         yield from (tag for _, tag in materials.tags_of(booked))
+
+
+def _given_tags(line: Line) -> Iterator[str]:
+    """Yield the tags of the columns that hold the laboratory's values."""
+    queries = {sampling.name: sampling.results for sampling in line.samples}
+    given = [row.given_by.rpartition(".") for row in line.parameters if row.given_by is not None]
+    columns = {f"{queries.get(sampling)}.{column}" for sampling, _, column in given}
+    yield from (tag.tag for tag in line.tags if f"{tag.source}.{tag.address}" in columns)
 
 
 def tags_of(row: Parameter) -> Iterator[str]:

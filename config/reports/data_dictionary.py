@@ -135,7 +135,7 @@ def _parameter(line: Line, row: Parameter, owners: Mapping[str, str | None]) -> 
         timestamp_rule=f"{row.when}, {row.include}" + (f", without the first {row.skip_first_s:g} s" if row.skip_first_s else ""),
         criticality=row.criticality,
         owner=owners.get(row.ebr_field or ""),
-        source=row.tag or row.origin,
+        source=row.tag or (f"{row.origin} {row.given_by}" if row.given_by else row.origin),
         ebr_field=row.ebr_field,
     )
 

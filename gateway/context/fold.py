@@ -20,6 +20,7 @@ from gateway.context.materials.bookings import Bookings
 from gateway.context.plan import Plan
 from gateway.context.readings import Readings
 from gateway.context.records.batches import Batches
+from gateway.context.records.late_results import LateResults
 from gateway.context.records.runs import RETIRE_EVERY_TICKS, Runs
 from gateway.context.set_clock import SetClock
 from gateway.context.signals.contexts import Contexts
@@ -55,6 +56,7 @@ class Fold:
         self._alarms = Alarms(self.state, self.plan, self._emit)
         self._runs = Runs(self.state, self.plan, self._emit, self._holds)
         self._batches = Batches(self.state, self.plan, self._emit, self._runs, self._holds, self._alarms, self._ledgers)
+        self._late_results = LateResults(self.state, self._runs, self._emit)
         self._contexts = Contexts(self.state, self.plan, self._runs)
         sight = Sight(self.state, self.plan)
         self._occupancy = Occupancy(self.state, self.plan, self._emit, self._runs, self._batches, self._contexts, sight)
@@ -107,7 +109,7 @@ class Fold:
         if self._events or isinstance(item, EventInput):
             self._bookings.rebind()
         self._bookings.settle()
-        for run in self._runs.due():
+        for run in (*self._late_results.due(), *self._runs.due()):
             self._batches.recorded(run)
         self._batches.close()
         self._retire_if_due()
@@ -172,6 +174,7 @@ class Fold:
         state.where = {name: state.where.get(name) or EquipmentState() for name in plan.units}
         state.tracks = {name: state.tracks.get(name) or Track() for name in sorted(plan.tracked)}
         state.runs = {number: run for number, run in state.runs.items() if (run.equipment, run.kind, run.name) in plan.gathering}
+        state.awaiting = {name: run for name, run in state.awaiting.items() if (run.equipment, run.kind, run.name) in plan.gathering}
         for run in state.runs.values():
             gathered = plan.gathered(run.equipment, run.kind, run.name)
             if run.book is not None:
@@ -198,6 +201,8 @@ class Fold:
             part["caused_by"] = self.state.seq
             digest.update(orjson.dumps(part))
             self._events.append(part)
+        if event["type"] == "sample":
+            self._late_results.heard(event)
         if self.plan.events and event["type"] in {"alarm", "material", "sample"}:
             self._occurred(event)
         return digest.hexdigest()

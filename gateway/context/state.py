@@ -208,6 +208,7 @@ class Listed:
     sha256: str
     required: int
     missing: list[dict[str, Any]]
+    open: list[dict[str, Any]] = field(default_factory=list)  # required values that are not the gateway's to give
 
 
 GRAVEST = ("result-replaced", "result-withdrawn", "config-corrected", "source-corrected", "re-bound")
@@ -368,6 +369,7 @@ class State:
     rows: dict[str, dict[str, Row]] = field(default_factory=dict)
     next_rank: int = 1
     runs: dict[int, Run] = field(default_factory=dict)
+    awaiting: dict[str, Run] = field(default_factory=dict)  # record -> a final run of which the laboratory gives a value
     batches: dict[str, Batch] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     gaps: list[OpenGap] = field(default_factory=list)

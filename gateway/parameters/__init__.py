@@ -6,6 +6,7 @@ step record's element from them.
 
 from gateway.parameters.accumulators import Book, Need, advance, counted, extend, finished, limit_tags, need_of, opened, resolved
 from gateway.parameters.edges import Edge, Edges
+from gateway.parameters.given import LabResult, given
 from gateway.parameters.results import completeness, parameter_of, restated
 from gateway.parameters.series import Cut, Point, Track, quality, severed, usable
 
@@ -14,6 +15,7 @@ __all__ = [
     "Cut",
     "Edge",
     "Edges",
+    "LabResult",
     "Need",
     "Point",
     "Track",
@@ -22,6 +24,7 @@ __all__ = [
     "counted",
     "extend",
     "finished",
+    "given",
     "limit_tags",
     "need_of",
     "opened",

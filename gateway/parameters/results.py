@@ -298,8 +298,10 @@ def _evidence(parameter: Parameter, sums: Sums) -> dict[str, Any]:
 def completeness(parameters: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Make the statement of completeness at a step's end: each required parameter is present, or listed with its status.
 
-    Parameters that the EBR enters itself are not counted.
+    Those that are not the gateway's to give are not counted; `open` names them.
     """
     required = [p for p in parameters if p["required"] and p["status"] != "by-ebr"]
     missing = [{"parameter": p["parameter"], "status": p["status"]} for p in required if p["status"] != "present"]
-    return {"required": len(required), "present": len(required) - len(missing), "missing": missing}
+    others = [{k: p.get(k) for k in ("parameter", "name", "origin")} for p in parameters if p["required"] and p["status"] == "by-ebr"]
+    counted = {"required": len(required), "present": len(required) - len(missing), "missing": missing}
+    return {**counted, "open": others} if others else counted

@@ -13,6 +13,7 @@ from gateway.context.records.runs import Runs
 from gateway.context.records.step_comparison import MOST_DIFFERENCES, Difference, Ran, differences
 from gateway.context.state import Batch, Identity, Instant, Listed, Member, Run, State, stored_step
 from gateway.entries.ticks import TICKS_PER_S
+from gateway.parameters import completeness
 
 MOST_MISSING = 100
 """Named in a batch's end record; each step's own record names all of its."""
@@ -146,8 +147,8 @@ class Batches:
         else:
             told = run.last["completeness"]
             head = {"equipment": run.equipment, "step": run.step, "run": run.run}
-            missing = [{**head, **item} for item in told["missing"]]
-            batch.records[run.record] = Listed(run.revision, run.last["content_sha256"], told["required"], missing)
+            missing, not_ours = ([{**head, **item} for item in told.get(name, ())] for name in ("missing", "open"))
+            batch.records[run.record] = Listed(run.revision, run.last["content_sha256"], told["required"], missing, not_ours)
             gaps = {gap for p in run.last["parameters"] for gap in p["gaps"]}
             batch.gaps = sorted(gaps.union(batch.gaps))
         if batch.revision:
@@ -245,7 +246,7 @@ class Batches:
         zone = self._plan.zone
         start = min((m.start for m in batch.members), key=lambda at: at.ticks)
         end = max((m.end for m in batch.members if m.end is not None), key=lambda at: at.ticks)
-        completeness, account = self._completeness(name, batch), self._ledgers.account(name, batch)
+        stated, account = self._completeness(name, batch), self._ledgers.account(name, batch)
         listed = [{"record": r, "revision": x.revision, "content_sha256": x.sha256} for r, x in sorted(batch.records.items())]
         event = {
             "type": "batch",
@@ -274,20 +275,22 @@ class Batches:
             "gaps": batch.gaps,
             "alarms": batch.alarms,
             "alarm_count": batch.alarm_count,
-            "status": "complete" if not completeness["missing"] else "incomplete",
-            "completeness": completeness,
+            "status": "complete" if not stated["missing"] else "incomplete",
+            "completeness": stated,
         }
         batch.digest, batch.revision, batch.dirty, batch.reason = self._emit(event), batch.revision + 1, None, None
 
     def _completeness(self, name: str, batch: Batch) -> dict[str, Any]:
         required = sum(x.required for x in batch.records.values())
         missing = [item for _, x in sorted(batch.records.items()) for item in x.missing]
+        not_ours = [item for _, x in sorted(batch.records.items()) for item in x.open]
         for member in batch.members:
             taken = [p for at_event in member.events.values() for p in at_event]
-            own = [p for p in (*member.parameters, *taken) if p["required"] and p["status"] != "by-ebr"]
-            required += len(own)
+            stated = completeness([*member.parameters, *taken])
+            required += stated["required"]
             head = {"equipment": member.equipment, "step": None, "run": None}
-            missing += [{**head, "parameter": p["parameter"], "status": p["status"]} for p in own if p["status"] != "present"]
+            missing += [{**head, **item} for item in stated["missing"]]
+            not_ours += [{**head, **item} for item in stated.get("open", ())]
         present = required - len(missing)
         steps = [(m, s) for m in dict.fromkeys(m.equipment for m in batch.members) for s in self.absent(self._plan.units[m], batch, name)]
         route = self._plan.route(batch.identity.recipe)
@@ -302,6 +305,8 @@ class Batches:
         counted = {"required": required + len(whole), "present": present, "missing": missing[:MOST_MISSING]}
         if len(missing) > MOST_MISSING:
             counted["missing_count"] = len(missing)
+        if not_ours:
+            counted |= {"open": not_ours[:MOST_MISSING], "open_count": len(not_ours)}
         idle = [item for m in dict.fromkeys(m.equipment for m in batch.members) for item in self._idle(self._plan.units[m], batch, name)]
         counted |= {"not_applicable": idle[:MOST_MISSING]} if idle else {}
         return counted if len(idle) <= MOST_MISSING else {**counted, "not_applicable_count": len(idle)}
@@ -331,7 +336,8 @@ class Batches:
 
     def forget(self) -> None:
         """Forget closed batches that nothing can revise any more, but the newest: one of them may come into another equipment."""
-        final = [name for name, batch in self._state.batches.items() if self._final(name, batch)]
+        awaited = {run.identity.batch for run in self._state.awaiting.values()}
+        final = [name for name, batch in self._state.batches.items() if self._final(name, batch) and name not in awaited]
         for name in final[: max(len(final) - MOST_CLOSED, 0)]:
             del self._state.batches[name]
 

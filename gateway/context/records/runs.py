@@ -8,6 +8,7 @@ from gateway.context import event_bodies, waits
 from gateway.context.equipment.holdtimes import HoldTimes
 from gateway.context.gaps.unobserved import evidence, unobserved
 from gateway.context.plan import LATENESS_TICKS, LEVELS, Gathered, Plan, StepPlan, Unit
+from gateway.context.records.given_values import GivenValues
 from gateway.context.records.step_order import deviations
 from gateway.context.state import Identity, Instant, Run, State, stored_step
 from gateway.context.texts import LONGEST_TEXT
@@ -43,6 +44,7 @@ class Runs:
 
     def __init__(self, state: State, plan: Plan, emit: event_bodies.Emit, holds: HoldTimes) -> None:
         self._state, self._plan, self._emit, self._holds = state, plan, emit, holds
+        self.given = GivenValues(state, plan)
         self.gateway = plan.line.gateway
         self.recorded_through = max((r.end.ticks for r in state.runs.values() if r.revision and r.end), default=0)
 
@@ -153,7 +155,7 @@ class Runs:
         return self._plan.gathered(run.equipment, run.kind, run.name)
 
     def _record(self, run: Run) -> bool:
-        parameters = self.parameters(run)
+        parameters = self.given.filled(run, self.parameters(run))
         run.dirty, first = None, not run.revision
         self.recorded_through = max(self.recorded_through, run.end.ticks if run.end else 0)
         unit, where = self._plan.units[run.equipment], self._state.where[run.equipment]
@@ -184,6 +186,15 @@ class Runs:
         run.last = event
         run.last["content_sha256"] = self._emit(dict(event))
         return True
+
+    def revise(self, run: Run, parameters: list[dict[str, Any]]) -> bool:
+        """Make the record of a run again with other parameters; its readings need not be held any more."""
+        assert run.last is not None
+        if run.kind != "step":
+            run.revision, run.last, run.made, run.reason = run.revision + 1, {"parameters": parameters}, self._state.now, None
+            return True
+        kept = {name: value for name, value in run.last.items() if name not in {"content_sha256", "changed"}}
+        return self._publish(run, {**kept, "parameters": parameters, "completeness": completeness(parameters)})
 
     def parameters(self, run: Run) -> list[dict[str, Any]]:
         """The parameters of an ended run, as its record lists them."""
@@ -297,6 +308,8 @@ class Runs:
         for number, run in enumerate(final):
             if number < over or all(tracks[tag].through >= (run.end.ticks if run.end else 0) for tag in self._gathered(run).tags):
                 del runs[run.id]
+                if run.identity.batch is not None and self.given.rows(run):
+                    self._state.awaiting[run.record], run.book = run, None
         oldest = min((r.start.ticks for r in runs.values()), default=back)
         for track in tracks.values():
             track.forget_cuts(min(oldest, back))

@@ -171,9 +171,14 @@ def _cells(parameter: Mapping[str, Any]) -> tuple[str, ...]:
         escape(limits(parameter.get("low"), parameter.get("high"))),
         escape(str(parameter.get("target") or "")),
         marked(parameter["result"], bad=parameter["result"] in ("below", "above")) if parameter["result"] != "not-judged" else "–",
-        marked(parameter["status"], bad=parameter["status"] not in _FINE and parameter.get("required", True)),
+        marked(_status(parameter), bad=parameter["status"] not in _FINE and parameter.get("required", True)),
         "" if parameter.get("covered") is None else f"{100 * parameter['covered']:.1f} %",
     )
+
+
+def _status(parameter: Mapping[str, Any]) -> str:
+    """Write a parameter's status; of one that is not the gateway's to give, who gives it."""
+    return f"open, {parameter.get('origin') or 'by-ebr'}" if parameter["status"] == "by-ebr" else str(parameter["status"])
 
 
 def _value(parameter: Mapping[str, Any]) -> str:

@@ -282,9 +282,9 @@ def _completeness(ends: list[dict[str, Any]], steps: list[dict[str, Any]]) -> di
     stated = [end["completeness"] for end in ends]
     if not ends:
         stated = [
-            {**step["completeness"], "missing": [_placed(step, item) for item in step["completeness"]["missing"]]}
+            {**done, **{name: [_placed(step, item) for item in done.get(name, ())] for name in ("missing", "open")}}
             for step in steps
-            if step.get("completeness")
+            if (done := step.get("completeness"))
         ]
     missing = [item for statement in stated for item in statement["missing"]]
     count = sum(statement.get("missing_count") or len(statement["missing"]) for statement in stated)
@@ -292,7 +292,10 @@ def _completeness(ends: list[dict[str, Any]], steps: list[dict[str, Any]]) -> di
     idle = [item for statement in stated for item in statement.get("not_applicable", ())]
     idle_count = sum(statement.get("not_applicable_count") or len(statement.get("not_applicable", ())) for statement in stated)
     uncalled = {"not_applicable": idle, "not_applicable_count": idle_count} if idle else {}
-    return {**sums, "missing": missing, "missing_count": count, **uncalled}
+    others = [item for statement in stated for item in statement.get("open", ())]
+    others_count = sum(statement.get("open_count") or len(statement.get("open", ())) for statement in stated)
+    not_ours = {"open": others, "open_count": others_count} if others else {}
+    return {**sums, "missing": missing, "missing_count": count, **not_ours, **uncalled}
 
 
 def _placed(step: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:

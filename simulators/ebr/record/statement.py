@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 from simulators.ebr.record.readings import ticks_of
 
 TICKS_PER_MS = 10_000
+MOST_NAMED = 12
+"""Open values that a statement names; record.json has all of them."""
 
 
 def local_time(text: str, zone: ZoneInfo) -> str:
@@ -26,11 +28,19 @@ def local_time(text: str, zone: ZoneInfo) -> str:
 
 
 def counted(completeness: Mapping[str, Any]) -> str:
-    """Write how many of the required items are present: steps, values, bookings, samples, lots."""
+    """Write how many of the required items are present (steps, values, bookings, samples, lots), and which values others must give."""
     required = completeness["required"]
-    if not required:
-        return "nothing is required"
-    return f"{completeness['present']} of {required} required item{'s are' if required > 1 else ' is'} present"
+    counted = f"{completeness['present']} of {required} required item{'s are' if required > 1 else ' is'} present"
+    return "; ".join(filter(None, (counted if required else "nothing is required", _not_ours(completeness))))
+
+
+def _not_ours(completeness: Mapping[str, Any]) -> str:
+    names = [item.get("name") or item["parameter"] for item in completeness.get("open") or []]
+    count = max(completeness.get("open_count") or 0, len(names))
+    if not count:
+        return ""
+    named = ", ".join(names[:MOST_NAMED]) + (f" and {count - MOST_NAMED} more" if count > MOST_NAMED else "")
+    return f"{count} required value{'s are' if count > 1 else ' is'} not the gateway's to give: {named}"
 
 
 def performed_by(item: Mapping[str, Any]) -> str:

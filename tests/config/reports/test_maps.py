@@ -31,14 +31,18 @@ def names(line: Line) -> set[str]:
 
 def test_the_demo_line_has_the_gaps_that_its_files_have(demo: Line) -> None:
     found = {gap.name: gap for gap in coverage.report(demo).gaps}
-    assert {"field:PM-0601", "field:PM-0602", "parameter:granulator/WET_MASS/wm_binder_integral", "step:dryer/LOAD", "tag:lims.lod"} <= set(
-        found
-    )
+    assert {"field:PM-0601", "field:PM-0602", "parameter:granulator/WET_MASS/wm_binder_integral", "step:dryer/LOAD"} <= set(found)
     assert not found["field:PM-0601"].is_open
     assert found["field:PM-0602"].is_open
     assert found["field:PM-0601"].place.file == "ebr-fields.csv"
-    for used in ("tag:granulator.step_no", "tag:granulator.impeller_speed_sp", "tag:granulator.hmi_user", "tag:granulator.vibration"):
-        assert used not in found  # a signal, a limit, an identity, criticality none
+    for used in (
+        "tag:granulator.step_no",
+        "tag:granulator.impeller_speed_sp",
+        "tag:granulator.hmi_user",
+        "tag:granulator.vibration",
+        "tag:lims.lod",
+    ):
+        assert used not in found  # a signal, a limit, an identity, criticality none, the laboratory's value
     assert "query:mes.orders" not in found  # identities come from it
     assert "query:mes.steps" not in found  # a tag comes from it
 
@@ -143,10 +147,10 @@ def test_the_report_is_told_to_people_and_programs(demo: Line) -> None:
     found = coverage.report(demo)
     assert (
         coverage.text(found).splitlines()[-1]
-        == "gaps: 2 field, 1 operator, 1 parameter, 1 step, 37 tag; 33 accepted, 9 open; 26 fields of the EBR"
+        == "gaps: 2 field, 1 operator, 1 parameter, 1 step, 36 tag; 33 accepted, 8 open; 26 fields of the EBR"
     )
-    assert len(coverage.text(found).splitlines()) == 9 + 1
-    assert len(coverage.text(found, with_accepted=True).splitlines()) == 42 + 1
+    assert len(coverage.text(found).splitlines()) == 8 + 1
+    assert len(coverage.text(found, with_accepted=True).splitlines()) == 41 + 1
     assert coverage.as_json(found)["open"] == len(found.open)
 
 
@@ -221,7 +225,7 @@ def test_each_kind_of_change_is_found(folder: Path, edit: Edit, demo: Line, file
 
 
 def test_added_and_removed_are_mirrors(folder: Path, edit: Edit, demo: Line) -> None:
-    edit("parameters.csv", "cool_duration,PM-0507,Cooling time,dryer,COOL,,,,duration,step,all,,s,1,,,,,,none,,yes,GMP,automatic,\n", "")
+    edit("parameters.csv", "cool_duration,PM-0507,Cooling time,dryer,COOL,,,,duration,step,all,,s,1,,,,,,none,,yes,GMP,automatic,,\n", "")
     edit("ebr-fields.csv", "PM-0507,Cooling time,decimal,s,yes,Production,\n", "")
     new = config.load(folder)
     there = [(change.what, change.kind, change.name) for change in diff.changes(demo, new)]

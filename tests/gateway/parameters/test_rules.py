@@ -125,9 +125,10 @@ def test_the_row_of_the_recipe_wins_over_the_row_of_all() -> None:
     assert one(records(general, special, recipe="R2")["MIX"])["result"] == "below"
 
 
-def test_what_the_ebr_gives_itself_is_listed_and_never_missing() -> None:
+def test_what_the_ebr_gives_itself_is_named_as_open_and_never_missing() -> None:
     told = records(row("sample", None, origin="by-ebr"))["MIX"]
-    assert (one(told)["status"], told["completeness"]) == ("by-ebr", {"required": 0, "present": 0, "missing": []})
+    named = [{"parameter": "p", "name": None, "origin": "by-ebr"}]
+    assert (one(told)["status"], told["completeness"]) == ("by-ebr", {"required": 0, "present": 0, "missing": [], "open": named})
 
 
 def test_a_lot_number_keeps_its_zeros_and_a_weight_its_digits() -> None:

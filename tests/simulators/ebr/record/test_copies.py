@@ -122,6 +122,14 @@ def test_times_are_rounded_and_bear_their_offset_in_every_copy(time: str, zone: 
         ({"required": 0, "present": 0}, "nothing is required"),
         ({"required": 1, "present": 1}, "1 of 1 required item is present"),
         ({"required": 21, "present": 20}, "20 of 21 required items are present"),
+        (
+            {"required": 1, "present": 1, "open": [{"parameter": "lod", "name": "Loss on drying"}]},
+            "1 of 1 required item is present; 1 required value is not the gateway's to give: Loss on drying",
+        ),
+        (
+            {"required": 0, "present": 0, "open": [{"parameter": f"p{n}", "name": None} for n in range(14)], "open_count": 200},
+            f"nothing is required; 200 required values are not the gateway's to give: {', '.join(f'p{n}' for n in range(12))} and 188 more",
+        ),
     ],
 )
 def test_the_words_of_the_count_are_the_same(done: dict[str, Any], said: str) -> None:
