@@ -8,6 +8,7 @@ from buffer.archive.blocks import Block, Heading, NamedValues, Table, Text
 from buffer.archive.texts import (
     change_text,
     clock_size_text,
+    computed_text,
     counted_text,
     instant_text,
     lot_text,
@@ -330,7 +331,21 @@ def _step(happening: Happening) -> Iterator[Block]:
         yield _parameters(event["parameters"])
 
 
-PARAMETERS = ("Parameter", "EBR field", "Value", "Unit", "Low", "Target", "High", "Result", "Covered", "Readings", "Gaps", "Entries")
+PARAMETERS = (
+    "Parameter",
+    "How it is computed",
+    "EBR field",
+    "Value",
+    "Unit",
+    "Low",
+    "Target",
+    "High",
+    "Result",
+    "Covered",
+    "Readings",
+    "Gaps",
+    "Entries",
+)
 
 
 def _parameters(parameters: Sequence[Mapping[str, Any]]) -> Table:
@@ -338,22 +353,24 @@ def _parameters(parameters: Sequence[Mapping[str, Any]]) -> Table:
     for parameter in parameters:
         evidence = parameter.get("evidence") or {}
         covered = parameter.get("covered")
+        is_time = str(parameter.get("statistic")).startswith("time_")  # its limits are lines that it counts from, no limits of seconds
         rows.append(
             [
                 *(
                     value_text(parameter.get("name") or parameter["parameter"]),
+                    computed_text(parameter),
                     value_text(parameter.get("ebr_field")),
                     value_text(parameter.get("value")),
                 ),
                 *(
                     value_text(parameter.get("unit_text") or parameter.get("unit")),
-                    *(value_text(parameter.get(name)) for name in ("low", "target", "high")),
+                    *("" if is_time else value_text(parameter.get(name)) for name in ("low", "target", "high")),
                 ),
                 *(_judged(parameter), "" if covered is None else f"{covered * 100:.4g} %", value_text(parameter.get("readings"))),
                 *(", ".join(parameter.get("gaps", [])), f"{evidence['from_seq']}-{evidence['to_seq']}" if evidence.get("from_seq") else ""),
             ]
         )
-    widths = (3.4, 1.3, 1.3, 1.2, 1, 1, 1, 1.5, 1.1, 1.1, 1.6, 1.5)
+    widths = (3, 3.6, 1.3, 1.3, 1.1, 1, 1, 1, 1.5, 1.1, 1.1, 1.6, 1.5)
     return Table(PARAMETERS, widths, rows, _at([_is_bad(parameter) for parameter in parameters]))
 
 

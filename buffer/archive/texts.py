@@ -130,3 +130,26 @@ def clock_size_text(event: Mapping[str, Any]) -> str:
             seconds = f"{event[name]:{sign}.3f}".rstrip("0").rstrip(".")
             return f"{seconds} s{', ' + event['of'] if event.get('of') else ''}"
     return ""
+
+
+def computed_text(parameter: Mapping[str, Any]) -> str:
+    """Format how a value is computed, so that anybody can compute it again: statistic, tag, threshold in its own unit, what counts."""
+    statistic = str(parameter.get("statistic") or "").replace("_", " ")
+    if parameter.get("results"):
+        samples = ", ".join(str(result["sample"]) for result in parameter["results"])
+        return f"{statistic} of what the laboratory says of {samples}"
+    of = f" of {parameter['tag']}" if parameter.get("tag") else ""
+    if statistic.startswith("time "):
+        return _joined(f"time{of} {_threshold(parameter)}", parameter)
+    return _joined(f"{statistic}{of}", parameter)
+
+
+def _threshold(parameter: Mapping[str, Any]) -> str:
+    unit = f" {parameter['limit_unit_text'] or ''}".rstrip() if "limit_unit_text" in parameter else ""
+    low, high = (f"{parameter.get(name) or '?'}{unit}" for name in ("low", "high"))
+    return {"time_above": f"above {high}", "time_below": f"below {low}"}.get(parameter["statistic"], f"below {low} or above {high}")
+
+
+def _joined(text: str, parameter: Mapping[str, Any]) -> str:
+    skipped = f"without the first {parameter['skip_first_s']:g} s" if parameter.get("skip_first_s") else ""
+    return ", ".join(filter(None, (text, "while running" if parameter.get("include") == "running" else "", skipped)))

@@ -47,6 +47,7 @@ class Parameter(Open):
     high: Scalar = None
     limit_source: str | None = None
     limit_unit: str | None = None
+    limit_unit_text: str | None = None
     limits_read: dict[str, ReadLimit] | None = None
     result: Literal["within", "below", "above", "not-judged"] | None = None
     status: Literal["present", "bad", "gap", "aggregate-only", "time-unverified", "missing", "by-ebr", "not-applicable"]
@@ -56,6 +57,9 @@ class Parameter(Open):
     readings: int | None = None
     gaps: list[Any] = []
     origin: str | None = None
+    statistic: str | None = None
+    include: Literal["running", "all"] | None = None  # running: only time in which the equipment's state was Running counts
+    skip_first_s: float | None = None  # seconds at the step's beginning that do not count
     results: list[LabResult] | None = None
     time_verified: bool | None = None  # False: read while the gateway's clock was not verified
     evidence: Evidence | None = None

@@ -110,7 +110,8 @@ def _booked(event: Mapping[str, Any]) -> list[str | Text]:
 def _parameter(each: Mapping[str, Any]) -> list[str | Text]:
     """Make the row of one parameter: its judgement if the value is present, else its status."""
     covered = "" if each.get("covered") is None else f"{each['covered']:.1%}"
-    limits = f"{_plain(each.get('low'))} .. {_plain(each.get('high'))}".strip() if each.get("low") or each.get("high") else ""
+    judged = not str(each.get("statistic")).startswith("time_")  # what such a time counts from is no limit of seconds
+    limits = f"{_plain(each.get('low'))} .. {_plain(each.get('high'))}".strip() if judged and (each.get("low") or each.get("high")) else ""
     value = f"{each['value']} {_plain(each.get('unit'))}".strip() if each.get("value") is not None else ""
     return [each.get("name") or each["parameter"], value, _plain(each.get("target")), limits, _judged(each), covered]
 

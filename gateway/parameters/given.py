@@ -39,15 +39,23 @@ def given(row: Parameter, parameter: Mapping[str, Any], results: Sequence[LabRes
         **parameter,
         "value": value,
         "unrounded": _unrounded(row, texts) if value is not None else None,
-        "result": judge(value, parameter["low"], parameter["high"]) if judged else "not-judged",
+        "result": judge(value, parameter["low"], parameter["high"], is_whole=_read_all(row, parameter, "low", "high"))
+        if judged
+        else "not-judged",
         "status": status,
         "readings": len(texts),
         "evidence": _evidence(chosen),
         "results": [{name: getattr(result, name) for name in ("sample", "source", "name", "key", "time", "seq")} for result in chosen],
     }
     if "alert" in parameter:
-        element["alert"] = judge(value, parameter["alert_low"], parameter["alert_high"]) if judged else "not-judged"
+        is_whole = _read_all(row, parameter, "alert_low", "alert_high")
+        element["alert"] = judge(value, parameter["alert_low"], parameter["alert_high"], is_whole=is_whole) if judged else "not-judged"
     return element
+
+
+def _read_all(row: Parameter, parameter: Mapping[str, Any], *names: str) -> bool:
+    """True if each of these limits that the row has is a number: none of them stands in a tag that could not be read."""
+    return all(getattr(row, name) is None or exact(parameter[name]) is not None for name in names)
 
 
 def _chosen(statistic: str, results: Sequence[LabResult]) -> Sequence[LabResult]:

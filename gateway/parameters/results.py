@@ -209,7 +209,11 @@ def _limits(parameter: Parameter, tag: Tag | None, limits: Limits) -> dict[str, 
     """Return target and limits as they are compared: with the value, in its unit; as lines of a time with the readings, in the tag's."""
     told: dict[str, Any] = {"target": limits.target, "low": limits.low, "high": limits.high, "limit_source": parameter.limit_source}
     if parameter.statistic in BY_THRESHOLD:
-        told["limit_unit"] = None if tag is None else tag.unit
+        told |= (
+            {"limit_unit": None, "limit_unit_text": None}
+            if tag is None
+            else {"limit_unit": tag.unit, "limit_unit_text": _written(tag) or tag.unit}
+        )
     return {**told, "limits_read": limits.read} if limits.read else told
 
 
@@ -284,7 +288,9 @@ def _gaps(cuts: Sequence[Cut]) -> dict[str, Any]:
 
 
 def _origin(parameter: Parameter) -> dict[str, Any]:
-    return {"criticality": parameter.criticality, "required": parameter.required, "origin": parameter.origin}
+    told = {name: getattr(parameter, name) for name in ("criticality", "required", "origin")}
+    is_computed = parameter.tag is not None or parameter.statistic == "duration"
+    return {**told, "include": parameter.include, "skip_first_s": parameter.skip_first_s} if is_computed else told
 
 
 def _evidence(parameter: Parameter, sums: Sums) -> dict[str, Any]:

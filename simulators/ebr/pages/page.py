@@ -11,7 +11,7 @@ from simulators.ebr.pages.style import CSS
 from simulators.ebr.pages.which_plots import figures
 from simulators.ebr.record.exceptions import missing_item
 from simulators.ebr.record.record import Series
-from simulators.ebr.record.statement import counted, performed_by
+from simulators.ebr.record.statement import computed, counted, performed_by
 
 _VERDICT = {"complete": "Complete", "incomplete": "Incomplete", "open": "Open"}
 _FINE = ("present", "by-ebr", "not-applicable")
@@ -164,11 +164,11 @@ def _parameters(parameters: Sequence[Mapping[str, Any]]) -> str:
 def _cells(parameter: Mapping[str, Any]) -> tuple[str, ...]:
     mark = f"<i>{parameter['criticality']}</i>" if parameter.get("criticality") in ("CPP", "CQA") else ""
     return (
-        escape(parameter.get("name") or parameter["parameter"]) + mark,
+        f"{escape(parameter.get('name') or parameter['parameter'])}{mark}<small>{escape(computed(parameter))}</small>",
         escape(parameter.get("ebr_field") or ""),
         shown(_value(parameter)),
         escape(parameter.get("unit_text") or ""),
-        escape(limits(parameter.get("low"), parameter.get("high"))),
+        escape("" if str(parameter.get("statistic")).startswith("time_") else limits(parameter.get("low"), parameter.get("high"))),
         escape(str(parameter.get("target") or "")),
         marked(parameter["result"], bad=parameter["result"] in ("below", "above")) if parameter["result"] != "not-judged" else "–",
         marked(_status(parameter), bad=parameter["status"] not in _FINE and parameter.get("required", True)),

@@ -207,8 +207,9 @@ def _parameter(parameter: Mapping[str, Any], where: str, time: str) -> Iterator[
 
 
 def _excursions(parameter: Mapping[str, Any], where: str) -> Iterator[dict[str, Any]]:
-    """Report each time a reading passed a limit, whatever the statistic of the whole step is."""
-    name, unit = parameter.get("name") or parameter["parameter"], parameter.get("unit_text") or ""
+    """Report each time a reading passed a limit, whatever the statistic of the whole step is. What it reached is in the readings' unit."""
+    name = parameter.get("name") or parameter["parameter"]
+    unit = parameter.get("limit_unit_text" if "limit_unit_text" in parameter else "unit_text") or ""
     for excursion in parameter.get("excursions") or []:
         times = f"from {excursion['start']} until {excursion['end']}, {excursion['duration_s']:g} s"
         yield _exception(

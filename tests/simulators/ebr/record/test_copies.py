@@ -13,6 +13,7 @@ import pytest
 from kit.random_line import Recorded
 
 from buffer.archive import texts
+from buffer.archive.blocks import Table
 from buffer.archive.html import html as archive_html
 from buffer.archive.pdf import pdf as archive_pdf
 from buffer.archive.record import Record
@@ -21,6 +22,7 @@ from simulators.ebr import Store
 from simulators.ebr.pages.batchml import NAMESPACE, batchml
 from simulators.ebr.pages.page import html
 from simulators.ebr.record import statement
+from simulators.ebr.record.exceptions import exceptions
 from simulators.ebr.record.record import batch_record
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -134,3 +136,50 @@ def test_times_are_rounded_and_bear_their_offset_in_every_copy(time: str, zone: 
 )
 def test_the_words_of_the_count_are_the_same(done: dict[str, Any], said: str) -> None:
     assert statement.counted(done) == texts.counted_text(done) == said
+
+
+@pytest.mark.urs("URS-AUD-08", "URS-CTX-02")
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"statistic": "mean", "include": "running", "skip_first_s": 2.0}, "mean of g.speed, while running, without the first 2 s"),
+        ({"statistic": "value_at_end", "include": "all", "skip_first_s": 0.0}, "value at end of g.speed"),
+        ({"statistic": "time_above", "high": "75.0", "limit_unit_text": "°C"}, "time of g.speed above 75.0 °C"),
+        (
+            {"statistic": "time_below", "low": "5", "limit_unit_text": None, "skip_first_s": 1.5},
+            "time of g.speed below 5, without the first 1.5 s",
+        ),
+        ({"statistic": "time_outside", "low": "5", "high": None, "limit_unit_text": "kW"}, "time of g.speed below 5 kW or above ? kW"),
+        ({"statistic": "duration", "tag": None, "include": "running"}, "duration, while running"),
+        ({"statistic": "sample", "tag": None, "results": [{"sample": "S-1"}]}, "sample of what the laboratory says of S-1"),
+    ],
+)
+def test_every_copy_says_how_a_value_is_computed_and_a_times_threshold_in_its_own_unit(more: dict[str, Any], said: str) -> None:
+    parameter = {"tag": "g.speed", **more}
+    assert statement.computed(parameter) == texts.computed_text(parameter) == said
+
+
+@pytest.mark.urs("URS-AUD-08")
+def test_a_threshold_is_not_shown_as_a_limit_of_seconds(copies: Copies) -> None:
+    reached = {"side": "above", "start": SUMMER, "end": WINTER, "duration_s": 3.0, "extreme": "76.1"}
+    told = {
+        "parameter": "above",
+        "tag": "g.speed",
+        "statistic": "time_above",
+        "value": "3.0",
+        "unit": "s",
+        "unit_text": "s",
+        "include": "all",
+    }
+    limits = {"low": None, "high": "75.0", "limit_unit": "Cel", "limit_unit_text": "°C", "result": "not-judged", "status": "present"}
+    element = {**told, **limits, "excursions": [reached], "excursion_count": 1}
+    step = {**next(step for step in copies.record["steps"] if step["transition"] == "end"), "parameters": [element]}
+    page = _seen(html({**copies.record, "steps": [step]}, {}))
+    assert "time of g.speed above 75.0 °C" in page
+    assert "≤ 75.0" not in page
+    assert any("reached 76.1 °C" in item["text"] for item in exceptions({**copies.record, "steps": [step]}))
+    event = json.dumps({"time": SUMMER, "event": {**step, "batch": "B1", "type": "step"}}, default=str).replace('"event": {', '"event":{')
+    blocks = Record("B1", "x/y", [Entry(1, 1, "", event.encode())], []).blocks()
+    (table,) = [block for block in blocks if isinstance(block, Table) and "How it is computed" in block.titles]
+    shown = dict(zip(table.titles, table.rows[0], strict=True))
+    assert (shown["High"], shown["How it is computed"]) == ("", "time of g.speed above 75.0 °C")
