@@ -6,10 +6,11 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from simulators.ebr.pages.markup import marked, row, shown, table, when, with_times
-from simulators.ebr.pages.sections import limits, sections
+from simulators.ebr.pages.sections import duration, limits, sections
 from simulators.ebr.pages.style import CSS
 from simulators.ebr.pages.which_plots import figures
 from simulators.ebr.record.exceptions import missing_item
+from simulators.ebr.record.groups import Group, grouped
 from simulators.ebr.record.record import Series
 from simulators.ebr.record.statement import computed, counted, performed_by
 
@@ -83,8 +84,9 @@ def _head(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
 
 
 def _verdict(record: Mapping[str, Any]) -> str:
-    grave = sum(item["severity"] == "alarm" for item in record["exceptions"])
-    note = len(record["exceptions"]) - grave
+    groups = grouped(record["exceptions"])
+    grave = sum(group.first["severity"] == "alarm" for group in groups)
+    note = len(groups) - grave
     look = "good" if record["status"] == "complete" and not grave else "look"
     done = record["completeness"]
     return (
@@ -101,14 +103,30 @@ def _exceptions(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
         yield "the clock was synchronised.</p></section>"
         return
     anchors = {f"{step['equipment']}: {step['step']}/{step['run']}": _anchor(step) for step in record["steps"]}
-    yield '<table class="exceptions"><thead><tr><th>No.</th><th></th><th>Time</th><th>Where</th><th>What</th></tr></thead><tbody>'
-    for number, exception in enumerate(record["exceptions"], 1):
+    groups = grouped(record["exceptions"])
+    yield '<table class="exceptions"><thead><tr><th>No.</th><th>Kind</th><th>Time</th><th>Where</th><th>What</th></tr></thead><tbody>'
+    for number, group in enumerate(groups, 1):
+        exception = group.first
         where = escape(exception["where"])
         if exception["where"] in anchors:
             where = f'<a href="#{anchors[exception["where"]]}">{where}</a>'
-        cells = (str(number), _SEVERITY[exception["severity"]], when(exception["time"], zone), where, with_times(exception["text"], zone))
+        what = with_times(exception["text"], zone) if len(group.members) == 1 else _alike(number, group, zone)
+        cells = (str(number), _SEVERITY[exception["severity"]], when(exception["time"], zone), where, what)
         yield row(cells, kinds=("n", "sev", "time", "", ""), look=exception["severity"])
-    yield "</tbody></table></section>"
+    yield "</tbody></table>"
+    for number, group in enumerate(groups, 1):
+        if len(group.members) > 1:
+            yield f'<h3 id="group-{number}">{number}: {escape(group.first["where"])}, {escape(group.first["cause"])}</h3>'
+            yield table(("Time", "What"), [(when(item["time"], zone), with_times(item["text"], zone)) for item in group.members])
+    yield "</section>"
+
+
+def _alike(number: int, group: Group, zone: ZoneInfo) -> str:
+    """Make the line of several exceptions that are alike; each of them stands below."""
+    total_s, longest_s = group.extent
+    lengths = "" if total_s is None else f"; {duration(total_s)} in all, the longest {duration(longest_s)}"
+    last = f", the last {when(group.members[-1]['time'], zone)}" if group.members[-1]["time"] else ""
+    return f'<a href="#group-{number}">{len(group.members)} times</a>: {escape(group.first["cause"])}{lengths}{last}'
 
 
 _SEVERITY = {"alarm": "assess", "warning": "note", "info": "info"}

@@ -9,7 +9,8 @@ import orjson
 
 from simulators.ebr.pages.markup import marked, shown, table, when
 from simulators.ebr.record.bookings import lot_of
-from simulators.ebr.record.exceptions import clock_event_size
+from simulators.ebr.record.exceptions import clock_event_size, seconds_between
+from simulators.ebr.record.groups import extent
 from simulators.ebr.record.results import said, values_text
 from simulators.ebr.record.statement import performed_by
 
@@ -30,8 +31,7 @@ def sections(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
     yield _section("Equipment before the batch", names, (_hold_time(item, zone) for item in record["hold_times"]))
     names = ("Raised", "Acknowledged", "Cleared", "Stood", "Equipment", "Alarm", "Text")
     yield _section("Alarms", names, (_alarm(item, zone) for item in record["alarms"]))
-    names = ("Source", "Tags", "From", "To", "Outcome", "Cause")
-    yield _section("When something was not observed", names, (_gap(item, zone) for item in record["gaps"]))
+    yield from _gaps(record, zone)
     yield _section("Corrections", ("Record", "Rev.", "Written", "Reason", "What", "Before", "After"), _corrections(record, zone))
     yield from _clock(record, zone)
 
@@ -166,6 +166,26 @@ def _alarm(alarm: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
     ended = when(alarm["cleared"], zone) if alarm["cleared"] else '<b class="bad">stands</b>'
     texts = (escape(str(alarm[key] or "")) for key in ("equipment", "alarm", "text"))
     return (when(alarm["raised"], zone), when(alarm["acknowledged"], zone) + who, ended, duration(alarm.get("duration_s")), *texts)
+
+
+def _gaps(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
+    """Show by source and cause how often and how long something was not observed, and below each time."""
+    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    for gap in record["gaps"]:
+        groups.setdefault((gap["source"], str(gap["cause"]), str(gap["outcome"] or "open")), []).append(gap)
+    if not groups:
+        return
+    yield "<section><h2>When something was not observed</h2>"
+    names = ("Source", "Cause", "Outcome", "Times", "In all", "Longest")
+    yield table(names, [_alike(*key, gaps) for key, gaps in sorted(groups.items())])
+    names = ("Source", "Tags", "From", "To", "Outcome", "Cause")
+    yield f"<h3>Each time</h3>{table(names, [_gap(gap, zone) for gap in record['gaps']])}</section>"
+
+
+def _alike(source: str, cause: str, outcome: str, gaps: Sequence[Mapping[str, Any]]) -> Sequence[str]:
+    total_s, longest_s = extent((gap["start"], seconds_between(gap["start"], gap["end"])) for gap in gaps)
+    told = marked(outcome, bad=outcome != "filled")
+    return (escape(source), escape(cause), told, str(len(gaps)), duration(total_s), duration(longest_s))
 
 
 def _gap(gap: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:

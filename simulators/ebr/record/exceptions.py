@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from simulators.ebr.record.readings import TICKS_PER_S, ticks_of
 from simulators.ebr.record.results import replacement_text
 
 _ORDER = {"alarm": 0, "warning": 1, "info": 2}
@@ -33,21 +34,24 @@ def exceptions(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     return sorted(listed, key=lambda item: (_ORDER[item["severity"]], item["time"] or "", item["where"], item["text"]))
 
 
-def _exception(kind: str, severity: str, time: str | None, where: Any, text: str) -> dict[str, Any]:
-    return {"kind": kind, "severity": severity, "time": time, "where": str(where or ""), "text": text}
+def _exception(
+    kind: str, severity: str, time: str | None, where: Any, text: str, cause: str | None = None, seconds: float | None = None
+) -> dict[str, Any]:
+    """Make an exception. cause: what those that are alike have in common; seconds: how long it lasted, if it has a length."""
+    told = {"kind": kind, "severity": severity, "time": time, "where": str(where or ""), "text": text}
+    return {**told, "cause": cause or text, "seconds": seconds}
 
 
 def _alarm(alarm: Mapping[str, Any]) -> dict[str, Any]:
     severity = alarm["severity"] if alarm["severity"] in _ORDER else "warning"
     until = f"until {alarm['cleared']}" if alarm["cleared"] else "not cleared"
-    return _exception(
-        "alarm", severity, alarm["raised"], alarm["equipment"] or "line", f"Alarm {alarm['alarm']}: {alarm['text']}, {until}."
-    )
+    name = f"Alarm {alarm['alarm']}: {alarm['text']}"
+    return _exception("alarm", severity, alarm["raised"], alarm["equipment"] or "line", f"{name}, {until}.", name, alarm["duration_s"])
 
 
 def _finding(finding: Mapping[str, Any]) -> dict[str, Any]:
     where = (finding.get("evidence") or {}).get("equipment") or finding.get("source") or "line"
-    return _exception("finding", finding["severity"], finding["entered"], where, finding["text"])
+    return _exception("finding", finding["severity"], finding["entered"], where, finding["text"], f"finding {finding['code']}")
 
 
 def _batch(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -132,7 +136,9 @@ def _holds(steps: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
             until = hold["end"]["time"] if hold.get("end") else "after the step's end"
             held.setdefault((hold["start"]["time"], step["equipment"], hold["state"], until), []).append(f"{step['step']}/{step['run']}")
     for (start, equipment, state, until), names in held.items():
-        yield _exception("hold", "warning", start, equipment, f"{state} until {until}, in {', '.join(names)}.")
+        yield _exception(
+            "hold", "warning", start, equipment, f"{state} until {until}, in {', '.join(names)}.", state, seconds_between(start, until)
+        )
 
 
 def _unattributed(steps: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -218,6 +224,8 @@ def _excursions(parameter: Mapping[str, Any], where: str) -> Iterator[dict[str, 
             excursion["start"],
             where,
             f"{name}: {excursion['side']} the limit {times}; reached {excursion['extreme']} {unit}.",
+            f"{name}: {excursion['side']} the limit",
+            excursion["duration_s"],
         )
     listed, count = len(parameter.get("excursions") or []), parameter.get("excursion_count") or 0
     if count > listed:
@@ -234,16 +242,21 @@ def _gaps(gaps: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
         tags = "all tags" if gap["tags"] == "all" else f"{len(gap['tags'])} tag{'s' if len(gap['tags']) > 1 else ''}"
         until = f"until {gap['end']}" if gap["end"] else "not closed"
         detail = f" ({gap['detail']})" if gap.get("detail") else ""
+        seconds = seconds_between(gap["start"], gap["end"])
         if gap["outcome"] == "filled":
-            yield _exception(
-                "gap-filled",
-                "info",
-                gap["start"],
-                gap["source"],
-                f"Late: {tags}, {until}; the source had kept the values ({gap['cause']}).",
-            )
+            text = f"Late: {tags}, {until}; the source had kept the values ({gap['cause']})."
+            yield _exception("gap-filled", "info", gap["start"], gap["source"], text, f"late, {gap['cause']}", seconds)
             continue
-        yield _exception("gap", "alarm", gap["start"], gap["source"], f"Not observed: {tags}, {until}; {gap['cause']}{detail}.")
+        text = f"Not observed: {tags}, {until}; {gap['cause']}{detail}."
+        yield _exception("gap", "alarm", gap["start"], gap["source"], text, f"not observed, {gap['cause']}", seconds)
+
+
+def seconds_between(start: str, end: str | None) -> float | None:
+    """Compute the seconds from one time to another; None if the end is no time."""
+    try:
+        return None if end is None else (ticks_of(end) - ticks_of(start)) / TICKS_PER_S
+    except ValueError:
+        return None
 
 
 def _clock(clock: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -255,7 +268,7 @@ def _clock(clock: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         if event.get("kind") in ("step", "suspend") or (event.get("kind") == "leap" and event.get("step_s") is not None):
             severity = "warning" if event["kind"] == "leap" else "alarm"
             text = f"Clock event: {event['kind']}, {clock_event_size(event) or 'its size is not stated'}."
-            yield _exception("clock", severity, event["entered"], "clock", text)
+            yield _exception("clock", severity, event["entered"], "clock", text, f"clock event {event['kind']}")
 
 
 def clock_event_size(event: Mapping[str, Any]) -> str:
