@@ -183,7 +183,7 @@ def test_a_row_waits_as_long_when_the_clock_is_set_forward_meanwhile() -> None:
     assert plant.of("batch", transition="start", batch="B2")
 
 
-@pytest.mark.urs("URS-TIME-07", "URS-EVT-01")
+@pytest.mark.urs("URS-TIME-07")
 def test_an_alarm_that_was_raised_while_the_clock_was_ahead_stood_as_long_as_it_stood() -> None:
     plant = plant_of(alarms=(Alarm("Overload", "g.run", "1", equipment="granulator", severity="alarm"),))
     run(plant, 6, 20)
