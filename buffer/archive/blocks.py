@@ -33,4 +33,12 @@ class Table(NamedTuple):
     marked: frozenset[int] = frozenset()
 
 
-Block = Heading | Text | NamedValues | Table
+class Form(NamedTuple):
+    """A table that is filled in by hand: high, empty rows that begin with their labels."""
+
+    titles: Sequence[str]
+    widths: Sequence[float]
+    labels: Sequence[str]
+
+
+Block = Heading | Text | NamedValues | Table | Form

@@ -3,18 +3,20 @@
 from collections.abc import Iterable, Iterator
 from html import escape
 
-from buffer.archive.blocks import Block, Heading, NamedValues, Table, Text
+from buffer.archive.blocks import Block, Form, Heading, NamedValues, Table, Text
 
 STYLE = """body{font:14px/1.4 sans-serif;max-width:80em;margin:2em auto;padding:0 1em;color:#111}
 h2{margin:1.6em 0 .3em;border-bottom:1px solid #999}table{border-collapse:collapse;width:100%;margin:.5em 0 1em}
 th,td{border:1px solid #bbb;padding:.2em .5em;text-align:left;vertical-align:top;overflow-wrap:anywhere}th{background:#eee}
-.look{background:#fdd}table.facts{width:auto}@media print{body{font-size:10px}thead{display:table-header-group}tr{break-inside:avoid}}"""
+.look{background:#fdd}
+.form td{height:3.2em}.form{break-inside:avoid}table.facts{width:auto}
+@media print{body{font-size:10px}thead{display:table-header-group}tr{break-inside:avoid}}"""
 
 
 def html(title: str, blocks: Iterable[Block]) -> str:
     """Return the whole file."""
     head = f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{STYLE}</style></head>'
-    return "\n".join([f"{head}<body>", f"<h1>{escape(title)}</h1>", *map(_block, blocks), "</body></html>\n"])
+    return "\n".join([f"{head}<body><main>", f"<h1>{escape(title)}</h1>", *map(_block, blocks), "</main></body></html>\n"])
 
 
 def _block(block: Block) -> str:
@@ -29,6 +31,10 @@ def _block(block: Block) -> str:
         case Table():
             titles = "".join(f"<th>{escape(title)}</th>" for title in block.titles)
             return f"<table><thead><tr>{titles}</tr></thead><tbody>{''.join(_rows(block))}</tbody></table>"
+        case Form():
+            titles = "".join(f"<th>{escape(title)}</th>" for title in block.titles)
+            rows = "".join(f"<tr><td>{escape(label)}</td>{'<td></td>' * (len(block.titles) - 1)}</tr>" for label in block.labels)
+            return f'<table class="form"><thead><tr>{titles}</tr></thead><tbody>{rows}</tbody></table>'
 
 
 def _rows(table: Table) -> Iterator[str]:

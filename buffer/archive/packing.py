@@ -7,6 +7,7 @@ import os
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -133,7 +134,8 @@ def _files(journal: Path, batch: str, held: list[Entry], keys: list[str]) -> Ite
         proofs.append(proof)
         notes.append(note)
     yield "README.txt", README.format(batch=batch, gateway=gateway, made=manifest["made"]).encode()
-    yield from _pages(batch, gateway, held, [_shown(proof, note, keys) for proof, note in zip(proofs, notes, strict=True)])
+    shown = [_shown(proof, note, keys) for proof, note in zip(proofs, notes, strict=True)]
+    yield from _pages(batch, gateway, held, shown, str(manifest["made"]))
     yield "manifest.json", _json(manifest)
     yield "keys.txt", "".join(f"{key}\n" for key in keys).encode()
     if (rotations := journal / verify.ROTATIONS_BESIDE).exists():
@@ -148,11 +150,13 @@ def _files(journal: Path, batch: str, held: list[Entry], keys: list[str]) -> Ite
     yield from _configuration(held)
 
 
-def _pages(batch: str, gateway: str, held: list[Entry], proofs: list[Proof]) -> Iterator[tuple[str, bytes]]:
-    """Yield the pages for people."""
-    blocks = list(Record(batch, gateway, held, proofs).blocks())
-    yield "record.html", html(f"Batch {batch}", blocks).encode()
-    yield "record.pdf", pdf(f"Batch {batch}", f"Batch {batch}, {gateway}: a copy for reading; the evidence is the entries", blocks)
+def _pages(batch: str, gateway: str, held: list[Entry], proofs: list[Proof], made: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the pages for people. Each says when it was made: with the same entries at the same time they are the same bytes."""
+    record = Record(batch, gateway, held, proofs, made)
+    blocks, title = list(record.blocks()), f"Batch record {batch}"
+    footer = f"{record.number}; made {record.made_at}; a copy for reading, the evidence is the entries"
+    yield "record.html", html(title, blocks).encode()
+    yield "record.pdf", pdf(title, footer, blocks, datetime.fromisoformat(made))
 
 
 def _shown(proof: Mapping[str, Any], note: str, keys: Iterable[str]) -> Proof:

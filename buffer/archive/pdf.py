@@ -1,4 +1,4 @@
-"""Write a batch's record as a PDF, for a printer and for a reader without anything else. Equal blocks give equal bytes.
+"""Write a batch's record as a PDF, for a printer and for a reader without anything else. Equal blocks and dates give equal bytes.
 
 The font (DejaVu Sans) is in the file: Latin, Greek, Cyrillic, units, mathematical signs. A sign that it lacks is printed as U+FFFD, and a
 sentence at the end says so; the HTML and the entries have it.
@@ -6,6 +6,7 @@ sentence at the end says so; the HTML and the entries have it.
 
 import io
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -17,18 +18,22 @@ from reportlab.lib.units import mm
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import CondPageBreak, LongTable, Paragraph, SimpleDocTemplate, Spacer
+from reportlab.platypus import CondPageBreak, KeepTogether, LongTable, Paragraph, SimpleDocTemplate, Spacer
 
-from buffer.archive.blocks import Block, Heading, NamedValues, Table, Text
+from buffer.archive.blocks import Block, Form, Heading, NamedValues, Table, Text
 
 FONT, BOLD = "DejaVuSans", "DejaVuSans-Bold"
 FOLDER = Path(__file__).with_name("fonts")
 UNKNOWN = "\ufffd"
+UNDATED = datetime(2000, 1, 1, tzinfo=UTC)
+"""Creation date of a print whose document does not say when it was made."""
 PAGE = landscape(A4)
 MARGIN = 14 * mm
 LINE, HEAD, LOOK = HexColor("#999999"), HexColor("#e8e8e8"), HexColor("#fbdada")
 NEEDED = 32 * mm
 """Room that a heading needs together with what follows it."""
+FORM_ROW = 11 * mm
+"""Height of a row that is filled in by hand."""
 CELL_LINES, SIGN_WIDTH = 40, 6.0
 """Most lines of a cell (a higher row would not fit a page), and the width in points that one sign takes, broken lines included."""
 ROWS_AT_ONCE = 500
@@ -46,8 +51,9 @@ HEADINGS = (
 class _Numbered(Canvas):  # type: ignore[misc]  # the library has no types
     """A canvas that writes `page n of m` once all pages are known."""
 
-    def __init__(self, *arguments: Any, footer: str, **options: Any) -> None:
+    def __init__(self, *arguments: Any, footer: str, made: datetime, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.setDateFormatter(lambda *_: f"D:{made.astimezone(UTC):%Y%m%d%H%M%S}+00'00'")
         self._footer = footer
         self._pages: list[dict[str, Any]] = []
 
@@ -98,6 +104,17 @@ class Printer:
                 return [_grid(rows, (1, 4.5), PAGE[0] * 0.7, []), Spacer(0, 2 * mm)]
             case Table():
                 return self._table(block)
+            case Form():
+                return self._form(block)
+
+    def _form(self, block: Form) -> list[Any]:
+        """Make the table that is filled in by hand, on one page."""
+        titles = [self.paragraph(title, TITLE_CELL) for title in block.titles]
+        empty = [self.paragraph("", CELL) for _ in block.titles[1:]]
+        rows = [titles, *([self.paragraph(label, CELL), *empty] for label in block.labels)]
+        look = [("BACKGROUND", (0, 0), (-1, 0), HEAD)]
+        heights = [None, *(FORM_ROW for _ in block.labels)]
+        return [KeepTogether([_grid(rows, block.widths, PAGE[0] - 2 * MARGIN, look, heights=heights)]), Spacer(0, 2 * mm)]
 
     def _table(self, block: Table) -> list[Any]:
         """Make a table in pieces, each with its titles: the library's time grows with the square of a table's length."""
@@ -120,7 +137,13 @@ def _cut(text: str, width: float) -> str:
 
 
 def _grid(
-    rows: Sequence[Sequence[Paragraph]], widths: Sequence[float], width: float, look: Sequence[Any], *, titled: bool = False
+    rows: Sequence[Sequence[Paragraph]],
+    widths: Sequence[float],
+    width: float,
+    look: Sequence[Any],
+    *,
+    titled: bool = False,
+    heights: Sequence[float | None] | None = None,
 ) -> LongTable:
     style = [
         *(("GRID", (0, 0), (-1, -1), 0.3, LINE), ("VALIGN", (0, 0), (-1, -1), "TOP")),
@@ -129,11 +152,11 @@ def _grid(
         *look,
     ]
     columns = [width * share / sum(widths) for share in widths]
-    return LongTable(rows, colWidths=columns, repeatRows=1 if titled else 0, style=style, hAlign="LEFT")
+    return LongTable(rows, colWidths=columns, rowHeights=heights, repeatRows=1 if titled else 0, style=style, hAlign="LEFT")
 
 
-def pdf(title: str, footer: str, blocks: Iterable[Block]) -> bytes:
-    """Return the whole file. footer: printed on every page."""
+def pdf(title: str, footer: str, blocks: Iterable[Block], made: datetime = UNDATED) -> bytes:
+    """Return the whole file. footer: printed on every page. made: its creation date, of the document and not of this call."""
     printer = Printer()
     story = [printer.paragraph(title, HEADINGS[0])]
     for block in blocks:
@@ -156,5 +179,5 @@ def pdf(title: str, footer: str, blocks: Iterable[Block]) -> bytes:
         invariant=1,
     )
     shown = printer.plain(footer)
-    document.build(story, canvasmaker=lambda *arguments, **options: _Numbered(*arguments, footer=shown, **options))
+    document.build(story, canvasmaker=lambda *arguments, **options: _Numbered(*arguments, footer=shown, made=made, **options))
     return out.getvalue()

@@ -1,23 +1,23 @@
 """Lay out a batch's record for people, from the events in an archive's entries, in blocks that HTML and PDF show alike."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from buffer.archive.blocks import Block, Heading, NamedValues, Table, Text
+from buffer.archive.corrections import audit_trail, corrections, review
+from buffer.archive.happenings import Happening, happenings, latest
+from buffer.archive.incidents import incidents
 from buffer.archive.texts import (
-    change_text,
-    clock_size_text,
     computed_text,
     counted_text,
     instant_text,
+    local_text,
     lot_text,
     moment_text,
     performed_by_text,
     quantity_text,
     result_text,
     span_text,
-    tags_text,
     unit_text,
     value_text,
 )
@@ -34,24 +34,10 @@ class Proof(NamedTuple):
     signers: Sequence[str]
 
 
-class Happening(NamedTuple):
-    """One event of an entry. seqs: of its entries, several if it was cut into parts."""
-
-    epoch: int
-    seqs: tuple[int, ...]
-    time: str
-    event: dict[str, Any]
-
-    @property
-    def where(self) -> str:
-        """Its entries, for people."""
-        return f"{self.seqs[0]}" if len(self.seqs) == 1 else f"{self.seqs[0]}-{self.seqs[-1]}"
-
-
 class Record:
-    """Builds the blocks of one batch's record."""
+    """Builds the blocks of one batch's record. made: when the archive is made (RFC 3339), so that the pages can say it."""
 
-    def __init__(self, batch: str, gateway: str, entries: Iterable[Entry], proofs: Sequence[Proof]) -> None:
+    def __init__(self, batch: str, gateway: str, entries: Iterable[Entry], proofs: Sequence[Proof], made: str | None = None) -> None:
         self.batch, self.gateway, self._proofs = batch, gateway, proofs
         self._all = happenings(entries)
         self._mine = [happening for happening in self._all if happening.event.get("batch") == batch]
@@ -60,6 +46,9 @@ class Record:
         )
         ends = [happening for happening in self._mine if happening.event["type"] == "batch" and happening.event["transition"] == "end"]
         self._end = ends[-1] if ends else None
+        self._made = made
+        starts = [happening.event["start"] for happening in self._mine if happening.event.get("start")]
+        self._zone = next((start["zone"] for start in starts if start.get("zone")), None)
 
     def blocks(self) -> Iterator[Block]:
         """Yield all blocks, in the order of reading."""
@@ -69,9 +58,11 @@ class Record:
         for step in self._steps:
             yield from _step(step)
         yield from self._materials()
-        yield from self._incidents()
-        yield from self._changes()
+        yield from incidents(self.batch, self._all, set(self._end.event.get("gaps", [])) if self._end else set(), self._zone)
+        yield from corrections(self._mine, f"{self.gateway}/{self.batch}/", self._zone)
+        yield from audit_trail(self._all, self._zone)
         yield from self._evidence()
+        yield from review()
 
     # ------------------------------------------------------------------ the batch
 
@@ -89,6 +80,10 @@ class Record:
         stated = counted_text(complete) if complete else "not stated"
         places = [f"{place['equipment']}{unit_text(place)}: {span_text(place)}" for place in event.get("equipments", [])]
         facts = [
+            ("Document", "Batch record, a copy for reading (ebr-gateway/archive/1)"),
+            ("Number", self.number),
+            ("Made at", f"{local_text(self._made, self._zone)} {self._zone or ''}, {local_text(self._made, None)}" if self._made else ""),
+            *self._made_by(),
             ("Gateway", self.gateway),
             ("Batch", self.batch),
             ("Order", value_text(event.get("order"))),
@@ -102,6 +97,25 @@ class Record:
             ("Root of the records", value_text(event.get("merkle_root"))),
         ]
         yield NamedValues([(name, value) for name, value in facts if value])
+
+    @property
+    def number(self) -> str:
+        """The number of this document: the record of the batch's end and its revision."""
+        if self._end is None:
+            return f"{self.gateway}/{self.batch}, not ended"
+        return f"{self._end.event.get('record') or f'{self.gateway}/{self.batch}'}, revision {self._end.event.get('revision') or 1}"
+
+    @property
+    def made_at(self) -> str:
+        """When the archive is made, in the line's local time."""
+        return local_text(self._made, self._zone)
+
+    def _made_by(self) -> Iterator[tuple[str, str]]:
+        """Yield software and configuration, as the newest configuration event in the archive states them."""
+        configured = [happening.event for happening in self._all if happening.event["type"] == "config"]
+        if configured:
+            yield "Software", f"ebr-gateway {value_text(configured[-1].get('software'))}"
+            yield "Configuration", f"version {configured[-1].get('version')}, SHA-256 {configured[-1].get('sha256')}"
 
     def _missing(self) -> Iterator[Block]:
         complete = (self._end.event.get("completeness") if self._end else None) or {}
@@ -146,9 +160,10 @@ class Record:
         if rows:
             marked = [_is_bad(happening.event) for happening in bookings]
             yield Heading(1, "Materials")
-            titles = ("Entry", "Time", "Kind", "Material", "Lot", "Into lot", "Quantity", "Result", "Problems")
-            yield Table(titles, (1, 2, 1.2, 1.6, 2, 2, 1.6, 1.4, 1.6), rows, _at(marked))
-        samples = latest(happening for happening in self._mine if happening.event["type"] == "sample")
+            titles: Sequence[str] = ("Entry", "Time", "Kind", "Material", "Lot", "Into lot", "Quantity", "Result", "Problems")
+            yield Table(titles, (0.9, 2.5, 1.1, 1.8, 1.8, 1.8, 1.4, 1.3, 1.6), rows, _at(marked))
+        taken = [happening for happening in self._mine if happening.event["type"] == "sample"]
+        samples = latest(taken)
         if samples:
             yield Heading(1, "Samples")
             rows = [
@@ -162,86 +177,21 @@ class Record:
                     *(
                         value_text(happening.event.get("status")),
                         "; ".join(map(result_text, happening.event.get("results", []))),
+                        "; ".join(self._told_at(result, taken) for result in happening.event.get("results", [])),
                     ),
                 ]
                 for happening in samples
             ]
             replaced = _at([any(result.get("replaced") for result in happening.event.get("results", [])) for happening in samples])
-            yield Table(("Entry", "Taken", "Sampling", "Sample", "Status", "Results"), (1, 2, 2, 2, 1.2, 5), rows, replaced)
+            titles = ("Entry", "Taken", "Sampling", "Sample", "Status", "Results", "Time of the results")
+            yield Table(titles, (1, 2.2, 1.6, 2, 1.2, 4, 2.6), rows, replaced)
 
-    # ------------------------------------------------------------------ what happened beside the steps
-
-    def _incidents(self) -> Iterator[Block]:
-        yield from self._gaps()
-        alarms = [
-            happening
-            for happening in self._all
-            if happening.event["type"] == "alarm" and happening.event.get("batch") in (self.batch, None)
-        ]
-        names = ("alarm", "state", "severity", "equipment", "text", "duration_s")
-        titles = ("Alarm", "State", "Severity", "Equipment", "Text", "Lasted s")
-        yield from _listed("Alarms", alarms, names, titles, (2.5, 1.4, 1.2, 1.4, 4, 1))
-        findings = [happening for happening in self._all if happening.event["type"] == "finding"]
-        grave = _at([happening.event.get("severity") == "alarm" for happening in findings])
-        yield from _listed("Findings", findings, ("severity", "code", "text"), ("Severity", "Code", "Text"), (1, 2, 7), grave)
-        clocks = [happening for happening in self._all if happening.event["type"] == "clock"]
-        clocks = [happening._replace(event={**happening.event, "size": clock_size_text(happening.event)}) for happening in clocks]
-        clock = ("kind", "size", "status", "bound_s", "reason")
-        yield from _listed("Clock", clocks, clock, ("Kind", "By", "Status", "Bound s", "Reason"), (1.6, 1.6, 1.6, 1, 4))
-
-    def _gaps(self) -> Iterator[Block]:
-        opened = {
-            happening.event["gap"]: happening
-            for happening in self._all
-            if happening.event["type"] == "gap" and happening.event["transition"] == "open"
-        }
-        ends = [happening for happening in self._all if happening.event["type"] == "gap" and happening.event["transition"] != "open"]
-        mine = set(self._end.event.get("gaps", [])) if self._end else set()
-        rows, marked = [], []
-        for happening in [*ends, *(still_open for name, still_open in opened.items() if name not in {end.event["gap"] for end in ends})]:
-            event, begun = happening.event, opened.get(happening.event["gap"])
-            outcome = event.get("outcome") or ("filled" if event["transition"] == "fill" else "open at the end")
-            where = happening.where if begun is None or begun is happening else f"{begun.where}, {happening.where}"
-            named = f"{event['gap']}{' *' if event['gap'] in mine else ''}"
-            detail = (begun.event if begun else event).get("cause") or event.get("cause")
-            rows.append(
-                [
-                    where,
-                    named,
-                    tags_text(event.get("tags")),
-                    value_text(event.get("start")),
-                    value_text(event.get("end")),
-                    outcome,
-                    value_text(detail),
-                ]
-            )
-            marked.append(outcome != "filled" and event["gap"] in mine)
-        if rows:
-            yield Heading(1, "Gaps: what was not observed, on the whole line")
-            yield Table(
-                ("Entries", "Gap", "Tags", "From (UTC)", "To (UTC)", "Outcome", "Cause"), (1.2, 1.8, 3.8, 2, 2, 0.9, 1.5), rows, _at(marked)
-            )
-            if mine:
-                yield Text("* named by a record of this batch.")
-
-    def _changes(self) -> Iterator[Block]:
-        revised = [happening for happening in self._mine if (happening.event.get("revision") or 1) > 1]
-        rows = [
-            [
-                happening.where,
-                value_text(happening.event["record"]),
-                value_text(happening.event["revision"]),
-                value_text(happening.event.get("reason")),
-                change_text(happening.event),
-            ]
-            for happening in revised
-        ]
-        if rows:
-            yield Heading(1, "Corrections")
-            yield Table(("Entry", "Record", "Revision", "Reason", "Changed: old to new"), (1, 4, 0.9, 1.4, 5), rows)
-        audits = [happening for happening in self._all if happening.event["type"] == "audit"]
-        names = ("action", "who", "what", "reason")
-        yield from _listed("Audit trail", audits, names, ("Action", "Who", "What", "Why"), (1.4, 2, 5, 2))
+    def _told_at(self, result: Mapping[str, Any], taken: Sequence[Happening]) -> str:
+        """Format the laboratory's own time of a result; where it told none, when the gateway read it."""
+        if result.get("time"):
+            return local_text(result["time"], self._zone)
+        read = next((sample.time for sample in taken if sample.event.get("caused_by") == result.get("seq")), None)
+        return f"read {local_text(read, self._zone)}" if read else ""
 
     def _evidence(self) -> Iterator[Block]:
         yield Heading(1, "Evidence")
@@ -256,42 +206,6 @@ class Record:
                     *[("Signed by", key) for key in proof.signers],
                 ]
             )
-
-
-# ---------------------------------------------------------------------- from entries to events
-
-
-def happenings(entries: Iterable[Entry]) -> list[Happening]:
-    """Return every event, in order; an event that was cut into parts is joined again."""
-    joined_events: list[Happening] = []
-    open_parts: dict[tuple[Any, ...], Happening] = {}
-    for entry in entries:
-        if b'"event":{' not in entry.payload:
-            continue
-        item = json.loads(entry.payload)
-        event = item["event"]
-        now = Happening(entry.epoch, (entry.seq,), item["time"], event)
-        if "sliced" not in event:
-            joined_events.append(now)
-            continue
-        key = entry.epoch, event["type"], event.get("record"), event.get("revision"), event.get("transition")
-        before = open_parts.pop(key, None)
-        if before is not None:
-            joined = {name: [*before.event[name], *event[name]] for name in event["sliced"]}
-            now = Happening(entry.epoch, (*before.seqs, entry.seq), before.time, {**event, **joined})
-        if event["part"] == event["of"]:
-            joined_events.append(now)
-        else:
-            open_parts[key] = now
-    return joined_events + list(open_parts.values())
-
-
-def latest(happened: Iterable[Happening]) -> list[Happening]:
-    """Return the latest revision of each record, in the order of their first ones."""
-    by_record: dict[Any, Happening] = {}
-    for happening in happened:
-        by_record[happening.event.get("record") or happening.seqs] = happening
-    return list(by_record.values())
 
 
 # ---------------------------------------------------------------------- pieces
@@ -372,20 +286,6 @@ def _parameters(parameters: Sequence[Mapping[str, Any]]) -> Table:
         )
     widths = (3, 3.6, 1.3, 1.3, 1.1, 1, 1, 1, 1.5, 1.1, 1.1, 1.6, 1.5)
     return Table(PARAMETERS, widths, rows, _at([_is_bad(parameter) for parameter in parameters]))
-
-
-def _listed(
-    title: str,
-    happened: Sequence[Happening],
-    names: Sequence[str],
-    titles: Sequence[str],
-    widths: Sequence[float],
-    marked: frozenset[int] = frozenset(),
-) -> Iterator[Block]:
-    if happened:
-        rows = [[happening.where, happening.time, *(value_text(happening.event.get(name)) for name in names)] for happening in happened]
-        yield Heading(1, title)
-        yield Table(("Entry", "Time", *titles), (1, 2, *widths), rows, marked)
 
 
 def _at(flags: Iterable[bool]) -> frozenset[int]:

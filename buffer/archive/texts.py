@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from buffer.times import TICKS_PER_MS, from_rfc3339
 
+MOST_ITEMS = 20
+"""Items of a list that are printed; the entries have all of them."""
 MOST_NAMED = 12
 """Open values that a statement names; the entries have all of them."""
 
@@ -57,7 +59,7 @@ def _zone(name: str | None) -> tzinfo:
 def performed_by_text(event: Mapping[str, Any]) -> str:
     """Format who worked; where nobody is named, that and the reason."""
     people = ", ".join(person["id"] for person in event.get("performed_by", []))
-    return people or f"nobody named{': ' + event['performed_by_reason'] if event.get('performed_by_reason') else ''}"
+    return people or f"nobody named{f' ({reason})' if (reason := event.get('performed_by_reason')) else ''}"
 
 
 def counted_text(completeness: Mapping[str, Any]) -> str:
@@ -116,13 +118,6 @@ def result_text(result: Mapping[str, Any]) -> str:
     return " replaced by ".join(told)
 
 
-def change_text(event: Mapping[str, Any]) -> str:
-    """Format what a correction changed, with old and new value."""
-    return "; ".join(
-        f"{change['path']}: {value_text(change.get('old'))} to {value_text(change.get('new'))}" for change in event.get("changed", [])
-    )
-
-
 def clock_size_text(event: Mapping[str, Any]) -> str:
     """Format by how much a clock was set, or how long it stood; nothing if the event does not say it."""
     for name, sign in (("step_s", "+"), ("duration_s", "-")):
@@ -153,3 +148,42 @@ def _threshold(parameter: Mapping[str, Any]) -> str:
 def _joined(text: str, parameter: Mapping[str, Any]) -> str:
     skipped = f"without the first {parameter['skip_first_s']:g} s" if parameter.get("skip_first_s") else ""
     return ", ".join(filter(None, (text, "while running" if parameter.get("include") == "running" else "", skipped)))
+
+
+def duration_text(seconds: float | None) -> str:
+    """Format a length of time: 12.5 s, 4 min 10 s, 3 h 05 min, 2 d 4 h."""
+    if seconds is None:
+        return "\u2013"
+    if seconds < 120:
+        return f"{seconds:.1f} s".replace(".0 s", " s")
+    if seconds < 7_200:
+        return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s"
+    if seconds < 172_800:
+        return f"{seconds // 3_600:.0f} h {seconds % 3_600 // 60:02.0f} min"
+    return f"{seconds // 86_400:.0f} d {seconds % 86_400 // 3_600:.0f} h"
+
+
+def people_text(value: Any, zone: str | None) -> str:
+    """Format any value of an event for a person: instants as local time, names and values in words, never as JSON."""
+    match value:
+        case None:
+            return "\u2013"
+        case bool():
+            return "yes" if value else "no"
+        case Mapping() if "time" in value and "basis" in value:
+            return local_text(value["time"], zone)
+        case Mapping() if "values" in value and "key" in value:
+            return f"{value.get('source')}.{value.get('name')} {value['key']}: {result_text(value)}"
+        case Mapping():
+            return "; ".join(f"{name.replace('_', ' ')} {_inner(part, zone)}" for name, part in value.items()) or "\u2013"
+        case list():
+            told = ", ".join(_inner(part, zone) for part in value[:MOST_ITEMS]) or "none"
+            return told if len(value) <= MOST_ITEMS else f"{told} and {len(value) - MOST_ITEMS} more"
+        case str():
+            return local_text(value, zone)
+    return str(value)
+
+
+def _inner(value: Any, zone: str | None) -> str:
+    text = people_text(value, zone)
+    return f"({text})" if isinstance(value, Mapping) and not ("time" in value and "basis" in value) and "values" not in value else text

@@ -30,6 +30,7 @@ def html(record: Mapping[str, Any], series: Series) -> str:
         *sections(record, zone),
         *_completeness(record),
         *_chain(record),
+        *_review(),
         "</main></body></html>",
     )
     return "".join(parts)
@@ -69,6 +70,8 @@ def _head(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
     equipment = ", ".join(item["equipment"] + (f" ({item['unit_id']})" if item["unit_id"] else "") for item in header["equipment"])
     recipe = " version ".join(filter(None, (", ".join(header["recipe"]), ", ".join(header["recipe_version"]))))
     facts = [
+        ("Document", f"{escape(', '.join(_numbers(record)) or 'no end record yet')}"),
+        ("As of", when(record["as_of"], zone)),
         ("Order", shown(", ".join(header["order"]))),
         ("Product", shown(", ".join(header["product"]))),
         ("Recipe", shown(recipe)),
@@ -81,6 +84,19 @@ def _head(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
     yield f'<header><p class="kind">Electronic batch record: process parameters</p><h1>{escape(record["batch"])}</h1><dl class="facts">'
     yield from (f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in facts)
     yield "</dl>" + _verdict(record) + "</header>"
+
+
+def _numbers(record: Mapping[str, Any]) -> Iterable[str]:
+    """Name the document: the batch's end of each line with its revision."""
+    return (f"{end.get('record') or end['gateway']}, revision {end.get('revision') or 1}" for end in record["ends"])
+
+
+def _review() -> Iterable[str]:
+    """Make the block that is filled in by hand on a printed copy."""
+    yield "<section class=review><h2>Review</h2><p>This copy bears no electronic signature. Whoever prints, reviews or approves it on "
+    yield "paper fills in and signs.</p>"
+    names = ("Meaning", "Name, printed", "User id and role", "Date and time, with UTC offset", "Signature")
+    yield table(names, [(label, "", "", "", "") for label in ("Printed", "Reviewed", "Approved or rejected")]) + "</section>"
 
 
 def _verdict(record: Mapping[str, Any]) -> str:

@@ -5,14 +5,12 @@ from html import escape
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import orjson
-
 from simulators.ebr.pages.markup import marked, shown, table, when
 from simulators.ebr.record.bookings import lot_of
 from simulators.ebr.record.exceptions import clock_event_size, seconds_between
 from simulators.ebr.record.groups import extent
 from simulators.ebr.record.results import said, values_text
-from simulators.ebr.record.statement import performed_by
+from simulators.ebr.record.statement import performed_by, plain
 
 Rows = Iterable[Sequence[str]]
 MOST_CHANGES = 200
@@ -111,24 +109,27 @@ def _genealogy(record: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _sample(sample: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
-    results = [_result(result, zone) for result in sample.get("results") or []]
+    read = {revision.get("caused_by"): revision["entered"] for revision in sample.get("revisions") or []}
+    results = [_result(result, zone, read) for result in sample.get("results") or []]
     taken = (sample.get("taken") or {}).get("time") or sample["entered"]
     names = (escape(str(sample.get("sampling") or "")), shown(str(sample.get("sample") or "")))
     return (when(taken, zone), *names, _steps(sample), _status(sample), "<br>".join(results) or "none yet")
 
 
-def _result(result: Mapping[str, Any], zone: ZoneInfo) -> str:
+def _result(result: Mapping[str, Any], zone: ZoneInfo, read: Mapping[Any, str]) -> str:
     """Show what a row of the laboratory says, and before it, marked, all that it said and was replaced."""
     *replaced, present = said(result)
-    lines = [f"{_told(former, zone)} {marked('replaced', bad=True)}" for former in replaced] + [_told(present, zone)]
+    lines = [f"{_told(former, zone, read)} {marked('replaced', bad=True)}" for former in replaced] + [_told(present, zone, read)]
     left_out = (result.get("replaced_count") or len(replaced)) - len(replaced)
     more = f"<br>{marked(f'{left_out} more were replaced', bad=True)}" if left_out else ""
     source = f" <small>{escape(str(result.get('source') or ''))}</small>"
     return f"{escape(str(result.get('key') or ''))}: {'<br>'.join(lines)}{source}{more}"
 
 
-def _told(result: Mapping[str, Any], zone: ZoneInfo) -> str:
-    return f"{escape(values_text(result.get('values')))} <small>{when(result.get('time'), zone)}</small>"
+def _told(result: Mapping[str, Any], zone: ZoneInfo, read: Mapping[Any, str]) -> str:
+    """Show what it said, and the laboratory's own time of it; where it told none, when the gateway read it. read: by number of entry."""
+    at = when(result["time"], zone) if result.get("time") else f"read {when(read.get(result.get('seq')), zone)}"
+    return f"{escape(values_text(result.get('values')))} <small>{at}</small>"
 
 
 def _hold_time(hold: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
@@ -200,16 +201,16 @@ def _corrections(record: Mapping[str, Any], zone: ZoneInfo) -> Rows:
     """List each revision after the first, value by value: the value before, the value now."""
     for item in (*record["steps"], *record["ends"], *record["materials"]):
         for revision in item.get("revisions") or []:
-            if (revision.get("revision") or 1) < 2 or revision.get("reason") == "result":
-                continue  # a laboratory's result that comes is no correction
+            if (revision.get("revision") or 1) < 2 or (item["type"] == "sample" and revision.get("reason") == "result"):
+                continue  # a laboratory's result that comes is no correction of its sample
             name, reason = escape(_short(item)), escape(str(revision.get("reason") or ""))
             head = (name, str(revision["revision"]), when(revision.get("entered"), zone), reason)
             changes = [change for change in revision.get("changed") or [] if not change["path"].endswith("evidence")]
             for number, change in enumerate(changes[:MOST_CHANGES]):
                 cells = (
-                    escape(change["path"].replace("parameters/", "")),
-                    escape(_plain(change.get("old"))),
-                    escape(_plain(change.get("new"))),
+                    escape(change["path"].removeprefix("parameters/").replace("/", ": ")),
+                    escape(plain(change.get("old"), zone)),
+                    escape(plain(change.get("new"), zone)),
                 )
                 yield (*(head if number == 0 else ("", "", "", "")), *cells)
             if not changes:
@@ -222,16 +223,6 @@ def _short(item: Mapping[str, Any]) -> str:
     if item.get("step"):
         return f"{item['equipment']}: {item['step']}/{item['run']}"
     return str(item.get("booking") or item.get("sampling") or "batch end")
-
-
-def _plain(value: Any) -> str:
-    """Write a value as a person would; a structure as JSON, cut where it gets long."""
-    if value is None:
-        return "–"
-    if isinstance(value, dict) and "time" in value:
-        return str(value["time"])
-    text = value if isinstance(value, str) else orjson.dumps(value).decode()
-    return text if len(text) <= 160 else f"{text[:159]}…"
 
 
 def _clock(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:

@@ -27,7 +27,7 @@ def booked(events: Sequence[Mapping[str, Any]], everywhere: Iterable[Mapping[str
 
 def _latest(name: str, versions: list[Mapping[str, Any]]) -> dict[str, Any]:
     versions.sort(key=lambda event: (event.get("revision") or 1, event["epoch"], event["seq"]))
-    names = ("revision", "entered", "seq", "reason", "changed")
+    names = ("revision", "entered", "seq", "caused_by", "reason", "changed")
     revisions = [{field: event.get(field) for field in names} for event in versions]
     return {**versions[-1], "record": name, "revision": versions[-1].get("revision") or 1, "revisions": revisions}
 

@@ -119,7 +119,8 @@ def _step(step: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for edge in ("start", "end"):
         if (step.get(edge) or {}).get("basis") not in (None, "observed"):
             yield _exception("step-edge", "warning", step[edge]["time"], where, f"The {edge} was not observed: {step[edge]['basis']}.")
-    if step["revision"] > 1:
+    reasons = {revision["reason"] for revision in step["revisions"] if (revision["revision"] or 1) > 1}
+    if step["revision"] > 1 and reasons != {"result"}:  # a result of the laboratory that comes completes a record
         yield _exception(
             "corrected", "warning", step["entered"], where, f"Corrected record, revision {step['revision']}: {step.get('reason')}."
         )

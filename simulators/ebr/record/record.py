@@ -42,6 +42,7 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
         "gateways": gateways,
         "header": _header(steps, events),
         **_stay(events, ends, gateways),
+        "as_of": max((event["entered"] for event in events), default=window["end"], key=ticks_of),
         "window": window,
         "status": _status(ends, gateways),
         "completeness": _completeness(ends, steps),

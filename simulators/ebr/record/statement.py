@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from simulators.ebr.record.readings import ticks_of
 
 TICKS_PER_MS = 10_000
+LONGEST_TEXT = 300
 MOST_NAMED = 12
 """Open values that a statement names; record.json has all of them."""
 
@@ -46,7 +47,7 @@ def _not_ours(completeness: Mapping[str, Any]) -> str:
 def performed_by(item: Mapping[str, Any]) -> str:
     """Write who worked; where nobody is named, that and the reason."""
     people = ", ".join(person["id"] for person in item.get("performed_by") or [])
-    return people or f"nobody named{': ' + item['performed_by_reason'] if item.get('performed_by_reason') else ''}"
+    return people or f"nobody named{f' ({reason})' if (reason := item.get('performed_by_reason')) else ''}"
 
 
 def computed(parameter: Mapping[str, Any]) -> str:
@@ -70,3 +71,31 @@ def _threshold(parameter: Mapping[str, Any]) -> str:
 def _joined(text: str, parameter: Mapping[str, Any]) -> str:
     skipped = f"without the first {parameter['skip_first_s']:g} s" if parameter.get("skip_first_s") else ""
     return ", ".join(filter(None, (text, "while running" if parameter.get("include") == "running" else "", skipped)))
+
+
+def plain(value: Any, zone: ZoneInfo) -> str:
+    """Write any value of a record for a person: instants as local time, names and values in words, never as JSON; cut if long."""
+    text = _words(value, zone)
+    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
+
+
+def _words(value: Any, zone: ZoneInfo) -> str:
+    match value:
+        case None:
+            return "–"
+        case bool():
+            return "yes" if value else "no"
+        case Mapping() if "time" in value and "basis" in value:
+            return local_time(value["time"], zone)
+        case Mapping():
+            return "; ".join(f"{name.replace('_', ' ')} {_inner(part, zone)}" for name, part in value.items()) or "–"
+        case list():
+            return ", ".join(_inner(part, zone) for part in value) or "none"
+        case str():
+            return local_time(value, zone)
+    return str(value)
+
+
+def _inner(value: Any, zone: ZoneInfo) -> str:
+    text = _words(value, zone)
+    return f"({text})" if isinstance(value, Mapping) and not ("time" in value and "basis" in value) else text

@@ -3,10 +3,12 @@
 import hashlib
 import itertools
 import json
+import re
 import shutil
 import subprocess
 import zipfile
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,11 @@ from kit.journals import GATEWAY, event, opened, resting_on
 from buffer import keys, verify
 from buffer.archive import packing
 from buffer.archive.blocks import Heading, NamedValues, Table, Text
+from buffer.archive.happenings import happenings
 from buffer.archive.html import html
 from buffer.archive.pdf import ROWS_AT_ONCE, pdf
-from buffer.archive.record import Record, happenings
+from buffer.archive.record import Record
+from buffer.archive.texts import local_text
 from buffer.entry.examples import EVENTS as EXAMPLES
 from buffer.proofs import EpochTree, coded
 from buffer.segment import Entry
@@ -111,13 +115,92 @@ def test_what_names_the_batch_after_its_end_does_not_lengthen_the_archive(made: 
     assert packing.spans_of(folder, BATCH) == before
 
 
-def test_the_pages_are_the_same_bytes_for_the_same_entries(made: Made, tmp_path: Path) -> None:
+def test_the_pages_are_the_same_bytes_for_the_same_entries_made_at_the_same_time(made: Made, tmp_path: Path) -> None:
     made.make(tmp_path / "again.zip")
     first, second = held(made.zip), held(tmp_path / "again.zip")
-    assert [name for name in first if first[name] != second[name]] in (
-        [],
-        ["README.txt", "manifest.json", "SHA256SUMS", verify.SUMS_NOTE],
-    ), "only the time of making differs"
+    dated = {"README.txt", "record.html", "record.pdf", "manifest.json", "SHA256SUMS", verify.SUMS_NOTE}
+    assert {name for name in first if first[name] != second[name]} <= dated, "only the time of making differs"
+    times = [json.loads(files["manifest.json"])["made"] for files in (first, second)]
+    shown = [files["record.html"].decode() for files in (first, second)]
+    for local in (True, False):
+        zone = "Europe/Paris" if local else None
+        shown[1] = shown[1].replace(local_text(times[1], zone), local_text(times[0], zone))
+    assert shown[0] == shown[1]
+    blocks, at = [Heading(1, "A")], datetime(2026, 11, 22, 8, tzinfo=UTC)
+    assert pdf("Batch", "footer", blocks, at) == pdf("Batch", "footer", blocks, at)
+
+
+@pytest.mark.urs("URS-OPS-03", "URS-AUD-08")
+def test_the_head_says_what_it_is_when_it_was_made_and_by_what(made: Made) -> None:
+    files = held(made.zip)
+    at = json.loads(files["manifest.json"])["made"]
+    page = " ".join(re.sub(r"<[^>]*>", " ", files["record.html"].decode()).split())
+    for said in (
+        f"Batch record {BATCH}", f"Number {GATEWAY}/{BATCH}, revision 1", f"Made at {local_text(at, 'Europe/Paris')} Europe/Paris",
+        f"Software ebr-gateway {EVENTS['config']['software']}", f"version 12, SHA-256 {EVENTS['config']['sha256']}",
+        "Meaning Name, printed User id and role Date and time, with UTC offset Signature Printed Reviewed Approved or rejected",
+    ):  # fmt: skip
+        assert said in page, said
+    stamp = datetime.fromisoformat(at).astimezone(UTC).strftime("%Y%m%d%H%M%S")
+    assert f"/CreationDate (D:{stamp}+00'00')".encode() in files["record.pdf"]
+    assert b"D:2000" not in files["record.pdf"]
+
+
+@pytest.mark.urs("URS-AUD-08")
+def test_corrections_and_audit_trail_are_tables_for_people() -> None:
+    moved = {**EVENTS["step"]["end"], "time": "2026-11-22T07:16:00.120Z"}
+    changed = [
+        {"path": "parameters/speed/value", "old": "251.5", "new": "300.0"},
+        {"path": "end", "old": EVENTS["step"]["end"], "new": moved},
+        {"path": "parameters/speed/gaps", "old": [], "new": ["g/1", "g/2"]},
+        {"path": "parameters/speed/evidence", "old": {"from_seq": 1}, "new": {"from_seq": 2}},
+    ]
+    revised = step("WET_MASS", revision=2, reason="late-data", changed=changed)
+    prune = {
+        "type": "audit",
+        "action": "prune",
+        "who": "os:qa",
+        "reason": "retention",
+        "what": {"first": 1, "held": True, "of": {"batch": "B1"}},
+    }
+    blocks = list(Record(BATCH, GATEWAY, entries([revised, prune]), []).blocks())
+    (corrected,) = [block for block in blocks if isinstance(block, Table) and "Before" in block.titles]
+    assert [tuple(row[2:]) for row in corrected.rows] == [
+        ("granulator/WET_MASS/1", "2", "late-data", "speed: value", "251.5", "300.0"),
+        ("", "", "", "end", "2026-11-22 08:15:00.320+01:00", "2026-11-22 08:16:00.120+01:00"),
+        ("", "", "", "speed: gaps", "none", "g/1, g/2"),
+    ]
+    (audit,) = [block for block in blocks if isinstance(block, Table) and "Why" in block.titles and "Action" in block.titles]
+    assert [tuple(row[2:]) for row in audit.rows] == [
+        ("prune", "os:qa", "first", "1", "retention"),
+        ("", "", "held", "yes", ""),
+        ("", "", "of", "batch B1", ""),
+    ]
+    assert not any("{" in cell for table in (corrected, audit) for row in table.rows for cell in row)
+
+
+@pytest.mark.urs("URS-DAQ-11", "URS-AUD-08")
+def test_gaps_are_grouped_by_source_and_cause_and_each_stands_below() -> None:
+    gap = {**EVENTS["gap"], "start": "2026-11-22T07:14:41Z", "end": "2026-11-22T07:14:51Z"}
+    later = {**gap, "gap": "dryer-plc/4690", "start": "2026-11-22T07:14:46Z", "end": "2026-11-22T07:14:58Z"}
+    open_ = {**gap, "gap": "dryer-plc/4699", "transition": "open", "end": None, "outcome": None}
+    blocks = list(Record(BATCH, GATEWAY, entries([gap, later, open_]), []).blocks())
+    (alike,) = [block for block in blocks if isinstance(block, Table) and "Longest" in block.titles]
+    assert [tuple(row) for row in alike.rows] == [
+        ("dryer-plc", "link-lost", "lost", "2", "17 s", "12 s"),
+        ("dryer-plc", "link-lost", "open at the end", "1", "\u2013", "\u2013"),
+    ]
+    (each,) = [block for block in blocks if isinstance(block, Table) and "Outcome" in block.titles and "Gap" in block.titles]
+    assert len(each.rows) == 3
+
+
+@pytest.mark.urs("URS-TIME-02")
+def test_a_result_bears_the_laboratorys_time_or_when_it_was_read() -> None:
+    told = {**EVENTS["sample"]["results"][0], "seq": 2, "time": None}
+    sample = {**EVENTS["sample"], "caused_by": 2, "results": [told, {**told, "key": "b", "time": "2026-11-23T10:00:00Z"}]}
+    blocks = list(Record(BATCH, GATEWAY, entries([step("DRY"), sample], time="2026-11-24T06:00:00Z"), []).blocks())
+    (samples,) = [block for block in blocks if isinstance(block, Table) and "Time of the results" in block.titles]
+    assert samples.rows[0][-1] == "read 2026-11-24 07:00:00.000+01:00; 2026-11-23 11:00:00.000+01:00"
 
 
 @pytest.mark.skipif(shutil.which("pdftotext") is None, reason="poppler-utils is not installed")

@@ -183,3 +183,42 @@ def test_a_threshold_is_not_shown_as_a_limit_of_seconds(copies: Copies) -> None:
     (table,) = [block for block in blocks if isinstance(block, Table) and "How it is computed" in block.titles]
     shown = dict(zip(table.titles, table.rows[0], strict=True))
     assert (shown["High"], shown["How it is computed"]) == ("", "time of g.speed above 75.0 °C")
+
+
+@pytest.mark.urs("URS-AUD-08")
+def test_every_copy_bears_its_number_and_a_block_for_whoever_reviews_it(copies: Copies) -> None:
+    (end,) = copies.record["ends"]
+    for copy in (copies.page, copies.archive):
+        assert f"{end['record']}, revision {end['revision']}" in copy
+        assert "Meaning Name, printed User id and role Date and time, with UTC offset Signature" in copy
+    assert f"As of {statement.local_time(max(event['entered'] for event in (*copies.record['ends'],)), PARIS)}" in copies.page
+
+
+@pytest.mark.urs("URS-AUD-08")
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (None, "\u2013"),
+        (True, "yes"),
+        ([], "none"),
+        (["g/1", "g/2"], "g/1, g/2"),
+        ({"time": SUMMER, "basis": "observed"}, "2026-10-25 02:30:00.950+02:00"),
+        ({"from_seq": 1, "of": {"batch": "B1"}}, "from seq 1; of (batch B1)"),
+        (WINTER, "2026-10-25 02:30:00.950+01:00"),
+    ],
+)
+def test_a_value_before_and_after_a_correction_is_in_words_in_every_copy(value: Any, said: str) -> None:
+    assert statement.plain(value, PARIS) == texts.people_text(value, "Europe/Paris") == said
+
+
+@pytest.mark.urs("URS-CTX-10")
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        ({"performed_by": [{"id": "a"}, {"id": "b"}]}, "a, b"),
+        ({"performed_by": [], "performed_by_reason": "no source tells"}, "nobody named (no source tells)"),
+        ({}, "nobody named"),
+    ],
+)
+def test_who_performed_it_is_in_the_same_words(item: dict[str, Any], said: str) -> None:
+    assert statement.performed_by(item) == texts.performed_by_text(item) == said

@@ -3,6 +3,7 @@
 import hashlib
 import math
 import random
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -341,3 +342,28 @@ def test_the_record_says_by_how_much_the_clock_was_set_and_how_long_it_stood(tmp
         ("warning", "Clock event: leap, -1 s."),
     ]
     assert "? s" not in html(record, series)
+
+
+@pytest.mark.urs("URS-CTX-09")
+def test_a_result_of_the_laboratory_completes_a_record_and_a_replaced_one_corrects_it(tmp_path: Path) -> None:
+    for reason, kinds in (("result", set()), ("result-replaced", {"corrected"})):
+        stream = mixing(faults=False)
+        changed = [{"path": "parameters/lod/value", "old": None, "new": "1.90"}]
+        lod = [parameter("lod", None, "1.90", statistic="sample")]
+        stream.event(310, step("DRY_MIX", "phase", 0, 120, lod, revision=2, supersedes="x#1", reason=reason, changed=changed))
+        record, series = batch_record(stored(tmp_path / reason, stream.payloads) / "ebr.db", BATCH)
+        assert {one["kind"] for one in record["exceptions"]} - {"seal"} == kinds
+        assert "lod: value" in html(record, series), "the correction stands in its table"
+
+
+@pytest.mark.urs("URS-TIME-02", "URS-AUD-08")
+def test_a_result_bears_the_laboratorys_time_or_when_it_was_read(tmp_path: Path) -> None:
+    stream = mixing(faults=False)
+    head = {"type": "sample", "record": f"{GATEWAY}/{BATCH}/dryer/sample/S-1", "sampling": "lod", "sample": "S-1", "equipment": "dryer",
+            "batch": BATCH, "steps": [], "taken": instant(290), "status": "present", "problems": []}  # fmt: skip
+    result = {"source": "lims", "name": "results", "key": "S-1", "change": "new", "time": None, "seq": 999, "values": {"lod": "1.9"}}
+    stream.event(306, {**head, "revision": 1, "reason": None, "results": []})
+    stream.event(400, {**head, "revision": 2, "reason": "result", "results": [result], "caused_by": 999})
+    record, series = batch_record(stored(tmp_path, stream.payloads) / "ebr.db", BATCH)
+    page = " ".join(re.sub(r"<[^>]*>", "", html(record, series)).split())
+    assert "S-1: lod 1.9 read 2026-11-22 08:06:40.000+01:00" in page

@@ -1,0 +1,53 @@
+"""Lay out what was corrected and who did what, as tables for people; and the block that a reviewer fills in."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from buffer.archive.blocks import Block, Form, Heading, Table, Text
+from buffer.archive.happenings import Happening
+from buffer.archive.texts import local_text, people_text, value_text
+
+NOTHING = "nothing but its evidence"
+
+
+def corrections(mine: Iterable[Happening], prefix: str, zone: str | None) -> Iterator[Block]:
+    """Yield one row for each value that a revision changed: what stood before, what stands now. prefix: of the batch's records."""
+    rows: list[Sequence[str]] = []
+    for happening in mine:
+        event = happening.event
+        if (event.get("revision") or 1) < 2:
+            continue
+        name = str(event["record"]).removeprefix(prefix)
+        head = (happening.where, local_text(happening.time, zone), name, value_text(event["revision"]), value_text(event.get("reason")))
+        changes = [change for change in event.get("changed", []) if not change["path"].endswith("evidence")]
+        for number, change in enumerate(changes or [{"path": NOTHING}]):
+            values = [people_text(change[side], zone) if side in change else "" for side in ("old", "new")]
+            what = change["path"].removeprefix("parameters/").replace("/", ": ")
+            rows.append([*(head if number == 0 else ("", "", "", "", "")), what, *values])
+    if rows:
+        yield Heading(1, "Corrections")
+        yield Table(("Entry", "Written", "Record", "Rev.", "Reason", "What", "Before", "After"), (0.9, 2.1, 2.6, 0.6, 1.4, 2.4, 3, 3), rows)
+
+
+def audit_trail(happened: Iterable[Happening], zone: str | None) -> Iterator[Block]:
+    """Yield who did what and why, one row for each thing that was said of it."""
+    rows: list[Sequence[str]] = []
+    for happening in happened:
+        event = happening.event
+        if event["type"] != "audit":
+            continue
+        head = (happening.where, local_text(happening.time, zone), value_text(event.get("action")), value_text(event.get("who")))
+        facts = list((event.get("what") or {}).items()) or [("", "")]
+        for number, (name, value) in enumerate(facts):
+            said = (name.replace("_", " "), people_text(value, zone) if name else "")
+            rows.append([*(head if number == 0 else ("", "", "", "")), *said, value_text(event.get("reason")) if number == 0 else ""])
+    if rows:
+        yield Heading(1, "Audit trail")
+        yield Table(("Entry", "Time", "Action", "Who", "What", "Value", "Why"), (0.9, 2.1, 1.6, 2, 1.6, 5, 2), rows)
+
+
+def review() -> Iterator[Block]:
+    """Yield the block that is filled in by hand on a printed copy."""
+    yield Heading(1, "Review")
+    yield Text("This copy bears no electronic signature. Whoever prints, reviews or approves it on paper fills in and signs.")
+    titles = ("Meaning", "Name, printed", "User id and role", "Date and time, with UTC offset", "Signature")
+    yield Form(titles, (1.6, 2.6, 2, 2.6, 3), ("Printed", "Reviewed", "Approved or rejected"))

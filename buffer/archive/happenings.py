@@ -1,0 +1,54 @@
+"""Take the events out of an archive's entries."""
+
+import json
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from buffer.segment import Entry
+
+
+class Happening(NamedTuple):
+    """One event of an entry. seqs: of its entries, several if it was cut into parts."""
+
+    epoch: int
+    seqs: tuple[int, ...]
+    time: str
+    event: dict[str, Any]
+
+    @property
+    def where(self) -> str:
+        """Its entries, for people."""
+        return f"{self.seqs[0]}" if len(self.seqs) == 1 else f"{self.seqs[0]}-{self.seqs[-1]}"
+
+
+def happenings(entries: Iterable[Entry]) -> list[Happening]:
+    """Return every event, in order; an event that was cut into parts is joined again."""
+    joined_events: list[Happening] = []
+    open_parts: dict[tuple[Any, ...], Happening] = {}
+    for entry in entries:
+        if b'"event":{' not in entry.payload:
+            continue
+        item = json.loads(entry.payload)
+        event = item["event"]
+        now = Happening(entry.epoch, (entry.seq,), item["time"], event)
+        if "sliced" not in event:
+            joined_events.append(now)
+            continue
+        key = entry.epoch, event["type"], event.get("record"), event.get("revision"), event.get("transition")
+        before = open_parts.pop(key, None)
+        if before is not None:
+            joined = {name: [*before.event[name], *event[name]] for name in event["sliced"]}
+            now = Happening(entry.epoch, (*before.seqs, entry.seq), before.time, {**event, **joined})
+        if event["part"] == event["of"]:
+            joined_events.append(now)
+        else:
+            open_parts[key] = now
+    return joined_events + list(open_parts.values())
+
+
+def latest(happened: Iterable[Happening]) -> list[Happening]:
+    """Return the latest revision of each record, in the order of their first ones."""
+    by_record: dict[Any, Happening] = {}
+    for happening in happened:
+        by_record[happening.event.get("record") or happening.seqs] = happening
+    return list(by_record.values())
