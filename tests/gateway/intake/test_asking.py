@@ -192,7 +192,7 @@ async def test_unchanged_polls_leave_nothing_in_the_journal_and_are_no_silence(s
     assert [kind for _, _, kind in stage.stored(TEMP)] == ["initial"]
 
 
-@pytest.mark.urs("URS-DAQ-11", "URS-PAR-02")
+@pytest.mark.urs("URS-DAQ-11", "URS-CTX-08")
 async def test_what_the_late_poll_found_unchanged_is_stored_anew_and_ends_the_gap(stage: Stage) -> None:
     await stage.poll(0.0, {STEP: 1, TEMP: 650})
     await stage.poll(0.2, {STEP: 1, TEMP: 650})
