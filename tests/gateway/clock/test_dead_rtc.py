@@ -107,7 +107,8 @@ async def test_a_batch_that_began_in_1970_is_placed_by_a_later_event_and_nothing
     plant = Plant(tmp_path / "line")
     try:
         await plant.order("B-1970")
-        await plant.run(5, step_no=10, lid_closed=True, room_humidity=40.0)
+        await plant.run(1, step_no=0, lid_closed=True, room_humidity=40.0)
+        await plant.run(4, step_no=10)
         before = await plant.entries()
         plant.synchronise()
         await plant.run(5, step_no=20, impeller_speed=150.0, impeller_speed_sp=150.0, product_temp=220)
