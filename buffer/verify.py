@@ -25,6 +25,7 @@ key, entries that were declared lost, ..), or nothing could be checked.
     a signature, a rotation of keys or a proof is false   1  the key (--key); without it 2, of a journal the key beside it and a note
     something can not be read or unpacked                 1  the attempt
     the EBR refused entries, or has not received all      2  the lists that the EBR keeps
+    an archive lacks entries that its records rest on     2  the numbers that the records cite
     there is no such path, key or note, or no package     2  nothing was checked; standard error says why
 
 This one file needs Python 3.11 and the package `cryptography` (for signatures), and to read a journal's folder `zstandard` or Python 3.14.
@@ -1324,7 +1325,7 @@ class Citations:
     def take(self, epoch: int, seq: int, payload: bytes) -> None:
         """Note what an entry cites, if it is about the batch."""
         if any(name in payload for name in self._names):
-            before = max((known for known in self._ranges if known < epoch), default=epoch)
+            before = max((earlier for earlier in self._ranges if earlier < epoch), default=epoch)
             self._cited.update((epoch if last < seq else before, first, last) for first, last in rests_on(payload, self._batch))
 
     def missing(self) -> Iterator[str]:

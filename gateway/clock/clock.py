@@ -14,7 +14,7 @@ from gateway.clock.daemon_reading import Evidence, Reader, Unreadable
 from gateway.clock.disturbance import ReferenceUpdateWait, UnverifiedSpan
 from gateway.clock.events import clock_event, leap_mixed, rounded, time_of, told, told_anchor, told_leap, unverified
 from gateway.clock.judge import READ_EVERY_S, Limits, Status, Verdict, judge
-from gateway.clock.leap import DAY_NS, NO_LEAP, Announced, LeapTable, leap_extra_s, leap_instant_ns, mixed
+from gateway.clock.leap import DAY_NS, NO_LEAP, Announced, LeapMode, LeapTable, leap_extra_s, leap_instant_ns, mixed
 from gateway.clock.sntp import CrossCheck
 from gateway.clock.system_clocks import Anchor, SystemTimes, Times, anchor, boot_id
 from gateway.entries.findings import Announcer
@@ -86,13 +86,12 @@ class Clock:
         self._drift_per_ns = self._limits.drift_ppm * 1e-6 / 1e9
         self._anchor = anchor(self._times)
         self._offset_ns = self._anchor.offset_ns
-        self._watched = False
+        self._watched = self._reported = False
         self._wake = asyncio.Event()
         self._history: deque[tuple[Anchor, Status, float | None]] = deque(maxlen=HISTORY)
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS)
         self._on_event: OnEvent = lambda _: None
         self._announcer = Announcer(lambda event: self._on_event(event))  # noqa: PLW0108 - who listens is told later
-        self._reported = False
         self._begin_without_evidence()
 
     def _begin_without_evidence(self) -> None:
@@ -100,8 +99,7 @@ class Clock:
         self._evidence: Evidence | None = None
         self._asked, self._rate = self._anchor, 0.0
         self._chosen: Reader | None = None
-        self._unread = ""
-        self._extra_s = 0.0
+        self._unread, self._extra_s = "", 0.0
         self._leap: Announced = NO_LEAP
         self._stepped_since, self._disturbed_since = ReferenceUpdateWait(), ReferenceUpdateWait()
         self._trouble: UnverifiedSpan | None = None
@@ -292,7 +290,7 @@ class Clock:
         """Handle a step and return its kind: "leap" if the kernel made it for a leap second, else "step" (set by a daemon or a person)."""
         if self._trouble is not None:
             self._trouble.steps.append((self._anchor.monotonic_ns, stepped_ns))
-        if self._is_leap(stepped_ns):
+        if is_leap_step(self._leap, self._limits.leap_mode, stepped_ns, self._anchor.realtime_ns):
             return "leap"
         self._await_update()
         return "step"
@@ -302,12 +300,6 @@ class Clock:
         self._stepped_since.begin()
         if self._cross is not None:
             self._cross.forget()
-
-    def _is_leap(self, stepped_ns: int) -> bool:
-        """True for a step of one second in the announced direction, within a minute of the announced instant, where steps are expected."""
-        leap, instant_ns, _ = self._leap
-        sign = 0 if self._limits.leap_mode in ("slew", "smear") else {"insert": -1, "delete": 1}.get(leap, 0)
-        return sign != 0 and abs(stepped_ns - sign * 10**9) < STEP_NS and abs(self._anchor.realtime_ns - instant_ns) < 60 * 10**9
 
     # The state ---------------------------------------------------------------------------------------------------------------------
 
@@ -399,3 +391,9 @@ class Clock:
                 for at, status, bound in self._history
             ],
         }
+
+
+def is_leap_step(announced: Announced, mode: LeapMode, stepped_ns: int, realtime_ns: int) -> bool:
+    """True for a step of one second in the announced direction, within a minute of the announced instant, where steps are expected."""
+    sign = 0 if mode in ("slew", "smear") else {"insert": -1, "delete": 1}.get(announced.kind, 0)
+    return sign != 0 and abs(stepped_ns - sign * 10**9) < STEP_NS and abs(realtime_ns - announced.instant_ns) < 60 * 10**9
