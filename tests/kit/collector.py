@@ -72,6 +72,7 @@ class Journal(Collector):
     """Keeps the rows and readings of a driver that reads rows, and the watermark only with them. Its disk may be full.
 
     polls: lists of a poll that were kept; alive: how many tags the last of them proved. resumed: (tags, messages kept before) each time.
+    bridged: tags of which the last poll said that the source keeps what nobody asks for.
     """
 
     def __init__(self, watermark: dict[str, Any] | None = None) -> None:
@@ -81,6 +82,7 @@ class Journal(Collector):
         self.readings: list[Any] = []
         self.polls = 0
         self.alive = 0
+        self.bridged: tuple[int, ...] = ()
         self.resumed: list[tuple[tuple[int, ...], int]] = []
         self.offsets: list[tuple[float, float]] = []
         self.fail_after: int | None = None
@@ -94,6 +96,7 @@ class Journal(Collector):
         alive: Any = None,
         kind: str = "change",
         resumed: bool = False,
+        kept: Any = (),
         **_: Any,
     ) -> Awaitable[None]:
         if messages and self.fail_after is not None:
@@ -109,6 +112,7 @@ class Journal(Collector):
         elif kind == "poll":
             self.polls += 1
             self.alive = len(alive or ())
+            self.bridged = tuple(kept)
         return self.done()
 
     def source_offset(self, offset_s: float, bound_s: float) -> None:

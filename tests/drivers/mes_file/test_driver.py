@@ -147,6 +147,15 @@ async def test_the_same_bytes_again_are_counted_not_read_and_other_bytes_are(tmp
     assert (len(declared.resumed), declared.messages) == (1, [])
 
 
+@pytest.mark.urs("URS-DAQ-11")
+@pytest.mark.parametrize(("files_stay", "bridged"), [(True, (0,)), (False, ())])
+async def test_a_late_look_finds_what_an_early_one_would_have_only_where_files_stay(tmp_path, drop, files_stay, bridged):
+    journal = Journal()
+    async with running(MesFileDriver(source(tmp_path, files_stay=files_stay), TAGS), journal):
+        await journal.polled()
+    assert journal.bridged == bridged
+
+
 async def test_a_file_taken_away_too_early_is_a_loss_that_is_said(tmp_path, drop):
     one = source(tmp_path).model_copy(update={"rate_ms": 300})
     journal = Journal()

@@ -232,6 +232,17 @@ async def test_a_timestamp_watermark_finds_changes_in_rows_of_any_age(tmp_path):
         assert journal.messages[-1].row["batch_no"] == "X"
 
 
+@pytest.mark.urs("URS-DAQ-11")
+@pytest.mark.parametrize(("kind", "bridged"), [("sequence", (0, 1)), ("snapshot", ())])
+async def test_a_late_poll_finds_what_an_early_one_would_have_unless_it_sees_a_snapshot(mes, tmp_path, kind, bridged):
+    mark = {"kind": kind} if kind == "snapshot" else QUERY["watermark"]
+    sql = "SELECT id, changed_at, batch_no FROM v_orders" if kind == "snapshot" else QUERY["sql"]
+    journal = Journal()
+    async with running(MesSqlDriver(source(tmp_path, [{**QUERY, "sql": sql, "watermark": mark}]), TAGS), journal):
+        await journal.polled()
+    assert journal.bridged == bridged
+
+
 @pytest.mark.urs("URS-DAQ-04")
 async def test_a_snapshot_finds_what_is_new_changed_and_gone(tmp_path):
     query = {"name": "lots", "sql": "SELECT lot, state FROM lots", "key": "lot", "watermark": {"kind": "snapshot"}}

@@ -217,7 +217,7 @@ async def test_a_silence_within_an_open_gap_is_that_gap(stage: Stage) -> None:
     assert stage.gaps() == [(("plc.step",), 0.001, 3.001, "lost")]
 
 
-@pytest.mark.urs("URS-DAQ-11", "URS-TIME-03")
+@pytest.mark.urs("URS-DAQ-11", "URS-TIME-07")
 async def test_a_suspended_machine_was_silent_though_its_monotonic_clock_stood(stage: Stage) -> None:
     await stage.poll(0.0, {STEP: 1, TEMP: 650})
     stage.machine.asleep_ns += 30 * NS
