@@ -111,7 +111,8 @@ class Plant:
         ports = {name: free_port() for name in ("modbus", "queued", "overrun")}
         (folder / "line.toml").write_text(LINE.format(**ports))
         (folder / "tags.csv").write_text(TAGS)
-        (folder / "steps.csv").write_text("step,equipment,level,signal,active\nDRY,dryer,operation,plc.step,1..9\n")
+        # The key says that it is one run on both sides of the gap: without it the step itself counts as covered only while it was in sight.
+        (folder / "steps.csv").write_text("step,equipment,level,signal,active,key\nDRY,dryer,operation,plc.step,1..9,plc.still\n")
         (folder / "parameters.csv").write_text(PARAMETERS)
         self.line = config.load(folder)
         self.truth = folder.with_name("truth")
