@@ -100,7 +100,8 @@ class HoldTimes:
         seconds = None if start is None or end is None else max(end.ticks - start.ticks, 0) / TICKS_PER_S
         limit_s = None if limit_h is None else limit_h * 3_600
         gaps = self._unseen(unit, start, end)
-        judged = "not-judged" if seconds is None or limit_s is None else "above" if seconds > limit_s else "within"
+        unseen = bool(gaps) or any(at is not None and at.basis != "observed" for at in (start, end))
+        status = "gap" if unseen else "missing" if seconds is None else "present"
         return {
             "hold": hold,
             "start": event_bodies.instant(start, zone),
@@ -109,8 +110,8 @@ class HoldTimes:
             "before": names[1] if end is not None else None,
             "seconds": seconds,
             "limit_s": limit_s,
-            "result": judged,
-            "status": "gap" if gaps else "missing" if seconds is None else "present",
+            "result": _judged(seconds, limit_s, status),
+            "status": status,
             "gaps": gaps,
         }
 
@@ -143,3 +144,10 @@ class HoldTimes:
             if hold["status"] == "gap":
                 text = f"{unit.name}: its {hold['hold']} hold time before batch {batch} was not observed throughout"
                 yield event_bodies.finding("hold-time-unseen", "warning", text, told)
+
+
+def _judged(seconds: float | None, limit_s: float | None, status: str) -> str:
+    """Judge a hold time. Nobody can say `within` of one that was not observed; one that is too long as far as it was seen is a fact."""
+    if seconds is None or limit_s is None:
+        return "not-judged"
+    return "above" if seconds > limit_s else "within" if status == "present" else "not-judged"

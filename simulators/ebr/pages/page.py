@@ -12,7 +12,7 @@ from simulators.ebr.pages.which_plots import figures
 from simulators.ebr.record.exceptions import missing_item
 from simulators.ebr.record.groups import Group, grouped
 from simulators.ebr.record.record import Series
-from simulators.ebr.record.statement import computed, counted, performed_by
+from simulators.ebr.record.statement import computed, counted, performed_by, uncertainty
 
 _VERDICT = {"complete": "Complete", "incomplete": "Incomplete", "open": "Open"}
 _FINE = ("present", "by-ebr", "not-applicable")
@@ -188,8 +188,8 @@ def _line(step: Mapping[str, Any], zone: ZoneInfo) -> str:
 
 
 def _parameters(parameters: Sequence[Mapping[str, Any]]) -> str:
-    names = ("Parameter", "Field", "Value", "Unit", "Limits", "Target", "Result", "Status", "Covered")
-    kinds = ("", "id", "n v", "", "n", "n", "", "", "n")
+    names = ("Parameter", "Field", "Value", "Unit", "Limits", "Target", "Result", "Status", "Covered", "Uncertain")
+    kinds = ("", "id", "n v", "", "n", "n", "", "", "n", "n")
     rows = "".join(row(_cells(parameter), kinds=kinds) for parameter in parameters)
     head = "".join(f'<th class="{kind}">{name}</th>' for name, kind in zip(names, kinds, strict=True))
     return f'<table class="parameters"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
@@ -207,6 +207,7 @@ def _cells(parameter: Mapping[str, Any]) -> tuple[str, ...]:
         marked(parameter["result"], bad=parameter["result"] in ("below", "above")) if parameter["result"] != "not-judged" else "–",
         marked(_status(parameter), bad=parameter["status"] not in _FINE and parameter.get("required", True)),
         "" if parameter.get("covered") is None else f"{100 * parameter['covered']:.1f} %",
+        uncertainty(parameter),
     )
 
 

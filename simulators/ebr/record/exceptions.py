@@ -6,6 +6,7 @@ from typing import Any
 
 from simulators.ebr.record.readings import TICKS_PER_S, ticks_of
 from simulators.ebr.record.results import replacement_text
+from simulators.ebr.record.statement import uncertainty
 
 _ORDER = {"alarm": 0, "warning": 1, "info": 2}
 _TWICE = ("step-missing", "step-not-observed", "lot-orphan", "hold-time-exceeded", "hold-time-unknown", "hold-time-unseen")
@@ -234,8 +235,9 @@ def _excursions(parameter: Mapping[str, Any], where: str) -> Iterator[dict[str, 
 
 
 def _share(parameter: Mapping[str, Any]) -> str:
-    covered = parameter.get("covered")
-    return "" if covered is None else f", {100 * covered:.1f} % of the time covered"
+    covered, uncertain = parameter.get("covered"), uncertainty(parameter)
+    share = "" if covered is None else f", {100 * covered:.1f} % of the time covered"
+    return f"{share}, the edges of the step uncertain: {uncertain}" if uncertain else share
 
 
 def _gaps(gaps: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

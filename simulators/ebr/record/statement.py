@@ -50,6 +50,12 @@ def performed_by(item: Mapping[str, Any]) -> str:
     return people or f"nobody named{f' ({reason})' if (reason := item.get('performed_by_reason')) else ''}"
 
 
+def uncertainty(parameter: Mapping[str, Any]) -> str:
+    """Write by how much the edges of the step that a value depends on are uncertain; "not known" where nobody looked before."""
+    seconds = parameter.get("uncertain_s", 0)
+    return "not known" if seconds is None else f"{seconds:g} s" if seconds else ""
+
+
 def computed(parameter: Mapping[str, Any]) -> str:
     """Write how a value is computed, so that anybody can compute it again: statistic, tag, threshold in its own unit, what counts."""
     statistic = str(parameter.get("statistic") or "").replace("_", " ")

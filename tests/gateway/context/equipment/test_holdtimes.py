@@ -166,7 +166,7 @@ def test_a_gap_in_between_is_said() -> None:
     clean(stage, 13, 14, by_tag=False)
     batch(stage, "B2", 20, 30)
     holds = stage.holds("B2")
-    assert (told(holds["dirty"]), holds["dirty"]["gaps"]) == ((3.0, "within", "gap"), ["plc/1"])
+    assert (told(holds["dirty"]), holds["dirty"]["gaps"]) == ((3.0, "not-judged", "gap"), ["plc/1"])
     assert told(holds["clean"]) == (6.0, "within", "present")
     assert "hold-time-unseen" in stage.codes()
 
@@ -179,6 +179,22 @@ def test_a_cleaning_that_began_in_a_gap_says_its_basis() -> None:
     stage.see(14, step=0)
     batch(stage, "B2", 20, 30)
     assert stage.holds("B2")["dirty"]["end"]["basis"] == "inferred-from-gap"
+
+
+@pytest.mark.urs("URS-CTX-11")
+@pytest.mark.parametrize(("limit_h", "result"), [(24.0, "not-judged"), (5.0, "above")])
+def test_a_clean_hold_time_since_an_end_that_nobody_saw_is_not_within(limit_h: float, result: str) -> None:
+    """The cleaning ended at some time between 13 and 14 h; what is too long as far as it was seen stays so."""
+    stage = Stage(line_of(clean_hold_h=limit_h))
+    stage.see(0, "initial", step=0)
+    batch(stage, "B1", 1, 10)
+    stage.see(12, step=91)
+    stage.lost(13, 14, step=0)
+    batch(stage, "B2", 20, 30)
+    clean_hold = stage.holds("B2")["clean"]
+    assert clean_hold["start"]["basis"] == "inferred-from-gap"
+    assert told(clean_hold) == (6.0, result, "gap")
+    assert "hold-time-unseen" in stage.codes()
 
 
 def test_no_cleaning_and_one_that_is_not_over_are_findings() -> None:
