@@ -43,6 +43,7 @@ BAD_DECODING = 0x80070000
 BAD_NO_DATA = 0x809B0000
 """BadNoData: the device answers, and says that it has no value. Why, it does not say: a broken sensor, one not fitted, a start-up."""
 BAD_NODE_UNKNOWN = 0x80340000
+UNCERTAIN_CONFIGURATION = 0x420F0000
 UNCERTAIN_RANGE_EXCEEDED = 0x40940000
 """UncertainEngineeringUnitsExceeded (Part 8, 6.3.3): outside the range that the instrument has."""
 UNCERTAIN_LAST_USABLE = 0x40900000

@@ -18,6 +18,7 @@ from drivers.opcua.session.link import KeptSession, Link, connected, plain_error
 from drivers.opcua.settings import OpcUaSettings
 from drivers.opcua.subscription import subscribe
 from drivers.opcua.subscription.history import keep_filling
+from drivers.opcua.subscription.semantics import Semantics
 from drivers.opcua.subscription.session_state import SessionState
 from drivers.opcua.subscription.stream import Stream, SubscriptionGone
 from drivers.opcua.subscription.subscribe import Subscription
@@ -36,7 +37,7 @@ class OpcUaDriver(Driver):
     def __init__(self, source: Source, tags: Sequence[Tag]) -> None:
         super().__init__(source, tags)
         self._plan: MonitoringPlan = plan_of(source, self.settings, self.tags)
-        self._state = SessionState(last=[None] * len(self.tags))
+        self._state = SessionState(Semantics(self.tags), last=[None] * len(self.tags))
         self._kept: KeptSession | None = None
         self._next_endpoint = 0
         self.deletes_subscriptions = False  # a probe deletes its subscriptions; a gateway that stops leaves them for its next start
@@ -72,7 +73,7 @@ class OpcUaDriver(Driver):
 
     async def _session(self, link: Link, emit: Emit) -> None:
         """Run one session: subscribe, then publish with upkeep and history beside it, until the first of them fails."""
-        findings: list[Finding] = []
+        findings: list[Finding] = self._state.semantics.restore(emit.watermark)
         with plain_errors("subscribing"):
             await paths.resolve(link, [item.address for group in self._plan.groups for item in group.items], self.settings.namespaces)
             structures = await read_structures(link, self._plan, self.settings.namespaces)
@@ -87,7 +88,7 @@ class OpcUaDriver(Driver):
                 group.create_task(stream.handover.settle())
                 group.create_task(stream.receive())
                 group.create_task(upkeep.run())
-                group.create_task(keep_filling(link, emit, converter, self._state.history_gaps, self.settings.namespaces, self.tags))
+                group.create_task(keep_filling(link, emit, converter, self._state, self.settings.namespaces, self.tags))
         except* SubscriptionGone as gone:
             # Or the next attempt would take it over again, in vain.
             self._forget([error.which for error in gone.exceptions if isinstance(error, SubscriptionGone)])

@@ -34,7 +34,9 @@ class Findings:
         return self._told.get((finding.code, finding.tags)) != finding.text
 
     def note(self, finding: Finding) -> None:
-        """Remember that it has been told."""
+        """Remember that it has been told; what is over (`CODE-over`) may begin again, and what began may end again."""
+        code = finding.code
+        self._told.pop((code.removesuffix("-over") if code.endswith("-over") else f"{code}-over", finding.tags), None)
         self._told[finding.code, finding.tags] = finding.text
 
     def of_misfits(self, misfits: Iterable[tuple[str, int, Any]]) -> list[EventDraft]:

@@ -9,18 +9,17 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Awaitable, Mapping, Sequence
-from fractions import Fraction
 from typing import Any
 
 from config import Source, Tag
 from config.grammars.addresses import OpcUaAddress, parse
-from config.units import units
 from drivers.contract import DriverError, Finding, Loss, Reading
 from drivers.opcua.asyncua_types import ua
 from drivers.opcua.commissioning.probe_fields import compare_fields, doubts
 from drivers.opcua.commissioning.probe_report import ProbedTag, ProbeReport
 from drivers.opcua.plan import TYPES, plan_of
 from drivers.opcua.session.attributes import BuiltInTypes, units_of
+from drivers.opcua.session.declared import compared
 from drivers.opcua.session.link import Link, connected, plain_errors, status_name
 from drivers.opcua.session.paths import resolve
 from drivers.opcua.session.variant import NAMES
@@ -215,24 +214,7 @@ def _element(value: Any, address: OpcUaAddress) -> Any:
 
 
 def _compare_units(report: ProbedTag, tag: Tag, stated: Mapping[str, str]) -> None:
-    """Compare EngineeringUnits and EURange of the server (Part 8, 5.6) with the map's unit of the source and its range."""
     report.server_unit = stated.get("source_unit", "")
-    mapped = tag.source_unit or tag.unit
-    if report.server_unit and (mapped is None or not same_unit(report.server_unit, mapped)):
-        report.problems.append(f"unit: the server says {report.server_unit}, the map {f'says {mapped}' if mapped else 'names none'}")
-    if "eu_low" not in stated:
-        return
-    report.server_range = low, high = float(stated["eu_low"]), float(stated["eu_high"])
-    if tag.eu_low is None or tag.eu_high is None:
-        return
-    span = abs(high - low) * 1e-6
-    if abs(float(tag.eu_low) - low) > span or abs(float(tag.eu_high) - high) > span:
-        report.problems.append(f"range: the server says {low:g}..{high:g}, the map {tag.eu_low}..{tag.eu_high}")
-
-
-def same_unit(first: str, second: str) -> bool:
-    """Return True if two ways to write a unit mean the same; unknown ones are the same only to the letter."""
-    try:
-        return units.between(units.canonical(first), units.canonical(second)) == (Fraction(1), Fraction(0))
-    except units.UnitError:
-        return units.normal(first) == units.normal(second)
+    if "eu_low" in stated:
+        report.server_range = float(stated["eu_low"]), float(stated["eu_high"])
+    report.problems += compared(tag, stated).differing

@@ -101,4 +101,4 @@ class Handover:
         }
         untold = sorted(tag for s in self._state.subscriptions for tag in s.untold)
         watermark = {"endpoint": self._state.endpoint, "started": self._state.started, "plan": self._plan, "slots": slots, "untold": untold}
-        return watermark | {"through": self._state.through_ticks}
+        return watermark | {"through": self._state.through_ticks, "doubted": self._state.semantics.stored()}

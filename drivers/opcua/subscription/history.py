@@ -20,6 +20,8 @@ from drivers.opcua.decoding.publish import BROKEN, ServiceFault, Undecoded
 from drivers.opcua.plan import HistoryGap
 from drivers.opcua.session import variant as v
 from drivers.opcua.session.link import Link, names_of, plain_errors
+from drivers.opcua.subscription.semantics import Semantics
+from drivers.opcua.subscription.session_state import SessionState
 
 HISTORY_READ_RESPONSE, HISTORY_DATA = 667, 658
 MOST_PAGES = 10_000
@@ -38,15 +40,16 @@ class Incomplete(Exception):
 
 
 async def keep_filling(
-    link: Link, emit: Emit, converter: Converter, gaps: list[HistoryGap], namespaces: Mapping[str, str], tags: Sequence[Tag]
+    link: Link, emit: Emit, converter: Converter, state: SessionState, namespaces: Mapping[str, str], tags: Sequence[Tag]
 ) -> None:
-    """Read the server's history for every gap that gets into `gaps`, as long as the session lasts. One interval may take long."""
+    """Read the server's history for every gap of `state.history_gaps`, as long as the session lasts. One interval may take long."""
+    gaps = state.history_gaps
     with plain_errors("reading history"):
         while True:
             while gaps:
                 # In portions: one request for the access levels serves many gaps.
                 portion = [gaps.pop(0) for _ in range(min(len(gaps), 100))]
-                for gap, why in await fill(link, emit, converter, await _readable(link, portion, namespaces)):
+                for gap, why in await fill(link, emit, converter, await _readable(link, portion, namespaces), state.semantics):
                     tag_indexes = tuple(binding.tag for binding in gap.item.bindings)
                     text = f"{names_of(tags, tag_indexes)}: the server's history did not close a gap: {why}"
                     await emit.found(Finding("history-incomplete", text, tag_indexes))
@@ -61,7 +64,9 @@ async def _readable(link: Link, gaps: Sequence[HistoryGap], namespaces: Mapping[
     return [pair for pair, level in zip(existing, levels, strict=True) if level.Value is not None and (level.Value.Value or 0) & 4]
 
 
-async def fill(link: Link, emit: Emit, converter: Converter, gaps: Sequence[tuple[HistoryGap, Any]]) -> list[tuple[HistoryGap, str]]:
+async def fill(
+    link: Link, emit: Emit, converter: Converter, gaps: Sequence[tuple[HistoryGap, Any]], semantics: Semantics
+) -> list[tuple[HistoryGap, str]]:
     """Read each (gap, node) and emit it as backfill, one after the other; return those that stay open, with the reason."""
     unfilled: list[tuple[HistoryGap, str]] = []
     for gap, node in gaps:
@@ -73,7 +78,7 @@ async def fill(link: Link, emit: Emit, converter: Converter, gaps: Sequence[tupl
             continue
         for start in range(0, len(readings), PAGE):
             await emit.room()
-            await emit(readings[start : start + PAGE], received_ns=time.monotonic_ns(), kind="backfill")
+            await emit(semantics.judged(readings[start : start + PAGE]), received_ns=time.monotonic_ns(), kind="backfill")
         await emit.filled(tags, gap.since_ticks, gap.until_ticks, f"{len(readings)} values from the server's history")
     return unfilled
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from drivers.contract import Reading
 from drivers.opcua.plan import HistoryGap
+from drivers.opcua.subscription.semantics import Semantics
 from drivers.opcua.subscription.subscribe import Subscription
 
 
@@ -17,6 +18,7 @@ class SessionState:
     subscriptions over, waits for the lists that are not yet on disk, and knows the newest value of each tag.
     """
 
+    semantics: Semantics
     endpoint: str = ""
     started: str = ""  # the server's own start time: after its restart subscription ids mean others
     subscriptions: list[Subscription] = field(default_factory=list)
@@ -25,7 +27,6 @@ class SessionState:
     history_gaps: list[HistoryGap] = field(default_factory=list)
     before: dict[int, int] = field(default_factory=dict)  # after a restart: ticks through which a tag is certainly in the journal
     through_ticks: int | None = None  # the newest publish time
-    changed: set[int] = field(default_factory=set)  # tags whose unit or range the server reports to have changed
     counts: dict[str, int] = field(default_factory=dict)
 
     def count(self, event: str, times: int = 1) -> None:

@@ -27,13 +27,12 @@ from drivers.opcua.session.link import Link, plain_errors, status_name
 from drivers.opcua.subscription import alarms
 from drivers.opcua.subscription.bridging import Supply
 from drivers.opcua.subscription.handover import Handover
+from drivers.opcua.subscription.semantics import SEMANTICS_CHANGED
 from drivers.opcua.subscription.session_state import SessionState, unrepeated
 from drivers.opcua.subscription.subscribe import NODE_GONE, Subscription, sequence_after, sequence_ahead
 
 OUTSTANDING = 8
 """PublishRequests that wait at the server: so acknowledging after the commit costs no throughput."""
-SEMANTICS_CHANGED = 0x4000
-"""Status bit: unit, range or texts of the item have changed (Part 4, 7.39.1; Part 8, 5.2)."""
 MOST_REPUBLISHED = 10_000
 """Missing messages that are asked for one by one; more are declared lost at once."""
 MOST_HISTORY_GAPS = 100_000
@@ -269,13 +268,14 @@ class Stream:
             for reading in first:
                 self._note_history_gap(subscription, reading[0], subscription.since.pop(reading[0], None), reading[3])
             self._note_status(subscription, first)
+            first = self._state.semantics.judged(first)
             self.handover(subscription, first, message, arrived_ns, 0 if rest else message.sequence, kind="initial")
             if not rest:
                 return
             await self._emit.room()
             readings = rest
         self._note_status(subscription, readings)
-        self.handover(subscription, readings, message, arrived_ns, message.sequence)
+        self.handover(subscription, self._state.semantics.judged(readings), message, arrived_ns, message.sequence)
 
     async def _resume_first(self, subscription: Subscription, message: NotificationMessage, arrived_ns: int) -> None:
         """Close the gap of before, so that what this message reports as lost is a gap of its own: within an open one it would vanish."""
@@ -295,11 +295,11 @@ class Stream:
                 self._state.count("overflows")
                 overrun.setdefault((since, until), []).append(tag)
                 self._note_history_gap(subscription, tag, since, until)
-            elif status & SEMANTICS_CHANGED:
-                self._state.changed.add(tag)
             elif status in NODE_GONE:
                 subscription.missing[subscription.item_of(tag).handle] = status
                 self.handover.add(self._emit.lost(Loss("not-subscribed", (tag,), source, detail=status_name(status))))
+            if status & SEMANTICS_CHANGED:
+                self._state.semantics.doubt(tag)
             if source is not None:
                 last[tag] = reading
         for (since, until), tags in overrun.items():
@@ -388,7 +388,7 @@ class Stream:
         for (item, _), value in zip(nodes, await values_of(self._link, [node for _, node in nodes]), strict=True):
             self._converter(Undecoded(item.handle, *value), readings)
         await self._emit.room()
-        self.handover.add(self._emit(readings, received_ns=time.monotonic_ns(), kind="initial"))
+        self.handover.add(self._emit(self._state.semantics.judged(readings), received_ns=time.monotonic_ns(), kind="initial"))
 
     def _namespaces(self) -> dict[str, str]:
         return dict(self._source.options.get("namespaces", {}))

@@ -9,8 +9,10 @@ from cryptography import x509
 from config import Source, Tag
 from drivers.contract import Emit, Finding, Loss
 from drivers.opcua.decoding.structures import Structures
+from drivers.opcua.plan import MonitoredItem
 from drivers.opcua.session import certs, paths, security, trust
 from drivers.opcua.session.attributes import unit_of
+from drivers.opcua.session.declared import compared
 from drivers.opcua.session.link import Link, names_of, plain_errors
 from drivers.opcua.settings import OpcUaSettings
 from drivers.opcua.subscription import alarms, subscribe
@@ -91,16 +93,20 @@ class Upkeep:
         return 0.5
 
     async def _semantics(self) -> float:
-        """Read unit and range again where the server reports that they changed: the map may be wrong from now on."""
-        changed = sorted(self._state.changed)
-        self._state.changed.clear()
-        for tag in changed:
-            name = self._tags[tag].tag
-            text = f"{name}: the server says that unit, range or enumeration changed; the map may no longer be right"
-            units = await unit_of(self._link, self._settings, self._tags[tag].address)
-            evidence = {**units, "map_unit": self._tags[tag].source_unit or self._tags[tag].unit or ""}
-            await self._emit.found(Finding("semantics-changed", text, (tag,), "alarm", evidence))
+        """Read unit and range again where the server says that they changed; where they are the map's, read a value that is Good again."""
+        semantics = self._state.semantics
+        for tag in semantics.to_ask(asyncio.get_running_loop().time()):
+            stated = await unit_of(self._link, self._settings, self._tags[tag].address)
+            finding = semantics.answered(tag, compared(self._tags[tag], stated), stated)
+            await self._emit.found(finding)
+            if not semantics.are_doubted([tag]):
+                await self._stream.read(self._items_of(tag))
         return 0.5
+
+    def _items_of(self, tag: int) -> list[MonitoredItem]:
+        """Return the item that feeds a tag, unless the server refuses it; its other tags are read with it."""
+        groups = [s for s in self._state.subscriptions if tag in s.tags]
+        return [item for s in groups if (item := s.item_of(tag)).handle not in s.missing]
 
     async def _types(self) -> float:
         """Ask for structures that arrived and were not known, or no longer fit; then read their nodes again."""

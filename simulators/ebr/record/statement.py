@@ -76,7 +76,13 @@ def _threshold(parameter: Mapping[str, Any]) -> str:
 
 def _joined(text: str, parameter: Mapping[str, Any]) -> str:
     skipped = f"without the first {parameter['skip_first_s']:g} s" if parameter.get("skip_first_s") else ""
-    return ", ".join(filter(None, (text, "while running" if parameter.get("include") == "running" else "", skipped)))
+    return ", ".join(filter(None, (text, *_read(parameter), "while running" if parameter.get("include") == "running" else "", skipped)))
+
+
+def _read(parameter: Mapping[str, Any]) -> list[str]:
+    """Name what the tags of limits held, where that was converted."""
+    read = parameter.get("limits_read") or {}
+    return [f"{name.replace('_', ' ')} read as {limit['value'] or '?'} {limit['unit']} from {limit['tag']}" for name, limit in read.items()]
 
 
 def plain(value: Any, zone: ZoneInfo) -> str:

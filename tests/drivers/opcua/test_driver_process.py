@@ -328,4 +328,9 @@ async def test_changed_semantics_are_an_alarm(bench: Bench) -> None:
     await eventually(lambda: "semantics-changed" in bench.disk.codes())
     (finding,) = [one for one in bench.disk.findings if one.code == "semantics-changed"]
     assert (finding.tags, finding.severity) == ((5,), "alarm")
-    assert any(reading[0] == 5 and reading[2] == 0x4000 for reading in bench.disk.readings)
+    assert "does not declare anything (the map names neither unit nor range); its readings are Uncertain" in finding.text
+    await bench.make(5)
+    await bench.caught_up()
+    statuses = [reading[2] for reading in bench.disk.readings if reading[0] == 5]
+    assert set(statuses) == {0, 0x420F4000}
+    assert set(statuses[statuses.index(0x420F4000) :]) == {0x420F4000}, "what nobody can prove stays in doubt"

@@ -9,8 +9,8 @@ from asyncua import Server, ua
 
 from config import Source, Tag
 from drivers.opcua import OpcUaDriver
-from drivers.opcua.commissioning.probe import same_unit
 from drivers.opcua.commissioning.probe_report import WIDTH, ProbedTag, ProbeReport, age, shown, wrapped
+from drivers.opcua.session.declared import same_unit
 
 Unit = tuple[str, int]
 
