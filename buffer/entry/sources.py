@@ -46,8 +46,9 @@ class MessageEvent(Event):
 class GapEvent(Event):
     """An interval in which tags were not observed: opened at the last observation, closed at the next.
 
-    Tags that come back one by one have a `close` each. The interval is lost, unless every close says `filled`: then the source had kept
-    its values. `fill` tells that history gave an interval afterwards.
+    Tags that come back one by one have a `close` each. Its start is that of the gap by the clock as it is then: before the one that the
+    opening says, if the gateway's clock was ahead when the gap opened and was set back since. The interval is lost, unless every close says
+    `filled`: then the source had kept its values. `fill` tells that history gave an interval afterwards.
 
     cause is open: a reader must take one that it does not know. Of the gateway: link-lost, silence (of a tag whose source is alive),
     gateway-stopped, gateway-crashed, clock-behind (until its clock was set after a stop); not-asked (by the running gateway for more

@@ -312,7 +312,7 @@ def _gaps(line: list[dict[str, Any]], window: Mapping[str, str | None], facts: M
             gaps[event["gateway"], event["gap"]] = {**opened, "outcome": "lost" if event.get("end") else None, "closed": []}
         elif event["transition"] == "close" and (gap := gaps.get((event["gateway"], event["gap"]))) is not None:
             gap["closed"].append({name: event.get(name) for name in ("tags", "start", "end", "outcome")})
-    return [_settled(gap) for gap in gaps.values() if _touches(gap, window)]
+    return [gap for gap in map(_settled, gaps.values()) if _touches(gap, window)]
 
 
 def _concerns(gap: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
@@ -326,6 +326,8 @@ def _concerns(gap: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
 def _settled(gap: dict[str, Any]) -> dict[str, Any]:
     closed = gap["closed"]
     if closed:
+        # by the clock as it is when the gap closes: the one that opened it may have been ahead
+        gap["start"] = min((closure["start"] or gap["start"] for closure in closed), key=ticks_of)
         gap["end"] = max((closure["end"] for closure in closed), key=ticks_of)
         gap["outcome"] = "filled" if all(closure["outcome"] == "filled" for closure in closed) else "lost"
     return gap

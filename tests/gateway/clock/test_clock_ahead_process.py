@@ -78,6 +78,6 @@ def test_a_stop_after_the_clock_was_ahead_is_a_gap_where_it_was(line: Path, tmp_
         until(lambda: [event for event in events(line, "gap") if (event["transition"], event["cause"]) == ("close", "gateway-stopped")])
     entries = stored(line)
     (gap,) = [event for event in events(line, "gap") if (event["transition"], event["cause"]) == ("close", "gateway-stopped")]
-    back = next(entry for entry in entries if entry.get("event", {}).get("step_s", 0) < 0)
+    first = next(entry for entry in entries if "readings" in entry)
     started = next(entry for entry in entries[len(before) :] if entry.get("event", {}).get("action") == "start")
-    assert back["time"] < gap["start"] <= before[-1]["time"] < started["time"] < gap["end"]
+    assert first["time"] < gap["start"] <= before[-1]["time"] < started["time"] < gap["end"]

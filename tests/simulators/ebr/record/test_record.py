@@ -17,6 +17,7 @@ from simulators.ebr.builder import build, folder_of
 from simulators.ebr.pages.page import html
 from simulators.ebr.record.record import batch_record
 
+HEAD = ("schema", "gateway", "epoch", "seq", "previous")
 GATEWAY, EPOCH, BATCH = "lyon/granulation-2", 1795332189, "B2026-0417"
 START = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
 PARIS = ZoneInfo("Europe/Paris")
@@ -367,3 +368,18 @@ def test_a_result_bears_the_laboratorys_time_or_when_it_was_read(tmp_path: Path)
     record, series = batch_record(stored(tmp_path, stream.payloads) / "ebr.db", BATCH)
     page = " ".join(re.sub(r"<[^>]*>", "", html(record, series)).split())
     assert "S-1: lod 1.9 read 2026-11-22 08:06:40.000+01:00" in page
+
+
+@pytest.mark.urs("URS-TIME-07", "URS-DAQ-11")
+def test_a_gap_that_was_opened_by_a_clock_that_was_ahead_stands_in_the_record_where_it_was(tmp_path: Path) -> None:
+    """The gateway set its clock back while the gap was open; the closing tells its start by the right clock."""
+    payloads = [orjson.loads(payload) for payload in mixing().payloads]
+    stream = Stream()
+    for entry in payloads:
+        event = entry.get("event", {})
+        if (event.get("type"), event.get("transition")) == ("gap", "open"):
+            event["start"] = at(179 + 3_600)
+        stream.add(entry["schema"], {name: value for name, value in entry.items() if name not in HEAD})
+    record = batch_record(stored(tmp_path, stream.payloads) / "ebr.db", BATCH)[0]
+    (gap,) = record["gaps"]
+    assert (gap["start"], gap["end"], gap["outcome"]) == (at(179), at(205), "lost")
