@@ -38,7 +38,7 @@ def html(record: Mapping[str, Any], series: Series) -> str:
 
 def _running_heads(record: Mapping[str, Any]) -> str:
     """Make the page heads for paper: batch, its state, page number and page count (css-page-3, margin boxes)."""
-    batch, line = _css(f"Batch {record['batch']}"), _css(", ".join(record["gateways"]))
+    batch, line = _css(f"Batch {record['batch']}"), _css(", ".join(_numbers(record)) or ", ".join(record["gateways"]))
     state = _css(_VERDICT.get(record["status"], record["status"]))
     return (
         f"@page{{@top-left{{content:{batch}}}@top-right{{content:{state}}}@bottom-left{{content:{line}}}"
@@ -72,13 +72,13 @@ def _head(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
     facts = [
         ("Document", f"{escape(', '.join(_numbers(record)) or 'no end record yet')}"),
         ("As of", when(record["as_of"], zone)),
+        ("Start", when(start["time"], zone) if start else "–"),
+        ("End", when(end["time"], zone) if end else "not ended"),
         ("Order", shown(", ".join(header["order"]))),
         ("Product", shown(", ".join(header["product"]))),
         ("Recipe", shown(recipe)),
         ("Equipment", shown(equipment)),
         ("Line", shown(", ".join((*record["gateways"], *record["environments"])))),
-        ("Start", when(start["time"], zone) if start else "–"),
-        ("End", when(end["time"], zone) if end else "not ended"),
         ("Times", f"local, {escape(header['zone'])}"),
     ]
     yield f'<header><p class="kind">Electronic batch record: process parameters</p><h1>{escape(record["batch"])}</h1><dl class="facts">'
