@@ -131,8 +131,8 @@ def _exceptions(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
         yield row(cells, kinds=("n", "sev", "time", "", ""), look=exception["severity"])
     yield "</tbody></table>"
     for number, group in enumerate(groups, 1):
-        if len(group.members) > 1:
-            yield f'<h3 id="group-{number}">{number}: {escape(group.first["where"])}, {escape(group.first["cause"])}</h3>'
+        if len(group.members) > 1 and any(item["time"] for item in group.members):
+            yield f'<h3 id="group-{number}">{number}: {escape(group.first["where"])}, {escape(group.first["cause"].rstrip("."))}</h3>'
             yield table(("Time", "What"), [(when(item["time"], zone), with_times(item["text"], zone)) for item in group.members])
     yield "</section>"
 
@@ -142,7 +142,8 @@ def _alike(number: int, group: Group, zone: ZoneInfo) -> str:
     total_s, longest_s = group.extent
     lengths = "" if total_s is None else f"; {duration(total_s)} in all, the longest {duration(longest_s)}"
     last = f", the last {when(group.members[-1]['time'], zone)}" if group.members[-1]["time"] else ""
-    return f'<a href="#group-{number}">{len(group.members)} times</a>: {escape(group.first["cause"])}{lengths}{last}'
+    count = f'<a href="#group-{number}">{len(group.members)} times</a>' if last else f"{len(group.members)} times"
+    return f"{count}: {escape(group.first['cause'].rstrip('.'))}{lengths}{last}"
 
 
 _SEVERITY = {"alarm": "assess", "warning": "note", "info": "info"}
