@@ -132,7 +132,8 @@ def computed_text(parameter: Mapping[str, Any]) -> str:
     statistic = str(parameter.get("statistic") or "").replace("_", " ")
     if parameter.get("results"):
         samples = ", ".join(str(result["sample"]) for result in parameter["results"])
-        return f"{statistic} of what the laboratory says of {samples}"
+        of_all = statistic in {"min", "max", "mean"}
+        return f"{statistic} of the laboratory's results of {samples}" if of_all else f"the laboratory's result of {samples}"
     of = f" of {parameter['tag']}" if parameter.get("tag") else ""
     if statistic.startswith("time "):
         return _joined(f"time{of} {_threshold(parameter)}", parameter)

@@ -38,7 +38,7 @@ def html(record: Mapping[str, Any], series: Series) -> str:
 
 def _running_heads(record: Mapping[str, Any]) -> str:
     """Make the page heads for paper: batch, its state, page number and page count (css-page-3, margin boxes)."""
-    batch, line = _css(f"Batch {record['batch']}"), _css(", ".join(record["gateways"]))
+    batch, line = _css(f"Batch {record['batch']}"), _css(", ".join(_numbers(record)) or ", ".join(record["gateways"]))
     state = _css(_VERDICT.get(record["status"], record["status"]))
     return (
         f"@page{{@top-left{{content:{batch}}}@top-right{{content:{state}}}@bottom-left{{content:{line}}}"
@@ -72,13 +72,13 @@ def _head(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
     facts = [
         ("Document", f"{escape(', '.join(_numbers(record)) or 'no end record yet')}"),
         ("As of", when(record["as_of"], zone)),
+        ("Start", when(start["time"], zone) if start else "–"),
+        ("End", when(end["time"], zone) if end else "not ended"),
         ("Order", shown(", ".join(header["order"]))),
         ("Product", shown(", ".join(header["product"]))),
         ("Recipe", shown(recipe)),
         ("Equipment", shown(equipment)),
         ("Line", shown(", ".join((*record["gateways"], *record["environments"])))),
-        ("Start", when(start["time"], zone) if start else "–"),
-        ("End", when(end["time"], zone) if end else "not ended"),
         ("Times", f"local, {escape(header['zone'])}"),
     ]
     yield f'<header><p class="kind">Electronic batch record: process parameters</p><h1>{escape(record["batch"])}</h1><dl class="facts">'
@@ -131,8 +131,8 @@ def _exceptions(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
         yield row(cells, kinds=("n", "sev", "time", "", ""), look=exception["severity"])
     yield "</tbody></table>"
     for number, group in enumerate(groups, 1):
-        if len(group.members) > 1:
-            yield f'<h3 id="group-{number}">{number}: {escape(group.first["where"])}, {escape(group.first["cause"])}</h3>'
+        if len(group.members) > 1 and any(item["time"] for item in group.members):
+            yield f'<h3 id="group-{number}">{number}: {escape(group.first["where"])}, {escape(group.first["cause"].rstrip("."))}</h3>'
             yield table(("Time", "What"), [(when(item["time"], zone), with_times(item["text"], zone)) for item in group.members])
     yield "</section>"
 
@@ -142,7 +142,8 @@ def _alike(number: int, group: Group, zone: ZoneInfo) -> str:
     total_s, longest_s = group.extent
     lengths = "" if total_s is None else f"; {duration(total_s)} in all, the longest {duration(longest_s)}"
     last = f", the last {when(group.members[-1]['time'], zone)}" if group.members[-1]["time"] else ""
-    return f'<a href="#group-{number}">{len(group.members)} times</a>: {escape(group.first["cause"])}{lengths}{last}'
+    count = f'<a href="#group-{number}">{len(group.members)} times</a>' if last else f"{len(group.members)} times"
+    return f"{count}: {escape(group.first['cause'].rstrip('.'))}{lengths}{last}"
 
 
 _SEVERITY = {"alarm": "assess", "warning": "note", "info": "info"}

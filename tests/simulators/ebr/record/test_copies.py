@@ -151,7 +151,11 @@ def test_the_words_of_the_count_are_the_same(done: dict[str, Any], said: str) ->
         ),
         ({"statistic": "time_outside", "low": "5", "high": None, "limit_unit_text": "kW"}, "time of g.speed below 5 kW or above ? kW"),
         ({"statistic": "duration", "tag": None, "include": "running"}, "duration, while running"),
-        ({"statistic": "sample", "tag": None, "results": [{"sample": "S-1"}]}, "sample of what the laboratory says of S-1"),
+        ({"statistic": "sample", "tag": None, "results": [{"sample": "S-1"}]}, "the laboratory's result of S-1"),
+        (
+            {"statistic": "mean", "tag": None, "results": [{"sample": "S-1"}, {"sample": "S-2"}]},
+            "mean of the laboratory's results of S-1, S-2",
+        ),
         (
             {"statistic": "max", "limits_read": {"high": {"tag": "m.limit", "value": "20", "unit": "/min"}}},
             "max of g.speed, high read as 20 /min from m.limit",
