@@ -71,6 +71,20 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """How the rows of a list were found: by a look at all that a query or a folder shows.
+
+    name: of the query or pattern. since_ns: CLOCK_MONOTONIC at the start of the last look before this one that saw everything; what it did
+    not see came after it. None: there was none since the source was connected, so nobody watched these rows come. more: rows of this same
+    look follow; it is over with the list that says False, even one without rows.
+    """
+
+    name: str
+    since_ns: int | None
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Loss:
     """Values that the source had and the driver could not get: becomes a gap for exactly these tags and this time.
 
@@ -116,6 +130,7 @@ class Emit(Protocol):
         observed_ticks: int | None = None,
         resumed: bool = False,
         kept: Collection[int] = (),
+        look: Look | None = None,
     ) -> Awaitable[None]:
         """Hand over one list, in the source's order. The order is fixed at the call; the awaitable completes when all of it is on disk.
 
@@ -131,6 +146,7 @@ class Emit(Protocol):
         kept: of a list that was asked for (requested_ns): tags of which the source keeps what happens while nobody asks, and the driver
         reads on where it ended. Where tags were not asked for in time (`drivers.silence`), the gateway puts their gap before the list;
         of these it closes as filled, of the others as lost.
+        look: how the messages were found; all of them are of its name.
         At most 32 calls may be open per source: wait for `room()` before reading more from the source.
         A storage error comes out of the awaitable; a driver lets it pass.
         """

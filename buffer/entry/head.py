@@ -102,7 +102,7 @@ class Instant(Open):
     local: str | None = None
     zone: str | None = None
     window_s: float | None = None
-    basis: Literal["observed", "found-at-start", "inferred-from-gap"] | None = None
+    basis: Literal["observed", "found-at-start", "inferred-from-gap", "told-by-row"] | None = None
 
 
 class Performer(Open):

@@ -35,12 +35,18 @@ class MessageRow(Open):
 
 
 class MessageEvent(Event):
-    """Rows of a MES table or records of a dropped file, as read."""
+    """Rows of a MES table or records of a dropped file, as read.
+
+    since: when the last look before this one saw everything; what it did not see came after it. null: there was none since the source was
+    connected, so nobody watched these rows come. Absent: the gateway did not know yet how to say so. more: rows of the same look follow.
+    """
 
     type: Literal["message"]
     source: Name
     name: Name
     rows: list[MessageRow]
+    since: AwareDatetime | None = None
+    more: bool = False
 
 
 class GapEvent(Event):

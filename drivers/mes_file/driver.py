@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from config import Problem, Source, Tag
 from config.grammars.addresses import FileAddress, parse
-from drivers.contract import Driver, DriverMisconfigured, Emit, Finding, Loss, Message, Reading
+from drivers.contract import Driver, DriverMisconfigured, Emit, Finding, Look, Loss, Message, Reading
 from drivers.exact_json import exact_json
 from drivers.local_time import Moment
 from drivers.mes_file.folder import Folder, NotAFile, NotWhole, Scan, Seen, matches, printable
@@ -42,13 +42,14 @@ class MesFileDriver(Driver):
         self._zones = {pattern.name: zone_of(pattern.time) for pattern in self.settings.pattern}
         self._before: dict[str, Seen] = {}
         self._refusals: dict[str, str] = {}  # name -> why it was not read, as last reported
+        self._scanned_ns: list[int] = []
         self._recalled = RestoredRows({})
         self._asked_ns = 0  # when the present look began
 
     async def run(self, emit: Emit) -> None:
         """Scan each rate_ms. Raises LinkLost while the folder can not be read."""
         ledgers = {p.name: Ledger(emit.watermark.get(p.name), self.settings.ledger_files) for p in self.settings.pattern}
-        self._before = {}
+        self._before, self._scanned_ns = {}, []
         self._recalled = RestoredRows(emit.watermark)
         resumed = [p.name for p in self.settings.pattern if self.settings.files_stay and p.name in emit.watermark]
         folder = await asyncio.to_thread(Folder, self._path)
@@ -59,6 +60,8 @@ class MesFileDriver(Driver):
                     await self._resume(folder, resumed, emit)
                     resumed = []
                 await self._scan(folder, ledgers, emit)
+                # A file is read at the second scan that shows it: what came is not older than the scan before these two.
+                self._scanned_ns = [*self._scanned_ns, requested_ns][-2:]
                 emit.connected(str(self._path))
                 await emit.room()
                 every, kept = range(len(self.tags)), [tag for pattern in self.settings.pattern for tag in self._kept(pattern)]
@@ -174,15 +177,26 @@ class MesFileDriver(Driver):
             ledger.note(digest, seen, DONE if done >= count else done)
             ledger.forget(self._before)
             await emit.room()
-            mark, kept = self._mark(pattern, ledger), self._kept(pattern)
+            mark, kept, look = self._mark(pattern, ledger), self._kept(pattern), Look(pattern.name, self._looked_ns())
             await emit(
-                readings, received_ns=received_ns, requested_ns=self._asked_ns, messages=messages, watermark=mark, alive=(), kept=kept
+                readings,
+                received_ns=received_ns,
+                requested_ns=self._asked_ns,
+                messages=messages,
+                watermark=mark,
+                alive=(),
+                kept=kept,
+                look=look,
             )
             if done >= count:
                 break
         if rewritten:
             text = f"{printable(seen.name)}: delivered again under the same name with other content; read as changed"
             await self._report(emit, "file-rewritten", text, pattern, severity="info", sha256=digest)
+
+    def _looked_ns(self) -> int | None:
+        """When the folder was looked at last without the files that are read now; None: they may have stood there at the start."""
+        return self._scanned_ns[0] if len(self._scanned_ns) == 2 else None
 
     def _converted(
         self, pattern: Pattern, digest: str, piece: list[Record], moments: list[Moment | None], first: int, *, rewritten: bool

@@ -13,7 +13,7 @@ from config import Problem, Source, Tag
 from config.credentials import CredentialMissing
 from config.credentials import read as read_secret
 from config.grammars.addresses import SqlAddress, parse
-from drivers.contract import BadReply, Driver, DriverMisconfigured, Emit, Finding, LinkLost, Message
+from drivers.contract import BadReply, Driver, DriverMisconfigured, Emit, Finding, LinkLost, Look, Message
 from drivers.exact_json import exact_json
 from drivers.local_time import Moment, folds_back, read, ticks_of
 from drivers.mes_sql.database import Database, rows, url_of
@@ -57,6 +57,8 @@ class MesSqlDriver(Driver):
         self._zones = {query.name: zone_of(query.time) for query in self.settings.query}
         self._clock_due_s = 0.0
         self._resuming: set[str] = set()
+        self._looked_ns: dict[str, int] = {}
+        self._unfinished: set[str] = set()
         self._recalled = RestoredRows({})
 
     async def run(self, emit: Emit) -> None:
@@ -66,6 +68,7 @@ class MesSqlDriver(Driver):
         # What a query had read before, it reads on from there: nothing of its rows is lost. A snapshot has no "there".
         self._resuming = {q.name for q in self.settings.query if q.name in emit.watermark and q.watermark.kind != "snapshot"}
         self._recalled = RestoredRows(emit.watermark)
+        self._looked_ns, self._unfinished = {}, set()
         watched_ns: int | None = None
         try:
             while True:
@@ -93,6 +96,8 @@ class MesSqlDriver(Driver):
             if self._recalled.until_ns(query.name) is not None and found.complete:
                 await self._recalled_no_more(query, windows[query.name], found, emit)
             await self._hand_over(query, windows[query.name], found, emit, asked_ns, received_ns)
+            if found.complete:
+                self._looked_ns[query.name] = asked_ns
             more = more or not found.complete
         await self._tell_clock(database, emit)
         await emit.room()
@@ -175,20 +180,32 @@ class MesSqlDriver(Driver):
             window.bound()
             await emit.room()
             mark, kept = self._mark(query, window), self._kept(query)
-            await emit(readings, received_ns=received_ns, requested_ns=asked_ns, messages=messages, watermark=mark, kept=kept)
+            look = self._look(query, more=bool(gone) or not found.complete or at + PIECE_ROWS < len(found.changed))
+            await emit(readings, received_ns=received_ns, requested_ns=asked_ns, messages=messages, watermark=mark, kept=kept, look=look)
         if gone:
-            await self._tell_gone(query, window, gone, emit, asked_ns, received_ns)
+            await self._tell_gone(query, window, gone, emit, asked_ns, received_ns, more=not found.complete)
+        if found.complete and query.name in self._unfinished:
+            await emit.room()
+            await emit([], received_ns=received_ns, look=self._look(query, more=False), alive=())
         if window.overflowed:
             await emit.found(_overflow(query, self.settings))
 
-    async def _tell_gone(self, query: Query, window: Window, gone: Sequence[str], emit: Emit, asked_ns: int, received_ns: int) -> None:
+    def _look(self, query: Query, *, more: bool) -> Look:
+        """Say what is known of when rows came; notes whether this look was said to go on."""
+        (self._unfinished.add if more else self._unfinished.discard)(query.name)
+        return Look(query.name, self._looked_ns.get(query.name), more)
+
+    async def _tell_gone(
+        self, query: Query, window: Window, gone: Sequence[str], emit: Emit, asked_ns: int, received_ns: int, *, more: bool
+    ) -> None:
         for at in range(0, len(gone), PIECE_ROWS):
             piece = gone[at : at + PIECE_ROWS]
             for key in piece:
                 window.forget(key)
             messages = [Message(query.name, key, {}, change="deleted") for key in piece]
             await emit.room()
-            await emit([], received_ns=received_ns, requested_ns=asked_ns, messages=messages, watermark=self._mark(query, window), alive=())
+            mark, look = self._mark(query, window), self._look(query, more=more or at + PIECE_ROWS < len(gone))
+            await emit([], received_ns=received_ns, requested_ns=asked_ns, messages=messages, watermark=mark, alive=(), look=look)
 
     def _mark(self, query: Query, window: Window) -> dict[str, Any]:
         recalled = self._recalled.stored() if self._recalled.was else {}

@@ -8,6 +8,7 @@ from gateway.context.equipment.conditions import CONDITIONS, Conditions
 from gateway.context.former_keys import adopt
 from gateway.context.plan import FIELDS
 from gateway.context.readings import Readings
+from gateway.context.row_times import begin_look, end_look
 from gateway.context.signals.rows import Rows
 from gateway.context.signals.settle import Origin
 from gateway.context.signals.steps_from_rows import RowSteps
@@ -71,14 +72,15 @@ class Events:
             return
         readings = self.readings
         state, plan = readings.state, readings.plan
+        begin_look(state, event)
         self._alive(event["source"], state.now)
         readings.contexts.changed()
         adopt(state, plan, event)
-        for unit, ticks in self.rows.take(event):
-            window = 10_000_000 if ticks % 10_000_000 == 0 else 0
-            readings.settling.identify(unit, Origin(Instant(ticks, window), state.seq, None))
+        for unit, at in self.rows.take(event):
+            readings.settling.identify(unit, Origin(at, state.seq, None))
         self.rowsteps.take(event)
         readings.bookings.rows(event)
+        end_look(state, event)
 
     def _pushed(self, event: Mapping[str, Any]) -> None:
         readings = self.readings

@@ -165,6 +165,8 @@ class Plan:
         self.places = {name: Place(self.tags[name], sources[s], i) for s, names in self.names.items() for i, name in enumerate(names)}
         self.ahead = {name: self._ahead(source) for name, source in sources.items()}
         self.units = {equipment.name: Unit(equipment, self) for equipment in line.equipment}
+        self.offset_ticks = {source.name: round(source.max_offset_s * TICKS_PER_S) for source in line.sources}
+        self.watched_ticks = {s.name: round(s.outage_tolerance_s * TICKS_PER_S) + 2 * s.rate_ms * TICKS_PER_MS for s in line.sources}
         self._gathered: dict[tuple[str, Kind, str], Gathered] = {}
         self.occasions: tuple[tuple[Literal["material", "sample"], tuple[Occasion, ...]], ...]
         self.occasions = (("material", line.materials), ("sample", line.samples))

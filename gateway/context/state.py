@@ -52,7 +52,7 @@ class Pending:
     seq: int
     entered: int  # time of the entry that brought it
     source: str | None  # its life proves stillness; None: a row or a push, which does not flicker
-    passed: bool = False  # an identity that another row replaced within what nobody watched
+    passed: int | None = None  # of an identity that came and went while nobody watched: when it went
 
 
 @dataclass(slots=True)
@@ -138,6 +138,9 @@ class Heard:
     end: int | None
     seq: int
     change: str
+    start_basis: Basis = "observed"
+    end_basis: Basis = "observed"
+    entered: int = 0
 
 
 @dataclass(slots=True)
@@ -169,6 +172,7 @@ class EquipmentState:
     history: list[tuple[int, Identity]] = field(default_factory=list)  # who it worked for from when on; the newest few
     open: str | None = None  # the batch this equipment is in; stays through an empty or unreadable id where `change` ends it
     left: Instant | None = None  # when the id of `open` was left
+    passed: list[str] = field(default_factory=list)  # batches that came and went while nobody watched, of which nothing was observed
     done: str | None = None  # a batch that a state or tag ended, while its id still stands
     states: list[tuple[int, str]] = field(default_factory=list)  # (ticks, state) as far back as a live run needs
     heard: list[Heard] = field(default_factory=list)
@@ -368,6 +372,7 @@ class State:
     where: dict[str, EquipmentState] = field(default_factory=dict)
     rows: dict[str, dict[str, Row]] = field(default_factory=dict)
     next_rank: int = 1
+    looks: dict[str, int] = field(default_factory=dict)  # query whose first look is not over -> ticks until which its source was observed
     runs: dict[int, Run] = field(default_factory=dict)
     awaiting: dict[str, Run] = field(default_factory=dict)  # record -> a final run of which the laboratory gives a value
     batches: dict[str, Batch] = field(default_factory=dict)

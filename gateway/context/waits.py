@@ -120,7 +120,8 @@ def of_booking(unit: Unit, each: PendingBooking, read: Iterable[str], *, moving:
     """Wait for all of a booking's instant. read: sources of its tags; moving: a change of the equipment of before then still waits."""
     tags = [Need(source, each.at.ticks) for source in read]
     steps = [Need(source, each.at.ticks + unit.settle_ticks) for source in unit.sources]
-    return Wait(each.entered, unit.patience_ticks, None if moving else (*tags, *steps))
+    by_row_alone = each.row is not None and each.at.basis != "observed"  # rows of the orders may be read after it
+    return Wait(each.entered, unit.patience_ticks, None if moving or by_row_alone else (*tags, *steps))
 
 
 def of_record(unit: Unit, run: Run, sources: Iterable[str]) -> Wait:

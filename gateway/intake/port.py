@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from config import CodeTable, Source, Tag
-from drivers.contract import Finding, Kind, Loss, Message, Reading
+from drivers.contract import Finding, Kind, Look, Loss, Message, Reading
 from gateway.clock import Clock, SourceClock
 from gateway.context import Fold
 from gateway.entries.set_back import SetBack
@@ -19,7 +19,7 @@ from gateway.intake.poll_filter import PollFilter
 from gateway.intake.range_watch import RangeWatch
 from gateway.intake.readings import Instants, Origin, in_time, readings_drafts
 from gateway.intake.room import MOST_OPEN_CALLS, Room
-from gateway.intake.row_events import row_drafts
+from gateway.intake.row_events import found_by, row_drafts
 from gateway.intake.source_clock import ClockWatch
 
 LONGEST_ERROR = 4_000
@@ -97,6 +97,7 @@ class Port:
         observed_ticks: int | None = None,
         resumed: bool = False,
         kept: Collection[int] = (),
+        look: Look | None = None,
     ) -> Awaitable[None]:
         """See Emit."""
         if self._room.is_full:
@@ -108,7 +109,8 @@ class Port:
         drafts: list[Draft] = [*before.drafts]
         if resumed:
             drafts.append(self._observation.resumed(alive, observed_ticks or io.received))
-        drafts += row_drafts(messages, self.source.name, None if self.clock.now is None else self._clock_watch.member())
+        found = None if look is None else found_by(look, ticks)
+        drafts += row_drafts(messages, self.source.name, None if self.clock.now is None else self._clock_watch.member(), found)
         if kind == "change" and not resumed:
             self._tell(self._clock_watch.changed(readings, io.received))
         now_s = time.monotonic()

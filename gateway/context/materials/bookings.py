@@ -88,10 +88,24 @@ class Bookings:
             return
         identity = replace(who(self._state, self._plan, self._declared, pending))
         row = self._declared.row_for(pending, identity)
-        if row is None:
+        if former is None and self._is_past(pending, identity):
+            self._triggers.past(pending.trigger)
+        elif row is None:
             self._unmapped(pending, identity)
         elif former is not None or not pending.withdrawn:
             self._posting.post(pending, row, identity, former)
+
+    def _is_past(self, pending: PendingBooking, identity: Identity) -> bool:
+        """Return whether a row, read when nobody had looked before, tells of before this journal, and of no batch that is here.
+
+        One without a time of its own may be of any time: it is booked only to a batch that it names.
+        """
+        if pending.row is None or pending.at.basis == "observed":
+            return False
+        if pending.at.basis == "found-at-start" and all(row.batch is None for row in self._declared.of(pending)):
+            return True
+        before = pending.at.basis == "found-at-start" or pending.at.ticks < self._state.began
+        return before and identity.batch not in self._state.batches
 
     def _unmapped(self, pending: PendingBooking, identity: Identity) -> None:
         if say_once(self._state.late, f"unmapped/{pending.name}/{pending.equipment}", self._state.now):

@@ -6,11 +6,12 @@ from typing import Any
 from gateway.context import event_bodies
 from gateway.context.materials.declared import Declared
 from gateway.context.plan import Plan
+from gateway.context.row_times import row_instant
 from gateway.context.state import Instant, PendingBooking, State
 from gateway.context.texts import key_text, short, text
 from gateway.context.throttle import say_once
-from gateway.entries.fold_input import EARLIEST_TICKS, Json
-from gateway.entries.ticks import TICKS_PER_S, from_rfc3339
+from gateway.entries.fold_input import Json
+from gateway.entries.ticks import TICKS_PER_S
 from gateway.parameters import usable
 
 BEFORE_START_TICKS = 86_400 * TICKS_PER_S
@@ -79,24 +80,22 @@ class Triggers:
         query = f"{event['source']}.{event['name']}"
         if query in self._declared.queries:
             for row in event["rows"]:
-                self._row(query, row)
+                self._row(query, row, row_instant(self._state, self._plan, event, row))
 
-    def _row(self, query: str, source_row: Mapping[str, Any]) -> None:
+    def _row(self, query: str, source_row: Mapping[str, Any], at: Instant) -> None:
         now, row = self._state.now, {column: text(value) for column, value in source_row["row"].items()}
-        ticks = now if source_row.get("time") is None else from_rfc3339(source_row["time"])
-        ticks = ticks if EARLIEST_TICKS <= ticks <= now else now
         for key, rows in self._declared.rows.items():
             for where in dict.fromkeys(occasion.where for occasion in rows if occasion.trigger == query):
                 if any(row.get(column) != value for column, value in where):
                     continue
-                if ticks < self._state.began - BEFORE_START_TICKS:
-                    self._past(query)
+                if at.ticks < self._state.began - BEFORE_START_TICKS:
+                    self.past(query)
                     continue
-                at = Instant(ticks, TICKS_PER_S if ticks % TICKS_PER_S == 0 else 0)
                 row_key, gone = key_text(str(source_row["key"])), source_row["change"] == "deleted"
                 self._wait(PendingBooking(*key, query, None, at, self._state.seq, now, None, row, row_key, gone))
 
-    def _past(self, query: str) -> None:
+    def past(self, query: str) -> None:
+        """Say, once in a while, that a query tells of before this journal."""
         if say_once(self._state.late, f"old/{query}", self._state.now):
             message = f"{query}: rows from before this journal are not booked"
             self._emit(event_bodies.finding("booking-before-start", "info", message, {}))

@@ -244,6 +244,8 @@ class Batches:
 
     def _emit_end(self, name: str, batch: Batch, cause: str) -> None:
         zone = self._plan.zone
+        if cause == "completed" and any(m.end is not None and m.end.basis == "told-by-row" for m in batch.members):
+            cause = "unknown"  # nobody saw it end, a row alone says that it is over
         start = min((m.start for m in batch.members), key=lambda at: at.ticks)
         end = max((m.end for m in batch.members if m.end is not None), key=lambda at: at.ticks)
         stated, account = self._completeness(name, batch), self._ledgers.account(name, batch)

@@ -115,7 +115,7 @@ class Runs:
         """A run ends; its record follows. cause None: as the equipment's state says then."""
         at = at if at.ticks >= run.start.ticks else Instant(run.start.ticks, at.window, at.basis)
         run.end, run.end_seq, run.entered = at, seq, self._state.now
-        run.cause = "unknown" if cause is None and at.basis == "inferred-from-gap" else cause
+        run.cause = "unknown" if cause is None and at.basis in {"inferred-from-gap", "told-by-row"} else cause
         self._holds.step_ended(run.equipment, run.step, at)
 
     def rebind(self, unit: Unit, run: Run, who: Identity, reason: str) -> None:

@@ -41,6 +41,8 @@ class Occupancy:
         elif new.batch == where.open:
             where.left = None  # its id was gone for a while, which only suspended it
             self.complete(unit, where)
+        elif change.passed is not None and not self._ran(unit, change.at.ticks, change.passed):
+            self._pass(unit, where, new.batch, change)
         else:
             self._enter(unit, where, new, change)
 
@@ -66,6 +68,33 @@ class Occupancy:
         self._batches.enter(unit, new, change.at, change.seq)
         where.open, where.left = new.batch, None
         self._claim(unit, new, change.at.ticks)
+
+    def _ran(self, unit: Unit, since: int, until: int) -> bool:
+        """Return whether a step was seen to begin between two instants."""
+        mine = (run for run in self._state.runs.values() if run.equipment == unit.name and run.kind == "step")
+        return any(since <= run.start.ticks < until for run in mine)
+
+    def _pass(self, unit: Unit, where: EquipmentState, batch: str, change: Pending) -> None:
+        """Let an order go by that rows alone tell, from when nobody watched: it ends the batch before it, and makes none of its own."""
+        if where.open is not None:
+            self._leave(unit, where, where.left or change.left, change.seq)
+        where.passed = [*where.passed, batch][-MOST_REMEMBERED:]
+
+    def witness(self, unit: Unit, who: Identity, seq: int) -> None:
+        """Let a batch that went by enter after all, because something was observed that belongs to it."""
+        where = self._state.where[unit.name]
+        if who.batch is None or who.batch not in where.passed:
+            return
+        where.passed.remove(who.batch)
+        at = next((n for n in reversed(range(len(where.history))) if where.history[n][1].batch == who.batch), None)
+        if at is None:
+            return
+        later = where.history[at + 1 :]
+        self._batches.enter(unit, who, Instant(where.history[at][0], None, "told-by-row"), seq)
+        if later:
+            self._batches.leave(unit, who.batch, Instant(later[0][0], None, "told-by-row"), "unknown")
+        else:
+            where.open, where.left = who.batch, None
 
     def _become(self, where: EquipmentState, who: Identity, ticks: int) -> None:
         """Note that the equipment works for another from `ticks` on; what was thought of later times is void."""
@@ -112,7 +141,7 @@ class Occupancy:
             else:
                 self._runs.end(run, at, seq, "batch-changed")
         assert where.open is not None
-        self._batches.leave(unit, where.open, at, "completed")
+        self._batches.leave(unit, where.open, at, "unknown" if at.basis == "told-by-row" else "completed")
         where.open, where.left = None, None
 
     # runs that began before their batch was known
@@ -146,5 +175,6 @@ class Occupancy:
 
     def _rebind(self, unit: Unit, run: Run, who: Identity, reason: str) -> None:
         old, was = run.record, run.identity.batch
+        self.witness(unit, who, run.start_seq)
         self._runs.rebind(unit, run, who, reason)
         self._batches.unlist(was, old)

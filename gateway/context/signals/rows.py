@@ -12,10 +12,11 @@ from typing import Any
 
 from gateway.context import event_bodies
 from gateway.context.plan import Plan, Telling, Unit
-from gateway.context.state import Row, State
+from gateway.context.row_times import row_instant
+from gateway.context.state import Instant, Row, State
 from gateway.context.texts import text
 from gateway.context.throttle import say_once
-from gateway.entries.fold_input import EARLIEST_TICKS, Json
+from gateway.entries.fold_input import Json
 from gateway.entries.ticks import from_rfc3339
 
 MOST_ROWS = 1_000
@@ -30,17 +31,18 @@ class Rows:
     def __init__(self, state: State, plan: Plan, emit: event_bodies.Emit) -> None:
         self._state, self._plan, self._emit = state, plan, emit
 
-    def take(self, event: Mapping[str, Any]) -> Iterator[tuple[Unit, int]]:
-        """Take a `message` event, row by row. After each row yields the equipments that may read it, with the row's time."""
-        query, now = f"{event['source']}.{event['name']}", self._state.now
+    def take(self, event: Mapping[str, Any]) -> Iterator[tuple[Unit, Instant]]:
+        """Take a `message` event, row by row. After each row yields the equipments that may read it, with the instant that it tells."""
+        query = f"{event['source']}.{event['name']}"
         readers = [unit for unit in self._plan.units.values() if query in unit.queries]
         if not readers:
             return
         for told in event["rows"]:
             ticks = None if told.get("time") is None else from_rfc3339(told["time"])
             self._row(query, told, ticks, readers)
+            at = row_instant(self._state, self._plan, event, told)
             for unit in readers:
-                yield unit, now if ticks is None or not EARLIEST_TICKS <= ticks <= now else ticks
+                yield unit, at
         self._forget(query)
 
     def _row(self, query: str, told: Mapping[str, Any], ticks: int | None, readers: list[Unit]) -> None:

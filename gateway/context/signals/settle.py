@@ -76,6 +76,8 @@ class Settling:
         now, pending = read(self._state, unit, where), where.pending.get(IDENTITY)
         if pending is not None and pending.source is None and pending.value[0] is not None and pending.value != [now.batch, now.raw]:
             del where.pending[IDENTITY]  # a row is a fact: its batch was there, however shortly
+            if "observed" not in {pending.at.basis, origin.at.basis}:
+                pending.passed = origin.at.ticks  # but nobody saw it: both rows tell of what went by
             self._apply(unit, where, {IDENTITY: pending})
         where.read = now
         self._change(unit, where, IDENTITY, [now.batch, now.raw], origin)
@@ -144,11 +146,16 @@ class Settling:
 
         A change that nobody can see holds up no other, or a lost signal would stop an equipment that others still tell of.
         """
-        pending = {key: change for key, change in where.pending.items() if not waits.blind(self._state, unit, key, change)}
+        seen = {key: change for key, change in where.pending.items() if not waits.blind(self._state, unit, key, change)}
+        pending = {key: change for key, change in seen.items() if not self._reads_on(unit, key, change)}
         first = min((change.left.ticks for change in pending.values()), default=0)
         group = {key: change for key, change in pending.items() if change.left.ticks <= first + unit.settle_ticks}
         settled = (waits.ready(self._state, waits.of_change(self._state, unit, change)) for change in group.values())
         return group if all(settled) else {}
+
+    def _reads_on(self, unit: Unit, key: str, change: Pending) -> bool:
+        """Return whether a row waits for the rest of a look that nobody's watching preceded: another one may stand at its end."""
+        return key == IDENTITY and change.source is None and not unit.queries.isdisjoint(self._state.looks)
 
     def _stood_until(self, unit: Unit, where: EquipmentState, tag: str, at: Instant) -> None:
         """Let a change count that stood long enough until this next reading of its tag, which else would take its place.

@@ -33,13 +33,14 @@ class SignalSteps:
         for row in unit.steps_of(where.bound):
             if row.runs(where.settled.get(row.row.signal)) and all(run.step != row.row.step for run in self._runs.running(unit)):
                 began = _beginning(row, where, changes)
-                if began is not None:
+                if began is not None and not _is_after(changes.get(IDENTITY), began[0]):
                     self._begin(unit, where, row, *began)
 
     def _begin(self, unit: Unit, where: EquipmentState, row: StepPlan, at: Instant, seq: int) -> None:
         counts_at = at.ticks + unit.settle_ticks  # an id that comes within one settling time belongs to the same moment
         who = self._occupancy.who(unit, counts_at)
         key = None if row.row.key is None else where.settled.get(row.row.key)
+        self._occupancy.witness(unit, who, seq)
         run = self._runs.begin(unit, row, key, who, at, seq)
         if who.batch is not None:  # discovered late, and the batch has changed since: cut there, once its end is known
             later = (since for since, other in where.history if since > counts_at and other.batch != who.batch)
@@ -112,6 +113,11 @@ def _ending(row: StepPlan, run: Run, where: EquipmentState, changes: Changes) ->
         return changes.get(row.row.signal)
     key = row.row.key
     return changes.get(key) if key is not None and where.settled.get(key) != run.key else None
+
+
+def _is_after(identity: Pending | None, at: Instant) -> bool:
+    """Return whether an order that went by while nobody watched was over when this began."""
+    return identity is not None and identity.passed is not None and at.ticks >= identity.passed
 
 
 def _beginning(row: StepPlan, where: EquipmentState, changes: Changes) -> tuple[Instant, int] | None:

@@ -1,0 +1,173 @@
+"""Rows that tell of when nobody watched: they are history, never observation."""
+
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+from kit.plant import STEPS, Plant, equipment, line_of, replayed, time
+
+from config import Parameter
+from config.grammars.terms import Term
+from config.materials import Booking, Sampling
+from config.sections import MesSteps
+
+STEPS_ROWS = MesSteps(row="mes.steps", key="unit_id", step="step", state="state")
+LOTS = Booking("weigh", "granulator", "mes.lots", kind="consume", occurs="0..n", lot=Term("row", "lot"), batch=Term("row", "batch_no"))
+SAMPLES = Sampling("ipc", "granulator", "mes.samples", occurs="0..n", sample=Term("row", "sample"), batch=Term("row", "batch_no"))
+
+
+class Told(Plant):
+    """A plant whose MES is looked at: `since_s` is the last whole look before, None: nobody watched."""
+
+    def look(self, at_s: float, rows: list[tuple[float | None, str, dict[str, Any]]], name: str = "orders", **how: Any) -> None:
+        since_s = how.pop("since_s", None)
+        told = [
+            {"key": key, "change": "new", "time": None if t is None else time(t), "text": None, "row": {"unit_id": "GRN-201", **row}}
+            for t, key, row in rows
+        ]
+        since = None if since_s is None else time(since_s)
+        self.happen(at_s, type="message", source="mes", name=name, rows=told, since=since, **how)
+
+    def batches(self) -> list[tuple[str, str, str | None, str]]:
+        """(transition, batch, cause, basis of its start) of each event of a batch."""
+        return [(e["transition"], e["batch"], e.get("cause"), e["start"]["basis"]) for e in self.of("batch")]
+
+
+def plant_of(**more: Any) -> Told:
+    unit = equipment("granulator", "GRN-201", **({"product": None, "recipe": None} | more))
+    steps = tuple(step for step in STEPS if step.equipment == "granulator")
+    mix = Parameter("mix_mean", "granulator", "MIX", "mean", "g.speed", decimals=1)
+    line = line_of(equipment=(unit,), routes=(), steps=steps, parameters=(mix,))
+    return Told(replace(line, materials=(LOTS,), samples=(SAMPLES,)))
+
+
+def orders(*numbers: int, ago_s: float = 3600.0) -> list[tuple[float | None, str, dict[str, Any]]]:
+    """Orders, the last of which began at -60, each of the others `ago_s` before the next."""
+    return [(-60 - ago_s * (numbers[-1] - n), str(n), {"batch_no": f"B{n}", "order_no": f"O{n}"}) for n in numbers]
+
+
+@pytest.mark.urs("URS-CTX-03", "URS-DAT-04")
+@pytest.mark.parametrize("pieces", [1, 2, 30])
+def test_at_a_first_start_only_the_order_that_stands_now_opens_a_batch(pieces: int) -> None:
+    plant = plant_of()
+    told = orders(*range(1, 31))
+    size = len(told) // pieces
+    for number in range(pieces):
+        plant.look(1 + number, told[number * size : (number + 1) * size], more=True)
+        plant.alive(1.5 + number)
+        assert plant.of("batch") == [], "the look is not over: another row may stand at its end"
+    plant.look(40, [], more=False)
+    plant.alive(50)
+    assert plant.batches() == [("start", "B30", None, "told-by-row")]
+    assert plant.of("batch")[0]["start"]["time"] == time(-60)
+    assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)
+
+
+def test_rows_without_a_time_are_found_at_the_start() -> None:
+    plant = plant_of()
+    plant.look(1, [(None, key, row) for _, key, row in orders(1, 2, 3)])
+    plant.alive(20)
+    assert plant.batches() == [("start", "B3", None, "found-at-start")]
+    assert plant.of("batch")[0]["start"]["window_s"] is None
+
+
+@pytest.mark.urs("URS-CTX-03")
+def test_a_row_that_is_watched_for_is_observed_and_one_of_before_is_not() -> None:
+    plant = plant_of(batch_ends="change")
+    plant.look(10, [(9.5, "1", {"batch_no": "B1"})], since_s=9)
+    plant.alive(20)
+    plant.look(30, [(9.8, "2", {"batch_no": "B2"})], since_s=29)
+    plant.alive(40)
+    plant.look(50, [(49.9, "3", {"batch_no": "B3"})], since_s=49)
+    plant.alive(60)
+    starts = {e["batch"]: e["start"]["basis"] for e in plant.of("batch", transition="start")}
+    assert starts == {"B1": "observed", "B2": "told-by-row", "B3": "observed"}
+    causes = {e["batch"]: (e["cause"], e["end"]["basis"]) for e in plant.of("batch", transition="leave")}
+    assert causes == {"B1": ("unknown", "told-by-row"), "B2": ("completed", "observed")}
+
+
+def test_a_look_long_after_the_one_before_was_not_watching() -> None:
+    plant = plant_of()
+    plant.look(1000, [(990, "1", {"batch_no": "B1"})], since_s=100)
+    plant.alive(1020)
+    assert plant.batches() == [("start", "B1", None, "told-by-row")]
+
+
+@pytest.mark.urs("URS-CTX-03", "URS-CTX-08")
+def test_orders_that_came_and_went_in_an_outage_are_neither_observed_nor_completed() -> None:
+    plant = plant_of()
+    plant.look(10, [(9.5, "1", {"batch_no": "B1"})], since_s=9)
+    plant.alive(20)
+    plant.look(5000, [(1000, "2", {"batch_no": "B2"}), (2000, "3", {"batch_no": "B3"}), (4990, "4", {"batch_no": "B4"})])
+    plant.alive(5020)
+    assert [(t, b, c) for t, b, c, _ in plant.batches()] == [
+        ("start", "B1", None),
+        ("leave", "B1", "unknown"),
+        ("start", "B4", None),
+        ("end", "B1", "unknown"),
+    ]
+    assert plant.of("batch", transition="leave")[0]["end"] == plant.of("batch", transition="end")[0]["end"]
+    assert plant.of("batch", transition="leave")[0]["end"]["time"] == time(1000), "the next order's row says so, whoever it was"
+    assert plant.of("batch", transition="start", batch="B4")[0]["start"]["basis"] == "told-by-row"
+    assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)
+
+
+@pytest.mark.urs("URS-CTX-03", "URS-CTX-08")
+def test_an_order_of_an_outage_of_the_mes_alone_is_a_batch_by_what_was_seen_of_it() -> None:
+    """The PLC was read all the time: its steps belong to the orders of their times."""
+    plant = plant_of()
+    plant.see(1, "initial", g_step=0, g_speed=0.0)
+    plant.look(10, [(9.5, "1", {"batch_no": "B1"})], since_s=9)
+    plant.see(15, g_step=20)
+    plant.see(18, g_step=0)
+    plant.see(40, g_step=20, g_speed=100.0)
+    plant.see(50, g_step=0)
+    plant.alive(60, "g-plc")
+    plant.look(70, [(30, "2", {"batch_no": "B2"}), (55, "3", {"batch_no": "B3"}), (65, "4", {"batch_no": "B4"})])
+    plant.alive(80, "g-plc")
+    plant.alive(90, "g-plc")
+    assert [(t, b, c) for t, b, c, _ in plant.batches() if b in {"B2", "B3"}] == [
+        ("start", "B2", None),
+        ("leave", "B2", "unknown"),
+        ("end", "B2", "unknown"),
+    ]
+    assert {(e["batch"], e["step"]) for e in plant.of("step", transition="end")} >= {("B1", "MIX"), ("B2", "MIX")}
+    assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)
+
+
+def steps(*told: tuple[float, str]) -> list[tuple[float | None, str, dict[str, Any]]]:
+    return [(at_s, f"{at_s}", {"step": "MIX", "state": state}) for at_s, state in told]
+
+
+@pytest.mark.urs("URS-CTX-04")
+@pytest.mark.parametrize("orders_first", [True, False])
+def test_steps_of_orders_that_were_over_make_no_records(orders_first: bool) -> None:
+    plant = plant_of(mes_steps=STEPS_ROWS, steps_from="mes")
+    looks = [("orders", orders(1, 2)), ("steps", steps((-3000, "START"), (-2900, "END"), (-50, "START"), (-20, "END")))]
+    for name, rows in looks if orders_first else reversed(looks):
+        plant.look(1, rows, name)
+    plant.alive(5, "g-plc")
+    plant.alive(20, "g-plc")
+    plant.alive(40, "g-plc")
+    (end,) = plant.of("step", transition="end")
+    assert (end["batch"], end["start"]["basis"], end["end"]["basis"], end["cause"]) == ("B2", "told-by-row", "told-by-row", "unknown")
+    assert [e["severity"] for e in plant.of("finding", code="step-before-start")] == ["info"]
+    assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)
+
+
+@pytest.mark.urs("URS-CTX-07")
+def test_bookings_and_samples_of_orders_that_were_over_are_not_made() -> None:
+    plant = plant_of()
+    rows = [(-3000.0, "1", {"batch_no": "B1"}), (-30.0, "2", {"batch_no": "B2"})]
+    plant.look(1, [(t, k, {**row, "lot": f"L{k}"}) for t, k, row in rows], "lots")
+    plant.look(1.1, [(t, k, {**row, "sample": f"S{k}"}) for t, k, row in rows], "samples")
+    plant.look(1.2, orders(1, 2))
+    plant.alive(20)
+    plant.alive(30)
+    assert [(e["batch"], e["at"]["basis"]) for e in plant.of("material")] == [("B2", "told-by-row")]
+    assert [(e["batch"], e["taken"]["basis"]) for e in plant.of("sample")] == [("B2", "told-by-row")]
+    assert {e["text"].partition(":")[0] for e in plant.of("finding", code="booking-before-start")} == {"mes.lots", "mes.samples"}
+    plant.look(50, [(49.5, "3", {"batch_no": "B2", "lot": "L3"})], "lots", since_s=49)
+    plant.alive(60)
+    assert plant.of("material")[-1]["at"]["basis"] == "observed"
