@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.context import configurations
+from gateway.context import configurations, event_bodies, source_rows
 from gateway.context.equipment.conditions import CONDITIONS, Conditions
 from gateway.context.former_keys import adopt
 from gateway.context.plan import FIELDS
@@ -26,6 +26,7 @@ class Events:
     rows: Rows
     rowsteps: RowSteps
     conditions: Conditions
+    emit: event_bodies.Emit
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Take one event. Those that say nothing of the line are passed over."""
@@ -69,6 +70,7 @@ class Events:
         self._alive(event["source"], state.now)
         readings.contexts.changed()
         adopt(state, plan, event)
+        source_rows.compare(state, event, self.emit)
         for unit, ticks in self.rows.take(event):
             window = 10_000_000 if ticks % 10_000_000 == 0 else 0
             readings.settling.identify(unit, Origin(Instant(ticks, window), state.seq, None))

@@ -408,6 +408,7 @@ class State:
     late: dict[str, int] = field(default_factory=dict)  # tag -> time of the last finding about late data
     tagsets: dict[str, list[tuple[str, str | None]]] = field(default_factory=dict)
     config: str = ""  # digest of the configuration that this state was decided under
+    source_rows: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)  # query -> key -> what the row said, the newest rows
     version: int = 0  # of that configuration; 0: not known
     configurations: dict[int, Configuration] = field(default_factory=dict)
     doubtful: list[list[int | None]] = field(default_factory=list)  # [first, last] seq of entries made while the clock was not verified

@@ -186,3 +186,39 @@ async def test_a_configuration_that_goes_back_is_a_third_one(tmp_path: Path) -> 
         told = [(event["version"], event["diff"][0]["fields"]) for event in way.events("config") if event.get("diff")]
         assert recompute.last_line(tmp_path / "journal").parameters[0].low == "40"
     assert told == [(2, [["low", "40", "41"]]), (3, [["low", "41", "40"]])]
+
+
+@pytest.mark.urs("URS-DAQ-04")
+async def test_a_row_that_is_edited_after_the_batch_is_in_its_exceptions(tmp_path: Path) -> None:
+    async with way_of(tmp_path) as way:
+        await way.batch(10, "B1")
+        await way.finish(50)
+        order = {"id": "B1", "unit_id": "MIX-1", "batch_no": "B1", "recipe": "MBR-1"}
+        await way.row(80, "mes.orders", "B1", {**order, "status": "rejected"}, "changed")
+        await way.row(81, "mes.orders", "B1", {**order, "status": "rejected"}, "changed")
+        await way.row(82, "mes.orders", "B1", {}, "deleted")
+        await way.row(83, "mes.orders", "B7", {**order, "batch_no": "B1"}, "changed")
+        await way.finish(84)
+        changed, unheld = way.events("finding", code="source-row-changed")
+        (deleted,) = way.events("finding", code="source-row-deleted")
+        stored = way.replayed("B1")
+        record, page, _ = way.record("B1")
+        _, report = await way.archive("B1")
+    assert changed["evidence"]["changed"] == [{"column": "status", "old": "released", "new": "rejected"}]
+    assert (changed["evidence"]["batch"], changed["severity"], changed["evidence"]["old_held"]) == ("B1", "warning", True)
+    assert {"column": "status", "old": "rejected", "new": None} in deleted["evidence"]["changed"]
+    assert (unheld["evidence"]["old_held"], unheld["evidence"]["changed"]) == (False, []), "what is not held is not made up"
+    told = [item["text"] for item in record["exceptions"] if "of mes.orders was" in item["text"]]
+    assert len(told) == 3
+    assert "released to rejected" in page
+    assert stored == []
+    assert report.exit_code == 0, list(report.lines())
+
+
+async def test_a_row_of_a_batch_that_has_not_begun_and_a_column_that_is_filled_in_are_no_exceptions(tmp_path: Path) -> None:
+    async with way_of(tmp_path) as way:
+        planned = {"id": "9", "unit_id": "MIX-9", "batch_no": "B9", "recipe": "MBR-1", "status": None}
+        await way.row(5, "mes.orders", "9", planned)
+        await way.row(6, "mes.orders", "9", {**planned, "status": "planned"}, "changed")
+        findings = way.events("finding", code="source-row-changed")
+    assert [(f["severity"], f["evidence"]["batch"]) for f in findings] == [("info", None)]
