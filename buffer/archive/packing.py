@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from buffer import entry as formats
 from buffer import sqlite, verify
+from buffer.archive.configurations import files_of
 from buffer.archive.html import html
 from buffer.archive.pdf import pdf
 from buffer.archive.record import Proof, Record
@@ -147,7 +148,7 @@ def _files(journal: Path, batch: str, held: list[Entry], keys: list[str]) -> Ite
     yield "verify.py", Path(verify.__file__).read_bytes()
     for name, schema in formats.schemas():
         yield f"schemas/{name}", _json(schema)
-    yield from _configuration(held)
+    yield from files_of(held)
 
 
 def _pages(batch: str, gateway: str, held: list[Entry], proofs: list[Proof], made: str) -> Iterator[tuple[str, bytes]]:
@@ -186,23 +187,6 @@ def _proof(journal: Path, epoch: int, held: list[Entry]) -> tuple[dict[str, Any]
         "digests": {last: digests[last] for _, last in ranges},
         "hashes": coded(evidence.others([entry.seq - 1 for entry in held], checkpoint.size)),
     }, checkpoint.note
-
-
-def _configuration(held: list[Entry]) -> Iterator[tuple[str, bytes]]:
-    """Yield the line folder's files from the newest configuration event, for convenience; the proof is in the entries."""
-    pieces: dict[str, str] = {}
-    for entry in held:
-        if b'"event":{"type":"config"' in entry.payload:
-            event = json.loads(entry.payload)["event"]
-            pieces = {} if event.get("part", 1) == 1 else pieces
-            for name, content in _named(event["files"]):
-                pieces[name] = pieces.get(name, "") + content
-    for name, content in pieces.items():
-        yield f"configuration/{Path(name).name}", content.encode()
-
-
-def _named(files: "Mapping[str, str] | list[dict[str, str]]") -> list[tuple[str, str]]:
-    return [(file["name"], file["text"]) for file in files] if isinstance(files, list) else list(files.items())
 
 
 def _json(value: object) -> bytes:
@@ -258,7 +242,7 @@ entries/*.jsonl   the entries as the gateway stored them and sent them to the el
                   tag tables ("tagset"), the configuration and the beginning of the epoch that a reader needs, and single entries that a
                   record of the batch cites: a set point that had been standing, for instance.
 schemas/          JSON Schemas of all entries, each with an example and with the meaning of its members.
-configuration/    the line's configuration at that time, as files.
+configuration/    each configuration of the line at that time, as files, in a folder named by its version.
 proofs.json       what connects the entries with the checkpoint.
 checkpoints/      for each epoch, the gateway's signed statement of its whole journal (C2SP tlog-checkpoint, Ed25519).
 keys.txt          the gateway's public keys. Compare them with those that you got another way: a forger would put in his own.

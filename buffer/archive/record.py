@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from buffer.archive.blocks import Block, Heading, NamedValues, Table, Text
+from buffer.archive.configurations import configuration_blocks, versions_text
 from buffer.archive.corrections import audit_trail, corrections, review
 from buffer.archive.happenings import Happening, happenings, latest
 from buffer.archive.incidents import incidents
@@ -53,6 +54,7 @@ class Record:
     def blocks(self) -> Iterator[Block]:
         """Yield all blocks, in the order of reading."""
         yield from self._summary()
+        yield from configuration_blocks(self._end.event.get("configurations", []) if self._end else [])
         yield from self._missing()
         yield from self._batch_parameters()
         for step in self._steps:
@@ -234,7 +236,8 @@ def _step(happening: Happening) -> Iterator[Block]:
     complete = event.get("completeness") or {}
     counted = f"; {counted_text(complete)}" if complete.get("required") else ""
     yield Text(
-        f"{span_text(event)}; {value_text(event.get('cause'))}{counted}; by {performed_by_text(event)}; entry {happening.where}{revised}"
+        f"{span_text(event)}; {value_text(event.get('cause'))}{counted}; by {performed_by_text(event)}; "
+        f"entry {happening.where}{versions_text(event)}{revised}"
     )
     if event.get("holds"):
         held = "; ".join(

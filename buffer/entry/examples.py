@@ -100,6 +100,7 @@ EVENTS: dict[str, dict[str, Any]] = {
         "performed_by": [{"id": "jdupont", "kind": "person", "from": "granulator.hmi_user"}],
         "parameters": [_PARAMETER],
         "completeness": {"required": 14, "present": 14, "missing": []},
+        "config_versions": [12],
         "evidence": {"from_seq": 4652, "to_seq": 4709},
         "caused_by": 4710,
     },

@@ -45,14 +45,40 @@ class ConfigFile(Open):
     text: str
 
 
+class ConfigChange(Open):
+    """One object of the line folder that was added, removed or changed. fields: (name, old, new)."""
+
+    what: Literal["added", "removed", "changed"]
+    kind: Name
+    name: Name
+    fields: list[tuple[str, str, str]] = []
+    criticality: str | None = None
+
+
+class ConfigVersion(Open):
+    """Another configuration, by its number and digest."""
+
+    version: int
+    sha256: Hex64
+
+
 class ConfigEvent(Event):
-    """The line folder in full, cut into numbered parts if it is long. Again in every 4,096 entries; a change has a new version."""
+    """The line folder in full, cut into numbered parts if it is long. Again in every 4,096 entries; a change has a new version.
+
+    Where a version begins (and not where it is only stated again) it says what it changes: `follows` is the configuration before it, `diff`
+    has at most 500 of `changes`; null: they could not be compared, and `not_compared` says why. approved_by null: nobody that is known.
+    """
 
     type: Literal["config"]
     version: int
     sha256: Hex64
     software: str
     files: list[ConfigFile] | dict[str, str]
+    follows: ConfigVersion | None = None
+    changes: int | None = None
+    diff: list[ConfigChange] = []
+    not_compared: str | None = None
+    approved_by: str | None = None
     part: int = 1
     of: int = 1
 

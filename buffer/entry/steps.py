@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from buffer.entry.head import Event, Evidence, Hex64, Instant, Name, Open, Performer, Scalar
 
@@ -79,6 +79,7 @@ class StepEvent(Event):
 
     `supersedes` is the record and revision that this one replaces, `record#revision`; one of another name went over to this batch. A long
     event comes in parts (`part` of `of`): each is the whole with a slice of one of the lists named in `sliced`, and none of the others.
+    config_versions: of the configurations in force from its start (the first one) until this record was made; null: not known.
     evidence, of an end: from the entry that told the start to the one that told the end, also where the batch was not known then.
     """
 
@@ -107,6 +108,7 @@ class StepEvent(Event):
     performed_by_reason: Literal["no source tells", "not observed"] | None = None  # why nobody is named
     parameters: list[Parameter] = []
     completeness: Completeness | None = None
+    config_versions: list[int | None] = []
     evidence: Evidence | None = None
 
 
@@ -134,6 +136,25 @@ class HoldTime(Open):
     result: Literal["within", "above", "not-judged"]
     status: Literal["present", "gap", "missing"]
     gaps: list[str] = []
+
+
+class BatchConfiguration(Open):
+    """A configuration that was in force in a batch; a second one came into force in mid batch.
+
+    from_seq: of the entry with which it came into force, null if before the batch; until_seq: of the last entry under it, null if there is
+    none, or if the numbers began anew. `changes` against version `follows`, of which `diff` lists what has room; null: not known.
+    """
+
+    version: int | None
+    sha256: Hex64 | None
+    from_seq: int | None = None
+    until_seq: int | None = None
+    from_: AwareDatetime | None = Field(None, alias="from")
+    until: AwareDatetime | None = None
+    follows: int | None = None
+    changes: int | None = None
+    diff: list[dict[str, Any]] = []
+    approved_by: str | None = None
 
 
 class BatchEvent(Event):
@@ -164,6 +185,7 @@ class BatchEvent(Event):
     materials: list[dict[str, Any]] = []
     samples: list[dict[str, Any]] = []
     orphans: list[dict[str, Any]] = []
+    configurations: list[BatchConfiguration] = []
     status: Literal["complete", "incomplete"] | None = None
     completeness: dict[str, Any] | None = None
     evidence: Evidence | None = None

@@ -15,6 +15,7 @@ from config.line import Line
 from config.reports.coverage import name_of, tags_of
 from config.units.scaling import Scaling
 
+_RANK = ("none", "GMP", "CQA", "CPP")
 _UNSEEN = frozenset({"place", "criticality_given", "folder"})
 
 
@@ -43,13 +44,18 @@ class Change:
 
 
 def changes(old: Line, new: Line) -> list[Change]:
-    """List every difference in meaning, in the order of kinds and names."""
+    """List every difference in meaning, in the order of kinds and names, with what it affects."""
+    return [_touched(old, new, change) for change in differences(old, new)]
+
+
+def differences(old: Line, new: Line) -> Iterator[Change]:
+    """Yield every difference in meaning, in the order of kinds and names; criticality: of the object itself, in either folder."""
     before, after = dict(_things(old)), dict(_things(new))
-    return [
-        _touched(old, new, what, key, _fields(before.get(key), after.get(key)))
-        for key in sorted({*before, *after})
-        if (what := _what(before.get(key), after.get(key))) is not None
-    ]
+    for key in sorted({*before, *after}):
+        what, sides = _what(before.get(key), after.get(key)), (before.get(key), after.get(key))
+        if what is not None:
+            own = max((getattr(side, "criticality", "none") for side in sides), key=_RANK.index)
+            yield Change(what, *key, _fields(*sides), criticality=own)
 
 
 def _what(before: Any, after: Any) -> str | None:
@@ -128,22 +134,22 @@ def _plain(value: Decimal) -> str:
 # ---- whom it touches ---------------------------------------------------------------------------------------------------------------
 
 
-def _touched(old: Line, new: Line, what: str, key: tuple[str, str], changed: tuple[tuple[str, str, str], ...]) -> Change:
-    kind, name = key
+def _touched(old: Line, new: Line, change: Change) -> Change:
+    kind, name = change.kind, change.name
     tags = {tag for line in (old, new) for tag in _tags(line, kind, name)}
     steps = {step for line in (old, new) for step in _steps(line, kind, name, tags)}
     rows = [(name_of(row), row) for line in (old, new) for row in line.parameters if _concerns(row, kind, name, tags, steps)]
     criticalities = [row.criticality for _, row in rows] + [tag.criticality for line in (old, new) for tag in line.tags if tag.tag in tags]
     return Change(
-        what,
+        change.what,
         kind,
         name,
-        changed,
+        change.fields,
         tuple(sorted(tags - {name})),
         tuple(sorted(steps - {name})),
         tuple(sorted({row_name for row_name, _ in rows} - {name})),
         tuple(sorted({row.ebr_field for _, row in rows if row.ebr_field})),
-        max(criticalities, key=("none", "GMP", "CQA", "CPP").index, default="none"),
+        max(criticalities, key=_RANK.index, default="none"),
     )
 
 

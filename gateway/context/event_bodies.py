@@ -117,7 +117,7 @@ def _intervals(states: Sequence[tuple[int, str]], wanted: Any) -> list[tuple[int
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What differs between two revisions: [{"path", "old", "new"}], parameters by name."""
-    skipped = {"revision", "supersedes", "reason", "changed", "caused_by", "parameters"}
+    skipped = {"revision", "supersedes", "reason", "changed", "caused_by", "parameters", "config_versions"}
     found = [{"path": k, "old": old.get(k), "new": v} for k, v in new.items() if k not in skipped and old.get(k) != v]
     before = {p["parameter"]: p for p in old.get("parameters", [])}
     for parameter in new.get("parameters", []):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.context import configurations, event_bodies, source_rows
 from gateway.context.equipment.conditions import CONDITIONS, Conditions
 from gateway.context.former_keys import adopt
 from gateway.context.plan import FIELDS
@@ -26,6 +27,7 @@ class Events:
     rows: Rows
     rowsteps: RowSteps
     conditions: Conditions
+    emit: event_bodies.Emit
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Take one event. Those that say nothing of the line are passed over."""
@@ -41,20 +43,14 @@ class Events:
             case "source" if event["state"] == "resumed":
                 self._resumed(event)
             case "config":
-                self._configured(event["sha256"])
+                if configurations.take(state, event):
+                    self._configured_anew()
             case "tagset":
                 learn(state.tagsets, event)
             case "context":
                 self._pushed(event)
 
     # configuration
-
-    def _configured(self, sha256: str) -> None:
-        """Note under which configuration the gateway works from here on."""
-        state = self.readings.state
-        before, state.config = state.config, sha256
-        if before not in {"", sha256}:
-            self._configured_anew()
 
     def _configured_anew(self) -> None:
         """Make records whose readings are all still held again under the new configuration; nothing comes of it if nothing differs."""
@@ -76,6 +72,7 @@ class Events:
         self._alive(event["source"], state.now)
         readings.contexts.changed()
         adopt(state, plan, event)
+        source_rows.compare(state, event, self.emit)
         for unit, at in self.rows.take(event):
             readings.settling.identify(unit, Origin(at, state.seq, None))
         self.rowsteps.take(event)

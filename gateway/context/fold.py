@@ -82,7 +82,7 @@ class Fold:
             self._contexts,
         )
         self._set_clock = SetClock(self.state, self.plan, self._readings)
-        self._taken = Events(self._readings, rows, self._rowsteps, conditions)
+        self._taken = Events(self._readings, rows, self._rowsteps, conditions, self._emit)
         self._signals = {source: frozenset(indexes) for source, indexes in self.plan.signals.items()}
 
     # the door

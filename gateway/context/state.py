@@ -99,6 +99,7 @@ class Run:
     last: dict[str, Any] | None = None  # the last record, while a revision may come
     supersedes: str | None = None
     moved: int = 0  # by how many ticks `start` was put back, because the clock that stamped it was ahead
+    configs: list[int] = field(default_factory=list)  # versions in force from its start to its record; see configurations.note
 
     @property
     def kind(self) -> Kind:
@@ -235,11 +236,28 @@ class Batch:
     alarm_count: int = 0
     ran: dict[str, list[Any]] = field(default_factory=dict)  # record -> equipment, step, run, start, end (where compared)
     reason: str | None = None  # of the revision that is due; None: late data
+    configs: list[int] = field(default_factory=list)  # versions in force in it, in order
 
     def revise(self, now: int, reason: str | None) -> None:
         """Let the end record be made again. Of several reasons the gravest is given."""
         self.dirty = now
         self.reason = min((told for told in (self.reason, reason) if told in GRAVEST), key=GRAVEST.index, default=None)
+
+
+@dataclass(slots=True)
+class Configuration:
+    """A configuration that was in force: since which entry, at which time, what it changed. part: of its event, as far as it was read."""
+
+    sha256: str
+    seq: int
+    at: int
+    follows: int | None
+    changes: int | None
+    approved_by: str | None
+    diff: list[dict[str, Any]] = field(default_factory=list)
+    part: int = 0
+    until_seq: int | None = None
+    until: int | None = None
 
 
 @dataclass(slots=True)
@@ -395,6 +413,9 @@ class State:
     late: dict[str, int] = field(default_factory=dict)  # tag -> time of the last finding about late data
     tagsets: dict[str, list[tuple[str, str | None]]] = field(default_factory=dict)
     config: str = ""  # digest of the configuration that this state was decided under
+    source_rows: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)  # query -> key -> what the row said, the newest rows
+    version: int = 0  # of that configuration; 0: not known
+    configurations: dict[int, Configuration] = field(default_factory=dict)
     doubtful: list[list[int | None]] = field(default_factory=list)  # [first, last] seq of entries made while the clock was not verified
     heard: dict[str, int] = field(default_factory=dict)  # tag with max_silence_s -> event ticks of its last reading
     leaps: list[Leap] = field(default_factory=list)  # the newest few

@@ -3,19 +3,18 @@
 The fold runs over what was stored; the same events must come out, byte for byte.
 """
 
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
-import config
 from buffer import read_journal
 from config import Line
 from gateway.context.fold import Fold
+from gateway.entries.configuration import Files, add_part, line_of
 
 _MEMBER = b'"event":'
 
@@ -60,7 +59,8 @@ def differences(data: Path, batch: str | None) -> Recomputed:
 
 def last_line(data: Path) -> Line:
     """Return the configuration that last ran on this journal. Raises NotWhole."""
-    return list(_lines(data).values())[-1]
+    parts, newest = _files(data)
+    return line_of(parts[newest])
 
 
 def text_of(difference: Difference) -> str:
@@ -79,33 +79,25 @@ def _payloads(data: Path, result: Recomputed) -> Iterator[bytes]:
 
 def _lines(data: Path) -> dict[str, Line]:
     """Make the configurations of a journal from the files in its `config` events; by their digest, in their order. Raises NotWhole."""
-    parts: dict[str, dict[str, bytes]] = {}
+    return {sha256: line_of(files) for sha256, files in _files(data)[0].items()}
+
+
+def _files(data: Path) -> tuple[dict[str, Files], str]:
+    """Collect the files of each configuration by its digest, in the order in which they first came; and name the newest one."""
+    parts: dict[str, Files] = {}
+    newest = ""
     for number, entry in enumerate(read_journal(data)):
         if number == 0 and entry.seq != 1:
             raise NotWhole(f"{data}: held from entry {entry.seq} on; what was decided before can not be decided again from here")
         if b'"type":"config"' in entry.payload:
             event = orjson.loads(entry.payload)["event"]
+            newest = event["sha256"]
             if event.get("part", 1) == 1:
-                parts[event["sha256"]] = {}
-            for piece in event["files"]:
-                _add_piece(parts.setdefault(event["sha256"], {}), piece)
+                parts[newest] = {}
+            add_part(parts.setdefault(newest, {}), event)
     if not parts:
         raise NotWhole(f"{data}: no configuration stands in this journal")
-    return {sha256: _line(files) for sha256, files in parts.items()}
-
-
-def _add_piece(files: dict[str, bytes], piece: dict[str, Any]) -> None:
-    """Add a piece of a file: a large folder stands in several events, and a large file in several pieces."""
-    files[piece["name"]] = files.get(piece["name"], b"") + piece["text"].encode(piece.get("encoding", "utf-8"))
-
-
-def _line(files: dict[str, bytes]) -> Line:
-    """Read a line folder from its files' contents."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name, content in files.items():
-            path = Path(folder) / Path(name).name
-            path.write_bytes(content)
-        return config.load(Path(folder))
+    return parts, newest
 
 
 def recompute(

@@ -19,6 +19,7 @@ from gateway.entries.bodies import event_body
 from gateway.entries.set_back import step_of
 from gateway.entries.tagset import tagset_of
 from gateway.entries.ticks import rfc3339
+from gateway.intake.configuration_change import change_of
 from gateway.intake.drafts import (
     Draft,
     EventDraft,
@@ -58,6 +59,7 @@ class Intake:
         self._on_fault, self._on_caused = on_fault, on_caused
         self._fixed: dict[str, Any] = {}  # what ends the head of every entry of this run
         self._tables = {source.name: tagset_of(line.tags_of(source.name)) for source in line.sources}
+        self._change: dict[str, Any] | None = None  # what this configuration changes, while it begins
         self._stated = 0  # first seq of the segment in which the configuration and the tag tables stand; 0 before `begin`
         self._state_due_s = time.monotonic()  # at once: what a start has folded, the next one need not
         self._fold_is_ahead = False  # of the journal: in `append`, and for ever after one that failed
@@ -74,6 +76,7 @@ class Intake:
         epoch = self.journal.opened.epoch
         known = stands.get("config", [0, "", 0])
         version = known[0] + (known[1] != self.line.sha256)
+        self._change = None if known[1] == self.line.sha256 else change_of(self.journal, known[0], known[1], self.line)
         self._fixed = {"config": {"version": version, "sha256": self.line.sha256}, "environment": self.line.line.environment}
         self._stated = self.journal.segment_of(max(self.journal.next_seq - 1, 1))
         if self.journal.opened.epoch_event is not None:
@@ -83,6 +86,7 @@ class Intake:
         for source, (tagset, _) in self._tables.items():
             if stands.get(f"tagset:{source}") != [tagset, epoch]:
                 self.append(list(self._table(source)), ("gateway", {f"tagset:{source}": [tagset, epoch]}))
+        self._change = None
 
     def happened(self, event: Mapping[str, Any], *, watermark: Watermark | None = None) -> Awaitable[None]:
         """Append an event that the fold takes as its input, with what it causes. On disk when the awaitable completes."""
@@ -171,7 +175,7 @@ class Intake:
         return [*self._configuration(), *(draft for source in self._tables for draft in self._table(source))]
 
     def _configuration(self) -> Iterator[Draft]:
-        return (EventDraft(event) for event in config_events(self.line, self._fixed["config"]))
+        return (EventDraft(event) for event in config_events(self.line, self._fixed["config"], self._change))
 
     def _table(self, source: str) -> Iterator[Draft]:
         return (EventDraft(event) for event in tagset_events(source, *self._tables[source]))

@@ -18,9 +18,13 @@ def software_version() -> str:
     return version_of("ebr-gateway")
 
 
-def config_events(line: Line, version: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Give the files of the line folder. version: the configuration's number and digest, as in the head of every entry."""
-    pieces = [piece for name, content in line.files.items() for piece in pieces_of(name, content)]
+def config_events(line: Line, version: Mapping[str, Any], change: Mapping[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+    """Give the files of the line folder. version: the configuration's number and digest, as in the head of every entry.
+
+    change: what it changes, where the events begin a configuration; None where they only state it again.
+    """
+    pieces = [("files", piece) for name, content in line.files.items() for piece in pieces_of(name, content)]
+    pieces += [("diff", item) for item in (change or {}).get("diff", ())]
     parts = list(slices(pieces, LARGEST_BODY_BYTES - 4_096))
     for number, (_, part) in enumerate(parts, 1):
         yield {
@@ -29,7 +33,8 @@ def config_events(line: Line, version: Mapping[str, Any]) -> Iterator[dict[str, 
             "software": software_version(),
             "part": number,
             "of": len(parts),
-            "files": list(part),
+            **({} if change is None else {**change, "diff": [item for kind, item in part if kind == "diff"]}),
+            "files": [item for kind, item in part if kind == "files"],
         }
 
 

@@ -14,6 +14,9 @@ NOTHING = "0" * 64
 MAX_ENTRY_BYTES = 65_536
 READINGS, EVENT = "ebr-gateway/readings/1", "ebr-gateway/event/1"
 
+ROW_CHANGES = ("source-row-changed", "source-row-deleted")
+"""Findings that concern the batch that they name, however long after it they come."""
+
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -104,6 +107,8 @@ def facts(item: dict[str, Any]) -> list[Fact]:
 
 
 def _batches_of_event(event: dict[str, Any]) -> set[Any]:
+    if event.get("code") in ROW_CHANGES:
+        return set(_walk((event.get("evidence") or {}).get("batch")))
     sides = [event.get(name) or {} for name in ("from", "to")] if event.get("type") == "rebind" else []
     return set(_walk(event.get("batch"))) | {batch for side in sides for batch in _walk(side.get("batch"))}
 

@@ -13,6 +13,7 @@ from buffer import verify
 from buffer.archive import packing
 from drivers import Message
 from gateway.context.replay import replay
+from gateway.evidence.recompute import differences
 from gateway.intake import Intake
 from simulators.ebr import Store
 from simulators.ebr.builder import build
@@ -109,7 +110,7 @@ class Way(Rig):
         fold = replay(self.line, self.journal)
         self.intake = Intake(self.line, self.journal, self.clock, fold, on_fault=self.faults.append, on_caused=self._caused)
         self.intake.begin()
-        await self.stored()
+        await self.intake.heartbeat()
 
     async def read(self, second: float, kind: str = "change", **values: Any) -> None:
         """Tags of the PLC have these values."""
@@ -162,6 +163,10 @@ class Way(Rig):
         """The events of a kind in the journal."""
         events = [orjson.loads(entry.payload).get("event", {}) for entry in self.entries()]
         return [e for e in events if e.get("type") == kind and all(e.get(name) == value for name, value in members.items())]
+
+    def replayed(self, batch: str) -> list[Any]:
+        """What comes out otherwise when everything is decided again from the journal."""
+        return differences(self._store / "journal", batch).differences
 
     def record(self, batch: str) -> tuple[dict[str, Any], str, str]:
         """The EBR's record of a batch: JSON, page and BatchML."""

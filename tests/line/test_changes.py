@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kit.whole_way import Way, way_of
+from kit.whole_way import TABLES, Way, way_of, write_folder
 
 from buffer.archive import packing
+from gateway.evidence import recompute
 
 
 def held(archive: Path) -> dict[int, dict[str, Any]]:
@@ -128,3 +129,96 @@ async def test_a_replacement_stays_an_exception_when_another_result_follows(tmp_
     assert (sample["reason"], len(sample["results"])) == ("result", 2), "a row of another key is a further result"
     assert [former["values"]["moisture"] for former in sample["results"][0]["replaced"]] == ["5.20", "3.45"]
     assert [item["severity"] for item in record["exceptions"] if item["kind"] == "result-replaced"] == ["alarm"]
+
+
+CHANGED = TABLES["parameters.csv"].replace("40,95", "41,95")
+
+
+@pytest.mark.urs("URS-CFG-01")
+async def test_a_configuration_that_changes_in_mid_batch_is_in_every_copy_of_the_record(tmp_path: Path) -> None:
+    async with way_of(tmp_path) as way:
+        await way.order(10, "B1")
+        await way.alive(11)
+        await way.read(12, step=10, temp=60.0)
+        write_folder(way.folder, parameters=CHANGED)
+        way.at(15)
+        await way.restart()
+        await way.read(20, step=0)
+        await way.order(25, None, "B1 ended")
+        await way.finish(26)
+        await way.batch(50, "B2")
+        await way.read(100, temp=33.0)
+        await way.finish(101)
+        (step,) = way.events("step", transition="end", batch="B1")
+        (end,) = way.events("batch", transition="end", batch="B1")
+        (later,) = way.events("batch", transition="end", batch="B2")
+        begun = [event for event in way.events("config") if "follows" in event]
+        stored = [way.replayed(batch) for batch in ("B1", "B2")]
+        record, page, _ = way.record("B1")
+        archive, report = await way.archive("B1")
+    assert (begun[0]["follows"], begun[0]["changes"]) == (None, None), "nothing was before the first"
+    (change,) = begun[1]["diff"]
+    assert (change["kind"], change["fields"], change["criticality"]) == ("parameter", [["low", "40", "41"]], "CPP")
+    assert step["config_versions"] == [1, 2]
+    one, two = end["configurations"]
+    assert (one["version"], one["from_seq"], two["version"], two["follows"], two["approved_by"]) == (1, None, 2, 1, None)
+    assert (one["until_seq"] + 1, two["changes"], two["diff"]) == (two["from_seq"], 1, begun[1]["diff"])
+    assert [c["version"] for c in later["configurations"]] == [2], "the next batch has one"
+    assert stored == [[], []], "decided again from the journal, the same comes out"
+    (exception,) = (item for item in record["exceptions"] if item["kind"] == "configuration")
+    assert exception["severity"] == "alarm"
+    assert "low 40 → 41" in exception["text"]
+    assert "low 40 → 41" in page.partition("<h2>Configurations</h2>")[2].partition("</section>")[0]
+    with zipfile.ZipFile(archive) as file:
+        limits = [file.read(f"configuration/{version}/parameters.csv").decode() for version in (1, 2)]
+        copy = file.read("record.html").decode()
+    assert limits == [TABLES["parameters.csv"], CHANGED]
+    assert "low 40 to 41" in copy
+    assert "configuration 1, 2" in copy
+    assert report.exit_code == 0, list(report.lines())
+
+
+async def test_a_configuration_that_goes_back_is_a_third_one(tmp_path: Path) -> None:
+    async with way_of(tmp_path) as way:
+        for parameters in (CHANGED, TABLES["parameters.csv"]):
+            write_folder(way.folder, parameters=parameters)
+            await way.restart()
+        told = [(event["version"], event["diff"][0]["fields"]) for event in way.events("config") if event.get("diff")]
+        assert recompute.last_line(tmp_path / "journal").parameters[0].low == "40"
+    assert told == [(2, [["low", "40", "41"]]), (3, [["low", "41", "40"]])]
+
+
+@pytest.mark.urs("URS-DAQ-04")
+async def test_a_row_that_is_edited_after_the_batch_is_in_its_exceptions(tmp_path: Path) -> None:
+    async with way_of(tmp_path) as way:
+        await way.batch(10, "B1")
+        await way.finish(50)
+        order = {"id": "B1", "unit_id": "MIX-1", "batch_no": "B1", "recipe": "MBR-1"}
+        await way.row(80, "mes.orders", "B1", {**order, "status": "rejected"}, "changed")
+        await way.row(81, "mes.orders", "B1", {**order, "status": "rejected"}, "changed")
+        await way.row(82, "mes.orders", "B1", {}, "deleted")
+        await way.row(83, "mes.orders", "B7", {**order, "batch_no": "B1"}, "changed")
+        await way.finish(84)
+        changed, unheld = way.events("finding", code="source-row-changed")
+        (deleted,) = way.events("finding", code="source-row-deleted")
+        stored = way.replayed("B1")
+        record, page, _ = way.record("B1")
+        _, report = await way.archive("B1")
+    assert changed["evidence"]["changed"] == [{"column": "status", "old": "released", "new": "rejected"}]
+    assert (changed["evidence"]["batch"], changed["severity"], changed["evidence"]["old_held"]) == ("B1", "warning", True)
+    assert {"column": "status", "old": "rejected", "new": None} in deleted["evidence"]["changed"]
+    assert (unheld["evidence"]["old_held"], unheld["evidence"]["changed"]) == (False, []), "what is not held is not made up"
+    told = [item["text"] for item in record["exceptions"] if "of mes.orders was" in item["text"]]
+    assert len(told) == 3
+    assert "released to rejected" in page
+    assert stored == []
+    assert report.exit_code == 0, list(report.lines())
+
+
+async def test_a_row_of_a_batch_that_has_not_begun_and_a_column_that_is_filled_in_are_no_exceptions(tmp_path: Path) -> None:
+    async with way_of(tmp_path) as way:
+        planned = {"id": "9", "unit_id": "MIX-9", "batch_no": "B9", "recipe": "MBR-1", "status": None}
+        await way.row(5, "mes.orders", "9", planned)
+        await way.row(6, "mes.orders", "9", {**planned, "status": "planned"}, "changed")
+        findings = way.events("finding", code="source-row-changed")
+    assert [(f["severity"], f["evidence"]["batch"]) for f in findings] == [("info", None)]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from buffer.chain import leaf, root
-from gateway.context import event_bodies, waits
+from gateway.context import configurations, event_bodies, waits
 from gateway.context.equipment.alarms import Alarms
 from gateway.context.equipment.holdtimes import HoldTimes
 from gateway.context.gaps.unobserved import evidence, unobserved
@@ -43,6 +43,7 @@ class Batches:
         batch = self._state.batches.setdefault(who.batch, Batch(Identity(who.batch)))
         self.fill(who)
         run = self._runs.begin_batch(unit, who, at, seq)
+        batch.configs = sorted({*batch.configs, *configurations.since(self._state, seq)})
         batch.members.append(Member(unit.name, at, seq, run.id))
         batch.ended, batch.dirty = None, None
         counts = self._state.counts
@@ -136,6 +137,7 @@ class Batches:
         batch = self._state.batches.get(run.identity.batch or "")
         if batch is None or run.last is None:
             return
+        batch.configs = sorted({*batch.configs, *run.configs})
         if run.kind == "step" and run.end is not None and self._plan.units[run.equipment].equipment.mes_steps is not None:
             batch.ran[run.record] = [run.equipment, run.step, run.run, run.start.ticks, run.end.ticks]
         if run.kind == "event":
@@ -248,6 +250,7 @@ class Batches:
             cause = "unknown"  # nobody saw it end, a row alone says that it is over
         start = min((m.start for m in batch.members), key=lambda at: at.ticks)
         end = max((m.end for m in batch.members if m.end is not None), key=lambda at: at.ticks)
+        configurations.note(batch.configs, self._state)
         stated, account = self._completeness(name, batch), self._ledgers.account(name, batch)
         listed = [{"record": r, "revision": x.revision, "content_sha256": x.sha256} for r, x in sorted(batch.records.items())]
         event = {
@@ -274,6 +277,7 @@ class Batches:
             "records": listed,
             "merkle_root": root([leaf(bytes.fromhex(x.sha256)) for _, x in sorted(batch.records.items())]).hex(),
             **account,
+            "configurations": configurations.listed(self._state, batch.configs),
             "gaps": batch.gaps,
             "alarms": batch.alarms,
             "alarm_count": batch.alarm_count,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from config import Parameter, Step
-from gateway.context import event_bodies, waits
+from gateway.context import configurations, event_bodies, waits
 from gateway.context.equipment.holdtimes import HoldTimes
 from gateway.context.gaps.unobserved import evidence, unobserved
 from gateway.context.plan import LATENESS_TICKS, LEVELS, Gathered, Plan, StepPlan, Unit
@@ -100,6 +100,7 @@ class Runs:
     def _add(self, run: Run) -> Run:
         run.id, self._state.next_id = self._state.next_id, self._state.next_id + 1
         self._state.runs[run.id] = run
+        run.configs = configurations.since(self._state, run.start_seq)
         run.record = event_bodies.record_id(self.gateway, run)
         return run
 
@@ -156,6 +157,7 @@ class Runs:
         return self._plan.gathered(run.equipment, run.kind, run.name)
 
     def _record(self, run: Run) -> bool:
+        configurations.note(run.configs, self._state)
         parameters = self.given.filled(run, self.parameters(run))
         run.dirty, first = None, not run.revision
         self.recorded_through = max(self.recorded_through, run.end.ticks if run.end else 0)
@@ -172,6 +174,7 @@ class Runs:
             **event_bodies.performers(run.people, unit.equipment.operator, self.gateway, observed=not run.operator_unseen),
             "parameters": parameters,
             "completeness": completeness(parameters),
+            "config_versions": configurations.versions(run.configs),
             "evidence": {"from_seq": run.start_seq, "to_seq": run.end_seq},
         }
         return self._publish(run, event)

@@ -9,6 +9,7 @@ from simulators.ebr.pages.markup import marked, row, shown, table, when, with_ti
 from simulators.ebr.pages.sections import duration, limits, sections
 from simulators.ebr.pages.style import CSS
 from simulators.ebr.pages.which_plots import figures
+from simulators.ebr.record.configurations import versions_text
 from simulators.ebr.record.exceptions import missing_item
 from simulators.ebr.record.groups import Group, grouped
 from simulators.ebr.record.record import Series
@@ -184,6 +185,7 @@ def _line(step: Mapping[str, Any], zone: ZoneInfo) -> str:
         f"within {escape(step['parent'])}" if step.get("parent") else "",
         f"revision {step['revision']}" if step["revision"] > 1 else "",
         f"entry {step['seq']}",
+        versions_text(step),
     ]
     return f'<p class="line">{", ".join(filter(None, parts))}</p>'
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from simulators.ebr.pages.markup import marked, shown, table, when
 from simulators.ebr.record.bookings import lot_of
+from simulators.ebr.record.configurations import changes_text
 from simulators.ebr.record.exceptions import clock_event_size, seconds_between
 from simulators.ebr.record.groups import extent
 from simulators.ebr.record.results import said, values_text
@@ -30,6 +31,9 @@ def sections(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
     names = ("Raised", "Acknowledged", "Cleared", "Stood", "Equipment", "Alarm", "Text")
     yield _section("Alarms", names, (_alarm(item, zone) for item in record["alarms"]))
     yield from _gaps(record, zone)
+    names = ("Version", "From", "Until", "From entry", "Changed", "Approved by", "SHA-256")
+    listed = [(place, item) for end in record["ends"] for place, item in enumerate(end.get("configurations") or [])]
+    yield _section("Configurations", names, (_configuration(place, item, zone) for place, item in listed))
     yield _section("Corrections", ("Record", "Rev.", "Written", "Reason", "What", "Before", "After"), _corrections(record, zone))
     yield from _clock(record, zone)
 
@@ -130,6 +134,15 @@ def _told(result: Mapping[str, Any], zone: ZoneInfo, read: Mapping[Any, str]) ->
     """Show what it said, and the laboratory's own time of it; where it told none, when the gateway read it. read: by number of entry."""
     at = when(result["time"], zone) if result.get("time") else f"read {when(read.get(result.get('seq')), zone)}"
     return f"{escape(values_text(result.get('values')))} <small>{at}</small>"
+
+
+def _configuration(place: int, item: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
+    """Show a configuration; one that came into force in mid batch is marked."""
+    version = marked(str(item.get("version") or "not known"), bad=place > 0)
+    changed = escape(changes_text(item)) if place else "in force when the batch began"
+    times = (when(item.get("from"), zone), when(item.get("until"), zone))
+    by = escape(item.get("approved_by") or "nobody known")
+    return (version, *times, str(item.get("from_seq") or "–"), changed, by, f"<code>{escape(str(item.get('sha256') or '–'))}</code>")
 
 
 def _hold_time(hold: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:

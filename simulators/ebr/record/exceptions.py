@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from simulators.ebr.record.configurations import changes_in
 from simulators.ebr.record.readings import TICKS_PER_S, ticks_of
 from simulators.ebr.record.results import replacement_text
 from simulators.ebr.record.statement import uncertainty
@@ -104,6 +105,8 @@ def _end(end: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for equipment in end.get("equipments") or []:
         for parameter in equipment.get("parameters") or []:
             yield from _parameter(parameter, f"{equipment['equipment']} (whole batch)", end["start"]["time"])
+    for time, text in changes_in(end):
+        yield _exception("configuration", "alarm", time, "batch", text)
     if end.get("cause") not in (None, "completed"):
         yield _exception("batch-cause", "alarm", end["entered"], "batch", f"The batch was ended by: {end['cause']}.")
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from simulators.ebr.entry import ROW_CHANGES
 from simulators.ebr.record.batch_seal import checked, content_sha256, event_bytes
 from simulators.ebr.record.bookings import alarms, booked, genealogy
 from simulators.ebr.record.exceptions import exceptions
@@ -66,7 +67,7 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
             "placed": unverified_times.spans(),
         },
         "environments": sorted(environment for environment in facts["environments"] if environment),
-        "findings": _inside(line, "finding", window),
+        "findings": _findings(line, window, batch),
         "chain": _streams(streams, facts),
     }
     record["genealogy"] = genealogy(batch, record["materials"], ends)
@@ -346,6 +347,16 @@ def _inside(line: list[dict[str, Any]], kind: str, window: Mapping[str, str | No
         return []
     first, last = ticks_of(window["start"]), ticks_of(window["end"])
     return [event for event in line if event["type"] == kind and first <= ticks_of(event["entered"]) <= last]
+
+
+def _findings(line: list[dict[str, Any]], window: Mapping[str, str | None], batch: str) -> list[dict[str, Any]]:
+    """List the findings of the batch's time; of a source's row that was changed later those that name the batch, whenever they came."""
+    rows = [event for event in line if event["type"] == "finding" and event["code"] in ROW_CHANGES and _batch_of(event) is not None]
+    return [event for event in _inside(line, "finding", window) if event not in rows] + [e for e in rows if _batch_of(e) == batch]
+
+
+def _batch_of(finding: Mapping[str, Any]) -> Any:
+    return (finding.get("evidence") or {}).get("batch")
 
 
 def _streams(streams: Mapping[tuple[str, int], Mapping[str, Any]], facts: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ def test_an_archive_is_verified_by_the_verifier_in_it_with_the_public_key_alone(
     assert {"README.txt", "record.html", "manifest.json", "keys.txt", "proofs.json", "SHA256SUMS", "schemas/entry-readings.json"} <= set(
         names
     )
-    assert "configuration/line.toml" in names
+    assert "configuration/12/line.toml" in names
     assert [json.loads(line)["event"]["type"] for line in lines[:4]] == ["epoch", "config", "tagset", "batch"]
     (tmp_path / "key.txt").write_text(made.signer.public)
     command = [sys.executable, "-I", str(tmp_path / "verify.py"), str(zipped), "--key", str(tmp_path / "key.txt"), "--json"]

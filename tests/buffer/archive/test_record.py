@@ -256,7 +256,7 @@ def test_the_pages_say_by_how_much_the_clock_was_set_and_how_long_it_stood() -> 
 
 @pytest.mark.urs("URS-AUD-06")
 @pytest.mark.parametrize(
-    "name", ["record.html", "record.pdf", "README.txt", "verify.py", "configuration/line.toml", "keys.txt", "schemas/event-step.json"]
+    "name", ["record.html", "record.pdf", "README.txt", "verify.py", "configuration/12/line.toml", "keys.txt", "schemas/event-step.json"]
 )
 def test_a_page_that_was_changed_is_found_although_all_sums_are_right(made: Made, tmp_path: Path, name: str) -> None:
     files = held(made.zip)

@@ -130,7 +130,9 @@ def test_a_step_row_ends_the_run_that_its_former_key_began(plant: Rows) -> None:
     plant.row(30, "steps", "4500%2F26/1", {**row, "ended": time(25)}, "changed")
     plant.alive(60)
     assert [(e["transition"], e["cause"]) for e in plant.of("step")] == [("start", None), ("end", "completed")]
-    assert plant.of("finding") == []
+    (finding,) = plant.of("finding")
+    assert (finding["code"], finding["severity"]) == ("source-row-changed", "info")
+    assert [item["column"] for item in finding["evidence"]["changed"]] == ["ended"], "what it said under its former key is held"
 
 
 def test_a_row_in_force_that_came_under_a_former_key_is_known_when_it_is_deleted(plant: Rows) -> None:
