@@ -204,13 +204,13 @@ async def frozen(plant: Plant, stopped_s: float) -> tuple[Record, float, float]:
         await until(lambda record: record.values("queued") and record.values("scale") and record.values("plc"))
         plant.step = 1
         await until(lambda record: record.step("start"))
-        begun = time.time()
         gateway.send_signal(signal.SIGSTOP)
+        begun = time.time()  # between the signals: a busy machine may let the gateway poll beside either of them
         try:
             await asyncio.sleep(stopped_s)
+            ended = time.time()
         finally:
             gateway.send_signal(signal.SIGCONT)
-        ended = time.time()
         await eventually(lambda: plant.count > (ended - begun + 2) / EVERY_S)
         await until(lambda record: any(cause == "not-asked" and end > ended for cause, _, end, _ in record.gaps("plc.temp", "plc")))
         plant.step = 0
