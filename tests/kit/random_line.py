@@ -43,6 +43,7 @@ time_authority = "device"
 name = "d"
 driver = "modbus"
 endpoint = "tcp://127.0.0.1:5020"
+rate_ms = 600000
 [[source]]
 name = "mes"
 driver = "mes_sql"

@@ -272,14 +272,15 @@ class Expected:
         equipment, name = run["equipment"], run["step"]
         told = {one["parameter"]: one for one in step["parameters"]}
         states = self.raw[f"{recipes.SOURCES[equipment]}.state"]
-        assert told.pop(f"{name}_s")["unrounded"] == (run["end"] - run["start"]) / recipes.S, (where, step["record"])
-        complete = {f"{name}_s": True}
+        duration = told.pop(f"{name}_s")
+        assert duration["unrounded"] == (run["end"] - run["start"]) / recipes.S, (where, step["record"])
+        complete = {f"{name}_s": run["unseen"] == [None, None] and run["sighted"]}
+        assert (duration["status"] == "present") == complete[f"{name}_s"], (where, step["record"], duration, run)
         for kind, statistic, tag, include in recipes.MEASURED:
             model = recipe_model.judged(self.truth.log, equipment, run, states, statistic, tag, include)
             mine = told.pop(f"{name}_{kind}")
             here = (where, step["record"], mine, model)
-            enough = model["covered"] is None or statistic in ("value_at_start", "value_at_end")
-            complete[mine["parameter"]] = model["value"] is not None and (enough or model["covered"] >= random_line.MIN_COVERED)
+            complete[mine["parameter"]] = model["value"] is not None and model["present"]
             assert (mine["status"] == "present") == complete[mine["parameter"]], here
             found["parameters"] += 1
             if model["value"] is None:

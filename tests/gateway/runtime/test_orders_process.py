@@ -71,7 +71,7 @@ def rows(folder: Path) -> list[tuple[str, str]]:
     return [(row["change"], row["key"]) for event in events(folder, "message") for row in event["rows"]]
 
 
-@pytest.mark.urs("URS-CTX-03", "URS-DAT-04")
+@pytest.mark.urs("URS-CTX-03", "URS-DAQ-04")
 def test_the_order_that_runs_is_the_only_one_that_is_a_batch(folder: Path) -> None:
     mes = Mes(folder)
     for number in range(1, 31):

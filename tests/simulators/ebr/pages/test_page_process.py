@@ -123,6 +123,8 @@ def test_sections_without_anything_in_them_are_left_out(full: tuple[dict[str, An
     for name in ("materials", "hold_times", "alarms", "gaps"):
         record[name] = []
     record["genealogy"] = {"edges": [], "orphans": []}
+    for end in record["ends"]:
+        end["configurations"] = []
     for step in record["steps"]:
         step["revisions"] = []
     left = "".join(sections(record, PARIS))
