@@ -269,7 +269,6 @@ def _parameters(parameters: Sequence[Mapping[str, Any]]) -> Table:
     rows = []
     for parameter in parameters:
         evidence = parameter.get("evidence") or {}
-        covered = parameter.get("covered")
         is_time = str(parameter.get("statistic")).startswith("time_")  # its limits are lines that it counts from, no limits of seconds
         rows.append(
             [
@@ -283,12 +282,21 @@ def _parameters(parameters: Sequence[Mapping[str, Any]]) -> Table:
                     value_text(parameter.get("unit_text") or parameter.get("unit")),
                     *("" if is_time else value_text(parameter.get(name)) for name in ("low", "target", "high")),
                 ),
-                *(_judged(parameter), "" if covered is None else f"{covered * 100:.4g} %", value_text(parameter.get("readings"))),
+                *(_judged(parameter), _covered(parameter), value_text(parameter.get("readings"))),
                 *(", ".join(parameter.get("gaps", [])), f"{evidence['from_seq']}-{evidence['to_seq']}" if evidence.get("from_seq") else ""),
             ]
         )
     widths = (3, 3.6, 1.3, 1.3, 1.1, 1, 1, 1, 1.5, 1.1, 1.1, 1.6, 1.5)
     return Table(PARAMETERS, widths, rows, _at([_is_bad(parameter) for parameter in parameters]))
+
+
+def _covered(parameter: Mapping[str, Any]) -> str:
+    """Write which share of the step was observed, and by how much its edges are uncertain, where that matters to the value."""
+    share, uncertain_s = parameter.get("covered"), parameter.get("uncertain_s", 0)
+    edges = (
+        "edges uncertain, not known by how much" if uncertain_s is None else f"edges uncertain by {uncertain_s:g} s" if uncertain_s else ""
+    )
+    return "; ".join(filter(None, ("" if share is None else f"{share * 100:.4g} %", edges)))
 
 
 def _at(flags: Iterable[bool]) -> frozenset[int]:

@@ -21,7 +21,8 @@ from gateway.context.plan import Plan
 from gateway.context.readings import Readings
 from gateway.context.records.batches import Batches
 from gateway.context.records.late_results import LateResults
-from gateway.context.records.runs import RETIRE_EVERY_TICKS, Runs
+from gateway.context.records.run_memory import RETIRE_EVERY_TICKS
+from gateway.context.records.runs import Runs
 from gateway.context.set_clock import SetClock
 from gateway.context.signals.contexts import Contexts
 from gateway.context.signals.occupancy import Occupancy
@@ -226,7 +227,7 @@ class Fold:
         state = self.state
         if state.retire_due <= state.now or state.now < state.retire_due - RETIRE_EVERY_TICKS:
             state.retire_due = state.now + RETIRE_EVERY_TICKS
-            self._runs.retire()
+            self._runs.memory.retire()
             standing = [track.standing[3] for track in state.tracks.values() if track.standing is not None]
             needed = min([*standing, *(run.start_seq for run in state.runs.values())], default=state.seq)
             state.doubtful = [span for span in state.doubtful if span[1] is None or span[1] >= needed]

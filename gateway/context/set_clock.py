@@ -175,7 +175,7 @@ class SetClock:
             unit = self._plan.units[run.equipment]
             ahead = self._ahead_in(unit)
             if run.revision and run.end is not None and run.end.ticks > back.now + ahead:
-                self._readings.runs.close(run)  # its record is made: what comes from now on is nothing late for it
+                self._readings.runs.memory.close(run)  # its record is made: what comes from now on is nothing late for it
             elif not run.revision and not unit.from_rows:
                 run.end = None if run.end is None else _at(run.end, back, ahead)
                 start = back.placed(run.start.ticks, ahead)

@@ -3,14 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from gateway.context.instants import Basis, Identity, Instant
+from gateway.context.occurrences import Condition, Ledger, Log, PendingBooking, PostedBooking, Raised
 from gateway.entries.fold_input import Json
 from gateway.parameters import Book, Cut, Track
 
 FORMAT = 1
 """Of the dumped state. It rises when an old dump would be read wrongly; such a dump is refused, and the journal is folded anew."""
 
-Basis = Literal["observed", "found-at-start", "inferred-from-gap", "told-by-row"]
-"""How an instant is known. told-by-row: a MES row says so, and nobody was watching for that row when it came to be."""
 
 IDENTITY, END = "", "!end"
 """Keys of an equipment's pending and settled changes beside the names of tags: its identity, the signal that ends its batch."""
@@ -22,15 +22,6 @@ Kind = Literal["step", "batch", "event"]
 def stored_step(kind: Kind, name: str) -> str:
     """Give what stands in place of a step's name where runs are stored and counted. A step's name is never empty, and has no "!" in it."""
     return {"step": name, "batch": "", "event": f"!{name}"}[kind]
-
-
-@dataclass(slots=True)
-class Instant:
-    """When something changed: at most `window` before `ticks`; None: nobody looked before."""
-
-    ticks: int
-    window: int | None
-    basis: Basis = "observed"
 
 
 @dataclass(slots=True)
@@ -53,18 +44,6 @@ class Pending:
     entered: int  # time of the entry that brought it
     source: str | None  # its life proves stillness; None: a row or a push, which does not flicker
     passed: int | None = None  # of an identity that came and went while nobody watched: when it went
-
-
-@dataclass(slots=True)
-class Identity:
-    """Who an equipment works for. raw: an id that is ill-formed or not known, kept as it came."""
-
-    batch: str | None = None
-    order: str | None = None
-    product: str | None = None
-    recipe: str | None = None
-    recipe_version: str | None = None
-    raw: str | None = None
 
 
 @dataclass(slots=True)
@@ -261,85 +240,6 @@ class Configuration:
 
 
 @dataclass(slots=True)
-class PendingBooking:
-    """Something that is to be booked or sampled. active, trigger: of the table's row that told it; source: "source.query" of a row."""
-
-    table: Literal["material", "sample"]
-    name: str
-    equipment: str
-    trigger: str
-    active: str | None
-    at: Instant
-    seq: int
-    entered: int  # time of the entry that brought it
-    value: Json = None  # of the trigger
-    row: dict[str, str | None] | None = None
-    key: str | None = None  # of that row
-    withdrawn: bool = False  # the row was deleted
-
-
-@dataclass(slots=True)
-class PostedBooking:
-    """A booking or a sample that was said, while a revision may come. heard: column -> the reading that it rests on."""
-
-    occurred: PendingBooking
-    identity: Identity
-    event: dict[str, Any]
-    made: int  # time of the entry that brought the last revision
-    heard: dict[str, list[Any]] = field(default_factory=dict)
-    dirty: int | None = None
-    reason: str | None = None
-
-
-@dataclass(slots=True)
-class Ledger:
-    """What happened to the material of one batch: record -> its line in the batch's end. more: beyond what is listed."""
-
-    bookings: dict[str, dict[str, Any]] = field(default_factory=dict)
-    samples: dict[str, dict[str, Any]] = field(default_factory=dict)
-    noted: list[str] = field(default_factory=list)  # orphans that were said
-    more: int = 0
-
-
-@dataclass(slots=True)
-class Log:
-    """What happened to an equipment between two batches. going: what cleans it now; gaps: (id, start, end) in which nobody looked."""
-
-    batch: str | None = None
-    left: Instant | None = None
-    going: list[str] = field(default_factory=list)
-    first: Instant | None = None  # start of the first cleaning since
-    first_by: str | None = None
-    last: Instant | None = None  # end of the last one
-    last_by: str | None = None
-    gaps: list[tuple[str, int, int]] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Raised:
-    """An alarm that stands. units: the equipments that it concerns; told: its name, severity and text."""
-
-    at: Instant
-    seq: int
-    units: list[str] = field(default_factory=list)
-    told: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Condition:
-    """A condition of an alarm server, as long as it is active or wants to be acknowledged. at: ticks of its newest event."""
-
-    name: str
-    scope: str
-    at: int
-    units: list[str]
-    told: dict[str, Any]
-    active: bool = False
-    acked: bool = True
-    confirmed: bool = True
-
-
-@dataclass(slots=True)
 class OpenGap:
     """A gap that has not closed. left: tags not observed since; None: all of the source."""
 
@@ -424,21 +324,36 @@ class State:
 
 
 __all__ = [
+    "END",
+    "FORMAT",
+    "GRAVEST",
+    "IDENTITY",
+    "MOST_TOLD",
     "Basis",
     "Batch",
+    "Condition",
+    "Configuration",
     "Cut",
     "EquipmentState",
+    "Heard",
     "Identity",
     "Instant",
+    "Kind",
     "Leap",
+    "Ledger",
     "Listed",
+    "Log",
     "Member",
     "OpenGap",
     "Pending",
+    "PendingBooking",
+    "PostedBooking",
     "Raised",
     "Row",
     "Run",
     "Seen",
     "State",
+    "Told",
     "Unseen",
+    "stored_step",
 ]

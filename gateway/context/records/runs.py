@@ -1,43 +1,23 @@
 """The runs of steps: begun, ended, recorded when their sources have shown life past the end, revised while late readings may come."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-from config import Parameter, Step
+from config import Step
 from gateway.context import configurations, event_bodies, waits
 from gateway.context.equipment.holdtimes import HoldTimes
 from gateway.context.gaps.unobserved import evidence, unobserved
-from gateway.context.plan import LATENESS_TICKS, LEVELS, Gathered, Plan, StepPlan, Unit
+from gateway.context.plan import LEVELS, Plan, StepPlan, Unit
 from gateway.context.records.given_values import GivenValues
+from gateway.context.records.run_memory import RunMemory
+from gateway.context.records.run_parameters import RunParameters
 from gateway.context.records.step_order import deviations
 from gateway.context.state import Identity, Instant, Run, State, stored_step
 from gateway.context.texts import LONGEST_TEXT
 from gateway.entries.fold_input import Json
-from gateway.entries.ticks import TICKS_PER_S, rfc3339
 from gateway.parameters import (
-    Book,
-    Edge,
-    Edges,
-    Track,
-    advance,
     completeness,
-    counted,
-    finished,
-    need_of,
-    opened,
-    parameter_of,
-    resolved,
-    restated,
-    unsighted,
 )
-
-PATIENCE_TICKS = 120 * TICKS_PER_S
-"""So long after a gap its history may still come and fill it."""
-LONGEST_HELD_TICKS = 3_600 * TICKS_PER_S
-"""A gap longer than this is no longer waited for."""
-RETIRE_EVERY_TICKS = 5 * TICKS_PER_S
-MOST_HELD = 256
-"""Recorded runs held for revisions."""
 
 
 class Runs:
@@ -46,6 +26,8 @@ class Runs:
     def __init__(self, state: State, plan: Plan, emit: event_bodies.Emit, holds: HoldTimes) -> None:
         self._state, self._plan, self._emit, self._holds = state, plan, emit, holds
         self.given = GivenValues(state, plan)
+        self.values = RunParameters(state, plan)
+        self.memory = RunMemory(state, plan, self.values, self.given)
         self.gateway = plan.line.gateway
         self.recorded_through = max((r.end.ticks for r in state.runs.values() if r.revision and r.end), default=0)
 
@@ -150,15 +132,12 @@ class Runs:
 
     def _ready(self, run: Run) -> bool:
         unit = self._plan.units[run.equipment]
-        sources = self._gathered(run).sources or {self._plan.places[tag].source.name for tag in unit.step_tags}
+        sources = self.values.gathered(run).sources or {self._plan.places[tag].source.name for tag in unit.step_tags}
         return waits.ready(self._state, waits.of_record(unit, run, sources))
-
-    def _gathered(self, run: Run) -> Gathered:
-        return self._plan.gathered(run.equipment, run.kind, run.name)
 
     def _record(self, run: Run) -> bool:
         configurations.note(run.configs, self._state)
-        parameters = self.given.filled(run, self.parameters(run))
+        parameters = self.given.filled(run, self.values.parameters(run))
         run.dirty, first = None, not run.revision
         self.recorded_through = max(self.recorded_through, run.end.ticks if run.end else 0)
         unit, where = self._plan.units[run.equipment], self._state.where[run.equipment]
@@ -200,62 +179,7 @@ class Runs:
         kept = {name: value for name, value in run.last.items() if name not in {"content_sha256", "changed"}}
         return self._publish(run, {**kept, "parameters": parameters, "completeness": completeness(parameters)})
 
-    def parameters(self, run: Run) -> list[dict[str, Any]]:
-        """The parameters of an ended run, as its record lists them."""
-        assert run.end is not None
-        gathered, stops = self._gathered(run), self._stops(run)
-        start, end = run.start.ticks, run.end.ticks
-        book = run.book or opened(gathered.needs, gathered.limits, self._state.tracks, start)
-        book = finished(book, gathered.needs, self._state.tracks, stops, end)
-        rows = self._plan.chosen(gathered.parameters, run.identity.recipe, run.identity.recipe_version)
-        made = [self._parameter(run, row, book, stops) for row in rows]
-        if run.kind == "event":
-            told = {"event": run.name, "occurrence": run.run, "at": rfc3339(start)}
-            made = [{**parameter, **told} for parameter in made]
-        return [self._timed(run, parameter) for parameter in made] if self._state.doubtful else made
-
-    def _timed(self, run: Run, parameter: dict[str, Any]) -> dict[str, Any]:
-        """A parameter that rests on entries made while the clock was not verified: it says so, and counts as the line decides."""
-        if parameter["status"] not in {"present", "aggregate-only"}:
-            return parameter
-        seen = [seq for name in ("from_seq", "to_seq") if (seq := parameter["evidence"][name]) is not None]
-        first, last = min([run.start_seq, *seen]), max([run.end_seq or run.start_seq, *seen])
-        if not any((a or 0) <= last and (b is None or b >= first) for a, b in self._state.doubtful):
-            return parameter
-        status = "time-unverified" if self._plan.unverified == "incomplete" and parameter["status"] == "present" else parameter["status"]
-        return {**restated(parameter, status), "time_verified": False}
-
-    def _parameter(self, run: Run, row: Parameter, book: Book, stops: Sequence[tuple[int, int | None]]) -> dict[str, Any]:
-        assert run.end is not None
-        start, end = run.start.ticks, run.end.ticks
-        need, tag = need_of(row, self._plan.tags), self._plan.tags.get(row.tag or "")
-        cuts = [] if tag is None else [cut for cut in self._state.tracks[tag.tag].cuts if cut.overlaps(start, end)]
-        time = counted(start, end, round(row.skip_first_s * TICKS_PER_S), stops if row.include == "running" else ())
-        edges = Edges(_edge(run.start), _edge(run.end), unsighted(row, self._lost(run), cuts, (start, end), stops))
-        sums, limits = None if need is None else book.sums[need.key], resolved(row, book, edges.start)
-        return parameter_of(row, tag, sums, limits, cuts, edges, included=time)
-
-    def _lost(self, run: Run) -> list[tuple[int, int | None]]:
-        """List the intervals inside a step in which nobody saw whether it still ran. Its key, if it has one, proves it afterwards."""
-        unit = self._plan.units[run.equipment]
-        row = None if run.kind != "step" or unit.from_rows else unit.row_of(run.step, run.identity)
-        if row is None or row.row.key is not None or run.end is None:
-            return []
-        unseen = run.end.basis != "observed" and run.end.window is not None
-        end = run.end.ticks - (run.end.window or 0) if unseen else run.end.ticks
-        lost = self._state.lost.get(row.row.signal, [])
-        return [(a, min(b, end)) for a, b in lost if a < end and b > run.start.ticks]
-
-    def _stops(self, run: Run) -> list[tuple[int, int | None]]:
-        return event_bodies.stops(self._state.where[run.equipment].states)
-
     # what comes late
-
-    def held(self, run: Run, start: int, end: int | None) -> bool:
-        """Whether the readings are still held that a run with other ends would be made of."""
-        first = run.start.ticks if run.end is None else min(run.end.ticks, run.end.ticks if end is None else end)
-        first = first if start == run.start.ticks else min(start, run.start.ticks)
-        return all(self._state.tracks[tag].through <= first for tag in self._gathered(run).tags)
 
     def touched(self, tags: Iterable[str], start: int, end: int | None, reason: str) -> None:
         """Something about these tags in [start, end) was learned after records were made: revise them."""
@@ -264,7 +188,7 @@ class Runs:
         names = set(tags)
         for run in self._state.runs.values():
             late = run.revision and run.end is not None and start < run.end.ticks and (end is None or end >= run.start.ticks)
-            if late and names & self._gathered(run).tags:
+            if late and names & self.values.gathered(run).tags:
                 run.dirty = self._state.now if run.dirty is None else run.dirty
                 run.reason = run.reason or reason
 
@@ -286,61 +210,6 @@ class Runs:
             if person not in run.people:
                 run.people.append(person)
 
-    # memory
-
-    def retire(self) -> None:
-        """Move what can no longer change into sums, and forget runs whose record is final."""
-        tracks = self._state.tracks
-        back = self._passed() - LATENESS_TICKS
-        until = {name: self._horizon(track, back) for name, track in tracks.items()}
-        ready = {name: ticks for name, ticks in until.items() if ticks > tracks[name].through}
-        for run in self._state.runs.values():
-            gathered = self._gathered(run)
-            if run.book is None and run.start.ticks < max((until[t] for t in gathered.tags), default=0):
-                run.book = opened(gathered.needs, gathered.limits, tracks, run.start.ticks)
-            if run.book is not None:
-                advance(run.book, gathered.needs, tracks, self._stops(run), ready, None if run.end is None else run.end.ticks)
-        for name, ticks in ready.items():
-            tracks[name].retire(ticks)
-        self._forget(back)
-
-    def _passed(self) -> int:
-        """Give the time that has passed for certain: a clock that was just set far forward may have been set wrongly, and be set back."""
-        now, leap = self._state.now, self._state.landed
-        return now if leap is None or not waits.lasts(now, leap.landed, LATENESS_TICKS) else leap.before
-
-    def _horizon(self, track: Track, back: int) -> int:
-        held = [
-            cut.start
-            for cut in track.cuts
-            if (cut.end is None or back < cut.end + PATIENCE_TICKS) and (cut.end or back) - cut.start < LONGEST_HELD_TICKS
-        ]
-        return track.horizon(min([back, *held]))
-
-    def close(self, run: Run) -> None:
-        """Let no reading change a run's record any more; a result of the laboratory still may."""
-        del self._state.runs[run.id]
-        if run.identity.batch is not None and self.given.rows(run):
-            self._state.awaiting[run.record], run.book = run, None
-
-    def _forget(self, back: int) -> None:
-        tracks, runs = self._state.tracks, self._state.runs
-        final = [r for r in runs.values() if r.revision and r.dirty is None and r.end is not None and r.end.ticks < back]
-        over = len(final) - MOST_HELD
-        for number, run in enumerate(final):
-            if number < over or all(tracks[tag].through >= (run.end.ticks if run.end else 0) for tag in self._gathered(run).tags):
-                self.close(run)
-        oldest = min((r.start.ticks for r in runs.values()), default=back)
-        for track in tracks.values():
-            track.forget_cuts(min(oldest, back))
-        for where in self._state.where.values():
-            while len(where.states) > 1 and where.states[1][0] <= min(oldest, back):
-                del where.states[0]
-
 
 def _depth(run: Run) -> int:
     return LEVELS.index(run.level) if run.kind == "step" else -1
-
-
-def _edge(at: Instant) -> Edge:
-    return Edge(at.window, seen=at.basis == "observed")

@@ -177,7 +177,7 @@ class RowSteps:
         old = {"start": rfc3339(run.start.ticks), "end": None if run.end is None else rfc3339(run.end.ticks)}
         new = {"start": rfc3339(start), "end": None if end is None else rfc3339(end)}
         evidence = {"equipment": unit.name, "batch": run.identity.batch, "record": run.record, "key": heard.key, "old": old, "new": new}
-        if not self._runs.held(run, start, end):
+        if not self._runs.values.held(run, start, end):
             told = f"{run.record}: row {heard.key} was corrected too late; the closed record does not change"
             self._emit(event_bodies.finding("late-correction", "warning", told, evidence))
             return
