@@ -2,97 +2,19 @@
 
 import asyncio
 import socket
-import time
-from collections import Counter
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
 
 import pytest
-from kit.collector import Collector
+from kit.modbus_driver import TRANSPORTS, Collected, Log, plc_for, running, source_at, tags_of
 from kit.processes import DEADLINE_S
 
-from config import Source, Tag
+from config import Tag
 from config.units.scaling import Scaling
-from drivers.contract import BAD_DECODING, BadReply, LinkLost
+from drivers.contract import BadReply, LinkLost
 from drivers.modbus import ModbusDriver
-from simulators.device import Truth
-from simulators.modbus_plc import Fault, ModbusPlc
-
-TRANSPORTS = ["tcp", "rtu-tcp", "rtu"]
-
-
-class Collected(Collector):
-    """The gateway's side, kept in memory: every list, loss and finding, in order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.values: dict[int, list[Any]] = {}
-        self.seen = Counter[int]()
-
-    def __call__(self, readings, *, received_ns, requested_ns=None, kind="change", alive=None, **_):
-        assert kind == "poll"
-        assert requested_ns <= received_ns <= time.monotonic_ns()
-        self.lists.append((list(readings), tuple(alive or ()), requested_ns, received_ns))
-        for tag, value, status, source, server in readings:
-            assert (source, server) == (None, None)
-            self.values.setdefault(tag, []).append((value, status))
-            self.seen[tag] += 1
-        self.seen.update(alive or ())
-        return self.done()
-
-    def last(self, tag: int):
-        return self.values.get(tag, [(None, None)])[-1]
-
-
-class Log:
-    """A ground truth kept in memory."""
-
-    def __init__(self) -> None:
-        self.served_values: dict[str, list[Any]] = {}
-
-    def made(self, *_):
-        pass
-
-    def served(self, tag, ticks, value):
-        self.served_values.setdefault(tag, []).append(value)
-
-
-def tags_of(*rows) -> list[Tag]:
-    return [Tag(tag=f"t{at}", source="plc", address=address, type=kind) for at, (address, kind) in enumerate(rows)]
-
-
-def source_at(tmp_path, transport: str = "tcp", port: int = 0, **options) -> Source:
-    endpoint = "rtu://bus?baudrate=115200" if transport == "rtu" else f"{transport}://127.0.0.1:{port}"
-    rate_ms = options.pop("rate_ms", 20)
-    return Source(name="plc", driver="modbus", endpoint=endpoint, rate_ms=rate_ms, options=options, folder=tmp_path)
-
-
-@asynccontextmanager
-async def plc_for(tmp_path, tags, transport="tcp", truth=None, **options):
-    """A running PLC and the source that reaches it."""
-    plc = ModbusPlc(source_at(tmp_path, transport, **options), tags, truth or Truth(None))
-    await plc.start()
-    try:
-        yield plc, source_at(tmp_path, transport, plc.port, **options)
-    finally:
-        await plc.stop()
-
-
-@asynccontextmanager
-async def running(source, tags):
-    """The driver running into a collection; it must still run at the end."""
-    emit = Collected()
-    task = asyncio.create_task(ModbusDriver(source, tags).run(emit))
-    try:
-        yield emit
-        if task.done():
-            task.result()
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError, LinkLost, BadReply):
-            await task
+from simulators.modbus_plc import Fault
 
 
 @pytest.mark.urs("URS-DAQ-03", "URS-DAQ-06")
@@ -324,56 +246,6 @@ async def test_cancelling_closes_the_connection(tmp_path):
                 await asyncio.sleep(0.001)
 
 
-@pytest.mark.parametrize("transport", ["tcp", "rtu"])
-async def test_addresses_that_do_not_exist_are_found_split_and_remembered(tmp_path, transport):
-    tags = tags_of(*[(f"1/holding/{at}:uint16", "uint16") for at in range(40)])
-    async with plc_for(tmp_path, tags, transport) as (plc, source):
-        plc.memory.refused |= {(1, "holding", 7), (1, "holding", 30)}
-        async with running(source, tags) as emit:
-            await emit.until(lambda: emit.seen[0] > 5)
-            asked = plc.memory.requests[3]
-            await emit.until(lambda: emit.seen[0] > 15)
-
-            assert set(emit.values) == set(range(40)) - {7, 30}
-            assert {tag for loss in emit.losses for tag in loss.tags} == {7, 30}
-            assert all("modbus-exc-02" in loss.detail for loss in emit.losses)
-            assert (finding := next(f for f in emit.findings if f.code == "address-refused")).tags == (7, 30)
-            assert finding.text.endswith("read as 0..6, 8..29, 31..39")
-            assert plc.memory.requests[3] - asked < 12 * 4  # remembered: no search at every poll
-
-
-async def test_a_hole_that_does_not_exist_costs_no_tag(tmp_path):
-    tags = tags_of(("1/holding/0:uint16", "uint16"), ("1/holding/10:uint16", "uint16"))
-    async with plc_for(tmp_path, tags) as (plc, source):
-        plc.memory.exact = True
-        async with running(source, tags) as emit:
-            await emit.until(lambda: emit.seen[0] > 5 and emit.seen[1] > 5)
-            assert not emit.losses
-            assert [finding.code for finding in emit.findings] == ["address-refused"]
-
-
-async def test_a_refused_address_is_read_as_soon_as_it_exists(tmp_path):
-    tags = tags_of(("1/holding/0:uint16", "uint16"), ("1/holding/1:uint16", "uint16"))
-    async with plc_for(tmp_path, tags, unreadable_retry_s=0.1) as (plc, source):
-        plc.memory.refused.add((1, "holding", 1))
-        async with running(source, tags) as emit:
-            await emit.until(lambda: emit.losses)
-            plc.memory.refused.clear()
-            await emit.until(lambda: 1 in emit.values)
-            assert emit.findings[-1].text.endswith("is readable now")
-
-
-async def test_what_is_not_of_its_type_is_bad_with_a_finding(tmp_path):
-    tags = tags_of(("1/holding/0:bcd16", "bcd16"), ("1/holding/1:uint16", "uint16"))
-    raw = tags_of(("1/holding/0:uint16", "uint16"), ("1/holding/1:uint16", "uint16"))
-    async with plc_for(tmp_path, raw) as (plc, source):
-        await plc.set({"t0": 0x12AB, "t1": 4}, 0)
-        async with running(source, tags) as emit:
-            await emit.until(lambda: len(emit.values) == 2 and emit.findings)
-            assert (emit.last(0), emit.last(1)) == ((None, BAD_DECODING), (4, 0))
-            assert emit.findings[0].text == "t0: not bcd16 as declared: 12 ab"
-
-
 async def test_requests_of_one_poll_share_their_instants_only_if_close_together(tmp_path):
     tags = tags_of(("1/holding/0:uint16", "uint16"), ("1/input/0:uint16", "uint16"))
     async with plc_for(tmp_path, tags, rate_ms=100, window_ms=40) as (plc, source), running(source, tags) as emit:
@@ -392,50 +264,3 @@ async def test_nobody_listening_is_link_lost(tmp_path):
         tags = tags_of(("1/holding/0:uint16", "uint16"))
         with pytest.raises(LinkLost, match=str(port)):
             await ModbusDriver(source_at(tmp_path, port=port), tags).run(Collected())
-
-
-@pytest.mark.urs("URS-DAQ-06")
-@pytest.mark.parametrize("order", ["upper", "lower"])
-async def test_a_counter_torn_at_its_carry_is_read_again(tmp_path, order):
-    tags = tags_of(("1/holding/0:uint32", "uint32"))
-    async with plc_for(tmp_path, tags, rate_ms=10) as (plc, source):
-        await plc.set({"t0": 0xFFE0}, 0)
-        plc.memory.tearing["t0"] = (7, order)
-        async with running(source, tags) as emit:
-            await emit.until(lambda: emit.values.get(0) and emit.values[0][-1][0] > 0x10400)
-        had = {0xFFE0, *plc.memory.had["t0"]}
-        assert all(value in had for value, status in emit.values[0] if status == 0)
-        good = [value for value, status in emit.values[0] if status == 0]
-        assert good == sorted(good)
-        assert len(good) > 10
-
-
-@pytest.mark.urs("URS-DAQ-02")
-async def test_nothing_but_reads_was_ever_sent(tmp_path):
-    tags = tags_of(("1/holding/0:uint16", "uint16"), ("1/coil/0", "bool"), ("1/discrete/0", "bool"), ("1/input/0:uint16", "uint16"))
-    async with plc_for(tmp_path, tags, timeout_ms=40) as (plc, source):
-        plc.memory.refused.add((1, "input", 0))
-        plc.faults += [Fault("drop", after=5), Fault("short", after=7), Fault("exception", after=9, code=6)]
-        async with running(source, tags) as emit:
-            await emit.until(lambda: emit.seen[0] > 20)
-        assert set(plc.memory.requests) == {1, 2, 3, 4}
-
-
-async def test_a_device_that_sends_without_end_is_given_up(tmp_path):
-    """Bounded buffers: a peer that floods is disconnected, not stored."""
-
-    async def flood(reader, writer):
-        with suppress(ConnectionError):
-            await reader.read(12)
-            while True:
-                writer.write(b"\x00\x01\x00\x00\x00\x05\x01\x03\x02\x00\x00" * 500)
-                await writer.drain()
-
-    server = await asyncio.start_server(flood, "127.0.0.1", 0)
-    tags = tags_of(("1/holding/0:uint16", "uint16"))
-    for transport in ("tcp", "rtu-tcp"):
-        source = source_at(tmp_path, transport, server.sockets[0].getsockname()[1], timeout_ms=2000)
-        with pytest.raises((BadReply, LinkLost)):
-            async with asyncio.timeout(DEADLINE_S):
-                await ModbusDriver(source, tags).run(Collected())
-    server.close()
