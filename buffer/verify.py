@@ -2,10 +2,11 @@
 # ruff: noqa: T201 - it is a command
 """Prove that nothing in an EBR gateway's record was changed, removed, inserted or reordered; name the first bad entry.
 
-    python verify.py PATH [--key PUBLIC_KEY] [--checkpoint NOTE ...] [--json]
+    python verify.py PATH [--key PUBLIC_KEY] [--checkpoint NOTE ...] [--unsigned-s SECONDS] [--json]
 
 PATH is a journal's folder (stopped, copied or running), an archive of a batch (.zip), or the store of an EBR (a folder with ebr.db).
 NOTE is a checkpoint that somebody else kept, or a witness's folder of them: shows that PATH was set back to an earlier state.
+SECONDS is the time that entries at the end may span of which no checkpoint is signed yet; the report says which these are.
 Exit 0: good. 1: bad, the first bad entry is named. 2: nothing bad was found, but evidence is missing (an archive or a store without a
 key, entries that were declared lost, ..), or nothing could be checked.
 
@@ -24,6 +25,9 @@ key, entries that were declared lost, ..), or nothing could be checked.
     a closed segment or a member of an archive changed    1  its SHA-256, which journal.db or SHA256SUMS holds
     a signature, a rotation of keys or a proof is false   1  the key (--key); without it 2, of a journal the key beside it and a note
     something can not be read or unpacked                 1  the attempt
+    nothing is signed by the key that is given            2  no checkpoint is one of it (--key)
+    entries at the end are not signed, for ten minutes    2  the newest signed checkpoint whose root was computed (--unsigned-s)
+    the checkpoints were taken out of journal.db          2  the entries that tell of them
     the EBR refused entries, or has not received all      2  the lists that the EBR keeps
     an archive lacks entries that its records rest on     2  the numbers that the records cite
     there is no such path, key or note, or no package     2  nothing was checked; standard error says why
@@ -50,9 +54,11 @@ import tempfile
 import time
 import zipfile
 import zlib
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,6 +71,8 @@ SEGMENT = 4096
 """Entries of a full segment."""
 LARGEST_ENTRY = 1 << 20
 """Bytes to which one entry may unpack: a damaged or forged payload must not fill the memory."""
+MAX_UNSIGNED_S = 600.0
+"""Time that the entries after the newest signed checkpoint may span: a gateway signs every five minutes; as much again is slack."""
 ZEROS = "0" * 64
 HEAD = re.compile(
     rb'\{"schema":"([^"\\]*)","gateway":("(?:[^"\\]|\\.)*"),"epoch":(\d{1,19}),"seq":(\d{1,19}),"previous":"([0-9a-f]{64})","time":"'
@@ -80,11 +88,35 @@ EntryRange = tuple[int, int, int]
 # ---------------------------------------------------------------------------------------------------------------- what is reported
 
 
+@dataclass(frozen=True)
+class Signed:
+    """How far signatures prove one epoch. through: the last entry that one covers, 0 if none; last: the last that is here.
+
+    unsigned: entries after `through` (of an archive: none). since: time of the first of them.
+    """
+
+    gateway: str
+    epoch: int
+    through: int
+    last: int
+    unsigned: int = 0
+    since: str | None = None
+
+    def __str__(self) -> str:
+        """Say it to a person."""
+        text = f"{self.gateway}, epoch {self.epoch}: signed through entry {self.through} of {self.last}"
+        if not self.unsigned:
+            return text
+        entries = "the last entry" if self.unsigned == 1 else f"the last {self.unsigned} entries"
+        return f"{text}; {entries} since {self.since} {'is' if self.unsigned == 1 else 'are'} not signed"
+
+
 @dataclass
 class Report:
     """Result of a verification. bad: the first bad entry as (epoch, seq), if one could be named. exit_code: 0 good, 1 bad, 2 incomplete.
 
-    problems: what is not as it was written. missing: evidence that is not there. notes: what explains itself, and changes nothing.
+    signed: for each epoch, through which entry a signature proves it. problems: what is not as it was written. missing: evidence that is
+    not there. notes: what explains itself, and changes nothing.
     """
 
     kind: str
@@ -93,6 +125,7 @@ class Report:
     checkpoints: int = 0
     signatures: int = 0
     bad: EntryId | None = None
+    signed: list["Signed"] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -114,6 +147,7 @@ class Report:
         yield f"{verdict}: {self.kind} {self.path}: {self.entries} entries, {self.checkpoints} checkpoints, {self.signatures} signatures"
         if self.bad:
             yield f"first bad entry: epoch {self.bad[0]}, seq {self.bad[1]}"
+        yield from (f"signed: {signed}" for signed in self.signed)
         yield from (f"bad: {text}" for text in self.problems[:50])
         if len(self.problems) > 50:
             yield f"bad: and {len(self.problems) - 50} more"
@@ -325,6 +359,11 @@ def rotated(note: str) -> tuple[Key, Key] | None:
     return (old, new) if lines[0] == ROTATION and old.name == new.name and old.signed(note) and new.signed(note) else None
 
 
+def no_key_of(gateway: str) -> str:
+    """Say that nothing of a gateway could be checked by its signatures."""
+    return f"no public key of {gateway} was given: its signatures were not checked"
+
+
 class Signatures:
     """Collects signatures, and judges them at the end.
 
@@ -335,7 +374,7 @@ class Signatures:
     def __init__(self, report: Report, keys: list[Key]) -> None:
         self._report = report
         self._keys = list(keys)
-        self._checkpoints: list[tuple[Checkpoint, EntryId | None]] = []
+        self._checkpoints: list[tuple[Checkpoint, EntryId | None, Chain | None]] = []
         self._pairs: list[tuple[tuple[Key, Key], EntryId | None]] = []
 
     def trust(self, keys: list[Key]) -> None:
@@ -350,9 +389,9 @@ class Signatures:
         elif not any(pair == taken for taken, _ in self._pairs):
             self._pairs.append((pair, at))
 
-    def check(self, checkpoint: Checkpoint, at: EntryId | None) -> None:
-        """Add a checkpoint, whose signature is judged by `settle`."""
-        self._checkpoints.append((checkpoint, at))
+    def check(self, checkpoint: Checkpoint, at: EntryId | None, proves: "Chain | None" = None) -> None:
+        """Add a checkpoint, whose signature is judged by `settle`. proves: the chain whose root it is, if that was computed."""
+        self._checkpoints.append((checkpoint, at, proves))
 
     def trusted(self) -> list[Key]:
         """Return all keys that count."""
@@ -372,17 +411,19 @@ class Signatures:
             if self._checkpoints or self._report.kind != "journal":
                 unchecked.append("signatures were not checked: no public key was given (--key)")
             return
-        for checkpoint, at in self._checkpoints:
+        for checkpoint, at, proves in self._checkpoints:
             gateway = checkpoint.origin.rpartition("/")[0]
             own = [key for key in keys if key.name == gateway]  # a key speaks for its own gateway alone
             if any(key.signed(checkpoint.note) for key in own):
                 self._report.signatures += 1
+                if proves is not None:
+                    proves.signed = max(proves.signed, checkpoint.size)
             elif own:
                 self._report.problem(f"the checkpoint of {checkpoint.size} entries is not signed by the key", at)
             else:
                 gateways_without_key.add(gateway)
         for gateway in sorted(gateways_without_key):
-            self._report.missing.append(f"no public key of {gateway} was given: its signatures were not checked")
+            self._report.missing.append(no_key_of(gateway))
         self._settle_rotations(keys)
 
     def _settle_rotations(self, keys: list[Key]) -> None:
@@ -416,6 +457,55 @@ KEPT_SIZES = 65_536
 """Newest tree sizes whose peaks are kept in memory, for checkpoints that come in later entries."""
 
 
+LONGEST_TIME = 40
+"""Bytes of an entry's time, at most: RFC 3339."""
+
+
+class Span(NamedTuple):
+    """Times of some entries that follow each other, in seconds since 1970. last: the last of them; low, high: earliest and latest."""
+
+    last: int
+    since_s: float
+    low_s: float
+    high_s: float
+
+
+class EntryTimes:
+    """Times of entries, as they say themselves: each of those that no checkpoint covers, and the spans between checkpoints before."""
+
+    def __init__(self) -> None:
+        self._spans: list[Span] = []
+        self._seqs, self._times_s = array("q"), array("d")
+
+    def take(self, seq: int, text: bytes) -> None:
+        """Add an entry; text: its bytes from its time on. A time that can not be read is 1970: nobody can say how old the entry is."""
+        try:
+            time_s = datetime.fromisoformat(text.partition(b'"')[0].decode("ascii")).replace(tzinfo=UTC).timestamp()
+        except (ValueError, OverflowError):
+            time_s = 0.0
+        self._seqs.append(seq)
+        self._times_s.append(time_s)
+
+    def covered(self, through: int) -> None:
+        """Keep no single times of entries to `through`."""
+        count = sum(1 for seq in self._seqs if seq <= through)
+        self._spans += self._span(0, count)
+        del self._seqs[:count], self._times_s[:count]
+
+    def _span(self, begin: int, end: int) -> list[Span]:
+        times_s = self._times_s[begin:end]
+        return [Span(self._seqs[end - 1], times_s[0], min(times_s), max(times_s))] if times_s else []
+
+    def after(self, through: int) -> tuple[str | None, float]:
+        """Return the time of the first entry after `through`, and the seconds over which all after it spread."""
+        begin = sum(1 for seq in self._seqs if seq <= through)
+        spans = [span for span in self._spans if span.last > through] + self._span(begin, len(self._seqs))
+        if not spans:
+            return None, 0.0
+        since = datetime.fromtimestamp(spans[0].since_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return since, max(span.high_s for span in spans) - min(span.low_s for span in spans)
+
+
 class Chain:
     """Follows one epoch's entries in order, and reports the first that is not as it was written."""
 
@@ -428,6 +518,11 @@ class Chain:
         self.whole = True  # every leaf so far is known, so the tree is
         self.begun: list[dict[str, Any]] = []  # the `epoch` events here: they speak of the epoch before
         self.pruned: list[EntryRange] = []  # (epoch, first, last) that audit entries here call pruned
+        self.last = 0  # entry that is here
+        self.signed = 0  # entries that a checkpoint proves which the key has signed
+        self.told_of_checkpoints = 0  # by entries
+        self.unbroken = True  # each entry names the one before it, from the first that is here
+        self.times = EntryTimes()  # of those that no checkpoint covers
         self._signatures = signatures
         self._given = [checkpoint for checkpoint in given if checkpoint.origin.rpartition("/")[2] == str(epoch)]
         self._wanted = {checkpoint.size for checkpoint in self._given}
@@ -446,14 +541,14 @@ class Chain:
     def jump(self, seq: int) -> EntryRange:
         """Pass over the entries to `seq`, which are not here, and return their range: the chain can not be followed over them."""
         passed = self.epoch, self.seq + 1, seq
-        self.seq, self.previous, self.whole = seq, "", False
+        self.seq, self.previous, self.whole, self.unbroken = seq, "", False, False
         return passed
 
     def refused(self, seq: int, digest: str, leaf: bytes) -> None:
         """Pass over an entry that the receiver was handed and did not store: its digest and its leaf are all that is left of it."""
         if self.whole:
             self._grow(leaf)
-        self.seq, self.previous = seq, digest
+        self.seq, self.last, self.previous = seq, seq, digest
 
     def take(self, seq: int, digest: str, payload: bytes) -> None:
         """Check the next entry: number, digest, head, place in the chain; and what it says if it is evidence itself."""
@@ -463,7 +558,7 @@ class Chain:
         if seq != self.seq + 1:
             missing = f"entries {self.seq + 1} to {seq - 1} are missing" if seq > self.seq + 1 else f"stands after entry {self.seq}"
             self.report.problem(missing, (self.epoch, min(self.seq + 1, seq)))
-            self.previous, self.whole = "", False
+            self.previous, self.whole, self.unbroken = "", False, False
         real = hashlib.sha256(payload).hexdigest()
         if real != digest:
             self.report.problem("its bytes do not match its digest", at)
@@ -476,7 +571,8 @@ class Chain:
                 self._read_event(payload, at)
         if self.whole:
             self._grow(leaf_hash(payload))
-        self.seq, self.previous = seq, digest if real == digest else ""
+        self.seq, self.last, self.previous = seq, seq, digest if real == digest else ""
+        self.times.take(seq, payload[head.end() : head.end() + LONGEST_TIME] if head else b"")
 
     def _grow(self, hash_: bytes, leaves: int = 1) -> None:
         """Add to the tree, and keep its peaks at this size as long as a checkpoint of this size may come."""
@@ -505,13 +601,15 @@ class Chain:
             event = json.loads(payload)["event"]
             kind = event["type"]
             if kind == "checkpoint":
+                self.told_of_checkpoints += 1
                 self._compare(Checkpoint.parse(event["note"]), at)
             elif kind == "audit" and event["action"] == "key-rotation":
                 self._signatures.rotate(event["what"]["note"], at)
             elif kind == "audit" and event["action"] == "prune":
                 self.pruned.append((event["what"]["epoch"], event["what"]["first"], event["what"]["last"]))
             elif kind == "epoch" and event["follows"] is not None:
-                self.begun.append({**event, **{name: event[name] for name in ("last_seq", "last_digest", "reason")}})
+                stated = {name: event[name] for name in ("last_seq", "last_digest", "reason")}
+                self.begun.append({**event, **stated, "entry": at[1]})
                 declared_by(event)
         except (ValueError, KeyError, TypeError):
             self.report.problem("its JSON can not be read as what it says it is", at)
@@ -524,7 +622,7 @@ class Chain:
     def _compare(self, checkpoint: Checkpoint, at: EntryId | None) -> None:
         """Compare a checkpoint with the entries: its origin, its size, and its root where the tree at this size is known."""
         self.report.checkpoints += 1
-        self._signatures.check(checkpoint, at)
+        proves: Chain | None = None
         if checkpoint.origin != f"{self.gateway}/{self.epoch}":
             self.report.problem(f"a checkpoint of {checkpoint.origin} stands for {self.gateway}/{self.epoch}", at)
         elif checkpoint.size > self.seq:
@@ -534,6 +632,10 @@ class Chain:
             peaks = self._kept.get(checkpoint.size) or self._recent.get(checkpoint.size)
             if peaks is not None and Tree.over(peaks) != checkpoint.root:
                 self.report.problem(f"the tree of {checkpoint.size} entries has not the root that was signed: one of them was changed", at)
+            elif peaks is not None:
+                proves = self
+                self.times.covered(checkpoint.size)
+        self._signatures.check(checkpoint, at, proves)
 
     def ended(self, after: int, event: dict[str, Any]) -> None:
         """Compare the end of this epoch with the `epoch` event of the one after it, if not less is here."""
@@ -1070,6 +1172,12 @@ class Absences:
             if held > last:
                 self._report.missing.append(f"epoch {epoch}: entries {last + 1} to {held} stand after the end that epoch {after} knew")
 
+    def check_emptied(self) -> None:
+        """Report entries that tell of checkpoints where journal.db, which has each of them before its entry is written, has none."""
+        epochs = [epoch for epoch, chain in self._chains.items() if chain.told_of_checkpoints and not self._is_explained(epoch)]
+        if epochs:
+            self._report.missing.append(f"journal.db holds no checkpoint, and entries of epoch {epochs[0]} tell of some")
+
     def end_of(self, epoch: int) -> int:
         """Return the last entry of an epoch that is here or was declared lost."""
         return max([self._chains[epoch].seq, *(span[1] for span in self._lost(epoch))])
@@ -1090,7 +1198,10 @@ def joined(ranges: list[EntryRange]) -> list[EntryRange]:
 
 
 class JournalCheck:
-    """Checks a journal's folder: journal.db, the segments that it names, the files that it does not name, the entries that are not here."""
+    """Checks a journal's folder: journal.db, the segments that it names, the files that it does not name, the entries that are not here.
+
+    chains: by epoch.
+    """
 
     def __init__(self, folder: Path, report: Report, signatures: Signatures, elsewhere: list[Checkpoint], progress: Progress) -> None:
         self.chains: dict[int, Chain] = {}
@@ -1122,6 +1233,8 @@ class JournalCheck:
         absences.check_pruned(self._segments.pruned, self._segments.pruned_meanwhile)
         absences.check_ends()
         self._check_own(own)
+        if not notes and not self._journal.live:
+            absences.check_emptied()
         for epoch, chain in self.chains.items():
             self._check_cursors(chain, cursors, absences.end_of(epoch))
             chain.seq = absences.end_of(epoch)
@@ -1158,8 +1271,8 @@ class JournalCheck:
 # ---------------------------------------------------------------------------------------------------------------- an EBR's store
 
 
-def check_store(file: Path, report: Report, signatures: Signatures, elsewhere: list[Checkpoint], progress: Progress) -> set[str]:
-    """Check an EBR's store `entries(gateway, epoch, seq, digest, payload)`: every entry as received. Returns the origins that are here.
+def check_store(file: Path, report: Report, signatures: Signatures, elsewhere: list[Checkpoint], progress: Progress) -> list[Chain]:
+    """Check an EBR's store `entries(gateway, epoch, seq, digest, payload)`: every entry as received. Returns the chains that are here.
 
     Read beside it, where they are: `rejected(gateway, epoch, seq, digest, leaf)`, entries that the EBR would not store, and
     `streams(gateway, epoch, through)`, how far it has confirmed.
@@ -1175,7 +1288,7 @@ def check_store(file: Path, report: Report, signatures: Signatures, elsewhere: l
             chain.finish()
         if not chains:
             report.missing.append("the store holds no entries")
-        return {f"{chain.gateway}/{chain.epoch}" for chain in chains}
+        return chains
 
 
 def _store_chains(
@@ -1268,6 +1381,62 @@ def _begin_in_store(chain: Chain, seq: int) -> None:
         chain.jump(seq - 1)
 
 
+# ---------------------------------------------------------------------------------------- what is signed, of a journal or a store
+
+
+class Coverage:
+    """Says of each epoch through which entry it is signed, and judges what is not.
+
+    A checkpoint covers the entries whose root was computed and is the one that the key has signed. The first entry of a later epoch names
+    the last entry of the epoch before, and by the chain all of that epoch: where that first entry is signed, they are.
+    """
+
+    def __init__(self, report: Report, keys: list[Key], max_unsigned_s: float, unproved: list[str]) -> None:
+        """unproved: the list of the report that takes what is not signed."""
+        self._report, self._keys, self._max_unsigned_s, self._unproved = report, keys, max_unsigned_s, unproved
+
+    def judge(self, chains: Iterable[Chain]) -> None:
+        """Judge all epochs, gateway by gateway."""
+        held: dict[str, list[Chain]] = {}
+        for chain in chains:
+            if chain.last and chain.gateway is not None:
+                held.setdefault(chain.gateway, []).append(chain)
+        for gateway, own in sorted(held.items()):
+            if any(key.name == gateway for key in self._keys):
+                self._judge_gateway(gateway, own)
+            elif self._keys and no_key_of(gateway) not in self._report.missing:
+                self._report.missing.append(no_key_of(gateway))
+
+    def _judge_gateway(self, gateway: str, chains: list[Chain]) -> None:
+        """Judge the epochs of a gateway, the newest first: it may prove the one before."""
+        later: list[Chain] = []
+        signed: list[Signed] = []
+        for chain in sorted(chains, key=lambda chain: chain.epoch, reverse=True):
+            if any(self._names_its_end(after, chain) for after in later):
+                chain.signed = chain.last
+            later.append(chain)
+            signed.append(self._signed(gateway, chain))
+        self._report.signed += reversed(signed)
+        if not any(chain.signed for chain in chains):
+            self._unproved.append(f"nothing of {gateway} is signed: no checkpoint is here that proves an entry by its key")
+
+    def _names_its_end(self, after: Chain, chain: Chain) -> bool:
+        end = chain.epoch, chain.last, chain.previous
+        return chain.unbroken and any(
+            (event["follows"], event["last_seq"], event["last_digest"]) == end and event["entry"] <= after.signed for event in after.begun
+        )
+
+    def _signed(self, gateway: str, chain: Chain) -> Signed:
+        """Say what is signed of an epoch; what is not, and spans more time than allowed, is missing evidence."""
+        through = min(chain.signed, chain.last)
+        since, age_s = chain.times.after(through)
+        signed = Signed(gateway, chain.epoch, through, chain.last, chain.last - through, since if through < chain.last else None)
+        if through < chain.last and age_s > self._max_unsigned_s:
+            limit = f"they span {age_s:.0f} s, {self._max_unsigned_s:.0f} s are allowed (--unsigned-s)"
+            self._unproved.append(f"{signed}: {limit}")
+        return signed
+
+
 # ---------------------------------------------------------------------------------------------------------------- what records rest on
 
 
@@ -1352,7 +1521,10 @@ def check_archive(file: Path, report: Report, signatures: Signatures, elsewhere:
     try:
         with zipfile.ZipFile(file) as archive:
             _check_nothing_between(archive, file, report)
-            ArchiveCheck(archive, report, signatures, elsewhere, progress).run()
+            check = ArchiveCheck(archive, report, signatures, elsewhere, progress)
+            check.run()
+            trusted = {key.name for key in signatures.trusted()}
+            report.signed += [signed for signed in check.proved if signed.gateway in trusted]
     except (KeyError, ValueError, TypeError, zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         report.problem(f"the archive can not be read: {type(error).__name__}: {error}")
 
@@ -1403,6 +1575,7 @@ class ArchiveCheck:
         self._manifest: dict[str, Any] = {}
         self._batch_spellings: list[bytes] = []
         self._citations = Citations("")
+        self.proved: list[Signed] = []  # whole epochs: each entry against the checkpoint
 
     def run(self) -> None:
         """Check everything, and report. Raises what an archive that can not be read makes zipfile and json raise."""
@@ -1502,6 +1675,7 @@ class ArchiveCheck:
         report, origin = self._report, f"{self._manifest['gateway']}/{proof['epoch']}"
         report.checkpoints += 1
         self._signatures.check(checkpoint, None)
+        problems = len(report.problems)
         if not any(key.signed(checkpoint.note) for key in self._keys):
             report.problem("the checkpoint is not signed by the key that lies in the archive")
         subtree_roots = [base64.b64decode(root, validate=True) for root in proof["hashes"]]
@@ -1511,6 +1685,8 @@ class ArchiveCheck:
             report.problem("there are more entries than the checkpoint covers")
         elif root_of_some(leaves, checkpoint.size, subtree_roots) != checkpoint.root:
             report.problem(f"the entries and the proof do not lead to the signed root of {checkpoint.size} entries")
+        if len(report.problems) == problems:
+            self.proved.append(Signed(self._manifest["gateway"], proof["epoch"], max(leaves) + 1, max(leaves) + 1))
         for other in self._elsewhere:
             if other.origin == origin and other.size == checkpoint.size and other.root != checkpoint.root:
                 report.problem(f"two different trees of {other.size} entries were signed")
@@ -1545,29 +1721,33 @@ def verify(
     *,
     checkpoint: "str | Path | Iterable[str | Path] | None" = None,
     progress: Progress | None = None,
+    max_unsigned_s: float = MAX_UNSIGNED_S,
 ) -> Report:
     """Check a journal's folder, an archive or an EBR's store.
 
     key: a file with public verifier keys, or the text of one. checkpoint: files with newer checkpoints from elsewhere, or a witness's
-    folder of them. progress(done, total) is called now and then. Raises FileNotFoundError, ValueError (a key or note that is none),
-    MissingPackage.
+    folder of them. progress(done, total) is called now and then. max_unsigned_s: time that entries may span which no checkpoint covers;
+    with the key that lies beside a journal what is not signed is a note, for that key proves little. Raises FileNotFoundError, ValueError
+    (a key or note that is none), MissingPackage.
     """
     target = Path(path)
     elsewhere = Elsewhere.read([checkpoint] if isinstance(checkpoint, str | Path) else checkpoint or [])
     report_progress = progress or (lambda _done, _total: None)
     report = Report("journal", str(path))
     signatures = Signatures(report, read_keys(key))
+    chains: list[Chain] = []
     if (target / "journal.db").exists() or (target / "segments").is_dir():
-        _verify_journal(target, report, signatures, elsewhere, report_progress, key_given=key is not None)
+        chains = _verify_journal(target, report, signatures, elsewhere, report_progress, key_given=key is not None)
     elif target.is_file() and (target.suffix == ".zip" or zipfile.is_zipfile(target)):
         report.kind = "archive"
         check_archive(target, report, signatures, elsewhere.checkpoints, report_progress)
     elif (file := target / "ebr.db" if target.is_dir() else target).exists():
         report.kind = "store"
-        _verify_store(file, report, signatures, elsewhere, report_progress)
+        chains = _verify_store(file, report, signatures, elsewhere, report_progress)
     else:
         raise FileNotFoundError(f"{path}: neither a journal's folder, an archive nor an EBR's store")
     signatures.settle()
+    Coverage(report, signatures.trusted(), max_unsigned_s, report.missing if key is not None else report.notes).judge(chains)
     if not report.entries and not report.problems:
         report.missing.append("there are no entries")
     return report
@@ -1575,19 +1755,24 @@ def verify(
 
 def _verify_journal(
     folder: Path, report: Report, signatures: Signatures, elsewhere: Elsewhere, progress: Progress, *, key_given: bool
-) -> None:
+) -> list[Chain]:
     if not key_given and (beside := folder / KEY_BESIDE).exists():
         signatures.trust(read_keys(beside))
         report.notes.append(f"signatures were checked with {KEY_BESIDE} in the folder itself: a forger would have put in his own (--key)")
     _take_rotations_beside(folder, signatures)
-    _check_origins(report, elsewhere, JournalCheck(folder, report, signatures, elsewhere.checkpoints, progress).run())
+    check = JournalCheck(folder, report, signatures, elsewhere.checkpoints, progress)
+    _check_origins(report, elsewhere, check.run())
+    return list(check.chains.values())
 
 
-def _verify_store(file: Path, report: Report, signatures: Signatures, elsewhere: Elsewhere, progress: Progress) -> None:
+def _verify_store(file: Path, report: Report, signatures: Signatures, elsewhere: Elsewhere, progress: Progress) -> list[Chain]:
     try:
-        _check_origins(report, elsewhere, check_store(file, report, signatures, elsewhere.checkpoints, progress))
+        chains = check_store(file, report, signatures, elsewhere.checkpoints, progress)
     except (sqlite3.Error, OSError) as error:
         report.problem(f"{file.name} can not be read: {error}")
+        return []
+    _check_origins(report, elsewhere, {f"{chain.gateway}/{chain.epoch}" for chain in chains})
+    return chains
 
 
 def _take_rotations_beside(folder: Path, signatures: Signatures) -> None:
@@ -1628,6 +1813,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--checkpoint", action="append", help="a checkpoint that somebody else kept, or a witness's folder: shows a roll-back; repeatable"
     )
+    parser.add_argument(
+        "--unsigned-s",
+        type=float,
+        default=MAX_UNSIGNED_S,
+        help="seconds that entries may span which no checkpoint covers yet (%(default)s)",
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     options = parser.parse_args(arguments)
     shown = sys.stderr.isatty() and not options.json
@@ -1637,12 +1828,13 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"\r{done / max(total, 1):4.0%}", end="\r", file=sys.stderr, flush=True)
 
     try:
-        report = verify(options.path, options.key, checkpoint=options.checkpoint, progress=progress)
+        report = verify(options.path, options.key, checkpoint=options.checkpoint, progress=progress, max_unsigned_s=options.unsigned_s)
     except (OSError, ValueError, MissingPackage) as error:
         print(f"verify: {error}", file=sys.stderr)
         return 2
     if options.json:
-        print(json.dumps({**report.__dict__, "exit_code": report.exit_code}, default=list))
+        signed = [asdict(epoch) for epoch in report.signed]
+        print(json.dumps({**report.__dict__, "signed": signed, "exit_code": report.exit_code}, default=list))
     else:
         print("\n".join(report.lines()))
     return report.exit_code
