@@ -2,10 +2,11 @@
 # ruff: noqa: T201 - it is a command
 """Prove that nothing in an EBR gateway's record was changed, removed, inserted or reordered; name the first bad entry.
 
-    python verify.py PATH [--key PUBLIC_KEY] [--checkpoint NOTE ...] [--json]
+    python verify.py PATH [--key PUBLIC_KEY] [--checkpoint NOTE ...] [--unsigned-s SECONDS] [--json]
 
 PATH is a journal's folder (stopped, copied or running), an archive of a batch (.zip), or the store of an EBR (a folder with ebr.db).
 NOTE is a checkpoint that somebody else kept, or a witness's folder of them: shows that PATH was set back to an earlier state.
+SECONDS is the time that entries at the end may span of which no checkpoint is signed yet; the report says which these are.
 Exit 0: good. 1: bad, the first bad entry is named. 2: nothing bad was found, but evidence is missing (an archive or a store without a
 key, entries that were declared lost, ..), or nothing could be checked.
 
@@ -23,7 +24,11 @@ key, entries that were declared lost, ..), or nothing could be checked.
     .. a file that a crash left and the next start takes  0  its content: nothing in it was ever promised
     a closed segment or a member of an archive changed    1  its SHA-256, which journal.db or SHA256SUMS holds
     a signature, a rotation of keys or a proof is false   1  the key (--key); without it 2, of a journal the key beside it and a note
-    something can not be read or unpacked                 1  the attempt
+    something can not be read, unpacked or understood     1  the attempt: in whatever form it was written, the gateway wrote another
+    .. for want of permission                             2  nothing was seen of it
+    nothing is signed by the key that is given            2  no checkpoint is one of it (--key)
+    entries at the end are not signed, for ten minutes    2  the newest signed checkpoint whose root was computed (--unsigned-s)
+    the checkpoints were taken out of journal.db          2  the entries that tell of them
     the EBR refused entries, or has not received all      2  the lists that the EBR keeps
     an archive lacks entries that its records rest on     2  the numbers that the records cite
     there is no such path, key or note, or no package     2  nothing was checked; standard error says why
@@ -38,7 +43,9 @@ RFC 6962, section 2.1. A checkpoint is a C2SP tlog-checkpoint: a signed note ove
 
 import argparse
 import base64
+import errno
 import hashlib
+import io
 import json
 import os
 import re
@@ -50,9 +57,11 @@ import tempfile
 import time
 import zipfile
 import zlib
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,6 +74,12 @@ SEGMENT = 4096
 """Entries of a full segment."""
 LARGEST_ENTRY = 1 << 20
 """Bytes to which one entry may unpack: a damaged or forged payload must not fill the memory."""
+MAX_UNSIGNED_S = 600.0
+"""Time that the entries after the newest signed checkpoint may span: a gateway signs every five minutes; as much again is slack."""
+LARGEST_LIST = 16 << 20
+"""Bytes of a file that is read whole (sums, manifest, proofs, keys, notes)."""
+UNREADABLE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, EOFError, struct.error, zlib.error)
+"""Exceptions by which content says that it is not what it should be; RecursionError and NotImplementedError are RuntimeErrors."""
 ZEROS = "0" * 64
 HEAD = re.compile(
     rb'\{"schema":"([^"\\]*)","gateway":("(?:[^"\\]|\\.)*"),"epoch":(\d{1,19}),"seq":(\d{1,19}),"previous":"([0-9a-f]{64})","time":"'
@@ -80,11 +95,35 @@ EntryRange = tuple[int, int, int]
 # ---------------------------------------------------------------------------------------------------------------- what is reported
 
 
+@dataclass(frozen=True)
+class Signed:
+    """How far signatures prove one epoch. through: the last entry that one covers, 0 if none; last: the last that is here.
+
+    unsigned: entries after `through` (of an archive: none). since: time of the first of them.
+    """
+
+    gateway: str
+    epoch: int
+    through: int
+    last: int
+    unsigned: int = 0
+    since: str | None = None
+
+    def __str__(self) -> str:
+        """Say it to a person."""
+        text = f"{self.gateway}, epoch {self.epoch}: signed through entry {self.through} of {self.last}"
+        if not self.unsigned:
+            return text
+        entries = "the last entry" if self.unsigned == 1 else f"the last {self.unsigned} entries"
+        return f"{text}; {entries} since {self.since} {'is' if self.unsigned == 1 else 'are'} not signed"
+
+
 @dataclass
 class Report:
     """Result of a verification. bad: the first bad entry as (epoch, seq), if one could be named. exit_code: 0 good, 1 bad, 2 incomplete.
 
-    problems: what is not as it was written. missing: evidence that is not there. notes: what explains itself, and changes nothing.
+    signed: for each epoch, through which entry a signature proves it. problems: what is not as it was written. missing: evidence that is
+    not there. notes: what explains itself, and changes nothing.
     """
 
     kind: str
@@ -93,6 +132,7 @@ class Report:
     checkpoints: int = 0
     signatures: int = 0
     bad: EntryId | None = None
+    signed: list["Signed"] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -110,10 +150,14 @@ class Report:
 
     def lines(self) -> Iterator[str]:
         """Yield the report as lines for a person."""
+        yield from (text.encode("utf-8", "backslashreplace").decode() for text in self._lines())
+
+    def _lines(self) -> Iterator[str]:
         verdict = {0: "GOOD", 1: "BAD", 2: "INCOMPLETE EVIDENCE"}[self.exit_code]
         yield f"{verdict}: {self.kind} {self.path}: {self.entries} entries, {self.checkpoints} checkpoints, {self.signatures} signatures"
         if self.bad:
             yield f"first bad entry: epoch {self.bad[0]}, seq {self.bad[1]}"
+        yield from (f"signed: {signed}" for signed in self.signed)
         yield from (f"bad: {text}" for text in self.problems[:50])
         if len(self.problems) > 50:
             yield f"bad: and {len(self.problems) - 50} more"
@@ -255,9 +299,9 @@ class Checkpoint:
     note: str
 
     @classmethod
-    def parse(cls, note: str) -> "Checkpoint":
+    def parse(cls, note: Any) -> "Checkpoint":
         """Read a checkpoint. Raises ValueError if the note is none."""
-        lines = note.split("\n")
+        lines = note.split("\n") if isinstance(note, str) else []
         if (
             len(lines) < 4
             or "\n\n" not in note
@@ -274,6 +318,11 @@ class Checkpoint:
         return cls(lines[0], int(lines[1]), root, note)
 
 
+def keys_in(text: str) -> list[Key]:
+    """Read the verifier keys in a text, one a line. Raises ValueError if a line is none."""
+    return [Key.parse(line) for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
 def read_keys(source: "str | Path | None") -> list[Key]:
     """Read verifier keys from a file, or from the text itself. Raises ValueError if there is none."""
     if source is None:
@@ -282,7 +331,7 @@ def read_keys(source: "str | Path | None") -> list[Key]:
     text = Path(source).read_text("utf-8") if file else str(source)
     if not file and "+" not in text:
         raise ValueError(f"{text}: no such file, and no key")
-    keys = [Key.parse(line) for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    keys = keys_in(text)
     if not keys:
         raise ValueError(f"{source}: holds no key")
     return keys
@@ -325,6 +374,11 @@ def rotated(note: str) -> tuple[Key, Key] | None:
     return (old, new) if lines[0] == ROTATION and old.name == new.name and old.signed(note) and new.signed(note) else None
 
 
+def no_key_of(gateway: str) -> str:
+    """Say that nothing of a gateway could be checked by its signatures."""
+    return f"no public key of {gateway} was given: its signatures were not checked"
+
+
 class Signatures:
     """Collects signatures, and judges them at the end.
 
@@ -335,7 +389,7 @@ class Signatures:
     def __init__(self, report: Report, keys: list[Key]) -> None:
         self._report = report
         self._keys = list(keys)
-        self._checkpoints: list[tuple[Checkpoint, EntryId | None]] = []
+        self._checkpoints: list[tuple[Checkpoint, EntryId | None, Chain | None]] = []
         self._pairs: list[tuple[tuple[Key, Key], EntryId | None]] = []
 
     def trust(self, keys: list[Key]) -> None:
@@ -350,9 +404,9 @@ class Signatures:
         elif not any(pair == taken for taken, _ in self._pairs):
             self._pairs.append((pair, at))
 
-    def check(self, checkpoint: Checkpoint, at: EntryId | None) -> None:
-        """Add a checkpoint, whose signature is judged by `settle`."""
-        self._checkpoints.append((checkpoint, at))
+    def check(self, checkpoint: Checkpoint, at: EntryId | None, proves: "Chain | None" = None) -> None:
+        """Add a checkpoint, whose signature is judged by `settle`. proves: the chain whose root it is, if that was computed."""
+        self._checkpoints.append((checkpoint, at, proves))
 
     def trusted(self) -> list[Key]:
         """Return all keys that count."""
@@ -372,17 +426,19 @@ class Signatures:
             if self._checkpoints or self._report.kind != "journal":
                 unchecked.append("signatures were not checked: no public key was given (--key)")
             return
-        for checkpoint, at in self._checkpoints:
+        for checkpoint, at, proves in self._checkpoints:
             gateway = checkpoint.origin.rpartition("/")[0]
             own = [key for key in keys if key.name == gateway]  # a key speaks for its own gateway alone
             if any(key.signed(checkpoint.note) for key in own):
                 self._report.signatures += 1
+                if proves is not None:
+                    proves.signed = max(proves.signed, checkpoint.size)
             elif own:
                 self._report.problem(f"the checkpoint of {checkpoint.size} entries is not signed by the key", at)
             else:
                 gateways_without_key.add(gateway)
         for gateway in sorted(gateways_without_key):
-            self._report.missing.append(f"no public key of {gateway} was given: its signatures were not checked")
+            self._report.missing.append(no_key_of(gateway))
         self._settle_rotations(keys)
 
     def _settle_rotations(self, keys: list[Key]) -> None:
@@ -393,6 +449,23 @@ class Signatures:
 
 
 # ---------------------------------------------------------------------------------------------------------------- the chain of an epoch
+
+
+def is_number(*values: Any) -> bool:
+    """Return True if each is an integer, as JSON and SQLite have it."""
+    return all(type(value) is int for value in values)
+
+
+def check_epoch_event(event: Any) -> None:
+    """Raise what UNREADABLE names, unless it is an `epoch` event whose members have the types that the checks count on."""
+    if event["follows"] is None:
+        return
+    spans = [*event["lost"], *(span for some in event.get("lost_before", {}).values() for span in some)]
+    numbers = [event["follows"], event["last_seq"], *(number for span in spans for number in span)]
+    texts = [event["last_digest"], event["reason"]]
+    earlier = [int(epoch) for epoch in event.get("lost_before", {})]
+    if not is_number(*numbers, *earlier) or not all(isinstance(text, str) for text in texts) or any(len(span) != 2 for span in spans):
+        raise ValueError("its members are not those of an epoch")
 
 
 def declared_by(event: dict[str, Any]) -> list[tuple[int, list[int]]]:
@@ -416,6 +489,55 @@ KEPT_SIZES = 65_536
 """Newest tree sizes whose peaks are kept in memory, for checkpoints that come in later entries."""
 
 
+LONGEST_TIME = 40
+"""Bytes of an entry's time, at most: RFC 3339."""
+
+
+class Span(NamedTuple):
+    """Times of some entries that follow each other, in seconds since 1970. last: the last of them; low, high: earliest and latest."""
+
+    last: int
+    since_s: float
+    low_s: float
+    high_s: float
+
+
+class EntryTimes:
+    """Times of entries, as they say themselves: each of those that no checkpoint covers, and the spans between checkpoints before."""
+
+    def __init__(self) -> None:
+        self._spans: list[Span] = []
+        self._seqs, self._times_s = array("q"), array("d")
+
+    def take(self, seq: int, text: bytes) -> None:
+        """Add an entry; text: its bytes from its time on. A time that can not be read is 1970: nobody can say how old the entry is."""
+        try:
+            time_s = datetime.fromisoformat(text.partition(b'"')[0].decode("ascii")).replace(tzinfo=UTC).timestamp()
+        except (ValueError, OverflowError):
+            time_s = 0.0
+        self._seqs.append(seq)
+        self._times_s.append(time_s)
+
+    def covered(self, through: int) -> None:
+        """Keep no single times of entries to `through`."""
+        count = sum(1 for seq in self._seqs if seq <= through)
+        self._spans += self._span(0, count)
+        del self._seqs[:count], self._times_s[:count]
+
+    def _span(self, begin: int, end: int) -> list[Span]:
+        times_s = self._times_s[begin:end]
+        return [Span(self._seqs[end - 1], times_s[0], min(times_s), max(times_s))] if times_s else []
+
+    def after(self, through: int) -> tuple[str | None, float]:
+        """Return the time of the first entry after `through`, and the seconds over which all after it spread."""
+        begin = sum(1 for seq in self._seqs if seq <= through)
+        spans = [span for span in self._spans if span.last > through] + self._span(begin, len(self._seqs))
+        if not spans:
+            return None, 0.0
+        since = datetime.fromtimestamp(spans[0].since_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        return since, max(span.high_s for span in spans) - min(span.low_s for span in spans)
+
+
 class Chain:
     """Follows one epoch's entries in order, and reports the first that is not as it was written."""
 
@@ -428,6 +550,11 @@ class Chain:
         self.whole = True  # every leaf so far is known, so the tree is
         self.begun: list[dict[str, Any]] = []  # the `epoch` events here: they speak of the epoch before
         self.pruned: list[EntryRange] = []  # (epoch, first, last) that audit entries here call pruned
+        self.last = 0  # entry that is here
+        self.signed = 0  # entries that a checkpoint proves which the key has signed
+        self.told_of_checkpoints = 0  # by entries
+        self.unbroken = True  # each entry names the one before it, from the first that is here
+        self.times = EntryTimes()  # of those that no checkpoint covers
         self._signatures = signatures
         self._given = [checkpoint for checkpoint in given if checkpoint.origin.rpartition("/")[2] == str(epoch)]
         self._wanted = {checkpoint.size for checkpoint in self._given}
@@ -446,14 +573,14 @@ class Chain:
     def jump(self, seq: int) -> EntryRange:
         """Pass over the entries to `seq`, which are not here, and return their range: the chain can not be followed over them."""
         passed = self.epoch, self.seq + 1, seq
-        self.seq, self.previous, self.whole = seq, "", False
+        self.seq, self.previous, self.whole, self.unbroken = seq, "", False, False
         return passed
 
     def refused(self, seq: int, digest: str, leaf: bytes) -> None:
         """Pass over an entry that the receiver was handed and did not store: its digest and its leaf are all that is left of it."""
         if self.whole:
             self._grow(leaf)
-        self.seq, self.previous = seq, digest
+        self.seq, self.last, self.previous = seq, seq, digest
 
     def take(self, seq: int, digest: str, payload: bytes) -> None:
         """Check the next entry: number, digest, head, place in the chain; and what it says if it is evidence itself."""
@@ -463,7 +590,7 @@ class Chain:
         if seq != self.seq + 1:
             missing = f"entries {self.seq + 1} to {seq - 1} are missing" if seq > self.seq + 1 else f"stands after entry {self.seq}"
             self.report.problem(missing, (self.epoch, min(self.seq + 1, seq)))
-            self.previous, self.whole = "", False
+            self.previous, self.whole, self.unbroken = "", False, False
         real = hashlib.sha256(payload).hexdigest()
         if real != digest:
             self.report.problem("its bytes do not match its digest", at)
@@ -476,7 +603,8 @@ class Chain:
                 self._read_event(payload, at)
         if self.whole:
             self._grow(leaf_hash(payload))
-        self.seq, self.previous = seq, digest if real == digest else ""
+        self.seq, self.last, self.previous = seq, seq, digest if real == digest else ""
+        self.times.take(seq, payload[head.end() : head.end() + LONGEST_TIME] if head else b"")
 
     def _grow(self, hash_: bytes, leaves: int = 1) -> None:
         """Add to the tree, and keep its peaks at this size as long as a checkpoint of this size may come."""
@@ -488,10 +616,14 @@ class Chain:
 
     def _check_head(self, head: "re.Match[bytes]", at: EntryId) -> None:
         """Compare what an entry's head says with where the entry stands. The gateway's name is the first head's, if no one else gave it."""
-        if head[2] != self._gateway_raw:
-            self.gateway = self.gateway or json.loads(head[2])
-        if (head[2] != self._gateway_raw and json.loads(head[2]) != self.gateway) or (int(head[3]), int(head[4])) != at:
-            self.report.problem(f"its head says {json.loads(head[2])}, epoch {int(head[3])}, seq {int(head[4])}", at)
+        try:
+            gateway = self.gateway if head[2] == self._gateway_raw else json.loads(head[2])
+        except ValueError:
+            self.report.problem("its head can not be read: the gateway's name is none", at)
+            return
+        self.gateway = self.gateway or gateway
+        if gateway != self.gateway or (int(head[3]), int(head[4])) != at:
+            self.report.problem(f"its head says {gateway}, epoch {int(head[3])}, seq {int(head[4])}", at)
         else:
             self._gateway_raw = head[2]
         if self.previous and head[5].decode() != self.previous:
@@ -505,15 +637,19 @@ class Chain:
             event = json.loads(payload)["event"]
             kind = event["type"]
             if kind == "checkpoint":
+                self.told_of_checkpoints += 1
                 self._compare(Checkpoint.parse(event["note"]), at)
             elif kind == "audit" and event["action"] == "key-rotation":
                 self._signatures.rotate(event["what"]["note"], at)
             elif kind == "audit" and event["action"] == "prune":
-                self.pruned.append((event["what"]["epoch"], event["what"]["first"], event["what"]["last"]))
+                pruned = event["what"]["epoch"], event["what"]["first"], event["what"]["last"]
+                if not is_number(*pruned):
+                    raise ValueError("its numbers are none")
+                self.pruned.append(pruned)
             elif kind == "epoch" and event["follows"] is not None:
-                self.begun.append({**event, **{name: event[name] for name in ("last_seq", "last_digest", "reason")}})
-                declared_by(event)
-        except (ValueError, KeyError, TypeError):
+                check_epoch_event(event)
+                self.begun.append({**event, "entry": at[1]})
+        except UNREADABLE:
             self.report.problem("its JSON can not be read as what it says it is", at)
 
     def finish(self) -> None:
@@ -524,7 +660,7 @@ class Chain:
     def _compare(self, checkpoint: Checkpoint, at: EntryId | None) -> None:
         """Compare a checkpoint with the entries: its origin, its size, and its root where the tree at this size is known."""
         self.report.checkpoints += 1
-        self._signatures.check(checkpoint, at)
+        proves: Chain | None = None
         if checkpoint.origin != f"{self.gateway}/{self.epoch}":
             self.report.problem(f"a checkpoint of {checkpoint.origin} stands for {self.gateway}/{self.epoch}", at)
         elif checkpoint.size > self.seq:
@@ -534,6 +670,10 @@ class Chain:
             peaks = self._kept.get(checkpoint.size) or self._recent.get(checkpoint.size)
             if peaks is not None and Tree.over(peaks) != checkpoint.root:
                 self.report.problem(f"the tree of {checkpoint.size} entries has not the root that was signed: one of them was changed", at)
+            elif peaks is not None:
+                proves = self
+                self.times.covered(checkpoint.size)
+        self._signatures.check(checkpoint, at, proves)
 
     def ended(self, after: int, event: dict[str, Any]) -> None:
         """Compare the end of this epoch with the `epoch` event of the one after it, if not less is here."""
@@ -567,6 +707,8 @@ class Files:
 
     def open(self, path: Path) -> sqlite3.Connection:
         """Open a file read-only. Raises sqlite3.Error if it is no database."""
+        if path.exists() and not os.access(path, os.R_OK):
+            raise PermissionError(errno.EACCES, "no permission to read", str(path))
         wal = path.with_name(path.name + "-wal")
         mode = "mode=ro&immutable=1"
         if self._live and wal.exists():  # an empty one too: it may be filled in a moment
@@ -578,6 +720,7 @@ class Files:
             path, mode = folder / path.name, "mode=rw"
         db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=10)
         self._stack.callback(db.close)
+        db.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")  # a damaged text is judged where it stands
         db.execute("PRAGMA cell_size_check=ON")
         db.execute("SELECT 1 FROM sqlite_master").fetchone()
         return db
@@ -632,9 +775,15 @@ def unpacker() -> tuple[Callable[[bytes], bytes], type[Exception]]:
             from compression import zstd  # type: ignore[import-not-found]  # from Python 3.14 on
         except ImportError:
             raise MissingPackage("to read a journal's folder install zstandard (pip install zstandard)") from None
-        return zstd.decompress, zstd.ZstdError
+        return (lambda packed: zstd.ZstdDecompressor().decompress(packed, LARGEST_ENTRY)), zstd.ZstdError
     decompressor = zstandard.ZstdDecompressor()
-    return (lambda packed: decompressor.decompress(packed, max_output_size=LARGEST_ENTRY)), zstandard.ZstdError
+
+    def unpack(packed: bytes) -> bytes:
+        if zstandard.frame_content_size(packed) > LARGEST_ENTRY:
+            raise zstandard.ZstdError("it is larger than an entry may be")
+        return decompressor.decompress(packed, max_output_size=LARGEST_ENTRY)
+
+    return unpack, zstandard.ZstdError
 
 
 # ------------------------------------------------------------------------------------------------ a journal's folder, stage 1: journal.db
@@ -661,12 +810,18 @@ class SegmentRow(NamedTuple):
     root: bytes | None = None
     sha256: bytes | None = None
 
+    def is_one(self) -> bool:
+        """Return True if every member has its type."""
+        hashes = (self.digest, self.root, self.sha256)
+        numbers = (self.epoch, self.first, *(() if self.last is None else (self.last,)))
+        return is_number(*numbers) and isinstance(self.state, str) and all(hash_ is None or isinstance(hash_, bytes) for hash_ in hashes)
+
 
 class Catalogue(NamedTuple):
-    """What journal.db says at one instant. notes: its checkpoints. cursors: (uplink, epoch, seq) that receivers have confirmed."""
+    """What journal.db says at one instant. own: its checkpoints. cursors: (uplink, epoch, seq) that receivers have confirmed."""
 
     rows: list[SegmentRow]
-    notes: list[str]
+    own: list[Checkpoint]
     cursors: list[tuple[str, int, int]]
 
 
@@ -679,7 +834,7 @@ class JournalFolder:
         self.held = sorted((path / "segments").glob("*.db"))  # before journal.db is read: what is born later is none of its business
         self.files: Files
         self.gateway: str | None = None
-        self.events: dict[int, str] = {}  # epoch -> its `epoch` event, as JSON
+        self.events: dict[int, dict[str, Any]] = {}  # epoch -> its `epoch` event
         self.cut = False  # it was not stopped cleanly: it runs, or was cut by a crash and has not been started since
         self._sha256: dict[Path, bytes] = {}
 
@@ -700,7 +855,9 @@ class JournalFolder:
         """Read journal.db; where it can not be read, that is a problem, and the segments are known by their names alone."""
         try:
             return self._catalogue()
-        except (sqlite3.Error, OSError) as error:
+        except PermissionError:
+            raise
+        except (sqlite3.Error, OSError, *UNREADABLE) as error:
             self.report.problem(f"journal.db can not be read: {error}")
             self.gateway = None
             return Catalogue(self._rows_by_name(), [], [])
@@ -708,14 +865,46 @@ class JournalFolder:
     def _catalogue(self) -> Catalogue:
         db = self.files.open(self.path / "journal.db")
         db.execute("BEGIN")  # one instant, beside a running gateway too
-        rows = [SegmentRow(*row) for row in db.execute(SEGMENT_ROWS)]
-        notes = [row[0] for row in db.execute("SELECT note FROM checkpoints WHERE note IS NOT NULL")]
-        cursors = db.execute("SELECT uplink, epoch, seq FROM cursors").fetchall()
-        self.events = dict(db.execute("SELECT epoch, event FROM epochs ORDER BY epoch").fetchall())
+        rows = [row for row in (SegmentRow(*row) for row in db.execute(SEGMENT_ROWS)) if self._understood(row)]
+        own = [note for row in db.execute("SELECT epoch, size, note FROM checkpoints WHERE note IS NOT NULL") for note in self._note(*row)]
+        cursors = [row for row in db.execute("SELECT uplink, epoch, seq FROM cursors") if self._is_cursor(row)]
+        self.events = {
+            epoch: event for row in db.execute("SELECT epoch, event FROM epochs ORDER BY epoch") for epoch, event in self._event(*row)
+        }
         about = dict(db.execute("SELECT name, value FROM about").fetchall())
         self.gateway, self.cut = about.get("gateway"), about.get("clean") == 0
+        if self.gateway is not None and not isinstance(self.gateway, str):
+            self.report.problem("journal.db, about: the gateway's name is none")
+            self.gateway = None
         db.execute("COMMIT")
-        return Catalogue(rows, notes, cursors)
+        return Catalogue(rows, own, cursors)
+
+    def _understood(self, row: SegmentRow) -> bool:
+        if not row.is_one():
+            at = (row.epoch, row.first) if is_number(row.epoch, row.first) else None
+            self.report.problem(f"journal.db, segments {row.epoch}-{row.first}: its row can not be read as one", at)
+        return row.is_one()
+
+    def _note(self, epoch: Any, size: Any, note: Any) -> Iterator[Checkpoint]:
+        try:
+            yield Checkpoint.parse(note)
+        except ValueError as error:
+            self.report.problem(f"journal.db, checkpoint of {size} entries of epoch {epoch}: {error}")
+
+    def _is_cursor(self, row: tuple[Any, ...]) -> bool:
+        if not is_number(*row[1:]):
+            self.report.problem(f"journal.db, cursor of {row[0]}: its row can not be read as one")
+        return is_number(*row[1:])
+
+    def _event(self, epoch: Any, text: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+        try:
+            event = json.loads(text)
+            check_epoch_event(event)
+            if not is_number(epoch):
+                raise ValueError("its number is none")
+            yield epoch, event
+        except UNREADABLE as error:
+            self.report.problem(f"journal.db, epoch {epoch}: its event can not be read: {error}", (epoch, 1) if is_number(epoch) else None)
 
     def _rows_by_name(self) -> list[SegmentRow]:
         matches = [SEGMENT_FILE.fullmatch(path.name) for path in (self.path / "segments").glob("*.db")]
@@ -755,6 +944,9 @@ def check_sums(journal: JournalFolder) -> None:
     """Compare the files with SHA256SUMS, which a clean stop has written."""
     sums = journal.path / "SHA256SUMS"
     if not sums.exists():
+        return
+    if size_of(sums) > LARGEST_LIST:
+        journal.report.problem("SHA256SUMS is larger than such a list can be")
         return
     text = sums.read_text("ascii", "replace")
     stated = {line[66:]: line[:64] for line in text.splitlines()}
@@ -832,13 +1024,18 @@ class Segments:
         try:
             with closing(self._journal.files.open(path)) as db:
                 for seq, digest, packed in db.execute("SELECT seq, digest, payload FROM entries WHERE seq > ? ORDER BY seq", (after,)):
+                    if not is_number(seq):
+                        self._report.problem(f"segments/{path.name}: a row has the number {seq!r}", (chain.epoch, chain.seq + 1))
+                        continue
                     if seq > chain.seq + 1:
                         holes.append(chain.jump(seq - 1))
                     try:
                         chain.take(seq, digest.hex(), unpack(packed))
-                    except (unpack_error, TypeError, AttributeError) as error:
+                    except (unpack_error, *UNREADABLE) as error:
                         self._report.problem(f"can not be unpacked: {error}", (chain.epoch, seq))
                         chain.jump(seq)
+        except PermissionError:
+            raise
         except (sqlite3.Error, OSError) as error:
             if self._journal.pruned_now(path):
                 return None
@@ -948,7 +1145,7 @@ class CrashRemains:
         unpack, unpack_error = self.unpacker
         stated = (about.get("gateway"), about.get("epoch"), about.get("first"), about.get("across"))
         expected = (self._journal.gateway, chain.epoch, first, chain.seq + 1)
-        if stated != expected or chain.seq + 1 >= first or rows[-1][0] - chain.seq > SEGMENT:
+        if not is_number(*(row[0] for row in rows)) or stated != expected or chain.seq + 1 >= first or rows[-1][0] - chain.seq > SEGMENT:
             return False
         apart = Report("segment", "")  # what is wrong with these entries accuses nobody
         beyond = Chain(apart, self._journal.gateway, chain.epoch, Signatures(apart, []), [])
@@ -957,7 +1154,7 @@ class CrashRemains:
         try:
             for seq, digest, packed in rows:
                 beyond.take(seq, digest.hex(), unpack(packed))
-        except (unpack_error, TypeError, AttributeError):
+        except (unpack_error, *UNREADABLE):
             return False
         return not apart.problems
 
@@ -990,7 +1187,7 @@ class Absences:
             if chain.begun or chain.first == 1:
                 events += [(epoch, event) for event in chain.begun]
             elif not empty or epoch == max(self._chains) or any((later["follows"], later["last_seq"]) == (epoch, 0) for _, later in events):
-                event = json.loads(self._events.get(epoch, "null"))
+                event = self._events.get(epoch)
                 if event and declared_by(event) and empty:
                     which = "its first one will declare" if epoch == max(self._chains) else "journal.db alone declares"
                     self._report.notes.append(f"epoch {epoch} has begun and has no entry; {which} the losses")
@@ -1008,7 +1205,7 @@ class Absences:
 
     def check_holes(self, holes: list[EntryRange]) -> None:
         """Judge the ranges that are not here although later entries of their epoch are."""
-        first_epochs = {epoch for epoch, event in self._events.items() if json.loads(event)["follows"] is None}
+        first_epochs = {epoch for epoch, event in self._events.items() if event["follows"] is None}
         for epoch, low, high in holes:
             undeclared = uncovered(low, high, self._lost(epoch))
             if not undeclared and low <= high:
@@ -1070,6 +1267,12 @@ class Absences:
             if held > last:
                 self._report.missing.append(f"epoch {epoch}: entries {last + 1} to {held} stand after the end that epoch {after} knew")
 
+    def check_emptied(self) -> None:
+        """Report entries that tell of checkpoints where journal.db, which has each of them before its entry is written, has none."""
+        epochs = [epoch for epoch, chain in self._chains.items() if chain.told_of_checkpoints and not self._is_explained(epoch)]
+        if epochs:
+            self._report.missing.append(f"journal.db holds no checkpoint, and entries of epoch {epochs[0]} tell of some")
+
     def end_of(self, epoch: int) -> int:
         """Return the last entry of an epoch that is here or was declared lost."""
         return max([self._chains[epoch].seq, *(span[1] for span in self._lost(epoch))])
@@ -1090,7 +1293,10 @@ def joined(ranges: list[EntryRange]) -> list[EntryRange]:
 
 
 class JournalCheck:
-    """Checks a journal's folder: journal.db, the segments that it names, the files that it does not name, the entries that are not here."""
+    """Checks a journal's folder: journal.db, the segments that it names, the files that it does not name, the entries that are not here.
+
+    chains: by epoch.
+    """
 
     def __init__(self, folder: Path, report: Report, signatures: Signatures, elsewhere: list[Checkpoint], progress: Progress) -> None:
         self.chains: dict[int, Chain] = {}
@@ -1111,8 +1317,7 @@ class JournalCheck:
                 self._epochs(*journal.catalogue())
         return {f"{journal.gateway}/{epoch}" for epoch in self.chains}
 
-    def _epochs(self, rows: list[SegmentRow], notes: list[str], cursors: list[tuple[str, int, int]]) -> None:
-        own = [Checkpoint.parse(note) for note in notes]
+    def _epochs(self, rows: list[SegmentRow], own: list[Checkpoint], cursors: list[tuple[str, int, int]]) -> None:
         holes = [
             hole for epoch in sorted({row.epoch for row in rows} | set(self._journal.events)) for hole in self._epoch(epoch, rows, own)
         ]
@@ -1122,6 +1327,8 @@ class JournalCheck:
         absences.check_pruned(self._segments.pruned, self._segments.pruned_meanwhile)
         absences.check_ends()
         self._check_own(own)
+        if not own and not self._journal.live:
+            absences.check_emptied()
         for epoch, chain in self.chains.items():
             self._check_cursors(chain, cursors, absences.end_of(epoch))
             chain.seq = absences.end_of(epoch)
@@ -1145,7 +1352,7 @@ class JournalCheck:
         """Report a checkpoint in journal.db of an epoch of which nothing is here."""
         for checkpoint in own:
             epoch = checkpoint.origin.rpartition("/")[2]
-            if not epoch.isdecimal() or int(epoch) not in self.chains:
+            if epoch not in map(str, self.chains):
                 self._report.problem(f"nothing of {checkpoint.origin} is here: journal.db has a checkpoint of {checkpoint.size} entries")
 
     def _check_cursors(self, chain: Chain, cursors: list[tuple[str, int, int]], end: int) -> None:
@@ -1158,8 +1365,8 @@ class JournalCheck:
 # ---------------------------------------------------------------------------------------------------------------- an EBR's store
 
 
-def check_store(file: Path, report: Report, signatures: Signatures, elsewhere: list[Checkpoint], progress: Progress) -> set[str]:
-    """Check an EBR's store `entries(gateway, epoch, seq, digest, payload)`: every entry as received. Returns the origins that are here.
+def check_store(file: Path, report: Report, signatures: Signatures, elsewhere: list[Checkpoint], progress: Progress) -> list[Chain]:
+    """Check an EBR's store `entries(gateway, epoch, seq, digest, payload)`: every entry as received. Returns the chains that are here.
 
     Read beside it, where they are: `rejected(gateway, epoch, seq, digest, leaf)`, entries that the EBR would not store, and
     `streams(gateway, epoch, through)`, how far it has confirmed.
@@ -1175,7 +1382,7 @@ def check_store(file: Path, report: Report, signatures: Signatures, elsewhere: l
             chain.finish()
         if not chains:
             report.missing.append("the store holds no entries")
-        return {f"{chain.gateway}/{chain.epoch}" for chain in chains}
+        return chains
 
 
 def _store_chains(
@@ -1187,6 +1394,10 @@ def _store_chains(
     refused: list[str] = []
     holes: list[tuple[Chain, int, int]] = []
     for gateway, epoch, seq, stated, payload, leaf in db.execute(_store_query(db)):
+        if not _is_store_row(gateway, epoch, seq, stated, payload, leaf):
+            place = (epoch, seq) if is_number(epoch, seq) else None
+            report.problem(f"row {(gateway, epoch, seq)} of the store can not be read as an entry", place)
+            continue
         if not chains or (chains[-1].gateway, chains[-1].epoch) != (gateway, epoch):
             mine = [checkpoint for checkpoint in elsewhere if checkpoint.origin == f"{gateway}/{epoch}"]
             chains.append(Chain(report, gateway, epoch, signatures, mine))
@@ -1197,15 +1408,21 @@ def _store_chains(
             holes.append((chain, first, last))
         digest = stated.hex() if isinstance(stated, bytes) else str(stated)
         if leaf is not None:
-            chain.refused(seq, digest, bytes(leaf))
+            chain.refused(seq, digest, leaf)
             refused.append(f"{gateway}, epoch {epoch}, entry {seq}")
         else:
-            chain.take(seq, digest, payload.encode() if isinstance(payload, str) else bytes(payload))
+            chain.take(seq, digest, payload.encode("utf-8", "surrogateescape") if isinstance(payload, str) else payload)
         if report.entries % 1000 == 0:
             progress(report.entries, total)
     if refused:
         report.missing.append(f"{len(refused)} entries were refused by the EBR and are not here: {'; '.join(refused[:5])}")
     return chains, holes
+
+
+def _is_store_row(gateway: Any, epoch: Any, seq: Any, stated: Any, payload: Any, leaf: Any) -> bool:
+    """Return True if every column has its type: an entry has a payload, a refused one its leaf."""
+    content = isinstance(payload, str | bytes) if leaf is None else isinstance(leaf, bytes)
+    return isinstance(gateway, str) and is_number(epoch, seq) and isinstance(stated, str | bytes) and content
 
 
 def _columns(db: sqlite3.Connection, table: str) -> set[str]:
@@ -1227,7 +1444,11 @@ def _check_confirmed(db: sqlite3.Connection, chains: list[Chain], holes: list[tu
     """
     through: dict[tuple[str, int], int] = {}
     if {"gateway", "epoch", "through"} <= _columns(db, "streams"):
-        through = {(gateway, epoch): seq for gateway, epoch, seq in db.execute("SELECT gateway, epoch, through FROM streams")}
+        for gateway, epoch, seq in db.execute("SELECT gateway, epoch, through FROM streams"):
+            if is_number(epoch, seq):
+                through[gateway, epoch] = seq
+            else:
+                report.problem(f"row {(gateway, epoch, seq)} of the store's streams can not be read as one")
     held = {(str(chain.gateway), chain.epoch): chain.seq for chain in chains}
     for (gateway, epoch), last in through.items():
         seq = held.get((gateway, epoch), 0)
@@ -1266,6 +1487,62 @@ def _begin_in_store(chain: Chain, seq: int) -> None:
     if seq != 1:
         chain.report.missing.append(f"epoch {chain.epoch}: the store begins with entry {seq}, what was before can not be judged")
         chain.jump(seq - 1)
+
+
+# ---------------------------------------------------------------------------------------- what is signed, of a journal or a store
+
+
+class Coverage:
+    """Says of each epoch through which entry it is signed, and judges what is not.
+
+    A checkpoint covers the entries whose root was computed and is the one that the key has signed. The first entry of a later epoch names
+    the last entry of the epoch before, and by the chain all of that epoch: where that first entry is signed, they are.
+    """
+
+    def __init__(self, report: Report, keys: list[Key], max_unsigned_s: float, unproved: list[str]) -> None:
+        """unproved: the list of the report that takes what is not signed."""
+        self._report, self._keys, self._max_unsigned_s, self._unproved = report, keys, max_unsigned_s, unproved
+
+    def judge(self, chains: Iterable[Chain]) -> None:
+        """Judge all epochs, gateway by gateway."""
+        held: dict[str, list[Chain]] = {}
+        for chain in chains:
+            if chain.last and chain.gateway is not None:
+                held.setdefault(chain.gateway, []).append(chain)
+        for gateway, own in sorted(held.items()):
+            if any(key.name == gateway for key in self._keys):
+                self._judge_gateway(gateway, own)
+            elif self._keys and no_key_of(gateway) not in self._report.missing:
+                self._report.missing.append(no_key_of(gateway))
+
+    def _judge_gateway(self, gateway: str, chains: list[Chain]) -> None:
+        """Judge the epochs of a gateway, the newest first: it may prove the one before."""
+        later: list[Chain] = []
+        signed: list[Signed] = []
+        for chain in sorted(chains, key=lambda chain: chain.epoch, reverse=True):
+            if any(self._names_its_end(after, chain) for after in later):
+                chain.signed = chain.last
+            later.append(chain)
+            signed.append(self._signed(gateway, chain))
+        self._report.signed += reversed(signed)
+        if not any(chain.signed for chain in chains):
+            self._unproved.append(f"nothing of {gateway} is signed: no checkpoint is here that proves an entry by its key")
+
+    def _names_its_end(self, after: Chain, chain: Chain) -> bool:
+        end = chain.epoch, chain.last, chain.previous
+        return chain.unbroken and any(
+            (event["follows"], event["last_seq"], event["last_digest"]) == end and event["entry"] <= after.signed for event in after.begun
+        )
+
+    def _signed(self, gateway: str, chain: Chain) -> Signed:
+        """Say what is signed of an epoch; what is not, and spans more time than allowed, is missing evidence."""
+        through = min(chain.signed, chain.last)
+        since, age_s = chain.times.after(through)
+        signed = Signed(gateway, chain.epoch, through, chain.last, chain.last - through, since if through < chain.last else None)
+        if through < chain.last and age_s > self._max_unsigned_s:
+            limit = f"they span {age_s:.0f} s, {self._max_unsigned_s:.0f} s are allowed (--unsigned-s)"
+            self._unproved.append(f"{signed}: {limit}")
+        return signed
 
 
 # ---------------------------------------------------------------------------------------------------------------- what records rest on
@@ -1346,15 +1623,41 @@ SUMS_NOTE = "SHA256SUMS.note"
 SUMS_SIGNED = "ebr-gateway/archive-sums/1"
 
 
-def check_archive(file: Path, report: Report, signatures: Signatures, elsewhere: list[Checkpoint], progress: Progress) -> None:
-    """Check a batch's archive: its file, the sums of all members, the chain through each range of entries, the proof of every entry."""
+def check_archive(file: Path, report: Report, signatures: Signatures, elsewhere: list[Checkpoint], progress: Progress) -> list[Chain]:
+    """Check a batch's archive: its file, the sums of all members, the chain through each range of entries, the proof of every entry.
+
+    No chain is returned: each entry that is here is proved against the checkpoint, or reported.
+    """
     _check_comment(file, report)
+    check: ArchiveCheck | None = None
     try:
         with zipfile.ZipFile(file) as archive:
+            if not _only_stored(archive, report):
+                return []
             _check_nothing_between(archive, file, report)
-            ArchiveCheck(archive, report, signatures, elsewhere, progress).run()
-    except (KeyError, ValueError, TypeError, zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
-        report.problem(f"the archive can not be read: {type(error).__name__}: {error}")
+            check = ArchiveCheck(archive, report, signatures, elsewhere, progress)
+            check.run()
+    except PermissionError:
+        raise
+    except (zipfile.BadZipFile, OSError, *UNREADABLE) as error:
+        place = check.member if check is not None and check.member else "the archive"
+        report.problem(f"{place} can not be read: {type(error).__name__}: {error}")
+    if check is not None:
+        trusted = {key.name for key in signatures.trusted()}
+        report.signed += [signed for signed in check.proved if signed.gateway in trusted]
+    return []
+
+
+def _only_stored(archive: zipfile.ZipFile, report: Report) -> bool:
+    """Return True if no member is packed or encrypted: what is stored can not be larger than the file. Nothing else is read."""
+    stored_only = True
+    for member in archive.infolist():
+        packed = member.compress_type != zipfile.ZIP_STORED or member.compress_size != member.file_size or member.flag_bits & 1
+        if packed or member.extra:
+            what = "packed or encrypted" if packed else "a zip64 member, or one with fields of its own"
+            report.problem(f"{member.filename} is {what}: an archive's members are stored as they are")
+            stored_only = False
+    return stored_only
 
 
 def _check_comment(file: Path, report: Report) -> None:
@@ -1403,18 +1706,22 @@ class ArchiveCheck:
         self._manifest: dict[str, Any] = {}
         self._batch_spellings: list[bytes] = []
         self._citations = Citations("")
+        self.proved: list[Signed] = []  # whole epochs: each entry against the checkpoint
+        self.member = ""  # that is read now
 
     def run(self) -> None:
         """Check everything, and report. Raises what an archive that can not be read makes zipfile and json raise."""
         self._check_sums()
-        self._manifest = json.loads(self._archive.read("manifest.json"))
-        keys = read_keys(self._archive.read("keys.txt").decode()) if "keys.txt" in self._names else []
+        self._manifest = json.loads(self._read("manifest.json"))
+        if not all(isinstance(self._manifest[name], str) for name in ("gateway", "batch")):
+            raise ValueError("gateway or batch is no text")
+        keys = keys_in(self._read("keys.txt").decode()) if "keys.txt" in self._names else []
         self._keys = [key for key in keys if key.name == self._manifest["gateway"]]
-        for note in read_rotations(self._archive.read(ROTATIONS_BESIDE).decode()) if ROTATIONS_BESIDE in self._names else []:
+        for note in read_rotations(self._read(ROTATIONS_BESIDE).decode()) if ROTATIONS_BESIDE in self._names else []:
             self._signatures.rotate(note, None)
         self._check_sums_signed()
         self._batch_spellings, self._citations = names_of(self._manifest["batch"]), Citations(self._manifest["batch"])
-        proofs = json.loads(self._archive.read("proofs.json"))
+        proofs = json.loads(self._read("proofs.json"))
         for proof in proofs["epochs"]:
             self._citations.hold(proof["epoch"], proof["ranges"])
             self._check_epoch(proof)
@@ -1423,13 +1730,21 @@ class ArchiveCheck:
         if self._manifest["entries"] != self._report.entries or listed != self._report.entries:
             self._report.problem(f"{self._report.entries} entries are here, the manifest says {self._manifest['entries']}")
 
+    def _read(self, name: str) -> bytes:
+        """Read a member whole. Raises ValueError if it is larger than such a list can be."""
+        self.member = name
+        if self._archive.getinfo(name).file_size > LARGEST_LIST:
+            raise ValueError(f"it is larger than {LARGEST_LIST} bytes")
+        return self._archive.read(name)
+
     def _check_sums(self) -> None:
         """Compare every member with SHA256SUMS."""
-        stated = {line[66:]: line[:64] for line in self._archive.read("SHA256SUMS").decode().splitlines()}
+        stated = {line[66:]: line[:64] for line in self._read("SHA256SUMS").decode().splitlines()}
         if len(set(self._names)) != len(self._names) or set(self._names) - {SUMS_NOTE} != {*stated, "SHA256SUMS"}:
             self._report.problem("SHA256SUMS does not list the files that are here")
         for name in self._names:
             if name in stated:
+                self.member = name
                 digest = hashlib.sha256()
                 with self._archive.open(name) as member:
                     while piece := member.read(1 << 20):
@@ -1444,8 +1759,8 @@ class ArchiveCheck:
             text = f"{SUMS_NOTE} is not here: what is here is proved entry by entry, but not the pages for people"
             self._report.missing.append(text)
             return
-        note = self._archive.read(SUMS_NOTE).decode()
-        sums = hashlib.sha256(self._archive.read("SHA256SUMS")).hexdigest()
+        note = self._read(SUMS_NOTE).decode()
+        sums = hashlib.sha256(self._read("SHA256SUMS")).hexdigest()
         if note.rpartition("\n\n")[0].split("\n") != [SUMS_SIGNED, gateway, self._manifest["batch"], sums]:
             self._report.problem(f"{SUMS_NOTE} does not speak of these files")
         trusted = [key for key in self._signatures.trusted() if key.name == gateway]
@@ -1455,11 +1770,12 @@ class ArchiveCheck:
 
     def _check_epoch(self, proof: dict[str, Any]) -> None:
         """Check one epoch's entries: chained within each range, and all of them proved against the checkpoint."""
-        checkpoint = Checkpoint.parse(self._archive.read(proof["checkpoint"]).decode())
+        checkpoint = Checkpoint.parse(self._read(proof["checkpoint"]).decode())
         leaves: dict[int, bytes] = {}
         naming: list[int] = []  # the first entries of ranges in which some name the batch
-        with self._archive.open(f"entries/{proof['epoch']}.jsonl") as lines:
-            payloads = iter(lines)
+        self.member = f"entries/{proof['epoch']}.jsonl"
+        with self._archive.open(self.member) as content, io.BufferedReader(content) as lines:  # type: ignore[type-var]
+            payloads = iter(lambda: lines.readline(LARGEST_ENTRY + 2), b"")
             for first, last in proof["ranges"]:
                 if not self._check_range(proof, first, last, payloads, leaves, naming):
                     return
@@ -1486,13 +1802,19 @@ class ArchiveCheck:
             head = HEAD.match(payload)
             chain.take(int(head[4]) if head else seq, hashlib.sha256(payload).hexdigest(), payload)
             leaves[seq - 1] = leaf_hash(payload)
-            self._citations.take(proof["epoch"], seq, payload)
+            self._cite(proof["epoch"], seq, payload)
             if naming[-1:] != [first] and self._names_the_batch(payload):
                 naming.append(first)
             self._progress(len(leaves), self._manifest["entries"])
         if chain.previous != proof["digests"][str(last)]:
             self._report.problem("its digest is not the one that was archived", (proof["epoch"], last))
         return True
+
+    def _cite(self, epoch: int, seq: int, payload: bytes) -> None:
+        try:
+            self._citations.take(epoch, seq, payload)
+        except UNREADABLE:
+            self._report.problem("its JSON can not be read as what it says it is", (epoch, seq))
 
     def _names_the_batch(self, payload: bytes) -> bool:
         return any(spelling in payload for spelling in self._batch_spellings) and not NAMED_LATER.search(payload)
@@ -1502,6 +1824,7 @@ class ArchiveCheck:
         report, origin = self._report, f"{self._manifest['gateway']}/{proof['epoch']}"
         report.checkpoints += 1
         self._signatures.check(checkpoint, None)
+        problems = len(report.problems)
         if not any(key.signed(checkpoint.note) for key in self._keys):
             report.problem("the checkpoint is not signed by the key that lies in the archive")
         subtree_roots = [base64.b64decode(root, validate=True) for root in proof["hashes"]]
@@ -1511,6 +1834,8 @@ class ArchiveCheck:
             report.problem("there are more entries than the checkpoint covers")
         elif root_of_some(leaves, checkpoint.size, subtree_roots) != checkpoint.root:
             report.problem(f"the entries and the proof do not lead to the signed root of {checkpoint.size} entries")
+        if len(report.problems) == problems:
+            self.proved.append(Signed(self._manifest["gateway"], proof["epoch"], max(leaves) + 1, max(leaves) + 1))
         for other in self._elsewhere:
             if other.origin == origin and other.size == checkpoint.size and other.root != checkpoint.root:
                 report.problem(f"two different trees of {other.size} entries were signed")
@@ -1545,49 +1870,75 @@ def verify(
     *,
     checkpoint: "str | Path | Iterable[str | Path] | None" = None,
     progress: Progress | None = None,
+    max_unsigned_s: float = MAX_UNSIGNED_S,
 ) -> Report:
     """Check a journal's folder, an archive or an EBR's store.
 
     key: a file with public verifier keys, or the text of one. checkpoint: files with newer checkpoints from elsewhere, or a witness's
-    folder of them. progress(done, total) is called now and then. Raises FileNotFoundError, ValueError (a key or note that is none),
-    MissingPackage.
+    folder of them. progress(done, total) is called now and then. max_unsigned_s: time that entries may span which no checkpoint covers;
+    with the key that lies beside a journal what is not signed is a note, for that key proves little. Raises FileNotFoundError, ValueError
+    (a key or note that is none), MissingPackage.
     """
     target = Path(path)
     elsewhere = Elsewhere.read([checkpoint] if isinstance(checkpoint, str | Path) else checkpoint or [])
     report_progress = progress or (lambda _done, _total: None)
     report = Report("journal", str(path))
     signatures = Signatures(report, read_keys(key))
-    if (target / "journal.db").exists() or (target / "segments").is_dir():
-        _verify_journal(target, report, signatures, elsewhere, report_progress, key_given=key is not None)
-    elif target.is_file() and (target.suffix == ".zip" or zipfile.is_zipfile(target)):
-        report.kind = "archive"
-        check_archive(target, report, signatures, elsewhere.checkpoints, report_progress)
-    elif (file := target / "ebr.db" if target.is_dir() else target).exists():
-        report.kind = "store"
-        _verify_store(file, report, signatures, elsewhere, report_progress)
-    else:
-        raise FileNotFoundError(f"{path}: neither a journal's folder, an archive nor an EBR's store")
+    check = _check_of(target, report, signatures, elsewhere, report_progress, key_given=key is not None)
+    chains: list[Chain] = []
+    try:
+        chains = check()
+    except PermissionError as error:
+        report.missing.append(f"{error.filename or path} was not looked at: {error.strerror}")
+    except UNREADABLE as error:  # of content: what was given in arguments is read by now
+        report.problem(f"the {report.kind} can not be read to its end: {type(error).__name__}: {error}")
     signatures.settle()
+    Coverage(report, signatures.trusted(), max_unsigned_s, report.missing if key is not None else report.notes).judge(chains)
     if not report.entries and not report.problems:
         report.missing.append("there are no entries")
     return report
 
 
+def _check_of(
+    target: Path, report: Report, signatures: Signatures, elsewhere: Elsewhere, progress: Progress, *, key_given: bool
+) -> Callable[[], list[Chain]]:
+    """Return the check for what `target` is. Raises FileNotFoundError."""
+    if (target / "journal.db").exists() or (target / "segments").is_dir():
+        return lambda: _verify_journal(target, report, signatures, elsewhere, progress, key_given=key_given)
+    if target.is_file() and (target.suffix == ".zip" or zipfile.is_zipfile(target)):
+        report.kind = "archive"
+        return lambda: check_archive(target, report, signatures, elsewhere.checkpoints, progress)
+    if (file := target / "ebr.db" if target.is_dir() else target).exists():
+        report.kind = "store"
+        return lambda: _verify_store(file, report, signatures, elsewhere, progress)
+    raise FileNotFoundError(f"{target}: neither a journal's folder, an archive nor an EBR's store")
+
+
 def _verify_journal(
     folder: Path, report: Report, signatures: Signatures, elsewhere: Elsewhere, progress: Progress, *, key_given: bool
-) -> None:
+) -> list[Chain]:
     if not key_given and (beside := folder / KEY_BESIDE).exists():
-        signatures.trust(read_keys(beside))
+        try:
+            signatures.trust(read_keys(beside))
+        except ValueError as error:
+            report.problem(f"{KEY_BESIDE} can not be read: {error}")
         report.notes.append(f"signatures were checked with {KEY_BESIDE} in the folder itself: a forger would have put in his own (--key)")
     _take_rotations_beside(folder, signatures)
-    _check_origins(report, elsewhere, JournalCheck(folder, report, signatures, elsewhere.checkpoints, progress).run())
+    check = JournalCheck(folder, report, signatures, elsewhere.checkpoints, progress)
+    _check_origins(report, elsewhere, check.run())
+    return list(check.chains.values())
 
 
-def _verify_store(file: Path, report: Report, signatures: Signatures, elsewhere: Elsewhere, progress: Progress) -> None:
+def _verify_store(file: Path, report: Report, signatures: Signatures, elsewhere: Elsewhere, progress: Progress) -> list[Chain]:
     try:
-        _check_origins(report, elsewhere, check_store(file, report, signatures, elsewhere.checkpoints, progress))
+        chains = check_store(file, report, signatures, elsewhere.checkpoints, progress)
+    except PermissionError:
+        raise
     except (sqlite3.Error, OSError) as error:
         report.problem(f"{file.name} can not be read: {error}")
+        return []
+    _check_origins(report, elsewhere, {f"{chain.gateway}/{chain.epoch}" for chain in chains})
+    return chains
 
 
 def _take_rotations_beside(folder: Path, signatures: Signatures) -> None:
@@ -1610,7 +1961,7 @@ def _check_origins(report: Report, elsewhere: Elsewhere, origins: set[str]) -> N
         if checkpoint.origin in origins:
             continue
         if checkpoint.note in elsewhere.named or gateway in gateways:
-            at = (int(epoch), 1) if gateway in gateways and epoch.isdecimal() else None
+            at = (int(epoch), 1) if gateway in gateways and epoch.isdecimal() and len(epoch) < 20 else None
             report.problem(f"nothing of {checkpoint.origin} is here: a checkpoint of {checkpoint.size} entries exists", at)
         else:
             strangers += 1
@@ -1628,6 +1979,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--checkpoint", action="append", help="a checkpoint that somebody else kept, or a witness's folder: shows a roll-back; repeatable"
     )
+    parser.add_argument(
+        "--unsigned-s",
+        type=float,
+        default=MAX_UNSIGNED_S,
+        help="seconds that entries may span which no checkpoint covers yet (%(default)s)",
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     options = parser.parse_args(arguments)
     shown = sys.stderr.isatty() and not options.json
@@ -1637,12 +1994,13 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"\r{done / max(total, 1):4.0%}", end="\r", file=sys.stderr, flush=True)
 
     try:
-        report = verify(options.path, options.key, checkpoint=options.checkpoint, progress=progress)
+        report = verify(options.path, options.key, checkpoint=options.checkpoint, progress=progress, max_unsigned_s=options.unsigned_s)
     except (OSError, ValueError, MissingPackage) as error:
         print(f"verify: {error}", file=sys.stderr)
         return 2
     if options.json:
-        print(json.dumps({**report.__dict__, "exit_code": report.exit_code}, default=list))
+        signed = [asdict(epoch) for epoch in report.signed]
+        print(json.dumps({**report.__dict__, "signed": signed, "exit_code": report.exit_code}, default=list))
     else:
         print("\n".join(report.lines()))
     return report.exit_code

@@ -42,6 +42,9 @@ def verify(
         Path | None, typer.Option(help="file with the gateway's public keys; an archive or a store is never good without (exit 2)")
     ] = None,
     checkpoint: Annotated[list[Path] | None, typer.Option(help="a signed checkpoint kept elsewhere, or a witness's folder of them")] = None,
+    unsigned_s: Annotated[
+        float | None, typer.Option(help="seconds that entries may span which no checkpoint covers yet; 600 unless told")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Prove that nothing was changed, removed, inserted or reordered; name the first bad entry.
@@ -57,6 +60,7 @@ def verify(
                 str(target),
                 *(["--key", str(key)] if key else []),
                 *(word for note in checkpoint or [] for word in ("--checkpoint", str(note))),
+                *(["--unsigned-s", str(unsigned_s)] if unsigned_s is not None else []),
                 *(["--json"] if as_json else []),
             ]
         )

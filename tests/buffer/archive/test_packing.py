@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from kit.journals import GATEWAY
 from kit.signed_journal import Made
 
 from buffer import verify as verifier
@@ -149,3 +150,11 @@ def test_the_command_line_says_what_it_was_given(tmp_path: Path, capsys: pytest.
     assert "neither a journal" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert verifier.main([str(tmp_path / "empty"), "--key", "rubbish"]) == 2
+
+
+@pytest.mark.urs("URS-AUD-05")
+def test_an_archive_is_signed_to_its_last_entry_by_the_key_alone(made: Made, zipped: Path) -> None:
+    report = verify(zipped, made.signer.public)
+    assert [(signed.gateway, signed.epoch, signed.unsigned) for signed in report.signed] == [(GATEWAY, made.epoch, 0)]
+    assert report.signed[0].through == report.signed[0].last > 0
+    assert verify(zipped).signed == [], "the keys that lie in it are those of whoever made it"

@@ -107,7 +107,7 @@ class Plant:
         learned = Learned()
         _, taken = restore(self.backup, self.at / to, self.store, learned)
         report = verify(self.at / to, (self.at / "key.pem.pub").read_text())
-        assert report.exit_code == 0, list(report.lines())
+        assert report.exit_code == (0 if report.signatures else 2), list(report.lines())
         found = [(one["epoch"], one["seq"], entry.payload) for entry in read_journal(self.at / to) for one in [json.loads(entry.payload)]]
         assert taken.entries == len(learned.seen) == len(found) - self.held
         return self.at / to, found, taken.notes, learned
