@@ -60,6 +60,7 @@ class Record:
         for step in self._steps:
             yield from _step(step)
         yield from self._materials()
+        yield from self._samples()
         yield from incidents(self.batch, self._all, set(self._end.event.get("gaps", [])) if self._end else set(), self._zone)
         yield from corrections(self._mine, f"{self.gateway}/{self.batch}/", self._zone)
         yield from audit_trail(self._all, self._zone)
@@ -164,6 +165,8 @@ class Record:
             yield Heading(1, "Materials")
             titles: Sequence[str] = ("Entry", "Time", "Kind", "Material", "Lot", "Into lot", "Quantity", "Result", "Problems")
             yield Table(titles, (0.9, 2.5, 1.1, 1.8, 1.8, 1.8, 1.4, 1.3, 1.6), rows, _at(marked))
+
+    def _samples(self) -> Iterator[Block]:
         taken = [happening for happening in self._mine if happening.event["type"] == "sample"]
         samples = latest(taken)
         if samples:
@@ -185,7 +188,7 @@ class Record:
                 for happening in samples
             ]
             replaced = _at([any(result.get("replaced") for result in happening.event.get("results", [])) for happening in samples])
-            titles = ("Entry", "Taken", "Sampling", "Sample", "Status", "Results", "Time of the results")
+            titles: Sequence[str] = ("Entry", "Taken", "Sampling", "Sample", "Status", "Results", "Time of the results")
             yield Table(titles, (1, 2.2, 1.6, 2, 1.2, 4, 2.6), rows, replaced)
 
     def _told_at(self, result: Mapping[str, Any], taken: Sequence[Happening]) -> str:

@@ -127,6 +127,10 @@ class Port:
             self._asking.answered(poll)
         self.polled, self.undocumented = kind == "poll", undocumented
         self._count(len(readings), taken.unchanged)
+        return self._opened(stored, received_ns)
+
+    def _opened(self, stored: Awaitable[None], received_ns: int) -> Awaitable[None]:
+        """Count a list that is on its way to the journal; a poll that was held back before it has lost what it did not ask."""
         opened = self._room.opened(stored)
         held_back_by = self._room.held_back_since(received_ns) if self.polled else None
         if held_back_by is not None:

@@ -70,11 +70,17 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
         "findings": _findings(line, window, batch),
         "chain": _streams(streams, facts),
     }
-    record["genealogy"] = genealogy(batch, record["materials"], ends)
+    return _finished(record), readings
+
+
+def _finished(record: dict[str, Any]) -> dict[str, Any]:
+    """Add what follows from the whole record: where each lot went, and what a person must look at."""
+    steps, ends = record["steps"], record["ends"]
+    record["genealogy"] = genealogy(record["batch"], record["materials"], ends)
     for event in (*steps, *ends, *record["materials"], *record["clock"]["events"], *record["findings"]):
         event.pop("payload", None)
     record["exceptions"] = exceptions(record)
-    return record, readings
+    return record
 
 
 def _event(item: Mapping[str, Any]) -> dict[str, Any]:
