@@ -262,6 +262,7 @@ PARAMETERS = (
     "High",
     "Result",
     "Covered",
+    "Uncertain",
     "Readings",
     "Gaps",
     "Entries",
@@ -272,6 +273,7 @@ def _parameters(parameters: Sequence[Mapping[str, Any]]) -> Table:
     rows = []
     for parameter in parameters:
         evidence = parameter.get("evidence") or {}
+        covered = parameter.get("covered")
         is_time = str(parameter.get("statistic")).startswith("time_")  # its limits are lines that it counts from, no limits of seconds
         rows.append(
             [
@@ -285,21 +287,23 @@ def _parameters(parameters: Sequence[Mapping[str, Any]]) -> Table:
                     value_text(parameter.get("unit_text") or parameter.get("unit")),
                     *("" if is_time else value_text(parameter.get(name)) for name in ("low", "target", "high")),
                 ),
-                *(_judged(parameter), _covered(parameter), value_text(parameter.get("readings"))),
+                *(
+                    _judged(parameter),
+                    "" if covered is None else f"{covered * 100:.4g} %",
+                    _uncertain(parameter),
+                    value_text(parameter.get("readings")),
+                ),
                 *(", ".join(parameter.get("gaps", [])), f"{evidence['from_seq']}-{evidence['to_seq']}" if evidence.get("from_seq") else ""),
             ]
         )
-    widths = (3, 3.6, 1.3, 1.3, 1.1, 1, 1, 1, 1.5, 1.1, 1.1, 1.6, 1.5)
+    widths = (3, 3.6, 1.3, 1.3, 1.1, 1, 1, 1, 1.4, 1.1, 1.2, 1.1, 1.4, 1.4)
     return Table(PARAMETERS, widths, rows, _at([_is_bad(parameter) for parameter in parameters]))
 
 
-def _covered(parameter: Mapping[str, Any]) -> str:
-    """Write which share of the step was observed, and by how much its edges are uncertain, where that matters to the value."""
-    share, uncertain_s = parameter.get("covered"), parameter.get("uncertain_s", 0)
-    edges = (
-        "edges uncertain, not known by how much" if uncertain_s is None else f"edges uncertain by {uncertain_s:g} s" if uncertain_s else ""
-    )
-    return "; ".join(filter(None, ("" if share is None else f"{share * 100:.4g} %", edges)))
+def _uncertain(parameter: Mapping[str, Any]) -> str:
+    """Write by how much the edges of the step that a value depends on are uncertain; "not known" where nobody looked before."""
+    seconds = parameter.get("uncertain_s", 0)
+    return "not known" if seconds is None else f"{seconds:g} s" if seconds else ""
 
 
 def _at(flags: Iterable[bool]) -> frozenset[int]:

@@ -1,6 +1,7 @@
 """Renders the snapshot for a terminal."""
 
-import time
+import signal
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -27,13 +28,15 @@ def status_text(now: dict[str, Any]) -> str:
 
 def live(ask: Callable[[], dict[str, Any]]) -> None:
     """Show the snapshot each second until Ctrl-C. Waits for a gateway that goes away meanwhile: it may be starting again."""
-    with Live(picture(ask()), refresh_per_second=2, screen=True) as screen:
-        try:
-            while True:
-                time.sleep(1)
+    # An exception of the signal could be raised, and be lost, in a destructor or in the screen's own code.
+    leave = threading.Event()
+    former = signal.signal(signal.SIGINT, lambda *_: leave.set())
+    try:
+        with Live(picture(ask()), refresh_per_second=2, screen=True) as screen:
+            while not leave.wait(1):
                 screen.update(_now(ask))
-        except KeyboardInterrupt:
-            return
+    finally:
+        signal.signal(signal.SIGINT, former)
 
 
 def _now(ask: Callable[[], dict[str, Any]]) -> Group:
