@@ -1,7 +1,6 @@
 """Renders the snapshot for a terminal."""
 
 import signal
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -28,15 +27,14 @@ def status_text(now: dict[str, Any]) -> str:
 
 def live(ask: Callable[[], dict[str, Any]]) -> None:
     """Show the snapshot each second until Ctrl-C. Waits for a gateway that goes away meanwhile: it may be starting again."""
-    # An exception of the signal could be raised, and be lost, in a destructor or in the screen's own code.
-    leave = threading.Event()
-    former = signal.signal(signal.SIGINT, lambda *_: leave.set())
+    # Blocked and waited for: as an exception the interrupt could be raised, and be lost, in a destructor or in the screen's own code.
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         with Live(picture(ask()), refresh_per_second=2, screen=True) as screen:
-            while not leave.wait(1):
+            while signal.sigtimedwait({signal.SIGINT}, 1) is None:
                 screen.update(_now(ask))
     finally:
-        signal.signal(signal.SIGINT, former)
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
 
 
 def _now(ask: Callable[[], dict[str, Any]]) -> Group:
