@@ -162,7 +162,8 @@ class BatchEvent(Event):
 
     The start says how long the equipment stood dirty and clean before; its evidence is from the entry that brought the batch's id to the
     one with which it counted. The end lists every record; `merkle_root` is the RFC 6962 root over
-    their content_sha256 in the order listed, so who holds only records can prove that all are there.
+    their content_sha256 in the order listed, so who holds only records can prove that all are there. Cause `corrected`: the batch number
+    was wrong; all of it is that of the batch in `superseded_by`.
     """
 
     type: Literal["batch"]
@@ -188,6 +189,7 @@ class BatchEvent(Event):
     configurations: list[BatchConfiguration] = []
     status: Literal["complete", "incomplete"] | None = None
     completeness: dict[str, Any] | None = None
+    superseded_by: str | None = None
     evidence: Evidence | None = None
 
 

@@ -73,7 +73,9 @@ class Events:
         readings.contexts.changed()
         adopt(state, plan, event)
         source_rows.compare(state, event, self.emit)
-        for unit, at in self.rows.take(event):
+        for unit, at, wrong in self.rows.take(event):
+            if wrong is not None:
+                readings.settling.correct(unit, wrong, at)
             readings.settling.identify(unit, Origin(at, state.seq, None))
         self.rowsteps.take(event)
         readings.bookings.rows(event)

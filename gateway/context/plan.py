@@ -1,6 +1,6 @@
 """The line folder, arranged for the fold: which tags matter, to whom, and as what. Made once, never changed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
@@ -93,10 +93,18 @@ class Telling:
     key: str
     where: tuple[RowCondition, ...]
     order_by: str | None
+    are_orders: bool  # a row is one order, whose number may be corrected; else it is the unit's, and each change of it the next batch
 
     def counts(self, row: Mapping[str, str | None]) -> bool:
         """Return whether a row tells for the equipment."""
         return row.get(self.key) == self.unit_id and hold(self.where, row)
+
+
+def _row_keys(source: Source) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield each query or pattern of a source with the columns that identify its rows."""
+    for table in (*(source.options.get("query") or ()), *(source.options.get("pattern") or ())):
+        key = table.get("key") or ()
+        yield f"{source.name}.{table.get('name')}", frozenset((key,) if isinstance(key, str) else key)
 
 
 class Unit:
@@ -116,7 +124,7 @@ class Unit:
         self.identity: dict[str, ReadFrom | None] = {name: getattr(equipment, name) for name in FIELDS}
         self.identity_tags = {i.tag for i in self.identity.values() if isinstance(i, FromTag)}
         self.queries = {i.row for i in self.identity.values() if isinstance(i, FromRow)}
-        self.tellings = {query: self._telling(query) for query in self.queries}
+        self.tellings = {query: self._telling(query, plan.row_keys.get(query, frozenset())) for query in self.queries}
         self.queries |= {i.known_in for i in self.identity.values() if isinstance(i, FromTag | Pushed) and i.known_in is not None}
         self.end_state = equipment.batch_ends.removeprefix("state:") if equipment.batch_ends.startswith("state:") else None
         self.end_tag = equipment.batch_ends if equipment.batch_ends in plan.places else None
@@ -133,12 +141,15 @@ class Unit:
             return frozenset(self.identity_tags)
         return frozenset({self.end_tag or self.equipment.state or ""} if key == END else {key})
 
-    def _telling(self, query: str) -> Telling:
+    def _telling(self, query: str, row_key: frozenset[str]) -> Telling:
         """All fields that a query tells are read from one row: what one of them says of the rows counts for all."""
         hows = [i for i in self.identity.values() if isinstance(i, FromRow) and i.row == query]
         where = next((how.where for how in hows if how.where is not None), None)
         order_by = next((how.order_by for how in hows if how.order_by is not None), None)
-        return Telling(self.equipment.unit_id, hows[0].key, conditions(where), order_by)
+        order = self.identity["order"]
+        names_order = isinstance(order, FromRow) and order.row == query and order.column in row_key
+        are_orders = bool(row_key) and (hows[0].key not in row_key or names_order)
+        return Telling(self.equipment.unit_id, hows[0].key, conditions(where), order_by, are_orders)
 
     def row_of(self, step: str, who: Identity) -> StepPlan | None:
         """The row of a step for a recipe: the most specific one."""
@@ -163,6 +174,7 @@ class Plan:
         self.names = {source.name: [tag.tag for tag in line.tags_of(source.name)] for source in line.sources}
         sources = {source.name: source for source in line.sources}
         self.places = {name: Place(self.tags[name], sources[s], i) for s, names in self.names.items() for i, name in enumerate(names)}
+        self.row_keys = {query: key for source in line.sources for query, key in _row_keys(source)}
         self.ahead = {name: self._ahead(source) for name, source in sources.items()}
         self.units = {equipment.name: Unit(equipment, self) for equipment in line.equipment}
         self.offset_ticks = {source.name: round(source.max_offset_s * TICKS_PER_S) for source in line.sources}

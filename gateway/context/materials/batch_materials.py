@@ -20,6 +20,8 @@ class Ledgers:
 
     def __init__(self, state: State, plan: Plan, emit: event_bodies.Emit) -> None:
         self._state, self._plan, self._emit = state, plan, emit
+        self.wrong: set[tuple[str, str]] = set()
+        """(wrong batch number, equipment): what is booked there is another batch's; only while an entry is decided"""
 
     # what was said
 
@@ -72,6 +74,8 @@ class Ledgers:
     def asked(self, batch: Batch) -> list[tuple[str, Occasion]]:
         """What must happen in this batch: (material or sample, the row for its recipe)."""
         who = batch.identity
+        if not batch.members:
+            return []  # a wrong number: it was nowhere
         route = self._plan.route(who.recipe)
         passed = {m.equipment for m in batch.members} | set(route.equipments if route is not None else ())
         best: dict[tuple[str, str, str], Occasion] = {}

@@ -125,6 +125,11 @@ class Posting:
                 identity = who(self._state, self._plan, self._declared, booked.occurred)
                 if identity.batch is not None and identity != booked.identity:
                     self._go_over(booked, identity)
+            elif (booked.identity.batch, booked.occurred.equipment) in self._ledgers.wrong:
+                identity = who(self._state, self._plan, self._declared, booked.occurred)
+                if identity.batch not in {None, booked.identity.batch}:
+                    self._go_over(booked, identity)
+        self._ledgers.wrong.clear()
 
     def _go_over(self, booked: PostedBooking, identity: Identity) -> None:
         old, before = booked.event["record"], booked.identity

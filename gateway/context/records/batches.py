@@ -1,5 +1,6 @@
 """Batches: entered and left by equipments, closed when all of the route have ended, and what their end record proves."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from buffer.chain import leaf, root
@@ -36,37 +37,50 @@ class Batches:
         self._state, self._plan, self._emit, self._runs = state, plan, emit, runs
         self._holds, self._alarms, self._ledgers = holds, alarms, ledgers
         self.gateway = plan.line.gateway
+        self.wrong: dict[str, tuple[str, list[Member]]] = {}
+        """wrong batch number -> the right one, and the stays that were thought to be of the wrong; only while an entry is decided"""
 
     def enter(self, unit: Unit, who: Identity, at: Instant, seq: int) -> None:
         """A batch comes into an equipment."""
         assert who.batch is not None
+        batch = self.opened(who, seq)
+        member = Member(unit.name, at, seq, self._runs.begin_batch(unit, who, at, seq).id)
+        batch.members.append(member)
+        for finding in self.say_start(unit, batch, member):
+            self._emit(finding)
+        self._alarms.entered(unit.name, who.batch)
+
+    def opened(self, who: Identity, seq: int) -> Batch:
+        """Give the batch that an equipment works for since an entry; it is open, whatever it was before."""
+        assert who.batch is not None
         batch = self._state.batches.setdefault(who.batch, Batch(Identity(who.batch)))
         self.fill(who)
-        run = self._runs.begin_batch(unit, who, at, seq)
         batch.configs = sorted({*batch.configs, *configurations.since(self._state, seq)})
-        batch.members.append(Member(unit.name, at, seq, run.id))
         batch.ended, batch.dirty = None, None
         counts = self._state.counts
         counts[who.batch] = counts.pop(who.batch, {})
         for old in list(counts)[: max(len(counts) - MOST_COUNTED, 0)]:
             if old not in self._state.batches and old != "-":
                 del counts[old]
-        holds, findings = self._holds.entered(unit, who.batch, at)
+        return batch
+
+    def say_start(self, unit: Unit, batch: Batch, member: Member) -> list[dict[str, Any]]:
+        """Say that a batch came into an equipment. Returns findings about how long that one stood before."""
+        assert batch.identity.batch is not None
+        holds, findings = self._holds.entered(unit, batch.identity.batch, member.start)
         event = {
             "type": "batch",
             "transition": "start",
-            "record": self._record(who.batch),
+            "record": self._record(batch.identity.batch),
             "equipment": unit.name,
             "unit_id": unit.equipment.unit_id,
             **event_bodies.identity(batch.identity),
-            "start": event_bodies.instant(at, self._plan.zone),
+            "start": event_bodies.instant(member.start, self._plan.zone),
             "hold_times": holds,
-            "evidence": {"from_seq": seq, "to_seq": self._state.seq},
+            "evidence": {"from_seq": member.start_seq, "to_seq": self._state.seq},
         }
         self._emit(event)
-        for finding in findings:
-            self._emit(finding)
-        self._alarms.entered(unit.name, who.batch)
+        return findings
 
     def fill(self, who: Identity) -> None:
         """What became known of a batch after its start."""
@@ -93,16 +107,22 @@ class Batches:
         if all(m.end is not None for m in batch.members):
             batch.ended = self._state.now
             batch.dirty = self._state.now if batch.revision else None
+        self.say_left(unit, batch, member, cause)
+
+    def say_left(self, unit: Unit, batch: Batch, member: Member, cause: str, superseded_by: str | None = None) -> None:
+        """Say that a batch is ended in an equipment. superseded_by: whose the stay was, if the batch number was wrong."""
+        assert batch.identity.batch is not None
         event = {
             "type": "batch",
             "transition": "leave",
-            "record": self._record(name),
+            "record": self._record(batch.identity.batch),
             "cause": cause,
+            **({} if superseded_by is None else {"superseded_by": superseded_by}),
             "equipment": unit.name,
             "unit_id": unit.equipment.unit_id,
             **event_bodies.identity(batch.identity),
             "start": event_bodies.instant(member.start, self._plan.zone),
-            "end": event_bodies.instant(at, self._plan.zone),
+            "end": event_bodies.instant(member.end, self._plan.zone),
         }
         self._emit(event)
 
@@ -122,7 +142,7 @@ class Batches:
     def _unseen_steps(self, unit: Unit, batch: Batch, start: Instant, end: int) -> dict[str, list[dict[str, Any]]]:
         """Give the steps of a batch that have not begun, and may have run all the same, with the intervals in which nobody looked."""
         counts = self._state.counts.get(batch.identity.batch or "", {})
-        rows = [row for row in unit.steps_of(batch.identity) if not counts.get(f"{unit.name}/{row.row.step}")]
+        rows = [row for row in unit.steps_of(batch.identity) if not _has_begun(counts, f"{unit.name}/{row.row.step}")]
         intervals = {row.row.step: unobserved(self._state, self._plan, unit, row, start, end) for row in rows}
         return {step: evidence(hidden) for step, hidden in intervals.items() if hidden}
 
@@ -130,7 +150,7 @@ class Batches:
         """Steps that must occur and have not begun in this batch."""
         counts = self._state.counts.get(name, {})
         rows = unit.steps_of(batch.identity)
-        return [r.row.step for r in rows if r.row.occurs in {"1", "1..n"} and not counts.get(f"{unit.name}/{r.row.step}")]
+        return [r.row.step for r in rows if r.row.occurs in {"1", "1..n"} and not _has_begun(counts, f"{unit.name}/{r.row.step}")]
 
     def recorded(self, run: Run) -> None:
         """A record was made or revised: the batch lists its latest revision."""
@@ -173,8 +193,12 @@ class Batches:
 
     def close(self) -> None:
         """Make the end records that can be made now."""
+        wrong, self.wrong = self.wrong, {}
+        for name, (superseded_by, members) in wrong.items():
+            if not self._state.batches[name].members:  # else it came back within the entry
+                self._emit_end(name, self._state.batches[name], "corrected", members, superseded_by)
         for name, batch in list(self._state.batches.items()):
-            if batch.ended is None or (batch.revision and batch.dirty is None):
+            if not batch.members or batch.ended is None or (batch.revision and batch.dirty is None):
                 continue
             if any(r.identity.batch == name and (not r.revision or r.dirty is not None) for r in self._state.runs.values()):
                 continue
@@ -185,7 +209,7 @@ class Batches:
                     continue
                 if not batch.revision:
                     self._compare(name, batch)
-                self._emit_end(name, batch, "completed" if batch.revision else cause or "completed")
+                self._emit_end(name, batch, "completed" if batch.revision else cause or "completed", batch.members)
 
     def _awaits_rows(self, batch: Batch) -> bool:
         """Whether rows that tell the last steps may still come."""
@@ -244,12 +268,12 @@ class Batches:
         waited = self._state.now - batch.ended  # no Wait: a clock that was set back must not close a batch hours early
         return "closed-after" if waited >= route.close_after_h * 3_600 * TICKS_PER_S else None
 
-    def _emit_end(self, name: str, batch: Batch, cause: str) -> None:
+    def _emit_end(self, name: str, batch: Batch, cause: str, members: list[Member], superseded_by: str | None = None) -> None:
         zone = self._plan.zone
-        if cause == "completed" and any(m.end is not None and m.end.basis == "told-by-row" for m in batch.members):
+        if cause == "completed" and any(m.end is not None and m.end.basis == "told-by-row" for m in members):
             cause = "unknown"  # nobody saw it end, a row alone says that it is over
-        start = min((m.start for m in batch.members), key=lambda at: at.ticks)
-        end = max((m.end for m in batch.members if m.end is not None), key=lambda at: at.ticks)
+        start = min((m.start for m in members), key=lambda at: at.ticks)
+        end = max((m.end for m in members if m.end is not None), key=lambda at: at.ticks)
         configurations.note(batch.configs, self._state)
         stated, account = self._completeness(name, batch), self._ledgers.account(name, batch)
         listed = [{"record": r, "revision": x.revision, "content_sha256": x.sha256} for r, x in sorted(batch.records.items())]
@@ -261,6 +285,7 @@ class Batches:
             "supersedes": f"{self._record(name)}#{batch.revision}" if batch.revision else None,
             "reason": (batch.reason or "late-data") if batch.revision else None,
             "cause": cause,
+            **({} if superseded_by is None else {"superseded_by": superseded_by}),
             **event_bodies.identity(batch.identity),
             "start": event_bodies.instant(start, zone),
             "end": event_bodies.instant(end, zone),
@@ -272,7 +297,7 @@ class Batches:
                     "end": event_bodies.instant(m.end, zone),
                     "parameters": [*m.parameters, *(p for taken in m.events.values() for p in taken)],
                 }
-                for m in batch.members
+                for m in members
             ],
             "records": listed,
             "merkle_root": root([leaf(bytes.fromhex(x.sha256)) for _, x in sorted(batch.records.items())]).hex(),
@@ -281,7 +306,7 @@ class Batches:
             "gaps": batch.gaps,
             "alarms": batch.alarms,
             "alarm_count": batch.alarm_count,
-            "status": "complete" if not stated["missing"] else "incomplete",
+            "status": "complete" if superseded_by is None and not stated["missing"] else "incomplete",
             "completeness": stated,
         }
         batch.digest, batch.revision, batch.dirty, batch.reason = self._emit(event), batch.revision + 1, None, None
@@ -300,7 +325,8 @@ class Batches:
         present = required - len(missing)
         steps = [(m, s) for m in dict.fromkeys(m.equipment for m in batch.members) for s in self.absent(self._plan.units[m], batch, name)]
         route = self._plan.route(batch.identity.recipe)
-        absent = [] if route is None else [e for e in route.equipments if e not in {m.equipment for m in batch.members}]
+        passed = {m.equipment for m in batch.members}
+        absent = [] if route is None or not passed else [e for e in route.equipments if e not in passed]
         unseen = {(member.equipment, step) for member in batch.members for step in member.unseen}
         statuses = ((m, s, "not-observed" if (m, s) in unseen else "missing") for m, s in steps)
         whole = [{"equipment": m, "step": s, "run": None, "parameter": None, "status": status} for m, s, status in statuses]
@@ -328,7 +354,7 @@ class Batches:
             found[row.step, row.parameter] = "of another recipe"
             if id(row) in fits:
                 del found[row.step, row.parameter]
-                if row.step in optional and not counts.get(f"{unit.name}/{row.step}"):
+                if row.step in optional and not _has_begun(counts, f"{unit.name}/{row.step}"):
                     unseen = any(member.equipment == unit.name and row.step in member.unseen for member in batch.members)
                     found[row.step, row.parameter] = _UNSEEN if unseen else "the step did not run, and need not"
                 if row.when == "event" and not counts.get(f"{unit.name}/{stored_step('event', row.event or '')}"):
@@ -348,8 +374,18 @@ class Batches:
             del self._state.batches[name]
 
     def _final(self, name: str, batch: Batch) -> bool:
-        closed = batch.revision > 0 and batch.dirty is None and batch.ended is not None
+        closed = batch.revision > 0 and (batch.dirty is None or not batch.members) and batch.ended is not None
         return closed and all(run.identity.batch != name for run in self._state.runs.values())
 
     def _record(self, batch: str) -> str:
         return f"{self.gateway}/{batch}"
+
+
+def gone_over(counted: str) -> str:
+    """Name the count of runs of a step that went over to another batch: their numbers are not given again, but none ran here."""
+    return f"{counted}!"
+
+
+def _has_begun(counts: Mapping[str, int], counted: str) -> bool:
+    """Return whether a step has begun in a batch, in runs that stayed with it."""
+    return counts.get(counted, 0) > counts.get(gone_over(counted), 0)

@@ -122,6 +122,15 @@ class Runs:
         if run.revision:
             run.dirty, run.reason = self._state.now, "re-bound"
 
+    def go_over(self, unit: Unit, run: Run, who: Identity) -> None:
+        """Let a run that only gathers be another batch's. Nothing was said of it by itself."""
+        run.identity = who
+        if run.kind == "event":
+            run.run = self.next_run(who.batch, unit, run.step)
+            self._count(run)
+        else:
+            run.record = event_bodies.record_id(self.gateway, run)
+
     # records
 
     def due(self) -> list[Run]:

@@ -3,6 +3,7 @@
 from gateway.context import event_bodies, waits
 from gateway.context.plan import Plan, Unit
 from gateway.context.records.batches import Batches
+from gateway.context.records.corrections import Corrections
 from gateway.context.records.runs import Runs
 from gateway.context.signals.contexts import Contexts
 from gateway.context.signals.identity import read
@@ -18,10 +19,19 @@ class Occupancy:
     """Lets batches enter and leave equipments by ids that have settled, and gives runs to the batch that they belong to."""
 
     def __init__(
-        self, state: State, plan: Plan, emit: event_bodies.Emit, runs: Runs, batches: Batches, contexts: Contexts, sight: Sight
+        self,
+        state: State,
+        plan: Plan,
+        emit: event_bodies.Emit,
+        runs: Runs,
+        batches: Batches,
+        corrections: Corrections,
+        contexts: Contexts,
+        sight: Sight,
     ) -> None:
         self._state, self._plan, self._emit = state, plan, emit
         self._runs, self._batches, self._contexts, self._sight = runs, batches, contexts, sight
+        self._corrections = corrections
 
     def who(self, unit: Unit, ticks: int) -> Identity:
         """Tell who the equipment worked for at an instant."""
@@ -45,6 +55,15 @@ class Occupancy:
             self._pass(unit, where, new.batch, change)
         else:
             self._enter(unit, where, new, change)
+
+    def correct(self, unit: Unit, where: EquipmentState, who: Identity, at: Instant) -> None:
+        """Let the open batch have been, from its beginning here, the one that its order names now. at: of the correction."""
+        assert where.open is not None
+        wrong = where.open
+        since = self._corrections.correct(unit, wrong, who, at)
+        where.history = [(begin, who if known.batch == wrong and begin >= since else known) for begin, known in where.history]
+        where.open = who.batch
+        where.bound = who if where.bound.batch == wrong else where.bound
 
     def complete(self, unit: Unit, where: EquipmentState) -> None:
         """Take what more is known of the same batch."""

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from config.sections import FromRow
 from gateway.context import event_bodies
 from gateway.context.plan import Plan, Telling, Unit
 from gateway.context.row_times import row_instant
@@ -31,18 +32,22 @@ class Rows:
     def __init__(self, state: State, plan: Plan, emit: event_bodies.Emit) -> None:
         self._state, self._plan, self._emit = state, plan, emit
 
-    def take(self, event: Mapping[str, Any]) -> Iterator[tuple[Unit, Instant]]:
-        """Take a `message` event, row by row. After each row yields the equipments that may read it, with the instant that it tells."""
+    def take(self, event: Mapping[str, Any]) -> Iterator[tuple[Unit, Instant, str | None]]:
+        """Take a `message` event, row by row. After each row yields the equipments that may read it, with the instant that it tells.
+
+        With it comes the batch that the row named wrongly until now, if it was corrected.
+        """
         query = f"{event['source']}.{event['name']}"
         readers = [unit for unit in self._plan.units.values() if query in unit.queries]
         if not readers:
             return
         for told in event["rows"]:
             ticks = None if told.get("time") is None else from_rfc3339(told["time"])
+            before = self._state.rows.get(query, {}).get(told["key"])
             self._row(query, told, ticks, readers)
             at = row_instant(self._state, self._plan, event, told)
             for unit in readers:
-                yield unit, at
+                yield unit, at, None if before is None else self._corrected(unit, query, told["key"], before)
         self._forget(query)
 
     def _row(self, query: str, told: Mapping[str, Any], ticks: int | None, readers: list[Unit]) -> None:
@@ -58,6 +63,24 @@ class Rows:
         for unit in readers:
             if query in unit.tellings:
                 self._decide(unit, query, told, before)
+
+    def _corrected(self, unit: Unit, query: str, key: str, before: Row) -> str | None:
+        """Give the batch that the order's row in force named, if it names another one for the same order now."""
+        how, order, row = unit.identity["batch"], unit.identity["order"], in_force(self._state, unit, query)
+        is_telling = isinstance(how, FromRow) and how.row == query and unit.tellings[query].are_orders
+        if row is None or not is_telling or self._state.where[unit.name].newest[query] != key:
+            return None
+        assert isinstance(how, FromRow)
+        old, new = before.row.get(how.column), row.row.get(how.column)
+        if None in {old, new} or old == new or before.gone or not unit.tellings[query].counts(before.row):
+            return None
+        if isinstance(order, FromRow) and order.row == query:
+            orders = {before.row.get(order.column), row.row.get(order.column)} - {None}
+            if len(orders) > 1:
+                return None
+        others = self._state.rows[query].values()
+        named = any(other.row.get(how.key) == row.row.get(how.key) and other.row.get(how.column) == old for other in others)
+        return None if named else old
 
     def _rank(self, before: Row | None) -> int:
         """A row keeps the rank of its first coming."""

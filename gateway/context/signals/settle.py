@@ -84,6 +84,17 @@ class Settling:
         if IDENTITY not in where.pending:
             self._occupancy.complete(unit, where)
 
+    def correct(self, unit: Unit, wrong: str, at: Instant) -> None:
+        """Let a batch number that its order's row corrects have been the right one from the beginning. Nothing waits: it is no change."""
+        where, pending = self._state.where[unit.name], self._state.where[unit.name].pending.get(IDENTITY)
+        right = named_batch(self._state, unit, where)
+        if where.done == wrong:
+            where.done = right
+        if pending is not None and pending.value == [wrong, None]:
+            pending.value = [right, None]
+        if where.open == wrong:
+            self._occupancy.correct(unit, where, read(self._state, unit, where), at)
+
     def _state_changed(self, unit: Unit, where: EquipmentState, value: Json, origin: Origin) -> None:
         word = self._plan.state_of(unit, value)
         if word is not None and (not where.states or where.states[-1][1] != word):

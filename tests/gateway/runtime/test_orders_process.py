@@ -108,3 +108,23 @@ def test_orders_of_a_gateways_absence_were_not_observed(folder: Path) -> None:
         until(lambda: [e for e in events(folder, "batch") if e["transition"] == "end"], every_s=0.5)
     assert {(t, b, c) for t, b, c, _ in batches(folder) if t != "start"} == {("leave", "B1", "unknown"), ("end", "B1", "unknown")}
     assert events(folder, "batch")[-1]["end"]["basis"] == "told-by-row"
+
+
+@pytest.mark.urs("URS-CTX-03", "URS-CTX-08")
+def test_a_batch_number_that_is_corrected_in_its_order_is_one_batch(folder: Path) -> None:
+    mes = Mes(folder)
+    with running(folder):
+        until(lambda: events(folder, "source"), every_s=0.5)
+        mes.order(1, "RUN")
+        until(lambda: ("start", "B1", None, "observed") in batches(folder), every_s=0.5)
+        mes.run("update orders set batch_no = 'B7' where id = 1")
+        until(lambda: [e for e in events(folder, "batch") if e["transition"] == "end"], every_s=0.5)
+        mes.order(2, "RUN")
+        until(lambda: ("end", "B7", "completed", "observed") in batches(folder), every_s=0.5)
+    told = [(transition, batch, cause) for transition, batch, cause, _ in batches(folder)]
+    corrected = [("start", "B1", None), ("start", "B7", None), ("leave", "B1", "corrected"), ("end", "B1", "corrected")]
+    assert told == [*corrected, ("leave", "B7", "completed"), ("start", "B2", None), ("end", "B7", "completed")]
+    starts = [e["start"]["time"] for e in events(folder, "batch") if e["batch"] in {"B1", "B7"}]
+    assert len(set(starts)) == 1, "B7 is the order's batch from its beginning"
+    (said,) = [e for e in events(folder, "finding") if e["code"] == "batch-corrected"]
+    assert (said["severity"], said["evidence"]["old"], said["evidence"]["new"], said["evidence"]["key"]) == ("warning", "B1", "B7", "1")

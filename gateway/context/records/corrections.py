@@ -1,0 +1,107 @@
+"""A batch number that was corrected: the batch was never there, and what was done in its name is that of the right one."""
+
+from dataclasses import replace
+from typing import Any
+
+from gateway.context import event_bodies
+from gateway.context.materials.batch_materials import Ledgers
+from gateway.context.plan import Plan, Unit
+from gateway.context.records.batches import Batches, gone_over
+from gateway.context.records.runs import Runs
+from gateway.context.state import Batch, Identity, Instant, Member, Run, State
+
+MOST_NAMED = 100
+"""Final records that a finding names; all of them stay listed with the wrong batch."""
+
+
+class Corrections:
+    """Gives what an equipment did for a batch to the one that the same order names now, from the beginning."""
+
+    def __init__(self, state: State, plan: Plan, emit: event_bodies.Emit, runs: Runs, batches: Batches, ledgers: Ledgers) -> None:
+        self._state, self._plan, self._emit = state, plan, emit
+        self._runs, self._batches, self._ledgers = runs, batches, ledgers
+
+    def correct(self, unit: Unit, name: str, who: Identity, at: Instant) -> int:
+        """Let the open stay of a batch in an equipment have been another's. Returns when it began, in ticks. at: of the correction."""
+        assert who.batch is not None
+        wrong = self._state.batches[name]
+        stay = next(m for m in reversed(wrong.members) if m.equipment == unit.name and m.end is None)
+        runs = [r for r in self._state.runs.values() if r.equipment == unit.name and r.identity.batch == name and _stay(wrong, r) is stay]
+        self._say(unit, name, who.batch, self._final(unit, name, runs))
+        right = self._batches.opened(who, stay.start_seq)
+        self._go_over(unit, wrong, right, stay, at)
+        self._bind(unit, name, who, runs, stay)
+        right.ran |= {record: ran for record, ran in wrong.ran.items() if ran[0] == unit.name and ran[3] >= stay.start.ticks}
+        self._alarms(unit, wrong, right)
+        self._ledgers.wrong.add((name, unit.name))
+        return stay.start.ticks
+
+    def _go_over(self, unit: Unit, wrong: Batch, right: Batch, stay: Member, at: Instant) -> None:
+        """Give the stay to the right batch. The wrong one is over at once where that was its last."""
+        name, other = wrong.identity.batch, right.identity.batch
+        assert name is not None
+        assert other is not None
+        wrong.members = [member for member in wrong.members if member is not stay]
+        right.members.append(stay)
+        self._batches.say_start(unit, right, stay)
+        last = at if at.ticks >= stay.start.ticks else Instant(stay.start.ticks, at.window, at.basis)
+        past = replace(stay, end=last, parameters=[], events={})
+        self._batches.say_left(unit, wrong, past, "corrected", other)
+        if not wrong.members:
+            wrong.ended = self._state.now
+            self._batches.wrong[name] = (other, [past])
+        elif all(member.end is not None for member in wrong.members):
+            wrong.ended, wrong.dirty = self._state.now, self._state.now if wrong.revision else None
+
+    def _bind(self, unit: Unit, name: str, who: Identity, runs: list[Run], stay: Member) -> None:
+        """Give runs to the right batch: records by an event each, what only gathers with its stay."""
+        counts, parents = self._state.counts.setdefault(name, {}), dict[str | None, str]()
+        for run in runs:
+            record, number = run.record, run.run
+            if run.kind == "step":
+                self._runs.rebind(unit, run, who, "source-corrected")
+                self._batches.unlist(name, record)
+                parents[f"{run.step}/{number}"] = f"{run.step}/{run.run}"
+                gone = gone_over(f"{unit.name}/{run.step}")
+                counts[gone] = counts.get(gone, 0) + 1
+            else:
+                self._runs.go_over(unit, run, who)
+                stay.events = {run.record if key == record else key: taken for key, taken in stay.events.items()}
+        for run in runs:
+            run.parent = parents.get(run.parent, run.parent)
+
+    def _alarms(self, unit: Unit, wrong: Batch, right: Batch) -> None:
+        """Give the alarms of the equipment to the right batch; those of several equipments are listed in both, while both are there."""
+        for alarm in list(wrong.alarms):
+            if wrong.members and alarm["equipment"] not in {unit.name, None}:
+                continue
+            if not wrong.members or alarm["equipment"] == unit.name:
+                wrong.alarms.remove(alarm)
+                wrong.alarm_count -= 1
+            if all((listed["key"], listed["raised"]) != (alarm["key"], alarm["raised"]) for listed in right.alarms):
+                right.alarms.append({**alarm})
+                right.alarm_count += 1
+
+    def _final(self, unit: Unit, name: str, runs: list[Run]) -> list[str]:
+        """Name the records that stay where they are, because nothing can make them again."""
+        going, place = {run.record for run in runs}, f"{self._runs.gateway}/{name}/{unit.name}/"
+        steps = [record for record in self._state.batches[name].records if record.startswith(place) and record not in going]
+        ledger = self._state.ledgers.get(name)
+        lines = {} if ledger is None else {**ledger.bookings, **ledger.samples}
+        booked = [r for r, line in lines.items() if line["equipment"] == unit.name and r not in self._state.booked]
+        return sorted([*steps, *booked])
+
+    def _say(self, unit: Unit, wrong: str, right: str, final: list[str]) -> None:
+        where = self._state.where[unit.name]
+        key = next((where.newest[query] for query in unit.tellings if query in where.newest), None)
+        rest = f"; {len(final)} final records stay with {wrong}" if final else ""
+        message = f"{unit.name}: row {key} was corrected: its batch is {right}, not {wrong}{rest}"
+        evidence: dict[str, Any] = {"equipment": unit.name, "batch": right, "old": wrong, "new": right, "key": key}
+        evidence |= {"final": final[:MOST_NAMED], "final_count": len(final)}
+        self._emit(event_bodies.finding("batch-corrected", "warning", message, evidence))
+
+
+def _stay(batch: Batch, run: Run) -> Member | None:
+    """Give the stay of a batch in which a run began; one that ran when the id came is of the first."""
+    mine = [member for member in batch.members if member.equipment == run.equipment]
+    return next((m for m in reversed(mine) if m.start.ticks <= run.start.ticks), mine[0] if mine else None)
