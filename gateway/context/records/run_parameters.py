@@ -98,6 +98,12 @@ class RunParameters:
         """Give what the map asks for in a run: parameters, their tags and sources."""
         return self._plan.gathered(run.equipment, run.kind, run.name)
 
+    def rests_on(self, run: Run) -> frozenset[str]:
+        """Name the tags of which something that is learned late may change a run's parameters."""
+        gathered, state = self.gathered(run), self._plan.units[run.equipment].equipment.state
+        running = state is not None and any(row.include == "running" for row in gathered.parameters)
+        return gathered.tags | {state} if running and state is not None else gathered.tags
+
     def stops(self, run: Run) -> list[tuple[int, int | None]]:
         """List the intervals in which the equipment of a run did not run."""
         return event_bodies.stops(self._state.where[run.equipment].states)

@@ -224,3 +224,38 @@ def test_where_nobody_saw_the_state_it_is_not_known_what_of_the_tag_counts(stati
 @pytest.mark.parametrize("state", [RUNNING, HELD])
 def test_covered_is_the_share_of_all_the_time_that_may_have_counted(state: int) -> None:
     assert interrupted(key=True, include="running", state=state).parameter("MIX", "mean")["covered"] == 0.75
+
+
+@pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
+def test_a_state_that_was_not_asked_for_makes_the_record_again_when_that_is_learned() -> None:
+    rows = (Parameter("mean", "granulator", "MIX", "mean", "d.temp", include="running"),)
+    plant = Plant(replace(LINE, parameters=rows))
+    begin(plant)
+    plant.see(20, g_step=20)
+    plant.see(30, g_step=0)
+    plant.alive(40)
+    assert plant.parameter("MIX", "mean")["status"] == "present"
+    gap = {"gap": "g-plc/late", "source": "g-plc", "tags": ["g.state"], "start": time(25), "detected": time(41), "cause": "not-asked"}
+    plant.happen(41, type="gap", transition="open", detail="", **gap)
+    plant.see(41, g_state=RUNNING)
+    plant.alive(60)
+    assert (plant.ended("MIX")["revision"], plant.parameter("MIX", "mean")["status"]) == (2, "gap")
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a key that changes while the signal of its step is not asked for ends and begins the step as if seen"
+)
+@pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
+def test_a_key_says_that_a_step_ended_and_not_when_nobody_saw_its_signal() -> None:
+    steps = tuple(replace(step, key="g.run" if step.step == "MIX" else None) for step in STEPS)
+    plant = Plant(replace(LINE, steps=steps))
+    begin(plant)
+    plant.see(20, g_step=20, g_run=1)
+    plant.see(30, g_run=2)
+    gap = {"gap": "g-plc/late", "source": "g-plc", "tags": ["g.step"], "start": time(25), "detected": time(30.2), "cause": "not-asked"}
+    plant.happen(30.2, type="gap", transition="open", detail="", **gap)
+    plant.see(30.2, g_step=20)
+    plant.see(40, g_step=0)
+    plant.alive(60)
+    first = plant.of("step", transition="end", step="MIX", run=1)[-1]
+    assert first["end"]["basis"] == "inferred-from-gap", "it may have been over since 25"
