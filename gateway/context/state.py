@@ -8,7 +8,7 @@ from gateway.context.occurrences import Condition, Ledger, Log, PendingBooking, 
 from gateway.entries.fold_input import Json
 from gateway.parameters import Book, Cut, Track
 
-FORMAT = 1
+FORMAT = 2
 """Of the dumped state. It rises when an old dump would be read wrongly; such a dump is refused, and the journal is folded anew."""
 
 
@@ -296,7 +296,7 @@ class State:
     batches: dict[str, Batch] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     gaps: list[OpenGap] = field(default_factory=list)
-    lost: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # signal or operator -> its newest lost gaps, closed
+    lost: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # signal, state or operator -> its newest lost gaps, closed
     back: dict[str, int] = field(default_factory=dict)  # source -> time of the entry with which it went on without loss
     alarms: dict[str, Raised] = field(default_factory=dict)
     conditions: dict[str, Condition] = field(default_factory=dict)  # "source/condition#branch" -> what a server last said of it

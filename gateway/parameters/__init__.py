@@ -4,13 +4,27 @@ A step's `Need`s say which sums its parameters are computed from; its `Book` hol
 step record's element from them.
 """
 
-from gateway.parameters.accumulators import Book, Need, advance, counted, extend, finished, limit_tags, need_of, opened, resolved, unsighted
-from gateway.parameters.edges import Edge, Edges
+from gateway.parameters.accumulators import (
+    Book,
+    Need,
+    advance,
+    counted,
+    extend,
+    finished,
+    limit_tags,
+    need_of,
+    opened,
+    presumed,
+    resolved,
+    unsighted,
+)
+from gateway.parameters.edges import EDGES, Edge, Edges
 from gateway.parameters.given import LabResult, given
 from gateway.parameters.results import completeness, parameter_of, restated
 from gateway.parameters.series import Cut, Point, Track, quality, severed, usable
 
 __all__ = [
+    "EDGES",
     "Book",
     "Cut",
     "Edge",
@@ -29,6 +43,7 @@ __all__ = [
     "need_of",
     "opened",
     "parameter_of",
+    "presumed",
     "quality",
     "resolved",
     "restated",

@@ -173,11 +173,23 @@ def unsighted(parameter: Parameter, lost: Stops, cuts: Sequence[Cut], span: tupl
 
     Of a statistic over time those are left out in which nobody saw the tag either (`cuts`): they are not covered anyway.
     """
-    begin, end = span[0] + round(parameter.skip_first_s * TICKS_PER_S), span[1]
     hidden = [] if parameter.statistic in INSTANTS | {"duration"} else sorted((cut.start, cut.end) for cut in cuts if cut.end is not None)
-    inside = [(max(a, begin), end if b is None else min(b, end)) for a, b in lost]
-    parts = [part for a, b in inside if a < b for part in windows(a, b, hidden)]
+    parts = [part for a, b in _inside(parameter, lost, span) for part in windows(a, b, hidden)]
     return sum(y - x for a, b in parts for x, y in windows(a, b, stops if parameter.include == "running" else ()))
+
+
+def presumed(parameter: Parameter, lost: Stops, span: tuple[int, int], stops: Stops) -> int:
+    """Return how many ticks of the span lie in `lost` and are left out, because the equipment did not run when it was last seen."""
+    if parameter.include != "running":
+        return 0
+    return sum(b - a - sum(y - x for x, y in windows(a, b, stops)) for a, b in _inside(parameter, lost, span))
+
+
+def _inside(parameter: Parameter, lost: Stops, span: tuple[int, int]) -> list[tuple[int, int]]:
+    """Clip intervals to the part of the step that counts."""
+    begin, end = span[0] + round(parameter.skip_first_s * TICKS_PER_S), span[1]
+    clipped = [(max(a, begin), end if b is None else min(b, end)) for a, b in lost]
+    return [(a, b) for a, b in clipped if a < b]
 
 
 def _limit(name: str, text: str | None, scaling: Scaling | None, limits: Mapping[str, Json]) -> str | None:

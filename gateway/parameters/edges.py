@@ -57,11 +57,16 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """Both edges of a step. `unsighted`: ticks between them in which nobody saw whether it still ran, though all else was observed."""
+    """Both edges of a step, and what nobody saw between them.
+
+    `unsighted`: ticks in which nobody saw whether the step still ran, or whether its equipment was Running, though all else was observed.
+    `presumed`: further ticks that are left out only because the equipment was not Running when it was last seen.
+    """
 
     start: Edge
     end: Edge
     unsighted: int = 0
+    presumed: int = 0
 
     def of(self, statistic: str) -> tuple[Edge, ...]:
         """Give the edges that a statistic depends on."""
@@ -71,9 +76,9 @@ class Edges:
         """Return whether the parameter's value may rest on the edges that it depends on."""
         return all(edge.accepted(parameter.max_window_s) for edge in self.of(parameter.statistic))
 
-    def sighted(self, statistic: str, longest: int) -> int:
-        """Give the part of the longest possible step in which a statistic of two edges knows that it is still the same run."""
-        return longest - self.unsighted if len(EDGES[statistic]) > 1 else longest
+    def sighted(self, longest: int) -> int:
+        """Give the part of the longest possible step in which it was seen that the step ran, as far as the parameter rests on that."""
+        return longest - self.unsighted - self.presumed
 
     def uncertain_s(self, statistic: str) -> float | None:
         """Say by how much the edges of a statistic are uncertain altogether; None: nobody knows how much."""
@@ -86,4 +91,5 @@ class Edges:
 
         An end that nobody saw makes it no longer: the latest one possible is stated.
         """
-        return 0 if self.start.seen else self.start.window
+        window = 0 if self.start.seen else self.start.window
+        return None if window is None else window + self.presumed

@@ -115,7 +115,7 @@ def parameter_of(
     if parameter.origin != "automatic" and parameter.tag is None:
         return {**head, **_no_value(parameter, tag, limits, "by-ebr")}
     if parameter.statistic == "duration":
-        whole = _is_enough(parameter, edges.sighted("duration", included), included)
+        whole = _is_enough(parameter, edges.sighted(included + edges.presumed), included + edges.presumed)
         status = "present" if edges.accepted(parameter) and whole else "gap"
         return {**head, **_valued(parameter, tag, included / TICKS_PER_S, limits, status, None, cuts, edges)}
     if sums is None:
@@ -140,7 +140,7 @@ def status_of(parameter: Parameter, tag: Tag | None, sums: Sums, value: Json, ed
     if not accepted:
         return "gap"
     longest = sums.included + (edges.longer or 0)
-    covered = edges.sighted(statistic, longest) if statistic in INSTANTS else sums.covered - edges.unsighted
+    covered = edges.sighted(longest) if statistic in INSTANTS else sums.covered - edges.unsighted
     if _is_enough(parameter, covered, longest):
         return "present"
     return "bad" if statistic not in INSTANTS and sums.bad * 2 >= longest - covered else "gap"

@@ -122,11 +122,12 @@ def judged(
     pieces, whole = [], 0
     for a, b in pairwise(grid):
         middle = (int(a) + int(b)) // 2
-        if include == "running" and at(states, middle) != RUNNING:
-            continue
+        unseen = any(g0 <= a and middle < g1 for g0, g1 in gaps)
+        if include == "running" and not unseen and at(states, middle) != RUNNING:
+            continue  # where nobody saw the state either, it may have run
         whole += int(b - a)
         held = [p for p in series if p[0] <= a]
-        if not held or held[-1][2] or lost(held[-1][3], middle) or any(g0 <= a and middle < g1 for g0, g1 in gaps):
+        if not held or held[-1][2] or lost(held[-1][3], middle) or unseen:
             continue
         t0, v0 = held[-1][:2]
         later = [p for p in series if p[0] > a]

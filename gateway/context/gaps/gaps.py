@@ -34,7 +34,8 @@ class Gaps:
     def __init__(self, state: State, plan: Plan) -> None:
         self._state, self._plan = state, plan
         self._signals = frozenset[str]().union(*(unit.step_tags for unit in plan.units.values()))
-        self._signals |= {unit.equipment.operator for unit in plan.units.values() if unit.equipment.operator is not None}
+        told = (tag for unit in plan.units.values() for tag in (unit.equipment.operator, unit.equipment.state))
+        self._signals |= {tag for tag in told if tag is not None}
         self._watched = frozenset[str]().union(*(tags for unit in plan.units.values() for tags in unit.watched.values()))
 
     def of(self, source: str) -> list[Gap]:

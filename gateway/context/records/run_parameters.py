@@ -9,6 +9,7 @@ from gateway.context.plan import Gathered, Plan
 from gateway.context.state import Instant, Run, State
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 from gateway.parameters import (
+    EDGES,
     Book,
     Edge,
     Edges,
@@ -17,6 +18,7 @@ from gateway.parameters import (
     need_of,
     opened,
     parameter_of,
+    presumed,
     resolved,
     restated,
     unsighted,
@@ -60,15 +62,26 @@ class RunParameters:
         need, tag = need_of(row, self._plan.tags), self._plan.tags.get(row.tag or "")
         cuts = [] if tag is None else [cut for cut in self._state.tracks[tag.tag].cuts if cut.overlaps(start, end)]
         time = counted(start, end, round(row.skip_first_s * TICKS_PER_S), stops if row.include == "running" else ())
-        edges = Edges(_edge(run.start), _edge(run.end), unsighted(row, self._lost(run), cuts, (start, end), stops))
+        stateless, span = self._state_lost(run, row), (start, end)
+        unseen = unsighted(row, _apart([*self._lost(run, row), *stateless]), cuts, span, stops)
+        edges = Edges(_edge(run.start), _edge(run.end), unseen, presumed(row, _apart(stateless), span, stops))
         sums, limits = None if need is None else book.sums[need.key], resolved(row, book, edges.start)
         return parameter_of(row, tag, sums, limits, cuts, edges, included=time)
 
-    def _lost(self, run: Run) -> list[tuple[int, int | None]]:
+    def _state_lost(self, run: Run, parameter: Parameter) -> list[tuple[int, int]]:
+        """List the intervals inside a step in which nobody saw whether its equipment was Running, if a parameter rests on that."""
+        tag = self._plan.units[run.equipment].equipment.state
+        if parameter.include != "running" or parameter.statistic.startswith("value_at") or tag not in self._plan.places or run.end is None:
+            return []
+        start, end, source = run.start.ticks, run.end.ticks, self._plan.places[tag].source.name
+        lost = [*self._state.lost.get(tag, []), *((g.start, end) for g in self._state.gaps if g.source == source and g.covers(tag))]
+        return [(max(a, start), min(b, end)) for a, b in lost if a < end and b > start]
+
+    def _lost(self, run: Run, parameter: Parameter) -> list[tuple[int, int]]:
         """List the intervals inside a step in which nobody saw whether it still ran. Its key, if it has one, proves it afterwards."""
         unit = self._plan.units[run.equipment]
         row = None if run.kind != "step" or unit.from_rows else unit.row_of(run.step, run.identity)
-        if row is None or row.row.key is not None or run.end is None:
+        if row is None or row.row.key is not None or run.end is None or len(EDGES[parameter.statistic]) == 1:
             return []
         unseen = run.end.basis != "observed" and run.end.window is not None
         end = run.end.ticks - (run.end.window or 0) if unseen else run.end.ticks
@@ -85,9 +98,26 @@ class RunParameters:
         """Give what the map asks for in a run: parameters, their tags and sources."""
         return self._plan.gathered(run.equipment, run.kind, run.name)
 
+    def rests_on(self, run: Run) -> frozenset[str]:
+        """Name the tags of which something that is learned late may change a run's parameters."""
+        gathered, state = self.gathered(run), self._plan.units[run.equipment].equipment.state
+        running = state is not None and any(row.include == "running" for row in gathered.parameters)
+        return gathered.tags | {state} if running and state is not None else gathered.tags
+
     def stops(self, run: Run) -> list[tuple[int, int | None]]:
         """List the intervals in which the equipment of a run did not run."""
         return event_bodies.stops(self._state.where[run.equipment].states)
+
+
+def _apart(intervals: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Put intervals in order, and those that touch together."""
+    apart: list[tuple[int, int]] = []
+    for a, b in sorted(intervals):
+        if apart and a <= apart[-1][1]:
+            apart[-1] = (apart[-1][0], max(b, apart[-1][1]))
+        else:
+            apart.append((a, b))
+    return apart
 
 
 def _edge(at: Instant) -> Edge:

@@ -197,7 +197,7 @@ class Runs:
         names = set(tags)
         for run in self._state.runs.values():
             late = run.revision and run.end is not None and start < run.end.ticks and (end is None or end >= run.start.ticks)
-            if late and names & self.values.gathered(run).tags:
+            if late and names & self.values.rests_on(run):
                 run.dirty = self._state.now if run.dirty is None else run.dirty
                 run.reason = run.reason or reason
 

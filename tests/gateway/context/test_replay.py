@@ -22,6 +22,7 @@ from gateway.clock import system_clock
 from gateway.context import Fold
 from gateway.context import replay as replaying
 from gateway.context.replay import replay
+from gateway.context.state import FORMAT
 from gateway.intake import Intake
 from gateway.runtime.systemd import starting
 
@@ -82,7 +83,7 @@ async def pruned(journal: Journal, intake: Intake) -> int:
 def of_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
     """The state that the journal holds was written by a version with another format."""
     was = Fold.dump
-    monkeypatch.setattr(Fold, "dump", lambda fold: was(fold).replace(b'"format":1', b'"format":0'))
+    monkeypatch.setattr(Fold, "dump", lambda fold: was(fold).replace(b'"format":%d' % FORMAT, b'"format":0'))
 
 
 @pytest.mark.urs("URS-BUF-02", "URS-BUF-06")
@@ -172,7 +173,7 @@ async def test_the_service_manager_and_the_log_hear_how_far_a_long_folding_is(
     assert done[-1] == journal.held() == journal.last[1]
     assert pages[-1] == {"STATUS": ""}
     said = [record.getMessage() for record in caplog.records]
-    assert "not of this version (a state of format 0, this is 1): all" in said[0]
+    assert f"not of this version (a state of format 0, this is {FORMAT}): all" in said[0]
     assert said[-1].startswith(f"folded {journal.last[1]} entries in ")
     await asyncio.to_thread(journal.close)
 
@@ -201,7 +202,7 @@ async def test_what_one_start_has_folded_the_next_one_need_not(line: Line, caplo
     stored = journal.state()
     assert stored is not None
     assert stored[0][1] <= 3
-    assert json.loads(stored[1])["format"] == 1
+    assert json.loads(stored[1])["format"] == FORMAT
     with caplog.at_level(logging.WARNING, "gateway.context.replay"):
         replay(line, journal)
     assert caplog.records == []

@@ -1,10 +1,10 @@
 """Steps whose start or end nobody saw: what of their parameters is known all the same, and what is a gap."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from kit.plant import PARAMETERS, RUNNING, STEPS, TAGS, Plant, begin, line_of, replayed, time
+from kit.plant import HELD, PARAMETERS, RUNNING, STEPS, TAGS, Plant, begin, line_of, replayed, time
 
 from config import Parameter
 from gateway.parameters.edges import EDGES
@@ -177,16 +177,16 @@ def test_excursions_stay_where_the_value_is_not_judged() -> None:
 # ---- out of sight in between
 
 
-def interrupted(*, key: bool, min_covered: float | None = None) -> Plant:
-    """MIX from 20 to 40; its PLC is lost from 25 to 30, and MIX is on, with the same key, before and after."""
+def interrupted(*, key: bool, min_covered: float | None = None, include: Literal["all", "running"] = "all", state: int = RUNNING) -> Plant:
+    """MIX from 20 to 40; its PLC is lost from 25 to 30, and MIX is on, with the same key, before and after. state: before."""
     limits: dict[str, Any] = {"low": "0", "high": "100", "limit_source": "map"}
-    rows = tuple(Parameter(name, "granulator", "MIX", name, "d.temp", min_covered=min_covered, **limits) for name in EDGES)
+    rows = tuple(Parameter(name, "granulator", "MIX", name, "d.temp", min_covered=min_covered, include=include, **limits) for name in EDGES)
     steps = tuple(replace(step, key="g.run" if key and step.step == "MIX" else None) for step in STEPS)
     plant = Plant(replace(LINE, parameters=rows, steps=steps, tags=tuple(replace(t, between="hold") for t in TAGS)))
     begin(plant)
     plant.see(20, g_step=20, g_run=1)
     plant.see(24, d_temp=25.0)
-    plant.see(25, g_speed=1.0)
+    plant.see(25, g_state=state)
     lose(plant, 25, 26)
     look_again(plant, 30, g_step=20, g_run=1)
     plant.see(40, g_step=0)
@@ -207,3 +207,55 @@ def test_a_step_that_was_out_of_sight_may_have_been_two_unless_a_key_says_that_i
 def test_covered_is_the_share_in_which_the_step_and_the_tag_were_seen() -> None:
     assert interrupted(key=False).parameter("MIX", "mean")["covered"] == 0.75
     assert interrupted(key=True).parameter("MIX", "mean")["covered"] == 1.0
+
+
+@pytest.mark.urs("URS-CTX-08")
+@pytest.mark.parametrize("state", [RUNNING, HELD])
+@pytest.mark.parametrize("statistic", sorted(STATUSES))
+def test_where_nobody_saw_the_state_it_is_not_known_what_of_the_tag_counts(statistic: str, state: int) -> None:
+    alone = statistic in {"value_at_start", "value_at_end"}
+    told = interrupted(key=True, include="running", state=state).parameter("MIX", statistic)
+    assert told["status"] == ("present" if alone else "gap")
+    assert interrupted(key=True, include="running", state=state, min_covered=0.75).parameter("MIX", statistic)["status"] == "present"
+    over_time = interrupted(key=True, include="running", state=state, min_covered=0.76).parameter("MIX", statistic)
+    assert over_time["status"] == ("present" if alone else "gap")
+
+
+@pytest.mark.parametrize("state", [RUNNING, HELD])
+def test_covered_is_the_share_of_all_the_time_that_may_have_counted(state: int) -> None:
+    assert interrupted(key=True, include="running", state=state).parameter("MIX", "mean")["covered"] == 0.75
+
+
+@pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
+def test_a_state_that_was_not_asked_for_makes_the_record_again_when_that_is_learned() -> None:
+    rows = (Parameter("mean", "granulator", "MIX", "mean", "d.temp", include="running"),)
+    plant = Plant(replace(LINE, parameters=rows))
+    begin(plant)
+    plant.see(20, g_step=20)
+    plant.see(30, g_step=0)
+    plant.alive(40)
+    assert plant.parameter("MIX", "mean")["status"] == "present"
+    gap = {"gap": "g-plc/late", "source": "g-plc", "tags": ["g.state"], "start": time(25), "detected": time(41), "cause": "not-asked"}
+    plant.happen(41, type="gap", transition="open", detail="", **gap)
+    plant.see(41, g_state=RUNNING)
+    plant.alive(60)
+    assert (plant.ended("MIX")["revision"], plant.parameter("MIX", "mean")["status"]) == (2, "gap")
+
+
+@pytest.mark.xfail(
+    strict=True, reason="a key that changes while the signal of its step is not asked for ends and begins the step as if seen"
+)
+@pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
+def test_a_key_says_that_a_step_ended_and_not_when_nobody_saw_its_signal() -> None:
+    steps = tuple(replace(step, key="g.run" if step.step == "MIX" else None) for step in STEPS)
+    plant = Plant(replace(LINE, steps=steps))
+    begin(plant)
+    plant.see(20, g_step=20, g_run=1)
+    plant.see(30, g_run=2)
+    gap = {"gap": "g-plc/late", "source": "g-plc", "tags": ["g.step"], "start": time(25), "detected": time(30.2), "cause": "not-asked"}
+    plant.happen(30.2, type="gap", transition="open", detail="", **gap)
+    plant.see(30.2, g_step=20)
+    plant.see(40, g_step=0)
+    plant.alive(60)
+    first = plant.of("step", transition="end", step="MIX", run=1)[-1]
+    assert first["end"]["basis"] == "inferred-from-gap", "it may have been over since 25"
