@@ -182,6 +182,7 @@ class Log:
         self.places = {t.tag: (t.source, i) for s in line.sources for i, t in enumerate(line.tags_of(s.name))}
         self.seen: dict[str, list[tuple[int, Any, int]]] = {tag: [] for tag in story.changes}  # (event, value, status)
         self.gaps: dict[str, list[tuple[int, int]]] = {s: [] for s in SOURCES.values()}
+        self.lost: dict[str, list[tuple[int, int]]] = {}  # of single tags
         items: list[tuple[int, int, Any]] = []
         for source in SOURCES.values():
             items += self._source(story, source)

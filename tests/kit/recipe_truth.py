@@ -16,6 +16,7 @@ from gateway.entries.ticks import from_rfc3339
 
 DEPENDS = {"value_at_start": ("start",), "value_at_end": ("end",)}
 BOTH = ("start", "end")
+SIGNALS = ("step", "key", "bit", "state")
 
 
 @dataclass
@@ -95,8 +96,13 @@ class Truth:
         start, end = window(record, "start")[0], window(record, "end")[1]
         readings = self.log.seen[f"{source}.{tag}"] if tag else []
         standing = max((t for t, *_ in readings if t <= start), default=start)
-        lost = any(a < end and b > standing for a, b in self.log.gaps[source])
+        lost = any(a < end and b > standing for a, b in (*self.log.gaps[source], *self._not_asked(source, tag)))
         return not lost and not any(status for t, _, status in readings if standing <= t < end)
+
+    def _not_asked(self, source: str, tag: str) -> list[tuple[int, int]]:
+        """List when nobody asked for a tag, or for the signals that say where the equipment was."""
+        names = {f"{source}.{name}" for name in (*SIGNALS, tag)}
+        return [lost for name in names & self.log.lost.keys() for lost in self.log.lost[name]]
 
 
 def window(record: dict[str, Any], edge: str) -> tuple[int, int]:
