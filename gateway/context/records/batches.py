@@ -44,7 +44,7 @@ class Batches:
         """A batch comes into an equipment."""
         assert who.batch is not None
         batch = self.opened(who, seq)
-        member = Member(unit.name, at, seq, self._runs.begin_batch(unit, who, at, seq).id)
+        member = Member(unit.name, at, seq, self._runs.begin_batch(unit, who, at, seq).id, unit_id=unit.equipment.unit_id)
         batch.members.append(member)
         for finding in self.say_start(unit, batch, member):
             self._emit(finding)
@@ -109,6 +109,17 @@ class Batches:
             batch.dirty = self._state.now if batch.revision else None
         self.say_left(unit, batch, member, cause)
 
+    def end_undeclared(self, unit: Unit, at: Instant) -> None:
+        """End the batches in an equipment that is no longer declared: from here on nothing tells of it. What lacked by then stays said."""
+        for name, batch in list(self._state.batches.items()):
+            for member in [m for m in batch.members if m.equipment == unit.name]:
+                if member.end is None:
+                    self.leave(unit, name, at, "unknown")
+                run = self._state.runs.get(member.run)
+                if run is not None and self._runs.record_now(run):
+                    self.recorded(run)
+                member.absent, member.unit_id = self.absent(unit, batch, name), unit.equipment.unit_id
+
     def say_left(self, unit: Unit, batch: Batch, member: Member, cause: str, superseded_by: str | None = None) -> None:
         """Say that a batch is ended in an equipment. superseded_by: whose the stay was, if the batch number was wrong."""
         assert batch.identity.batch is not None
@@ -158,7 +169,8 @@ class Batches:
         if batch is None or run.last is None:
             return
         batch.configs = sorted({*batch.configs, *run.configs})
-        if run.kind == "step" and run.end is not None and self._plan.units[run.equipment].equipment.mes_steps is not None:
+        unit = self._plan.units.get(run.equipment)
+        if run.kind == "step" and run.end is not None and unit is not None and unit.equipment.mes_steps is not None:
             batch.ran[run.record] = [run.equipment, run.step, run.run, run.start.ticks, run.end.ticks]
         if run.kind == "event":
             self._took(batch, run)
@@ -214,13 +226,13 @@ class Batches:
     def _awaits_rows(self, batch: Batch) -> bool:
         """Whether rows that tell the last steps may still come."""
         assert batch.ended is not None
-        hows = (self._plan.units[member.equipment].equipment.mes_steps for member in batch.members)
+        hows = (unit.equipment.mes_steps for unit in self._units(batch))
         within = max((how.within_s for how in hows if how is not None), default=0.0)
         return not waits.ready(self._state, waits.of_comparison(batch.ended, within))
 
     def _compare(self, name: str, batch: Batch) -> None:
         """Hold what signals and MES rows told of the batch's steps against each other: each difference is a finding."""
-        for member in batch.members:
+        for member in (member for member in batch.members if member.equipment in self._plan.units):
             unit, where = self._plan.units[member.equipment], self._state.where[member.equipment]
             how = unit.equipment.mes_steps
             if how is None or member.end is None:
@@ -292,7 +304,7 @@ class Batches:
             "equipments": [
                 {
                     "equipment": m.equipment,
-                    "unit_id": self._plan.units[m.equipment].equipment.unit_id,
+                    "unit_id": self._unit_id(m),
                     "start": event_bodies.instant(m.start, zone),
                     "end": event_bodies.instant(m.end, zone),
                     "parameters": [*m.parameters, *(p for taken in m.events.values() for p in taken)],
@@ -323,7 +335,8 @@ class Batches:
             missing += [{**head, **item} for item in stated["missing"]]
             not_ours += [{**head, **item} for item in stated.get("open", ())]
         present = required - len(missing)
-        steps = [(m, s) for m in dict.fromkeys(m.equipment for m in batch.members) for s in self.absent(self._plan.units[m], batch, name)]
+        steps = [(unit.name, step) for unit in self._units(batch) for step in self.absent(unit, batch, name)]
+        steps += [(m.equipment, step) for m in batch.members if m.equipment not in self._plan.units for step in m.absent or ()]
         route = self._plan.route(batch.identity.recipe)
         passed = {m.equipment for m in batch.members}
         absent = [] if route is None or not passed else [e for e in route.equipments if e not in passed]
@@ -339,9 +352,18 @@ class Batches:
             counted["missing_count"] = len(missing)
         if not_ours:
             counted |= {"open": not_ours[:MOST_MISSING], "open_count": len(not_ours)}
-        idle = [item for m in dict.fromkeys(m.equipment for m in batch.members) for item in self._idle(self._plan.units[m], batch, name)]
+        idle = [item for unit in self._units(batch) for item in self._idle(unit, batch, name)]
         counted |= {"not_applicable": idle[:MOST_MISSING]} if idle else {}
         return counted if len(idle) <= MOST_MISSING else {**counted, "not_applicable_count": len(idle)}
+
+    def _units(self, batch: Batch) -> list[Unit]:
+        """List the equipments that a batch was in, as far as they are still declared."""
+        names = dict.fromkeys(member.equipment for member in batch.members)
+        return [self._plan.units[name] for name in names if name in self._plan.units]
+
+    def _unit_id(self, member: Member) -> str | None:
+        unit = self._plan.units.get(member.equipment)
+        return member.unit_id if unit is None else unit.equipment.unit_id
 
     def _idle(self, unit: Unit, batch: Batch, name: str) -> list[dict[str, Any]]:
         """Required parameters of the map that this batch did not call for, each with the reason."""
