@@ -81,6 +81,10 @@ class Mapped:
         """The tags of one query or pattern."""
         return tuple(index for index, _, _ in self._of.get(name, ()))
 
+    def columns(self, name: str) -> Sequence[tuple[int, str, str]]:
+        """(index, column, declared type) of each tag of one query or pattern."""
+        return self._of.get(name, [])
+
     def readings(self, name: str, row: Mapping[str, Any], ticks: int | None) -> list[Reading]:
         """One reading per mapped tag; a value that is not of the declared type is Bad, so that it is seen and never guessed."""
         readings: list[Reading] = []
