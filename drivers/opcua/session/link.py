@@ -246,15 +246,21 @@ async def _described(link: Link) -> None:
     """Read namespaces, identity and limits of the server, anew in each session."""
     names = ("NamespaceArray", *server_limits.IDENTITY, *server_limits.LIMITS)
     ids = (ua.ObjectIds.Server_NamespaceArray, *server_limits.IDENTITY.values(), *server_limits.LIMITS.values())
-    values = dict(zip(names, map(_plain, await link.read([ua.NodeId(number) for number in ids])), strict=True))
+    values = dict(zip(names, map(plain, await link.read([ua.NodeId(number) for number in ids])), strict=True))
     link.namespaces = tuple(values["NamespaceArray"] or ())
     link.server = {name: values[name] for name in server_limits.IDENTITY}
     link.limits = server_limits.limits({name: values[name] for name in server_limits.LIMITS}, link.server)
     await link.clock()
 
 
-def _plain(value: Any) -> Any:
-    return value.Value.Value if value.StatusCode.is_good() and value.Value is not None else None
+def plain(value: Any) -> Any:
+    """Return what a DataValue of asyncua says; None where its status is Bad or it has no value."""
+    return None if status_of(value) & 0x80000000 or value.Value is None else value.Value.Value
+
+
+def status_of(value: Any) -> int:
+    """Return the StatusCode of a DataValue of asyncua: an absent one is Good (Part 6, 5.2.2.17)."""
+    return 0 if value.StatusCode is None else int(value.StatusCode.value)
 
 
 async def _closed(client: Any, *, clean: bool) -> None:
