@@ -188,8 +188,9 @@ def _page(body: bytes, handle: int) -> tuple[int, bytes | None, list[Undecoded] 
     if data.body is None or data.encoding.NamespaceIndex != 0 or data.encoding.Identifier != HISTORY_DATA:
         return status, point, None
     (values,) = struct.unpack_from("<i", data.body)
-    records, at = [], 4
+    records, at, budget = [], 4, v.Budget()
+    budget.spend(max(values, 0))
     for _ in range(max(values, 0)):
-        parts, at = publish.data_value(data.body, at, len(data.body))
+        parts, at = v.data_value(data.body, at, len(data.body), budget)
         records.append(Undecoded(handle, *parts))
     return status, point, records

@@ -18,12 +18,13 @@ from config import Source, Tag
 from drivers.contract import OVERFLOW, Emit, Finding, LinkLost, Loss, Reading
 from drivers.contract import Message as Row
 from drivers.opcua.asyncua_types import ua
-from drivers.opcua.decoding import fallback, publish
+from drivers.opcua.decoding import publish
 from drivers.opcua.decoding.convert import Converter
 from drivers.opcua.decoding.publish import BROKEN, Decoder, NotificationMessage, ServiceFault, Undecoded
 from drivers.opcua.decoding.structures import values_of
 from drivers.opcua.plan import HistoryGap, MonitoredItem
-from drivers.opcua.session.link import Link, plain_errors, status_name
+from drivers.opcua.session.link import Link, off_loop, plain_errors, status_name
+from drivers.opcua.session.variant import Budget
 from drivers.opcua.subscription import alarms, subscribe
 from drivers.opcua.subscription.bridging import Supply
 from drivers.opcua.subscription.handover import Handover
@@ -185,11 +186,12 @@ class Stream:
         if subscription.group.alarms is not None:
             await self._events(subscription, message, body, arrived_ns)
             return
-        readings = self._decoded(subscription, message, body)
-        subscription.expected = sequence_after(message.sequence)
-        if readings is None:
-            await self._unreadable(subscription, message)
+        try:
+            readings = await off_loop(self._decoded, subscription, message, body, size=len(body))
+        except BROKEN as error:
+            await self._unreadable(subscription, message, error)
             readings = []
+        subscription.expected = sequence_after(message.sequence)
         await self._hand_over_data(subscription, readings, message, arrived_ns)
 
     async def _events(self, subscription: Subscription, message: NotificationMessage, body: bytes, arrived_ns: int) -> None:
@@ -199,11 +201,11 @@ class Stream:
         rows: list[Row] = []
         for kind, at, end in message.parts:
             if kind == publish.STATUS_CHANGE:
-                raise SubscriptionGone(subscription, status_name(int.from_bytes(body[at : at + 4], "little")))
+                raise SubscriptionGone(subscription, status_name(publish.status_change(body, at, end)))
             if kind != publish.EVENTS:
                 continue
             try:
-                events = alarms.read_events(body, at, end, heard_from, self._link.namespaces)
+                events = await off_loop(alarms.read_events, body, at, end, heard_from, self._link.namespaces)
             except BROKEN:
                 self._state.count("unreadable-messages")
                 await self._report_loss(subscription, "events-unreadable", f"message {message.sequence} can not be read")
@@ -217,33 +219,24 @@ class Stream:
         subscription.expected = sequence_after(message.sequence)
         self.handover(subscription, [], message, arrived_ns, message.sequence, rows=rows)
 
-    def _decoded(self, subscription: Subscription, message: NotificationMessage, body: bytes) -> list[Reading] | None:
-        """Decode a message's data changes; None if neither decoder can read them. Raises SubscriptionGone."""
+    def _decoded(self, subscription: Subscription, message: NotificationMessage, body: bytes) -> list[Reading]:
+        """Decode a message's data changes. Raises one of BROKEN, SubscriptionGone."""
         readings: list[Reading] = []
+        budget = Budget()
         for kind, at, end in message.parts:
             if kind == publish.STATUS_CHANGE:
-                status = int.from_bytes(body[at : at + 4], "little")
-                raise SubscriptionGone(subscription, status_name(status))
-            if kind != publish.DATA_CHANGE:
-                continue
-            done = len(readings)
-            try:
-                self._decoder.data_change(body, at, end, readings)
-            except BROKEN:
-                del readings[done:]
-                self._state.count("slowly-decoded")
-                try:
-                    fallback.data_change(body, at, end, self._converter, readings)
-                except (*BROKEN, AttributeError, TypeError):
-                    return None
+                raise SubscriptionGone(subscription, status_name(publish.status_change(body, at, end)))
+            if kind == publish.DATA_CHANGE:
+                self._decoder.data_change(body, at, end, readings, budget)
         return readings
 
-    async def _unreadable(self, subscription: Subscription, message: NotificationMessage) -> None:
+    async def _unreadable(self, subscription: Subscription, message: NotificationMessage, error: Exception) -> None:
+        """Declare a loss, and have the present values read, node by node: in a message of the subscription the same one would spoil all."""
         self._state.count("unreadable-messages")
-        text = f"message {message.sequence} of subscription {subscription.id} can not be read"
+        text = f"a message of subscription {subscription.id} can not be read: {error}"
         await self._emit.found(Finding("message-unreadable", text, severity="alarm", evidence={"sequence": message.sequence}))
         await self._report_loss(subscription, "message-unreadable", text)
-        await self.refresh(subscription)
+        subscription.values_due = True
 
     async def _hand_over_data(
         self, subscription: Subscription, readings: list[Reading], message: NotificationMessage, arrived_ns: int

@@ -49,6 +49,7 @@ class Subscription:
     is_new: bool = True  # not yet in the watermark
     untold: set[int] = field(default_factory=set)  # tags of whose losses the server's queue does not tell
     refresh_due: bool = False  # of events: the present conditions must be asked for
+    values_due: bool = False  # the present values must be read
     since: dict[int, int] = field(default_factory=dict)  # tag -> ticks through which it is known, where this one follows a lost one
 
     def item_of(self, tag: int) -> MonitoredItem:
