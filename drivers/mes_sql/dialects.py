@@ -162,7 +162,9 @@ def _psycopg(connection: Any, encoding: str) -> None:
     from psycopg.adapt import Loader
     from psycopg.types import datetime as times
 
-    class AsText(Loader):
+    base_of_all: type[Any] = Loader
+
+    class AsText(base_of_all):  # type: ignore[misc]
         def load(self, data: Any) -> Any:
             return bytes(data).decode()
 
@@ -176,7 +178,7 @@ def _psycopg(connection: Any, encoding: str) -> None:
 
         return OrText
 
-    class InEncoding(Loader):
+    class InEncoding(base_of_all):  # type: ignore[misc]
         def load(self, data: Any) -> Any:
             return decoder(encoding)(bytes(data))
 
