@@ -21,6 +21,7 @@ key, entries that were declared lost, ..), or nothing could be checked.
     entries are missing at the end                        1  the epoch after, a receiver's cursor, a checkpoint in journal.db or elsewhere
     the whole was set back to an earlier state            1  a checkpoint that somebody else kept (--checkpoint); without one nothing: 0
     an epoch or a segment is missing, a file too many     1  the epoch after, the rows of journal.db
+    what journal.db says of them was changed              1  the entries, their digests and roots, and the notes of checkpoints
     .. a file that a crash left and the next start takes  0  its content: nothing in it was ever promised
     a closed segment or a member of an archive changed    1  its SHA-256, which journal.db or SHA256SUMS holds
     a signature, a rotation of keys or a proof is false   1  the key (--key); without it 2, of a journal the key beside it and a note
@@ -1391,9 +1392,8 @@ class JournalCheck:
         """Compare how an epoch began, says journal.db, with the entry that tells it."""
         for epoch, chain in self.chains.items():
             stated = self._journal.events.get(epoch)
-            if chain.own_event is None or (stated is None and not self._journal.events):
-                continue
-            if stated is None or any(stated[name] != told for name, told in chain.own_event.items() if name in stated):
+            own = chain.own_event
+            if own is not None and (stated is None or any(stated[name] != told for name, told in own.items() if name in stated)):
                 self._report.problem(f"journal.db, epoch {epoch}: its event is not the one that its entry tells")
 
     def _check_cursors(self, chain: Chain, cursors: list[tuple[str, int, int]], end: int) -> None:

@@ -1,6 +1,7 @@
 """A forger who knows the format: what he makes of a journal, of an EBR's store and of an archive, and what has to be said of it.
 
-He has the rights of the owner and puts right every digest, sum and number that he can; he has no key. Shares no code with the verifier but the length of a segment.
+He has the rights of the owner and puts right every digest, sum and number that he can; he has no key. Of the verifier he takes the length
+of a segment alone.
 """
 
 import hashlib
@@ -45,9 +46,9 @@ def other_value(payload: bytes) -> bytes:
 def chained(entries: Iterable[tuple[int, bytes]], previous: bytes) -> Entries:
     """Write each payload's `previous` and its digest anew."""
     made: Entries = []
-    for seq, payload in entries:
-        at = payload.index(b'"previous":"') + 12
-        payload = payload[:at] + previous.hex().encode() + payload[at + 64 :]
+    for seq, original in entries:
+        at = original.index(b'"previous":"') + 12
+        payload = original[:at] + previous.hex().encode() + original[at + 64 :]
         previous = digest(payload)
         made.append((seq, previous, payload))
     return made
@@ -176,7 +177,9 @@ def _segment(folder: Path, epoch: int, first: int, here: Entries) -> None:
         for name, _ in triggers:
             db.execute(f"DROP TRIGGER {name}")
         db.execute("DELETE FROM entries")
-        db.executemany("INSERT INTO entries VALUES (?,?,?,?)", ((seq, told, totals.get(seq, 0), pack(payload)) for seq, told, payload in here))
+        db.executemany(
+            "INSERT INTO entries VALUES (?,?,?,?)", ((seq, told, totals.get(seq, 0), pack(payload)) for seq, told, payload in here)
+        )
         for _, sql in triggers:
             db.execute(sql)
         db.commit()

@@ -2,10 +2,9 @@
 
 import random
 import shutil
-import sqlite3
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +19,8 @@ from buffer.restore import backup
 from buffer.verify import Report, verify
 
 Make = Callable[[Path], Path]
+SEGMENT_NOT_THERE = """INSERT INTO segments
+SELECT epoch, 8193, 12288, state, bytes, before, total, ticks, previous, digest, root, sha256 FROM segments WHERE first = 1"""
 
 
 class Forgery(NamedTuple):
@@ -37,23 +38,17 @@ def of_streams(made: Made, entries: forger.Entries, generator: random.Random) ->
     for what, (edit, distance) in forger.STREAM.items():
         for index in [0x64, 4094, 4095, 4096, *generator.sample(range(100, 5300), 4)]:
             changed = edit(entries, index)
-            bad = shown_by_the_checkpoint(what, changed) if distance is None else entries[index][0] + distance
-            yield Forgery("journal", f"{what}, at {index}", lambda path, it=changed: forger.into_journal(made, path, it), 1, bad)
+            bad = first_checkpoint(changed) if distance is None else entries[index][0] + distance
+            yield Forgery("journal", f"{what}, at {index}", partial(forger.into_journal, made, entries=changed), 1, bad)
             # A store that ends early is one that has not received more: only a checkpoint that somebody else kept tells.
             cut = what == "the end was cut"
-            yield Forgery(
-                "store",
-                f"{what}, at {index}",
-                lambda path, it=changed: forger.into_store(made, path, it),
-                2 if cut else 1,
-                None if cut else bad,
-            )
+            store = partial(forger.into_store, made, entries=changed)
+            yield Forgery("store", f"{what}, at {index}", store, 2 if cut else 1, None if cut else bad)
 
 
-def shown_by_the_checkpoint(what: str, changed: forger.Entries) -> int:
-    """Where a stream that was chained anew contradicts a signature: the entry that holds the first checkpoint, or the end that it lacks."""
-    holds = next(seq for seq, _, payload in changed if b'"type":"checkpoint"' in payload)
-    return holds if "taken out" not in what else holds
+def first_checkpoint(changed: forger.Entries) -> int:
+    """Give the entry by which a stream that was chained anew contradicts a signature; one that became shorter lacks just this one."""
+    return next(seq for seq, _, payload in changed if b'"type":"checkpoint"' in payload)
 
 
 def of_archives(made: Made, zipped: Path, generator: random.Random) -> Iterator[Forgery]:
@@ -72,14 +67,14 @@ def of_archives(made: Made, zipped: Path, generator: random.Random) -> Iterator[
             ("an entry stands twice", [*lines[: at + 1], *lines[at:]], None),
             ("an entry is no JSON", [*lines[:at], lines[at][:-1], *lines[at + 1 :]], None),
         ):
-            yield Forgery("archive", what, lambda path, it=changed: forger.into_archive(made, path, zipped, it), 1, bad)
+            yield Forgery("archive", what, partial(forger.into_archive, made, original=zipped, lines=changed), 1, bad)
     for other in sorted(set(files) - {"SHA256SUMS"}):
         without = {each: content for each, content in files.items() if each != other}
         if other != "SHA256SUMS.note":
-            yield Forgery("archive", f"{other} is missing", lambda path, it=without: forger.packed(path, it))
+            yield Forgery("archive", f"{other} is missing", partial(forger.packed, files=without))
             at = generator.randrange(len(files[other]))
             spoilt = files[other][:at] + bytes([files[other][at] ^ 4]) + files[other][at + 1 :]
-            yield Forgery("archive", f"{other} was changed", lambda path, it=files | {other: spoilt}: forger.packed(path, it))
+            yield Forgery("archive", f"{other} was changed", partial(forger.packed, files=files | {other: spoilt}))
 
 
 def of_the_catalogue(made: Made) -> Iterator[Forgery]:
@@ -93,8 +88,7 @@ def of_the_catalogue(made: Made) -> Iterator[Forgery]:
         ("a segment's end", "UPDATE segments SET last = 4095 WHERE first = 1", 1, None),
         ("what a segment follows", "UPDATE segments SET previous = zeroblob(32) WHERE first = 4097", 1, None),
         ("a segment that is not named", "DELETE FROM segments WHERE first = 1", 1, None),
-        ("a segment that is not there", "INSERT INTO segments SELECT epoch, 8193, 12288, state, bytes, before, total, ticks, previous, digest,"
-         " root, sha256 FROM segments WHERE first = 1", 1, None),
+        ("a segment that is not there", SEGMENT_NOT_THERE, 1, None),
         ("a segment that is called pruned", "UPDATE segments SET state = 'pruned' WHERE first = 1", 1, None),
         ("an epoch that is not named", "DELETE FROM epochs", 1, None),
         ("an epoch that did not begin here", "UPDATE epochs SET event = replace(event, 'created', 'restored')", 1, None),
