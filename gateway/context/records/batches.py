@@ -1,6 +1,7 @@
 """Batches: entered and left by equipments, closed when all of the route have ended, and what their end record proves."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from buffer.chain import leaf, root
@@ -12,6 +13,7 @@ from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import FIELDS, Plan, Unit
 from gateway.context.records.runs import Runs
 from gateway.context.records.step_comparison import MOST_DIFFERENCES, Difference, Ran, differences
+from gateway.context.standing import known
 from gateway.context.state import Batch, Identity, Instant, Listed, Member, Run, State, stored_step
 from gateway.entries.ticks import TICKS_PER_S
 from gateway.parameters import completeness
@@ -75,7 +77,7 @@ class Batches:
             "equipment": unit.name,
             "unit_id": unit.equipment.unit_id,
             **event_bodies.identity(batch.identity),
-            "start": event_bodies.instant(member.start, self._plan.zone),
+            "start": self._instant(member.start),
             "hold_times": holds,
             "evidence": {"from_seq": member.start_seq, "to_seq": self._state.seq},
         }
@@ -97,7 +99,7 @@ class Batches:
         member = None if batch is None else next((m for m in reversed(batch.members) if m.equipment == unit.name and m.end is None), None)
         if batch is None or member is None:
             return
-        at = at if at.ticks >= member.start.ticks else Instant(member.start.ticks, at.window, at.basis)
+        at = at if at.ticks >= member.start.ticks else replace(at, ticks=member.start.ticks)
         member.end = at
         self._holds.left(unit.name, name, at)
         self._missing_steps(unit, batch, member, name)
@@ -121,14 +123,18 @@ class Batches:
             "equipment": unit.name,
             "unit_id": unit.equipment.unit_id,
             **event_bodies.identity(batch.identity),
-            "start": event_bodies.instant(member.start, self._plan.zone),
-            "end": event_bodies.instant(member.end, self._plan.zone),
+            "start": self._instant(member.start),
+            "end": self._instant(member.end),
         }
         self._emit(event)
 
+    def _instant(self, at: Instant | None) -> dict[str, Any] | None:
+        """Write an instant as it is known by now."""
+        return event_bodies.instant(None if at is None else known(self._state, self._plan, at), self._plan.zone)
+
     def _missing_steps(self, unit: Unit, batch: Batch, member: Member, name: str) -> None:
         assert member.end is not None
-        unseen = self._unseen_steps(unit, batch, member.start, member.end.ticks)
+        unseen = self._unseen_steps(unit, batch, known(self._state, self._plan, member.start), member.end.ticks)
         member.unseen = list(unseen)
         for step in self.absent(unit, batch, name):
             told = {"equipment": unit.name, "batch": name, "step": step}
@@ -269,7 +275,6 @@ class Batches:
         return "closed-after" if waited >= route.close_after_h * 3_600 * TICKS_PER_S else None
 
     def _emit_end(self, name: str, batch: Batch, cause: str, members: list[Member], superseded_by: str | None = None) -> None:
-        zone = self._plan.zone
         if cause == "completed" and any(m.end is not None and m.end.basis == "told-by-row" for m in members):
             cause = "unknown"  # nobody saw it end, a row alone says that it is over
         start = min((m.start for m in members), key=lambda at: at.ticks)
@@ -287,14 +292,14 @@ class Batches:
             "cause": cause,
             **({} if superseded_by is None else {"superseded_by": superseded_by}),
             **event_bodies.identity(batch.identity),
-            "start": event_bodies.instant(start, zone),
-            "end": event_bodies.instant(end, zone),
+            "start": self._instant(start),
+            "end": self._instant(end),
             "equipments": [
                 {
                     "equipment": m.equipment,
                     "unit_id": self._plan.units[m.equipment].equipment.unit_id,
-                    "start": event_bodies.instant(m.start, zone),
-                    "end": event_bodies.instant(m.end, zone),
+                    "start": self._instant(m.start),
+                    "end": self._instant(m.end),
                     "parameters": [*m.parameters, *(p for taken in m.events.values() for p in taken)],
                 }
                 for m in members
