@@ -45,7 +45,7 @@ class Corrections:
         wrong.members = [member for member in wrong.members if member is not stay]
         right.members.append(stay)
         self._batches.say_start(unit, right, stay)
-        last = at if at.ticks >= stay.start.ticks else Instant(stay.start.ticks, at.window, at.basis)
+        last = at if at.ticks >= stay.start.ticks else replace(at, ticks=stay.start.ticks)
         past = replace(stay, end=last, parameters=[], events={})
         self._batches.say_left(unit, wrong, past, "corrected", other)
         if not wrong.members:

@@ -1,5 +1,7 @@
 """Which batch each equipment works for, from when until when (ISA-88: unit occupancy), and whose its running steps are."""
 
+from dataclasses import replace
+
 from gateway.context import event_bodies, waits
 from gateway.context.plan import Plan, Unit
 from gateway.context.records.batches import Batches
@@ -8,7 +10,7 @@ from gateway.context.records.runs import Runs
 from gateway.context.signals.contexts import Contexts
 from gateway.context.signals.identity import read
 from gateway.context.signals.sight import Sight
-from gateway.context.state import EquipmentState, Identity, Instant, Pending, Run, State
+from gateway.context.state import EquipmentState, Identity, Instant, Pending, Proof, Run, State
 from gateway.entries.ticks import rfc3339
 
 MOST_REMEMBERED = 32
@@ -134,7 +136,7 @@ class Occupancy:
         for run in going:
             row = unit.row_of(run.step, Identity())
             if run.end is not None and row is not None and not unit.from_rows:
-                self._runs.go_on(unit, row, run, Identity(), change.left, change.seq)
+                self._runs.go_on(unit, row, run, Identity(), _sighted(change.left), change.seq)
 
     def _unnamed(self, unit: Unit, where: EquipmentState, change: Pending, raw: str | None) -> None:
         """Take an id that is empty, ill-formed or not known: from now on the batch is none, and perhaps it has ended."""
@@ -156,9 +158,9 @@ class Occupancy:
             if run.identity.batch != where.open or run.start.ticks >= at.ticks or run.cut is not None:
                 continue
             if self._sight.lost(unit, run) or self._sight.unseen(unit, run, at.ticks):
-                run.cut = at
+                run.cut = replace(at, proof=None)
             else:
-                self._runs.end(run, at, seq, "batch-changed")
+                self._runs.end(run, _sighted(at), seq, "batch-changed")
         assert where.open is not None
         self._batches.leave(unit, where.open, at, "unknown" if at.basis == "told-by-row" else "completed")
         where.open, where.left = None, None
@@ -197,3 +199,8 @@ class Occupancy:
         self.witness(unit, who, run.start_seq)
         self._runs.rebind(unit, run, who, reason)
         self._batches.unlist(was, old)
+
+
+def _sighted(at: Instant) -> Instant:
+    """Let an instant at which a run is cut be observed only if the run's signals were seen just then."""
+    return at if at.proof is not None else replace(at, proof=Proof())
