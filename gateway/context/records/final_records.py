@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from gateway.context import event_bodies
 from gateway.context.plan import Plan, Unit
-from gateway.context.records.batches import gone_over
+from gateway.context.records.absent_steps import gone_over
 from gateway.context.records.runs import Runs
 from gateway.context.state import Batch, Listed, State
 

@@ -73,7 +73,7 @@ async def test_two_dropped_records_whose_columns_join_alike_are_two_bookings(pla
     journal = Journal()
     async with running(MesFileDriver(source, []), journal):
         lines = [",".join(row.values()) for row in (GRANULES, FINES)]
-        put(tmp_path / "drop", "a.csv", "\n".join(["order_no,lot_no,kg", *lines]).encode())
+        put(tmp_path / "drop", "a.csv", "\n".join(["order_no,lot_no,kg", *lines, ""]).encode())
         await journal.until(lambda: len(journal.messages) == 2)
     for at_s, message in zip((20, 30), journal.messages, strict=True):
         plant.row(at_s, "lots", message.key, dict(message.row))
@@ -160,3 +160,10 @@ def test_the_update_is_decided_again_in_the_same_way(plant: Rows) -> None:
     plant.row(40, "lots", GRANULES_KEY, {**GRANULES, "kg": "24.7"}, "changed")
     fold = Fold(plant.line)
     assert orjson.dumps([event for item in plant.items for event in fold.decide(item)]) == orjson.dumps(plant.events)
+
+
+def test_a_serial_instruments_pattern_is_no_table_of_rows() -> None:
+    """`check` called such a line good, and `run` ended with a traceback before it read anything."""
+    options = {"protocol": "line", "pattern": r"(?P<weight>[0-9]++)"}
+    sources = (Source(name="printer", driver="serial", endpoint="serial:///dev/x", options=options), *line_of().sources)
+    assert Fold(line_of(sources=sources, equipment=(), routes=(), steps=(), parameters=())).plan.row_keys == {}
