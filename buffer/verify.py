@@ -1608,10 +1608,11 @@ def rests_on(payload: bytes, batch: str) -> list[tuple[int, int]]:
         return []
     event = json.loads(payload)["event"]
     evidence = event["evidence"] if isinstance(event.get("evidence"), dict) else {}
-    if batch not in (event.get("batch"), evidence.get("batch")):
+    bound = event["to"].get("batch") if event["type"] == "rebind" and isinstance(event.get("to"), dict) else None
+    if batch not in (event.get("batch"), evidence.get("batch"), bound):
         return []
     first, last = evidence.get("from_seq"), evidence.get("to_seq")
-    lies = [(first, last)] if event["type"] in ("step", "batch") and type(first) is type(last) is int else []
+    lies = [(first, last)] if event["type"] in ("step", "batch", "rebind") and type(first) is type(last) is int else []
     return lies + [(number, number) for number in _numbers(event)]
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from buffer.archive.blocks import Block, Heading, NamedValues, Table, Text
 from buffer.archive.configurations import configuration_blocks, versions_text
 from buffer.archive.corrections import audit_trail, corrections, review
-from buffer.archive.happenings import Happening, happenings, latest
+from buffer.archive.happenings import Happening, happenings, latest, steps_of
 from buffer.archive.incidents import incidents
 from buffer.archive.texts import (
     computed_text,
@@ -42,9 +42,7 @@ class Record:
         self.batch, self.gateway, self._proofs = batch, gateway, proofs
         self._all = happenings(entries)
         self._mine = [happening for happening in self._all if happening.event.get("batch") == batch]
-        self._steps = latest(
-            happening for happening in self._mine if happening.event["type"] == "step" and happening.event["transition"] == "end"
-        )
+        self._steps = steps_of(self._all, batch)
         ends = [happening for happening in self._mine if happening.event["type"] == "batch" and happening.event["transition"] == "end"]
         self._end = ends[-1] if ends else None
         self._made = made
@@ -242,6 +240,8 @@ def _step(happening: Happening) -> Iterator[Block]:
         f"{span_text(event)}; {value_text(event.get('cause'))}{counted}; by {performed_by_text(event)}; "
         f"entry {happening.where}{versions_text(event)}{revised}"
     )
+    if event.get("made_as"):
+        yield Text(f"Made as {event['made_as']}. It was final when its batch was corrected, and counts here as it stands.", marked=True)
     if event.get("holds"):
         held = "; ".join(
             f"{item['state']} {moment_text(item['start'])} to {moment_text(item.get('end')) or 'the end'}" for item in event["holds"]

@@ -190,13 +190,17 @@ class Member:
 
 @dataclass(slots=True)
 class Listed:
-    """A record of a batch: its latest revision."""
+    """A record of a batch: its latest revision. start None: it was listed before it was remembered what it is of, and stays where it is."""
 
     revision: int
     sha256: str
     required: int
     missing: list[dict[str, Any]]
     open: list[dict[str, Any]] = field(default_factory=list)  # required values that are not the gateway's to give
+    equipment: str = ""
+    step: str = ""
+    start: Instant | None = None
+    seqs: list[int | None] = field(default_factory=list)  # entries that told its start and its end
 
 
 GRAVEST = ("result-replaced", "result-withdrawn", "config-corrected", "source-corrected", "re-bound")

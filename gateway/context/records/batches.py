@@ -170,7 +170,8 @@ class Batches:
             told = run.last["completeness"]
             head = {"equipment": run.equipment, "step": run.step, "run": run.run}
             missing, not_ours = ([{**head, **item} for item in told.get(name, ())] for name in ("missing", "open"))
-            batch.records[run.record] = Listed(run.revision, run.last["content_sha256"], told["required"], missing, not_ours)
+            stands = (run.revision, run.last["content_sha256"], told["required"], missing, not_ours)
+            batch.records[run.record] = Listed(*stands, run.equipment, run.step, run.start, [run.start_seq, run.end_seq])
             gaps = {gap for p in run.last["parameters"] for gap in p["gaps"]}
             batch.gaps = sorted(gaps.union(batch.gaps))
         if batch.revision:

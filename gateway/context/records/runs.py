@@ -108,21 +108,24 @@ class Runs:
         old, was = run.record, run.identity
         run.identity, run.run = who, self.next_run(who.batch, unit, run.step)
         self._count(run)
+        self._say_rebind(run, old, reason, was)
+        if run.revision:
+            run.dirty, run.reason = self._state.now, "re-bound"
+
+    def _say_rebind(self, run: Run, superseded: str, reason: str, was: Identity) -> None:
         event = {
             "type": "rebind",
             "record": run.record,
-            "supersedes": old,
+            "supersedes": superseded,
             "reason": reason,
-            "equipment": unit.name,
+            "equipment": run.equipment,
             "step": run.step,
             "run": run.run,
             "from": event_bodies.identity(was),
-            "to": event_bodies.identity(who),
+            "to": event_bodies.identity(run.identity),
             "start": event_bodies.instant(run.start, self._plan.zone),
         }
         self._emit(event)
-        if run.revision:
-            run.dirty, run.reason = self._state.now, "re-bound"
 
     def go_over(self, unit: Unit, run: Run, who: Identity) -> None:
         """Let a run that only gathers be another batch's. Nothing was said of it by itself."""
@@ -190,6 +193,37 @@ class Runs:
         run.last = event
         run.last["content_sha256"] = self._emit(dict(event))
         return True
+
+    def rejoin(self, first: Run, rest: Run) -> bool:
+        """Let a run go on where it was cut, because the batch did not change there after all; return False if readings are gone for that.
+
+        `first` takes the end of `rest`, whose record counts no longer.
+        """
+        if not self.values.held(first, first.start.ticks, first.end.ticks if first.end is not None else None):
+            return False
+        first.end, first.end_seq, first.entered, first.cause = rest.end, rest.end_seq, rest.entered, rest.cause
+        first.people, first.cut, first.unsighted = list(dict.fromkeys((*first.people, *rest.people))), rest.cut, rest.unsighted
+        first.rows += [key for key in rest.rows if key not in first.rows]
+        if first.revision:
+            first.dirty, first.reason = self._state.now, first.reason or "late-data"
+        for run in self._state.runs.values():
+            if run.equipment == first.equipment and run.parent == f"{rest.step}/{rest.run}":
+                run.parent = f"{first.step}/{first.run}"
+        del self._state.runs[rest.id]
+        self._say_rebind(first, rest.record, "late-data", rest.identity)
+        return True
+
+    def reopen(self, run: Run) -> None:
+        """Let a run go on that was cut just now, because the batch did not change there after all."""
+        if self.values.held(run, run.start.ticks, run.end.ticks if run.end is not None else None):
+            run.end, run.end_seq, run.entered, run.cause = None, None, None, None
+
+    def rename(self, run: Run) -> None:
+        """Make the record of a run that went over to another batch again, under its new name; its readings need not be held any more."""
+        assert run.last is not None
+        kept = {name: value for name, value in run.last.items() if name not in {"content_sha256", "changed"}}
+        run.dirty = None
+        self._publish(run, {**kept, "record": run.record, "run": run.run, "parent": run.parent, **event_bodies.identity(run.identity)})
 
     def revise(self, run: Run, parameters: list[dict[str, Any]]) -> bool:
         """Make the record of a run again with other parameters; its readings need not be held any more."""

@@ -6,6 +6,7 @@ from gateway.context import event_bodies, waits
 from gateway.context.plan import Plan, Unit
 from gateway.context.records.batches import Batches
 from gateway.context.records.corrections import Corrections
+from gateway.context.records.final_records import FinalRecords
 from gateway.context.records.runs import Runs
 from gateway.context.signals.contexts import Contexts
 from gateway.context.signals.identity import read
@@ -28,12 +29,13 @@ class Occupancy:
         runs: Runs,
         batches: Batches,
         corrections: Corrections,
+        final_records: FinalRecords,
         contexts: Contexts,
         sight: Sight,
     ) -> None:
         self._state, self._plan, self._emit = state, plan, emit
         self._runs, self._batches, self._contexts, self._sight = runs, batches, contexts, sight
-        self._corrections = corrections
+        self._corrections, self._final_records = corrections, final_records
 
     def who(self, unit: Unit, ticks: int) -> Identity:
         """Tell who the equipment worked for at an instant."""
@@ -86,6 +88,7 @@ class Occupancy:
     def _enter(self, unit: Unit, where: EquipmentState, new: Identity, change: Pending) -> None:
         if where.open is not None:
             self._leave(unit, where, where.left or change.left, change.seq)
+        self._corrections.left_before(unit, change.at)
         self._batches.enter(unit, new, change.at, change.seq)
         where.open, where.left = new.batch, None
         self._claim(unit, new, change.at.ticks)
@@ -193,6 +196,34 @@ class Occupancy:
                 run.unsighted = ticks  # nobody saw it run when the id came: it is this batch's from when it is seen again
             elif since or (run.identity.batch is None and named) or (loose and not self._sight.changed(unit, run, ticks)):
                 self._rebind(unit, run, who, "known-late" if named else "id-late")
+        self._claim_final(unit, who, ticks)
+        self._rejoin(unit, who, ticks)
+
+    def _rejoin(self, unit: Unit, who: Identity, ticks: int) -> None:
+        """Let runs go on that were cut inside the time of a batch whose id was told late: none changed there."""
+        mine = [r for r in self._state.runs.values() if (r.equipment, r.kind, r.identity.batch) == (unit.name, "step", who.batch)]
+        for first in mine:
+            if first.end is None or first.cause != "batch-changed" or first.end.ticks <= ticks:
+                continue
+            rest = next((r for r in mine if (r.step, r.key, r.start.ticks) == (first.step, first.key, first.end.ticks)), None)
+            if rest is not None and rest is not first and self._runs.rejoin(first, rest):
+                self._batches.unlist(who.batch, rest.record)
+            elif rest is None and self._is_on(unit, first, who):
+                self._runs.reopen(first)
+
+    def _is_on(self, unit: Unit, run: Run, who: Identity) -> bool:
+        """Return whether the signal of a run that was cut still says the same, and no other run has begun by it."""
+        row, settled = unit.row_of(run.step, who), self._state.where[unit.name].settled
+        if row is None or unit.from_rows or any(other.step == run.step for other in self._runs.running(unit)):
+            return False
+        return row.runs(settled.get(row.row.signal)) and (row.row.key is None or settled.get(row.row.key) == run.key)
+
+    def _claim_final(self, unit: Unit, who: Identity, ticks: int) -> None:
+        """Give a batch whose id was told long after it came the records of before that are final, as they stand."""
+        right = self._state.batches.get(who.batch or "")
+        for batch in list(self._state.batches.values()) if right is not None else ():
+            if right is not None and batch is not right and (records := self._final_records.of(unit, batch, ticks)):
+                self._final_records.go_over(unit, batch, right, records, "id-late")
 
     def _rebind(self, unit: Unit, run: Run, who: Identity, reason: str) -> None:
         old, was = run.record, run.identity.batch

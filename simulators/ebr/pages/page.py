@@ -185,6 +185,7 @@ def _line(step: Mapping[str, Any], zone: ZoneInfo) -> str:
         f"within {escape(step['parent'])}" if step.get("parent") else "",
         f"revision {step['revision']}" if step["revision"] > 1 else "",
         f"entry {step['seq']}",
+        f"made as {escape(step['made_as'])}, final when its batch was corrected" if step.get("made_as") else "",
         versions_text(step),
     ]
     return f'<p class="line">{", ".join(filter(None, parts))}</p>'

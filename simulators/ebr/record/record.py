@@ -8,6 +8,7 @@ from simulators.ebr.entry import ROW_CHANGES
 from simulators.ebr.record.batch_seal import checked, content_sha256, event_bytes
 from simulators.ebr.record.bookings import alarms, booked, genealogy
 from simulators.ebr.record.exceptions import exceptions
+from simulators.ebr.record.moved import moved
 from simulators.ebr.record.queries import RecordQueries, record_queries
 from simulators.ebr.record.readings import TICKS_PER_S, Point, Tagset, points, tagsets, ticks_of
 from simulators.ebr.record.unverified_times import UnverifiedTimes
@@ -28,7 +29,7 @@ Series = dict[tuple[str, str], list[Point]]
 def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
     """Make (record, series of its tags) of one batch from STORE/ebr.db."""
     with record_queries(path) as books:
-        events = [_event(item) for item in books.of_batch(batch, _OF_BATCH)]
+        events = _of_batch(books, batch)
         steps, ends = _steps(events), _ends(events)
         gateways = sorted({event["gateway"] for event in events} | set(books.gateways(batch)))
         window = _window(steps, events, books.named(batch))
@@ -83,6 +84,16 @@ def _finished(record: dict[str, Any]) -> dict[str, Any]:
         event.pop("payload", None)
     record["exceptions"] = exceptions(record)
     return record
+
+
+def _of_batch(books: RecordQueries, batch: str) -> list[dict[str, Any]]:
+    """List the events of a batch, and the step records that went over to it as they stand."""
+
+    def of(name: str) -> list[dict[str, Any]]:
+        return joined(_event(item) for item in books.of_batch(name, ("step", "rebind")))
+
+    events = [_event(item) for item in books.of_batch(batch, _OF_BATCH)]
+    return [*events, *moved(batch, events, of)]
 
 
 def _event(item: Mapping[str, Any]) -> dict[str, Any]:
