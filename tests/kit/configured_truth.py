@@ -73,9 +73,14 @@ class ConfiguredTruth(Truth):
         return wrong
 
     def judged_by(self, record: dict[str, Any]) -> int:
-        """Number from 0 the configuration that judged a record: what ends with a configuration is told by that one."""
+        """Number from 0 the configuration that judged a record.
+
+        With the entry that begins one, the former tells what ends with it, and the new one what was due: the record says which.
+        """
         version = self.made.version(record["caused_by"])
-        return version - 1 if version and record["caused_by"] == self.made.versions[version] else version
+        if version and record["caused_by"] == self.made.versions[version] and record.get("config_versions"):
+            return version - 1 if record["config_versions"][-1] == version else version
+        return version
 
     def _present(self, result: Verdict, record: Any, setup: Setup, row: Row, parameter: Any, where: Any) -> None:
         steps = self.possible(record, DEPENDS.get(row.statistic, BOTH))

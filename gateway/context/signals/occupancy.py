@@ -161,7 +161,8 @@ class Occupancy:
                 self._runs.end(run, at, seq, "batch-changed")
         assert where.open is not None
         self._batches.leave(unit, where.open, at, "unknown" if at.basis == "told-by-row" else "completed")
-        where.open, where.left = None, None
+        left, where.open, where.left = where.open, None, None
+        self._disclaim(unit, left, at.ticks)
 
     # runs that began before their batch was known
 
@@ -191,6 +192,12 @@ class Occupancy:
                 run.unsighted = ticks  # nobody saw it run when the id came: it is this batch's from when it is seen again
             elif since or (run.identity.batch is None and named) or (loose and not self._sight.changed(unit, run, ticks)):
                 self._rebind(unit, run, who, "known-late" if named else "id-late")
+
+    def _disclaim(self, unit: Unit, batch: str, ticks: int) -> None:
+        """Take from a batch what began after it was released, which was told late: whose it is, the next id says; until then nobody's."""
+        for run in list(self._state.runs.values()):
+            if run.equipment == unit.name and run.kind == "step" and run.identity.batch == batch and run.start.ticks >= ticks:
+                self._rebind(unit, run, Identity(), "id-late")
 
     def _rebind(self, unit: Unit, run: Run, who: Identity, reason: str) -> None:
         old, was = run.record, run.identity.batch
