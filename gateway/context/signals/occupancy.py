@@ -129,7 +129,9 @@ class Occupancy:
         """
         going = self._runs.running(unit) if where.open is not None else []
         if where.open is not None and unit.equipment.batch_ends == "empty":
+            left = where.open
             self._leave(unit, where, change.left, change.seq)
+            self._disclaim(unit, left, change.left.ticks, change.at.ticks)
         self._become(where, Identity(), change.left.ticks)
         for run in going:
             row = unit.row_of(run.step, Identity())
@@ -145,7 +147,9 @@ class Occupancy:
             evidence = {"equipment": unit.name, "raw": raw, "at": rfc3339(change.at.ticks)}
             self._emit(event_bodies.finding("batch-unknown", "alarm", message, evidence))
         elif unit.equipment.batch_ends == "empty" and where.open is not None:
+            left = where.open
             self._leave(unit, where, change.left, change.seq)
+            self._disclaim(unit, left, change.left.ticks)
 
     def _leave(self, unit: Unit, where: EquipmentState, at: Instant, seq: int) -> None:
         """End the open batch here: what still runs in it is cut off; what began since belongs to the next.
@@ -161,8 +165,7 @@ class Occupancy:
                 self._runs.end(run, at, seq, "batch-changed")
         assert where.open is not None
         self._batches.leave(unit, where.open, at, "unknown" if at.basis == "told-by-row" else "completed")
-        left, where.open, where.left = where.open, None, None
-        self._disclaim(unit, left, at.ticks)
+        where.open, where.left = None, None
 
     # runs that began before their batch was known
 
@@ -193,10 +196,11 @@ class Occupancy:
             elif since or (run.identity.batch is None and named) or (loose and not self._sight.changed(unit, run, ticks)):
                 self._rebind(unit, run, who, "known-late" if named else "id-late")
 
-    def _disclaim(self, unit: Unit, batch: str, ticks: int) -> None:
-        """Take from a batch what began after it was released, which was told late: whose it is, the next id says; until then nobody's."""
-        for run in list(self._state.runs.values()):
-            if run.equipment == unit.name and run.kind == "step" and run.identity.batch == batch and run.start.ticks >= ticks:
+    def _disclaim(self, unit: Unit, batch: str, since: int, until: int | None = None) -> None:
+        """Take from a batch what began after its release, which was told late: nobody's until the next id. until: when that came."""
+        mine = (run for run in self._state.runs.values() if run.equipment == unit.name and run.kind == "step")
+        for run in [run for run in mine if run.identity.batch == batch and run.start.ticks >= since]:
+            if until is None or run.start.ticks < until:
                 self._rebind(unit, run, Identity(), "id-late")
 
     def _rebind(self, unit: Unit, run: Run, who: Identity, reason: str) -> None:
