@@ -259,3 +259,28 @@ async def test_every_copy_names_each_product_and_what_the_end_says_anew(tmp_path
     assert "nothing but" not in corrections
     assert deleted.endswith("it said id B1, unit_id MIX-1, batch_no B1, recipe MBR-1, status released, product P-2")
     assert report.exit_code == 0, list(report.lines())
+
+
+@pytest.mark.urs("URS-CTX-03")
+async def test_what_is_said_of_a_run_that_went_over_is_no_exception_of_the_batch_that_it_left(tmp_path: Path) -> None:
+    """The PLC's queue told of the next batch's step before the row that released this one was read: "MIX runs again, declared 1"."""
+    async with way_of(tmp_path) as way:
+        await way.order(10, "B1")
+        await way.alive(11)
+        await way.read(12, step=10, temp=60.0)
+        await way.read(20, step=0)
+        await way.read(32, step=10)
+        await way.alive(34)
+        await way.order(36, None, "B1 ended", row_s=25)
+        await way.order(36, "B2", row_s=30)
+        await way.read(40, step=0)
+        await way.finish(41)
+        await way.order(60, None, "B2 ended")
+        await way.finish(61)
+        (repeated,) = way.events("finding", code="step-repeated")
+        record, _, _ = way.record("B1")
+        archive, _ = await way.archive("B1")
+    assert (repeated["evidence"]["batch"], repeated["evidence"]["run"]) == ("B1", 2)
+    assert not [item for item in record["exceptions"] if "again" in item["text"]]
+    with zipfile.ZipFile(archive) as file:
+        assert "went over to another batch" in file.read("record.html").decode()

@@ -101,7 +101,8 @@ def printed(pdf: Path) -> str:
 async def test_every_copy_of_a_disturbed_batchs_record_tells_the_same(tmp_path: Path) -> None:
     setting = prepare(tmp_path / "walk", 3, BATCH_S, None, "https")
     batch = first_batch(setting)
-    await walk(setting, batch)
+    with setting.mark:
+        await walk(setting, batch)
     packed = tmp_path / "batch.zip"
     done = await asyncio.to_thread(called, "archive", setting.line.folder, "--batch", batch, "--to", packed)
     assert done.returncode == 0, done.stdout + done.stderr
