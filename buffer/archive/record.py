@@ -52,7 +52,7 @@ class Record:
     def blocks(self) -> Iterator[Block]:
         """Yield all blocks, in the order of reading."""
         yield from self._summary()
-        yield from configuration_blocks(self._end.event.get("configurations", []) if self._end else [])
+        yield from configuration_blocks(self._end.event.get("configurations", []) if self._end else [], self._zone)
         yield from self._missing()
         yield from self._batch_parameters()
         for step in self._steps:
@@ -87,9 +87,9 @@ class Record:
             *self._made_by(),
             ("Gateway", self.gateway),
             ("Batch", self.batch),
-            ("Order", value_text(event.get("order"))),
-            ("Product", value_text(event.get("product"))),
-            ("Recipe", f"{value_text(event.get('recipe'))}, version {value_text(event.get('recipe_version'))}"),
+            ("Order", self._every("order")),
+            ("Product", self._every("product")),
+            ("Recipe", f"{self._every('recipe')}, version {self._every('recipe_version')}"),
             ("Start", instant_text(event.get("start"))),
             ("End", instant_text(event.get("end"))),
             *[("Equipment", place) for place in places],
@@ -98,6 +98,11 @@ class Record:
             ("Root of the records", value_text(event.get("merkle_root"))),
         ]
         yield NamedValues([(name, value) for name, value in facts if value])
+
+    def _every(self, name: str) -> str:
+        """Name every value that the batch's records say: that there is more than one is what a reader must see."""
+        said = {value_text(happening.event.get(name)) for happening in self._mine}
+        return ", ".join(sorted(said - {""}))
 
     @property
     def number(self) -> str:
@@ -246,7 +251,7 @@ def _step(happening: Happening) -> Iterator[Block]:
         held = "; ".join(
             f"{item['state']} {moment_text(item['start'])} to {moment_text(item.get('end')) or 'the end'}" for item in event["holds"]
         )
-        yield Text(f"Held: {held}")
+        yield Text(held)
     if event.get("parameters"):
         yield _parameters(event["parameters"])
 
@@ -296,7 +301,7 @@ def _parameters(parameters: Sequence[Mapping[str, Any]]) -> Table:
                 *(", ".join(parameter.get("gaps", [])), f"{evidence['from_seq']}-{evidence['to_seq']}" if evidence.get("from_seq") else ""),
             ]
         )
-    widths = (3, 3.6, 1.3, 1.3, 1.1, 1, 1, 1, 1.4, 1.1, 1.2, 1.1, 1.4, 1.4)
+    widths = (2.8, 3.4, 1.3, 1.2, 1.1, 0.9, 0.9, 0.9, 1.4, 1.1, 1.2, 1.1, 2.2, 1.4)
     return Table(PARAMETERS, widths, rows, _at([_is_bad(parameter) for parameter in parameters]))
 
 

@@ -54,11 +54,7 @@ def _findings(
     deleted = told["change"] == "deleted"
     differing = _differing(former, row, deleted=deleted)
     what = f"row {told['key']} of {event['source']}.{event['name']} {'was deleted' if deleted else 'was changed'}"
-    say = (
-        ", ".join(f"{item['column']} {item['old']} to {item['new']}" for item in differing)
-        if former is not None
-        else "what it said is not held"
-    )
+    say = "what it said is not held" if former is None else _said(differing, deleted=deleted)
     rests = {"source": event["source"], "name": event["name"], "key": told["key"], "seq": state.seq, "old_held": former is not None}
     evidence = {**rests, "changed": differing, **({} if former is not None else {"row": _fitting(row)})}
     concerned = _concerned(state, f"{event['source']}.{event['name']}", str(told["key"]), {**row, **(former or {})}, row)
@@ -73,6 +69,17 @@ def _findings(
         severity: Any = "warning" if batch and altered else "info"  # an empty column that is filled in is no change of what was said
         code = f"source-row-{'deleted' if deleted else 'changed'}"
         yield event_bodies.finding(code, severity, f"{head}: {say}"[:2_000], {"batch": batch, **evidence}, source=event["source"])
+
+
+def _said(differing: list[_Row], *, deleted: bool) -> str:
+    """Write the values that a row had, and has now."""
+    if deleted:
+        return "it said " + ", ".join(f"{item['column']} {item['old']}" for item in differing if item["old"] not in (None, ""))
+    return ", ".join(f"{item['column']} {_shown(item['old'])} to {_shown(item['new'])}" for item in differing)
+
+
+def _shown(value: Any) -> str:
+    return "(empty)" if value in (None, "") else str(value)
 
 
 def _differing(former: _Row | None, row: _Row, *, deleted: bool) -> list[dict[str, Any]]:

@@ -49,7 +49,7 @@ class ConfiguredTruth(Truth):
             )
             if parameter["status"] == "present":
                 self._present(result, record, setup, row, parameter, where)
-            elif self._all_seen(record, row) and self._asked_in_time(record, row, version) and not self._redefined(record, row.tag):
+            elif self._is_known(record, setup, row, version):
                 result.modest.append(where)
         return result
 
@@ -73,9 +73,14 @@ class ConfiguredTruth(Truth):
         return wrong
 
     def judged_by(self, record: dict[str, Any]) -> int:
-        """Number from 0 the configuration that judged a record: what ends with a configuration is told by that one."""
+        """Number from 0 the configuration that judged a record.
+
+        With the entry that begins one, the former tells what ends with it, and the new one what was due: the record says which.
+        """
         version = self.made.version(record["caused_by"])
-        return version - 1 if version and record["caused_by"] == self.made.versions[version] else version
+        if version and record["caused_by"] == self.made.versions[version] and record.get("config_versions"):
+            return version - 1 if record["config_versions"][-1] == version else version
+        return version
 
     def _present(self, result: Verdict, record: Any, setup: Setup, row: Row, parameter: Any, where: Any) -> None:
         steps = self.possible(record, DEPENDS.get(row.statistic, BOTH))
@@ -164,6 +169,13 @@ class ConfiguredTruth(Truth):
 
     # what may be missing
 
+    def _is_known(self, record: Any, setup: Setup, row: Row, version: int) -> bool:
+        """Return whether a value can be told: all of it was seen, asked for in time, of one tag, and there is one."""
+        if not self._all_seen(record, row) or not self._asked_in_time(record, row, version) or self._redefined(record, row.tag):
+            return False
+        steps = self.possible(record, DEPENDS.get(row.statistic, BOTH))
+        return bool(steps) and self._exactly(record, setup, row, steps[0]) is not None  # none, if the equipment never ran in it
+
     def _all_seen(self, record: Any, row: Row) -> bool:
         name = row.tag.partition(".")[2]
         lines = [text[1:] for text in row.limits if text.startswith("=") and row.statistic in TIMED]
@@ -176,7 +188,7 @@ class ConfiguredTruth(Truth):
         start, end = window(record, "start")[0], window(record, "end")[1]
         made = max((t for t, *_ in self.log.seen[tag] if t <= start), default=start) if tag else start
         pairs = zip(self.told.restarts, pairwise(self.setups), strict=False)
-        return any(made <= restart.until and restart.begin < end and tag in redefined(*pair) for restart, pair in pairs)
+        return any(made <= restart.begin < end and tag in redefined(*pair) for restart, pair in pairs)
 
     def _asked_in_time(self, record: Any, row: Row, version: int) -> bool:
         """Return whether what a row asks for was asked for while the readings from the step's start on were still held."""

@@ -134,7 +134,9 @@ class Occupancy:
         """
         going = self._runs.running(unit) if where.open is not None else []
         if where.open is not None and unit.equipment.batch_ends == "empty":
+            left = where.open
             self._leave(unit, where, change.left, change.seq)
+            self._disclaim(unit, left, change.left.ticks, change.at.ticks)
         self._become(where, Identity(), change.left.ticks)
         for run in going:
             row = unit.row_of(run.step, Identity())
@@ -150,7 +152,9 @@ class Occupancy:
             evidence = {"equipment": unit.name, "raw": raw, "at": rfc3339(change.at.ticks)}
             self._emit(event_bodies.finding("batch-unknown", "alarm", message, evidence))
         elif unit.equipment.batch_ends == "empty" and where.open is not None:
+            left = where.open
             self._leave(unit, where, change.left, change.seq)
+            self._disclaim(unit, left, change.left.ticks)
 
     def _leave(self, unit: Unit, where: EquipmentState, at: Instant, seq: int) -> None:
         """End the open batch here: what still runs in it is cut off; what began since belongs to the next.
@@ -224,6 +228,13 @@ class Occupancy:
         for batch in list(self._state.batches.values()) if right is not None else ():
             if right is not None and batch is not right and (records := self._final_records.of(unit, batch, ticks)):
                 self._final_records.go_over(unit, batch, right, records, "id-late")
+
+    def _disclaim(self, unit: Unit, batch: str, since: int, until: int | None = None) -> None:
+        """Take from a batch what began after its release, which was told late: nobody's until the next id. until: when that came."""
+        mine = (run for run in self._state.runs.values() if run.equipment == unit.name and run.kind == "step")
+        for run in [run for run in mine if run.identity.batch == batch and run.start.ticks >= since]:
+            if until is None or run.start.ticks < until:
+                self._rebind(unit, run, Identity(), "id-late")
 
     def _rebind(self, unit: Unit, run: Run, who: Identity, reason: str) -> None:
         old, was = run.record, run.identity.batch
