@@ -5,7 +5,7 @@ Reads come from the tail in memory if it reaches back far enough (an uplink that
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 
@@ -62,13 +62,17 @@ class CommittedView:
             self.epoch, self.seq, self.total = epoch, seq, total
             self._tail_first = seq + 1
 
-    def extend(self, entries: Sequence[Entry], totals: Sequence[int], facts: dict[str, Fact]) -> None:
+    def extend(self, entries: Sequence[Entry], totals: Sequence[int], facts: Mapping[str, Fact | None]) -> None:
         """Add what has just been committed."""
         with self.lock:
             for entry, total in zip(entries, totals, strict=True):
                 self._tail[entry.seq] = entry, total
                 self._tail_bytes += len(entry.payload)
-            self.facts.update(facts)
+            for name, fact in facts.items():
+                if fact is None:
+                    self.facts.pop(name, None)
+                else:
+                    self.facts[name] = fact
             if entries:
                 self.seq, self.total = entries[-1].seq, totals[-1]
             # Dropped from the oldest on: entries that a receiver lags behind are read from their segments instead.

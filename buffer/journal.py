@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from buffer import opening, retention
+from buffer import opening, retention, watermarks
 from buffer import segment as segments
 from buffer.catalogue import Segment
 from buffer.committed import CommittedView
@@ -122,7 +122,8 @@ class Journal:
     ) -> "Future[int]":
         """Append bodies, all or nothing; the future gives the last sequence number once they are on disk.
 
-        watermark: (source, changes), merged by key and committed with them. state: the fold's state after them. urgent: commit at once.
+        watermark: (source, changes), merged by key (None removes one) and committed with them. state: the fold's state after them.
+        urgent: commit at once.
         Raises EntryTooLarge (nothing is appended), JournalBusy, StorageError, JournalClosed. The future raises StorageError.
         """
         _check(bodies, self._gateway_bytes)
@@ -131,8 +132,7 @@ class Journal:
     def watermark(self, source: str) -> dict[str, Any]:
         """Return the watermark committed last for a source, merged by key; {} before the first."""
         with self._view.lock:
-            stored = self._view.facts.get(f"watermark/{source}")
-        return json.loads(stored.value) if stored else {}
+            return watermarks.read(self._view.facts, source)
 
     def state(self) -> tuple[tuple[int, int], bytes] | None:
         """Return ((epoch, seq), the fold's state after that entry) as committed last; None if there is none.
@@ -221,7 +221,7 @@ class Journal:
         """Take a receipt: everything through (epoch, through) is stored, and entry `through` has this digest. Returns the cursor's seq.
 
         At or below the cursor nothing changes. Raises ReceiptRefused (nothing moves): unknown-uplink, unknown-epoch, beyond-last,
-        digest-mismatch, earlier-epoch-open. May read the disk.
+        digest-mismatch, earlier-epoch-open, unprovable. May read the disk.
         """
         return self.receipts.acknowledge(name, epoch, through, digest)
 

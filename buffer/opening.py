@@ -311,7 +311,8 @@ def _load_facts(store: Store) -> None:
                 stored = segments.facts(db)
         except (sqlite3.DatabaseError, Damaged):
             continue
-        facts = {**stored, **facts}  # every segment begins with all facts of the one before
+        # Every segment begins with all facts of the one before; what is missing in the newest one was removed.
+        facts = {**({"state": stored["state"]} if "state" in stored else {}), **facts} if facts else stored
         if "state" in facts and facts["state"][:2] > (store.view.epoch, store.view.seq):
             del facts["state"]
         elif facts:

@@ -65,16 +65,22 @@ def prune(store: Store, retain_s: float, open_since_seq: int | None, *, clock_ve
         store.dated = {(segment.epoch, segment.first) for segment in store.view.segments if segment.state == "closed"}
     else:
         _doubt(store)
-    held = [
-        segment
-        for segment in store.view.segments
-        if segment.state == "closed" and (segment.epoch, segment.first) not in store.pending_removal
-    ]
-    excess = store.space.excess_bytes()
-    needed = _needs(store, open_since_seq)
+    named, early = _named(store, retain_s, open_since_seq, clock_verified=clock_verified)
+    if not named:
+        return None
+    store.pending_removal = {(segment.epoch, segment.first): store.view.last for segment in named}
+    roots = tuple(segment.root.hex() for segment in named if segment.root is not None)
+    return Pruned(named[0].epoch, named[0].first, named[-1].last or 0, sum(segment.file_bytes for segment in named), roots, early)
+
+
+def _named(store: Store, retain_s: float, open_since_seq: int | None, *, clock_verified: bool) -> tuple[list[Segment], bool]:
+    """Choose the oldest segments that may go, one range without holes: an audit entry speaks of it. Also: whether one is not yet old."""
+    excess, needed = store.space.excess_bytes(), _needs(store, open_since_seq)
     named: list[Segment] = []
     early = False
-    for segment in held:
+    for segment in store.view.segments:
+        if segment.state != "closed" or (segment.epoch, segment.first) in store.pending_removal:
+            continue
         over = retain_s == 0 or (clock_verified and now_ticks() - segment.ticks > retain_s * TICKS_PER_S)
         # Oldest first: none of the following is older.
         if not over and excess <= 0:
@@ -83,17 +89,12 @@ def prune(store: Store, retain_s: float, open_since_seq: int | None, *, clock_ve
             if named:
                 break
             continue  # it stays by itself: one refused entry must not keep everything after it, until the journal is full
-        # One audit entry speaks of one range without holes.
         if named and (segment.epoch, segment.first) != (named[-1].epoch, (named[-1].last or 0) + 1):
             break
         early = early or not over
         excess -= segment.file_bytes
         named.append(segment)
-    if not named:
-        return None
-    store.pending_removal = {(segment.epoch, segment.first): store.view.last for segment in named}
-    roots = tuple(segment.root.hex() for segment in named if segment.root is not None)
-    return Pruned(named[0].epoch, named[0].first, named[-1].last or 0, sum(segment.file_bytes for segment in named), roots, early)
+    return named, early
 
 
 Hold = tuple[int, int, int | None]

@@ -6,7 +6,7 @@ single file without a log, mode 0440, never written again.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,13 +89,15 @@ def create(path: Path, about: dict[str, object]) -> sqlite3.Connection:
     return db
 
 
-def insert(db: sqlite3.Connection, rows: Iterable[Row], facts: dict[str, Fact]) -> None:
-    """Commit rows and facts in one transaction: durable on return, nothing written after an error."""
+def insert(db: sqlite3.Connection, rows: Iterable[Row], facts: Mapping[str, Fact | None]) -> None:
+    """Commit rows and facts in one transaction: durable on return, nothing written after an error. None removes a fact."""
     db.execute("BEGIN IMMEDIATE")
     try:
         db.executemany("INSERT INTO entries VALUES (?, ?, ?, ?)", rows)
         if facts:
-            db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)", [_fact_row(name, fact) for name, fact in facts.items()])
+            here = [_fact_row(name, fact) for name, fact in facts.items() if fact is not None]
+            db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?)", here)
+            db.executemany("DELETE FROM facts WHERE name = ?", [(name,) for name, fact in facts.items() if fact is None])
         db.execute("COMMIT")
     except BaseException:
         # SQLite has rolled back by itself after some errors (a full disk), and not after others.

@@ -9,14 +9,14 @@ import hashlib
 import os
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from buffer import segment as segments
-from buffer import sqlite
+from buffer import sqlite, watermarks
 from buffer.catalogue import Catalogue, Segment
 from buffer.chain import Tree, root
 from buffer.committed import CommittedView
@@ -81,13 +81,13 @@ class Store:
         """Go on with a segment found at the start."""
         self.active, self._db, self.leaves = active, db, leaves
 
-    def commit(self, rows: Sequence[Row], facts: dict[str, Fact]) -> None:
+    def commit(self, rows: Sequence[Row], facts: Mapping[str, Fact | None]) -> None:
         """Make rows and facts durable in the active segment."""
         assert self._db is not None
         segments.insert(self._db, rows, facts)
         self._count(rows)
 
-    def commit_across(self, rows: Sequence[Row], facts: dict[str, Fact], leaves: Sequence[bytes]) -> None:
+    def commit_across(self, rows: Sequence[Row], facts: Mapping[str, Fact | None], leaves: Sequence[bytes]) -> None:
         """Make rows durable that end this segment and begin the next: all or none, although they are two files.
 
         The next segment is written first; the commit in this one makes both count. A next segment that lies beside one that is not full
@@ -101,7 +101,7 @@ class Store:
         new, db = self._create(tail[-1][0] + 1, tail[-1][1], tail[-1][2], across=rows[0][0])
         try:
             # The facts go with the new segment alone: should its commit not count, those of the old one still hold.
-            segments.insert(db, head, self.view.facts | facts)
+            segments.insert(db, head, watermarks.held({**self.view.facts, **facts}))
             segments.insert(old_db, tail, {})
         except BaseException:
             self._discard(new, db)

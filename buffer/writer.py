@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import zstandard
 
-from buffer import chain, sqlite
+from buffer import chain, sqlite, watermarks
 from buffer.catalogue import Segment
 from buffer.errors import JournalBusy, JournalClosed, JournalError, StorageError
 from buffer.segment import Entry, Fact, Row
@@ -315,13 +315,13 @@ class Writer:
         del group[: len(appends)]
         self._publish(appends, headed, facts, across=not fitting)
 
-    def _head(self, appends: Sequence[Append]) -> tuple[list[Headed], dict[str, Fact]]:
+    def _head(self, appends: Sequence[Append]) -> tuple[list[Headed], watermarks.Changes]:
         """Put heads before bodies and hash them, from the last committed entry on; also return the facts that hold after them."""
         store = self._store
         epoch, seq, previous, total = store.view.epoch, store.view.seq, store.digest.hex(), store.view.total
         gateway = json.dumps(store.gateway)
         headed: list[Headed] = []
-        facts: dict[str, Fact] = {}
+        facts: watermarks.Changes = {}
         for append in appends:
             for schema, body in append.bodies:
                 seq += 1
@@ -333,16 +333,12 @@ class Writer:
                 row = (seq, digest, total, self._pack.compress(payload))
                 headed.append(Headed(Entry(epoch, seq, previous, payload), row, chain.leaf(payload)))
             if append.watermark is not None:
-                source, changes = append.watermark
-                name = f"watermark/{source}"
-                old = facts.get(name) or store.view.facts.get(name)
-                merged = {**(json.loads(old.value) if old else {}), **changes}
-                facts[name] = Fact(epoch, seq, json.dumps(merged).encode())
+                facts |= watermarks.changed(*append.watermark, (epoch, seq), facts, store.view.facts)
             if append.state is not None:
                 facts["state"] = Fact(epoch, seq, append.state)
         return headed, facts
 
-    def _publish(self, appends: Sequence[Append], headed: Sequence[Headed], facts: dict[str, Fact], *, across: bool) -> None:
+    def _publish(self, appends: Sequence[Append], headed: Sequence[Headed], facts: watermarks.Changes, *, across: bool) -> None:
         """Show what is now durable to readers, and complete its futures."""
         store = self._store
         # In this order: the chain's end, because the next head names it; then the view, so that whoever waits for a future can read its

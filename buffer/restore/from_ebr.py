@@ -14,11 +14,11 @@ from typing import Any, NamedTuple, Protocol
 
 import zstandard
 
-from buffer import chain, opening, sqlite, verify
+from buffer import chain, opening, sqlite, verify, watermarks
 from buffer.committed import CommittedView
 from buffer.errors import JournalError
 from buffer.receipts import Receipts
-from buffer.segment import Entry, Fact, Row, name_of
+from buffer.segment import Entry, Row, name_of
 from buffer.times import now_ticks
 
 PAGE = 500
@@ -268,11 +268,9 @@ class _Extended:
         if self.learner is None or not self.imported.entries:
             return
         epoch, seq = self.store.view.last
-        facts = {}
+        facts: watermarks.Changes = {}
         for source, changes in self.learner.facts().items():
-            name = f"watermark/{source}"
-            old = self.store.view.facts.get(name)
-            facts[name] = Fact(epoch, seq, json.dumps({**(json.loads(old.value) if old else {}), **changes}).encode())
+            facts |= watermarks.changed(source, changes, (epoch, seq), self.store.view.facts)
         self.store.commit([], facts)
         self.store.view.extend([], [], facts)
 

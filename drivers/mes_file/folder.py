@@ -8,7 +8,8 @@ import errno
 import fnmatch
 import os
 import stat
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from drivers.contract import LinkLost
@@ -38,11 +39,24 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """files: name -> Seen, regular ones. refused: name -> why. truncated: more names than MOST_ENTRIES."""
+    """files: name -> Seen, regular ones that a pattern takes. refused: name -> why. others: regular ones that no pattern takes.
 
-    files: dict[str, Seen]
-    refused: dict[str, str]
+    truncated: more names than MOST_ENTRIES.
+    """
+
+    files: dict[str, Seen] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    others: dict[str, Seen] = field(default_factory=dict)
     truncated: bool = False
+
+    def find(self, name: str) -> Seen | None:
+        """Return the file of this name, whether a pattern takes it or not."""
+        return self.files.get(name) or self.others.get(name)
+
+    def all(self) -> Iterator[tuple[str, Seen]]:
+        """Yield every file, by name."""
+        yield from self.files.items()
+        yield from self.others.items()
 
 
 class Folder:
@@ -59,22 +73,26 @@ class Folder:
         """Give the descriptor back."""
         os.close(self._fd)
 
-    def scan(self, globs: list[str]) -> Scan:
-        """List the files that a glob names, without opening any. Raises LinkLost if the folder is gone or another one now."""
-        files: dict[str, Seen] = {}
-        refused: dict[str, str] = {}
+    def scan(self, is_taken: Callable[[str], bool]) -> Scan:
+        """List the folder's files without opening any. Raises LinkLost if the folder is gone or another one now.
+
+        is_taken: True for a name that a pattern takes. Temporary files of writers (a dot before the name) are none of the others.
+        """
+        scan, unlooked = Scan(), dict[str, str]()
         try:
             if self._path.stat().st_ino != os.fstat(self._fd).st_ino:
                 raise LinkLost(f"{self._path}: the folder was replaced")
             with os.scandir(self._fd) as entries:
                 for number, entry in enumerate(entries):
                     if number >= MOST_ENTRIES:
-                        return Scan(files, refused, truncated=True)
-                    if any(matches(entry.name, glob) for glob in globs):
-                        _look(entry, files, refused)
+                        return replace(scan, truncated=True)
+                    if is_taken(entry.name):
+                        _look(entry, scan.files, scan.refused)
+                    elif not entry.name.startswith("."):
+                        _look(entry, scan.others, unlooked)
         except OSError as error:
             raise LinkLost(f"{self._path}: {error.strerror}") from error
-        return Scan(files, refused)
+        return scan
 
     def read(self, seen: Seen, most_bytes: int) -> bytes:
         """Read the whole content of a file that a scan found. Raises NotWhole, NotAFile, LinkLost."""

@@ -74,7 +74,11 @@ class Raised:
 
 @dataclass(slots=True)
 class Condition:
-    """A condition of an alarm server, as long as it is active or wants to be acknowledged. at: ticks of its newest event."""
+    """A condition of an alarm server, or a branch of it (Part 9, 5.5.2), as long as it is active or wants to be acknowledged.
+
+    at: ticks of its newest event. retained: a refresh would list it. occurrence: when it was raised, of a branch the one that it holds.
+    unclaimed: occurrences before, not acknowledged, of which no branch is known. branched: a branch holds the present occurrence.
+    """
 
     name: str
     scope: str
@@ -84,3 +88,7 @@ class Condition:
     active: bool = False
     acked: bool = True
     confirmed: bool = True
+    retained: bool = True
+    occurrence: Raised | None = None
+    unclaimed: list[Raised] = field(default_factory=list)
+    branched: bool = False

@@ -209,6 +209,9 @@ class SetClock:
             alarm["raised"] = rfc3339(back.placed(from_rfc3339(alarm["raised"]), self._longest_ahead))
         for condition in state.conditions.values():
             condition.at = back.placed(condition.at)
+            for occurrence in (condition.occurrence, *condition.unclaimed):
+                if occurrence is not None:
+                    occurrence.at = _at(occurrence.at, back, self._longest_ahead)
         for log in state.logs.values():
             log.left, log.first, log.last = (
                 None if at is None else _at(at, back, self._longest_ahead) for at in (log.left, log.first, log.last)

@@ -5,6 +5,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from buffer import (
     ReceiptRefused,
     Rejected,
     read_journal,
+    segment,
 )
 from buffer.chain import NO_DIGEST, digest
 
@@ -77,6 +79,54 @@ def test_sequence_chain_and_facts_go_on_after_a_restart(tmp_path: Path) -> None:
     assert journal.state() == ((journal.opened.epoch, 10), b"fold9")
     journal.append([numbered(10)]).result()
     chain_of([entry.payload for entry in entries(journal)])
+    journal.close()
+
+
+def test_a_change_of_a_watermark_costs_what_changed_and_a_key_can_be_removed(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    journal.append([numbered(0)], watermark=("mes", {"window": ["row"] * 5000, "floor": 1, "gone": 2})).result()
+    before = dict(journal._view.facts)
+    journal.append([numbered(1)], watermark=("mes", {"floor": 2, "gone": None})).result()
+    assert [name for name, fact in journal._view.facts.items() if before.get(name) != fact] == ["watermark/mes/floor"]
+    journal.close()
+    journal = open_journal(tmp_path)
+    assert journal.watermark("mes") == {"window": ["row"] * 5000, "floor": 2}
+    journal.close()
+
+
+def test_what_was_removed_from_a_watermark_does_not_come_back_from_an_older_segment(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    journal.append([numbered(0)], watermark=("mes", {"old": 1, "floor": 1}), state=b"fold")
+    journal.append([], watermark=("mes", {"old": None}))
+    for first in range(0, 4200, 100):
+        journal.append([numbered(first + n) for n in range(100)])
+    journal.close()
+    journal = open_journal(tmp_path)
+    assert journal.watermark("mes") == {"floor": 1}
+    journal.close()
+
+
+def test_a_watermark_as_0_1_stored_it_is_read_and_goes_on(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    journal.append([numbered(0)]).result()
+    journal.close()
+    [path] = tmp_path.rglob("*-*.db")
+    with closing(sqlite3.connect(path)) as db:
+        (seq, epoch) = db.execute("SELECT seq, (SELECT value FROM about WHERE name = 'epoch') FROM entries").fetchone()
+        db.execute(
+            "INSERT INTO facts VALUES (?, ?, ?, ?)", segment._fact_row("watermark/mes", segment.Fact(epoch, seq, b'{"a": 1, "b": 2}'))
+        )
+        db.commit()
+    journal = open_journal(tmp_path)
+    assert journal.watermark("mes") == {"a": 1, "b": 2}
+    futures = [journal.append([numbered(n)], watermark=("mes", {"a": n})) for n in (5, 6)] + [
+        journal.append([numbered(7)], watermark=("mes", {"b": None, "c": 3}))
+    ]
+    assert [future.result() for future in futures] == [2, 3, 4]
+    assert journal.watermark("mes") == {"a": 6, "c": 3}
+    journal.close()
+    journal = open_journal(tmp_path)
+    assert journal.watermark("mes") == {"a": 6, "c": 3}
     journal.close()
 
 
@@ -259,6 +309,23 @@ def test_a_receipt_that_proves_nothing_is_refused(sent: Journal, epoch_offset: i
         sent.acknowledge("ebr", sent.opened.epoch + epoch_offset, through, digest_at(sent, digest_of))
     assert error.value.code == code
     assert sent.cursor("ebr") == (sent.opened.epoch, 5)
+
+
+@pytest.mark.urs("URS-UPL-03")
+def test_a_receipt_for_nothing_moves_nothing_not_even_into_the_next_epoch(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    journal.append([numbered(number) for number in range(10)]).result()
+    journal.close()
+    with sqlite3.connect(tmp_path / "journal" / "journal.db") as db:
+        db.execute("INSERT OR REPLACE INTO about VALUES ('restored', 1)")
+    db.close()
+    journal = open_journal(tmp_path)
+    journal.uplink("ebr", True)
+    with pytest.raises(ReceiptRefused, match="unprovable"):
+        journal.acknowledge("ebr", journal.opened.epoch, 0, "0" * 64)
+    assert journal.cursor("ebr") == (0, 0)
+    assert journal.receipts.depth("ebr").entries == 10
+    journal.close()
 
 
 def test_an_unknown_uplink_is_refused(sent: Journal) -> None:

@@ -106,7 +106,8 @@ class Journal(Collector):
         self.readings += readings
         self.messages += messages
         if watermark:
-            self.watermark = {**self.watermark, **orjson.loads(orjson.dumps(watermark))}
+            merged = {**self.watermark, **orjson.loads(orjson.dumps(watermark))}
+            self.watermark = {key: value for key, value in merged.items() if value is not None}
         if resumed:
             self.resumed.append((tuple(alive or ()), len(self.messages)))
         elif kind == "poll":

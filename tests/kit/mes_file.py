@@ -19,3 +19,8 @@ def put(folder: Path, name: str, data: bytes) -> None:
     """As a careful writer does it."""
     (folder / f".{name}.part").write_bytes(data)
     (folder / f".{name}.part").rename(folder / name)
+
+
+def files_in(watermark: dict[str, Any]) -> int:
+    """How many files the driver's watermark remembers: a key for each, and below it those of its records."""
+    return sum(key.count("/") == 1 for key in watermark)

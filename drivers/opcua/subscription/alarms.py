@@ -22,28 +22,36 @@ CONDITION, ACKNOWLEDGEABLE, ALARM, BASE_EVENT = 2782, 2881, 2915, 2041
 _REFRESH_METHOD = 3875
 LONGEST_TEXT = 1000
 """Characters of a text that are kept."""
-SELECTED: tuple[tuple[str, int, tuple[str, ...]], ...] = (
-    ("event_id", BASE_EVENT, ("EventId",)),
-    ("event_type", BASE_EVENT, ("EventType",)),
-    ("source_name", BASE_EVENT, ("SourceName",)),
-    ("source_node", BASE_EVENT, ("SourceNode",)),
-    ("time", BASE_EVENT, ("Time",)),
-    ("message", BASE_EVENT, ("Message",)),
-    ("severity", BASE_EVENT, ("Severity",)),
-    ("condition_id", CONDITION, ()),
-    ("condition", CONDITION, ("ConditionName",)),
-    ("branch", CONDITION, ("BranchId",)),
-    ("retain", CONDITION, ("Retain",)),
-    ("enabled", CONDITION, ("EnabledState", "Id")),
-    ("comment", CONDITION, ("Comment",)),
-    ("user", CONDITION, ("ClientUserId",)),
-    ("acked", ACKNOWLEDGEABLE, ("AckedState", "Id")),
-    ("confirmed", ACKNOWLEDGEABLE, ("ConfirmedState", "Id")),
-    ("active", ALARM, ("ActiveState", "Id")),
-    ("suppressed", ALARM, ("SuppressedOrShelved",)),
+_TEXTS = (v.LOCALIZED_TEXT, v.STRING)
+_NODES = (v.NODEID, v.EXPANDED_NODEID)
+_NUMBERS = (v.SBYTE, v.BYTE, v.INT16, v.UINT16, v.INT32, v.UINT32)
+SELECTED: tuple[tuple[str, int, tuple[str, ...], tuple[int, ...]], ...] = (
+    ("event_id", BASE_EVENT, ("EventId",), (v.BYTESTRING,)),
+    ("event_type", BASE_EVENT, ("EventType",), _NODES),
+    ("source_name", BASE_EVENT, ("SourceName",), _TEXTS),
+    ("source_node", BASE_EVENT, ("SourceNode",), _NODES),
+    ("time", BASE_EVENT, ("Time",), (v.DATETIME,)),
+    ("message", BASE_EVENT, ("Message",), _TEXTS),
+    ("severity", BASE_EVENT, ("Severity",), _NUMBERS),
+    ("condition_id", CONDITION, (), _NODES),
+    ("condition", CONDITION, ("ConditionName",), _TEXTS),
+    ("branch", CONDITION, ("BranchId",), _NODES),
+    ("retain", CONDITION, ("Retain",), (v.BOOLEAN,)),
+    ("enabled", CONDITION, ("EnabledState", "Id"), (v.BOOLEAN,)),
+    ("comment", CONDITION, ("Comment",), _TEXTS),
+    ("user", CONDITION, ("ClientUserId",), _TEXTS),
+    ("acked", ACKNOWLEDGEABLE, ("AckedState", "Id"), (v.BOOLEAN,)),
+    ("confirmed", ACKNOWLEDGEABLE, ("ConfirmedState", "Id"), (v.BOOLEAN,)),
+    ("active", ALARM, ("ActiveState", "Id"), (v.BOOLEAN,)),
+    ("suppressed", ALARM, ("SuppressedOrShelved",), (v.BOOLEAN,)),
 )
-"""The fields asked of each event: our name, the type that defines it, the browse path. An empty path is the condition's own NodeId."""
-NAMES = [name for name, _, _ in SELECTED]
+"""The fields asked of each event: our name, the type that defines it, the browse path, the built-in types that it may come as.
+
+An empty path is the condition's own NodeId. In place of a field that has no value a server sends null or a StatusCode (Part 4, 7.22.3; of a
+disabled condition BadConditionDisabled, Part 9, 5.5.2): both mean that it is not told.
+"""
+NAMES = [name for name, *_ in SELECTED]
+_TYPES = {name: types for name, _, _, types in SELECTED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,7 @@ class ConditionEvents:
 def event_filter() -> Any:
     """Return the select clauses. No where clause: not all servers have OfType, and refresh and overflow events must pass."""
     clauses = []
-    for _, defined_by, path in SELECTED:
+    for _, defined_by, path, _ in SELECTED:
         clause = ua.SimpleAttributeOperand()
         clause.TypeDefinitionId, clause.BrowsePath = ua.NodeId(defined_by), [ua.QualifiedName(name, 0) for name in path]
         clause.AttributeId = ua.AttributeIds.Value if path else ua.AttributeIds.NodeId
@@ -71,18 +79,19 @@ def read_events(body: bytes, at: int, end: int, source: AlarmSource, namespaces:
     (count,) = struct.unpack_from("<i", body, at)
     at += 4
     rows: list[Message] = []
-    ask_again = lost = False
+    ask_again, lost, budget = False, False, v.Budget()
     for _ in range(max(count, 0)):
         _, fields = struct.unpack_from("<Ii", body, at)
         at += 8
-        values = []
+        values: list[tuple[int, Any]] = []
+        budget.spend(1 + max(fields, 0))
         for _ in range(max(fields, 0)):
-            number, value, at = v.variant(body, at, end)
+            number, value, at = v.variant(body, at, end, budget)
             values.append((number, value))
-        fields_by_name = dict(zip(NAMES, values, strict=False))
-        kind = _own_number(fields_by_name.get("event_type", (0, None))[1])
+        told = {name: value for name, (number, value) in zip(NAMES, values, strict=False) if _is_told(name, number, value)}
+        kind = _own_number(told.get("event_type"))
         ask_again, lost = ask_again or kind in {REFRESH_REQUIRED, QUEUE_OVERFLOW}, lost or kind == QUEUE_OVERFLOW
-        row = _row(fields_by_name, kind, source, namespaces)
+        row = _row(told, kind, source, namespaces)
         if row is not None:
             rows.append(row)
     if at != end:
@@ -90,9 +99,12 @@ def read_events(body: bytes, at: int, end: int, source: AlarmSource, namespaces:
     return ConditionEvents(rows, ask_again, lost)
 
 
-def _row(fields_by_name: dict[str, tuple[int, Any]], kind: int, source: AlarmSource, namespaces: Sequence[str]) -> Message | None:
+def _is_told(name: str, number: int, value: Any) -> bool:
+    return value is not None and number in _TYPES[name] and not isinstance(value, v.Array)
+
+
+def _row(plain: dict[str, Any], kind: int, source: AlarmSource, namespaces: Sequence[str]) -> Message | None:
     """Return the row of a condition's event, or of the begin or end of a refresh; None for any other event."""
-    plain = {name: value for name, (_, value) in fields_by_name.items()}
     when = plain.get("time")
     ticks = None if when is None else v.ticks_from(when)
     key = (plain.get("event_id") or b"").hex()

@@ -79,15 +79,24 @@ class Alarms:
         return {"source": source, "tag": alarm.tag, "value": short, "severity": alarm.severity, "text": alarm.text}
 
     def occurred(
-        self, name: str, state: Transition, at: Instant, units: Sequence[str], told: Mapping[str, Any], *, key: str | None = None
+        self,
+        name: str,
+        state: Transition,
+        at: Instant,
+        units: Sequence[str],
+        told: Mapping[str, Any],
+        *,
+        key: str | None = None,
+        of: Raised | None = None,
     ) -> None:
         """An alarm was raised, acknowledged, confirmed or cleared: say so, and list it in the batches concerned.
 
         units: names of the equipments that it concerns. told: source, severity, text, perhaps `by` (who acknowledged), and more for the
-        event. key: what tells two standing alarms of one name apart.
+        event. key: what tells two standing alarms of one name apart. of: the occurrence that was acknowledged or confirmed, where it need
+        not be the one that stands.
         """
         key = key or f"{told.get('source')}/{name}"
-        raised = self._state.alarms.get(key)
+        raised = of or self._state.alarms.get(key)
         if raised is not None and at.ticks < raised.at.ticks:
             at = Instant(raised.at.ticks, at.window, at.basis)
         batches = sorted({b for e in units if e in self._state.where and (b := self._state.where[e].bound.batch) is not None})
@@ -101,7 +110,7 @@ class Alarms:
         if state == "cleared":
             self._state.alarms.pop(key, None)
         for batch in self._state.batches.values():
-            _noted(batch.alarms, key, state, at, told.get("by"))
+            _noted(batch.alarms, key, state, at, told.get("by"), None if of is None else of.seq)
 
     def _event(
         self,
@@ -149,10 +158,11 @@ class Alarms:
             batch.alarms.append({"key": key, **raised.told, **where, **times, "seq": raised.seq})
 
 
-def _noted(listed: list[dict[str, Any]], key: str, state: Transition, at: Instant, by: str | None) -> None:
-    """What became of an alarm that a batch lists: the last one of this key to which it has not happened yet."""
+def _noted(listed: list[dict[str, Any]], key: str, state: Transition, at: Instant, by: str | None, seq: int | None) -> None:
+    """What became of an alarm that a batch lists: the one raised in entry `seq`, or the last to which it has not happened yet."""
     member = "cleared" if state == "cleared" else "acknowledged" if state == "acknowledged" else "confirmed"
-    stands = next((a for a in reversed(listed) if a["key"] == key and a.get(member) is None), None)
+    same = (a for a in reversed(listed) if a["key"] == key and seq in (None, a["seq"]))
+    stands = next((a for a in same if a.get(member) is None), None)
     if stands is None:
         return
     stands[member] = rfc3339(at.ticks)

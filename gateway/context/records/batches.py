@@ -1,31 +1,25 @@
 """Batches: entered and left by equipments, closed when all of the route have ended, and what their end record proves."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from buffer.chain import leaf, root
 from gateway.context import configurations, event_bodies, waits
 from gateway.context.equipment.alarms import Alarms
 from gateway.context.equipment.holdtimes import HoldTimes
-from gateway.context.gaps.unobserved import evidence, unobserved
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import FIELDS, Plan, Unit
+from gateway.context.records.absent_steps import absent, unseen
+from gateway.context.records.batch_end import BatchEnd
 from gateway.context.records.runs import Runs
-from gateway.context.records.step_comparison import MOST_DIFFERENCES, Difference, Ran, differences
-from gateway.context.state import Batch, Identity, Instant, Listed, Member, Run, State, stored_step
+from gateway.context.records.two_tellers import compare
+from gateway.context.state import Batch, Identity, Instant, Listed, Member, Run, State
 from gateway.entries.ticks import TICKS_PER_S
-from gateway.parameters import completeness
 
-MOST_MISSING = 100
-"""Named in a batch's end record; each step's own record names all of its."""
 MOST_CLOSED = 32
 """Closed batches that are remembered whole: one that comes back has its end record revised, and not begun anew."""
 MOST_EVENTS = 1_000
 """Events of one batch in one equipment whose parameters stand in its end record; all events stand in the journal."""
 MOST_COUNTED = 200
 """Batches whose run numbers are remembered: one that comes back goes on counting."""
-
-_UNSEEN = "the step was not seen to run, and need not; nobody saw its signal throughout"
 
 
 class Batches:
@@ -36,6 +30,7 @@ class Batches:
     ) -> None:
         self._state, self._plan, self._emit, self._runs = state, plan, emit, runs
         self._holds, self._alarms, self._ledgers = holds, alarms, ledgers
+        self._end = BatchEnd(state, plan, ledgers)
         self.gateway = plan.line.gateway
         self.wrong: dict[str, tuple[str, list[Member]]] = {}
         """wrong batch number -> the right one, and the stays that were thought to be of the wrong; only while an entry is decided"""
@@ -44,7 +39,7 @@ class Batches:
         """A batch comes into an equipment."""
         assert who.batch is not None
         batch = self.opened(who, seq)
-        member = Member(unit.name, at, seq, self._runs.begin_batch(unit, who, at, seq).id)
+        member = Member(unit.name, at, seq, self._runs.begin_batch(unit, who, at, seq).id, unit_id=unit.equipment.unit_id)
         batch.members.append(member)
         for finding in self.say_start(unit, batch, member):
             self._emit(finding)
@@ -109,6 +104,17 @@ class Batches:
             batch.dirty = self._state.now if batch.revision else None
         self.say_left(unit, batch, member, cause)
 
+    def end_undeclared(self, unit: Unit, at: Instant) -> None:
+        """End the batches in an equipment that is no longer declared: from here on nothing tells of it. What lacked by then stays said."""
+        for name, batch in list(self._state.batches.items()):
+            for member in [m for m in batch.members if m.equipment == unit.name]:
+                if member.end is None:
+                    self.leave(unit, name, at, "unknown")
+                run = self._state.runs.get(member.run)
+                if run is not None and self._runs.record_now(run):
+                    self.recorded(run)
+                member.absent, member.unit_id = absent(self._state, unit, batch.identity), unit.equipment.unit_id
+
     def say_left(self, unit: Unit, batch: Batch, member: Member, cause: str, superseded_by: str | None = None) -> None:
         """Say that a batch is ended in an equipment. superseded_by: whose the stay was, if the batch number was wrong."""
         assert batch.identity.batch is not None
@@ -128,29 +134,16 @@ class Batches:
 
     def _missing_steps(self, unit: Unit, batch: Batch, member: Member, name: str) -> None:
         assert member.end is not None
-        unseen = self._unseen_steps(unit, batch, member.start, member.end.ticks)
-        member.unseen = list(unseen)
-        for step in self.absent(unit, batch, name):
+        not_seen = unseen(self._state, self._plan, unit, batch, member.start, member.end.ticks)
+        member.unseen = list(not_seen)
+        for step in absent(self._state, unit, batch.identity):
             told = {"equipment": unit.name, "batch": name, "step": step}
-            if step in unseen:
+            if step in not_seen:
                 text = f"batch {name} ended in {unit.name}, {step} was not seen to run; nobody saw its signal throughout"
-                self._emit(event_bodies.finding("step-not-observed", "warning", text, {**told, "unseen": unseen[step]}))
+                self._emit(event_bodies.finding("step-not-observed", "warning", text, {**told, "unseen": not_seen[step]}))
             else:
                 text = f"batch {name} ended in {unit.name} without {step}"
                 self._emit(event_bodies.finding("step-missing", "warning", text, told))
-
-    def _unseen_steps(self, unit: Unit, batch: Batch, start: Instant, end: int) -> dict[str, list[dict[str, Any]]]:
-        """Give the steps of a batch that have not begun, and may have run all the same, with the intervals in which nobody looked."""
-        counts = self._state.counts.get(batch.identity.batch or "", {})
-        rows = [row for row in unit.steps_of(batch.identity) if not _has_begun(counts, f"{unit.name}/{row.row.step}")]
-        intervals = {row.row.step: unobserved(self._state, self._plan, unit, row, start, end) for row in rows}
-        return {step: evidence(hidden) for step, hidden in intervals.items() if hidden}
-
-    def absent(self, unit: Unit, batch: Batch, name: str) -> list[str]:
-        """Steps that must occur and have not begun in this batch."""
-        counts = self._state.counts.get(name, {})
-        rows = unit.steps_of(batch.identity)
-        return [r.row.step for r in rows if r.row.occurs in {"1", "1..n"} and not _has_begun(counts, f"{unit.name}/{r.row.step}")]
 
     def recorded(self, run: Run) -> None:
         """A record was made or revised: the batch lists its latest revision."""
@@ -158,7 +151,8 @@ class Batches:
         if batch is None or run.last is None:
             return
         batch.configs = sorted({*batch.configs, *run.configs})
-        if run.kind == "step" and run.end is not None and self._plan.units[run.equipment].equipment.mes_steps is not None:
+        unit = self._plan.units.get(run.equipment)
+        if run.kind == "step" and run.end is not None and unit is not None and unit.equipment.mes_steps is not None:
             batch.ran[run.record] = [run.equipment, run.step, run.run, run.start.ticks, run.end.ticks]
         if run.kind == "event":
             self._took(batch, run)
@@ -196,68 +190,34 @@ class Batches:
         wrong, self.wrong = self.wrong, {}
         for name, (superseded_by, members) in wrong.items():
             if not self._state.batches[name].members:  # else it came back within the entry
-                self._emit_end(name, self._state.batches[name], "corrected", members, superseded_by)
+                self._say_end(name, self._state.batches[name], "corrected", members, superseded_by)
         for name, batch in list(self._state.batches.items()):
-            if not batch.members or batch.ended is None or (batch.revision and batch.dirty is None):
-                continue
-            if any(r.identity.batch == name and (not r.revision or r.dirty is not None) for r in self._state.runs.values()):
-                continue
-            if self._ledgers.awaited(name, batch):
-                continue
-            if batch.revision or (cause := self._complete(batch)) is not None:
-                if not batch.revision and self._awaits_rows(batch):
-                    continue
-                if not batch.revision:
-                    self._compare(name, batch)
-                self._emit_end(name, batch, "completed" if batch.revision else cause or "completed", batch.members)
+            if batch.members and batch.ended is not None and self._is_settled(name, batch):
+                self._close(name, batch)
+
+    def _is_settled(self, name: str, batch: Batch) -> bool:
+        """Whether nothing that belongs into the end record is still to be decided, and something of it is news."""
+        if batch.revision and batch.dirty is None:
+            return False
+        if any(r.identity.batch == name and (not r.revision or r.dirty is not None) for r in self._state.runs.values()):
+            return False
+        return not self._ledgers.awaited(name, batch)
+
+    def _close(self, name: str, batch: Batch) -> None:
+        if batch.revision:
+            self._say_end(name, batch, "completed", batch.members)
+        elif (cause := self._complete(batch)) is not None and not self._awaits_rows(batch):
+            for finding in compare(self._state, self._plan, name, batch):
+                self._emit(finding)
+            self._say_end(name, batch, cause, batch.members)
 
     def _awaits_rows(self, batch: Batch) -> bool:
         """Whether rows that tell the last steps may still come."""
         assert batch.ended is not None
-        hows = (self._plan.units[member.equipment].equipment.mes_steps for member in batch.members)
+        units = (self._plan.units[member.equipment] for member in batch.members if member.equipment in self._plan.units)
+        hows = (unit.equipment.mes_steps for unit in units)
         within = max((how.within_s for how in hows if how is not None), default=0.0)
         return not waits.ready(self._state, waits.of_comparison(batch.ended, within))
-
-    def _compare(self, name: str, batch: Batch) -> None:
-        """Hold what signals and MES rows told of the batch's steps against each other: each difference is a finding."""
-        for member in batch.members:
-            unit, where = self._plan.units[member.equipment], self._state.where[member.equipment]
-            how = unit.equipment.mes_steps
-            if how is None or member.end is None:
-                continue
-            within = round(how.within_s * TICKS_PER_S)
-            until = member.end.ticks + within
-            told = [t for t in where.told if t.start <= until and (t.end is None or t.end >= member.start.ticks - within)]
-            where.told = [t for t in where.told if t not in told]
-            other = "the PLC's signals" if unit.from_rows else f"rows of {how.row}"
-            head = {"equipment": unit.name, "batch": name, "other": other}
-            if (why := self._incomparable(unit, how.row)) is not None:
-                message = f"batch {name} in {unit.name}: its steps were not compared with {other}: {why}"
-                self._emit(event_bodies.finding("steps-not-compared", "warning", message, head))
-                continue
-            compared = {s.row.step for s in unit.steps if how.level in {"all", s.row.level} and (s.row.signal or not unit.from_rows)}
-            mine = (r[1:] for r in batch.ran.values() if r[0] == unit.name and member.start.ticks <= r[3] <= member.end.ticks)
-            told = [t for t in told if t.step in compared]
-            self._differ(name, head, differences([Ran(*r) for r in mine if r[0] in compared], told, within))
-
-    def _differ(self, name: str, head: dict[str, Any], found: list[Difference]) -> None:
-        for difference in found[:MOST_DIFFERENCES]:
-            message = f"batch {name}, {head['equipment']}: {difference.text} ({head['other']})"
-            evidence = {**head, "difference": difference.kind, **difference.evidence}
-            self._emit(event_bodies.finding("steps-differ", "warning", message, evidence))
-        if len(found) > MOST_DIFFERENCES:
-            message = f"batch {name}, {head['equipment']}: {len(found) - MOST_DIFFERENCES} more differences ({head['other']})"
-            self._emit(event_bodies.finding("steps-differ", "warning", message, {**head, "difference": "more", "count": len(found)}))
-
-    def _incomparable(self, unit: Unit, row: str) -> str | None:
-        """Why the other side can not be relied on: it is not observed at present, or told more than was kept."""
-        where = self._state.where[unit.name]
-        dropped, where.untold = where.untold, 0
-        if dropped:
-            return f"{dropped} of its runs were too many to keep"
-        others = set(unit.sources) if unit.from_rows else {row.partition(".")[0]}
-        lost = sorted({gap.source for gap in self._state.gaps} & others)
-        return f"{', '.join(lost)} is not observed" if lost else None
 
     def _complete(self, batch: Batch) -> str | None:
         """Why the batch closes; None while equipments of its route have not had it."""
@@ -268,99 +228,9 @@ class Batches:
         waited = self._state.now - batch.ended  # no Wait: a clock that was set back must not close a batch hours early
         return "closed-after" if waited >= route.close_after_h * 3_600 * TICKS_PER_S else None
 
-    def _emit_end(self, name: str, batch: Batch, cause: str, members: list[Member], superseded_by: str | None = None) -> None:
-        zone = self._plan.zone
-        if cause == "completed" and any(m.end is not None and m.end.basis == "told-by-row" for m in members):
-            cause = "unknown"  # nobody saw it end, a row alone says that it is over
-        start = min((m.start for m in members), key=lambda at: at.ticks)
-        end = max((m.end for m in members if m.end is not None), key=lambda at: at.ticks)
-        configurations.note(batch.configs, self._state)
-        stated, account = self._completeness(name, batch), self._ledgers.account(name, batch)
-        listed = [{"record": r, "revision": x.revision, "content_sha256": x.sha256} for r, x in sorted(batch.records.items())]
-        event = {
-            "type": "batch",
-            "transition": "end",
-            "record": self._record(name),
-            "revision": batch.revision + 1,
-            "supersedes": f"{self._record(name)}#{batch.revision}" if batch.revision else None,
-            "reason": (batch.reason or "late-data") if batch.revision else None,
-            "cause": cause,
-            **({} if superseded_by is None else {"superseded_by": superseded_by}),
-            **event_bodies.identity(batch.identity),
-            "start": event_bodies.instant(start, zone),
-            "end": event_bodies.instant(end, zone),
-            "equipments": [
-                {
-                    "equipment": m.equipment,
-                    "unit_id": self._plan.units[m.equipment].equipment.unit_id,
-                    "start": event_bodies.instant(m.start, zone),
-                    "end": event_bodies.instant(m.end, zone),
-                    "parameters": [*m.parameters, *(p for taken in m.events.values() for p in taken)],
-                }
-                for m in members
-            ],
-            "records": listed,
-            "merkle_root": root([leaf(bytes.fromhex(x.sha256)) for _, x in sorted(batch.records.items())]).hex(),
-            **account,
-            "configurations": configurations.listed(self._state, batch.configs),
-            "gaps": batch.gaps,
-            "alarms": batch.alarms,
-            "alarm_count": batch.alarm_count,
-            "status": "complete" if superseded_by is None and not stated["missing"] else "incomplete",
-            "completeness": stated,
-        }
+    def _say_end(self, name: str, batch: Batch, cause: str, members: list[Member], superseded_by: str | None = None) -> None:
+        event = self._end.event(name, batch, cause, members, superseded_by)
         batch.digest, batch.revision, batch.dirty, batch.reason = self._emit(event), batch.revision + 1, None, None
-
-    def _completeness(self, name: str, batch: Batch) -> dict[str, Any]:
-        required = sum(x.required for x in batch.records.values())
-        missing = [item for _, x in sorted(batch.records.items()) for item in x.missing]
-        not_ours = [item for _, x in sorted(batch.records.items()) for item in x.open]
-        for member in batch.members:
-            taken = [p for at_event in member.events.values() for p in at_event]
-            stated = completeness([*member.parameters, *taken])
-            required += stated["required"]
-            head = {"equipment": member.equipment, "step": None, "run": None}
-            missing += [{**head, **item} for item in stated["missing"]]
-            not_ours += [{**head, **item} for item in stated.get("open", ())]
-        present = required - len(missing)
-        steps = [(m, s) for m in dict.fromkeys(m.equipment for m in batch.members) for s in self.absent(self._plan.units[m], batch, name)]
-        route = self._plan.route(batch.identity.recipe)
-        passed = {m.equipment for m in batch.members}
-        absent = [] if route is None or not passed else [e for e in route.equipments if e not in passed]
-        unseen = {(member.equipment, step) for member in batch.members for step in member.unseen}
-        statuses = ((m, s, "not-observed" if (m, s) in unseen else "missing") for m, s in steps)
-        whole = [{"equipment": m, "step": s, "run": None, "parameter": None, "status": status} for m, s, status in statuses]
-        whole += [{"equipment": e, "step": None, "run": None, "parameter": None, "status": "missing"} for e in absent]
-        asked, unbooked = self._ledgers.missing(name, batch)
-        required, present = required + asked, present + asked - len(unbooked)
-        missing = whole + missing + unbooked
-        counted = {"required": required + len(whole), "present": present, "missing": missing[:MOST_MISSING]}
-        if len(missing) > MOST_MISSING:
-            counted["missing_count"] = len(missing)
-        if not_ours:
-            counted |= {"open": not_ours[:MOST_MISSING], "open_count": len(not_ours)}
-        idle = [item for m in dict.fromkeys(m.equipment for m in batch.members) for item in self._idle(self._plan.units[m], batch, name)]
-        counted |= {"not_applicable": idle[:MOST_MISSING]} if idle else {}
-        return counted if len(idle) <= MOST_MISSING else {**counted, "not_applicable_count": len(idle)}
-
-    def _idle(self, unit: Unit, batch: Batch, name: str) -> list[dict[str, Any]]:
-        """Required parameters of the map that this batch did not call for, each with the reason."""
-        who, counts = batch.identity, self._state.counts.get(name, {})
-        optional = {r.row.step for r in unit.steps_of(who) if r.row.occurs in {"0..1", "0..n"}}
-        found: dict[tuple[str | None, str], str] = {}
-        rows = [row for row in self._plan.line.parameters if row.equipment == unit.name and row.required]
-        fits = {id(row) for row in rows if row.recipe in {None, who.recipe} and row.recipe_version in {None, who.recipe_version}}
-        for row in sorted(rows, key=lambda row: id(row) in fits):  # a row that fits has the last word
-            found[row.step, row.parameter] = "of another recipe"
-            if id(row) in fits:
-                del found[row.step, row.parameter]
-                if row.step in optional and not _has_begun(counts, f"{unit.name}/{row.step}"):
-                    unseen = any(member.equipment == unit.name and row.step in member.unseen for member in batch.members)
-                    found[row.step, row.parameter] = _UNSEEN if unseen else "the step did not run, and need not"
-                if row.when == "event" and not counts.get(f"{unit.name}/{stored_step('event', row.event or '')}"):
-                    found[row.step, row.parameter] = "the event did not happen"
-        head = {"equipment": unit.name, "status": "not-applicable"}
-        return [{**head, "step": step, "parameter": p, "reason": why} for (step, p), why in sorted(found.items(), key=str)]
 
     def open(self) -> list[Batch]:
         """Those that may still make an end record, or make it again."""
@@ -379,13 +249,3 @@ class Batches:
 
     def _record(self, batch: str) -> str:
         return f"{self.gateway}/{batch}"
-
-
-def gone_over(counted: str) -> str:
-    """Name the count of runs of a step that went over to another batch: their numbers are not given again, but none ran here."""
-    return f"{counted}!"
-
-
-def _has_begun(counts: Mapping[str, int], counted: str) -> bool:
-    """Return whether a step has begun in a batch, in runs that stayed with it."""
-    return counts.get(counted, 0) > counts.get(gone_over(counted), 0)

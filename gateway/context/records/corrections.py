@@ -6,7 +6,8 @@ from typing import Any
 from gateway.context import event_bodies
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import Plan, Unit
-from gateway.context.records.batches import Batches, gone_over
+from gateway.context.records.absent_steps import gone_over
+from gateway.context.records.batches import Batches
 from gateway.context.records.runs import Runs
 from gateway.context.state import Batch, Identity, Instant, Member, Run, State
 

@@ -49,28 +49,30 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
         "completeness": _completeness(ends, steps),
         "equipment": [equipment for end in ends for equipment in end.get("equipments") or []],
         "steps": steps,
-        "tags": [
-            {"gateway": gateway, "tag": tag, **facts["tags"][gateway, tag], "readings": len(readings[gateway, tag])}
-            for gateway, tag in sorted(readings)
-        ],
+        "tags": [{"gateway": key[0], "tag": key[1], **facts["tags"][key], "readings": len(readings[key])} for key in sorted(readings)],
         "ends": ends,
         "seal": [{"gateway": end["gateway"], **checked(end, steps, bookings)} for end in ends],
         "materials": bookings,
         "hold_times": _hold_times(events),
         "alarms": alarms(events, ends),
         "gaps": _gaps(line, window, facts),
-        "clock": {
-            "entries": facts["clock"],
-            "worst_bound_s": facts["bound"],
-            "events": _inside(line, "clock", window),
-            "sources": facts["offsets"],
-            "placed": unverified_times.spans(),
-        },
+        "clock": _clock(facts, _inside(line, "clock", window), unverified_times),
         "environments": sorted(environment for environment in facts["environments"] if environment),
         "findings": _findings(line, window, batch),
         "chain": _streams(streams, facts),
     }
     return _finished(record), readings
+
+
+def _clock(facts: dict[str, Any], events: list[dict[str, Any]], unverified_times: UnverifiedTimes) -> dict[str, Any]:
+    """What stood in the entries' heads of the gateway's clock, and what happened to it meanwhile."""
+    return {
+        "entries": facts["clock"],
+        "worst_bound_s": facts["bound"],
+        "events": events,
+        "sources": facts["offsets"],
+        "placed": unverified_times.spans(),
+    }
 
 
 def _finished(record: dict[str, Any]) -> dict[str, Any]:

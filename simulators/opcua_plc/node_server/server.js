@@ -1,10 +1,25 @@
 // A server that nobody here wrote: node-opcua. Items item.0 .. item.N-1 in urn:example:node count up, all together, RATE times a second; the
 // value is the number of the tick and the source time is the tick's own, so that what must arrive is known without a log.
-// Arguments: port, items, rate per second, state file (the count goes on over a restart), "user" to ask for a name and a password.
+// Arguments: port, items, rate per second, state file (the count goes on over a restart), "user" to ask for a name and a password,
+// "alarm" for an alarm of node-opcua's own on the variable "level", which follows the numbers on stdin.
 const fs = require("fs");
+const readline = require("readline");
 const { OPCUAServer, Variant, DataType, StatusCodes, MessageSecurityMode, SecurityPolicy, OPCUACertificateManager } = require("node-opcua");
 
-const [port, items, rate, state, identity] = process.argv.slice(2);
+const [port, items, rate, state, identity, alarming] = process.argv.slice(2);
+
+// An alarm above 80, which the numbers on stdin move.
+function addAlarm(space, folder) {
+  const level = space.addVariable({ componentOf: folder, nodeId: "s=level", browseName: "level", dataType: "Double", eventSourceOf: folder });
+  level.setValueFromSource({ dataType: DataType.Double, value: 50 });
+  space.instantiateExclusiveLimitAlarm("ExclusiveLimitAlarmType", {
+    browseName: "LevelHigh", conditionName: "LevelHigh", componentOf: folder, conditionSource: level, inputNode: level, highLimit: 80,
+    highHighLimit: 200, lowLimit: -10, lowLowLimit: -20,
+  });
+  readline.createInterface({ input: process.stdin }).on("line", (value) => {
+    level.setValueFromSource({ dataType: DataType.Double, value: Number(value) });
+  });
+}
 
 async function main() {
   const certificates = new OPCUACertificateManager({ automaticallyAcceptUnknownCertificate: true, rootFolder: state + ".pki" });
@@ -33,6 +48,10 @@ async function main() {
       minimumSamplingInterval: 0,
       value: new Variant({ dataType: DataType.Double, value: 0 }),
     }));
+  }
+  if (alarming === "alarm") {
+    server.engine.addressSpace.installAlarmsAndConditionsService();
+    addAlarm(space, folder);
   }
   await server.start();
   let tick = fs.existsSync(state) ? Number(fs.readFileSync(state, "utf8")) : 0;

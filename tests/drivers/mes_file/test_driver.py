@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 from kit.collector import Journal, running
-from kit.mes_file import CSV, NOON, TAGS, put, source
+from kit.mes_file import CSV, NOON, TAGS, files_in, put, source
 
 from drivers.contract import BAD_DECODING, LinkLost
 from drivers.mes_file import MesFileDriver
@@ -90,15 +90,15 @@ async def test_a_file_that_grows_is_read_when_it_is_whole(tmp_path, drop):
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (b"sample_id,lod\r\nS1,1\r\nS2", "1 fields instead of 2"),
+        (b"sample_id,lod\r\nS1,1\r\nS2\r\n", "1 fields instead of 2"),
         (b"sample_id,lod\r\nS1,\x81\r\n", "is not cp1252"),
         (b"\xef\xbb\xbfsample_id,lod\r\nS1,1\r\n", "byte order mark"),
         (b"sample_id,lod\r\nS1,1\0\r\n", "NUL"),
         (b"sample_id,sample_id\r\nS1,1\r\n", "twice in the header"),
         (b"sample;lod\r\nS1;1\r\n", "no column 'sample_id'"),
         (b"sample_id,lod\r\n,1\r\n", "no value in the key"),
-        (b'sample_id,lod\r\n"S1,1\r\n', "unexpected end"),
-        (b"", "empty"),
+        (b'sample_id,lod\r\n"S1"x,1\r\n', "expected after"),
+        (b"\r\n", "empty"),
         (b"sample_id,lod\r\n" + b"S1," + b"9" * 2000 + b"\r\n", "longer than 1000 bytes"),
         (b'sample_id,lod\r\nS1,"' + b"9\n" * 600 + b'"\r\n', "a field of 1200 characters, more than max_line_bytes = 1000"),
         (",".join(f"c{n}" for n in range(60)).encode() + b"\r\n", "more than 50"),
@@ -173,7 +173,7 @@ async def test_a_file_taken_away_too_early_is_a_loss_that_is_said(tmp_path, drop
 async def test_a_crash_within_a_long_file_goes_on_where_it_stopped(tmp_path, drop, seed, figures):
     dice = random.Random(seed)
     rows = [f"S{number},{number}" for number in range(1500)]
-    put(drop, "long.csv", ("sample_id,lod\r\n" + "\r\n".join(rows)).encode())
+    put(drop, "long.csv", ("sample_id,lod\r\n" + "\r\n".join(rows) + "\r\n").encode())
     journal = Journal()
     for _ in range(6):
         journal.fail_after = dice.randrange(3)
@@ -188,7 +188,7 @@ async def test_a_crash_within_a_long_file_goes_on_where_it_stopped(tmp_path, dro
 
 
 async def test_a_half_read_file_that_is_gone_after_a_crash_is_a_loss(tmp_path, drop):
-    put(drop, "long.csv", ("sample_id,lod\r\n" + "\r\n".join(f"S{number},1" for number in range(500))).encode())
+    put(drop, "long.csv", ("sample_id,lod\r\n" + "".join(f"S{number},1\r\n" for number in range(500))).encode())
     journal = Journal()
     journal.fail_after = 1
     async with running(MesFileDriver(source(tmp_path), TAGS), journal) as task:
@@ -289,7 +289,7 @@ async def test_fixed_width_jsonl_and_b2mml(tmp_path, drop):
         (b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><S><Sample><ID>&a;</ID></Sample></S>', "DOCTYPE"),
         (b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]><S><Sample><ID>&b;</ID></Sample></S>', "DOCTYPE"),
         (b'<!DOCTYPE x SYSTEM "http://127.0.0.1/x.dtd"><S/>', "DOCTYPE"),
-        (b"<S><Sample><ID>1</ID></Sample>", "no element found"),
+        (b"<S><Sample><ID>1</ID></Sample></T>", "mismatched tag"),
         (b"<S>" + b"<d>" * 100 + b"</d>" * 100 + b"</S>", "deeper than"),
         (b"<S><Sample><ID></ID></Sample></S>", "no value in the key"),
     ],
@@ -324,9 +324,9 @@ async def test_the_ledger_stays_bounded_and_a_full_folder_is_said(tmp_path, drop
                 (drop / f"{number - 50}.csv").unlink() if f"S{number - 50}" in {m.key for m in journal.messages} else None
             if number % 10 == 9:
                 await journal.until(lambda number=number: len(journal.messages) == number + 1)
-        assert len(journal.watermark["results"]) <= 100
+        assert files_in(journal.watermark) <= 100
         for number in range(300, 400):
             put(drop, f"{number}.csv", f"sample_id,lod\r\nS{number},1\r\n".encode())
         await journal.until(lambda: "folder-full" in journal.codes)
     assert len({m.key for m in journal.messages}) == len(journal.messages)
-    assert len(journal.watermark["results"]) <= 100
+    assert files_in(journal.watermark) <= 100

@@ -3,11 +3,7 @@
 Needs node and npm, which fetches node-opcua once.
 """
 
-import asyncio
 import json
-import os
-import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit.node_opcua import fetched, free_port, started, until
 
-import simulators.opcua_plc
 from drivers.opcua.session import certs
 from simulators.cable import Cable
 
 pytestmark = [pytest.mark.nodeopcua, pytest.mark.timeout(600)]
 
-SERVER = Path(simulators.opcua_plc.__file__).parent / "node_server"
 ITEMS = 2000
 
 WORKER = '''
@@ -87,23 +82,7 @@ asyncio.run(main())
 
 @pytest.fixture(scope="session")
 def modules() -> Path:
-    """A folder in which node finds node-opcua."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("needs node and npm")
-    place = Path(os.environ.get("EBR_NODE_OPCUA", Path.home() / ".cache" / "ebr-gateway" / "node-opcua"))
-    place.mkdir(parents=True, exist_ok=True)
-    for name in ("package.json", "server.js"):
-        shutil.copy(SERVER / name, place / name)
-    if not (place / "node_modules" / "node-opcua").is_dir():
-        done = subprocess.run(["npm", "install", "--no-audit", "--no-fund"], cwd=place, capture_output=True, check=False, timeout=300)
-        if done.returncode:
-            pytest.skip("npm can not fetch node-opcua here")
-    return place
-
-
-def started(command: list[str], log: Path, folder: Path) -> "subprocess.Popen[bytes]":
-    with log.open("ab") as told:
-        return subprocess.Popen(command, cwd=folder, stdout=told, stderr=subprocess.STDOUT)
+    return fetched()
 
 
 class Rig:
@@ -111,9 +90,7 @@ class Rig:
 
     def __init__(self, path: Path, modules: Path) -> None:
         self.path, self.modules = path, modules
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.cable = Cable("127.0.0.1", self.port)
         self._server: subprocess.Popen[bytes] | None = None
         self._worker: subprocess.Popen[bytes] | None = None
@@ -125,7 +102,7 @@ class Rig:
     async def serve(self) -> None:
         command = ["node", "server.js", str(self.port), str(ITEMS), "10", str(self.path / "state"), "user"]
         self._server = started(command, self.path / "server.log", self.modules)
-        await self.wait(lambda: b"ready" in (self.path / "server.log").read_bytes(), 60)
+        await until(lambda: b"ready" in (self.path / "server.log").read_bytes(), 60)
 
     def stop_server(self) -> None:
         assert self._server is not None
@@ -150,7 +127,7 @@ class Rig:
 
     async def trusted(self) -> None:
         """The first attempt lays the server's certificate in rejected/: trust it."""
-        await self.wait(lambda: list((self.path / "certs" / "rejected").glob("*.der")), 60)
+        await until(lambda: list((self.path / "certs" / "rejected").glob("*.der")), 60)
         (refused,) = (self.path / "certs" / "rejected").glob("*.der")
         certs.trust(self.path / "certs", refused.stem)
 
@@ -163,17 +140,11 @@ class Rig:
         """Until so much more was written down: some seconds in mid-stream."""
         place = self.path / "journal.jsonl"
         goal = (place.stat().st_size if place.exists() else 0) + megabytes * 1e6
-        await self.wait(lambda: place.exists() and place.stat().st_size > goal, 60)
+        await until(lambda: place.exists() and place.stat().st_size > goal, 60)
 
     def connections(self) -> int:
         place = self.path / "journal.jsonl"
         return place.read_bytes().count(b'{"connected"') if place.exists() else 0
-
-    @staticmethod
-    async def wait(condition: Any, seconds: float) -> None:
-        async with asyncio.timeout(seconds):
-            while not condition():  # noqa: ASYNC110 - the state of other processes
-                await asyncio.sleep(0.05)
 
     def figures(self) -> dict[str, int]:
         """Item by item: each change must be the next number; only a first value after a reconnect may jump, and that is a gap."""
@@ -210,11 +181,11 @@ async def test_five_kills_lose_nothing_over_a_signed_channel(rig: Rig, figures: 
         rig.work()
         await rig.trusted()
         for round_ in range(5):
-            await rig.wait(lambda number=round_: rig.connections() > number, 60)
+            await until(lambda number=round_: rig.connections() > number, 60)
             await rig.stream()
             rig.kill_worker()
             rig.work()
-        await rig.wait(lambda: rig.connections() > 5, 60)
+        await until(lambda: rig.connections() > 5, 60)
         await rig.stream()
         rig.kill_worker()
         told = rig.figures()
@@ -230,7 +201,7 @@ async def test_server_restarts_and_a_cut_port_leave_exact_gaps(rig: Rig, figures
         rig.work()
         await rig.trusted()
         for what in ("restart", "cut", "restart"):
-            await rig.wait(lambda: rig.connections() > 0, 60)
+            await until(lambda: rig.connections() > 0, 60)
             await rig.stream()
             known = rig.connections()
             if what == "restart":
@@ -239,9 +210,9 @@ async def test_server_restarts_and_a_cut_port_leave_exact_gaps(rig: Rig, figures
             else:
                 noticed = (rig.path / "worker.log").stat().st_size
                 rig.cable.cut()
-                await rig.wait(lambda before=noticed: (rig.path / "worker.log").stat().st_size > before, 60)
+                await until(lambda before=noticed: (rig.path / "worker.log").stat().st_size > before, 60)
                 rig.cable.mend()
-            await rig.wait(lambda number=known: rig.connections() > number, 60)
+            await until(lambda number=known: rig.connections() > number, 60)
         await rig.stream()
         rig.kill_worker()
         told = rig.figures()

@@ -73,7 +73,7 @@ async def test_two_dropped_records_whose_columns_join_alike_are_two_bookings(pla
     journal = Journal()
     async with running(MesFileDriver(source, []), journal):
         lines = [",".join(row.values()) for row in (GRANULES, FINES)]
-        put(tmp_path / "drop", "a.csv", "\n".join(["order_no,lot_no,kg", *lines]).encode())
+        put(tmp_path / "drop", "a.csv", "\n".join(["order_no,lot_no,kg", *lines, ""]).encode())
         await journal.until(lambda: len(journal.messages) == 2)
     for at_s, message in zip((20, 30), journal.messages, strict=True):
         plant.row(at_s, "lots", message.key, dict(message.row))

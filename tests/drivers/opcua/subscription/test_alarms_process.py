@@ -136,3 +136,26 @@ async def test_a_notifier_that_is_not_there_is_told_and_values_go_on(tmp_path: P
         await bench.make(3)
         await bench.caught_up()
         assert not bench.missing()
+
+
+async def test_branches_and_fields_without_a_value_are_handed_over_as_what_they_are(tmp_path: Path) -> None:
+    async with alarmed(tmp_path) as bench:
+        await bench.make()
+        bench.run()
+        await eventually(lambda: refreshes(bench) == 1)
+        bench.plc.conditions.raised("Level")
+        branch = bench.plc.conditions.ended_in_a_branch("Level")
+        bench.plc.conditions.branch_acknowledged("Level", branch, "jdupont")
+        bench.plc.conditions.disabled("Level")
+        await eventually(lambda: len(conditions(bench)) == 6)
+        told = [(row["branch"] is not None, row["active"], row["acked"], row["retain"], row["enabled"]) for row in rows(bench)[2:]]
+        assert told == [
+            (False, True, False, True, True),
+            (True, True, False, True, True),
+            (False, False, True, True, True),
+            (True, True, True, False, True),
+            (False, False, True, False, True),
+            (False, None, None, False, False),
+        ]
+        assert rows(bench)[-1]["severity"] == 0
+        assert bench.failures == []

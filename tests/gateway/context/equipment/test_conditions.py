@@ -142,7 +142,6 @@ def test_a_condition_without_an_active_state_stands_while_it_is_retained_and_a_d
         ("Impeller/Plain", "raised"),
         ("Impeller/Plain", "cleared"),
         ("Impeller/Off", "raised"),
-        ("Impeller/Off", "acknowledged"),
         ("Impeller/Off", "cleared"),
     ]
 
@@ -164,7 +163,119 @@ def test_what_is_said_after_our_clock_was_ahead_is_no_event_of_before() -> None:
     stage.happen(9, type="message", source="plc", name="conditions", rows=[timeless | {"row": row(active=False, acked=True)}])
     assert [(alarm, state) for alarm, state, _, _ in stage.alarms()] == [
         ("Impeller/Overload", "raised"),
-        ("Impeller/Overload", "acknowledged"),
         ("Impeller/Overload", "cleared"),
     ]
     assert stage.alarms()[-1][2] == at(9)
+
+
+def told(stage: Stage) -> list[tuple[str, str]]:
+    return [(state, time) for _, state, time, _ in stage.alarms()]
+
+
+def listed(stage: Stage) -> list[tuple[Any, ...]]:
+    stage.order(90, None)
+    stage.happen(100, type="heartbeat", observed={})
+    (end,) = [event for event in stage.events if event["type"] == "batch" and event["transition"] == "end"]
+    return [tuple(alarm[name] for name in ("raised", "acknowledged", "acknowledged_by", "cleared")) for alarm in end["alarms"]]
+
+
+@pytest.mark.urs("URS-CTX-07")
+@pytest.mark.parametrize("branch_first", [True, False])
+def test_a_branch_that_waits_for_its_acknowledgement_is_no_new_alarm_and_nobody_acknowledged(stage: Stage, branch_first: bool) -> None:
+    """As node-opcua does: at the end a branch takes the unacknowledged state, and the condition itself begins anew."""
+    stage.say(10, row())
+    branch = row(branch="ns=1;s=b1", retain=True)
+    main = row(active=False, acked=True, retain=True)
+    stage.say(13, *([branch, main] if branch_first else [main, branch]))
+    stage.say(20, mark("start"), branch, main, mark("end"))
+    assert told(stage) == [("raised", at(10)), ("cleared", at(13))]
+    stage.say(30, branch | {"acked": True, "retain": False, "user": "jdupont"})
+    stage.say(30, row(active=False, acked=True, retain=False))
+    assert told(stage)[2:] == [("acknowledged", at(30))]
+    assert stage.fold.state.conditions == {}
+    assert listed(stage) == [(at(10), at(30), "jdupont", at(13))]
+
+
+@pytest.mark.parametrize("branch_first", [True, False])
+def test_an_acknowledged_branch_is_noted_at_the_occurrence_that_it_holds(stage: Stage, branch_first: bool) -> None:
+    """As in Part 9, B.1.3: raised again while the occurrence before still waits."""
+    stage.say(10, row())
+    stage.say(12, row(active=False))
+    again, branch = row(), row(active=False, branch="ns=1;s=b1", retain=True)
+    stage.say(15, *([branch, again] if branch_first else [again, branch]))
+    stage.say(18, branch | {"acked": True, "retain": False, "user": "amartin"})
+    stage.say(19, row(acked=True, user="jdupont"))
+    stage.say(21, row(active=False, acked=True))
+    assert listed(stage) == [(at(10), at(18), "amartin", at(12)), (at(15), at(19), "jdupont", at(21))]
+
+
+def test_two_branches_of_one_condition_are_two_occurrences(stage: Stage) -> None:
+    for number in (1, 2):
+        stage.say(10 * number, row())
+        stage.say(10 * number + 1, row(branch=f"b{number}", retain=True), row(active=False, acked=True, retain=True))
+    stage.say(40, row(branch="b2", acked=True, retain=False, user="second"))
+    stage.say(41, row(branch="b1", acked=True, retain=False, user="first"))
+    assert [state for state, _ in told(stage)] == ["raised", "cleared", "raised", "cleared", "acknowledged", "acknowledged"]
+    assert [(alarm[0], alarm[2]) for alarm in listed(stage)] == [(at(10), "first"), (at(20), "second")]
+
+
+def test_a_branch_of_an_occurrence_that_nobody_saw_raises_nothing(stage: Stage) -> None:
+    stage.say(10, mark("start"), row(active=False, acked=True, retain=True), row(branch="b", retain=True), mark("end"))
+    assert told(stage) == []
+    stage.say(20, row(branch="b", acked=True, retain=False, user="jdupont"))
+    assert told(stage) == [("acknowledged", at(20))]
+    (event,) = [event for event in stage.events if event["type"] == "alarm"]
+    assert (event["raised"], event["by"]) == (None, "jdupont")
+
+
+def test_a_branch_that_the_server_drops_was_acknowledged_by_nobody(stage: Stage) -> None:
+    stage.say(10, row(), row(branch="b", retain=True), row(active=False, acked=True, retain=True))
+    stage.say(20, row(branch="b", retain=False))
+    stage.say(20, row(active=False, acked=True, retain=False))
+    assert told(stage) == [("raised", at(10)), ("cleared", at(10))]
+    assert stage.fold.state.conditions == {}
+
+
+def test_an_alarm_of_another_severity_leaves_a_branch_and_goes_on(stage: Stage) -> None:
+    stage.say(10, row(severity=500))
+    stage.say(11, row(severity=500, branch="high", retain=True), row(severity=900))
+    stage.say(12, row(severity=900, acked=True, user="jdupont"))
+    stage.say(15, row(active=False, acked=True, retain=True))
+    assert told(stage) == [("raised", at(10)), ("acknowledged", at(12)), ("cleared", at(15))]
+
+
+def test_a_condition_without_an_active_state_does_not_stand_for_its_branches(stage: Stage) -> None:
+    stage.say(10, row("Plain", active=None, retain=True))
+    stage.say(11, row("Plain", active=None, branch="b", retain=True), row("Plain", active=None, acked=True, retain=True))
+    assert told(stage) == [("raised", at(10)), ("cleared", at(11))]
+
+
+def test_a_refresh_says_nothing_of_an_active_alarm_that_is_not_retained(stage: Stage) -> None:
+    stage.say(10, row("Shelved", retain=False))
+    stage.say(20, mark("start"), mark("end"))
+    assert told(stage) == [("raised", at(10))]
+    stage.say(30, row("Shelved", active=False, retain=False))
+    assert told(stage) == [("raised", at(10)), ("cleared", at(30))]
+
+
+def test_who_acknowledged_without_a_name_is_nobody(stage: Stage) -> None:
+    stage.say(10, row())
+    stage.say(12, row(acked=True, user=""))
+    stage.say(15, row(active=False, acked=True))
+    assert listed(stage) == [(at(10), at(12), None, at(15))]
+
+
+def test_the_end_and_an_acknowledgement_in_one_event_prove_no_acknowledgement(stage: Stage) -> None:
+    stage.say(10, row())
+    stage.say(15, row(active=False, acked=True))
+    assert listed(stage) == [(at(10), None, None, at(15))]
+    assert stage.fold.state.conditions == {}
+
+
+def test_an_acknowledgement_with_the_time_of_the_alarm_is_known_by_when_it_came(stage: Stage) -> None:
+    """node-opcua's events of a branch all bear the time of the state that the branch holds."""
+    stage.say(10, row(), row(branch="b", retain=True), row(active=False, acked=True, retain=True))
+    stage.say(10, row(branch="b", acked=True, retain=False), entry_s=30)
+    assert told(stage)[-1] == ("acknowledged", at(30))
+    answer = [event for event in stage.events if event["type"] == "alarm"][-1]
+    assert answer["at"]["window_s"] == 20.0

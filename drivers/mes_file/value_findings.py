@@ -1,0 +1,40 @@
+"""Says of which tags a file has no column, and whose values could not be read: each once, until it is well again."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from drivers.contract import Finding
+from drivers.mes_file.values import Column
+
+
+class ValueFindings:
+    """What was told of the tags of one pattern."""
+
+    def __init__(self, pattern: str, columns: Sequence[Column]) -> None:
+        self._pattern, self._columns = pattern, columns
+        self._missing: set[int] = set()
+        self._unreadable: dict[int, str] = {}
+
+    def of(self, name: str, columns: Collection[str], unreadable: Mapping[int, str], read: Collection[int]) -> list[Finding]:
+        """Return what is news of a file. columns: that its records have. unreadable: tag -> why; read: tags of which it had records."""
+        news = [self._finding("column-missing", text, index) for index, text in self._absent(name, columns).items()]
+        for index in read:
+            why = unreadable.get(index)
+            reason = "" if why is None else why.rpartition(": ")[2]
+            if why is not None and self._unreadable.get(index) != reason:
+                news.append(self._finding("value-unreadable", f"{name} {why}", index))
+            self._unreadable[index] = reason
+        return news
+
+    def _absent(self, name: str, columns: Collection[str]) -> dict[int, str]:
+        """Return the text for each tag whose column is missing since now."""
+        if not columns:  # no records, so nothing can be said of them
+            return {}
+        absent = {index: column for index, column, _ in self._columns if column not in columns}
+        there = ", ".join(sorted(columns))[:200]
+        texts = {index: f"{name} has no column {column!r}: its tag has no value (there is {there})" for index, column in absent.items()}
+        news = {index: text for index, text in texts.items() if index not in self._missing}
+        self._missing = set(absent)
+        return news
+
+    def _finding(self, code: str, text: str, index: int) -> Finding:
+        return Finding(code, text, (index,), "alarm", {"pattern": self._pattern})

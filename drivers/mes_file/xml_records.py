@@ -1,0 +1,104 @@
+"""Turns the bytes of an XML document into records: one per element of a name. Pure."""
+
+from collections.abc import Iterator
+from typing import Any
+from xml.parsers import expat
+
+from drivers.mes_file.content import Refused, Unfinished
+
+MOST_DEPTH = 64
+_CUT = frozenset(
+    expat.errors.codes[message]
+    for message in (
+        expat.errors.XML_ERROR_NO_ELEMENTS,
+        expat.errors.XML_ERROR_UNCLOSED_TOKEN,
+        expat.errors.XML_ERROR_PARTIAL_CHAR,
+        expat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
+    )
+)
+"""What expat says of a document that ends before its root element does."""
+
+
+def xml_records(data: bytes, element: str, max_columns: int) -> Iterator[dict[str, Any]]:
+    """Yield each `element`, its inner elements as dotted columns (Batch.ID; a second one Batch[2].ID), attributes as @name.
+
+    No DOCTYPE: no entities, no external files (fault bar S05). Raises Refused, and Unfinished where the document is cut.
+    """
+    collector = _Collector(element, max_columns)
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler = collector.start
+    parser.EndElementHandler = collector.end
+    parser.CharacterDataHandler = collector.text
+    parser.StartDoctypeDeclHandler = _no_doctype
+    try:
+        parser.Parse(data, True)  # noqa: FBT003 - expat's signature
+    except expat.ExpatError as error:
+        kind = Unfinished if error.code in _CUT else Refused
+        raise kind(f"line {error.lineno}: {expat.errors.messages[error.code]}") from error
+    except (ValueError, LookupError) as error:  # an encoding that expat does not read, or that does not exist
+        raise Refused(f"its XML declaration: {error}") from error
+    yield from collector.records
+
+
+def _no_doctype(*_: object) -> None:
+    raise Refused("holds a DOCTYPE: entities are not read")
+
+
+class _Collector:
+    """Builds the records while expat goes through the file."""
+
+    def __init__(self, record: str, max_columns: int) -> None:
+        self.records: list[dict[str, Any]] = []
+        self._element, self._max_columns = record, max_columns  # the name of the element that is a record
+        self._path: list[str] = []  # of the element that is being read, below the record
+        self._counts: list[dict[str, int]] = []
+        self._texts: list[list[str]] = []
+        self._leaf = False  # the element that ends next holds no other, so that even an empty text is its value
+        self._record: dict[str, Any] | None = None  # the one that is being read
+        self._depth = 0
+
+    def start(self, name: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > MOST_DEPTH:
+            raise Refused(f"elements nested deeper than {MOST_DEPTH}")
+        local = name.rpartition(" ")[2]
+        if self._record is None:
+            if local == self._element:
+                self._record, self._path, self._counts, self._texts = {}, [], [{}], [[]]
+                self._attributes(attributes)
+            return
+        count = self._counts[-1][local] = self._counts[-1].get(local, 0) + 1
+        self._path.append(local if count == 1 else f"{local}[{count}]")
+        self._counts.append({})
+        self._texts.append([])
+        self._leaf = True
+        self._attributes(attributes)
+
+    def text(self, text: str) -> None:
+        if self._record is not None:
+            self._texts[-1].append(text)
+
+    def end(self, name: str) -> None:
+        self._depth -= 1
+        if self._record is None:
+            return
+        texts = "".join(self._texts.pop()).strip()
+        self._counts.pop()
+        if not self._path and name.rpartition(" ")[2] == self._element:
+            self.records.append(self._record)
+            self._record = None
+            return
+        if texts or self._leaf:
+            self._put(".".join(self._path), texts)
+        self._leaf = False
+        self._path.pop()
+
+    def _attributes(self, attributes: dict[str, str]) -> None:
+        for name, value in attributes.items():
+            self._put(".".join([*self._path, f"@{name.rpartition(' ')[2]}"]), value)
+
+    def _put(self, column: str, value: str) -> None:
+        assert self._record is not None
+        self._record[column] = value
+        if len(self._record) > self._max_columns:
+            raise Refused(f"a record of more than {self._max_columns} columns")
