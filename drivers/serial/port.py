@@ -220,17 +220,22 @@ class Port:
             self._silence()
         self._looks.heard(now)
         if self._has_overrun() or self._distrusted:
-            # The hole lies somewhere in these bytes, or in those that are still between the driver's buffer and the terminal's.
-            self._missing("overrun: bytes came faster than they were taken", told=self._distrusted)
-            self._distrusted = self._backlog = True
+            self._distrust("overrun: bytes came faster than they were taken")
             return
         for text, begins, fault in self._framer.feed(data):
             whole = Line(text, now.monotonic_ns, since_ns, begins)
             self._lines.append(whole if fault is None else Unframed(f"{fault}: {text[:32].hex(' ')}"))
         if len(data) >= PROVEN_BYTES:
-            self._backlog = True
-            self._missing(f"{len(data)} bytes waited: the kernel's buffer may have been full")
+            self._distrust(f"{len(data)} bytes waited: the kernel's buffer may have been full")
         self._wake.set()
+
+    def _distrust(self, why: str) -> None:
+        """Drop what comes until nothing waits any more.
+
+        The hole lies somewhere in these bytes, or in those that are still on their way from the driver's buffer to the terminal's.
+        """
+        self._missing(why, told=self._distrusted)
+        self._distrusted = self._backlog = True
 
     def _silence(self) -> None:
         """Draw the conclusion of a silence: a line that waits will never be whole, and what comes where none was under way begins one."""
