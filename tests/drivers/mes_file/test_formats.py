@@ -69,7 +69,7 @@ async def test_whatever_a_file_raises_is_about_that_file_alone(tmp_path, drop, p
     good = b"sample_id,at\nS2,2026-01-01 00:00:00\n" if "time" in pattern else good
     async with running(MesFileDriver(source(tmp_path, pattern), TAGS), journal):
         put(drop, "a", data)
-        await journal.until(lambda: "file-refused" in journal.codes)
+        await journal.until(lambda: "file-refused" in journal.codes and journal.unread.startswith("a (refused: "))
         put(drop, "b", good)
         await journal.until(lambda: journal.messages != [])
     assert why in journal.findings[0].text
@@ -98,7 +98,7 @@ async def test_a_file_that_no_pattern_takes_is_told_once_with_what_is_near(tmp_p
         await journal.until(lambda: journal.codes == ["file-unmatched"])
         await journal.polled(3)
         assert "upper and lower case count" in journal.findings[0].text
-        assert "REPORT.CSV (no pattern takes it)" in journal.connections[-1]
+        await journal.until(lambda: journal.unread == "REPORT.CSV (no pattern takes it)")
         for number in range(150):
             put(drop, f"{number}.pdf", b"x")
         await journal.until(lambda: any("more than 100" in finding.text for finding in journal.findings))
