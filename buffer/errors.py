@@ -32,7 +32,8 @@ class EntryTooLarge(JournalError, ValueError):
 class ReceiptRefused(JournalError):
     """A receipt does not prove what it claims: no cursor moves, and a person must find out why.
 
-    code: unknown-epoch, beyond-last, digest-mismatch, earlier-epoch-open, unknown-uplink.
+    code: unknown-epoch, beyond-last, digest-mismatch, earlier-epoch-open, unknown-uplink; unprovable where nothing is wrong, and nothing
+    can be compared.
     """
 
     def __init__(self, code: str, reason: str) -> None:

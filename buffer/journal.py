@@ -221,7 +221,7 @@ class Journal:
         """Take a receipt: everything through (epoch, through) is stored, and entry `through` has this digest. Returns the cursor's seq.
 
         At or below the cursor nothing changes. Raises ReceiptRefused (nothing moves): unknown-uplink, unknown-epoch, beyond-last,
-        digest-mismatch, earlier-epoch-open. May read the disk.
+        digest-mismatch, earlier-epoch-open, unprovable. May read the disk.
         """
         return self.receipts.acknowledge(name, epoch, through, digest)
 

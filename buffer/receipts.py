@@ -69,6 +69,7 @@ class Receipts:
         self._cursors: dict[str, Cursor] = {}
         self._quarantine: dict[tuple[str, int, int], Quarantined] = {}
         self._epochs: dict[int, tuple[int, int]] = {}
+        self._claims: set[tuple[str, int]] = set()  # (uplink, epoch): the receiver says that it has more of it than is left here
         self.dirty = False
 
     def load(self, catalogue: Catalogue) -> None:
@@ -82,7 +83,7 @@ class Receipts:
         """Set (last seq held, last seq known or declared lost) of every epoch but the current one.
 
         A receipt of the next epoch counts only after all of the one before. A receiver may hold entries of an ended epoch that were
-        lost here: its receipt then confirms all that is held.
+        lost here: its receipt can then not be compared (`acknowledge`).
         """
         with self._lock:
             self._epochs = ends
@@ -135,44 +136,53 @@ class Receipts:
         return Depth(entries, size, of_entry(oldest[0].payload) if oldest else None)
 
     def acknowledge(self, name: str, epoch: int, through: int, digest: str) -> int:
-        """Move the cursor to (epoch, through) if the receipt proves it; return the cursor's seq. Raises ReceiptRefused."""
+        """Move the cursor to (epoch, through) if the receipt proves it; return the cursor's seq. Raises ReceiptRefused.
+
+        What can not be compared proves nothing, and is refused with the code `unprovable`: a receipt for 0, for an entry that was pruned,
+        or for one of an ended epoch that is lost here. The last is remembered as a claim: the first proof of a later epoch settles it.
+        """
         cursor = self.cursor(name)
-        held, lost = self._epochs.get(epoch, (through, through))
-        # The receiver has more of that epoch than was left here: the entry can not be compared, and all that is left is confirmed.
-        if held < through <= lost:
-            through = held
-        else:
-            self._check(cursor, epoch, through, digest)
+        self._check(name, cursor, epoch, through, digest)
         with self._lock:
             if (epoch, through) > self._cursors[name].at:
                 self._cursors[name] = Cursor(cursor.required, epoch, through)
                 self.dirty = True
             return self._cursors[name].seq
 
-    def _check(self, cursor: Cursor, epoch: int, through: int, digest: str) -> None:
-        """Compare a receipt with what is held. Raises ReceiptRefused."""
+    def _check(self, name: str, cursor: Cursor, epoch: int, through: int, digest: str) -> None:
+        """Compare a receipt with what is held. Raises ReceiptRefused unless its digest is that of the entry."""
         current, last = self._view.last
         if epoch != current and epoch not in self._epochs:
             raise ReceiptRefused("unknown-epoch", f"epoch {epoch} is not one of this journal")
-        last = last if epoch == current else self._epochs[epoch][0]
-        if not 0 <= through <= last:
-            raise ReceiptRefused("beyond-last", f"receipt through {through}, epoch {epoch} ends at {last}")
+        held, known = (last, last) if epoch == current else self._epochs[epoch]
+        if held < through <= known:
+            with self._lock:
+                self._claims.add((name, epoch))
+            raise ReceiptRefused("unprovable", f"entry {through} of epoch {epoch} is lost here, its digest can not be compared")
+        if not 0 <= through <= held:
+            raise ReceiptRefused("beyond-last", f"receipt through {through}, epoch {epoch} ends at {held}")
         entry = self._view.entry(epoch, through)
+        if entry is None and ((epoch, through) <= cursor.at or through == 0):
+            raise ReceiptRefused("unprovable", f"entry {through} of epoch {epoch} is not held, its digest can not be compared")
         if entry is None:
-            if (epoch, through) <= cursor.at or through == 0:
-                return  # at or below the cursor, and no longer held: says nothing new
             raise ReceiptRefused("digest-mismatch", f"entry {through} of epoch {epoch} is not held, its digest can not be checked")
         if entry[0] != digest.lower():
             raise ReceiptRefused("digest-mismatch", f"receipt for {through} has digest {digest[:16]}..., the entry has {entry[0][:16]}...")
-        if epoch > cursor.epoch and not self._all_before(cursor, epoch):
+        if epoch > cursor.epoch and not self._all_before(name, cursor, epoch):
             raise ReceiptRefused(
                 "earlier-epoch-open", f"receipt of epoch {epoch}, but epoch {cursor.epoch} is confirmed to {cursor.seq} only"
             )
 
-    def _all_before(self, cursor: Cursor, epoch: int) -> bool:
-        """Return True if the cursor is past every held entry of the epochs before this one."""
+    def _all_before(self, name: str, cursor: Cursor, epoch: int) -> bool:
+        """Return True if the cursor is past every held entry of the epochs before this one.
+
+        Where the receiver says that it has more of an epoch than is left here, no digest can show it. That it answers for the next epoch,
+        whose first entry it has to hold for that, settles it: it answers for one epoch after the other.
+        """
         held = {segment.epoch for segment in self._view.segments if segment.epoch < epoch}
-        return all((segment, self._epochs.get(segment, (0, 0))[0]) <= cursor.at for segment in held)
+        with self._lock:
+            claimed = {other for uplink, other in self._claims if uplink == name}
+        return all(other in claimed or (other, self._epochs.get(other, (0, 0))[0]) <= cursor.at for other in held)
 
     def quarantine(self, name: str, epoch: int, rejected: Iterable[Rejected]) -> tuple[list[Quarantined], list[Quarantined]]:
         """Take over the receiver's whole present list for an epoch: (newly refused, no longer refused). Disposed ones stay disposed."""

@@ -11,7 +11,7 @@ pure; `credentials`, the secrets that a folder names, read while a line runs; `r
 from config import examples
 from config.line import Alarm, Code, CodeTable, Disposition, EbrField, Line, Parameter, Step, Tag, place_of
 from config.load import data_directory, load, read
-from config.problem import ConfigError, Place, Problem
+from config.problem import ConfigError, Place, Problem, did_you_mean
 from config.sections import Backup, Credential, Equipment, FromRow, FromTag, Model, Push, Pushed, Source, Uplink, Witness
 from config.units.scaling import Scaling
 
@@ -41,6 +41,7 @@ __all__ = [
     "Uplink",
     "Witness",
     "data_directory",
+    "did_you_mean",
     "examples",
     "load",
     "place_of",

@@ -123,6 +123,7 @@ class Emit(Protocol):
         *,
         received_ns: int,
         requested_ns: int | None = None,
+        waited_since_ns: int | None = None,
         kind: Kind = "change",
         messages: Sequence[Message] = (),
         watermark: Mapping[str, Any] | None = None,
@@ -135,6 +136,8 @@ class Emit(Protocol):
         """Hand over one list, in the source's order. The order is fixed at the call; the awaitable completes when all of it is on disk.
 
         received_ns, requested_ns: CLOCK_MONOTONIC (`time.monotonic_ns()`) at the completion and at the start of the I/O.
+        waited_since_ns: of what came unasked and lay in a buffer while this process stood still: it came after this instant, and before
+        received_ns (CLOCK_MONOTONIC). None: it was received as it came.
         watermark: committed in the same transaction as the readings and messages; merged by key into `emit.watermark`. A key with None is
         removed. Each key is stored by itself, and only when it changed: what a driver has to remember of many rows belongs into several.
         alive: tags that this I/O observed although no reading of them is in the list (an unchanged block that the driver compared

@@ -94,6 +94,17 @@ class Zone:
             moments.append(moment)
         return moments
 
+    def problem(self, value: Any) -> str | None:
+        """Why this value is no time that `moments` takes; None if it is one, or empty."""
+        if value is None or value == "":
+            return None
+        try:
+            local = read(value, self._form)
+            ticks_of(local.astimezone(UTC)) if local.tzinfo is not None else candidates(local, self.zone)
+        except (ValueError, OverflowError) as error:
+            return str(error)
+        return None
+
     def _moment(self, local: datetime, text: str, later: Iterable[datetime | None], *, flag: bool) -> Moment:
         if local.tzinfo is not None:
             return Moment(ticks_of(local.astimezone(UTC)), text)

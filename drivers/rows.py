@@ -9,6 +9,7 @@ from config import Tag
 from drivers.contract import BAD_DECODING, GOOD, Reading, Value
 from drivers.exact_json import exact_json
 
+NUMBERS = frozenset({"int", "uint", "bcd", "float", "decimal"})
 TRUE, FALSE = frozenset({"1", "true", "t", "yes", "y"}), frozenset({"0", "false", "f", "no", "n"})
 
 
@@ -16,6 +17,8 @@ def typed(value: Any, kind: str) -> Value:
     """The value as the tag's declared type. Raises ValueError where it can not be one; None and "" are no value."""
     if value is None or (value == "" and kind != "string"):
         return None
+    if isinstance(value, str) and "_" in value and _family(kind) in NUMBERS:
+        raise ValueError(f"{value!r} is no number")  # Python alone takes it for one
     return _TYPED[_family(kind)](value)
 
 
@@ -38,9 +41,12 @@ def _bool(value: Any) -> bool:
 
 def _decimal(value: Any) -> Decimal:
     try:
-        return Decimal(str(value).strip())
+        number = Decimal(str(value).strip())
     except InvalidOperation as error:
         raise ValueError(f"{value!r} is no decimal number") from error
+    if number.is_snan():
+        raise ValueError(f"{value!r} is no number")
+    return number
 
 
 def _datetime(value: Any) -> datetime:

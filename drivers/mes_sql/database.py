@@ -1,26 +1,44 @@
 """The database, for reading only: one engine per source, one connection per poll, each statement alone and with a deadline."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import contextlib
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
-from sqlalchemy import URL, event, make_url, text
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import URL, Engine, create_engine, make_url, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
+from sqlalchemy.util.concurrency import greenlet_spawn
 
 from config import Source
-from drivers.contract import DriverMisconfigured, LinkLost
+from drivers.contract import BadReply, DriverMisconfigured, LinkLost
+from drivers.mes_sql import dialects
 from drivers.mes_sql.select import escaped
 from drivers.mes_sql.settings import Settings
+from drivers.mes_sql.worker import Worker
+
+T = TypeVar("T")
+Row = Mapping[str, Any]
 
 BUSY_S = 5.0
 """How long SQLite waits for a writer of the MES before it says that the file is locked."""
 FETCH_ROWS = 500
+GRACE_S = 1.0
+"""The server ends a statement at its limit; so much later nothing more is waited for."""
+END_S = 5.0
+"""How long ending a statement on the server may take."""
 IN_MEMORY = (None, "", ":memory:")
+EXTRAS = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql", "mssql": "mssql", "oracle": "oracle"}
+
+
+class StatementFailed(BadReply):
+    """The database is there, and refused or ended this statement."""
 
 
 def url_of(source: Source, settings: Settings, password: str | None = None) -> URL:
@@ -30,15 +48,14 @@ def url_of(source: Source, settings: Settings, password: str | None = None) -> U
     """
     try:
         url = make_url(source.endpoints[0])
-        url.get_dialect()
+        dialect = url.get_dialect()
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise DriverMisconfigured(f"{source.name}: endpoint is no usable database URL: {_brief(error)}") from None
     if len(source.endpoints) > 1:
         raise DriverMisconfigured(f"{source.name}: a database has one endpoint")
     if url.password is not None:
         raise DriverMisconfigured(f'{source.name}: no password in the endpoint; write password = {{ credential = "name" }}')
-    if not getattr(url.get_dialect(), "is_async", False):
-        raise DriverMisconfigured(f"{source.name}: {url.drivername} can not be awaited; write sqlite+aiosqlite, postgresql+asyncpg, ...")
+    _needs_driver(source, url, dialect)
     if url.get_backend_name() != "sqlite":
         return url.set(username=settings.user or url.username, password=password)
     if url.database in IN_MEMORY:
@@ -47,77 +64,189 @@ def url_of(source: Source, settings: Settings, password: str | None = None) -> U
     return url.set(database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"})
 
 
+def _needs_driver(source: Source, url: URL, dialect: Any) -> None:
+    """Say which package is missing, and how to get it. Raises DriverMisconfigured."""
+    if url.get_driver_name() == "psycopg2":
+        raise DriverMisconfigured(
+            f"{source.name}: psycopg2 gives infinity as the year 9999; write postgresql+psycopg or postgresql+asyncpg"
+        )
+    try:
+        dialect.import_dbapi()
+    except ImportError as error:
+        extra = EXTRAS.get(url.get_backend_name())
+        how = f"pip install 'ebr-gateway[{extra}]'" if extra else "install it beside the gateway"
+        raise DriverMisconfigured(
+            f"{source.name}: the database driver of {url.drivername} is not installed ({_brief(error)}): {how}"
+            f"{'' if extra is None else _delivered(extra, url.get_driver_name())}"
+        ) from None
+
+
+def _delivered(extra: str, driver: str) -> str:
+    ours = {"postgres": "asyncpg", "mysql": "aiomysql", "mssql": "pymssql", "oracle": "oracledb"}[extra]
+    return "" if driver.removesuffix("_async") == ours else f" brings {ours}; {driver} is installed by its own name"
+
+
 def file_of(source: Source) -> Path | None:
     """The SQLite file that the endpoint names; None for a database server."""
     url = make_url(source.endpoints[0])
     return (source.folder / str(url.database)).resolve() if url.get_backend_name() == "sqlite" else None
 
 
-class Database:
-    """Opened by `run`, closed when it ends."""
+class Session:
+    """A connection in a read-only transaction. Its calls run where its driver can wait: in the event loop, or in the source's thread."""
 
-    def __init__(self, source: Source, settings: Settings, password: str | None) -> None:
-        url = url_of(source, settings, password)
-        self._name, self._timeout_s = source.name, settings.timeout_s
-        self.is_sqlite = url.get_backend_name() == "sqlite"
-        if self.is_sqlite:
-            # A connection per poll: an old one would go on reading a file that the MES has replaced.
-            self._engine = create_async_engine(url, poolclass=NullPool, connect_args={"timeout": BUSY_S})
-            event.listen(self._engine.sync_engine, "connect", _only_query)
-        else:
-            self._engine = create_async_engine(url, pool_size=1, max_overflow=0, pool_pre_ping=False)
+    def __init__(self, name: str, call: Callable[[Callable[[Connection], Any]], Awaitable[Any]]) -> None:
+        self._name, self._call = name, call
+        self.columns: list[str] = []
+
+    async def rows(self, sql: str, parameters: Mapping[str, Any], most: int | None = None) -> AsyncGenerator[list[Row], None]:
+        """The result in pieces of FETCH_ROWS, each row by column name, at most so many rows. Raises LinkLost, StatementFailed."""
+        statement = text(escaped(sql))
+        needed = {name: value for name, value in parameters.items() if name in statement.compile().params}
+        result = await self.ask(lambda connection: connection.execution_options(stream_results=True).execute(statement, needed))
+        self.columns = [str(name) for name in result.keys()]  # noqa: SIM118 - a result is no mapping
+        if len(set(self.columns)) < len(self.columns):
+            twice = sorted({name for name in self.columns if self.columns.count(name) > 1})
+            raise StatementFailed(f"{self._name}: more than one column is named {', '.join(twice)}: give them aliases")
+        left = most
+        try:
+            while piece := await self.ask(lambda _: result.fetchmany(FETCH_ROWS if left is None else min(FETCH_ROWS, left))):
+                yield [dict(zip(self.columns, row, strict=True)) for row in piece]
+                if left is not None and (left := left - len(piece)) <= 0:
+                    break
+        finally:
+            await self.ask(lambda _: result.close())
+
+    async def ask(self, question: Callable[[Connection], T]) -> T:
+        """Have it done on the connection. Raises LinkLost, StatementFailed."""
+        try:
+            return await self._call(question)  # type: ignore[no-any-return]
+        except (DBAPIError, OSError) as error:
+            if isinstance(error, OSError) or error.connection_invalidated:
+                raise LinkLost(f"{self._name}: {_brief(error)}") from error
+            raise StatementFailed(f"{self._name}: {_brief(error)}") from error
+        except Exception as error:  # whatever a driver makes of an answer that it was not made for
+            raise StatementFailed(f"{self._name}: {_brief(error)}") from error
+
+
+class Database:
+    """Opened by `run`, closed when it ends. worker: the thread for a driver that can not be awaited, the source's for ever."""
+
+    def __init__(self, source: Source, settings: Settings, password: str | None, worker: Worker) -> None:
+        self._url = url_of(source, settings, password)
+        self._name, self._timeout_s, self._worker = source.name, settings.timeout_s, worker
+        self._is_async = bool(getattr(self._url.get_dialect(), "is_async", False))
+        self.dialect = self._url.get_backend_name()
+        # SQLite, a connection per poll: an old one would go on reading a file that the MES has replaced.
+        self._engine = self._made(**({"poolclass": NullPool} if self.dialect == "sqlite" else {"pool_size": 1, "max_overflow": 0}))
+        dialects.prepare(self._engine, settings.encoding, settings.timeout_s)
+
+    def _made(self, **pool: Any) -> Engine:
+        arguments = dialects.connect_args(self.dialect, self._url.get_driver_name(), self._timeout_s, BUSY_S)
+        if self._is_async:
+            return create_async_engine(self._url, connect_args=arguments, **pool).sync_engine
+        return create_engine(self._url, connect_args=arguments, **pool)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        """Do it where the driver can wait: in the event loop, or in the source's thread."""
+        return await (greenlet_spawn(work, _require_await=False) if self._is_async else self._worker.call(work))
 
     async def close(self) -> None:
-        """Give everything back."""
-        await self._engine.dispose()
-
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A connection in a read-only transaction that is rolled back at the end. Raises LinkLost for whatever the database says."""
-        try:
-            async with asyncio.timeout(self._timeout_s), self._connected() as connection:
-                yield connection
-        except TimeoutError as error:
-            raise LinkLost(f"{self._name}: no answer of the database within {self._timeout_s:g} s") from error
-        except (SQLAlchemyError, OSError) as error:
-            raise LinkLost(f"{self._name}: {_brief(error)}") from error
-
-    @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[AsyncConnection]:
-        async with self._engine.connect() as connection:
-            for statement in _READ_ONLY.get(self._engine.dialect.name, ()):
-                await connection.execute(text(statement))
-            yield connection
+        """Give everything back. A call that does not end keeps its connection."""
+        if not self._worker.is_busy:
+            await self._run(self._engine.dispose)
 
     @property
-    def engine(self) -> AsyncEngine:
-        """The engine itself, for tests of what this login can do."""
+    def engine(self) -> Engine:
+        """The engine itself, for what it knows of the dialect and for tests of what this login can do."""
         return self._engine
 
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Session]:
+        """A connection in a read-only transaction that is rolled back at the end.
 
-async def rows(connection: AsyncConnection, sql: str, parameters: Mapping[str, Any]) -> AsyncIterator[list[Mapping[str, Any]]]:
-    """The result in pieces of FETCH_ROWS, each row by column name; the whole is never in memory where the database can stream."""
-    result = await connection.stream(text(escaped(sql)), dict(parameters))
-    async for piece in result.mappings().partitions(FETCH_ROWS):
-        yield [dict(row) for row in piece]
+        Raises LinkLost where there is no connection, or it was lost; StatementFailed for what the database says of a statement, and where
+        it ran into its time: it is ended on the server then, and also when this task is cancelled.
+        """
+        lent = await self._lent()
+        is_broken = False
+        try:
+            async with asyncio.timeout(self._timeout_s + (0 if self.dialect == "sqlite" else GRACE_S)):
+                yield Session(self._name, lambda question: self._run(lambda: question(lent)))
+        except (TimeoutError, asyncio.CancelledError) as error:
+            is_broken = True
+            await self._end_statement(lent)
+            if isinstance(error, TimeoutError):
+                raise StatementFailed(f"{self._name}: the statement did not end within {self._timeout_s:g} s (timeout_s)") from error
+            raise
+        finally:
+            await self._give_back(lent, is_broken=is_broken)
+
+    async def _lent(self) -> Connection:
+        """Connect and begin. Raises LinkLost."""
+        if self._worker.is_busy:
+            raise LinkLost(f"{self._name}: an earlier call into the database's driver has not ended yet")
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._run(self._begun)
+        except TimeoutError as error:
+            raise LinkLost(f"{self._name}: no answer of the database within {self._timeout_s:g} s") from error
+        except Exception as error:  # whatever a driver raises when it can not connect
+            raise LinkLost(f"{self._name}: {_brief(error)}") from error
+
+    def _begun(self) -> Connection:
+        lent = self._engine.connect()
+        try:
+            for statement in dialects.begun(lent, self._timeout_s):
+                lent.execute(text(statement))
+            if self.dialect in KILLS and "id" not in lent.info:
+                lent.info["id"] = lent.execute(text("SELECT CONNECTION_ID()")).scalar_one()
+        except BaseException:
+            lent.close()
+            raise
+        return lent
+
+    async def _end_statement(self, lent: Connection) -> None:
+        """End what still runs on the server; where that fails, its own limit of time ends it."""
+        with contextlib.suppress(Exception):  # a lost connection ends a statement too; what is said of it is why it was ended
+            async with asyncio.timeout(END_S):
+                if self.dialect in KILLS:
+                    await self._kill(lent.info["id"])
+                else:
+                    raw = lent.connection.driver_connection
+                    end = getattr(raw, "interrupt" if self.dialect == "sqlite" else "cancel", None)
+                    if end is not None and inspect.isawaitable(ended := end()):
+                        await ended
+                await self._worker.idle()
+
+    async def _kill(self, connection_id: int) -> None:
+        """KILL QUERY on a connection of its own, in a thread of its own where the driver needs one."""
+        engine, worker = self._made(poolclass=NullPool), Worker(f"{self._name} kill")
+
+        def kill() -> None:
+            with engine.connect() as connection:
+                connection.execute(text(f"KILL QUERY {int(connection_id)}"))
+
+        try:
+            await (greenlet_spawn(kill) if self._is_async else worker.call(kill))
+        finally:
+            worker.end()
+
+    async def _give_back(self, lent: Connection, *, is_broken: bool) -> None:
+        if self._worker.is_busy:
+            self._worker.post(lent.invalidate)  # when the call has ended
+            return
+        with contextlib.suppress(Exception):  # what was read is read; a connection that can not be given back is dropped
+            async with asyncio.timeout(END_S):
+                if is_broken:
+                    await self._run(lent.invalidate)
+                await self._run(lent.close)
 
 
-_READ_ONLY = {
-    "postgresql": ("SET TRANSACTION READ ONLY",),
-    "mysql": ("SET SESSION TRANSACTION READ ONLY",),
-    "mariadb": ("SET SESSION TRANSACTION READ ONLY",),
-    "oracle": ("SET TRANSACTION READ ONLY",),
-}
-"""SQL Server has no such statement: there the login's rights are the wall (docs/mes.md)."""
-
-
-def _only_query(connection: Any, record: Any) -> None:  # noqa: ARG001 - SQLAlchemy's signature
-    """SQLite twice: the file is opened with mode=ro, and the connection refuses to write."""
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA query_only = ON")
-    cursor.close()
+KILLS = frozenset({"mysql", "mariadb"})
+"""Databases on which a statement goes on when its connection is closed."""
 
 
 def _brief(error: BaseException) -> str:
     """The database's own words, without the statement and its parameters (they may hold the plant's data)."""
-    return " ".join(str(getattr(error, "orig", None) or error).split())[:300]
+    return " ".join(str(getattr(error, "orig", None) or error).split())[:300] or type(error).__name__

@@ -1,9 +1,18 @@
 """Asks a MES database what can be known without reading on: does each query answer, and how far is its clock from ours."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import Any
 
-from config import Source
+from config import Source, Tag, did_you_mean
+from config.grammars.addresses import SqlAddress, parse
+from drivers.contract import BadReply, LinkLost
+from drivers.mes_sql.database import Database
+from drivers.mes_sql.reader import Reader
+from drivers.mes_sql.settings import Query
+from drivers.mes_sql.values import Unreadable, plain, pointed
+from drivers.rows import typed
 
 
 @dataclass
@@ -55,4 +64,43 @@ def judged(source: Source, clock: tuple[float, float] | None, timed: Mapping[str
     found += [
         f"time_authority device, but rows of query {name} have no `time`: the gateway's time counts" for name in tagged if not timed[name]
     ]
+    return found
+
+
+def place_of(address: str) -> tuple[str, str]:
+    """The query and the column that a tag's address names."""
+    parsed = parse("mes_sql", address)
+    assert isinstance(parsed, SqlAddress)
+    return parsed.query, parsed.column
+
+
+async def ask(database: Database, reader: Reader, tags: Sequence[Tag]) -> Probed:
+    """The columns that a query gives, and whether those that it and its tags name are there and hold in its first row what they should."""
+    sql, parameters = reader.asked(None, 1)
+    row: Mapping[str, Any] = {}
+    try:
+        async with database.reading() as session, aclosing(session.rows(sql, parameters, 1)) as pieces:
+            async for piece in pieces:
+                row = piece[0]
+    except (LinkLost, BadReply) as error:
+        return Probed(reader.query.name, str(error))
+    return Probed(reader.query.name, "ok", session.columns, _problems(reader.query, session.columns, row, tags))
+
+
+def _problems(query: Query, given: Sequence[str], row: Mapping[str, Any], tags: Sequence[Tag]) -> list[str]:
+    named = [*query.keys, query.watermark.column, query.time.column if query.time else None]
+    found = [f"!! the SELECT gives no column `{name}`" for name in dict.fromkeys(named) if name and name not in given]
+    for tag in tags:
+        _, column = place_of(tag.address)
+        if column not in given:
+            found.append(f"!! {tag.tag}: the SELECT gives no column `{column}`{did_you_mean(column, given)}")
+            continue
+        try:
+            typed(pointed(row.get(column), tag.type, query.decimal), tag.type)
+        except (ValueError, OverflowError, ArithmeticError) as error:
+            found.append(f"!! {tag.tag}: the first row's {column} is no {tag.type}: {error}")
+    try:
+        plain(row)
+    except Unreadable as error:
+        found.append(f"!! the first row can not be read: {error}")
     return found

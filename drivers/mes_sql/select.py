@@ -24,7 +24,8 @@ FUNCTIONS = re.compile(
     r"|sleep|benchmark|load_file|waitfor|utl_.*|dbms_.*|query_to_xml|xmltable|database_to_xml|set_config|currval|lastval|outfile|dumpfile",
     re.IGNORECASE,
 )
-PARAMETER = ":since"
+PARAMETER, LIMIT = ":since", ":limit"
+AFTER_ORDER = frozenset({"limit", "fetch", "offset", "rows", "for", "option"})
 
 
 def problems(sql: str) -> list[str]:
@@ -54,8 +55,8 @@ def _shape(solid: list[tuple[str, str]]) -> list[str]:
     if any(kind == "string" and "\\" in text for kind, text in solid):
         found.append("sql holds a backslash in a text: databases do not agree on where such a text ends")
     for kind, text in solid:
-        if kind == "parameter" and text != PARAMETER:
-            found.append(f"sql has the parameter {text}; only {PARAMETER} exists")
+        if kind == "parameter" and text not in (PARAMETER, LIMIT):
+            found.append(f"sql has the parameter {text}; only {PARAMETER} and {LIMIT} exist")
     return found
 
 
@@ -68,7 +69,7 @@ def _words(solid: list[tuple[str, str]]) -> list[str]:
         after = solid[position + 1][1] if position + 1 < len(solid) else ""
         before = solid[position - 1][1] if position else ""
         if word in WRITES and before != "." and not (word == "replace" and after == "("):
-            found.append(f"sql holds {text.upper()}: only reading is allowed")
+            found.append(f'sql holds {text.upper()}: only reading is allowed; a column of this name is written in quotes: "{text}"')
         if word in DIRTY:
             found.append(f"sql holds {text.upper()}: dirty reads lose and invent rows")
         if after == "(" and FUNCTIONS.fullmatch(word):
@@ -91,21 +92,28 @@ def orders_by(sql: str, column: str) -> bool:
         return False
     first: list[str] = []
     for word in lowered[starts[-1] + 2 :]:
-        if word in (",", ";"):
+        if word in (",", ";", ")") or word in AFTER_ORDER:
             break
         first.append(word)
     if "desc" in first:
         return False
+    if "collate" in first:  # texts are compared here by code points, so a database that orders them otherwise has to be told
+        del first[first.index("collate") :]
     name = [word.strip('"`[]') for word in first if word not in ("asc", ".")]
     return bool(name) and name[-1] == column.lower()
 
 
 def escaped(sql: str) -> str:
     """The statement for sqlalchemy.text(): a colon within quotes or comments begins no parameter."""
-    return "".join(
-        match.group().replace(":", r"\:") if match.lastgroup in ("comment", "string", "quoted") else match.group()
-        for match in TOKEN.finditer(sql)
-    )
+    matches = [*TOKEN.finditer(sql), None]
+    return "".join(_escaped(match, after) for match, after in pairwise(matches) if match is not None)
+
+
+def _escaped(match: re.Match[str], after: re.Match[str] | None) -> str:
+    if match.lastgroup in ("comment", "string", "quoted"):
+        return match.group().replace(":", r"\:")
+    # A parameter that PostgreSQL's :: follows would not be seen.
+    return f"({match.group()})" if match.lastgroup == "parameter" and after is not None and after.lastgroup == "cast" else match.group()
 
 
 def uses_since(sql: str) -> bool:

@@ -1,11 +1,13 @@
 """The keys of a [[source]] table with driver = "mes_sql"."""
 
+import codecs
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from config import Credential, Model
-from drivers.mes_sql import select
+from drivers.mes_sql import select, statement
 from drivers.row_settings import Column, Name, RowTime
 
 
@@ -29,13 +31,14 @@ class Watermark(Model):
 
 
 class Query(Model):
-    """One [[source.query]]: a SELECT that is polled."""
+    """One [[source.query]]: a SELECT that is polled. decimal: the decimal sign of numbers that a column holds as text."""
 
     name: Name
     sql: str
     key: Column | tuple[Column, ...]
     watermark: Watermark
     time: RowTime | None = None
+    decimal: Literal[".", ","] = "."
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -50,18 +53,32 @@ class Query(Model):
                 found.append("sql does not use :since, so the watermark would have no effect")
             if not select.orders_by(self.sql, self.watermark.column):
                 found.append(f"sql must end with ORDER BY {self.watermark.column}: it is read in pieces")
-        elif select.uses_since(self.sql):
-            found.append("a snapshot has no :since")
+            if (cut := statement.cut_without_limit(self.sql)) is not None:
+                found.append(
+                    f"sql cuts its result ({cut.upper()}): what is cut off would never be read; write :limit for the number of rows"
+                )
+        elif select.uses_since(self.sql) or statement.uses_limit(self.sql):
+            found.append("a snapshot has no :since and no :limit")
+        found += _not_given(statement.columns(self.sql), self)
         if found:
             raise ValueError(f"query {self.name}: {'; '.join(found)}")
         return self
 
 
+def _not_given(columns: Sequence[str] | None, query: Query) -> list[str]:
+    """The columns that the query's own keys name, and its SELECT does not give, as far as its text tells."""
+    given = {name.lower() for name in columns or ()}
+    named = [*query.keys, query.watermark.column, None if query.time is None else query.time.column]
+    missing = [name for name in dict.fromkeys(named) if name is not None and name.lower() not in given]
+    return [f"the SELECT gives no column {name}; it gives {', '.join(columns)}" for name in missing] if columns is not None else []
+
+
 class Settings(Model):
-    """query: what is read. window_rows: how many rows of the overlap are remembered, to know them again.
+    """query: what is read. window_rows: how many rows of the overlap are remembered, to know them again; and as many below it.
 
     poll_rows: new rows taken in one poll before the connection is given back. timeout_s: for connecting and for one statement.
     clock: a SELECT of the database's own time (UTC, or with offset), to estimate how far its clock is off.
+    count_every_s: how often the rows that are no longer remembered are counted. encoding: of texts, where the database states none.
     """
 
     query: Annotated[tuple[Query, ...], Field(min_length=1)]
@@ -71,6 +88,16 @@ class Settings(Model):
     poll_rows: Annotated[int, Field(ge=10, le=100_000)] = 5_000
     timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
     clock: str | None = None
+    count_every_s: Annotated[float, Field(ge=60, le=31 * 86_400)] = 86_400.0
+    encoding: str = "utf-8"
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_encoding(cls, encoding: str) -> str:
+        try:
+            return codecs.lookup(encoding).name
+        except LookupError:
+            raise ValueError(f"{encoding!r} is no encoding; write one as utf-8, cp1252, iso8859-15") from None
 
     @model_validator(mode="after")
     def _clock_reads_only(self) -> Self:

@@ -1,22 +1,30 @@
 """Which rows were read: the watermark with the rows of the overlap window, bounded, as it is committed with the rows themselves.
 
 A watermark alone loses what becomes visible late (a transaction that took its number early and committed late), what is changed in place
-and what is deleted. So everything above `floor` is read again each time and compared by key and hash. The floor rises when a row has
-been known for `overlap_s`: measured in time during which the database was really watched, so neither a stop of the gateway nor a step of
-any clock can shorten the window.
+and what is deleted. So everything above `floor` is read again each time and compared by key and hash. The floor rises to a value when all
+rows up to it, and one above it, had been known for `overlap_s` before the last look at everything began: measured in time during which the
+database was really watched, so neither a stop of the gateway nor a step of any clock can shorten the window. The rows of one value stay
+above it together: what is written with the newest value may be written for as long as that value lasts (a date lasts a day).
+
+Rows that the floor has passed are remembered too, as many again as the window may hold, down to `base`. A look from there finds rows that
+were stamped below the floor because the clock of the MES was set back.
 """
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from hashlib import sha256
+from itertools import chain
 from typing import Any, Literal
+from uuid import UUID
 
 import orjson
 
 from drivers.row_key import forms
+from drivers.stored_rows import StoredRows
 
 Change = Literal["new", "changed", "late", "deleted"]
 
@@ -28,19 +36,34 @@ def row_hash(row: Mapping[str, Any]) -> str:
 
 @dataclass(slots=True)
 class Known:
-    """A row of the window: its hash, its watermark value, and when it was first seen or last changed (watched seconds)."""
+    """A row that was read: its hash, its watermark value, when it was first seen (watched seconds), and in which look it was seen last."""
 
     digest: str
     value: Any
     seen_s: float
+    look: int = 0
+    missed: int = 0
+
+
+_KINDS: dict[str, Any] = {
+    "datetime": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "time": time.fromisoformat,
+    "seconds": lambda text: timedelta(seconds=float(text)),
+    "uuid": UUID,
+    "decimal": Decimal,
+    "bytes": bytes.fromhex,
+}
 
 
 def to_json(value: Any) -> Any:
     """A watermark value that comes back as it was: databases compare it with their own type."""
-    if isinstance(value, datetime):
-        return {"datetime": value.isoformat()}
-    if isinstance(value, Decimal):
-        return {"decimal": str(value)}
+    if isinstance(value, datetime | date | time):
+        return {"datetime" if isinstance(value, datetime) else "date" if isinstance(value, date) else "time": value.isoformat()}
+    if isinstance(value, timedelta):
+        return {"seconds": repr(value.total_seconds())}
+    if isinstance(value, Decimal | UUID):
+        return {"decimal" if isinstance(value, Decimal) else "uuid": str(value)}
     return {"bytes": value.hex()} if isinstance(value, bytes) else value
 
 
@@ -49,31 +72,74 @@ def from_json(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     ((kind, text),) = value.items()
-    if kind == "datetime":
-        return datetime.fromisoformat(text)
-    return Decimal(text) if kind == "decimal" else bytes.fromhex(text)
+    return _KINDS[kind](text)
+
+
+FIRST_FLOORS = ({"datetime": "1900-01-01T00:00:00"}, -1, "")
+"""What 0.1 stored as the floor before the first row. It was no value of the column: a timestamp with zone can not be compared with it."""
 
 
 class Window:
-    """One query's. Values of the watermark column are compared here as the database orders them."""
+    """One query's. Values of the watermark column are compared here as the database orders them. None as a value is below all others."""
 
-    def __init__(self, stored: Mapping[str, Any] | None, *, overlap_s: float, rows: int, start: Any) -> None:
-        """stored: what `stored()` gave, None or {} at first. start: the floor then; None for a snapshot, whose window is the table."""
-        stored = stored or {}
-        self.floor: Any = from_json(stored["floor"]) if "floor" in stored else start
+    def __init__(self, name: str, watermark: Mapping[str, Any], *, overlap_s: float, rows: int) -> None:
+        """watermark: of the source, as committed. name: of the query. overlap_s: infinite for a snapshot, whose window is the table."""
+        stored = watermark.get(name, {})
+        floor = stored.get("floor")
+        self.floor: Any = None if floor in FIRST_FLOORS else from_json(floor)
+        self.base: Any = from_json(stored["base"]) if "base" in stored else self.floor
         self.newest: Any = from_json(stored.get("newest"))
         self.watched_s: float = stored.get("watched_s", 0.0)
-        self._rows = {key: Known(digest, from_json(value), seen_s) for key, (digest, value, seen_s) in stored.get("rows", {}).items()}
-        self._overlap_s, self._limit = overlap_s, rows
-        self.overflowed = 0
+        self.counted: Mapping[str, Any] = stored.get("counted", {})
+        self.look, self.overflowed = 0, 0
+        self._overlap_s, self._limit, self._name = overlap_s, rows, name
+        self._pieces = StoredRows(name, watermark)
+        self._rows: dict[str, Known] = {}
+        self._below: dict[str, Known] = {}
+        self._load(stored.get("rows", {}))
 
-    def stored(self) -> dict[str, Any]:
-        """As JSON, for the watermark."""
-        rows = {key: [known.digest, to_json(known.value), round(known.seen_s, 1)] for key, known in self._rows.items()}
-        return {"floor": to_json(self.floor), "newest": to_json(self.newest), "watched_s": round(self.watched_s, 1), "rows": rows}
+    def _load(self, former: Mapping[str, Any]) -> None:
+        """Take the rows of the pieces, and those that a version before them kept in one."""
+        for key in former.keys() - self._pieces.rows.keys():
+            self._pieces.put(key)
+        known = {key: Known(digest, from_json(value), seen_s) for key, (digest, value, seen_s) in {**former, **self._pieces.rows}.items()}
+        for key, one in sorted(known.items(), key=lambda item: item[1].seen_s):
+            if _is_above(one.value, self.floor):
+                self._rows[key] = one
+            elif _is_above(one.value, self.base):
+                self._below[key] = one
+            else:
+                self._pieces.forget(key)
+        self._pieces.rows = {}
+
+    def changes(self) -> dict[str, Any]:
+        """What has to be committed now, for the watermark of the source."""
+        pieces, changed = self._pieces.changes(self._content)
+        head = {"floor": to_json(self.floor), "base": to_json(self.base), "newest": to_json(self.newest), "pieces": pieces}
+        return {self._name: {**head, "watched_s": round(self.watched_s, 1), "counted": self.counted}, **changed}
+
+    def _content(self, key: str) -> list[Any]:
+        known = self._rows.get(key) or self._below[key]
+        return [known.digest, to_json(known.value), round(known.seen_s, 1)]
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._rows
+
+    @property
+    def below(self) -> int:
+        """How many rows between base and floor are remembered."""
+        return len(self._below)
+
+    def above(self, since: Any) -> int:
+        """How many rows above a value are known: so many may come again."""
+        return sum(_is_above(known.value, since) for known in chain(self._rows.values(), self._below.values()))
+
+    def begin(self) -> None:
+        """A look at everything above some value begins."""
+        self.look += 1
 
     def rename(self, key: str, digest: str) -> None:
         """Go on under its key with a row that an earlier version remembered under another form of it, if it stands as it was then.
@@ -84,53 +150,105 @@ class Window:
             known = self._rows.get(former)
             if key not in self._rows and known is not None and known.digest == digest:
                 self._rows[key] = self._rows.pop(former)
+                self._pieces.drop(former)
+                self._pieces.put(key)
 
     def change(self, key: str, value: Any, digest: str) -> Change | None:
-        """What this row is against what was read before: None if it is known as it stands."""
-        known = self._rows.get(key)
+        """What this row is against what was read before: None if it is known as it stands. Raises TypeError: values of two types."""
+        known = self._rows.get(key) or self._below.get(key)
         if known is not None:
+            known.look, known.missed = self.look, 0
             return None if known.digest == digest else "changed"
         return "late" if self.newest is not None and value is not None and value < self.newest else "new"
 
     def take(self, key: str, value: Any, digest: str) -> None:
-        """Remember a row that is being handed over."""
-        self._rows[key] = Known(digest, value, self.watched_s)
+        """Remember a row that is being handed over. Changed in its place it is known as long as before, at another value from now on."""
+        before = self._rows.get(key) or self._below.get(key)
+        known = Known(digest, value, self.watched_s, self.look)
+        if before is not None and before.value == value:
+            known.seen_s = before.seen_s
+        else:  # the order is that in which they were first seen
+            self._rows.pop(key, None)
+            self._below.pop(key, None)
+        (self._rows if _is_above(value, self.floor) else self._below)[key] = known
+        self._pieces.put(key)
         if value is not None and (self.newest is None or value > self.newest):
             self.newest = value
 
-    def deleted(self, seen: set[str], since: Any, through: Any) -> list[str]:
-        """Known keys that the statement should have given, above `since` and up to `through` (None: to the end), but did not."""
-        return [
-            key
-            for key, known in self._rows.items()
-            if key not in seen
-            and (since is None or known.value is None or known.value > since)
-            and (through is None or known.value is None or known.value <= through)
-        ]
+    def see(self, key: str) -> None:
+        """A row that can not be read is there: it is neither new nor gone."""
+        if (known := self._rows.get(key) or self._below.get(key)) is not None:
+            known.look, known.missed = self.look, 0
+
+    def unseen(self, looks: int = 1, *, from_base: bool = False) -> list[str]:
+        """Known keys above the floor that the look which has just ended should have given, in one statement, but did not.
+
+        looks: in how many such looks in a row they must be missing. from_base: it began below the floor; what is missing there is not told.
+        """
+        missing = [(key, known) for key, known in self._rows.items() if known.look != self.look]
+        for _, known in missing:
+            known.missed += 1
+        for key in [key for key, known in self._below.items() if from_base and known.look != self.look]:
+            self._forget(self._below, key)
+        return [key for key, known in missing if known.missed >= looks]
 
     def forget(self, key: str) -> None:
         """A deleted row was told."""
         self._rows.pop(key, None)
+        self._pieces.drop(key)
 
     def age(self, elapsed_s: float) -> None:
-        """The database was watched for so long: rows known for overlap_s leave, and the floor rises to the highest that left.
-
-        Not for snapshots: there the window is the table.
-        """
+        """The database was watched for so long."""
         self.watched_s += elapsed_s
-        old = [key for key, known in self._rows.items() if self.watched_s - known.seen_s > self._overlap_s]
-        self._leave(old)
 
-    def bound(self) -> None:
-        """Keep at most the limit: the lowest values leave early. `overflowed` counts them, for a finding."""
+    def rise(self, looked_s: float) -> None:
+        """A look at everything above the floor is over that began at looked_s (watched): the floor rises as far as that proves."""
+        before_s = looked_s - self._overlap_s
+        first = next(iter(self._rows.values()), None)
+        if first is None or first.seen_s >= before_s:
+            return
+        old = {known.value for known in self._rows.values() if known.seen_s < before_s and known.value is not None}
+        young = [known.value for known in self._rows.values() if known.seen_s >= before_s and known.value is not None]
+        cap = min([max(old), *young]) if old else None
+        self._raise(max((value for value in old if value < cap), default=None))
+
+    def bound(self, unread: Any) -> None:
+        """Keep at most the limit: the lowest values leave early, `overflowed` counts them, for a finding.
+
+        unread: the lowest value of which rows may not have been handed over; None: all have been. Neither it nor the newest value leaves:
+        the window holds more rows than its limit while so many have one value.
+        """
+        self._trim(len(self._below) - self._limit)
         excess = len(self._rows) - self._limit
-        if excess > 0:
-            lowest = sorted(self._rows, key=lambda key: (self._rows[key].value is not None, self._rows[key].value))[:excess]
-            self.overflowed += excess
-            self._leave(lowest)
+        if excess <= 0:
+            return
+        values = sorted(known.value for known in self._rows.values() if known.value is not None)
+        cap = values[-1] if unread is None else min(unread, values[-1])
+        whole = bisect_left(values, cap)
+        before = len(self._rows)
+        self._raise(values[min(excess, whole) - 1] if whole else None)
+        self.overflowed += before - len(self._rows)
 
-    def _leave(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            value = self._rows.pop(key).value
-            if value is not None and (self.floor is None or value > self.floor):
-                self.floor = value
+    def _raise(self, floor: Any) -> None:
+        if floor is None:
+            return
+        self.floor = floor
+        for key in [key for key, known in self._rows.items() if known.value is not None and known.value <= floor]:
+            self._below[key] = self._rows.pop(key)
+        self._trim(len(self._below) - self._limit)
+
+    def _trim(self, excess: int) -> None:
+        """Forget the lowest of the rows below the floor; the base rises above them, to a value with all its rows."""
+        if excess <= 0:
+            return
+        self.base = sorted(known.value for known in self._below.values() if known.value is not None)[excess - 1]
+        for key in [key for key, known in self._below.items() if not _is_above(known.value, self.base)]:
+            self._forget(self._below, key)
+
+    def _forget(self, rows: dict[str, Known], key: str) -> None:
+        del rows[key]
+        self._pieces.forget(key)
+
+
+def _is_above(value: Any, since: Any) -> bool:
+    return since is None or value is None or value > since

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from config import Source, Tag
 from config.grammars.addresses import OpcUaAddress, parse
+from drivers.contract import Reading
 from drivers.opcua.session import variant as v
 from drivers.opcua.settings import MOST_ITEMS, AlarmSource, OpcUaSettings
 
@@ -98,11 +99,19 @@ class MonitoringPlan:
 
 @dataclass(frozen=True, slots=True)
 class HistoryGap:
-    """An interval that one item missed: its last source time before, its first after, in ticks."""
+    """An interval that one item missed: its last source time before, its first after, in ticks.
+
+    tag: the one that tells by its readings where the interval lies. before: what was stored of it with the last source time, in order; None
+    if that is not known. after: its first reading after the interval. asked: how often the server was asked already.
+    """
 
     item: MonitoredItem
     since_ticks: int
     until_ticks: int
+    tag: int
+    before: tuple[Reading, ...] | None
+    after: Reading | None
+    asked: int = 0
 
 
 def plan_of(source: Source, settings: OpcUaSettings, tags: Sequence[Tag]) -> MonitoringPlan:

@@ -20,10 +20,9 @@ Field = tuple[Decimal | str | bool | None, int]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer: its fields by name, and the unit that its weight is in."""
+    """One answer: its fields by name. A field that names a unit is None where the instrument names none."""
 
     fields: Mapping[str, Field]
-    unit: str | None = None
 
 
 class NotAnAnswer(Exception):

@@ -1,7 +1,8 @@
 """The protocols that the driver speaks, as data: requests, readers of lines, fields."""
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from drivers.serial import lines, mtsics, sbi
@@ -15,36 +16,51 @@ TYPES = ("decimal", "float64", "float32", "string")
 class Dialect:
     """One protocol with its settings.
 
-    request: bytes that ask for a value; None if the instrument sends by itself. begin: bytes that start its sending, sent once.
-    identify: True if it understands MT-SICS I4, by which the driver gets in step after a fault. Others must fall silent for a time-out.
-    kind: "poll" where lines are samples, "change" where each line is an event of its own (a printed ticket).
+    units: field -> the field that names its unit. request: bytes that ask for a value; None if the instrument sends by itself. begin: bytes
+    that start its sending, sent once. identify: True if it understands MT-SICS I4, by which the driver gets in step after a fault. Others
+    must fall silent for a time-out. shows_beginning: True if no part of a line reads as a line, so that it need not be seen from its
+    beginning. kind: "poll" where lines are samples, "change" where each line is an event of its own (a printed ticket). ignores: tells the
+    lines that are neither values nor faults.
     """
 
     fields: Mapping[str, tuple[str, ...]]
+    units: Mapping[str, str]
     read: Callable[[bytes], Answer]
     request: bytes | None
     begin: bytes | None = None
     terminator: bytes = b"\r\n"
     identify: bool = False
+    shows_beginning: bool = False
     kind: Literal["poll", "change"] = "poll"
     may_be_silent: bool = False
+    ignores: Callable[[bytes], bool] = field(default=lambda _: False)
 
 
 def dialect_of(settings: SerialSettings) -> Dialect:
     """Make the dialect that the settings name. Raises lines.UnsafePattern."""
+    unit = {"weight": "unit"}
     if settings.protocol == "mt-sics":
         command = settings.command.encode("ascii") + b"\r\n"
-        streams = settings.command == "SIR"
-        return Dialect(mtsics.FIELDS, mtsics.weight_of, None if streams else command, command if streams else None, identify=True)
+        asked, begin = (None, command) if settings.command == "SIR" else (command, None)
+        return Dialect(mtsics.FIELDS, unit, mtsics.weight_of, asked, begin, identify=True, shows_beginning=True)
     if settings.protocol == "sbi":
-        return Dialect(sbi.FIELDS, sbi.weight_of, sbi.REQUEST)
+        return Dialect(sbi.FIELDS, unit, sbi.weight_of, sbi.REQUEST)
     pattern = settings.pattern or ""
-    fields = {name: ("bool",) if name == "stable" else TYPES for name in lines.fields_of(pattern)}
+    names = lines.fields_of(pattern)
     return Dialect(
-        fields,
+        {name: ("bool",) if name == "stable" else TYPES for name in names},
+        lines.units_of(pattern),
         lines.reader(pattern),
         None if settings.request is None else settings.request.encode("ascii"),
         terminator=settings.terminator.encode("ascii"),
         kind="change" if settings.request is None else "poll",
         may_be_silent=settings.request is None,
+        ignores=_ignores(settings.ignore),
     )
+
+
+def _ignores(patterns: tuple[str, ...]) -> Callable[[bytes], bool]:
+    for pattern in patterns:
+        lines.names_in(pattern)
+    compiled = [re.compile(pattern.encode("ascii")) for pattern in patterns]
+    return lambda line: any(each.fullmatch(line) for each in compiled)

@@ -1,7 +1,8 @@
 r"""Any instrument that sends one set of values per line: a regular expression whose named groups are the fields.
 
-A group `unit` is compared with the tag's unit; a group `stable` that matched something (or its absence from the expression) makes
-numbers Good, else they are Uncertain. What the expression does not match as a whole is no answer.
+A group `unit` names the unit of the number that stands before it, `x_unit` that of the group `x`; a group `stable` that matched
+something (or its absence from the expression) makes numbers Good, else they are Uncertain. What the expression does not match as a whole
+is no answer.
 
 The expression must be of a kind that ends in time proportional to the line's length, however hostile the line: every repetition of
 variable length is possessive (`\d++`, ` *+`), there are no back references and no look-around.
@@ -25,7 +26,31 @@ class UnsafePattern(ValueError):
 
 
 def fields_of(pattern: str) -> list[str]:
-    """List the named groups of an expression. Raises UnsafePattern with the reason and a way to write it safely."""
+    """List the named groups of an expression, in their order. Raises UnsafePattern with the reason and a way to write it safely."""
+    names = names_in(pattern)
+    if not names:
+        raise UnsafePattern("it names no field: write (?P<weight>...)")
+    return names
+
+
+def units_of(pattern: str) -> dict[str, str]:
+    """Map each field whose unit the line names to the field that names it.
+
+    A unit stands behind its number (SI Brochure, 5.4.3): `unit` belongs to the nearest group before it; to the first one behind it if it
+    stands in front of all. `x_unit` belongs to `x`, wherever it stands.
+    """
+    names = [name for name in re.compile(pattern.encode("ascii")).groupindex if name != "stable"]
+    units = {name[: -len("_unit")]: name for name in names if name.endswith("_unit") and name[: -len("_unit")] in names}
+    if "unit" in names:
+        at = names.index("unit")
+        beside = [*reversed(names[:at]), *names[at + 1 :]]
+        owner = next((name for name in beside if name not in units and name not in units.values()), None)
+        units |= {} if owner is None else {owner: "unit"}
+    return units
+
+
+def names_in(pattern: str) -> list[str]:
+    """List the named groups of an expression, which may have none. Raises UnsafePattern."""
     if len(pattern) > MOST_CHARACTERS:
         raise UnsafePattern(f"longer than {MOST_CHARACTERS} characters")
     try:
@@ -35,8 +60,6 @@ def fields_of(pattern: str) -> list[str]:
         raise UnsafePattern(f"no regular expression: {error}") from error
     if sum(1 for _ in _checked(tree)) > MOST_BRANCHES:
         raise UnsafePattern(f"more than {MOST_BRANCHES} alternatives")
-    if not names:
-        raise UnsafePattern("it names no field: write (?P<weight>...)")
     return names
 
 
@@ -64,6 +87,7 @@ def _checked(tree: Any) -> Iterator[None]:
 def reader(pattern: str) -> Callable[[bytes], Answer]:
     """Make the function that reads one line. `pattern` has passed `fields_of`. The function raises NotAnAnswer."""
     compiled = re.compile(pattern.encode("ascii"))
+    units = set(units_of(pattern).values())
 
     def read(line: bytes) -> Answer:
         match = compiled.fullmatch(line)  # as bytes: no decoding can fail before the comparison
@@ -77,8 +101,10 @@ def reader(pattern: str) -> Callable[[bytes], Answer]:
                 fields[name] = (not moving, GOOD)
             else:
                 fields[name] = (_text(text), DYNAMIC if moving else GOOD)
-        unit = fields["unit"][0] if "unit" in fields else None
-        return Answer(fields, unit if isinstance(unit, str) else None)
+        for name in units:  # one that matched nothing names no unit
+            if not fields[name][0]:
+                fields[name] = (None, fields[name][1])
+        return Answer(fields)
 
     return read
 

@@ -39,7 +39,7 @@ def weight_of(line: bytes) -> Answer:
             "stable": (at_rest, GOOD),
             "status": (match[1].decode("ascii"), GOOD),
         }
-        return Answer(fields, unit)
+        return Answer(fields)
     if line not in _NO_WEIGHT:
         raise NotAnAnswer(f"not an MT-SICS weight: {line[:48].hex(' ')}")
     word, status = _NO_WEIGHT[line]

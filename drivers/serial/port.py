@@ -3,25 +3,36 @@
 import asyncio
 import os
 import termios
-import time
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 import serial
 
 from drivers.contract import LinkLost
+from drivers.serial.framing import Framer
+from drivers.serial.looks import LOOK_EVERY_S, Looks, Now
+from drivers.serial.overruns import overruns_of
 from drivers.serial.settings import SerialEndpoint
 
-LONGEST_LINE = 256
 MOST_LINES = 64
 _CHUNK = 4096
+PROVEN_BYTES = 3_500
+"""So many bytes at once, and the kernel's buffer may have been full: it holds 4,096, of which it keeps up to 3 x 128 free for marks, and
+then lets an adapter wait."""
 
 
 class Line(NamedTuple):
-    """The bytes before a terminator, and the instant at which the terminator arrived (CLOCK_MONOTONIC, ns)."""
+    """The bytes before a terminator.
+
+    received_ns: when the terminator was read. since_ns: the instant after which it came, where nobody looked for a while; else None. Both
+    CLOCK_MONOTONIC. begins: True if its beginning was seen; else the bytes are the rest of an unknown line.
+    """
 
     text: bytes
     received_ns: int
+    since_ns: int | None
+    begins: bool
 
 
 class Silent(Exception):
@@ -33,24 +44,42 @@ class Silent(Exception):
 
 
 class Unframed(Exception):
-    """Too many bytes without a terminator, or too many unread lines; all of them were dropped."""
+    """Bytes that are no line, or a place where bytes are missing."""
+
+
+class Overrun(Unframed):
+    """Bytes may be missing here: nobody read them in time."""
 
 
 class Port:
     """An open serial port, read by the event loop whenever the kernel has bytes.
 
-    A stalled loop delays a line's instant but loses nothing before the kernel's own buffer (4,096 bytes) is full. `terminator` ends a
-    line; shorter or other endings do not.
+    A stalled loop delays a line's instant but loses nothing before the kernel's own buffer is full. What may have been lost is said, in its
+    place among the lines. `terminator` ends a line; shorter or other endings do not. silence_s: a pause that proves that no line was under
+    way.
     """
 
-    def __init__(self, endpoint: SerialEndpoint, terminator: bytes = b"\r\n") -> None:
-        self._endpoint, self._terminator = endpoint, terminator
+    def __init__(
+        self,
+        endpoint: SerialEndpoint,
+        terminator: bytes = b"\r\n",
+        silence_s: float = 2.0,
+        now: Callable[[], Now] = Now.read,
+        overruns: Callable[[int], int | None] = overruns_of,
+    ) -> None:
+        """now, overruns: the clocks, and the kernel's count of bytes that it could not keep (None where it counts none)."""
+        self._endpoint, self._now, self._overruns = endpoint, now, overruns
+        self._silence_ns = round(silence_s * 1e9)
         self._serial: serial.Serial | None = None
         self._fd = -1
-        self._lines: deque[Line] = deque()
-        self._partial = bytearray()
+        self._framer = Framer(terminator)
+        self._lines: deque[Line | Unframed] = deque()
         self._wake = asyncio.Event()
-        self._failure: Exception | None = None
+        self._failure: LinkLost | None = None
+        self._looks = Looks(now())
+        self._tick: asyncio.TimerHandle | None = None
+        self._reads = self._backlog = self._distrusted = False
+        self._overrun_count: int | None = None
 
     def open(self) -> None:
         """Open the port. Raises LinkLost if it is not there, is in use, or refuses the settings."""
@@ -71,19 +100,22 @@ class Port:
                 exclusive=True,
             )
             self._fd = self._serial.fileno()
-            if endpoint.parity != "N" and not is_terminal:
-                _mark_parity_errors(self._fd)
+            _set(self._fd, marks=not is_terminal)
+            self._overrun_count = self._overruns(self._fd)
         except (OSError, ValueError, termios.error) as error:
             self.close()
             raise LinkLost(f"{endpoint.path}: {error}") from error
-        asyncio.get_running_loop().add_reader(self._fd, self._readable)
+        self._looks = Looks(self._now())
+        self._listen()
+        self._look()
 
     def close(self) -> None:
         """Close the port."""
         port, self._serial = self._serial, None
+        if self._tick is not None:
+            self._tick.cancel()
         if port is not None:
-            if self._fd >= 0:
-                asyncio.get_running_loop().remove_reader(self._fd)
+            self._pause()
             port.close()
 
     def send(self, data: bytes) -> None:
@@ -96,67 +128,141 @@ class Port:
         if written != len(data):
             raise LinkLost(f"{self._endpoint.path}: the port does not take what is sent")
 
-    def forget(self) -> None:
-        """Drop the bytes received so far: they can not be the answer to the next request."""
+    def forget(self) -> bool:
+        """Drop all that has come so far: it can not be the answer to the next request.
+
+        Returns True if the next byte begins a line. Else the rest of a line that is unknown is still to come.
+        """
+        self._drain()
         self._lines.clear()
-        self._partial.clear()
-        if isinstance(self._failure, Unframed):
-            self._failure = None
+        if not self._framer.at_beginning:
+            self._framer.lose()
+        return self._framer.at_beginning
+
+    def fell_silent(self) -> None:
+        """Take the next byte for the beginning of a line: the caller knows that nothing came for a whole time-out."""
+        self._framer.begin()
 
     async def line(self, timeout_s: float | None) -> Line:
-        """Return the next whole line; timeout_s None waits for ever. Raises Silent, Unframed, LinkLost."""
+        """Return the next line; timeout_s None waits for ever. Raises Silent, Unframed in its place among the lines, LinkLost."""
         try:
             async with asyncio.timeout(timeout_s):
                 while not self._lines:
                     if self._failure is not None:
-                        raise self._taken_failure()
+                        raise self._failure
+                    self._listen()
                     self._wake.clear()
                     await self._wake.wait()
         except TimeoutError as error:
-            raise Silent(bytes(self._partial)) from error
-        return self._lines.popleft()
+            self._drain()  # the loop may have come late to both, the time-out and the answer
+            if not self._lines:
+                raise Silent(self._framer.waiting) from error
+        line = self._lines.popleft()
+        if isinstance(line, Unframed):
+            raise line
+        return line
 
-    def _taken_failure(self) -> Exception:
-        failure = self._failure
-        assert failure is not None
-        if isinstance(failure, Unframed):
-            self._failure = None
-        return failure
+    # reading
 
-    def _readable(self) -> None:
-        received_ns = time.monotonic_ns()
+    def _listen(self) -> None:
+        if not self._reads and self._failure is None:
+            self._reads = True
+            asyncio.get_running_loop().add_reader(self._fd, self._readable)
+
+    def _pause(self) -> None:
+        if self._reads:
+            self._reads = False
+            asyncio.get_running_loop().remove_reader(self._fd)
+
+    def _look(self) -> None:
+        """Read what is there, now and from time to time: so it is known since when nobody looked."""
+        if self._failure is None:
+            self._tick = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
+            self._wake_up(self._now())
+            self._drain()
+
+    def _drain(self) -> None:
+        """Read until nothing waits in the kernel's buffer, or too many lines wait here."""
+        while len(self._lines) < MOST_LINES and self._failure is None:
+            now = self._now()
+            if not self._readable():
+                if not self._backlog:
+                    self._looks.empty(now)
+                    self._distrusted = False
+                self._backlog = False
+                return
+
+    def _readable(self) -> bool:
+        """Read once. Returns False if nothing waits."""
+        now = self._now()
         try:
             data = os.read(self._fd, _CHUNK)
         except BlockingIOError:
-            return
+            return False
         except OSError as error:
             self._fail(LinkLost(f"{self._endpoint.path}: {error}"))
-            return
+            return False
         if not data:
             self._fail(LinkLost(f"{self._endpoint.path}: hung up"))
+            return False
+        self._take(data, now)
+        if len(self._lines) >= MOST_LINES:
+            self._pause()  # the kernel keeps what comes, and it shows when it could not
+        return True
+
+    def _take(self, data: bytes, now: Now) -> None:
+        """Cut bytes into lines; say where bytes may be missing."""
+        since_ns = self._looks.waited_since(now)
+        self._wake_up(now)
+        if not self._framer.at_beginning and not self._framer.waiting and self._looks.silent_ns() >= self._silence_ns:
+            self._framer.begin()
+        self._looks.heard(now)
+        if self._has_overrun() or self._distrusted:
+            # The hole lies somewhere in these bytes, or in those that are still between the driver's buffer and the terminal's.
+            self._missing("overrun: bytes came faster than they were taken", told=self._distrusted)
+            self._distrusted = self._backlog = True
             return
-        # Only the terminator ends a line: a pause proves nothing, because USB adapters deliver bytes in steps of their own.
-        *whole, rest = (bytes(self._partial) + data).split(self._terminator)
-        self._partial = bytearray(rest)
-        self._lines.extend(Line(text, received_ns) for text in whole)
-        # A wrong baud rate, a broken cable or another instrument; without a bound it would fill the memory.
-        if len(rest) > LONGEST_LINE or len(self._lines) > MOST_LINES or any(len(text) > LONGEST_LINE for text in whole):
-            self.forget()
-            self._failure = Unframed(f"{len(data)} bytes that are no lines: {data[:32].hex(' ')}")
+        for text, begins, fault in self._framer.feed(data):
+            whole = Line(text, now.monotonic_ns, since_ns, begins)
+            self._lines.append(whole if fault is None else Unframed(f"{fault}: {text[:32].hex(' ')}"))
+        if len(data) >= PROVEN_BYTES:
+            self._backlog = True
+            self._missing(f"{len(data)} bytes waited: the kernel's buffer may have been full")
         self._wake.set()
 
+    def _has_overrun(self) -> bool:
+        count = self._overruns(self._fd) if self._overrun_count is not None else None
+        changed = count != self._overrun_count
+        self._overrun_count = count
+        return changed
+
+    def _wake_up(self, now: Now) -> None:
+        """Say that nobody kept what was sent while the machine was suspended."""
+        if self._looks.suspended(now):
+            self._looks.woke(now)
+            self._missing("the machine was suspended")
+
+    def _missing(self, why: str, *, told: bool = False) -> None:
+        self._framer.lose()
+        if not told:
+            self._lines.append(Overrun(why))
+            self._wake.set()
+
     def _fail(self, why: LinkLost) -> None:
-        asyncio.get_running_loop().remove_reader(self._fd)
+        self._pause()
         self._failure = why
         self._wake.set()
 
 
-def _mark_parity_errors(fd: int) -> None:
-    """Let the kernel deliver a byte with a wrong parity as FF 00 byte (termios PARMRK), which no text holds.
+def _set(fd: int, *, marks: bool) -> None:
+    """Set what pyserial does not: that a read of nothing is told from a port that hung up (VMIN), and marks for damaged bytes.
 
-    pyserial switches parity on but does not check it.
+    With marks the kernel delivers a byte with a wrong parity or stop bit as FF 00 byte, and a break as FF 00 00 (termios PARMRK). pyserial
+    switches parity on but does not check it; without marks a break is a NUL byte, and a byte without its stop bit any other one.
     """
     settings = termios.tcgetattr(fd)
-    settings[0] |= termios.INPCK | termios.PARMRK
-    settings[0] &= ~termios.IGNPAR
+    settings[6][termios.VMIN] = 1
+    if marks:
+        settings[0] |= termios.INPCK | termios.PARMRK
+        settings[0] &= ~(termios.IGNPAR | termios.IGNBRK | termios.BRKINT)
     termios.tcsetattr(fd, termios.TCSANOW, settings)

@@ -42,7 +42,7 @@ def weight_of(line: bytes) -> Answer:
         "stable": (bool(unit), GOOD),
         "status": ("stable" if unit else "moving", GOOD),
     }
-    return Answer(fields, unit or None)
+    return Answer(fields)
 
 
 def _special(line: bytes) -> Answer:

@@ -26,12 +26,14 @@ class SerialSettings(BaseModel):
     request: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\x00-\x7f]*$")] | None = None
     """Protocol line: what asks for a line, its ending included. Without it the instrument speaks by itself."""
     terminator: Literal["\r\n", "\r", "\n"] = "\r\n"
+    ignore: Annotated[tuple[str, ...], Field(max_length=16)] = ()
+    """Protocol line: regular expressions of lines that hold no values (headers, signatures). Others that do not match are a gap."""
 
     @model_validator(mode="after")
     def _of_its_protocol(self) -> Self:
-        given = self.model_fields_set
-        allowed = {"mt-sics": {"command", "serial_number"}, "sbi": set(), "line": {"pattern", "request", "terminator"}}[self.protocol]
-        if foreign := given & {"command", "serial_number", "pattern", "request", "terminator"} - allowed:
+        of_lines, of_scales = {"pattern", "request", "terminator", "ignore"}, {"command", "serial_number"}
+        allowed = {"mt-sics": of_scales, "sbi": set(), "line": of_lines}[self.protocol]
+        if foreign := self.model_fields_set & (of_lines | of_scales) - allowed:
             raise ValueError(f"{', '.join(sorted(foreign))}: not a key of protocol {self.protocol}")
         if self.protocol == "line" and self.pattern is None:
             raise ValueError("protocol line needs a pattern")

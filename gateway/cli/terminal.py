@@ -103,14 +103,18 @@ def _clock(clock: dict[str, Any]) -> Text:
     return Text(f"{clock['offset_s']:+.3f} s", style="bold red" if clock["above"] else "green")
 
 
+def _style(state: str) -> str:
+    """Colour an uplink's state: red where going on would mix two histories."""
+    return "green" if state in _GOOD else "bold red" if state == "two-histories" else "yellow"
+
+
 def _uplinks(now: dict[str, Any]) -> Table:
-    table = _table("uplink", "state", "without receipt", "oldest s", "last receipt", "rejected")
+    table = _table("uplink", "state", "without receipt", "oldest s", "last receipt", "rejected", "refused")
     for u in now["uplinks"]:
-        state = Text(
-            u["state"] if u["state"] in _GOOD else f"{u['state']}: {u['detail']}", style="green" if u["state"] in _GOOD else "yellow"
-        )
+        state = Text(u["state"] if u["state"] in _GOOD else f"{u['state']}: {u['detail']}", style=_style(u["state"]))
         oldest = "-" if u["oldest_s"] is None else f"{u['oldest_s']:,}"
-        table.add_row(u["name"], state, f"{u['entries']:,}", oldest, u["last_receipt"] or "-", str(u["rejected"]))
+        counts = (str(u["rejected"]), str(u["receipts_refused"]))
+        table.add_row(u["name"], state, f"{u['entries']:,}", oldest, u["last_receipt"] or "-", *counts)
     return table
 
 

@@ -33,6 +33,7 @@ from gateway.context.signals.sight import Sight
 from gateway.context.signals.steps_from_rows import RowSteps
 from gateway.context.signals.steps_from_signals import SignalSteps
 from gateway.context.state import FORMAT, EquipmentState, Instant, State
+from gateway.context.takeover import Takeover
 from gateway.entries.fold_input import EventInput, ReadingsInput, from_entry
 from gateway.entries.ticks import TICKS_PER_S, from_rfc3339
 from gateway.parameters import Track, extend
@@ -48,11 +49,17 @@ class Fold:
     Time advances only through entries. The fold's own events are never fed back to it.
     """
 
-    def __init__(self, line: Line, state: State | None = None) -> None:
+    def __init__(self, line: Line, state: State | None = None, former: "Fold | None" = None) -> None:
+        """Begin, or go on with a state. former: the fold that decides until this one's configuration begins."""
         self.plan = Plan(line)
         self.state = state or State()
-        self._adopt()
+        self._former = former
         self._events: list[dict[str, Any]] = []
+        if former is None:
+            self._adopt()
+        self._compose()
+
+    def _compose(self) -> None:
         self._holds = HoldTimes(self.state, self.plan, self._emit)
         self._ledgers = Ledgers(self.state, self.plan, self._emit)
         self._alarms = Alarms(self.state, self.plan, self._emit)
@@ -92,11 +99,13 @@ class Fold:
 
     def decide(self, item: ReadingsInput | EventInput) -> list[dict[str, Any]]:
         """Decide what an entry causes: the bodies of events, in order, each with `caused_by`: the seq of this item."""
-        before, self._events, self.state.seq, self.state.now = self.state.now, [], item.seq, item.ticks
-        self.state.began = self.state.began or item.ticks
         looked = isinstance(item, ReadingsInput) or not _starts(item.event)
-        self._set_clock.take(item, before, is_start=not looked, was_verified=self._is_verified())
-        self._verified(item)
+        if self._former is None:
+            self._begin(item, is_start=not looked)
+        elif looked or (isinstance(item, EventInput) and item.event["type"] == "config"):
+            self._take_over(self._former, item, is_start=not looked)
+        else:
+            return self._former.decide(item)
         if looked and any(where.pending for where in self.state.where.values()):
             self._settling.settle()  # time has passed before the entry tells anything
         if isinstance(item, ReadingsInput):
@@ -119,6 +128,12 @@ class Fold:
         if self._events:
             self._contexts.changed()
         return self._events
+
+    def under(self, line: Line) -> "Fold":
+        """Give the fold that goes on under a configuration: from its `config` event on, before which this one still decides."""
+        if line.sha256 == self.plan.line.sha256:
+            return self
+        return Fold(line, self.state, self._former or self)
 
     def signals(self, source: str) -> frozenset[int]:
         """Name the tags at which the intake cuts a list when their value changes."""
@@ -169,13 +184,33 @@ class Fold:
             raise ValueError(f"a state of format {state.format}, this is {FORMAT}")
         return cls(line, state)
 
+    def hand_over(self, item: ReadingsInput | EventInput, following: Plan, *, is_start: bool) -> list[dict[str, Any]]:
+        """End what the configuration that begins with this item does not declare; it takes the item. Returns the events."""
+        self._begin(item, is_start=is_start)
+        Takeover(self.state, self.plan, self._emit, self._runs, self._batches, self._bookings).end(following)
+        return self._events
+
     # inside
+
+    def _begin(self, item: ReadingsInput | EventInput, *, is_start: bool) -> None:
+        before, self._events, self.state.seq, self.state.now = self.state.now, [], item.seq, item.ticks
+        self.state.began = self.state.began or item.ticks
+        self._set_clock.take(item, before, is_start=is_start, was_verified=self._is_verified())
+        self._verified(item)
+
+    def _take_over(self, former: "Fold", item: ReadingsInput | EventInput, *, is_start: bool) -> None:
+        """Let the former fold end what this one does not know, and go on with its state."""
+        self._events, self._former = former.hand_over(item, self.plan, is_start=is_start), None
+        self._adopt()
+        self._compose()
 
     def _adopt(self) -> None:
         """Fit the state to the line: what is new begins empty, what the line no longer has is let go."""
         state, plan = self.state, self.plan
         state.where = {name: state.where.get(name) or EquipmentState() for name in plan.units}
-        state.tracks = {name: state.tracks.get(name) or Track() for name in sorted(plan.tracked)}
+        state.tracks = {name: state.tracks.get(name) or Track(through=state.now) for name in sorted(plan.tracked)}
+        state.booked = {record: booked for record, booked in state.booked.items() if booked.occurred.equipment in plan.units}
+        state.occurred = [pending for pending in state.occurred if pending.equipment in plan.units]
         state.runs = {number: run for number, run in state.runs.items() if (run.equipment, run.kind, run.name) in plan.gathering}
         state.awaiting = {name: run for name, run in state.awaiting.items() if (run.equipment, run.kind, run.name) in plan.gathering}
         for run in state.runs.values():

@@ -102,7 +102,8 @@ class Telling:
 
 def _row_keys(source: Source) -> Iterator[tuple[str, frozenset[str]]]:
     """Yield each query or pattern of a source with the columns that identify its rows."""
-    for table in (*(source.options.get("query") or ()), *(source.options.get("pattern") or ())):
+    rows = (source.options.get(name) for name in ("query", "pattern"))
+    for table in (table for tables in rows if isinstance(tables, list | tuple) for table in tables):  # a serial pattern is a text
         key = table.get("key") or ()
         yield f"{source.name}.{table.get('name')}", frozenset((key,) if isinstance(key, str) else key)
 

@@ -8,10 +8,11 @@ from typing import Any
 import orjson
 from pydantic import TypeAdapter
 
-from buffer import Entry, Journal
-from config import Line
+from buffer import Entry, Journal, StorageError
+from config import ConfigError, Line
 from gateway.context import Fold
 from gateway.entries.fold_input import EventInput, ReadingsInput, Tagsets, learn
+from gateway.entries.stored_configurations import line_since, line_until
 from gateway.entries.tagset import tagset_of
 
 log = logging.getLogger(__name__)
@@ -27,19 +28,22 @@ def replay(line: Line, journal: Journal, progress: Callable[[str], None] = lambd
     The state is a cache: without it, or with one that can not be read, all held entries are folded. What could not be used is a finding of
     this start. progress: called after each page of entries with a line of text, and at the end with an empty one.
     """
-    fold, after, why = _from_state(line, journal)
+    configurations = _Configurations(line, journal)
+    fold, after, why = _from_state(line, journal, configurations)
     tables, folding, first = _Tables(line, journal), _Progress(journal.held(after), why, progress), (0, 0)
     while entries := journal.read(after, max_bytes=PAGE_BYTES):
         for entry in entries:
-            item = tables.item(fold, orjson.loads(entry.payload))
+            stored = orjson.loads(entry.payload)
+            fold = configurations.under(fold, stored.get("config"), _before(entry))
+            item = tables.item(fold, stored)
             if item is not None:
                 fold.decide(item)
         first = _position(entries[0]) if first == (0, 0) else first
         after = _position(entries[-1])
         folding.folded(len(entries))
     folding.done()
-    journal.opened.findings.extend([*_not_held(why, first), *tables.findings()])
-    return fold
+    journal.opened.findings.extend([*_not_held(why, first), *tables.findings(), *configurations.findings])
+    return fold.under(line)
 
 
 def _not_held(why: str, first: tuple[int, int]) -> list[str]:
@@ -50,16 +54,61 @@ def _not_held(why: str, first: tuple[int, int]) -> list[str]:
     return [f"{told} (numbers of runs outside open batches, hold times, lots and samples of closed batches) begins anew"]
 
 
-def _from_state(line: Line, journal: Journal) -> tuple[Fold, tuple[int, int], str]:
+def _from_state(line: Line, journal: Journal, configurations: "_Configurations") -> tuple[Fold, tuple[int, int], str]:
     """The fold, through which entry it goes, and why it is not the stored one ("" if it is)."""
     stored = journal.state()
     if stored is None:
         return Fold(line), (0, 0), "no state is stored"
     after, state = stored
     try:
-        return Fold.load(line, state), after, ""
+        return Fold.load(configurations.of_state(state, after), state), after, ""
     except ValueError as error:  # written by another version: start is slower, not different
         return Fold(line), (0, 0), f"the stored state is not of this version ({str(error).splitlines()[0]})"
+
+
+class _Configurations:
+    """The configurations that entries were made under. What they decided then stands: another one takes over where it began, not before.
+
+    Where one can not be read back, the line's present one stands in, and that is said.
+    """
+
+    def __init__(self, line: Line, journal: Journal) -> None:
+        self._line, self._journal = line, journal
+        self._lines: dict[str, Line] = {line.sha256: line}
+        self.findings: list[str] = []
+        """What a person should know."""
+
+    def of_state(self, state: bytes, after: tuple[int, int]) -> Line:
+        """Give the configuration that a stored state was decided under."""
+        try:
+            sha256 = str(orjson.loads(state).get("config") or "")
+        except (ValueError, AttributeError):
+            return self._line
+        return self._named(sha256, lambda: line_until(self._journal, after, sha256)) if sha256 else self._line
+
+    def under(self, fold: Fold, config: Mapping[str, Any] | None, before: tuple[int, int]) -> Fold:
+        """Give the fold that decides an entry, by the configuration in its head. before: the entry before it."""
+        if config is None or config["sha256"] == fold.plan.line.sha256:
+            return fold
+        sha256 = config["sha256"]
+        line = self._named(sha256, lambda: line_since(self._journal, before, sha256))
+        return fold if line.sha256 == fold.plan.line.sha256 else fold.under(line) if fold.state.seq else Fold(line)
+
+    def _named(self, sha256: str, read: Callable[[], Line | None]) -> Line:
+        if sha256 not in self._lines:
+            try:
+                line, why = read(), "its files are no longer in the journal"
+            except (ConfigError, StorageError) as error:
+                line, why = None, str(error).splitlines()[0]
+            if line is None:
+                told = f"what was decided under configuration {sha256[:16]} was decided again under the present one: {why}"
+                self.findings.append(told)
+            self._lines[sha256] = self._line if line is None else line
+        return self._lines[sha256]
+
+
+def _before(entry: Entry) -> tuple[int, int]:
+    return entry.epoch, entry.seq - 1
 
 
 class _Tables:

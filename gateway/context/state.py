@@ -157,6 +157,7 @@ class EquipmentState:
     states: list[tuple[int, str]] = field(default_factory=list)  # (ticks, state) as far back as a live run needs
     heard: list[Heard] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
+    sought: dict[str, int] = field(default_factory=dict)  # step that is declared anew -> since when; it may run already
     untold: int = 0  # dropped from `told`, because they were too many
 
     def tell(self, told: Told) -> None:
@@ -182,6 +183,8 @@ class Member:
     parameters: list[dict[str, Any]] = field(default_factory=list)
     events: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # record -> parameters taken at one event
     unseen: list[str] = field(default_factory=list)
+    unit_id: str | None = None
+    absent: list[str] | None = None  # steps that had to run and did not, of an equipment that is no longer declared
 
 
 @dataclass(slots=True)

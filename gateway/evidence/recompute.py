@@ -118,7 +118,7 @@ def recompute(
         entry = orjson.loads(payload)
         config = entry.get("config")
         if config is not None and config["sha256"] != fold.plan.line.sha256 and line_of is not None:
-            fold = Fold.load(line_of(config["sha256"]), fold.dump())
+            fold = fold.under(line_of(config["sha256"]))
         item = fold.item(entry)
         if item is None:
             stored = event_bytes(payload)

@@ -3,7 +3,6 @@
 It is made once, at the start, from the files that stand in the journal; every copy of a record takes it from there.
 """
 
-from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -12,13 +11,12 @@ import orjson
 from buffer import Journal, StorageError
 from config import ConfigError, Line
 from config.reports.diff import Change, differences
-from gateway.entries.configuration import Files, add_part, line_of
+from gateway.entries.stored_configurations import line_until
 
 MOST_CHANGES = 500
 """Listed in an event; `changes` counts all, and the files of both configurations stand in the journal."""
 MOST_FIELDS_BYTES = 4_096
 LONGEST_VALUE = 512
-PAGE_BYTES = 8_388_608
 _FIRST: dict[str, Any] = {"follows": None, "changes": None, "diff": [], "approved_by": None}
 
 
@@ -32,7 +30,7 @@ def change_of(journal: Journal, version: int, sha256: str, line: Line) -> dict[s
         return _FIRST
     told = {**_FIRST, "follows": {"version": version, "sha256": sha256}}
     try:
-        before = _before(journal, sha256)
+        before = line_until(journal, journal.last, sha256)
     except (ConfigError, StorageError) as error:
         return {**told, "not_compared": str(error).splitlines()[0][:LONGEST_VALUE]}
     if before is None:
@@ -47,35 +45,3 @@ def _listed(change: Change) -> dict[str, Any]:
     while len(orjson.dumps(fields)) > MOST_FIELDS_BYTES:
         fields.pop()
     return {"what": change.what, "kind": change.kind, "name": change.name, "fields": fields, "criticality": change.criticality}
-
-
-def _before(journal: Journal, sha256: str) -> Line | None:
-    """Read the configuration back that was in force at the journal's end: each segment states it (docs/decisions/0041)."""
-    epoch, last = journal.last
-    first = journal.segment_of(max(last, 1))
-    while True:
-        files = _files(journal, (epoch, first - 1), sha256)
-        if files is not None or first <= 1:
-            return None if files is None else line_of(files)
-        first = journal.segment_of(first - 1)
-
-
-def _files(journal: Journal, after: tuple[int, int], sha256: str) -> Files | None:
-    """Collect the files of a configuration from the first whole statement of it after an entry."""
-    files: Files = {}
-    for event in _statements(journal, after):
-        if event["sha256"] == sha256:
-            part = event.get("part", 1)
-            files = {} if part == 1 else files
-            add_part(files, event)
-            if part == event.get("of", 1):
-                return files
-    return None
-
-
-def _statements(journal: Journal, after: tuple[int, int]) -> Iterator[dict[str, Any]]:
-    while entries := journal.read(after, max_bytes=PAGE_BYTES):
-        for entry in entries:
-            if b'"event":{"type":"config"' in entry.payload:
-                yield orjson.loads(entry.payload)["event"]
-        after = entries[-1].epoch, entries[-1].seq

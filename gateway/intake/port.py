@@ -91,6 +91,7 @@ class Port:
         *,
         received_ns: int,
         requested_ns: int | None = None,
+        waited_since_ns: int | None = None,
         kind: Kind = "change",
         messages: Sequence[Message] = (),
         watermark: Mapping[str, Any] | None = None,
@@ -105,7 +106,8 @@ class Port:
             raise RuntimeError(f"{self.source.name}: more than {MOST_OPEN_CALLS} lists open; the driver must wait for room()")
         poll = None if requested_ns is None else self._asking.poll(readings, alive, requested_ns, received_ns)
         ticks = self._way.clock.ticks
-        io = Instants(None if requested_ns is None else ticks(requested_ns), ticks(received_ns))
+        begun_ns = waited_since_ns if requested_ns is None else requested_ns
+        io = Instants(None if begun_ns is None else ticks(begun_ns), ticks(received_ns))
         before = self._asking.before(poll, io.middle, time.monotonic(), kept) if poll else IN_TIME
         drafts: list[Draft] = [*before.drafts]
         if resumed:

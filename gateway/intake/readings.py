@@ -15,7 +15,10 @@ MOST_READINGS = 1_000
 
 
 class Instants(NamedTuple):
-    """When an I/O was begun and complete, in ticks. requested: None if the source spoke without being asked."""
+    """When an I/O was begun and complete, in ticks.
+
+    requested: None if the source spoke without being asked; of what it then said while nobody listened, the instant after which it came.
+    """
 
     requested: int | None
     received: int

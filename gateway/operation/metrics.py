@@ -66,12 +66,14 @@ class _Snapshot(Collector):
         waiting = GaugeMetricFamily("ebr_gateway_uplink_unreceipted_entries", "Entries without a receipt", labels=["uplink"])
         oldest = GaugeMetricFamily("ebr_gateway_uplink_oldest_seconds", "Age of the oldest entry without a receipt", labels=["uplink"])
         rejected = GaugeMetricFamily("ebr_gateway_uplink_rejected_entries", "Entries that the EBR rejects", labels=["uplink"])
+        refused = CounterMetricFamily("ebr_gateway_uplink_refused_answers", "Answers of the EBR that proved nothing", labels=["uplink"])
         for uplink in self._now["uplinks"]:
+            refused.add_metric([uplink["name"]], uplink["receipts_refused"])
             waiting.add_metric([uplink["name"]], uplink["entries"])
             if uplink["oldest_s"] is not None or not uplink["entries"]:  # an entry with a time to come has no age
                 oldest.add_metric([uplink["name"]], uplink["oldest_s"] or 0)
             rejected.add_metric([uplink["name"]], uplink["rejected"])
-        return waiting, oldest, rejected
+        return waiting, oldest, rejected, refused
 
 
 def metrics(snapshot: dict[str, Any]) -> bytes:

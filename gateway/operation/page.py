@@ -46,8 +46,9 @@ def _banner(now: dict[str, Any], problems: list[str]) -> str:
 
 
 def _grave(now: dict[str, Any]) -> bool:
-    """True if readings are held back, or nothing proves any more what is written."""
+    """True if readings are held back, nothing proves any more what is written, or a receiver holds another history than this one."""
     contradicted = any(witness["contradicts"] for witness in now["evidence"]["witnesses"])
+    contradicted = contradicted or any(uplink["state"] == "two-histories" for uplink in now["uplinks"])
     return bool(now["journal"]["pressure"] or now["evidence"]["refused"] or contradicted)
 
 
@@ -126,10 +127,13 @@ def _uplinks(now: dict[str, Any]) -> str:
             wording.span(u["oldest_s"]) if u["oldest_s"] is not None else "–",
             f'<span class="t">{wording.instant(u["last_receipt"] or "–")}</span>',
             str(u["rejected"]) if not u["rejected"] else f'<b class="bad">{u["rejected"]}</b>',
+            str(u["receipts_refused"]) if not u["receipts_refused"] else f'<b class="bad">{u["receipts_refused"]:,}</b>',
         ]
         for u in now["uplinks"]
     ]
-    return _table("Uplinks", ["Uplink", "State", "Without receipt#", "Oldest#", "Last receipt (UTC)", "Rejected#"], rows)
+    return _table(
+        "Uplinks", ["Uplink", "State", "Without receipt#", "Oldest#", "Last receipt (UTC)", "Rejected#", "Answers refused#"], rows
+    )
 
 
 def _facts(title: str, facts: Iterable[wording.StatusLine]) -> str:

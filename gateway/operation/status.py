@@ -21,6 +21,8 @@ SPACE_ALARMS = (0.70, 0.85)
 STOOD_S = 5.0
 """A source that was not asked for longer needs attention for LATE_SHOWN_S afterwards; shorter silences are counted."""
 LATE_SHOWN_S = 600.0
+REFUSED_SHOWN_S = 3600.0
+"""An answer that proved nothing needs attention for so long: whoever sent it may not be the receiver, or holds something else."""
 MOST_ENDED = 5
 MOST_NAMED = 10
 
@@ -149,6 +151,10 @@ class Status:
         last = plain.pop("last_receipt_ticks")
         plain["oldest_s"] = age_s(depth.oldest_ticks, now_ticks)
         plain["last_receipt"] = None if last is None else rfc3339(last)
+        refused = plain.pop("refused_ticks")
+        plain["refused_at"] = None if refused is None else rfc3339(refused)
+        # One that seems to be of a time to come has no age, and is shown: the clock was ahead then.
+        plain["refused_lately"] = refused is not None and (age_s(refused, now_ticks) or 0.0) < REFUSED_SHOWN_S
         return plain
 
 
@@ -165,6 +171,7 @@ def problems(now: Mapping[str, Any]) -> list[str]:
     texts += _journal_problems(now["journal"])
     texts += [f"uplink {u['name']}: {u['state']} ({u['detail']})" for u in now["uplinks"] if u["state"] != "forwarding"]
     texts += [f"uplink {u['name']}: {u['rejected']} entries rejected by the EBR" for u in now["uplinks"] if u["rejected"]]
+    texts += [_refused(u) for u in now["uplinks"] if u["refused_lately"]]
     texts += _evidence_problems(now["evidence"], now["backup"])
     if now["clock"]["status"] != "synchronised":
         texts.append(f"clock: {now['clock']['status']}")
@@ -180,6 +187,12 @@ def _late(late: LateCycles, now: int) -> dict[str, Any]:
 
 def _needs_attention(late: Mapping[str, Any]) -> bool:
     return bool(late["count"] and late["last_s"] > STOOD_S and late["ago_s"] < LATE_SHOWN_S)
+
+
+def _refused(uplink: Mapping[str, Any]) -> str:
+    count = uplink["receipts_refused"]
+    times = "1 answer" if count == 1 else f"{count:,} answers"
+    return f"uplink {uplink['name']}: {times} refused since the start, the last at {uplink['refused_at'][11:19]} UTC ({uplink['refusal']})"
 
 
 def _stood(source: Mapping[str, Any]) -> str:

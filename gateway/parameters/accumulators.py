@@ -49,7 +49,12 @@ class Need:
     @property
     def key(self) -> str:
         """Text that identifies this need; equal needs have equal keys. Key of `Book.sums`."""
-        return f"{self.tag.tag}|{self.skip_ticks}|{self.running:d}|{self.above}|{self.below}"
+        return f"{self.values}|{self.above}|{self.below}"
+
+    @property
+    def values(self) -> str:
+        """Text that identifies what is summed, whatever lines it is compared with: the beginning of `key`."""
+        return f"{self.tag.tag}|{self.skip_ticks}|{self.running:d}"
 
 
 def need_of(parameter: Parameter, tags: Mapping[str, Tag]) -> Need | None:
@@ -109,10 +114,10 @@ def opened(needs: Sequence[Need], limits: Sequence[str], tracks: Mapping[str, Tr
 
 
 def extend(book: Book, needs: Sequence[Need], limits: Sequence[str], tracks: Mapping[str, Track], start: int) -> None:
-    """Add to `book` each need and limit tag that it lacks, as of the step's start (ticks).
+    """Add to `book` each need and limit tag that it lacks, as of the step's start (ticks), and drop sums that nobody needs.
 
     At the start these are all; later, those that a new configuration asks for in a running step. `tracks` (by tag) must hold every tag
-    named.
+    named. Sums that are dropped would not go on; whoever asks for them again begins with what is held then.
     """
     book.limits.update({name: _standing(tracks[name], start) for name in limits if name not in book.limits})
     for need in needs:
@@ -121,7 +126,16 @@ def extend(book: Book, needs: Sequence[Need], limits: Sequence[str], tracks: Map
         track = tracks[need.tag.tag]
         above, below = (_threshold(threshold, book.limits) for threshold in (need.above, need.below))
         rule = Rule(start + need.skip_ticks, need.tag.between == "linear", _span(need.tag), above, below)
-        book.sums[need.key] = Sums.begin(rule, start, track.before(start), track.cuts)
+        alike = None if track.through <= start else _alike(book, need, rule)
+        book.sums[need.key] = Sums.begin(rule, start, track.before(start), track.cuts) if alike is None else alike.against(rule)
+    needed = {need.key for need in needs}
+    book.sums = {key: sums for key, sums in book.sums.items() if key in needed}
+
+
+def _alike(book: Book, need: Need, rule: Rule) -> Sums | None:
+    """Find sums over the same readings, compared with other lines: what they were summed from is not held any more."""
+    same = (sums for key, sums in book.sums.items() if key.startswith(f"{need.values}|"))
+    return next((sums for sums in same if replace(sums.rule, above=rule.above, below=rule.below) == rule), None)
 
 
 def advance(

@@ -140,10 +140,15 @@ def status_of(parameter: Parameter, tag: Tag | None, sums: Sums, value: Json, ed
     if not accepted:
         return "gap"
     longest = sums.included + (edges.longer or 0)
-    covered = edges.sighted(longest) if statistic in INSTANTS else sums.covered - edges.unsighted
+    covered = edges.sighted(longest) if statistic in INSTANTS else _usable(statistic, sums) - edges.unsighted
     if _is_enough(parameter, covered, longest):
         return "present"
     return "bad" if statistic not in INSTANTS and sums.bad * 2 >= longest - covered else "gap"
+
+
+def _usable(statistic: str, sums: Sums) -> int:
+    """Give the time with a good value that the statistic can use: of a time beyond a line, that in which it was compared with this line."""
+    return sums.covered - sums.unlined if statistic in BY_THRESHOLD else sums.covered
 
 
 def _is_enough(parameter: Parameter, covered: int, longest: int) -> bool:
@@ -251,7 +256,8 @@ def _excursions(parameter: Parameter, sums: Sums | None) -> dict[str, Any]:
         }
         for side, start, end, furthest in sums.beyond
     ]
-    return {"excursions": told, "excursion_count": sums.excursions}
+    listed = {"excursions": told, "excursion_count": sums.excursions}
+    return listed if sums.lined_from is None else {**listed, "excursions_from": rfc3339(sums.lined_from)}
 
 
 def _extreme(parameter: Parameter, furthest: float) -> str | None:
@@ -287,12 +293,12 @@ def _covered(parameter: Parameter, sums: Sums, edges: Edges | None) -> float | N
         return None
     unsighted = 0 if edges is None or parameter.statistic in INSTANTS else edges.unsighted
     if sums.included + longer:
-        return round(max(sums.covered - unsighted, 0) / (sums.included + longer), 6)
+        return round(max(_usable(parameter.statistic, sums) - unsighted, 0) / (sums.included + longer), 6)
     return 1.0 if sums.first is not None or sums.at_start is not None else 0.0
 
 
 def _gaps(cuts: Sequence[Cut]) -> dict[str, Any]:
-    names = sorted({cut.gap for cut in cuts})
+    names = sorted({cut.gap for cut in cuts} - {""})
     return {"gaps": names} if len(names) <= MOST_GAPS else {"gaps": names[:MOST_GAPS], "gap_count": len(names)}
 
 

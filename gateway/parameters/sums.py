@@ -5,7 +5,7 @@ the same sums to the last bit, however it was divided into calls.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gateway.entries.fold_input import Json
 from gateway.entries.ticks import TICKS_PER_S
@@ -99,6 +99,8 @@ class Sums:
     worst: int = 0
     beyond: list[tuple[int, int, int, float]] = field(default_factory=list)  # (1 above or -1 below, from, to, furthest value)
     excursions: int = 0  # all of them; `beyond` lists the first
+    unlined: int = 0  # part of `covered` that was not compared with the lines: they are others since
+    lined_from: int | None = None  # from when on it was; None: from the start
 
     @classmethod
     def begin(cls, rule: Rule, start: int, standing: Point | None, cuts: Sequence[Cut]) -> "Sums":
@@ -111,6 +113,11 @@ class Sums:
                 sums._stand(standing)
                 sums.stood_seq = standing[3] if sums.known else None
         return sums
+
+    def against(self, rule: Rule) -> "Sums":
+        """Return these sums as they go on against other lines: what is beyond them counts from here on alone."""
+        begun = replace(self, rule=rule, above=0.0, below=0.0, beyond=[], excursions=0)
+        return replace(begun, unlined=self.covered, lined_from=self.at)
 
     def advance(self, points: Sequence[Point], cuts: Sequence[Cut], stops: Stops, until: int, *, end: bool = False) -> None:
         """Take `points`, all readings with event time in [through, until), in order; account time up to the last of them.

@@ -57,9 +57,10 @@ def tasks(
 
 
 def uplink_tasks(parts: Parts) -> dict[str, Task]:
-    """Return one task per receiver: send what is stored, take its receipts. They stop last."""
+    """Return two tasks per receiver: send what is stored and take its receipts; see that it gets on. They stop last."""
     names = {forwarder: f"uplink {forwarder.status.name}" for forwarder in parts.uplinks}
-    return {name: partial(supervise, name, forwarder.run, forwarder.failed, retry_on=UplinkError) for forwarder, name in names.items()}
+    sending = {name: partial(supervise, name, forwarder.run, forwarder.failed, retry_on=UplinkError) for forwarder, name in names.items()}
+    return sending | {f"{name} watch": forwarder.watch for forwarder, name in names.items()}
 
 
 def source_tasks(parts: Parts, drivers: Iterable[Driver]) -> dict[str, Task]:

@@ -16,11 +16,15 @@ class Unreachable(UplinkError):
         self.retry_after_s = retry_after_s
 
 
+class Awaited(Unreachable):
+    """The receiver answers, but can not take this yet and is to be given time: an order that it does not know so far."""
+
+
 class Refused(UplinkError):
     """The receiver refuses, and waiting alone will not help: an alarm is raised and a person decides.
 
     code: a stable word for the finding and the status page: credentials, certificate, too-small, too-large, address, conflict, protocol,
-    behind-held.
+    not-taken.
     """
 
     def __init__(self, code: str, message: str) -> None:

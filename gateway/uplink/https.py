@@ -76,7 +76,8 @@ class Https(Transport):
         self._page_entries, self._page_bytes = min(2 * self._page_entries, PAGE_ENTRIES), min(2 * self._page_bytes, PAGE_BYTES)
         if what == "answer":
             self.inbox.append(Delivered((last.epoch, last.seq), last.digest))
-        self.inbox.append(Answer(answer, f"answer {status} to entries {first.seq}-{last.seq}", required=what == "answer"))
+        about = f"answer {status} to entries {first.seq}-{last.seq}"
+        self.inbox.append(Answer(answer, about, required=what == "answer", refused=what == "single"))
         return len(page)
 
     async def live(self, entries: Sequence[Entry]) -> None:

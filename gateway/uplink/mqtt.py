@@ -8,7 +8,6 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,9 @@ from buffer import Entry
 from config import Uplink, credentials
 from gateway.uplink import tls, topics
 from gateway.uplink.errors import Refused, Unreachable, UplinkError
+from gateway.uplink.pubacks import Pubacks
 from gateway.uplink.records import Record, Records, Reply, reply_of
-from gateway.uplink.transport import Answer, Delivered, Online, Position, Room, Transport
+from gateway.uplink.transport import Answer, Online, Room, Transport
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +64,7 @@ class Mqtt(Transport):
 
     def _reset(self) -> None:
         self._failure = None
-        self._sent: OrderedDict[int, tuple[Position, str]] = OrderedDict()  # mid -> what it carries, in the order of sending
-        self._done: set[int] = set()
-        self._inflight, self._acked_at = MAX_INFLIGHT, 0.0
+        self._sent, self._inflight = Pubacks(), MAX_INFLIGHT
         self._connected: asyncio.Event = asyncio.Event()
         self._subscribed: asyncio.Event = asyncio.Event()
         self._announced: asyncio.Event = asyncio.Event()
@@ -116,13 +114,12 @@ class Mqtt(Transport):
         self._check()
         assert self._client is not None
         topic = f"{self._topic}/entries"
-        if not self._sent:
-            self._acked_at = asyncio.get_running_loop().time()
+        now_s = asyncio.get_running_loop().time()
         for entry in entries:
             info = self._client.publish(topic, entry.payload, qos=1, retain=False)
             if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 raise Unreachable(f"not sent: {paho.error_string(info.rc)}")
-            self._sent[info.mid] = ((entry.epoch, entry.seq), entry.digest)
+            self._sent.sent(info.mid, (entry.epoch, entry.seq), entry.digest, now_s)
         return len(entries)
 
     async def live(self, entries: Sequence[Entry]) -> None:
@@ -144,7 +141,7 @@ class Mqtt(Transport):
         assert self._client is not None
         if self._client.loop_misc() != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise Unreachable("the broker stopped answering")
-        if self._sent and asyncio.get_running_loop().time() - self._acked_at > ACK_SILENCE_S:
+        if self._sent.silent_s(asyncio.get_running_loop().time()) > ACK_SILENCE_S:
             raise Unreachable(f"the broker acknowledged nothing for {ACK_SILENCE_S:.0f} s")
 
     @property
@@ -272,14 +269,8 @@ class Mqtt(Transport):
         if mid not in self._sent:
             self._announced.set()
             return
-        self._acked_at = asyncio.get_running_loop().time()
-        self._done.add(mid)
-        delivered = None
-        while self._sent and (first := next(iter(self._sent))) in self._done:  # PUBACKs count in the order of sending
-            delivered = self._sent.pop(first)
-            self._done.remove(first)
-        if delivered is not None:
-            self.inbox.append(Delivered(*delivered))
+        if (delivered := self._sent.came(mid, asyncio.get_running_loop().time())) is not None:
+            self.inbox.append(delivered)
         self.wake()
 
     def _on_message(self, _: paho.Client, __: Any, message: paho.MQTTMessage) -> None:

@@ -15,13 +15,15 @@ NOTHING = "0" * 64
 """Digest of a receipt with `through` 0: nothing of this epoch is held."""
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+CODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _RETRY = ("later", "after-change", "never")
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A receipt: all entries of (gateway, epoch) up to `through` are stored or rejected; digest is that of entry `through`.
+    """A receipt as it claims to be: all entries of (gateway, epoch) up to `through` are stored or rejected; digest is that of `through`.
+
+    It counts for nothing until the journal has compared the digest, whatever it is: NOTHING is no digest of an entry either.
 
     rejected: the receiver's complete present list of entries that it was handed and did not store.
     """
@@ -71,6 +73,6 @@ def _one(item: Any) -> Rejected:
     if not isinstance(item, dict):
         raise ValueError("rejected holds something that is no object")  # noqa: TRY004
     code, retry, reason = item.get("code"), item.get("retry", "after-change"), item.get("reason", "")
-    if not isinstance(code, str) or not _CODE.fullmatch(code) or retry not in _RETRY or not isinstance(reason, str):
+    if not isinstance(code, str) or not CODE.fullmatch(code) or retry not in _RETRY or not isinstance(reason, str):
         raise ValueError("rejected holds an entry without a proper code, retry or reason")
     return Rejected(_count(item.get("seq"), "seq"), code, str(retry), reason[:MAX_REASON_CHARS])

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import orjson
 
 from buffer import Entry, Rejected
-from gateway.uplink.errors import Refused, Unreachable
-from gateway.uplink.receipt import MAX_REASON_CHARS
+from gateway.uplink.errors import Awaited, Refused, Unreachable
+from gateway.uplink.receipt import CODE, MAX_REASON_CHARS
 from gateway.uplink.transport import Delivered, Outcome, Room, Transport
 
 TYPES = frozenset({"step", "batch", "material", "sample", "alarm", "gap"})
@@ -75,7 +75,9 @@ def reply_of(payload: bytes, record_id: str) -> Reply | None:
         return None
     if not isinstance(item, dict) or item.get("id") != record_id or item.get("outcome") not in ("stored", "duplicate", "rejected"):
         return None
-    return Reply(item["outcome"], str(item.get("code") or "rejected")[:64], str(item.get("reason") or "")[:MAX_REASON_CHARS])
+    code, reason = item.get("code"), item.get("reason")
+    word = code if isinstance(code, str) and CODE.fullmatch(code) else "rejected"
+    return Reply(item["outcome"], word, reason[:MAX_REASON_CHARS] if isinstance(reason, str) else "")
 
 
 class Records(Transport):
@@ -122,7 +124,7 @@ class Records(Transport):
             return reply
         since = self._unknown_since.setdefault(key, self.clock())
         if self.clock() - since < ORDER_PATIENCE_S:
-            raise Unreachable(f"the receiver does not know order {record.order} yet; asked again", ORDER_AGAIN_S)
+            raise Awaited(f"the receiver does not know order {record.order} yet; asked again", ORDER_AGAIN_S)
         return reply
 
 

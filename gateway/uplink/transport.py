@@ -32,12 +32,13 @@ class Answer(NamedTuple):
     """Bytes that the receiver sent, perhaps a receipt.
 
     about: their origin, for findings. required: this answers a page that was accepted, so that without a receipt in it the other end is not
-    the receiver.
+    the receiver. refused: this answers a single entry that was not accepted, so that only a receipt which lists it lets the stream go on.
     """
 
     payload: bytes
     about: str
     required: bool = False
+    refused: bool = False
 
 
 class Delivered(NamedTuple):
@@ -57,6 +58,9 @@ class Outcome(NamedTuple):
     rejected: Rejected | None
 
 
+Arrival = Answer | Delivered | Outcome
+
+
 class Transport(ABC):
     """One connection to one receiver, made once and opened anew for every attempt. All methods belong to the event loop's thread.
 
@@ -65,7 +69,7 @@ class Transport(ABC):
     """
 
     def __init__(self) -> None:
-        self.inbox: deque[Answer | Delivered | Outcome] = deque()
+        self.inbox: deque[Arrival] = deque()
         self.wake: Callable[[], None] = lambda: None
 
     @abstractmethod

@@ -15,12 +15,12 @@ class Window:
     """The part of the stream that has no receipt yet. Each position means: everything up to and including it.
 
     cursor: the durable one, which only receipts move, and only forward. confirmed: what the receiver last reported to hold: equal to the
-    cursor, or before it after the receiver went back. sent: the last entry sent after `confirmed`. highest: the last entry that may ever
-    have been sent, also before this process started.
+    cursor, or before it after the receiver went back. sent: the last entry sent after `confirmed`. delivered: of these, the last that the
+    transport knows to have arrived; no receipt. highest: the last entry that may ever have been sent, also before this process started.
     """
 
     def __init__(self, cursor: Position, highest: Position, limit_bytes: int) -> None:
-        self.cursor = self.confirmed = self.sent = cursor
+        self.cursor = self.confirmed = self.sent = self.delivered = cursor
         self.highest = max(highest, cursor)
         self.unreceipted_bytes = 0
         self._limit_bytes = limit_bytes
@@ -43,6 +43,15 @@ class Window:
             self.highest = max(self.highest, self.sent)
         return size
 
+    @property
+    def due(self) -> bool:
+        """True if the oldest entry without a receipt has been delivered: whatever later ones do, its receipt is owed."""
+        return bool(self._flying) and self._flying[0][0] <= self.delivered
+
+    def note_delivered(self, position: Position) -> None:
+        """Note that everything sent up to `position` has arrived, as the transport says."""
+        self.delivered = max(self.delivered, position)
+
     def standing(self, position: Position) -> Standing:
         """Classify a receipt's position: beyond, forward, here or behind."""
         if position > self.highest:
@@ -63,6 +72,7 @@ class Window:
         """Rewind to `confirmed`, so that everything without a receipt is sent once more."""
         self._flying.clear()
         self.unreceipted_bytes, self.sent = 0, self.confirmed
+        self.delivered = self.confirmed
 
     def go_back(self, position: Position) -> None:
         """Rewind to `position`, because the receiver holds less than it once reported. The cursor stays."""

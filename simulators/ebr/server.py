@@ -33,6 +33,7 @@ class Ebr:
         client_tls: ssl.SSLContext | None = None,
         page: int | None = None,
         keys: Sequence[Key] = (),
+        session_s: int = 0,
     ) -> None:
         self.folder, self.script = folder, script or InjectedFaults()
         self.store = Store(folder)
@@ -42,7 +43,7 @@ class Ebr:
         self.builder = Builder(folder, self.receiver)
         self.ready = asyncio.Event()
         self._http, self._host, self._tls, self._page = http, host, server_tls, page
-        self._mqtt = None if mqtt is None else MqttIn(mqtt, self.receiver, topics=topics, tls=client_tls)
+        self._mqtt = None if mqtt is None else MqttIn(mqtt, self.receiver, topics=topics, tls=client_tls, session_s=session_s)
 
     async def run(self) -> None:
         """Receive, answer and build until cancelled. Raises OSError if the HTTP port is taken."""

@@ -25,6 +25,10 @@ class History:
         """Add a value."""
         self._kept[node].append(value)
 
+    def forget(self) -> None:
+        """Lose everything, as a history in memory does at a restart."""
+        self._kept.clear()
+
     def read(self, params: Any, switches: Switches) -> list[Any]:
         """Answer HistoryRead of raw values, in pages (Part 11, 6.4.3)."""
         details = params.HistoryReadDetails

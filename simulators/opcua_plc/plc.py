@@ -356,7 +356,9 @@ class OpcUaPlc:
 
 
 def _read(value: Value) -> Any:
-    """Convert a value for a Read, as asyncua wants it."""
+    """Convert a value for a Read, as asyncua wants it. What asyncua would never be done with, this server can not read either."""
+    if value.variant[:1] == b"\x80":
+        return ua.DataValue(StatusCode=ua.StatusCode(ua.StatusCodes.BadEncodingError))
     variant = variant_from_binary(Buffer(value.variant))
     source = None if value.source is None else _EPOCH + timedelta(microseconds=value.source // 10)
     return ua.DataValue(variant, StatusCode=ua.StatusCode(value.status), SourceTimestamp=source, ServerTimestamp=datetime.now(UTC))

@@ -311,6 +311,23 @@ def test_a_receipt_that_proves_nothing_is_refused(sent: Journal, epoch_offset: i
     assert sent.cursor("ebr") == (sent.opened.epoch, 5)
 
 
+@pytest.mark.urs("URS-UPL-03")
+def test_a_receipt_for_nothing_moves_nothing_not_even_into_the_next_epoch(tmp_path: Path) -> None:
+    journal = open_journal(tmp_path)
+    journal.append([numbered(number) for number in range(10)]).result()
+    journal.close()
+    with sqlite3.connect(tmp_path / "journal" / "journal.db") as db:
+        db.execute("INSERT OR REPLACE INTO about VALUES ('restored', 1)")
+    db.close()
+    journal = open_journal(tmp_path)
+    journal.uplink("ebr", True)
+    with pytest.raises(ReceiptRefused, match="unprovable"):
+        journal.acknowledge("ebr", journal.opened.epoch, 0, "0" * 64)
+    assert journal.cursor("ebr") == (0, 0)
+    assert journal.receipts.depth("ebr").entries == 10
+    journal.close()
+
+
 def test_an_unknown_uplink_is_refused(sent: Journal) -> None:
     with pytest.raises(ReceiptRefused, match="unknown-uplink"):
         sent.cursor("nobody")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from config import Source, Tag
+from drivers.stored_rows import StoredRows
 from simulators.device import Truth
 from simulators.mes import MesDevice
 
@@ -21,6 +22,11 @@ TAGS = [
     Tag(tag="order.batch", source="mes", address="orders.batch_no", type="string"),
     Tag(tag="order.id", source="mes", address="orders.id", type="int32"),
 ]
+
+
+def remembered(watermark: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The rows that a committed watermark remembers of a query."""
+    return StoredRows(name, watermark).rows
 
 
 def source(folder: Path, queries: Iterable[Mapping[str, Any]] = (QUERY,), **more: Any) -> Source:

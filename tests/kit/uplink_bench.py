@@ -67,9 +67,9 @@ class Bench:
         endpoint = f"mqtt://127.0.0.1:{self.mqtt}" if kind == "mqtt" else f"http://127.0.0.1:{self.http}"
         return Uplink(name=kind, kind=kind, **{"endpoint": endpoint, "resend_after_s": 0.3, **options})
 
-    def forward(self, uplink: Uplink) -> Forwarder:
+    def forward(self, uplink: Uplink, clock: Callable[[], float] | None = None) -> Forwarder:
         line = cast("Line", SimpleNamespace(gateway=GATEWAY, folder=self.folder))
-        forward = Forwarder(self.journal, line, uplink, self.findings.append, clock=asyncio.get_running_loop().time)
+        forward = Forwarder(self.journal, line, uplink, self.findings.append, clock=clock or asyncio.get_running_loop().time)
         self.journal.on_commit(forward.wake)
         return forward
 

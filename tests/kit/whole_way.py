@@ -140,7 +140,7 @@ class Way(Rig):
         for source in ("plc", "mes", "lims"):
             tags = range(len(TAGS)) if source == "plc" else ()
             self.emit(source, [], second, alive=tags, observed_ticks=self.ticks(second))
-        self.intake.heartbeat()
+        self._waits.append(self.intake.heartbeat())
         await self.stored()
 
     async def batch(self, start_s: float, batch: str, *, seconds: float = 20) -> None:

@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+import os
 import signal
 import time
+import tty
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from itertools import count
 from pathlib import Path
 from typing import Any, Self
 
@@ -63,6 +66,20 @@ endpoint = "serial://scale"
 protocol = "mt-sics"
 rate_ms = 200
 [[source]]
+name = "stream"
+driver = "serial"
+endpoint = "serial://stream"
+protocol = "mt-sics"
+command = "SIR"
+rate_ms = 200
+[[source]]
+name = "printer"
+driver = "serial"
+endpoint = "serial://printer"
+protocol = "line"
+pattern = '(?P<number>[0-9]++) (?P<weight>[0-9]++\\.[0-9]++) kg'
+rate_ms = 200
+[[source]]
 name = "mes"
 driver = "mes_sql"
 endpoint = "sqlite+aiosqlite:///mes.db"
@@ -92,6 +109,8 @@ plc.still,plc,1/holding/40:uint16,uint16,,,,,dryer
 queued.count,queued,plc:s=count,int32,,,,,dryer
 overrun.count,overrun,plc:s=count,int32,,,,,dryer
 scale.weight,scale,weight,decimal,kg,kg,,,dryer
+stream.weight,stream,weight,decimal,kg,kg,,,dryer
+printer.number,printer,number,string,,,,,dryer
 mes.batch,mes,orders.batch_no,string,,,,,dryer
 lims.lod,lims,results.lod,decimal,,,,,dryer
 """
@@ -123,8 +142,13 @@ class Plant:
     async def __aenter__(self) -> Self:
         kinds = {"modbus": ModbusPlc, "opcua": OpcUaPlc, "serial": Scale, "mes_sql": MesDevice}
         self._devices: list[Any] = []
+        self._printer, slave = os.openpty()
+        tty.setraw(slave)
+        (self.folder / "printer").symlink_to(os.ttyname(slave))
+        for fd in (self._printer, slave):
+            self._stack.callback(os.close, fd)
         for source in self.line.sources:
-            if source.driver in kinds:
+            if source.driver in kinds and source.name != "printer":
                 log = Truth(self.truth / f"{source.name}.jsonl")
                 device = kinds[source.driver](source, self.line.tags_of(source.name), log)
                 await device.start()
@@ -143,7 +167,13 @@ class Plant:
         due_s = time.monotonic()
         while True:
             self.count += 1
-            values = {"plc.step": self.step, "plc.temp": 60.0 + self.count % 7, "plc.still": 7, "scale.weight": "12.50"}
+            values = {
+                "plc.step": self.step,
+                "plc.temp": 60.0 + self.count % 7,
+                "plc.still": 7,
+                "scale.weight": "12.50",
+                "stream.weight": "7.25",
+            }
             values |= {"queued.count": self.count, "overrun.count": self.count}
             for source, device in self._devices:
                 if source.driver != "mes_sql":
@@ -151,6 +181,10 @@ class Plant:
                     await device.set(mine, time.time_ns() // 100)
             due_s = max(due_s + EVERY_S, time.monotonic())
             await asyncio.sleep(due_s - time.monotonic())
+
+    def ticket(self, number: int) -> None:
+        """Print a ticket."""
+        os.write(self._printer, b"%04d 12.50 kg\r\n" % number)
 
     def made(self, source: str, tag: str) -> dict[int, int]:
         """Value -> when it was made."""
@@ -201,13 +235,18 @@ async def frozen(plant: Plant, stopped_s: float) -> tuple[Record, float, float]:
                 await asyncio.sleep(0.5)
 
     with running(folder) as gateway:
-        await until(lambda record: record.values("queued") and record.values("scale") and record.values("plc"))
+        await until(lambda record: record.values("queued") and record.values("scale") and record.values("plc") and record.values("stream"))
+        numbers = count(1)
+        while "printer" not in {entry.get("source") for entry in read(folder).entries if "readings" in entry}:
+            plant.ticket(next(numbers))  # the port may be opened in the middle of one
         plant.step = 1
         await until(lambda record: record.step("start"))
         gateway.send_signal(signal.SIGSTOP)
         begun = time.time()  # between the signals: a busy machine may let the gateway poll beside either of them
         try:
             await asyncio.sleep(stopped_s)
+            plant.ticket(7001)
+            plant.ticket(7002)
             ended = time.time()
         finally:
             gateway.send_signal(signal.SIGCONT)
@@ -237,7 +276,14 @@ async def test_a_gateway_that_is_stopped_within_a_step_says_what_it_did_not_see(
         record, begun, ended = await frozen(plant, stopped_s)
 
     ends = []
-    for source, tag in (("plc", "plc.temp"), ("plc", "plc.still"), ("scale", "scale.weight"), ("mes", "mes.batch"), ("lims", "lims.lod")):
+    for source, tag in (
+        ("plc", "plc.temp"),
+        ("plc", "plc.still"),
+        ("scale", "scale.weight"),
+        ("stream", "stream.weight"),
+        ("mes", "mes.batch"),
+        ("lims", "lims.lod"),
+    ):
         gaps = [gap for gap in record.gaps(tag, source) if gap[0] == "not-asked"]
         before_s, after_s = covered_by(gaps, begun, ended)
         ends.append(f"{source} {before_s * 1000:+.0f} {after_s * 1000:+.0f} ms")
@@ -251,6 +297,12 @@ async def test_a_gateway_that_is_stopped_within_a_step_says_what_it_did_not_see(
         assert told[name]["covered"] < 1, told[name]
         assert told[name]["gaps"], told[name]
     assert told["above"]["status"] == "gap"
+
+    assert {"7001", "7002"} <= record.values("printer"), "the kernel kept two tickets"
+    assert [gap for gap in record.gaps("printer.number", "printer") if gap[2] > begun] == [], "and it was never full"
+    said = next(entry for entry in record.entries if entry.get("source") == "printer" and "7001" in str(entry.get("readings")))
+    after, before = (_s(said["time_base"]) + said["constant"][name] / TICKS_PER_S for name in ("requested_ticks", "received_ticks"))
+    assert after <= ended <= before, "when it came is as uncertain as the gateway stood still"
 
     assert [gap for gap in record.gaps("queued.count", "queued") if gap[2] > begun] == [], "the server's queue bridged it"
     assert told["counted"]["covered"] == 1.0

@@ -61,17 +61,18 @@ def decoded(layout: Layout, body: bytes) -> StructureValue:
 
     Raises Undecodable, struct.error, IndexError: the type is another than the server described.
     """
-    fields, at = _fields(layout, body, 0, 0)
+    fields, at = _fields(layout, body, 0, 0, v.Budget())
     if at != len(body):
         raise Undecodable(f"{len(body) - at} bytes are left over")
     return fields
 
 
-def _fields(layout: Layout, body: bytes, at: int, depth: int) -> tuple[StructureValue, int]:
+def _fields(layout: Layout, body: bytes, at: int, depth: int, budget: v.Budget) -> tuple[StructureValue, int]:
     if depth > DEEPEST:
         raise Undecodable(f"structures are nested deeper than {DEEPEST}")
+    budget.spend(1 + len(layout.members))  # a structure may take no byte, and hold many that take none
     if layout.kind == "dictionary":
-        return _from_dictionary(layout, body, at, depth)
+        return _from_dictionary(layout, body, at, depth, budget)
     members: dict[str, tuple[int, Any]] = {member.name: (0, None) for member in layout.members}
     present = layout.members
     if layout.kind == "union":
@@ -84,58 +85,59 @@ def _fields(layout: Layout, body: bytes, at: int, depth: int) -> tuple[Structure
         bits = {member.name: mask >> bit & 1 for bit, member in enumerate(member for member in present if member.optional)}
         present, at = [member for member in present if bits.get(member.name, 1)], at + 4
     for member in present:
-        value, at = _member(member, body, at, depth)
+        value, at = _member(member, body, at, depth, budget)
         members[member.name] = (member.type, value)
     return StructureValue(layout.name, members), at
 
 
-def _member(member: Member, body: bytes, at: int, depth: int) -> tuple[Any, int]:
+def _member(member: Member, body: bytes, at: int, depth: int, budget: v.Budget) -> tuple[Any, int]:
     if member.rank == 0:
-        return _scalar(member, body, at, depth)
+        return _scalar(member, body, at, depth, budget)
     if member.rank == 1:
-        return _array(member, body, at, depth)
-    dimensions, at = v.elements(v.INT32, body, at, len(body))
+        return _array(member, body, at, depth, budget)
+    dimensions, at = v.elements(v.INT32, body, at, len(body), budget)
     if dimensions is None or len(dimensions) != member.rank or min(dimensions, default=-1) < 0:
         raise Undecodable(f"{member.name}: {member.rank} dimensions are meant")
     count = 1
     for size in dimensions:
         count *= size
-    values, at = _run(member, body, at, count, depth)
+    values, at = _run(member, body, at, count, depth, budget)
     return v.Array(values, tuple(dimensions)), at
 
 
-def _scalar(member: Member, body: bytes, at: int, depth: int) -> tuple[Any, int]:
+def _scalar(member: Member, body: bytes, at: int, depth: int, budget: v.Budget) -> tuple[Any, int]:
     if member.layout is not None:
-        return _fields(member.layout, body, at, depth + 1)
+        return _fields(member.layout, body, at, depth + 1, budget)
     if member.type == v.VARIANT:
-        number, value, at = v.variant(body, at, len(body))
+        number, value, at = v.variant(body, at, len(body), budget)
         return TypedValue(number, value), at
-    return v.scalar(member.type, body, at, len(body))
+    return v.scalar(member.type, body, at, len(body), budget)
 
 
-def _array(member: Member, body: bytes, at: int, depth: int) -> tuple[Any, int]:
+def _array(member: Member, body: bytes, at: int, depth: int, budget: v.Budget) -> tuple[Any, int]:
     if member.layout is None and member.type != v.VARIANT:
-        values, at = v.elements(member.type, body, at, len(body))
+        values, at = v.elements(member.type, body, at, len(body), budget)
         return None if values is None else v.Array(values), at
     (count,) = struct.unpack_from("<i", body, at)
     if count < 0:
         return None, at + 4
-    values, at = _run(member, body, at + 4, count, depth)
+    values, at = _run(member, body, at + 4, count, depth, budget)
     return v.Array(values), at
 
 
-def _run(member: Member, body: bytes, at: int, count: int, depth: int) -> tuple[tuple[Any, ...], int]:
+def _run(member: Member, body: bytes, at: int, count: int, depth: int, budget: v.Budget) -> tuple[tuple[Any, ...], int]:
     """Decode so many elements, without a length before them."""
     if count > v.MOST_ELEMENTS or count > max(len(body) - at, 0):
-        raise Undecodable(f"{member.name}: {count} elements in {len(body) - at} bytes")
+        raise v.TooLarge(f"{member.name}: {count} elements in {len(body) - at} bytes")
+    budget.spend(count)
     values = []
     for _ in range(count):
-        value, at = _scalar(member, body, at, depth)
+        value, at = _scalar(member, body, at, depth, budget)
         values.append(value)
     return tuple(values), at
 
 
-def _from_dictionary(layout: Layout, body: bytes, at: int, depth: int) -> tuple[StructureValue, int]:
+def _from_dictionary(layout: Layout, body: bytes, at: int, depth: int, budget: v.Budget) -> tuple[StructureValue, int]:
     """Decode as OPC Binary (Part 6, Annex G as of 1.03): lengths and switches are fields, bits are packed from the lowest on."""
     members: dict[str, tuple[int, Any]] = {}
     bit = 0
@@ -152,10 +154,12 @@ def _from_dictionary(layout: Layout, body: bytes, at: int, depth: int) -> tuple[
             continue
         if member.count_of is not None:
             count = members.get(member.count_of, (0, None))[1]
-            values, at = _run(member, body, at, max(count or 0, 0), depth)
+            if not (count is None or isinstance(count, int)):
+                raise Undecodable(f"{member.name}: its length {member.count_of} is no number")
+            values, at = _run(member, body, at, max(count or 0, 0), depth, budget)
             members[member.name] = (member.type, None if count is None or count < 0 else v.Array(values))
         else:
-            value, at = _scalar(member, body, at, depth)
+            value, at = _scalar(member, body, at, depth, budget)
             members[member.name] = (member.type, value)
     return StructureValue(layout.name, members), at
 

@@ -2,8 +2,8 @@
 
 A data change is a sequence of MonitoredItemNotifications (Part 4, 7.25.2). Where records share their encoding mask and built-in type, and
 that type has a fixed size, they are equally long, so strided slices of the two bytes prove how many follow each other: exact, no guessing.
-Everything else goes record by record. Bytes that do not add up raise Undecodable; the caller asks asyncua's own decoder, and if that
-refuses too, declares a gap.
+Everything else goes record by record. Bytes that do not add up raise Undecodable, and are a gap: no other decoder is asked, because what it
+bounds is not what is bounded here.
 """
 
 import struct
@@ -19,14 +19,12 @@ from drivers.opcua.session.variant import Undecodable
 SERVICE_FAULT, READ_RESPONSE, PUBLISH_RESPONSE, REPUBLISH_RESPONSE = 397, 634, 829, 835
 DATA_CHANGE, STATUS_CHANGE, EVENTS = 811, 820, 916
 _HEADER = struct.Struct("<qII")  # timestamp, request handle, service result
-_HANDLE_MASK = struct.Struct("<IB")
+_HANDLE = struct.Struct("<I")
 _LOW, _HIGH, _SHIFT = v.FILETIME_OF_1970, v.LATEST_FILETIME, v.FILETIME_OF_1970
 _FIRST_LOOK = 8
 
 BROKEN = (Undecodable, struct.error, IndexError, KeyError, ValueError, OverflowError, RecursionError, UaError)
 """Errors of decoding where the bytes do not add up, or name an item that is not ours."""
-
-HAS_VALUE, HAS_STATUS, HAS_SOURCE, HAS_SERVER, HAS_SOURCE_PICO, HAS_SERVER_PICO = 1, 2, 4, 8, 16, 32
 
 
 class ServiceFault(Exception):
@@ -76,9 +74,7 @@ def response(body: bytes, expected_type: int) -> int:
         raise ServiceFault(result)
     if node.Identifier != expected_type:
         raise Undecodable(f"answer of type {node.Identifier}, expected {expected_type}")
-    if body[at]:
-        raise Undecodable("diagnostics in the header")
-    texts, at = v.elements(v.STRING, body, at + 1, end)
+    texts, at = v.elements(v.STRING, body, v.diagnostic_info(body, at, end), end, v.Budget())
     _, at = v.extension_object(body, at, end)
     del texts
     return at
@@ -88,13 +84,12 @@ def published(body: bytes) -> PublishResponse:
     """Decode the envelope of a PublishResponse (Part 4, 5.13.5). Raises ServiceFault, Undecodable, struct.error."""
     at, end = response(body, PUBLISH_RESPONSE), len(body)
     (subscription,) = struct.unpack_from("<I", body, at)
-    available, at = v.elements(v.UINT32, body, at + 4, end)
+    available, at = v.elements(v.UINT32, body, at + 4, end, v.Budget())
     more = bool(body[at])
     message, at = notification_message(body, at + 1, end)
-    results, at = v.elements(v.UINT32, body, at, end)
-    (diagnostics,) = struct.unpack_from("<i", body, at)
-    if diagnostics > 0 or at + 4 != end:
-        raise Undecodable("diagnostics, or bytes left over")
+    results, at = v.elements(v.UINT32, body, at, end, v.Budget())
+    if v.diagnostics(body, at, end) != end:
+        raise Undecodable("bytes left over")
     return PublishResponse(subscription, tuple(available or ()), more, message, tuple(results or ()))
 
 
@@ -102,9 +97,10 @@ def read_values(body: bytes) -> list[tuple[int, object, int, int | None, int | N
     """Decode the DataValues of a ReadResponse (Part 4, 5.10.2), structures unopened. Raises ServiceFault, or one of BROKEN."""
     at, end = response(body, READ_RESPONSE), len(body)
     (count,) = struct.unpack_from("<i", body, at)
-    values, at = [], at + 4
+    values, at, budget = [], at + 4, v.Budget()
+    budget.spend(max(count, 0))
     for _ in range(count):
-        value, at = data_value(body, at, end)
+        value, at = v.data_value(body, at, end, budget)
         values.append(value)
     return values
 
@@ -117,11 +113,17 @@ def republished(body: bytes) -> NotificationMessage:
     return message
 
 
+def status_change(body: bytes, at: int, end: int) -> int:
+    """Decode a StatusChangeNotification (Part 4, 7.25.4), without its diagnostics: the StatusCode; 0 if there is none."""
+    return int.from_bytes(body[at : min(at + 4, end)], "little")
+
+
 def notification_message(body: bytes, at: int, end: int) -> tuple[NotificationMessage, int]:
     """Decode a NotificationMessage, its parts only located: (message, position after it)."""
     sequence, filetime, count = struct.unpack_from("<Iqi", body, at)
     at += 16
     parts = []
+    v.Budget().spend(max(count, 0))
     for _ in range(max(count, 0)):
         node, at = v.nodeid(body, at, end)
         kind, length = struct.unpack_from("<Bi", body, at)
@@ -139,7 +141,7 @@ class _Layout:
     def __init__(self, mask: int, number: int) -> None:
         letters = "IBB" + v.FIXED[number]
         self.status = self.source = self.server = -1
-        for bit, letter, name in ((HAS_STATUS, "I", "status"), (HAS_SOURCE, "q", "source"), (HAS_SERVER, "q", "server")):
+        for bit, letter, name in ((v.HAS_STATUS, "I", "status"), (v.HAS_SOURCE, "q", "source"), (v.HAS_SERVER, "q", "server")):
             if mask & bit:
                 setattr(self, name, len(letters))
                 letters += letter
@@ -161,9 +163,11 @@ class Decoder:
         """Take tag and built-in type by handle; type -1 sends every record of a handle to `convert`, which appends its readings."""
         self._tags, self._types, self._convert = dict(tags), dict(types), convert
 
-    def data_change(self, body: bytes, at: int, end: int, out: list[Reading]) -> None:
+    def data_change(self, body: bytes, at: int, end: int, out: list[Reading], budget: v.Budget | None = None) -> None:
         """Append the readings of a DataChangeNotification to `out`, in order. Raises one of BROKEN."""
+        budget = budget or v.Budget()
         (left,) = struct.unpack_from("<i", body, at)
+        budget.spend(max(left, 0))
         at += 4
         # A short look first, and longer ones while records stay alike: where layouts alternate, no long slice is made in vain.
         look = _FIRST_LOOK
@@ -171,7 +175,7 @@ class Decoder:
             mask = body[at + 4]
             layout = _PLAIN.get(mask | body[at + 5] << 8) if at + 5 < end else None
             if layout is None:
-                at, look = self._single(body, at, end, out), _FIRST_LOOK
+                at, look = self._single(body, at, end, out, budget), _FIRST_LOOK
                 left -= 1
                 continue
             run = _run(body, at, end, layout.size, min(left, look))
@@ -181,9 +185,8 @@ class Decoder:
             self._plain(layout, body[at + 5], memoryview(body)[at : at + run * layout.size], out)
             at += run * layout.size
             left -= run
-        (diagnostics,) = struct.unpack_from("<i", body, at)
-        if diagnostics > 0 or at + 4 != end:
-            raise Undecodable("diagnostics, or bytes left over")
+        if v.diagnostics(body, at, end) != end:
+            raise Undecodable("bytes left over")
 
     def _plain(self, layout: _Layout, number: int, view: memoryview, out: list[Reading]) -> None:
         """Append a run of records of equal layout. The usual layout (status absent, both times) has a loop of its own."""
@@ -209,37 +212,14 @@ class Decoder:
             else:
                 self._convert(Undecoded(handle, number, value, status, source, server), out)
 
-    def _single(self, body: bytes, at: int, end: int, out: list[Reading]) -> int:
-        """Append one record of any kind (DataValue: Part 6, 5.2.2.17); return the position after it."""
-        handle, mask = _HANDLE_MASK.unpack_from(body, at)
-        if handle not in self._tags or mask & 0xC0:
-            raise Undecodable(f"unknown item {handle} or mask {mask}")
-        value, at = data_value(body, at + 4, end)
+    def _single(self, body: bytes, at: int, end: int, out: list[Reading], budget: v.Budget) -> int:
+        """Append one record of any kind; return the position after it."""
+        (handle,) = _HANDLE.unpack_from(body, at)
+        if handle not in self._tags:
+            raise Undecodable(f"unknown item {handle}")
+        value, at = v.data_value(body, at + 4, end, budget)
         self._convert(Undecoded(handle, *value), out)
         return at
-
-
-def data_value(body: bytes, at: int, end: int) -> tuple[tuple[int, object, int, int | None, int | None], int]:
-    """Decode a DataValue (Part 6, 5.2.2.17): ((built-in type, value, status, source ticks, server ticks), position after it)."""
-    mask = body[at]
-    at += 1
-    number, value, status, source, server = 0, None, 0, None, None
-    if mask & HAS_VALUE:
-        number, value, at = v.variant(body, at, end)
-    if mask & HAS_STATUS:
-        (status,) = struct.unpack_from("<I", body, at)
-        at += 4
-    if mask & HAS_SOURCE:
-        source = v.ticks_of(*struct.unpack_from("<q", body, at))
-        at += 8
-    at += 2 if mask & HAS_SOURCE_PICO else 0
-    if mask & HAS_SERVER:
-        server = v.ticks_of(*struct.unpack_from("<q", body, at))
-        at += 8
-    at += 2 if mask & HAS_SERVER_PICO else 0
-    if at > end:
-        raise Undecodable("a record ends beyond its notification")
-    return (number, value, status, source, server), at
 
 
 def _run(body: bytes, at: int, end: int, size: int, most: int) -> int:

@@ -8,13 +8,13 @@ from typing import Any
 
 from drivers.contract import BAD_DECODING
 from drivers.opcua.asyncua_types import ua
-from drivers.opcua.decoding import fallback, publish, type_dictionary
+from drivers.opcua.decoding import publish, type_dictionary
 from drivers.opcua.decoding.layout import Layout, Member, StructureValue, decoded
 from drivers.opcua.decoding.publish import BROKEN
 from drivers.opcua.plan import MonitoringPlan
 from drivers.opcua.session import variant as v
 from drivers.opcua.session.attributes import BuiltInTypes
-from drivers.opcua.session.link import Link, in_chunks, local
+from drivers.opcua.session.link import Link, in_chunks, local, off_loop
 
 HAS_ENCODING, HAS_DESCRIPTION, HAS_COMPONENT = 38, 39, 47
 DATA_TYPE_DEFINITION = 23
@@ -116,7 +116,7 @@ async def values_of(link: Link, nodes: Sequence[Any]) -> list[DataValue]:
         request.Parameters.NodesToRead = [ua.ReadValueId(node, ua.AttributeIds.Value) for node in part]
         body = await link.raw(request)
         try:
-            return publish.read_values(body)
+            return await off_loop(publish.read_values, body)
         except publish.ServiceFault as fault:
             raise ua.UaStatusCodeError(fault.status) from None
         except BROKEN:
@@ -126,10 +126,7 @@ async def values_of(link: Link, nodes: Sequence[Any]) -> list[DataValue]:
         if len(part) > 1:
             middle = len(part) // 2
             return [*await some(part[:middle]), *await some(part[middle:])]
-        try:
-            return [fallback.from_data_value(0, (await link.read(part))[0])[1:]]
-        except (*BROKEN, AttributeError, TypeError):
-            return [(0, None, BAD_DECODING, None, None)]
+        return [(0, None, BAD_DECODING, None, None)]
 
     return await in_chunks(nodes, link.limits["read"], some)
 

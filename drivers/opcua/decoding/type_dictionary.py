@@ -13,6 +13,8 @@ from drivers.opcua.session.link import Link, local
 HAS_DESCRIPTION, HAS_COMPONENT = 39, 47
 LARGEST_BYTES = 8 << 20
 """Largest dictionary that is parsed."""
+MOST_BITS = 32
+"""Widest bit field that is understood."""
 _SCHEMA = "{http://opcfoundation.org/BinarySchema/}"
 _SIMPLE = {name: number for number, name in enumerate(v.NAMES) if number} | {"CharArray": v.STRING, "Char": v.BYTE, "UtcTime": v.DATETIME}
 _SIMPLE |= {"Duration": v.DOUBLE, "LocaleId": v.STRING}
@@ -51,7 +53,7 @@ def parsed(content: bytes) -> Mapping[str, Layout]:
         root = ET.fromstring(content)  # noqa: S314 - without a DTD there is nothing to expand
     except ET.ParseError:
         return {}
-    enums = {element.get("Name", ""): int(element.get("LengthInBits", "32")) for element in root.iter(f"{_SCHEMA}EnumeratedType")}
+    enums = {element.get("Name", ""): _number(element.get("LengthInBits", "32")) for element in root.iter(f"{_SCHEMA}EnumeratedType")}
     written = {element.get("Name", ""): element for element in root.iter(f"{_SCHEMA}StructuredType")}
     layouts = {name: Layout(name, "dictionary") for name in written}
     broken = {name for name, element in written.items() if not _filled(layouts[name], element, layouts, enums)}
@@ -73,6 +75,11 @@ def _filled(layout: Layout, element: ET.Element, layouts: Mapping[str, Layout], 
     return True
 
 
+def _number(text: str) -> int:
+    """Return a number of a few digits; 0 for anything else, which is no width."""
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 0
+
+
 def _member(field: ET.Element, layouts: Mapping[str, Layout], enums: Mapping[str, int]) -> Member | None:
     """Read one field; None if its type is not understood."""
     prefix, _, name = field.get("TypeName", "").rpartition(":")
@@ -81,10 +88,10 @@ def _member(field: ET.Element, layouts: Mapping[str, Layout], enums: Mapping[str
         return None
     if field.get("SwitchField"):
         value = field.get("SwitchValue")
-        member.switch = (field.get("SwitchField", ""), int(value) if value and re.fullmatch(r"\d+", value) else None)
+        member.switch = (field.get("SwitchField", ""), _number(value) if value and value.isdecimal() else None)
     if name == "Bit":
-        member.bits = int(field.get("Length", "1"))
-        return member
+        member.bits = _number(field.get("Length", "1"))
+        return member if 1 <= member.bits <= MOST_BITS else None
     if prefix in {"opc", "ua"} and name in _SIMPLE:
         member.type = _SIMPLE[name]
     elif name in enums and enums[name] == 32:

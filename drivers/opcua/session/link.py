@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import struct
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from asyncua.ua.ua_binary import struct_from_binary
+from cryptography.exceptions import InvalidSignature
 
 from config import Source
 from config.grammars.addresses import OpcUaAddress
@@ -19,6 +21,21 @@ from drivers.opcua.session.wire import LARGEST_MESSAGE_BYTES, MOST_CHUNKS, Bound
 from drivers.opcua.settings import OpcUaSettings, password
 
 Answer = TypeVar("Answer")
+Decoded = TypeVar("Decoded")
+FOREIGN = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+    InvalidSignature,
+)
+"""What asyncua and cryptography raise over certificates, nonces, signatures and answers that are not as they should be."""
+LARGE_BYTES = 256 << 10
+"""Messages from this size on are decoded off the event loop; a thousand usual values have a fifth of it."""
 KEEP_SESSION_S = 120.0
 """How long the server shall keep a session whose connection is gone, so that a restart can take it, or its subscriptions, over."""
 TOO_MUCH = {0x80100000, 0x80080000, 0x80B80000, 0x80B90000}
@@ -26,8 +43,11 @@ TOO_MUCH = {0x80100000, 0x80080000, 0x80B80000, 0x80B90000}
 
 
 @contextlib.contextmanager
-def plain_errors(doing: str) -> Iterator[None]:
-    """Turn what asyncua and the socket raise into a DriverError with the action that failed."""
+def plain_errors(doing: str, foreign: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Turn what asyncua and the socket raise into a DriverError with the action that failed.
+
+    foreign: what else may come of a server's bytes, where asyncua itself sends, decodes and judges.
+    """
     try:
         yield
     except (DriverError, DriverMisconfigured):
@@ -38,7 +58,7 @@ def plain_errors(doing: str) -> Iterator[None]:
         raise BadReply(f"{doing}: {status_name(error.code)}") from error
     except OSError as error:
         raise LinkLost(f"{doing}: {error or type(error).__name__}") from error
-    except ua.UaError as error:
+    except (ua.UaError, *foreign) as error:
         raise BadReply(f"{doing}: {error or type(error).__name__}") from error
 
 
@@ -46,6 +66,13 @@ def status_name(code: int) -> str:
     """Return a status code's name (BadTimeout), or the number where the specification names none."""
     name = ua.status_codes.get_name_and_doc(code)[0]
     return f"0x{code:08X}" if name == "UnknownUaError" else str(name)
+
+
+async def off_loop(decode: Callable[..., Decoded], *of: Any, size: int | None = None) -> Decoded:
+    """Decode a message, a large one in a thread: meanwhile other sources are read. size: bytes; of the first argument if not given."""
+    if (len(of[0]) if size is None else size) < LARGE_BYTES:
+        return decode(*of)
+    return await asyncio.to_thread(decode, *of)
 
 
 @dataclass(slots=True)
@@ -99,7 +126,13 @@ class Link:
         async with asyncio.timeout(self.timeout_s):
             data = await protocol._send_request(request, self.timeout_s)  # noqa: SLF001
         protocol.check_answer(data, "")
-        decoded = struct_from_binary(answer, data)
+        try:
+            decoded: Answer = await off_loop(struct_from_binary, answer, data, size=len(data))
+        except ua.UaError:
+            raise
+        except Exception as error:
+            # asyncua's decoder declares nothing: what it raises over a server's bytes is the server's bad answer.
+            raise BadReply(f"{answer.__name__} can not be read: {error or type(error).__name__}") from error
         decoded.ResponseHeader.ServiceResult.check()  # type: ignore[attr-defined]
         return decoded
 
@@ -186,7 +219,7 @@ async def connected(source: Source, settings: OpcUaSettings, endpoint: str, kept
     client, sent = await _client(source, settings, endpoint)
     clean = False
     try:
-        with plain_errors(f"connecting to {endpoint}"):
+        with plain_errors(f"connecting to {endpoint}", FOREIGN):
             async with asyncio.timeout(settings.request_timeout_s * 3):
                 link = await _activated(client, settings, endpoint, kept)
                 link.sent = sent
@@ -214,7 +247,7 @@ async def _client(source: Source, settings: OpcUaSettings, endpoint: str) -> tup
     if settings.user is not None:
         client.set_user(settings.user)
         client.set_password(password(source, settings.password) or "")
-    with plain_errors(f"asking {endpoint} for its endpoints"):
+    with plain_errors(f"asking {endpoint} for its endpoints", FOREIGN):
         async with asyncio.timeout(settings.request_timeout_s * 3):
             sent = await security.apply(client, source, settings, endpoint)
     return client, sent
@@ -246,15 +279,21 @@ async def _described(link: Link) -> None:
     """Read namespaces, identity and limits of the server, anew in each session."""
     names = ("NamespaceArray", *server_limits.IDENTITY, *server_limits.LIMITS)
     ids = (ua.ObjectIds.Server_NamespaceArray, *server_limits.IDENTITY.values(), *server_limits.LIMITS.values())
-    values = dict(zip(names, map(_plain, await link.read([ua.NodeId(number) for number in ids])), strict=True))
+    values = dict(zip(names, map(plain, await link.read([ua.NodeId(number) for number in ids])), strict=True))
     link.namespaces = tuple(values["NamespaceArray"] or ())
     link.server = {name: values[name] for name in server_limits.IDENTITY}
     link.limits = server_limits.limits({name: values[name] for name in server_limits.LIMITS}, link.server)
     await link.clock()
 
 
-def _plain(value: Any) -> Any:
-    return value.Value.Value if value.StatusCode.is_good() and value.Value is not None else None
+def plain(value: Any) -> Any:
+    """Return what a DataValue of asyncua says; None where its status is Bad or it has no value."""
+    return None if status_of(value) & 0x80000000 or value.Value is None else value.Value.Value
+
+
+def status_of(value: Any) -> int:
+    """Return the StatusCode of a DataValue of asyncua: an absent one is Good (Part 6, 5.2.2.17)."""
+    return 0 if value.StatusCode is None else int(value.StatusCode.value)
 
 
 async def _closed(client: Any, *, clean: bool) -> None:

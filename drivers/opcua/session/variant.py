@@ -15,6 +15,9 @@ LATEST_FILETIME = 2_650_467_743_999_999_999
 MOST_ELEMENTS = 1_000_000
 """Most elements of an array: a forged length must not fill the memory."""
 
+MOST_IN_MESSAGE = 250_000
+"""Most elements and records of one message that are decoded one by one: seconds, and some ten megabytes."""
+
 BOOLEAN, SBYTE, BYTE, INT16, UINT16, INT32, UINT32, INT64, UINT64, FLOAT, DOUBLE = range(1, 12)
 STRING, DATETIME, GUID, BYTESTRING, XML, NODEID, EXPANDED_NODEID, STATUSCODE = range(12, 20)
 QUALIFIED_NAME, LOCALIZED_TEXT, EXTENSION_OBJECT, DATA_VALUE, VARIANT, DIAGNOSTIC_INFO = range(20, 26)
@@ -76,6 +79,25 @@ class Undecodable(Exception):
     """The bytes are not as Part 6 says, or of a kind that is not decoded here."""
 
 
+class TooLarge(Undecodable):
+    """More elements than a message may hold here: no other decoder shall try."""
+
+
+class Budget:
+    """How many elements may be decoded one by one of one message (or structure). An element may take no byte, or many objects."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, elements: int = MOST_IN_MESSAGE) -> None:
+        self.left = elements
+
+    def spend(self, elements: int) -> None:
+        """Take so many. Raises TooLarge."""
+        self.left -= elements
+        if self.left < 0:
+            raise TooLarge(f"more than {MOST_IN_MESSAGE} elements in one message")
+
+
 class Raw(NamedTuple):
     """An ExtensionObject as it was sent: the id of its encoding, and its body."""
 
@@ -88,6 +110,11 @@ class Array(NamedTuple):
 
     values: tuple[Any, ...] | bytes
     dimensions: tuple[int, ...] = ()
+
+
+NO_VALUE = Raw(None, None)
+"""In place of a DataValue or DiagnosticInfo within a value, which are no process value."""
+HAS_VALUE, HAS_STATUS, HAS_SOURCE, HAS_SERVER, HAS_SOURCE_PICO, HAS_SERVER_PICO = 1, 2, 4, 8, 16, 32
 
 
 def ticks_of(filetime: int) -> int | None:
@@ -108,42 +135,43 @@ def datetime_of(filetime: int) -> datetime:
     return _LATEST if filetime > LATEST_FILETIME else _EPOCH + timedelta(microseconds=filetime // 10)
 
 
-def variant(body: bytes, at: int, end: int) -> tuple[int, Any, int]:
+def variant(body: bytes, at: int, end: int, budget: Budget) -> tuple[int, Any, int]:
     """Decode a Variant: (built-in type, value, position after it). Raises Undecodable, struct.error."""
     mask = body[at]
     number = mask & 0x3F
     if not mask & 0x80:
         if mask & 0x40:
             raise Undecodable("dimensions without an array")
-        value, at = scalar(number, body, at + 1, end)
+        value, at = scalar(number, body, at + 1, end, budget)
         return number, value, at
-    values, at = elements(number, body, at + 1, end)
+    values, at = elements(number, body, at + 1, end, budget)
     dimensions: tuple[int, ...] = ()
     if mask & 0x40:
-        sizes, at = elements(INT32, body, at, end)
+        sizes, at = elements(INT32, body, at, end, budget)
         dimensions = tuple(sizes or ())
     return number, None if values is None else Array(values, dimensions), at
 
 
-def elements(number: int, body: bytes, at: int, end: int) -> tuple[Any, int]:
+def elements(number: int, body: bytes, at: int, end: int, budget: Budget) -> tuple[Any, int]:
     """Decode an array without its type byte: (values, None for a null one; position after it). Raises Undecodable, struct.error."""
     (count,) = _INT32.unpack_from(body, at)
     at += 4
     if count < 0:
         return None, at
     if count > MOST_ELEMENTS or count > end - at:
-        raise Undecodable(f"an array of {count} elements in {end - at} bytes")
+        raise TooLarge(f"an array of {count} elements in {end - at} bytes")
     if number in FIXED:
         layout = struct.Struct(f"<{count}{FIXED[number]}")
         return layout.unpack_from(body, at), at + layout.size
+    budget.spend(count)
     values = []
     for _ in range(count):
-        value, at = scalar(number, body, at, end)
+        value, at = scalar(number, body, at, end, budget)
         values.append(value)
     return tuple(values), at
 
 
-def scalar(number: int, body: bytes, at: int, end: int) -> tuple[Any, int]:
+def scalar(number: int, body: bytes, at: int, end: int, budget: Budget) -> tuple[Any, int]:
     """Decode one value: (value, position after it). Raises Undecodable, struct.error."""
     if number in _ONE:
         layout = _ONE[number]
@@ -165,12 +193,67 @@ def scalar(number: int, body: bytes, at: int, end: int) -> tuple[Any, int]:
     if number == EXTENSION_OBJECT:
         return extension_object(body, at, end)
     if number == VARIANT:
-        _, value, at = variant(body, at, end)
+        budget.spend(1)
+        _, value, at = variant(body, at, end, budget)
         return value, at
     if number in (NODEID, EXPANDED_NODEID):
         node, at = nodeid(body, at, end)
         return node.to_string(), at
+    if number == DATA_VALUE:
+        return NO_VALUE, data_value(body, at, end, budget)[1]
+    if number == DIAGNOSTIC_INFO:
+        return NO_VALUE, diagnostic_info(body, at, end)
     raise Undecodable(f"built-in type {number}")
+
+
+def data_value(body: bytes, at: int, end: int, budget: Budget) -> tuple[tuple[int, object, int, int | None, int | None], int]:
+    """Decode a DataValue (Part 6, 5.2.2.17): ((built-in type, value, status, source ticks, server ticks), position after it)."""
+    mask = body[at]
+    at += 1
+    if mask & 0xC0:
+        raise Undecodable(f"a DataValue with mask {mask}")
+    number, value, status, source, server = 0, None, 0, None, None
+    if mask & HAS_VALUE:
+        number, value, at = variant(body, at, end, budget)
+    if mask & HAS_STATUS:
+        (status,) = struct.unpack_from("<I", body, at)
+        at += 4
+    if mask & HAS_SOURCE:
+        source = ticks_of(*struct.unpack_from("<q", body, at))
+        at += 8
+    at += 2 if mask & HAS_SOURCE_PICO else 0
+    if mask & HAS_SERVER:
+        server = ticks_of(*struct.unpack_from("<q", body, at))
+        at += 8
+    at += 2 if mask & HAS_SERVER_PICO else 0
+    if at > end:
+        raise Undecodable("a record ends beyond its notification")
+    return (number, value, status, source, server), at
+
+
+def diagnostic_info(body: bytes, at: int, end: int) -> int:
+    """Pass over a DiagnosticInfo (Part 6, 5.2.2.12), with those in it; return the position after it."""
+    while True:
+        mask = body[at]
+        at += 1 + 4 * (mask & 0x0F).bit_count()
+        if mask & 0x10:
+            _, at = octets(body, at, end)
+        at += 4 if mask & 0x20 else 0
+        if at > end or mask & 0x80:
+            raise Undecodable(f"a DiagnosticInfo with mask {mask}")
+        if not mask & 0x40:
+            return at
+
+
+def diagnostics(body: bytes, at: int, end: int) -> int:
+    """Pass over an array of DiagnosticInfo; return the position after it. Not one is asked for: some servers send them all the same."""
+    (count,) = _INT32.unpack_from(body, at)
+    at += 4
+    if count > end - at:
+        raise TooLarge(f"{count} diagnostics in {end - at} bytes")
+    for _ in range(max(count, 0)):
+        at = diagnostic_info(body, at, end)
+    return at
 
 
 def octets(body: bytes, at: int, end: int) -> tuple[bytes | None, int]:

@@ -7,6 +7,7 @@ from typing import Any
 from asyncua.client.ua_client import UaClient, UaClientState, UASocketProtocol, UASocketState
 from asyncua.common.connection import TransportLimits
 from asyncua.common.utils import Buffer
+from asyncua.ua import ua_binary
 from asyncua.ua.ua_binary import header_from_binary, struct_from_binary, uatcp_to_binary
 
 from drivers.opcua.asyncua_types import ua
@@ -14,6 +15,8 @@ from drivers.opcua.asyncua_types import ua
 LARGEST_CHUNK_BYTES = 1 << 20
 LARGEST_MESSAGE_BYTES = 16 << 20
 MOST_CHUNKS = 512
+MOST_READS = 1_000_000
+"""Reads of asyncua's decoder in one answer: about one per member; seconds, and some hundred megabytes at worst."""
 
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # every error that it logs is raised here too, in one line
 
@@ -25,6 +28,38 @@ class ReceiveLimits(TransportLimits):
         """Take over the server's Acknowledge; called by asyncua."""
         stated = msg.ReceiveBufferSize
         self.max_send_buffer = min(self.max_send_buffer, stated) if stated >= 8192 else self.max_send_buffer
+
+
+class BoundedBuffer(Buffer):
+    """What asyncua decodes an answer from. It believes every length in it; here each element that it reads is counted."""
+
+    def __init__(self, data: bytes, start_pos: int = 0, size: int = -1, left: list[int] | None = None) -> None:
+        super().__init__(data, start_pos, size)
+        self._left = [MOST_READS] if left is None else left
+
+    def read(self, size: int) -> bytes:
+        """Read, and count. Raises BadEncodingLimitsExceeded: whoever asked for many things asks for fewer at once."""
+        self._left[0] -= 1
+        if self._left[0] < 0 or size < 0:
+            raise ua.UaStatusCodeError(ua.StatusCodes.BadEncodingLimitsExceeded)
+        return super().read(size)
+
+    def copy(self, size: int = -1) -> "BoundedBuffer":
+        """Return a copy that counts on the same account."""
+        return BoundedBuffer(self._data, self._cur_pos, self._size if size == -1 or size > self._size else size, self._left)
+
+    @classmethod
+    def of(cls, buffer: Buffer) -> "BoundedBuffer":
+        """Bound what is left of a buffer."""
+        return cls(buffer._data, buffer.cur_pos, len(buffer))  # noqa: SLF001
+
+
+def _counted_null(data: Any) -> None:
+    """Decode Null, which takes no byte, by reading nothing: so an array of two thousand million of them is counted."""
+    data.read(0)
+
+
+setattr(ua_binary._Null, "unpack", staticmethod(_counted_null))  # noqa: B010, SLF001 - asyncua 2.1.0 is pinned; a test holds it
 
 
 class BoundedProtocol(UASocketProtocol):
@@ -57,7 +92,10 @@ class BoundedProtocol(UASocketProtocol):
             message = self._connection.receive_from_header_and_body(header, buffer)
             if isinstance(message, ua.ErrorMessage):
                 raise ua.UaStatusCodeError(message.Error.value)  # noqa: TRY301 - the one place that ends a broken connection
-            self._process_received_message(message)
+            if isinstance(message, ua.Message):
+                self._call_callback(message.request_id(), BoundedBuffer.of(message.body()))
+            else:
+                self._process_received_message(message)
             if header.MessageType == ua.MessageType.SecureOpen:
                 self._opened(message)
         except Exception as error:  # noqa: BLE001 - whatever a hostile peer sends ends this connection, and only this
@@ -66,7 +104,7 @@ class BoundedProtocol(UASocketProtocol):
     def _opened(self, message: Any) -> None:
         """Hand the answer over to the waiting request and take the new keys into use, as asyncua does."""
         params: Any = self._open_secure_channel_exchange
-        response = struct_from_binary(ua.OpenSecureChannelResponse, message.body())
+        response = struct_from_binary(ua.OpenSecureChannelResponse, BoundedBuffer.of(message.body()))
         response.ResponseHeader.ServiceResult.check()
         self._open_secure_channel_exchange = response
         self._connection.set_channel(response.Parameters, params.RequestType, params.ClientNonce)

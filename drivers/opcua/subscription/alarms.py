@@ -79,15 +79,16 @@ def read_events(body: bytes, at: int, end: int, source: AlarmSource, namespaces:
     (count,) = struct.unpack_from("<i", body, at)
     at += 4
     rows: list[Message] = []
-    ask_again = lost = False
+    ask_again, lost, budget = False, False, v.Budget()
     for _ in range(max(count, 0)):
         _, fields = struct.unpack_from("<Ii", body, at)
         at += 8
         values: list[tuple[int, Any]] = []
+        budget.spend(1 + max(fields, 0))
         for _ in range(max(fields, 0)):
-            number, value, at = v.variant(body, at, end)
+            number, value, at = v.variant(body, at, end, budget)
             values.append((number, value))
-        told = {name: value for name, (number, value) in zip(NAMES, values, strict=False) if number in _TYPES[name]}
+        told = {name: value for name, (number, value) in zip(NAMES, values, strict=False) if _is_told(name, number, value)}
         kind = _own_number(told.get("event_type"))
         ask_again, lost = ask_again or kind in {REFRESH_REQUIRED, QUEUE_OVERFLOW}, lost or kind == QUEUE_OVERFLOW
         row = _row(told, kind, source, namespaces)
@@ -96,6 +97,10 @@ def read_events(body: bytes, at: int, end: int, source: AlarmSource, namespaces:
     if at != end:
         raise v.Undecodable("bytes left over")
     return ConditionEvents(rows, ask_again, lost)
+
+
+def _is_told(name: str, number: int, value: Any) -> bool:
+    return value is not None and number in _TYPES[name] and not isinstance(value, v.Array)
 
 
 def _row(plain: dict[str, Any], kind: int, source: AlarmSource, namespaces: Sequence[str]) -> Message | None:

@@ -1,25 +1,27 @@
-"""Fill a gap from the server's own history: everything between the last value before and the first after it, or nothing at all.
+"""Fill a gap from the server's own history: everything between the last value before and the first after it.
 
 asyncua's own reader returns truncated data without an error when a server repeats a continuation point. Here every page must lead on, and
-an interval that could not be read to its end stays a gap.
+an interval that could not be read to its end stays a gap. So does one whose ends the history does not hold: see `placing`.
 """
 
 import asyncio
 import struct
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from config import Tag
-from drivers.contract import BadReply, Emit, Finding, Reading
+from drivers.contract import Emit, Finding, Reading
 from drivers.opcua.asyncua_types import ua
 from drivers.opcua.decoding import publish
 from drivers.opcua.decoding.convert import Converter
 from drivers.opcua.decoding.publish import BROKEN, ServiceFault, Undecoded
 from drivers.opcua.plan import HistoryGap
 from drivers.opcua.session import variant as v
-from drivers.opcua.session.link import Link, names_of, plain_errors
+from drivers.opcua.session.link import Link, names_of, plain, plain_errors, status_name, status_of
+from drivers.opcua.subscription.placing import placed
 from drivers.opcua.subscription.semantics import Semantics
 from drivers.opcua.subscription.session_state import SessionState
 
@@ -35,6 +37,10 @@ _NO_DATA = {0x00A50000, 0x80B10000}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+MOST_ASKED = 6
+"""Times that a gap is asked for whose last value the history does not hold yet: some servers write it late."""
+
+
 class Incomplete(Exception):
     """The server did not give all of an interval: the gap stays."""
 
@@ -46,58 +52,85 @@ async def keep_filling(
     gaps = state.history_gaps
     with plain_errors("reading history"):
         while True:
+            waiting = list[HistoryGap]()
             while gaps:
                 # In portions: one request for the access levels serves many gaps.
                 portion = [gaps.pop(0) for _ in range(min(len(gaps), 100))]
-                for gap, why in await fill(link, emit, converter, await _readable(link, portion, namespaces), state.semantics):
+                readable, refused = await _readable(link, portion, namespaces)
+                for gap, why in [*refused, *await fill(link, emit, converter, readable, state.semantics, waiting)]:
                     tag_indexes = tuple(binding.tag for binding in gap.item.bindings)
                     text = f"{names_of(tags, tag_indexes)}: the server's history did not close a gap: {why}"
                     await emit.found(Finding("history-incomplete", text, tag_indexes))
+            gaps += waiting
             await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def _readable(link: Link, gaps: Sequence[HistoryGap], namespaces: Mapping[str, str]) -> list[tuple[HistoryGap, Any]]:
-    """Return those gaps whose node keeps a history that may be read (AccessLevel, Part 3, 8.57: bit 2), with the node."""
+async def _readable(
+    link: Link, gaps: Sequence[HistoryGap], namespaces: Mapping[str, str]
+) -> tuple[list[tuple[HistoryGap, Any]], list[tuple[HistoryGap, str]]]:
+    """Return (gap, node) where the node keeps a history that may be read (AccessLevel, Part 3, 8.57: bit 2), and what could not be asked.
+
+    A node without a history is neither: its gap stays what it is, and nobody need know more.
+    """
     nodes = [(gap, link.node(gap.item.address, namespaces)) for gap in gaps]
     existing = [(gap, node) for gap, node in nodes if node is not None]
-    levels = await link.read([node for _, node in existing], ua.AttributeIds.AccessLevel)
-    return [pair for pair, level in zip(existing, levels, strict=True) if level.Value is not None and (level.Value.Value or 0) & 4]
+    readable, refused = list[tuple[HistoryGap, Any]](), list[tuple[HistoryGap, str]]()
+    for (gap, node), level in zip(existing, await link.read([node for _, node in existing], ua.AttributeIds.AccessLevel), strict=True):
+        told = plain(level)
+        if not isinstance(told, int):
+            refused.append((gap, f"whether it may be read is not told: {status_name(status_of(level))}"))
+        elif told & 4:
+            readable.append((gap, node))
+    return readable, refused
 
 
 async def fill(
-    link: Link, emit: Emit, converter: Converter, gaps: Sequence[tuple[HistoryGap, Any]], semantics: Semantics
+    link: Link,
+    emit: Emit,
+    converter: Converter,
+    gaps: Sequence[tuple[HistoryGap, Any]],
+    semantics: Semantics,
+    waiting: list[HistoryGap],
 ) -> list[tuple[HistoryGap, str]]:
-    """Read each (gap, node) and emit it as backfill, one after the other; return those that stay open, with the reason."""
+    """Read each (gap, node) and emit it as backfill, one after the other; return those that stay open, with the reason.
+
+    waiting: takes those whose first value after the gap the history does not hold yet.
+    """
     unfilled: list[tuple[HistoryGap, str]] = []
     for gap, node in gaps:
         tags = tuple(binding.tag for binding in gap.item.bindings)
         try:
-            readings = await _between(link, converter, gap, node)
+            readings, why_open = await _between(link, converter, gap, node)
         except (Incomplete, ServiceFault) as error:
             unfilled.append((gap, str(error)))
+            continue
+        if why_open is not None and gap.asked + 1 < MOST_ASKED:
+            waiting.append(replace(gap, asked=gap.asked + 1))
             continue
         for start in range(0, len(readings), PAGE):
             await emit.room()
             await emit(semantics.judged(readings[start : start + PAGE]), received_ns=time.monotonic_ns(), kind="backfill")
+        if why_open is not None:
+            unfilled.append((gap, f"{why_open} ({len(readings)} values were stored)"))
+            continue
         await emit.filled(tags, gap.since_ticks, gap.until_ticks, f"{len(readings)} values from the server's history")
     return unfilled
 
 
-async def _between(link: Link, converter: Converter, gap: HistoryGap, node: Any) -> list[Reading]:
-    """Return everything strictly between the gap's ends, in order, each source time once. Raises Incomplete, ServiceFault."""
-    readings: list[Reading] = []
-    seen: set[tuple[int, int]] = set()
+async def _between(link: Link, converter: Converter, gap: HistoryGap, node: Any) -> tuple[list[Reading], str | None]:
+    """Return everything between the gap's ends, in order, and why that does not fill it, or None. Raises Incomplete, ServiceFault."""
+    timed: list[tuple[Reading, list[Reading]]] = []
     for record in await _raw(link, gap, node):
-        if record.source_ticks is None or not gap.since_ticks < record.source_ticks < gap.until_ticks:
-            continue
+        when = record.server_ticks if record.source_ticks is None else record.source_ticks
+        if when is None:
+            raise Incomplete("a value without a time")
         converted: list[Reading] = []
         converter(record, converted)
-        for reading in converted:
-            if (reading[0], record.source_ticks) not in seen:
-                seen.add((reading[0], record.source_ticks))
-                readings.append(reading)
-    readings.sort(key=lambda reading: reading[3] or 0)
-    return readings
+        of_tag = next(reading for reading in converted if reading[0] == gap.tag)
+        timed.append(((of_tag[0], of_tag[1], of_tag[2], when, of_tag[4]), converted))
+    timed.sort(key=lambda pair: pair[0][3] or 0)  # stable: values of one time stay in the order in which the server lists them
+    which = placed([of_tag for of_tag, _ in timed], gap.before, gap.since_ticks, gap.until_ticks, gap.after)
+    return [reading for _, converted in timed[which.first : which.end] for reading in converted], which.why_open
 
 
 async def _raw(link: Link, gap: HistoryGap, node: Any) -> list[Undecoded]:
@@ -112,8 +145,10 @@ async def _raw(link: Link, gap: HistoryGap, node: Any) -> list[Undecoded]:
         except BROKEN as error:
             raise Incomplete(f"unreadable history: {error}") from error
         if status & 0x80000000 and status not in _NO_DATA:
-            raise Incomplete(f"HistoryRead: 0x{status:08X}")
-        values += page
+            raise Incomplete(f"HistoryRead: {status_name(status)}")
+        if page is None and status not in _NO_DATA:
+            raise Incomplete(f"HistoryRead: {status_name(status)}, and no data in the answer")
+        values += page or []
         if not point:
             return values
         if point in points or not page:
@@ -139,19 +174,23 @@ def _request(node: Any, gap: HistoryGap, point: bytes | None, *, release: bool =
     return request
 
 
-def _page(body: bytes, handle: int) -> tuple[int, bytes | None, list[Undecoded]]:
-    """Decode a HistoryReadResponse for one node: (status, continuation point, values), with the 100-ns digits that asyncua drops."""
+def _page(body: bytes, handle: int) -> tuple[int, bytes | None, list[Undecoded] | None]:
+    """Decode a HistoryReadResponse for one node: (status, continuation point, values), with the 100-ns digits that asyncua drops.
+
+    Values are None where the answer holds no HistoryData.
+    """
     at, end = publish.response(body, HISTORY_READ_RESPONSE), len(body)
     count, status = struct.unpack_from("<iI", body, at)
     if count != 1:
-        raise BadReply(f"HistoryRead: {count} results for one node")
+        raise Incomplete(f"HistoryRead: {count} results for one node")
     point, at = v.octets(body, at + 8, end)
     data, _ = v.extension_object(body, at, end)
-    if data.body is None or data.encoding.Identifier != HISTORY_DATA:
-        return status, point, []
+    if data.body is None or data.encoding.NamespaceIndex != 0 or data.encoding.Identifier != HISTORY_DATA:
+        return status, point, None
     (values,) = struct.unpack_from("<i", data.body)
-    records, at = [], 4
+    records, at, budget = [], 4, v.Budget()
+    budget.spend(max(values, 0))
     for _ in range(max(values, 0)):
-        parts, at = publish.data_value(data.body, at, len(data.body))
+        parts, at = v.data_value(data.body, at, len(data.body), budget)
         records.append(Undecoded(handle, *parts))
     return status, point, records

@@ -1,13 +1,16 @@
 """What outlives a lost connection within one process. What must outlive the process is the watermark, see `handover`."""
 
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from drivers.contract import Reading
 from drivers.opcua.plan import HistoryGap
 from drivers.opcua.subscription.semantics import Semantics
 from drivers.opcua.subscription.subscribe import Subscription
+
+MOST_OF_ONE_TIME = 200
+"""Readings of one tag with one source time that are remembered: some sources never move it."""
 
 
 @dataclass(slots=True)
@@ -24,26 +27,80 @@ class SessionState:
     subscriptions: list[Subscription] = field(default_factory=list)
     unsettled: deque[tuple[Awaitable[None], int, int]] = field(default_factory=deque)  # (on disk, subscription id, sequence), in order
     last: list[Reading | None] = field(default_factory=list)  # of each tag, the newest that had a source time
+    same_time: dict[int, list[Reading]] = field(default_factory=dict)  # of tags whose newest readings share it: these, in order
     history_gaps: list[HistoryGap] = field(default_factory=list)
     before: dict[int, int] = field(default_factory=dict)  # after a restart: ticks through which a tag is certainly in the journal
     through_ticks: int | None = None  # the newest publish time
     counts: dict[str, int] = field(default_factory=dict)
+
+    def remember(self, reading: Reading) -> None:
+        """Note a tag's newest reading that has a source time."""
+        tag, before = reading[0], self.last[reading[0]]
+        if before is not None and before[3] == reading[3]:
+            same = self.same_time.setdefault(tag, [before])
+            same.append(reading)
+            del same[:-MOST_OF_ONE_TIME]
+        elif self.same_time:
+            self.same_time.pop(tag, None)
+        self.last[tag] = reading
+
+    def newest(self, tag: int) -> tuple[Reading, ...] | None:
+        """Return all readings of a tag that have its newest source time; None if there is none yet."""
+        last = self.last[tag]
+        return None if last is None else tuple(self.same_time.get(tag, (last,)))
 
     def count(self, event: str, times: int = 1) -> None:
         """Add to the counter of an event of the link."""
         self.counts[event] = self.counts.get(event, 0) + times
 
 
-def unrepeated(readings: Sequence[Reading], last: Sequence[Reading | None], repeats: set[int]) -> list[Reading]:
-    """Return the readings without those that repeat the tag's last one. repeats: tags whose next reading may do so; each leaves it then.
+def unrepeated(
+    readings: Sequence[Reading],
+    last: Sequence[Reading | None],
+    repeats: set[int],
+    resent: dict[int, Reading | None] | None = None,
+    fresh: Collection[int] = (),
+) -> list[Reading]:
+    """Return the readings without those that say once more what is stored.
 
-    A server may send what each item holds once more, under a new number, when a session is activated over a new connection (node-opcua
-    does). The same value, status and source time is the same observation; in the record it would stand twice.
+    Equal source times alone prove nothing: many changes may bear one. A monitored item reports a change against what it reported before
+    (Part 4, 7.22.2), so the same value, status and source time twice in a row are one observation, and come only where the server was
+    made to send again: repeats: tags whose next reading may be their last one, because the session is activated over a new connection
+    (node-opcua does so); each leaves it then. resent: tags of which one more copy is owed: of the reading given there (it was read, and may
+    wait in the item's queue too), or, with None, of the one before it (ResendData). fresh: tags whose next reading is the first after a
+    loss, which is an observation whatever it says.
     """
+    resent = {} if resent is None else resent
     new: list[Reading] = []
+    newest: dict[int, Reading] = {}
     for reading in readings:
-        previous = last[reading[0]] if reading[0] in repeats else None
-        repeats.discard(reading[0])
-        if previous is None or previous[1:4] != reading[1:4]:
-            new.append(reading)
+        tag = reading[0]
+        previous = newest.get(tag) or last[tag]
+        if tag in repeats:
+            repeats.discard(tag)
+            if _is_copy(reading, previous):
+                continue
+        if tag in resent:
+            is_first = tag in fresh and tag not in newest
+            if _is_copy(reading, resent[tag] or previous):
+                del resent[tag]
+                if not is_first:
+                    continue
+            elif _is_later(reading, resent[tag]):
+                del resent[tag]
+        newest[tag] = reading
+        new.append(reading)
     return new
+
+
+def _is_copy(reading: Reading, stored: Reading | None) -> bool:
+    return stored is not None and stored[3] is not None and stored[1:4] == reading[1:4]
+
+
+def _is_later(reading: Reading, read: Reading | None) -> bool:
+    """Whether the server sampled a reading after the one that we read: nothing that was in its queue then can follow."""
+    if read is None:
+        return False
+    if reading[4] is not None and read[4] is not None:
+        return reading[4] > read[4]
+    return reading[3] is not None and read[3] is not None and reading[3] > read[3]

@@ -18,13 +18,14 @@ from config import Source, Tag
 from drivers.contract import OVERFLOW, Emit, Finding, LinkLost, Loss, Reading
 from drivers.contract import Message as Row
 from drivers.opcua.asyncua_types import ua
-from drivers.opcua.decoding import fallback, publish
+from drivers.opcua.decoding import publish
 from drivers.opcua.decoding.convert import Converter
 from drivers.opcua.decoding.publish import BROKEN, Decoder, NotificationMessage, ServiceFault, Undecoded
 from drivers.opcua.decoding.structures import values_of
 from drivers.opcua.plan import HistoryGap, MonitoredItem
-from drivers.opcua.session.link import Link, plain_errors, status_name
-from drivers.opcua.subscription import alarms
+from drivers.opcua.session.link import Link, off_loop, plain_errors, status_name
+from drivers.opcua.session.variant import Budget
+from drivers.opcua.subscription import alarms, subscribe
 from drivers.opcua.subscription.bridging import Supply
 from drivers.opcua.subscription.handover import Handover
 from drivers.opcua.subscription.semantics import SEMANTICS_CHANGED
@@ -185,11 +186,12 @@ class Stream:
         if subscription.group.alarms is not None:
             await self._events(subscription, message, body, arrived_ns)
             return
-        readings = self._decoded(subscription, message, body)
-        subscription.expected = sequence_after(message.sequence)
-        if readings is None:
-            await self._unreadable(subscription, message)
+        try:
+            readings = await off_loop(self._decoded, subscription, message, body, size=len(body))
+        except BROKEN as error:
+            await self._unreadable(subscription, message, error)
             readings = []
+        subscription.expected = sequence_after(message.sequence)
         await self._hand_over_data(subscription, readings, message, arrived_ns)
 
     async def _events(self, subscription: Subscription, message: NotificationMessage, body: bytes, arrived_ns: int) -> None:
@@ -199,11 +201,11 @@ class Stream:
         rows: list[Row] = []
         for kind, at, end in message.parts:
             if kind == publish.STATUS_CHANGE:
-                raise SubscriptionGone(subscription, status_name(int.from_bytes(body[at : at + 4], "little")))
+                raise SubscriptionGone(subscription, status_name(publish.status_change(body, at, end)))
             if kind != publish.EVENTS:
                 continue
             try:
-                events = alarms.read_events(body, at, end, heard_from, self._link.namespaces)
+                events = await off_loop(alarms.read_events, body, at, end, heard_from, self._link.namespaces)
             except BROKEN:
                 self._state.count("unreadable-messages")
                 await self._report_loss(subscription, "events-unreadable", f"message {message.sequence} can not be read")
@@ -217,33 +219,24 @@ class Stream:
         subscription.expected = sequence_after(message.sequence)
         self.handover(subscription, [], message, arrived_ns, message.sequence, rows=rows)
 
-    def _decoded(self, subscription: Subscription, message: NotificationMessage, body: bytes) -> list[Reading] | None:
-        """Decode a message's data changes; None if neither decoder can read them. Raises SubscriptionGone."""
+    def _decoded(self, subscription: Subscription, message: NotificationMessage, body: bytes) -> list[Reading]:
+        """Decode a message's data changes. Raises one of BROKEN, SubscriptionGone."""
         readings: list[Reading] = []
+        budget = Budget()
         for kind, at, end in message.parts:
             if kind == publish.STATUS_CHANGE:
-                status = int.from_bytes(body[at : at + 4], "little")
-                raise SubscriptionGone(subscription, status_name(status))
-            if kind != publish.DATA_CHANGE:
-                continue
-            done = len(readings)
-            try:
-                self._decoder.data_change(body, at, end, readings)
-            except BROKEN:
-                del readings[done:]
-                self._state.count("slowly-decoded")
-                try:
-                    fallback.data_change(body, at, end, self._converter, readings)
-                except (*BROKEN, AttributeError, TypeError):
-                    return None
+                raise SubscriptionGone(subscription, status_name(publish.status_change(body, at, end)))
+            if kind == publish.DATA_CHANGE:
+                self._decoder.data_change(body, at, end, readings, budget)
         return readings
 
-    async def _unreadable(self, subscription: Subscription, message: NotificationMessage) -> None:
+    async def _unreadable(self, subscription: Subscription, message: NotificationMessage, error: Exception) -> None:
+        """Declare a loss, and have the present values read, node by node: in a message of the subscription the same one would spoil all."""
         self._state.count("unreadable-messages")
-        text = f"message {message.sequence} of subscription {subscription.id} can not be read"
+        text = f"a message of subscription {subscription.id} can not be read: {error}"
         await self._emit.found(Finding("message-unreadable", text, severity="alarm", evidence={"sequence": message.sequence}))
         await self._report_loss(subscription, "message-unreadable", text)
-        await self.refresh(subscription)
+        subscription.values_due = True
 
     async def _hand_over_data(
         self, subscription: Subscription, readings: list[Reading], message: NotificationMessage, arrived_ns: int
@@ -251,8 +244,8 @@ class Stream:
         """Hand first values over apart from changes, and declare overflows for exactly their tag and time."""
         if subscription.resumed and any(status & OVERFLOW == OVERFLOW or status in NODE_GONE for _, _, status, _, _ in readings):
             await self._resume_first(subscription, message, arrived_ns)
-        if subscription.repeats:
-            new = unrepeated(readings, self._state.last, subscription.repeats)
+        if subscription.repeats or subscription.may_send_again(asyncio.get_running_loop().time()):
+            new = unrepeated(readings, self._state.last, subscription.repeats, subscription.resent, subscription.fresh)
             if len(new) < len(readings):
                 self._state.count("repeated-values", len(readings) - len(new))
             readings = new
@@ -266,7 +259,7 @@ class Stream:
                 seen.add(reading[0])
             subscription.fresh -= seen
             for reading in first:
-                self._note_history_gap(subscription, reading[0], subscription.since.pop(reading[0], None), reading[3])
+                self._note_history_gap(subscription, subscription.since.pop(reading[0], None), reading)
             self._note_status(subscription, first)
             first = self._state.semantics.judged(first)
             self.handover(subscription, first, message, arrived_ns, 0 if rest else message.sequence, kind="initial")
@@ -294,21 +287,28 @@ class Stream:
                 since, until = self._state.before.get(tag) if before is None else before[3], source if source is not None else server
                 self._state.count("overflows")
                 overrun.setdefault((since, until), []).append(tag)
-                self._note_history_gap(subscription, tag, since, until)
+                self._note_history_gap(subscription, since, reading)
             elif status in NODE_GONE:
                 subscription.missing[subscription.item_of(tag).handle] = status
                 self.handover.add(self._emit.lost(Loss("not-subscribed", (tag,), source, detail=status_name(status))))
             if status & SEMANTICS_CHANGED:
                 self._state.semantics.doubt(tag)
             if source is not None:
-                last[tag] = reading
+                self._state.remember(reading)
         for (since, until), tags in overrun.items():
             self.handover.add(self._emit.lost(Loss("queue-overflow", tuple(tags), since, until, "the server's queue ran over")))
 
-    def _note_history_gap(self, subscription: Subscription, tag: int, since: int | None, until: int | None) -> None:
-        """Note an interval that the server's history may fill."""
-        if since is not None and until is not None and since < until and len(self._state.history_gaps) < MOST_HISTORY_GAPS:
-            self._state.history_gaps.append(HistoryGap(subscription.item_of(tag), since, until))
+    def _note_history_gap(self, subscription: Subscription, since: int | None, first: Reading) -> None:
+        """Note an interval, up to the first reading after it, that the server's history may fill. One is enough for all tags of an item."""
+        tag, _, _, source, server = first
+        until, gaps = source if source is not None else server, self._state.history_gaps
+        if since is None or until is None or since >= until or len(gaps) >= MOST_HISTORY_GAPS:
+            return
+        item, last = subscription.item_of(tag), self._state.last[tag]
+        if len(item.bindings) > 1 and any(gap.item is item and gap.until_ticks == until for gap in gaps[-2 * len(item.bindings) :]):
+            return
+        before = self._state.newest(tag) if last is not None and last[3] == since else None
+        gaps.append(HistoryGap(item, since, until, tag, before, first))
 
     async def _report_loss(self, subscription: Subscription, cause: str, detail: str) -> None:
         """Declare a loss of all tags that this subscription observes; of a group of events, as a finding."""
@@ -366,19 +366,11 @@ class Stream:
         if subscription.group.alarms is not None:
             subscription.refresh_due = True
             return
-        # ResendData makes the server send each item's present value as a message of the subscription (Part 5, 9.2): in order with what
-        # follows.
-        request = ua.CallRequest()
-        call = ua.CallMethodRequest(ua.NodeId(ua.ObjectIds.Server), ua.NodeId(ua.ObjectIds.Server_ResendData))
-        call.InputArguments = [ua.Variant(subscription.id, ua.VariantType.UInt32)]
-        request.Parameters.MethodsToCall = [call]
-        try:
-            (result,) = (await self._link.ask(request, ua.CallResponse)).Results
-            if not result.StatusCode.value & 0x80000000:
-                subscription.fresh |= set(subscription.observed_tags())
-                return
-        except ua.UaStatusCodeError:
-            pass  # no such method: read instead
+        if await subscribe.resend_data(self._link, subscription.id):
+            observed = subscription.observed_tags()
+            subscription.fresh |= set(observed)
+            subscription.sends_again(dict.fromkeys(observed), asyncio.get_running_loop().time())
+            return
         await self.read([item for item in subscription.group.items if item.handle not in subscription.missing])
 
     async def read(self, items: Sequence[MonitoredItem]) -> None:
@@ -387,6 +379,10 @@ class Stream:
         readings: list[Reading] = []
         for (item, _), value in zip(nodes, await values_of(self._link, [node for _, node in nodes]), strict=True):
             self._converter(Undecoded(item.handle, *value), readings)
+        now_s = asyncio.get_running_loop().time()
+        for subscription in self._by_id.values():
+            tags = set(subscription.tags)
+            subscription.sends_again({reading[0]: reading for reading in readings if reading[0] in tags}, now_s)
         await self._emit.room()
         self.handover.add(self._emit(self._state.semantics.judged(readings), received_ns=time.monotonic_ns(), kind="initial"))
 

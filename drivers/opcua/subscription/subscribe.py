@@ -1,12 +1,12 @@
 """Subscriptions and monitored items: created in the server's portions, compared with what was asked, or taken over from before."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from config import Source, Tag
-from drivers.contract import Finding
+from drivers.contract import Finding, Reading
 from drivers.opcua.asyncua_types import ua
 from drivers.opcua.plan import ItemGroup, MonitoredItem
 from drivers.opcua.session.link import Link, in_chunks, names_of, status_name
@@ -16,6 +16,8 @@ from drivers.opcua.subscription.bridging import untold
 
 LIFETIME_S = 60.0
 """Least time that a server shall keep a subscription without a sign of life from us."""
+SENT_AGAIN_WITHIN_S = 30.0
+"""Time in which a value that was asked for comes, or one that waited in its queue meanwhile."""
 _FILTER_REFUSED = {
     ua.StatusCodes.BadMonitoredItemFilterUnsupported,
     ua.StatusCodes.BadMonitoredItemFilterInvalid,
@@ -42,9 +44,12 @@ class Subscription:
     item_ids: dict[int, int] = field(default_factory=dict)  # handle -> MonitoredItemId
     resumed: bool = False  # its first message goes on where the journal ended
     repeats: set[int] = field(default_factory=set)  # tags whose next value may be the last one again
+    resent: dict[int, Reading | None] = field(default_factory=dict)  # tag -> what the server may send once more, see `unrepeated`
+    resent_until_s: float = 0.0
     is_new: bool = True  # not yet in the watermark
     untold: set[int] = field(default_factory=set)  # tags of whose losses the server's queue does not tell
     refresh_due: bool = False  # of events: the present conditions must be asked for
+    values_due: bool = False  # the present values must be read
     since: dict[int, int] = field(default_factory=dict)  # tag -> ticks through which it is known, where this one follows a lost one
 
     def item_of(self, tag: int) -> MonitoredItem:
@@ -55,6 +60,17 @@ class Subscription:
         """Return the items of whose losses the server does not tell, of those that it has accepted."""
         items = [item for item in self.group.items if item.handle not in self.missing]
         return [item for item in items if any(binding.tag in self.untold for binding in item.bindings)]
+
+    def sends_again(self, tags: Mapping[int, Reading | None], now_s: float) -> None:
+        """Note what the server was made to send, or may have in its queues, once more."""
+        self.resent |= tags
+        self.resent_until_s = now_s + SENT_AGAIN_WITHIN_S
+
+    def may_send_again(self, now_s: float) -> bool:
+        """Return True while something of `resent` may still come."""
+        if self.resent and now_s > self.resent_until_s:
+            self.resent.clear()
+        return bool(self.resent)
 
     def observed_tags(self) -> tuple[int, ...]:
         """Return the tags that a message of this subscription proves to be observed: not those refused, or without a first value."""
@@ -236,6 +252,22 @@ async def client_handles(link: Link, subscription_id: int) -> frozenset[int] | N
     if result.StatusCode.value & 0x80000000 or len(result.OutputArguments) != 2:
         return None
     return frozenset(result.OutputArguments[1].Value or ())
+
+
+async def resend_data(link: Link, subscription_id: int) -> bool:
+    """Make the server send each item's present value as a message of the subscription (ResendData, Part 5, 9.2).
+
+    It comes in order with what follows. Returns False if it has no such method, or refuses.
+    """
+    request = ua.CallRequest()
+    call = ua.CallMethodRequest(ua.NodeId(ua.ObjectIds.Server), ua.NodeId(ua.ObjectIds.Server_ResendData))
+    call.InputArguments = [ua.Variant(subscription_id, ua.VariantType.UInt32)]
+    request.Parameters.MethodsToCall = [call]
+    try:
+        (result,) = (await link.ask(request, ua.CallResponse)).Results
+    except ua.UaStatusCodeError:
+        return False
+    return not result.StatusCode.value & 0x80000000
 
 
 async def delete_items(link: Link, subscription: Subscription, items: Sequence[MonitoredItem]) -> None:

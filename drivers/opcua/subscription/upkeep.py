@@ -62,6 +62,7 @@ class Upkeep:
             self._semantics: begun,
             self._types: begun + TYPES_EVERY_S,
             self._conditions: begun,
+            self._present_values: begun,
         }
         with plain_errors("upkeep of the session"):
             while True:
@@ -113,7 +114,7 @@ class Upkeep:
         wanted = self._structures.wanted
         if not wanted:
             return TYPES_EVERY_S
-        handles = {handle for waiting in wanted.values() for handle in waiting}
+        handles = {handle for waiting in list(wanted.values()) for handle in list(waiting)}  # large messages are decoded in a thread
         await self._structures.learn(self._link, list(wanted))
         for subscription in self._state.subscriptions:
             items = [item for item in subscription.group.items if item.handle in handles]
@@ -133,6 +134,15 @@ class Upkeep:
                 text = f"alarms of {subscription.group.alarms.notifier}: which stand already is not known, ConditionRefresh: {refused}"
                 await self._emit.found(Finding("alarms-not-refreshed", text))
             return REFRESH_EVERY_S  # a refresh that itself makes the queue overflow must not be asked for without end
+        return 0.5
+
+    async def _present_values(self) -> float:
+        """Read what the tags hold where a message could not be read: a value that no longer changes must not stay unknown."""
+        for subscription in self._state.subscriptions:
+            if subscription.values_due:
+                subscription.values_due = False
+                await self._stream.read([item for item in subscription.group.items if item.handle not in subscription.missing])
+                return REFRESH_EVERY_S
         return 0.5
 
     async def _expiry(self) -> float:

@@ -64,6 +64,12 @@ class Bookings:
                 self._laboratory.link()
         self._posting.revise_due()
 
+    def end_undeclared(self, declared: Declared) -> None:
+        """Say now what waits and is not declared any more; an equipment that is gone takes no more revisions."""
+        for pending in [pending for pending in self._state.occurred if not declared.of(pending)]:
+            self._state.occurred.remove(pending)
+            self._settle(pending)
+
     def waiting(self) -> bool:
         """Return whether something is said as soon as time passes."""
         return bool(self._state.occurred) or any(b.dirty is not None for b in self._state.booked.values())

@@ -37,12 +37,12 @@ class Declared:
             yield from ((key, active) for active in dict.fromkeys(row.active for row in rows if row.trigger == tag))
 
     def of(self, pending: PendingBooking) -> list[Occasion]:
-        """List the rows of a booking, one for each recipe."""
-        return self.rows[pending.table, pending.name, pending.equipment]
+        """List the rows of a booking, one for each recipe; none of one that is no longer declared."""
+        return self.rows.get((pending.table, pending.name, pending.equipment), [])
 
     def tags(self, pending: PendingBooking) -> frozenset[str]:
         """Name the tags that a booking's values come from."""
-        return self._tags[pending.table, pending.name, pending.equipment]
+        return self._tags.get((pending.table, pending.name, pending.equipment), frozenset())
 
     def row_for(self, pending: PendingBooking, who: Identity) -> Occasion | None:
         """Choose the row for a recipe, the most specific one; where the recipe is not known, the one that triggered."""

@@ -121,6 +121,8 @@ class Posting:
     def rebind(self) -> None:
         """Give what was booked for nobody, or for another, to the batch that has become known."""
         for booked in list(self._state.booked.values()):
+            if not self._declared.of(booked.occurred):
+                continue  # what told whose it is, is not declared any more
             if booked.event["batch"] is None or self._fresh(booked):
                 identity = who(self._state, self._plan, self._declared, booked.occurred)
                 if identity.batch is not None and identity != booked.identity:
@@ -151,8 +153,10 @@ class Posting:
     def revise_due(self) -> None:
         """Make the revisions whose wait is over."""
         for booked in [b for b in self._state.booked.values() if b.dirty is not None]:
-            unit = self._plan.units[booked.occurred.equipment]
-            if booked.dirty is not None and waits.ready(self._state, waits.of_revision(unit, booked.dirty)):
+            unit = self._plan.units.get(booked.occurred.equipment)
+            if unit is None:
+                booked.dirty = None
+            elif booked.dirty is not None and waits.ready(self._state, waits.of_revision(unit, booked.dirty)):
                 self._revise(booked)
 
     def corrected(self, booked: PostedBooking, pending: PendingBooking) -> None:

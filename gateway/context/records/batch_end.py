@@ -53,9 +53,10 @@ class BatchEnd:
         }
 
     def _stay(self, member: Member) -> dict[str, Any]:
+        unit = self._plan.units.get(member.equipment)
         return {
             "equipment": member.equipment,
-            "unit_id": self._plan.units[member.equipment].equipment.unit_id,
+            "unit_id": member.unit_id if unit is None else unit.equipment.unit_id,
             "start": event_bodies.instant(member.start, self._plan.zone),
             "end": event_bodies.instant(member.end, self._plan.zone),
             "parameters": [*member.parameters, *(p for taken in member.events.values() for p in taken)],
@@ -78,12 +79,15 @@ class BatchEnd:
         return counted if len(idle) <= MOST_MISSING else {**counted, "not_applicable_count": len(idle)}
 
     def _units(self, batch: Batch) -> list[Unit]:
-        return [self._plan.units[name] for name in dict.fromkeys(m.equipment for m in batch.members)]
+        """List the equipments that a batch was in, as far as they are still declared."""
+        names = dict.fromkeys(m.equipment for m in batch.members)
+        return [self._plan.units[name] for name in names if name in self._plan.units]
 
     def _not_run(self, batch: Batch) -> list[dict[str, Any]]:
         """Steps that must occur and equipments of the route that the batch did not have."""
         unseen = {(member.equipment, step) for member in batch.members for step in member.unseen}
         steps = [(unit.name, step) for unit in self._units(batch) for step in absent(self._state, unit, batch.identity)]
+        steps += [(m.equipment, step) for m in batch.members if m.equipment not in self._plan.units for step in m.absent or ()]
         passed = {m.equipment for m in batch.members}
         route = self._plan.route(batch.identity.recipe)
         skipped = [] if route is None or not passed else [e for e in route.equipments if e not in passed]

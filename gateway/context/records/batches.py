@@ -39,7 +39,7 @@ class Batches:
         """A batch comes into an equipment."""
         assert who.batch is not None
         batch = self.opened(who, seq)
-        member = Member(unit.name, at, seq, self._runs.begin_batch(unit, who, at, seq).id)
+        member = Member(unit.name, at, seq, self._runs.begin_batch(unit, who, at, seq).id, unit_id=unit.equipment.unit_id)
         batch.members.append(member)
         for finding in self.say_start(unit, batch, member):
             self._emit(finding)
@@ -104,6 +104,17 @@ class Batches:
             batch.dirty = self._state.now if batch.revision else None
         self.say_left(unit, batch, member, cause)
 
+    def end_undeclared(self, unit: Unit, at: Instant) -> None:
+        """End the batches in an equipment that is no longer declared: from here on nothing tells of it. What lacked by then stays said."""
+        for name, batch in list(self._state.batches.items()):
+            for member in [m for m in batch.members if m.equipment == unit.name]:
+                if member.end is None:
+                    self.leave(unit, name, at, "unknown")
+                run = self._state.runs.get(member.run)
+                if run is not None and self._runs.record_now(run):
+                    self.recorded(run)
+                member.absent, member.unit_id = absent(self._state, unit, batch.identity), unit.equipment.unit_id
+
     def say_left(self, unit: Unit, batch: Batch, member: Member, cause: str, superseded_by: str | None = None) -> None:
         """Say that a batch is ended in an equipment. superseded_by: whose the stay was, if the batch number was wrong."""
         assert batch.identity.batch is not None
@@ -140,7 +151,8 @@ class Batches:
         if batch is None or run.last is None:
             return
         batch.configs = sorted({*batch.configs, *run.configs})
-        if run.kind == "step" and run.end is not None and self._plan.units[run.equipment].equipment.mes_steps is not None:
+        unit = self._plan.units.get(run.equipment)
+        if run.kind == "step" and run.end is not None and unit is not None and unit.equipment.mes_steps is not None:
             batch.ran[run.record] = [run.equipment, run.step, run.run, run.start.ticks, run.end.ticks]
         if run.kind == "event":
             self._took(batch, run)
@@ -202,7 +214,8 @@ class Batches:
     def _awaits_rows(self, batch: Batch) -> bool:
         """Whether rows that tell the last steps may still come."""
         assert batch.ended is not None
-        hows = (self._plan.units[member.equipment].equipment.mes_steps for member in batch.members)
+        units = (self._plan.units[member.equipment] for member in batch.members if member.equipment in self._plan.units)
+        hows = (unit.equipment.mes_steps for unit in units)
         within = max((how.within_s for how in hows if how is not None), default=0.0)
         return not waits.ready(self._state, waits.of_comparison(batch.ended, within))
 

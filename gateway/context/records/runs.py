@@ -144,6 +144,10 @@ class Runs:
         sources = self.values.gathered(run).sources or {self._plan.places[tag].source.name for tag in unit.step_tags}
         return waits.ready(self._state, waits.of_record(unit, run, sources))
 
+    def record_now(self, run: Run) -> bool:
+        """Make the record of an ended run without waiting any longer, if one is due. Returns whether it is new or revised."""
+        return run.end is not None and (not run.revision or run.dirty is not None) and self._record(run)
+
     def _record(self, run: Run) -> bool:
         configurations.note(run.configs, self._state)
         parameters = self.given.filled(run, self.values.parameters(run))

@@ -12,7 +12,7 @@ from gateway.entries.ticks import TICKS_PER_S
 
 def compare(state: State, plan: Plan, name: str, batch: Batch) -> Iterator[dict[str, Any]]:
     """Give the findings; rows that were compared are not kept."""
-    for member in batch.members:
+    for member in (member for member in batch.members if member.equipment in plan.units):
         unit, where = plan.units[member.equipment], state.where[member.equipment]
         how = unit.equipment.mes_steps
         if how is None or member.end is None:

@@ -16,7 +16,11 @@ class Sight:
     def lost(self, unit: Unit, run: Run) -> bool:
         """Return whether the signal is not observed at present."""
         row = _row(unit, run)
-        return row is not None and bool(self._gaps(row))
+        return row is not None and self.is_lost(row)
+
+    def is_lost(self, row: StepPlan) -> bool:
+        """Return whether the signal of a step is not observed at present."""
+        return bool(self._gaps(row))
 
     def unseen(self, unit: Unit, run: Run, ticks: int) -> bool:
         """Return whether nobody saw the signal at an instant."""

@@ -33,6 +33,8 @@ class SignalSteps:
         for row in unit.steps_of(where.bound):
             if row.runs(where.settled.get(row.row.signal)) and all(run.step != row.row.step for run in self._runs.running(unit)):
                 began = _beginning(row, where, changes)
+                if began is not None and where.sought.pop(row.row.step, None) is not None:
+                    began = Instant(began[0].ticks, None, "found-at-start"), began[1]  # perhaps it was on before by what is declared now
                 if began is not None and not _is_after(changes.get(IDENTITY), began[0]):
                     self._begin(unit, where, row, *began)
 
@@ -49,12 +51,31 @@ class SignalSteps:
     # runs whose batch changed while nobody saw their signal
 
     def resolve(self, unit: Unit) -> None:
-        """Cut the runs whose signal is seen again, and still on."""
+        """Cut the runs whose signal is seen again, and still on; begin the steps that were declared anew and are found on."""
+        where = self._state.where[unit.name]
+        for step, since in list(where.sought.items()):
+            self._find(unit, where, step, since)
         mine = (run for run in self._state.runs.values() if run.equipment == unit.name and run.end is None)
         for run in [run for run in mine if run.cut is not None or run.unsighted is not None]:
             row = unit.row_of(run.step, run.identity)
             if row is not None and self._still_runs(unit, row, run):
                 self._cut(unit, row, run, self._state.seq, None)
+
+    def _find(self, unit: Unit, where: EquipmentState, step: str, since: int) -> None:
+        """Begin a step that another configuration declares, if its signal is on when it is seen first after that: found, as at a start."""
+        row = unit.row_of(step, where.bound)
+        if row is None or row.row.signal not in self._plan.places:
+            del where.sought[step]
+            return
+        sighted = self._sight.seen_again(row, since)
+        at = since if sighted is None else sighted.ticks
+        source = self._plan.places[row.row.signal].source.name
+        stood = waits.arrived(self._state, waits.Need(source, at + unit.settle_ticks))
+        if not stood or self._sight.is_lost(row) or any(tag in where.pending for tag in row.tags):
+            return
+        del where.sought[step]
+        if row.runs(where.settled.get(row.row.signal)) and all(run.step != step for run in self._runs.running(unit)):
+            self._begin(unit, where, row, Instant(at, None, "found-at-start"), self._state.seq)
 
     def _still_runs(self, unit: Unit, row: StepPlan, run: Run) -> bool:
         """Return whether it is known that a run went on beyond the instant of doubt: its signal has been seen to stand still since."""

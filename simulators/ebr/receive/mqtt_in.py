@@ -5,12 +5,14 @@ import logging
 import ssl
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
 import orjson
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from simulators.ebr.entry import Stream, Unreadable, read, record_id
@@ -27,7 +29,10 @@ _KINDS = (("entries", 1), ("live", 0), ("online", 1), ("records/+/+", 1))
 class MqttIn:
     """A client of the broker. paho's own thread receives, the event loop's thread takes and answers."""
 
-    def __init__(self, url: str, receiver: Receiver, *, topics: str = "ebr/+/+", name: str = "reference-ebr", tls: Any = None) -> None:
+    def __init__(
+        self, url: str, receiver: Receiver, *, topics: str = "ebr/+/+", name: str = "reference-ebr", tls: Any = None, session_s: int = 0
+    ) -> None:
+        """session_s: time for which the broker keeps the session, and queues for it, while this client is away."""
         parts = urlsplit(url)
         self._receiver, self._topics = receiver, topics
         self._host, self._port = parts.hostname or "127.0.0.1", parts.port or (8883 if parts.scheme == "mqtts" else 1883)
@@ -41,12 +46,13 @@ class MqttIn:
             self._client.username_pw_set(unquote(parts.username), unquote(parts.password or ""))
         if parts.scheme == "mqtts":
             self._client.tls_set_context(tls if isinstance(tls, ssl.SSLContext) else ssl.create_default_context(cafile=_text(tls)))
+        self._clean, self._session = not session_s, _session(session_s)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def run(self) -> None:
         """Receive, store and answer until cancelled; paho connects again by itself when the broker was away."""
         self._loop = asyncio.get_running_loop()
-        self._client.connect_async(self._host, self._port, keepalive=20)
+        self._client.connect_async(self._host, self._port, keepalive=20, clean_start=self._clean, properties=self._session)
         self._client.loop_start()
         try:
             while True:
@@ -121,6 +127,12 @@ class MqttIn:
         if not self._came.is_set():
             assert self._loop is not None
             self._loop.call_soon_threadsafe(self._came.set)
+
+
+def _session(session_s: int) -> Properties:
+    properties: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = session_s
+    return cast("Properties", properties)
 
 
 def _text(path: Path | None) -> str | None:

@@ -29,8 +29,10 @@ class Receiver:
 
     async def take(self, payloads: Sequence[bytes]) -> Taken:
         """Store a page; it is on disk when this returns."""
+        kept, lost = self._lose(payloads)
         async with self._order:
-            taken = await asyncio.to_thread(self.store.take, payloads, self.script.rule)
+            taken = await asyncio.to_thread(self.store.take, kept, self.script.rule)
+        taken.answered |= lost
         for text in taken.unreadable:
             log.warning("not an entry: %s", text)
         if taken.stored:
@@ -39,6 +41,14 @@ class Receiver:
         for stream in taken.answered:
             self.last_at[stream] = time.time()
         return taken
+
+    def _lose(self, payloads: Sequence[bytes]) -> tuple[Sequence[bytes], set[Stream]]:
+        """Lose the entries that are to be lost; return the others, and the streams of the lost ones."""
+        if not self.script.lose_once and self.script.keep_through is None:
+            return payloads, set()
+        entries = [read(payload) for payload in payloads]
+        lost = [entry for entry in entries if self.script.loses(entry.seq)]
+        return [entry.payload for entry in entries if entry not in lost], {entry.stream for entry in lost}
 
     async def receipts(self, taken: Taken) -> list[dict[str, object]]:
         """Make the receipts for a page, with the injected faults."""

@@ -7,7 +7,7 @@ import pytest
 from kit.journals import GATEWAY, event, opened
 from kit.signed_journal import Made, edit, reading
 
-from buffer import keys
+from buffer import ReceiptRefused, keys
 from buffer.restore import backup
 from buffer.verify import verify
 
@@ -39,9 +39,14 @@ def test_a_backup_beside_a_running_gateway_is_good_and_restores_into_a_new_epoch
     assert journal.state() == ((epoch, 5001), b"fold")
     journal.append([event(restored)], urgent=True).result()
     journal.uplink("ebr", True)
-    assert journal.acknowledge("ebr", epoch, 5002, "f" * 64) == 5001, (
-        "the EBR holds one more than the backup: all of the old epoch is confirmed"
-    )
+    with pytest.raises(ReceiptRefused, match="unprovable"):
+        journal.acknowledge("ebr", epoch, 5002, "f" * 64)
+    assert journal.cursor("ebr") == (0, 0), "the EBR says that it holds one more than the backup: nothing here can show it"
+    new, (first,) = journal.opened.epoch, journal.read((epoch, 5001), max_bytes=1)
+    with pytest.raises(ReceiptRefused, match="digest-mismatch"):
+        journal.acknowledge("ebr", new, 1, "f" * 64)
+    assert journal.acknowledge("ebr", new, 1, first.digest) == 1, "it has answered for the epoch that follows, with the right digest"
+    assert journal.cursor("ebr") == (new, 1)
     journal.close()
     assert opened_again_keeps_its_epoch(tmp_path / "spare", journal.opened.epoch)
     assert verify(tmp_path / "spare").exit_code == 0

@@ -98,7 +98,8 @@ def test_settings_say_what_is_wrong(query, why):
     ("endpoint", "why"),
     [
         ("nonsense", "no usable database URL"),
-        ("sqlite:///mes.db", "can not be awaited"),
+        ("mysql+asyncmy://h/d", "ebr-gateway[mysql]"),
+        ("postgresql+psycopg2://h/d", "year 9999"),
         ("sqlite+aiosqlite://", "in memory"),
         ("sqlite+aiosqlite:///:memory:", "in memory"),
         ("sqlite+aiosqlite://user:secret@/mes.db", "no password"),

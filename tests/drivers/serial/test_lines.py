@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config import Source, Tag
+from drivers.contract import BAD_CONFIGURATION
 from drivers.serial import SerialDriver, sbi
 from drivers.serial.answer import DYNAMIC, NOT_EXECUTABLE, OUT_OF_RANGE, NotAnAnswer
-from drivers.serial.lines import UnsafePattern, fields_of, reader
+from drivers.serial.lines import UnsafePattern, fields_of, reader, units_of
+from drivers.serial.readings import Fields
 
 PRINTER = r"(?P<number>[0-9]++) *+(?P<weight>[+-]?+ *+[0-9]++\.[0-9]++) *+(?P<unit>k?+g)(?P<stable>\*?+)"
 
@@ -31,7 +33,7 @@ PRINTER = r"(?P<number>[0-9]++) *+(?P<weight>[+-]?+ *+[0-9]++\.[0-9]++) *+(?P<un
 )
 def test_sbi_without_a_unit_is_not_at_rest(line, weight, unit, stable):
     answer = sbi.weight_of(line)
-    assert (answer.fields["weight"], answer.unit, answer.fields["stable"][0]) == (weight, unit, stable)
+    assert (answer.fields["weight"], answer.fields["unit"][0], answer.fields["stable"][0]) == (weight, unit, stable)
 
 
 @pytest.mark.parametrize(
@@ -155,3 +157,47 @@ def test_check_knows_the_fields_of_the_pattern():
 def test_keys_of_another_protocol_are_refused(options):
     with pytest.raises(ValueError, match=r"not a key of|needs a pattern"):
         SerialDriver.Settings.model_validate(options)
+
+
+NUMBERED = r"(?P<number>[0-9]++) *+(?P<weight>[0-9.]++) *+(?P<unit>m?+g)"
+THREE = r"G (?P<gross>[0-9.]++) T (?P<tare>[0-9.]++) N (?P<net>[0-9.]++) (?P<unit>k?+g) (?P<ph>[0-9.]++)"
+
+
+def test_a_unit_belongs_to_the_number_it_stands_behind():
+    assert units_of(NUMBERED) == {"weight": "unit"}
+    assert units_of(THREE) == {"net": "unit"}
+    assert units_of(r"(?P<unit>k?+g) (?P<weight>[0-9.]++) (?P<count>[0-9]++)") == {"weight": "unit"}
+    assert units_of(r"(?P<a>[0-9]++)(?P<a_unit>g) (?P<b>[0-9]++)(?P<unit>mm)") == {"a": "a_unit", "b": "unit"}
+    assert units_of(r"(?P<a>[0-9]++)(?P<stable>\*?+)(?P<unit>g)") == {"a": "unit"}
+    assert units_of(r"(?P<a>[0-9]++)(?P<x_unit>g)") == {}
+
+
+def read_as(pattern: str, line: bytes, **units: str) -> dict[str, Any]:
+    """Values of a line by field; each field is a decimal with this unit in the map."""
+    tags = [Tag(tag=name, source="s", address=name, type="decimal", unit=unit) for name, unit in units.items()]
+    readings = Fields(tags, units_of(pattern)).readings(reader(pattern)(line), None)
+    return {tag.tag: value if status == 0 else hex(status) for tag, (_, value, status, _, _) in zip(tags, readings, strict=True)}
+
+
+@pytest.mark.urs("URS-DAQ-05")
+def test_a_running_number_has_no_unit_and_what_shares_a_unit_is_in_another_together():
+    other = hex(BAD_CONFIGURATION)
+    assert read_as(NUMBERED, b"0017 120 mg", number="1", weight="mg") == {"number": Decimal(17), "weight": Decimal(120)}
+    assert read_as(NUMBERED, b"0017 120 g", number="1", weight="mg") == {"number": Decimal(17), "weight": other}
+    right = read_as(THREE, b"G 3 T 1 N 2 kg 7.1", gross="kg", tare="kg", net="kg", ph="[pH]")
+    assert right == {"gross": Decimal(3), "tare": Decimal(1), "net": Decimal(2), "ph": Decimal("7.1")}
+    assert read_as(THREE, b"G 3 T 1 N 2 g 7.1", gross="kg", tare="kg", net="kg", ph="[pH]") == {
+        "gross": other,
+        "tare": other,
+        "net": other,
+        "ph": Decimal("7.1"),
+    }
+    # nobody takes the number beside it: then it speaks for whatever has a unit
+    assert read_as(THREE, b"G 3 T 1 N 2 g 7.1", gross="kg", ph="1") == {"gross": other, "ph": Decimal("7.1")}
+
+
+def test_ignored_lines_are_patterns_too():
+    assert problems({"protocol": "line", "pattern": NUMBERED, "ignore": ["", "Date.*+"]}) == []
+    assert "give back" in problems({"protocol": "line", "pattern": NUMBERED, "ignore": ["Date.*"]})[0]
+    with pytest.raises(ValueError, match="not a key of"):
+        SerialDriver.Settings.model_validate({"protocol": "sbi", "ignore": [""]})

@@ -112,7 +112,7 @@ async def test_a_printer_that_speaks_by_itself_gives_one_event_per_line(tmp_path
         assert emit.lists[0] == [(Decimal("12.50"), 0), ("0001", 0), (True, 0)]
         assert emit.lists[-2] == [(Decimal("-0.50"), DYNAMIC), ("0002", DYNAMIC), (False, 0)]
         assert emit.lists[-1][0][0] is None
-        assert [finding.code for finding in emit.findings] == ["unit-differs"]
+        assert [finding.code for finding in emit.findings] == ["line-cut", "unit-differs"]
         assert emit.kinds == {"change"}
         instrument.say(b"garbage\r\n")
         await emit.until(lambda: emit.losses)
@@ -152,3 +152,51 @@ async def test_a_line_protocol_can_not_be_simulated_and_says_so(tmp_path):
     )
     with pytest.raises(NotSimulated, match="no simulated instrument speaks"):
         Scale(source, TICKET_TAGS, Truth(None))
+
+
+PRINTOUT = b"METTLER TOLEDO\r\nDate 29.11.2026\r\n\r\nNet %d.50 g\r\nSignature ....\r\n"
+IGNORED = ["METTLER.*+", "Date.*+", "", "Signature.*+"]
+NET = [Tag(tag="net", source="scale", address="net", type="decimal", unit="g")]
+
+
+async def test_of_a_printout_of_several_lines_the_others_are_ignored(tmp_path):
+    instrument = Instrument(tmp_path / "port")
+    options = {"protocol": "line", "pattern": r"Net (?P<net>[0-9.]++) (?P<unit>k?+g)", "ignore": IGNORED}
+    async with reading(tmp_path, NET, **options) as (emit, _):
+        async with asyncio.timeout(DEADLINE_S):
+            while not emit.lists:  # until the port is open
+                instrument.say(PRINTOUT % 0)
+                await asyncio.sleep(0.02)
+        for number in range(1, 9):
+            instrument.say(PRINTOUT % number)
+        await emit.until(lambda: emit.lists[-1] == [(Decimal("8.50"), 0)])
+        assert [emit.lists[-9 + n] for n in range(1, 9)] == [[(Decimal(f"{n}.50"), 0)] for n in range(1, 9)]
+        assert not emit.losses
+    instrument.close()
+
+
+async def test_lines_that_do_not_match_are_a_gap_and_the_port_stays_open(tmp_path):
+    instrument = Instrument(tmp_path / "port")
+    options = {"protocol": "line", "pattern": r"Net (?P<net>[0-9.]++) (?P<unit>k?+g)"}
+    async with reading(tmp_path, NET, **options) as (emit, task):
+        async with asyncio.timeout(DEADLINE_S):
+            while not emit.lists:  # until the port is open
+                instrument.say(PRINTOUT % 0)
+                await asyncio.sleep(0.02)
+        for number in range(1, 9):
+            instrument.say(PRINTOUT % number)
+        await emit.until(lambda: emit.lists[-1] == [(Decimal("8.50"), 0)])
+        assert not task.done()
+        assert {loss.cause for loss in emit.losses} == {"bad-reply"}
+        assert [finding.code for finding in emit.findings].count("line-not-taken") == 1
+    instrument.close()
+
+
+async def test_an_asked_printout_gives_its_one_value_per_request(tmp_path):
+    instrument = Instrument(tmp_path / "port", [PRINTOUT % 1, PRINTOUT % 2])
+    options = {"protocol": "line", "pattern": r"Net (?P<net>[0-9.]++) (?P<unit>k?+g)", "ignore": IGNORED, "request": "P\r\n"}
+    async with reading(tmp_path, NET, **options | {"timeout_ms": 500}) as (emit, _):
+        await emit.until(lambda: len(emit.lists) > 2)
+        assert emit.lists[:3] == [[(Decimal("1.50"), 0)], [(Decimal("2.50"), 0)], [(Decimal("2.50"), 0)]]
+        assert not emit.losses
+    instrument.close()

@@ -126,7 +126,8 @@ async def test_readings_of_a_table_that_nobody_has_any_more_are_said_and_stop_no
     journal = opened(changed)
     journal.state = lambda: None  # type: ignore[method-assign]
     replay(changed, journal)
-    _, found = journal.opened.findings
+    _, found, configuration = journal.opened.findings
+    assert "its files are no longer in the journal" in configuration, "what it decided is decided by another one, and that is said"
     assert f"{PLC} took no part" in found
     assert f"/{first}" in found or f"/{first + 1}" in found or f"/{first + 2}" in found
     await asyncio.to_thread(journal.close)

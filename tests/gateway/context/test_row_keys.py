@@ -159,3 +159,10 @@ def test_the_update_is_decided_again_in_the_same_way(plant: Rows) -> None:
     plant.row(40, "lots", GRANULES_KEY, {**GRANULES, "kg": "24.7"}, "changed")
     fold = Fold(plant.line)
     assert orjson.dumps([event for item in plant.items for event in fold.decide(item)]) == orjson.dumps(plant.events)
+
+
+def test_a_serial_instruments_pattern_is_no_table_of_rows() -> None:
+    """`check` called such a line good, and `run` ended with a traceback before it read anything."""
+    options = {"protocol": "line", "pattern": r"(?P<weight>[0-9]++)"}
+    sources = (Source(name="printer", driver="serial", endpoint="serial:///dev/x", options=options), *line_of().sources)
+    assert Fold(line_of(sources=sources, equipment=(), routes=(), steps=(), parameters=())).plan.row_keys == {}

@@ -285,3 +285,20 @@ async def test_a_source_of_rows_without_tags_has_one_gap_for_all_of_it(stage: St
         await stage.poll(second, {}, source="orders")
 
     assert stage.gaps() == [("all", 0.501, 9.001, "lost")]
+
+
+@pytest.mark.urs("URS-DAQ-03", "URS-DAQ-11")
+async def test_what_waited_unasked_while_nobody_listened_has_no_gap_and_says_between_which_instants_it_came(stage: Stage) -> None:
+    """A ticket that lay in a serial port's buffer for 30 s: nobody had to ask for it, and it was not lost."""
+    for second, since in ((1.0, None), (41.0, 11.0), (42.0, None)):
+        readings: list[Any] = [(TEMP, round(second), 0, None, None)]
+        since_ns = None if since is None else stage.at(since)
+        await stage.plc(readings, received_ns=stage.at(second), waited_since_ns=since_ns, kind="change")
+    assert stage.opened() == []
+    instants = []
+    for entry in stage.entries():
+        if "readings" in entry:
+            base, told = from_rfc3339(entry["time_base"]) / TICKS_PER_S - T0, entry["constant"]
+            names = ("requested_ticks", "received_ticks")
+            instants.append(tuple(round(base + told[name] / TICKS_PER_S) if name in told else None for name in names))
+    assert instants == [(None, 1), (11, 41), (None, 42)]

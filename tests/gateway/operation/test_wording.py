@@ -196,3 +196,29 @@ def test_what_comes_from_outside_is_escaped_on_the_page(monkeypatch: pytest.Monk
     made = page(now, problems(now))
     assert "<script" not in made
     assert made.count("&lt;script&gt;") >= 9
+
+
+def uplink(**other: Any) -> dict[str, Any]:
+    """An uplink in order."""
+    plain = {"name": "ebr", "state": "forwarding", "detail": "", "entries": 0, "oldest_s": None, "last_receipt": None, "rejected": 0}
+    return {**plain, "receipts_refused": 0, "refusal": "", "refused_at": None, "refused_lately": False, **other}
+
+
+def test_an_answer_that_proves_nothing_is_a_problem_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.operation.page.clock_card", lambda _now: "")
+    now = snapshot()
+    now["uplinks"] = [uplink()]
+    assert problems(now) == []
+    why = "receipt refused: receipt for 3 has digest <abc>"
+    now["uplinks"] = [uplink(receipts_refused=2, refusal=why, refused_at="2026-11-22T06:59:00.000000Z", refused_lately=True)]
+    (problem,) = problems(now)
+    assert problem == f"uplink ebr: 2 answers refused since the start, the last at 06:59:00 UTC ({why})"
+    assert "digest &lt;abc&gt;" in page(now, problems(now))
+
+
+def test_two_histories_are_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.operation.page.clock_card", lambda _now: "")
+    now = snapshot()
+    now["uplinks"] = [uplink(state="two-histories", detail="two histories: another entry 27")]
+    assert problems(now) == ["uplink ebr: two-histories (two histories: another entry 27)"]
+    assert '<section class="state bad">' in page(now, problems(now))

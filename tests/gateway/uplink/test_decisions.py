@@ -12,9 +12,12 @@ from config import Uplink
 from gateway.uplink import Refused, Unreachable, base
 from gateway.uplink.http_status import outcome, retry_after_s
 from gateway.uplink.live_copies import AT_LEAST_EVERY_S, Live
+from gateway.uplink.patience import Patience, Standstill
+from gateway.uplink.pubacks import Pubacks
 from gateway.uplink.rate_limit import Pace
 from gateway.uplink.receipt import Receipt, parse
 from gateway.uplink.topics import level
+from gateway.uplink.transport import Delivered
 from gateway.uplink.window import Window
 
 GOOD = {"gateway": "a/b", "epoch": 7, "through": 3, "digest": "ab" * 32, "rejected": []}
@@ -227,6 +230,68 @@ def test_the_cursor_never_falls_and_bytes_always_add_up(steps: list[tuple[str, i
         assert window.cursor >= cursor
         cursor = window.cursor
         assert window.cursor <= window.sent <= window.highest
+
+
+# -- what is owed
+
+
+def test_the_oldest_entry_is_owed_its_receipt_whatever_later_ones_do() -> None:
+    clock, window = Clock(), Window((1, 0), (1, 0), 10_000)
+    patience = Patience(window, 10.0, clock)
+    window.note_sent(entries(1))
+    assert patience.left_s() is None, "not delivered yet"
+    window.note_delivered((1, 1))
+    assert patience.left_s() == 10.0
+    for seq in range(2, 12):
+        clock.now += 1
+        window.note_sent(entries(seq))
+        window.note_delivered((1, seq))
+        assert patience.left_s() == 10.0 - (seq - 1)
+    window.confirm((1, 5))
+    assert patience.left_s() == 10.0, "a receipt that reaches farther is progress"
+    clock.now += 11
+    assert patience.left_s() == -1.0
+    window.again()
+    patience.sent_again()
+    assert (patience.left_s(), patience.stalls) == (None, 1)
+
+
+def test_after_the_receiver_went_back_all_that_it_takes_is_progress() -> None:
+    clock, window = Clock(), Window((1, 9), (1, 9), 10_000)
+    patience = Patience(window, 10.0, clock)
+    patience.sent_again()
+    window.go_back((1, 2))
+    window.note_sent(entries(3, 4))
+    window.note_delivered((1, 4))
+    assert (patience.left_s(), patience.stalls) == (10.0, 1)
+    clock.now += 5
+    window.confirm((1, 3))
+    assert (patience.left_s(), patience.stalls) == (10.0, 0)
+
+
+def test_nothing_confirmed_is_measured_over_everything_else() -> None:
+    clock = Clock()
+    standstill = Standstill(clock)
+    assert standstill.seconds((1, 5), waiting=False) == 0
+    clock.now += 100
+    assert standstill.seconds((1, 5), waiting=True) == 100, "what waits now may have waited all the time"
+    assert standstill.seconds((1, 6), waiting=True) == 0
+    clock.now += 40
+    standstill.excuse()
+    clock.now += 3
+    assert standstill.seconds((1, 6), waiting=True) == 3
+
+
+def test_a_puback_out_of_turn_gives_the_oldest_no_more_time() -> None:
+    pubacks = Pubacks()
+    for mid in (7, 8, 9):
+        pubacks.sent(mid, (1, mid), "", 100.0)
+    assert pubacks.came(8, 130.0) is None
+    assert pubacks.silent_s(161.0) == 61.0
+    assert pubacks.came(7, 162.0) == Delivered((1, 8), "")
+    assert (len(pubacks), pubacks.silent_s(163.0)) == (1, 1.0)
+    assert pubacks.came(9, 164.0) == Delivered((1, 9), "")
+    assert pubacks.silent_s(999.0) == 0
 
 
 # -- pace and live copies

@@ -1,32 +1,23 @@
 """An uplink against Debian's mosquitto: persistence, access lists, limits and client certificates as a site has them."""
 
 import asyncio
-import contextlib
-import getpass
 import shutil
-import socket
-import sqlite3
 import ssl
 import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
-import orjson
 import pytest
-from kit.processes import eventually, free_port
+from kit.mosquitto_site import BROKER, Site
+from kit.processes import eventually
 
-from buffer import Body, Journal
-from config import Credential, Line, Uplink
-from gateway.uplink import Forwarder, Refused, UplinkError
-from simulators.ebr import Ebr, InjectedFaults
+from config import Credential
+from gateway.uplink import Refused, UplinkError
 from simulators.pki import make
 
-BROKER = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 pytestmark = [pytest.mark.mosquitto, pytest.mark.skipif(not Path(BROKER).exists(), reason="Debian's mosquitto is not installed")]
 
-GATEWAY = "lyon/granulation-2"
 Figures = Callable[[str, str], None]
 
 
@@ -34,90 +25,10 @@ def password(file: Path, user: str, secret: str) -> None:
     subprocess.run([shutil.which("mosquitto_passwd") or "", "-b", "-c", str(file), user, secret], check=True, capture_output=True)
 
 
-class Site:
-    """A mosquitto, a journal, an EBR, one uplink."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port, self.script = folder, free_port(), InjectedFaults()
-        self.journal = Journal.open(folder / "data", GATEWAY, retain_s=86_400, max_bytes=2_000_000_000)
-        self.findings: list[dict[str, Any]] = []
-        self._process: subprocess.Popen[bytes] | None = None
-        self._tasks: list[asyncio.Task[None]] = []
-        self.ebr: Ebr
-
-    async def broker(self, *lines: str) -> None:
-        config = self.folder / "mosquitto.conf"
-        config.write_text("\n".join((f"listener {self.port} 127.0.0.1", "persistence false", f"user {getpass.getuser()}", *lines)) + "\n")
-        self._start(config)
-        await eventually(self._listens)
-
-    def _start(self, config: Path) -> None:
-        with (self.folder / "mosquitto.log").open("ab") as log:
-            self._process = subprocess.Popen([BROKER, "-c", str(config)], stdout=subprocess.DEVNULL, stderr=log)
-
-    def _listens(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, (self.folder / "mosquitto.log").read_text()
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 0.2):
-            return True
-        return False
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-
-    async def receive(self, **options: Any) -> None:
-        ebr = self.ebr = Ebr(self.folder / "ebr", script=self.script, **{"mqtt": f"mqtt://127.0.0.1:{self.port}", **options})
-        self._tasks.append(asyncio.create_task(ebr.run()))
-        await eventually(ebr.ready.is_set)
-
-    def append(self, count: int, size: int = 200) -> None:
-        event = {"time": "2026-11-22T07:15:02.512345Z", "event": {"type": "finding", "code": "x", "text": "y" * size}}
-        self.journal.append([Body("ebr-gateway/event/1", orjson.dumps(event)[1:])] * count, urgent=True).result()
-
-    def forward(self, **options: Any) -> Forwarder:
-        given = {"name": "ebr", "kind": "mqtt", "endpoint": f"mqtt://127.0.0.1:{self.port}", "resend_after_s": 0.5, **options}
-        line = cast("Line", SimpleNamespace(gateway=GATEWAY, folder=self.folder))
-        forward = Forwarder(self.journal, line, Uplink(**given), self.findings.append)
-        self.journal.on_commit(forward.wake)
-        return forward
-
-    def run(self, forward: Forwarder) -> None:
-        async def keep() -> None:
-            while True:
-                try:
-                    await forward.run()
-                except UplinkError:
-                    await asyncio.sleep(0.1)
-
-        self._tasks.append(asyncio.create_task(keep()))
-
-    def delivered(self) -> bool:
-        return self.journal.cursor("ebr") == self.journal.last
-
-    def held(self) -> dict[int, bytes]:
-        with contextlib.closing(sqlite3.connect(self.folder / "ebr" / "ebr.db")) as db:
-            return dict(db.execute("SELECT seq, payload FROM entries"))
-
-    def stored_alike(self) -> bool:
-        return self.held() == {entry.seq: entry.payload for entry in self.journal.read((0, 0), max_bytes=1 << 30, max_entries=1_000_000)}
-
-    async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
-        self.kill()
-        await asyncio.to_thread(self.journal.close)
-
-
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    site = Site(tmp_path)
-    yield site
-    await site.close()
+    async with Site.open(tmp_path) as site:
+        yield site
 
 
 @pytest.mark.urs("URS-UPL-02")

@@ -9,11 +9,11 @@ from asyncua import ua
 from asyncua.ua.ua_binary import struct_to_binary
 from hypothesis import example, given
 from hypothesis import strategies as st
+from kit import asyncua_decoder
 
 from drivers.contract import Reading
-from drivers.opcua.decoding import fallback
 from drivers.opcua.decoding.publish import BROKEN, Decoder, ServiceFault, Undecoded, published
-from drivers.opcua.session.variant import FIXED, Array
+from drivers.opcua.session.variant import FIXED, Array, TooLarge
 
 TYPES = ua.VariantType
 RUNS = st.sampled_from([1, 1, 2, 7, 8, 9, 70])
@@ -83,7 +83,7 @@ def notifications(draw: st.DrawFn) -> Any:
 
 def slow(body: bytes) -> list[Undecoded]:
     found: list[Undecoded] = []
-    fallback.data_change(body, 0, len(body), lambda odd, _: found.append(odd), [])
+    asyncua_decoder.data_change(body, 0, len(body), lambda odd, _: found.append(odd), [])
     return found
 
 
@@ -165,3 +165,34 @@ def test_an_unknown_item_is_refused() -> None:
     item = ua.MonitoredItemNotification(100, ua.DataValue(ua.Variant(1.5, TYPES.Double)))
     with pytest.raises(BROKEN):
         fast(struct_to_binary(ua.DataChangeNotification([item])))
+
+
+def test_diagnostics_that_nobody_asked_for_hide_no_value() -> None:
+    told = b"\x7f" + struct.pack("<iiii", 0, 1, 2, 3) + struct.pack("<i", 3) + b"why" + struct.pack("<I", 0x80310000)
+    told += b"\x21" + struct.pack("<iI", 7, 0x80310000)
+    item = struct_to_binary(ua.MonitoredItemNotification(4, ua.DataValue(ua.Variant(1.5, TYPES.Double))))
+    (only,) = fast(struct.pack("<i", 1) + item + struct.pack("<i", 3) + told + b"\x00" + told)
+    assert only.value == 1.5
+
+
+def test_a_value_that_holds_a_datavalue_is_passed_over_to_its_last_byte() -> None:
+    nested = ua.Variant([ua.DataValue(ua.Variant(1, TYPES.Int32)), ua.DataValue(ua.Variant("x", TYPES.String))], TYPES.DataValue)
+    items = [ua.MonitoredItemNotification(2, ua.DataValue(nested)), ua.MonitoredItemNotification(4, ua.DataValue(ua.Variant(1.5)))]
+    first, second = fast(struct_to_binary(ua.DataChangeNotification(items)))
+    assert (first.type, second.value) == (23, 1.5)
+
+
+@pytest.mark.urs("URS-SEC-09")
+@pytest.mark.parametrize(
+    "variant",
+    [
+        b"\x80\xff\xff\xff\x7f",
+        b"\x98" + struct.pack("<i", 400_000) + b"\x80\xff\xff\xff\x7f" * 400_000,
+        b"\x96" + struct.pack("<i", 300_000) + b"\x00\x00\x00" * 300_000,
+        b"\x98" + struct.pack("<i", 5) + (b"\x96" + struct.pack("<i", 60_000) + b"\x00\x00\x00" * 60_000) * 5,
+    ],
+)
+def test_more_elements_than_a_message_may_hold_are_refused_before_they_are_made(variant: bytes) -> None:
+    """An array of two thousand million Null takes five bytes; here no other decoder is asked for it."""
+    with pytest.raises(TooLarge):
+        fast(struct.pack("<iIB", 1, 2, 1) + variant + b"\xff\xff\xff\xff")

@@ -5,9 +5,13 @@ import struct
 from typing import Any
 
 import pytest
+from asyncua import ua as _ua
 from asyncua.crypto.security_policies import SecurityPolicyNone
+from asyncua.ua.ua_binary import struct_from_binary
 
-from drivers.opcua.session.wire import LARGEST_CHUNK_BYTES, LARGEST_MESSAGE_BYTES, BoundedProtocol
+from drivers.opcua.session.wire import LARGEST_CHUNK_BYTES, LARGEST_MESSAGE_BYTES, MOST_READS, BoundedBuffer, BoundedProtocol
+
+ua: Any = _ua
 
 
 class Wire(asyncio.Transport):
@@ -108,3 +112,19 @@ def test_the_parts_of_asyncua_that_the_driver_holds_on_to() -> None:
     )
     assert all(hasattr(UaClient, name) for name in ("_make_protocol", "_on_transport_lost", "_is_session_closing", "_set_state"))
     assert all(hasattr(ua.ObjectIds, name) for name in ("Server_ResendData", "Server_GetMonitoredItems"))
+
+
+@pytest.mark.urs("URS-SEC-09")
+@pytest.mark.parametrize("variant", [b"\x80\xff\xff\xff\x7f", b"\x98" + struct.pack("<i", 2_000_000) + b"\x00" * 2_000_000])
+def test_asyncuas_decoder_is_counted_too(variant: bytes) -> None:
+    """It believes each length, also of arrays whose elements take no byte."""
+    with pytest.raises(ua.UaStatusCodeError) as refused:
+        struct_from_binary(ua.DataValue, BoundedBuffer(b"\x01" + variant))
+    assert refused.value.code == ua.StatusCodes.BadEncodingLimitsExceeded
+
+
+def test_the_count_of_a_part_is_that_of_its_message() -> None:
+    whole = BoundedBuffer(b"\x00" * 100)
+    part = whole.copy(10)
+    part.read(1)
+    assert whole._left == part._left == [MOST_READS - 1]

@@ -1,6 +1,8 @@
 """Gaps filled from the history of a server, wholly or not at all."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kit.opcua_bench import Bench, say
@@ -51,4 +53,63 @@ async def test_history_fills_what_a_queue_lost(tmp_path: Path) -> None:
         await bench.make(2, every_s=0.1)
         await eventually(lambda: len(bench.disk.fillings) == 2)
         assert not bench.missing()
+        assert bench.doubled() == 0
+
+
+@pytest.mark.urs("URS-DAQ-03")
+async def test_many_changes_with_one_source_time_are_filled_in_to_the_last_one(tmp_path: Path) -> None:
+    """A PLC whose stamps have half seconds: five changes bear one source time, also where the gap begins and ends."""
+    async with Bench(tmp_path, count=2) as bench:
+        bench.plc.switches.history = True
+        await bench.plc.stop()
+        await bench.plc.start()
+
+        async def coarse(number: int) -> None:
+            stamp = 17_953_300_000_000_000 + number // 5 * 5_000_000
+            await bench.plc.set({"t0": number, "t1": -number}, stamp)
+            await asyncio.sleep(0.01)
+
+        def values(tag: int) -> list[Any]:
+            return [reading[1] for reading in bench.disk.readings if reading[0] == tag]
+
+        await coarse(0)
+        bench.run()
+        await eventually(lambda: bench.disk.connections)
+        for number in range(1, 13):
+            await coarse(number)
+        await eventually(lambda: values(1)[-1:] == [-12])
+        bench.cable.cut()
+        bench.plc.drop_subscriptions()
+        for number in range(13, 43):
+            await coarse(number)
+        bench.cable.mend()
+        await eventually(lambda: -42 in values(1) and len(bench.disk.fillings) == 2)
+        for number in range(43, 50):
+            await coarse(number)
+        await eventually(lambda: values(0)[-1:] == [49] and values(1)[-1:] == [-49])
+        for tag, sign in ((0, 1), (1, -1)):
+            assert sorted(abs(value) for value in values(tag)) == list(range(50)), "each once"
+            assert values(tag)[-1] == sign * 49
+
+
+async def test_a_history_that_does_not_hold_what_came_fills_no_gap(tmp_path: Path) -> None:
+    async with Bench(tmp_path, count=1) as bench:
+        bench.plc.switches.history = True
+        await bench.plc.stop()
+        await bench.plc.start()
+        await bench.make()
+        bench.run()
+        await eventually(lambda: bench.disk.connections)
+        await bench.make(3)
+        await bench.caught_up()
+        bench.cable.cut()
+        bench.plc.drop_subscriptions()
+        bench.plc.history.forget()
+        await bench.make(5)
+        bench.cable.mend()
+        await eventually(lambda: "history-incomplete" in bench.disk.codes())
+        assert bench.disk.fillings == []
+        (finding,) = [one for one in bench.disk.findings if one.code == "history-incomplete"]
+        assert "does not hold the last value before the gap" in finding.text
+        assert not bench.missing(), "what it has is stored all the same"
         assert bench.doubled() == 0

@@ -1,6 +1,7 @@
 """Messages that are lost, unreadable, refused or of nodes that come and go; limits that a server tells or hides."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,24 @@ async def test_a_message_that_can_not_be_read_is_a_gap_and_does_not_end_the_sess
     await bench.make(2)
     await bench.caught_up()
     assert any(loss.cause == "message-unreadable" for loss in bench.disk.losses)
+    assert bench.failures == []
+
+
+@pytest.mark.urs("URS-SEC-09")
+async def test_a_value_of_five_bytes_that_claims_to_be_two_thousand_million_stops_no_other(bench: Bench) -> None:
+    """An array of 2,147,483,647 Null takes no byte per element. It spoils its message; then it is read, and Bad, by itself."""
+    bench.run()
+    await eventually(lambda: bench.disk.connections)
+    await bench.make(2)
+    await bench.caught_up()
+    bench.plc.set_variant("t3", b"\x80\xff\xff\xff\x7f", time.time_ns() // 100)
+    await eventually(lambda: "message-unreadable" in bench.disk.codes())
+    await eventually(lambda: any(reading[0] == 3 and reading[2] >= 0x80000000 for reading in bench.disk.readings))
+    known = len(bench.disk.readings)
+    await eventually(lambda: bench.disk.readings[known - 20 : known])
+    await bench.make(2, tags=[f"t{i}" for i in range(20) if i != 3])
+    await eventually(lambda: len({reading[0] for reading in bench.disk.readings[known:] if reading[2] == 0}) == 19)
+    assert bench.disk.codes().count("message-unreadable") == 1
     assert bench.failures == []
 
 

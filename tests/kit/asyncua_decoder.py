@@ -1,4 +1,4 @@
-"""Decode a data change by asyncua's own decoder: slow, but it knows the corners (diagnostics, nested values) that ours leaves out."""
+"""asyncua's own decoder of a data change: a second opinion on ours."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -1,0 +1,229 @@
+"""The reading of one instrument while its port is open: asked on an absolute schedule, or listened to."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Sequence
+
+from config import Tag
+from drivers.contract import BAD_DECODING, BadReply, Emit, Finding, LinkLost, Loss
+from drivers.serial import mtsics
+from drivers.serial.answer import Answer, NotAnAnswer
+from drivers.serial.dialect import Dialect
+from drivers.serial.port import Line, Overrun, Port, Silent, Unframed
+from drivers.serial.readings import Fields, unit_of
+from drivers.serial.settings import SerialSettings
+from drivers.silence import silence
+
+FAILURES = 3
+"""Attempts in a row without a usable answer after which the instrument counts as gone, or as another one."""
+REPORT_EVERY_S = 60.0
+LATE = "not-asked"
+
+
+class Session:
+    """The reading of one instrument while the port is open."""
+
+    def __init__(self, tags: Sequence[Tag], dialect: Dialect, period_s: float, settings: SerialSettings, port: Port, emit: Emit) -> None:
+        self._tags, self._fields, self._dialect = tags, Fields(tags, dialect.units), dialect
+        self._period_s, self._settings, self._port, self._emit = period_s, settings, port, emit
+        self._timeout_s = settings.timeout_ms / 1000
+        self._pending: deque[asyncio.Future[None]] = deque()
+        self._serial_number: str | None = None
+        self._in_step = False
+        self._failures = self._missed_polls = 0
+        self._lost = False
+        self._connected = False
+        self._told: set[str] = set()
+        self._reported_s = asyncio.get_running_loop().time()
+
+    async def run(self) -> None:
+        """Read until the port or the instrument is gone. Raises LinkLost or BadReply."""
+        loop, due_s = asyncio.get_running_loop(), asyncio.get_running_loop().time()
+        while True:
+            await self._attempt()
+            if self._dialect.request is None:
+                continue
+            due_s += self._period_s
+            if (behind_s := loop.time() - due_s) > 0:
+                passed = int(behind_s // self._period_s) + 1
+                self._missed_polls += passed
+                due_s += self._period_s * passed
+            await self._report_late(loop.time())
+            await asyncio.sleep(due_s - loop.time())
+
+    # one answer
+
+    async def _attempt(self) -> None:
+        """Read one answer and hand it over, or declare the loss."""
+        try:
+            if not self._in_step:
+                await self._get_in_step()
+            requested_ns = await self._ask()
+            line = await self._line()
+            answer = self._dialect.read(line.text)
+        except Silent as error:
+            await self._missed("frame-error" if error.partial else "timeout", error)
+        except Unframed as error:
+            await self._missed("overrun" if isinstance(error, Overrun) else "frame-error", error)
+        except NotAnAnswer as error:
+            await self._missed("bad-reply", error)
+        else:
+            self._failures, self._lost = 0, False
+            self._announce_connected()
+            await self._hand_over(answer, line, requested_ns)
+
+    async def _ask(self) -> int | None:
+        """Send the request, if there is one, when nothing but its answer can come. Returns the instant (CLOCK_MONOTONIC, ns)."""
+        if self._dialect.request is None:  # every line counts, and none may be dropped
+            return None
+        if not self._port.forget() and not self._dialect.shows_beginning:
+            await self._fall_silent()
+        requested_ns = time.monotonic_ns()
+        self._port.send(self._dialect.request)
+        return requested_ns
+
+    async def _line(self) -> Line:
+        """Return the next line that may be an answer. Raises Silent, Unframed, LinkLost."""
+        loop = asyncio.get_running_loop()
+        deadline_s = None if self._dialect.may_be_silent else loop.time() + self._timeout_s
+        while True:
+            line = await self._port.line(None if deadline_s is None else max(deadline_s - loop.time(), 0.0))
+            if not line.begins and not self._dialect.shows_beginning:
+                await self._tell("line-cut", f"not taken, for its beginning was not seen: {line.text[:48]!r}")
+            elif self._is_late_sample(line):
+                await self._lose(LATE, "what was sent meanwhile waited for this process: when, nobody knows")
+            elif not self._dialect.ignores(line.text):
+                return line
+
+    def _is_late_sample(self, line: Line) -> bool:
+        """True for a sample that nobody asked for and that lay in the kernel's buffer for longer than two periods."""
+        if self._dialect.request is not None or self._dialect.kind != "poll" or line.since_ns is None:
+            return False
+        return silence(line.since_ns, line.received_ns, round(self._period_s * 1e9)) is not None
+
+    async def _missed(self, cause: str, error: Exception) -> None:
+        await self._lose(cause, str(error))
+        if self._dialect.may_be_silent:  # what else it says is no fault of the port, and closing it would lose what comes meanwhile
+            if cause == "bad-reply":
+                await self._tell("line-not-taken", f"{error}; if such lines hold no values, name them in `ignore`")
+            return
+        self._in_step = False
+        self._failures += 1
+        if self._failures >= FAILURES:
+            raise LinkLost(f"{self._failures} times without a usable answer; the last: {error}")
+
+    async def _lose(self, cause: str, detail: str) -> None:
+        if not self._lost:
+            self._lost = True
+            await self._track(self._emit.lost(Loss(cause, None, detail=detail)))
+
+    # getting in step
+
+    async def _get_in_step(self) -> None:
+        """Make sure that no older answer can still arrive."""
+        if self._dialect.identify:
+            await self._identify()
+            self._announce_connected()
+        elif self._dialect.request is not None:
+            await self._fall_silent()
+        if self._dialect.begin is not None:
+            self._port.send(self._dialect.begin)
+        self._in_step = True
+
+    async def _fall_silent(self) -> None:
+        """Wait until nothing arrives for a whole time-out: for instruments whose answers do not name their request.
+
+        An answer that arrived still later would be taken for a new one, and the rest of a line for a line. Raises LinkLost if the
+        instrument keeps sending for ten time-outs.
+        """
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + 10 * self._timeout_s
+        while loop.time() < deadline_s:
+            self._port.forget()
+            try:
+                await self._port.line(self._timeout_s)
+            except Silent as error:
+                if not error.partial:
+                    self._port.fell_silent()
+                    return
+            except Unframed:
+                continue
+        raise LinkLost("the instrument does not fall silent")
+
+    async def _identify(self) -> None:
+        """Ask for the serial number, and so get in step: once I4 is answered, every older answer has passed.
+
+        Raises LinkLost without an answer, BadReply for another instrument than the map names.
+        """
+        self._port.forget()
+        self._port.send(b"I4\r\n")
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + self._timeout_s
+        while True:
+            try:
+                line = await self._port.line(max(deadline_s - loop.time(), 0.0))
+                number = mtsics.serial_number_of(line.text)
+            except Silent as error:
+                raise LinkLost(f"no answer to I4: {error}") from error
+            except (NotAnAnswer, Unframed):  # answers to older requests pass here
+                continue
+            break
+        await self._recognised(number)
+        self._serial_number = number
+
+    async def _recognised(self, number: str) -> None:
+        expected = self._settings.serial_number
+        if expected is not None and number != expected:
+            text = f"the instrument calls itself {number}, the line folder says {expected}"
+            await self._track(self._emit.found(Finding("wrong-instrument", text, severity="alarm")))
+            raise BadReply(text)
+
+    # what is handed over
+
+    async def _hand_over(self, answer: Answer, line: Line, requested_ns: int | None) -> None:
+        readings = self._fields.readings(answer, self._serial_number)
+        since_ns = line.since_ns if requested_ns is None else None
+        await self._emit.room()
+        done = self._emit(
+            readings, received_ns=line.received_ns, requested_ns=requested_ns, waited_since_ns=since_ns, kind=self._dialect.kind
+        )
+        await self._track(done)
+        for index, said in self._fields.in_other_unit(answer):
+            tag = self._tags[index]
+            text = f"{tag.tag}: the instrument says {said}, the map says {unit_of(tag)}"
+            await self._track(self._emit.found(Finding("unit-differs", text, (index,), "alarm")))
+        for index, value, status, _, _ in readings:
+            if value is None and status == BAD_DECODING:
+                await self._undecodable(index, line)
+
+    async def _undecodable(self, index: int, line: Line) -> None:
+        tag = self._tags[index]
+        if (key := f"undecodable {tag.tag}") not in self._told:
+            self._told.add(key)
+            text = f"{tag.tag}: no {tag.type} as declared: {line.text[:48]!r}"
+            await self._track(self._emit.found(Finding("undecodable", text, (index,))))
+
+    def _announce_connected(self) -> None:
+        if not self._connected:
+            self._connected = True
+            self._emit.connected(f"serial number {self._serial_number}" if self._serial_number else "")
+
+    async def _tell(self, code: str, text: str) -> None:
+        """Record a finding about lines, the first of its kind since the port was opened."""
+        if code not in self._told:
+            self._told.add(code)
+            await self._track(self._emit.found(Finding(code, text, severity="info")))
+
+    async def _report_late(self, now_s: float) -> None:
+        """Record missed polls as a finding, at most once a minute."""
+        if now_s - self._reported_s >= REPORT_EVERY_S:
+            self._reported_s, missed, self._missed_polls = now_s, self._missed_polls, 0
+            if missed:
+                await self._track(self._emit.found(Finding("late-cycle", f"{missed} polls of the last minute missed")))
+
+    async def _track(self, awaitable: Awaitable[None]) -> None:
+        """Remember an open call, and wait for the oldest while more than 16 are open; re-raises storage errors."""
+        self._pending.append(asyncio.ensure_future(awaitable))
+        while self._pending and (self._pending[0].done() or len(self._pending) > 16):
+            await self._pending.popleft()

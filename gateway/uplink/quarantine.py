@@ -1,0 +1,51 @@
+"""Keeps the entries that a receiver was handed and did not take, as it lists them; they outlive a restart in the journal."""
+
+import asyncio
+from collections.abc import Iterable
+
+from buffer import Journal, Rejected
+from gateway.entries.findings import Announcer
+from gateway.uplink.status import Status
+from gateway.uplink.transport import Outcome, Position
+
+
+class Quarantine:
+    """The quarantine of one uplink. Changed by proved receipts, and by outcomes for single records, and by nothing else."""
+
+    def __init__(self, journal: Journal, status: Status, announcer: Announcer) -> None:
+        self._receipts, self._status, self._announcer = journal.receipts, status, announcer
+        self._kept: dict[int, frozenset[Rejected]] = {}  # the list taken over last, by epoch: most receipts repeat it
+        self._count()
+
+    async def keep(self, epoch: int, rejected: Iterable[Rejected]) -> None:
+        """Take over the receiver's whole present list for an epoch; what it no longer lists leaves."""
+        listed = frozenset(rejected)
+        if listed == (self._kept.get(epoch) if epoch in self._kept else self._listed(epoch)):
+            self._kept[epoch] = listed
+            return
+        new, _ = await asyncio.to_thread(self._receipts.quarantine, self._status.name, epoch, sorted(listed))
+        self._kept[epoch] = listed
+        self._count()
+        if new:
+            text = f"{len(new)} entries rejected, first {new[0].seq}: {new[0].code} {new[0].reason}".rstrip()
+            self._announcer.say("rejected", "alarm", text, epoch=epoch, seqs=[entry.seq for entry in new[:100]])
+        if not self._status.rejected:
+            self._announcer.over("rejected", "the receiver has taken what it had rejected")
+
+    async def keep_outcome(self, outcome: Outcome) -> None:
+        """Keep the list record by record: a receiver that answers for single records has none itself."""
+        (epoch, seq), rejected = outcome
+        others = {entry for entry in self._listed(epoch) if entry.seq != seq}
+        await self.keep(epoch, others if rejected is None else {*others, rejected})
+
+    def later(self) -> list[Position]:
+        """List the entries that the receiver wanted later, oldest first."""
+        held = self._receipts.quarantined(self._status.name)
+        return [(entry.epoch, entry.seq) for entry in held if entry.state == "held" and entry.retry == "later"]
+
+    def _listed(self, epoch: int) -> frozenset[Rejected]:
+        entries = [entry for entry in self._receipts.quarantined(self._status.name) if entry.epoch == epoch]
+        return frozenset(Rejected(entry.seq, entry.code, entry.retry, entry.reason) for entry in entries)
+
+    def _count(self) -> None:
+        self._status.rejected = sum(entry.state == "held" for entry in self._receipts.quarantined(self._status.name))

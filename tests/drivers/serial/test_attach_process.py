@@ -1,0 +1,347 @@
+"""A port that is opened in the middle of what an instrument says, at each byte; a loop that did not look for a while. Real ptys."""
+
+import asyncio
+import fcntl
+import os
+import sys
+import termios
+import tty
+from collections.abc import Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kit.collector import Collector
+from kit.processes import DEADLINE_S
+
+from config import Tag
+from drivers.contract import LinkLost
+from drivers.serial.dialect import dialect_of
+from drivers.serial.looks import Now
+from drivers.serial.port import Line, Overrun, Port, Silent, Unframed
+from drivers.serial.session import Session
+from drivers.serial.settings import SerialSettings, endpoint_of
+
+WEIGHT = Tag(tag="w", source="scale", address="weight", type="decimal", source_unit="kg")
+STREAM = {"protocol": "line", "pattern": r"(?P<weight>[+-]?+[0-9]++\.[0-9]++) *+(?P<unit>k?+g)", "timeout_ms": 60_000}
+
+
+class Cable:
+    """Both ends of a pseudo-terminal: the instrument writes to one, the port opens the other."""
+
+    def __init__(self) -> None:
+        self.master, self.slave = os.openpty()
+        tty.setraw(self.slave)
+        os.set_blocking(self.master, False)
+        self.asked: Callable[[bytes], None] | None = None
+
+    def say(self, data: bytes) -> None:
+        assert os.write(self.master, data) == len(data)
+
+    def answer(self, with_: Callable[[bytes], bytes]) -> None:
+        """Answer each request."""
+        asyncio.get_running_loop().add_reader(self.master, lambda: self.say(with_(os.read(self.master, 100))))
+
+    def port(self, terminator: bytes = b"\r\n", silence_s: float = 60.0, **seams: Any) -> Port:
+        return Port(endpoint_of(f"serial://{os.ttyname(self.slave)}", Path("/")), terminator, silence_s, **seams)
+
+    def waits(self) -> int:
+        """Bytes in the kernel's buffer that the port has not read."""
+        return int.from_bytes(fcntl.ioctl(self.slave, termios.FIONREAD, b"\0" * 4), sys.byteorder)
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self.master)
+        os.close(self.master)
+        os.close(self.slave)
+
+
+class Clock:
+    """Two clocks that a test moves on."""
+
+    def __init__(self) -> None:
+        self.now = Now(10**12, 10**12)
+
+    def __call__(self) -> Now:
+        return self.now
+
+    def passes(self, seconds: float, *, suspended: bool = False) -> None:
+        ns = round(seconds * 1e9)
+        self.now = Now(self.now.monotonic_ns + (0 if suspended else ns), self.now.boottime_ns + ns)
+
+
+class Kept(Collector):
+    """What was handed over: values and statuses, with the instants of each list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.instants: list[tuple[int | None, int]] = []
+
+    def __call__(self, readings, *, received_ns, waited_since_ns=None, **_):
+        self.lists.append([(value, status) for _, value, status, _, _ in readings])
+        self.instants.append((waited_since_ns, received_ns))
+        return self.done()
+
+    @property
+    def good(self):
+        return [str(value) for ((value, status),) in self.lists if status == 0]
+
+
+@asynccontextmanager
+async def session(port: Port, **options: Any):
+    """Reads weights from a port that is open."""
+    settings = SerialSettings.model_validate(options)
+    emit = Kept()
+    task = asyncio.create_task(Session([WEIGHT], dialect_of(settings), 0.05, settings, port, emit).run())
+    try:
+        yield emit
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError, LinkLost):
+            await task
+        port.close()
+
+
+@pytest.fixture
+async def cable():
+    made = Cable()
+    yield made
+    made.close()
+
+
+@pytest.mark.urs("URS-DAQ-05", "URS-DAQ-06")
+async def test_a_talker_is_attached_at_each_byte_and_no_part_of_a_line_is_a_weight(cable):
+    said = b"1234.56 kg\r\n98765.43 kg\r\n5.00 kg\r\n"
+    for cut in range(said.index(b"\n5.00")):
+        cable.say(said[:cut])
+        port = cable.port()
+        port.open()
+        cable.say(said[cut:])
+        async with session(port, **STREAM) as emit:
+            await emit.until(lambda: "5.00" in emit.good)
+            assert emit.good == (["98765.43", "5.00"] if cut < said.index(b"\n") else ["5.00"]), cut
+            assert [finding.code for finding in emit.findings] == ["line-cut"]
+            assert not emit.losses
+
+
+@pytest.mark.urs("URS-DAQ-05", "URS-DAQ-06")
+async def test_the_end_of_a_long_sbi_line_is_not_a_short_one():
+    """Behind its sixth character a gross weight reads as a net one."""
+    printed = b"G     +   999.99 kg \r\n"
+
+    async def attached(cut: int) -> None:
+        cable = Cable()
+        cable.answer(lambda _: b"+    12.50 kg \r\n")
+        port = cable.port()
+        port.open()
+        cable.say(printed[cut:])
+        async with session(port, protocol="sbi", timeout_ms=1000) as emit:
+            await emit.until(lambda: emit.lists)
+            assert set(emit.good) == {"12.50"}
+        cable.close()
+
+    await asyncio.gather(*map(attached, range(len(printed) + 1)))
+
+
+@pytest.mark.urs("URS-DAQ-05")
+async def test_a_stream_of_mt_sics_is_attached_at_each_byte(cable):
+    line = b"S S    1234.56 kg\r\n"
+    cable.answer(lambda request: b'I4 A "7"\r\n' if request == b"I4\r\n" else b"S S       1.25 kg\r\n")
+    for cut in range(len(line) + 1):
+        port = cable.port()
+        port.open()
+        cable.say(line[cut:])
+        async with session(port, protocol="mt-sics", command="SIR", timeout_ms=5000) as emit:
+            await emit.until(lambda: emit.lists)
+            assert emit.good[0] == "1.25", cut
+
+
+@pytest.mark.urs("URS-DAQ-05", "URS-DAQ-06")
+async def test_a_request_in_the_middle_of_a_line_waits_for_silence(cable):
+    """The instrument was in the middle of a line when its buffer was dropped: the rest of it is not the answer."""
+    cable.answer(lambda _: b"7.00 kg\r\n")
+    port = cable.port()
+    port.open()
+    options = STREAM | {"request": "?\r\n", "timeout_ms": 60}
+    async with session(port, **options) as emit:
+        await emit.until(lambda: len(emit.lists) > 2)
+        cable.say(b"98")
+        await asyncio.to_thread(lambda: None)
+        count = len(emit.lists)
+        await emit.until(lambda: len(emit.lists) > count + 1 or emit.losses)
+        cable.say(b"76.54 kg\r\n")
+        await emit.until(lambda: len(emit.lists) > count + 4)
+        assert set(emit.good) == {"7.00"}
+
+
+async def line_of(port: Port) -> Line:
+    return await port.line(DEADLINE_S)
+
+
+async def test_what_comes_after_a_silence_begins_a_line(cable):
+    """A ticket that a printer gives long after the port was opened is not lost."""
+    clock = Clock()
+    port = cable.port(silence_s=2.0, now=clock)
+    port.open()
+    clock.passes(2.1)
+    port._drain()  # as it looks from time to time
+    cable.say(b"0001 12.50 kg\r\n")
+    assert (await line_of(port)).begins
+    port.close()
+
+
+async def test_a_silence_that_nobody_listened_to_proves_nothing(cable):
+    clock = Clock()
+    port = cable.port(silence_s=2.0, now=clock)
+    port.open()
+    cable.say(b"4.56 kg\r\n1234.56 kg\r\n")
+    clock.passes(60)
+    assert [(line.text, line.begins) for line in (await line_of(port), await line_of(port))] == [
+        (b"4.56 kg", False),
+        (b"1234.56 kg", True),
+    ]
+    port.close()
+
+
+async def test_what_waited_while_nobody_looked_says_since_when(cable):
+    clock = Clock()
+    port = cable.port(now=clock)
+    port.open()
+    port.fell_silent()
+    cable.say(b"0001 1.00 kg\r\n")
+    assert (await line_of(port)).since_ns is None
+    opened = clock.now.monotonic_ns
+    clock.passes(30)
+    cable.say(b"0002 2.00 kg\r\n")
+    assert (await line_of(port))[1:] == (opened + 30 * 10**9, opened, True)
+    port._drain()
+    cable.say(b"0003 3.00 kg\r\n")
+    assert (await line_of(port)).since_ns is None
+    port.close()
+
+
+@pytest.mark.urs("URS-DAQ-05", "URS-DAQ-11")
+async def test_a_buffer_that_may_have_been_full_is_a_gap_in_its_place(cable):
+    """What came before stands; the line in the middle of which bytes may be missing is none."""
+    port = cable.port()
+    port.open()
+    port.fell_silent()
+    waiting = b"".join(b"%04d 12.50 kg\r\n" % number for number in range(400))
+    port._pause()  # this process stands still
+    cable.say(waiting[:3900])
+    async with asyncio.timeout(DEADLINE_S):
+        while cable.waits() < 3900:  # noqa: ASYNC110 - the kernel tells nobody
+            await asyncio.sleep(0.001)
+    got: list[Any] = []
+    while not got or not isinstance(got[-1], Overrun):
+        try:
+            got.append(await line_of(port))
+        except Overrun as error:
+            got.append(error)
+    assert [line.text for line in got[:-1]] == waiting[:3900].split(b"\r\n")[:-1]
+    assert "may have been full" in str(got[-1])
+    cable.say(b"0.50 kg\r\n0500 1.00 kg\r\n")
+    assert [(line.text, line.begins) for line in (await line_of(port), await line_of(port))] == [
+        (b"0.50 kg", False),
+        (b"0500 1.00 kg", True),
+    ]
+    port.close()
+
+
+async def test_nothing_is_dropped_while_its_taker_waits_for_the_disk(cable):
+    """64 lines wait here, more in the kernel: they were all dropped."""
+    port = cable.port()
+    port.open()
+    port.fell_silent()
+    for number in range(100):
+        cable.say(b"%04d 12.50 kg\r\n" % number)
+        port._drain()
+    assert [int((await line_of(port)).text[:4]) for _ in range(100)] == list(range(100))
+    port.close()
+
+
+@pytest.mark.urs("URS-DAQ-05", "URS-DAQ-11")
+async def test_an_overrun_that_the_chip_counts_drops_what_it_may_be_in(cable):
+    counts = [0]
+    port = cable.port(overruns=lambda _: counts[0])
+    port.open()
+    port.fell_silent()
+    cable.say(b"12")
+    port._drain()
+    counts[0] = 3
+    cable.say(b"34.56 kg\r\n1.00 kg\r\n")
+    with pytest.raises(Overrun, match="faster than they were taken"):
+        await line_of(port)
+    port._drain()
+    port._drain()
+    cable.say(b"9.99 kg\r\n2.00 kg\r\n")
+    assert [(line.text, line.begins) for line in (await line_of(port), await line_of(port))] == [(b"9.99 kg", False), (b"2.00 kg", True)]
+    port.close()
+
+
+async def test_a_suspended_machine_has_kept_nothing(cable):
+    clock = Clock()
+    port = cable.port(now=clock)
+    port.open()
+    port.fell_silent()
+    clock.passes(60, suspended=True)
+    port._look()
+    with pytest.raises(Overrun, match="suspended"):
+        await line_of(port)
+    cable.say(b"4.56 kg\r\n1.00 kg\r\n")
+    assert [line.begins for line in (await line_of(port), await line_of(port))] == [False, True]
+    port.close()
+
+
+async def test_an_answer_that_came_in_time_is_not_silence_because_the_loop_came_late(cable):
+    port = cable.port()
+    port.open()
+    port.fell_silent()
+    port._pause()  # the reader's turn does not come before the time-out's
+    cable.say(b"1.00 kg\r\n")
+    port._listen = lambda: None
+    assert (await port.line(0.01)).text == b"1.00 kg"
+    with pytest.raises(Silent):
+        await port.line(0.01)
+    port.close()
+
+
+async def test_a_byte_with_a_wrong_parity_spoils_its_line(cable):
+    port = cable.port()
+    port.open()
+    port.fell_silent()
+    cable.say(b"12\xff\x004.56 kg\r\n1.00 kg\r\n")
+    with pytest.raises(Unframed, match="parity"):
+        await line_of(port)
+    assert (await line_of(port)).text == b"1.00 kg"
+    port.close()
+
+
+async def test_samples_that_waited_are_a_gap_and_tickets_are_not(cable):
+    """Of a ticket the time is uncertain; of samples nobody knows when they were true."""
+    clock = Clock()
+    port = cable.port(now=clock)
+    port.open()
+    async with session(port, **STREAM) as emit:
+        cable.say(b"0.00 kg\r\n1.00 kg\r\n")
+        await emit.until(lambda: emit.lists)
+        since = clock.now.monotonic_ns
+        clock.passes(20)
+        cable.say(b"2.00 kg\r\n3.00 kg\r\n")
+        await emit.until(lambda: len(emit.lists) == 3)
+        assert (emit.good, emit.losses) == (["1.00", "2.00", "3.00"], [])
+        assert emit.instants[1:] == [(since, since + 20 * 10**9)] * 2
+
+    cable.answer(lambda request: b'I4 A "7"\r\n' if request == b"I4\r\n" else b"S S       1.25 kg\r\n")
+    port = cable.port(now=clock)
+    port.open()
+    async with session(port, protocol="mt-sics", command="SIR", timeout_ms=60_000) as emit:
+        await emit.until(lambda: emit.lists)
+        clock.passes(20)
+        cable.say(b"S S       2.25 kg\r\nS S       3.25 kg\r\n")
+        await emit.until(lambda: emit.losses)
+        port._drain()
+        cable.say(b"S S       4.25 kg\r\n")
+        await emit.until(lambda: len(emit.lists) == 2)
+        assert emit.good == ["1.25", "4.25"]
+        assert [loss.cause for loss in emit.losses] == ["not-asked"]
