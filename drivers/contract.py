@@ -167,8 +167,11 @@ class Emit(Protocol):
     def found(self, finding: Finding) -> Awaitable[None]:
         """Record a finding. The same finding (code and tags) is recorded once until it changes."""
 
-    def connected(self, detail: str = "") -> None:
-        """Report that the source answers. Supervision resets its backoff; the status page shows it."""
+    def connected(self, detail: str = "", unread: str = "") -> None:
+        """Report that the source answers. Supervision resets its backoff; the status page shows it.
+
+        unread: what the source has and the driver does not read, in words; the status names it as a problem until it is empty.
+        """
 
     def source_offset(self, offset_s: float, bound_s: float) -> None:
         """Report the source's clock against ours as last estimated: positive when the source is ahead."""

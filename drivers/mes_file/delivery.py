@@ -116,7 +116,9 @@ def _begun(content: Content, entry: Entry | None, marks: list[Mark], pattern: Pa
     if not entry.is_done and (entry.digest == content.digest or begins_with(content, entry.begun)):
         way: Way = "grown" if goes_on else "anew" if entry.base or entry.read.records else "first"
         read, base = entry.read if goes_on else Read(), dict(marks[: entry.base])
-        return Delivery(way, entry.origin, content, read, base, entry.is_compared, entry.handed or 0)
+        # What is handed over first of a file that was written anew depends on its end, where the same key may come again.
+        if way != "anew" or entry.digest == content.digest or not entry.is_compared:
+            return Delivery(way, entry.origin, content, read, base, entry.is_compared, entry.handed or 0)
     if entry.is_done and goes_on:
         return Delivery("grown", entry.origin, content, entry.read, dict(marks), entry.is_compared)
     return Delivery("anew", entry.origin if pattern.keys else content.digest, content, Read(), dict(marks), entry.is_compared)

@@ -59,7 +59,7 @@ class MesFileDriver(Driver):
                 await self._scan(folder, emit, requested_ns)
                 # A file is read at the second scan that shows it: what came is not older than the scan before these two.
                 self._scanned_ns = [*self._scanned_ns, requested_ns][-2:]
-                emit.connected(self._state())
+                emit.connected(str(self._path), self._unread())
                 await emit.room()
                 every, kept = range(len(self.tags)), [tag for reader in self._readers for tag in reader.kept]
                 await emit([], received_ns=time.monotonic_ns(), requested_ns=requested_ns, kind="poll", alive=every, kept=kept)
@@ -115,15 +115,12 @@ class MesFileDriver(Driver):
     def _is_taken(self, name: str) -> bool:
         return any(matches(name, pattern.glob) and not pattern.sign.is_companion(name) for pattern in self.settings.pattern)
 
-    def _state(self) -> str:
-        """Say for the status which folder is read, and what in it is not."""
-        waiting = {name: why for reader in self._readers for name, why in reader.waiting.items()}
-        unread = [f"{printable(name)} ({why})" for name, why in waiting.items()]
+    def _unread(self) -> str:
+        """Say for the status which files in the folder are not read."""
+        unread = [f"{printable(name)} ({why})" for reader in self._readers for name, why in reader.unread_for_a_reason().items()]
         unread += [f"{printable(name)} (no pattern takes it)" for name, told in self._unmatched.items() if told]
-        if not unread:
-            return str(self._path)
         more = f" and {len(unread) - MOST_NAMED} more" if len(unread) > MOST_NAMED else ""
-        return f"{self._path}; not read: {', '.join(unread[:MOST_NAMED])}{more}"
+        return ", ".join(unread[:MOST_NAMED]) + more
 
     async def _report_unreadable(self, scan: Scan, emit: Emit) -> None:
         """Report what stands in the folder and is no file to be read, and names beyond those that a scan looks at."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from drivers.mes_file.content import Content, Refused, Unfinished
+from drivers.mes_file.content import Content, Refused, Unfinished, text_of
 from drivers.mes_file.settings import FileSettings, Pattern
 from drivers.mes_file.xml_records import xml_records
 
@@ -130,7 +130,26 @@ def _object(record: Any, where: str, settings: FileSettings) -> Record:
 
 def _b2mml(content: Content, pattern: Pattern, settings: FileSettings, known: int) -> Iterator[Record]:
     assert not known  # a document does not grow
-    return xml_records(content.data, pattern.record or "", settings.max_columns)
+    return xml_records(content.data, pattern.record or "", settings.max_columns, pattern.named_by, pattern.parents)
+
+
+def _json_document(content: Content, pattern: Pattern, settings: FileSettings, known: int) -> Iterator[Record]:
+    """Yield the objects of the list that a document is, or that stands in it under `record` (a path with dots); one object is a record."""
+    assert not known  # a document does not grow
+    text = text_of(content.data, pattern.encoding)
+    try:
+        found = _json(text)
+    except orjson.JSONDecodeError as error:
+        kind = Unfinished if error.pos >= len(text.rstrip()) else Refused
+        raise kind(f"line {error.lineno}: no JSON: {error.msg}") from error
+    except ValueError as error:
+        raise Refused(f"no JSON: {error}") from error
+    for name in pattern.record.split(".") if pattern.record else ():
+        if not isinstance(found, dict) or name not in found:
+            raise Refused(f"no {name!r} in the document (record = {pattern.record!r})")
+        found = found[name]
+    for number, record in enumerate(found if isinstance(found, list) else [found], 1):
+        yield _object(record, f"record {number}", settings)
 
 
 _FORMATS: dict[str, Callable[[Content, Pattern, FileSettings, int], Iterator[Record]]] = {
@@ -138,4 +157,5 @@ _FORMATS: dict[str, Callable[[Content, Pattern, FileSettings, int], Iterator[Rec
     "fixed": _fixed,
     "jsonl": _jsonl,
     "b2mml": _b2mml,
+    "json": _json_document,
 }

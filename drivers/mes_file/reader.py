@@ -40,6 +40,7 @@ class FileReader:
         self._unfinished: dict[str, tuple[list[Seen], str]] = {}  # name -> it and its companions as they stood, and what was missing
         self._unread_s: dict[str, float] = {}  # name -> since when it stands there unread, by the monotonic clock
         self.waiting: dict[str, str] = {}  # name -> why it is not read, as reported
+        self._refused: dict[str, str] = {}  # name -> why, of files that stand there as they were refused
         self._values = ValueFindings(pattern.name, self._columns)
 
     def takes(self, name: str) -> bool:
@@ -52,8 +53,13 @@ class FileReader:
         now_s = time.monotonic()
         self._unread_s = {seen.name: self._unread_s.get(seen.name, now_s) for seen in mine}
         self.waiting = {name: why for name, why in self.waiting.items() if name in self._unread_s}
+        self._refused = {name: why for name, why in self._refused.items() if name in scan.files and name not in self._unread_s}
         self._unfinished = {name: told for name, told in self._unfinished.items() if name in self._unread_s}
         return mine
+
+    def unread_for_a_reason(self) -> dict[str, str]:
+        """Return which files are refused, or wait for too long, and why."""
+        return {**self._refused, **self.waiting}
 
     async def look(self, folder: Folder, seen: Seen, scan: Scan, still_s: float | None, since_ns: int | None, asked_ns: int) -> None:
         """Read a file if it is whole, and report one that is not for too long. still_s: how long it has stood unchanged, None: not at all.
@@ -222,6 +228,7 @@ class FileReader:
         if (before := self.ledger.named(seen.name)) is not None and before.is_done:
             text = f"{printable(seen.name)}: refused, nothing new of it was read: {why}"
         self.ledger.pass_over(seen)
+        self._refused[seen.name] = f"refused: {why}"
         await self._report("file-refused", text, severity="alarm", size_bytes=seen.size_bytes, modified_ns=seen.mtime_ns)
 
     async def lose_what_vanished(self, before: Mapping[str, Seen], scan: Scan) -> None:

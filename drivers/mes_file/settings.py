@@ -29,12 +29,13 @@ class Pattern(Model):
     holds all rows that there are, so that one which is missing under the same name was deleted. columns: names where a CSV file has no
     header line. skip_lines: before the header. comment: lines that begin so are no records. quote: "" where quotation marks mean nothing.
     decimal: "," where numbers are written so. thousands: what stands between groups of three digits. fields: of format fixed. record: the
-    element that is one record, of format b2mml.
+    element that is one record, of format b2mml; of json the path to the list of records. parents: columns of the elements around it.
+    named_by: inner element -> the child whose value names it.
     """
 
     name: Name
     glob: Annotated[str, Field(min_length=1, max_length=200)]
-    format: Literal["csv", "fixed", "jsonl", "b2mml"]
+    format: Literal["csv", "fixed", "jsonl", "json", "b2mml"]
     encoding: str = "utf-8"
     key: Column | tuple[Column, ...] | None = None
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
@@ -48,6 +49,8 @@ class Pattern(Model):
     skip_lines: Annotated[int, Field(ge=0, le=1000)] = 0
     fields: tuple[FixedField, ...] = ()
     record: Column | None = None
+    parents: tuple[Annotated[str, Field(pattern=r"^(\.\./)+[^/.\[\]]{1,200}$")], ...] = ()
+    named_by: dict[Column, Column] = Field(default_factory=dict)
     time: RowTime | None = None
 
     @property
@@ -93,8 +96,12 @@ class Pattern(Model):
             raise ValueError("glob is for names in the folder itself, without /")
         if (self.format == "fixed") != bool(self.fields):
             raise ValueError("fields belong to format fixed, and are needed there")
-        if (self.format == "b2mml") != (self.record is not None):
-            raise ValueError("record belongs to format b2mml, and is needed there")
+        if self.record is None and self.format == "b2mml":
+            raise ValueError("record, the element that is one record, is needed for format b2mml")
+        if self.record is not None and self.format not in ("b2mml", "json"):
+            raise ValueError("record belongs to formats b2mml and json")
+        if self.format != "b2mml" and (self.parents or self.named_by):
+            raise ValueError("parents and named_by belong to format b2mml")
         if self.columns is not None and (self.format != "csv" or len(set(self.columns)) != len(self.columns)):
             raise ValueError("columns belong to format csv, each once")
         if self.thousands == self.decimal:

@@ -20,6 +20,7 @@ NUMBERS = ("int", "uint", "bcd", "float", "decimal")
 MOST_DIGITS = 400
 """Of an exponent's value too: the largest float64 has 309 digits."""
 _FLOAT32 = struct.Struct("<f")
+_LARGEST_FLOAT32 = 3.4028234663852886e38
 _SPACES = " \u00a0\u202f"
 """A space between groups of digits is often one that breaks no line: U+00A0, U+202F."""
 
@@ -98,13 +99,22 @@ def _integer(number: Decimal) -> int:
 
 
 def _float(number: Decimal, kind: str) -> float:
-    """Return the float that the digits denote. Raises Unreadable where it has fewer digits than the text."""
+    """Return the float that the digits denote. Raises Unreadable where it would be written with others: in JSON, by its shortest digits."""
     value = float(number)
-    stored = _FLOAT32.unpack(_FLOAT32.pack(value))[0] if kind == "float32" else value
-    digits = len(number.normalize().as_tuple().digits)
-    if Decimal(f"{stored:.{digits - 1}e}") != number:
-        raise Unreadable(f"{digits} digits are more than {kind} holds: declare the tag as decimal")
+    if Decimal(_shortest_float32(value) if kind == "float32" else repr(value)) != number:
+        raise Unreadable(f"{len(number.normalize().as_tuple().digits)} digits are more than {kind} holds: declare the tag as decimal")
     return value
+
+
+def _shortest_float32(value: float) -> str:
+    """Write the fewest digits that restore this number as 32 bits; nine always do. Raises OverflowError."""
+    packed = _FLOAT32.pack(value)
+    (stored,) = _FLOAT32.unpack(packed)
+    for digits in range(1, 9):
+        text = f"{stored:.{digits}g}"
+        if abs(float(text)) <= _LARGEST_FLOAT32 and _FLOAT32.pack(float(text)) == packed:
+            return text
+    return f"{stored:.9g}"
 
 
 def plain(value: Any) -> Any:

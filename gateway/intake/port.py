@@ -60,6 +60,7 @@ class Port:
         self._room = Room(way.flow)
         self.polled = self.undocumented = False
         self.state, self.detail, self.since_s = "starting", "", time.monotonic()
+        self.unread = ""  # what the source has and is not read, in words
         self.readings = self.unchanged = self.lists = 0
 
     @property
@@ -161,8 +162,9 @@ class Port:
         self._findings.note(finding)
         return stored
 
-    def connected(self, detail: str = "") -> None:
+    def connected(self, detail: str = "", unread: str = "") -> None:
         """See Emit."""
+        self.unread = unread
         self._turn("connected", detail)
 
     def source_offset(self, offset_s: float, bound_s: float) -> None:

@@ -132,6 +132,7 @@ class Status:
             "driver": port.source.driver,
             "state": port.state,
             "detail": port.detail,
+            "unread": port.unread,
             "for_s": round(time.monotonic() - port.since_s, 1),
             "tags": len(port.tags),
             "readings": port.readings,
@@ -165,6 +166,7 @@ def age_s(then: int | None, now: int) -> float | None:
 def problems(now: Mapping[str, Any]) -> list[str]:
     """List why the gateway is not in order, each in a few words; empty when it is. now: a snapshot."""
     texts = [f"source {s['name']}: {s['state']} ({s['detail']})" for s in now["sources"] if s["state"] != "connected"]
+    texts += [f"source {s['name']}: not read: {s['unread']}" for s in now["sources"] if s["unread"]]
     texts += [_stood(source) for source in now["sources"] if _needs_attention(source["late"])]
     texts += _journal_problems(now["journal"])
     texts += [f"uplink {u['name']}: {u['state']} ({u['detail']})" for u in now["uplinks"] if u["state"] != "forwarding"]

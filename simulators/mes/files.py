@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -30,6 +31,10 @@ class Pattern:
         timed = [self.time["column"]] if self.time else []
         listed = options.get("columns") or [field["name"] for field in options.get("fields", ())]
         self.columns = list(listed or dict.fromkeys([*self.keys, *timed, *tagged]))
+        if options.get("parents") or options.get("named_by"):
+            raise NotServable(f"pattern {self.name}: no simulated system writes parents or named_by")
+        if str(options.get("whole", "")).startswith("trailer:"):
+            raise NotServable(f"pattern {self.name}: no simulated system writes the trailer of an expression")
         if not self.columns:
             raise NotServable(f"pattern {self.name}: no key, tag or column list tells what stands in the files")
 
@@ -50,7 +55,7 @@ class Pattern:
             whole[column] = f"{self.name}-{number}" if whole[column] is None else whole[column]
         if self.time and whole[self.time["column"]] is None:
             whole[self.time["column"]] = local_text(ticks, self.time["zone"], self.time.get("format"))
-        as_json = self.options["format"] == "jsonl"
+        as_json = self.options["format"] in ("jsonl", "json")
         return {column: _plain(value) if as_json else self._text(column, value) for column, value in whole.items()}
 
     def key_of(self, row: Mapping[str, Any]) -> str:
@@ -60,7 +65,14 @@ class Pattern:
     def bytes_of(self, rows: Sequence[Mapping[str, Any]]) -> bytes:
         """Encode the file's content."""
         form = self.options["format"]
-        return {"csv": self._csv, "fixed": self._fixed, "jsonl": _jsonl, "b2mml": self._b2mml}[form](rows)
+        return {"csv": self._csv, "fixed": self._fixed, "jsonl": _jsonl, "json": self._json, "b2mml": self._b2mml}[form](rows)
+
+    def sign_of(self, name: str, data: bytes) -> tuple[str, bytes] | None:
+        """Return name and content of the file that says of another one that it is whole, where the pattern wants such."""
+        kind, _, argument = str(self.options.get("whole", "")).partition(":")
+        if kind == "trigger":
+            return argument.replace("*", name), b""
+        return (f"{name}.sha256", f"{sha256(data).hexdigest()}  {name}\n".encode()) if kind == "checksum" else None
 
     def _text(self, column: str, value: Any) -> str:
         text = "" if value is None else str(_plain(value))
@@ -90,6 +102,12 @@ class Pattern:
                 line[field["start"] - 1 : field["start"] - 1 + field["width"]] = text
             lines.append("".join(line) + "\r\n")
         return "".join(lines).encode(self.options.get("encoding", "utf-8"))
+
+    def _json(self, rows: Sequence[Mapping[str, Any]]) -> bytes:
+        document: Any = list(rows)
+        for name in reversed(str(self.options.get("record") or "").split(".")):
+            document = {name: document} if name else document
+        return orjson.dumps(document)
 
     def _b2mml(self, rows: Sequence[Mapping[str, Any]]) -> bytes:
         record = self.options["record"]
@@ -138,6 +156,9 @@ class Drop:
             self._truth.row(name, pattern.key_of(whole[-1]), ticks, whole[-1])
         target = self._folder / pattern.file_name(self._number)
         temporary = self._folder / f".{target.name}.part"
-        temporary.write_bytes(pattern.bytes_of(whole))
+        data = pattern.bytes_of(whole)
+        temporary.write_bytes(data)
         os.rename(temporary, target)  # noqa: PTH104 - the atomic step, named for what it is
+        if sign := pattern.sign_of(target.name, data):
+            (self._folder / sign[0]).write_bytes(sign[1])
         return whole

@@ -26,6 +26,7 @@ class Collector:
         self.losses: list[Loss] = []
         self.findings: list[Finding] = []
         self.connections: list[str] = []
+        self.unread = ""
         self.changed = asyncio.Event()
 
     def __call__(self, *lists: Any, **_: Any) -> Awaitable[None]:
@@ -49,8 +50,9 @@ class Collector:
     def source_offset(self, offset_s: float, bound_s: float) -> None:
         pass
 
-    def connected(self, detail: str = "") -> None:
+    def connected(self, detail: str = "", unread: str = "") -> None:
         self.connections.append(detail)
+        self.unread = unread
         self.changed.set()
 
     def done(self) -> Awaitable[None]:

@@ -58,7 +58,7 @@ class Disk:
         self.findings.append(finding)
         return self._queued(None)
 
-    def connected(self, detail: str = "") -> None:
+    def connected(self, detail: str = "", unread: str = "") -> None:
         self.connections += 1
 
     def source_offset(self, offset_s: float, bound_s: float) -> None:

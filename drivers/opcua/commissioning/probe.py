@@ -61,9 +61,9 @@ class CountingEmit:
         self.findings.append(finding)
         return _done()
 
-    def connected(self, detail: str = "") -> None:
+    def connected(self, detail: str = "", unread: str = "") -> None:
         """Note that the source answers; see Emit."""
-        del detail
+        del detail, unread
         self.ready.set()
 
     def source_offset(self, offset_s: float, bound_s: float) -> None:

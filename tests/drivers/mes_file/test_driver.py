@@ -44,6 +44,22 @@ async def test_dropped_records_come_once_as_the_ground_truth_has_them(tmp_path):
     assert {m.change for m in journal.messages} == {"new"}
 
 
+@pytest.mark.parametrize(
+    "more", [{"whole": "trigger:*.ok"}, {"whole": "checksum"}, {"format": "json", "record": "data.rows", "encoding": "utf-8"}]
+)
+async def test_a_simulated_system_gives_the_sign_that_a_pattern_wants(tmp_path, more):
+    one = source(tmp_path, {**CSV, **more})
+    log = Truth(tmp_path / "truth.jsonl")
+    device = MesDevice(one, TAGS, log)
+    await device.start()
+    journal = Journal()
+    async with running(MesFileDriver(one, TAGS), journal):
+        await device.drop("results", [{"sample_id": "S1", "lod": 2.5}], NOON)
+        await journal.until(lambda: journal.readings != [])
+    log.close()
+    assert [reading[1] for reading in journal.readings] == [2.5]
+
+
 @pytest.mark.urs("URS-CTX-07")
 async def test_records_whose_key_columns_join_alike_keep_two_keys(tmp_path):
     one = source(tmp_path, {**CSV, "key": ["order_no", "lot_no"]})

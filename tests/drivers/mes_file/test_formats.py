@@ -69,7 +69,7 @@ async def test_whatever_a_file_raises_is_about_that_file_alone(tmp_path, drop, p
     good = b"sample_id,at\nS2,2026-01-01 00:00:00\n" if "time" in pattern else good
     async with running(MesFileDriver(source(tmp_path, pattern), TAGS), journal):
         put(drop, "a", data)
-        await journal.until(lambda: "file-refused" in journal.codes)
+        await journal.until(lambda: "file-refused" in journal.codes and journal.unread.startswith("a (refused: "))
         put(drop, "b", good)
         await journal.until(lambda: journal.messages != [])
     assert why in journal.findings[0].text
@@ -98,10 +98,60 @@ async def test_a_file_that_no_pattern_takes_is_told_once_with_what_is_near(tmp_p
         await journal.until(lambda: journal.codes == ["file-unmatched"])
         await journal.polled(3)
         assert "upper and lower case count" in journal.findings[0].text
-        assert "REPORT.CSV (no pattern takes it)" in journal.connections[-1]
+        await journal.until(lambda: journal.unread == "REPORT.CSV (no pattern takes it)")
         for number in range(150):
             put(drop, f"{number}.pdf", b"x")
         await journal.until(lambda: any("more than 100" in finding.text for finding in journal.findings))
         await journal.polled(3)
     assert len(journal.findings) <= 101
     assert journal.messages == []
+
+
+B2MML = b"""<MaterialActuals xmlns="http://www.mesa.org/xml/B2MML" at="x"><Order><ID>4711</ID><Batch nr="B7"><Name>G</Name>
+ <Used><ID>L1</ID><Parameter><ID>TEMP</ID><Value>40.1</Value></Parameter><Parameter><ID>SPEED</ID><Value>251.5</Value></Parameter></Used>
+ <Used><ID>L2</ID><Parameter><ID>SPEED</ID><Value>9</Value></Parameter><Parameter><ID>SPEED</ID><Value>8</Value></Parameter>
+ <Parameter><Value>?</Value></Parameter></Used><Late>7</Late></Batch></Order></MaterialActuals>"""
+
+
+@pytest.mark.urs("URS-CTX-07")
+async def test_a_record_of_xml_knows_what_stands_around_it_and_its_parts_by_their_names(tmp_path, drop):
+    pattern = {
+        **XML,
+        "record": "Used",
+        "parents": ["../../ID", "../@nr", "../Name", "../Late", "../../../@at", "../../../../Far", "../Missing"],
+        "named_by": {"Parameter": "ID"},
+    }
+    journal = Journal()
+    async with running(MesFileDriver(source(tmp_path, pattern), TAGS), journal):
+        put(drop, "a.xml", B2MML)
+        await journal.until(lambda: len(journal.messages) == 2)
+    around = {"../../ID": "4711", "../@nr": "B7", "../Name": "G", "../Late": "7", "../../../@at": "x"}
+    first, second = (dict(message.row) for message in journal.messages)
+    temp = {"Parameter[TEMP].ID": "TEMP", "Parameter[TEMP].Value": "40.1"}
+    speed = {"Parameter[SPEED].ID": "SPEED", "Parameter[SPEED].Value": "251.5"}
+    assert first == {"ID": "L1", **temp, **speed, **around}
+    again = {"Parameter[SPEED][2].ID": "SPEED", "Parameter[SPEED][2].Value": "8", "Parameter[3].Value": "?"}
+    assert second == {"ID": "L2", "Parameter[SPEED].ID": "SPEED", "Parameter[SPEED].Value": "9", **again, **around}
+
+
+@pytest.mark.parametrize(
+    ("record", "data", "rows"),
+    [
+        (None, b'[{"id":1,"v":0.10},\n {"id":2,"v":[1]}]', [{"id": 1, "v": 0.1}, {"id": 2, "v": [1]}]),
+        ("data.rows", b'{"data":{"rows":[{"id":1}]}}', [{"id": 1}]),
+        (None, b'{"id":1}', [{"id": 1}]),
+    ],
+)
+async def test_a_json_document_is_read_when_it_ends(tmp_path, drop, record, data, rows):
+    pattern = {"name": "results", "glob": "*", "format": "json", "key": "id", **({"record": record} if record else {})}
+    journal = Journal()
+    async with running(MesFileDriver(source(tmp_path, pattern, incomplete_s=0), TAGS), journal):
+        put(drop, "a.json", data[:-1])
+        await journal.until(lambda: "file-incomplete" in journal.codes)
+        assert journal.messages == []
+        put(drop, "a.json", data)
+        await journal.until(lambda: len(journal.messages) == len(rows))
+        put(drop, "b.json", b'[{"id":3},"x"]')
+        put(drop, "c.json", b'[{"id":4} {"id":5}]')
+        await journal.until(lambda: journal.codes.count("file-refused") == 2)
+    assert [dict(message.row) for message in journal.messages] == rows

@@ -1,5 +1,6 @@
 """Files that grow, are written anew or renamed: each record counts once, and what is compared is the record, not the file."""
 
+import time
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from kit.collector import Journal, running
 from kit.mes_file import CSV, TAGS, put, source
 
 from drivers.mes_file import MesFileDriver
+from drivers.restored_rows import MARK, row_mark
 
 DAY = {"name": "results", "glob": "*.csv", "format": "csv"}
 SNAPSHOT = {**CSV, "snapshot": True}
@@ -200,3 +202,25 @@ async def test_more_records_than_are_compared_are_read_as_changed_and_that_is_sa
     journal = await written(drop, one, "sample_id,lod\n" + rows, "sample_id,lod\nS0,0\n" + rows)
     assert [message.change for message in journal.messages] == ["new"] * 150 + ["changed"] * 151
     assert "read as changed" in journal.findings[-1].text
+
+
+async def test_lines_that_the_journal_has_since_before_a_restore_are_not_read_again(tmp_path, drop):
+    lines = [f"S{number},{number}\n" for number in range(6)]
+    for pattern in (CSV, DAY):
+        (drop / "day.csv").write_text("sample_id,lod\n" + "".join(lines[:2]))
+        journal = Journal()
+        async with running(MesFileDriver(source(tmp_path, pattern), TAGS), journal):
+            await journal.until(lambda journal=journal: len(journal.messages) == 2)
+            backup = dict(journal.watermark)
+            (drop / "day.csv").write_text("sample_id,lod\n" + "".join(lines[:4]))
+            await journal.until(lambda journal=journal: len(journal.messages) == 4)
+        beyond = [row_mark(message.key, message.row) for message in journal.messages[2:]]
+        (drop / "day.csv").write_text("sample_id,lod\n" + "".join(lines))
+        restored = Journal({**backup, MARK: {"results": {"until_ns": time.time_ns(), "rows": beyond}}})
+        async with running(MesFileDriver(source(tmp_path, pattern), TAGS), restored):
+            await restored.until(lambda restored=restored: restored.messages != [])
+            await restored.polled(3)
+        assert restored.codes == ["file-recalled"]
+        assert [message.row["sample_id"] for message in restored.messages] == ["S4", "S5"]
+        assert restored.messages[-1].key.partition(":")[0] in (journal.messages[0].key.partition(":")[0], "S5")
+        (drop / "day.csv").unlink()

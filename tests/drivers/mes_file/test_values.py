@@ -73,6 +73,7 @@ def test_a_value_is_what_was_written(text, kind, pattern, value):
         ("<0.1", "float64", POINT, "no number"),
         ("12.5", "int16", POINT, "no integer"),
         ("12345678901234567891", "float64", POINT, "20 digits are more than float64 holds: declare the tag as decimal"),
+        ("42748547152085528", "float64", POINT, "17 digits are more than float64 holds"),  # is one, and is written 4.274854715208553e+16
         ("123.456789", "float32", POINT, "9 digits are more than float32 holds"),
         ("1e999", "float64", POINT, "more digits than a number has"),
         ("1e309", "float64", POINT, "more than float64 holds"),

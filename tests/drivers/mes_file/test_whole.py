@@ -164,11 +164,11 @@ async def test_what_waits_is_told_once_and_stands_in_the_state(tmp_path, drop):
     journal = Journal()
     async with running(MesFileDriver(source(tmp_path, incomplete_s=0), TAGS), journal):
         put(drop, "a.csv", HEAD + b"S1,12")
-        await journal.until(lambda: "a.csv" in str(journal.connections[-1:]))
+        await journal.until(lambda: "a.csv" in journal.unread)
         await journal.polled(5)
         assert journal.codes == ["file-incomplete"]
         put(drop, "a.csv", HEAD + b"S1,12\r\n")
-        await journal.until(lambda: "a.csv" not in journal.connections[-1])
+        await journal.until(lambda: journal.unread == "")
     assert keys(journal) == ["S1"]
 
 

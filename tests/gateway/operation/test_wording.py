@@ -133,7 +133,7 @@ def test_polls_that_came_late_are_counted_and_a_standstill_needs_attention_for_a
     monkeypatch.setattr("gateway.operation.page.clock_card", lambda _now: "")
     now = snapshot()
     counts = {"tags": 3, "readings": 9, "readings_per_s": 1.0, "open_gaps": 0, "for_s": 9.0}
-    now["sources"] = [{"name": "plc", "driver": "modbus", "state": "connected", "detail": "", **counts, "late": late}]
+    now["sources"] = [{"name": "plc", "driver": "modbus", "state": "connected", "detail": "", "unread": "", **counts, "late": late}]
     assert [one.startswith(str(problem)) for one in problems(now)] == ([True] if problem else [])
     assert shown in page(now, problems(now))
 

@@ -5,17 +5,20 @@ its reason.
 """
 
 import csv
-import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
+from drivers.tag_lists.rows import MOST_ELEMENTS, Told
+from drivers.tag_lists.siemens import tia
+from drivers.tag_lists.text import table, text_of
+
 LARGEST_BYTES = 200_000_000
-MOST_ELEMENTS = 64
-SIEMENS = "http://www.siemens.com/simatic-s7-opcua"
 _KEPWARE = {
     "boolean": "bool",
     "char": "int8",
@@ -60,21 +63,24 @@ _IEC = {
 }
 """The elementary types of IEC 61131-3 that both makers have, by their names there."""
 
-_SIEMENS = {
-    **_IEC,
-    "byte": "uint8",
-    "char": "uint8",
-    "word": "uint16",
-    "dword": "uint32",
-    "lword": "uint64",
-    "wstring": "string",
-    "time": "int32",
-    "ltime": "int64",
-    "s5time": "uint16",
-    "date": "uint16",
-    "time_of_day": "uint32",
-    "date_and_time": "datetime",
-    "ldt": "datetime",
+_KEPWARE_COLUMNS = {
+    "name": ("tag name",),
+    "type": ("data type",),
+    "access": ("client access",),
+    "scaling": ("scaling",),
+    "scaled": ("scaled data type",),
+    "low": ("scaled low",),
+    "high": ("scaled high",),
+    "unit": ("eng units",),
+    "description": ("description",),
+}
+_STUDIO_COLUMNS = {
+    "kind": ("type",),
+    "scope": ("scope",),
+    "name": ("name",),
+    "description": ("description",),
+    "type": ("datatype",),
+    "attributes": ("attributes",),
 }
 
 
@@ -99,26 +105,15 @@ def read(kind: str, file: Path, source: str, address: str | None = None) -> Impo
     if kind in {"kepware", "studio5000"} and (address is None or "{name}" not in address):
         raise ValueError(f"an address with {{name}} in it is needed, as {_EXAMPLES[kind]}")
     imported, used = Imported(), set[str]()
-    for name, told in _READERS[kind](_text(file.read_bytes()), file.suffix.lower(), address or ""):
-        if isinstance(told, str):
-            imported.left_out[name] = told
-        else:
-            imported.rows.append({"tag": _unique(name, used), "source": source, **told})
-    return imported
-
-
-Told = Mapping[str, str] | str
-"""The columns of a row, or why there is none."""
-
-
-def _text(raw: bytes) -> str:
-    """UTF-8 with or without BOM, UTF-16 with BOM (TIA), else CP1252."""
-    if raw[:2] in {b"\xff\xfe", b"\xfe\xff"}:
-        return raw.decode("utf-16")
     try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return raw.decode("cp1252", "replace")
+        for name, told in _READERS[kind](text_of(file.read_bytes(), LARGEST_BYTES), file.suffix.lower(), address or ""):
+            if isinstance(told, str):
+                imported.left_out[name] = told
+            else:
+                imported.rows.append({"tag": _unique(name, used), "source": source, **told})
+    except (csv.Error, RecursionError, LookupError, TypeError, AttributeError) as error:  # a file of another shape than the program writes
+        raise ValueError(f"not a tag export of {kind}: {type(error).__name__}: {error}") from error
+    return imported
 
 
 def _unique(name: str, used: set[str]) -> str:
@@ -132,21 +127,32 @@ def _unique(name: str, used: set[str]) -> str:
 
 def _kepware(text: str, _: str, address: str) -> Iterator[tuple[str, Told]]:
     """A device's tags as CSV. The server scales by itself: what arrives is the scaled type and range."""
-    reader = csv.DictReader(io.StringIO(text))
-    if not {"Tag Name", "Data Type"} <= set(reader.fieldnames or ()):
+    found = table(text, _KEPWARE_COLUMNS, ";")
+    if found is None:
         raise ValueError("not a tag export of Kepware: the columns Tag Name and Data Type are missing")
-    for row in reader:
-        name = row["Tag Name"]
-        scaled = (row.get("Scaling") or "None") not in {"", "None"}
-        kind = (row.get("Scaled Data Type") if scaled else row["Data Type"]) or ""
+    rows, separator = found
+    for row in rows:
+        name = row["name"]
+        scaled = row["scaling"] not in {"", "None"}
+        kind = row["scaled"] if scaled else row["type"]
         known = _KEPWARE.get(kind.lower())
+        if not name:
+            continue
+        if row["access"].upper() in {"WO", "WRITE ONLY"}:
+            yield name, "can only be written"
+            continue
         if known is None:
             yield name, f"data type {kind!r}"
             continue
-        told = {"address": address.replace("{name}", name), "type": known, "source_unit": row.get("Eng Units") or ""}
+        told = {"address": address.replace("{name}", name), "type": known, "source_unit": row["unit"]}
         if scaled:
-            told |= {"eu_low": row.get("Scaled Low") or "", "eu_high": row.get("Scaled High") or ""}
-        yield name, told | {"description": row.get("Description") or ""}
+            told |= {"eu_low": _pointed(row["low"], separator), "eu_high": _pointed(row["high"], separator)}
+        yield name, told | {"description": row["description"]}
+
+
+def _pointed(number: str, separator: str) -> str:
+    """Write a number with a decimal point: a program that separates by semicolons may write a comma."""
+    return number.replace(",", ".") if separator == ";" and number.count(",") == 1 else number
 
 
 def _ignition(text: str, _: str, address: str) -> Iterator[tuple[str, Told]]:
@@ -188,103 +194,41 @@ def _number(value: Any) -> str:
     return f"{value:g}" if isinstance(value, (int, float)) else ""
 
 
-def _tia(text: str, suffix: str, address: str) -> Iterator[tuple[str, Told]]:
-    """A source of data blocks (.db, .scl), or a table of PLC tags as .sdf or .csv."""
-    address = address or f"nsu={SIEMENS};s={{name}}"
-    if suffix in {".db", ".scl", ".awl", ".txt"} or "DATA_BLOCK" in text:
-        yield from _blocks(text, address)
-        return
-    rows = list(csv.reader(io.StringIO(text)))
-    if not rows or all(len(row) < 3 for row in rows):
-        raise ValueError("neither a source of data blocks nor a table of PLC tags")
-    for row in rows:
-        columns = [cell.strip() for cell in row]
-        kind = next((_SIEMENS[cell.lower()] for cell in columns[1:4] if cell.lower() in _SIEMENS), None)
-        name = f'"{columns[0]}"'
-        if columns[0] in {"", "Name"}:
-            continue
-        if kind is None:
-            yield name, "no elementary data type"
-        else:
-            comment = next((cell for cell in columns[4:] if cell and cell.lower() not in {"true", "false"}), "")
-            yield name, {"address": address.replace("{name}", name), "type": kind, "description": comment}
-
-
-_MEMBER = re.compile(r'^\s*(?P<name>"[^"]+"|\w+)\s*(?:\{[^}]*\})?\s*:\s*(?P<type>[^;:=/]+?)\s*(?::=[^;]*)?;?\s*(?://\s*(?P<comment>.*))?$')
-_ARRAY = re.compile(r"^array\s*\[\s*(-?\d+)\s*\.\.\s*(-?\d+)\s*\]\s*of\s+(.+)$", re.IGNORECASE)
-
-
-def _blocks(text: str, address: str) -> Iterator[tuple[str, Told]]:
-    """Members of DATA_BLOCKs, with the quoted names under which an S7-1500 offers them."""
-    path: list[str] = []
-    inside = False
-    for line in text.splitlines():
-        if begun := re.match(r'^\s*DATA_BLOCK\s+(?:"([^"]+)"|(\S+))', line):
-            path, inside = [begun[1] or begun[2]], False
-        elif re.match(r"^\s*(BEGIN|END_DATA_BLOCK)\b", line):
-            path, inside = [], False
-        elif not path:
-            continue
-        elif re.match(r"^\s*(STRUCT|VAR)\b", line, re.IGNORECASE) and not inside:
-            inside = True
-        elif re.match(r"^\s*END_(STRUCT|VAR)\b", line, re.IGNORECASE):
-            inside = len(path) > 1
-            path = path[:-1] if len(path) > 1 else path
-        elif inside and (member := _MEMBER.match(line)):
-            name, kind = member["name"].strip('"'), member["type"].strip()
-            if kind.lower() == "struct":
-                path.append(name)
-            else:
-                yield from _members([*path, name], kind, member["comment"] or "", address)
-
-
-def _members(path: Sequence[str], kind: str, comment: str, address: str) -> Iterator[tuple[str, Told]]:
-    name = ".".join(f'"{part}"' for part in path)
-    array = _ARRAY.match(kind)
-    element = re.sub(r"\s*\[\d+\]$", "", array[3] if array else kind).strip('"').lower()
-    known = _SIEMENS.get(element)
-    count = int(array[2]) - int(array[1]) + 1 if array else 1
-    if known is None:
-        yield name, f"data type {kind}: browse the server for its members"
-    elif count > MOST_ELEMENTS:
-        yield name, f"an array of {count} elements: name those you want"
-    else:
-        for index in range(int(array[1]), int(array[2]) + 1) if array else [None]:
-            full = name if index is None else f"{name}[{index}]"
-            yield full, {"address": address.replace("{name}", full), "type": known, "description": comment.strip()}
-
-
 def _studio5000(text: str, _: str, address: str) -> Iterator[tuple[str, Told]]:
     """Tags as CSV: TYPE,SCOPE,NAME,DESCRIPTION,DATATYPE,... after some remarks."""
-    seen = False
-    for row in csv.reader(io.StringIO(text)):
-        if len(row) >= 5 and [cell.upper() for cell in row[:3]] == ["TYPE", "SCOPE", "NAME"]:
-            seen = True
-        elif seen and len(row) >= 5 and row[0].upper() in {"TAG", "ALIAS"}:
-            name = f"Program:{row[1]}.{row[2]}" if row[1] else row[2]
-            yield from _logix(name, row[4], row[3], address)
-    if not seen:
+    found = table(text, _STUDIO_COLUMNS)
+    if found is None:
         raise ValueError("not a tag export of Studio 5000: the line TYPE,SCOPE,NAME,... is missing")
+    for row in found[0]:
+        if row["kind"].upper() not in {"TAG", "ALIAS"}:
+            continue
+        name = f"Program:{row['scope']}.{row['name']}" if row["scope"] else row["name"]
+        if re.search(r"ExternalAccess\s*:=\s*None", row["attributes"], re.IGNORECASE):
+            yield name, "not accessible from outside (ExternalAccess is None)"
+        else:
+            yield from _logix(name, row["type"], row["description"], address)
 
 
 def _logix(name: str, kind: str, comment: str, address: str) -> Iterator[tuple[str, Told]]:
-    array = re.match(r"^(\w+)\[(\d+)\]$", kind)
+    array = re.fullmatch(r"(\w+)\[(\d{1,9}(?:,\d{1,9}){0,2})\]", kind)
     known = _IEC.get((array[1] if array else kind).lower())
-    count = int(array[2]) if array else 1
+    sizes = [int(size) for size in array[2].split(",")] if array else []
+    count = prod(sizes)
     if known is None:
         yield name, f"data type {kind or 'of its alias'}: browse the server for its members"
     elif count > MOST_ELEMENTS:
         yield name, f"an array of {count} elements: name those you want"
     else:
-        for full in [f"{name}[{index}]" for index in range(count)] if array else [name]:
-            text = comment.replace("$N", " ").replace("$'", "'").replace("$Q", '"')
+        text = comment.replace("$N", " ").replace("$'", "'").replace("$Q", '"')
+        for place in product(*map(range, sizes)):
+            full = f"{name}[{','.join(map(str, place))}]" if array else name
             yield full, {"address": address.replace("{name}", full), "type": known, "description": text}
 
 
 _READERS: Mapping[str, Callable[[str, str, str], Iterator[tuple[str, Told]]]] = {
     "kepware": _kepware,
     "ignition": _ignition,
-    "tia": _tia,
+    "tia": tia,
     "studio5000": _studio5000,
 }
 _EXAMPLES = {"kepware": "nsu=KEPServerEX;s=Channel1.Device1.{name}", "studio5000": "nsu=urn:example:server;s=[PLC1]{name}"}
