@@ -51,7 +51,7 @@ async def test_an_attempt_that_only_waited_for_its_deadline_has_settled_nothing(
         waits.append(seconds)
 
     outcomes: list[BaseException] = [LinkLost("no answer in time")] * 4 + [ZeroDivisionError()]
-    with pytest.raises(ExceptionGroup):
+    with pytest.raises(ZeroDivisionError):
         await supervise("ebr", scripted(outcomes), _none, retry_on=DriverError, settled_after_s=-1.0, achieved=achieved, sleep=sleep)
 
     assert (max(waits) <= 0.5) is waits_anew
