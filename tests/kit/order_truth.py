@@ -164,7 +164,10 @@ class OrderTruth:
 
     def _step(self, record: Event, result: Verdict) -> None:
         """Hold the batch of a step against the order that its equipment served when it began."""
-        first, last = window(record, "start")
+        began = window(record, "start")
+        if began is None:
+            return  # nobody knows when it began
+        first, last = began
         served = {self._served(record["equipment"], ticks) for ticks in (first - self.near, last + self.near)}
         if len(served) > 1:
             return  # nobody saw when it began, and the order changed meanwhile

@@ -125,3 +125,9 @@ def window(record: dict[str, Any], edge: str) -> tuple[int, int] | None:
     if told["basis"] == "observed":
         return at, at
     return None if told["window_s"] is None else (at - round(np.float64(told["window_s"]) * S), at)
+
+
+def stated_window(record: dict[str, Any], edge: str) -> tuple[int, int]:
+    """`window`, or the instant that is stated where nobody knows."""
+    at = stated(record, edge)
+    return window(record, edge) or (at, at)
