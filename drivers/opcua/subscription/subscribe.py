@@ -23,6 +23,8 @@ _FILTER_REFUSED = {
     ua.StatusCodes.BadMonitoredItemFilterInvalid,
     ua.StatusCodes.BadFilterNotAllowed,
 }
+NO_MORE = {ua.StatusCodes.BadTooManySubscriptions, ua.StatusCodes.BadTooManyMonitoredItems}
+"""Service faults of a server that has no room for one more subscription, or for the items of it."""
 NODE_UNKNOWN = ua.StatusCodes.BadNodeIdUnknown
 NODE_GONE = {NODE_UNKNOWN, ua.StatusCodes.BadNodeIdInvalid}
 """A notification with one of these: the item watches a node that is not there any more, and will not notice when it is back."""
