@@ -7,6 +7,7 @@ from typing import Any
 
 from config import Problem, Source, Tag
 from drivers.contract import Driver, DriverError, Emit, Finding, Loss
+from drivers.opcua.asyncua_types import ua
 from drivers.opcua.commissioning.browse import BrowseResult, browse
 from drivers.opcua.commissioning.probe import ProbeReport, probe
 from drivers.opcua.decoding.convert import Converter
@@ -14,7 +15,7 @@ from drivers.opcua.decoding.publish import Decoder
 from drivers.opcua.decoding.structures import read_structures
 from drivers.opcua.plan import ItemGroup, MonitoringPlan, decoding, plan_of
 from drivers.opcua.session import paths
-from drivers.opcua.session.link import KeptSession, Link, connected, plain_errors
+from drivers.opcua.session.link import KeptSession, Link, connected, names_of, plain_errors, status_name
 from drivers.opcua.settings import OpcUaSettings
 from drivers.opcua.subscription import subscribe
 from drivers.opcua.subscription.history import keep_filling
@@ -125,7 +126,13 @@ class OpcUaDriver(Driver):
         subscribed = {subscription.group.slot for subscription in self._state.subscriptions}
         for group in self._plan.groups:
             if group.slot not in subscribed:
-                subscription = await self._create(link, emit, group)
+                try:
+                    subscription = await self._create(link, emit, group)
+                except ua.UaStatusCodeError as error:
+                    if error.code not in subscribe.NO_MORE or not self._state.subscriptions:
+                        raise
+                    await self._refused(link, emit, group, error.code)
+                    continue
                 subscription.since = self._observed_through(emit, group)
                 self._state.subscriptions.append(subscription)
         return Stream(self.source, self.tags, emit, link, decoder, converter, self._state, self._plan.name)
@@ -173,6 +180,16 @@ class OpcUaDriver(Driver):
         while await stream.republish(subscription):
             pass
         subscription.repeats = set(subscription.tags)  # not before: what is republished is new
+
+    async def _refused(self, link: Link, emit: Emit, group: ItemGroup, status: int) -> None:
+        """Go on without a group that the server has no room for: what it gave is read, the rest is a gap until the next session."""
+        unfinished, self._state.unfinished = self._state.unfinished, []
+        await subscribe.delete(link, unfinished)
+        whose = names_of(self.tags, group.tags) if group.alarms is None else f"alarms of {group.alarms.notifier}"
+        text = f"the server gives no more: {status_name(status)}; not read in this session, {len(group.tags)} tags: {whose}"
+        await emit.found(Finding("not-subscribed", text, group.tags, "alarm", {"status": f"0x{status:08X}"}))
+        if group.tags:
+            await emit.lost(Loss("not-subscribed", group.tags, detail=text))
 
     async def _delete_unfinished(self, link: Link) -> None:
         """Delete what earlier attempts left in this session: a subscription whose items could not all be made. A new session has none."""

@@ -119,7 +119,7 @@ def plan_of(source: Source, settings: OpcUaSettings, tags: Sequence[Tag]) -> Mon
 
     A structure is one item whatever its fields' tags ask for: the fastest rate and the widest trigger among them, no deadband.
     """
-    addresses = [_address(tag) for tag in tags]
+    addresses = [parsed_address(tag) for tag in tags]
     structured = _structured(source, tags, addresses)
     merged: dict[tuple[object, ...], list[TagBinding]] = {}
     for index, (tag, address) in enumerate(zip(tags, addresses, strict=True)):
@@ -141,7 +141,8 @@ def plan_of(source: Source, settings: OpcUaSettings, tags: Sequence[Tag]) -> Mon
     return MonitoringPlan(name, tuple(groups))
 
 
-def _address(tag: Tag) -> OpcUaAddress:
+def parsed_address(tag: Tag) -> OpcUaAddress:
+    """Parse a tag's address, which `check` has passed."""
     address = parse("opcua", tag.address)
     assert isinstance(address, OpcUaAddress)
     return address

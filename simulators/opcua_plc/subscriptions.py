@@ -43,6 +43,7 @@ class Switches:
     history: bool = False
     history_trick: str = ""  # "repeat": the same continuation point for ever; "expire": the second page is refused
     browse_page: int = 0  # references per answer; 0 is all
+    most_subscriptions: int = 1000
     items_fault: int = 0  # CreateMonitoredItems is answered with this fault
     browse_points: int = 0  # lists of references that are kept open at once; 0 is any number
     browse_refused: set[str] = field(default_factory=set)  # browse names of nodes that do not tell what lies below them
@@ -248,6 +249,8 @@ class Subscriptions:
     async def create_subscription(self, params: Any, callback: Any, session_id: Any, request_callback: Any = None) -> Any:
         """Create a subscription as asked, within the limits of `switches`."""
         del request_callback
+        if len(self.subscriptions) >= self.switches.most_subscriptions:
+            raise ServiceError(ua.StatusCodes.BadTooManySubscriptions)
         self._next_id += 1
         interval = max(params.RequestedPublishingInterval, 10.0)
         lifetime = min(params.RequestedLifetimeCount, int(self.switches.most_lifetime_s * 1000 / interval))

@@ -250,6 +250,7 @@ def _rows(
             browsed.left_out[path] = f"an array of {described_variable.count or 'unknown'} elements: name those you want as address#[index]"
         else:
             unit = dict(described_variable.unit)
+            unit.pop("enumeration", None)  # its texts belong into codes.csv, by hand
             if why := unit.pop("refused", None):
                 browsed.left_out[f"{path}/unit"] = f"its row has no unit or no range: {why}"
             for suffix in [""] if described_variable.count is None else [f"#[{i}]" for i in range(described_variable.count)]:

@@ -13,7 +13,7 @@ from drivers.opcua.session.references import Browsed, browsed, description
 from drivers.opcua.settings import OpcUaSettings
 
 ENUMERATION, HIERARCHICAL, HAS_PROPERTY, HAS_SUBTYPE = 29, 33, 46, 45
-UNIT_PROPERTIES = ("EngineeringUnits", "EURange")
+UNIT_PROPERTIES = ("EngineeringUnits", "EURange", "EnumStrings", "EnumValues")
 _BUILT_IN = {number: number for number in range(1, 26)} | {ENUMERATION: v.INT32, 26: v.DOUBLE, 27: v.INT32, 28: v.UINT32}
 
 
@@ -58,7 +58,10 @@ class BuiltInTypes:
 
 
 async def units_by_properties(link: Link, properties: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Read source_unit, eu_low and eu_high of each variable from its properties, by name (Part 8, 5.6). refused: what could not be read."""
+    """Read source_unit, eu_low, eu_high and enumeration of each variable from its properties, by name (Part 8, 5.3 and 5.6).
+
+    refused: what could not be read.
+    """
     asked = [(number, name, node) for number, nodes in enumerate(properties) for name, node in nodes.items()]
     units_found: list[dict[str, str]] = [{} for _ in properties]
     for (number, name, _), value in zip(asked, await link.read([node for _, _, node in asked]), strict=True):
@@ -69,6 +72,8 @@ async def units_by_properties(link: Link, properties: Sequence[Mapping[str, Any]
             units_found[number]["source_unit"] = _unit_text(content)
         elif name == "EURange" and content is not None and hasattr(content, "Low") and content.Low < content.High:  # 0..0 was never set
             units_found[number] |= {"eu_low": f"{content.Low:g}", "eu_high": f"{content.High:g}"}
+        elif name in {"EnumStrings", "EnumValues"} and isinstance(content, list):
+            units_found[number]["enumeration"] = "; ".join(_texts(content))
     return units_found
 
 
@@ -95,6 +100,12 @@ async def unit_of(link: Link, settings: OpcUaSettings, address: str) -> dict[str
     assert isinstance(parsed, OpcUaAddress)
     node = link.node(parsed, settings.namespaces)
     return {} if node is None else (await units_of(link, [node]))[0]
+
+
+def _texts(enumeration: Sequence[Any]) -> list[str]:
+    """Return "number text" of an enumeration: LocalizedTexts from 0 on, or EnumValueTypes (Part 8, 5.3.3.3 and 5.3.3.4)."""
+    named = [(getattr(one, "Value", number), getattr(one, "DisplayName", one)) for number, one in enumerate(enumeration)]
+    return [f"{number} {getattr(text, 'Text', text) or ''}" for number, text in named]
 
 
 def _unit_text(information: Any) -> str:

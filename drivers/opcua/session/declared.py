@@ -22,8 +22,11 @@ class Compared:
         return not self.differing and not self.unproved
 
 
-def compared(tag: Tag, stated: Mapping[str, str]) -> Compared:
-    """Compare a tag with source_unit, eu_low and eu_high as its server states them; what is absent there is not stated."""
+def compared(tag: Tag, stated: Mapping[str, str], enumeration: str | None = None) -> Compared:
+    """Compare a tag with source_unit, eu_low, eu_high and enumeration as its server states them; what is absent there is not stated.
+
+    enumeration: its texts as they were stated before, which are all that they can be compared with here.
+    """
     mapped, server_unit = tag.source_unit or tag.unit, stated.get("source_unit", "")
     differing = []
     is_other = bool(server_unit) and (mapped is None or not same_unit(server_unit, mapped))
@@ -34,16 +37,24 @@ def compared(tag: Tag, stated: Mapping[str, str]) -> Compared:
         unit = f" {tag.unit}" if tag.scaling is not None and tag.unit is not None else ""
         server_range = f"{float(stated['eu_low']):g}..{float(stated['eu_high']):g}"
         differing.append(f"range: the server says {server_range}, the map {low}..{high}{unit}")
-    return Compared(tuple(differing), is_other and mapped is not None, tuple(_unproved(tag, stated)))
+    texts = stated.get("enumeration")
+    if tag.codes is not None and texts is not None and enumeration is not None and texts != enumeration:
+        differing.append(f"enumeration: the server says {texts}, it said {enumeration}")
+    return Compared(tuple(differing), is_other and mapped is not None, tuple(_unproved(tag, stated, enumeration)))
 
 
-def _unproved(tag: Tag, stated: Mapping[str, str]) -> Iterator[str]:
+def is_comparable(tag: Tag) -> bool:
+    """Return True if the map says anything of a tag that a server may declare."""
+    return tag.unit is not None or tag.source_unit is not None or tag.eu_low is not None or tag.eu_high is not None or tag.codes is not None
+
+
+def _unproved(tag: Tag, stated: Mapping[str, str], enumeration: str | None) -> Iterator[str]:
     has_range = tag.eu_low is not None or tag.eu_high is not None
     if tag.unit is not None and "source_unit" not in stated:
         yield "unit"
     if has_range and "eu_low" not in stated:
         yield "range"
-    if tag.codes is not None:
+    if tag.codes is not None and (enumeration is None or "enumeration" not in stated):
         yield "enumeration"
     if "refused" in stated:
         yield "what could not be read"

@@ -110,4 +110,7 @@ class Handover:
         }
         untold = sorted(tag for s in self._state.subscriptions for tag in s.untold)
         watermark = {"endpoint": self._state.endpoint, "started": self._state.started, "plan": self._plan, "slots": slots, "untold": untold}
-        return watermark | {"through": self._state.through_ticks, "doubted": self._state.semantics.stored()}
+        semantics = self._state.semantics
+        accepted = semantics.accepted()
+        watermark |= {"accepted": accepted} if accepted else {}
+        return watermark | {"through": self._state.through_ticks, "doubted": semantics.stored()}

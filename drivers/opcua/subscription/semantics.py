@@ -10,7 +10,7 @@ from typing import Any
 
 from config import Tag
 from drivers.contract import BAD, BAD_CONFIGURATION, UNCERTAIN, UNCERTAIN_CONFIGURATION, Finding, Reading
-from drivers.opcua.session.declared import Compared
+from drivers.opcua.session.declared import Compared, compared, is_comparable
 
 SEMANTICS_CHANGED = 0x4000
 """Status bit: unit, range or texts of the item have changed."""
@@ -29,12 +29,19 @@ class Semantics:
         self._alarmed: set[int] = set()
         self._asked_s = 0.0
         self._is_restored = False
+        self._looked_at: set[int] = set()
+        self._accepted: dict[int, str] = {}
+        self._enumerations: dict[int, str] = {}
 
     def restore(self, watermark: Mapping[str, Any]) -> list[Finding]:
         """Take over, once, what was in doubt when the process ended. A row of the map that was written anew since has been looked at."""
         findings: list[Finding] = []
-        stored, self._is_restored = ({} if self._is_restored else watermark.get("doubted") or {}), True
+        if self._is_restored:
+            return findings
+        stored, accepted, self._is_restored = watermark.get("doubted") or {}, watermark.get("accepted") or {}, True
         for index, tag in enumerate(self._tags):
+            if accepted.get(tag.tag, ["", ""])[1] == _row(tag):
+                self._accepted[index] = accepted[tag.tag][0]
             if tag.tag not in stored:
                 continue
             status, row = stored[tag.tag]
@@ -42,14 +49,47 @@ class Semantics:
                 self._doubted[index] = status
                 self._alarmed.add(index)
             else:
+                self._looked_at |= {index} if is_comparable(tag) else set()
                 text = f"{tag.tag}: its row of the map was written anew since unit or range changed at the server; it counts from here on"
                 findings.append(Finding("semantics-changed-over", text, (index,), "info"))
         self._to_ask |= self._doubted.keys()
         return findings
 
     def stored(self) -> dict[str, Any]:
-        """Return what `restore` takes, for the watermark."""
-        return {self._tags[index].tag: [status, _row(self._tags[index])] for index, status in sorted(self._doubted.items())}
+        """Return what `restore` takes, for the watermark. A row that was looked at stays in it until the server was asked."""
+        looked_at = {self._tags[index].tag: [UNCERTAIN_CONFIGURATION, ""] for index in sorted(self._looked_at)}
+        return looked_at | {self._tags[index].tag: [status, _row(self._tags[index])] for index, status in sorted(self._doubted.items())}
+
+    def accepted(self) -> dict[str, Any]:
+        """Return what the server declares otherwise than the map, and a person has looked at, for the watermark."""
+        return {self._tags[index].tag: [declared, _row(self._tags[index])] for index, declared in sorted(self._accepted.items())}
+
+    def met(self, tag: int, stated: Mapping[str, str]) -> Finding | None:
+        """Compare what the server declares at the start of a session with the map; return a finding where they differ.
+
+        What changed while nobody listened has no bit that says so. Where a person wrote the row of the map anew after such a finding, what
+        the server declares then is accepted, until it declares something else again.
+        """
+        if tag in self._doubted:
+            return None  # it is asked for by itself
+        enumeration, row = stated.get("enumeration"), self._tags[tag]
+        if row.unit is None and row.source_unit is None:
+            stated = {name: text for name, text in stated.items() if name != "source_unit"}
+        now = compared(row, stated, self._enumerations.get(tag))
+        if enumeration is not None:
+            self._enumerations.setdefault(tag, enumeration)
+        was_looked_at = tag in self._looked_at
+        self._looked_at.discard(tag)
+        if not now.differing:
+            self._accepted.pop(tag, None)
+            return None
+        declared = sha256(repr(sorted(stated.items())).encode()).hexdigest()[:16]
+        if was_looked_at:
+            self._accepted[tag] = declared
+        if self._accepted.get(tag) == declared:
+            return None
+        self._accepted.pop(tag, None)
+        return self._doubtful(tag, now, stated, f"{row.tag}: the server declares otherwise than the map")
 
     def doubt(self, tag: int) -> None:
         """Note that the server says of a tag that its semantics changed."""
@@ -77,22 +117,28 @@ class Semantics:
         asked, self._to_ask = sorted(self._to_ask), set()
         return asked
 
-    def answered(self, tag: int, compared: Compared, stated: Mapping[str, str]) -> Finding:
+    def answered(self, tag: int, stated: Mapping[str, str]) -> Finding:
         """Decide by what the server declares now; return what a person should know."""
+        now = compared(self._tags[tag], stated, self._enumerations.get(tag))
         row = self._tags[tag]
         evidence = {**stated, "map_unit": row.source_unit or row.unit or ""}
         head = f"{row.tag}: the server says that unit, range or enumeration changed"
-        if compared.is_proved:
+        if now.is_proved:
             if tag not in self._to_ask:  # else they changed once more, while they were read
                 self._doubted.pop(tag, None)
             code = "semantics-changed-over" if tag in self._alarmed else "semantics-changed"
             self._alarmed.discard(tag)
             return Finding(code, f"{head}; read again, they are as the map says", (tag,), "info", evidence)
+        return self._doubtful(tag, now, stated, head)
+
+    def _doubtful(self, tag: int, now: Compared, stated: Mapping[str, str], head: str) -> Finding:
+        row = self._tags[tag]
         self._alarmed.add(tag)
-        self._doubted[tag] = BAD_CONFIGURATION if compared.unit_differs else UNCERTAIN_CONFIGURATION
-        stored_as = "Bad" if compared.unit_differs else "Uncertain"
-        why = list(compared.differing) or [f"the server does not declare {', '.join(compared.unproved)}"]
+        self._doubted[tag] = BAD_CONFIGURATION if now.unit_differs else UNCERTAIN_CONFIGURATION
+        stored_as = "Bad" if now.unit_differs else "Uncertain"
+        why = list(now.differing) or [f"the server does not declare {', '.join(now.unproved)}"]
         why += [f"not readable: {stated['refused']}"] if "refused" in stated else []
+        evidence = {**stated, "map_unit": row.source_unit or row.unit or ""}
         return Finding("semantics-changed", f"{head}: {'; '.join(why)}; its readings are {stored_as}", (tag,), "alarm", evidence)
 
     def are_doubted(self, tags: Iterable[int]) -> bool:

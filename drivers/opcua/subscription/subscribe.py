@@ -23,6 +23,8 @@ _FILTER_REFUSED = {
     ua.StatusCodes.BadMonitoredItemFilterInvalid,
     ua.StatusCodes.BadFilterNotAllowed,
 }
+NO_MORE = {ua.StatusCodes.BadTooManySubscriptions, ua.StatusCodes.BadTooManyMonitoredItems}
+"""Service faults of a server that has no room for one more subscription, or for the items of it."""
 NODE_UNKNOWN = ua.StatusCodes.BadNodeIdUnknown
 NODE_GONE = {NODE_UNKNOWN, ua.StatusCodes.BadNodeIdInvalid}
 """A notification with one of these: the item watches a node that is not there any more, and will not notice when it is back."""
@@ -245,15 +247,8 @@ async def transfer(link: Link, ids: Sequence[int]) -> dict[int, tuple[int, ...]]
     }
 
 
-_NO_SUCH_METHOD = {
-    ua.StatusCodes.BadMethodInvalid,
-    ua.StatusCodes.BadNodeIdUnknown,
-    ua.StatusCodes.BadNodeIdInvalid,
-    ua.StatusCodes.BadNotExecutable,
-    ua.StatusCodes.BadNotImplemented,
-    ua.StatusCodes.BadNotSupported,
-    ua.StatusCodes.BadServiceUnsupported,
-}
+_NOT_OURS = {ua.StatusCodes.BadSubscriptionIdInvalid, ua.StatusCodes.BadUserAccessDenied}
+"""What GetMonitoredItems answers of a subscription that is not this session's (Part 5, 9.1); anything else: it has no such method."""
 
 
 async def is_ours(link: Link, subscription: Subscription, *, is_same_start: bool) -> bool:
@@ -265,7 +260,7 @@ async def is_ours(link: Link, subscription: Subscription, *, is_same_start: bool
     try:
         outputs = await link.call(ua.NodeId(ua.ObjectIds.Server), ua.NodeId(ua.ObjectIds.Server_GetMonitoredItems), number)
     except ua.UaStatusCodeError as error:
-        return is_same_start and error.code in _NO_SUCH_METHOD
+        return is_same_start and error.code not in _NOT_OURS
     return len(outputs) == 2 and subscription.handles.issuperset(outputs[1] or ())
 
 

@@ -1,6 +1,7 @@
 """Look after a session beside publishing: renew the channel, try bad nodes again, follow the server's clock, report findings."""
 
 import asyncio
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,10 +10,10 @@ from cryptography import x509
 from config import Source, Tag
 from drivers.contract import Emit, Finding, Loss
 from drivers.opcua.decoding.structures import Structures
-from drivers.opcua.plan import MonitoredItem
+from drivers.opcua.plan import MonitoredItem, parsed_address
 from drivers.opcua.session import certs, paths, security, trust
-from drivers.opcua.session.attributes import unit_of
-from drivers.opcua.session.declared import compared
+from drivers.opcua.session.attributes import unit_of, units_of
+from drivers.opcua.session.declared import is_comparable
 from drivers.opcua.session.link import Link, names_of, plain_errors
 from drivers.opcua.settings import OpcUaSettings
 from drivers.opcua.subscription import alarms, subscribe
@@ -25,6 +26,8 @@ EXPIRY_EVERY_S = 600.0
 FIRST_VALUE_WITHIN_S = 10.0
 TYPES_EVERY_S = 1.0
 REFRESH_EVERY_S = 5.0
+COMPARED_AT_ONCE = 200
+"""Tags of which unit and range are read together; between them the other work of a session is done."""
 
 
 class Upkeep:
@@ -46,6 +49,8 @@ class Upkeep:
         self._link, self._stream, self._state, self._findings = link, stream, state, findings
         self._structures = structures
         self._silent_reported: set[int] = set()
+        # What a node declares is that of its fields' structure, not of a field.
+        self._to_compare = [index for index, tag in enumerate(tags) if not parsed_address(tag).field and is_comparable(tag)]
 
     async def run(self) -> None:
         """Run until the session ends. Raises LinkLost, BadReply: a channel that can not be renewed is a lost link."""
@@ -60,6 +65,7 @@ class Upkeep:
             self._expiry: begun,
             self._report_findings: begun,
             self._semantics: begun,
+            self._declared: begun,
             self._types: begun + TYPES_EVERY_S,
             self._conditions: begun,
             self._present_values: begun,
@@ -98,11 +104,26 @@ class Upkeep:
         semantics = self._state.semantics
         for tag in semantics.to_ask(asyncio.get_running_loop().time()):
             stated = await unit_of(self._link, self._settings, self._tags[tag].address)
-            finding = semantics.answered(tag, compared(self._tags[tag], stated), stated)
+            finding = semantics.answered(tag, stated)
             await self._emit.found(finding)
             if not semantics.are_doubted([tag]):
                 await self._stream.read(self._items_of(tag))
         return 0.5
+
+    async def _declared(self) -> float:
+        """Compare unit and range of every tag with the map, once in each session, some hundred at a time."""
+        part, self._to_compare = self._to_compare[:COMPARED_AT_ONCE], self._to_compare[COMPARED_AT_ONCE:]
+        nodes = [
+            (tag, node)
+            for tag in part
+            if (node := self._link.node(parsed_address(self._tags[tag]).node, self._settings.namespaces)) is not None
+        ]
+        for (tag, _), stated in zip(nodes, await units_of(self._link, [node for _, node in nodes]), strict=True):
+            self._state.count("declared-compared")
+            finding = self._state.semantics.met(tag, stated)
+            if finding is not None:
+                await self._emit.found(finding)
+        return 0.0 if self._to_compare else math.inf
 
     def _items_of(self, tag: int) -> list[MonitoredItem]:
         """Return the item that feeds a tag, unless the server refuses it; its other tags are read with it."""

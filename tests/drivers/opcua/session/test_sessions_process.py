@@ -1,5 +1,6 @@
 """Sessions on the server: kept while it may have them, closed where they were made in vain, made where it lists no endpoint."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from asyncua.server.internal_session import InternalSession
 from kit.opcua_bench import Bench, secured
 from kit.processes import eventually
 
+from drivers.opcua import OpcUaDriver
 from drivers.opcua.session import certs
 from drivers.opcua.subscription.subscribe import Subscription
 
@@ -63,6 +65,20 @@ async def test_a_subscription_whose_items_can_not_be_made_is_not_left_behind_by_
         bench.plc.switches.items_fault = 0
         await bench.caught_up()
         assert len(bench.plc.subscriptions.subscriptions) == 1
+
+
+async def test_of_a_server_with_fewer_subscriptions_than_rates_what_it_gives_is_read(tmp_path: Path) -> None:
+    async with Bench(tmp_path, count=3) as bench:
+        bench.tags[2] = replace(bench.tags[2], rate_ms=1000)
+        bench.driver = OpcUaDriver(bench.source, bench.tags)
+        bench.plc.switches.most_subscriptions = 1
+        await bench.make()
+        bench.run()
+        await eventually(lambda: {reading[0] for reading in bench.disk.readings} == {0, 1})
+        assert [(loss.cause, loss.tags) for loss in bench.disk.losses] == [("not-subscribed", (2,))]
+        (finding,) = [one for one in bench.disk.findings if one.code == "not-subscribed"]
+        assert (finding.severity, "BadTooManySubscriptions" in finding.text) == ("alarm", True)
+        assert bench.failures == []
 
 
 async def test_a_server_that_lists_no_endpoint_when_it_creates_the_session_is_connected(

@@ -57,7 +57,8 @@ class Oven:
             options=options,
             folder=self.folder,
         )
-        self.task = asyncio.create_task(self._supervised(OpcUaDriver(source, [self.tag])))
+        self.driver = OpcUaDriver(source, [self.tag])
+        self.task = asyncio.create_task(self._supervised(self.driver))
 
     async def _supervised(self, driver: OpcUaDriver) -> None:
         while True:
@@ -99,6 +100,7 @@ async def oven(tmp_path: Path) -> AsyncIterator[Oven]:
     await made.start()
     made.run()
     await made.stored(20.0, 0)
+    await eventually(lambda: made.driver.counts.get("declared-compared"))
     yield made
     await made.stop()
     await made.server.stop()
@@ -157,13 +159,61 @@ def test_a_doubt_that_comes_while_it_is_asked_stays() -> None:
     semantics.doubt(0)
     assert semantics.to_ask(0.0) == [0]
     semantics.doubt(0)
-    semantics.answered(0, compared(tag, {"source_unit": "°C"}), {})
+    semantics.answered(0, {"source_unit": "°C"})
     assert semantics.judged([(0, 1.0, 0, None, None)]) == [(0, 1.0, UNCERTAIN, None, None)]
     assert semantics.to_ask(1.0) == [0]
     assert semantics.judged([(0, None, 0x800A0000, None, None), (0, 1.0, 0x40900000, None, None)]) == [
         (0, None, 0x800A0000, None, None),
         (0, 1.0, 0x40900000, None, None),
     ], "what the source doubts itself keeps its reason"
+
+
+@pytest.mark.urs("URS-DAQ-10", "URS-MAP-06")
+async def test_a_unit_that_changed_while_nobody_listened_is_found_at_the_next_start(oven: Oven) -> None:
+    await oven.stop()
+    await oven.declares(unit="°F")
+    oven.disk = Disk(oven.disk)
+    oven.run()
+    await eventually(lambda: oven.findings() == [("semantics-changed", "alarm")])
+    assert "declares otherwise than the map: unit: the server says °F, the map says °C; its readings are Bad" in oven.disk.findings[-1].text
+    await oven.says(70.0)
+    await oven.stored(None, BAD)
+    await oven.stop()
+    for round_ in range(2):  # who confirms it in the row is believed, also at the start after that
+        oven.disk = Disk(oven.disk)
+        oven.run(description="the server's unit is wrong: confirmed, °C")
+        await eventually(lambda: oven.driver.counts.get("declared-compared"))
+        await oven.says(71.0 + round_)
+        await oven.stored(71.0 + round_, 0)
+        await oven.stop()
+        assert ("semantics-changed", "alarm") not in oven.findings()
+    assert list(oven.disk.watermark["accepted"]) == ["oven.t"]
+    await oven.declares(unit="K")
+    oven.disk = Disk(oven.disk)
+    oven.run()
+    await eventually(lambda: oven.findings() == [("semantics-changed", "alarm")])
+
+
+def test_texts_of_an_enumeration_are_compared_with_those_of_the_start() -> None:
+    tag = Tag("t", "s", "a", "int32", codes="state")
+    semantics, same = Semantics([tag]), {"enumeration": "0 Off; 1 On"}
+    assert semantics.met(0, same) is None
+    semantics.doubt(0)
+    assert semantics.to_ask(0.0) == [0]
+    assert semantics.answered(0, same).severity == "info"
+    assert not semantics.are_doubted([0])
+    semantics.doubt(0)
+    finding = semantics.answered(0, {"enumeration": "0 On; 1 Off"})
+    assert (finding.severity, "enumeration: the server says 0 On; 1 Off, it said 0 Off; 1 On" in finding.text) == ("alarm", True)
+    assert semantics.are_doubted([0])
+    never_read = Semantics([tag])
+    never_read.doubt(0)
+    assert never_read.answered(0, same).severity == "alarm", "nothing is known to compare with"
+
+
+def test_a_map_without_a_unit_says_nothing_that_a_declared_unit_contradicts() -> None:
+    tag = Tag("t", "s", "a", "float64", eu_low=Decimal(0), eu_high=Decimal(5))
+    assert Semantics([tag]).met(0, {"source_unit": "bar", "eu_low": "0", "eu_high": "5"}) is None
 
 
 @pytest.mark.urs("URS-MAP-06")
