@@ -71,6 +71,7 @@ bench: .venv/.ready ## print the tables of benchmarks/
 lock: ## resolve the dependencies anew into locks/ (needs .venv)
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 pyproject.toml -o locks/run.txt >/dev/null
 	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 --extra dev --extra fast pyproject.toml -o locks/dev.txt >/dev/null
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-header --no-annotate --python-version 3.11 --extra postgres --extra mysql --extra mssql --extra oracle pyproject.toml -o locks/databases.txt >/dev/null
 
 wheel: .venv/.ready ## build the wheel into dist/
 	@$(BIN)/python -m hatchling build -t wheel

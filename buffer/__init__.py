@@ -71,6 +71,7 @@ from buffer.errors import (
 )
 from buffer.journal import Journal, Usage
 from buffer.opening import Opened
+from buffer.origin import Origin
 from buffer.reader import read_journal
 from buffer.receipts import Depth, Quarantined, Rejected
 from buffer.retention import Pruned, Retained
@@ -92,6 +93,7 @@ __all__ = [
     "JournalInUse",
     "JournalMismatch",
     "Opened",
+    "Origin",
     "Pressure",
     "Pruned",
     "Quarantined",

@@ -20,6 +20,7 @@ from buffer.errors import EntryTooLarge, StorageError
 from buffer.holds import Holds
 from buffer.keys import Signer
 from buffer.opening import Opened
+from buffer.origin import Origin
 from buffer.proofs import Newest, newest
 from buffer.receipts import Receipts
 from buffer.retention import Pruned
@@ -86,23 +87,25 @@ class Journal:
         max_bytes: int,
         on_fault: Callable[[BaseException], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        origin: Origin = opening.HERE,
     ) -> "Journal":
         """Open or create the journal in `directory`, recover it, start its writer thread. Blocks.
 
         retain_s: age from which confirmed entries may go, 0 for at once. max_bytes: limit of all its files. clock: seconds that go on
         evenly, by which `usage` computes how fast the journal grows. on_fault is called once, in the writer thread, when the journal has
-        stopped for good: the process must end. Raises JournalInUse, JournalMismatch, StorageError.
+        stopped for good: the process must end. origin: by what an older copy, and a copy on another machine, are told (they go on in a new
+        epoch). Raises JournalInUse, JournalMismatch, StorageError.
         """
         journal = cls(directory, gateway, Writer(commit_interval_s=commit_interval_s, on_fault=on_fault), clock)
         journal._retain_s = retain_s
-        journal._store = journal._writer.start(partial(journal._open_store, max_bytes))
+        journal._store = journal._writer.start(partial(journal._open_store, max_bytes, origin))
         journal.space = journal._store.space
         journal.holds = Holds(journal._store, journal._writer)
         journal.scrub.start()
         return journal
 
-    def _open_store(self, max_bytes: int) -> Store:
-        store, self.opened = opening.open_store(self.directory, self.gateway, max_bytes, self._view, self.receipts)
+    def _open_store(self, max_bytes: int, origin: Origin) -> Store:
+        store, self.opened = opening.open_store(self.directory, self.gateway, max_bytes, self._view, self.receipts, origin)
         return store
 
     # ------------------------------------------------------------------ writing
@@ -243,6 +246,10 @@ class Journal:
         Raises CheckpointRefused.
         """
         return self._writer.do(partial(self._store.checkpoint, signer, cause)).result()
+
+    def leave_epoch(self) -> None:
+        """Have the next start begin a new epoch: somebody else holds other entries under the identities of this one. Blocks."""
+        self._writer.do(partial(self._store.catalogue.note, restored=1)).result()
 
     def newest_checkpoint(self) -> Newest | None:
         """Read the newest signed checkpoint, also of an earlier run; None if nothing was signed. Raises sqlite3.Error."""

@@ -26,6 +26,7 @@ from buffer.catalogue import FORMAT, Catalogue, Segment
 from buffer.committed import CommittedView
 from buffer.errors import JournalMismatch, StorageError
 from buffer.locking import lock
+from buffer.origin import Origin, Seen
 from buffer.receipts import Receipts
 from buffer.repair import salvage, wal
 from buffer.repair.salvage import Losses
@@ -35,6 +36,11 @@ from buffer.store import SUMS, Store, remove
 from buffer.times import of_entry
 
 JOURNAL = "journal.db"
+HERE = Origin()
+OTHER_MACHINE = (
+    "this journal was written on another machine: a new epoch begins, so that no identity is used twice. If that machine still runs"
+    " under this name, stop one of the two"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +59,16 @@ class Opened:
     findings: list[str] = field(default_factory=list)
 
 
-def open_store(directory: Path, gateway: str, max_bytes: int, view: CommittedView, receipts: Receipts) -> tuple[Store, Opened]:
+def open_store(
+    directory: Path, gateway: str, max_bytes: int, view: CommittedView, receipts: Receipts, origin: Origin = HERE
+) -> tuple[Store, Opened]:
     """Open or create the journal in `directory`. Raises JournalInUse, JournalMismatch, StorageError."""
     try:
         fd = lock(directory)
     except OSError as error:
         raise StorageError(f"{directory}: {error}") from error
     try:
-        return _open(directory, gateway, max_bytes, view, receipts, fd)
+        return _open(directory, gateway, max_bytes, view, receipts, fd, origin)
     except (sqlite3.Error, sqlite.NotDurable, OSError) as error:
         os.close(fd)
         raise StorageError(f"{directory}: {error}") from error
@@ -69,7 +77,9 @@ def open_store(directory: Path, gateway: str, max_bytes: int, view: CommittedVie
         raise
 
 
-def _open(directory: Path, gateway: str, max_bytes: int, view: CommittedView, receipts: Receipts, fd: int) -> tuple[Store, Opened]:
+def _open(
+    directory: Path, gateway: str, max_bytes: int, view: CommittedView, receipts: Receipts, fd: int, origin: Origin
+) -> tuple[Store, Opened]:
     losses = Losses()
     catalogue = _open_catalogue(directory, losses)
     about = catalogue.about()
@@ -87,15 +97,22 @@ def _open(directory: Path, gateway: str, max_bytes: int, view: CommittedView, re
     # Before anything is moved or closed: a start that is cut short from here on must find the doubt again.
     catalogue.note(format=FORMAT, gateway=gateway, clean=0, **({"doubt": losses.doubt()} if losses.tail_unknown else {}))
     receipts.load(catalogue)
-    store = Store(directory, gateway, catalogue, view, receipts, fd, max_bytes)
+    seen = origin.newest(gateway)
+    if seen is not None and seen.epoch > int(about.get("epoch_after", 0)):
+        catalogue.note(epoch_after=seen.epoch)  # whatever is begun below, its number was never used
+    store = Store(directory, gateway, catalogue, view, receipts, fd, max_bytes, origin)
     store.holds = catalogue.holds()
     _adopt_unknown_files(store, losses)
     if not catalogue.epochs():
+        if seen is not None:
+            losses.texts.append(f"no journal was here, but there was one, with entries through {seen.seq} of epoch {seen.epoch}")
         begin_epoch(store, {"follows": None, "reason": "created", "last_seq": 0, "last_digest": chain.NO_DIGEST, "lost": []}, losses)
     else:
-        resume(store, losses, restored=about.get("restored") == 1)
+        resume(store, losses, _why_left(about, origin), seen)
+        losses.texts += [OTHER_MACHINE] if _why_left(about, origin) == "moved" else []
     epoch = store.view.epoch
     receipts.know_epochs(_ends(store, epoch))
+    catalogue.note(machine=origin.machine or about.get("machine", ""))
     event = {"type": "epoch", **catalogue.epochs()[epoch]} if store.view.seq == 0 else None
     return store, Opened(epoch, store.view.seq + 1, bool(about.get("clean", 1)), last_ticks(store), event, losses.texts)
 
@@ -191,8 +208,15 @@ def _adopt(store: Store, path: Path, epoch: int, first: int) -> bool:
 # ------------------------------------------------------------------ segments
 
 
-def resume(store: Store, losses: Losses, *, restored: bool = False) -> None:
-    """Go on where the last durable entry is; begin a new epoch if anything of this one is lost."""
+def _why_left(about: dict[str, Any], origin: Origin) -> str | None:
+    """Return why the epoch may not be gone on with, whatever is found: the reason of the next one; None if it may."""
+    if about.get("restored") == 1:
+        return "restored"
+    return "moved" if about.get("machine") and origin.machine and about["machine"] != origin.machine else None
+
+
+def resume(store: Store, losses: Losses, left: str | None = None, seen: Seen | None = None) -> None:
+    """Go on where the last durable entry is; begin a new epoch if anything of this one is lost, or if it is `left` for that reason."""
     epoch = max(store.catalogue.epochs())
     store.view.begin(epoch, 0, 0)
     for segment in store.catalogue.segments():
@@ -204,8 +228,10 @@ def resume(store: Store, losses: Losses, *, restored: bool = False) -> None:
             _move_end_to(store, segment)
     _load_facts(store)
     _compare_with_receipts(store, epoch, losses)
-    if losses.new_epoch or restored:
-        _leave_epoch(store, epoch, losses, "restored" if restored else "salvaged")
+    if left is None and seen is not None:
+        _compare_with_seen(store, epoch, seen, losses)
+    if losses.new_epoch or left:
+        _leave_epoch(store, epoch, losses, left or "salvaged")
     elif losses.texts:
         store.catalogue.settle(losses.rebuilt, losses.forgotten)
 
@@ -330,6 +356,21 @@ def _compare_with_receipts(store: Store, epoch: int, losses: Losses) -> None:
         losses.lost.setdefault(epoch, []).append((last + 1, max(claimed)))
 
 
+def _compare_with_seen(store: Store, epoch: int, seen: Seen, losses: Losses) -> None:
+    """Compare the end with the newest entry that was ever committed here: a journal that lacks it is an older copy, put back."""
+    last = store.view.seq
+    held = store.view.entry(seen.epoch, seen.seq) if seen.seq else None
+    if seen.epoch > epoch:
+        losses.suspect_tail(f"this is an older copy of the journal: epoch {seen.epoch} was begun after it was made")
+    elif seen.epoch == epoch and seen.seq > last:
+        losses.suspect_tail(f"this is an older copy of the journal: it ends at entry {last} of epoch {epoch}, and {seen.seq} was committed")
+        losses.lost.setdefault(epoch, []).append((last + 1, seen.seq))
+    elif seen.epoch == epoch and held is not None and held[0] != seen.digest:
+        losses.suspect_tail(
+            f"entry {seen.seq} of epoch {epoch} is another one than was committed here: this is the journal of two histories"
+        )
+
+
 def _leave_epoch(store: Store, epoch: int, losses: Losses, reason: str) -> None:
     """End the current epoch at the last entry held, declare what it lost, and begin the next one."""
     # First of all: cut short from here on, the next start leaves this epoch as well.
@@ -342,11 +383,12 @@ def _leave_epoch(store: Store, epoch: int, losses: Losses, reason: str) -> None:
     if last_seq == 0:
         _declare_again(store.catalogue.epochs()[epoch], losses)
     event["lost"] = sorted(set(losses.lost.pop(epoch, [])))
-    event["tail"] = "unknown" if losses.tail_unknown or reason == "restored" else "whole"
+    event["tail"] = "unknown" if losses.tail_unknown or reason != "salvaged" else "whole"
     if losses.lost:
         event["lost_before"] = {str(earlier): sorted(set(spans)) for earlier, spans in losses.lost.items() if spans}
     begin_epoch(store, event, losses)
     store.catalogue.note(restored=0)
+    store.note_seen()
 
 
 def _declare_again(unwritten: dict[str, Any], losses: Losses) -> None:

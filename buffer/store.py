@@ -22,6 +22,7 @@ from buffer.chain import Tree, root
 from buffer.committed import CommittedView
 from buffer.errors import CheckpointRefused, StorageError
 from buffer.keys import Signer, checkpoint_text
+from buffer.origin import Origin, Seen
 from buffer.receipts import Receipts
 from buffer.segment import Entry, Fact, Row
 from buffer.space import Space
@@ -48,9 +49,11 @@ class Store:
     """
 
     def __init__(
-        self, directory: Path, gateway: str, catalogue: Catalogue, view: CommittedView, receipts: Receipts, lock: int, max_bytes: int
-    ) -> None:
+        self, directory: Path, gateway: str, catalogue: Catalogue, view: CommittedView, receipts: Receipts, lock: int, max_bytes: int,
+        origin: Origin,
+    ) -> None:  # fmt: skip
         self.directory, self.gateway = directory, gateway
+        self._origin, self._seen = origin, Seen(0, 0, "")
         self.catalogue, self.view, self.receipts = catalogue, view, receipts
         self.space = Space(directory, view, max_bytes)
         self.digest = bytes(32)
@@ -209,8 +212,10 @@ class Store:
         """Save cursors, empty the log, close full segments, watch the space. What a full disk or a lock refuses is done later."""
         try:
             self._close_full()
-            if self.receipts.dirty and time.monotonic() >= self._saved_s + SAVE_EVERY_S:
-                self.save_receipts()
+            if time.monotonic() >= self._saved_s + SAVE_EVERY_S:
+                self.note_seen()
+                if self.receipts.dirty:
+                    self.save_receipts()
             if self._since_checkpoint > CHECKPOINT_BYTES and self._db is not None:
                 # Emptied, never only reset: remains of an older generation under a frame cut short would look like damage.
                 emptied = segments.checkpoint(self._db, whole=True)
@@ -232,6 +237,14 @@ class Store:
         if size <= sqlite.WAL_LIMIT_BYTES:
             return None
         return f"another program has been reading the journal for long: its log has grown to {size / 1e6:.0f} MB and can not be emptied"
+
+    def note_seen(self) -> None:
+        """Write outside of the journal how far it has been committed, if it went on since."""
+        seen = Seen(*self.view.last, self.digest.hex())
+        if seen != self._seen:
+            self._saved_s = time.monotonic()
+            self._seen = seen
+            self._origin.note(self.gateway, seen)
 
     def save_receipts(self) -> None:
         """Make cursors and quarantine durable."""
@@ -304,6 +317,7 @@ class Store:
     def _close_cleanly(self) -> None:
         self._close_full()
         self.save_receipts()
+        self.note_seen()
         self.catalogue.note(clean=1)
         for db in (self._db, self.catalogue.db):
             if db is not None:

@@ -21,6 +21,7 @@ key, entries that were declared lost, ..), or nothing could be checked.
     entries are missing at the end                        1  the epoch after, a receiver's cursor, a checkpoint in journal.db or elsewhere
     the whole was set back to an earlier state            1  a checkpoint that somebody else kept (--checkpoint); without one nothing: 0
     an epoch or a segment is missing, a file too many     1  the epoch after, the rows of journal.db
+    what journal.db says of them was changed              1  the entries, their digests and roots, and the notes of checkpoints
     .. a file that a crash left and the next start takes  0  its content: nothing in it was ever promised
     a closed segment or a member of an archive changed    1  its SHA-256, which journal.db or SHA256SUMS holds
     a signature, a rotation of keys or a proof is false   1  the key (--key); without it 2, of a journal the key beside it and a note
@@ -183,6 +184,7 @@ class Tree:
 
     def __init__(self) -> None:
         self.size = 0
+        self.segment = b""  # root of the newest whole subtree of SEGMENT leaves
         self._peaks: list[tuple[int, bytes]] = []
 
     def append(self, hash_: bytes, leaves: int = 1) -> None:
@@ -190,14 +192,22 @@ class Tree:
         if self.size % leaves:
             raise ValueError("a subtree begins where none can")
         self.size += leaves
+        if leaves == SEGMENT:
+            self.segment = hash_
         while self._peaks and self._peaks[-1][0] == leaves:
             hash_ = node_hash(self._peaks.pop()[1], hash_)
             leaves *= 2
+            if leaves == SEGMENT:
+                self.segment = hash_
         self._peaks.append((leaves, hash_))
 
     def peaks(self) -> list[tuple[int, bytes]]:
         """Return the complete subtrees, largest first, as (leaves, root): all that is needed to compute the root at this size."""
         return list(self._peaks)
+
+    def newest_segment(self) -> bytes:
+        """Return the root over the leaves of the newest segment, which begins at a multiple of SEGMENT and may be a part of one."""
+        return self.over([peak for peak in self._peaks if peak[0] < SEGMENT]) if self.size % SEGMENT else self.segment
 
     @staticmethod
     def over(peaks: list[tuple[int, bytes]]) -> bytes:
@@ -548,6 +558,7 @@ class Chain:
         self.first: int | None = None  # of the entries that are here
         self.tree = Tree()
         self.whole = True  # every leaf so far is known, so the tree is
+        self.own_event: dict[str, Any] | None = None  # the first `epoch` event here: how this epoch began
         self.begun: list[dict[str, Any]] = []  # the `epoch` events here: they speak of the epoch before
         self.pruned: list[EntryRange] = []  # (epoch, first, last) that audit entries here call pruned
         self.last = 0  # entry that is here
@@ -646,9 +657,11 @@ class Chain:
                 if not is_number(*pruned):
                     raise ValueError("its numbers are none")
                 self.pruned.append(pruned)
-            elif kind == "epoch" and event["follows"] is not None:
+            elif kind == "epoch":
                 check_epoch_event(event)
-                self.begun.append({**event, "entry": at[1]})
+                self.own_event = self.own_event or event
+                if event["follows"] is not None:
+                    self.begun.append({**event, "entry": at[1]})
         except UNREADABLE:
             self.report.problem("its JSON can not be read as what it says it is", at)
 
@@ -789,7 +802,8 @@ def unpacker() -> tuple[Callable[[bytes], bytes], type[Exception]]:
 # ------------------------------------------------------------------------------------------------ a journal's folder, stage 1: journal.db
 
 
-SEGMENT_ROWS = "SELECT epoch, first, last, state, digest, root, sha256 FROM segments ORDER BY epoch, first"
+SEGMENT_ROWS = "SELECT epoch, first, last, state, digest, root, sha256, previous FROM segments ORDER BY epoch, first"
+CHECKPOINT_ROWS = "SELECT epoch, size, root, note FROM checkpoints WHERE note IS NOT NULL"
 FILES_OF_A_CUT_FIRST_START = {"segments", "lock", "journal.db", "journal.db-wal", "journal.db-shm", "journal.db-journal"}
 """Files that a first start may have left which was cut short before anything was written."""
 SEGMENT_FILE = re.compile(r"(\d+)-(\d+)\.db")
@@ -799,7 +813,7 @@ SEGMENT_FILE = re.compile(r"(\d+)-(\d+)\.db")
 class SegmentRow(NamedTuple):
     """A segment as journal.db names it. last: None while it grows. state: open, closed, pruned or damaged.
 
-    digest: of its last entry. root: of its subtree. sha256: of its file, as it was closed.
+    digest: of its last entry. root: of its subtree. sha256: of its file, as it was closed. previous: digest of the entry before it.
     """
 
     epoch: int
@@ -809,10 +823,11 @@ class SegmentRow(NamedTuple):
     digest: bytes | None = None
     root: bytes | None = None
     sha256: bytes | None = None
+    previous: bytes | None = None
 
     def is_one(self) -> bool:
         """Return True if every member has its type."""
-        hashes = (self.digest, self.root, self.sha256)
+        hashes = (self.digest, self.root, self.sha256, self.previous)
         numbers = (self.epoch, self.first, *(() if self.last is None else (self.last,)))
         return is_number(*numbers) and isinstance(self.state, str) and all(hash_ is None or isinstance(hash_, bytes) for hash_ in hashes)
 
@@ -866,7 +881,7 @@ class JournalFolder:
         db = self.files.open(self.path / "journal.db")
         db.execute("BEGIN")  # one instant, beside a running gateway too
         rows = [row for row in (SegmentRow(*row) for row in db.execute(SEGMENT_ROWS)) if self._understood(row)]
-        own = [note for row in db.execute("SELECT epoch, size, note FROM checkpoints WHERE note IS NOT NULL") for note in self._note(*row)]
+        own = [note for row in db.execute(CHECKPOINT_ROWS) for note in self._note(*row)]
         cursors = [row for row in db.execute("SELECT uplink, epoch, seq FROM cursors") if self._is_cursor(row)]
         self.events = {
             epoch: event for row in db.execute("SELECT epoch, event FROM epochs ORDER BY epoch") for epoch, event in self._event(*row)
@@ -885,9 +900,12 @@ class JournalFolder:
             self.report.problem(f"journal.db, segments {row.epoch}-{row.first}: its row can not be read as one", at)
         return row.is_one()
 
-    def _note(self, epoch: Any, size: Any, note: Any) -> Iterator[Checkpoint]:
+    def _note(self, epoch: Any, size: Any, root: Any, note: Any) -> Iterator[Checkpoint]:
         try:
-            yield Checkpoint.parse(note)
+            checkpoint = Checkpoint.parse(note)
+            if (checkpoint.origin.rpartition("/")[2], checkpoint.size, checkpoint.root) != (str(epoch), size, root):
+                self.report.problem(f"journal.db, checkpoint of {size} entries of epoch {epoch}: its note is of another tree")
+            yield checkpoint
         except ValueError as error:
             self.report.problem(f"journal.db, checkpoint of {size} entries of epoch {epoch}: {error}")
 
@@ -996,6 +1014,7 @@ class Segments:
             if row.state == "open" and row.last is None and newest and self._remains.never_promised(path, chain, before):
                 return []
             holes.append(chain.jump(row.first - 1))
+        self._compare_begin(chain, row)
         size_bytes = size_of(path)
         entries_not_here = None if self._journal.pruned_now(path) else self._entries(chain, path)
         if entries_not_here is None:
@@ -1052,6 +1071,11 @@ class Segments:
         chain.skip(row.last, row.digest.hex(), row.root)
         self._report.notes.append(f"segments/{path.name} was pruned meanwhile")
 
+    def _compare_begin(self, chain: Chain, row: SegmentRow) -> None:
+        """Compare what a segment follows, says journal.db, with the entry before it."""
+        if chain.previous and row.previous is not None and chain.previous != row.previous.hex():
+            self._report.problem("journal.db names another entry before it", (chain.epoch, row.first))
+
     def _compare(self, chain: Chain, row: SegmentRow, path: Path, size_bytes: int) -> list[EntryRange]:
         """Compare a segment that was read with what journal.db says of it; return the entries that should stand at its end."""
         journal = self._journal
@@ -1061,8 +1085,12 @@ class Segments:
             self._report.problem(f"segments/{path.name} is not as it was closed")
         if row.last is not None and chain.seq < row.last:
             holes.append(chain.jump(row.last))
-        if closed and chain.whole and row.digest is not None and chain.previous != row.digest.hex():
+        if closed and row.last is not None and chain.seq > row.last:
+            self._report.problem("journal.db lets its segment end before it", (chain.epoch, row.last + 1))
+        elif closed and chain.whole and row.digest is not None and chain.previous != row.digest.hex():
             self._report.problem("journal.db names another digest for it", (chain.epoch, chain.seq))
+        elif closed and chain.whole and row.root is not None and chain.tree.newest_segment() != row.root:
+            self._report.problem(f"segments/{path.name}: its entries have not the root that journal.db names")
         return holes
 
 
@@ -1327,8 +1355,13 @@ class JournalCheck:
         absences.check_pruned(self._segments.pruned, self._segments.pruned_meanwhile)
         absences.check_ends()
         self._check_own(own)
+        self._check_events()
         if not own and not self._journal.live:
             absences.check_emptied()
+        newest = max(self.chains, default=0)
+        for uplink, epoch, _ in cursors:
+            if epoch > newest:
+                self._report.problem(f"nothing of epoch {epoch} is here: journal.db has a cursor of {uplink} in it")
         for epoch, chain in self.chains.items():
             self._check_cursors(chain, cursors, absences.end_of(epoch))
             chain.seq = absences.end_of(epoch)
@@ -1354,6 +1387,14 @@ class JournalCheck:
             epoch = checkpoint.origin.rpartition("/")[2]
             if epoch not in map(str, self.chains):
                 self._report.problem(f"nothing of {checkpoint.origin} is here: journal.db has a checkpoint of {checkpoint.size} entries")
+
+    def _check_events(self) -> None:
+        """Compare how an epoch began, says journal.db, with the entry that tells it."""
+        for epoch, chain in self.chains.items():
+            stated = self._journal.events.get(epoch)
+            own = chain.own_event
+            if own is not None and (stated is None or any(stated[name] != told for name, told in own.items() if name in stated)):
+                self._report.problem(f"journal.db, epoch {epoch}: its event is not the one that its entry tells")
 
     def _check_cursors(self, chain: Chain, cursors: list[tuple[str, int, int]], end: int) -> None:
         """Report entries after the end that a receiver has confirmed."""
@@ -1567,10 +1608,11 @@ def rests_on(payload: bytes, batch: str) -> list[tuple[int, int]]:
         return []
     event = json.loads(payload)["event"]
     evidence = event["evidence"] if isinstance(event.get("evidence"), dict) else {}
-    if batch not in (event.get("batch"), evidence.get("batch")):
+    bound = event["to"].get("batch") if event["type"] == "rebind" and isinstance(event.get("to"), dict) else None
+    if batch not in (event.get("batch"), evidence.get("batch"), bound):
         return []
     first, last = evidence.get("from_seq"), evidence.get("to_seq")
-    lies = [(first, last)] if event["type"] in ("step", "batch") and type(first) is type(last) is int else []
+    lies = [(first, last)] if event["type"] in ("step", "batch", "rebind") and type(first) is type(last) is int else []
     return lies + [(number, number) for number in _numbers(event)]
 
 

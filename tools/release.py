@@ -83,7 +83,8 @@ def build(version: str) -> str:
             SOURCE_DATE_EPOCH=run("git", "log", "-1", "--format=%ct"),
         )
         (folder / "locks").mkdir()
-        shutil.copyfile(tree / "locks" / "run.txt", folder / "locks" / "run.txt")
+        for lock in ("run.txt", "databases.txt"):
+            shutil.copyfile(tree / "locks" / lock, folder / "locks" / lock)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     sums = "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.relative_to(folder)}\n" for path in files)
     (folder / "SHA256SUMS").write_text(sums, "utf-8")

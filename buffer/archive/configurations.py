@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from buffer.archive.blocks import Block, Heading, Table
-from buffer.archive.texts import value_text
+from buffer.archive.texts import local_text, value_text
 from buffer.segment import Entry
 
 
@@ -29,17 +29,18 @@ def _named(files: "Mapping[str, str] | list[dict[str, str]]") -> list[tuple[str,
     return [(file["name"], file["text"]) for file in files] if isinstance(files, list) else list(files.items())
 
 
-def configuration_blocks(listed: Sequence[Mapping[str, Any]]) -> Iterator[Block]:
-    """Show which configurations the batch's end lists; those that came into force in it are marked."""
+def configuration_blocks(listed: Sequence[Mapping[str, Any]], zone: str | None) -> Iterator[Block]:
+    """Show which configurations the batch's end lists; those that came into force in it are marked. zone: of the times."""
     if listed:
-        rows = [_row(item, first=place == 0) for place, item in enumerate(listed)]
+        rows = [_row(item, zone, first=place == 0) for place, item in enumerate(listed)]
         yield Heading(1, "Configurations")
-        titles = ("Version", "Entry", "From (UTC)", "To (UTC)", "Changed", "Approved by", "SHA-256")
+        titles = ("Version", "Entry", "From", "Until", "Changed", "Approved by", "SHA-256")
         yield Table(titles, (0.8, 0.8, 2, 2, 4, 1.2, 2.4), rows, frozenset(range(1, len(rows))))
 
 
-def _row(item: Mapping[str, Any], *, first: bool) -> list[str]:
-    told = [value_text(item.get(name)) for name in ("version", "from_seq", "from", "until")]
+def _row(item: Mapping[str, Any], zone: str | None, *, first: bool) -> list[str]:
+    told = [value_text(item.get(name)) for name in ("version", "from_seq")]
+    told += [local_text(item.get(name), zone) for name in ("from", "until")]
     return [*told, _changed(item, first=first), value_text(item.get("approved_by")) or "nobody known", value_text(item.get("sha256"))]
 
 

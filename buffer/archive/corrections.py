@@ -1,10 +1,11 @@
 """Lay out what was corrected and who did what, as tables for people; and the block that a reviewer fills in."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from buffer.archive.blocks import Block, Form, Heading, Table, Text
 from buffer.archive.happenings import Happening
-from buffer.archive.texts import local_text, people_text, value_text
+from buffer.archive.texts import counted_text, local_text, people_text, value_text
 
 NOTHING = "nothing but its evidence"
 
@@ -12,20 +13,44 @@ NOTHING = "nothing but its evidence"
 def corrections(mine: Iterable[Happening], prefix: str, zone: str | None) -> Iterator[Block]:
     """Yield one row for each value that a revision changed: what stood before, what stands now. prefix: of the batch's records."""
     rows: list[Sequence[str]] = []
+    ends: dict[str, Mapping[str, Any]] = {}
     for happening in mine:
         event = happening.event
+        is_end = event["type"] == "batch" and event.get("transition") == "end"
+        former = ends.get(event["record"]) if is_end else None
+        if is_end:
+            ends[event["record"]] = event
         if (event.get("revision") or 1) < 2:
             continue
         name = str(event["record"]).removeprefix(prefix)
         head = (happening.where, local_text(happening.time, zone), name, value_text(event["revision"]), value_text(event.get("reason")))
         changes = [change for change in event.get("changed", []) if not change["path"].endswith("evidence")]
+        changes = changes if former is None else list(_of_end(former, event, prefix))
         for number, change in enumerate(changes or [{"path": NOTHING}]):
             values = [people_text(change[side], zone) if side in change else "" for side in ("old", "new")]
-            what = change["path"].removeprefix("parameters/").replace("/", ": ")
+            parameter = change["path"].removeprefix("parameters/")
+            what = change["path"] if parameter == change["path"] else parameter.replace("/", ": ")
             rows.append([*(head if number == 0 else ("", "", "", "", "")), what, *values])
     if rows:
         yield Heading(1, "Corrections")
         yield Table(("Entry", "Written", "Record", "Rev.", "Reason", "What", "Before", "After"), (0.9, 2.1, 2.6, 0.6, 1.4, 2.4, 3, 3), rows)
+
+
+def _of_end(former: Mapping[str, Any], event: Mapping[str, Any], prefix: str) -> Iterator[dict[str, Any]]:
+    """Yield what differs between two revisions of a batch's end: its status, its count, the revisions of the records that it lists."""
+    told = [(each.get("status"), counted_text(each.get("completeness") or {})) for each in (former, event)]
+    for path, old, new in zip(("status", "completeness"), *told, strict=True):
+        if old != new:
+            yield {"path": path, "old": old, "new": new}
+    before, after = (_listed(each) for each in (former, event))
+    for record in sorted(before.keys() | after.keys()):
+        if before.get(record) != after.get(record):
+            yield {"path": f"record {record.removeprefix(prefix)}", "old": before.get(record), "new": after.get(record)}
+
+
+def _listed(end: Mapping[str, Any]) -> dict[str, str]:
+    lists = (end.get(name) or [] for name in ("records", "materials", "samples"))
+    return {item["record"]: f"revision {item['revision']}" for items in lists for item in items}
 
 
 def audit_trail(happened: Iterable[Happening], zone: str | None) -> Iterator[Block]:

@@ -52,3 +52,22 @@ def latest(happened: Iterable[Happening]) -> list[Happening]:
     for happening in happened:
         by_record[happening.event.get("record") or happening.seqs] = happening
     return list(by_record.values())
+
+
+def steps_of(happened: Iterable[Happening], batch: str) -> list[Happening]:
+    """Return the latest step records of a batch. One that went over to it as it stands bears the new name, and `made_as` its former one."""
+    rebinds = [happening.event for happening in happened if happening.event["type"] == "rebind" and happening.event.get("supersedes")]
+    gone, final = {event["supersedes"] for event in rebinds}, {event["supersedes"]: event for event in rebinds if event.get("final")}
+    found = []
+    for happening in happened:
+        event = happening.event
+        if event["type"] != "step" or event["transition"] != "end":
+            continue
+        for _ in final:
+            over = final.get(event["record"])
+            if over is None:
+                break
+            event = {**event, **over["to"], "record": over["record"], "run": over["run"], "made_as": happening.event["record"]}
+        if event.get("batch") == batch and event["record"] not in gone:
+            found.append(happening._replace(event=event))
+    return latest(found)

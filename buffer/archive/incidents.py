@@ -15,13 +15,23 @@ def incidents(batch: str, happened: Sequence[Happening], mine: set[str], zone: s
     names = ("alarm", "state", "severity", "equipment", "text", "duration_s")
     titles = ("Alarm", "State", "Severity", "Equipment", "Text", "Lasted s")
     yield from _listed("Alarms", alarms, names, titles, (2.5, 1.4, 1.2, 1.4, 4, 1), zone)
-    findings = [happening for happening in happened if happening.event["type"] == "finding"]
+    gone = {happening.event["supersedes"] for happening in happened if happening.event["type"] == "rebind"}
+    findings = [_placed(happening, gone) for happening in happened if happening.event["type"] == "finding"]
     grave = frozenset(n for n, happening in enumerate(findings) if happening.event.get("severity") == "alarm")
     yield from _listed("Findings", findings, ("severity", "code", "text"), ("Severity", "Code", "Text"), (1, 2, 7), zone, grave)
     clocks = [happening for happening in happened if happening.event["type"] == "clock"]
     clocks = [happening._replace(event={**happening.event, "size": clock_size_text(happening.event)}) for happening in clocks]
     clock = ("kind", "size", "status", "bound_s", "reason")
     yield from _listed("Clock", clocks, clock, ("Kind", "By", "Status", "Bound s", "Reason"), (1.6, 1.6, 1.6, 1, 4), zone)
+
+
+def _placed(finding: Happening, gone: set[str]) -> Happening:
+    """Add to a finding about a run that turned out to be another batch's that it is. gone: records whose name a rebind replaced."""
+    told = finding.event.get("evidence") or {}
+    run = "/".join(str(told.get(name)) for name in ("batch", "equipment", "step", "run"))
+    if not any(record.endswith(f"/{run}") for record in gone):
+        return finding
+    return finding._replace(event={**finding.event, "text": f"{finding.event['text']} (the run went over to another batch)"})
 
 
 def _listed(

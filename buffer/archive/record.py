@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from buffer.archive.blocks import Block, Heading, NamedValues, Table, Text
 from buffer.archive.configurations import configuration_blocks, versions_text
 from buffer.archive.corrections import audit_trail, corrections, review
-from buffer.archive.happenings import Happening, happenings, latest
+from buffer.archive.happenings import Happening, happenings, latest, steps_of
 from buffer.archive.incidents import incidents
 from buffer.archive.texts import (
     computed_text,
@@ -42,9 +42,7 @@ class Record:
         self.batch, self.gateway, self._proofs = batch, gateway, proofs
         self._all = happenings(entries)
         self._mine = [happening for happening in self._all if happening.event.get("batch") == batch]
-        self._steps = latest(
-            happening for happening in self._mine if happening.event["type"] == "step" and happening.event["transition"] == "end"
-        )
+        self._steps = steps_of(self._all, batch)
         ends = [happening for happening in self._mine if happening.event["type"] == "batch" and happening.event["transition"] == "end"]
         self._end = ends[-1] if ends else None
         self._made = made
@@ -54,7 +52,7 @@ class Record:
     def blocks(self) -> Iterator[Block]:
         """Yield all blocks, in the order of reading."""
         yield from self._summary()
-        yield from configuration_blocks(self._end.event.get("configurations", []) if self._end else [])
+        yield from configuration_blocks(self._end.event.get("configurations", []) if self._end else [], self._zone)
         yield from self._missing()
         yield from self._batch_parameters()
         for step in self._steps:
@@ -89,9 +87,9 @@ class Record:
             *self._made_by(),
             ("Gateway", self.gateway),
             ("Batch", self.batch),
-            ("Order", value_text(event.get("order"))),
-            ("Product", value_text(event.get("product"))),
-            ("Recipe", f"{value_text(event.get('recipe'))}, version {value_text(event.get('recipe_version'))}"),
+            ("Order", self._every("order")),
+            ("Product", self._every("product")),
+            ("Recipe", f"{self._every('recipe')}, version {self._every('recipe_version')}"),
             ("Start", instant_text(event.get("start"))),
             ("End", instant_text(event.get("end"))),
             *[("Equipment", place) for place in places],
@@ -100,6 +98,11 @@ class Record:
             ("Root of the records", value_text(event.get("merkle_root"))),
         ]
         yield NamedValues([(name, value) for name, value in facts if value])
+
+    def _every(self, name: str) -> str:
+        """Name every value that the batch's records say: that there is more than one is what a reader must see."""
+        said = {value_text(happening.event.get(name)) for happening in self._mine}
+        return ", ".join(sorted(said - {""}))
 
     @property
     def number(self) -> str:
@@ -242,11 +245,13 @@ def _step(happening: Happening) -> Iterator[Block]:
         f"{span_text(event)}; {value_text(event.get('cause'))}{counted}; by {performed_by_text(event)}; "
         f"entry {happening.where}{versions_text(event)}{revised}"
     )
+    if event.get("made_as"):
+        yield Text(f"Made as {event['made_as']}. It was final when its batch was corrected, and counts here as it stands.", marked=True)
     if event.get("holds"):
         held = "; ".join(
             f"{item['state']} {moment_text(item['start'])} to {moment_text(item.get('end')) or 'the end'}" for item in event["holds"]
         )
-        yield Text(f"Held: {held}")
+        yield Text(held)
     if event.get("parameters"):
         yield _parameters(event["parameters"])
 
@@ -296,7 +301,7 @@ def _parameters(parameters: Sequence[Mapping[str, Any]]) -> Table:
                 *(", ".join(parameter.get("gaps", [])), f"{evidence['from_seq']}-{evidence['to_seq']}" if evidence.get("from_seq") else ""),
             ]
         )
-    widths = (3, 3.6, 1.3, 1.3, 1.1, 1, 1, 1, 1.4, 1.1, 1.2, 1.1, 1.4, 1.4)
+    widths = (2.8, 3.4, 1.3, 1.2, 1.1, 0.9, 0.9, 0.9, 1.4, 1.1, 1.2, 1.1, 2.2, 1.4)
     return Table(PARAMETERS, widths, rows, _at([_is_bad(parameter) for parameter in parameters]))
 
 

@@ -101,7 +101,9 @@ def lot_text(lot: Mapping[str, Any] | None) -> str:
 
 
 def quantity_text(event: Mapping[str, Any]) -> str:
-    """Format a quantity with its unit."""
+    """Format a quantity with its unit; nothing where no quantity is known."""
+    if event.get("quantity") is None:
+        return ""
     return " ".join(part for part in (value_text(event.get("quantity")), value_text(event.get("unit"))) if part)
 
 

@@ -130,7 +130,7 @@ class EpochEvent(Event):
 
     type: Literal["epoch"]
     follows: int | None
-    reason: Literal["created", "restored", "salvaged"]
+    reason: Literal["created", "restored", "salvaged", "moved"]
     last_seq: int
     last_digest: Hex64
     lost: list[tuple[int, int]] = []

@@ -96,7 +96,7 @@ class Event(Open):
 
 
 class Instant(Open):
-    """A time in the record. window_s: how far it may lie off; basis: how it is known."""
+    """A time in the record. window_s: how much earlier it may have been, null: nobody knows; basis: how it is known."""
 
     time: AwareDatetime
     local: str | None = None

@@ -213,8 +213,19 @@ class ActivityEvent(Event):
     to: str
 
 
+class FinalRecord(Open):
+    """A record that can not be made again: which revision of it stands, and the digest of its `event` member."""
+
+    revision: int
+    content_sha256: Hex64
+
+
 class RebindEvent(Event):
-    """A batch identity that came late, bound to what was already written. The record named in `supersedes` counts no longer."""
+    """A batch identity that came late, bound to what was already written. The record named in `supersedes` counts no longer.
+
+    With `final` it is a record that nothing can make again: as it was made under the name in `supersedes` it counts, from now on, under
+    `record`, for the batch in `to`, whose end lists it so. Without, the record follows under its new name, or `record` stands already.
+    """
 
     type: Literal["rebind"]
     record: Name
@@ -225,3 +236,6 @@ class RebindEvent(Event):
     run: int
     from_: dict[str, str | None] | None = Field(None, alias="from")
     to: dict[str, str | None] | None = None
+    start: Instant | None = None
+    final: FinalRecord | None = None
+    evidence: Evidence | None = None

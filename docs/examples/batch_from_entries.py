@@ -11,7 +11,7 @@ import json
 import sqlite3
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -100,15 +100,17 @@ def parts_joined(events: Iterable[Item]) -> Iterator[Item]:
 
 
 # event-step.json: an end is complete in itself; a correction is the whole again, with the next revision.
-# event-rebind.json: an identity that came late; the record that it supersedes counts no longer.
+# event-rebind.json: an identity that came late; the record that it supersedes counts no longer, or, with `final`, counts as it stands
+# under the new name.
 
 
 def steps_of(events: Sequence[Item], batch: str) -> list[Item]:
     """Every run of every step of the batch, in its latest revision; a run that has not ended stands with its start."""
     runs: dict[str, Item] = {}
-    gone = {event["supersedes"] for event in events if event["type"] == "rebind" and event.get("supersedes")}
-    for event in parts_joined(events):
-        if event["type"] != "step" or event.get("batch") != batch or event["record"] in gone:
+    rebinds = [event for event in events if event["type"] == "rebind" and event.get("supersedes")]
+    gone, final = {event["supersedes"] for event in rebinds}, {event["supersedes"]: event for event in rebinds if event.get("final")}
+    for event in (going_over(event, final) for event in parts_joined(events) if event["type"] == "step"):
+        if event.get("batch") != batch or event["record"] in gone:
             continue
         known = runs.get(event["record"])
         if known is None or rank(event) > rank(known):
@@ -118,6 +120,16 @@ def steps_of(events: Sequence[Item], batch: str) -> list[Item]:
         | {"sha256": hashlib.sha256(step["content"]).hexdigest()}
         for step in sorted(runs.values(), key=lambda step: (ticks(step["start"]["time"]), step["record"]))
     ]
+
+
+def going_over(step: Item, final: Mapping[str, Item]) -> Item:
+    """A record that was final when its batch was corrected, under the name and batch that it has now."""
+    for _ in final:
+        over = final.get(step["record"]) if step["transition"] == "end" else None
+        if over is None:
+            break
+        step = {**step, **over["to"], "record": over["record"], "run": over["run"]}
+    return step
 
 
 def rank(step: Item) -> tuple[bool, int]:

@@ -5,6 +5,7 @@ import contextlib
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -168,21 +169,21 @@ class Database:
         Raises LinkLost where there is no connection, or it was lost; StatementFailed for what the database says of a statement, and where
         it ran into its time: it is ended on the server then, and also when this task is cancelled.
         """
-        lent = await self._lent()
+        lent, raw = await self._lent()
         is_broken = False
         try:
             async with asyncio.timeout(self._timeout_s + (0 if self.dialect == "sqlite" else GRACE_S)):
                 yield Session(self._name, lambda question: self._run(lambda: question(lent)))
         except (TimeoutError, asyncio.CancelledError) as error:
             is_broken = True
-            await self._end_statement(lent)
+            await self._end_statement(raw)
             if isinstance(error, TimeoutError):
                 raise StatementFailed(f"{self._name}: the statement did not end within {self._timeout_s:g} s (timeout_s)") from error
             raise
         finally:
             await self._give_back(lent, is_broken=is_broken)
 
-    async def _lent(self) -> Connection:
+    async def _lent(self) -> tuple[Connection, "Raw"]:
         """Connect and begin. Raises LinkLost."""
         if self._worker.is_busy:
             raise LinkLost(f"{self._name}: an earlier call into the database's driver has not ended yet")
@@ -194,27 +195,27 @@ class Database:
         except Exception as error:  # whatever a driver raises when it can not connect
             raise LinkLost(f"{self._name}: {_brief(error)}") from error
 
-    def _begun(self) -> Connection:
+    def _begun(self) -> tuple[Connection, "Raw"]:
         lent = self._engine.connect()
         try:
             for statement in dialects.begun(lent, self._timeout_s):
                 lent.execute(text(statement))
             if self.dialect in KILLS and "id" not in lent.info:
                 lent.info["id"] = lent.execute(text("SELECT CONNECTION_ID()")).scalar_one()
+            raw = Raw(lent.connection.driver_connection, lent.info.get("id"))
         except BaseException:
             lent.close()
             raise
-        return lent
+        return lent, raw
 
-    async def _end_statement(self, lent: Connection) -> None:
+    async def _end_statement(self, raw: "Raw") -> None:
         """End what still runs on the server; where that fails, its own limit of time ends it."""
         with contextlib.suppress(Exception):  # a lost connection ends a statement too; what is said of it is why it was ended
             async with asyncio.timeout(END_S):
-                if self.dialect in KILLS:
-                    await self._kill(lent.info["id"])
+                if raw.number is not None:
+                    await self._kill(raw.number)
                 else:
-                    raw = lent.connection.driver_connection
-                    end = getattr(raw, "interrupt" if self.dialect == "sqlite" else "cancel", None)
+                    end = getattr(raw.connection, "interrupt" if self.dialect == "sqlite" else "cancel", None)
                     if end is not None and inspect.isawaitable(ended := end()):
                         await ended
                 await self._worker.idle()
@@ -241,6 +242,14 @@ class Database:
                 if is_broken:
                     await self._run(lent.invalidate)
                 await self._run(lent.close)
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """The driver's own connection, and its number on the server where a statement is ended by it; kept apart, as SQLAlchemy drops it."""
+
+    connection: Any
+    number: int | None
 
 
 KILLS = frozenset({"mysql", "mariadb"})

@@ -5,7 +5,7 @@ timedelta, a text may be of no encoding. Such a value arrives as its text (or as
 """
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Engine, event
@@ -88,13 +88,14 @@ def _sqlite(raw: Any, encoding: str) -> None:
 
 
 def _mysql_values() -> dict[int, Any]:
-    """Take the decoders of pymysql, and BIT as the number that it is, TIME as its text (it goes to 838 hours)."""
+    """Take what pymysql converts, and BIT as the number that it is, TIME as its text (it goes to 838 hours)."""
     from pymysql.constants import FIELD_TYPE  # an extra: not everybody has it
-    from pymysql.converters import decoders
+    from pymysql.converters import conversions
 
-    return {**decoders, FIELD_TYPE.BIT: lambda raw: int.from_bytes(raw, "big"), FIELD_TYPE.TIME: str}
+    return {**conversions, FIELD_TYPE.BIT: lambda raw: int.from_bytes(raw, "big"), FIELD_TYPE.TIME: str}
 
 
+DAY_US: Final = 86_400_000_000
 YEAR_2000, INFINITE_US, INFINITE_DAYS = datetime(2000, 1, 1, tzinfo=UTC), (1 << 63) - 1, (1 << 31) - 1
 
 
@@ -102,7 +103,7 @@ async def _asyncpg(connection: Any, encoding: str) -> None:
     """Mend what asyncpg does: it makes of infinity the year 9999, of a month 30 days, and fails at a year before Christ."""
     for kind, (encode, decode) in _ASYNCPG.items():
         await connection.set_type_codec(kind, schema="pg_catalog", encoder=encode, decoder=decode, format="tuple")
-    for kind in ("bit", "varbit"):
+    for kind in ("bit", "varbit", "json", "jsonb"):  # json as its text: its numbers may have more digits than a float
         await connection.set_type_codec(kind, schema="pg_catalog", encoder=str, decoder=str, format="text")
     if connection.get_settings().server_encoding == "SQL_ASCII":
         for kind in ("text", "varchar", "bpchar", "name"):
@@ -116,7 +117,7 @@ def _instant(microseconds: int, zone: Any) -> datetime | str:
     try:
         moment = YEAR_2000 + timedelta(microseconds=microseconds)
     except OverflowError:
-        return _distant(microseconds // 86_400_000_000) + f" and {microseconds % 86_400_000_000} us"
+        return _distant(microseconds // DAY_US) + f" and {microseconds % DAY_US} us"
     return moment if zone else moment.replace(tzinfo=None)
 
 
@@ -132,6 +133,15 @@ def _day(days: int) -> date | str:
 def _distant(days: int) -> str:
     """A day that no calendar of Python has, counted as PostgreSQL counts it."""
     return f"2000-01-01 {days:+d} days"
+
+
+def _clock(microseconds: int) -> time | str:
+    """A time of day; PostgreSQL has 24:00."""
+    return (YEAR_2000 + timedelta(microseconds=microseconds)).time() if microseconds < DAY_US else "24:00:00"
+
+
+def _clock_us(clock: time) -> int:
+    return ((clock.hour * 60 + clock.minute) * 60 + clock.second) * 1_000_000 + clock.microsecond
 
 
 def _microseconds(moment: datetime) -> tuple[int]:
@@ -152,6 +162,7 @@ _ASYNCPG: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "timestamp": (_microseconds, lambda value: _instant(value[0], None)),
     "timestamptz": (_microseconds, lambda value: _instant(value[0], UTC)),
     "date": (lambda day: ((day - YEAR_2000.date()).days,), lambda value: _day(value[0])),
+    "time": (lambda clock: (_clock_us(clock),), lambda value: _clock(value[0])),
     "interval": (lambda span: (0, span.days, span.seconds * 1_000_000 + span.microseconds), lambda value: _interval(*value)),
 }
 
@@ -186,6 +197,10 @@ def _psycopg(connection: Any, encoding: str) -> None:
         "timestamp": or_text(times.TimestampLoader),
         "timestamptz": or_text(times.TimestamptzLoader),
         "date": or_text(times.DateLoader),
+        "time": or_text(times.TimeLoader),
+        "timetz": or_text(times.TimetzLoader),
+        "json": AsText,
+        "jsonb": AsText,
         "interval": AsText,
     }
     if connection.info.parameter_status("server_encoding") == "SQL_ASCII":

@@ -4,19 +4,24 @@ A map that is off by one, 1-based instead of 0-based, or of the wrong word order
 one value of the plant sees it here.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from math import isfinite
 from typing import Any, Protocol
 
 from config import Tag
 from drivers.contract import Value as Decoded
+from drivers.modbus.byte_orders import ORDERS
 from drivers.modbus.decode import compiled
+from drivers.modbus.dividing import divide, says_illegal
 from drivers.modbus.frames import ModbusException, NoAnswer, Reply, Request, WrongAnswer, read_request, request_for
 from drivers.modbus.plan import FUNCTION, Block, Value, block_of
+from drivers.modbus.plausible import is_plausible, likelier_orders
 
-ORDERS = ("ABCD", "CDAB", "BADC", "DCBA")
 _TEXT = ("string", "bytes")
+_SILENT = 2
+_COMPARED = 2
+"""So often a value is read again, alone and in its block, before it is said to differ."""
 
 
 class Link(Protocol):
@@ -30,19 +35,21 @@ class Link(Protocol):
 class ProbedTag:
     """One tag as the device answers it.
 
-    raw: hexadecimal bytes; neighbours, orders: the values, unscaled, that other addresses or other orders of the map would give.
+    value, raw: as the gateway reads it, in its planned block: scaled, and as hexadecimal bytes. neighbours, orders: the values, scaled too,
+    that other addresses or other orders would give; others: all of these unscaled.
     """
 
     tag: str
     address: str
     type: str
     unit: str | None
-    state: str  # "ok", "not-available", "outside-range", "undecodable", "refused", "silent", "wrong-answer"
+    state: str  # "ok", "not-available", "outside-range", "byte-order", "differs", "undecodable", "refused", "silent", "wrong-answer"
     value: Any = None  # in the map's unit
     raw: str | None = None
     round_trip_ms: float | None = None
-    neighbours: dict[str, Any] = field(default_factory=dict)  # "n-1", "n", "n+1", unscaled
-    orders: dict[str, Any] = field(default_factory=dict)  # unscaled
+    neighbours: dict[str, Any] = field(default_factory=dict)  # "n-1", "n", "n+1"
+    orders: dict[str, Any] = field(default_factory=dict)
+    others: dict[str, Any] = field(default_factory=dict)
     hint: str | None = None
 
     def lines(self) -> list[str]:
@@ -75,6 +82,11 @@ class ProbeReport:
     reads: list[ReadCost]
 
     @property
+    def findings(self) -> list[str]:
+        """Planned reads that the device does not give as they are planned."""
+        return [f"{read.read}: {read.problem}" for read in self.reads if read.problem is not None]
+
+    @property
     def requests_per_s(self) -> float:
         """Requests per second of all planned reads at their rates."""
         return sum(1000 / read.rate_ms for read in self.reads)
@@ -94,37 +106,125 @@ class ProbeReport:
 async def probe(
     link: Link, tags: Sequence[Tag], values: Sequence[Value], plans: Sequence[tuple[int, Sequence[Block]]], encoding: str
 ) -> ProbeReport:
-    """Read every tag and every planned block once.
+    """Read every tag by itself, and every planned block as the gateway will. The value of a tag is that of its planned block.
 
-    A unit that does not answer is asked once only: each further request would cost a time-out. Raises LinkLost when the connection fails.
+    A unit that never answers is asked twice only: each further request would cost a time-out. Raises LinkLost when the connection fails.
     """
-    silent: dict[int, str] = {}
-    probed = [await _tag(link, tag, value, silent, encoding) for tag, value in zip(tags, values, strict=True)]
-    reads = [await _cost_of(link, block, rate_ms, silent) for rate_ms, blocks in plans for block in blocks]
+    asked = _Asked(link)
+    probed = [await _tag(asked, tag, value, encoding) for tag, value in zip(tags, values, strict=True)]
+    reads: list[ReadCost] = []
+    for rate_ms, blocks in plans:
+        for block in blocks:
+            cost, parts = await _planned(asked, block, rate_ms)
+            reads.append(cost)
+            for part in parts:
+                await _as_the_gateway_reads(asked, part, probed, tags, encoding)
     return ProbeReport(probed, reads)
 
 
-async def _tag(link: Link, tag: Tag, value: Value, silent: dict[int, str], encoding: str) -> ProbedTag:
+class _Asked:
+    """The link, and which of its units answer."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._answered: set[int] = set()
+        self._silences: Counter[int] = Counter()
+
+    async def read(self, request: Request) -> Reply:
+        """Read; a unit that was silent twice and never answered is not asked again. Raises as Link.read does."""
+        if request.unit not in self._answered and self._silences[request.unit] >= _SILENT:
+            raise NoAnswer(f"unit {request.unit} does not answer")
+        try:
+            reply = await self._link.read(request)
+        except NoAnswer:
+            self._silences[request.unit] += 1
+            raise
+        except (ModbusException, WrongAnswer):
+            self._answered.add(request.unit)
+            raise
+        self._answered.add(request.unit)
+        return reply
+
+    async def block(self, block: Block) -> Reply:
+        """Read a block."""
+        return await self.read(request_for(block))
+
+
+async def _tag(asked: _Asked, tag: Tag, value: Value, encoding: str) -> ProbedTag:
     probed = ProbedTag(tag.tag, tag.address, value.type, tag.unit, "ok")
-    if value.unit in silent:
-        probed.state, probed.hint = "silent", silent[value.unit]
-        return probed
     try:
-        first, data, reply = await _around(link, value)
-    except ModbusException as refusal:
-        probed.state, probed.hint = "refused", str(refusal)
-    except WrongAnswer as error:
-        probed.state, probed.hint = "wrong-answer", str(error)
-    except NoAnswer as error:
-        silent[value.unit] = probed.hint = str(error)
-        probed.state = "silent"
+        first, data, reply = await _around(asked, value)
+    except (ModbusException, WrongAnswer, NoAnswer) as error:
+        probed.state, probed.hint = _state_of(error), str(error)
     else:
         probed.round_trip_ms = (reply.received_ns - reply.requested_ns) / 1e6
         _compare(probed, tag, value, first, data, encoding)
     return probed
 
 
-async def _around(link: Link, value: Value) -> tuple[int, bytes, Reply]:
+def _state_of(error: Exception) -> str:
+    return "refused" if isinstance(error, ModbusException) else "silent" if isinstance(error, NoAnswer) else "wrong-answer"
+
+
+async def _planned(asked: _Asked, block: Block, rate_ms: int) -> tuple[ReadCost, list[tuple[Block, Reply]]]:
+    """Read a planned block; one that is refused is divided, as the gateway does it."""
+    try:
+        reply = await asked.block(block)
+    except (ModbusException, WrongAnswer, NoAnswer) as error:
+        cost = ReadCost(str(block), rate_ms, None, str(error))
+        if not says_illegal(error):
+            return cost, []
+        try:
+            return cost, (await divide(asked.block, block, error)).good
+        except (ModbusException, WrongAnswer, NoAnswer):
+            return cost, []
+    return ReadCost(str(block), rate_ms, (reply.received_ns - reply.requested_ns) / 1e6), [(block, reply)]
+
+
+async def _as_the_gateway_reads(
+    asked: _Asked, part: tuple[Block, Reply], probed: Sequence[ProbedTag], tags: Sequence[Tag], encoding: str
+) -> None:
+    """Give each tag of a block the value that it has there, and say where it has another one when it is read alone."""
+    block, reply = part
+    for value, raw in zip(block.values, compiled(block, encoding)(reply.data), strict=True):
+        its, tag = probed[value.tag], tags[value.tag]
+        said = _bytes_of(value, block.start, reply.data)
+        if its.raw is None:  # alone it is not given, in its block it is
+            its.round_trip_ms = (reply.received_ns - reply.requested_ns) / 1e6
+        elif said != its.raw and await _differs(asked, block, value, its.raw, said):
+            its.state, its.value = "differs", _scaled(tag, raw)
+            its.hint = (
+                f"read in {block} it is {said}, read alone {its.raw}: the device does not give so much at once; "
+                f"try max_registers = {max(block.count // 2, 1)} or less"
+            )
+            its.raw = said
+            continue
+        its.raw = said
+        _judge(its, tag, value, raw)
+
+
+async def _differs(asked: _Asked, block: Block, value: Value, alone: str, inside: str) -> bool:
+    """True if a value read alone and in its block are two values, and not one that changes."""
+    alones, insides = {alone}, {inside}
+    single = block_of([value])
+    for _ in range(_COMPARED):
+        try:
+            insides.add(_bytes_of(value, block.start, (await asked.block(block)).data))
+            alones.add(_bytes_of(value, single.start, (await asked.block(single)).data))
+        except (ModbusException, WrongAnswer, NoAnswer):
+            return False
+    return not (alones & insides) and min(len(alones), len(insides)) == 1
+
+
+def _bytes_of(value: Value, start: int, data: bytes) -> str:
+    """The bytes of a value in the data of a read from `start`, as hexadecimal; of a bit, whether it is set."""
+    at = value.offset - start
+    if value.table in ("coil", "discrete"):
+        return f"bit {data[at // 8] >> at % 8 & 1}"
+    return data[2 * at : 2 * (at + value.size)].hex(" ")
+
+
+async def _around(link: _Asked, value: Value) -> tuple[int, bytes, Reply]:
     """Read the value with a place before and behind it; alone where the device has no such places."""
     function, first, last = FUNCTION[value.table], max(value.offset - 1, 0), min(value.end + 1, 0x10000)
     longest = 2000 if function < 3 else 125
@@ -149,38 +249,47 @@ def _compare(probed: ProbedTag, tag: Tag, value: Value, first: int, data: bytes,
         return compiled(inside, encoding)(data)[0]
 
     places = {"n-1": value.offset - 1, "n": value.offset, "n+1": value.offset + 1}
-    probed.neighbours = {name: at(o, value.order) for name, o in places.items() if first <= o and o + value.size <= first + count}
-    raw = probed.neighbours["n"]
-    start = value.offset - first
-    probed.raw = f"bit {int(bool(raw))}" if bits else data[2 * start : 2 * (start + value.size)].hex(" ")
+    raws = {name: at(o, value.order) for name, o in places.items() if first <= o and o + value.size <= first + count}
+    probed.neighbours = {name: _scaled(tag, raw) for name, raw in raws.items()}
+    probed.raw = _bytes_of(value, first, data)
     if value.size > 1 and value.type not in _TEXT:
-        probed.orders = {order: at(value.offset, order) for order in ORDERS}
-    probed.value = _scaled(tag, raw)
+        probed.orders = {order: _scaled(tag, at(value.offset, order)) for order in ORDERS}
+    probed.others = {f"order {order}": at(value.offset, order) for order in probed.orders if order != value.order} | {
+        f"address {name}": raw for name, raw in raws.items() if name != "n"
+    }
+    _judge(probed, tag, value, raws["n"])
+
+
+def _judge(probed: ProbedTag, tag: Tag, value: Value, raw: Decoded) -> None:
+    """Say what the value is, and whether it can be right."""
+    probed.value, probed.hint = _scaled(tag, raw), None
     doubt = tag.doubt(raw)
     if doubt == "not-available":
-        probed.value, probed.state, probed.hint = None, doubt, f"the device says that it has no value: {raw} is one of {tag.not_available}"
+        probed.value, probed.state, probed.hint = (
+            None,
+            doubt,
+            f"the device says that it has no value: {raw!s} is one of {tag.not_available}",
+        )
         return
-    probed.state = "undecodable" if raw is None else "ok" if _plausible(tag, value, raw) else "outside-range"
-    if probed.state != "ok":
+    orders = {name.removeprefix("order "): other for name, other in probed.others.items() if name.startswith("order ")}
+    likelier = likelier_orders(tag, value.type, value.order, orders | {value.order: raw})
+    if raw is None:
+        probed.state = "undecodable"
+    elif not is_plausible(tag, value.type, raw):
+        probed.state = "outside-range"
+    else:
+        probed.state = "byte-order" if likelier else "ok"
+    if probed.state == "byte-order":
+        probed.hint = f"next to nothing in its range; order {' or '.join(likelier)} would lie well inside it"
+    elif probed.state != "ok":
         probed.hint = _hint(probed, tag, value)
-
-
-def _plausible(tag: Tag, value: Value, raw: Decoded) -> bool:
-    """True if a plant could mean this number: in the instrument's range where the map has one, and no float of absurd size."""
-    number = _scaled(tag, raw)
-    if isinstance(number, bool) or not isinstance(number, int | float):
-        return number is not None
-    if value.type.startswith("float") and isinstance(raw, float) and raw != 0 and not (isfinite(raw) and 1e-12 < abs(raw) < 1e12):
-        return False
-    return tag.doubt(raw) is None
 
 
 def _hint(probed: ProbedTag, tag: Tag, value: Value) -> str:
     """Name the other addresses and orders that would give a plausible value."""
     low, high = ("" if end is None else end for end in (tag.eu_low, tag.eu_high))
     span = f" {low}..{high}" if tag.raw_range is not None else ""
-    fitting = [f"order {order}" for order, raw in probed.orders.items() if order != value.order and _plausible(tag, value, raw)]
-    fitting += [f"address {name}" for name, raw in probed.neighbours.items() if name != "n" and _plausible(tag, value, raw)]
+    fitting = [name for name, raw in probed.others.items() if is_plausible(tag, value.type, raw)]
     return f"not plausible{span}; {' or '.join(fitting) or 'nothing near'} would be"
 
 
@@ -188,16 +297,6 @@ def _scaled(tag: Tag, raw: Decoded) -> Any:
     if tag.scaling is None or isinstance(raw, bool) or not isinstance(raw, int | float):
         return raw
     return tag.scaling.compiled()(raw)
-
-
-async def _cost_of(link: Link, block: Block, rate_ms: int, silent: dict[int, str]) -> ReadCost:
-    if block.unit in silent:
-        return ReadCost(str(block), rate_ms, None, silent[block.unit])
-    try:
-        reply = await link.read(request_for(block))
-    except (ModbusException, WrongAnswer, NoAnswer) as error:
-        return ReadCost(str(block), rate_ms, None, str(error))
-    return ReadCost(str(block), rate_ms, (reply.received_ns - reply.requested_ns) / 1e6)
 
 
 def _cost(cost: ReadCost) -> str:

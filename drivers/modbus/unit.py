@@ -8,6 +8,7 @@ from typing import Protocol
 from config import Tag
 from drivers.contract import BAD_DECODING, GOOD, UNCERTAIN, Finding, Reading
 from drivers.contract import Value as Decoded
+from drivers.modbus.byte_orders import ByteOrders
 from drivers.modbus.decode import Decode, compiled
 from drivers.modbus.frames import ModbusException, NoAnswer, Reply, Request, WrongAnswer, request_for
 from drivers.modbus.outlet import SharedEmit
@@ -77,6 +78,7 @@ class UnitPoll:
         self.plans: list[PollPlan] = []
         self._link, self._outlet, self._settings, self._map = link, outlet, settings, tags
         self._failures = 0
+        self._byte_orders = ByteOrders(tags)
         self._batch = _Batch()
         self._now = asyncio.get_running_loop().time
 
@@ -311,6 +313,8 @@ class UnitPoll:
             first = 2 * (its.offset - reader.block.start)
             text = f"{self._map[its.tag].tag}: not {its.type} as declared: {data[first : first + 2 * its.size][:32].hex(' ')}"
             await self._outlet.found(Finding("undecodable", text, (its.tag,)))
+        for finding in self._byte_orders.findings(reader.block, values, data):
+            await self._outlet.found(finding)
         for at in doubts:
             name = self._map[reader.tags[at]].tag
             await self._outlet.found(Finding("torn-value", f"{name}: changed too fast to be read whole", (reader.tags[at],)))

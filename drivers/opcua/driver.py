@@ -60,12 +60,13 @@ class OpcUaDriver(Driver):
         Redundant endpoints are tried in turn; one that worked is tried first when its link is lost.
         """
         endpoint = self.source.endpoints[self._next_endpoint % len(self.source.endpoints)]
+        if self._kept is not None and asyncio.get_running_loop().time() > self._kept.until_s:
+            self._kept = None
         async with contextlib.AsyncExitStack() as stack:
             try:
                 link = await stack.enter_async_context(connected(self.source, self.settings, endpoint, self._kept))
             except DriverError:
-                self._kept = None
-                # A session belongs to the endpoint that gave it, and another endpoint is next.
+                # The session is kept all the same: one attempt fails with every pulled cable, while the server holds queues and session.
                 self._next_endpoint += 1
                 raise
             self._kept = link.keep()
@@ -112,6 +113,7 @@ class OpcUaDriver(Driver):
         started = str(link.server.get("start_time"))
         earlier = self._earlier_subscriptions(emit, link.endpoint, started)
         self._state.endpoint, self._state.started = link.endpoint, started
+        await self._delete_unfinished(link)
         taken_over = await self._take_over(link, earlier)
         self._state.subscriptions = list(taken_over)
         stream = Stream(self.source, self.tags, emit, link, decoder, converter, self._state, self._plan.name)
@@ -156,9 +158,8 @@ class OpcUaDriver(Driver):
         for subscription in earlier:
             if subscription.id not in held:
                 continue
-            handles = await subscribe.client_handles(link, subscription.id)
-            # A server without GetMonitoredItems does not list them: then the same plan and the same start of the server must do.
-            if handles is None or handles <= subscription.handles:
+            # Within one session of one process nobody else has them; else the server must be the one that was started then.
+            if await subscribe.is_ours(link, subscription, is_same_start=link.reused or link.server.get("start_time") is not None):
                 ours.append(subscription)
         return ours
 
@@ -173,12 +174,20 @@ class OpcUaDriver(Driver):
             pass
         subscription.repeats = set(subscription.tags)  # not before: what is republished is new
 
+    async def _delete_unfinished(self, link: Link) -> None:
+        """Delete what earlier attempts left in this session: a subscription whose items could not all be made. A new session has none."""
+        unfinished, self._state.unfinished = self._state.unfinished, []
+        if link.reused and unfinished:
+            await subscribe.delete(link, unfinished)
+
     async def _create(self, link: Link, emit: Emit, group: ItemGroup) -> Subscription:
         """Create a subscription with its items; report what the server refuses or revises."""
         now_s = asyncio.get_running_loop().time()
         subscription, answer = await subscribe.create(link, self.source, self.settings, group, now_s)
+        self._state.unfinished.append(subscription.id)
         nodes = [link.node(item.address, self.settings.namespaces) for item in group.items]
         created = await subscribe.add_items(link, subscription, group.items, nodes)
+        self._state.unfinished.remove(subscription.id)
         for finding in subscribe.revisions(group, answer, created, self.tags, self.source.outage_tolerance_s):
             await emit.found(finding)
         for finding, which in subscribe.unusable(subscription, self.tags):

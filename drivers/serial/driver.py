@@ -11,6 +11,7 @@ from drivers.contract import Driver, DriverMisconfigured, Emit
 from drivers.serial.dialect import Dialect, dialect_of
 from drivers.serial.lines import UnsafePattern
 from drivers.serial.port import Port
+from drivers.serial.probe import ProbeReport, probe
 from drivers.serial.readings import field_of, unit_of
 from drivers.serial.session import Session
 from drivers.serial.settings import SerialSettings, endpoint_of
@@ -56,6 +57,16 @@ class SerialDriver(Driver):
         port.open()
         try:
             await Session(self.tags, dialect, self._period_s, self.settings, port, emit).run()
+        finally:
+            port.close()
+
+    async def probe(self) -> ProbeReport:
+        """Show what the instrument says, and which tag takes what; see probe.py. Raises LinkLost, BadReply."""
+        dialect = dialect_of(self.settings)
+        port = Port(self._endpoint, dialect.terminator, self.settings.timeout_ms / 1000)
+        port.open()
+        try:
+            return await probe(port, self.tags, dialect, self.settings)
         finally:
             port.close()
 

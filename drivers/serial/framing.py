@@ -28,7 +28,7 @@ class Framer:
     def __init__(self, terminator: bytes) -> None:
         self._terminator = terminator
         self._waits = bytearray()
-        self._begun = False
+        self._begun = self._under_way = False
 
     @property
     def waiting(self) -> bytes:
@@ -40,13 +40,19 @@ class Framer:
         """True if the next byte begins a line."""
         return self._begun and not self._waits
 
+    @property
+    def may_begin(self) -> bool:
+        """True if a silence now would prove that the next byte begins a line: no line is known to be under way."""
+        return not (self._begun or self._waits or self._under_way)
+
     def begin(self) -> None:
         """Take the next byte for the beginning of a line: a silence came before it."""
         self._waits.clear()
-        self._begun = True
+        self._begun, self._under_way = True, False
 
     def lose(self) -> None:
         """Drop what waits. Bytes are missing here, or were dropped: what follows up to a terminator has no beginning."""
+        self._under_way = bool(self._waits)
         self._waits.clear()
         self._begun = False
 
@@ -61,7 +67,7 @@ class Framer:
         cuts: list[Cut] = []
         for text in ended:
             cuts.append(Cut(text, self._begun, _fault(text)))
-            self._begun = True
+            self._begun, self._under_way = True, False
         self._waits = bytearray(rest)
         if len(rest) > LONGEST_LINE:  # a wrong baud rate, a broken cable or another instrument
             cuts.append(Cut(rest, self._begun, f"{len(rest)} bytes without a terminator"))

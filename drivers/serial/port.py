@@ -180,6 +180,8 @@ class Port:
             self._tick = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
             self._wake_up(self._now())
             self._drain()
+            if self._framer.waiting and self._looks.silent_ns() >= self._silence_ns:
+                self._silence()
 
     def _drain(self) -> None:
         """Read until nothing waits in the kernel's buffer, or too many lines wait here."""
@@ -214,21 +216,35 @@ class Port:
         """Cut bytes into lines; say where bytes may be missing."""
         since_ns = self._looks.waited_since(now)
         self._wake_up(now)
-        if not self._framer.at_beginning and not self._framer.waiting and self._looks.silent_ns() >= self._silence_ns:
-            self._framer.begin()
+        if self._looks.silent_ns() >= self._silence_ns:
+            self._silence()
         self._looks.heard(now)
         if self._has_overrun() or self._distrusted:
-            # The hole lies somewhere in these bytes, or in those that are still between the driver's buffer and the terminal's.
-            self._missing("overrun: bytes came faster than they were taken", told=self._distrusted)
-            self._distrusted = self._backlog = True
+            self._distrust("overrun: bytes came faster than they were taken")
             return
         for text, begins, fault in self._framer.feed(data):
             whole = Line(text, now.monotonic_ns, since_ns, begins)
             self._lines.append(whole if fault is None else Unframed(f"{fault}: {text[:32].hex(' ')}"))
         if len(data) >= PROVEN_BYTES:
-            self._backlog = True
-            self._missing(f"{len(data)} bytes waited: the kernel's buffer may have been full")
+            self._distrust(f"{len(data)} bytes waited: the kernel's buffer may have been full")
         self._wake.set()
+
+    def _distrust(self, why: str) -> None:
+        """Drop what comes until nothing waits any more.
+
+        The hole lies somewhere in these bytes, or in those that are still on their way from the driver's buffer to the terminal's.
+        """
+        self._missing(why, told=self._distrusted)
+        self._distrusted = self._backlog = True
+
+    def _silence(self) -> None:
+        """Draw the conclusion of a silence: a line that waits will never be whole, and what comes where none was under way begins one."""
+        if self._framer.may_begin:
+            self._framer.begin()
+        elif self._framer.waiting:
+            self._lines.append(Unframed(f"a pause in a line, after {self._framer.waiting[:32].hex(' ')}"))
+            self._framer.lose()
+            self._wake.set()
 
     def _has_overrun(self) -> bool:
         count = self._overruns(self._fd) if self._overrun_count is not None else None

@@ -1,14 +1,13 @@
 """The reading of one instrument while its port is open: asked on an absolute schedule, or listened to."""
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import Awaitable, Sequence
 
 from config import Tag
-from drivers.contract import BAD_DECODING, BadReply, Emit, Finding, LinkLost, Loss
-from drivers.serial import mtsics
+from drivers.contract import BAD_DECODING, Emit, Finding, LinkLost, Loss
 from drivers.serial.answer import Answer, NotAnAnswer
+from drivers.serial.conversation import Conversation, OtherInstrument
 from drivers.serial.dialect import Dialect
 from drivers.serial.port import Line, Overrun, Port, Silent, Unframed
 from drivers.serial.readings import Fields, unit_of
@@ -26,11 +25,9 @@ class Session:
 
     def __init__(self, tags: Sequence[Tag], dialect: Dialect, period_s: float, settings: SerialSettings, port: Port, emit: Emit) -> None:
         self._tags, self._fields, self._dialect = tags, Fields(tags, dialect.units), dialect
-        self._period_s, self._settings, self._port, self._emit = period_s, settings, port, emit
-        self._timeout_s = settings.timeout_ms / 1000
+        self._period_s, self._emit = period_s, emit
+        self._talk = Conversation(port, dialect, settings)
         self._pending: deque[asyncio.Future[None]] = deque()
-        self._serial_number: str | None = None
-        self._in_step = False
         self._failures = self._missed_polls = 0
         self._lost = False
         self._connected = False
@@ -57,9 +54,8 @@ class Session:
     async def _attempt(self) -> None:
         """Read one answer and hand it over, or declare the loss."""
         try:
-            if not self._in_step:
-                await self._get_in_step()
-            requested_ns = await self._ask()
+            await self._get_in_step()
+            requested_ns = await self._talk.ask()
             line = await self._line()
             answer = self._dialect.read(line.text)
         except Silent as error:
@@ -73,23 +69,21 @@ class Session:
             self._announce_connected()
             await self._hand_over(answer, line, requested_ns)
 
-    async def _ask(self) -> int | None:
-        """Send the request, if there is one, when nothing but its answer can come. Returns the instant (CLOCK_MONOTONIC, ns)."""
-        if self._dialect.request is None:  # every line counts, and none may be dropped
-            return None
-        if not self._port.forget() and not self._dialect.shows_beginning:
-            await self._fall_silent()
-        requested_ns = time.monotonic_ns()
-        self._port.send(self._dialect.request)
-        return requested_ns
+    async def _get_in_step(self) -> None:
+        try:
+            await self._talk.get_in_step()
+        except OtherInstrument as error:
+            await self._track(self._emit.found(Finding("wrong-instrument", str(error), severity="alarm")))
+            raise
+        if self._dialect.identify:
+            self._announce_connected()
 
     async def _line(self) -> Line:
         """Return the next line that may be an answer. Raises Silent, Unframed, LinkLost."""
-        loop = asyncio.get_running_loop()
-        deadline_s = None if self._dialect.may_be_silent else loop.time() + self._timeout_s
+        deadline_s = None if self._dialect.may_be_silent else asyncio.get_running_loop().time() + self._talk.timeout_s
         while True:
-            line = await self._port.line(None if deadline_s is None else max(deadline_s - loop.time(), 0.0))
-            if not line.begins and not self._dialect.shows_beginning:
+            line = await self._talk.line(deadline_s)
+            if not self._talk.has_beginning(line):
                 await self._tell("line-cut", f"not taken, for its beginning was not seen: {line.text[:48]!r}")
             elif self._is_late_sample(line):
                 await self._lose(LATE, "what was sent meanwhile waited for this process: when, nobody knows")
@@ -108,7 +102,7 @@ class Session:
             if cause == "bad-reply":
                 await self._tell("line-not-taken", f"{error}; if such lines hold no values, name them in `ignore`")
             return
-        self._in_step = False
+        self._talk.lose_step()
         self._failures += 1
         if self._failures >= FAILURES:
             raise LinkLost(f"{self._failures} times without a usable answer; the last: {error}")
@@ -118,71 +112,10 @@ class Session:
             self._lost = True
             await self._track(self._emit.lost(Loss(cause, None, detail=detail)))
 
-    # getting in step
-
-    async def _get_in_step(self) -> None:
-        """Make sure that no older answer can still arrive."""
-        if self._dialect.identify:
-            await self._identify()
-            self._announce_connected()
-        elif self._dialect.request is not None:
-            await self._fall_silent()
-        if self._dialect.begin is not None:
-            self._port.send(self._dialect.begin)
-        self._in_step = True
-
-    async def _fall_silent(self) -> None:
-        """Wait until nothing arrives for a whole time-out: for instruments whose answers do not name their request.
-
-        An answer that arrived still later would be taken for a new one, and the rest of a line for a line. Raises LinkLost if the
-        instrument keeps sending for ten time-outs.
-        """
-        loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + 10 * self._timeout_s
-        while loop.time() < deadline_s:
-            self._port.forget()
-            try:
-                await self._port.line(self._timeout_s)
-            except Silent as error:
-                if not error.partial:
-                    self._port.fell_silent()
-                    return
-            except Unframed:
-                continue
-        raise LinkLost("the instrument does not fall silent")
-
-    async def _identify(self) -> None:
-        """Ask for the serial number, and so get in step: once I4 is answered, every older answer has passed.
-
-        Raises LinkLost without an answer, BadReply for another instrument than the map names.
-        """
-        self._port.forget()
-        self._port.send(b"I4\r\n")
-        loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + self._timeout_s
-        while True:
-            try:
-                line = await self._port.line(max(deadline_s - loop.time(), 0.0))
-                number = mtsics.serial_number_of(line.text)
-            except Silent as error:
-                raise LinkLost(f"no answer to I4: {error}") from error
-            except (NotAnAnswer, Unframed):  # answers to older requests pass here
-                continue
-            break
-        await self._recognised(number)
-        self._serial_number = number
-
-    async def _recognised(self, number: str) -> None:
-        expected = self._settings.serial_number
-        if expected is not None and number != expected:
-            text = f"the instrument calls itself {number}, the line folder says {expected}"
-            await self._track(self._emit.found(Finding("wrong-instrument", text, severity="alarm")))
-            raise BadReply(text)
-
     # what is handed over
 
     async def _hand_over(self, answer: Answer, line: Line, requested_ns: int | None) -> None:
-        readings = self._fields.readings(answer, self._serial_number)
+        readings = self._fields.readings(answer, self._talk.serial_number)
         since_ns = line.since_ns if requested_ns is None else None
         await self._emit.room()
         done = self._emit(
@@ -207,7 +140,7 @@ class Session:
     def _announce_connected(self) -> None:
         if not self._connected:
             self._connected = True
-            self._emit.connected(f"serial number {self._serial_number}" if self._serial_number else "")
+            self._emit.connected(f"serial number {self._talk.serial_number}" if self._talk.serial_number else "")
 
     async def _tell(self, code: str, text: str) -> None:
         """Record a finding about lines, the first of its kind since the port was opened."""

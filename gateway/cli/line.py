@@ -14,12 +14,15 @@ log = logging.getLogger(__name__)
 
 @app.command()
 def new(line: Annotated[Path, typer.Argument(metavar="LINE", help="the folder to make")]) -> None:
-    """Make a line folder to start from."""
+    """Make a line folder to start from; the line is called as the folder."""
     from config import examples
 
     if line.exists():
         fail(f"{line}: exists already", WRONG_INPUT)
-    examples.copy("new", line)
+    try:
+        examples.begin(line)
+    except ValueError as error:
+        fail(str(error), WRONG_INPUT)
     typer.echo(f"{line}: made. Next: edit tags.csv, then: ebr-gateway check {line}")
 
 

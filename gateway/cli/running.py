@@ -1,6 +1,7 @@
 """Defines the commands that ask the running gateway."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -47,14 +48,39 @@ def release_hold(
     reason: Annotated[str, typer.Option(help="why; stands in the audit trail")],
 ) -> None:
     """Let a held batch go: from then on retention decides. Asked of the running gateway, which writes it down."""
+    _told(line, "release-hold", reason, batch=batch)
+    typer.echo(f"{batch}: released")
+
+
+@app.command(name="retire-uplink")
+def retire_uplink(
+    line: Folder,
+    *,
+    uplink: Annotated[str, typer.Option(help="the uplink that line.toml no longer names")],
+    reason: Annotated[str, typer.Option(help="why; stands in the audit trail")],
+) -> None:
+    """Let go an uplink that was renamed or removed: nothing is kept for its receipts any more. Asked of the running gateway."""
+    answer = _told(line, "retire-uplink", reason, uplink=uplink)
+    typer.echo(f"{uplink}: let go; it had not confirmed {answer['unconfirmed']:,} entries")
+
+
+@app.command(name="new-epoch")
+def new_epoch(line: Folder, *, reason: Annotated[str, typer.Option(help="why; stands in the audit trail")]) -> None:
+    """Have the next start begin a new epoch: the way out where an EBR holds other entries under the identities of this one."""
+    answer = _told(line, "new-epoch", reason)
+    typer.echo(f"epoch {answer['epoch']} ends with this run; restart the gateway to begin the next one")
+
+
+def _told(line: Path, command: str, reason: str, **arguments: str) -> dict[str, Any]:
+    """Have the running gateway carry out a command and return its answer; ends the program where it does not."""
     from gateway.operation.control import NotRunning, tell
 
     if not reason.strip():
         fail("--reason: a reason is needed", WRONG_INPUT)
     try:
-        answer = tell(data_of(line), "release-hold", batch=batch, reason=reason)
+        answer = tell(data_of(line), command, reason=reason, **arguments)
     except NotRunning as error:
         fail(str(error), NOT_REACHED)
     if "error" in answer:
         fail(answer["error"], WRONG_INPUT)
-    typer.echo(f"{batch}: released")
+    return answer

@@ -44,8 +44,9 @@ def record_id(gateway: str, run: Run) -> str:
     return f"{gateway}/{run.identity.batch}/{run.equipment}/{run.step}/{run.run}"
 
 
-def step_head(run: Run, unit_id: str | None, zone: ZoneInfo, transition: str) -> dict[str, Any]:
-    """What start and end have in common."""
+def step_head(run: Run, start: Instant, end: Instant | None, unit_id: str | None, zone: ZoneInfo) -> dict[str, Any]:
+    """Give what start and end have in common. start, end: as they are known by now; end None: the step begins."""
+    transition = "start" if end is None else "end"
     return {
         "type": "step",
         "transition": transition,
@@ -61,8 +62,8 @@ def step_head(run: Run, unit_id: str | None, zone: ZoneInfo, transition: str) ->
         "step": run.step,
         "parent": run.parent,
         "run": run.run,
-        "start": instant(run.start, zone),
-        "end": instant(run.end, zone) if transition == "end" else None,
+        "start": instant(start, zone),
+        "end": instant(end, zone),
     }
 
 
@@ -98,7 +99,7 @@ def holds(states: Sequence[tuple[int, str]], run: Run, zone: ZoneInfo) -> list[d
 
 
 def cause(states: Sequence[tuple[int, str]], until: int) -> str:
-    """Why a step ended, by the equipment's state then."""
+    """Say why a step ended, by the equipment's state then."""
     state = next((state for at, state in reversed(states) if at <= until), "")
     return _ABORTS.get(state, "completed")
 

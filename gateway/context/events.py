@@ -72,7 +72,7 @@ class Events:
         self._alive(event["source"], state.now)
         readings.contexts.changed()
         adopt(state, plan, event)
-        source_rows.compare(state, event, self.emit)
+        source_rows.compare(state, event, self.rows.telling, self.emit)
         for unit, at, wrong in self.rows.take(event):
             if wrong is not None:
                 readings.settling.correct(unit, wrong, at)

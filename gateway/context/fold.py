@@ -21,6 +21,7 @@ from gateway.context.plan import Plan
 from gateway.context.readings import Readings
 from gateway.context.records.batches import Batches
 from gateway.context.records.corrections import Corrections
+from gateway.context.records.final_records import FinalRecords
 from gateway.context.records.late_results import LateResults
 from gateway.context.records.run_memory import RETIRE_EVERY_TICKS
 from gateway.context.records.runs import Runs
@@ -68,8 +69,11 @@ class Fold:
         self._late_results = LateResults(self.state, self._runs, self._emit)
         self._contexts = Contexts(self.state, self.plan, self._runs)
         sight = Sight(self.state, self.plan)
-        corrections = Corrections(self.state, self.plan, self._emit, self._runs, self._batches, self._ledgers)
-        self._occupancy = Occupancy(self.state, self.plan, self._emit, self._runs, self._batches, corrections, self._contexts, sight)
+        finals = FinalRecords(self.state, self.plan, self._emit, self._runs)
+        corrections = Corrections(self.state, self.plan, self._emit, self._runs, self._batches, self._ledgers, finals)
+        self._occupancy = Occupancy(
+            self.state, self.plan, self._emit, self._runs, self._batches, corrections, finals, self._contexts, sight
+        )
         steps = SignalSteps(self.state, self.plan, self._runs, self._occupancy, sight)
         self._settling = Settling(self.state, self.plan, self._emit, self._runs, self._occupancy, steps, self._holds)
         self._gaps = Gaps(self.state, self.plan)

@@ -1,6 +1,6 @@
 """When something happened, how that is known, and for whom: the words of which all that the fold remembers is made."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Basis = Literal["observed", "found-at-start", "inferred-from-gap", "told-by-row"]
@@ -8,12 +8,29 @@ Basis = Literal["observed", "found-at-start", "inferred-from-gap", "told-by-row"
 
 
 @dataclass(slots=True)
+class Proof:
+    """What makes an instant observed: these tags were, from `before` ticks before it until `after` ticks after it.
+
+    A change counts once it has stood still, so it was observed if its signal was, for all of that time. `before` is negative where a gap's
+    end is later than the time that the device gives the change: what was read there has stood since.
+    """
+
+    tags: list[str] = field(default_factory=list)
+    before: int = 0
+    after: int = 0
+
+
+@dataclass(slots=True)
 class Instant:
-    """When something changed: at most `window` before `ticks`; None: nobody looked before."""
+    """When something changed: at most `window` before `ticks`; None: nobody looked before, or nobody knows how long.
+
+    `basis` is as it was read. Whether nobody looked later on, `standing.known` says; without a proof, it is as it is.
+    """
 
     ticks: int
     window: int | None
     basis: Basis = "observed"
+    proof: Proof | None = None
 
 
 @dataclass(slots=True)

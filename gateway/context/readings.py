@@ -14,7 +14,7 @@ from gateway.context.plan import Plan, Unit
 from gateway.context.records.runs import Runs
 from gateway.context.signals.contexts import Contexts
 from gateway.context.signals.settle import Settling
-from gateway.context.state import Instant, State
+from gateway.context.state import Instant, Proof, State
 from gateway.context.throttle import SAY_AGAIN_TICKS, say_once
 from gateway.context.waits import lasts
 from gateway.entries.fold_input import ReadingsInput, Seen
@@ -151,5 +151,6 @@ class Readings:
     def _instant(self, name: str, event: int, gap: tuple[int, int] | None) -> Instant:
         """Tell when a tag changed: at most a sampling interval before it was read, or somewhere in the gap that this reading closed."""
         if gap is None:
-            return Instant(event, self.plan.places[name].window_ticks)
-        return Instant(max(event, gap[0]), max(event - gap[0], 0), "inferred-from-gap")
+            return Instant(event, self.plan.places[name].window_ticks, proof=Proof([name]))
+        ticks = max(event, gap[0])
+        return Instant(ticks, ticks - gap[0], "inferred-from-gap", Proof([name], min(ticks - gap[1], 0)))

@@ -1,8 +1,10 @@
 """When a MES row says that something happened, and whether anybody watched for the row when it came to be.
 
-A look at a query proves that what it did not show came after it. So a row that a watched query shows for the first time, and whose own
-time lies after the last look, was observed. Every other time of a row is only told by it: the query was not watched (the first look after
-a start or an outage), or the row speaks of a time before the last look. The source's clock may be off by `max_offset_s`.
+A look at a query proves that what it did not show came after it. So a row that a watched query shows for the first time was seen to
+come, between two looks, and what it tells was observed, if it is no older than the oldest look that still counts as watching
+(`outage_tolerance_s` and two polls; the source's clock may be off by `max_offset_s`): how often somebody looks must not decide whether a
+MES that is seconds late is believed. How late the row came is the window of its instant. Every other time of a row is only told by it:
+the query was not watched (the first look after a start or an outage), or the row speaks of long before.
 """
 
 from collections.abc import Mapping
@@ -32,24 +34,31 @@ def row_instant(state: State, plan: Plan, event: Mapping[str, Any], row: Mapping
     ticks, now = None if row.get("time") is None else from_rfc3339(row["time"]), state.now
     if ticks is not None and EARLIEST_TICKS <= ticks <= now:
         return told_at(state, plan, event, ticks)
+    since = _since(event)
     if basis_of(state, plan, event, now) == "observed":
-        return Instant(now, _whole_second(now))
+        return Instant(now, _whole_second(now) if since is None else max(now - since, 0))  # it came after that look
     before = state.looks.get(f"{event['source']}.{event['name']}", 0)
     return Instant(now, now - before, "inferred-from-gap") if before else Instant(now, None, "found-at-start")
 
 
 def told_at(state: State, plan: Plan, event: Mapping[str, Any], ticks: int) -> Instant:
-    """Give an instant that a row tells. One in whole seconds may be up to a second older."""
-    return Instant(ticks, _whole_second(ticks), basis_of(state, plan, event, ticks))
+    """Give an instant that a row tells. One in whole seconds may be a second older; of one that came late that is its window."""
+    basis, since = basis_of(state, plan, event, ticks), _since(event)
+    is_late = basis == "observed" and since is not None and ticks < since
+    return Instant(ticks, max(_whole_second(ticks), state.now - ticks if is_late else 0), basis)
 
 
 def basis_of(state: State, plan: Plan, event: Mapping[str, Any], ticks: int) -> Basis:
     """Say how an instant is known that a row of this event tells. An event of 0.1 does not say when its query was looked at."""
     if "since" not in event:
         return "observed"
-    since = None if event["since"] is None else from_rfc3339(event["since"])
-    watched = since is not None and state.now - since <= plan.watched_ticks[event["source"]]
-    return "observed" if watched and since is not None and ticks >= since - plan.offset_ticks[event["source"]] else "told-by-row"
+    since, oldest = _since(event), state.now - plan.watched_ticks[event["source"]]
+    watched = since is not None and since >= oldest
+    return "observed" if watched and ticks >= oldest - plan.offset_ticks[event["source"]] else "told-by-row"
+
+
+def _since(event: Mapping[str, Any]) -> int | None:
+    return None if event.get("since") is None else from_rfc3339(event["since"])
 
 
 def _whole_second(ticks: int) -> int:

@@ -1,6 +1,6 @@
 """Rows of a source that say something else than before, or are gone: each is a finding with the old and the new values (URS-DAQ-04)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -16,7 +16,11 @@ MOST_BYTES = 16_384
 _Row = dict[str, Any]
 
 
-def compare(state: State, event: Mapping[str, Any], emit: event_bodies.Emit) -> None:
+Telling = Callable[[str, str], Mapping[str, str | None]]
+"""(query, key of a row) -> the equipments for which it is in force, each with its batch."""
+
+
+def compare(state: State, event: Mapping[str, Any], telling: Telling, emit: event_bodies.Emit) -> None:
     """Compare the rows of a `message` event with what is held of them, and hold them."""
     query = f"{event['source']}.{event['name']}"
     held = state.source_rows.setdefault(query, {})
@@ -28,7 +32,8 @@ def compare(state: State, event: Mapping[str, Any], emit: event_bodies.Emit) -> 
         if told["change"] != "deleted":
             held[key] = row
         if told["change"] == "deleted" or (former != row if former is not None else told["change"] == "changed"):
-            for finding in _findings(state, event, told, former, row):
+            in_force = telling(query, str(told["key"])) if told["change"] == "deleted" else {}
+            for finding in _findings(state, event, told, former, row, in_force):
                 emit(finding)
     for old in list(held)[: max(len(held) - MOST_ROWS, 0)]:
         del held[old]
@@ -42,18 +47,21 @@ def _under_former_key(held: dict[str, _Row], key: str) -> _Row | None:
     return None if form is None else held.pop(form)
 
 
-def _findings(state: State, event: Mapping[str, Any], told: Mapping[str, Any], former: _Row | None, row: _Row) -> Iterator[dict[str, Any]]:
+def _findings(
+    state: State, event: Mapping[str, Any], told: Mapping[str, Any], former: _Row | None, row: _Row, in_force: Mapping[str, str | None]
+) -> Iterator[dict[str, Any]]:
+    """Make the findings of a row, one for each batch that it concerns. in_force: of a deleted row, for whom it tells on all the same."""
     deleted = told["change"] == "deleted"
     differing = _differing(former, row, deleted=deleted)
     what = f"row {told['key']} of {event['source']}.{event['name']} {'was deleted' if deleted else 'was changed'}"
-    say = (
-        ", ".join(f"{item['column']} {item['old']} to {item['new']}" for item in differing)
-        if former is not None
-        else "what it said is not held"
-    )
+    say = "what it said is not held" if former is None else _said(differing, deleted=deleted)
     rests = {"source": event["source"], "name": event["name"], "key": told["key"], "seq": state.seq, "old_held": former is not None}
     evidence = {**rests, "changed": differing, **({} if former is not None else {"row": _fitting(row)})}
-    batches = sorted(_concerned(state, f"{event['source']}.{event['name']}", str(told["key"]), {**row, **(former or {})}, row))
+    concerned = _concerned(state, f"{event['source']}.{event['name']}", str(told["key"]), {**row, **(former or {})}, row)
+    batches = sorted(concerned | {batch for batch in in_force.values() if batch is not None})
+    if in_force:
+        evidence["in_force"] = sorted(in_force)
+        say = f"it was in force for {', '.join(sorted(in_force))}, and what it told stands until another row; {say}"
     altered = deleted or former is None or any(item["old"] not in (None, "") for item in differing)
     named: list[str | None] = [*batches] or [None]
     for batch in named:
@@ -61,6 +69,17 @@ def _findings(state: State, event: Mapping[str, Any], told: Mapping[str, Any], f
         severity: Any = "warning" if batch and altered else "info"  # an empty column that is filled in is no change of what was said
         code = f"source-row-{'deleted' if deleted else 'changed'}"
         yield event_bodies.finding(code, severity, f"{head}: {say}"[:2_000], {"batch": batch, **evidence}, source=event["source"])
+
+
+def _said(differing: list[_Row], *, deleted: bool) -> str:
+    """Write the values that a row had, and has now."""
+    if deleted:
+        return "it said " + ", ".join(f"{item['column']} {item['old']}" for item in differing if item["old"] not in (None, ""))
+    return ", ".join(f"{item['column']} {_shown(item['old'])} to {_shown(item['new'])}" for item in differing)
+
+
+def _shown(value: Any) -> str:
+    return "(empty)" if value in (None, "") else str(value)
 
 
 def _differing(former: _Row | None, row: _Row, *, deleted: bool) -> list[dict[str, Any]]:

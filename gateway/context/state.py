@@ -3,12 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from gateway.context.instants import Basis, Identity, Instant
+from gateway.context.instants import Basis, Identity, Instant, Proof
 from gateway.context.occurrences import Condition, Ledger, Log, PendingBooking, PostedBooking, Raised
 from gateway.entries.fold_input import Json
 from gateway.parameters import Book, Cut, Track
 
-FORMAT = 2
+FORMAT = 3
 """Of the dumped state. It rises when an old dump would be read wrongly; such a dump is refused, and the journal is folded anew."""
 
 
@@ -143,6 +143,7 @@ class EquipmentState:
 
     seen: dict[str, Seen] = field(default_factory=dict)
     settled: dict[str, Json] = field(default_factory=dict)
+    former: dict[str, Json] = field(default_factory=dict)  # what had settled before
     pending: dict[str, Pending] = field(default_factory=dict)
     noted: dict[str, int] = field(default_factory=dict)  # key -> time of the last finding about it
     pushed: dict[str, str | None] = field(default_factory=dict)
@@ -189,13 +190,17 @@ class Member:
 
 @dataclass(slots=True)
 class Listed:
-    """A record of a batch: its latest revision."""
+    """A record of a batch: its latest revision. start None: it was listed before it was remembered what it is of, and stays where it is."""
 
     revision: int
     sha256: str
     required: int
     missing: list[dict[str, Any]]
     open: list[dict[str, Any]] = field(default_factory=list)  # required values that are not the gateway's to give
+    equipment: str = ""
+    step: str = ""
+    start: Instant | None = None
+    seqs: list[int | None] = field(default_factory=list)  # entries that told its start and its end
 
 
 GRAVEST = ("result-replaced", "result-withdrawn", "config-corrected", "source-corrected", "re-bound")
@@ -299,7 +304,7 @@ class State:
     batches: dict[str, Batch] = field(default_factory=dict)
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     gaps: list[OpenGap] = field(default_factory=list)
-    lost: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # signal, state or operator -> its newest lost gaps, closed
+    lost: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # tag that says where an equipment is -> its lost gaps, closed
     back: dict[str, int] = field(default_factory=dict)  # source -> time of the entry with which it went on without loss
     alarms: dict[str, Raised] = field(default_factory=dict)
     conditions: dict[str, Condition] = field(default_factory=dict)  # "source/condition#branch" -> what a server last said of it
@@ -351,6 +356,7 @@ __all__ = [
     "Pending",
     "PendingBooking",
     "PostedBooking",
+    "Proof",
     "Raised",
     "Row",
     "Run",

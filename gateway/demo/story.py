@@ -92,19 +92,19 @@ def _ebr(setting: Setting) -> list[str]:
 async def play(parts: Cast) -> None:
     """Play one batch from its order to its record, with the faults in its middle; then stop all changes and wait for the receipt."""
     async with asyncio.TaskGroup() as group:
-        watching = group.create_task(_watch(parts))
-        await _started(parts)
+        watching = group.create_task(watch(parts))
+        await started(parts)
         parts.view.say(f"the plant starts; a batch takes about {parts.setting.batch_s:.0f} s")
         await parts.plant.say("go")
         began = time.monotonic()
         breaking = [group.create_task(work) for work in (_cut(parts, began), _kill(parts, began))]
-        await _until(
+        await until(
             lambda: parts.closed and all(task.done() for task in breaking), parts.setting.batch_s * 2 + LATE_S, "the batch to be closed"
         )
         parts.view.say("the batch is closed; the plant stands still")
         await parts.plant.say("still")
         await asyncio.sleep(STILL_S)
-        await _drained(parts)
+        await drained(parts)
         watching.cancel()
 
 
@@ -115,22 +115,25 @@ async def stop_gateway(parts: Cast) -> int | None:
     return status
 
 
-async def _started(parts: Cast) -> None:
+async def started(parts: Cast) -> None:
+    """Wait until every part runs, and the gateway reads every source."""
     parts.view.say("the simulated line and the EBR start")
-    await _until(lambda: "serving" in parts.plant.log.read_text(errors="replace"), STARTS_WITHIN_S, "the simulated line")
-    await _until(lambda: parts.store.is_made, STARTS_WITHIN_S, "the reference EBR")
+    await until(lambda: "serving" in parts.plant.log.read_text(errors="replace"), STARTS_WITHIN_S, "the simulated line")
+    await until(lambda: parts.store.is_made, STARTS_WITHIN_S, "the reference EBR")
     parts.view.say("the gateway starts")
     await parts.gateway.start()
-    await _connected(parts)
+    await connected(parts)
     parts.view.say(f"the gateway reads {len(parts.setting.line.sources)} sources, {len(parts.setting.line.tags)} tags")
 
 
-async def _connected(parts: Cast) -> None:
+async def connected(parts: Cast) -> None:
+    """Wait until the gateway reads every source."""
+
     def ready() -> bool:
         now = parts.view.progress.snapshot
         return now is not None and all(source["state"] == "connected" for source in now["sources"])
 
-    await _until(ready, STARTS_WITHIN_S, "the gateway to connect to every source")
+    await until(ready, STARTS_WITHIN_S, "the gateway to connect to every source")
 
 
 async def _cut(parts: Cast, began: float) -> None:
@@ -150,11 +153,11 @@ async def _kill(parts: Cast, began: float) -> None:
     await parts.gateway.kill()
     await asyncio.sleep(faults.down_for_s)
     await parts.gateway.start()
-    await _connected(parts)
+    await connected(parts)
     parts.view.say("the gateway runs again and reads every source", "green")
 
 
-async def _watch(parts: Cast) -> None:
+async def watch(parts: Cast) -> None:
     """Keep the view fresh, follow what the EBR receives, and notice a part that died."""
     while True:
         for child in (parts.plant, parts.ebr, parts.gateway):
@@ -176,16 +179,17 @@ def _closes(payload: bytes, batch: str) -> bool:
     return bool(event.get("type") == "batch" and event.get("transition") == "end" and event.get("batch") == batch)
 
 
-async def _drained(parts: Cast) -> None:
+async def drained(parts: Cast) -> None:
     """Wait until the EBR holds what the journal held a moment ago, and the gateway has the receipt for it."""
     now = await asyncio.to_thread(parts.snapshot)
     if now is None:
         raise Died("the gateway does not answer")
     goal = now["journal"]["epoch"], now["journal"]["seq"]
-    await _until(lambda: parts.store.last() >= goal, DRAINS_WITHIN_S, f"the EBR to receive entry {goal[1]}")
+    await until(lambda: parts.store.last() >= goal, DRAINS_WITHIN_S, f"the EBR to receive entry {goal[1]}")
 
 
-async def _until(fact: Callable[[], bool], within_s: float, what: str) -> None:
+async def until(fact: Callable[[], bool], within_s: float, what: str) -> None:
+    """Wait for a fact. Raises TooSlow."""
     deadline = time.monotonic() + within_s
     while not await asyncio.to_thread(fact):
         if time.monotonic() > deadline:

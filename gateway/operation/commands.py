@@ -58,7 +58,33 @@ def commands_of(parts: Parts) -> dict[str, Command]:
         await parts.audit.record("archive", what, "asked for", who)
         return {"note": note}
 
-    return {"release-hold": release_hold, "rotate-key": rotate_key, "sign-archive": sign_archive}
+    async def retire_uplink(arguments: Mapping[str, Any], who: str) -> dict[str, Any]:
+        name, reason = _text(arguments, "uplink"), _text(arguments, "reason")
+        if name in {uplink.name for uplink in parts.line.uplinks}:
+            raise Declined(f"uplink {name} stands in line.toml: it is served, and let go by taking it out there")
+        cursor = parts.journal.receipts.cursors().get(name)
+        if cursor is None:
+            raise Declined(f"the journal holds nothing for an uplink {name}")
+        left = await asyncio.to_thread(parts.journal.receipts.depth, name)
+        what = {"uplink": name, "confirmed": list(cursor.at), "unconfirmed": left.entries}
+        await parts.audit.record("uplink-retired", what, reason, who)
+        parts.journal.receipts.retire(name)
+        return what
+
+    async def new_epoch(arguments: Mapping[str, Any], who: str) -> dict[str, Any]:
+        epoch, seq = parts.journal.last
+        what = {"epoch": epoch, "seq": seq}
+        await parts.audit.record("epoch-left", what, _text(arguments, "reason"), who)
+        await asyncio.to_thread(parts.journal.leave_epoch)
+        return what
+
+    return {
+        "release-hold": release_hold,
+        "rotate-key": rotate_key,
+        "sign-archive": sign_archive,
+        "retire-uplink": retire_uplink,
+        "new-epoch": new_epoch,
+    }
 
 
 def _text(arguments: Mapping[str, Any], name: str) -> str:

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from buffer import ScrubRound, Usage
+from buffer import Journal, ScrubRound, Usage
+from config import Line
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 from gateway.intake import LateCycles, software_version
 from gateway.operation.parts import Parts
@@ -18,6 +19,10 @@ from gateway.operation.wording import span
 RATE_OVER_S = 5.0
 SPACE_ALARMS = (0.70, 0.85)
 """Fractions of the journal's space above which a person should act (URS-BUF-05)."""
+NOT_NAMED = (
+    "the journal keeps everything for it, and line.toml no longer names it; name it again, or let it go:"
+    " ebr-gateway retire-uplink LINE --uplink NAME --reason ..."
+)
 STOOD_S = 5.0
 """A source that was not asked for longer needs attention for LATE_SHOWN_S afterwards; shorter silences are counted."""
 LATE_SHOWN_S = 600.0
@@ -78,6 +83,7 @@ class Status:
             "journal": self._journal(),
             "sources": [self._source(name) for name in parts.intake.ports],
             "uplinks": [self._uplink(forwarder.status, stamp.ticks) for forwarder in parts.uplinks],
+            "uplinks_gone": uplinks_gone(parts.line, parts.journal),
             "evidence": parts.checkpoints.describe(forwarder.status.name for forwarder in parts.uplinks),
             "backup": None if parts.backups is None else parts.backups.describe(),
             "equipment": {unit.name: parts.fold.context(unit.name) for unit in parts.line.equipment},
@@ -171,6 +177,7 @@ def problems(now: Mapping[str, Any]) -> list[str]:
     texts += _journal_problems(now["journal"])
     texts += [f"uplink {u['name']}: {u['state']} ({u['detail']})" for u in now["uplinks"] if u["state"] != "forwarding"]
     texts += [f"uplink {u['name']}: {u['rejected']} entries rejected by the EBR" for u in now["uplinks"] if u["rejected"]]
+    texts += [f"uplink {name}: {NOT_NAMED}" for name in now["uplinks_gone"]]
     texts += [_refused(u) for u in now["uplinks"] if u["refused_lately"]]
     texts += _evidence_problems(now["evidence"], now["backup"])
     if now["clock"]["status"] != "synchronised":
@@ -187,6 +194,12 @@ def _late(late: LateCycles, now: int) -> dict[str, Any]:
 
 def _needs_attention(late: Mapping[str, Any]) -> bool:
     return bool(late["count"] and late["last_s"] > STOOD_S and late["ago_s"] < LATE_SHOWN_S)
+
+
+def uplinks_gone(line: Line, journal: Journal) -> list[str]:
+    """List the uplinks for whose receipts the journal keeps entries though the line no longer has them."""
+    named = {uplink.name for uplink in line.uplinks}
+    return sorted(name for name, cursor in journal.receipts.cursors().items() if cursor.required and name not in named)
 
 
 def _refused(uplink: Mapping[str, Any]) -> str:

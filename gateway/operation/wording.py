@@ -11,7 +11,12 @@ SETTLED_S = 600.0
 """A rate measured over less time means nothing: a start writes more than an hour of standstill."""
 BECAUSE = {"batch-end": "a batch ended", "interval": "in turn", "stop": "before a stop", "key-rotation": "the key changed"}
 
-STARTS = {"created": "with a new journal", "restored": "from a backup, with a new epoch", "salvaged": "after a salvage, with a new epoch"}
+STARTS = {
+    "created": "with a new journal",
+    "restored": "from a backup, with a new epoch",
+    "salvaged": "after a salvage, with a new epoch",
+    "moved": "on another machine, with a new epoch",
+}
 
 
 class StatusLine(NamedTuple):

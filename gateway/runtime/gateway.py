@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from buffer import Journal
+from buffer import Journal, Origin
 from config import Line
 from drivers import Driver
 from gateway.clock import Clock, system_clock
@@ -22,7 +22,7 @@ from gateway.evidence.keyring import Keyring
 from gateway.evidence.witness import Witness
 from gateway.intake import Intake, PushServer, software_version
 from gateway.operation.parts import Parts
-from gateway.operation.status import Status
+from gateway.operation.status import NOT_NAMED, Status, uplinks_gone
 from gateway.runtime import assembly
 from gateway.runtime.systemd import notify, starting
 from gateway.runtime.tasks import Task, source_tasks, tasks, uplink_tasks
@@ -56,6 +56,7 @@ def _open(line: Line) -> Journal:
         commit_interval_s=line.buffer.commit_interval_ms / 1000,
         retain_s=line.buffer.retain_days * DAY_S,
         max_bytes=line.buffer.max_bytes,
+        origin=Origin.of(line.data),
     )
 
 
@@ -144,6 +145,8 @@ class Gateway:
         parts.keyring.announce(parts.audit.key_changed, self.event)
         for text in opened.findings:
             self.event(finding("journal-recovered", "alarm", text))
+        for name in uplinks_gone(parts.line, parts.journal):
+            self.event(finding("uplink-gone", "alarm", f"uplink {name}: {NOT_NAMED}", {"uplink": name}))
         parts.holds.resume()
         for name, port in parts.intake.ports.items():
             if parts.fold.last_observed(name) is not None:

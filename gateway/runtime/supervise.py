@@ -38,23 +38,25 @@ async def supervise(
     *,
     retry_on: type[Exception] | tuple[type[Exception], ...],
     settled_after_s: float = 30.0,
+    achieved: Callable[[], object] = object,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> None:
     """Run `attempt` for ever; after each `retry_on` call `on_failure` with the reason, wait longer each time, and run it again.
 
-    The waits begin anew after an attempt that lasted `settled_after_s`. Any other exception is a bug and goes up to the TaskGroup, which
-    ends the process; of a group, what is not `retry_on` goes up.
+    The waits begin anew after an attempt that lasted `settled_after_s` and changed what `achieved` returns: one that only waited for a
+    deadline has not settled anything. By default every attempt has achieved something. Any other exception is a bug and goes up to the
+    TaskGroup, which ends the process; of a group, what is not `retry_on` goes up.
     """
     loop, waits, logged = asyncio.get_running_loop(), backoff_s(), ""
     while True:
-        started, why = loop.time(), ""
+        started, before, why = loop.time(), achieved(), ""
         try:
             await attempt()
         except* retry_on as group:
             why = "; ".join(str(error) or type(error).__name__ for error in leaves(group))
         else:
             raise RuntimeError(f"{name}: returned, but must run until cancelled")
-        if loop.time() - started > settled_after_s:
+        if loop.time() - started > settled_after_s and achieved() != before:
             waits, logged = backoff_s(), ""
         wait_s = next(waits)
         # Logged once as long as the reason is the same: an outage of a weekend must not fill the log.

@@ -59,7 +59,13 @@ def tasks(
 def uplink_tasks(parts: Parts) -> dict[str, Task]:
     """Return two tasks per receiver: send what is stored and take its receipts; see that it gets on. They stop last."""
     names = {forwarder: f"uplink {forwarder.status.name}" for forwarder in parts.uplinks}
-    sending = {name: partial(supervise, name, forwarder.run, forwarder.failed, retry_on=UplinkError) for forwarder, name in names.items()}
+    sending = {
+        name: partial(
+            supervise, name, forwarder.run, forwarder.failed, retry_on=UplinkError,
+            achieved=partial(parts.journal.cursor, forwarder.status.name),
+        )
+        for forwarder, name in names.items()
+    }  # fmt: skip
     return sending | {f"{name} watch": forwarder.watch for forwarder, name in names.items()}
 
 
@@ -72,7 +78,7 @@ async def _source(driver: Driver, intake: Intake) -> None:
     """Run a source's driver, and run it again after each failure; between two attempts its port keeps the gap open."""
     port = intake.ports[driver.source.name]
     attempt = isolated(driver.source.name, driver, port, JournalError)
-    await supervise(driver.source.name, attempt, port.failed, retry_on=DriverError)
+    await supervise(driver.source.name, attempt, port.failed, retry_on=DriverError, achieved=lambda: (port.readings, port.observed))
 
 
 async def _raised(fault: Awaitable[None]) -> None:

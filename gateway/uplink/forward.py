@@ -29,8 +29,8 @@ REFUSED_WAIT_S = 30.0
 ASK_AGAIN_S = 60.0
 ASK_AGAIN_ENTRIES = 50
 WAY_OUT = (
-    "nothing more is sent, what is read is stored. If the journal was put back to an older copy: stop the gateway, and take what the EBR"
-    " has (ebr-gateway restore --ebr). If another machine runs under this name: stop it"
+    "nothing more is sent, what is read is stored. If the journal was put back to an older copy: ebr-gateway new-epoch, and restart; or"
+    " stop the gateway and take what the EBR has (restore --ebr). If another machine runs under this name: stop it"
 )
 
 

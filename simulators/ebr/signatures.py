@@ -15,8 +15,12 @@ from typing import Any, NamedTuple
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from simulators.ebr.entry import Refusal
+
 TABLES = """
 CREATE TABLE IF NOT EXISTS keys(gateway TEXT NOT NULL, key TEXT NOT NULL, how TEXT NOT NULL, PRIMARY KEY (gateway, key)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS strangers(
+  gateway TEXT NOT NULL, epoch INTEGER NOT NULL, key TEXT NOT NULL, PRIMARY KEY (gateway, epoch)) WITHOUT ROWID;
 """
 ROTATION = "ebr-gateway/key-rotation/1"
 _ED25519 = 1
@@ -87,6 +91,27 @@ def trusted(db: sqlite3.Connection, gateway: str) -> Iterator[tuple[Key, str]]:
     """Yield the line's keys, with the reason why each is trusted."""
     for text, how in db.execute("SELECT key, how FROM keys WHERE gateway=? ORDER BY key", (gateway,)).fetchall():
         yield Key.parse(text), how
+
+
+def meet(db: sqlite3.Connection, gateway: str, epoch: int, event: Mapping[str, Any]) -> Refusal | None:
+    """Refuse an epoch that begins with a key of its own while the line has another, trusted one: two gateways under one name."""
+    stated = event.get("what")
+    key = _key(stated.get("public")) if event.get("action") in ("key-created", "key-adopted") and isinstance(stated, dict) else None
+    others = db.execute("SELECT 1 FROM streams WHERE gateway=? AND epoch<>? AND through>0", (gateway, epoch)).fetchone()
+    trusted_keys = [trusted_key.text for trusted_key, _ in trusted(db, gateway)]
+    if key is None or not others or not trusted_keys or key.text in trusted_keys:
+        return None
+    db.execute("INSERT OR REPLACE INTO strangers VALUES (?,?,?)", (gateway, epoch, key.text))
+    return stranger(db, gateway, epoch)
+
+
+def stranger(db: sqlite3.Connection, gateway: str, epoch: int) -> Refusal | None:
+    """Return the refusal of everything from an epoch whose key nobody trusts; None once a person has given the key to the EBR."""
+    row = db.execute("SELECT key FROM strangers WHERE gateway=? AND epoch=?", (gateway, epoch)).fetchone()
+    if row is None or row[0] in (key.text for key, _ in trusted(db, gateway)):
+        return None
+    text = f"epoch {epoch} of {gateway} is signed by {Key.parse(row[0]).short}, which is not trusted: another gateway runs under this name,"
+    return Refusal("not-authorised", "later", f"{text} or the line has a new key that must be given to the EBR")
 
 
 def learn(db: sqlite3.Connection, gateway: str, event: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ far.
 """
 
 import hashlib
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -15,6 +16,8 @@ from pathlib import Path
 from simulators.ebr import checkpoints, signatures
 from simulators.ebr.entry import NOTHING, Entry, Refusal, Stream, Unreadable, facts, read
 from simulators.ebr.record.readings import span
+
+log = logging.getLogger(__name__)
 
 MAX_REJECTED = 1_000
 MOST_AHEAD_ENTRIES = 32_768
@@ -204,7 +207,7 @@ class Store:
         if entry.seq <= through and not self._is_the_rejected(entry):
             self._suspect(entry, "the stream was whole without it, and another one was refused in its place", taken)
             return
-        no = entry.unsupported() or rule(entry)
+        no = entry.unsupported() or signatures.stranger(self._db, *entry.stream) or rule(entry)
         if no is not None:
             self._reject(entry, no, taken)
             return
@@ -250,6 +253,7 @@ class Store:
     def _advance(self, stream: Stream, taken: Taken) -> None:
         """Follow the chain as far as it holds."""
         through, digest = self._through(stream)
+        barred = signatures.stranger(self._db, *stream)
         for seq, own, previous in self._after(stream, through):
             if seq != through + 1:
                 break
@@ -257,7 +261,10 @@ class Store:
                 self._set_aside(stream, seq, taken)
                 break
             through, digest = seq, own
-            self._check(stream, seq, taken)
+            if not self._check(stream, seq, taken):
+                barred = signatures.stranger(self._db, *stream)
+            elif barred is not None:
+                self._refuse_held(stream, seq, barred, taken)
         self._db.execute("REPLACE INTO streams VALUES (?,?,?,?)", (*stream, through, digest))
 
     def _check(self, stream: Stream, seq: int, taken: Taken) -> bool:
@@ -271,16 +278,24 @@ class Store:
             return True
         entry = read(row[1])
         if row[0] == "audit":
+            no = signatures.meet(self._db, *stream, entry.item["event"])
             signatures.learn(self._db, stream[0], entry.item["event"])
-            return True
-        no = checkpoints.check(self._db, stream, seq, entry.item["event"])
+        else:
+            no = checkpoints.check(self._db, stream, seq, entry.item["event"])
         if no is None:
             return True
+        log.error("%s, epoch %d, entry %d: %s", *stream, seq, no.reason)
         self._suspect(entry, no.reason, taken)
+        self._refuse_held(stream, seq, no, taken)
+        return False
+
+    def _refuse_held(self, stream: Stream, seq: int, no: Refusal, taken: Taken) -> None:
+        """Refuse an entry that was stored before it was known why it may not be."""
+        row = self._db.execute("SELECT payload FROM entries WHERE gateway=? AND epoch=? AND seq=?", (*stream, seq)).fetchone()
         for table in ("entries", "facts", "spans"):
             self._db.execute(f"DELETE FROM {table} WHERE gateway=? AND epoch=? AND seq=?", (*stream, seq))  # noqa: S608 - fixed names
-        self._reject(entry, no, taken)
-        return False
+        if row is not None:
+            self._reject(read(row[0]), no, taken)
 
     def _after(self, stream: Stream, through: int) -> Iterator[tuple[int, str, str]]:
         """Yield (seq, digest, previous) of entries held or rejected after an entry, in order."""

@@ -5,14 +5,14 @@ import os
 import time
 import tty
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from config import Source, Tag
 from simulators.device import Truth
 from simulators.modbus_plc.faults import Fault, spoiled
 from simulators.modbus_plc.framing import Answer, served_under, spoiled_frame
-from simulators.modbus_plc.memory import Memory, Served, not_served
+from simulators.modbus_plc.memory import TABLE, Memory, Served, not_served
 from simulators.modbus_plc.rtu import Bus
 
 
@@ -25,7 +25,8 @@ class ModbusPlc:
     """Serves the tags of one source at its endpoint, tcp://, rtu-tcp:// or rtu:// (a pseudo-terminal with a link to it at that path).
 
     Port 0 takes a free port, told by `port` after start and kept over a restart. faults: each request meets the first that fits.
-    dead: units that never answer.
+    dead: units that never answer. deaf: (unit, table, offset) of places of which no read is answered. longest: reads of more places are
+    not answered rightly, but as `beyond` says.
     """
 
     def __init__(self, source: Source, tags: Sequence[Tag], truth: Truth) -> None:
@@ -35,6 +36,9 @@ class ModbusPlc:
         )
         self.faults: list[Fault] = []
         self.dead: set[int] = set()
+        self.deaf: set[tuple[int, str, int]] = set()
+        self.longest = 2000
+        self.beyond: Literal["zeros", "silence", "exception"] = "silence"
         parts = urlsplit(source.endpoints[0])
         self._scheme, self.path = parts.scheme, source.folder / (parts.netloc + parts.path)
         self.host, self.port = (
@@ -76,9 +80,16 @@ class ModbusPlc:
 
     def answer(self, unit: int, pdu: bytes) -> Answer | None:
         """Answer a request under the first fault that it meets; None for a dead unit."""
-        if unit in self.dead:
+        start, count = int.from_bytes(pdu[1:3], "big"), int.from_bytes(pdu[3:5], "big")
+        is_deaf = any((unit, TABLE.get(pdu[0], ""), at) in self.deaf for at in range(start, start + count)) if self.deaf else False
+        if unit in self.dead or is_deaf or (count > self.longest and self.beyond == "silence"):
             self.memory.requests[pdu[0]] += 1
             return None
+        if count > self.longest:
+            data = bytes(2 * count if pdu[0] > 2 else (count + 7) // 8)
+            wrong = bytes([pdu[0] | 0x80, 4]) if self.beyond == "exception" else bytes([pdu[0], len(data)]) + data
+            self.memory.requests[pdu[0]] += 1
+            return None, wrong, not_served
         fault = next((fault for fault in self.faults if fault.strikes(unit, pdu[0])), None)
         right, served = self.memory.answer(unit, pdu)
         return fault, right if fault is None else spoiled(fault, right), served

@@ -63,6 +63,8 @@ class Processor(UaProcessor):
         service = self.iserver.subscription_service
         if not isinstance(service, Subscriptions):
             return await super()._process_message(typeid, requesthdr, seqhdr, body)  # type: ignore[no-untyped-call]
+        if typeid.Identifier == ua.ObjectIds.CloseSessionRequest_Encoding_DefaultBinary:
+            service.closed_sessions += 1
         type_number = typeid.Identifier if self.session is not None and self.session.is_activated() else 0
         if type_number == ua.ObjectIds.PublishRequest_Encoding_DefaultBinary:
             return self._publish(service, requesthdr, seqhdr, body)
@@ -117,9 +119,15 @@ class Processor(UaProcessor):
 
     async def _browse(self, service: Subscriptions, requesthdr: Any, seqhdr: Any, body: Any) -> bool:
         assert self.session is not None
-        results = await self.session.browse(struct_from_binary(_ua.BrowseParameters, body))
+        asked = struct_from_binary(_ua.BrowseParameters, body)
+        results = await self.session.browse(asked)
         response = ua.BrowseResponse()
-        response.Results = [self._paged(result, service.switches.browse_page) for result in results]
+        for description, result in zip(asked.NodesToBrowse, results, strict=True):
+            node: Any = self.iserver.aspace._nodes.get(description.NodeId)  # noqa: SLF001
+            name = None if node is None else node.attributes[ua.AttributeIds.BrowseName].value.Value.Value.Name
+            if name in service.switches.browse_refused:
+                result = ua.BrowseResult(StatusCode=ua.StatusCode(ua.StatusCodes.BadUserAccessDenied))  # noqa: PLW2901
+            response.Results.append(self._paged(result, service.switches.browse_page, service.switches.browse_points))
         self.send_response(requesthdr.RequestHandle, seqhdr, response)  # type: ignore[no-untyped-call]
         return True
 
@@ -132,8 +140,10 @@ class Processor(UaProcessor):
         self.send_response(requesthdr.RequestHandle, seqhdr, response)  # type: ignore[no-untyped-call]
         return True
 
-    def _paged(self, result: Any, page: int) -> Any:
-        """Cut a list of references, as servers do that send few at once (Part 4, 7.9)."""
+    def _paged(self, result: Any, page: int, points: int = 0) -> Any:
+        """Cut a list of references, as servers do that send few at once (Part 4, 7.9); refuse it where no more can be kept open."""
+        if 0 < page < len(result.References) and 0 < points <= len(self._pages):
+            return ua.BrowseResult(StatusCode=ua.StatusCode(ua.StatusCodes.BadNoContinuationPoints))
         if 0 < page < len(result.References):
             rest = ua.BrowseResult(References=result.References[page:])
             result.References = result.References[:page]

@@ -43,6 +43,9 @@ class Switches:
     history: bool = False
     history_trick: str = ""  # "repeat": the same continuation point for ever; "expire": the second page is refused
     browse_page: int = 0  # references per answer; 0 is all
+    items_fault: int = 0  # CreateMonitoredItems is answered with this fault
+    browse_points: int = 0  # lists of references that are kept open at once; 0 is any number
+    browse_refused: set[str] = field(default_factory=set)  # browse names of nodes that do not tell what lies below them
     condition_refresh: bool = True
     filters: bool = True  # data change filters are taken
 
@@ -238,6 +241,7 @@ class Subscriptions:
         self.subscriptions: dict[int, Subscription] = {}
         self.watchers: dict[Any, list[tuple[Subscription, Item]]] = {}
         self.standard_events: dict[int, Any] = {}
+        self.closed_sessions = 0  # that a client closed, not those whose connection ended
         self._next_id = int(time.time()) & 0xFFFFFF
         self._next_item = 1
 
@@ -256,6 +260,8 @@ class Subscriptions:
     async def create_monitored_items(self, params: Any) -> list[Any]:
         """Create items on data; an unknown node is refused, its neighbours are not."""
         subscription = self._of(params.SubscriptionId)
+        if self.switches.items_fault:
+            raise ServiceError(self.switches.items_fault)
         return [self._created(subscription, asked) for asked in params.ItemsToCreate]
 
     def _created(self, subscription: Subscription, asked: Any) -> Any:

@@ -11,7 +11,7 @@ from kit.configured_line import DIFFERENCES, FROM_ROWS, LIMITING, MEASURED, TIME
 from kit.configured_story import ConfiguredLog, Edited, Played
 from kit.random_recipes import RUNNING, SOURCES, S
 from kit.recipe_model import at
-from kit.recipe_truth import BOTH, DEPENDS, Truth, Verdict, window
+from kit.recipe_truth import BOTH, DEPENDS, Truth, Verdict, stated_window
 
 HELD_S = 50
 """Readings this far back are held for certain: what another configuration asks for anew can be computed of them."""
@@ -49,7 +49,7 @@ class ConfiguredTruth(Truth):
             )
             if parameter["status"] == "present":
                 self._present(result, record, setup, row, parameter, where)
-            elif self._all_seen(record, row) and self._asked_in_time(record, row, version) and not self._redefined(record, row.tag):
+            elif self._is_known(record, setup, row, version):
                 result.modest.append(where)
         return result
 
@@ -73,9 +73,14 @@ class ConfiguredTruth(Truth):
         return wrong
 
     def judged_by(self, record: dict[str, Any]) -> int:
-        """Number from 0 the configuration that judged a record: what ends with a configuration is told by that one."""
+        """Number from 0 the configuration that judged a record.
+
+        With the entry that begins one, the former tells what ends with it, and the new one what was due: the record says which.
+        """
         version = self.made.version(record["caused_by"])
-        return version - 1 if version and record["caused_by"] == self.made.versions[version] else version
+        if version and record["caused_by"] == self.made.versions[version] and record.get("config_versions"):
+            return version - 1 if record["config_versions"][-1] == version else version
+        return version
 
     def _present(self, result: Verdict, record: Any, setup: Setup, row: Row, parameter: Any, where: Any) -> None:
         steps = self.possible(record, DEPENDS.get(row.statistic, BOTH))
@@ -114,7 +119,7 @@ class ConfiguredTruth(Truth):
         if not text.startswith("="):
             return (Fraction(text) if text else None), True
         tag, (quantity, code) = text[1:], unit_of_limits(row, dict(setup.units))
-        start = window(record, "start")[1]
+        start = stated_window(record, "start")[1]
         number = at(self.exact[tag], start)
         if number is None:
             return None, False
@@ -164,6 +169,13 @@ class ConfiguredTruth(Truth):
 
     # what may be missing
 
+    def _is_known(self, record: Any, setup: Setup, row: Row, version: int) -> bool:
+        """Return whether a value can be told: all of it was seen, asked for in time, of one tag, and there is one."""
+        if not self._all_seen(record, row) or not self._asked_in_time(record, row, version) or self._redefined(record, row.tag):
+            return False
+        steps = self.possible(record, DEPENDS.get(row.statistic, BOTH))
+        return bool(steps) and self._exactly(record, setup, row, steps[0]) is not None  # none, if the equipment never ran in it
+
     def _all_seen(self, record: Any, row: Row) -> bool:
         name = row.tag.partition(".")[2]
         lines = [text[1:] for text in row.limits if text.startswith("=") and row.statistic in TIMED]
@@ -173,14 +185,14 @@ class ConfiguredTruth(Truth):
 
     def _redefined(self, record: Any, tag: str) -> bool:
         """Return whether a tag came to mean something else between the reading that stood at a step's start and the step's end."""
-        start, end = window(record, "start")[0], window(record, "end")[1]
+        start, end = stated_window(record, "start")[0], stated_window(record, "end")[1]
         made = max((t for t, *_ in self.log.seen[tag] if t <= start), default=start) if tag else start
         pairs = zip(self.told.restarts, pairwise(self.setups), strict=False)
-        return any(made <= restart.until and restart.begin < end and tag in redefined(*pair) for restart, pair in pairs)
+        return any(made <= restart.begin < end and tag in redefined(*pair) for restart, pair in pairs)
 
     def _asked_in_time(self, record: Any, row: Row, version: int) -> bool:
         """Return whether what a row asks for was asked for while the readings from the step's start on were still held."""
-        start, end = window(record, "start")[0], window(record, "end")[1]
+        start, end = stated_window(record, "start")[0], stated_window(record, "end")[1]
         for n, restart in enumerate(self.told.restarts):
             if restart.begin < start or restart.begin > max(end, 0) or n + 1 > version:
                 continue
@@ -205,7 +217,7 @@ class ConfiguredTruth(Truth):
 
     def _held(self, record: Any, row: Row) -> set[str]:
         """Name the limiting tags of which it was known at the step's start that a limit is read from them, and which stayed the same."""
-        start = window(record, "start")[0]
+        start = stated_window(record, "start")[0]
         versions = range(self.told.version(start), self.judged_by(record) + 1)
         found = []
         for version in versions:

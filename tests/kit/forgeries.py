@@ -127,9 +127,15 @@ def attack(rig: ReceiptRig, forger: Forger, loop: asyncio.Runner, counts: Counte
         return
     farthest = max((item["epoch"], item["through"]) for item in proved)
     assert before[0] <= after[0] <= max(before[0], farthest), what
-    listed = {(item["epoch"], one["seq"]) for item in proved for one in item["rejected"]} if after[2] != before[2] else set()
+    listed = {(item["epoch"], seq) for item in proved for seq in _seqs(item.get("rejected"))}
     held = {(one.epoch, one.seq) for one in before[2]}
     assert {(one.epoch, one.seq) for one in after[2]} - held <= listed, what
+
+
+def _seqs(rejected: Any) -> set[int]:
+    """The entries that a list names; what is no list names none."""
+    items = rejected if isinstance(rejected, list) else []
+    return {one["seq"] for one in items if isinstance(one, dict) and isinstance(one.get("seq"), int)}
 
 
 def attack_outcome(forger: Forger, record: Record, counts: Counter[str]) -> None:

@@ -12,6 +12,8 @@ from kit.random_recipes import PHASES, RUNNING, SOURCES, Log, S, Story
 from gateway.entries.fold_input import ReadingsInput
 
 MIN_COVERED = 0.5  # of every row of the recipes' parameters
+STILL = S // 2  # so long a value must stand
+UNKNOWN = float("inf")  # of an edge: nobody knows how much earlier or later it was
 
 
 def stood(changes: list[tuple[int, Any]], gaps: list[tuple[int, int]]) -> list[tuple[int, Any]]:
@@ -19,7 +21,7 @@ def stood(changes: list[tuple[int, Any]], gaps: list[tuple[int, int]]) -> list[t
     kept: list[tuple[int, Any]] = []
     for number, (t, v) in enumerate(changes):
         until = changes[number + 1][0] if number + 1 < len(changes) else t + 3_600 * S
-        if until - t >= S // 2:
+        if until - t >= STILL:
             kept.append((t, v))
     return [c for number, c in enumerate(kept) if number == 0 or kept[number - 1][1] != c[1]]
 
@@ -37,10 +39,25 @@ def hidden(gaps: list[tuple[int, int]], t: int) -> int | None:
     return next((t - g0 for g0, g1 in gaps if g0 < t <= g1), None)
 
 
+def unproved(values: list[tuple[int, Any]], gaps: list[tuple[int, int]]) -> set[int]:
+    """Times of changes to values that may not have stood: nobody saw them for half a second."""
+    return {t for t, _ in values if any(t <= g0 < t + STILL for g0, _ in gaps)}
+
+
+def returned(values: list[tuple[int, Any]], gaps: list[tuple[int, int]]) -> set[int]:
+    """Times of changes back to the value before from one that may never have stood: perhaps nothing ended."""
+    found = set()
+    for (_, first), (t, _), (back, v) in zip(values, values[1:], values[2:], strict=False):
+        edges = [t, *(min(max(g, t), back) for gap in sorted(gaps) for g in gap), back]
+        if v == first and max(b - a for a, b in zip(edges[::2], edges[1::2], strict=True)) < STILL:
+            found.add(back)
+    return found
+
+
 def runs_of(log: Log, story: Story, raw: dict[str, Any], equipment: str) -> list[dict[str, Any]]:
     """Every run of every step, from the log: maximal times in which the signal means the step, cut where the batch changes.
 
-    unseen: of each edge how much earlier it may have been, None if it was seen.
+    unseen: of each edge how much earlier it may have been, None if it was seen, UNKNOWN if it may have been later too.
     """
     source, gaps = SOURCES[equipment], log.gaps[SOURCES[equipment]]
     steps: dict[str, tuple[str, Callable[[Any], bool]]] = {
@@ -49,27 +66,32 @@ def runs_of(log: Log, story: Story, raw: dict[str, Any], equipment: str) -> list
     }
     steps |= {name: (f"{source}.step", partial(eq, n)) for n, name in enumerate(PHASES[equipment], 1)}
     orders = sorted((row, seen, batch) for row, seen, unit, batch in story.orders if unit == equipment)
-    found = []
+    found: list[dict[str, Any]] = []
     for name, (tag, means) in steps.items():
         values, keys = signal(log, raw, tag), signal(log, raw, f"{source}.key")
+        back = returned(values, gaps)
+        doubtful = back | unproved(values, gaps) | (unproved(keys, gaps) if name in PHASES[equipment] else set())
         edges = {t for t, _ in values} | ({t for t, _ in keys} if name in PHASES[equipment] else set())
         begun: Any = None
         for t in sorted(edges):
             on = means(at(values, t))
             key = at(keys, t) if name in PHASES[equipment] else None
             if begun is not None and (not on or key != begun[1]):
-                found.append({"step": name, "start": begun[0], "end": t})
+                found.append({"step": name, "start": begun[0], "end": t, "doubtful": doubtful, "returned": back})
                 begun = None
             if on and begun is None:
                 begun = (t, key)
         if begun is not None:
-            found.append({"step": name, "start": begun[0], "end": None})
+            found.append({"step": name, "start": begun[0], "end": None, "doubtful": doubtful, "returned": back})
     for run in found:
         run["sighted"] = (
             run["step"] in PHASES[equipment] or run["end"] is None or not any(a < run["end"] and b > run["start"] for a, b in gaps)
         )
         run["unseen"] = [None if t is None else hidden(gaps, t) for t in (run["start"], run["end"])]
     found = [part for run in found for part in split(run, orders, gaps)]
+    for run in found:
+        told = zip((run["start"], run["end"]), run["unseen"], strict=True)
+        run["unseen"] = [UNKNOWN if t in run["doubtful"] else unseen for t, unseen in told]
     counts: dict[Any, int] = {}
     for run in sorted(found, key=lambda r: r["start"]):
         counts[run["batch"], run["step"]] = run["run"] = counts.get((run["batch"], run["step"]), 0) + 1
@@ -89,8 +111,9 @@ def split(run: dict[str, Any], orders: list[tuple[int, int, Any]], gaps: list[tu
         start_unseen, end_unseen = rest["unseen"]
         if rest["batch"] is not None:
             early = None if end_unseen is None else max(t - (rest["end"] - end_unseen), 0) or None
+            early = UNKNOWN if rest["end"] in rest["returned"] else early
             parts.append({**rest, "end": t, "unseen": [start_unseen, early]})
-            rest = {**rest, "start": t, "batch": batch, "unseen": [None, end_unseen]}
+            rest = {**rest, "start": t, "batch": batch, "unseen": [UNKNOWN if early else None, end_unseen]}
         elif batch is not None and (rest["end"] is None or seen < rest["end"] + S // 2):
             if gap is not None and (rest["end"] is None or gap[1] < rest["end"]):
                 then = next((b for when, _, b in reversed(orders) if when <= gap[1]), None)
@@ -138,7 +161,7 @@ def judged(
     v, w, d = (np.array([p[i] for p in pieces], dtype=float) for i in range(3))
     counted = [p for p in inside if not p[2] and (include == "all" or at(states, p[0]) == RUNNING)]
     longest = whole / S + (run["unseen"][0] or 0) / S
-    covered = float(d.sum()) / longest if longest else None
+    covered = float(d.sum()) / longest if 0 < longest < UNKNOWN else None
     extremes = np.concatenate([v, w, [p[1] for p in counted]])
     good = [p for p in series if not p[2]]
     mean = float(((v + w) / 2 * d).sum() / d.sum()) if len(d) else None

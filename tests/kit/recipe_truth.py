@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from kit.random_recipes import MEASURED, SOURCES, Log, S, Story
-from kit.recipe_model import judged, runs_of
+from kit.recipe_model import STILL, judged, runs_of
 
 from gateway.entries.ticks import from_rfc3339
 
@@ -68,16 +68,17 @@ class Truth:
     def possible(self, record: dict[str, Any], edges: tuple[str, ...]) -> list[tuple[int, int]]:
         """List steps between the windows of the edges that a statistic depends on; the one that was run among them.
 
-        Empty if no step was run there: of what did not happen nothing can be present.
+        Empty if no step was run there, or if nobody knows where: of what did not happen nothing can be present.
         """
-        windows = {edge: window(record, edge) for edge in BOTH}
+        windows = {edge: lies for edge in edges if (lies := window(record, edge)) is not None}
         run = [
             (r["start"], r["end"])
             for r in self.runs[record["equipment"]]
-            if r["step"] == record["step"] and all(windows[e][0] <= r[e] <= windows[e][1] for e in edges)
+            if r["step"] == record["step"] and all(windows[e][0] <= r[e] <= windows[e][1] for e in windows)
         ]
-        corners = {edge: {a, (a + b) // 2, b} if edge in edges else {b} for edge, (a, b) in windows.items()}
-        return [*run[:1], *((a, b) for a in corners["start"] for b in corners["end"] if a < b)] if run else []
+        corners = {edge: {stated(record, edge)} for edge in BOTH} | {edge: {a, (a + b) // 2, b} for edge, (a, b) in windows.items()}
+        known = [*run[:1], *((a, b) for a in corners["start"] for b in corners["end"] if a < b)]
+        return known if run and len(windows) == len(edges) else []
 
     def _value(self, record: dict[str, Any], step: tuple[int, int], statistic: str, tag: str, include: str) -> Any:
         start, end = step
@@ -93,11 +94,19 @@ class Truth:
     def _seen(self, record: dict[str, Any], tag: str) -> bool:
         """Return whether all was seen that a parameter rests on: the edges, and its tag since the reading that stood at the start."""
         source = SOURCES[record["equipment"]]
-        start, end = window(record, "start")[0], window(record, "end")[1]
+        windows = {edge: window(record, edge) for edge in BOTH}
+        if any(windows[edge] is None and not self._stood(source, stated(record, edge)) for edge in BOTH):
+            return False
+        start, end = (windows["start"] or [stated(record, "start")])[0], stated(record, "end")
         readings = self.log.seen[f"{source}.{tag}"] if tag else []
         standing = max((t for t, *_ in readings if t <= start), default=start)
         lost = any(a < end and b > standing for a, b in (*self.log.gaps[source], *self._not_asked(source, tag)))
         return not lost and not any(status for t, _, status in readings if standing <= t < end)
+
+    def _stood(self, source: str, at: int) -> bool:
+        """Return whether the signals were seen for the time in which a change must stand, before this one and after it."""
+        lost = [*self.log.gaps[source], *self._not_asked(source, "")]
+        return not any(a < at + STILL and b > at - STILL for a, b in lost)
 
     def _not_asked(self, source: str, tag: str) -> list[tuple[int, int]]:
         """List when nobody asked for a tag, or for the signals that say where the equipment was."""
@@ -105,8 +114,20 @@ class Truth:
         return [lost for name in names & self.log.lost.keys() for lost in self.log.lost[name]]
 
 
-def window(record: dict[str, Any], edge: str) -> tuple[int, int]:
-    """The earliest and the latest instant at which an edge can have been; one that was seen is known."""
-    told = record[edge]
-    latest = from_rfc3339(told["time"])
-    return (latest if told["basis"] == "observed" else latest - round(np.float64(told["window_s"]) * S), latest)
+def stated(record: dict[str, Any], edge: str) -> int:
+    """The time that a record gives an edge."""
+    return from_rfc3339(record[edge]["time"])
+
+
+def window(record: dict[str, Any], edge: str) -> tuple[int, int] | None:
+    """The earliest and the latest instant at which an edge can have been; one that was seen is known. None: nobody knows."""
+    told, at = record[edge], stated(record, edge)
+    if told["basis"] == "observed":
+        return at, at
+    return None if told["window_s"] is None else (at - round(np.float64(told["window_s"]) * S), at)
+
+
+def stated_window(record: dict[str, Any], edge: str) -> tuple[int, int]:
+    """`window`, or the instant that is stated where nobody knows."""
+    at = stated(record, edge)
+    return window(record, edge) or (at, at)

@@ -129,10 +129,12 @@ class Way(Rig):
         self.emit(source, [], second, messages=[message])
         await self.stored()
 
-    async def order(self, second: float, batch: str | None, key: str | None = None, row_s: float | None = None, **more: Any) -> None:
+    async def order(
+        self, second: float, batch: str | None, key: str | None = None, row_s: float | None = None, change: Any = "new", **more: Any
+    ) -> None:
         """The MES says what the mixer works for."""
         row = {"id": key or batch, "unit_id": "MIX-1", "batch_no": batch, "recipe": "MBR-1", "status": "released", **more}
-        await self.row(second, "mes.orders", str(row["id"]), row, row_s=row_s)
+        await self.row(second, "mes.orders", str(row["id"]), row, change, row_s)
 
     async def alive(self, second: float) -> None:
         """Every source is there, and says nothing."""

@@ -222,3 +222,65 @@ async def test_a_row_of_a_batch_that_has_not_begun_and_a_column_that_is_filled_i
         await way.row(6, "mes.orders", "9", {**planned, "status": "planned"}, "changed")
         findings = way.events("finding", code="source-row-changed")
     assert [(f["severity"], f["evidence"]["batch"]) for f in findings] == [("info", None)]
+
+
+@pytest.mark.urs("URS-CTX-09")
+async def test_every_copy_names_each_product_and_what_the_end_says_anew(tmp_path: Path) -> None:
+    """The page named two products and the archive one; of the end that was made again the archive said "nothing but its evidence"."""
+    async with way_of(tmp_path) as way:
+        (way.folder / "line.toml").write_text(
+            (way.folder / "line.toml")
+            .read_text()
+            .replace("batch_ends =", 'product = { row = "mes.orders", key = "unit_id", column = "product" }\nbatch_ends =')
+            .replace("batch_no, recipe, status FROM v_orders", "batch_no, recipe, status, product FROM v_orders")
+        )
+        await way.restart()
+        await way.order(10, "B1", product="P-1")
+        await way.alive(11)
+        await way.read(12, step=10, temp=60.0)
+        await way.order(15, "B1", change="changed", product="P-2")
+        await way.row(16, "mes.samples", "71", {"id": "71", "unit_id": "MIX-1", "batch_no": "B1", "sample_id": "S-71"})
+        await way.read(25, step=0)
+        await way.order(30, None, "B1 ended")
+        await way.finish(31)
+        await way.row(60, "lims.results", "S-71", {"sample_id": "S-71", "moisture": "5.20"})
+        await way.row(70, "mes.orders", "B1", {}, "deleted")
+        await way.finish(71)
+        record, page, _ = way.record("B1")
+        archive, report = await way.archive("B1")
+        deleted = way.events("finding", code="source-row-deleted")[0]["text"]
+    with zipfile.ZipFile(archive) as file:
+        copy = file.read("record.html").decode()
+    assert record["header"]["product"] == ["P-1", "P-2"]
+    assert "P-1, P-2" in page
+    assert "P-1, P-2" in copy
+    corrections = copy.partition(">Corrections<")[2].partition("</table>")[0]
+    assert "record mixer/sample/S-71" in corrections
+    assert "nothing but" not in corrections
+    assert deleted.endswith("it said id B1, unit_id MIX-1, batch_no B1, recipe MBR-1, status released, product P-2")
+    assert report.exit_code == 0, list(report.lines())
+
+
+@pytest.mark.urs("URS-CTX-03")
+async def test_what_is_said_of_a_run_that_went_over_is_no_exception_of_the_batch_that_it_left(tmp_path: Path) -> None:
+    """The PLC's queue told of the next batch's step before the row that released this one was read: "MIX runs again, declared 1"."""
+    async with way_of(tmp_path) as way:
+        await way.order(10, "B1")
+        await way.alive(11)
+        await way.read(12, step=10, temp=60.0)
+        await way.read(20, step=0)
+        await way.read(32, step=10)
+        await way.alive(34)
+        await way.order(36, None, "B1 ended", row_s=25)
+        await way.order(36, "B2", row_s=30)
+        await way.read(40, step=0)
+        await way.finish(41)
+        await way.order(60, None, "B2 ended")
+        await way.finish(61)
+        (repeated,) = way.events("finding", code="step-repeated")
+        record, _, _ = way.record("B1")
+        archive, _ = await way.archive("B1")
+    assert (repeated["evidence"]["batch"], repeated["evidence"]["run"]) == ("B1", 2)
+    assert not [item for item in record["exceptions"] if "again" in item["text"]]
+    with zipfile.ZipFile(archive) as file:
+        assert "went over to another batch" in file.read("record.html").decode()

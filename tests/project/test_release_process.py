@@ -23,6 +23,7 @@ packages = ["small"]
 """,
     "small/__init__.py": "",
     "locks/run.txt": "",
+    "locks/databases.txt": "",
     "CHANGELOG.md": "# Changes\n\n## [0.2.0] - 2026-11-29\n\n### Added\n\n- All of it.\n\n## [0.1.0] - 2026-11-23\n",
     ".gitignore": "dist/\n*.local.py\n",
 }

@@ -12,7 +12,7 @@ from drivers.contract import BadReply
 from drivers.opcua.asyncua_types import ua
 from drivers.opcua.session import variant as v
 from drivers.opcua.session.attributes import HAS_PROPERTY, UNIT_PROPERTIES, BuiltInTypes, references_of, units_by_properties
-from drivers.opcua.session.link import Link, connected, local, plain_errors
+from drivers.opcua.session.link import Link, connected, local, plain, plain_errors, status_name, status_of
 from drivers.opcua.settings import OpcUaSettings
 
 SCALAR, ANY, SCALAR_OR_ARRAY = -1, -2, -3
@@ -83,12 +83,15 @@ async def browse(
     async with connected(source, settings, source.endpoints[0]) as link:
         with plain_errors("browsing"):
             start = await _start(link, settings, under)
-            variables, nodes = await _walk(link, start, progress)
+            refused: dict[str, str] = {}
+            variables, nodes = await _walk(link, start, refused, progress)
             matching = [
                 variable for variable in variables if match is None or fnmatch.fnmatchcase("/".join(variable.path).lower(), match.lower())
             ]
             described = await _described(link, matching, progress)
-            return _rows(link, source, settings, described, {_canonical(address) for address in known}, nodes)
+            result = _rows(link, source, settings, described, {_canonical(address) for address in known}, nodes)
+            result.left_out |= refused
+            return result
 
 
 async def _start(link: Link, settings: OpcUaSettings, under: str | None) -> tuple[Any, tuple[str, ...]]:
@@ -105,15 +108,22 @@ async def _start(link: Link, settings: OpcUaSettings, under: str | None) -> tupl
         return node, ()
     node, path = objects, tuple(part for part in under.split("/") if part)
     for name in path:
-        (references,) = await references_of(link, [node])
-        node = next((local(reference.NodeId) for reference in references if reference.BrowseName.Name == name), None)
+        (result,) = await references_of(link, [node])
+        if result.refused:
+            raise BadReply(f"what lies below {name!r} is not told: {result.refused}")
+        node = next((local(reference.NodeId) for reference in result.references if reference.BrowseName.Name == name), None)
         if node is None:
             raise BadReply(f"there is no {name!r} on the way to {under!r}")
     return node, path
 
 
-async def _walk(link: Link, start: tuple[Any, tuple[str, ...]], progress: Callable[[str], None]) -> tuple[list[BrowsedVariable], int]:
-    """Find every variable below `start`, each node once, level by level; sorted by path, so that two runs are alike."""
+async def _walk(
+    link: Link, start: tuple[Any, tuple[str, ...]], refused: dict[str, str], progress: Callable[[str], None]
+) -> tuple[list[BrowsedVariable], int]:
+    """Find every variable below `start`, each node once, level by level; sorted by path, so that two runs are alike.
+
+    refused: takes the path of each node of which the server does not tell what lies below it, with its reason.
+    """
     seen = {start[0]}
     level: list[tuple[Any, tuple[str, ...], BrowsedVariable | None]] = [(*start, None)]
     variables: list[BrowsedVariable] = []
@@ -121,8 +131,10 @@ async def _walk(link: Link, start: tuple[Any, tuple[str, ...]], progress: Callab
         below: list[tuple[Any, tuple[str, ...], BrowsedVariable | None]] = []
         for at in range(0, len(level), 1000):
             part = level[at : at + 1000]
-            for (_, path, owner), references in zip(part, await references_of(link, [node for node, _, _ in part]), strict=True):
-                for reference in references:
+            for (_, path, owner), result in zip(part, await references_of(link, [node for node, _, _ in part]), strict=True):
+                if result.refused:
+                    refused["/".join(path) + "/*"] = f"what lies below it is not told: {result.refused}"
+                for reference in result.references:
                     below += _step(reference, path, owner, seen, variables)
             progress(f"{len(seen):,} nodes seen, {len(variables):,} variables")
             if len(seen) > MOST_NODES:
@@ -151,7 +163,10 @@ def _step(
 
 @dataclass(slots=True)
 class _Described:
-    """A variable with what its row needs. type: built-in; count: elements of an array, 0 if unknown, None for a scalar."""
+    """A variable with what its row needs. type: built-in; count: elements of an array, 0 if unknown, None for a scalar.
+
+    refused: why the server does not tell what it is, or None.
+    """
 
     found: BrowsedVariable
     type: int | None
@@ -159,6 +174,7 @@ class _Described:
     description: str
     count: int | None
     unit: dict[str, str]
+    refused: str | None
 
 
 async def _described(link: Link, variables: Sequence[BrowsedVariable], progress: Callable[[str], None]) -> list[_Described]:
@@ -174,7 +190,8 @@ async def _described(link: Link, variables: Sequence[BrowsedVariable], progress:
 async def _some_described(link: Link, variables: Sequence[BrowsedVariable], built_ins: BuiltInTypes) -> list[_Described]:
     wanted = (ua.AttributeIds.DataType, ua.AttributeIds.ValueRank, ua.AttributeIds.AccessLevel, ua.AttributeIds.Description)
     flat = await link.read_pairs([(variable.node, attribute) for variable in variables for attribute in wanted])
-    values = [None if variable.Value is None or variable.StatusCode.value & 0x80000000 else variable.Value.Value for variable in flat]
+    values = [plain(value) for value in flat]
+    refused = [_refused(flat[at : at + 3]) for at in range(0, len(flat), 4)]
     columns = zip(
         variables,
         await built_ins.of(values[0::4]),
@@ -182,12 +199,20 @@ async def _some_described(link: Link, variables: Sequence[BrowsedVariable], buil
         values[2::4],
         values[3::4],
         await units_by_properties(link, [variable.properties for variable in variables]),
+        refused,
         strict=True,
     )
     return [
-        _Described(variable, kind, bool((access or 0) & 1), getattr(text, "Text", None) or "", count, unit)
-        for variable, kind, count, access, text, unit in columns
+        _Described(variable, kind, bool((access or 0) & 1), getattr(text, "Text", None) or "", count, unit, why)
+        for variable, kind, count, access, text, unit, why in columns
     ]
+
+
+def _refused(attributes: Sequence[Any]) -> str | None:
+    """Return why DataType, ValueRank or AccessLevel, which every variable has, is not told; None if all are."""
+    names = ("DataType", "ValueRank", "AccessLevel")
+    bad = [f"{name}: {status_name(status_of(value))}" for name, value in zip(names, attributes, strict=True) if status_of(value) >> 31]
+    return bad[0] if bad else None
 
 
 async def _counts(link: Link, variables: Sequence[BrowsedVariable], ranks: Sequence[Any]) -> list[int | None]:
@@ -195,11 +220,11 @@ async def _counts(link: Link, variables: Sequence[BrowsedVariable], ranks: Seque
     counts: list[int | None] = [None if rank in (None, SCALAR) else 0 for rank in ranks]
     arrays = [number for number, count in enumerate(counts) if count == 0]
     for number, answer in zip(arrays, await link.read([variables[n].node for n in arrays], ua.AttributeIds.ArrayDimensions), strict=True):
-        sizes = None if answer.Value is None else answer.Value.Value
+        sizes = plain(answer)
         counts[number] = sizes[0] if sizes and len(sizes) == 1 else 0
     unsure = [number for number in arrays if counts[number] == 0]
     for number, answer in zip(unsure, await link.read([variables[n].node for n in unsure]), strict=True):
-        content = None if answer.Value is None else answer.Value.Value
+        content = plain(answer)
         if isinstance(content, list):
             counts[number] = 0 if any(isinstance(element, list) for element in content) else len(content)
         elif ranks[number] in (ANY, SCALAR_OR_ARRAY) and content is not None:
@@ -215,13 +240,18 @@ def _rows(
     browsed, used = BrowseResult([], {}, nodes), set[str]()
     for described_variable in described:
         path, kind = "/".join(described_variable.found.path), _TYPES.get(described_variable.type or 0)
-        if kind is None:
+        if described_variable.refused:
+            browsed.left_out[path] = described_variable.refused
+        elif kind is None:
             browsed.left_out[path] = "a structure or a type without a value"
         elif not described_variable.readable:
             browsed.left_out[path] = "not readable"
         elif described_variable.count is not None and not 0 < described_variable.count <= MOST_ELEMENTS:
             browsed.left_out[path] = f"an array of {described_variable.count or 'unknown'} elements: name those you want as address#[index]"
         else:
+            unit = dict(described_variable.unit)
+            if why := unit.pop("refused", None):
+                browsed.left_out[f"{path}/unit"] = f"its row has no unit or no range: {why}"
             for suffix in [""] if described_variable.count is None else [f"#[{i}]" for i in range(described_variable.count)]:
                 tag, address = (
                     _unique(described_variable.found.path, suffix, used),
@@ -229,7 +259,7 @@ def _rows(
                 )
                 if _canonical(address) not in known:
                     row = {"tag": tag, "source": source.name, "address": address, "type": kind}
-                    browsed.rows.append(row | described_variable.unit | {"description": described_variable.description})
+                    browsed.rows.append(row | unit | {"description": described_variable.description})
     return browsed
 
 

@@ -20,7 +20,7 @@ from drivers.opcua.commissioning.probe_report import ProbedTag, ProbeReport
 from drivers.opcua.plan import TYPES, plan_of
 from drivers.opcua.session.attributes import BuiltInTypes, units_of
 from drivers.opcua.session.declared import compared
-from drivers.opcua.session.link import Link, connected, plain_errors, status_name
+from drivers.opcua.session.link import Link, connected, plain, plain_errors, status_name
 from drivers.opcua.session.paths import resolve
 from drivers.opcua.session.variant import NAMES
 from drivers.opcua.settings import OpcUaSettings
@@ -146,7 +146,7 @@ async def _tags(link: Link, source: Source, settings: OpcUaSettings, tags: Seque
     known_nodes = list(dict.fromkeys(node for node in nodes if node is not None))
     values = dict(zip(known_nodes, await link.read(known_nodes), strict=True))
     types = await link.read(known_nodes, ua.AttributeIds.DataType)
-    built_in = await BuiltInTypes(link).of([None if report.Value is None else report.Value.Value for report in types])
+    built_in = await BuiltInTypes(link).of([plain(report) for report in types])
     kinds = dict(zip(known_nodes, built_in, strict=True))
     typed_nodes = [node for node in known_nodes if kinds[node] is not None]
     units_by_node = dict(zip(typed_nodes, await units_of(link, typed_nodes), strict=True))
@@ -178,7 +178,7 @@ def _compare(report: ProbedTag, tag: Tag, address: OpcUaAddress, value: Any, kin
     """Compare status and type of one tag."""
     status = 0 if value.StatusCode is None else value.StatusCode.value
     report.state = status_name(status) if status >> 30 else "ok"
-    report.value = _element(None if value.Value is None else value.Value.Value, address)
+    report.value = _element(plain(value), address)
     report.server_type = NAMES[kind] if kind is not None and kind < len(NAMES) else "structure" if address.field else "unknown"
     report.problems += doubts(tag, report.value)
     if kind is not None and not address.field and kind not in TYPES.get(tag.type, ()):
@@ -218,3 +218,5 @@ def _compare_units(report: ProbedTag, tag: Tag, stated: Mapping[str, str]) -> No
     if "eu_low" in stated:
         report.server_range = float(stated["eu_low"]), float(stated["eu_high"])
     report.problems += compared(tag, stated).differing
+    if "refused" in stated:
+        report.problems.append(f"unit and range can not be compared: {stated['refused']}")

@@ -14,7 +14,8 @@ from drivers.opcua.decoding.publish import BROKEN
 from drivers.opcua.plan import MonitoringPlan
 from drivers.opcua.session import variant as v
 from drivers.opcua.session.attributes import BuiltInTypes
-from drivers.opcua.session.link import Link, in_chunks, local, off_loop
+from drivers.opcua.session.link import Link, in_chunks, off_loop, plain
+from drivers.opcua.session.references import browsed, description
 
 HAS_ENCODING, HAS_DESCRIPTION, HAS_COMPONENT = 38, 39, 47
 DATA_TYPE_DEFINITION = 23
@@ -76,12 +77,14 @@ class Structures:
     async def learn(self, link: Link, encodings: Iterable[Any]) -> None:
         """Ask the server for layouts that are not known. One that it does not describe is remembered with the reason, for this session."""
         unknown = [encoding for encoding in dict.fromkeys(encodings) if encoding not in self._layouts]
-        types = await _targets(link, unknown, HAS_ENCODING, ua.BrowseDirection.Inverse)
+        types = await browsed(link, [description(encoding, HAS_ENCODING, ua.BrowseDirection.Inverse) for encoding in unknown])
         definitions = _Definitions(link)
-        for encoding, data_type in zip(unknown, types, strict=True):
+        for encoding, its in zip(unknown, types, strict=True):
             self.wanted.pop(encoding, None)
-            layout = None if data_type is None else await definitions.of(data_type)
+            layout = None if its.first is None else await definitions.of(its.first)
             layout = layout or await type_dictionary.layout_of(link, encoding)
+            if layout is None and its.refused:
+                continue  # it was not told that there is none: asked for again when it arrives again
             if layout is None:
                 self._refused[encoding] = f"the server describes no structure with the encoding {encoding.to_string()}"
             else:
@@ -131,25 +134,6 @@ async def values_of(link: Link, nodes: Sequence[Any]) -> list[DataValue]:
     return await in_chunks(nodes, link.limits["read"], some)
 
 
-async def _targets(link: Link, nodes: Sequence[Any], reference: int, direction: Any) -> list[Any | None]:
-    """Return the first node that each one refers to, by a reference type and direction; None if it refers to none."""
-
-    async def some(part: Sequence[Any]) -> list[Any]:
-        request = ua.BrowseRequest()
-        request.Parameters.NodesToBrowse = [_browse(node, reference, direction) for node in part]
-        return list((await link.ask(request, ua.BrowseResponse)).Results)
-
-    results = await in_chunks(nodes, link.limits["browse"], some)
-    return [local(result.References[0].NodeId) if result.References else None for result in results]
-
-
-def _browse(node: Any, reference: int, direction: Any) -> Any:
-    description = ua.BrowseDescription()
-    description.NodeId, description.BrowseDirection, description.IncludeSubtypes = node, direction, True
-    description.ReferenceTypeId, description.NodeClassMask, description.ResultMask = ua.NodeId(reference), 0, ua.BrowseResultMask.All
-    return description
-
-
 class _Definitions:
     """Reads layouts by data type, each once."""
 
@@ -163,7 +147,7 @@ class _Definitions:
             return self._known[data_type]
         own = _OWN.get(data_type.Identifier) if data_type.NamespaceIndex == 0 else None
         (attribute,) = await self._link.read([data_type], DATA_TYPE_DEFINITION)
-        definition = None if attribute.Value is None else attribute.Value.Value
+        definition = plain(attribute)
         if not isinstance(definition, ua.StructureDefinition):
             self._known[data_type] = own
             return own

@@ -8,7 +8,8 @@ from typing import Any
 from drivers.opcua.asyncua_types import ua
 from drivers.opcua.decoding.layout import Layout, Member
 from drivers.opcua.session import variant as v
-from drivers.opcua.session.link import Link, local
+from drivers.opcua.session.link import Link, plain
+from drivers.opcua.session.references import browsed, description
 
 HAS_DESCRIPTION, HAS_COMPONENT = 39, 47
 LARGEST_BYTES = 8 << 20
@@ -22,26 +23,21 @@ _SIMPLE |= {"Duration": v.DOUBLE, "LocaleId": v.STRING}
 
 async def layout_of(link: Link, encoding: Any) -> Layout | None:
     """Return the layout that a dictionary gives an encoding's structure; None if there is none. Raises what Link.ask raises."""
-    description = await _one(link, encoding, HAS_DESCRIPTION, ua.BrowseDirection.Forward)
-    if description is None:
+    named = await _one(link, encoding, HAS_DESCRIPTION, ua.BrowseDirection.Forward)
+    if named is None:
         return None
-    home = await _one(link, description, HAS_COMPONENT, ua.BrowseDirection.Inverse)
+    home = await _one(link, named, HAS_COMPONENT, ua.BrowseDirection.Inverse)
     if home is None:
         return None
-    name, content = (None if attribute.Value is None else attribute.Value.Value for attribute in await link.read([description, home]))
+    name, content = map(plain, await link.read([named, home]))
     if not isinstance(name, str) or not isinstance(content, bytes) or len(content) > LARGEST_BYTES:
         return None
     return parsed(content).get(name)
 
 
 async def _one(link: Link, node: Any, reference: int, direction: Any) -> Any | None:
-    request = ua.BrowseRequest()
-    description = ua.BrowseDescription()
-    description.NodeId, description.BrowseDirection, description.IncludeSubtypes = node, direction, True
-    description.ReferenceTypeId, description.NodeClassMask, description.ResultMask = ua.NodeId(reference), 0, ua.BrowseResultMask.All
-    request.Parameters.NodesToBrowse = [description]
-    (result,) = (await link.ask(request, ua.BrowseResponse)).Results
-    return local(result.References[0].NodeId) if result.References else None
+    (result,) = await browsed(link, [description(node, reference, direction)])
+    return result.first
 
 
 def parsed(content: bytes) -> Mapping[str, Layout]:

@@ -6,10 +6,10 @@ from typing import Any
 from config.grammars.addresses import OpcUaAddress, parse
 from config.units import units
 from config.units.unit_names import UNECE
-from drivers.contract import BadReply
 from drivers.opcua.asyncua_types import ua
 from drivers.opcua.session import variant as v
-from drivers.opcua.session.link import Link, in_chunks, local
+from drivers.opcua.session.link import Link, local, plain, status_name, status_of
+from drivers.opcua.session.references import Browsed, browsed, description
 from drivers.opcua.settings import OpcUaSettings
 
 ENUMERATION, HIERARCHICAL, HAS_PROPERTY, HAS_SUBTYPE = 29, 33, 46, 45
@@ -17,40 +17,12 @@ UNIT_PROPERTIES = ("EngineeringUnits", "EURange")
 _BUILT_IN = {number: number for number in range(1, 26)} | {ENUMERATION: v.INT32, 26: v.DOUBLE, 27: v.INT32, 28: v.UINT32}
 
 
-async def references_of(link: Link, nodes: Sequence[Any]) -> list[list[Any]]:
-    """Return the forward hierarchical references of each node, all pages of them (Part 4, 5.8.2 and 5.8.3). Raises BadReply."""
-
-    async def some(part: Sequence[Any]) -> list[Any]:
-        request = ua.BrowseRequest()
-        request.Parameters.NodesToBrowse = [_browse_description(node) for node in part]
-        return list((await link.ask(request, ua.BrowseResponse)).Results)
-
-    results = await in_chunks(nodes, link.limits["browse"], some)
-    references = [list(result.References or ()) for result in results]
-    points = {index: result.ContinuationPoint for index, result in enumerate(results) if result.ContinuationPoint}
-    while points:
-        indexes = list(points)[: link.limits["browse"]]
-        request = ua.BrowseNextRequest()
-        request.Parameters.ReleaseContinuationPoints = False
-        request.Parameters.ContinuationPoints = [points.pop(index) for index in indexes]
-        pages = (await link.ask(request, ua.BrowseNextResponse)).Parameters.Results
-        for index, page in zip(indexes, pages, strict=True):
-            if page.StatusCode.value & 0x80000000 or (page.ContinuationPoint and not page.References):
-                raise BadReply("the server broke off a list of references")
-            references[index] += page.References or ()
-            if page.ContinuationPoint:
-                points[index] = page.ContinuationPoint
-    return references
-
-
-def _browse_description(node: Any) -> Any:
-    description = ua.BrowseDescription()
-    description.NodeId, description.BrowseDirection, description.IncludeSubtypes = node, ua.BrowseDirection.Forward, True
-    description.ReferenceTypeId = ua.NodeId(HIERARCHICAL)
-    description.NodeClassMask = ua.NodeClass.Object | ua.NodeClass.Variable
+async def references_of(link: Link, nodes: Sequence[Any]) -> list[Browsed]:
+    """Return the forward hierarchical references of each node to objects and variables, or what refused them."""
     mask = ua.BrowseResultMask
-    description.ResultMask = mask.ReferenceTypeId | mask.NodeClass | mask.BrowseName
-    return description
+    told = mask.ReferenceTypeId | mask.NodeClass | mask.BrowseName
+    classes = ua.NodeClass.Object | ua.NodeClass.Variable
+    return await browsed(link, [description(node, HIERARCHICAL, ua.BrowseDirection.Forward, classes, told) for node in nodes])
 
 
 class BuiltInTypes:
@@ -81,26 +53,19 @@ class BuiltInTypes:
         return [self._known.get(data_type) if data_type is not None else None for data_type in types]
 
     async def _supertypes(self, nodes: Sequence[Any]) -> list[Any | None]:
-        async def some(part: Sequence[Any]) -> list[Any]:
-            request = ua.BrowseRequest()
-            for node in part:
-                description = _browse_description(node)
-                description.BrowseDirection, description.ReferenceTypeId = ua.BrowseDirection.Inverse, ua.NodeId(HAS_SUBTYPE)
-                description.NodeClassMask = 0
-                request.Parameters.NodesToBrowse.append(description)
-            return list((await self._link.ask(request, ua.BrowseResponse)).Results)
-
-        results = await in_chunks(nodes, self._link.limits["browse"], some)
-        return [local(result.References[0].NodeId) if result.References else None for result in results]
+        wanted = [description(node, HAS_SUBTYPE, ua.BrowseDirection.Inverse) for node in nodes]
+        return [result.first for result in await browsed(self._link, wanted)]
 
 
 async def units_by_properties(link: Link, properties: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Read source_unit, eu_low and eu_high of each variable from its properties, by name (Part 8, 5.6)."""
+    """Read source_unit, eu_low and eu_high of each variable from its properties, by name (Part 8, 5.6). refused: what could not be read."""
     asked = [(number, name, node) for number, nodes in enumerate(properties) for name, node in nodes.items()]
     units_found: list[dict[str, str]] = [{} for _ in properties]
     for (number, name, _), value in zip(asked, await link.read([node for _, _, node in asked]), strict=True):
-        content: Any = None if value.Value is None else value.Value.Value
-        if name == "EngineeringUnits" and content is not None and hasattr(content, "DisplayName"):
+        content: Any = plain(value)
+        if status_of(value) & 0x80000000:
+            units_found[number]["refused"] = f"{name}: {status_name(status_of(value))}"
+        elif name == "EngineeringUnits" and content is not None and hasattr(content, "DisplayName"):
             units_found[number]["source_unit"] = _unit_text(content)
         elif name == "EURange" and content is not None and hasattr(content, "Low") and content.Low < content.High:  # 0..0 was never set
             units_found[number] |= {"eu_low": f"{content.Low:g}", "eu_high": f"{content.High:g}"}
@@ -108,16 +73,20 @@ async def units_by_properties(link: Link, properties: Sequence[Mapping[str, Any]
 
 
 async def units_of(link: Link, nodes: Sequence[Any]) -> list[dict[str, str]]:
-    """Read unit and range of each node as the server states them now: source_unit, eu_low, eu_high; each only where it is stated."""
-    owners = []
-    for references in await references_of(link, nodes):
+    """Read unit and range of each node as the server states them now: source_unit, eu_low, eu_high; each only where it is stated.
+
+    refused: why the server may state more than could be read.
+    """
+    owners, refused = [], []
+    for result in await references_of(link, nodes):
         named = {
             str(reference.BrowseName.Name): local(reference.NodeId)
-            for reference in references
+            for reference in result.references
             if reference.ReferenceTypeId.Identifier == HAS_PROPERTY
         }
         owners.append({name: named[name] for name in UNIT_PROPERTIES if name in named})
-    return await units_by_properties(link, owners)
+        refused.append({"refused": f"its properties: {result.refused}"} if result.refused else {})
+    return [stated | why for stated, why in zip(await units_by_properties(link, owners), refused, strict=True)]
 
 
 async def unit_of(link: Link, settings: OpcUaSettings, address: str) -> dict[str, str]:

@@ -45,6 +45,8 @@ def _unproved(tag: Tag, stated: Mapping[str, str]) -> Iterator[str]:
         yield "range"
     if tag.codes is not None:
         yield "enumeration"
+    if "refused" in stated:
+        yield "what could not be read"
     if tag.unit is None and not has_range and tag.codes is None:
         yield "anything (the map names neither unit nor range)"
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import math
 import struct
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 from asyncua.ua.ua_binary import struct_from_binary
@@ -34,6 +36,27 @@ FOREIGN = (
     InvalidSignature,
 )
 """What asyncua and cryptography raise over certificates, nonces, signatures and answers that are not as they should be."""
+SESSION_GONE = {
+    ua.StatusCodes.BadSessionIdInvalid,
+    ua.StatusCodes.BadSessionClosed,
+    ua.StatusCodes.BadSessionNotActivated,
+    ua.StatusCodes.BadSecureChannelIdInvalid,
+    ua.StatusCodes.BadSecureChannelClosed,
+}
+"""The server no longer has our session, or not on this channel."""
+_LATER = {
+    ua.StatusCodes.BadServerHalted,
+    ua.StatusCodes.BadShutdown,
+    ua.StatusCodes.BadTooManyOperations,
+    ua.StatusCodes.BadTimeout,
+    ua.StatusCodes.BadRequestTimeout,
+    ua.StatusCodes.BadResourceUnavailable,
+    ua.StatusCodes.BadOutOfMemory,
+    ua.StatusCodes.BadTcpServerTooBusy,
+}
+"""The server can not take the session up now, and may well have it still."""
+EARLIEST_YEAR = 1990
+"""A clock before it is none: some servers tell 1601 or 1970 where they have no time."""
 LARGE_BYTES = 256 << 10
 """Messages from this size on are decoded off the event loop; a thousand usual values have a fifth of it."""
 KEEP_SESSION_S = 120.0
@@ -77,12 +100,16 @@ async def off_loop(decode: Callable[..., Decoded], *of: Any, size: int | None = 
 
 @dataclass(slots=True)
 class KeptSession:
-    """What the next connection needs to go on in the same session. In memory only: the token is a secret."""
+    """What the next connection needs to go on in the same session. In memory only: the token is a secret.
+
+    until_s: when the server will have ended it, by the loop's clock; it is kept over attempts that fail until then.
+    """
 
     endpoint: str
     token: Any
     nonce: bytes | None
     policies: Any
+    until_s: float = math.inf
 
 
 @dataclass(slots=True)
@@ -136,6 +163,19 @@ class Link:
         decoded.ResponseHeader.ServiceResult.check()  # type: ignore[attr-defined]
         return decoded
 
+    async def call(self, node: Any, method: Any, *inputs: Any) -> list[Any]:
+        """Call a method (Part 4, 5.11.2); return the values of its output arguments. Raises UaStatusCodeError, and what `ask` raises."""
+        request = ua.CallRequest()
+        asked = ua.CallMethodRequest(node, method)
+        asked.InputArguments = list(inputs)
+        request.Parameters.MethodsToCall = [asked]
+        results = (await self.ask(request, ua.CallResponse)).Results
+        if len(results) != 1:
+            raise BadReply(f"Call: {len(results)} results for one method")
+        if results[0].StatusCode.value & 0x80000000:
+            raise ua.UaStatusCodeError(results[0].StatusCode.value)
+        return [output.Value for output in results[0].OutputArguments or ()]
+
     async def read(self, nodes: Sequence[Any], attribute: int = ua.AttributeIds.Value) -> list[Any]:
         """Read one attribute of many nodes, within the server's limits; return their DataValues in order."""
         return await self.read_pairs([(node, attribute) for node in nodes])
@@ -174,11 +214,12 @@ class Link:
         before = time.monotonic_ns()
         (answer,) = await self.read([ua.NodeId(ua.ObjectIds.Server_ServerStatus_CurrentTime)])
         after = time.monotonic_ns()
-        if answer.Value is None or answer.Value.Value is None:
+        when = plain(answer)
+        if not isinstance(when, datetime) or when.year < EARLIEST_YEAR:
             return None
         # The server read its clock at some instant between request and answer: the middle, give or take half of the round trip.
         middle = time.time_ns() / 1e9 - (after - before) / 2e9
-        filetime = ua.datetime_to_win_epoch(answer.Value.Value)
+        filetime = ua.datetime_to_win_epoch(when)
         coarse_s = 0.5 if filetime % 10_000_000 == 0 else 0.0  # some servers give whole seconds: half of one is then uncertain
         self.offset = ((filetime - FILETIME_OF_1970) / 1e7 - middle + coarse_s, (after - before) / 2e9 + coarse_s)
         return self.offset
@@ -186,7 +227,9 @@ class Link:
     def keep(self) -> KeptSession:
         """Return what the next attempt needs to take this session over."""
         client = self.client
-        return KeptSession(self.endpoint, client.uaclient.session.authentication_token, client._server_nonce, client._policy_ids)  # noqa: SLF001
+        until_s = asyncio.get_running_loop().time() + float(client.session_timeout) / 1000
+        token = client.uaclient.session.authentication_token
+        return KeptSession(self.endpoint, token, client._server_nonce, client._policy_ids, until_s)  # noqa: SLF001
 
 
 def local(node: Any) -> Any:
@@ -224,6 +267,7 @@ async def connected(source: Source, settings: OpcUaSettings, endpoint: str, kept
                 link = await _activated(client, settings, endpoint, kept)
                 link.sent = sent
                 await _described(link)
+                client.uaclient.has_new_session = False  # from here on it is kept, to be taken up again
         try:
             yield link
         except (asyncio.CancelledError, GeneratorExit):
@@ -265,7 +309,9 @@ async def _activated(client: Any, settings: OpcUaSettings, endpoint: str, kept: 
         client._server_nonce, client._policy_ids = kept.nonce, kept.policies  # noqa: SLF001
         try:
             await client.activate_session(**identity)
-        except ua.UaStatusCodeError:
+        except ua.UaStatusCodeError as error:
+            if error.code in _LATER:
+                raise
             client.uaclient.session.reset_authentication_token()
         else:
             return Link(client, endpoint, reused=True, timeout_s=client.uaclient._timeout)  # noqa: SLF001
@@ -280,7 +326,10 @@ async def _described(link: Link) -> None:
     names = ("NamespaceArray", *server_limits.IDENTITY, *server_limits.LIMITS)
     ids = (ua.ObjectIds.Server_NamespaceArray, *server_limits.IDENTITY.values(), *server_limits.LIMITS.values())
     values = dict(zip(names, map(plain, await link.read([ua.NodeId(number) for number in ids])), strict=True))
-    link.namespaces = tuple(values["NamespaceArray"] or ())
+    uris = values["NamespaceArray"]
+    if not isinstance(uris, list) or not all(isinstance(uri, str) for uri in uris):
+        raise BadReply("the server does not tell its NamespaceArray: no node can be named without it")
+    link.namespaces = tuple(uris)
     link.server = {name: values[name] for name in server_limits.IDENTITY}
     link.limits = server_limits.limits({name: values[name] for name in server_limits.LIMITS}, link.server)
     await link.clock()
@@ -297,11 +346,15 @@ def status_of(value: Any) -> int:
 
 
 async def _closed(client: Any, *, clean: bool) -> None:
-    """End the session but keep its subscriptions (until their lifetime ends); a broken link is cut."""
+    """End the session but keep its subscriptions (until their lifetime ends); a broken link is cut.
+
+    A session that was made and never used (a refused password, limits that can not be read) is ended too: a small server has few of them,
+    and each attempt would take another one from its other clients.
+    """
     protocol = client.uaclient.protocol
     if protocol is None or protocol.transport is None:
         return
-    if clean:
+    if clean or client.uaclient.has_new_session:
         with contextlib.suppress(TimeoutError, OSError, ua.UaError):
             async with asyncio.timeout(1.0):
                 await client.uaclient.close_session(False)  # noqa: FBT003 - asyncua's signature

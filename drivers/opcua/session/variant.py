@@ -5,8 +5,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from asyncua.common.utils import Buffer
-from asyncua.ua.ua_binary import nodeid_from_binary
+from drivers.opcua.asyncua_types import ua
 
 FILETIME_OF_1970 = 116_444_736_000_000_000
 """100-ns units from 1601 (OPC UA DateTime, Part 6, 5.2.2.5) to 1970."""
@@ -285,10 +284,46 @@ def _localized(body: bytes, at: int, end: int) -> tuple[str | None, int]:
 
 
 def nodeid(body: bytes, at: int, end: int) -> tuple[Any, int]:
-    """Decode a NodeId or ExpandedNodeId, by asyncua's decoder: (id, position after it)."""
-    buffer = Buffer(body, at, end - at)
-    node = nodeid_from_binary(buffer)
-    return node, buffer.cur_pos
+    """Decode a NodeId or ExpandedNodeId (Part 6, 5.2.2.9 and 5.2.2.10): (id, position after it).
+
+    asyncua's decoder goes backwards at a negative length, and may never come to an end.
+    """
+    encoding = body[at]
+    space, identifier, at = _identifier(encoding & 0x3F, body, at + 1, end)
+    uri: str | None = None
+    server: int | None = None
+    if encoding & 0x80:
+        uri, at = text(body, at, end)
+    if encoding & 0x40:
+        (server,) = struct.unpack_from("<I", body, at)
+        at += 4
+    if at > end:
+        raise Undecodable("a NodeId ends beyond its message")
+    kind = ua.NodeIdType(encoding & 0x3F)
+    if uri is not None or server is not None:
+        return ua.ExpandedNodeId(identifier, space, kind, uri, server or 0), at
+    return ua.NodeId(identifier, space, kind), at
+
+
+def _identifier(kind: int, body: bytes, at: int, end: int) -> tuple[int, Any, int]:
+    """Decode what follows the first byte of a NodeId: (namespace index, identifier, position after it)."""
+    if kind == 0:
+        return 0, body[at], at + 1
+    if kind == 1:
+        space, number = struct.unpack_from("<BH", body, at)
+        return space, number, at + 3
+    if kind == 2:
+        space, number = struct.unpack_from("<HI", body, at)
+        return space, number, at + 6
+    if kind not in (3, 4, 5):
+        raise Undecodable(f"a NodeId of kind {kind}")
+    (space,) = struct.unpack_from("<H", body, at)
+    if kind == 4:
+        return space, uuid.UUID(bytes_le=bytes(body[at + 2 : at + 18])), at + 18
+    content, at = octets(body, at + 2, end)
+    if kind == 5:
+        return space, content or b"", at
+    return space, (content or b"").decode("utf-8", "backslashreplace"), at
 
 
 def extension_object(body: bytes, at: int, end: int) -> tuple[Raw, int]:

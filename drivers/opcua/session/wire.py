@@ -168,6 +168,24 @@ class BoundedClient(UaClient):
     """UaClient over BoundedProtocol. made: the last protocol, also when asyncua has let go of it."""
 
     made: BoundedProtocol | None = None
+    has_new_session = False  # made over this connection: nobody else will close it
+
+    async def create_session(self, parameters: Any) -> Any:
+        """Create a session. A server that lists no endpoint of ours in its answer is asked for them over the same channel.
+
+        Some list none, or those of the URL that they know themselves by, which need not be the one that leads to them (Part 4, 5.7.2: who
+        was configured by hand need not compare them).
+        """
+        answer = await super().create_session(parameters)
+        self.has_new_session = True
+        for url in (parameters.EndpointUrl, ""):
+            if any(self._is_of_this_channel(endpoint) for endpoint in answer.ServerEndpoints or ()):
+                break
+            answer.ServerEndpoints = await self.get_endpoints(ua.GetEndpointsParameters(EndpointUrl=url))
+        return answer
+
+    def _is_of_this_channel(self, endpoint: Any) -> bool:
+        return (endpoint.SecurityMode, endpoint.SecurityPolicyUri) == (self.security_policy.Mode, self.security_policy.URI)
 
     async def connect_socket(self, host: str, port: int) -> None:
         """Connect within the time-out."""

@@ -11,7 +11,7 @@ from typing import Any
 from drivers.contract import Message
 from drivers.opcua.asyncua_types import ua
 from drivers.opcua.session import variant as v
-from drivers.opcua.session.link import Link
+from drivers.opcua.session.link import Link, status_name
 from drivers.opcua.settings import AlarmSource
 
 CONDITIONS = "conditions"
@@ -148,13 +148,8 @@ def _by_uri(node: str | None, namespaces: Sequence[str]) -> str | None:
 
 async def refresh(link: Link, subscription_id: int) -> str | None:
     """Ask for all conditions that the server retains (ConditionRefresh, Part 9, 5.5.7); return the reason if it refuses."""
-    request = ua.CallRequest()
-    call = ua.CallMethodRequest(ua.NodeId(CONDITION), ua.NodeId(_REFRESH_METHOD))
-    call.InputArguments = [ua.Variant(subscription_id, ua.VariantType.UInt32)]
-    request.Parameters.MethodsToCall = [call]
     try:
-        (result,) = (await link.ask(request, ua.CallResponse)).Results
+        await link.call(ua.NodeId(CONDITION), ua.NodeId(_REFRESH_METHOD), ua.Variant(subscription_id, ua.VariantType.UInt32))
     except ua.UaStatusCodeError as error:
-        return str(ua.status_codes.get_name_and_doc(error.code)[0])
-    bad = result.StatusCode.value & 0x80000000
-    return str(ua.status_codes.get_name_and_doc(result.StatusCode.value)[0]) if bad else None
+        return status_name(error.code)
+    return None

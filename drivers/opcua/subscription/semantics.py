@@ -91,7 +91,8 @@ class Semantics:
         self._alarmed.add(tag)
         self._doubted[tag] = BAD_CONFIGURATION if compared.unit_differs else UNCERTAIN_CONFIGURATION
         stored_as = "Bad" if compared.unit_differs else "Uncertain"
-        why = compared.differing or [f"the server does not declare {', '.join(compared.unproved)}"]
+        why = list(compared.differing) or [f"the server does not declare {', '.join(compared.unproved)}"]
+        why += [f"not readable: {stated['refused']}"] if "refused" in stated else []
         return Finding("semantics-changed", f"{head}: {'; '.join(why)}; its readings are {stored_as}", (tag,), "alarm", evidence)
 
     def are_doubted(self, tags: Iterable[int]) -> bool:

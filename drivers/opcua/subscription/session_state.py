@@ -25,6 +25,7 @@ class SessionState:
     endpoint: str = ""
     started: str = ""  # the server's own start time: after its restart subscription ids mean others
     subscriptions: list[Subscription] = field(default_factory=list)
+    unfinished: list[int] = field(default_factory=list)  # ids of subscriptions that were made and have not all their items
     unsettled: deque[tuple[Awaitable[None], int, int]] = field(default_factory=deque)  # (on disk, subscription id, sequence), in order
     last: list[Reading | None] = field(default_factory=list)  # of each tag, the newest that had a source time
     same_time: dict[int, list[Reading]] = field(default_factory=dict)  # of tags whose newest readings share it: these, in order

@@ -23,7 +23,7 @@ from drivers.opcua.decoding.convert import Converter
 from drivers.opcua.decoding.publish import BROKEN, Decoder, NotificationMessage, ServiceFault, Undecoded
 from drivers.opcua.decoding.structures import values_of
 from drivers.opcua.plan import HistoryGap, MonitoredItem
-from drivers.opcua.session.link import Link, off_loop, plain_errors, status_name
+from drivers.opcua.session.link import SESSION_GONE, Link, off_loop, plain_errors, status_name
 from drivers.opcua.session.variant import Budget
 from drivers.opcua.subscription import alarms, subscribe
 from drivers.opcua.subscription.bridging import Supply
@@ -38,7 +38,7 @@ MOST_REPUBLISHED = 10_000
 """Missing messages that are asked for one by one; more are declared lost at once."""
 MOST_HISTORY_GAPS = 100_000
 """Gaps that wait for the server's history; one more stays the gap that it is."""
-_MESSAGE_NOT_AVAILABLE = ua.StatusCodes.BadMessageNotAvailable
+_SUBSCRIPTION_UNKNOWN = {ua.StatusCodes.BadSubscriptionIdInvalid, ua.StatusCodes.BadNoSubscription}
 _ASK_AGAIN = {ua.StatusCodes.BadTimeout, ua.StatusCodes.BadRequestTimeout}
 
 
@@ -155,6 +155,7 @@ class Stream:
             self._state.count("foreign-answers")  # of a subscription that an earlier use of this session left on the server
             return
         subscription.seen_s = asyncio.get_running_loop().time()
+        subscription.retained = published.message.sequence, frozenset(published.available)
         await self.take(subscription, published.message, body, arrived_ns)
 
     def _fault(self, status: int) -> None:
@@ -349,9 +350,11 @@ class Stream:
         try:
             message = publish.republished(body)
         except ServiceFault as fault:
-            if fault.status == _MESSAGE_NOT_AVAILABLE:
-                return False
-            raise SubscriptionGone(subscription, status_name(fault.status)) from None
+            if fault.status in _SUBSCRIPTION_UNKNOWN:
+                raise SubscriptionGone(subscription, status_name(fault.status)) from None
+            if fault.status in SESSION_GONE:
+                raise LinkLost(f"Republish: {status_name(fault.status)}") from None
+            return False  # not there any more, or a server without Republish: the message is lost either way
         except BROKEN:
             return False
         if message.sequence != subscription.expected or not message.parts:

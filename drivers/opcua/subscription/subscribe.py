@@ -46,6 +46,7 @@ class Subscription:
     repeats: set[int] = field(default_factory=set)  # tags whose next value may be the last one again
     resent: dict[int, Reading | None] = field(default_factory=dict)  # tag -> what the server may send once more, see `unrepeated`
     resent_until_s: float = 0.0
+    retained: tuple[int, frozenset[int]] = (0, frozenset())  # the newest message's number, and those that the server then still held
     is_new: bool = True  # not yet in the watermark
     untold: set[int] = field(default_factory=set)  # tags of whose losses the server's queue does not tell
     refresh_due: bool = False  # of events: the present conditions must be asked for
@@ -65,6 +66,11 @@ class Subscription:
         """Note what the server was made to send, or may have in its queues, once more."""
         self.resent |= tags
         self.resent_until_s = now_s + SENT_AGAIN_WITHIN_S
+
+    def holds(self, sequence: int) -> bool:
+        """Whether the server may still hold a message. Some list none, or not the one that the list comes with."""
+        newest, numbers = self.retained
+        return not numbers or sequence in numbers or sequence_ahead(sequence, newest) >= 0
 
     def may_send_again(self, now_s: float) -> bool:
         """Return True while something of `resent` may still come."""
@@ -239,19 +245,28 @@ async def transfer(link: Link, ids: Sequence[int]) -> dict[int, tuple[int, ...]]
     }
 
 
-async def client_handles(link: Link, subscription_id: int) -> frozenset[int] | None:
-    """Return a subscription's client handles as the server lists them (GetMonitoredItems, Part 5, 9.1); None if it has no such method."""
-    request = ua.CallRequest()
-    call = ua.CallMethodRequest(ua.NodeId(ua.ObjectIds.Server), ua.NodeId(ua.ObjectIds.Server_GetMonitoredItems))
-    call.InputArguments = [ua.Variant(subscription_id, ua.VariantType.UInt32)]
-    request.Parameters.MethodsToCall = [call]
+_NO_SUCH_METHOD = {
+    ua.StatusCodes.BadMethodInvalid,
+    ua.StatusCodes.BadNodeIdUnknown,
+    ua.StatusCodes.BadNodeIdInvalid,
+    ua.StatusCodes.BadNotExecutable,
+    ua.StatusCodes.BadNotImplemented,
+    ua.StatusCodes.BadNotSupported,
+    ua.StatusCodes.BadServiceUnsupported,
+}
+
+
+async def is_ours(link: Link, subscription: Subscription, *, is_same_start: bool) -> bool:
+    """Whether a subscription has no other client handles than ours, as the server lists them (GetMonitoredItems, Part 5, 9.1).
+
+    is_same_start: the server is known not to have been started anew; where it has no such method, that must do.
+    """
+    number = ua.Variant(subscription.id, ua.VariantType.UInt32)
     try:
-        (result,) = (await link.ask(request, ua.CallResponse)).Results
-    except ua.UaStatusCodeError:
-        return None
-    if result.StatusCode.value & 0x80000000 or len(result.OutputArguments) != 2:
-        return None
-    return frozenset(result.OutputArguments[1].Value or ())
+        outputs = await link.call(ua.NodeId(ua.ObjectIds.Server), ua.NodeId(ua.ObjectIds.Server_GetMonitoredItems), number)
+    except ua.UaStatusCodeError as error:
+        return is_same_start and error.code in _NO_SUCH_METHOD
+    return len(outputs) == 2 and subscription.handles.issuperset(outputs[1] or ())
 
 
 async def resend_data(link: Link, subscription_id: int) -> bool:
@@ -259,15 +274,12 @@ async def resend_data(link: Link, subscription_id: int) -> bool:
 
     It comes in order with what follows. Returns False if it has no such method, or refuses.
     """
-    request = ua.CallRequest()
-    call = ua.CallMethodRequest(ua.NodeId(ua.ObjectIds.Server), ua.NodeId(ua.ObjectIds.Server_ResendData))
-    call.InputArguments = [ua.Variant(subscription_id, ua.VariantType.UInt32)]
-    request.Parameters.MethodsToCall = [call]
+    number = ua.Variant(subscription_id, ua.VariantType.UInt32)
     try:
-        (result,) = (await link.ask(request, ua.CallResponse)).Results
+        await link.call(ua.NodeId(ua.ObjectIds.Server), ua.NodeId(ua.ObjectIds.Server_ResendData), number)
     except ua.UaStatusCodeError:
         return False
-    return not result.StatusCode.value & 0x80000000
+    return True
 
 
 async def delete_items(link: Link, subscription: Subscription, items: Sequence[MonitoredItem]) -> None:

@@ -4,7 +4,7 @@ Those of alarms.csv follow the readings of their tags; those that a source tells
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from config import Alarm
@@ -98,7 +98,7 @@ class Alarms:
         key = key or f"{told.get('source')}/{name}"
         raised = of or self._state.alarms.get(key)
         if raised is not None and at.ticks < raised.at.ticks:
-            at = Instant(raised.at.ticks, at.window, at.basis)
+            at = replace(at, ticks=raised.at.ticks)
         batches = sorted({b for e in units if e in self._state.where and (b := self._state.where[e].bound.batch) is not None})
         self._emit(self._event(name, state, at, units, batches, told, raised))
         if state == "raised":

@@ -5,6 +5,7 @@ from typing import Any
 
 from gateway.context import event_bodies
 from gateway.context.plan import Plan, Unit
+from gateway.context.standing import known
 from gateway.context.state import Instant, Log, State
 from gateway.entries.findings import Severity
 from gateway.entries.ticks import TICKS_PER_S, from_rfc3339
@@ -97,6 +98,7 @@ class HoldTimes:
         self, unit: Unit, hold: str, start: Instant | None, end: Instant | None, names: tuple[str | None, str | None], limit_h: float | None
     ) -> dict[str, Any]:
         zone = self._plan.zone
+        start, end = (None if at is None else known(self._state, self._plan, at) for at in (start, end))
         seconds = None if start is None or end is None else max(end.ticks - start.ticks, 0) / TICKS_PER_S
         limit_s = None if limit_h is None else limit_h * 3_600
         gaps = self._unseen(unit, start, end)

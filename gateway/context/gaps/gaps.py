@@ -10,7 +10,10 @@ from gateway.entries.ticks import from_rfc3339, rfc3339
 from gateway.parameters import Cut
 
 MOST_REMEMBERED = 256
-"""Lost gaps of a signal, after they closed: a late row may tell of an instant in one of them, a step may have run through them."""
+"""Lost gaps of a signal, after they closed: a late row may tell of an instant in one of them, a step may have run through them.
+
+Of more, the two that are nearest become one: more is not observed then, never less.
+"""
 
 
 class Gap(NamedTuple):
@@ -33,9 +36,7 @@ class Gaps:
 
     def __init__(self, state: State, plan: Plan) -> None:
         self._state, self._plan = state, plan
-        self._signals = frozenset[str]().union(*(unit.step_tags for unit in plan.units.values()))
-        told = (tag for unit in plan.units.values() for tag in (unit.equipment.operator, unit.equipment.state))
-        self._signals |= {tag for tag in told if tag is not None}
+        self._signals = frozenset[str]().union(*(unit.tags for unit in plan.units.values()))
         self._watched = frozenset[str]().union(*(tags for unit in plan.units.values() for tags in unit.watched.values()))
 
     def of(self, source: str) -> list[Gap]:
@@ -121,7 +122,7 @@ class Gaps:
         for name in names:
             self._cut(gap, name, end, outcome)
             if outcome == "lost" and name in self._signals:
-                self._state.lost[name] = [*self._state.lost.get(name, []), (gap.start, end)][-MOST_REMEMBERED:]
+                self._state.lost[name] = _remembered([*self._state.lost.get(name, []), (gap.start, end)])
         closing = set(names)
         if outcome == "filled" and closing & self._watched:
             self._state.back[gap.source] = self._state.now
@@ -155,6 +156,16 @@ class Gaps:
 
     def _names(self, gap: OpenGap) -> list[str]:
         return list(self._plan.names.get(gap.source, [])) if gap.left is None else gap.left
+
+
+def _remembered(lost: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return so many intervals as are remembered: of one too many, the two that are nearest are one."""
+    if len(lost) <= MOST_REMEMBERED:
+        return lost
+    lost = sorted(lost)
+    at = min(range(len(lost) - 1), key=lambda number: lost[number + 1][0] - lost[number][1])
+    (start, one), (_, other) = lost[at : at + 2]
+    return [*lost[:at], (start, max(one, other)), *lost[at + 2 :]]
 
 
 def _without(cut: Cut, start: int, end: int) -> list[Cut]:

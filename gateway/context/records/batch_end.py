@@ -7,7 +7,8 @@ from gateway.context import configurations, event_bodies
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import Plan, Unit
 from gateway.context.records.absent_steps import absent, has_begun
-from gateway.context.state import Batch, Member, State, stored_step
+from gateway.context.standing import known
+from gateway.context.state import Batch, Instant, Member, State, stored_step
 from gateway.parameters import completeness
 
 MOST_MISSING = 100
@@ -24,7 +25,7 @@ class BatchEnd:
 
     def event(self, name: str, batch: Batch, cause: str, members: list[Member], superseded_by: str | None = None) -> dict[str, Any]:
         """Give the event of the next revision. members: the stays it names; superseded_by: the right batch, if this number was wrong."""
-        record, zone = f"{self._plan.line.gateway}/{name}", self._plan.zone
+        record = f"{self._plan.line.gateway}/{name}"
         configurations.note(batch.configs, self._state)
         stated = self._completeness(name, batch)
         start = min((m.start for m in members), key=lambda at: at.ticks)
@@ -39,8 +40,8 @@ class BatchEnd:
             "cause": _cause(cause, members),
             **({} if superseded_by is None else {"superseded_by": superseded_by}),
             **event_bodies.identity(batch.identity),
-            "start": event_bodies.instant(start, zone),
-            "end": event_bodies.instant(end, zone),
+            "start": self._instant(start),
+            "end": self._instant(end),
             "equipments": [self._stay(member) for member in members],
             **_records(batch),
             **self._ledgers.account(name, batch),
@@ -52,13 +53,17 @@ class BatchEnd:
             "completeness": stated,
         }
 
+    def _instant(self, at: Instant | None) -> dict[str, Any] | None:
+        """Write an instant as it is known by now."""
+        return event_bodies.instant(None if at is None else known(self._state, self._plan, at), self._plan.zone)
+
     def _stay(self, member: Member) -> dict[str, Any]:
         unit = self._plan.units.get(member.equipment)
         return {
             "equipment": member.equipment,
             "unit_id": member.unit_id if unit is None else unit.equipment.unit_id,
-            "start": event_bodies.instant(member.start, self._plan.zone),
-            "end": event_bodies.instant(member.end, self._plan.zone),
+            "start": self._instant(member.start),
+            "end": self._instant(member.end),
             "parameters": [*member.parameters, *(p for taken in member.events.values() for p in taken)],
         }
 

@@ -1,5 +1,6 @@
 """Batches: entered and left by equipments, closed when all of the route have ended, and what their end record proves."""
 
+from dataclasses import replace
 from typing import Any
 
 from gateway.context import configurations, event_bodies, waits
@@ -11,6 +12,7 @@ from gateway.context.records.absent_steps import absent, unseen
 from gateway.context.records.batch_end import BatchEnd
 from gateway.context.records.runs import Runs
 from gateway.context.records.two_tellers import compare
+from gateway.context.standing import known
 from gateway.context.state import Batch, Identity, Instant, Listed, Member, Run, State
 from gateway.entries.ticks import TICKS_PER_S
 
@@ -70,7 +72,7 @@ class Batches:
             "equipment": unit.name,
             "unit_id": unit.equipment.unit_id,
             **event_bodies.identity(batch.identity),
-            "start": event_bodies.instant(member.start, self._plan.zone),
+            "start": self._instant(member.start),
             "hold_times": holds,
             "evidence": {"from_seq": member.start_seq, "to_seq": self._state.seq},
         }
@@ -92,7 +94,7 @@ class Batches:
         member = None if batch is None else next((m for m in reversed(batch.members) if m.equipment == unit.name and m.end is None), None)
         if batch is None or member is None:
             return
-        at = at if at.ticks >= member.start.ticks else Instant(member.start.ticks, at.window, at.basis)
+        at = at if at.ticks >= member.start.ticks else replace(at, ticks=member.start.ticks)
         member.end = at
         self._holds.left(unit.name, name, at)
         self._missing_steps(unit, batch, member, name)
@@ -127,14 +129,18 @@ class Batches:
             "equipment": unit.name,
             "unit_id": unit.equipment.unit_id,
             **event_bodies.identity(batch.identity),
-            "start": event_bodies.instant(member.start, self._plan.zone),
-            "end": event_bodies.instant(member.end, self._plan.zone),
+            "start": self._instant(member.start),
+            "end": self._instant(member.end),
         }
         self._emit(event)
 
+    def _instant(self, at: Instant | None) -> dict[str, Any] | None:
+        """Write an instant as it is known by now."""
+        return event_bodies.instant(None if at is None else known(self._state, self._plan, at), self._plan.zone)
+
     def _missing_steps(self, unit: Unit, batch: Batch, member: Member, name: str) -> None:
         assert member.end is not None
-        not_seen = unseen(self._state, self._plan, unit, batch, member.start, member.end.ticks)
+        not_seen = unseen(self._state, self._plan, unit, batch, known(self._state, self._plan, member.start), member.end.ticks)
         member.unseen = list(not_seen)
         for step in absent(self._state, unit, batch.identity):
             told = {"equipment": unit.name, "batch": name, "step": step}
@@ -164,7 +170,8 @@ class Batches:
             told = run.last["completeness"]
             head = {"equipment": run.equipment, "step": run.step, "run": run.run}
             missing, not_ours = ([{**head, **item} for item in told.get(name, ())] for name in ("missing", "open"))
-            batch.records[run.record] = Listed(run.revision, run.last["content_sha256"], told["required"], missing, not_ours)
+            stands = (run.revision, run.last["content_sha256"], told["required"], missing, not_ours)
+            batch.records[run.record] = Listed(*stands, run.equipment, run.step, run.start, [run.start_seq, run.end_seq])
             gaps = {gap for p in run.last["parameters"] for gap in p["gaps"]}
             batch.gaps = sorted(gaps.union(batch.gaps))
         if batch.revision:

@@ -8,6 +8,7 @@ from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import Plan, Unit
 from gateway.context.records.absent_steps import gone_over
 from gateway.context.records.batches import Batches
+from gateway.context.records.final_records import FinalRecords
 from gateway.context.records.runs import Runs
 from gateway.context.state import Batch, Identity, Instant, Member, Run, State
 
@@ -18,9 +19,18 @@ MOST_NAMED = 100
 class Corrections:
     """Gives what an equipment did for a batch to the one that the same order names now, from the beginning."""
 
-    def __init__(self, state: State, plan: Plan, emit: event_bodies.Emit, runs: Runs, batches: Batches, ledgers: Ledgers) -> None:
+    def __init__(
+        self,
+        state: State,
+        plan: Plan,
+        emit: event_bodies.Emit,
+        runs: Runs,
+        batches: Batches,
+        ledgers: Ledgers,
+        final_records: FinalRecords,
+    ) -> None:
         self._state, self._plan, self._emit = state, plan, emit
-        self._runs, self._batches, self._ledgers = runs, batches, ledgers
+        self._runs, self._batches, self._ledgers, self._final_records = runs, batches, ledgers, final_records
 
     def correct(self, unit: Unit, name: str, who: Identity, at: Instant) -> int:
         """Let the open stay of a batch in an equipment have been another's. Returns when it began, in ticks. at: of the correction."""
@@ -28,14 +38,27 @@ class Corrections:
         wrong = self._state.batches[name]
         stay = next(m for m in reversed(wrong.members) if m.equipment == unit.name and m.end is None)
         runs = [r for r in self._state.runs.values() if r.equipment == unit.name and r.identity.batch == name and _stay(wrong, r) is stay]
-        self._say(unit, name, who.batch, self._final(unit, name, runs))
+        first = next(m for m in wrong.members if m.equipment == unit.name)  # what ran when the id came is of the first stay
+        final = self._final_records.of(unit, wrong, 0 if stay is first else stay.start.ticks)
+        self._say(unit, name, who.batch, self._staying(unit, name, {*final, *(run.record for run in runs)}))
         right = self._batches.opened(who, stay.start_seq)
         self._go_over(unit, wrong, right, stay, at)
+        self._final_records.go_over(unit, wrong, right, final, "source-corrected")
         self._bind(unit, name, who, runs, stay)
-        right.ran |= {record: ran for record, ran in wrong.ran.items() if ran[0] == unit.name and ran[3] >= stay.start.ticks}
         self._alarms(unit, wrong, right)
         self._ledgers.wrong.add((name, unit.name))
         return stay.start.ticks
+
+    def left_before(self, unit: Unit, at: Instant) -> None:
+        """Let stays in an equipment be over when the next batch came: its id was told after their end, and is from before it."""
+        for batch in self._state.batches.values():
+            for member in batch.members:
+                if member.equipment == unit.name and member.end is not None and member.start.ticks < at.ticks < member.end.ticks:
+                    member.end, run = at, self._state.runs.get(member.run)
+                    if run is not None:
+                        run.end, run.dirty = at, self._state.now if run.revision else None
+                    batch.dirty = self._state.now if batch.revision else None
+                    self._batches.say_left(unit, batch, member, "unknown" if at.basis == "told-by-row" else "completed")
 
     def _go_over(self, unit: Unit, wrong: Batch, right: Batch, stay: Member, at: Instant) -> None:
         """Give the stay to the right batch. The wrong one is over at once where that was its last."""
@@ -45,7 +68,7 @@ class Corrections:
         wrong.members = [member for member in wrong.members if member is not stay]
         right.members.append(stay)
         self._batches.say_start(unit, right, stay)
-        last = at if at.ticks >= stay.start.ticks else Instant(stay.start.ticks, at.window, at.basis)
+        last = at if at.ticks >= stay.start.ticks else replace(at, ticks=stay.start.ticks)
         past = replace(stay, end=last, parameters=[], events={})
         self._batches.say_left(unit, wrong, past, "corrected", other)
         if not wrong.members:
@@ -83,9 +106,9 @@ class Corrections:
                 right.alarms.append({**alarm})
                 right.alarm_count += 1
 
-    def _final(self, unit: Unit, name: str, runs: list[Run]) -> list[str]:
-        """Name the records that stay where they are, because nothing can make them again."""
-        going, place = {run.record for run in runs}, f"{self._runs.gateway}/{name}/{unit.name}/"
+    def _staying(self, unit: Unit, name: str, going: set[str]) -> list[str]:
+        """Name the records that stay where they are: bookings that are no longer held, and steps of a stay before."""
+        place = f"{self._runs.gateway}/{name}/{unit.name}/"
         steps = [record for record in self._state.batches[name].records if record.startswith(place) and record not in going]
         ledger = self._state.ledgers.get(name)
         lines = {} if ledger is None else {**ledger.bookings, **ledger.samples}

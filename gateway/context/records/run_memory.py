@@ -30,7 +30,7 @@ class RunMemory:
     def retire(self) -> None:
         """Move what can no longer change into sums, and forget runs whose record is final."""
         tracks = self._state.tracks
-        back = self._passed() - LATENESS_TICKS
+        back = self._held_back(self._passed() - LATENESS_TICKS)
         until = {name: self._horizon(track, back) for name, track in tracks.items()}
         ready = {name: ticks for name, ticks in until.items() if ticks > tracks[name].through}
         for run in self._state.runs.values():
@@ -53,6 +53,14 @@ class RunMemory:
         """Give the time that has passed for certain: a clock that was just set far forward may have been set wrongly, and be set back."""
         now, leap = self._state.now, self._state.landed
         return now if leap is None or not waits.lasts(now, leap.landed, LATENESS_TICKS) else leap.before
+
+    def _held_back(self, back: int) -> int:
+        """Give the time until which readings may go into sums: not beyond a change that waits, which may yet end a step or begin one.
+
+        A gateway that was away comes back with such a change, and much time has passed at once.
+        """
+        waiting = (change.left.ticks for where in self._state.where.values() for change in where.pending.values())
+        return min([back, *(ticks for ticks in waiting if back - ticks < LONGEST_HELD_TICKS)])
 
     def _horizon(self, track: Track, back: int) -> int:
         held = [

@@ -6,6 +6,7 @@ from typing import Any
 from config import Parameter
 from gateway.context import event_bodies
 from gateway.context.plan import Gathered, Plan
+from gateway.context.records.run_edges import end_of, start_of
 from gateway.context.state import Instant, Run, State
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 from gateway.parameters import (
@@ -63,8 +64,9 @@ class RunParameters:
         cuts = [] if tag is None else [cut for cut in self._state.tracks[tag.tag].cuts if cut.overlaps(start, end)]
         time = counted(start, end, round(row.skip_first_s * TICKS_PER_S), stops if row.include == "running" else ())
         stateless, span = self._state_lost(run, row), (start, end)
-        unseen = unsighted(row, _apart([*self._lost(run, row), *stateless]), cuts, span, stops)
-        edges = Edges(_edge(run.start), _edge(run.end), unseen, presumed(row, _apart(stateless), span, stops))
+        last = end_of(self._state, self._plan, run) or run.end
+        unseen = unsighted(row, _apart([*self._lost(run, row, last), *stateless]), cuts, span, stops)
+        edges = Edges(_edge(start_of(self._state, self._plan, run)), _edge(last), unseen, presumed(row, _apart(stateless), span, stops))
         sums, limits = None if need is None else book.sums[need.key], resolved(row, book, edges.start)
         return parameter_of(row, tag, sums, limits, cuts, edges, included=time)
 
@@ -77,14 +79,14 @@ class RunParameters:
         lost = [*self._state.lost.get(tag, []), *((g.start, end) for g in self._state.gaps if g.source == source and g.covers(tag))]
         return [(max(a, start), min(b, end)) for a, b in lost if a < end and b > start]
 
-    def _lost(self, run: Run, parameter: Parameter) -> list[tuple[int, int]]:
+    def _lost(self, run: Run, parameter: Parameter, last: Instant) -> list[tuple[int, int]]:
         """List the intervals inside a step in which nobody saw whether it still ran. Its key, if it has one, proves it afterwards."""
         unit = self._plan.units[run.equipment]
         row = None if run.kind != "step" or unit.from_rows else unit.row_of(run.step, run.identity)
-        if row is None or row.row.key is not None or run.end is None or len(EDGES[parameter.statistic]) == 1:
+        if row is None or row.row.key is not None or len(EDGES[parameter.statistic]) == 1:
             return []
-        unseen = run.end.basis != "observed" and run.end.window is not None
-        end = run.end.ticks - (run.end.window or 0) if unseen else run.end.ticks
+        unseen = last.basis != "observed" and last.window is not None
+        end = last.ticks - (last.window or 0) if unseen else last.ticks
         lost = self._state.lost.get(row.row.signal, [])
         return [(a, min(b, end)) for a, b in lost if a < end and b > run.start.ticks]
 

@@ -1,6 +1,7 @@
 """The runs of steps: begun, ended, recorded when their sources have shown life past the end, revised while late readings may come."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from config import Step
@@ -9,6 +10,7 @@ from gateway.context.equipment.holdtimes import HoldTimes
 from gateway.context.gaps.unobserved import evidence, unobserved
 from gateway.context.plan import LEVELS, Plan, StepPlan, Unit
 from gateway.context.records.given_values import GivenValues
+from gateway.context.records.run_edges import end_of, last_tick, start_of, tags_of
 from gateway.context.records.run_memory import RunMemory
 from gateway.context.records.run_parameters import RunParameters
 from gateway.context.records.step_order import deviations
@@ -29,7 +31,7 @@ class Runs:
         self.values = RunParameters(state, plan)
         self.memory = RunMemory(state, plan, self.values, self.given)
         self.gateway = plan.line.gateway
-        self.recorded_through = max((r.end.ticks for r in state.runs.values() if r.revision and r.end), default=0)
+        self.recorded_through = max((last_tick(r) for r in state.runs.values() if r.revision), default=0)
 
     # begin and end
 
@@ -64,7 +66,7 @@ class Runs:
         run.parent = None if parent is None else f"{parent.step}/{parent.run}"
         self._count(run)
         run.people, run.operator_unseen = self._logged_in(unit, at.ticks)
-        self._emit(event_bodies.step_head(run, unit.equipment.unit_id, self._plan.zone, "start"))
+        self._emit(event_bodies.step_head(run, start_of(self._state, self._plan, run), None, unit.equipment.unit_id, self._plan.zone))
         self._holds.step_began(unit.name, run.step, at)
         return run
 
@@ -77,7 +79,7 @@ class Runs:
         step = stored_step("event", event)
         run = self._add(Run(0, unit.name, step, "event", None, self.next_run(who.batch, unit, step), None, who, at, seq))
         self._count(run)
-        self.end(run, Instant(at.ticks + 1, at.window, at.basis), seq, "completed")
+        self.end(run, replace(at, ticks=at.ticks + 1), seq, "completed")
 
     def _add(self, run: Run) -> Run:
         run.id, self._state.next_id = self._state.next_id, self._state.next_id + 1
@@ -96,7 +98,7 @@ class Runs:
 
     def end(self, run: Run, at: Instant, seq: int, cause: str | None) -> None:
         """A run ends; its record follows. cause None: as the equipment's state says then."""
-        at = at if at.ticks >= run.start.ticks else Instant(run.start.ticks, at.window, at.basis)
+        at = at if at.ticks >= run.start.ticks else replace(at, ticks=run.start.ticks)
         run.end, run.end_seq, run.entered = at, seq, self._state.now
         run.cause = "unknown" if cause is None and at.basis in {"inferred-from-gap", "told-by-row"} else cause
         self._holds.step_ended(run.equipment, run.step, at)
@@ -106,21 +108,24 @@ class Runs:
         old, was = run.record, run.identity
         run.identity, run.run = who, self.next_run(who.batch, unit, run.step)
         self._count(run)
+        self._say_rebind(run, old, reason, was)
+        if run.revision:
+            run.dirty, run.reason = self._state.now, "re-bound"
+
+    def _say_rebind(self, run: Run, superseded: str, reason: str, was: Identity) -> None:
         event = {
             "type": "rebind",
             "record": run.record,
-            "supersedes": old,
+            "supersedes": superseded,
             "reason": reason,
-            "equipment": unit.name,
+            "equipment": run.equipment,
             "step": run.step,
             "run": run.run,
             "from": event_bodies.identity(was),
-            "to": event_bodies.identity(who),
+            "to": event_bodies.identity(run.identity),
             "start": event_bodies.instant(run.start, self._plan.zone),
         }
         self._emit(event)
-        if run.revision:
-            run.dirty, run.reason = self._state.now, "re-bound"
 
     def go_over(self, unit: Unit, run: Run, who: Identity) -> None:
         """Let a run that only gathers be another batch's. Nothing was said of it by itself."""
@@ -152,7 +157,7 @@ class Runs:
         configurations.note(run.configs, self._state)
         parameters = self.given.filled(run, self.values.parameters(run))
         run.dirty, first = None, not run.revision
-        self.recorded_through = max(self.recorded_through, run.end.ticks if run.end else 0)
+        self.recorded_through = max(self.recorded_through, last_tick(run))
         unit, where = self._plan.units[run.equipment], self._state.where[run.equipment]
         if run.cause is None and run.end is not None:
             run.cause = event_bodies.cause(where.states, run.end.ticks + unit.settle_ticks)
@@ -161,7 +166,7 @@ class Runs:
             run.revision, run.last, run.made = run.revision + changed, {"parameters": parameters}, self._state.now
             return changed
         event = {
-            **event_bodies.step_head(run, unit.equipment.unit_id, self._plan.zone, "end"),
+            **self._head(run, unit),
             "holds": event_bodies.holds(where.states, run, self._plan.zone),
             **event_bodies.performers(run.people, unit.equipment.operator, self.gateway, observed=not run.operator_unseen),
             "parameters": parameters,
@@ -170,6 +175,12 @@ class Runs:
             "evidence": {"from_seq": run.start_seq, "to_seq": run.end_seq},
         }
         return self._publish(run, event)
+
+    def _head(self, run: Run, unit: Unit) -> dict[str, Any]:
+        """Give the head of an ended run's record. Why a step ended is known only if it was seen to end then."""
+        end = end_of(self._state, self._plan, run)
+        head = event_bodies.step_head(run, start_of(self._state, self._plan, run), end, unit.equipment.unit_id, self._plan.zone)
+        return head if end is None or run.end is None or end.basis == run.end.basis else {**head, "cause": "unknown"}
 
     def _publish(self, run: Run, event: dict[str, Any]) -> bool:
         if run.last is not None:
@@ -182,6 +193,37 @@ class Runs:
         run.last = event
         run.last["content_sha256"] = self._emit(dict(event))
         return True
+
+    def rejoin(self, first: Run, rest: Run) -> bool:
+        """Let a run go on where it was cut, because the batch did not change there after all; return False if readings are gone for that.
+
+        `first` takes the end of `rest`, whose record counts no longer.
+        """
+        if not self.values.held(first, first.start.ticks, first.end.ticks if first.end is not None else None):
+            return False
+        first.end, first.end_seq, first.entered, first.cause = rest.end, rest.end_seq, rest.entered, rest.cause
+        first.people, first.cut, first.unsighted = list(dict.fromkeys((*first.people, *rest.people))), rest.cut, rest.unsighted
+        first.rows += [key for key in rest.rows if key not in first.rows]
+        if first.revision:
+            first.dirty, first.reason = self._state.now, first.reason or "late-data"
+        for run in self._state.runs.values():
+            if run.equipment == first.equipment and run.parent == f"{rest.step}/{rest.run}":
+                run.parent = f"{first.step}/{first.run}"
+        del self._state.runs[rest.id]
+        self._say_rebind(first, rest.record, "late-data", rest.identity)
+        return True
+
+    def reopen(self, run: Run) -> None:
+        """Let a run go on that was cut just now, because the batch did not change there after all."""
+        if self.values.held(run, run.start.ticks, run.end.ticks if run.end is not None else None):
+            run.end, run.end_seq, run.entered, run.cause = None, None, None, None
+
+    def rename(self, run: Run) -> None:
+        """Make the record of a run that went over to another batch again, under its new name; its readings need not be held any more."""
+        assert run.last is not None
+        kept = {name: value for name, value in run.last.items() if name not in {"content_sha256", "changed"}}
+        run.dirty = None
+        self._publish(run, {**kept, "record": run.record, "run": run.run, "parent": run.parent, **event_bodies.identity(run.identity)})
 
     def revise(self, run: Run, parameters: list[dict[str, Any]]) -> bool:
         """Make the record of a run again with other parameters; its readings need not be held any more."""
@@ -200,8 +242,8 @@ class Runs:
             return
         names = set(tags)
         for run in self._state.runs.values():
-            late = run.revision and run.end is not None and start < run.end.ticks and (end is None or end >= run.start.ticks)
-            if late and names & self.values.rests_on(run):
+            late = run.revision and start < last_tick(run) and (end is None or end >= run.start.ticks)
+            if late and names & (self.values.rests_on(run) | tags_of(self._plan, run)):
                 run.dirty = self._state.now if run.dirty is None else run.dirty
                 run.reason = run.reason or reason
 

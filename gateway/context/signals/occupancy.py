@@ -1,14 +1,17 @@
 """Which batch each equipment works for, from when until when (ISA-88: unit occupancy), and whose its running steps are."""
 
+from dataclasses import replace
+
 from gateway.context import event_bodies, waits
 from gateway.context.plan import Plan, Unit
 from gateway.context.records.batches import Batches
 from gateway.context.records.corrections import Corrections
+from gateway.context.records.final_records import FinalRecords
 from gateway.context.records.runs import Runs
 from gateway.context.signals.contexts import Contexts
 from gateway.context.signals.identity import read
 from gateway.context.signals.sight import Sight
-from gateway.context.state import EquipmentState, Identity, Instant, Pending, Run, State
+from gateway.context.state import EquipmentState, Identity, Instant, Pending, Proof, Run, State
 from gateway.entries.ticks import rfc3339
 
 MOST_REMEMBERED = 32
@@ -26,12 +29,13 @@ class Occupancy:
         runs: Runs,
         batches: Batches,
         corrections: Corrections,
+        final_records: FinalRecords,
         contexts: Contexts,
         sight: Sight,
     ) -> None:
         self._state, self._plan, self._emit = state, plan, emit
         self._runs, self._batches, self._contexts, self._sight = runs, batches, contexts, sight
-        self._corrections = corrections
+        self._corrections, self._final_records = corrections, final_records
 
     def who(self, unit: Unit, ticks: int) -> Identity:
         """Tell who the equipment worked for at an instant."""
@@ -84,6 +88,7 @@ class Occupancy:
     def _enter(self, unit: Unit, where: EquipmentState, new: Identity, change: Pending) -> None:
         if where.open is not None:
             self._leave(unit, where, where.left or change.left, change.seq)
+        self._corrections.left_before(unit, change.at)
         self._batches.enter(unit, new, change.at, change.seq)
         where.open, where.left = new.batch, None
         self._claim(unit, new, change.at.ticks)
@@ -129,12 +134,14 @@ class Occupancy:
         """
         going = self._runs.running(unit) if where.open is not None else []
         if where.open is not None and unit.equipment.batch_ends == "empty":
+            left = where.open
             self._leave(unit, where, change.left, change.seq)
+            self._disclaim(unit, left, change.left.ticks, change.at.ticks)
         self._become(where, Identity(), change.left.ticks)
         for run in going:
             row = unit.row_of(run.step, Identity())
             if run.end is not None and row is not None and not unit.from_rows:
-                self._runs.go_on(unit, row, run, Identity(), change.left, change.seq)
+                self._runs.go_on(unit, row, run, Identity(), _sighted(change.left), change.seq)
 
     def _unnamed(self, unit: Unit, where: EquipmentState, change: Pending, raw: str | None) -> None:
         """Take an id that is empty, ill-formed or not known: from now on the batch is none, and perhaps it has ended."""
@@ -145,7 +152,9 @@ class Occupancy:
             evidence = {"equipment": unit.name, "raw": raw, "at": rfc3339(change.at.ticks)}
             self._emit(event_bodies.finding("batch-unknown", "alarm", message, evidence))
         elif unit.equipment.batch_ends == "empty" and where.open is not None:
+            left = where.open
             self._leave(unit, where, change.left, change.seq)
+            self._disclaim(unit, left, change.left.ticks)
 
     def _leave(self, unit: Unit, where: EquipmentState, at: Instant, seq: int) -> None:
         """End the open batch here: what still runs in it is cut off; what began since belongs to the next.
@@ -156,9 +165,9 @@ class Occupancy:
             if run.identity.batch != where.open or run.start.ticks >= at.ticks or run.cut is not None:
                 continue
             if self._sight.lost(unit, run) or self._sight.unseen(unit, run, at.ticks):
-                run.cut = at
+                run.cut = replace(at, proof=None)
             else:
-                self._runs.end(run, at, seq, "batch-changed")
+                self._runs.end(run, _sighted(at), seq, "batch-changed")
         assert where.open is not None
         self._batches.leave(unit, where.open, at, "unknown" if at.basis == "told-by-row" else "completed")
         where.open, where.left = None, None
@@ -191,9 +200,49 @@ class Occupancy:
                 run.unsighted = ticks  # nobody saw it run when the id came: it is this batch's from when it is seen again
             elif since or (run.identity.batch is None and named) or (loose and not self._sight.changed(unit, run, ticks)):
                 self._rebind(unit, run, who, "known-late" if named else "id-late")
+        self._claim_final(unit, who, ticks)
+        self._rejoin(unit, who, ticks)
+
+    def _rejoin(self, unit: Unit, who: Identity, ticks: int) -> None:
+        """Let runs go on that were cut inside the time of a batch whose id was told late: none changed there."""
+        mine = [r for r in self._state.runs.values() if (r.equipment, r.kind, r.identity.batch) == (unit.name, "step", who.batch)]
+        for first in mine:
+            if first.end is None or first.cause != "batch-changed" or first.end.ticks <= ticks:
+                continue
+            rest = next((r for r in mine if (r.step, r.key, r.start.ticks) == (first.step, first.key, first.end.ticks)), None)
+            if rest is not None and rest is not first and self._runs.rejoin(first, rest):
+                self._batches.unlist(who.batch, rest.record)
+            elif rest is None and self._is_on(unit, first, who):
+                self._runs.reopen(first)
+
+    def _is_on(self, unit: Unit, run: Run, who: Identity) -> bool:
+        """Return whether the signal of a run that was cut still says the same, and no other run has begun by it."""
+        row, settled = unit.row_of(run.step, who), self._state.where[unit.name].settled
+        if row is None or unit.from_rows or any(other.step == run.step for other in self._runs.running(unit)):
+            return False
+        return row.runs(settled.get(row.row.signal)) and (row.row.key is None or settled.get(row.row.key) == run.key)
+
+    def _claim_final(self, unit: Unit, who: Identity, ticks: int) -> None:
+        """Give a batch whose id was told long after it came the records of before that are final, as they stand."""
+        right = self._state.batches.get(who.batch or "")
+        for batch in list(self._state.batches.values()) if right is not None else ():
+            if right is not None and batch is not right and (records := self._final_records.of(unit, batch, ticks)):
+                self._final_records.go_over(unit, batch, right, records, "id-late")
+
+    def _disclaim(self, unit: Unit, batch: str, since: int, until: int | None = None) -> None:
+        """Take from a batch what began after its release, which was told late: nobody's until the next id. until: when that came."""
+        mine = (run for run in self._state.runs.values() if run.equipment == unit.name and run.kind == "step")
+        for run in [run for run in mine if run.identity.batch == batch and run.start.ticks >= since]:
+            if until is None or run.start.ticks < until:
+                self._rebind(unit, run, Identity(), "id-late")
 
     def _rebind(self, unit: Unit, run: Run, who: Identity, reason: str) -> None:
         old, was = run.record, run.identity.batch
         self.witness(unit, who, run.start_seq)
         self._runs.rebind(unit, run, who, reason)
         self._batches.unlist(was, old)
+
+
+def _sighted(at: Instant) -> Instant:
+    """Let an instant at which a run is cut be observed only if the run's signals were seen just then."""
+    return at if at.proof is not None else replace(at, proof=Proof())

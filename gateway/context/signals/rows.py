@@ -6,6 +6,7 @@ counts no longer leaves the equipment to nobody, and one that is deleted goes on
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -44,10 +45,13 @@ class Rows:
         for told in event["rows"]:
             ticks = None if told.get("time") is None else from_rfc3339(told["time"])
             before = self._state.rows.get(query, {}).get(told["key"])
-            self._row(query, told, ticks, readers)
             at = row_instant(self._state, self._plan, event, told)
+            if before is not None and told["change"] != "deleted":
+                for unit, wrong in self._renumbered(readers, query, told, before):
+                    yield unit, at, wrong
+            self._row(query, told, ticks, readers)
             for unit in readers:
-                yield unit, at, None if before is None else self._corrected(unit, query, told["key"], before)
+                yield unit, at, None
         self._forget(query)
 
     def _row(self, query: str, told: Mapping[str, Any], ticks: int | None, readers: list[Unit]) -> None:
@@ -64,23 +68,35 @@ class Rows:
             if query in unit.tellings:
                 self._decide(unit, query, told, before)
 
-    def _corrected(self, unit: Unit, query: str, key: str, before: Row) -> str | None:
+    def _corrected(self, unit: Unit, query: str, told: Mapping[str, Any], before: Row) -> str | None:
         """Give the batch that the order's row in force named, if it names another one for the same order now."""
-        how, order, row = unit.identity["batch"], unit.identity["order"], in_force(self._state, unit, query)
-        is_telling = isinstance(how, FromRow) and how.row == query and unit.tellings[query].are_orders
-        if row is None or not is_telling or self._state.where[unit.name].newest[query] != key:
+        how, order = unit.identity["batch"], unit.identity["order"]
+        if not isinstance(how, FromRow) or how.row != query or not unit.tellings[query].are_orders:
             return None
-        assert isinstance(how, FromRow)
-        old, new = before.row.get(how.column), row.row.get(how.column)
-        if None in {old, new} or old == new or before.gone or not unit.tellings[query].counts(before.row):
+        if self._state.where[unit.name].newest.get(query) != told["key"] or before.gone or not unit.tellings[query].counts(before.row):
+            return None
+        old, new = before.row.get(how.column), text(told["row"].get(how.column))
+        if None in {old, new} or old == new or text(told["row"].get(how.key)) != before.row.get(how.key):
             return None
         if isinstance(order, FromRow) and order.row == query:
-            orders = {before.row.get(order.column), row.row.get(order.column)} - {None}
+            orders = {before.row.get(order.column), text(told["row"].get(order.column))} - {None}
             if len(orders) > 1:
                 return None
-        others = self._state.rows[query].values()
-        named = any(other.row.get(how.key) == row.row.get(how.key) and other.row.get(how.column) == old for other in others)
+        others = (row for row in self._state.rows[query].values() if row is not before)
+        named = any(other.row.get(how.key) == before.row.get(how.key) and other.row.get(how.column) == old for other in others)
         return None if named else old
+
+    def _renumbered(self, readers: list[Unit], query: str, told: Mapping[str, Any], before: Row) -> Iterator[tuple[Unit, str]]:
+        """Let the row in force name the right batch before it says anything else: its order may be over by the same look.
+
+        Yields each equipment for which it was corrected, with the batch that it named wrongly.
+        """
+        for unit in readers:
+            how, wrong = unit.identity["batch"], self._corrected(unit, query, told, before)
+            if wrong is not None and isinstance(how, FromRow):
+                right = {**before.row, how.column: text(told["row"].get(how.column))}
+                self._state.rows[query][told["key"]] = replace(before, row=right)
+                yield unit, wrong
 
     def _rank(self, before: Row | None) -> int:
         """A row keeps the rank of its first coming."""
@@ -107,23 +123,22 @@ class Rows:
 
     def _deleted(self, query: str, key: str, readers: list[Unit]) -> None:
         """Keep a deleted row that is in force: its order has not ended because the MES tidied up."""
-        rows, held = self._state.rows[query], False
-        for unit in readers:
-            if self._state.where[unit.name].newest.get(query) == key and key in rows and query in unit.tellings:
-                held = True
-                if unit.tellings[query].counts(rows[key].row) and not rows[key].gone:
-                    self._say_deleted(unit, query, key)
-        if held:
+        rows = self._state.rows[query]
+        newest = (self._state.where[unit.name].newest.get(query) for unit in readers if query in unit.tellings)
+        if key in rows and key in newest:
             rows[key].gone = True
         else:
             rows.pop(key, None)
 
-    def _say_deleted(self, unit: Unit, query: str, key: str) -> None:
-        batch = self._state.where[unit.name].read.batch
-        message = (
-            f"{unit.name}: row {key} of {query} was deleted while it was in force; what it told of batch {batch} stands until another row"
-        )
-        self._emit(event_bodies.finding("row-deleted", "warning", message, {"equipment": unit.name, "batch": batch, "key": key}))
+    def telling(self, query: str, key: str) -> dict[str, str | None]:
+        """Name the equipments for which a row is in force, each with the batch that it works for by it."""
+        row, found = self._state.rows.get(query, {}).get(key), dict[str, str | None]()
+        for unit in self._plan.units.values():
+            where, telling = self._state.where[unit.name], unit.tellings.get(query)
+            if row is None or row.gone or telling is None or where.newest.get(query) != key or not telling.counts(row.row):
+                continue
+            found[unit.name] = where.read.batch
+        return found
 
     def _passed_over(self, unit: Unit, query: str, key: str, present: str) -> None:
         """Say that a row began to count, and stands below the one in force."""

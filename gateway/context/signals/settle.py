@@ -6,16 +6,17 @@ Changes within one settling time are changes of one moment and count together, i
 the wire: steps end, the batch ends, the next one enters, steps begin.
 """
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
-from gateway.context import event_bodies, waits
+from gateway.context import event_bodies, standing, waits
 from gateway.context.equipment.holdtimes import HoldTimes
 from gateway.context.plan import Plan, Unit
 from gateway.context.records.runs import Runs
 from gateway.context.signals.identity import named_batch, read
 from gateway.context.signals.occupancy import Occupancy
 from gateway.context.signals.steps_from_signals import Changes, SignalSteps
-from gateway.context.state import END, IDENTITY, EquipmentState, Instant, Pending, Seen, State
+from gateway.context.state import END, IDENTITY, EquipmentState, Instant, Pending, Proof, Seen, State
 from gateway.context.texts import LONGEST_TEXT
 from gateway.context.throttle import say_once
 from gateway.entries.fold_input import Json
@@ -53,6 +54,8 @@ class Settling:
         origin = Origin(_after(before, at), seq, self._plan.places[tag].source.name)
         where.seen[tag] = Seen(value, origin.at, seq)
         self._stood_until(unit, where, tag, origin.at)
+        if before is not None and self._went_on(unit, where, tag, before, value, origin.at):
+            origin = origin._replace(at=standing.unknown(origin.at))
         if tag in unit.step_tags:
             self._change(unit, where, tag, value, origin)
         if tag == equipment.state:
@@ -114,6 +117,12 @@ class Settling:
         if say_once(where.noted, f"{tag} too long", self._state.now, every=None):
             message = f"{tag}: {length} characters; a context holds {LONGEST_TEXT} of them"
             self._emit(event_bodies.finding("text-cut", "warning", message, {"equipment": unit.name}, tags=[tag]))
+
+    def _went_on(self, unit: Unit, where: EquipmentState, tag: str, before: Seen, value: Json, at: Instant) -> bool:
+        """Return whether a value may have stood all the time: the one that was read in between was not seen to stand still."""
+        if where.settled.get(tag) != before.value or where.former.get(tag) != value:
+            return False
+        return not standing.stood(self._state, self._plan, tag, before.at.ticks, at.ticks, unit.settle_ticks)
 
     # changes that wait
 
@@ -192,7 +201,11 @@ class Settling:
 
     def _apply(self, unit: Unit, where: EquipmentState, changes: Changes) -> None:
         """Let the changes of one moment count: steps end, the batch ends, the next one enters, steps begin."""
-        where.settled.update({key: change.value for key, change in changes.items() if key != IDENTITY})
+        signals = {key: change for key, change in changes.items() if key != IDENTITY}
+        where.former.update({key: where.settled.get(key) for key in signals})
+        where.settled.update({key: change.value for key, change in signals.items()})
+        for change in changes.values():
+            _must_stand(change, unit.settle_ticks)
         if unit.from_rows:
             self._steps.report(unit, where, changes)
         else:
@@ -205,11 +218,21 @@ class Settling:
             self._steps.begin(unit, where, changes)
 
 
+def _must_stand(change: Pending, ticks: int) -> None:
+    """Let a change be observed only if its signals were, until it had stood still: its new value, and so the leaving of the old one."""
+    until = change.at.ticks + ticks
+    change.left, change.at = (replace(at, proof=_proof(at.proof, until - at.ticks)) for at in (change.left, change.at))
+
+
+def _proof(proof: Proof | None, after: int) -> Proof | None:
+    return None if proof is None else replace(proof, after=after)
+
+
 def _after(before: Seen | None, at: Instant) -> Instant:
     """Say when a signal changed: never before its last change, though a device's clock may have been set back."""
     if before is None:
         return Instant(at.ticks, None, "found-at-start")
-    return at if at.ticks >= before.at.ticks else Instant(before.at.ticks, at.window, at.basis)
+    return at if at.ticks >= before.at.ticks else replace(at, ticks=before.at.ticks)
 
 
 def _short(value: Any) -> Any:

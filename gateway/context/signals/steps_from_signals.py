@@ -1,13 +1,14 @@
 """Steps as the PLC's signals report them: made into runs where they count, else kept to be compared with the MES rows."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from gateway.context import waits
+from gateway.context import standing, waits
 from gateway.context.plan import Plan, StepPlan, Unit
 from gateway.context.records.runs import Runs
 from gateway.context.signals.occupancy import Occupancy
 from gateway.context.signals.sight import Sight
-from gateway.context.state import END, IDENTITY, Basis, EquipmentState, Instant, Pending, Run, State, Told
+from gateway.context.state import END, IDENTITY, Basis, EquipmentState, Instant, Pending, Proof, Run, State, Told
 
 Changes = Mapping[str, Pending]
 """The changes of one moment, which count together."""
@@ -32,7 +33,7 @@ class SignalSteps:
         """Begin a run of each step that is on and does not run yet, outermost level first."""
         for row in unit.steps_of(where.bound):
             if row.runs(where.settled.get(row.row.signal)) and all(run.step != row.row.step for run in self._runs.running(unit)):
-                began = _beginning(row, where, changes)
+                began = _beginning(row, where, changes, unit.settle_ticks)
                 if began is not None and where.sought.pop(row.row.step, None) is not None:
                     began = Instant(began[0].ticks, None, "found-at-start"), began[1]  # perhaps it was on before by what is declared now
                 if began is not None and not _is_after(changes.get(IDENTITY), began[0]):
@@ -98,7 +99,8 @@ class SignalSteps:
         if at is not None and (before is None or at.ticks < before):
             last, cause = _cut_before(at, end)
             self._runs.end(run, last, seq, cause)
-            run = self._runs.go_on(unit, row, run, self._occupancy.who(unit, at.ticks), at, seq)
+            rest = at if last.basis == "observed" else standing.unknown(at)  # it may have been over by then
+            run = self._runs.go_on(unit, row, run, self._occupancy.who(unit, at.ticks), rest, seq)
             doubt = at.ticks if run.identity.batch is None else None
         sighted = None if doubt is None else self._sight.seen_again(row, doubt)
         if sighted is not None and (before is None or sighted.ticks < before):
@@ -141,7 +143,7 @@ def _is_after(identity: Pending | None, at: Instant) -> bool:
     return identity is not None and identity.passed is not None and at.ticks >= identity.passed
 
 
-def _beginning(row: StepPlan, where: EquipmentState, changes: Changes) -> tuple[Instant, int] | None:
+def _beginning(row: StepPlan, where: EquipmentState, changes: Changes, settle_ticks: int) -> tuple[Instant, int] | None:
     """Give the instant and entry at which a step that is on begins by these changes; None: none of them begins it."""
     mine = [changes[tag] for tag in row.tags if tag in changes]
     if mine:
@@ -153,17 +155,29 @@ def _beginning(row: StepPlan, where: EquipmentState, changes: Changes) -> tuple[
     # The batch changed under a step that is on. It begins anew where the batch did, unless it was first seen on after that.
     seen = where.seen[row.row.signal]
     is_later = seen.at.ticks > told.at.ticks and row.row.signal not in where.pending
-    return (seen.at, seen.seq) if is_later else (told.at, told.seq)
+    if not is_later:
+        return told.at if told.at.proof is not None else replace(told.at, proof=Proof()), told.seq
+    proof = None if seen.at.proof is None else replace(seen.at.proof, after=settle_ticks)
+    return replace(seen.at, proof=proof), seen.seq
 
 
 def _together(changes: Sequence[Instant], last: Instant) -> Instant:
     """Say when changes of one moment happened: at the last; its window reaches to the earliest possible, if nobody saw one of them."""
     unseen: list[Basis] = [change.basis for change in changes if change.basis != "observed"]
+    proof = _all_of([(change.ticks, change.proof) for change in changes if change.proof is not None], last.ticks)
     if not unseen:
-        return last
+        return replace(last, proof=proof)
     earliest = [change.ticks - change.window for change in changes if change.window is not None]
     window = last.ticks - min(earliest) if len(earliest) == len(changes) else None
-    return Instant(last.ticks, window, min(unseen))  # found-at-start goes before inferred-from-gap
+    return Instant(last.ticks, window, min(unseen), proof)  # found-at-start goes before inferred-from-gap
+
+
+def _all_of(proofs: Sequence[tuple[int, Proof]], ticks: int) -> Proof | None:
+    """Make the proofs of several changes, each with the time of its change, one that counts from `ticks`."""
+    if not proofs:
+        return None
+    first, last = min(at - proof.before for at, proof in proofs), max(at + proof.after for at, proof in proofs)
+    return Proof([tag for _, proof in proofs for tag in proof.tags], ticks - first, last - ticks)
 
 
 def _cut_before(at: Instant, end: Instant | None) -> tuple[Instant, str | None]:

@@ -179,15 +179,22 @@ def _title(step: Mapping[str, Any]) -> str:
 def _line(step: Mapping[str, Any], zone: ZoneInfo) -> str:
     """Make a step's line: times, cause of the end, persons, parent, revision, entry."""
     parts = [
-        f"{when(step['start']['time'], zone)} to {when((step.get('end') or {}).get('time'), zone)}",
+        f"{_edge(step['start'], zone)} to {_edge(step.get('end') or {}, zone)}",
         escape(str(step.get("cause") or "running")),
         escape(performed_by(step)),
         f"within {escape(step['parent'])}" if step.get("parent") else "",
-        f"revision {step['revision']}" if step["revision"] > 1 else "",
+        f"revision {step['revision']}: {escape(str(step.get('reason') or 'no reason given'))}" if step["revision"] > 1 else "",
         f"entry {step['seq']}",
+        f"made as {escape(step['made_as'])}, final when its batch was corrected" if step.get("made_as") else "",
         versions_text(step),
     ]
     return f'<p class="line">{", ".join(filter(None, parts))}</p>'
+
+
+def _edge(at: Mapping[str, Any], zone: ZoneInfo) -> str:
+    """Write an edge of a step, and how it is known unless it was seen."""
+    basis = at.get("basis") or "observed"
+    return when(at.get("time"), zone) + ("" if basis == "observed" else f" ({escape(basis)})")
 
 
 def _parameters(parameters: Sequence[Mapping[str, Any]]) -> str:

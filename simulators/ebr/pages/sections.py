@@ -227,7 +227,7 @@ def _corrections(record: Mapping[str, Any], zone: ZoneInfo) -> Rows:
                 )
                 yield (*(head if number == 0 else ("", "", "", "")), *cells)
             if not changes:
-                yield (*head, "nothing but its place", "", "")
+                yield (*head, "nothing but its evidence", "", "")
             if len(changes) > MOST_CHANGES:
                 yield ("", "", "", "", f"and {len(changes) - MOST_CHANGES} more, in record.json", "", "")
 

@@ -28,7 +28,8 @@ def figures(
             by_tag.setdefault(parameter["tag"], []).append(parameter)
     for tag, of_tag in by_tag.items():
         placed = [parameter for parameter in of_tag if parameter.get("statistic") in _PLACED and _is_in(parameter, tags[tag]["unit"])]
-        unit = next((parameter.get("unit_text") or parameter.get("unit") for parameter in placed), tags[tag]["unit"]) or ""
+        same = (parameter for parameter in of_tag if parameter.get("unit") == tags[tag]["unit"])
+        unit = next((parameter.get("unit_text") or parameter.get("unit") for parameter in (*placed, *same)), tags[tag]["unit"]) or ""
         points = inside(series.get((step["gateway"], tag), []), start, end)
         gaps, tag_facts = _lost(tag, tags[tag]["source"], record["gaps"], end), tags[tag]
         plot = Plot(tag, unit, start, end, points, gaps, _limits(placed), zone, tag_facts["between"], bad_times(points, end))

@@ -12,17 +12,19 @@ from simulators.ebr.entry import Entry, Refusal
 class InjectedFaults:
     """The faults to inject. All off: a good EBR.
 
-    refuse: seq of entries that are not taken, and why. lose: share of messages or pages dropped before they are stored. lose_once: seq of
-    entries that are lost the first time they come. keep_through: nothing beyond this entry is stored, though all is answered.
-    lose_receipts: share of answers dropped after storing. double_receipts: every receipt twice. answer_after_s: receipts that much later.
-    wrong_digest: receipts with a digest of something else. silent: takes and stores, answers nothing. page_status: HTTP status (with
-    Retry-After page_retry_after) for the next page_times pages; page_body: its body instead of a receipt. largest_page_bytes: answers 413
-    above. poison_422: a page with a refused entry is answered 422 whole, until that entry comes alone. refuse_types: types of single
-    records that are not taken. unknown_orders: orders that the EBR does not know yet.
+    refuse: seq of entries that are not taken, and why. lose: share of messages or pages dropped before they are stored. lose_entries:
+    share of entries that are lost of what came and is answered. lose_once: seq of those that are lost the first time they come.
+    keep_through: nothing beyond this entry is stored, though all is answered. lose_receipts: share of answers dropped after storing.
+    double_receipts: every receipt twice. answer_after_s: receipts that much later. wrong_digest: receipts with a digest of something
+    else. silent: takes and stores, answers nothing. page_status: HTTP status (with Retry-After page_retry_after) for the next page_times
+    pages; page_body: its body instead of a receipt. largest_page_bytes: answers 413 above. poison_422: a page with a refused entry is
+    answered 422 whole, until that entry comes alone. refuse_types: types of single records that are not taken. unknown_orders: orders
+    that the EBR does not know yet.
     """
 
     refuse: dict[int, Refusal] = field(default_factory=dict)
     lose: float = 0.0
+    lose_entries: float = 0.0
     lose_once: set[int] = field(default_factory=set)
     keep_through: int | None = None
     lose_receipts: float = 0.0
@@ -57,12 +59,17 @@ class InjectedFaults:
         """True for a message or page that gets lost on its way in."""
         return self._random.random() < self.lose
 
+    @property
+    def losing(self) -> bool:
+        """True if single entries may get lost."""
+        return bool(self.lose_once or self.lose_entries or self.keep_through is not None)
+
     def loses(self, seq: int) -> bool:
         """True for an entry that came and is not stored, as where a transaction failed."""
         if seq in self.lose_once:
             self.lose_once.remove(seq)
             return True
-        return self.keep_through is not None and seq > self.keep_through
+        return (self.keep_through is not None and seq > self.keep_through) or self._random.random() < self.lose_entries
 
     def drops_receipt(self) -> bool:
         """True for an answer that gets lost on its way out."""

@@ -44,7 +44,7 @@ class Receiver:
 
     def _lose(self, payloads: Sequence[bytes]) -> tuple[Sequence[bytes], set[Stream]]:
         """Lose the entries that are to be lost; return the others, and the streams of the lost ones."""
-        if not self.script.lose_once and self.script.keep_through is None:
+        if not self.script.losing:
             return payloads, set()
         entries = [read(payload) for payload in payloads]
         lost = [entry for entry in entries if self.script.loses(entry.seq)]

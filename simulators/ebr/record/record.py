@@ -8,6 +8,7 @@ from simulators.ebr.entry import ROW_CHANGES
 from simulators.ebr.record.batch_seal import checked, content_sha256, event_bytes
 from simulators.ebr.record.bookings import alarms, booked, genealogy
 from simulators.ebr.record.exceptions import exceptions
+from simulators.ebr.record.moved import moved
 from simulators.ebr.record.queries import RecordQueries, record_queries
 from simulators.ebr.record.readings import TICKS_PER_S, Point, Tagset, points, tagsets, ticks_of
 from simulators.ebr.record.unverified_times import UnverifiedTimes
@@ -28,7 +29,7 @@ Series = dict[tuple[str, str], list[Point]]
 def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
     """Make (record, series of its tags) of one batch from STORE/ebr.db."""
     with record_queries(path) as books:
-        events = [_event(item) for item in books.of_batch(batch, _OF_BATCH)]
+        events = _of_batch(books, batch)
         steps, ends = _steps(events), _ends(events)
         gateways = sorted({event["gateway"] for event in events} | set(books.gateways(batch)))
         window = _window(steps, events, books.named(batch))
@@ -58,7 +59,7 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
         "gaps": _gaps(line, window, facts),
         "clock": _clock(facts, _inside(line, "clock", window), unverified_times),
         "environments": sorted(environment for environment in facts["environments"] if environment),
-        "findings": _findings(line, window, batch),
+        "findings": _findings([*line, *(event for event in events if event["type"] == "rebind")], window, batch),
         "chain": _streams(streams, facts),
     }
     return _finished(record), readings
@@ -83,6 +84,16 @@ def _finished(record: dict[str, Any]) -> dict[str, Any]:
         event.pop("payload", None)
     record["exceptions"] = exceptions(record)
     return record
+
+
+def _of_batch(books: RecordQueries, batch: str) -> list[dict[str, Any]]:
+    """List the events of a batch, and the step records that went over to it as they stand."""
+
+    def of(name: str) -> list[dict[str, Any]]:
+        return joined(_event(item) for item in books.of_batch(name, ("step", "rebind")))
+
+    events = [_event(item) for item in books.of_batch(batch, _OF_BATCH)]
+    return [*events, *moved(batch, events, of)]
 
 
 def _event(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -358,9 +369,18 @@ def _inside(line: list[dict[str, Any]], kind: str, window: Mapping[str, str | No
 
 
 def _findings(line: list[dict[str, Any]], window: Mapping[str, str | None], batch: str) -> list[dict[str, Any]]:
-    """List the findings of the batch's time; of a source's row that was changed later those that name the batch, whenever they came."""
-    rows = [event for event in line if event["type"] == "finding" and event["code"] in ROW_CHANGES and _batch_of(event) is not None]
-    return [event for event in _inside(line, "finding", window) if event not in rows] + [e for e in rows if _batch_of(e) == batch]
+    """List the findings of the batch's time that name no other batch; of a source's row that was changed later those that name it, ever."""
+    rows = [event for event in line if event["type"] == "finding" and event["code"] in ROW_CHANGES and _batch_of(event) == batch]
+    gone = {event["supersedes"] for event in line if event["type"] == "rebind"}
+    inside = [event for event in _inside(line, "finding", window) if event["code"] not in ROW_CHANGES or _batch_of(event) is None]
+    return [event for event in inside if _batch_of(event) in {None, batch} and not _went_over(event, gone)] + rows
+
+
+def _went_over(finding: Mapping[str, Any], gone: set[str]) -> bool:
+    """Return whether a finding is about a run that turned out to be another batch's. gone: records whose name a rebind replaced."""
+    told = finding.get("evidence") or {}
+    run = "/".join(str(told.get(name)) for name in ("batch", "equipment", "step", "run"))
+    return any(record.endswith(f"/{run}") for record in gone)
 
 
 def _batch_of(finding: Mapping[str, Any]) -> Any:

@@ -106,3 +106,75 @@ async def test_a_refused_address_and_a_silent_unit_are_told(probed):
     assert [(tag.tag, tag.state) for tag in report.tags] == [("x", "refused"), ("pump", "ok"), ("batch", "silent"), ("b2", "silent")]
     assert "modbus-exc-02" in report.tags[0].hint
     assert "no answer in 0.1 s" in report.tags[2].lines()[0]
+
+
+MANY = [Tag(tag=f"r{at}", source="plc", address=f"1/holding/{at}:uint16", type="uint16") for at in range(0, 60, 5)]
+
+
+async def probe_of(tags, set_up, values, **options):
+    """Probe a device of its own, with the quirks that `set_up` gives it."""
+    plc = ModbusPlc(Source(name="plc", driver="modbus", endpoint="tcp://127.0.0.1:0"), tags, Truth(None))
+    await plc.start()
+    await plc.set(values, 0)
+    set_up(plc)
+    source = Source(name="plc", driver="modbus", endpoint=f"tcp://127.0.0.1:{plc.port}", options={"timeout_ms": 100} | options)
+    try:
+        return await ModbusDriver(source, tags).probe()
+    finally:
+        await plc.stop()
+
+
+def zeros_over_40(plc):
+    plc.longest, plc.beyond = 40, "zeros"
+
+
+@pytest.mark.urs("URS-MAP-07")
+async def test_what_a_device_gives_alone_and_not_in_a_block_is_told(tmp_path):
+    """It fills up with zeros when it is asked for more than 40 registers: the gateway would read 0, Good."""
+    report = await probe_of(MANY, zeros_over_40, {tag.tag: 100 for tag in MANY})
+
+    assert {tag.state for tag in report.tags} == {"differs"}
+    assert [tag.value for tag in report.tags] == [0] * 12, "the value is the one that the gateway would store"
+    assert "in unit 1 holding 0..55 it is 00 00, read alone 00 64" in report.tags[3].hint
+    assert "max_registers = 28" in report.tags[3].hint
+    right = await probe_of(MANY, zeros_over_40, {tag.tag: 100 for tag in MANY}, max_registers=28)
+    assert {(tag.state, tag.value) for tag in right.tags} == {("ok", 100)}
+
+
+async def test_a_value_that_changes_all_the_time_does_not_differ(tmp_path):
+    report = await probe_of(MANY, lambda plc: plc.memory.counting.update({"r0", "r5"}), {tag.tag: 100 for tag in MANY})
+    assert {tag.state for tag in report.tags} == {"ok"}
+
+
+async def test_a_silent_address_hides_no_other(tmp_path):
+    tags = [Tag(tag=f"t{at}", source="plc", address=f"1/holding/{at}:uint16", type="uint16") for at in (0, 100, 200)]
+    report = await probe_of(tags, lambda plc: plc.deaf.add((1, "holding", 100)), {tag.tag: 7 for tag in tags})
+    assert [(tag.state, tag.value) for tag in report.tags] == [("ok", 7), ("silent", None), ("ok", 7)]
+    assert report.findings == ["unit 1 holding 100..100: no answer in 0.1 s"]
+
+
+@pytest.mark.urs("URS-MAP-07")
+async def test_exchanged_words_that_make_next_to_nothing_are_named(tmp_path):
+    """103.1 read in the other order is 4.2e-08: inside 0..500, and no spray rate."""
+    held = [Tag(tag="rate", source="plc", address="1/holding/0:float32:CDAB", type="float32")]
+    tag = Tag(tag="rate", source="plc", address="1/holding/0:float32:ABCD", type="float32", eu_low=Decimal(0), eu_high=Decimal(500))
+    plc = ModbusPlc(Source(name="plc", driver="modbus", endpoint="tcp://127.0.0.1:0"), held, Truth(None))
+    await plc.start()
+    await plc.set({"rate": 103.1}, 0)
+    source = Source(name="plc", driver="modbus", endpoint=f"tcp://127.0.0.1:{plc.port}", options={"timeout_ms": 100})
+    (wrong,) = (await ModbusDriver(source, [tag]).probe()).tags
+    (right,) = (await ModbusDriver(source, [replace(tag, address="1/holding/0:float32:CDAB")]).probe()).tags
+    await plc.set({"rate": 0.0}, 0)
+    (nothing,) = (await ModbusDriver(source, [tag]).probe()).tags
+    await plc.stop()
+
+    assert (wrong.state, wrong.hint) == ("byte-order", "next to nothing in its range; order CDAB would lie well inside it")
+    assert (right.state, nothing.state) == ("ok", "ok")
+
+
+async def test_neighbours_and_orders_are_scaled_as_the_value_is(tmp_path):
+    tenth = Scaling(Decimal("0.1"), Decimal(0), 1, (Fraction(1, 10), Fraction(0)))
+    tag = Tag(tag="l", source="plc", address="1/input/1:uint16", type="uint16", scaling=tenth, unit="Cel")
+    (found,) = (await probe_of([tag], lambda plc: None, {"l": 45.5})).tags
+    assert (found.value, found.neighbours["n"], found.raw) == (45.5, 45.5, "01 c7")
+    assert found.lines()[1].strip().startswith("45.5 Cel   raw 01 c7   ok")

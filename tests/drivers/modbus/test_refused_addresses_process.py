@@ -2,6 +2,8 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from kit.modbus_driver import Collected, plc_for, running, source_at, tags_of
@@ -107,3 +109,19 @@ async def test_a_device_that_sends_without_end_is_given_up(tmp_path):
             async with asyncio.timeout(DEADLINE_S):
                 await ModbusDriver(source, tags).run(Collected())
     server.close()
+
+
+@pytest.mark.urs("URS-MAP-07")
+async def test_exchanged_words_are_told_once_while_it_runs(tmp_path):
+    held = tags_of(("1/holding/0:float32:CDAB", "float32"), ("1/holding/2:float32:CDAB", "float32"))
+    told = [replace(tag, address=tag.address.replace("CDAB", "ABCD"), eu_low=Decimal(0), eu_high=Decimal(500)) for tag in held]
+    told[1] = replace(told[1], address=held[1].address)
+    async with plc_for(tmp_path, held) as (plc, source), running(source, told) as emit:
+        await emit.until(lambda: emit.seen[0] > 2)
+        assert not emit.findings, "zero is zero in every order"
+        for value in (103.1, 104.2, 105.3):
+            await plc.set({"t0": value, "t1": value}, 0)
+            seen = emit.seen[0]
+            await emit.until(lambda seen=seen: emit.seen[0] > seen + 2)
+        assert [(finding.code, finding.tags) for finding in emit.findings] == [("byte-order", (0,))]
+        assert "order CDAB would fit" in emit.findings[0].text

@@ -1,19 +1,13 @@
 """A port that is opened in the middle of what an instrument says, at each byte; a loop that did not look for a while. Real ptys."""
 
 import asyncio
-import fcntl
-import os
-import sys
-import termios
-import tty
-from collections.abc import Callable
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
 from kit.collector import Collector
 from kit.processes import DEADLINE_S
+from kit.serial_cable import Cable
 
 from config import Tag
 from drivers.contract import LinkLost
@@ -21,39 +15,10 @@ from drivers.serial.dialect import dialect_of
 from drivers.serial.looks import Now
 from drivers.serial.port import Line, Overrun, Port, Silent, Unframed
 from drivers.serial.session import Session
-from drivers.serial.settings import SerialSettings, endpoint_of
+from drivers.serial.settings import SerialSettings
 
 WEIGHT = Tag(tag="w", source="scale", address="weight", type="decimal", source_unit="kg")
 STREAM = {"protocol": "line", "pattern": r"(?P<weight>[+-]?+[0-9]++\.[0-9]++) *+(?P<unit>k?+g)", "timeout_ms": 60_000}
-
-
-class Cable:
-    """Both ends of a pseudo-terminal: the instrument writes to one, the port opens the other."""
-
-    def __init__(self) -> None:
-        self.master, self.slave = os.openpty()
-        tty.setraw(self.slave)
-        os.set_blocking(self.master, False)
-        self.asked: Callable[[bytes], None] | None = None
-
-    def say(self, data: bytes) -> None:
-        assert os.write(self.master, data) == len(data)
-
-    def answer(self, with_: Callable[[bytes], bytes]) -> None:
-        """Answer each request."""
-        asyncio.get_running_loop().add_reader(self.master, lambda: self.say(with_(os.read(self.master, 100))))
-
-    def port(self, terminator: bytes = b"\r\n", silence_s: float = 60.0, **seams: Any) -> Port:
-        return Port(endpoint_of(f"serial://{os.ttyname(self.slave)}", Path("/")), terminator, silence_s, **seams)
-
-    def waits(self) -> int:
-        """Bytes in the kernel's buffer that the port has not read."""
-        return int.from_bytes(fcntl.ioctl(self.slave, termios.FIONREAD, b"\0" * 4), sys.byteorder)
-
-    def close(self) -> None:
-        asyncio.get_running_loop().remove_reader(self.master)
-        os.close(self.master)
-        os.close(self.slave)
 
 
 class Clock:
@@ -190,6 +155,25 @@ async def test_what_comes_after_a_silence_begins_a_line(cable):
     port.close()
 
 
+async def test_a_line_that_stopped_in_its_middle_is_not_completed_by_the_next_one(cable):
+    """12 and, after a restart of the instrument, 34.56 kg are not 1234.56 kg; nor is the rest of a line that paused a line."""
+    clock = Clock()
+    port = cable.port(silence_s=2.0, now=clock)
+    port.open()
+    port.fell_silent()
+    cable.say(b"12")
+    port._drain()
+    clock.passes(2.1)
+    port._look()
+    with pytest.raises(Unframed, match="a pause in a line, after 31 32"):
+        await line_of(port)
+    clock.passes(60)
+    port._drain()
+    cable.say(b"34.56 kg\r\n1.00 kg\r\n")
+    assert [(line.text, line.begins) for line in (await line_of(port), await line_of(port))] == [(b"34.56 kg", False), (b"1.00 kg", True)]
+    port.close()
+
+
 async def test_a_silence_that_nobody_listened_to_proves_nothing(cable):
     clock = Clock()
     port = cable.port(silence_s=2.0, now=clock)
@@ -240,6 +224,8 @@ async def test_a_buffer_that_may_have_been_full_is_a_gap_in_its_place(cable):
             got.append(error)
     assert [line.text for line in got[:-1]] == waiting[:3900].split(b"\r\n")[:-1]
     assert "may have been full" in str(got[-1])
+    port._drain()
+    port._drain()  # nothing waits any more, also not on its way to the buffer
     cable.say(b"0.50 kg\r\n0500 1.00 kg\r\n")
     assert [(line.text, line.begins) for line in (await line_of(port), await line_of(port))] == [
         (b"0.50 kg", False),

@@ -53,7 +53,7 @@ class Log:
 
 
 @asynccontextmanager
-async def weighing(tmp_path, truth=None, tags=TAGS, scale_serial=None, supervised=False, **options):
+async def weighing(tmp_path, truth=None, tags=TAGS, scale_serial=None, supervised=True, **options):
     """A running scale and the driver that reads it; supervised: started again at once when the link is lost."""
     settings = {"protocol": "mt-sics", "timeout_ms": 100} | options
     source = Source(name="scale", driver="serial", endpoint="serial://ports/scale", rate_ms=50, options=settings, folder=tmp_path)
@@ -140,7 +140,7 @@ async def test_what_is_no_whole_answer_is_a_loss_and_never_a_value(tmp_path, kin
 
 @pytest.mark.parametrize("kind", ["dribble", "noise-after"])
 async def test_an_answer_in_pieces_is_whole_and_noise_behind_it_is_dropped(tmp_path, kind):
-    async with weighing(tmp_path) as (scale, emit, _):
+    async with weighing(tmp_path, timeout_ms=2000) as (scale, emit, _):
         await scale.set({"net": 5}, 0)
         await emit.until(lambda: len(emit.lists) > 2)
         scale.faults.append(ScaleFault(kind, times=3))
@@ -150,7 +150,7 @@ async def test_an_answer_in_pieces_is_whole_and_noise_behind_it_is_dropped(tmp_p
 
 
 async def test_an_answer_that_comes_after_its_time_is_not_the_answer_to_the_next_request(tmp_path):
-    async with weighing(tmp_path, supervised=True) as (scale, emit, _):
+    async with weighing(tmp_path) as (scale, emit, _):
         await scale.set({"net": 5}, 0)
         await emit.until(lambda: (Decimal("5.00"), 0) in emit.weights)
         for turn in range(10):
@@ -210,7 +210,7 @@ async def test_a_scale_changed_while_running_is_noticed_at_the_next_fault(tmp_pa
 
 
 async def test_a_port_that_vanishes_is_link_lost_and_is_read_again_when_it_is_back(tmp_path):
-    async with weighing(tmp_path) as (scale, emit, task):
+    async with weighing(tmp_path, supervised=False) as (scale, emit, task):
         await emit.until(lambda: emit.lists)
         await scale.stop()
         with pytest.raises(LinkLost):
@@ -232,7 +232,7 @@ async def test_a_port_that_vanishes_is_link_lost_and_is_read_again_when_it_is_ba
 
 
 async def test_a_scale_that_stays_silent_is_link_lost(tmp_path):
-    async with weighing(tmp_path) as (scale, emit, task):
+    async with weighing(tmp_path, supervised=False) as (scale, emit, task):
         await emit.until(lambda: emit.lists)
         scale.faults.append(ScaleFault("silent", times=1000))
         with pytest.raises(LinkLost, match="without a usable answer"):

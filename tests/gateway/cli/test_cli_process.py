@@ -112,6 +112,16 @@ def test_new_makes_a_folder_once(tmp_path: Path) -> None:
     assert called("new", tmp_path / "mine").returncode == 2
 
 
+def test_new_calls_the_line_as_its_folder(tmp_path: Path) -> None:
+    """Two lines of one name are one line to an EBR, which makes one record of both."""
+    for folder, name in (("mixer-1", "mixer-1"), ("Mischer 2 (neu)", "mischer-2-neu")):
+        assert called("new", tmp_path / folder).returncode == 0
+        assert f"my-site/{name}:" in called("check", tmp_path / folder).stdout
+    nameless = called("new", tmp_path / "---")
+    assert (nameless.returncode, (tmp_path / "---").exists()) == (2, False)
+    assert "a line is called as its folder" in nameless.stderr
+
+
 def test_asking_a_gateway_that_does_not_run_exits_3(folder: Path) -> None:
     for words in (("status", folder), ("ready", folder)):
         result = called(*words)

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 from kit.random_recipes import MEASURED, SOURCES, Log, S, line, played, played_into, stored
-from kit.recipe_model import judged, last_records, raw_signals, runs_of
+from kit.recipe_model import UNKNOWN, judged, last_records, raw_signals, runs_of
 
 from gateway.context import Fold
 from gateway.entries.ticks import from_rfc3339, rfc3339
@@ -62,7 +62,8 @@ def check(seed: int) -> tuple[int, int, int]:
             assert times == (run["start"], run["end"]), (seed, name)
             for edge, unseen in zip(("start", "end"), run["unseen"], strict=True):
                 assert record[edge]["basis"] == ("observed" if unseen is None else "inferred-from-gap"), (seed, name, edge)
-                assert unseen is None or record[edge]["window_s"] == unseen / S, (seed, name, edge)
+                window_s = None if unseen == UNKNOWN else record[edge]["window_s"] if unseen is None else unseen / S
+                assert record[edge]["window_s"] == window_s, (seed, name, edge)
             check_parameters(seed, log, equipment, run, states, record)
     assert set(final) == set().union(*expected_records.values()), seed
     for batch, end in ends.items():

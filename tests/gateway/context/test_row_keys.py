@@ -142,7 +142,8 @@ def test_a_row_in_force_that_came_under_a_former_key_is_known_when_it_is_deleted
     assert plant.fold.context("granulator")["batch"] == "B2"
     plant.row(40, "orders", "4500%2F26/7", {**row, "line": "7"}, "deleted")
     assert plant.fold.context("granulator")["batch"] == "B2", "a row that is deleted ends nothing by itself"
-    assert [e["evidence"]["key"] for e in plant.of("finding", code="row-deleted")] == ["4500%2F26/7"]
+    (said,) = plant.of("finding", code="source-row-deleted")
+    assert (said["evidence"]["key"], said["evidence"]["in_force"]) == ("4500%2F26/7", ["granulator"])
     assert [(key, row.gone) for key, row in plant.fold.state.rows["mes.orders"].items() if key.endswith("/7")] == [("4500%2F26/7", True)]
 
 

@@ -39,6 +39,7 @@ def snapshot() -> dict[str, Any]:
         "clock": {"status": "synchronised"},
         "sources": [],
         "uplinks": [],
+        "uplinks_gone": [],
         "equipment": {},
         "batches_ended": [],
         "journal": {**space, **fine, **seqs, "kept": kept, "opened": opened},

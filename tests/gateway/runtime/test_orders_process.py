@@ -87,7 +87,7 @@ def test_the_order_that_runs_is_the_only_one_that_is_a_batch(folder: Path) -> No
         until(lambda: ("deleted", "31") in rows(folder), every_s=0.5)
         until(lambda: [e for e in events(folder, "batch") if e["transition"] == "end"], every_s=0.5)
     assert sorted((t, b) for t, b, *_ in batches(folder)) == [("end", "B30"), ("leave", "B30"), ("start", "B30"), ("start", "B31")]
-    assert [e["evidence"]["key"] for e in events(folder, "finding") if e["code"] == "row-deleted"] == ["31"]
+    assert [e["evidence"]["key"] for e in events(folder, "finding") if e["code"] == "source-row-deleted"] == ["31"]
     messages = events(folder, "message")
     assert messages[0]["since"] is None
     assert all(message["since"] for message in messages[1:]), "after the first whole look the query is watched"

@@ -43,6 +43,20 @@ async def test_a_lost_link_is_retried_and_a_bug_is_not() -> None:
     assert 0.25 <= waits[0] <= 0.5 <= waits[1] <= 1.0
 
 
+@pytest.mark.parametrize(("achieved", "waits_anew"), [(lambda: 7, False), (object, True)])
+async def test_an_attempt_that_only_waited_for_its_deadline_has_settled_nothing(achieved: Callable[[], object], waits_anew: bool) -> None:
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    outcomes: list[BaseException] = [LinkLost("no answer in time")] * 4 + [ZeroDivisionError()]
+    with pytest.raises(ZeroDivisionError):
+        await supervise("ebr", scripted(outcomes), _none, retry_on=DriverError, settled_after_s=-1.0, achieved=achieved, sleep=sleep)
+
+    assert (max(waits) <= 0.5) is waits_anew
+
+
 async def test_a_group_of_lost_links_is_retried_as_one() -> None:
     gaps, _ = await run([ExceptionGroup("two", [LinkLost("a"), ExceptionGroup("one", [LinkLost("b")])]), ZeroDivisionError()])
 

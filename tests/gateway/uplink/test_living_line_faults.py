@@ -50,7 +50,7 @@ async def test_an_ebr_that_loses_one_of_a_hundred(bench: Bench, kind: str, figur
     await bench.start(kind)
     forward = bench.forward(bench.uplink(kind, resend_after_s=RESEND_S))
     bench.run(forward)
-    bench.script.lose = 0.01
+    bench.script.lose_entries = 0.01
     epoch = bench.journal.last[0]
     watched = Watched(lambda: bench.ebr.store.streams().get((GATEWAY, epoch), (0, ""))[0], lambda: bench.journal.last[1])
     count = await live(bench.append, watched)
@@ -95,6 +95,6 @@ async def test_a_broker_that_drops_at_its_queue_limit(tmp_path: Path, figures: F
         assert max(longest_s) < 60
         figures(
             "A2",
-            f"mosquitto, max_queued_messages 10, EBR away 3 x 15 s: {site.dropped()} messages thrown away, whole again after"
+            f"mosquitto, max_queued_messages 10, EBR away 3 x 15 s: thrown away {site.dropped()} times by its log, whole again after"
             f" {', '.join(f'{one:.1f}' for one in longest_s)} s (resend_after_s {RESEND_S:g}), 0 lost, 0 in effect twice",
         )

@@ -123,7 +123,7 @@ async def test_an_outage_is_in_the_record_once_with_its_end(bench: Bench) -> Non
 @pytest.mark.urs("URS-UPL-02")
 @BOTH
 async def test_an_ebr_that_loses_one_of_a_hundred_gets_everything_once(bench: Bench, kind: str) -> None:
-    bench.script.lose, bench.script.seed = 0.01, 3
+    bench.script.lose_entries, bench.script.seed = 0.01, 3
     await bench.start(kind)
     forward = bench.forward(bench.uplink(kind))
     bench.run(forward)

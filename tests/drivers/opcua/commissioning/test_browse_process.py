@@ -1,6 +1,7 @@
 """Browsing and probing a simulated PLC."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,31 @@ async def test_browse_gives_rows_that_the_map_accepts_in_the_same_order(tmp_path
         assert len((await bench.driver.browse(under="DB", match="*t1?")).rows) == 10
         with pytest.raises(DriverError, match="no 'Nowhere'"):
             await bench.driver.browse(under="Nowhere")
+
+
+def in_folders(path: Path, folders: int, each: int) -> Bench:
+    bench = Bench(path, count=folders * each)
+    for number, tag in enumerate(bench.tags):
+        bench.tags[number] = replace(tag, address=f'plc:s="G{number // each}"."V{number % each}"')
+    return bench
+
+
+async def test_a_server_that_is_short_of_continuation_points_is_asked_for_fewer_lists_at_once(tmp_path: Path) -> None:
+    async with in_folders(tmp_path, 12, 12) as bench:
+        bench.plc.switches.browse_page, bench.plc.switches.browse_points = 5, 3
+        found = await bench.driver.browse(match="G*")
+        assert sorted(row["address"] for row in found.rows) == sorted(tag.address for tag in bench.tags)
+        assert found.left_out == {}
+
+
+async def test_a_folder_that_does_not_tell_what_lies_below_it_is_left_out_by_name(tmp_path: Path) -> None:
+    async with in_folders(tmp_path, 3, 2) as bench:
+        bench.plc.switches.browse_refused = {"G1"}
+        found = await bench.driver.browse()
+        assert len(found.rows) == 4
+        assert found.left_out == {"G1/*": "what lies below it is not told: BadUserAccessDenied"}
+        with pytest.raises(DriverError, match="what lies below 'V0' is not told: BadUserAccessDenied"):
+            await bench.driver.browse(under="G1/V0")
 
 
 async def test_probe_tells_what_differs_and_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from kit import asyncua_decoder
 
 from drivers.contract import Reading
 from drivers.opcua.decoding.publish import BROKEN, Decoder, ServiceFault, Undecoded, published
-from drivers.opcua.session.variant import FIXED, Array, TooLarge
+from drivers.opcua.session.variant import FIXED, Array, TooLarge, nodeid
 
 TYPES = ua.VariantType
 RUNS = st.sampled_from([1, 1, 2, 7, 8, 9, 70])
@@ -196,3 +196,14 @@ def test_more_elements_than_a_message_may_hold_are_refused_before_they_are_made(
     """An array of two thousand million Null takes five bytes; here no other decoder is asked for it."""
     with pytest.raises(TooLarge):
         fast(struct.pack("<iIB", 1, 2, 1) + variant + b"\xff\xff\xff\xff")
+
+
+@pytest.mark.parametrize("length", [-2, -100, 2**31 - 1])
+def test_a_node_id_with_an_impossible_length_never_leads_backwards(length: int) -> None:
+    """asyncua's decoder takes a negative length for a step back, and may read the same bytes for ever."""
+    body = b"\x03\x02\x00" + struct.pack("<i", length) + b"abc"
+    try:
+        node, at = nodeid(body, 0, len(body))
+    except BROKEN:
+        return
+    assert (node.Identifier, at) == ("", 7)

@@ -173,19 +173,48 @@ def test_a_batch_that_its_state_ended_is_not_begun_anew_by_a_correction() -> Non
     assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)
 
 
-def test_records_that_are_final_stay_and_are_named() -> None:
+@pytest.mark.urs("URS-CTX-03", "URS-CTX-09")
+def test_records_that_are_final_go_over_as_they_stand() -> None:
     plant = plant_of()
     begun(plant)
     plant.run_on(30, 160)
+    (made,) = plant.of("step", transition="end", step="MIX")
     plant.row(160, "7", "changed", order_no="O7", batch_no="B2", status="RUN")
     plant.run_on(161, 180)
     (said,) = plant.of("finding", code="batch-corrected")
-    assert said["evidence"]["final"] == ["lyon/granulation-2/B1/granulator/MIX/1"]
+    assert said["evidence"]["final"] == []
+    wrong, right = (f"lyon/granulation-2/{batch}/granulator/MIX/1" for batch in ("B1", "B2"))
+    (bound,) = plant.of("rebind", step="MIX")
+    assert (bound["supersedes"], bound["record"], bound["reason"]) == (wrong, right, "source-corrected")
+    assert bound["final"]["revision"] == made["revision"]
+    assert bound["evidence"] == made["evidence"]
     end = plant.of("batch", transition="end", batch="B1")[-1]
-    assert (end["cause"], [r["record"] for r in end["records"]]) == ("corrected", said["evidence"]["final"])
+    assert (end["cause"], end["records"], end["completeness"]["missing"]) == ("corrected", [], [])
     ended(plant, 180)
     last = plant.of("batch", transition="end", batch="B2")[0]
+    listed = next(record for record in last["records"] if record["record"] == right)
+    assert listed == {"record": right, **bound["final"]}
     assert [line["lot"]["raw"] for line in last["materials"]] == ["LOT-1"], "a booking that is held goes over, however old it is"
+    assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)
+
+
+@pytest.mark.urs("URS-CTX-03")
+def test_a_number_that_is_corrected_when_its_order_is_closed_is_corrected_all_the_same() -> None:
+    """Between two looks the MES wrote the right number, and then that the order is over."""
+    plant = plant_of(batch=WHERE, batch_ends="empty")
+    begun(plant)
+    plant.see(30, g_step=0)
+    plant.run_on(31, 40)
+    plant.row(40, "7", "changed", order_no="O7", batch_no="B2", status="CLOSED")
+    plant.run_on(41, 60)
+    assert sorted(plant.batches()[1:5]) == [
+        ("end", "B1", "corrected"),
+        ("leave", "B1", "corrected"),
+        ("leave", "B2", "completed"),
+        ("start", "B2", None),
+    ]
+    (end,) = plant.of("batch", transition="end", batch="B2")
+    assert (end["cause"], end["end"]["time"], len(end["records"])) == ("completed", time(40), 3)
 
 
 def test_a_correction_that_is_taken_back_gives_all_back() -> None:

@@ -128,3 +128,28 @@ def test_a_pushed_id_counts_only_if_well_formed_and_known_and_outlives_a_restart
     plant.see(21, g_step=0)
     plant.alive(23)
     assert plant.of("batch", transition="leave")[0]["batch"] == "B9"
+
+
+@pytest.mark.urs("URS-CTX-03")
+@pytest.mark.parametrize("following", [None, "B2"])
+def test_what_began_after_a_release_that_was_told_late_is_not_the_released_batchs(following: str | None) -> None:
+    """A gateway comes back: the PLC's queue tells of a cleaning at once, the row that released the batch before it is read later."""
+    plant = Plant(line_of(routes=()))
+    begin(plant)
+    plant.see(10, g_step=20, g_speed=150.0)
+    plant.see(20, g_step=0, g_speed=0.0)
+    plant.alive(25)
+    plant.see(30, g_step=30)
+    plant.see(35, g_step=0)
+    plant.alive(36)
+    assert plant.ended("WET")["batch"] == "B1", "nobody has said otherwise yet"
+    plant.order(40, "GRN-201", None, row_s=28)
+    if following is not None:
+        plant.order(40.1, "GRN-201", following, row_s=37)
+    plant.alive(50)
+    plant.alive(60)
+    record = plant.ended("WET")
+    assert (record["batch"], record["revision"], record["reason"]) == (None, 2, "re-bound")
+    assert plant.ended("MIX")["batch"] == "B1"
+    end = plant.of("batch", transition="end", batch="B1")[-1]
+    assert {item["record"].split("/")[4] for item in end["records"]} == {"GRANULATE", "MIX"}

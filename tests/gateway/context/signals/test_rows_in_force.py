@@ -114,8 +114,11 @@ def test_a_deleted_row_ends_nothing_by_itself_and_is_told() -> None:
     plant.row(25, "1", "deleted")
     plant.alive(30)
     assert plant.batches() == [("start", "B1"), ("leave", "B1"), ("start", "B2"), ("end", "B1")]
-    (said,) = plant.of("finding", code="row-deleted")
-    assert said["evidence"] == {"equipment": "granulator", "batch": "B2", "key": "2"}
+    said, after = plant.of("finding", code="source-row-deleted")
+    assert (said["severity"], said["evidence"]["batch"], said["evidence"]["key"]) == ("warning", "B2", "2")
+    assert said["evidence"]["in_force"] == ["granulator"]
+    assert "in_force" not in after["evidence"], "the row of B1 told nothing any more"
+    assert plant.of("finding", code="row-deleted") == [], "one row, one finding"
     plant.row(40, "3", order=3, batch_no="B3")
     plant.alive(50)
     assert plant.batches()[4:] == [("leave", "B2"), ("start", "B3"), ("end", "B2")]

@@ -7,7 +7,7 @@ import orjson
 import pytest
 from kit.plant import STEPS, Plant, equipment, line_of, replayed, time
 
-from config import Parameter
+from config import FromRow, Parameter
 from config.grammars.terms import Term
 from config.materials import Booking, Sampling
 from config.sections import MesSteps
@@ -85,6 +85,82 @@ def test_a_row_that_is_watched_for_is_observed_and_one_of_before_is_not() -> Non
     assert starts == {"B1": "observed", "B2": "told-by-row", "B3": "observed"}
     causes = {e["batch"]: (e["cause"], e["end"]["basis"]) for e in plant.of("batch", transition="leave")}
     assert causes == {"B1": ("unknown", "told-by-row"), "B2": ("completed", "observed")}
+
+
+@pytest.mark.urs("URS-CTX-03")
+@pytest.mark.parametrize(("late_s", "basis"), [(0.4, "observed"), (6.0, "observed"), (13.0, "observed"), (15.0, "told-by-row")])
+def test_how_late_a_row_may_be_does_not_depend_on_how_often_somebody_looks(late_s: float, basis: str) -> None:
+    """A look of 12 s ago still watches (`outage_tolerance_s` and two polls), and clocks may differ by 2 s: so a row may be as late."""
+    starts = []
+    for since_s in (39.0, 30.0):  # a second ago; ten seconds ago
+        plant = plant_of()
+        plant.look(40, [(40 - late_s, "1", {"batch_no": "B1"})], since_s=since_s)
+        plant.alive(60)
+        (start,) = plant.of("batch", transition="start")
+        starts.append(start["start"])
+        assert (start["start"]["time"], start["start"]["basis"]) == (time(40 - late_s), basis)
+    if (late_s, basis) == (6.0, "observed"):
+        assert [start["window_s"] for start in starts] == [6.0, 1.0], "of what came after the next look nobody saw when within these 6 s"
+
+
+def test_a_row_without_a_time_came_some_time_after_the_look_before() -> None:
+    plant = plant_of()
+    plant.look(40, [(None, "1", {"batch_no": "B1"})], since_s=35)
+    plant.alive(60)
+    (start,) = plant.of("batch", transition="start")
+    assert (start["start"]["time"], start["start"]["window_s"], start["start"]["basis"]) == (time(40), 5.0, "observed")
+
+
+@pytest.mark.urs("URS-CTX-03", "URS-CTX-09")
+def test_final_records_of_an_order_that_is_told_long_after_go_over_to_it() -> None:
+    """The MES could not be looked at; the PLC was read all the time, and its steps were taken for the order before."""
+    plant = plant_of()
+    plant.see(1, "initial", g_step=0, g_speed=0.0)
+    plant.look(10, [(9.5, "1", {"batch_no": "B1"})], since_s=9)
+    plant.see(40, g_step=20, g_speed=100.0)
+    plant.see(50, g_step=0)
+    for at_s in range(55, 200, 5):
+        plant.see(at_s, g_speed=float(at_s))
+    (made,) = plant.of("step", transition="end", step="MIX")
+    assert made["batch"] == "B1"
+    plant.look(200, [(30, "2", {"batch_no": "B2"})])
+    plant.alive(210, "g-plc")
+    (bound,) = plant.of("rebind", step="MIX")
+    assert (bound["supersedes"], bound["to"]["batch"], bound["reason"]) == (made["record"], "B2", "id-late")
+    assert bound["final"]["revision"] == 1
+    end = plant.of("batch", transition="end", batch="B1")[-1]
+    assert end["records"] == []
+    assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)
+
+
+@pytest.mark.urs("URS-CTX-03", "URS-CTX-04")
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_order_that_is_told_after_the_late_end_of_the_one_before_cuts_no_step(at_once: bool) -> None:
+    """B2 began at 50, and the MES closed B1 at 56 only, in the middle of a step of B2; the row of B2 came last."""
+    closed = {"batch_no": "B1", "status": "CLOSED"}
+    plant = plant_of(batch=FromRow(row="mes.orders", key="unit_id", column="batch_no", where="status=RUN"), order=None, batch_ends="empty")
+    plant.see(1, "initial", g_step=0, g_speed=100.0)
+    plant.look(10, [(9.5, "1", {"batch_no": "B1", "status": "RUN"})], since_s=9)
+    plant.see(53, g_step=20, g_speed=90.0)
+    plant.alive(57, "g-plc")
+    following = (50.0, "2", {"batch_no": "B2", "status": "RUN"})
+    if at_once:
+        plant.look(58, [(56.0, "1", closed), following], since_s=57)
+    else:
+        plant.look(58, [(56.0, "1", closed)], since_s=57)
+        plant.alive(59, "g-plc")
+        plant.look(60, [following], since_s=59)
+    plant.see(70, g_step=0)
+    plant.alive(80, "g-plc")
+    plant.alive(90, "g-plc")
+    leaves = [(e["batch"], e["end"]["time"]) for e in plant.of("batch", transition="leave")]
+    assert leaves[-1] == ("B1", time(50)), "an equipment works for one batch at a time"
+    gone = {e["supersedes"] for e in plant.of("rebind")}
+    ends = {e["record"]: e for e in plant.of("step", transition="end", step="MIX") if e["record"] not in gone}
+    assert [(e["batch"], e["start"]["time"], e["end"]["time"], e["cause"]) for e in ends.values()] == [
+        ("B2", time(53), time(70), "completed")
+    ]
+    assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)
 
 
 def test_a_look_long_after_the_one_before_was_not_watching() -> None:

@@ -12,7 +12,8 @@ import orjson
 import pytest
 from kit.processes import DEADLINE_S
 
-from buffer import Body, Journal, chain, keys
+from buffer import Body, Journal, Origin, chain, keys
+from buffer.origin import Seen
 from config import Line, Uplink
 from gateway.uplink import Forwarder
 from simulators.ebr import Ebr, Store
@@ -27,9 +28,11 @@ Event = dict[str, Any]
 class Gateway:
     """A journal that signs with any key, and keeps what was sent."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.journal = Journal.open(folder / "journal", GATEWAY, retain_s=86_400, max_bytes=2_000_000_000)
+    def __init__(self, folder: Path, epoch_after: int = 0) -> None:
+        """epoch_after: its epoch is a later one, as that of a gateway that was started later."""
+        self.folder, seen = folder, folder / "seen"
+        Origin(seen).note(GATEWAY, Seen(epoch_after, 0, ""))
+        self.journal = Journal.open(folder / "journal", GATEWAY, retain_s=86_400, max_bytes=2_000_000_000, origin=Origin(seen))
         self.signer = self.new_key("first")
 
     def new_key(self, name: str) -> keys.Signer:
@@ -129,6 +132,34 @@ def test_a_key_that_a_person_gave_counts_before_the_first_of_the_stream(gateway:
     store.trust(GATEWAY, key)
     store.take(gateway.payloads())
     assert refused(store, gateway) == [(seq, "checkpoint-unsigned", "later")]
+    store.close()
+
+
+@pytest.mark.urs("URS-AUD-04")
+def test_a_second_gateway_under_one_name_is_refused_until_its_key_is_given(gateway: Gateway, tmp_path: Path) -> None:
+    """Two lines made alike: their steps went into one batch record."""
+    gateway.created()
+    gateway.filler()
+    gateway.checkpoint()
+    store = Store(gateway.folder / "ebr")
+    store.take(gateway.payloads())
+    (tmp_path / "other").mkdir()
+    other = Gateway(tmp_path / "other", epoch_after=gateway.journal.last[0])
+    other.filler(2)
+    other.created()
+    other.filler(3)
+    store.take(other.payloads())
+    assert refused(store, gateway) == []
+    assert refused(store, other) == [(seq, "not-authorised", "later") for seq in (3, 4, 5, 6)], "all from the key on"
+    other.filler(1)
+    store.take(other.payloads())
+    assert refused(store, other)[-1] == (7, "not-authorised", "later")
+    reason: Any = store.receipt(other.stream)["rejected"]
+    assert "another gateway runs under this name" in reason[0]["reason"]
+    store.trust(GATEWAY, Key.parse(other.signer.public))
+    store.take(other.payloads())
+    assert refused(store, other) == []
+    other.journal.close()
     store.close()
 
 

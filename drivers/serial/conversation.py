@@ -1,0 +1,100 @@
+"""Getting in step with an instrument, asking it, and reading its lines: so that a line belongs to the request before it."""
+
+import asyncio
+import time
+
+from drivers.contract import BadReply, LinkLost
+from drivers.serial import mtsics
+from drivers.serial.answer import NotAnAnswer
+from drivers.serial.dialect import Dialect
+from drivers.serial.port import Line, Port, Silent, Unframed
+from drivers.serial.settings import SerialSettings
+
+
+class OtherInstrument(BadReply):
+    """The instrument is not the one that the line folder names."""
+
+
+class Conversation:
+    """The requests to one instrument over an open port. serial_number: as it calls itself, once it was asked."""
+
+    def __init__(self, port: Port, dialect: Dialect, settings: SerialSettings) -> None:
+        self._port, self._dialect, self._expected = port, dialect, settings.serial_number
+        self.timeout_s = settings.timeout_ms / 1000
+        self.serial_number: str | None = None
+        self._in_step = False
+
+    def lose_step(self) -> None:
+        """Note that an older answer may still arrive."""
+        self._in_step = False
+
+    async def get_in_step(self) -> None:
+        """Make sure that no older answer can still arrive. Raises LinkLost, OtherInstrument."""
+        if self._in_step:
+            return
+        if self._dialect.identify:
+            await self._identify()
+        elif self._dialect.request is not None:
+            await self._fall_silent()
+        if self._dialect.begin is not None:
+            self._port.send(self._dialect.begin)
+        self._in_step = True
+
+    async def ask(self) -> int | None:
+        """Send the request, if there is one, when nothing but its answer can come. Returns the instant (CLOCK_MONOTONIC, ns)."""
+        if self._dialect.request is None:  # every line counts, and none may be dropped
+            return None
+        if not self._port.forget() and not self._dialect.shows_beginning:
+            await self._fall_silent()
+        requested_ns = time.monotonic_ns()
+        self._port.send(self._dialect.request)
+        return requested_ns
+
+    async def line(self, deadline_s: float | None) -> Line:
+        """Return the next line, as the port does. deadline_s: by the event loop's clock; None waits for ever."""
+        loop = asyncio.get_running_loop()
+        return await self._port.line(None if deadline_s is None else max(deadline_s - loop.time(), 0.0))
+
+    def has_beginning(self, line: Line) -> bool:
+        """True if the line may be an answer: its beginning was seen, or no part of a line could look so."""
+        return line.begins or self._dialect.shows_beginning
+
+    async def _fall_silent(self) -> None:
+        """Wait until nothing arrives for a whole time-out: for instruments whose answers do not name their request.
+
+        An answer that arrived still later would be taken for a new one, and the rest of a line for a line. Raises LinkLost if the
+        instrument keeps sending for ten time-outs.
+        """
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + 10 * self.timeout_s
+        while loop.time() < deadline_s:
+            self._port.forget()
+            try:
+                await self._port.line(self.timeout_s)
+            except Silent as error:
+                if not error.partial:
+                    self._port.fell_silent()
+                    return
+            except Unframed:
+                continue
+        raise LinkLost("the instrument does not fall silent")
+
+    async def _identify(self) -> None:
+        """Ask for the serial number, and so get in step: once I4 is answered, every older answer has passed.
+
+        Raises LinkLost without an answer, OtherInstrument for another one than the line folder names.
+        """
+        self._port.forget()
+        self._port.send(b"I4\r\n")
+        deadline_s = asyncio.get_running_loop().time() + self.timeout_s
+        while True:
+            try:
+                number = mtsics.serial_number_of((await self.line(deadline_s)).text)
+            except Silent as error:
+                raise LinkLost(f"no answer to I4: {error}") from error
+            except (NotAnAnswer, Unframed):  # answers to older requests pass here
+                continue
+            break
+        if self._expected is not None and number != self._expected:
+            raise OtherInstrument(f"the instrument calls itself {number}, the line folder says {self._expected}")
+        self.serial_number = number

@@ -1,0 +1,33 @@
+"""The random tables of `test_random_tables_property`, for as long as it takes: MES_SQL_FUZZ_S seconds, ten minutes by default."""
+
+import os
+import time
+from dataclasses import fields
+
+import pytest
+from kit.random_tables import History, Told
+
+DURATION_S = float(os.environ.get("MES_SQL_FUZZ_S", "600"))
+FIRST_SEED = int(os.environ.get("MES_SQL_FUZZ_SEED", "1000"))
+
+
+@pytest.mark.faults
+@pytest.mark.urs("URS-DAQ-04")
+async def test_no_version_of_a_row_is_lost_or_told_twice_for_minutes(tmp_path, figures):
+    end_s, seed, total = time.monotonic() + DURATION_S, FIRST_SEED, Told()
+    problems: dict[int, list[str]] = {}
+    while time.monotonic() < end_s:
+        history = History(tmp_path, seed)
+        told = await history.play(rounds=8)
+        if told.problems:
+            problems[seed] = told.problems
+        for one in fields(Told)[:-1]:
+            setattr(total, one.name, getattr(total, one.name) + getattr(told, one.name))
+        history.path.unlink()
+        seed += 1
+    figures(
+        "F41",
+        f"{seed - FIRST_SEED} tables in {DURATION_S:g} s: {total.writes} writes, {total.steps} clock steps, {total.starts} starts,"
+        f" {total.syncs} syncs, {total.versions} versions told; lost, doubled or invented: {len(problems)}",
+    )
+    assert problems == {}

@@ -1,0 +1,171 @@
+"""Random answers, late, cut, joined, doubled and spoiled: no reply but the data that the device gave for that very request.
+
+What no receiver can know is left out: changed data under a right TCP header, an answer whose end is missing with another one right behind
+it (TCP itself neither loses nor changes bytes). FUZZ_S: how long each runs under `make faults`, 600 s unless told otherwise.
+"""
+
+import asyncio
+import os
+import random
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from drivers.contract import BadReply, LinkLost
+from drivers.modbus.frames import ModbusException, NoAnswer, Request, WrongAnswer, read_request
+from drivers.modbus.rtu import LateFrames, RtuLink
+from drivers.modbus.settings import Endpoint
+from drivers.modbus.tcp import TcpLink
+from simulators.modbus_plc.framing import crc16
+
+FUZZ_S = float(os.environ.get("FUZZ_S", "600"))
+TIMEOUT_S = 0.02
+UNITS = (1, 2, 7)
+
+
+class Device:
+    """Behind a real socket: answers each request with data of its own, and sometimes not as it should."""
+
+    def __init__(self, kind: str, rng: random.Random) -> None:
+        self._kind, self._rng = kind, rng
+        self.given: dict[bytes, tuple[int, int]] = {}  # data -> the request that it was given for
+        self.did = Counter[str]()
+        self._held: list[bytes] = []
+        self._open: dict[asyncio.StreamWriter, asyncio.Task[Any]] = {}
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._open[writer] = task
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                head = await reader.readexactly(12 if self._kind == "tcp" else 8)
+                await self._answer(head, writer)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        del self._open[writer]
+
+    async def stop(self) -> None:
+        serving = dict(self._open)
+        for writer in serving:
+            writer.close()
+        await asyncio.gather(*serving.values(), return_exceptions=True)
+
+    def _frame(self, head: bytes, unit: int, pdu: bytes) -> bytes:
+        if self._kind == "tcp":
+            return head[:2] + b"\0\0" + (len(pdu) + 1).to_bytes(2, "big") + bytes([unit]) + pdu
+        body = bytes([unit]) + pdu
+        return body + crc16(body)
+
+    async def _answer(self, head: bytes, writer: asyncio.StreamWriter) -> None:
+        rng = self._rng
+        asked = head[6:] if self._kind == "tcp" else head[:-2]
+        unit, function, count = asked[0], asked[1], int.from_bytes(asked[4:6], "big")
+        size = (count + 7) // 8 if function < 3 else 2 * count
+        data = rng.randbytes(size)
+        right = self._frame(head, unit, bytes([function, size]) + data)
+        acts = ["right"] * 14 + ["late", "held", "cut", "twice", "noise-before", "noise-after", "exception", "other-unit", "other-function"]
+        acts += ["short", "silent", "pieces", "close", "other-transaction" if self._kind == "tcp" else "bad-crc"]
+        act = rng.choice(acts)
+        self.did[act] += 1
+        if act in ("right", "late", "held", "twice", "noise-before", "noise-after", "pieces"):
+            self.given[data] = (unit, function)
+        noise = rng.randbytes(rng.randrange(1, 30))
+        said = {
+            "cut": right[: rng.randrange(1, len(right))],
+            "twice": right * 2,
+            "noise-before": noise + right,
+            "noise-after": right + noise,
+            "exception": self._frame(head, unit, bytes([function | 0x80, rng.choice([2, 4, 6])])),
+            "other-unit": self._frame(head, rng.choice(UNITS) + 30, bytes([function, size]) + data),
+            "other-function": self._frame(head, unit, bytes([7 - function, size]) + data),
+            "short": self._frame(head, unit, bytes([function, size - 1]) + data[:-1]),
+            "other-transaction": bytes([head[0] ^ 1]) + right[1:],
+            "bad-crc": right[:-1] + bytes([right[-1] ^ 0x10]),
+            "silent": b"",
+        }.get(act, right)
+        if act == "late":
+            await asyncio.sleep(rng.choice([0.8, 1.5, 4]) * TIMEOUT_S)
+        elif act == "held":  # it comes right before the next answer, whatever that is for
+            self._held.append(right)
+            return
+        if act == "close":
+            writer.close()
+            return
+        said, self._held = b"".join(self._held) + said, []
+        if act == "pieces":
+            for byte in said:
+                writer.write(bytes([byte]))
+                await asyncio.sleep(0)
+        else:
+            writer.write(said)
+        if act == "cut":
+            await asyncio.sleep(3 * TIMEOUT_S)
+
+
+class Asker:
+    """Reads over a link as the units' polls do, each unit one request at a time, and judges every reply."""
+
+    def __init__(self, device: Device, rng: random.Random) -> None:
+        self._device, self._rng = device, rng
+        self.outcomes = Counter[str]()
+        self.wrong: list[str] = []
+
+    async def unit(self, link: Any, unit: int) -> None:
+        while True:
+            await self.one(link, read_request(unit, self._rng.choice([3, 4]), self._rng.randrange(100), self._rng.choice([4, 5, 40])))
+
+    async def one(self, link: Any, request: Request) -> None:
+        if len(self._device.given) > 50_000:  # late ones nobody took
+            self._device.given.clear()
+        before = set(self._device.given)
+        try:
+            reply = await link.read(request)
+        except (NoAnswer, WrongAnswer, ModbusException) as error:
+            self.outcomes[type(error).__name__] += 1
+            return
+        self.outcomes["good"] += 1
+        given = self._device.given.pop(reply.data, None)
+        if given != (request.unit, request.function) or reply.data in before:
+            self.wrong.append(f"{request}: {reply.data.hex(' ')}")
+
+
+@pytest.mark.urs("URS-DAQ-05", "URS-DAQ-06")
+@pytest.mark.timeout(3 * FUZZ_S + 300)
+@pytest.mark.parametrize("seconds", [1.5, pytest.param(FUZZ_S, marks=pytest.mark.faults)], ids=["short", "long"])
+@pytest.mark.parametrize("kind", ["tcp", "rtu-tcp"])
+async def test_no_reply_but_the_data_that_the_device_gave_for_this_request(kind: str, seconds: float, figures: Any) -> None:
+    seed = 31 if seconds < 2 else random.SystemRandom().randrange(1 << 32)
+    rng = random.Random(seed)
+    device = Device(kind, rng)
+    asker = Asker(device, rng)
+    server = await asyncio.start_server(device.serve, "127.0.0.1", 0)
+    endpoint = Endpoint("tcp" if kind == "tcp" else "rtu-tcp", "127.0.0.1", server.sockets[0].getsockname()[1])
+    unanswered = LateFrames(dict)
+    loop = asyncio.get_running_loop()
+    until_s, connections = loop.time() + seconds, 0
+    while loop.time() < until_s:
+        connections += 1
+        link: Any = TcpLink(endpoint, TIMEOUT_S, 3) if kind == "tcp" else RtuLink(endpoint, TIMEOUT_S, 0.0, Path(), unanswered)
+        try:
+            await link.open()
+            async with asyncio.timeout(min(2.0, max(until_s - loop.time(), 0.01))), asyncio.TaskGroup() as tasks:
+                for unit in UNITS:
+                    tasks.create_task(asker.unit(link, unit))
+        except* (LinkLost, BadReply, TimeoutError) as group:
+            asker.outcomes[type(group.exceptions[0]).__name__] += 1
+        finally:
+            link.close()
+    server.close()
+    await device.stop()
+    figures(
+        "FUZZ",
+        f"modbus {kind}: {seconds:g} s, seed {seed}, answers {dict(device.did)}, {connections} connections, "
+        f"outcomes {dict(asker.outcomes)}, {len(asker.wrong)} replies that were not given for their request",
+    )
+    assert asker.wrong == []
+    assert asker.outcomes["good"]

@@ -1,0 +1,94 @@
+"""Sessions on the server: kept while it may have them, closed where they were made in vain, made where it lists no endpoint."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from asyncua.server.internal_session import InternalSession
+from kit.opcua_bench import Bench, secured
+from kit.processes import eventually
+
+from drivers.opcua.session import certs
+from drivers.opcua.subscription.subscribe import Subscription
+
+
+def sessions(bench: Bench) -> int:
+    return len(bench.plc._server.iserver._external_sessions)
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_attempts_that_fail_do_not_throw_away_the_session_that_the_server_still_holds(tmp_path: Path) -> None:
+    """A pulled cable fails several times; a server that hands no subscription over has its queues in the old session alone."""
+    async with Bench(tmp_path, count=3) as bench:
+        bench.plc.switches.transfer = False
+        await bench.make()
+        bench.run()
+        await eventually(lambda: bench.disk.connections)
+        await bench.make(3)
+        await bench.caught_up()
+        bench.cable.cut()
+        await bench.make(20, every_s=0.01)
+        await eventually(lambda: len(bench.failures) >= 4)
+        bench.cable.mend()
+        await bench.make(2)
+        await bench.caught_up()
+        assert not bench.missing()
+        assert bench.doubled() == 0
+        assert sessions(bench) == 1
+
+
+@pytest.mark.urs("URS-SEC-09")
+async def test_a_refused_password_leaves_no_session_behind(tmp_path: Path) -> None:
+    secret = tmp_path / "credentials"
+    secret.mkdir()
+    (secret / "plc").write_text("wrong")
+    (secret / "plc").chmod(0o600)
+    settings: dict[str, Any] = {"user": "ebr", "password": {"credential": "plc"}}
+    async with secured(tmp_path, settings=settings, users={"ebr": "right"}) as bench:
+        certs.trust(tmp_path / "certs", certs.reject(tmp_path / "certs", certs.load(Path(bench.certificate[0])))[:16])
+        bench.run()
+        await eventually(lambda: len(bench.failures) >= 3)
+        await bench.stop()
+        assert bench.plc.subscriptions.closed_sessions >= 3
+        assert all("BadUserAccessDenied" in failure or "BadIdentityTokenRejected" in failure for failure in bench.failures), bench.failures
+
+
+async def test_a_subscription_whose_items_can_not_be_made_is_not_left_behind_by_each_attempt(tmp_path: Path) -> None:
+    async with Bench(tmp_path, count=3) as bench:
+        await bench.make()
+        bench.plc.switches.items_fault = 0x80030000  # BadOutOfMemory
+        bench.run()
+        await eventually(lambda: len(bench.failures) >= 4)
+        assert len(bench.plc.subscriptions.subscriptions) <= 1
+        bench.plc.switches.items_fault = 0
+        await bench.caught_up()
+        assert len(bench.plc.subscriptions.subscriptions) == 1
+
+
+async def test_a_server_that_lists_no_endpoint_when_it_creates_the_session_is_connected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = InternalSession.create_session
+
+    async def without_endpoints(self: Any, parameters: Any, sockname: Any = None) -> Any:
+        answer = await create(self, parameters, sockname)
+        answer.ServerEndpoints = []
+        return answer
+
+    monkeypatch.setattr(InternalSession, "create_session", without_endpoints)
+    async with Bench(tmp_path, count=2) as bench:
+        await bench.make()
+        bench.run()
+        await bench.caught_up()
+        assert bench.failures == []
+
+
+def test_a_message_that_the_server_has_let_go_is_not_acknowledged() -> None:
+    subscription = Subscription(1, None, 1.0, 1, (), frozenset(), 0.0)
+    assert subscription.holds(5), "a server that lists none"
+    subscription.retained = (9, frozenset({8, 9}))
+    assert [subscription.holds(number) for number in (6, 7, 8, 9, 10)] == [False, False, True, True, True]
+    subscription.retained = (9, frozenset({8}))
+    assert subscription.holds(9), "not all list the message that the list comes with"
+    subscription.retained = (2, frozenset({2}))
+    assert not subscription.holds(0xFFFF_FFFF), "the numbers begin again"

@@ -1,0 +1,202 @@
+"""Random streams with cuts, merges, noise, floods and reopened ports: no Good value that the instrument did not say in full.
+
+What no receiver can know is left out: digits that noise makes, a line of which the instrument itself leaves out the first characters, a
+terminator in the middle of one. FUZZ_S: how long each runs under `make faults`, 600 s unless told otherwise.
+"""
+
+import asyncio
+import os
+import random
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kit.collector import Collector
+from kit.serial_cable import Cable
+
+from config import Source, Tag
+from drivers.contract import BadReply, LinkLost
+from drivers.serial import SerialDriver
+
+FUZZ_S = float(os.environ.get("FUZZ_S", "600"))
+TIMEOUT_S = 0.05
+PATTERN = r"(?P<weight>[+-]?+[0-9]++\.[0-9]++) *+(?P<unit>k?+g)"
+NOISE = bytes(byte for byte in range(256) if byte not in b"0123456789.+- \r\n")
+DIALECTS: dict[str, dict[str, Any]] = {
+    "line, listening": {"protocol": "line", "pattern": PATTERN},
+    "line, asked": {"protocol": "line", "pattern": PATTERN, "request": "?\r\n"},
+    "sbi": {"protocol": "sbi"},
+    "mt-sics SI": {"protocol": "mt-sics", "command": "SI"},
+    "mt-sics SIR": {"protocol": "mt-sics", "command": "SIR"},
+}
+
+
+class Judge(Collector):
+    """Counts Good weights, and those that were never said in full."""
+
+    def __init__(self, said: set[str]) -> None:
+        super().__init__()
+        self.said, self.good, self.wrong = said, 0, list[str]()
+        self.causes = Counter[str]()
+
+    def __call__(self, readings, **_):
+        for _, value, status, _, _ in readings:
+            if status == 0:
+                self.good += 1
+                if str(value) not in self.said:
+                    self.wrong.append(str(value))
+        return self.done()
+
+    def lost(self, loss):
+        self.causes[loss.cause] += 1
+        return self.done()
+
+    def found(self, finding):
+        return self.done()
+
+
+class Instrument:
+    """Says weights of which no part is a weight that it says, whole or spoiled."""
+
+    def __init__(self, name: str, cable: Cable, rng: random.Random) -> None:
+        self._name, self._cable, self._rng = name, cable, rng
+        self.said: set[str] = set()
+        self.did = Counter[str]()
+        self.reopen, self.reopened = asyncio.Event(), asyncio.Event()
+        self.asks: asyncio.Queue[bytes] = asyncio.Queue()
+        asyncio.get_running_loop().add_reader(cable.master, lambda: self.asks.put_nowait(os.read(cable.master, 200)))
+
+    def _line(self) -> tuple[str, bytes]:
+        rng = self._rng
+        if self._name == "sbi":
+            text = f"{rng.randrange(10_000, 99_999)}.{rng.randrange(100):02d}"
+            return text, f"{rng.choice(['', 'N     '])}+ {text} kg \r\n".encode()
+        text = f"{rng.randrange(10**8, 10**11)}.{rng.randrange(100):02d}"
+        return text, f"S S {text:>14} kg\r\n".encode() if self._name.startswith("mt-sics") else f"{text} kg\r\n".encode()
+
+    async def _write(self, data: bytes, pieces: int = 1) -> bool:
+        """Write in pieces; returns False if bytes were lost, as on a line without flow control."""
+        cuts = sorted(self._rng.randrange(len(data) + 1) for _ in range(pieces - 1))
+        for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True):
+            try:
+                if os.write(self._cable.master, data[a:b]) != b - a:
+                    return False
+            except BlockingIOError:
+                return False
+            if pieces > 1:
+                await asyncio.sleep(0)
+        return True
+
+    async def whole(self) -> None:
+        text, line = self._line()
+        self.said.add(text)
+        if not await self._write(line, self._rng.choice([1, 1, 2, 5])):
+            self.said.discard(text)
+
+    async def noise(self) -> None:
+        await self._write(bytes(self._rng.choices(NOISE + b"\r\n" * 9, k=self._rng.randrange(1, 20))))
+
+    async def spoiled(self) -> None:
+        _, line = self._line()
+        at = self._rng.randrange(1, len(line) - 2)
+        await self._write(line[:at] + bytes(self._rng.choices(NOISE, k=self._rng.randrange(1, 5))) + line[at:])
+
+    async def other(self) -> None:
+        """Say a weight of another kind: gross, moving, in another unit, not at rest."""
+        _, line = self._line()
+        spoils: list[Callable[[bytes], bytes]] = [lambda its: its.replace(b" kg", b" lb"), lambda its: its.replace(b".", b",")]
+        spoils += [lambda its: b"G     " + its[-16:]] if self._name == "sbi" else [lambda its: its.replace(b"S S", b"S D")]
+        if self._name.startswith("line"):
+            spoils.pop()
+        await self._write(self._rng.choice(spoils)(line))
+
+    async def stopped(self) -> None:
+        """Stop in the middle of a line, and go on after a pause that is long enough to be one."""
+        _, line = self._line()
+        await self._write(line[: self._rng.randrange(1, len(line) - 2)])
+        await asyncio.sleep(0.25 + 0.25 + 3 * TIMEOUT_S)
+
+    async def attached(self) -> None:
+        """Say a line in the middle of which the port is opened."""
+        _, line = self._line()
+        at = self._rng.randrange(len(line) + 1)
+        await self._write(line[:at])
+        self.reopened.clear()
+        self.reopen.set()
+        await self.reopened.wait()
+        await self._write(line[at:])
+
+    async def flood(self) -> None:
+        """Say more than the kernel keeps, while nobody reads."""
+        for _ in range(2000):
+            text, line = self._line()
+            if not await self._write(line):
+                break
+            self.said.add(text)
+
+    async def run(self) -> None:
+        """Speak by itself, or answer, until cancelled."""
+        asked = self._name in ("line, asked", "sbi", "mt-sics SI")
+        acts = [self.whole] * 12 + [self.noise, self.noise, self.spoiled, self.other] + ([] if asked else [self.flood])
+        while True:
+            request = b""
+            if asked or not self.asks.empty():
+                request = await self.asks.get()
+            if request.startswith(b"I4"):
+                await self._write(b'I4 A "7"\r\n')
+                continue
+            act = self.stopped if self._rng.random() < 0.004 else self.attached if self._rng.random() < 0.02 else self._rng.choice(acts)
+            self.did[act.__name__] += 1
+            if asked and self._rng.random() < 0.05:
+                await asyncio.sleep(self._rng.choice([0.4, 1.2, 2.5]) * TIMEOUT_S)  # late
+            await act()
+            if asked and self._rng.random() < 0.1:
+                await self.noise()
+            await asyncio.sleep(0 if self._rng.random() < 0.9 else 0.002)
+
+
+@pytest.mark.urs("URS-DAQ-05", "URS-DAQ-06")
+@pytest.mark.timeout(3 * FUZZ_S + 300)
+@pytest.mark.parametrize("seconds", [1.0, pytest.param(FUZZ_S, marks=pytest.mark.faults)], ids=["short", "long"])
+@pytest.mark.parametrize("name", DIALECTS)
+async def test_no_good_value_that_the_instrument_did_not_say_in_full(name: str, seconds: float, figures: Any) -> None:
+    seed = 31 if seconds <= 1 else random.SystemRandom().randrange(1 << 32)
+    rng, cable = random.Random(seed), Cable()
+    instrument = Instrument(name, cable, rng)
+    judge = Judge(instrument.said)
+    tag = Tag(tag="w", source="scale", address="weight", type="decimal", source_unit="kg")
+    options = {"timeout_ms": round(TIMEOUT_S * 1000)} | DIALECTS[name]
+    endpoint = f"serial://{os.ttyname(cable.slave)}"
+    source = Source(name="scale", driver="serial", endpoint=endpoint, rate_ms=50, folder=Path("/"), options=options)
+    driver = SerialDriver(source, [tag])
+    driver._period_s = 0.002  # an instrument is asked each 50 ms at most; the fuzzer asks as often as it can
+    opened = 0
+    speaks = asyncio.create_task(instrument.run())
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + seconds
+    while loop.time() < until_s:
+        opened += 1
+        reads = asyncio.create_task(driver.run(judge))
+        await asyncio.sleep(0)  # the port is open
+        instrument.reopened.set()
+        instrument.reopen.clear()
+        waits = asyncio.create_task(instrument.reopen.wait())
+        await asyncio.wait([reads, waits], timeout=rng.choice([0.02, 0.2, 2.0]), return_when=asyncio.FIRST_COMPLETED)
+        for task in (reads, waits):
+            task.cancel()
+        with suppress(asyncio.CancelledError, LinkLost, BadReply):
+            await reads
+    speaks.cancel()
+    with suppress(asyncio.CancelledError):
+        await speaks
+    cable.close()
+    figures(
+        "FUZZ",
+        f"serial, {name}: {seconds:g} s, seed {seed}, acts {dict(instrument.did)}, port opened {opened} times, "
+        f"{judge.good} weights taken as good, {len(judge.wrong)} of them not said in full; losses {dict(judge.causes)}",
+    )
+    assert judge.wrong == []
+    assert judge.good

@@ -1,0 +1,226 @@
+"""A change is observed only if its signal was seen to stand still: a gap within that time leaves it open, whenever it is learned."""
+
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+from kit.plant import RUNNING, STEPS, Plant, begin, equipment, line_of, replayed, stored, time
+
+from config import Step
+from config.sections import FromTag
+from gateway.context.gaps import gaps
+from gateway.evidence.recompute import recompute
+
+UNKNOWN = ("inferred-from-gap", None)
+STANDING = {"g_step": 0, "g_run": 0, "g_state": RUNNING, "g_user": "jdupont", "g_speed": 200.0, "g_speed_sp": 250.0, "g_batch": ""}
+
+
+def lose(plant: Plant, start_s: float, entry_s: float, tags: Any = "all", cause: str = "link-lost") -> None:
+    gap = {"gap": f"g-plc/{start_s:g}", "source": "g-plc", "tags": tags, "start": time(start_s), "detected": time(entry_s)}
+    plant.happen(entry_s, type="gap", transition="open", cause=cause, detail="", **gap)
+
+
+def look_again(plant: Plant, at_s: float, **values: Any) -> None:
+    plant.see(at_s, "initial", entry_s=at_s, **{**STANDING, **values})
+
+
+def edge(event: Any, side: str) -> tuple[str, float | None]:
+    return event[side]["basis"], event[side]["window_s"]
+
+
+@pytest.fixture
+def plant() -> Plant:
+    made = Plant(line_of(routes=()))
+    begin(made)
+    made.see(20, g_step=10, g_speed=100.0)
+    return made
+
+
+def ended(plant: Plant, step: str = "MIX", run: int = 1) -> Any:
+    return plant.of("step", transition="end", step=step, run=run)[-1]
+
+
+def is_said_again(plant: Plant) -> None:
+    assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)
+    assert list(recompute(plant.line, stored(plant))) == []
+
+
+@pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
+def test_a_step_that_was_lost_before_it_stood_began_nobody_knows_when(plant: Plant) -> None:
+    plant.see(30, g_step=20)
+    plant.see(30.3, g_speed=150.0)
+    lose(plant, 30.3, 31)
+    look_again(plant, 32, g_step=20)
+    plant.see(40, g_step=0)
+    plant.alive(50)
+    assert edge(plant.of("step", transition="start", step="MIX")[0], "start") == UNKNOWN
+    assert (edge(ended(plant), "start"), edge(ended(plant), "end")) == (UNKNOWN, ("observed", 1.0))
+    assert {p["status"] for p in ended(plant)["parameters"]} == {"gap"}
+    assert plant.parameter("MIX", "mix_time")["uncertain_s"] is None
+    is_said_again(plant)
+
+
+@pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
+def test_a_step_whose_end_did_not_stand_before_it_was_lost_ended_nobody_knows_when(plant: Plant) -> None:
+    plant.see(30, g_step=20)
+    plant.see(40, g_step=0)
+    lose(plant, 40.1, 41)
+    look_again(plant, 60)
+    plant.alive(70)
+    assert (edge(ended(plant), "start"), edge(ended(plant), "end"), ended(plant)["cause"]) == (("observed", 1.0), UNKNOWN, "unknown")
+    told = {name: plant.parameter("MIX", name)["status"] for name in ("mix_time", "mix_mean", "mix_sp")}
+    assert told == {"mix_time": "gap", "mix_mean": "gap", "mix_sp": "present"}, "the set point rests on the start alone"
+
+
+@pytest.mark.parametrize("start_s", [30.5, 31.0])
+def test_a_gap_after_the_settling_time_leaves_the_change_observed(plant: Plant, start_s: float) -> None:
+    plant.see(30, g_step=20)
+    plant.see(start_s, g_speed=150.0)
+    lose(plant, start_s, 33)
+    look_again(plant, 34, g_step=20)
+    plant.see(40, g_step=0)
+    plant.alive(50)
+    assert edge(ended(plant), "start") == ("observed", 1.0)
+
+
+def test_an_outage_without_loss_hides_nothing(plant: Plant) -> None:
+    plant.see(30, g_step=20)
+    lose(plant, 30.2, 31)
+    plant.happen(35, type="source", source="g-plc", state="resumed", tags="all", observed=time(35))
+    plant.see(36, g_speed=150.0)
+    plant.see(40, g_step=0)
+    plant.alive(50)
+    assert (edge(ended(plant), "start"), edge(ended(plant), "end")) == (("observed", 1.0), ("observed", 1.0))
+
+
+@pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
+@pytest.mark.parametrize("learned_s", [30.8, 44.0, 55.0])
+def test_a_starved_signal_is_corrected_whenever_that_is_learned(plant: Plant, learned_s: float) -> None:
+    """Only the step's polls starve; the source is alive. Before the end, before the record, or after it."""
+    plant.see(30, g_step=20)
+    plant.see(30.7, g_speed=150.0)
+    for second in (43, 50):
+        if second < learned_s:
+            plant.see(second, g_speed=second)
+    lose(plant, 30, learned_s, ["g.step"], "not-asked")
+    plant.see(learned_s, g_step=20 if learned_s < 40 else 0)
+    if learned_s < 40:
+        plant.see(40, g_step=0)
+    plant.alive(70)
+    assert edge(plant.of("step", transition="start", step="MIX")[0], "start") == ("observed", 1.0), "so it was known then"
+    assert edge(ended(plant), "start") == UNKNOWN
+    assert {p["status"] for p in ended(plant)["parameters"]} == {"gap"}
+    is_said_again(plant)
+
+
+@pytest.mark.urs("URS-CTX-08", "URS-CTX-09", "URS-DAQ-06")
+def test_a_record_is_made_again_when_it_is_learned_that_its_end_was_not_seen_to_stand(plant: Plant) -> None:
+    plant.see(30, g_step=20)
+    plant.see(40, g_step=0)
+    plant.alive(42)
+    assert (edge(ended(plant), "end"), ended(plant)["cause"], ended(plant)["revision"]) == (("observed", 1.0), "completed", 1)
+    lose(plant, 40, 45, ["g.step"], "not-asked")
+    plant.see(45, g_step=0)
+    plant.alive(60)
+    again = ended(plant)
+    assert (again["revision"], again["reason"], again["cause"], edge(again, "end")) == (2, "late-data", "unknown", UNKNOWN)
+    assert {"end", "cause"} <= {change["path"] for change in again["changed"]}
+    is_said_again(plant)
+
+
+@pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
+def test_back_from_a_value_that_may_never_have_stood_nobody_knows_whether_the_step_ended(plant: Plant) -> None:
+    plant.see(25, g_step=20)
+    plant.see(30, g_step=30)
+    lose(plant, 30.1, 31)
+    look_again(plant, 35, g_step=20)
+    plant.see(40, g_step=0)
+    plant.alive(50)
+    first, second = ended(plant), ended(plant, run=2)
+    assert (edge(first, "start"), edge(first, "end")) == (("observed", 1.0), UNKNOWN)
+    assert (edge(ended(plant, "WET"), "start"), edge(second, "start")) == (UNKNOWN, UNKNOWN)
+
+
+def test_to_a_third_value_the_window_is_the_gap(plant: Plant) -> None:
+    plant.see(25, g_step=20)
+    plant.see(30, g_step=30)
+    lose(plant, 30.1, 31)
+    look_again(plant, 35, g_step=40)
+    plant.see(40, g_step=0)
+    plant.alive(50)
+    assert edge(ended(plant, "WET"), "end") == ("inferred-from-gap", 4.9)
+
+
+def keyed() -> Plant:
+    steps = tuple(replace(step, key="g.run" if step.step == "MIX" else None) for step in STEPS)
+    plant = Plant(line_of(routes=(), steps=steps))
+    begin(plant)
+    plant.see(30, g_step=20, g_run=1)
+    return plant
+
+
+@pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
+def test_whose_run_it_was_is_not_known_while_nobody_saw_the_key() -> None:
+    plant = keyed()
+    plant.see(40, g_step=0)
+    plant.see(41, g_step=20)
+    lose(plant, 35, 50, ["g.run"], "not-asked")
+    plant.see(50, g_run=2)
+    plant.see(60, g_step=0)
+    plant.alive(70)
+    first, second = plant.of("step", transition="end", step="MIX", run=1)[-1], plant.of("step", transition="end", step="MIX", run=2)[-1]
+    assert edge(first, "end") == ("inferred-from-gap", 5.0), "another run may have begun since 35"
+    assert edge(second, "start") == UNKNOWN, "its key was another one when it was seen again"
+
+
+def test_a_key_that_is_the_same_afterwards_proves_the_start() -> None:
+    plant = keyed()
+    plant.see(40, g_step=0)
+    plant.see(41, g_step=20)
+    lose(plant, 40.5, 50, ["g.run"], "not-asked")
+    plant.see(50, g_run=1)
+    plant.see(60, g_step=0)
+    plant.alive(70)
+    assert edge(plant.of("step", transition="end", step="MIX", run=2)[-1], "start") == ("observed", 1.0)
+
+
+@pytest.mark.urs("URS-CTX-02", "URS-DAQ-06")
+def test_a_batch_whose_id_was_not_seen_to_stand_began_nobody_knows_when() -> None:
+    unit = equipment("granulator", "GRN-201", batch=FromTag(tag="g.batch"), order=None, product=None, recipe=None, batch_ends="empty")
+    plant = Plant(line_of(routes=(), equipment=(unit,)))
+    plant.see(0, "initial", g_step=0, g_run=0, g_state=RUNNING, g_user="jdupont", g_speed=0.0, g_speed_sp=250.0, g_batch="")
+    plant.see(10, g_batch="B1")
+    plant.see(11, g_speed=1.0)
+    assert edge(plant.of("batch", transition="start")[0], "start") == ("observed", 1.0)
+    lose(plant, 10.2, 12, ["g.batch"], "not-asked")
+    plant.see(12, g_batch="B1")
+    plant.see(30, g_batch="")
+    plant.alive(40)
+    end = plant.of("batch", transition="end")[-1]
+    assert (edge(end, "start"), edge(end["equipments"][0], "start"), edge(end, "end")) == (UNKNOWN, UNKNOWN, ("observed", 1.0))
+
+
+@pytest.mark.urs("URS-CTX-08")
+def test_a_cleaning_whose_end_was_not_seen_to_stand_gives_no_hold_time() -> None:
+    steps = (*STEPS, Step("CIP", "granulator", "phase", "g.step", "90", occurs="0..n", activity="cleaning"))
+    unit = equipment("granulator", "GRN-201", state="g.state", states="packml", batch_ends="empty", clean_hold_h=1.0)
+    plant = Plant(line_of(routes=(), steps=steps, equipment=(unit, *line_of().equipment[1:])))
+    plant.see(0, "initial", g_step=0, g_run=0, g_state=RUNNING, g_user="jdupont", g_speed=0.0, g_speed_sp=250.0)
+    plant.see(10, g_step=90)
+    plant.see(20, g_step=0)
+    plant.see(21, g_speed=1.0)
+    lose(plant, 20.1, 22, ["g.step"], "not-asked")
+    plant.see(22, g_step=0)
+    plant.order(30, "GRN-201", "B1", row_s=29.5)
+    plant.alive(40)
+    (hold,) = (hold for hold in plant.of("batch", transition="start")[0]["hold_times"] if hold["hold"] == "clean")
+    assert (hold["status"], hold["result"], edge(hold, "start")) == ("gap", "not-judged", UNKNOWN)
+
+
+def test_of_too_many_lost_gaps_none_is_forgotten() -> None:
+    apart = [(10 * number, 10 * number + 1) for number in range(gaps.MOST_REMEMBERED)]
+    kept = gaps._remembered([*apart, (10 * gaps.MOST_REMEMBERED - 8, 10 * gaps.MOST_REMEMBERED - 5)])
+    assert len(kept) == gaps.MOST_REMEMBERED
+    assert all(any(a <= start and end <= b for a, b in kept) for start, end in apart)
+    assert kept[:-1] == apart[:-1], "the two that are nearest have become one"
