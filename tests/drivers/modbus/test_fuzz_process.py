@@ -31,7 +31,7 @@ class Device:
 
     def __init__(self, kind: str, rng: random.Random) -> None:
         self._kind, self._rng = kind, rng
-        self.given: dict[bytes, tuple[int, bytes]] = {}  # data -> the request that it was given for
+        self.given: dict[bytes, tuple[int, int]] = {}  # data -> the request that it was given for
         self.did = Counter[str]()
         self._held: list[bytes] = []
         self._open: dict[asyncio.StreamWriter, asyncio.Task[Any]] = {}
