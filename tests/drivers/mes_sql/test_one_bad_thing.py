@@ -176,8 +176,8 @@ async def test_a_driver_that_can_not_be_awaited_runs_in_a_thread_and_one_that_ha
     async with running(driver, journal):
         await journal.until(lambda: journal.messages)
     assert [message.key for message in journal.messages] == ["1"]
-    hangs, go_on = threading.Event(), threading.Event()
-    stuck = driver._worker.post(lambda: (hangs.set(), go_on.wait()))
+    go_on = threading.Event()
+    stuck = driver._worker.post(go_on.wait)
     again = Journal()
     async with running(driver, again) as task:
         await again.until(task.done)
