@@ -31,6 +31,15 @@ def memory_bytes(name: str) -> int:
     return int(line.split()[1]) * 1024
 
 
+def begin_memory_peak() -> None:
+    Path("/proc/self/clear_refs").write_text("5")  # VmHWM begins anew
+
+
+def publish(site: Site) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-c", PUBLISH, str(site.port), "ebr/lyon/granulation-2/receipts", str(SIZE_BYTES)]
+    return subprocess.Popen(command)
+
+
 @pytest.mark.urs("URS-UPL-03")
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
 async def test_a_message_of_100_mb_takes_no_memory_and_stops_nothing(site: Site, version: str) -> None:
@@ -40,10 +49,9 @@ async def test_a_message_of_100_mb_takes_no_memory_and_stops_nothing(site: Site,
     forward = site.forward(version=version)
     site.run(forward)
     await eventually(site.delivered)
-    Path("/proc/self/clear_refs").write_text("5")  # VmHWM begins anew
+    begin_memory_peak()
     before_bytes = memory_bytes("VmRSS")
-    command = [sys.executable, "-c", PUBLISH, str(site.port), "ebr/lyon/granulation-2/receipts", str(SIZE_BYTES)]
-    process = subprocess.Popen(command)
+    process = publish(site)
     await eventually(lambda: process.poll() is not None)
     assert process.returncode == 0
     for _ in range(3):
