@@ -86,6 +86,7 @@ class Status:
             "uplinks_gone": uplinks_gone(parts.line, parts.journal),
             "evidence": parts.checkpoints.describe(forwarder.status.name for forwarder in parts.uplinks),
             "backup": None if parts.backups is None else parts.backups.describe(),
+            "broken": dict(parts.broken),
             "equipment": {unit.name: parts.fold.context(unit.name) for unit in parts.line.equipment},
             "batches_ended": list(reversed(self._ended.values())),
         }
@@ -180,6 +181,7 @@ def problems(now: Mapping[str, Any]) -> list[str]:
     texts += [f"uplink {name}: {NOT_NAMED}" for name in now["uplinks_gone"]]
     texts += [_refused(u) for u in now["uplinks"] if u["refused_lately"]]
     texts += _evidence_problems(now["evidence"], now["backup"])
+    texts += [f"{name}: {why}" for name, why in now["broken"].items()]
     if now["clock"]["status"] != "synchronised":
         texts.append(f"clock: {now['clock']['status']}")
     return texts

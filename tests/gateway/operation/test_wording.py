@@ -40,6 +40,7 @@ def snapshot() -> dict[str, Any]:
         "sources": [],
         "uplinks": [],
         "uplinks_gone": [],
+        "broken": {},
         "equipment": {},
         "batches_ended": [],
         "journal": {**space, **fine, **seqs, "kept": kept, "opened": opened},
