@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from simulators.ebr.entry import Stream
+from simulators.ebr.signatures import Key
 
 _WHOLE = "JOIN streams s ON s.gateway=f.gateway AND s.epoch=f.epoch AND f.seq<=s.through"
 _SINGLE = "JOIN records e ON e.gateway=f.gateway AND e.epoch=f.epoch AND e.seq=f.seq"
@@ -87,7 +88,7 @@ class RecordQueries:
             " WHERE c.gateway=? AND c.epoch=? ORDER BY c.size DESC LIMIT 1"
         )
         row = self._db.execute(sql, stream).fetchone()
-        return {"size": row[0], "root": row[1], "signer": row[2] and row[2].rpartition("+")[0], "key": row[3]} if row else None
+        return {"size": row[0], "root": row[1], "signer": row[2] and Key.parse(row[2]).short, "key": row[3]} if row else None
 
     def _beyond(self, stream: Stream) -> tuple[int | None, list[dict[str, Any]]]:
         last = self._db.execute("SELECT max(seq) FROM entries WHERE gateway=? AND epoch=?", stream).fetchone()[0]
