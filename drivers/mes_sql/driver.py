@@ -7,22 +7,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from config import Problem, Source, Tag, did_you_mean
+from config import Problem, Source, Tag
 from config.credentials import CredentialMissing
 from config.credentials import read as read_secret
 from drivers.contract import BAD_DECODING, GOOD, BadReply, Driver, DriverMisconfigured, Emit, LinkLost, Look, Loss, Message, Reading
 from drivers.exact_json import exact_json
 from drivers.local_time import Moment, folds_back, read, ticks_of
-from drivers.mes_sql import below, findings
-from drivers.mes_sql.database import Database, url_of
+from drivers.mes_sql import below, checks, findings
+from drivers.mes_sql.database import Database
 from drivers.mes_sql.findings import Told
 from drivers.mes_sql.probe import Probe, ask, judged, place_of
 from drivers.mes_sql.reader import Found, Reader, Row
 from drivers.mes_sql.settings import Query
 from drivers.mes_sql.settings import Settings as SqlSettings
-from drivers.mes_sql.statement import columns
 from drivers.mes_sql.values import pointed
 from drivers.mes_sql.window import Window
 from drivers.mes_sql.worker import Worker
@@ -355,39 +354,13 @@ class MesSqlDriver(Driver):
 
     @classmethod
     def check(cls, source: Source, tags: Sequence[Tag]) -> list[Problem]:
-        """The URL, and that each tag's query exists."""
-        try:
-            settings = SqlSettings.model_validate(source.options)
-        except ValidationError:  # reported by the folder's check, key by key
-            return []
-        problems = []
-        try:
-            url_of(source, settings)
-        except DriverMisconfigured as error:
-            problems.append(Problem("line.toml", None, str(error)))
-        for query in settings.query:
-            if query.watermark.kind == "timestamp" and query.time is None:
-                text = (
-                    f"{source.name}: query {query.name} is read in the order of a time, and has no `time`: if that is local time, say so"
-                    ' (time = { column = "' + str(query.watermark.column) + '", zone = "Europe/Paris" }), else rows of the hour that'
-                    " comes twice in autumn are found late"
-                )
-                problems.append(Problem("line.toml", None, text, "warning"))
-        return problems + [problem for tag in tags if (problem := _misplaced(tag, source, settings)) is not None]
+        """The URL, that each tag's query exists, and that its SELECT gives the tag's column."""
+        return checks.problems(source, tags)
 
-
-def _misplaced(tag: Tag, source: Source, settings: SqlSettings) -> Problem | None:
-    """A tag whose query there is not, or whose query does not give its column as far as the text of the SELECT tells."""
-    name, column = place_of(tag.address)
-    queries = {query.name: query for query in settings.query}
-    if name not in queries:
-        return tag.place.problem(f"{tag.tag}: source {source.name} has no query {name!r} (there is {', '.join(sorted(queries))})")
-    given = columns(queries[name].sql)
-    if given is None or column.lower() in (one.lower() for one in given):
-        return None
-    return tag.place.problem(
-        f"{tag.tag}: query {name} gives no column {column!r}{did_you_mean(column, given)} (its SELECT gives {', '.join(given)})"
-    )
+    @classmethod
+    def row_columns(cls, source: Source, query: str) -> list[str] | None:
+        """Those of the SELECT list."""
+        return checks.row_columns(source, query)
 
 
 def _password_of(source: Source, settings: SqlSettings) -> str | None:
