@@ -196,15 +196,20 @@ class Database:
         """Connect and begin. Raises LinkLost."""
         if self._worker.is_busy:
             raise LinkLost(f"{self._name}: an earlier call into the database's driver has not ended yet")
+        made: list[Connection] = []
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self._run(self._begun)
-        except TimeoutError as error:
-            raise LinkLost(f"{self._name}: no answer of the database within {self._timeout_s:g} s") from error
+                return await self._run(lambda: self._begun(made))
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if self._worker.is_busy:  # it connects nevertheless, and nobody waits for what it makes
+                self._worker.post(lambda: [lent.invalidate() for lent in made])
+            if isinstance(error, TimeoutError):
+                raise LinkLost(f"{self._name}: no answer of the database within {self._timeout_s:g} s") from error
+            raise
         except Exception as error:  # whatever a driver raises when it can not connect
             raise LinkLost(f"{self._name}: {_brief(error)}") from error
 
-    def _begun(self) -> tuple[Connection, "Raw"]:
+    def _begun(self, made: list[Connection]) -> tuple[Connection, "Raw"]:
         lent = self._engine.connect()
         try:
             for statement in dialects.begun(lent, self._timeout_s):
@@ -215,6 +220,7 @@ class Database:
         except BaseException:
             lent.close()
             raise
+        made.append(lent)
         return lent, raw
 
     async def _end_statement(self, raw: "Raw") -> None:

@@ -61,6 +61,7 @@ class MesSqlDriver(Driver):
         self._zones = {query.name: zone_of(query.time) for query in self.settings.query}
         self._worker = Worker(source.name)
         self._clock_due_s = 0.0
+        self._never_due_s: dict[str, float] = {}
         self._clock: tuple[float, float] | None = None
         self._resuming: set[str] = set()
         self._unfinished: set[str] = set()
@@ -128,6 +129,7 @@ class MesSqlDriver(Driver):
         reader.handed_over(found)
         if found.complete:
             await self._count(database, reader, emit)
+            await self._tell_never_read(database, reader.query, emit)
         return not found.complete
 
     def _tags(self, query: Query) -> tuple[int, ...]:
@@ -291,6 +293,21 @@ class MesSqlDriver(Driver):
         except BadReply as error:
             below.not_counted(reader.window)
             await emit.found(findings.not_counted(reader.query, str(error)))
+
+    async def _tell_never_read(self, database: Database, query: Query, emit: Emit) -> None:
+        """At the start, and as often as is counted: rows that no poll gives because their place in the order is empty."""
+        asked = below.never_read(query, database.dialect)
+        if asked is None or time.monotonic() < self._never_due_s.get(query.name, 0.0):
+            return
+        self._never_due_s[query.name] = time.monotonic() + self.settings.count_every_s
+        try:
+            async with database.reading() as session:
+                rows = [row async for piece in session.rows(*asked) for row in piece]
+            number = int(next(iter(rows[0].values())))
+            if self._told.is_news("never-read", query.name, str(number)) and number:
+                await emit.found(findings.never_read(query, number))
+        except BadReply as error:
+            await emit.found(findings.not_counted(query, str(error)))
 
     async def _tell_clock(self, database: Database, readers: Sequence[Reader], emit: Emit) -> None:
         """Once a minute: the database's own time against ours, half the round trip and its resolution as bound.

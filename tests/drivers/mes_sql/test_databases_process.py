@@ -70,6 +70,7 @@ async def values_of(server: Server, driver: str, columns: list[tuple[str, list[s
     async with running(MesSqlDriver(source(server.endpoint(driver), *queries), []), journal) as task:
         await journal.until(lambda: len(journal.messages) + len(journal.findings) >= count or task.done())
         assert not task.done(), task.exception()
+        await journal.polled(1)
     assert {finding.code for finding in journal.findings} <= {"row-refused"}, journal.findings
     read = {(message.name, message.key): message.row["v"] for message in journal.messages}
     return [[read.get((name, str(at)), REFUSED) for at in range(len(values))] for name, (_, values) in tables.items()]
@@ -178,6 +179,18 @@ async def test_columns_of_mariadb_that_can_be_a_watermark(maria):
         await follows(maria, "aiomysql", kind, days, "timestamp")
     for kind in ("bigint",):
         await follows(maria, "aiomysql", kind, ["-5", "0", "7", "8"], "sequence")
+
+
+@pytest.mark.urs("URS-DAQ-04")
+async def test_a_zero_date_as_watermark_is_told_as_never_read(maria):
+    maria.run("DROP TABLE IF EXISTS t; CREATE TABLE t(id int PRIMARY KEY, at datetime, v int);")
+    maria.run("SET sql_mode=''; INSERT INTO t VALUES (1, '2026-11-29', 0), (2, '0000-00-00', 0), (3, NULL, 0);")
+    for driver in MARIADB_DRIVERS:
+        journal = Journal()
+        async with running(MesSqlDriver(source(maria.endpoint(driver), query("at", "timestamp")), []), journal):
+            await journal.polled(2)
+        assert [message.key for message in journal.messages] == ["1"]
+        assert [(finding.code, finding.evidence["rows"]) for finding in journal.findings] == [("rows-never-read", 2)]
 
 
 async def test_texts_that_a_database_orders_by_a_language_need_its_binary_collation_and_it_is_said(pg, maria):

@@ -65,6 +65,15 @@ async def test_a_byte_of_another_encoding_refuses_its_row_until_the_encoding_is_
     assert [message.row["batch"] for message in declared.messages] == ["B1", "BAÄR", "B3"]
 
 
+@pytest.mark.urs("URS-DAQ-04")
+async def test_rows_without_a_place_in_the_order_are_counted_and_told_once(tmp_path):
+    script = (
+        "CREATE TABLE orders(id INTEGER, at TEXT, batch TEXT); INSERT INTO orders VALUES (1, '', 'B1'), (NULL, '', 'B2'), (NULL, '', 'B3');"
+    )
+    journal = await read(tmp_path, script, 1)
+    assert [(finding.code, finding.severity, finding.evidence["rows"]) for finding in journal.findings] == [("rows-never-read", "alarm", 2)]
+
+
 async def test_a_refused_row_is_read_when_it_was_mended_and_is_not_told_as_deleted(tmp_path):
     made(tmp_path, f"{ORDERS} INSERT INTO orders VALUES (1, '', 'B1');")
     journal = Journal()
