@@ -56,7 +56,8 @@ class GapEvent(Event):
     opening says, if the gateway's clock was ahead when the gap opened and was set back since. The interval is lost, unless every close says
     `filled`: then the source had kept its values. `fill` tells that history gave an interval afterwards.
 
-    cause is open: a reader must take one that it does not know. Of the gateway: link-lost, silence (of a tag whose source is alive),
+    cause is open: a reader must take one that it does not know. Of the gateway: link-lost, misconfigured (a credential or a
+    certificate is not there, and a person must act), silence (of a tag whose source is alive),
     gateway-stopped, gateway-crashed, clock-behind (until its clock was set after a stop); not-asked (by the running gateway for more
     than two periods: it or its machine stood still, or was short of time); and where its journal took nothing, so that a source was not
     asked: disk-full, journal-full (its own limit is reached), journal-locked (by another program), journal-slow (the disk took long).

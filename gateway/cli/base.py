@@ -47,6 +47,9 @@ def asked(line: Path) -> dict[str, Any]:
     from gateway.operation.control import NotRunning, ask
 
     try:
-        return ask(data_of(line))
+        now = ask(data_of(line))
     except NotRunning as error:
         fail(str(error), NOT_REACHED)
+    if "problems" not in now:
+        fail(f"{line}: the gateway runs, and can not say how it is: {now.get('error', 'its answer is not understood')}", NOT_REACHED)
+    return now

@@ -22,6 +22,7 @@ class Holds:
         """
         self._journal, self._fold, self._audit, self._every_batch = journal, fold, audit, every_batch
         self._due: asyncio.Queue[tuple[Callable[[str, int], None], str, int]] = asyncio.Queue()  # as many as records of batches
+        self._doing: tuple[Callable[[str, int], None], str, int] | None = None
 
     def caused(self, seq: int, event: Mapping[str, Any]) -> None:
         """Take note of an event that the fold made, entry `seq`: a hold begins with a batch, and ends with the last record of it."""
@@ -52,8 +53,11 @@ class Holds:
         the disk.
         """
         while True:
-            keep_or_end, batch, seq = await self._due.get()
+            if self._doing is None:
+                self._doing = await self._due.get()
+            keep_or_end, batch, seq = self._doing
             await asyncio.to_thread(keep_or_end, batch, seq)
+            self._doing = None  # not before: what raised is done at the next run
 
     async def release(self, batch: str, who: str, reason: str) -> bool:
         """Let a held batch go; False if no batch of this name is held. The audit entry comes first: nothing goes without one."""

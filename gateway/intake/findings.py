@@ -14,6 +14,7 @@ _MISFITS = {
     "value-outside-type": "the value does not fit the type; stored as Bad",
     "not-a-number": "NaN or infinity; stored as Bad",
     "text-too-long": "the text is longer than an entry may hold; stored as Bad",
+    "value-unusable": "the value can not be converted; stored as Bad",
     "code-unlisted": "a code that its table does not list; stored as Uncertain",
 }
 
@@ -57,7 +58,15 @@ def finding_event(finding: Finding, source: str, tags: Sequence[Tag] = ()) -> di
 
 def misfit(code: str, index: int, tag: Tag, value: Any) -> Finding:
     """Give the finding of a value that its tag's declaration does not hold."""
-    return Finding(code, f"{tag.tag}: {_MISFITS[code]} (declared {tag.type})", (index,), evidence={"value": repr(value)[:200]})
+    return Finding(code, f"{tag.tag}: {_MISFITS[code]} (declared {tag.type})", (index,), evidence={"value": shown(value)})
+
+
+def shown(value: Any) -> str:
+    """Show a value as it was decoded, shortened; of one that can not be shown (an integer of too many digits) its type."""
+    try:
+        return repr(value)[:200]
+    except Exception:  # noqa: BLE001 - a second fault while the first is told
+        return f"a {type(value).__name__}"
 
 
 def clock_off(source: Source, offset: Offset) -> Finding:

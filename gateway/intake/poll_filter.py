@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from config import CodeTable, Tag
-from drivers.contract import BAD, Kind, Reading
+from drivers.contract import BAD, BAD_DECODING, Kind, Reading
 from gateway.entries.bodies import Row
 from gateway.intake.normalise import OUTSIDE_RANGE, float64, normaliser
 
@@ -80,7 +80,10 @@ class PollFilter:
                 if norm is None and value.__class__ is float and value - value == 0.0:
                     normal = value  # a plain finite float: most of what a line has
                 else:
-                    normal, raw, status, code = (norm or float64)(value, status)  # noqa: PLW2901 - the status of what is stored
+                    try:
+                        normal, raw, status, code = (norm or float64)(value, status)  # noqa: PLW2901 - the status of what is stored
+                    except Exception:  # noqa: BLE001 - what no rule foresaw is this value's own: its source reads on
+                        normal, raw, status, code = None, None, BAD_DECODING, "value-unusable"  # noqa: PLW2901
                     if code == OUTSIDE_RANGE:
                         outside.append((index, normal))
                         beyond.add(index)

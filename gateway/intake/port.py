@@ -173,11 +173,15 @@ class Port:
 
     # what the runtime calls
 
-    async def failed(self, why: str) -> None:
-        """Say that the driver raised, and open the gap."""
+    async def failed(self, why: str, *, needs_person: bool = False) -> None:
+        """Say that the driver raised, and open the gap. needs_person: waiting alone will not help."""
         why = why[:LONGEST_ERROR].encode("utf-8", "replace").decode()  # it may quote what a source sent: long, and no text
-        self._turn("lost", why)
-        await self.lost(Loss("link-lost", detail=why))
+        if needs_person:
+            self._turn("misconfigured", why)
+            why = f"misconfigured: {why}"
+        else:
+            self._turn("lost", why)
+        await self.lost(Loss("misconfigured" if needs_person else "link-lost", detail=why))
 
     def clock_set(self, now: int, step: int) -> None:
         """Go on by the gateway's clock as it is now. Both in ticks."""
@@ -208,7 +212,9 @@ class Port:
             return
         changed, self.state, self.detail, self.since_s = state != self.state, state, detail, time.monotonic()
         if changed:
-            self._append([self._event({"type": "source", "source": self.source.name, "state": state, "detail": detail})], urgent=True)
+            told = ("lost", f"misconfigured: {detail}") if state == "misconfigured" else (state, detail)  # a receiver knows two states
+            event = {"type": "source", "source": self.source.name, "state": told[0], "detail": told[1]}
+            self._append([self._event(event)], urgent=True)
 
     def _count(self, readings: int, unchanged: int) -> None:
         self.lists += 1

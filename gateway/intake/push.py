@@ -98,10 +98,10 @@ class PushIn:
     def _who(self, request: web.Request, peer: str) -> PushClient:
         """The client whose token it is; every token is compared, so that the time taken tells nothing."""
         now_s = time.monotonic()
-        if self._doors.locked(peer, now_s):
-            raise _Refused(429, "locked", f"{MAX_WRONG_TOKENS} wrong tokens: locked for {LOCKED_S:.0f} s")
         given = request.headers.get("Authorization", "").removeprefix("Bearer ").strip().encode()
         right = [client for client, token in self._clients if hmac.compare_digest(token, given)]
+        if not right and self._doors.locked(peer, now_s):  # a right one passes: who guesses must not lock out who knows, behind one address
+            raise _Refused(429, "locked", f"{MAX_WRONG_TOKENS} wrong tokens: locked for {LOCKED_S:.0f} s")
         if not right:
             self._doors.was_wrong(peer, now_s)
             raise _Refused(401, "token", "a header `Authorization: Bearer TOKEN` with a known token is needed")
@@ -193,7 +193,7 @@ def _tls(line: Line, push: Push) -> ssl.SSLContext | None:
 
 
 class PushServer:
-    """[push] of a line, made before anything runs: a token that is missing is told at the start, not at the first order."""
+    """[push] of a line: a token or a TLS file that is missing is told when it begins to serve, not at the first order."""
 
     def __init__(self, line: Line, push: Push) -> None:
         """Raises ConfigError."""

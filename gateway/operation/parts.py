@@ -1,10 +1,11 @@
 """Groups the objects of a running line, for the rooms that show it or act on it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from buffer import Journal
 from config import Line
+from gateway.alarms import Tally
 from gateway.clock import Clock
 from gateway.context import Fold
 from gateway.evidence.audit import AuditTrail
@@ -18,12 +19,16 @@ from gateway.uplink import Forwarder
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The objects of one running line. The runtime makes them and keeps them running; status and commands only use them."""
+    """The objects of one running line. The runtime makes them and keeps them running; status and commands only use them.
+
+    broken: parts that failed and are started again, with the reason.
+    """
 
     line: Line
     journal: Journal
     clock: Clock
     fold: Fold
+    tally: Tally
     intake: Intake
     uplinks: Sequence[Forwarder]
     audit: AuditTrail
@@ -31,3 +36,4 @@ class Parts:
     checkpoints: Checkpoints
     holds: Holds
     backups: Backups | None
+    broken: dict[str, str] = field(default_factory=dict)

@@ -4,19 +4,24 @@ Commands (POST) are taken on the control socket alone, from users that may open 
 """
 
 import asyncio
+import logging
 import pwd
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from config import Line
+from config.grammars.listen import host_of, is_loopback
 from gateway.operation.commands import Command, Declined
 from gateway.operation.control import CONTROL_SOCKET, socket_address
 from gateway.operation.metrics import metrics
 from gateway.operation.page import page
 from gateway.operation.status import Status, problems
+
+log = logging.getLogger(__name__)
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
@@ -27,34 +32,43 @@ _HEADERS = {
 }
 
 
-async def serve(status: Status, line: Line, commands: Mapping[str, Command], opened: Callable[[], None] = lambda: None) -> None:
-    """Serve until cancelled; `opened` is called when everything listens.
-
-    Raises OSError if the page's address is taken: a configured page that is missing must be noticed.
-    """
-    control = web.AppRunner(_application(status, commands), access_log=None, handle_signals=False, keepalive_timeout=15)
-    page_only = web.AppRunner(_application(status, {}), access_log=None, handle_signals=False, keepalive_timeout=15)
+async def serve_control(status: Status, line: Line, commands: Mapping[str, Command], opened: Callable[[], None] = lambda: None) -> None:
+    """Serve the control socket until cancelled; `opened` is called when it listens. Raises OSError."""
+    runner = _runner(_application(status, commands))
     path = line.data / CONTROL_SOCKET
     path.unlink(missing_ok=True)
     try:
-        await control.setup()
-        await page_only.setup()
-        if line.web is not None:
-            host, _, port = line.web.listen.rpartition(":")
-            await web.TCPSite(page_only, host.strip("[]"), int(port)).start()
-        # Last, so that a program that finds the socket finds everything open.
+        await runner.setup()
         with socket_address(path) as address:
-            await web.UnixSite(control, address).start()
+            await web.UnixSite(runner, address).start()
         path.chmod(0o600)
         opened()
         await asyncio.Event().wait()
     finally:
-        await control.cleanup()
-        await page_only.cleanup()
+        await runner.cleanup()
         path.unlink(missing_ok=True)
 
 
-def _application(status: Status, commands: Mapping[str, Command]) -> web.Application:
+async def serve_page(status: Status, listen: str, opened: Callable[[], None] = lambda: None) -> None:
+    """Serve the page at HOST:PORT until cancelled; `opened` is called when it listens. Raises OSError if the address is taken."""
+    host = host_of(listen)
+    runner = _runner(_application(status, {}, only_for=host))
+    try:
+        await runner.setup()
+        await web.TCPSite(runner, host, int(listen.rpartition(":")[2])).start()
+        opened()
+        await asyncio.Event().wait()
+    finally:
+        await runner.cleanup()
+
+
+def _runner(application: web.Application) -> web.AppRunner:
+    return web.AppRunner(application, access_log=None, handle_signals=False, keepalive_timeout=15)
+
+
+def _application(status: Status, commands: Mapping[str, Command], only_for: str = "") -> web.Application:
+    """Make the application. only_for: the host that is listened at; on loopback its own names alone are answered."""
+
     async def html(request: web.Request) -> web.Response:
         now = status.snapshot()
         return web.Response(
@@ -70,10 +84,32 @@ def _application(status: Status, commands: Mapping[str, Command]) -> web.Applica
             body=metrics(status.snapshot()), headers=_HEADERS | {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
         )
 
-    application = web.Application(client_max_size=4096)
+    application = web.Application(client_max_size=4096, middlewares=[_contained, *([_own_names] if is_loopback(only_for) else [])])
     application.add_routes([web.get("/", html), web.get("/status", snapshot), web.get("/metrics", numbers)])
     application.add_routes([web.post(f"/{name}", _doing(command)) for name, command in commands.items()])
     return application
+
+
+@web.middleware
+async def _contained(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer in one line what a request runs into: it ends that request alone."""
+    try:
+        return await handler(request)
+    except web.HTTPException:
+        raise
+    except Exception as error:
+        log.exception("%s %s failed", request.method, request.path)
+        return web.json_response({"error": f"failed: {type(error).__name__}"}, status=500, headers=_HEADERS)
+
+
+@web.middleware
+async def _own_names(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer only who asked this machine by its own name: a page elsewhere whose name was pointed here may read nothing (DNS rebinding)."""
+    host = request.headers.get("Host", "")
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    if not is_loopback(name):
+        return web.json_response({"error": "this page is for this machine alone: ask for localhost"}, status=421, headers=_HEADERS)
+    return await handler(request)
 
 
 def _doing(command: Command) -> Callable[[web.Request], Awaitable[web.Response]]:

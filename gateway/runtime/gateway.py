@@ -2,14 +2,15 @@
 
 import asyncio
 import gc
+import logging
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from buffer import Journal, Origin
 from config import Line
-from drivers import Driver
+from gateway.alarms import Tally
 from gateway.clock import Clock, system_clock
 from gateway.context import Fold
 from gateway.context.replay import replay
@@ -20,13 +21,15 @@ from gateway.evidence.checkpoints import Checkpoints
 from gateway.evidence.holds import Holds
 from gateway.evidence.keyring import Keyring
 from gateway.evidence.witness import Witness
-from gateway.intake import Intake, PushServer, software_version
+from gateway.intake import Intake, software_version
 from gateway.operation.parts import Parts
 from gateway.operation.status import NOT_NAMED, Status, uplinks_gone
-from gateway.runtime import assembly
+from gateway.runtime.isolate import plain
 from gateway.runtime.systemd import notify, starting
 from gateway.runtime.tasks import Task, source_tasks, tasks, uplink_tasks
 from gateway.uplink import Forwarder
+
+log = logging.getLogger(__name__)
 
 DRAIN_S = 5.0
 DAY_S = 86_400.0
@@ -37,14 +40,12 @@ class StorageFault(Exception):
 
 
 async def run(line: Line) -> None:
-    """Run the line until SIGTERM or SIGINT, then stop in order. Raises JournalError, DriverMisconfigured, StorageFault."""
-    drivers = assembly.drivers_of(line)
-    push = None if line.push is None else PushServer(line, line.push)
+    """Run the line until SIGTERM or SIGINT, then stop in order. Raises JournalError, StorageFault."""
     journal = await asyncio.to_thread(_open, line)
     try:
         clock = system_clock(line.clock, last_seq=lambda: journal.next_seq - 1)
         fold = await asyncio.to_thread(replay, line, journal, starting)
-        await Gateway(line, journal, clock, fold, [driver for _, driver in drivers], push).live()
+        await Gateway(line, journal, clock, fold).live()
     finally:
         await asyncio.shield(asyncio.to_thread(journal.close))
 
@@ -66,10 +67,7 @@ class Gateway:
     Sources start last and stop first: what a source hands over finds everything that it needs.
     """
 
-    def __init__(
-        self, line: Line, journal: Journal, clock: Clock, fold: Fold, drivers: Sequence[Driver], push: PushServer | None = None
-    ) -> None:
-        self._drivers, self._push = drivers, push
+    def __init__(self, line: Line, journal: Journal, clock: Clock, fold: Fold) -> None:
         self._fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stop = asyncio.Event()
         self._intake = intake = Intake(line, journal, clock, fold, on_fault=self.fault, on_caused=self._caused)
@@ -81,6 +79,7 @@ class Gateway:
             journal=journal,
             clock=clock,
             fold=fold,
+            tally=Tally(),
             intake=intake,
             uplinks=[Forwarder(journal, line, uplink, self.event) for uplink in line.uplinks],
             audit=audit,
@@ -89,6 +88,7 @@ class Gateway:
             holds=Holds(journal, fold, audit, every_batch=line.buffer.hold_batches),
             backups=None if line.backup is None else Backups(line, line.backup, audit.record, self.event),
         )
+        fold.findings.heard = self._parts.tally.heard
         self._status = Status(self._parts)
 
     def fault(self, error: BaseException) -> None:
@@ -102,10 +102,14 @@ class Gateway:
 
     def _caused(self, seq: int, event: Mapping[str, Any]) -> None:
         """Hand an event that the fold made to those who act on it: the end of a batch is signed and shown, and holds follow records."""
-        if event["type"] == "batch" and event["transition"] == "end":
-            self._parts.checkpoints.batch_ended(seq, event)
-            self._status.batch_ended(event)
-        self._parts.holds.caused(seq, event)
+        try:
+            if event["type"] == "batch" and event["transition"] == "end":
+                self._parts.checkpoints.batch_ended(seq, event)
+                self._status.batch_ended(event)
+            self._parts.holds.caused(seq, event)
+        except Exception as error:  # the event stands in the journal all the same
+            log.exception("entry %d could not be acted on", seq)
+            self._parts.broken[f"what follows entry {seq}"] = plain(error)
 
     async def live(self) -> None:
         """Run until told to stop; then sources first, uplinks last."""
@@ -124,11 +128,11 @@ class Gateway:
                 loop.remove_signal_handler(number)
 
     async def _together(self) -> None:
-        """Run all tasks until told to stop. What one of them raises ends the others: the process ends, and the next start recovers."""
+        """Run all tasks until told to stop. Only the journal's failure comes out of one: the process ends, and the next start recovers."""
         async with asyncio.TaskGroup() as group:
-            others = _start(group, tasks(self._parts, self._status, self._push, self.event, self._fault))
-            uplinks = _start(group, uplink_tasks(self._parts))
-            sources = _start(group, source_tasks(self._parts, self._drivers))
+            others = _start(group, tasks(self._parts, self._status, self.event, self._fault))
+            uplinks = _start(group, uplink_tasks(self._parts, self.event))
+            sources = _start(group, source_tasks(self._parts))
             await self._stop.wait()
             notify("STOPPING=1")
             await _cancel(sources)  # first: after the last entry no reading may come

@@ -1,37 +1,83 @@
-"""Keeps a source apart from the others: whatever its driver raises is its own failure, never the end of the gateway."""
+"""Contains what a part raises: it becomes that part's own failure, said in one plain line, and the part is started again.
 
+Only the journal's own failure (`fatal`) passes: it ends the process. Everything else that a part's contract does not allow is `Crashed`.
+"""
+
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-
-from drivers import Driver, DriverError, DriverMisconfigured, Emit
+from collections.abc import Awaitable, Callable, Iterator
 
 log = logging.getLogger(__name__)
 
+LONGEST_REASON = 500
+Kinds = type[Exception] | tuple[type[Exception], ...]
 
-class DriverCrashed(DriverError):
-    """A driver raised what its contract does not allow: a bug of its own. It is started again; the other sources go on."""
+
+class Crashed(Exception):
+    """A part raised what its contract does not allow, returned, or was cancelled from inside: a bug of its own, or of its library."""
 
 
-def isolated(name: str, driver: Driver, emit: Emit, stop_on: type[Exception]) -> Callable[[], Awaitable[None]]:
-    """Return an attempt at `driver.run(emit)` in which a bug of the driver counts as a failure of its source alone.
+def plain(error: BaseException) -> str:
+    """Say an error in one line. Never raises: a library's error may itself fail when it is asked what it says."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - a second fault while the first is handled
+        text = ""
+    return text[:LONGEST_REASON] or type(error).__name__
 
-    Storage errors (`stop_on`) come out of emit and pass through: they end the program, not the driver.
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error, or of a group the exceptions that are not groups themselves, in order."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error
+
+
+def contained(name: str, attempt: Callable[[], Awaitable[None]], *, expected: Kinds = (), fatal: Kinds) -> Callable[[], Awaitable[None]]:
+    """Return an attempt that raises nothing but `expected`, `fatal`, Crashed, and a cancellation that was asked for.
+
+    A traceback is logged for a new reason only: a crash that comes again each ten seconds must not fill the log.
     """
+    known = (*(expected if isinstance(expected, tuple) else (expected,)), *(fatal if isinstance(fatal, tuple) else (fatal,)))
+    logged = ""
 
-    async def attempt() -> None:
+    async def run() -> None:
+        nonlocal logged
         try:
-            await driver.run(emit)
-        except (DriverError, DriverMisconfigured, stop_on):
+            await attempt()
+        except known:
             raise
-        except ExceptionGroup as group:
-            # What the contract allows may stand in a group beside bugs: the bugs are logged, and named as the cause.
-            allowed, bugs = group.split((DriverError, DriverMisconfigured, stop_on))
-            if bugs is None:
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
                 raise
-            log.error("%s: the driver crashed", name, exc_info=bugs)  # noqa: TRY400 - the bugs alone
-            raise DriverCrashed(f"driver crashed: {bugs.exceptions[0]!r}") from (allowed or bugs)
-        except Exception as error:
-            log.exception("%s: the driver crashed", name)
-            raise DriverCrashed(f"driver crashed: {error!r}") from error
+            raise Crashed("crashed: a library cancelled it") from error
+        except (Exception, SystemExit) as error:
+            bug = next((leaf for leaf in leaves(error) if not isinstance(leaf, known)), None)
+            if bug is None:
+                raise
+            why = f"crashed: {type(bug).__name__}: {plain(bug)}"
+            log.log(logging.DEBUG if why == logged else logging.ERROR, "%s: %s", name, why, exc_info=bug)
+            logged = why
+            # What ends the process may stand in a group beside bugs, and ends it still.
+            worst = next((leaf for leaf in leaves(error) if isinstance(leaf, fatal)), None)
+            raise (worst or Crashed(why)) from error
+        raise Crashed("crashed: it returned, but must run until cancelled")
 
-    return attempt
+    return run
+
+
+def telling(name: str, on_failure: Callable[[str], Awaitable[None]], *, fatal: Kinds) -> Callable[[str], Awaitable[None]]:
+    """Return an `on_failure` whose own fault is logged: a second fault while the first is handled ends nothing either."""
+
+    async def tell(why: str) -> None:
+        try:
+            await on_failure(why)
+        except fatal:
+            raise
+        except Exception:
+            log.exception("%s: its failure could not be told (%s)", name, why)
+
+    return tell

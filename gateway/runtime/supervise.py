@@ -5,6 +5,8 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Iterator
 
+from gateway.runtime.isolate import leaves, plain
+
 log = logging.getLogger(__name__)
 
 FIRST_WAIT_S = 0.5
@@ -20,15 +22,6 @@ def backoff_s(first: float = FIRST_WAIT_S, longest: float = LONGEST_WAIT_S) -> I
     while True:
         yield random.uniform(wait / 2, wait)  # noqa: S311 - spreads load, guards nothing
         wait = min(wait * 2, longest)
-
-
-def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    """Yield the exceptions of a group that are not groups themselves, in order."""
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from leaves(error)
-        else:
-            yield error
 
 
 async def supervise(
@@ -53,7 +46,7 @@ async def supervise(
         try:
             await attempt()
         except* retry_on as group:
-            why = "; ".join(str(error) or type(error).__name__ for error in leaves(group))
+            why = "; ".join(plain(error) for error in leaves(group))
         else:
             raise RuntimeError(f"{name}: returned, but must run until cancelled")
         if loop.time() - started > settled_after_s and achieved() != before:

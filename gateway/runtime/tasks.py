@@ -2,12 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
 
 from buffer import Journal, JournalError
-from drivers import Driver, DriverError
+from config import ConfigError, Line
+from drivers import DriverError, DriverMisconfigured
+from gateway.entries.findings import Announcer, finding
 from gateway.evidence.backups import BackupFailed, Backups
 from gateway.evidence.witness import WitnessAway
 from gateway.intake import Intake, PushServer
@@ -15,28 +17,38 @@ from gateway.operation import server
 from gateway.operation.commands import commands_of
 from gateway.operation.parts import Parts
 from gateway.operation.status import Status
-from gateway.runtime.isolate import isolated
+from gateway.runtime.isolate import Crashed, contained, telling
 from gateway.runtime.retention import Retention
+from gateway.runtime.source import SourceWork
 from gateway.runtime.supervise import supervise
 from gateway.runtime.systemd import notify, watchdog_interval_s
-from gateway.uplink import UplinkError
+from gateway.uplink import Forwarder, UplinkError
 
 HEARTBEAT_S = 10.0
 STALLED_S = 60.0
 
+FATAL = JournalError
+"""What ends the process: the journal's own failure, and nothing else."""
+SETTLED_S = 5.0
+"""A part that has run so long after a failure is no problem any more."""
+
 Task = Callable[[], Coroutine[Any, Any, None]]
-"""A coroutine function that runs until it is cancelled. What it raises ends the process."""
+"""A coroutine function that runs until it is cancelled. What it raises ends the process: only `fault` and the journal's errors do."""
+Event = Callable[[Mapping[str, Any]], None]
+"""Appends an event, not waited for."""
 
 
-def tasks(
-    parts: Parts, status: Status, push: PushServer | None, event: Callable[[Mapping[str, Any]], None], fault: Awaitable[None]
-) -> dict[str, Task]:
-    """Return everything that runs beside sources and uplinks, in the order in which it starts.
+class Closed(Exception):
+    """A listener can not be opened now: its address is taken, or what it needs is not there. Asked again."""
 
-    event: appends an event, not waited for. fault: raises when the journal has failed.
+
+def tasks(parts: Parts, status: Status, event: Event, fault: Awaitable[None]) -> dict[str, Task]:
+    """Return everything that runs beside sources and uplinks, in the order in which it starts. fault: raises when the journal has failed.
+
+    What any of them but `fault` raises is its own problem: said on the page and as a finding, and it is started again.
     """
+    page_tried = asyncio.Event()
     table: dict[str, Task] = {
-        "fault": partial(_raised, fault),  # the journal failed: nothing may go on as if entries were durable
         "clock": partial(parts.clock.watch, event),  # steps, suspends, leap seconds, and the daemon's word, before any later entry
         "heartbeat": partial(_heartbeats, parts, status),  # through when each source was observed, and time for what the fold waits for
         "retention": Retention(parts, event).run,  # removes what nobody needs any more, and alarms before the journal is full
@@ -45,40 +57,85 @@ def tasks(
     }
     for witness in parts.checkpoints.witnesses:  # take each checkpoint out of the machine
         name = f"witness {witness.name}"
-        table[name] = partial(supervise, name, witness.run, witness.failed, retry_on=WitnessAway)
+        attempt = contained(name, witness.run, expected=WitnessAway, fatal=FATAL)
+        told = telling(name, witness.failed, fatal=FATAL)
+        table[name] = partial(supervise, name, attempt, told, retry_on=(WitnessAway, Crashed))
     if parts.backups is not None:  # a verified copy on schedule
         table["backups"] = partial(_backups, parts.backups)
     table["watchdog"] = partial(_watchdog, parts.intake)  # systemd hears that commits still come back
-    table["web"] = partial(_web, parts, status)  # the page and the control socket; systemd hears that the line runs when both are open
-    if push is not None:  # order parameters sent to the gateway
-        takes = parts.intake.flow.is_set
-        table["push"] = partial(push.serve, parts.intake.happened, partial(_next_place, parts.journal), takes)
+    if parts.line.web is not None:
+        table["page"] = partial(_page, status, parts.line, page_tried)
+    table["control socket"] = partial(_control, parts, status, page_tried)  # systemd hears that the line runs when it is open
+    if parts.line.push is not None:  # order parameters sent to the gateway
+        table["push"] = partial(_push, parts)
+    announcer = Announcer(event)
+    kept = {name: partial(_part, name, task, parts, announcer) for name, task in table.items()}
+    return {"fault": partial(_raised, fault), **kept}  # the journal failed: nothing may go on as if entries were durable
+
+
+def uplink_tasks(parts: Parts, event: Event) -> dict[str, Task]:
+    """Return two tasks per receiver: send what is stored and take its receipts; see that it gets on. They stop last."""
+    table: dict[str, Task] = {}
+    announcer = Announcer(event)
+    for forwarder in parts.uplinks:
+        name = f"uplink {forwarder.status.name}"
+        table[name] = partial(_uplink, name, forwarder, parts.journal)
+        table[f"{name} watch"] = partial(_part, f"{name} watch", forwarder.watch, parts, announcer)
     return table
 
 
-def uplink_tasks(parts: Parts) -> dict[str, Task]:
-    """Return two tasks per receiver: send what is stored and take its receipts; see that it gets on. They stop last."""
-    names = {forwarder: f"uplink {forwarder.status.name}" for forwarder in parts.uplinks}
-    sending = {
-        name: partial(
-            supervise, name, forwarder.run, forwarder.failed, retry_on=UplinkError,
-            achieved=partial(parts.journal.cursor, forwarder.status.name),
-        )
-        for forwarder, name in names.items()
-    }  # fmt: skip
-    return sending | {f"{name} watch": forwarder.watch for forwarder, name in names.items()}
+async def _uplink(name: str, forwarder: Forwarder, journal: Journal) -> None:
+    """Run a forwarder, and run it again after each failure; what it may not raise becomes its uplink's state."""
+    attempt = contained(name, forwarder.run, expected=UplinkError, fatal=FATAL)
+
+    async def run() -> None:
+        try:
+            await attempt()
+        except Crashed as error:
+            forwarder.crashed(str(error))
+            raise
+
+    told = telling(name, forwarder.failed, fatal=FATAL)
+    achieved = partial(journal.cursor, forwarder.status.name)
+    await supervise(name, run, told, retry_on=(UplinkError, Crashed), achieved=achieved)
 
 
-def source_tasks(parts: Parts, drivers: Iterable[Driver]) -> dict[str, Task]:
+def source_tasks(parts: Parts) -> dict[str, Task]:
     """Return one task per source: its driver, kept apart from the others. They stop first."""
-    return {f"source {driver.source.name}": partial(_source, driver, parts.intake) for driver in drivers}
+    return {f"source {source.name}": partial(_source, source.name, parts) for source in parts.line.sources}
 
 
-async def _source(driver: Driver, intake: Intake) -> None:
+async def _source(name: str, parts: Parts) -> None:
     """Run a source's driver, and run it again after each failure; between two attempts its port keeps the gap open."""
-    port = intake.ports[driver.source.name]
-    attempt = isolated(driver.source.name, driver, port, JournalError)
-    await supervise(driver.source.name, attempt, port.failed, retry_on=DriverError, achieved=lambda: (port.readings, port.observed))
+    port = parts.intake.ports[name]
+    work = SourceWork(port)
+    attempt = contained(name, work.run, expected=(DriverError, DriverMisconfigured), fatal=FATAL)
+    told = telling(name, work.failed, fatal=FATAL)
+    retried = (DriverError, DriverMisconfigured, Crashed)
+    await supervise(name, attempt, told, retry_on=retried, achieved=lambda: (port.readings, port.observed))
+
+
+async def _part(name: str, task: Task, parts: Parts, announcer: Announcer) -> None:
+    """Run a part of the gateway, and run it again after each failure, which stands among the problems until it is over."""
+    loop = asyncio.get_running_loop()
+
+    def over() -> None:
+        if parts.broken.pop(name, None) is not None:
+            announcer.once_until_changed(name, finding("part-works", "info", f"{name}: works again"), state="")
+
+    async def attempt() -> None:
+        settled = loop.call_later(SETTLED_S, over)
+        try:
+            await task()
+        finally:
+            settled.cancel()
+
+    async def failed(why: str) -> None:
+        parts.broken[name] = why
+        announcer.once_until_changed(name, finding("part-failed", "alarm", f"{name}: {why}"), state=why)
+
+    tried = contained(name, attempt, expected=Closed, fatal=FATAL)
+    await supervise(name, tried, telling(name, failed, fatal=FATAL), retry_on=(Closed, Crashed))
 
 
 async def _raised(fault: Awaitable[None]) -> None:
@@ -122,9 +179,35 @@ async def _watchdog(intake: Intake) -> None:
             notify("WATCHDOG=1")
 
 
-async def _web(parts: Parts, status: Status) -> None:
-    """Serve the page and the control socket; the line is ready when both are open."""
-    await server.serve(status, parts.line, commands_of(parts), opened=lambda: notify("READY=1"))
+async def _page(status: Status, line: Line, tried: asyncio.Event) -> None:
+    """Serve the page. Raises Closed: a page that can not be opened must not stop acquisition."""
+    assert line.web is not None
+    try:
+        await server.serve_page(status, line.web.listen, opened=tried.set)
+    except OSError as error:
+        raise Closed(f"{line.web.listen} can not be opened: {error.strerror or error}") from error
+    finally:
+        tried.set()
+
+
+async def _control(parts: Parts, status: Status, page_tried: asyncio.Event) -> None:
+    """Serve the control socket; the line is ready when it is open. After the page: who finds the socket finds everything open."""
+    if parts.line.web is not None:
+        await page_tried.wait()
+    await server.serve_control(status, parts.line, commands_of(parts), opened=lambda: notify("READY=1"))
+
+
+async def _push(parts: Parts) -> None:
+    """Take order parameters. Raises Closed: tokens or TLS files that are not there, or a port that is taken, stop pushing alone."""
+    line = parts.line
+    assert line.push is not None
+    try:
+        push = await asyncio.to_thread(PushServer, line, line.push)
+        await push.serve(parts.intake.happened, partial(_next_place, parts.journal), parts.intake.flow.is_set)
+    except ConfigError as error:
+        raise Closed(f"misconfigured: {error}") from error
+    except OSError as error:
+        raise Closed(f"{line.push.listen} can not be opened: {error.strerror or error}") from error
 
 
 def _next_place(journal: Journal) -> tuple[int, int]:

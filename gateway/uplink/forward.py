@@ -92,6 +92,12 @@ class Forwarder:
         while (left_s := end_s - self._clock()) > 0 and not self._transport.stale():  # noqa: ASYNC110 - files tell nobody
             await asyncio.sleep(min(left_s, TICK_S))
 
+    def crashed(self, why: str) -> None:
+        """Say that `run` raised what it may not, a fault of ours or of a library: an alarm until receipts come again."""
+        self._wait_s = REFUSED_WAIT_S
+        self.status.state, self.status.detail = "crashed", why
+        self._tell("crashed", why)
+
     async def run(self) -> None:
         """Connect and forward until cancelled.
 
@@ -132,7 +138,7 @@ class Forwarder:
         waiting = self._journal.cursor(self._uplink.name) < self._journal.last
         stood_s = self._standstill.seconds(self._window.confirmed, waiting=waiting)
         state, detail = self.status.state, self.status.detail
-        if stood_s <= ALARM_AFTER_S or state in ("refused", "two-histories", "stopped"):  # those two have told it themselves
+        if stood_s <= ALARM_AFTER_S or state in ("refused", "two-histories", "crashed", "stopped"):  # those have told it themselves
             return
         code = "unreachable" if state in ("unreachable", "connecting", "starting") else "no-receipts"
         if state == "forwarding":

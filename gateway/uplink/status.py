@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-State = Literal["starting", "connecting", "forwarding", "stalled", "unreachable", "refused", "two-histories", "stopped"]
+State = Literal["starting", "connecting", "forwarding", "stalled", "unreachable", "refused", "two-histories", "crashed", "stopped"]
 
 
 @dataclass(slots=True)

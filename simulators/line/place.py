@@ -1,11 +1,11 @@
 """`ebr-gateway simulate`: any valid line folder, served on this machine alone."""
 
 import asyncio
-import contextlib
 import shutil
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -16,6 +16,7 @@ from simulators.line.endpoints import elsewhere, free_ports, is_local, moved, mo
 from simulators.line.toml import NotEditable, Place, Setting, edited
 
 GOOD, WRONG_INPUT, NOT_REACHED = 0, 2, 3
+ENDS_WITHIN_S = 10.0
 
 
 def simulate(
@@ -103,15 +104,30 @@ async def _served(line: Line, truth: Path | None, seed: int, batch_s: float, say
             where = "  ".join(f"{name}: {what}" for name, what in progress.situations.items())
             say(f"{progress.at_s:7.0f} s  {progress.values:9d} values  {progress.rows:5d} rows  {where}")
 
-    async with asyncio.TaskGroup() as group:
-        serving = group.create_task(serve(line, truth, seed=seed, batch_s=batch_s, started=started, report=report))
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, serving.cancel)
-        await started.wait()
+    serving = asyncio.create_task(serve(line, truth, seed=seed, batch_s=batch_s, started=started, report=report))
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    # Each may come first: that it serves, that it can not, that it shall end, also while it starts.
+    await _first(serving, started.wait(), stop.wait())
+    if started.is_set():
         for source in line.sources:
             say(f"{source.name}: {source.driver} at {source.endpoints[0]}, {len(line.tags_of(source.name))} tags")
         say("serving; Ctrl-C ends it" + (f"; ground truth in {truth}" if truth else ""))
-        with contextlib.suppress(asyncio.CancelledError):
-            await serving
+        await _first(serving, stop.wait())
+    while not serving.done():  # again: a library may keep a cancellation to itself while it starts
+        serving.cancel()
+        await asyncio.wait({serving}, timeout=ENDS_WITHIN_S)
+    if not stop.is_set():
+        await serving  # raises why it could not serve
     return GOOD
+
+
+async def _first(serving: asyncio.Task[None], *others: Coroutine[Any, Any, Any]) -> None:
+    """Return as soon as serving has ended or one of the others is done."""
+    waiting = [asyncio.ensure_future(other) for other in others]
+    try:
+        await asyncio.wait({serving, *waiting}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for other in waiting:
+            other.cancel()

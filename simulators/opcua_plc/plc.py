@@ -155,7 +155,9 @@ class OpcUaPlc:
         if server is None:
             return
         await self.subscriptions.delete_subscriptions(list(self.subscriptions.subscriptions))
-        server.bserver._server.close()  # noqa: SLF001 - nobody new: asyncua ends connections first, and then waits for one that came since
+        listening = None if server.bserver is None else server.bserver._server  # noqa: SLF001 - none if it was ended while it started
+        if listening is not None:
+            listening.close()  # nobody new: asyncua ends connections first, and then waits for one that came since
         for _ in range(3):  # those accepted just now are callbacks that have not run yet
             for transport in list(server.iserver.asyncio_transports):
                 transport.abort()

@@ -6,7 +6,6 @@ import http.client
 import io
 import json
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -294,12 +293,3 @@ def test_top_waits_for_a_gateway_that_went_away_and_leaves_at_ctrl_c(folder: Pat
         screen.kill()
         screen.wait()
         os.close(ours)
-
-
-@pytest.mark.urs("URS-OPS-02")
-def test_a_port_that_is_taken_is_one_readable_line(asked: Path, tmp_path: Path) -> None:
-    shutil.copytree(asked, tmp_path / "second", ignore=shutil.ignore_patterns("data"))
-    done = command("run", tmp_path / "second")
-    assert done.returncode == 3
-    assert "a port can not be opened" in done.stderr
-    assert "Traceback" not in done.stderr

@@ -19,7 +19,7 @@ from gateway.context.replay import replay
 from gateway.evidence.recompute import differences
 from gateway.intake.drafts import EventTooLarge
 from gateway.intake.room import MOST_OPEN_CALLS
-from gateway.runtime.isolate import DriverCrashed, isolated
+from gateway.runtime.isolate import Crashed, contained
 
 SEGMENT = 32
 
@@ -155,8 +155,9 @@ async def test_a_finding_that_no_entry_can_hold_fails_its_own_source_alone(line:
         async def run(self, emit: Emit) -> None:
             await emit.found(Finding("odd", "x" * 70_000))
 
-    attempt = isolated("granulator-plc", Talkative(port.source, port.tags), port, JournalError)
-    with pytest.raises(DriverCrashed, match="EventTooLarge"):
+    driver = Talkative(port.source, port.tags)
+    attempt = contained("granulator-plc", lambda: driver.run(port), fatal=JournalError)
+    with pytest.raises(Crashed, match="EventTooLarge"):
         await attempt()
     assert line.faults == []
 

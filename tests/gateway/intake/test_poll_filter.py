@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from config import Code, CodeTable, Tag
-from drivers.contract import BAD_TIMEOUT, UNCERTAIN
+from drivers.contract import BAD, BAD_TIMEOUT, UNCERTAIN
 from gateway.intake.poll_filter import REPEAT_AFTER_S, PollFilter, deadband_of, is_within, kind_of_poll
 
 
@@ -131,3 +131,15 @@ def test_a_bad_reading_has_no_value_whatever_the_driver_gave() -> None:
     taken = filter_.rows([(0, 1.0, BAD_TIMEOUT, None, None)], "change", 0.0)
 
     assert (taken.rows, taken.misfits) == ([(0, None, None, BAD_TIMEOUT, "change", None, None)], [])
+
+
+@pytest.mark.urs("URS-DAQ-11")
+@pytest.mark.parametrize(("kind", "value"), [("float32", 1e300), ("float64", 10**400)])
+def test_a_value_that_no_rule_foresaw_is_bad_and_those_beside_it_are_stored(kind: str, value: Any) -> None:
+    filter_ = PollFilter([tag(kind=kind), tag("other")], frozenset(), {})
+
+    stored = filter_.rows([(0, value, 0, None, None), (1, 2.5, 0, None, None)], "change", 0.0)
+
+    assert [row[1] for row in stored.rows] == [None, 2.5]
+    assert [row[3] >= BAD for row in stored.rows] == [True, False]
+    assert [misfit[:2] for misfit in stored.misfits] == [("value-unusable", 0)]

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 from kit.drop_line import events, stored
-from kit.processes import DEADLINE_S, command, free_port, listens, running, until
+from kit.processes import DEADLINE_S, free_port, listens, running, until
 
+from gateway.operation.control import ask
 from simulators import pki
 
 ORDER = {"batch": "B2026-0417", "order": "0004500123456", "recipe": "MBR-88"}
@@ -122,9 +123,10 @@ def test_what_is_not_an_order_of_a_known_client_is_refused_with_a_reason_and_sta
 
 
 @pytest.mark.urs("URS-SEC-09")
-def test_five_wrong_tokens_lock_the_door_for_that_address(pushing: Pushing) -> None:
+def test_five_wrong_tokens_lock_wrong_ones_out_and_never_a_right_one(pushing: Pushing) -> None:
     assert [pushing.put("dryer", ORDER, secrets.token_hex(16))[0] for _ in range(6)] == [401] * 5 + [429]
-    assert pushing.put("dryer", ORDER)[0] == 429
+    assert pushing.put("dryer", ORDER)[0] == 200
+    assert pushing.put("dryer", ORDER, secrets.token_hex(16))[0] == 429
 
 
 @pytest.mark.urs("URS-CTX-01", "URS-BUF-01")
@@ -160,12 +162,20 @@ def test_with_a_certificate_authority_only_its_clients_are_heard(tmp_path: Path)
 
 
 @pytest.mark.urs("URS-SEC-05")
-def test_a_token_that_is_missing_or_short_is_told_at_the_start_with_its_place(tmp_path: Path) -> None:
+def test_a_token_that_is_missing_or_short_stops_the_pushing_alone_until_it_is_there(tmp_path: Path) -> None:
     line = Pushing(tmp_path / "line")
-    (line.folder / "credentials" / "mes-token").write_text("short\n")
-    (line.folder / "credentials" / "scheduler-token").unlink()
-    done = command("run", line.folder)
-    assert done.returncode == 2
-    assert [text.split(": ")[0].startswith("line.toml:") for text in done.stderr.splitlines()] == [True, True]
-    assert "shorter than 20 characters" in done.stderr
-    assert "scheduler-token" in done.stderr
+    tokens = {name: line.folder / "credentials" / f"{name}-token" for name in line.tokens}
+    tokens["mes"].write_text("short\n")
+    tokens["scheduler"].unlink()
+    with running(line.folder) as gateway:
+        why = until(lambda: ask(line.folder / "data")["broken"].get("push"))
+        assert why.startswith("misconfigured: line.toml:")
+        assert "shorter than 20 characters" in why
+        assert "scheduler-token" in why
+        until(lambda: ask(line.folder / "data")["sources"][0]["state"] == "connected")
+        for name, file in tokens.items():
+            file.write_text(line.tokens[name])
+            file.chmod(0o600)
+        until(lambda: listens(line.port))
+        assert line.put("dryer", ORDER)[0] == 200
+        assert gateway.poll() is None

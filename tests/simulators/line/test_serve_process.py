@@ -1,13 +1,18 @@
 """`simulate`: any line folder is served on this machine alone, and what it says is in its ground truth."""
 
 import asyncio
+import contextlib
 import io
 import json
+import os
 import shutil
 import signal
+import socket
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from kit.processes import DEADLINE_S, process, until
@@ -162,3 +167,52 @@ def test_the_command_ends_cleanly_when_told(plant: Path, tmp_path: Path) -> None
     assert serving.returncode == 0, said
     assert "Traceback" not in said
     assert "granulator-plc: opcua at opc.tcp://127.0.0.1:" in said
+
+
+@pytest.mark.parametrize("at", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("library", ["plain", "swallows"])
+def test_a_simulation_that_is_ended_while_it_starts_ends(
+    plant: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, library: str
+) -> None:
+    """SIGTERM as the device `at` starts; its library may keep the cancellation to itself."""
+    started: list[str] = []
+    monkeypatch.setattr("simulators.line.place.ENDS_WITHIN_S", 0.2)
+
+    def ending(driver: str) -> Callable[..., Any]:
+        made = device_class(driver)
+
+        def device(*arguments: Any) -> Any:
+            one = made(*arguments)
+            start = one.start
+
+            async def begin() -> None:
+                started.append(driver)
+                if len(started) == at + 1:
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    if library == "swallows":
+                        with contextlib.suppress(asyncio.CancelledError):
+                            await asyncio.Event().wait()
+                await start()
+
+            one.start = begin
+            return one
+
+        return device
+
+    monkeypatch.setattr("simulators.line.drive.device_class", ending)
+    assert simulate(plant, tmp_path / "copy", console=Console(file=io.StringIO())) == 0
+    assert len(started) >= at + 1
+
+
+def test_a_port_in_use_is_one_line(plant: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert config.load(plant)
+    copy = copied(load(plant), tmp_path / "copy", local_ports(load(plant)))
+    plcs = [source for source in copy.sources if source.driver in ("opcua", "modbus")]
+    assert {source.driver for source in plcs} == {"opcua", "modbus"}
+    for source in plcs:
+        with socket.create_server(("127.0.0.1", urlsplit(source.endpoints[0]).port or 0)):
+            said = io.StringIO()
+            assert simulate(tmp_path / "copy", console=Console(file=said, width=500)) == 3
+            assert said.getvalue().startswith("can not serve: ")
+            assert said.getvalue().count("\n") == 1
+    assert "Traceback" not in capfd.readouterr().err

@@ -1,0 +1,329 @@
+"""One bad thing stops itself alone: faults are raised at the seams of a running gateway, whose other parts go on, and so does it."""
+
+import asyncio
+import contextlib
+import errno
+import json
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import orjson
+import pytest
+import sqlalchemy.exc
+from kit.drop_line import dropped
+from kit.processes import DEADLINE_S, free_port
+from pydantic import BaseModel
+
+import config
+from buffer import read_journal
+from config import Source, Tag
+from drivers import Driver, DriverMisconfigured, Emit, LinkLost
+from drivers.registry import driver_class
+from gateway.clock import Clock
+from gateway.evidence.checkpoints import Checkpoints
+from gateway.evidence.holds import Holds
+from gateway.operation.control import NotRunning, ask, tell
+from gateway.operation.status import Status
+from gateway.runtime import gateway, misconfigured, source, tasks
+from gateway.runtime.retention import Retention
+from gateway.uplink import Forwarder
+
+LINE = """
+[line]
+site = "lyon"
+name = "test-1"
+timezone = "Europe/Paris"
+"""
+SOURCE = """
+[[source]]
+name = "{name}"
+driver = "mes_file"
+endpoint = "file://{drop}"
+rate_ms = 200
+[[source.pattern]]
+name = "results"
+glob = "*.csv"
+format = "csv"
+key = "sample_id"
+"""
+
+
+class Silent(Exception):
+    """An error that fails once more when it is asked what it says."""
+
+    def __str__(self) -> str:
+        raise KeyError("what")
+
+
+FAULTS: dict[str, Callable[[], BaseException]] = {
+    "value": lambda: ValueError("one\nline\ntoo many"),
+    "key": lambda: KeyError("column"),
+    "os": lambda: OSError(errno.EIO, "Input/output error"),
+    "library": lambda: sqlalchemy.exc.InvalidRequestError("no such thing"),
+    "database": lambda: sqlite3.DatabaseError("file is not a database"),
+    "recursion": lambda: RecursionError("maximum recursion depth exceeded"),
+    "memory": MemoryError,
+    "cancelled": asyncio.CancelledError,
+    "exit": lambda: SystemExit("a library ends the program"),
+    "silent": Silent,
+    "group": lambda: ExceptionGroup("some", [LinkLost("cable"), ExceptionGroup("more", [ZeroDivisionError("bug")])]),
+    "lost": lambda: LinkLost("no route"),
+}
+
+
+def written(folder: Path, *sources: str, more: str = "") -> Path:
+    """A line whose sources are drop folders by its map; `good` has a real one."""
+    (folder / "drop").mkdir(parents=True)
+    made = "".join(SOURCE.format(name=name, drop="drop" if name == "good" else f"none-{name}") for name in ("good", *sources))
+    (folder / "line.toml").write_text(LINE + made + more)
+    rows = "".join(f"{name}.lod,{name},results.lod,float32\n" for name in ("good", *sources))
+    (folder / "tags.csv").write_text(f"tag,source,address,type\n{rows}")
+    return folder
+
+
+@asynccontextmanager
+async def alive(folder: Path) -> AsyncIterator[Callable[[], Awaitable[dict[str, Any]]]]:
+    """The whole gateway in this process; gives how it is asked. It must live to the end."""
+    line = config.load(folder)
+    running = asyncio.create_task(gateway.run(line))
+
+    async def now() -> dict[str, Any]:
+        while True:
+            assert not running.done(), f"the gateway ended: {running.exception()!r}"
+            with contextlib.suppress(NotRunning):
+                return await asyncio.to_thread(ask, line.data)
+            await asyncio.sleep(0.02)
+
+    try:
+        yield now
+        assert not running.done()
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+
+async def seen(now: Callable[[], Awaitable[dict[str, Any]]], what: Callable[[dict[str, Any]], Any]) -> Any:
+    """Wait for a state of the gateway."""
+    shown: dict[str, Any] = {}
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            while not (found := what(shown := await now())):  # noqa: ASYNC110 - the state is another's
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"never: {json.dumps(shown.get('problems'), indent=1)}") from None
+    return found
+
+
+def source_of(now: dict[str, Any], name: str) -> dict[str, Any]:
+    return next(source for source in now["sources"] if source["name"] == name)
+
+
+class Options(BaseModel, extra="allow"):
+    """Takes any options."""
+
+
+class Faulty(Driver):
+    """Raises what its source is called after, as often as it is told to; then it reads."""
+
+    Settings = Options
+    left: ClassVar[dict[str, int]] = {}
+
+    def __init__(self, source: Source, tags: Sequence[Tag]) -> None:
+        super().__init__(source, tags)
+        self._spend(f"{source.name}/made")
+
+    async def run(self, emit: Emit) -> None:
+        self._spend(self.source.name)
+        emit.connected()
+        while True:
+            await emit([(0, 1.5, 0, None, None)], received_ns=time.monotonic_ns())
+            await asyncio.sleep(0.1)
+
+    def _spend(self, name: str) -> None:
+        if self.left.get(name, 0):
+            self.left[name] -= 1
+            made = FAULTS[self.source.name]
+            raise made()
+
+
+def faulty(monkeypatch: pytest.MonkeyPatch, kind: type[Driver]) -> None:
+    """Have the sources but `good` read by this driver."""
+    registered = driver_class("mes_file")
+    monkeypatch.setattr(source, "driver_class", lambda _: lambda s, tags: (registered if s.name == "good" else kind)(s, tags))
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_whatever_a_driver_raises_is_its_own_sources_and_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Made(Faulty):
+        left: ClassVar[dict[str, int]] = dict.fromkeys(
+            [*FAULTS, *(f"{name}/made" for name in FAULTS if name not in ("cancelled", "exit"))], 1
+        )
+
+    faulty(monkeypatch, Made)
+    folder = written(tmp_path / "line", *FAULTS)
+    async with alive(folder) as now:
+        dropped(folder, "a.csv", S1="1.25")
+        await seen(now, lambda state: all(source["state"] == "connected" and source["readings"] for source in state["sources"]))
+    events = [entry["event"] for raw in read_journal(config.load(folder).data) if "event" in (entry := orjson.loads(raw.payload))]
+    why = {name: {gap["detail"] for gap in events if gap["type"] == "gap" and gap["source"] == name and "detail" in gap} for name in FAULTS}
+    said = {name: " | ".join(sorted(text for text in texts if text.startswith(("crashed", "no route")))) for name, texts in why.items()}
+    assert all(said.values()), said
+    assert all("\n" not in text for text in said.values())
+    assert said["value"] == "crashed: ValueError: one line too many"
+    assert said["memory"] == "crashed: MemoryError: MemoryError"
+    assert said["silent"] == "crashed: Silent: Silent"
+    assert said["cancelled"] == "crashed: a library cancelled it"
+    assert said["group"] == "crashed: ZeroDivisionError: bug"
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_a_driver_that_returns_stops_its_source_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ended(Faulty):
+        async def run(self, emit: Emit) -> None:
+            return
+
+    faulty(monkeypatch, Ended)
+    folder = written(tmp_path / "line", "value")
+    async with alive(folder) as now:
+        state = await seen(now, lambda state: source_of(state, "value")["state"] == "lost" and state)
+        assert source_of(state, "value")["detail"] == "crashed: it returned, but must run until cancelled"
+        await seen(now, lambda state: source_of(state, "good")["state"] == "connected")
+
+
+@pytest.mark.urs("URS-DAQ-11", "URS-SEC-05")
+async def test_a_secret_that_is_not_there_stops_its_source_alone_until_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(misconfigured, "ASK_AGAIN_S", 3600.0)  # it is the file that wakes it
+
+    class Secret(Faulty):
+        async def run(self, emit: Emit) -> None:
+            if not (self.source.folder / "credentials" / "plc").exists():
+                raise DriverMisconfigured("credential `plc` is not there")
+            await super().run(emit)
+
+    faulty(monkeypatch, Secret)
+    folder = written(tmp_path / "line", "value")
+    async with alive(folder) as now:
+        state = await seen(now, lambda state: source_of(state, "value")["state"] == "misconfigured" and state)
+        assert "source value: misconfigured (credential `plc` is not there)" in state["problems"]
+        await seen(now, lambda state: source_of(state, "good")["state"] == "connected")
+        (folder / "credentials").mkdir()
+        (folder / "credentials" / "plc").write_text("secret")
+        await seen(now, lambda state: source_of(state, "value")["state"] == "connected")
+
+
+PARTS: dict[str, tuple[type, str]] = {
+    "clock": (Clock, "watch"),
+    "heartbeat": (Status, "sample"),
+    "retention": (Retention, "run"),
+    "checkpoints": (Checkpoints, "run"),
+    "holds": (Holds, "run"),
+    "uplink ebr watch": (Forwarder, "watch"),
+    "uplink ebr": (Forwarder, "run"),
+}
+
+
+@pytest.mark.urs("URS-DAQ-11", "URS-OPS-01")
+@pytest.mark.parametrize("fault", ["value", "os", "recursion", "cancelled", "silent"])
+async def test_whatever_a_part_raises_is_a_problem_of_its_own_until_it_works_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.setattr(tasks, "SETTLED_S", 0.1)
+    raised: dict[str, int] = {}
+    held = asyncio.Event()
+
+    made = FAULTS[fault]
+
+    def injected(name: str, kind: type, method: str) -> None:
+        real = getattr(kind, method)
+
+        def spent() -> None:
+            raised[name] = raised.get(name, 0) + 1
+            if not held.is_set():
+                raise made()
+
+        async def later(self: Any, *arguments: Any) -> None:
+            spent()
+            await real(self, *arguments)
+
+        def at_once(self: Any) -> None:
+            spent()
+            real(self)
+
+        monkeypatch.setattr(kind, method, later if asyncio.iscoroutinefunction(real) else at_once)
+
+    for name, (kind, method) in PARTS.items():
+        injected(name, kind, method)
+    monkeypatch.setattr(tasks, "HEARTBEAT_S", 0.5)
+    uplink = f'[[uplink]]\nname = "ebr"\nkind = "https"\nendpoint = "http://127.0.0.1:{free_port()}"\nrequired = true\n'
+    folder = written(tmp_path / "line", more=uplink)
+    async with alive(folder) as now:
+        names = [name for name in PARTS if name != "uplink ebr"]
+        state = await seen(now, lambda state: all(state["broken"].get(name) for name in names) and state)
+        assert all(text.startswith("crashed: ") and "\n" not in text for text in state["broken"].values())
+        assert {f"{name}: {state['broken'][name]}" for name in names} <= set(state["problems"])
+        assert (await seen(now, lambda state: state["uplinks"][0]["state"] == "crashed" and state["uplinks"][0]))["detail"].startswith(
+            "crashed"
+        )
+        dropped(folder, "a.csv", S1="1.25")
+        await seen(now, lambda state: source_of(state, "good")["readings"])
+        held.set()
+        await seen(now, lambda state: not state["broken"])
+    assert all(raised[name] > 1 for name in names)
+
+
+@pytest.mark.urs("URS-OPS-01")
+async def test_a_port_that_is_taken_stops_the_page_alone_and_it_comes_when_the_port_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "SETTLED_S", 0.1)
+    taken = await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", 0)
+    port = taken.sockets[0].getsockname()[1]
+    folder = written(tmp_path / "line", more=f'[web]\nlisten = "127.0.0.1:{port}"\n')
+    async with alive(folder) as now:
+        why = await seen(now, lambda state: state["broken"].get("page"))
+        assert why.startswith(f"127.0.0.1:{port} can not be opened: ")
+        assert "in use" in why
+        dropped(folder, "a.csv", S1="1.25")
+        await seen(now, lambda state: source_of(state, "good")["readings"])
+        taken.close()
+        await taken.wait_closed()
+        await seen(now, lambda state: not state["broken"])
+        assert (await _get(port, f"127.0.0.1:{port}"))[0] == 200
+        assert (await _get(port, f"localhost:{port}"))[0] == 200
+        status, text = await _get(port, "elsewhere.example")
+        assert (status, "for this machine alone" in text) == (421, True)
+
+
+@pytest.mark.urs("URS-OPS-01")
+async def test_a_request_that_runs_into_a_fault_is_answered_and_the_next_one_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = written(tmp_path / "line")
+    left = [1]
+    real = Status.snapshot
+
+    def snapshot(self: Status) -> dict[str, Any]:
+        if left[0]:
+            left[0] -= 1
+            raise RecursionError("deep")
+        return real(self)
+
+    async with alive(folder) as now:
+        await now()
+        monkeypatch.setattr(Status, "snapshot", snapshot)
+        data = config.load(folder).data
+        assert await asyncio.to_thread(ask, data) == {"error": "failed: RecursionError"}
+        assert "journal" in await asyncio.to_thread(ask, data)
+        monkeypatch.setattr("gateway.evidence.audit.AuditTrail.record", lambda *_a, **_k: (_ for _ in ()).throw(KeyError("x")))
+        assert await asyncio.to_thread(lambda: tell(data, "new-epoch", reason="test")) == {"error": "failed: KeyError"}
+
+
+async def _get(port: int, host: str) -> tuple[int, str]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET /status HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+    answer = (await reader.read()).decode()
+    writer.close()
+    return int(answer.split(" ", 2)[1]), answer
