@@ -222,6 +222,11 @@ class Driver(ABC):
         """Find problems of this source's settings and addresses that the line folder's own check can not know; no network."""
         return []
 
+    @classmethod
+    def row_columns(cls, source: Source, query: str) -> list[str] | None:  # noqa: ARG003 - the default knows none
+        """List the columns that rows of a query have, as far as valid settings tell; None where the source alone knows them; no network."""
+        return None
+
 
 TAG_ROW = ("tag", "source", "address", "type", "source_unit", "eu_low", "eu_high", "description")
 """The columns of tags.csv that a listing of a source fills, in the order in which they are written."""

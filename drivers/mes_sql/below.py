@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from drivers.mes_sql import statement
 from drivers.mes_sql.settings import Query
 from drivers.mes_sql.statement import lowest, unordered, with_since
 from drivers.mes_sql.window import Window, from_json, to_json
@@ -49,6 +50,17 @@ def asked(query: Query, engine: Engine, counting: Counting) -> tuple[str, dict[s
     was = "0" if counting.was is None else f"SUM(CASE WHEN {column} <= :was THEN 1 ELSE 0 END)"
     sql = f"SELECT COUNT(*) AS n, {was} AS was FROM (\n{with_since(unordered(query.sql), start)}\n) gw WHERE {column} <= :now"  # noqa: S608
     return sql, {"now": counting.now, "was": counting.was, "limit": ALL_ROWS}
+
+
+def never_read(query: Query, dialect: str) -> tuple[str, dict[str, Any]] | None:
+    """The statement that counts the rows that no look ever gives, and its parameters; None where the query's text does not tell them."""
+    mark = query.watermark
+    sql = (
+        None
+        if mark.column is None
+        else statement.never_read(query.sql, None if mark.start is not None else lowest(dialect, mark.kind, None))
+    )
+    return None if sql is None else (f"SELECT COUNT(*) AS n FROM (\n{sql}\n) gw", {"limit": ALL_ROWS})  # noqa: S608
 
 
 def counted(window: Window, counting: Counting, rows: Sequence[Mapping[str, Any]]) -> int:

@@ -34,6 +34,8 @@ GRACE_S = 1.0
 """The server ends a statement at its limit; so much later nothing more is waited for."""
 END_S = 5.0
 """How long ending a statement on the server may take."""
+END_AGAIN_S = 0.2
+"""After so long without effect it is told once more to end."""
 IN_MEMORY = (None, "", ":memory:")
 EXTRAS = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql", "mssql": "mssql", "oracle": "oracle"}
 
@@ -62,7 +64,9 @@ def url_of(source: Source, settings: Settings, password: str | None = None) -> U
     if url.database in IN_MEMORY:
         raise DriverMisconfigured(f"{source.name}: a database in memory can not be read by another program")
     path = (source.folder / str(url.database)).resolve()
-    return url.set(database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"})
+    # aiosqlite's own thread goes on after a cancelled call, and speaks to a loop that may be closed; the source's does not.
+    name = "sqlite" if url.get_driver_name() == "aiosqlite" else url.drivername
+    return url.set(drivername=name, database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"})
 
 
 def _needs_driver(source: Source, url: URL, dialect: Any) -> None:
@@ -153,9 +157,14 @@ class Database:
         return await (greenlet_spawn(work, _require_await=False) if self._is_async else self._worker.call(work))
 
     async def close(self) -> None:
-        """Give everything back. A call that does not end keeps its connection."""
-        if not self._worker.is_busy:
-            await self._run(self._engine.dispose)
+        """Give everything back. A call that does not end keeps its connection, and its thread until it has."""
+        try:
+            if self._worker.is_busy:
+                self._worker.post(self._engine.dispose)
+            else:
+                await self._run(self._engine.dispose)
+        finally:
+            self._worker.end()
 
     @property
     def engine(self) -> Engine:
@@ -187,15 +196,20 @@ class Database:
         """Connect and begin. Raises LinkLost."""
         if self._worker.is_busy:
             raise LinkLost(f"{self._name}: an earlier call into the database's driver has not ended yet")
+        made: list[Connection] = []
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self._run(self._begun)
-        except TimeoutError as error:
-            raise LinkLost(f"{self._name}: no answer of the database within {self._timeout_s:g} s") from error
+                return await self._run(lambda: self._begun(made))
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if self._worker.is_busy:  # it connects nevertheless, and nobody waits for what it makes
+                self._worker.post(lambda: [lent.invalidate() for lent in made])
+            if isinstance(error, TimeoutError):
+                raise LinkLost(f"{self._name}: no answer of the database within {self._timeout_s:g} s") from error
+            raise
         except Exception as error:  # whatever a driver raises when it can not connect
             raise LinkLost(f"{self._name}: {_brief(error)}") from error
 
-    def _begun(self) -> tuple[Connection, "Raw"]:
+    def _begun(self, made: list[Connection]) -> tuple[Connection, "Raw"]:
         lent = self._engine.connect()
         try:
             for statement in dialects.begun(lent, self._timeout_s):
@@ -206,19 +220,31 @@ class Database:
         except BaseException:
             lent.close()
             raise
+        made.append(lent)
         return lent, raw
 
     async def _end_statement(self, raw: "Raw") -> None:
         """End what still runs on the server; where that fails, its own limit of time ends it."""
         with contextlib.suppress(Exception):  # a lost connection ends a statement too; what is said of it is why it was ended
             async with asyncio.timeout(END_S):
-                if raw.number is not None:
-                    await self._kill(raw.number)
-                else:
-                    end = getattr(raw.connection, "interrupt" if self.dialect == "sqlite" else "cancel", None)
-                    if end is not None and inspect.isawaitable(ended := end()):
-                        await ended
+                await self._end_once(raw)
+                while not await self._is_idle_soon():  # one call is several statements: what came between two of them ended none
+                    await self._end_once(raw)
+
+    async def _end_once(self, raw: "Raw") -> None:
+        if raw.number is not None:
+            await self._kill(raw.number)
+            return
+        end = getattr(raw.connection, "interrupt" if self.dialect == "sqlite" else "cancel", None)
+        if end is not None and inspect.isawaitable(ended := end()):
+            await ended
+
+    async def _is_idle_soon(self) -> bool:
+        """Wait a little for the call in the thread to end."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_AGAIN_S):
                 await self._worker.idle()
+        return not self._worker.is_busy
 
     async def _kill(self, connection_id: int) -> None:
         """KILL QUERY on a connection of its own, in a thread of its own where the driver needs one."""

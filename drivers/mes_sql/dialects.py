@@ -26,6 +26,13 @@ class Undecodable(bytes):
     """A text of the database whose bytes are none in its encoding."""
 
 
+class Refused:
+    """A value that its driver can not give as it stands. why: for a person."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+
 def begun(connection: Connection, timeout_s: float) -> list[str]:
     """List the statements that begin a transaction: read-only, and ended by the server when one runs longer than this."""
     name, ms = connection.dialect.name, max(1, round(timeout_s * 1000))
@@ -54,7 +61,7 @@ def prepare(engine: Engine, encoding: str, timeout_s: float) -> None:
         "sqlite": lambda raw: _sqlite(raw, encoding),
         "asyncpg": lambda raw: raw.run_async(lambda inner: _asyncpg(inner, encoding)),
         "psycopg": lambda raw: _psycopg(_inner(raw), encoding),
-        "oracle": lambda raw: setattr(_inner(raw), "call_timeout", round(timeout_s * 1000)),
+        "oracle": lambda raw: _oracle(_inner(raw), timeout_s),
         "aioodbc": lambda raw: setattr(_inner(raw), "timeout", max(1, round(timeout_s))),
         "pyodbc": lambda raw: setattr(_inner(raw), "timeout", max(1, round(timeout_s))),
     }
@@ -65,6 +72,22 @@ def prepare(engine: Engine, encoding: str, timeout_s: float) -> None:
 
 def _inner(raw: Any) -> Any:
     return getattr(raw, "driver_connection", raw)
+
+
+ZONELESS: Final = "Oracle's driver gives a TIMESTAMP WITH TIME ZONE without its zone; CAST(SYS_EXTRACT_UTC(x) AS TIMESTAMP) in the SELECT"
+
+
+def _oracle(raw: Any, timeout_s: float) -> None:
+    """Refuse what python-oracledb makes a naive datetime of: the same text in two zones would be one time."""
+    raw.call_timeout = round(timeout_s * 1000)
+    before = raw.outputtypehandler
+
+    def handler(cursor: Any, metadata: Any) -> Any:
+        if metadata.type_code.name == "DB_TYPE_TIMESTAMP_TZ":
+            return cursor.var(metadata.type_code, arraysize=cursor.arraysize, outconverter=lambda _: Refused(ZONELESS))
+        return None if before is None else before(cursor, metadata)
+
+    raw.outputtypehandler = handler
 
 
 def decoder(encoding: str) -> Callable[[bytes], str | Undecodable]:

@@ -7,22 +7,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from config import Problem, Source, Tag, did_you_mean
+from config import Problem, Source, Tag
 from config.credentials import CredentialMissing
 from config.credentials import read as read_secret
 from drivers.contract import BAD_DECODING, GOOD, BadReply, Driver, DriverMisconfigured, Emit, LinkLost, Look, Loss, Message, Reading
 from drivers.exact_json import exact_json
 from drivers.local_time import Moment, folds_back, read, ticks_of
-from drivers.mes_sql import below, findings
-from drivers.mes_sql.database import Database, url_of
+from drivers.mes_sql import below, checks, findings
+from drivers.mes_sql.database import Database
 from drivers.mes_sql.findings import Told
 from drivers.mes_sql.probe import Probe, ask, judged, place_of
 from drivers.mes_sql.reader import Found, Reader, Row
 from drivers.mes_sql.settings import Query
 from drivers.mes_sql.settings import Settings as SqlSettings
-from drivers.mes_sql.statement import columns
 from drivers.mes_sql.values import pointed
 from drivers.mes_sql.window import Window
 from drivers.mes_sql.worker import Worker
@@ -62,6 +61,7 @@ class MesSqlDriver(Driver):
         self._zones = {query.name: zone_of(query.time) for query in self.settings.query}
         self._worker = Worker(source.name)
         self._clock_due_s = 0.0
+        self._never_due_s: dict[str, float] = {}
         self._clock: tuple[float, float] | None = None
         self._resuming: set[str] = set()
         self._unfinished: set[str] = set()
@@ -129,6 +129,7 @@ class MesSqlDriver(Driver):
         reader.handed_over(found)
         if found.complete:
             await self._count(database, reader, emit)
+            await self._tell_never_read(database, reader.query, emit)
         return not found.complete
 
     def _tags(self, query: Query) -> tuple[int, ...]:
@@ -293,6 +294,21 @@ class MesSqlDriver(Driver):
             below.not_counted(reader.window)
             await emit.found(findings.not_counted(reader.query, str(error)))
 
+    async def _tell_never_read(self, database: Database, query: Query, emit: Emit) -> None:
+        """At the start, and as often as is counted: rows that no poll gives because their place in the order is empty."""
+        asked = below.never_read(query, database.dialect)
+        if asked is None or time.monotonic() < self._never_due_s.get(query.name, 0.0):
+            return
+        self._never_due_s[query.name] = time.monotonic() + self.settings.count_every_s
+        try:
+            async with database.reading() as session:
+                rows = [row async for piece in session.rows(*asked) for row in piece]
+            number = int(next(iter(rows[0].values())))
+            if self._told.is_news("never-read", query.name, str(number)) and number:
+                await emit.found(findings.never_read(query, number))
+        except BadReply as error:
+            await emit.found(findings.not_counted(query, str(error)))
+
     async def _tell_clock(self, database: Database, readers: Sequence[Reader], emit: Emit) -> None:
         """Once a minute: the database's own time against ours, half the round trip and its resolution as bound.
 
@@ -355,39 +371,13 @@ class MesSqlDriver(Driver):
 
     @classmethod
     def check(cls, source: Source, tags: Sequence[Tag]) -> list[Problem]:
-        """The URL, and that each tag's query exists."""
-        try:
-            settings = SqlSettings.model_validate(source.options)
-        except ValidationError:  # reported by the folder's check, key by key
-            return []
-        problems = []
-        try:
-            url_of(source, settings)
-        except DriverMisconfigured as error:
-            problems.append(Problem("line.toml", None, str(error)))
-        for query in settings.query:
-            if query.watermark.kind == "timestamp" and query.time is None:
-                text = (
-                    f"{source.name}: query {query.name} is read in the order of a time, and has no `time`: if that is local time, say so"
-                    ' (time = { column = "' + str(query.watermark.column) + '", zone = "Europe/Paris" }), else rows of the hour that'
-                    " comes twice in autumn are found late"
-                )
-                problems.append(Problem("line.toml", None, text, "warning"))
-        return problems + [problem for tag in tags if (problem := _misplaced(tag, source, settings)) is not None]
+        """The URL, that each tag's query exists, and that its SELECT gives the tag's column."""
+        return checks.problems(source, tags)
 
-
-def _misplaced(tag: Tag, source: Source, settings: SqlSettings) -> Problem | None:
-    """A tag whose query there is not, or whose query does not give its column as far as the text of the SELECT tells."""
-    name, column = place_of(tag.address)
-    queries = {query.name: query for query in settings.query}
-    if name not in queries:
-        return tag.place.problem(f"{tag.tag}: source {source.name} has no query {name!r} (there is {', '.join(sorted(queries))})")
-    given = columns(queries[name].sql)
-    if given is None or column.lower() in (one.lower() for one in given):
-        return None
-    return tag.place.problem(
-        f"{tag.tag}: query {name} gives no column {column!r}{did_you_mean(column, given)} (its SELECT gives {', '.join(given)})"
-    )
+    @classmethod
+    def row_columns(cls, source: Source, query: str) -> list[str] | None:
+        """Those of the SELECT list."""
+        return checks.row_columns(source, query)
 
 
 def _password_of(source: Source, settings: SqlSettings) -> str | None:

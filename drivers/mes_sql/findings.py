@@ -101,9 +101,18 @@ def not_read_below(query: Query, more: int, base: Any) -> Finding:
     return Finding("rows-below-floor", text, (), "alarm", {"query": query.name, "rows": more, "below": str(base)})
 
 
+def never_read(query: Query, rows: int) -> Finding:
+    """Rows whose watermark column is empty or no time: no poll ever gives them."""
+    text = (
+        f"query {query.name}: {rows} rows have no {query.watermark.column}, or a zero date: they are NOT read, as they are never above"
+        " :since. COALESCE it in the SELECT (WHERE and ORDER BY too)"
+    )
+    return Finding("rows-never-read", text, (), "alarm", {"query": query.name, "rows": rows})
+
+
 def not_counted(query: Query, why: str) -> Finding:
     """The count below the base failed."""
-    text = f"query {query.name}: rows below what is remembered can not be counted: {why}"
+    text = f"query {query.name}: rows that are not read can not be counted: {why}"
     return Finding("rows-not-counted", text, (), "warning", {"query": query.name})
 
 

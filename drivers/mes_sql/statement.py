@@ -45,6 +45,28 @@ def with_since(sql: str, literal: str) -> str:
     return "".join(literal if (kind, text) == ("parameter", PARAMETER) else text for kind, text in _tokens(sql))
 
 
+def never_read(sql: str, literal: str | None) -> str | None:
+    """The statement for the rows that `x > :since` never gives: where x is empty or, with a literal, not above it (zero dates).
+
+    None where the text does not compare a column so, or more than once.
+    """
+    tokens = list(_tokens(unordered(sql)))
+    solid = [at for at, (kind, text) in enumerate(tokens) if kind != "comment" and not text.isspace()]
+    words = [tokens[at][1].lower() for at in solid]
+    if words.count(PARAMETER) != 1 or "::" in words:
+        return None
+    last = words.index(PARAMETER)
+    name_at = last - (3 if words[last - 1] == "=" else 2)
+    first = name_at
+    while words[first - 1] == ".":
+        first -= 2
+    if words[name_at + 1] != ">" or tokens[solid[name_at]][0] not in ("word", "quoted") or words[first - 1] not in ("where", "and", "("):
+        return None
+    name = "".join(text for _, text in tokens[solid[first] : solid[name_at] + 1])
+    meant = f"{name} IS NULL" if literal is None else f"({name} IS NULL OR {name} <= {literal})"
+    return "".join([*(text for _, text in tokens[: solid[first]]), meant, *(text for _, text in tokens[solid[last] + 1 :])])
+
+
 def limited(sql: str, dialect: str, rows: int) -> str:
     """The statement for at most so many rows, where it does not say so itself (:limit) and the database has words for it."""
     if uses_limit(sql) or dialect not in LIMITS:

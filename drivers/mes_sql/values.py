@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from drivers.exact_json import exact_json
-from drivers.mes_sql.dialects import Undecodable
+from drivers.mes_sql.dialects import Refused, Undecodable
 
 AS_TEXT = (Decimal, UUID, timedelta, IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network)
 """What `exact_json` writes as the text by which everybody knows it."""
@@ -29,6 +29,8 @@ def _plain(name: str, value: Any) -> Any:
         if isinstance(value, Undecodable):
             raise Unreadable(f"column {name}: its bytes are no text in the source's encoding ({value[:32].hex(' ')})")
         return exact_json(value)
+    if isinstance(value, Refused):
+        raise Unreadable(f"column {name}: {value.why}")
     if isinstance(value, Mapping):
         return {str(key): _plain(name, item) for key, item in value.items()}
     if isinstance(value, Sequence):
@@ -38,6 +40,8 @@ def _plain(name: str, value: Any) -> Any:
 
 def order_value(column: str, value: Any, than: Sequence[Any]) -> Any:
     """The watermark's value, if it can be ordered against those that were read before. Raises Unreadable."""
+    if isinstance(value, Refused):
+        raise Unreadable(f"column {column}: {value.why}")
     if value is None:
         raise Unreadable(f"column {column}: it is empty, and the rows are read in its order")
     try:

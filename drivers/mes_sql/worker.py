@@ -41,7 +41,7 @@ class Worker:
     def post(self, work: Callable[[], T]) -> "asyncio.Future[T]":
         """Have it run after what was asked before."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name=f"mes_sql {self._name}", daemon=True)
+            self._thread = threading.Thread(target=self._work, args=(self._jobs,), name=f"mes_sql {self._name}", daemon=True)
             self._thread.start()
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[T] = loop.create_future()
@@ -51,11 +51,13 @@ class Worker:
         return outcome
 
     def end(self) -> None:
-        """Let the thread end when it is idle."""
-        self._jobs.put(None)
+        """Let the thread end when it has done what it was asked; what is asked after this has a new one."""
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._jobs, self._thread = queue.SimpleQueue(), None
 
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
+    def _work(self, jobs: "queue.SimpleQueue[Job | None]") -> None:
+        while (job := jobs.get()) is not None:
             work, loop, outcome = job
             result, error = None, None
             try:

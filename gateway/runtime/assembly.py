@@ -8,8 +8,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 import config
-from config import ConfigError, Credential, Line, Problem, Source, Uplink, credentials
-from config.sections import Tls
+from config import ConfigError, Credential, FromRow, Line, Problem, Source, Uplink, credentials, did_you_mean
+from config.grammars import row_condition
+from config.sections import MesSteps, Tls
 from drivers import Driver, DriverMisconfigured, driver_class
 
 
@@ -22,6 +23,8 @@ def check(folder: Path) -> tuple[Line | None, list[Problem]]:
     if line is not None:
         problems = problems + [problem for index, source in enumerate(line.sources) for problem in _check_source(line, index, source)]
         problems += [problem for index, uplink in enumerate(line.uplinks) for problem in _missing_files(line, index, uplink)]
+        if not any(problem.severity == "error" for problem in problems):
+            problems += _missing_columns(line)
     problems = sorted(set(problems), key=lambda problem: (problem.file, problem.line or 0, problem.message))
     return (None if any(problem.severity == "error" for problem in problems) else line), problems
 
@@ -53,6 +56,30 @@ def _missing_files(line: Line, index: int, uplink: Uplink) -> Iterator[Problem]:
             except credentials.CredentialMissing as error:
                 text = f"{error}: uplink {uplink.name} is refused until it is (systemd gives credentials to the service alone)"
                 yield config.place_of(line, ("uplink", index, key)).problem(text, "warning")
+
+
+def _missing_columns(line: Line) -> Iterator[Problem]:
+    """Find columns that an equipment reads from a row whose query does not give them: its identity would stay empty for ever."""
+    sources = {source.name: source for source in line.sources}
+    for index, equipment in enumerate(line.equipment):
+        for key, how in equipment:
+            if not isinstance(how, FromRow | MesSteps):
+                continue
+            name, _, query = how.row.partition(".")
+            given = driver_class(sources[name].driver).row_columns(sources[name], query)
+            for member, column in _columns_of(how):
+                if given is not None and column.lower() not in (one.lower() for one in given):
+                    text = f"{key}: {member}: query {how.row} gives no column `{column[:60]}`{did_you_mean(column, given)}"
+                    place = config.place_of(line, ("equipment", index, key, member))
+                    yield place.problem(f"{text} (its SELECT gives {', '.join(given)})")
+
+
+def _columns_of(how: FromRow | MesSteps) -> Iterator[tuple[str, str]]:
+    """Yield (key, column) of all that is read from a row."""
+    members = ("key", "column", "order_by") if isinstance(how, FromRow) else ("key", "step", "run", "start", "end", "state")
+    yield from ((member, column) for member in members if (column := getattr(how, member)) is not None)
+    if isinstance(how, FromRow):
+        yield from (("where", condition.column) for condition in row_condition.parse(how.where))
 
 
 def _check_source(line: Line, index: int, source: Source) -> list[Problem]:

@@ -1,19 +1,25 @@
-"""Real PostgreSQL and MariaDB servers on loopback, in a folder that goes with them. A test whose server or driver is missing is skipped."""
+"""Real PostgreSQL and MariaDB servers on loopback, in a folder that goes with them. A test whose server or driver is missing is skipped.
 
+A server is started by the first worker of a run that needs it, and stopped by the last one; each worker has a database of its own.
+"""
+
+import fcntl
 import importlib.util
 import os
+import select
 import shutil
-import socket
+import signal
 import subprocess
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
+import orjson
 import pytest
-from kit.processes import DEADLINE_S
+from kit.processes import DEADLINE_S, free_port, until
 
 
 @dataclass
@@ -34,6 +40,29 @@ class Server:
         return self.url.replace("://", f"+{driver}://", 1)
 
 
+@dataclass
+class Started:
+    """A server as it stands in a file, so that another process finds it, and can stop it."""
+
+    pid: int
+    folder: str
+    url: str
+    client: list[str]
+
+    def stop(self) -> None:
+        """End it in order, by force if it does not, and remove its folder."""
+        try:
+            watched = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            pass
+        else:
+            os.kill(self.pid, signal.SIGINT if "postgres" in self.url else signal.SIGTERM)  # PostgreSQL's SIGTERM waits for its clients
+            if not select.select([watched], [], [], DEADLINE_S)[0]:
+                os.kill(self.pid, signal.SIGKILL)
+            os.close(watched)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
 def needs(*packages: str) -> None:
     """Skip the test without these Python packages."""
     for package in packages:
@@ -48,72 +77,101 @@ def _program(name: str, *folders: str) -> str:
     return found
 
 
-def _port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
-@contextmanager
-def _served(command: list[str], server: Server, log: Path, user: str | None) -> Iterator[Server]:
-    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out, user=user) as process:
-        try:
-            deadline = time.monotonic() + DEADLINE_S
-            while subprocess.run(server.client, input="SELECT 1;", capture_output=True, text=True, check=False).returncode != 0:
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-            yield server
-        finally:
-            process.terminate()
-            try:
-                process.wait(DEADLINE_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
-
-
-@contextmanager
-def _folder(user: str | None) -> Iterator[Path]:
+def _folder(user: str | None) -> Path:
     """A folder that another user can reach: pytest's own ones are root's alone."""
     folder = Path(tempfile.mkdtemp(prefix="db-", dir="/tmp"))  # a socket's path is short
-    try:
-        if user is not None:
-            shutil.chown(folder, user)
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    if user is not None:
+        shutil.chown(folder, user)
+    return folder
+
+
+def _start(command: list[str], folder: Path, url: str, client: list[str], user: str | None) -> Started:
+    """Start it and wait until it answers."""
+    log = folder / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, user=user, start_new_session=True)  # its worker may end before it
+
+    def answers() -> bool:
+        assert process.poll() is None, log.read_text()
+        return subprocess.run(client, input="SELECT 1;", capture_output=True, text=True, check=False).returncode == 0
+
+    until(answers)
+    process.returncode = 0  # the last one who needs the server stops it: this object does not look after it
+    return Started(process.pid, str(folder), url, client)
 
 
 @contextmanager
-def postgres() -> Iterator[Server]:
+def _one_for_all(run: Path, name: str, start: Callable[[], Started]) -> Iterator[Started]:
+    """The server of this run, whose processes share the folder `run`. Who uses it holds a share of the lock `users`."""
+    state = run / f"{name}.json"
+    with (run / f"{name}.lock").open("w") as turn, (run / f"{name}.users").open("w") as users:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        try:
+            if not state.exists():
+                state.write_bytes(orjson.dumps(asdict(start())))
+            fcntl.flock(users, fcntl.LOCK_SH)
+        finally:
+            fcntl.flock(turn, fcntl.LOCK_UN)
+        started = Started(**orjson.loads(state.read_bytes()))
+        try:
+            yield started
+        finally:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            if _is_last(users):
+                state.unlink()
+                started.stop()
+
+
+def _is_last(users: IO[str]) -> bool:
+    """Give the share of the lock back; whether nobody else holds one."""
+    try:
+        fcntl.flock(users, fcntl.LOCK_UN)
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _start_postgres() -> Started:
     """PostgreSQL in UTF-8, everybody trusted. It refuses to be root, and runs as its package's user then."""
     folders = [str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
     initdb, program, psql = _program("initdb", *folders), _program("postgres", *folders), _program("psql", *folders)
     user = "postgres" if os.geteuid() == 0 else None
-    with _folder(user) as folder:
-        data, port = folder / "data", _port()
-        made = ["-D", str(data), "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
-        subprocess.run([initdb, *made], check=True, capture_output=True, user=user)
-        command = [program, "-D", str(data), "-p", str(port), "-k", str(folder), "-h", "127.0.0.1", "-c", "fsync=off"]
-        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-        client = [psql, "-qAtX", "-v", "ON_ERROR_STOP=1", url]
-        with _served(command, Server(url, client), folder / "log", user) as server:
-            yield server
+    folder, port = _folder(user), free_port()
+    made = ["-D", f"{folder}/data", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
+    subprocess.run([initdb, *made], check=True, capture_output=True, user=user)
+    command = [program, "-D", f"{folder}/data", "-p", str(port), "-k", str(folder), "-h", "127.0.0.1", "-c", "fsync=off"]
+    url = f"postgresql://postgres@127.0.0.1:{port}/"
+    return _start(command, folder, url, [psql, "-qAtX", "-v", "ON_ERROR_STOP=1", f"{url}postgres"], user)
+
+
+def _start_mariadb() -> Started:
+    """MariaDB, root without a password."""
+    program, install, client = _program("mariadbd"), _program("mariadb-install-db"), _program("mariadb")
+    user = "mysql" if os.geteuid() == 0 else None
+    folder, port = _folder(user), free_port()
+    as_user = [] if user is None else [f"--user={user}"]
+    made = [f"--datadir={folder}/data", "--auth-root-authentication-method=normal", "--skip-test-db", "--debug-no-sync", *as_user]
+    subprocess.run([install, "--no-defaults", *made], check=True, capture_output=True)
+    places = [f"--datadir={folder}/data", f"--port={port}", f"--socket={folder}/s", f"--pid-file={folder}/pid", "--bind-address=127.0.0.1"]
+    command = [program, "--no-defaults", *places, "--debug-no-sync", "--innodb-flush-log-at-trx-commit=0", *as_user]
+    asked = [client, "--no-defaults", "-h127.0.0.1", f"-P{port}", "-uroot", "-N", "-B"]
+    return _start(command, folder, f"mysql://root@127.0.0.1:{port}/", asked, None)
 
 
 @contextmanager
-def mariadb() -> Iterator[Server]:
-    """MariaDB with a database `mes`, root without a password."""
-    program, install, client = _program("mariadbd"), _program("mariadb-install-db"), _program("mariadb")
-    user = "mysql" if os.geteuid() == 0 else None
-    with _folder(user) as folder:
-        data, port = folder / "data", _port()
-        as_user = [] if user is None else [f"--user={user}"]
-        made = [f"--datadir={data}", "--auth-root-authentication-method=normal", "--skip-test-db", *as_user]
-        subprocess.run([install, "--no-defaults", *made], check=True, capture_output=True)
-        places = [f"--datadir={data}", f"--port={port}", f"--socket={folder}/s", f"--pid-file={folder}/pid", "--bind-address=127.0.0.1"]
-        asked = [client, "--no-defaults", "-h127.0.0.1", f"-P{port}", "-uroot", "-N", "-B"]
-        start = Server("", asked)
-        with _served([program, "--no-defaults", *places, *as_user], start, folder / "log", None):
-            start.run("CREATE DATABASE mes CHARACTER SET utf8mb4;")
-            yield Server(f"mysql://root@127.0.0.1:{port}/mes", [*asked, "mes"])
+def postgres(run: Path) -> Iterator[Server]:
+    """A database of its own on the PostgreSQL server of this run (see `_one_for_all`)."""
+    with _one_for_all(run, "postgres", _start_postgres) as one:
+        name = f"mes_{os.getpid()}"
+        Server(one.url, one.client).run(f"CREATE DATABASE {name};")
+        yield Server(one.url + name, [*one.client[:-1], one.url + name])
+
+
+@contextmanager
+def mariadb(run: Path) -> Iterator[Server]:
+    """The same on the MariaDB server."""
+    with _one_for_all(run, "mariadb", _start_mariadb) as one:
+        name = f"mes_{os.getpid()}"
+        Server(one.url, one.client).run(f"CREATE DATABASE {name} CHARACTER SET utf8mb4;")
+        yield Server(one.url + name, [*one.client, name])

@@ -1,6 +1,7 @@
 """The SQL driver against PostgreSQL and MariaDB: what their columns can hold, what can be a watermark, and statements that do not end."""
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,17 +21,24 @@ POSTGRES_DRIVERS = ["asyncpg", "psycopg_async", "psycopg"]
 MARIADB_DRIVERS = ["aiomysql", "pymysql"]
 
 
-@pytest.fixture(scope="module")
-def pg() -> Iterator[Server]:
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that all workers of this run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def pg(run: Path) -> Iterator[Server]:
     needs("asyncpg", "psycopg")
-    with postgres() as server:
+    with postgres(run) as server:
         yield server
 
 
-@pytest.fixture(scope="module")
-def maria() -> Iterator[Server]:
+@pytest.fixture(scope="session")
+def maria(run: Path) -> Iterator[Server]:
     needs("aiomysql", "pymysql")
-    with mariadb() as server:
+    with mariadb(run) as server:
         yield server
 
 
@@ -50,17 +58,22 @@ def query(column: str = "id", kind: str = "sequence", table: str = "t", order: s
     } | ({"sql": f"SELECT id, v FROM {table} WHERE id > :since ORDER BY id"} if column == "id" else {})
 
 
-async def values_of(server: Server, driver: str, kind: str, values: list[str], prelude: str = "") -> list[Any]:
-    """What the driver makes of each value of a column of this type; REFUSED for a row that it tells and leaves."""
-    rows = ", ".join(f"({at}, {value})" for at, value in enumerate(values))
-    server.run(f"{prelude}DROP TABLE IF EXISTS t; CREATE TABLE t(id int PRIMARY KEY, v {kind}); INSERT INTO t VALUES {rows};")
-    journal = Journal()
-    async with running(MesSqlDriver(source(server.endpoint(driver), query()), []), journal) as task:
-        await journal.until(lambda: len(journal.messages) + len(journal.findings) >= len(values) or task.done())
+async def values_of(server: Server, driver: str, columns: list[tuple[str, list[str]]], prelude: str = "") -> list[list[Any]]:
+    """What the driver makes of each value of a column of each type; REFUSED for a row that it tells and leaves."""
+    tables = {f"t{number}": column for number, column in enumerate(columns)}
+    for name, (kind, values) in tables.items():
+        rows = ", ".join(f"({at}, {value})" for at, value in enumerate(values))
+        prelude += f"DROP TABLE IF EXISTS {name}; CREATE TABLE {name}(id int PRIMARY KEY, v {kind}); INSERT INTO {name} VALUES {rows};"
+    server.run(prelude)
+    journal, count = Journal(), sum(len(values) for _, values in columns)
+    queries = [query(table=name) for name in tables]
+    async with running(MesSqlDriver(source(server.endpoint(driver), *queries), []), journal) as task:
+        await journal.until(lambda: len(journal.messages) + len(journal.findings) >= count or task.done())
         assert not task.done(), task.exception()
-    assert {finding.code for finding in journal.findings} <= {"row-refused"}
-    read = {message.key: message.row["v"] for message in journal.messages}
-    return [read.get(str(at), REFUSED) for at in range(len(values))]
+        await journal.polled(1)
+    assert {finding.code for finding in journal.findings} <= {"row-refused"}, journal.findings
+    read = {(message.name, message.key): message.row["v"] for message in journal.messages}
+    return [[read.get((name, str(at)), REFUSED) for at in range(len(values))] for name, (_, values) in tables.items()]
 
 
 POSTGRES = [
@@ -91,11 +104,10 @@ async def test_each_value_of_postgresql_comes_as_it_stands_or_is_refused(pg, fig
 
 
 async def judge_postgres(pg: Server, driver: str) -> None:
-    seen = {kind: await values_of(pg, driver, kind, values) for kind, values, _ in POSTGRES}
-    assert seen == {kind: expected for kind, _, expected in POSTGRES}
-    (before_christ,) = await values_of(pg, driver, "timestamp", ["'0044-03-15 12:00:00 BC'"])
+    odd = [("timestamp", ["'0044-03-15 12:00:00 BC'"]), ("interval", ["'1 month 2 days 3.5 seconds'"])]
+    *seen, [before_christ], [month] = await values_of(pg, driver, [(kind, values) for kind, values, _ in POSTGRES] + odd)
+    assert seen == [expected for _, _, expected in POSTGRES], driver
     assert before_christ in ("0044-03-15 12:00:00 BC", "2000-01-01 -746117 days and 43200000000 us")
-    (month,) = await values_of(pg, driver, "interval", ["'1 month 2 days 3.5 seconds'"])
     assert month in ("1 mon 2 days 00:00:03.5", "P1M2DT3.5S")
 
 
@@ -124,8 +136,8 @@ MARIADB = [
 @pytest.mark.urs("URS-DAQ-04")
 async def test_each_value_of_mariadb_comes_as_it_stands(maria, figures):
     for driver in MARIADB_DRIVERS:
-        seen = {kind: await values_of(maria, driver, kind, values, "SET sql_mode=''; ") for kind, values, _ in MARIADB}
-        assert seen == {kind: expected for kind, _, expected in MARIADB}, driver
+        seen = await values_of(maria, driver, [(kind, values) for kind, values, _ in MARIADB], "SET sql_mode=''; ")
+        assert seen == [expected for _, _, expected in MARIADB], driver
     figures("S14", f"{', '.join(MARIADB_DRIVERS)}: {sum(len(values) for _, values, _ in MARIADB)} values, none guessed")
 
 
@@ -169,6 +181,18 @@ async def test_columns_of_mariadb_that_can_be_a_watermark(maria):
         await follows(maria, "aiomysql", kind, ["-5", "0", "7", "8"], "sequence")
 
 
+@pytest.mark.urs("URS-DAQ-04")
+async def test_a_zero_date_as_watermark_is_told_as_never_read(maria):
+    maria.run("DROP TABLE IF EXISTS t; CREATE TABLE t(id int PRIMARY KEY, at datetime, v int);")
+    maria.run("SET sql_mode=''; INSERT INTO t VALUES (1, '2026-11-29', 0), (2, '0000-00-00', 0), (3, NULL, 0);")
+    for driver in MARIADB_DRIVERS:
+        journal = Journal()
+        async with running(MesSqlDriver(source(maria.endpoint(driver), query("at", "timestamp")), []), journal):
+            await journal.polled(2)
+        assert [message.key for message in journal.messages] == ["1"]
+        assert [(finding.code, finding.evidence["rows"]) for finding in journal.findings] == [("rows-never-read", 2)]
+
+
 async def test_texts_that_a_database_orders_by_a_language_need_its_binary_collation_and_it_is_said(pg, maria):
     pg.run('DROP TABLE IF EXISTS t; CREATE TABLE t(id int PRIMARY KEY, at text COLLATE "en-x-icu", v int);')
     pg.run("INSERT INTO t VALUES (1,'a',0),(2,'B',0),(3,'c',0);")
@@ -209,12 +233,14 @@ async def test_a_bit_is_a_bool_and_a_text_with_a_comma_a_number_where_it_is_decl
 
 
 ENDLESS = {
-    "pg": "(SELECT count(*) FROM generate_series(1, 2000000000) AS endless)",
+    "pg": "(SELECT count(*) FROM (SELECT generate_series(1, 2000000000)) AS endless)",
     "maria": "(SELECT COUNT(*) FROM seq_1_to_2000000000 a WHERE a.seq % 7 = t.id)",
 }
 RUNNING = {
-    "pg": "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND backend_type = 'client backend' AND pid <> pg_backend_pid();",
-    "maria": "SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%seq_1_to_2000%' AND info NOT LIKE '%processlist%';",
+    "pg": "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND backend_type = 'client backend'"
+    " AND datname = current_database() AND pid <> pg_backend_pid();",
+    "maria": "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE '%seq_1_to_2000%'"
+    " AND info NOT LIKE '%processlist%';",
 }
 
 

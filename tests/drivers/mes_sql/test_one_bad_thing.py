@@ -1,5 +1,6 @@
 """One bad row, time, value, column or query stops itself alone, and is told once."""
 
+import asyncio
 import sqlite3
 import threading
 from contextlib import closing
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from kit.collector import Journal, running
 from kit.mes_sql import source
+from kit.processes import DEADLINE_S
 
 from config import Tag
 from drivers.contract import BAD_DECODING, GOOD, LinkLost
@@ -61,6 +63,15 @@ async def test_a_byte_of_another_encoding_refuses_its_row_until_the_encoding_is_
     assert "42 41 c4 52" in journal.findings[0].text
     declared = await read(tmp_path, "", 3, encoding="cp1252")
     assert [message.row["batch"] for message in declared.messages] == ["B1", "BAÄR", "B3"]
+
+
+@pytest.mark.urs("URS-DAQ-04")
+async def test_rows_without_a_place_in_the_order_are_counted_and_told_once(tmp_path):
+    script = (
+        "CREATE TABLE orders(id INTEGER, at TEXT, batch TEXT); INSERT INTO orders VALUES (1, '', 'B1'), (NULL, '', 'B2'), (NULL, '', 'B3');"
+    )
+    journal = await read(tmp_path, script, 1)
+    assert [(finding.code, finding.severity, finding.evidence["rows"]) for finding in journal.findings] == [("rows-never-read", "alarm", 2)]
 
 
 async def test_a_refused_row_is_read_when_it_was_mended_and_is_not_told_as_deleted(tmp_path):
@@ -186,6 +197,27 @@ async def test_a_driver_that_can_not_be_awaited_runs_in_a_thread_and_one_that_ha
     await stuck
     async with running(driver, again):
         await again.until(lambda: again.messages)
+
+
+def test_a_source_that_is_stopped_at_any_moment_of_a_poll_leaves_no_thread_that_fails(tmp_path, monkeypatch):
+    failed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    made(tmp_path, f"{ORDERS} INSERT INTO orders VALUES (1, '', 'B1');")
+    before = set(threading.enumerate())
+
+    async def stopped(after: int) -> None:
+        task = asyncio.ensure_future(MesSqlDriver(source(tmp_path, [query()]), []).run(Journal()))
+        for _ in range(after):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+
+    for after in range(60):
+        asyncio.run(stopped(after))
+    for thread in set(threading.enumerate()) - before:
+        thread.join(DEADLINE_S)
+    assert failed == []
+    assert set(threading.enumerate()) <= before
 
 
 async def test_what_a_call_raises_in_the_thread_is_raised_where_it_is_waited_for():

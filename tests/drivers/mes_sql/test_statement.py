@@ -1,11 +1,14 @@
 """What is made of a SELECT: its columns by its text, its limit, its first literal."""
 
 import pytest
+from kit.databases import needs
 from pydantic import ValidationError
 
+from drivers.mes_sql import dialects
 from drivers.mes_sql.select import escaped, orders_by, problems
 from drivers.mes_sql.settings import Query
-from drivers.mes_sql.statement import columns, cut_without_limit, limited, lowest, unordered, uses_limit, with_since
+from drivers.mes_sql.statement import columns, cut_without_limit, limited, lowest, never_read, unordered, uses_limit, with_since
+from drivers.mes_sql.values import Unreadable, order_value, plain
 
 
 @pytest.mark.parametrize(
@@ -77,3 +80,45 @@ def test_a_cast_may_follow_the_parameter_and_a_refused_column_says_how_to_write_
     assert any('in quotes: "comment"' in problem for problem in problems("SELECT id, comment FROM t"))
     assert orders_by('SELECT a FROM t WHERE a > :since ORDER BY a COLLATE "C", b', "a")
     assert not orders_by('SELECT a FROM t WHERE a > :since ORDER BY a COLLATE "C" DESC', "a")
+
+
+@pytest.mark.parametrize(
+    ("where", "never"),
+    [
+        ("id > :since", "(id IS NULL OR id <= 0)"),
+        ('plant = 7 AND t . "at" >= :since AND x = 1', 'plant = 7 AND (t . "at" IS NULL OR t . "at" <= 0) AND x = 1'),
+        ("(id > :since) -- above", "((id IS NULL OR id <= 0)) -- above"),
+        ("COALESCE(id, 0) > :since", None),
+        ("a + id > :since", None),
+        ("id > :since::int", None),
+        ("id > :since OR b > :since", None),
+        (":since < id", None),
+    ],
+)
+def test_rows_that_are_never_above_since_are_asked_for_where_the_text_is_plain(where, never):
+    made = never_read(f"SELECT id FROM t WHERE {where}\nORDER BY id", "0")
+    assert (made if made is None else made.strip()) == (None if never is None else f"SELECT id FROM t WHERE {never}".strip())
+    if never is not None:
+        assert "<=" not in str(never_read(f"SELECT id FROM t WHERE {where}\nORDER BY id", None)), "start leaves rows out on purpose"
+
+
+def test_a_timestamp_of_oracle_that_lost_its_zone_is_refused_with_the_way_out():
+    needs("oracledb")
+    import oracledb
+
+    class Raw:
+        call_timeout, outputtypehandler = 0, None
+
+    class Cursor:
+        arraysize = 1
+
+        def var(self, kind, arraysize, outconverter):
+            return outconverter
+
+    dialects._oracle(Raw, 1.0)
+    kinds = {kind: type("Metadata", (), {"type_code": kind}) for kind in (oracledb.DB_TYPE_TIMESTAMP_TZ, oracledb.DB_TYPE_TIMESTAMP)}
+    assert Raw.outputtypehandler(Cursor(), kinds[oracledb.DB_TYPE_TIMESTAMP]) is None
+    value = Raw.outputtypehandler(Cursor(), kinds[oracledb.DB_TYPE_TIMESTAMP_TZ])("naive")
+    for refused in (lambda: plain({"at": value}), lambda: order_value("at", value, (None, None))):
+        with pytest.raises(Unreadable, match="SYS_EXTRACT_UTC"):
+            refused()
