@@ -134,7 +134,7 @@ def test_a_map_that_can_not_be_read_is_the_first_line_and_what_follows_from_it_i
         case "sep":
             tags.write_text("sep=|\n" + text)
         case _:
-            tags.write_text("Name;Quelle;Adresse;Typ\n" + text)
+            tags.write_text("Bezeichnung;Quelle;Typ\n" + text)
     texts = told(folder, "error")
     assert texts
     assert all(text.startswith("tags.csv") for text in texts), texts
