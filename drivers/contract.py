@@ -31,6 +31,9 @@ Kind = Literal["change", "initial", "poll", "backfill"]
 """change: the source says that the value changed. initial: first value after a (re)connect, perhaps old. poll: the gateway asked;
 the gateway decides what of it is stored. backfill: from the source's history."""
 
+Severity = Literal["info", "warning", "alarm"]
+"""Of a finding. alarm: somebody must respond. warning: somebody should know. info: how it is, and that something is over."""
+
 GOOD = 0x00000000
 UNCERTAIN = 0x40000000
 BAD = 0x80000000
@@ -106,7 +109,7 @@ class Finding:
     code: str
     text: str
     tags: tuple[int, ...] = ()
-    severity: Literal["info", "warning", "alarm"] = "warning"
+    severity: Severity = "warning"
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 

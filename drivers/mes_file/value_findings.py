@@ -16,7 +16,11 @@ class ValueFindings:
 
     def of(self, name: str, columns: Collection[str], unreadable: Mapping[int, str], read: Collection[int]) -> list[Finding]:
         """Return what is news of a file. columns: that its records have. unreadable: tag -> why; read: tags of which it had records."""
+        before = set(self._missing)
         news = [self._finding("column-missing", text, index) for index, text in self._absent(name, columns).items()]
+        for index in sorted(before - self._missing):
+            text = f"{name} has the column again"
+            news.append(Finding("column-missing-over", text, (index,), "info", {"pattern": self._pattern}))
         for index in read:
             why = unreadable.get(index)
             reason = "" if why is None else why.rpartition(": ")[2]

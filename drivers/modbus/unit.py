@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from config import Tag
-from drivers.contract import BAD_DECODING, GOOD, UNCERTAIN, Finding, Reading
+from drivers.contract import BAD_DECODING, GOOD, UNCERTAIN, Finding, Reading, Severity
 from drivers.contract import Value as Decoded
 from drivers.modbus.byte_orders import ByteOrders
 from drivers.modbus.decode import compiled
@@ -282,7 +282,7 @@ class UnitPoll:
                 continue
             except ModbusException:
                 break
-        await self._report_health(f"unit {self.unit} answers again")
+        await self._report_health(f"unit {self.unit} answers again", "info")
         for plan in self.plans:
             plan.cycle.resume(self._now())
 
@@ -342,7 +342,7 @@ class UnitPoll:
             return
         del plan.unreadable[value]
         plan.readers.append(reader)
-        await self._report_refused((value.tag,), f"{reader.block} is readable now")
+        await self._report_refused((value.tag,), f"{reader.block} is readable now", "info")
         await self._flush()
 
     # what a person should know
@@ -365,11 +365,11 @@ class UnitPoll:
             name = self._map[reader.tags[at]].tag
             await self._outlet.found(Finding("torn-value", f"{name}: changed too fast to be read whole", (reader.tags[at],)))
 
-    async def _report_refused(self, tags: tuple[int, ...], text: str) -> None:
-        await self._outlet.found(Finding("address-refused", text, tags))
+    async def _report_refused(self, tags: tuple[int, ...], text: str, severity: Severity = "warning") -> None:
+        await self._outlet.found(Finding("address-refused", text, tags, severity))
 
-    async def _report_health(self, text: str) -> None:
-        await self._outlet.found(Finding("unit-health", text, self.tags))
+    async def _report_health(self, text: str, severity: Severity = "warning") -> None:
+        await self._outlet.found(Finding("unit-health", text, self.tags, severity))
 
     def _reader(self, block: Block) -> BlockReader:
         guarded = self._settings.torn_guard and any(value.type in GUARDED for value in block.values)

@@ -31,6 +31,7 @@ class SerialDriver(Driver):
         if problems := self.check(source, tags):
             raise DriverMisconfigured("\n".join(map(str, problems)))
         self._endpoint = endpoint_of(source.endpoints[0], source.folder)
+        self._in_other_unit: set[int] = set()
         self._period_s = min([source.rate_ms if tag.rate_ms is None else tag.rate_ms for tag in self.tags], default=1000) / 1000
 
     @classmethod
@@ -56,7 +57,9 @@ class SerialDriver(Driver):
         port = Port(self._endpoint, dialect.terminator, self.settings.timeout_ms / 1000)
         port.open()
         try:
-            await Session(self.tags, dialect, self._period_s, self.settings, port, emit).run()
+            session = Session(self.tags, dialect, self._period_s, self.settings, port, emit)
+            session.in_other_unit = self._in_other_unit
+            await session.run()
         finally:
             port.close()
 

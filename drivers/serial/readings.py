@@ -34,6 +34,10 @@ class Fields:
         said = ((index, answer.fields[name][0]) for index, name in self._units.items())
         return [(index, str(unit)) for index, unit in said if unit is not None and unit != unit_of(self._tags[index])]
 
+    def has_unit(self, index: int, answer: Answer) -> bool:
+        """Return whether a number came with a unit, so that it can be compared."""
+        return answer.fields[self._units[index]][0] is not None
+
     def _reading(self, index: int, answer: Answer, serial_number: str | None, *, is_other: bool) -> Reading:
         tag, field = self._tags[index], self.names[index]
         if field == SERIAL_NUMBER:

@@ -24,6 +24,8 @@ class Session:
     """The reading of one instrument while the port is open."""
 
     def __init__(self, tags: Sequence[Tag], dialect: Dialect, period_s: float, settings: SerialSettings, port: Port, emit: Emit) -> None:
+        self.in_other_unit: set[int] = set()
+        """Tags of which it was told that their unit differs. A driver hands the same set to the session that follows."""
         self._tags, self._fields, self._dialect = tags, Fields(tags, dialect.units), dialect
         self._period_s, self._emit = period_s, emit
         self._talk = Conversation(port, dialect, settings)
@@ -122,13 +124,24 @@ class Session:
             readings, received_ns=line.received_ns, requested_ns=requested_ns, waited_since_ns=since_ns, kind=self._dialect.kind
         )
         await self._track(done)
-        for index, said in self._fields.in_other_unit(answer):
-            tag = self._tags[index]
-            text = f"{tag.tag}: the instrument says {said}, the map says {unit_of(tag)}"
-            await self._track(self._emit.found(Finding("unit-differs", text, (index,), "alarm")))
+        await self._report_units(answer)
         for index, value, status, _, _ in readings:
             if value is None and status == BAD_DECODING:
                 await self._undecodable(index, line)
+
+    async def _report_units(self, answer: Answer) -> None:
+        """Record each number that is in another unit than the map's, and that it is in the map's again."""
+        others = dict(self._fields.in_other_unit(answer))
+        for index in sorted(self.in_other_unit - others.keys()):
+            if self._fields.has_unit(index, answer):
+                self.in_other_unit.discard(index)
+                text = f"{self._tags[index].tag}: the instrument says {unit_of(self._tags[index])} again"
+                await self._track(self._emit.found(Finding("unit-differs-over", text, (index,), "info")))
+        for index, said in others.items():
+            self.in_other_unit.add(index)
+            tag = self._tags[index]
+            text = f"{tag.tag}: the instrument says {said}, the map says {unit_of(tag)}"
+            await self._track(self._emit.found(Finding("unit-differs", text, (index,), "alarm")))
 
     async def _undecodable(self, index: int, line: Line) -> None:
         tag = self._tags[index]

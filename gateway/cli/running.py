@@ -24,7 +24,7 @@ def status(line: Folder, *, as_json: AsJson = False) -> None:
 @app.command()
 def ready(line: Folder) -> None:
     """Exit 0 when the gateway runs and every source and uplink is connected; else say what is not."""
-    problems = [problem for problem in asked(line)["problems"] if not problem.startswith("clock")]
+    problems = [problem for problem in asked(line)["problems"] if not problem.startswith(("clock", "alarm"))]
     for problem in problems:
         typer.echo(problem)
     raise typer.Exit(FINDING if problems else GOOD)

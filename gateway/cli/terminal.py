@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from gateway.operation import wording
+from gateway.operation import findings, wording
 from gateway.operation.control import NotRunning
 
 LABEL_WIDTH = 19
@@ -52,7 +52,22 @@ def picture(now: dict[str, Any]) -> Group:
     state = Text("In order", style="bold green") if not now["problems"] else Text("\n".join(now["problems"]), style="bold yellow")
     foot = Text(f"clock: {clock['status']}, bound {bound}")
     facts = [_facts("journal", wording.journal(now)), _facts("evidence and copies", wording.evidence(now))]
-    return Group(head, state, _equipment(now), *_ended(now), _sources(now), _uplinks(now), *facts, foot)
+    return Group(head, state, *_findings(now), _equipment(now), *_ended(now), _sources(now), _uplinks(now), *facts, foot)
+
+
+def _findings(now: dict[str, Any]) -> list[Table | Text]:
+    """Make the table of alarms and findings; no table without one."""
+    rows = findings.rows(now["findings"])[: findings.MOST_SHOWN]
+    if not rows:
+        return []
+    table = _table(f"since ({now['timezone']})", "severity", "source", "alarms and findings")
+    for row, state in rows:
+        severity = Text(f"{row['severity']}, {state}", style="bold red" if row["severity"] == "alarm" else "yellow")
+        what = Text(f"{row['code']}: {findings.text(row)}\nto do: {row['response']}")
+        table.add_row(row["local"], severity, row["source"] or "gateway", what)
+    for column in table.columns[:3]:
+        column.no_wrap = True
+    return [table, Text(findings.foot(now["findings"]))]
 
 
 def _equipment(now: dict[str, Any]) -> Table:

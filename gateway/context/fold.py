@@ -8,6 +8,7 @@ import orjson
 from pydantic import TypeAdapter
 
 from config import Line
+from gateway.alarms import Gathering, without_batch
 from gateway.context import event_bodies
 from gateway.context.equipment.alarms import Alarms
 from gateway.context.equipment.conditions import Conditions
@@ -56,6 +57,7 @@ class Fold:
         self.state = state or State()
         self._former = former
         self._events: list[dict[str, Any]] = []
+        self.findings: Gathering = Gathering(self.state.found) if former is None else former.findings
         if former is None:
             self._adopt()
         self._compose()
@@ -115,6 +117,7 @@ class Fold:
         if isinstance(item, ReadingsInput):
             self._readings.take(item)
         else:
+            self.findings.take(item.event, item.ticks)
             self._taken.take(item.event)
         if self._silences.limits:
             for name, last in self._silences.due():
@@ -238,6 +241,9 @@ class Fold:
                 doubtful[0:2] = [[doubtful[0][0], doubtful[1][1]]]
 
     def _emit(self, event: dict[str, Any]) -> str:
+        self.findings.take(event, self.state.now)
+        if event["type"] == "step":
+            self._without_batch(event)
         digest = sha256()
         for part in event_bodies.parts(event):
             part["caused_by"] = self.state.seq
@@ -248,6 +254,16 @@ class Fold:
         if self.plan.events and event["type"] in {"alarm", "material", "sample"}:
             self._occurred(event)
         return digest.hexdigest()
+
+    def _without_batch(self, event: Mapping[str, Any]) -> None:
+        """Tell people of a step of production that ended and belongs to no batch; cleaning and its like have none."""
+        unit = self.plan.units.get(event["equipment"])
+        is_news = event["transition"] == "end" and event["revision"] == 1 and event["parent"] is None
+        if unit is None or event["batch"] is not None or not is_news:
+            return
+        activity = dict(unit.active_steps).get(event["step"]) or self._contexts.activity(unit, batch=True)
+        if activity == "production":
+            self.findings.say(without_batch(event), self.state.now)
 
     def _occurred(self, event: Mapping[str, Any]) -> None:
         """Begin a run of one instant at an alarm, a booking or a sample, where the map asks for what stands in the tags then."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from gateway.alarms import Found
 from gateway.context.instants import Basis, Identity, Instant, Proof
 from gateway.context.occurrences import Condition, Ledger, Log, PendingBooking, PostedBooking, Raised
 from gateway.entries.fold_input import Json
@@ -114,12 +115,10 @@ class Heard:
     key: str
     step: str
     run: str | None
-    start: int | None
-    end: int | None
+    start: Instant | None
+    end: Instant | None
     seq: int
     change: str
-    start_basis: Basis = "observed"
-    end_basis: Basis = "observed"
     entered: int = 0
 
 
@@ -329,6 +328,7 @@ class State:
     leaps: list[Leap] = field(default_factory=list)  # the newest few
     landed: Leap | None = None  # the step forward since which nothing may be final yet: the clock may be set back again
     unseen: dict[str, Unseen] = field(default_factory=dict)  # source -> what is to be a gap if the clock turns out to be behind
+    found: Found = field(default_factory=Found)
 
 
 __all__ = [

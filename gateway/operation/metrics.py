@@ -7,6 +7,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from gateway.operation.findings import open_alarms
+
 
 class _Snapshot(Collector):
     def __init__(self, snapshot: dict[str, Any]) -> None:
@@ -30,6 +32,7 @@ class _Snapshot(Collector):
         yield from self._evidence()
         yield from self._sources()
         yield from self._uplinks()
+        yield from self._findings()
 
     def _evidence(self) -> Iterable[Metric]:
         evidence, backup = self._now["evidence"], self._now["backup"]
@@ -74,6 +77,14 @@ class _Snapshot(Collector):
                 oldest.add_metric([uplink["name"]], uplink["oldest_s"] or 0)
             rejected.add_metric([uplink["name"]], uplink["rejected"])
         return waiting, oldest, rejected, refused
+
+    def _findings(self) -> Iterable[Metric]:
+        labels = ["code", "severity", "source"]
+        total = CounterMetricFamily("ebr_gateway_findings", "Findings since start; source is empty for one of the gateway", labels=labels)
+        for counted in self._now["findings_total"]:
+            total.add_metric([counted[label] for label in labels], counted["count"])
+        alarms = open_alarms(self._now["findings"]["standing"])
+        return total, GaugeMetricFamily("ebr_gateway_alarms_open", "Alarms that stand, as far as this run knows", alarms)
 
 
 def metrics(snapshot: dict[str, Any]) -> bytes:

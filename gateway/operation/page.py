@@ -5,7 +5,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from gateway.operation import wording
+from gateway.operation import findings, wording
 from gateway.operation.clock_card import clock_card
 
 _STYLE = files("gateway.operation").joinpath("page.css").read_text(encoding="utf-8")
@@ -27,7 +27,7 @@ def page(now: dict[str, Any], problems: list[str], *, still: bool = False) -> st
         f"<style>{_STYLE}</style></head><body><main>"
         f'<header><h1>{name}</h1><span class="soft">{escape(now["environment"])} · ebr-gateway {escape(now["software"])}'
         f' · <span class="t">{time}</span> · {hold}</span></header>'
-        f"{_banner(now, problems)}{_equipment(now)}{_ended(now)}{_sources(now)}{_uplinks(now)}"
+        f"{_banner(now, problems)}{_findings(now)}{_equipment(now)}{_ended(now)}{_sources(now)}{_uplinks(now)}"
         f'<div class="pair">{_facts("Journal", wording.journal(now))}{_facts("Evidence and copies", wording.evidence(now))}</div>'
         f"{clock_card(now)}</main></body></html>"
     )
@@ -52,13 +52,14 @@ def _grave(now: dict[str, Any]) -> bool:
     return bool(now["journal"]["pressure"] or now["evidence"]["refused"] or contradicted)
 
 
-def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]], foot: str = "") -> str:
     """Render a table; a head that ends with `#` marks a column of numbers. Each cell names its head: narrow screens show rows as lists."""
     kinds = [("n" if head.endswith("#") else "", escape(head.rstrip("#"))) for head in heads]
     head = "".join(f'<th scope="col" class="{kind}">{name}</th>' for kind, name in kinds)
     body = "".join(f"<tr>{''.join(_cell(*kind, cell) for kind, cell in zip(kinds, row, strict=True))}</tr>" for row in rows)
     whole = f'<table class="rows"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return f'<section class="card"><h2>{escape(title)}</h2>{whole}</section>'
+    below = f'<p class="soft foot">{escape(foot)}</p>' if foot else ""
+    return f'<section class="card"><h2>{escape(title)}</h2>{whole}{below}</section>'
 
 
 def _cell(kind: str, name: str, cell: str) -> str:
@@ -82,6 +83,29 @@ def _ended(now: dict[str, Any]) -> str:
     ]
     heads = ["Batch", "Ended (UTC)", "Record", "Required#", "Present#", "Missing#", "What is missing", "Not applicable"]
     return _table("Batches that ended since this start", heads, rows) if rows else ""
+
+
+def _findings(now: dict[str, Any]) -> str:
+    """Render what stands and what only happened, with what to do; the time is that of the line."""
+    rows = [
+        [
+            f'<span class="t">{escape(row["local"])}</span>',
+            _severity(row["severity"], state),
+            escape(row["source"]) or '<span class="soft">gateway</span>',
+            f'{escape(findings.text(row))} <span class="soft">{escape(row["code"])}</span>',
+            escape(row["response"]),
+        ]
+        for row, state in findings.rows(now["findings"])[: findings.MOST_SHOWN]
+    ]
+    if not rows:
+        return '<section class="card"><h2>Alarms and findings</h2>None.</section>'
+    heads = [f"Since ({now['timezone']})", "Severity", "Source", "What", "What to do"]
+    return _table("Alarms and findings", heads, rows, foot=findings.foot(now["findings"]))
+
+
+def _severity(severity: str, state: str) -> str:
+    kind = "bad" if severity == "alarm" else "warn"
+    return f'<b class="{kind}">{escape(severity)}</b> <span class="soft">{escape(state)}</span>'
 
 
 def _equipment(now: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from buffer import Journal
 from config import Line
+from gateway.alarms import Tally
 from gateway.clock import Clock
 from gateway.context import Fold
 from gateway.evidence.audit import AuditTrail
@@ -27,6 +28,7 @@ class Parts:
     journal: Journal
     clock: Clock
     fold: Fold
+    tally: Tally
     intake: Intake
     uplinks: Sequence[Forwarder]
     audit: AuditTrail

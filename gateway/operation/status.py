@@ -13,6 +13,7 @@ from buffer import Journal, ScrubRound, Usage
 from config import Line
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 from gateway.intake import LateCycles, software_version
+from gateway.operation import findings
 from gateway.operation.parts import Parts
 from gateway.operation.wording import span
 
@@ -89,6 +90,8 @@ class Status:
             "broken": dict(parts.broken),
             "equipment": {unit.name: parts.fold.context(unit.name) for unit in parts.line.equipment},
             "batches_ended": list(reversed(self._ended.values())),
+            "findings": findings.described(parts.fold.findings.found, stamp.ticks, self._zone),
+            "findings_total": findings.counted(parts.tally.counts),
         }
 
     def sample(self) -> None:
@@ -172,7 +175,8 @@ def age_s(then: int | None, now: int) -> float | None:
 
 def problems(now: Mapping[str, Any]) -> list[str]:
     """List why the gateway is not in order, each in a few words; empty when it is. now: a snapshot."""
-    texts = [f"source {s['name']}: {s['state']} ({s['detail']})" for s in now["sources"] if s["state"] != "connected"]
+    texts = findings.problems(now["findings"])
+    texts += [f"source {s['name']}: {s['state']} ({s['detail']})" for s in now["sources"] if s["state"] != "connected"]
     texts += [f"source {s['name']}: not read: {s['unread']}" for s in now["sources"] if s["unread"]]
     texts += [_stood(source) for source in now["sources"] if _needs_attention(source["late"])]
     texts += _journal_problems(now["journal"])

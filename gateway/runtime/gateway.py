@@ -10,6 +10,7 @@ from typing import Any
 
 from buffer import Journal, Origin
 from config import Line
+from gateway.alarms import Tally
 from gateway.clock import Clock, system_clock
 from gateway.context import Fold
 from gateway.context.replay import replay
@@ -78,6 +79,7 @@ class Gateway:
             journal=journal,
             clock=clock,
             fold=fold,
+            tally=Tally(),
             intake=intake,
             uplinks=[Forwarder(journal, line, uplink, self.event) for uplink in line.uplinks],
             audit=audit,
@@ -86,6 +88,7 @@ class Gateway:
             holds=Holds(journal, fold, audit, every_batch=line.buffer.hold_batches),
             backups=None if line.backup is None else Backups(line, line.backup, audit.record, self.event),
         )
+        fold.findings.heard = self._parts.tally.heard
         self._status = Status(self._parts)
 
     def fault(self, error: BaseException) -> None:

@@ -23,6 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from buffer import Entry
 from config import Uplink
 from gateway.uplink import tls, topics
+from gateway.uplink.bounded_client import MAX_PACKET_BYTES, BoundedClient
 from gateway.uplink.errors import Refused, Unreachable, UplinkError
 from gateway.uplink.pubacks import Pubacks
 from gateway.uplink.records import Record, Records, Reply, reply_of
@@ -61,7 +62,8 @@ class Mqtt(Transport):
         self._client_id = uplink.client_id or "_".join(("ebr-gateway", *gateway.split("/"), uplink.name))
         self._identity = tls.Identity(uplink.tls if self._secure else None, folder, uplink.password)
         self._retains = True
-        self._client: paho.Client | None = None
+        self._leave_queue = False  # the broker's queue for us holds a message that is too large, and would deliver it again
+        self._client: BoundedClient | None = None
         self._failure: UplinkError | None = None
         self._online = Online(0, 0, 0)
         self._reset()
@@ -163,11 +165,11 @@ class Mqtt(Transport):
 
     # -- making the connection
 
-    def _make(self, online: Online) -> paho.Client:
+    def _make(self, online: Online) -> BoundedClient:
         five = self._uplink.version == "5"
-        client = paho.Client(
+        client = BoundedClient(
             CallbackAPIVersion.VERSION2, self._client_id, protocol=paho.MQTTv5 if five else paho.MQTTv311,
-            clean_session=None if five else False, reconnect_on_failure=False,
+            clean_session=None if five else self._leave_queue, reconnect_on_failure=False,
         )  # fmt: skip
         client.will_set(f"{self._topic}/online", _online(online, up=False), qos=1, retain=self._retains)
         client.max_inflight_messages_set(MAX_INFLIGHT + 1)  # ours is the window that counts: `room`
@@ -198,8 +200,9 @@ class Mqtt(Transport):
         client.connect_timeout = 10.0
         options: dict[str, Any] = {}
         if self._uplink.version == "5":
-            options["clean_start"], options["properties"] = False, Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            options["clean_start"], options["properties"] = self._leave_queue, Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             options["properties"].SessionExpiryInterval = SESSION_S
+            options["properties"].MaximumPacketSize = MAX_PACKET_BYTES
         try:
             client.connect(self._host, self._port, KEEPALIVE_S, **options)
         except (OSError, ValueError) as error:
@@ -260,10 +263,15 @@ class Mqtt(Transport):
             self._fail(Refused("protocol", "the broker offers no QoS 1"))
             return
         self._inflight = min(MAX_INFLIGHT, getattr(properties, "ReceiveMaximum", MAX_INFLIGHT))
+        self._leave_queue = False
         self._connected.set()
 
-    def _on_disconnect(self, _: paho.Client, __: Any, ___: Any, reason: ReasonCode, ____: Any) -> None:
-        if reason.value in _WHO | {0x95}:
+    def _on_disconnect(self, client: paho.Client, __: Any, ___: Any, reason: ReasonCode, ____: Any) -> None:
+        if isinstance(client, BoundedClient) and client.oversize_bytes:
+            self._leave_queue = True  # receipts alone can be in it: the receiver answers again
+            text = f"a message of {client.oversize_bytes} bytes on {self._topic}/receipts: no receipt, not read"
+            self._fail(Unreachable(f"{text}; connecting again without what the broker has queued"))
+        elif reason.value in _WHO | {0x95}:
             self._fail(_no(reason, "the broker closed the connection"))
         elif (broken := self._identity.broken) is not None and (why := tls.failure(broken)) is not None:
             self._fail(why)

@@ -224,7 +224,7 @@ def unusable(subscription: Subscription, tags: Sequence[Tag]) -> list[tuple[Find
         status = subscription.missing.get(item.handle)
         if status is not None and item.alarms is not None:
             text = f"alarms of {item.alarms.notifier}: {status_name(status)}; tried again from time to time"
-            findings.append((Finding("alarms-not-heard", text, severity="alarm"), ()))
+            findings.append((Finding("alarms-not-heard", text, severity="alarm", evidence={"notifier": item.alarms.notifier}), ()))
         elif status is not None:
             tag_indexes = tuple(binding.tag for binding in item.bindings)
             text = f"{names_of(tags, tag_indexes)}: {status_name(status)} at {tags[tag_indexes[0]].address}; tried again from time to time"

@@ -207,8 +207,9 @@ class Upkeep:
         for item, _ in await subscribe.add_items(self._link, subscription, items, nodes):
             tag_indexes = tuple(binding.tag for binding in item.bindings)
             if item.alarms is not None:
-                subscription.refresh_due = True
-                await self._emit.found(Finding("alarms-not-heard", f"alarms of {item.alarms.notifier}: heard again", severity="info"))
+                subscription.refresh_due, notifier = True, item.alarms.notifier
+                text, evidence = f"alarms of {notifier}: heard again", {"notifier": notifier}
+                await self._emit.found(Finding("alarms-not-heard", text, severity="info", evidence=evidence))
                 continue
             await self._emit.found(
                 Finding("node-unusable", f"{names_of(self._tags, tag_indexes)}: the node is there again", tag_indexes, "info")

@@ -115,7 +115,7 @@ async def test_what_is_no_weight_at_rest_has_an_honest_status(tmp_path, kind, we
         assert emit.lists[-1][:2] == [weight, stable]
         await emit.until(lambda: emit.weights[-1] == (Decimal("5.00"), 0))
         assert not emit.losses
-        assert [finding.code for finding in emit.findings] == (["unit-differs"] if kind == "other-unit" else [])
+        assert [finding.code for finding in emit.findings] == (["unit-differs", "unit-differs-over"] if kind == "other-unit" else [])
 
 
 @pytest.mark.urs("URS-DAQ-05", "URS-DAQ-11")

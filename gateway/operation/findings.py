@@ -1,0 +1,114 @@
+"""Shows alarms and findings: what stands, what only happened, and which of both needs attention."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from gateway.alarms import Found, Held, code_of
+from gateway.entries.ticks import TICKS_PER_S, rfc3339
+
+ATTENTION_TICKS = 3600 * TICKS_PER_S
+"""An alarm that nothing ends needs attention for so long; who acknowledges it will end that earlier, once there are persons."""
+TOLD_LIVE = frozenset({"backup-failed", "checkpoint-refused", "clock-unverified", "disk-full", "journal-full", "journal-locked"}) | {
+    *("journal-hindered", "journal-space", "uplink-gone", "witness-away", "witness-contradicts", "uplink-rejected"),
+    *("uplink-no-receipts", "uplink-two-histories", "uplink-unreachable", "uplink-conflict", "uplink-credentials"),
+    *("uplink-address", "uplink-certificate", "uplink-not-taken", "uplink-protocol", "uplink-too-large", "uplink-too-small"),
+}
+"""Alarms whose state the snapshot has by itself, as it is now: it has a sentence for them, and a second one would say it twice."""
+MOST_PROBLEMS = 5
+MOST_SHOWN = 30
+"""Rows that people are shown; programs have all of them in the JSON."""
+BEFORE_START = "stood before the start"
+
+
+def described(found: Found, now: int, zone: ZoneInfo) -> dict[str, Any]:
+    """Describe all that is held as JSON-able values, the newest first, alarms before warnings. now: ticks."""
+    standing = [_row(held, now, zone, is_standing=True) for held in reversed(found.standing)]
+    recent = [_row(held, now, zone, is_standing=False) for held in reversed(found.recent)]
+    return {
+        "known_since": rfc3339(found.began) if found.began else None,
+        "unkept": found.unkept,
+        "standing": sorted(standing, key=lambda row: row["severity"] != "alarm"),
+        "recent": recent,
+    }
+
+
+def _row(held: Held, now: int, zone: ZoneInfo, *, is_standing: bool) -> dict[str, Any]:
+    code, told = code_of(held.code), asdict(held)
+    asked = told.pop("asked_anew")
+    is_new = now - held.last < ATTENTION_TICKS
+    return {
+        **told,
+        "since": rfc3339(held.since),
+        "last": rfc3339(held.last),
+        "local": _local(held.since if is_standing else held.last, zone),
+        "not_said_since_start": None if asked is None else rfc3339(asked),
+        "priority": code.priority,
+        "cause": code.cause,
+        "response": code.response,
+        "attention": held.severity == "alarm" and asked is None and (is_standing or is_new),
+    }
+
+
+def _local(ticks: int, zone: ZoneInfo) -> str:
+    return f"{datetime.fromtimestamp(ticks / TICKS_PER_S, zone):%Y-%m-%d %H:%M:%S}"
+
+
+def counted(counts: Mapping[tuple[str, str, str], int]) -> list[dict[str, Any]]:
+    """Describe the counts of findings since the start, by code, severity and source."""
+    return [{"code": code, "severity": severity, "source": source, "count": n} for (code, severity, source), n in sorted(counts.items())]
+
+
+def problems(findings: Mapping[str, Any]) -> list[str]:
+    """List the alarms that need attention, each as one sentence; those of which the snapshot has the state itself are told there."""
+    told = [row for row in (*findings["standing"], *findings["recent"]) if row["attention"] and row["code"] not in TOLD_LIVE]
+    texts = [f"alarm {what(row)} (since {row['local'][:16]})" for row in told[:MOST_PROBLEMS]]
+    more = len(told) - len(texts)
+    return texts if more <= 0 else [*texts, f"alarm: and {more} more, in the list of alarms and findings"]
+
+
+def what(row: Mapping[str, Any]) -> str:
+    """Write what was found: code, source, text."""
+    source = f"{row['source']}: " if row["source"] and not row["text"].startswith(row["source"]) else ""
+    return f"{row['code']}: {source}{text(row)}"
+
+
+def text(row: Mapping[str, Any]) -> str:
+    """Write its text, and how often it was said if more than once."""
+    times = f" ({row['count']:,} times, last {row['last'][:19].replace('T', ' ')} UTC)" if row["count"] > 1 else ""
+    return f"{row['text']}{times}"
+
+
+def state(row: Mapping[str, Any], *, is_standing: bool) -> str:
+    """Write whether it stands, in a word or two."""
+    if row["not_said_since_start"] is not None:
+        return BEFORE_START
+    return "stands" if is_standing else "happened"
+
+
+def rows(findings: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:
+    """List what is shown: each with its state in words. What stands comes first, then what happened."""
+    standing = [(row, state(row, is_standing=True)) for row in findings["standing"]]
+    return [*standing, *((row, state(row, is_standing=False)) for row in findings["recent"])]
+
+
+def foot(findings: Mapping[str, Any]) -> str:
+    """Write what the list does not tell."""
+    every, unkept = rows(findings), findings["unkept"]
+    texts = []
+    if any(words == BEFORE_START for _, words in every):
+        texts.append(f"What {BEFORE_START} was not said again since: nobody knows whether it still stands.")
+    if len(every) > MOST_SHOWN:
+        texts.append(f"{len(every) - MOST_SHOWN:,} more stand in `status --json`.")
+    if unkept:
+        texts.append(f"For {unkept:,} there was no room.")
+    since = findings["known_since"]
+    begun = f"Gathered since {since[:19].replace('T', ' ')} UTC; older ones" if since else "Older ones"
+    return " ".join([*texts, f"{begun} are in the journal (ebr-gateway log)."])
+
+
+def open_alarms(rows: Iterable[Mapping[str, Any]]) -> int:
+    """Count the alarms that stand, as far as this run knows."""
+    return sum(row["severity"] == "alarm" and row["not_said_since_start"] is None for row in rows)
