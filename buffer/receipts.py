@@ -1,7 +1,8 @@
 """Cursors: how far each uplink's receiver has confirmed what it stores. And the quarantine: entries that a receiver refused.
 
-A receipt moves a cursor at once; the disk follows within a second, and always before anything is pruned. A cursor lost by a crash costs
-a resend that the receiver recognises, never an entry.
+A receipt moves a cursor at once, if its digest is that of the entry which it names; else it is `ReceiptRefused`, and nothing moves. The
+disk follows within a second, and always before anything is pruned. A cursor lost by a crash costs a resend that the receiver recognises,
+never an entry.
 """
 
 import threading

@@ -75,6 +75,8 @@ SEGMENT = 4096
 """Entries of a full segment."""
 LARGEST_ENTRY = 1 << 20
 """Bytes to which one entry may unpack: a damaged or forged payload must not fill the memory."""
+LARGEST_VALUE = 64 << 20
+"""Bytes of the largest value that SQLite may read, or compute for a generated column."""
 MAX_UNSIGNED_S = 600.0
 """Time that the entries after the newest signed checkpoint may span: a gateway signs every five minutes; as much again is slack."""
 LARGEST_LIST = 16 << 20
@@ -736,7 +738,14 @@ class Files:
         db.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")  # a damaged text is judged where it stands
         db.execute("PRAGMA cell_size_check=ON")
         db.execute("SELECT 1 FROM sqlite_master").fetchone()
+        db.set_authorizer(_only_stored_rows)
+        db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGEST_VALUE)
         return db
+
+
+def _only_stored_rows(action: int, _name: str | None, _column: str | None, _database: str | None, view: str | None) -> int:
+    """Let SQLite read what a file holds, and nothing that it computes: a view may have rows without end."""
+    return sqlite3.SQLITE_DENY if view is not None or action == sqlite3.SQLITE_RECURSIVE else sqlite3.SQLITE_OK
 
 
 def size_of(path: Path) -> int:

@@ -209,6 +209,8 @@ class Uplink(Model):
     receipts: bool = True
     version: Literal["5", "3.1.1"] = "5"
     topic: str | None = None
+    client_id: Annotated[str, Field(pattern=r"^[^\s+#\x00-\x1f]{1,128}$")] | None = None
+    compress: bool = True
     user: str | None = None
     password: Credential | None = None
     tls: Tls | None = None

@@ -292,8 +292,13 @@ def _uplink(parts: ParsedFolder, at: Path_, uplink: Uplink) -> None:
         parts.document.error((*at, "receipts"), "without receipts nothing proves that an entry arrived: it can not be required")
     if uplink.kind == "https" and "version" in written:
         parts.document.error((*at, "version"), "version is one of MQTT; https has none")
-    if uplink.kind == "https" and uplink.topic is not None:
-        parts.document.error((*at, "topic"), "topic is one of MQTT; https has none")
+    for key in ("topic", "client_id"):
+        if uplink.kind == "https" and key in written:
+            parts.document.error((*at, key), f"{key} is one of MQTT; https has none")
+    if "compress" in written and (uplink.kind == "mqtt" or uplink.profile == "records"):
+        parts.document.error((*at, "compress"), "compress is for pages of entries by https; messages and single records are never packed")
+    for problem in _address_of_uplink(uplink.endpoint):
+        parts.document.error((*at, "endpoint"), problem)
     if uplink.topic is not None and (not _TOPIC.fullmatch(uplink.topic) or uplink.topic.endswith("/")):
         parts.document.error((*at, "topic"), "a topic without +, #, a leading $, a trailing / or control characters is meant")
     if uplink.password is not None and uplink.user is None:
@@ -302,6 +307,16 @@ def _uplink(parts: ParsedFolder, at: Path_, uplink: Uplink) -> None:
         parts.document.warning((*at, "tls"), "tls has no effect with an address that is not encrypted (mqtts://, https://)")
     if uplink.tls is not None and (uplink.tls.cert is None) != (uplink.tls.key is None):
         parts.document.error((*at, "tls"), "cert and key belong together")
+
+
+def _address_of_uplink(endpoint: str) -> Iterator[str]:
+    """Yield what is wrong with an address to which a path or a client is added."""
+    url = _split(endpoint)
+    if url is not None and url.scheme in ("https", "http", "mqtt", "mqtts"):
+        if not url.hostname:
+            yield f"endpoint `{_shown(endpoint)}` names no host"
+        if url.query or url.fragment:
+            yield f"endpoint `{_shown(endpoint)}`: the gateway adds its own path; ?query and #fragment can not stand before it"
 
 
 def topic_of(uplink: Uplink, line: LineSection) -> str:
@@ -314,6 +329,7 @@ def _topics(parts: ParsedFolder) -> None:
     if parts.sections.line is None:
         return
     seen: dict[tuple[str, str], str] = {}
+    ids: dict[tuple[str, str], str] = {}
     for at, uplink in parts.sections.uplink:
         url = _split(uplink.endpoint)
         if uplink.kind != "mqtt" or url is None:
@@ -322,6 +338,8 @@ def _topics(parts: ParsedFolder) -> None:
         topic = topic_of(uplink, parts.sections.line)
         if (other := seen.setdefault((broker, topic), uplink.name)) != uplink.name:
             parts.document.error((*at, "endpoint"), f"uplink `{other}` has the same broker and topic `{topic}`")
+        if uplink.client_id and (other := ids.setdefault((broker, uplink.client_id), uplink.name)) != uplink.name:
+            parts.document.error((*at, "client_id"), f"uplink `{other}` has the same broker and client id: they would end each other")
 
 
 def _port(url: SplitResult) -> int:

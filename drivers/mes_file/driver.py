@@ -135,14 +135,14 @@ class MesFileDriver(Driver):
 
     async def _report_unmatched(self, scan: Scan, still: dict[str, float], emit: Emit) -> None:
         """Report files that no pattern takes, once per name while they stand there; of very many only that there are more."""
-        others = [name for name in scan.others if not self._is_companion(name)]
-        self._unmatched = {name: self._unmatched.get(name, False) for name in others[: MOST_UNMATCHED + 1]}
-        for number, (name, told) in enumerate(list(self._unmatched.items())):
-            if told or still.get(name, 0.0) < UNMATCHED_S:
-                continue
+        self._unmatched = {name: told for name, told in self._unmatched.items() if name in scan.others}
+        for name in (name for name in scan.others if not self._is_companion(name)):
+            if len(self._unmatched) <= MOST_UNMATCHED:
+                self._unmatched.setdefault(name, False)
+        for name in [name for name, told in self._unmatched.items() if not told and still.get(name, 0.0) >= UNMATCHED_S]:
             self._unmatched[name] = True
             text = f"{printable(name)}: no pattern takes it, nothing of it is read ({_near(name, self.settings.pattern)})"
-            if number == MOST_UNMATCHED:
+            if sum(self._unmatched.values()) > MOST_UNMATCHED:
                 text = f"more than {MOST_UNMATCHED} files stand in the folder that no pattern takes: they are not told one by one any more"
             await emit.found(Finding("file-unmatched", text, evidence={"name": printable(name)}))
 

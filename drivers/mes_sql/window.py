@@ -75,6 +75,8 @@ def from_json(value: Any) -> Any:
     return _KINDS[kind](text)
 
 
+SLACK = 10
+"""What is too much is taken away with a tenth of the limit more: it costs a look at all rows, and so is not done for each list."""
 FIRST_FLOORS = ({"datetime": "1900-01-01T00:00:00"}, -1, "")
 """What 0.1 stored as the floor before the first row. It was no value of the column: a timestamp with zone can not be compared with it."""
 
@@ -226,7 +228,7 @@ class Window:
         cap = values[-1] if unread is None else min(unread, values[-1])
         whole = bisect_left(values, cap)
         before = len(self._rows)
-        self._raise(values[min(excess, whole) - 1] if whole else None)
+        self._raise(values[min(excess + self._limit // SLACK, whole) - 1] if whole else None)
         self.overflowed += before - len(self._rows)
 
     def _raise(self, floor: Any) -> None:
@@ -241,7 +243,8 @@ class Window:
         """Forget the lowest of the rows below the floor; the base rises above them, to a value with all its rows."""
         if excess <= 0:
             return
-        self.base = sorted(known.value for known in self._below.values() if known.value is not None)[excess - 1]
+        values = sorted(known.value for known in self._below.values() if known.value is not None)
+        self.base = values[min(excess + self._limit // SLACK, len(values)) - 1]
         for key in [key for key, known in self._below.items() if not _is_above(known.value, self.base)]:
             self._forget(self._below, key)
 

@@ -36,6 +36,7 @@ class _Connection(asyncio.Protocol):
         self.idle = asyncio.Event()
         self.idle.set()
         self.lost: Exception | None = None
+        self.closed_idle = False  # while nothing was under way: devices do so after some seconds
         self.strays = 0
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
@@ -68,6 +69,7 @@ class _Connection(asyncio.Protocol):
             self._take(transaction, unit, pdu, received_ns)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.closed_idle = self.lost is None and not self.waiting
         self._end(LinkLost(f"connection lost: {exc or 'closed by the device'}"))
 
     def send(self, transaction: int, frame: bytes, waiting: _Waiting) -> None:
@@ -180,6 +182,8 @@ class TcpLink:
             await self._connection.idle.wait()  # the other units' requests are still good on it
             self._connection.close()
             self._connection, self._is_stale = None, False
+        if self._connection is not None and self._connection.closed_idle:
+            self._connection = None
         if self._connection is None:
             self._connection = await self._connect()
             self.opened += 1

@@ -9,10 +9,12 @@ from config import Tag
 from drivers.contract import BAD_DECODING, GOOD, UNCERTAIN, Finding, Reading, Severity
 from drivers.contract import Value as Decoded
 from drivers.modbus.byte_orders import ByteOrders
-from drivers.modbus.decode import Decode, compiled
+from drivers.modbus.decode import compiled
+from drivers.modbus.dividing import ILLEGAL, Division, divide, rejoin
 from drivers.modbus.frames import ModbusException, NoAnswer, Reply, Request, WrongAnswer, request_for
 from drivers.modbus.outlet import SharedEmit
-from drivers.modbus.plan import Block, Value, block_of, halves, joined
+from drivers.modbus.plan import Block, block_of
+from drivers.modbus.poll_plan import BlockReader, PollPlan
 from drivers.modbus.schedule import Cycle
 from drivers.modbus.settings import ModbusSettings
 from drivers.modbus.torn import GUARDED, MOST_READS, Guards, doubtful
@@ -21,7 +23,8 @@ FAILURES = 2
 """Polls in a row without a right answer that make a unit degraded: one lost frame does not."""
 LISTED_EVERY_S = 10.0
 """An unchanged block is listed in full at least so often; in between it is only reported alive."""
-_ILLEGAL = (1, 2, 3)  # function, address, value: the device will say the same next time (V1.1b3, 7)
+MOST_SILENT = 9
+"""So many parts of a block without an answer, one after the other, are no single address: a block of 125 has seven halves."""
 _ABSENT = (10, 11)  # a gateway's word that the unit behind it does not answer
 
 
@@ -33,31 +36,6 @@ class Link(Protocol):
 
         Raises ModbusException, WrongAnswer, NoAnswer for this request; LinkLost or BadReply when the connection is at fault.
         """
-
-
-@dataclass(slots=True)
-class BlockReader:
-    """One block of the plan with all that is needed to read it again and again."""
-
-    block: Block
-    request: Request
-    decode: Decode
-    tags: tuple[int, ...]
-    guards: Guards | None
-    always: bool  # a tag with store = all is in it: every poll is listed
-    last: bytes | None = None
-    listed_s: float = 0.0
-    lost: bool = False
-    resume_s: float = 0.0  # refused as a whole: not asked before
-
-
-@dataclass(slots=True)
-class PollPlan:
-    """All blocks of one unit at one rate."""
-
-    cycle: Cycle
-    readers: list[BlockReader]
-    unreadable: dict[Value, float] = field(default_factory=dict)  # when each is tried again
 
 
 @dataclass(slots=True)
@@ -106,28 +84,87 @@ class UnitPoll:
     # one poll
 
     async def _poll(self, plan: PollPlan) -> None:
-        """Read every block of the plan. After a missing answer the rest of the plan is not asked, but declared lost."""
+        """Read every block of the plan. If the unit is silent, the rest of the plan is not asked, but declared lost."""
         now_s = self._now()
         readers = [reader for reader in plan.readers if reader.resume_s <= now_s]
         for at, reader in enumerate(readers):
             try:
                 await self._read(plan, reader)
             except (NoAnswer, WrongAnswer) as error:
-                # Each further block would cost a silent unit's whole time-out, on a link that its neighbours share.
-                await self._failed(readers[at:], error)
-                return
+                if not await self._lives(reader):
+                    # Each further block would cost a silent unit's whole time-out, on a link that its neighbours share.
+                    await self._failed(readers[at:], error)
+                    return
+                await self._troubled(plan, reader, error)
         await self._flush()
         await self._try_unreadable(plan)
 
     async def _read(self, plan: PollPlan, reader: BlockReader) -> None:
         try:
-            reply = await self._ask(reader.request)
-            await self._take(reader, reply)
-        except ModbusException as refusal:
-            if refusal.code in _ILLEGAL:
+            await self._take(reader, await self._ask_again(reader.request))
+        except ModbusException as error:
+            refusal = error
+        else:
+            reader.troubles, reader.wait_s = 0, 0.0
+            return
+        try:  # not inside the clause above: the device may refuse in another way meanwhile
+            if refusal.code in ILLEGAL:
                 await self._split_refused(plan, reader, refusal)
-            else:
-                await self._lose([reader], "device-exception", f"unit {self.unit}: {refusal}")
+                return
+        except ModbusException as error:
+            refusal = error
+        await self._lose([reader], "device-exception", f"unit {self.unit}: {refusal}")
+
+    async def _ask_again(self, request: Request) -> Reply:
+        """Ask, and once more if the answer was none of the two that stand: data, and an illegal address."""
+        try:
+            return await self._ask(request)
+        except WrongAnswer:
+            pass
+        except ModbusException as refusal:
+            if refusal.code in ILLEGAL:
+                raise
+        return await self._ask(request)
+
+    async def _lives(self, silent: BlockReader) -> bool:
+        """Ask the unit for something else than a block that it did not answer. Returns False if it is silent to that too."""
+        others = [reader for plan in self.plans for reader in plan.readers if reader is not silent]
+        others.sort(key=lambda reader: (reader.listed_s == 0.0, reader.block.count))
+        smallest = min(silent.block.values, key=lambda value: value.size)
+        witness = others[0].request if others and others[0].listed_s else request_for(block_of([smallest]))
+        if witness == silent.request:
+            if not others:
+                return False
+            witness = others[0].request
+        try:
+            await self._ask(witness)
+        except ModbusException:
+            return True  # an exception response is an answer
+        except (NoAnswer, WrongAnswer):
+            return False
+        return True
+
+    async def _troubled(self, plan: PollPlan, reader: BlockReader, error: NoAnswer | WrongAnswer) -> None:
+        """Lose a block that a living unit does not answer; the second time, find out what of it."""
+        reader.troubles += 1
+        cause = "timeout" if isinstance(error, NoAnswer) else "bad-reply"
+        await self._lose([reader], cause, f"{reader.block}: {error}; the unit answers otherwise")
+        if reader.troubles < FAILURES:
+            return
+        in_a_row = 0
+
+        async def ask(block: Block) -> Reply:
+            nonlocal in_a_row
+            in_a_row += 1
+            reply = await self._ask_again(request_for(block))
+            in_a_row = 0
+            return reply
+
+        try:
+            found = await divide(ask, reader.block, error, lambda _: in_a_row < MOST_SILENT)
+        except (ModbusException, NoAnswer, WrongAnswer):
+            return  # so many at once: the unit is silent
+        await self._adopt(plan, reader, found, error)
 
     async def _ask(self, request: Request) -> Reply:
         """Send one request. A gateway's exception response that the unit does not answer counts as silence."""
@@ -234,12 +271,13 @@ class UnitPoll:
         last_s = self._settings.retry_max_s
         await self._report_health(f"unit {self.unit} does not answer; asked again after {wait_s:g} s, at last every {last_s:g} s")
         self._outlet.silent(self.unit, "does not answer")
-        smallest = min(every, key=lambda reader: reader.block.count)  # the least work for the bus
+        smallest = min((value for reader in every for value in reader.block.values), key=lambda value: value.size)  # the least work
+        request = request_for(block_of([smallest]))
         while self._failures:
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, self._settings.retry_max_s)
             try:
-                await self._ask(smallest.request)
+                await self._ask(request)
             except (NoAnswer, WrongAnswer):
                 continue
             except ModbusException:
@@ -252,35 +290,43 @@ class UnitPoll:
 
     async def _split_refused(self, plan: PollPlan, reader: BlockReader, refusal: ModbusException) -> None:
         """Find the part of a block that the device refuses, read the rest, and remember both."""
-        good: list[tuple[Block, Reply]] = []
-        refused: list[Block] = []
-        await self._halve(reader.block, good, refused)
-        if not good:
-            reader.resume_s = self._now() + self._settings.unreadable_retry_s
-            await self._lose([reader], "refused", f"{reader.block}: {refusal}")
-            await self._report_refused(reader.tags, f"{reader.block} is refused as a whole: {refusal}")
+        if reader.wait_s and len(reader.block.values) > 1:  # refused as a whole before: one place tells whether anything has changed
+            try:
+                await self._ask_again(request_for(block_of(reader.block.values[:1])))
+            except ModbusException as error:
+                await self._leave(reader, error)
+                return
+        await self._adopt(plan, reader, await divide(self._ask_block, reader.block, refusal), refusal)
+
+    async def _adopt(self, plan: PollPlan, reader: BlockReader, found: Division, why: Exception) -> None:
+        """Read what a division has found, in the longest reads that the device gives, and leave the rest alone for a while."""
+        if not found.good:
+            await self._leave(reader, why)
             return
-        for block, reply in good:
+        for block, reply in found.good:
             await self._take(self._reader(block), reply)
-        lost = [value for block in refused for value in block.values]
+        lost = list(found.refused)
+        blocks = await rejoin(self._ask_block, found.parts, reader.block)
         plan.unreadable |= dict.fromkeys(lost, self._now() + self._settings.unreadable_retry_s)
         at = plan.readers.index(reader)
-        plan.readers[at : at + 1] = parts = [self._reader(block) for block in joined(block for block, _ in good)]
-        pieces = ", ".join(f"{part.block.start}..{part.block.start + part.block.count - 1}" for part in parts)
-        await self._report_refused(tuple(value.tag for value in lost) or reader.tags, f"{reader.block}: {refusal}; read as {pieces}")
+        plan.readers[at : at + 1] = [self._reader(block) for block in blocks]
+        pieces = ", ".join(f"{block.start}..{block.start + block.count - 1}" for block in blocks)
+        await self._report_refused(tuple(value.tag for value in lost) or reader.tags, f"{reader.block}: {why}; read as {pieces}")
         if lost:
-            await self._outlet.lost([value.tag for value in lost], "refused", f"{reader.block}: {refusal}")
+            await self._outlet.lost([value.tag for value in lost], "refused", f"{reader.block}: {why}")
 
-    async def _halve(self, block: Block, good: list[tuple[Block, Reply]], refused: list[Block]) -> None:
-        for part in halves(block) or ():
-            try:
-                good.append((part, await self._ask(request_for(part))))
-            except ModbusException as refusal:
-                if refusal.code not in _ILLEGAL:
-                    raise
-                await self._halve(part, good, refused)
-        if halves(block) is None:
-            refused.append(block)
+    async def _leave(self, reader: BlockReader, why: Exception) -> None:
+        """Ask nothing of a block for a while: soon again at first, for the device may only be starting."""
+        longest_s = self._settings.unreadable_retry_s
+        reader.wait_s = min(2 * reader.wait_s or self._settings.retry_s, longest_s)
+        reader.resume_s = self._now() + reader.wait_s
+        await self._lose([reader], "refused", f"{reader.block}: {why}")
+        await self._report_refused(
+            reader.tags, f"{reader.block} is refused as a whole: {why}; asked again soon, at last each {longest_s:g} s"
+        )
+
+    async def _ask_block(self, block: Block) -> Reply:
+        return await self._ask_again(request_for(block))
 
     async def _try_unreadable(self, plan: PollPlan) -> None:
         """Read one of the refused addresses whose time has come again."""

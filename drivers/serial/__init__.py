@@ -5,8 +5,8 @@ in the protocol's form; nothing is stripped, completed or repaired, and anything
 failure no answer counts until the driver is in step again, so that an older answer never passes for a new one. A number in another
 unit than the map names is Bad.
 
-The way of a value: `port` (bytes to lines) -> `mtsics`, `sbi` or `lines` (a line to fields, chosen by `dialect`) -> `driver` (fields to
-readings).
+The way of a value: `port` (bytes) -> `framing` (lines, whose beginning was seen) -> `mtsics`, `sbi` or `lines` (a line to fields, chosen by
+`dialect`) -> `readings` (fields to readings).
 """
 
 from drivers.serial.driver import SerialDriver

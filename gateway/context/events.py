@@ -115,8 +115,9 @@ class Events:
     def _gap(self, event: Mapping[str, Any]) -> None:
         readings, start = self.readings, from_rfc3339(event["start"])
         if event["transition"] == "open":
-            readings.close(readings.gaps.open(event))
             tags = readings.plan.names.get(event["source"], []) if event["tags"] == "all" else event["tags"]
+            readings.learned(event["source"], tags, start)
+            readings.close(readings.gaps.open(event))
             readings.touched(tags, start, None, "late-data")
         elif event["transition"] == "fill":
             readings.touched(readings.gaps.filled(event), start, from_rfc3339(event["end"]), "late-data")

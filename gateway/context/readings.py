@@ -10,7 +10,7 @@ from gateway.context.equipment.holdtimes import HoldTimes
 from gateway.context.gaps.gaps import Closed, Gaps
 from gateway.context.gaps.silence import Silences
 from gateway.context.materials.bookings import Bookings
-from gateway.context.plan import Plan, Unit
+from gateway.context.plan import LATENESS_TICKS, Plan, Unit
 from gateway.context.records.runs import Runs
 from gateway.context.signals.contexts import Contexts
 from gateway.context.signals.settle import Settling
@@ -72,6 +72,16 @@ class Readings:
         for event in closed.events:
             self.holds.gap(event)
             self.emit(event)
+
+    def learned(self, source: str, tags: Iterable[str], start: int) -> None:
+        """Say that a gap begins so long before what its source was seen to do since that records of then are final, and do not change."""
+        names, since = self.plan.names.get(source, []), self.state.frontier.get(source, 0)
+        interest = {names[index] for index in self.plan.interest.get(source, ()) if index < len(names)}
+        late = sorted(interest.intersection(tags))
+        if late and since - start > LATENESS_TICKS and say_once(self.state.late, f"gap/{source}", self.state.now):
+            message = f"{source}: a gap of {', '.join(late[:3])} is learned too late; records that closed meanwhile do not change"
+            evidence = {"start": rfc3339(start), "alive": rfc3339(since)}
+            self.emit(event_bodies.finding("late-data", "warning", message, evidence, source=source, tags=late))
 
     def touched(self, tags: Iterable[str], start: int, end: int | None, reason: str) -> None:
         """Note that something about these tags in [start, end) was learned after records were made."""

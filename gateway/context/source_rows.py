@@ -66,7 +66,8 @@ def _findings(
     named: list[str | None] = [*batches] or [None]
     for batch in named:
         head = f"batch {batch}: {what}" if batch else what
-        severity: Any = "warning" if batch and altered else "info"  # an empty column that is filled in is no change of what was said
+        # an empty column that is filled in is no change of what was said
+        severity: Any = "warning" if in_force or (batch and altered) else "info"
         code = f"source-row-{'deleted' if deleted else 'changed'}"
         yield event_bodies.finding(code, severity, f"{head}: {say}"[:2_000], {"batch": batch, **evidence}, source=event["source"])
 

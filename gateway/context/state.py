@@ -115,12 +115,10 @@ class Heard:
     key: str
     step: str
     run: str | None
-    start: int | None
-    end: int | None
+    start: Instant | None
+    end: Instant | None
     seq: int
     change: str
-    start_basis: Basis = "observed"
-    end_basis: Basis = "observed"
     entered: int = 0
 
 

@@ -35,8 +35,7 @@ class Takeover:
             undeclared = self._is_undeclared(run, following)
             if undeclared and run.end is None:
                 self._end(run)
-            if undeclared or redefined & self._runs.values.rests_on(run):
-                self._record(run)
+            self._record(run)  # what has ended is judged by the configuration that held
             if undeclared:
                 self._runs.memory.close(run)
         for unit in self._plan.units.values():

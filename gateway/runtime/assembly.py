@@ -1,5 +1,6 @@
 """Makes objects of configuration, here and nowhere else: checks a folder whole, then makes the drivers of a line."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,8 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 import config
-from config import ConfigError, Line, Problem, Source
+from config import ConfigError, Credential, Line, Problem, Source, Uplink, credentials
+from config.sections import Tls
 from drivers import Driver, DriverMisconfigured, driver_class
 
 
@@ -19,6 +21,7 @@ def check(folder: Path) -> tuple[Line | None, list[Problem]]:
     line, problems = config.read(folder)
     if line is not None:
         problems = problems + [problem for index, source in enumerate(line.sources) for problem in _check_source(line, index, source)]
+        problems += [problem for index, uplink in enumerate(line.uplinks) for problem in _missing_files(line, index, uplink)]
     problems = sorted(set(problems), key=lambda problem: (problem.file, problem.line or 0, problem.message))
     return (None if any(problem.severity == "error" for problem in problems) else line), problems
 
@@ -34,6 +37,22 @@ def load(folder: Path) -> Line:
 def drivers_of(line: Line) -> list[tuple[Source, Driver]]:
     """Make one driver per source. Raises DriverMisconfigured."""
     return [(source, driver_class(source.driver)(source, line.tags_of(source.name))) for source in line.sources]
+
+
+def _missing_files(line: Line, index: int, uplink: Uplink) -> Iterator[Problem]:
+    """Warn of files that an uplink names and that are not there: it is refused until they come, and the line runs without it."""
+    for key, name in (uplink.tls or Tls()).model_dump(exclude_none=True).items():
+        if isinstance(name, str) and not (line.folder / name).is_file():
+            text = f"{key} `{name}` is not there: uplink {uplink.name} is refused until it is"
+            yield config.place_of(line, ("uplink", index, "tls")).problem(text, "warning")
+    secrets = {"password": uplink.password, "tls": uplink.tls and uplink.tls.key}
+    for key, secret in secrets.items():
+        if isinstance(secret, Credential):
+            try:
+                credentials.path(secret, line.folder)
+            except credentials.CredentialMissing as error:
+                text = f"{error}: uplink {uplink.name} is refused until it is (systemd gives credentials to the service alone)"
+                yield config.place_of(line, ("uplink", index, key)).problem(text, "warning")
 
 
 def _check_source(line: Line, index: int, source: Source) -> list[Problem]:

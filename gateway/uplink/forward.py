@@ -86,10 +86,11 @@ class Forwarder:
     async def failed(self, _why: str) -> None:
         """Return when the next call of `run`, which has raised, makes sense by what the receiver said (Retry-After, a refusal).
 
-        The supervisor's own wait comes on top.
+        At once when the files of certificate or password have changed. The supervisor's own wait comes on top.
         """
-        wait_s, self._wait_s = self._wait_s, 0.0
-        await asyncio.sleep(wait_s)
+        end_s, self._wait_s = self._clock() + self._wait_s, 0.0
+        while (left_s := end_s - self._clock()) > 0 and not self._transport.stale():  # noqa: ASYNC110 - files tell nobody
+            await asyncio.sleep(min(left_s, TICK_S))
 
     async def run(self) -> None:
         """Connect and forward until cancelled.
@@ -154,8 +155,9 @@ class Forwarder:
 
     async def _connect(self) -> None:
         self.status.state, self.status.detail = "connecting", self._uplink.endpoint
-        for remark in await self._transport.open(await self._announcement()):
-            self._announcer.say("certificate-ends", "warning", remark)
+        for code, severity, text in self._transport.remarks():
+            self._announcer.say(code, severity, text)
+        await self._transport.open(await self._announcement())
         self.status.state, self.status.detail = "forwarding", ""
         self._judge.behind, self._questioned_s = None, None
 

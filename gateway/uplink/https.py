@@ -2,25 +2,28 @@
 
 import asyncio
 import gzip
+import zlib
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import aiohttp
 
-from buffer import Entry
-from config import Uplink, credentials
+from buffer import Entry, Rejected
+from config import Uplink
 from gateway.uplink import tls
 from gateway.uplink.errors import Refused, Unreachable
 from gateway.uplink.http_status import outcome
 from gateway.uplink.receipt import MAX_RECEIPT_BYTES
 from gateway.uplink.records import Record, Records, Reply, answered
-from gateway.uplink.transport import MAX_ENTRY_BYTES, Answer, Delivered, Online, Room, Transport
+from gateway.uplink.transport import MAX_ENTRY_BYTES, Answer, Delivered, Online, Outcome, Room, Transport
 
 PAGE_BYTES = 1_048_576
 PAGE_ENTRIES = 1_000
 CONNECT_S = 10.0
 ATTEMPT_S = 30.0
+HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "ebr-gateway"}
 SLOWEST_BYTES_PER_S = 2_000
 """A page may take ATTEMPT_S plus its bytes at this rate; an attempt that takes longer is given up and the next page is smaller."""
 
@@ -30,23 +33,27 @@ class Https(Transport):
 
     def __init__(self, uplink: Uplink, gateway: str, folder: Path) -> None:
         super().__init__()
-        self._uplink, self._folder, self._secure = uplink, folder, urlsplit(uplink.endpoint).scheme == "https"
+        self._uplink, self._secure = uplink, urlsplit(uplink.endpoint).scheme == "https"
         self._base = f"{uplink.endpoint.rstrip('/')}/gateways/{'/'.join(quote(part, safe='') for part in gateway.split('/'))}"
-        self._identity = tls.Identity(uplink.tls, folder)
+        self._identity = tls.Identity(uplink.tls if self._secure else None, folder, uplink.password)
         self._session: aiohttp.ClientSession | None = None
-        self._page_bytes, self._page_entries, self._gzip = PAGE_BYTES, PAGE_ENTRIES, True
+        self._page_bytes, self._page_entries = PAGE_BYTES, PAGE_ENTRIES
+        self._gzip = uplink.compress and uplink.profile == "entries"  # for a single record it is not worth a receiver that can not unpack
 
-    async def open(self, online: Online) -> list[str]:  # noqa: ARG002 - HTTP has no place for it
-        """Make a session; the first page makes the connection. No proxy of the environment, no cookies, no redirects."""
-        auth = None
-        if self._uplink.user is not None:
-            password = credentials.read(self._uplink.password, self._folder) if self._uplink.password else ""
-            auth = aiohttp.BasicAuth(self._uplink.user, password)
+    async def open(self, online: Online) -> None:  # noqa: ARG002 - HTTP has no place for it
+        """Make a session; the first page makes the connection. No proxy of the environment, no cookies, no redirects, no packed answers."""
+        password, headers = self._identity.password(), dict(HEADERS)
+        if self._uplink.user is not None:  # RFC 7617, 2.1: UTF-8
+            who = f"{self._uplink.user}:{password or ''}".encode()
+            headers["Authorization"] = f"Basic {b64encode(who).decode()}"
         connector = aiohttp.TCPConnector(ssl=self._identity.context() if self._secure else False, limit=2)
         self._session = aiohttp.ClientSession(
-            connector=connector, auth=auth, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False,
-            headers={"Accept": "application/json", "User-Agent": "ebr-gateway"},
+            connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False,
+            headers=headers,
         )  # fmt: skip
+
+    def remarks(self) -> list[tls.Remark]:
+        """Return what is to be said of the certificates."""
         return self._identity.remarks() if self._secure else []
 
     async def close(self) -> None:
@@ -68,6 +75,8 @@ class Https(Transport):
         what = outcome(status, headers.get("Retry-After"))
         if what == "smaller":
             return self._smaller(page)
+        if what == "single" and self._gzip:  # many servers answer 400 to a body that they do not unpack
+            return self._plain()
         if what == "plain":
             return self._plain()
         if what == "single" and len(page) > 1:
@@ -75,6 +84,9 @@ class Https(Transport):
             return 0
         self._page_entries, self._page_bytes = min(2 * self._page_entries, PAGE_ENTRIES), min(2 * self._page_bytes, PAGE_BYTES)
         if what == "answer":
+            self.inbox.append(Delivered((last.epoch, last.seq), last.digest))
+        elif not self._uplink.receipts:  # no receipt can list it: the status is the only word on it
+            self.inbox.append(Outcome((last.epoch, last.seq), Rejected(last.seq, f"http-{status}")))
             self.inbox.append(Delivered((last.epoch, last.seq), last.digest))
         about = f"answer {status} to entries {first.seq}-{last.seq}"
         self.inbox.append(Answer(answer, about, required=what == "answer", refused=what == "single"))
@@ -95,8 +107,8 @@ class Https(Transport):
         return 0
 
     def stale(self) -> bool:
-        """True if a certificate file changed."""
-        return self._secure and self._identity.changed()
+        """True if a file of certificate or password changed."""
+        return self._identity.changed()
 
     def _cut(self, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Return the longest head of `entries` that is one page: contiguous, of one epoch, within the page's bytes; at least one entry."""
@@ -147,9 +159,13 @@ class HttpsRecords(Records):
         self._way = Https(uplink, gateway, folder)
         self._url = f"{uplink.endpoint.rstrip('/')}/records"
 
-    async def open(self, online: Online) -> list[str]:
+    async def open(self, online: Online) -> None:
         """Make a session."""
-        return await self._way.open(online)
+        await self._way.open(online)
+
+    def remarks(self) -> list[tls.Remark]:
+        """Return what is to be said of the certificates."""
+        return self._way.remarks()
 
     async def close(self) -> None:
         """Close every connection."""
@@ -159,7 +175,7 @@ class HttpsRecords(Records):
         """Do nothing: there is nothing to keep alive between records."""
 
     def stale(self) -> bool:
-        """True if a certificate file changed."""
+        """True if a file of certificate or password changed."""
         return self._way.stale()
 
     async def deliver(self, record: Record) -> Reply:
@@ -176,14 +192,18 @@ class HttpsRecords(Records):
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """Read a body that may be a receipt; a longer or compressed one is none, and is not read to its end."""
-    if response.headers.get("Content-Encoding", "identity") != "identity":
+    """Read a body that may be a receipt, and unpack one that was packed though nobody asked; a longer one is none, and is not read on."""
+    coding = response.headers.get("Content-Encoding", "identity").lower()
+    if coding not in ("identity", "gzip", "x-gzip", "deflate"):
         return b""
-    chunks, size = [], 0
+    unpack = None if coding == "identity" else zlib.decompressobj(zlib.MAX_WBITS | 32)  # the header tells gzip and zlib apart
+    body = b""
     async for chunk in response.content.iter_any():
-        size += len(chunk)
-        if size > MAX_RECEIPT_BYTES:
+        try:
+            body += chunk if unpack is None else unpack.decompress(chunk, MAX_RECEIPT_BYTES + 1 - len(body))
+        except zlib.error:
+            return b""
+        if len(body) > MAX_RECEIPT_BYTES or (unpack is not None and unpack.unconsumed_tail):
             response.close()
             return b""
-        chunks.append(chunk)
-    return b"".join(chunks)
+    return body

@@ -21,8 +21,9 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from buffer import Entry
-from config import Uplink, credentials
+from config import Uplink
 from gateway.uplink import tls, topics
+from gateway.uplink.bounded_client import MAX_PACKET_BYTES, BoundedClient
 from gateway.uplink.errors import Refused, Unreachable, UplinkError
 from gateway.uplink.pubacks import Pubacks
 from gateway.uplink.records import Record, Records, Reply, reply_of
@@ -40,6 +41,8 @@ MAX_SOCKET_QUEUE_BYTES = 4_194_304
 SESSION_S = 3_600
 ACK_SILENCE_S = 60.0
 MAX_INBOX = 10_000
+RETAIN_NOT_SUPPORTED = 0x9A
+NOT_RETAINED = "the broker retains no messages: who subscribes later does not see whether this gateway is online"
 
 _WAIT = {0x88, 0x89, 0x97, 0x9F, 0x8B, 0x8D, 0x8E, 0x98}
 """Reason codes that time may cure: unavailable, busy, quota, rate, shutting down, keep-alive, taken over, administrative."""
@@ -51,13 +54,16 @@ class Mqtt(Transport):
 
     def __init__(self, uplink: Uplink, gateway: str, folder: Path) -> None:
         super().__init__()
-        self._uplink, self._folder, self._topic = uplink, folder, topics.base(uplink, gateway)
+        self._uplink, self._topic = uplink, topics.base(uplink, gateway)
         url = urlsplit(uplink.endpoint)
         self._secure, self._host = url.scheme == "mqtts", url.hostname or ""
         self._port = url.port or (8883 if self._secure else 1883)
-        self._client_id = ".".join(("ebr-gateway", *gateway.split("/"), uplink.name))  # brokers take fewer characters here than in topics
-        self._identity = tls.Identity(uplink.tls, folder)
-        self._client: paho.Client | None = None
+        # Some brokers take letters, digits, - and _ here and nothing else; names of sites, lines and uplinks have no _ (MQTT 5, 3.1.3.1).
+        self._client_id = uplink.client_id or "_".join(("ebr-gateway", *gateway.split("/"), uplink.name))
+        self._identity = tls.Identity(uplink.tls if self._secure else None, folder, uplink.password)
+        self._retains = True
+        self._leave_queue = False  # the broker's queue for us holds a message that is too large, and would deliver it again
+        self._client: BoundedClient | None = None
         self._failure: UplinkError | None = None
         self._online = Online(0, 0, 0)
         self._reset()
@@ -69,7 +75,7 @@ class Mqtt(Transport):
         self._subscribed: asyncio.Event = asyncio.Event()
         self._announced: asyncio.Event = asyncio.Event()
 
-    async def open(self, online: Online) -> list[str]:
+    async def open(self, online: Online) -> None:
         """Connect, subscribe to the receipts, publish that the gateway is online; in this order, so that no receipt is missed."""
         self._reset()
         client = self._client = self._make(online)
@@ -80,7 +86,7 @@ class Mqtt(Transport):
                 await self._until(self._connected)
                 client.subscribe(f"{self._topic}/receipts", qos=1)
                 await self._until(self._subscribed)
-                client.publish(f"{self._topic}/online", _online(online, up=True), qos=1, retain=True)
+                client.publish(f"{self._topic}/online", _online(online, up=True), qos=1, retain=self._retains)
                 await self._until(self._announced)
         except TimeoutError as error:
             await self.close()
@@ -88,7 +94,11 @@ class Mqtt(Transport):
         except BaseException:
             await self.close()
             raise
-        return self._identity.remarks() if self._secure else []
+
+    def remarks(self) -> list[tls.Remark]:
+        """Return what is to be said of the certificates, and of a broker that keeps no messages."""
+        told = self._identity.remarks() if self._secure else []
+        return told if self._retains else [*told, tls.Remark("not-retained", "warning", NOT_RETAINED)]
 
     async def close(self) -> None:
         """Publish that the gateway is offline if the connection still permits it, and close the socket."""
@@ -96,7 +106,7 @@ class Mqtt(Transport):
         if client is None:
             return
         if client.is_connected():
-            client.publish(f"{self._topic}/online", _online(self._online, up=False), qos=0, retain=True)
+            client.publish(f"{self._topic}/online", _online(self._online, up=False), qos=0, retain=self._retains)
             client.disconnect()
             client.loop_write()
         sock: Any = client.socket()
@@ -150,23 +160,21 @@ class Mqtt(Transport):
         return len(self._sent)
 
     def stale(self) -> bool:
-        """True if a certificate file changed."""
-        return self._secure and self._identity.changed()
+        """True if a file of certificate or password changed."""
+        return self._identity.changed()
 
     # -- making the connection
 
-    def _make(self, online: Online) -> paho.Client:
+    def _make(self, online: Online) -> BoundedClient:
         five = self._uplink.version == "5"
-        client = paho.Client(
+        client = BoundedClient(
             CallbackAPIVersion.VERSION2, self._client_id, protocol=paho.MQTTv5 if five else paho.MQTTv311,
-            clean_session=None if five else False, reconnect_on_failure=False,
+            clean_session=None if five else self._leave_queue, reconnect_on_failure=False,
         )  # fmt: skip
-        client.will_set(f"{self._topic}/online", _online(online, up=False), qos=1, retain=True)
+        client.will_set(f"{self._topic}/online", _online(online, up=False), qos=1, retain=self._retains)
         client.max_inflight_messages_set(MAX_INFLIGHT + 1)  # ours is the window that counts: `room`
         if self._uplink.user is not None:
-            client.username_pw_set(
-                self._uplink.user, credentials.read(self._uplink.password, self._folder) if self._uplink.password else None
-            )
+            client.username_pw_set(self._uplink.user, self._identity.password())
         if self._secure:
             client.tls_set_context(self._identity.context())
         loop = asyncio.get_running_loop()
@@ -192,8 +200,9 @@ class Mqtt(Transport):
         client.connect_timeout = 10.0
         options: dict[str, Any] = {}
         if self._uplink.version == "5":
-            options["clean_start"], options["properties"] = False, Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+            options["clean_start"], options["properties"] = self._leave_queue, Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             options["properties"].SessionExpiryInterval = SESSION_S
+            options["properties"].MaximumPacketSize = MAX_PACKET_BYTES
         try:
             client.connect(self._host, self._port, KEEPALIVE_S, **options)
         except (OSError, ValueError) as error:
@@ -239,8 +248,12 @@ class Mqtt(Transport):
     # -- paho's callbacks, all in the loop's thread
 
     def _on_connect(self, _: paho.Client, __: Any, ___: Any, reason: ReasonCode, properties: Properties | None) -> None:
+        if reason.is_failure and reason.value == RETAIN_NOT_SUPPORTED and self._retains:
+            self._retains = False
+            self._fail(Unreachable(f"{NOT_RETAINED}; connecting again without"))
+            return
         if reason.is_failure:
-            self._fail(_no(reason, "the broker refused the connection"))
+            self._fail(_no(reason, "the broker refused the connection", self._uplink.version))
             return
         largest = getattr(properties, "MaximumPacketSize", None)
         if largest is not None and largest < MIN_PACKET_BYTES:
@@ -250,12 +263,21 @@ class Mqtt(Transport):
             self._fail(Refused("protocol", "the broker offers no QoS 1"))
             return
         self._inflight = min(MAX_INFLIGHT, getattr(properties, "ReceiveMaximum", MAX_INFLIGHT))
+        self._leave_queue = False
         self._connected.set()
 
-    def _on_disconnect(self, _: paho.Client, __: Any, ___: Any, reason: ReasonCode, ____: Any) -> None:
-        self._fail(
-            _no(reason, "the broker closed the connection") if reason.value in _WHO | {0x95} else Unreachable(f"disconnected: {reason}")
-        )
+    def _on_disconnect(self, client: paho.Client, __: Any, ___: Any, reason: ReasonCode, ____: Any) -> None:
+        if isinstance(client, BoundedClient) and client.oversize_bytes:
+            self._leave_queue = True  # receipts alone can be in it: the receiver answers again
+            text = f"a message of {client.oversize_bytes} bytes on {self._topic}/receipts: no receipt, not read"
+            self._fail(Unreachable(f"{text}; connecting again without what the broker has queued"))
+        elif reason.value in _WHO | {0x95}:
+            self._fail(_no(reason, "the broker closed the connection"))
+        elif (broken := self._identity.broken) is not None and (why := tls.failure(broken)) is not None:
+            self._fail(why)
+        else:
+            other = f"; another client with the client id {self._client_id} would end this connection, too"
+            self._fail(Unreachable(f"disconnected: {reason}{other if reason.value in (0x80, 0x8E) else ''}"))
 
     def _on_subscribe(self, _: paho.Client, __: Any, ___: int, reasons: list[ReasonCode], ____: Any) -> None:
         if reasons[0].is_failure:
@@ -264,7 +286,8 @@ class Mqtt(Transport):
 
     def _on_publish(self, _: paho.Client, __: Any, mid: int, reason: ReasonCode, ___: Any) -> None:
         if reason.is_failure:
-            self._fail(_no(reason, "the broker refused what was published"))
+            topic = f"{self._topic}/{'entries' if mid in self._sent else 'online'}"
+            self._fail(_no(reason, f"the broker refused what was published on {topic}"))
             return
         if mid not in self._sent:
             self._announced.set()
@@ -290,9 +313,13 @@ class MqttRecords(Records):
         self._came = asyncio.Event()
         self._way.wake = self._came.set
 
-    async def open(self, online: Online) -> list[str]:
+    async def open(self, online: Online) -> None:
         """Connect and subscribe to the outcomes."""
-        return await self._way.open(online)
+        await self._way.open(online)
+
+    def remarks(self) -> list[tls.Remark]:
+        """Return what is to be said of the certificates, and of a broker that keeps no messages."""
+        return self._way.remarks()
 
     async def close(self) -> None:
         """Disconnect."""
@@ -303,7 +330,7 @@ class MqttRecords(Records):
         await self._way.tick()
 
     def stale(self) -> bool:
-        """True if a certificate file changed."""
+        """True if a file of certificate or password changed."""
         return self._way.stale()
 
     async def deliver(self, record: Record) -> Reply:
@@ -328,8 +355,9 @@ def _online(online: Online, *, up: bool) -> bytes:
     return orjson.dumps({"online": up, **online._asdict()})
 
 
-def _no(reason: ReasonCode, what: str) -> UplinkError:
-    text = f"{what}: {reason} (0x{reason.value:02x})"
+def _no(reason: ReasonCode, what: str, version: str = "") -> UplinkError:
+    hint = '; it may speak MQTT 3.1.1 only: version = "3.1.1"' if reason.value == 0x84 and version == "5" else ""
+    text = f"{what}: {reason} (0x{reason.value:02x}){hint}"
     if reason.value in _WAIT:
         return Unreachable(text)
     if reason.value in _WHO:

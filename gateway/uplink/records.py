@@ -135,7 +135,9 @@ def _retry(code: str) -> str:
 def answered(status: int, payload: bytes, content_type: str, record: Record) -> Reply | None:
     """Return the reply in an HTTP answer; None if the status must decide (a request to come again, or an error)."""
     reply = reply_of(payload, record.id)
-    if status in (200, 201):
+    if status == 202:  # RFC 9110, 15.3.3: perhaps it will be done
+        raise Unreachable(f"the receiver has accepted {record.id}, and does not say that it is stored (202)")
+    if status in (200, 201, 204):
         if content_type.startswith("text/html"):
             raise Unreachable("an HTML page answered instead of the receiver")
         return reply or Reply("stored")

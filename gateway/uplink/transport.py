@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from buffer import Entry, Rejected
+from gateway.uplink.tls import Remark
 
 Position = tuple[int, int]
 """(epoch, seq): the one order of everything that is sent."""
@@ -73,11 +74,12 @@ class Transport(ABC):
         self.wake: Callable[[], None] = lambda: None
 
     @abstractmethod
-    async def open(self, online: Online) -> list[str]:
-        """Connect; return remarks worth a finding (a certificate that ends soon).
+    async def open(self, online: Online) -> None:
+        """Connect. Raises Unreachable or Refused, after closing everything that it opened."""
 
-        Raises Unreachable or Refused, after closing everything that it opened.
-        """
+    def remarks(self) -> list[Remark]:
+        """Return what is worth a finding before a connection is tried: a certificate that ends soon, or has ended."""
+        return []
 
     @abstractmethod
     async def close(self) -> None:
@@ -109,4 +111,4 @@ class Transport(ABC):
 
     @abstractmethod
     def stale(self) -> bool:
-        """True if the connection should be made anew although it works: its certificate files changed."""
+        """True if the connection should be made anew although it works, or can be tried again before its time: its files changed."""

@@ -1,6 +1,7 @@
 """Keeps STORE/batches up to date: rebuilds a batch some time after the last entry that concerns it."""
 
 import asyncio
+import hashlib
 import logging
 import os
 import time
@@ -22,6 +23,8 @@ from simulators.ebr.record.statement import local_time
 
 log = logging.getLogger(__name__)
 
+MAX_NAME_CHARS, KEPT_CHARS = 250, 100
+"""Of the name of a batch's folder; what stays of a longer one."""
 SETTLED_S = 1.0
 AT_LEAST_EVERY_S = 15.0
 UTC = ZoneInfo("UTC")
@@ -59,8 +62,13 @@ class Builder:
 
 
 def folder_of(store: Path, batch: str) -> Path:
-    """Name the folder STORE/batches/<batch>; the batch's id is percent-encoded, so that it is always one plain folder name."""
+    """Name the folder STORE/batches/<batch>; the batch's id is percent-encoded, so that it is always one plain folder name.
+
+    A name may have 255 bytes (NAME_MAX): of a longer one the beginning stays, and the id's SHA-256 tells it from all others.
+    """
     name = quote(batch, safe="")
+    if len(name) > MAX_NAME_CHARS:
+        name = f"{name[:KEPT_CHARS]}~{hashlib.sha256(batch.encode()).hexdigest()}"
     return store / "batches" / (name if name.strip(".") else name.replace(".", "%2E"))
 
 

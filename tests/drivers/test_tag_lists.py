@@ -165,7 +165,6 @@ def test_a_studio_5000_tag_that_is_not_accessible_is_left_out(tmp_path):
         ("ignition", "x.json", "[]"),
         ("ignition", "x.json", '{"tags":["x"]}'),
         ("ignition", "x.json", '{"tags":' * 5000 + "1" + "}" * 5000),
-        ("kepware", "x.csv", "Tag Name,Data Type\n" + "x" * 200_000 + ",Float\n"),
     ],
 )
 def test_a_file_of_another_shape_is_one_readable_error(tmp_path, kind, name, data):

@@ -171,7 +171,10 @@ class ConfiguredTruth(Truth):
 
     def _is_known(self, record: Any, setup: Setup, row: Row, version: int) -> bool:
         """Return whether a value can be told: all of it was seen, asked for in time, of one tag, and there is one."""
-        if not self._all_seen(record, row) or not self._asked_in_time(record, row, version) or self._redefined(record, row.tag):
+        ended_with = record["caused_by"] in self.made.versions and record["end"]["basis"] != "observed"
+        if ended_with or not self._all_seen(record, row) or not self._asked_in_time(record, row, version):
+            return False  # ended with its configuration: nobody saw it end
+        if self._redefined(record, row.tag, queued=True):
             return False
         steps = self.possible(record, DEPENDS.get(row.statistic, BOTH))
         return bool(steps) and self._exactly(record, setup, row, steps[0]) is not None  # none, if the equipment never ran in it
@@ -183,12 +186,15 @@ class ConfiguredTruth(Truth):
             self._limit(record, self.setups[self.judged_by(record)], row, f"={tag}")[1] for tag in lines
         )
 
-    def _redefined(self, record: Any, tag: str) -> bool:
-        """Return whether a tag came to mean something else between the reading that stood at a step's start and the step's end."""
+    def _redefined(self, record: Any, tag: str, *, queued: bool = False) -> bool:
+        """Return whether a tag came to mean something else between the reading that stood at a step's start and the step's end.
+
+        queued: what a server had kept of it meanwhile counts as of the tag that it was.
+        """
         start, end = stated_window(record, "start")[0], stated_window(record, "end")[1]
         made = max((t for t, *_ in self.log.seen[tag] if t <= start), default=start) if tag else start
         pairs = zip(self.told.restarts, pairwise(self.setups), strict=False)
-        return any(made <= restart.begin < end and tag in redefined(*pair) for restart, pair in pairs)
+        return any(made <= (r.until if queued else r.begin) and r.begin < end and tag in redefined(*pair) for r, pair in pairs)
 
     def _asked_in_time(self, record: Any, row: Row, version: int) -> bool:
         """Return whether what a row asks for was asked for while the readings from the step's start on were still held."""

@@ -293,8 +293,10 @@ async def test_a_gateway_that_is_stopped_within_a_step_says_what_it_did_not_see(
     step = record.step("end")
     assert step is not None
     told = {parameter["parameter"]: parameter for parameter in step["parameters"]}
+    # A slow machine may have starved the polls around an edge too: then nobody knows of how long a step something was covered.
+    unknown = any(step[edge]["window_s"] is None for edge in ("start", "end"))
     for name in ("above", "still"):
-        assert told[name]["covered"] < 1, told[name]
+        assert unknown or told[name]["covered"] < 1, told[name]
         assert told[name]["gaps"], told[name]
     assert told["above"]["status"] == "gap"
 
@@ -305,7 +307,7 @@ async def test_a_gateway_that_is_stopped_within_a_step_says_what_it_did_not_see(
     assert after <= ended <= before, "when it came is as uncertain as the gateway stood still"
 
     assert [gap for gap in record.gaps("queued.count", "queued") if gap[2] > begun] == [], "the server's queue bridged it"
-    assert told["counted"]["covered"] == 1.0
+    assert unknown or told["counted"]["covered"] == 1.0
     made = {value for value, ticks in plant.made("queued", "queued.count").items() if begun - 1 < ticks / TICKS_PER_S < ended + 1}
     assert made - record.values("queued") == set(), "nothing of it is lost"
 

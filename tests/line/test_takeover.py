@@ -193,3 +193,24 @@ async def test_a_record_that_is_made_stays_where_the_next_configuration_asks_for
         record, stored = ended(way), way.replayed("B1")
     assert (of(record, "mix_temp")["result"], record["revision"]) == ("within", 1)
     assert stored == []
+
+
+@pytest.mark.urs("URS-CFG-04")
+async def test_what_has_ended_and_is_not_recorded_yet_is_judged_by_the_configuration_that_held(tmp_path: Path) -> None:
+    """The gateway was stopped before its record was due; another limit was asked for when it came back, and nobody had gathered it."""
+    other = "mix_max,PM-3,Highest,mixer,MIX,mixer.temp,max,Cel,1,,=mes.highest,mes,CPP\n"
+    asks = PARAMETERS.replace("mean,Cel,1,40,95,map", "mean,Cel,1,,=mixer.limit,tag") + other
+    tags = TAGS + "mixer.limit,plc,plc:s=limit,float64,Cel,°C,mixer\nmes.highest,mes,orders.highest,float64,Cel,°C,mixer\n"
+    async with way_of(tmp_path) as way:
+        await changed(way, 5, tables(tags=tags, parameters=PARAMETERS + other))
+        await mixing(way)
+        await way.read(20, step=0)
+        await way.read(20.7, temp=20.0)
+        assert not way.events("step", transition="end"), "the record waits for the MES, which tells a limit"
+        await changed(way, 21, tables(tags=tags, parameters=asks))
+        await way.order(25, None, "B1 ended")
+        await way.finish(26)
+        first, stored = way.events("step", transition="end", step="MIX")[0], way.replayed("B1")
+    assert first["config_versions"] == [2]
+    assert (of(first, "mix_temp")["high"], of(first, "mix_temp")["result"]) == ("95", "within")
+    assert stored == []

@@ -88,7 +88,8 @@ class Occupancy:
     def _enter(self, unit: Unit, where: EquipmentState, new: Identity, change: Pending) -> None:
         if where.open is not None:
             self._leave(unit, where, where.left or change.left, change.seq)
-        self._corrections.left_before(unit, change.at)
+        if change.source is None and _ends_by_rows(unit):
+            self._corrections.left_before(unit, change.at)
         self._batches.enter(unit, new, change.at, change.seq)
         where.open, where.left = new.batch, None
         self._claim(unit, new, change.at.ticks)
@@ -201,7 +202,8 @@ class Occupancy:
             elif since or (run.identity.batch is None and named) or (loose and not self._sight.changed(unit, run, ticks)):
                 self._rebind(unit, run, who, "known-late" if named else "id-late")
         self._claim_final(unit, who, ticks)
-        self._rejoin(unit, who, ticks)
+        if _ends_by_rows(unit):
+            self._rejoin(unit, who, ticks)
 
     def _rejoin(self, unit: Unit, who: Identity, ticks: int) -> None:
         """Let runs go on that were cut inside the time of a batch whose id was told late: none changed there."""
@@ -246,3 +248,8 @@ class Occupancy:
 def _sighted(at: Instant) -> Instant:
     """Let an instant at which a run is cut be observed only if the run's signals were seen just then."""
     return at if at.proof is not None else replace(at, proof=Proof())
+
+
+def _ends_by_rows(unit: Unit) -> bool:
+    """Return whether it is the ids alone that end batches here; an end that a state or a tag showed stands, whatever a row tells of it."""
+    return unit.end_state is None and unit.end_tag is None

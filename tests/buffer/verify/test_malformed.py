@@ -284,3 +284,33 @@ def test_a_file_without_permission_was_not_looked_at(made: Made, tmp_path: Path,
     monkeypatch.setattr(os, "access", lambda place, mode: Path(place) != path and access(place, mode))
     report = verify(copy, made.signer.public)
     assert (report.exit_code, any(f"{path} was not looked at" in text for text in report.missing)) == (2, True), list(report.lines())
+
+
+WITHOUT_END = """WITH RECURSIVE more(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM more)
+SELECT 'a/b' AS gateway, 1 AS epoch, n AS seq, x'00' AS digest, x'00' AS payload FROM more"""
+
+
+@pytest.mark.urs("URS-AUD-06")
+@pytest.mark.timeout(60)
+def test_rows_that_a_file_computes_are_not_read(made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    with closing(sqlite3.connect(store / "ebr.db")) as db:
+        db.execute(f"CREATE VIEW entries AS {WITHOUT_END}")
+        db.commit()
+    assert any("prohibited" in line or "not authorized" in line for line in bad(store, made, capsys))
+
+    copy = copied(made, tmp_path)
+    change(copy, "ALTER TABLE cursors RENAME TO kept", f"CREATE VIEW cursors AS SELECT seq AS uplink, epoch, seq FROM ({WITHOUT_END})")
+    assert any("journal.db can not be read" in line for line in bad(copy, made, capsys))
+
+
+@pytest.mark.urs("URS-AUD-06")
+def test_a_value_that_a_file_computes_does_not_fill_the_memory(made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    with closing(sqlite3.connect(store / "ebr.db")) as db:
+        db.execute("CREATE TABLE entries(gateway, epoch, seq, digest, payload AS (zeroblob(900000000)))")
+        db.execute("INSERT INTO entries VALUES ('a/b', 1, 1, x'00')")
+        db.commit()
+    assert any("too big" in line for line in bad(store, made, capsys))

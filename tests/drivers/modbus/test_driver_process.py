@@ -132,7 +132,8 @@ async def test_a_wrong_answer_never_becomes_a_value_and_the_next_right_one_does(
     async with plc_for(tmp_path, tags, transport, timeout_ms=80) as (plc, source), running(source, tags) as emit:
         await plc.set({"t0": 7, "t1": 8}, 0)
         await emit.until(lambda: (emit.last(0), emit.last(1)) == ((7, 0), (8, 0)))
-        plc.faults.append(Fault(kind, function=3))
+        # a wrong answer is asked again within the poll, and silence is not
+        plc.faults.append(Fault(kind, function=3, times=1 if kind in ("drop", "truncated") else 2))
         await emit.until(lambda: emit.losses)
         await plc.set({"t0": 9}, 0)
         await emit.until(lambda: emit.last(0) == (9, 0))
@@ -264,3 +265,18 @@ async def test_nobody_listening_is_link_lost(tmp_path):
         tags = tags_of(("1/holding/0:uint16", "uint16"))
         with pytest.raises(LinkLost, match=str(port)):
             await ModbusDriver(source_at(tmp_path, port=port), tags).run(Collected())
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_a_connection_that_the_device_closes_while_idle_is_opened_again_without_a_gap(tmp_path):
+    tags = tags_of(("1/holding/0:uint16", "uint16"))
+    async with plc_for(tmp_path, tags, rate_ms=300) as (plc, source), running(source, tags) as emit:
+        for turn in range(1, 4):
+            seen = emit.seen[0]
+            await emit.until(lambda seen=seen: emit.seen[0] > seen)
+            for connection in list(plc.connections):
+                connection.abort()
+            seen = emit.seen[0]
+            await emit.until(lambda seen=seen: emit.seen[0] > seen)
+            assert plc.accepted == turn + 1
+        assert not emit.losses

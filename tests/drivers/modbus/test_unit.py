@@ -127,9 +127,120 @@ async def test_a_block_that_is_refused_whole_is_asked_again_now_and_then() -> No
     device = Device()
     device.refused = True
     async with polled(device, 1, unreadable_retry_s=60.0) as seen:
-        await asyncio.sleep(119.0)
-        assert device.times() == [0, 60_050], "at the grid point after the minute that began with the refusal"
+        await asyncio.sleep(137.0)
+        assert device.times() == [0, 5_050, 15_100, 35_150, 75_200, 135_250], "soon at first: it may only be starting"
         device.refused = False
+        await asyncio.sleep(60.0)
+        assert device.times()[6:8] == [195_300, 195_350], "at last each minute"
         await asyncio.sleep(2.0)
-        assert device.times()[2:4] == [120_100, 120_150]
-        assert len(seen.lists) == len(device.asked) - 3, "two were refused, one is under way"
+        assert len(seen.lists) >= len(device.asked) - 7, "six were refused, one is under way"
+
+
+class Registers(Device):
+    """Registers of one unit, some of which are not given as they should be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.silent: set[int] = set()
+        self.illegal: set[int] = set()
+        self.longest = 125
+        self.busy_each = 0  # each so manieth answer is exception 6
+        self.reads: list[tuple[int, int]] = []
+
+    async def read(self, request: Request) -> Reply:
+        now_s = asyncio.get_running_loop().time()
+        start, count = int.from_bytes(request.pdu[1:3], "big"), int.from_bytes(request.pdu[3:5], "big")
+        self.reads.append((start, count))
+        touched = set(range(start, start + count))
+        if touched & self.silent or count > self.longest:
+            await asyncio.sleep(TIMEOUT_S)
+            raise NoAnswer("no answer in 0.25 s")
+        await asyncio.sleep(0.004)
+        if self.busy_each and len(self.reads) % self.busy_each == 0:
+            raise ModbusException(6)
+        if touched & self.illegal:
+            raise ModbusException(2)
+        data = b"".join(at.to_bytes(2, "big") for at in range(start, start + count))
+        return Reply(data, round(now_s * 1e9), round(asyncio.get_running_loop().time() * 1e9))
+
+
+@asynccontextmanager
+async def mapped(device: Device, *offsets: int, **options: Any) -> AsyncIterator[Seen]:
+    """Holding registers of unit 1, polled once a second."""
+    tags = [Tag(tag=f"t{at}", source="plc", address=f"1/holding/{at}:uint16", type="uint16", store="all") for at in offsets]
+    source = Source(name="plc", driver="modbus", endpoint="tcp://127.0.0.1:1", rate_ms=1000, options=options, folder=Path())
+    seen = Seen()
+    (unit,) = ModbusDriver(source, tags)._units(device, seen)
+    poll = asyncio.create_task(unit.run())
+    try:
+        yield seen
+        assert not poll.done()
+    finally:
+        poll.cancel()
+        await asyncio.gather(poll, return_exceptions=True)
+
+
+def read_values(seen: Seen) -> set[Any]:
+    """The tags of which there was a value."""
+    return {tag for readings in seen.lists for tag, value, *_ in readings if value is not None}
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_a_device_that_is_busy_while_a_refused_block_is_divided_crashes_nothing() -> None:
+    device = Registers()
+    device.illegal, device.busy_each = {5}, 3
+    async with mapped(device, *range(12)) as seen:
+        await asyncio.sleep(20.0)
+    assert read_values(seen) == set(range(12)) - {5}
+    assert {loss.tags for loss in seen.losses if loss.cause == "refused"} == {(5,)}
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_an_address_to_which_the_device_is_silent_starves_no_other() -> None:
+    device = Registers()
+    device.silent = {100}
+    async with mapped(device, 0, 100, 200) as seen:
+        await asyncio.sleep(30.0)
+        assert read_values(seen) == {0, 2}
+        assert {loss.tags for loss in seen.losses} == {(1,)}
+        assert any("holding 100..100 is refused as a whole: no answer" in finding.text for finding in seen.findings)
+        assert device.reads.count((100, 1)) < 8, "and it is not asked at each poll"
+
+
+async def test_a_silent_hole_in_a_block_is_found_and_left_out() -> None:
+    device = Registers()
+    device.silent = {7}
+    async with mapped(device, *range(7), *range(8, 20)) as seen:
+        await asyncio.sleep(20.0)
+    assert len(read_values(seen)) == 19
+    assert any("read as 0..6, 8..19" in finding.text for finding in seen.findings)
+
+
+async def test_a_device_that_is_silent_to_long_reads_is_read_in_shorter_ones() -> None:
+    device = Registers()
+    device.longest = 20
+    async with mapped(device, *range(30)) as seen:
+        await asyncio.sleep(30.0)
+        assert read_values(seen) == set(range(30))
+        asked = len(device.reads)
+        await asyncio.sleep(10.0)
+        assert len(device.reads) - asked <= 2 * 10 + 2, "the limit is learnt"
+
+
+async def test_a_device_that_refuses_everything_while_it_starts_is_read_soon_after() -> None:
+    device = Registers()
+    device.illegal = set(range(100))
+    async with mapped(device, *range(20)) as seen:
+        await asyncio.sleep(8.0)
+        device.illegal = set()
+        await asyncio.sleep(10.0)
+    assert read_values(seen) == set(range(20))
+
+
+async def test_one_busy_answer_is_asked_again_and_is_no_gap() -> None:
+    device = Registers()
+    device.busy_each = 3
+    async with mapped(device, 0, 1) as seen:
+        await asyncio.sleep(20.0)
+    assert not seen.losses
+    assert len(seen.lists) >= 19

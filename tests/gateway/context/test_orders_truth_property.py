@@ -70,3 +70,6 @@ def test_what_rows_tell_is_claimed_as_it_was_known_over_many_seeds(figures: Call
         "ORDERS", f"{SEEDS} seeds: {counted(total.statuses)}; claimed and otherwise: {wrong}; seen in time and called otherwise: {modest}"
     )
     check(total)
+    told, hidden = total.statuses["step with a batch"], total.statuses["step of an order that no look showed"]
+    assert hidden < told / 4, "most orders must be judged"
+    assert min(total.statuses[f"batch {basis}"] for basis in ("observed", "told-by-row")) > SEEDS / 4, "orders were seen, and were not"

@@ -140,6 +140,17 @@ def test_polls_that_came_late_are_counted_and_a_standstill_needs_attention_for_a
     assert shown in page(now, problems(now))
 
 
+def test_what_a_source_has_and_is_not_read_needs_attention_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.operation.page.clock_card", lambda _now: "")
+    now = snapshot()
+    late = {"count": 0, "longest_s": 0.0, "last_s": 0.0, "ended": None, "ago_s": None}
+    counts = {"tags": 3, "readings": 9, "readings_per_s": 1.0, "open_gaps": 0, "for_s": 9.0, "late": late}
+    unread = "<REPORT>.CSV (no pattern takes it)"
+    now["sources"] = [{"name": "lims", "driver": "mes_file", "state": "connected", "detail": "/srv/drop", "unread": unread, **counts}]
+    assert problems(now) == ["source lims: not read: <REPORT>.CSV (no pattern takes it)"]
+    assert "not read: &lt;REPORT&gt;.CSV" in page(now, problems(now))
+
+
 def test_a_witness_that_contradicts_is_the_gravest_there_is() -> None:
     now = snapshot()
     now["evidence"]["witnesses"][0].update({"contradicts": "<another tree>", "waiting": 2})

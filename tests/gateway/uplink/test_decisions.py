@@ -16,6 +16,7 @@ from gateway.uplink.patience import Patience, Standstill
 from gateway.uplink.pubacks import Pubacks
 from gateway.uplink.rate_limit import Pace
 from gateway.uplink.receipt import Receipt, parse
+from gateway.uplink.records import Record, answered
 from gateway.uplink.topics import level
 from gateway.uplink.transport import Delivered
 from gateway.uplink.window import Window
@@ -325,3 +326,21 @@ def test_live_copies_take_a_fifth_and_are_always_the_newest() -> None:
     assert live.start((1, 950)) == (1, 949)
     live.behind(None, (1, 951))
     assert live.start((1, 952)) is None
+
+
+# -- answers for single records
+
+
+RECORD = Record("a/b/B1#1", "step", "mixer", None, b"{}")
+
+
+@pytest.mark.parametrize("status", [200, 201, 204])
+def test_what_is_done_is_stored(status: int) -> None:
+    reply = answered(status, b"", "", RECORD)
+    assert reply is not None
+    assert reply.outcome == "stored"
+
+
+def test_accepted_is_not_stored() -> None:
+    with pytest.raises(Unreachable, match="does not say that it is stored"):
+        answered(202, b"", "", RECORD)

@@ -224,3 +224,26 @@ def test_of_too_many_lost_gaps_none_is_forgotten() -> None:
     assert len(kept) == gaps.MOST_REMEMBERED
     assert all(any(a <= start and end <= b for a, b in kept) for start, end in apart)
     assert kept[:-1] == apart[:-1], "the two that are nearest have become one"
+
+
+@pytest.mark.urs("URS-CTX-09", "URS-DAQ-06")
+@pytest.mark.parametrize(("learned_s", "told"), [(95.0, 0), (115.0, 1)])
+def test_a_gap_that_is_learned_too_late_for_final_records_is_said(plant: Plant, learned_s: float, told: int) -> None:
+    plant.see(30, g_step=20)
+    plant.see(40, g_step=0)
+    for second in range(41, round(learned_s)):
+        plant.alive(second)
+    lose(plant, 40, learned_s, ["g.step"], "not-asked")
+    plant.see(learned_s, g_step=0)
+    plant.alive(learned_s + 10)
+    found = plant.of("finding", code="late-data")
+    assert [finding["tags"] for finding in found] == [["g.step"]] * told
+    assert ended(plant)["revision"] == (1 if told else 2)
+
+
+def test_a_lost_link_is_not_learned_late(plant: Plant) -> None:
+    plant.see(30, g_step=20)
+    plant.alive(300)
+    lose(plant, 299, 400)
+    look_again(plant, 500, g_step=20)
+    assert not plant.of("finding", code="late-data")

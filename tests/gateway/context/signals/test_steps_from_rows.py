@@ -18,9 +18,11 @@ class Told(Plant):
     """A plant with MES rows of steps."""
 
     def row(self, at_s: float, key: str, change: str = "new", time_s: float | None = None, **columns: Any) -> None:
+        """Read a row. `since_s`: the look before, where the event says it; an event of 0.1 does not."""
+        looked = {"since": time(since_s)} if (since_s := columns.pop("since_s", None)) is not None else {}
         row = {"unit_id": "GRN-201", **columns}
         told = {"key": key, "change": change, "time": None if time_s is None else time(time_s), "text": None, "row": row}
-        self.happen(at_s, type="message", source="mes", name="steps", rows=[told])
+        self.happen(at_s, type="message", source="mes", name="steps", rows=[told], **looked)
 
     def step(self, at_s: float, step: str, state: str, *, late_s: float = 0.3) -> None:
         self.row(at_s + late_s, f"{step}/{state}/{at_s}", time_s=at_s, step=step, state=state)
@@ -169,6 +171,44 @@ def test_rows_make_the_steps_and_the_signals_are_compared(how: MesSteps) -> None
     released(plant)
     assert plant.differences() == [("extra", "GRANULATE")], "the signal says that the operation ran; no row did"
     assert plant.replays()
+
+
+@pytest.mark.urs("URS-CTX-04", "URS-CTX-08")
+@pytest.mark.parametrize("how", [BY_STATE, BY_TIMES])
+def test_how_late_a_row_came_is_the_window_of_the_steps_edges(how: MesSteps) -> None:
+    """The start was read 4 s, the end 6 s after its time, each a second after the look before: so far may they be off."""
+    plant = plant_of(how, "mes")
+    plant.order(1, "GRN-201", "B1", row_s=1)
+    plant.see(2, "initial", g_step=0, g_speed=0.0, g_state=6)
+    plant.see(10, g_speed=100.0)
+    if how is BY_STATE:
+        plant.row(15, "start", time_s=11, since_s=14, step="MIX", state="START")
+        plant.row(27, "end", time_s=21, since_s=26, step="MIX", state="END")
+    else:
+        plant.row(15, "1", since_s=14, step="MIX", n="1", began=local(11), ended=None)
+        plant.row(27, "1", "changed", since_s=26, step="MIX", n="1", began=local(11), ended=local(21))
+    plant.alive(35)
+    (end,) = plant.of("step", transition="end", step="MIX")
+    edges = [(end[side]["time"], end[side]["basis"], end[side]["window_s"]) for side in ("start", "end")]
+    assert edges == [(time(11), "observed", 4.0), (time(21), "observed", 6.0)]
+    assert {p["parameter"]: p["uncertain_s"] for p in end["parameters"]} == {"mix_mean": 10.0, "mix_time": 10.0}
+    assert plant.replays()
+
+
+def test_a_corrected_edge_is_as_uncertain_as_its_row_was_late_and_the_other_stays_as_it_was() -> None:
+    plant = plant_of(BY_TIMES, "mes")
+    plant.order(1, "GRN-201", "B1", row_s=1)
+    plant.see(2, "initial", g_step=0, g_speed=0.0, g_state=6)
+    plant.see(10, g_speed=100.0)
+    plant.row(15, "1", since_s=14, step="MIX", n="1", began=local(11), ended=None)
+    plant.row(22, "1", "changed", since_s=21, step="MIX", n="1", began=local(11), ended=local(21))
+    plant.alive(30)
+    plant.row(31, "1", "changed", since_s=30, step="MIX", n="1", began=local(11), ended=local(26))
+    for at_s in (40, 50):
+        plant.alive(at_s)
+    first, second = plant.of("step", transition="end", step="MIX")
+    assert [end["start"]["window_s"] for end in (first, second)] == [4.0, 4.0]
+    assert [end["end"]["window_s"] for end in (first, second)] == [1.0, 5.0]
 
 
 def test_a_row_that_is_corrected_makes_the_record_again() -> None:

@@ -270,6 +270,17 @@ def test_a_batch_name_is_always_one_plain_folder(tmp_path: Path, name: str) -> N
     assert folder.resolve().parent == (tmp_path / "batches").resolve()
 
 
+@pytest.mark.parametrize("letter", ["B", "ü"])
+def test_a_batch_with_a_long_name_has_its_record(tmp_path: Path, letter: str) -> None:
+    names = [letter * 255 + last for last in "12"]
+    stream = mixing(faults=False)
+    store = stored(tmp_path, stream.payloads)
+    folders = {build(store, name) for name in names}
+    assert len(folders) == 2
+    assert all((folder / "record.html").is_file() for folder in folders)
+    assert folder_of(tmp_path, "B" * 250).name == "B" * 250  # what was short enough keeps its name
+
+
 def test_an_alarm_stands_once_with_when_it_was_raised_and_cleared(tmp_path: Path) -> None:
     stream = mixing(faults=False)
     head = {"type": "alarm", "alarm": "G-HIGH", "source": "granulator-plc", "tag": "granulator.alarms", "value": 4, "severity": "warning"}
