@@ -22,6 +22,7 @@ TELLERS = {
     ("gateway/uplink", "over"): ("uplink-", "-over"),
     ("gateway/uplink", "_tell"): ("uplink-", ""),
     ("gateway/uplink", "Refused"): ("uplink-", ""),
+    ("gateway/uplink", "Remark"): ("uplink-", ""),
     ("gateway/uplink", "_refuse"): ("uplink-receipt-", ""),
     ("buffer/receipts.py", "ReceiptRefused"): ("uplink-receipt-", ""),
     ("gateway/context/signals/steps_from_rows.py", "_say"): ("", ""),
