@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from aiohttp import web
 
 from config import Line
-from gateway.operation.commands import Command, Declined
+from gateway.operation.command import Command, Declined
 from gateway.operation.control import CONTROL_SOCKET, socket_address
 from gateway.operation.metrics import metrics
 from gateway.operation.page import page
