@@ -78,8 +78,14 @@ class RecordQueries:
             ):
                 last, rejected = self._beyond((gateway, epoch))
                 state = {"through": through, "digest": digest, "last_seen": last or through, "rejected": rejected}
+                state |= {"missing": gone} if (gone := self._missing((gateway, epoch))) else {}
                 streams[gateway, epoch] = {**state, "checkpoint": self._checkpoint((gateway, epoch))}
         return streams
+
+    def _missing(self, stream: Stream) -> list[list[int]]:
+        """List what the gateway did not hold any more when this EBR came to it."""
+        rows = self._db.execute("SELECT first, last FROM missing WHERE gateway=? AND epoch=? ORDER BY first", stream)
+        return [[first, last] for first, last in rows]
 
     def _checkpoint(self, stream: Stream) -> dict[str, Any] | None:
         """Load the latest checkpoint that the entries confirm."""
