@@ -102,7 +102,7 @@ def test_rows_that_are_never_above_since_are_asked_for_where_the_text_is_plain(w
         assert "<=" not in str(never_read(f"SELECT id FROM t WHERE {where}\nORDER BY id", None)), "start leaves rows out on purpose"
 
 
-def test_a_timestamp_of_oracle_that_lost_its_zone_is_refused_with_the_way_out():
+def test_a_timestamp_of_oracle_that_lost_its_zone_is_refused_with_the_way_out() -> None:
     needs("oracledb")
     import oracledb
 
