@@ -52,7 +52,7 @@ class Framer:
 
     def lose(self) -> None:
         """Drop what waits. Bytes are missing here, or were dropped: what follows up to a terminator has no beginning."""
-        self._under_way = bool(self._waits)
+        self._under_way = self._under_way or bool(self._waits)  # until a terminator came: losing more does not end it
         self._waits.clear()
         self._begun = False
 

@@ -1,5 +1,7 @@
 """What is made of a SELECT: its columns by its text, its limit, its first literal."""
 
+from typing import Any
+
 import pytest
 from kit.databases import needs
 from pydantic import ValidationError
@@ -107,12 +109,14 @@ def test_a_timestamp_of_oracle_that_lost_its_zone_is_refused_with_the_way_out() 
     import oracledb
 
     class Raw:
-        call_timeout, outputtypehandler = 0, None
+        call_timeout = 0
+        outputtypehandler: Any = None
 
     class Cursor:
         arraysize = 1
 
-        def var(self, kind, arraysize, outconverter):
+        def var(self, _kind: Any, arraysize: int, outconverter: Any) -> Any:
+            assert arraysize == self.arraysize
             return outconverter
 
     dialects._oracle(Raw, 1.0)
