@@ -30,7 +30,7 @@ class First(Collector):
 
 
 async def read_lose_and_read_again(device, driver, fault, value):
-    """A value arrives, one request meets a fault, a value arrives again, the device goes away."""
+    """A value arrives, what is asked next meets a fault, a value arrives again, the device goes away."""
     await device.start()
     endpoint_port = getattr(device, "port", 0)
     emit = First()
@@ -58,7 +58,7 @@ def test_modbus_under_uvloop(tmp_path, transport):
 
     async def story():
         plc = ModbusPlc(source(), tags, Truth(None))
-        await read_lose_and_read_again(plc, lambda port: ModbusDriver(source(port), tags), Fault("drop"), 251.5)
+        await read_lose_and_read_again(plc, lambda port: ModbusDriver(source(port), tags), Fault("drop", times=2), 251.5)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(story())

@@ -7,6 +7,7 @@ terminator in the middle of one. FUZZ_S: how long each runs under `make faults`,
 import asyncio
 import os
 import random
+import re
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -35,11 +36,11 @@ DIALECTS: dict[str, dict[str, Any]] = {
 
 
 class Judge(Collector):
-    """Counts Good weights, and those that were never said in full."""
+    """Counts Good weights, and those that were never said in full, with the act that began to say them."""
 
-    def __init__(self, said: set[str]) -> None:
+    def __init__(self, said: set[str], begun: dict[str, str]) -> None:
         super().__init__()
-        self.said, self.good, self.wrong = said, 0, list[str]()
+        self.said, self.begun, self.good, self.wrong = said, begun, 0, list[str]()
         self.causes = Counter[str]()
 
     def __call__(self, readings, **_):
@@ -47,7 +48,8 @@ class Judge(Collector):
             if status == 0:
                 self.good += 1
                 if str(value) not in self.said:
-                    self.wrong.append(str(value))
+                    whole = next((text for text in self.begun if text.endswith(str(value))), "no line")
+                    self.wrong.append(f"{value} of {whole} ({self.begun.get(whole)})")
         return self.done()
 
     def lost(self, loss):
@@ -64,6 +66,7 @@ class Instrument:
     def __init__(self, name: str, cable: Cable, rng: random.Random) -> None:
         self._name, self._cable, self._rng = name, cable, rng
         self.said: set[str] = set()
+        self.begun: dict[str, str] = {}
         self.did = Counter[str]()
         self.reopen, self.reopened = asyncio.Event(), asyncio.Event()
         self.asks: asyncio.Queue[bytes] = asyncio.Queue()
@@ -77,8 +80,16 @@ class Instrument:
         text = f"{rng.randrange(10**8, 10**11)}.{rng.randrange(100):02d}"
         return text, f"S S {text:>14} kg\r\n".encode() if self._name.startswith("mt-sics") else f"{text} kg\r\n".encode()
 
+    async def _say(self, text: str, line: bytes, pieces: int = 1) -> bool:
+        """Write a line; returns False if bytes were lost, as on a line without flow control. It is said if only its end was lost."""
+        self.said.add(text)
+        whole = await self._write(line[:-2], pieces)
+        if not whole:
+            self.said.discard(text)
+        return await self._write(line[-2:]) and whole
+
     async def _write(self, data: bytes, pieces: int = 1) -> bool:
-        """Write in pieces; returns False if bytes were lost, as on a line without flow control."""
+        """Write in pieces; returns False if bytes were lost."""
         cuts = sorted(self._rng.randrange(len(data) + 1) for _ in range(pieces - 1))
         for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True):
             try:
@@ -92,9 +103,8 @@ class Instrument:
 
     async def whole(self) -> None:
         text, line = self._line()
-        self.said.add(text)
-        if not await self._write(line, self._rng.choice([1, 1, 2, 5])):
-            self.said.discard(text)
+        self.begun[text] = "whole"
+        await self._say(text, line, self._rng.choice([1, 1, 2, 5]))
 
     async def noise(self) -> None:
         await self._write(bytes(self._rng.choices(NOISE + b"\r\n" * 9, k=self._rng.randrange(1, 20))))
@@ -115,27 +125,45 @@ class Instrument:
 
     async def stopped(self) -> None:
         """Stop in the middle of a line, and go on after a pause that is long enough to be one."""
-        _, line = self._line()
+        text, line = self._line()
+        self.begun[text] = "stopped"
         await self._write(line[: self._rng.randrange(1, len(line) - 2)])
-        await asyncio.sleep(0.25 + 0.25 + 3 * TIMEOUT_S)
+        now = asyncio.get_running_loop().time
+        began_s = seen_s = now()
+        while now() - began_s < 0.25 + 0.25 + 3 * TIMEOUT_S:
+            await asyncio.sleep(0.01)
+            if now() - seen_s > TIMEOUT_S:  # this process stood still: nobody saw the pause, so it begins anew
+                began_s = now()
+            seen_s = now()
 
     async def attached(self) -> None:
-        """Say a line in the middle of which the port is opened."""
-        _, line = self._line()
+        """Say a line in the middle of which the port is opened.
+
+        It is said in full all the same: of what came before the opening the kernel drops only what it has passed on to the terminal.
+        If this process stands still for a whole time-out meanwhile, the rest stands behind a silence: then it is a line of its own.
+        """
+        text, line = self._line()
+        self.begun[text] = "attached"
+        self.said.add(text)
         at = self._rng.randrange(len(line) + 1)
+        now = asyncio.get_running_loop().time
         await self._write(line[:at])
+        began_s = now()
         self.reopened.clear()
         self.reopen.set()
         await self.reopened.wait()
         await self._write(line[at:])
+        if now() - began_s >= TIMEOUT_S:
+            rest = re.search(rb"[0-9]+\.[0-9]+", line[at:])
+            self.said |= set() if rest is None else {rest[0].decode()}
 
     async def flood(self) -> None:
         """Say more than the kernel keeps, while nobody reads."""
         for _ in range(2000):
             text, line = self._line()
-            if not await self._write(line):
+            self.begun[text] = "flood"
+            if not await self._say(text, line):
                 break
-            self.said.add(text)
 
     async def run(self) -> None:
         """Speak by itself, or answer, until cancelled."""
@@ -166,7 +194,7 @@ async def test_no_good_value_that_the_instrument_did_not_say_in_full(name: str, 
     seed = 31 if seconds <= 1 else random.SystemRandom().randrange(1 << 32)
     rng, cable = random.Random(seed), Cable()
     instrument = Instrument(name, cable, rng)
-    judge = Judge(instrument.said)
+    judge = Judge(instrument.said, instrument.begun)
     tag = Tag(tag="w", source="scale", address="weight", type="decimal", source_unit="kg")
     options = {"timeout_ms": round(TIMEOUT_S * 1000)} | DIALECTS[name]
     endpoint = f"serial://{os.ttyname(cable.slave)}"
