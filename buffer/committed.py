@@ -34,6 +34,7 @@ class CommittedView:
         self.total = 0
         self.segments: list[Segment] = []  # held ones, in order
         self.facts: dict[str, Fact] = {}
+        self.lost: dict[int, list[tuple[int, int]]] = {}  # spans that damage took out of epochs that have ended
         self._on_damage = on_damage
         self._tail: dict[int, tuple[Entry, int]] = {}
         self._tail_first = 1
@@ -183,8 +184,33 @@ class CommittedView:
             size += total - (cursor_entry[1] if cursor_entry else before)
         return count, size
 
+    def ranges(self) -> list[tuple[int, int, int]]:
+        """Return (epoch, first, last) of each run of consecutive entries held, in order: what lies between is pruned or lost."""
+        with self.lock:
+            held = [(segment.epoch, segment.first, self._last(segment)) for segment in self.segments]
+        found: list[tuple[int, int, int]] = []
+        for epoch, first, last in held:
+            for low, high in _without(first, last, self.lost.get(epoch, [])):
+                if found and found[-1][::2] == (epoch, low - 1):
+                    found[-1] = (epoch, found[-1][1], high)
+                else:
+                    found.append((epoch, low, high))
+        return found
+
     def _last(self, segment: Segment) -> int:
         return segment.last if segment.last is not None else self.seq if segment.epoch == self.epoch else segment.first - 1
 
     def _total(self, segment: Segment) -> int:
         return segment.total if segment.last is not None else self.total
+
+
+def _without(first: int, last: int, lost: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield what is left of first to last without the lost spans, which are in order."""
+    for low, high in lost:
+        if high < first or low > last:
+            continue
+        if low > first:
+            yield first, low - 1
+        first = max(first, high + 1)
+    if first <= last:
+        yield first, last

@@ -210,6 +210,10 @@ class Journal:
         """Count the entries held after (epoch, seq). May read the disk."""
         return self._view.depth(after)[0]
 
+    def ranges(self) -> list[tuple[int, int, int]]:
+        """Return (epoch, first, last) of each run of consecutive entries held, in order: what lies between is pruned or lost."""
+        return self._view.ranges()
+
     # ------------------------------------------------------------------ receipts
 
     def uplink(self, name: str, required: bool) -> None:  # noqa: FBT001 - the door's contract

@@ -112,6 +112,7 @@ def _open(
         losses.texts += [OTHER_MACHINE] if _why_left(about, origin) == "moved" else []
     epoch = store.view.epoch
     receipts.know_epochs(_ends(store, epoch))
+    view.lost = salvage.declared_lost(catalogue.epochs().values())
     catalogue.note(machine=origin.machine or about.get("machine", ""))
     event = {"type": "epoch", **catalogue.epochs()[epoch]} if store.view.seq == 0 else None
     return store, Opened(epoch, store.view.seq + 1, bool(about.get("clean", 1)), last_ticks(store), event, losses.texts)

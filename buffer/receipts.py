@@ -5,6 +5,7 @@ disk follows within a second, and always before anything is pruned. A cursor los
 never an entry.
 """
 
+import json
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -139,8 +140,9 @@ class Receipts:
     def acknowledge(self, name: str, epoch: int, through: int, digest: str) -> int:
         """Move the cursor to (epoch, through) if the receipt proves it; return the cursor's seq. Raises ReceiptRefused.
 
-        What can not be compared proves nothing, and is refused with the code `unprovable`: a receipt for 0, for an entry that was pruned,
-        or for one of an ended epoch that is lost here. The last is remembered as a claim: the first proof of a later epoch settles it.
+        The digest of an entry that is not held any more stands in the entry after it: so a receiver that begins in the middle proves its
+        base. What can not be compared proves nothing, and is refused with the code `unprovable`: a receipt for 0, or for an entry that was
+        lost with the end of its epoch. The last is remembered as a claim: the first proof of a later epoch settles it.
         """
         cursor = self.cursor(name)
         self._check(name, cursor, epoch, through, digest)
@@ -162,17 +164,30 @@ class Receipts:
             raise ReceiptRefused("unprovable", f"entry {through} of epoch {epoch} is lost here, its digest can not be compared")
         if not 0 <= through <= held:
             raise ReceiptRefused("beyond-last", f"receipt through {through}, epoch {epoch} ends at {held}")
-        entry = self._view.entry(epoch, through)
-        if entry is None and ((epoch, through) <= cursor.at or through == 0):
-            raise ReceiptRefused("unprovable", f"entry {through} of epoch {epoch} is not held, its digest can not be compared")
-        if entry is None:
-            raise ReceiptRefused("digest-mismatch", f"entry {through} of epoch {epoch} is not held, its digest can not be checked")
-        if entry[0] != digest.lower():
-            raise ReceiptRefused("digest-mismatch", f"receipt for {through} has digest {digest[:16]}..., the entry has {entry[0][:16]}...")
+        known_digest = self._digest(cursor, epoch, through)
+        if known_digest != digest.lower():
+            raise ReceiptRefused(
+                "digest-mismatch", f"receipt for {through} has digest {digest[:16]}..., the entry has {known_digest[:16]}..."
+            )
         if epoch > cursor.epoch and not self._all_before(name, cursor, epoch):
             raise ReceiptRefused(
                 "earlier-epoch-open", f"receipt of epoch {epoch}, but epoch {cursor.epoch} is confirmed to {cursor.seq} only"
             )
+
+    def _digest(self, cursor: Cursor, epoch: int, through: int) -> str:
+        """Return the digest of an entry; of one that is not held any more, a receiver's base, as the entry after it states it.
+
+        Raises ReceiptRefused (unprovable) where nothing states it, or where a base would pass entries that are held here: for those only
+        the digest of one of them counts.
+        """
+        if (entry := self._view.entry(epoch, through)) is not None:
+            return entry[0]
+        following = self._view.read((epoch, through), 1, 1) if through else []
+        if not following or (following[0].epoch, following[0].seq) != (epoch, through + 1):
+            raise ReceiptRefused("unprovable", f"entry {through} of epoch {epoch} is not held, its digest can not be compared")
+        if (epoch, through) > cursor.at and self._view.read(cursor.at, 1, 1) != following:
+            raise ReceiptRefused("unprovable", f"entry {through} of epoch {epoch} is not held, but earlier ones are that have no receipt")
+        return str(json.loads(following[0].payload)["previous"])
 
     def _all_before(self, name: str, cursor: Cursor, epoch: int) -> bool:
         """Return True if the cursor is past every held entry of the epochs before this one.

@@ -50,6 +50,7 @@ class _Folder:
     files: dict[str, bytes] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     rejected: dict[str, set[str]] = field(default_factory=dict)  # what a table names -> in rows with a problem
+    broken: set[str] = field(default_factory=set)  # tables of which no row can be read: what others name of them is no news
 
     def data(self, name: str, *, needed: str | None = None) -> bytes | None:
         """Read the bytes of a file; None if it is missing or unreadable. needed: the reason why it must exist, None: optional."""
@@ -67,18 +68,24 @@ class _Folder:
 
     def table(self, name: str, make: Callable[[bytes, TableReport], T], empty: T, *, needed: str | None = None) -> T:
         """Read a table by `make`, and add its problems; `empty` if the file is missing."""
-        data = self.data(name, needed=needed)
+        data, known = self.data(name, needed=needed), "tags.csv" if make is rows.tags else name
         if data is None:
+            self.broken |= {known, name} if any(problem.file == name for problem in self.problems) else set()
             return empty
         report = TableReport(name)
         made = make(data, report)
         self.problems += report.all()
-        self.rejected.setdefault("tags.csv" if make is rows.tags else name, set()).update(report.rejected)
+        self.rejected.setdefault(known, set()).update(report.rejected)
+        if not made and not report.rejected and any(problem.severity == "error" for problem in report.problems):
+            self.broken |= {known, name}
         return made
 
 
 def read(folder: Path) -> tuple[Line | None, list[Problem]]:
-    """Read and check a folder: (line, problems). The line is None if one of them is an error; problems in the order of files and lines."""
+    """Read and check a folder: (line, problems). The line is None if one of them is an error.
+
+    Problems stand in the order of files and lines; those of a table that can not be read at all stand before what follows from it.
+    """
     if not folder.is_dir():
         return None, [Problem(str(folder), None, "is no folder; `ebr-gateway new` makes one")]
     files = _Folder(folder)
@@ -88,7 +95,7 @@ def read(folder: Path) -> tuple[Line | None, list[Problem]]:
     document = parse("line.toml", data)
     parsed_sections = sections(document, folder) if document.data else Sections()
     line = _assembled(files, document, parsed_sections) if document.data else None
-    problems = sorted(set(files.problems + document.problems), key=_order)
+    problems = sorted(set(files.problems + document.problems), key=lambda problem: (problem.file not in files.broken, _order(problem)))
     if line is None or any(problem.severity == "error" for problem in problems):
         return None, problems
     made = line(tuple(problems))
@@ -140,7 +147,7 @@ def _parts(files: _Folder, document: Document, parsed_sections: Sections) -> Par
         ebr_fields=files.table("ebr-fields.csv", rows.ebr_fields, []),
         dispositions=files.table("dispositions.csv", rows.dispositions, []),
     )
-    parts.rejected = files.rejected
+    parts.rejected, parts.broken = files.rejected, files.broken
     return parts
 
 

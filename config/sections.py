@@ -9,6 +9,9 @@ from pydantic import Tag as UnionTag
 
 from config.grammars import row_condition
 
+MOST_BYTES = 10**18
+"""An exabyte: more is a typing error, and no file system counts so far."""
+
 
 class Model(BaseModel):
     """Base of everything read from a line folder."""
@@ -48,7 +51,7 @@ class BufferSection(Model):
     directory: str = "data"
     commit_interval_ms: Annotated[int, Field(ge=1, le=1000)] = 50
     retain_days: Annotated[float, Field(ge=0)] = 90
-    max_bytes: Annotated[int, Field(ge=10_000_000)] = 20_000_000_000
+    max_bytes: Annotated[int, Field(ge=10_000_000, le=MOST_BYTES)] = 20_000_000_000
     hold_batches: bool = False  # keep each batch until QA lets it go (release-hold)
 
 
@@ -214,8 +217,8 @@ class Uplink(Model):
     user: str | None = None
     password: Credential | None = None
     tls: Tls | None = None
-    max_bytes_per_s: Annotated[int, Field(gt=0)] | None = None
-    window_bytes: Annotated[int, Field(ge=65_536)] = 8_388_608
+    max_bytes_per_s: Annotated[int, Field(gt=0, le=MOST_BYTES)] | None = None
+    window_bytes: Annotated[int, Field(ge=65_536, le=MOST_BYTES)] = 8_388_608
     resend_after_s: Annotated[float, Field(gt=0)] = 10.0
     owner: str | None = None
 

@@ -7,10 +7,14 @@ from buffer.archive.blocks import Block, Form, Heading, NamedValues, Table, Text
 
 STYLE = """body{font:14px/1.4 sans-serif;max-width:80em;margin:2em auto;padding:0 1em;color:#111}
 h2{margin:1.6em 0 .3em;border-bottom:1px solid #999}table{border-collapse:collapse;width:100%;margin:.5em 0 1em}
-th,td{border:1px solid #bbb;padding:.2em .5em;text-align:left;vertical-align:top;overflow-wrap:anywhere}th{background:#eee}
+th,td{border:1px solid #bbb;padding:.2em .5em;text-align:left;vertical-align:top;overflow-wrap:break-word}th{background:#eee}
+.long,.facts td{overflow-wrap:anywhere}
 .look{background:#fdd}
 .form td{height:3.2em}.form{break-inside:avoid}table.facts{width:auto}
-@media print{body{font-size:10px}thead{display:table-header-group}tr{break-inside:avoid}}"""
+@page{size:A4 landscape}@media print{body{font-size:10px}thead{display:table-header-group}tr{break-inside:avoid}}"""
+
+LONGEST_WHOLE = 40
+"""Characters: each column is as wide as its words; a longer one (a digest, a device's text) breaks anywhere, or a table outgrows a page."""
 
 
 def html(title: str, blocks: Iterable[Block]) -> str:
@@ -39,5 +43,10 @@ def _block(block: Block) -> str:
 
 def _rows(table: Table) -> Iterator[str]:
     for index, row in enumerate(table.rows):
-        cells = "".join(f"<td>{escape(cell)}</td>" for cell in row)
+        cells = "".join(map(_cell, row))
         yield f'<tr class="look">{cells}</tr>' if index in table.marked else f"<tr>{cells}</tr>"
+
+
+def _cell(text: str) -> str:
+    is_long = len(text) > LONGEST_WHOLE and max(map(len, text.split()), default=0) > LONGEST_WHOLE
+    return f"<td{' class=long' if is_long else ''}>{escape(text)}</td>"

@@ -18,7 +18,8 @@ def incidents(batch: str, happened: Sequence[Happening], mine: set[str], zone: s
     gone = {happening.event["supersedes"] for happening in happened if happening.event["type"] == "rebind"}
     findings = [_placed(happening, gone) for happening in happened if happening.event["type"] == "finding"]
     grave = frozenset(n for n, happening in enumerate(findings) if happening.event.get("severity") == "alarm")
-    yield from _listed("Findings", findings, ("severity", "code", "text"), ("Severity", "Code", "Text"), (1, 2, 7), zone, grave)
+    finding = ("severity", "where", "code", "text")
+    yield from _listed("Findings, on the whole line", findings, finding, ("Severity", "Where", "Code", "Text"), (1, 1.5, 2, 6), zone, grave)
     clocks = [happening for happening in happened if happening.event["type"] == "clock"]
     clocks = [happening._replace(event={**happening.event, "size": clock_size_text(happening.event)}) for happening in clocks]
     clock = ("kind", "size", "status", "bound_s", "reason")
@@ -26,8 +27,9 @@ def incidents(batch: str, happened: Sequence[Happening], mine: set[str], zone: s
 
 
 def _placed(finding: Happening, gone: set[str]) -> Happening:
-    """Add to a finding about a run that turned out to be another batch's that it is. gone: records whose name a rebind replaced."""
+    """Add to a finding where it was made, and that its run turned out to be another batch's. gone: records whose name a rebind replaced."""
     told = finding.event.get("evidence") or {}
+    finding = finding._replace(event={**finding.event, "where": told.get("equipment") or finding.event.get("source") or "line"})
     run = "/".join(str(told.get(name)) for name in ("batch", "equipment", "step", "run"))
     if not any(record.endswith(f"/{run}") for record in gone):
         return finding

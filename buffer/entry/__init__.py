@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, TypeAdapter
 
+from buffer.entry.answers import ANSWERS
 from buffer.entry.gateway_events import (
     AuditEvent,
     CheckpointEvent,
@@ -174,6 +175,8 @@ def schemas() -> Iterator[tuple[str, dict[str, Any]]]:
     yield "entry-event.json", _schema(EventEntry, event_entry(EVENTS["gap"]), "entry-event")
     for kind, example in EVENTS.items():
         yield f"event-{kind}.json", _schema(EVENT_MODELS[kind], example, f"event-{kind}")
+    for name, (model, example) in ANSWERS.items():
+        yield f"uplink-{name}.json", _schema(model, example, f"uplink-{name}")
 
 
 def _schema(model: type[BaseModel], example: dict[str, Any], name: str) -> dict[str, Any]:

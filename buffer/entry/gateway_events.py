@@ -126,7 +126,10 @@ class CheckpointEvent(Event):
 
 
 class EpochEvent(Event):
-    """First entry of an epoch. lost: ranges of the epoch before that are gone for good; everything else of it keeps its identity."""
+    """First entry of an epoch. lost: ranges of the epoch before that are gone for good; everything else of it keeps its identity.
+
+    lost_before: the same of epochs before that one, by epoch. tail: whether entries after last_seq may have existed.
+    """
 
     type: Literal["epoch"]
     follows: int | None
@@ -134,3 +137,5 @@ class EpochEvent(Event):
     last_seq: int
     last_digest: Hex64
     lost: list[tuple[int, int]] = []
+    lost_before: dict[str, list[tuple[int, int]]] = {}
+    tail: Literal["whole", "unknown"] | None = None

@@ -54,6 +54,7 @@ class Context(Open):
     recipe: str | None = None
     recipe_version: str | None = None
     steps: list[tuple[str, str, int]] = []
+    batch_raw: str | None = None  # the batch's id as the source wrote it, where a rule of lots.toml spells it otherwise
     state: str | None = None
     mode: str | None = None
     operator: str | None = None
@@ -72,10 +73,30 @@ class Head(Open):
     environment: Literal["development", "validation", "production"] | None = None
 
 
-class ReadingsEntry(Head):
-    """Readings of one source, in its order. Each column stands in `columns` or in `constant`, never in both.
+Column = Literal[
+    "tag", "value", "raw", "status", "native", "kind", "source_ticks", "server_ticks", "requested_ticks", "received_ticks",
+    "source_time", "server_time", "requested_time", "received_time",
+]  # fmt: skip
 
-    `*_ticks` are 100-ns units since `time_base`; `tag` is the index in the tagset. A Bad reading has value null.
+
+class ReadingsEntry(Head):
+    """Readings of one source, in its order. Each column that applies stands in `columns` or in `constant`, never in both; else it is null.
+
+    - tag: index in the table of `tagset`. value: by the tag's `type`: bool true or false; integers of up to 32 bits, and BCD, as numbers;
+      int64, uint64 and decimal as texts with their digits; floats as the shortest number that restores the type; string as it is; datetime
+      RFC 3339; bytes base64. A Bad reading has null; NaN and infinity are Bad. raw: what was read, before scale or codes; only where the
+      tag has such.
+    - status: 32-bit OPC UA StatusCode (OPC 10000-4, 7.39): 0 Good, bits 31 and 30 tell Good (00), Uncertain (01), Bad (10). native: the
+      source's own word for it.
+    - kind: change; initial (first after connecting); repeat (observed unchanged); periodic (each poll or sample, `store` = all); backfill
+      (from the source's history). Unchanged polls are not stored: a tag was observed wherever no gap covers it, and a value holds until
+      the next.
+    - *_ticks: 100-ns units since `time_base`; *_time instead, RFC 3339, where those would not fit. source: the device's time stamp;
+      server: that of its server; requested, received: when this gateway asked, and when the answer came.
+
+    The event time, by which statistics are computed, is the first of these that is given and trusted: source, where the tag's
+    `time_authority` (else source_clock.authority) is device; server, where that is device or server; the midpoint of requested and
+    received; received. Trusted is a time stamp from 1990 to a minute after received, of a source whose clock is within its limit.
     """
 
     schema_: Literal["ebr-gateway/readings/1"] = Field(alias="schema")
@@ -84,13 +105,25 @@ class ReadingsEntry(Head):
     contexts: dict[str, Context] = {}
     tagset: Hex16
     time_base: AwareDatetime
-    columns: list[str]
+    columns: list[Column]
     constant: dict[str, Scalar] = {}
     readings: list[list[Scalar]]
 
 
+class Change(Open):
+    """A member of a record that differs from the revision before. path: its name, `parameters/NAME/member` in a parameter."""
+
+    path: Name
+    old: Any = None
+    new: Any = None
+
+
 class Event(Open):
-    """Anything that happened and is not a reading. caused_by: seq of the entry that the context model derived it from."""
+    """Anything that happened and is not a reading. caused_by: seq of the entry that the context model derived it from.
+
+    `event` is the last member of its entry: its bytes, for a content_sha256, are those of the entry behind the first `"event":` up to the
+    entry's last `}`, without that. No text before it can hold these bytes: quotes in texts are escaped.
+    """
 
     caused_by: int | None = None
 
@@ -114,8 +147,14 @@ class Performer(Open):
 
 
 class Evidence(Open):
-    """The entries that a figure rests on. items, of a booking or a sample: which of them gave what."""
+    """The entries that a figure rests on. items, of a booking or a sample: which of them gave what.
+
+    count, first, last: number of readings, and the event times of the first and the last one.
+    """
 
     from_seq: int | None = None
     to_seq: int | None = None
     items: list[dict[str, Any]] = []
+    count: int | None = None
+    first: AwareDatetime | None = None
+    last: AwareDatetime | None = None

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime
 
-from buffer.entry.head import Decimal, Event, Evidence, Instant, Name, Open, Performer
+from buffer.entry.head import Change, Decimal, Event, Evidence, Instant, Name, Open, Performer
 
 
 class Lot(Open):
@@ -27,6 +27,9 @@ class MaterialEvent(Event):
     revision: int | None = None
     supersedes: str | None = None
     reason: str | None = None
+    changed: list[Change] = []
+    batch_raw: str | None = None
+    ebr_field: str | None = None
     kind: Literal["consume", "produce", "move"]
     booking: str | None = None
     equipment: str | None = None
@@ -94,6 +97,9 @@ class SampleEvent(Event):
     revision: int | None = None
     supersedes: str | None = None
     reason: str | None = None
+    changed: list[Change] = []
+    batch_raw: str | None = None
+    ebr_field: str | None = None
     sampling: str | None = None
     sample: str | None
     equipment: str | None = None

@@ -4,11 +4,15 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime
 
-from buffer.entry.head import Event, Hex16, Instant, Name, Open
+from buffer.entry.head import Event, Hex16, Instant, Name, Open, Scalar
 
 
 class AlarmEvent(Event):
-    """An alarm of the source, raised, cleared, acknowledged or confirmed. duration_s: from raised to cleared."""
+    """An alarm of the source, raised, cleared, acknowledged or confirmed. duration_s: from raised to cleared.
+
+    tag, value: the reading that told it. severity_number (1 to 1,000), condition_id, comment, by (who acknowledged): of an OPC UA
+    condition.
+    """
 
     type: Literal["alarm"]
     alarm: Name
@@ -18,13 +22,24 @@ class AlarmEvent(Event):
     text: str | None = None
     equipment: str | None = None
     batch: str | None = None
+    steps: list[tuple[str, str, int]] = []
+    tag: str | None = None
+    value: Scalar = None
+    severity_number: int | None = None
+    condition_id: str | None = None
+    comment: str | None = None
+    by: str | None = None
     at: Instant | None = None
     raised: Instant | None = None
     duration_s: float | None = None
 
 
 class MessageRow(Open):
-    """One row of a source that speaks in rows. order: the number that the source gave it when it made it."""
+    """One row of a source that speaks in rows. order: the number that the source gave it when it made it.
+
+    A row that is too long for an entry comes in parts, each an event of its own, with an empty `row`: the pieces of all,
+    joined, are its JSON.
+    """
 
     key: str
     change: Literal["new", "changed", "late", "deleted"]
@@ -32,6 +47,9 @@ class MessageRow(Open):
     text: str | None = None
     order: int | float | str | None = None
     row: dict[str, Any]
+    piece: str | None = None
+    part: int = 1
+    of: int = 1
 
 
 class MessageEvent(Event):
@@ -78,25 +96,46 @@ class GapEvent(Event):
 
 
 class SourceEvent(Event):
-    """A source answers, is lost, was stopped, goes on without loss where it ended (resumed), or has only moved its watermark."""
+    """A source answers, is lost, was stopped, goes on without loss where it ended (resumed), or has only moved its watermark.
+
+    tags, observed, of `resumed`: what goes on, and until when it had been observed.
+    """
 
     type: Literal["source"]
     source: Name
     state: Literal["connected", "lost", "stopped", "resumed", "watermark"]
     detail: str | None = None
+    tags: Literal["all"] | list[str] | None = None
+    observed: AwareDatetime | None = None
 
 
 class TagsetTag(Open):
-    """What one tag is."""
+    """What one tag is, as tags.csv says (docs/line-folder.md).
+
+    value = raw x scale + offset, rounded to the decimals of both. between: how its value goes from one reading to the next; without it, it
+    holds. store all: each poll is stored, without it what has changed. equipment: `;` between several; none is of the whole line.
+    """
 
     tag: Name
     type: Name
     unit: str | None = None
     source_unit: str | None = None
     scale: str | None = None
-    equipment: Any = None
+    offset: str | None = None
+    codes: str | None = None  # name of its list in codes.csv
+    not_available: str | None = None
+    eu_low: str | None = None
+    eu_high: str | None = None
+    equipment: str | None = None
     criticality: str | None = None
     address: str | None = None
+    deadband: str | None = None
+    aggregate: str | None = None
+    store: Literal["all"] | None = None
+    between: Literal["linear"] | None = None
+    time_authority: str | None = None
+    instrument: str | None = None
+    description: str | None = None
 
 
 class TagsetEvent(Event):

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field
 
-from buffer.entry.head import Event, Evidence, Hex64, Instant, Name, Open, Performer, Scalar
+from buffer.entry.head import Change, Event, Evidence, Hex64, Instant, Name, Open, Performer, Scalar
 
 
 class ReadLimit(Open):
@@ -26,6 +26,16 @@ class LabResult(Open):
     seq: int | None = None
 
 
+class Excursion(Open):
+    """An interval in which the value was outside a limit. extreme: the furthest value."""
+
+    side: Literal["above", "below"]
+    start: AwareDatetime
+    end: AwareDatetime
+    duration_s: float
+    extreme: Scalar = None
+
+
 class Parameter(Open):
     """One parameter of a step: a statistic over a tag, judged rounded to its decimals.
 
@@ -36,15 +46,26 @@ class Parameter(Open):
     """
 
     parameter: Name
+    tag: str | None = None
+    required: bool | None = None
+    criticality: str | None = None
     ebr_field: str | None = None
     name: str | None = None
     value: Scalar = None
     unrounded: Scalar = None
     unit: str | None = None
     unit_text: str | None = None
+    min: Scalar = None
+    max: Scalar = None
     target: Scalar = None
     low: Scalar = None
     high: Scalar = None
+    alert_low: Scalar = None
+    alert_high: Scalar = None
+    alert: Literal["within", "below", "above", "not-judged"] | None = None
+    excursions: list[Excursion] | None = None
+    excursion_count: int | None = None
+    excursions_from: AwareDatetime | None = None
     limit_source: str | None = None
     limit_unit: str | None = None
     limit_unit_text: str | None = None
@@ -89,6 +110,11 @@ class StepEvent(Event):
     revision: int | None = None
     supersedes: Any = None
     reason: str | None = None
+    changed: list[Change] = []
+    part: int = 1
+    of: int = 1
+    sliced: list[str] = []
+    batch_raw: str | None = None
     cause: str | None = None
     equipment: Name
     unit_id: str | None = None
@@ -170,8 +196,16 @@ class BatchEvent(Event):
     transition: Literal["start", "leave", "end"]
     record: str | None = None
     revision: int | None = None
+    supersedes: str | None = None
+    reason: str | None = None
+    changed: list[Change] = []
+    part: int = 1
+    of: int = 1
+    sliced: list[str] = []
     cause: str | None = None
     equipment: str | None = None
+    unit_id: str | None = None
+    batch_raw: str | None = None
     batch: str | None = None
     order: str | None = None
     product: str | None = None
@@ -185,6 +219,9 @@ class BatchEvent(Event):
     merkle_root: Hex64 | None = None
     materials: list[dict[str, Any]] = []
     samples: list[dict[str, Any]] = []
+    gaps: list[str] = []
+    alarms: list[dict[str, Any]] = []
+    alarm_count: int | None = None
     orphans: list[dict[str, Any]] = []
     configurations: list[BatchConfiguration] = []
     status: Literal["complete", "incomplete"] | None = None
@@ -205,12 +242,13 @@ class ContextEvent(Event):
 
 
 class ActivityEvent(Event):
-    """An equipment changed its activity: production, cleaning, changeover, maintenance, qualification, idle."""
+    """An equipment changed its activity: production, cleaning, changeover, maintenance, qualification, idle; null: not known."""
 
     type: Literal["activity"]
     equipment: Name
     from_: str | None = Field(None, alias="from")
-    to: str
+    to: str | None
+    start: Instant | None = None
 
 
 class FinalRecord(Open):

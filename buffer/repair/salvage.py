@@ -3,8 +3,10 @@
 import json
 import re
 import shutil
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from buffer import segment as segments
 from buffer import sqlite
@@ -168,3 +170,13 @@ def _missing(first: int, last: int, rows: dict[int, segments.Row]) -> list[Span]
             else:
                 lost.append((seq, seq))
     return lost
+
+
+def declared_lost(events: Iterable[Mapping[str, Any]]) -> dict[int, list[Span]]:
+    """Collect what `epoch` events declare as lost in the epochs before them: spans by epoch, in order."""
+    spans: dict[int, set[Span]] = {}
+    for event in events:
+        for epoch, lost in {event["follows"]: event["lost"], **event.get("lost_before", {})}.items():
+            if epoch is not None:
+                spans.setdefault(int(epoch), set()).update((low, high) for low, high in lost)
+    return {epoch: sorted(found) for epoch, found in spans.items()}

@@ -26,10 +26,11 @@ class ParsedFolder:
     dispositions: list[Disposition] = field(default_factory=list)
 
     rejected: Mapping[str, set[str]] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
 
     def was_rejected(self, file: str, name: str) -> bool:
-        """True if the table has a row of this name that was rejected: its problem is reported there, and not again."""
-        return name in self.rejected.get(file, ())
+        """True if the table has a row of this name that was rejected, or can not be read at all: that is reported there, and not again."""
+        return file in self.broken or name in self.rejected.get(file, ())
 
     @property
     def environment(self) -> str:

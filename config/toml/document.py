@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from config.problem import Place, Problem, did_you_mean
 from config.sections import Backup, BufferSection, ClockSection, Equipment, LineSection, Push, Route, Source, Uplink, Web, Witness
-from config.toml.toml_positions import positions
+from config.toml.toml_positions import MOST_DEEP, TooDeep, positions
 
 SECTIONS: dict[str, type[BaseModel]] = {
     "line": LineSection,
@@ -65,8 +65,12 @@ def parse(file: str, data: bytes) -> Document:
         return Document(file, tomllib.loads(text), positions(text))
     except tomllib.TOMLDecodeError as error:
         return _broken(file, *_syntax(str(error)))
+    except TooDeep as error:
+        return _broken(file, error.line, f"nested too deeply: a key has at most {MOST_DEEP} parts")
     except RecursionError:
         return _broken(file, None, "nested too deeply")
+    except ValueError:  # Python reads no integer of more than 4,300 digits
+        return _broken(file, None, "a number in this file is too long to be one")
 
 
 def _syntax(message: str) -> tuple[int | None, str]:
@@ -189,6 +193,10 @@ def explained(item: Mapping[str, Any], model: type[BaseModel]) -> str:
         return f"`{key}`: `{str(item['input'])[:60]}` does not match {item['ctx']['pattern']}"
     if kind == "literal_error":
         return f"`{key}`: {item['ctx']['expected']} is meant, not {_shown(item['input'])}"
+    if kind == "value_error":  # a sentence of ours
+        return f"`{key}`: {item['ctx']['error']}"
+    if kind == "too_short":
+        return f"`{key}`: at least {item['ctx']['min_length']} is needed"
     return f"`{key}`: {item['msg'][0].lower()}{item['msg'][1:]}, not {_shown(item['input'])}"
 
 

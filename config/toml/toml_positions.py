@@ -16,8 +16,20 @@ _STRING = re.compile(r'"""(?:\\.|[^\\])*?"{3,5}(?!")|\'\'\'.*?\'{3,5}(?!\')|"(?:
 _SCALAR = re.compile(r"[^,\]}\n#]+")
 
 
+MOST_DEEP = 64
+"""Parts of a key with all around it. Ours have six; more cost the square of their number."""
+
+
+class TooDeep(Exception):
+    """A key has more than MOST_DEEP parts; `line` is where."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(f"line {line}")
+        self.line = line
+
+
 def positions(text: str) -> dict[Path, int]:
-    """Find the lines, from 1, of every key and array element: ("source", 2, "security", "mode") -> 31."""
+    """Find the lines, from 1, of every key and array element: ("source", 2, "security", "mode") -> 31. Raises TooDeep."""
     scanner = _Scanner(text)
     scanner.document()
     return scanner.lines
@@ -79,6 +91,8 @@ class _Scanner:
                 raise ValueError(f"no key at line {self._line()}")
             self.at = match.end()
             keys.append(match.group() if bare else str(tomllib.loads(f"key = {match.group()}")["key"]))
+            if len(keys) > MOST_DEEP:
+                raise TooDeep(self._line())
             self._skip_blank()
             if not self.text.startswith(".", self.at):
                 return tuple(keys)
@@ -111,6 +125,8 @@ class _Scanner:
         self.at += 1
 
     def _note(self, path: Path, line: int) -> Path:
+        if len(path) > MOST_DEEP:
+            raise TooDeep(line)
         self.lines.setdefault(path, line)  # a table may be opened by a dotted key before its header: the first place counts
         return path
 

@@ -52,7 +52,12 @@ class ModbusDriver(Driver):
         except ValidationError:  # reported by the folder's check, key by key
             return problems
         try:
-            endpoint_of(source.endpoints[0])
+            endpoint = endpoint_of(source.endpoints[0])
+            if endpoint.kind != "tcp" and settings.connect_delay_ms:
+                problems.append(Problem("line.toml", None, f"source {source.name}: connect_delay_ms is a key of tcp:// alone"))
+            if endpoint.kind == "tcp" and settings.turnaround_ms and settings.in_flight > 1 and "in_flight" in settings.model_fields_set:
+                text = "turnaround_ms asks one after the other: in_flight must be 1"
+                problems.append(Problem("line.toml", None, f"source {source.name}: {text}"))
         except DriverMisconfigured as error:
             problems.append(Problem("line.toml", None, f"source {source.name}: {error}"))
         if len(source.endpoints) > 1:
@@ -108,7 +113,8 @@ class ModbusDriver(Driver):
 def _link(endpoint: Endpoint, settings: ModbusSettings, folder: Path, unanswered: LateFrames) -> _ClosableLink:
     timeout_s = settings.timeout_ms / 1000
     if endpoint.kind == "tcp":
-        return TcpLink(endpoint, timeout_s, settings.in_flight)
+        turnaround_s = settings.turnaround_ms / 1000
+        return TcpLink(endpoint, timeout_s, 1 if turnaround_s else settings.in_flight, settings.connect_delay_ms / 1000, turnaround_s)
     return RtuLink(endpoint, timeout_s, settings.turnaround_ms / 1000, folder, unanswered)
 
 

@@ -37,7 +37,9 @@ class ModbusSettings(BaseModel):
     """Integers over several registers are read again where a carry between them may have been torn."""
     encoding: Literal["ascii", "latin-1", "utf-8"] = "ascii"
     turnaround_ms: Annotated[int, Field(ge=0, le=10_000)] = 0
-    """RTU: silence kept on the bus after an answer, beside the 3.5 characters of the protocol."""
+    """Nothing is asked for so long after an answer: on RTU beside the 3.5 characters of the protocol, on TCP for all units of the link."""
+    connect_delay_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
+    """TCP: nothing is asked for so long after connecting, for devices that ignore what comes then."""
 
 
 _USUAL = (("baudrate", 19_200), ("bytesize", 8), ("stopbits", 1))

@@ -7,15 +7,13 @@ import asyncio
 import secrets
 import socket
 import time
-from struct import Struct
 from typing import cast
 
 from drivers.contract import BadReply, LinkLost
 from drivers.modbus.frames import NoAnswer, Reply, Request, WrongAnswer, data_of, tcp_frame
+from drivers.modbus.mbap import Frame, NotFrames, frames_in, heads_of
 from drivers.modbus.settings import Endpoint
 
-_HEADER = Struct(">HHHB")  # transaction, protocol (0), bytes that follow, unit
-_LONGEST = 254  # unit and PDU
 _STRAYS = 100  # answers nobody waits for, on one connection, before it is given up
 
 
@@ -29,7 +27,7 @@ class _Waiting:
 
 
 class _Connection(asyncio.Protocol):
-    """Frames in and out of one socket. Bounded: a header that can not be right ends the connection."""
+    """Frames in and out of one socket. Bounded: what can not be a sequence of whole frames ends the connection."""
 
     def __init__(self) -> None:
         self.waiting: dict[int, _Waiting] = {}
@@ -38,7 +36,9 @@ class _Connection(asyncio.Protocol):
         self.lost: Exception | None = None
         self.closed_idle = False  # while nothing was under way: devices do so after some seconds
         self.strays = 0
-        self._buffer = bytearray()
+        self.stray = ""  # the last of them, for a person
+        self.buffer = b""
+        self._due: dict[int, tuple[bytes, bytes]] = {}  # transaction -> heads of its answer, until it has come
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -47,26 +47,18 @@ class _Connection(asyncio.Protocol):
             _watch(sock)
 
     def data_received(self, data: bytes) -> None:
-        """Take the whole answers, or none of them if the bytes behind them are no frame.
-
-        A cut answer is completed by the first bytes of the next one: its head is right and its values are wrong. Only the remainder, which
-        then does not begin with a header, gives it away.
-        """
+        """Take the answers once the stream ends where a frame ends; see mbap.py."""
         received_ns = time.monotonic_ns()
-        buffer = self._buffer
-        buffer += data
-        whole: list[tuple[int, int, bytes]] = []
-        while len(buffer) >= _HEADER.size:
-            transaction, protocol, length, unit = _HEADER.unpack_from(buffer)
-            if protocol != 0 or not 3 <= length <= _LONGEST:
-                self._end(BadReply(f"not a Modbus TCP frame: {bytes(buffer[:8]).hex(' ')}"))
-                return
-            if len(buffer) < 6 + length:
-                break
-            whole.append((transaction, unit, bytes(buffer[7 : 6 + length])))
-            del buffer[: 6 + length]
-        for transaction, unit, pdu in whole:
-            self._take(transaction, unit, pdu, received_ns)
+        self.buffer += data
+        try:
+            frames = frames_in(self.buffer, [head for heads in self._due.values() for head in heads])
+        except NotFrames as error:
+            self._end(BadReply(str(error)))
+            return
+        if frames is not None:
+            self.buffer = b""
+            for frame in frames:
+                self._take(frame, received_ns)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed_idle = self.lost is None and not self.waiting
@@ -77,6 +69,7 @@ class _Connection(asyncio.Protocol):
             raise self.lost
         assert self._transport is not None
         self.waiting[transaction] = waiting
+        self._due[transaction] = heads_of(waiting.request, transaction)
         self.idle.clear()
         self._transport.write(frame)
 
@@ -101,16 +94,18 @@ class _Connection(asyncio.Protocol):
         """Abort the connection: an answer still on its way must not reach a later request."""
         self._end(LinkLost("closed"))
 
-    def _take(self, transaction: int, unit: int, pdu: bytes, received_ns: int) -> None:
-        waiting = self.waiting.get(transaction)
+    def _take(self, frame: Frame, received_ns: int) -> None:
+        self._due.pop(frame.transaction, None)
+        waiting = self.waiting.get(frame.transaction)
         if waiting is None or waiting.answer.done():
             self.strays += 1  # an answer behind its time-out is no fault of the connection; a hundred of them are
+            self.stray = f"transaction {frame.transaction}, unit {frame.unit}: {frame.pdu[:16].hex(' ')}"
             if self.strays > _STRAYS:
                 self._end(BadReply(f"{self.strays} answers to no request"))
-        elif unit != waiting.request.unit:
-            waiting.answer.set_exception(WrongAnswer(f"unit {unit} for {waiting.request.unit}: {pdu[:16].hex(' ')}"))
+        elif frame.unit != waiting.request.unit:
+            waiting.answer.set_exception(WrongAnswer(f"unit {frame.unit} for {waiting.request.unit}: {frame.pdu[:16].hex(' ')}"))
         else:
-            waiting.answer.set_result((pdu, received_ns))
+            waiting.answer.set_result((frame.pdu, received_ns))
 
     def _end(self, why: Exception) -> None:
         if self.lost is None:
@@ -130,8 +125,13 @@ class TcpLink:
     on over connections and begin at random, so an answer kept over a reconnect does not match either.
     """
 
-    def __init__(self, endpoint: Endpoint, timeout_s: float, in_flight: int) -> None:
+    def __init__(
+        self, endpoint: Endpoint, timeout_s: float, in_flight: int, connect_delay_s: float = 0.0, turnaround_s: float = 0.0
+    ) -> None:
+        """connect_delay_s: nothing is asked for so long after connecting. turnaround_s: nor after each answer; in_flight must be 1."""
         self._endpoint, self._timeout_s = endpoint, timeout_s
+        self._connect_delay_s, self._turnaround_s = connect_delay_s, turnaround_s
+        self._free_s = 0.0  # event loop time before which nothing is asked
         self._slots = asyncio.Semaphore(in_flight)
         self._opening = asyncio.Lock()
         self._connection: _Connection | None = None
@@ -151,12 +151,15 @@ class TcpLink:
         """
         async with self._slots:
             async with self._opening:
-                connection = await self._usable()
+                connection = await self._ready()
             try:
                 return await self._exchange(connection, request)
             except (NoAnswer, WrongAnswer):
                 self._is_stale = True
                 raise
+            finally:
+                if self._turnaround_s:
+                    self._rest(self._turnaround_s)
 
     def close(self) -> None:
         """Close the connection at once. Requests that wait raise LinkLost."""
@@ -172,10 +175,21 @@ class TcpLink:
                 connection.send(transaction, tcp_frame(request, transaction), _Waiting(request, answer, timer))
                 pdu, received_ns = await answer
         except TimeoutError as error:
-            raise NoAnswer(f"no answer in {self._timeout_s:g} s") from error
+            raise NoAnswer(f"no answer in {self._timeout_s:g} s{_instead(connection, transaction)}") from error
         finally:
             connection.settled(transaction, asyncio.get_running_loop().time() + self._timeout_s)
         return Reply(data_of(pdu, request), requested_ns, received_ns)
+
+    def _rest(self, rest_s: float) -> None:
+        self._free_s = max(self._free_s, asyncio.get_running_loop().time() + rest_s)
+
+    async def _ready(self) -> _Connection:
+        """Return a connection whose device is ready for a request; one that is closed while the device rests is opened again."""
+        connection = await self._usable()
+        while (rest_s := self._free_s - asyncio.get_running_loop().time()) > 0:
+            await asyncio.sleep(rest_s)
+            connection = await self._usable()
+        return connection
 
     async def _usable(self) -> _Connection:
         if self._connection is not None and self._is_stale:
@@ -187,6 +201,7 @@ class TcpLink:
         if self._connection is None:
             self._connection = await self._connect()
             self.opened += 1
+            self._rest(self._connect_delay_s)
         if self._connection.lost is not None:
             raise self._connection.lost
         return self._connection
@@ -199,6 +214,13 @@ class TcpLink:
         except (OSError, TimeoutError) as error:
             raise LinkLost(f"{host}:{port}: {error or 'no connection in time'}") from error
         return connection
+
+
+def _instead(connection: _Connection, transaction: int) -> str:
+    """Say what came instead of the answer to a transaction, for a person who looks at a device that does answer."""
+    if connection.buffer:
+        return f", but bytes that are no whole frame: {connection.buffer[:24].hex(' ')}"
+    return f", but to no request ({connection.stray}; asked with transaction {transaction})" if connection.stray else ""
 
 
 def _watch(sock: socket.socket) -> None:

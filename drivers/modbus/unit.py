@@ -56,6 +56,7 @@ class UnitPoll:
         self.plans: list[PollPlan] = []
         self._link, self._outlet, self._settings, self._map = link, outlet, settings, tags
         self._failures = 0
+        self._last_fault = ""
         self._byte_orders = ByteOrders(tags)
         self._batch = _Batch()
         self._now = asyncio.get_running_loop().time
@@ -101,7 +102,7 @@ class UnitPoll:
 
     async def _read(self, plan: PollPlan, reader: BlockReader) -> None:
         try:
-            await self._take(reader, await self._ask_again(reader.request))
+            await self._take(reader, await self._ask_again(reader.request, also_lost=not self._failures and not reader.troubles))
         except ModbusException as error:
             refusal = error
         else:
@@ -115,10 +116,16 @@ class UnitPoll:
             refusal = error
         await self._lose([reader], "device-exception", f"unit {self.unit}: {refusal}")
 
-    async def _ask_again(self, request: Request) -> Reply:
-        """Ask, and once more if the answer was none of the two that stand: data, and an illegal address."""
+    async def _ask_again(self, request: Request, *, also_lost: bool = False) -> Reply:
+        """Ask, and once more if the answer was none of the two that stand: data, and an illegal address.
+
+        also_lost: also if none came. One frame may be lost; a unit that is known to be silent costs its neighbours a time-out each time.
+        """
         try:
             return await self._ask(request)
+        except NoAnswer:
+            if not also_lost:
+                raise
         except WrongAnswer:
             pass
         except ModbusException as refusal:
@@ -247,6 +254,7 @@ class UnitPoll:
 
     async def _failed(self, readers: Sequence[BlockReader], error: NoAnswer | WrongAnswer) -> None:
         self._failures += 1
+        self._last_fault = str(error)
         await self._flush()
         cause = "timeout" if isinstance(error, NoAnswer) else "bad-reply"
         await self._lose(readers, cause, f"unit {self.unit}, {readers[0].block.table} {readers[0].block.start}: {error}")
@@ -269,8 +277,9 @@ class UnitPoll:
         wait_s = self._settings.retry_s
         await self._lose(every, "unit-silent", f"unit {self.unit} does not answer")
         last_s = self._settings.retry_max_s
-        await self._report_health(f"unit {self.unit} does not answer; asked again after {wait_s:g} s, at last every {last_s:g} s")
-        self._outlet.silent(self.unit, "does not answer")
+        again = f"asked again after {wait_s:g} s, at last every {last_s:g} s"
+        await self._report_health(f"unit {self.unit} does not answer; {again}; the last: {self._last_fault}")
+        self._outlet.silent(self.unit, f"does not answer ({self._last_fault})")
         smallest = min((value for reader in every for value in reader.block.values), key=lambda value: value.size)  # the least work
         request = request_for(block_of([smallest]))
         while self._failures:

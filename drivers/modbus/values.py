@@ -53,9 +53,11 @@ def _registers(address: ModbusAddress, kind: str) -> int:
 def problems_of(source: Source, tags: Sequence[Tag], settings: ModbusSettings) -> list[Problem]:
     """Check the addresses and rates of this source; each problem names its row."""
     problems: list[Problem] = []
+    good: list[tuple[Value, Tag]] = []
     for index, tag in enumerate(tags):
         try:
             value = value_of(index, tag, settings)
+            good.append((value, tag))
         except AddressError as error:
             problems.append(tag.place.problem(f"address {tag.address!r}: {error}"))
             continue
@@ -65,6 +67,23 @@ def problems_of(source: Source, tags: Sequence[Tag], settings: ModbusSettings) -
             )
         if rate_ms(source, tag) < FASTEST_MS:
             problems.append(tag.place.problem(f"rate_ms {rate_ms(source, tag)}: a polled source needs at least {FASTEST_MS}"))
+    return problems + _overlaps(good)
+
+
+def _overlaps(values: Sequence[tuple[Value, Tag]]) -> list[Problem]:
+    """Warn of tags that share some of their registers and not all: mostly an offset that is one off."""
+    problems: list[Problem] = []
+    furthest: dict[tuple[int, str], tuple[Value, Tag]] = {}
+    for value, tag in sorted(values, key=lambda each: (each[0].unit, each[0].table, each[0].offset, -each[0].size)):
+        before = furthest.get((value.unit, value.table))
+        if before is not None:
+            end = before[0].offset + before[0].size
+            if value.offset < end < value.offset + value.size:
+                shared = f"shares {end - value.offset} of its {value.size} registers with {before[1].tag} ({before[1].address})"
+                problems.append(tag.place.problem(f"address {tag.address!r}: {shared}; is one of them one off?", "warning"))
+            if end >= value.offset + value.size:
+                continue
+        furthest[value.unit, value.table] = value, tag
     return problems
 
 

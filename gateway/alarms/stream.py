@@ -30,7 +30,7 @@ def told(event: Mapping[str, Any]) -> Told | None:
     match event["type"]:
         case "finding":
             return _finding(event)
-        case "clock" if event["status"] not in UNVERIFIED:
+        case "clock" if event.get("status", "unknown") not in UNVERIFIED:
             return Told("clock-verified", "info", "", "", [], "")
         case "gap" if event["transition"] == "close" and "/silent/" in event["gap"]:
             return Told("tag-heard", "info", str(event["source"]), event["gap"][:LONGEST_SUBJECT], [], "")

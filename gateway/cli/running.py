@@ -72,15 +72,77 @@ def new_epoch(line: Folder, *, reason: Annotated[str, typer.Option(help="why; st
 
 
 def _told(line: Path, command: str, reason: str, **arguments: str) -> dict[str, Any]:
+    """Have the running gateway carry out a command that needs a reason."""
+    if not reason.strip():
+        fail("--reason: a reason is needed", WRONG_INPUT)
+    return _answered(line, command, reason=reason, **arguments)
+
+
+def _answered(line: Path, command: str, **arguments: str) -> dict[str, Any]:
     """Have the running gateway carry out a command and return its answer; ends the program where it does not."""
     from gateway.operation.control import NotRunning, tell
 
-    if not reason.strip():
-        fail("--reason: a reason is needed", WRONG_INPUT)
     try:
-        answer = tell(data_of(line), command, reason=reason, **arguments)
+        answer = tell(data_of(line), command, **arguments)
     except NotRunning as error:
         fail(str(error), NOT_REACHED)
     if "error" in answer:
         fail(answer["error"], WRONG_INPUT)
     return answer
+
+
+quarantine = typer.Typer(no_args_is_help=True, help="Entries that an uplink's receiver did not take.")
+app.add_typer(quarantine, name="quarantine")
+
+UplinkName = Annotated[str, typer.Option(help="the uplink whose receiver did not take it")]
+SeqNumber = Annotated[int, typer.Option(help="the entry's number")]
+EpochNumber = Annotated[int | None, typer.Option(help="its epoch, where the number alone does not tell")]
+Why = Annotated[str, typer.Option(help="why; stands in the audit trail")]
+
+
+@quarantine.command(name="list")
+def quarantine_list(
+    line: Folder, *, uplink: Annotated[str, typer.Option(help="of this uplink alone")] = "", as_json: AsJson = False
+) -> None:
+    """List what lies in quarantine, and why. Exit 1 if something is held there."""
+    answer = _answered(line, "quarantine-list", uplink=uplink)
+    if as_json:
+        print_json(answer)
+    for one in [] if as_json else answer["entries"]:
+        what = " ".join(str(one[name]) for name in ("type", "record", "batch") if one[name])
+        why = f"{one['code']} (retry {one['retry']}) {one['reason']}".rstrip()
+        typer.echo(f"{one['uplink']}  {one['epoch']}/{one['seq']}  {one['since']}  {one['state']}  {why}  {what or 'not held any more'}")
+    if not as_json and answer["count"] > len(answer["entries"]):
+        typer.echo(f"and {answer['count'] - len(answer['entries']):,} more")
+    raise typer.Exit(FINDING if any(one["state"] == "held" for one in answer["entries"]) else GOOD)
+
+
+@quarantine.command(name="show")
+def quarantine_show(line: Folder, *, uplink: UplinkName, seq: SeqNumber, epoch: EpochNumber = None) -> None:
+    """Show one entry of the quarantine as JSON: why it is there, and its stored bytes as `entry`."""
+    print_json(_answered(line, "quarantine-show", uplink=uplink, **_place(seq, epoch)))
+
+
+@quarantine.command(name="resend")
+def quarantine_resend(
+    line: Folder,
+    *,
+    uplink: UplinkName,
+    reason: Why,
+    seq: Annotated[int | None, typer.Option(help="the entry's number; all of the uplink without it")] = None,
+    epoch: EpochNumber = None,
+) -> None:
+    """Have entries offered to the receiver once more, after what they were refused for was changed. Its next receipt tells."""
+    answer = _told(line, "quarantine-resend", reason, uplink=uplink, **_place(seq, epoch))
+    typer.echo(f"{uplink}: {answer['count']} offered again; `quarantine list` shows what the receiver still does not take")
+
+
+@quarantine.command(name="dispose")
+def quarantine_dispose(line: Folder, *, uplink: UplinkName, seq: SeqNumber, reason: Why, epoch: EpochNumber = None) -> None:
+    """Take one entry as dealt with by a person: it is no problem any more, is not offered again, and retention may take it."""
+    answer = _told(line, "quarantine-dispose", reason, uplink=uplink, **_place(seq, epoch))
+    typer.echo(f"{uplink}: entry {answer['seq']} of epoch {answer['epoch']} is disposed of")
+
+
+def _place(seq: int | None, epoch: int | None) -> dict[str, str]:
+    return {name: str(number) for name, number in (("seq", seq), ("epoch", epoch)) if number is not None}

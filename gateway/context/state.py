@@ -200,6 +200,7 @@ class Listed:
     step: str = ""
     start: Instant | None = None
     seqs: list[int | None] = field(default_factory=list)  # entries that told its start and its end
+    seen: bool = True  # False: its step was lost before it had stood for the settling time, and may never have run
 
 
 GRAVEST = ("result-replaced", "result-withdrawn", "config-corrected", "source-corrected", "re-bound")

@@ -15,6 +15,7 @@ from gateway.demo.compare import Counts, compare, total
 from gateway.demo.processes import COMMAND
 from gateway.demo.received import Gap, Received
 from gateway.demo.recompute import Again, recomputed
+from gateway.demo.seen import unproved
 from gateway.demo.store import Store
 from gateway.demo.truth import Item, Truth, read
 from gateway.entries.ticks import TICKS_PER_MS, from_rfc3339
@@ -44,6 +45,7 @@ class Result:
     again: list[Again]
     missing_steps: list[str]
     mistimed: list[str]
+    unproved: list[str]
     material: genealogy.Told
     stop_status: int | None
 
@@ -73,6 +75,7 @@ class Result:
         found += [f"verify {chain.path}: {chain.text}" for chain in self.chains if chain.status]
         found += [f"step {step} of {self.batch} has no record" for step in self.missing_steps]
         found += self.mistimed
+        found += self.unproved
         found += self.material.problems
         found += [f"{name} misses {missing} without a gap" for name, missing in _unexcused(self.steps)]
         found += [
@@ -105,7 +108,7 @@ def judge(line: Line, batch: str, truth: Path, store: Path, stop_status: int | N
     counts = compare(line, truths, stored), compare(line, truths, got)
     happened = genealogy.happened(truth, batch)
     material = genealogy.compare(happened, got.materials.values(), batch, lambda item: _untriggered(line, item, got))
-    return Result(batch, *counts, got, chains, recomputed(line, truths, got), missing, mistimed, material, stop_status)
+    return Result(batch, *counts, got, chains, recomputed(line, truths, got), missing, mistimed, unproved(line, got), material, stop_status)
 
 
 def _untriggered(line: Line, item: Mapping[str, Any], got: Received) -> bool:

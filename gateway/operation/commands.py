@@ -1,23 +1,17 @@
-"""Defines the commands that the owner of the control socket may give to the running gateway. Each is recorded in the audit trail."""
+"""Defines the commands that the owner of the control socket may give. Each that changes something is recorded in the audit trail."""
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from buffer import verify
 from gateway.evidence.keyring import NotRotated
+from gateway.operation.command import Command, Declined, needed
 from gateway.operation.parts import Parts
-
-Command = Callable[[Mapping[str, Any], str], Awaitable[dict[str, Any]]]
-"""A command: takes (arguments, user) and returns the answer. Raises Declined."""
-
+from gateway.operation.quarantine import quarantine_commands
 
 DIGEST = re.compile("[0-9a-f]{64}")
-
-
-class Declined(Exception):
-    """The gateway does not carry out a command; the text says why."""
 
 
 def commands_of(parts: Parts) -> dict[str, Command]:
@@ -25,13 +19,13 @@ def commands_of(parts: Parts) -> dict[str, Command]:
     rotating = asyncio.Lock()
 
     async def release_hold(arguments: Mapping[str, Any], who: str) -> dict[str, Any]:
-        batch, reason = _text(arguments, "batch"), _text(arguments, "reason")
+        batch, reason = needed(arguments, "batch"), needed(arguments, "reason")
         if not await parts.holds.release(batch, who, reason):
             raise Declined(f"no batch {batch} is held")
         return {"released": batch}
 
     async def rotate_key(arguments: Mapping[str, Any], who: str) -> dict[str, Any]:
-        reason = _text(arguments, "reason")
+        reason = needed(arguments, "reason")
         async with rotating:
             await parts.checkpoints.sign("key-rotation")  # the old key's last word, over all before
             old = parts.keyring.signer.public
@@ -59,7 +53,7 @@ def commands_of(parts: Parts) -> dict[str, Command]:
         return {"note": note}
 
     async def retire_uplink(arguments: Mapping[str, Any], who: str) -> dict[str, Any]:
-        name, reason = _text(arguments, "uplink"), _text(arguments, "reason")
+        name, reason = needed(arguments, "uplink"), needed(arguments, "reason")
         if name in {uplink.name for uplink in parts.line.uplinks}:
             raise Declined(f"uplink {name} stands in line.toml: it is served, and let go by taking it out there")
         cursor = parts.journal.receipts.cursors().get(name)
@@ -74,7 +68,7 @@ def commands_of(parts: Parts) -> dict[str, Command]:
     async def new_epoch(arguments: Mapping[str, Any], who: str) -> dict[str, Any]:
         epoch, seq = parts.journal.last
         what = {"epoch": epoch, "seq": seq}
-        await parts.audit.record("epoch-left", what, _text(arguments, "reason"), who)
+        await parts.audit.record("epoch-left", what, needed(arguments, "reason"), who)
         await asyncio.to_thread(parts.journal.leave_epoch)
         return what
 
@@ -84,11 +78,5 @@ def commands_of(parts: Parts) -> dict[str, Command]:
         "sign-archive": sign_archive,
         "retire-uplink": retire_uplink,
         "new-epoch": new_epoch,
+        **quarantine_commands(parts),
     }
-
-
-def _text(arguments: Mapping[str, Any], name: str) -> str:
-    value = str(arguments.get(name, "")).strip()
-    if not value:
-        raise Declined(f"a {name} is needed")
-    return value

@@ -14,7 +14,7 @@ ATTENTION_TICKS = 3600 * TICKS_PER_S
 TOLD_LIVE = frozenset({"backup-failed", "checkpoint-refused", "clock-unverified", "disk-full", "journal-full", "journal-locked"}) | {
     *("journal-hindered", "journal-space", "uplink-gone", "witness-away", "witness-contradicts", "uplink-rejected"),
     *("uplink-no-receipts", "uplink-two-histories", "uplink-unreachable", "uplink-conflict", "uplink-credentials"),
-    *("uplink-address", "uplink-certificate", "uplink-not-taken", "uplink-protocol", "uplink-too-large", "uplink-too-small"),
+    *("uplink-address", "uplink-not-taken", "uplink-protocol", "uplink-too-large", "uplink-too-small"),
 }
 """Alarms whose state the snapshot has by itself, as it is now: it has a sentence for them, and a second one would say it twice."""
 MOST_PROBLEMS = 5
@@ -43,6 +43,7 @@ def _row(held: Held, now: int, zone: ZoneInfo, *, is_standing: bool) -> dict[str
         **told,
         "since": rfc3339(held.since),
         "last": rfc3339(held.last),
+        "is_standing": is_standing,
         "local": _local(held.since if is_standing else held.last, zone),
         "not_said_since_start": None if asked is None else rfc3339(asked),
         "priority": code.priority,
@@ -64,7 +65,7 @@ def counted(counts: Mapping[tuple[str, str, str], int]) -> list[dict[str, Any]]:
 def problems(findings: Mapping[str, Any]) -> list[str]:
     """List the alarms that need attention, each as one sentence; those of which the snapshot has the state itself are told there."""
     told = [row for row in (*findings["standing"], *findings["recent"]) if row["attention"] and row["code"] not in TOLD_LIVE]
-    texts = [f"alarm {what(row)} (since {row['local'][:16]})" for row in told[:MOST_PROBLEMS]]
+    texts = [f"alarm {what(row)} ({'since' if row['is_standing'] else 'at'} {row['local'][:16]})" for row in told[:MOST_PROBLEMS]]
     more = len(told) - len(texts)
     return texts if more <= 0 else [*texts, f"alarm: and {more} more, in the list of alarms and findings"]
 
@@ -77,7 +78,7 @@ def what(row: Mapping[str, Any]) -> str:
 
 def text(row: Mapping[str, Any]) -> str:
     """Write its text, and how often it was said if more than once."""
-    times = f" ({row['count']:,} times, last {row['last'][:19].replace('T', ' ')} UTC)" if row["count"] > 1 else ""
+    times = f" ({row['count']:,} times)" if row["count"] > 1 else ""
     return f"{row['text']}{times}"
 
 

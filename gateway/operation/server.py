@@ -15,7 +15,7 @@ from aiohttp.typedefs import Handler
 
 from config import Line
 from config.grammars.listen import host_of, is_loopback
-from gateway.operation.commands import Command, Declined
+from gateway.operation.command import Command, Declined
 from gateway.operation.control import CONTROL_SOCKET, socket_address
 from gateway.operation.metrics import metrics
 from gateway.operation.page import page

@@ -8,24 +8,26 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 import config
-from config import ConfigError, Credential, FromRow, Line, Problem, Source, Uplink, credentials, did_you_mean
+from config import ConfigError, FromRow, Line, Problem, Source, did_you_mean
 from config.grammars import row_condition
-from config.sections import MesSteps, Tls
+from config.sections import MesSteps
 from drivers import Driver, DriverMisconfigured, driver_class
+from gateway.runtime import surroundings
+from gateway.runtime.isolate import plain
 
 
 def check(folder: Path) -> tuple[Line | None, list[Problem]]:
     """Find every problem of a line folder at once, the drivers' own settings and addresses among them; no network.
 
-    Returns the line, or None if there is an error, and the problems in the order of files and lines.
+    Returns the line, or None if there is an error, and the problems in the order of files and lines, causes before what follows from them.
     """
     line, problems = config.read(folder)
     if line is not None:
         problems = problems + [problem for index, source in enumerate(line.sources) for problem in _check_source(line, index, source)]
-        problems += [problem for index, uplink in enumerate(line.uplinks) for problem in _missing_files(line, index, uplink)]
         if not any(problem.severity == "error" for problem in problems):
             problems += _missing_columns(line)
-    problems = sorted(set(problems), key=lambda problem: (problem.file, problem.line or 0, problem.message))
+        problems += surroundings.warnings(line)
+        problems = sorted(set(problems), key=lambda problem: (problem.file, problem.line or 0, problem.message))
     return (None if any(problem.severity == "error" for problem in problems) else line), problems
 
 
@@ -40,22 +42,6 @@ def load(folder: Path) -> Line:
 def drivers_of(line: Line) -> list[tuple[Source, Driver]]:
     """Make one driver per source. Raises DriverMisconfigured."""
     return [(source, driver_class(source.driver)(source, line.tags_of(source.name))) for source in line.sources]
-
-
-def _missing_files(line: Line, index: int, uplink: Uplink) -> Iterator[Problem]:
-    """Warn of files that an uplink names and that are not there: it is refused until they come, and the line runs without it."""
-    for key, name in (uplink.tls or Tls()).model_dump(exclude_none=True).items():
-        if isinstance(name, str) and not (line.folder / name).is_file():
-            text = f"{key} `{name}` is not there: uplink {uplink.name} is refused until it is"
-            yield config.place_of(line, ("uplink", index, "tls")).problem(text, "warning")
-    secrets = {"password": uplink.password, "tls": uplink.tls and uplink.tls.key}
-    for key, secret in secrets.items():
-        if isinstance(secret, Credential):
-            try:
-                credentials.path(secret, line.folder)
-            except credentials.CredentialMissing as error:
-                text = f"{error}: uplink {uplink.name} is refused until it is (systemd gives credentials to the service alone)"
-                yield config.place_of(line, ("uplink", index, key)).problem(text, "warning")
 
 
 def _missing_columns(line: Line) -> Iterator[Problem]:
@@ -97,6 +83,8 @@ def _check_source(line: Line, index: int, source: Source) -> list[Problem]:
         return kind.check(source, line.tags_of(source.name))
     except DriverMisconfigured as error:
         return [place.problem(str(error))]
+    except Exception as error:  # noqa: BLE001 - a driver's bug, or a file that its library can not read
+        return [place.problem(f"source {source.name} can not be checked: {type(error).__name__}: {plain(error)}")]
 
 
 def _settings_problem(line: Line, index: int, detail: ErrorDetails) -> Problem:
@@ -106,4 +94,8 @@ def _settings_problem(line: Line, index: int, detail: ErrorDetails) -> Problem:
     name = ".".join(str(part) for part in path)
     if detail["type"] == "extra_forbidden":
         return where.problem(f"unknown key {name} for driver {line.sources[index].driver}")
-    return where.problem(f"{name}: {detail['msg']}")
+    if detail["type"] == "value_error":  # a sentence of the driver's
+        return where.problem(f"{name}: {detail['ctx']['error']}" if name else str(detail["ctx"]["error"]))
+    if detail["type"] == "too_short":
+        return where.problem(f"{name}: at least {detail['ctx']['min_length']} is needed")
+    return where.problem(f"{name}: {detail['msg'][0].lower()}{detail['msg'][1:]}")

@@ -10,6 +10,7 @@ from typing import Any
 from buffer import Entry, Journal
 from config import Line, Uplink
 from gateway.entries.findings import Announcer, Report, Severity, finding
+from gateway.uplink import held
 from gateway.uplink.errors import Awaited, Refused, Unreachable, UplinkError
 from gateway.uplink.https import Https, HttpsRecords
 from gateway.uplink.judge import Judge
@@ -20,7 +21,7 @@ from gateway.uplink.mqtt import Mqtt, MqttRecords
 from gateway.uplink.patience import ALARM_AFTER_S, Patience, Standstill
 from gateway.uplink.rate_limit import Pace
 from gateway.uplink.status import Status
-from gateway.uplink.transport import MAX_ENTRY_BYTES, Online, Position, Transport
+from gateway.uplink.transport import MAX_ENTRY_BYTES, Position, Transport
 from gateway.uplink.window import Window
 
 PAGE_BYTES = 1_048_576
@@ -63,6 +64,7 @@ class Forwarder:
         # What stands in the journal now may have been sent before a restart: a receipt for it is no surprise.
         self._window = Window(journal.cursor(uplink.name), journal.last, uplink.window_bytes)
         self._judge = Judge(journal, line.gateway, uplink, self._window, self.status, self._announcer)
+        self.quarantine = self._judge.quarantine
         self._patience, self._standstill = Patience(self._window, uplink.resend_after_s, clock), Standstill(clock)
         self._pace, self._live = Pace(uplink.max_bytes_per_s, clock), Live(clock)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -72,6 +74,7 @@ class Forwarder:
         self._questioned_s: float | None = None  # when it was asked last whose history the receiver holds
         self._contradicted_s: float | None = None
         self._told: set[str] = set()  # codes of what was reported and is over with the next progress
+        self._missing: set[tuple[int, int, int]] = set()  # told before in this process
         self._transport.wake = self._woken.set
 
     def wake(self, _last: Position | None = None) -> None:
@@ -163,7 +166,7 @@ class Forwarder:
         self.status.state, self.status.detail = "connecting", self._uplink.endpoint
         for code, severity, text in self._transport.remarks():
             self._announcer.say(code, severity, text)
-        await self._transport.open(await self._announcement())
+        await self._transport.open(held.online(self._journal, self._window.confirmed))
         self.status.state, self.status.detail = "forwarding", ""
         self._judge.behind, self._questioned_s = None, None
 
@@ -200,6 +203,7 @@ class Forwarder:
         entries = await asyncio.to_thread(self._journal.read, self._window.sent, max_bytes=max(size_bytes, 1), max_entries=room.entries)
         if not entries:
             return False
+        self._note_missing(held.missing(self._window.sent, entries[0]))
         try:
             taken = entries[: await self._transport.send(entries)]
         except UplinkError:
@@ -211,6 +215,17 @@ class Forwarder:
         self.status.sent_entries += len(taken)
         self.status.sent_bytes += sent_bytes
         return True
+
+    def _note_missing(self, gone: tuple[int, int, int] | None) -> None:
+        """Say once that the receiver is sent the entries behind others that are pruned or lost: it goes on from a base (decision 0078)."""
+        if gone is None or gone in self._missing:
+            return
+        self._missing.add(gone)
+        epoch, first, last = gone
+        text = (
+            f"entries {first} to {last} of epoch {epoch} are not held here and are not sent: the receiver begins, or goes on, at {last + 1}"
+        )
+        self._announcer.say("not-held", "warning", text, epoch=epoch, first=first, last=last)
 
     async def _send_live(self) -> None:
         """Send copies of the newest entries while the uplink is behind. They move nothing: the window does not know of them."""
@@ -330,30 +345,35 @@ class Forwarder:
         """See once a second to the transport's health, how far behind we are, rejected entries whose turn has come, new certificates."""
         self._looked_at = self._clock()
         await self._transport.tick()
+        now = held.online(self._journal, self._window.confirmed)
+        if now.beginnings != self._transport.online.beginnings:  # retention has gone on: who begins now has to know where
+            await self._transport.announce(now)
         depth = await asyncio.to_thread(self._journal.receipts.depth, self._uplink.name)
         self.status.entries, self.status.bytes, self.status.oldest_ticks = depth.entries, depth.bytes, depth.oldest_ticks
         age_s = None if depth.oldest_ticks is None else time.time_ns() / 1e9 - depth.oldest_ticks / 1e7
         self._live.behind(age_s, self._journal.last)
         if self._clock() - self._asked_at >= ASK_AGAIN_S:
-            await self._ask_again()
+            self._asked_at = self._clock()
+            for position in self.quarantine.later()[:ASK_AGAIN_ENTRIES]:
+                await self._offer(position)
+        for _ in range(ASK_AGAIN_ENTRIES):
+            if (asked := self.quarantine.next_offered()) is None or not await self._offer(asked):
+                break
+            self.quarantine.was_offered(asked)
         if self._transport.stale():
             await self._transport.close()
             self._window.again()
             await self._connect()
 
-    async def _ask_again(self) -> None:
-        """Offer entries once more that the receiver wanted later: the answer's list tells whether it took them."""
-        self._asked_at = self._clock()
-        for epoch, seq in self._judge.quarantine.later()[:ASK_AGAIN_ENTRIES]:
-            entries = await asyncio.to_thread(self._journal.read, (epoch, seq - 1), max_bytes=1, max_entries=1)
-            if entries and entries[0].seq == seq and self._transport.room().entries:
-                await self._transport.send(entries)
-
-    async def _announcement(self) -> Online:
-        """Return the first and last entry that the journal holds of the current epoch."""
-        epoch, last = self._journal.last
-        first = await asyncio.to_thread(self._journal.read, (epoch, 0), max_bytes=1, max_entries=1)
-        return Online(epoch, first[0].seq if first else last + 1, last)
+    async def _offer(self, position: Position) -> bool:
+        """Offer an entry once more: the answer's list tells whether the receiver took it. False if there is no room for it now."""
+        epoch, seq = position
+        entries = await asyncio.to_thread(self._journal.read, (epoch, seq - 1), max_bytes=1, max_entries=1)
+        if not self._transport.room().entries:
+            return False
+        if entries and (entries[0].epoch, entries[0].seq) == position:
+            await self._transport.send(entries)
+        return True
 
 
 def _transport(uplink: Uplink, gateway: str, folder: Path) -> Transport:

@@ -24,6 +24,8 @@ PAGE_ENTRIES = 1_000
 CONNECT_S = 10.0
 ATTEMPT_S = 30.0
 HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "ebr-gateway"}
+HELD = "EBR-Gateway-Held"
+"""Header of each page: all runs of entries that the journal holds, `epoch/first-last`, with commas between (RFC 9110, 5.6.1)."""
 SLOWEST_BYTES_PER_S = 2_000
 """A page may take ATTEMPT_S plus its bytes at this rate; an attempt that takes longer is given up and the next page is smaller."""
 
@@ -40,8 +42,9 @@ class Https(Transport):
         self._page_bytes, self._page_entries = PAGE_BYTES, PAGE_ENTRIES
         self._gzip = uplink.compress and uplink.profile == "entries"  # for a single record it is not worth a receiver that can not unpack
 
-    async def open(self, online: Online) -> None:  # noqa: ARG002 - HTTP has no place for it
+    async def open(self, online: Online) -> None:
         """Make a session; the first page makes the connection. No proxy of the environment, no cookies, no redirects, no packed answers."""
+        self.online = online
         password, headers = self._identity.password(), dict(HEADERS)
         if self._uplink.user is not None:  # RFC 7617, 2.1: UTF-8
             who = f"{self._uplink.user}:{password or ''}".encode()
@@ -71,7 +74,8 @@ class Https(Transport):
         page = self._cut(entries)
         first, last = page[0], page[-1]
         url = f"{self._base}/epochs/{first.epoch}/entries/{first.seq}-{last.seq}"
-        status, answer, headers = await self.exchange("PUT", url, b"\n".join(entry.payload for entry in page) + b"\n")
+        held = {HELD: ", ".join(f"{epoch}/{low}-{high}" for epoch, low, high in self.online.held)}
+        status, answer, headers = await self.exchange("PUT", url, b"\n".join(entry.payload for entry in page) + b"\n", held)
         what = outcome(status, headers.get("Retry-After"))
         if what == "smaller":
             return self._smaller(page)

@@ -54,7 +54,7 @@ class Mqtt(Transport):
 
     def __init__(self, uplink: Uplink, gateway: str, folder: Path) -> None:
         super().__init__()
-        self._uplink, self._topic = uplink, topics.base(uplink, gateway)
+        self._uplink, self._gateway, self._topic = uplink, gateway, topics.base(uplink, gateway)
         url = urlsplit(uplink.endpoint)
         self._secure, self._host = url.scheme == "mqtts", url.hostname or ""
         self._port = url.port or (8883 if self._secure else 1883)
@@ -65,7 +65,6 @@ class Mqtt(Transport):
         self._leave_queue = False  # the broker's queue for us holds a message that is too large, and would deliver it again
         self._client: BoundedClient | None = None
         self._failure: UplinkError | None = None
-        self._online = Online(0, 0, 0)
         self._reset()
 
     def _reset(self) -> None:
@@ -79,14 +78,14 @@ class Mqtt(Transport):
         """Connect, subscribe to the receipts, publish that the gateway is online; in this order, so that no receipt is missed."""
         self._reset()
         client = self._client = self._make(online)
-        self._online = online
+        self.online = online
         try:
             async with asyncio.timeout(CONNECT_S):
                 await asyncio.to_thread(self._dial, client)
                 await self._until(self._connected)
                 client.subscribe(f"{self._topic}/receipts", qos=1)
                 await self._until(self._subscribed)
-                client.publish(f"{self._topic}/online", _online(online, up=True), qos=1, retain=self._retains)
+                client.publish(f"{self._topic}/online", announcement(self._gateway, online, up=True), qos=1, retain=self._retains)
                 await self._until(self._announced)
         except TimeoutError as error:
             await self.close()
@@ -94,6 +93,11 @@ class Mqtt(Transport):
         except BaseException:
             await self.close()
             raise
+
+    async def announce(self, online: Online) -> None:
+        """Publish anew that the gateway is online, and what it holds."""
+        self.online = online
+        self.publish(f"{self._topic}/online", announcement(self._gateway, online, up=True), retain=self._retains)
 
     def remarks(self) -> list[tls.Remark]:
         """Return what is to be said of the certificates, and of a broker that keeps no messages."""
@@ -106,7 +110,7 @@ class Mqtt(Transport):
         if client is None:
             return
         if client.is_connected():
-            client.publish(f"{self._topic}/online", _online(self._online, up=False), qos=0, retain=self._retains)
+            client.publish(f"{self._topic}/online", announcement(self._gateway, self.online, up=False), qos=0, retain=self._retains)
             client.disconnect()
             client.loop_write()
         sock: Any = client.socket()
@@ -139,11 +143,11 @@ class Mqtt(Transport):
         for entry in entries:
             self._client.publish(f"{self._topic}/live", entry.payload, qos=0, retain=False)
 
-    def publish(self, topic: str, payload: bytes) -> None:
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         """Publish one message at QoS 1, outside the window of entries."""
         self._check()
         assert self._client is not None
-        self._client.publish(topic, payload, qos=1, retain=False)
+        self._client.publish(topic, payload, qos=1, retain=retain)
 
     async def tick(self) -> None:
         """Keep the connection alive, and detect a broker that takes messages but never acknowledges them."""
@@ -171,7 +175,7 @@ class Mqtt(Transport):
             CallbackAPIVersion.VERSION2, self._client_id, protocol=paho.MQTTv5 if five else paho.MQTTv311,
             clean_session=None if five else self._leave_queue, reconnect_on_failure=False,
         )  # fmt: skip
-        client.will_set(f"{self._topic}/online", _online(online, up=False), qos=1, retain=self._retains)
+        client.will_set(f"{self._topic}/online", announcement(self._gateway, online, up=False), qos=1, retain=self._retains)
         client.max_inflight_messages_set(MAX_INFLIGHT + 1)  # ours is the window that counts: `room`
         if self._uplink.user is not None:
             client.username_pw_set(self._uplink.user, self._identity.password())
@@ -351,8 +355,9 @@ class MqttRecords(Records):
             raise Unreachable(f"no outcome for {record.id} in {self._patience_s:g} s") from error
 
 
-def _online(online: Online, *, up: bool) -> bytes:
-    return orjson.dumps({"online": up, **online._asdict()})
+def announcement(gateway: str, online: Online, *, up: bool) -> bytes:
+    """Make the message of `{topic}/online`."""
+    return orjson.dumps({"online": up, "gateway": gateway, **online._asdict()})
 
 
 def _no(reason: ReasonCode, what: str, version: str = "") -> UplinkError:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 
-from buffer import Journal, Rejected
+from buffer import Journal, Quarantined, Rejected
 from gateway.entries.findings import Announcer
 from gateway.uplink.status import Status
 from gateway.uplink.transport import Outcome, Position
@@ -15,6 +15,7 @@ class Quarantine:
     def __init__(self, journal: Journal, status: Status, announcer: Announcer) -> None:
         self._receipts, self._status, self._announcer = journal.receipts, status, announcer
         self._kept: dict[int, frozenset[Rejected]] = {}  # the list taken over last, by epoch: most receipts repeat it
+        self._offered: list[Position] = []  # those that a person wants offered again
         self._count()
 
     async def keep(self, epoch: int, rejected: Iterable[Rejected]) -> None:
@@ -40,12 +41,35 @@ class Quarantine:
 
     def later(self) -> list[Position]:
         """List the entries that the receiver wanted later, oldest first."""
-        held = self._receipts.quarantined(self._status.name)
-        return [(entry.epoch, entry.seq) for entry in held if entry.state == "held" and entry.retry == "later"]
+        return [(entry.epoch, entry.seq) for entry in self._held() if entry.retry == "later"]
+
+    def offer(self, positions: Iterable[Position]) -> None:
+        """Have entries offered once more, whatever their retry is: a person has changed what they were refused for."""
+        self._offered += [position for position in positions if position not in self._offered]
+
+    def next_offered(self) -> Position | None:
+        """Return the next entry to be offered for a person; None if there is none. One that has left the quarantine is passed over."""
+        held = {(entry.epoch, entry.seq) for entry in self._held()} if self._offered else set()
+        self._offered = [position for position in self._offered if position in held]
+        return self._offered[0] if self._offered else None
+
+    def was_offered(self, position: Position) -> None:
+        """Note that an entry has gone out: what comes of it stands in the next receipt."""
+        self._offered.remove(position)
+
+    def dispose(self, position: Position) -> None:
+        """Take an entry as dealt with by a person. Raises KeyError if it is not in quarantine."""
+        self._receipts.dispose(self._status.name, *position)
+        self._count()
+        if not self._status.rejected:
+            self._announcer.over("rejected", "a person has disposed of what was rejected")
+
+    def _held(self) -> list[Quarantined]:
+        return [entry for entry in self._receipts.quarantined(self._status.name) if entry.state == "held"]
 
     def _listed(self, epoch: int) -> frozenset[Rejected]:
         entries = [entry for entry in self._receipts.quarantined(self._status.name) if entry.epoch == epoch]
         return frozenset(Rejected(entry.seq, entry.code, entry.retry, entry.reason) for entry in entries)
 
     def _count(self) -> None:
-        self._status.rejected = sum(entry.state == "held" for entry in self._receipts.quarantined(self._status.name))
+        self._status.rejected = len(self._held())

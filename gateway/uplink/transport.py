@@ -22,11 +22,24 @@ class Room(NamedTuple):
 
 
 class Online(NamedTuple):
-    """Announcement made once per connection, if the transport has a place for it: first and last entry held of the epoch."""
+    """What the gateway says of itself: first and last entry held of the current epoch, and all runs that are held.
+
+    held: (epoch, first, last) of each run of consecutive entries from the receiver's place on, the oldest MAX_RUNS. What lies in none of
+    them will never be sent.
+    """
 
     epoch: int
     first: int
     last: int
+    held: tuple[tuple[int, int, int], ...] = ()
+
+    @property
+    def beginnings(self) -> tuple[tuple[int, int], ...]:
+        """(epoch, first) of each run: with another one of these the announcement is news; ends grow with every entry."""
+        return tuple((epoch, first) for epoch, first, _ in self.held)
+
+
+MAX_RUNS = 100
 
 
 class Answer(NamedTuple):
@@ -71,6 +84,7 @@ class Transport(ABC):
 
     def __init__(self) -> None:
         self.inbox: deque[Arrival] = deque()
+        self.online = Online(0, 0, 0)
         self.wake: Callable[[], None] = lambda: None
 
     @abstractmethod
@@ -80,6 +94,10 @@ class Transport(ABC):
     def remarks(self) -> list[Remark]:
         """Return what is worth a finding before a connection is tried: a certificate that ends soon, or has ended."""
         return []
+
+    async def announce(self, online: Online) -> None:
+        """Tell the receiver what is held now: called while connected, when runs begin elsewhere than was told before."""
+        self.online = online
 
     @abstractmethod
     async def close(self) -> None:

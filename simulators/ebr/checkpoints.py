@@ -64,10 +64,8 @@ def check(db: sqlite3.Connection, stream: Stream, seq: int, event: Mapping[str, 
     lines = note.split("\n")
     if lines[:3] != [f"{stream[0]}/{stream[1]}", str(size), _coded(root)]:
         return Refusal("checkpoint-malformed", "never", "the signed note speaks of another stream, size or root than the event")
-    peaks = _start(db, stream, size)
-    for leaf_hash in _leaves(db, stream, peaks.size, size):
-        peaks.add(leaf_hash)
-    if peaks.root() != root:
+    peaks = None if _gone(db, stream, size) else _grown(db, stream, size)
+    if peaks is not None and peaks.root() != root:
         return Refusal("checkpoint-inconsistent", "never", f"entries 1 to {size} have the root {peaks.root()}, the checkpoint says {root}")
     keys = [key for key, _ in signatures.trusted(db, stream[0])]
     signer = next((key for key in keys if key.signed(note)), None)
@@ -76,6 +74,8 @@ def check(db: sqlite3.Connection, stream: Stream, seq: int, event: Mapping[str, 
         return Refusal(
             "checkpoint-unsigned", "later", f"no trusted key has signed it; trusted are {names}; a new one must be given to the EBR"
         )
+    if peaks is None:
+        return None  # signed, and no word against it; but entries are missing that it speaks of, so nothing here bears it out
     values = (*stream, size, root, note, peaks.dump(), signer.text if signer else None)
     db.execute("INSERT OR IGNORE INTO checkpoints VALUES (?,?,?,?,?,?,?)", values)
     return None
@@ -86,6 +86,19 @@ def _coded(root: str) -> str:
         return base64.b64encode(bytes.fromhex(root)).decode()
     except ValueError:
         return ""
+
+
+def _gone(db: sqlite3.Connection, stream: Stream, size: int) -> bool:
+    """True if entries under a tree of that size were never here, because the gateway held them no more."""
+    return db.execute("SELECT 1 FROM missing WHERE gateway=? AND epoch=? AND first<=?", (*stream, size)).fetchone() is not None
+
+
+def _grown(db: sqlite3.Connection, stream: Stream, size: int) -> Peaks:
+    """Build the tree over the first `size` entries."""
+    peaks = _start(db, stream, size)
+    for leaf_hash in _leaves(db, stream, peaks.size, size):
+        peaks.add(leaf_hash)
+    return peaks
 
 
 def _start(db: sqlite3.Connection, stream: Stream, size: int) -> Peaks:

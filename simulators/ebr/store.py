@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from simulators.ebr import checkpoints, signatures
+from simulators.ebr import base, checkpoints, signatures
 from simulators.ebr.entry import NOTHING, Entry, Refusal, Stream, Unreadable, facts, read
 from simulators.ebr.record.readings import span
 
@@ -78,11 +78,12 @@ class Store:
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / "ebr.db"
         self._ahead_entries, self._ahead_bytes = ahead_entries, ahead_bytes
+        self._held: dict[str, list[base.Run]] = {}  # what each gateway has said that it holds
         self._lock = threading.Lock()
         self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
-        self._db.executescript(_TABLES + checkpoints.TABLES + signatures.TABLES)
+        self._db.executescript(_TABLES + base.TABLES + checkpoints.TABLES + signatures.TABLES)
         with self._transaction():
             self._renew()
 
@@ -101,7 +102,7 @@ class Store:
             " LEFT JOIN spans s USING (gateway, epoch, seq) WHERE f.kind='readings' AND s.seq IS NULL"
         )
         for (payload,) in self._db.execute(missing).fetchall():
-            self._place(read(payload))
+            self._note_times(read(payload))
 
     def trust(self, gateway: str, key: signatures.Key) -> None:
         """Trust a key that a person has given."""
@@ -112,6 +113,16 @@ class Store:
         """Close the file."""
         with self._lock:
             self._db.close()
+
+    def hear(self, gateway: str, runs: list[base.Run]) -> Taken:
+        """Note what a gateway says that it holds. answered: its streams that go on by that, or may be answered now."""
+        taken = Taken()
+        with self._transaction():
+            news, self._held[gateway] = runs != self._held.get(gateway), runs
+            taken.answered = {(gateway, epoch) for epoch, _, _ in runs if news}
+            for stream in sorted(taken.answered):
+                self._advance(stream, taken)
+        return taken
 
     def take(self, payloads: Iterable[bytes], rule: Rule = lambda _: None) -> Taken:
         """Store a page in one transaction: all of it is on disk when this returns. rule: refuses an entry; None takes it.
@@ -129,12 +140,14 @@ class Store:
                     taken.unreadable.append(str(error))
                     continue
                 taken.answered.add(entry.stream)
-                if room.has(entry, self._through(entry.stream)[0]):
+                if room.has(entry, self._place(entry.stream)):
                     self._take(entry, rule, taken)
                 else:
                     taken.ahead += 1
-            for stream in taken.answered:
+            for stream in sorted(taken.answered):
                 self._advance(stream, taken)
+                later = self._db.execute("SELECT epoch FROM streams WHERE gateway=? AND epoch>? AND through>0", stream)
+                taken.answered |= {(stream[0], epoch) for (epoch,) in later}  # may have waited for this one
             self._count(taken)
         return taken
 
@@ -160,10 +173,13 @@ class Store:
     def receipt(self, stream: Stream) -> dict[str, object]:
         """Make the current receipt of a stream.
 
-        It goes no further than its list of refused entries can: a refusal is never left out.
+        It goes no further than its list of refused entries can: a refusal is never left out; and nowhere before all of the earlier epochs
+        is held that the gateway can still send.
         """
         with self._lock:
             through, digest = self._through(stream)
+            if base.open_before(self._db, stream, self._held.get(stream[0])):
+                through, digest = 0, NOTHING  # it will be answered when the epoch before is whole
             rows = self._db.execute(
                 "SELECT seq, code, retry, reason, previous FROM rejected WHERE gateway=? AND epoch=? AND seq<=? ORDER BY seq LIMIT ?",
                 (*stream, through, MAX_REJECTED + 1),
@@ -188,6 +204,7 @@ class Store:
         with self._transaction():
             for table in ("entries", "rejected", "facts", "spans"):
                 self._db.execute(f"DELETE FROM {table} WHERE gateway=? AND epoch=? AND seq>?", (*stream, beyond))  # noqa: S608 - fixed names
+            self._db.execute("DELETE FROM missing WHERE gateway=? AND epoch=? AND first>?", (*stream, beyond))
             self._db.execute("DELETE FROM checkpoints WHERE gateway=? AND epoch=? AND size>=?", (*stream, beyond))
             row = self._db.execute("SELECT digest FROM entries WHERE gateway=? AND epoch=? AND seq=?", (*stream, beyond)).fetchone()
             self._db.execute("REPLACE INTO streams VALUES (?,?,?,?)", (*stream, beyond, row[0] if row else NOTHING))
@@ -215,7 +232,7 @@ class Store:
         self._db.execute("INSERT INTO entries VALUES (?,?,?,?,?)", (*key, entry.digest, entry.payload))
         entry_facts = facts(entry.item)
         self._db.executemany("INSERT INTO facts VALUES (?,?,?,?,?,?,?)", ((*key, *fact) for fact in entry_facts))
-        self._place(entry)
+        self._note_times(entry)
         taken.stored += 1
         if entry.seq <= through and not self._check(entry.stream, entry.seq, taken):
             taken.stored -= 1
@@ -228,7 +245,7 @@ class Store:
         row = self._db.execute("SELECT digest FROM rejected WHERE gateway=? AND epoch=? AND seq=?", key).fetchone()
         return row is not None and row[0] == entry.digest
 
-    def _place(self, entry: Entry) -> None:
+    def _note_times(self, entry: Entry) -> None:
         """Note the times of its readings."""
         if (reach := span(entry.item)) is not None:
             self._db.execute("INSERT INTO spans VALUES (?,?,?,?,?)", (entry.gateway, entry.epoch, entry.seq, *reach))
@@ -250,8 +267,28 @@ class Store:
         row = self._db.execute("SELECT through, digest FROM streams WHERE gateway=? AND epoch=?", stream).fetchone()
         return (row[0], row[1]) if row else (0, NOTHING)
 
+    def _place(self, stream: Stream) -> int:
+        """Return the entry after which the stream goes on: its whole part, or the base behind entries that nobody can send."""
+        through = self._through(stream)[0]
+        first = base.next_run(self._held.get(stream[0], ()), stream, through)
+        return through if first is None else first - 1
+
     def _advance(self, stream: Stream, taken: Taken) -> None:
-        """Follow the chain as far as it holds."""
+        """Follow the chain as far as it holds, and over what the gateway does not hold."""
+        self._follow(stream, taken)
+        while (first := base.next_run(self._held.get(stream[0], ()), stream, through := self._through(stream)[0])) is not None:
+            if next(self._after(stream, through), (0,))[0] == through + 1:
+                return  # held here, though not by the gateway: what stopped the stream is another thing
+            following = next(self._after(stream, first - 1), None)
+            if following is None:
+                return
+            log.warning("%s, epoch %d: entries %d to %d are not held by the gateway", *stream, through + 1, first - 1)
+            self._db.execute("INSERT OR REPLACE INTO missing VALUES (?,?,?,?)", (*stream, through + 1, first - 1))
+            self._db.execute("REPLACE INTO streams VALUES (?,?,?,?)", (*stream, first - 1, following[2]))
+            self._follow(stream, taken)
+
+    def _follow(self, stream: Stream, taken: Taken) -> None:
+        """Follow the chain from entry to entry."""
         through, digest = self._through(stream)
         barred = signatures.stranger(self._db, *stream)
         for seq, own, previous in self._after(stream, through):

@@ -151,9 +151,10 @@ def attack_outcome(forger: Forger, record: Record, counts: Counter[str]) -> None
     counts["outcomes"] += 1
     counts["counted"] += reply is not None
     assert (reply and reply.outcome) in (None, says), payload
-    status = forger.random.choice((202, 206, 400, 404, 422, 429, 500, 503))
+    status = forger.random.choice((202, 204, 206, 400, 404, 422, 429, 500, 503))
     try:
         taken = answered(status, payload, "application/json", record)
     except Unreachable:
-        taken = None  # accepted, and not said to be stored
-    assert taken is None or taken.outcome == "rejected" or reply is not None, (status, payload)
+        assert status == 202, (status, payload)  # accepted is not stored: the record comes again
+        return
+    assert taken is None or taken.outcome == "rejected" or reply is not None or status == 204, (status, payload)

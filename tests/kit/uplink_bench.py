@@ -65,7 +65,7 @@ class Bench:
 
     def uplink(self, kind: str, **options: Any) -> Uplink:
         endpoint = f"mqtt://127.0.0.1:{self.mqtt}" if kind == "mqtt" else f"http://127.0.0.1:{self.http}"
-        return Uplink(name=kind, kind=kind, **{"endpoint": endpoint, "resend_after_s": 0.3, **options})
+        return Uplink(**{"name": kind, "kind": kind, "endpoint": endpoint, "resend_after_s": 0.3, **options})
 
     def forward(self, uplink: Uplink, clock: Callable[[], float] | None = None) -> Forwarder:
         line = cast("Line", SimpleNamespace(gateway=GATEWAY, folder=self.folder))

@@ -6,7 +6,7 @@ from buffer.chain import leaf, root
 from gateway.context import configurations, event_bodies
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import Plan, Unit
-from gateway.context.records.absent_steps import absent, has_begun
+from gateway.context.records.absent_steps import absent, doubtful, has_begun
 from gateway.context.standing import known
 from gateway.context.state import Batch, Instant, Member, State, stored_step
 from gateway.parameters import completeness
@@ -92,6 +92,9 @@ class BatchEnd:
         """Steps that must occur and equipments of the route that the batch did not have."""
         unseen = {(member.equipment, step) for member in batch.members for step in member.unseen}
         steps = [(unit.name, step) for unit in self._units(batch) for step in absent(self._state, unit, batch.identity)]
+        begun = [(unit.name, step) for unit in self._units(batch) for step in doubtful(unit, batch)]
+        unseen.update(begun)
+        steps += begun
         steps += [(m.equipment, step) for m in batch.members if m.equipment not in self._plan.units for step in m.absent or ()]
         passed = {m.equipment for m in batch.members}
         route = self._plan.route(batch.identity.recipe)

@@ -10,6 +10,7 @@ from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import FIELDS, Plan, Unit
 from gateway.context.records.absent_steps import absent, unseen
 from gateway.context.records.batch_end import BatchEnd
+from gateway.context.records.run_edges import was_seen
 from gateway.context.records.runs import Runs
 from gateway.context.records.two_tellers import compare
 from gateway.context.standing import known
@@ -171,7 +172,9 @@ class Batches:
             head = {"equipment": run.equipment, "step": run.step, "run": run.run}
             missing, not_ours = ([{**head, **item} for item in told.get(name, ())] for name in ("missing", "open"))
             stands = (run.revision, run.last["content_sha256"], told["required"], missing, not_ours)
-            batch.records[run.record] = Listed(*stands, run.equipment, run.step, run.start, [run.start_seq, run.end_seq])
+            batch.records[run.record] = Listed(
+                *stands, run.equipment, run.step, run.start, [run.start_seq, run.end_seq], was_seen(self._state, self._plan, run)
+            )
             gaps = {gap for p in run.last["parameters"] for gap in p["gaps"]}
             batch.gaps = sorted(gaps.union(batch.gaps))
         if batch.revision:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from gateway.context.plan import Plan, StepPlan
-from gateway.context.standing import Interval, gaps_of, known
+from gateway.context.standing import Interval, gaps_of, known, stood
 from gateway.context.state import Instant, Run, State
 
 
@@ -26,6 +26,18 @@ def end_of(state: State, plan: Plan, run: Run) -> Instant | None:
     at, row = known(state, plan, run.end), _row(plan, run)
     hidden = [] if row is None else [gap for tag in row.tags for gap in _hidden(state, plan, tag, at)]
     return _within(at, hidden, is_latest=True)
+
+
+def was_seen(state: State, plan: Plan, run: Run) -> bool:
+    """Return whether an ended run was seen to run at all: its signal stood for the settling time while somebody saw it.
+
+    A run that is shorter, because its batch changed under it, must have been seen throughout. One that rows tell needs no signal.
+    """
+    row = _row(plan, run)
+    if row is None or run.end is None:
+        return True
+    first, last = run.start.ticks, run.end.ticks
+    return stood(state, plan, row.row.signal, first, last, min(plan.units[run.equipment].settle_ticks, last - first))
 
 
 def tags_of(plan: Plan, run: Run) -> set[str]:

@@ -266,7 +266,7 @@ def _chain(record: Mapping[str, Any]) -> Iterable[str]:
         (
             escape(stream["gateway"]),
             str(stream["epoch"]),
-            f"1 to {stream['through']}",
+            f"1 to {stream['through']}" + "".join(f", without {first} to {last}" for first, last in stream.get("missing", ())),
             str(stream["readings"]["entries"]),
             f"<code>{escape(stream['digest'])}</code>",
         )

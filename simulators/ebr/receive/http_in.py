@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import orjson
 from aiohttp import web
 
+from simulators.ebr.base import read_header
 from simulators.ebr.entry import Unreadable, read
 from simulators.ebr.receive.receiver import Receiver
 
@@ -76,7 +77,11 @@ async def _entries(request: web.Request, receiver: Receiver) -> web.Response:
     poisoned = any(line_seq in script.refuse for line_seq in _seqs(request)) and script.poison_422
     if poisoned and len(lines) > 1:
         return web.json_response({"error": "an entry of this page is not accepted"}, status=422)
-    receipts = await receiver.receipts(await receiver.take(lines))
+    gateway = f"{unquote(request.match_info['site'])}/{unquote(request.match_info['line'])}"
+    await receiver.hear(gateway, read_header(request.headers["EBR-Gateway-Held"]) if "EBR-Gateway-Held" in request.headers else None)
+    taken = await receiver.take(lines)
+    taken.answered = {(gateway, int(request.match_info["epoch"]))}
+    receipts = await receiver.receipts(taken)
     return web.json_response(receipts[0], status=422 if poisoned else 200) if receipts else _hang_up(request)
 
 

@@ -15,8 +15,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from simulators.ebr.base import read_runs
 from simulators.ebr.entry import Stream, Unreadable, read, record_id
 from simulators.ebr.receive.receiver import Receiver
+from simulators.ebr.store import Taken
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +80,7 @@ class MqttIn:
             elif kind == "live":
                 self._receiver.copy(payload)
             elif kind == "online":
-                self._announce_online(prefix, payload)
+                await self._hear(prefix, payload)
             elif "/records/" in topic and not self._receiver.script.drops():
                 await self._record(topic.partition("/records/")[0], payload)
         if not page:
@@ -88,9 +90,7 @@ class MqttIn:
             for stream in taken.answered:
                 if prefix.endswith(stream[0]) or stream not in self._answer_to:
                     self._answer_to[stream] = prefix
-        for receipt in await self._receiver.receipts(taken):
-            prefix = self._answer_to[str(receipt["gateway"]), int(str(receipt["epoch"]))]
-            self._client.publish(f"{prefix}/receipts", orjson.dumps(receipt), qos=1)
+        await self._answer(taken)
 
     async def _record(self, prefix: str, payload: bytes) -> None:
         """Take one single record, and publish its outcome after it is stored."""
@@ -104,11 +104,25 @@ class MqttIn:
             outcome = "rejected" if answer["outcome"] == "conflict" else answer["outcome"]
             self._client.publish(f"{prefix}/receipts", orjson.dumps({**answer, "outcome": outcome}), qos=1)
 
-    def _announce_online(self, prefix: str, payload: bytes) -> None:
+    async def _hear(self, prefix: str, payload: bytes) -> None:
+        """Note whether a gateway is online, and what it holds; answer for the streams that go on by that."""
         try:
-            self._receiver.online[prefix] = orjson.loads(payload).get("online") is True
+            told = orjson.loads(payload)
+            self._receiver.online[prefix] = told.get("online") is True
         except (orjson.JSONDecodeError, AttributeError):
             log.warning("%s/online holds no JSON object", prefix)
+            return
+        gateway = str(told.get("gateway", ""))
+        taken = await self._receiver.hear(gateway, read_runs(told.get("held")))
+        for stream in taken.answered:
+            self._answer_to.setdefault(stream, prefix)
+        await self._answer(taken)
+
+    async def _answer(self, taken: Taken) -> None:
+        for receipt in await self._receiver.receipts(taken):
+            prefix = self._answer_to.get((str(receipt["gateway"]), int(str(receipt["epoch"]))))
+            if prefix is not None:
+                self._client.publish(f"{prefix}/receipts", orjson.dumps(receipt), qos=1)
 
     # -- paho's thread
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from simulators.ebr.base import Run
 from simulators.ebr.entry import Stream, Unreadable, facts, read
 from simulators.ebr.receive.injected_faults import InjectedFaults
 from simulators.ebr.store import Store, Taken
@@ -40,6 +41,15 @@ class Receiver:
             self.changed_at = time.monotonic()
         for stream in taken.answered:
             self.last_at[stream] = time.time()
+        return taken
+
+    async def hear(self, gateway: str, runs: list[Run] | None) -> Taken:
+        """Note what a gateway says that it holds; streams that go on by that deserve a receipt."""
+        if runs is None:
+            return Taken()
+        async with self._order:
+            taken = await asyncio.to_thread(self.store.hear, gateway, runs)
+        self.changed_at = time.monotonic() if taken.answered else self.changed_at
         return taken
 
     def _lose(self, payloads: Sequence[bytes]) -> tuple[Sequence[bytes], set[Stream]]:

@@ -297,6 +297,11 @@ def _chain(chain: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
             yield _exception(
                 "chain", "alarm", None, where, f"Entries after {stream['through']} are not whole yet; they are not in this record."
             )
+        for first, last in stream.get("missing", ()):
+            text = (
+                f"Entries {first} to {last} were never here: the gateway did not hold them any more. What they said is not in this record."
+            )
+            yield _exception("chain", "warning", None, where, text)
         if stream["rejected"]:
             numbers = ", ".join(str(entry["seq"]) for entry in stream["rejected"][:10])
             yield _exception("rejected", "alarm", None, where, f"{len(stream['rejected'])} entries were not taken by the EBR: {numbers}.")

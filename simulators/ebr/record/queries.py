@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from simulators.ebr.entry import Stream
+from simulators.ebr.signatures import Key
 
 _WHOLE = "JOIN streams s ON s.gateway=f.gateway AND s.epoch=f.epoch AND f.seq<=s.through"
 _SINGLE = "JOIN records e ON e.gateway=f.gateway AND e.epoch=f.epoch AND e.seq=f.seq"
@@ -77,8 +78,14 @@ class RecordQueries:
             ):
                 last, rejected = self._beyond((gateway, epoch))
                 state = {"through": through, "digest": digest, "last_seen": last or through, "rejected": rejected}
+                state |= {"missing": gone} if (gone := self._missing((gateway, epoch))) else {}
                 streams[gateway, epoch] = {**state, "checkpoint": self._checkpoint((gateway, epoch))}
         return streams
+
+    def _missing(self, stream: Stream) -> list[list[int]]:
+        """List what the gateway did not hold any more when this EBR came to it."""
+        rows = self._db.execute("SELECT first, last FROM missing WHERE gateway=? AND epoch=? ORDER BY first", stream)
+        return [[first, last] for first, last in rows]
 
     def _checkpoint(self, stream: Stream) -> dict[str, Any] | None:
         """Load the latest checkpoint that the entries confirm."""
@@ -87,7 +94,7 @@ class RecordQueries:
             " WHERE c.gateway=? AND c.epoch=? ORDER BY c.size DESC LIMIT 1"
         )
         row = self._db.execute(sql, stream).fetchone()
-        return {"size": row[0], "root": row[1], "signer": row[2] and row[2].rpartition("+")[0], "key": row[3]} if row else None
+        return {"size": row[0], "root": row[1], "signer": row[2] and Key.parse(row[2]).short, "key": row[3]} if row else None
 
     def _beyond(self, stream: Stream) -> tuple[int | None, list[dict[str, Any]]]:
         last = self._db.execute("SELECT max(seq) FROM entries WHERE gateway=? AND epoch=?", stream).fetchone()[0]

@@ -223,6 +223,33 @@ def test_the_print_carries_the_records_signs_and_shows_what_it_can_not(tmp_path:
     assert HAN in html("Batch", blocks)
 
 
+def test_a_column_is_as_wide_as_its_words_and_only_what_is_longer_than_any_word_breaks() -> None:
+    page = html("Batch", [Table(("A", "B"), (1, 1), [["1234.5678 rpm", "f" * 64], ["dryer-plc/298", "two words of " + "40 " * 20]])])
+    style, body = page.split("</style>")
+    assert "th,td{border:1px solid #bbb;padding:.2em .5em;text-align:left;vertical-align:top;overflow-wrap:break-word}" in style
+    assert body.count("class=long") == 1
+    assert f"<td class=long>{'f' * 64}</td>" in body
+
+
+@pytest.mark.parametrize(
+    ("told", "where"),
+    [({"source": "dryer-plc"}, "dryer-plc"), ({"source": "dryer-plc", "evidence": {"equipment": "dryer"}}, "dryer"), ({}, "line")],
+)
+def test_a_finding_says_where_it_was_made(told: dict[str, Any], where: str) -> None:
+    finding = {
+        "type": "finding",
+        "code": "late-cycle",
+        "severity": "warning",
+        "text": "15 polls missed",
+        "tags": [],
+        "evidence": {},
+        **told,
+    }
+    blocks = list(Record(BATCH, GATEWAY, entries([finding]), []).blocks())
+    (table,) = [block for block in blocks if isinstance(block, Table) and "Where" in block.titles]
+    assert [row[2:] for row in table.rows] == [["warning", where, "late-cycle", "15 polls missed"]]
+
+
 def test_long_tables_are_printed_whole_and_a_row_longer_than_a_page_says_what_it_leaves_out(tmp_path: Path) -> None:
     rows = [[str(number), "x"] for number in range(2 * ROWS_AT_ONCE + 7)]
     worst = "W" * 20_000, " ".join(f"tag.{n}" for n in range(4_000))

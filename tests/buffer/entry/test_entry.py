@@ -12,7 +12,9 @@ MADE = dict(entry.schemas())
 
 
 def test_the_published_schemas_are_the_models() -> None:
-    published = {path.name: json.loads(path.read_text()) for path in SCHEMAS.glob("e*.json") if path.name.startswith(("entry", "event"))}
+    published = {
+        path.name: json.loads(path.read_text()) for path in SCHEMAS.glob("*.json") if path.name.startswith(("entry", "event", "uplink"))
+    }
 
     assert published == json.loads(json.dumps(MADE)), "run: python -m buffer.entry docs/schemas"
 

@@ -132,7 +132,7 @@ async def test_what_can_not_be_read_is_bad_and_said_once_until_it_is_well_again(
 async def test_a_tag_whose_column_is_not_there_is_said(tmp_path, drop):
     files = [b"sample_id,lod\nS1,1\n", b"sample_id,lod\nS2,1\n", b"sample_id,lod,ph\nS3,1,7\n", b"sample_id,lod\nS4,1\n"]
     journal = await read_by(tmp_path, CSV, [tag("ph", "float64")], *files)
-    assert journal.codes == ["column-missing", "column-missing"]
+    assert journal.codes == ["column-missing", "column-missing-over", "column-missing"]
     assert "0.csv has no column 'ph'" in journal.findings[0].text
     assert [status for _, _, status, _, _ in journal.readings] == [BAD_NO_DATA, BAD_NO_DATA, GOOD, BAD_NO_DATA]
 

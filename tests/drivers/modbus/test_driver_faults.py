@@ -95,6 +95,15 @@ async def ended(task, plc):
     await plc.stop()
 
 
+async def ticking(period_s: float, ticks: list[int]) -> None:
+    """Note the instants (CLOCK_MONOTONIC, ns) at which a task on an absolute grid of this period runs, missed ones left out."""
+    now = asyncio.get_running_loop().time
+    start_s = now()
+    while True:
+        ticks.append(time.monotonic_ns())
+        await asyncio.sleep(period_s - (now() - start_s) % period_s)
+
+
 def carried(values) -> int:
     """How often the upper registers changed."""
     return sum(a >> 16 != b >> 16 for a, b in pairwise(values))
@@ -257,18 +266,22 @@ async def test_f30_a_dead_unit_leaves_its_neighbours_their_cycle(tmp_path, figur
     await eventually(lambda: min(map(len, judge.seen)) >= 30)
     plc.dead.add(4)
     died_ns, before = time.monotonic_ns(), len(judge.seen[0])
+    ticks: list[int] = []
+    ticker = asyncio.create_task(ticking(0.1, ticks))
     await eventually(lambda: len(judge.seen[0]) >= before + 150)
-    lasted_s = (time.monotonic_ns() - died_ns) / 1e9
+    ticker.cancel()
     await ended(task, plc)
     steps = sorted((b - a) / 1e6 for tag, seen in enumerate(judge.seen) if tag != 3 for a, b in pairwise(seen) if b > died_ns)
-    slots = lasted_s / 0.1 * 7
+    alone = sorted((b - a) / 1e6 for a, b in pairwise(ticks))  # what a task that waits for no device gets of this machine
+    slots = len(ticks) * 7
     figures(
         "F30",
         f"one of 8 units dead, {transport}: neighbours' cycle median {steps[len(steps) // 2]:.1f} ms, "
         f"p99 {steps[len(steps) * 99 // 100]:.1f} ms, longest {steps[-1]:.1f} ms; {len(steps) / slots:.1%} of their polls made",
     )
-    assert len(steps) > 0.95 * slots
-    assert steps[len(steps) * 90 // 100] < 150  # on a bus each question to the dead unit takes its time-out from all
+    assert len(steps) > 0.9 * slots
+    # On a bus each question to the dead unit takes its time-out from all.
+    assert steps[len(steps) * 90 // 100] < 1.5 * alone[len(alone) * 90 // 100]
     assert judge.causes == {"timeout": 1}
 
 

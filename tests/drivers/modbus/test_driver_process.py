@@ -132,8 +132,7 @@ async def test_a_wrong_answer_never_becomes_a_value_and_the_next_right_one_does(
     async with plc_for(tmp_path, tags, transport, timeout_ms=80) as (plc, source), running(source, tags) as emit:
         await plc.set({"t0": 7, "t1": 8}, 0)
         await emit.until(lambda: (emit.last(0), emit.last(1)) == ((7, 0), (8, 0)))
-        # a wrong answer is asked again within the poll, and silence is not
-        plc.faults.append(Fault(kind, function=3, times=1 if kind in ("drop", "truncated") else 2))
+        plc.faults.append(Fault(kind, function=3, times=2))  # once, and it is asked again within the poll
         await emit.until(lambda: emit.losses)
         await plc.set({"t0": 9}, 0)
         await emit.until(lambda: emit.last(0) == (9, 0))
@@ -164,7 +163,7 @@ async def test_tcp_frames_that_do_not_belong_are_no_values(tmp_path, kind):
             with suppress(asyncio.CancelledError, LinkLost, BadReply):
                 await task
             assert {value for value, _ in emit.values[0]} == {0}
-            assert ended == (kind in ("wrong-protocol", "garbage-after", "garbage-before", "close")), kind
+            assert ended == (kind in ("wrong-protocol", "garbage-before", "close")), kind  # less than a header behind: only this connection
 
 
 @pytest.mark.urs("URS-DAQ-11")

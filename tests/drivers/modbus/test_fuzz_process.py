@@ -1,7 +1,8 @@
 """Random answers, late, cut, joined, doubled and spoiled: no reply but the data that the device gave for that very request.
 
-What no receiver can know is left out: changed data under a right TCP header, an answer whose end is missing with another one right behind
-it (TCP itself neither loses nor changes bytes). FUZZ_S: how long each runs under `make faults`, 600 s unless told otherwise.
+What no receiver can know is left out: changed data under a right TCP header (TCP itself neither loses nor changes bytes), and so an answer
+without its end where what follows is no answer to a request, but noise or a wrong one. FUZZ_S: how long each runs under `make faults`,
+600 s unless told otherwise.
 """
 
 import asyncio
@@ -34,6 +35,7 @@ class Device:
         self.given: dict[bytes, tuple[int, int]] = {}  # data -> the request that it was given for
         self.did = Counter[str]()
         self._held: list[bytes] = []
+        self._cut = b""
         self._open: dict[asyncio.StreamWriter, asyncio.Task[Any]] = {}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -69,7 +71,7 @@ class Device:
         data = rng.randbytes(size)
         right = self._frame(head, unit, bytes([function, size]) + data)
         acts = ["right"] * 14 + ["late", "held", "cut", "twice", "noise-before", "noise-after", "exception", "other-unit", "other-function"]
-        acts += ["short", "silent", "pieces", "close", "other-transaction" if self._kind == "tcp" else "bad-crc"]
+        acts += ["short", "silent", "pieces", "close", *(["cut-held", "other-transaction"] if self._kind == "tcp" else ["bad-crc"])]
         act = rng.choice(acts)
         self.did[act] += 1
         if act in ("right", "late", "held", "twice", "noise-before", "noise-after", "pieces"):
@@ -90,12 +92,17 @@ class Device:
         }.get(act, right)
         if act == "late":
             await asyncio.sleep(rng.choice([0.8, 1.5, 4]) * TIMEOUT_S)
-        elif act == "held":  # it comes right before the next answer, whatever that is for
-            self._held.append(right)
+        elif act in ("held", "cut-held"):  # it comes right before the next answer, whatever that is for; perhaps without its end
+            if act == "held":
+                self._held.append(right)
+            else:
+                self._cut = right[: rng.randrange(1, len(right) - 1)]
             return
         if act == "close":
             writer.close()
             return
+        if act in ("right", "late", "twice", "noise-after", "pieces", "exception"):
+            said, self._cut = self._cut + said, b""
         said, self._held = b"".join(self._held) + said, []
         if act == "pieces":
             for byte in said:

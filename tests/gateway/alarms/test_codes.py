@@ -22,6 +22,7 @@ TELLERS = {
     ("gateway/uplink", "over"): ("uplink-", "-over"),
     ("gateway/uplink", "_tell"): ("uplink-", ""),
     ("gateway/uplink", "Refused"): ("uplink-", ""),
+    ("gateway/uplink", "Remark"): ("uplink-", ""),
     ("gateway/uplink", "_refuse"): ("uplink-receipt-", ""),
     ("buffer/receipts.py", "ReceiptRefused"): ("uplink-receipt-", ""),
     ("gateway/context/signals/steps_from_rows.py", "_say"): ("", ""),
@@ -39,7 +40,14 @@ COMPUTED = {
     "drivers/opcua/subscription/semantics.py": ("semantics-changed-over", "semantics-changed"),
     "gateway/context/materials/bookings.py": ("material-unmapped", "sample-unmapped"),
     "gateway/context/source_rows.py": ("source-row-changed", "source-row-deleted"),
-    "gateway/intake/findings.py": ("type-differs", "value-outside-type", "not-a-number", "text-too-long", "code-unlisted"),
+    "gateway/intake/findings.py": (
+        "type-differs",
+        "value-outside-type",
+        "value-unusable",
+        "not-a-number",
+        "text-too-long",
+        "code-unlisted",
+    ),
     "gateway/intake/flow.py": ("journal-full", "disk-full", "journal-locked", "journal-unlocked", "journal-has-room"),
     "gateway/intake/range_watch.py": ("outside-range", "outside-range-over"),
     "gateway/uplink/http_status.py": ("uplink-credentials", "uplink-address", "uplink-conflict", "uplink-protocol"),
@@ -48,8 +56,9 @@ COMPUTED = {
         *(f"uplink-{code}-over" for code in ("unreachable", "no-receipts")),
         *(
             f"uplink-{code}-over"
-            for code in ("credentials", "certificate", "too-small", "too-large", "address", "conflict", "protocol", "not-taken")
+            for code in ("credentials", "certificate", "too-small", "too-large", "address", "conflict", "protocol", "not-taken", "crashed")
         ),
+        "uplink-certificate-ends",
     ),
     "gateway/uplink/judge.py": (),
     "gateway/evidence/backups.py": (),

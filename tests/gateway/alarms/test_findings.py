@@ -161,3 +161,9 @@ def test_each_warning_and_alarm_is_one_line_of_the_log_and_all_are_counted(line:
         ("late-data", "warning", ""): 1,
         ("server-identity", "info", "plc"): 1,
     }
+
+
+def test_an_event_of_the_clock_that_tells_no_status_ends_nothing(line: Line) -> None:
+    line.find("clock-unverified")
+    line.happen({"type": "clock", "kind": "suspend", "of": "process", "duration_s": 3.4})
+    assert len(line.standing()) == 1

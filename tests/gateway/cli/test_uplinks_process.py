@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from kit.commands import called
 from kit.drop_line import drop_line, events
-from kit.processes import command, free_port, running
+from kit.processes import command, free_port, running, until
 
 
 @pytest.fixture
@@ -62,7 +62,8 @@ def test_a_journal_that_was_put_back_begins_a_new_epoch_and_says_so(folder: Path
         now = status(folder)["journal"]
         assert now["epoch"] > first["epoch"]
         assert "older copy" in now["opened"]["findings"][0]
-        assert [one["severity"] for one in events(folder, "finding") if one["code"] == "journal-recovered"] == ["alarm"]
+        told = until(lambda: [one["severity"] for one in events(folder, "finding") if one["code"] == "journal-recovered"])  # committed
+        assert told == ["alarm"]
 
 
 @pytest.mark.urs("URS-OPS-02")

@@ -207,7 +207,7 @@ def test_what_comes_from_outside_is_escaped_on_the_page(monkeypatch: pytest.Monk
     item = {"equipment": evil, "step": evil, "run": 1, "parameter": evil, "status": "missing"}
     batch = {"batch": evil, "status": evil, "revision": 1, "required": 1, "present": 0, "missing": 1, "missing_items": [item]}
     told: dict[str, Any] = dict.fromkeys(("source", "text", "local", "response", "code", "last"), evil)
-    told |= {"severity": "alarm", "count": 2, "not_said_since_start": None, "attention": True}
+    told |= {"severity": "alarm", "count": 2, "not_said_since_start": None, "attention": True, "is_standing": True}
     now["findings"]["standing"] = [told]
     now["batches_ended"] = [{**batch, "ended": now["time"], "not_applicable": 1, "not_applicable_because": {evil: 1}}]
     made = page(now, problems(now))

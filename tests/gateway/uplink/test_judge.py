@@ -46,19 +46,21 @@ def test_a_receipt_for_nothing_says_nothing_of_the_quarantine(rig: ReceiptRig, e
     assert rig.status.receipts == 1, "the one that rejected entry 5"
 
 
-def test_the_list_of_a_receipt_whose_entry_is_pruned_is_not_taken_over(tmp_path: Path) -> None:
-    """At the cursor, but its entry is gone: anybody could have made it."""
+def test_the_list_of_a_receipt_whose_entry_is_pruned_counts_with_the_digest_that_the_next_one_tells(tmp_path: Path) -> None:
     with ReceiptRig.open(tmp_path, 4_096) as rig:
         rig.take(rig.receipt(4_096))
+        digest = rig.digest(4_096)
         rig.journal.append(bodies(10), urgent=True).result()
         until(lambda: _pruned(rig))
     with ReceiptRig.open(tmp_path) as rig:  # what was committed in this run would still be in memory
         before = rig.state
         assert before[0][1] == 4_096
-        for digest in (ZEROS, "ab" * 32):
-            rig.take(rig.receipt(4_096, digest=digest, rejected=[{"seq": 7, "code": "x"}]))
+        for other in (ZEROS, "ab" * 32):
+            rig.take(rig.receipt(4_096, digest=other, rejected=[{"seq": 7, "code": "x"}]))
         assert rig.state == before
-        assert rig.codes() == []
+        assert rig.codes() == ["receipt-digest-mismatch"]
+        rig.take(rig.receipt(4_096, digest=digest, rejected=[{"seq": 7, "code": "x"}]))
+        assert [one.seq for one in rig.state[2]] == [7]
 
 
 def _pruned(rig: ReceiptRig) -> bool:

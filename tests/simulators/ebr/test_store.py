@@ -2,19 +2,23 @@
 
 import base64
 import hashlib
+import json
 import random
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.repository import SCHEMAS
 
 from buffer import Body, Journal, chain
 from simulators.ebr import Store
 from simulators.ebr.checkpoints import Peaks, leaf
 from simulators.ebr.entry import NOTHING, Refusal
+from simulators.ebr.record.queries import record_queries
 
 GATEWAY = "lyon/granulation-2"
 
@@ -176,4 +180,81 @@ def test_a_receipt_goes_no_further_than_its_list_of_refused_entries(tmp_path: Pa
     assert (receipt["through"], [one["seq"] for one in receipt["rejected"]]) == (19, [8, 12, 16])
     store.take(payloads)
     assert (store.receipt(stream)["through"], store.receipt(stream)["rejected"]) == (20, [])
+    store.close()
+
+
+def again(payloads: list[bytes], epoch: int, event: dict[str, Any]) -> list[bytes]:
+    """The entries of a later epoch: its event, and one more."""
+    first = orjson.loads(payloads[0])
+    made = [{**first, "epoch": epoch, "seq": 1, "previous": NOTHING, "event": {"type": "epoch", **event}}]
+    made.append({**first, "epoch": epoch, "seq": 2, "previous": hashlib.sha256(orjson.dumps(made[0])).hexdigest()})
+    return [orjson.dumps(one) for one in made]
+
+
+@pytest.mark.urs("URS-UPL-03")
+@pytest.mark.parametrize("told", [True, False])
+def test_a_later_epoch_is_answered_for_when_the_one_before_is_whole(tmp_path: Path, told: bool) -> None:
+    payloads = made(tmp_path / "journal", 6)
+    gateway, epoch = stream_of(payloads[0])
+    later = again(payloads, epoch + 1, {"follows": epoch, "last_seq": 6, "lost": []})
+    store = Store(tmp_path / "ebr")
+    if told:
+        store.hear(gateway, [(epoch, 1, 6), (epoch + 1, 1, 2)])
+    store.take(payloads[:4] + later)
+    assert (store.receipt((gateway, epoch))["through"], store.receipt((gateway, epoch + 1))["through"]) == (4, 0)
+    assert store.take(payloads[4:]).answered == {(gateway, epoch), (gateway, epoch + 1)}
+    assert store.receipt((gateway, epoch + 1))["through"] == 2
+    store.close()
+
+
+def test_what_the_epoch_before_has_lost_is_not_waited_for(tmp_path: Path) -> None:
+    payloads = made(tmp_path / "journal", 6)
+    gateway, epoch = stream_of(payloads[0])
+    store = Store(tmp_path / "ebr")
+    store.take(payloads[:4] + again(payloads, epoch + 1, {"follows": epoch, "last_seq": 6, "lost": [[5, 6]]}))
+    assert store.receipt((gateway, epoch + 1))["through"] == 2
+    store.close()
+
+
+@pytest.mark.urs("URS-UPL-03")
+@pytest.mark.parametrize("before", [True, False])
+def test_a_stream_goes_on_at_the_next_run_that_its_gateway_holds(tmp_path: Path, before: bool) -> None:
+    """The digest of its base is that which the first entry of the run states; the record says what is missing."""
+    payloads = made(tmp_path / "journal", 9)
+    gateway, epoch = stream_of(payloads[0])
+    store = Store(tmp_path / "ebr", ahead_entries=3)  # the run begins farther ahead than may be kept without a word of it
+    if before:
+        store.hear(gateway, [(epoch, 7, 9)])
+    store.take([*payloads[:2], payloads[7], payloads[8]])
+    store.hear(gateway, [(epoch, 7, 9)])
+    assert store.receipt((gateway, epoch))["through"] == 2, "the first entry of the run has not come yet"
+    store.take(payloads[6:])
+    receipt = store.receipt((gateway, epoch))
+    assert receipt["through"] == 9
+    jsonschema.validate(receipt, json.loads((SCHEMAS / "uplink-receipt.json").read_text()))
+    with record_queries(store.path) as books:
+        assert books.streams([gateway])[gateway, epoch]["missing"] == [[3, 6]]
+    store.close()
+
+
+def test_what_the_gateway_can_still_send_is_waited_for(tmp_path: Path) -> None:
+    payloads = made(tmp_path / "journal", 9)
+    gateway, epoch = stream_of(payloads[0])
+    store = Store(tmp_path / "ebr")
+    store.hear(gateway, [(epoch, 1, 4), (epoch, 7, 9)])
+    store.take(payloads[1:])
+    assert store.receipt((gateway, epoch))["through"] == 0
+    store.close()
+
+
+def test_a_checkpoint_over_entries_that_were_never_here_is_neither_refused_nor_borne_out(tmp_path: Path) -> None:
+    payloads = made(tmp_path / "journal", 6, checkpoint_after=6)
+    gateway, epoch = stream_of(payloads[0])
+    store = Store(tmp_path / "ebr")
+    store.hear(gateway, [(epoch, 4, 7)])
+    taken = store.take(payloads[3:])
+    assert (taken.refused, taken.suspects) == (0, 0)
+    assert store.receipt((gateway, epoch))["through"] == 7
+    with record_queries(store.path) as books:
+        assert books.streams([gateway])[gateway, epoch]["checkpoint"] is None
     store.close()

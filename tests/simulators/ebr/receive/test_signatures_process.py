@@ -96,7 +96,20 @@ def test_the_first_key_of_a_stream_is_taken_and_the_record_says_where_it_came_fr
         store.take([payload])
     assert refused(store, gateway) == []
     told = latest(store, gateway)
-    assert (told["signer"], told["key"]) == (gateway.signer.public.rpartition("+")[0], "stream")
+    assert (told["signer"], told["key"]) == (Key.parse(gateway.signer.public).short, "stream")
+    store.close()
+
+
+def test_a_key_is_shown_by_its_name_and_id_though_its_base64_has_a_plus(gateway: Gateway) -> None:
+    others = (gateway.new_key(f"other-{number}") for number in range(1_000))
+    gateway.signer = next(key for key in others if key.public.count("+") > 2)
+    gateway.created()
+    gateway.filler()
+    gateway.checkpoint()
+    store = Store(gateway.folder / "ebr")
+    store.take(gateway.payloads())
+    name, own, _ = gateway.signer.public.split("+", 2)
+    assert latest(store, gateway)["signer"] == f"{name}+{own}"
     store.close()
 
 
