@@ -77,6 +77,7 @@ from buffer.receipts import Depth, Quarantined, Rejected
 from buffer.retention import Pruned, Retained
 from buffer.scrub import ScrubRound
 from buffer.segment import Entry
+from buffer.segment import first_of as segment_of
 from buffer.space import Pressure
 from buffer.writer import Body
 
@@ -104,4 +105,5 @@ __all__ = [
     "StorageError",
     "Usage",
     "read_journal",
+    "segment_of",
 ]

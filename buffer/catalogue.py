@@ -176,3 +176,13 @@ class Catalogue:
         with self.transaction() as db:
             rows = [(segment.epoch, segment.first) for segment in segments]
             db.executemany("UPDATE segments SET state = 'suspect' WHERE epoch = ? AND first = ? AND state = 'closed'", rows)
+
+
+def ends_of(epochs: Mapping[int, Mapping[str, Any]], current: int) -> dict[int, tuple[int, int]]:
+    """Return (last seq held, last seq that a receiver may hold) of each epoch that has ended."""
+    ends: dict[int, tuple[int, int]] = {}
+    for event in epochs.values():
+        if event["follows"] is not None:
+            last_known = max([event["last_seq"], *(through for _, through in event["lost"])])
+            ends[event["follows"]] = event["last_seq"], last_known if event.get("tail", "whole") == "whole" else 1 << 62
+    return {epoch: end for epoch, end in ends.items() if epoch != current}

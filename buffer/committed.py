@@ -14,6 +14,7 @@ from buffer import sqlite
 from buffer.catalogue import Segment
 from buffer.errors import StorageError
 from buffer.segment import Damaged, Entry, Fact
+from buffer.times import of_entry
 
 TAIL_BYTES = 16 << 20
 
@@ -214,3 +215,13 @@ def _without(first: int, last: int, lost: Sequence[tuple[int, int]]) -> Iterator
         first = max(first, high + 1)
     if first <= last:
         yield first, last
+
+
+def last_ticks(view: CommittedView) -> int | None:
+    """Return `time` of the last entry held, in ticks; None if there is none."""
+    for segment in reversed(view.segments):
+        last = segment.last if segment.last is not None else view.seq
+        entries = view.read((segment.epoch, max(last - 1, segment.first - 1)), 1, 1)
+        if entries:
+            return of_entry(entries[-1].payload)
+    return None

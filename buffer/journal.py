@@ -66,7 +66,7 @@ class Journal:
         self.gateway = gateway
         self._gateway_bytes = len(json.dumps(gateway))
         self._writer = writer
-        self._view = CommittedView(directory / "segments", self._damaged)
+        self._view = CommittedView(directory / "segments", partial(_stop_for, writer))
         self.receipts = Receipts(self._view)
         self.holds: Holds
         self.space: Space
@@ -74,7 +74,7 @@ class Journal:
         self._retain_s = 0.0
         self._clock = clock
         self._opened_s = clock()
-        self.scrub = Scrub(self._view, self._damaged)
+        self.scrub = Scrub(self._view, partial(_stop_for, writer))
 
     @classmethod
     def open(
@@ -155,11 +155,6 @@ class Journal:
     def pressure(self) -> Pressure | None:
         """The reason why sources must be held back now (full or locked), or None. What is appended is still taken."""
         return self._writer.pressure
-
-    @staticmethod
-    def segment_of(seq: int) -> int:
-        """Return the first seq of the segment that holds entry `seq`."""
-        return segments.first_of(seq)
 
     def on_pressure(self, callback: Callable[[Pressure | None], None]) -> None:
         """Have `callback(why)` called in the writer thread when sources must be held back, or for another cause; then `callback(None)`."""
@@ -259,10 +254,6 @@ class Journal:
         """Read the newest signed checkpoint, also of an earlier run; None if nothing was signed. Raises sqlite3.Error."""
         return newest(self.directory)
 
-    def _damaged(self, segment: Segment, why: str) -> None:
-        """Stop the journal for damage that a reader found, and mark the segment, which the next start sets aside."""
-        self._writer.damaged(StorageError(f"segment {segments.name_of(segment.epoch, segment.first)} is damaged: {why}"), segment)
-
 
 def _check(bodies: Sequence[Body], gateway_bytes: int) -> None:
     """Raise EntryTooLarge if not all of the bodies can be entries. gateway_bytes: of the gateway's name as JSON."""
@@ -273,3 +264,8 @@ def _check(bodies: Sequence[Body], gateway_bytes: int) -> None:
         size = len(body) + len(schema) + gateway_bytes + HEAD_BYTES
         if size > LARGEST_ENTRY_BYTES:
             raise EntryTooLarge(f"an entry of {schema} would have {size} bytes, at most {LARGEST_ENTRY_BYTES} are possible")
+
+
+def _stop_for(writer: Writer, segment: Segment, why: str) -> None:
+    """Stop the journal for damage that a reader found, and mark the segment, which the next start sets aside."""
+    writer.damaged(StorageError(f"segment {segments.name_of(segment.epoch, segment.first)} is damaged: {why}"), segment)

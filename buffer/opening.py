@@ -22,8 +22,8 @@ from typing import Any
 
 from buffer import chain, sqlite
 from buffer import segment as segments
-from buffer.catalogue import FORMAT, Catalogue, Segment
-from buffer.committed import CommittedView
+from buffer.catalogue import FORMAT, Catalogue, Segment, ends_of
+from buffer.committed import CommittedView, last_ticks
 from buffer.errors import JournalMismatch, StorageError
 from buffer.locking import lock
 from buffer.origin import Origin, Seen
@@ -33,7 +33,6 @@ from buffer.repair.salvage import Losses
 from buffer.segment import Damaged, Fact
 from buffer.segment_check import check_pages, empty_wal, walk
 from buffer.store import SUMS, Store, remove
-from buffer.times import of_entry
 
 JOURNAL = "journal.db"
 HERE = Origin()
@@ -111,11 +110,11 @@ def _open(
         resume(store, losses, _why_left(about, origin), seen)
         losses.texts += [OTHER_MACHINE] if _why_left(about, origin) == "moved" else []
     epoch = store.view.epoch
-    receipts.know_epochs(_ends(store, epoch))
+    receipts.know_epochs(ends_of(store.catalogue.epochs(), epoch))
     view.lost = salvage.declared_lost(catalogue.epochs().values())
     catalogue.note(machine=origin.machine or about.get("machine", ""))
     event = {"type": "epoch", **catalogue.epochs()[epoch]} if store.view.seq == 0 else None
-    return store, Opened(epoch, store.view.seq + 1, bool(about.get("clean", 1)), last_ticks(store), event, losses.texts)
+    return store, Opened(epoch, store.view.seq + 1, bool(about.get("clean", 1)), last_ticks(store.view), event, losses.texts)
 
 
 def begin_epoch(store: Store, event: dict[str, Any], losses: Losses) -> None:
@@ -399,23 +398,3 @@ def _declare_again(unwritten: dict[str, Any], losses: Losses) -> None:
     earlier = {unwritten["follows"]: unwritten["lost"], **{int(epoch): spans for epoch, spans in unwritten.get("lost_before", {}).items()}}
     for epoch, spans in earlier.items():
         losses.lost.setdefault(epoch, []).extend((low, high) for low, high in spans)
-
-
-def _ends(store: Store, current: int) -> dict[int, tuple[int, int]]:
-    """Return (last seq held, last seq that a receiver may hold) of each epoch that has ended."""
-    ends: dict[int, tuple[int, int]] = {}
-    for event in store.catalogue.epochs().values():
-        if event["follows"] is not None:
-            last_known = max([event["last_seq"], *(through for _, through in event["lost"])])
-            ends[event["follows"]] = event["last_seq"], last_known if event.get("tail", "whole") == "whole" else 1 << 62
-    return {epoch: end for epoch, end in ends.items() if epoch != current}
-
-
-def last_ticks(store: Store) -> int | None:
-    """Return `time` of the last entry held, in ticks; None if there is none."""
-    for segment in reversed(store.view.segments):
-        last = segment.last if segment.last is not None else store.view.seq
-        entries = store.view.read((segment.epoch, max(last - 1, segment.first - 1)), 1, 1)
-        if entries:
-            return of_entry(entries[-1].payload)
-    return None

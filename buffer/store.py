@@ -192,7 +192,7 @@ class Store:
         last = segments.last_of(self.active.first) if last is None else last
         full = replace(self.active, last=last, digest=digest, total=total, root=root(self.leaves))
         # Full in the view at once, because readers need its end; its file is closed when no reader holds it.
-        self._replace(self.active, full)
+        _replace(self.view, self.active, full)
         self._unclosed.append((self._db, full))
         self.leaves = []
 
@@ -201,10 +201,6 @@ class Store:
         with self.view.lock:
             self.view.segments.append(new)
         self._since_checkpoint = 0
-
-    def _replace(self, old: Segment, new: Segment) -> None:
-        with self.view.lock:
-            self.view.segments[self.view.segments.index(old)] = new
 
     # ------------------------------------------------------------------ between commits
 
@@ -269,7 +265,7 @@ class Store:
                 if not segments.close(db, path):
                     return
                 closed = replace(full, state="closed", file_bytes=path.stat().st_size, ticks=now_ticks(), sha256=file_sha256(path))
-                self._replace(full, closed)
+                _replace(self.view, full, closed)
             del self._unclosed[0]
             self.catalogue.put_segments([closed])
 
@@ -350,3 +346,8 @@ def remove(path: Path) -> None:
     for suffix in ("", "-wal", "-shm", "-journal"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
     sqlite.sync_directory(path.parent)
+
+
+def _replace(view: CommittedView, old: Segment, new: Segment) -> None:
+    with view.lock:
+        view.segments[view.segments.index(old)] = new

@@ -5,7 +5,7 @@ Each file is a key of its own in the source's watermark, `PATTERN/ORIGIN`, and t
 """
 
 from base64 import b64encode
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -172,21 +172,17 @@ class Ledger:
             kept.extend(marks)
             self._rows += len(marks)
             self._write_marks(entry.origin, first)
-        self._rename(entry, seen)
+        _rename(self._by_name, entry, seen)
         self._put(entry)
         self._write(entry)
         if entry.is_done:
             self._standing[seen.name] = seen
             self._compact(entry)
 
-    def replace(self, old: Entry) -> None:
-        """Forget a file in whose place another one stands."""
-        self._drop(old.origin)
-
     def again(self, entry: Entry, seen: Seen) -> None:
         """Note that a content that is remembered stands under this name, too."""
         if entry.name == seen.name:
-            self._rename(entry, seen)
+            _rename(self._by_name, entry, seen)
             self._write(entry)
         self._standing[seen.name] = seen
 
@@ -214,7 +210,7 @@ class Ledger:
             stay = {self._by_name[name] for name in present if name in self._by_name}
             gone = [origin for origin, entry in self._entries.items() if entry.is_done and origin not in stay]
             for origin in gone[:excess]:
-                self._drop(origin)
+                self.drop(origin)
         if self._rows > self._most_rows:
             self._bound_rows()
 
@@ -236,28 +232,19 @@ class Ledger:
             self._write(entry)
 
     def _set_marks(self, entry: Entry, marks: list[Mark]) -> None:
-        before, now = self._chunks(entry.origin), -(-len(marks) // CHUNK)
+        before, now = _chunks(self._marks.get(entry.origin, ())), _chunks(marks)
         self._rows += len(marks) - len(self._marks[entry.origin])
         self._marks[entry.origin] = marks
         self._changed |= {f"{self._pattern}/{entry.origin}/{chunk}": None for chunk in range(now, before)}
         self._write_marks(entry.origin, 0)
 
-    def _chunks(self, origin: str) -> int:
-        return -(-len(self._marks.get(origin, ())) // CHUNK)
-
     def _write_marks(self, origin: str, first: int) -> None:
         marks = self._marks[origin]
-        for chunk in range(first, self._chunks(origin)):
+        for chunk in range(first, _chunks(marks)):
             self._changed[f"{self._pattern}/{origin}/{chunk}"] = marks[chunk * CHUNK : (chunk + 1) * CHUNK]
 
     def _write(self, entry: Entry) -> None:
         self._changed[f"{self._pattern}/{entry.origin}"] = asdict(entry)
-
-    def _rename(self, entry: Entry, seen: Seen) -> None:
-        if self._by_name.get(entry.name) == entry.origin:
-            del self._by_name[entry.name]
-        entry.stands(seen)
-        self._by_name[entry.name] = entry.origin
 
     def _put(self, entry: Entry) -> None:
         former = self._entries.pop(entry.origin, None)
@@ -276,11 +263,25 @@ class Ledger:
         if self._by_inode.get(inode) == origin:
             del self._by_inode[inode]
 
-    def _drop(self, origin: str) -> None:
+    def drop(self, origin: str) -> None:
+        """Forget a file: another one stands in its place, or it has to make room."""
         entry = self._entries.pop(origin)
-        self._changed |= {f"{self._pattern}/{origin}/{chunk}": None for chunk in range(self._chunks(origin))}
+        self._changed |= {f"{self._pattern}/{origin}/{chunk}": None for chunk in range(_chunks(self._marks.get(origin, ())))}
         self._changed[f"{self._pattern}/{origin}"] = None
         self._rows -= len(self._marks.pop(origin, ()))
         self._unlist(origin)
         if self._by_name.get(entry.name) == origin:
             del self._by_name[entry.name]
+
+
+def _chunks(marks: Sequence[object]) -> int:
+    """Return in how many watermark keys so many marks are stored."""
+    return -(-len(marks) // CHUNK)
+
+
+def _rename(by_name: dict[str, str], entry: Entry, seen: Seen) -> None:
+    """Note under which name a file stands now."""
+    if by_name.get(entry.name) == entry.origin:
+        del by_name[entry.name]
+    entry.stands(seen)
+    by_name[entry.name] = entry.origin

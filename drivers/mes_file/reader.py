@@ -171,7 +171,7 @@ class FileReader:
     def _entry(self, seen: Seen, delivery: Delivery, before: Entry | None) -> tuple[Entry, list[Any]]:
         """Return the ledger's entry for a delivery that begins or goes on, and the marks of what the journal has since before a restore."""
         if before is not None and before.origin != delivery.origin:
-            self.ledger.replace(before)
+            self.ledger.drop(before.origin)
             before = None
         goes_on = before is not None and not before.is_done and delivery.skip > 0
         entry = before or Entry(delivery.origin, seen.name, delivery.content.digest)

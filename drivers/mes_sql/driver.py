@@ -111,7 +111,8 @@ class MesSqlDriver(Driver):
         await emit.room()
         read = [reader for reader in readers if reader.query.name not in self._failed]
         alive = [tag for reader in read for tag in self._tags(reader.query)]
-        kept = [tag for reader in read for tag in self._kept(reader)]
+        # A query finds later what it was not asked for in time; a snapshot does not.
+        kept = [tag for reader in read if not reader.is_snapshot for tag in self._tags(reader.query)]
         await emit([], received_ns=time.monotonic_ns(), requested_ns=requested_ns, kind="poll", alive=alive, kept=kept)
         return more
 
@@ -136,10 +137,6 @@ class MesSqlDriver(Driver):
         """The tags of a query whose columns it gives."""
         missing = self._missing.get(query.name, ())
         return tuple(tag for tag in self._mapped.tags(query.name) if tag not in missing)
-
-    def _kept(self, reader: Reader) -> tuple[int, ...]:
-        """The tags of a query that finds later what it was not asked for in time: a snapshot does not."""
-        return () if reader.is_snapshot else self._tags(reader.query)
 
     async def _fails(self, reader: Reader, why: str, emit: Emit) -> None:
         """A query can not be read: told once, and its tags have a gap until it can."""
@@ -190,7 +187,7 @@ class MesSqlDriver(Driver):
                 readings += self._readings(query, row, ticks)
             await emit.room()
             look = self._look(reader, more=bool(found.gone) or not found.complete or not is_last)
-            mark, kept = self._mark(reader), self._kept(reader)
+            mark, kept = self._mark(reader), () if reader.is_snapshot else self._tags(reader.query)
             await emit(readings, received_ns=received_ns, requested_ns=asked_ns, messages=messages, watermark=mark, kept=kept, look=look)
         await self._tell_values(query, emit)
         if found.gone:

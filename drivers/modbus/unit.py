@@ -68,7 +68,8 @@ class UnitPoll:
     @property
     def tags(self) -> tuple[int, ...]:
         """Every tag of the unit, refused ones included."""
-        return tuple(sorted({tag for plan in self.plans for reader in plan.readers for tag in reader.tags} | self._unreadable()))
+        refused = {value.tag for plan in self.plans for value in plan.unreadable}
+        return tuple(sorted({tag for plan in self.plans for reader in plan.readers for tag in reader.tags} | refused))
 
     async def run(self) -> None:
         """Poll until cancelled. Raises LinkLost or BadReply when the connection fails."""
@@ -278,7 +279,7 @@ class UnitPoll:
         await self._lose(every, "unit-silent", f"unit {self.unit} does not answer")
         last_s = self._settings.retry_max_s
         again = f"asked again after {wait_s:g} s, at last every {last_s:g} s"
-        await self._report_health(f"unit {self.unit} does not answer; {again}; the last: {self._last_fault}")
+        await self._found("unit-health", self.tags, f"unit {self.unit} does not answer; {again}; the last: {self._last_fault}")
         self._outlet.silent(self.unit, f"does not answer ({self._last_fault})")
         smallest = min((value for reader in every for value in reader.block.values), key=lambda value: value.size)  # the least work
         request = request_for(block_of([smallest]))
@@ -291,7 +292,7 @@ class UnitPoll:
                 continue
             except ModbusException:
                 break
-        await self._report_health(f"unit {self.unit} answers again", "info")
+        await self._found("unit-health", self.tags, f"unit {self.unit} answers again", "info")
         for plan in self.plans:
             plan.cycle.resume(self._now())
 
@@ -305,7 +306,7 @@ class UnitPoll:
             except ModbusException as error:
                 await self._leave(reader, error)
                 return
-        await self._adopt(plan, reader, await divide(self._ask_block, reader.block, refusal), refusal)
+        await self._adopt(plan, reader, await divide(lambda block: self._ask_again(request_for(block)), reader.block, refusal), refusal)
 
     async def _adopt(self, plan: PollPlan, reader: BlockReader, found: Division, why: Exception) -> None:
         """Read what a division has found, in the longest reads that the device gives, and leave the rest alone for a while."""
@@ -315,12 +316,12 @@ class UnitPoll:
         for block, reply in found.good:
             await self._take(self._reader(block), reply)
         lost = list(found.refused)
-        blocks = await rejoin(self._ask_block, found.parts, reader.block)
+        blocks = await rejoin(lambda block: self._ask_again(request_for(block)), found.parts, reader.block)
         plan.unreadable |= dict.fromkeys(lost, self._now() + self._settings.unreadable_retry_s)
         at = plan.readers.index(reader)
         plan.readers[at : at + 1] = [self._reader(block) for block in blocks]
         pieces = ", ".join(f"{block.start}..{block.start + block.count - 1}" for block in blocks)
-        await self._report_refused(tuple(value.tag for value in lost) or reader.tags, f"{reader.block}: {why}; read as {pieces}")
+        await self._found("address-refused", tuple(value.tag for value in lost) or reader.tags, f"{reader.block}: {why}; read as {pieces}")
         if lost:
             await self._outlet.lost([value.tag for value in lost], "refused", f"{reader.block}: {why}")
 
@@ -330,12 +331,9 @@ class UnitPoll:
         reader.wait_s = min(2 * reader.wait_s or self._settings.retry_s, longest_s)
         reader.resume_s = self._now() + reader.wait_s
         await self._lose([reader], "refused", f"{reader.block}: {why}")
-        await self._report_refused(
-            reader.tags, f"{reader.block} is refused as a whole: {why}; asked again soon, at last each {longest_s:g} s"
+        await self._found(
+            "address-refused", reader.tags, f"{reader.block} is refused as a whole: {why}; asked again soon, at last each {longest_s:g} s"
         )
-
-    async def _ask_block(self, block: Block) -> Reply:
-        return await self._ask_again(request_for(block))
 
     async def _try_unreadable(self, plan: PollPlan) -> None:
         """Read one of the refused addresses whose time has come again."""
@@ -351,7 +349,7 @@ class UnitPoll:
             return
         del plan.unreadable[value]
         plan.readers.append(reader)
-        await self._report_refused((value.tag,), f"{reader.block} is readable now", "info")
+        await self._found("address-refused", (value.tag,), f"{reader.block} is readable now", "info")
         await self._flush()
 
     # what a person should know
@@ -374,11 +372,8 @@ class UnitPoll:
             name = self._map[reader.tags[at]].tag
             await self._outlet.found(Finding("torn-value", f"{name}: changed too fast to be read whole", (reader.tags[at],)))
 
-    async def _report_refused(self, tags: tuple[int, ...], text: str, severity: Severity = "warning") -> None:
-        await self._outlet.found(Finding("address-refused", text, tags, severity))
-
-    async def _report_health(self, text: str, severity: Severity = "warning") -> None:
-        await self._outlet.found(Finding("unit-health", text, self.tags, severity))
+    async def _found(self, code: str, tags: tuple[int, ...], text: str, severity: Severity = "warning") -> None:
+        await self._outlet.found(Finding(code, text, tags, severity))
 
     def _reader(self, block: Block) -> BlockReader:
         guarded = self._settings.torn_guard and any(value.type in GUARDED for value in block.values)
@@ -390,6 +385,3 @@ class UnitPoll:
             guards=Guards(block.values) if guarded else None,
             always=any(self._map[tag].store == "all" for tag in block.tags),
         )
-
-    def _unreadable(self) -> set[int]:
-        return {value.tag for plan in self.plans for value in plan.unreadable}

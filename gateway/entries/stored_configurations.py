@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from buffer import Journal
+from buffer import Journal, segment_of
 from config import Line
 from gateway.entries.configuration import Files, add_part, line_of
 
@@ -20,12 +20,12 @@ def line_until(journal: Journal, last: Position, sha256: str) -> Line | None:
     None: its files are no longer in the journal. Raises ConfigError, StorageError.
     """
     epoch, seq = last
-    first = journal.segment_of(max(seq, 1))
+    first = segment_of(max(seq, 1))
     while True:
         files = _files(journal, (epoch, first - 1), sha256)
         if files is not None or first <= 1:
             return None if files is None else line_of(files)
-        first = journal.segment_of(first - 1)
+        first = segment_of(first - 1)
 
 
 def line_since(journal: Journal, after: Position, sha256: str) -> Line | None:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Se
 from concurrent.futures import Future
 from typing import Any
 
-from buffer import Body, Journal, Pressure, StorageError
+from buffer import Body, Journal, Pressure, StorageError, segment_of
 from config import Line
 from drivers.contract import Loss
 from gateway.clock import Clock
@@ -78,7 +78,7 @@ class Intake:
         version = known[0] + (known[1] != self.line.sha256)
         self._change = None if known[1] == self.line.sha256 else change_of(self.journal, known[0], known[1], self.line)
         self._fixed = {"config": {"version": version, "sha256": self.line.sha256}, "environment": self.line.line.environment}
-        self._stated = self.journal.segment_of(max(self.journal.next_seq - 1, 1))
+        self._stated = segment_of(max(self.journal.next_seq - 1, 1))
         if self.journal.opened.epoch_event is not None:
             self.happened({"type": "epoch", **self.journal.opened.epoch_event})
         if known[1:] != [self.line.sha256, epoch]:
@@ -168,7 +168,7 @@ class Intake:
 
     def _restated(self, seq: int) -> Iterable[Draft]:
         """Configuration and tag tables once more if `seq` is in another segment: each is read by itself, when those before it are gone."""
-        first = self.journal.segment_of(seq)
+        first = segment_of(seq)
         if self._stated in {0, first}:
             return ()
         self._stated = first

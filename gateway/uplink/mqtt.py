@@ -182,22 +182,13 @@ class Mqtt(Transport):
         if self._secure:
             client.tls_set_context(self._identity.context())
         loop = asyncio.get_running_loop()
-        client.on_socket_open = self._on_socket(loop, self._opened)
+        client.on_socket_open = _on_socket(loop, self._opened)
         client.on_socket_close = lambda _, __, sock: _unwatch(loop, sock)
-        client.on_socket_register_write = self._on_socket(loop, _watch_write)
+        client.on_socket_register_write = _on_socket(loop, _watch_write)
         client.on_socket_unregister_write = lambda _, __, sock: _unwatch_write(loop, sock)
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
         client.on_subscribe, client.on_publish, client.on_message = self._on_subscribe, self._on_publish, self._on_message
         return client
-
-    @staticmethod
-    def _on_socket(loop: asyncio.AbstractEventLoop, then: Callable[[paho.Client, Any], None]) -> Callable[[paho.Client, Any, Any], None]:
-        """Return a paho callback that has `then(client, socket)` run in the loop; paho calls it in the worker thread while connecting."""
-
-        def callback(client: paho.Client, _: Any, sock: Any) -> None:
-            loop.call_soon_threadsafe(then, client, sock)
-
-        return callback
 
     def _dial(self, client: paho.Client) -> None:
         """Resolve the name and connect (TCP, TLS, CONNECT), in a worker thread."""
@@ -383,3 +374,12 @@ def _unwatch(loop: asyncio.AbstractEventLoop, sock: Any) -> None:
     if sock.fileno() >= 0:
         loop.remove_reader(sock)
         loop.remove_writer(sock)
+
+
+def _on_socket(loop: asyncio.AbstractEventLoop, then: Callable[[paho.Client, Any], None]) -> Callable[[paho.Client, Any, Any], None]:
+    """Return a paho callback that has `then(client, socket)` run in the loop; paho calls it in the worker thread while connecting."""
+
+    def callback(client: paho.Client, _: Any, sock: Any) -> None:
+        loop.call_soon_threadsafe(then, client, sock)
+
+    return callback

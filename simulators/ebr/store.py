@@ -102,7 +102,7 @@ class Store:
             " LEFT JOIN spans s USING (gateway, epoch, seq) WHERE f.kind='readings' AND s.seq IS NULL"
         )
         for (payload,) in self._db.execute(missing).fetchall():
-            self._note_times(read(payload))
+            _note_times(self._db, read(payload))
 
     def trust(self, gateway: str, key: signatures.Key) -> None:
         """Trust a key that a person has given."""
@@ -221,7 +221,7 @@ class Store:
                 self._suspect(entry, f"another entry {entry.seq} is held, with digest {held[0]}", taken)
             return
         through = self._through(entry.stream)[0]
-        if entry.seq <= through and not self._is_the_rejected(entry):
+        if entry.seq <= through and not _is_the_rejected(self._db, entry):
             self._suspect(entry, "the stream was whole without it, and another one was refused in its place", taken)
             return
         no = entry.unsupported() or signatures.stranger(self._db, *entry.stream) or rule(entry)
@@ -232,23 +232,12 @@ class Store:
         self._db.execute("INSERT INTO entries VALUES (?,?,?,?,?)", (*key, entry.digest, entry.payload))
         entry_facts = facts(entry.item)
         self._db.executemany("INSERT INTO facts VALUES (?,?,?,?,?,?,?)", ((*key, *fact) for fact in entry_facts))
-        self._note_times(entry)
+        _note_times(self._db, entry)
         taken.stored += 1
         if entry.seq <= through and not self._check(entry.stream, entry.seq, taken):
             taken.stored -= 1
             return
         taken.batches.update((entry.gateway, fact.batch) for fact in entry_facts if fact.batch is not None)
-
-    def _is_the_rejected(self, entry: Entry) -> bool:
-        """True for the very entry that was refused before; the chain has gone on over its digest."""
-        key = (entry.gateway, entry.epoch, entry.seq)
-        row = self._db.execute("SELECT digest FROM rejected WHERE gateway=? AND epoch=? AND seq=?", key).fetchone()
-        return row is not None and row[0] == entry.digest
-
-    def _note_times(self, entry: Entry) -> None:
-        """Note the times of its readings."""
-        if (reach := span(entry.item)) is not None:
-            self._db.execute("INSERT INTO spans VALUES (?,?,?,?,?)", (entry.gateway, entry.epoch, entry.seq, *reach))
 
     def _reject(self, entry: Entry, no: Refusal, taken: Taken) -> None:
         values = (entry.gateway, entry.epoch, entry.seq, entry.digest, entry.item["previous"], *no, checkpoints.leaf(entry.payload))
@@ -398,3 +387,14 @@ class _Room:
             self._held[entry.stream] = self._db.execute(sql, (*entry.stream, through)).fetchone()[0]
         self._held[entry.stream] += len(entry.payload)
         return self._held[entry.stream] <= self._bytes
+
+
+def _note_times(db: sqlite3.Connection, entry: Entry) -> None:
+    if (reach := span(entry.item)) is not None:
+        db.execute("INSERT INTO spans VALUES (?,?,?,?,?)", (entry.gateway, entry.epoch, entry.seq, *reach))
+
+
+def _is_the_rejected(db: sqlite3.Connection, entry: Entry) -> bool:
+    """Return True for the very entry that was refused before; the chain has gone on over its digest."""
+    row = db.execute("SELECT digest FROM rejected WHERE gateway=? AND epoch=? AND seq=?", (*entry.stream, entry.seq)).fetchone()
+    return row is not None and row[0] == entry.digest

@@ -9,7 +9,7 @@ from dataclasses import replace
 from gateway.context import event_bodies
 from gateway.context.plan import Plan, Unit
 from gateway.context.records.absent_steps import gone_over
-from gateway.context.records.runs import Runs
+from gateway.context.records.runs import Runs, next_run
 from gateway.context.state import Batch, Listed, State
 
 
@@ -50,7 +50,7 @@ class FinalRecords:
 
     def _rebind(self, unit: Unit, batch: Batch, right: Batch, record: str, listed: Listed, reason: str) -> tuple[str, int]:
         """Say that a record goes over as it stands. Returns its new name and number."""
-        number = self._runs.next_run(right.identity.batch, unit, listed.step)
+        number = next_run(self._state, right.identity.batch, unit, listed.step)
         self._state.counts.setdefault(right.identity.batch or "-", {})[f"{unit.name}/{listed.step}"] = number
         name = f"{self._runs.gateway}/{right.identity.batch}/{unit.name}/{listed.step}/{number}"
         event = {

@@ -42,7 +42,7 @@ class Runs:
 
     def begin(self, unit: Unit, row: StepPlan, key: Json, who: Identity, at: Instant, seq: int) -> Run:
         """Begin a run of a step. Where its start deviates from what is declared, that is a finding, and it begins all the same."""
-        began = self._entered(unit, who.batch)
+        began = _entered(self._state, unit, who.batch)
 
         def unseen(other: StepPlan) -> list[dict[str, Any]]:
             return evidence(unobserved(self._state, self._plan, unit, other, began, at.ticks))
@@ -51,18 +51,13 @@ class Runs:
             self._emit(finding)
         return self._begin(unit, row.row, key, who, at, seq)
 
-    def _entered(self, unit: Unit, name: str | None) -> Instant | None:
-        """Tell when a batch came into an equipment first."""
-        batch = self._state.batches.get(name or "")
-        return None if batch is None else next((m.start for m in batch.members if m.equipment == unit.name), None)
-
     def go_on(self, unit: Unit, row: StepPlan, run: Run, who: Identity, at: Instant, seq: int) -> Run:
         """Begin the rest of a run that was cut, for another batch. The step itself did not start, so nothing is held against its start."""
         return self._begin(unit, row.row, run.key, who, at, seq)
 
     def _begin(self, unit: Unit, row: Step, key: Json, who: Identity, at: Instant, seq: int) -> Run:
         parent = next((r for r in self.running(unit) if r.step == row.parent), None)
-        run = self._add(Run(0, unit.name, row.step, row.level, None, self.next_run(who.batch, unit, row.step), key, who, at, seq))
+        run = self._add(Run(0, unit.name, row.step, row.level, None, next_run(self._state, who.batch, unit, row.step), key, who, at, seq))
         run.parent = None if parent is None else f"{parent.step}/{parent.run}"
         self._count(run)
         run.people, run.operator_unseen = self._logged_in(unit, at.ticks)
@@ -77,7 +72,7 @@ class Runs:
     def begin_event(self, unit: Unit, event: str, who: Identity, at: Instant, seq: int) -> None:
         """Something happened at which parameters are taken: a run of one instant."""
         step = stored_step("event", event)
-        run = self._add(Run(0, unit.name, step, "event", None, self.next_run(who.batch, unit, step), None, who, at, seq))
+        run = self._add(Run(0, unit.name, step, "event", None, next_run(self._state, who.batch, unit, step), None, who, at, seq))
         self._count(run)
         self.end(run, replace(at, ticks=at.ticks + 1), seq, "completed")
 
@@ -87,10 +82,6 @@ class Runs:
         run.configs = configurations.since(self._state, run.start_seq)
         run.record = event_bodies.record_id(self.gateway, run)
         return run
-
-    def next_run(self, batch: str | None, unit: Unit, step: str) -> int:
-        """The number that the next run of a step gets in a batch."""
-        return self._state.counts.get(batch or "-", {}).get(f"{unit.name}/{step}", 0) + 1
 
     def _count(self, run: Run) -> None:
         self._state.counts.setdefault(run.identity.batch or "-", {})[f"{run.equipment}/{run.step}"] = run.run
@@ -106,7 +97,7 @@ class Runs:
     def rebind(self, unit: Unit, run: Run, who: Identity, reason: str) -> None:
         """A run belongs to another batch than was thought: its record gets a new name, by an event; entries stay as they are."""
         old, was = run.record, run.identity
-        run.identity, run.run = who, self.next_run(who.batch, unit, run.step)
+        run.identity, run.run = who, next_run(self._state, who.batch, unit, run.step)
         self._count(run)
         self._say_rebind(run, old, reason, was)
         if run.revision:
@@ -131,7 +122,7 @@ class Runs:
         """Let a run that only gathers be another batch's. Nothing was said of it by itself."""
         run.identity = who
         if run.kind == "event":
-            run.run = self.next_run(who.batch, unit, run.step)
+            run.run = next_run(self._state, who.batch, unit, run.step)
             self._count(run)
         else:
             run.record = event_bodies.record_id(self.gateway, run)
@@ -259,12 +250,24 @@ class Runs:
             return [], True
         return [str(seen.value)[:LONGEST_TEXT]] if seen.value else [], False
 
-    def operator(self, unit: Unit, person: str) -> None:
-        """Another person is logged in."""
-        for run in self.running(unit):
-            if person not in run.people:
-                run.people.append(person)
-
 
 def _depth(run: Run) -> int:
     return LEVELS.index(run.level) if run.kind == "step" else -1
+
+
+def next_run(state: State, batch: str | None, unit: Unit, step: str) -> int:
+    """Return the number that the next run of a step gets in a batch."""
+    return state.counts.get(batch or "-", {}).get(f"{unit.name}/{step}", 0) + 1
+
+
+def logged_in(runs: Iterable[Run], person: str) -> None:
+    """Note in what runs that another person is logged in."""
+    for run in runs:
+        if person not in run.people:
+            run.people.append(person)
+
+
+def _entered(state: State, unit: Unit, name: str | None) -> Instant | None:
+    """Tell when a batch came into an equipment first."""
+    batch = state.batches.get(name or "")
+    return None if batch is None else next((m.start for m in batch.members if m.equipment == unit.name), None)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from gateway.context import event_bodies, standing, waits
 from gateway.context.equipment.holdtimes import HoldTimes
 from gateway.context.plan import Plan, Unit
-from gateway.context.records.runs import Runs
+from gateway.context.records.runs import Runs, logged_in
 from gateway.context.signals.identity import named_batch, read
 from gateway.context.signals.occupancy import Occupancy
 from gateway.context.signals.steps_from_signals import Changes, SignalSteps
@@ -63,7 +63,7 @@ class Settling:
         if tag == unit.end_tag:
             self._change(unit, where, END, bool(value), origin)
         if tag == equipment.operator and value:
-            self._runs.operator(unit, str(value)[:LONGEST_TEXT])
+            logged_in(self._runs.running(unit), str(value)[:LONGEST_TEXT])
         if tag == equipment.activity:
             self._activity(unit, before, value, origin.at)
         if isinstance(value, str) and len(value) > LONGEST_TEXT:
