@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 from kit.configured_line import FROM_ROWS, LIMITING, MEASURED, RANGES, UNITS, Setup, converted
-from kit.random_recipes import SOURCES, T0, Log, S, Story, played, stored
+from kit.random_recipes import FLICKER, SOURCES, T0, Log, S, Story, played, stored
 
 from config import Line
 from gateway.context import Fold
@@ -61,9 +61,18 @@ def _stretched(story: Story, factor: int) -> Story:
         return T0 + (t - T0) * factor
 
     changes = {tag: [(at(t), v) for t, v in values] for tag, values in story.changes.items()}
+    for source in SOURCES.values():
+        changes[f"{source}.step"] = list(_flickering(changes[f"{source}.step"]))
     orders = [(at(row), at(row) + (seen - row), unit, batch) for row, seen, unit, batch in story.orders]
     cuts = [(s, at(a), at(a) + (b - a), at(a) + (d - a), whole) for s, a, b, d, whole in story.cuts]
     return Story(changes, orders, cuts, at(story.end))
+
+
+def _flickering(values: list[tuple[int, Any]]) -> Iterator[tuple[int, Any]]:
+    """Let a value that does not stand still stay as short: one that stood would end a run, and each run has a key of its own."""
+    for number, (t, v) in enumerate(values):
+        before = values[number - 1] if number else (t, v)
+        yield (min(t, before[0] + S // 5) if before[1] == FLICKER else t), v
 
 
 def measured(rng: random.Random, told: Edited, setups: list[Setup]) -> None:

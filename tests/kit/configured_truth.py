@@ -84,7 +84,7 @@ class ConfiguredTruth(Truth):
 
     def _present(self, result: Verdict, record: Any, setup: Setup, row: Row, parameter: Any, where: Any) -> None:
         steps = self.possible(record, DEPENDS.get(row.statistic, BOTH))
-        if not steps or self._redefined(record, row.tag):
+        if not steps or self._redefined(record, row.tag, at_end=DEPENDS.get(row.statistic) == ("end",)):
             result.wrong.append(where)
             return
         for step in steps:
@@ -186,13 +186,14 @@ class ConfiguredTruth(Truth):
             self._limit(record, self.setups[self.judged_by(record)], row, f"={tag}")[1] for tag in lines
         )
 
-    def _redefined(self, record: Any, tag: str, *, queued: bool = False) -> bool:
+    def _redefined(self, record: Any, tag: str, *, queued: bool = False, at_end: bool = False) -> bool:
         """Return whether a tag came to mean something else between the reading that stood at a step's start and the step's end.
 
-        queued: what a server had kept of it meanwhile counts as of the tag that it was.
+        queued: what a server had kept of it meanwhile counts as of the tag that it was. at_end: since the reading that stood at the end.
         """
         start, end = stated_window(record, "start")[0], stated_window(record, "end")[1]
-        made = max((t for t, *_ in self.log.seen[tag] if t <= start), default=start) if tag else start
+        stood = end - 1 if at_end else start
+        made = max((t for t, *_ in self.log.seen[tag] if t <= stood), default=start) if tag else start
         pairs = zip(self.told.restarts, pairwise(self.setups), strict=False)
         return any(made <= (r.until if queued else r.begin) and r.begin < end and tag in redefined(*pair) for r, pair in pairs)
 

@@ -23,6 +23,7 @@ from gateway.entries.ticks import TICKS_PER_S, rfc3339
 S = TICKS_PER_S
 T0 = 1_795_330_000 * S
 RUNNING, HELD, ABORTED = 6, 11, 9
+FLICKER = 77  # of a step number: it does not stand still
 CODES = {"packml": CodeTable("packml", "1", {c: Code(c, w, w) for c, w in ((RUNNING, "Running"), (HELD, "Held"), (ABORTED, "Aborted"))})}
 PHASES = {"granulator": ("A", "B", "C"), "dryer": ("LOAD", "HEAT", "COOL")}
 SOURCES = {"granulator": "g", "dryer": "d"}
@@ -159,7 +160,7 @@ def _batch(rng: random.Random, story: Story, equipment: str, signals: dict[str, 
             signals[f"{source}.bit"] += [(begin, True), (begin + rng.uniform(1.5, 20), False)]
         if rng.random() < 0.2:  # a value that does not stand still is no step
             begin = time + 0.7 * length
-            signals[f"{source}.step"] += [(begin, 77), (begin + 0.2, number)]
+            signals[f"{source}.step"] += [(begin, FLICKER), (begin + 0.2, number)]
         time += length
         if rng.random() < 0.1:
             signals[f"{source}.state"] += [(time + 0.1, ABORTED), (time + 3, RUNNING)]

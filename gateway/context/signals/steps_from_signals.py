@@ -131,11 +131,18 @@ class SignalSteps:
 
 
 def _ending(row: StepPlan, run: Run, where: EquipmentState, changes: Changes) -> Pending | None:
-    """Give the change that ends a run; None: it goes on."""
-    if not row.runs(where.settled.get(row.row.signal)):
-        return changes.get(row.row.signal)
+    """Give the change that ends a run; None: it goes on.
+
+    Its signal tells before its key does; but a key that was seen to be another before that, and not seen to change, had ended it by then.
+    """
     key = row.row.key
-    return changes.get(key) if key is not None and where.settled.get(key) != run.key else None
+    another = changes.get(key) if key is not None and where.settled.get(key) != run.key else None
+    if row.runs(where.settled.get(row.row.signal)):
+        return another
+    off = changes.get(row.row.signal)
+    if off is None or another is None or another.left.basis == "observed":
+        return off
+    return min(off, another, key=lambda change: change.left.ticks)
 
 
 def _is_after(identity: Pending | None, at: Instant) -> bool:

@@ -255,6 +255,29 @@ def test_a_key_that_is_the_same_afterwards_proves_the_start() -> None:
     assert edge(plant.of("step", transition="end", step="MIX", run=2)[-1], "start") == ("observed", 1.0)
 
 
+@pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
+@pytest.mark.parametrize("last", [2, 3])
+def test_a_step_whose_key_is_another_one_after_a_gap_ended_in_it_though_its_signal_is_seen_to_end(last: int) -> None:
+    plant = keyed()
+    plant.see(40, g_speed=150.0)
+    lose(plant, 40, 50)
+    look_again(plant, 60, g_step=20, g_run=2)
+    plant.see(60.2, g_step=0, g_run=last)
+    plant.alive(70)
+    assert edge(ended(plant), "end") == ("inferred-from-gap", 20.0), "its key was another one at 60, and nobody saw since when"
+    told = {name: plant.parameter("MIX", name)["status"] for name in ("mix_time", "mix_mean", "mix_sp")}
+    assert told == {"mix_time": "gap", "mix_mean": "gap", "mix_sp": "present"}
+    is_said_again(plant)
+
+
+def test_a_step_whose_key_was_seen_to_change_with_its_signal_ended_with_the_signal() -> None:
+    plant = keyed()
+    plant.see(59.8, g_run=2)
+    plant.see(60, g_step=0)
+    plant.alive(70)
+    assert (edge(ended(plant), "end"), ended(plant)["end"]["time"]) == (("observed", 1.0), time(60))
+
+
 @pytest.mark.urs("URS-CTX-02", "URS-DAQ-06")
 def test_a_batch_whose_id_was_not_seen_to_stand_began_nobody_knows_when() -> None:
     unit = equipment("granulator", "GRN-201", batch=FromTag(tag="g.batch"), order=None, product=None, recipe=None, batch_ends="empty")
