@@ -16,7 +16,7 @@ from kit.recipe_truth import Verdict
 from gateway.evidence.recompute import recompute
 
 SEEDS = int(os.environ.get("TRUTH_SEEDS", "500"))
-SOME = 24
+SOME = 12
 
 
 def verdict(seed: int, path: Path) -> Verdict:

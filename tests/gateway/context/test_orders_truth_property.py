@@ -15,7 +15,7 @@ from config import FromRow, Line
 from gateway.context import Fold
 
 SEEDS = int(os.environ.get("TRUTH_SEEDS", "500"))
-SOME = 24
+SOME = 12
 TOLERANCE_S, RATE_S, OFFSET_S = 10.0, 1.0, 2.0
 
 
