@@ -115,8 +115,15 @@ def _range(tag: Tag) -> str | None:
 
 def _lot_rule(line: Line, tag: Tag) -> str | None:
     """Name the rules that a text of this source is tried against, if it is a lot number; else None."""
-    rules = [rule.name for rule in line.lots.rules if rule.is_for(tag.source)] if tag.type == "string" else []
+    is_lot = tag.type == "string" and (tag.tag in _lots(line) or f"{tag.source}.{tag.address}" in _lots(line))
+    rules = [rule.name for rule in line.lots.rules if rule.is_for(tag.source)] if is_lot else []
     return f"lots.toml version {line.lots.version}: {', '.join(rules)}" if rules else None
+
+
+def _lots(line: Line) -> set[str]:
+    """Name what bookings take for a lot: tags, and columns of rows as `source.query.column`."""
+    terms = [(row.trigger, term) for row in line.materials for term in (row.lot, row.output_lot) if term is not None]
+    return {term.text if term.kind == "tag" else f"{trigger}.{term.text}" for trigger, term in terms if term.kind != "text"}
 
 
 def _parameter(line: Line, row: Parameter, owners: Mapping[str, str | None]) -> Row:
@@ -228,9 +235,7 @@ def _authentication(*, user: object, certificate: bool) -> str:
 
 
 def _connection(line: Line, **cells: str) -> Row:
-    return {
-        column: {"map_sha256": line.sha256, "data_owner": line.line.site}.get(column, cells.get(column, "")) for column in INVENTORY_COLUMNS
-    }
+    return {column: line.sha256 if column == "map_sha256" else cells.get(column, "") for column in INVENTORY_COLUMNS}
 
 
 def _without_user(endpoint: str) -> str:

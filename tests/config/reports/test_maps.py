@@ -247,7 +247,8 @@ def test_the_dictionary_has_every_tag_and_parameter(demo: Line) -> None:
     assert power["transform"] == "scale 0.1 decimals 1"
     assert "1000 -> 100.0" in power["test_vectors"]
     assert "2 Automatic" in by_name["granulator.mode"]["allowed_values"]
-    assert by_name["mes.lot_no"]["lot_rule"] == "lots.toml version 1: legacy"
+    lots = {name: row["lot_rule"] for name, row in by_name.items() if row["lot_rule"]}
+    assert lots == {"granulator.weigh_lot": "lots.toml version 1: legacy"}, "no text is a lot that no booking takes for one"
     assert by_name["dryer/COOL/cool_product_end"]["owner"] == "Production"
 
 
@@ -260,6 +261,8 @@ def test_the_inventory_has_every_connection(demo: Line) -> None:
     assert rows["ebr"]["direction"] == "out"
     assert rows["dryer-plc"]["criticality"] == "CPP"
     assert all(row["map_sha256"] == demo.sha256 for row in rows.values())
+    owners = {source.name: source.owner or "" for source in demo.sources} | {uplink.name: uplink.owner or "" for uplink in demo.uplinks}
+    assert {name: row["data_owner"] for name, row in rows.items()} == {"page": "", **owners}, "an owner that nobody named is not invented"
 
 
 def test_what_goes_to_a_spreadsheet_holds_no_formula(demo: Line) -> None:
