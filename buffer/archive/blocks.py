@@ -5,10 +5,11 @@ from typing import NamedTuple
 
 
 class Heading(NamedTuple):
-    """A heading. level: 1 for a chapter, 2 for a part of it."""
+    """A heading. level: 1 for a chapter, 2 for a part of it. with_mm: what has to fit below it on its page."""
 
     level: int
     text: str
+    with_mm: float = 32
 
 
 class Text(NamedTuple):

@@ -72,7 +72,7 @@ def audit_trail(happened: Iterable[Happening], zone: str | None) -> Iterator[Blo
 
 def review() -> Iterator[Block]:
     """Yield the block that is filled in by hand on a printed copy."""
-    yield Heading(1, "Review")
+    yield Heading(1, "Review", with_mm=75)
     yield Text("This copy bears no electronic signature. Whoever prints, reviews or approves it on paper fills in and signs.")
     titles = ("Meaning", "Name, printed", "User id and role", "Date and time, with UTC offset", "Signature")
     yield Form(titles, (1.6, 2.6, 2, 2.6, 3), ("Printed", "Reviewed", "Approved or rejected"))

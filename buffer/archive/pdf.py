@@ -30,8 +30,6 @@ UNDATED = datetime(2000, 1, 1, tzinfo=UTC)
 PAGE = landscape(A4)
 MARGIN = 14 * mm
 LINE, HEAD, LOOK = HexColor("#999999"), HexColor("#e8e8e8"), HexColor("#fbdada")
-NEEDED = 32 * mm
-"""Room that a heading needs together with what follows it."""
 FORM_ROW = 11 * mm
 """Height of a row that is filled in by hand."""
 CELL_LINES, SIGN_WIDTH = 40, 6.0
@@ -95,7 +93,7 @@ class Printer:
         """Turn one block into flowing elements."""
         match block:
             case Heading():
-                return [CondPageBreak(NEEDED), self.paragraph(block.text, HEADINGS[block.level])]
+                return [CondPageBreak(block.with_mm * mm), self.paragraph(block.text, HEADINGS[block.level])]
             case Text():
                 style = ParagraphStyle("look", parent=BODY, backColor=LOOK) if block.marked else BODY
                 return [self.paragraph(block.text, style), Spacer(0, 1.5 * mm)]
