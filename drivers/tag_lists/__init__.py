@@ -14,7 +14,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from drivers.tag_lists.rows import MOST_ELEMENTS, Told
+from drivers.tag_lists.rows import IEC_TYPES, MOST_ELEMENTS, Told
 from drivers.tag_lists.siemens import tia
 from drivers.tag_lists.text import table, text_of
 
@@ -47,22 +47,6 @@ _IGNITION = {
     "string": "string",
     "datetime": "datetime",
 }
-_IEC = {
-    "bool": "bool",
-    "sint": "int8",
-    "usint": "uint8",
-    "int": "int16",
-    "uint": "uint16",
-    "dint": "int32",
-    "udint": "uint32",
-    "lint": "int64",
-    "ulint": "uint64",
-    "real": "float32",
-    "lreal": "float64",
-    "string": "string",
-}
-"""The elementary types of IEC 61131-3 that both makers have, by their names there."""
-
 _KEPWARE_COLUMNS = {
     "name": ("tag name",),
     "type": ("data type",),
@@ -211,7 +195,7 @@ def _studio5000(text: str, _: str, address: str) -> Iterator[tuple[str, Told]]:
 
 def _logix(name: str, kind: str, comment: str, address: str) -> Iterator[tuple[str, Told]]:
     array = re.fullmatch(r"(\w+)\[(\d{1,9}(?:,\d{1,9}){0,2})\]", kind)
-    known = _IEC.get((array[1] if array else kind).lower())
+    known = IEC_TYPES.get((array[1] if array else kind).lower())
     sizes = [int(size) for size in array[2].split(",")] if array else []
     count = prod(sizes)
     if known is None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import product
 from xml.parsers import expat
 
-from drivers.tag_lists.rows import MOST_ELEMENTS, Told
+from drivers.tag_lists.rows import IEC_TYPES, MOST_ELEMENTS, Told
 from drivers.tag_lists.text import table
 
 SIEMENS = "http://www.siemens.com/simatic-s7-opcua"
@@ -14,18 +14,7 @@ MOST_DEPTH = 16
 """Levels of structures in structures: TIA has eight."""
 MOST_MEMBERS = 100_000
 TYPES = {
-    "bool": "bool",
-    "sint": "int8",
-    "usint": "uint8",
-    "int": "int16",
-    "uint": "uint16",
-    "dint": "int32",
-    "udint": "uint32",
-    "lint": "int64",
-    "ulint": "uint64",
-    "real": "float32",
-    "lreal": "float64",
-    "string": "string",
+    **IEC_TYPES,
     "byte": "uint8",
     "char": "uint8",
     "word": "uint16",

@@ -10,6 +10,7 @@ from gateway.evidence.keyring import NotRotated
 from gateway.operation.command import Command, Declined, needed
 from gateway.operation.parts import Parts
 from gateway.operation.quarantine import quarantine_commands
+from gateway.operation.uplink_commands import uplink_commands
 
 DIGEST = re.compile("[0-9a-f]{64}")
 
@@ -38,45 +39,24 @@ def commands_of(parts: Parts) -> dict[str, Command]:
 
     async def sign_archive(arguments: Mapping[str, Any], who: str) -> dict[str, Any]:
         text = str(arguments.get("text", ""))
-        lines = text.split("\n")
-        if (
-            len(lines) != 5
-            or lines[0] != verify.SUMS_SIGNED
-            or lines[1] != parts.line.gateway
-            or not DIGEST.fullmatch(lines[3])
-            or lines[4]
-        ):
-            raise Declined("this is not what an archive's sums look like")  # a key that signs anything proves nothing
+        batch, digest = _archive_sums(text, parts.line.gateway)
         note = parts.keyring.signer.note(text)
-        what = {"batch": lines[2], "sums_sha256": lines[3]}
+        what = {"batch": batch, "sums_sha256": digest}
         await parts.audit.record("archive", what, "asked for", who)
         return {"note": note}
-
-    async def retire_uplink(arguments: Mapping[str, Any], who: str) -> dict[str, Any]:
-        name, reason = needed(arguments, "uplink"), needed(arguments, "reason")
-        if name in {uplink.name for uplink in parts.line.uplinks}:
-            raise Declined(f"uplink {name} stands in line.toml: it is served, and let go by taking it out there")
-        cursor = parts.journal.receipts.cursors().get(name)
-        if cursor is None:
-            raise Declined(f"the journal holds nothing for an uplink {name}")
-        left = await asyncio.to_thread(parts.journal.receipts.depth, name)
-        what = {"uplink": name, "confirmed": list(cursor.at), "unconfirmed": left.entries}
-        await parts.audit.record("uplink-retired", what, reason, who)
-        parts.journal.receipts.retire(name)
-        return what
-
-    async def new_epoch(arguments: Mapping[str, Any], who: str) -> dict[str, Any]:
-        epoch, seq = parts.journal.last
-        what = {"epoch": epoch, "seq": seq}
-        await parts.audit.record("epoch-left", what, needed(arguments, "reason"), who)
-        await asyncio.to_thread(parts.journal.leave_epoch)
-        return what
 
     return {
         "release-hold": release_hold,
         "rotate-key": rotate_key,
         "sign-archive": sign_archive,
-        "retire-uplink": retire_uplink,
-        "new-epoch": new_epoch,
+        **uplink_commands(parts),
         **quarantine_commands(parts),
     }
+
+
+def _archive_sums(text: str, gateway: str) -> tuple[str, str]:
+    """Return batch and digest of the sums of an archive. Raises Declined for any other text: a key that signs anything proves nothing."""
+    lines = text.split("\n")
+    if len(lines) != 5 or lines[:2] != [verify.SUMS_SIGNED, gateway] or not DIGEST.fullmatch(lines[3]) or lines[4]:
+        raise Declined("this is not what an archive's sums look like")
+    return lines[2], lines[3]
