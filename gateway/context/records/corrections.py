@@ -39,7 +39,7 @@ class Corrections:
         stay = next(m for m in reversed(wrong.members) if m.equipment == unit.name and m.end is None)
         runs = [r for r in self._state.runs.values() if r.equipment == unit.name and r.identity.batch == name and _stay(wrong, r) is stay]
         first = next(m for m in wrong.members if m.equipment == unit.name)  # what ran when the id came is of the first stay
-        final = self._final_records.of(unit, wrong, 0 if stay is first else stay.start.ticks)
+        final = self._final_records.of(unit, wrong, None if stay is first else stay.start.ticks)
         self._say(unit, name, who.batch, self._staying(unit, name, {*final, *(run.record for run in runs)}))
         right = self._batches.opened(who, stay.start_seq)
         self._go_over(unit, wrong, right, stay, at)
