@@ -25,7 +25,6 @@ from gateway.parameters import (
     unsighted,
 )
 
-
 _USABLE = frozenset({"present", "aggregate-only", "time-unverified"})
 
 
