@@ -15,7 +15,7 @@ from gateway.context.plan import Plan, StepPlan, Unit
 from gateway.context.records.batches import Batches
 from gateway.context.records.runs import Runs
 from gateway.context.state import Instant, Run, State
-from gateway.parameters import Cut, Track
+from gateway.parameters import Cut, Sums, Track
 
 
 class Takeover:
@@ -86,8 +86,13 @@ class Takeover:
             self._state.tracks[name] = Track(through=now, resumed=now, cuts=[Cut(0, now, "")])
         for run in self._state.runs.values():
             if run.book is not None:
-                run.book.sums = {key: sums for key, sums in run.book.sums.items() if key.partition("|")[0] not in redefined}
+                run.book.sums = _kept(run.book.sums, redefined)
+                run.book.until_left = _kept(run.book.until_left, redefined)
                 run.book.limits = {name: value for name, value in run.book.limits.items() if name not in redefined}
+
+
+def _kept(sums: dict[str, Sums], redefined: set[str]) -> dict[str, Sums]:
+    return {key: each for key, each in sums.items() if key.partition("|")[0] not in redefined}
 
 
 def _is_told_alike(former: Unit, before: StepPlan | None, unit: Unit, row: StepPlan) -> bool:
