@@ -1237,7 +1237,8 @@ class Absences:
     def _audited_as_pruned(self, epoch: int) -> list[tuple[int, int]]:
         return [pruned[1:] for chain in self._chains.values() for pruned in chain.pruned if pruned[0] == epoch]
 
-    def _is_explained(self, epoch: int) -> bool:
+    def is_explained(self, epoch: int) -> bool:
+        """Return True if this epoch, or a later one, ended with damage."""
         return any(explained >= epoch for explained in self._explained)
 
     def check_holes(self, holes: list[EntryRange]) -> None:
@@ -1247,7 +1248,7 @@ class Absences:
             undeclared = uncovered(low, high, self._lost(epoch))
             if not undeclared and low <= high:
                 self._report.missing.append(f"epoch {epoch}: entries {low} to {high} were lost, and declared as lost")
-            anew = low == 1 and epoch in first_epochs and self._is_explained(epoch)
+            anew = low == 1 and epoch in first_epochs and self.is_explained(epoch)
             for first, last in undeclared:
                 self._check_undeclared(epoch, first, last, anew=anew)
 
@@ -1272,7 +1273,7 @@ class Absences:
                 text = f"entries {low} to {high} are not here, called pruned, and no audit entry says so"
                 if (epoch, high) < (newest[0], newest[2]):
                     continue  # that entry was pruned as well
-                if self._is_explained(epoch):
+                if self.is_explained(epoch):
                     self._report.missing.append(f"epoch {epoch}: {text}; it may have been lost")
                 else:
                     self._report.problem(text, (epoch, low))
@@ -1293,7 +1294,7 @@ class Absences:
         held = chain.seq if chain is not None else 0
         for first, end in uncovered(held + 1, last, [*self._lost(epoch), *self._audited_as_pruned(epoch)]):
             text = f"entries {first} to {end} are missing at the end: epoch {after} follows entry {last}"
-            if self._is_explained(after):  # journal.db, made anew, does not know what was pruned
+            if self.is_explained(after):  # journal.db, made anew, does not know what was pruned
                 self._report.missing.append(f"epoch {epoch}: {text}; a later salvage may be why")
             else:
                 self._report.problem(text, (epoch, first))
@@ -1306,7 +1307,7 @@ class Absences:
 
     def check_emptied(self) -> None:
         """Report entries that tell of checkpoints where journal.db, which has each of them before its entry is written, has none."""
-        epochs = [epoch for epoch, chain in self._chains.items() if chain.told_of_checkpoints and not self._is_explained(epoch)]
+        epochs = [epoch for epoch, chain in self._chains.items() if chain.told_of_checkpoints and not self.is_explained(epoch)]
         if epochs:
             self._report.missing.append(f"journal.db holds no checkpoint, and entries of epoch {epochs[0]} tell of some")
 
@@ -1364,7 +1365,7 @@ class JournalCheck:
         absences.check_pruned(self._segments.pruned, self._segments.pruned_meanwhile)
         absences.check_ends()
         self._check_own(own)
-        self._check_events()
+        self._check_events(absences)
         if not own and not self._journal.live:
             absences.check_emptied()
         newest = max(self.chains, default=0)
@@ -1397,12 +1398,20 @@ class JournalCheck:
             if epoch not in map(str, self.chains):
                 self._report.problem(f"nothing of {checkpoint.origin} is here: journal.db has a checkpoint of {checkpoint.size} entries")
 
-    def _check_events(self) -> None:
-        """Compare how an epoch began, says journal.db, with the entry that tells it."""
+    def _check_events(self, absences: Absences) -> None:
+        """Compare how an epoch began, says journal.db, with the entry that tells it.
+
+        One that was made anew by a salvage may not know it, and says so by an event that follows nothing: the entry is the proof.
+        """
         for epoch, chain in self.chains.items():
             stated = self._journal.events.get(epoch)
             own = chain.own_event
-            if own is not None and (stated is None or any(stated[name] != told for name, told in own.items() if name in stated)):
+            if own is None or (stated is not None and all(stated[name] == told for name, told in own.items() if name in stated)):
+                continue
+            if stated is not None and stated["follows"] is None and not stated.get("lost") and absences.is_explained(epoch):
+                text = "journal.db, which was made anew, does not know how it began; its first entry does"
+                self._report.notes.append(f"epoch {epoch}: {text}")
+            else:
                 self._report.problem(f"journal.db, epoch {epoch}: its event is not the one that its entry tells")
 
     def _check_cursors(self, chain: Chain, cursors: list[tuple[str, int, int]], end: int) -> None:
