@@ -1427,8 +1427,9 @@ class JournalCheck:
 def check_store(file: Path, report: Report, signatures: Signatures, elsewhere: list[Checkpoint], progress: Progress) -> list[Chain]:
     """Check an EBR's store `entries(gateway, epoch, seq, digest, payload)`: every entry as received. Returns the chains that are here.
 
-    Read beside it, where they are: `rejected(gateway, epoch, seq, digest, leaf)`, entries that the EBR would not store, and
-    `streams(gateway, epoch, through)`, how far it has confirmed.
+    Read beside it, where they are: `rejected(gateway, epoch, seq, digest, leaf)`, entries that the EBR would not store,
+    `streams(gateway, epoch, through)`, how far it has confirmed, and `missing(gateway, epoch, first, last)`, entries that it went on
+    behind because the gateway did not hold them any more.
     """
     with ExitStack() as stack:
         wal = file.with_name(file.name + "-wal")
@@ -1497,32 +1498,71 @@ def _store_query(db: sqlite3.Connection) -> str:
 
 
 def _check_confirmed(db: sqlite3.Connection, chains: list[Chain], holes: list[tuple[Chain, int, int]], report: Report) -> None:
-    """Judge holes and the end by what the EBR has confirmed and what the gateway declared lost.
+    """Judge holes and the end by what the EBR has confirmed, and by what it or the gateway says of the entries that are not here.
 
     Entries may come early, before the ones between: they are not missing as long as the EBR has not confirmed them.
     """
-    through: dict[tuple[str, int], int] = {}
-    if {"gateway", "epoch", "through"} <= _columns(db, "streams"):
-        for gateway, epoch, seq in db.execute("SELECT gateway, epoch, through FROM streams"):
-            if is_number(epoch, seq):
-                through[gateway, epoch] = seq
-            else:
-                report.problem(f"row {(gateway, epoch, seq)} of the store's streams can not be read as one")
+    through = {(gateway, epoch): seq for gateway, epoch, seq in _kept_beside(db, "streams", report) or []}
     held = {(str(chain.gateway), chain.epoch): chain.seq for chain in chains}
     for (gateway, epoch), last in through.items():
         seq = held.get((gateway, epoch), 0)
         if last > seq:
             report.problem(f"entries to {last} are missing at the end: the EBR has confirmed them", (epoch, seq + 1))
+    passed = _kept_beside(db, "missing", report)
     for chain, low, high in holes:
-        where = f"{chain.gateway}, epoch {chain.epoch}: entries {low} to {high}"
-        events = [event for other in chains if other.gateway == chain.gateway for event in other.begun]
-        undeclared = uncovered(low, high, [span for event in events for epoch, span in declared_by(event) if epoch == chain.epoch])
-        if not undeclared:
-            report.missing.append(f"{where} were lost, and declared as lost")
-        elif undeclared[0][0] > through.get((str(chain.gateway), chain.epoch), 1 << 62):
-            report.missing.append(f"{where} have not come yet, later ones have")
-        else:
-            report.problem(f"entries {low} to {high} are missing", (chain.epoch, undeclared[0][0]))
+        _judge_hole(chain, low, high, through.get((str(chain.gateway), chain.epoch)), _Explained.of(chain, chains, passed), report)
+
+
+KEPT_BESIDE = {
+    "streams": ("gateway, epoch, through", "SELECT gateway, epoch, through FROM streams"),
+    "missing": ("gateway, epoch, first, last", "SELECT gateway, epoch, first, last FROM missing"),
+}
+"""Tables of numbers that an EBR may keep beside its entries: their columns, and the query for them."""
+
+
+def _kept_beside(db: sqlite3.Connection, table: str, report: Report) -> list[tuple[Any, ...]] | None:
+    """Return the rows (gateway, epoch, numbers) of a table of KEPT_BESIDE; None if the EBR keeps none."""
+    columns, query = KEPT_BESIDE[table]
+    if not set(columns.split(", ")) <= _columns(db, table):
+        return None
+    rows = db.execute(query).fetchall()
+    for row in rows:
+        if not is_number(*row[1:]):
+            report.problem(f"row {row} of the store's {table} can not be read as one")
+    return [row for row in rows if is_number(*row[1:])]
+
+
+class _Explained(NamedTuple):
+    """Spans of one epoch that a store need not hold. lost: the gateway declared them. not_held: the gateway had them no more.
+
+    Of the second the EBR tells itself, in its table `missing`. For one that keeps no such table the gateway's audit of a prune speaks: in
+    the store of one that does, what was pruned long after it was confirmed has to be here.
+    """
+
+    lost: list[Sequence[int]]
+    not_held: list[Sequence[int]]
+
+    @classmethod
+    def of(cls, chain: Chain, chains: list[Chain], passed: list[tuple[Any, ...]] | None) -> "_Explained":
+        own = [other for other in chains if other.gateway == chain.gateway]
+        lost = [span for other in own for event in other.begun for epoch, span in declared_by(event) if epoch == chain.epoch]
+        if passed is None:
+            return cls([*lost], [(first, last) for other in own for epoch, first, last in other.pruned if epoch == chain.epoch])
+        return cls([*lost], [(first, last) for gateway, epoch, first, last in passed if (gateway, epoch) == (chain.gateway, chain.epoch)])
+
+
+def _judge_hole(chain: Chain, low: int, high: int, through: int | None, explained: _Explained, report: Report) -> None:
+    """Judge entries that a store does not hold although it holds later ones. through: what its EBR has confirmed, if it says."""
+    where = f"{chain.gateway}, epoch {chain.epoch}: entries {low} to {high}"
+    rest = uncovered(low, high, [*explained.lost, *explained.not_held])
+    if not uncovered(low, high, explained.lost):
+        report.missing.append(f"{where} were lost, and declared as lost")
+    elif not rest:
+        report.missing.append(f"{where} are not here: the gateway did not hold them any more when this EBR came to them")
+    elif through is not None and rest[0][0] > through:
+        report.missing.append(f"{where} have not come yet, later ones have")
+    else:
+        report.problem(f"entries {rest[0][0]} to {rest[-1][1]} are missing", (chain.epoch, rest[0][0]))
 
 
 def _check_ends_in_store(chains: list[Chain], report: Report) -> None:
