@@ -1,5 +1,6 @@
 """An older copy of a journal that was put back, and a copy on another machine, use no identity again."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -104,9 +105,10 @@ def test_a_kill_leaves_a_journal_that_goes_on(tmp_path: Path) -> None:
     journal = started(tmp_path / "data")
     journal.append([numbered(number) for number in range(9)], urgent=True).result()
     place = origin.place(tmp_path / "data")
+    journal._writer.do(journal._store.note_seen).result()  # as it does once a second
+    assert json.loads(place.read_text())["seq"] == 10
     shutil.copytree(tmp_path / "data", tmp_path / "killed" / "data")
-    if place.exists():
-        shutil.copyfile(place, origin.place(tmp_path / "killed" / "data"))
+    shutil.copyfile(place, origin.place(tmp_path / "killed" / "data"))
     journal.close()
     again = started(tmp_path / "killed" / "data")
     assert (again.opened.epoch, again.opened.findings, again.last[1]) == (journal.opened.epoch, [], 10)

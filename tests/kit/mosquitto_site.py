@@ -37,8 +37,10 @@ class Site:
     @contextlib.asynccontextmanager
     async def open(cls, folder: Path) -> AsyncIterator["Site"]:
         site = cls(folder)
-        yield site
-        await site.close()
+        try:
+            yield site
+        finally:
+            await site.close()
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port, self.script = folder, free_port(), InjectedFaults()
@@ -122,8 +124,10 @@ class Site:
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
-        self.kill()
-        await asyncio.to_thread(self.journal.close)
+        try:
+            for task in self._tasks:
+                with contextlib.suppress(asyncio.CancelledError, Exception):
+                    await task
+        finally:
+            self.kill()
+            await asyncio.to_thread(self.journal.close)
