@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from gateway.context.plan import LATENESS_TICKS, Plan, Unit
 from gateway.context.readings import Readings
-from gateway.context.state import EquipmentState, Instant, Leap, Run, State, Unseen
+from gateway.context.state import Batch, EquipmentState, Instant, Leap, Run, State, Unseen
 from gateway.entries.fold_input import EARLIEST_TICKS, EventInput, ReadingsInput
 from gateway.entries.set_back import SetBack, step_of
 from gateway.entries.ticks import from_rfc3339, rfc3339
@@ -167,6 +167,7 @@ class SetClock:
         where.left = None if where.left is None else _at(where.left, back, ahead)
         where.states = _in_order([(back.placed(ticks, ahead), word) for ticks, word in where.states])
         where.history = _in_order([(back.placed(ticks, ahead), who) for ticks, who in where.history])
+        where.sought = {step: back.placed(ticks, ahead) for step, ticks in where.sought.items()}
 
     def _records(self, back: SetBack) -> None:
         """Begin again what has been summed beyond the present: it holds time that has not passed, and can not be taken apart."""
@@ -178,6 +179,8 @@ class SetClock:
                 self._readings.runs.memory.close(run)  # its record is made: what comes from now on is nothing late for it
             elif not run.revision and not unit.from_rows:
                 run.end = None if run.end is None else _at(run.end, back, ahead)
+                run.cut = None if run.cut is None else _at(run.cut, back, ahead)
+                run.unsighted = None if run.unsighted is None else back.placed(run.unsighted, ahead)
                 start = back.placed(run.start.ticks, ahead)
                 if start != run.start.ticks or self._is_summed_beyond(run, back):
                     self._begin_at(run, start)
@@ -185,8 +188,21 @@ class SetClock:
         for batch in state.batches.values():
             if batch.ended is not None:
                 batch.ended = min(batch.ended, back.now)
-            for member in batch.members:
-                member.start = _at(member.start, back, self._ahead_in(self._plan.units.get(member.equipment)))
+            self._of_batch(batch, back)
+
+    def _of_batch(self, batch: Batch, back: SetBack) -> None:
+        """Place what is noted of a batch's stays and of its records. What MES rows told has times of another clock."""
+        for member in batch.members:
+            ahead = self._ahead_in(self._plan.units.get(member.equipment))
+            member.start = _at(member.start, back, ahead)
+            member.end = None if member.end is None else _at(member.end, back, ahead)
+        for record, listed in batch.records.items():
+            unit = self._plan.units.get(listed.equipment)
+            if listed.start is None or (unit is not None and unit.from_rows):
+                continue
+            listed.start = _at(listed.start, back, self._ahead_in(unit))
+            if (ran := batch.ran.get(record)) is not None:
+                ran[3:] = [back.placed(ticks, self._ahead_in(unit)) for ticks in ran[3:]]
 
     def _is_summed_beyond(self, run: Run, back: SetBack) -> bool:
         ahead = self._ahead_in(self._plan.units[run.equipment])
@@ -216,7 +232,7 @@ class SetClock:
             log.left, log.first, log.last = (
                 None if at is None else _at(at, back, self._longest_ahead) for at in (log.left, log.first, log.last)
             )
-        for pending in state.occurred:
+        for pending in (*state.occurred, *(booked.occurred for booked in state.booked.values())):
             if pending.row is None:
                 pending.at = _at(pending.at, back, self._ahead_of(pending.trigger))
         state.triggers = {name: (back.placed(ticks, self._ahead_of(name)), value) for name, (ticks, value) in state.triggers.items()}

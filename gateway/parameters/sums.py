@@ -135,6 +135,10 @@ class Sums:
             self._run(until, cuts, stops, None)
             self._finish(until, cuts)
 
+    def goes_beyond(self, end: int) -> bool:
+        """Return whether a reading was taken that is not before `end` (ticks): these are sums of a longer time."""
+        return self.made >= end
+
     def _begin(self, ticks: int, cuts: Sequence[Cut]) -> None:
         """Set the value at the start, once, when time first passes the instant from which it counts."""
         if self.began or ticks <= self.rule.start:

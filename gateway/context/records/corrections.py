@@ -9,8 +9,10 @@ from gateway.context.plan import Plan, Unit
 from gateway.context.records.absent_steps import gone_over
 from gateway.context.records.batches import Batches
 from gateway.context.records.final_records import FinalRecords
+from gateway.context.records.run_parameters import not_until_end
 from gateway.context.records.runs import Runs
 from gateway.context.state import Batch, Identity, Instant, Member, Run, State
+from gateway.entries.ticks import rfc3339
 
 MOST_NAMED = 100
 """Final records that a finding names; all of them stay listed with the wrong batch."""
@@ -39,7 +41,7 @@ class Corrections:
         stay = next(m for m in reversed(wrong.members) if m.equipment == unit.name and m.end is None)
         runs = [r for r in self._state.runs.values() if r.equipment == unit.name and r.identity.batch == name and _stay(wrong, r) is stay]
         first = next(m for m in wrong.members if m.equipment == unit.name)  # what ran when the id came is of the first stay
-        final = self._final_records.of(unit, wrong, 0 if stay is first else stay.start.ticks)
+        final = self._final_records.of(unit, wrong, None if stay is first else stay.start.ticks)
         self._say(unit, name, who.batch, self._staying(unit, name, {*final, *(run.record for run in runs)}))
         right = self._batches.opened(who, stay.start_seq)
         self._go_over(unit, wrong, right, stay, at)
@@ -54,11 +56,22 @@ class Corrections:
         for batch in self._state.batches.values():
             for member in batch.members:
                 if member.equipment == unit.name and member.end is not None and member.start.ticks < at.ticks < member.end.ticks:
-                    member.end, run = at, self._state.runs.get(member.run)
-                    if run is not None:
-                        run.end, run.dirty = at, self._state.now if run.revision else None
-                    batch.dirty = self._state.now if batch.revision else None
-                    self._batches.say_left(unit, batch, member, "unknown" if at.basis == "told-by-row" else "completed")
+                    self._left_earlier(unit, batch, member, at)
+
+    def _left_earlier(self, unit: Unit, batch: Batch, member: Member, at: Instant) -> None:
+        """Let a stay have ended at an earlier instant. Parameters that are final are those of a longer time."""
+        member.end, run = at, self._state.runs.get(member.run)
+        if run is not None:
+            run.end, run.dirty = at, self._state.now if run.revision else None
+        elif member.parameters:
+            member.parameters = [not_until_end(parameter) for parameter in member.parameters]
+            told = {"equipment": unit.name, "batch": batch.identity.batch, "end": rfc3339(at.ticks)}
+            message = (
+                f"{unit.name}: batch {batch.identity.batch} was left before its parameters ended; they are final, and of a longer time"
+            )
+            self._emit(event_bodies.finding("late-correction", "warning", message, told))
+        batch.dirty = self._state.now if batch.revision else None
+        self._batches.say_left(unit, batch, member, "unknown" if at.basis == "told-by-row" else "completed")
 
     def _go_over(self, unit: Unit, wrong: Batch, right: Batch, stay: Member, at: Instant) -> None:
         """Give the stay to the right batch. The wrong one is over at once where that was its last."""

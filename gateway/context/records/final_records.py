@@ -19,12 +19,15 @@ class FinalRecords:
     def __init__(self, state: State, plan: Plan, emit: event_bodies.Emit, runs: Runs) -> None:
         self._state, self._plan, self._emit, self._runs = state, plan, emit, runs
 
-    def of(self, unit: Unit, batch: Batch, since: int) -> list[str]:
-        """List the final records of an equipment in a batch whose steps began at `since` or after, in the order in which they began."""
+    def of(self, unit: Unit, batch: Batch, since: int | None) -> list[str]:
+        """List the final records of an equipment in a batch whose steps began at `since` or after, in the order in which they began.
+
+        since None: all. One that began in the future was stamped by a clock that has been set back since: nobody knows what it was after.
+        """
         live = {run.record for run in self._state.runs.values()}
         mine = ((r, listed) for r, listed in batch.records.items() if listed.equipment == unit.name and r not in live)
-        known = [(listed.start.ticks, r) for r, listed in mine if listed.start is not None and listed.start.ticks >= since]
-        return [record for _, record in sorted(known)]
+        known = [(listed.start.ticks, r) for r, listed in mine if listed.start is not None]
+        return [record for ticks, record in sorted(known) if since is None or since <= ticks <= self._state.now]
 
     def go_over(self, unit: Unit, batch: Batch, right: Batch, records: list[str], reason: str) -> None:
         """Let records be of the right batch. Ends of batches that were made are made again."""

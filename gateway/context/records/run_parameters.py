@@ -25,6 +25,8 @@ from gateway.parameters import (
     unsighted,
 )
 
+_USABLE = frozenset({"present", "aggregate-only", "time-unverified"})
+
 
 class RunParameters:
     """Makes the parameters of runs from the series of their tags."""
@@ -48,7 +50,7 @@ class RunParameters:
 
     def _timed(self, run: Run, parameter: dict[str, Any]) -> dict[str, Any]:
         """A parameter that rests on entries made while the clock was not verified: it says so, and counts as the line decides."""
-        if parameter["status"] not in {"present", "aggregate-only"}:
+        if parameter["status"] not in _USABLE:
             return parameter
         seen = [seq for name in ("from_seq", "to_seq") if (seq := parameter["evidence"][name]) is not None]
         first, last = min([run.start_seq, *seen]), max([run.end_seq or run.start_seq, *seen])
@@ -68,7 +70,8 @@ class RunParameters:
         unseen = unsighted(row, _apart([*self._lost(run, row, last), *stateless]), cuts, span, stops)
         edges = Edges(_edge(start_of(self._state, self._plan, run)), _edge(last), unseen, presumed(row, _apart(stateless), span, stops))
         sums, limits = None if need is None else book.sums[need.key], resolved(row, book, edges.start)
-        return parameter_of(row, tag, sums, limits, cuts, edges, included=time)
+        made = parameter_of(row, tag, sums, limits, cuts, edges, included=time)
+        return made if sums is None or not sums.goes_beyond(end) else not_until_end(made)
 
     def _state_lost(self, run: Run, parameter: Parameter) -> list[tuple[int, int]]:
         """List the intervals inside a step in which nobody saw whether its equipment was Running, if a parameter rests on that."""
@@ -109,6 +112,12 @@ class RunParameters:
     def stops(self, run: Run) -> list[tuple[int, int | None]]:
         """List the intervals in which the equipment of a run did not run."""
         return event_bodies.stops(self._state.where[run.equipment].states)
+
+
+def not_until_end(parameter: dict[str, Any]) -> dict[str, Any]:
+    """Give a parameter of which more was summed than until the end: sums can not be taken back. What the start alone tells stands."""
+    rests_on_end = "end" in EDGES.get(parameter.get("statistic", ""), ())
+    return restated(parameter, "gap") if rests_on_end and parameter["status"] in _USABLE else parameter
 
 
 def _apart(intervals: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

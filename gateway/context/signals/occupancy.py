@@ -93,6 +93,8 @@ class Occupancy:
         self._batches.enter(unit, new, change.at, change.seq)
         where.open, where.left = new.batch, None
         self._claim(unit, new, change.at.ticks)
+        if change.source is None or change.source in self._state.back:  # only such an id is told so late that records are final by then
+            self._claim_final(unit, new, change.at.ticks)
 
     def _ran(self, unit: Unit, since: int, until: int) -> bool:
         """Return whether a step was seen to begin between two instants."""
@@ -201,7 +203,6 @@ class Occupancy:
                 run.unsighted = ticks  # nobody saw it run when the id came: it is this batch's from when it is seen again
             elif since or (run.identity.batch is None and named) or (loose and not self._sight.changed(unit, run, ticks)):
                 self._rebind(unit, run, who, "known-late" if named else "id-late")
-        self._claim_final(unit, who, ticks)
         if _ends_by_rows(unit):
             self._rejoin(unit, who, ticks)
 

@@ -7,6 +7,9 @@ import pytest
 from kit.plant import TAGS, Plant, begin, line_of, replayed, time
 
 from config import Alarm, Parameter, Source
+from config.grammars.terms import Term
+from config.materials import Booking
+from gateway.entries.ticks import rfc3339
 
 HOUR_S = 3_600.0
 
@@ -211,3 +214,64 @@ def test_a_result_still_comes_to_a_step_that_was_recorded_while_the_clock_was_ah
     record = plant.ended("WET")["record"]
     set_clock(plant, 40, -HOUR_S)
     assert record in plant.fold.state.awaiting
+
+
+def recorded_ahead(step_s: float | None, **more: Any) -> Plant:
+    """While the clock is ahead MIX runs, and its record becomes final; then the clock is right again."""
+    plant = plant_of(**more)
+    run(plant, 6, 20)
+    set_clock(plant, 20 + HOUR_S, HOUR_S)
+    plant.see(21 + HOUR_S, g_step=20, g_speed=150.0)
+    run(plant, round(22 + HOUR_S), round(24 + HOUR_S), speed=150.0)
+    plant.see(24 + HOUR_S, g_step=0)
+    run(plant, round(25 + HOUR_S), round(35 + HOUR_S))
+    assert plant.ended("MIX")["batch"] == "B1"
+    if step_s is not None:
+        set_clock(plant, 36, step_s)
+    return plant
+
+
+@pytest.mark.urs("URS-TIME-07", "URS-CTX-03")
+def test_a_record_that_was_made_while_the_clock_was_ahead_stays_with_its_batch() -> None:
+    plant = recorded_ahead(-HOUR_S)
+    run(plant, 36, 50)
+    plant.order(50.2, "GRN-201", "B2", row_s=50.1)
+    run(plant, 51, 60)
+    assert plant.of("batch", transition="start", batch="B2")
+    assert not plant.of("rebind")
+    (made,) = (r for r in plant.fold.state.batches["B1"].records if "/MIX/" in r)
+    assert made == plant.ended("MIX")["record"]
+    assert plant.events == replayed(plant)
+
+
+@pytest.mark.urs("URS-TIME-07", "URS-CTX-03")
+def test_a_batch_that_left_while_the_clock_was_ahead_is_not_cut_again_by_the_next() -> None:
+    plant = plant_of()
+    run(plant, 6, 20)
+    set_clock(plant, 20 + HOUR_S, HOUR_S)
+    run(plant, round(21 + HOUR_S), round(24 + HOUR_S))
+    plant.order(24.2 + HOUR_S, "GRN-201", None, row_s=24.1 + HOUR_S)
+    run(plant, round(25 + HOUR_S), round(30 + HOUR_S))
+    set_clock(plant, 31, -HOUR_S)
+    run(plant, 31, 50)
+    plant.order(50.2, "GRN-201", "B2", row_s=50.1)
+    run(plant, 51, 60)
+    assert [leave["batch"] for leave in plant.of("batch", transition="leave")] == ["B1"], "it left once"
+    (member,) = plant.fold.state.batches["B1"].members
+    assert member.end is not None
+    assert rfc3339(member.end.ticks) == time(24.1)
+
+
+@pytest.mark.urs("URS-TIME-07", "URS-CTX-07")
+def test_what_was_booked_while_the_clock_was_ahead_stays_with_its_batch() -> None:
+    weigh = Booking("weigh", "granulator", "g.run", "1", kind="consume", lot=Term("tag", "g.user"))
+    plant = plant_of(materials=(weigh,))
+    run(plant, 6, 20)
+    set_clock(plant, 20 + HOUR_S, HOUR_S)
+    plant.see(21 + HOUR_S, g_run=1)
+    run(plant, round(22 + HOUR_S), round(35 + HOUR_S))
+    set_clock(plant, 36, -HOUR_S)
+    run(plant, 36, 50)
+    plant.order(50.2, "GRN-201", "B2", row_s=50.1)
+    run(plant, 51, 60)
+    assert [event["batch"] for event in plant.of("material")] == ["B1"]
