@@ -188,7 +188,7 @@ def test_gaps_are_grouped_by_source_and_cause_and_each_stands_below() -> None:
     (alike,) = [block for block in blocks if isinstance(block, Table) and "Longest" in block.titles]
     assert [tuple(row) for row in alike.rows] == [
         ("dryer-plc", "link-lost", "lost", "2", "17 s", "12 s"),
-        ("dryer-plc", "link-lost", "open at the end", "1", "\u2013", "\u2013"),
+        ("dryer-plc", "link-lost", "open", "1", "\u2013", "\u2013"),
     ]
     (each,) = [block for block in blocks if isinstance(block, Table) and "Outcome" in block.titles and "Gap" in block.titles]
     assert len(each.rows) == 3
