@@ -35,6 +35,8 @@ DRAIN_S = 5.0
 ENDS_IN_S = 10.0
 """How long a task may take to close what it has open before it is told once more to stop."""
 DAY_S = 86_400.0
+_GC_THRESHOLD = (20_000, 10, 10)
+"""Lists of readings are short-lived and hold no cycles: by default each list alone would set the collector going, once or twice."""
 
 
 class StorageFault(Exception):
@@ -123,6 +125,7 @@ class Gateway:
         self._begin()
         gc.collect()
         gc.freeze()  # start-up objects live as long as the process: the collector need not walk them
+        gc.set_threshold(*_GC_THRESHOLD)
         try:
             await self._together()
         finally:
