@@ -41,7 +41,8 @@ class Judge:
         """Judge everything that came in: of each epoch the receipts that reach farthest first, until one holds.
 
         The farthest says all that the others say; if it is refused, it must not hide a good one. The journal wants epochs in order. Where
-        no receipts are agreed, what comes as one is nothing. Raises Unreachable or Refused for an answer to a page that had to be a receipt.
+        no receipts are agreed, what comes as one is nothing. Raises Unreachable, or Refused for an answer to a page that had to be
+        a receipt.
         """
         receipts: dict[int, dict[tuple[int, str], Receipt]] = {}
         delivered: Delivered | None = None
