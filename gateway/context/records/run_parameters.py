@@ -22,6 +22,7 @@ from gateway.parameters import (
     presumed,
     resolved,
     restated,
+    resume,
     unsighted,
 )
 
@@ -98,6 +99,11 @@ class RunParameters:
         first = run.start.ticks if run.end is None else min(run.end.ticks, run.end.ticks if end is None else end)
         first = first if start == run.start.ticks else min(start, run.start.ticks)
         return all(self._state.tracks[tag].through <= first for tag in self.gathered(run).tags)
+
+    def resume(self, run: Run) -> None:
+        """Let a run that had ended gather on."""
+        if run.book is not None:
+            resume(run.book, self.gathered(run).needs, self._state.tracks, self.stops(run))
 
     def gathered(self, run: Run) -> Gathered:
         """Give what the map asks for in a run: parameters, their tags and sources."""

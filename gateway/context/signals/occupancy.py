@@ -213,7 +213,8 @@ class Occupancy:
             if first.end is None or first.cause != "batch-changed" or first.end.ticks <= ticks:
                 continue
             rest = next((r for r in mine if (r.step, r.key, r.start.ticks) == (first.step, first.key, first.end.ticks)), None)
-            if rest is not None and rest is not first and self._runs.rejoin(first, rest):
+            if rest is not None and rest is not first:
+                self._runs.rejoin(first, rest)
                 self._batches.unlist(who.batch, rest.record)
             elif rest is None and self._is_on(unit, first, who):
                 self._runs.reopen(first)

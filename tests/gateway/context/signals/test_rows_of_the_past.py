@@ -266,3 +266,33 @@ def test_a_batch_lacks_the_step_whose_only_run_went_over_to_the_next_order() -> 
     missing = [(item["step"], item["status"]) for item in end["completeness"]["missing"]]
     assert (end["status"], missing) == ("incomplete", [("GRANULATE", "missing"), ("MIX", "missing")])
     assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)
+
+
+@pytest.mark.urs("URS-CTX-03", "URS-CTX-04")
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_step_goes_on_that_was_cut_minutes_back_where_its_batch_did_not_change(at_once: bool) -> None:
+    """The readings after the cut are in the step's sums by then, where they belong; nothing has to be held for that."""
+    plant = plant_of(batch=FromRow(row="mes.orders", key="unit_id", column="batch_no", where="status=RUN"), order=None, batch_ends="empty")
+    plant.see(1, "initial", g_step=0, g_speed=100.0)
+    plant.look(10, [(9.5, "1", {"batch_no": "B1", "status": "RUN"})], since_s=9)
+    plant.see(53, g_step=20, g_speed=90.0)
+    for at_s in range(60, 230, 10):
+        plant.see(at_s, g_speed=float(at_s))
+    closed, following = (56.0, "1", {"batch_no": "B1", "status": "CLOSED"}), (50.0, "2", {"batch_no": "B2", "status": "RUN"})
+    if at_once:
+        plant.look(230, [closed, following], since_s=229)
+    else:
+        plant.look(230, [closed], since_s=229)
+        plant.alive(231, "g-plc")
+        plant.look(232, [following], since_s=231)
+    plant.see(240, g_speed=240.0)
+    plant.see(250, g_step=0)
+    for at_s in range(260, 300, 10):
+        plant.alive(at_s, "g-plc")
+    gone = {e["supersedes"] for e in plant.of("rebind")}
+    ends = {e["record"]: e for e in plant.of("step", transition="end", step="MIX") if e["record"] not in gone}
+    (end,) = ends.values()
+    assert (end["batch"], end["start"]["time"], end["end"]["time"], end["cause"]) == ("B2", time(53), time(250), "completed")
+    (mean,) = end["parameters"]
+    assert (mean["status"], mean["readings"]) == ("present", 19)
+    assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)
