@@ -165,7 +165,7 @@ def advance(
 
 
 def resume(book: Book, needs: Sequence[Need], tracks: Mapping[str, Track], stops: Stops) -> None:
-    """Let the sums of a step go on that had ended: with all that is held, or was taken before its end was learned; what is neither is a gap."""
+    """Let the sums of a step go on that had ended, with all that is held or was taken before. What is neither is a gap."""
     for need in needs:
         track = tracks[need.tag.tag]
         newest = None if track.standing is None else track.standing[0]

@@ -296,3 +296,24 @@ def test_a_step_goes_on_that_was_cut_minutes_back_where_its_batch_did_not_change
     (mean,) = end["parameters"]
     assert (mean["status"], mean["readings"]) == ("present", 19)
     assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)
+
+
+@pytest.mark.urs("URS-CTX-03", "URS-CTX-04")
+def test_a_step_that_was_cut_twice_in_the_time_of_one_batch_is_one_run_of_it() -> None:
+    plant = plant_of(batch=FromRow(row="mes.orders", key="unit_id", column="batch_no", where="status=RUN"), order=None, batch_ends="empty")
+    plant.see(1, "initial", g_step=0, g_speed=100.0)
+    plant.look(10, [(9.5, "1", {"batch_no": "B1", "status": "RUN"})], since_s=9)
+    plant.see(53, g_step=20, g_speed=90.0)
+    for at_s, row_s, status in ((57, 56, "CLOSED"), (60, 59, "RUN"), (63, 62, "CLOSED")):
+        plant.look(at_s, [(row_s, "1", {"batch_no": "B1", "status": status})], since_s=at_s - 1)
+        plant.alive(at_s + 1, "g-plc")
+    plant.look(66, [(50, "2", {"batch_no": "B2", "status": "RUN"})], since_s=65)
+    plant.alive(67, "g-plc")
+    plant.see(90, g_step=0)
+    plant.alive(95, "g-plc")
+    plant.alive(100, "g-plc")
+    gone = {e["supersedes"] for e in plant.of("rebind")}
+    ends = {e["record"]: e for e in plant.of("step", transition="end", step="MIX") if e["record"] not in gone}
+    told = [(e["batch"], e["start"]["time"], e["end"]["time"], e["cause"]) for e in ends.values()]
+    assert told == [("B2", time(53), time(90), "completed")]
+    assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)
