@@ -8,6 +8,7 @@ from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import Plan, Unit
 from gateway.context.records.batches import Batches
 from gateway.context.records.final_records import FinalRecords
+from gateway.context.records.run_numbers import go_over
 from gateway.context.records.run_parameters import not_until_end
 from gateway.context.records.runs import Runs
 from gateway.context.state import Batch, Identity, Instant, Member, Run, State
@@ -91,6 +92,7 @@ class Corrections:
 
     def _bind(self, name: str, who: Identity, runs: list[Run], stay: Member) -> None:
         """Give runs to the right batch: records by an event each, what only gathers with its stay."""
+        self._events(name, who, {run.record: run for run in runs if run.kind == "event"}, stay)
         parents = dict[str | None, str]()
         for run in runs:
             record, number = run.record, run.run
@@ -98,11 +100,27 @@ class Corrections:
                 self._runs.rebind(run, who, "source-corrected")
                 self._batches.unlist(name, record)
                 parents[f"{run.step}/{number}"] = f"{run.step}/{run.run}"
-            else:
+            elif run.identity is not who:
                 self._runs.go_over(run, who)
-                stay.events = {run.record if key == record else key: taken for key, taken in stay.events.items()}
         for run in runs:
             run.parent = parents.get(run.parent, run.parent)
+
+    def _events(self, name: str, who: Identity, runs: dict[str, Run], stay: Member) -> None:
+        """Count the events of a stay in the right batch, in their order. Those that are final have no run any more, but a name."""
+        gateway, unit, taken = self._runs.gateway, stay.equipment, dict[str, list[dict[str, Any]]]()
+        for record, parameters in stay.events.items():
+            run = runs.get(record)
+            if run is None:
+                step = event_bodies.step_in(gateway, name, unit, record)
+                number = go_over(self._state, name, who.batch, unit, step)
+                new = event_bodies.record_name(gateway, who.batch, unit, step, number)
+            else:
+                self._runs.go_over(run, who)
+                number, new = run.run, run.record
+            taken[new] = [{**parameter, "occurrence": number} for parameter in parameters]
+            if run is not None:
+                run.last = {"parameters": taken[new]}
+        stay.events = taken
 
     def _alarms(self, unit: Unit, wrong: Batch, right: Batch) -> None:
         """Give the alarms of the equipment to the right batch; those of several equipments are listed in both, while both are there."""

@@ -52,7 +52,7 @@ class FinalRecords:
     def _rebind(self, unit: Unit, batch: Batch, right: Batch, record: str, listed: Listed, reason: str) -> tuple[str, int]:
         """Say that a record goes over as it stands. Returns its new name and number."""
         number = go_over(self._state, batch.identity.batch, right.identity.batch, unit.name, listed.step)
-        name = f"{self._runs.gateway}/{right.identity.batch}/{unit.name}/{listed.step}/{number}"
+        name = event_bodies.record_name(self._runs.gateway, right.identity.batch, unit.name, listed.step, number)
         event = {
             "type": "rebind",
             "record": name,
