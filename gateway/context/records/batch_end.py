@@ -47,7 +47,7 @@ class BatchEnd:
             **_records(batch),
             **self._ledgers.account(name, batch),
             "configurations": configurations.listed(self._state, batch.configs),
-            "gaps": batch.gaps,
+            "gaps": sorted({*batch.gaps, *(gap for x in batch.records.values() for gap in x.gaps)}),
             "alarms": batch.alarms,
             "alarm_count": batch.alarm_count,
             "status": "complete" if superseded_by is None and not stated["missing"] else "incomplete",

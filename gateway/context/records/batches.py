@@ -172,11 +172,9 @@ class Batches:
             head = {"equipment": run.equipment, "step": run.step, "run": run.run}
             missing, not_ours = ([{**head, **item} for item in told.get(name, ())] for name in ("missing", "open"))
             stands = (run.revision, run.last["content_sha256"], told["required"], missing, not_ours)
-            batch.records[run.record] = Listed(
-                *stands, run.equipment, run.step, run.start, [run.start_seq, run.end_seq], was_seen(self._state, self._plan, run)
-            )
-            gaps = {gap for p in run.last["parameters"] for gap in p["gaps"]}
-            batch.gaps = sorted(gaps.union(batch.gaps))
+            seqs, gaps = [run.start_seq, run.end_seq], sorted({gap for p in run.last["parameters"] for gap in p["gaps"]})
+            seen = was_seen(self._state, self._plan, run)
+            batch.records[run.record] = Listed(*stands, run.equipment, run.step, run.start, seqs, seen, gaps, list(run.configs))
         if batch.revision:
             batch.revise(self._state.now, run.last.get("reason"))
 

@@ -43,6 +43,7 @@ class FinalRecords:
                 listed = replace(listed, revision=run.revision, sha256=run.last["content_sha256"])
             missing, not_ours = ([{**item, "run": number} for item in items] for items in (listed.missing, listed.open))
             right.records[name] = replace(listed, missing=missing, open=not_ours)
+            right.configs = sorted({*right.configs, *listed.configs})
             if (ran := batch.ran.pop(record, None)) is not None:
                 right.ran[name] = [*ran[:2], number, *ran[3:]]
             for one in (batch, right):

@@ -133,6 +133,32 @@ def test_final_records_of_an_order_that_is_told_long_after_go_over_to_it() -> No
     assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)
 
 
+@pytest.mark.urs("URS-CTX-03", "URS-CTX-08", "URS-CFG-01")
+def test_gaps_and_configurations_of_final_records_are_those_of_the_batch_that_lists_them() -> None:
+    plant = plant_of()
+    how = {"follows": None, "changes": 0, "diff": [], "approved_by": None}
+    plant.happen(0, type="config", version=1, sha256="0" * 64, **how)
+    plant.see(1, "initial", g_step=0, g_speed=0.0)
+    plant.look(10, [(9.5, "1", {"batch_no": "B1"})], since_s=9)
+    plant.see(40, g_step=20, g_speed=100.0)
+    gap = {"gap": "g-plc/7", "source": "g-plc", "tags": ["g.speed"], "start": time(42), "detected": time(44), "cause": "link-lost"}
+    plant.happen(44, type="gap", transition="open", detail="", **gap)
+    plant.see(46, g_speed=101.0)
+    plant.see(50, g_step=0)
+    for at_s in range(55, 200, 5):
+        plant.see(at_s, g_speed=float(at_s))
+    plant.line = replace(plant.line, sha256="1" * 64)
+    plant.fold = plant.fold.under(plant.line)
+    plant.happen(198, type="config", version=2, sha256="1" * 64, **how)
+    plant.look(200, [(30, "2", {"batch_no": "B2"})])
+    plant.alive(210, "g-plc")
+    plant.look(220, [(219.5, "3", {"batch_no": "B3"})], since_s=219)
+    plant.alive(230, "g-plc")
+    ends = {e["batch"]: e for e in plant.of("batch", transition="end")}
+    told = {batch: (end["gaps"], [known["version"] for known in end["configurations"]]) for batch, end in ends.items()}
+    assert told == {"B1": ([], [1, 2]), "B2": (["g-plc/7"], [1, 2])}
+
+
 @pytest.mark.urs("URS-CTX-03", "URS-CTX-04")
 @pytest.mark.parametrize("at_once", [True, False])
 def test_an_order_that_is_told_after_the_late_end_of_the_one_before_cuts_no_step(at_once: bool) -> None:
