@@ -4,6 +4,7 @@ from typing import Any
 
 from buffer.chain import leaf, root
 from gateway.context import configurations, event_bodies
+from gateway.context.equipment.alarms import said
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import Plan, Unit
 from gateway.context.records.absent_steps import absent, doubtful
@@ -48,7 +49,7 @@ class BatchEnd:
             **self._ledgers.account(name, batch),
             "configurations": configurations.listed(self._state, batch.configs),
             "gaps": sorted({*batch.gaps, *(gap for x in batch.records.values() for gap in x.gaps)}),
-            "alarms": batch.alarms,
+            "alarms": said(batch.alarms),
             "alarm_count": batch.alarm_count,
             "status": "complete" if superseded_by is None and not stated["missing"] else "incomplete",
             "completeness": stated,

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.context import event_bodies
+from gateway.context.equipment.alarms import is_same
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import Plan, Unit
 from gateway.context.records.batches import Batches
@@ -130,7 +131,7 @@ class Corrections:
             if not wrong.members or alarm["equipment"] == unit.name:
                 wrong.alarms.remove(alarm)
                 wrong.alarm_count -= 1
-            if all((listed["key"], listed["raised"]) != (alarm["key"], alarm["raised"]) for listed in right.alarms):
+            if not any(is_same(listed, alarm) for listed in right.alarms):
                 right.alarms.append({**alarm})
                 right.alarm_count += 1
 
