@@ -13,7 +13,7 @@ from gateway.context.records.run_numbers import go_over
 from gateway.context.records.run_parameters import not_until_end
 from gateway.context.records.runs import Runs
 from gateway.context.state import Batch, Identity, Instant, Member, Run, State
-from gateway.entries.ticks import rfc3339
+from gateway.entries.ticks import from_rfc3339, rfc3339
 
 MOST_NAMED = 100
 """Final records that a finding names; all of them stay listed with the wrong batch."""
@@ -48,7 +48,7 @@ class Corrections:
         self._go_over(unit, wrong, right, stay, at)
         self._final_records.go_over(unit, wrong, right, final, "source-corrected")
         self._bind(name, who, runs, stay)
-        self._alarms(unit, wrong, right)
+        self._alarms(unit, wrong, right, stay)
         self._ledgers.wrong.add((name, unit.name))
         return stay.start.ticks
 
@@ -123,12 +123,20 @@ class Corrections:
                 run.last = {"parameters": taken[new]}
         stay.events = taken
 
-    def _alarms(self, unit: Unit, wrong: Batch, right: Batch) -> None:
-        """Give the alarms of the equipment to the right batch; those of several equipments are listed in both, while both are there."""
+    def _alarms(self, unit: Unit, wrong: Batch, right: Batch, stay: Member) -> None:
+        """Give the alarms of a stay to the right batch; those of several equipments are listed in both, while both are there.
+
+        So are those that stood when the stay began, if the equipment had been in the wrong batch before; what was over by then stays there.
+        """
+        came_back = any(member.equipment == unit.name for member in wrong.members)
         for alarm in list(wrong.alarms):
+            raised, cleared = (None if alarm[name] is None else from_rfc3339(alarm[name]) for name in ("raised", "cleared"))
+            before = came_back and raised is not None and raised < stay.start.ticks
             if wrong.members and alarm["equipment"] not in {unit.name, None}:
                 continue
-            if not wrong.members or alarm["equipment"] == unit.name:
+            if before and cleared is not None and cleared <= stay.start.ticks:
+                continue
+            if not wrong.members or (alarm["equipment"] == unit.name and not before):
                 wrong.alarms.remove(alarm)
                 wrong.alarm_count -= 1
             if not any(is_same(listed, alarm) for listed in right.alarms):

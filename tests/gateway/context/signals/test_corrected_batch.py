@@ -266,6 +266,28 @@ def test_an_alarm_of_the_equipment_is_listed_with_the_right_batch() -> None:
     assert (alarm["alarm"], alarm["raised"] is None, alarm["cleared"] is None) == ("DOOR", False, False)
 
 
+@pytest.mark.urs("URS-CTX-03")
+def test_alarms_of_an_earlier_stay_in_the_wrong_batch_stay_there() -> None:
+    """The granulator was in B1, then in B9, and the row that brought it back to B1 was wrong."""
+    door = Alarm("DOOR", "g.run", "1", equipment="granulator", text="Door open")
+    plant = Corrected(replace(plant_of(dryer=True).line, alarms=(door,)))
+    begun(plant)
+    plant.row(28, "D", unit="FBD-202", order_no="O7", batch_no="B1", status="RUN")
+    plant.see(28.5, g_run=1)
+    plant.see(29, g_run=0)
+    ended(plant, 30)
+    plant.row(60, "7", "deleted", order_no="O7", batch_no="B1", status="RUN")
+    plant.row(61, "9", order_no="O9", batch_no="B1", status="RUN")
+    plant.run_on(62, 70)
+    plant.see(70.2, g_run=1)
+    plant.see(71, g_run=0)
+    plant.row(80, "9", "changed", order_no="O9", batch_no="B2", status="RUN")
+    plant.run_on(81, 90)
+    batches = plant.fold.state.batches
+    assert [[a["raised"] for a in batches[name].alarms] for name in ("B1", "B2")] == [[time(28.5)], [time(70.2)]]
+    assert [batches[name].alarm_count for name in ("B1", "B2")] == [1, 1]
+
+
 @pytest.mark.urs("URS-CTX-03", "URS-CTX-08")
 def test_a_number_that_was_wrong_may_be_right_later_and_has_then_run_nothing_yet() -> None:
     plant = plant_of()
