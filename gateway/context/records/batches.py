@@ -180,8 +180,7 @@ class Batches:
 
     def _took(self, batch: Batch, run: Run) -> None:
         """Parameters were taken at an event: they belong to the equipment's part of the batch."""
-        mine = [m for m in batch.members if m.equipment == run.equipment]
-        member = next((m for m in reversed(mine) if m.start.ticks <= run.start.ticks), mine[0] if mine else None)
+        member = stay_of(batch, run)
         if member is not None and run.last is not None and (run.record in member.events or len(member.events) < MOST_EVENTS):
             member.events[run.record] = run.last["parameters"]
 
@@ -257,3 +256,9 @@ class Batches:
 
     def _record(self, batch: str) -> str:
         return f"{self.gateway}/{batch}"
+
+
+def stay_of(batch: Batch, run: Run) -> Member | None:
+    """Give the stay of a batch in which a run began; one that ran when the id came is of the first."""
+    mine = [member for member in batch.members if member.equipment == run.equipment]
+    return next((m for m in reversed(mine) if m.start.ticks <= run.start.ticks), mine[0] if mine else None)

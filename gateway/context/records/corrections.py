@@ -7,7 +7,7 @@ from gateway.context import event_bodies
 from gateway.context.equipment.alarms import is_same
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import Plan, Unit
-from gateway.context.records.batches import Batches
+from gateway.context.records.batches import Batches, stay_of
 from gateway.context.records.final_records import FinalRecords
 from gateway.context.records.run_numbers import go_over
 from gateway.context.records.run_parameters import not_until_end
@@ -40,7 +40,7 @@ class Corrections:
         assert who.batch is not None
         wrong = self._state.batches[name]
         stay = next(m for m in reversed(wrong.members) if m.equipment == unit.name and m.end is None)
-        runs = [r for r in self._state.runs.values() if r.equipment == unit.name and r.identity.batch == name and _stay(wrong, r) is stay]
+        runs = [r for r in self._state.runs.values() if r.equipment == unit.name and r.identity.batch == name and stay_of(wrong, r) is stay]
         first = next(m for m in wrong.members if m.equipment == unit.name)  # what ran when the id came is of the first stay
         final = self._final_records.of(unit, wrong, None if stay is first else stay.start.ticks)
         self._say(unit, name, who.batch, self._staying(unit, name, {*final, *(run.record for run in runs)}))
@@ -160,9 +160,3 @@ class Corrections:
         evidence: dict[str, Any] = {"equipment": unit.name, "batch": right, "old": wrong, "new": right, "key": key}
         evidence |= {"final": final[:MOST_NAMED], "final_count": len(final)}
         self._emit(event_bodies.finding("batch-corrected", "warning", message, evidence))
-
-
-def _stay(batch: Batch, run: Run) -> Member | None:
-    """Give the stay of a batch in which a run began; one that ran when the id came is of the first."""
-    mine = [member for member in batch.members if member.equipment == run.equipment]
-    return next((m for m in reversed(mine) if m.start.ticks <= run.start.ticks), mine[0] if mine else None)

@@ -15,6 +15,7 @@ from gateway.context.records.run_memory import RunMemory
 from gateway.context.records.run_numbers import begin_run, go_over, leave
 from gateway.context.records.run_parameters import RunParameters
 from gateway.context.records.step_order import deviations
+from gateway.context.standing import gaps_of
 from gateway.context.state import Identity, Instant, Run, State, stored_step
 from gateway.context.texts import LONGEST_TEXT
 from gateway.entries.fold_input import Json
@@ -243,9 +244,8 @@ class Runs:
         tag = unit.equipment.operator
         if tag is None:
             return [], False
-        seen, source = self._state.where[unit.name].seen.get(tag), self._plan.places[tag].source.name
-        lost = any(start < ticks < end for start, end in self._state.lost.get(tag, []))
-        lost = lost or any(gap.source == source and gap.start < ticks and gap.covers(tag) for gap in self._state.gaps)
+        seen = self._state.where[unit.name].seen.get(tag)
+        lost = any(start < ticks and (end is None or ticks < end) for start, end in gaps_of(self._state, self._plan, tag))
         if seen is None or lost:
             return [], True
         return [str(seen.value)[:LONGEST_TEXT]] if seen.value else [], False
