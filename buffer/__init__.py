@@ -78,6 +78,7 @@ from buffer.retention import Pruned, Retained
 from buffer.scrub import ScrubRound
 from buffer.segment import Entry
 from buffer.segment import first_of as segment_of
+from buffer.segment import last_of as segment_end
 from buffer.space import Pressure
 from buffer.writer import Body
 
@@ -105,5 +106,6 @@ __all__ = [
     "StorageError",
     "Usage",
     "read_journal",
+    "segment_end",
     "segment_of",
 ]

@@ -16,6 +16,7 @@ from gateway.parameters.accumulators import (
     opened,
     presumed,
     resolved,
+    resume,
     unsighted,
 )
 from gateway.parameters.edges import EDGES, Edge, Edges
@@ -49,6 +50,7 @@ __all__ = [
     "quality",
     "resolved",
     "restated",
+    "resume",
     "severed",
     "unsighted",
     "usable",

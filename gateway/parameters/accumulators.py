@@ -164,6 +164,14 @@ def advance(
             sums.advance(tracks[name].between(sums.through, limit), tracks[name].cuts, stops if need.running else (), limit)
 
 
+def resume(book: Book, needs: Sequence[Need], tracks: Mapping[str, Track], stops: Stops) -> None:
+    """Let the sums of a step go on that had ended, with all that is held or was taken before. What is neither is a gap."""
+    for need in needs:
+        track = tracks[need.tag.tag]
+        newest = None if track.standing is None else track.standing[0]
+        book.sums[need.key].resume(track.through, newest, track.cuts, stops if need.running else ())
+
+
 def finished(book: Book, needs: Sequence[Need], tracks: Mapping[str, Track], stops: Stops, end: int) -> Book:
     """Return a copy of the book, accumulated up to the step's end (ticks).
 

@@ -139,6 +139,20 @@ class Sums:
             self._run(until, cuts, stops, None)
             self._finish(until, cuts)
 
+    def resume(self, through: int, newest: int | None, cuts: Sequence[Cut], stops: Stops) -> None:
+        """Go on after an end that was none. Readings before `through` (ticks) are not held any more, the last of them made at `newest`.
+
+        If it was not taken, what was between it and the last one that was is lost.
+        """
+        if newest is not None and newest > self.made and through > self.through:
+            self._begin(self.through, cuts)
+            if not self.rule.linear:
+                self._run(self.through, cuts, stops, None)
+            self.known, self.why = False, "gap"
+            self._begin(through, cuts)
+            self._run(through, cuts, stops, None)
+        self.through = max(self.through, through)
+
     def goes_beyond(self, end: int) -> bool:
         """Return whether a reading was taken that is not before `end` (ticks): these are sums of a longer time."""
         return self.made >= end

@@ -159,10 +159,10 @@ class Posting:
             elif booked.dirty is not None and waits.ready(self._state, waits.of_revision(unit, booked.dirty)):
                 self._revise(booked)
 
-    def revise_now(self, tags: set[str]) -> None:
-        """Make the revisions that are due of what rests on these tags, without any further wait."""
+    def revise_now(self) -> None:
+        """Make all revisions that are due, without any further wait."""
         for booked in [b for b in self._state.booked.values() if b.dirty is not None]:
-            if not tags.isdisjoint(self._declared.tags(booked.occurred) | {booked.occurred.trigger}):
+            if booked.occurred.equipment in self._plan.units:
                 self._revise(booked)
 
     def corrected(self, booked: PostedBooking, pending: PendingBooking) -> None:

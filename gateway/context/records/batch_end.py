@@ -4,6 +4,7 @@ from typing import Any
 
 from buffer.chain import leaf, root
 from gateway.context import configurations, event_bodies
+from gateway.context.equipment.alarms import said
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import Plan, Unit
 from gateway.context.records.absent_steps import absent, doubtful
@@ -47,8 +48,8 @@ class BatchEnd:
             **_records(batch),
             **self._ledgers.account(name, batch),
             "configurations": configurations.listed(self._state, batch.configs),
-            "gaps": batch.gaps,
-            "alarms": batch.alarms,
+            "gaps": sorted({*batch.gaps, *(gap for x in batch.records.values() for gap in x.gaps)}),
+            "alarms": said(batch.alarms),
             "alarm_count": batch.alarm_count,
             "status": "complete" if superseded_by is None and not stated["missing"] else "incomplete",
             "completeness": stated,

@@ -43,6 +43,7 @@ class FinalRecords:
                 listed = replace(listed, revision=run.revision, sha256=run.last["content_sha256"])
             missing, not_ours = ([{**item, "run": number} for item in items] for items in (listed.missing, listed.open))
             right.records[name] = replace(listed, missing=missing, open=not_ours)
+            right.configs = sorted({*right.configs, *listed.configs})
             if (ran := batch.ran.pop(record, None)) is not None:
                 right.ran[name] = [*ran[:2], number, *ran[3:]]
             for one in (batch, right):
@@ -52,7 +53,7 @@ class FinalRecords:
     def _rebind(self, unit: Unit, batch: Batch, right: Batch, record: str, listed: Listed, reason: str) -> tuple[str, int]:
         """Say that a record goes over as it stands. Returns its new name and number."""
         number = go_over(self._state, batch.identity.batch, right.identity.batch, unit.name, listed.step)
-        name = f"{self._runs.gateway}/{right.identity.batch}/{unit.name}/{listed.step}/{number}"
+        name = event_bodies.record_name(self._runs.gateway, right.identity.batch, unit.name, listed.step, number)
         event = {
             "type": "rebind",
             "record": name,

@@ -4,7 +4,7 @@ from gateway.context import waits
 from gateway.context.plan import LATENESS_TICKS, Plan
 from gateway.context.records.given_values import GivenValues
 from gateway.context.records.run_parameters import RunParameters
-from gateway.context.state import Run, State
+from gateway.context.state import Instant, Run, State
 from gateway.entries.ticks import TICKS_PER_S
 from gateway.parameters import (
     Track,
@@ -80,7 +80,7 @@ class RunMemory:
 
     def _forget(self, back: int) -> None:
         tracks, runs = self._state.tracks, self._state.runs
-        final = [r for r in runs.values() if r.revision and r.dirty is None and r.end is not None and r.end.ticks < back]
+        final = [r for r in runs.values() if r.revision and r.dirty is None and r.end is not None and _ended(r, r.end) < back]
         over = len(final) - MOST_HELD
         for number, run in enumerate(final):
             if number < over or all(tracks[tag].through >= (run.end.ticks if run.end else 0) for tag in self._values.gathered(run).tags):
@@ -91,3 +91,8 @@ class RunMemory:
         for where in self._state.where.values():
             while len(where.states) > 1 and where.states[1][0] <= min(oldest, back):
                 del where.states[0]
+
+
+def _ended(run: Run, end: Instant) -> int:
+    """Give the time from which a run's end was known: what cut it late may yet be said to be none as late."""
+    return max(end.ticks, run.entered or 0)

@@ -15,6 +15,7 @@ from gateway.context.records.run_memory import RunMemory
 from gateway.context.records.run_numbers import begin_run, go_over, leave
 from gateway.context.records.run_parameters import RunParameters
 from gateway.context.records.step_order import deviations
+from gateway.context.standing import gaps_of
 from gateway.context.state import Identity, Instant, Run, State, stored_step
 from gateway.context.texts import LONGEST_TEXT
 from gateway.entries.fold_input import Json
@@ -89,6 +90,7 @@ class Runs:
         at = at if at.ticks >= run.start.ticks else replace(at, ticks=run.start.ticks)
         run.end, run.end_seq, run.entered = at, seq, self._state.now
         run.cause = "unknown" if cause is None and at.basis in {"inferred-from-gap", "told-by-row"} else cause
+        self._doubt(run)
         self._holds.step_ended(run.equipment, run.step, at)
 
     def rebind(self, run: Run, who: Identity, reason: str) -> None:
@@ -180,30 +182,33 @@ class Runs:
         run.last["content_sha256"] = self._emit(dict(event))
         return True
 
-    def rejoin(self, first: Run, rest: Run) -> bool:
-        """Let a run go on where it was cut, because the batch did not change there after all; return False if readings are gone for that.
+    def rejoin(self, first: Run, rest: Run) -> None:
+        """Let a run go on where it was cut, because the batch did not change there after all.
 
         `first` takes the end of `rest`, whose record counts no longer.
         """
-        if not self.values.held(first, first.start.ticks, first.end.ticks if first.end is not None else None):
-            return False
+        self.values.resume(first)
         first.end, first.end_seq, first.entered, first.cause = rest.end, rest.end_seq, rest.entered, rest.cause
         first.people, first.cut, first.unsighted = list(dict.fromkeys((*first.people, *rest.people))), rest.cut, rest.unsighted
         first.rows += [key for key in rest.rows if key not in first.rows]
-        if first.revision:
-            first.dirty, first.reason = self._state.now, first.reason or "late-data"
+        self._doubt(first)
         for run in self._state.runs.values():
             if run.equipment == first.equipment and run.parent == f"{rest.step}/{rest.run}":
                 run.parent = f"{first.step}/{first.run}"
         del self._state.runs[rest.id]
         leave(self._state, rest.identity.batch, rest.equipment, rest.step)
         self._say_rebind(first, rest.record, "late-data", rest.identity)
-        return True
 
     def reopen(self, run: Run) -> None:
-        """Let a run go on that was cut just now, because the batch did not change there after all."""
-        if self.values.held(run, run.start.ticks, run.end.ticks if run.end is not None else None):
-            run.end, run.end_seq, run.entered, run.cause = None, None, None, None
+        """Let a run go on that was cut, because the batch did not change there after all. A record of it is made again at its end."""
+        self.values.resume(run)
+        run.end, run.end_seq, run.entered, run.cause = None, None, None, None
+        self._doubt(run)
+
+    def _doubt(self, run: Run) -> None:
+        """Note that a record which was made must be made again."""
+        if run.revision:
+            run.dirty, run.reason = self._state.now, run.reason or "late-data"
 
     def rename(self, run: Run) -> None:
         """Make the record of a run that went over to another batch again, under its new name; its readings need not be held any more."""
@@ -239,9 +244,8 @@ class Runs:
         tag = unit.equipment.operator
         if tag is None:
             return [], False
-        seen, source = self._state.where[unit.name].seen.get(tag), self._plan.places[tag].source.name
-        lost = any(start < ticks < end for start, end in self._state.lost.get(tag, []))
-        lost = lost or any(gap.source == source and gap.start < ticks and gap.covers(tag) for gap in self._state.gaps)
+        seen = self._state.where[unit.name].seen.get(tag)
+        lost = any(start < ticks and (end is None or ticks < end) for start, end in gaps_of(self._state, self._plan, tag))
         if seen is None or lost:
             return [], True
         return [str(seen.value)[:LONGEST_TEXT]] if seen.value else [], False

@@ -123,6 +123,17 @@ def test_what_waits_to_be_booked_is_booked_with_what_its_tags_said() -> None:
     assert [e["quantity"] for e in plant.of("material")] == ["5.0"]
 
 
+@pytest.mark.urs("URS-CFG-04", "URS-CTX-07")
+def test_a_revision_that_is_due_is_made_before_its_booking_is_not_declared_any_more() -> None:
+    plant = mixing(materials=(CHARGE,))
+    plant.see(16, g_run=1)
+    plant.alive(18, "g-plc")
+    assert [e["quantity"] for e in plant.of("material")] == ["5.0"]
+    plant.see(15.5, g_speed=8.0, entry_s=19)
+    taken_over(plant, 20, "g.user")
+    assert [(e["revision"], e["quantity"], e["reason"]) for e in plant.of("material")][1:] == [(2, "8.0", "late-data")]
+
+
 @pytest.mark.urs("URS-CFG-04")
 @pytest.mark.parametrize("value", [0, 1])
 def test_an_alarm_whose_tag_is_read_elsewhere_is_found_or_was_over_nobody_knows_when(value: int) -> None:

@@ -278,6 +278,75 @@ def test_a_step_whose_key_was_seen_to_change_with_its_signal_ended_with_the_sign
     assert (edge(ended(plant), "end"), ended(plant)["end"]["time"]) == (("observed", 1.0), time(60))
 
 
+@pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
+def test_a_key_that_goes_back_right_after_a_gap_may_have_been_another_one_all_through_it() -> None:
+    plant = keyed()
+    plant.see(40, g_speed=150.0)
+    lose(plant, 40, 50)
+    look_again(plant, 60, g_step=20, g_run=2)
+    plant.see(60.2, g_run=1)
+    plant.alive(70)
+    plant.see(80, g_step=0)
+    plant.alive(90)
+    told = [(edge(ended(plant, run=run), "start"), edge(ended(plant, run=run), "end")) for run in (1, 2, 3)]
+    assert told == [(("observed", 1.0), UNKNOWN), (UNKNOWN, UNKNOWN), (UNKNOWN, ("observed", 1.0))]
+    statuses = [[p["status"] for p in ended(plant, run=run)["parameters"] if p["parameter"] == "mix_time"] for run in (1, 2, 3)]
+    assert statuses == [["gap"], ["gap"], ["gap"]], "perhaps it was one run, perhaps three: nobody saw"
+    is_said_again(plant)
+
+
+@pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
+def test_a_step_that_is_off_right_after_a_gap_and_on_again_may_have_been_off_all_through_it(plant: Plant) -> None:
+    plant.see(30, g_step=20)
+    plant.see(40, g_speed=150.0)
+    lose(plant, 40, 50)
+    look_again(plant, 60, g_step=0)
+    plant.see(60.2, g_step=20)
+    plant.alive(70)
+    assert edge(ended(plant), "end") == UNKNOWN
+    assert edge(plant.of("step", transition="start", step="MIX", run=2)[0], "start") == UNKNOWN
+    is_said_again(plant)
+
+
+@pytest.mark.parametrize("gap_s", [None, 59.9])
+def test_a_value_that_can_not_have_stood_is_none(plant: Plant, gap_s: float | None) -> None:
+    """Also where it was read after a gap: one that is shorter than the settling time hides nothing that stood."""
+    plant.see(30, g_step=20)
+    if gap_s is not None:
+        plant.see(gap_s, g_speed=150.0)
+        lose(plant, gap_s, 59.95)
+    look_again(plant, 60, g_step=0)
+    plant.see(60.2, g_step=20)
+    plant.alive(70)
+    assert plant.of("step", transition="end", step="MIX") == []
+
+
+@pytest.mark.urs("URS-CTX-02", "URS-DAQ-06")
+@pytest.mark.parametrize("read", ["after the gap", "before the gap", "before a gap that is learned late"])
+def test_an_id_that_may_have_stood_unseen_between_the_same_one_is_a_batch_of_unknown_times(read: str) -> None:
+    unit = equipment("granulator", "GRN-201", batch=FromTag(tag="g.batch"), order=None, product=None, recipe=None, batch_ends="change")
+    plant = Plant(line_of(equipment=(unit,), routes=()))
+    look_again(plant, 0)
+    plant.see(20, g_batch="B1")
+    plant.alive(25)
+    if read == "after the gap":
+        lose(plant, 40, 50)
+        look_again(plant, 60, g_batch="B2")
+        plant.see(60.2, g_batch="B1")
+    else:
+        plant.see(40, g_batch="B2")
+        lose(plant, 40.1, 50 if "late" in read else 41)
+        look_again(plant, 60, g_batch="B1")
+    plant.alive(70)
+    starts = [(e["batch"], edge(e, "start")) for e in plant.of("batch", transition="start")]
+    assert starts[0::2] == [("B1", ("observed", 1.0)), ("B1", UNKNOWN)]
+    assert starts[1] == ("B2", ("observed", 1.0) if "late" in read else UNKNOWN), "so it was known when it was said"
+    left = [(e["batch"], edge(e, "end")) for e in plant.of("batch", transition="leave")]
+    assert left[-1] == ("B2", UNKNOWN)
+    assert left[0] == ("B1", ("observed", 1.0) if "late" in read else UNKNOWN)
+    is_said_again(plant)
+
+
 @pytest.mark.urs("URS-CTX-02", "URS-DAQ-06")
 def test_a_batch_whose_id_was_not_seen_to_stand_began_nobody_knows_when() -> None:
     unit = equipment("granulator", "GRN-201", batch=FromTag(tag="g.batch"), order=None, product=None, recipe=None, batch_ends="empty")
