@@ -139,7 +139,7 @@ class Forwarder:
     def check_standstill(self) -> None:
         """Say once that nothing has been confirmed for too long although entries wait, and why as far as it is known."""
         waiting = self._journal.cursor(self._uplink.name) < self._journal.last
-        stood_s = self._standstill.seconds(self._window.confirmed, waiting=waiting)
+        stood_s = self._standstill.seconds(self._window.advances, waiting=waiting)
         state, detail = self.status.state, self.status.detail
         if stood_s <= ALARM_AFTER_S or state in ("refused", "two-histories", "crashed", "stopped"):  # those have told it themselves
             return
@@ -168,7 +168,7 @@ class Forwarder:
             self._announcer.say(code, severity, text)
         await self._transport.open(held.online(self._journal, self._window.confirmed))
         self.status.state, self.status.detail = "forwarding", ""
-        self._judge.behind = None
+        self._judge.forget_places()
         self._doubt.connected()
 
     async def _round(self) -> None:
@@ -247,12 +247,12 @@ class Forwarder:
 
         Not at once: an old receipt may have been long on its way. When a whole resend has brought only such, the receiver was set back.
         """
-        behind, here = self._judge.behind, self._judge.here
-        self._judge.behind, self._judge.here = None, False
+        behind, is_proved, here = self._judge.behind, self._judge.is_proved, self._judge.here
+        self._judge.forget_places()
         self._patience.sent_again()
         self.status.resends += 1
         if behind is not None and self._patience.stalls > 1:
-            self._rewind(behind)
+            self._rewind(behind, is_proved=is_proved)
             return
         self._window.again()
         if self._patience.stalls > 1 and behind is None:
@@ -261,20 +261,25 @@ class Forwarder:
             self.status.state, self.status.detail = "stalled", f"{what} for {silence_s:.0f} s"
             self._tell("no-receipts", self.status.detail, confirmed=list(self._window.confirmed))
 
-    def _rewind(self, position: Position) -> None:
-        """Send again from `position`. The cursor stays: it was proved once, and retention may have used it."""
-        text = f"the receiver holds entries up to {position[1]} of epoch {position[0]}, but had confirmed up to {self._window.cursor}"
+    def _rewind(self, position: Position, *, is_proved: bool) -> None:
+        """Send again from `position`. The cursor stays: it was proved once, and retention may have used it.
+
+        On a mere word one entry goes out as a question, as before, until a proof comes.
+        """
+        holds = "holds" if is_proved else "says that it holds"
+        text = f"the receiver {holds} entries up to {position[1]} of epoch {position[0]}, but had confirmed up to {self._window.cursor}"
         self._announcer.say("receiver-went-back", "alarm", text, holds=list(position), had_confirmed=list(self._window.cursor))
         self._window.go_back(position if position[1] else (0, 0))  # who has nothing of this epoch may lack those before, too
-        self._patience.begin_anew()
+        if is_proved:
+            self._patience.begin_anew()
 
     # -- in
 
     async def _take_arrivals(self) -> None:
         """Have everything judged that came in, and note what it means for this uplink."""
-        before = self._window.confirmed
+        before = self._window.advances
         await self._judge.take(self._transport.inbox)
-        if self._window.confirmed > before:  # after a rewind all below the cursor is progress, too
+        if self._window.advances > before:
             self._advanced()
 
     def _advanced(self) -> None:
@@ -301,7 +306,7 @@ class Forwarder:
         if doubt == "ended":
             self.status.state, self.status.detail = "forwarding", ""
             self._announcer.over("two-histories", "the receiver has answered with a receipt that fits the journal")
-        answered = bool(self.status.receipts) or self._judge.behind is not None or self._judge.here
+        answered = bool(self.status.receipts) or self._judge.here
         if answered or self._judge.takes_delivery or self._window.cursor == (0, 0):
             return False
         return self._doubt.waits

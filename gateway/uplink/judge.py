@@ -24,8 +24,10 @@ _WHO_ELSE = "; a page of HTML is a proxy's: is there a client certificate, has i
 class Judge:
     """Judges the answers of one uplink's receiver, against the journal.
 
-    behind: position of the last receipt since this was last set to None, if every one lay behind what had been confirmed. here: one has
-    come that stands where the last proof stood. contradiction: why the last receipt contradicts the journal, None if it does not.
+    here: a proof has come since `forget_places` that stands where the last one stood, or farther. behind: the position of the last
+    receipt since then, if every one lay behind what had been confirmed; is_proved: whether its digest shows it. An empty receiver can
+    prove nothing, so a mere word counts too, but less than any proof. contradiction: why the last receipt contradicts the journal, None
+    if it does not.
     """
 
     def __init__(self, journal: Journal, gateway: str, uplink: Uplink, window: Window, status: Status, announcer: Announcer) -> None:
@@ -34,14 +36,25 @@ class Judge:
         self.quarantine = Quarantine(journal, status, announcer)
         self.takes_delivery = not uplink.receipts or uplink.profile == "records"
         self.behind: Position | None = None
-        self.here = False
+        self.is_proved = self.here = False
         self.contradiction: str | None = None
+
+    def forget_places(self) -> None:
+        """Begin anew to note where the receiver stands."""
+        self.behind, self.is_proved, self.here = None, False, False
+
+    def _lies_behind(self, position: Position, *, is_proved: bool) -> None:
+        if not self.here and (is_proved or not self.is_proved):
+            self.behind, self.is_proved = position, is_proved
+
+    def _stands_here(self) -> None:
+        self.behind, self.is_proved, self.here = None, False, True
 
     async def take(self, inbox: deque[Arrival]) -> None:
         """Judge everything that came in: of each epoch the receipts that reach farthest first, until one holds.
 
-        The farthest says all that the others say; if it is refused, it must not hide a good one. The journal wants epochs in order. Where
-        no receipts are agreed, what comes as one is nothing. Raises Unreachable, or Refused for an answer to a page that had to be
+        The farthest says all that the others say; if it is refused, it must not hide a good one. The journal wants epochs in order.
+        Where no receipts are agreed, what comes as one is nothing. Raises Unreachable or Refused for an answer to a page that had to be
         a receipt.
         """
         receipts: dict[int, dict[tuple[int, str], Receipt]] = {}
@@ -100,9 +113,9 @@ class Judge:
         self._status.last_receipt_ticks = time.time_ns() // 100
         self.contradiction = None
         if standing == "behind":  # its list of rejected entries is as old: only the place is kept, for a resend
-            self.behind = position
+            self._lies_behind(position, is_proved=True)
             return True
-        self.here = True
+        self._stands_here()
         await self.quarantine.keep(receipt.epoch, receipt.rejected)
         return True
 
@@ -113,14 +126,13 @@ class Judge:
         except ReceiptRefused as error:
             if error.code not in DURING_THE_REST:
                 self._refuse(error.code, error.reason, receipt)
-            elif self._window.standing(position) == "behind":
-                self.behind = position  # who holds less than what is kept here can prove nothing, and is sent what is left
-            else:
-                self.here = True
+            elif self._window.standing(position) == "behind":  # who holds less than what is kept here can prove nothing
+                self._lies_behind(position, is_proved=False)
+            elif error.code == "earlier-epoch-open":  # its digest was right
+                self._stands_here()
             return False
         if position > self._window.confirmed:
             self._window.confirm(position)
-            self.behind = None
         return True
 
     def _refuse(self, code: str, reason: str, receipt: Receipt | None) -> None:

@@ -14,6 +14,17 @@ from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 
+class Hands:
+    """A clock that goes on by a step with each look, and as it is set."""
+
+    def __init__(self) -> None:
+        self.now_s, self.step_s = 1_000.0, 0.0
+
+    def __call__(self) -> float:
+        self.now_s += self.step_s
+        return self.now_s
+
+
 def receipt(bench: Bench, through: int, digest: str = "ab" * 32, epoch: int | None = None) -> bytes:
     return orjson.dumps({"gateway": GATEWAY, "epoch": epoch or bench.journal.last[0], "through": through, "digest": digest, "rejected": []})
 
@@ -81,3 +92,32 @@ async def test_receipts_that_contradict_stop_nothing_while_the_receiver_answers(
     assert bench.stored_alike()
     assert "uplink-receipt-digest-mismatch" in bench.codes(), "it is told all the same"
     assert "uplink-two-histories" not in bench.codes()
+
+
+@pytest.mark.urs("URS-UPL-03", "URS-BUF-06")
+@pytest.mark.parametrize("receiver", ["stands", "is silent"])
+async def test_a_word_that_the_receiver_holds_nothing_hides_no_standstill(bench: Bench, receiver: str) -> None:
+    """Each one had everything sent again, and what was confirmed anew counted as progress: no alarm ever came."""
+    await bench.start("mqtt")
+    clock = Hands()
+    forward = bench.forward(bench.uplink("mqtt"), clock)
+    bench.run(forward)
+    bench.append(5)
+    await eventually(lambda: bench.delivered("mqtt"))
+    bench.script.keep_through, bench.script.silent = 5, receiver == "is silent"
+    async with stranger(bench, lambda: receipt(bench, 0, "0" * 64)):
+
+        def look() -> bool:
+            if receiver == "is silent" or forward._judge.here:  # a receiver that answers does so within a resend time
+                clock.now_s += 0.05
+            forward.check_standstill()
+            return forward.status.resends > 10 and "uplink-no-receipts" in bench.codes()
+
+        await grow(bench, look)
+    if receiver == "stands":
+        assert "uplink-receiver-went-back" not in bench.codes(), "it has proved where it stands"
+    bench.script.keep_through, bench.script.silent = None, False
+    clock.step_s = 0.01
+    await grow(bench, lambda: "uplink-no-receipts-over" in bench.codes())
+    await eventually(lambda: bench.delivered("mqtt"))
+    assert bench.stored_alike()
