@@ -28,7 +28,7 @@ TELLERS = {
     ("gateway/context/signals/steps_from_rows.py", "_say"): ("", ""),
     ("drivers/mes_file/reader.py", "_report"): ("", ""),
     ("drivers/serial/session.py", "_tell"): ("", ""),
-    ("drivers/modbus/unit.py", "_found"): ("", ""),
+    ("drivers/modbus/unit_findings.py", "_found"): ("", ""),
     ("drivers/opcua/decoding/convert.py", "_report_once"): ("", ""),
 }
 """(where, function) -> what is put before and behind the code that it is given."""
@@ -65,7 +65,7 @@ COMPUTED = {
     "gateway/evidence/backups.py": (),
     "gateway/evidence/witness.py": (),
     "drivers/serial/session.py": (),
-    "drivers/modbus/unit.py": (),
+    "drivers/modbus/unit_findings.py": (),
     "drivers/mes_file/value_findings.py": (),
     "gateway/context/signals/steps_from_rows.py": (),
 }
