@@ -130,10 +130,14 @@ class Forwarder:
         finally:
             await self._transport.close()
 
-    async def watch(self) -> None:
-        """Look once a second, until cancelled, whether the receiver gets on; also while nothing is connected, and between two attempts."""
+    async def watch(self, done: Callable[[], object] = object) -> None:
+        """Look once a second, until cancelled, whether the receiver gets on; also while nothing is connected, and between two attempts.
+
+        done: called after each look.
+        """
         while True:
             self.check_standstill()
+            done()
             await asyncio.sleep(TICK_S)
 
     def check_standstill(self) -> None:
