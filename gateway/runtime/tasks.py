@@ -97,7 +97,7 @@ async def _uplink(name: str, forwarder: Forwarder, journal: Journal) -> None:
 
     told = telling(name, forwarder.failed, fatal=FATAL)
     achieved = partial(journal.cursor, forwarder.status.name)
-    await supervise(name, run, told, retry_on=(UplinkError, Crashed), achieved=achieved)
+    await supervise(name, run, told, retry_on=(UplinkError, Crashed), achieved=achieved, again=forwarder.again)
 
 
 def source_tasks(parts: Parts) -> dict[str, Task]:
@@ -112,7 +112,7 @@ async def _source(name: str, parts: Parts) -> None:
     attempt = contained(name, work.run, expected=(DriverError, DriverMisconfigured), fatal=FATAL)
     told = telling(name, work.failed, fatal=FATAL)
     retried = (DriverError, DriverMisconfigured, Crashed)
-    await supervise(name, attempt, told, retry_on=retried, achieved=lambda: (port.readings, port.observed))
+    await supervise(name, attempt, told, retry_on=retried, achieved=lambda: (port.readings, port.observed), again=work.again)
 
 
 async def _part(name: str, part: Part, broken: Broken) -> None:
@@ -141,7 +141,14 @@ async def _backups(backups: Backups, done: Done) -> None:
     async def minutes(wait_s: float) -> None:  # half a minute at first, ten minutes at most: each attempt may copy gigabytes
         await asyncio.sleep(wait_s * 60)
 
-    await supervise("backup", partial(backups.run, done), backups.failed, retry_on=BackupFailed, sleep=minutes)
+    await supervise(
+        "backup",
+        partial(backups.run, done),
+        backups.failed,
+        retry_on=BackupFailed,
+        sleep=minutes,
+        again="next attempt in {:.1f} min".format,
+    )
 
 
 async def _heartbeats(parts: Parts, status: Status, broken: Broken, done: Done) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from kit.repository import DOCS, ROOT
 
+from buffer.entry.examples import EVENTS
 from gateway.alarms import CODES
 from gateway.alarms.codes import ENDED_BY, REMEMBERED, code_of
 from gateway.alarms.reference import page
@@ -155,6 +156,10 @@ def test_what_stands_can_end() -> None:
     assert {*REMEMBERED} <= {code.code for code in CODES.values() if code.is_standing}
     assert ENDED_BY["source-clock-off"] == ("source-clock-off",)
     assert set(ENDED_BY["journal-has-room"]) == {"disk-full", "journal-full", "journal-locked"}
+
+
+def test_the_example_of_a_finding_in_the_schema_is_one_that_the_program_gives() -> None:
+    assert EVENTS["finding"]["code"] in CODES
 
 
 def test_a_code_of_another_version_is_shown_and_says_that_it_is_not_described() -> None:

@@ -201,7 +201,9 @@ async def test_a_driver_that_returns_stops_its_source_alone(tmp_path: Path, monk
 
 
 @pytest.mark.urs("URS-DAQ-11", "URS-SEC-05")
-async def test_a_secret_that_is_not_there_stops_its_source_alone_until_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_secret_that_is_not_there_stops_its_source_alone_until_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(misconfigured, "ASK_AGAIN_S", 3600.0)  # it is the file that wakes it
 
     class Secret(Faulty):
@@ -215,6 +217,8 @@ async def test_a_secret_that_is_not_there_stops_its_source_alone_until_it_is(tmp
     async with alive(folder) as now:
         state = await seen(now, lambda state: source_of(state, "value")["state"] == "misconfigured" and state)
         assert "source value: misconfigured (credential `plc` is not there)" in state["problems"]
+        told = next(message for message in caplog.messages if "credential `plc`" in message)
+        assert told == "value: credential `plc` is not there; asked again when its files change, or after 60 s"
         await seen(now, lambda state: source_of(state, "good")["state"] == "connected")
         (folder / "credentials").mkdir()
         (folder / "credentials" / "plc").write_text("secret")
