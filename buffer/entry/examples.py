@@ -267,12 +267,12 @@ EVENTS: dict[str, dict[str, Any]] = {
     },
     "finding": {
         "type": "finding",
-        "code": "type-mismatch",
+        "code": "source-type-differs",
         "severity": "warning",
         "source": "granulator-plc",
         "tags": ["granulator.impeller_speed"],
         "text": "the server says Double, the tag map float32",
-        "evidence": {"server": "Double", "map": "float32"},
+        "evidence": {"source_type": "Double", "map_type": "float32"},
     },
     "audit": {
         "type": "audit",

@@ -46,14 +46,16 @@ class Holds:
             if last is None and not self._is_open(name):
                 self._due.put_nowait((self._journal.holds.end, name, self._journal.last[1]))
 
-    async def run(self) -> None:
-        """Make durable what was noted, one after the other, until cancelled.
+    async def run(self, done: Callable[[], object] = object) -> None:
+        """Make durable what was noted, one after the other, until cancelled. done: called when nothing is left to do.
 
         In order, because a hold that ends before it begins would never end; in a thread, because the fold that notes it must not wait for
         the disk.
         """
         while True:
             if self._doing is None:
+                if self._due.empty():
+                    done()
                 self._doing = await self._due.get()
             keep_or_end, batch, seq = self._doing
             await asyncio.to_thread(keep_or_end, batch, seq)

@@ -6,11 +6,13 @@ import logging
 import signal
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from buffer import Journal, Origin
 from config import Line
 from gateway.alarms import Tally
+from gateway.alarms.stream import LONGEST_SUBJECT
 from gateway.clock import Clock, system_clock
 from gateway.context import Fold
 from gateway.context.replay import replay
@@ -24,9 +26,10 @@ from gateway.evidence.witness import Witness
 from gateway.intake import Intake, software_version
 from gateway.operation.parts import Parts
 from gateway.operation.status import NOT_NAMED, Status, uplinks_gone
-from gateway.runtime.isolate import plain
+from gateway.runtime.broken import Broken
+from gateway.runtime.followers import Followers
 from gateway.runtime.systemd import notify, starting
-from gateway.runtime.tasks import Task, source_tasks, tasks, uplink_tasks
+from gateway.runtime.tasks import FATAL, Task, source_tasks, tasks, uplink_tasks
 from gateway.uplink import Forwarder
 
 log = logging.getLogger(__name__)
@@ -94,6 +97,8 @@ class Gateway:
         )
         fold.findings.heard = self._parts.tally.heard
         self._status = Status(self._parts)
+        self._broken = Broken(self._parts.broken, self.event)
+        self._followers = Followers(self._parts, self._status, self._broken)
 
     def fault(self, error: BaseException) -> None:
         """Note that the journal failed: the process ends."""
@@ -105,15 +110,7 @@ class Gateway:
         self._intake.happened(event)
 
     def _caused(self, seq: int, event: Mapping[str, Any]) -> None:
-        """Hand an event that the fold made to those who act on it: the end of a batch is signed and shown, and holds follow records."""
-        try:
-            if event["type"] == "batch" and event["transition"] == "end":
-                self._parts.checkpoints.batch_ended(seq, event)
-                self._status.batch_ended(event)
-            self._parts.holds.caused(seq, event)
-        except Exception as error:  # the event stands in the journal all the same
-            log.exception("entry %d could not be acted on", seq)
-            self._parts.broken[f"what follows entry {seq}"] = plain(error)
+        self._followers.caused(seq, event)
 
     async def live(self) -> None:
         """Run until told to stop; then sources first, uplinks last."""
@@ -135,8 +132,8 @@ class Gateway:
     async def _together(self) -> None:
         """Run all tasks until told to stop. Only the journal's failure comes out of one: the process ends, and the next start recovers."""
         async with asyncio.TaskGroup() as group:
-            others = _start(group, tasks(self._parts, self._status, self.event, self._fault))
-            uplinks = _start(group, uplink_tasks(self._parts, self.event))
+            others = _start(group, tasks(self._parts, self._status, self.event, self._broken, self._fault))
+            uplinks = _start(group, uplink_tasks(self._parts, self._broken))
             sources = _start(group, source_tasks(self._parts))
             await self._stop.wait()
             notify("STOPPING=1")
@@ -153,7 +150,7 @@ class Gateway:
         parts.audit.record("start" if opened.was_clean else "unclean-start", what)
         parts.keyring.announce(parts.audit.key_changed, self.event)
         for text in opened.findings:
-            self.event(finding("journal-recovered", "alarm", text))
+            self.event(finding("journal-recovered", "alarm", text, {"name": text[:LONGEST_SUBJECT]}))
         for name in uplinks_gone(parts.line, parts.journal):
             self.event(finding("uplink-gone", "alarm", f"uplink {name}: {NOT_NAMED}", {"uplink": name}))
         parts.holds.resume()
@@ -162,10 +159,19 @@ class Gateway:
                 port.stopped("gateway-stopped" if opened.was_clean else "gateway-crashed", "the gateway was not running")
 
     async def _end(self) -> None:
-        """Append what was observed last and that the line stops, and sign it all."""
-        await self._parts.intake.heartbeat()
-        await self._parts.audit.record("stop", {"software": software_version()})
-        await self._parts.checkpoints.sign("stop")
+        """Append what was observed last and that the line stops, and sign it all: each of it, whatever becomes of the others."""
+        parts = self._parts
+        for last in (
+            parts.intake.heartbeat,
+            partial(parts.audit.record, "stop", {"software": software_version()}),
+            partial(parts.checkpoints.sign, "stop"),
+        ):
+            try:
+                await last()
+            except FATAL:
+                raise
+            except Exception:
+                log.exception("stopping goes on without it")
 
     async def _drain(self) -> None:
         """Give the receivers a moment for what has just been written; what stays behind is sent after the next start."""

@@ -33,11 +33,13 @@ async def supervise(
     settled_after_s: float = 30.0,
     achieved: Callable[[], object] = object,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    again: Callable[[float], str] = "next attempt in {:.1f} s".format,
 ) -> None:
     """Run `attempt` for ever; after each `retry_on` call `on_failure` with the reason, wait longer each time, and run it again.
 
     The waits begin anew after an attempt that lasted `settled_after_s` and changed what `achieved` returns: one that only waited for a
-    deadline has not settled anything. By default every attempt has achieved something. Any other exception is a bug and goes up to the
+    deadline has not settled anything. By default every attempt has achieved something. again: words for the log of when the next attempt is
+    made, of a wait of so many seconds that follows `on_failure`. Any other exception is a bug and goes up to the
     TaskGroup, which ends the process; of a group, what is not `retry_on` goes up. Being cancelled ends it, whatever attempt or `on_failure`
     make of that: an error in the moment of a stop is not tried again.
     """
@@ -55,7 +57,7 @@ async def supervise(
             waits, logged = backoff_s(), ""
         wait_s = next(waits)
         # Logged once as long as the reason is the same: an outage of a weekend must not fill the log.
-        log.log(logging.DEBUG if why == logged else logging.WARNING, "%s: %s; next attempt in %.1f s", name, why, wait_s)
+        log.log(logging.DEBUG if why == logged else logging.WARNING, "%s: %s; %s", name, why, again(wait_s))
         logged = why
         await on_failure(why)
         end_if_asked()

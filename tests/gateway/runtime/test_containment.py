@@ -8,7 +8,7 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -25,12 +25,15 @@ from buffer import read_journal
 from config import Source, Tag
 from drivers import Driver, DriverMisconfigured, Emit, LinkLost
 from drivers.registry import driver_class
-from gateway.clock import Clock
+from gateway.clock import Clock, system_clock
+from gateway.context import Fold
 from gateway.evidence.checkpoints import Checkpoints
 from gateway.evidence.holds import Holds
 from gateway.operation.control import NotRunning, ask, tell
 from gateway.operation.status import Status
-from gateway.runtime import gateway, misconfigured, source, tasks
+from gateway.runtime import gateway, misconfigured, retention, source, tasks
+from gateway.runtime.broken import Broken
+from gateway.runtime.followers import Followers
 from gateway.runtime.retention import Retention
 from gateway.uplink import Forwarder
 
@@ -198,7 +201,9 @@ async def test_a_driver_that_returns_stops_its_source_alone(tmp_path: Path, monk
 
 
 @pytest.mark.urs("URS-DAQ-11", "URS-SEC-05")
-async def test_a_secret_that_is_not_there_stops_its_source_alone_until_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_secret_that_is_not_there_stops_its_source_alone_until_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(misconfigured, "ASK_AGAIN_S", 3600.0)  # it is the file that wakes it
 
     class Secret(Faulty):
@@ -212,6 +217,8 @@ async def test_a_secret_that_is_not_there_stops_its_source_alone_until_it_is(tmp
     async with alive(folder) as now:
         state = await seen(now, lambda state: source_of(state, "value")["state"] == "misconfigured" and state)
         assert "source value: misconfigured (credential `plc` is not there)" in state["problems"]
+        told = next(message for message in caplog.messages if "credential `plc`" in message)
+        assert told == "value: credential `plc` is not there; asked again when its files change, or after 60 s"
         await seen(now, lambda state: source_of(state, "good")["state"] == "connected")
         (folder / "credentials").mkdir()
         (folder / "credentials" / "plc").write_text("secret")
@@ -293,6 +300,23 @@ async def test_a_driver_that_takes_a_stop_for_its_own_business_is_told_again(tmp
     assert taken == ["value"]
 
 
+@pytest.mark.urs("URS-OPS-01")
+async def test_a_stop_whose_signature_fails_ends_in_order_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(_self: Any, _cause: str) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Checkpoints, "sign", fails)
+    line = config.load(written(tmp_path / "line"))
+    running = asyncio.create_task(gateway.run(line))
+    async with asyncio.timeout(DEADLINE_S):
+        while not await asyncio.to_thread(_connected, line, "good"):  # noqa: ASYNC110 - the state is another's
+            await asyncio.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await running
+    events = [entry["event"] for raw in read_journal(line.data) if "event" in (entry := orjson.loads(raw.payload))]
+    assert [event["action"] for event in events if event["type"] == "audit"][-1] == "stop"
+
+
 def _connected(line: config.Line, name: str) -> bool:
     with contextlib.suppress(NotRunning):
         return source_of(ask(line.data), name)["state"] == "connected"
@@ -315,7 +339,6 @@ PARTS: dict[str, tuple[type, str]] = {
 async def test_whatever_a_part_raises_is_a_problem_of_its_own_until_it_works_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    monkeypatch.setattr(tasks, "SETTLED_S", 0.1)
     raised: dict[str, int] = {}
     held = asyncio.Event()
 
@@ -357,13 +380,93 @@ async def test_whatever_a_part_raises_is_a_problem_of_its_own_until_it_works_aga
         held.set()
         await seen(now, lambda state: not state["broken"])
     assert all(raised[name] > 1 for name in names)
+    events = [entry["event"] for raw in read_journal(config.load(folder).data) if "event" in (entry := orjson.loads(raw.payload))]
+    told = [(event["code"], event["evidence"]["part"]) for event in events if event["type"] == "finding" and "part" in event["evidence"]]
+    assert sorted(told) == sorted((code, name) for name in names for code in ("part-failed", "part-works")), "each once"
+
+
+@pytest.mark.urs("URS-DAQ-11", "URS-OBS-03")
+async def test_a_part_that_waits_for_its_next_round_is_not_said_to_work_before_it_has_done_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "LOOK_EVERY_S", 0.01)
+    tries, mended = list[str](), asyncio.Event()
+
+    async def fails(self: Any, *_: Any) -> None:
+        tries.append(type(self).__name__)
+        if not mended.is_set():
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Retention, "_prune", fails)
+    monkeypatch.setattr(retention, "PRUNE_EVERY_S", 0.0)
+    monkeypatch.setattr(Checkpoints, "sign", fails)
+    folder = written(tmp_path / "line")
+    line = config.load(folder)
+    async with alive(folder) as now:
+        await seen(now, lambda state: "retention" in state["broken"])
+        monkeypatch.setattr(retention, "PRUNE_EVERY_S", 3600.0)
+        await seen(now, lambda state: "retention" in state["broken"] and tries.count("Retention") > 1)
+        mended.set()
+        await seen(now, lambda state: not state["broken"])
+    events = [entry["event"] for raw in read_journal(line.data) if "event" in (entry := orjson.loads(raw.payload))]
+    assert [event["code"] for event in events if event["type"] == "finding" and event["code"].startswith("part-")] == [
+        "part-failed",
+        "part-works",
+    ]
+
+
+@pytest.mark.urs("URS-DAQ-11", "URS-OBS-03")
+async def test_who_can_not_act_on_a_record_stops_nobody_else_from_it_and_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = config.load(written(tmp_path / "line"))
+    events: list[Mapping[str, Any]] = []
+    held: list[int] = []
+    resumed: list[str] = []
+    failing = ["sign", "show", "hold"]
+
+    def act(name: str, then: Callable[[int], None] = lambda _: None) -> Callable[..., None]:
+        def acting(_self: Any, *arguments: Any) -> None:
+            if name in failing:
+                raise KeyError(name)
+            then(arguments[0])
+
+        return acting
+
+    monkeypatch.setattr(Checkpoints, "batch_ended", act("sign"))
+    monkeypatch.setattr(Status, "batch_ended", act("show"))
+    monkeypatch.setattr(Holds, "caused", act("hold", held.append))
+    monkeypatch.setattr(Holds, "resume", lambda _: resumed.append("resumed"))
+    journal = gateway._open(line)
+    try:
+        its = gateway.Gateway(line, journal, system_clock(line.clock, last_seq=lambda: 0), Fold(line))
+        followers = Followers(its._parts, its._status, Broken(its._parts.broken, events.append))
+        for seq in range(100, 150):
+            followers.caused(seq, {"type": "batch", "transition": "end", "batch": "B1"})
+        failing.remove("sign")
+        await asyncio.sleep(0)
+        assert set(its._parts.broken) == {"signing of batches", "batches on the page", "holds of batches"}
+        followers.caused(200, {"type": "batch", "transition": "end", "batch": "B2"})
+        failing.remove("hold")
+        followers.caused(201, {"type": "record", "batch": "B2"})
+        await asyncio.sleep(0)
+    finally:
+        await asyncio.to_thread(journal.close)
+    assert held == [201]
+    assert resumed, "the hold of each batch for which it failed is made good"
+    assert set(its._parts.broken) == {"batches on the page"}
+    told = [(event["code"], event["evidence"]["part"], event["text"]) for event in events]
+    assert [(code, part) for code, part, _ in told] == [
+        *(("part-failed", part) for part in ("signing of batches", "batches on the page", "holds of batches")),
+        ("part-works", "signing of batches"),
+        ("part-works", "holds of batches"),
+    ]
 
 
 @pytest.mark.urs("URS-OPS-01")
 async def test_a_port_that_is_taken_stops_the_page_alone_and_it_comes_when_the_port_is_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "SETTLED_S", 0.1)
     taken = await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", 0)
     port = taken.sockets[0].getsockname()[1]
     folder = written(tmp_path / "line", more=f'[web]\nlisten = "127.0.0.1:{port}"\n')
