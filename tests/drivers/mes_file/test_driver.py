@@ -60,7 +60,7 @@ async def test_a_simulated_system_gives_the_sign_that_a_pattern_wants(tmp_path, 
     assert [reading[1] for reading in journal.readings] == [2.5]
 
 
-@pytest.mark.urs("URS-CTX-07")
+@pytest.mark.urs("URS-DAQ-04")
 async def test_records_whose_key_columns_join_alike_keep_two_keys(tmp_path):
     one = source(tmp_path, {**CSV, "key": ["order_no", "lot_no"]})
     log = Truth(tmp_path / "truth.jsonl")

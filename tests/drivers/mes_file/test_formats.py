@@ -46,7 +46,7 @@ async def test_a_form_that_a_system_writes_is_read(tmp_path, drop, pattern, name
     assert [dict(message.row) for message in journal.messages] == rows
 
 
-@pytest.mark.urs("URS-CTX-07")
+@pytest.mark.urs("URS-SEC-09")
 @pytest.mark.parametrize(
     ("pattern", "data", "why"),
     [
@@ -113,7 +113,7 @@ B2MML = b"""<MaterialActuals xmlns="http://www.mesa.org/xml/B2MML" at="x"><Order
  <Parameter><Value>?</Value></Parameter></Used><Late>7</Late></Batch></Order></MaterialActuals>"""
 
 
-@pytest.mark.urs("URS-CTX-07")
+@pytest.mark.urs("URS-DAQ-04")
 async def test_a_record_of_xml_knows_what_stands_around_it_and_its_parts_by_their_names(tmp_path, drop):
     pattern = {
         **XML,

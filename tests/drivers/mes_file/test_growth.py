@@ -38,7 +38,7 @@ async def written(drop: Path, one: Any, *contents: str, journal: Journal | None 
     return journal
 
 
-@pytest.mark.urs("URS-CTX-07")
+@pytest.mark.urs("URS-DAQ-04")
 async def test_each_line_that_is_appended_is_one_record_with_a_key_of_its_own(tmp_path, drop):
     lines = ["sample_id,lod\n", "S1,1\n", "S2,2\n", "S2,2\n", "S3,3\n"]
     journal = await written(drop, source(tmp_path, DAY), *("".join(lines[:count]) for count in range(2, 6)))

@@ -251,7 +251,6 @@ async def become(server: Server, name: str, count: str) -> None:
             pass
 
 
-@pytest.mark.urs("URS-DAQ-04")
 @pytest.mark.parametrize(("name", "drivers"), [("pg", ["asyncpg", "psycopg"]), ("maria", ["aiomysql", "pymysql"])])
 async def test_a_statement_that_ran_into_its_time_or_was_stopped_is_ended_on_the_server(request, name, drivers, figures):
     server: Server = request.getfixturevalue(name)

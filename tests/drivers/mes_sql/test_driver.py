@@ -76,7 +76,7 @@ LOTS = {
 GRANULES, FINES = {"order_no": "4500/26", "lot_no": "417-A", "kg": 24.6}, {"order_no": "4500", "lot_no": "26/417-A", "kg": 9.9}
 
 
-@pytest.mark.urs("URS-CTX-07")
+@pytest.mark.urs("URS-DAQ-04")
 async def test_rows_whose_key_columns_join_alike_are_two_rows(tmp_path):
     one = source(tmp_path, (LOTS,))
     journal = Journal()

@@ -64,7 +64,7 @@ async def test_configuration_and_tag_tables_stand_before_the_first_reading_once_
     assert text == (line.line.folder / "tags.csv").read_text(encoding="utf-8")
 
 
-@pytest.mark.urs("URS-DAQ-06")
+@pytest.mark.urs("URS-DAQ-06", "URS-DAQ-03")
 async def test_an_unchanged_poll_is_counted_and_not_stored(line: Line) -> None:
     port = line.port("dryer-plc")
     tag = next(i for i, t in enumerate(port.tags) if t.type == "float32" and t.scaling is None and t.store == "change")

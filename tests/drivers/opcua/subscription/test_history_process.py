@@ -56,7 +56,7 @@ async def test_history_fills_what_a_queue_lost(tmp_path: Path) -> None:
         assert bench.doubled() == 0
 
 
-@pytest.mark.urs("URS-DAQ-03")
+@pytest.mark.urs("URS-DAQ-11")
 async def test_many_changes_with_one_source_time_are_filled_in_to_the_last_one(tmp_path: Path) -> None:
     """A PLC whose stamps have half seconds: five changes bear one source time, also where the gap begins and ends."""
     async with Bench(tmp_path, count=2) as bench:
