@@ -34,7 +34,7 @@ async def test_history_fills_a_gap_wholly_or_not_at_all(tmp_path: Path, trick: s
         assert bench.doubled() == 0
         assert bench.wrong_values() == 0
         silent = len(missing) if bench.disk.fillings else 0
-        say("F25 history", trick=trick or "none", filled=bool(bench.disk.fillings), missing=len(missing), silently_cut=silent)
+        say("history", trick=trick or "none", filled=bool(bench.disk.fillings), missing=len(missing), silently_cut=silent)
 
 
 @pytest.mark.faults
