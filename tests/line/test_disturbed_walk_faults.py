@@ -64,6 +64,7 @@ async def walk(setting: Setting, batch: str) -> None:
         _rows(setting.line.folder / "mes.db", batch)
         await heard("finding", code="source-row-deleted")
         await heard("sample", batch=batch, reason="result")
+        await heard("batch", batch=batch, transition="end")
         (setting.line.folder / "drop" / "replaced.csv").write_text(f"sample_id,lod\nS-{batch}-dryer,5.20\n")
         await heard("sample", batch=batch, reason="result-replaced")
         await heard("batch", batch=batch, transition="end", reason="result-replaced")
@@ -143,5 +144,5 @@ async def test_every_copy_of_a_disturbed_batchs_record_tells_the_same(tmp_path: 
     (result,) = sample["results"]
     assert (result["values"]["lod"], len(result["replaced"])) == ("5.20", 1)
     changed = [item["text"] for item in record["exceptions"] if "of mes." in item["text"]]
-    assert len([text for text in changed if "product P-1182 to P-1183" in text]) == 1
+    assert len([text for text in changed if "product P-1182 to P-1183" in text]) == 2, "a row for each unit"
     assert len([text for text in changed if "was deleted: it said" in text]) == 1
