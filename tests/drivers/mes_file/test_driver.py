@@ -4,7 +4,6 @@ import os
 import random
 import socket
 import tracemalloc
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -16,13 +15,6 @@ from drivers.contract import BAD_DECODING, LinkLost
 from drivers.mes_file import MesFileDriver
 from simulators.device import Truth
 from simulators.mes import MesDevice
-
-
-@pytest.fixture
-def drop(tmp_path) -> Path:
-    folder = tmp_path / "drop"
-    folder.mkdir()
-    return folder
 
 
 async def test_dropped_records_come_once_as_the_ground_truth_has_them(tmp_path):

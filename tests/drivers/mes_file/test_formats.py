@@ -1,7 +1,6 @@
 """Forms that real systems write: what is not data is passed over, what is odd is refused, and one file stops no other."""
 
 import gzip
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +11,6 @@ from drivers.mes_file import MesFileDriver
 
 PLAIN = {**CSV, "encoding": "utf-8"}
 XML = {"name": "results", "glob": "*", "format": "b2mml", "record": "Sample", "key": "ID"}
-
-
-@pytest.fixture
-def drop(tmp_path) -> Path:
-    folder = tmp_path / "drop"
-    folder.mkdir()
-    return folder
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,6 @@ DAY = {"name": "results", "glob": "*.csv", "format": "csv"}
 SNAPSHOT = {**CSV, "snapshot": True}
 
 
-@pytest.fixture
-def drop(tmp_path) -> Path:
-    folder = tmp_path / "drop"
-    folder.mkdir()
-    return folder
-
-
 def told(journal: Journal) -> list[tuple[str, str, Any]]:
     return [(message.change, message.key, message.row.get("lod")) for message in journal.messages]
 

@@ -15,13 +15,6 @@ from drivers.mes_file.whole import parse
 HEAD = b"sample_id,lod\r\n"
 
 
-@pytest.fixture
-def drop(tmp_path) -> Path:
-    folder = tmp_path / "drop"
-    folder.mkdir()
-    return folder
-
-
 def keys(journal: Journal) -> list[str]:
     return [message.key for message in journal.messages]
 

@@ -208,11 +208,7 @@ async def test_types_arrays_and_texts(tmp_path: Path) -> None:
         bench.plc = OpcUaPlc(bench.source.model_copy(update={"endpoint": bench.plc.url}), bench.tags, bench.log)
         await bench.plc.start()
         bench.driver = OpcUaDriver(bench.source, bench.tags)
-        await bench.make()
-        bench.run()
-        await eventually(lambda: bench.disk.connections)
-        await bench.make(3, every_s=0.1)
-        await bench.caught_up()
+        await bench.begun(3, every_s=0.1)
         last = {tag: value for tag, value, _, _, _ in bench.disk.readings}
         assert last[0] in (True, False)
         assert {last[i] for i in (*range(1, 11), 12, 13, 14, 15)} == {bench.number}
