@@ -264,6 +264,13 @@ class Log:
             items.append((now, order + 1, (source, rows, "initial")))
         return items
 
+    def readings(self, seq: int, entry: int, source: str, rows: list[Any], kind: Any) -> ReadingsInput:
+        """What a fold is told of a list, and what the truth knows of it from now on: nothing was seen before the end of a gap."""
+        ends = [g[1] for g in self.gaps[source] if g[1] <= entry]
+        for t, tag, v, status in rows:
+            self.seen[tag].append((max([t, *ends[-1:]]), v, status))
+        return ReadingsInput(seq, entry, source, [(self.places[tag][1], v, status, t, kind) for t, tag, v, status in rows])
+
 
 def played_into(fold: Fold, log: Log, rng: random.Random | None = None) -> tuple[list[dict[str, Any]], Fold, list[Any]]:
     """Run the log through a fold; with `rng` it is stored and loaded now and then, as at a crash."""
@@ -290,11 +297,7 @@ def played_into(fold: Fold, log: Log, rng: random.Random | None = None) -> tuple
             if not whole:
                 log.gaps[source].append((start, until + 200_000 if source == "g" else until))
         else:
-            source, rows, kind = what
-            item = ReadingsInput(seq, entry, source, [(log.places[tag][1], v, status, t, kind) for t, tag, v, status in rows])
-            ends = [g[1] for g in log.gaps[source] if g[1] <= entry]
-            for t, tag, v, status in rows:
-                log.seen[tag].append((max([t, *ends[-1:]]), v, status))
+            item = log.readings(seq, entry, *what)
         items.append(item)
         made = fold.decide(item)
         assert all(e["caused_by"] == seq for e in made)

@@ -86,7 +86,7 @@ def test_every_mutation_of_an_archive_is_found_and_no_untouched_one_is_accused(m
 @pytest.mark.faults
 def test_10000_mutations_of_an_archive(made: Made, zipped: Path, tmp_path: Path, figures: Callable[[str, str], None]) -> None:
     mutate(made, zipped, tmp_path, mutations=10_000, untouched=100)
-    figures("F11", "archive: 10000 random mutations all found, 100 untouched ones none accused")
+    figures("forgeries", "archive: 10000 random mutations all found, 100 untouched ones none accused")
 
 
 def mutated(content: bytes, generator: random.Random) -> tuple[str, int, bytes]:

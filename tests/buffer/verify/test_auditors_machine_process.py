@@ -175,7 +175,7 @@ def test_ten_thousand_forgeries_with_all_sums_put_right_are_found(made: Made, tm
         rewrite(target, files)
         accused += verify.verify(target, made.signer.public).exit_code != 0
     told = f"missed {len(missed)}; 100 written anew untouched, accused {accused}"
-    figures("F11", f"archive: 10000 forgeries of one file, all sums put right: {told}")
+    figures("forgeries", f"archive: 10000 forgeries of one file, all sums put right: {told}")
     assert (missed, accused) == ([], 0)
 
 

@@ -159,17 +159,22 @@ IGNORED = ["METTLER.*+", "Date.*+", "", "Signature.*+"]
 NET = [Tag(tag="net", source="scale", address="net", type="decimal", unit="g")]
 
 
+async def printed(instrument: Instrument, emit: Collected) -> None:
+    """The instrument prints eight weighings, the port being open; the last one has come."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not emit.lists:
+            instrument.say(PRINTOUT % 0)
+            await asyncio.sleep(0.02)
+    for number in range(1, 9):
+        instrument.say(PRINTOUT % number)
+    await emit.until(lambda: emit.lists[-1] == [(Decimal("8.50"), 0)])
+
+
 async def test_of_a_printout_of_several_lines_the_others_are_ignored(tmp_path):
     instrument = Instrument(tmp_path / "port")
     options = {"protocol": "line", "pattern": r"Net (?P<net>[0-9.]++) (?P<unit>k?+g)", "ignore": IGNORED}
     async with reading(tmp_path, NET, **options) as (emit, _):
-        async with asyncio.timeout(DEADLINE_S):
-            while not emit.lists:  # until the port is open
-                instrument.say(PRINTOUT % 0)
-                await asyncio.sleep(0.02)
-        for number in range(1, 9):
-            instrument.say(PRINTOUT % number)
-        await emit.until(lambda: emit.lists[-1] == [(Decimal("8.50"), 0)])
+        await printed(instrument, emit)
         assert [emit.lists[-9 + n] for n in range(1, 9)] == [[(Decimal(f"{n}.50"), 0)] for n in range(1, 9)]
         assert not emit.losses
     instrument.close()
@@ -179,13 +184,7 @@ async def test_lines_that_do_not_match_are_a_gap_and_the_port_stays_open(tmp_pat
     instrument = Instrument(tmp_path / "port")
     options = {"protocol": "line", "pattern": r"Net (?P<net>[0-9.]++) (?P<unit>k?+g)"}
     async with reading(tmp_path, NET, **options) as (emit, task):
-        async with asyncio.timeout(DEADLINE_S):
-            while not emit.lists:  # until the port is open
-                instrument.say(PRINTOUT % 0)
-                await asyncio.sleep(0.02)
-        for number in range(1, 9):
-            instrument.say(PRINTOUT % number)
-        await emit.until(lambda: emit.lists[-1] == [(Decimal("8.50"), 0)])
+        await printed(instrument, emit)
         assert not task.done()
         assert {loss.cause for loss in emit.losses} == {"bad-reply"}
         assert [finding.code for finding in emit.findings].count("line-not-taken") == 1

@@ -334,7 +334,6 @@ PARTS: dict[str, tuple[type, str]] = {
 }
 
 
-@pytest.mark.urs("URS-DAQ-11", "URS-OPS-01")
 @pytest.mark.parametrize("fault", ["value", "os", "recursion", "cancelled", "silent"])
 async def test_whatever_a_part_raises_is_a_problem_of_its_own_until_it_works_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
@@ -463,7 +462,6 @@ async def test_who_can_not_act_on_a_record_stops_nobody_else_from_it_and_is_told
     ]
 
 
-@pytest.mark.urs("URS-OPS-01")
 async def test_a_port_that_is_taken_stops_the_page_alone_and_it_comes_when_the_port_is_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -485,7 +483,6 @@ async def test_a_port_that_is_taken_stops_the_page_alone_and_it_comes_when_the_p
         assert (status, "for this machine alone" in text) == (421, True)
 
 
-@pytest.mark.urs("URS-OPS-01")
 async def test_a_request_that_runs_into_a_fault_is_answered_and_the_next_one_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = written(tmp_path / "line")
     left = [1]

@@ -23,11 +23,7 @@ async def test_attempts_that_fail_do_not_throw_away_the_session_that_the_server_
     """A pulled cable fails several times; a server that hands no subscription over has its queues in the old session alone."""
     async with Bench(tmp_path, count=3) as bench:
         bench.plc.switches.transfer = False
-        await bench.make()
-        bench.run()
-        await eventually(lambda: bench.disk.connections)
-        await bench.make(3)
-        await bench.caught_up()
+        await bench.begun()
         bench.cable.cut()
         await bench.make(20, every_s=0.01)
         await eventually(lambda: len(bench.failures) >= 4)
