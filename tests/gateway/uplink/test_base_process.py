@@ -12,11 +12,8 @@ from kit.processes import eventually
 from kit.uplink_bench import BOTH, GATEWAY, Bench
 
 from buffer import Body, Journal
-<<<<<<< HEAD
 from buffer.verify import verify
-=======
 from gateway.uplink import Forwarder
->>>>>>> mendtests
 from simulators.ebr import Ebr
 
 
