@@ -2,11 +2,13 @@
 
 import asyncio
 import time
+from contextlib import suppress
 
 from drivers.contract import BadReply, LinkLost
 from drivers.serial import mtsics
 from drivers.serial.answer import NotAnAnswer
 from drivers.serial.dialect import Dialect
+from drivers.serial.looks import LOOK_EVERY_S
 from drivers.serial.port import Line, Port, Silent, Unframed
 from drivers.serial.settings import SerialSettings
 
@@ -60,23 +62,20 @@ class Conversation:
         return line.begins or self._dialect.shows_beginning
 
     async def _fall_silent(self) -> None:
-        """Wait until nothing arrives for a whole time-out: for instruments whose answers do not name their request.
+        """Wait until nothing arrived for a whole time-out, as the port proves it: for instruments whose answers do not name their request.
 
         An answer that arrived still later would be taken for a new one, and the rest of a line for a line. Raises LinkLost if the
         instrument keeps sending for ten time-outs.
         """
         loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + 10 * self.timeout_s
+        deadline_s = loop.time() + 10 * max(self.timeout_s, LOOK_EVERY_S)
         while loop.time() < deadline_s:
             self._port.forget()
-            try:
-                await self._port.line(self.timeout_s)
-            except Silent as error:
-                if not error.partial:
-                    self._port.fell_silent()
-                    return
-            except Unframed:
-                continue
+            if self._port.is_silent:
+                self._port.fell_silent()
+                return
+            with suppress(Silent, Unframed):
+                await self._port.line(LOOK_EVERY_S / 2)
         raise LinkLost("the instrument does not fall silent")
 
     async def _identify(self) -> None:

@@ -30,7 +30,7 @@ async def cable():
 
 async def probed(cable, tags, said=b"", **options):
     settings = SerialSettings.model_validate({"timeout_ms": 200} | options)
-    port = cable.port(silence_s=60.0)
+    port = cable.port(silence_s=0.06 if settings.protocol == "sbi" else 60.0)
     port.open()
     cable.say(said)
     try:
