@@ -241,7 +241,7 @@ class Port:
         self._distrusted = self._backlog = True
 
     def _judge_pause(self) -> None:
-        """Draw the conclusion of a pause: a line that waits will never be whole; a silence that is proved begins one if none is under way."""
+        """Draw the conclusion of a pause: a line that waits will never be whole; a proved silence begins one if none is under way."""
         if self._framer.waiting and self._looks.paused():
             self._lines.append(Unframed(f"a pause in a line, after {self._framer.waiting[:32].hex(' ')}"))
             self._framer.lose()
