@@ -81,19 +81,30 @@ class Conversation:
     async def _identify(self) -> None:
         """Ask for the serial number, and so get in step: once I4 is answered, every older answer has passed.
 
-        Raises LinkLost without an answer, OtherInstrument for another one than the line folder names.
+        A scale that says that it does not tell its number may mean an older request by that: it must fall silent. Raises LinkLost without
+        an answer, OtherInstrument for another one than the line folder names.
         """
         self._port.forget()
         self._port.send(b"I4\r\n")
-        deadline_s = asyncio.get_running_loop().time() + self.timeout_s
+        number = await self._number(asyncio.get_running_loop().time() + self.timeout_s)
+        if number is None:
+            await self._fall_silent()
+        if self._expected is not None and number != self._expected:
+            raise OtherInstrument(f"the instrument calls itself {number or 'nothing'}, the line folder says {self._expected}")
+        self.serial_number = number
+
+    async def _number(self, deadline_s: float) -> str | None:
+        """Return the answer to I4; None if all that was said until the deadline is that there is none. Raises LinkLost."""
+        has_none = False
         while True:
             try:
                 number = mtsics.serial_number_of((await self.line(deadline_s)).text)
             except Silent as error:
+                if has_none:
+                    return None
                 raise LinkLost(f"no answer to I4: {error}") from error
             except (NotAnAnswer, Unframed):  # answers to older requests pass here
                 continue
-            break
-        if self._expected is not None and number != self._expected:
-            raise OtherInstrument(f"the instrument calls itself {number}, the line folder says {self._expected}")
-        self.serial_number = number
+            if number is not None:
+                return number
+            has_none = True

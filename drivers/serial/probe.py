@@ -12,10 +12,12 @@ from drivers.serial.answer import Answer, NotAnAnswer
 from drivers.serial.conversation import Conversation
 from drivers.serial.dialect import Dialect
 from drivers.serial.port import Line, Port, Silent, Unframed
+from drivers.serial.printout import Incomplete, Printout
 from drivers.serial.readings import Fields, unit_of
 from drivers.serial.settings import SerialSettings
 
 MOST_LINES = 10
+MOST_LINES_OF_PRINTOUT = 100
 LISTENED_S = 10.0
 """An instrument that speaks by itself is listened to for so long at most; a printer may say nothing in it."""
 
@@ -41,15 +43,16 @@ class ProbedTag:
 
 @dataclass
 class Heard:
-    """One line as it came. problem: why nothing of it is taken; None if it is, or if it is ignored."""
+    """One line as it came. problem: why nothing of it is taken; None if it is. taken: how it is taken."""
 
     text: str
     hex: str
     problem: str | None = None
+    taken: str = "taken"
 
     def lines(self) -> list[str]:
         """Tell it to a person at a terminal."""
-        return [f"   {self.text}   {self.problem or 'taken'}", *([f"      {self.hex}"] if self.problem else [])]
+        return [f"   {self.text}   {self.problem or self.taken}", *([f"      {self.hex}"] if self.problem else [])]
 
 
 @dataclass
@@ -69,13 +72,14 @@ class ProbeReport:
 
 async def probe(port: Port, tags: Sequence[Tag], dialect: Dialect, settings: SerialSettings) -> ProbeReport:
     """Ask, or listen to, an instrument until ten lines came; `port` is open. Raises LinkLost, BadReply."""
-    fields = Fields(tags, dialect.units)
+    fields = Fields(tags, dialect.units, dialect.decimal)
     report = ProbeReport([ProbedTag(tag.tag, name, tag.type, tag.unit) for tag, name in zip(tags, fields.names, strict=True)])
     talk = Conversation(port, dialect, settings)
     await talk.get_in_step()
     await talk.ask()
     deadline_s = asyncio.get_running_loop().time() + (LISTENED_S if dialect.request is None else talk.timeout_s)
-    while len(report.heard) < MOST_LINES:
+    printout = None if dialect.printout is None else dialect.printout()
+    while len(report.heard) < (MOST_LINES if printout is None else MOST_LINES_OF_PRINTOUT):
         try:
             line = await talk.line(deadline_s)
         except Silent as error:
@@ -85,7 +89,7 @@ async def probe(port: Port, tags: Sequence[Tag], dialect: Dialect, settings: Ser
         except Unframed as error:
             report.findings.append(str(error))
             continue
-        answer = _heard(report, line, talk.has_beginning(line), dialect)
+        answer = _heard(report, line, talk.has_beginning(line), dialect, printout)
         if answer is not None:
             _judge(report.tags, tags, fields, answer, talk.serial_number)
             if dialect.request is not None:
@@ -93,8 +97,14 @@ async def probe(port: Port, tags: Sequence[Tag], dialect: Dialect, settings: Ser
     return report
 
 
-def _heard(report: ProbeReport, line: Line, has_beginning: bool, dialect: Dialect) -> Answer | None:  # noqa: FBT001 - of the line
-    """Note a line; return the answer that the gateway would take it for."""
+def _heard(
+    report: ProbeReport,
+    line: Line,
+    has_beginning: bool,  # noqa: FBT001 - of the line
+    dialect: Dialect,
+    printout: Printout | None,
+) -> Answer | None:
+    """Note a line; return the answer that the gateway would take it for, or that it ends."""
     heard = Heard(repr(line.text)[1:], line.text.hex(" "))
     report.heard.append(heard)
     if not has_beginning:
@@ -103,10 +113,13 @@ def _heard(report: ProbeReport, line: Line, has_beginning: bool, dialect: Dialec
         heard.problem = "ignored"
     else:
         try:
-            return dialect.read(line.text)
+            answer = dialect.read(line.text) if printout is None else printout.take(line.text)
         except NotAnAnswer as error:
-            heard.problem = f"not taken: {str(error).partition(':')[0]}"
+            heard.problem = f"not taken: {str(error) if isinstance(error, Incomplete) else str(error).partition(':')[0]}"
             report.unmatched += 1
+        else:
+            heard.taken = "taken" if printout is None else "within a printout" if answer is None else "ends a printout: taken"
+            return answer
     return None
 
 

@@ -10,7 +10,7 @@ from kit.processes import DEADLINE_S
 from kit.serial_cable import Cable
 
 from config import Tag
-from drivers.contract import LinkLost
+from drivers.contract import BadReply, LinkLost
 from drivers.serial.dialect import dialect_of
 from drivers.serial.looks import LOOK_EVERY_S, Now
 from drivers.serial.port import Line, Overrun, Port, Silent, Unframed
@@ -119,6 +119,22 @@ async def test_a_stream_of_mt_sics_is_attached_at_each_byte(cable):
         async with session(port, protocol="mt-sics", command="SIR", timeout_ms=5000) as emit:
             await emit.until(lambda: emit.lists)
             assert emit.good[0] == "1.25", cut
+
+
+async def test_a_scale_that_does_not_tell_its_serial_number_is_read(cable):
+    """It answers I4 with ES, and was never attached. Its weights count once it was silent: ES may be of an older request."""
+    cable.answer(lambda request: b"ES\r\n" if request == b"I4\r\n" else b"S S       1.25 kg\r\n")
+    port = cable.port(silence_s=0.06)
+    port.open()
+    async with session(port, protocol="mt-sics", timeout_ms=60) as emit:
+        await emit.until(lambda: emit.lists)
+        assert set(emit.good) == {"1.25"}
+    port = cable.port(silence_s=0.06)
+    port.open()
+    settings = SerialSettings.model_validate({"protocol": "mt-sics", "timeout_ms": 60, "serial_number": "B7"})
+    with pytest.raises(BadReply, match="calls itself nothing, the line folder says B7"):
+        await Session([WEIGHT], dialect_of(settings), 0.05, settings, port, Kept()).run()
+    port.close()
 
 
 @pytest.mark.urs("URS-DAQ-05", "URS-DAQ-06")

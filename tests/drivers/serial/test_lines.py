@@ -78,7 +78,7 @@ def test_no_bytes_but_whole_sbi_lines_pass(line):
         return
     assert len(line) in (14, 20)
     if answer.fields["weight"][0] is not None:
-        assert Decimal(line[-13:-3].decode().strip().replace('[', '').replace(']', '')) == abs(Decimal(answer.fields["weight"][0]))
+        assert Decimal(line[-13:-3].decode().strip().replace("[", "").replace("]", "")) == abs(Decimal(answer.fields["weight"][0]))
 
 
 def test_named_groups_are_the_fields():
