@@ -1,6 +1,7 @@
 """Shows what an instrument says, line by line, and which tag takes what of each. Only requests for values are sent."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -11,6 +12,7 @@ from drivers.contract import BAD_DECODING, GOOD, Reading
 from drivers.serial.answer import Answer, NotAnAnswer
 from drivers.serial.conversation import Conversation
 from drivers.serial.dialect import Dialect
+from drivers.serial.library import LIBRARY
 from drivers.serial.port import Line, Port, Silent, Unframed
 from drivers.serial.printout import Incomplete, Printout
 from drivers.serial.readings import Fields, unit_of
@@ -63,10 +65,13 @@ class ProbeReport:
     heard: list[Heard] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
     unmatched: int = 0
+    reads_as: dict[str, int] = field(default_factory=dict)
+    """Instruments of the library that would take lines which are not taken, with how many of them."""
 
     def lines(self) -> list[str]:
         """Tell it to a person at a terminal."""
         told = [line for heard in self.heard for line in heard.lines()]
+        told += [f'   instrument = "{name}" would take {count} of them' for name, count in self.reads_as.items()]
         return [*told, *(f"!! {finding}" for finding in self.findings), *(line for tag in self.tags for line in tag.lines())]
 
 
@@ -94,7 +99,18 @@ async def probe(port: Port, tags: Sequence[Tag], dialect: Dialect, settings: Ser
             _judge(report.tags, tags, fields, answer, talk.serial_number)
             if dialect.request is not None:
                 break
+    if settings.protocol == "line":
+        report.reads_as = _reads_as([bytes.fromhex(heard.hex) for heard in report.heard if heard.problem is not None])
     return report
+
+
+def _reads_as(lines: Sequence[bytes]) -> dict[str, int]:
+    counts = {name: sum(_takes(keys["pattern"], line) for line in lines) for name, keys in LIBRARY.items()}
+    return {name: count for name, count in counts.items() if count}
+
+
+def _takes(pattern: str, line: bytes) -> bool:
+    return re.fullmatch(pattern.encode("ascii"), line) is not None
 
 
 def _heard(
