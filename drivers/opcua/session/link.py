@@ -330,7 +330,7 @@ async def _activated(client: Any, settings: OpcUaSettings, endpoint: str, kept: 
         client.uaclient.session.restore_authentication_token(kept.token)
         client._server_nonce, client._policy_ids = kept.nonce, kept.policies  # noqa: SLF001
         try:
-            await client.activate_session(**identity)
+            await _activate(client, settings, identity)
         except ua.UaStatusCodeError as error:
             if error.code in _LATER:
                 raise
@@ -339,8 +339,14 @@ async def _activated(client: Any, settings: OpcUaSettings, endpoint: str, kept: 
             return Link(client, endpoint, reused=True, timeout_s=client.uaclient._timeout)  # noqa: SLF001
     await client.create_session()
     security.choose_identity(client, settings)
-    await client.activate_session(**identity)
+    await _activate(client, settings, identity)
     return Link(client, endpoint, reused=False, timeout_s=client.uaclient._timeout)  # noqa: SLF001
+
+
+async def _activate(client: Any, settings: OpcUaSettings, identity: Mapping[str, Any]) -> None:
+    if settings.security.policy == "None" and settings.user is not None:
+        security.show_trusted_key(client)
+    await client.activate_session(**identity)
 
 
 async def _described(link: Link) -> None:

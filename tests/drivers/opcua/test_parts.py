@@ -80,7 +80,7 @@ def test_handles_of_another_map_are_other_handles() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"user": "x", "security": {"policy": "None"}},
+        {"user_certificate": "x", "security": {"policy": "None"}},
         {"password": {"credential": "x"}},
         {"user": "x", "user_certificate": "y"},
         {"security": {"policy": "Basic128Rsa15"}},
