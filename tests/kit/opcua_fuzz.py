@@ -26,7 +26,7 @@ from drivers.opcua.decoding.layout import Layout, Member, decoded
 from drivers.opcua.decoding.publish import BROKEN, Decoder, ServiceFault, Undecoded
 from drivers.opcua.decoding.type_dictionary import parsed
 from drivers.opcua.session import variant as v
-from drivers.opcua.session.wire import BoundedBuffer
+from drivers.opcua.session.bounded import BoundedBuffer
 from drivers.opcua.settings import AlarmSource
 from drivers.opcua.subscription import history
 from drivers.opcua.subscription.alarms import read_events
