@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from buffer import Journal, JournalError
@@ -15,6 +16,7 @@ from gateway.evidence.witness import WitnessAway
 from gateway.intake import Intake, PushServer
 from gateway.operation import server
 from gateway.operation.commands import commands_of
+from gateway.operation.control import CONTROL_SOCKET
 from gateway.operation.parts import Parts
 from gateway.operation.status import Status
 from gateway.runtime.isolate import Crashed, contained, telling
@@ -66,6 +68,9 @@ def tasks(parts: Parts, status: Status, event: Event, fault: Awaitable[None]) ->
     if parts.line.web is not None:
         table["page"] = partial(_page, status, parts.line, page_tried)
     table["control socket"] = partial(_control, parts, status, page_tried)  # systemd hears that the line runs when it is open
+    if (path := parts.line.people_socket) is not None:  # for everybody who is no service
+        table["people's socket"] = partial(_people, parts, status, path)
+    table["refusals"] = parts.access.run  # tells of those that were too many for an entry each
     if parts.line.push is not None:  # order parameters sent to the gateway
         table["push"] = partial(_push, parts)
     announcer = Announcer(event)
@@ -194,7 +199,17 @@ async def _control(parts: Parts, status: Status, page_tried: asyncio.Event) -> N
     """Serve the control socket; the line is ready when it is open. After the page: who finds the socket finds everything open."""
     if parts.line.web is not None:
         await page_tried.wait()
-    await server.serve_control(status, parts.line, commands_of(parts), opened=lambda: notify("READY=1"))
+    path = parts.line.data / CONTROL_SOCKET
+    await server.serve_control(status, path, commands_of(parts), parts.access, opened=lambda: notify("READY=1"))
+
+
+async def _people(parts: Parts, status: Status, path: Path) -> None:
+    """Serve the control socket for people. Raises Closed: a group or folder that is not there keeps people out, and nothing else."""
+    assert parts.line.users is not None
+    try:
+        await server.serve_control(status, path, commands_of(parts), parts.access, group=parts.line.users.group)
+    except OSError as error:
+        raise Closed(f"{path} can not be opened: {error.strerror or error}") from error
 
 
 async def _push(parts: Parts) -> None:
