@@ -35,7 +35,7 @@ RULES: dict[str, Rule] = {
     "quarantine-dispose": Rule("quarantine dispose", ("qa",), "take an entry as dealt with by a person"),
     "rotate-key": Rule("keys rotate", ("admin",), "sign with a new key"),
     "sign-archive": Rule("archive", ("operator", "engineer", "qa", "admin"), "sign the archive of a batch", reason=False),
-    "certs-make": Rule("certs make", ("engineer", "admin"), "make the gateway's own OPC UA certificate"),
+    "certs-make": Rule("certs make", ("engineer", "admin"), "make the gateway's own OPC UA certificate", reason=False),
     "certs-trust": Rule("certs trust", ("engineer", "admin"), "trust a server's certificate"),
     "restore": Rule("restore", ("admin",), "put a backup in the place of a journal that is gone", first=True),
     "users-add": Rule("users add", ("admin",), "add a user", first=True),
