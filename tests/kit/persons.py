@@ -1,6 +1,7 @@
 """Five people of a line, one of each role, and what they say when they are asked who they are."""
 
 from pathlib import Path
+from typing import Any
 
 from buffer.times import now_ticks
 from gateway.access import ROLES, Directory, users
@@ -31,7 +32,7 @@ def people(data: Path) -> None:
     write(data / NAME, five().model_dump_json().encode())
 
 
-def says(user: str, reason: str | None = REASON) -> dict[str, str]:
+def says(user: str, reason: str | None = REASON) -> dict[str, Any]:
     """What a command says of who gives it."""
     return {"as_user": user, "password": password(user), **({} if reason is None else {"reason": reason})}
 

@@ -40,9 +40,9 @@ def test_root_adds_the_first_administrator_who_changes_her_password_and_adds_eve
         first = command("users", "add", folder, "aberg", "--name", "Anna Berg", "--role", "admin", "--reason", "first administrator here")
         assert first.returncode == 0, first.stderr
         (given,) = [text.partition(": ")[2] for text in first.stdout.splitlines() if text.startswith("first password: ")]
-        her = ["--user", "aberg", "--password-file", secret(tmp_path, given)]
+        her: list[str | Path] = ["--user", "aberg", "--password-file", secret(tmp_path, given)]
 
-        new = ["users", "add", folder, "jdurand", "--name", "Jeanne Durand", "--role", "qa", "--reason", "QA of the second shift"]
+        new: list[str | Path] = ["users", "add", folder, "jdurand", "--name", "Jeanne Durand", "--role", "qa", "--reason", "QA of the second shift"]
         assert "change your password first" in called(*new, *her).stderr
         assert called("users", "password", folder, *her, "--new-password-file", secret(tmp_path, "copper lantern 12")).returncode == 0
         assert "user or password is wrong" in called(*new, *her).stderr
@@ -68,7 +68,7 @@ def test_two_people_at_one_panel_leave_each_their_own_name(tmp_path: Path) -> No
     people(folder / "data")
     with running(folder):
         for who in ("engineer", "admin"):
-            words = ["new-epoch", folder, "--reason", f"the disk was set back, says {who}", *options(who, tmp_path)]
+            words: list[str | Path] = ["new-epoch", folder, "--reason", f"the disk was set back, says {who}", *options(who, tmp_path)]
             assert called(*words).returncode == 0
         refused = called("release-hold", folder, "--batch", "B1", "--reason", "record reviewed", *options("admin", tmp_path))
         assert (refused.returncode, refused.stderr.strip()) == (2, "release-hold is for qa; admin has the role admin")
@@ -85,7 +85,7 @@ def test_two_people_at_one_panel_leave_each_their_own_name(tmp_path: Path) -> No
 def test_a_password_comes_from_standard_input_or_a_file_of_ones_own_and_from_nowhere_else(tmp_path: Path) -> None:
     folder = drop_line(tmp_path / "line")
     people(folder / "data")
-    words = [str(word) for word in (COMMAND, "new-epoch", folder, "--reason", "the disk was set back", "--user", "admin")]
+    words: list[str | Path] = [str(word) for word in (COMMAND, "new-epoch", folder, "--reason", "the disk was set back", "--user", "admin")]
     with running(folder):
         file = Path(options("admin", tmp_path)[-1])
         typed = subprocess.run([*words, "--password-file", "-"], input=file.read_text(), check=False, **CAPTURED)
@@ -104,7 +104,7 @@ def test_users_without_a_gateway_are_changed_too_and_the_next_start_has_it_in_th
     her = options("admin", tmp_path)
     for _ in range(5):
         assert called("users", "list", folder).returncode == 0
-        words = ["--user", "qa", "--password-file", secret(tmp_path, "nothing of the kind")]
+        words: list[str | Path] = ["--user", "qa", "--password-file", secret(tmp_path, "nothing of the kind")]
         assert called("users", "password", folder, *words, "--new-password-file", secret(tmp_path, "copper lantern 12")).returncode == 2
     assert "qa                   qa        locked" in called("users", "list", folder).stdout
     assert called("users", "enable", folder, "qa", "--reason", "he has rung me up", *her).returncode == 0
@@ -181,7 +181,7 @@ def test_a_restore_names_who_and_why_in_the_new_epoch_and_one_that_was_refused_i
     backup = tmp_path / "copy"
     assert called("backup", folder, "--to", backup).returncode == 0
     assert not (backup / "users.json").exists(), "hashes of passwords do not travel"
-    words = ["restore", folder, "--from", backup, "--reason", "the disk was lost on Sunday"]
+    words: list[str | Path] = ["restore", folder, "--from", backup, "--reason", "the disk was lost on Sunday"]
     assert called(*words, *options("qa", tmp_path)).returncode == 2
     assert called(*words, *options("admin", tmp_path)).returncode == 2, "a journal is there"
     for path in [folder / "data" / "journal.db", *(folder / "data" / "segments").iterdir()]:
@@ -208,7 +208,7 @@ def test_an_archive_is_signed_for_a_person_alone_also_without_a_gateway(tmp_path
     journal.append([event_body({"type": "heartbeat", "observed": {}, "batch": "B1"})], urgent=True).result()
     assert journal.checkpoint(signer) is not None
     journal.close()
-    words = ["archive", folder, "--batch", "B1", "--reason", "asked for by the inspector", "--to", tmp_path / "b1.zip"]
+    words: list[str | Path] = ["archive", folder, "--batch", "B1", "--reason", "asked for by the inspector", "--to", tmp_path / "b1.zip"]
     for who in ([], options("viewer", tmp_path)):
         refused = called(*words, *who)
         assert (refused.returncode, (tmp_path / "b1.zip").exists()) == (2, False), refused
@@ -245,7 +245,7 @@ def test_a_certificate_is_trusted_by_a_person_for_a_reason_and_is_not_where_that
     (folder / "tags.csv").write_text("tag,source,address,type\nplc.speed,plc,ns=2;s=Speed,float64\n")
     people(folder / "data")
     server = Path(certs.make(tmp_path / "server", "urn:example:plc").file)
-    words = ["certs", "trust", folder, server, "--reason", "new server of the granulator"]
+    words: list[str | Path] = ["certs", "trust", folder, server, "--reason", "new server of the granulator"]
     assert called("certs", "make", folder, *options("engineer", tmp_path)).returncode == 0
     assert called(*words, *options("operator", tmp_path)).returncode == 2
     assert called(*words[:-1], "new", *options("engineer", tmp_path)).returncode == 2

@@ -26,7 +26,7 @@ LEAVES = {
 
 def words_of(group: Any, before: str = "") -> dict[str, Any]:
     """Every command of the command line by its words."""
-    found = {}
+    found: dict[str, Any] = {}
     for name, command in group.commands.items():
         found |= words_of(command, f"{before}{name} ") if hasattr(command, "commands") else {f"{before}{name}": command}
     return found
