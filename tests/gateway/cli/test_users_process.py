@@ -42,7 +42,18 @@ def test_root_adds_the_first_administrator_who_changes_her_password_and_adds_eve
         (given,) = [text.partition(": ")[2] for text in first.stdout.splitlines() if text.startswith("first password: ")]
         her: list[str | Path] = ["--user", "aberg", "--password-file", secret(tmp_path, given)]
 
-        new: list[str | Path] = ["users", "add", folder, "jdurand", "--name", "Jeanne Durand", "--role", "qa", "--reason", "QA of the second shift"]
+        new: list[str | Path] = [
+            "users",
+            "add",
+            folder,
+            "jdurand",
+            "--name",
+            "Jeanne Durand",
+            "--role",
+            "qa",
+            "--reason",
+            "QA, second shift",
+        ]
         assert "change your password first" in called(*new, *her).stderr
         assert called("users", "password", folder, *her, "--new-password-file", secret(tmp_path, "copper lantern 12")).returncode == 0
         assert "user or password is wrong" in called(*new, *her).stderr
@@ -55,7 +66,7 @@ def test_root_adds_the_first_administrator_who_changes_her_password_and_adds_eve
         assert [(one["object"], one["who"]["user"], one["who"]["kind"], one["reason"]) for one in told] == [
             ("user aberg", "os:root" if os.geteuid() == 0 else told[0]["who"]["user"], "system", "first administrator here"),
             ("user aberg", "aberg", "person", None),
-            ("user jdurand", "aberg", "person", "QA of the second shift"),
+            ("user jdurand", "aberg", "person", "QA, second shift"),
         ]
         assert told[2]["new"] == {**told[2]["new"], "name": "Jeanne Durand", "role": "qa", "must_change": True}
         assert (told[2]["old"], told[2]["site_zone"], told[2]["where"]["interface"]) == (None, "Europe/Paris", "cli")
