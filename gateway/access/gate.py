@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
@@ -18,6 +19,8 @@ from gateway.entries.findings import finding
 
 MOST_WAITING = 8
 """So many wait for their password to be looked at, which takes 64 MiB each time; more are sent away."""
+PAUSE_S = 0.5
+"""After a wrong password nobody's is looked at for so long: guessing must not take the processor from the sources."""
 TELL_EVERY_S = 60.0
 
 
@@ -57,7 +60,7 @@ class Access:
         self.settings, self.production = line.users or Users(), line.line.environment == "production"
         self._store, self._record, self._alarm, self._now = Store(line.data), record, alarm, clock
         self._one = asyncio.Lock()
-        self._waiting = 0
+        self._waiting, self._next_look_s = 0, 0.0
         self._refusals = Refusals()
 
     async def admitted(self, command: str, arguments: Mapping[str, Any], peer: Peer, interface: Interface = "cli") -> Actor:
@@ -147,7 +150,10 @@ class Access:
         self._waiting += 1
         try:
             async with self._one:
+                await asyncio.sleep(self._next_look_s - time.monotonic())
                 came = await asyncio.to_thread(self._looked_at, user, password)
+                if came.cause in {"wrong-password", "unknown-user"}:
+                    self._next_look_s = time.monotonic() + PAUSE_S
         finally:
             self._waiting -= 1
         if came.now_locked and came.user is not None:
@@ -188,10 +194,14 @@ class Access:
         return self._store.read()
 
     async def run(self) -> None:
-        """Tell each minute of the refusals that got no entry of their own, until cancelled."""
+        """Tell each minute of the refusals that got no entry of their own, and look whether the list of users can be read, until cancelled.
+
+        Raises UsersUnreadable: somebody must hear of it before nobody is let in.
+        """
         while True:
-            await asyncio.sleep(TELL_EVERY_S)
             await self.tell_refusals()
+            await asyncio.to_thread(self._store.read)
+            await asyncio.sleep(TELL_EVERY_S)
 
     async def tell_refusals(self) -> None:
         """Write down how many refusals got no entry of their own, if there are any."""

@@ -4,6 +4,7 @@ import grp
 import os
 import pwd
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from config.sections import Role
@@ -31,16 +32,18 @@ def of_uid(uid: int, roles: Mapping[Role, str]) -> OsUser | None:
 def everybody(roles: Mapping[Role, str]) -> list[OsUser]:
     """List who has a role: members of the groups, and accounts whose own group is one of them."""
     ids: set[int] = set()
-    names: set[str] = set()
+    accounts: dict[str, pwd.struct_passwd] = {}
     for group in roles.values():
         try:
             entry = grp.getgrnam(group)
         except KeyError:
             continue
         ids.add(entry.gr_gid)
-        names.update(entry.gr_mem)
-    accounts = [one for one in pwd.getpwall() if one.pw_uid != 0 and (one.pw_name in names or one.pw_gid in ids)]
-    return sorted(_user(one, roles) for one in accounts)
+        for name in entry.gr_mem:  # by name: a directory of many thousands does not list its accounts
+            with suppress(KeyError):
+                accounts[name] = pwd.getpwnam(name)
+    accounts |= {one.pw_name: one for one in pwd.getpwall() if one.pw_gid in ids}
+    return sorted(_user(one, roles) for one in accounts.values() if one.pw_uid != 0)
 
 
 def _user(entry: pwd.struct_passwd, roles: Mapping[Role, str]) -> OsUser:

@@ -10,6 +10,7 @@ from typing import Any
 from buffer import Journal, JournalError
 from config import ConfigError, Line
 from drivers import DriverError, DriverMisconfigured
+from gateway.access import Access, UsersUnreadable
 from gateway.entries.findings import Announcer, finding
 from gateway.evidence.backups import BackupFailed, Backups
 from gateway.evidence.witness import WitnessAway
@@ -70,7 +71,7 @@ def tasks(parts: Parts, status: Status, event: Event, fault: Awaitable[None]) ->
     table["control socket"] = partial(_control, parts, status, page_tried)  # systemd hears that the line runs when it is open
     if (path := parts.line.people_socket) is not None:  # for everybody who is no service
         table["people's socket"] = partial(_people, parts, status, path)
-    table["refusals"] = parts.access.run  # tells of those that were too many for an entry each
+    table["users"] = partial(_users, parts.access)  # can be read; refusals that were too many for an entry each are told
     if parts.line.push is not None:  # order parameters sent to the gateway
         table["push"] = partial(_push, parts)
     announcer = Announcer(event)
@@ -201,6 +202,14 @@ async def _control(parts: Parts, status: Status, page_tried: asyncio.Event) -> N
         await page_tried.wait()
     path = parts.line.data / CONTROL_SOCKET
     await server.serve_control(status, path, commands_of(parts), parts.access, opened=lambda: notify("READY=1"))
+
+
+async def _users(access: Access) -> None:
+    """Watch the list of users. Raises Closed: one that is damaged lets nobody in, and stops nothing else."""
+    try:
+        await access.run()
+    except UsersUnreadable as error:
+        raise Closed(str(error)) from error
 
 
 async def _people(parts: Parts, status: Status, path: Path) -> None:

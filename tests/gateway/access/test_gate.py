@@ -11,7 +11,8 @@ from kit.drop_line import drop_line
 from kit.persons import REASON, people, says
 
 import config
-from gateway.access import RULES, Access, Actor, NotPossible, Peer, Refused, users
+from gateway.access import RULES, Access, Actor, NotPossible, Peer, Refused, report, users
+from gateway.access.gate import PAUSE_S
 from gateway.access.refusals import AT_ONCE
 
 ROOT, SERVICE, STRANGER = Peer(0, "root"), Peer(os.geteuid(), "the-service"), Peer(4_242, "stranger")
@@ -250,3 +251,34 @@ async def test_an_account_in_groups_of_two_roles_is_refused(tmp_path: Path) -> N
     assert trail.causes == ["no-one-role"]
     with pytest.raises(NotPossible, match="operating system"):
         access.local()
+
+
+def test_the_accounts_of_the_groups_are_listed_with_their_roles(tmp_path: Path) -> None:
+    access, _ = gate(line(tmp_path, more=OS_GROUP))
+    told = {one["user"]: one["role"] for one in report.describe(access)["users"]}
+    assert (told["daemon"], told["nobody"], "root" in told, "mail" in told) == ("operator", "qa", False, False)
+
+
+@pytest.mark.urs("URS-SEC-02", "URS-SEC-09")
+async def test_who_guesses_is_looked_at_twice_a_second_at_most_and_hears_at_once_that_he_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = line(tmp_path)
+    people(of.data)
+    access, _ = gate(of)
+    waited: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        waited.append(seconds)
+        await sleep(0)
+
+    monkeypatch.setattr("gateway.access.gate.asyncio.sleep", noted)
+    await access.admitted("release-hold", says("qa"), ROOT)
+    await refused(access, "release-hold", ROOT, as_user="nobody", password="x")
+    assert max(waited) <= 0, "neither a right one nor the first wrong one waits"
+    await refused(access, "release-hold", ROOT, as_user="qa", password="x")
+    assert 0 < max(waited) <= PAUSE_S
+    waited.clear()
+    await access.admitted("release-hold", says("qa"), ROOT)
+    assert 0 < max(waited) <= PAUSE_S

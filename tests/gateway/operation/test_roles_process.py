@@ -17,7 +17,7 @@ from kit.processes import running, until
 
 import config
 from gateway.access import ROLES, RULES
-from gateway.operation.control import tell
+from gateway.operation.control import ask, tell
 from gateway.operation.offline_commands import done_offline
 
 HARMLESS: dict[str, dict[str, Any]] = {
@@ -226,10 +226,24 @@ def test_with_os_groups_the_kernel_says_which_person_it_is(tmp_path: Path, open_
 def test_a_group_that_is_not_there_keeps_people_out_and_nothing_else(tmp_path: Path) -> None:
     folder = drop_line(tmp_path / "line", '[users]\nsocket = "people.sock"\ngroup = "no-such-group"\n')
     with running(folder):
-        from gateway.operation.control import ask
-
         assert until(lambda: [text for text in ask(folder / "data")["problems"] if "there is no group no-such-group" in text])
         assert not (folder / "people.sock").exists()
+
+
+@pytest.mark.urs("URS-SEC-01", "URS-OBS-03")
+def test_a_damaged_list_of_users_is_told_at_once_lets_nobody_in_and_works_again_when_it_is_mended(tmp_path: Path) -> None:
+    folder = drop_line(tmp_path / "line")
+    people(folder / "data")
+    held = (folder / "data" / "users.json").read_bytes()
+    (folder / "data" / "users.json").write_bytes(held[:-9])
+    with running(folder):
+        assert until(lambda: [text for text in ask(folder / "data")["problems"] if "users.json: damaged" in text])
+        assert "damaged" in tell(folder / "data", "new-epoch", **says("admin"))["error"]
+        assert "damaged" in tell(folder / "data", "users-add", user="new", name="New One", role="qa", reason=REASON)["error"]
+        (folder / "data" / "users.json").write_bytes(held)
+        assert "epoch" in tell(folder / "data", "new-epoch", **says("admin"))
+        assert until(lambda: not [text for text in ask(folder / "data")["problems"] if "users.json" in text])
+        assert [one["severity"] for one in events(folder, "finding") if "users.json: damaged" in one["text"]] == ["alarm"]
 
 
 @pytest.mark.urs("URS-OPS-05")
@@ -237,7 +251,5 @@ def test_a_file_that_is_no_socket_is_not_removed_for_one(tmp_path: Path) -> None
     folder = drop_line(tmp_path / "line", '[users]\nsocket = "tags.csv"\n')
     held = (folder / "tags.csv").read_bytes()
     with running(folder):
-        from gateway.operation.control import ask
-
         assert until(lambda: [text for text in ask(folder / "data")["problems"] if "is no socket" in text])
     assert (folder / "tags.csv").read_bytes() == held
