@@ -5,7 +5,7 @@ from typing import Any
 
 from buffer.archive.blocks import Block, Form, Heading, Table, Text
 from buffer.archive.happenings import Happening
-from buffer.archive.texts import counted_text, local_text, path_text, people_text, value_text
+from buffer.archive.texts import counted_text, local_text, path_text, people_text, value_text, who_text
 
 NOTHING = {"path": "nothing but its evidence"}
 
@@ -59,8 +59,9 @@ def audit_trail(happened: Iterable[Happening], zone: str | None) -> Iterator[Blo
         event = happening.event
         if event["type"] != "audit":
             continue
-        head = (happening.where, local_text(happening.time, zone), value_text(event.get("action")), value_text(event.get("who")))
-        facts = list((event.get("what") or {}).items()) or [("", "")]
+        head = (happening.where, local_text(happening.time, zone), value_text(event.get("action")), who_text(event.get("who")))
+        changed = [(name, event[name]) for name in ("object", "old", "new") if event.get(name) is not None]
+        facts = [*changed, *(event.get("what") or {}).items()] or [("", "")]
         for number, (name, value) in enumerate(facts):
             said = (name.replace("_", " "), people_text(value, zone) if name else "")
             rows.append([*(head if number == 0 else ("", "", "", "")), *said, value_text(event.get("reason")) if number == 0 else ""])

@@ -22,6 +22,14 @@ def value_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+def who_text(who: Any) -> str:
+    """Format who did what an audit event tells: printed name, id and role of a person; of anybody else the account or the program."""
+    if not isinstance(who, Mapping):
+        return value_text(who)
+    name, user, role = (value_text(who.get(key)) for key in ("name", "user", "role"))
+    return f"{name} ({user}, {role})" if name and role else f"{user} ({role})" if role else user
+
+
 def instant_text(at: Mapping[str, Any] | None) -> str:
     """Format an instant, local and UTC, with its basis unless it was simply observed."""
     if not at:

@@ -26,8 +26,8 @@ NICE = 10
 OVERDUE = 2.0
 """A newest verified backup older than so many intervals is a problem (URS-OPS-01)."""
 
-Audit = Callable[[str, Mapping[str, Any], str], Awaitable[None]]
-"""(action, what, reason)"""
+Audit = Callable[[str, Mapping[str, Any]], Awaitable[None]]
+"""(action, what)"""
 
 
 class BackupFailed(Exception):
@@ -136,7 +136,8 @@ class Backups:
         except OSError as error:
             raise BackupFailed(str(error)) from error
         removed = await self._remove_old()
-        await self._audit("backup", {"path": str(target), "removed": [folder.name for folder in removed], **report}, "scheduled")
+        what = {"path": str(target), "removed": [folder.name for folder in removed], "cause": "scheduled", **report}
+        await self._audit("backup", what)
         self._made(f"backups are made again: {target}")
         await self._held()
 

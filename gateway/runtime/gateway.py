@@ -11,6 +11,7 @@ from typing import Any
 
 from buffer import Journal, Origin
 from config import Line
+from gateway.access import Access, forget, take_over
 from gateway.alarms import Tally
 from gateway.alarms.stream import LONGEST_SUBJECT
 from gateway.clock import Clock, system_clock
@@ -78,7 +79,7 @@ class Gateway:
         self._fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stop = asyncio.Event()
         self._intake = intake = Intake(line, journal, clock, fold, on_fault=self.fault, on_caused=self._caused)
-        audit = AuditTrail(line.gateway, intake.happened)
+        audit = AuditTrail(line.gateway, intake.happened, line.line.timezone)
         keyring = Keyring(line.data, line.gateway, journal.watermark("gateway").get("key"))
         witnesses = [Witness(witness, line.folder, self.event) for witness in line.witnesses]
         self._parts = Parts(
@@ -90,6 +91,7 @@ class Gateway:
             intake=intake,
             uplinks=[Forwarder(journal, line, uplink, self.event) for uplink in line.uplinks],
             audit=audit,
+            access=Access(line, audit.record, self.event),
             keyring=keyring,
             checkpoints=Checkpoints(journal, keyring, intake.happened, witnesses),
             holds=Holds(journal, fold, audit, every_batch=line.buffer.hold_batches),
@@ -120,6 +122,7 @@ class Gateway:
         for forwarder in self._parts.uplinks:
             self._parts.journal.on_commit(forwarder.wake)
         self._begin()
+        await self._take_over()
         gc.collect()
         gc.freeze()  # start-up objects live as long as the process: the collector need not walk them
         gc.set_threshold(*_GC_THRESHOLD)
@@ -158,11 +161,23 @@ class Gateway:
             if parts.fold.last_observed(name) is not None:
                 port.stopped("gateway-stopped" if opened.was_clean else "gateway-crashed", "the gateway was not running")
 
+    async def _take_over(self) -> None:
+        """Append what was done while no gateway ran (users, certificates, a restore); what is on disk is forgotten outside of it."""
+        parts, data = self._parts, self._parts.line.data
+        try:
+            taken = take_over(data, parts.journal.watermark("gateway").get("pending"), parts.audit.taken_over)
+            await asyncio.gather(*taken)
+            await asyncio.to_thread(forget, data)
+        except OSError as error:
+            log.error("what was done while no gateway ran can not be taken into the journal: %s", error)  # noqa: TRY400 - one line
+            parts.broken["audit trail"] = f"what was done while no gateway ran can not be taken into the journal: {error}"
+
     async def _end(self) -> None:
         """Append what was observed last and that the line stops, and sign it all: each of it, whatever becomes of the others."""
         parts = self._parts
         for last in (
             parts.intake.heartbeat,
+            parts.access.tell_refusals,
             partial(parts.audit.record, "stop", {"software": software_version()}),
             partial(parts.checkpoints.sign, "stop"),
         ):

@@ -50,7 +50,7 @@ class Retention:
         parts = self._parts
         prune = partial(parts.journal.prune, clock_verified=parts.clock.stamp().status not in UNVERIFIED)
         while (pruned := await asyncio.to_thread(prune, parts.fold.open_since())) is not None:
-            await parts.audit.record("prune", pruned.audit(), "retention")
+            await parts.audit.record("prune", pruned.audit())
 
     def _report_space(self, usage: Usage) -> None:
         """Raise an alarm once at 70 % and at 85 % of the space there is, and report when it is over (URS-BUF-05)."""

@@ -4,16 +4,19 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from buffer import Journal, JournalError
 from config import ConfigError, Line
 from drivers import DriverError, DriverMisconfigured
+from gateway.access import Access, UsersUnreadable
 from gateway.evidence.backups import BackupFailed, Backups
 from gateway.evidence.witness import WitnessAway
 from gateway.intake import Intake, PushServer
 from gateway.operation import server
 from gateway.operation.commands import commands_of
+from gateway.operation.control import CONTROL_SOCKET
 from gateway.operation.parts import Parts
 from gateway.operation.status import Status
 from gateway.runtime.broken import Broken
@@ -68,6 +71,9 @@ def tasks(parts: Parts, status: Status, event: Event, broken: Broken, fault: Awa
     if parts.line.web is not None:
         table["page"] = partial(_page, status, parts.line, page_tried)
     table["control socket"] = partial(_control, parts, status, page_tried)  # systemd hears that the line runs when it is open
+    if (path := parts.line.people_socket) is not None:  # for everybody who is no service
+        table["people's socket"] = partial(_people, parts, status, path)
+    table["users"] = partial(_users, parts.access)  # can be read; refusals that were too many for an entry each are told
     if parts.line.push is not None:  # order parameters sent to the gateway
         table["push"] = partial(_push, parts)
     kept = {name: partial(_part, name, part, broken) for name, part in table.items()}
@@ -205,7 +211,24 @@ async def _control(parts: Parts, status: Status, page_tried: asyncio.Event, done
         notify("READY=1")
         done()
 
-    await server.serve_control(status, parts.line, commands_of(parts), opened)
+    await server.serve_control(status, parts.line.data / CONTROL_SOCKET, commands_of(parts), parts.access, opened=opened)
+
+
+async def _users(access: Access, done: Done) -> None:
+    """Watch the list of users. Raises Closed: one that is damaged lets nobody in, and stops nothing else."""
+    try:
+        await access.run(done)
+    except UsersUnreadable as error:
+        raise Closed(str(error)) from error
+
+
+async def _people(parts: Parts, status: Status, path: Path, done: Done) -> None:
+    """Serve the control socket for people. Raises Closed: a group or folder that is not there keeps people out, and nothing else."""
+    assert parts.line.users is not None
+    try:
+        await server.serve_control(status, path, commands_of(parts), parts.access, group=parts.line.users.group, opened=done)
+    except OSError as error:
+        raise Closed(f"{path} can not be opened: {error.strerror or error}") from error
 
 
 async def _push(parts: Parts, done: Done) -> None:

@@ -233,10 +233,10 @@ def test_a_backup_made_while_running_is_verified_and_restored_into_a_new_epoch(f
     gateway.terminate()
     gateway.wait(DEADLINE_S)
     assert "checkpoint" in [e["event"]["type"] for e in stored(folder) if "event" in e]
-    assert called("restore", folder, "--from", backup).returncode == 2  # a journal is there
+    assert called("restore", folder, "--from", backup, "--reason", "the disk was lost").returncode == 2  # a journal is there
 
     (folder / "data").rename(folder / "lost")
-    assert command("restore", folder, "--from", backup).returncode == 0
+    assert command("restore", folder, "--from", backup, "--reason", "the disk was lost").returncode == 0
     with running(folder):
         pass
     epochs = [event["reason"] for event in events(folder, "epoch")]

@@ -501,7 +501,7 @@ async def test_a_request_that_runs_into_a_fault_is_answered_and_the_next_one_too
         assert await asyncio.to_thread(ask, data) == {"error": "failed: RecursionError"}
         assert "journal" in await asyncio.to_thread(ask, data)
         monkeypatch.setattr("gateway.evidence.audit.AuditTrail.record", lambda *_a, **_k: (_ for _ in ()).throw(KeyError("x")))
-        assert await asyncio.to_thread(lambda: tell(data, "new-epoch", reason="test")) == {"error": "failed: KeyError"}
+        assert await asyncio.to_thread(lambda: tell(data, "new-epoch", reason="a test of failures")) == {"error": "failed: KeyError"}
 
 
 async def _get(port: int, host: str) -> tuple[int, str]:
