@@ -21,12 +21,17 @@ class Happening(NamedTuple):
         return f"{self.seqs[0]}" if len(self.seqs) == 1 else f"{self.seqs[0]}-{self.seqs[-1]}"
 
 
+def is_event(entry: Entry) -> bool:
+    """Return True if an entry holds an event, not readings: in a text a quotation mark would be escaped."""
+    return b'"event":{' in entry.payload
+
+
 def happenings(entries: Iterable[Entry]) -> list[Happening]:
     """Return every event, in order; an event that was cut into parts is joined again."""
     joined_events: list[Happening] = []
     open_parts: dict[tuple[Any, ...], Happening] = {}
     for entry in entries:
-        if b'"event":{' not in entry.payload:
+        if not is_event(entry):
             continue
         item = json.loads(entry.payload)
         event = item["event"]

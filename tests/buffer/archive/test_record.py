@@ -16,7 +16,7 @@ import pytest
 from kit.journals import GATEWAY, event, opened, resting_on
 
 from buffer import keys, verify
-from buffer.archive import packing
+from buffer.archive import packing, zipped
 from buffer.archive.blocks import Heading, NamedValues, Table, Text
 from buffer.archive.happenings import happenings
 from buffer.archive.html import html
@@ -89,7 +89,7 @@ def rewritten(target: Path, files: dict[str, bytes]) -> Path:
     sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in inner.items()).encode()
     note = {verify.SUMS_NOTE: files[verify.SUMS_NOTE]} if verify.SUMS_NOTE in files else {}
     target.unlink(missing_ok=True)
-    packing._write(target, inner | {"SHA256SUMS": sums} | note)
+    zipped.write_files(target, inner | {"SHA256SUMS": sums} | note)
     return target
 
 

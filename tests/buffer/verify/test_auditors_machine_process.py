@@ -17,7 +17,7 @@ import pytest
 from kit.journals import GATEWAY, TIME, event, opened, resting_on
 
 from buffer import Body, keys, read_journal, verify
-from buffer.archive import packing
+from buffer.archive import packing, zipped
 from buffer.entry.examples import EVENTS
 
 BATCH = "B2026-0417"
@@ -209,4 +209,4 @@ def rewrite(target: Path, files: dict[str, bytes]) -> None:
     inner = {name: content for name, content in files.items() if name not in {"SHA256SUMS", verify.SUMS_NOTE}}
     sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in inner.items()).encode()
     target.unlink(missing_ok=True)
-    packing._write(target, inner | {"SHA256SUMS": sums, verify.SUMS_NOTE: files[verify.SUMS_NOTE]})
+    zipped.write_files(target, inner | {"SHA256SUMS": sums, verify.SUMS_NOTE: files[verify.SUMS_NOTE]})
