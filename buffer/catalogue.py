@@ -37,7 +37,8 @@ class Segment:
     """One row of table `segments`. Everything but epoch, first and previous is known once the segment is closed.
 
     first, last: seqs. file_bytes: size of the file. before, total: bytes of the epoch's entries before first, and through last. ticks: when
-    it was closed. previous: digest of the entry before first. digest: of last. root: of its subtree (None if entries of it are lost).
+    it was closed. previous: digest of the entry before first (None: journal.db was made anew, and
+    nothing that can be read says it). digest: of last. root: of its subtree (None if entries of it are lost).
     sha256: of the closed file.
     """
 
@@ -49,7 +50,7 @@ class Segment:
     before: int = 0
     total: int = 0
     ticks: int = 0
-    previous: bytes = b""
+    previous: bytes | None = b""
     digest: bytes | None = None
     root: bytes | None = None
     sha256: bytes | None = None
@@ -178,11 +179,18 @@ class Catalogue:
             db.executemany("UPDATE segments SET state = 'suspect' WHERE epoch = ? AND first = ? AND state = 'closed'", rows)
 
 
-def ends_of(epochs: Mapping[int, Mapping[str, Any]], current: int) -> dict[int, tuple[int, int]]:
-    """Return (last seq held, last seq that a receiver may hold) of each epoch that has ended."""
-    ends: dict[int, tuple[int, int]] = {}
+UNKNOWN_END = 1 << 62
+"""The last seq that a receiver may hold of an epoch whose end is not known here."""
+
+
+def ends_of(epochs: Mapping[int, Mapping[str, Any]], current: int, held: Mapping[int, int]) -> dict[int, tuple[int, int]]:
+    """Return (last seq held, last seq that a receiver may hold) of each epoch that has ended.
+
+    held: last seq held, by epoch. It alone tells of an epoch that no other says it follows: a journal.db that was made anew may not know.
+    """
+    ends = {epoch: (last, UNKNOWN_END) for epoch, last in held.items()}
     for event in epochs.values():
         if event["follows"] is not None:
             last_known = max([event["last_seq"], *(through for _, through in event["lost"])])
-            ends[event["follows"]] = event["last_seq"], last_known if event.get("tail", "whole") == "whole" else 1 << 62
+            ends[event["follows"]] = event["last_seq"], last_known if event.get("tail", "whole") == "whole" else UNKNOWN_END
     return {epoch: end for epoch, end in ends.items() if epoch != current}

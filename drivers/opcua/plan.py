@@ -30,7 +30,7 @@ TYPES: Mapping[str, tuple[int, ...]] = {
     "bcd32": (v.UINT32,),
 }
 """Built-in types that a tag type may be sent as, the usual one first. decimal has none: OPC UA servers do not send it."""
-_CONVERTED = frozenset({"string", "datetime", "bytes", "bcd16", "bcd32", "decimal"})
+_CONVERTED = frozenset({"datetime", "bytes", "bcd16", "bcd32", "decimal"})
 EVENT_QUEUE = 1000
 """Events that the server shall keep for us; one that does not fit is reported by an overflow event."""
 EVENT_BASED_MS = 100

@@ -114,6 +114,10 @@ class Sums:
                 sums.stood_seq = standing[3] if sums.known else None
         return sums
 
+    def copy(self) -> "Sums":
+        """Return sums that go on by themselves."""
+        return replace(self, beyond=list(self.beyond))
+
     def against(self, rule: Rule) -> "Sums":
         """Return these sums as they go on against other lines: what is beyond them counts from here on alone."""
         begun = replace(self, rule=rule, above=0.0, below=0.0, beyond=[], excursions=0)

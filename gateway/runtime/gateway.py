@@ -32,7 +32,11 @@ from gateway.uplink import Forwarder
 log = logging.getLogger(__name__)
 
 DRAIN_S = 5.0
+ENDS_IN_S = 10.0
+"""How long a task may take to close what it has open before it is told once more to stop."""
 DAY_S = 86_400.0
+_GC_THRESHOLD = (20_000, 10, 10)
+"""Lists of readings are short-lived and hold no cycles: by default each list alone would set the collector going, once or twice."""
 
 
 class StorageFault(Exception):
@@ -121,6 +125,7 @@ class Gateway:
         self._begin()
         gc.collect()
         gc.freeze()  # start-up objects live as long as the process: the collector need not walk them
+        gc.set_threshold(*_GC_THRESHOLD)
         try:
             await self._together()
         finally:
@@ -185,7 +190,14 @@ def _start(group: asyncio.TaskGroup, table: Mapping[str, Task]) -> list[asyncio.
 
 
 async def _cancel(running: list[asyncio.Task[None]]) -> None:
-    """Cancel tasks and wait for their end. What they raise is the task group's."""
-    for task in running:
-        task.cancel()
-    await asyncio.wait(running) if running else None
+    """Cancel tasks and wait for their end. One that goes on, for a library took the stop for its own business, is told again.
+
+    What they raise is the task group's.
+    """
+    left = set(running)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=ENDS_IN_S)
+        if left:
+            log.warning("still running, told again to stop: %s", ", ".join(sorted(task.get_name() for task in left)))

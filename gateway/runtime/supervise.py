@@ -5,7 +5,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Iterator
 
-from gateway.runtime.isolate import leaves, plain
+from gateway.runtime.isolate import end_if_asked, leaves, plain
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,8 @@ async def supervise(
 
     The waits begin anew after an attempt that lasted `settled_after_s` and changed what `achieved` returns: one that only waited for a
     deadline has not settled anything. By default every attempt has achieved something. Any other exception is a bug and goes up to the
-    TaskGroup, which ends the process; of a group, what is not `retry_on` goes up.
+    TaskGroup, which ends the process; of a group, what is not `retry_on` goes up. Being cancelled ends it, whatever attempt or `on_failure`
+    make of that: an error in the moment of a stop is not tried again.
     """
     loop, waits, logged = asyncio.get_running_loop(), backoff_s(), ""
     while True:
@@ -47,7 +48,8 @@ async def supervise(
             await attempt()
         except* retry_on as group:
             why = "; ".join(plain(error) for error in leaves(group))
-        else:
+        end_if_asked()
+        if not why:
             raise RuntimeError(f"{name}: returned, but must run until cancelled")
         if loop.time() - started > settled_after_s and achieved() != before:
             waits, logged = backoff_s(), ""
@@ -56,4 +58,5 @@ async def supervise(
         log.log(logging.DEBUG if why == logged else logging.WARNING, "%s: %s; next attempt in %.1f s", name, why, wait_s)
         logged = why
         await on_failure(why)
+        end_if_asked()
         await sleep(wait_s)

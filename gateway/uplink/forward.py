@@ -11,6 +11,7 @@ from buffer import Entry, Journal
 from config import Line, Uplink
 from gateway.entries.findings import Announcer, Report, Severity, finding
 from gateway.uplink import held
+from gateway.uplink.doubt import Doubt
 from gateway.uplink.errors import Awaited, Refused, Unreachable, UplinkError
 from gateway.uplink.https import Https, HttpsRecords
 from gateway.uplink.judge import Judge
@@ -71,8 +72,7 @@ class Forwarder:
         self._woken = asyncio.Event()
         self._looked_at = self._asked_at = clock()
         self._wait_s = 0.0
-        self._questioned_s: float | None = None  # when it was asked last whose history the receiver holds
-        self._contradicted_s: float | None = None
+        self._doubt = Doubt(uplink.resend_after_s, clock)
         self._told: set[str] = set()  # codes of what was reported and is over with the next progress
         self._missing: set[tuple[int, int, int]] = set()  # told before in this process
         self._transport.wake = self._woken.set
@@ -168,7 +168,8 @@ class Forwarder:
             self._announcer.say(code, severity, text)
         await self._transport.open(held.online(self._journal, self._window.confirmed))
         self.status.state, self.status.detail = "forwarding", ""
-        self._judge.behind, self._questioned_s = None, None
+        self._judge.behind = None
+        self._doubt.connected()
 
     async def _round(self) -> None:
         """Take one turn: what came in, what is overdue, what can go out; then wait for any of them."""
@@ -293,33 +294,31 @@ class Forwarder:
         So it is after a receipt that contradicts the journal, and at the start of a process that goes on after a cursor: the journal may
         be an older copy, or that of a cloned machine. There a receiver that does not answer in time is sent to as ever.
         """
-        now_s = self._clock()
-        if self._judge.contradiction is not None:
-            self._contradicted_s = now_s if self._contradicted_s is None else self._contradicted_s
+        doubt = self._doubt.look(self._judge.contradiction)
+        if doubt == "stands":
             return True
-        if self._contradicted_s is not None:
-            self._contradicted_s = None
+        self._judge.contradiction = None
+        if doubt == "ended":
             self.status.state, self.status.detail = "forwarding", ""
             self._announcer.over("two-histories", "the receiver has answered with a receipt that fits the journal")
         answered = bool(self.status.receipts) or self._judge.behind is not None or self._judge.here
         if answered or self._judge.takes_delivery or self._window.cursor == (0, 0):
             return False
-        return self._questioned_s is None or now_s - self._questioned_s < self._uplink.resend_after_s
+        return self._doubt.waits
 
     async def _ask_whose(self) -> bool:
         """Ask with an entry that was confirmed before: whoever holds this history has it, and answers with its present receipt."""
-        now_s = self._clock()
-        if self._contradicted_s is not None:
+        if self._doubt.since_s is not None:
             text = f"two histories: {self._judge.contradiction}; {WAY_OUT}"
             self.status.state, self.status.detail = "two-histories", text
-            if now_s - self._contradicted_s >= self._uplink.resend_after_s:  # a forged one has been outdone by now
+            if self._doubt.has_lasted:
                 self._announcer.say("two-histories", "alarm", text, confirmed=list(self._window.confirmed))
-        if self._questioned_s is not None and now_s - self._questioned_s < self._uplink.resend_after_s:
+        if not self._doubt.may_ask:
             return False
         entries = await self._confirmed_entry()
         if not entries or self._transport.room().entries < 1:
             return False
-        self._questioned_s = now_s
+        self._doubt.asked()
         await self._transport.send(entries)
         return True
 

@@ -40,8 +40,9 @@ class Judge:
     async def take(self, inbox: deque[Arrival]) -> None:
         """Judge everything that came in: of each epoch the receipts that reach farthest first, until one holds.
 
-        The farthest says all that the others say; if it is refused, it must not hide a good one. The journal wants epochs in order. Raises
-        Unreachable or Refused for an answer to a page that had to be a receipt.
+        The farthest says all that the others say; if it is refused, it must not hide a good one. The journal wants epochs in order. Where
+        no receipts are agreed, what comes as one is nothing. Raises Unreachable, or Refused for an answer to a page that had to be
+        a receipt.
         """
         receipts: dict[int, dict[tuple[int, str], Receipt]] = {}
         delivered: Delivered | None = None
@@ -52,7 +53,7 @@ class Judge:
                 self._window.note_delivered(item.position)
             elif isinstance(item, Outcome):
                 await self.quarantine.keep_outcome(item)
-            elif (receipt := self._read(item)) is not None:
+            elif not self.takes_delivery and (receipt := self._read(item)) is not None:
                 receipts.setdefault(receipt.epoch, {})[receipt.through, receipt.digest] = receipt
         for _, of_epoch in sorted(receipts.items()):
             for key in sorted(of_epoch, reverse=True):
@@ -66,8 +67,7 @@ class Judge:
         try:
             receipt = parse(answer.payload)
         except ValueError as error:
-            if self._uplink.receipts:
-                self._not_read(answer, error)
+            self._not_read(answer, error)
             return None
         if receipt.gateway != self._gateway:
             self._refuse("foreign", f"a receipt for {receipt.gateway!r}", receipt)

@@ -325,7 +325,7 @@ def stored(the_line: Line, items: list[Any], events: list[dict[str, Any]]) -> It
         else:
             rows = [(index, value, None, status, kind, event, None) for index, value, status, event, kind in item.readings]
             source_head = {"source": item.source, "source_clock": {"authority": "device"}}
-            body = readings_body(source_head, {}, item.source * 16, table(rows, None, item.ticks))
+            body = readings_body(source_head, {}, item.source * 16, table(tuple(zip(*rows, strict=True)), None, item.ticks))
             yield orjson.dumps(mine)[:-1] + b"," + body.body
         for event in caused.get(item.seq, []):
             yield orjson.dumps({**mine, "event": event})

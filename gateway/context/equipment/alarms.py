@@ -11,6 +11,7 @@ from config import Alarm
 from config.grammars.step_condition import Active, parse
 from gateway.context import event_bodies
 from gateway.context.plan import Plan, compared
+from gateway.context.standing import unknown
 from gateway.context.state import Instant, Raised, State
 from gateway.context.texts import LONGEST_TEXT
 from gateway.entries.fold_input import Json
@@ -62,7 +63,7 @@ class Alarms:
             if rings == (name in self._state.alarms):
                 continue
             first = tag not in self._state.alarm_tags
-            when = Instant(at.ticks, None, "found-at-start") if rings and first else at
+            when = at if not first else Instant(at.ticks, None, "found-at-start") if rings else unknown(at)
             self.occurred(name, "raised" if rings else "cleared", when, self._units(bell.alarm), self._told(bell.alarm, value), key=name)
         if tag not in self._state.alarm_tags:
             self._state.alarm_tags.append(tag)

@@ -6,7 +6,8 @@ from buffer.chain import leaf, root
 from gateway.context import configurations, event_bodies
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import Plan, Unit
-from gateway.context.records.absent_steps import absent, doubtful, has_begun
+from gateway.context.records.absent_steps import absent, doubtful
+from gateway.context.records.run_numbers import has_begun
 from gateway.context.standing import known
 from gateway.context.state import Batch, Instant, Member, State, stored_step
 from gateway.parameters import completeness
@@ -114,10 +115,10 @@ class BatchEnd:
             found[row.step, row.parameter] = "of another recipe"
             if id(row) in fits:
                 del found[row.step, row.parameter]
-                if row.step in optional and not has_begun(counts, f"{unit.name}/{row.step}"):
+                if row.step in optional and not has_begun(counts, unit.name, row.step):
                     unseen = any(member.equipment == unit.name and row.step in member.unseen for member in batch.members)
                     found[row.step, row.parameter] = _UNSEEN if unseen else "the step did not run, and need not"
-                if row.when == "event" and not counts.get(f"{unit.name}/{stored_step('event', row.event or '')}"):
+                if row.when == "event" and not has_begun(counts, unit.name, stored_step("event", row.event or "")):
                     found[row.step, row.parameter] = "the event did not happen"
         head = {"equipment": unit.name, "status": "not-applicable"}
         return [{**head, "step": step, "parameter": p, "reason": why} for (step, p), why in sorted(found.items(), key=str)]

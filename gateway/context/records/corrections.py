@@ -6,7 +6,6 @@ from typing import Any
 from gateway.context import event_bodies
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import Plan, Unit
-from gateway.context.records.absent_steps import gone_over
 from gateway.context.records.batches import Batches
 from gateway.context.records.final_records import FinalRecords
 from gateway.context.records.run_parameters import not_until_end
@@ -46,7 +45,7 @@ class Corrections:
         right = self._batches.opened(who, stay.start_seq)
         self._go_over(unit, wrong, right, stay, at)
         self._final_records.go_over(unit, wrong, right, final, "source-corrected")
-        self._bind(unit, name, who, runs, stay)
+        self._bind(name, who, runs, stay)
         self._alarms(unit, wrong, right)
         self._ledgers.wrong.add((name, unit.name))
         return stay.start.ticks
@@ -90,19 +89,17 @@ class Corrections:
         elif all(member.end is not None for member in wrong.members):
             wrong.ended, wrong.dirty = self._state.now, self._state.now if wrong.revision else None
 
-    def _bind(self, unit: Unit, name: str, who: Identity, runs: list[Run], stay: Member) -> None:
+    def _bind(self, name: str, who: Identity, runs: list[Run], stay: Member) -> None:
         """Give runs to the right batch: records by an event each, what only gathers with its stay."""
-        counts, parents = self._state.counts.setdefault(name, {}), dict[str | None, str]()
+        parents = dict[str | None, str]()
         for run in runs:
             record, number = run.record, run.run
             if run.kind == "step":
-                self._runs.rebind(unit, run, who, "source-corrected")
+                self._runs.rebind(run, who, "source-corrected")
                 self._batches.unlist(name, record)
                 parents[f"{run.step}/{number}"] = f"{run.step}/{run.run}"
-                gone = gone_over(f"{unit.name}/{run.step}")
-                counts[gone] = counts.get(gone, 0) + 1
             else:
-                self._runs.go_over(unit, run, who)
+                self._runs.go_over(run, who)
                 stay.events = {run.record if key == record else key: taken for key, taken in stay.events.items()}
         for run in runs:
             run.parent = parents.get(run.parent, run.parent)

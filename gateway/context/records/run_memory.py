@@ -38,10 +38,18 @@ class RunMemory:
             if run.book is None and run.start.ticks < max((until[t] for t in gathered.tags), default=0):
                 run.book = opened(gathered.needs, gathered.limits, tracks, run.start.ticks)
             if run.book is not None:
-                advance(run.book, gathered.needs, tracks, self._values.stops(run), ready, None if run.end is None else run.end.ticks)
+                end = None if run.end is None else run.end.ticks
+                advance(run.book, gathered.needs, tracks, self._values.stops(run), ready, end, self._left(run))
         for name, ticks in ready.items():
             tracks[name].retire(ticks)
         self._forget(back)
+
+    def _left(self, run: Run) -> int | None:
+        """Give the instant at which a run ended, or may turn out to have ended: its batch was left then."""
+        at, where = run.end or run.cut, self._state.where[run.equipment]
+        if at is None and run.identity.batch is not None and run.identity.batch == where.open:
+            at = where.left
+        return None if at is None or at.ticks < run.start.ticks else at.ticks
 
     def close(self, run: Run) -> None:
         """Let no reading change a run's record any more; a result of the laboratory still may."""

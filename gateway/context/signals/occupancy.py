@@ -242,7 +242,7 @@ class Occupancy:
     def _rebind(self, unit: Unit, run: Run, who: Identity, reason: str) -> None:
         old, was = run.record, run.identity.batch
         self.witness(unit, who, run.start_seq)
-        self._runs.rebind(unit, run, who, reason)
+        self._runs.rebind(run, who, reason)
         self._batches.unlist(was, old)
 
 

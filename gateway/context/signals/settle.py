@@ -9,6 +9,7 @@ the wire: steps end, the batch ends, the next one enters, steps begin.
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from config.sections import FromTag
 from gateway.context import event_bodies, standing, waits
 from gateway.context.equipment.holdtimes import HoldTimes
 from gateway.context.plan import Plan, Unit
@@ -83,6 +84,8 @@ class Settling:
                 pending.passed = origin.at.ticks  # but nobody saw it: both rows tell of what went by
             self._apply(unit, where, {IDENTITY: pending})
         where.read = now
+        if where.bound.batch is not None and _is_unread(unit, where):
+            return  # another tag tells the id from here on, and nobody has seen what it says
         self._change(unit, where, IDENTITY, [now.batch, now.raw], origin)
         if IDENTITY not in where.pending:
             self._occupancy.complete(unit, where)
@@ -216,6 +219,12 @@ class Settling:
             self._occupancy.bind(unit, where, changes[IDENTITY])
         if not unit.from_rows:
             self._steps.begin(unit, where, changes)
+
+
+def _is_unread(unit: Unit, where: EquipmentState) -> bool:
+    """Return whether nothing was read yet of the tag that tells the batch: that is no empty id."""
+    batch = unit.identity["batch"]
+    return isinstance(batch, FromTag) and batch.tag not in where.seen
 
 
 def _must_stand(change: Pending, ticks: int) -> None:

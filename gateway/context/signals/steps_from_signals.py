@@ -72,7 +72,8 @@ class SignalSteps:
         at = since if sighted is None else sighted.ticks
         source = self._plan.places[row.row.signal].source.name
         stood = waits.arrived(self._state, waits.Need(source, at + unit.settle_ticks))
-        if not stood or self._sight.is_lost(row) or any(tag in where.pending for tag in row.tags):
+        known = stood and all(tag in where.settled and tag not in where.pending for tag in row.tags)
+        if not known or self._sight.is_lost(row):
             return
         del where.sought[step]
         if row.runs(where.settled.get(row.row.signal)) and all(run.step != step for run in self._runs.running(unit)):

@@ -105,6 +105,7 @@ def store_of(folder: Path, entries: Iterable[Entry], forged: dict[int, bytes]) -
         db.execute("CREATE TABLE entries(gateway, epoch, seq, digest, payload)")
         db.execute("CREATE TABLE rejected(gateway, epoch, seq, digest, leaf)")
         db.execute("CREATE TABLE streams(gateway, epoch, through)")
+        db.execute("CREATE TABLE missing(gateway, epoch, first, last)")
         for entry in entries:
             payload = forged.get(entry.seq, entry.payload)
             db.execute(
@@ -173,6 +174,7 @@ def test_an_entry_whose_number_is_a_text_is_bad(made: Made, tmp_path: Path, caps
         "UPDATE entries SET gateway = NULL WHERE seq = 50",
         "INSERT INTO rejected SELECT gateway, epoch, 200, digest, 1000000000000 FROM entries WHERE seq = 50",
         "UPDATE streams SET through = 'all'",
+        "INSERT INTO missing VALUES ('lyon/granulation-2', 'one', 2, 3)",
     ],
 )
 def test_a_malformed_row_of_a_store_is_bad(made: Made, tmp_path: Path, sql: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import errno
 import json
+import os
+import signal
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -214,6 +216,87 @@ async def test_a_secret_that_is_not_there_stops_its_source_alone_until_it_is(tmp
         (folder / "credentials").mkdir()
         (folder / "credentials" / "plc").write_text("secret")
         await seen(now, lambda state: source_of(state, "value")["state"] == "connected")
+
+
+@pytest.mark.urs("URS-DAQ-11", "URS-OPS-01")
+async def test_a_stop_in_the_moment_in_which_a_link_is_lost_ends_the_gateway_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closing: list[str] = []
+    release = asyncio.Event()
+
+    class Closing(Faulty):
+        """`lost` loses its link and is slow to close what it had open; `value` and `os` raise as they are cancelled."""
+
+        async def run(self, emit: Emit) -> None:
+            emit.connected()
+            if self.source.name == "lost":
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._slow())
+                    group.create_task(self._fails())
+            try:
+                await asyncio.Event().wait()
+            finally:
+                made = FAULTS[self.source.name]
+                raise made()
+
+        async def _slow(self) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                closing.append(self.source.name)
+                await release.wait()
+
+        async def _fails(self) -> None:
+            raise LinkLost("no route")
+
+    faulty(monkeypatch, Closing)
+    line = config.load(written(tmp_path / "line", "lost", "value", "os"))
+    running = asyncio.create_task(gateway.run(line))
+    async with asyncio.timeout(DEADLINE_S):
+        while not closing:  # noqa: ASYNC110 - the state is another's
+            await asyncio.sleep(0.02)
+        source_task = next(task for task in asyncio.all_tasks() if task.get_name() == "source lost")
+        os.kill(os.getpid(), signal.SIGTERM)
+        while not source_task.cancelling():  # noqa: ASYNC110 - the state is another's
+            await asyncio.sleep(0)
+        release.set()
+        await running
+    events = [entry["event"] for raw in read_journal(line.data) if "event" in (entry := orjson.loads(raw.payload))]
+    assert [event["action"] for event in events if event["type"] == "audit"][-1] == "stop"
+
+
+@pytest.mark.urs("URS-OPS-01")
+async def test_a_driver_that_takes_a_stop_for_its_own_business_is_told_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[str] = []
+
+    class Deaf(Faulty):
+        async def run(self, emit: Emit) -> None:
+            emit.connected()
+            while True:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    if taken:
+                        raise
+                    taken.append(self.source.name)
+
+    faulty(monkeypatch, Deaf)
+    monkeypatch.setattr(gateway, "ENDS_IN_S", 0.1)
+    line = config.load(written(tmp_path / "line", "value"))
+    running = asyncio.create_task(gateway.run(line))
+    async with asyncio.timeout(DEADLINE_S):
+        while not await asyncio.to_thread(_connected, line, "value"):  # noqa: ASYNC110 - the state is another's
+            await asyncio.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await running
+    assert taken == ["value"]
+
+
+def _connected(line: config.Line, name: str) -> bool:
+    with contextlib.suppress(NotRunning):
+        return source_of(ask(line.data), name)["state"] == "connected"
+    return False
 
 
 PARTS: dict[str, tuple[type, str]] = {

@@ -284,3 +284,19 @@ def test_a_number_that_was_wrong_may_be_right_later_and_has_then_run_nothing_yet
     missing = [e["evidence"]["step"] for e in plant.of("finding", code="step-missing") if e["evidence"]["batch"] == "B1"]
     assert missing == ["GRANULATE", "MIX", "WET"], "what went over to B2 did not run in B1"
     assert ends[-1][3] == "incomplete"
+
+
+@pytest.mark.urs("URS-CTX-04")
+def test_a_step_is_not_repeated_where_its_first_run_went_over() -> None:
+    plant = plant_of()
+    plant = Corrected(replace(plant.line, steps=tuple(replace(step, occurs="1") for step in plant.line.steps)))
+    begun(plant)
+    plant.row(30, "7", "changed", order_no="O7", batch_no="B2", status="RUN")
+    plant.run_on(31, 40)
+    plant.see(40, g_step=0)
+    plant.row(42, "8", order_no="O8", batch_no="B1", status="RUN")
+    plant.run_on(43, 50)
+    plant.see(50, g_step=20)
+    plant.run_on(51, 60)
+    assert [e["batch"] for e in plant.of("step", transition="start", step="MIX")] == ["B1", "B1"]
+    assert "step-repeated" not in plant.codes(), "the first of them is B2's by now"

@@ -247,3 +247,22 @@ def test_bookings_and_samples_of_orders_that_were_over_are_not_made() -> None:
     plant.look(50, [(49.5, "3", {"batch_no": "B2", "lot": "L3"})], "lots", since_s=49)
     plant.alive(60)
     assert plant.of("material")[-1]["at"]["basis"] == "observed"
+
+
+@pytest.mark.urs("URS-CTX-03", "URS-CTX-08")
+def test_a_batch_lacks_the_step_whose_only_run_went_over_to_the_next_order() -> None:
+    plant = plant_of()
+    plant = Told(replace(plant.line, steps=tuple(replace(step, occurs="1") for step in plant.line.steps if step.step != "WET")))
+    plant.see(1, "initial", g_step=0, g_speed=0.0)
+    plant.look(10, [(9.5, "1", {"batch_no": "B1"})], since_s=9)
+    plant.see(40, g_step=20, g_speed=100.0)
+    plant.see(50, g_step=0)
+    plant.alive(55, "g-plc")
+    plant.look(60, [(30, "2", {"batch_no": "B2"})])
+    plant.alive(70, "g-plc")
+    plant.alive(80, "g-plc")
+    assert {e["supersedes"].split("/")[2] for e in plant.of("rebind")} == {"B1"}
+    end = plant.of("batch", transition="end", batch="B1")[-1]
+    missing = [(item["step"], item["status"]) for item in end["completeness"]["missing"]]
+    assert (end["status"], missing) == ("incomplete", [("GRANULATE", "missing"), ("MIX", "missing")])
+    assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)
