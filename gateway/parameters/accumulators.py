@@ -10,7 +10,7 @@ from gateway.entries.fold_input import Json
 from gateway.entries.ticks import TICKS_PER_S
 from gateway.parameters.edges import Edge
 from gateway.parameters.limits import exact, limit_in_unit, shown
-from gateway.parameters.results import INSTANTS, Limits
+from gateway.parameters.results import Limits
 from gateway.parameters.series import Cut, Track, severed, usable, windows
 from gateway.parameters.sums import Rule, Stops, Sums, number
 
