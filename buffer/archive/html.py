@@ -20,7 +20,7 @@ LONGEST_WHOLE = 40
 
 MOST_COLUMNS = 10
 """A table with more of them has smaller letters, and names in it break after their points and strokes: else it outgrows a screen."""
-_BREAKS = re.compile(r"(?<=[\w ][._/])(?=\w{3})")
+_BREAKS = re.compile(r"(?<=\w[._])(?=[^\W\d]\w\w)|(?<=\w/)(?=\w{3})")
 
 
 def html(title: str, blocks: Iterable[Block]) -> str:
