@@ -162,7 +162,7 @@ class SetClock:
         ahead = self._ahead_in(unit)
         for tag, seen in where.seen.items():
             seen.at = _at(seen.at, back, self._ahead_of(tag))
-        for change in where.pending.values():
+        for change in (*where.pending.values(), *(change for waiting in where.unstarted.values() for change in waiting)):
             change.left, change.at = _at(change.left, back, ahead), _at(change.at, back, ahead)
         where.left = None if where.left is None else _at(where.left, back, ahead)
         where.states = _in_order([(back.placed(ticks, ahead), word) for ticks, word in where.states])

@@ -158,6 +158,9 @@ class EquipmentState:
     heard: list[Heard] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
     sought: dict[str, int] = field(default_factory=dict)  # step that is declared anew -> since when; it may run already
+    unstarted: dict[str, list[Pending]] = field(
+        default_factory=dict
+    )  # step -> changes that may have begun runs while nobody saw its signal
     untold: int = 0  # dropped from `told`, because they were too many
 
     def tell(self, told: Told) -> None:

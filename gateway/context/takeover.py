@@ -86,6 +86,8 @@ class Takeover:
             rows = [row for row in unit.steps if row.row.signal in where.settled and row.row.signal not in self._redefined]
             new = [row for row in rows if not any(self._is_told_alike(former, before, unit, row) for before in former.steps)]
             where.sought = dict.fromkeys((row.row.step for row in new), self._state.now)
+            told_alike = {row.row.step for row in unit.steps} - {row.row.step for row in new}
+            where.unstarted = {step: waiting for step, waiting in where.unstarted.items() if step in told_alike}
 
     def _is_told_alike(self, former: Unit, before: StepPlan | None, unit: Unit, row: StepPlan) -> bool:
         """Return whether a step is told by the same signal, key and values as before."""

@@ -223,6 +223,8 @@ class Settling:
     def _apply(self, unit: Unit, where: EquipmentState, changes: Changes) -> None:
         """Let the changes of one moment count: steps end, the batch ends, the next one enters, steps begin."""
         signals = {key: change for key, change in changes.items() if key != IDENTITY}
+        if where.unstarted:
+            self._steps.begin_late(unit, where, changes)
         where.former.update({key: where.settled.get(key) for key in signals})
         where.settled.update({key: change.value for key, change in signals.items()})
         for change in changes.values():
