@@ -8,11 +8,12 @@ from typing import Any
 
 from buffer import Journal, JournalError
 from config import ConfigError, Line
+from config.sections import PushClient
 from drivers import DriverError, DriverMisconfigured
 from gateway.entries.findings import Announcer, finding
 from gateway.evidence.backups import BackupFailed, Backups
 from gateway.evidence.witness import WitnessAway
-from gateway.intake import Intake, PushServer
+from gateway.intake import Intake, PushServer, PushTokens
 from gateway.operation import server
 from gateway.operation.commands import commands_of
 from gateway.operation.parts import Parts
@@ -67,7 +68,10 @@ def tasks(parts: Parts, status: Status, event: Event, fault: Awaitable[None]) ->
         table["page"] = partial(_page, status, parts.line, page_tried)
     table["control socket"] = partial(_control, parts, status, page_tried)  # systemd hears that the line runs when it is open
     if parts.line.push is not None:  # order parameters sent to the gateway
-        table["push"] = partial(_push, parts)
+        tokens = PushTokens(parts.line)
+        table["push"] = partial(_push, parts, tokens)
+        for client in parts.line.push.client:  # each for itself: a token that is away keeps no other client out
+            table[f"push client {client.name}"] = partial(_push_client, tokens, client)
     announcer = Announcer(event)
     kept = {name: partial(_part, name, task, parts, announcer) for name, task in table.items()}
     return {"fault": partial(_raised, fault), **kept}  # the journal failed: nothing may go on as if entries were durable
@@ -197,12 +201,20 @@ async def _control(parts: Parts, status: Status, page_tried: asyncio.Event) -> N
     await server.serve_control(status, parts.line, commands_of(parts), opened=lambda: notify("READY=1"))
 
 
-async def _push(parts: Parts) -> None:
-    """Take order parameters. Raises Closed: tokens or TLS files that are not there, or a port that is taken, stop pushing alone."""
+async def _push_client(tokens: PushTokens, client: PushClient) -> None:
+    """Know a client of [push] by its token. Raises Closed while that is not there: it keeps this client out alone."""
+    try:
+        await tokens.keep(client)
+    except ConfigError as error:
+        raise Closed(f"misconfigured: {error}") from error
+
+
+async def _push(parts: Parts, tokens: PushTokens) -> None:
+    """Take order parameters. Raises Closed: TLS files that are not there, or a port that is taken, stop pushing alone."""
     line = parts.line
     assert line.push is not None
     try:
-        push = await asyncio.to_thread(PushServer, line, line.push)
+        push = await asyncio.to_thread(PushServer, line, line.push, tokens)
         await push.serve(parts.intake.happened, partial(_next_place, parts.journal), parts.intake.flow.is_set)
     except ConfigError as error:
         raise Closed(f"misconfigured: {error}") from error
