@@ -5,9 +5,18 @@ both, each command that changes something is asked for its person; the kernel re
 """
 
 import asyncio
+<<<<<<< HEAD
 import grp
 import logging
 import os
+=======
+import json
+import logging
+import pwd
+import socket
+import struct
+import time
+>>>>>>> mendup
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -15,7 +24,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from config.grammars.listen import host_of, is_loopback
+<<<<<<< HEAD
 from gateway.access import Access, Refused, UsersUnreadable, peer_of
+=======
+from gateway.listening import Bounds, Pace, open_port
+>>>>>>> mendup
 from gateway.operation.command import Command, Declined
 from gateway.operation.control import socket_address
 from gateway.operation.metrics import metrics
@@ -23,6 +36,10 @@ from gateway.operation.page import page
 from gateway.operation.status import Status, problems
 
 log = logging.getLogger(__name__)
+
+MADE_PER_S = 5.0
+MADE_AT_ONCE = 20
+"""What a port shows is made anew so often: it is made in the loop that reads the sources."""
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
@@ -80,11 +97,16 @@ def _let_in(path: Path, group: str | None) -> None:
 
 async def serve_page(status: Status, listen: str, opened: Callable[[], None] = lambda: None) -> None:
     """Serve the page at HOST:PORT until cancelled; `opened` is called when it listens. Raises OSError if the address is taken."""
+<<<<<<< HEAD
     host = host_of(listen)
     runner = _runner(_application(status, {}, None, only_for=host))
+=======
+    bounds = Bounds()
+    runner = _runner(_application(status, {}, bounds, only_for=host_of(listen)))
+>>>>>>> mendup
     try:
         await runner.setup()
-        await web.TCPSite(runner, host, int(listen.rpartition(":")[2])).start()
+        await open_port(runner, listen, bounds)
         opened()
         await asyncio.Event().wait()
     finally:
@@ -95,29 +117,68 @@ def _runner(application: web.Application) -> web.AppRunner:
     return web.AppRunner(application, access_log=None, handle_signals=False, keepalive_timeout=15)
 
 
+<<<<<<< HEAD
 def _application(status: Status, commands: Mapping[str, Command], access: Access | None, only_for: str = "") -> web.Application:
     """Make the application. only_for: the host that is listened at; on loopback its own names alone are answered."""
+=======
+def _application(status: Status, commands: Mapping[str, Command], bounds: Bounds | None = None, only_for: str = "") -> web.Application:
+    """Make the application. bounds: of a port, none of the socket. only_for: the port's host; on loopback its own names alone are answered.
+
+    On a port each page is made MADE_PER_S times a second at most.
+    """
+    made = _Made(MADE_PER_S if bounds else None)
+>>>>>>> mendup
 
     async def html(request: web.Request) -> web.Response:
-        now = status.snapshot()
-        return web.Response(
-            text=page(now, problems(now), still="still" in request.query), content_type="text/html", charset="utf-8", headers=_HEADERS
-        )
+        still = "still" in request.query
+
+        def make() -> bytes:
+            now = status.snapshot()
+            return page(now, problems(now), still=still).encode()
+
+        return web.Response(body=made.of(f"page {still}", make), content_type="text/html", charset="utf-8", headers=_HEADERS)
 
     async def snapshot(_: web.Request) -> web.Response:
-        now = status.snapshot()
-        return web.json_response(now | {"problems": problems(now)}, headers=_HEADERS)
+        def make() -> bytes:
+            now = status.snapshot()
+            return json.dumps(now | {"problems": problems(now)}).encode()
+
+        return web.Response(body=made.of("status", make), content_type="application/json", charset="utf-8", headers=_HEADERS)
 
     async def numbers(_: web.Request) -> web.Response:
         return web.Response(
-            body=metrics(status.snapshot()), headers=_HEADERS | {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+            body=made.of("metrics", lambda: metrics(status.snapshot())),
+            headers=_HEADERS | {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
         )
 
-    application = web.Application(client_max_size=4096, middlewares=[_contained, *([_own_names] if is_loopback(only_for) else [])])
+    outermost = [bounds.middleware()] if bounds else []
+    application = web.Application(
+        client_max_size=4096, middlewares=[*outermost, _contained, *([_own_names] if is_loopback(only_for) else [])]
+    )
     application.add_routes([web.get("/", html), web.get("/status", snapshot), web.get("/metrics", numbers)])
     if access is not None:
         application.add_routes([web.post(f"/{name}", _doing(name, command, access)) for name, command in commands.items()])
     return application
+
+
+class _Made:
+    """Makes what is asked for, anew each time, or in its pace: who asks faster gets what was made last."""
+
+    def __init__(self, per_s: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_s, self._clock = per_s, clock
+        self._made: dict[str, tuple[Pace, bytes]] = {}
+
+    def of(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """Return what `make` returns, or has returned."""
+        if self._per_s is None:
+            return make()
+        pace, last = self._made.get(name) or (Pace(self._per_s, MADE_AT_ONCE), None)
+        now_s = self._clock()
+        if last is None or pace.is_free(now_s):
+            pace.turn(now_s)
+            last = make()
+            self._made[name] = pace, last
+        return last
 
 
 @web.middleware
