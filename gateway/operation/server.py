@@ -5,18 +5,11 @@ both, each command that changes something is asked for its person; the kernel re
 """
 
 import asyncio
-<<<<<<< HEAD
 import grp
-import logging
-import os
-=======
 import json
 import logging
-import pwd
-import socket
-import struct
+import os
 import time
->>>>>>> mendup
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -24,11 +17,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from config.grammars.listen import host_of, is_loopback
-<<<<<<< HEAD
 from gateway.access import Access, Refused, UsersUnreadable, peer_of
-=======
 from gateway.listening import Bounds, Pace, open_port
->>>>>>> mendup
 from gateway.operation.command import Command, Declined
 from gateway.operation.control import socket_address
 from gateway.operation.metrics import metrics
@@ -97,13 +87,8 @@ def _let_in(path: Path, group: str | None) -> None:
 
 async def serve_page(status: Status, listen: str, opened: Callable[[], None] = lambda: None) -> None:
     """Serve the page at HOST:PORT until cancelled; `opened` is called when it listens. Raises OSError if the address is taken."""
-<<<<<<< HEAD
-    host = host_of(listen)
-    runner = _runner(_application(status, {}, None, only_for=host))
-=======
     bounds = Bounds()
-    runner = _runner(_application(status, {}, bounds, only_for=host_of(listen)))
->>>>>>> mendup
+    runner = _runner(_application(status, {}, None, bounds, only_for=host_of(listen)))
     try:
         await runner.setup()
         await open_port(runner, listen, bounds)
@@ -117,17 +102,14 @@ def _runner(application: web.Application) -> web.AppRunner:
     return web.AppRunner(application, access_log=None, handle_signals=False, keepalive_timeout=15)
 
 
-<<<<<<< HEAD
-def _application(status: Status, commands: Mapping[str, Command], access: Access | None, only_for: str = "") -> web.Application:
-    """Make the application. only_for: the host that is listened at; on loopback its own names alone are answered."""
-=======
-def _application(status: Status, commands: Mapping[str, Command], bounds: Bounds | None = None, only_for: str = "") -> web.Application:
+def _application(
+    status: Status, commands: Mapping[str, Command], access: Access | None, bounds: Bounds | None = None, only_for: str = ""
+) -> web.Application:
     """Make the application. bounds: of a port, none of the socket. only_for: the port's host; on loopback its own names alone are answered.
 
     On a port each page is made MADE_PER_S times a second at most.
     """
     made = _Made(MADE_PER_S if bounds else None)
->>>>>>> mendup
 
     async def html(request: web.Request) -> web.Response:
         still = "still" in request.query

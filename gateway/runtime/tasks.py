@@ -76,17 +76,11 @@ def tasks(parts: Parts, status: Status, event: Event, broken: Broken, fault: Awa
         table["people's socket"] = partial(_people, parts, status, path)
     table["users"] = partial(_users, parts.access)  # can be read; refusals that were too many for an entry each are told
     if parts.line.push is not None:  # order parameters sent to the gateway
-<<<<<<< HEAD
-        table["push"] = partial(_push, parts)
-    kept = {name: partial(_part, name, part, broken) for name, part in table.items()}
-=======
         tokens = PushTokens(parts.line)
         table["push"] = partial(_push, parts, tokens)
         for client in parts.line.push.client:  # each for itself: a token that is away keeps no other client out
             table[f"push client {client.name}"] = partial(_push_client, tokens, client)
-    announcer = Announcer(event)
-    kept = {name: partial(_part, name, task, parts, announcer) for name, task in table.items()}
->>>>>>> mendup
+    kept = {name: partial(_part, name, part, broken) for name, part in table.items()}
     return {"fault": partial(_raised, fault), **kept}  # the journal failed: nothing may go on as if entries were durable
 
 
@@ -224,7 +218,6 @@ async def _control(parts: Parts, status: Status, page_tried: asyncio.Event, done
     await server.serve_control(status, parts.line.data / CONTROL_SOCKET, commands_of(parts), parts.access, opened=opened)
 
 
-<<<<<<< HEAD
 async def _users(access: Access, done: Done) -> None:
     """Watch the list of users. Raises Closed: one that is damaged lets nobody in, and stops nothing else."""
     try:
@@ -242,30 +235,21 @@ async def _people(parts: Parts, status: Status, path: Path, done: Done) -> None:
         raise Closed(f"{path} can not be opened: {error.strerror or error}") from error
 
 
-async def _push(parts: Parts, done: Done) -> None:
-    """Take order parameters. Raises Closed: tokens or TLS files that are not there, or a port that is taken, stop pushing alone."""
-    line = parts.line
-    assert line.push is not None
-    try:
-        push = await asyncio.to_thread(PushServer, line, line.push)
-        await push.serve(parts.intake.happened, partial(_next_place, parts.journal), parts.intake.flow.is_set, done)
-=======
-async def _push_client(tokens: PushTokens, client: PushClient) -> None:
+async def _push_client(tokens: PushTokens, client: PushClient, done: Done) -> None:
     """Know a client of [push] by its token. Raises Closed while that is not there: it keeps this client out alone."""
     try:
-        await tokens.keep(client)
+        await tokens.keep(client, done)
     except ConfigError as error:
         raise Closed(f"misconfigured: {error}") from error
 
 
-async def _push(parts: Parts, tokens: PushTokens) -> None:
+async def _push(parts: Parts, tokens: PushTokens, done: Done) -> None:
     """Take order parameters. Raises Closed: TLS files that are not there, or a port that is taken, stop pushing alone."""
     line = parts.line
     assert line.push is not None
     try:
         push = await asyncio.to_thread(PushServer, line, line.push, tokens)
-        await push.serve(parts.intake.happened, partial(_next_place, parts.journal), parts.intake.flow.is_set)
->>>>>>> mendup
+        await push.serve(parts.intake.happened, partial(_next_place, parts.journal), parts.intake.flow.is_set, done)
     except ConfigError as error:
         raise Closed(f"misconfigured: {error}") from error
     except OSError as error:

@@ -13,12 +13,8 @@ from typing import Any
 
 from kit.receipt_rig import GATEWAY, ReceiptRig
 
-<<<<<<< HEAD
-from gateway.uplink.errors import Refused, Unreachable
-=======
 from buffer.receipts import UNPROVED
-from gateway.uplink.errors import Unreachable
->>>>>>> mendup
+from gateway.uplink.errors import Refused, Unreachable
 from gateway.uplink.records import Record, answered, reply_of
 
 ZEROS = "0" * 64

@@ -53,8 +53,6 @@ def test_a_sources_secret_and_certificate_that_are_not_there_are_warnings(tmp_pa
     one(told(folder, "warning"), "chmod 600 it")
 
 
-<<<<<<< HEAD
-=======
 UPLINK = """
 [[uplink]]
 name = "second"
@@ -79,7 +77,6 @@ def test_secrets_and_certificates_of_an_uplink_that_are_not_there_are_warnings(t
 
 
 @pytest.mark.urs("URS-CFG-02")
->>>>>>> mendup
 def test_a_file_that_a_drivers_library_can_not_read_is_one_problem(tmp_path: Path) -> None:
     folder = with_tags(drop_line(tmp_path / "line", OPCUA), "plc.x,plc,plc:s=x,float64")
     (folder / "certs" / "own").mkdir(parents=True)

@@ -75,13 +75,10 @@ async def test_a_rotated_client_certificate_is_taken_without_a_restart(bench: Be
     await eventually(lambda: bench.delivered("https"))
     assert not task.done()
     assert bench.stored_alike()
-<<<<<<< HEAD
     figures(
         "certificates",
         f"client certificate rotated while running: taken within {asyncio.get_running_loop().time() - started:.1f} s, 0 lost",
     )
-=======
-    figures("F38", f"client certificate rotated while running: taken within {asyncio.get_running_loop().time() - started:.1f} s, 0 lost")
 
 
 @pytest.mark.urs("URS-UPL-08")
@@ -116,4 +113,3 @@ async def test_a_certificate_that_comes_near_its_end_is_told_under_a_connection_
         os.utime(tls.client.key, ns=(stamp_ns, stamp_ns))
         clock.now_s += 3_601
         await eventually(lambda: bench.codes() == codes)  # noqa: B023 - within this turn
->>>>>>> mendup
