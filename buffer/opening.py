@@ -1,7 +1,7 @@
 """Open a journal: check whose it is, what it holds, and that it is whole. Runs at every start.
 
 What each crash leaves behind, and what the next start does with it:
-- a file of a segment without a row in journal.db: removed if it holds no entry, else taken in (`_adopt_unknown_files`);
+- a file of a segment without a row in journal.db: removed if it holds no entry, else taken in (`repair.adopt`);
 - a next segment that an append across the end of the one before had begun, and not completed: removed (`_never_counted`);
 - a file that is called pruned: removed;
 - a segment that was not closed: checked entry by entry, and gone on with (`_continue_segment`);
@@ -12,7 +12,6 @@ journal.db only notes the doubt: a start that is itself cut short is done again 
 """
 
 import os
-import re
 import sqlite3
 import time
 from contextlib import closing
@@ -28,7 +27,7 @@ from buffer.errors import JournalMismatch, StorageError
 from buffer.locking import lock
 from buffer.origin import Origin, Seen
 from buffer.receipts import Receipts
-from buffer.repair import salvage, wal
+from buffer.repair import adopt, salvage, wal
 from buffer.repair.salvage import Losses
 from buffer.segment import Damaged, Fact
 from buffer.segment_check import check_pages, empty_wal, walk
@@ -101,7 +100,7 @@ def _open(
         catalogue.note(epoch_after=seen.epoch)  # whatever is begun below, its number was never used
     store = Store(directory, gateway, catalogue, view, receipts, fd, max_bytes, origin)
     store.holds = catalogue.holds()
-    _adopt_unknown_files(store, losses)
+    adopt.adopt_unknown_files(store, losses)
     if not catalogue.epochs():
         if seen is not None:
             losses.texts.append(f"no journal was here, but there was one, with entries through {seen.seq} of epoch {seen.epoch}")
@@ -110,7 +109,8 @@ def _open(
         resume(store, losses, _why_left(about, origin), seen)
         losses.texts += [OTHER_MACHINE] if _why_left(about, origin) == "moved" else []
     epoch = store.view.epoch
-    receipts.know_epochs(ends_of(store.catalogue.epochs(), epoch))
+    held = {segment.epoch: segment.last or 0 for segment in view.segments}  # in order: the last of each epoch counts
+    receipts.know_epochs(ends_of(store.catalogue.epochs(), epoch, held))
     view.lost = salvage.declared_lost(catalogue.epochs().values())
     catalogue.note(machine=origin.machine or about.get("machine", ""))
     event = {"type": "epoch", **catalogue.epochs()[epoch]} if store.view.seq == 0 else None
@@ -163,48 +163,6 @@ def _new_catalogue(directory: Path, why: str, losses: Losses) -> Catalogue:
     return Catalogue(directory / JOURNAL)
 
 
-_NAME = re.compile(r"(\d+)-(\d+)\.db")
-
-
-def _adopt_unknown_files(store: Store, losses: Losses) -> None:
-    """Make journal.db and the folder agree: empty and pruned files go, files with entries are taken in, all others are set aside."""
-    rows = {(segment.epoch, segment.first): segment for segment in store.catalogue.segments()}
-    for path in sorted(store.view.directory.glob("*.db")):
-        match = _NAME.fullmatch(path.name)
-        at = (int(match[1]), int(match[2])) if match else None
-        if at in rows:
-            if rows[at].state == "pruned":
-                remove(path)
-        elif at is None or not _adopt(store, path, *at):
-            aside = salvage.set_aside(store.directory, path)
-            losses.texts.append(f"{path.name} holds no entry of this journal; it is kept as {aside}")
-
-
-def _adopt(store: Store, path: Path, epoch: int, first: int) -> bool:
-    """Take in a segment that journal.db does not know, or remove it if it is empty. Returns False if it is of another journal."""
-    try:
-        with closing(sqlite.writer(path)) as db:
-            held = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'entries'").fetchone()
-            if not held or not db.execute("SELECT 1 FROM entries LIMIT 1").fetchone():
-                db.close()
-                remove(path)
-                return True
-            about = segments.about(db)
-            first_row = db.execute("SELECT total, payload FROM entries ORDER BY seq LIMIT 1").fetchone()
-    except sqlite3.DatabaseError as error:
-        if sqlite.primary_code(error) not in sqlite.CORRUPT:
-            raise
-        about, first_row = {}, (0, b"")
-    if about.get("gateway", store.gateway) != store.gateway:
-        return False
-    if epoch not in store.catalogue.epochs():
-        unknown_start: dict[str, Any] = {"follows": None, "reason": "created", "last_seq": 0, "last_digest": chain.NO_DIGEST, "lost": []}
-        store.catalogue.adopt_epoch(epoch, unknown_start)
-    previous = bytes.fromhex(str(about.get("previous", chain.NO_DIGEST)))
-    store.catalogue.put_segments([Segment(epoch, first, previous=previous, before=0, state="open" if first_row[1] else "suspect")])
-    return True
-
-
 # ------------------------------------------------------------------ segments
 
 
@@ -237,6 +195,7 @@ def resume(store: Store, losses: Losses, left: str | None = None, seen: Seen | N
 
 
 def _take_closed(store: Store, segment: Segment, losses: Losses) -> None:
+    _retire_active(store)
     path = store.view.path(segment)
     if segment.state == "suspect" or not path.exists():
         rebuilt, lost = salvage.rebuild(store, segment, losses)
@@ -246,6 +205,12 @@ def _take_closed(store: Store, segment: Segment, losses: Losses) -> None:
     if segment.state == "closed":
         store.view.segments.append(segment)
     _move_end_to(store, segment)
+
+
+def _retire_active(store: Store) -> None:
+    """End the segment that was gone on with where its entries end: before the end is moved past it, because another one follows."""
+    if store.active is not None:
+        store.retire(store.view.seq)
 
 
 def _move_end_to(store: Store, segment: Segment) -> None:
@@ -272,8 +237,7 @@ def _take_open(store: Store, segment: Segment, losses: Losses) -> None:
             f"entries {store.view.seq + 1} to {segment.first - 1} of epoch {segment.epoch} are not here, and later ones are"
         )
         losses.add_hole(segment.epoch, store.view.seq + 1, segment.first - 1)
-    if store.active is not None:
-        store.retire(store.view.seq)
+    _retire_active(store)
     log_path = path.with_name(path.name + "-wal")
     log = wal.read(log_path.read_bytes() if log_path.exists() else b"")
     if log.doubtful or not path.exists():

@@ -26,6 +26,8 @@ def empty_wal(db: sqlite3.Connection) -> None:
 
 def walk(db: sqlite3.Connection, segment: Segment) -> tuple[list[bytes], bytes, int, int]:
     """Follow the chain through a segment: (leaf hashes, last digest, last seq, last total). Raises Damaged where it breaks."""
+    if segment.previous is None:
+        raise Damaged(f"what entry {segment.first} follows can not be read", segment.first)
     previous, seq, total = segment.previous, segment.first - 1, segment.before
     leaves = []
     for entry in segments.entries(db, segment.epoch, 0, segments.last_of(segment.first)):

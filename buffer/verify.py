@@ -1237,7 +1237,8 @@ class Absences:
     def _audited_as_pruned(self, epoch: int) -> list[tuple[int, int]]:
         return [pruned[1:] for chain in self._chains.values() for pruned in chain.pruned if pruned[0] == epoch]
 
-    def _is_explained(self, epoch: int) -> bool:
+    def is_explained(self, epoch: int) -> bool:
+        """Return True if this epoch, or a later one, ended with damage."""
         return any(explained >= epoch for explained in self._explained)
 
     def check_holes(self, holes: list[EntryRange]) -> None:
@@ -1247,7 +1248,7 @@ class Absences:
             undeclared = uncovered(low, high, self._lost(epoch))
             if not undeclared and low <= high:
                 self._report.missing.append(f"epoch {epoch}: entries {low} to {high} were lost, and declared as lost")
-            anew = low == 1 and epoch in first_epochs and self._is_explained(epoch)
+            anew = low == 1 and epoch in first_epochs and self.is_explained(epoch)
             for first, last in undeclared:
                 self._check_undeclared(epoch, first, last, anew=anew)
 
@@ -1272,7 +1273,7 @@ class Absences:
                 text = f"entries {low} to {high} are not here, called pruned, and no audit entry says so"
                 if (epoch, high) < (newest[0], newest[2]):
                     continue  # that entry was pruned as well
-                if self._is_explained(epoch):
+                if self.is_explained(epoch):
                     self._report.missing.append(f"epoch {epoch}: {text}; it may have been lost")
                 else:
                     self._report.problem(text, (epoch, low))
@@ -1293,7 +1294,7 @@ class Absences:
         held = chain.seq if chain is not None else 0
         for first, end in uncovered(held + 1, last, [*self._lost(epoch), *self._audited_as_pruned(epoch)]):
             text = f"entries {first} to {end} are missing at the end: epoch {after} follows entry {last}"
-            if self._is_explained(after):  # journal.db, made anew, does not know what was pruned
+            if self.is_explained(after):  # journal.db, made anew, does not know what was pruned
                 self._report.missing.append(f"epoch {epoch}: {text}; a later salvage may be why")
             else:
                 self._report.problem(text, (epoch, first))
@@ -1306,7 +1307,7 @@ class Absences:
 
     def check_emptied(self) -> None:
         """Report entries that tell of checkpoints where journal.db, which has each of them before its entry is written, has none."""
-        epochs = [epoch for epoch, chain in self._chains.items() if chain.told_of_checkpoints and not self._is_explained(epoch)]
+        epochs = [epoch for epoch, chain in self._chains.items() if chain.told_of_checkpoints and not self.is_explained(epoch)]
         if epochs:
             self._report.missing.append(f"journal.db holds no checkpoint, and entries of epoch {epochs[0]} tell of some")
 
@@ -1364,7 +1365,7 @@ class JournalCheck:
         absences.check_pruned(self._segments.pruned, self._segments.pruned_meanwhile)
         absences.check_ends()
         self._check_own(own)
-        self._check_events()
+        self._check_events(absences)
         if not own and not self._journal.live:
             absences.check_emptied()
         newest = max(self.chains, default=0)
@@ -1397,12 +1398,20 @@ class JournalCheck:
             if epoch not in map(str, self.chains):
                 self._report.problem(f"nothing of {checkpoint.origin} is here: journal.db has a checkpoint of {checkpoint.size} entries")
 
-    def _check_events(self) -> None:
-        """Compare how an epoch began, says journal.db, with the entry that tells it."""
+    def _check_events(self, absences: Absences) -> None:
+        """Compare how an epoch began, says journal.db, with the entry that tells it.
+
+        One that was made anew by a salvage may not know it, and says so by an event that follows nothing: the entry is the proof.
+        """
         for epoch, chain in self.chains.items():
             stated = self._journal.events.get(epoch)
             own = chain.own_event
-            if own is not None and (stated is None or any(stated[name] != told for name, told in own.items() if name in stated)):
+            if own is None or (stated is not None and all(stated[name] == told for name, told in own.items() if name in stated)):
+                continue
+            if stated is not None and stated["follows"] is None and not stated.get("lost") and absences.is_explained(epoch):
+                text = "journal.db, which was made anew, does not know how it began; its first entry does"
+                self._report.notes.append(f"epoch {epoch}: {text}")
+            else:
                 self._report.problem(f"journal.db, epoch {epoch}: its event is not the one that its entry tells")
 
     def _check_cursors(self, chain: Chain, cursors: list[tuple[str, int, int]], end: int) -> None:
@@ -1418,8 +1427,9 @@ class JournalCheck:
 def check_store(file: Path, report: Report, signatures: Signatures, elsewhere: list[Checkpoint], progress: Progress) -> list[Chain]:
     """Check an EBR's store `entries(gateway, epoch, seq, digest, payload)`: every entry as received. Returns the chains that are here.
 
-    Read beside it, where they are: `rejected(gateway, epoch, seq, digest, leaf)`, entries that the EBR would not store, and
-    `streams(gateway, epoch, through)`, how far it has confirmed.
+    Read beside it, where they are: `rejected(gateway, epoch, seq, digest, leaf)`, entries that the EBR would not store,
+    `streams(gateway, epoch, through)`, how far it has confirmed, and `missing(gateway, epoch, first, last)`, entries that it went on
+    behind because the gateway did not hold them any more.
     """
     with ExitStack() as stack:
         wal = file.with_name(file.name + "-wal")
@@ -1488,32 +1498,71 @@ def _store_query(db: sqlite3.Connection) -> str:
 
 
 def _check_confirmed(db: sqlite3.Connection, chains: list[Chain], holes: list[tuple[Chain, int, int]], report: Report) -> None:
-    """Judge holes and the end by what the EBR has confirmed and what the gateway declared lost.
+    """Judge holes and the end by what the EBR has confirmed, and by what it or the gateway says of the entries that are not here.
 
     Entries may come early, before the ones between: they are not missing as long as the EBR has not confirmed them.
     """
-    through: dict[tuple[str, int], int] = {}
-    if {"gateway", "epoch", "through"} <= _columns(db, "streams"):
-        for gateway, epoch, seq in db.execute("SELECT gateway, epoch, through FROM streams"):
-            if is_number(epoch, seq):
-                through[gateway, epoch] = seq
-            else:
-                report.problem(f"row {(gateway, epoch, seq)} of the store's streams can not be read as one")
+    through = {(gateway, epoch): seq for gateway, epoch, seq in _kept_beside(db, "streams", report) or []}
     held = {(str(chain.gateway), chain.epoch): chain.seq for chain in chains}
     for (gateway, epoch), last in through.items():
         seq = held.get((gateway, epoch), 0)
         if last > seq:
             report.problem(f"entries to {last} are missing at the end: the EBR has confirmed them", (epoch, seq + 1))
+    passed = _kept_beside(db, "missing", report)
     for chain, low, high in holes:
-        where = f"{chain.gateway}, epoch {chain.epoch}: entries {low} to {high}"
-        events = [event for other in chains if other.gateway == chain.gateway for event in other.begun]
-        undeclared = uncovered(low, high, [span for event in events for epoch, span in declared_by(event) if epoch == chain.epoch])
-        if not undeclared:
-            report.missing.append(f"{where} were lost, and declared as lost")
-        elif undeclared[0][0] > through.get((str(chain.gateway), chain.epoch), 1 << 62):
-            report.missing.append(f"{where} have not come yet, later ones have")
-        else:
-            report.problem(f"entries {low} to {high} are missing", (chain.epoch, undeclared[0][0]))
+        _judge_hole(chain, low, high, through.get((str(chain.gateway), chain.epoch)), _Explained.of(chain, chains, passed), report)
+
+
+KEPT_BESIDE = {
+    "streams": ("gateway, epoch, through", "SELECT gateway, epoch, through FROM streams"),
+    "missing": ("gateway, epoch, first, last", "SELECT gateway, epoch, first, last FROM missing"),
+}
+"""Tables of numbers that an EBR may keep beside its entries: their columns, and the query for them."""
+
+
+def _kept_beside(db: sqlite3.Connection, table: str, report: Report) -> list[tuple[Any, ...]] | None:
+    """Return the rows (gateway, epoch, numbers) of a table of KEPT_BESIDE; None if the EBR keeps none."""
+    columns, query = KEPT_BESIDE[table]
+    if not set(columns.split(", ")) <= _columns(db, table):
+        return None
+    rows = db.execute(query).fetchall()
+    for row in rows:
+        if not is_number(*row[1:]):
+            report.problem(f"row {row} of the store's {table} can not be read as one")
+    return [row for row in rows if is_number(*row[1:])]
+
+
+class _Explained(NamedTuple):
+    """Spans of one epoch that a store need not hold. lost: the gateway declared them. not_held: the gateway had them no more.
+
+    Of the second the EBR tells itself, in its table `missing`. For one that keeps no such table the gateway's audit of a prune speaks: in
+    the store of one that does, what was pruned long after it was confirmed has to be here.
+    """
+
+    lost: list[Sequence[int]]
+    not_held: list[Sequence[int]]
+
+    @classmethod
+    def of(cls, chain: Chain, chains: list[Chain], passed: list[tuple[Any, ...]] | None) -> "_Explained":
+        own = [other for other in chains if other.gateway == chain.gateway]
+        lost = [span for other in own for event in other.begun for epoch, span in declared_by(event) if epoch == chain.epoch]
+        if passed is None:
+            return cls([*lost], [(first, last) for other in own for epoch, first, last in other.pruned if epoch == chain.epoch])
+        return cls([*lost], [(first, last) for gateway, epoch, first, last in passed if (gateway, epoch) == (chain.gateway, chain.epoch)])
+
+
+def _judge_hole(chain: Chain, low: int, high: int, through: int | None, explained: _Explained, report: Report) -> None:
+    """Judge entries that a store does not hold although it holds later ones. through: what its EBR has confirmed, if it says."""
+    where = f"{chain.gateway}, epoch {chain.epoch}: entries {low} to {high}"
+    rest = uncovered(low, high, [*explained.lost, *explained.not_held])
+    if not uncovered(low, high, explained.lost):
+        report.missing.append(f"{where} were lost, and declared as lost")
+    elif not rest:
+        report.missing.append(f"{where} are not here: the gateway did not hold them any more when this EBR came to them")
+    elif through is not None and rest[0][0] > through:
+        report.missing.append(f"{where} have not come yet, later ones have")
+    else:
+        report.problem(f"entries {rest[0][0]} to {rest[-1][1]} are missing", (chain.epoch, rest[0][0]))
 
 
 def _check_ends_in_store(chains: list[Chain], report: Report) -> None:
@@ -1713,9 +1762,13 @@ def _only_stored(archive: zipfile.ZipFile, report: Report) -> bool:
 
 def _check_comment(file: Path, report: Report) -> None:
     """Compare the zip's comment with the SHA-256 of all bytes before it."""
-    data = file.read_bytes()
-    body, comment = data[:-64], data[-64:]
-    if hashlib.sha256(body).hexdigest().encode() != comment:
+    digest, left = hashlib.sha256(), max(file.stat().st_size - 64, 0)
+    with file.open("rb") as content:
+        while piece := content.read(min(left, 1 << 20)):
+            digest.update(piece)
+            left -= len(piece)
+        comment = content.read()
+    if digest.hexdigest().encode() != comment:
         report.problem("the archive's file is not as it was made")
 
 
@@ -1724,20 +1777,21 @@ def _check_nothing_between(archive: zipfile.ZipFile, file: Path, report: Report)
 
     Whoever reads it from the front then sees what the list says, and no more.
     """
-    data, at = file.read_bytes(), 0
-    members = sorted(archive.infolist(), key=lambda member: member.header_offset)
-    for member in members:
-        name = member.orig_filename.encode()
-        head = struct.pack("<HHIII", member.flag_bits, member.compress_type, member.CRC, member.compress_size, member.file_size)
-        stated = data[at + 6 : at + 10] + data[at + 14 : at + 26]
-        lengths = struct.pack("<HH", len(name), 0)
-        whole = data[at : at + 4] == b"PK\x03\x04" and stated == head and data[at + 26 : at + 30 + len(name)] == lengths + name
-        if member.header_offset != at or not whole or member.flag_bits & 8 or member.compress_type:
-            report.problem(f"the archive's file holds something beside its members, before or in {member.filename!r}")
-            return
-        at += 30 + len(name) + member.compress_size
+    members, at = sorted(archive.infolist(), key=lambda member: member.header_offset), 0
+    with file.open("rb") as content:
+        for member in members:
+            name = member.orig_filename.encode()
+            head = struct.pack("<HHIII", member.flag_bits, member.compress_type, member.CRC, member.compress_size, member.file_size)
+            content.seek(at)
+            data = content.read(30 + len(name))
+            stated, lengths = data[6:10] + data[14:26], struct.pack("<HH", len(name), 0)
+            whole = data[:4] == b"PK\x03\x04" and stated == head and data[26:] == lengths + name
+            if member.header_offset != at or not whole or member.flag_bits & 8 or member.compress_type:
+                report.problem(f"the archive's file holds something beside its members, before or in {member.filename!r}")
+                return
+            at += 30 + len(name) + member.compress_size
     end = at + sum(46 + len(member.orig_filename.encode()) for member in members) + 22 + len(archive.comment)
-    if archive.start_dir != at or end != len(data):
+    if archive.start_dir != at or end != file.stat().st_size:
         report.problem("the archive's file holds something beside its members and their list")
 
 

@@ -152,7 +152,8 @@ def _proved(aside: Path, segment: Segment) -> tuple[dict[int, segments.Row], dic
 
 
 def _write(store: Store, segment: Segment, path: Path, rows: dict[int, segments.Row], facts: dict[str, segments.Fact]) -> Segment:
-    about = {"gateway": store.gateway, "epoch": segment.epoch, "first": segment.first, "previous": segment.previous.hex(), "salvaged": 1}
+    previous = None if segment.previous is None else segment.previous.hex()
+    about = {"gateway": store.gateway, "epoch": segment.epoch, "first": segment.first, "previous": previous, "salvaged": 1}
     db = segments.create(path, about)
     segments.insert(db, [rows[seq] for seq in sorted(rows)], facts)
     segments.close(db, path)

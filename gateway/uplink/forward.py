@@ -4,23 +4,23 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from buffer import Entry, Journal
 from config import Line, Uplink
 from gateway.entries.findings import Announcer, Report, Severity, finding
 from gateway.uplink import held
+from gateway.uplink.doubt import Doubt
 from gateway.uplink.errors import Awaited, Refused, Unreachable, UplinkError
-from gateway.uplink.https import Https, HttpsRecords
 from gateway.uplink.judge import Judge
+from gateway.uplink.kinds import transport_of
 from gateway.uplink.live_copies import PAGE_BYTES as LIVE_BYTES
 from gateway.uplink.live_copies import PAGE_ENTRIES as LIVE_ENTRIES
 from gateway.uplink.live_copies import Live
-from gateway.uplink.mqtt import Mqtt, MqttRecords
 from gateway.uplink.patience import ALARM_AFTER_S, Patience, Standstill
 from gateway.uplink.rate_limit import Pace
 from gateway.uplink.status import Status
+from gateway.uplink.told import Told
 from gateway.uplink.transport import MAX_ENTRY_BYTES, Position, Transport
 from gateway.uplink.window import Window
 
@@ -29,6 +29,7 @@ TICK_S = 1.0
 REFUSED_WAIT_S = 30.0
 ASK_AGAIN_S = 60.0
 ASK_AGAIN_ENTRIES = 50
+REMARK_EVERY_S = 3_600.0
 WAY_OUT = (
     "nothing more is sent, what is read is stored. If the journal was put back to an older copy: ebr-gateway new-epoch, and restart; or"
     " stop the gateway and take what the EBR has (restore --ebr). If another machine runs under this name: stop it"
@@ -57,7 +58,7 @@ class Forwarder:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._journal, self._uplink, self._clock = journal, uplink, clock
-        self._transport = transport or _transport(uplink, line.gateway, line.folder)
+        self._transport = transport or transport_of(uplink, line.gateway, line.folder)
         journal.uplink(uplink.name, uplink.required and uplink.receipts)
         self.status = Status(uplink.name)
         self._announcer = Announcer(report, partial(_finding, uplink.name), clock)
@@ -69,12 +70,11 @@ class Forwarder:
         self._pace, self._live = Pace(uplink.max_bytes_per_s, clock), Live(clock)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken = asyncio.Event()
-        self._looked_at = self._asked_at = clock()
+        self._looked_at = self._asked_at = self._remarked_at = clock()
         self._wait_s = 0.0
-        self._questioned_s: float | None = None  # when it was asked last whose history the receiver holds
-        self._contradicted_s: float | None = None
-        self._told: set[str] = set()  # codes of what was reported and is over with the next progress
-        self._missing: set[tuple[int, int, int]] = set()  # told before in this process
+        self._doubt = Doubt(uplink.resend_after_s, clock)
+        self._told = Told(self._announcer)
+        self._not_held = held.NotHeld(self._announcer, clock)
         self._transport.wake = self._woken.set
 
     def wake(self, _last: Position | None = None) -> None:
@@ -95,11 +95,16 @@ class Forwarder:
         while (left_s := end_s - self._clock()) > 0 and not self._transport.stale():  # noqa: ASYNC110 - files tell nobody
             await asyncio.sleep(min(left_s, TICK_S))
 
+    def again(self, wait_s: float) -> str:
+        """Say when the next call of `run` is made, where the supervisor waits `wait_s` after `failed`."""
+        files = ", or when its files change" if self._wait_s else ""
+        return f"next attempt in {self._wait_s + wait_s:.1f} s{files}"
+
     def crashed(self, why: str) -> None:
         """Say that `run` raised what it may not, a fault of ours or of a library: an alarm until receipts come again."""
         self._wait_s = REFUSED_WAIT_S
         self.status.state, self.status.detail = "crashed", why
-        self._tell("crashed", why)
+        self._told.alarm("crashed", why)
 
     async def run(self) -> None:
         """Connect and forward until cancelled.
@@ -130,29 +135,29 @@ class Forwarder:
         finally:
             await self._transport.close()
 
-    async def watch(self) -> None:
-        """Look once a second, until cancelled, whether the receiver gets on; also while nothing is connected, and between two attempts."""
+    async def watch(self, done: Callable[[], object] = object) -> None:
+        """Look once a second, until cancelled, whether the receiver gets on; also while nothing is connected, and between two attempts.
+
+        done: called after each look.
+        """
         while True:
             self.check_standstill()
+            done()
             await asyncio.sleep(TICK_S)
 
     def check_standstill(self) -> None:
         """Say once that nothing has been confirmed for too long although entries wait, and why as far as it is known."""
         waiting = self._journal.cursor(self._uplink.name) < self._journal.last
-        stood_s = self._standstill.seconds(self._window.confirmed, waiting=waiting)
+        stood_s = self._standstill.seconds(self._window.advances, waiting=waiting)
         state, detail = self.status.state, self.status.detail
         if stood_s <= ALARM_AFTER_S or state in ("refused", "two-histories", "crashed", "stopped"):  # those have told it themselves
             return
         code = "unreachable" if state in ("unreachable", "connecting", "starting") else "no-receipts"
         if state == "forwarding":
             self.status.state, self.status.detail = "stalled", f"nothing confirmed for {stood_s:.0f} s"
-        if code not in self._told:
+        if not self._told.stands(code):
             text = f"nothing confirmed for {stood_s:.0f} s: {detail or 'entries are sent, and no receipt reaches farther'}"
-            self._tell(code, text, confirmed=list(self._window.confirmed))
-
-    def _tell(self, code: str, text: str, **evidence: Any) -> None:
-        self._told.add(code)
-        self._announcer.say(code, "alarm", text, **evidence)
+            self._told.alarm(code, text, confirmed=list(self._window.confirmed))
 
     def _refused(self, error: Refused) -> None:
         self._wait_s = REFUSED_WAIT_S
@@ -160,15 +165,20 @@ class Forwarder:
         if error.code == "conflict" and not self._judge.takes_delivery:  # the receiver itself says what else its receipts would show
             self._judge.contradiction = str(error)
             self.status.state, self.status.detail = "two-histories", f"{error}; {WAY_OUT}"
-        self._tell(error.code, str(error))
+        self._told.alarm(error.code, str(error))
 
     async def _connect(self) -> None:
         self.status.state, self.status.detail = "connecting", self._uplink.endpoint
-        for code, severity, text in self._transport.remarks():
-            self._announcer.say(code, severity, text)
+        self._remark()
         await self._transport.open(held.online(self._journal, self._window.confirmed))
         self.status.state, self.status.detail = "forwarding", ""
-        self._judge.behind, self._questioned_s = None, None
+        self._judge.forget_places()
+        self._doubt.connected()
+
+    def _remark(self) -> None:
+        """Say what is to be said of certificates: they end under a connection that stands, too."""
+        self._remarked_at = self._clock()
+        self._told.remark(self._transport.remarks())
 
     async def _round(self) -> None:
         """Take one turn: what came in, what is overdue, what can go out; then wait for any of them."""
@@ -203,29 +213,22 @@ class Forwarder:
         entries = await asyncio.to_thread(self._journal.read, self._window.sent, max_bytes=max(size_bytes, 1), max_entries=room.entries)
         if not entries:
             return False
-        self._note_missing(held.missing(self._window.sent, entries[0]))
+        self._not_held.note(held.missing(self._window.sent, entries[0], self._journal.receipts.ends()))
         try:
             taken = entries[: await self._transport.send(entries)]
-        except UplinkError:
+        except UplinkError as error:
             await self._take_arrivals()  # what had its answer before counts
-            raise
+            if not self._is_claim(error, entries[0].epoch):
+                raise
+            self._told.alarm("conflict", f"{error}; epoch {entries[0].epoch} has ended here, and the sending goes on behind it")
+            self._pass_over(entries[0].epoch)
+            return True
         sent_bytes = self._window.note_sent(taken)
         self._pace.spend(sent_bytes)
         self._live.earn(sent_bytes)
         self.status.sent_entries += len(taken)
         self.status.sent_bytes += sent_bytes
         return True
-
-    def _note_missing(self, gone: tuple[int, int, int] | None) -> None:
-        """Say once that the receiver is sent the entries behind others that are pruned or lost: it goes on from a base (decision 0078)."""
-        if gone is None or gone in self._missing:
-            return
-        self._missing.add(gone)
-        epoch, first, last = gone
-        text = (
-            f"entries {first} to {last} of epoch {epoch} are not held here and are not sent: the receiver begins, or goes on, at {last + 1}"
-        )
-        self._announcer.say("not-held", "warning", text, epoch=epoch, first=first, last=last)
 
     async def _send_live(self) -> None:
         """Send copies of the newest entries while the uplink is behind. They move nothing: the window does not know of them."""
@@ -246,42 +249,62 @@ class Forwarder:
 
         Not at once: an old receipt may have been long on its way. When a whole resend has brought only such, the receiver was set back.
         """
-        behind, here = self._judge.behind, self._judge.here
-        self._judge.behind, self._judge.here = None, False
+        behind, is_proved, here = self._judge.behind, self._judge.is_proved, self._judge.here
+        claimed = self._judge.claimed
+        self._judge.forget_places()
         self._patience.sent_again()
         self.status.resends += 1
         if behind is not None and self._patience.stalls > 1:
-            self._rewind(behind)
+            self._rewind(behind, is_proved=is_proved)
+            return
+        if claimed is not None:
+            self._pass_over(claimed)
             return
         self._window.again()
         if self._patience.stalls > 1 and behind is None:
             silence_s = self._patience.stalls * self._uplink.resend_after_s
             what = f"receipts come, but none beyond entry {self._window.confirmed[1]}" if here else "delivered, but no receipt"
             self.status.state, self.status.detail = "stalled", f"{what} for {silence_s:.0f} s"
-            self._tell("no-receipts", self.status.detail, confirmed=list(self._window.confirmed))
+            self._told.alarm("no-receipts", self.status.detail, confirmed=list(self._window.confirmed))
 
-    def _rewind(self, position: Position) -> None:
-        """Send again from `position`. The cursor stays: it was proved once, and retention may have used it."""
-        text = f"the receiver holds entries up to {position[1]} of epoch {position[0]}, but had confirmed up to {self._window.cursor}"
+    def _is_claim(self, error: UplinkError, epoch: int) -> bool:
+        """True if the receiver says by a refusal that it holds others of an epoch which has ended here."""
+        is_conflict = isinstance(error, Refused) and error.code == "conflict" and not self._judge.takes_delivery
+        return is_conflict and self._journal.receipts.claim(self._uplink.name, epoch)
+
+    def _pass_over(self, epoch: int) -> None:
+        """Go on behind an ended epoch of which the receiver holds others or more: what is here of it, it would never take.
+
+        The cursor stays before it until a later epoch is proved. Should the word be forged, the next receipt shows it, and a resend begins
+        before it again.
+        """
+        self._window.pass_over(max((other, last) for other, _, last in self._journal.ranges() if other <= epoch))
+
+    def _rewind(self, position: Position, *, is_proved: bool) -> None:
+        """Send again from `position`. The cursor stays: it was proved once, and retention may have used it.
+
+        On a mere word one entry goes out as a question, as before, until a proof comes.
+        """
+        holds = "holds" if is_proved else "says that it holds"
+        text = f"the receiver {holds} entries up to {position[1]} of epoch {position[0]}, but had confirmed up to {self._window.cursor}"
         self._announcer.say("receiver-went-back", "alarm", text, holds=list(position), had_confirmed=list(self._window.cursor))
         self._window.go_back(position if position[1] else (0, 0))  # who has nothing of this epoch may lack those before, too
-        self._patience.begin_anew()
+        if is_proved:
+            self._patience.begin_anew()
 
     # -- in
 
     async def _take_arrivals(self) -> None:
         """Have everything judged that came in, and note what it means for this uplink."""
-        before = self._window.confirmed
+        before = self._window.advances
         await self._judge.take(self._transport.inbox)
-        if self._window.confirmed > before:  # after a rewind all below the cursor is progress, too
+        if self._window.advances > before:
             self._advanced()
 
     def _advanced(self) -> None:
         if self._judge.contradiction is None:
             self.status.state, self.status.detail = "forwarding", ""
-        for code in self._told:
-            self._announcer.over(code, "receipts come again")
-        self._told.clear()
+        self._told.progress()
         if self._window.confirmed == self._window.cursor:
             self._announcer.over("receiver-went-back", "the receiver holds again what it had confirmed")
 
@@ -293,33 +316,31 @@ class Forwarder:
         So it is after a receipt that contradicts the journal, and at the start of a process that goes on after a cursor: the journal may
         be an older copy, or that of a cloned machine. There a receiver that does not answer in time is sent to as ever.
         """
-        now_s = self._clock()
-        if self._judge.contradiction is not None:
-            self._contradicted_s = now_s if self._contradicted_s is None else self._contradicted_s
+        doubt = self._doubt.look(self._judge.contradiction)
+        if doubt == "stands":
             return True
-        if self._contradicted_s is not None:
-            self._contradicted_s = None
+        self._judge.contradiction = None
+        if doubt == "ended":
             self.status.state, self.status.detail = "forwarding", ""
             self._announcer.over("two-histories", "the receiver has answered with a receipt that fits the journal")
-        answered = bool(self.status.receipts) or self._judge.behind is not None or self._judge.here
+        answered = bool(self.status.receipts) or self._judge.here
         if answered or self._judge.takes_delivery or self._window.cursor == (0, 0):
             return False
-        return self._questioned_s is None or now_s - self._questioned_s < self._uplink.resend_after_s
+        return self._doubt.waits
 
     async def _ask_whose(self) -> bool:
         """Ask with an entry that was confirmed before: whoever holds this history has it, and answers with its present receipt."""
-        now_s = self._clock()
-        if self._contradicted_s is not None:
+        if self._doubt.since_s is not None:
             text = f"two histories: {self._judge.contradiction}; {WAY_OUT}"
             self.status.state, self.status.detail = "two-histories", text
-            if now_s - self._contradicted_s >= self._uplink.resend_after_s:  # a forged one has been outdone by now
+            if self._doubt.has_lasted:
                 self._announcer.say("two-histories", "alarm", text, confirmed=list(self._window.confirmed))
-        if self._questioned_s is not None and now_s - self._questioned_s < self._uplink.resend_after_s:
+        if not self._doubt.may_ask:
             return False
         entries = await self._confirmed_entry()
         if not entries or self._transport.room().entries < 1:
             return False
-        self._questioned_s = now_s
+        self._doubt.asked()
         await self._transport.send(entries)
         return True
 
@@ -345,6 +366,9 @@ class Forwarder:
         """See once a second to the transport's health, how far behind we are, rejected entries whose turn has come, new certificates."""
         self._looked_at = self._clock()
         await self._transport.tick()
+        self._not_held.tell()
+        if self._clock() - self._remarked_at >= REMARK_EVERY_S:
+            self._remark()
         now = held.online(self._journal, self._window.confirmed)
         if now.beginnings != self._transport.online.beginnings:  # retention has gone on: who begins now has to know where
             await self._transport.announce(now)
@@ -374,16 +398,6 @@ class Forwarder:
         if entries and (entries[0].epoch, entries[0].seq) == position:
             await self._transport.send(entries)
         return True
-
-
-def _transport(uplink: Uplink, gateway: str, folder: Path) -> Transport:
-    kinds: dict[tuple[str, str], Callable[[Uplink, str, Path], Transport]] = {
-        ("mqtt", "entries"): Mqtt,
-        ("mqtt", "records"): MqttRecords,
-        ("https", "entries"): Https,
-        ("https", "records"): HttpsRecords,
-    }
-    return kinds[uplink.kind, uplink.profile](uplink, gateway, folder)
 
 
 def _finding(uplink: str, code: str, severity: Severity, text: str, evidence: Mapping[str, Any]) -> dict[str, Any]:

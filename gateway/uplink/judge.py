@@ -15,7 +15,7 @@ from gateway.uplink.transport import Answer, Arrival, Delivered, Outcome, Positi
 from gateway.uplink.window import Window
 
 CONTRADICTS = frozenset({"digest-mismatch", "beyond-last", "beyond-sent"})
-"""Refusals of a receipt for this gateway and an epoch of this journal: whoever made it holds other entries than these."""
+"""Refusals of a receipt for this gateway and this journal's epoch: whoever made it holds other entries than these."""
 DURING_THE_REST = frozenset({"earlier-epoch-open", "unprovable"})
 """Nothing is wrong, and nothing is proved: a later epoch answered for in between, an entry that is not here to be compared."""
 _WHO_ELSE = "; a page of HTML is a proxy's: is there a client certificate, has it expired, is the endpoint https?"
@@ -24,8 +24,10 @@ _WHO_ELSE = "; a page of HTML is a proxy's: is there a client certificate, has i
 class Judge:
     """Judges the answers of one uplink's receiver, against the journal.
 
-    behind: position of the last receipt since this was last set to None, if every one lay behind what had been confirmed. here: one has
-    come that stands where the last proof stood. contradiction: why the last receipt contradicts the journal, None if it does not.
+    here: a proof has come since `forget_places` that stands where the last one stood, or farther. behind: the position of the last
+    receipt since then, if every one lay behind what had been confirmed; is_proved: whether its digest shows it. An empty receiver can
+    prove nothing, so a mere word counts too, but less than any proof. claimed: an epoch that has ended, if the receiver says that it holds
+    others of it, or more, and no proof has come since. contradiction: why the last receipt contradicts the journal, None if it does not.
     """
 
     def __init__(self, journal: Journal, gateway: str, uplink: Uplink, window: Window, status: Status, announcer: Announcer) -> None:
@@ -34,14 +36,27 @@ class Judge:
         self.quarantine = Quarantine(journal, status, announcer)
         self.takes_delivery = not uplink.receipts or uplink.profile == "records"
         self.behind: Position | None = None
-        self.here = False
+        self.is_proved = self.here = False
+        self.claimed: int | None = None
         self.contradiction: str | None = None
+
+    def forget_places(self) -> None:
+        """Begin anew to note where the receiver stands."""
+        self.behind, self.is_proved, self.here, self.claimed = None, False, False, None
+
+    def _lies_behind(self, position: Position, *, is_proved: bool) -> None:
+        if not self.here and (is_proved or not self.is_proved):
+            self.behind, self.is_proved = position, is_proved
+
+    def _stands_here(self) -> None:
+        self.behind, self.is_proved, self.here, self.claimed = None, False, True, None
 
     async def take(self, inbox: deque[Arrival]) -> None:
         """Judge everything that came in: of each epoch the receipts that reach farthest first, until one holds.
 
-        The farthest says all that the others say; if it is refused, it must not hide a good one. The journal wants epochs in order. Raises
-        Unreachable or Refused for an answer to a page that had to be a receipt.
+        The farthest says all that the others say; if it is refused, it must not hide a good one. The journal wants epochs in order.
+        Where no receipts are agreed, what comes as one is nothing. Raises Unreachable or Refused for an answer to a page that had to be
+        a receipt.
         """
         receipts: dict[int, dict[tuple[int, str], Receipt]] = {}
         delivered: Delivered | None = None
@@ -52,7 +67,7 @@ class Judge:
                 self._window.note_delivered(item.position)
             elif isinstance(item, Outcome):
                 await self.quarantine.keep_outcome(item)
-            elif (receipt := self._read(item)) is not None:
+            elif not self.takes_delivery and (receipt := self._read(item)) is not None:
                 receipts.setdefault(receipt.epoch, {})[receipt.through, receipt.digest] = receipt
         for _, of_epoch in sorted(receipts.items()):
             for key in sorted(of_epoch, reverse=True):
@@ -66,8 +81,7 @@ class Judge:
         try:
             receipt = parse(answer.payload)
         except ValueError as error:
-            if self._uplink.receipts:
-                self._not_read(answer, error)
+            self._not_read(answer, error)
             return None
         if receipt.gateway != self._gateway:
             self._refuse("foreign", f"a receipt for {receipt.gateway!r}", receipt)
@@ -100,9 +114,9 @@ class Judge:
         self._status.last_receipt_ticks = time.time_ns() // 100
         self.contradiction = None
         if standing == "behind":  # its list of rejected entries is as old: only the place is kept, for a resend
-            self.behind = position
+            self._lies_behind(position, is_proved=True)
             return True
-        self.here = True
+        self._stands_here()
         await self.quarantine.keep(receipt.epoch, receipt.rejected)
         return True
 
@@ -111,22 +125,31 @@ class Judge:
         try:
             await asyncio.to_thread(self._journal.acknowledge, self._uplink.name, *position, digest)
         except ReceiptRefused as error:
-            if error.code not in DURING_THE_REST:
-                self._refuse(error.code, error.reason, receipt)
-            elif self._window.standing(position) == "behind":
-                self.behind = position  # who holds less than what is kept here can prove nothing, and is sent what is left
-            else:
-                self.here = True
+            self._not_acknowledged(error, position, receipt)
             return False
         if position > self._window.confirmed:
             self._window.confirm(position)
-            self.behind = None
+        self.quarantine.tell_passed(self._journal.receipts.take_passed(self._uplink.name))
         return True
 
+    def _not_acknowledged(self, error: ReceiptRefused, position: Position, receipt: Receipt | None) -> None:
+        """Note what a receipt tells that proves nothing: the place that it names, a claim, or a contradiction."""
+        if error.code not in DURING_THE_REST:
+            self._refuse(error.code, error.reason, receipt)
+        elif error.code == "earlier-epoch-open":  # its digest was right
+            self._stands_here()
+        elif self._window.standing(position) == "behind":  # who holds less than what is kept here can prove nothing
+            self._lies_behind(position, is_proved=False)
+        if not self.here and self._journal.receipts.is_claimed(self._uplink.name, position[0]):
+            self.claimed = position[0]
+
     def _refuse(self, code: str, reason: str, receipt: Receipt | None) -> None:
-        """Count a refused receipt, and say so. One that contradicts the journal is a question of its own: `contradiction`."""
+        """Count a refused receipt, and say so. One that contradicts the journal is a question of its own: `contradiction`.
+
+        Of an epoch that has ended it is none: under its identities nothing new is sent by anybody.
+        """
         self._note_refusal(f"receipt refused: {reason}")
-        if code in CONTRADICTS:
+        if code in CONTRADICTS and (receipt is None or receipt.epoch == self._journal.last[0]):
             self.contradiction = reason
         evidence = {} if receipt is None else {"epoch": receipt.epoch, "through": receipt.through, "digest": receipt.digest}
         self._announcer.say(f"receipt-{code}", "alarm", f"receipt refused: {reason}", **evidence)

@@ -6,7 +6,6 @@ which say what was known: none of it is, and none of it resets a clock here.
 
 from collections.abc import Callable
 
-from gateway.uplink.transport import Position
 from gateway.uplink.window import Window
 
 ALARM_AFTER_S = 45.0
@@ -53,13 +52,13 @@ class Standstill:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._confirmed: Position | None = None
+        self._advances = 0
         self._since_s = clock()
 
-    def seconds(self, confirmed: Position, *, waiting: bool) -> float:
-        """Return the seconds since the last progress; 0 while nothing waits."""
-        if confirmed != self._confirmed or not waiting:
-            self._confirmed, self._since_s = confirmed, self._clock()
+    def seconds(self, advances: int, *, waiting: bool) -> float:
+        """Return the seconds since the last progress (`Window.advances`); 0 while nothing waits."""
+        if advances != self._advances or not waiting:
+            self._advances, self._since_s = advances, self._clock()
         return self._clock() - self._since_s
 
     def excuse(self) -> None:

@@ -17,12 +17,15 @@ class Window:
     cursor: the durable one, which only receipts move, and only forward. confirmed: what the receiver last reported to hold: equal to the
     cursor, or before it after the receiver went back. sent: the last entry sent after `confirmed`. delivered: of these, the last that the
     transport knows to have arrived; no receipt. highest: the last entry that may ever have been sent, also before this process started.
+    advances: how often a receipt reached farther than any before it. What a receiver regains after it went back counts, but only once
+    before the cursor moves on: whoever says again and again that it holds nothing makes no progress.
     """
 
     def __init__(self, cursor: Position, highest: Position, limit_bytes: int) -> None:
         self.cursor = self.confirmed = self.sent = self.delivered = cursor
         self.highest = max(highest, cursor)
-        self.unreceipted_bytes = 0
+        self.unreceipted_bytes = self.advances = 0
+        self._reached, self._regains = cursor, False
         self._limit_bytes = limit_bytes
         self._flying: deque[tuple[Position, int]] = deque()
 
@@ -62,8 +65,11 @@ class Window:
 
     def confirm(self, position: Position) -> None:
         """Advance to `position`, after a receipt for it with the right digest."""
+        if position > self._reached:
+            self._reached, self.advances = position, self.advances + 1
+        if position > self.cursor:
+            self.cursor, self._regains = position, False
         self.confirmed = max(self.confirmed, position)
-        self.cursor = max(self.cursor, position)
         self.sent = max(self.sent, position)
         while self._flying and self._flying[0][0] <= position:
             self.unreceipted_bytes -= self._flying.popleft()[1]
@@ -76,5 +82,12 @@ class Window:
 
     def go_back(self, position: Position) -> None:
         """Rewind to `position`, because the receiver holds less than it once reported. The cursor stays."""
+        if not self._regains:
+            self._reached, self._regains = position, True
         self.confirmed = position
         self.again()
+
+    def pass_over(self, position: Position) -> None:
+        """Go on sending behind `position`, although nothing confirms what lies before it; a resend begins before it again."""
+        self.again()
+        self.sent = max(self.sent, position)

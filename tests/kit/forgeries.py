@@ -13,7 +13,8 @@ from typing import Any
 
 from kit.receipt_rig import GATEWAY, ReceiptRig
 
-from gateway.uplink.errors import Unreachable
+from buffer.receipts import UNPROVED
+from gateway.uplink.errors import Refused, Unreachable
 from gateway.uplink.records import Record, answered, reply_of
 
 ZEROS = "0" * 64
@@ -130,7 +131,11 @@ def attack(rig: ReceiptRig, forger: Forger, loop: asyncio.Runner, counts: Counte
     assert before[0] <= after[0] <= max(before[0], farthest), what
     listed = {(item["epoch"], seq) for item in proved for seq in _seqs(item.get("rejected"))}
     held = {(one.epoch, one.seq) for one in before[2]}
-    assert {(one.epoch, one.seq) for one in after[2]} - held <= listed, what
+    passed = {(one.epoch, one.seq) for one in after[2] if one.code == UNPROVED and before[0] < (one.epoch, one.seq) < after[0]}
+    assert {(one.epoch, one.seq) for one in after[2]} - held - passed <= listed, what
+    if after[0][0] > before[0][0]:  # what a proof of a later epoch has passed is proved, or lies in quarantine
+        epoch, last = max(place for place in forger.places if place[0] < after[0][0])
+        assert before[0] >= (epoch, last) or (epoch, last) in {(item["epoch"], item["through"]) for item in proved} or passed, what
 
 
 def _seqs(rejected: Any) -> set[int]:
@@ -151,10 +156,22 @@ def attack_outcome(forger: Forger, record: Record, counts: Counter[str]) -> None
     counts["outcomes"] += 1
     counts["counted"] += reply is not None
     assert (reply and reply.outcome) in (None, says), payload
-    status = forger.random.choice((202, 204, 206, 400, 404, 422, 429, 500, 503))
+    status = forger.random.choice((200, 201, 202, 204, 206, 400, 404, 409, 422, 429, 500, 503))
     try:
         taken = answered(status, payload, "application/json", record)
     except Unreachable:
-        assert status == 202, (status, payload)  # accepted is not stored: the record comes again
+        assert status == 202 or (status == 206 and reply is None), (status, payload)  # accepted is not stored: the record comes again
         return
-    assert taken is None or taken.outcome == "rejected" or reply is not None or status == 204, (status, payload)
+    except Refused:
+        assert status == 409, (status, payload)  # another content is there: a person decides
+        assert (reply and says) != "duplicate", payload
+        return
+    assert (taken and taken.outcome) == _by_status(status, says if reply else None), (status, payload)
+
+
+def _by_status(status: int, says: Any) -> Any:
+    """What an HTTP answer means: what it says of this record, else what its status says of the request; None: it comes again."""
+    if status == 409:
+        return says if says == "duplicate" else "refused"
+    default = {200: "stored", 201: "stored", 204: "stored", 400: "rejected", 422: "rejected"}.get(status)
+    return default and (says or default)

@@ -19,7 +19,7 @@ from kit.signed_journal import Made
 
 from buffer import Entry, read_journal
 from buffer import verify as verifier
-from buffer.archive import packing
+from buffer.archive.zipped import write_files
 from buffer.verify import verify
 
 NAME = b'"gateway":"lyon/'
@@ -105,6 +105,7 @@ def store_of(folder: Path, entries: Iterable[Entry], forged: dict[int, bytes]) -
         db.execute("CREATE TABLE entries(gateway, epoch, seq, digest, payload)")
         db.execute("CREATE TABLE rejected(gateway, epoch, seq, digest, leaf)")
         db.execute("CREATE TABLE streams(gateway, epoch, through)")
+        db.execute("CREATE TABLE missing(gateway, epoch, first, last)")
         for entry in entries:
             payload = forged.get(entry.seq, entry.payload)
             db.execute(
@@ -173,6 +174,7 @@ def test_an_entry_whose_number_is_a_text_is_bad(made: Made, tmp_path: Path, caps
         "UPDATE entries SET gateway = NULL WHERE seq = 50",
         "INSERT INTO rejected SELECT gateway, epoch, 200, digest, 1000000000000 FROM entries WHERE seq = 50",
         "UPDATE streams SET through = 'all'",
+        "INSERT INTO missing VALUES ('lyon/granulation-2', 'one', 2, 3)",
     ],
 )
 def test_a_malformed_row_of_a_store_is_bad(made: Made, tmp_path: Path, sql: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -256,7 +258,7 @@ def test_a_zip64_member_is_bad(made: Made, zipped: Path, tmp_path: Path, capsys:
 def test_a_malformed_member_is_bad_and_named(
     made: Made, zipped: Path, tmp_path: Path, name: str, content: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    packing._write(tmp_path / "forged.zip", members(zipped) | {name: content})
+    write_files(tmp_path / "forged.zip", members(zipped) | {name: content})
     told = bad(tmp_path / "forged.zip", made, capsys)
     assert any(line.startswith((f"bad: {name} can not be read", "bad: entries/")) or name in line for line in told), told
 

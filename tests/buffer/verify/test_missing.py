@@ -309,6 +309,48 @@ def test_what_the_gateway_declared_lost_is_missing_in_the_store_and_not_bad(tmp_
     assert any("are not here: epoch" in one for one in report.missing), list(report.lines())
 
 
+def pruned_in_the_middle(line: Line) -> int:
+    """An epoch whose entries tell that some of it, 20 to 24, were pruned."""
+    epoch = line.run(30)
+    journal = opened(line.folder)
+    what = {"epoch": epoch, "first": 20, "last": 24}
+    journal.append([event({"type": "audit", "action": "prune", "what": what})], urgent=True).result()
+    journal.close()
+    return epoch
+
+
+@pytest.mark.urs("URS-UPL-03", "URS-AUD-06")
+def test_what_a_receiver_went_on_behind_is_missing_evidence_and_not_bad(tmp_path: Path) -> None:
+    line = Line(tmp_path / "journal")
+    epoch = line.run(30)
+    store = store_of(line.folder, tmp_path / "base", 31, range(20, 25))
+    with closing(sqlite3.connect(store / "ebr.db")) as db:
+        db.execute("CREATE TABLE missing(gateway, epoch, first, last)")
+        db.execute("INSERT INTO missing VALUES (?,?,20,23)", (GATEWAY, epoch))
+        db.commit()
+        report = verify(store, line.signer.public)
+        assert (report.exit_code, report.bad) == (1, (epoch, 24)), "one more was taken away"
+        db.execute("UPDATE missing SET last = 24")
+        db.commit()
+    report = verify(store, line.signer.public)
+    assert (report.exit_code, report.problems) == (2, []), list(report.lines())
+    assert any("entries 20 to 24 are not here: the gateway did not hold them any more" in one for one in report.missing)
+
+
+@pytest.mark.urs("URS-UPL-03", "URS-AUD-06")
+def test_an_audited_prune_speaks_for_a_store_that_keeps_no_list_of_what_it_went_on_behind(tmp_path: Path) -> None:
+    line = Line(tmp_path / "journal")
+    epoch = pruned_in_the_middle(line)
+    store = store_of(line.folder, tmp_path / "without", 33, range(20, 25))
+    assert verify(store, line.signer.public).problems == []
+    assert verify(store, line.signer.public).exit_code == 2
+    with closing(sqlite3.connect(store / "ebr.db")) as db:
+        db.execute("CREATE TABLE missing(gateway, epoch, first, last)")
+        db.commit()
+    report = verify(store, line.signer.public)
+    assert (report.exit_code, report.bad) == (1, (epoch, 20)), "what was pruned after it was confirmed has to be here"
+
+
 # ------------------------------------------------------------------ what the command is given
 
 

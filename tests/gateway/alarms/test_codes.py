@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from kit.repository import DOCS, ROOT
 
+from buffer.entry.examples import EVENTS
 from gateway.alarms import CODES
 from gateway.alarms.codes import ENDED_BY, REMEMBERED, code_of
 from gateway.alarms.reference import page
@@ -20,7 +21,7 @@ MAKERS = {"finding", "Finding", "_finding"}
 TELLERS = {
     ("gateway/uplink", "say"): ("uplink-", ""),
     ("gateway/uplink", "over"): ("uplink-", "-over"),
-    ("gateway/uplink", "_tell"): ("uplink-", ""),
+    ("gateway/uplink", "alarm"): ("uplink-", ""),
     ("gateway/uplink", "Refused"): ("uplink-", ""),
     ("gateway/uplink", "Remark"): ("uplink-", ""),
     ("gateway/uplink", "_refuse"): ("uplink-receipt-", ""),
@@ -28,7 +29,7 @@ TELLERS = {
     ("gateway/context/signals/steps_from_rows.py", "_say"): ("", ""),
     ("drivers/mes_file/reader.py", "_report"): ("", ""),
     ("drivers/serial/session.py", "_tell"): ("", ""),
-    ("drivers/modbus/unit.py", "_found"): ("", ""),
+    ("drivers/modbus/unit_findings.py", "_found"): ("", ""),
     ("drivers/opcua/decoding/convert.py", "_report_once"): ("", ""),
 }
 """(where, function) -> what is put before and behind the code that it is given."""
@@ -52,20 +53,21 @@ COMPUTED = {
     "gateway/intake/flow.py": ("journal-full", "disk-full", "journal-locked", "journal-unlocked", "journal-has-room"),
     "gateway/intake/range_watch.py": ("outside-range", "outside-range-over"),
     "gateway/uplink/http_status.py": ("uplink-credentials", "uplink-address", "uplink-conflict", "uplink-protocol"),
-    "gateway/uplink/forward.py": (
-        *("uplink-unreachable", "uplink-no-receipts"),
-        *(f"uplink-{code}-over" for code in ("unreachable", "no-receipts")),
+    "gateway/uplink/forward.py": ("uplink-unreachable", "uplink-no-receipts"),
+    "gateway/uplink/told.py": (
+        *(f"uplink-{code}-over" for code in ("unreachable", "no-receipts", "credentials", "certificate", "too-small", "too-large")),
         *(
             f"uplink-{code}-over"
-            for code in ("credentials", "certificate", "too-small", "too-large", "address", "conflict", "protocol", "not-taken", "crashed")
+            for code in ("address", "conflict", "protocol", "not-taken", "crashed", "certificate-ends", "not-retained")
         ),
         "uplink-certificate-ends",
     ),
+    "gateway/uplink/quarantine.py": ("uplink-rejected-over", "uplink-passed-over"),
     "gateway/uplink/judge.py": (),
     "gateway/evidence/backups.py": (),
     "gateway/evidence/witness.py": (),
     "drivers/serial/session.py": (),
-    "drivers/modbus/unit.py": (),
+    "drivers/modbus/unit_findings.py": (),
     "drivers/mes_file/value_findings.py": (),
     "gateway/context/signals/steps_from_rows.py": (),
 }
@@ -155,6 +157,10 @@ def test_what_stands_can_end() -> None:
     assert {*REMEMBERED} <= {code.code for code in CODES.values() if code.is_standing}
     assert ENDED_BY["source-clock-off"] == ("source-clock-off",)
     assert set(ENDED_BY["journal-has-room"]) == {"disk-full", "journal-full", "journal-locked"}
+
+
+def test_the_example_of_a_finding_in_the_schema_is_one_that_the_program_gives() -> None:
+    assert EVENTS["finding"]["code"] in CODES
 
 
 def test_a_code_of_another_version_is_shown_and_says_that_it_is_not_described() -> None:

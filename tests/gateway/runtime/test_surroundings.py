@@ -53,6 +53,29 @@ def test_a_sources_secret_and_certificate_that_are_not_there_are_warnings(tmp_pa
     one(told(folder, "warning"), "chmod 600 it")
 
 
+UPLINK = """
+[[uplink]]
+name = "second"
+kind = "https"
+endpoint = "https://ebr.example"
+user = "gateway"
+password = { credential = "ebr-password" }
+tls = { ca = "ca.pem", cert = "client.pem", key = { credential = "ebr-key" } }
+"""
+
+
+@pytest.mark.urs("URS-SEC-05", "URS-UPL-08")
+def test_secrets_and_certificates_of_an_uplink_that_are_not_there_are_warnings(tmp_path: Path) -> None:
+    folder = drop_line(tmp_path / "line", UPLINK)
+    texts = told(folder, "warning")
+    for what in ("ca `ca.pem`", "cert `client.pem`", "credential `ebr-password`", "credential `ebr-key`"):
+        one(texts, "line.toml:", what, "uplink second is refused until it is")
+    (folder / "credentials").mkdir()
+    for name in ("ca.pem", "client.pem", "credentials/ebr-password", "credentials/ebr-key"):
+        (folder / name).touch(0o600)
+    assert not any("refused until" in text for text in told(folder))
+
+
 @pytest.mark.urs("URS-CFG-02")
 def test_a_file_that_a_drivers_library_can_not_read_is_one_problem(tmp_path: Path) -> None:
     folder = with_tags(drop_line(tmp_path / "line", OPCUA), "plc.x,plc,plc:s=x,float64")
@@ -62,7 +85,6 @@ def test_a_file_that_a_drivers_library_can_not_read_is_one_problem(tmp_path: Pat
     assert "line.toml:" in one(told(folder), "source plc can not be checked: ")
 
 
-@pytest.mark.urs("URS-OPS-01")
 def test_a_pages_port_that_is_taken_is_a_warning(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -78,7 +100,6 @@ def test_a_journal_larger_than_its_disk_is_a_warning(tmp_path: Path) -> None:
     assert not told(drop_line(tmp_path / "b", f"[buffer]\nmax_bytes = {total}\n"))
 
 
-@pytest.mark.urs("URS-CFG-02")
 @pytest.mark.parametrize(
     ("endpoints", "why"),
     [
@@ -96,7 +117,6 @@ def test_two_sources_at_one_device_are_a_warning(tmp_path: Path, endpoints: tupl
         assert not told(folder)
 
 
-@pytest.mark.urs("URS-CFG-02")
 @pytest.mark.parametrize(
     ("first", "second", "shared"),
     [
@@ -117,7 +137,7 @@ def test_registers_that_overlap_in_part_are_a_warning(tmp_path: Path, first: str
         assert not texts
 
 
-@pytest.mark.urs("URS-CFG-02")
+@pytest.mark.urs("URS-MAP-02")
 @pytest.mark.parametrize("damage", ["missing", "utf-16", "xlsx", "sep", "other columns"])
 def test_a_map_that_can_not_be_read_is_the_first_line_and_what_follows_from_it_is_not_listed(tmp_path: Path, damage: str) -> None:
     folder = tmp_path / "line"
@@ -140,7 +160,7 @@ def test_a_map_that_can_not_be_read_is_the_first_line_and_what_follows_from_it_i
     assert all(text.startswith("tags.csv") for text in texts), texts
 
 
-@pytest.mark.urs("URS-CFG-02", "URS-SEC-09")
+@pytest.mark.urs("URS-MAP-02")
 @pytest.mark.parametrize(
     ("more", "words"),
     [
@@ -160,7 +180,7 @@ def test_a_key_or_a_number_beyond_all_bounds_is_one_problem(tmp_path: Path, more
     assert len(texts[0]) < 300
 
 
-@pytest.mark.urs("URS-CFG-02")
+@pytest.mark.urs("URS-MAP-02")
 def test_no_sentence_of_a_library_is_shown(tmp_path: Path) -> None:
     """Wrong settings of every driver: what is said is ours."""
     wrong = """

@@ -12,6 +12,8 @@ from kit.processes import eventually
 from kit.uplink_bench import BOTH, GATEWAY, Bench
 
 from buffer import Body, Journal
+from buffer.verify import verify
+from gateway.uplink import Forwarder
 from simulators.ebr import Ebr
 
 
@@ -39,13 +41,8 @@ async def prune(bench: Bench) -> int:
     return first
 
 
-def whole(bench: Bench) -> bool:
-    return bench.ebr.store.streams().get((GATEWAY, bench.journal.last[0]), (0, ""))[0] == bench.journal.last[1]
-
-
-@BOTH
-@pytest.mark.urs("URS-UPL-03")
-async def test_a_second_receiver_after_pruning_gets_going_and_its_base_is_told(bench: Bench, kind: str) -> None:
+async def pruned(bench: Bench, kind: str) -> tuple[Forwarder, asyncio.Task[None]]:
+    """Deliver more than a segment, and prune the first."""
     bench.journal = forgetful(bench)
     await bench.start(kind)
     bench.append(4_096, 20)
@@ -54,6 +51,17 @@ async def test_a_second_receiver_after_pruning_gets_going_and_its_base_is_told(b
     task = bench.run(forward)
     await eventually(lambda: bench.delivered(kind), 60)
     await prune(bench)
+    return forward, task
+
+
+def whole(bench: Bench) -> bool:
+    return bench.ebr.store.streams().get((GATEWAY, bench.journal.last[0]), (0, ""))[0] == bench.journal.last[1]
+
+
+@BOTH
+@pytest.mark.urs("URS-UPL-03")
+async def test_a_second_receiver_after_pruning_gets_going_and_its_base_is_told(bench: Bench, kind: str) -> None:
+    _, task = await pruned(bench, kind)
     await bench.stop(task)
     bench.ebr = await other_ebr(bench, kind)
     second = bench.forward(bench.uplink(kind, name="second"))
@@ -66,19 +74,13 @@ async def test_a_second_receiver_after_pruning_gets_going_and_its_base_is_told(b
     await eventually(lambda: bench.delivered("second"))
     assert second.status.receipts_refused == 0
     assert min(held(bench)) == 4_097
+    assert verified(bench) == ([], 2)
 
 
 @BOTH
 async def test_a_receiver_that_was_replaced_goes_on_at_its_base(bench: Bench, kind: str) -> None:
     """The gateway's cursor stands far behind the first entry held; the empty receiver has all of it sent again."""
-    bench.journal = forgetful(bench)
-    await bench.start(kind)
-    bench.append(4_096, 20)
-    bench.append(100, 20)
-    forward = bench.forward(bench.uplink(kind))
-    task = bench.run(forward)
-    await eventually(lambda: bench.delivered(kind), 60)
-    await prune(bench)
+    forward, task = await pruned(bench, kind)
     await eventually(lambda: bench.delivered(kind))
     await bench.stop(task)
     bench.ebr = await other_ebr(bench, kind)
@@ -88,6 +90,56 @@ async def test_a_receiver_that_was_replaced_goes_on_at_its_base(bench: Bench, ki
     await eventually(lambda: bench.delivered(kind))
     assert {"uplink-receiver-went-back", "uplink-not-held"} <= bench.codes()
     assert "uplink-two-histories" not in bench.codes()
+    assert verified(bench) == ([], 2)
+
+
+@BOTH
+@pytest.mark.urs("URS-UPL-03", "URS-AUD-06")
+async def test_a_receiver_that_comes_back_after_pruning_goes_on_in_mid_epoch_and_is_not_accused(bench: Bench, kind: str) -> None:
+    """It has the first 20 entries; while it was away another one confirmed the rest, of which the first segment went."""
+    bench.journal = forgetful(bench)
+    await bench.start(kind)
+    bench.append(20, 20)
+    task = bench.run(bench.forward(bench.uplink(kind, required=False)))
+    await eventually(lambda: bench.delivered(kind))
+    await bench.stop(task)
+    bench.append(4_096, 20)
+    bench.journal.uplink("ebr", True)
+    epoch, last = bench.journal.last
+    bench.journal.acknowledge("ebr", epoch, last, bench.journal.read((epoch, last - 1), max_bytes=1)[0].digest)
+    await prune(bench)
+    bench.journal = forgetful(bench)  # a start: what was pruned is not in memory any more either
+    bench.run(bench.forward(bench.uplink(kind, required=False)))
+    await eventually(lambda: bench.delivered(kind), 60)
+    assert missing(bench) == [(epoch, 21, 4_096)]
+    assert verified(bench) == ([], 2)
+
+
+@BOTH
+@pytest.mark.urs("URS-UPL-03", "URS-BUF-07")
+async def test_what_was_lost_at_the_end_of_an_epoch_is_told_and_holds_up_nothing(bench: Bench, kind: str) -> None:
+    """Its last segment was lost after the next epoch had begun, which names an end that nobody can prove any more."""
+    bench.append(4_096, 20)
+    bench.append(100, 20)
+    first = bench.journal.last[0]
+    bench.journal.leave_epoch()
+    bench.journal.close()
+    bench.journal = opened(bench)
+    bench.append(5)
+    second = bench.journal.last[0]
+    bench.journal.close()
+    (bench.folder / "data" / "segments" / f"{first}-4097.db").unlink()
+    (bench.folder / "data" / "SHA256SUMS").unlink()
+    bench.journal = opened(bench)
+    bench.append(3)
+    await bench.start(kind)
+    bench.run(bench.forward(bench.uplink(kind)))
+    await eventually(lambda: bench.delivered(kind), 60)
+    streams = {epoch: through for (_, epoch), (through, _) in bench.ebr.store.streams().items()}
+    assert streams == {first: 4_096, second: 5, bench.journal.last[0]: 3}
+    (told,) = [one for one in bench.findings if one["code"] == "uplink-not-held"]
+    assert told["evidence"]["runs"] == [[first, 4_097, 4_196]]
+    assert bench.codes() == {"uplink-not-held"}
 
 
 @BOTH
@@ -108,12 +160,19 @@ async def test_what_damage_took_out_of_the_middle_of_an_epoch_does_not_hold_it_u
     await eventually(lambda: bench.delivered(kind), 60)
     assert bench.ebr.store.streams()[GATEWAY, epoch][0] == 8_292
     assert missing(bench) == [(epoch, 4_097, 8_192)]
+    assert verified(bench) == ([], 2)
     assert "uplink-not-held" in bench.codes()
 
 
 def missing(bench: Bench) -> list[tuple[int, int, int]]:
     with contextlib.closing(sqlite3.connect(bench.ebr.store.path)) as db:
         return list(db.execute("SELECT epoch, first, last FROM missing"))
+
+
+def verified(bench: Bench) -> tuple[list[str], int]:
+    """What `verify` says of the EBR's store: what is bad, and the exit code."""
+    report = verify(Path(bench.ebr.store.path))
+    return report.problems, report.exit_code
 
 
 def held(bench: Bench) -> list[int]:

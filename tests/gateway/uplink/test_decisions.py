@@ -273,14 +273,36 @@ def test_after_the_receiver_went_back_all_that_it_takes_is_progress() -> None:
 def test_nothing_confirmed_is_measured_over_everything_else() -> None:
     clock = Clock()
     standstill = Standstill(clock)
-    assert standstill.seconds((1, 5), waiting=False) == 0
+    assert standstill.seconds(5, waiting=False) == 0
     clock.now += 100
-    assert standstill.seconds((1, 5), waiting=True) == 100, "what waits now may have waited all the time"
-    assert standstill.seconds((1, 6), waiting=True) == 0
+    assert standstill.seconds(5, waiting=True) == 100, "what waits now may have waited all the time"
+    assert standstill.seconds(6, waiting=True) == 0
     clock.now += 40
     standstill.excuse()
     clock.now += 3
-    assert standstill.seconds((1, 6), waiting=True) == 3
+    assert standstill.seconds(6, waiting=True) == 3
+
+
+@pytest.mark.urs("URS-UPL-03")
+def test_going_back_is_no_progress_and_what_is_regained_counts_once() -> None:
+    clock, window = Clock(), Window((1, 9), (1, 12), 10_000)
+    standstill = Standstill(clock)
+    standstill.seconds(window.advances, waiting=True)
+    for turn in range(5):  # somebody says that the receiver holds nothing, and the receiver that it holds what it held
+        window.go_back((0, 0))
+        clock.now += 10
+        assert standstill.seconds(window.advances, waiting=True) == 10 * turn + 10, "no word moves the clock"
+        window.confirm((1, 5))
+        window.confirm((1, 9))
+        if turn == 0:
+            assert standstill.seconds(window.advances, waiting=True) == 0, "a receiver that was set back gets on"
+            clock.now += 10
+    assert standstill.seconds(window.advances, waiting=True) == 50
+    window.confirm((1, 10))
+    assert standstill.seconds(window.advances, waiting=True) == 0
+    window.go_back((0, 0))
+    window.confirm((1, 2))
+    assert window.advances == 4
 
 
 def test_a_puback_out_of_turn_gives_the_oldest_no_more_time() -> None:
@@ -334,13 +356,14 @@ def test_live_copies_take_a_fifth_and_are_always_the_newest() -> None:
 RECORD = Record("a/b/B1#1", "step", "mixer", None, b"{}")
 
 
-@pytest.mark.parametrize("status", [200, 201, 204])
+@pytest.mark.parametrize("status", [200, 201, 203, 204, 205, 226, 299])
 def test_what_is_done_is_stored(status: int) -> None:
     reply = answered(status, b"", "", RECORD)
     assert reply is not None
     assert reply.outcome == "stored"
 
 
-def test_accepted_is_not_stored() -> None:
+@pytest.mark.parametrize("status", [202, 206, 207])
+def test_accepted_is_not_stored(status: int) -> None:
     with pytest.raises(Unreachable, match="does not say that it is stored"):
-        answered(202, b"", "", RECORD)
+        answered(status, b"", "", RECORD)

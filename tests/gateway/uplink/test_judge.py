@@ -72,6 +72,7 @@ def _pruned(rig: ReceiptRig) -> bool:
 
 def test_a_receipt_below_the_last_one_says_where_the_receiver_is_and_nothing_else(rig: ReceiptRig) -> None:
     before = rig.state
+    rig.judge.forget_places()
     rig.take(rig.receipt(6))
     assert rig.state == before
     assert rig.judge.behind == (rig.journal.last[0], 6)
@@ -112,3 +113,20 @@ def test_a_receipt_that_contradicts_is_remembered_until_one_fits(rig: ReceiptRig
     assert rig.judge.contradiction is None
     rig.take(rig.receipt(9, digest="ab" * 32))
     assert rig.judge.contradiction is not None
+
+
+def test_a_mere_word_that_the_receiver_stands_behind_counts_less_than_any_proof(rig: ReceiptRig) -> None:
+    """Whoever may publish receipts had all of the journal sent again."""
+    epoch = rig.journal.last[0]
+    rig.take(rig.receipt(10, rejected=[NO]), rig.receipt(0))
+    rig.take(rig.receipt(0))
+    assert (rig.judge.behind, rig.judge.here) == (None, True), "the receiver has said where it is"
+    rig.judge.forget_places()
+    rig.take(rig.receipt(7))
+    rig.take(rig.receipt(0))
+    assert (rig.judge.behind, rig.judge.is_proved) == ((epoch, 7), True)
+    rig.judge.forget_places()
+    rig.take(rig.receipt(0))
+    assert (rig.judge.behind, rig.judge.is_proved) == ((epoch, 0), False), "an empty receiver can say no more"
+    rig.take(rig.receipt(12, rejected=[NO]))
+    assert (rig.judge.behind, rig.judge.here) == (None, True)

@@ -1,14 +1,14 @@
 """What sites put between a gateway and its EBR: secrets that are rotated, proxies that pack, brokers that refuse, servers with manners."""
 
 import asyncio
-import contextlib
 import gzip
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from kit.http_proxy import front, proxy
 from kit.mosquitto_site import SITE, Site
 from kit.processes import eventually
 from kit.uplink_bench import BOTH, Bench, Tls
@@ -19,43 +19,6 @@ from gateway.uplink.mqtt import Mqtt
 from simulators.ebr.entry import Refusal
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@contextlib.asynccontextmanager
-async def proxy(bench: Bench, change: Callable[[web.Request, bytes], web.Response | None], *, packs: bool = False) -> AsyncIterator[None]:
-    """A server in front of the EBR: `change` may answer itself; what it lets through (None) goes to the EBR. packs: answers are gzipped."""
-    from aiohttp import ClientSession
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        body = await request.read()
-        own = change(request, body)
-        if own is not None:
-            return own
-        skip = {"host", "content-length", "transfer-encoding"}
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in skip}
-        address = f"http://127.0.0.1:{bench.http}{request.rel_url.raw_path}"
-        async with (
-            ClientSession(auto_decompress=False) as session,
-            session.request(request.method, address, data=body, headers=headers) as answer,
-        ):
-            text = await answer.read()
-            if packs:
-                return web.Response(status=answer.status, body=gzip.compress(text), headers={"Content-Encoding": "gzip"})
-            return web.Response(status=answer.status, body=text, content_type=answer.content_type)
-
-    app = web.Application(client_max_size=1 << 24)
-    app.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(app, access_log=None, auto_decompress=False)
-    try:
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", bench.mqtt, reuse_address=True).start()
-        yield
-    finally:
-        await runner.cleanup()
-
-
-def front(bench: Bench) -> str:
-    return f"http://127.0.0.1:{bench.mqtt}"
 
 
 @pytest.mark.urs("URS-UPL-04", "URS-SEC-05")

@@ -87,7 +87,7 @@ def stage(request: pytest.FixtureRequest) -> Stage:
     return made
 
 
-@pytest.mark.urs("URS-CTX-07")
+@pytest.mark.urs("URS-CTX-10")
 def test_the_life_of_an_alarm_stands_in_the_batch_with_who_acknowledged_it(stage: Stage) -> None:
     stage.say(10, row())
     stage.say(10, row())
@@ -179,7 +179,7 @@ def listed(stage: Stage) -> list[tuple[Any, ...]]:
     return [tuple(alarm[name] for name in ("raised", "acknowledged", "acknowledged_by", "cleared")) for alarm in end["alarms"]]
 
 
-@pytest.mark.urs("URS-CTX-07")
+@pytest.mark.urs("URS-CTX-10")
 @pytest.mark.parametrize("branch_first", [True, False])
 def test_a_branch_that_waits_for_its_acknowledgement_is_no_new_alarm_and_nobody_acknowledged(stage: Stage, branch_first: bool) -> None:
     """As node-opcua does: at the end a branch takes the unacknowledged state, and the condition itself begins anew."""

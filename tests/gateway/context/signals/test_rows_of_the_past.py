@@ -47,7 +47,7 @@ def orders(*numbers: int, ago_s: float = 3600.0) -> list[tuple[float | None, str
     return [(-60 - ago_s * (numbers[-1] - n), str(n), {"batch_no": f"B{n}", "order_no": f"O{n}"}) for n in numbers]
 
 
-@pytest.mark.urs("URS-CTX-03", "URS-DAQ-04")
+@pytest.mark.urs("URS-CTX-03")
 @pytest.mark.parametrize("pieces", [1, 2, 30])
 def test_at_a_first_start_only_the_order_that_stands_now_opens_a_batch(pieces: int) -> None:
     plant = plant_of()
@@ -258,7 +258,7 @@ def test_steps_of_orders_that_were_over_make_no_records(orders_first: bool) -> N
     assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)
 
 
-@pytest.mark.urs("URS-CTX-07")
+@pytest.mark.urs("URS-CTX-03")
 def test_bookings_and_samples_of_orders_that_were_over_are_not_made() -> None:
     plant = plant_of()
     rows = [(-3000.0, "1", {"batch_no": "B1"}), (-30.0, "2", {"batch_no": "B2"})]
