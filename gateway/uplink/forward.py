@@ -269,7 +269,8 @@ class Forwarder:
         The cursor stays before it until a later epoch is proved. Should the word be forged, the next receipt shows it, and a resend begins
         before it again.
         """
-        self._window.pass_over(max((other, last) for other, _, last in self._journal.ranges() if other <= epoch))
+        held = ((other, last) for other, _, last in self._journal.ranges() if other <= epoch)
+        self._window.pass_over(max(held, default=self._window.confirmed))
 
     def _rewind(self, position: Position, *, is_proved: bool) -> None:
         """Send again from `position`. The cursor stays: it was proved once, and retention may have used it.
