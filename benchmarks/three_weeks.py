@@ -61,7 +61,7 @@ class Writer:
         made = self.fold.decide(ReadingsInput(seq, ticks, SOURCE, [(n, v, 0, at, "change") for n, v in rows]))
         source = {"source": SOURCE, "source_clock": {"authority": "device", "offset_s": 0.0, "bound_s": 0.001}}
         head = {"time": rfc3339(ticks), **self.head, **source, **self.tail}
-        columns = table([(n, v, None, 0, "change", at, at) for n, v in rows], None, ticks)
+        columns = table(tuple(zip(*[(n, v, None, 0, "change", at, at) for n, v in rows], strict=True)), None, ticks)
         self.readings += len(rows)
         self._append([readings_body(head, self.fold.contexts(SOURCE), TAGSET, columns)], made, head, state=state)
 

@@ -79,6 +79,7 @@ from buffer.retention import Pruned, Retained
 from buffer.scrub import ScrubRound
 from buffer.segment import Entry
 from buffer.segment import first_of as segment_of
+from buffer.segment import last_of as segment_end
 from buffer.space import Pressure
 from buffer.writer import Body
 
@@ -107,5 +108,6 @@ __all__ = [
     "StorageError",
     "Usage",
     "read_journal",
+    "segment_end",
     "segment_of",
 ]

@@ -1762,9 +1762,13 @@ def _only_stored(archive: zipfile.ZipFile, report: Report) -> bool:
 
 def _check_comment(file: Path, report: Report) -> None:
     """Compare the zip's comment with the SHA-256 of all bytes before it."""
-    data = file.read_bytes()
-    body, comment = data[:-64], data[-64:]
-    if hashlib.sha256(body).hexdigest().encode() != comment:
+    digest, left = hashlib.sha256(), max(file.stat().st_size - 64, 0)
+    with file.open("rb") as content:
+        while piece := content.read(min(left, 1 << 20)):
+            digest.update(piece)
+            left -= len(piece)
+        comment = content.read()
+    if digest.hexdigest().encode() != comment:
         report.problem("the archive's file is not as it was made")
 
 
@@ -1773,20 +1777,21 @@ def _check_nothing_between(archive: zipfile.ZipFile, file: Path, report: Report)
 
     Whoever reads it from the front then sees what the list says, and no more.
     """
-    data, at = file.read_bytes(), 0
-    members = sorted(archive.infolist(), key=lambda member: member.header_offset)
-    for member in members:
-        name = member.orig_filename.encode()
-        head = struct.pack("<HHIII", member.flag_bits, member.compress_type, member.CRC, member.compress_size, member.file_size)
-        stated = data[at + 6 : at + 10] + data[at + 14 : at + 26]
-        lengths = struct.pack("<HH", len(name), 0)
-        whole = data[at : at + 4] == b"PK\x03\x04" and stated == head and data[at + 26 : at + 30 + len(name)] == lengths + name
-        if member.header_offset != at or not whole or member.flag_bits & 8 or member.compress_type:
-            report.problem(f"the archive's file holds something beside its members, before or in {member.filename!r}")
-            return
-        at += 30 + len(name) + member.compress_size
+    members, at = sorted(archive.infolist(), key=lambda member: member.header_offset), 0
+    with file.open("rb") as content:
+        for member in members:
+            name = member.orig_filename.encode()
+            head = struct.pack("<HHIII", member.flag_bits, member.compress_type, member.CRC, member.compress_size, member.file_size)
+            content.seek(at)
+            data = content.read(30 + len(name))
+            stated, lengths = data[6:10] + data[14:26], struct.pack("<HH", len(name), 0)
+            whole = data[:4] == b"PK\x03\x04" and stated == head and data[26:] == lengths + name
+            if member.header_offset != at or not whole or member.flag_bits & 8 or member.compress_type:
+                report.problem(f"the archive's file holds something beside its members, before or in {member.filename!r}")
+                return
+            at += 30 + len(name) + member.compress_size
     end = at + sum(46 + len(member.orig_filename.encode()) for member in members) + 22 + len(archive.comment)
-    if archive.start_dir != at or end != len(data):
+    if archive.start_dir != at or end != file.stat().st_size:
         report.problem("the archive's file holds something beside its members and their list")
 
 

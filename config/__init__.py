@@ -9,10 +9,10 @@ pure; `credentials`, the secrets that a folder names, read while a line runs; `r
 """
 
 from config import examples
-from config.line import Alarm, Code, CodeTable, Disposition, EbrField, Line, Parameter, Step, Tag, place_of
-from config.load import data_directory, load, read
+from config.line import Alarm, Code, CodeTable, Disposition, EbrField, Identity, Line, Parameter, Step, Tag, place_of
+from config.load import data_directory, identity, load, people_socket, read
 from config.problem import ConfigError, Place, Problem, did_you_mean
-from config.sections import Backup, Credential, Equipment, FromRow, FromTag, Model, Push, Pushed, Source, Uplink, Witness
+from config.sections import Backup, Credential, Equipment, FromRow, FromTag, Model, Push, Pushed, Source, Uplink, Users, Witness
 from config.units.scaling import Scaling
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "Equipment",
     "FromRow",
     "FromTag",
+    "Identity",
     "Line",
     "Model",
     "Parameter",
@@ -39,11 +40,14 @@ __all__ = [
     "Step",
     "Tag",
     "Uplink",
+    "Users",
     "Witness",
     "data_directory",
     "did_you_mean",
     "examples",
+    "identity",
     "load",
+    "people_socket",
     "place_of",
     "read",
 ]

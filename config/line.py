@@ -10,7 +10,7 @@ from config.grammars.raw_codes import RawCodes
 from config.lots.rules import LotRules
 from config.materials import Booking, Sampling
 from config.problem import Place, Problem
-from config.sections import Backup, BufferSection, ClockSection, Equipment, LineSection, Push, Route, Source, Uplink, Web, Witness
+from config.sections import Backup, BufferSection, ClockSection, Equipment, LineSection, Push, Route, Source, Uplink, Users, Web, Witness
 from config.units.raw_range import Bound, raw_range
 from config.units.scaling import Scaling
 
@@ -213,12 +213,19 @@ class Line:
     ebr_fields: tuple[EbrField, ...] | None = None  # None: no ebr-fields.csv
     dispositions: tuple[Disposition, ...] = ()
     push: Push | None = None
+    users: Users | None = None
     places: Mapping[tuple[str | int, ...], int] = field(default_factory=dict, compare=False)  # of line.toml; see place_of
 
     @property
     def gateway(self) -> str:
         """The gateway's identity in every entry: site/name."""
         return f"{self.line.site}/{self.line.name}"
+
+    @property
+    def people_socket(self) -> Path | None:
+        """The control socket for people, if there is one."""
+        path = None if self.users is None else self.users.socket
+        return None if path is None else (self.folder / path).resolve()
 
     @property
     def data(self) -> Path:
@@ -228,6 +235,20 @@ class Line:
     def tags_of(self, source: str) -> tuple[Tag, ...]:
         """List the source's tags in the map's order: a Reading's tag is an index into this."""
         return tuple(tag for tag in self.tags if tag.source == source)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which line a folder is, and who may command it: what is known of it although other parts have errors."""
+
+    line: LineSection
+    users: Users | None
+    data: Path  # the journal's directory
+
+    @property
+    def gateway(self) -> str:
+        """The gateway's identity in every entry: site/name."""
+        return f"{self.line.site}/{self.line.name}"
 
 
 def place_of(line: Line, path: tuple[str | int, ...]) -> Place:

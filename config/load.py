@@ -15,7 +15,7 @@ from config.checks.parsed_folder import ParsedFolder
 from config.codes import BUILT_IN
 from config.csv import rows
 from config.csv.tables import TableReport
-from config.line import Line, Tag
+from config.line import Identity, Line, Tag
 from config.lots.rules import LotRules
 from config.problem import ConfigError, Problem
 from config.reports import coverage
@@ -179,6 +179,7 @@ def _line(files: _Folder, parts: ParsedFolder, lots: LotRules, warnings: tuple[P
         ebr_fields=tuple(parts.ebr_fields) if "ebr-fields.csv" in files.files else None,
         dispositions=tuple(parts.dispositions),
         push=parsed_sections.push,
+        users=parsed_sections.users,
         places=dict(parts.document.lines),
     )
 
@@ -235,11 +236,34 @@ def data_directory(folder: Path) -> Path:
 
     Raises ConfigError if line.toml can not be read.
     """
+    return (folder / str(_key(folder, "buffer", "directory", "data"))).resolve()
+
+
+def identity(folder: Path) -> Identity:
+    """Find which line a folder is and who may command it, even if its other parts have errors. Raises ConfigError if these have."""
+    files = _Folder(folder)
+    data = files.data("line.toml", needed=f"{folder} is no line folder")
+    document = parse("line.toml", data or b"")
+    parsed = sections(document, folder) if document.data else Sections()
+    if parsed.line is None or (parsed.users is None and "users" in document.data):
+        raise ConfigError(files.problems + document.problems)
+    return Identity(parsed.line, parsed.users, data_directory(folder))
+
+
+def people_socket(folder: Path) -> Path | None:
+    """Find the control socket for people of a line folder ([users] socket), even if the folder has other errors.
+
+    Raises ConfigError if line.toml can not be read.
+    """
+    path = _key(folder, "users", "socket", None)
+    return None if path is None else (folder / str(path)).resolve()
+
+
+def _key(folder: Path, section: str, key: str, default: Any) -> Any:
     files = _Folder(folder)
     data = files.data("line.toml", needed=f"{folder} is no line folder")
     document = parse("line.toml", data or b"")
     if data is None or (document.problems and not document.data):
         raise ConfigError(files.problems + document.problems)
-    buffer = document.data.get("buffer", {})
-    directory = buffer.get("directory", "data") if isinstance(buffer, dict) else "data"
-    return (folder / str(directory)).resolve()
+    table = document.data.get(section, {})
+    return table.get(key, default) if isinstance(table, dict) else default

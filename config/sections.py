@@ -259,3 +259,17 @@ class Backup(Model):
     folder: Annotated[str, Field(min_length=1)]
     every_h: Annotated[float, Field(gt=0, le=24 * 31)] = 24.0
     keep: Annotated[int, Field(ge=1, le=1000)] = 7
+
+
+Role = Literal["viewer", "operator", "engineer", "qa", "admin"]
+
+
+class Users(Model):
+    """[users]: who may command the gateway. Absent: local users, who reach it over the socket in the journal's folder alone."""
+
+    origin: Annotated[Literal["local", "os-group"], Field(alias="from")] = "local"
+    roles: Mapping[Role, Annotated[str, Field(min_length=1)]] = {}  # os-group: the operating system's group of each role
+    socket: Annotated[str, Field(min_length=1)] | None = None  # for people: 0660, of `group`; None: none is opened
+    group: Annotated[str, Field(min_length=1)] = "ebr-gateway-users"
+    lock_minutes: Annotated[int, Field(ge=0, le=10_080)] = 30  # after five failures; 0: until an administrator enables
+    password_expires_days: Annotated[int, Field(ge=0, le=3_650)] = 0  # 0: never

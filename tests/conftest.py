@@ -51,7 +51,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture
 def figures(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
-    """`figures("F27", "lost 0, doubled 0 in 40 rounds")`: one row of the table that the run ends with."""
+    """`figures("late answers", "lost 0, doubled 0 in 40 rounds")`: one row of the table that the run ends with."""
 
     def say(case: str, figure: str) -> None:
         request.config.stash.setdefault(FIGURES, []).append((case, figure))
@@ -77,7 +77,7 @@ def _tell_figures(reporter: pytest.TerminalReporter) -> None:
     if rows:
         reporter.section("figures")
         for case, figure in sorted(rows):
-            reporter.write_line(f"{case:<8} {figure}")
+            reporter.write_line(f"{case:<16} {figure}")
 
 
 def _tell_skipped(reporter: pytest.TerminalReporter) -> None:

@@ -9,6 +9,9 @@ from buffer.archive.blocks import Block, Heading, Table
 from buffer.archive.texts import local_text, value_text
 from buffer.segment import Entry
 
+MOST_NAMED = 10
+"""Changes that a page names; the `config` event has more, and the files of each version lie beside it."""
+
 
 def files_of(held: Iterable[Entry]) -> Iterator[tuple[str, bytes]]:
     """Yield the line folder's files, a folder for each version that stands in the entries; for convenience, the proof is in the entries."""
@@ -34,12 +37,12 @@ def configuration_blocks(listed: Sequence[Mapping[str, Any]], zone: str | None) 
     if listed:
         rows = [_row(item, zone, first=place == 0) for place, item in enumerate(listed)]
         yield Heading(1, "Configurations")
-        titles = ("Version", "Entry", "From", "Until", "Changed", "Approved by", "SHA-256")
+        titles = ("Version", "From entry", "From", "Until", "Changed", "Approved by", "SHA-256")
         yield Table(titles, (0.8, 0.8, 2, 2, 4, 1.2, 2.4), rows, frozenset(range(1, len(rows))))
 
 
 def _row(item: Mapping[str, Any], zone: str | None, *, first: bool) -> list[str]:
-    told = [value_text(item.get(name)) for name in ("version", "from_seq")]
+    told = [value_text(item.get("version")) or "not known", value_text(item.get("from_seq"))]
     told += [local_text(item.get(name), zone) for name in ("from", "until")]
     return [*told, _changed(item, first=first), value_text(item.get("approved_by")) or "nobody known", value_text(item.get("sha256"))]
 
@@ -48,10 +51,10 @@ def _changed(item: Mapping[str, Any], *, first: bool) -> str:
     if first:
         return "in force when the batch began"
     if item.get("changes") is None:
-        return "not known"
-    told = [_change_text(change) for change in item.get("diff", [])]
+        return "what it changes is not known"
+    told = [_change_text(change) for change in item.get("diff", [])[:MOST_NAMED]]
     more = [f"{item['changes'] - len(told)} more"] if item["changes"] > len(told) else []
-    return "; ".join(told + more) or "nothing in meaning"
+    return "; ".join(told + more) or "nothing differs in meaning"
 
 
 def _change_text(change: Mapping[str, Any]) -> str:

@@ -5,9 +5,9 @@ from typing import Any
 
 from buffer.archive.blocks import Block, Form, Heading, Table, Text
 from buffer.archive.happenings import Happening
-from buffer.archive.texts import counted_text, local_text, people_text, value_text
+from buffer.archive.texts import counted_text, local_text, path_text, people_text, value_text, who_text
 
-NOTHING = "nothing but its evidence"
+NOTHING = {"path": "nothing but its evidence"}
 
 
 def corrections(mine: Iterable[Happening], prefix: str, zone: str | None) -> Iterator[Block]:
@@ -26,10 +26,9 @@ def corrections(mine: Iterable[Happening], prefix: str, zone: str | None) -> Ite
         head = (happening.where, local_text(happening.time, zone), name, value_text(event["revision"]), value_text(event.get("reason")))
         changes = [change for change in event.get("changed", []) if not change["path"].endswith("evidence")]
         changes = changes if former is None else list(_of_end(former, event, prefix))
-        for number, change in enumerate(changes or [{"path": NOTHING}]):
-            values = [people_text(change[side], zone) if side in change else "" for side in ("old", "new")]
-            parameter = change["path"].removeprefix("parameters/")
-            what = change["path"] if parameter == change["path"] else parameter.replace("/", ": ")
+        for number, change in enumerate(changes or [NOTHING]):
+            values = ["" if change is NOTHING else people_text(change.get(side), zone) for side in ("old", "new")]
+            what = path_text(change["path"])
             rows.append([*(head if number == 0 else ("", "", "", "", "")), what, *values])
     if rows:
         yield Heading(1, "Corrections")
@@ -60,8 +59,9 @@ def audit_trail(happened: Iterable[Happening], zone: str | None) -> Iterator[Blo
         event = happening.event
         if event["type"] != "audit":
             continue
-        head = (happening.where, local_text(happening.time, zone), value_text(event.get("action")), value_text(event.get("who")))
-        facts = list((event.get("what") or {}).items()) or [("", "")]
+        head = (happening.where, local_text(happening.time, zone), value_text(event.get("action")), who_text(event.get("who")))
+        changed = [(name, event[name]) for name in ("object", "old", "new") if event.get(name) is not None]
+        facts = [*changed, *(event.get("what") or {}).items()] or [("", "")]
         for number, (name, value) in enumerate(facts):
             said = (name.replace("_", " "), people_text(value, zone) if name else "")
             rows.append([*(head if number == 0 else ("", "", "", "")), *said, value_text(event.get("reason")) if number == 0 else ""])

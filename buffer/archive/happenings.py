@@ -21,12 +21,17 @@ class Happening(NamedTuple):
         return f"{self.seqs[0]}" if len(self.seqs) == 1 else f"{self.seqs[0]}-{self.seqs[-1]}"
 
 
+def is_event(entry: Entry) -> bool:
+    """Return True if an entry holds an event, not readings: in a text a quotation mark would be escaped."""
+    return b'"event":{' in entry.payload
+
+
 def happenings(entries: Iterable[Entry]) -> list[Happening]:
     """Return every event, in order; an event that was cut into parts is joined again."""
     joined_events: list[Happening] = []
     open_parts: dict[tuple[Any, ...], Happening] = {}
     for entry in entries:
-        if b'"event":{' not in entry.payload:
+        if not is_event(entry):
             continue
         item = json.loads(entry.payload)
         event = item["event"]
@@ -52,6 +57,35 @@ def latest(happened: Iterable[Happening]) -> list[Happening]:
     for happening in happened:
         by_record[happening.event.get("record") or happening.seqs] = happening
     return list(by_record.values())
+
+
+def names_gone(happened: Iterable[Happening]) -> set[str]:
+    """Return the names of the records that went over to another batch: a rebind, or a booking of another name, superseded them."""
+    gone = set()
+    for happening in happened:
+        old = str(happening.event.get("supersedes") or "")
+        is_booking = happening.event["type"] in {"material", "sample"}
+        name = old.rpartition("#")[0] if is_booking else old if happening.event["type"] == "rebind" else ""
+        gone |= {name} - {"", happening.event.get("record")}
+    return gone
+
+
+def corrected(mine: Iterable[Happening], steps: Iterable[Happening], gone: set[str]) -> list[Happening]:
+    """Return every end of a batch, and what corrects one of its other records; gone: names of records that are another batch's now.
+
+    steps: the latest of each; among them are those that went over to this batch as they stand. A result of the laboratory that comes
+    completes its sample, and corrects nothing.
+    """
+    over = [step for step in steps if "made_as" in step.event]
+    told = [*(one for one in mine if one.event.get("record") not in gone), *over]
+    return sorted(filter(_corrects, told), key=lambda one: (one.epoch, one.seqs))
+
+
+def _corrects(happening: Happening) -> bool:
+    event = happening.event
+    if event["type"] == "batch" and event["transition"] == "end":
+        return True
+    return (event.get("revision") or 1) > 1 and not (event["type"] == "sample" and event.get("reason") == "result")
 
 
 def steps_of(happened: Iterable[Happening], batch: str) -> list[Happening]:

@@ -12,8 +12,9 @@ def incidents(batch: str, happened: Sequence[Happening], mine: set[str], zone: s
     """Yield everything of the whole line in these entries. mine: gaps that a record of the batch names."""
     yield from _gaps(happened, mine, zone)
     alarms = [happening for happening in happened if happening.event["type"] == "alarm" and happening.event.get("batch") in (batch, None)]
-    names = ("alarm", "state", "severity", "equipment", "text", "duration_s")
-    titles = ("Alarm", "State", "Severity", "Equipment", "Text", "Lasted s")
+    alarms = [one._replace(event={**one.event, "stood": _stood(one.event.get("duration_s"))}) for one in alarms]
+    names = ("alarm", "state", "severity", "equipment", "text", "stood")
+    titles = ("Alarm", "State", "Severity", "Equipment", "Text", "Stood")
     yield from _listed("Alarms", alarms, names, titles, (2.5, 1.4, 1.2, 1.4, 4, 1), zone)
     gone = {happening.event["supersedes"] for happening in happened if happening.event["type"] == "rebind"}
     findings = [_placed(happening, gone) for happening in happened if happening.event["type"] == "finding"]
@@ -24,6 +25,10 @@ def incidents(batch: str, happened: Sequence[Happening], mine: set[str], zone: s
     clocks = [happening._replace(event={**happening.event, "size": clock_size_text(happening.event)}) for happening in clocks]
     clock = ("kind", "size", "status", "bound_s", "reason")
     yield from _listed("Clock", clocks, clock, ("Kind", "By", "Status", "Bound s", "Reason"), (1.6, 1.6, 1.6, 1, 4), zone)
+
+
+def _stood(seconds: float | None) -> str:
+    return "" if seconds is None else duration_text(seconds)
 
 
 def _placed(finding: Happening, gone: set[str]) -> Happening:
@@ -59,7 +64,7 @@ class _Gap:
         self.where = happening.where if begun is None or begun is happening else f"{begun.where}, {happening.where}"
         self.name, self.source = str(event["gap"]), str(event.get("source") or "")
         self.tags, self.start, self.end = event.get("tags"), event.get("start"), event.get("end")
-        self.outcome = str(event.get("outcome") or ("filled" if event["transition"] == "fill" else "open at the end"))
+        self.outcome = str(event.get("outcome") or ("filled" if event["transition"] == "fill" else "open"))
         self.cause = value_text((begun or happening).event.get("cause") or event.get("cause"))
 
 

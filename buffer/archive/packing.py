@@ -1,29 +1,29 @@
 """Make a batch's archive: whole entries, proofs, keys, the verifier and pages for people, in one zip that needs nothing of the gateway."""
 
 import hashlib
-import io
 import json
-import os
 import re
-import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from buffer import entry as formats
-from buffer import sqlite, verify
+from buffer import verify
 from buffer.archive.configurations import files_of
+from buffer.archive.happenings import is_event
 from buffer.archive.html import html
 from buffer.archive.pdf import pdf
 from buffer.archive.record import Proof, Record
+from buffer.archive.zipped import Members, TooLarge, write
 from buffer.proofs import EpochTree, coded
 from buffer.reader import read_journal
 from buffer.segment import Entry
 from buffer.times import now_ticks, rfc3339
 
 FORMAT = "ebr-gateway/archive/1"
-MADE = (1980, 1, 1, 0, 0, 0)  # equal content gives an equal file
 
 
 class NotReady(Exception):
@@ -50,19 +50,27 @@ def make(
     gapless range proves that nothing was left out); and of those before, the single entries that its records rest on, the tag tables and
     the configuration in force. Raises NotReady, FileExistsError, StorageError.
     """
-    held = list(_needed(journal, batch))
-    if not held:
+    spans = spans_of(journal, batch)
+    if not spans:
         raise NotReady(f"no entry held in {journal} names batch {batch}")
     keys = list(keys)
     if not keys:
         raise NotReady("the gateway has no signing key")
-    files = dict(_files(journal, batch, held, keys))
-    sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in files.items()).encode()
-    files["SHA256SUMS"] = sums
-    note = sign(sums_text(json.loads(held[0].payload)["gateway"], batch, sums))
-    if note is not None:
-        files[verify.SUMS_NOTE] = note.encode()
-    _write(target, files)
+    trees = [_Proved(EpochTree(journal, span.epoch), span.last) for span in spans]
+
+    def fill(members: Members) -> None:
+        held = [_put_entries(members, journal, span) for span in spans]
+        for name, content in _beside(journal, batch, held, trees, keys):
+            members.put(name, content)
+        sums = "".join(f"{digest}  {name}\n" for name, digest in members.sums.items()).encode()
+        members.put("SHA256SUMS", sums)
+        if (note := sign(sums_text(held[0].gateway, batch, sums))) is not None:
+            members.put(verify.SUMS_NOTE, note.encode())
+
+    try:
+        write(target, fill)
+    except TooLarge as error:
+        raise NotReady(str(error)) from error
     return verify.verify(target, "\n".join(keys))
 
 
@@ -71,22 +79,87 @@ def sums_text(gateway: str, batch: str, sums: bytes) -> str:
     return f"{verify.SUMS_SIGNED}\n{gateway}\n{batch}\n{hashlib.sha256(sums).hexdigest()}\n"
 
 
-def _needed(journal: Path, batch: str) -> Iterator[Entry]:
-    """Yield the entries of the batch's spans, and before them those that a reader needs."""
-    for epoch, first, last, cited in spans_of(journal, batch):
-        before: dict[str, list[Entry]] = {}
-        for entry in read_journal(journal, (epoch, 0)):
-            if entry.epoch != epoch or entry.seq > last:
-                break
-            if entry.seq < first:
-                _remember(before, entry)
-                if entry.seq in cited:
-                    before[f"{entry.seq}"] = [entry]
-                continue
-            if entry.seq == first:
-                remembered = {entry.seq: entry for entries in before.values() for entry in entries}
-                yield from (remembered[seq] for seq in sorted(remembered))
-            yield entry
+@dataclass
+class _Held:
+    """What of an epoch's entries is still needed when they are written: where they lie, and the events among them.
+
+    ranges: (first, last) of entries that follow each other. previous: digest before each range, by its first; digests: by its last.
+    """
+
+    epoch: int
+    ranges: list[list[int]] = field(default_factory=list)
+    previous: dict[int, str] = field(default_factory=dict)
+    digests: dict[int, str] = field(default_factory=dict)
+    events: list[Entry] = field(default_factory=list)
+    gateway: str = ""
+
+    def take(self, entry: Entry) -> None:
+        """Note an entry; they come in order."""
+        if self.ranges and self.ranges[-1][1] == entry.seq - 1:
+            del self.digests[entry.seq - 1]
+            self.ranges[-1][1] = entry.seq
+        else:
+            head = json.loads(entry.payload)
+            self.gateway = head["gateway"]
+            self.ranges.append([entry.seq, entry.seq])
+            self.previous[entry.seq] = head["previous"]
+        self.digests[entry.seq] = entry.digest
+        if is_event(entry):
+            self.events.append(entry)
+
+    @property
+    def sequences(self) -> Iterator[int]:
+        """The numbers of all its entries."""
+        return chain.from_iterable(range(first, last + 1) for first, last in self.ranges)
+
+    @property
+    def count(self) -> int:
+        """How many entries it has."""
+        return sum(last - first + 1 for first, last in self.ranges)
+
+
+class _Proved:
+    """The tree of one epoch, and the signed checkpoint that covers the batch's last entry in it."""
+
+    def __init__(self, tree: EpochTree, last: int) -> None:
+        """Raises NotReady if no checkpoint covers it yet."""
+        self.tree, checkpoint = tree, tree.covering(last)
+        if checkpoint is None:
+            raise NotReady(f"no signed checkpoint covers entry {last} yet; one is made every five minutes")
+        self.checkpoint = checkpoint
+
+
+def _put_entries(members: Members, journal: Path, span: Span) -> _Held:
+    """Write one epoch's entries as they are read, a batch of weeks being larger than memory."""
+    held = _Held(span.epoch)
+
+    def lines() -> Iterator[bytes]:
+        for entry in _needed(journal, span):
+            held.take(entry)
+            yield entry.payload + b"\n"
+
+    members.put(f"entries/{span.epoch}.jsonl", lines())
+    if not held.ranges:
+        raise NotReady(f"entries {span.first} to {span.last} of epoch {span.epoch} were removed while the archive was made")
+    return held
+
+
+def _needed(journal: Path, span: Span) -> Iterator[Entry]:
+    """Yield the entries of a span, and before them those that a reader needs."""
+    epoch, first, last, cited = span
+    before: dict[str, list[Entry]] = {}
+    for entry in read_journal(journal, (epoch, 0)):
+        if entry.epoch != epoch or entry.seq > last:
+            return
+        if entry.seq < first:
+            _remember(before, entry)
+            if entry.seq in cited:
+                before[f"{entry.seq}"] = [entry]
+            continue
+        if entry.seq == first:
+            remembered = {entry.seq: entry for entries in before.values() for entry in entries}
+            yield from (remembered[seq] for seq in sorted(remembered))
+        yield entry
 
 
 _BEFORE = re.compile(rb'"event":\{"type":"(tagset|config|epoch)"')
@@ -126,107 +199,59 @@ def _span(epoch: int, first: int, last: int, cited: set[tuple[int, int]]) -> Spa
     return Span(epoch, begun, last, frozenset(begin for begin, end in cited if begin == end and begin < begun))
 
 
-def _files(journal: Path, batch: str, held: list[Entry], keys: list[str]) -> Iterator[tuple[str, bytes]]:
-    gateway = json.loads(held[0].payload)["gateway"]
-    manifest = {"format": FORMAT, "gateway": gateway, "batch": batch, "entries": len(held), "made": rfc3339(now_ticks() // 10 * 10)}
-    proofs, notes = [], []
-    for epoch in sorted({entry.epoch for entry in held}):
-        proof, note = _proof(journal, epoch, [entry for entry in held if entry.epoch == epoch])
-        proofs.append(proof)
-        notes.append(note)
+def _beside(journal: Path, batch: str, held: list[_Held], trees: list[_Proved], keys: list[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield the members beside the entries."""
+    gateway, events = held[0].gateway, [event for epoch in held for event in epoch.events]
+    entries = sum(epoch.count for epoch in held)
+    manifest = {"format": FORMAT, "gateway": gateway, "batch": batch, "entries": entries, "made": rfc3339(now_ticks() // 10 * 10)}
     yield "README.txt", README.format(batch=batch, gateway=gateway, made=manifest["made"]).encode()
-    shown = [_shown(proof, note, keys) for proof, note in zip(proofs, notes, strict=True)]
-    yield from _pages(batch, gateway, held, shown, str(manifest["made"]))
+    shown = [_shown(epoch, proved.checkpoint.note, keys) for epoch, proved in zip(held, trees, strict=True)]
+    yield from _pages(batch, gateway, events, shown, str(manifest["made"]))
     yield "manifest.json", _json(manifest)
     yield "keys.txt", "".join(f"{key}\n" for key in keys).encode()
     if (rotations := journal / verify.ROTATIONS_BESIDE).exists():
         yield verify.ROTATIONS_BESIDE, rotations.read_bytes()
-    for proof, note in zip(proofs, notes, strict=True):
-        yield proof["checkpoint"], note.encode()
-        yield f"entries/{proof['epoch']}.jsonl", b"".join(entry.payload + b"\n" for entry in held if entry.epoch == proof["epoch"])
-    yield "proofs.json", _json({"epochs": proofs})
+    for epoch, proved in zip(held, trees, strict=True):
+        yield _checkpoint_of(epoch), proved.checkpoint.note.encode()
+    yield "proofs.json", _json({"epochs": [_proof(epoch, proved) for epoch, proved in zip(held, trees, strict=True)]})
     yield "verify.py", Path(verify.__file__).read_bytes()
     for name, schema in formats.schemas():
         yield f"schemas/{name}", _json(schema)
-    yield from files_of(held)
+    yield from files_of(events)
 
 
-def _pages(batch: str, gateway: str, held: list[Entry], proofs: list[Proof], made: str) -> Iterator[tuple[str, bytes]]:
+def _pages(batch: str, gateway: str, events: list[Entry], proofs: list[Proof], made: str) -> Iterator[tuple[str, bytes]]:
     """Yield the pages for people. Each says when it was made: with the same entries at the same time they are the same bytes."""
-    record = Record(batch, gateway, held, proofs, made)
+    record = Record(batch, gateway, events, proofs, made)
     blocks, title = list(record.blocks()), f"Batch record {batch}"
     footer = f"{record.number}; made {record.made_at}; a copy for reading, the evidence is the entries"
     yield "record.html", html(title, blocks).encode()
     yield "record.pdf", pdf(title, footer, blocks, datetime.fromisoformat(made))
 
 
-def _shown(proof: Mapping[str, Any], note: str, keys: Iterable[str]) -> Proof:
+def _shown(held: _Held, note: str, keys: Iterable[str]) -> Proof:
     checkpoint = verify.Checkpoint.parse(note)
     signers = [key for key in keys if verify.Key.parse(key).signed(note)]
-    return Proof(proof["epoch"], proof["ranges"], checkpoint.size, checkpoint.root.hex(), signers)
+    return Proof(held.epoch, held.ranges, checkpoint.size, checkpoint.root.hex(), signers)
 
 
-def _proof(journal: Path, epoch: int, held: list[Entry]) -> tuple[dict[str, Any], str]:
-    evidence = EpochTree(journal, epoch)
-    checkpoint = evidence.covering(held[-1].seq)
-    if checkpoint is None:
-        raise NotReady(f"no signed checkpoint covers entry {held[-1].seq} yet; one is made every five minutes")
-    ranges: list[list[int]] = []
-    for entry in held:
-        if ranges and ranges[-1][1] == entry.seq - 1:
-            ranges[-1][1] = entry.seq
-        else:
-            ranges.append([entry.seq, entry.seq])
-    digests = {entry.seq: entry.digest for entry in held}
-    previous = {entry.seq: json.loads(entry.payload)["previous"] for entry in held if any(entry.seq == first for first, _ in ranges)}
+def _checkpoint_of(held: _Held) -> str:
+    return f"checkpoints/{held.epoch}.txt"
+
+
+def _proof(held: _Held, proved: _Proved) -> dict[str, Any]:
     return {
-        "epoch": epoch,
-        "checkpoint": f"checkpoints/{epoch}.txt",
-        "ranges": ranges,
-        "previous": previous,
-        "digests": {last: digests[last] for _, last in ranges},
-        "hashes": coded(evidence.others([entry.seq - 1 for entry in held], checkpoint.size)),
-    }, checkpoint.note
+        "epoch": held.epoch,
+        "checkpoint": _checkpoint_of(held),
+        "ranges": held.ranges,
+        "previous": held.previous,
+        "digests": held.digests,
+        "hashes": coded(proved.tree.others([seq - 1 for seq in held.sequences], proved.checkpoint.size)),
+    }
 
 
 def _json(value: object) -> bytes:
     return json.dumps(value, indent=1, ensure_ascii=False).encode() + b"\n"
-
-
-def _write(target: Path, files: Mapping[str, bytes]) -> None:
-    """Write the zip, stored, not compressed. Its comment is the SHA-256 of all bytes before it, so that any changed byte is seen.
-
-    Whole or not at all: what a full disk or a kill has cut short never has the archive's name.
-    """
-    if target.exists():
-        raise FileExistsError(f"{target}: exists already")
-    part = target.with_name(f".{target.name}.part")
-    part.unlink(missing_ok=True)
-    sqlite.create(part)
-    try:
-        _zip(part, files)
-        part.chmod(0o440)
-        part.replace(target)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
-    sqlite.sync_directory(target.parent)
-
-
-def _zip(part: Path, files: Mapping[str, bytes]) -> None:
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in files.items():
-            info = zipfile.ZipInfo(name, MADE)
-            info.external_attr = 0o100444 << 16
-            archive.writestr(info, content)
-        archive.comment = b"0" * 64
-    whole = made.getbuffer()[:-64]
-    with part.open("r+b") as file:
-        file.write(whole)
-        file.write(hashlib.sha256(whole).hexdigest().encode())
-        file.flush()
-        os.fsync(file.fileno())
 
 
 README = """\

@@ -6,19 +6,24 @@ from typing import Any, NamedTuple
 from buffer.archive.blocks import Block, Heading, NamedValues, Table, Text
 from buffer.archive.configurations import configuration_blocks, versions_text
 from buffer.archive.corrections import audit_trail, corrections, review
-from buffer.archive.happenings import Happening, happenings, latest, steps_of
+from buffer.archive.happenings import Happening, corrected, happenings, latest, names_gone, steps_of
 from buffer.archive.incidents import incidents
 from buffer.archive.texts import (
     computed_text,
     counted_text,
+    deed_text,
+    duration_text,
     instant_text,
     local_text,
     lot_text,
+    missing_text,
     moment_text,
     performed_by_text,
     quantity_text,
     result_text,
+    share_text,
     span_text,
+    status_text,
     unit_text,
     value_text,
 )
@@ -42,7 +47,7 @@ class Record:
         self.batch, self.gateway, self._proofs = batch, gateway, proofs
         self._all = happenings(entries)
         self._mine = [happening for happening in self._all if happening.event.get("batch") == batch]
-        self._steps = steps_of(self._all, batch)
+        self._steps, self._gone = steps_of(self._all, batch), names_gone(self._all)
         ends = [happening for happening in self._mine if happening.event["type"] == "batch" and happening.event["transition"] == "end"]
         self._end = ends[-1] if ends else None
         self._made = made
@@ -54,13 +59,15 @@ class Record:
         yield from self._summary()
         yield from configuration_blocks(self._end.event.get("configurations", []) if self._end else [], self._zone)
         yield from self._missing()
+        yield from self._hold_times()
         yield from self._batch_parameters()
         for step in self._steps:
             yield from _step(step)
         yield from self._materials()
         yield from self._samples()
         yield from incidents(self.batch, self._all, set(self._end.event.get("gaps", [])) if self._end else set(), self._zone)
-        yield from corrections(self._mine, f"{self.gateway}/{self.batch}/", self._zone)
+        revised = corrected(self._mine, self._steps, self._gone)
+        yield from corrections(revised, f"{self.gateway}/{self.batch}/", self._zone)
         yield from audit_trail(self._all, self._zone)
         yield from self._evidence()
         yield from review()
@@ -130,17 +137,36 @@ class Record:
                 value_text(value.get("equipment")),
                 value_text(value.get("step")),
                 value_text(value.get("run")),
-                _what(value),
+                missing_text(value),
                 value_text(value.get("status")),
             ]
             for value in complete.get("missing", [])
         ]
         if rows:
             yield Heading(1, "Missing")
-            yield Table(("Equipment", "Step", "Run", "What", "Status"), (2, 2, 0.7, 4, 1.5), rows, frozenset(range(len(rows))))
+            yield Table(("Equipment", "Step", "Run", "Item", "Status"), (2, 2, 0.7, 4, 1.5), rows, frozenset(range(len(rows))))
         if complete.get("missing_count", 0) > len(rows):
             yield Text(f"{complete['missing_count']} are missing in all; the end record lists {len(rows)}.", marked=True)
         yield from _not_applicable(complete)
+
+    def _hold_times(self) -> Iterator[Block]:
+        """Show how long each equipment stood dirty and clean before the batch entered, as the batch's start states it."""
+        starts = [
+            happening.event for happening in self._mine if happening.event["type"] == "batch" and happening.event["transition"] == "start"
+        ]
+        holds = [{"equipment": start.get("equipment"), **hold} for start in starts for hold in start.get("hold_times") or []]
+        rows = [
+            [
+                *(value_text(hold["equipment"]), value_text(hold["hold"]), moment_text(hold.get("start")), moment_text(hold.get("end"))),
+                *(duration_text(hold.get("seconds")), duration_text(hold.get("limit_s"))),
+                *(value_text(hold.get("result")), status_text(hold)),
+            ]
+            for hold in holds
+        ]
+        if rows:
+            yield Heading(1, "Equipment before the batch")
+            titles = ("Equipment", "Stood", "From", "Until", "Time", "Limit", "Result", "Status")
+            yield Table(titles, (2, 1, 2.4, 2.4, 1.2, 1.2, 1.1, 1.1), rows, _at([_is_bad(hold) for hold in holds]))
 
     def _batch_parameters(self) -> Iterator[Block]:
         for place in self._end.event.get("equipments", []) if self._end else []:
@@ -149,41 +175,42 @@ class Record:
                 yield _parameters(place["parameters"])
 
     def _materials(self) -> Iterator[Block]:
-        bookings = latest(happening for happening in self._mine if happening.event["type"] == "material")
+        told = [happening for happening in self._mine if happening.event["type"] == "material"]
+        bookings = latest(happening for happening in told if happening.event.get("record") not in self._gone)
         rows = [
             [
                 *(
                     happening.where,
-                    moment_text(happening.event.get("at")),
-                    value_text(happening.event.get("kind")),
-                    value_text(happening.event.get("material")),
+                    _when(happening, "at"),
+                    deed_text(happening.event),
+                    value_text(happening.event.get("material") or happening.event.get("booking")),
                 ),
                 *(lot_text(happening.event.get("lot")), lot_text(happening.event.get("output_lot")), quantity_text(happening.event)),
-                *(_judged(happening.event), ", ".join(happening.event.get("problems", []))),
+                *(value_text(happening.event.get("result")), status_text(happening.event), ", ".join(happening.event.get("problems", []))),
             ]
             for happening in bookings
         ]
         if rows:
             marked = [_is_bad(happening.event) for happening in bookings]
             yield Heading(1, "Materials")
-            titles: Sequence[str] = ("Entry", "Time", "Kind", "Material", "Lot", "Into lot", "Quantity", "Result", "Problems")
-            yield Table(titles, (0.9, 2.5, 1.1, 1.8, 1.8, 1.8, 1.4, 1.3, 1.6), rows, _at(marked))
+            titles: Sequence[str] = ("Entry", "Time", "What", "Material", "Lot", "Into lot", "Quantity", "Result", "Status", "Problems")
+            yield Table(titles, (0.9, 2.4, 1.2, 1.7, 1.8, 1.8, 1.3, 1.1, 1.1, 1.5), rows, _at(marked))
 
     def _samples(self) -> Iterator[Block]:
         taken = [happening for happening in self._mine if happening.event["type"] == "sample"]
-        samples = latest(taken)
+        samples = latest(happening for happening in taken if happening.event.get("record") not in self._gone)
         if samples:
             yield Heading(1, "Samples")
             rows = [
                 [
                     *(
                         happening.where,
-                        moment_text(happening.event.get("taken")),
+                        _when(happening, "taken"),
                         value_text(happening.event.get("sampling")),
                         value_text(happening.event.get("sample")),
                     ),
                     *(
-                        value_text(happening.event.get("status")),
+                        " ".join(filter(None, (status_text(happening.event), ", ".join(happening.event.get("problems", []))))),
                         "; ".join(map(result_text, happening.event.get("results", []))),
                         "; ".join(self._told_at(result, taken) for result in happening.event.get("results", [])),
                     ),
@@ -266,6 +293,7 @@ PARAMETERS = (
     "Target",
     "High",
     "Result",
+    "Status",
     "Covered",
     "Uncertain",
     "Readings",
@@ -278,7 +306,6 @@ def _parameters(parameters: Sequence[Mapping[str, Any]]) -> Table:
     rows = []
     for parameter in parameters:
         evidence = parameter.get("evidence") or {}
-        covered = parameter.get("covered")
         is_time = str(parameter.get("statistic")).startswith("time_")  # its limits are lines that it counts from, no limits of seconds
         rows.append(
             [
@@ -286,23 +313,35 @@ def _parameters(parameters: Sequence[Mapping[str, Any]]) -> Table:
                     value_text(parameter.get("name") or parameter["parameter"]),
                     computed_text(parameter),
                     value_text(parameter.get("ebr_field")),
-                    value_text(parameter.get("value")),
+                    _value(parameter),
                 ),
                 *(
                     value_text(parameter.get("unit_text") or parameter.get("unit")),
                     *("" if is_time else value_text(parameter.get(name)) for name in ("low", "target", "high")),
                 ),
                 *(
-                    _judged(parameter),
-                    "" if covered is None else f"{covered * 100:.4g} %",
+                    value_text(parameter.get("result")),
+                    status_text(parameter),
+                    share_text(parameter.get("covered")),
                     _uncertain(parameter),
                     value_text(parameter.get("readings")),
                 ),
                 *(", ".join(parameter.get("gaps", [])), f"{evidence['from_seq']}-{evidence['to_seq']}" if evidence.get("from_seq") else ""),
             ]
         )
-    widths = (2.8, 3.4, 1.3, 1.2, 1.1, 0.9, 0.9, 0.9, 1.4, 1.1, 1.2, 1.1, 2.2, 1.4)
+    widths = (2.5, 3, 1.3, 1.5, 1.1, 0.9, 0.9, 0.9, 1.2, 1.2, 1.1, 1.2, 1.1, 2, 1.3)
     return Table(PARAMETERS, widths, rows, _at([_is_bad(parameter) for parameter in parameters]))
+
+
+def _when(happening: Happening, name: str) -> str:
+    """Format when something was booked or taken; where nobody knows, when it was written down."""
+    return moment_text(happening.event.get(name)) or f"written {local_text(happening.time, None)}"
+
+
+def _value(parameter: Mapping[str, Any]) -> str:
+    """Format a value; a trend is its readings."""
+    is_trend = parameter.get("value") is None and parameter.get("statistic") == "trend" and parameter.get("readings")
+    return f"{parameter['readings']} readings" if is_trend else value_text(parameter.get("value"))
 
 
 def _uncertain(parameter: Mapping[str, Any]) -> str:
@@ -317,20 +356,3 @@ def _at(flags: Iterable[bool]) -> frozenset[int]:
 
 def _is_bad(values: Mapping[str, Any]) -> bool:
     return values.get("result") in {"below", "above"} or values.get("status") not in {"present", "by-ebr", "not-applicable", None}
-
-
-def _judged(values: Mapping[str, Any]) -> str:
-    """Return the result, and the status where it says more than `present`."""
-    result, status = value_text(values.get("result")), value_text(values.get("status"))
-    status = f"open, {values.get('origin') or 'by-ebr'}" if status == "by-ebr" else status
-    return result if status in {"present", ""} else f"{result}, {status}" if result not in {"", "not-judged"} else status
-
-
-def _what(missing: Mapping[str, Any]) -> str:
-    if missing.get("material"):
-        return f"material {missing['material']}"
-    return (
-        value_text(missing.get("parameter")) or "the step itself"
-        if missing.get("step")
-        else value_text(missing.get("parameter")) or "the equipment"
-    )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -19,6 +20,14 @@ def value_text(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def who_text(who: Any) -> str:
+    """Format who did what an audit event tells: printed name, id and role of a person; of anybody else the account or the program."""
+    if not isinstance(who, Mapping):
+        return value_text(who)
+    name, user, role = (value_text(who.get(key)) for key in ("name", "user", "role"))
+    return f"{name} ({user}, {role})" if name and role else f"{user} ({role})" if role else user
 
 
 def instant_text(at: Mapping[str, Any] | None) -> str:
@@ -95,9 +104,38 @@ def tags_text(tags: Any) -> str:
     return tags if isinstance(tags, str) else ", ".join(tags or [])
 
 
+def share_text(covered: float | None) -> str:
+    """Format the share of a step that was covered, in percent with two decimals at most, rounded down: less than all is never 100 %."""
+    return "" if covered is None else f"{Decimal(int(Decimal(str(covered)) * 10_000)) / 100:f} %"
+
+
+def status_text(item: Mapping[str, Any]) -> str:
+    """Format a status; of a value that is not the gateway's to give, who gives it."""
+    return f"open, {item.get('origin') or 'by-ebr'}" if item.get("status") == "by-ebr" else value_text(item.get("status"))
+
+
+def missing_text(item: Mapping[str, Any]) -> str:
+    """Name the missing item of a statement of completeness."""
+    if item.get("parameter"):
+        return str(item["parameter"])
+    for kind in ("material", "sample", "lot"):
+        if item.get(kind):
+            return f"{'booking of material' if kind == 'material' else kind} {item[kind]}"
+    return f"the step {item['step']}, required" if item.get("step") else "the stay of the batch, required"
+
+
+def deed_text(booking: Mapping[str, Any]) -> str:
+    """Format what a booking did with its material: consumed, produced, moved and where to."""
+    to = booking.get("to") or "?"
+    return {"consume": "consumed", "produce": "produced", "move": f"moved to {to}"}.get(booking.get("kind") or "", "")
+
+
 def lot_text(lot: Mapping[str, Any] | None) -> str:
-    """Format a lot: its canonical form, else as it was read."""
-    return "" if not lot else value_text(lot.get("canonical")) or value_text(lot.get("raw"))
+    """Format a lot: its canonical form, and as it was read where a rule changed it."""
+    if not lot:
+        return ""
+    name, raw = value_text(lot.get("canonical")) or value_text(lot.get("raw")), value_text(lot.get("raw"))
+    return f"{name} read {raw}" if raw and raw != name else name
 
 
 def quantity_text(event: Mapping[str, Any]) -> str:
@@ -108,13 +146,14 @@ def quantity_text(event: Mapping[str, Any]) -> str:
 
 
 def values_text(values: Mapping[str, Any]) -> str:
-    """Format names and values on one line."""
-    return ", ".join(f"{name} {value_text(value)}" for name, value in values.items())
+    """Format names and values on one line; a row that was withdrawn has none."""
+    told = {name: "\u2013" if value is None else value_text(value) for name, value in values.items()}
+    return ", ".join(f"{name} {text}" for name, text in told.items()) or "withdrawn"
 
 
 def result_text(result: Mapping[str, Any]) -> str:
     """Format what a row of the laboratory says, after all that it said before and was replaced."""
-    told = [values_text(said.get("values") or {}) or "withdrawn" for said in (*result.get("replaced", []), result)]
+    told = [values_text(said.get("values") or {}) for said in (*result.get("replaced", []), result)]
     left_out = result.get("replaced_count", len(told) - 1) - (len(told) - 1)
     told[1:1] = [f"{left_out} more"] if left_out else []
     return " replaced by ".join(told)
@@ -170,6 +209,11 @@ def duration_text(seconds: float | None) -> str:
     if seconds < 172_800:
         return f"{seconds // 3_600:.0f} h {seconds % 3_600 // 60:02.0f} min"
     return f"{seconds // 86_400:.0f} d {seconds % 86_400 // 3_600:.0f} h"
+
+
+def path_text(path: str) -> str:
+    """Format which value of a record was changed."""
+    return path.removeprefix("parameters/").replace("/", ": ") if path.startswith("parameters/") else path
 
 
 def people_text(value: Any, zone: str | None) -> str:

@@ -22,6 +22,8 @@ from buffer.entry.gateway_events import (
     EpochEvent,
     FindingEvent,
     SealedBatch,
+    Where,
+    Who,
 )
 from buffer.entry.head import (
     ClockState,
@@ -114,6 +116,8 @@ __all__ = [
     "TagsetEvent",
     "TagsetTag",
     "Ticks",
+    "Where",
+    "Who",
     "parse",
     "schemas",
     "write_schemas",

@@ -95,14 +95,50 @@ class FindingEvent(Event):
     evidence: dict[str, Any] = {}
 
 
+class Who(Open):
+    """Who did something. user: the unique id of a person, `os:<account>` of an account, or `system:<gateway>` for the gateway itself.
+
+    kind `person`: one that proved it by `auth`; then `name` is the printed name and `role` the role of that moment. kind `system`: nobody
+    vouches that one person did it.
+    """
+
+    user: Name
+    name: str | None
+    role: Literal["viewer", "operator", "engineer", "qa", "admin"] | None
+    kind: Literal["person", "system"]
+    auth: Literal["password", "os", "certificate"]
+
+
+class Where(Open):
+    """Where it was done: the machine's name, the address it was reached from (null: at the machine itself), and by which interface.
+
+    account: of the operating system at the other end of the control socket. interface null: the gateway did it by itself.
+    """
+
+    station: Name
+    address: str | None
+    interface: Literal["cli", "page", "push"] | None
+    account: str | None = None
+
+
 class AuditEvent(Event):
-    """Who did what, and why. who: `system:<gateway>`, or a person."""
+    """Who did what, where and why. object, old, new: what was changed, its value before and after, where that can be said.
+
+    reason: given by the person; null where nobody was asked for one (the facts of it are in `what`). site_zone: the line's time zone, in
+    which people there read the entry's time. Entries of before 2026-11-30 have a text as `who` (`system:<gateway>`, `os:<account>`) and
+    no `where`, and may have a reason that the program wrote.
+    """
 
     type: Literal["audit"]
     action: Name
-    who: Name
+    who: Name | Who
+    where: Where | None = None
+    object: str | None = None
+    old: Any = None
+    new: Any = None
     what: dict[str, Any] = {}
     reason: str | None = None
+    site_zone: str | None = None
 
 
 class SealedBatch(Open):

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from config.problem import Place, Problem, did_you_mean
-from config.sections import Backup, BufferSection, ClockSection, Equipment, LineSection, Push, Route, Source, Uplink, Web, Witness
+from config.sections import Backup, BufferSection, ClockSection, Equipment, LineSection, Push, Route, Source, Uplink, Users, Web, Witness
 from config.toml.toml_positions import MOST_DEEP, TooDeep, positions
 
 SECTIONS: dict[str, type[BaseModel]] = {
@@ -19,8 +19,9 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "web": Web,
     "push": Push,
     "backup": Backup,
+    "users": Users,
 }
-OPTIONAL = ("web", "push", "backup")  # absent means absent, not the defaults
+OPTIONAL = ("web", "push", "backup", "users")  # absent means absent, not the defaults
 LISTS: dict[str, type[BaseModel]] = {"source": Source, "equipment": Equipment, "route": Route, "uplink": Uplink, "witness": Witness}
 MAX_TABLES = 500  # of one kind: sources, uplinks, ...
 MAX_TEXT = 20_000  # characters of one value; a long SQL query has some thousands
@@ -94,6 +95,7 @@ class Sections:
     buffer: BufferSection | None = None
     web: Web | None = None
     push: Push | None = None
+    users: Users | None = None
     source: list[tuple[Path_, Source]] = field(default_factory=list)
     equipment: list[tuple[Path_, Equipment]] = field(default_factory=list)
     route: list[tuple[Path_, Route]] = field(default_factory=list)

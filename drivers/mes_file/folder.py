@@ -1,7 +1,7 @@
 """Reads the drop folder and changes nothing in it: which files stand there, and their bytes.
 
 Everything is opened relative to the folder's own descriptor, never following a link, and must be a regular file with one name: no path,
-link, pipe or device that somebody puts into the folder can lead out of it (fault bar S02).
+link, pipe or device that somebody puts into the folder can lead out of it.
 """
 
 import errno

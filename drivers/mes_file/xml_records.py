@@ -26,7 +26,7 @@ def xml_records(
 
     named_by: inner element -> the child whose value names it, instead of its position (Parameter[SPEED].Value). parents: columns of the
     elements around the record that are added to it: ../ID is a child of the element around it without children, ../@id an attribute.
-    No DOCTYPE: no entities, no external files (fault bar S05). Raises Refused, and Unfinished where the document is cut.
+    No DOCTYPE: no entities, no external files. Raises Refused, and Unfinished where the document is cut.
     """
     collector = _Collector(element, max_columns, named_by or {})
     parser = expat.ParserCreate(namespace_separator=" ")

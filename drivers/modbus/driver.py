@@ -17,6 +17,7 @@ from drivers.modbus.rtu import LateFrames, RtuLink
 from drivers.modbus.settings import Endpoint, ModbusSettings, endpoint_of
 from drivers.modbus.tcp import TcpLink
 from drivers.modbus.unit import Link, UnitPoll
+from drivers.modbus.unit_findings import Standing
 from drivers.modbus.values import problems_of, rate_ms, value_of
 
 
@@ -42,6 +43,7 @@ class ModbusDriver(Driver):
             raise DriverMisconfigured("\n".join(map(str, problems)))
         self._endpoint = endpoint_of(source.endpoints[0])
         self._unanswered: LateFrames = defaultdict(dict)
+        self._standing = Standing()
 
     @classmethod
     def check(cls, source: Source, tags: Sequence[Tag]) -> list[Problem]:
@@ -104,7 +106,7 @@ class ModbusDriver(Driver):
         plans, start_s = self._plans(), asyncio.get_running_loop().time()
         numbers = sorted({unit for unit, _, _ in plans})
         outlet = SharedEmit(emit, len(numbers))
-        units = {number: UnitPoll(number, link, outlet, self.settings, self.tags) for number in numbers}
+        units = {number: UnitPoll(number, link, outlet, self.settings, self.tags, self._standing) for number in numbers}
         for number, rate, blocks in plans:
             units[number].add(rate / 1000, blocks, start_s)
         return list(units.values())

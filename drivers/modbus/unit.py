@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from config import Tag
-from drivers.contract import BAD_DECODING, GOOD, UNCERTAIN, Finding, Reading, Severity
+from drivers.contract import BAD_DECODING, GOOD, UNCERTAIN, Reading
 from drivers.contract import Value as Decoded
-from drivers.modbus.byte_orders import ByteOrders
 from drivers.modbus.decode import compiled
 from drivers.modbus.dividing import ILLEGAL, Division, divide, rejoin
 from drivers.modbus.frames import ModbusException, NoAnswer, Reply, Request, WrongAnswer, request_for
@@ -18,6 +17,7 @@ from drivers.modbus.poll_plan import BlockReader, PollPlan
 from drivers.modbus.schedule import Cycle
 from drivers.modbus.settings import ModbusSettings
 from drivers.modbus.torn import GUARDED, MOST_READS, Guards, doubtful
+from drivers.modbus.unit_findings import Standing, UnitFindings
 
 FAILURES = 2
 """Polls in a row without a right answer that make a unit degraded: one lost frame does not."""
@@ -51,13 +51,15 @@ class _Batch:
 class UnitPoll:
     """The polling of one unit of a link."""
 
-    def __init__(self, unit: int, link: Link, outlet: SharedEmit, settings: ModbusSettings, tags: Sequence[Tag]) -> None:
+    def __init__(
+        self, unit: int, link: Link, outlet: SharedEmit, settings: ModbusSettings, tags: Sequence[Tag], standing: Standing
+    ) -> None:
         self.unit = unit
         self.plans: list[PollPlan] = []
         self._link, self._outlet, self._settings, self._map = link, outlet, settings, tags
         self._failures = 0
         self._last_fault = ""
-        self._byte_orders = ByteOrders(tags)
+        self._findings = UnitFindings(unit, outlet, tags, standing)
         self._batch = _Batch()
         self._now = asyncio.get_running_loop().time
 
@@ -79,7 +81,7 @@ class UnitPoll:
             plan.cycle.begin(self._now())
             await self._poll(plan)
             plan.cycle.end(self._now())
-            await self._report_late(plan)
+            await self._findings.late(plan, self._now())
             if self._failures >= FAILURES:
                 await self._degraded()
 
@@ -98,6 +100,8 @@ class UnitPoll:
                     await self._failed(readers[at:], error)
                     return
                 await self._troubled(plan, reader, error)
+        if not self._failures:
+            await self._findings.answers(self.tags)
         await self._flush()
         await self._try_unreadable(plan)
 
@@ -207,7 +211,8 @@ class UnitPoll:
         reader.last = None if doubts else reply.data  # equal bytes next time must not pass for a value that was never proven
         reader.listed_s, reader.lost = now_s, False
         await self._into_batch(readings, (), reply)
-        await self._report_content(reader, values, reply.data, doubts)
+        await self._findings.readable(reader.block)
+        await self._findings.content(reader, values, reply.data, doubts)
 
     async def _proven(
         self, reader: BlockReader, guards: Guards, reply: Reply, values: Sequence[Decoded]
@@ -279,7 +284,7 @@ class UnitPoll:
         await self._lose(every, "unit-silent", f"unit {self.unit} does not answer")
         last_s = self._settings.retry_max_s
         again = f"asked again after {wait_s:g} s, at last every {last_s:g} s"
-        await self._found("unit-health", self.tags, f"unit {self.unit} does not answer; {again}; the last: {self._last_fault}")
+        await self._findings.silent(self.tags, f"{again}; the last: {self._last_fault}")
         self._outlet.silent(self.unit, f"does not answer ({self._last_fault})")
         smallest = min((value for reader in every for value in reader.block.values), key=lambda value: value.size)  # the least work
         request = request_for(block_of([smallest]))
@@ -292,7 +297,7 @@ class UnitPoll:
                 continue
             except ModbusException:
                 break
-        await self._found("unit-health", self.tags, f"unit {self.unit} answers again", "info")
+        await self._findings.answers(self.tags)
         for plan in self.plans:
             plan.cycle.resume(self._now())
 
@@ -321,9 +326,12 @@ class UnitPoll:
         at = plan.readers.index(reader)
         plan.readers[at : at + 1] = [self._reader(block) for block in blocks]
         pieces = ", ".join(f"{block.start}..{block.start + block.count - 1}" for block in blocks)
-        await self._found("address-refused", tuple(value.tag for value in lost) or reader.tags, f"{reader.block}: {why}; read as {pieces}")
-        if lost:
-            await self._outlet.lost([value.tag for value in lost], "refused", f"{reader.block}: {why}")
+        text = f"{reader.block}: {why}; read as {pieces}"
+        if not lost:  # it only costs longer polls
+            await self._findings.divided(reader.tags, text)
+            return
+        await self._findings.refused(tuple(value.tag for value in lost), text)
+        await self._outlet.lost([value.tag for value in lost], "refused", f"{reader.block}: {why}")
 
     async def _leave(self, reader: BlockReader, why: Exception) -> None:
         """Ask nothing of a block for a while: soon again at first, for the device may only be starting."""
@@ -331,9 +339,8 @@ class UnitPoll:
         reader.wait_s = min(2 * reader.wait_s or self._settings.retry_s, longest_s)
         reader.resume_s = self._now() + reader.wait_s
         await self._lose([reader], "refused", f"{reader.block}: {why}")
-        await self._found(
-            "address-refused", reader.tags, f"{reader.block} is refused as a whole: {why}; asked again soon, at last each {longest_s:g} s"
-        )
+        text = f"{reader.block} is refused as a whole: {why}; asked again soon, at last each {longest_s:g} s"
+        await self._findings.refused(reader.tags, text)
 
     async def _try_unreadable(self, plan: PollPlan) -> None:
         """Read one of the refused addresses whose time has come again."""
@@ -349,31 +356,7 @@ class UnitPoll:
             return
         del plan.unreadable[value]
         plan.readers.append(reader)
-        await self._found("address-refused", (value.tag,), f"{reader.block} is readable now", "info")
         await self._flush()
-
-    # what a person should know
-
-    async def _report_late(self, plan: PollPlan) -> None:
-        report = plan.cycle.report(self._now())
-        if report is not None:
-            text = f"unit {self.unit} at {plan.cycle.period_s * 1000:g} ms: {report}"
-            await self._outlet.found(Finding("late-cycle", text, tuple(tag for reader in plan.readers for tag in reader.tags)))
-
-    async def _report_content(self, reader: BlockReader, values: Sequence[Decoded], data: bytes, doubts: tuple[int, ...]) -> None:
-        bad = [reader.block.values[at] for at, value in enumerate(values) if value is None] if None in values else []
-        for its in bad:
-            first = 2 * (its.offset - reader.block.start)
-            text = f"{self._map[its.tag].tag}: not {its.type} as declared: {data[first : first + 2 * its.size][:32].hex(' ')}"
-            await self._outlet.found(Finding("undecodable", text, (its.tag,)))
-        for finding in self._byte_orders.findings(reader.block, values, data):
-            await self._outlet.found(finding)
-        for at in doubts:
-            name = self._map[reader.tags[at]].tag
-            await self._outlet.found(Finding("torn-value", f"{name}: changed too fast to be read whole", (reader.tags[at],)))
-
-    async def _found(self, code: str, tags: tuple[int, ...], text: str, severity: Severity = "warning") -> None:
-        await self._outlet.found(Finding(code, text, tags, severity))
 
     def _reader(self, block: Block) -> BlockReader:
         guarded = self._settings.torn_guard and any(value.type in GUARDED for value in block.values)

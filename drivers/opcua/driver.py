@@ -6,22 +6,23 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from config import Problem, Source, Tag
-from drivers.contract import Driver, DriverError, Emit, Finding, Loss
-from drivers.opcua.asyncua_types import ua
+from drivers.contract import Driver, DriverError, Emit, Finding
 from drivers.opcua.commissioning.browse import BrowseResult, browse
 from drivers.opcua.commissioning.probe import ProbeReport, probe
 from drivers.opcua.decoding.convert import Converter
 from drivers.opcua.decoding.publish import Decoder
 from drivers.opcua.decoding.structures import read_structures
-from drivers.opcua.plan import ItemGroup, MonitoringPlan, decoding, plan_of
+from drivers.opcua.plan import ItemGroup, MonitoringPlan, decoding, joined, plan_of
 from drivers.opcua.session import paths
-from drivers.opcua.session.link import KeptSession, Link, connected, names_of, plain_errors, status_name
+from drivers.opcua.session.link import KeptSession, Link, connected, plain_errors
 from drivers.opcua.settings import OpcUaSettings
 from drivers.opcua.subscription import subscribe
 from drivers.opcua.subscription.history import keep_filling
+from drivers.opcua.subscription.making import Making
+from drivers.opcua.subscription.messages import Messages, SubscriptionGone
 from drivers.opcua.subscription.semantics import Semantics
 from drivers.opcua.subscription.session_state import SessionState
-from drivers.opcua.subscription.stream import Stream, SubscriptionGone
+from drivers.opcua.subscription.stream import Stream
 from drivers.opcua.subscription.subscribe import Subscription
 from drivers.opcua.subscription.upkeep import Upkeep
 
@@ -41,6 +42,7 @@ class OpcUaDriver(Driver):
         self._state = SessionState(Semantics(self.tags), last=[None] * len(self.tags))
         self._kept: KeptSession | None = None
         self._next_endpoint = 0
+        self._most_sent_bytes = 0  # of one message, where the server refused a larger one
         self.deletes_subscriptions = False  # a probe deletes its subscriptions; a gateway that stops leaves them for its next start
 
     @property
@@ -65,13 +67,16 @@ class OpcUaDriver(Driver):
             self._kept = None
         async with contextlib.AsyncExitStack() as stack:
             try:
-                link = await stack.enter_async_context(connected(self.source, self.settings, endpoint, self._kept))
+                link = await stack.enter_async_context(connected(self.source, self.settings, endpoint, self._kept, self._most_sent_bytes))
             except DriverError:
                 # The session is kept all the same: one attempt fails with every pulled cable, while the server holds queues and session.
                 self._next_endpoint += 1
                 raise
             self._kept = link.keep()
-            await self._session(link, emit)
+            try:
+                await self._session(link, emit)
+            finally:
+                self._most_sent_bytes = link.most_sent_bytes()
 
     async def _session(self, link: Link, emit: Emit) -> None:
         """Run one session: subscribe, then publish with upkeep and history beside it, until the first of them fails."""
@@ -82,12 +87,14 @@ class OpcUaDriver(Driver):
             converter = Converter(self._plan, self.tags, findings.append, structures)
             decoder = Decoder(*decoding(self._plan, self.tags), converter)
             await self._report_server(link, emit)
-            stream = await self._subscribe(link, emit, decoder, converter)
+            messages = Messages(self.source, self.settings, self.tags, emit, link, decoder, converter, self._state, self._plan.name)
+            await self._subscribe(link, emit, messages)
         emit.connected(f"{link.endpoint} {link.server.get('product') or ''} {link.server.get('version') or ''}".strip())
-        upkeep = Upkeep(self.source, self.settings, self.tags, emit, link, stream, self._state, findings, structures)
+        upkeep = Upkeep(self.source, self.settings, self.tags, emit, link, messages, self._state, findings, structures)
+        stream = Stream(emit, link, messages, self._state)
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(stream.handover.settle())
+                group.create_task(messages.handover.settle())
                 group.create_task(stream.receive())
                 group.create_task(upkeep.run())
                 group.create_task(keep_filling(link, emit, converter, self._state, self.settings.namespaces, self.tags))
@@ -109,33 +116,23 @@ class OpcUaDriver(Driver):
         if link.offset is not None:
             emit.source_offset(*link.offset)
 
-    async def _subscribe(self, link: Link, emit: Emit, decoder: Decoder, converter: Converter) -> Stream:
+    async def _subscribe(self, link: Link, emit: Emit, messages: Messages) -> None:
         """Resume what can be resumed; make the rest anew, its gap stays and is closed as lost by the first values."""
         started = str(link.server.get("start_time"))
         earlier = self._earlier_subscriptions(emit, link.endpoint, started)
         self._state.endpoint, self._state.started = link.endpoint, started
-        await self._delete_unfinished(link)
+        making = Making(self.source, self.settings, self.tags, emit, link, self._state)
+        await making.delete_unfinished()
         taken_over = await self._take_over(link, earlier)
         self._state.subscriptions = list(taken_over)
-        stream = Stream(self.source, self.tags, emit, link, decoder, converter, self._state, self._plan.name)
         for subscription in taken_over:
             try:
-                await self._republish_missed(stream, subscription)
+                await self._republish_missed(messages, subscription)
             except SubscriptionGone as gone:
                 self._forget([gone.which])
-        subscribed = {subscription.group.slot for subscription in self._state.subscriptions}
-        for group in self._plan.groups:
-            if group.slot not in subscribed:
-                try:
-                    subscription = await self._create(link, emit, group)
-                except ua.UaStatusCodeError as error:
-                    if error.code not in subscribe.NO_MORE or not self._state.subscriptions:
-                        raise
-                    await self._refused(link, emit, group, error.code)
-                    continue
-                subscription.since = self._observed_through(emit, group)
-                self._state.subscriptions.append(subscription)
-        return Stream(self.source, self.tags, emit, link, decoder, converter, self._state, self._plan.name)
+        subscribed = {slot for subscription in self._state.subscriptions for slot in subscription.group.slots}
+        groups = [group for group in self._plan.groups if subscribed.isdisjoint(group.slots)]
+        await making.make(groups, {tag: ticks for group in groups for tag, ticks in self._observed_through(emit, group).items()})
 
     def _earlier_subscriptions(self, emit: Emit, endpoint: str, started: str) -> list[Subscription]:
         """Return the subscriptions of before: from memory, after a restart from the journal; none if the server was started anew since."""
@@ -149,9 +146,13 @@ class OpcUaDriver(Driver):
             for group in self._plan.groups:
                 self._state.before.update(self._committed_through(mark["through"], group))
         now_s = asyncio.get_running_loop().time()
-        groups = {str(group.slot): group for group in self._plan.groups}
+        groups = {str(group.slots[0]): group for group in self._plan.groups}
         untold = frozenset(mark.get("untold", ()))
-        return [_restored(groups[slot], values, untold, now_s) for slot, values in mark.get("slots", {}).items() if slot in groups]
+        by_id: dict[int, tuple[list[ItemGroup], Sequence[Any]]] = {}
+        for slot, values in mark.get("slots", {}).items():
+            if slot in groups:
+                by_id.setdefault(values[0], ([], values))[0].append(groups[slot])
+        return [_restored(joined(shared), values, untold, now_s) for shared, values in by_id.values()]
 
     async def _take_over(self, link: Link, earlier: Sequence[Subscription]) -> list[Subscription]:
         """Return those of the earlier subscriptions that are in this session now, and ours beyond doubt."""
@@ -170,49 +171,16 @@ class OpcUaDriver(Driver):
                 ours.append(subscription)
         return ours
 
-    async def _republish_missed(self, stream: Stream, subscription: Subscription) -> None:
+    async def _republish_missed(self, messages: Messages, subscription: Subscription) -> None:
         """Fetch again, in order, what was sent but never committed.
 
         No PublishRequest is out before this is done: its answer would get in between.
         """
         subscription.seen_s = asyncio.get_running_loop().time()
         subscription.resumed = True
-        while await stream.republish(subscription):
+        while await messages.republish(subscription):
             pass
         subscription.repeats = set(subscription.tags)  # not before: what is republished is new
-
-    async def _refused(self, link: Link, emit: Emit, group: ItemGroup, status: int) -> None:
-        """Go on without a group that the server has no room for: what it gave is read, the rest is a gap until the next session."""
-        unfinished, self._state.unfinished = self._state.unfinished, []
-        await subscribe.delete(link, unfinished)
-        whose = names_of(self.tags, group.tags) if group.alarms is None else f"alarms of {group.alarms.notifier}"
-        text = f"the server gives no more: {status_name(status)}; not read in this session, {len(group.tags)} tags: {whose}"
-        await emit.found(Finding("not-subscribed", text, group.tags, "alarm", {"status": f"0x{status:08X}"}))
-        if group.tags:
-            await emit.lost(Loss("not-subscribed", group.tags, detail=text))
-
-    async def _delete_unfinished(self, link: Link) -> None:
-        """Delete what earlier attempts left in this session: a subscription whose items could not all be made. A new session has none."""
-        unfinished, self._state.unfinished = self._state.unfinished, []
-        if link.reused and unfinished:
-            await subscribe.delete(link, unfinished)
-
-    async def _create(self, link: Link, emit: Emit, group: ItemGroup) -> Subscription:
-        """Create a subscription with its items; report what the server refuses or revises."""
-        now_s = asyncio.get_running_loop().time()
-        subscription, answer = await subscribe.create(link, self.source, self.settings, group, now_s)
-        self._state.unfinished.append(subscription.id)
-        nodes = [link.node(item.address, self.settings.namespaces) for item in group.items]
-        created = await subscribe.add_items(link, subscription, group.items, nodes)
-        self._state.unfinished.remove(subscription.id)
-        for finding in subscribe.revisions(group, answer, created, self.tags, self.source.outage_tolerance_s):
-            await emit.found(finding)
-        for finding, which in subscribe.unusable(subscription, self.tags):
-            await emit.found(finding)
-            if which:
-                await emit.lost(Loss("not-subscribed", which, detail=finding.text))
-        subscription.refresh_due = group.alarms is not None
-        return subscription
 
     def _committed_through(self, through: int, group: ItemGroup) -> dict[int, int]:
         """Return, by tag, the time through which it certainly is in the journal.

@@ -30,7 +30,7 @@ TYPES: Mapping[str, tuple[int, ...]] = {
     "bcd32": (v.UINT32,),
 }
 """Built-in types that a tag type may be sent as, the usual one first. decimal has none: OPC UA servers do not send it."""
-_CONVERTED = frozenset({"string", "datetime", "bytes", "bcd16", "bcd32", "decimal"})
+_CONVERTED = frozenset({"datetime", "bytes", "bcd16", "bcd32", "decimal"})
 EVENT_QUEUE = 1000
 """Events that the server shall keep for us; one that does not fit is reported by an overflow event."""
 EVENT_BASED_MS = 100
@@ -67,9 +67,9 @@ class MonitoredItem:
 
 @dataclass(frozen=True, slots=True)
 class ItemGroup:
-    """The items of one subscription. slot: its number within the plan, by which it is found again after a restart."""
+    """The items of one subscription. slots: its numbers within the plan, by which it is found again after a restart; several if joined."""
 
-    slot: int
+    slots: tuple[int, ...]
     rate_ms: int
     publish_ms: int
     items: tuple[MonitoredItem, ...]
@@ -137,7 +137,7 @@ def plan_of(source: Source, settings: OpcUaSettings, tags: Sequence[Tag]) -> Mon
         notifier = parse("opcua", alarm_source.notifier)
         assert isinstance(notifier, OpcUaAddress)
         item = MonitoredItem(first + len(items) + number, notifier, 0, EVENT_QUEUE, 1, 0.0, (), alarm_source)
-        groups.append(ItemGroup(len(groups), 0, _publish_ms(settings, EVENT_BASED_MS), (item,)))
+        groups.append(ItemGroup((len(groups),), 0, _publish_ms(settings, EVENT_BASED_MS), (item,)))
     return MonitoringPlan(name, tuple(groups))
 
 
@@ -167,7 +167,17 @@ def _groups(settings: OpcUaSettings, items: Sequence[MonitoredItem]) -> list[Ite
     for item in items:
         by_rate.setdefault(item.rate_ms, []).append(item)
     parts = [(rate, same[start : start + MOST_ITEMS]) for rate, same in by_rate.items() for start in range(0, len(same), MOST_ITEMS)]
-    return [ItemGroup(slot, rate, _publish_ms(settings, rate), tuple(part)) for slot, (rate, part) in enumerate(parts)]
+    return [ItemGroup((slot,), rate, _publish_ms(settings, rate), tuple(part)) for slot, (rate, part) in enumerate(parts)]
+
+
+def joined(groups: Sequence[ItemGroup]) -> ItemGroup:
+    """Put groups into one subscription, at the quickest of their rates: for servers that have fewer subscriptions than a map has rates."""
+    return ItemGroup(
+        tuple(slot for group in groups for slot in group.slots),
+        min(group.rate_ms for group in groups),
+        min(group.publish_ms for group in groups),
+        tuple(item for group in groups for item in group.items),
+    )
 
 
 def _name(source: Source, settings: OpcUaSettings, tags: Sequence[Tag]) -> str:

@@ -74,8 +74,6 @@ class OpcUaSettings(BaseModel):
             raise ValueError("password without user")
         if self.user is not None and self.user_certificate is not None:
             raise ValueError("user and user_certificate: one identity only")
-        if self.user is not None and self.security.policy == "None":
-            raise ValueError("user with security policy None would show the password on the wire; choose a policy")
         if self.user_certificate is not None and self.security.policy == "None":
             raise ValueError("user_certificate with security policy None would be shown to a server that nobody knows; choose a policy")
         return self

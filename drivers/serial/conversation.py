@@ -2,11 +2,13 @@
 
 import asyncio
 import time
+from contextlib import suppress
 
 from drivers.contract import BadReply, LinkLost
 from drivers.serial import mtsics
 from drivers.serial.answer import NotAnAnswer
 from drivers.serial.dialect import Dialect
+from drivers.serial.looks import LOOK_EVERY_S
 from drivers.serial.port import Line, Port, Silent, Unframed
 from drivers.serial.settings import SerialSettings
 
@@ -60,41 +62,49 @@ class Conversation:
         return line.begins or self._dialect.shows_beginning
 
     async def _fall_silent(self) -> None:
-        """Wait until nothing arrives for a whole time-out: for instruments whose answers do not name their request.
+        """Wait until nothing arrived for a whole time-out, as the port proves it: for instruments whose answers do not name their request.
 
         An answer that arrived still later would be taken for a new one, and the rest of a line for a line. Raises LinkLost if the
         instrument keeps sending for ten time-outs.
         """
         loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + 10 * self.timeout_s
+        deadline_s = loop.time() + 10 * max(self.timeout_s, LOOK_EVERY_S)
         while loop.time() < deadline_s:
             self._port.forget()
-            try:
-                await self._port.line(self.timeout_s)
-            except Silent as error:
-                if not error.partial:
-                    self._port.fell_silent()
-                    return
-            except Unframed:
-                continue
+            if self._port.is_silent:
+                self._port.fell_silent()
+                return
+            with suppress(Silent, Unframed):
+                await self._port.line(LOOK_EVERY_S / 2)
         raise LinkLost("the instrument does not fall silent")
 
     async def _identify(self) -> None:
         """Ask for the serial number, and so get in step: once I4 is answered, every older answer has passed.
 
-        Raises LinkLost without an answer, OtherInstrument for another one than the line folder names.
+        A scale that says that it does not tell its number may mean an older request by that: it must fall silent. Raises LinkLost without
+        an answer, OtherInstrument for another one than the line folder names.
         """
         self._port.forget()
         self._port.send(b"I4\r\n")
-        deadline_s = asyncio.get_running_loop().time() + self.timeout_s
+        number = await self._number(asyncio.get_running_loop().time() + self.timeout_s)
+        if number is None:
+            await self._fall_silent()
+        if self._expected is not None and number != self._expected:
+            raise OtherInstrument(f"the instrument calls itself {number or 'nothing'}, the line folder says {self._expected}")
+        self.serial_number = number
+
+    async def _number(self, deadline_s: float) -> str | None:
+        """Return the answer to I4; None if all that was said until the deadline is that there is none. Raises LinkLost."""
+        has_none = False
         while True:
             try:
                 number = mtsics.serial_number_of((await self.line(deadline_s)).text)
             except Silent as error:
+                if has_none:
+                    return None
                 raise LinkLost(f"no answer to I4: {error}") from error
             except (NotAnAnswer, Unframed):  # answers to older requests pass here
                 continue
-            break
-        if self._expected is not None and number != self._expected:
-            raise OtherInstrument(f"the instrument calls itself {number}, the line folder says {self._expected}")
-        self.serial_number = number
+            if number is not None:
+                return number
+            has_none = True

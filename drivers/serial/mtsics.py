@@ -13,6 +13,7 @@ FIELDS = {"weight": ("decimal", "float64", "float32", "string"), "unit": ("strin
 
 _WEIGHT = re.compile(rb"S ([SD]) {1,10}(-?[0-9]{1,12}(?:\.[0-9]{1,8})?) ([A-Za-z%/]{1,5})")
 _SERIAL = re.compile(rb'I4 A "([\x20-\x7e]{1,40})"')
+_NO_SERIAL = (b"ES", b"EL", b"I4 I", b"I4 L")
 _NO_WEIGHT = {
     b"S I": ("I", NOT_EXECUTABLE),
     b"S +": ("+", OUT_OF_RANGE),
@@ -49,8 +50,10 @@ def weight_of(line: bytes) -> Answer:
     )
 
 
-def serial_number_of(line: bytes) -> str:
-    """Read the serial number from the answer to I4. Raises NotAnAnswer."""
+def serial_number_of(line: bytes) -> str | None:
+    """Read the serial number from the answer to I4; None if the scale says that it does not tell one. Raises NotAnAnswer."""
+    if line in _NO_SERIAL:
+        return None
     match = _SERIAL.fullmatch(line)
     if match is None:
         raise NotAnAnswer(f"not an answer to I4: {line[:48].hex(' ')}")

@@ -76,7 +76,7 @@ class Port:
         self._lines: deque[Line | Unframed] = deque()
         self._wake = asyncio.Event()
         self._failure: LinkLost | None = None
-        self._looks = Looks(now())
+        self._looks = Looks(now(), self._silence_ns)
         self._tick: asyncio.TimerHandle | None = None
         self._reads = self._backlog = self._distrusted = False
         self._overrun_count: int | None = None
@@ -105,7 +105,7 @@ class Port:
         except (OSError, ValueError, termios.error) as error:
             self.close()
             raise LinkLost(f"{endpoint.path}: {error}") from error
-        self._looks = Looks(self._now())
+        self._looks = Looks(self._now(), self._silence_ns)
         self._listen()
         self._look()
 
@@ -139,8 +139,13 @@ class Port:
             self._framer.lose()
         return self._framer.at_beginning
 
+    @property
+    def is_silent(self) -> bool:
+        """True if nothing came for `silence_s`, as looks in time have proved."""
+        return self._looks.silent()
+
     def fell_silent(self) -> None:
-        """Take the next byte for the beginning of a line: the caller knows that nothing came for a whole time-out."""
+        """Take the next byte for the beginning of a line: the caller knows that none is under way."""
         self._framer.begin()
 
     async def line(self, timeout_s: float | None) -> Line:
@@ -180,8 +185,7 @@ class Port:
             self._tick = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
             self._wake_up(self._now())
             self._drain()
-            if self._framer.waiting and self._looks.silent_ns() >= self._silence_ns:
-                self._silence()
+            self._judge_pause()
 
     def _drain(self) -> None:
         """Read until nothing waits in the kernel's buffer, or too many lines wait here."""
@@ -216,8 +220,7 @@ class Port:
         """Cut bytes into lines; say where bytes may be missing."""
         since_ns = self._looks.waited_since(now)
         self._wake_up(now)
-        if self._looks.silent_ns() >= self._silence_ns:
-            self._silence()
+        self._judge_pause()
         self._looks.heard(now)
         if self._has_overrun() or self._distrusted:
             self._distrust("overrun: bytes came faster than they were taken")
@@ -237,14 +240,14 @@ class Port:
         self._missing(why, told=self._distrusted)
         self._distrusted = self._backlog = True
 
-    def _silence(self) -> None:
-        """Draw the conclusion of a silence: a line that waits will never be whole, and what comes where none was under way begins one."""
-        if self._framer.may_begin:
-            self._framer.begin()
-        elif self._framer.waiting:
+    def _judge_pause(self) -> None:
+        """Draw the conclusion of a pause: a line that waits will never be whole; a proved silence begins one if none is under way."""
+        if self._framer.waiting and self._looks.paused():
             self._lines.append(Unframed(f"a pause in a line, after {self._framer.waiting[:32].hex(' ')}"))
             self._framer.lose()
             self._wake.set()
+        elif self._framer.may_begin and self._looks.silent():
+            self._framer.begin()
 
     def _has_overrun(self) -> bool:
         count = self._overruns(self._fd) if self._overrun_count is not None else None

@@ -7,7 +7,7 @@ from decimal import Decimal
 from config import Tag
 from config.grammars.addresses import SerialAddress, parse
 from drivers.contract import BAD_CONFIGURATION, BAD_DECODING, GOOD, Reading, Value
-from drivers.serial.answer import Answer
+from drivers.serial.answer import NOT_SUPPORTED, Answer
 
 NUMBERS = ("decimal", "float64", "float32")
 DIMENSIONLESS = "1"
@@ -18,9 +18,9 @@ _NUMBER = re.compile(r"([+-]?) *([0-9]{1,15}(?:\.[0-9]{1,12})?)")
 class Fields:
     """The fields that the tags of one source take, and the unit that each must be in."""
 
-    def __init__(self, tags: Sequence[Tag], units: Mapping[str, str]) -> None:
-        """units: field -> the field that names its unit, as the dialect says it."""
-        self._tags = tags
+    def __init__(self, tags: Sequence[Tag], units: Mapping[str, str], decimal: str = ".") -> None:
+        """units: field -> the field that names its unit, as the dialect says it. decimal: the decimal sign of numbers."""
+        self._tags, self._decimal = tags, decimal
         self.names = [field_of(tag) for tag in tags]
         self._units = _units_of_tags(tags, self.names, units)
 
@@ -41,13 +41,13 @@ class Fields:
     def _reading(self, index: int, answer: Answer, serial_number: str | None, *, is_other: bool) -> Reading:
         tag, field = self._tags[index], self.names[index]
         if field == SERIAL_NUMBER:
-            return index, serial_number, GOOD, None, None
+            return index, serial_number, GOOD if serial_number is not None else NOT_SUPPORTED, None, None
         value, status = answer.fields[field]
         if is_other:
             return index, None, BAD_CONFIGURATION, None, None
         if value is None:
             return index, None, status, None, None
-        typed = _typed(tag.type, value)
+        typed = _typed(tag.type, value, self._decimal)
         return index, typed, BAD_DECODING if typed is None else status, None, None
 
 
@@ -79,12 +79,12 @@ def unit_of(tag: Tag) -> str | None:
     return tag.source_unit or tag.unit
 
 
-def _typed(kind: str, value: Value) -> Value:
-    """Convert a field into the tag's type; None for a text that is no number."""
+def _typed(kind: str, value: Value, decimal: str) -> Value:
+    """Convert a field into the tag's type; None for a text that is no number with this decimal sign."""
     if kind not in NUMBERS or isinstance(value, bool):
         return str(value) if isinstance(value, Decimal) else value
     if isinstance(value, str):
-        match = _NUMBER.fullmatch(value)
+        match = _NUMBER.fullmatch(value if decimal == "." else value.replace(".", " ").replace(decimal, "."))
         if match is None:
             return None
         value = Decimal(match[1] + match[2])

@@ -18,6 +18,11 @@ FAILURES = 3
 """Attempts in a row without a usable answer after which the instrument counts as gone, or as another one."""
 REPORT_EVERY_S = 60.0
 LATE = "not-asked"
+_ADVICE = {
+    "bad-reply": "if such lines hold no values, name them in `ignore`",
+    "frame-error": "are `terminator` and the line settings those of the instrument?",
+}
+"""What may be wrong with the line folder where an instrument that speaks by itself says what is not taken."""
 
 
 class Session:
@@ -26,9 +31,11 @@ class Session:
     def __init__(self, tags: Sequence[Tag], dialect: Dialect, period_s: float, settings: SerialSettings, port: Port, emit: Emit) -> None:
         self.in_other_unit: set[int] = set()
         """Tags of which it was told that their unit differs. A driver hands the same set to the session that follows."""
-        self._tags, self._fields, self._dialect = tags, Fields(tags, dialect.units), dialect
+        self._tags, self._fields, self._dialect = tags, Fields(tags, dialect.units, dialect.decimal), dialect
         self._period_s, self._emit = period_s, emit
         self._talk = Conversation(port, dialect, settings)
+        self._printout = None if dialect.printout is None else dialect.printout()
+        self._next_s = 0.0  # when the next line of the printout that is under way must have come, event loop time
         self._pending: deque[asyncio.Future[None]] = deque()
         self._failures = self._missed_polls = 0
         self._lost = False
@@ -58,8 +65,7 @@ class Session:
         try:
             await self._get_in_step()
             requested_ns = await self._talk.ask()
-            line = await self._line()
-            answer = self._dialect.read(line.text)
+            answer, line = await self._answer()
         except Silent as error:
             await self._missed("frame-error" if error.partial else "timeout", error)
         except Unframed as error:
@@ -80,9 +86,23 @@ class Session:
         if self._dialect.identify:
             self._announce_connected()
 
-    async def _line(self) -> Line:
-        """Return the next line that may be an answer. Raises Silent, Unframed, LinkLost."""
+    async def _answer(self) -> tuple[Answer, Line]:
+        """Return the next answer, and its last line. Raises Silent, Unframed, NotAnAnswer, LinkLost."""
         deadline_s = None if self._dialect.may_be_silent else asyncio.get_running_loop().time() + self._talk.timeout_s
+        if self._printout is None:
+            line = await self._line(deadline_s)
+            return self._dialect.read(line.text), line
+        since_ns: int | None = None
+        while True:
+            line = await self._line(self._next_s if deadline_s is None and self._printout.lines else deadline_s)
+            since_ns = since_ns or line.since_ns
+            self._next_s = asyncio.get_running_loop().time() + self._dialect.pause_s
+            answer = self._printout.take(line.text)
+            if answer is not None:
+                return answer, line._replace(since_ns=since_ns)
+
+    async def _line(self, deadline_s: float | None) -> Line:
+        """Return the next line that may be of an answer. Raises Silent, Unframed, LinkLost."""
         while True:
             line = await self._talk.line(deadline_s)
             if not self._talk.has_beginning(line):
@@ -99,15 +119,23 @@ class Session:
         return silence(line.since_ns, line.received_ns, round(self._period_s * 1e9)) is not None
 
     async def _missed(self, cause: str, error: Exception) -> None:
-        await self._lose(cause, str(error))
+        await self._lose(cause, self._give_up_printout(error) or str(error))
         if self._dialect.may_be_silent:  # what else it says is no fault of the port, and closing it would lose what comes meanwhile
-            if cause == "bad-reply":
-                await self._tell("line-not-taken", f"{error}; if such lines hold no values, name them in `ignore`")
+            if cause in _ADVICE:
+                await self._tell("line-not-taken", f"{error}; {_ADVICE[cause]}")
             return
         self._talk.lose_step()
         self._failures += 1
         if self._failures >= FAILURES:
             raise LinkLost(f"{self._failures} times without a usable answer; the last: {error}")
+
+    def _give_up_printout(self, error: Exception) -> str | None:
+        """End the printout that is under way; return what to say of it. A line that says nothing ends none that is listened to."""
+        if self._printout is None or not self._printout.lines or (isinstance(error, NotAnAnswer) and self._dialect.may_be_silent):
+            return None
+        lines = self._printout.lines
+        self._printout.lose()
+        return f"a printout without its end, {lines} lines: {error}"
 
     async def _lose(self, cause: str, detail: str) -> None:
         if not self._lost:

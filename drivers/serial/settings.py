@@ -1,12 +1,14 @@
 """The driver's own keys of a [[source]] table, and its endpoint."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from drivers.contract import DriverMisconfigured
+from drivers.serial.library import LIBRARY
 
 
 class SerialSettings(BaseModel):
@@ -21,22 +23,52 @@ class SerialSettings(BaseModel):
     """No whole answer for so long: nothing is observed. For S it must exceed the scale's own stability time-out."""
     serial_number: str | None = None
     """What the instrument must call itself (MT-SICS I4): another one on the right port is refused."""
-    pattern: str | None = None
-    """Protocol line: a regular expression with named groups, one per field. See lines.py."""
+    instrument: str | None = None
+    """Protocol line: an instrument of library.py, whose keys stand where the line folder gives none."""
+    pattern: str | Annotated[tuple[str, ...], Field(min_length=1, max_length=32)] | None = None
+    """Protocol line: a regular expression with named groups, one per field; several for a printout of several lines. See lines.py."""
     request: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[\x00-\x7f]*$")] | None = None
     """Protocol line: what asks for a line, its ending included. Without it the instrument speaks by itself."""
-    terminator: Literal["\r\n", "\r", "\n"] = "\r\n"
+    terminator: Annotated[str, Field(min_length=1, max_length=8, pattern=r"^[\x00-\x7f]*$")] = "\r\n"
+    """Protocol line: what ends each line, one to eight characters: \\u0003 is ETX."""
+    decimal: Literal[".", ","] = "."
+    """Protocol line: the decimal sign of its numbers. Texts are not changed."""
     ignore: Annotated[tuple[str, ...], Field(max_length=16)] = ()
     """Protocol line: regular expressions of lines that hold no values (headers, signatures). Others that do not match are a gap."""
+    begin: str | None = None
+    """Protocol line: the whole first line of a printout, as a regular expression; see printout.py."""
+    end: str | None = None
+    """Protocol line: the whole last line of a printout, as a regular expression."""
+    pause_s: Annotated[float, Field(gt=0, le=86_400)] = 2.0
+    """Protocol line: a printout in which nothing came for so long is none; what follows may be the rest of another one."""
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """The patterns of protocol line."""
+        return () if self.pattern is None else (self.pattern,) if isinstance(self.pattern, str) else self.pattern
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_the_library(cls, keys: Any) -> Any:
+        if not isinstance(keys, Mapping) or not isinstance(name := keys.get("instrument"), str):
+            return keys
+        if name not in LIBRARY:
+            raise ValueError(f"instrument {name!r}: {', '.join(LIBRARY)} are known")
+        return {**LIBRARY[name], **keys}
 
     @model_validator(mode="after")
     def _of_its_protocol(self) -> Self:
-        of_lines, of_scales = {"pattern", "request", "terminator", "ignore"}, {"command", "serial_number"}
+        of_scales = {"command", "serial_number"}
+        of_lines = {"instrument", "pattern", "request", "terminator", "decimal", "ignore", "begin", "end", "pause_s"}
         allowed = {"mt-sics": of_scales, "sbi": set(), "line": of_lines}[self.protocol]
         if foreign := self.model_fields_set & (of_lines | of_scales) - allowed:
             raise ValueError(f"{', '.join(sorted(foreign))}: not a key of protocol {self.protocol}")
         if self.protocol == "line" and self.pattern is None:
-            raise ValueError("protocol line needs a pattern")
+            raise ValueError("protocol line needs a pattern, or an instrument")
+        if (self.begin is None) != (self.end is None):
+            raise ValueError("a printout needs begin and end")
+        if self.begin is None and (len(self.patterns) > 1 or "pause_s" in self.model_fields_set):
+            raise ValueError("several patterns, and pause_s, are of a printout: it needs begin and end")
         return self
 
 

@@ -19,6 +19,7 @@ class Held:
     """A warning or an alarm. since, last: ticks at which it was said first and last. count: how often.
 
     asked_anew: ticks of the first start after which it was not said again; whether it still stands nobody knows. None: this run said it.
+    of_many: it is about more tags than are kept.
     """
 
     code: str
@@ -27,6 +28,7 @@ class Held:
     subject: str
     tags: list[str]
     text: str
+    of_many: bool
     since: int
     last: int
     count: int = 1
@@ -34,7 +36,8 @@ class Held:
 
     def is_same(self, told: Told) -> bool:
         """Return whether this is told once more."""
-        return (self.code, self.source, self.subject, self.tags) == (told.code, told.source, told.subject, told.tags)
+        mine = (self.code, self.source, self.subject, self.of_many, self.tags)
+        return mine == (told.code, told.source, told.subject, told.of_many, told.tags)
 
 
 @dataclass(slots=True)
@@ -76,8 +79,8 @@ def take(found: Found, told: Told, now: int) -> None:
         del kept[_least(kept)]
 
 
-def _lists_copied(told: Told) -> tuple[str, Severity, str, str, list[str], str]:
-    return told.code, told.severity, told.source, told.subject, list(told.tags), told.text
+def _lists_copied(told: Told) -> tuple[str, Severity, str, str, list[str], str, bool]:
+    return told.code, told.severity, told.source, told.subject, list(told.tags), told.text, told.of_many
 
 
 def _least(kept: list[Held]) -> int:
@@ -105,9 +108,10 @@ def _end(found: Found, told: Told) -> None:
 
 def _is_over(held: Held, told: Told) -> bool:
     """Return whether what is told ends this. An end that names tags ends it for those; one without tags, for its subject."""
-    if held.source != told.source:
+    if held.source != told.source or (held.of_many and told.tags):
         return False
     if held.tags and told.tags:
-        held.tags = [tag for tag in held.tags if tag not in told.tags]
+        over = set(told.tags)
+        held.tags = [tag for tag in held.tags if tag not in over]
         return not held.tags
     return held.subject == told.subject or not told.subject

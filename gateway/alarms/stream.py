@@ -6,16 +6,30 @@ from typing import Any, NamedTuple
 from gateway.entries.findings import Severity
 from gateway.entries.fold_input import UNVERIFIED
 
-SUBJECTS = ("uplink", "witness", "query", "gap", "notifier", "record", "batch", "equipment", "name", "pattern")
+SUBJECTS = (
+    "uplink",
+    "witness",
+    "part",
+    "unit",
+    "certificate",
+    "query",
+    "gap",
+    "notifier",
+    "record",
+    "batch",
+    "equipment",
+    "name",
+    "pattern",
+)
 """Members of the evidence that tell what a finding is about, where its tags do not; the first that is there counts."""
 LONGEST_TEXT = 500
 LONGEST_SUBJECT = 120
-MOST_TAGS = 20
-"""Tags of one finding that are kept; a finding of more is kept as one of its whole source."""
+MOST_TAGS = 500
+"""Tags of one finding that are kept; one of more is of many, and an end that is told of some of them does not end it."""
 
 
 class Told(NamedTuple):
-    """One thing that was said. subject: what it is about, "" if only its tags tell. tags: [] for none, or for more than are kept."""
+    """One thing that was said. subject: what it is about, "" if only its tags tell. of_many: of more tags than are kept."""
 
     code: str
     severity: Severity
@@ -23,6 +37,7 @@ class Told(NamedTuple):
     subject: str
     tags: list[str]
     text: str
+    of_many: bool = False
 
 
 def told(event: Mapping[str, Any]) -> Told | None:
@@ -43,9 +58,9 @@ def _finding(event: Mapping[str, Any]) -> Told:
     evidence = event.get("evidence") or {}
     subject = next((str(evidence[name]) for name in SUBJECTS if evidence.get(name) is not None), "")
     tags = list(event.get("tags") or ())
-    tags = tags if len(tags) <= MOST_TAGS else []
-    source = str(event.get("source") or "")
-    return Told(event["code"], event["severity"], source, subject[:LONGEST_SUBJECT], tags, str(event["text"])[:LONGEST_TEXT])
+    of_many = len(tags) > MOST_TAGS
+    source, text = str(event.get("source") or ""), str(event["text"])[:LONGEST_TEXT]
+    return Told(event["code"], event["severity"], source, subject[:LONGEST_SUBJECT], [] if of_many else tags, text, of_many)
 
 
 def _ended(event: Mapping[str, Any]) -> Told:

@@ -42,12 +42,19 @@ def data_of(line: Path) -> Path:
     return data_directory(line)
 
 
+def people_of(line: Path) -> Path | None:
+    """Return the control socket for people of a line, if it has one."""
+    from config import people_socket
+
+    return people_socket(line)
+
+
 def asked(line: Path) -> dict[str, Any]:
     """Return the running gateway's snapshot, asked for over its control socket."""
     from gateway.operation.control import NotRunning, ask
 
     try:
-        now = ask(data_of(line))
+        now = ask(data_of(line), people_of(line))
     except NotRunning as error:
         fail(str(error), NOT_REACHED)
     if "problems" not in now:

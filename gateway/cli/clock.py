@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.base import FINDING, GOOD, WRONG_INPUT, AsJson, Folder, app, data_of, fail, print_json
+from gateway.cli.base import FINDING, GOOD, WRONG_INPUT, AsJson, Folder, app, data_of, fail, people_of, print_json
 
 
 @app.command()
@@ -37,7 +37,7 @@ def time(
     except ValueError as error:
         fail(str(error), WRONG_INPUT)
     try:
-        now = ask(data)
+        now = ask(data, people_of(line))
     except NotRunning:
         now = None
     clock = getattr(config.read(line)[0], "clock", None) or ClockSection()

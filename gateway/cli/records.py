@@ -1,6 +1,7 @@
 """Defines the commands that read and prove what a line has written."""
 
 import sys
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.base import FINDING, GOOD, NOT_REACHED, WRONG_INPUT, AsJson, Folder, app, data_of, fail, print_json
+from gateway.cli.persons import OptionalWhy, PasswordFile, Person, Why, answered, credentials, offline, told
 
 
 @app.command()
@@ -73,6 +75,9 @@ def archive(
     *,
     batch: Annotated[str, typer.Option(help="the batch")],
     to: Annotated[Path, typer.Option(help="the zip file to make")],
+    reason: OptionalWhy = None,
+    user: Person = None,
+    password_file: PasswordFile = None,
 ) -> None:
     """Make an archive of one batch that proves itself: entries, records, configuration, schemas, proofs and the verifier."""
     from buffer.archive import packing as archives
@@ -80,8 +85,9 @@ def archive(
     if to.exists():
         fail(f"{to}: exists already", WRONG_INPUT)
     data = data_of(line)
+    said = {**credentials(user, password_file), **({} if reason is None else {"reason": reason})}
     try:
-        report = archives.make(data, batch, to, _public_keys(data), partial(_signed, data))
+        report = archives.make(data, batch, to, _public_keys(data), partial(_signed, line, said))
     except archives.NotReady as error:
         fail(f"{batch}: {error}", NOT_REACHED)
     _tell(report, f"{to}: archive of {batch}")
@@ -106,17 +112,27 @@ def restore(
         Path | None,
         typer.Option(help="the store of the EBR (its folder or file): what it has beyond the backup is taken from it, and not read again"),
     ] = None,
+    reason: Why,
+    user: Person = None,
+    password_file: PasswordFile = None,
 ) -> None:
     """Put a backup in the place of a line's journal that is gone; the next start opens a new epoch and sends nothing as new that was sent.
 
     With --ebr the journal goes on to the last entry that the EBR has; refused if the two contradict each other.
     """
+    import config
     from buffer.restore import backup as backups
     from gateway.evidence.restored_rows import RestoredRows
+    from gateway.operation.offline_commands import not_restored
 
+    said = {**credentials(user, password_file), "reason": reason}
+    answer = offline(line, "restore", {**said, "source": str(source.resolve()), "ebr": None if ebr is None else str(ebr.resolve())})
+    if "error" in answer:
+        fail(answer["error"], WRONG_INPUT)
     try:
         report, taken = backups.restore(source, data_of(line), ebr, RestoredRows())
     except backups.RestoreRefused as error:
+        not_restored(config.identity(line), source, str(error))
         fail(str(error), WRONG_INPUT)
     told = [] if ebr is None else [f"{ebr}: {taken.entries} entries beyond the backup were taken from it", *taken.notes]
     _tell(report, "\n".join([f"{data_of(line)}: restored from {source}", *told]))
@@ -140,24 +156,25 @@ def recompute(line: Folder, *, batch: Annotated[str | None, typer.Option(help="o
     raise typer.Exit(FINDING if found.differences else GOOD)
 
 
-def _signed(data: Path, text: str) -> str | None:
-    """Return the text as a note signed with the line's key; None if it can not be signed.
+def _signed(line: Path, said: Mapping[str, str], text: str) -> str | None:
+    """Return the text as a note signed with the line's key; None if it can not be signed. said: who asks for it, and why.
 
-    The running gateway signs it and records that; if none runs, the key is read here, which needs the right to read its file.
+    The running gateway signs it and records that; if none runs, the key is read here, which needs the right to read its file. Ends the
+    program if who asks is refused.
     """
-    from buffer import keys
-    from gateway.evidence.keyring import key_place
-    from gateway.operation.control import NotRunning, tell
+    from buffer.keys import KeyUnusable
+    from config import ConfigError
 
     try:
-        return str(tell(data, "sign-archive", text=text)["note"])
-    except (NotRunning, KeyError):
-        place = key_place(data)
-    try:
-        return keys.load(place, text.split("\n")[1]).note(text)
-    except (OSError, keys.KeyUnusable) as error:
-        typer.echo(f"the archive's sums are not signed: {error}", err=True)
+        answer = answered(line, "sign-archive", {**said, "text": text})
+    except (OSError, KeyUnusable, ConfigError) as error:
+        answer = {"error": str(error)}
+    if "refused" in answer:
+        fail(answer["error"], WRONG_INPUT)
+    if "error" in answer:
+        typer.echo(f"the archive's sums are not signed: {answer['error']}", err=True)
         return None
+    return str(answer["note"])
 
 
 signing = typer.Typer(no_args_is_help=True, help="The key that signs checkpoints: show, rotate.")
@@ -179,18 +196,9 @@ def show(line: Folder, *, as_json: AsJson = False) -> None:
 
 
 @signing.command()
-def rotate(line: Folder, *, reason: Annotated[str, typer.Option(help="why; stands in the audit trail")]) -> None:
+def rotate(line: Folder, *, reason: Why, user: Person = None, password_file: PasswordFile = None) -> None:
     """Have the running gateway sign with a new key: recorded, and signed by the old and the new one. The old one is destroyed."""
-    from gateway.operation.control import NotRunning, tell
-
-    if not reason.strip():
-        fail("--reason: a reason is needed", WRONG_INPUT)
-    try:
-        answer = tell(data_of(line), "rotate-key", reason=reason)
-    except NotRunning as error:
-        fail(str(error), NOT_REACHED)
-    if "error" in answer:
-        fail(answer["error"], WRONG_INPUT)
+    answer = told(line, "rotate-key", user, password_file, reason=reason)
     typer.echo(f"{answer['public']}\nsigns from now on; who trusts the key before may trust it, for that one has signed it")
 
 

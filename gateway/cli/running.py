@@ -1,11 +1,11 @@
 """Defines the commands that ask the running gateway."""
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from gateway.cli.base import FINDING, GOOD, NOT_REACHED, WRONG_INPUT, AsJson, Folder, app, asked, data_of, fail, print_json
+from gateway.cli.base import FINDING, GOOD, AsJson, Folder, app, asked, data_of, people_of, print_json
+from gateway.cli.persons import PasswordFile, Person, Why, told
 
 
 @app.command()
@@ -37,7 +37,7 @@ def top(line: Folder) -> None:
     from gateway.operation.control import ask
 
     asked(line)  # one line and exit 3 if none runs
-    live(lambda: ask(data_of(line)))
+    live(lambda: ask(data_of(line), people_of(line)))
 
 
 @app.command(name="release-hold")
@@ -45,10 +45,12 @@ def release_hold(
     line: Folder,
     *,
     batch: Annotated[str, typer.Option(help="the batch that QA lets go")],
-    reason: Annotated[str, typer.Option(help="why; stands in the audit trail")],
+    reason: Why,
+    user: Person = None,
+    password_file: PasswordFile = None,
 ) -> None:
     """Let a held batch go: from then on retention decides. Asked of the running gateway, which writes it down."""
-    _told(line, "release-hold", reason, batch=batch)
+    told(line, "release-hold", user, password_file, reason=reason, batch=batch)
     typer.echo(f"{batch}: released")
 
 
@@ -57,38 +59,20 @@ def retire_uplink(
     line: Folder,
     *,
     uplink: Annotated[str, typer.Option(help="the uplink that line.toml no longer names")],
-    reason: Annotated[str, typer.Option(help="why; stands in the audit trail")],
+    reason: Why,
+    user: Person = None,
+    password_file: PasswordFile = None,
 ) -> None:
     """Let go an uplink that was renamed or removed: nothing is kept for its receipts any more. Asked of the running gateway."""
-    answer = _told(line, "retire-uplink", reason, uplink=uplink)
+    answer = told(line, "retire-uplink", user, password_file, reason=reason, uplink=uplink)
     typer.echo(f"{uplink}: let go; it had not confirmed {answer['unconfirmed']:,} entries")
 
 
 @app.command(name="new-epoch")
-def new_epoch(line: Folder, *, reason: Annotated[str, typer.Option(help="why; stands in the audit trail")]) -> None:
+def new_epoch(line: Folder, *, reason: Why, user: Person = None, password_file: PasswordFile = None) -> None:
     """Have the next start begin a new epoch: the way out where an EBR holds other entries under the identities of this one."""
-    answer = _told(line, "new-epoch", reason)
+    answer = told(line, "new-epoch", user, password_file, reason=reason)
     typer.echo(f"epoch {answer['epoch']} ends with this run; restart the gateway to begin the next one")
-
-
-def _told(line: Path, command: str, reason: str, **arguments: str) -> dict[str, Any]:
-    """Have the running gateway carry out a command that needs a reason."""
-    if not reason.strip():
-        fail("--reason: a reason is needed", WRONG_INPUT)
-    return _answered(line, command, reason=reason, **arguments)
-
-
-def _answered(line: Path, command: str, **arguments: str) -> dict[str, Any]:
-    """Have the running gateway carry out a command and return its answer; ends the program where it does not."""
-    from gateway.operation.control import NotRunning, tell
-
-    try:
-        answer = tell(data_of(line), command, **arguments)
-    except NotRunning as error:
-        fail(str(error), NOT_REACHED)
-    if "error" in answer:
-        fail(answer["error"], WRONG_INPUT)
-    return answer
 
 
 quarantine = typer.Typer(no_args_is_help=True, help="Entries that an uplink's receiver did not take.")
@@ -97,7 +81,6 @@ app.add_typer(quarantine, name="quarantine")
 UplinkName = Annotated[str, typer.Option(help="the uplink whose receiver did not take it")]
 SeqNumber = Annotated[int, typer.Option(help="the entry's number")]
 EpochNumber = Annotated[int | None, typer.Option(help="its epoch, where the number alone does not tell")]
-Why = Annotated[str, typer.Option(help="why; stands in the audit trail")]
 
 
 @quarantine.command(name="list")
@@ -105,7 +88,7 @@ def quarantine_list(
     line: Folder, *, uplink: Annotated[str, typer.Option(help="of this uplink alone")] = "", as_json: AsJson = False
 ) -> None:
     """List what lies in quarantine, and why. Exit 1 if something is held there."""
-    answer = _answered(line, "quarantine-list", uplink=uplink)
+    answer = told(line, "quarantine-list", uplink=uplink)
     if as_json:
         print_json(answer)
     for one in [] if as_json else answer["entries"]:
@@ -120,7 +103,7 @@ def quarantine_list(
 @quarantine.command(name="show")
 def quarantine_show(line: Folder, *, uplink: UplinkName, seq: SeqNumber, epoch: EpochNumber = None) -> None:
     """Show one entry of the quarantine as JSON: why it is there, and its stored bytes as `entry`."""
-    print_json(_answered(line, "quarantine-show", uplink=uplink, **_place(seq, epoch)))
+    print_json(told(line, "quarantine-show", uplink=uplink, **_place(seq, epoch)))
 
 
 @quarantine.command(name="resend")
@@ -131,16 +114,27 @@ def quarantine_resend(
     reason: Why,
     seq: Annotated[int | None, typer.Option(help="the entry's number; all of the uplink without it")] = None,
     epoch: EpochNumber = None,
+    user: Person = None,
+    password_file: PasswordFile = None,
 ) -> None:
     """Have entries offered to the receiver once more, after what they were refused for was changed. Its next receipt tells."""
-    answer = _told(line, "quarantine-resend", reason, uplink=uplink, **_place(seq, epoch))
+    answer = told(line, "quarantine-resend", user, password_file, reason=reason, uplink=uplink, **_place(seq, epoch))
     typer.echo(f"{uplink}: {answer['count']} offered again; `quarantine list` shows what the receiver still does not take")
 
 
 @quarantine.command(name="dispose")
-def quarantine_dispose(line: Folder, *, uplink: UplinkName, seq: SeqNumber, reason: Why, epoch: EpochNumber = None) -> None:
+def quarantine_dispose(
+    line: Folder,
+    *,
+    uplink: UplinkName,
+    seq: SeqNumber,
+    reason: Why,
+    epoch: EpochNumber = None,
+    user: Person = None,
+    password_file: PasswordFile = None,
+) -> None:
     """Take one entry as dealt with by a person: it is no problem any more, is not offered again, and retention may take it."""
-    answer = _told(line, "quarantine-dispose", reason, uplink=uplink, **_place(seq, epoch))
+    answer = told(line, "quarantine-dispose", user, password_file, reason=reason, uplink=uplink, **_place(seq, epoch))
     typer.echo(f"{uplink}: entry {answer['seq']} of epoch {answer['epoch']} is disposed of")
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from gateway.cli.base import FINDING, GOOD, NOT_REACHED, WRONG_INPUT, AsJson, Folder, app, fail, logging_to_stderr, print_json
+from gateway.cli.persons import OptionalWhy, PasswordFile, Person, Why, told
 
 if TYPE_CHECKING:
     from config import Line
@@ -93,11 +94,14 @@ def probe(line: Folder, *, source: Named = None, as_json: AsJson = False) -> Non
 
 
 @certificates.command()
-def make(line: Folder) -> None:
+def make(line: Folder, *, reason: OptionalWhy = None, user: Person = None, password_file: PasswordFile = None) -> None:
     """Make the gateway's own OPC UA certificate, for the servers' administrators to trust."""
     from drivers.opcua.commissioning import certs
 
     for place in _places(line):
+        if (place / "own" / "cert.der").exists():
+            fail(f"{place / 'own' / 'cert.der'}: exists already", WRONG_INPUT)
+        told(line, "certs-make", user, password_file, reason=reason, folder=str(place))
         try:
             _show_one(certs.make(place))
         except FileExistsError as error:
@@ -121,18 +125,28 @@ def show(line: Folder) -> None:
 
 
 @certificates.command()
-def trust(line: Folder, which: Annotated[str, typer.Argument(help="the beginning of a rejected certificate's SHA-256, or a file")]) -> None:
-    """Trust a server's certificate that was refused, or one in a file."""
+def trust(
+    line: Folder,
+    which: Annotated[str, typer.Argument(help="the beginning of a rejected certificate's SHA-256, or a file")],
+    *,
+    reason: Why,
+    user: Person = None,
+    password_file: PasswordFile = None,
+) -> None:
+    """Trust a server's certificate that was refused, or one in a file. First it is written down, then done."""
     from drivers.opcua.commissioning import certs
 
     problems = []
     for place in _places(line):
         try:
-            _show_one(certs.trust(place, which))
+            one = certs.meant(place, which)
         except (LookupError, ValueError) as error:
             problems.append(str(error))
-        else:
-            return
+            continue
+        facts = {"sha256": one.sha256, "subject": one.subject, "uri": one.uri, "file": str(one.file)}
+        told(line, "certs-trust", user, password_file, reason=reason, **facts)
+        _show_one(certs.trust(place, which))
+        return
     fail("\n".join(problems), WRONG_INPUT)
 
 
@@ -196,5 +210,5 @@ def _tell(reports: dict[str, Any], *, as_json: bool) -> None:
         return
     for name, report in reports.items():
         typer.echo(f"== {name}")
-        for told in [f"not reached: {report['unreached']}"] if isinstance(report, dict) else report.lines():
-            typer.echo(told)
+        for text in [f"not reached: {report['unreached']}"] if isinstance(report, dict) else report.lines():
+            typer.echo(text)

@@ -160,8 +160,10 @@ class Clock:
 
     # The watch ---------------------------------------------------------------------------------------------------------------------
 
-    async def watch(self, on_event: OnEvent) -> None:
+    async def watch(self, on_event: OnEvent, done: Callable[[], object] = object) -> None:
         """Run until cancelled: look at the clock each second and at each step, ask the daemon every 8 s, pass events to `on_event`.
+
+        done: called when each of these has succeeded once.
 
         on_event is called in the loop's thread, before any stamp is made by a new anchor: entries that it appends to the journal precede
         all entries with the new time.
@@ -175,21 +177,26 @@ class Clock:
             self._report(self._verdict.status, was=None, last_seq=self._last_seq())
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._read_on(), name="clock daemon")
-            tasks.create_task(self._check_on(), name="clock steps")
+            looked, crossed = asyncio.Event(), asyncio.Event()
+            tasks.create_task(self._check_on(looked), name="clock steps")
             if self._cross is not None:
-                tasks.create_task(self._cross.watch(), name="clock cross-check")
+                tasks.create_task(self._cross.watch(crossed.set), name="clock cross-check")
+                await crossed.wait()
+            await looked.wait()
+            done()
 
     async def _read_on(self) -> None:
         while True:
             await asyncio.sleep(READ_EVERY_S)
             await self.read()
 
-    async def _check_on(self) -> None:
+    async def _check_on(self, looked: asyncio.Event) -> None:
         with self._alarm(self._wake) as alarm:
             while True:
                 self._wake.clear()
                 alarm.arm()  # before the look: a step after it wakes the next one
                 self.look()
+                looked.set()
                 self._watched = True
                 try:
                     async with asyncio.timeout(CHECK_EVERY_S):

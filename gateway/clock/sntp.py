@@ -128,10 +128,11 @@ class CrossCheck:
         self._answers: dict[str, Answer] = {}
         self.silent: dict[str, str] = {}
 
-    async def watch(self) -> None:
-        """Ask all servers again and again, until cancelled."""
+    async def watch(self, done: Callable[[], object] = object) -> None:
+        """Ask all servers again and again, until cancelled. done: called after each round, whatever they answered."""
         while True:
             await self.ask_all()
+            done()
             await asyncio.sleep(ASK_EVERY_S)
 
     async def ask_all(self) -> None:

@@ -41,7 +41,17 @@ def record_id(gateway: str, run: Run) -> str:
     """site/line/batch/equipment/step/run; outside any batch the start time takes the run's place."""
     if run.identity.batch is None:
         return f"{gateway}/-/{run.equipment}/{run.step}/{rfc3339(run.start.ticks)}"
-    return f"{gateway}/{run.identity.batch}/{run.equipment}/{run.step}/{run.run}"
+    return record_name(gateway, run.identity.batch, run.equipment, run.step, run.run)
+
+
+def record_name(gateway: str, batch: str | None, equipment: str, step: str, run: int) -> str:
+    """Name the record of a run in a batch. step: as stored."""
+    return f"{gateway}/{batch}/{equipment}/{step}/{run}"
+
+
+def step_in(gateway: str, batch: str | None, equipment: str, record: str) -> str:
+    """Give the step, as stored, of a record's name in a batch; a name may have a slash in it."""
+    return record.removeprefix(record_name(gateway, batch, equipment, "", 0)[:-2]).rpartition("/")[0]
 
 
 def step_head(run: Run, start: Instant, end: Instant | None, unit_id: str | None, zone: ZoneInfo) -> dict[str, Any]:

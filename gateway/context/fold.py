@@ -172,6 +172,7 @@ class Fold:
         needed = [member.start_seq for batch in self._batches.open() for member in batch.members]
         needed += [run.start_seq for run in self.state.runs.values()]
         needed += [p.seq for where in self.state.where.values() for p in where.pending.values()]
+        needed += [p.seq for where in self.state.where.values() for waiting in where.unstarted.values() for p in waiting]
         needed += [each.seq for each in self.state.occurred]
         return min(needed, default=None)
 

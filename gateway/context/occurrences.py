@@ -64,12 +64,16 @@ class Log:
 
 @dataclass(slots=True)
 class Raised:
-    """An alarm that stands. units: the equipments that it concerns; told: its name, severity and text."""
+    """An alarm that stands. units: the equipments that it concerns; told: its name, severity and text.
+
+    number: of the occurrence, on this line; several of one alarm may stand in one entry. 0: of a state of before they were numbered.
+    """
 
     at: Instant
     seq: int
     units: list[str] = field(default_factory=list)
     told: dict[str, Any] = field(default_factory=dict)
+    number: int = 0
 
 
 @dataclass(slots=True)

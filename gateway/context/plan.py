@@ -129,6 +129,7 @@ class Unit:
         self.queries |= {i.known_in for i in self.identity.values() if isinstance(i, FromTag | Pushed) and i.known_in is not None}
         self.end_state = equipment.batch_ends.removeprefix("state:") if equipment.batch_ends.startswith("state:") else None
         self.end_tag = equipment.batch_ends if equipment.batch_ends in plan.places else None
+        self.end_signal = self.end_tag or (equipment.state if self.end_state is not None else None)
         told = (equipment.state, equipment.mode, equipment.operator, equipment.activity, self.end_tag)
         watched = self.step_tags | ({equipment.state} if equipment.state in plan.places else set())
         self.sources = frozenset(plan.places[tag].source.name for tag in watched)
@@ -140,7 +141,7 @@ class Unit:
         """The tags whose readings make a pending change: those of the batch's id, of its end, or the signal of this name."""
         if key == IDENTITY:
             return frozenset(self.identity_tags)
-        return frozenset({self.end_tag or self.equipment.state or ""} if key == END else {key})
+        return frozenset({self.end_signal or ""} if key == END else {key})
 
     def _telling(self, query: str, row_key: frozenset[str]) -> Telling:
         """All fields that a query tells are read from one row: what one of them says of the rows counts for all."""

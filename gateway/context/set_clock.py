@@ -162,7 +162,7 @@ class SetClock:
         ahead = self._ahead_in(unit)
         for tag, seen in where.seen.items():
             seen.at = _at(seen.at, back, self._ahead_of(tag))
-        for change in where.pending.values():
+        for change in (*where.pending.values(), *(change for waiting in where.unstarted.values() for change in waiting)):
             change.left, change.at = _at(change.left, back, ahead), _at(change.at, back, ahead)
         where.left = None if where.left is None else _at(where.left, back, ahead)
         where.states = _in_order([(back.placed(ticks, ahead), word) for ticks, word in where.states])
@@ -177,7 +177,7 @@ class SetClock:
             ahead = self._ahead_in(unit)
             if run.revision and run.end is not None and run.end.ticks > back.now + ahead:
                 self._readings.runs.memory.close(run)  # its record is made: what comes from now on is nothing late for it
-            elif not run.revision and not unit.from_rows:
+            elif (not run.revision or run.end is None) and not unit.from_rows:
                 run.end = None if run.end is None else _at(run.end, back, ahead)
                 run.cut = None if run.cut is None else _at(run.cut, back, ahead)
                 run.unsighted = None if run.unsighted is None else back.placed(run.unsighted, ahead)

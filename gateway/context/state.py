@@ -158,6 +158,9 @@ class EquipmentState:
     heard: list[Heard] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
     sought: dict[str, int] = field(default_factory=dict)  # step that is declared anew -> since when; it may run already
+    unstarted: dict[str, list[Pending]] = field(
+        default_factory=dict
+    )  # step -> changes that may have begun runs while nobody saw its signal
     untold: int = 0  # dropped from `told`, because they were too many
 
     def tell(self, told: Told) -> None:
@@ -201,6 +204,8 @@ class Listed:
     start: Instant | None = None
     seqs: list[int | None] = field(default_factory=list)  # entries that told its start and its end
     seen: bool = True  # False: its step was lost before it had stood for the settling time, and may never have run
+    gaps: list[str] = field(default_factory=list)  # that its parameters name
+    configs: list[int] = field(default_factory=list)  # versions that bear on it
 
 
 GRAVEST = ("result-replaced", "result-withdrawn", "config-corrected", "source-corrected", "re-bound")
@@ -218,7 +223,7 @@ class Batch:
     revision: int = 0
     dirty: int | None = None
     digest: str | None = None
-    gaps: list[str] = field(default_factory=list)
+    gaps: list[str] = field(default_factory=list)  # of a state of before its records named theirs
     alarms: list[dict[str, Any]] = field(default_factory=list)
     alarm_count: int = 0
     ran: dict[str, list[Any]] = field(default_factory=dict)  # record -> equipment, step, run, start, end (where compared)
@@ -307,6 +312,7 @@ class State:
     lost: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # tag that says where an equipment is -> its lost gaps, closed
     back: dict[str, int] = field(default_factory=dict)  # source -> time of the entry with which it went on without loss
     alarms: dict[str, Raised] = field(default_factory=dict)
+    next_alarm: int = 1
     conditions: dict[str, Condition] = field(default_factory=dict)  # "source/condition#branch" -> what a server last said of it
     refreshing: dict[str, list[str]] = field(default_factory=dict)  # "source/notifier" -> conditions seen since its refresh began
     alarm_tags: list[str] = field(default_factory=list)  # those read at least once

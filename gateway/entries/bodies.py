@@ -23,21 +23,25 @@ def event_body(head: Mapping[str, Any], event: Mapping[str, Any]) -> Body:
     return Body(EVENT, _dumps({**head, "event": event}))
 
 
-def table(rows: Sequence[Row], requested_ticks: int | None, received_ticks: int) -> bytes:
+Columns = tuple[tuple[Any, ...], ...]
+"""Rows turned: a tuple for each member of a Row, in its order."""
+
+
+def table(turned: Columns, requested_ticks: int | None, received_ticks: int) -> bytes:
     """Make the last members of a readings entry, `"time_base"` to `"readings"`, and its closing brace.
 
     Each column is written once: in `columns` if its values differ, else in `constant`; ticks are relative to `time_base`.
     """
     base = received_ticks - received_ticks % TICKS_PER_MS
-    columns: dict[str, list[Any]] = {"tag": [row[0] for row in rows], "value": [row[1] for row in rows]}
+    tag, value, raw, status, kind, source, server = turned
+    columns: dict[str, Sequence[Any]] = {"tag": tag, "value": value}
     constant: dict[str, Any] = {}
-    raw = [row[2] for row in rows]
     if raw.count(None) != len(raw):
         columns["raw"] = raw
-    _place("status", [row[3] for row in rows], columns, constant)
-    _place("kind", [row[4] for row in rows], columns, constant)
-    _place_ticks("source", [row[5] for row in rows], base, columns, constant)
-    _place_ticks("server", [row[6] for row in rows], base, columns, constant)
+    _place("status", status, columns, constant)
+    _place("kind", kind, columns, constant)
+    _place_ticks("source", source, base, columns, constant)
+    _place_ticks("server", server, base, columns, constant)
     if requested_ticks is not None:
         constant["requested_ticks"] = requested_ticks - base
     constant["received_ticks"] = received_ticks - base
@@ -45,11 +49,12 @@ def table(rows: Sequence[Row], requested_ticks: int | None, received_ticks: int)
     return _dumps({"time_base": rfc3339(base), "columns": list(columns), "constant": constant, "readings": readings})
 
 
-def tables(rows: Sequence[Row], requested_ticks: int | None, received_ticks: int) -> Iterator[tuple[Sequence[Row], bytes]]:
-    """Yield the rows with their tables, halved until each fits an entry. A single row always fits, because its text is bounded."""
-    whole = table(rows, requested_ticks, received_ticks)
+def tables(rows: Sequence[Row], requested_ticks: int | None, received_ticks: int) -> Iterator[tuple[Columns, bytes]]:
+    """Yield the rows, turned, with their tables, halved until each fits an entry. A single row always fits: its text is bounded."""
+    turned = tuple(zip(*rows, strict=True))
+    whole = table(turned, requested_ticks, received_ticks)
     if len(whole) <= LARGEST_TABLE_BYTES or len(rows) == 1:
-        yield rows, whole
+        yield turned, whole
         return
     half = len(rows) // 2
     yield from tables(rows[:half], requested_ticks, received_ticks)
@@ -64,7 +69,7 @@ def readings_body(head: Mapping[str, Any], contexts: Mapping[str, Any], tagset: 
     return Body(READINGS, _dumps({**head, "contexts": contexts, "tagset": tagset})[:-1] + b"," + table)
 
 
-def _place(name: str, values: list[Any], columns: dict[str, list[Any]], constant: dict[str, Any]) -> None:
+def _place(name: str, values: Sequence[Any], columns: dict[str, Sequence[Any]], constant: dict[str, Any]) -> None:
     first = values[0]
     if values.count(first) == len(values):
         constant[name] = first
@@ -72,11 +77,13 @@ def _place(name: str, values: list[Any], columns: dict[str, list[Any]], constant
         columns[name] = values
 
 
-def _place_ticks(name: str, values: list[int | None], base: int, columns: dict[str, list[Any]], constant: dict[str, Any]) -> None:
+def _place_ticks(name: str, values: Sequence[int | None], base: int, columns: dict[str, Sequence[Any]], constant: dict[str, Any]) -> None:
     missing = values.count(None)
     if missing == len(values):
         return
-    relative = [None if value is None else value - base for value in values]
+    if values.count(values[0]) == len(values):  # one time for all: looked at once
+        values = values[:1]
+    relative = [value - base for value in values] if not missing else [None if value is None else value - base for value in values]  # type: ignore[operator]
     present = relative if not missing else [value for value in relative if value is not None]
     if min(present) > -EXACT and max(present) < EXACT:  # type: ignore[type-var,operator]
         _place(f"{name}_ticks", relative, columns, constant)

@@ -1,7 +1,9 @@
-"""Keeps the audit trail: who did what to the line, and why, as entries of the journal."""
+"""Keeps the audit trail: who did what to the line, where and why, as entries of the journal."""
 
 from collections.abc import Awaitable, Mapping
 from typing import Any, Protocol
+
+from gateway.access import Actor, of_the_gateway, stated
 
 
 class Append(Protocol):
@@ -14,14 +16,40 @@ class Append(Protocol):
 class AuditTrail:
     """Appends audit events of one gateway. Each is appended at the call, and on disk when the awaitable completes."""
 
-    def __init__(self, gateway: str, append: Append) -> None:
-        """Make the trail of this gateway: its name stands as who did it where no person did."""
-        self._system, self._append = f"system:{gateway}", append
+    def __init__(self, gateway: str, append: Append, site_zone: str = "UTC") -> None:
+        """Make the trail of this gateway, which stands as who did it where no person did. site_zone: the line's time zone."""
+        self._system, self._append, self._zone = of_the_gateway(gateway), append, site_zone
 
-    def record(self, action: str, what: Mapping[str, Any], reason: str = "", who: str | None = None) -> Awaitable[None]:
-        """Append that `who` (None: the gateway itself) did `action`. what: the facts of it, as JSON values."""
-        return self._append({"type": "audit", "action": action, "who": who or self._system, "what": dict(what), "reason": reason})
+    def record(
+        self,
+        action: str,
+        what: Mapping[str, Any],
+        by: Actor | None = None,
+        /,
+        *,
+        target: str | None = None,
+        old: Any = None,
+        new: Any = None,
+    ) -> Awaitable[None]:
+        """Append that `by` (None: the gateway itself, for no reason that a person gave) did `action`.
 
-    def key_changed(self, event: Mapping[str, Any], public: str) -> Awaitable[None]:
+        what: the facts of it, as JSON values. target, old, new: what was changed, and its value before and after; `object` in the event.
+        """
+        return self._append(
+            {"type": "audit", "action": action, **self._stated(by), "object": target, "old": old, "new": new, "what": dict(what)}
+        )
+
+    def key_changed(self, event: Mapping[str, Any], public: str, by: Actor | None = None) -> Awaitable[None]:
         """Append a change of the signing key, and in the same transaction that `public` signs from now on."""
-        return self._append({"type": "audit", **event}, watermark=("gateway", {"key": public}))
+        what = event["what"]
+        changed = {"object": "signing key", "old": what.get("old"), "new": public}
+        return self._append({"type": "audit", **event, **self._stated(by), **changed}, watermark=("gateway", {"key": public}))
+
+    def taken_over(self, event: Mapping[str, Any], digest: str) -> Awaitable[None]:
+        """Append an event that was written down while no gateway ran, and in the same transaction that it was taken, by its digest."""
+        return self._append(
+            {**(self._stated(None) if event["type"] == "audit" else {}), **event}, watermark=("gateway", {"pending": digest})
+        )
+
+    def _stated(self, by: Actor | None) -> dict[str, Any]:
+        return stated(by or self._system, self._zone)

@@ -26,8 +26,8 @@ NICE = 10
 OVERDUE = 2.0
 """A newest verified backup older than so many intervals is a problem (URS-OPS-01)."""
 
-Audit = Callable[[str, Mapping[str, Any], str], Awaitable[None]]
-"""(action, what, reason)"""
+Audit = Callable[[str, Mapping[str, Any]], Awaitable[None]]
+"""(action, what)"""
 
 
 class BackupFailed(Exception):
@@ -60,8 +60,11 @@ class Backups:
         self.failing: str | None = None
         self._making = False
 
-    async def run(self) -> None:
-        """Make a backup whenever the newest is old enough, until cancelled. Raises BackupFailed; the supervisor calls again."""
+    async def run(self, done: Callable[[], object] = object) -> None:
+        """Make a backup whenever the newest is old enough, until cancelled. Raises BackupFailed; the supervisor calls again.
+
+        done: called when there is one that is new enough.
+        """
         while True:
             # The folder is asked each time, not a timer: a share may have been away, and a person may have made or removed one.
             held = await self._held()
@@ -69,6 +72,7 @@ class Backups:
                 await self._make()
             elif self.failing is not None:
                 self._made(f"the folder of backups is there again; the newest is {held[-1].name}")
+            done()
             await asyncio.sleep(min(self._look_s, self._settings.every_h * HOUR_S))
 
     async def failed(self, why: str) -> None:
@@ -132,7 +136,8 @@ class Backups:
         except OSError as error:
             raise BackupFailed(str(error)) from error
         removed = await self._remove_old()
-        await self._audit("backup", {"path": str(target), "removed": [folder.name for folder in removed], **report}, "scheduled")
+        what = {"path": str(target), "removed": [folder.name for folder in removed], "cause": "scheduled", **report}
+        await self._audit("backup", what)
         self._made(f"backups are made again: {target}")
         await self._held()
 

@@ -49,6 +49,7 @@ class Checkpoints:
         self._every_s = every_s
         self._uncovered: list[tuple[int, dict[str, Any]]] = []  # end records that no checkpoint covers: (seq, what one says of it)
         self._batch_ended = asyncio.Event()
+        self._due: str | None = None  # cause of a signature that is not made yet
         self.last: dict[str, Any] | None = None
         self.refused: str | None = None
         self._signed: deque[_Signed] = deque(maxlen=MOST_PLACED)
@@ -58,18 +59,30 @@ class Checkpoints:
         self._uncovered.append((seq, {"batch": event["batch"], "record": event["record"], "revision": event["revision"], "seq": seq}))
         self._batch_ended.set()
 
-    async def run(self) -> None:
-        """Sign at each interval and after each batch end, until cancelled."""
+    async def run(self, done: Callable[[], object] = object) -> None:
+        """Sign at each interval and after each batch end, until cancelled. What a run before failed to sign is signed at once.
+
+        done: called after each.
+        """
         await self._resume()
+        if self._due is None:
+            done()
         while True:
-            cause = "batch-end"
-            try:
-                async with asyncio.timeout(self._every_s):
-                    await self._batch_ended.wait()
-            except TimeoutError:
-                cause = "interval"
+            if self._due is None:
+                self._due = await self._cause()
             self._batch_ended.clear()  # before the signature: a batch that ends while it is made gets one of its own
-            await self.sign(cause)
+            await self.sign(self._due)
+            self._due = None
+            done()
+
+    async def _cause(self) -> str:
+        """Wait for the next occasion to sign."""
+        try:
+            async with asyncio.timeout(self._every_s):
+                await self._batch_ended.wait()
+        except TimeoutError:
+            return "interval"
+        return "batch-end"
 
     async def _resume(self) -> None:
         """Hand the newest checkpoint of an earlier run to the witnesses (again): it may have been made when they were away."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from buffer import Journal
+from gateway.access import Actor
 from gateway.context import Fold
 from gateway.evidence.audit import AuditTrail
 
@@ -46,24 +47,26 @@ class Holds:
             if last is None and not self._is_open(name):
                 self._due.put_nowait((self._journal.holds.end, name, self._journal.last[1]))
 
-    async def run(self) -> None:
-        """Make durable what was noted, one after the other, until cancelled.
+    async def run(self, done: Callable[[], object] = object) -> None:
+        """Make durable what was noted, one after the other, until cancelled. done: called when nothing is left to do.
 
         In order, because a hold that ends before it begins would never end; in a thread, because the fold that notes it must not wait for
         the disk.
         """
         while True:
             if self._doing is None:
+                if self._due.empty():
+                    done()
                 self._doing = await self._due.get()
             keep_or_end, batch, seq = self._doing
             await asyncio.to_thread(keep_or_end, batch, seq)
             self._doing = None  # not before: what raised is done at the next run
 
-    async def release(self, batch: str, who: str, reason: str) -> bool:
+    async def release(self, batch: str, by: Actor) -> bool:
         """Let a held batch go; False if no batch of this name is held. The audit entry comes first: nothing goes without one."""
         if batch not in self._journal.holds.all():
             return False
-        await self._audit.record("release-hold", {"batch": batch}, reason, who)
+        await self._audit.record("release-hold", {"batch": batch}, by, target=f"batch {batch}", old="held", new="released")
         return await asyncio.to_thread(self._journal.holds.release, batch)
 
     def _is_open(self, batch: str) -> bool:

@@ -19,7 +19,7 @@ PUBLIC = "checkpoint-key.pub"
 ROTATIONS = "key-rotations.txt"
 
 Append = Callable[[Mapping[str, Any], str], Awaitable[None]]
-"""Append an audit event's `action`, `what`, ... together with the fact that this public key signs from now on; on disk when done."""
+"""Append an audit event's `action` and `what` together with the fact that this public key signs from now on; on disk when done."""
 
 
 class News(NamedTuple):
@@ -80,14 +80,15 @@ class Keyring:
         if journal_key == public:
             return None
         if journal_key is None:
-            return News({"action": "key-created" if created else "key-adopted", "what": {"public": public}, "reason": "first start"})
+            return News({"action": "key-created" if created else "key-adopted", "what": {"public": public, "cause": "first start"}})
         old = self._previous(journal_key)
         if old is not None:
             event = keys.rotation(old, self.signer)
             _add(self._data / ROTATIONS, event["what"]["note"])
-            return News(event | {"reason": "a new key was installed"})
+            return News(event | {"what": {**event["what"], "cause": "a new key was installed"}})
         alarm = "checkpoints are signed with a new key that the one before has not signed: give the new public key to all who verify"
-        return News({"action": "key-replaced", "what": {"old": journal_key, "new": public}, "reason": "the key before is not here"}, alarm)
+        what = {"old": journal_key, "new": public, "cause": "the key before is not here"}
+        return News({"action": "key-replaced", "what": what}, alarm)
 
     def _previous(self, public: str) -> keys.Signer | None:
         """Return the key that was replaced by hand, if it was left beside the new one and is the one with this public key."""
@@ -111,11 +112,11 @@ class Keyring:
         """
         if self.news is None:
             return
-        append({"who": f"system:{self._gateway}", **self.news.event}, self.signer.public)
+        append(self.news.event, self.signer.public)
         if self.news.alarm is not None:
             event(finding("key-replaced", "alarm", self.news.alarm, {"public": self.signer.public}))
 
-    async def rotate(self, append: Append, who: str, reason: str) -> str:
+    async def rotate(self, append: Append) -> str:
         """Make a new key, have the journal say so, signed by both, then put it in the old one's place. Returns the new public key.
 
         A crash at any point leaves one key that the journal knows. Raises NotRotated.
@@ -129,7 +130,7 @@ class Keyring:
         except OSError as error:
             raise NotRotated(f"a new key can not be kept: {error}") from error
         event = keys.rotation(self.signer, new)
-        await append(event | {"who": who, "reason": reason}, new.public)
+        await append(event, new.public)
         self.signer = new
         try:
             self._put_in_place(event)

@@ -93,8 +93,17 @@ class PollFilter:
                         inside.append(index)
                         beyond.discard(index)
             if poll:
+                before = last[index]
+                if (
+                    before is not None
+                    and normal == before[0]
+                    and status == before[1]
+                    and not store_all[index]
+                    and now_s - stored_s[index] < REPEAT_AFTER_S
+                ):
+                    continue  # decided by `kind_of_poll` too: most of what is polled, without a call
                 stored_as = (
-                    "periodic" if store_all[index] else kind_of_poll(last[index], normal, status, deadbands[index], now_s - stored_s[index])
+                    "periodic" if store_all[index] else kind_of_poll(before, normal, status, deadbands[index], now_s - stored_s[index])
                 )
                 if not stored_as:
                     continue

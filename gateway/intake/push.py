@@ -195,14 +195,17 @@ class PushServer:
         self._line, self._listen, self._tokens = line, push.listen, tokens
         self._tls = _tls(line, push)
 
-    async def serve(self, happened: Happened, place: Callable[[], tuple[int, int]], takes: Callable[[], bool]) -> None:
-        """Serve until cancelled. Raises OSError if the address is taken."""
+    async def serve(
+        self, happened: Happened, place: Callable[[], tuple[int, int]], takes: Callable[[], bool], opened: Callable[[], object]
+    ) -> None:
+        """Serve until cancelled; `opened` is called when it listens. Raises OSError if the address is taken."""
         bounds = Bounds()
         app = PushIn(self._line, self._tokens, happened, place, takes).application(bounds)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, keepalive_timeout=15)
         try:
             await runner.setup()
             await open_port(runner, self._listen, bounds, self._tls)
+            opened()
             await asyncio.Event().wait()
         finally:
             await runner.cleanup()

@@ -1,6 +1,7 @@
 """The tokens of [push]: each client's for itself, so that one which is away, or wrong, keeps no other client out."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 from config import ConfigError, Line, Problem, Push, place_of
@@ -26,12 +27,16 @@ class PushTokens:
         """Return them."""
         return list(self._tokens.values())
 
-    async def keep(self, client: PushClient) -> None:
-        """Know a client by its token until cancelled. Raises ConfigError if it is not there, or too short: then nobody is this client."""
+    async def keep(self, client: PushClient, known: Callable[[], object] = object) -> None:
+        """Know a client by its token until cancelled; `known` is called when it is.
+
+        Raises ConfigError if the token is not there, or too short: then nobody is this client.
+        """
         try:
             while True:
                 seen = await asyncio.to_thread(_stamp, client.token, self._line.folder)
                 self._tokens[client.name] = (client, await asyncio.to_thread(token_of, self._line, client))
+                known()
                 while await asyncio.to_thread(_stamp, client.token, self._line.folder) == seen:  # noqa: ASYNC110 - files tell nobody
                     await asyncio.sleep(LOOK_S)
         finally:

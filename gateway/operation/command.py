@@ -3,8 +3,10 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-Command = Callable[[Mapping[str, Any], str], Awaitable[dict[str, Any]]]
-"""A command: takes (arguments, user) and returns the answer. Raises Declined."""
+from gateway.access import Actor
+
+Command = Callable[[Mapping[str, Any], Actor], Awaitable[dict[str, Any]]]
+"""A command: takes (arguments, who gives it and why) and returns the answer. Raises Declined."""
 
 
 class Declined(Exception):

@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Any
 
 CONTROL_SOCKET = "control.sock"
-ANSWER_WITHIN_S = 5.0
+ANSWER_WITHIN_S = 30.0
 
 
 class NotRunning(Exception):
-    """No gateway answers at the control socket; the text says what to do."""
+    """No gateway answers at the control socket; the text says what to do. barred: one may run, the socket is not for us."""
+
+    def __init__(self, text: str, *, barred: bool = False) -> None:
+        super().__init__(text)
+        self.barred = barred
 
 
 @contextmanager
@@ -44,24 +48,37 @@ class _Unix(http.client.HTTPConnection):
             self.sock.connect(address)
 
 
-def ask(data: Path) -> dict[str, Any]:
-    """Return the gateway's snapshot. data: the journal's folder. Raises NotRunning."""
-    return _exchange(data, "GET", "/status", None)
+def ask(data: Path, people: Path | None = None) -> dict[str, Any]:
+    """Return the gateway's snapshot. data: the journal's folder. people: the control socket for people. Raises NotRunning."""
+    return _exchange(data, people, "GET", "/status", None)
 
 
-def tell(data: Path, command: str, **arguments: str) -> dict[str, Any]:
+def tell(data: Path, command: str, /, *, people: Path | None = None, **arguments: Any) -> dict[str, Any]:
     """Give the running gateway a command and return its answer, with `error` if it was declined. Raises NotRunning."""
-    return _exchange(data, "POST", f"/{command}", json.dumps(arguments))
+    return _exchange(data, people, "POST", f"/{command}", json.dumps(arguments))
 
 
-def _exchange(data: Path, method: str, target: str, body: str | None) -> dict[str, Any]:
-    path = data / CONTROL_SOCKET
+def _exchange(data: Path, people: Path | None, method: str, target: str, body: str | None) -> dict[str, Any]:
+    """Ask at the gateway's own socket, and where that is not for us or not there at the one for people."""
+    own = data / CONTROL_SOCKET
+    try:
+        return _asked_at(own, method, target, body)
+    except NotRunning as error:
+        if people is None or not (error.barred or not own.exists()):
+            raise
+        try:
+            return _asked_at(people, method, target, body)
+        except NotRunning as away:
+            raise NotRunning(str(away), barred=error.barred or away.barred) from away
+
+
+def _asked_at(path: Path, method: str, target: str, body: str | None) -> dict[str, Any]:
     connection = _Unix(path)
     try:
         connection.request(method, target, body, {"Content-Type": "application/json"})
         answer: dict[str, Any] = json.loads(connection.getresponse().read())
     except PermissionError as error:
-        raise NotRunning(f"{path}: no permission; ask as the user that runs the gateway") from error
+        raise NotRunning(f"{path}: no permission; people come over the socket of [users], as members of its group", barred=True) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise NotRunning(f"{path}: no gateway answers there ({error}); start it: ebr-gateway run LINE") from error
     finally:

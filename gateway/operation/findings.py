@@ -62,12 +62,26 @@ def counted(counts: Mapping[tuple[str, str, str], int]) -> list[dict[str, Any]]:
     return [{"code": code, "severity": severity, "source": source, "count": n} for (code, severity, source), n in sorted(counts.items())]
 
 
-def problems(findings: Mapping[str, Any]) -> list[str]:
+def problems(now: Mapping[str, Any]) -> list[str]:
     """List the alarms that need attention, each as one sentence; those of which the snapshot has the state itself are told there."""
-    told = [row for row in (*findings["standing"], *findings["recent"]) if row["attention"] and row["code"] not in TOLD_LIVE]
+    findings = now["findings"]
+    told = [row for row in (*findings["standing"], *findings["recent"]) if row["attention"] and not _is_told_live(row, now)]
     texts = [f"alarm {what(row)} ({'since' if row['is_standing'] else 'at'} {row['local'][:16]})" for row in told[:MOST_PROBLEMS]]
     more = len(told) - len(texts)
     return texts if more <= 0 else [*texts, f"alarm: and {more} more, in the list of alarms and findings"]
+
+
+def _is_told_live(row: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Return whether the snapshot has another sentence about this. What is over there, and was an alarm, is still told here."""
+    match row["code"]:
+        case "uplink-certificate" | "uplink-crashed":
+            return any(uplink["name"] == row["subject"] and uplink["state"] != "forwarding" for uplink in now["uplinks"])
+        case "file-refused" | "file-incomplete":
+            file = row["text"].partition(": ")[0]
+            return any(source["name"] == row["source"] and f"{file} (" in source["unread"] for source in now["sources"])
+        case "part-failed":
+            return row["subject"] in now["broken"]
+    return row["code"] in TOLD_LIVE
 
 
 def what(row: Mapping[str, Any]) -> str:

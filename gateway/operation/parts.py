@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from buffer import Journal
 from config import Line
+from gateway.access import Access
 from gateway.alarms import Tally
 from gateway.clock import Clock
 from gateway.context import Fold
@@ -32,6 +33,7 @@ class Parts:
     intake: Intake
     uplinks: Sequence[Forwarder]
     audit: AuditTrail
+    access: Access
     keyring: Keyring
     checkpoints: Checkpoints
     holds: Holds

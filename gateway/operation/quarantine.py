@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from buffer import Quarantined
+from gateway.access import Actor
 from gateway.entries.ticks import rfc3339
 from gateway.operation.command import Command, Declined, needed, number
 from gateway.operation.parts import Parts
@@ -18,33 +19,33 @@ MOST_LISTED = 1_000
 def quarantine_commands(parts: Parts) -> dict[str, Command]:
     """Return the commands by name. Listing and showing change nothing, and are not audited."""
 
-    async def listed(arguments: Mapping[str, Any], _who: str) -> dict[str, Any]:
+    async def listed(arguments: Mapping[str, Any], _by: Actor) -> dict[str, Any]:
         uplink = str(arguments.get("uplink", "")).strip() or None
         found = parts.journal.receipts.quarantined(uplink)
         return {"entries": [await _told(parts, one) for one in found[:MOST_LISTED]], "count": len(found)}
 
-    async def shown(arguments: Mapping[str, Any], _who: str) -> dict[str, Any]:
+    async def shown(arguments: Mapping[str, Any], _by: Actor) -> dict[str, Any]:
         (one,) = _chosen(parts, arguments, one=True)
         payload = await asyncio.to_thread(_payload, parts, one)
         return {**await _told(parts, one), "entry": None if payload is None else payload.decode()}
 
-    async def resend(arguments: Mapping[str, Any], who: str) -> dict[str, Any]:
-        reason, forwarder = needed(arguments, "reason"), _forwarder(parts, arguments)
+    async def resend(arguments: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+        forwarder = _forwarder(parts, arguments)
         held = [one for one in _chosen(parts, arguments, one=False) if one.state == "held"]
         if not held:
             raise Declined("nothing of it is held: what was disposed of is not offered again")
         what = {"uplink": forwarder.status.name, "entries": [[one.epoch, one.seq] for one in held[:MOST_LISTED]], "count": len(held)}
-        await parts.audit.record("quarantine-resend", what, reason, who)
+        await parts.audit.record("quarantine-resend", what, by, target=f"uplink {forwarder.status.name}", old="held", new="offered again")
         forwarder.quarantine.offer([(one.epoch, one.seq) for one in held])
         return what
 
-    async def dispose(arguments: Mapping[str, Any], who: str) -> dict[str, Any]:
-        reason, forwarder = needed(arguments, "reason"), _forwarder(parts, arguments)
+    async def dispose(arguments: Mapping[str, Any], by: Actor) -> dict[str, Any]:
+        forwarder = _forwarder(parts, arguments)
         (one,) = _chosen(parts, arguments, one=True)
         if one.state != "held":
             raise Declined(f"entry {one.seq} of epoch {one.epoch} was disposed of before")
         what = {"uplink": one.uplink, "epoch": one.epoch, "seq": one.seq, "code": one.code, "refused_for": one.reason}
-        await parts.audit.record("quarantine-disposed", what, reason, who)
+        await parts.audit.record("quarantine-disposed", what, by, target=f"entry {one.epoch}/{one.seq}", old="held", new="disposed of")
         forwarder.quarantine.dispose((one.epoch, one.seq))
         return what
 

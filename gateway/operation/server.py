@@ -1,25 +1,26 @@
-"""Serves GET /, /status, /metrics on the control socket (directory/control.sock, 0600), and on [web] listen if configured.
+"""Serves GET /, /status, /metrics on the control sockets, and on [web] listen if configured.
 
-Commands (POST) are taken on the control socket alone, from users that may open it; the kernel reports which user it is.
+Commands (POST) are taken on the control sockets alone: directory/control.sock (0600), and the one for people ([users] socket, 0660). On
+both, each command that changes something is asked for its person; the kernel reports which account sits at the other end.
 """
 
 import asyncio
+import grp
 import json
 import logging
-import pwd
-import socket
-import struct
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from config import Line
 from config.grammars.listen import host_of, is_loopback
+from gateway.access import Access, Refused, UsersUnreadable, peer_of
 from gateway.listening import Bounds, Pace, open_port
 from gateway.operation.command import Command, Declined
-from gateway.operation.control import CONTROL_SOCKET, socket_address
+from gateway.operation.control import socket_address
 from gateway.operation.metrics import metrics
 from gateway.operation.page import page
 from gateway.operation.status import Status, problems
@@ -39,27 +40,55 @@ _HEADERS = {
 }
 
 
-async def serve_control(status: Status, line: Line, commands: Mapping[str, Command], opened: Callable[[], None] = lambda: None) -> None:
-    """Serve the control socket until cancelled; `opened` is called when it listens. Raises OSError."""
-    runner = _runner(_application(status, commands))
-    path = line.data / CONTROL_SOCKET
-    path.unlink(missing_ok=True)
+async def serve_control(
+    status: Status,
+    path: Path,
+    commands: Mapping[str, Command],
+    access: Access,
+    *,
+    group: str | None = None,
+    opened: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve a control socket until cancelled; `opened` is called when it listens. group: who may open it too. Raises OSError."""
+    runner = _runner(_application(status, commands, access))
+    _remove(path)
     try:
         await runner.setup()
         with socket_address(path) as address:
             await web.UnixSite(runner, address).start()
-        path.chmod(0o600)
+        _let_in(path, group)
         opened()
         await asyncio.Event().wait()
     finally:
         await runner.cleanup()
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    """Remove a socket that is there. Raises OSError for anything else, which somebody may need."""
+    if path.is_socket():
         path.unlink(missing_ok=True)
+    elif path.exists():
+        raise OSError(f"{path} is there, and is no socket")
+
+
+def _let_in(path: Path, group: str | None) -> None:
+    """Let the owner, and a group, open a socket. Raises OSError."""
+    path.chmod(0o600)
+    if group is None:
+        return
+    try:
+        gid = grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise OSError(f"there is no group {group}") from None
+    os.chown(path, -1, gid)
+    path.chmod(0o660)
 
 
 async def serve_page(status: Status, listen: str, opened: Callable[[], None] = lambda: None) -> None:
     """Serve the page at HOST:PORT until cancelled; `opened` is called when it listens. Raises OSError if the address is taken."""
     bounds = Bounds()
-    runner = _runner(_application(status, {}, bounds, only_for=host_of(listen)))
+    runner = _runner(_application(status, {}, None, bounds, only_for=host_of(listen)))
     try:
         await runner.setup()
         await open_port(runner, listen, bounds)
@@ -73,7 +102,9 @@ def _runner(application: web.Application) -> web.AppRunner:
     return web.AppRunner(application, access_log=None, handle_signals=False, keepalive_timeout=15)
 
 
-def _application(status: Status, commands: Mapping[str, Command], bounds: Bounds | None = None, only_for: str = "") -> web.Application:
+def _application(
+    status: Status, commands: Mapping[str, Command], access: Access | None, bounds: Bounds | None = None, only_for: str = ""
+) -> web.Application:
     """Make the application. bounds: of a port, none of the socket. only_for: the port's host; on loopback its own names alone are answered.
 
     On a port each page is made MADE_PER_S times a second at most.
@@ -107,7 +138,8 @@ def _application(status: Status, commands: Mapping[str, Command], bounds: Bounds
         client_max_size=4096, middlewares=[*outermost, _contained, *([_own_names] if is_loopback(only_for) else [])]
     )
     application.add_routes([web.get("/", html), web.get("/status", snapshot), web.get("/metrics", numbers)])
-    application.add_routes([web.post(f"/{name}", _doing(command)) for name, command in commands.items()])
+    if access is not None:
+        application.add_routes([web.post(f"/{name}", _doing(name, command, access)) for name, command in commands.items()])
     return application
 
 
@@ -153,26 +185,20 @@ async def _own_names(request: web.Request, handler: Handler) -> web.StreamRespon
     return await handler(request)
 
 
-def _doing(command: Command) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _doing(name: str, command: Command, access: Access) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def do(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        peer = peer_of(request.transport.get_extra_info("socket"))
         try:
             asked = await request.json()
-            answer = await command(asked if isinstance(asked, dict) else {}, f"os:{_peer(request)}")
+            arguments = asked if isinstance(asked, dict) else {}
+            answer = await command(arguments, await access.admitted(name, arguments, peer))
         except ValueError:
             return web.json_response({"error": "a JSON object is meant"}, status=400)
-        except Declined as error:
+        except Refused as error:
+            return web.json_response({"error": str(error), "refused": error.cause}, status=403)
+        except (Declined, UsersUnreadable) as error:
             return web.json_response({"error": str(error)}, status=409)
         return web.json_response(answer)
 
     return do
-
-
-def _peer(request: web.Request) -> str:
-    """Return the user on the other end of the socket, as the kernel knows it (SO_PEERCRED, unix(7))."""
-    assert request.transport is not None
-    connection = request.transport.get_extra_info("socket")
-    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)

@@ -175,7 +175,7 @@ def age_s(then: int | None, now: int) -> float | None:
 
 def problems(now: Mapping[str, Any]) -> list[str]:
     """List why the gateway is not in order, each in a few words; empty when it is. now: a snapshot."""
-    texts = findings.problems(now["findings"])
+    texts = findings.problems(now)
     texts += [f"source {s['name']}: {s['state']} ({s['detail']})" for s in now["sources"] if s["state"] != "connected"]
     texts += [f"source {s['name']}: not read: {s['unread']}" for s in now["sources"] if s["unread"]]
     texts += [_stood(source) for source in now["sources"] if _needs_attention(source["late"])]

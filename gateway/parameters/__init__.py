@@ -16,12 +16,14 @@ from gateway.parameters.accumulators import (
     opened,
     presumed,
     resolved,
+    resume,
     unsighted,
 )
 from gateway.parameters.edges import EDGES, Edge, Edges
 from gateway.parameters.given import LabResult, given
 from gateway.parameters.results import completeness, parameter_of, restated
 from gateway.parameters.series import Cut, Point, Track, quality, severed, usable
+from gateway.parameters.sums import Sums
 
 __all__ = [
     "EDGES",
@@ -32,6 +34,7 @@ __all__ = [
     "LabResult",
     "Need",
     "Point",
+    "Sums",
     "Track",
     "advance",
     "completeness",
@@ -47,6 +50,7 @@ __all__ = [
     "quality",
     "resolved",
     "restated",
+    "resume",
     "severed",
     "unsighted",
     "usable",

@@ -95,15 +95,14 @@ class Book:
     """The accumulators of one running step: sums over its tags, and the limits read at its start.
 
     `sums` holds one `Sums` per `Need.key`. `limits` maps each tag that a target or limit is read from (`=TAG`) to its value at the step's
-    start, None if no usable value was known there.
+    start, None if no usable value was known there. `left` (ticks): an instant at which the step may turn out to have ended, though it goes
+    on; `until_left`: finished sums until then, by key, of those that have gone beyond it.
     """
 
     sums: dict[str, Sums] = field(default_factory=dict)
     limits: dict[str, Json] = field(default_factory=dict)
-
-    def copy(self) -> "Book":
-        """Return a copy that can be finished while this book goes on; the limits, which never change, are shared."""
-        return Book({key: replace(sums, beyond=list(sums.beyond)) for key, sums in self.sums.items()}, self.limits)
+    left: int | None = None
+    until_left: dict[str, Sums] = field(default_factory=dict)
 
 
 def opened(needs: Sequence[Need], limits: Sequence[str], tracks: Mapping[str, Track], start: int) -> Book:
@@ -139,19 +138,38 @@ def _alike(book: Book, need: Need, rule: Rule) -> Sums | None:
 
 
 def advance(
-    book: Book, needs: Sequence[Need], tracks: Mapping[str, Track], stops: Stops, until: Mapping[str, int], end: int | None
+    book: Book,
+    needs: Sequence[Need],
+    tracks: Mapping[str, Track],
+    stops: Stops,
+    until: Mapping[str, int],
+    end: int | None,
+    left: int | None = None,
 ) -> None:
     """Accumulate the readings of each tag with event time before `until[tag]`, and before the step's `end` if it is known (ticks).
 
-    Tags absent from `until` are left as they are. `stops` are the intervals that do not count for needs with `running`.
+    Tags absent from `until` are left as they are. `stops` are the intervals that do not count for needs with `running`. `left`: the instant
+    at which the step may turn out to have ended; sums until then are kept, because sums can not be taken back.
     """
+    if left != book.left:
+        book.left, book.until_left = left, {}
     for need in needs:
         name = need.tag.tag
         if name not in until:
             continue
         sums, limit = book.sums[need.key], until[name] if end is None else min(until[name], end)
+        if left is not None and sums.through <= left < limit:
+            book.until_left[need.key] = _ended(sums, need, tracks, stops, left)
         if limit > sums.through:
             sums.advance(tracks[name].between(sums.through, limit), tracks[name].cuts, stops if need.running else (), limit)
+
+
+def resume(book: Book, needs: Sequence[Need], tracks: Mapping[str, Track], stops: Stops) -> None:
+    """Let the sums of a step go on that had ended, with all that is held or was taken before. What is neither is a gap."""
+    for need in needs:
+        track = tracks[need.tag.tag]
+        newest = None if track.standing is None else track.standing[0]
+        book.sums[need.key].resume(track.through, newest, track.cuts, stops if need.running else ())
 
 
 def finished(book: Book, needs: Sequence[Need], tracks: Mapping[str, Track], stops: Stops, end: int) -> Book:
@@ -159,11 +177,16 @@ def finished(book: Book, needs: Sequence[Need], tracks: Mapping[str, Track], sto
 
     The given book stays unchanged, so that the end can be computed again when a late reading arrives.
     """
-    book = book.copy()
-    for need in needs:
-        sums, track = book.sums[need.key], tracks[need.tag.tag]
-        sums.advance(track.between(sums.through, end), track.cuts, stops if need.running else (), end, end=True)
-    return book
+    kept = book.until_left if end == book.left else {}
+    sums = {need.key: kept.get(need.key) or _ended(book.sums[need.key], need, tracks, stops, end) for need in needs}
+    return Book({**book.sums, **sums}, book.limits)
+
+
+def _ended(sums: Sums, need: Need, tracks: Mapping[str, Track], stops: Stops, end: int) -> Sums:
+    """Return a copy of sums that ends at `end` (ticks)."""
+    sums, track = sums.copy(), tracks[need.tag.tag]
+    sums.advance(track.between(sums.through, end), track.cuts, stops if need.running else (), end, end=True)
+    return sums
 
 
 def resolved(parameter: Parameter, book: Book, start: Edge) -> Limits:

@@ -114,6 +114,10 @@ class Sums:
                 sums.stood_seq = standing[3] if sums.known else None
         return sums
 
+    def copy(self) -> "Sums":
+        """Return sums that go on by themselves."""
+        return replace(self, beyond=list(self.beyond))
+
     def against(self, rule: Rule) -> "Sums":
         """Return these sums as they go on against other lines: what is beyond them counts from here on alone."""
         begun = replace(self, rule=rule, above=0.0, below=0.0, beyond=[], excursions=0)
@@ -134,6 +138,20 @@ class Sums:
             self._begin(until + 1, cuts)
             self._run(until, cuts, stops, None)
             self._finish(until, cuts)
+
+    def resume(self, through: int, newest: int | None, cuts: Sequence[Cut], stops: Stops) -> None:
+        """Go on after an end that was none. Readings before `through` (ticks) are not held any more, the last of them made at `newest`.
+
+        If it was not taken, what was between it and the last one that was is lost.
+        """
+        if newest is not None and newest > self.made and through > self.through:
+            self._begin(self.through, cuts)
+            if not self.rule.linear:
+                self._run(self.through, cuts, stops, None)
+            self.known, self.why = False, "gap"
+            self._begin(through, cuts)
+            self._run(through, cuts, stops, None)
+        self.through = max(self.through, through)
 
     def goes_beyond(self, end: int) -> bool:
         """Return whether a reading was taken that is not before `end` (ticks): these are sums of a longer time."""

@@ -6,11 +6,14 @@ import logging
 import signal
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from buffer import Journal, Origin
 from config import Line
+from gateway.access import Access, forget, take_over
 from gateway.alarms import Tally
+from gateway.alarms.stream import LONGEST_SUBJECT
 from gateway.clock import Clock, system_clock
 from gateway.context import Fold
 from gateway.context.replay import replay
@@ -24,15 +27,20 @@ from gateway.evidence.witness import Witness
 from gateway.intake import Intake, software_version
 from gateway.operation.parts import Parts
 from gateway.operation.status import NOT_NAMED, Status, uplinks_gone
-from gateway.runtime.isolate import plain
+from gateway.runtime.broken import Broken
+from gateway.runtime.followers import Followers
 from gateway.runtime.systemd import notify, starting
-from gateway.runtime.tasks import Task, source_tasks, tasks, uplink_tasks
+from gateway.runtime.tasks import FATAL, Task, source_tasks, tasks, uplink_tasks
 from gateway.uplink import Forwarder
 
 log = logging.getLogger(__name__)
 
 DRAIN_S = 5.0
+ENDS_IN_S = 10.0
+"""How long a task may take to close what it has open before it is told once more to stop."""
 DAY_S = 86_400.0
+_GC_THRESHOLD = (20_000, 10, 10)
+"""Lists of readings are short-lived and hold no cycles: by default each list alone would set the collector going, once or twice."""
 
 
 class StorageFault(Exception):
@@ -71,7 +79,7 @@ class Gateway:
         self._fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stop = asyncio.Event()
         self._intake = intake = Intake(line, journal, clock, fold, on_fault=self.fault, on_caused=self._caused)
-        audit = AuditTrail(line.gateway, intake.happened)
+        audit = AuditTrail(line.gateway, intake.happened, line.line.timezone)
         keyring = Keyring(line.data, line.gateway, journal.watermark("gateway").get("key"))
         witnesses = [Witness(witness, line.folder, self.event) for witness in line.witnesses]
         self._parts = Parts(
@@ -83,6 +91,7 @@ class Gateway:
             intake=intake,
             uplinks=[Forwarder(journal, line, uplink, self.event) for uplink in line.uplinks],
             audit=audit,
+            access=Access(line, audit.record, self.event),
             keyring=keyring,
             checkpoints=Checkpoints(journal, keyring, intake.happened, witnesses),
             holds=Holds(journal, fold, audit, every_batch=line.buffer.hold_batches),
@@ -90,6 +99,8 @@ class Gateway:
         )
         fold.findings.heard = self._parts.tally.heard
         self._status = Status(self._parts)
+        self._broken = Broken(self._parts.broken, self.event)
+        self._followers = Followers(self._parts, self._status, self._broken)
 
     def fault(self, error: BaseException) -> None:
         """Note that the journal failed: the process ends."""
@@ -101,15 +112,7 @@ class Gateway:
         self._intake.happened(event)
 
     def _caused(self, seq: int, event: Mapping[str, Any]) -> None:
-        """Hand an event that the fold made to those who act on it: the end of a batch is signed and shown, and holds follow records."""
-        try:
-            if event["type"] == "batch" and event["transition"] == "end":
-                self._parts.checkpoints.batch_ended(seq, event)
-                self._status.batch_ended(event)
-            self._parts.holds.caused(seq, event)
-        except Exception as error:  # the event stands in the journal all the same
-            log.exception("entry %d could not be acted on", seq)
-            self._parts.broken[f"what follows entry {seq}"] = plain(error)
+        self._followers.caused(seq, event)
 
     async def live(self) -> None:
         """Run until told to stop; then sources first, uplinks last."""
@@ -119,8 +122,10 @@ class Gateway:
         for forwarder in self._parts.uplinks:
             self._parts.journal.on_commit(forwarder.wake)
         self._begin()
+        await self._take_over()
         gc.collect()
         gc.freeze()  # start-up objects live as long as the process: the collector need not walk them
+        gc.set_threshold(*_GC_THRESHOLD)
         try:
             await self._together()
         finally:
@@ -130,8 +135,8 @@ class Gateway:
     async def _together(self) -> None:
         """Run all tasks until told to stop. Only the journal's failure comes out of one: the process ends, and the next start recovers."""
         async with asyncio.TaskGroup() as group:
-            others = _start(group, tasks(self._parts, self._status, self.event, self._fault))
-            uplinks = _start(group, uplink_tasks(self._parts, self.event))
+            others = _start(group, tasks(self._parts, self._status, self.event, self._broken, self._fault))
+            uplinks = _start(group, uplink_tasks(self._parts, self._broken))
             sources = _start(group, source_tasks(self._parts))
             await self._stop.wait()
             notify("STOPPING=1")
@@ -148,7 +153,7 @@ class Gateway:
         parts.audit.record("start" if opened.was_clean else "unclean-start", what)
         parts.keyring.announce(parts.audit.key_changed, self.event)
         for text in opened.findings:
-            self.event(finding("journal-recovered", "alarm", text))
+            self.event(finding("journal-recovered", "alarm", text, {"name": text[:LONGEST_SUBJECT]}))
         for name in uplinks_gone(parts.line, parts.journal):
             self.event(finding("uplink-gone", "alarm", f"uplink {name}: {NOT_NAMED}", {"uplink": name}))
         parts.holds.resume()
@@ -156,11 +161,32 @@ class Gateway:
             if parts.fold.last_observed(name) is not None:
                 port.stopped("gateway-stopped" if opened.was_clean else "gateway-crashed", "the gateway was not running")
 
+    async def _take_over(self) -> None:
+        """Append what was done while no gateway ran (users, certificates, a restore); what is on disk is forgotten outside of it."""
+        parts, data = self._parts, self._parts.line.data
+        try:
+            taken = take_over(data, parts.journal.watermark("gateway").get("pending"), parts.audit.taken_over)
+            await asyncio.gather(*taken)
+            await asyncio.to_thread(forget, data)
+        except OSError as error:
+            log.error("what was done while no gateway ran can not be taken into the journal: %s", error)  # noqa: TRY400 - one line
+            parts.broken["audit trail"] = f"what was done while no gateway ran can not be taken into the journal: {error}"
+
     async def _end(self) -> None:
-        """Append what was observed last and that the line stops, and sign it all."""
-        await self._parts.intake.heartbeat()
-        await self._parts.audit.record("stop", {"software": software_version()})
-        await self._parts.checkpoints.sign("stop")
+        """Append what was observed last and that the line stops, and sign it all: each of it, whatever becomes of the others."""
+        parts = self._parts
+        for last in (
+            parts.intake.heartbeat,
+            parts.access.tell_refusals,
+            partial(parts.audit.record, "stop", {"software": software_version()}),
+            partial(parts.checkpoints.sign, "stop"),
+        ):
+            try:
+                await last()
+            except FATAL:
+                raise
+            except Exception:
+                log.exception("stopping goes on without it")
 
     async def _drain(self) -> None:
         """Give the receivers a moment for what has just been written; what stays behind is sent after the next start."""
@@ -185,7 +211,14 @@ def _start(group: asyncio.TaskGroup, table: Mapping[str, Task]) -> list[asyncio.
 
 
 async def _cancel(running: list[asyncio.Task[None]]) -> None:
-    """Cancel tasks and wait for their end. What they raise is the task group's."""
-    for task in running:
-        task.cancel()
-    await asyncio.wait(running) if running else None
+    """Cancel tasks and wait for their end. One that goes on, for a library took the stop for its own business, is told again.
+
+    What they raise is the task group's.
+    """
+    left = set(running)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=ENDS_IN_S)
+        if left:
+            log.warning("still running, told again to stop: %s", ", ".join(sorted(task.get_name() for task in left)))

@@ -35,35 +35,46 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
+def end_if_asked() -> None:
+    """Raise CancelledError if this task was asked to stop: what clean-up raised meanwhile is no answer to that."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
 def contained(name: str, attempt: Callable[[], Awaitable[None]], *, expected: Kinds = (), fatal: Kinds) -> Callable[[], Awaitable[None]]:
-    """Return an attempt that raises nothing but `expected`, `fatal`, Crashed, and a cancellation that was asked for.
+    """Return an attempt that raises nothing but `expected`, `fatal`, Crashed, and a cancellation that was asked for: then that, or `fatal`.
 
     A traceback is logged for a new reason only: a crash that comes again each ten seconds must not fill the log.
     """
     known = (*(expected if isinstance(expected, tuple) else (expected,)), *(fatal if isinstance(fatal, tuple) else (fatal,)))
     logged = ""
 
-    async def run() -> None:
+    def crashed(bug: BaseException) -> Crashed:
         nonlocal logged
+        why = f"crashed: {type(bug).__name__}: {plain(bug)}"
+        log.log(logging.DEBUG if why == logged else logging.ERROR, "%s: %s", name, why, exc_info=bug)
+        logged = why
+        return Crashed(why)
+
+    async def run() -> None:
         try:
             await attempt()
-        except known:
-            raise
         except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
+            end_if_asked()
             raise Crashed("crashed: a library cancelled it") from error
         except (Exception, SystemExit) as error:
-            bug = next((leaf for leaf in leaves(error) if not isinstance(leaf, known)), None)
-            if bug is None:
-                raise
-            why = f"crashed: {type(bug).__name__}: {plain(bug)}"
-            log.log(logging.DEBUG if why == logged else logging.ERROR, "%s: %s", name, why, exc_info=bug)
-            logged = why
             # What ends the process may stand in a group beside bugs, and ends it still.
             worst = next((leaf for leaf in leaves(error) if isinstance(leaf, fatal)), None)
-            raise (worst or Crashed(why)) from error
+            bug = next((leaf for leaf in leaves(error) if not isinstance(leaf, known)), None)
+            told = None if bug is None else crashed(bug)
+            if worst is not None:
+                raise worst from (None if worst is error else error)
+            end_if_asked()
+            if told is None:
+                raise
+            raise told from error
+        end_if_asked()
         raise Crashed("crashed: it returned, but must run until cancelled")
 
     return run
@@ -79,5 +90,6 @@ def telling(name: str, on_failure: Callable[[str], Awaitable[None]], *, fatal: K
             raise
         except Exception:
             log.exception("%s: its failure could not be told (%s)", name, why)
+        end_if_asked()
 
     return tell

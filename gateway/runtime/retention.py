@@ -22,11 +22,18 @@ class Retention:
     def __init__(self, parts: Parts, event: Callable[[Mapping[str, Any]], None]) -> None:
         """Make the retention of a running line. event: appends an event, not waited for."""
         self._parts, self._announcer = parts, Announcer(event)
+        self._failed = False
 
-    async def run(self) -> None:
-        """Look at the journal's space and at other programs each second, and prune when it is due, until cancelled."""
+    async def run(self, done: Callable[[], object] = object) -> None:
+        """Look at the journal's space and at other programs each second, and prune when it is due, until cancelled.
+
+        At once if the run before ended in an error. done: called when it has pruned.
+        """
         journal = self._parts.journal
-        due_s = time.monotonic() + PRUNE_EVERY_S
+        due_s = time.monotonic() + (0.0 if self._failed else PRUNE_EVERY_S)
+        if not self._failed:
+            done()
+        self._failed = True  # as long as it was not seen to have done all
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             self._report_hindrance(journal.blocked_by)
@@ -35,13 +42,15 @@ class Retention:
             due_s = time.monotonic() + PRUNE_EVERY_S
             self._report_space(await asyncio.to_thread(journal.usage))
             await self._prune()
+            self._failed = False
+            done()
 
     async def _prune(self) -> None:
         """Remove all that nothing needs. Each call names what may go; its files go at the next, when the audit entry is on disk."""
         parts = self._parts
         prune = partial(parts.journal.prune, clock_verified=parts.clock.stamp().status not in UNVERIFIED)
         while (pruned := await asyncio.to_thread(prune, parts.fold.open_since())) is not None:
-            await parts.audit.record("prune", pruned.audit(), "retention")
+            await parts.audit.record("prune", pruned.audit())
 
     def _report_space(self, usage: Usage) -> None:
         """Raise an alarm once at 70 % and at 85 % of the space there is, and report when it is over (URS-BUF-05)."""

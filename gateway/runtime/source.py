@@ -3,7 +3,7 @@
 from drivers import Driver, DriverMisconfigured, driver_class
 from gateway.intake import Port
 from gateway.runtime.isolate import leaves
-from gateway.runtime.misconfigured import Stamps, changed, stamps
+from gateway.runtime.misconfigured import ASK_AGAIN_S, Stamps, changed, stamps
 
 
 class SourceWork:
@@ -28,6 +28,12 @@ class SourceWork:
         except Exception as error:
             self._needs_person = any(isinstance(leaf, DriverMisconfigured) for leaf in leaves(error))
             raise
+
+    def again(self, wait_s: float) -> str:
+        """Say when the next attempt is made, where the supervisor waits `wait_s` after `failed`."""
+        if self._needs_person:
+            return f"asked again when its files change, or after {ASK_AGAIN_S:.0f} s"
+        return f"next attempt in {wait_s:.1f} s"
 
     async def failed(self, why: str) -> None:
         """Open the gap and say why; of a source that waits for a person, return when it is to be asked again."""

@@ -5,7 +5,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Iterator
 
-from gateway.runtime.isolate import leaves, plain
+from gateway.runtime.isolate import end_if_asked, leaves, plain
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +33,15 @@ async def supervise(
     settled_after_s: float = 30.0,
     achieved: Callable[[], object] = object,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    again: Callable[[float], str] = "next attempt in {:.1f} s".format,
 ) -> None:
     """Run `attempt` for ever; after each `retry_on` call `on_failure` with the reason, wait longer each time, and run it again.
 
     The waits begin anew after an attempt that lasted `settled_after_s` and changed what `achieved` returns: one that only waited for a
-    deadline has not settled anything. By default every attempt has achieved something. Any other exception is a bug and goes up to the
-    TaskGroup, which ends the process; of a group, what is not `retry_on` goes up.
+    deadline has not settled anything. By default every attempt has achieved something. again: words for the log of when the next attempt is
+    made, of a wait of so many seconds that follows `on_failure`. Any other exception is a bug and goes up to the
+    TaskGroup, which ends the process; of a group, what is not `retry_on` goes up. Being cancelled ends it, whatever attempt or `on_failure`
+    make of that: an error in the moment of a stop is not tried again.
     """
     loop, waits, logged = asyncio.get_running_loop(), backoff_s(), ""
     while True:
@@ -47,13 +50,15 @@ async def supervise(
             await attempt()
         except* retry_on as group:
             why = "; ".join(plain(error) for error in leaves(group))
-        else:
+        end_if_asked()
+        if not why:
             raise RuntimeError(f"{name}: returned, but must run until cancelled")
         if loop.time() - started > settled_after_s and achieved() != before:
             waits, logged = backoff_s(), ""
         wait_s = next(waits)
         # Logged once as long as the reason is the same: an outage of a weekend must not fill the log.
-        log.log(logging.DEBUG if why == logged else logging.WARNING, "%s: %s; next attempt in %.1f s", name, why, wait_s)
+        log.log(logging.DEBUG if why == logged else logging.WARNING, "%s: %s; %s", name, why, again(wait_s))
         logged = why
         await on_failure(why)
+        end_if_asked()
         await sleep(wait_s)

@@ -4,20 +4,23 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from buffer import Journal, JournalError
 from config import ConfigError, Line
 from config.sections import PushClient
 from drivers import DriverError, DriverMisconfigured
-from gateway.entries.findings import Announcer, finding
+from gateway.access import Access, UsersUnreadable
 from gateway.evidence.backups import BackupFailed, Backups
 from gateway.evidence.witness import WitnessAway
 from gateway.intake import Intake, PushServer, PushTokens
 from gateway.operation import server
 from gateway.operation.commands import commands_of
+from gateway.operation.control import CONTROL_SOCKET
 from gateway.operation.parts import Parts
 from gateway.operation.status import Status
+from gateway.runtime.broken import Broken
 from gateway.runtime.isolate import Crashed, contained, telling
 from gateway.runtime.retention import Retention
 from gateway.runtime.source import SourceWork
@@ -30,11 +33,11 @@ STALLED_S = 60.0
 
 FATAL = JournalError
 """What ends the process: the journal's own failure, and nothing else."""
-SETTLED_S = 5.0
-"""A part that has run so long after a failure is no problem any more."""
-
 Task = Callable[[], Coroutine[Any, Any, None]]
 """A coroutine function that runs until it is cancelled. What it raises ends the process: only `fault` and the journal's errors do."""
+Done = Callable[[], None]
+Part = Callable[[Done], Coroutine[Any, Any, None]]
+"""Runs until it is cancelled, and calls `done` after each round of its work: so a part that failed is seen at work again."""
 Event = Callable[[Mapping[str, Any]], None]
 """Appends an event, not waited for."""
 
@@ -43,15 +46,17 @@ class Closed(Exception):
     """A listener can not be opened now: its address is taken, or what it needs is not there. Asked again."""
 
 
-def tasks(parts: Parts, status: Status, event: Event, fault: Awaitable[None]) -> dict[str, Task]:
+def tasks(parts: Parts, status: Status, event: Event, broken: Broken, fault: Awaitable[None]) -> dict[str, Task]:
     """Return everything that runs beside sources and uplinks, in the order in which it starts. fault: raises when the journal has failed.
 
     What any of them but `fault` raises is its own problem: said on the page and as a finding, and it is started again.
     """
     page_tried = asyncio.Event()
-    table: dict[str, Task] = {
+    table: dict[str, Part] = {
         "clock": partial(parts.clock.watch, event),  # steps, suspends, leap seconds, and the daemon's word, before any later entry
-        "heartbeat": partial(_heartbeats, parts, status),  # through when each source was observed, and time for what the fold waits for
+        "heartbeat": partial(
+            _heartbeats, parts, status, broken
+        ),  # through when each source was observed, and time for what the fold waits for
         "retention": Retention(parts, event).run,  # removes what nobody needs any more, and alarms before the journal is full
         "checkpoints": parts.checkpoints.run,  # signs every five minutes and after each batch
         "holds": parts.holds.run,  # keeps batches until QA lets them go
@@ -60,31 +65,32 @@ def tasks(parts: Parts, status: Status, event: Event, fault: Awaitable[None]) ->
         name = f"witness {witness.name}"
         attempt = contained(name, witness.run, expected=WitnessAway, fatal=FATAL)
         told = telling(name, witness.failed, fatal=FATAL)
-        table[name] = partial(supervise, name, attempt, told, retry_on=(WitnessAway, Crashed))
+        table[name] = partial(_supervised, partial(supervise, name, attempt, told, retry_on=(WitnessAway, Crashed)))
     if parts.backups is not None:  # a verified copy on schedule
         table["backups"] = partial(_backups, parts.backups)
     table["watchdog"] = partial(_watchdog, parts.intake)  # systemd hears that commits still come back
     if parts.line.web is not None:
         table["page"] = partial(_page, status, parts.line, page_tried)
     table["control socket"] = partial(_control, parts, status, page_tried)  # systemd hears that the line runs when it is open
+    if (path := parts.line.people_socket) is not None:  # for everybody who is no service
+        table["people's socket"] = partial(_people, parts, status, path)
+    table["users"] = partial(_users, parts.access)  # can be read; refusals that were too many for an entry each are told
     if parts.line.push is not None:  # order parameters sent to the gateway
         tokens = PushTokens(parts.line)
         table["push"] = partial(_push, parts, tokens)
         for client in parts.line.push.client:  # each for itself: a token that is away keeps no other client out
             table[f"push client {client.name}"] = partial(_push_client, tokens, client)
-    announcer = Announcer(event)
-    kept = {name: partial(_part, name, task, parts, announcer) for name, task in table.items()}
+    kept = {name: partial(_part, name, part, broken) for name, part in table.items()}
     return {"fault": partial(_raised, fault), **kept}  # the journal failed: nothing may go on as if entries were durable
 
 
-def uplink_tasks(parts: Parts, event: Event) -> dict[str, Task]:
+def uplink_tasks(parts: Parts, broken: Broken) -> dict[str, Task]:
     """Return two tasks per receiver: send what is stored and take its receipts; see that it gets on. They stop last."""
     table: dict[str, Task] = {}
-    announcer = Announcer(event)
     for forwarder in parts.uplinks:
         name = f"uplink {forwarder.status.name}"
         table[name] = partial(_uplink, name, forwarder, parts.journal)
-        table[f"{name} watch"] = partial(_part, f"{name} watch", forwarder.watch, parts, announcer)
+        table[f"{name} watch"] = partial(_part, f"{name} watch", forwarder.watch, broken)
     return table
 
 
@@ -101,7 +107,7 @@ async def _uplink(name: str, forwarder: Forwarder, journal: Journal) -> None:
 
     told = telling(name, forwarder.failed, fatal=FATAL)
     achieved = partial(journal.cursor, forwarder.status.name)
-    await supervise(name, run, told, retry_on=(UplinkError, Crashed), achieved=achieved)
+    await supervise(name, run, told, retry_on=(UplinkError, Crashed), achieved=achieved, again=forwarder.again)
 
 
 def source_tasks(parts: Parts) -> dict[str, Task]:
@@ -116,29 +122,16 @@ async def _source(name: str, parts: Parts) -> None:
     attempt = contained(name, work.run, expected=(DriverError, DriverMisconfigured), fatal=FATAL)
     told = telling(name, work.failed, fatal=FATAL)
     retried = (DriverError, DriverMisconfigured, Crashed)
-    await supervise(name, attempt, told, retry_on=retried, achieved=lambda: (port.readings, port.observed))
+    await supervise(name, attempt, told, retry_on=retried, achieved=lambda: (port.readings, port.observed), again=work.again)
 
 
-async def _part(name: str, task: Task, parts: Parts, announcer: Announcer) -> None:
-    """Run a part of the gateway, and run it again after each failure, which stands among the problems until it is over."""
-    loop = asyncio.get_running_loop()
-
-    def over() -> None:
-        if parts.broken.pop(name, None) is not None:
-            announcer.once_until_changed(name, finding("part-works", "info", f"{name}: works again"), state="")
-
-    async def attempt() -> None:
-        settled = loop.call_later(SETTLED_S, over)
-        try:
-            await task()
-        finally:
-            settled.cancel()
+async def _part(name: str, part: Part, broken: Broken) -> None:
+    """Run a part of the gateway, and run it again after each failure, which stands among the problems until it was seen at work."""
 
     async def failed(why: str) -> None:
-        parts.broken[name] = why
-        announcer.once_until_changed(name, finding("part-failed", "alarm", f"{name}: {why}"), state=why)
+        broken.failed(name, why)
 
-    tried = contained(name, attempt, expected=Closed, fatal=FATAL)
+    tried = contained(name, partial(part, partial(broken.works, name)), expected=Closed, fatal=FATAL)
     await supervise(name, tried, telling(name, failed, fatal=FATAL), retry_on=(Closed, Crashed))
 
 
@@ -147,16 +140,28 @@ async def _raised(fault: Awaitable[None]) -> None:
     await fault
 
 
-async def _backups(backups: Backups) -> None:
+async def _supervised(task: Task, _: Done) -> None:
+    """Run a task that tells its failures, and their end, by itself."""
+    await task()
+
+
+async def _backups(backups: Backups, done: Done) -> None:
     """Make backups on schedule, and try again after a failure, in minutes instead of seconds."""
 
     async def minutes(wait_s: float) -> None:  # half a minute at first, ten minutes at most: each attempt may copy gigabytes
         await asyncio.sleep(wait_s * 60)
 
-    await supervise("backup", backups.run, backups.failed, retry_on=BackupFailed, sleep=minutes)
+    await supervise(
+        "backup",
+        partial(backups.run, done),
+        backups.failed,
+        retry_on=BackupFailed,
+        sleep=minutes,
+        again="next attempt in {:.1f} min".format,
+    )
 
 
-async def _heartbeats(parts: Parts, status: Status) -> None:
+async def _heartbeats(parts: Parts, status: Status, broken: Broken, done: Done) -> None:
     """Append heartbeats, and sample the counts of the status, each second.
 
     A heartbeat says through when each source was observed. On a line on which values are stored it is needed only if they do not say that
@@ -168,54 +173,83 @@ async def _heartbeats(parts: Parts, status: Status) -> None:
         status.sample()
         silent_s = time.monotonic() - intake.last_append_s
         waited_s = time.monotonic() - intake.last_heartbeat_s
-        if parts.fold.waiting() and silent_s >= 1.0:
+        if "heartbeat" in broken or (parts.fold.waiting() and silent_s >= 1.0):
             await intake.heartbeat()  # time advances only through entries, and a record waits for it
         elif waited_s >= HEARTBEAT_S and (silent_s >= HEARTBEAT_S or any(port.undocumented for port in intake.ports.values())):
             await intake.heartbeat()
+        done()
 
 
-async def _watchdog(intake: Intake) -> None:
+async def _watchdog(intake: Intake, done: Done) -> None:
     """Give systemd signs of life as long as commits come back: a process that lives and stores nothing is none."""
     interval_s = watchdog_interval_s()
     while True:
         await asyncio.sleep((interval_s or 30.0) / 3)
         if interval_s is not None and intake.waiting_s() < STALLED_S:
             notify("WATCHDOG=1")
+        done()
 
 
-async def _page(status: Status, line: Line, tried: asyncio.Event) -> None:
+async def _page(status: Status, line: Line, tried: asyncio.Event, done: Done) -> None:
     """Serve the page. Raises Closed: a page that can not be opened must not stop acquisition."""
     assert line.web is not None
+
+    def opened() -> None:
+        tried.set()
+        done()
+
     try:
-        await server.serve_page(status, line.web.listen, opened=tried.set)
+        await server.serve_page(status, line.web.listen, opened)
     except OSError as error:
         raise Closed(f"{line.web.listen} can not be opened: {error.strerror or error}") from error
     finally:
         tried.set()
 
 
-async def _control(parts: Parts, status: Status, page_tried: asyncio.Event) -> None:
+async def _control(parts: Parts, status: Status, page_tried: asyncio.Event, done: Done) -> None:
     """Serve the control socket; the line is ready when it is open. After the page: who finds the socket finds everything open."""
     if parts.line.web is not None:
         await page_tried.wait()
-    await server.serve_control(status, parts.line, commands_of(parts), opened=lambda: notify("READY=1"))
+
+    def opened() -> None:
+        notify("READY=1")
+        done()
+
+    await server.serve_control(status, parts.line.data / CONTROL_SOCKET, commands_of(parts), parts.access, opened=opened)
 
 
-async def _push_client(tokens: PushTokens, client: PushClient) -> None:
+async def _users(access: Access, done: Done) -> None:
+    """Watch the list of users. Raises Closed: one that is damaged lets nobody in, and stops nothing else."""
+    try:
+        await access.run(done)
+    except UsersUnreadable as error:
+        raise Closed(str(error)) from error
+
+
+async def _people(parts: Parts, status: Status, path: Path, done: Done) -> None:
+    """Serve the control socket for people. Raises Closed: a group or folder that is not there keeps people out, and nothing else."""
+    assert parts.line.users is not None
+    try:
+        await server.serve_control(status, path, commands_of(parts), parts.access, group=parts.line.users.group, opened=done)
+    except OSError as error:
+        raise Closed(f"{path} can not be opened: {error.strerror or error}") from error
+
+
+async def _push_client(tokens: PushTokens, client: PushClient, done: Done) -> None:
     """Know a client of [push] by its token. Raises Closed while that is not there: it keeps this client out alone."""
     try:
-        await tokens.keep(client)
+        await tokens.keep(client, done)
     except ConfigError as error:
         raise Closed(f"misconfigured: {error}") from error
 
 
-async def _push(parts: Parts, tokens: PushTokens) -> None:
+async def _push(parts: Parts, tokens: PushTokens, done: Done) -> None:
     """Take order parameters. Raises Closed: TLS files that are not there, or a port that is taken, stop pushing alone."""
     line = parts.line
     assert line.push is not None
     try:
         push = await asyncio.to_thread(PushServer, line, line.push, tokens)
-        await push.serve(parts.intake.happened, partial(_next_place, parts.journal), parts.intake.flow.is_set)
+        await push.serve(parts.intake.happened, partial(_next_place, parts.journal), parts.intake.flow.is_set, done)
     except ConfigError as error:
         raise Closed(f"misconfigured: {error}") from error
     except OSError as error:

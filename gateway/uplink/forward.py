@@ -95,6 +95,11 @@ class Forwarder:
         while (left_s := end_s - self._clock()) > 0 and not self._transport.stale():  # noqa: ASYNC110 - files tell nobody
             await asyncio.sleep(min(left_s, TICK_S))
 
+    def again(self, wait_s: float) -> str:
+        """Say when the next call of `run` is made, where the supervisor waits `wait_s` after `failed`."""
+        files = ", or when its files change" if self._wait_s else ""
+        return f"next attempt in {self._wait_s + wait_s:.1f} s{files}"
+
     def crashed(self, why: str) -> None:
         """Say that `run` raised what it may not, a fault of ours or of a library: an alarm until receipts come again."""
         self._wait_s = REFUSED_WAIT_S
@@ -130,10 +135,14 @@ class Forwarder:
         finally:
             await self._transport.close()
 
-    async def watch(self) -> None:
-        """Look once a second, until cancelled, whether the receiver gets on; also while nothing is connected, and between two attempts."""
+    async def watch(self, done: Callable[[], object] = object) -> None:
+        """Look once a second, until cancelled, whether the receiver gets on; also while nothing is connected, and between two attempts.
+
+        done: called after each look.
+        """
         while True:
             self.check_standstill()
+            done()
             await asyncio.sleep(TICK_S)
 
     def check_standstill(self) -> None:

@@ -159,28 +159,9 @@ class HttpsRecords(Records):
     """Sends one record per POST, with an Idempotency-Key that is the same at every attempt."""
 
     def __init__(self, uplink: Uplink, gateway: str, folder: Path) -> None:
-        super().__init__()
         self._way = Https(uplink, gateway, folder)
+        super().__init__(self._way)
         self._url = f"{uplink.endpoint.rstrip('/')}/records"
-
-    async def open(self, online: Online) -> None:
-        """Make a session."""
-        await self._way.open(online)
-
-    def remarks(self) -> list[tls.Remark]:
-        """Return what is to be said of the certificates."""
-        return self._way.remarks()
-
-    async def close(self) -> None:
-        """Close every connection."""
-        await self._way.close()
-
-    async def tick(self) -> None:
-        """Do nothing: there is nothing to keep alive between records."""
-
-    def stale(self) -> bool:
-        """True if a file of certificate or password changed."""
-        return self._way.stale()
 
     async def deliver(self, record: Record) -> Reply:
         """POST one record and return its outcome."""

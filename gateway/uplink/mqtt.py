@@ -302,31 +302,11 @@ class MqttRecords(Records):
     """Sends one record per message on `{topic}/records/{equipment}/{type}`; its outcome arrives on the receipts topic."""
 
     def __init__(self, uplink: Uplink, gateway: str, folder: Path) -> None:
-        super().__init__()
         self._way, self._topic = Mqtt(uplink, gateway, folder), topics.base(uplink, gateway)
+        super().__init__(self._way)
         self._patience_s = uplink.resend_after_s
         self._came = asyncio.Event()
         self._way.wake = self._came.set
-
-    async def open(self, online: Online) -> None:
-        """Connect and subscribe to the outcomes."""
-        await self._way.open(online)
-
-    def remarks(self) -> list[tls.Remark]:
-        """Return what is to be said of the certificates, and of a broker that keeps no messages."""
-        return self._way.remarks()
-
-    async def close(self) -> None:
-        """Disconnect."""
-        await self._way.close()
-
-    async def tick(self) -> None:
-        """Keep the connection alive."""
-        await self._way.tick()
-
-    def stale(self) -> bool:
-        """True if a file of certificate or password changed."""
-        return self._way.stale()
 
     async def deliver(self, record: Record) -> Reply:
         """Publish one record and wait for its outcome; without one in time the record is sent again."""

@@ -15,7 +15,8 @@ import orjson
 from buffer import Entry, Rejected
 from gateway.uplink.errors import Awaited, Refused, Unreachable
 from gateway.uplink.receipt import CODE, MAX_REASON_CHARS
-from gateway.uplink.transport import Delivered, Outcome, Room, Transport
+from gateway.uplink.tls import Remark
+from gateway.uplink.transport import Delivered, Online, Outcome, Room, Transport
 
 TYPES = frozenset({"step", "batch", "material", "sample", "alarm", "gap"})
 PAGE_BYTES = 262_144
@@ -85,13 +86,34 @@ class Records(Transport):
 
     clock: Callable[[], float] = staticmethod(time.monotonic)
 
-    def __init__(self) -> None:
+    def __init__(self, connection: Transport) -> None:
         super().__init__()
+        self._connection = connection
         self._unknown_since: dict[str, float] = {}
 
     @abstractmethod
     async def deliver(self, record: Record) -> Reply:
         """Send one record and wait for its outcome. Raises Unreachable if it must be sent again later, or Refused."""
+
+    async def open(self, online: Online) -> None:
+        """Open the connection that carries the records."""
+        await self._connection.open(online)
+
+    def remarks(self) -> list[Remark]:
+        """Return what is to be said of the connection before it is tried."""
+        return self._connection.remarks()
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._connection.close()
+
+    async def tick(self) -> None:
+        """Keep the connection alive."""
+        await self._connection.tick()
+
+    def stale(self) -> bool:
+        """True if a file of certificate or password changed."""
+        return self._connection.stale()
 
     def room(self) -> Room:
         """Return room for a page; `send` waits for the outcome of each record in it."""

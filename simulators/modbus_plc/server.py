@@ -1,9 +1,7 @@
 """A Modbus PLC, or a gateway or bus with units behind it: own frames, own encodings, scripted faults, ground truth."""
 
 import asyncio
-import os
 import time
-import tty
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
@@ -14,6 +12,7 @@ from simulators.modbus_plc.faults import Fault, spoiled
 from simulators.modbus_plc.framing import Answer, served_under, spoiled_frame
 from simulators.modbus_plc.memory import TABLE, Memory, Served, not_served
 from simulators.modbus_plc.rtu import Bus
+from simulators.terminal import Terminal
 
 
 def now_ticks() -> int:
@@ -47,7 +46,7 @@ class ModbusPlc:
         self.connections: set[_Connection] = set()
         self.accepted = 0
         self._server: asyncio.Server | None = None
-        self._terminal: _Terminal | None = None
+        self._terminal: _BusAtTerminal | None = None
         self._begun = False
 
     async def start(self) -> None:
@@ -56,7 +55,7 @@ class ModbusPlc:
             self.memory.begin()
             self._begun = True
         if self._scheme == "rtu":
-            self._terminal = _Terminal(self)
+            self._terminal = _BusAtTerminal(self)
             return
         serve = _Served if self._scheme == "tcp" else _BusServed
         self._server = await asyncio.get_running_loop().create_server(lambda: serve(self), self.host, self.port)
@@ -180,40 +179,17 @@ class _BusServed(_Connection):
         self._bus.received(data)
 
 
-class _Terminal:
+class _BusAtTerminal:
     """A bus at a pseudo-terminal; closing it simulates a pulled adapter."""
 
     def __init__(self, plc: ModbusPlc) -> None:
-        self._path = plc.path
-        self._master, self._slave = os.openpty()
-        tty.setraw(self._slave)
-        os.set_blocking(self._master, False)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        aside = self._path.with_name(f".{self._path.name}.{os.getpid()}")
-        aside.unlink(missing_ok=True)
-        aside.symlink_to(os.ttyname(self._slave))
-        aside.replace(self._path)
         self._bus = Bus(plc.answer_on_bus, self._send, self.close)
-        asyncio.get_running_loop().add_reader(self._master, self._readable)
-
-    def close(self) -> None:
-        if self._master < 0:
-            return
-        self._bus.stop()
-        asyncio.get_running_loop().remove_reader(self._master)
-        self._path.unlink(missing_ok=True)
-        os.close(self._master)
-        os.close(self._slave)
-        self._master = self._slave = -1
-
-    def _readable(self) -> None:
-        try:
-            self._bus.received(os.read(self._master, 4096))
-        except OSError:
-            pass  # nobody has the other end open
+        self._terminal = Terminal(plc.path, self._bus.received)
+        self._terminal.open()
 
     def _send(self, data: bytes) -> None:
-        try:
-            os.write(self._master, data)
-        except OSError:
-            pass  # nobody reads: a bus does not wait either
+        self._terminal.send(data)
+
+    def close(self) -> None:
+        self._bus.stop()
+        self._terminal.close()

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import asyncua
 from asyncua import ua as _ua
+from asyncua.common.connection import TransportLimits
 from asyncua.common.utils import Buffer
 from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.server import binary_server_asyncio
@@ -42,6 +43,21 @@ _POLICIES = [
     ua.SecurityPolicyType.Aes256Sha256RsaPss_Sign,
     ua.SecurityPolicyType.Aes256Sha256RsaPss_SignAndEncrypt,
 ]
+
+
+class _Limits(TransportLimits):
+    """A server's limits that its Acknowledge may keep to itself."""
+
+    tells = True
+
+    def create_acknowledge_and_set_limits(self, msg: Any) -> Any:
+        """Answer a Hello."""
+        answer = super().create_acknowledge_and_set_limits(msg)
+        if not self.tells:
+            answer.MaxMessageSize = answer.MaxChunkCount = ua.UInt32(0)
+        return answer
+
+
 _standard: dict[Any, Any] | None = None
 
 
@@ -250,6 +266,9 @@ class OpcUaPlc:
         await internal.setup_nodes()
         server.set_endpoint(f"opc.tcp://{self.host}:{self.port}/")
         server.set_server_name(self.renamed_manufacturer)
+        if self.switches.message_bytes:
+            server.limits = _Limits(65_535, 65_535, 1000, self.switches.message_bytes)
+            server.limits.tells = self.switches.tells_message_bytes
         await self._described(server)
         internal.subscription_service = self.subscriptions
         internal.history_manager.read_history = self._read_history
@@ -337,7 +356,9 @@ class OpcUaPlc:
             data_type, node.encoding = shapes.describe(address_space, node.shape, ".".join(n.Name for n in names), node.id.NamespaceIndex)
             rank = -1 if node.shape.element is None else 1
         space.add_variable(address_space, parent, node.id, names[-1], data_type, rank=rank, access=access)
-        address_space[node.id].attributes[ua.AttributeIds.Value].value_callback = lambda _node, _attribute: _read(node.value)
+        address_space[node.id].attributes[ua.AttributeIds.Value].value_callback = lambda _node, _attribute: _read(
+            node.value, self.switches.publish_bytes
+        )
         self._by_id[node.id] = node
 
     def _folder(self, names: Sequence[Any]) -> Any:
@@ -357,8 +378,10 @@ class OpcUaPlc:
         return self.history.read(params, self.switches)
 
 
-def _read(value: Value) -> Any:
+def _read(value: Value, most_bytes: int = 0) -> Any:
     """Convert a value for a Read, as asyncua wants it. What asyncua would never be done with, this server can not read either."""
+    if 0 < most_bytes < len(value.variant):
+        return ua.DataValue(StatusCode=ua.StatusCode(ua.StatusCodes.BadResponseTooLarge))
     if value.variant[:1] == b"\x80":
         return ua.DataValue(StatusCode=ua.StatusCode(ua.StatusCodes.BadEncodingError))
     variant = variant_from_binary(Buffer(value.variant))

@@ -36,6 +36,10 @@ class Request:
         """Send the answer: type id, ResponseHeader, body."""
         self.processor.send_raw(self.handle, self.sequence_header, type_id, body)
 
+    def refuse(self, status: int) -> None:
+        """Send a ServiceFault."""
+        self.processor.send_raw(self.handle, self.sequence_header, 397, b"", status)
+
 
 class Processor(UaProcessor):
     """The processor of one connection."""
@@ -104,7 +108,7 @@ class Processor(UaProcessor):
         self.publish_queue.append(Request(self, requesthdr.RequestHandle, seqhdr, results))
         if len(self.publish_queue) > MOST_REQUESTS:
             oldest = self.publish_queue.popleft()
-            self.send_raw(oldest.handle, oldest.sequence_header, 397, b"", ua.StatusCodes.BadTooManyPublishRequests)
+            oldest.refuse(ua.StatusCodes.BadTooManyPublishRequests)
         for subscription in mine:
             subscription.publish_now()
         return True

@@ -45,6 +45,10 @@ class Switches:
     browse_page: int = 0  # references per answer; 0 is all
     most_subscriptions: int = 1000
     items_fault: int = 0  # CreateMonitoredItems is answered with this fault
+    most_items: int = 1_000_000  # of a subscription; a call with one more is refused as a whole
+    message_bytes: int = 0  # largest message that is taken, from the next start on; 0 is 100 MB
+    tells_message_bytes: bool = True  # the Acknowledge says so
+    publish_bytes: int = 0  # largest notification that is sent, else a fault; 0 is any
     browse_points: int = 0  # lists of references that are kept open at once; 0 is any number
     browse_refused: set[str] = field(default_factory=set)  # browse names of nodes that do not tell what lies below them
     condition_refresh: bool = True
@@ -204,6 +208,9 @@ class Subscription:
         available = struct.pack(f"<i{len(self.sent)}I", len(self.sent), *self.sent)
         more = b"\x01" if self._is_due() and self.enabled else b"\x00"
         results = struct.pack(f"<i{len(request.results)}I", len(request.results), *request.results)
+        if 0 < switches.publish_bytes < len(message):
+            request.refuse(ua.StatusCodes.BadResponseTooLarge)
+            return
         request.answer(829, struct.pack("<I", self.data.SubscriptionId) + available + more + message + results + b"\xff\xff\xff\xff")
 
     def _part(self) -> bytes:
@@ -260,11 +267,20 @@ class Subscriptions:
         subscription.start()
         return result
 
+    def modify_subscription(self, params: Any) -> Any:
+        """Take another MaxNotificationsPerPublish; everything else stays as it was revised."""
+        subscription = self._of(params.SubscriptionId)
+        subscription.most = min(params.MaxNotificationsPerPublish or MOST_PER_MESSAGE, MOST_PER_MESSAGE)
+        made = subscription.data
+        return ua.ModifySubscriptionResult(made.RevisedPublishingInterval, made.RevisedLifetimeCount, made.RevisedMaxKeepAliveCount)
+
     async def create_monitored_items(self, params: Any) -> list[Any]:
         """Create items on data; an unknown node is refused, its neighbours are not."""
         subscription = self._of(params.SubscriptionId)
         if self.switches.items_fault:
             raise ServiceError(self.switches.items_fault)
+        if len(subscription.items) + len(params.ItemsToCreate) > self.switches.most_items:
+            raise ServiceError(ua.StatusCodes.BadTooManyMonitoredItems)
         return [self._created(subscription, asked) for asked in params.ItemsToCreate]
 
     def _created(self, subscription: Subscription, asked: Any) -> Any:
@@ -385,6 +401,8 @@ class Subscriptions:
         message = subscription.sent.get(sequence) if self.switches.republish else None
         if message is None:
             raise ServiceError(ua.StatusCodes.BadMessageNotAvailable)
+        if 0 < self.switches.publish_bytes < len(message):
+            raise ServiceError(ua.StatusCodes.BadResponseTooLarge)
         return message
 
     def _of(self, number: int) -> Subscription:

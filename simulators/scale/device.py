@@ -1,9 +1,7 @@
 """A floor scale at a pseudo-terminal: own arithmetic and wording of MT-SICS and SBI, scripted faults, ground truth."""
 
 import asyncio
-import os
 import time
-import tty
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from urllib.parse import urlsplit
 
 from config import Source, Tag
 from simulators.device import NotSimulated, Truth
+from simulators.terminal import Terminal
 
 STABILITY_TIMEOUT_S = 1.5
 STREAM_EVERY_S = 0.2
@@ -84,7 +83,7 @@ class Scale:
         self._tags, self._truth = tuple(tags), truth
         self._unit = next((tag.source_unit or tag.unit for tag in tags if tag.address == "weight"), None) or "kg"
         self._weight, self._stable = Decimal(0), True
-        self._master = self._slave = -1
+        self._terminal = Terminal(self.path, self._received)
         self._input = b""
         self._stream: asyncio.TimerHandle | None = None
         self._wanted: asyncio.TimerHandle | None = None
@@ -93,32 +92,20 @@ class Scale:
 
     async def start(self) -> None:
         """See Device. Makes a new pseudo-terminal, with a link to it at the endpoint's path."""
-        self._master, self._slave = os.openpty()
-        tty.setraw(self._slave)
-        os.set_blocking(self._master, False)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        aside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        aside.unlink(missing_ok=True)
-        aside.symlink_to(os.ttyname(self._slave))
-        aside.replace(self.path)
-        asyncio.get_running_loop().add_reader(self._master, self._readable)
+        self._terminal.open()
         if not self._begun:
             self._begun = True
             self._log_made(_now_ticks())
 
     async def stop(self) -> None:
         """See Device. Simulates a pulled cable."""
-        if self._master < 0:
+        if not self._terminal.is_open:
             return
         for timer in (self._stream, self._wanted):
             if timer is not None:
                 timer.cancel()
         self._stream = self._wanted = None
-        asyncio.get_running_loop().remove_reader(self._master)
-        self.path.unlink(missing_ok=True)
-        os.close(self._master)
-        os.close(self._slave)
-        self._master = self._slave = -1
+        self._terminal.close()
 
     async def set(self, values: Mapping[str, Any], ticks: int) -> None:
         """See Device. Sets the load in the map's unit, and the rest of the scale."""
@@ -141,12 +128,8 @@ class Scale:
 
     # requests and answers
 
-    def _readable(self) -> None:
-        try:
-            self._input += os.read(self._master, 4096)
-        except OSError:
-            return
-        *lines, self._input = self._input.split(b"\r\n")
+    def _received(self, data: bytes) -> None:
+        *lines, self._input = (self._input + data).split(b"\r\n")
         for line in lines:
             self._request(line.decode("latin-1"))
 
@@ -204,7 +187,7 @@ class Scale:
         def send(number: int) -> None:
             if number == 0 and right is not None:
                 self._log_served(right[0], at_rest=right[1])
-            self._send(pieces[number])
+            self._terminal.send(pieces[number])
 
         if begin_s <= loop.time() and not in_pieces:
             send(0)
@@ -220,14 +203,6 @@ class Scale:
         if abs(self._weight) > MAXIMUM:
             return "S +" if self._weight > 0 else "S -"
         return f"S {'S' if at_rest else 'D'} {self._weight:>10} {self._unit}"
-
-    def _send(self, data: bytes) -> None:
-        if self._master < 0:
-            return
-        try:
-            os.write(self._master, data)
-        except BlockingIOError:
-            pass  # nobody reads: a serial line does not wait either
 
     # ground truth
 

@@ -110,7 +110,7 @@ def test_a_kill_at_each_named_point_loses_nothing_promised(tmp_path: Path, figur
     assert reached == set(POINTS), f"never reached: {sorted(set(POINTS) - reached)}"
     outcomes = Counter(told.values())
     figures(
-        "F02",
+        "kill at a point",
         f"journal killed at {len(POINTS)} points, {len(told) - outcomes['not reached']} deaths: {dict(outcomes)}; lost 0, accused 0",
     )
 
@@ -164,6 +164,6 @@ def test_a_line_whose_gateway_dies_at_each_point_of_its_normal_life_loses_nothin
     ended(rig.gateway)
     verdict = rig.judged()
     never = f" (not reached: {', '.join(sorted(set(names) - set(reached)))})"
-    figures("F02", f"line killed at {len(reached)} of {len(names)} points of a normal life{never}: {verdict}")
+    figures("kill at a point", f"line killed at {len(reached)} of {len(names)} points of a normal life{never}: {verdict}")
     assert len(reached) >= 15, sorted(set(names) - set(reached))
     assert verdict.good()

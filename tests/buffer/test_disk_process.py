@@ -76,7 +76,7 @@ def test_a_full_disk_holds_the_sources_back_loses_nothing_and_goes_on_by_itself(
     assert told[-1] is None
     assert numbers(small / "journal") == list(range(written))
     assert verify(small / "journal").exit_code == 0
-    figures("F06", f"ENOSPC: {written} entries, 0 lost, resumed {resumed_s:.2f} s after space was there")
+    figures("full disk", f"ENOSPC: {written} entries, 0 lost, resumed {resumed_s:.2f} s after space was there")
 
 
 @ROOT
@@ -129,7 +129,7 @@ def test_a_disk_that_turns_read_only_stops_the_journal_and_it_recovers_when_writ
     assert numbers(small / "journal")[:100] == list(range(100))
     journal.append([body(7)], urgent=True).result(DEADLINE_S)
     journal.close()
-    figures("F09", f"read-only: found after {detected_s:.3f} s")
+    figures("read-only disk", f"read-only: found after {detected_s:.3f} s")
 
 
 WRITER = """
@@ -180,7 +180,7 @@ def test_an_io_error_stops_the_process_and_nothing_promised_is_lost(
     journal.close()
     assert held[: len(promised)] == promised
     assert held == list(range(len(held)))
-    figures("F05", f"{calls} {error} at call {when}: stopped, {len(promised)} promised, {len(held)} held, false acks 0")
+    figures("I/O error", f"{calls} {error} at call {when}: stopped, {len(promised)} promised, {len(held)} held, false acks 0")
 
 
 @pytest.mark.faults
@@ -281,7 +281,7 @@ def test_what_was_promised_survives_sigkill(tmp_path: Path) -> None:
 @pytest.mark.faults
 @pytest.mark.urs("URS-BUF-02")
 def test_what_was_promised_survives_500_sigkills(tmp_path: Path, figures: Callable[[str, str], None]) -> None:
-    figures("F01", f"SIGKILL: {kill_rounds(tmp_path / 'journal', int(os.environ.get('KILLS', '500')))}")
+    figures("kill", f"SIGKILL: {kill_rounds(tmp_path / 'journal', int(os.environ.get('KILLS', '500')))}")
 
 
 def test_a_failed_write_is_never_promised(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_a_reader_that_never_ends_costs_one_long_log_is_told_and_holds_nothing_u
     journal.close()
     files = [path for path in (tmp_path / "journal" / "segments").glob("*.db") if path.stat().st_mode & 0o200]
     figures(
-        "F12",
+        "endless reader",
         f"a reader open over three segments of 24 KB entries: log at most {longest / 1e6:.0f} MB, {kept / 1e6:.0f} MB until it ended, then "
         f"{left / 1e6:.0f} MB; slowest commit {worst_s:.2f} s; told: {told}",
     )

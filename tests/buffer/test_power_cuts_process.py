@@ -326,19 +326,19 @@ def test_some_power_cuts_lose_nothing_promised(tmp_path: Path) -> None:
 @pytest.mark.faults
 @pytest.mark.urs("URS-BUF-02")
 def test_a_power_cut_at_every_step_loses_nothing_promised(trace: list[Step], figures: Callable[[str, str], None]) -> None:
-    figures("F03", f"power cut after every step, only what was synced is there; {replayed(trace, entries=64, torn=0)}")
+    figures("power cut", f"power cut after every step, only what was synced is there; {replayed(trace, entries=64, torn=0)}")
 
 
 @STRACE
 @pytest.mark.faults
 @pytest.mark.urs("URS-BUF-02")
 def test_a_power_cut_that_tears_and_reorders_sectors_loses_nothing_promised(trace: list[Step], figures: Callable[[str, str], None]) -> None:
-    figures("F04", f"power cut, unsynced sectors torn and reordered; {replayed(trace, entries=64, torn=CUTS)}")
+    figures("power cut, torn", f"power cut, unsynced sectors torn and reordered; {replayed(trace, entries=64, torn=CUTS)}")
 
 
 @STRACE
 @pytest.mark.faults
 @pytest.mark.urs("URS-BUF-02")
 def test_power_cuts_with_segments_of_real_size_lose_nothing_promised(full_trace: list[Step], figures: Callable[[str, str], None]) -> None:
-    figures("F03", f"power cut, synced only; {replayed(full_trace, entries=4096, torn=0, every=8)}")
-    figures("F04", f"power cut, torn and reordered; {replayed(full_trace, entries=4096, torn=150)}")
+    figures("power cut", f"power cut, synced only; {replayed(full_trace, entries=4096, torn=0, every=8)}")
+    figures("power cut, torn", f"power cut, torn and reordered; {replayed(full_trace, entries=4096, torn=150)}")

@@ -43,6 +43,6 @@ def test_the_disk_stays_bounded_over_a_month(tmp_path: Path, monkeypatch: pytest
     assert verify(tmp_path / "journal").exit_code == 0
     mb = [round(size / 1e6, 1) for size in sizes]
     figures(
-        "F07",
+        "no room",
         f"30 days, retain {RETAIN_DAYS}: {mb[9]} MB after 10 days, {mb[19]} after 20, {mb[29]} after 30; {len(audited)} prunes audited",
     )

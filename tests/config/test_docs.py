@@ -4,7 +4,7 @@ import csv
 import json
 import re
 import tomllib
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -17,6 +17,8 @@ from config.reports import schema
 from config.toml.document import LISTS, SECTIONS
 from config.toml.lot_rules import RuleTable
 from drivers import driver_class
+from drivers.mes_file.settings import Pattern
+from drivers.mes_sql.settings import Query, Watermark
 
 REFERENCE = (DOCS / "line-folder.md").read_text("utf-8")
 
@@ -55,6 +57,14 @@ def test_every_key_stands_in_the_reference() -> None:
 def test_every_key_of_a_driver_stands_in_its_row(driver: str) -> None:
     row = next(line for line in section("line.toml").splitlines() if line.startswith(f"| {driver} |"))
     assert sorted(set(driver_class(driver).Settings.model_fields) - words(row)) == []
+
+
+@pytest.mark.parametrize(("table", "models"), [("source.query", (Query, Watermark)), ("source.pattern", (Pattern,))])
+def test_every_key_of_a_table_of_a_source_stands_in_the_paragraph_of_it(table: str, models: tuple[type[BaseModel], ...]) -> None:
+    told = words(REFERENCE.replace(". ", " ").partition(f"`[[{table}]]`:")[2].partition("`[[")[0].partition("###")[0])
+    assert sorted({key for model in models for key in model.model_fields} - told) == []
+    closed = {word for model in models for field in model.model_fields.values() for word in get_args(field.annotation)}
+    assert sorted({word for word in closed if isinstance(word, str) and len(word) > 1} - told) == []
 
 
 @pytest.mark.urs("URS-MAP-01")

@@ -218,7 +218,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.urs("URS-MAP-01", "URS-MAP-02")
+@pytest.mark.urs("URS-MAP-02")
 @pytest.mark.parametrize(("file", "old", "new", "at", "message"), REFUSED, ids=[f"{row[0]}-{row[4][:40]}" for row in REFUSED])
 def test_one_mistake_is_told_with_its_line(folder: Path, edit: Edit, file: str, old: str, new: str, at: str | None, message: str) -> None:
     edit(file, old, new)

@@ -1,4 +1,4 @@
-"""Local times of every zone at its odd hours: resolved, marked or refused, never shifted (F40, URS-TIME-11)."""
+"""Local times of every zone at its odd hours: resolved, marked or refused, never shifted (URS-TIME-11)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -73,7 +73,7 @@ def test_every_quarter_hour_of_a_day_means_what_the_zone_says(zone, every, figur
         for quarter in range(-48, 48):
             local = noon + timedelta(minutes=15 * quarter)
             wrong += candidates(local, info) != names.get(local, [])
-    figures("F40", f"{zone}: every quarter hour of {len(looked_at)} days of 2026, wrong {wrong}")
+    figures("local time", f"{zone}: every quarter hour of {len(looked_at)} days of 2026, wrong {wrong}")
     assert wrong == 0
 
 

@@ -57,7 +57,6 @@ def read(tmp_path: Path, kind: str, name: str, data: bytes | str, address: str =
     return tag_lists.read(kind, tmp_path / name, "plc", address)
 
 
-@pytest.mark.urs("URS-MAP-01")
 def test_members_of_structures_types_and_arrays_have_their_own_addresses(tmp_path):
     told = read(tmp_path, "tia", "x.db", BLOCK)
     assert [row["address"].removeprefix("s=").replace('"', "") for row in told.rows] == [

@@ -161,7 +161,7 @@ def _killed(machine: Machine, number: signal.Signals) -> tuple[str, float]:
     return str(after), time.monotonic() - begun_s
 
 
-@pytest.mark.urs("URS-OPS-01", "URS-SEC-06", "URS-DAQ-06")
+@pytest.mark.urs("URS-OPS-05", "URS-SEC-06", "URS-DAQ-11")
 def test_it_starts_as_documented_and_comes_back_from_a_kill(installed: Machine, figures: Callable[[str, str], None]) -> None:
     assert installed.property("ActiveState") == "active"
     assert installed.run(f"ps -o user= -p {installed.property('MainPID')}").strip() == "ebr-gateway"
@@ -175,7 +175,7 @@ def test_it_starts_as_documented_and_comes_back_from_a_kill(installed: Machine, 
     assert installed.gateway(f"verify {LINE}").startswith("GOOD")
 
 
-@pytest.mark.urs("URS-OPS-01")
+@pytest.mark.urs("URS-OPS-05")
 def test_a_frozen_gateway_is_found_by_the_watchdog(installed: Machine, figures: Callable[[str, str], None]) -> None:
     _, frozen_s = _killed(installed, signal.SIGSTOP)
     _until_ready(installed)
@@ -183,7 +183,7 @@ def test_a_frozen_gateway_is_found_by_the_watchdog(installed: Machine, figures: 
     figures("systemd", f"SIGSTOP: the watchdog starts it again after {frozen_s:.1f} s")
 
 
-@pytest.mark.urs("URS-CFG-01")
+@pytest.mark.urs("URS-MAP-02")
 def test_a_folder_with_a_problem_is_told_once_and_not_tried_again(installed: Machine) -> None:
     installed.run(f"cp {LINE}/line.toml /root/good.toml; sed -i 's/^driver = .*/driver = \"opcuaa\"/' {LINE}/line.toml")
     installed.run(f"systemctl restart {UNIT}", check=False)
@@ -194,7 +194,7 @@ def test_a_folder_with_a_problem_is_told_once_and_not_tried_again(installed: Mac
     _until_ready(installed)
 
 
-@pytest.mark.urs("URS-OPS-01", "URS-AUD-02", "URS-SEC-06")
+@pytest.mark.urs("URS-AUD-01", "URS-SEC-06")
 def test_it_stops_in_order_and_can_not_set_the_clock(installed: Machine) -> None:
     pid = installed.property("MainPID")
     assert re.search(r"CapBnd:\s+0+\n", installed.run(f"cat /proc/{pid}/status"))

@@ -1,4 +1,8 @@
-"""asyncua's own decoder of a data change: a second opinion on ours."""
+"""asyncua's own decoder of a data change: a second opinion on ours.
+
+Not on structures that asyncua knows by itself: it packs them again, and the product's own code takes those bytes apart
+(`extension_object`). Times become ticks by the product's own `ticks_of`.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

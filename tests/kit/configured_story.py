@@ -12,7 +12,7 @@ from kit.random_recipes import FLICKER, SOURCES, T0, Log, S, Story, played, stor
 
 from config import Line
 from gateway.context import Fold
-from gateway.entries.fold_input import EventInput, ReadingsInput
+from gateway.entries.fold_input import EventInput
 from gateway.entries.ticks import rfc3339
 
 
@@ -198,11 +198,7 @@ def played_into(lines: list[Line], log: ConfiguredLog, rng: random.Random) -> Pl
             if not whole:
                 log.gaps[source].append((start, until + 200_000 if source == "g" else until))
         else:
-            source, rows, kind = what
-            item = ReadingsInput(seq, entry, source, [(log.places[tag][1], v, status, t, kind) for t, tag, v, status in rows])
-            ends = [g[1] for g in log.gaps[source] if g[1] <= entry]
-            for t, tag, v, status in rows:
-                log.seen[tag].append((max([t, *ends[-1:]]), v, status))
+            item = log.readings(seq, entry, *what)
         items.append(item)
         made = fold.decide(item)
         assert all(e["caused_by"] == seq for e in made)

@@ -56,12 +56,16 @@ _LINES = ["a\nb", "a\r\nb", "\n"]
 
 @dataclass(frozen=True)
 class File:
-    """A file as it was written. rows: what it says, in order; numbers: the exact value of each row's number, None where it has none."""
+    """A file as it was written. rows: what it says, in order; numbers: the exact value of each row's number, None where it has none.
+
+    ends: how many records stand before which character, for each place behind a record; empty where records alone do not end a file.
+    """
 
     pattern: Pattern
     data: bytes
     rows: list[dict[str, str]]
     numbers: list[Decimal | None]
+    ends: dict[int, int]
 
 
 def file_of(dice: random.Random) -> File:
@@ -85,7 +89,8 @@ def file_of(dice: random.Random) -> File:
     pattern = Pattern(**options)
     written = [_row(dice, number, pattern) for number in range(dice.choice((0, 1, 2, 3, 8)))]
     rows = [row for row, _ in written]
-    return File(pattern, _bytes(dice, pattern, rows), rows, [number for _, number in written])
+    end = dice.choice(("\n", "\r\n"))
+    return File(pattern, _bytes(dice, pattern, rows, end), rows, [number for _, number in written], _ends(pattern, rows, end))
 
 
 def _row(dice: random.Random, number: int, pattern: Pattern) -> tuple[dict[str, str], Decimal | None]:
@@ -110,9 +115,21 @@ def _number(dice: random.Random, pattern: Pattern) -> tuple[Decimal | None, str]
     return value, f"{sign}{groups}" + (f"{pattern.decimal}{part}" if part else "")
 
 
-def _bytes(dice: random.Random, pattern: Pattern, rows: list[dict[str, str]]) -> bytes:
-    end = dice.choice(("\n", "\r\n"))
-    body = {"csv": _csv, "fixed": _fixed, "jsonl": _jsonl, "b2mml": _xml}[pattern.format](pattern, rows, end)
+def _body(pattern: Pattern, rows: list[dict[str, str]], end: str) -> str:
+    return {"csv": _csv, "fixed": _fixed, "jsonl": _jsonl, "b2mml": _xml}[pattern.format](pattern, rows, end)
+
+
+def _ends(pattern: Pattern, rows: list[dict[str, str]], end: str) -> dict[int, int]:
+    if pattern.whole or pattern.format == "b2mml":
+        return {}
+    none = "" if rows and pattern.format != "csv" else _body(pattern, [], end)
+    ends = {len(none): 0} | {len(_body(pattern, rows[:count], end)): count for count in range(1, len(rows) + 1)}
+    # The first character of a line end of two is one by itself.
+    return ends | {place - 1: count for place, count in ends.items() if len(end) == 2 and place}
+
+
+def _bytes(dice: random.Random, pattern: Pattern, rows: list[dict[str, str]], end: str) -> bytes:
+    body = _body(pattern, rows, end)
     if pattern.whole:
         body += f"TRAILER {len(rows)}{dice.choice((end, ''))}"
     return body.encode(pattern.encoding, "strict")
@@ -208,7 +225,7 @@ def _exactly(value: Any) -> Decimal:
 
 
 def check_cut(file: File, dice: random.Random, seen: Counter[str]) -> None:
-    """Cut a file anywhere: it is not read, or was cut between two records."""
+    """Cut a file anywhere: it is not read, or was cut between two records, and then says the first of those that were written."""
     if not file.data:
         return
     at = dice.randrange(len(file.data))
@@ -217,13 +234,16 @@ def check_cut(file: File, dice: random.Random, seen: Counter[str]) -> None:
         seen["cut, not read"] += 1
         return
     seen["cut between records"] += 1
-    whole = read(file.pattern, file.data)
-    if file.pattern.format == "b2mml" or file.pattern.whole:
-        rest = text_of(file.data, file.pattern.encoding)[len(text_of(file.data[:at], file.pattern.encoding)) :]
-        assert rest.strip() == "", (file.pattern, file.data, at)
-    rows = [{name: _said(record[name]) for name in COLUMNS} for record in records]
-    truth = [{name: _said(record[name]) for name in COLUMNS} for record in whole or []]
-    assert rows == truth[: len(rows)], (file.pattern, file.data, at, rows)
+    before, text = (data.decode(file.pattern.encoding) for data in (file.data[:at], file.data))
+    if file.ends:
+        assert file.ends.get(len(before)) == len(records), ("not behind the end of a record", file.pattern, file.data, at)
+    else:
+        assert text[len(before) :].strip() == "", (file.pattern, file.data, at)
+    rows = [(_said(record["id"]), _said(record["text"])) for record in records]
+    truth = [(row["id"], _carried(file.pattern, row["text"])) for row in file.rows[: len(rows)]]
+    assert rows == truth, (file.pattern, file.data, at, rows)
+    for record, number in zip(records, file.numbers, strict=False):
+        _check_values(file.pattern, record, number, seen)
 
 
 def check_damaged(file: File, dice: random.Random, seen: Counter[str]) -> None:

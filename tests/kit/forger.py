@@ -18,7 +18,7 @@ from kit.journals import GATEWAY
 from kit.signed_journal import Made
 
 from buffer import chain, read_journal
-from buffer.archive import packing
+from buffer.archive import zipped
 from buffer.verify import SEGMENT
 
 Entries = list[tuple[int, bytes, bytes]]
@@ -221,5 +221,5 @@ def packed(target: Path, files: dict[str, bytes]) -> Path:
     inner = {name: content for name, content in files.items() if name not in {"SHA256SUMS", "SHA256SUMS.note"}}
     sums = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in inner.items())
     target.unlink(missing_ok=True)
-    packing._write(target, inner | {"SHA256SUMS": sums.encode(), "SHA256SUMS.note": files["SHA256SUMS.note"]})
+    zipped.write_files(target, inner | {"SHA256SUMS": sums.encode(), "SHA256SUMS.note": files["SHA256SUMS.note"]})
     return target

@@ -14,7 +14,7 @@ from typing import Any
 from kit.receipt_rig import GATEWAY, ReceiptRig
 
 from buffer.receipts import UNPROVED
-from gateway.uplink.errors import Unreachable
+from gateway.uplink.errors import Refused, Unreachable
 from gateway.uplink.records import Record, answered, reply_of
 
 ZEROS = "0" * 64
@@ -156,10 +156,22 @@ def attack_outcome(forger: Forger, record: Record, counts: Counter[str]) -> None
     counts["outcomes"] += 1
     counts["counted"] += reply is not None
     assert (reply and reply.outcome) in (None, says), payload
-    status = forger.random.choice((202, 204, 206, 400, 404, 422, 429, 500, 503))
+    status = forger.random.choice((200, 201, 202, 204, 206, 400, 404, 409, 422, 429, 500, 503))
     try:
         taken = answered(status, payload, "application/json", record)
     except Unreachable:
         assert status == 202 or (status == 206 and reply is None), (status, payload)  # accepted is not stored: the record comes again
         return
-    assert taken is None or taken.outcome == "rejected" or reply is not None or status == 204, (status, payload)
+    except Refused:
+        assert status == 409, (status, payload)  # another content is there: a person decides
+        assert (reply and says) != "duplicate", payload
+        return
+    assert (taken and taken.outcome) == _by_status(status, says if reply else None), (status, payload)
+
+
+def _by_status(status: int, says: Any) -> Any:
+    """What an HTTP answer means: what it says of this record, else what its status says of the request; None: it comes again."""
+    if status == 409:
+        return says if says == "duplicate" else "refused"
+    default = {200: "stored", 201: "stored", 204: "stored", 400: "rejected", 422: "rejected"}.get(status)
+    return default and (says or default)

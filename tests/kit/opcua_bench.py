@@ -125,6 +125,14 @@ class Bench:
         await self.plc.stop()
         self.log.close()
 
+    async def begun(self, lists: int = 3, every_s: float = 0.02) -> None:
+        """The driver runs, is connected, and what the process made meanwhile is on disk."""
+        await self.make()
+        self.run()
+        await eventually(lambda: self.disk.connections)
+        await self.make(lists, every_s)
+        await self.caught_up()
+
     def run(self) -> None:
         self._task = asyncio.create_task(self._supervised())
 

@@ -49,7 +49,6 @@ class Orders:
     def __init__(self, story: Story, rng: random.Random) -> None:
         self.rng, self.late = rng, LATE_S[rng.choice(sorted(LATE_S))]
         self.is_whole = rng.random() < 0.3  # the MES writes its times in whole seconds
-        self.has_order_by = rng.random() < 0.5  # else the number of the row is the order
         self.changes: list[Change] = []
         self.stays: list[Stay] = []
         self._history()

@@ -161,7 +161,10 @@ def entry_of(plant: Plant, item: ReadingsInput | EventInput, event: Mapping[str,
         return orjson.dumps({**head, "event": item.event if event is None and isinstance(item, EventInput) else event})
     rows = [(i, v, None, s, k, t, None) for i, v, s, t, k in item.readings]
     body = readings_body(
-        {"source": item.source, "source_clock": {"authority": "device"}}, {}, item.source * 5, table(rows, None, item.ticks)
+        {"source": item.source, "source_clock": {"authority": "device"}},
+        {},
+        item.source * 5,
+        table(tuple(zip(*rows, strict=True)), None, item.ticks),
     )
     return orjson.dumps(head)[:-1] + b"," + body.body
 

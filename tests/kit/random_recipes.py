@@ -264,6 +264,13 @@ class Log:
             items.append((now, order + 1, (source, rows, "initial")))
         return items
 
+    def readings(self, seq: int, entry: int, source: str, rows: list[Any], kind: Any) -> ReadingsInput:
+        """What a fold is told of a list, and what the truth knows of it from now on: nothing was seen before the end of a gap."""
+        ends = [g[1] for g in self.gaps[source] if g[1] <= entry]
+        for t, tag, v, status in rows:
+            self.seen[tag].append((max([t, *ends[-1:]]), v, status))
+        return ReadingsInput(seq, entry, source, [(self.places[tag][1], v, status, t, kind) for t, tag, v, status in rows])
+
 
 def played_into(fold: Fold, log: Log, rng: random.Random | None = None) -> tuple[list[dict[str, Any]], Fold, list[Any]]:
     """Run the log through a fold; with `rng` it is stored and loaded now and then, as at a crash."""
@@ -290,11 +297,7 @@ def played_into(fold: Fold, log: Log, rng: random.Random | None = None) -> tuple
             if not whole:
                 log.gaps[source].append((start, until + 200_000 if source == "g" else until))
         else:
-            source, rows, kind = what
-            item = ReadingsInput(seq, entry, source, [(log.places[tag][1], v, status, t, kind) for t, tag, v, status in rows])
-            ends = [g[1] for g in log.gaps[source] if g[1] <= entry]
-            for t, tag, v, status in rows:
-                log.seen[tag].append((max([t, *ends[-1:]]), v, status))
+            item = log.readings(seq, entry, *what)
         items.append(item)
         made = fold.decide(item)
         assert all(e["caused_by"] == seq for e in made)
@@ -322,7 +325,7 @@ def stored(the_line: Line, items: list[Any], events: list[dict[str, Any]]) -> It
         else:
             rows = [(index, value, None, status, kind, event, None) for index, value, status, event, kind in item.readings]
             source_head = {"source": item.source, "source_clock": {"authority": "device"}}
-            body = readings_body(source_head, {}, item.source * 16, table(rows, None, item.ticks))
+            body = readings_body(source_head, {}, item.source * 16, table(tuple(zip(*rows, strict=True)), None, item.ticks))
             yield orjson.dumps(mine)[:-1] + b"," + body.body
         for event in caused.get(item.seq, []):
             yield orjson.dumps({**mine, "event": event})

@@ -32,6 +32,7 @@ class Told:
     starts: int = 0
     syncs: int = 0
     versions: int = 0
+    deletions: int = 0
     problems: list[str] = field(default_factory=list)
 
 
@@ -51,7 +52,9 @@ class History:
             db.executescript("PRAGMA journal_mode = WAL; CREATE TABLE t(id INTEGER PRIMARY KEY, at INTEGER, v INTEGER);")
         self._free = list(range(-20, ROWS - 20))
         column = {"sequence": "id", "timestamp": "at"}.get(self.kind)
-        mark = {"kind": self.kind, **({"column": column, "overlap_s": self.dice.choice([0, 0.05, 600])} if column else {})}
+        overlap_s = self.dice.choice([0, 0.05, 600])
+        self.all_is_read_again = column is None or overlap_s == 600  # the floor does not rise meanwhile
+        mark = {"kind": self.kind, **({"column": column, "overlap_s": overlap_s} if column else {})}
         options = {"poll_rows": self.dice.choice([10, 50]), "window_rows": ROWS + 10, "timeout_s": 60}
         query = {"name": "t", "sql": KINDS[self.kind], "key": "id", "watermark": mark}
         endpoint = f"sqlite+aiosqlite:///{self.path}"
@@ -123,9 +126,11 @@ class History:
         if task.done():
             self.told.problems.append(f"the driver ended: {task.exception()!r}")
 
-    def _missing(self, journal: Journal) -> dict[int, int]:
-        newest: dict[str, Any] = {message.key: message.row.get("v") for message in journal.messages}
-        return {key: v for key, v in self.rows.items() if newest.get(str(key)) != v}
+    def _missing(self, journal: Journal) -> dict[int, Any]:
+        """What the newest message of a row says otherwise than its table. Of a row below the floor nothing tells that it is gone."""
+        newest: dict[int, Any] = {int(m.key): None if m.change == "deleted" else m.row.get("v") for m in journal.messages}
+        gone = dict.fromkeys((key for key, v in newest.items() if v is not None and key not in self.rows), "gone")
+        return (gone if self.all_is_read_again else {}) | {key: v for key, v in self.rows.items() if newest.get(key) != v}
 
     def _judge(self, journal: Journal) -> None:
         versions = Counter((int(m.key), int(m.row["v"])) for m in journal.messages if m.change != "deleted")
@@ -133,6 +138,7 @@ class History:
         twice = [version for version, times in versions.items() if times > 1]
         invented = [version for version in versions if version not in self.written]
         gone = Counter(int(message.key) for message in journal.messages if message.change == "deleted")
+        self.told.deletions = sum(gone.values())
         wrongly = [key for key, times in gone.items() if key in self.rows or times > 1]
         for what, which in (("told twice", twice), ("never written", invented), ("wrongly deleted", wrongly)):
             if which:

@@ -97,7 +97,8 @@ def test_a_disk_that_takes_3_s_per_fsync_loses_nothing_and_is_no_reason_for_the_
     commit = f"oldest list waited p50 {waits[len(waits) // 2]:.1f} s, p99 {waits[int(len(waits) * 0.99)]:.1f} s"
     causes = held_back(rig)
     figures(
-        "F08", f"3 s per fsync for 45 s: {commit}; watchdog told at least each {longest_s:.1f} s of 15; gaps by cause {causes}; {verdict}"
+        "slow disk",
+        f"3 s per fsync for 45 s: {commit}; watchdog told at least each {longest_s:.1f} s of 15; gaps by cause {causes}; {verdict}",
     )
     assert set(causes) <= {"journal-slow"}
     assert waits[-1] > 2.5, "the disk was not slow"
@@ -142,7 +143,7 @@ def test_a_foreign_program_that_locks_the_journal_for_30_s_is_told_and_loses_not
     stall = f"stall {max(waits):.1f} s, on the page after {told_s:.1f} s"
     other = f"journal.db 12 s: stall {max(catalogue_waits):.1f} s, told after {catalogue_told_s:.1f} s"
     causes = held_back(rig)
-    figures("F13", f"active segment locked 30 s: {stall}; {other}; gaps by cause {causes}; {verdict}")
+    figures("lock", f"active segment locked 30 s: {stall}; {other}; gaps by cause {causes}; {verdict}")
     assert causes
     assert set(causes) == {"journal-locked"}
     for code, severity in (("journal-locked", "alarm"), ("journal-unlocked", "info")):
@@ -178,7 +179,8 @@ def test_a_disk_that_turns_read_only_ends_the_gateway_at_once_and_it_goes_on_whe
     ended(rig.gateway)
     verdict = rig.judged()
     figures(
-        "F09", f"ext4 turned read-only: exit {status} after {detected_s:.2f} s, next start exit {again} ({said[:90]}); mended: {verdict}"
+        "read-only disk",
+        f"ext4 turned read-only: exit {status} after {detected_s:.2f} s, next start exit {again} ({said[:90]}); mended: {verdict}",
     )
     assert status not in (0, 2, None)
     assert again not in (0, 2)
@@ -224,7 +226,7 @@ def test_a_really_full_disk_holds_the_sources_back_tells_it_and_goes_on_by_itsel
     texts = [event["text"] for event in events(rig, "finding", code="journal-space")]
     causes = held_back(rig)
     resumed = f"resumed {resumed_s:.1f} s after space was there"
-    figures("F06", f"disk really full under the line: {'; '.join(told)}; {resumed}; gaps by cause {causes}; {verdict}")
+    figures("full disk", f"disk really full under the line: {'; '.join(told)}; {resumed}; gaps by cause {causes}; {verdict}")
     assert causes
     assert set(causes) == {"disk-full"}
     assert sum(int(text.split()[3].rstrip("%")) >= 70 for text in texts) >= 2, texts
@@ -287,7 +289,7 @@ def test_a_journal_at_its_limit_while_the_ebr_is_away_holds_back_keeps_order_and
     prunes = [event["what"] for event in events(rig, "audit", action="prune")]
     assert len(events(rig, "finding", code="journal-full")) == room, "held back again, although there was something that could go"
     figures(
-        "F07",
+        "no room",
         f"limit of 10 MB reached, EBR away: {full['used']:.0%} used, {oldest} entries kept for it, resumed {resumed_s:.1f} s after it "
         f"was back, {len(prunes)} prunes audited with range, count and root; gaps by cause {causes}; {verdict}",
     )

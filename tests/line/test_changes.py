@@ -167,8 +167,8 @@ async def test_a_configuration_that_changes_in_mid_batch_is_in_every_copy_of_the
     assert stored == [[], []], "decided again from the journal, the same comes out"
     (exception,) = (item for item in record["exceptions"] if item["kind"] == "configuration")
     assert exception["severity"] == "alarm"
-    assert "low 40 → 41" in exception["text"]
-    assert "low 40 → 41" in page.partition("<h2>Configurations</h2>")[2].partition("</section>")[0]
+    assert "low 40 to 41" in exception["text"]
+    assert "low 40 to 41" in page.partition("<h2>Configurations</h2>")[2].partition("</section>")[0]
     with zipfile.ZipFile(archive) as file:
         limits = [file.read(f"configuration/{version}/parameters.csv").decode() for version in (1, 2)]
         copy = file.read("record.html").decode()

@@ -38,7 +38,7 @@ def test_an_equipment_that_is_not_there_is_an_error_with_its_line(tmp_path: Path
     assert re.search(r"line\.toml:\d+: alarms: there is no equipment `granulater`.*granulator", problem)
 
 
-@pytest.mark.urs("URS-CTX-07")
+@pytest.mark.urs("URS-CTX-10")
 async def test_an_alarm_of_the_server_stands_in_the_journal_and_is_recomputed(tmp_path: Path) -> None:
     examples.copy("granulation-2", tmp_path / "line")
     line = config.load(tmp_path / "line")

@@ -153,7 +153,8 @@ async def test_what_was_promised_before_or_after_a_forced_remount_is_on_the_disk
     assert after["verified"] == 0, after
     found = f"found after {max(cut['stopped']['after_s'], 0.0) * 1000:.0f} ms"
     figures(
-        "F09", f"read-only by force while it writes ({found}), then power off: {promised} promised, {held} held, epoch {after['epoch']}"
+        "read-only disk",
+        f"read-only by force while it writes ({found}), then power off: {promised} promised, {held} held, epoch {after['epoch']}",
     )
 
 
@@ -166,7 +167,7 @@ async def test_a_forced_remount_ends_the_gateway_and_it_goes_on_when_the_disk_ma
     stopped, again, judged = line["stopped"], line["again"], line["judged"]
     (began,) = [event for event in judged["findings"] if event["type"] == "epoch"]
     figures(
-        "F09",
+        "read-only disk",
         f"read-only by force under the line: exit {stopped['status']} after {stopped['after_s']:.1f} s ({stopped['said'][0][-69:]}), "
         f"next start exit {again['status']} ({again['said'][0][:60]}); writable again: {judged['verdict']}; epochs {len(judged['epochs'])}",
     )

@@ -54,7 +54,7 @@ def read_again(came: list[tuple[int, str, str]], first_epoch: int) -> set[str]:
 def restored(line: Path, backup: Path, store: Path | None) -> int:
     """Lose the disk, restore, put the key back: entries that the journal holds then."""
     (line / "data").rename(line / "the disk that was lost")
-    done = command("restore", line, "--from", backup, *(("--ebr", store) if store else ()))
+    done = command("restore", line, "--from", backup, "--reason", "the disk was lost", *(("--ebr", store) if store else ()))
     assert done.returncode == 0, done.stdout + done.stderr
     held = verify(line / "data").entries
     assert not store or f"{held - verify(backup).entries} entries beyond the backup were taken" in done.stdout

@@ -47,7 +47,7 @@ def of(record: dict[str, Any], name: str) -> dict[str, Any]:
     return next(p for p in record["parameters"] if p["parameter"] == name)
 
 
-@pytest.mark.urs("URS-CFG-01", "URS-CFG-04")
+@pytest.mark.urs("URS-CFG-01", "URS-CTX-08")
 async def test_limits_that_change_in_a_long_step_leave_its_values_and_judge_by_the_new(tmp_path: Path) -> None:
     """The readings from its start on are not held any more: what was summed goes on, and only times beyond a line begin anew."""
     above = "mix_above,PM-3,Time above,mixer,MIX,mixer.temp,time_above,s,0,,{},map,CPP\n"
@@ -69,7 +69,6 @@ async def test_limits_that_change_in_a_long_step_leave_its_values_and_judge_by_t
     assert stored == []
 
 
-@pytest.mark.urs("URS-CFG-04")
 async def test_lines_that_change_and_change_back_count_nothing_twice_and_nothing_unseen(tmp_path: Path) -> None:
     async with way_of(tmp_path) as way:
         await mixing(way, 200)
@@ -85,7 +84,7 @@ async def test_lines_that_change_and_change_back_count_nothing_twice_and_nothing
     assert (mean["status"], stored) == ("present", [])
 
 
-@pytest.mark.urs("URS-CFG-04", "URS-MAP-06")
+@pytest.mark.urs("URS-CTX-08")
 async def test_a_tag_that_is_in_another_unit_from_here_on_is_another_tag(tmp_path: Path) -> None:
     """60.0 degrees Celsius were read on as 60.0 K: -213.2 degrees, present and judged."""
     async with way_of(tmp_path) as way:
@@ -101,7 +100,7 @@ async def test_a_tag_that_is_in_another_unit_from_here_on_is_another_tag(tmp_pat
     assert stored == []
 
 
-@pytest.mark.urs("URS-CFG-04")
+@pytest.mark.urs("URS-CFG-01", "URS-CTX-08")
 async def test_a_step_that_is_not_declared_any_more_has_a_record_and_is_said(tmp_path: Path) -> None:
     """It was dropped without a word: the batch was complete, 0 of 0."""
     other = STEPS.replace("MIX,mixer,phase,,mixer.step,10,1,1", "REST,mixer,phase,,mixer.step,77,0..1,1")
@@ -121,7 +120,7 @@ async def test_a_step_that_is_not_declared_any_more_has_a_record_and_is_said(tmp
     assert stored == []
 
 
-@pytest.mark.urs("URS-CFG-04")
+@pytest.mark.urs("URS-CTX-04")
 async def test_a_step_that_is_declared_anew_and_runs_already_is_found_and_not_seen_to_begin(tmp_path: Path) -> None:
     async with way_of(tmp_path) as way:
         await mixing(way)
@@ -134,7 +133,7 @@ async def test_a_step_that_is_declared_anew_and_runs_already_is_found_and_not_se
     assert stored == []
 
 
-@pytest.mark.urs("URS-CFG-04")
+@pytest.mark.urs("URS-CTX-01", "URS-CTX-08")
 async def test_an_equipment_that_has_another_name_from_here_on_keeps_the_past_under_its_old_one(tmp_path: Path) -> None:
     """The past was decided again under the new name: the step began in the mixer, and its record was the kneader's."""
 
@@ -160,7 +159,6 @@ async def test_an_equipment_that_has_another_name_from_here_on_keeps_the_past_un
     assert stored == []
 
 
-@pytest.mark.urs("URS-CFG-04")
 async def test_a_sample_whose_row_is_gone_stops_no_start(tmp_path: Path) -> None:
     """Whatever touched it within two minutes ended the process, at every start again."""
     async with way_of(tmp_path) as way:
@@ -176,7 +174,6 @@ async def test_a_sample_whose_row_is_gone_stops_no_start(tmp_path: Path) -> None
     assert (way.faults, stored) == ([], [])
 
 
-@pytest.mark.urs("URS-CFG-04")
 async def test_a_record_that_is_made_stays_where_the_next_configuration_asks_for_what_nobody_gathered(tmp_path: Path) -> None:
     """Its limit is read from another tag from here on, whose readings were never held: nothing better can be said of the step."""
     asks = PARAMETERS.replace("mean,Cel,1,40,95,map", "mean,Cel,1,,=mixer.limit,tag")
@@ -195,7 +192,7 @@ async def test_a_record_that_is_made_stays_where_the_next_configuration_asks_for
     assert stored == []
 
 
-@pytest.mark.urs("URS-CFG-04")
+@pytest.mark.urs("URS-CFG-01")
 async def test_what_has_ended_and_is_not_recorded_yet_is_judged_by_the_configuration_that_held(tmp_path: Path) -> None:
     """The gateway was stopped before its record was due; another limit was asked for when it came back, and nobody had gathered it."""
     other = "mix_max,PM-3,Highest,mixer,MIX,mixer.temp,max,Cel,1,,=mes.highest,mes,CPP\n"

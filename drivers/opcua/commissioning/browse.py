@@ -9,10 +9,10 @@ from typing import Any
 from config import Source
 from config.grammars.addresses import OpcUaAddress, format, parse  # noqa: A004 - the grammar's own pair
 from drivers.contract import BadReply
-from drivers.opcua.asyncua_types import ua
+from drivers.opcua.asyncua_types import status_name, ua
 from drivers.opcua.session import variant as v
 from drivers.opcua.session.attributes import HAS_PROPERTY, UNIT_PROPERTIES, BuiltInTypes, references_of, units_by_properties
-from drivers.opcua.session.link import Link, connected, local, plain, plain_errors, status_name, status_of
+from drivers.opcua.session.link import Link, connected, local, plain, plain_errors, status_of
 from drivers.opcua.settings import OpcUaSettings
 
 SCALAR, ANY, SCALAR_OR_ARRAY = -1, -2, -3

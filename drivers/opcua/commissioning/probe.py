@@ -14,13 +14,13 @@ from typing import Any
 from config import Source, Tag
 from config.grammars.addresses import OpcUaAddress, parse
 from drivers.contract import DriverError, Finding, Loss, Reading
-from drivers.opcua.asyncua_types import ua
+from drivers.opcua.asyncua_types import status_name, ua
 from drivers.opcua.commissioning.probe_fields import compare_fields, doubts
 from drivers.opcua.commissioning.probe_report import ProbedTag, ProbeReport
 from drivers.opcua.plan import TYPES, plan_of
 from drivers.opcua.session.attributes import BuiltInTypes, units_of
 from drivers.opcua.session.declared import compared
-from drivers.opcua.session.link import Link, connected, plain, plain_errors, status_name
+from drivers.opcua.session.link import Link, connected, plain, plain_errors
 from drivers.opcua.session.paths import resolve
 from drivers.opcua.session.variant import NAMES
 from drivers.opcua.settings import OpcUaSettings

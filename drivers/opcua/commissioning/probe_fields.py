@@ -5,11 +5,12 @@ from typing import Any
 
 from config import Source, Tag
 from drivers.contract import Finding, Reading
+from drivers.opcua.asyncua_types import status_name
 from drivers.opcua.decoding import structures
 from drivers.opcua.decoding.convert import Absent, Converter
 from drivers.opcua.decoding.publish import Undecoded
 from drivers.opcua.plan import TagBinding, plan_of
-from drivers.opcua.session.link import Link, status_name
+from drivers.opcua.session.link import Link
 from drivers.opcua.session.variant import NAMES
 from drivers.opcua.settings import OpcUaSettings
 

@@ -7,12 +7,13 @@ bounds is not what is bounded here.
 """
 
 import struct
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
 
 from asyncua.ua.uaerrors import UaError
 
 from drivers.contract import Reading
+from drivers.opcua.decoding.remembered import RememberedLayouts
 from drivers.opcua.session import variant as v
 from drivers.opcua.session.variant import Undecodable
 
@@ -135,25 +136,28 @@ def notification_message(body: bytes, at: int, end: int) -> tuple[NotificationMe
     return NotificationMessage(sequence, v.ticks_of(filetime), tuple(parts)), at
 
 
+def _tail(letters: str, mask: int) -> tuple[struct.Struct, int, int, int]:
+    """Return the struct of these letters and of the members that the mask promises, with their places in it; -1 for one that is absent."""
+    places = []
+    for bit, letter in ((v.HAS_STATUS, "I"), (v.HAS_SOURCE, "q"), (v.HAS_SERVER, "q")):
+        places.append(len(letters) if mask & bit else -1)
+        letters += letter if mask & bit else ""
+    status, source, server = places
+    return struct.Struct("<" + letters), status, source, server
+
+
 class _Layout:
     """The fixed record (client handle, mask, type, value, then what the mask says), built once."""
 
     def __init__(self, mask: int, number: int) -> None:
-        letters = "IBB" + v.FIXED[number]
-        self.status = self.source = self.server = -1
-        for bit, letter, name in ((v.HAS_STATUS, "I", "status"), (v.HAS_SOURCE, "q", "source"), (v.HAS_SERVER, "q", "server")):
-            if mask & bit:
-                setattr(self, name, len(letters))
-                letters += letter
-        self.struct = struct.Struct("<" + letters)
+        self.struct, self.status, self.source, self.server = _tail("IBB" + v.FIXED[number], mask)
         self.size = self.struct.size
 
 
-_PLAIN = {
-    mask | number << 8: _Layout(mask, number)
-    for number in v.FIXED
-    for mask in (1, 3, 5, 7, 9, 11, 13, 15)  # with a value, without picoseconds
-}
+_MASKS = (1, 3, 5, 7, 9, 11, 13, 15)  # with a value, without picoseconds
+_PLAIN = {bytes((mask, number)): _Layout(mask, number) for number in v.FIXED for mask in _MASKS}
+_TEXT = {bytes((mask, v.STRING)): _tail("", mask) for mask in _MASKS}
+_TEXT_AT = struct.Struct("<IBBi")  # handle, mask, type, length in bytes
 
 
 class Decoder:
@@ -162,6 +166,7 @@ class Decoder:
     def __init__(self, tags: Mapping[int, int], types: Mapping[int, int], convert: Callable[[Undecoded, list[Reading]], None]) -> None:
         """Take tag and built-in type by handle; type -1 sends every record of a handle to `convert`, which appends its readings."""
         self._tags, self._types, self._convert = dict(tags), dict(types), convert
+        self._layouts = RememberedLayouts(self._tags, self._types)
 
     def data_change(self, body: bytes, at: int, end: int, out: list[Reading], budget: v.Budget | None = None) -> None:
         """Append the readings of a DataChangeNotification to `out`, in order. Raises one of BROKEN."""
@@ -169,32 +174,49 @@ class Decoder:
         (left,) = struct.unpack_from("<i", body, at)
         budget.spend(max(left, 0))
         at += 4
-        # A short look first, and longer ones while records stay alike: where layouts alternate, no long slice is made in vain.
+        if (remembered := self._layouts.readings(body, at, end, left)) is not None:
+            out += remembered[0]
+            at = remembered[1]
+        else:
+            at = self._records(body, at, end, left, out, budget)
+        if v.diagnostics(body, at, end) != end:
+            raise Undecodable("bytes left over")
+
+    def _records(self, body: bytes, at: int, end: int, left: int, out: list[Reading], budget: v.Budget) -> int:
+        """Append the readings of so many records, run by run; return the position after them."""
+        # A short look first, and longer ones while records stay alike; where layouts alternate, records are unpacked one by one.
         look = _FIRST_LOOK
         while left > 0:
-            mask = body[at + 4]
-            layout = _PLAIN.get(mask | body[at + 5] << 8) if at + 5 < end else None
+            kind = body[at + 4 : at + 6]
+            layout = _PLAIN.get(kind)
             if layout is None:
-                at, look = self._single(body, at, end, out, budget), _FIRST_LOOK
+                at, look = (self._text if kind in _TEXT else self._single)(body, at, end, out, budget), _FIRST_LOOK
+                left -= 1
+                continue
+            after = at + layout.size
+            if body[after + 4 : after + 6] != kind or left == 1:
+                if after > end:
+                    raise Undecodable("a record ends beyond its notification")
+                self._plain(layout, kind[1], (layout.struct.unpack_from(body, at),), out)
+                at, look = after, _FIRST_LOOK
                 left -= 1
                 continue
             run = _run(body, at, end, layout.size, min(left, look))
             if not run:
                 raise Undecodable("a record ends beyond its notification")
             look = look * 8 if run == look else _FIRST_LOOK
-            self._plain(layout, body[at + 5], memoryview(body)[at : at + run * layout.size], out)
+            self._plain(layout, kind[1], layout.struct.iter_unpack(memoryview(body)[at : at + run * layout.size]), out)
             at += run * layout.size
             left -= run
-        if v.diagnostics(body, at, end) != end:
-            raise Undecodable("bytes left over")
+        return at
 
-    def _plain(self, layout: _Layout, number: int, view: memoryview, out: list[Reading]) -> None:
-        """Append a run of records of equal layout. The usual layout (status absent, both times) has a loop of its own."""
+    def _plain(self, layout: _Layout, number: int, records: Iterable[tuple[Any, ...]], out: list[Reading]) -> None:
+        """Append records of equal layout. The usual layout (status absent, both times) has a loop of its own."""
         tags, types = self._tags, self._types
         status_at, source_at, server_at = layout.status, layout.source, layout.server
         append = out.append
         if status_at < 0 and source_at == 4 and server_at == 5:
-            for handle, _, _, value, source, server in layout.struct.iter_unpack(view):
+            for handle, _, _, value, source, server in records:
                 source = source - _SHIFT if _LOW <= source <= _HIGH else None  # noqa: PLW2901
                 server = server - _SHIFT if _LOW <= server <= _HIGH else None  # noqa: PLW2901
                 if types[handle] == number:
@@ -202,7 +224,7 @@ class Decoder:
                 else:
                     self._convert(Undecoded(handle, number, value, 0, source, server), out)
             return
-        for record in layout.struct.iter_unpack(view):
+        for record in records:
             handle, value = record[0], record[3]
             status = record[status_at] if status_at > 0 else 0
             source = v.ticks_of(record[source_at]) if source_at > 0 else None
@@ -211,6 +233,27 @@ class Decoder:
                 append((tags[handle], None if status & 0x80000000 else value, status, source, server))
             else:
                 self._convert(Undecoded(handle, number, value, status, source, server), out)
+
+    def _text(self, body: bytes, at: int, end: int, out: list[Reading], _: v.Budget) -> int:
+        """Append a record with a String where it stands; return the position after it. A null one of a plain text is the empty text."""
+        handle: int
+        length: int
+        handle, _, _, length = _TEXT_AT.unpack_from(body, at)
+        tail, status_at, source_at, server_at = _TEXT[body[at + 4 : at + 6]]
+        at += _TEXT_AT.size
+        after = at + max(length, 0)
+        if after + tail.size > end:
+            raise Undecodable(f"{length} bytes announced, {end - at} there")
+        members = tail.unpack_from(body, after)
+        status = members[status_at] if status_at >= 0 else 0
+        source = v.ticks_of(members[source_at]) if source_at >= 0 else None
+        server = v.ticks_of(members[server_at]) if server_at >= 0 else None
+        value = body[at:after].decode("utf-8", "backslashreplace") if length >= 0 else None
+        if self._types[handle] == v.STRING:
+            out.append((self._tags[handle], None if status & 0x80000000 else value or "", status, source, server))
+        else:
+            self._convert(Undecoded(handle, v.STRING, value, status, source, server), out)
+        return after + tail.size
 
     def _single(self, body: bytes, at: int, end: int, out: list[Reading], budget: v.Budget) -> int:
         """Append one record of any kind; return the position after it."""

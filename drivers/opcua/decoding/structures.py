@@ -14,7 +14,7 @@ from drivers.opcua.decoding.publish import BROKEN
 from drivers.opcua.plan import MonitoringPlan
 from drivers.opcua.session import variant as v
 from drivers.opcua.session.attributes import BuiltInTypes
-from drivers.opcua.session.link import Link, in_chunks, off_loop, plain
+from drivers.opcua.session.link import TOO_LARGE, Link, in_chunks, off_loop, plain
 from drivers.opcua.session.references import browsed, description
 
 HAS_ENCODING, HAS_DESCRIPTION, HAS_COMPONENT = 38, 39, 47
@@ -117,11 +117,13 @@ async def values_of(link: Link, nodes: Sequence[Any]) -> list[DataValue]:
         request = ua.ReadRequest()
         request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
         request.Parameters.NodesToRead = [ua.ReadValueId(node, ua.AttributeIds.Value) for node in part]
-        body = await link.raw(request)
         try:
-            return await off_loop(publish.read_values, body)
-        except publish.ServiceFault as fault:
-            raise ua.UaStatusCodeError(fault.status) from None
+            return await off_loop(publish.read_values, await link.raw(request))
+        except (publish.ServiceFault, ua.UaStatusCodeError) as fault:
+            status = int(fault.status if isinstance(fault, publish.ServiceFault) else fault.code)
+            if status in TOO_LARGE and len(part) == 1:
+                return [(0, None, status, None, None)]
+            raise ua.UaStatusCodeError(status) from None
         except BROKEN:
             return await apart(part)
 

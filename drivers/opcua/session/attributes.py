@@ -6,9 +6,9 @@ from typing import Any
 from config.grammars.addresses import OpcUaAddress, parse
 from config.units import units
 from config.units.unit_names import UNECE
-from drivers.opcua.asyncua_types import ua
+from drivers.opcua.asyncua_types import status_name, ua
 from drivers.opcua.session import variant as v
-from drivers.opcua.session.link import Link, local, plain, status_name, status_of
+from drivers.opcua.session.link import Link, local, plain, status_of
 from drivers.opcua.session.references import Browsed, browsed, description
 from drivers.opcua.settings import OpcUaSettings
 

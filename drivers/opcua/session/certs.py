@@ -120,14 +120,7 @@ def reject(folder: Path, server: x509.Certificate) -> str:
 
 def trust(folder: Path, which: str) -> CertificateInfo:
     """Trust a rejected certificate, by the beginning of its SHA-256, or a certificate file. Raises LookupError if not just one fits."""
-    given = Path(which)
-    if given.is_file():
-        certificate = load(given)
-    else:
-        matches = [(file, certificate) for file, certificate in certificates(folder / "rejected") if file.stem.startswith(which.lower())]
-        if len(matches) != 1:
-            raise LookupError(f"{len(matches)} rejected certificates begin with {which!r}")
-        given, certificate = matches[0]
+    given, certificate = _chosen(folder, which)
     digest = certificate.fingerprint(hashes.SHA256()).hex()
     place = folder / "trusted" / "certs"
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -137,6 +130,21 @@ def trust(folder: Path, which: str) -> CertificateInfo:
     if given.parent == folder / "rejected":
         given.unlink()
     return _info("trusted", file, certificate)
+
+
+def meant(folder: Path, which: str) -> CertificateInfo:
+    """Say which certificate `trust` would trust, and change nothing. Raises LookupError, ValueError as it does."""
+    return _info("rejected", *_chosen(folder, which))
+
+
+def _chosen(folder: Path, which: str) -> tuple[Path, x509.Certificate]:
+    given = Path(which)
+    if given.is_file():
+        return given, load(given)
+    matches = [(file, certificate) for file, certificate in certificates(folder / "rejected") if file.stem.startswith(which.lower())]
+    if len(matches) != 1:
+        raise LookupError(f"{len(matches)} rejected certificates begin with {which!r}")
+    return matches[0]
 
 
 def show(folder: Path, now: datetime | None = None) -> list[CertificateInfo]:

@@ -16,10 +16,11 @@ from cryptography.exceptions import InvalidSignature
 from config import Source
 from config.grammars.addresses import OpcUaAddress
 from drivers.contract import BadReply, DriverError, DriverMisconfigured, LinkLost
-from drivers.opcua.asyncua_types import Client, ua
+from drivers.opcua.asyncua_types import Client, status_name, ua
 from drivers.opcua.session import security, server_limits
+from drivers.opcua.session.bounded import LARGEST_MESSAGE_BYTES, MOST_CHUNKS
 from drivers.opcua.session.variant import FILETIME_OF_1970
-from drivers.opcua.session.wire import LARGEST_MESSAGE_BYTES, MOST_CHUNKS, BoundedClient, BoundedProtocol
+from drivers.opcua.session.wire import BoundedClient, BoundedProtocol
 from drivers.opcua.settings import OpcUaSettings, password
 
 Answer = TypeVar("Answer")
@@ -61,8 +62,12 @@ LARGE_BYTES = 256 << 10
 """Messages from this size on are decoded off the event loop; a thousand usual values have a fifth of it."""
 KEEP_SESSION_S = 120.0
 """How long the server shall keep a session whose connection is gone, so that a restart can take it, or its subscriptions, over."""
-TOO_MUCH = {0x80100000, 0x80080000, 0x80B80000, 0x80B90000}
-"""BadTooManyOperations, BadEncodingLimitsExceeded, BadRequestTooLarge, BadResponseTooLarge: ask for less at once."""
+TOO_MUCH = {0x80100000, 0x80080000, 0x80B80000, 0x80B90000, 0x80800000}
+"""BadTooManyOperations, BadEncodingLimitsExceeded, BadRequestTooLarge, BadResponseTooLarge, BadTcpMessageTooLarge: ask for less at once."""
+TOO_LARGE = TOO_MUCH - {0x80100000}
+"""Those of them that speak of bytes."""
+LEAST_SENT_BYTES = 8192
+"""Every peer takes a message of this size (Part 6, 7.1.2.3)."""
 
 
 @contextlib.contextmanager
@@ -83,12 +88,6 @@ def plain_errors(doing: str, foreign: tuple[type[Exception], ...] = ()) -> Itera
         raise LinkLost(f"{doing}: {error or type(error).__name__}") from error
     except (ua.UaError, *foreign) as error:
         raise BadReply(f"{doing}: {error or type(error).__name__}") from error
-
-
-def status_name(code: int) -> str:
-    """Return a status code's name (BadTimeout), or the number where the specification names none."""
-    name = ua.status_codes.get_name_and_doc(code)[0]
-    return f"0x{code:08X}" if name == "UnknownUaError" else str(name)
 
 
 async def off_loop(decode: Callable[..., Decoded], *of: Any, size: int | None = None) -> Decoded:
@@ -137,11 +136,25 @@ class Link:
         """The open connection. Raises LinkLost if there is none."""
         protocol = self.client.uaclient.protocol
         if not isinstance(protocol, BoundedProtocol) or protocol.transport is None:
-            raise LinkLost("the connection is closed")
+            made = self.client.uaclient.made
+            raise LinkLost(str(made.failure or "the connection is closed"))
         return protocol
 
+    def most_sent_bytes(self) -> int:
+        """Return how large a message may be on the next connection; 0 if nothing is known beyond what the server states.
+
+        A server may end the connection over a message that is within what it states, or state nothing.
+        """
+        failure, known = self.client.uaclient.made.failure, int(self.client.uaclient.most_sent_bytes)
+        if failure is None or failure.status not in TOO_MUCH:
+            return known
+        return max(int(self.client.uaclient.made.largest_sent) // 2, LEAST_SENT_BYTES)
+
     async def raw(self, request: Any) -> bytes:
-        """Send a request; return the body of the answer, type id first. A ServiceFault is left to the caller."""
+        """Send a request; return the body of the answer, type id first. A ServiceFault is left to the caller.
+
+        Raises UaStatusCodeError where the answer was aborted or is too large, TimeoutError, OSError.
+        """
         protocol = self.protocol
         async with asyncio.timeout(self.timeout_s):
             data = await protocol._send_request(request, self.timeout_s)  # noqa: SLF001 - asyncua 2.1.0 is pinned; a contract test holds it
@@ -161,6 +174,9 @@ class Link:
             # asyncua's decoder declares nothing: what it raises over a server's bytes is the server's bad answer.
             raise BadReply(f"{answer.__name__} can not be read: {error or type(error).__name__}") from error
         decoded.ResponseHeader.ServiceResult.check()  # type: ignore[attr-defined]
+        kind, expected = decoded.TypeId, answer().TypeId  # type: ignore[attr-defined]
+        if (kind.NamespaceIndex, kind.Identifier) != (expected.NamespaceIndex, expected.Identifier):
+            raise BadReply(f"{answer.__name__} was expected, the server sent {kind.to_string()}")
         return decoded
 
     async def call(self, node: Any, method: Any, *inputs: Any) -> list[Any]:
@@ -257,9 +273,15 @@ async def in_chunks(things: Sequence[Any], most: int, call: Any) -> list[Any]:
 
 
 @contextlib.asynccontextmanager
-async def connected(source: Source, settings: OpcUaSettings, endpoint: str, kept: KeptSession | None = None) -> AsyncIterator[Link]:
-    """Open a session for as long as the context lasts. After a clean end its subscriptions stay on the server for the next session."""
+async def connected(
+    source: Source, settings: OpcUaSettings, endpoint: str, kept: KeptSession | None = None, most_sent_bytes: int = 0
+) -> AsyncIterator[Link]:
+    """Open a session for as long as the context lasts. After a clean end its subscriptions stay on the server for the next session.
+
+    most_sent_bytes: of one message, as `Link.most_sent_bytes` told of the connection before.
+    """
     client, sent = await _client(source, settings, endpoint)
+    client.uaclient.most_sent_bytes = most_sent_bytes
     clean = False
     try:
         with plain_errors(f"connecting to {endpoint}", FOREIGN):
@@ -308,7 +330,7 @@ async def _activated(client: Any, settings: OpcUaSettings, endpoint: str, kept: 
         client.uaclient.session.restore_authentication_token(kept.token)
         client._server_nonce, client._policy_ids = kept.nonce, kept.policies  # noqa: SLF001
         try:
-            await client.activate_session(**identity)
+            await _activate(client, settings, identity)
         except ua.UaStatusCodeError as error:
             if error.code in _LATER:
                 raise
@@ -317,8 +339,14 @@ async def _activated(client: Any, settings: OpcUaSettings, endpoint: str, kept: 
             return Link(client, endpoint, reused=True, timeout_s=client.uaclient._timeout)  # noqa: SLF001
     await client.create_session()
     security.choose_identity(client, settings)
-    await client.activate_session(**identity)
+    await _activate(client, settings, identity)
     return Link(client, endpoint, reused=False, timeout_s=client.uaclient._timeout)  # noqa: SLF001
+
+
+async def _activate(client: Any, settings: OpcUaSettings, identity: Mapping[str, Any]) -> None:
+    if settings.security.policy == "None" and settings.user is not None:
+        security.show_trusted_key(client)
+    await client.activate_session(**identity)
 
 
 async def _described(link: Link) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from drivers.contract import BadReply
-from drivers.opcua.asyncua_types import ua
-from drivers.opcua.session.link import Link, in_chunks, local, status_name
+from drivers.opcua.asyncua_types import status_name, ua
+from drivers.opcua.session.link import Link, in_chunks, local
 
 _BAD = 0x80000000
 _SHORT_OF_POINTS = {ua.StatusCodes.BadNoContinuationPoints, ua.StatusCodes.BadContinuationPointInvalid}

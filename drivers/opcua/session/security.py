@@ -2,10 +2,12 @@
 
 import socket
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from config import Source
 from drivers.contract import BadReply, DriverError, DriverMisconfigured
@@ -37,18 +39,34 @@ def application_uri(source: Source, settings: OpcUaSettings) -> str:
 
 
 async def apply(client: Any, source: Source, settings: OpcUaSettings, endpoint: str) -> tuple[x509.Certificate, ...]:
-    """Prepare the client for a secured channel; return the authorities that the server showed. With policy None the client is left alone.
+    """Prepare the client for channel and identity; return the authorities that the server showed.
 
-    Raises Untrusted, BadReply, DriverMisconfigured.
+    With policy None the client is left alone, but for a password: the server whose key hides it must be a trusted one, too. Raises
+    Untrusted, BadReply, DriverMisconfigured.
     """
+    client._encrypt_password = partial(_hidden_password, client)  # noqa: SLF001
     if settings.user_certificate is not None:
         _user_certificate(client, source, settings.user_certificate)
-    if settings.security.policy == "None":
-        return ()
     place = folder(source, settings)
+    if settings.security.policy == "None":
+        if settings.user is None:
+            return ()
+        client.hides_password_for, *sent = await _trusted(client, settings, endpoint, place)
+        return tuple(sent)
     own = certs.own(place)
     if own is None:
         raise DriverMisconfigured(f"no certificate of our own in {place / 'own'}: run `ebr-gateway certs make LINE`")
+    server, *sent = await _trusted(client, settings, endpoint, place)
+    policy = POLICIES[settings.security.policy]
+    mode = ua.MessageSecurityMode[settings.security.mode]
+    key = certs.load_key(own.key_file)
+    client.security_policy = policy(server, own.certificate, key, mode)
+    client.uaclient.set_security(client.security_policy)
+    return tuple(sent)
+
+
+async def _trusted(client: Any, settings: OpcUaSettings, endpoint: str, place: Path) -> list[x509.Certificate]:
+    """Return the certificate that the server shows for our endpoint, and its authorities. Raises Untrusted, BadReply."""
     offered = await _offered(client, settings, endpoint)
     server, *sent = chain_of(offered.ServerCertificate or b"")
     refusal = refusal_of(place, settings, server, offered.Server.ApplicationUri, sent)
@@ -56,12 +74,7 @@ async def apply(client: Any, source: Source, settings: OpcUaSettings, endpoint: 
         digest = certs.reject(place, server)
         way_out = f"`ebr-gateway certs trust LINE {digest[:16]}`" if refusal == trust.NOT_TRUSTED else "it is not accepted, trusted or not"
         raise Untrusted(f"{endpoint}: {refusal}; the certificate lies in {place / 'rejected'}: {way_out}")
-    policy = POLICIES[settings.security.policy]
-    mode = ua.MessageSecurityMode[settings.security.mode]
-    key = certs.load_key(own.key_file)
-    client.security_policy = policy(server, own.certificate, key, mode)
-    client.uaclient.set_security(client.security_policy)
-    return tuple(sent)
+    return [server, *sent]
 
 
 def refusal_of(
@@ -83,7 +96,9 @@ async def _offered(client: Any, settings: OpcUaSettings, endpoint: str) -> Any:
     asking.uaclient = BoundedClient(settings.request_timeout_s)
     asking.application_uri = client.application_uri
     asking.max_messagesize, asking.max_chunkcount = client.max_messagesize, client.max_chunkcount
-    uri, mode = POLICIES[settings.security.policy].URI, ua.MessageSecurityMode[settings.security.mode]
+    is_plain = settings.security.policy == "None"
+    uri = policies.SecurityPolicyNone.URI if is_plain else POLICIES[settings.security.policy].URI
+    mode = ua.MessageSecurityMode.None_ if is_plain else ua.MessageSecurityMode[settings.security.mode]
     try:
         offers = await asking.connect_and_get_server_endpoints()
     finally:
@@ -94,7 +109,8 @@ async def _offered(client: Any, settings: OpcUaSettings, endpoint: str) -> Any:
         if offer.SecurityPolicyUri == uri and offer.SecurityMode == mode:
             return offer
     offered = sorted({f"{str(offer.SecurityPolicyUri).rpartition('#')[2]}/{offer.SecurityMode.name.strip('_')}" for offer in offers})
-    raise BadReply(f"{endpoint} does not offer {settings.security.policy}/{settings.security.mode}, only {', '.join(offered)}")
+    wanted = "None/None" if is_plain else f"{settings.security.policy}/{settings.security.mode}"
+    raise BadReply(f"{endpoint} does not offer {wanted}, only {', '.join(offered)}")
 
 
 def _user_certificate(client: Any, source: Source, name: str) -> None:
@@ -136,10 +152,42 @@ def choose_identity(client: Any, settings: OpcUaSettings) -> None:
     if kind == ua.UserTokenType.Anonymous:
         return
     good = {policy.URI for policy in POLICIES.values()}
-    hidden = settings.security.mode == "SignAndEncrypt" and kind == ua.UserTokenType.UserName
-    acceptable = [token for token in offered if not token.SecurityPolicyUri or token.SecurityPolicyUri in good]
+    is_plain = settings.security.policy == "None"
+    hidden = not is_plain and settings.security.mode == "SignAndEncrypt" and kind == ua.UserTokenType.UserName
+    # A token without a policy of its own has the channel's (Part 4, 7.42).
+    acceptable = [token for token in offered if token.SecurityPolicyUri in good or (not token.SecurityPolicyUri and not is_plain)]
     acceptable += [token for token in offered if hidden and token.SecurityPolicyUri == policies.SecurityPolicyNone.URI]
     if not acceptable:
-        shown = ", ".join(sorted({str(token.SecurityPolicyUri).rpartition("#")[2] for token in offered}))
-        raise BadReply(f"the server takes {kind.name} with {shown} only: that would not protect it in mode {settings.security.mode}")
+        shown = ", ".join(sorted({str(token.SecurityPolicyUri or "").rpartition("#")[2] or "the channel's policy" for token in offered}))
+        where = "with security policy None" if is_plain else f"in mode {settings.security.mode}"
+        raise BadReply(f"the server takes {kind.name} with {shown} only: that would not protect it {where}")
     client._policy_ids = acceptable  # noqa: SLF001
+
+
+def show_trusted_key(client: Any) -> None:
+    """Let a password be hidden with the key of the server that was trusted, and no other. For policy None, before the session is activated.
+
+    Raises Untrusted if the session is with another server than the one that was asked.
+    """
+    server = client.hides_password_for.public_bytes(serialization.Encoding.DER)
+    if client.security_policy.peer_certificate not in (None, b"", server):
+        raise Untrusted("the server that made the session shows another certificate than the one that is trusted")
+    client.security_policy.peer_certificate = server
+
+
+def _hidden_password(client: Any, password: str, policy_uri: str) -> tuple[bytes, str]:
+    """Encrypt length, password and the server's nonce block by block (Part 4, 7.41.2.2); return it with the algorithm's URI.
+
+    asyncua encrypts one block: tokens that serve as passwords are longer.
+    """
+    policy = next(policy for policy in POLICIES.values() if policy_uri == policy.URI)
+    key: Any = x509.load_der_x509_certificate(client.security_policy.peer_certificate).public_key()
+    secret = password.encode() + (client._server_nonce or b"")  # noqa: SLF001
+    plain = len(secret).to_bytes(4, "little") + secret
+    size = key.key_size // 8 - _PADDING[policy.AsymmetricEncryptionURI]
+    blocks = [plain[at : at + size] for at in range(0, len(plain), size)]
+    return b"".join(policy.encrypt_asymmetric(key, block) for block in blocks), policy.AsymmetricEncryptionURI
+
+
+_PADDING = {"http://www.w3.org/2001/04/xmlenc#rsa-oaep": 42, "http://opcfoundation.org/UA/security/rsa-oaep-sha2-256": 66}
+"""Bytes that OAEP adds to a block: twice the digest, and two (RFC 8017, 7.1)."""

@@ -1,75 +1,47 @@
-"""asyncua's transport, bounded: limits on what a server may send before it is cut off (the library's own are 0, that is none)."""
+"""asyncua's transport over bounded chunks and messages: whatever a peer sends ends this connection at worst, with a reason in words."""
 
 import asyncio
 import logging
 from typing import Any
 
 from asyncua.client.ua_client import UaClient, UaClientState, UASocketProtocol, UASocketState
-from asyncua.common.connection import TransportLimits
 from asyncua.common.utils import Buffer
-from asyncua.ua import ua_binary
 from asyncua.ua.ua_binary import header_from_binary, struct_from_binary, uatcp_to_binary
 
-from drivers.opcua.asyncua_types import ua
+from drivers.opcua.asyncua_types import status_name, ua
+from drivers.opcua.session.bounded import (
+    LARGEST_CHUNK_BYTES,
+    LARGEST_MESSAGE_BYTES,
+    MOST_CHUNKS,
+    MOST_OPENING_READS,
+    Aborted,
+    BoundedBuffer,
+    BoundedConnection,
+    ConnectionEnded,
+    PeerLimits,
+    fault_of,
+)
 
-LARGEST_CHUNK_BYTES = 1 << 20
-LARGEST_MESSAGE_BYTES = 16 << 20
-MOST_CHUNKS = 512
-MOST_READS = 1_000_000
-"""Reads of asyncua's decoder in one answer: about one per member; seconds, and some hundred megabytes at worst."""
+LONGEST_REASON = 300
+"""Characters of a reason that are kept: it may hold what a peer has sent."""
 
 logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # every error that it logs is raised here too, in one line
-
-
-class ReceiveLimits(TransportLimits):
-    """Limits that the server's Acknowledge may lower for what we send, and never raises for what we take in."""
-
-    def update_client_limits(self, msg: ua.Acknowledge) -> None:
-        """Take over the server's Acknowledge; called by asyncua."""
-        stated = msg.ReceiveBufferSize
-        self.max_send_buffer = min(self.max_send_buffer, stated) if stated >= 8192 else self.max_send_buffer
-
-
-class BoundedBuffer(Buffer):
-    """What asyncua decodes an answer from. It believes every length in it; here each element that it reads is counted."""
-
-    def __init__(self, data: bytes, start_pos: int = 0, size: int = -1, left: list[int] | None = None) -> None:
-        super().__init__(data, start_pos, size)
-        self._left = [MOST_READS] if left is None else left
-
-    def read(self, size: int) -> bytes:
-        """Read, and count. Raises BadEncodingLimitsExceeded: whoever asked for many things asks for fewer at once."""
-        self._left[0] -= 1
-        if self._left[0] < 0 or size < 0:
-            raise ua.UaStatusCodeError(ua.StatusCodes.BadEncodingLimitsExceeded)
-        return super().read(size)
-
-    def copy(self, size: int = -1) -> "BoundedBuffer":
-        """Return a copy that counts on the same account."""
-        return BoundedBuffer(self._data, self._cur_pos, self._size if size == -1 or size > self._size else size, self._left)
-
-    @classmethod
-    def of(cls, buffer: Buffer) -> "BoundedBuffer":
-        """Bound what is left of a buffer."""
-        return cls(buffer._data, buffer.cur_pos, len(buffer))  # noqa: SLF001
-
-
-def _counted_null(data: Any) -> None:
-    """Decode Null, which takes no byte, by reading nothing: so an array of two thousand million of them is counted."""
-    data.read(0)
-
-
-setattr(ua_binary._Null, "unpack", staticmethod(_counted_null))  # noqa: B010, SLF001 - asyncua 2.1.0 is pinned; a test holds it
 
 
 class BoundedProtocol(UASocketProtocol):
     """Cuts the byte stream into chunks by itself: no chunk above the limit is gathered, and a slow peer costs linear time."""
 
-    def __init__(self, timeout: float, policy: Any) -> None:
-        limits = ReceiveLimits(LARGEST_CHUNK_BYTES, 65_535, MOST_CHUNKS, LARGEST_MESSAGE_BYTES)
-        super().__init__(timeout, security_policy=policy, limits=limits)
+    def __init__(self, timeout: float, policy: Any, most_sent_bytes: int = 0) -> None:
+        super().__init__(timeout, security_policy=policy)
+        limits = PeerLimits(LARGEST_CHUNK_BYTES, 65_535, MOST_CHUNKS, LARGEST_MESSAGE_BYTES, most_sent_bytes)
+        self._connection: BoundedConnection = BoundedConnection(policy, limits)
         self._gathered = bytearray()
-        self.failure: Exception | None = None
+        self.failure: ConnectionEnded | None = None
+
+    @property
+    def largest_sent(self) -> int:
+        """Bytes of the largest message that was sent."""
+        return self._connection.largest_sent
 
     def data_received(self, data: bytes) -> None:
         """Gather bytes from the socket, and take each complete chunk."""
@@ -77,7 +49,7 @@ class BoundedProtocol(UASocketProtocol):
         while len(self._gathered) >= 8 and self.failure is None:
             size = int.from_bytes(self._gathered[4:8], "little")
             if not 8 <= size <= LARGEST_CHUNK_BYTES:
-                self._fail(ValueError(f"a chunk of {size} bytes is announced"))
+                self._fail(ConnectionEnded(f"a chunk of {size} bytes is announced"))
             elif len(self._gathered) < size:
                 return
             else:
@@ -89,27 +61,64 @@ class BoundedProtocol(UASocketProtocol):
         try:
             buffer = Buffer(chunk)
             header = header_from_binary(buffer)
+            self._check_kind(header)
             message = self._connection.receive_from_header_and_body(header, buffer)
-            if isinstance(message, ua.ErrorMessage):
-                raise ua.UaStatusCodeError(message.Error.value)  # noqa: TRY301 - the one place that ends a broken connection
-            if isinstance(message, ua.Message):
-                self._call_callback(message.request_id(), BoundedBuffer.of(message.body()))
-            else:
-                self._process_received_message(message)
+            self._deliver(message)
             if header.MessageType == ua.MessageType.SecureOpen:
                 self._opened(message)
+        except ConnectionEnded as ended:
+            self._fail(ended)
         except Exception as error:  # noqa: BLE001 - whatever a hostile peer sends ends this connection, and only this
-            self._fail(error)
+            self._fail(ConnectionEnded(f"what the server sent can not be taken: {str(error) or type(error).__name__}"[:LONGEST_REASON]))
+
+    def _check_kind(self, header: ua.Header) -> None:
+        """Raise ConnectionEnded for what a server does not send, or not now (Part 6, 6.7.2, 7.1.2): it closes no channel, it cuts."""
+        kind, is_opening = header.MessageType, isinstance(self._open_secure_channel_exchange, ua.OpenSecureChannelParameters)
+        expected = {ua.MessageType.Error, ua.MessageType.SecureMessage, ua.MessageType.Acknowledge}
+        if is_opening:
+            expected.add(ua.MessageType.SecureOpen)
+        if kind not in expected:
+            raise ConnectionEnded(f"the server sent a message of type {kind!r}")
+        if kind != ua.MessageType.SecureMessage and header.ChunkType != ua.ChunkType.Single:
+            raise ConnectionEnded(f"a message of type {kind!r} in several chunks")
+
+    def _deliver(self, message: Any) -> None:
+        """Give a whole message to the request that waits for it. Raises ConnectionEnded, and whatever asyncua raises."""
+        if isinstance(message, ua.ErrorMessage):
+            status = int(message.Error.value)
+            name = status_name(status)
+            reason = f" ({message.Reason})" if message.Reason and message.Reason != name else ""
+            raise ConnectionEnded(f"the server ended the connection: {name}{reason}"[:LONGEST_REASON], status)
+        if isinstance(message, Aborted):
+            if (waiting := self._waiting(message.request)) is not None:
+                waiting.set_exception(ua.UaStatusCodeError(message.status))
+        elif isinstance(message, ua.Message):
+            if (waiting := self._waiting(message.request_id())) is not None:
+                waiting.set_result(BoundedBuffer.of(message.body()))
+        elif isinstance(message, ua.Acknowledge):
+            if (waiting := self._waiting(0)) is not None:
+                waiting.set_result(message)
+        elif message is not None:
+            raise ConnectionEnded(f"the server sent a {type(message).__name__}")
+
+    def _waiting(self, request: int) -> "asyncio.Future[Any] | None":
+        """Return what waits for an answer, None if it was given up meanwhile. Raises ConnectionEnded if nothing was asked."""
+        if request not in self._callbackmap:
+            raise ConnectionEnded(f"an answer to request {request}, which was not asked")
+        waiting = self._callbackmap.pop(request)
+        return None if waiting.done() else waiting
 
     def _opened(self, message: Any) -> None:
         """Hand the answer over to the waiting request and take the new keys into use, as asyncua does."""
         params: Any = self._open_secure_channel_exchange
-        response = struct_from_binary(ua.OpenSecureChannelResponse, BoundedBuffer.of(message.body()))
+        body = BoundedBuffer.of(message.body())
+        body.spend_at_most(MOST_OPENING_READS)
+        response = struct_from_binary(ua.OpenSecureChannelResponse, body)
         response.ResponseHeader.ServiceResult.check()
         self._open_secure_channel_exchange = response
         self._connection.set_channel(response.Parameters, params.RequestType, params.ClientNonce)
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: ConnectionEnded) -> None:
         self.failure = error
         self._gathered.clear()
         if self.transport is not None:
@@ -117,10 +126,11 @@ class BoundedProtocol(UASocketProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Fail every request that waits, with the reason."""
-        self.failure = self.failure or exc
+        self.failure = self.failure or ConnectionEnded(str(exc) if exc else "the server closed the connection")
         self.state = UASocketState.CLOSED
         self.transport = None
-        self._fail_all_pending(self.failure or ConnectionResetError("the server closed the connection"))
+        self._gathered.clear()
+        self._fail_all_pending(self.failure)
         if self.on_connection_lost is not None:
             self.on_connection_lost(exc)
 
@@ -142,9 +152,18 @@ class BoundedProtocol(UASocketProtocol):
         asyncua's wait_for can swallow a cancellation that arrives together with the answer.
         """
         async with asyncio.timeout(timeout or self.timeout):
-            data: Buffer = await self._send_request(request, timeout or self.timeout, message_type)
+            data: BoundedBuffer = await self._send_request(request, timeout or self.timeout, message_type)
         self.check_answer(data, "")
+        data.spend_at_most(MOST_OPENING_READS)
         return data
+
+    def check_answer(self, data: Buffer, context: str) -> bool:
+        """Return True if an answer is no ServiceFault. Raises UaStatusCodeError if it is one, UaError."""
+        del context
+        status = fault_of(data)
+        if status is not None:
+            raise ua.UaStatusCodeError(status)
+        return True
 
     async def open_secure_channel(self, params: Any) -> Any:
         """Issue or renew the channel (Part 4, 5.6.2), for the same reason by asyncio.timeout."""
@@ -155,6 +174,8 @@ class BoundedProtocol(UASocketProtocol):
             await self._send_request(request, message_type=ua.MessageType.SecureOpen)
         answer: Any = self._open_secure_channel_exchange
         self._open_secure_channel_exchange = None
+        if not isinstance(answer, ua.OpenSecureChannelResponse):
+            raise ConnectionEnded(str(self.failure or "the server answers otherwise when it is asked for a channel"))
         return answer.Parameters
 
     def publish(self, acknowledgements: list[tuple[int, int]]) -> "asyncio.Future[Buffer]":
@@ -165,9 +186,13 @@ class BoundedProtocol(UASocketProtocol):
 
 
 class BoundedClient(UaClient):
-    """UaClient over BoundedProtocol. made: the last protocol, also when asyncua has let go of it."""
+    """UaClient over BoundedProtocol.
+
+    made: the last protocol, also when asyncua has let go of it. most_sent_bytes: of one message, 0 for what the server states alone.
+    """
 
     made: BoundedProtocol | None = None
+    most_sent_bytes = 0
     has_new_session = False  # made over this connection: nobody else will close it
 
     async def create_session(self, parameters: Any) -> Any:
@@ -195,7 +220,7 @@ class BoundedClient(UaClient):
         self._set_state(UaClientState.SOCKET_OPEN)
 
     def _make_protocol(self) -> BoundedProtocol:
-        protocol = BoundedProtocol(self._timeout, self.security_policy)
+        protocol = BoundedProtocol(self._timeout, self.security_policy, self.most_sent_bytes)
         protocol.pre_request_hook = None
         protocol.on_connection_lost = self._on_transport_lost
         protocol.is_session_closing = self._is_session_closing

@@ -9,6 +9,7 @@ What always holds
 4. After a loss every tag concerned is read again, so that a value which no longer changes does not stay unknown.
 5. Whatever a server revises or refuses is a finding: each can lose values.
 
-`subscribe` makes subscriptions and items, and takes them over; `stream` is the publish loop; `handover` emits, and learns what may be
-acknowledged; `session_state` outlives the link; `alarms` reads conditions; `history` fills gaps; `upkeep` is what a session needs beside.
+`subscribe` makes subscriptions and items, and takes them over, `making` those of a plan where there may be fewer; `stream` is the publish
+loop, `messages` takes what it brings; `handover` emits, and learns what may be acknowledged; `session_state` outlives the link; `alarms`
+reads conditions; `history` fills gaps; `upkeep` is what a session needs beside.
 """

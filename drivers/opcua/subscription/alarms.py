@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from drivers.contract import Message
-from drivers.opcua.asyncua_types import ua
+from drivers.opcua.asyncua_types import status_name, ua
 from drivers.opcua.session import variant as v
-from drivers.opcua.session.link import Link, status_name
+from drivers.opcua.session.link import Link
 from drivers.opcua.settings import AlarmSource
 
 CONDITIONS = "conditions"

@@ -104,9 +104,10 @@ class Handover:
         One that still owes a first value is left out: taken over after a restart, it would never send that value again.
         """
         slots = {
-            str(s.group.slot): [s.id, s.expected, round(s.keep_alive_s, 3), sorted(s.missing.items())]
+            str(slot): [s.id, s.expected, round(s.keep_alive_s, 3), sorted(s.missing.items())]
             for s in self._state.subscriptions
             if not s.is_new
+            for slot in s.group.slots
         }
         untold = sorted(tag for s in self._state.subscriptions for tag in s.untold)
         watermark = {"endpoint": self._state.endpoint, "started": self._state.started, "plan": self._plan, "slots": slots, "untold": untold}

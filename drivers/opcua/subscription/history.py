@@ -14,13 +14,13 @@ from typing import Any
 
 from config import Tag
 from drivers.contract import Emit, Finding, Reading
-from drivers.opcua.asyncua_types import ua
+from drivers.opcua.asyncua_types import status_name, ua
 from drivers.opcua.decoding import publish
 from drivers.opcua.decoding.convert import Converter
 from drivers.opcua.decoding.publish import BROKEN, ServiceFault, Undecoded
 from drivers.opcua.plan import HistoryGap
 from drivers.opcua.session import variant as v
-from drivers.opcua.session.link import Link, names_of, plain, plain_errors, status_name, status_of
+from drivers.opcua.session.link import TOO_LARGE, Link, names_of, off_loop, plain, plain_errors, status_of
 from drivers.opcua.subscription.placing import placed
 from drivers.opcua.subscription.semantics import Semantics
 from drivers.opcua.subscription.session_state import SessionState
@@ -138,10 +138,16 @@ async def _raw(link: Link, gap: HistoryGap, node: Any) -> list[Undecoded]:
     values: list[Undecoded] = []
     point: bytes | None = None
     points: set[bytes] = set()
+    size = PAGE
     for _ in range(MOST_PAGES):
-        body = await link.raw(_request(node, gap, point))
         try:
-            status, point, page = _page(body, gap.item.handle)
+            status, point, page = await off_loop(_page, await link.raw(_request(node, gap, point, size)), gap.item.handle)
+        except (ServiceFault, ua.UaStatusCodeError) as fault:
+            code = int(fault.status if isinstance(fault, ServiceFault) else fault.code)
+            if code not in TOO_LARGE or size == 1:
+                raise Incomplete(f"HistoryRead: {status_name(code)}") from fault
+            size //= 2
+            continue
         except BROKEN as error:
             raise Incomplete(f"unreadable history: {error}") from error
         if status & 0x80000000 and status not in _NO_DATA:
@@ -159,14 +165,14 @@ async def _raw(link: Link, gap: HistoryGap, node: Any) -> list[Undecoded]:
     raise Incomplete(f"more than {MOST_PAGES} pages")
 
 
-def _request(node: Any, gap: HistoryGap, point: bytes | None, *, release: bool = False) -> Any:
+def _request(node: Any, gap: HistoryGap, point: bytes | None, size: int = PAGE, *, release: bool = False) -> Any:
     request = ua.HistoryReadRequest()
     details = ua.ReadRawModifiedDetails()
     details.IsReadModified = details.ReturnBounds = False
     # asyncua sends microseconds: the interval is asked for a little wider, and cut exactly by `_between`.
     details.StartTime = _EPOCH + timedelta(microseconds=gap.since_ticks // 10)
     details.EndTime = _EPOCH + timedelta(microseconds=gap.until_ticks // 10 + 1)
-    details.NumValuesPerNode = PAGE
+    details.NumValuesPerNode = size
     request.Parameters.HistoryReadDetails = details
     request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
     request.Parameters.ReleaseContinuationPoints = release

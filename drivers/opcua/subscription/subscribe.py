@@ -7,9 +7,9 @@ from typing import Any
 
 from config import Source, Tag
 from drivers.contract import Finding, Reading
-from drivers.opcua.asyncua_types import ua
+from drivers.opcua.asyncua_types import status_name, ua
 from drivers.opcua.plan import ItemGroup, MonitoredItem
-from drivers.opcua.session.link import Link, in_chunks, names_of, status_name
+from drivers.opcua.session.link import Link, in_chunks, names_of
 from drivers.opcua.settings import MOST_ITEMS, OpcUaSettings
 from drivers.opcua.subscription.alarms import event_filter
 from drivers.opcua.subscription.bridging import untold
@@ -23,8 +23,8 @@ _FILTER_REFUSED = {
     ua.StatusCodes.BadMonitoredItemFilterInvalid,
     ua.StatusCodes.BadFilterNotAllowed,
 }
-NO_MORE = {ua.StatusCodes.BadTooManySubscriptions, ua.StatusCodes.BadTooManyMonitoredItems}
-"""Service faults of a server that has no room for one more subscription, or for the items of it."""
+NO_ROOM = ua.StatusCodes.BadTooManyMonitoredItems
+"""Fault of a server that has no room for so many items; or the status of each that it has no room for."""
 NODE_UNKNOWN = ua.StatusCodes.BadNodeIdUnknown
 NODE_GONE = {NODE_UNKNOWN, ua.StatusCodes.BadNodeIdInvalid}
 """A notification with one of these: the item watches a node that is not there any more, and will not notice when it is back."""
@@ -53,6 +53,7 @@ class Subscription:
     untold: set[int] = field(default_factory=set)  # tags of whose losses the server's queue does not tell
     refresh_due: bool = False  # of events: the present conditions must be asked for
     values_due: bool = False  # the present values must be read
+    most_notifications: int = MOST_ITEMS  # per message
     since: dict[int, int] = field(default_factory=dict)  # tag -> ticks through which it is known, where this one follows a lost one
 
     def item_of(self, tag: int) -> MonitoredItem:
@@ -63,6 +64,11 @@ class Subscription:
         """Return the items of whose losses the server does not tell, of those that it has accepted."""
         items = [item for item in self.group.items if item.handle not in self.missing]
         return [item for item in items if any(binding.tag in self.untold for binding in item.bindings)]
+
+    def take_in(self, whole: ItemGroup) -> None:
+        """Have the items of more groups. It is in the watermark when all of them have sent a first value."""
+        self.group, self.tags, self.is_new = whole, whole.tags, True
+        self.handles = frozenset(item.handle for item in whole.items)
 
     def sends_again(self, tags: Mapping[int, Reading | None], now_s: float) -> None:
         """Note what the server was made to send, or may have in its queues, once more."""
@@ -104,13 +110,11 @@ async def create(link: Link, source: Source, settings: OpcUaSettings, group: Ite
 
     Publishing starts with the first PublishRequest.
     """
-    interval_s = group.publish_ms / 1000
-    keep_alive = max(1, math.ceil(settings.keep_alive_s / interval_s))
-    lifetime_s = max(LIFETIME_S, 3 * settings.keep_alive_s, 2 * source.outage_tolerance_s)
+    interval_ms, lifetime, keep_alive = _cycles(source, settings, group)
     request = ua.CreateSubscriptionRequest()
     request.Parameters = ua.CreateSubscriptionParameters(
-        RequestedPublishingInterval=float(group.publish_ms),
-        RequestedLifetimeCount=max(3 * keep_alive, math.ceil(lifetime_s / interval_s)),
+        RequestedPublishingInterval=interval_ms,
+        RequestedLifetimeCount=lifetime,
         RequestedMaxKeepAliveCount=keep_alive,
         MaxNotificationsPerPublish=MOST_ITEMS,
         PublishingEnabled=True,
@@ -120,6 +124,40 @@ async def create(link: Link, source: Source, settings: OpcUaSettings, group: Ite
     revised_s = answer.RevisedPublishingInterval * answer.RevisedMaxKeepAliveCount / 1000
     handles = frozenset(item.handle for item in group.items)
     return Subscription(answer.SubscriptionId, group, max(revised_s, 0.1), 1, group.tags, handles, now_s), answer
+
+
+def _cycles(source: Source, settings: OpcUaSettings, group: ItemGroup) -> tuple[float, int, int]:
+    """Return publishing interval in ms, and lifetime and longest keep-alive in intervals."""
+    interval_s = group.publish_ms / 1000
+    keep_alive = max(1, math.ceil(settings.keep_alive_s / interval_s))
+    lifetime_s = max(LIFETIME_S, 3 * settings.keep_alive_s, 2 * source.outage_tolerance_s)
+    return float(group.publish_ms), max(3 * keep_alive, math.ceil(lifetime_s / interval_s)), keep_alive
+
+
+async def modify(link: Link, source: Source, settings: OpcUaSettings, subscription: Subscription, group: ItemGroup) -> Any | None:
+    """Have a subscription publish as a group wants, and with its `most_notifications` per message (ModifySubscription, Part 4, 5.13.3).
+
+    Return what the server makes of it; None if it refuses.
+    """
+    interval_ms, lifetime, keep_alive = _cycles(source, settings, group)
+    request = ua.ModifySubscriptionRequest()
+    request.Parameters = ua.ModifySubscriptionParameters(
+        subscription.id, interval_ms, lifetime, keep_alive, subscription.most_notifications, 0
+    )
+    try:
+        answer = (await link.ask(request, ua.ModifySubscriptionResponse)).Parameters
+    except ua.UaStatusCodeError:
+        return None
+    subscription.keep_alive_s = max(answer.RevisedPublishingInterval * answer.RevisedMaxKeepAliveCount / 1000, 0.1)
+    return answer
+
+
+async def publish_fewer(link: Link, source: Source, settings: OpcUaSettings, subscription: Subscription) -> bool:
+    """Have half as many notifications in each message; return False if there is one in each already, or the server refuses."""
+    if subscription.most_notifications <= 1:
+        return False
+    subscription.most_notifications //= 2
+    return await modify(link, source, settings, subscription, subscription.group) is not None
 
 
 async def add_items(
@@ -152,14 +190,31 @@ async def add_items(
 
 
 async def _created(link: Link, subscription: Subscription, existing: Sequence[tuple[MonitoredItem, Any]], *, filtered: bool) -> list[Any]:
+    is_full = False
+
     async def some(part: Sequence[tuple[MonitoredItem, Any]]) -> list[Any]:
+        nonlocal is_full
+        if is_full:
+            return [_no_room() for _ in part]
         request = ua.CreateMonitoredItemsRequest()
         request.Parameters.SubscriptionId = subscription.id
         request.Parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
         request.Parameters.ItemsToCreate = [_create_request(item, node, filtered=filtered) for item, node in part]
-        return list((await link.ask(request, ua.CreateMonitoredItemsResponse)).Results)
+        try:
+            return list((await link.ask(request, ua.CreateMonitoredItemsResponse)).Results)
+        except ua.UaStatusCodeError as error:
+            if error.code != NO_ROOM:
+                raise
+            if len(part) > 1:  # some of them may have room
+                raise ua.UaStatusCodeError(ua.StatusCodes.BadTooManyOperations) from error
+            is_full = True
+            return [_no_room()]
 
     return await in_chunks(existing, link.limits["items"], some)
+
+
+def _no_room() -> Any:
+    return ua.MonitoredItemCreateResult(StatusCode=ua.StatusCode(NO_ROOM))
 
 
 def _create_request(item: MonitoredItem, node: Any, *, filtered: bool) -> Any:
@@ -182,9 +237,12 @@ def _create_request(item: MonitoredItem, node: Any, *, filtered: bool) -> Any:
 
 
 def revisions(
-    group: ItemGroup, subscription: Any, created: Sequence[tuple[MonitoredItem, Any]], tags: Sequence[Tag], tolerance_s: float
+    group: ItemGroup, subscription: Any | None, created: Sequence[tuple[MonitoredItem, Any]], tags: Sequence[Tag], tolerance_s: float
 ) -> list[Finding]:
-    """Compare what the server promises with what was asked; return a finding for each difference, because each can lose values."""
+    """Compare what the server promises with what was asked; return a finding for each difference, because each can lose values.
+
+    subscription: its revised parameters; None if they are not known.
+    """
     findings = []
     slower: dict[tuple[float, float], list[int]] = {}
     shorter: dict[tuple[int, int], list[int]] = {}
@@ -202,6 +260,8 @@ def revisions(
         text = f"the server queues {short} values instead of {size}{silent}: {whose}"
         severity = "alarm" if short <= 1 else "warning"
         findings.append(Finding("queue-revised", text, tuple(tag_indexes), severity, {"requested": size, "revised": short}))  # type: ignore[arg-type]
+    if subscription is None:
+        return findings
     lifetime_s = subscription.RevisedPublishingInterval * subscription.RevisedLifetimeCount / 1000
     if lifetime_s < tolerance_s:
         text = f"the server keeps a subscription for {lifetime_s:g} s, shorter than outage_tolerance_s = {tolerance_s:g}"
@@ -217,18 +277,26 @@ def subscription_tags(group: ItemGroup) -> tuple[int, ...]:
     return group.tags
 
 
-def unusable(subscription: Subscription, tags: Sequence[Tag]) -> list[tuple[Finding, tuple[int, ...]]]:
-    """Return a finding for each item that the server refused, with its tags."""
+def unusable(subscription: Subscription, items: Sequence[MonitoredItem], tags: Sequence[Tag]) -> list[tuple[Finding, tuple[int, ...]]]:
+    """Return a finding for each of these items that the server refused, with its tags; one for all for which it has no room."""
     findings: list[tuple[Finding, tuple[int, ...]]] = []
-    for item in subscription.group.items:
+    without_room: list[int] = []
+    for item in items:
         status = subscription.missing.get(item.handle)
         if status is not None and item.alarms is not None:
             text = f"alarms of {item.alarms.notifier}: {status_name(status)}; tried again from time to time"
             findings.append((Finding("alarms-not-heard", text, severity="alarm", evidence={"notifier": item.alarms.notifier}), ()))
+        elif status == NO_ROOM:
+            without_room += [binding.tag for binding in item.bindings]
         elif status is not None:
             tag_indexes = tuple(binding.tag for binding in item.bindings)
             text = f"{names_of(tags, tag_indexes)}: {status_name(status)} at {tags[tag_indexes[0]].address}; tried again from time to time"
             findings.append((Finding("node-unusable", text, tag_indexes, evidence={"status": f"0x{status:08X}"}), tag_indexes))
+    if without_room:
+        text = f"the server has no room for more items ({status_name(NO_ROOM)}): {len(without_room)} tags are not read, "
+        text += f"{names_of(tags, without_room)}; tried again from time to time"
+        evidence = {"status": f"0x{NO_ROOM:08X}"}
+        findings.append((Finding("not-subscribed", text, tuple(without_room), "alarm", evidence), tuple(without_room)))
     return findings
 
 

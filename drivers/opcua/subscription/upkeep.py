@@ -17,8 +17,8 @@ from drivers.opcua.session.declared import is_comparable
 from drivers.opcua.session.link import Link, names_of, plain_errors
 from drivers.opcua.settings import OpcUaSettings
 from drivers.opcua.subscription import alarms, subscribe
+from drivers.opcua.subscription.messages import Messages
 from drivers.opcua.subscription.session_state import SessionState
-from drivers.opcua.subscription.stream import Stream
 from drivers.opcua.subscription.subscribe import Subscription
 
 CLOCK_EVERY_S = 60.0
@@ -40,13 +40,13 @@ class Upkeep:
         tags: Sequence[Tag],
         emit: Emit,
         link: Link,
-        stream: Stream,
+        messages: Messages,
         state: SessionState,
         findings: list[Finding],
         structures: Structures,
     ) -> None:
         self._source, self._settings, self._tags, self._emit = source, settings, tags, emit
-        self._link, self._stream, self._state, self._findings = link, stream, state, findings
+        self._link, self._messages, self._state, self._findings = link, messages, state, findings
         self._structures = structures
         self._silent_reported: set[int] = set()
         # What a node declares is that of its fields' structure, not of a field.
@@ -107,7 +107,7 @@ class Upkeep:
             finding = semantics.answered(tag, stated)
             await self._emit.found(finding)
             if not semantics.are_doubted([tag]):
-                await self._stream.read(self._items_of(tag))
+                await self._messages.read(self._items_of(tag))
         return 0.5
 
     async def _declared(self) -> float:
@@ -140,7 +140,7 @@ class Upkeep:
         for subscription in self._state.subscriptions:
             items = [item for item in subscription.group.items if item.handle in handles]
             if items:
-                await self._stream.read(items)
+                await self._messages.read(items)
         wanted.clear()  # what is still not understood is asked for when it arrives again
         return TYPES_EVERY_S
 
@@ -162,7 +162,7 @@ class Upkeep:
         for subscription in self._state.subscriptions:
             if subscription.values_due:
                 subscription.values_due = False
-                await self._stream.read([item for item in subscription.group.items if item.handle not in subscription.missing])
+                await self._messages.read([item for item in subscription.group.items if item.handle not in subscription.missing])
                 return REFRESH_EVERY_S
         return 0.5
 
@@ -204,16 +204,27 @@ class Upkeep:
         await paths.resolve(self._link, [item.address for item in items], self._settings.namespaces)
         nodes = [self._link.node(item.address, self._settings.namespaces) for item in items]
         await subscribe.delete_items(self._link, subscription, items)
-        for item, _ in await subscribe.add_items(self._link, subscription, items, nodes):
-            tag_indexes = tuple(binding.tag for binding in item.bindings)
-            if item.alarms is not None:
-                subscription.refresh_due, notifier = True, item.alarms.notifier
-                text, evidence = f"alarms of {notifier}: heard again", {"notifier": notifier}
-                await self._emit.found(Finding("alarms-not-heard", text, severity="info", evidence=evidence))
-                continue
-            await self._emit.found(
-                Finding("node-unusable", f"{names_of(self._tags, tag_indexes)}: the node is there again", tag_indexes, "info")
-            )
+        refused = dict(subscription.missing)
+        created = [item for item, _ in await subscribe.add_items(self._link, subscription, items, nodes)]
+        with_room = [item for item in created if refused[item.handle] == subscribe.NO_ROOM]
+        if with_room:
+            tag_indexes = tuple(binding.tag for item in with_room for binding in item.bindings)
+            text = f"the server has room for more items: {names_of(self._tags, tag_indexes)}"
+            await self._emit.found(Finding("not-subscribed", text, tag_indexes, "info"))
+        for item in created:
+            if item not in with_room:
+                await self._taken_up(subscription, item)
+
+    async def _taken_up(self, subscription: Subscription, item: MonitoredItem) -> None:
+        if item.alarms is not None:
+            subscription.refresh_due, notifier = True, item.alarms.notifier
+            evidence = {"notifier": notifier}
+            await self._emit.found(Finding("alarms-not-heard", f"alarms of {notifier}: heard again", severity="info", evidence=evidence))
+            return
+        tag_indexes = tuple(binding.tag for binding in item.bindings)
+        await self._emit.found(
+            Finding("node-unusable", f"{names_of(self._tags, tag_indexes)}: the node is there again", tag_indexes, "info")
+        )
 
     async def _first_values(self) -> float:
         """Declare tags lost whose first value does not arrive: a server owes one for every item (Part 4, 5.13.1.2)."""

@@ -11,6 +11,7 @@ from config import Alarm
 from config.grammars.step_condition import Active, parse
 from gateway.context import event_bodies
 from gateway.context.plan import Plan, compared
+from gateway.context.standing import unknown
 from gateway.context.state import Instant, Raised, State
 from gateway.context.texts import LONGEST_TEXT
 from gateway.entries.fold_input import Json
@@ -18,6 +19,8 @@ from gateway.entries.ticks import TICKS_PER_S, from_rfc3339, rfc3339
 
 Transition = Literal["raised", "cleared", "acknowledged", "confirmed"]
 
+NUMBER = "!number"
+"""Key of an alarm in a batch's list that tells its occurrence from others; it is not said."""
 MOST_LISTED = 1_000
 """Alarms in a batch's end record; all of them stand in the journal, and their number in the record."""
 
@@ -62,7 +65,7 @@ class Alarms:
             if rings == (name in self._state.alarms):
                 continue
             first = tag not in self._state.alarm_tags
-            when = Instant(at.ticks, None, "found-at-start") if rings and first else at
+            when = at if not first else Instant(at.ticks, None, "found-at-start") if rings else unknown(at)
             self.occurred(name, "raised" if rings else "cleared", when, self._units(bell.alarm), self._told(bell.alarm, value), key=name)
         if tag not in self._state.alarm_tags:
             self._state.alarm_tags.append(tag)
@@ -103,14 +106,16 @@ class Alarms:
         self._emit(self._event(name, state, at, units, batches, told, raised))
         if state == "raised":
             stands = {"alarm": name, "severity": told.get("severity"), "text": told.get("text")}
-            self._state.alarms.setdefault(key, Raised(at, self._state.seq, list(units), stands))
-            for number in batches:
-                self._list(number, key, self._state.alarms[key], units)
+            occurrence = Raised(at, self._state.seq, list(units), stands, self._state.next_alarm)
+            self._state.next_alarm += 1
+            self._state.alarms.setdefault(key, occurrence)
+            for batch in batches:
+                self._list(batch, key, self._state.alarms[key], units)
             return
         if state == "cleared":
             self._state.alarms.pop(key, None)
-        for batch in self._state.batches.values():
-            _noted(batch.alarms, key, state, at, told.get("by"), None if of is None else of.seq)
+        for listing in self._state.batches.values():
+            _noted(listing.alarms, key, state, at, told.get("by"), None if of is None else of.number)
 
     def _event(
         self,
@@ -155,13 +160,24 @@ class Alarms:
         if len(batch.alarms) < MOST_LISTED:
             where = {"equipment": units[0] if len(units) == 1 else None, "steps": self._steps(units)}
             times = {"raised": rfc3339(raised.at.ticks), "acknowledged": None, "acknowledged_by": None, "cleared": None, "duration_s": None}
-            batch.alarms.append({"key": key, **raised.told, **where, **times, "seq": raised.seq})
+            batch.alarms.append({"key": key, **raised.told, **where, **times, "seq": raised.seq, NUMBER: raised.number})
 
 
-def _noted(listed: list[dict[str, Any]], key: str, state: Transition, at: Instant, by: str | None, seq: int | None) -> None:
-    """What became of an alarm that a batch lists: the one raised in entry `seq`, or the last to which it has not happened yet."""
+def said(listed: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Give the alarms of a batch as its end lists them."""
+    return [{name: value for name, value in alarm.items() if name != NUMBER} for alarm in listed]
+
+
+def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return whether two lists name the same occurrence of an alarm."""
+    names = ("key", "seq", NUMBER)
+    return all(one.get(name) == other.get(name) for name in names)
+
+
+def _noted(listed: list[dict[str, Any]], key: str, state: Transition, at: Instant, by: str | None, number: int | None) -> None:
+    """What became of an alarm that a batch lists: the occurrence of this number, or the last to which it has not happened yet."""
     member = "cleared" if state == "cleared" else "acknowledged" if state == "acknowledged" else "confirmed"
-    same = (a for a in reversed(listed) if a["key"] == key and seq in (None, a["seq"]))
+    same = (a for a in reversed(listed) if a["key"] == key and number in (None, a.get(NUMBER, 0)))
     stands = next((a for a in same if a.get(member) is None), None)
     if stands is None:
         return

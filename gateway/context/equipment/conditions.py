@@ -76,7 +76,7 @@ class Conditions:
                 after.unclaimed = [*after.unclaimed, before.occurrence][-MOST_UNCLAIMED:]
             self._occurred(after.name, "raised", at, after.units, after.told, key=key)
             raised = self._state.alarms[key]
-            after.occurrence, after.branched = Raised(raised.at, raised.seq), False
+            after.occurrence, after.branched = Raised(raised.at, raised.seq, number=raised.number), False
         elif before.active and not after.active:
             if after.acked and not before.acked and after.occurrence is not None and not after.branched:
                 after.unclaimed, after.occurrence = [*after.unclaimed, after.occurrence][-MOST_UNCLAIMED:], None

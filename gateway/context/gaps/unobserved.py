@@ -3,6 +3,7 @@
 from typing import Any
 
 from gateway.context.plan import Plan, StepPlan, Unit
+from gateway.context.standing import gaps_of
 from gateway.context.state import Instant, State
 from gateway.entries.ticks import rfc3339
 
@@ -18,11 +19,9 @@ def unobserved(state: State, plan: Plan, unit: Unit, row: StepPlan, start: Insta
     if unit.from_rows or row.row.signal not in plan.places:
         return []
     since = 0 if start is None or start.window is None else start.ticks - (start.window if start.basis != "observed" else 0)
-    source = plan.places[row.row.signal].source.name
     before = [(since, state.began)] if since < state.began else []
-    lost = state.lost.get(row.row.signal, [])
-    going_on = [(gap.start, end) for gap in state.gaps if gap.source == source and gap.covers(row.row.signal)]
-    cut = ((max(a, since), min(b, end)) for a, b in (*before, *lost, *going_on))
+    lost = ((a, end if b is None else b) for a, b in gaps_of(state, plan, row.row.signal))
+    cut = ((max(a, since), min(b, end)) for a, b in (*before, *lost))
     return [(a, b) for a, b in cut if a < b]
 
 

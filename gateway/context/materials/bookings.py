@@ -64,11 +64,16 @@ class Bookings:
                 self._laboratory.link()
         self._posting.revise_due()
 
-    def end_undeclared(self, declared: Declared) -> None:
-        """Say now what waits and is not declared any more; an equipment that is gone takes no more revisions."""
-        for pending in [pending for pending in self._state.occurred if not declared.of(pending)]:
-            self._state.occurred.remove(pending)
-            self._settle(pending)
+    def end_undeclared(self, declared: Declared, redefined: set[str]) -> None:
+        """Say now what waits and is not declared any more, or rests on tags that mean something else from here on; and each revision due.
+
+        An equipment that is gone takes no more revisions.
+        """
+        for pending in list(self._state.occurred):
+            if not declared.of(pending) or not redefined.isdisjoint(self._declared.tags(pending) | {pending.trigger}):
+                self._state.occurred.remove(pending)
+                self._settle(pending)
+        self._posting.revise_now()
 
     def waiting(self) -> bool:
         """Return whether something is said as soon as time passes."""

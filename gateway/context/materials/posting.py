@@ -159,6 +159,12 @@ class Posting:
             elif booked.dirty is not None and waits.ready(self._state, waits.of_revision(unit, booked.dirty)):
                 self._revise(booked)
 
+    def revise_now(self) -> None:
+        """Make all revisions that are due, without any further wait."""
+        for booked in [b for b in self._state.booked.values() if b.dirty is not None]:
+            if booked.occurred.equipment in self._plan.units:
+                self._revise(booked)
+
     def corrected(self, booked: PostedBooking, pending: PendingBooking) -> None:
         """Take what the same source row says now."""
         booked.occurred, booked.dirty, booked.reason = pending, self._state.now, "source-corrected"

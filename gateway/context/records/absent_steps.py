@@ -1,10 +1,10 @@
 """Steps of a batch that have not begun: those that must run, and those that may have run while nobody looked. Pure."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from gateway.context.gaps.unobserved import evidence, unobserved
 from gateway.context.plan import Plan, Unit
+from gateway.context.records.run_numbers import has_begun
 from gateway.context.state import Batch, Identity, Instant, State
 
 
@@ -12,7 +12,7 @@ def absent(state: State, unit: Unit, who: Identity) -> list[str]:
     """Steps that must occur and have not begun in this batch."""
     counts = state.counts.get(who.batch or "", {})
     rows = unit.steps_of(who)
-    return [r.row.step for r in rows if r.row.occurs in {"1", "1..n"} and not has_begun(counts, f"{unit.name}/{r.row.step}")]
+    return [r.row.step for r in rows if r.row.occurs in {"1", "1..n"} and not has_begun(counts, unit.name, r.row.step)]
 
 
 def doubtful(unit: Unit, batch: Batch) -> list[str]:
@@ -25,16 +25,6 @@ def doubtful(unit: Unit, batch: Batch) -> list[str]:
 def unseen(state: State, plan: Plan, unit: Unit, batch: Batch, start: Instant, end: int) -> dict[str, list[dict[str, Any]]]:
     """Give the steps that have not begun, and may have run all the same, with the intervals in which nobody looked. end: ticks."""
     counts = state.counts.get(batch.identity.batch or "", {})
-    rows = [row for row in unit.steps_of(batch.identity) if not has_begun(counts, f"{unit.name}/{row.row.step}")]
+    rows = [row for row in unit.steps_of(batch.identity) if not has_begun(counts, unit.name, row.row.step)]
     intervals = {row.row.step: unobserved(state, plan, unit, row, start, end) for row in rows}
     return {step: evidence(hidden) for step, hidden in intervals.items() if hidden}
-
-
-def gone_over(counted: str) -> str:
-    """Name the count of runs of a step that went over to another batch: their numbers are not given again, but none ran here."""
-    return f"{counted}!"
-
-
-def has_begun(counts: Mapping[str, int], counted: str) -> bool:
-    """Return whether a step has begun in a batch, in runs that stayed with it."""
-    return counts.get(counted, 0) > counts.get(gone_over(counted), 0)

@@ -4,9 +4,11 @@ from typing import Any
 
 from buffer.chain import leaf, root
 from gateway.context import configurations, event_bodies
+from gateway.context.equipment.alarms import said
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import Plan, Unit
-from gateway.context.records.absent_steps import absent, doubtful, has_begun
+from gateway.context.records.absent_steps import absent, doubtful
+from gateway.context.records.run_numbers import has_begun
 from gateway.context.standing import known
 from gateway.context.state import Batch, Instant, Member, State, stored_step
 from gateway.parameters import completeness
@@ -46,8 +48,8 @@ class BatchEnd:
             **_records(batch),
             **self._ledgers.account(name, batch),
             "configurations": configurations.listed(self._state, batch.configs),
-            "gaps": batch.gaps,
-            "alarms": batch.alarms,
+            "gaps": sorted({*batch.gaps, *(gap for x in batch.records.values() for gap in x.gaps)}),
+            "alarms": said(batch.alarms),
             "alarm_count": batch.alarm_count,
             "status": "complete" if superseded_by is None and not stated["missing"] else "incomplete",
             "completeness": stated,
@@ -114,10 +116,10 @@ class BatchEnd:
             found[row.step, row.parameter] = "of another recipe"
             if id(row) in fits:
                 del found[row.step, row.parameter]
-                if row.step in optional and not has_begun(counts, f"{unit.name}/{row.step}"):
+                if row.step in optional and not has_begun(counts, unit.name, row.step):
                     unseen = any(member.equipment == unit.name and row.step in member.unseen for member in batch.members)
                     found[row.step, row.parameter] = _UNSEEN if unseen else "the step did not run, and need not"
-                if row.when == "event" and not counts.get(f"{unit.name}/{stored_step('event', row.event or '')}"):
+                if row.when == "event" and not has_begun(counts, unit.name, stored_step("event", row.event or "")):
                     found[row.step, row.parameter] = "the event did not happen"
         head = {"equipment": unit.name, "status": "not-applicable"}
         return [{**head, "step": step, "parameter": p, "reason": why} for (step, p), why in sorted(found.items(), key=str)]

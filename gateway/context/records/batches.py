@@ -172,18 +172,15 @@ class Batches:
             head = {"equipment": run.equipment, "step": run.step, "run": run.run}
             missing, not_ours = ([{**head, **item} for item in told.get(name, ())] for name in ("missing", "open"))
             stands = (run.revision, run.last["content_sha256"], told["required"], missing, not_ours)
-            batch.records[run.record] = Listed(
-                *stands, run.equipment, run.step, run.start, [run.start_seq, run.end_seq], was_seen(self._state, self._plan, run)
-            )
-            gaps = {gap for p in run.last["parameters"] for gap in p["gaps"]}
-            batch.gaps = sorted(gaps.union(batch.gaps))
+            seqs, gaps = [run.start_seq, run.end_seq], sorted({gap for p in run.last["parameters"] for gap in p["gaps"]})
+            seen = was_seen(self._state, self._plan, run)
+            batch.records[run.record] = Listed(*stands, run.equipment, run.step, run.start, seqs, seen, gaps, list(run.configs))
         if batch.revision:
             batch.revise(self._state.now, run.last.get("reason"))
 
     def _took(self, batch: Batch, run: Run) -> None:
         """Parameters were taken at an event: they belong to the equipment's part of the batch."""
-        mine = [m for m in batch.members if m.equipment == run.equipment]
-        member = next((m for m in reversed(mine) if m.start.ticks <= run.start.ticks), mine[0] if mine else None)
+        member = stay_of(batch, run)
         if member is not None and run.last is not None and (run.record in member.events or len(member.events) < MOST_EVENTS):
             member.events[run.record] = run.last["parameters"]
 
@@ -259,3 +256,9 @@ class Batches:
 
     def _record(self, batch: str) -> str:
         return f"{self.gateway}/{batch}"
+
+
+def stay_of(batch: Batch, run: Run) -> Member | None:
+    """Give the stay of a batch in which a run began; one that ran when the id came is of the first."""
+    mine = [member for member in batch.members if member.equipment == run.equipment]
+    return next((m for m in reversed(mine) if m.start.ticks <= run.start.ticks), mine[0] if mine else None)

@@ -4,15 +4,16 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.context import event_bodies
+from gateway.context.equipment.alarms import is_same
 from gateway.context.materials.batch_materials import Ledgers
 from gateway.context.plan import Plan, Unit
-from gateway.context.records.absent_steps import gone_over
-from gateway.context.records.batches import Batches
+from gateway.context.records.batches import Batches, stay_of
 from gateway.context.records.final_records import FinalRecords
+from gateway.context.records.run_numbers import go_over
 from gateway.context.records.run_parameters import not_until_end
 from gateway.context.records.runs import Runs
 from gateway.context.state import Batch, Identity, Instant, Member, Run, State
-from gateway.entries.ticks import rfc3339
+from gateway.entries.ticks import from_rfc3339, rfc3339
 
 MOST_NAMED = 100
 """Final records that a finding names; all of them stay listed with the wrong batch."""
@@ -39,15 +40,15 @@ class Corrections:
         assert who.batch is not None
         wrong = self._state.batches[name]
         stay = next(m for m in reversed(wrong.members) if m.equipment == unit.name and m.end is None)
-        runs = [r for r in self._state.runs.values() if r.equipment == unit.name and r.identity.batch == name and _stay(wrong, r) is stay]
+        runs = [r for r in self._state.runs.values() if r.equipment == unit.name and r.identity.batch == name and stay_of(wrong, r) is stay]
         first = next(m for m in wrong.members if m.equipment == unit.name)  # what ran when the id came is of the first stay
         final = self._final_records.of(unit, wrong, None if stay is first else stay.start.ticks)
         self._say(unit, name, who.batch, self._staying(unit, name, {*final, *(run.record for run in runs)}))
         right = self._batches.opened(who, stay.start_seq)
         self._go_over(unit, wrong, right, stay, at)
         self._final_records.go_over(unit, wrong, right, final, "source-corrected")
-        self._bind(unit, name, who, runs, stay)
-        self._alarms(unit, wrong, right)
+        self._bind(name, who, runs, stay)
+        self._alarms(unit, wrong, right, stay)
         self._ledgers.wrong.add((name, unit.name))
         return stay.start.ticks
 
@@ -90,32 +91,55 @@ class Corrections:
         elif all(member.end is not None for member in wrong.members):
             wrong.ended, wrong.dirty = self._state.now, self._state.now if wrong.revision else None
 
-    def _bind(self, unit: Unit, name: str, who: Identity, runs: list[Run], stay: Member) -> None:
+    def _bind(self, name: str, who: Identity, runs: list[Run], stay: Member) -> None:
         """Give runs to the right batch: records by an event each, what only gathers with its stay."""
-        counts, parents = self._state.counts.setdefault(name, {}), dict[str | None, str]()
+        self._events(name, who, {run.record: run for run in runs if run.kind == "event"}, stay)
+        parents = dict[str | None, str]()
         for run in runs:
             record, number = run.record, run.run
             if run.kind == "step":
-                self._runs.rebind(unit, run, who, "source-corrected")
+                self._runs.rebind(run, who, "source-corrected")
                 self._batches.unlist(name, record)
                 parents[f"{run.step}/{number}"] = f"{run.step}/{run.run}"
-                gone = gone_over(f"{unit.name}/{run.step}")
-                counts[gone] = counts.get(gone, 0) + 1
-            else:
-                self._runs.go_over(unit, run, who)
-                stay.events = {run.record if key == record else key: taken for key, taken in stay.events.items()}
+            elif run.identity is not who:
+                self._runs.go_over(run, who)
         for run in runs:
             run.parent = parents.get(run.parent, run.parent)
 
-    def _alarms(self, unit: Unit, wrong: Batch, right: Batch) -> None:
-        """Give the alarms of the equipment to the right batch; those of several equipments are listed in both, while both are there."""
+    def _events(self, name: str, who: Identity, runs: dict[str, Run], stay: Member) -> None:
+        """Count the events of a stay in the right batch, in their order. Those that are final have no run any more, but a name."""
+        gateway, unit, taken = self._runs.gateway, stay.equipment, dict[str, list[dict[str, Any]]]()
+        for record, parameters in stay.events.items():
+            run = runs.get(record)
+            if run is None:
+                step = event_bodies.step_in(gateway, name, unit, record)
+                number = go_over(self._state, name, who.batch, unit, step)
+                new = event_bodies.record_name(gateway, who.batch, unit, step, number)
+            else:
+                self._runs.go_over(run, who)
+                number, new = run.run, run.record
+            taken[new] = [{**parameter, "occurrence": number} for parameter in parameters]
+            if run is not None:
+                run.last = {"parameters": taken[new]}
+        stay.events = taken
+
+    def _alarms(self, unit: Unit, wrong: Batch, right: Batch, stay: Member) -> None:
+        """Give the alarms of a stay to the right batch; those of several equipments are listed in both, while both are there.
+
+        So are those that stood when the stay began, if the equipment had been in the wrong batch before; what was over by then stays there.
+        """
+        came_back = any(member.equipment == unit.name for member in wrong.members)
         for alarm in list(wrong.alarms):
+            raised, cleared = (None if alarm[name] is None else from_rfc3339(alarm[name]) for name in ("raised", "cleared"))
+            before = came_back and raised is not None and raised < stay.start.ticks
             if wrong.members and alarm["equipment"] not in {unit.name, None}:
                 continue
-            if not wrong.members or alarm["equipment"] == unit.name:
+            if before and cleared is not None and cleared <= stay.start.ticks:
+                continue
+            if not wrong.members or (alarm["equipment"] == unit.name and not before):
                 wrong.alarms.remove(alarm)
                 wrong.alarm_count -= 1
-            if all((listed["key"], listed["raised"]) != (alarm["key"], alarm["raised"]) for listed in right.alarms):
+            if not any(is_same(listed, alarm) for listed in right.alarms):
                 right.alarms.append({**alarm})
                 right.alarm_count += 1
 
@@ -136,9 +160,3 @@ class Corrections:
         evidence: dict[str, Any] = {"equipment": unit.name, "batch": right, "old": wrong, "new": right, "key": key}
         evidence |= {"final": final[:MOST_NAMED], "final_count": len(final)}
         self._emit(event_bodies.finding("batch-corrected", "warning", message, evidence))
-
-
-def _stay(batch: Batch, run: Run) -> Member | None:
-    """Give the stay of a batch in which a run began; one that ran when the id came is of the first."""
-    mine = [member for member in batch.members if member.equipment == run.equipment]
-    return next((m for m in reversed(mine) if m.start.ticks <= run.start.ticks), mine[0] if mine else None)

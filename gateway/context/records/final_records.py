@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from gateway.context import event_bodies
 from gateway.context.plan import Plan, Unit
-from gateway.context.records.absent_steps import gone_over
-from gateway.context.records.runs import Runs, next_run
+from gateway.context.records.run_numbers import go_over
+from gateway.context.records.runs import Runs
 from gateway.context.state import Batch, Listed, State
 
 
@@ -33,18 +33,17 @@ class FinalRecords:
         """Let records be of the right batch. Ends of batches that were made are made again."""
         for record in records:
             listed, run = batch.records.pop(record), self._state.awaiting.pop(record, None)
-            gone, counts = gone_over(f"{unit.name}/{listed.step}"), self._state.counts.setdefault(batch.identity.batch or "-", {})
-            counts[gone] = counts.get(gone, 0) + 1
             if run is None:
                 name, number = self._rebind(unit, batch, right, record, listed, reason)
             else:  # it is held until the laboratory has spoken, so it can be made again
-                self._runs.rebind(unit, run, right.identity, reason)
+                self._runs.rebind(run, right.identity, reason)
                 self._runs.rename(run)
                 self._state.awaiting[run.record], name, number = run, run.record, run.run
                 assert run.last is not None
                 listed = replace(listed, revision=run.revision, sha256=run.last["content_sha256"])
             missing, not_ours = ([{**item, "run": number} for item in items] for items in (listed.missing, listed.open))
             right.records[name] = replace(listed, missing=missing, open=not_ours)
+            right.configs = sorted({*right.configs, *listed.configs})
             if (ran := batch.ran.pop(record, None)) is not None:
                 right.ran[name] = [*ran[:2], number, *ran[3:]]
             for one in (batch, right):
@@ -53,9 +52,8 @@ class FinalRecords:
 
     def _rebind(self, unit: Unit, batch: Batch, right: Batch, record: str, listed: Listed, reason: str) -> tuple[str, int]:
         """Say that a record goes over as it stands. Returns its new name and number."""
-        number = next_run(self._state, right.identity.batch, unit, listed.step)
-        self._state.counts.setdefault(right.identity.batch or "-", {})[f"{unit.name}/{listed.step}"] = number
-        name = f"{self._runs.gateway}/{right.identity.batch}/{unit.name}/{listed.step}/{number}"
+        number = go_over(self._state, batch.identity.batch, right.identity.batch, unit.name, listed.step)
+        name = event_bodies.record_name(self._runs.gateway, right.identity.batch, unit.name, listed.step, number)
         event = {
             "type": "rebind",
             "record": name,

@@ -4,7 +4,7 @@ from gateway.context import waits
 from gateway.context.plan import LATENESS_TICKS, Plan
 from gateway.context.records.given_values import GivenValues
 from gateway.context.records.run_parameters import RunParameters
-from gateway.context.state import Run, State
+from gateway.context.state import Instant, Run, State
 from gateway.entries.ticks import TICKS_PER_S
 from gateway.parameters import (
     Track,
@@ -38,10 +38,18 @@ class RunMemory:
             if run.book is None and run.start.ticks < max((until[t] for t in gathered.tags), default=0):
                 run.book = opened(gathered.needs, gathered.limits, tracks, run.start.ticks)
             if run.book is not None:
-                advance(run.book, gathered.needs, tracks, self._values.stops(run), ready, None if run.end is None else run.end.ticks)
+                end = None if run.end is None else run.end.ticks
+                advance(run.book, gathered.needs, tracks, self._values.stops(run), ready, end, self._left(run))
         for name, ticks in ready.items():
             tracks[name].retire(ticks)
         self._forget(back)
+
+    def _left(self, run: Run) -> int | None:
+        """Give the instant at which a run ended, or may turn out to have ended: its batch was left then."""
+        at, where = run.end or run.cut, self._state.where[run.equipment]
+        if at is None and run.identity.batch is not None and run.identity.batch == where.open:
+            at = where.left
+        return None if at is None or at.ticks < run.start.ticks else at.ticks
 
     def close(self, run: Run) -> None:
         """Let no reading change a run's record any more; a result of the laboratory still may."""
@@ -72,7 +80,7 @@ class RunMemory:
 
     def _forget(self, back: int) -> None:
         tracks, runs = self._state.tracks, self._state.runs
-        final = [r for r in runs.values() if r.revision and r.dirty is None and r.end is not None and r.end.ticks < back]
+        final = [r for r in runs.values() if r.revision and r.dirty is None and r.end is not None and _ended(r, r.end) < back]
         over = len(final) - MOST_HELD
         for number, run in enumerate(final):
             if number < over or all(tracks[tag].through >= (run.end.ticks if run.end else 0) for tag in self._values.gathered(run).tags):
@@ -83,3 +91,8 @@ class RunMemory:
         for where in self._state.where.values():
             while len(where.states) > 1 and where.states[1][0] <= min(oldest, back):
                 del where.states[0]
+
+
+def _ended(run: Run, end: Instant) -> int:
+    """Give the time from which a run's end was known: what cut it late may yet be said to be none as late."""
+    return max(end.ticks, run.entered or 0)

@@ -7,6 +7,7 @@ from config import Parameter
 from gateway.context import event_bodies
 from gateway.context.plan import Gathered, Plan
 from gateway.context.records.run_edges import end_of, start_of
+from gateway.context.standing import gaps_of
 from gateway.context.state import Instant, Run, State
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 from gateway.parameters import (
@@ -22,6 +23,7 @@ from gateway.parameters import (
     presumed,
     resolved,
     restated,
+    resume,
     unsighted,
 )
 
@@ -78,8 +80,8 @@ class RunParameters:
         tag = self._plan.units[run.equipment].equipment.state
         if parameter.include != "running" or parameter.statistic.startswith("value_at") or tag not in self._plan.places or run.end is None:
             return []
-        start, end, source = run.start.ticks, run.end.ticks, self._plan.places[tag].source.name
-        lost = [*self._state.lost.get(tag, []), *((g.start, end) for g in self._state.gaps if g.source == source and g.covers(tag))]
+        start, end = run.start.ticks, run.end.ticks
+        lost = ((a, end if b is None else b) for a, b in gaps_of(self._state, self._plan, tag))
         return [(max(a, start), min(b, end)) for a, b in lost if a < end and b > start]
 
     def _lost(self, run: Run, parameter: Parameter, last: Instant) -> list[tuple[int, int]]:
@@ -98,6 +100,11 @@ class RunParameters:
         first = run.start.ticks if run.end is None else min(run.end.ticks, run.end.ticks if end is None else end)
         first = first if start == run.start.ticks else min(start, run.start.ticks)
         return all(self._state.tracks[tag].through <= first for tag in self.gathered(run).tags)
+
+    def resume(self, run: Run) -> None:
+        """Let a run that had ended gather on."""
+        if run.book is not None:
+            resume(run.book, self.gathered(run).needs, self._state.tracks, self.stops(run))
 
     def gathered(self, run: Run) -> Gathered:
         """Give what the map asks for in a run: parameters, their tags and sources."""

@@ -12,8 +12,10 @@ from gateway.context.plan import LEVELS, Plan, StepPlan, Unit
 from gateway.context.records.given_values import GivenValues
 from gateway.context.records.run_edges import end_of, last_tick, start_of, tags_of
 from gateway.context.records.run_memory import RunMemory
+from gateway.context.records.run_numbers import begin_run, go_over, leave
 from gateway.context.records.run_parameters import RunParameters
 from gateway.context.records.step_order import deviations
+from gateway.context.standing import gaps_of
 from gateway.context.state import Identity, Instant, Run, State, stored_step
 from gateway.context.texts import LONGEST_TEXT
 from gateway.entries.fold_input import Json
@@ -57,9 +59,10 @@ class Runs:
 
     def _begin(self, unit: Unit, row: Step, key: Json, who: Identity, at: Instant, seq: int) -> Run:
         parent = next((r for r in self.running(unit) if r.step == row.parent), None)
-        run = self._add(Run(0, unit.name, row.step, row.level, None, next_run(self._state, who.batch, unit, row.step), key, who, at, seq))
+        run = self._add(
+            Run(0, unit.name, row.step, row.level, None, begin_run(self._state, who.batch, unit.name, row.step), key, who, at, seq)
+        )
         run.parent = None if parent is None else f"{parent.step}/{parent.run}"
-        self._count(run)
         run.people, run.operator_unseen = self._logged_in(unit, at.ticks)
         self._emit(event_bodies.step_head(run, start_of(self._state, self._plan, run), None, unit.equipment.unit_id, self._plan.zone))
         self._holds.step_began(unit.name, run.step, at)
@@ -72,8 +75,7 @@ class Runs:
     def begin_event(self, unit: Unit, event: str, who: Identity, at: Instant, seq: int) -> None:
         """Something happened at which parameters are taken: a run of one instant."""
         step = stored_step("event", event)
-        run = self._add(Run(0, unit.name, step, "event", None, next_run(self._state, who.batch, unit, step), None, who, at, seq))
-        self._count(run)
+        run = self._add(Run(0, unit.name, step, "event", None, begin_run(self._state, who.batch, unit.name, step), None, who, at, seq))
         self.end(run, replace(at, ticks=at.ticks + 1), seq, "completed")
 
     def _add(self, run: Run) -> Run:
@@ -83,22 +85,19 @@ class Runs:
         run.record = event_bodies.record_id(self.gateway, run)
         return run
 
-    def _count(self, run: Run) -> None:
-        self._state.counts.setdefault(run.identity.batch or "-", {})[f"{run.equipment}/{run.step}"] = run.run
-        run.record = event_bodies.record_id(self.gateway, run)
-
     def end(self, run: Run, at: Instant, seq: int, cause: str | None) -> None:
         """A run ends; its record follows. cause None: as the equipment's state says then."""
         at = at if at.ticks >= run.start.ticks else replace(at, ticks=run.start.ticks)
         run.end, run.end_seq, run.entered = at, seq, self._state.now
         run.cause = "unknown" if cause is None and at.basis in {"inferred-from-gap", "told-by-row"} else cause
+        self._doubt(run)
         self._holds.step_ended(run.equipment, run.step, at)
 
-    def rebind(self, unit: Unit, run: Run, who: Identity, reason: str) -> None:
+    def rebind(self, run: Run, who: Identity, reason: str) -> None:
         """A run belongs to another batch than was thought: its record gets a new name, by an event; entries stay as they are."""
         old, was = run.record, run.identity
-        run.identity, run.run = who, next_run(self._state, who.batch, unit, run.step)
-        self._count(run)
+        run.identity, run.run = who, go_over(self._state, was.batch, who.batch, run.equipment, run.step)
+        run.record = event_bodies.record_id(self.gateway, run)
         self._say_rebind(run, old, reason, was)
         if run.revision:
             run.dirty, run.reason = self._state.now, "re-bound"
@@ -118,14 +117,12 @@ class Runs:
         }
         self._emit(event)
 
-    def go_over(self, unit: Unit, run: Run, who: Identity) -> None:
+    def go_over(self, run: Run, who: Identity) -> None:
         """Let a run that only gathers be another batch's. Nothing was said of it by itself."""
-        run.identity = who
         if run.kind == "event":
-            run.run = next_run(self._state, who.batch, unit, run.step)
-            self._count(run)
-        else:
-            run.record = event_bodies.record_id(self.gateway, run)
+            run.run = go_over(self._state, run.identity.batch, who.batch, run.equipment, run.step)
+        run.identity = who
+        run.record = event_bodies.record_id(self.gateway, run)
 
     # records
 
@@ -185,29 +182,33 @@ class Runs:
         run.last["content_sha256"] = self._emit(dict(event))
         return True
 
-    def rejoin(self, first: Run, rest: Run) -> bool:
-        """Let a run go on where it was cut, because the batch did not change there after all; return False if readings are gone for that.
+    def rejoin(self, first: Run, rest: Run) -> None:
+        """Let a run go on where it was cut, because the batch did not change there after all.
 
         `first` takes the end of `rest`, whose record counts no longer.
         """
-        if not self.values.held(first, first.start.ticks, first.end.ticks if first.end is not None else None):
-            return False
+        self.values.resume(first)
         first.end, first.end_seq, first.entered, first.cause = rest.end, rest.end_seq, rest.entered, rest.cause
         first.people, first.cut, first.unsighted = list(dict.fromkeys((*first.people, *rest.people))), rest.cut, rest.unsighted
         first.rows += [key for key in rest.rows if key not in first.rows]
-        if first.revision:
-            first.dirty, first.reason = self._state.now, first.reason or "late-data"
+        self._doubt(first)
         for run in self._state.runs.values():
             if run.equipment == first.equipment and run.parent == f"{rest.step}/{rest.run}":
                 run.parent = f"{first.step}/{first.run}"
         del self._state.runs[rest.id]
+        leave(self._state, rest.identity.batch, rest.equipment, rest.step)
         self._say_rebind(first, rest.record, "late-data", rest.identity)
-        return True
 
     def reopen(self, run: Run) -> None:
-        """Let a run go on that was cut just now, because the batch did not change there after all."""
-        if self.values.held(run, run.start.ticks, run.end.ticks if run.end is not None else None):
-            run.end, run.end_seq, run.entered, run.cause = None, None, None, None
+        """Let a run go on that was cut, because the batch did not change there after all. A record of it is made again at its end."""
+        self.values.resume(run)
+        run.end, run.end_seq, run.entered, run.cause = None, None, None, None
+        self._doubt(run)
+
+    def _doubt(self, run: Run) -> None:
+        """Note that a record which was made must be made again."""
+        if run.revision:
+            run.dirty, run.reason = self._state.now, run.reason or "late-data"
 
     def rename(self, run: Run) -> None:
         """Make the record of a run that went over to another batch again, under its new name; its readings need not be held any more."""
@@ -243,9 +244,8 @@ class Runs:
         tag = unit.equipment.operator
         if tag is None:
             return [], False
-        seen, source = self._state.where[unit.name].seen.get(tag), self._plan.places[tag].source.name
-        lost = any(start < ticks < end for start, end in self._state.lost.get(tag, []))
-        lost = lost or any(gap.source == source and gap.start < ticks and gap.covers(tag) for gap in self._state.gaps)
+        seen = self._state.where[unit.name].seen.get(tag)
+        lost = any(start < ticks and (end is None or ticks < end) for start, end in gaps_of(self._state, self._plan, tag))
         if seen is None or lost:
             return [], True
         return [str(seen.value)[:LONGEST_TEXT]] if seen.value else [], False
@@ -253,11 +253,6 @@ class Runs:
 
 def _depth(run: Run) -> int:
     return LEVELS.index(run.level) if run.kind == "step" else -1
-
-
-def next_run(state: State, batch: str | None, unit: Unit, step: str) -> int:
-    """Return the number that the next run of a step gets in a batch."""
-    return state.counts.get(batch or "-", {}).get(f"{unit.name}/{step}", 0) + 1
 
 
 def logged_in(runs: Iterable[Run], person: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 from config import Step
 from gateway.context.event_bodies import finding
 from gateway.context.plan import StepPlan, Unit
+from gateway.context.records.run_numbers import has_begun
 from gateway.context.state import Identity
 
 Unseen = Callable[[StepPlan], list[dict[str, Any]]]
@@ -20,7 +21,7 @@ def deviations(unit: Unit, who: Identity, row: StepPlan, counts: Mapping[str, in
     if who.batch is None:
         return
     rows = unit.steps_of(who)
-    begun = {other.row.step for other in rows if counts.get(f"{unit.name}/{other.row.step}")}
+    begun = {other.row.step for other in rows if has_begun(counts, unit.name, other.row.step)}
     step, run = row.row, counts.get(f"{unit.name}/{row.row.step}", 0) + 1
     evidence = {"equipment": unit.name, "batch": who.batch, "step": step.step, "run": run}
     if step.step not in begun:

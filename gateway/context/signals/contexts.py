@@ -4,7 +4,8 @@ from typing import Any
 
 from gateway.context import event_bodies
 from gateway.context.plan import LEVELS, Plan, Unit
-from gateway.context.records.runs import Runs, next_run
+from gateway.context.records.run_numbers import next_run
+from gateway.context.records.runs import Runs
 from gateway.context.state import EquipmentState, State
 from gateway.context.texts import text
 
@@ -70,6 +71,6 @@ class Contexts:
                 continue
             run = running.get(row.row.step)
             same = run is not None and run.key == (None if key is None else key.value) and run.identity.batch == where.read.batch
-            number = run.run if run is not None and same else next_run(self._state, where.read.batch, unit, row.row.step)
+            number = run.run if run is not None and same else next_run(self._state, where.read.batch, unit.name, row.row.step)
             found.append([row.row.level, row.row.step, number])
         return sorted(found, key=lambda step: LEVELS.index(str(step[0])))

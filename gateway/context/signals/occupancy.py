@@ -209,13 +209,17 @@ class Occupancy:
     def _rejoin(self, unit: Unit, who: Identity, ticks: int) -> None:
         """Let runs go on that were cut inside the time of a batch whose id was told late: none changed there."""
         mine = [r for r in self._state.runs.values() if (r.equipment, r.kind, r.identity.batch) == (unit.name, "step", who.batch)]
-        for first in mine:
-            if first.end is None or first.cause != "batch-changed" or first.end.ticks <= ticks:
-                continue
-            rest = next((r for r in mine if (r.step, r.key, r.start.ticks) == (first.step, first.key, first.end.ticks)), None)
-            if rest is not None and rest is not first and self._runs.rejoin(first, rest):
+        parts = sorted(mine, key=lambda run: (run.start.ticks, run.id))
+        while parts:
+            first = parts.pop(0)
+            while (end := _cut_after(first, ticks)) is not None:
+                rest = next((r for r in parts if (r.step, r.key, r.start.ticks) == (first.step, first.key, end)), None)
+                if rest is None:
+                    break
+                parts.remove(rest)
+                self._runs.rejoin(first, rest)
                 self._batches.unlist(who.batch, rest.record)
-            elif rest is None and self._is_on(unit, first, who):
+            if end is not None and self._is_on(unit, first, who):
                 self._runs.reopen(first)
 
     def _is_on(self, unit: Unit, run: Run, who: Identity) -> bool:
@@ -242,13 +246,18 @@ class Occupancy:
     def _rebind(self, unit: Unit, run: Run, who: Identity, reason: str) -> None:
         old, was = run.record, run.identity.batch
         self.witness(unit, who, run.start_seq)
-        self._runs.rebind(unit, run, who, reason)
+        self._runs.rebind(run, who, reason)
         self._batches.unlist(was, old)
 
 
 def _sighted(at: Instant) -> Instant:
     """Let an instant at which a run is cut be observed only if the run's signals were seen just then."""
     return at if at.proof is not None else replace(at, proof=Proof())
+
+
+def _cut_after(run: Run, ticks: int) -> int | None:
+    """Give the end of a run, if it was cut there because its batch changed, after an instant."""
+    return run.end.ticks if run.end is not None and run.cause == "batch-changed" and run.end.ticks > ticks else None
 
 
 def _ends_by_rows(unit: Unit) -> bool:

@@ -132,12 +132,11 @@ class Rows:
 
     def telling(self, query: str, key: str) -> dict[str, str | None]:
         """Name the equipments for which a row is in force, each with the batch that it works for by it."""
-        row, found = self._state.rows.get(query, {}).get(key), dict[str, str | None]()
-        for unit in self._plan.units.values():
-            where, telling = self._state.where[unit.name], unit.tellings.get(query)
-            if row is None or row.gone or telling is None or where.newest.get(query) != key or not telling.counts(row.row):
-                continue
-            found[unit.name] = where.read.batch
+        found, told = dict[str, str | None](), (unit for unit in self._plan.units.values() if query in unit.tellings)
+        for unit in told:
+            where, row = self._state.where[unit.name], in_force(self._state, unit, query)
+            if row is not None and not row.gone and where.newest[query] == key:
+                found[unit.name] = where.read.batch
         return found
 
     def _passed_over(self, unit: Unit, query: str, key: str, present: str) -> None:

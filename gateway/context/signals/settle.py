@@ -9,6 +9,7 @@ the wire: steps end, the batch ends, the next one enters, steps begin.
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from config.sections import FromTag
 from gateway.context import event_bodies, standing, waits
 from gateway.context.equipment.holdtimes import HoldTimes
 from gateway.context.plan import Plan, Unit
@@ -17,7 +18,7 @@ from gateway.context.signals.identity import named_batch, read
 from gateway.context.signals.occupancy import Occupancy
 from gateway.context.signals.steps_from_signals import Changes, SignalSteps
 from gateway.context.state import END, IDENTITY, EquipmentState, Instant, Pending, Proof, Seen, State
-from gateway.context.texts import LONGEST_TEXT
+from gateway.context.texts import LONGEST_TEXT, text
 from gateway.context.throttle import say_once
 from gateway.entries.fold_input import Json
 from gateway.entries.ticks import rfc3339
@@ -82,7 +83,10 @@ class Settling:
             if "observed" not in {pending.at.basis, origin.at.basis}:
                 pending.passed = origin.at.ticks  # but nobody saw it: both rows tell of what went by
             self._apply(unit, where, {IDENTITY: pending})
+        origin = self._back(unit, where, IDENTITY, [now.batch, now.raw], origin)
         where.read = now
+        if where.bound.batch is not None and _is_unread(unit, where):
+            return  # another tag tells the id from here on, and nobody has seen what it says
         self._change(unit, where, IDENTITY, [now.batch, now.raw], origin)
         if IDENTITY not in where.pending:
             self._occupancy.complete(unit, where)
@@ -120,7 +124,10 @@ class Settling:
 
     def _went_on(self, unit: Unit, where: EquipmentState, tag: str, before: Seen, value: Json, at: Instant) -> bool:
         """Return whether a value may have stood all the time: the one that was read in between was not seen to stand still."""
-        if where.settled.get(tag) != before.value or where.former.get(tag) != value:
+        if isinstance(unit.identity["batch"], FromTag) and unit.identity["batch"].tag == tag:
+            if [who.batch for _, who in where.history[-2:]] != [text(value), text(before.value)]:
+                return False
+        elif where.settled.get(tag) != before.value or where.former.get(tag) != value:
             return False
         return not standing.stood(self._state, self._plan, tag, before.at.ticks, at.ticks, unit.settle_ticks)
 
@@ -128,8 +135,8 @@ class Settling:
 
     def _change(self, unit: Unit, where: EquipmentState, key: str, value: Any, origin: Origin) -> None:
         """Let a change wait, or withdraw it where the settled value is back. `left` stays: the old value was left at the first of them."""
-        settled = [where.bound.batch, where.bound.raw] if key == IDENTITY else where.settled.get(key, False if key == END else None)
-        pending = where.pending.get(key)
+        origin = origin if key == IDENTITY else self._back(unit, where, key, value, origin)
+        settled, pending = _settled(where, key), where.pending.get(key)
         if value == settled:
             if pending is not None:
                 del where.pending[key]
@@ -140,6 +147,20 @@ class Settling:
             if pending.source is not None:  # a row that another one replaces did not flicker
                 self._unsettled(unit, where, key, pending, origin.at)
             where.pending[key] = Pending(value, pending.left, origin.at, origin.seq, self._state.now, origin.source)
+
+    def _back(self, unit: Unit, where: EquipmentState, key: str, value: Any, origin: Origin) -> Origin:
+        """Let a change count whose former value is back, if it may have stood while nobody looked: perhaps something ended.
+
+        Returns the origin of the way back.
+        """
+        pending = where.pending.get(key)
+        if pending is None or pending.source is None or value != _settled(where, key):
+            return origin
+        if origin.at.ticks - _earliest(pending.at) < unit.settle_ticks:
+            return origin
+        pending.left, pending.at = standing.unknown(pending.left), standing.unknown(pending.at)
+        self._count(unit, where, {key: pending})
+        return origin._replace(at=standing.unknown(origin.at))
 
     def _unsettled(self, unit: Unit, where: EquipmentState, key: str, pending: Pending, at: Instant) -> None:
         """Report a value that did not stand still, and counts for nothing."""
@@ -202,6 +223,8 @@ class Settling:
     def _apply(self, unit: Unit, where: EquipmentState, changes: Changes) -> None:
         """Let the changes of one moment count: steps end, the batch ends, the next one enters, steps begin."""
         signals = {key: change for key, change in changes.items() if key != IDENTITY}
+        if where.unstarted:
+            self._steps.begin_late(unit, where, changes)
         where.former.update({key: where.settled.get(key) for key in signals})
         where.settled.update({key: change.value for key, change in signals.items()})
         for change in changes.values():
@@ -216,6 +239,22 @@ class Settling:
             self._occupancy.bind(unit, where, changes[IDENTITY])
         if not unit.from_rows:
             self._steps.begin(unit, where, changes)
+
+
+def _settled(where: EquipmentState, key: str) -> Any:
+    """Give the value that a change of this key leaves."""
+    return [where.bound.batch, where.bound.raw] if key == IDENTITY else where.settled.get(key, False if key == END else None)
+
+
+def _earliest(at: Instant) -> int:
+    """Give the time from which a value may have stood: where nobody looked, since the last look."""
+    return at.ticks if at.basis == "observed" or at.window is None else at.ticks - at.window
+
+
+def _is_unread(unit: Unit, where: EquipmentState) -> bool:
+    """Return whether nothing was read yet of the tag that tells the batch: that is no empty id."""
+    batch = unit.identity["batch"]
+    return isinstance(batch, FromTag) and batch.tag not in where.seen
 
 
 def _must_stand(change: Pending, ticks: int) -> None:

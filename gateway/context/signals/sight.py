@@ -22,6 +22,12 @@ class Sight:
         """Return whether the signal of a step is not observed at present."""
         return bool(self._gaps(row))
 
+    def was_lost(self, row: StepPlan, at: Instant) -> bool:
+        """Return whether nobody saw the signal of a step when another of its tags changed, nor by the look that told of it."""
+        looked = at.ticks if at.proof is None or at.basis == "observed" else at.ticks - at.proof.before
+        closed = any(start < at.ticks and end > looked for start, end in self._state.lost.get(row.row.signal, []))
+        return closed or any(gap.start < at.ticks for gap in self._gaps(row))
+
     def unseen(self, unit: Unit, run: Run, ticks: int) -> bool:
         """Return whether nobody saw the signal at an instant."""
         row = _row(unit, run)

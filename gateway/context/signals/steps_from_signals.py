@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 
 from gateway.context import standing, waits
 from gateway.context.plan import Plan, StepPlan, Unit
@@ -9,7 +10,10 @@ from gateway.context.records.runs import Runs
 from gateway.context.signals.occupancy import Occupancy
 from gateway.context.signals.sight import Sight
 from gateway.context.state import END, IDENTITY, Basis, EquipmentState, Instant, Pending, Proof, Run, State, Told
+from gateway.entries.fold_input import Json
 
+MOST_UNSTARTED = 100
+"""Changes that are remembered of a step whose signal nobody sees; of more the oldest began no run that anybody will know of."""
 Changes = Mapping[str, Pending]
 """The changes of one moment, which count together."""
 
@@ -30,24 +34,75 @@ class SignalSteps:
                 self._runs.end(self._cut(unit, row, run, change.seq, change.left), change.left, change.seq, None)
 
     def begin(self, unit: Unit, where: EquipmentState, changes: Changes) -> None:
-        """Begin a run of each step that is on and does not run yet, outermost level first."""
-        for row in unit.steps_of(where.bound):
-            if row.runs(where.settled.get(row.row.signal)) and all(run.step != row.row.step for run in self._runs.running(unit)):
-                began = _beginning(row, where, changes, unit.settle_ticks)
-                if began is not None and where.sought.pop(row.row.step, None) is not None:
-                    began = Instant(began[0].ticks, None, "found-at-start"), began[1]  # perhaps it was on before by what is declared now
-                if began is not None and not _is_after(changes.get(IDENTITY), began[0]):
-                    self._begin(unit, where, row, *began)
+        """Begin a run of each step that is on and does not run yet, outermost level first.
 
-    def _begin(self, unit: Unit, where: EquipmentState, row: StepPlan, at: Instant, seq: int) -> None:
+        Of one whose signal nobody sees just now no start was seen: what else changed may have begun a run, or not.
+        """
+        for row in unit.steps_of(where.bound):
+            if not self._may_begin(unit, where, row):
+                continue
+            began = _beginning(row, where, changes, unit.settle_ticks)
+            if began is not None and where.sought.pop(row.row.step, None) is not None:
+                began = Instant(began[0].ticks, None, "found-at-start"), began[1]  # perhaps it was on before by what is declared now
+            if began is None or _is_after(changes.get(IDENTITY), began[0]):
+                continue
+            at, seq = began
+            if row.row.signal not in changes and self._sight.was_lost(row, at):
+                change = Pending(_key(row, where), at, at, seq, self._state.now, None)
+                where.unstarted[row.row.step] = [*where.unstarted.get(row.row.step, ()), change][-MOST_UNSTARTED:]
+            else:
+                self._begin(unit, where, row, at, seq, _key(row, where))
+
+    def _may_begin(self, unit: Unit, where: EquipmentState, row: StepPlan) -> bool:
+        """Return whether a step is on, as far as its signal is known, and does not run yet."""
+        return row.runs(where.settled.get(row.row.signal)) and all(run.step != row.row.step for run in self._runs.running(unit))
+
+    def _begin(self, unit: Unit, where: EquipmentState, row: StepPlan, at: Instant, seq: int, key: Json) -> Run:
         counts_at = at.ticks + unit.settle_ticks  # an id that comes within one settling time belongs to the same moment
         who = self._occupancy.who(unit, counts_at)
-        key = None if row.row.key is None else where.settled.get(row.row.key)
         self._occupancy.witness(unit, who, seq)
         run = self._runs.begin(unit, row, key, who, at, seq)
         if who.batch is not None:  # discovered late, and the batch has changed since: cut there, once its end is known
             later = (since for since, other in where.history if since > counts_at and other.batch != who.batch)
             run.cut = next((Instant(since, None) for since in later), None)
+        return run
+
+    # runs that may have begun while nobody saw their signal
+
+    def begin_late(self, unit: Unit, where: EquipmentState, changes: Changes | None = None) -> None:
+        """Begin the runs of which it is known by now that their step was on when they may have begun.
+
+        changes: those that are about to count. One of the signal itself tells what became of the step.
+        """
+        for step, waiting in list(where.unstarted.items()):
+            row = unit.row_of(step, where.bound)
+            if row is None or row.row.signal not in self._plan.places:
+                del where.unstarted[step]
+            elif changes is not None and row.row.signal in changes:
+                del where.unstarted[step]
+                seen = [change for change in waiting if not self._sight.was_lost(row, change.at)]
+                self._begin_all(unit, where, row, seen)
+            elif changes is None and not self._sight.is_lost(row) and self._is_seen_on(unit, where, row, waiting[-1].at.ticks):
+                del where.unstarted[step]
+                self._begin_all(unit, where, row, waiting)
+
+    def _is_seen_on(self, unit: Unit, where: EquipmentState, row: StepPlan, ticks: int) -> bool:
+        """Return whether the signal of a step has stood still since an instant, or since it was seen again after it."""
+        sighted, source = self._sight.seen_again(row, ticks), self._plan.places[row.row.signal].source.name
+        since = ticks if sighted is None else sighted.ticks
+        stood = waits.arrived(self._state, waits.Need(source, since + unit.settle_ticks))
+        return stood and not waits.handing_over(self._state, unit, source, since) and not any(tag in where.pending for tag in row.tags)
+
+    def _begin_all(self, unit: Unit, where: EquipmentState, row: StepPlan, waiting: Sequence[Pending]) -> None:
+        """Begin a run at each change, which ends the one before. Where nobody saw the signal: one, when it was seen again."""
+        for change, following in zip_longest(waiting, waiting[1:]):
+            sighted = self._sight.seen_again(row, change.at.ticks)
+            if not self._may_begin(unit, where, row) or (sighted is not None and following is not None):
+                continue
+            at = change.at if sighted is None else replace(sighted, proof=Proof(list(row.tags), 0, unit.settle_ticks))
+            run = self._begin(unit, where, row, at, change.seq if sighted is None else self._state.seq, change.value)
+            if following is not None:
+                self._runs.end(run, following.left, following.seq, None)
 
     # runs whose batch changed while nobody saw their signal
 
@@ -56,6 +111,8 @@ class SignalSteps:
         where = self._state.where[unit.name]
         for step, since in list(where.sought.items()):
             self._find(unit, where, step, since)
+        if where.unstarted:
+            self.begin_late(unit, where)
         mine = (run for run in self._state.runs.values() if run.equipment == unit.name and run.end is None)
         for run in [run for run in mine if run.cut is not None or run.unsighted is not None]:
             row = unit.row_of(run.step, run.identity)
@@ -72,11 +129,12 @@ class SignalSteps:
         at = since if sighted is None else sighted.ticks
         source = self._plan.places[row.row.signal].source.name
         stood = waits.arrived(self._state, waits.Need(source, at + unit.settle_ticks))
-        if not stood or self._sight.is_lost(row) or any(tag in where.pending for tag in row.tags):
+        known = stood and all(tag in where.settled and tag not in where.pending for tag in row.tags)
+        if not known or self._sight.is_lost(row):
             return
         del where.sought[step]
-        if row.runs(where.settled.get(row.row.signal)) and all(run.step != step for run in self._runs.running(unit)):
-            self._begin(unit, where, row, Instant(at, None, "found-at-start"), self._state.seq)
+        if self._may_begin(unit, where, row):
+            self._begin(unit, where, row, Instant(at, None, "found-at-start"), self._state.seq, _key(row, where))
 
     def _still_runs(self, unit: Unit, row: StepPlan, run: Run) -> bool:
         """Return whether it is known that a run went on beyond the instant of doubt: its signal has been seen to stand still since."""
@@ -128,6 +186,10 @@ class SignalSteps:
             going = None
         if on and going is None:
             where.tell(Told(row.row.step, max(change.at.ticks for change in changes), None))
+
+
+def _key(row: StepPlan, where: EquipmentState) -> Json:
+    return None if row.row.key is None else where.settled.get(row.row.key)
 
 
 def _ending(row: StepPlan, run: Run, where: EquipmentState, changes: Changes) -> Pending | None:

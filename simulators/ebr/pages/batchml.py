@@ -134,21 +134,18 @@ def _described(record: Mapping[str, Any]) -> str:
 
 
 def _changes(record: Mapping[str, Any]) -> Fill:
-    for item in (*record["steps"], *record["materials"]):
-        for revision in item.get("revisions") or []:
-            if (revision.get("revision") or 1) > 1:
-                yield _Filler(_change, item, revision)
+    for one in record["corrections"]:
+        yield _Filler(_change, one)
 
 
-def _change(node: _Node, item: Mapping[str, Any], revision: Mapping[str, Any]) -> None:
-    node.entry(f"{item['record']}#{revision['revision']}", "Change", revision.get("entered"))
-    node.text("RecordReference", item["record"])
-    changed = revision.get("changed") or []
-    for change in changed:
+def _change(node: _Node, one: Mapping[str, Any]) -> None:
+    node.entry(f"{one['record']}#{one['revision']}", "Change", one["entered"])
+    node.text("RecordReference", one["record"])
+    for change in one["changed"]:
         node.value("PrechangeData", _shown(change.get("old")), "string", key=change["path"])
-    if not changed:
+    if not one["changed"]:
         node.none("PrechangeData")
-    node.text("Reason", revision.get("reason"))
+    node.text("Reason", one["reason"])
 
 
 def _comments(record: Mapping[str, Any]) -> Fill:

@@ -6,17 +6,25 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from simulators.ebr.pages.markup import marked, row, shown, table, when, with_times
-from simulators.ebr.pages.sections import duration, limits, sections
+from simulators.ebr.pages.sections import limits, sections
 from simulators.ebr.pages.style import CSS
 from simulators.ebr.pages.which_plots import figures
 from simulators.ebr.record.configurations import versions_text
-from simulators.ebr.record.exceptions import missing_item
 from simulators.ebr.record.groups import Group, grouped
 from simulators.ebr.record.record import Series
-from simulators.ebr.record.statement import computed, counted, performed_by, uncertainty
+from simulators.ebr.record.statement import (
+    FINE,
+    computed,
+    counted,
+    duration,
+    missing_item,
+    performed_by,
+    share,
+    status,
+    uncertainty,
+)
 
 _VERDICT = {"complete": "Complete", "incomplete": "Incomplete", "open": "Open"}
-_FINE = ("present", "by-ebr", "not-applicable")
 
 
 def html(record: Mapping[str, Any], series: Series) -> str:
@@ -214,16 +222,11 @@ def _cells(parameter: Mapping[str, Any]) -> tuple[str, ...]:
         escape(parameter.get("unit_text") or ""),
         escape("" if str(parameter.get("statistic")).startswith("time_") else limits(parameter.get("low"), parameter.get("high"))),
         escape(str(parameter.get("target") or "")),
-        marked(parameter["result"], bad=parameter["result"] in ("below", "above")) if parameter["result"] != "not-judged" else "–",
-        marked(_status(parameter), bad=parameter["status"] not in _FINE and parameter.get("required", True)),
-        "" if parameter.get("covered") is None else f"{100 * parameter['covered']:.1f} %",
+        marked(parameter["result"], bad=parameter["result"] in ("below", "above")),
+        marked(status(parameter), bad=parameter["status"] not in FINE and parameter.get("required", True)),
+        share(parameter.get("covered")),
         uncertainty(parameter),
     )
-
-
-def _status(parameter: Mapping[str, Any]) -> str:
-    """Write a parameter's status; of one that is not the gateway's to give, who gives it."""
-    return f"open, {parameter.get('origin') or 'by-ebr'}" if parameter["status"] == "by-ebr" else str(parameter["status"])
 
 
 def _value(parameter: Mapping[str, Any]) -> str:

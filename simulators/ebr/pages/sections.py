@@ -11,11 +11,9 @@ from simulators.ebr.record.configurations import changes_text
 from simulators.ebr.record.exceptions import clock_event_size, seconds_between
 from simulators.ebr.record.groups import extent
 from simulators.ebr.record.results import said, values_text
-from simulators.ebr.record.statement import performed_by, plain
+from simulators.ebr.record.statement import deed, duration, path, performed_by, plain
 
 Rows = Iterable[Sequence[str]]
-MOST_CHANGES = 200
-"""Changes of one correction that the page prints; record.json has all of them."""
 
 
 def sections(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
@@ -63,6 +61,12 @@ def limits(low: Any, high: Any) -> str:
     return f"≥ {low}" if high is None else f"{low} … {high}"
 
 
+def _when(item: Mapping[str, Any], name: str, zone: ZoneInfo) -> str:
+    """Show when something was booked or taken; where nobody knows, when it was written down."""
+    at = item.get(name)
+    return when(at["time"], zone) if at else f"written {when(item['entered'], zone)}"
+
+
 def _lot(lot: Any) -> str:
     """Show a lot's number, and beside it the number as read if a rule changed it."""
     name = lot_of(lot)
@@ -71,15 +75,14 @@ def _lot(lot: Any) -> str:
 
 
 def _booking(booking: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
-    at = (booking.get("at") or {}).get("time") or booking["entered"]
-    what = {"consume": "consumed", "produce": "produced", "move": f"moved to {booking.get('to') or '?'}"}.get(booking.get("kind") or "", "")
+    what = deed(booking)
     lot = " → ".join(_lot(booking[name]) for name in ("lot", "output_lot") if booking.get(name)) or "–"
     return (
-        when(at, zone), escape(what) + (f" <small>rev. {booking['revision']}</small>" if booking["revision"] > 1 else ""),
+        _when(booking, "at", zone), escape(what) + (f" <small>rev. {booking['revision']}</small>" if booking["revision"] > 1 else ""),
         escape(str(booking.get("material") or booking.get("booking") or "")), lot,
         _quantity(booking), escape(str(booking.get("target") or "")),
         escape(limits(booking.get("low"), booking.get("high"))),
-        "–" if booking.get("result") in (None, "not-judged") else marked(booking["result"], bad=booking["result"] != "within"),
+        marked(booking["result"], bad=booking["result"] in ("below", "above")) if booking.get("result") else "–",
         _status(booking), _steps(booking), _people(booking),
     )  # fmt: skip
 
@@ -115,9 +118,8 @@ def _genealogy(record: Mapping[str, Any]) -> Iterable[str]:
 def _sample(sample: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
     read = {revision.get("caused_by"): revision["entered"] for revision in sample.get("revisions") or []}
     results = [_result(result, zone, read) for result in sample.get("results") or []]
-    taken = (sample.get("taken") or {}).get("time") or sample["entered"]
     names = (escape(str(sample.get("sampling") or "")), shown(str(sample.get("sample") or "")))
-    return (when(taken, zone), *names, _steps(sample), _status(sample), "<br>".join(results) or "none yet")
+    return (_when(sample, "taken", zone), *names, _steps(sample), _status(sample), "<br>".join(results) or "none yet")
 
 
 def _result(result: Mapping[str, Any], zone: ZoneInfo, read: Mapping[Any, str]) -> str:
@@ -162,19 +164,6 @@ def _hold_time(hold: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
     )
 
 
-def duration(seconds: float | None) -> str:
-    """Write a length of time for people: 12.5 s, 4 min 10 s, 3 h 05 min, 2 d 4 h."""
-    if seconds is None:
-        return "–"
-    if seconds < 120:
-        return f"{seconds:.1f} s".replace(".0 s", " s")
-    if seconds < 7_200:
-        return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s"
-    if seconds < 172_800:
-        return f"{seconds // 3_600:.0f} h {seconds % 3_600 // 60:02.0f} min"
-    return f"{seconds // 86_400:.0f} d {seconds % 86_400 // 3_600:.0f} h"
-
-
 def _alarm(alarm: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
     who = f" {escape(str(alarm['acknowledged_by']))}" if alarm.get("acknowledged_by") else ""
     ended = when(alarm["cleared"], zone) if alarm["cleared"] else '<b class="bad">stands</b>'
@@ -192,7 +181,7 @@ def _gaps(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
     yield "<section><h2>When something was not observed</h2>"
     names = ("Source", "Cause", "Outcome", "Times", "In all", "Longest")
     yield table(names, [_alike(*key, gaps) for key, gaps in sorted(groups.items())])
-    names = ("Source", "Tags", "From", "To", "Outcome", "Cause")
+    names = ("Gap", "Tags", "From", "To", "Outcome", "Cause")
     yield f"<h3>Each time</h3>{table(names, [_gap(gap, zone) for gap in record['gaps']])}</section>"
 
 
@@ -207,35 +196,19 @@ def _gap(gap: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
     more = f" and {len(gap['tags']) - 8} more" if gap["tags"] != "all" and len(gap["tags"]) > 8 else ""
     times = (when(gap["start"], zone), when(gap["end"], zone) if gap["end"] else '<b class="bad">open</b>')
     outcome = marked(str(gap["outcome"] or "open"), bad=gap["outcome"] != "filled")
-    return (escape(gap["source"]), escape(tags + more), *times, outcome, escape(str(gap["cause"])))
+    return (escape(str(gap["gap"])), escape(tags + more), *times, outcome, escape(str(gap["cause"])))
 
 
 def _corrections(record: Mapping[str, Any], zone: ZoneInfo) -> Rows:
-    """List each revision after the first, value by value: the value before, the value now."""
-    for item in (*record["steps"], *record["ends"], *record["materials"]):
-        for revision in item.get("revisions") or []:
-            if (revision.get("revision") or 1) < 2 or (item["type"] == "sample" and revision.get("reason") == "result"):
-                continue  # a laboratory's result that comes is no correction of its sample
-            name, reason = escape(_short(item)), escape(str(revision.get("reason") or ""))
-            head = (name, str(revision["revision"]), when(revision.get("entered"), zone), reason)
-            changes = [change for change in revision.get("changed") or [] if not change["path"].endswith("evidence")]
-            for number, change in enumerate(changes[:MOST_CHANGES]):
-                cells = (
-                    escape(change["path"].removeprefix("parameters/").replace("/", ": ")),
-                    escape(plain(change.get("old"), zone)),
-                    escape(plain(change.get("new"), zone)),
-                )
-                yield (*(head if number == 0 else ("", "", "", "")), *cells)
-            if not changes:
-                yield (*head, "nothing but its evidence", "", "")
-            if len(changes) > MOST_CHANGES:
-                yield ("", "", "", "", f"and {len(changes) - MOST_CHANGES} more, in record.json", "", "")
-
-
-def _short(item: Mapping[str, Any]) -> str:
-    if item.get("step"):
-        return f"{item['equipment']}: {item['step']}/{item['run']}"
-    return str(item.get("booking") or item.get("sampling") or "batch end")
+    """List each correction, value by value: what stood before, what stands now."""
+    for one in record["corrections"]:
+        name = one["record"].removeprefix(f"{one['gateway']}/{record['batch']}/")
+        head = (escape(name), str(one["revision"]), when(one["entered"], zone), escape(str(one["reason"] or "")))
+        for number, change in enumerate(one["changed"]):
+            values = (escape(plain(change.get(side), zone)) for side in ("old", "new"))
+            yield (*(head if number == 0 else ("", "", "", "")), escape(path(change["path"])), *values)
+        if not one["changed"]:
+            yield (*head, "nothing but its evidence", "", "")
 
 
 def _clock(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:

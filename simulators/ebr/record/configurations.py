@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 MOST_NAMED = 10
-"""Changes named in a sentence; the list in record.json has more, and the `config` event too."""
+"""Changes named in a sentence, in every copy; the list in record.json has more, and the `config` event too."""
 
 
 def changes_in(end: Mapping[str, Any]) -> Iterator[tuple[str | None, str]]:
@@ -27,8 +27,8 @@ def changes_text(configuration: Mapping[str, Any]) -> str:
 
 
 def _change_text(change: Mapping[str, Any]) -> str:
-    fields = ", ".join(f"{name} {old or '(empty)'} → {new or '(empty)'}" for name, old, new in change.get("fields") or [])
-    return f"{change['what']} {change['kind']} {change['name']}{f' ({fields})' if fields else ''}"
+    fields = ", ".join(f"{name} {old or '(empty)'} to {new or '(empty)'}" for name, old, new in change.get("fields") or [])
+    return f"{change['what']} {change['kind']} {change['name']}{f': {fields}' if fields else ''}"
 
 
 def versions_text(step: Mapping[str, Any]) -> str:

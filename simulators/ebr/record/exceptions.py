@@ -7,14 +7,13 @@ from typing import Any
 from simulators.ebr.record.configurations import changes_in
 from simulators.ebr.record.readings import TICKS_PER_S, ticks_of
 from simulators.ebr.record.results import replacement_text
-from simulators.ebr.record.statement import uncertainty
+from simulators.ebr.record.statement import FINE, missing_item, share, uncertainty
 
 _ORDER = {"alarm": 0, "warning": 1, "info": 2}
 _TWICE = ("step-missing", "step-not-observed", "lot-orphan", "hold-time-exceeded", "hold-time-unknown", "hold-time-unseen")
 """Findings that say again what the record itself says."""
 _RESULTS = ("result", "result-replaced", "result-withdrawn")
 """Reasons of revisions that only bring what the laboratory says; a result that replaces another is said by itself."""
-_FINE = ("present", "by-ebr", "not-applicable")
 
 
 def exceptions(record: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -85,16 +84,6 @@ def _batch(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield _exception(
                 "seal", "alarm", None, seal["gateway"], "The Merkle root in the batch's end does not follow from its list of records."
             )
-
-
-def missing_item(item: Mapping[str, Any]) -> str:
-    """Name the missing item of a statement of completeness."""
-    if item.get("parameter"):
-        return str(item["parameter"])
-    for kind in ("material", "sample", "lot"):
-        if item.get(kind):
-            return f"{'booking of material' if kind == 'material' else kind} {item[kind]}"
-    return f"the step {item['step']}, required" if item.get("step") else "the stay of the batch, required"
 
 
 def _first_large(text: str) -> str:
@@ -202,7 +191,7 @@ def _hold_time(hold: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _parameter(parameter: Mapping[str, Any], where: str, time: str) -> Iterator[dict[str, Any]]:
     name, unit = parameter.get("name") or parameter["parameter"], parameter.get("unit_text") or ""
-    if parameter["status"] not in _FINE:
+    if parameter["status"] not in FINE:
         severity = "alarm" if parameter.get("required", True) else "warning"
         yield _exception("not-present", severity, time, where, f"{name}: {parameter['status']}{_share(parameter)}.")
     if parameter["result"] in ("below", "above"):
@@ -238,9 +227,9 @@ def _excursions(parameter: Mapping[str, Any], where: str) -> Iterator[dict[str, 
 
 
 def _share(parameter: Mapping[str, Any]) -> str:
-    covered, uncertain = parameter.get("covered"), uncertainty(parameter)
-    share = "" if covered is None else f", {100 * covered:.1f} % of the time covered"
-    return f"{share}, the edges of the step uncertain: {uncertain}" if uncertain else share
+    covered, uncertain = share(parameter.get("covered")), uncertainty(parameter)
+    text = f", {covered} of the time covered" if covered else ""
+    return f"{text}, the edges of the step uncertain: {uncertain}" if uncertain else text
 
 
 def _gaps(gaps: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

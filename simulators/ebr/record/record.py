@@ -1,14 +1,16 @@
 """Makes the batch record from received entries alone: the same entries in any order, once or twice, make the same record."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from simulators.ebr.entry import ROW_CHANGES
 from simulators.ebr.record.batch_seal import checked, content_sha256, event_bytes
 from simulators.ebr.record.bookings import alarms, booked, genealogy
+from simulators.ebr.record.corrections import corrections
 from simulators.ebr.record.exceptions import exceptions
 from simulators.ebr.record.moved import moved
+from simulators.ebr.record.parts import joined
 from simulators.ebr.record.queries import RecordQueries, record_queries
 from simulators.ebr.record.readings import TICKS_PER_S, Point, Tagset, points, tagsets, ticks_of
 from simulators.ebr.record.unverified_times import UnverifiedTimes
@@ -30,7 +32,8 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
     """Make (record, series of its tags) of one batch from STORE/ebr.db."""
     with record_queries(path) as books:
         events = _of_batch(books, batch)
-        steps, ends = _steps(events), _ends(events)
+        every_end = joined(event for event in events if event["type"] == "batch" and event["transition"] == "end")
+        steps, ends = _steps(events), _ends(every_end)
         gateways = sorted({event["gateway"] for event in events} | set(books.gateways(batch)))
         window = _window(steps, events, books.named(batch))
         line = [_event(item) for item in books.of_kind(gateways, _OF_LINE)]
@@ -54,6 +57,7 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
         "ends": ends,
         "seal": [{"gateway": end["gateway"], **checked(end, steps, bookings)} for end in ends],
         "materials": bookings,
+        "corrections": corrections(batch, steps, every_end, bookings),
         "hold_times": _hold_times(events),
         "alarms": alarms(events, ends),
         "gaps": _gaps(line, window, facts),
@@ -190,30 +194,6 @@ def _note_source(item: Mapping[str, Any], offsets: dict[str, Any]) -> None:
     totals["bound_s"] = max(totals["bound_s"], source_clock.get("bound_s") or 0.0)
 
 
-def joined(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Join events that arrived in numbered parts; those with a missing part are left out."""
-    whole: list[dict[str, Any]] = []
-    waiting: dict[tuple[Any, ...], dict[int, dict[str, Any]]] = {}
-    for event in events:
-        if event.get("of", 1) == 1 or "part" not in event:
-            whole.append(event)
-            continue
-        name = event.get("record") or event.get("gap")
-        parts = waiting.setdefault((event["gateway"], event["type"], name, event.get("revision"), event.get("transition"), event["of"]), {})
-        parts[event["part"]] = event
-        if len(parts) == event["of"]:
-            whole.append(_join([parts[number] for number in sorted(parts)]))
-    return whole
-
-
-def _join(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    first = parts[0]
-    differing = [name for name, value in first.items() if isinstance(value, list) and any(part[name] != value for part in parts)]
-    cut = first.get("sliced") or differing
-    lists = {name: [item for part in parts for item in part[name]] for name in cut}
-    return {**first, **lists, "content_sha256": content_sha256(event_bytes(part["payload"]) for part in parts), "part": 1, "of": 1}
-
-
 def _steps(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """List the latest revision of every step, with the earlier ones in it; a step without an end by its start."""
     runs: dict[str, list[dict[str, Any]]] = {}
@@ -231,10 +211,10 @@ def _latest(versions: list[dict[str, Any]]) -> dict[str, Any]:
     return {**versions[-1], "revisions": earlier}
 
 
-def _ends(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _ends(every_end: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """List the latest end of the batch, one per line that it passed."""
     ends: dict[str, dict[str, Any]] = {}
-    for event in joined(event for event in events if event["type"] == "batch" and event["transition"] == "end"):
+    for event in every_end:
         latest = ends.get(event["gateway"])
         if latest is None or event.get("revision", 1) >= latest.get("revision", 1):
             ends[event["gateway"]] = event

@@ -16,6 +16,14 @@ def values_text(values: Mapping[str, Any] | None) -> str:
     return ", ".join(f"{name} {_plain(value)}" for name, value in (values or {}).items()) or "withdrawn"
 
 
+def result_text(result: Mapping[str, Any]) -> str:
+    """Write what a row of the laboratory says, after all that it said before and was replaced."""
+    told = [values_text(each.get("values")) for each in said(result)]
+    left_out = result.get("replaced_count", len(told) - 1) - (len(told) - 1)
+    told[1:1] = [f"{left_out} more"] if left_out else []
+    return " replaced by ".join(told)
+
+
 def _plain(value: Any) -> str:
     if value is None:
         return "–"

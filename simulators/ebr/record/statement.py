@@ -1,16 +1,21 @@
-"""Writes what every copy of a record says in the same words: when, how much of what is required is there, and what is not ours to give."""
+"""Writes what every copy of a record says in the same words: when, how much, with which result, and what is not ours to give."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from simulators.ebr.record.readings import ticks_of
+from simulators.ebr.record.results import result_text
 
 TICKS_PER_MS = 10_000
-LONGEST_TEXT = 300
+MOST_ITEMS = 20
+"""Items of a list that are written; record.json has all of them."""
 MOST_NAMED = 12
 """Open values that a statement names; record.json has all of them."""
+FINE = ("present", "by-ebr", "not-applicable")
+"""Statuses of a value that nobody has to assess."""
 
 
 def local_time(text: str, zone: ZoneInfo) -> str:
@@ -50,6 +55,45 @@ def performed_by(item: Mapping[str, Any]) -> str:
     return people or f"nobody named{f' ({reason})' if (reason := item.get('performed_by_reason')) else ''}"
 
 
+def share(covered: float | None) -> str:
+    """Write the share of a step that was covered, in percent with two decimals at most, rounded down: less than all is never 100 %."""
+    return "" if covered is None else f"{Decimal(int(Decimal(str(covered)) * 10_000)) / 100:f} %"
+
+
+def status(item: Mapping[str, Any]) -> str:
+    """Write a status; of a value that is not the gateway's to give, who gives it."""
+    return f"open, {item.get('origin') or 'by-ebr'}" if item.get("status") == "by-ebr" else str(item.get("status") or "")
+
+
+def missing_item(item: Mapping[str, Any]) -> str:
+    """Name the missing item of a statement of completeness."""
+    if item.get("parameter"):
+        return str(item["parameter"])
+    for kind in ("material", "sample", "lot"):
+        if item.get(kind):
+            return f"{'booking of material' if kind == 'material' else kind} {item[kind]}"
+    return f"the step {item['step']}, required" if item.get("step") else "the stay of the batch, required"
+
+
+def deed(booking: Mapping[str, Any]) -> str:
+    """Write what a booking did with its material: consumed, produced, moved and where to."""
+    to = booking.get("to") or "?"
+    return {"consume": "consumed", "produce": "produced", "move": f"moved to {to}"}.get(booking.get("kind") or "", "")
+
+
+def duration(seconds: float | None) -> str:
+    """Write a length of time for people: 12.5 s, 4 min 10 s, 3 h 05 min, 2 d 4 h."""
+    if seconds is None:
+        return "–"
+    if seconds < 120:
+        return f"{seconds:.1f} s".replace(".0 s", " s")
+    if seconds < 7_200:
+        return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s"
+    if seconds < 172_800:
+        return f"{seconds // 3_600:.0f} h {seconds % 3_600 // 60:02.0f} min"
+    return f"{seconds // 86_400:.0f} d {seconds % 86_400 // 3_600:.0f} h"
+
+
 def uncertainty(parameter: Mapping[str, Any]) -> str:
     """Write by how much the edges of the step that a value depends on are uncertain; "not known" where nobody looked before."""
     seconds = parameter.get("uncertain_s", 0)
@@ -86,13 +130,13 @@ def _read(parameter: Mapping[str, Any]) -> list[str]:
     return [f"{name.replace('_', ' ')} read as {limit['value'] or '?'} {limit['unit']} from {limit['tag']}" for name, limit in read.items()]
 
 
+def path(name: str) -> str:
+    """Write which value of a record was changed."""
+    return name.removeprefix("parameters/").replace("/", ": ") if name.startswith("parameters/") else name
+
+
 def plain(value: Any, zone: ZoneInfo) -> str:
-    """Write any value of a record for a person: instants as local time, names and values in words, never as JSON; cut if long."""
-    text = _words(value, zone)
-    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
-
-
-def _words(value: Any, zone: ZoneInfo) -> str:
+    """Write any value of a record for a person: instants as local time, names and values in words, never as JSON."""
     match value:
         case None:
             return "–"
@@ -100,15 +144,18 @@ def _words(value: Any, zone: ZoneInfo) -> str:
             return "yes" if value else "no"
         case Mapping() if "time" in value and "basis" in value:
             return local_time(value["time"], zone)
+        case Mapping() if "values" in value and "key" in value:
+            return f"{value.get('source')}.{value.get('name')} {value['key']}: {result_text(value)}"
         case Mapping():
             return "; ".join(f"{name.replace('_', ' ')} {_inner(part, zone)}" for name, part in value.items()) or "–"
         case list():
-            return ", ".join(_inner(part, zone) for part in value) or "none"
+            told = ", ".join(_inner(part, zone) for part in value[:MOST_ITEMS]) or "none"
+            return told if len(value) <= MOST_ITEMS else f"{told} and {len(value) - MOST_ITEMS} more"
         case str():
             return local_time(value, zone)
     return str(value)
 
 
 def _inner(value: Any, zone: ZoneInfo) -> str:
-    text = _words(value, zone)
-    return f"({text})" if isinstance(value, Mapping) and not ("time" in value and "basis" in value) else text
+    text = plain(value, zone)
+    return f"({text})" if isinstance(value, Mapping) and not ("time" in value and "basis" in value) and "values" not in value else text

@@ -1,19 +1,23 @@
 import hashlib
 import io
 import json
+import os
 import random
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kit.journals import GATEWAY
+from kit.journals import GATEWAY, event, numbered, opened, resting_on
 from kit.signed_journal import Made
 
+from buffer import keys, reader
 from buffer import verify as verifier
-from buffer.archive import packing
+from buffer.archive import packing, zipped
+from buffer.entry.examples import EVENTS
 from buffer.verify import verify
 
 
@@ -50,7 +54,7 @@ def rewritten(source: Path, target: Path, lines: list[bytes], epoch: int) -> Non
 
     files["SHA256SUMS"] = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in files.items()).encode()
     target.unlink(missing_ok=True)
-    packing._write(target, files)
+    zipped.write_files(target, files)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +90,7 @@ def test_every_mutation_of_an_archive_is_found_and_no_untouched_one_is_accused(m
 @pytest.mark.faults
 def test_10000_mutations_of_an_archive(made: Made, zipped: Path, tmp_path: Path, figures: Callable[[str, str], None]) -> None:
     mutate(made, zipped, tmp_path, mutations=10_000, untouched=100)
-    figures("F11", "archive: 10000 random mutations all found, 100 untouched ones none accused")
+    figures("forgeries", "archive: 10000 random mutations all found, 100 untouched ones none accused")
 
 
 def mutated(content: bytes, generator: random.Random) -> tuple[str, int, bytes]:
@@ -158,3 +162,47 @@ def test_an_archive_is_signed_to_its_last_entry_by_the_key_alone(made: Made, zip
     assert [(signed.gateway, signed.epoch, signed.unsigned) for signed in report.signed] == [(GATEWAY, made.epoch, 0)]
     assert report.signed[0].through == report.signed[0].last > 0
     assert verify(zipped).signed == [], "the keys that lie in it are those of whoever made it"
+
+
+@pytest.mark.urs("URS-OPS-03")
+def test_a_batch_that_is_larger_than_memory_is_archived_and_verified_piece_by_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "PAGE", 16)
+    journal = opened(tmp_path / "journal", retain_s=1e9)
+    signer = keys.create(tmp_path / "journal" / "checkpoint-key", GATEWAY)
+    events = resting_on(3, EVENTS)
+    assert journal.opened.epoch_event is not None
+    journal.append([event(journal.opened.epoch_event), event(EVENTS["config"]), event({**events["batch"], "transition": "start"})])
+    for number in range(320):
+        journal.append([numbered(number, os.urandom(25_000).hex())])
+    journal.append([event(events["batch"])], urgent=True).result()
+    note = journal.checkpoint(signer, "batch-end")
+    assert note is not None
+    journal.append([event(note)], urgent=True).result()
+    journal.close()
+    tracemalloc.start()
+    report = packing.make(tmp_path / "journal", EVENTS["batch"]["batch"], tmp_path / "a.zip", [signer.public], signer.note)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (report.exit_code, report.missing) == (0, [])
+    whole_bytes = (tmp_path / "a.zip").stat().st_size
+    assert whole_bytes >= 16_000_000
+    assert peak_bytes < whole_bytes / 2
+
+
+def test_what_can_not_be_written_whole_leaves_nothing(tmp_path: Path) -> None:
+    def fill(members: zipped.Members) -> None:
+        members.put("a", b"1")
+        raise packing.NotReady("gone meanwhile")
+
+    with pytest.raises(packing.NotReady, match="gone meanwhile"):
+        zipped.write(tmp_path / "a.zip", fill)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_member_that_not_every_reader_could_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 1_000)
+    with pytest.raises(zipped.TooLarge, match=r"entries/7\.jsonl"):
+        zipped.write(tmp_path / "a.zip", lambda members: members.put("entries/7.jsonl", [bytes(600), bytes(600)]))
+    assert list(tmp_path.iterdir()) == []

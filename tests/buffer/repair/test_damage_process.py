@@ -172,7 +172,7 @@ def test_300_flipped_bits_lose_nothing_silently_and_the_rest_is_delivered(tmp_pa
     counted: Counter[str] = Counter()
     for seed in range(FLIPS):
         counted.update(one_flip(tmp_path, original, whole, epoch, seed))
-    figures("F10", f"{FLIPS} single bit flips over {len(whole)} entries: {dict(counted)}")
+    figures("bit flips", f"{FLIPS} single bit flips over {len(whole)} entries: {dict(counted)}")
     assert counted["silently lost"] == counted["changed"] == counted["unnoticed"] == 0
 
 

@@ -19,7 +19,7 @@ from kit.signed_journal import Made
 
 from buffer import Entry, read_journal
 from buffer import verify as verifier
-from buffer.archive import packing
+from buffer.archive.zipped import write_files
 from buffer.verify import verify
 
 NAME = b'"gateway":"lyon/'
@@ -258,7 +258,7 @@ def test_a_zip64_member_is_bad(made: Made, zipped: Path, tmp_path: Path, capsys:
 def test_a_malformed_member_is_bad_and_named(
     made: Made, zipped: Path, tmp_path: Path, name: str, content: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    packing._write(tmp_path / "forged.zip", members(zipped) | {name: content})
+    write_files(tmp_path / "forged.zip", members(zipped) | {name: content})
     told = bad(tmp_path / "forged.zip", made, capsys)
     assert any(line.startswith((f"bad: {name} can not be read", "bad: entries/")) or name in line for line in told), told
 

@@ -196,7 +196,7 @@ def test_each_forgery_is_found_and_nothing_else_is_accused(
         report = verify(make(tmp_path / f"{number}.true"), made.signer.public)
         accused += [f"{what}: {list(report.lines())[:4]}"] if report.exit_code else []
     named = sum(forgery.bad is not None for forgery in forgeries)
-    figures("F11", f"{len(forgeries)} forgeries: verdict or place wrong {len(faults)}, first bad entry known and named in {named}")
-    figures("F11", f"8 ways in which nothing was forged: accused {len(accused)}")
+    figures("forgeries", f"{len(forgeries)} forgeries: verdict or place wrong {len(faults)}, first bad entry known and named in {named}")
+    figures("forgeries", f"8 ways in which nothing was forged: accused {len(accused)}")
     assert len(forgeries) >= 200
     assert (faults, accused) == ([], []), "\n".join([*faults, *accused])

@@ -91,7 +91,7 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.urs("URS-MAP-02", "URS-CTX-07")
+@pytest.mark.urs("URS-MAP-02")
 @pytest.mark.parametrize(("file", "old", "new", "told"), MISTAKES, ids=[told[:60] for *_, told in MISTAKES])
 def test_one_mistake_is_told_with_its_line(folder: Path, edit: Edit, file: str, old: str, new: str, told: str) -> None:
     edit(file, old, new)

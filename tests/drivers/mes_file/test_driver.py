@@ -1,10 +1,9 @@
-"""The file driver against a real folder: whole files only, each content once, nothing lost silently (F42, S02, S03, S05)."""
+"""The file driver against a real folder: whole files only, each content once, nothing lost silently."""
 
 import os
 import random
 import socket
 import tracemalloc
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -16,13 +15,6 @@ from drivers.contract import BAD_DECODING, LinkLost
 from drivers.mes_file import MesFileDriver
 from simulators.device import Truth
 from simulators.mes import MesDevice
-
-
-@pytest.fixture
-def drop(tmp_path) -> Path:
-    folder = tmp_path / "drop"
-    folder.mkdir()
-    return folder
 
 
 async def test_dropped_records_come_once_as_the_ground_truth_has_them(tmp_path):
@@ -60,7 +52,7 @@ async def test_a_simulated_system_gives_the_sign_that_a_pattern_wants(tmp_path, 
     assert [reading[1] for reading in journal.readings] == [2.5]
 
 
-@pytest.mark.urs("URS-CTX-07")
+@pytest.mark.urs("URS-DAQ-04")
 async def test_records_whose_key_columns_join_alike_keep_two_keys(tmp_path):
     one = source(tmp_path, {**CSV, "key": ["order_no", "lot_no"]})
     log = Truth(tmp_path / "truth.jsonl")
@@ -199,7 +191,7 @@ async def test_a_crash_within_a_long_file_goes_on_where_it_stopped(tmp_path, dro
     async with running(MesFileDriver(source(tmp_path), TAGS), journal):
         await journal.until(lambda: len(journal.messages) == 1500)
         await journal.polled(3)
-    figures("F42", f"seed {seed}: 1500 records of a file through 6 crashes, {len(journal.messages)} read")
+    figures("files", f"seed {seed}: 1500 records of a file through 6 crashes, {len(journal.messages)} read")
     assert [m.key for m in journal.messages] == [f"S{number}" for number in range(1500)]
 
 
@@ -219,7 +211,7 @@ async def test_a_half_read_file_that_is_gone_after_a_crash_is_a_loss(tmp_path, d
 
 
 async def test_nothing_leads_out_of_the_folder(tmp_path, drop, figures):
-    """S02: links, a second name, a pipe, a socket, a device, a folder, names with control characters."""
+    """Links, a second name, a pipe, a socket, a device, a folder, names with control characters."""
     secret = tmp_path / "secret.csv"
     secret.write_bytes(b"sample_id,lod\r\nSECRET,1\r\n")
     (drop / "link.csv").symlink_to(secret)
@@ -240,13 +232,13 @@ async def test_nothing_leads_out_of_the_folder(tmp_path, drop, figures):
         await journal.polled(3)
     listener.close()
     assert [m.key for m in journal.messages] == ["S9"]
-    figures("S02", f"{len(journal.codes)} of 8 traps refused, escapes {len(journal.messages) - 1}")
+    figures("folder traps", f"{len(journal.codes)} of 8 traps refused, escapes {len(journal.messages) - 1}")
     assert journal.codes == ["not-a-file"] * 8
     assert all(finding.text.isprintable() for finding in journal.findings)
 
 
 async def test_a_huge_file_costs_no_memory(tmp_path, drop, figures):
-    """S03: 2 GB of zeros, sparse."""
+    """2 GB of zeros, sparse."""
     with (drop / "huge.csv").open("wb") as file:
         file.truncate(2 * 2**30)
     journal = Journal()
@@ -256,7 +248,7 @@ async def test_a_huge_file_costs_no_memory(tmp_path, drop, figures):
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert journal.codes == ["file-refused"]
-    figures("S03", f"2 GB file refused, peak {peak_bytes / 2**20:.1f} MiB")
+    figures("huge file", f"2 GB file refused, peak {peak_bytes / 2**20:.1f} MiB")
     assert peak_bytes < 8 * 2**20
 
 
@@ -311,7 +303,7 @@ async def test_fixed_width_jsonl_and_b2mml(tmp_path, drop):
     ],
 )
 async def test_hostile_xml_is_refused(tmp_path, drop, data, why):
-    """S05: external entities, expansion, an external DTD; a file cut off; nesting without end."""
+    """External entities, expansion, an external DTD; a file cut off; nesting without end."""
     put(drop, "bad.xml", data)
     journal = Journal()
     pattern = {"name": "results", "glob": "*.xml", "format": "b2mml", "record": "Sample", "key": "ID"}

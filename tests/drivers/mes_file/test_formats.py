@@ -1,7 +1,6 @@
 """Forms that real systems write: what is not data is passed over, what is odd is refused, and one file stops no other."""
 
 import gzip
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +11,6 @@ from drivers.mes_file import MesFileDriver
 
 PLAIN = {**CSV, "encoding": "utf-8"}
 XML = {"name": "results", "glob": "*", "format": "b2mml", "record": "Sample", "key": "ID"}
-
-
-@pytest.fixture
-def drop(tmp_path) -> Path:
-    folder = tmp_path / "drop"
-    folder.mkdir()
-    return folder
 
 
 @pytest.mark.parametrize(
@@ -46,7 +38,7 @@ async def test_a_form_that_a_system_writes_is_read(tmp_path, drop, pattern, name
     assert [dict(message.row) for message in journal.messages] == rows
 
 
-@pytest.mark.urs("URS-CTX-07")
+@pytest.mark.urs("URS-SEC-09")
 @pytest.mark.parametrize(
     ("pattern", "data", "why"),
     [
@@ -113,7 +105,7 @@ B2MML = b"""<MaterialActuals xmlns="http://www.mesa.org/xml/B2MML" at="x"><Order
  <Parameter><Value>?</Value></Parameter></Used><Late>7</Late></Batch></Order></MaterialActuals>"""
 
 
-@pytest.mark.urs("URS-CTX-07")
+@pytest.mark.urs("URS-DAQ-04")
 async def test_a_record_of_xml_knows_what_stands_around_it_and_its_parts_by_their_names(tmp_path, drop):
     pattern = {
         **XML,

@@ -9,7 +9,7 @@ FILES = 300
 STORIES = 60
 
 
-@pytest.mark.urs("URS-CTX-07")
+@pytest.mark.urs("URS-DAQ-05", "URS-SEC-09")
 def test_no_good_value_that_the_file_did_not_say_and_no_cut_file_is_whole(figures):
     seen: Counter[str] = Counter()
     for seed in range(FILES):

@@ -18,7 +18,7 @@ def first_seed() -> int:
     return int(os.environ.get("FILE_FUZZ_SEED") or time.time_ns() // 1_000_000)
 
 
-@pytest.mark.urs("URS-CTX-07")
+@pytest.mark.urs("URS-DAQ-05", "URS-SEC-09")
 def test_no_good_value_that_the_file_did_not_say_and_no_cut_file_is_whole_for_long(first_seed, figures):
     seen: Counter[str] = Counter()
     ends_s, seed = time.monotonic() + FUZZ_S / 2, first_seed

@@ -17,13 +17,6 @@ DAY = {"name": "results", "glob": "*.csv", "format": "csv"}
 SNAPSHOT = {**CSV, "snapshot": True}
 
 
-@pytest.fixture
-def drop(tmp_path) -> Path:
-    folder = tmp_path / "drop"
-    folder.mkdir()
-    return folder
-
-
 def told(journal: Journal) -> list[tuple[str, str, Any]]:
     return [(message.change, message.key, message.row.get("lod")) for message in journal.messages]
 
@@ -38,7 +31,7 @@ async def written(drop: Path, one: Any, *contents: str, journal: Journal | None 
     return journal
 
 
-@pytest.mark.urs("URS-CTX-07")
+@pytest.mark.urs("URS-DAQ-04")
 async def test_each_line_that_is_appended_is_one_record_with_a_key_of_its_own(tmp_path, drop):
     lines = ["sample_id,lod\n", "S1,1\n", "S2,2\n", "S2,2\n", "S3,3\n"]
     journal = await written(drop, source(tmp_path, DAY), *("".join(lines[:count]) for count in range(2, 6)))

@@ -16,7 +16,7 @@ def tags(*columns: str) -> list[Tag]:
     return [Tag(tag=f"lims.{column}", source="lims", address=f"results.{column}", type="decimal") for column in columns]
 
 
-@pytest.mark.urs("URS-MAP-01")
+@pytest.mark.urs("URS-MAP-07")
 async def test_a_folder_is_shown_with_its_records_and_what_each_tag_takes(tmp_path):
     (tmp_path / "drop").mkdir()
     put(tmp_path / "drop", "a.csv", b"sample_id,lod,ph\nS1,1.50,x\n")

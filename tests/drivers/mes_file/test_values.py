@@ -20,13 +20,6 @@ GROUPED = Pattern(name="p", glob="*", format="csv", decimal=",", thousands=".")
 SPACED = Pattern(name="p", glob="*", format="csv", decimal=",", thousands=" ")
 
 
-@pytest.fixture
-def drop(tmp_path) -> Path:
-    folder = tmp_path / "drop"
-    folder.mkdir()
-    return folder
-
-
 @pytest.mark.parametrize(
     ("text", "kind", "pattern", "value"),
     [

@@ -15,13 +15,6 @@ from drivers.mes_file.whole import parse
 HEAD = b"sample_id,lod\r\n"
 
 
-@pytest.fixture
-def drop(tmp_path) -> Path:
-    folder = tmp_path / "drop"
-    folder.mkdir()
-    return folder
-
-
 def keys(journal: Journal) -> list[str]:
     return [message.key for message in journal.messages]
 
@@ -36,7 +29,7 @@ async def waits(drop: Path, one: Any, name: str, cut: bytes, whole: bytes, journ
     await journal.until(lambda: journal.messages != [])
 
 
-@pytest.mark.urs("URS-CTX-07")
+@pytest.mark.urs("URS-DAQ-04")
 @pytest.mark.parametrize(
     ("pattern", "cut", "rest"),
     [

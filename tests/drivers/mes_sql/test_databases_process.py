@@ -100,7 +100,7 @@ POSTGRES = [
 async def test_each_value_of_postgresql_comes_as_it_stands_or_is_refused(pg, figures):
     for driver in POSTGRES_DRIVERS:
         await judge_postgres(pg, driver)
-    figures("S14", f"{', '.join(POSTGRES_DRIVERS)}: {sum(len(values) for _, values, _ in POSTGRES) + 2} values, none guessed")
+    figures("SQL", f"{', '.join(POSTGRES_DRIVERS)}: {sum(len(values) for _, values, _ in POSTGRES) + 2} values, none guessed")
 
 
 async def judge_postgres(pg: Server, driver: str) -> None:
@@ -138,7 +138,7 @@ async def test_each_value_of_mariadb_comes_as_it_stands(maria, figures):
     for driver in MARIADB_DRIVERS:
         seen = await values_of(maria, driver, [(kind, values) for kind, values, _ in MARIADB], "SET sql_mode=''; ")
         assert seen == [expected for _, _, expected in MARIADB], driver
-    figures("S14", f"{', '.join(MARIADB_DRIVERS)}: {sum(len(values) for _, values, _ in MARIADB)} values, none guessed")
+    figures("SQL", f"{', '.join(MARIADB_DRIVERS)}: {sum(len(values) for _, values, _ in MARIADB)} values, none guessed")
 
 
 async def follows(server: Server, driver: str, kind: str, values: list[str], mark: str, order: str = "") -> None:
@@ -251,7 +251,6 @@ async def become(server: Server, name: str, count: str) -> None:
             pass
 
 
-@pytest.mark.urs("URS-DAQ-04")
 @pytest.mark.parametrize(("name", "drivers"), [("pg", ["asyncpg", "psycopg"]), ("maria", ["aiomysql", "pymysql"])])
 async def test_a_statement_that_ran_into_its_time_or_was_stopped_is_ended_on_the_server(request, name, drivers, figures):
     server: Server = request.getfixturevalue(name)
@@ -268,4 +267,4 @@ async def test_a_statement_that_ran_into_its_time_or_was_stopped_is_ended_on_the
         async with running(MesSqlDriver(source(server.endpoint(driver), endless, timeout_s=600), []), Journal()):
             await become(server, name, "1\n")
         await become(server, name, "0\n")
-    figures("S14", f"{', '.join(drivers)}: statements left on the server after two that ran into timeout_s: 0; after a stop: 0")
+    figures("SQL", f"{', '.join(drivers)}: statements left on the server after two that ran into timeout_s: 0; after a stop: 0")

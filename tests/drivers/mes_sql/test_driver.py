@@ -76,7 +76,7 @@ LOTS = {
 GRANULES, FINES = {"order_no": "4500/26", "lot_no": "417-A", "kg": 24.6}, {"order_no": "4500", "lot_no": "26/417-A", "kg": 9.9}
 
 
-@pytest.mark.urs("URS-CTX-07")
+@pytest.mark.urs("URS-DAQ-04")
 async def test_rows_whose_key_columns_join_alike_are_two_rows(tmp_path):
     one = source(tmp_path, (LOTS,))
     journal = Journal()
@@ -182,7 +182,7 @@ async def test_random_writing_and_crashes_end_with_the_same_rows(mes, tmp_path, 
     unseen = {key for key, row in final.items() if not row} - held.keys()  # came and went between two polls
     assert {key: row for key, row in held.items() if row} == {key: row for key, row in final.items() if row}
     assert all(not final[key] for key in unseen)
-    figures("F41", f"seed {seed}: {len(truth(tmp_path))} writes, missed rows {len(final.keys() - held.keys() - unseen)}")
+    figures("rows", f"seed {seed}: {len(truth(tmp_path))} writes, missed rows {len(final.keys() - held.keys() - unseen)}")
     seen = [(m.key, orjson.dumps(dict(m.row))) for m in journal.messages]
     assert len([one for one in seen if seen.count(one) > 1 and one[1] != b"{}"]) == 0, "no state of a row came twice"
 
@@ -303,7 +303,7 @@ async def test_a_locked_database_is_waited_for_then_lost(mes, tmp_path, monkeypa
 
 @pytest.mark.urs("URS-DAQ-02", "URS-DAQ-04")
 async def test_the_connection_can_not_write(mes, tmp_path, figures):
-    """F-S14: whatever passes the fence meets a connection that refuses to write."""
+    """Whatever passes the fence meets a connection that refuses to write."""
     driver = MesSqlDriver(source(tmp_path), TAGS)
     database = Database(driver.source, driver.settings, None, Worker("test"))
     before = (tmp_path / "mes.db").read_bytes()
@@ -320,7 +320,7 @@ async def test_the_connection_can_not_write(mes, tmp_path, figures):
                 await connection.ask(methodcaller("exec_driver_sql", sql))
         refused += 1
     await database.close()
-    figures("S14", f"{refused} of 5 writing statements refused by the connection itself, writes 0")
+    figures("SQL", f"{refused} of 5 writing statements refused by the connection itself, writes 0")
     assert refused == 5
     assert (tmp_path / "mes.db").read_bytes() == before
 

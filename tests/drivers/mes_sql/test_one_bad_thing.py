@@ -43,7 +43,7 @@ async def read(folder: Path, script: str, rows: int, *queries: dict[str, Any], t
 ORDERS = "CREATE TABLE orders(id INTEGER PRIMARY KEY, at TEXT, batch TEXT);"
 
 
-@pytest.mark.urs("URS-DAQ-04")
+@pytest.mark.urs("URS-TIME-11")
 async def test_a_time_that_is_none_leaves_its_row_without_one(tmp_path):
     times = ["2026-11-29 10:00:00", "not yet", "0000-00-00 00:00:00", "9999-12-31 23:59:59", "infinity"]
     rows = ", ".join(f"({at}, '{text}', 'B')" for at, text in enumerate(times))
@@ -54,7 +54,7 @@ async def test_a_time_that_is_none_leaves_its_row_without_one(tmp_path):
     assert [message.row["at"] for message in journal.messages] == times, "the text stays"
 
 
-@pytest.mark.urs("URS-DAQ-04")
+@pytest.mark.urs("URS-SEC-09")
 async def test_a_byte_of_another_encoding_refuses_its_row_until_the_encoding_is_declared(tmp_path):
     script = f"{ORDERS} INSERT INTO orders VALUES (1, '', 'B1'), (2, '', CAST(X'4241C452' AS TEXT)), (3, '', 'B3');"
     journal = await read(tmp_path, script, 2)
@@ -96,7 +96,7 @@ async def test_a_value_among_others_of_another_type_is_refused_where_it_is_the_o
     assert journal.codes == ["row-refused"]
 
 
-@pytest.mark.urs("URS-DAQ-04")
+@pytest.mark.urs("URS-DAQ-11")
 async def test_a_query_that_fails_is_alarmed_and_the_others_go_on_until_it_works_again(tmp_path, monkeypatch):
     monkeypatch.setattr("drivers.mes_sql.driver.FAILED_WAIT_S", (0.0, 0.0))
     tags = (
@@ -125,7 +125,7 @@ async def test_a_source_of_which_no_query_can_be_read_is_lost(tmp_path):
     assert isinstance(task.exception(), LinkLost)
 
 
-@pytest.mark.urs("URS-DAQ-04")
+@pytest.mark.urs("URS-MAP-02")
 async def test_a_tag_of_a_column_that_is_not_there_is_an_error_of_check_and_never_null_for_ever(tmp_path):
     good, bad = (Tag(tag=name, source="mes", address=f"orders.{name}", type="string") for name in ("batch", "batch_no"))
     (problem,) = MesSqlDriver.check(source(tmp_path, [query()]), [good, bad])
@@ -178,7 +178,6 @@ async def test_rows_that_come_where_nothing_is_remembered_are_counted_and_alarme
     assert [(finding.code, finding.severity, finding.evidence["rows"]) for finding in again.findings] == [("rows-below-floor", "alarm", 2)]
 
 
-@pytest.mark.urs("URS-DAQ-04")
 async def test_a_driver_that_can_not_be_awaited_runs_in_a_thread_and_one_that_hangs_is_not_asked_again(tmp_path):
     made(tmp_path, f"{ORDERS} INSERT INTO orders VALUES (1, '', 'B1');")
     journal = Journal()

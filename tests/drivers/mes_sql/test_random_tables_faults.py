@@ -26,8 +26,8 @@ async def test_no_version_of_a_row_is_lost_or_told_twice_for_minutes(tmp_path, f
         history.path.unlink()
         seed += 1
     figures(
-        "F41",
+        "rows",
         f"{seed - FIRST_SEED} tables in {DURATION_S:g} s: {total.writes} writes, {total.steps} clock steps, {total.starts} starts,"
-        f" {total.syncs} syncs, {total.versions} versions told; lost, doubled or invented: {len(problems)}",
+        f" {total.syncs} syncs, {total.versions} versions, {total.deletions} deletions told; lost, doubled or invented: {len(problems)}",
     )
     assert problems == {}

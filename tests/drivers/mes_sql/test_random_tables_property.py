@@ -10,7 +10,8 @@ async def test_each_version_of_a_row_of_a_real_table_is_told_once(tmp_path, seed
     history = History(tmp_path, seed)
     told = await history.play(rounds=4)
     figures(
-        "F41",
-        f"seed {seed}, {history.kind}: {told.writes} writes, {told.steps} clock steps, {told.starts} starts, {told.versions} versions told",
+        "rows",
+        f"seed {seed}, {history.kind}: {told.writes} writes, {told.steps} clock steps, {told.starts} starts; {told.versions} versions and"
+        f" {told.deletions} deletions told",
     )
     assert told.problems == []

@@ -1,4 +1,4 @@
-"""The fence in front of the database: one SELECT and nothing else (S14)."""
+"""The fence in front of the database: one SELECT and nothing else."""
 
 import pytest
 

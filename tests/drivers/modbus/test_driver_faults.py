@@ -1,4 +1,4 @@
-"""F27 to F30 of the fault bar: wrong answers, late answers, torn counters, dead units and pulled adapters, each with its figures."""
+"""Wrong answers, late answers, torn counters, dead units and pulled adapters, each with its figures."""
 
 import asyncio
 import random
@@ -182,7 +182,7 @@ async def test_f27_a_late_answer_is_never_taken_for_another(tmp_path, figures, t
     options = {"timeout_ms": 60, "retry_s": 0.1, "retry_max_s": 0.3}
     judge, struck, restarts = await storm(tmp_path, transport, ["delay"], seed=27, seconds=25, share=0.05, options=options)
     figures(
-        "F27",
+        "late answers",
         f"late answers, {transport}: {sum(struck.values())} answers late, {judge.good} good values, wrong {judge.wrong}, "
         f"losses {dict(judge.causes)}, restarts {dict(restarts)}",
     )
@@ -194,7 +194,7 @@ async def test_f27_a_late_answer_is_never_taken_for_another(tmp_path, figures, t
 async def test_f27_the_librarys_client_for_comparison(tmp_path, figures):
     """Why its receiving side is not used. Should this fail one day, the library has been mended."""
     good, wrong, short_taken = await library_client_under_late_answers(tmp_path)
-    figures("F27", f"late answers, pymodbus's client, RTU over TCP: {good} answers taken as good, wrong {wrong}")
+    figures("late answers", f"late answers, pymodbus's client, RTU over TCP: {good} answers taken as good, wrong {wrong}")
     assert wrong > 0
     assert short_taken
 
@@ -219,7 +219,7 @@ async def test_f28_what_is_no_right_answer_is_no_value(tmp_path, figures, transp
     options = {"timeout_ms": 60, "retry_s": 0.1, "retry_max_s": 0.3, "unreadable_retry_s": 0.2}
     judge, struck, restarts = await storm(tmp_path, transport, kinds, seed=28, seconds=30, share=0.08, options=options)
     figures(
-        "F28",
+        "wrong answers",
         f"wrong answers, {transport}: {dict(struck)}; {judge.good} good values, wrong {judge.wrong}, "
         f"losses {dict(judge.causes)}, restarts {dict(restarts)}",
     )
@@ -247,7 +247,7 @@ async def test_f29_a_counter_torn_at_roll_over_is_never_wrong_and_good(tmp_path,
     uncertain = sum(count for status, count in judge.statuses.items() if status)
     carries = {name: carried(values) for name, values in plc.memory.had.items()}
     figures(
-        "F29",
+        "torn counters",
         f"torn counters, {order} register first: carries {carries}, {judge.good} good values, "
         f"wrong and good {wrong}, uncertain {uncertain}",
     )
@@ -275,7 +275,7 @@ async def test_f30_a_dead_unit_leaves_its_neighbours_their_cycle(tmp_path, figur
     alone = sorted((b - a) / 1e6 for a, b in pairwise(ticks))  # what a task that waits for no device gets of this machine
     slots = len(ticks) * 7
     figures(
-        "F30",
+        "dead units",
         f"one of 8 units dead, {transport}: neighbours' cycle median {steps[len(steps) // 2]:.1f} ms, "
         f"p99 {steps[len(steps) * 99 // 100]:.1f} ms, longest {steps[-1]:.1f} ms; {len(steps) / slots:.1%} of their polls made",
     )
@@ -305,7 +305,7 @@ async def test_f30_an_adapter_pulled_and_put_back_is_read_again(tmp_path, figure
         back.append(time.monotonic() - put_back)
     await ended(task, plc)
     figures(
-        "F30",
+        "dead units",
         f"adapter pulled and put back 10 times: read again after at most {max(back):.2f} s (supervisor's wait not counted), "
         f"wrong {judge.wrong}, link lost {restarts['LinkLost']}",
     )

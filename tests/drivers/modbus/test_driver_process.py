@@ -17,7 +17,7 @@ from drivers.modbus import ModbusDriver
 from simulators.modbus_plc import Fault
 
 
-@pytest.mark.urs("URS-DAQ-03", "URS-DAQ-06")
+@pytest.mark.urs("URS-DAQ-06")
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_every_type_arrives_as_the_device_has_it(tmp_path, transport):
     tags = tags_of(

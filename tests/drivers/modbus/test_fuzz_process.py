@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kit.serial_cable import Cable
 
 from drivers.contract import BadReply, LinkLost
 from drivers.modbus.frames import ModbusException, NoAnswer, Request, WrongAnswer, read_request
@@ -27,8 +28,22 @@ TIMEOUT_S = 0.02
 UNITS = (1, 2, 7)
 
 
+class _Port:
+    """The device's end of a serial cable: what it writes is lost where the kernel's buffer is full."""
+
+    def __init__(self, cable: Cable) -> None:
+        self._cable = cable
+
+    def write(self, data: bytes) -> None:
+        with suppress(BlockingIOError):
+            os.write(self._cable.master, data)
+
+    def close(self) -> None:
+        """Nothing: a cable stays."""
+
+
 class Device:
-    """Behind a real socket: answers each request with data of its own, and sometimes not as it should."""
+    """Behind a real socket or serial port: answers each request with data of its own, and sometimes not as it should."""
 
     def __init__(self, kind: str, rng: random.Random) -> None:
         self._kind, self._rng = kind, rng
@@ -51,6 +66,20 @@ class Device:
             await writer.wait_closed()
         del self._open[writer]
 
+    async def serve_port(self, cable: Cable) -> None:
+        """Answer at a serial port until cancelled."""
+        port, asked, requests = _Port(cable), bytearray(), asyncio.Queue[bytes]()
+
+        def read() -> None:
+            asked.extend(os.read(cable.master, 4096))
+            while len(asked) >= 8:
+                requests.put_nowait(bytes(asked[:8]))
+                del asked[:8]
+
+        asyncio.get_running_loop().add_reader(cable.master, read)
+        while True:
+            await self._answer(await requests.get(), port)
+
     async def stop(self) -> None:
         serving = dict(self._open)
         for writer in serving:
@@ -63,7 +92,7 @@ class Device:
         body = bytes([unit]) + pdu
         return body + crc16(body)
 
-    async def _answer(self, head: bytes, writer: asyncio.StreamWriter) -> None:
+    async def _answer(self, head: bytes, writer: asyncio.StreamWriter | _Port) -> None:
         rng = self._rng
         asked = head[6:] if self._kind == "tcp" else head[:-2]
         unit, function, count = asked[0], asked[1], int.from_bytes(asked[4:6], "big")
@@ -144,14 +173,17 @@ class Asker:
 @pytest.mark.urs("URS-DAQ-05", "URS-DAQ-06")
 @pytest.mark.timeout(3 * FUZZ_S + 300)
 @pytest.mark.parametrize("seconds", [1.5, pytest.param(FUZZ_S, marks=pytest.mark.faults)], ids=["short", "long"])
-@pytest.mark.parametrize("kind", ["tcp", "rtu-tcp"])
+@pytest.mark.parametrize("kind", ["tcp", "rtu-tcp", "rtu"])
 async def test_no_reply_but_the_data_that_the_device_gave_for_this_request(kind: str, seconds: float, figures: Any) -> None:
     seed = 31 if seconds < 2 else random.SystemRandom().randrange(1 << 32)
     rng = random.Random(seed)
     device = Device(kind, rng)
     asker = Asker(device, rng)
-    server = await asyncio.start_server(device.serve, "127.0.0.1", 0)
+    server, cable = await asyncio.start_server(device.serve, "127.0.0.1", 0), Cable()
     endpoint = Endpoint("tcp" if kind == "tcp" else "rtu-tcp", "127.0.0.1", server.sockets[0].getsockname()[1])
+    if kind == "rtu":
+        endpoint = Endpoint("rtu", path=os.ttyname(cable.slave), baudrate=115_200)
+    serves = asyncio.create_task(device.serve_port(cable))
     unanswered = LateFrames(dict)
     loop = asyncio.get_running_loop()
     until_s, connections = loop.time() + seconds, 0
@@ -168,7 +200,9 @@ async def test_no_reply_but_the_data_that_the_device_gave_for_this_request(kind:
         finally:
             link.close()
     server.close()
+    serves.cancel()
     await device.stop()
+    cable.close()
     figures(
         "FUZZ",
         f"modbus {kind}: {seconds:g} s, seed {seed}, answers {dict(device.did)}, {connections} connections, "

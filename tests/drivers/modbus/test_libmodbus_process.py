@@ -262,7 +262,7 @@ async def test_four_units_of_which_one_dies_and_the_server_restarts(server, unus
         with suppress(asyncio.CancelledError):
             await task
     figures(
-        "F30",
+        "dead units",
         f"libmodbus, 4 units, {len(tags)} tags at 20 Hz, one dies, server restarts: silent losses {silent}, wrong values {wrong}; "
         f"neighbours' cycle median {median(before):.1f} ms before, {median(dead):.1f} ms while it is dead, longest {max(dead):.1f} ms",
     )

@@ -19,7 +19,6 @@ def one(address: str, kind: str, data: str, encoding: str = "ascii"):
     return compiled(block, encoding)(bytes.fromhex(data))[0]
 
 
-@pytest.mark.urs("URS-DAQ-01", "URS-DAQ-03")
 @pytest.mark.parametrize(
     ("address", "kind", "data", "value"),
     [

@@ -53,7 +53,6 @@ def fewest(items: list[Value], limits: ReadLimits) -> int:
     return best[-1]
 
 
-@pytest.mark.urs("URS-DAQ-03")
 @given(values())
 def test_a_plan_covers_every_value_once_within_the_limits_by_the_fewest_reads(items):
     blocks = plan(items, LIMITS)
@@ -125,7 +124,6 @@ def memory(draw):
     return tags, raws
 
 
-@pytest.mark.urs("URS-DAQ-01", "URS-DAQ-03")
 @given(memory())
 def test_decoding_gives_back_what_the_simulator_encoded_for_every_type_and_order(content):
     tags, raws = content

@@ -1,6 +1,7 @@
 """The polling of a unit by exact time: its grid, what is late, what waits, and how often a silent unit is asked."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -11,7 +12,7 @@ import pytest
 from kit.collector import Collector
 
 from config import Source, Tag
-from drivers.contract import Reading
+from drivers.contract import LinkLost, Reading
 from drivers.modbus import ModbusDriver
 from drivers.modbus.frames import ModbusException, NoAnswer, Reply, Request
 
@@ -134,6 +135,39 @@ async def test_a_block_that_is_refused_whole_is_asked_again_now_and_then() -> No
         assert device.times()[6:8] == [195_300, 195_350], "at last each minute"
         await asyncio.sleep(2.0)
         assert len(seen.lists) >= len(device.asked) - 7, "six were refused, one is under way"
+        assert [(finding.severity, finding.text, finding.tags) for finding in seen.findings[-1:]] == [
+            ("info", "unit 1 holding 0..0 is readable now", (0,))
+        ]
+
+
+@pytest.mark.urs("URS-OBS-03")
+async def test_what_a_connection_found_refused_or_silent_is_told_to_be_over_on_the_next_one() -> None:
+    device = Device()
+    device.refused = True
+    tags = [Tag(tag="t1", source="plc", address="1/holding/0:uint16", type="uint16")]
+    driver = ModbusDriver(Source(name="plc", driver="modbus", endpoint="tcp://127.0.0.1:1", rate_ms=50, options={}, folder=Path()), tags)
+    told: list[list[tuple[str, str, tuple[int, ...]]]] = []
+
+    async def connection(lasts_s: float) -> None:
+        seen = Seen()
+        (unit,) = driver._units(device, seen)
+        with contextlib.suppress(LinkLost, TimeoutError):
+            async with asyncio.timeout(lasts_s):
+                await unit.run()
+        told.append([(finding.code, finding.severity, finding.tags) for finding in seen.findings])
+
+    await connection(1.0)
+    device.refused, device.dead = False, {1}
+    await connection(1.0)
+    device.dead.clear()
+    await connection(1.0)
+    await connection(1.0)
+    assert told == [
+        [("address-refused", "warning", (0,))],
+        [("unit-health", "warning", (0,))],
+        [("address-refused", "info", (0,)), ("unit-health", "info", (0,))],
+        [],
+    ]
 
 
 class Registers(Device):

@@ -45,7 +45,7 @@ async def test_a_cut_link_is_resumed_in_the_same_session_without_loss(bench: Ben
     resumed = [told["alive"] for _, told in bench.disk.committed if told["resumed"]]
     assert len(resumed) == rounds
     assert all(len(alive) == 20 for alive in resumed)
-    say("F15 link cut", cuts=rounds, lost=lost(bench), doubled=bench.doubled())
+    say("link cut", cuts=rounds, lost=lost(bench), doubled=bench.doubled())
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
@@ -64,7 +64,7 @@ async def test_answers_lost_on_the_way_are_republished(bench: Bench, rounds: int
     assert (bench.doubled(), bench.unordered()) == (0, 0)
     assert bench.driver.counts["republished"] > 0
     republished = bench.driver.counts["republished"]
-    say("F16 lost responses, then cut", times=rounds, lost=lost(bench), doubled=bench.doubled(), republished=republished)
+    say("lost responses, then cut", times=rounds, lost=lost(bench), doubled=bench.doubled(), republished=republished)
 
 
 @pytest.mark.faults
@@ -81,7 +81,7 @@ async def test_a_silent_link_is_found_within_one_and_a_half_keep_alives(bench: B
     await bench.make(5)
     await bench.caught_up()
     assert not bench.missing()
-    say("F17 half-open link", keep_alive_s=0.4, found_after_s=round(found_s, 2))
+    say("half-open link", keep_alive_s=0.4, found_after_s=round(found_s, 2))
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
@@ -114,7 +114,7 @@ async def test_nothing_is_acknowledged_before_it_is_on_disk(bench: Bench, lists:
     committed = bench.disk.watermark["slots"]["0"][1] - 1
     held = set(subscription.sent)
     early = set(range(committed + 1, subscription.sequence)) - held
-    say("F26 stalled store", stalled_lists=lists, early_acknowledgements=len(early), held_back=len(held))
+    say("stalled store", stalled_lists=lists, early_acknowledgements=len(early), held_back=len(held))
     assert not early
     assert len(held) >= 5
     bench.disk.stalled = False
@@ -163,7 +163,7 @@ async def test_a_refused_transfer_ends_in_a_gap_and_first_values(bench: Bench, r
     gone = {ticks for values in bench.missing().values() for ticks, _ in values}
     first_new = min(source for readings, _ in after for _, _, _, source, _ in readings)
     assert gone
-    say("F18 transfer refused after a restart", lost=len(gone), outside_the_gap=sum(ticks >= first_new for ticks in gone))
+    say("transfer refused after a restart", lost=len(gone), outside_the_gap=sum(ticks >= first_new for ticks in gone))
     assert max(gone) < first_new, "what is missing lies in the gap, between the last before and the first after"
 
 
@@ -180,7 +180,7 @@ async def test_a_restarted_server_with_moved_namespaces_gives_no_wrong_tag(bench
     await bench.caught_up()
     assert bench.wrong_values() == 0
     assert bench.doubled() == 0
-    say("F19 server restart, index moved", wrong_tags=bench.wrong_values(), values=len(bench.disk.readings))
+    say("server restart, index moved", wrong_tags=bench.wrong_values(), values=len(bench.disk.readings))
 
 
 @pytest.mark.faults
@@ -196,7 +196,7 @@ async def test_a_channel_is_renewed_and_a_refused_renewal_loses_nothing(tmp_path
         assert bench.plc.switches.renewals_refused == 0
         assert not bench.missing()
         assert bench.doubled() == 0
-        say("F24 channel renewal", renewals=bench.driver.counts["channel-renewals"], refused=1, lost=lost(bench))
+        say("channel renewal", renewals=bench.driver.counts["channel-renewals"], refused=1, lost=lost(bench))
 
 
 async def test_types_arrays_and_texts(tmp_path: Path) -> None:
@@ -208,11 +208,7 @@ async def test_types_arrays_and_texts(tmp_path: Path) -> None:
         bench.plc = OpcUaPlc(bench.source.model_copy(update={"endpoint": bench.plc.url}), bench.tags, bench.log)
         await bench.plc.start()
         bench.driver = OpcUaDriver(bench.source, bench.tags)
-        await bench.make()
-        bench.run()
-        await eventually(lambda: bench.disk.connections)
-        await bench.make(3, every_s=0.1)
-        await bench.caught_up()
+        await bench.begun(3, every_s=0.1)
         last = {tag: value for tag, value, _, _, _ in bench.disk.readings}
         assert last[0] in (True, False)
         assert {last[i] for i in (*range(1, 11), 12, 13, 14, 15)} == {bench.number}
@@ -304,7 +300,7 @@ async def test_f15_resets_at_random_for_a_while(tmp_path: Path) -> None:
             bench.cable.reset()
         await bench.make(5)
         await bench.caught_up()
-        say("F15 resets", resets=25, lost=sum(map(len, bench.missing().values())), doubled=bench.doubled(), made=bench.number * 200)
+        say("resets", resets=25, lost=sum(map(len, bench.missing().values())), doubled=bench.doubled(), made=bench.number * 200)
         assert not bench.missing()
         assert (bench.doubled(), bench.unordered()) == (0, 0)
 
@@ -316,7 +312,7 @@ async def test_f23_five_thousand_tags_within_small_limits(tmp_path: Path) -> Non
         await bench.make()
         bench.run()
         await bench.caught_up(60)
-        say("F23 limits", tags=5000, confirmed=len({r[0] for r in bench.disk.readings}), per_call=100)
+        say("limits", tags=5000, confirmed=len({r[0] for r in bench.disk.readings}), per_call=100)
 
 
 @pytest.mark.urs("URS-DAQ-10")

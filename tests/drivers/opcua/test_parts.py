@@ -38,7 +38,7 @@ def test_subscriptions_hold_a_thousand_items_and_one_rate() -> None:
     told = [*tags(2500), Tag(tag="slow", source="plc", address="plc:s=Slow", type="float64", rate_ms=5000)]
     groups = plan(told, rate_ms=100).groups
     assert [(group.rate_ms, len(group.items)) for group in groups] == [(100, 1000), (100, 1000), (100, 500), (5000, 1)]
-    assert [group.slot for group in groups] == [0, 1, 2, 3]
+    assert [group.slots for group in groups] == [(0,), (1,), (2,), (3,)]
     assert len({item.handle for group in groups for item in group.items}) == 2501
 
 
@@ -80,7 +80,7 @@ def test_handles_of_another_map_are_other_handles() -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"user": "x", "security": {"policy": "None"}},
+        {"user_certificate": "x", "security": {"policy": "None"}},
         {"password": {"credential": "x"}},
         {"user": "x", "user_certificate": "y"},
         {"security": {"policy": "Basic128Rsa15"}},

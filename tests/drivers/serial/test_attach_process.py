@@ -10,9 +10,9 @@ from kit.processes import DEADLINE_S
 from kit.serial_cable import Cable
 
 from config import Tag
-from drivers.contract import LinkLost
+from drivers.contract import BadReply, LinkLost
 from drivers.serial.dialect import dialect_of
-from drivers.serial.looks import Now
+from drivers.serial.looks import LOOK_EVERY_S, Now
 from drivers.serial.port import Line, Overrun, Port, Silent, Unframed
 from drivers.serial.session import Session
 from drivers.serial.settings import SerialSettings
@@ -97,7 +97,7 @@ async def test_the_end_of_a_long_sbi_line_is_not_a_short_one():
     async def attached(cut: int) -> None:
         cable = Cable()
         cable.answer(lambda _: b"+    12.50 kg \r\n")
-        port = cable.port()
+        port = cable.port(silence_s=1.0)
         port.open()
         cable.say(printed[cut:])
         async with session(port, protocol="sbi", timeout_ms=1000) as emit:
@@ -121,11 +121,27 @@ async def test_a_stream_of_mt_sics_is_attached_at_each_byte(cable):
             assert emit.good[0] == "1.25", cut
 
 
+async def test_a_scale_that_does_not_tell_its_serial_number_is_read(cable):
+    """It answers I4 with ES, and was never attached. Its weights count once it was silent: ES may be of an older request."""
+    cable.answer(lambda request: b"ES\r\n" if request == b"I4\r\n" else b"S S       1.25 kg\r\n")
+    port = cable.port(silence_s=0.06)
+    port.open()
+    async with session(port, protocol="mt-sics", timeout_ms=60) as emit:
+        await emit.until(lambda: emit.lists)
+        assert set(emit.good) == {"1.25"}
+    port = cable.port(silence_s=0.06)
+    port.open()
+    settings = SerialSettings.model_validate({"protocol": "mt-sics", "timeout_ms": 60, "serial_number": "B7"})
+    with pytest.raises(BadReply, match="calls itself nothing, the line folder says B7"):
+        await Session([WEIGHT], dialect_of(settings), 0.05, settings, port, Kept()).run()
+    port.close()
+
+
 @pytest.mark.urs("URS-DAQ-05", "URS-DAQ-06")
 async def test_a_request_in_the_middle_of_a_line_waits_for_silence(cable):
     """The instrument was in the middle of a line when its buffer was dropped: the rest of it is not the answer."""
     cable.answer(lambda _: b"7.00 kg\r\n")
-    port = cable.port()
+    port = cable.port(silence_s=0.06)
     port.open()
     options = STREAM | {"request": "?\r\n", "timeout_ms": 60}
     async with session(port, **options) as emit:
@@ -143,15 +159,70 @@ async def line_of(port: Port) -> Line:
     return await port.line(DEADLINE_S)
 
 
+def look(port: Port, clock: Clock, count: int) -> None:
+    """Look so many times, as the port does four times a second."""
+    for _ in range(count):
+        clock.passes(LOOK_EVERY_S)
+        port._drain()
+
+
 async def test_what_comes_after_a_silence_begins_a_line(cable):
     """A ticket that a printer gives long after the port was opened is not lost."""
     clock = Clock()
     port = cable.port(silence_s=2.0, now=clock)
     port.open()
-    clock.passes(2.1)
-    port._drain()  # as it looks from time to time
+    look(port, clock, 9)
     cable.say(b"0001 12.50 kg\r\n")
     assert (await line_of(port)).begins
+    port.close()
+
+
+@pytest.mark.urs("URS-DAQ-05", "URS-DAQ-06")
+async def test_one_look_that_found_nothing_proves_no_silence(cable):
+    """98690292078.97 was being said when the port was opened, and its end was still on its way when it was looked for."""
+    clock = Clock()
+    port = cable.port(silence_s=2.0, now=clock)
+    port.open()
+    look(port, clock, 8)
+    cable.say(b"90292078.97 kg\r\n")
+    assert not (await line_of(port)).begins
+    port.close()
+
+
+@pytest.mark.urs("URS-DAQ-05", "URS-DAQ-06")
+async def test_a_look_that_comes_late_proves_no_silence(cable):
+    """This process stood still, and so may have what brings the bytes: which of them goes on first is chance."""
+    clock = Clock()
+    port = cable.port(silence_s=2.0, now=clock)
+    port.open()
+    for _ in range(3):
+        clock.passes(2.1)
+        port._drain()
+    cable.say(b"90292078.97 kg\r\n")
+    assert not (await line_of(port)).begins
+    port.close()
+
+
+@pytest.mark.urs("URS-DAQ-05", "URS-DAQ-06")
+async def test_an_instrument_is_not_asked_while_looks_come_too_late_to_prove_its_silence(cable):
+    class Late(Clock):
+        def __call__(self) -> Now:
+            self.passes(1.0)
+            return self.now
+
+    asked: list[bytes] = []
+
+    def answer(request: bytes) -> bytes:
+        asked.append(request)
+        return b"1.00 kg\r\n"
+
+    cable.answer(answer)
+    port = cable.port(silence_s=0.05, now=Late())
+    port.open()
+    settings = SerialSettings.model_validate(STREAM | {"request": "?\r\n", "timeout_ms": 50})
+    with pytest.raises(LinkLost, match="does not fall silent"):
+        await Session([WEIGHT], dialect_of(settings), 0.05, settings, port, Kept()).run()
+    assert not asked
     port.close()
 
 

@@ -1,4 +1,4 @@
-"""F31 of the fault bar: a scale with partial lines, dynamic loads, overload, noise, no terminator, on a pseudo-terminal."""
+"""A scale with partial lines, dynamic loads, overload, noise, no terminator, on a pseudo-terminal."""
 
 import asyncio
 import random
@@ -88,7 +88,7 @@ async def test_f31_only_a_whole_weight_at_rest_is_good(tmp_path, figures, comman
         await task
     await scale.stop()
     figures(
-        "F31",
+        "scale",
         f"scale, {command}: {sum(struck.values())} faults of {len(struck)} kinds, {judge.good} weights taken as good, "
         f"false accepts {judge.false_accepts}; statuses {dict(judge.statuses)}, losses {dict(judge.causes)}, restarts {dict(restarts)}",
     )

@@ -80,7 +80,7 @@ async def weighing(tmp_path, truth=None, tags=TAGS, scale_serial=None, supervise
         await scale.stop()
 
 
-@pytest.mark.urs("URS-DAQ-03", "URS-DAQ-06")
+@pytest.mark.urs("URS-DAQ-06")
 @pytest.mark.parametrize("command", ["S", "SI", "SIR"])
 async def test_the_weight_arrives_as_the_scale_shows_it(tmp_path, command):
     async with weighing(tmp_path, command=command, timeout_ms=400) as (scale, emit, _):

@@ -159,17 +159,22 @@ IGNORED = ["METTLER.*+", "Date.*+", "", "Signature.*+"]
 NET = [Tag(tag="net", source="scale", address="net", type="decimal", unit="g")]
 
 
+async def printed(instrument: Instrument, emit: Collected) -> None:
+    """The instrument prints eight weighings, the port being open; the last one has come."""
+    async with asyncio.timeout(DEADLINE_S):
+        while not emit.lists:
+            instrument.say(PRINTOUT % 0)
+            await asyncio.sleep(0.02)
+    for number in range(1, 9):
+        instrument.say(PRINTOUT % number)
+    await emit.until(lambda: emit.lists[-1] == [(Decimal("8.50"), 0)])
+
+
 async def test_of_a_printout_of_several_lines_the_others_are_ignored(tmp_path):
     instrument = Instrument(tmp_path / "port")
     options = {"protocol": "line", "pattern": r"Net (?P<net>[0-9.]++) (?P<unit>k?+g)", "ignore": IGNORED}
     async with reading(tmp_path, NET, **options) as (emit, _):
-        async with asyncio.timeout(DEADLINE_S):
-            while not emit.lists:  # until the port is open
-                instrument.say(PRINTOUT % 0)
-                await asyncio.sleep(0.02)
-        for number in range(1, 9):
-            instrument.say(PRINTOUT % number)
-        await emit.until(lambda: emit.lists[-1] == [(Decimal("8.50"), 0)])
+        await printed(instrument, emit)
         assert [emit.lists[-9 + n] for n in range(1, 9)] == [[(Decimal(f"{n}.50"), 0)] for n in range(1, 9)]
         assert not emit.losses
     instrument.close()
@@ -179,13 +184,7 @@ async def test_lines_that_do_not_match_are_a_gap_and_the_port_stays_open(tmp_pat
     instrument = Instrument(tmp_path / "port")
     options = {"protocol": "line", "pattern": r"Net (?P<net>[0-9.]++) (?P<unit>k?+g)"}
     async with reading(tmp_path, NET, **options) as (emit, task):
-        async with asyncio.timeout(DEADLINE_S):
-            while not emit.lists:  # until the port is open
-                instrument.say(PRINTOUT % 0)
-                await asyncio.sleep(0.02)
-        for number in range(1, 9):
-            instrument.say(PRINTOUT % number)
-        await emit.until(lambda: emit.lists[-1] == [(Decimal("8.50"), 0)])
+        await printed(instrument, emit)
         assert not task.done()
         assert {loss.cause for loss in emit.losses} == {"bad-reply"}
         assert [finding.code for finding in emit.findings].count("line-not-taken") == 1
@@ -199,4 +198,87 @@ async def test_an_asked_printout_gives_its_one_value_per_request(tmp_path):
         await emit.until(lambda: len(emit.lists) > 2)
         assert emit.lists[:3] == [[(Decimal("1.50"), 0)], [(Decimal("2.50"), 0)], [(Decimal("2.50"), 0)]]
         assert not emit.losses
+    instrument.close()
+
+
+REPORT = b"METTLER TOLEDO\r\n29.11.2026   10:15\r\nBatch L%d\r\n\r\nNet   %d,50 g\r\nSignature\r\n......\r\n"
+REPORTED = {
+    "protocol": "line",
+    "begin": "METTLER TOLEDO",
+    "end": r"\.++",
+    "pattern": [r"Batch (?P<batch>L[0-9]++)", r"Net *+(?P<net>[0-9]++,[0-9]++) (?P<net_unit>k?+g)"],
+    "decimal": ",",
+}
+REPORT_TAGS = [*NET, Tag(tag="batch", source="scale", address="batch", type="string")]
+
+
+@pytest.mark.urs("URS-DAQ-05")
+async def test_a_printout_of_several_lines_is_one_event(tmp_path):
+    instrument = Instrument(tmp_path / "port")
+    async with reading(tmp_path, REPORT_TAGS, **REPORTED) as (emit, task):
+        async with asyncio.timeout(DEADLINE_S):
+            while not emit.lists:  # until the port is open
+                instrument.say(REPORT % (0, 0))
+                await asyncio.sleep(0.02)
+        for number in range(1, 9):
+            instrument.say(REPORT % (number, number))
+        await emit.until(lambda: emit.lists[-1] == [(Decimal("8.50"), 0), ("L8", 0)])
+        assert emit.lists[-8:] == [[(Decimal(f"{n}.50"), 0), (f"L{n}", 0)] for n in range(1, 9)]
+        instrument.say((REPORT % (9, 9)).replace(b"9,50", b"9.50") + REPORT % (10, 10))  # a line that no pattern takes: not whole
+        await emit.until(lambda: emit.lists[-1] == [(Decimal("10.50"), 0), ("L10", 0)])
+        assert ("L9", 0) not in [values[1] for values in emit.lists]
+        assert "1 of 2 patterns met no line of it" in emit.losses[-1].detail
+        assert not task.done()
+    instrument.close()
+
+
+@pytest.mark.urs("URS-DAQ-05", "URS-DAQ-06")
+async def test_a_printout_whose_end_does_not_come_is_a_gap(tmp_path):
+    instrument = Instrument(tmp_path / "port")
+    async with reading(tmp_path, REPORT_TAGS, **REPORTED, pause_s=0.3) as (emit, _):
+        async with asyncio.timeout(DEADLINE_S):
+            while not emit.lists:  # until the port is open
+                instrument.say(REPORT % (0, 0))
+                await asyncio.sleep(0.02)
+        losses = len(emit.losses)
+        instrument.say((REPORT % (1, 1)).rpartition(b"Signature")[0])
+        await emit.until(lambda: len(emit.losses) > losses)
+        assert (emit.losses[-1].cause, emit.losses[-1].detail[:36]) == ("timeout", "a printout without its end, 5 lines:")
+        instrument.say(b"Signature\r\n......\r\n" + REPORT % (2, 2))
+        await emit.until(lambda: emit.lists[-1] == [(Decimal("2.50"), 0), ("L2", 0)])
+        assert ("L1", 0) not in [values[1] for values in emit.lists]
+    instrument.close()
+
+
+async def test_an_asked_printout_of_several_lines_is_one_answer(tmp_path):
+    instrument = Instrument(tmp_path / "port", [REPORT % (1, 1), REPORT % (2, 2)])
+    async with reading(tmp_path, REPORT_TAGS, **REPORTED, request="P\r\n", timeout_ms=500) as (emit, _):
+        await emit.until(lambda: len(emit.lists) > 2)
+        assert emit.lists[:2] == [[(Decimal("1.50"), 0), ("L1", 0)], [(Decimal("2.50"), 0), ("L2", 0)]]
+    instrument.close()
+
+
+async def test_any_characters_end_a_line(tmp_path):
+    tags = [Tag(tag="w", source="scale", address="w", type="decimal", unit="1")]
+    instrument = Instrument(tmp_path / "port")
+    options = {"protocol": "line", "terminator": "\x03", "pattern": r"\x02(?P<w>[0-9.]++)"}
+    async with reading(tmp_path, tags, **options) as (emit, _):
+        async with asyncio.timeout(DEADLINE_S):
+            while not emit.lists:  # until the port is open
+                instrument.say(b"\x0212.50\x03")
+                await asyncio.sleep(0.02)
+        assert emit.lists[0] == [(Decimal("12.50"), 0)]
+    instrument.close()
+
+
+async def test_lines_that_never_end_are_told(tmp_path):
+    """The terminator is another one than the line folder says: nothing came, and nothing was said."""
+    instrument = Instrument(tmp_path / "port")
+    async with reading(tmp_path, NET, protocol="line", pattern="(?P<net>[0-9.]++)") as (emit, _):
+        async with asyncio.timeout(DEADLINE_S):
+            while not emit.findings:
+                instrument.say(b"12.50\r")
+                await asyncio.sleep(0.3)
+        assert "line-not-taken" in [finding.code for finding in emit.findings]
+        assert "are `terminator` and the line settings those of the instrument?" in emit.findings[-1].text
     instrument.close()

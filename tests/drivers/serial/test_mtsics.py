@@ -107,7 +107,8 @@ def test_a_damaged_line_is_refused_or_differs_in_a_digit_alone(noise, at):
 
 def test_the_serial_number_stands_in_quotes():
     assert serial_number_of(b'I4 A "B021002593"') == "B021002593"
-    for line in (b"I4 A B021002593", b"I4 I", b'I4 A ""', b'I4 B "x"'):
+    assert (serial_number_of(b"I4 I"), serial_number_of(b"ES")) == (None, None)
+    for line in (b"I4 A B021002593", b"I4", b'I4 A ""', b'I4 B "x"'):
         with pytest.raises(NotAnAnswer):
             serial_number_of(line)
 

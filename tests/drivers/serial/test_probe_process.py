@@ -30,7 +30,7 @@ async def cable():
 
 async def probed(cable, tags, said=b"", **options):
     settings = SerialSettings.model_validate({"timeout_ms": 200} | options)
-    port = cable.port(silence_s=60.0)
+    port = cable.port(silence_s=0.06 if settings.protocol == "sbi" else 60.0)
     port.open()
     cable.say(said)
     try:
@@ -94,3 +94,26 @@ async def test_a_balance_is_asked_once(cable, protocol):
 async def test_a_scale_that_does_not_answer_is_not_reached(cable):
     with pytest.raises(LinkLost, match="no answer to I4"):
         await probed(cable, [], protocol="mt-sics")
+
+
+async def test_an_instrument_of_the_library_is_proposed(cable, monkeypatch):
+    monkeypatch.setattr(probing, "LISTENED_S", 0.1)
+    report = await probed(cable, TAGS, b"\r\n    192.21 g   ?\r\n    192.20 g    \r\n", protocol="line", pattern=PRINTER)
+    assert '   instrument = "ohaus" would take 2 of them' in report.lines()
+
+
+async def test_a_printout_is_shown_line_by_line(cable, monkeypatch):
+    monkeypatch.setattr(probing, "LISTENED_S", 0.1)
+    patterns = [r"No (?P<number>[0-9]++)", r"Net (?P<weight>[0-9.]++) (?P<weight_unit>m?+g)"]
+    said = b"\r\nREPORT\r\nNo 7\r\nNet 120 mg\r\nEND\r\nREPORT\r\nNo 8\r\nEND\r\n"
+    report = await probed(cable, TAGS, said, protocol="line", pattern=patterns, begin="REPORT", end="END")
+    assert [(line.text, line.problem or line.taken) for line in report.heard[1:]] == [
+        ("'REPORT'", "within a printout"),
+        ("'No 7'", "within a printout"),
+        ("'Net 120 mg'", "within a printout"),
+        ("'END'", "ends a printout: taken"),
+        ("'REPORT'", "within a printout"),
+        ("'No 8'", "within a printout"),
+        ("'END'", "not taken: not a whole printout: 1 of 2 patterns met no line of it"),
+    ]
+    assert [(tag.state, str(tag.value)) for tag in report.tags] == [("ok", "7"), ("ok", "0.12")]

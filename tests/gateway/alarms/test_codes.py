@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from kit.repository import DOCS, ROOT
 
+from buffer.entry.examples import EVENTS
 from gateway.alarms import CODES
 from gateway.alarms.codes import ENDED_BY, REMEMBERED, code_of
 from gateway.alarms.reference import page
@@ -28,7 +29,7 @@ TELLERS = {
     ("gateway/context/signals/steps_from_rows.py", "_say"): ("", ""),
     ("drivers/mes_file/reader.py", "_report"): ("", ""),
     ("drivers/serial/session.py", "_tell"): ("", ""),
-    ("drivers/modbus/unit.py", "_found"): ("", ""),
+    ("drivers/modbus/unit_findings.py", "_found"): ("", ""),
     ("drivers/opcua/decoding/convert.py", "_report_once"): ("", ""),
 }
 """(where, function) -> what is put before and behind the code that it is given."""
@@ -66,7 +67,7 @@ COMPUTED = {
     "gateway/evidence/backups.py": (),
     "gateway/evidence/witness.py": (),
     "drivers/serial/session.py": (),
-    "drivers/modbus/unit.py": (),
+    "drivers/modbus/unit_findings.py": (),
     "drivers/mes_file/value_findings.py": (),
     "gateway/context/signals/steps_from_rows.py": (),
 }
@@ -156,6 +157,10 @@ def test_what_stands_can_end() -> None:
     assert {*REMEMBERED} <= {code.code for code in CODES.values() if code.is_standing}
     assert ENDED_BY["source-clock-off"] == ("source-clock-off",)
     assert set(ENDED_BY["journal-has-room"]) == {"disk-full", "journal-full", "journal-locked"}
+
+
+def test_the_example_of_a_finding_in_the_schema_is_one_that_the_program_gives() -> None:
+    assert EVENTS["finding"]["code"] in CODES
 
 
 def test_a_code_of_another_version_is_shown_and_says_that_it_is_not_described() -> None:

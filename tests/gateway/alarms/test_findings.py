@@ -6,6 +6,7 @@ import pytest
 
 from gateway.alarms import Gathering, Tally
 from gateway.alarms.findings import MOST_RECENT, MOST_STANDING, RECENT_TICKS, Found
+from gateway.alarms.stream import MOST_TAGS
 from gateway.entries.findings import finding
 
 START = {"type": "audit", "action": "start", "who": "system:lyon/1", "what": {}}
@@ -23,7 +24,7 @@ class Line:
         self.gathering.take(event, self.now)
 
     def find(self, code: str, severity: Any = "alarm", **more: Any) -> None:
-        evidence: dict[str, Any] = {name: more.pop(name) for name in ("query", "uplink", "gap") if name in more}
+        evidence: dict[str, Any] = {name: more.pop(name) for name in ("query", "uplink", "gap", "part", "unit") if name in more}
         self.happen(finding(code, severity, more.pop("text", f"{code} it is"), evidence, **more))
 
     def standing(self) -> list[tuple[str, str, list[str]]]:
@@ -60,6 +61,35 @@ def test_an_end_for_some_tags_ends_it_for_those_alone(line: Line) -> None:
     assert line.standing() == [("address-refused", "plc", ["b"])]
     line.find("address-refused", "info", source="plc", tags=["b"])
     assert line.standing() == []
+
+
+@pytest.mark.urs("URS-OBS-03")
+def test_an_end_for_one_tag_ends_nothing_of_the_others_however_many_they_are(line: Line) -> None:
+    for count in (40, MOST_TAGS, MOST_TAGS + 1):
+        tags = [f"t{number}" for number in range(count)]
+        line.find("address-refused", "warning", source="plc", tags=tags)
+        line.find("address-refused", "info", source="plc", tags=["t7"])
+        assert [code for code, *_ in line.standing()] == ["address-refused"], f"{count} tags"
+        line.find("address-refused", "info", source="plc")
+        assert line.standing() == []
+
+
+def test_an_end_for_more_tags_than_are_kept_ends_what_was_told_of_them(line: Line) -> None:
+    tags = [f"t{number}" for number in range(MOST_TAGS + 1)]
+    for unit in (1, 2):
+        line.find("unit-health", "warning", source="plc", tags=tags, unit=unit)
+    assert len(line.standing()) == 2, "each unit's is its own"
+    line.find("unit-health", "info", source="plc", tags=tags, unit=1)
+    assert [held.subject for held in line.found.standing] == ["2"]
+
+
+@pytest.mark.urs("URS-OBS-03")
+def test_each_part_that_failed_stands_until_it_works_itself(line: Line) -> None:
+    line.find("part-failed", part="page", text="page: in use")
+    line.find("part-failed", part="push", text="push: no token")
+    assert [held.text for held in line.found.standing] == ["page: in use", "push: no token"]
+    line.find("part-works", "info", part="page")
+    assert [held.subject for held in line.found.standing] == ["push"]
 
 
 def test_what_is_said_again_is_counted_and_keeps_its_beginning(line: Line) -> None:

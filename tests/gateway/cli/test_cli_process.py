@@ -93,7 +93,7 @@ def test_check_of_a_good_folder_exits_0_and_of_none_2(folder: Path, tmp_path: Pa
     assert (missing.returncode, "Traceback" in missing.stderr) == (2, False)
 
 
-@pytest.mark.urs("URS-MAP-01")
+@pytest.mark.urs("URS-MAP-02")
 def test_a_setting_of_the_driver_is_checked_with_its_place(folder: Path) -> None:
     text = (folder / "line.toml").read_text().replace('format = "csv"', 'format = "xls"')
     (folder / "line.toml").write_text(text)
@@ -233,10 +233,10 @@ def test_a_backup_made_while_running_is_verified_and_restored_into_a_new_epoch(f
     gateway.terminate()
     gateway.wait(DEADLINE_S)
     assert "checkpoint" in [e["event"]["type"] for e in stored(folder) if "event" in e]
-    assert called("restore", folder, "--from", backup).returncode == 2  # a journal is there
+    assert called("restore", folder, "--from", backup, "--reason", "the disk was lost").returncode == 2  # a journal is there
 
     (folder / "data").rename(folder / "lost")
-    assert command("restore", folder, "--from", backup).returncode == 0
+    assert command("restore", folder, "--from", backup, "--reason", "the disk was lost").returncode == 0
     with running(folder):
         pass
     epochs = [event["reason"] for event in events(folder, "epoch")]
@@ -269,7 +269,6 @@ def test_an_archive_of_an_unknown_batch_is_refused(asked: Path) -> None:
     assert not (asked.parent / "b1.zip").exists()
 
 
-@pytest.mark.urs("URS-OPS-01")
 def test_top_waits_for_a_gateway_that_went_away_and_leaves_at_ctrl_c(folder: Path, gateway: subprocess.Popen[bytes]) -> None:
     ours, its = os.openpty()
     screen = subprocess.Popen([COMMAND, "top", str(folder)], stdin=its, stdout=its, stderr=its, env=os.environ | {"TERM": "xterm"})

@@ -51,7 +51,6 @@ def test_an_archive_that_finds_no_room_leaves_nothing_and_is_made_by_the_next_tr
     assert [(path.name, path.stat().st_mode & 0o777) for path in target.parent.iterdir()] == [("b1.zip", 0o440)]
 
 
-@pytest.mark.urs("URS-OPS-01")
 def test_a_backup_that_finds_no_room_says_so_in_one_line(line: Path, tmp_path: Path) -> None:
     done = squeezed("backup", line, "--to", tmp_path / "copy")
     assert (done.returncode, "Traceback" in done.stderr, len(done.stderr.splitlines())) == (3, False, 1), done.stderr

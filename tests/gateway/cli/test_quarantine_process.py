@@ -61,7 +61,7 @@ def test_what_the_ebr_did_not_take_is_seen_offered_again_and_disposed_of(folder:
 
         again = ("quarantine", "resend", folder, "--uplink", "ebr")
         assert called(*again, "--reason", " ").returncode == 2
-        assert called(*again, "--seq", "4", "--reason", "a slip").returncode == 2
+        assert called(*again, "--seq", "4", "--reason", "a slip of the hand").returncode == 2
         assert audits(folder) == []
         del script.refuse[2]
         told = command(*again, "--seq", "2", "--reason", "PM-0412 is in the recipe now")
@@ -72,8 +72,8 @@ def test_what_the_ebr_did_not_take_is_seen_offered_again_and_disposed_of(folder:
         assert disposed.returncode == 0
         assert listed(folder) == [(3, "record-closed", "disposed")]
         assert called("quarantine", "list", folder).returncode == 0
-        assert called("quarantine", "dispose", folder, "--uplink", "ebr", "--seq", "3", "--reason", "twice").returncode == 2
-        assert called(*again, "--reason", "all").returncode == 2
+        assert called("quarantine", "dispose", folder, "--uplink", "ebr", "--seq", "3", "--reason", "once more than needed").returncode == 2
+        assert called(*again, "--reason", "all that is held there").returncode == 2
         now = json.loads(called("status", folder, "--json").stdout)
         assert now["uplinks"][0]["rejected"] == 0
         assert [(one["action"], one["reason"]) for one in audits(folder)] == [

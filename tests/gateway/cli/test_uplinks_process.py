@@ -33,8 +33,8 @@ def test_an_uplink_that_was_renamed_is_told_and_let_go_by_a_command_with_a_reaso
         assert [text for text in now["problems"] if "uplink old" in text and "retire-uplink" in text]
         assert [one["evidence"] for one in events(folder, "finding") if one["code"] == "uplink-gone"] == [{"uplink": "old"}]
 
-        assert called("retire-uplink", folder, "--uplink", "new", "--reason", "wrong one").returncode == 2
-        assert called("retire-uplink", folder, "--uplink", "nobody", "--reason", "a slip").returncode == 2
+        assert called("retire-uplink", folder, "--uplink", "new", "--reason", "it is the wrong one").returncode == 2
+        assert called("retire-uplink", folder, "--uplink", "nobody", "--reason", "a slip of the hand").returncode == 2
         assert called("retire-uplink", folder, "--uplink", "old", "--reason", " ").returncode == 2
         told = command("retire-uplink", folder, "--uplink", "old", "--reason", "the EBR has a new address")
         assert told.returncode == 0
@@ -43,7 +43,8 @@ def test_an_uplink_that_was_renamed_is_told_and_let_go_by_a_command_with_a_reaso
         assert status(folder)["uplinks_gone"] == []
         (audit,) = [one for one in events(folder, "audit") if one["action"] == "uplink-retired"]
         assert (audit["what"]["uplink"], audit["reason"]) == ("old", "the EBR has a new address")
-        assert audit["who"].startswith("os:"), "a person, not the gateway"
+        assert audit["who"]["user"].startswith("os:"), "an account, not the gateway"
+        assert (audit["who"]["kind"], audit["who"]["role"]) == ("system", None), "and nobody says that it is a person"
     with running(folder):
         assert status(folder)["uplinks_gone"] == []
 

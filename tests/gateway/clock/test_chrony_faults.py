@@ -113,7 +113,7 @@ async def test_synchronised_holdover_unsynchronised_and_back(chronyd, servers, f
         server.faults.silent = False
     await follow(clock, lambda: clock.stamp().status == "synchronised", 40)
     passed("back")
-    figures("F39", "real chronyd: " + ", ".join(walk))
+    figures("clock", "real chronyd: " + ", ".join(walk))
     found = kinds(events)
     assert [kind for kind in found if kind != "recovered"][-4:] == ["synchronised", "holdover", "unsynchronised", "synchronised"]
     assert found[-1] == "recovered"
@@ -141,7 +141,7 @@ async def test_a_falseticker_is_named_and_does_not_lead_astray(chronyd, servers,
     assert clock.stamp().status == "synchronised"
     assert clock.stamp().bound_s < 1.0
     told = clock.describe()["reference"]
-    figures("F39", f"real chronyd, one of three servers 5 s off: {told['detail']}; bound {told['bound_s'] * 1000:.2f} ms")
+    figures("clock", f"real chronyd, one of three servers 5 s off: {told['detail']}; bound {told['bound_s'] * 1000:.2f} ms")
 
 
 @pytest.mark.urs("URS-TIME-05")

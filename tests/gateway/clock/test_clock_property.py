@@ -180,7 +180,7 @@ def test_true_time_lies_within_stamp_and_bound(figures):
     scores = [life(seed) for seed in range(24)]
     trusted, stamps = sum(score.trusted for score in scores), sum(score.stamps for score in scores)
     violations, worst = sum(score.violations for score in scores), max(score.worst for score in scores)
-    figures("F39", f"{stamps} stamps, {trusted} trusted, worst error/bound {worst:.3f}, violations {violations}")
+    figures("clock", f"{stamps} stamps, {trusted} trusted, worst error/bound {worst:.3f}, violations {violations}")
     assert violations == 0
     assert trusted > stamps * 0.2, "a clock that never trusts itself proves nothing"
     assert worst > 0.5, "bounds so wide that nothing could leave them prove nothing"
@@ -194,7 +194,7 @@ def test_true_time_lies_within_stamp_and_bound_for_long(figures):
     scores = [life(seed, 4000) for seed in range(1000, 1000 + LIVES)]
     stamps, trusted = sum(s.stamps for s in scores), sum(s.trusted for s in scores)
     violations, worst = sum(s.violations for s in scores), max(s.worst for s in scores)
-    figures("F39", f"{LIVES} lives of 4000 s: {stamps} stamps, {trusted} trusted, worst error/bound {worst:.3f}, violations {violations}")
+    figures("clock", f"{LIVES} lives of 4000 s: {stamps} stamps, {trusted} trusted, worst error/bound {worst:.3f}, violations {violations}")
     assert violations == 0
 
 

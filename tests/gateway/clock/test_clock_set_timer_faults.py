@@ -86,7 +86,7 @@ async def watching(folder: Path, offset: str) -> AsyncIterator[Watcher]:
 @pytest.mark.urs("URS-TIME-07")
 @pytest.mark.parametrize(("offset", "size_s"), [("+3600", 3600.0), ("-3600", -3600.0), ("+1", 1.0), ("-1", -1.0)])
 async def test_a_step_is_told_within_two_seconds(tmp_path, figures, offset, size_s):
-    """F39: +-1 h and +-1 s, and back."""
+    """+-1 h and +-1 s, and back."""
     async with watching(tmp_path, "+0") as watcher:
         await watcher.event("synchronised")
         moved_s = _monotonic_s()
@@ -96,7 +96,7 @@ async def test_a_step_is_told_within_two_seconds(tmp_path, figures, offset, size
         assert step["last_seq"] == 7
         assert step["told_monotonic_s"] - moved_s < 2.0
         figures(
-            "F39", f"libfaketime {offset} s: step {step['step_s']:+.6f} s found in {(step['told_monotonic_s'] - moved_s) * 1000:.0f} ms"
+            "clock", f"libfaketime {offset} s: step {step['step_s']:+.6f} s found in {(step['told_monotonic_s'] - moved_s) * 1000:.0f} ms"
         )
         watcher.move("+0")
         assert (await watcher.event("step"))["step_s"] == pytest.approx(-size_s, abs=0.01)
@@ -104,7 +104,7 @@ async def test_a_step_is_told_within_two_seconds(tmp_path, figures, offset, size
 
 @pytest.mark.urs("URS-TIME-05", "URS-TIME-09")
 async def test_a_dead_rtc_is_unsynchronised_until_it_is_set_and_the_event_places_the_stamps(tmp_path, figures):
-    """F39: the machine starts in 1970; the right time comes later. Nothing waits, nothing is rewritten, and all can be placed."""
+    """The machine starts in 1970; the right time comes later. Nothing waits, nothing is rewritten, and all can be placed."""
     since_1970_s = int(datetime.now(UTC).timestamp()) - 600
     async with watching(tmp_path, f"-{since_1970_s}") as watcher:
         lost = await watcher.event("unsynchronised")
@@ -117,12 +117,12 @@ async def test_a_dead_rtc_is_unsynchronised_until_it_is_set_and_the_event_places
         placed -= recovered["anchor"]["monotonic_s"] - lost["anchor"]["monotonic_s"]
         started = datetime.fromisoformat(lost["anchor"]["time"][:26] + "+00:00").timestamp() + since_1970_s
         assert placed == pytest.approx(started, abs=0.05)
-        figures("F39", f"libfaketime 1970: first stamp placed {(placed - started) * 1000:+.1f} ms from the truth")
+        figures("clock", f"libfaketime 1970: first stamp placed {(placed - started) * 1000:+.1f} ms from the truth")
         assert recovered["since"]["time"].startswith("1970-01-01")
 
 
 async def test_a_stopped_process_says_what_it_missed(tmp_path):
-    """F39, F43: stopped while the clock is set; the step is told when it goes on, before anything else."""
+    """Stopped while the clock is set; the step is told when it goes on, before anything else."""
     async with watching(tmp_path, "+0") as watcher:
         await watcher.event("synchronised")
         watcher.process.send_signal(signal.SIGSTOP)
@@ -134,7 +134,7 @@ async def test_a_stopped_process_says_what_it_missed(tmp_path):
 @pytest.mark.urs("URS-TIME-07")
 @pytest.mark.timeout(180)
 async def test_a_process_stopped_for_a_minute_says_so_and_invents_no_step(tmp_path, figures):
-    """F39, F43: SIGSTOP for 60 s. The clocks ran on: a `suspend` event of the process, no step, and stamps are right afterwards."""
+    """SIGSTOP for 60 s. The clocks ran on: a `suspend` event of the process, no step, and stamps are right afterwards."""
     async with watching(tmp_path, "+0") as watcher:
         await watcher.event("synchronised")
         watcher.move("+1")
@@ -161,7 +161,7 @@ async def test_a_process_stopped_for_a_minute_says_so_and_invents_no_step(tmp_pa
         after_s = event["told_monotonic_s"] - resumed_s
         assert after_s < 2.0
     told = f"told {after_s * 1000:.0f} ms after SIGCONT as {event['duration_s']:.2f} s"
-    figures("F39", f"SIGSTOP {STOPPED_S:g} s: {told}, false steps 0, stamp error {error_s * 1000:.2f} ms")
+    figures("clock", f"SIGSTOP {STOPPED_S:g} s: {told}, false steps 0, stamp error {error_s * 1000:.2f} ms")
 
 
 async def test_the_kernel_offers_the_alarm_of_a_set_clock():

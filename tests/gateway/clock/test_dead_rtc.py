@@ -148,6 +148,6 @@ async def test_a_batch_that_began_in_1970_is_placed_by_a_later_event_and_nothing
     assert "1970" in page
     assert "placed" in page
     told = f"worst {max(wrong_s) * 1000:.3f} ms, bound {placed['bound_s'] * 1000:.1f} ms"
-    figures("F39", f"1970 batch in the EBR's record: {placed['entries']} entries placed, {told}")
+    figures("clock", f"1970 batch in the EBR's record: {placed['entries']} entries placed, {told}")
     unverified = [one for step in record["steps"] for one in step.get("parameters", []) if one.get("time_verified") is False]
     assert {one["parameter"] for one in unverified} & {"charge_lid", "charge_room_rh"}

@@ -159,7 +159,7 @@ async def in_a_kernel(folder: Path, script: str) -> list[dict[str, Any]]:
 
 @pytest.mark.urs("URS-TIME-07")
 async def test_a_really_set_clock_is_told_by_the_kernel_and_by_the_check(tmp_path, figures):
-    """F39: +-1 h, +-1 s, +-0.2 s by clock_settime."""
+    """+-1 h, +-1 s, +-0.2 s by clock_settime."""
     told = await in_a_kernel(tmp_path, STEPS)
     assert len(told) == 12
     for one in told:
@@ -169,19 +169,19 @@ async def test_a_really_set_clock_is_told_by_the_kernel_and_by_the_check(tmp_pat
     worst = {name: max(one["after_s"] for one in told if one["what"] == name) for name in {one["what"] for one in told}}
     assert worst["by the kernel's timer"] < 0.5, "the timer tells at once; the check alone would take up to a second"
     figures(
-        "F39", "; ".join(f"set clock found {name}: worst {seconds * 1000:.0f} ms of 6 steps" for name, seconds in sorted(worst.items()))
+        "clock", "; ".join(f"set clock found {name}: worst {seconds * 1000:.0f} ms of 6 steps" for name, seconds in sorted(worst.items()))
     )
 
 
 @pytest.mark.urs("URS-TIME-10")
 async def test_a_leap_second_that_the_kernel_inserts(tmp_path, figures):
-    """F39: 23:59:59 of the last day of 2026 stands twice; the step is the announced leap second and no step."""
+    """23:59:59 of the last day of 2026 stands twice; the step is the announced leap second and no step."""
     (leap,) = await in_a_kernel(tmp_path, LEAP)
     assert (leap["announced"], leap["by"], leap["steps"]) == ("insert", "kernel", 0)
     assert leap["step_s"] == pytest.approx(-1.0, abs=0.01)
     assert leap["status"] == "synchronised", leap["reason"]
     assert leap["time"].startswith("2026-12-31T23:59:59")
-    figures("F39", f"leap second of a real kernel: told as leap at {leap['time']}, step {leap['step_s']:+.6f} s, false steps 0")
+    figures("clock", f"leap second of a real kernel: told as leap at {leap['time']}, step {leap['step_s']:+.6f} s, false steps 0")
 
 
 @pytest.mark.urs("URS-TIME-10")
@@ -194,7 +194,9 @@ async def test_a_leap_second_from_the_servers_by_a_real_chronyd_into_the_kernel(
     assert leap["bound_s"] < 1.0, "a second that is to be stepped widens nothing before its time"
     assert leap["step_s"] == pytest.approx(-1.0, abs=0.05)
     assert leap["steps"] == 0
-    figures("F39", f"leap second by a real chronyd: announced, told as leap at {leap['time']}, step {leap['step_s']:+.6f} s, false steps 0")
+    figures(
+        "clock", f"leap second by a real chronyd: announced, told as leap at {leap['time']}, step {leap['step_s']:+.6f} s, false steps 0"
+    )
 
 
 @pytest.mark.urs("URS-TIME-05", "URS-TIME-09")
@@ -206,4 +208,4 @@ async def test_a_machine_that_starts_in_1970(tmp_path, figures):
     wrong_s = told["first"] + told["correction_s"] - told["right"]
     assert abs(wrong_s) <= told["bound_s"] + 0.001
     found = f"step found in {told['after_s'] * 1000:.0f} ms"
-    figures("F39", f"1970 boot: placed {wrong_s * 1000:+.2f} ms from the truth, bound {told['bound_s'] * 1000:.2f} ms; {found}")
+    figures("clock", f"1970 boot: placed {wrong_s * 1000:+.2f} ms from the truth, bound {told['bound_s'] * 1000:.2f} ms; {found}")

@@ -161,7 +161,7 @@ def test_a_suspend_is_an_event(hands):
 
 
 def test_a_process_that_was_stopped_does_not_trust_its_old_verdict(hands):
-    """F43: SIGSTOP for 60 s. The first stamp afterwards, before anybody has looked."""
+    """SIGSTOP for 60 s. The first stamp afterwards, before anybody has looked."""
     clock, _ = started(hands)
     hands.run(60)
     assert clock.stamp().status == "unsynchronised"
@@ -188,7 +188,7 @@ def test_an_unverified_time_is_an_alarm_within_thirty_seconds_once(hands):
 
 @pytest.mark.urs("URS-TIME-05", "URS-TIME-06")
 def test_a_day_without_servers(hands):
-    """F39: the servers are gone for more than 24 h: holdover, then unsynchronised, and stamps go on all the time."""
+    """The servers are gone for more than 24 h: holdover, then unsynchronised, and stamps go on all the time."""
     clock, events = started(hands, max_error_s=10.0)
     updated_ns, update = hands.mono, hands.real / S
     stamps = 0

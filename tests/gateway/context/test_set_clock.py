@@ -262,7 +262,7 @@ def test_a_batch_that_left_while_the_clock_was_ahead_is_not_cut_again_by_the_nex
     assert rfc3339(member.end.ticks) == time(24.1)
 
 
-@pytest.mark.urs("URS-TIME-07", "URS-CTX-07")
+@pytest.mark.urs("URS-TIME-07", "URS-CTX-01")
 def test_what_was_booked_while_the_clock_was_ahead_stays_with_its_batch() -> None:
     weigh = Booking("weigh", "granulator", "g.run", "1", kind="consume", lot=Term("tag", "g.user"))
     plant = plant_of(materials=(weigh,))

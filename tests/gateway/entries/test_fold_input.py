@@ -49,7 +49,7 @@ def tagsets() -> dict[str, Any]:
 def entry(rows: list[Any], received: int, offset_s: float | None = None, requested: int | None = None) -> dict[str, Any]:
     clock = {"authority": "device"} | ({} if offset_s is None else {"offset_s": offset_s, "bound_s": 0.1})
     head = {"time": rfc3339(received + 7), "clock": {}, "source": "plc", "source_clock": clock}
-    body = readings_body(head, {}, "f" * 16, table(rows, requested, received))
+    body = readings_body(head, {}, "f" * 16, table(tuple(zip(*rows, strict=True)), requested, received))
     return {"seq": 5, **orjson.loads(b"{" + body.body)}
 
 

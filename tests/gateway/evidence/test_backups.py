@@ -30,7 +30,7 @@ async def test_backups_dated_ahead_by_a_wrong_clock_neither_stop_new_ones_nor_pu
     journal.append([HEARTBEAT])
     made: list[Mapping[str, Any]] = []
 
-    async def audit(_action: str, what: Mapping[str, Any], _reason: str) -> None:
+    async def audit(_action: str, what: Mapping[str, Any]) -> None:
         made.append(what)
 
     backups = Backups(line, line.backup, audit, lambda _event: None, look_s=0.1)
@@ -58,7 +58,7 @@ async def test_the_newest_backup_is_the_one_with_the_newest_entries_whatever_its
     made: list[Path] = []
     wrong = tmp_path / "copies" / f"lyon-test-1-{date}"
 
-    async def audit(_action: str, what: Mapping[str, Any], _reason: str) -> None:
+    async def audit(_action: str, what: Mapping[str, Any]) -> None:
         """Each but the first has an entry more; the second one is made by a clock that is wrong."""
         made.append(Path(what["path"]))
         await asyncio.wrap_future(journal.append([HEARTBEAT]))

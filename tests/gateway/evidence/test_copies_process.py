@@ -30,7 +30,7 @@ def test_the_key_is_rotated_by_a_command_and_the_old_or_the_new_public_key_alone
         assert Key.parse(old).signed(tell(line / "data", "sign-archive", text=text)["note"])
         for other in (text + "x", text.replace("test-1", "test-2"), "lyon/test-1/17\n5\nAAAA\n", ""):
             assert "error" in tell(line / "data", "sign-archive", text=other), "a key that signs anything proves nothing"
-        assert command("keys", "rotate", line, "--reason", "yearly").returncode == 0
+        assert command("keys", "rotate", line, "--reason", "the yearly change").returncode == 0
         assert (line / "data" / "checkpoint-key").read_bytes() != first
         assert (line / "data" / "checkpoint-key").stat().st_mode & 0o777 == 0o600
     with running(line):
@@ -39,8 +39,8 @@ def test_the_key_is_rotated_by_a_command_and_the_old_or_the_new_public_key_alone
     assert (len(both), both[0]) == (2, old.strip())
     audits = [one for one in events(line, "audit") if one["action"].startswith("key-")]
     assert [one["action"] for one in audits] == ["key-created", "key-rotation"]
-    assert (audits[1]["what"]["old"], audits[1]["what"]["new"], audits[1]["reason"]) == (both[0], both[1], "yearly")
-    assert audits[1]["who"].startswith("os:")
+    assert (audits[1]["what"]["old"], audits[1]["what"]["new"], audits[1]["reason"]) == (both[0], both[1], "the yearly change")
+    assert audits[1]["who"]["user"].startswith("os:")
     assert [one["what"]["batch"] for one in events(line, "audit") if one["action"] == "archive"] == ["B1"]
 
     for key in both:
@@ -57,7 +57,7 @@ def test_the_key_is_rotated_by_a_command_and_the_old_or_the_new_public_key_alone
 
 def test_asking_for_another_key_without_a_gateway_exits_3_and_showing_none_too(tmp_path: Path) -> None:
     line = drop_line(tmp_path / "line")
-    assert called("keys", "rotate", line, "--reason", "yearly").returncode == 3
+    assert called("keys", "rotate", line, "--reason", "the yearly change").returncode == 3
     assert called("keys", "show", line).returncode == 3
 
 
@@ -68,7 +68,7 @@ def test_a_credential_is_used_and_its_change_is_signed_by_both_at_the_next_start
     credentials.mkdir()
     old = keys.create(credentials / "checkpoint-key", "lyon/test-1")
     with running(line, CREDENTIALS_DIRECTORY=str(credentials)):
-        refused = called("keys", "rotate", line, "--reason", "yearly")
+        refused = called("keys", "rotate", line, "--reason", "the yearly change")
         assert (refused.returncode, "credential" in refused.stderr) == (2, True)
     assert not (line / "data" / "checkpoint-key").exists()
     (credentials / "checkpoint-key").rename(credentials / "checkpoint-key-previous")

@@ -10,11 +10,17 @@ from kit.plant import Plant, begin, line_of
 
 from buffer import Journal
 from config.sections import Route
+from gateway.access import Actor
 from gateway.context import Fold
 from gateway.entries.fold_input import EventInput, ReadingsInput
 from gateway.evidence.audit import AuditTrail
 from gateway.evidence.holds import Holds
 
+QA = Actor(
+    {"user": "jdurand", "name": "Jeanne Durand", "role": "qa", "kind": "person", "auth": "password"},
+    {"station": "panel", "address": None, "interface": "cli", "account": "os:jdurand"},
+    "reviewed and released",
+)
 LINE = line_of(routes=(Route(recipe="MBR-88", equipments=("granulator",)),))
 
 
@@ -119,14 +125,16 @@ async def test_a_crash_between_a_batch_and_its_hold_is_made_good_by_the_next_sta
 async def test_a_hold_goes_only_when_its_audit_entry_is_on_disk(journal: Journal) -> None:
     journal.holds.keep("B1", 1)
     disk = Disk(journal)
-    holds = Holds(journal, Fold(LINE), AuditTrail(LINE.gateway, disk.append), every_batch=False)
-    assert await holds.release("B2", "os:qa", "reviewed") is False
+    holds = Holds(journal, Fold(LINE), AuditTrail(LINE.gateway, disk.append, "Europe/Paris"), every_batch=False)
+    assert await holds.release("B2", QA) is False
     disk.fails = True
     with pytest.raises(OSError, match="not written"):
-        await holds.release("B1", "os:qa", "reviewed")
+        await holds.release("B1", QA)
     assert set(journal.holds.all()) == {"B1"}
     disk.fails = False
-    assert await holds.release("B1", "os:qa", "reviewed") is True
-    said = {"type": "audit", "action": "release-hold", "who": "os:qa", "what": {"batch": "B1"}, "reason": "reviewed"}
-    assert disk.seen == [(said, {"B1"}), (said, {"B1"})]
+    assert await holds.release("B1", QA) is True
+    said = {"who": QA.who, "where": QA.where, "reason": "reviewed and released", "site_zone": "Europe/Paris"}
+    changed = {"object": "batch B1", "old": "held", "new": "released", "what": {"batch": "B1"}}
+    told = {"type": "audit", "action": "release-hold", **said, **changed}
+    assert disk.seen == [(told, {"B1"}), (told, {"B1"})]
     assert journal.holds.all() == {}

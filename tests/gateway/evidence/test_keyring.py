@@ -49,7 +49,7 @@ async def test_a_rotation_on_a_full_disk_is_refused_readably_and_leaves_a_key_wi
     with monkeypatch.context() as patched:
         FullDisk(patched, after)
         with suppress(NotRotated):
-            await ring.rotate(_known, "os:root", "yearly")
+            await ring.rotate(_known)
     assert ring.signer.public == _Journal.key, "the key that signs is the one that the journal names"
     again = Keyring(tmp_path, GATEWAY, _Journal.key)
     assert (again.signer.public, again.news) == (_Journal.key, None)
@@ -88,4 +88,4 @@ async def test_no_room_for_a_new_key_is_told_in_words(tmp_path: Path, monkeypatc
     ring = Keyring(tmp_path, GATEWAY, None)
     FullDisk(monkeypatch, 0)
     with pytest.raises(NotRotated, match="No space left on device"):
-        await ring.rotate(_known, "os:root", "yearly")
+        await ring.rotate(_known)

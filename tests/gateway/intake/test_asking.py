@@ -267,7 +267,7 @@ async def test_an_answer_that_lay_in_a_buffer_while_the_process_stood_proves_its
     assert first[2] >= second[1]
 
 
-@pytest.mark.urs("URS-DAQ-11", "URS-DAQ-04")
+@pytest.mark.urs("URS-DAQ-11")
 async def test_a_source_of_rows_has_a_gap_that_is_filled_where_it_goes_on_where_it_ended(stage: Stage) -> None:
     for second in (0.0, 0.5):
         await stage.poll(second, {}, [0, 1], source="drop")
@@ -279,7 +279,7 @@ async def test_a_source_of_rows_has_a_gap_that_is_filled_where_it_goes_on_where_
     assert stage.opened() == ["not-asked", "not-asked"]
 
 
-@pytest.mark.urs("URS-DAQ-11", "URS-DAQ-04")
+@pytest.mark.urs("URS-DAQ-11")
 async def test_a_source_of_rows_without_tags_has_one_gap_for_all_of_it(stage: Stage) -> None:
     for second in (0.0, 0.5, 9.0, 9.5):
         await stage.poll(second, {}, source="orders")

@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from kit.collector import Journal as Collected
 from kit.collector import running
 from kit.intake_line import Line, events_of, numeric, readings_of
 
-from config import examples
 from drivers import Finding, Loss, Message
 from drivers.mes_sql import MesSqlDriver
 from drivers.restored_rows import MARK, row_mark
@@ -22,14 +20,6 @@ from gateway.context.replay import replay
 from gateway.entries.fold_input import ReadingsInput
 from gateway.entries.ticks import from_rfc3339
 from gateway.evidence.restored_rows import RestoredRows
-
-
-@pytest.fixture
-async def line(tmp_path: Path) -> AsyncIterator[Line]:
-    examples.copy("granulation-2", tmp_path / "line")
-    made = Line(tmp_path / "line")
-    yield made
-    await asyncio.to_thread(made.journal.close)
 
 
 @pytest.mark.urs("URS-DAQ-01", "URS-BUF-01")
@@ -64,7 +54,7 @@ async def test_configuration_and_tag_tables_stand_before_the_first_reading_once_
     assert text == (line.line.folder / "tags.csv").read_text(encoding="utf-8")
 
 
-@pytest.mark.urs("URS-DAQ-06")
+@pytest.mark.urs("URS-DAQ-06", "URS-DAQ-03")
 async def test_an_unchanged_poll_is_counted_and_not_stored(line: Line) -> None:
     port = line.port("dryer-plc")
     tag = next(i for i, t in enumerate(port.tags) if t.type == "float32" and t.scaling is None and t.store == "change")

@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,6 @@ from gateway.intake.room import MOST_OPEN_CALLS
 from gateway.runtime.isolate import Crashed, contained
 
 SEGMENT = 32
-
-
-@pytest.fixture
-async def line(tmp_path: Path) -> AsyncIterator[Line]:
-    examples.copy("granulation-2", tmp_path / "line")
-    made = Line(tmp_path / "line")
-    yield made
-    await asyncio.to_thread(made.journal.close)
 
 
 @pytest.mark.urs("URS-SEC-09")

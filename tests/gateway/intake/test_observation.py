@@ -139,7 +139,7 @@ def test_history_fills_an_interval_of_the_tags_that_it_gave(given: list[int] | N
     assert observation(2).filled(given, NOW, NOW + 9, "read") == EventDraft(event, "plc")
 
 
-@pytest.mark.urs("URS-DAQ-03", "URS-TIME-02")
+@pytest.mark.urs("URS-TIME-02")
 def test_an_answer_proves_its_midpoint_and_a_notification_its_latest_event() -> None:
     device = Source(name="plc", driver="opcua", endpoint="x", time_authority="device")
     rows: Any = [(0, 1.0, None, 0, "change", NOW - 5, None), (0, 2.0, None, 0, "change", NOW - 2, None)]

@@ -44,7 +44,7 @@ def test_a_cut_keeps_every_row_in_order_and_begins_an_entry_at_each_turn(case: t
 
 @pytest.mark.urs("URS-TIME-02", "URS-TIME-12")
 @given(
-    st.lists(st.tuples(st.integers(0, 2), TICKS, TICKS), max_size=20),
+    st.lists(st.tuples(st.integers(0, 2), TICKS, TICKS), min_size=1, max_size=20),
     st.none() | st.integers(NOW - 10_000_000, NOW),
     st.booleans(),
 )
@@ -53,7 +53,7 @@ def test_the_event_time_of_each_row_is_the_rule_that_a_replay_applies(
 ) -> None:
     rows: list[Row] = [(index, 1.0, None, 0, "change", source, server) for index, source, server in given_]
 
-    seen = seen_of(rows, Instants(requested, NOW), AUTHORITIES, trusted=trusted)
+    seen = seen_of(tuple(zip(*rows, strict=True)), Instants(requested, NOW), AUTHORITIES, trusted=trusted)
 
     assert [row[3] for row in seen] == [
         event_ticks(AUTHORITIES[index], source, server, requested, NOW, trusted=trusted) for index, source, server in given_
@@ -83,7 +83,7 @@ def test_the_time_of_a_device_whose_clock_is_off_is_stored_and_not_used(offset_s
 
     drafts = list(readings_drafts(rows, [0], Instants(None, NOW), Origin("plc", "0123", ["device"], 2.0), clock))
 
-    assert drafts == [ReadingsDraft("plc", clock, "0123", [(0, 1.5, 0, event, "change")], table(rows, None, NOW))]
+    assert drafts == [ReadingsDraft("plc", clock, "0123", [(0, 1.5, 0, event, "change")], table(tuple(zip(*rows, strict=True)), None, NOW))]
 
 
 def test_no_rows_make_no_draft() -> None:

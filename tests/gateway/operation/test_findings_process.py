@@ -52,9 +52,10 @@ def test_an_alarm_reaches_page_status_metrics_and_log_and_goes_when_its_end_is_t
         told = command("status", line.folder)
         assert told.returncode == 1
         page, screen = " ".join(line.page().split()), " ".join(told.stdout.split())
-        for code in ("column-missing", "file-refused"):
-            assert f"alarm {code}: lims: " in screen, screen
-            assert f"alarm {code}: lims: " in page, "in the banner"
+        for shown in (screen, page):
+            assert "alarm column-missing: lims: " in shown, shown
+            assert "source lims: not read: refused.csv (refused: " in shown
+            assert "alarm file-refused: " not in shown, "the banner says once what the source itself shows"
         for text in ("Alarms and findings", stands["response"], stands["local"], "What to do"):
             assert text in page
         assert "Correct the address in tags.csv" in screen

@@ -239,3 +239,40 @@ def test_two_histories_are_red(monkeypatch: pytest.MonkeyPatch) -> None:
     now["uplinks"] = [uplink(state="two-histories", detail="two histories: another entry 27")]
     assert problems(now) == ["uplink ebr: two-histories (two histories: another entry 27)"]
     assert '<section class="state bad">' in page(now, problems(now))
+
+
+def alarm(code: str, text: str, source: str = "", subject: str = "", **other: Any) -> dict[str, Any]:
+    """A standing alarm as the snapshot describes it."""
+    shown = {"code": code, "severity": "alarm", "source": source, "subject": subject, "tags": [], "text": text, "count": 1}
+    return {**shown, "attention": True, "is_standing": True, "local": "2026-11-22 07:00:00", "not_said_since_start": None, **other}
+
+
+def source(**other: Any) -> dict[str, Any]:
+    """A source in order."""
+    late = {"count": 0, "longest_s": 0.0, "last_s": 0.0, "ended": None, "ago_s": None}
+    return {"name": "lims", "state": "connected", "detail": "", "unread": "", "late": late, **other}
+
+
+@pytest.mark.urs("URS-OBS-03")
+def test_what_the_snapshot_shows_as_it_is_now_is_not_said_twice_and_what_it_does_not_show_is_said() -> None:
+    now = snapshot()
+    now["findings"]["standing"] = [
+        alarm("file-refused", "a.csv: refused, nothing of it was read: empty", "lims"),
+        alarm("uplink-certificate", "uplink ebr: client.pem: not valid now", subject="ebr"),
+        alarm("part-failed", "page: in use", subject="page"),
+    ]
+    now["sources"] = [source(unread="a.csv (refused: empty)")]
+    now["uplinks"] = [uplink(state="refused", detail="certificate has expired")]
+    now["broken"] = {"page": "in use"}
+    assert problems(now) == [
+        "source lims: not read: a.csv (refused: empty)",
+        "uplink ebr: refused (certificate has expired)",
+        "page: in use",
+    ]
+    now["sources"], now["uplinks"], now["broken"] = [source()], [uplink()], {}
+    since = "(since 2026-11-22 07:00)"
+    assert problems(now) == [
+        f"alarm file-refused: lims: a.csv: refused, nothing of it was read: empty {since}",
+        f"alarm uplink-certificate: uplink ebr: client.pem: not valid now {since}",
+        f"alarm part-failed: page: in use {since}",
+    ], "the file is gone, the receiver takes the certificate all the same: nobody else says it"

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from kit.plant import PARAMETERS, STEPS, TAGS, Plant, line_of, time
+from kit.plant import PARAMETERS, STEPS, TAGS, Plant, line_of, replayed, time
 
 import config
 from config import Parameter, Step, examples
@@ -22,14 +22,6 @@ def silent_plant() -> Plant:
 def begin(plant: Plant) -> None:
     plant.order(1, "GRN-201", "B1")
     plant.see(2, "initial", g_step=0, g_speed=0.0, g_speed_sp=250.0, g_state=6)
-
-
-def replayed(plant: Plant) -> list[dict[str, Any]]:
-    fold, made = Fold(plant.line), []
-    for item in plant.items:
-        made += fold.decide(item)
-        fold = Fold.load(plant.line, fold.dump())
-    return made
 
 
 @pytest.mark.urs("URS-DAQ-11", "URS-CTX-08")

@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import errno
 import json
+import os
+import signal
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,12 +25,15 @@ from buffer import read_journal
 from config import Source, Tag
 from drivers import Driver, DriverMisconfigured, Emit, LinkLost
 from drivers.registry import driver_class
-from gateway.clock import Clock
+from gateway.clock import Clock, system_clock
+from gateway.context import Fold
 from gateway.evidence.checkpoints import Checkpoints
 from gateway.evidence.holds import Holds
 from gateway.operation.control import NotRunning, ask, tell
 from gateway.operation.status import Status
-from gateway.runtime import gateway, misconfigured, source, tasks
+from gateway.runtime import gateway, misconfigured, retention, source, tasks
+from gateway.runtime.broken import Broken
+from gateway.runtime.followers import Followers
 from gateway.runtime.retention import Retention
 from gateway.uplink import Forwarder
 
@@ -196,7 +201,9 @@ async def test_a_driver_that_returns_stops_its_source_alone(tmp_path: Path, monk
 
 
 @pytest.mark.urs("URS-DAQ-11", "URS-SEC-05")
-async def test_a_secret_that_is_not_there_stops_its_source_alone_until_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_secret_that_is_not_there_stops_its_source_alone_until_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(misconfigured, "ASK_AGAIN_S", 3600.0)  # it is the file that wakes it
 
     class Secret(Faulty):
@@ -210,10 +217,110 @@ async def test_a_secret_that_is_not_there_stops_its_source_alone_until_it_is(tmp
     async with alive(folder) as now:
         state = await seen(now, lambda state: source_of(state, "value")["state"] == "misconfigured" and state)
         assert "source value: misconfigured (credential `plc` is not there)" in state["problems"]
+        told = next(message for message in caplog.messages if "credential `plc`" in message)
+        assert told == "value: credential `plc` is not there; asked again when its files change, or after 60 s"
         await seen(now, lambda state: source_of(state, "good")["state"] == "connected")
         (folder / "credentials").mkdir()
         (folder / "credentials" / "plc").write_text("secret")
         await seen(now, lambda state: source_of(state, "value")["state"] == "connected")
+
+
+@pytest.mark.urs("URS-DAQ-11", "URS-OPS-01")
+async def test_a_stop_in_the_moment_in_which_a_link_is_lost_ends_the_gateway_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closing: list[str] = []
+    release = asyncio.Event()
+
+    class Closing(Faulty):
+        """`lost` loses its link and is slow to close what it had open; `value` and `os` raise as they are cancelled."""
+
+        async def run(self, emit: Emit) -> None:
+            emit.connected()
+            if self.source.name == "lost":
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._slow())
+                    group.create_task(self._fails())
+            try:
+                await asyncio.Event().wait()
+            finally:
+                made = FAULTS[self.source.name]
+                raise made()
+
+        async def _slow(self) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                closing.append(self.source.name)
+                await release.wait()
+
+        async def _fails(self) -> None:
+            raise LinkLost("no route")
+
+    faulty(monkeypatch, Closing)
+    line = config.load(written(tmp_path / "line", "lost", "value", "os"))
+    running = asyncio.create_task(gateway.run(line))
+    async with asyncio.timeout(DEADLINE_S):
+        while not closing:  # noqa: ASYNC110 - the state is another's
+            await asyncio.sleep(0.02)
+        source_task = next(task for task in asyncio.all_tasks() if task.get_name() == "source lost")
+        os.kill(os.getpid(), signal.SIGTERM)
+        while not source_task.cancelling():  # noqa: ASYNC110 - the state is another's
+            await asyncio.sleep(0)
+        release.set()
+        await running
+    events = [entry["event"] for raw in read_journal(line.data) if "event" in (entry := orjson.loads(raw.payload))]
+    assert [event["action"] for event in events if event["type"] == "audit"][-1] == "stop"
+
+
+@pytest.mark.urs("URS-OPS-01")
+async def test_a_driver_that_takes_a_stop_for_its_own_business_is_told_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[str] = []
+
+    class Deaf(Faulty):
+        async def run(self, emit: Emit) -> None:
+            emit.connected()
+            while True:
+                try:
+                    await asyncio.Event().wait()
+                except asyncio.CancelledError:
+                    if taken:
+                        raise
+                    taken.append(self.source.name)
+
+    faulty(monkeypatch, Deaf)
+    monkeypatch.setattr(gateway, "ENDS_IN_S", 0.1)
+    line = config.load(written(tmp_path / "line", "value"))
+    running = asyncio.create_task(gateway.run(line))
+    async with asyncio.timeout(DEADLINE_S):
+        while not await asyncio.to_thread(_connected, line, "value"):  # noqa: ASYNC110 - the state is another's
+            await asyncio.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await running
+    assert taken == ["value"]
+
+
+@pytest.mark.urs("URS-OPS-01")
+async def test_a_stop_whose_signature_fails_ends_in_order_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(_self: Any, _cause: str) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Checkpoints, "sign", fails)
+    line = config.load(written(tmp_path / "line"))
+    running = asyncio.create_task(gateway.run(line))
+    async with asyncio.timeout(DEADLINE_S):
+        while not await asyncio.to_thread(_connected, line, "good"):  # noqa: ASYNC110 - the state is another's
+            await asyncio.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await running
+    events = [entry["event"] for raw in read_journal(line.data) if "event" in (entry := orjson.loads(raw.payload))]
+    assert [event["action"] for event in events if event["type"] == "audit"][-1] == "stop"
+
+
+def _connected(line: config.Line, name: str) -> bool:
+    with contextlib.suppress(NotRunning):
+        return source_of(ask(line.data), name)["state"] == "connected"
+    return False
 
 
 PARTS: dict[str, tuple[type, str]] = {
@@ -227,12 +334,10 @@ PARTS: dict[str, tuple[type, str]] = {
 }
 
 
-@pytest.mark.urs("URS-DAQ-11", "URS-OPS-01")
 @pytest.mark.parametrize("fault", ["value", "os", "recursion", "cancelled", "silent"])
 async def test_whatever_a_part_raises_is_a_problem_of_its_own_until_it_works_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    monkeypatch.setattr(tasks, "SETTLED_S", 0.1)
     raised: dict[str, int] = {}
     held = asyncio.Event()
 
@@ -274,13 +379,92 @@ async def test_whatever_a_part_raises_is_a_problem_of_its_own_until_it_works_aga
         held.set()
         await seen(now, lambda state: not state["broken"])
     assert all(raised[name] > 1 for name in names)
+    events = [entry["event"] for raw in read_journal(config.load(folder).data) if "event" in (entry := orjson.loads(raw.payload))]
+    told = [(event["code"], event["evidence"]["part"]) for event in events if event["type"] == "finding" and "part" in event["evidence"]]
+    assert sorted(told) == sorted((code, name) for name in names for code in ("part-failed", "part-works")), "each once"
 
 
-@pytest.mark.urs("URS-OPS-01")
+@pytest.mark.urs("URS-DAQ-11", "URS-OBS-03")
+async def test_a_part_that_waits_for_its_next_round_is_not_said_to_work_before_it_has_done_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "LOOK_EVERY_S", 0.01)
+    tries, mended = list[str](), asyncio.Event()
+
+    async def fails(self: Any, *_: Any) -> None:
+        tries.append(type(self).__name__)
+        if not mended.is_set():
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Retention, "_prune", fails)
+    monkeypatch.setattr(retention, "PRUNE_EVERY_S", 0.0)
+    monkeypatch.setattr(Checkpoints, "sign", fails)
+    folder = written(tmp_path / "line")
+    line = config.load(folder)
+    async with alive(folder) as now:
+        await seen(now, lambda state: "retention" in state["broken"])
+        monkeypatch.setattr(retention, "PRUNE_EVERY_S", 3600.0)
+        await seen(now, lambda state: "retention" in state["broken"] and tries.count("Retention") > 1)
+        mended.set()
+        await seen(now, lambda state: not state["broken"])
+    events = [entry["event"] for raw in read_journal(line.data) if "event" in (entry := orjson.loads(raw.payload))]
+    assert [event["code"] for event in events if event["type"] == "finding" and event["code"].startswith("part-")] == [
+        "part-failed",
+        "part-works",
+    ]
+
+
+@pytest.mark.urs("URS-DAQ-11", "URS-OBS-03")
+async def test_who_can_not_act_on_a_record_stops_nobody_else_from_it_and_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = config.load(written(tmp_path / "line"))
+    events: list[Mapping[str, Any]] = []
+    held: list[int] = []
+    resumed: list[str] = []
+    failing = ["sign", "show", "hold"]
+
+    def act(name: str, then: Callable[[int], None] = lambda _: None) -> Callable[..., None]:
+        def acting(_self: Any, *arguments: Any) -> None:
+            if name in failing:
+                raise KeyError(name)
+            then(arguments[0])
+
+        return acting
+
+    monkeypatch.setattr(Checkpoints, "batch_ended", act("sign"))
+    monkeypatch.setattr(Status, "batch_ended", act("show"))
+    monkeypatch.setattr(Holds, "caused", act("hold", held.append))
+    monkeypatch.setattr(Holds, "resume", lambda _: resumed.append("resumed"))
+    journal = gateway._open(line)
+    try:
+        its = gateway.Gateway(line, journal, system_clock(line.clock, last_seq=lambda: 0), Fold(line))
+        followers = Followers(its._parts, its._status, Broken(its._parts.broken, events.append))
+        for seq in range(100, 150):
+            followers.caused(seq, {"type": "batch", "transition": "end", "batch": "B1"})
+        failing.remove("sign")
+        await asyncio.sleep(0)
+        assert set(its._parts.broken) == {"signing of batches", "batches on the page", "holds of batches"}
+        followers.caused(200, {"type": "batch", "transition": "end", "batch": "B2"})
+        failing.remove("hold")
+        followers.caused(201, {"type": "record", "batch": "B2"})
+        await asyncio.sleep(0)
+    finally:
+        await asyncio.to_thread(journal.close)
+    assert held == [201]
+    assert resumed, "the hold of each batch for which it failed is made good"
+    assert set(its._parts.broken) == {"batches on the page"}
+    told = [(event["code"], event["evidence"]["part"], event["text"]) for event in events]
+    assert [(code, part) for code, part, _ in told] == [
+        *(("part-failed", part) for part in ("signing of batches", "batches on the page", "holds of batches")),
+        ("part-works", "signing of batches"),
+        ("part-works", "holds of batches"),
+    ]
+
+
 async def test_a_port_that_is_taken_stops_the_page_alone_and_it_comes_when_the_port_is_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "SETTLED_S", 0.1)
     taken = await asyncio.start_server(lambda _r, w: w.close(), "127.0.0.1", 0)
     port = taken.sockets[0].getsockname()[1]
     folder = written(tmp_path / "line", more=f'[web]\nlisten = "127.0.0.1:{port}"\n')
@@ -299,7 +483,6 @@ async def test_a_port_that_is_taken_stops_the_page_alone_and_it_comes_when_the_p
         assert (status, "for this machine alone" in text) == (421, True)
 
 
-@pytest.mark.urs("URS-OPS-01")
 async def test_a_request_that_runs_into_a_fault_is_answered_and_the_next_one_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = written(tmp_path / "line")
     left = [1]
@@ -318,7 +501,7 @@ async def test_a_request_that_runs_into_a_fault_is_answered_and_the_next_one_too
         assert await asyncio.to_thread(ask, data) == {"error": "failed: RecursionError"}
         assert "journal" in await asyncio.to_thread(ask, data)
         monkeypatch.setattr("gateway.evidence.audit.AuditTrail.record", lambda *_a, **_k: (_ for _ in ()).throw(KeyError("x")))
-        assert await asyncio.to_thread(lambda: tell(data, "new-epoch", reason="test")) == {"error": "failed: KeyError"}
+        assert await asyncio.to_thread(lambda: tell(data, "new-epoch", reason="a test of failures")) == {"error": "failed: KeyError"}
 
 
 async def _get(port: int, host: str) -> tuple[int, str]:

@@ -1,11 +1,14 @@
 """The only retry loop."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from itertools import islice
 
 import pytest
 
+from buffer import JournalError
 from drivers import DriverError, LinkLost
+from gateway.runtime.isolate import Crashed, contained, telling
 from gateway.runtime.supervise import backoff_s, supervise
 
 
@@ -86,3 +89,80 @@ def test_waits_double_up_to_the_longest_and_keep_a_random_half() -> None:
     waits = list(islice(backoff_s(1.0, 8.0), 6))
 
     assert all(low <= wait <= high for wait, (low, high) in zip(waits, [(0.5, 1), (1, 2), (2, 4), (4, 8), (4, 8), (4, 8)], strict=True))
+
+
+async def stopped(
+    attempt: Callable[[], Awaitable[None]], begun: asyncio.Event, on_failure: Callable[[str], Awaitable[None]] = _none
+) -> bool:
+    """Run an attempt under supervision, cancel it once it has begun; True if that ended it, False if it went on."""
+    kept_apart = contained("plc", attempt, expected=DriverError, fatal=JournalError)
+    told = telling("plc", on_failure, fatal=JournalError)
+    running = asyncio.create_task(supervise("plc", kept_apart, told, retry_on=(DriverError, Crashed), sleep=lambda _: asyncio.sleep(3600)))
+    await begun.wait()
+    running.cancel()
+    await asyncio.wait([running], timeout=1.0)
+    if running.done():
+        return running.cancelled()
+    running.cancel()
+    await asyncio.wait([running])
+    return False
+
+
+@pytest.mark.urs("URS-DAQ-11")
+@pytest.mark.parametrize("raised", [LinkLost("the session could not be closed"), ZeroDivisionError("bug"), SystemExit("exit"), None])
+async def test_what_clean_up_raises_does_not_outlive_the_stop(raised: BaseException | None) -> None:
+    begun, failures = asyncio.Event(), list[str]()
+
+    async def attempt() -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if raised is not None:
+                raise raised from None
+
+    async def on_failure(why: str) -> None:
+        failures.append(why)
+
+    assert await stopped(attempt, begun, on_failure)
+    assert failures == [], "a stop is no failure"
+
+
+@pytest.mark.urs("URS-DAQ-11")
+@pytest.mark.parametrize("raised", [LinkLost("no route"), ZeroDivisionError("bug")])
+async def test_a_link_that_is_lost_in_the_moment_of_the_stop_does_not_outlive_it(raised: Exception) -> None:
+    closing, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def lost() -> None:
+        raise raised
+
+    async def other() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            closing.set()
+            await cancelled.wait()
+
+    async def attempt() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(other())
+            group.create_task(lost())
+            asyncio.get_running_loop().call_later(0.05, cancelled.set)
+
+    assert await stopped(attempt, closing)
+
+
+async def test_a_failure_that_can_not_be_told_for_the_stop_does_not_outlive_it() -> None:
+    begun = asyncio.Event()
+
+    async def attempt() -> None:
+        raise LinkLost("no route")
+
+    async def on_failure(_: str) -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        finally:
+            raise OSError("disk")
+
+    assert await stopped(attempt, begun, on_failure)

@@ -85,7 +85,6 @@ def test_a_file_that_a_drivers_library_can_not_read_is_one_problem(tmp_path: Pat
     assert "line.toml:" in one(told(folder), "source plc can not be checked: ")
 
 
-@pytest.mark.urs("URS-OPS-01")
 def test_a_pages_port_that_is_taken_is_a_warning(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -101,7 +100,6 @@ def test_a_journal_larger_than_its_disk_is_a_warning(tmp_path: Path) -> None:
     assert not told(drop_line(tmp_path / "b", f"[buffer]\nmax_bytes = {total}\n"))
 
 
-@pytest.mark.urs("URS-CFG-02")
 @pytest.mark.parametrize(
     ("endpoints", "why"),
     [
@@ -119,7 +117,6 @@ def test_two_sources_at_one_device_are_a_warning(tmp_path: Path, endpoints: tupl
         assert not told(folder)
 
 
-@pytest.mark.urs("URS-CFG-02")
 @pytest.mark.parametrize(
     ("first", "second", "shared"),
     [
@@ -140,7 +137,7 @@ def test_registers_that_overlap_in_part_are_a_warning(tmp_path: Path, first: str
         assert not texts
 
 
-@pytest.mark.urs("URS-CFG-02")
+@pytest.mark.urs("URS-MAP-02")
 @pytest.mark.parametrize("damage", ["missing", "utf-16", "xlsx", "sep", "other columns"])
 def test_a_map_that_can_not_be_read_is_the_first_line_and_what_follows_from_it_is_not_listed(tmp_path: Path, damage: str) -> None:
     folder = tmp_path / "line"
@@ -163,7 +160,7 @@ def test_a_map_that_can_not_be_read_is_the_first_line_and_what_follows_from_it_i
     assert all(text.startswith("tags.csv") for text in texts), texts
 
 
-@pytest.mark.urs("URS-CFG-02", "URS-SEC-09")
+@pytest.mark.urs("URS-MAP-02")
 @pytest.mark.parametrize(
     ("more", "words"),
     [
@@ -183,7 +180,7 @@ def test_a_key_or_a_number_beyond_all_bounds_is_one_problem(tmp_path: Path, more
     assert len(texts[0]) < 300
 
 
-@pytest.mark.urs("URS-CFG-02")
+@pytest.mark.urs("URS-MAP-02")
 def test_no_sentence_of_a_library_is_shown(tmp_path: Path) -> None:
     """Wrong settings of every driver: what is said is ours."""
     wrong = """

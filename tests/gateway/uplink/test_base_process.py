@@ -13,6 +13,7 @@ from kit.uplink_bench import BOTH, GATEWAY, Bench
 
 from buffer import Body, Journal
 from buffer.verify import verify
+from gateway.uplink import Forwarder
 from simulators.ebr import Ebr
 
 
@@ -40,13 +41,8 @@ async def prune(bench: Bench) -> int:
     return first
 
 
-def whole(bench: Bench) -> bool:
-    return bench.ebr.store.streams().get((GATEWAY, bench.journal.last[0]), (0, ""))[0] == bench.journal.last[1]
-
-
-@BOTH
-@pytest.mark.urs("URS-UPL-03")
-async def test_a_second_receiver_after_pruning_gets_going_and_its_base_is_told(bench: Bench, kind: str) -> None:
+async def pruned(bench: Bench, kind: str) -> tuple[Forwarder, asyncio.Task[None]]:
+    """Deliver more than a segment, and prune the first."""
     bench.journal = forgetful(bench)
     await bench.start(kind)
     bench.append(4_096, 20)
@@ -55,6 +51,17 @@ async def test_a_second_receiver_after_pruning_gets_going_and_its_base_is_told(b
     task = bench.run(forward)
     await eventually(lambda: bench.delivered(kind), 60)
     await prune(bench)
+    return forward, task
+
+
+def whole(bench: Bench) -> bool:
+    return bench.ebr.store.streams().get((GATEWAY, bench.journal.last[0]), (0, ""))[0] == bench.journal.last[1]
+
+
+@BOTH
+@pytest.mark.urs("URS-UPL-03")
+async def test_a_second_receiver_after_pruning_gets_going_and_its_base_is_told(bench: Bench, kind: str) -> None:
+    _, task = await pruned(bench, kind)
     await bench.stop(task)
     bench.ebr = await other_ebr(bench, kind)
     second = bench.forward(bench.uplink(kind, name="second"))
@@ -73,14 +80,7 @@ async def test_a_second_receiver_after_pruning_gets_going_and_its_base_is_told(b
 @BOTH
 async def test_a_receiver_that_was_replaced_goes_on_at_its_base(bench: Bench, kind: str) -> None:
     """The gateway's cursor stands far behind the first entry held; the empty receiver has all of it sent again."""
-    bench.journal = forgetful(bench)
-    await bench.start(kind)
-    bench.append(4_096, 20)
-    bench.append(100, 20)
-    forward = bench.forward(bench.uplink(kind))
-    task = bench.run(forward)
-    await eventually(lambda: bench.delivered(kind), 60)
-    await prune(bench)
+    forward, task = await pruned(bench, kind)
     await eventually(lambda: bench.delivered(kind))
     await bench.stop(task)
     bench.ebr = await other_ebr(bench, kind)

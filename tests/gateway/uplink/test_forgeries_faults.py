@@ -34,7 +34,7 @@ def test_forged_receipts_and_outcomes_move_nothing(tmp_path: Path, figures: Call
             seed += 1
     forged, others = counts["receipts"] - counts["proofs"], counts["outcomes"] - counts["counted"]
     figures(
-        "S08",
+        "forged receipts",
         f"{FUZZ_S:.0f} s, seeds {first_seed}..{seed - 1}: {forged:,} forged receipts, {others:,} forged outcomes: 0 moved cursor or"
         f" quarantine; {counts['proofs']:,} receipts among them were true, {counts['moved']:,} of these moved something",
     )

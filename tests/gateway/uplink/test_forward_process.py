@@ -50,7 +50,7 @@ async def test_lost_entries_and_lost_doubled_receipts_cost_time_and_nothing_else
     assert bench.stored_alike()
     doubled = bench.ebr.store.counts()["duplicates"]
     assert doubled > 0
-    case = "F35" if kind == "mqtt" else "F36"
+    case = "MQTT" if kind == "mqtt" else "HTTPS"
     figures(
         case, f"{kind}: 20 % of messages and 30 % of receipts lost, all doubled: {doubled} of 60 again on the wire, 0 in effect, 0 lost"
     )
@@ -162,7 +162,10 @@ async def test_a_poisoned_page_is_halved_until_the_entry_is_found(bench: Bench, 
     await eventually(lambda: bench.delivered("https") and bench.journal.receipts.quarantined("https"))
     assert [one.seq for one in bench.journal.receipts.quarantined("https")] == [517]
     assert len(bench.held()) == 999
-    figures("F37", f"1 of 1,000 not accepted: found by halving, 999 delivered after {asyncio.get_running_loop().time() - started:.1f} s")
+    figures(
+        "refused entry",
+        f"1 of 1,000 not accepted: found by halving, 999 delivered after {asyncio.get_running_loop().time() - started:.1f} s",
+    )
 
 
 @pytest.mark.parametrize(("status", "wait_s"), [(429, 7.0), (503, 7.0)])
@@ -282,7 +285,9 @@ async def test_forged_receipts_of_another_client_move_nothing(bench: Bench, figu
     await eventually(lambda: bench.delivered("mqtt"))
     client.disconnect()
     await asyncio.to_thread(client.loop_stop)
-    figures("S08", f"{len(forged) + 1} forged receipts: 0 moved the cursor, {forward.status.receipts_refused} refused with an alarm")
+    figures(
+        "forged receipts", f"{len(forged) + 1} forged receipts: 0 moved the cursor, {forward.status.receipts_refused} refused with an alarm"
+    )
 
 
 @pytest.mark.urs("URS-UPL-04")

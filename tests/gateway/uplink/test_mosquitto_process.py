@@ -49,7 +49,9 @@ async def test_f32_a_broker_killed_with_a_full_window_and_restarted_empty(site: 
     await eventually(site.delivered)
     assert site.stored_alike()
     counts = site.ebr.store.counts()
-    figures("F32", f"{kills} kills, {len(site.held())} entries, {counts['duplicates']} duplicates on the wire, 0 in effect, 0 lost")
+    figures(
+        "broker killed", f"{kills} kills, {len(site.held())} entries, {counts['duplicates']} duplicates on the wire, 0 in effect, 0 lost"
+    )
 
 
 @pytest.mark.urs("URS-UPL-03", "URS-BUF-06")
@@ -67,7 +69,7 @@ async def test_f33_a_broker_that_acknowledges_and_throws_away(site: Site, figure
     assert site.journal.receipts.depth("ebr").entries == 50
     assert forward.status.state == "stalled"
     figures(
-        "F33", f"acknowledged by PUBACK, 0 of 50 deleted; alarm after {alarm_s:.1f} s with resend_after_s = 0.5 (default 10: about 20 s)"
+        "PUBACK", f"acknowledged by PUBACK, 0 of 50 deleted; alarm after {alarm_s:.1f} s with resend_after_s = 0.5 (default 10: about 20 s)"
     )
 
 
@@ -88,7 +90,7 @@ async def test_f34_a_receive_maximum_of_one(site: Site, figures: Figures) -> Non
     site.run(site.forward())
     await eventually(site.delivered)
     assert site.stored_alike()
-    figures("F34", f"Receive Maximum 1: {200 / (asyncio.get_running_loop().time() - started):.0f} entries/s, 0 lost")
+    figures("broker's limits", f"Receive Maximum 1: {200 / (asyncio.get_running_loop().time() - started):.0f} entries/s, 0 lost")
 
 
 async def test_f34_a_broker_that_takes_small_packets_only(site: Site, figures: Figures) -> None:
@@ -100,7 +102,7 @@ async def test_f34_a_broker_that_takes_small_packets_only(site: Site, figures: F
     assert raised.value.code == "too-small"
     assert site.findings[0]["code"] == "uplink-too-small"
     assert site.journal.receipts.depth("ebr").entries == 5
-    figures("F34", "packets of 2 KB: refused with an alarm, 0 sent, 5 of 5 kept")
+    figures("broker's limits", "packets of 2 KB: refused with an alarm, 0 sent, 5 of 5 kept")
 
 
 @pytest.mark.urs("URS-SEC-05")
@@ -143,4 +145,4 @@ async def test_f38_a_broker_that_wants_client_certificates(site: Site, figures: 
     site.run(site.forward(endpoint=endpoint, tls={"ca": "pki/ca.crt", "cert": "pki/client.crt", "key": "pki/client.key"}))
     await eventually(site.delivered)
     assert site.stored_alike()
-    figures("F38", "MQTT: without client certificate 0 entries out, with it all")
+    figures("certificates", "MQTT: without client certificate 0 entries out, with it all")

@@ -75,7 +75,10 @@ async def test_a_rotated_client_certificate_is_taken_without_a_restart(bench: Be
     await eventually(lambda: bench.delivered("https"))
     assert not task.done()
     assert bench.stored_alike()
-    figures("F38", f"client certificate rotated while running: taken within {asyncio.get_running_loop().time() - started:.1f} s, 0 lost")
+    figures(
+        "certificates",
+        f"client certificate rotated while running: taken within {asyncio.get_running_loop().time() - started:.1f} s, 0 lost",
+    )
 
 
 @pytest.mark.urs("URS-UPL-08")

@@ -1,6 +1,7 @@
 """The fast decoder reads what asyncua's own decoder reads, for any mix of types, masks and run lengths; rubbish never becomes a crash."""
 
 import struct
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from kit import asyncua_decoder
 
 from drivers.contract import Reading
 from drivers.opcua.decoding.publish import BROKEN, Decoder, ServiceFault, Undecoded, published
+from drivers.opcua.decoding.remembered import RememberedLayouts
 from drivers.opcua.session.variant import FIXED, Array, TooLarge, nodeid
 
 TYPES = ua.VariantType
@@ -97,6 +99,102 @@ def fast(body: bytes) -> list[Undecoded]:
     tags = {handle: handle for handle in range(100)}
     Decoder(tags, {handle: -1 if handle % 2 else 11 for handle in tags}, odd).data_change(body, 0, len(body), found)
     return [one if isinstance(one, Undecoded) else Undecoded(one[0], 11, *one[1:]) for one in found]
+
+
+@st.composite
+def cycles(draw: st.DrawFn) -> tuple[list[bytes], dict[int, int]]:
+    """What one subscription sends in turn: the same items with other values, and sometimes one of them otherwise than before.
+
+    With the type that each handle is meant to have; at times another.
+    """
+    kinds = draw(st.lists(st.sampled_from([1, 3, 6, 10, 11, 12, 12]), min_size=8, max_size=10))
+    handles = draw(st.permutations(range(len(kinds))))
+    bodies = []
+    for _ in range(draw(st.integers(1, 7))):
+        odd = draw(st.integers(-30, len(kinds) - 1))
+        body = struct.pack("<i", len(kinds))
+        for place, kind in enumerate(kinds):
+            body += record(draw, handles[place], kind, odd=place == odd)
+        bodies.append(body + draw(st.sampled_from([b"\xff\xff\xff\xff", b"\x00\x00\x00\x00", b"\x01\x00\x00\x00\x00"])))
+    types = dict.fromkeys(range(100), 11) | dict(zip(handles, kinds, strict=True))
+    types[draw(st.integers(0, 99))] = draw(st.sampled_from([-1, 11, 12]))
+    return bodies, types
+
+
+def record(draw: st.DrawFn, handle: int, kind: int, *, odd: bool) -> bytes:
+    """One record with both times and, if `odd`, one thing that differs: its item, mask, type, value or times."""
+    times = [draw(st.sampled_from([133_000_000_000_000_007, 133_000_000_000_000_008])) for _ in "12"]
+    mask, tail = 13, b""
+    match draw(st.integers(0, 5)) if odd else -1:
+        case 0:
+            handle = draw(st.integers(0, 99))
+        case 1:
+            mask, tail = 15, struct.pack("<I", draw(st.sampled_from([0, 0x480, 0x80310000])))
+        case 2:
+            kind = draw(st.sampled_from([1, 6, 9, 10, 11, 12]))
+        case 3:
+            times[draw(st.integers(0, 1))] = draw(st.sampled_from([0, -1, 2**63 - 1]))
+        case 4:
+            return struct.pack("<IBBi", handle, 13, 12, -1) + struct.pack("<qq", *times)
+    if kind == 12:
+        text = draw(st.sampled_from([b"RUN", b"HLD", b"\xff\xfe\xfd", "\u00e4a".encode()] if not odd else [b"", b"STOPPED"]))
+        value = struct.pack("<i", len(text)) + text
+    else:
+        value = struct.pack("<" + FIXED[kind], draw(st.integers(0, 1 if kind == 1 else 9)))
+    return struct.pack("<IBB", handle, mask, kind) + value + tail + struct.pack("<qq", *times)
+
+
+@given(cycles())
+def test_a_layout_that_is_remembered_changes_nothing(cycle: tuple[list[bytes], dict[int, int]]) -> None:
+    bodies, types = cycle
+
+    def decoder() -> Decoder:
+        return Decoder({handle: handle for handle in types}, types, lambda odd, out: out.append(odd))
+
+    remembering = decoder()
+    for body in [*bodies, *bodies, *bodies]:
+        first: list[Reading] = []
+        second: list[Reading] = []
+        decoder().data_change(body, 0, len(body), first)
+        remembering.data_change(body, 0, len(body), second)
+        assert second == first
+
+
+@pytest.mark.parametrize(
+    ("at", "other"),
+    [
+        pytest.param(0, b"\x07", id="another item"),
+        pytest.param(4, b"\x07", id="another mask"),
+        pytest.param(5, b"\x09", id="another type of the same width"),
+        pytest.param(30 + 6, b"\x01", id="another length of a text"),
+    ],
+)
+def test_what_lies_otherwise_than_before_is_decoded_as_ever(at: int, other: bytes) -> None:
+    records = [struct.pack("<IBBd", 0, 13, 11, 1.5), struct.pack("<IBBi", 1, 13, 12, 3) + b"RUN"]
+    records += [struct.pack("<IBBi", handle, 13, 6, handle) for handle in range(2, 12)]
+    good = b"".join(record + struct.pack("<qq", 133 * 10**15, 133 * 10**15) for record in records)
+    types = {0: 11, 1: 12, **dict.fromkeys(range(2, 12), 6)}
+    layouts = RememberedLayouts(types, types)
+    found = [layouts.readings(good + b"\xff\xff\xff\xff", 0, len(good) + 4, 12) for _ in range(3)]
+    assert [one is not None for one in found] == [False, True, True]
+    assert layouts.readings(good[:at] + other + good[at + 1 :] + b"\xff\xff\xff\xff", 0, len(good) + 4, 12) is None
+
+
+def test_layouts_are_bounded_and_those_that_come_by_chance_are_forgotten() -> None:
+    remembered = RememberedLayouts({handle: handle for handle in range(5_000)}, dict.fromkeys(range(5_000), 11))
+
+    def body(handles: Iterable[int]) -> bytes:
+        return b"".join(struct.pack("<IBBdqq", handle, 13, 11, 1.5, 133 * 10**15, 133 * 10**15) for handle in handles)
+
+    for count in range(8, 600):
+        for _ in "123":
+            remembered.readings(body(range(count)), 0, count * 30, count)
+        assert len(remembered._known) <= 16
+        assert len(remembered._score) <= 256
+    assert remembered.readings(body(range(599)), 0, 599 * 30, 599) is not None
+    for first in range(1, 40):
+        assert remembered.readings(body(range(first, first + 599)), 0, 599 * 30, 599) is None
+    assert (599, 599 * 30) not in remembered._known
 
 
 def plain(odd: Undecoded) -> tuple[Any, ...]:

@@ -23,11 +23,7 @@ async def test_attempts_that_fail_do_not_throw_away_the_session_that_the_server_
     """A pulled cable fails several times; a server that hands no subscription over has its queues in the old session alone."""
     async with Bench(tmp_path, count=3) as bench:
         bench.plc.switches.transfer = False
-        await bench.make()
-        bench.run()
-        await eventually(lambda: bench.disk.connections)
-        await bench.make(3)
-        await bench.caught_up()
+        await bench.begun()
         bench.cable.cut()
         await bench.make(20, every_s=0.01)
         await eventually(lambda: len(bench.failures) >= 4)
@@ -67,17 +63,54 @@ async def test_a_subscription_whose_items_can_not_be_made_is_not_left_behind_by_
         assert len(bench.plc.subscriptions.subscriptions) == 1
 
 
-async def test_of_a_server_with_fewer_subscriptions_than_rates_what_it_gives_is_read(tmp_path: Path) -> None:
-    async with Bench(tmp_path, count=3) as bench:
-        bench.tags[2] = replace(bench.tags[2], rate_ms=1000)
+async def test_of_a_server_with_fewer_subscriptions_than_rates_everything_is_read(tmp_path: Path) -> None:
+    """The rates share what subscriptions there are, also after a restart; only events can not."""
+    async with Bench(tmp_path, count=4, settings={"alarms": [{"notifier": "i=2253", "equipment": "line"}]}) as bench:
+        bench.tags[2:] = [replace(bench.tags[2], rate_ms=1000), replace(bench.tags[3], rate_ms=200)]
         bench.driver = OpcUaDriver(bench.source, bench.tags)
         bench.plc.switches.most_subscriptions = 1
         await bench.make()
         bench.run()
-        await eventually(lambda: {reading[0] for reading in bench.disk.readings} == {0, 1})
-        assert [(loss.cause, loss.tags) for loss in bench.disk.losses] == [("not-subscribed", (2,))]
+        await bench.caught_up()
+        (finding,) = [one for one in bench.disk.findings if one.severity == "alarm"]
+        assert (finding.code, "BadTooManySubscriptions" in finding.text) == ("alarms-not-heard", True)
+        assert bench.disk.losses == []
+        await bench.kill()
+        await bench.make(3)
+        bench.run()
+        await bench.make(2)
+        await bench.caught_up()
+        assert not bench.missing()
+        assert bench.doubled() == 0
+        assert len(bench.plc.subscriptions.subscriptions) == 1
+        assert bench.failures == []
+
+
+async def test_events_have_a_subscription_before_the_second_rate_has_one(tmp_path: Path) -> None:
+    async with Bench(tmp_path, count=3, settings={"alarms": [{"notifier": "i=2253", "equipment": "line"}]}) as bench:
+        bench.tags[2] = replace(bench.tags[2], rate_ms=1000)
+        bench.driver = OpcUaDriver(bench.source, bench.tags)
+        bench.plc.switches.most_subscriptions = 2
+        await bench.make()
+        bench.run()
+        await bench.caught_up()
+        assert [one.code for one in bench.disk.findings if one.severity == "alarm"] == []
+        assert sum(bool(one.events) for one in bench.plc.subscriptions.subscriptions.values()) == 1
+
+
+async def test_of_a_server_with_room_for_fewer_items_those_that_it_takes_are_read(tmp_path: Path) -> None:
+    """It refuses the whole call; the rest is one gap and one finding, and is taken up when there is room."""
+    async with Bench(tmp_path, count=20) as bench:
+        bench.plc.switches.most_items = 13
+        await bench.make()
+        bench.run()
+        await eventually(lambda: len({reading[0] for reading in bench.disk.readings}) == 13)
+        (loss,) = bench.disk.losses
         (finding,) = [one for one in bench.disk.findings if one.code == "not-subscribed"]
-        assert (finding.severity, "BadTooManySubscriptions" in finding.text) == ("alarm", True)
+        assert loss.tags == finding.tags == tuple(range(13, 20))
+        bench.plc.switches.most_items = 1000
+        await bench.caught_up()
+        assert [one.severity for one in bench.disk.findings if one.code == "not-subscribed"] == ["alarm", "info"]
         assert bench.failures == []
 
 

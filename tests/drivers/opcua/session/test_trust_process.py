@@ -152,7 +152,7 @@ async def test_each_policy_mode_and_identity(
         assert not [one for one in bench.failures if "Bad" in one]
         assert not bench.missing()
         assert bench.doubled() == 0
-        figures("F24", f"{policy} {mode} {identity}: values over a cut link, lost 0, doubled 0")
+        figures("link cut", f"{policy} {mode} {identity}: values over a cut link, lost 0, doubled 0")
 
 
 async def test_a_users_certificate_that_the_server_does_not_know_is_refused(

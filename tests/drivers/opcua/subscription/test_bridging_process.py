@@ -21,11 +21,7 @@ def causes(bench: Bench) -> list[str]:
 async def test_a_resumption_fills_the_gap_only_of_tags_whose_queue_would_tell_a_loss(tmp_path: Path, queue: int) -> None:
     async with Bench(tmp_path, count=2) as bench:
         bench.plc.switches.most_queue = queue
-        await bench.make()
-        bench.run()
-        await eventually(lambda: bench.disk.connections)
-        await bench.make(3, every_s=0.2)
-        await bench.caught_up()
+        await bench.begun(3, every_s=0.2)
         known = bench.disk.connections
         bench.cable.cut()
         await bench.make(10)
@@ -52,11 +48,7 @@ async def test_a_server_that_had_no_request_to_answer_is_a_gap_only_where_its_qu
     """The disk stalls, so that no request is sent; the link stays."""
     async with Bench(tmp_path, count=2, settings={"keep_alive_s": 30.0, "queue_size": 100}) as bench:
         bench.plc.switches.most_queue = queue
-        await bench.make()
-        bench.run()
-        await eventually(lambda: bench.disk.connections)
-        await bench.make(3, every_s=0.2)
-        await bench.caught_up()
+        await bench.begun(3, every_s=0.2)
         bench.disk.stalled = True
         await bench.make(45, every_s=0.1)
         await bench.make(10)

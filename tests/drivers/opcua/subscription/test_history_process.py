@@ -16,11 +16,7 @@ async def test_history_fills_a_gap_wholly_or_not_at_all(tmp_path: Path, trick: s
         bench.plc.switches.history_trick = trick
         await bench.plc.stop()
         await bench.plc.start()
-        await bench.make()
-        bench.run()
-        await eventually(lambda: bench.disk.connections)
-        await bench.make(3)
-        await bench.caught_up()
+        await bench.begun()
         bench.cable.cut()
         bench.plc.drop_subscriptions()
         await bench.make(150, every_s=0.002)
@@ -34,7 +30,7 @@ async def test_history_fills_a_gap_wholly_or_not_at_all(tmp_path: Path, trick: s
         assert bench.doubled() == 0
         assert bench.wrong_values() == 0
         silent = len(missing) if bench.disk.fillings else 0
-        say("F25 history", trick=trick or "none", filled=bool(bench.disk.fillings), missing=len(missing), silently_cut=silent)
+        say("history", trick=trick or "none", filled=bool(bench.disk.fillings), missing=len(missing), silently_cut=silent)
 
 
 @pytest.mark.faults
@@ -56,7 +52,7 @@ async def test_history_fills_what_a_queue_lost(tmp_path: Path) -> None:
         assert bench.doubled() == 0
 
 
-@pytest.mark.urs("URS-DAQ-03")
+@pytest.mark.urs("URS-DAQ-11")
 async def test_many_changes_with_one_source_time_are_filled_in_to_the_last_one(tmp_path: Path) -> None:
     """A PLC whose stamps have half seconds: five changes bear one source time, also where the gap begins and ends."""
     async with Bench(tmp_path, count=2) as bench:
@@ -97,11 +93,7 @@ async def test_a_history_that_does_not_hold_what_came_fills_no_gap(tmp_path: Pat
         bench.plc.switches.history = True
         await bench.plc.stop()
         await bench.plc.start()
-        await bench.make()
-        bench.run()
-        await eventually(lambda: bench.disk.connections)
-        await bench.make(3)
-        await bench.caught_up()
+        await bench.begun()
         bench.cable.cut()
         bench.plc.drop_subscriptions()
         bench.plc.history.forget()

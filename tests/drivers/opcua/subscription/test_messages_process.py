@@ -29,7 +29,7 @@ async def test_an_overflow_is_a_gap_for_exactly_its_tag_and_time(tmp_path: Path)
         assert loss.since_ticks is not None
         assert loss.until_ticks is not None
         covered = sum(loss.since_ticks < ticks < loss.until_ticks for ticks, _ in gone[1])
-        say("F20 queue overflow", lost=len(gone[1]), covered=covered, gaps=len(overflows))
+        say("queue overflow", lost=len(gone[1]), covered=covered, gaps=len(overflows))
         assert covered == len(gone[1])
 
 
@@ -56,7 +56,7 @@ async def test_a_message_that_never_came_is_fetched_again(bench: Bench) -> None:
     assert not bench.missing()
     assert (bench.doubled(), bench.unordered()) == (0, 0)
     assert bench.failures == []
-    say("F21 sequence gap", messages_missing=2, republished=bench.driver.counts["republished"], lost=lost(bench))
+    say("sequence gap", messages_missing=2, republished=bench.driver.counts["republished"], lost=lost(bench))
 
 
 async def test_a_message_that_is_no_longer_there_is_a_gap_and_every_value_is_asked_for(bench: Bench) -> None:
@@ -126,7 +126,7 @@ async def test_a_missing_node_stops_no_other_and_is_taken_up_when_it_comes(bench
     await eventually(lambda: any(reading[0] == 3 for reading in bench.disk.readings))
     kinds = {told["kind"] for readings, told in bench.disk.committed if any(reading[0] == 3 for reading in readings)}
     assert "initial" in kinds
-    say("F22 node back", taken_up_after_s=round(asyncio.get_running_loop().time() - begun, 2), retry_every_s=0.3)
+    say("node back", taken_up_after_s=round(asyncio.get_running_loop().time() - begun, 2), retry_every_s=0.3)
 
 
 @pytest.mark.faults

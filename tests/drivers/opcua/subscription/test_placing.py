@@ -24,7 +24,7 @@ def taken(records: list[Reading], before: list[Reading] | None, after: Reading |
 COARSE = history((50, 1), (50, 2), (50, 3), (55, 4), (55, 5), (55, 6), (60, 7), (60, 8), (60, 9))
 
 
-@pytest.mark.urs("URS-DAQ-03")
+@pytest.mark.urs("URS-DAQ-11")
 def test_all_values_of_one_time_are_taken_from_the_last_stored_one_to_the_first_after() -> None:
     assert taken(COARSE, stored(50, 1, 2), *stored(60, 8)) == ([3, 4, 5, 6, 7], True)
     assert taken(COARSE, stored(50, 1, 2, 3), *stored(60, 7)) == ([4, 5, 6], True)

@@ -13,11 +13,7 @@ from drivers.contract import Loss
 @pytest.mark.parametrize("killed", [True, False])
 async def test_an_overflow_in_the_first_message_after_a_resumption_is_a_gap_of_its_own(tmp_path: Path, killed: bool) -> None:
     async with Bench(tmp_path, count=2, settings={"queue_size": 10}) as bench:
-        await bench.make()
-        bench.run()
-        await eventually(lambda: bench.disk.connections)
-        await bench.make(3)
-        await bench.caught_up()
+        await bench.begun()
         last = bench.disk.readings[-1][3]
         assert last is not None
         known = bench.disk.connections
@@ -52,11 +48,7 @@ async def test_an_overflow_in_the_first_message_after_a_resumption_is_a_gap_of_i
 async def test_a_message_that_can_not_be_fetched_again_ends_the_resumption(tmp_path: Path) -> None:
     async with Bench(tmp_path, count=2) as bench:
         bench.plc.switches.kept_messages = 2
-        await bench.make()
-        bench.run()
-        await eventually(lambda: bench.disk.connections)
-        await bench.make(3)
-        await bench.caught_up()
+        await bench.begun()
         bench.disk.stalled = True
         await bench.make(8, every_s=0.1)
         await bench.kill()
@@ -75,11 +67,7 @@ async def test_a_message_that_can_not_be_fetched_again_ends_the_resumption(tmp_p
 async def test_a_hole_is_told_before_what_came_after_it(tmp_path: Path) -> None:
     """Of three messages that did not arrive the first two are gone and the third can be fetched: the gap lies before it."""
     async with Bench(tmp_path, count=2) as bench:
-        await bench.make()
-        bench.run()
-        await eventually(lambda: bench.disk.connections)
-        await bench.make(3)
-        await bench.caught_up()
+        await bench.begun()
         (subscription,) = bench.plc.subscriptions.subscriptions.values()
         first = subscription.sequence
         bench.plc.switches.drop_messages = {first, first + 1, first + 2}

@@ -87,7 +87,7 @@ def stage(request: pytest.FixtureRequest) -> Stage:
     return made
 
 
-@pytest.mark.urs("URS-CTX-07")
+@pytest.mark.urs("URS-CTX-10")
 def test_the_life_of_an_alarm_stands_in_the_batch_with_who_acknowledged_it(stage: Stage) -> None:
     stage.say(10, row())
     stage.say(10, row())
@@ -179,7 +179,7 @@ def listed(stage: Stage) -> list[tuple[Any, ...]]:
     return [tuple(alarm[name] for name in ("raised", "acknowledged", "acknowledged_by", "cleared")) for alarm in end["alarms"]]
 
 
-@pytest.mark.urs("URS-CTX-07")
+@pytest.mark.urs("URS-CTX-10")
 @pytest.mark.parametrize("branch_first", [True, False])
 def test_a_branch_that_waits_for_its_acknowledgement_is_no_new_alarm_and_nobody_acknowledged(stage: Stage, branch_first: bool) -> None:
     """As node-opcua does: at the end a branch takes the unacknowledged state, and the condition itself begins anew."""
@@ -279,3 +279,15 @@ def test_an_acknowledgement_with_the_time_of_the_alarm_is_known_by_when_it_came(
     assert told(stage)[-1] == ("acknowledged", at(30))
     answer = [event for event in stage.events if event["type"] == "alarm"][-1]
     assert answer["at"]["window_s"] == 20.0
+
+
+@pytest.mark.urs("URS-CTX-07")
+def test_two_occurrences_that_one_entry_tells_are_told_apart(stage: Stage) -> None:
+    """A server's queue comes in one message: raised, over, raised again; then somebody acknowledges the first of them."""
+    ended = row(active=False, acked=True, retain=True)
+    stage.say(10, row(), row(branch="b1", retain=True), ended, row(), row(branch="b2", retain=True), ended)
+    stage.say(20, row(branch="b1", acked=True, retain=False, user="first"))
+    stage.say(30, row(branch="b2", acked=True, retain=False, user="second"))
+    assert [(alarm[1], alarm[2]) for alarm in listed(stage)] == [(at(20), "first"), (at(30), "second")]
+    (end,) = [event for event in stage.events if event["type"] == "batch" and event["transition"] == "end"]
+    assert all(not name.startswith("!") for alarm in end["alarms"] for name in alarm), "how they are told apart is nobody's business"

@@ -19,7 +19,7 @@ def stage(request: pytest.FixtureRequest) -> Stage:
     return made
 
 
-@pytest.mark.urs("URS-MAP-06", "URS-CTX-07")
+@pytest.mark.urs("URS-DAQ-09")
 def test_a_tolerance_is_a_difference_and_is_converted_without_the_offset_of_its_unit() -> None:
     tags = tuple(replace(tag, unit="[degF]") if tag.unit is not None else tag for tag in line_of().tags)
     row = replace(WEIGH, unit="Cel", gross=None, tare=None, target=term("-10"), tolerance=term("=plc.target"))

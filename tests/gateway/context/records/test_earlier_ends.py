@@ -79,16 +79,40 @@ def test_a_stay_whose_parameters_are_final_says_that_its_end_came_too_late_for_t
 
 
 @pytest.mark.urs("URS-CTX-08", "URS-CTX-09")
-def test_a_step_that_is_cut_where_its_batch_was_left_long_ago_is_not_known_by_its_sums() -> None:
+def test_what_was_seen_until_its_batch_was_left_is_present_however_late_the_next_batch_comes() -> None:
     plant = plant_of(batch=FromTag(tag="g.batch"), batch_ends="change")
-    plant.see(1, "initial", g_step=0, g_speed=1.0, g_batch="B1")
+    plant.see(1, "initial", g_step=0, g_speed=1.0, g_batch="")
+    plant.see(5, g_batch="B1")
     plant.see(10, g_step=20)
-    plant.speeds(12, 50)
-    plant.see(50.5, g_batch="")
-    plant.speeds(52, 240)
+    plant.speeds(10, 50)
+    plant.see(50, g_batch="")
+    plant.speeds(50, 240)
     plant.see(240.5, g_batch="B2")
     plant.speeds(242, 270)
     mix = plant.ended("MIX")
-    assert (mix["batch"], mix["end"]["time"]) == ("B1", time(50.5))
-    assert plant.statuses() == {"mix_mean": "gap", "mix_first": "present", "mix_time": "present"}
+    assert (mix["batch"], mix["end"]["time"]) == ("B1", time(50))
+    assert plant.statuses() == {"mix_mean": "present", "mix_first": "present", "mix_time": "present"}
+    mean = plant.parameter("MIX", "mix_mean")
+    assert (mean["value"], mean["readings"], mean["min"], mean["max"]) == ("27.5", 8, "10.0", "45.0"), "of 10, 15, ... 45, for 5 s each"
+    assert taken(plant, "B1") == (time(50), "present")
+    assert plant.events == replayed(plant)
+
+
+@pytest.mark.urs("URS-CTX-08", "URS-CTX-09")
+def test_a_batch_whose_id_comes_back_is_summed_until_its_own_end() -> None:
+    plant = plant_of(batch=FromTag(tag="g.batch"), batch_ends="change")
+    plant.see(1, "initial", g_step=0, g_speed=1.0, g_batch="")
+    plant.see(5, g_batch="B1")
+    plant.speeds(10, 50)
+    plant.see(50, g_batch="")
+    plant.speeds(50, 140)
+    plant.see(140, g_batch="B1")
+    plant.speeds(140, 240)
+    plant.see(240, g_batch="")
+    plant.speeds(240, 400)
+    plant.see(400, g_batch="B2")
+    plant.speeds(400, 420)
+    assert taken(plant, "B1") == (time(240), "present")
+    (stay,) = plant.of("batch", transition="end", batch="B1")[-1]["equipments"]
+    assert (stay["parameters"][0]["readings"], stay["parameters"][0]["max"]) == (46, "235.0")
     assert plant.events == replayed(plant)

@@ -40,12 +40,12 @@ class Corrected(Plant):
         return {event["code"] for event in self.of("finding")}
 
 
-def plant_of(key: str | list[str] = "id", *, dryer: bool = False, **more: Any) -> Corrected:
+def plant_of(key: str | list[str] = "id", *, dryer: bool = False, parameters: tuple[Parameter, ...] = MIX, **more: Any) -> Corrected:
     plain = {"product": None, "recipe": None, **more}
     units = (equipment("granulator", "GRN-201", **plain), *((equipment("dryer", "FBD-202", **plain),) if dryer else ()))
     names = {unit.name for unit in units}
     steps = tuple(replace(step, occurs="0..n") for step in STEPS if step.equipment in names)
-    line = line_of(equipment=units, routes=(), steps=steps, parameters=MIX, materials=(LOTS,))
+    line = line_of(equipment=units, routes=(), steps=steps, parameters=parameters, materials=(LOTS,))
     orders = {"query": [{"name": "orders", "key": key}, {"name": "lots", "key": "id"}]}
     sources = tuple(replace_options(source, orders) if source.name == "mes" else source for source in line.sources)
     return Corrected(replace(line, sources=sources))
@@ -266,6 +266,28 @@ def test_an_alarm_of_the_equipment_is_listed_with_the_right_batch() -> None:
     assert (alarm["alarm"], alarm["raised"] is None, alarm["cleared"] is None) == ("DOOR", False, False)
 
 
+@pytest.mark.urs("URS-CTX-03")
+def test_alarms_of_an_earlier_stay_in_the_wrong_batch_stay_there() -> None:
+    """The granulator was in B1, then in B9, and the row that brought it back to B1 was wrong."""
+    door = Alarm("DOOR", "g.run", "1", equipment="granulator", text="Door open")
+    plant = Corrected(replace(plant_of(dryer=True).line, alarms=(door,)))
+    begun(plant)
+    plant.row(28, "D", unit="FBD-202", order_no="O7", batch_no="B1", status="RUN")
+    plant.see(28.5, g_run=1)
+    plant.see(29, g_run=0)
+    ended(plant, 30)
+    plant.row(60, "7", "deleted", order_no="O7", batch_no="B1", status="RUN")
+    plant.row(61, "9", order_no="O9", batch_no="B1", status="RUN")
+    plant.run_on(62, 70)
+    plant.see(70.2, g_run=1)
+    plant.see(71, g_run=0)
+    plant.row(80, "9", "changed", order_no="O9", batch_no="B2", status="RUN")
+    plant.run_on(81, 90)
+    batches = plant.fold.state.batches
+    assert [[a["raised"] for a in batches[name].alarms] for name in ("B1", "B2")] == [[time(28.5)], [time(70.2)]]
+    assert [batches[name].alarm_count for name in ("B1", "B2")] == [1, 1]
+
+
 @pytest.mark.urs("URS-CTX-03", "URS-CTX-08")
 def test_a_number_that_was_wrong_may_be_right_later_and_has_then_run_nothing_yet() -> None:
     plant = plant_of()
@@ -284,3 +306,48 @@ def test_a_number_that_was_wrong_may_be_right_later_and_has_then_run_nothing_yet
     missing = [e["evidence"]["step"] for e in plant.of("finding", code="step-missing") if e["evidence"]["batch"] == "B1"]
     assert missing == ["GRANULATE", "MIX", "WET"], "what went over to B2 did not run in B1"
     assert ends[-1][3] == "incomplete"
+
+
+@pytest.mark.urs("URS-CTX-04")
+def test_a_step_is_not_repeated_where_its_first_run_went_over() -> None:
+    plant = plant_of()
+    plant = Corrected(replace(plant.line, steps=tuple(replace(step, occurs="1") for step in plant.line.steps)))
+    begun(plant)
+    plant.row(30, "7", "changed", order_no="O7", batch_no="B2", status="RUN")
+    plant.run_on(31, 40)
+    plant.see(40, g_step=0)
+    plant.row(42, "8", order_no="O8", batch_no="B1", status="RUN")
+    plant.run_on(43, 50)
+    plant.see(50, g_step=20)
+    plant.run_on(51, 60)
+    assert [e["batch"] for e in plant.of("step", transition="start", step="MIX")] == ["B1", "B1"]
+    assert "step-repeated" not in plant.codes(), "the first of them is B2's by now"
+
+
+@pytest.mark.urs("URS-CTX-03", "URS-CTX-09")
+@pytest.mark.parametrize("until_s", [40, 160])
+def test_events_at_which_parameters_were_taken_go_over_with_their_numbers(until_s: int) -> None:
+    at_lot = Parameter("speed_at_lot", "granulator", None, "value_at_start", "g.speed", decimals=0, when="event", event="material:weigh")
+    plant = plant_of(parameters=(at_lot,))
+    begun(plant)
+    plant.run_on(30, until_s)
+    plant.row(until_s, "7", "changed", order_no="O7", batch_no="B2", status="RUN")
+    plant.run_on(until_s + 1, until_s + 10)
+    plant.row(until_s + 10, "L2", name="lots", lot="LOT-2")
+    plant.run_on(until_s + 11, until_s + 20)
+    ended(plant, until_s + 20)
+    end = plant.of("batch", transition="end", batch="B2")[0]
+    (stay,) = end["equipments"]
+    assert [(p["event"], p["occurrence"], p["status"]) for p in stay["parameters"]] == [
+        ("material:weigh", 1, "present"),
+        ("material:weigh", 2, "present"),
+    ]
+    assert "not_applicable" not in end["completeness"]
+    plant.row(until_s + 60, "9", order_no="O9", batch_no="B1", status="RUN")
+    plant.run_on(until_s + 61, until_s + 70)
+    plant.see(until_s + 70, g_step=0)
+    plant.row(until_s + 71, "10", order_no="O10", batch_no="B3", status="RUN")
+    plant.run_on(until_s + 72, until_s + 90)
+    idle = plant.of("batch", transition="end", batch="B1")[-1]["completeness"]["not_applicable"]
+    assert [(item["parameter"], item["reason"]) for item in idle] == [("speed_at_lot", "the event did not happen")]
+    assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)

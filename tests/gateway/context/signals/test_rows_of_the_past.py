@@ -47,7 +47,7 @@ def orders(*numbers: int, ago_s: float = 3600.0) -> list[tuple[float | None, str
     return [(-60 - ago_s * (numbers[-1] - n), str(n), {"batch_no": f"B{n}", "order_no": f"O{n}"}) for n in numbers]
 
 
-@pytest.mark.urs("URS-CTX-03", "URS-DAQ-04")
+@pytest.mark.urs("URS-CTX-03")
 @pytest.mark.parametrize("pieces", [1, 2, 30])
 def test_at_a_first_start_only_the_order_that_stands_now_opens_a_batch(pieces: int) -> None:
     plant = plant_of()
@@ -131,6 +131,32 @@ def test_final_records_of_an_order_that_is_told_long_after_go_over_to_it() -> No
     end = plant.of("batch", transition="end", batch="B1")[-1]
     assert end["records"] == []
     assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)
+
+
+@pytest.mark.urs("URS-CTX-03", "URS-CTX-08", "URS-CFG-01")
+def test_gaps_and_configurations_of_final_records_are_those_of_the_batch_that_lists_them() -> None:
+    plant = plant_of()
+    how = {"follows": None, "changes": 0, "diff": [], "approved_by": None}
+    plant.happen(0, type="config", version=1, sha256="0" * 64, **how)
+    plant.see(1, "initial", g_step=0, g_speed=0.0)
+    plant.look(10, [(9.5, "1", {"batch_no": "B1"})], since_s=9)
+    plant.see(40, g_step=20, g_speed=100.0)
+    gap = {"gap": "g-plc/7", "source": "g-plc", "tags": ["g.speed"], "start": time(42), "detected": time(44), "cause": "link-lost"}
+    plant.happen(44, type="gap", transition="open", detail="", **gap)
+    plant.see(46, g_speed=101.0)
+    plant.see(50, g_step=0)
+    for at_s in range(55, 200, 5):
+        plant.see(at_s, g_speed=float(at_s))
+    plant.line = replace(plant.line, sha256="1" * 64)
+    plant.fold = plant.fold.under(plant.line)
+    plant.happen(198, type="config", version=2, sha256="1" * 64, **how)
+    plant.look(200, [(30, "2", {"batch_no": "B2"})])
+    plant.alive(210, "g-plc")
+    plant.look(220, [(219.5, "3", {"batch_no": "B3"})], since_s=219)
+    plant.alive(230, "g-plc")
+    ends = {e["batch"]: e for e in plant.of("batch", transition="end")}
+    told = {batch: (end["gaps"], [known["version"] for known in end["configurations"]]) for batch, end in ends.items()}
+    assert told == {"B1": ([], [1, 2]), "B2": (["g-plc/7"], [1, 2])}
 
 
 @pytest.mark.urs("URS-CTX-03", "URS-CTX-04")
@@ -232,7 +258,7 @@ def test_steps_of_orders_that_were_over_make_no_records(orders_first: bool) -> N
     assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)
 
 
-@pytest.mark.urs("URS-CTX-07")
+@pytest.mark.urs("URS-CTX-03")
 def test_bookings_and_samples_of_orders_that_were_over_are_not_made() -> None:
     plant = plant_of()
     rows = [(-3000.0, "1", {"batch_no": "B1"}), (-30.0, "2", {"batch_no": "B2"})]
@@ -247,3 +273,73 @@ def test_bookings_and_samples_of_orders_that_were_over_are_not_made() -> None:
     plant.look(50, [(49.5, "3", {"batch_no": "B2", "lot": "L3"})], "lots", since_s=49)
     plant.alive(60)
     assert plant.of("material")[-1]["at"]["basis"] == "observed"
+
+
+@pytest.mark.urs("URS-CTX-03", "URS-CTX-08")
+def test_a_batch_lacks_the_step_whose_only_run_went_over_to_the_next_order() -> None:
+    plant = plant_of()
+    plant = Told(replace(plant.line, steps=tuple(replace(step, occurs="1") for step in plant.line.steps if step.step != "WET")))
+    plant.see(1, "initial", g_step=0, g_speed=0.0)
+    plant.look(10, [(9.5, "1", {"batch_no": "B1"})], since_s=9)
+    plant.see(40, g_step=20, g_speed=100.0)
+    plant.see(50, g_step=0)
+    plant.alive(55, "g-plc")
+    plant.look(60, [(30, "2", {"batch_no": "B2"})])
+    plant.alive(70, "g-plc")
+    plant.alive(80, "g-plc")
+    assert {e["supersedes"].split("/")[2] for e in plant.of("rebind")} == {"B1"}
+    end = plant.of("batch", transition="end", batch="B1")[-1]
+    missing = [(item["step"], item["status"]) for item in end["completeness"]["missing"]]
+    assert (end["status"], missing) == ("incomplete", [("GRANULATE", "missing"), ("MIX", "missing")])
+    assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)
+
+
+@pytest.mark.urs("URS-CTX-03", "URS-CTX-04")
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_step_goes_on_that_was_cut_minutes_back_where_its_batch_did_not_change(at_once: bool) -> None:
+    """The readings after the cut are in the step's sums by then, where they belong; nothing has to be held for that."""
+    plant = plant_of(batch=FromRow(row="mes.orders", key="unit_id", column="batch_no", where="status=RUN"), order=None, batch_ends="empty")
+    plant.see(1, "initial", g_step=0, g_speed=100.0)
+    plant.look(10, [(9.5, "1", {"batch_no": "B1", "status": "RUN"})], since_s=9)
+    plant.see(53, g_step=20, g_speed=90.0)
+    for at_s in range(60, 230, 10):
+        plant.see(at_s, g_speed=float(at_s))
+    closed, following = (56.0, "1", {"batch_no": "B1", "status": "CLOSED"}), (50.0, "2", {"batch_no": "B2", "status": "RUN"})
+    if at_once:
+        plant.look(230, [closed, following], since_s=229)
+    else:
+        plant.look(230, [closed], since_s=229)
+        plant.alive(231, "g-plc")
+        plant.look(232, [following], since_s=231)
+    plant.see(240, g_speed=240.0)
+    plant.see(250, g_step=0)
+    for at_s in range(260, 300, 10):
+        plant.alive(at_s, "g-plc")
+    gone = {e["supersedes"] for e in plant.of("rebind")}
+    ends = {e["record"]: e for e in plant.of("step", transition="end", step="MIX") if e["record"] not in gone}
+    (end,) = ends.values()
+    assert (end["batch"], end["start"]["time"], end["end"]["time"], end["cause"]) == ("B2", time(53), time(250), "completed")
+    (mean,) = end["parameters"]
+    assert (mean["status"], mean["readings"]) == ("present", 19)
+    assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)
+
+
+@pytest.mark.urs("URS-CTX-03", "URS-CTX-04")
+def test_a_step_that_was_cut_twice_in_the_time_of_one_batch_is_one_run_of_it() -> None:
+    plant = plant_of(batch=FromRow(row="mes.orders", key="unit_id", column="batch_no", where="status=RUN"), order=None, batch_ends="empty")
+    plant.see(1, "initial", g_step=0, g_speed=100.0)
+    plant.look(10, [(9.5, "1", {"batch_no": "B1", "status": "RUN"})], since_s=9)
+    plant.see(53, g_step=20, g_speed=90.0)
+    for at_s, row_s, status in ((57, 56, "CLOSED"), (60, 59, "RUN"), (63, 62, "CLOSED")):
+        plant.look(at_s, [(row_s, "1", {"batch_no": "B1", "status": status})], since_s=at_s - 1)
+        plant.alive(at_s + 1, "g-plc")
+    plant.look(66, [(50, "2", {"batch_no": "B2", "status": "RUN"})], since_s=65)
+    plant.alive(67, "g-plc")
+    plant.see(90, g_step=0)
+    plant.alive(95, "g-plc")
+    plant.alive(100, "g-plc")
+    gone = {e["supersedes"] for e in plant.of("rebind")}
+    ends = {e["record"]: e for e in plant.of("step", transition="end", step="MIX") if e["record"] not in gone}
+    told = [(e["batch"], e["start"]["time"], e["end"]["time"], e["cause"]) for e in ends.values()]
+    assert told == [("B2", time(53), time(90), "completed")]
+    assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)

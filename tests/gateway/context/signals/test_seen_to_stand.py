@@ -278,6 +278,134 @@ def test_a_step_whose_key_was_seen_to_change_with_its_signal_ended_with_the_sign
     assert (edge(ended(plant), "end"), ended(plant)["end"]["time"]) == (("observed", 1.0), time(60))
 
 
+@pytest.mark.urs("URS-CTX-04", "URS-DAQ-06")
+@pytest.mark.parametrize(("value", "starts"), [(0, []), (20, [("inferred-from-gap", 20.0)])])
+def test_a_key_that_changes_while_nobody_sees_its_signal_begins_no_run(value: int, starts: list[Any]) -> None:
+    """It ended the run that bore the former key. The next one begins when its signal is seen on, some time in the gap; or it never did."""
+    plant = keyed()
+    plant.see(40, g_speed=150.0)
+    lose(plant, 40, 41, ["g.step"])
+    plant.see(50, g_run=2)
+    plant.alive(55)
+    assert (edge(ended(plant), "end"), ended(plant)["end"]["time"]) == (("inferred-from-gap", 10.0), time(50))
+    assert len(plant.of("step", transition="start", step="MIX")) == 1, "nobody saw a start"
+    plant.see(60, "initial", entry_s=60, g_step=value)
+    plant.alive(70)
+    assert [edge(e, "start") for e in plant.of("step", transition="start", step="MIX")[1:]] == starts
+    plant.see(80, g_step=0)
+    plant.alive(90)
+    runs = {e["run"]: (edge(e, "start"), edge(e, "end")) for e in plant.of("step", transition="end", step="MIX")}
+    assert [runs[run] for run in sorted(runs)[1:]] == [(start, ("observed", 1.0)) for start in starts]
+    assert len(plant.of("finding", code="step-repeated")) == len(starts)
+    is_said_again(plant)
+
+
+@pytest.mark.urs("URS-CTX-04", "URS-DAQ-06")
+def test_runs_whose_keys_came_before_what_their_signal_kept_begin_at_their_keys() -> None:
+    """The signal's own queue comes late, without loss: it was on all the time, and two keys came meanwhile."""
+    plant = keyed()
+    plant.see(40, g_speed=150.0)
+    lose(plant, 40, 41, ["g.step"])
+    plant.see(50, g_run=2)
+    plant.see(53, g_run=3)
+    plant.alive(55)
+    assert len(plant.of("step", transition="start", step="MIX")) == 1
+    plant.happen(60, type="source", source="g-plc", state="resumed", tags=["g.step"], observed=time(60))
+    plant.see(57, g_step=0, entry_s=61)
+    plant.see(65, g_speed=150.0)
+    plant.alive(70)
+    plant.alive(80)
+    runs = [(e["run"], e["start"]["time"], e["end"]["time"]) for e in plant.of("step", transition="end", step="MIX")]
+    assert runs[-2:] == [(2, time(50), time(53)), (3, time(53), time(57))]
+    assert {edge(e, side) for e in plant.of("step", transition="end", step="MIX")[-2:] for side in ("start", "end")} == {("observed", 1.0)}
+    is_said_again(plant)
+
+
+@pytest.mark.urs("URS-CTX-04", "URS-DAQ-06")
+def test_a_batch_that_begins_while_nobody_sees_a_step_that_had_ended_begins_no_run_of_it() -> None:
+    plant = keyed()
+    lose(plant, 40, 41, ["g.step"])
+    plant.see(50, g_run=2)
+    plant.alive(55)
+    plant.order(56, "GRN-201", "B7", row_s=56)
+    plant.alive(62)
+    assert len(plant.of("step", transition="start", step="MIX")) == 1
+    plant.see(70, "initial", entry_s=70, g_step=20)
+    plant.alive(80)
+    (start,) = plant.of("step", transition="start", step="MIX", run=1, batch="B7")
+    assert (edge(start, "start"), start["start"]["time"]) == (("inferred-from-gap", 30.0), time(70))
+    is_said_again(plant)
+
+
+@pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
+def test_a_key_that_goes_back_right_after_a_gap_may_have_been_another_one_all_through_it() -> None:
+    plant = keyed()
+    plant.see(40, g_speed=150.0)
+    lose(plant, 40, 50)
+    look_again(plant, 60, g_step=20, g_run=2)
+    plant.see(60.2, g_run=1)
+    plant.alive(70)
+    plant.see(80, g_step=0)
+    plant.alive(90)
+    told = [(edge(ended(plant, run=run), "start"), edge(ended(plant, run=run), "end")) for run in (1, 2, 3)]
+    assert told == [(("observed", 1.0), UNKNOWN), (UNKNOWN, UNKNOWN), (UNKNOWN, ("observed", 1.0))]
+    statuses = [[p["status"] for p in ended(plant, run=run)["parameters"] if p["parameter"] == "mix_time"] for run in (1, 2, 3)]
+    assert statuses == [["gap"], ["gap"], ["gap"]], "perhaps it was one run, perhaps three: nobody saw"
+    is_said_again(plant)
+
+
+@pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
+def test_a_step_that_is_off_right_after_a_gap_and_on_again_may_have_been_off_all_through_it(plant: Plant) -> None:
+    plant.see(30, g_step=20)
+    plant.see(40, g_speed=150.0)
+    lose(plant, 40, 50)
+    look_again(plant, 60, g_step=0)
+    plant.see(60.2, g_step=20)
+    plant.alive(70)
+    assert edge(ended(plant), "end") == UNKNOWN
+    assert edge(plant.of("step", transition="start", step="MIX", run=2)[0], "start") == UNKNOWN
+    is_said_again(plant)
+
+
+@pytest.mark.parametrize("gap_s", [None, 59.9])
+def test_a_value_that_can_not_have_stood_is_none(plant: Plant, gap_s: float | None) -> None:
+    """Also where it was read after a gap: one that is shorter than the settling time hides nothing that stood."""
+    plant.see(30, g_step=20)
+    if gap_s is not None:
+        plant.see(gap_s, g_speed=150.0)
+        lose(plant, gap_s, 59.95)
+    look_again(plant, 60, g_step=0)
+    plant.see(60.2, g_step=20)
+    plant.alive(70)
+    assert plant.of("step", transition="end", step="MIX") == []
+
+
+@pytest.mark.urs("URS-CTX-02", "URS-DAQ-06")
+@pytest.mark.parametrize("read", ["after the gap", "before the gap", "before a gap that is learned late"])
+def test_an_id_that_may_have_stood_unseen_between_the_same_one_is_a_batch_of_unknown_times(read: str) -> None:
+    unit = equipment("granulator", "GRN-201", batch=FromTag(tag="g.batch"), order=None, product=None, recipe=None, batch_ends="change")
+    plant = Plant(line_of(equipment=(unit,), routes=()))
+    look_again(plant, 0)
+    plant.see(20, g_batch="B1")
+    plant.alive(25)
+    if read == "after the gap":
+        lose(plant, 40, 50)
+        look_again(plant, 60, g_batch="B2")
+        plant.see(60.2, g_batch="B1")
+    else:
+        plant.see(40, g_batch="B2")
+        lose(plant, 40.1, 50 if "late" in read else 41)
+        look_again(plant, 60, g_batch="B1")
+    plant.alive(70)
+    starts = [(e["batch"], edge(e, "start")) for e in plant.of("batch", transition="start")]
+    assert starts[0::2] == [("B1", ("observed", 1.0)), ("B1", UNKNOWN)]
+    assert starts[1] == ("B2", ("observed", 1.0) if "late" in read else UNKNOWN), "so it was known when it was said"
+    left = [(e["batch"], edge(e, "end")) for e in plant.of("batch", transition="leave")]
+    assert left[-1] == ("B2", UNKNOWN)
+    assert left[0] == ("B1", ("observed", 1.0) if "late" in read else UNKNOWN)
+    is_said_again(plant)
+
+
 @pytest.mark.urs("URS-CTX-02", "URS-DAQ-06")
 def test_a_batch_whose_id_was_not_seen_to_stand_began_nobody_knows_when() -> None:
     unit = equipment("granulator", "GRN-201", batch=FromTag(tag="g.batch"), order=None, product=None, recipe=None, batch_ends="empty")

@@ -17,6 +17,7 @@ from kit.random_line import Recorded
 from simulators.ebr import Store
 from simulators.ebr.builder import build
 from simulators.ebr.pages.batchml import NAMESPACE, batchml
+from simulators.ebr.record.corrections import corrections
 from simulators.ebr.record.record import batch_record
 
 SCHEMAS = Path(os.environ.get("EBR_B2MML", Path.home() / ".cache" / "ebr-gateway" / "b2mml"))
@@ -108,6 +109,8 @@ def everything(folder: Path) -> Path:
             ],
         },
     ]
+    revised = [item for item in (step, *record["materials"]) if "revisions" in item]
+    record["corrections"] = corrections("B1", revised, [], [])
     alarm = {"alarm": "G-HIGH", "severity": "alarm", "text": "Speed high", "equipment": "granulator", "gateway": "x/y", "seq": 9}
     times = dict.fromkeys(("raised", "acknowledged", "cleared"), instant["time"])
     record["alarms"] = [{**alarm, **times, "acknowledged_by": "jdupont"}, {**alarm, "raised": instant["time"]}]

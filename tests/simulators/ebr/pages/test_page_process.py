@@ -14,11 +14,13 @@ from kit.random_line import Recorded
 from simulators.ebr import Store
 from simulators.ebr.pages.page import html
 from simulators.ebr.pages.plot import LEFT, RIGHT, WIDTH, Plot, bad_times, svg
-from simulators.ebr.pages.sections import duration, sections
+from simulators.ebr.pages.sections import sections
 from simulators.ebr.record.bookings import genealogy
+from simulators.ebr.record.corrections import corrections
 from simulators.ebr.record.exceptions import exceptions
 from simulators.ebr.record.readings import Point
 from simulators.ebr.record.record import batch_record
+from simulators.ebr.record.statement import duration
 from simulators.ebr.record.unverified_times import UnverifiedTimes, placed
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -90,6 +92,7 @@ def full(recorded: Recorded, tmp_path: Path) -> tuple[dict[str, Any], Any]:
         {**missing, "material": "weigh_api"},
         {**missing, "equipment": None, "lot": "L-9", "status": "no-child"},
     ]
+    record["corrections"] = corrections("B1", record["steps"], record["ends"], record["materials"])
     record["exceptions"] = exceptions(record)
     return record, series
 
@@ -120,13 +123,11 @@ def test_everything_that_a_reviewer_must_know_stands_on_the_page(full: tuple[dic
 
 def test_sections_without_anything_in_them_are_left_out(full: tuple[dict[str, Any], Any]) -> None:
     record, _ = full
-    for name in ("materials", "hold_times", "alarms", "gaps"):
+    for name in ("materials", "hold_times", "alarms", "gaps", "corrections"):
         record[name] = []
     record["genealogy"] = {"edges": [], "orphans": []}
     for end in record["ends"]:
         end["configurations"] = []
-    for step in record["steps"]:
-        step["revisions"] = []
     left = "".join(sections(record, PARIS))
     assert re.findall(r"<h2>([^<]+)", left) == ["Clock"]
 

@@ -1,63 +1,28 @@
 """One batch, one end, one count, the same words: in the EBR's page, JSON and BatchML, and in the archive's HTML and PDF."""
 
 import json
-import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree as ET
 from zoneinfo import ZoneInfo
 
 import pytest
+from kit.pages_read import seen
 from kit.random_line import Recorded
+from kit.record_copies import Copies
 
 from buffer.archive import texts
 from buffer.archive.blocks import Table
-from buffer.archive.html import html as archive_html
-from buffer.archive.pdf import pdf as archive_pdf
 from buffer.archive.record import Record
 from buffer.segment import Entry
-from simulators.ebr import Store
-from simulators.ebr.pages.batchml import NAMESPACE, batchml
+from simulators.ebr.pages.batchml import NAMESPACE
 from simulators.ebr.pages.page import html
 from simulators.ebr.record import statement
 from simulators.ebr.record.exceptions import exceptions
-from simulators.ebr.record.record import batch_record
 
 PARIS = ZoneInfo("Europe/Paris")
 SUMMER, WINTER = "2026-10-25T00:30:00.95Z", "2026-10-25T01:30:00.95Z"
 BOUNDARY = "2026-12-31T22:59:59.9996Z"
-
-
-class Copies:
-    """The copies of one batch, each as a reader finds it."""
-
-    def __init__(self, payloads: list[bytes], folder: Path) -> None:
-        store = Store(folder / "ebr")
-        store.take(payloads)
-        store.close()
-        self.record, series = batch_record(folder / "ebr" / "ebr.db", "B1")
-        self.page = _seen(html(self.record, series))
-        self.xml = ET.fromstring(batchml(self.record, series))
-        entries = []
-        for payload in payloads:
-            item = json.loads(payload)
-            entries.append(Entry(item["epoch"], item["seq"], "", payload))
-        self.blocks = list(Record("B1", "x/y", entries, []).blocks())
-        self.archive = _seen(archive_html("Batch B1", self.blocks))
-        self.pdf = folder / "record.pdf"
-        self.pdf.write_bytes(archive_pdf("Batch B1", "x/y", self.blocks))
-
-    @property
-    def printed(self) -> str:
-        done = subprocess.run(["pdftotext", "-layout", self.pdf, "-"], capture_output=True, text=True, check=True)
-        return " ".join(done.stdout.split())
-
-
-def _seen(page: str) -> str:
-    text = re.sub(r"</(?:span|small)>|<(?:span|small)>", "", page.partition("</style>")[2])
-    return " ".join(re.sub(r"<[^>]*>", " ", text).split())
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +147,7 @@ def test_a_threshold_is_not_shown_as_a_limit_of_seconds(copies: Copies) -> None:
     limits = {"low": None, "high": "75.0", "limit_unit": "Cel", "limit_unit_text": "°C", "result": "not-judged", "status": "present"}
     element = {**told, **limits, "excursions": [reached], "excursion_count": 1}
     step = {**next(step for step in copies.record["steps"] if step["transition"] == "end"), "parameters": [element]}
-    page = _seen(html({**copies.record, "steps": [step]}, {}))
+    page = seen(html({**copies.record, "steps": [step]}, {}))
     assert "time of g.speed above 75.0 °C" in page
     assert "≤ 75.0" not in page
     assert any("reached 76.1 °C" in item["text"] for item in exceptions({**copies.record, "steps": [step]}))
@@ -217,6 +182,47 @@ def test_every_copy_bears_its_number_and_a_block_for_whoever_reviews_it(copies: 
 )
 def test_a_value_before_and_after_a_correction_is_in_words_in_every_copy(value: Any, said: str) -> None:
     assert statement.plain(value, PARIS) == texts.people_text(value, "Europe/Paris") == said
+
+
+@pytest.mark.urs("URS-AUD-08")
+@pytest.mark.parametrize(
+    ("covered", "said"),
+    [
+        (None, ""),
+        (0.0, "0 %"),
+        (0.8845, "88.45 %"),
+        (0.907692, "90.76 %"),
+        (0.999999, "99.99 %"),
+        (1.0, "100 %"),
+        (0.5, "50 %"),
+        (1e-07, "0 %"),
+    ],
+)
+def test_a_share_of_time_is_never_more_than_it_was(covered: float | None, said: str) -> None:
+    assert statement.share(covered) == texts.share_text(covered) == said
+
+
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        ({"parameter": "lod", "step": "DRY"}, "lod"),
+        ({"material": "weigh"}, "booking of material weigh"),
+        ({"sample": "release", "step": None}, "sample release"),
+        ({"lot": "L-9"}, "lot L-9"),
+        ({"step": "DRY"}, "the step DRY, required"),
+        ({"equipment": "dryer"}, "the stay of the batch, required"),
+    ],
+)
+def test_what_is_missing_has_the_same_name(item: dict[str, Any], said: str) -> None:
+    assert statement.missing_item(item) == texts.missing_text(item) == said
+
+
+@pytest.mark.parametrize(
+    ("booking", "said"),
+    [({"kind": "consume"}, "consumed"), ({"kind": "produce"}, "produced"), ({"kind": "move", "to": "bin 7"}, "moved to bin 7"), ({}, "")],
+)
+def test_what_a_booking_did_is_in_the_same_words(booking: dict[str, Any], said: str) -> None:
+    assert statement.deed(booking) == texts.deed_text(booking) == said
 
 
 @pytest.mark.urs("URS-CTX-10")

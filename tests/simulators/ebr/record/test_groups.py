@@ -26,7 +26,9 @@ def gap(
 
 
 def record(*gaps: dict[str, Any]) -> dict[str, Any]:
-    nothing: dict[str, Any] = {name: [] for name in ("steps", "materials", "hold_times", "alarms", "findings", "chain", "ends", "seal")}
+    nothing: dict[str, Any] = {
+        name: [] for name in ("steps", "materials", "hold_times", "alarms", "findings", "chain", "ends", "seal", "corrections")
+    }
     header: dict[str, list[str]] = {name: [] for name in ("order", "product", "recipe", "recipe_version")}
     clock: dict[str, Any] = {"entries": {}, "events": [], "sources": {}, "placed": [], "worst_bound_s": None}
     empty = {"status": "complete", "header": header, "completeness": {"missing": [], "missing_count": 0}, "clock": clock}

@@ -1,0 +1,212 @@
+"""Lets somebody give a command, or refuses it and writes that down: which person it is, and whether the role fits."""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from buffer.times import now_ticks
+from config import Identity, Line, Users
+from gateway.access import groups
+from gateway.access.actor import Actor, Interface, Peer, account, person, place
+from gateway.access.login import Login, login
+from gateway.access.refusals import Refusals
+from gateway.access.roles import BREAK_GLASS, RULES, Rule, reason_problem
+from gateway.access.store import Store, UsersUnreadable
+from gateway.access.users import MOST_FAILURES, Directory, NotPossible, User
+from gateway.entries.findings import finding
+
+MOST_WAITING = 8
+"""So many wait for their password to be looked at, which takes 64 MiB each time; more are sent away."""
+PAUSE_S = 0.5
+"""After a wrong password nobody's is looked at for so long: guessing must not take the processor from the sources."""
+TELL_EVERY_S = 60.0
+
+
+class Record(Protocol):
+    """Appends an audit event; `gateway.evidence.audit.AuditTrail.record` is one."""
+
+    def __call__(
+        self,
+        action: str,
+        what: Mapping[str, Any],
+        by: Actor | None = None,
+        /,
+        *,
+        target: str | None = None,
+        old: Any = None,
+        new: Any = None,
+    ) -> Awaitable[None]:
+        """On disk when the awaitable completes. by: None is the gateway itself."""
+
+
+class Refused(Exception):
+    """Somebody may not do what he asks for; the text is for him. cause: for the audit trail; None: it is only asked wrongly."""
+
+    def __init__(self, text: str, cause: str | None = None, user: str | None = None, by: Actor | None = None) -> None:
+        """user: of the list of users, who it is about. by: the person, if it is known who that is."""
+        super().__init__(text)
+        self.cause, self.user, self.by = cause, user, by
+
+
+class Access:
+    """Says who gives a command, and changes the list of users. One at a time: each change is made from the list as it is."""
+
+    def __init__(
+        self, line: Line | Identity, record: Record, alarm: Callable[[dict[str, Any]], object], *, clock: Callable[[], int] = now_ticks
+    ) -> None:
+        """alarm: appends a finding. clock: ticks."""
+        self.settings, self.production = line.users or Users(), line.line.environment == "production"
+        self._store, self._record, self._alarm, self._now = Store(line.data), record, alarm, clock
+        self._one = asyncio.Lock()
+        self._waiting, self._next_look_s = 0, 0.0
+        self._refusals = Refusals()
+
+    async def admitted(self, command: str, arguments: Mapping[str, Any], peer: Peer, interface: Interface = "cli") -> Actor:
+        """Return who gives a command. arguments: as it was sent, with `as_user`, `password` and `reason`.
+
+        A command that RULES does not name reads only, and is anybody's. Raises Refused, after it was written down; UsersUnreadable.
+        """
+        rule = RULES.get(command)
+        if rule is None:
+            return account(peer, interface)
+        reason = str(arguments.get("reason") or "").strip() or None
+        if (rule.reason or reason) and (wrong := reason_problem(reason or "")) is not None:
+            raise Refused(wrong)
+        try:
+            return await self._identified(command, rule, arguments, peer, interface, reason)
+        except Refused as refused:
+            if refused.cause is not None and self._refusals.own_entry(command, refused.cause):
+                what = {"command": command, "cause": refused.cause, "user": refused.user}
+                await self._record("refused", what, refused.by or account(peer, interface, reason), target=f"command {command}")
+            raise
+
+    async def _identified(
+        self, command: str, rule: Rule, arguments: Mapping[str, Any], peer: Peer, interface: Interface, reason: str | None
+    ) -> Actor:
+        user, where = str(arguments.get("as_user") or "").strip(), place(peer, interface)
+        if self.settings.origin == "os-group":
+            actor = await asyncio.to_thread(self._by_group, rule, peer, interface, where, reason)
+        elif user:
+            actor = await self._by_password(command, user, str(arguments.get("password") or ""), where, reason)
+        else:
+            glass = arguments.get("break_glass") is True and peer.uid == 0 and command in BREAK_GLASS
+            actor = account(peer, interface, reason)
+            if not await asyncio.to_thread(self._account_will_do, rule, peer.uid, glass=glass):
+                self._glass_broken(rule, actor, str(arguments.get("user"))[:60])
+        role = actor.who["role"]
+        if role is not None and role not in rule.roles:
+            who = f"{actor.who['user']} has the role {role}"
+            raise Refused(f"{rule.words} is for {' and '.join(rule.roles)}; {who}", "role", actor.user, actor)
+        return actor
+
+    def _by_group(self, rule: Rule, peer: Peer, interface: Interface, where: Mapping[str, Any], reason: str | None) -> Actor:
+        """Take the account's person. Root and the service's account are no persons; what stands before a gateway, they may do."""
+        if rule.first and peer.uid in {0, os.geteuid()}:
+            return account(peer, interface, reason)
+        found = groups.of_uid(peer.uid, self.settings.roles)
+        if found is None or peer.uid == os.geteuid():
+            raise Refused(f"{peer.account} is no person: come under your own account, over {self.settings.socket}", "no-person")
+        if len(found.roles) != 1:
+            held = " and ".join(found.roles) or "none"
+            raise Refused(f"{peer.account} is in groups of the roles {held}: exactly one is needed", "no-one-role", found.user)
+        return person(found.user, found.name, found.roles[0], "os", dict(where), reason)
+
+    def _account_will_do(self, rule: Rule, uid: int, *, glass: bool) -> bool:
+        """Return True where an account needs no person: nobody has set up users, or there is no administrator who could add the first.
+
+        False: glass is broken. Raises Refused.
+        """
+        users = self._store.read()
+        if not (self.production or users.users) or (rule.first and uid in {0, os.geteuid()} and not users.has_admin()):
+            return True
+        if not glass:
+            first = "" if users.has_admin() else "; there is no administrator yet: root adds the first with `users add`"
+            raise Refused(f"{rule.words} needs a person: say who you are with --user{first}", "nobody-named")
+        return False
+
+    def _glass_broken(self, rule: Rule, by: Actor, user: str) -> None:
+        text = f"{by.who['user']} has used the emergency way past the administrators: {rule.words} {user}, because: {by.reason}"
+        self._alarm(finding("break-glass-used", "alarm", text, {"command": rule.words, "user": user}))
+
+    async def _by_password(self, command: str, user: str, password: str, where: dict[str, Any], reason: str | None) -> Actor:
+        came = await self._login(user, password)
+        if came.cause == "locked":
+            raise Refused(f"user {user} is locked after {MOST_FAILURES} failures: wait, or ask an administrator", "locked", user)
+        if came.cause == "disabled":
+            raise Refused(f"user {user} is disabled", "disabled", user)
+        if came.cause is not None or came.user is None:
+            raise Refused("user or password is wrong", came.cause, None if came.user is None else user)
+        actor = person(user, came.user.name, came.user.role, "password", where, reason)
+        if came.must_change and command != "users-password":
+            raise Refused(f"change your password first: ebr-gateway users password LINE --user {user}", "must-change", user, actor)
+        return actor
+
+    async def _login(self, user: str, password: str) -> Login:
+        """Look at a password, one after the other, and keep what came of it."""
+        if self._waiting >= MOST_WAITING:
+            raise Refused("too many ask at once: try again", "busy")
+        self._waiting += 1
+        try:
+            async with self._one:
+                await asyncio.sleep(self._next_look_s - time.monotonic())
+                came = await asyncio.to_thread(self._looked_at, user, password)
+                if came.cause in {"wrong-password", "unknown-user"}:
+                    self._next_look_s = time.monotonic() + PAUSE_S
+        finally:
+            self._waiting -= 1
+        if came.now_locked and came.user is not None:
+            what = {"failures": MOST_FAILURES, "minutes": self.settings.lock_minutes or None}
+            await self._record("user-locked", what, target=f"user {user}", old="active", new="locked")
+        return came
+
+    def _looked_at(self, user: str, password: str) -> Login:
+        before = self._store.read()
+        came = login(before, user, password, self.settings, self._now())
+        self._store.replace(before, came.after)
+        return came
+
+    async def change(self, action: str, user: str, by: Actor, transition: Callable[[Directory, int], Directory]) -> User:
+        """Change the list of users: decide, write it down, do it. transition: of the list and the time in ticks.
+
+        Raises NotPossible, UsersUnreadable; OSError where the list can not be written, which is written down as well.
+        """
+        async with self._one:
+            before = await asyncio.to_thread(self._store.read)
+            after = await asyncio.to_thread(transition, before, self._now())
+            old, new = before.get(user), after.named(user)
+            await self._record(action, {}, by, target=f"user {user}", old=None if old is None else old.facts(), new=new.facts())
+            try:
+                await asyncio.to_thread(self._store.replace, before, after)
+            except (OSError, UsersUnreadable) as error:
+                await self._record("user-not-changed", {"action": action, "error": str(error)}, target=f"user {user}")
+                raise
+        return new
+
+    def local(self) -> None:
+        """Raise NotPossible where users are kept by the operating system."""
+        if self.settings.origin == "os-group":
+            raise NotPossible('users are kept by the operating system ([users] from = "os-group"): change its groups')
+
+    def directory(self) -> Directory:
+        """Return the list of users. Raises UsersUnreadable. For a thread."""
+        return self._store.read()
+
+    async def run(self, done: Callable[[], None]) -> None:
+        """Tell each minute of the refusals that got no entry of their own, and look whether the list of users can be read, until cancelled.
+
+        done: called after each such look.
+        Raises UsersUnreadable: somebody must hear of it before nobody is let in.
+        """
+        while True:
+            await self.tell_refusals()
+            await asyncio.to_thread(self._store.read)
+            done()
+            await asyncio.sleep(TELL_EVERY_S)
+
+    async def tell_refusals(self) -> None:
+        """Write down how many refusals got no entry of their own, if there are any."""
+        counted = self._refusals.counted()
+        if counted:
+            await self._record("refused-more", {"count": sum(counted.values()), "of": counted})

@@ -1,0 +1,61 @@
+"""The table of who may do what: each command that changes something, by the name that the control socket knows it by.
+
+docs/security.md has the same table; a test holds the two, the control socket and the command line against each other. What stands not here
+reads only, and nobody is asked for.
+"""
+
+from typing import NamedTuple, get_args
+
+from config.sections import Role
+
+ROLES: tuple[Role, ...] = get_args(Role)
+LEAST_REASON = 10
+MOST_REASON = 1_000
+
+
+class Rule(NamedTuple):
+    """What a command asks for.
+
+    words: as typed after `ebr-gateway`. reason: whether the person must say why. first: whether root or the service's account may give it
+    while no administrator is there who could.
+    """
+
+    words: str
+    roles: tuple[Role, ...]
+    does: str
+    reason: bool = True
+    first: bool = False
+
+
+RULES: dict[str, Rule] = {
+    "release-hold": Rule("release-hold", ("qa",), "let a held batch go"),
+    "retire-uplink": Rule("retire-uplink", ("engineer", "admin"), "let go an uplink that line.toml no longer names"),
+    "new-epoch": Rule("new-epoch", ("engineer", "admin"), "have the next start begin a new epoch"),
+    "quarantine-resend": Rule("quarantine resend", ("operator", "engineer", "qa"), "offer entries to the receiver once more"),
+    "quarantine-dispose": Rule("quarantine dispose", ("qa",), "take an entry as dealt with by a person"),
+    "rotate-key": Rule("keys rotate", ("admin",), "sign with a new key"),
+    "sign-archive": Rule("archive", ("operator", "engineer", "qa", "admin"), "sign the archive of a batch", reason=False),
+    "certs-make": Rule("certs make", ("engineer", "admin"), "make the gateway's own OPC UA certificate", reason=False),
+    "certs-trust": Rule("certs trust", ("engineer", "admin"), "trust a server's certificate"),
+    "restore": Rule("restore", ("admin",), "put a backup in the place of a journal that is gone", first=True),
+    "users-add": Rule("users add", ("admin",), "add a user", first=True),
+    "users-disable": Rule("users disable", ("admin",), "let a user in no more"),
+    "users-enable": Rule("users enable", ("admin",), "let a disabled or locked user in again"),
+    "users-role": Rule("users role", ("admin",), "give a user another role"),
+    "users-reset": Rule("users reset", ("admin",), "give a user a new first password"),
+    "users-password": Rule("users password", ROLES, "change one's own password", reason=False),
+}
+
+BREAK_GLASS = ("users-add", "users-enable", "users-reset")
+"""What root may do in an emergency although there are administrators; it raises an alarm."""
+
+
+def reason_problem(reason: str) -> str | None:
+    """Say what is wrong with a reason; None if it is one. Ten characters and a few different letters: `..........` tells nobody why."""
+    if len(reason) < LEAST_REASON:
+        return f"a reason of at least {LEAST_REASON} characters is needed: who reads it later must understand why"
+    if len(reason) > MOST_REASON:
+        return f"the reason is longer than {MOST_REASON} characters"
+    if len({letter for letter in reason.casefold() if letter.isalpha()}) < 4:
+        return "this says no reason: words are meant"
+    return None
