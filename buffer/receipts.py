@@ -129,6 +129,7 @@ class Receipts:
         """Forget an uplink that the line no longer has: its cursor no longer keeps entries."""
         with self._lock:
             self._cursors.pop(name, None)
+            self._claims = {claim for claim in self._claims if claim[0] != name}
             self._quarantine = {key: item for key, item in self._quarantine.items() if key[0] != name}
             self.dirty = True
 
@@ -255,11 +256,15 @@ class Receipts:
         return found
 
     def quarantine(self, name: str, epoch: int, rejected: Iterable[Rejected]) -> tuple[list[Quarantined], list[Quarantined]]:
-        """Take over the receiver's whole present list for an epoch: (newly refused, no longer refused). Disposed ones stay disposed."""
+        """Take over the receiver's whole present list for an epoch: (newly refused, no longer refused).
+
+        Disposed ones stay disposed, and those that were passed without a proof (UNPROVED) stay: no list speaks of them.
+        """
         present = {(name, epoch, entry.seq): entry for entry in rejected}
         with self._lock:
             listed = {key for key in self._quarantine if key[:2] == (name, epoch)}
-            gone = [self._quarantine.pop(key) for key in sorted(listed - set(present)) if self._quarantine[key].state == "held"]
+            left = [key for key in sorted(listed - set(present)) if self._quarantine[key].state == "held"]
+            gone = [self._quarantine.pop(key) for key in left if self._quarantine[key].code != UNPROVED]
             new = [Quarantined(*key, *present[key][1:], now_ticks()) for key in sorted(set(present) - listed)]
             self._quarantine.update({(entry.uplink, entry.epoch, entry.seq): entry for entry in new})
             self.dirty = self.dirty or bool(new or gone)

@@ -2,15 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from buffer import Entry, Journal
 from config import Line, Uplink
-from gateway.entries.findings import Announcer, Report, Severity, finding
+from gateway.entries.findings import Announcer, Report
 from gateway.uplink import held
-from gateway.uplink.doubt import Doubt
+from gateway.uplink.doubt import WAY_OUT, Doubt
 from gateway.uplink.errors import Awaited, Refused, Unreachable, UplinkError
 from gateway.uplink.judge import Judge
 from gateway.uplink.kinds import transport_of
@@ -20,7 +19,7 @@ from gateway.uplink.live_copies import Live
 from gateway.uplink.patience import ALARM_AFTER_S, Patience, Standstill
 from gateway.uplink.rate_limit import Pace
 from gateway.uplink.status import Status
-from gateway.uplink.told import Told
+from gateway.uplink.told import Told, finding_of
 from gateway.uplink.transport import MAX_ENTRY_BYTES, Position, Transport
 from gateway.uplink.window import Window
 
@@ -30,10 +29,6 @@ REFUSED_WAIT_S = 30.0
 ASK_AGAIN_S = 60.0
 ASK_AGAIN_ENTRIES = 50
 REMARK_EVERY_S = 3_600.0
-WAY_OUT = (
-    "nothing more is sent, what is read is stored. If the journal was put back to an older copy: ebr-gateway new-epoch, and restart; or"
-    " stop the gateway and take what the EBR has (restore --ebr). If another machine runs under this name: stop it"
-)
 
 
 class Forwarder:
@@ -61,7 +56,7 @@ class Forwarder:
         self._transport = transport or transport_of(uplink, line.gateway, line.folder)
         journal.uplink(uplink.name, uplink.required and uplink.receipts)
         self.status = Status(uplink.name)
-        self._announcer = Announcer(report, partial(_finding, uplink.name), clock)
+        self._announcer = Announcer(report, partial(finding_of, uplink.name), clock)
         # What stands in the journal now may have been sent before a restart: a receipt for it is no surprise.
         self._window = Window(journal.cursor(uplink.name), journal.last, uplink.window_bytes)
         self._judge = Judge(journal, line.gateway, uplink, self._window, self.status, self._announcer)
@@ -278,7 +273,8 @@ class Forwarder:
         The cursor stays before it until a later epoch is proved. Should the word be forged, the next receipt shows it, and a resend begins
         before it again.
         """
-        self._window.pass_over(max((other, last) for other, _, last in self._journal.ranges() if other <= epoch))
+        held = ((other, last) for other, _, last in self._journal.ranges() if other <= epoch)
+        self._window.pass_over(max(held, default=self._window.confirmed))
 
     def _rewind(self, position: Position, *, is_proved: bool) -> None:
         """Send again from `position`. The cursor stays: it was proved once, and retention may have used it.
@@ -398,7 +394,3 @@ class Forwarder:
         if entries and (entries[0].epoch, entries[0].seq) == position:
             await self._transport.send(entries)
         return True
-
-
-def _finding(uplink: str, code: str, severity: Severity, text: str, evidence: Mapping[str, Any]) -> dict[str, Any]:
-    return finding(f"uplink-{code}", severity, f"uplink {uplink}: {text}", {"uplink": uplink, **evidence})

@@ -1,9 +1,9 @@
 """Remembers which alarms of an uplink stand, so that each one is said to be over."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gateway.entries.findings import Announcer, Severity
+from gateway.entries.findings import Announcer, Severity, finding
 from gateway.uplink.tls import Remark
 
 
@@ -40,3 +40,8 @@ class Told:
         self._remarks = set(texts)
         for code, (severity, found) in texts.items():
             self._announcer.say(code, severity, "; ".join(found))
+
+
+def finding_of(uplink: str, code: str, severity: Severity, text: str, evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """Make a finding of an uplink; code: without the `uplink-` before it."""
+    return finding(f"uplink-{code}", severity, f"uplink {uplink}: {text}", {"uplink": uplink, **evidence})

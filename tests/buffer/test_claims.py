@@ -55,6 +55,7 @@ def test_what_a_claim_passes_lies_in_quarantine_and_is_told(left: tuple[Journal,
     assert [(one.epoch, one.seq, one.code, one.retry) for one in passed] == [(first, seq, UNPROVED, "never") for seq in (11, 65, 129)]
     assert [one.reason.partition(":")[0] for one in passed] == ["entries 11 to 64", "entries 65 to 128", "entries 129 to 152"]
     assert journal.receipts.take_passed("ebr") == [], "told once"
+    assert journal.receipts.quarantine("ebr", first, []) == ([], []), "a receiver that was set back says nothing of these"
     journal._writer.do(lambda: None).result()
     assert journal.prune(None) is None, "what nobody is known to hold is kept"
     directory = journal.directory
