@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import clear_frames
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -203,6 +204,9 @@ class Database:
         except (TimeoutError, asyncio.CancelledError) as error:
             if self._worker.is_busy:  # it connects nevertheless, and nobody waits for what it makes
                 self._worker.post(lambda: [lent.invalidate() for lent in made])
+            # What psycopg was connecting is held by the frames alone that it was cancelled in, in a circle: it would stay open, on the
+            # server too, until the garbage collector comes by.
+            clear_frames(error.__traceback__)
             if isinstance(error, TimeoutError):
                 raise LinkLost(f"{self._name}: no answer of the database within {self._timeout_s:g} s") from error
             raise

@@ -67,7 +67,7 @@ def tasks(parts: Parts, status: Status, event: Event, broken: Broken, fault: Awa
         told = telling(name, witness.failed, fatal=FATAL)
         table[name] = partial(_supervised, partial(supervise, name, attempt, told, retry_on=(WitnessAway, Crashed)))
     if parts.backups is not None:  # a verified copy on schedule
-        table["backups"] = partial(_backups, parts.backups)
+        table["backups"] = partial(_supervised, partial(_backups, parts.backups))
     table["watchdog"] = partial(_watchdog, parts.intake)  # systemd hears that commits still come back
     if parts.line.web is not None:
         table["page"] = partial(_page, status, parts.line, page_tried)
@@ -145,20 +145,16 @@ async def _supervised(task: Task, _: Done) -> None:
     await task()
 
 
-async def _backups(backups: Backups, done: Done) -> None:
+async def _backups(backups: Backups) -> None:
     """Make backups on schedule, and try again after a failure, in minutes instead of seconds."""
 
     async def minutes(wait_s: float) -> None:  # half a minute at first, ten minutes at most: each attempt may copy gigabytes
         await asyncio.sleep(wait_s * 60)
 
-    await supervise(
-        "backup",
-        partial(backups.run, done),
-        backups.failed,
-        retry_on=BackupFailed,
-        sleep=minutes,
-        again="next attempt in {:.1f} min".format,
-    )
+    attempt = contained("backup", backups.run, expected=BackupFailed, fatal=FATAL)
+    told = telling("backup", backups.failed, fatal=FATAL)
+    again = "next attempt in {:.1f} min".format
+    await supervise("backup", attempt, told, retry_on=(BackupFailed, Crashed), sleep=minutes, again=again)
 
 
 async def _heartbeats(parts: Parts, status: Status, broken: Broken, done: Done) -> None:
