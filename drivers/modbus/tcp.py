@@ -5,11 +5,11 @@
 
 import asyncio
 import secrets
-import socket
 import time
 from typing import cast
 
 from drivers.contract import BadReply, LinkLost
+from drivers.keepalive import watch
 from drivers.modbus.frames import NoAnswer, Reply, Request, WrongAnswer, data_of, tcp_frame
 from drivers.modbus.mbap import Frame, NotFrames, frames_in, heads_of
 from drivers.modbus.settings import Endpoint
@@ -44,7 +44,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # what loops give is not always of that class
         if (sock := transport.get_extra_info("socket")) is not None:
-            _watch(sock)
+            watch(sock)
 
     def data_received(self, data: bytes) -> None:
         """Take the answers once the stream ends where a frame ends; see mbap.py."""
@@ -221,11 +221,3 @@ def _instead(connection: _Connection, transaction: int) -> str:
     if connection.buffer:
         return f", but bytes that are no whole frame: {connection.buffer[:24].hex(' ')}"
     return f", but to no request ({connection.stray}; asked with transaction {transaction})" if connection.stray else ""
-
-
-def _watch(sock: socket.socket) -> None:
-    """Find a dead peer within about 20 s even while nothing is sent (asyncio sets TCP_NODELAY itself)."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 3), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 10_000)):
-        if hasattr(socket, option):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

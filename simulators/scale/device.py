@@ -1,4 +1,4 @@
-"""A floor scale at a pseudo-terminal: own arithmetic and wording of MT-SICS and SBI, scripted faults, ground truth."""
+"""A floor scale at a pseudo-terminal or behind a converter: own wording of MT-SICS and SBI, scripted faults, ground truth."""
 
 import asyncio
 import os
@@ -76,6 +76,11 @@ class Scale:
                 f"source {source.name}: no simulated instrument speaks protocol {self._protocol!r}, whose lines only its pattern knows"
             )
         parts = urlsplit(source.endpoints[0])
+        if parts.scheme not in ("serial", "tcp"):
+            raise NotSimulated(f"source {source.name}: no simulated instrument stands behind {parts.scheme}://")
+        self._address = (parts.hostname or "", parts.port or 0) if parts.scheme == "tcp" else None
+        self._server: asyncio.Server | None = None
+        self._client: asyncio.StreamWriter | None = None
         self.path = source.folder / (parts.netloc + parts.path)
         self.faults: list[ScaleFault] = []
         self.requests: Counter[str] = Counter()
@@ -92,7 +97,29 @@ class Scale:
         self._busy_until_s = 0.0
 
     async def start(self) -> None:
-        """See Device. Makes a new pseudo-terminal, with a link to it at the endpoint's path."""
+        """See Device. Makes a new pseudo-terminal, with a link to it at the endpoint's path, or listens as a converter does."""
+        if self._address is not None:
+            self._server = await asyncio.start_server(self._serve, *self._address)
+        else:
+            self._attach()
+        if not self._begun:
+            self._begun = True
+            self._log_made(_now_ticks())
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one client of a converter; the one before it is gone."""
+        if self._client is not None:
+            self._client.close()
+        self._client, self._input = writer, b""
+        try:
+            while data := await reader.read(4096):
+                self._take(data)
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    def _attach(self) -> None:
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
@@ -102,18 +129,20 @@ class Scale:
         aside.symlink_to(os.ttyname(self._slave))
         aside.replace(self.path)
         asyncio.get_running_loop().add_reader(self._master, self._readable)
-        if not self._begun:
-            self._begun = True
-            self._log_made(_now_ticks())
 
     async def stop(self) -> None:
         """See Device. Simulates a pulled cable."""
-        if self._master < 0:
-            return
         for timer in (self._stream, self._wanted):
             if timer is not None:
                 timer.cancel()
         self._stream = self._wanted = None
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+        if self._client is not None:
+            self._client.close()
+        if self._master < 0:
+            return
         asyncio.get_running_loop().remove_reader(self._master)
         self.path.unlink(missing_ok=True)
         os.close(self._master)
@@ -143,10 +172,13 @@ class Scale:
 
     def _readable(self) -> None:
         try:
-            self._input += os.read(self._master, 4096)
+            data = os.read(self._master, 4096)
         except OSError:
             return
-        *lines, self._input = self._input.split(b"\r\n")
+        self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        *lines, self._input = (self._input + data).split(b"\r\n")
         for line in lines:
             self._request(line.decode("latin-1"))
 
@@ -222,6 +254,8 @@ class Scale:
         return f"S {'S' if at_rest else 'D'} {self._weight:>10} {self._unit}"
 
     def _send(self, data: bytes) -> None:
+        if self._client is not None and not self._client.is_closing():
+            self._client.write(data)
         if self._master < 0:
             return
         try:
