@@ -55,6 +55,8 @@ class ModbusDriver(Driver):
             endpoint = endpoint_of(source.endpoints[0])
             if endpoint.kind != "tcp" and settings.connect_delay_ms:
                 problems.append(Problem("line.toml", None, f"source {source.name}: connect_delay_ms is a key of tcp:// alone"))
+            if endpoint.kind == "tcp" and settings.local_echo:
+                problems.append(Problem("line.toml", None, f"source {source.name}: local_echo is a key of rtu:// and rtu-tcp://"))
             if endpoint.kind == "tcp" and settings.turnaround_ms and settings.in_flight > 1 and "in_flight" in settings.model_fields_set:
                 text = "turnaround_ms asks one after the other: in_flight must be 1"
                 problems.append(Problem("line.toml", None, f"source {source.name}: {text}"))
@@ -115,7 +117,7 @@ def _link(endpoint: Endpoint, settings: ModbusSettings, folder: Path, unanswered
     if endpoint.kind == "tcp":
         turnaround_s = settings.turnaround_ms / 1000
         return TcpLink(endpoint, timeout_s, 1 if turnaround_s else settings.in_flight, settings.connect_delay_ms / 1000, turnaround_s)
-    return RtuLink(endpoint, timeout_s, settings.turnaround_ms / 1000, folder, unanswered)
+    return RtuLink(endpoint, timeout_s, settings.turnaround_ms / 1000, folder, unanswered, local_echo=settings.local_echo)
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> Exception:

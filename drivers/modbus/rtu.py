@@ -28,6 +28,19 @@ _STRAY_BYTES = 4096  # on one connection without any right frame between: this i
 _SETTLE_S = 0.03  # after a failure: no byte for so long, USB adapters deliver in steps of up to 16 ms
 
 
+_ECHOES = "; that is what was sent: the adapter echoes (local_echo = true)"
+
+
+def _echo_taken(buffer: bytearray, sent: bytes) -> bool:
+    """Take what was sent from what came; False while some of it is missing. Raises WrongAnswer if something else came."""
+    if not buffer.startswith(sent[: len(buffer)]):
+        raise WrongAnswer(f"no echo of what was sent, though local_echo is set: {bytes(buffer[:16]).hex(' ')}")
+    if len(buffer) < len(sent):
+        return False
+    del buffer[: len(sent)]
+    return True
+
+
 class _Bytes(asyncio.Protocol):
     """Received bytes, bounded; nothing is interpreted here."""
 
@@ -99,12 +112,21 @@ class RtuLink:
     """A bus behind a serial port, or behind a TCP converter that passes RTU frames on."""
 
     def __init__(
-        self, endpoint: Endpoint, timeout_s: float, turnaround_s: float, folder: Path, unanswered: "LateFrames | None" = None
+        self,
+        endpoint: Endpoint,
+        timeout_s: float,
+        turnaround_s: float,
+        folder: Path,
+        unanswered: "LateFrames | None" = None,
+        *,
+        local_echo: bool = False,
     ) -> None:
+        """local_echo: the adapter gives back what is sent; each request must come back whole before its answer counts."""
         self._endpoint, self._timeout_s, self._folder = endpoint, timeout_s, folder
         bits = 1 + endpoint.bytesize + (endpoint.parity != "N") + endpoint.stopbits
         silence_s = max(3.5 * bits / endpoint.baudrate, 0.00175) if endpoint.kind == "rtu" else 0.0  # V1.02, 2.5.1.1
         self._between_s = silence_s + turnaround_s
+        self._echoes = local_echo
         self._turn = asyncio.Lock()
         self._line: _Bytes | None = None
         self._unsettled = False
@@ -162,19 +184,26 @@ class RtuLink:
         line = self._line
         assert line is not None
         await self._silence(line)
-        requested_ns = time.monotonic_ns()
-        line.write(rtu_frame(request))
+        requested_ns, sent = time.monotonic_ns(), rtu_frame(request)
+        line.write(sent)
         try:
             async with asyncio.timeout(self._timeout_s):
+                while self._echoes and not _echo_taken(line.buffer, sent):
+                    await line.more()
                 while (pdu := self._taken(line, request)) is None:
                     await line.more()
+            if not self._echoes and line.buffer.startswith(sent):  # coils from 0300 hex on: their answer may look so, too, and nothing tells which it is
+                raise WrongAnswer(f"equal to its request: {sent.hex(' ')}")
             data = data_of(pdu, request)
         except TimeoutError as error:
             self._note_unanswered(request)
             came = f", only {bytes(line.buffer[:16]).hex(' ')}" if line.buffer else ""
+            came += _ECHOES if not self._echoes and line.buffer == sent else ""
             raise NoAnswer(f"no answer in {self._timeout_s:g} s{came}") from error
-        except (WrongAnswer, asyncio.CancelledError):  # cancelled: the request is on the bus, and its answer will arrive
+        except (WrongAnswer, asyncio.CancelledError) as error:  # cancelled: the request is on the bus, and its answer will arrive
             self._note_unanswered(request)
+            if isinstance(error, WrongAnswer) and not self._echoes and line.buffer.startswith(sent):
+                raise WrongAnswer(f"{error}{_ECHOES}") from error
             raise
         line.strays = 0
         self._answered[request.unit].add(request.function)

@@ -38,6 +38,8 @@ class ModbusSettings(BaseModel):
     encoding: Literal["ascii", "latin-1", "utf-8"] = "ascii"
     turnaround_ms: Annotated[int, Field(ge=0, le=10_000)] = 0
     """Nothing is asked for so long after an answer: on RTU beside the 3.5 characters of the protocol, on TCP for all units of the link."""
+    local_echo: bool = False
+    """RTU: the adapter gives back what is sent, as half-duplex RS-485 adapters do."""
     connect_delay_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
     """TCP: nothing is asked for so long after connecting, for devices that ignore what comes then."""
 

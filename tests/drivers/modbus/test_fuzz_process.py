@@ -94,6 +94,8 @@ class Device:
 
     async def _answer(self, head: bytes, writer: asyncio.StreamWriter | _Port) -> None:
         rng = self._rng
+        if self._kind == "rtu-echo":
+            writer.write(head)
         asked = head[6:] if self._kind == "tcp" else head[:-2]
         unit, function, count = asked[0], asked[1], int.from_bytes(asked[4:6], "big")
         size = (count + 7) // 8 if function < 3 else 2 * count
@@ -170,10 +172,14 @@ class Asker:
             self.wrong.append(f"{request}: {reply.data.hex(' ')}")
 
 
+def _rtu(endpoint: Endpoint, unanswered: LateFrames, kind: str) -> RtuLink:
+    return RtuLink(endpoint, TIMEOUT_S, 0.0, Path(), unanswered, local_echo=kind == "rtu-echo")
+
+
 @pytest.mark.urs("URS-DAQ-05", "URS-DAQ-06")
 @pytest.mark.timeout(3 * FUZZ_S + 300)
 @pytest.mark.parametrize("seconds", [1.5, pytest.param(FUZZ_S, marks=pytest.mark.faults)], ids=["short", "long"])
-@pytest.mark.parametrize("kind", ["tcp", "rtu-tcp", "rtu"])
+@pytest.mark.parametrize("kind", ["tcp", "rtu-tcp", "rtu", "rtu-echo"])
 async def test_no_reply_but_the_data_that_the_device_gave_for_this_request(kind: str, seconds: float, figures: Any) -> None:
     seed = 31 if seconds < 2 else random.SystemRandom().randrange(1 << 32)
     rng = random.Random(seed)
@@ -181,7 +187,7 @@ async def test_no_reply_but_the_data_that_the_device_gave_for_this_request(kind:
     asker = Asker(device, rng)
     server, cable = await asyncio.start_server(device.serve, "127.0.0.1", 0), Cable()
     endpoint = Endpoint("tcp" if kind == "tcp" else "rtu-tcp", "127.0.0.1", server.sockets[0].getsockname()[1])
-    if kind == "rtu":
+    if kind in ("rtu", "rtu-echo"):
         endpoint = Endpoint("rtu", path=os.ttyname(cable.slave), baudrate=115_200)
     serves = asyncio.create_task(device.serve_port(cable))
     unanswered = LateFrames(dict)
@@ -189,7 +195,7 @@ async def test_no_reply_but_the_data_that_the_device_gave_for_this_request(kind:
     until_s, connections = loop.time() + seconds, 0
     while loop.time() < until_s:
         connections += 1
-        link: Any = TcpLink(endpoint, TIMEOUT_S, 3) if kind == "tcp" else RtuLink(endpoint, TIMEOUT_S, 0.0, Path(), unanswered)
+        link: Any = TcpLink(endpoint, TIMEOUT_S, 3) if kind == "tcp" else _rtu(endpoint, unanswered, kind)
         try:
             await link.open()
             async with asyncio.timeout(min(2.0, max(until_s - loop.time(), 0.01))), asyncio.TaskGroup() as tasks:
