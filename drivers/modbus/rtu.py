@@ -41,6 +41,12 @@ def _echo_taken(buffer: bytearray, sent: bytes) -> bool:
     return True
 
 
+def _check_no_echo(buffer: bytearray, sent: bytes) -> None:
+    """Raise WrongAnswer for an answer that equals its request: nothing tells whether it is an echo (coils from 0300 hex on)."""
+    if buffer.startswith(sent):
+        raise WrongAnswer(f"equal to its request: {sent.hex(' ')}")
+
+
 class _Bytes(asyncio.Protocol):
     """Received bytes, bounded; nothing is interpreted here."""
 
@@ -192,15 +198,15 @@ class RtuLink:
                     await line.more()
                 while (pdu := self._taken(line, request)) is None:
                     await line.more()
-            if not self._echoes and line.buffer.startswith(sent):  # coils from 0300 hex on: their answer may look so, too, and nothing tells which it is
-                raise WrongAnswer(f"equal to its request: {sent.hex(' ')}")
+            if not self._echoes:
+                _check_no_echo(line.buffer, sent)
             data = data_of(pdu, request)
         except TimeoutError as error:
             self._note_unanswered(request)
             came = f", only {bytes(line.buffer[:16]).hex(' ')}" if line.buffer else ""
             came += _ECHOES if not self._echoes and line.buffer == sent else ""
             raise NoAnswer(f"no answer in {self._timeout_s:g} s{came}") from error
-        except (WrongAnswer, asyncio.CancelledError) as error:  # cancelled: the request is on the bus, and its answer will arrive
+        except (WrongAnswer, asyncio.CancelledError) as error:  # cancelled: the request is on the bus, its answer will come
             self._note_unanswered(request)
             if isinstance(error, WrongAnswer) and not self._echoes and line.buffer.startswith(sent):
                 raise WrongAnswer(f"{error}{_ECHOES}") from error
