@@ -3,18 +3,18 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import ClassVar, Protocol
 
 from pydantic import BaseModel, ValidationError
 
 from config import Problem, Source, Tag
 from drivers.contract import Driver, DriverMisconfigured, Emit
+from drivers.modbus.frames import Request, request_for
 from drivers.modbus.outlet import SharedEmit
-from drivers.modbus.plan import Block, ReadLimits, Value, plan
-from drivers.modbus.probe import ProbeReport, probe
+from drivers.modbus.plan import Block, ReadLimits, Value, block_of, plan
+from drivers.modbus.probe import ProbeReport, Readable, probe
 from drivers.modbus.rtu import LateFrames, RtuLink
-from drivers.modbus.settings import Endpoint, ModbusSettings, endpoint_of
+from drivers.modbus.settings import ModbusSettings, endpoint_of
 from drivers.modbus.tcp import TcpLink
 from drivers.modbus.unit import Link, UnitPoll
 from drivers.modbus.values import problems_of, rate_ms, value_of
@@ -70,7 +70,7 @@ class ModbusDriver(Driver):
         """Poll all units until cancelled; see Driver.run. Raises LinkLost or BadReply when the connection fails."""
         if not self.tags:
             await asyncio.Event().wait()
-        link = _link(self._endpoint, self.settings, self.source.folder, self._unanswered)
+        link = self._link()
         try:
             await link.open()
             async with asyncio.TaskGroup() as tasks:
@@ -84,12 +84,25 @@ class ModbusDriver(Driver):
     async def probe(self) -> ProbeReport:
         """Compare the tag map with the device, see probe.py. Raises LinkLost."""
         values = [value_of(index, tag, self.settings) for index, tag in enumerate(self.tags)]
-        link = _link(self._endpoint, self.settings, self.source.folder, self._unanswered)
+        link = self._link()
         try:
             await link.open()
-            return await probe(link, self.tags, values, [(rate, blocks) for _, rate, blocks in self._plans()], self.settings.encoding)
+            plans = [(rate, blocks) for _, rate, blocks in self._plans()]
+            may_read = Readable(values, registers=self.settings.hole_registers > 0, bits=self.settings.hole_bits > 0)
+            return await probe(link, self.tags, values, plans, self.settings.encoding, may_read)
         finally:
             link.close()
+
+    def _link(self) -> _ClosableLink:
+        its, endpoint = self.settings, self._endpoint
+        timeout_s, turnaround_s = its.timeout_ms / 1000, its.turnaround_ms / 1000
+        if endpoint.kind == "tcp":
+            return TcpLink(endpoint, timeout_s, 1 if turnaround_s else its.in_flight, its.connect_delay_ms / 1000, turnaround_s)
+        named: defaultdict[int, list[Request]] = defaultdict(list)
+        for index, tag in enumerate(self.tags):
+            value = value_of(index, tag, its)
+            named[value.unit].append(request_for(block_of([value])))
+        return RtuLink(endpoint, timeout_s, turnaround_s, self.source.folder, self._unanswered, named, local_echo=its.local_echo)
 
     def _plans(self) -> list[tuple[int, int, list[Block]]]:
         """Group the tags into (unit, rate in ms, blocks), sorted by unit and rate."""
@@ -110,14 +123,6 @@ class ModbusDriver(Driver):
         for number, rate, blocks in plans:
             units[number].add(rate / 1000, blocks, start_s)
         return list(units.values())
-
-
-def _link(endpoint: Endpoint, settings: ModbusSettings, folder: Path, unanswered: LateFrames) -> _ClosableLink:
-    timeout_s = settings.timeout_ms / 1000
-    if endpoint.kind == "tcp":
-        turnaround_s = settings.turnaround_ms / 1000
-        return TcpLink(endpoint, timeout_s, 1 if turnaround_s else settings.in_flight, settings.connect_delay_ms / 1000, turnaround_s)
-    return RtuLink(endpoint, timeout_s, settings.turnaround_ms / 1000, folder, unanswered, local_echo=settings.local_echo)
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> Exception:

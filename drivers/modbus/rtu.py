@@ -13,7 +13,7 @@ every such request is itself unanswered must the oldest be `LATE_ANSWER_S` old.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -124,15 +124,20 @@ class RtuLink:
         turnaround_s: float,
         folder: Path,
         unanswered: "LateFrames | None" = None,
+        named: Mapping[int, Sequence[Request]] | None = None,
         *,
         local_echo: bool = False,
     ) -> None:
-        """local_echo: the adapter gives back what is sent; each request must come back whole before its answer counts."""
+        """Make the link; nothing is opened.
+
+        named: unit -> requests of what the map names. local_echo: the adapter gives back what is sent; each request must come back whole
+        before its answer counts.
+        """
         self._endpoint, self._timeout_s, self._folder = endpoint, timeout_s, folder
         bits = 1 + endpoint.bytesize + (endpoint.parity != "N") + endpoint.stopbits
         silence_s = max(3.5 * bits / endpoint.baudrate, 0.00175) if endpoint.kind == "rtu" else 0.0  # V1.02, 2.5.1.1
         self._between_s = silence_s + turnaround_s
-        self._echoes = local_echo
+        self._echoes, self._named = local_echo, named or {}
         self._turn = asyncio.Lock()
         self._line: _Bytes | None = None
         self._unsettled = False
@@ -176,8 +181,10 @@ class RtuLink:
     def _others(self, request: Request) -> Iterator[Request]:
         """Yield requests unlike this one, the likeliest to be answered first.
 
-        First functions that the unit has answered before, then another length, then other functions.
+        First those of what the map names; where it names too little, functions that the unit has answered before, then another length,
+        then other functions (docs/decisions/0082).
         """
+        yield from (other for other in self._named.get(request.unit, ()) if other.data_bytes != request.data_bytes)
         functions = [function for function in (3, 4, 1, 2) if function != request.function]
         answered_before = [function for function in functions if function in self._answered[request.unit]]
         yield from (read_request(request.unit, function, 0, 1) for function in answered_before)

@@ -21,9 +21,10 @@ class ModbusSettings(BaseModel):
     """No answer for so long: the unit is not answering. At least twice the slowest answer measured at the device."""
     max_registers: Annotated[int, Field(ge=1, le=125)] = 125
     max_bits: Annotated[int, Field(ge=1, le=2000)] = 2000
-    hole_registers: Annotated[int, Field(ge=0, le=125)] = 16
-    """So many registers that no tag needs may be read along to save a request."""
-    hole_bits: Annotated[int, Field(ge=0, le=2000)] = 128
+    hole_registers: Annotated[int, Field(ge=0, le=125)] = 0
+    """So many registers that no tag names may be read along to save a request: a declaration that reading them has no effect."""
+    hole_bits: Annotated[int, Field(ge=0, le=2000)] = 0
+    """The same for coils and discrete inputs."""
     window_ms: Annotated[int, Field(ge=0, le=60_000)] = 20
     """Requests of one poll that together took no longer share one pair of instants; slower ones keep their own."""
     in_flight: Annotated[int, Field(ge=1, le=16)] = 4
