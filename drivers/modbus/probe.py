@@ -180,12 +180,12 @@ class _Asked:
 async def _tag(asked: _Asked, tag: Tag, value: Value, encoding: str, may_read: Readable) -> ProbedTag:
     probed = ProbedTag(tag.tag, tag.address, value.type, tag.unit, "ok")
     try:
-        first, data, reply = await _around(asked, value, may_read)
+        first, count, reply = await _around(asked, value, may_read)
     except (ModbusException, WrongAnswer, NoAnswer) as error:
         probed.state, probed.hint = _state_of(error), str(error)
     else:
         probed.round_trip_ms = (reply.received_ns - reply.requested_ns) / 1e6
-        _compare(probed, tag, value, first, data, encoding)
+        _compare(probed, tag, value, (first, count, reply.data), encoding)
     return probed
 
 
@@ -251,8 +251,11 @@ def _bytes_of(value: Value, start: int, data: bytes) -> str:
     return data[2 * at : 2 * (at + value.size)].hex(" ")
 
 
-async def _around(link: _Asked, value: Value, may_read: Readable) -> tuple[int, bytes, Reply]:
-    """Read the value with the places before and behind it that may be read; alone where the device has no such places."""
+async def _around(link: _Asked, value: Value, may_read: Readable) -> tuple[int, int, Reply]:
+    """Read the value with the places before and behind it that may be read; alone where the device has no such places.
+
+    Returns the first place, how many were read, and the reply.
+    """
     function = FUNCTION[value.table]
     first, last = value.offset - may_read(value, value.offset - 1), value.end + may_read(value, value.end)
     longest = 2000 if function < 3 else 125
@@ -262,14 +265,13 @@ async def _around(link: _Asked, value: Value, may_read: Readable) -> tuple[int, 
         except ModbusException:
             pass  # a neighbour may not exist; the value itself may
         else:
-            return first, reply.data, reply
+            return first, last - first, reply
     reply = await link.read(request_for(block_of([value])))
-    return value.offset, reply.data, reply
+    return value.offset, value.size, reply
 
 
-def _compare(probed: ProbedTag, tag: Tag, value: Value, first: int, data: bytes, encoding: str) -> None:
-    bits = value.table in ("coil", "discrete")
-    count = 8 * len(data) if bits else len(data) // 2
+def _compare(probed: ProbedTag, tag: Tag, value: Value, read: tuple[int, int, bytes], encoding: str) -> None:
+    first, count, data = read  # count: of bits the last byte holds more, which nobody asked for
 
     def at(offset: int, order: str) -> Decoded:
         moved = replace(value, offset=offset, order=order)
