@@ -14,7 +14,7 @@ from drivers.modbus.outlet import SharedEmit
 from drivers.modbus.plan import Block, ReadLimits, Value, block_of, plan
 from drivers.modbus.probe import ProbeReport, Readable, probe
 from drivers.modbus.rtu import LateFrames, RtuLink
-from drivers.modbus.settings import ModbusSettings, endpoint_of
+from drivers.modbus.settings import Endpoint, ModbusSettings, endpoint_of
 from drivers.modbus.tcp import TcpLink
 from drivers.modbus.unit import Link, UnitPoll
 from drivers.modbus.values import problems_of, rate_ms, value_of
@@ -52,16 +52,10 @@ class ModbusDriver(Driver):
         except ValidationError:  # reported by the folder's check, key by key
             return problems
         try:
-            endpoint = endpoint_of(source.endpoints[0])
-            if endpoint.kind != "tcp" and settings.connect_delay_ms:
-                problems.append(Problem("line.toml", None, f"source {source.name}: connect_delay_ms is a key of tcp:// alone"))
-            if endpoint.kind == "tcp" and settings.local_echo:
-                problems.append(Problem("line.toml", None, f"source {source.name}: local_echo is a key of rtu:// and rtu-tcp://"))
-            if endpoint.kind == "tcp" and settings.turnaround_ms and settings.in_flight > 1 and "in_flight" in settings.model_fields_set:
-                text = "turnaround_ms asks one after the other: in_flight must be 1"
-                problems.append(Problem("line.toml", None, f"source {source.name}: {text}"))
+            texts = _misplaced(endpoint_of(source.endpoints[0]), settings)
         except DriverMisconfigured as error:
-            problems.append(Problem("line.toml", None, f"source {source.name}: {error}"))
+            texts = [str(error)]
+        problems += [Problem("line.toml", None, f"source {source.name}: {text}") for text in texts]
         if len(source.endpoints) > 1:
             problems.append(Problem("line.toml", None, f"source {source.name}: modbus takes one endpoint"))
         return problems + problems_of(source, tags, settings)
@@ -97,7 +91,8 @@ class ModbusDriver(Driver):
         its, endpoint = self.settings, self._endpoint
         timeout_s, turnaround_s = its.timeout_ms / 1000, its.turnaround_ms / 1000
         if endpoint.kind == "tcp":
-            return TcpLink(endpoint, timeout_s, 1 if turnaround_s else its.in_flight, its.connect_delay_ms / 1000, turnaround_s)
+            in_flight = 1 if turnaround_s else its.in_flight
+            return TcpLink(endpoint, timeout_s, in_flight, its.connect_delay_ms / 1000, turnaround_s, its.odd_answers)
         named: defaultdict[int, list[Request]] = defaultdict(list)
         for index, tag in enumerate(self.tags):
             value = value_of(index, tag, its)
@@ -123,6 +118,17 @@ class ModbusDriver(Driver):
         for number, rate, blocks in plans:
             units[number].add(rate / 1000, blocks, start_s)
         return list(units.values())
+
+
+def _misplaced(endpoint: Endpoint, settings: ModbusSettings) -> list[str]:
+    """Name the keys that have no effect at this endpoint."""
+    over_tcp = endpoint.kind == "tcp"
+    texts = [f"{key} is a key of tcp:// alone" for key in ("connect_delay_ms", "odd_answers") if not over_tcp and getattr(settings, key)]
+    if over_tcp and settings.local_echo:
+        texts.append("local_echo is a key of rtu:// and rtu-tcp://")
+    if over_tcp and settings.turnaround_ms and settings.in_flight > 1 and "in_flight" in settings.model_fields_set:
+        texts.append("turnaround_ms asks one after the other: in_flight must be 1")
+    return texts
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> Exception:

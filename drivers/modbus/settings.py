@@ -43,6 +43,8 @@ class ModbusSettings(BaseModel):
     """RTU: the adapter gives back what is sent, as half-duplex RS-485 adapters do."""
     connect_delay_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
     """TCP: nothing is asked for so long after connecting, for devices that ignore what comes then."""
+    odd_answers: tuple[Literal["unit", "padding"], ...] = ()
+    """TCP: oddities of this device that are let pass where the transaction number matches: another unit number, one byte too many."""
 
 
 _USUAL = (("baudrate", 19_200), ("bytesize", 8), ("stopbits", 1))
