@@ -179,12 +179,13 @@ class RtuLink:
         unanswered.clear()
 
     def _others(self, request: Request) -> Iterator[Request]:
-        """Yield requests unlike this one, the likeliest to be answered first.
+        """Yield requests by which quiet may be proved, the likeliest to be answered first.
 
-        First those of what the map names; where it names too little, functions that the unit has answered before, then another length,
+        First those of what the map names, of other functions before other lengths; where it names too little, functions that the unit has answered before, then another length,
         then other functions (docs/decisions/0082).
         """
-        yield from (other for other in self._named.get(request.unit, ()) if other.data_bytes != request.data_bytes)
+        named = self._named.get(request.unit, ())
+        yield from sorted(named, key=lambda other: other.function == request.function)  # of another one an exception counts
         functions = [function for function in (3, 4, 1, 2) if function != request.function]
         answered_before = [function for function in functions if function in self._answered[request.unit]]
         yield from (read_request(request.unit, function, 0, 1) for function in answered_before)

@@ -8,7 +8,7 @@ from drivers.serial.settings import SerialEndpoint
 
 _SE, _SB, _WILL, _WONT, _DO, _DONT, _IAC = 240, 250, 251, 252, 253, 254, 255
 _BINARY, _SUPPRESS_GO_AHEAD, _COM_PORT = 0, 3, 44
-_BAUDRATE, _DATASIZE, _PARITY, _STOPSIZE, _CONTROL, _LINESTATE_MASK = 1, 2, 3, 4, 5, 10
+_BAUDRATE, _DATASIZE, _PARITY, _STOPSIZE, _CONTROL, _LINESTATE_MASK, _PURGE = 1, 2, 3, 4, 5, 10, 12
 _ANSWER = 100  # what the converter answers to a command is its number and this
 _NOTIFY_LINESTATE = 106
 _DAMAGED = 0x02 | 0x04 | 0x08 | 0x10  # overrun, parity, framing, break (RFC 2217, 3: NOTIFY-LINESTATE)
@@ -94,7 +94,8 @@ class Telnet:
 
     def _negotiate(self, verb: int, option: int) -> None:
         if option == _COM_PORT and verb == _DO:
-            for command, value in [*self._wanted.items(), (_LINESTATE_MASK, bytes([_DAMAGED]))]:
+            # What the converter has kept from before is nobody knows how old; 1 is its buffer of received bytes.
+            for command, value in [*self._wanted.items(), (_LINESTATE_MASK, bytes([_DAMAGED])), (_PURGE, b"\x01")]:
                 self.replies += bytes([_IAC, _SB, _COM_PORT, command]) + self.encoded(value) + bytes([_IAC, _SE])
         elif option == _COM_PORT and verb == _DONT:
             raise LinkLost("the converter does not speak RFC 2217; is it meant by tcp://?")

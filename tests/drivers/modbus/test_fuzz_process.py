@@ -1,7 +1,8 @@
 """Random answers, late, cut, joined, doubled and spoiled: no reply but the data that the device gave for that very request.
 
 What no receiver can know is left out: changed data under a right TCP header (TCP itself neither loses nor changes bytes), and so an answer
-without its end where what follows is no answer to a request, but noise or a wrong one. FUZZ_S: how long each runs under `make faults`,
+without its end where what follows is no answer to a request, but noise or a wrong one. Of RTU, a late answer that names another function
+than it was asked by, and so the one of the next request: these are counted by themselves. FUZZ_S: how long each runs under `make faults`,
 600 s unless told otherwise.
 """
 
@@ -48,6 +49,7 @@ class Device:
     def __init__(self, kind: str, rng: random.Random) -> None:
         self._kind, self._rng = kind, rng
         self.given: dict[bytes, tuple[int, int]] = {}  # data -> the request that it was given for
+        self.misnamed: set[bytes] = set()  # data that was said under another function than was asked
         self.did = Counter[str]()
         self._held: list[bytes] = []
         self._cut = b""
@@ -107,6 +109,8 @@ class Device:
         self.did[act] += 1
         if act in ("right", "late", "held", "twice", "noise-before", "noise-after", "pieces"):
             self.given[data] = (unit, function)
+        elif act == "other-function" and self._kind != "tcp":
+            self.misnamed.add(data)
         noise = rng.randbytes(rng.randrange(1, 30))
         said = {
             "cut": right[: rng.randrange(1, len(right))],
@@ -165,6 +169,9 @@ class Asker:
             reply = await link.read(request)
         except (NoAnswer, WrongAnswer, ModbusException) as error:
             self.outcomes[type(error).__name__] += 1
+            return
+        if reply.data in self._device.misnamed:
+            self.outcomes["late under another function"] += 1
             return
         self.outcomes["good"] += 1
         given = self._device.given.pop(reply.data, None)

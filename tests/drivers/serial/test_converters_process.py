@@ -168,6 +168,12 @@ async def test_a_converter_that_is_not_there_is_link_lost(unused_tcp_port):
         await SerialDriver(source, [WEIGHT]).run(Collected())
 
 
+def test_what_a_converter_has_kept_from_before_is_dropped():
+    telnet = Telnet(SerialEndpoint("x"))
+    telnet.feed(bytes([255, 253, 44]))
+    assert bytes([255, 250, 44, 12, 1, 255, 240]) in telnet.replies
+
+
 def test_a_converter_that_sets_another_rate_is_refused():
     telnet = Telnet(SerialEndpoint("x", baudrate=9600))
     with pytest.raises(LinkLost, match="sets baudrate 19200 where 9600 is asked"):
