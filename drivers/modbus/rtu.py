@@ -181,8 +181,8 @@ class RtuLink:
     def _others(self, request: Request) -> Iterator[Request]:
         """Yield requests by which quiet may be proved, the likeliest to be answered first.
 
-        First those of what the map names, of other functions before other lengths; where it names too little, functions that the unit has answered before, then another length,
-        then other functions (docs/decisions/0082).
+        First those of what the map names, of other functions before other lengths; where it names too little, functions that the unit has
+        answered before, then another length, then other functions (docs/decisions/0082).
         """
         named = self._named.get(request.unit, ())
         yield from sorted(named, key=lambda other: other.function == request.function)  # of another one an exception counts
