@@ -21,7 +21,7 @@ SCHEMES = {"mqtt": ("mqtt", "mqtts"), "https": ("https", "http")}
 DRIVER_SCHEMES = {
     "opcua": ("opc.tcp",),
     "modbus": ("tcp", "rtu-tcp", "rtu"),
-    "serial": ("serial", "tcp"),
+    "serial": ("serial", "tcp", "rfc2217"),
     "mes_file": ("file",),
 }
 _SECRET = re.compile(r"(?:^|_)(?:password|passwd|secret|token|private_key|api_key)$")
