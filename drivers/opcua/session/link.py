@@ -18,7 +18,7 @@ from config.grammars.addresses import OpcUaAddress
 from drivers.contract import BadReply, DriverError, DriverMisconfigured, LinkLost
 from drivers.opcua.asyncua_types import Client, status_name, ua
 from drivers.opcua.session import security, server_limits
-from drivers.opcua.session.bounded import LARGEST_MESSAGE_BYTES, MOST_CHUNKS
+from drivers.opcua.session.bounded import LARGEST_MESSAGE_BYTES, LEAST_SENT_BYTES, MOST_CHUNKS
 from drivers.opcua.session.refusals import LATER, TOO_MUCH
 from drivers.opcua.session.variant import FILETIME_OF_1970
 from drivers.opcua.session.wire import BoundedClient, BoundedProtocol
@@ -44,8 +44,6 @@ LARGE_BYTES = 256 << 10
 """Messages from this size on are decoded off the event loop; a thousand usual values have a fifth of it."""
 KEEP_SESSION_S = 120.0
 """How long the server shall keep a session whose connection is gone, so that a restart can take it, or its subscriptions, over."""
-LEAST_SENT_BYTES = 8192
-"""Every peer takes a message of this size (Part 6, 7.1.2.3)."""
 
 
 @contextlib.contextmanager

@@ -121,7 +121,7 @@ class BoundedProtocol(UASocketProtocol):
     def send_at_most(self, message_bytes: int) -> None:
         """Lower the size of a message that may be sent."""
         limits: Any = self._connection._limits  # noqa: SLF001
-        limits.most_sent_bytes = min(filter(None, (limits.most_sent_bytes, message_bytes)))
+        limits.send_at_most(message_bytes)
 
     def give_up(self, why: str) -> None:
         """End the connection for a reason of ours."""
@@ -213,7 +213,7 @@ class BoundedClient(UaClient):
         parameters.MaxResponseMessageSize = LARGEST_MESSAGE_BYTES
         answer = await super().create_session(parameters)
         self.has_new_session = True
-        if self.made is not None and answer.MaxRequestMessageSize:
+        if self.made is not None:
             self.made.send_at_most(answer.MaxRequestMessageSize)
         for url in (parameters.EndpointUrl, ""):
             if any(self._is_of_this_channel(endpoint) for endpoint in answer.ServerEndpoints or ()):

@@ -15,8 +15,8 @@ from drivers.opcua.session.link import Link
 from drivers.opcua.subscription.session_state import SessionState
 from drivers.opcua.subscription.subscribe import Subscription
 
-MOST_ACKNOWLEDGEMENTS = 10_000
-"""Acknowledgements that one PublishRequest carries at most."""
+MOST_ACKNOWLEDGEMENTS = 900
+"""Acknowledgements that one PublishRequest carries at most: with them it fits into the smallest message that a server may take."""
 
 
 class Handover:
