@@ -17,6 +17,8 @@ BAD_TYPE_MISMATCH = 0x80740000
 BAD_DATA_TYPE_UNKNOWN = 0x80110000
 STRUCTURE_CHANGED = 0x8000
 """Status bit: the structure of the value is another one than before (Part 4, 7.39.1); what was known of it does not hold."""
+_SAME_TICKS = 10_000
+"""Source times less than a millisecond apart are of one value: read, it may have a coarser time than in its notification."""
 
 
 class Absent(Exception):
@@ -37,7 +39,7 @@ class Converter:
         self._tags, self._found = tags, report
         self._structures = structures or Structures()
         self._reported: set[tuple[int, str]] = set()
-        self._changed: dict[int, int | None] = {}  # handle -> source time of the value that said that its structure changed
+        self._changed: dict[int, int] = {}  # handle -> source time of the value that said that its structure changed
 
     def __call__(self, record: Undecoded, out: list[Reading]) -> None:
         """Append one reading for each tag of the record's item, whatever is wrong with the others."""
@@ -59,8 +61,9 @@ class Converter:
     def _distrust(self, record: Undecoded) -> None:
         """Have the structure of a value asked for again before it is read: once for each that says so, for it is read again then."""
         raw = record.value.values[0] if isinstance(record.value, v.Array) and record.value.values else record.value
-        if isinstance(raw, v.Raw) and self._changed.get(record.handle, -1) != record.source_ticks:
-            self._changed[record.handle] = record.source_ticks
+        at = record.source_ticks or 0
+        if isinstance(raw, v.Raw) and abs(self._changed.get(record.handle, -_SAME_TICKS) - at) >= _SAME_TICKS:
+            self._changed[record.handle] = at
             self._structures.distrust(raw.encoding, record.handle)
 
     def type_of(self, record: Undecoded, binding: TagBinding) -> int:
