@@ -16,7 +16,7 @@ import orjson
 from aiohttp import web
 
 from config import ConfigError, Equipment, Line, Push, place_of
-from config.credentials import CredentialMissing, path, read
+from config.credentials import CredentialMissing, read, server_tls
 from config.grammars.listen import host_of
 from config.sections import Credential, PushClient
 from gateway.entries.findings import Announcer, finding
@@ -177,19 +177,12 @@ def _token(line: Line, credential: Credential) -> bytes:
 
 def _tls(line: Line, push: Push) -> ssl.SSLContext | None:
     """Our own certificate, and whether clients need one. Raises ConfigError."""
-    tls = push.tls
-    if tls is None:
+    if push.tls is None:
         return None
     try:
-        key = path(tls.key, line.folder) if isinstance(tls.key, Credential) else line.folder / str(tls.key)
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=None if tls.ca is None else line.folder / tls.ca)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(line.folder / str(tls.cert), key)
+        return server_tls(push.tls, line.folder)
     except (OSError, ssl.SSLError, CredentialMissing) as error:
         raise ConfigError([place_of(line, ("push", "tls")).problem(f"cert, key or ca can not be used: {error}")]) from error
-    if tls.ca is not None:
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
 
 
 class PushServer:
