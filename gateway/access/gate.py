@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from buffer.times import now_ticks
 from config import Identity, Line, Users
 from gateway.access import groups
-from gateway.access.actor import Actor, Interface, Peer, account, person, place
+from gateway.access.actor import Actor, Interface, Peer, account, nobody, person, place
 from gateway.access.login import Login, login
 from gateway.access.refusals import Refusals
 from gateway.access.roles import BREAK_GLASS, RULES, Rule, reason_problem
@@ -88,7 +88,7 @@ class Access:
         try:
             actor = await self._by_password("users-password" if new_password else "login", user, password, where, None)
         except Refused as refused:
-            await self._refused("login", refused, refused.by or Actor(account(Peer(-1, "page")).who, where))
+            await self._refused("login", refused, refused.by or nobody(where))
             raise
         if new_password:
             await self.change("user-password", user, actor, lambda all_, now: with_password(all_, user, new_password, now, own=True))

@@ -117,7 +117,7 @@ def test_wrong_ones_are_refused_alike_written_down_and_lock_at_the_fifth_here_as
         ("new-epoch", "locked"),
     ]
     assert told[0]["where"]["address"] == "127.0.0.1"
-    assert told[0]["who"]["kind"] == "system"
+    assert told[0]["who"] == {"user": "unknown", "name": None, "role": None, "kind": "system", "auth": None}
     tell(page.folder / "data", "users-enable", user="engineer", **says("admin"))
 
 
