@@ -17,8 +17,8 @@ import orjson
 from aiohttp import web
 
 from config import ConfigError, Equipment, Line, Problem, Push, place_of
-from config.credentials import CredentialMissing, path
-from config.sections import Credential, PushClient
+from config.credentials import CredentialMissing, server_tls
+from config.sections import PushClient
 from gateway.entries.findings import Announcer, finding
 from gateway.intake.push_tokens import PushTokens, token_of
 from gateway.listening import Bounds, open_port
@@ -157,19 +157,12 @@ def _values(unit: Equipment, body: Any) -> dict[str, str | None]:
 
 def _tls(line: Line, push: Push) -> ssl.SSLContext | None:
     """Our own certificate, and whether clients need one. Raises ConfigError."""
-    tls = push.tls
-    if tls is None:
+    if push.tls is None:
         return None
     try:
-        key = path(tls.key, line.folder) if isinstance(tls.key, Credential) else line.folder / str(tls.key)
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=None if tls.ca is None else line.folder / tls.ca)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(line.folder / str(tls.cert), key)
+        return server_tls(push.tls, line.folder)
     except (OSError, ssl.SSLError, CredentialMissing) as error:
         raise ConfigError([place_of(line, ("push", "tls")).problem(f"cert, key or ca can not be used: {error}")]) from error
-    if tls.ca is not None:
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
 
 
 def push_problems(line: Line) -> list[Problem]:

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from buffer import Journal, JournalError
-from config import ConfigError, Line
+from config import ConfigError
 from config.sections import PushClient
 from drivers import DriverError, DriverMisconfigured
 from gateway.access import Access, UsersUnreadable
 from gateway.evidence.backups import BackupFailed, Backups
 from gateway.evidence.witness import WitnessAway
 from gateway.intake import Intake, PushServer, PushTokens
-from gateway.operation import server
+from gateway.operation import page_server, server
 from gateway.operation.commands import commands_of
 from gateway.operation.control import CONTROL_SOCKET
 from gateway.operation.parts import Parts
@@ -70,7 +70,7 @@ def tasks(parts: Parts, status: Status, event: Event, broken: Broken, fault: Awa
         table["backups"] = partial(_supervised, partial(_backups, parts.backups))
     table["watchdog"] = partial(_watchdog, parts.intake)  # systemd hears that commits still come back
     if parts.line.web is not None:
-        table["page"] = partial(_page, status, parts.line, page_tried)
+        table["page"] = partial(_page, parts, status, page_tried)
     table["control socket"] = partial(_control, parts, status, page_tried)  # systemd hears that the line runs when it is open
     if (path := parts.line.people_socket) is not None:  # for everybody who is no service
         table["people's socket"] = partial(_people, parts, status, path)
@@ -186,18 +186,20 @@ async def _watchdog(intake: Intake, done: Done) -> None:
         done()
 
 
-async def _page(status: Status, line: Line, tried: asyncio.Event, done: Done) -> None:
+async def _page(parts: Parts, status: Status, tried: asyncio.Event, done: Done) -> None:
     """Serve the page. Raises Closed: a page that can not be opened must not stop acquisition."""
-    assert line.web is not None
+    assert parts.line.web is not None
 
     def opened() -> None:
         tried.set()
         done()
 
     try:
-        await server.serve_page(status, line.web.listen, opened)
+        await page_server.serve_page(status, parts.line, parts.access, opened)
+    except ConfigError as error:
+        raise Closed(f"misconfigured: {error}") from error
     except OSError as error:
-        raise Closed(f"{line.web.listen} can not be opened: {error.strerror or error}") from error
+        raise Closed(f"{parts.line.web.listen} can not be opened: {error.strerror or error}") from error
     finally:
         tried.set()
 

@@ -11,7 +11,7 @@ def test_who_asks_faster_than_a_page_may_be_made_gets_the_last_one() -> None:
         made.append(name)
         return f"{name} {made.count(name)}".encode()
 
-    port, control = server._Made(server.MADE_PER_S, lambda: now_s), server._Made(None)
+    port, control = server.Made(server.MADE_PER_S, lambda: now_s), server.Made(None)
     got = [port.of("page", lambda: make("page")) for _ in range(1_000)]
     assert got[:2] == [b"page 1", b"page 2"], "who asks now and then sees what is now"
     assert len(made) == server.MADE_AT_ONCE
