@@ -13,6 +13,7 @@ from gateway.demo.compare import Counts, total
 from gateway.demo.result import Result
 from gateway.demo.setting import Setting
 from gateway.operation import wording
+from simulators.ebr.record.statement import share
 
 MOST_PROBLEMS = 12
 COLUMNS: dict[str, JustifyMethod] = {
@@ -109,7 +110,7 @@ def _booked(event: Mapping[str, Any]) -> list[str | Text]:
 
 def _parameter(each: Mapping[str, Any]) -> list[str | Text]:
     """Make the row of one parameter: its judgement if the value is present, else its status."""
-    covered = "" if each.get("covered") is None else f"{each['covered']:.1%}"
+    covered = share(each.get("covered"))
     judged = not str(each.get("statistic")).startswith("time_")  # what such a time counts from is no limit of seconds
     limits = f"{_plain(each.get('low'))} .. {_plain(each.get('high'))}".strip() if judged and (each.get("low") or each.get("high")) else ""
     value = f"{each['value']} {_plain(each.get('unit'))}".strip() if each.get("value") is not None else ""

@@ -115,25 +115,25 @@ async def stop_gateway(parts: Cast) -> int | None:
     return status
 
 
-async def started(parts: Cast) -> None:
-    """Wait until every part runs, and the gateway reads every source."""
+async def started(parts: Cast, within_s: float = STARTS_WITHIN_S) -> None:
+    """Wait until every part runs, and the gateway reads every source. Raises TooSlow where one of them takes longer."""
     parts.view.say("the simulated line and the EBR start")
-    await until(lambda: "serving" in parts.plant.log.read_text(errors="replace"), STARTS_WITHIN_S, "the simulated line")
-    await until(lambda: parts.store.is_made, STARTS_WITHIN_S, "the reference EBR")
+    await until(lambda: "serving" in parts.plant.log.read_text(errors="replace"), within_s, "the simulated line")
+    await until(lambda: parts.store.is_made, within_s, "the reference EBR")
     parts.view.say("the gateway starts")
     await parts.gateway.start()
-    await connected(parts)
+    await connected(parts, within_s)
     parts.view.say(f"the gateway reads {len(parts.setting.line.sources)} sources, {len(parts.setting.line.tags)} tags")
 
 
-async def connected(parts: Cast) -> None:
-    """Wait until the gateway reads every source."""
+async def connected(parts: Cast, within_s: float = STARTS_WITHIN_S) -> None:
+    """Wait until the gateway reads every source. Raises TooSlow."""
 
     def ready() -> bool:
         now = parts.view.progress.snapshot
         return now is not None and all(source["state"] == "connected" for source in now["sources"])
 
-    await until(ready, STARTS_WITHIN_S, "the gateway to connect to every source")
+    await until(ready, within_s, "the gateway to connect to every source")
 
 
 async def _cut(parts: Cast, began: float) -> None:

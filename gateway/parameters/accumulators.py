@@ -10,7 +10,7 @@ from gateway.entries.fold_input import Json
 from gateway.entries.ticks import TICKS_PER_S
 from gateway.parameters.edges import Edge
 from gateway.parameters.limits import exact, limit_in_unit, shown
-from gateway.parameters.results import INSTANTS, Limits
+from gateway.parameters.results import Limits
 from gateway.parameters.series import Cut, Track, severed, usable, windows
 from gateway.parameters.sums import Rule, Stops, Sums, number
 
@@ -206,11 +206,8 @@ def counted(start: int, end: int, skip_ticks: int, stops: Stops) -> int:
 
 
 def unsighted(parameter: Parameter, lost: Stops, cuts: Sequence[Cut], span: tuple[int, int], stops: Stops) -> int:
-    """Return how many ticks of the span that count lie in `lost`, in which nobody saw whether the step still ran.
-
-    Of a statistic over time those are left out in which nobody saw the tag either (`cuts`): they are not covered anyway.
-    """
-    hidden = [] if parameter.statistic in INSTANTS | {"duration"} else sorted((cut.start, cut.end) for cut in cuts if cut.end is not None)
+    """Return how many ticks of the span that count lie in `lost`, in which nobody saw whether the step still ran, and not in `cuts`."""
+    hidden = sorted((cut.start, cut.end) for cut in cuts if cut.end is not None)
     parts = [part for a, b in _inside(parameter, lost, span) for part in windows(a, b, hidden)]
     return sum(y - x for a, b in parts for x, y in windows(a, b, stops if parameter.include == "running" else ()))
 

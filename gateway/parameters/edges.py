@@ -63,13 +63,15 @@ class Edge:
 class Edges:
     """Both edges of a step, and what nobody saw between them.
 
-    `unsighted`: ticks in which nobody saw whether the step still ran, or whether its equipment was Running, though all else was observed.
-    `presumed`: further ticks that are left out only because the equipment was not Running when it was last seen.
+    `unsighted`: ticks in which nobody saw whether the step still ran, or whether its equipment was Running. `tag_alone`: those of them in
+    which the parameter's tag was observed all the same: such a value can not be said to be one of the step. `presumed`: further ticks
+    that are left out only because the equipment was not Running when it was last seen.
     """
 
     start: Edge
     end: Edge
     unsighted: int = 0
+    tag_alone: int = 0
     presumed: int = 0
 
     def of(self, statistic: str) -> tuple[Edge, ...]:

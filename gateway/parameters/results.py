@@ -15,6 +15,7 @@ from gateway.parameters.limits import LONGEST_TEXT, converted, exact, judge, sho
 from gateway.parameters.series import QUALITIES, Cut
 from gateway.parameters.sums import Sums
 
+MILLION = 1_000_000
 MOST_GAPS = 100
 """Gaps that one parameter names; further ones are only counted."""
 INSTANTS = frozenset({"value_at_start", "value_at_end", "first", "last", "sample", "delta"})
@@ -140,7 +141,7 @@ def status_of(parameter: Parameter, tag: Tag | None, sums: Sums, value: Json, ed
     if not accepted:
         return "gap"
     longest = sums.included + (edges.longer or 0)
-    covered = edges.sighted(longest) if statistic in INSTANTS else _usable(statistic, sums) - edges.unsighted
+    covered = edges.sighted(longest) if statistic in INSTANTS else _usable(statistic, sums) - edges.tag_alone
     if _is_enough(parameter, covered, longest):
         return "present"
     return "bad" if statistic not in INSTANTS and sums.bad * 2 >= longest - covered else "gap"
@@ -287,13 +288,16 @@ def _series(parameter: Parameter, sums: Sums | None, cuts: Sequence[Cut], edges:
 
 
 def _covered(parameter: Parameter, sums: Sums, edges: Edges | None) -> float | None:
-    """Give the share of the longest possible step with a good value; None: nobody knows how long that is."""
+    """Give the share of the longest possible step in which it was seen that it ran, with a good value; None: nobody knows how long that is.
+
+    Rounded down to a millionth: a share of less than all never reads 1.
+    """
     longer = 0 if edges is None else edges.longer
     if longer is None:
         return None
-    unsighted = 0 if edges is None or parameter.statistic in INSTANTS else edges.unsighted
-    if sums.included + longer:
-        return round(max(_usable(parameter.statistic, sums) - unsighted, 0) / (sums.included + longer), 6)
+    tag_alone = 0 if edges is None else edges.tag_alone
+    if longest := sums.included + longer:
+        return max(_usable(parameter.statistic, sums) - tag_alone, 0) * MILLION // longest / MILLION
     return 1.0 if sums.first is not None or sums.at_start is not None else 0.0
 
 

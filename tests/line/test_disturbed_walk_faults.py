@@ -6,6 +6,8 @@ import signal
 import sqlite3
 import time
 import zipfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -13,6 +15,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from kit.commands import called
 from kit.copies_compared import Told
+from kit.shown_clock import LIBRARIES, ShownClock
 from rich.console import Console
 
 from gateway.demo.run import first_batch
@@ -26,6 +29,8 @@ from simulators.ebr.builder import build
 BATCH_S = 100.0
 WITHIN_S = 3 * BATCH_S
 STOPPED_S = 8.0
+AHEAD_S = 40.0
+pytestmark = pytest.mark.skipif(not LIBRARIES, reason="needs Debian's faketime")
 
 
 class Ebr:
@@ -39,27 +44,36 @@ class Ebr:
         self._events += [event for payload in self._store.new() if (event := json.loads(payload).get("event"))]
         return any(event["type"] == kind and members.items() <= event.items() for event in self._events)
 
+    def stepped(self, sign: int) -> bool:
+        """True if it holds a step of the gateway's clock in this direction."""
+        return self.heard("clock") and any(event.get("kind") == "step" and event["step_s"] * sign > 0 for event in self._events)
 
-async def walk(setting: Setting, batch: str) -> None:
-    """Cut a link, stop the gateway, kill it, start it on other limits, edit and delete rows, replace a result."""
+
+async def walk(setting: Setting, batch: str, clock: ShownClock) -> None:
+    """Cut a link, set the clock and set it back, stop and kill the gateway, change limits, edit and delete rows, replace a result."""
     ebr = Ebr(setting)
 
     async def heard(kind: str, **members: Any) -> None:
         await until(lambda: ebr.heard(kind, **members), WITHIN_S, f"{kind} {members}")
 
-    async with cast(setting, View(Console(quiet=True)), batch) as parts, asyncio.TaskGroup() as group:
+    async with cast(setting, View(Console(quiet=True)), batch) as parts, asyncio.TaskGroup() as group, _shown(clock):
         watching = group.create_task(watch(parts))
-        await started(parts)
+        await started(parts, WITHIN_S)
         await parts.plant.say("go")
         await heard("step", step="CHARGE", transition="start")
         await _cut(parts)
+        await heard("step", step="DRY_MIX", transition="start")
+        clock.show(f"+{AHEAD_S:g}")
+        await until(lambda: ebr.stepped(1), WITHIN_S, "a step of the clock")
         await heard("step", step="WET_MASS", transition="start")
+        clock.show("+0")
+        await until(lambda: ebr.stepped(-1), WITHIN_S, "a step back of the clock")
         await _stopped(parts)
         await heard("step", step="DRY", transition="start")
         await parts.gateway.kill()
         _other_limits(setting.line.folder / "parameters.csv")
         await parts.gateway.start()
-        await connected(parts)
+        await connected(parts, WITHIN_S)
         await heard("step", step="COOL", transition="start")
         _rows(setting.line.folder / "mes.db", batch)
         await heard("finding", code="source-row-deleted")
@@ -72,6 +86,15 @@ async def walk(setting: Setting, batch: str) -> None:
         await drained(parts)
         watching.cancel()
         assert await stop_gateway(parts) == 0
+
+
+@asynccontextmanager
+async def _shown(clock: ShownClock) -> AsyncIterator[None]:
+    """Let the processes that are started meanwhile see this clock: the gateway's. Devices and EBR, which run already, see the machine's."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in clock.environment().items():
+            patch.setenv(name, value)
+        yield
 
 
 async def _cut(parts: Cast) -> None:
@@ -115,12 +138,12 @@ def _rows(file: Path, batch: str) -> None:
 
 
 @pytest.mark.urs("URS-CTX-09", "URS-CFG-01", "URS-DAQ-04", "URS-OPS-03")
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1_500)
 async def test_every_copy_of_a_disturbed_batchs_record_tells_the_same(tmp_path: Path, figures: Any) -> None:
     setting = prepare(tmp_path / "walk", 3, BATCH_S, None, "https")
     batch = first_batch(setting)
     with setting.mark:
-        await walk(setting, batch)
+        await walk(setting, batch, ShownClock(tmp_path / "clock"))
     packed = tmp_path / "batch.zip"
     done = await asyncio.to_thread(called, "archive", setting.line.folder, "--batch", batch, "--to", packed)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -70,9 +70,11 @@ class RunParameters:
         time = counted(start, end, round(row.skip_first_s * TICKS_PER_S), stops if row.include == "running" else ())
         stateless, span = self._state_lost(run, row), (start, end)
         last = end_of(self._state, self._plan, run) or run.end
-        unseen = unsighted(row, _apart([*self._lost(run, row, last), *stateless]), cuts, span, stops)
+        lost = _apart([*self._lost(run, row, last), *stateless])
+        unseen, alone = (unsighted(row, lost, hidden, span, stops) for hidden in ((), cuts))
         until = replace(_edge(last), later=later(self._state, self._plan, run.end))
-        edges = Edges(_edge(start_of(self._state, self._plan, run)), until, unseen, presumed(row, _apart(stateless), span, stops))
+        first = start_of(self._state, self._plan, run)
+        edges = Edges(_edge(first), until, unseen, alone, presumed(row, _apart(stateless), span, stops))
         sums, limits = None if need is None else book.sums[need.key], resolved(row, book, edges.start)
         made = parameter_of(row, tag, sums, limits, cuts, edges, included=time)
         return made if sums is None or not sums.goes_beyond(end) else not_until_end(made)
@@ -124,9 +126,13 @@ class RunParameters:
 
 
 def not_until_end(parameter: dict[str, Any]) -> dict[str, Any]:
-    """Give a parameter of which more was summed than until the end: sums can not be taken back. What the start alone tells stands."""
-    rests_on_end = "end" in EDGES.get(parameter.get("statistic", ""), ())
-    return restated(parameter, "gap") if rests_on_end and parameter["status"] in _USABLE else parameter
+    """Give a parameter of which more was summed than until the end: sums can not be taken back. What the start alone tells stands.
+
+    Nor can the share that was covered: it is of the longer time.
+    """
+    if "end" not in EDGES.get(parameter.get("statistic", ""), ()):
+        return parameter
+    return {**(restated(parameter, "gap") if parameter["status"] in _USABLE else parameter), "covered": None}
 
 
 def _apart(intervals: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

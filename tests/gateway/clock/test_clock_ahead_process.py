@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from kit.drop_line import events, stored
 from kit.processes import free_port, process, running, until
+from kit.shown_clock import LIBRARIES, ShownClock
 
-LIBRARIES = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
 pytestmark = pytest.mark.skipif(not LIBRARIES, reason="needs Debian's faketime")
 
 LINE = """
@@ -35,23 +35,6 @@ def line(tmp_path: Path) -> Iterator[Path]:
         yield folder
 
 
-class Hands:
-    """The wall clock that a process sees. Its monotonic clock is the machine's."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self.show("+0")
-
-    def show(self, offset: str) -> None:
-        fresh = self._file.with_suffix(".new")
-        fresh.write_text(offset + "\n")
-        fresh.rename(self._file)
-
-    def environment(self) -> dict[str, str]:
-        shown = {"FAKETIME_TIMESTAMP_FILE": str(self._file), "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-        return {"LD_PRELOAD": str(LIBRARIES[0]), "DONT_FAKE_MONOTONIC": "1", **shown}
-
-
 def stepped(folder: Path, sign: int) -> Callable[[], Any]:
     return lambda: [event for event in events(folder, "clock") if event["kind"] == "step" and event["step_s"] * sign > 0]
 
@@ -64,17 +47,17 @@ def observed_again(folder: Path, after: int) -> Callable[[], Any]:
 @pytest.mark.process
 @pytest.mark.urs("URS-TIME-07", "URS-DAQ-11")
 def test_a_stop_after_the_clock_was_ahead_is_a_gap_where_it_was(line: Path, tmp_path: Path) -> None:
-    hands = Hands(tmp_path / "faketime")
-    with running(line, **hands.environment()):
+    clock = ShownClock(tmp_path / "faketime")
+    with running(line, **clock.environment()):
         until(observed_again(line, 0))
-        hands.show("+3600")
+        clock.show("+3600")
         until(stepped(line, 1))
         until(observed_again(line, len(stored(line))))
-        hands.show("+0")
+        clock.show("+0")
         until(stepped(line, -1))
         until(observed_again(line, len(stored(line))))
     before = stored(line)
-    with running(line, **hands.environment()):
+    with running(line, **clock.environment()):
         until(lambda: [event for event in events(line, "gap") if (event["transition"], event["cause"]) == ("close", "gateway-stopped")])
     entries = stored(line)
     (gap,) = [event for event in events(line, "gap") if (event["transition"], event["cause"]) == ("close", "gateway-stopped")]

@@ -95,6 +95,7 @@ def check_parameters(seed: int, log: Log, equipment: str, run: dict[str, Any], s
             assert mine["status"] in {"gap", "bad", "missing"}, where
             continue
         assert mine["status"] == "present" if model["present"] else mine["status"] in {"gap", "bad"}, where
+        assert (mine["status"], mine["covered"]) != ("gap", 1.0) or run["unseen"] != [None, None], where
         assert mine["unrounded"] == pytest.approx(model["value"], rel=1e-9, abs=1e-6), where
         assert mine["readings"] == model["readings"], where
         if model["covered"] is not None:

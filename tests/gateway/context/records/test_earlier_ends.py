@@ -40,10 +40,10 @@ def plant_of(**more: Any) -> Ordered:
     return Ordered(line_of(equipment=(unit,), routes=(), steps=steps, parameters=MEANS))
 
 
-def taken(plant: Ordered, batch: str) -> tuple[str, str]:
-    """(end of the stay, status of the parameter of the stay) in the newest end record of a batch."""
+def taken(plant: Ordered, batch: str) -> tuple[str, str, float | None]:
+    """(end of the stay, status and share of the parameter of the stay) in the newest end record of a batch."""
     (stay,) = plant.of("batch", transition="end", batch=batch)[-1]["equipments"]
-    return stay["end"]["time"], stay["parameters"][0]["status"]
+    return stay["end"]["time"], stay["parameters"][0]["status"], stay["parameters"][0]["covered"]
 
 
 @pytest.mark.urs("URS-CTX-08", "URS-CTX-09")
@@ -54,10 +54,10 @@ def test_a_stay_that_turns_out_to_have_ended_before_what_was_summed_of_it_is_not
     plant.speeds(15, 200)
     plant.order_row(201, "1", 200, "CLOSED", "changed")
     plant.speeds(202, 240)
-    assert taken(plant, "B1") == (time(200), "present")
+    assert taken(plant, "B1") == (time(200), "present", 1.0)
     plant.order_row(241, "2", 50, "RUN")
     plant.speeds(242, 270)
-    assert taken(plant, "B1") == (time(50), "gap"), "its mean holds readings until after it had ended"
+    assert taken(plant, "B1") == (time(50), "gap", None), "its mean holds readings until after it had ended"
     assert plant.events == replayed(plant)
 
 
@@ -69,10 +69,10 @@ def test_a_stay_whose_parameters_are_final_says_that_its_end_came_too_late_for_t
     plant.speeds(15, 60)
     plant.order_row(61, "1", 60, "CLOSED", "changed")
     plant.speeds(62, 240)
-    assert taken(plant, "B1") == (time(60), "present")
+    assert taken(plant, "B1") == (time(60), "present", 1.0)
     plant.order_row(241, "2", 40, "RUN")
     plant.speeds(242, 270)
-    assert taken(plant, "B1") == (time(40), "gap")
+    assert taken(plant, "B1") == (time(40), "gap", None)
     (said,) = plant.of("finding", code="late-correction")
     assert (said["evidence"]["batch"], said["evidence"]["equipment"]) == ("B1", "granulator")
     assert plant.events == replayed(plant)
@@ -94,7 +94,7 @@ def test_what_was_seen_until_its_batch_was_left_is_present_however_late_the_next
     assert plant.statuses() == {"mix_mean": "present", "mix_first": "present", "mix_time": "present"}
     mean = plant.parameter("MIX", "mix_mean")
     assert (mean["value"], mean["readings"], mean["min"], mean["max"]) == ("27.5", 8, "10.0", "45.0"), "of 10, 15, ... 45, for 5 s each"
-    assert taken(plant, "B1") == (time(50), "present")
+    assert taken(plant, "B1") == (time(50), "present", 1.0)
     assert plant.events == replayed(plant)
 
 
@@ -112,7 +112,7 @@ def test_a_batch_whose_id_comes_back_is_summed_until_its_own_end() -> None:
     plant.speeds(240, 400)
     plant.see(400, g_batch="B2")
     plant.speeds(400, 420)
-    assert taken(plant, "B1") == (time(240), "present")
+    assert taken(plant, "B1") == (time(240), "present", 1.0)
     (stay,) = plant.of("batch", transition="end", batch="B1")[-1]["equipments"]
     assert (stay["parameters"][0]["readings"], stay["parameters"][0]["max"]) == (46, "235.0")
     assert plant.events == replayed(plant)
