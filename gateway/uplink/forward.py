@@ -213,7 +213,7 @@ class Forwarder:
             taken = entries[: await self._transport.send(entries)]
         except UplinkError as error:
             await self._take_arrivals()  # what had its answer before counts
-            if not self._is_claim(error, entries[0].epoch):
+            if not self._judge.is_claim(error, entries[0].epoch):
                 raise
             self._told.alarm("conflict", f"{error}; epoch {entries[0].epoch} has ended here, and the sending goes on behind it")
             self._pass_over(entries[0].epoch)
@@ -261,11 +261,6 @@ class Forwarder:
             what = f"receipts come, but none beyond entry {self._window.confirmed[1]}" if here else "delivered, but no receipt"
             self.status.state, self.status.detail = "stalled", f"{what} for {silence_s:.0f} s"
             self._told.alarm("no-receipts", self.status.detail, confirmed=list(self._window.confirmed))
-
-    def _is_claim(self, error: UplinkError, epoch: int) -> bool:
-        """True if the receiver says by a refusal that it holds others of an epoch which has ended here."""
-        is_conflict = isinstance(error, Refused) and error.code == "conflict" and not self._judge.takes_delivery
-        return is_conflict and self._journal.receipts.claim(self._uplink.name, epoch)
 
     def _pass_over(self, epoch: int) -> None:
         """Go on behind an ended epoch of which the receiver holds others or more: what is here of it, it would never take.

@@ -7,7 +7,7 @@ from collections import deque
 from buffer import Journal, ReceiptRefused
 from config import Uplink
 from gateway.entries.findings import Announcer
-from gateway.uplink.errors import Refused, Unreachable
+from gateway.uplink.errors import Refused, Unreachable, UplinkError
 from gateway.uplink.quarantine import Quarantine
 from gateway.uplink.receipt import Receipt, parse
 from gateway.uplink.status import Status
@@ -75,6 +75,11 @@ class Judge:
                     break
         if delivered is not None and self.takes_delivery:
             await self._acknowledge(delivered.position, delivered.digest)
+
+    def is_claim(self, error: UplinkError, epoch: int) -> bool:
+        """Return True if the receiver says by a refusal that it holds others of an epoch which has ended here."""
+        is_conflict = isinstance(error, Refused) and error.code == "conflict" and not self.takes_delivery
+        return is_conflict and self._journal.receipts.claim(self._uplink.name, epoch)
 
     def _read(self, answer: Answer) -> Receipt | None:
         """Read a receipt for this gateway, or say why it is none."""
