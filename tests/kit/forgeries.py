@@ -133,9 +133,9 @@ def attack(rig: ReceiptRig, forger: Forger, loop: asyncio.Runner, counts: Counte
     held = {(one.epoch, one.seq) for one in before[2]}
     passed = {(one.epoch, one.seq) for one in after[2] if one.code == UNPROVED and before[0] < (one.epoch, one.seq) < after[0]}
     assert {(one.epoch, one.seq) for one in after[2]} - held - passed <= listed, what
-    if after[0][0] > before[0][0]:  # what a proof of a later epoch has passed is proved, or lies in quarantine
-        epoch, last = max(place for place in forger.places if place[0] < after[0][0])
-        assert before[0] >= (epoch, last) or (epoch, last) in {(item["epoch"], item["through"]) for item in proved} or passed, what
+    # What a proof of a later epoch has passed is proved, or lies in quarantine.
+    end = max((place for place in forger.places if place[0] < after[0][0]), default=before[0])
+    assert before[0] >= end or end in {(item["epoch"], item["through"]) for item in proved} or passed, what
 
 
 def _seqs(rejected: Any) -> set[int]:
@@ -173,5 +173,7 @@ def _by_status(status: int, says: Any) -> Any:
     """What an HTTP answer means: what it says of this record, else what its status says of the request; None: it comes again."""
     if status == 409:
         return says if says == "duplicate" else "refused"
+    if status == 206:  # what it says by itself counts, the status says nothing
+        return says
     default = {200: "stored", 201: "stored", 204: "stored", 400: "rejected", 422: "rejected"}.get(status)
     return default and (says or default)
