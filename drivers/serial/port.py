@@ -104,7 +104,7 @@ class Port:
             self._overrun_count = self._overruns(self._fd)
         except (OSError, ValueError, termios.error) as error:
             self.close()
-            raise LinkLost(f"{endpoint.path}: {error}") from error
+            raise LinkLost(f"{endpoint.path}: {_why(error)}") from error
         self._looks = Looks(self._now())
         self._listen()
         self._look()
@@ -282,3 +282,9 @@ def _set(fd: int, *, marks: bool) -> None:
         settings[0] |= termios.INPCK | termios.PARMRK
         settings[0] &= ~(termios.IGNPAR | termios.IGNBRK | termios.BRKINT)
     termios.tcsetattr(fd, termios.TCSANOW, settings)
+
+
+def _why(error: Exception) -> str:
+    """Say why a port could not be opened; pyserial's sentence holds the path twice more."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number and "could not open port" in str(error) else str(error)

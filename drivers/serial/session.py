@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Awaitable, Sequence
 
 from config import Tag
-from drivers.contract import BAD_DECODING, Emit, Finding, LinkLost, Loss
+from drivers.contract import BAD_DECODING, Emit, Finding, LinkLost, Loss, crashed
 from drivers.serial.answer import Answer, NotAnAnswer
 from drivers.serial.conversation import Conversation, OtherInstrument
 from drivers.serial.dialect import Dialect
@@ -59,7 +59,7 @@ class Session:
             await self._get_in_step()
             requested_ns = await self._talk.ask()
             line = await self._line()
-            answer = self._dialect.read(line.text)
+            answer = self._understood(line.text)
         except Silent as error:
             await self._missed("frame-error" if error.partial else "timeout", error)
         except Unframed as error:
@@ -70,6 +70,15 @@ class Session:
             self._failures, self._lost = 0, False
             self._announce_connected()
             await self._hand_over(answer, line, requested_ns)
+
+    def _understood(self, text: bytes) -> Answer:
+        """Read an answer. Raises NotAnAnswer, whatever goes wrong with this line."""
+        try:
+            return self._dialect.read(text)
+        except NotAnAnswer:
+            raise
+        except Exception as error:
+            raise NotAnAnswer(f"{text[:48]!r}: {crashed(error)}") from error
 
     async def _get_in_step(self) -> None:
         try:
