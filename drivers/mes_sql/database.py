@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import inspect
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -287,5 +288,6 @@ KILLS = frozenset({"mysql", "mariadb"})
 
 
 def _brief(error: BaseException) -> str:
-    """The database's own words, without the statement and its parameters (they may hold the plant's data)."""
-    return " ".join(str(getattr(error, "orig", None) or error).split())[:300] or type(error).__name__
+    """The database's own words, without the statement and its parameters (they may hold the plant's data), and without Python's objects."""
+    words = re.sub(r"<\w+[^<>]* 0x[0-9a-f]+>", "the connection", str(getattr(error, "orig", None) or error))
+    return " ".join(words.split())[:300] or type(error).__name__

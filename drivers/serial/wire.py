@@ -59,7 +59,7 @@ class SerialWire:
                 exclusive=True,
             )
         except (OSError, ValueError, termios.error) as error:
-            raise LinkLost(f"{endpoint.path}: {error}") from error
+            raise LinkLost(f"{endpoint.path}: {_why(error)}") from error
         self.fd = self._port.fileno()
         try:
             _set(self.fd, marks=not is_terminal)
@@ -183,3 +183,9 @@ def _set(fd: int, *, marks: bool) -> None:
         settings[0] |= termios.INPCK | termios.PARMRK
         settings[0] &= ~(termios.IGNPAR | termios.IGNBRK | termios.BRKINT)
     termios.tcsetattr(fd, termios.TCSANOW, settings)
+
+
+def _why(error: Exception) -> str:
+    """Say why a port could not be opened; pyserial's sentence holds the path twice more."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number and "could not open port" in str(error) else str(error)

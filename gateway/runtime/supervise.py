@@ -60,5 +60,6 @@ async def supervise(
         # Logged once as long as the reason is the same: an outage of a weekend must not fill the log.
         log.log(logging.DEBUG if why == logged else logging.WARNING, "%s: %s; %s", name, why, again(wait_s))
         logged = why
+        failed_s = loop.time()
         await on_failure(why)
-        await sleep(wait_s)
+        await sleep(max(0.0, wait_s - (loop.time() - failed_s)))  # who waited for a person or a receiver has waited

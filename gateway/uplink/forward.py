@@ -84,7 +84,7 @@ class Forwarder:
     async def failed(self, _why: str) -> None:
         """Return when the next call of `run`, which has raised, makes sense by what the receiver said (Retry-After, a refusal).
 
-        At once when the files of certificate or password have changed. The supervisor's own wait comes on top.
+        At once when the files of certificate or password have changed. The supervisor's own wait runs beside it.
         """
         end_s, self._wait_s = self._clock() + self._wait_s, 0.0
         while (left_s := end_s - self._clock()) > 0 and not self._transport.stale():  # noqa: ASYNC110 - files tell nobody
@@ -93,7 +93,7 @@ class Forwarder:
     def again(self, wait_s: float) -> str:
         """Say when the next call of `run` is made, where the supervisor waits `wait_s` after `failed`."""
         files = ", or when its files change" if self._wait_s else ""
-        return f"next attempt in {self._wait_s + wait_s:.1f} s{files}"
+        return f"next attempt in {max(self._wait_s, wait_s):.1f} s{files}"
 
     def crashed(self, why: str) -> None:
         """Say that `run` raised what it may not, a fault of ours or of a library: an alarm until receipts come again."""

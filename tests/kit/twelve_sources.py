@@ -78,10 +78,10 @@ class Stand:
 
     def source(self, folder: Path, endpoint: str, **options: Any) -> Source:
         """The source as its device takes it."""
-        return Source(name=self.name, driver=self.driver, endpoint=endpoint, rate_ms=500, options=options, folder=folder)
+        return Source(name=self.name, driver=self.driver, endpoint=endpoint, rate_ms=1000, options=options, folder=folder)
 
     def section(self, endpoint: str, *options: str) -> str:
-        head = f'[[source]]\nname = "{self.name}"\ndriver = "{self.driver}"\nendpoint = "{endpoint}"\nrate_ms = 500\n'
+        head = f'[[source]]\nname = "{self.name}"\ndriver = "{self.driver}"\nendpoint = "{endpoint}"\nrate_ms = 1000\n'
         return head + "".join(f"{option}\n" for option in options)
 
 
@@ -186,7 +186,7 @@ class OpcUa(Networked):
             'security = { policy = "Basic256Sha256", mode = "SignAndEncrypt" }' if self._is_secured else 'security = { policy = "None" }'
         )
         user = [f'user = "ebr"\npassword = {{ credential = "{self.name}" }}'] if self._is_secured else []
-        quick = 'keep_alive_s = 0.4\nrequest_timeout_s = 2.0\npublish_ms = 100\nnamespaces = { plc = "urn:example:plc" }'
+        quick = 'keep_alive_s = 1.0\nrequest_timeout_s = 2.0\npublish_ms = 100\nnamespaces = { plc = "urn:example:plc" }'
         return self.section(f"opc.tcp://127.0.0.1:{self.cable.port}", security, quick, 'time_authority = "device"', *user)
 
 
@@ -211,7 +211,7 @@ class ModbusTcp(Networked):
         await self._plc.set({f"{self.name}.n": self.number}, int(time.time() * 10_000_000))
 
     def toml(self) -> str:
-        return self.section(f"{self._scheme}://127.0.0.1:{self.cable.port}", "timeout_ms = 400", "retry_s = 1.0")
+        return self.section(f"{self._scheme}://127.0.0.1:{self.cable.port}", "timeout_ms = 800", "retry_s = 1.0")
 
 
 class Terminal(Stand):
@@ -255,7 +255,7 @@ class ModbusRtu(Terminal):
         self.broken_by(Fault("drop"), Fault("bad-crc"))
 
     def toml(self) -> str:
-        return self.section(self._endpoint, "timeout_ms = 200", "retry_s = 1.0")
+        return self.section(self._endpoint, "timeout_ms = 800", "retry_s = 1.0")
 
 
 class Balance(Terminal):
@@ -275,7 +275,7 @@ class Balance(Terminal):
         return Tag(tag=f"{self.name}.n", source=self.name, address="weight", type="decimal", unit="kg")
 
     def toml(self) -> str:
-        return self.section(self._endpoint, f'protocol = "{self._protocol}"', "timeout_ms = 400")
+        return self.section(self._endpoint, f'protocol = "{self._protocol}"', "timeout_ms = 800")
 
 
 class Printer(Stand):
@@ -327,7 +327,7 @@ class Printer(Stand):
                 os.write(self._master, f"N {self.number}\r\n".encode())
 
     def toml(self) -> str:
-        pattern = "pattern = '^N (?P<n>[0-9]++)$'\nrequest = \"?\\r\\n\"\ntimeout_ms = 400"
+        pattern = "pattern = '^N (?P<n>[0-9]++)$'\nrequest = \"?\\r\\n\"\ntimeout_ms = 800"
         return self.section(f"serial://ports/{self.name}", 'protocol = "line"', pattern)
 
 
@@ -342,7 +342,7 @@ class DatabaseServer(Networked):
     """A table of a database server, with a name and a password."""
 
     def __init__(self, name: str, folder: Path, server: Server, driver: str) -> None:
-        super().__init__(name, "mes_sql", "rows.v", "int32", every=2)
+        super().__init__(name, "mes_sql", "rows.v", "int32", every=1)
         self._folder, self._server, self._driver = folder, server, driver
         self._user = f"ebr_{os.getpid()}"  # the server may be that of several processes
 
@@ -379,7 +379,7 @@ class Sqlite(Stand):
     """A table of an SQLite file."""
 
     def __init__(self, name: str, folder: Path) -> None:
-        super().__init__(name, "mes_sql", "rows.v", "int32", every=2)
+        super().__init__(name, "mes_sql", "rows.v", "int32", every=1)
         self._path = folder / f"{name}.db"
         self._lock: sqlite3.Connection | None = None
         self._aside = self._path.with_suffix(".aside")
@@ -438,7 +438,7 @@ class Drop(Stand):
     """A drop folder."""
 
     def __init__(self, name: str, folder: Path) -> None:
-        super().__init__(name, "mes_file", "rows.v", "int32", every=2)
+        super().__init__(name, "mes_file", "rows.v", "int32", every=1)
         self._path = folder / name
         self._aside = folder / f"{name}.aside"
         self.ways = {
