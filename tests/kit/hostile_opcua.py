@@ -29,7 +29,7 @@ from drivers.contract import DriverError
 from drivers.opcua import OpcUaDriver
 
 endpoint, seconds = sys.argv[1], float(sys.argv[2])
-options = {"security": {"policy": "None"}, "namespaces": {"plc": "urn:example:plc"}, "keep_alive_s": 0.4, "request_timeout_s": 2.0}
+options = {"security": {"policy": "None"}, "namespaces": {"plc": "urn:example:plc"}, "keep_alive_s": 6.0, "request_timeout_s": 10.0}
 source = Source(name="plc", driver="opcua", endpoint=endpoint, rate_ms=50, time_authority="device", options=options, folder=Path("."))
 tags = [Tag(tag=f"t{i}", source="plc", address=f'plc:s="DB"."T{i}"', type="float64") for i in range(20)]
 told = {"longest_s": 0.0, "computed_s": 0.0, "good": 0, "wrong": 0, "ended": []}

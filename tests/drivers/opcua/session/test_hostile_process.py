@@ -18,7 +18,7 @@ LONGEST_STANDSTILL_S = 1.0
 async def test_a_hostile_server_costs_neither_memory_nor_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, figures: Callable[[str, str], None], name: str
 ) -> None:
-    told: dict[str, Any] = await borne(tmp_path, monkeypatch, name, 3.0 if name in QUICK else 6.0)
+    told: dict[str, Any] = await borne(tmp_path, monkeypatch, name, 4.0 if name in QUICK else 10.0)
     ends = sorted(set(told["ended"]))
     mib, standstill_s = told["rss_bytes"] / (1 << 20), told["longest_s"]
     figures(
