@@ -5,15 +5,17 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from buffer.segment import Entry
+from buffer.times import TICKS_PER_S, from_rfc3339
 
 
 class Happening(NamedTuple):
-    """One event of an entry. seqs: of its entries, several if it was cut into parts."""
+    """One event of an entry. seqs: of its entries, several if it was cut into parts. environment: where it was made."""
 
     epoch: int
     seqs: tuple[int, ...]
     time: str
     event: dict[str, Any]
+    environment: str | None = None
 
     @property
     def where(self) -> str:
@@ -35,7 +37,7 @@ def happenings(entries: Iterable[Entry]) -> list[Happening]:
             continue
         item = json.loads(entry.payload)
         event = item["event"]
-        now = Happening(entry.epoch, (entry.seq,), item["time"], event)
+        now = Happening(entry.epoch, (entry.seq,), item["time"], event, item.get("environment"))
         if "sliced" not in event:
             joined_events.append(now)
             continue
@@ -43,7 +45,7 @@ def happenings(entries: Iterable[Entry]) -> list[Happening]:
         before = open_parts.pop(key, None)
         if before is not None:
             joined = {name: [*before.event[name], *event[name]] for name in event["sliced"]}
-            now = Happening(entry.epoch, (*before.seqs, entry.seq), before.time, {**event, **joined})
+            now = before._replace(seqs=(*before.seqs, entry.seq), event={**event, **joined})
         if event["part"] == event["of"]:
             joined_events.append(now)
         else:
@@ -105,3 +107,25 @@ def steps_of(happened: Iterable[Happening], batch: str) -> list[Happening]:
         if event.get("batch") == batch and event["record"] not in gone:
             found.append(happening._replace(event=event))
     return latest(found)
+
+
+def running(batch: str, happened: Iterable[Happening], at: Happening) -> list[str]:
+    """Name the steps of a batch that had begun and not ended in the entries before `at`, which set the clock: times do not tell it.
+
+    The start of one may be told after it was seen to stand, and that of one that went over to this batch stands under another name: it
+    has begun too if its time is over by either clock.
+    """
+    now = from_rfc3339(at.time)
+    by_either = min(now, now - round((at.event.get("step_s") or 0.0) * TICKS_PER_S))
+    begun: dict[str, bool] = {}
+    names: dict[str, str] = {}
+    ended: set[str] = set()
+    for one in happened:
+        event = one.event
+        if event["type"] == "step" and event.get("batch") == batch:
+            is_before = (one.epoch, one.seqs) < (at.epoch, at.seqs)
+            names.setdefault(event["record"], f"{event['equipment']}: {event['step']}/{event['run']}")
+            is_told = is_before and event["transition"] == "start"
+            begun[event["record"]] = begun.get(event["record"], False) or is_told or from_rfc3339(event["start"]["time"]) <= by_either
+            ended |= {event["record"]} if event["transition"] == "end" and is_before else set()
+    return [name for record, name in names.items() if begun[record] and record not in ended]

@@ -1,5 +1,6 @@
 """Write a batch's record as one HTML file: no script, nothing from elsewhere."""
 
+import re
 from collections.abc import Iterable, Iterator
 from html import escape
 
@@ -9,12 +10,17 @@ STYLE = """body{font:14px/1.4 sans-serif;max-width:80em;margin:2em auto;padding:
 h2{margin:1.6em 0 .3em;border-bottom:1px solid #999}table{border-collapse:collapse;width:100%;margin:.5em 0 1em}
 th,td{border:1px solid #bbb;padding:.2em .5em;text-align:left;vertical-align:top;overflow-wrap:break-word}th{background:#eee}
 .long,.facts td{overflow-wrap:anywhere}
+.wide{font-size:11px}.wide th,.wide td{padding:.15em .3em}
 .look{background:#fdd}
 .form td{height:3.2em}.form{break-inside:avoid}table.facts{width:auto}
 @page{size:A4 landscape}@media print{body{font-size:10px}thead{display:table-header-group}tr{break-inside:avoid}}"""
 
 LONGEST_WHOLE = 40
 """Characters: each column is as wide as its words; a longer one (a digest, a device's text) breaks anywhere, or a table outgrows a page."""
+
+MOST_COLUMNS = 10
+"""A table with more of them has smaller letters, and names in it break after their points and strokes: else it outgrows a screen."""
+_BREAKS = re.compile(r"(?<=[\w ][._/])(?=\w{3})")
 
 
 def html(title: str, blocks: Iterable[Block]) -> str:
@@ -34,7 +40,8 @@ def _block(block: Block) -> str:
             return f'<table class="facts">{rows}</table>'
         case Table():
             titles = "".join(f"<th>{escape(title)}</th>" for title in block.titles)
-            return f"<table><thead><tr>{titles}</tr></thead><tbody>{''.join(_rows(block))}</tbody></table>"
+            wide = " class=wide" if len(block.titles) > MOST_COLUMNS else ""
+            return f"<table{wide}><thead><tr>{titles}</tr></thead><tbody>{''.join(_rows(block))}</tbody></table>"
         case Form():
             titles = "".join(f"<th>{escape(title)}</th>" for title in block.titles)
             rows = "".join(f"<tr><td>{escape(label)}</td>{'<td></td>' * (len(block.titles) - 1)}</tr>" for label in block.labels)
@@ -43,10 +50,11 @@ def _block(block: Block) -> str:
 
 def _rows(table: Table) -> Iterator[str]:
     for index, row in enumerate(table.rows):
-        cells = "".join(map(_cell, row))
+        cells = "".join(_cell(text, breaks=len(table.titles) > MOST_COLUMNS) for text in row)
         yield f'<tr class="look">{cells}</tr>' if index in table.marked else f"<tr>{cells}</tr>"
 
 
-def _cell(text: str) -> str:
+def _cell(text: str, *, breaks: bool) -> str:
     is_long = len(text) > LONGEST_WHOLE and max(map(len, text.split()), default=0) > LONGEST_WHOLE
-    return f"<td{' class=long' if is_long else ''}>{escape(text)}</td>"
+    shown = "<wbr>".join(map(escape, _BREAKS.split(text))) if breaks else escape(text)
+    return f"<td{' class=long' if is_long else ''}>{shown}</td>"

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from buffer.archive.blocks import Block, Heading, Table, Text
-from buffer.archive.happenings import Happening
-from buffer.archive.texts import clock_size_text, duration_text, local_text, tags_text, value_text
+from buffer.archive.happenings import Happening, running
+from buffer.archive.texts import clock_effect_text, clock_size_text, duration_text, local_text, tags_text, value_text
 from buffer.times import TICKS_PER_S, from_rfc3339
 
 
@@ -22,9 +22,17 @@ def incidents(batch: str, happened: Sequence[Happening], mine: set[str], zone: s
     finding = ("severity", "where", "code", "text")
     yield from _listed("Findings, on the whole line", findings, finding, ("Severity", "Where", "Code", "Text"), (1, 1.5, 2, 6), zone, grave)
     clocks = [happening for happening in happened if happening.event["type"] == "clock"]
-    clocks = [happening._replace(event={**happening.event, "size": clock_size_text(happening.event)}) for happening in clocks]
-    clock = ("kind", "size", "status", "bound_s", "reason")
-    yield from _listed("Clock", clocks, clock, ("Kind", "By", "Status", "Bound s", "Reason"), (1.6, 1.6, 1.6, 1, 4), zone)
+    grave = frozenset(n for n, happening in enumerate(clocks) if happening.event.get("kind") in ("step", "suspend"))
+    clocks = [_set(happening, running(batch, happened, happening)) for happening in clocks]
+    clock = ("kind", "size", "status", "bound_s", "reason", "effect")
+    titles = ("Kind", "By", "Status", "Bound s", "Reason", "Effect on times")
+    yield from _listed("Clock", clocks, clock, titles, (1.5, 1.4, 1.6, 0.9, 3, 4), zone, grave)
+
+
+def _set(happening: Happening, ran: Sequence[str]) -> Happening:
+    """Add to a clock event its size, and what it does to times."""
+    effect = clock_effect_text(happening.event, happening.seqs[0], ran)
+    return happening._replace(event={**happening.event, "size": clock_size_text(happening.event), "effect": effect})
 
 
 def _stood(seconds: float | None) -> str:

@@ -224,7 +224,7 @@ def _pages(batch: str, gateway: str, events: list[Entry], proofs: list[Proof], m
     """Yield the pages for people. Each says when it was made: with the same entries at the same time they are the same bytes."""
     record = Record(batch, gateway, events, proofs, made)
     blocks, title = list(record.blocks()), f"Batch record {batch}"
-    footer = f"{record.number}; made {record.made_at}; a copy for reading, the evidence is the entries"
+    footer = f"{record.number}; {record.environment}; made {record.made_at}; a copy for reading, the evidence is the entries"
     yield "record.html", html(title, blocks).encode()
     yield "record.pdf", pdf(title, footer, blocks, datetime.fromisoformat(made))
 

@@ -13,6 +13,7 @@ from buffer.archive.texts import (
     counted_text,
     deed_text,
     duration_text,
+    environment_text,
     instant_text,
     local_text,
     lot_text,
@@ -93,6 +94,7 @@ class Record:
             ("Made at", f"{local_text(self._made, self._zone)} {self._zone or ''}, {local_text(self._made, None)}" if self._made else ""),
             *self._made_by(),
             ("Gateway", self.gateway),
+            ("Environment", self.environment),
             ("Batch", self.batch),
             ("Order", self._every("order")),
             ("Product", self._every("product")),
@@ -110,6 +112,11 @@ class Record:
         """Name every value that the batch's records say: that there is more than one is what a reader must see."""
         said = {value_text(happening.event.get(name)) for happening in self._mine}
         return ", ".join(sorted(said - {""}))
+
+    @property
+    def environment(self) -> str:
+        """Where the batch's records were made: production, or what is none."""
+        return environment_text({happening.environment for happening in self._mine if happening.environment})
 
     @property
     def number(self) -> str:
@@ -253,9 +260,9 @@ def _not_applicable(complete: Mapping[str, Any]) -> Iterator[Block]:
         return
     names = ("equipment", "step", "parameter", "reason")
     yield Heading(1, "Not applicable")
-    yield Text(
-        f"The batch did not call for {complete.get('not_applicable_count', len(idle))}; they count neither as required nor as missing."
-    )
+    count = complete.get("not_applicable_count", len(idle))
+    told = f"{count} items; they count" if count != 1 else "1 item; it counts"
+    yield Text(f"The batch did not call for {told} neither as required nor as missing.")
     rows = [[value_text(value.get(name)) for name in names] for value in idle]
     yield Table(("Equipment", "Step", "Parameter", "Why"), (2, 2, 3, 4), rows)
 

@@ -1,7 +1,7 @@
 """Format values, instants, lots and quantities of an event for a person."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
@@ -110,8 +110,11 @@ def share_text(covered: float | None) -> str:
 
 
 def status_text(item: Mapping[str, Any]) -> str:
-    """Format a status; of a value that is not the gateway's to give, who gives it."""
-    return f"open, {item.get('origin') or 'by-ebr'}" if item.get("status") == "by-ebr" else value_text(item.get("status"))
+    """Format a status; of a value that is not the gateway's to give, who gives it; of one with times of an unverified clock, that."""
+    if item.get("status") == "by-ebr":
+        return f"open, {item.get('origin') or 'by-ebr'}"
+    told = value_text(item.get("status"))
+    return f"{told}, time unverified" if item.get("time_verified") is False and told != "time-unverified" else told
 
 
 def missing_text(item: Mapping[str, Any]) -> str:
@@ -166,6 +169,25 @@ def clock_size_text(event: Mapping[str, Any]) -> str:
             seconds = f"{event[name]:{sign}.3f}".rstrip("0").rstrip(".")
             return f"{seconds} s{', ' + event['of'] if event.get('of') else ''}"
     return ""
+
+
+def environment_text(names: Collection[str]) -> str:
+    """Format where a record was made; whatever is no production says so."""
+    told = ", ".join(sorted(names)) or "not stated"
+    return told if set(names) == {"production"} else f"{told} (not production)"
+
+
+def clock_effect_text(event: Mapping[str, Any], entry: int, running: Sequence[str]) -> str:
+    """Format what a clock that was set does to times, and which steps ran over it; nothing for any other event."""
+    if not event.get("step_s"):
+        return ""
+    size = f"{abs(event['step_s']):.3f}".rstrip("0").rstrip(".")
+    way, wrong = ("later", "long") if event["step_s"] > 0 else ("earlier", "short")
+    ran = ", ".join(running) or "no step of the batch"
+    return (
+        f"The gateway's times from entry {entry} on are {size} s {way} against those before; "
+        f"a length of time over it may be {size} s too {wrong}. Running then: {ran}."
+    )
 
 
 def computed_text(parameter: Mapping[str, Any]) -> str:

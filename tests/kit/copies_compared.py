@@ -94,7 +94,10 @@ def _value(parameter: dict[str, Any]) -> str:
 
 
 def _open(values: dict[str, Any]) -> str:
-    return f"open, {values.get('origin') or 'by-ebr'}" if values.get("status") == "by-ebr" else values.get("status") or ""
+    if values.get("status") == "by-ebr":
+        return f"open, {values.get('origin') or 'by-ebr'}"
+    doubt = ", time unverified" if values.get("time_verified") is False and values["status"] != "time-unverified" else ""
+    return (values.get("status") or "") + doubt
 
 
 def _parameters(told: Told) -> Iterator[str]:
@@ -113,12 +116,16 @@ def _named(told: Told) -> Iterator[str]:
 
 
 def _in_batchml(told: Told) -> Iterator[str]:
-    names = ("result", "status", "covered", "readings")
+    names = ("result", "status", "covered", "readings", "uncertain_s", "time_verified")
     events = told.xml.iter(f"{{{NAMESPACE}}}Event")
     values = [{_text(value, "Key"): _text(value, "ValueString") for value in event.iter(f"{{{NAMESPACE}}}Value")} for event in events]
     found = [tuple(each.get(name, "") for name in names) for each in values if "computed" in each]
-    expected = [tuple("" if p.get(name) is None else str(p[name]) for name in names) for p in _held(told.record)]
+    expected = [tuple("" if p.get(name) is None else _xml(p[name]) for name in names) for p in _held(told.record)]
     yield from _unlike(expected, found, "BatchML")
+
+
+def _xml(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _text(element: ET.Element, name: str) -> str:
@@ -241,6 +248,36 @@ def _configurations(told: Told) -> Iterator[str]:
     yield from _unlike(_rows(told.page, *names), _rows(told.archive, *names), "the archive")
 
 
+# ---------------------------------------------------------------------- clock, environment
+
+
+def _clock(told: Told) -> Iterator[str]:
+    """Each event of the clock with its size and what it does to times; the archive has the whole line's."""
+    names = ("Time", "Kind", "By", "Status", "Reason", "Effect on times")
+    page, archive = (Counter(_rows(found, *names)) for found in (told.page, told.archive))
+    yield from (f"the archive lacks {event}" for event in page - archive)
+    comments = [_text(one, "CommentText") for one in told.xml.iter(f"{{{NAMESPACE}}}Comment")]
+    for event in told.record["clock"]["events"]:
+        if event["kind"] != "step":
+            continue
+        size, late = f"{event['step_s']:+.3f}".rstrip("0").rstrip("."), "later" if event["step_s"] > 0 else "earlier"
+        effect = f"from entry {event['seq']} on are {size[1:]} s {late}"
+        ran = f"Running then: {', '.join(event['running']) or 'no step of the batch'}."
+        if not any(row[1:3] == ("step", f"{size} s") and effect in row[5] and row[5].endswith(ran) for row in page):
+            yield f"the page lacks the step of {size} s"
+        if not any(f"{size} s. " in text and effect in text and text.endswith(ran) for text in comments):
+            yield f"BatchML lacks the step of {size} s"
+        if told.pdf is not None and _dense(effect) not in _dense(told.pdf):
+            yield f"the PDF lacks {effect}"
+
+
+def _environment(told: Told) -> Iterator[str]:
+    names = ", ".join(told.record["environments"])
+    said = f"environment {names}" + ("" if names == "production" else " (not production)")
+    copies = {"the page": told.words[0], "the archive": told.words[1], "BatchML": _text(told.xml, "Description"), "the PDF": told.pdf}
+    yield from (f"{copy} does not say {said}" for copy, text in copies.items() if text is not None and said not in text.lower())
+
+
 # ---------------------------------------------------------------------- exceptions, counts, print
 
 
@@ -310,6 +347,8 @@ _CHECKS: tuple[Callable[[Told], Iterator[str]], ...] = (
     _hold_times,
     _missing,
     _configurations,
+    _clock,
+    _environment,
     _exceptions,
     _counts,
     _pdf,

@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -66,8 +67,8 @@ def tables(page: str) -> list[Table]:
 
 def seen(page: str) -> str:
     """The words of an HTML page."""
-    text = re.sub(r"</(?:span|small)>|<(?:span|small)>", "", page.partition("</style>")[2])
-    return " ".join(re.sub(r"<[^>]*>", " ", text).split())
+    text = re.sub(r"</?(?:span|small|wbr)>", "", page.partition("</style>")[2])
+    return " ".join(unescape(re.sub(r"<[^>]*>", " ", text)).split())
 
 
 def printed(pdf: Path) -> str:

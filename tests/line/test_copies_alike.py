@@ -8,7 +8,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from golden.cases import GRANULATION
 from golden.example_lines import left_by
-from kit.pages_read import tables
+from golden.product import Evidence
+from kit.pages_read import seen, tables
 from kit.random_line import Recorded
 from kit.record_copies import Copies
 from kit.whole_way import TABLES, Way, way_of, write_folder
@@ -96,11 +97,55 @@ def test_every_copy_of_the_example_lines_batch_says_the_same_of_each_item(tmp_pa
     assert told.differences() == []
 
 
+async def on_a_set_clock(way: Way) -> None:
+    """The clock is set forward while a batch is mixed, not verified for a while, and set back."""
+    write_folder(way.folder, parameters=LIMITED)
+    await way.restart()
+    await way.order(10, "B1")
+    await way.alive(11)
+    await way.read(12, step=10, temp=60.0)
+    await way.alive(13)
+    await way.alive(14)
+    head = {"type": "clock", "kind": "step", "status": "unsynchronised", "bound_s": None, "reason": "set, and no update followed"}
+    way.happened({**head, "step_s": 40.0, "last_seq": 20})
+    await way.stored()
+    way.hands.ticks = way.ticks(15)
+    way.clock.take(Evidence("chrony", way.hands.monotonic_ns(), synchronised=False, bound_s=0.001))
+    way.clock.look()
+    way.emit("plc", [(1, 61.0, 0, way.ticks(15), way.ticks(15))], 15, kind="change")
+    await way.stored()
+    way.at(16)
+    way.happened({**head, "step_s": -40.25, "last_seq": 24})
+    for second in (16, 17, 18):
+        await way.alive(second)
+    await way.read(19, step=0)
+    await way.order(30, None, "B1 ended")
+    await way.finish(31)
+
+
+@pytest.mark.urs("URS-TIME-01", "URS-TIME-05", "URS-AUD-08")
+async def test_every_copy_says_by_how_much_a_clock_was_set_what_that_does_and_which_values_rest_on_it(tmp_path: Path) -> None:
+    """No page said which values have times of an unverified clock, nor what a step does to times."""
+    async with way_of(tmp_path) as way:
+        await on_a_set_clock(way)
+        copies = Copies([entry.payload for entry in way.entries()], tmp_path)
+    (step,) = copies.record["steps"]
+    assert [parameter["time_verified"] for parameter in step["parameters"]] == [False, False]
+    steps = [event for event in copies.record["clock"]["events"] if event["kind"] == "step"]
+    assert [(event["step_s"], event["running"]) for event in steps] == [(40.0, ["mixer: MIX/1"]), (-40.25, ["mixer: MIX/1"])]
+    assert "clock was not verified for: Temperature, Speed set point." in copies.page
+    assert copies.page.count("present, time unverified") == copies.archive.count("present, time unverified") == 2
+    assert "40.25 s earlier against those before" in copies.page
+    assert copies.told().differences() == []
+    assert "Environment development (not production)" in copies.archive
+
+
 OTHERWISE = {
     "result": ("not-judged", "within"),
     "share": ("90.76 %", "90.8 %"),
     "gap": ("lost", "filled"),
     "correction": ("re-bound", "late-data"),
+    "environment": ("development", "production"),
 }
 
 
@@ -112,9 +157,11 @@ def test_a_copy_that_says_one_item_otherwise_is_found(copies: Copies, copy: str,
     old, new = OTHERWISE[item] if (item, copy) != ("share", "BatchML") else ("0.907692", "0.908")
     match copy:
         case "page":
-            told = told._replace(page=tables(swapped(copies.page_html, old, new)))
+            page = swapped(copies.page_html, old, new)
+            told = told._replace(page=tables(page), words=(seen(page), told.words[1]))
         case "archive":
-            told = told._replace(archive=tables(swapped(copies.archive_html, old, new)))
+            page = swapped(copies.archive_html, old, new)
+            told = told._replace(archive=tables(page), words=(told.words[0], seen(page)))
         case "BatchML":
             told = told._replace(xml=ET.fromstring(swapped(ET.tostring(copies.xml, "unicode"), old, new)))
         case _:

@@ -17,7 +17,7 @@ import orjson
 from simulators.ebr.record.readings import TICKS_PER_S, Point
 from simulators.ebr.record.record import Series
 from simulators.ebr.record.results import said
-from simulators.ebr.record.statement import computed, counted
+from simulators.ebr.record.statement import computed, counted, environment
 
 NAMESPACE = "http://www.mesa.org/xml/B2MML"
 _XSI = "http://www.w3.org/2001/XMLSchema-instance"
@@ -126,7 +126,7 @@ def _described(record: Mapping[str, Any]) -> str:
     recipe = " version ".join(filter(None, (", ".join(header["recipe"]), ", ".join(header["recipe_version"]))))
     parts = [f"order {', '.join(header['order'])}" if header["order"] else "", f"recipe {recipe}" if recipe else ""]
     parts += [f"{edge} {record[edge]['time']}" for edge in ("start", "end") if record[edge]]
-    parts.append(counted(done))
+    parts += [f"environment {environment(record['environments'])}", counted(done)]
     return "; ".join(filter(None, parts))
 
 
@@ -250,9 +250,11 @@ def _parameter(node: _Node, record: str, equipment: str, time: str | None, param
     for name in ("result", "status", "quality", "statistic", "tag"):
         if parameter.get(name) is not None:
             node.value("Value", parameter[name], "string", key=name)
-    for name in ("covered", "readings"):
+    for name, kind in (("covered", "double"), ("uncertain_s", "double"), ("readings", "integer")):
         if parameter.get(name) is not None:
-            node.value("Value", parameter[name], "double" if name == "covered" else "integer", key=name)
+            node.value("Value", parameter[name], kind, key=name)
+    if parameter.get("time_verified") is not None:
+        node.value("Value", str(parameter["time_verified"]).lower(), "boolean", key="time_verified")
     node.text("ProceduralElementReference", record)
     node.text("Category", parameter.get("criticality"))
 

@@ -17,6 +17,7 @@ from simulators.ebr.record.statement import (
     computed,
     counted,
     duration,
+    environment,
     missing_item,
     performed_by,
     share,
@@ -87,7 +88,8 @@ def _head(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
         ("Product", shown(", ".join(header["product"]))),
         ("Recipe", shown(recipe)),
         ("Equipment", shown(equipment)),
-        ("Line", shown(", ".join((*record["gateways"], *record["environments"])))),
+        ("Line", shown(", ".join(record["gateways"]))),
+        ("Environment", escape(environment(record["environments"]))),
         ("Times", f"local, {escape(header['zone'])}"),
     ]
     yield f'<header><p class="kind">Electronic batch record: process parameters</p><h1>{escape(record["batch"])}</h1><dl class="facts">'
@@ -207,7 +209,7 @@ def _edge(at: Mapping[str, Any], zone: ZoneInfo) -> str:
 
 def _parameters(parameters: Sequence[Mapping[str, Any]]) -> str:
     names = ("Parameter", "Field", "Value", "Unit", "Limits", "Target", "Result", "Status", "Covered", "Uncertain")
-    kinds = ("", "id", "n v", "", "n", "n", "", "", "n", "n")
+    kinds = ("", "id", "n v", "", "n", "n", "word", "", "n", "n")
     rows = "".join(row(_cells(parameter), kinds=kinds) for parameter in parameters)
     head = "".join(f'<th class="{kind}">{name}</th>' for name, kind in zip(names, kinds, strict=True))
     return f'<table class="parameters"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
@@ -246,7 +248,9 @@ def _completeness(record: Mapping[str, Any]) -> Iterable[str]:
         rows = [tuple(shown("" if item.get(name) is None else str(item[name])) for name in names) for item in items]
         yield table(("Equipment", "Step", "Run", "Item", "Status"), rows)
     if done.get("not_applicable"):
-        yield f"<p>The batch did not call for {done['not_applicable_count']} more; these count neither as required nor as missing:</p>"
+        count = done["not_applicable_count"]
+        told = f"{count} items; they count" if count != 1 else "1 item; it counts"
+        yield f"<p>The batch did not call for {told} neither as required nor as missing:</p>"
         idle = [
             tuple(shown(str(item.get(name) or "")) for name in ("equipment", "step", "parameter", "reason"))
             for item in done["not_applicable"]

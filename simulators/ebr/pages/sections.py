@@ -11,7 +11,7 @@ from simulators.ebr.record.configurations import changes_text
 from simulators.ebr.record.exceptions import clock_event_size, seconds_between
 from simulators.ebr.record.groups import extent
 from simulators.ebr.record.results import said, values_text
-from simulators.ebr.record.statement import deed, duration, path, performed_by, plain
+from simulators.ebr.record.statement import clock_effect, deed, duration, path, performed_by, plain
 
 Rows = Iterable[Sequence[str]]
 
@@ -134,7 +134,8 @@ def _result(result: Mapping[str, Any], zone: ZoneInfo, read: Mapping[Any, str]) 
 
 def _told(result: Mapping[str, Any], zone: ZoneInfo, read: Mapping[Any, str]) -> str:
     """Show what it said, and the laboratory's own time of it; where it told none, when the gateway read it. read: by number of entry."""
-    at = when(result["time"], zone) if result.get("time") else f"read {when(read.get(result.get('seq')), zone)}"
+    is_read = read.get(result.get("seq"))
+    at = when(result["time"], zone) if result.get("time") else f"read {when(is_read, zone)}" if is_read else ""
     return f"{escape(values_text(result.get('values')))} <small>{at}</small>"
 
 
@@ -225,8 +226,7 @@ def _clock(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
         yield table(("Clock of the source", "Entries", "Least offset", "Largest offset", "Bound"), rows)
     happened = [event for event in clock["events"] if event.get("kind") != "synchronised"]
     if happened:
-        rows = [(when(event["entered"], zone), escape(str(event["kind"])), escape(_wording(event))) for event in happened]
-        yield table(("Time", "What happened to the gateway's clock", ""), rows)
+        yield table(("Time", "Kind", "By", "Status", "Reason", "Effect on times"), [_clock_event(event, zone) for event in happened])
     if clock["placed"]:
         yield "<p>Entries stamped before the clock was verified keep their times. Where they really lie, the clock has said since:</p>"
         names = ("Entries", "First: stamped", "placed", "Last: stamped", "placed", "Within", "By entry")
@@ -234,8 +234,9 @@ def _clock(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
     yield "</section>"
 
 
-def _wording(event: Mapping[str, Any]) -> str:
-    return ", ".join(filter(None, (clock_event_size(event), str(event.get("reason") or ""))))
+def _clock_event(event: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:
+    told = (event["kind"], clock_event_size(event), event.get("status") or "", event.get("reason") or "", clock_effect(event))
+    return (when(event["entered"], zone), *(escape(str(text)) for text in told))
 
 
 def _placed(span: Mapping[str, Any], zone: ZoneInfo) -> Sequence[str]:

@@ -7,7 +7,7 @@ from typing import Any
 from simulators.ebr.record.configurations import changes_in
 from simulators.ebr.record.readings import TICKS_PER_S, ticks_of
 from simulators.ebr.record.results import replacement_text
-from simulators.ebr.record.statement import FINE, missing_item, share, uncertainty
+from simulators.ebr.record.statement import FINE, clock_effect, missing_item, share, uncertainty
 
 _ORDER = {"alarm": 0, "warning": 1, "info": 2}
 _TWICE = ("step-missing", "step-not-observed", "lot-orphan", "hold-time-exceeded", "hold-time-unknown", "hold-time-unseen")
@@ -60,6 +60,8 @@ def _batch(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield _exception("open", "warning", None, "batch", "The batch has no end record yet.")
     elif record["status"] != "complete":
         yield _exception("incomplete", "alarm", None, "batch", f"The batch ended with status {record['status']}.")
+    if len(record["environments"]) > 1:
+        yield _exception("identity", "alarm", None, "batch", f"More than one environment: {', '.join(record['environments'])}.")
     for name in ("order", "product", "recipe", "recipe_version"):
         if len(record["header"][name]) > 1:
             yield _exception(
@@ -71,7 +73,7 @@ def _batch(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             "not-present", "alarm", None, "batch", f"{unnamed} more required items are not present, not named in the batch's end."
         )
     for item in record["completeness"]["missing"]:
-        if item.get("parameter") is None:
+        if item.get("parameter") is None and not (item.get("material") and _is_told(record["materials"], item)):
             yield _exception(
                 "missing", "alarm", None, item.get("equipment") or "batch", f"{_first_large(missing_item(item))}: {item['status']}."
             )
@@ -86,12 +88,23 @@ def _batch(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             )
 
 
+def _is_told(bookings: Iterable[Mapping[str, Any]], item: Mapping[str, Any]) -> bool:
+    """True if a booking that is there, and not present, says by itself what is missing of it."""
+    return any(
+        booking.get("booking") == item["material"]
+        and booking.get("equipment") == item.get("equipment")
+        and booking.get("status") == item["status"]
+        for booking in bookings
+    )
+
+
 def _first_large(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
 def _end(end: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for equipment in end.get("equipments") or []:
+        yield from _unverified(equipment.get("parameters") or [], f"{equipment['equipment']} (whole batch)", end["start"]["time"])
         for parameter in equipment.get("parameters") or []:
             yield from _parameter(parameter, f"{equipment['equipment']} (whole batch)", end["start"]["time"])
     for time, text in changes_in(end):
@@ -117,9 +130,18 @@ def _step(step: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield _exception(
             "corrected", "warning", step["entered"], where, f"Corrected record, revision {step['revision']}: {step.get('reason')}."
         )
+    yield from _unverified(step.get("parameters") or [], where, time)
     for parameter in step.get("parameters") or []:
         yield from _parameter(parameter, where, time)
         yield from _excursions(parameter, where)
+
+
+def _unverified(parameters: Iterable[Mapping[str, Any]], where: str, time: str) -> Iterator[dict[str, Any]]:
+    """Yield once for a step which of its values rest on times that were not verified; those that count as such are not present anyway."""
+    doubtful = [each for each in parameters if each.get("time_verified") is False and each["status"] != "time-unverified"]
+    if doubtful:
+        names = ", ".join(str(each.get("name") or each["parameter"]) for each in doubtful)
+        yield _exception("time-unverified", "warning", time, where, f"The gateway's clock was not verified for: {names}.")
 
 
 def _holds(steps: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -262,8 +284,11 @@ def _clock(clock: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for event in clock["events"]:
         if event.get("kind") in ("step", "suspend") or (event.get("kind") == "leap" and event.get("step_s") is not None):
             severity = "warning" if event["kind"] == "leap" else "alarm"
-            text = f"Clock event: {event['kind']}, {clock_event_size(event) or 'its size is not stated'}."
-            yield _exception("clock", severity, event["entered"], "clock", text, f"clock event {event['kind']}")
+            told = f"Clock event: {event['kind']}, {clock_event_size(event) or 'its size is not stated'}."
+            text = " ".join(filter(None, (told, clock_effect(event))))
+            yield _exception(
+                "clock", severity, event["entered"], "clock", text, None if event.get("step_s") else f"clock event {event['kind']}"
+            )
 
 
 def clock_event_size(event: Mapping[str, Any]) -> str:

@@ -4,15 +4,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from simulators.ebr.entry import ROW_CHANGES
 from simulators.ebr.record.batch_seal import checked, content_sha256, event_bytes
 from simulators.ebr.record.bookings import alarms, booked, genealogy
 from simulators.ebr.record.corrections import corrections
 from simulators.ebr.record.exceptions import exceptions
+from simulators.ebr.record.line_events import findings_of, gaps_of, inside
 from simulators.ebr.record.moved import moved
 from simulators.ebr.record.parts import joined
 from simulators.ebr.record.queries import RecordQueries, record_queries
 from simulators.ebr.record.readings import TICKS_PER_S, Point, Tagset, points, tagsets, ticks_of
+from simulators.ebr.record.set_clocks import with_running
 from simulators.ebr.record.unverified_times import UnverifiedTimes
 
 SCHEMA = "reference-ebr/batch-record/1"
@@ -32,13 +33,14 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
     """Make (record, series of its tags) of one batch from STORE/ebr.db."""
     with record_queries(path) as books:
         events = _of_batch(books, batch)
+        environments = sorted({item.get("environment") or "" for item in books.of_batch(batch, _OF_BATCH)} - {""})
         every_end = joined(event for event in events if event["type"] == "batch" and event["transition"] == "end")
         steps, ends = _steps(events), _ends(every_end)
         gateways = sorted({event["gateway"] for event in events} | set(books.gateways(batch)))
         window = _window(steps, events, books.named(batch))
         line = [_event(item) for item in books.of_kind(gateways, _OF_LINE)]
         unverified_times = UnverifiedTimes(event for event in line if event["type"] == "clock")
-        readings, facts = _readings(books, gateways, steps, window, unverified_times)
+        readings, facts = _readings(books, gateways, [*steps, *_stays(events)], window, unverified_times)
         bookings = booked(events, [item["event"] for item in books.of_kind(gateways, _BOOKED)])
         streams = books.streams(gateways)
     record: dict[str, Any] = {
@@ -60,10 +62,10 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
         "corrections": corrections(batch, steps, every_end, bookings),
         "hold_times": _hold_times(events),
         "alarms": alarms(events, ends),
-        "gaps": _gaps(line, window, facts),
-        "clock": _clock(facts, _inside(line, "clock", window), unverified_times),
-        "environments": sorted(environment for environment in facts["environments"] if environment),
-        "findings": _findings([*line, *(event for event in events if event["type"] == "rebind")], window, batch),
+        "gaps": gaps_of(line, window, facts),
+        "clock": _clock(facts, with_running(inside(line, "clock", window, events), events), unverified_times),
+        "environments": environments,
+        "findings": findings_of([*line, *(event for event in events if event["type"] == "rebind")], window, batch, events),
         "chain": _streams(streams, facts),
     }
     return _finished(record), readings
@@ -125,7 +127,7 @@ def _readings(
     By time, whatever context the entries bear: readings that a source had queued, and those from before the id was known, belong to it too.
     """
     series: Series = {}
-    facts: dict[str, Any] = {"clock": {}, "bound": None, "tables": set(), "entries": {}, "environments": set(), "tags": {}, "offsets": {}}
+    facts: dict[str, Any] = {"clock": {}, "bound": None, "tables": set(), "entries": {}, "tags": {}, "offsets": {}}
     if window["start"] is None or window["end"] is None:
         return series, facts
     first, last = ticks_of(window["start"]), ticks_of(window["end"])
@@ -153,7 +155,10 @@ def _readings(
 
 
 class _Wanted:
-    """The tags of a batch: those of its equipment, those of the whole line, and those that its parameters are computed from."""
+    """The tags of a batch: those of its equipment, those of the whole line, and those that its parameters are computed from.
+
+    steps: also where it stayed, for an equipment in which no step of it was seen is where gaps matter most.
+    """
 
     def __init__(self, steps: Sequence[Mapping[str, Any]]) -> None:
         self._equipments = {(step["gateway"], step["equipment"]) for step in steps}
@@ -174,7 +179,6 @@ def _note(item: Mapping[str, Any], facts: dict[str, Any]) -> None:
     status, bound = item.get("clock", {}).get("status", "unknown"), item.get("clock", {}).get("bound_s")
     facts["clock"][status] = facts["clock"].get(status, 0) + 1
     facts["bound"] = max(filter(None, (facts["bound"], bound)), default=None)
-    facts["environments"].add(item.get("environment"))
     _note_source(item, facts["offsets"])
     key = f"{item['gateway']} {item['epoch']}"
     first, _, count = facts["entries"].get(key, (item["seq"], 0, 0))
@@ -224,12 +228,23 @@ def _ends(every_end: list[dict[str, Any]]) -> list[dict[str, Any]]:
 _DEPTH = {"unit_procedure": 0, "operation": 1, "phase": 2}
 
 
+def _stays(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """List where the batch was, as its own events state it: equipments with their unit."""
+    told = [
+        {**place, "gateway": event["gateway"]}
+        for event in events
+        if event["type"] == "batch"
+        for place in (event, *(event.get("equipments") or []))
+    ]
+    return [{name: place.get(name) for name in ("gateway", "equipment", "unit_id")} for place in told if place.get("equipment")]
+
+
 def _header(steps: list[dict[str, Any]], events: list[dict[str, Any]]) -> dict[str, Any]:
     """Collect order, product and recipe from the records, with every different value."""
     header: dict[str, Any] = {
         name: sorted({str(event[name]) for event in (*steps, *events) if event.get(name) not in (None, "")}) for name in _HEADER
     }
-    header["equipment"] = sorted({(step["equipment"], step.get("unit_id") or "") for step in steps})
+    header["equipment"] = sorted({(place["equipment"], place.get("unit_id") or "") for place in (*steps, *_stays(events))})
     header["equipment"] = [{"equipment": name, "unit_id": unit or None} for name, unit in header["equipment"]]
     header["zone"] = next((step["start"].get("zone") for step in steps), None) or "UTC"
     return header
@@ -301,70 +316,6 @@ def _completeness(ends: list[dict[str, Any]], steps: list[dict[str, Any]]) -> di
 
 def _placed(step: Mapping[str, Any], item: Mapping[str, Any]) -> dict[str, Any]:
     return {"equipment": step["equipment"], "step": step["step"], "run": step["run"], **item}
-
-
-def _gaps(line: list[dict[str, Any]], window: Mapping[str, str | None], facts: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """List the gaps that touch the batch's time, of its tags and of sources of rows alone, with end and outcome if known."""
-    gaps: dict[tuple[str, str], dict[str, Any]] = {}
-    for event in joined(event for event in line if event["type"] == "gap" and _concerns(event, facts)):
-        if event["transition"] == "open":
-            opened = {name: event.get(name) for name in ("gateway", "gap", "source", "tags", "start", "end", "cause", "detail")}
-            gaps[event["gateway"], event["gap"]] = {**opened, "outcome": "lost" if event.get("end") else None, "closed": []}
-        elif event["transition"] == "close" and (gap := gaps.get((event["gateway"], event["gap"]))) is not None:
-            gap["closed"].append({name: event.get(name) for name in ("tags", "start", "end", "outcome")})
-    return [gap for gap in map(_settled, gaps.values()) if _touches(gap, window)]
-
-
-def _concerns(gap: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
-    gateway, source = gap["gateway"], gap["source"]
-    if (gateway, source) not in facts["tables"]:
-        return True
-    own = {tag for (line, tag), tag_facts in facts["tags"].items() if (line, tag_facts["source"]) == (gateway, source)}
-    return bool(own) if gap["tags"] == "all" else not own.isdisjoint(gap["tags"])
-
-
-def _settled(gap: dict[str, Any]) -> dict[str, Any]:
-    closed = gap["closed"]
-    if closed:
-        # by the clock as it is when the gap closes: the one that opened it may have been ahead
-        gap["start"] = min((closure["start"] or gap["start"] for closure in closed), key=ticks_of)
-        gap["end"] = max((closure["end"] for closure in closed), key=ticks_of)
-        gap["outcome"] = "filled" if all(closure["outcome"] == "filled" for closure in closed) else "lost"
-    return gap
-
-
-def _touches(gap: dict[str, Any], window: Mapping[str, str | None]) -> bool:
-    if window["start"] is None or window["end"] is None:
-        return False
-    ends = [closure["end"] for closure in gap["closed"]] or ([gap["end"]] if gap["end"] else [])
-    end = max((ticks_of(time) for time in ends), default=None)
-    return ticks_of(gap["start"]) <= ticks_of(window["end"]) and (end is None or end >= ticks_of(window["start"]))
-
-
-def _inside(line: list[dict[str, Any]], kind: str, window: Mapping[str, str | None]) -> list[dict[str, Any]]:
-    if window["start"] is None or window["end"] is None:
-        return []
-    first, last = ticks_of(window["start"]), ticks_of(window["end"])
-    return [event for event in line if event["type"] == kind and first <= ticks_of(event["entered"]) <= last]
-
-
-def _findings(line: list[dict[str, Any]], window: Mapping[str, str | None], batch: str) -> list[dict[str, Any]]:
-    """List the findings of the batch's time that name no other batch; of a source's row that was changed later those that name it, ever."""
-    rows = [event for event in line if event["type"] == "finding" and event["code"] in ROW_CHANGES and _batch_of(event) == batch]
-    gone = {event["supersedes"] for event in line if event["type"] == "rebind"}
-    inside = [event for event in _inside(line, "finding", window) if event["code"] not in ROW_CHANGES or _batch_of(event) is None]
-    return [event for event in inside if _batch_of(event) in {None, batch} and not _went_over(event, gone)] + rows
-
-
-def _went_over(finding: Mapping[str, Any], gone: set[str]) -> bool:
-    """Return whether a finding is about a run that turned out to be another batch's. gone: records whose name a rebind replaced."""
-    told = finding.get("evidence") or {}
-    run = "/".join(str(told.get(name)) for name in ("batch", "equipment", "step", "run"))
-    return any(record.endswith(f"/{run}") for record in gone)
-
-
-def _batch_of(finding: Mapping[str, Any]) -> Any:
-    return (finding.get("evidence") or {}).get("batch")
 
 
 def _streams(streams: Mapping[tuple[str, int], Mapping[str, Any]], facts: Mapping[str, Any]) -> list[dict[str, Any]]:

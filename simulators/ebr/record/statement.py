@@ -1,6 +1,6 @@
 """Writes what every copy of a record says in the same words: when, how much, with which result, and what is not ours to give."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -61,8 +61,30 @@ def share(covered: float | None) -> str:
 
 
 def status(item: Mapping[str, Any]) -> str:
-    """Write a status; of a value that is not the gateway's to give, who gives it."""
-    return f"open, {item.get('origin') or 'by-ebr'}" if item.get("status") == "by-ebr" else str(item.get("status") or "")
+    """Write a status; of a value that is not the gateway's to give, who gives it; of one with times of an unverified clock, that."""
+    if item.get("status") == "by-ebr":
+        return f"open, {item.get('origin') or 'by-ebr'}"
+    told = str(item.get("status") or "")
+    return f"{told}, time unverified" if item.get("time_verified") is False and told != "time-unverified" else told
+
+
+def environment(names: Sequence[str]) -> str:
+    """Write where a record was made; whatever is no production says so."""
+    told = ", ".join(names) or "not stated"
+    return told if set(names) == {"production"} else f"{told} (not production)"
+
+
+def clock_effect(event: Mapping[str, Any]) -> str:
+    """Write what a clock that was set does to times, and which steps ran over it; empty for any other event."""
+    if not event.get("step_s"):
+        return ""
+    size = f"{abs(event['step_s']):.3f}".rstrip("0").rstrip(".")
+    way, wrong = ("later", "long") if event["step_s"] > 0 else ("earlier", "short")
+    ran = ", ".join(event.get("running") or []) or "no step of the batch"
+    return (
+        f"The gateway's times from entry {event['seq']} on are {size} s {way} against those before; "
+        f"a length of time over it may be {size} s too {wrong}. Running then: {ran}."
+    )
 
 
 def missing_item(item: Mapping[str, Any]) -> str:

@@ -372,3 +372,15 @@ def test_entries_left_out_between_others_of_the_batch_are_missed(made: Made, tmp
     report = verify.verify(rewritten(tmp_path / "hole.zip", files), made.signer.public)
     assert report.problems == []
     assert any(f"before entries [{gone + 1}], are not here" in one for one in report.missing), list(report.lines())
+
+
+def test_a_table_of_many_columns_breaks_its_names_and_its_words_stay_the_same() -> None:
+    """On a screen of 1,024 the columns of readings, gaps and entries lay outside of the page."""
+    name = "granulator.impeller_speed, floor-scale/165, 1.25 a_b"
+    titles = tuple(f"c{number}" for number in range(15))
+    wide = html("x", [Table(titles, (1,) * 15, [[name] * 15])])
+    assert "<table class=wide>" in wide
+    assert "granulator.<wbr>impeller_<wbr>speed, floor-scale/<wbr>165, 1.25 a_b" in wide
+    assert wide.replace("<wbr>", "").count(name) == 15
+    narrow = html("x", [Table(titles[:5], (1,) * 5, [[name] * 5])])
+    assert "<wbr>" not in narrow

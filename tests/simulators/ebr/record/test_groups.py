@@ -32,7 +32,7 @@ def record(*gaps: dict[str, Any]) -> dict[str, Any]:
     header: dict[str, list[str]] = {name: [] for name in ("order", "product", "recipe", "recipe_version")}
     clock: dict[str, Any] = {"entries": {}, "events": [], "sources": {}, "placed": [], "worst_bound_s": None}
     empty = {"status": "complete", "header": header, "completeness": {"missing": [], "missing_count": 0}, "clock": clock}
-    return {**nothing, **empty, "genealogy": {"edges": [], "orphans": []}, "gaps": list(gaps)}
+    return {**nothing, **empty, "environments": ["production"], "genealogy": {"edges": [], "orphans": []}, "gaps": list(gaps)}
 
 
 @pytest.mark.urs("URS-DAQ-11", "URS-AUD-08")

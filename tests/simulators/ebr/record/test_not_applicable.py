@@ -42,7 +42,7 @@ def test_the_record_and_the_archive_list_it_with_its_reason(tmp_path: Path, idle
     record, series = batch_record(tmp_path / "ebr.db", BATCH)
     page = html(record, series)
     assert record["completeness"].get("not_applicable", []) == idle
-    for text in ("did not call for 120 more", "rework_&lt;time&gt;", "need not run"):
+    for text in ("did not call for 120 items", "rework_&lt;time&gt;", "need not run"):
         assert (text in page) == bool(idle), text
     assert "rework_<time>" not in page
 

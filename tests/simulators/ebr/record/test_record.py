@@ -346,7 +346,10 @@ def test_the_record_says_by_how_much_the_clock_was_set_and_how_long_it_stood(tmp
     stream.event(103, {**head, "kind": "leap", "step_s": -1.0, "last_seq": 7})
     stream.event(104, {**head, "kind": "step"})
     record, series = batch_record(stored(tmp_path, stream.payloads) / "ebr.db", BATCH)
-    assert [(item["severity"], item["text"]) for item in record["exceptions"] if item["kind"] == "clock"] == [
+    told = [
+        (item["severity"], item["text"].partition(" The gateway's times")[0]) for item in record["exceptions"] if item["kind"] == "clock"
+    ]
+    assert told == [
         ("alarm", "Clock event: step, +3.2 s."),
         ("alarm", "Clock event: step, -0.25 s."),
         ("alarm", "Clock event: suspend, 30.149 s, process."),
@@ -354,6 +357,42 @@ def test_the_record_says_by_how_much_the_clock_was_set_and_how_long_it_stood(tmp
         ("warning", "Clock event: leap, -1 s."),
     ]
     assert "? s" not in html(record, series)
+    (said,) = (item["text"] for item in record["exceptions"] if "+3.2 s" in item["text"])
+    assert "3.2 s later against those before; a length of time over it may be 3.2 s too long" in said
+
+
+@pytest.mark.urs("URS-TIME-01", "URS-AUD-08")
+def test_a_clock_that_was_ahead_in_mid_batch_is_in_its_record_though_its_times_lie_after_the_batch(tmp_path: Path) -> None:
+    """It was chosen by its time, an hour after the batch's end, and only the step back was told."""
+    ahead = mixing(faults=False).payloads
+    stream = Stream()
+    head = {"type": "clock", "status": "unsynchronised", "bound_s": None, "reason": "the clock was set", "last_seq": 7}
+    finding = {"type": "finding", "code": "disk-slow", "severity": "warning", "source": None, "tags": [], "text": "slow"}
+    for number, payload in enumerate(ahead):
+        body = {name: value for name, value in orjson.loads(payload).items() if name not in HEAD}
+        stream.add(orjson.loads(payload)["schema"], body)
+        if number == len(ahead) // 2:
+            stream.event(3_700, {**head, "kind": "step", "step_s": 3_600.0})
+            stream.event(3_701, finding)
+            stream.event(102, {**head, "kind": "step", "step_s": -3_600.0})
+    record, _ = batch_record(stored(tmp_path, stream.payloads) / "ebr.db", BATCH)
+    assert [event["step_s"] for event in record["clock"]["events"] if event["kind"] == "step"] == [3_600.0, -3_600.0]
+    assert [event["code"] for event in record["findings"]] == ["disk-slow"]
+
+
+@pytest.mark.urs("URS-DAQ-11", "URS-AUD-08")
+def test_an_equipment_in_which_no_step_of_the_batch_was_seen_is_named_and_so_are_its_gaps(tmp_path: Path) -> None:
+    """The batch lay two minutes in a dryer that did not answer: neither the dryer nor the gap was in the record."""
+    stream = mixing(faults=False)
+    tags = [{"tag": "dryer.temp", "type": "float32", "unit": "Cel", "source_unit": None, "equipment": "dryer"}]
+    stream.event(-50, {"type": "tagset", "source": "dryer-plc", "tagset": "0123456789abcdef", "first": 0, "of": 1, "tags": tags})
+    gap = {"gap": "dryer-plc/1", "source": "dryer-plc", "tags": ["dryer.temp"], "start": at(-40), "end": None, "cause": "timeout"}
+    stream.event(-39, {"type": "gap", "transition": "open", "detail": "", "detected": at(-39), **gap})
+    stay = {"type": "batch", "transition": "start", "record": f"{GATEWAY}/{BATCH}", "equipment": "dryer", "unit_id": "FBD-202"}
+    stream.event(10, {**stay, "batch": BATCH, "start": instant(10), "hold_times": []})
+    record, _ = batch_record(stored(tmp_path, stream.payloads) / "ebr.db", BATCH)
+    assert {"equipment": "dryer", "unit_id": "FBD-202"} in record["header"]["equipment"]
+    assert [gap["gap"] for gap in record["gaps"]] == ["dryer-plc/1"]
 
 
 @pytest.mark.urs("URS-CTX-09")
