@@ -21,7 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 CHECKS := check-format check-lint check-types check-imports check-words
 
-.PHONY: setup demo test check $(CHECKS) test-slow-disk faults soak bench lock wheel release clean help
+.PHONY: setup demo test check $(CHECKS) test-slow-disk faults broken-in-turn soak bench lock wheel release clean help
 
 setup: .venv/.ready ## create .venv from the hash-locked lock file
 
@@ -61,6 +61,9 @@ test-slow-disk: .venv/.ready ## the default tests on a disk whose every flush ta
 
 faults: .venv/.ready ## the long fault suites, with their figures
 	@HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -m faults -s --timeout 3600 $(ARGS)
+
+broken-in-turn: .venv/.ready ## twelve sources, each broken in three ways while the others run (part of `make faults`)
+	@$(BIN)/python -m pytest -n 0 tests/line/test_each_broken_in_turn_faults.py -m faults -s --timeout 3600 $(ARGS)
 
 soak: .venv/.ready ## long runs: many seeds of the whole line
 	@$(BIN)/python -m pytest -m soak -s --timeout 7200 $(ARGS)

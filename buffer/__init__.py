@@ -58,6 +58,7 @@ Doors: this module; `buffer.verify` (one file, shares no code with the rest); `b
 `buffer.times`; the sub-rooms `entry` (formats), `archive` and `restore`. Everything else is imported within the buffer only.
 """
 
+from buffer.catalogue import End
 from buffer.errors import (
     CheckpointRefused,
     EntryTooLarge,
@@ -86,6 +87,7 @@ __all__ = [
     "Body",
     "CheckpointRefused",
     "Depth",
+    "End",
     "Entry",
     "EntryTooLarge",
     "Journal",

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from buffer import sqlite
 from buffer.errors import CheckpointRefused
@@ -179,18 +179,25 @@ class Catalogue:
             db.executemany("UPDATE segments SET state = 'suspect' WHERE epoch = ? AND first = ? AND state = 'closed'", rows)
 
 
-UNKNOWN_END = 1 << 62
-"""The last seq that a receiver may hold of an epoch whose end is not known here."""
+class End(NamedTuple):
+    """How an epoch ended. last: its last entry held then. known: the last one that was, those that were lost then included.
+
+    is_certain: no entry can have stood after `known`. A receiver may hold more only of an epoch without.
+    """
+
+    last: int
+    known: int
+    is_certain: bool
 
 
-def ends_of(epochs: Mapping[int, Mapping[str, Any]], current: int, held: Mapping[int, int]) -> dict[int, tuple[int, int]]:
-    """Return (last seq held, last seq that a receiver may hold) of each epoch that has ended.
+def ends_of(epochs: Mapping[int, Mapping[str, Any]], current: int, held: Mapping[int, int]) -> dict[int, End]:
+    """Return the end of each epoch that has ended.
 
     held: last seq held, by epoch. It alone tells of an epoch that no other says it follows: a journal.db that was made anew may not know.
     """
-    ends = {epoch: (last, UNKNOWN_END) for epoch, last in held.items()}
+    ends = {epoch: End(last, last, is_certain=False) for epoch, last in held.items()}
     for event in epochs.values():
         if event["follows"] is not None:
-            last_known = max([event["last_seq"], *(through for _, through in event["lost"])])
-            ends[event["follows"]] = event["last_seq"], last_known if event.get("tail", "whole") == "whole" else UNKNOWN_END
+            known = max([event["last_seq"], *(through for _, through in event["lost"])])
+            ends[event["follows"]] = End(event["last_seq"], known, is_certain=event.get("tail", "whole") == "whole")
     return {epoch: end for epoch, end in ends.items() if epoch != current}

@@ -11,10 +11,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from buffer.catalogue import Catalogue
+from buffer import segment as segments
+from buffer.catalogue import Catalogue, End
 from buffer.committed import CommittedView
 from buffer.errors import ReceiptRefused
 from buffer.times import now_ticks, of_entry
+
+Position = tuple[int, int]
+"""(epoch, seq)"""
 
 
 class Rejected(NamedTuple):
@@ -38,6 +42,10 @@ class Quarantined:
     reason: str
     since_ticks: int
     state: Literal["held", "disposed"] = "held"
+
+
+UNPROVED = "unproved"
+"""Code of entries in quarantine that no receipt has proved, and that the receiver has gone on behind: see `Receipts.acknowledge`."""
 
 
 class Depth(NamedTuple):
@@ -70,8 +78,9 @@ class Receipts:
         self._lock = threading.Lock()
         self._cursors: dict[str, Cursor] = {}
         self._quarantine: dict[tuple[str, int, int], Quarantined] = {}
-        self._epochs: dict[int, tuple[int, int]] = {}
-        self._claims: set[tuple[str, int]] = set()  # (uplink, epoch): the receiver says that it has more of it than is left here
+        self._ends: dict[int, End] = {}
+        self._claims: set[tuple[str, int]] = set()  # (uplink, ended epoch): the receiver says that it holds others of it, or more
+        self._passed: dict[str, list[Quarantined]] = {}
         self.dirty = False
 
     def load(self, catalogue: Catalogue) -> None:
@@ -81,14 +90,19 @@ class Receipts:
         rows = catalogue.db.execute("SELECT uplink, epoch, seq, code, retry, reason, ticks, state FROM quarantine")
         self._quarantine = {(row[0], row[1], row[2]): Quarantined(*row) for row in rows}
 
-    def know_epochs(self, ends: dict[int, tuple[int, int]]) -> None:
-        """Set (last seq held, last seq known or declared lost) of every epoch but the current one.
+    def know_epochs(self, ends: dict[int, End]) -> None:
+        """Set the ends of every epoch but the current one.
 
         A receipt of the next epoch counts only after all of the one before. A receiver may hold entries of an ended epoch that were
         lost here: its receipt can then not be compared (`acknowledge`).
         """
         with self._lock:
-            self._epochs = ends
+            self._ends = ends
+
+    def ends(self) -> dict[int, End]:
+        """Return the ends of every epoch but the current one."""
+        with self._lock:
+            return dict(self._ends)
 
     def save(self, catalogue: Catalogue) -> None:
         """Write cursors and quarantine in one transaction."""
@@ -115,6 +129,7 @@ class Receipts:
         """Forget an uplink that the line no longer has: its cursor no longer keeps entries."""
         with self._lock:
             self._cursors.pop(name, None)
+            self._claims = {claim for claim in self._claims if claim[0] != name}
             self._quarantine = {key: item for key, item in self._quarantine.items() if key[0] != name}
             self.dirty = True
 
@@ -142,30 +157,61 @@ class Receipts:
 
         The digest of an entry that is not held any more stands in the entry after it: so a receiver that begins in the middle proves its
         base. What can not be compared proves nothing, and is refused with the code `unprovable`: a receipt for 0, or for an entry that was
-        lost with the end of its epoch. The last is remembered as a claim: the first proof of a later epoch settles it.
+        lost with the end of its epoch.
+
+        Of an epoch that has ended a receiver may hold more than is left here, or others. No digest can show it, so its word is kept as a
+        claim, until it proves an entry of that epoch after all. Its proof of a later epoch lets the cursor pass what is held here of the
+        claimed one: a receiver answers for one epoch after the other. As nothing shows that it holds just these entries, they go into
+        quarantine (UNPROVED, one for each segment), and `take_passed` tells of them.
         """
         cursor = self.cursor(name)
         self._check(name, cursor, epoch, through, digest)
+        passed = self._between(name, cursor.at, epoch)
         with self._lock:
+            self._claims.discard((name, epoch))
             if (epoch, through) > self._cursors[name].at:
                 self._cursors[name] = Cursor(cursor.required, epoch, through)
+                self._claims = {claim for claim in self._claims if claim[0] != name or claim[1] > epoch}
+                self._quarantine.update({(item.uplink, item.epoch, item.seq): item for item in passed})
+                self._passed.setdefault(name, []).extend(passed)
                 self.dirty = True
             return self._cursors[name].seq
+
+    def claim(self, name: str, epoch: int) -> bool:
+        """Note that a receiver says it holds others or more of an epoch; return whether that one has ended, else nothing is noted."""
+        with self._lock:
+            if epoch in self._ends:
+                self._claims.add((name, epoch))
+            return epoch in self._ends
+
+    def is_claimed(self, name: str, epoch: int) -> bool:
+        """Return True if such a claim stands."""
+        with self._lock:
+            return (name, epoch) in self._claims
+
+    def take_passed(self, name: str) -> list[Quarantined]:
+        """Return what was passed without a proof since this was called last."""
+        with self._lock:
+            return self._passed.pop(name, [])
 
     def _check(self, name: str, cursor: Cursor, epoch: int, through: int, digest: str) -> None:
         """Compare a receipt with what is held. Raises ReceiptRefused unless its digest is that of the entry."""
         current, last = self._view.last
-        if epoch != current and epoch not in self._epochs:
+        end = self.ends().get(epoch)
+        if epoch != current and end is None:
             raise ReceiptRefused("unknown-epoch", f"epoch {epoch} is not one of this journal")
-        held, known = (last, last) if epoch == current else self._epochs[epoch]
-        if held < through <= known:
-            with self._lock:
-                self._claims.add((name, epoch))
-            raise ReceiptRefused("unprovable", f"entry {through} of epoch {epoch} is lost here, its digest can not be compared")
+        held = last if end is None else self._last_held().get(epoch, 0)
+        new = (epoch, through) > cursor.at
+        if end is not None and held < through and (through <= end.known or not end.is_certain):
+            if new:
+                self.claim(name, epoch)
+            raise ReceiptRefused("unprovable", f"entry {through} of epoch {epoch} is not here, its digest can not be compared")
         if not 0 <= through <= held:
             raise ReceiptRefused("beyond-last", f"receipt through {through}, epoch {epoch} ends at {held}")
         known_digest = self._digest(cursor, epoch, through)
         if known_digest != digest.lower():
+            if new:
+                self.claim(name, epoch)
             raise ReceiptRefused(
                 "digest-mismatch", f"receipt for {through} has digest {digest[:16]}..., the entry has {known_digest[:16]}..."
             )
@@ -173,6 +219,10 @@ class Receipts:
             raise ReceiptRefused(
                 "earlier-epoch-open", f"receipt of epoch {epoch}, but epoch {cursor.epoch} is confirmed to {cursor.seq} only"
             )
+
+    def _last_held(self) -> dict[int, int]:
+        """Return the last entry held of each epoch: of one whose end was lost later not that which it ended with."""
+        return {epoch: last for epoch, _, last in self._view.ranges()}
 
     def _digest(self, cursor: Cursor, epoch: int, through: int) -> str:
         """Return the digest of an entry; of one that is not held any more, a receiver's base, as the entry after it states it.
@@ -190,22 +240,31 @@ class Receipts:
         return str(json.loads(following[0].payload)["previous"])
 
     def _all_before(self, name: str, cursor: Cursor, epoch: int) -> bool:
-        """Return True if the cursor is past every held entry of the epochs before this one.
+        """Return True if the cursor is past every held entry of the epochs before this one, but for those that the receiver claims."""
+        return all((other, last) <= cursor.at or self.is_claimed(name, other) for other, last in self._last_held().items() if other < epoch)
 
-        Where the receiver says that it has more of an epoch than is left here, no digest can show it. That it answers for the next epoch,
-        whose first entry it has to hold for that, settles it: it answers for one epoch after the other.
-        """
-        held = {segment.epoch for segment in self._view.segments if segment.epoch < epoch}
-        with self._lock:
-            claimed = {other for uplink, other in self._claims if uplink == name}
-        return all(other in claimed or (other, self._epochs.get(other, (0, 0))[0]) <= cursor.at for other in held)
+    def _between(self, name: str, after: Position, epoch: int) -> list[Quarantined]:
+        """Return, one for each segment, the entries of earlier epochs that a proof of this epoch passes: none but for claimed ones."""
+        found: list[Quarantined] = []
+        for other, low, last in self._view.ranges() if epoch > after[0] else ():
+            first = max(low, after[1] + 1) if other == after[0] else low
+            while after[0] <= other < epoch and first <= last:
+                end = min(last, segments.last_of(segments.first_of(first)))
+                reason = f"entries {first} to {end}: the receiver says that it holds others of this epoch, or more, and has gone on"
+                found.append(Quarantined(name, other, first, UNPROVED, "never", reason, now_ticks()))
+                first = end + 1
+        return found
 
     def quarantine(self, name: str, epoch: int, rejected: Iterable[Rejected]) -> tuple[list[Quarantined], list[Quarantined]]:
-        """Take over the receiver's whole present list for an epoch: (newly refused, no longer refused). Disposed ones stay disposed."""
+        """Take over the receiver's whole present list for an epoch: (newly refused, no longer refused).
+
+        Disposed ones stay disposed, and those that were passed without a proof (UNPROVED) stay: no list speaks of them.
+        """
         present = {(name, epoch, entry.seq): entry for entry in rejected}
         with self._lock:
             listed = {key for key in self._quarantine if key[:2] == (name, epoch)}
-            gone = [self._quarantine.pop(key) for key in sorted(listed - set(present)) if self._quarantine[key].state == "held"]
+            left = [key for key in sorted(listed - set(present)) if self._quarantine[key].state == "held"]
+            gone = [self._quarantine.pop(key) for key in left if self._quarantine[key].code != UNPROVED]
             new = [Quarantined(*key, *present[key][1:], now_ticks()) for key in sorted(set(present) - listed)]
             self._quarantine.update({(entry.uplink, entry.epoch, entry.seq): entry for entry in new})
             self.dirty = self.dirty or bool(new or gone)

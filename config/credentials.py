@@ -5,10 +5,11 @@ as a file in LINE/credentials. Outside systemd's directory only its owner may re
 """
 
 import os
+import ssl
 import stat
 from pathlib import Path
 
-from config.sections import Credential
+from config.sections import Credential, Tls
 
 FOLDER_VARIABLE = "EBR_GATEWAY_CREDENTIALS"
 MAX_BYTES = 1024 * 1024
@@ -43,6 +44,20 @@ def read(credential: Credential, folder: Path | None = None) -> str:
         return data.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except (OSError, UnicodeDecodeError) as error:
         raise CredentialMissing(f"credential `{credential.credential}` can not be read: {type(error).__name__}") from None
+
+
+def server_tls(tls: Tls, folder: Path) -> ssl.SSLContext:
+    """Make the context of a server of ours: its certificate, and with `ca` that clients must show one. TLS 1.2 or newer.
+
+    Raises CredentialMissing, OSError, ssl.SSLError.
+    """
+    key = path(tls.key, folder) if isinstance(tls.key, Credential) else folder / str(tls.key)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=None if tls.ca is None else folder / tls.ca)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(folder / str(tls.cert), key)
+    if tls.ca is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
 
 
 def _check_mode(file: Path, closed: int) -> None:

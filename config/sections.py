@@ -227,6 +227,9 @@ class Web(Model):
     """[web]: the read-only page for the panel beside the line. Absent: no port is opened."""
 
     listen: str = "127.0.0.1:8080"
+    tls: Tls | None = None  # cert and key are the gateway's own
+    hosts: tuple[str, ...] = ()  # names by which the page may be asked for, beside addresses and the machine's own name
+    read_only_without_login: bool = True  # False: who looks at the page logs in
 
 
 class PushClient(Model):

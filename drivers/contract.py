@@ -113,6 +113,18 @@ class Finding:
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
 
+def crashed(error: Exception) -> str:
+    """Say in one line what no rule foresaw as an element was read (a row, a value, a line): it is that element's, and stops no other.
+
+    Never raises: a library's error may itself fail when it is asked what it says.
+    """
+    try:
+        text = " ".join(str(error).split())[:300]
+    except Exception:  # noqa: BLE001 - a second fault while the first is handled
+        text = ""
+    return f"crashed: {type(error).__name__}{': ' if text else ''}{text}"
+
+
 class Emit(Protocol):
     """Takes what a running driver has read: the gateway's side of it. All methods belong to the event loop's thread."""
 

@@ -96,17 +96,18 @@ class FindingEvent(Event):
 
 
 class Who(Open):
-    """Who did something. user: the unique id of a person, `os:<account>` of an account, or `system:<gateway>` for the gateway itself.
+    """Who did something.
 
-    kind `person`: one that proved it by `auth`; then `name` is the printed name and `role` the role of that moment. kind `system`: nobody
-    vouches that one person did it.
+    user: the unique id of a person, `os:<account>` of an account, `system:<gateway>` for the gateway itself, or `unknown` for somebody at
+    the page who did not prove to be anybody. kind `person`: one that proved it by `auth`; then `name` is the printed name and `role` the
+    role of that moment. kind `system`: nobody vouches that one person did it. auth null: nothing was proved.
     """
 
     user: Name
     name: str | None
     role: Literal["viewer", "operator", "engineer", "qa", "admin"] | None
     kind: Literal["person", "system"]
-    auth: Literal["password", "os", "certificate"]
+    auth: Literal["password", "os", "certificate"] | None
 
 
 class Where(Open):

@@ -8,10 +8,9 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo
 
-from config.checks import copies, identities, push
+from config.checks import copies, identities, push, web
 from config.checks.parsed_folder import ParsedFolder
 from config.csv.columns import INTEGERS
-from config.grammars.listen import host_of, is_loopback, listen_problem
 from config.line import Tag
 from config.problem import did_you_mean
 from config.sections import IDENTITIES, Equipment, FromRow, FromTag, LineSection, Pushed, Source, Uplink
@@ -21,7 +20,7 @@ SCHEMES = {"mqtt": ("mqtt", "mqtts"), "https": ("https", "http")}
 DRIVER_SCHEMES = {
     "opcua": ("opc.tcp",),
     "modbus": ("tcp", "rtu-tcp", "rtu"),
-    "serial": ("serial", "tcp"),
+    "serial": ("serial", "tcp", "rfc2217"),
     "mes_file": ("file",),
 }
 _SECRET = re.compile(r"(?:^|_)(?:password|passwd|secret|token|private_key|api_key)$")
@@ -46,7 +45,7 @@ def check(parts: ParsedFolder, tags: Mapping[str, Tag]) -> None:
         _uplink(parts, at, uplink)
     _topics(parts)
     if sections.web is not None:
-        _web(parts, sections.web.listen)
+        web.check(parts, sections.web)
     push.check(parts)
     copies.check(parts)
 
@@ -347,10 +346,3 @@ def _port(url: SplitResult) -> int:
         return url.port or {"mqtt": 1883, "mqtts": 8883}.get(url.scheme, 0)
     except ValueError:
         return 0
-
-
-def _web(parts: ParsedFolder, listen: str) -> None:
-    if (problem := listen_problem(listen, "127.0.0.1:8080")) is not None:
-        parts.document.error(("web", "listen"), problem)
-    elif not is_loopback(host_of(listen)):
-        parts.document.warning(("web", "listen"), f"the page can be seen from other machines at {listen}, without encryption")

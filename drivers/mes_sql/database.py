@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import inspect
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import clear_frames
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -203,6 +205,9 @@ class Database:
         except (TimeoutError, asyncio.CancelledError) as error:
             if self._worker.is_busy:  # it connects nevertheless, and nobody waits for what it makes
                 self._worker.post(lambda: [lent.invalidate() for lent in made])
+            # What psycopg was connecting is held by the frames alone that it was cancelled in, in a circle: it would stay open, on the
+            # server too, until the garbage collector comes by.
+            clear_frames(error.__traceback__)
             if isinstance(error, TimeoutError):
                 raise LinkLost(f"{self._name}: no answer of the database within {self._timeout_s:g} s") from error
             raise
@@ -283,5 +288,6 @@ KILLS = frozenset({"mysql", "mariadb"})
 
 
 def _brief(error: BaseException) -> str:
-    """The database's own words, without the statement and its parameters (they may hold the plant's data)."""
-    return " ".join(str(getattr(error, "orig", None) or error).split())[:300] or type(error).__name__
+    """The database's own words, without the statement and its parameters (they may hold the plant's data), and without Python's objects."""
+    words = re.sub(r"<\w+[^<>]* 0x[0-9a-f]+>", "the connection", str(getattr(error, "orig", None) or error))
+    return " ".join(words.split())[:300] or type(error).__name__

@@ -12,7 +12,20 @@ from pydantic import BaseModel
 from config import Problem, Source, Tag
 from config.credentials import CredentialMissing
 from config.credentials import read as read_secret
-from drivers.contract import BAD_DECODING, GOOD, BadReply, Driver, DriverMisconfigured, Emit, LinkLost, Look, Loss, Message, Reading
+from drivers.contract import (
+    BAD_DECODING,
+    GOOD,
+    BadReply,
+    Driver,
+    DriverMisconfigured,
+    Emit,
+    LinkLost,
+    Look,
+    Loss,
+    Message,
+    Reading,
+    crashed,
+)
 from drivers.exact_json import exact_json
 from drivers.local_time import Moment, folds_back, read, ticks_of
 from drivers.mes_sql import below, checks, findings
@@ -210,9 +223,9 @@ class MesSqlDriver(Driver):
                 continue
             try:
                 readings.append((index, typed(pointed(row.given[column], kind, query.decimal), kind), GOOD, ticks, None))
-            except (ValueError, OverflowError, ArithmeticError) as error:
+            except Exception as error:  # noqa: BLE001 - one value's, whatever it is
                 readings.append((index, None, BAD_DECODING, ticks, None))
-                self._told.values.setdefault(index, str(error))
+                self._told.values.setdefault(index, str(error) if isinstance(error, ValueError | ArithmeticError) else crashed(error))
         return readings
 
     async def _tell_values(self, query: Query, emit: Emit) -> None:

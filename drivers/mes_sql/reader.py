@@ -11,7 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from drivers.contract import BadReply
+from drivers.contract import BadReply, DriverError, crashed
 from drivers.mes_sql import dialects, statement, values
 from drivers.mes_sql.database import Session
 from drivers.mes_sql.settings import Query, Settings
@@ -169,15 +169,25 @@ class Reader:
             key = None
             try:
                 value = self._value(row, found)
-                key = self._key(row)
-                if key in found.keys:
-                    raise BadReply(f"query {self.query.name}: two rows have the key {key}: it is no key")
-                found.keys.add(key)
+                key = self._key_once(row, found)
                 plain = values.plain(row)
             except values.Unreadable as error:
                 self._refuse(key, str(error), found)
                 continue
+            except DriverError:
+                raise
+            except Exception as error:  # noqa: BLE001 - one row's, whatever it is
+                self._refuse(key, crashed(error), found)
+                continue
             self._take_note(Row("new", key, value, row_hash(plain), row, plain), found)
+
+    def _key_once(self, row: Mapping[str, Any], found: Found) -> str:
+        """Return the row's key. Raises Unreadable; BadReply if another row of this look has it, too."""
+        key = self._key(row)
+        if key in found.keys:
+            raise BadReply(f"query {self.query.name}: two rows have the key {key}: it is no key")
+        found.keys.add(key)
+        return key
 
     def _value(self, row: Mapping[str, Any], found: Found) -> Any:
         """The row's place in the order. Raises Unreadable, BadReply."""

@@ -3,16 +3,16 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from pathlib import Path
 from typing import ClassVar, Protocol
 
 from pydantic import BaseModel, ValidationError
 
 from config import Problem, Source, Tag
 from drivers.contract import Driver, DriverMisconfigured, Emit
+from drivers.modbus.frames import Request, request_for
 from drivers.modbus.outlet import SharedEmit
-from drivers.modbus.plan import Block, ReadLimits, Value, plan
-from drivers.modbus.probe import ProbeReport, probe
+from drivers.modbus.plan import Block, ReadLimits, Value, block_of, plan
+from drivers.modbus.probe import ProbeReport, Readable, probe
 from drivers.modbus.rtu import LateFrames, RtuLink
 from drivers.modbus.settings import Endpoint, ModbusSettings, endpoint_of
 from drivers.modbus.tcp import TcpLink
@@ -54,14 +54,10 @@ class ModbusDriver(Driver):
         except ValidationError:  # reported by the folder's check, key by key
             return problems
         try:
-            endpoint = endpoint_of(source.endpoints[0])
-            if endpoint.kind != "tcp" and settings.connect_delay_ms:
-                problems.append(Problem("line.toml", None, f"source {source.name}: connect_delay_ms is a key of tcp:// alone"))
-            if endpoint.kind == "tcp" and settings.turnaround_ms and settings.in_flight > 1 and "in_flight" in settings.model_fields_set:
-                text = "turnaround_ms asks one after the other: in_flight must be 1"
-                problems.append(Problem("line.toml", None, f"source {source.name}: {text}"))
+            texts = _misplaced(endpoint_of(source.endpoints[0]), settings)
         except DriverMisconfigured as error:
-            problems.append(Problem("line.toml", None, f"source {source.name}: {error}"))
+            texts = [str(error)]
+        problems += [Problem("line.toml", None, f"source {source.name}: {text}") for text in texts]
         if len(source.endpoints) > 1:
             problems.append(Problem("line.toml", None, f"source {source.name}: modbus takes one endpoint"))
         return problems + problems_of(source, tags, settings)
@@ -70,7 +66,7 @@ class ModbusDriver(Driver):
         """Poll all units until cancelled; see Driver.run. Raises LinkLost or BadReply when the connection fails."""
         if not self.tags:
             await asyncio.Event().wait()
-        link = _link(self._endpoint, self.settings, self.source.folder, self._unanswered)
+        link = self._link()
         try:
             await link.open()
             async with asyncio.TaskGroup() as tasks:
@@ -84,12 +80,26 @@ class ModbusDriver(Driver):
     async def probe(self) -> ProbeReport:
         """Compare the tag map with the device, see probe.py. Raises LinkLost."""
         values = [value_of(index, tag, self.settings) for index, tag in enumerate(self.tags)]
-        link = _link(self._endpoint, self.settings, self.source.folder, self._unanswered)
+        link = self._link()
         try:
             await link.open()
-            return await probe(link, self.tags, values, [(rate, blocks) for _, rate, blocks in self._plans()], self.settings.encoding)
+            plans = [(rate, blocks) for _, rate, blocks in self._plans()]
+            may_read = Readable(values, registers=self.settings.hole_registers > 0, bits=self.settings.hole_bits > 0)
+            return await probe(link, self.tags, values, plans, self.settings.encoding, may_read)
         finally:
             link.close()
+
+    def _link(self) -> _ClosableLink:
+        its, endpoint = self.settings, self._endpoint
+        timeout_s, turnaround_s = its.timeout_ms / 1000, its.turnaround_ms / 1000
+        if endpoint.kind == "tcp":
+            in_flight = 1 if turnaround_s else its.in_flight
+            return TcpLink(endpoint, timeout_s, in_flight, its.connect_delay_ms / 1000, turnaround_s, its.odd_answers)
+        named: defaultdict[int, list[Request]] = defaultdict(list)
+        for index, tag in enumerate(self.tags):
+            value = value_of(index, tag, its)
+            named[value.unit].append(request_for(block_of([value])))
+        return RtuLink(endpoint, timeout_s, turnaround_s, self.source.folder, self._unanswered, named, local_echo=its.local_echo)
 
     def _plans(self) -> list[tuple[int, int, list[Block]]]:
         """Group the tags into (unit, rate in ms, blocks), sorted by unit and rate."""
@@ -112,12 +122,15 @@ class ModbusDriver(Driver):
         return list(units.values())
 
 
-def _link(endpoint: Endpoint, settings: ModbusSettings, folder: Path, unanswered: LateFrames) -> _ClosableLink:
-    timeout_s = settings.timeout_ms / 1000
-    if endpoint.kind == "tcp":
-        turnaround_s = settings.turnaround_ms / 1000
-        return TcpLink(endpoint, timeout_s, 1 if turnaround_s else settings.in_flight, settings.connect_delay_ms / 1000, turnaround_s)
-    return RtuLink(endpoint, timeout_s, settings.turnaround_ms / 1000, folder, unanswered)
+def _misplaced(endpoint: Endpoint, settings: ModbusSettings) -> list[str]:
+    """Name the keys that have no effect at this endpoint."""
+    over_tcp = endpoint.kind == "tcp"
+    texts = [f"{key} is a key of tcp:// alone" for key in ("connect_delay_ms", "odd_answers") if not over_tcp and getattr(settings, key)]
+    if over_tcp and settings.local_echo:
+        texts.append("local_echo is a key of rtu:// and rtu-tcp://")
+    if over_tcp and settings.turnaround_ms and settings.in_flight > 1 and "in_flight" in settings.model_fields_set:
+        texts.append("turnaround_ms asks one after the other: in_flight must be 1")
+    return texts
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> Exception:

@@ -35,7 +35,7 @@ class SerialLine:
                 exclusive=True,
             )
         except (OSError, ValueError, termios.error) as error:  # serial.SerialException is an OSError, termios.error is not
-            raise LinkLost(f"{path}: {error}") from error
+            raise LinkLost(f"{path}: {_why(error)}") from error
         self._fd = self._serial.fileno()
         asyncio.get_running_loop().add_reader(self._fd, self._readable)
 
@@ -71,3 +71,9 @@ class SerialLine:
     def _fail(self, why: str) -> None:
         self.abort()
         self._lost(LinkLost(why))
+
+
+def _why(error: Exception) -> str:
+    """Say why a port could not be opened; pyserial's sentence holds the path twice more."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number and "could not open port" in str(error) else str(error)

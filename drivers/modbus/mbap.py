@@ -31,9 +31,20 @@ class Frame(NamedTuple):
     pdu: bytes
 
 
-def heads_of(request: Request, transaction: int) -> tuple[bytes, bytes]:
-    """Give the headers that an answer to a request may have: one with data, and an exception response."""
-    return _HEADER.pack(transaction, 0, 3 + request.data_bytes, request.unit), _HEADER.pack(transaction, 0, 3, request.unit)
+def heads_of(request: Request, transaction: int, odd: Collection[str] = ()) -> tuple[bytes, ...]:
+    """Give the headers that an answer to a request may have: one with data, and an exception response.
+
+    odd: what the device is known to do: "unit", another unit number; "padding", one byte more.
+    """
+    lengths = [3 + request.data_bytes, 3] + ([4 + request.data_bytes, 4] if "padding" in odd else [])
+    size = _HEADER.size - ("unit" in odd)
+    return tuple(_HEADER.pack(transaction, 0, length, request.unit)[:size] for length in lengths)
+
+
+def without_padding(pdu: bytes, request: Request) -> bytes:
+    """Cut off the one byte behind the data, or behind an exception code, that a device adds; any other PDU is given back as it is."""
+    right = 2 if pdu[:1] == bytes([request.function | 0x80]) else 2 + request.data_bytes
+    return pdu[:right] if len(pdu) == right + 1 else pdu
 
 
 def frames_in(stream: bytes, due: Collection[bytes]) -> list[Frame] | None:

@@ -62,8 +62,8 @@ class ReadLimits(NamedTuple):
 
     registers: int = 125
     bits: int = 2000
-    hole_registers: int = 16
-    hole_bits: int = 128
+    hole_registers: int = 0
+    hole_bits: int = 0
 
 
 def plan(values: Iterable[Value], limits: ReadLimits) -> list[Block]:

@@ -24,6 +24,19 @@ _COMPARED = 2
 """So often a value is read again, alone and in its block, before it is said to differ."""
 
 
+class Readable:
+    """The places of the device that may be read: those that the map names, or any where the line folder declares that it has no effect."""
+
+    def __init__(self, values: Sequence[Value], *, registers: bool, bits: bool) -> None:
+        """registers, bits: True if places that no tag names may be read."""
+        self._any = {"holding": registers, "input": registers, "coil": bits, "discrete": bits}
+        self._named = {(value.unit, value.table, place) for value in values for place in range(value.offset, value.end)}
+
+    def __call__(self, value: Value, place: int) -> bool:
+        """True if this place in the table of a value may be read."""
+        return 0 <= place < 0x10000 and (self._any[value.table] or (value.unit, value.table, place) in self._named)
+
+
 class Link(Protocol):
     """The connection as a probe needs it."""
 
@@ -80,6 +93,8 @@ class ProbeReport:
 
     tags: list[ProbedTag]
     reads: list[ReadCost]
+    alone: int = 0
+    """Tags without neighbours, for no other tag names them and nothing declares that reading them has no effect."""
 
     @property
     def findings(self) -> list[str]:
@@ -100,18 +115,29 @@ class ProbeReport:
         """Format the report for a person at a terminal."""
         lines = [line for tag in self.tags for line in tag.lines()]
         lines += [f"read {cost.read} each {cost.rate_ms} ms: {_cost(cost)}" for cost in self.reads]
+        if self.alone:
+            lines.append(
+                f"{self.alone} tags without neighbours: hole_registers and hole_bits above 0 declare that reading others has no effect"
+            )
         return [*lines, f"{self.requests_per_s:.1f} requests/s, the device busy with them {self.busy:.1%} of the time"]
 
 
 async def probe(
-    link: Link, tags: Sequence[Tag], values: Sequence[Value], plans: Sequence[tuple[int, Sequence[Block]]], encoding: str
+    link: Link,
+    tags: Sequence[Tag],
+    values: Sequence[Value],
+    plans: Sequence[tuple[int, Sequence[Block]]],
+    encoding: str,
+    may_read: Readable,
 ) -> ProbeReport:
     """Read every tag by itself, and every planned block as the gateway will. The value of a tag is that of its planned block.
+
+    The places before and behind a tag are read with it where they may be.
 
     A unit that never answers is asked twice only: each further request would cost a time-out. Raises LinkLost when the connection fails.
     """
     asked = _Asked(link)
-    probed = [await _tag(asked, tag, value, encoding) for tag, value in zip(tags, values, strict=True)]
+    probed = [await _tag(asked, tag, value, encoding, may_read) for tag, value in zip(tags, values, strict=True)]
     reads: list[ReadCost] = []
     for rate_ms, blocks in plans:
         for block in blocks:
@@ -119,7 +145,8 @@ async def probe(
             reads.append(cost)
             for part in parts:
                 await _as_the_gateway_reads(asked, part, probed, tags, encoding)
-    return ProbeReport(probed, reads)
+    alone = sum(len(one.neighbours) == 1 for one in probed)
+    return ProbeReport(probed, reads, alone)
 
 
 class _Asked:
@@ -150,15 +177,15 @@ class _Asked:
         return await self.read(request_for(block))
 
 
-async def _tag(asked: _Asked, tag: Tag, value: Value, encoding: str) -> ProbedTag:
+async def _tag(asked: _Asked, tag: Tag, value: Value, encoding: str, may_read: Readable) -> ProbedTag:
     probed = ProbedTag(tag.tag, tag.address, value.type, tag.unit, "ok")
     try:
-        first, data, reply = await _around(asked, value)
+        first, count, reply = await _around(asked, value, may_read)
     except (ModbusException, WrongAnswer, NoAnswer) as error:
         probed.state, probed.hint = _state_of(error), str(error)
     else:
         probed.round_trip_ms = (reply.received_ns - reply.requested_ns) / 1e6
-        _compare(probed, tag, value, first, data, encoding)
+        _compare(probed, tag, value, (first, count, reply.data), encoding)
     return probed
 
 
@@ -224,24 +251,27 @@ def _bytes_of(value: Value, start: int, data: bytes) -> str:
     return data[2 * at : 2 * (at + value.size)].hex(" ")
 
 
-async def _around(link: _Asked, value: Value) -> tuple[int, bytes, Reply]:
-    """Read the value with a place before and behind it; alone where the device has no such places."""
-    function, first, last = FUNCTION[value.table], max(value.offset - 1, 0), min(value.end + 1, 0x10000)
+async def _around(link: _Asked, value: Value, may_read: Readable) -> tuple[int, int, Reply]:
+    """Read the value with the places before and behind it that may be read; alone where the device has no such places.
+
+    Returns the first place, how many were read, and the reply.
+    """
+    function = FUNCTION[value.table]
+    first, last = value.offset - may_read(value, value.offset - 1), value.end + may_read(value, value.end)
     longest = 2000 if function < 3 else 125
-    if last - first <= longest:
+    if value.size < last - first <= longest:
         try:
             reply = await link.read(read_request(value.unit, function, first, last - first))
         except ModbusException:
             pass  # a neighbour may not exist; the value itself may
         else:
-            return first, reply.data, reply
+            return first, last - first, reply
     reply = await link.read(request_for(block_of([value])))
-    return value.offset, reply.data, reply
+    return value.offset, value.size, reply
 
 
-def _compare(probed: ProbedTag, tag: Tag, value: Value, first: int, data: bytes, encoding: str) -> None:
-    bits = value.table in ("coil", "discrete")
-    count = 8 * len(data) if bits else len(data) // 2
+def _compare(probed: ProbedTag, tag: Tag, value: Value, read: tuple[int, int, bytes], encoding: str) -> None:
+    first, count, data = read  # count: of bits the last byte holds more, which nobody asked for
 
     def at(offset: int, order: str) -> Decoded:
         moved = replace(value, offset=offset, order=order)

@@ -13,7 +13,7 @@ every such request is itself unanswered must the oldest be `LATE_ANSWER_S` old.
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -26,6 +26,25 @@ LATE_ANSWER_S = 30.0
 _LONGEST = 256  # V1.02, 2.5.1: an ADU has at most 256 bytes
 _STRAY_BYTES = 4096  # on one connection without any right frame between: this is no Modbus
 _SETTLE_S = 0.03  # after a failure: no byte for so long, USB adapters deliver in steps of up to 16 ms
+
+
+_ECHOES = "; that is what was sent: the adapter echoes (local_echo = true)"
+
+
+def _echo_taken(buffer: bytearray, sent: bytes) -> bool:
+    """Take what was sent from what came; False while some of it is missing. Raises WrongAnswer if something else came."""
+    if not buffer.startswith(sent[: len(buffer)]):
+        raise WrongAnswer(f"no echo of what was sent, though local_echo is set: {bytes(buffer[:16]).hex(' ')}")
+    if len(buffer) < len(sent):
+        return False
+    del buffer[: len(sent)]
+    return True
+
+
+def _check_no_echo(buffer: bytearray, sent: bytes) -> None:
+    """Raise WrongAnswer for an answer that equals its request: nothing tells whether it is an echo (coils from 0300 hex on)."""
+    if buffer.startswith(sent):
+        raise WrongAnswer(f"equal to its request: {sent.hex(' ')}")
 
 
 class _Bytes(asyncio.Protocol):
@@ -99,12 +118,26 @@ class RtuLink:
     """A bus behind a serial port, or behind a TCP converter that passes RTU frames on."""
 
     def __init__(
-        self, endpoint: Endpoint, timeout_s: float, turnaround_s: float, folder: Path, unanswered: "LateFrames | None" = None
+        self,
+        endpoint: Endpoint,
+        timeout_s: float,
+        turnaround_s: float,
+        folder: Path,
+        unanswered: "LateFrames | None" = None,
+        named: Mapping[int, Sequence[Request]] | None = None,
+        *,
+        local_echo: bool = False,
     ) -> None:
+        """Make the link; nothing is opened.
+
+        named: unit -> requests of what the map names. local_echo: the adapter gives back what is sent; each request must come back whole
+        before its answer counts.
+        """
         self._endpoint, self._timeout_s, self._folder = endpoint, timeout_s, folder
         bits = 1 + endpoint.bytesize + (endpoint.parity != "N") + endpoint.stopbits
         silence_s = max(3.5 * bits / endpoint.baudrate, 0.00175) if endpoint.kind == "rtu" else 0.0  # V1.02, 2.5.1.1
         self._between_s = silence_s + turnaround_s
+        self._echoes, self._named = local_echo, named or {}
         self._turn = asyncio.Lock()
         self._line: _Bytes | None = None
         self._unsettled = False
@@ -146,10 +179,13 @@ class RtuLink:
         unanswered.clear()
 
     def _others(self, request: Request) -> Iterator[Request]:
-        """Yield requests unlike this one, the likeliest to be answered first.
+        """Yield requests by which quiet may be proved, the likeliest to be answered first.
 
-        First functions that the unit has answered before, then another length, then other functions.
+        First those of what the map names, of other functions before other lengths; where it names too little, functions that the unit has
+        answered before, then another length, then other functions (docs/decisions/0082).
         """
+        named = self._named.get(request.unit, ())
+        yield from sorted(named, key=lambda other: other.function == request.function)  # of another one an exception counts
         functions = [function for function in (3, 4, 1, 2) if function != request.function]
         answered_before = [function for function in functions if function in self._answered[request.unit]]
         yield from (read_request(request.unit, function, 0, 1) for function in answered_before)
@@ -162,19 +198,26 @@ class RtuLink:
         line = self._line
         assert line is not None
         await self._silence(line)
-        requested_ns = time.monotonic_ns()
-        line.write(rtu_frame(request))
+        requested_ns, sent = time.monotonic_ns(), rtu_frame(request)
+        line.write(sent)
         try:
             async with asyncio.timeout(self._timeout_s):
+                while self._echoes and not _echo_taken(line.buffer, sent):
+                    await line.more()
                 while (pdu := self._taken(line, request)) is None:
                     await line.more()
+            if not self._echoes:
+                _check_no_echo(line.buffer, sent)
             data = data_of(pdu, request)
         except TimeoutError as error:
             self._note_unanswered(request)
             came = f", only {bytes(line.buffer[:16]).hex(' ')}" if line.buffer else ""
+            came += _ECHOES if not self._echoes and line.buffer == sent else ""
             raise NoAnswer(f"no answer in {self._timeout_s:g} s{came}") from error
-        except (WrongAnswer, asyncio.CancelledError):  # cancelled: the request is on the bus, and its answer will arrive
+        except (WrongAnswer, asyncio.CancelledError) as error:  # cancelled: the request is on the bus, its answer will come
             self._note_unanswered(request)
+            if isinstance(error, WrongAnswer) and not self._echoes and line.buffer.startswith(sent):
+                raise WrongAnswer(f"{error}{_ECHOES}") from error
             raise
         line.strays = 0
         self._answered[request.unit].add(request.function)

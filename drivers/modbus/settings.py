@@ -21,9 +21,10 @@ class ModbusSettings(BaseModel):
     """No answer for so long: the unit is not answering. At least twice the slowest answer measured at the device."""
     max_registers: Annotated[int, Field(ge=1, le=125)] = 125
     max_bits: Annotated[int, Field(ge=1, le=2000)] = 2000
-    hole_registers: Annotated[int, Field(ge=0, le=125)] = 16
-    """So many registers that no tag needs may be read along to save a request."""
-    hole_bits: Annotated[int, Field(ge=0, le=2000)] = 128
+    hole_registers: Annotated[int, Field(ge=0, le=125)] = 0
+    """So many registers that no tag names may be read along to save a request: a declaration that reading them has no effect."""
+    hole_bits: Annotated[int, Field(ge=0, le=2000)] = 0
+    """The same for coils and discrete inputs."""
     window_ms: Annotated[int, Field(ge=0, le=60_000)] = 20
     """Requests of one poll that together took no longer share one pair of instants; slower ones keep their own."""
     in_flight: Annotated[int, Field(ge=1, le=16)] = 4
@@ -38,8 +39,12 @@ class ModbusSettings(BaseModel):
     encoding: Literal["ascii", "latin-1", "utf-8"] = "ascii"
     turnaround_ms: Annotated[int, Field(ge=0, le=10_000)] = 0
     """Nothing is asked for so long after an answer: on RTU beside the 3.5 characters of the protocol, on TCP for all units of the link."""
+    local_echo: bool = False
+    """RTU: the adapter gives back what is sent, as half-duplex RS-485 adapters do."""
     connect_delay_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
     """TCP: nothing is asked for so long after connecting, for devices that ignore what comes then."""
+    odd_answers: tuple[Literal["unit", "padding"], ...] = ()
+    """TCP: oddities of this device that are let pass where the transaction number matches: another unit number, one byte too many."""
 
 
 _USUAL = (("baudrate", 19_200), ("bytesize", 8), ("stopbits", 1))

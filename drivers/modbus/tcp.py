@@ -5,13 +5,14 @@
 
 import asyncio
 import secrets
-import socket
 import time
+from collections.abc import Collection
 from typing import cast
 
 from drivers.contract import BadReply, LinkLost
-from drivers.modbus.frames import NoAnswer, Reply, Request, WrongAnswer, data_of, tcp_frame
-from drivers.modbus.mbap import Frame, NotFrames, frames_in, heads_of
+from drivers.keepalive import watch
+from drivers.modbus.frames import ModbusException, NoAnswer, Reply, Request, WrongAnswer, data_of, tcp_frame
+from drivers.modbus.mbap import Frame, NotFrames, frames_in, heads_of, without_padding
 from drivers.modbus.settings import Endpoint
 
 _STRAYS = 100  # answers nobody waits for, on one connection, before it is given up
@@ -29,7 +30,9 @@ class _Waiting:
 class _Connection(asyncio.Protocol):
     """Frames in and out of one socket. Bounded: what can not be a sequence of whole frames ends the connection."""
 
-    def __init__(self) -> None:
+    def __init__(self, odd: Collection[str] = ()) -> None:
+        """odd: what the device is known to do, see ModbusSettings.odd_answers."""
+        self._odd = odd
         self.waiting: dict[int, _Waiting] = {}
         self.idle = asyncio.Event()
         self.idle.set()
@@ -38,13 +41,13 @@ class _Connection(asyncio.Protocol):
         self.strays = 0
         self.stray = ""  # the last of them, for a person
         self.buffer = b""
-        self._due: dict[int, tuple[bytes, bytes]] = {}  # transaction -> heads of its answer, until it has come
+        self._due: dict[int, tuple[bytes, ...]] = {}  # transaction -> heads of its answer, until it has come
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # what loops give is not always of that class
         if (sock := transport.get_extra_info("socket")) is not None:
-            _watch(sock)
+            watch(sock)
 
     def data_received(self, data: bytes) -> None:
         """Take the answers once the stream ends where a frame ends; see mbap.py."""
@@ -69,7 +72,7 @@ class _Connection(asyncio.Protocol):
             raise self.lost
         assert self._transport is not None
         self.waiting[transaction] = waiting
-        self._due[transaction] = heads_of(waiting.request, transaction)
+        self._due[transaction] = heads_of(waiting.request, transaction, self._odd)
         self.idle.clear()
         self._transport.write(frame)
 
@@ -102,8 +105,13 @@ class _Connection(asyncio.Protocol):
             self.stray = f"transaction {frame.transaction}, unit {frame.unit}: {frame.pdu[:16].hex(' ')}"
             if self.strays > _STRAYS:
                 self._end(BadReply(f"{self.strays} answers to no request"))
-        elif frame.unit != waiting.request.unit:
-            waiting.answer.set_exception(WrongAnswer(f"unit {frame.unit} for {waiting.request.unit}: {frame.pdu[:16].hex(' ')}"))
+        elif frame.unit != waiting.request.unit and "unit" not in self._odd:
+            text = (
+                f'unit {frame.unit} for {waiting.request.unit}, all else is right (odd_answers = ["unit"] lets it pass)'
+                if _fits(frame, waiting)
+                else f"unit {frame.unit}"
+            )
+            waiting.answer.set_exception(WrongAnswer(f"{text}: {frame.pdu[:16].hex(' ')}"))
         else:
             waiting.answer.set_result((frame.pdu, received_ns))
 
@@ -126,10 +134,20 @@ class TcpLink:
     """
 
     def __init__(
-        self, endpoint: Endpoint, timeout_s: float, in_flight: int, connect_delay_s: float = 0.0, turnaround_s: float = 0.0
+        self,
+        endpoint: Endpoint,
+        timeout_s: float,
+        in_flight: int,
+        connect_delay_s: float = 0.0,
+        turnaround_s: float = 0.0,
+        odd: Collection[str] = (),
     ) -> None:
-        """connect_delay_s: nothing is asked for so long after connecting. turnaround_s: nor after each answer; in_flight must be 1."""
-        self._endpoint, self._timeout_s = endpoint, timeout_s
+        """Make the link; nothing is opened.
+
+        connect_delay_s: nothing is asked for so long after connecting. turnaround_s: nor after each answer; in_flight must be 1.
+        odd: what the device is known to do, see ModbusSettings.odd_answers.
+        """
+        self._endpoint, self._timeout_s, self._odd = endpoint, timeout_s, odd
         self._connect_delay_s, self._turnaround_s = connect_delay_s, turnaround_s
         self._free_s = 0.0  # event loop time before which nothing is asked
         self._slots = asyncio.Semaphore(in_flight)
@@ -178,7 +196,11 @@ class TcpLink:
             raise NoAnswer(f"no answer in {self._timeout_s:g} s{_instead(connection, transaction)}") from error
         finally:
             connection.settled(transaction, asyncio.get_running_loop().time() + self._timeout_s)
-        return Reply(data_of(pdu, request), requested_ns, received_ns)
+        plain = without_padding(pdu, request)
+        if plain != pdu and "padding" not in self._odd:
+            text = 'one byte too many, all else is right (odd_answers = ["padding"] lets it pass)'
+            raise WrongAnswer(f"{text}: {pdu[:16].hex(' ')}")
+        return Reply(data_of(plain, request), requested_ns, received_ns)
 
     def _rest(self, rest_s: float) -> None:
         self._free_s = max(self._free_s, asyncio.get_running_loop().time() + rest_s)
@@ -210,10 +232,21 @@ class TcpLink:
         host, port = self._endpoint.host, self._endpoint.port
         try:
             async with asyncio.timeout(max(self._timeout_s, 3.0)):
-                _, connection = await asyncio.get_running_loop().create_connection(_Connection, host, port)
+                _, connection = await asyncio.get_running_loop().create_connection(lambda: _Connection(self._odd), host, port)
         except (OSError, TimeoutError) as error:
             raise LinkLost(f"{host}:{port}: {error or 'no connection in time'}") from error
         return connection
+
+
+def _fits(frame: Frame, waiting: _Waiting) -> bool:
+    """True if a frame answers a request but for its unit number."""
+    try:
+        data_of(frame.pdu, waiting.request)
+    except ModbusException:
+        return True
+    except WrongAnswer:
+        return False
+    return True
 
 
 def _instead(connection: _Connection, transaction: int) -> str:
@@ -221,11 +254,3 @@ def _instead(connection: _Connection, transaction: int) -> str:
     if connection.buffer:
         return f", but bytes that are no whole frame: {connection.buffer[:24].hex(' ')}"
     return f", but to no request ({connection.stray}; asked with transaction {transaction})" if connection.stray else ""
-
-
-def _watch(sock: socket.socket) -> None:
-    """Find a dead peer within about 20 s even while nothing is sent (asyncio sets TCP_NODELAY itself)."""
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 3), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 10_000)):
-        if hasattr(socket, option):
-            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)

@@ -5,6 +5,11 @@ same upper registers prove the middle one: whichever order the device uses, its 
 upper ones, and these did not change. Two equal reads prove each other. This holds for any value whose upper registers do not run
 through all their states between two reads.
 
+A signed value that is noisy around zero changes all its upper registers with each change of sign, there and back between two reads. What a
+read is torn of two values between -32768 and 32767 lies outside of them, within twice as much: its shadow. So three reads in succession
+within them prove the middle one, whatever its upper registers; and one in the shadow is proven by three there alone, not by two equal
+ones. A signed value is suspected at each multiple of 32768, so that one in the shadow is another block than what casts it.
+
 To spare requests, a value is proven only when a tear is possible: on its first read, when its upper registers changed or the value
 fell since the last read, and for some polls after that.
 """
@@ -23,12 +28,14 @@ WARY_POLLS = 20
 class Guard:
     """The state of one guarded value between polls. Values are its integers as decoded."""
 
-    __slots__ = ("_wary", "last", "upper")
+    __slots__ = ("_carry", "_signed", "_wary", "last", "upper")
 
     def __init__(self, value: Value) -> None:
         self.last: int | None = None
         self._wary = 0
-        self.upper = 10_000 if value.type == "bcd32" else 0x10000
+        self._signed = value.type in ("int32", "int64")
+        self._carry = 10_000 if value.type == "bcd32" else 0x10000
+        self.upper = 0x8000 if self._signed else self._carry
 
     @property
     def at_ease(self) -> bool:
@@ -43,19 +50,30 @@ class Guard:
     def proven(self, reads: Sequence[int], at: int) -> bool:
         """True if the read at index `at` is certainly whole. reads: the value in successive reads."""
         neighbours = reads[max(at - 1, 0) : at + 2]
-        if neighbours.count(reads[at]) > 1:
+        if neighbours.count(reads[at]) > 1 and not self._is_shadow(reads[at]):
             return True
-        return 0 < at < len(reads) - 1 and len({read // self.upper for read in neighbours}) == 1
+        if not 0 < at < len(reads) - 1:
+            return False
+        if self._is_shadow(reads[at]):
+            return all(map(self._is_shadow, neighbours)) and len({read < 0 for read in neighbours}) == 1
+        return len({read // self._carry for read in neighbours}) == 1 or all(map(self._is_around_zero, neighbours))
 
     def accept(self, value: int, *, suspected: bool) -> None:
         """Take over a value that was handed on. A carry makes the guard wary for WARY_POLLS polls."""
-        carried = self.last is not None and value // self.upper != self.last // self.upper
+        carried = self.last is not None and value // self._carry != self.last // self._carry
+        carried = carried and not (self._is_around_zero(value) and self._is_around_zero(self.last or 0))
         self._wary = WARY_POLLS if carried else max(self._wary - suspected, 0)
         self.last = value
 
     def forget(self) -> None:
         """Forget the last value, after a reconnect or a loss."""
         self.last, self._wary = None, 0
+
+    def _is_around_zero(self, value: int) -> bool:
+        return self._signed and -0x8000 <= value < 0x8000
+
+    def _is_shadow(self, value: int) -> bool:
+        return self._signed and -0x10000 <= value < 0x10000 and not self._is_around_zero(value)
 
 
 class Guards:

@@ -198,7 +198,7 @@ class UnitPoll:
         if reply.data == reader.last and not reader.always and now_s - reader.listed_s < LISTED_EVERY_S:
             await self._into_batch([], reader.tags, reply)
             return
-        values = reader.decode(reply.data)
+        values = self._decoded(reader, reply)
         doubts: tuple[int, ...] = ()
         guards = reader.guards
         if guards is not None and reply.data != reader.last and not guards.calm(values):
@@ -214,6 +214,14 @@ class UnitPoll:
         await self._findings.readable(reader.block)
         await self._findings.content(reader, values, reply.data, doubts)
 
+    @staticmethod
+    def _decoded(reader: BlockReader, reply: Reply) -> Sequence[Decoded]:
+        """Decode a reply; what no rule foresaw makes the values of this block Bad, and `undecodable` shows their bytes."""
+        try:
+            return reader.decode(reply.data)
+        except Exception:  # noqa: BLE001 - one block's, whatever it is
+            return [None] * len(reader.tags)
+
     async def _proven(
         self, reader: BlockReader, guards: Guards, reply: Reply, values: Sequence[Decoded]
     ) -> tuple[Reply, Sequence[Decoded], tuple[int, ...]]:
@@ -226,7 +234,7 @@ class UnitPoll:
         doubts = suspected = doubtful(guards.guarded, decoded, 0)
         while doubts and len(replies) < MOST_READS:
             replies.append(await self._ask(reader.request))
-            decoded.append(reader.decode(replies[-1].data))
+            decoded.append(self._decoded(reader, replies[-1]))
             of_each = [doubtful(guards.guarded, decoded, index) for index in range(len(replies))]
             chosen = min(reversed(range(len(replies))), key=lambda index: len(of_each[index]))  # the newest of the best
             doubts = of_each[chosen]

@@ -65,9 +65,19 @@ def problems_of(source: Source, tags: Sequence[Tag], settings: ModbusSettings) -
             problems.append(
                 tag.place.problem(f"address {tag.address!r}: {value.size} registers, at most {settings.max_registers} in one read")
             )
+        problems += _unit_problems(source, tag, value)
         if rate_ms(source, tag) < FASTEST_MS:
             problems.append(tag.place.problem(f"rate_ms {rate_ms(source, tag)}: a polled source needs at least {FASTEST_MS}"))
     return problems + _overlaps(good)
+
+
+def _unit_problems(source: Source, tag: Tag, value: Value) -> list[Problem]:
+    """Find unit numbers that no device on a bus answers to (Modbus over Serial Line V1.02, 2.2)."""
+    if not source.endpoints[0].startswith("rtu") or 1 <= value.unit <= 247:
+        return []
+    if value.unit == 0:
+        return [tag.place.problem(f"address {tag.address!r}: unit 0 is broadcast on a bus, which no device answers")]
+    return [tag.place.problem(f"address {tag.address!r}: units from 248 on are reserved on a bus; does a device answer to it?", "warning")]
 
 
 def _overlaps(values: Sequence[tuple[Value, Tag]]) -> list[Problem]:

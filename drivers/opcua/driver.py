@@ -7,11 +7,12 @@ from typing import Any
 
 from config import Problem, Source, Tag
 from drivers.contract import Driver, DriverError, Emit, Finding
+from drivers.opcua.asyncua_types import ua
 from drivers.opcua.commissioning.browse import BrowseResult, browse
 from drivers.opcua.commissioning.probe import ProbeReport, probe
 from drivers.opcua.decoding.convert import Converter
 from drivers.opcua.decoding.publish import Decoder
-from drivers.opcua.decoding.structures import read_structures
+from drivers.opcua.decoding.structures import Structures, read_structures
 from drivers.opcua.plan import ItemGroup, MonitoringPlan, decoding, joined, plan_of
 from drivers.opcua.session import paths
 from drivers.opcua.session.link import KeptSession, Link, connected, plain_errors
@@ -25,6 +26,9 @@ from drivers.opcua.subscription.session_state import SessionState
 from drivers.opcua.subscription.stream import Stream
 from drivers.opcua.subscription.subscribe import Subscription
 from drivers.opcua.subscription.upkeep import Upkeep
+
+LEAVE_WITHIN_S = 2.0
+"""Time in which subscriptions that nobody needs are deleted at the end of a session."""
 
 
 class OpcUaDriver(Driver):
@@ -81,21 +85,19 @@ class OpcUaDriver(Driver):
     async def _session(self, link: Link, emit: Emit) -> None:
         """Run one session: subscribe, then publish with upkeep and history beside it, until the first of them fails."""
         findings: list[Finding] = self._state.semantics.restore(emit.watermark)
-        with plain_errors("subscribing"):
-            await paths.resolve(link, [item.address for group in self._plan.groups for item in group.items], self.settings.namespaces)
-            structures = await read_structures(link, self._plan, self.settings.namespaces)
-            converter = Converter(self._plan, self.tags, findings.append, structures)
-            decoder = Decoder(*decoding(self._plan, self.tags), converter)
-            await self._report_server(link, emit)
-            messages = Messages(self.source, self.settings, self.tags, emit, link, decoder, converter, self._state, self._plan.name)
-            await self._subscribe(link, emit, messages)
-        emit.connected(f"{link.endpoint} {link.server.get('product') or ''} {link.server.get('version') or ''}".strip())
-        upkeep = Upkeep(self.source, self.settings, self.tags, emit, link, messages, self._state, findings, structures)
-        stream = Stream(emit, link, messages, self._state)
         try:
+            with plain_errors("subscribing"):
+                structures = await self._structures(link)
+                converter = Converter(self._plan, self.tags, findings.append, structures)
+                decoder = Decoder(*decoding(self._plan, self.tags), converter)
+                await self._report_server(link, emit)
+                messages = Messages(self.source, self.settings, self.tags, emit, link, decoder, converter, self._state, self._plan.name)
+                await self._subscribe(link, emit, messages)
+            emit.connected(f"{link.endpoint} {link.server.get('product') or ''} {link.server.get('version') or ''}".strip())
+            upkeep = Upkeep(self.source, self.settings, self.tags, emit, link, messages, self._state, findings, structures)
             async with asyncio.TaskGroup() as group:
                 group.create_task(messages.handover.settle())
-                group.create_task(stream.receive())
+                group.create_task(Stream(emit, link, messages, self._state).receive())
                 group.create_task(upkeep.run())
                 group.create_task(keep_filling(link, emit, converter, self._state, self.settings.namespaces, self.tags))
         except* SubscriptionGone as gone:
@@ -104,9 +106,23 @@ class OpcUaDriver(Driver):
             raise
         finally:
             self._kept = link.keep()
-            if self.deletes_subscriptions:
-                with contextlib.suppress(DriverError, OSError):
-                    await subscribe.delete(link, [subscription.id for subscription in self._state.subscriptions])
+            await self._leave_nothing(link)
+
+    async def _structures(self, link: Link) -> Structures:
+        await paths.resolve(link, [item.address for group in self._plan.groups for item in group.items], self.settings.namespaces)
+        return await read_structures(link, self._plan, self.settings.namespaces)
+
+    async def _leave_nothing(self, link: Link) -> None:
+        """Delete subscriptions of which not all items could be made, and those of a probe. On a lost link they end by themselves."""
+        ids = [*self._state.unfinished]
+        if self.deletes_subscriptions:
+            ids += [subscription.id for subscription in self._state.subscriptions]
+        if not ids:
+            return
+        with contextlib.suppress(DriverError, OSError, ua.UaError):
+            async with asyncio.timeout(LEAVE_WITHIN_S):
+                await subscribe.delete(link, ids)
+                self._state.unfinished.clear()
 
     async def _report_server(self, link: Link, emit: Emit) -> None:
         """Report the server's identity: a change of product or version is a change of the validated system."""

@@ -55,7 +55,7 @@ class SerialDriver(Driver):
         """Open the port and read it until cancelled; see Driver.run. Raises LinkLost or BadReply."""
         dialect = dialect_of(self.settings)
         port = Port(self._endpoint, dialect.terminator, self.settings.timeout_ms / 1000)
-        port.open()
+        await port.connect()
         try:
             session = Session(self.tags, dialect, self._period_s, self.settings, port, emit)
             session.in_other_unit = self._in_other_unit
@@ -67,7 +67,7 @@ class SerialDriver(Driver):
         """Show what the instrument says, and which tag takes what; see probe.py. Raises LinkLost, BadReply."""
         dialect = dialect_of(self.settings)
         port = Port(self._endpoint, dialect.terminator, self.settings.timeout_ms / 1000)
-        port.open()
+        await port.connect()
         try:
             return await probe(port, self.tags, dialect, self.settings)
         finally:

@@ -2,18 +2,15 @@
 
 import asyncio
 import os
-import termios
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-import serial
-
 from drivers.contract import LinkLost
 from drivers.serial.framing import Framer
 from drivers.serial.looks import LOOK_EVERY_S, Looks, Now
-from drivers.serial.overruns import overruns_of
 from drivers.serial.settings import SerialEndpoint
+from drivers.serial.wire import SerialWire, Wire, connect
 
 MOST_LINES = 64
 _CHUNK = 4096
@@ -52,7 +49,7 @@ class Overrun(Unframed):
 
 
 class Port:
-    """An open serial port, read by the event loop whenever the kernel has bytes.
+    """An open serial port or converter, read by the event loop whenever the kernel has bytes.
 
     A stalled loop delays a line's instant but loses nothing before the kernel's own buffer is full. What may have been lost is said, in its
     place among the lines. `terminator` ends a line; shorter or other endings do not. silence_s: a pause that proves that no line was under
@@ -65,13 +62,12 @@ class Port:
         terminator: bytes = b"\r\n",
         silence_s: float = 2.0,
         now: Callable[[], Now] = Now.read,
-        overruns: Callable[[int], int | None] = overruns_of,
+        overruns: Callable[[Wire], int | None] = lambda wire: wire.overruns(),
     ) -> None:
-        """now, overruns: the clocks, and the kernel's count of bytes that it could not keep (None where it counts none)."""
+        """now, overruns: the clocks, and the wire's count of bytes that were lost on it (None where it counts none)."""
         self._endpoint, self._now, self._overruns = endpoint, now, overruns
         self._silence_ns = round(silence_s * 1e9)
-        self._serial: serial.Serial | None = None
-        self._fd = -1
+        self._wire: Wire | None = None
         self._framer = Framer(terminator)
         self._lines: deque[Line | Unframed] = deque()
         self._wake = asyncio.Event()
@@ -81,51 +77,42 @@ class Port:
         self._reads = self._backlog = self._distrusted = False
         self._overrun_count: int | None = None
 
+    async def connect(self) -> None:
+        """Open the serial port, or connect to the converter. Raises LinkLost."""
+        if self._endpoint.kind == "serial":
+            self.open()
+        else:
+            self._begin(await connect(self._endpoint))
+
     def open(self) -> None:
-        """Open the port. Raises LinkLost if it is not there, is in use, or refuses the settings."""
-        endpoint = self._endpoint
-        # A pseudo-terminal has neither parity nor 7 bits, and refuses them.
-        is_terminal = os.path.realpath(endpoint.path).startswith("/dev/pts/")
-        try:
-            self._serial = serial.Serial(
-                endpoint.path,
-                baudrate=endpoint.baudrate,
-                bytesize=8 if is_terminal else endpoint.bytesize,
-                parity="N" if is_terminal else endpoint.parity,
-                stopbits=endpoint.stopbits,
-                xonxoff=endpoint.xonxoff,
-                rtscts=endpoint.rtscts,
-                timeout=0,
-                write_timeout=0,
-                exclusive=True,
-            )
-            self._fd = self._serial.fileno()
-            _set(self._fd, marks=not is_terminal)
-            self._overrun_count = self._overruns(self._fd)
-        except (OSError, ValueError, termios.error) as error:
-            self.close()
-            raise LinkLost(f"{endpoint.path}: {error}") from error
+        """Open the serial port. Raises LinkLost if it is not there, is in use, or refuses the settings."""
+        self._begin(SerialWire(self._endpoint))
+
+    def _begin(self, wire: Wire) -> None:
+        self._wire = wire
+        self._overrun_count = self._overruns(wire)
         self._looks = Looks(self._now(), self._silence_ns)
         self._listen()
         self._look()
 
     def close(self) -> None:
         """Close the port."""
-        port, self._serial = self._serial, None
         if self._tick is not None:
             self._tick.cancel()
-        if port is not None:
+        if self._wire is not None:
             self._pause()
-            port.close()
+            self._wire.close()
+            self._wire = None
 
     def send(self, data: bytes) -> None:
         """Write a short request. Raises LinkLost."""
-        assert self._serial is not None
+        assert self._wire is not None
+        encoded = self._wire.encoded(data)
         try:
-            written = os.write(self._fd, data)
+            written = os.write(self._wire.fd, encoded)
         except OSError as error:
             raise LinkLost(f"{self._endpoint.path}: {error}") from error
-        if written != len(data):
+        if written != len(encoded):
             raise LinkLost(f"{self._endpoint.path}: the port does not take what is sent")
 
     def forget(self) -> bool:
@@ -170,14 +157,14 @@ class Port:
     # reading
 
     def _listen(self) -> None:
-        if not self._reads and self._failure is None:
+        if not self._reads and self._failure is None and self._wire is not None:
             self._reads = True
-            asyncio.get_running_loop().add_reader(self._fd, self._readable)
+            asyncio.get_running_loop().add_reader(self._wire.fd, self._readable)
 
     def _pause(self) -> None:
-        if self._reads:
+        if self._reads and self._wire is not None:
             self._reads = False
-            asyncio.get_running_loop().remove_reader(self._fd)
+            asyncio.get_running_loop().remove_reader(self._wire.fd)
 
     def _look(self) -> None:
         """Read what is there, now and from time to time: so it is known since when nobody looked."""
@@ -200,18 +187,21 @@ class Port:
 
     def _readable(self) -> bool:
         """Read once. Returns False if nothing waits."""
+        assert self._wire is not None
         now = self._now()
         try:
-            data = os.read(self._fd, _CHUNK)
+            data = os.read(self._wire.fd, _CHUNK)
+            said = self._wire.received(data)
         except BlockingIOError:
             return False
-        except OSError as error:
+        except (OSError, LinkLost) as error:
             self._fail(LinkLost(f"{self._endpoint.path}: {error}"))
             return False
         if not data:
             self._fail(LinkLost(f"{self._endpoint.path}: hung up"))
             return False
-        self._take(data, now)
+        if said or self._has_lost():
+            self._take(said, now)
         if len(self._lines) >= MOST_LINES:
             self._pause()  # the kernel keeps what comes, and it shows when it could not
         return True
@@ -222,13 +212,14 @@ class Port:
         self._wake_up(now)
         self._judge_pause()
         self._looks.heard(now)
-        if self._has_overrun() or self._distrusted:
+        if self._has_lost() or self._distrusted:
+            self._overrun_count = self._overruns_now()
             self._distrust("overrun: bytes came faster than they were taken")
             return
         for text, begins, fault in self._framer.feed(data):
             whole = Line(text, now.monotonic_ns, since_ns, begins)
             self._lines.append(whole if fault is None else Unframed(f"{fault}: {text[:32].hex(' ')}"))
-        if len(data) >= PROVEN_BYTES:
+        if len(data) >= PROVEN_BYTES and not self._keeps_all:
             self._distrust(f"{len(data)} bytes waited: the kernel's buffer may have been full")
         self._wake.set()
 
@@ -249,11 +240,16 @@ class Port:
         elif self._framer.may_begin and self._looks.silent():
             self._framer.begin()
 
-    def _has_overrun(self) -> bool:
-        count = self._overruns(self._fd) if self._overrun_count is not None else None
-        changed = count != self._overrun_count
-        self._overrun_count = count
-        return changed
+    @property
+    def _keeps_all(self) -> bool:
+        return self._wire is not None and self._wire.keeps_all
+
+    def _overruns_now(self) -> int | None:
+        return self._overruns(self._wire) if self._wire is not None and self._overrun_count is not None else None
+
+    def _has_lost(self) -> bool:
+        """True if bytes were lost on the wire since that was last said."""
+        return self._overruns_now() != self._overrun_count
 
     def _wake_up(self, now: Now) -> None:
         """Say that nobody kept what was sent while the machine was suspended."""
@@ -271,17 +267,3 @@ class Port:
         self._pause()
         self._failure = why
         self._wake.set()
-
-
-def _set(fd: int, *, marks: bool) -> None:
-    """Set what pyserial does not: that a read of nothing is told from a port that hung up (VMIN), and marks for damaged bytes.
-
-    With marks the kernel delivers a byte with a wrong parity or stop bit as FF 00 byte, and a break as FF 00 00 (termios PARMRK). pyserial
-    switches parity on but does not check it; without marks a break is a NUL byte, and a byte without its stop bit any other one.
-    """
-    settings = termios.tcgetattr(fd)
-    settings[6][termios.VMIN] = 1
-    if marks:
-        settings[0] |= termios.INPCK | termios.PARMRK
-        settings[0] &= ~(termios.IGNPAR | termios.IGNBRK | termios.BRKINT)
-    termios.tcsetattr(fd, termios.TCSANOW, settings)

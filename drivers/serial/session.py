@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from config import Tag
-from drivers.contract import BAD_DECODING, Emit, Finding, LinkLost, Loss
+from drivers.contract import BAD_DECODING, Emit, Finding, LinkLost, Loss, crashed
 from drivers.serial.answer import Answer, NotAnAnswer
 from drivers.serial.conversation import Conversation, OtherInstrument
 from drivers.serial.dialect import Dialect
@@ -14,6 +15,7 @@ from drivers.serial.readings import Fields, unit_of
 from drivers.serial.settings import SerialSettings
 from drivers.silence import silence
 
+Read = TypeVar("Read")
 FAILURES = 3
 """Attempts in a row without a usable answer after which the instrument counts as gone, or as another one."""
 REPORT_EVERY_S = 60.0
@@ -91,13 +93,13 @@ class Session:
         deadline_s = None if self._dialect.may_be_silent else asyncio.get_running_loop().time() + self._talk.timeout_s
         if self._printout is None:
             line = await self._line(deadline_s)
-            return self._dialect.read(line.text), line
+            return _understood(self._dialect.read, line.text), line
         since_ns: int | None = None
         while True:
             line = await self._line(self._next_s if deadline_s is None and self._printout.lines else deadline_s)
             since_ns = since_ns or line.since_ns
             self._next_s = asyncio.get_running_loop().time() + self._dialect.pause_s
-            answer = self._printout.take(line.text)
+            answer = _understood(self._printout.take, line.text)
             if answer is not None:
                 return answer, line._replace(since_ns=since_ns)
 
@@ -201,3 +203,13 @@ class Session:
         self._pending.append(asyncio.ensure_future(awaitable))
         while self._pending and (self._pending[0].done() or len(self._pending) > 16):
             await self._pending.popleft()
+
+
+def _understood(read: Callable[[bytes], Read], text: bytes) -> Read:
+    """Read a line. Raises NotAnAnswer, whatever goes wrong with it: it is this line's own."""
+    try:
+        return read(text)
+    except NotAnAnswer:
+        raise
+    except Exception as error:
+        raise NotAnAnswer(f"{text[:48]!r}: {crashed(error)}") from error

@@ -1,5 +1,6 @@
 """The driver's own keys of a [[source]] table, and its endpoint."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
@@ -73,7 +74,7 @@ class SerialSettings(BaseModel):
 
 
 class SerialEndpoint(NamedTuple):
-    """A port and its line settings. path is absolute."""
+    """A port and its line settings. path is absolute; of a converter (kind tcp, rfc2217) it is host:port, for a person."""
 
     path: str
     baudrate: int = 9600
@@ -82,21 +83,25 @@ class SerialEndpoint(NamedTuple):
     stopbits: int = 1
     xonxoff: bool = False
     rtscts: bool = False
+    kind: Literal["serial", "tcp", "rfc2217"] = "serial"
+    host: str = ""
+    port: int = 0
 
 
 def endpoint_of(text: str, folder: Path) -> SerialEndpoint:
-    """Parse `serial:///dev/...?baudrate=9600&parity=E` or `serial://ports/scale` (below the line folder).
+    """Parse `serial:///dev/...?baudrate=9600&parity=E`, `serial://ports/scale` (below the line folder), or a converter's address.
 
-    Options: baudrate, bytesize (7, 8), parity (N, E, O), stopbits (1, 2), flow (none, software, hardware).
+    That is `tcp://host:4001`, whose line settings are the converter's own, or `rfc2217://host:4001?baudrate=9600&parity=E`, which sets
+    them. Options: baudrate, bytesize (7, 8), parity (N, E, O), stopbits (1, 2), flow (none, software, hardware).
     Raises DriverMisconfigured with the reason.
     """
     parts = urlsplit(text)
     path = parts.netloc + parts.path
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    if parts.scheme != "serial" or not path.strip("/"):
-        raise DriverMisconfigured(f"endpoint {text!r}: write serial:///dev/serial/by-id/...?baudrate=9600")
-    if unknown := options.keys() - {"baudrate", "bytesize", "parity", "stopbits", "flow"}:
-        raise DriverMisconfigured(f"endpoint {text!r}: unknown option {', '.join(sorted(unknown))}")
+    kind, host, port = _place(text)
+    if unknown := options.keys() - ({"baudrate", "bytesize", "parity", "stopbits", "flow"} if kind != "tcp" else set()):
+        why = "; the converter's own settings count, rfc2217:// can set them" if kind == "tcp" else ""
+        raise DriverMisconfigured(f"endpoint {text!r}: unknown option {', '.join(sorted(unknown))}{why}")
     flow, parity = options.get("flow", "none"), options.get("parity", "N")
     try:
         baudrate, bytesize, stopbits = (
@@ -108,4 +113,25 @@ def endpoint_of(text: str, folder: Path) -> SerialEndpoint:
         raise DriverMisconfigured(f"endpoint {text!r}: bytesize 7 or 8, parity N, E or O, stopbits 1 or 2 are meant")
     if flow not in ("none", "software", "hardware"):
         raise DriverMisconfigured(f"endpoint {text!r}: flow none, software or hardware is meant")
-    return SerialEndpoint(str(folder / path), baudrate, bytesize, parity, stopbits, flow == "software", flow == "hardware")
+    place = str(folder / path) if kind == "serial" else parts.netloc
+    return SerialEndpoint(place, baudrate, bytesize, parity, stopbits, flow == "software", flow == "hardware", kind, host, port)
+
+
+def _place(text: str) -> tuple[Literal["serial", "tcp", "rfc2217"], str, int]:
+    """Find what kind of endpoint it is, and a converter's host and port. Raises DriverMisconfigured."""
+    parts = urlsplit(text)
+    if parts.scheme == "serial":
+        if not (parts.netloc + parts.path).strip("/"):
+            raise DriverMisconfigured(f"endpoint {text!r}: write serial:///dev/serial/by-id/...?baudrate=9600")
+        if re.fullmatch(r"[^/]+:[0-9]+", parts.netloc) and not parts.path.strip("/"):
+            raise DriverMisconfigured(f"endpoint {text!r}: a converter in the network is tcp://{parts.netloc} or rfc2217://{parts.netloc}")
+        return "serial", "", 0
+    if parts.scheme not in ("tcp", "rfc2217"):
+        raise DriverMisconfigured(f"endpoint {text!r}: write serial:///dev/serial/by-id/..., tcp://host:port or rfc2217://host:port")
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise DriverMisconfigured(f"endpoint {text!r}: {error}") from error
+    if not host or not port or parts.path.strip("/"):
+        raise DriverMisconfigured(f"endpoint {text!r}: write {parts.scheme}://host:port")
+    return ("tcp" if parts.scheme == "tcp" else "rfc2217"), host, port

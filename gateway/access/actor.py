@@ -64,6 +64,11 @@ def of_the_gateway(gateway: str) -> Actor:
     return Actor(_system(f"system:{gateway}"), {"station": socket.gethostname(), "address": None, "interface": None})
 
 
+def nobody(where: dict[str, Any]) -> Actor:
+    """Make the actor of somebody at the page who did not prove to be anybody."""
+    return Actor({**_system("unknown"), "auth": None}, where)
+
+
 def place(peer: Peer, interface: Interface) -> dict[str, Any]:
     """State where somebody sat: this machine, and under which account. The address is that of another machine."""
     return {"station": socket.gethostname(), "address": None, "interface": interface, "account": peer.account}

@@ -9,12 +9,12 @@ from typing import Any, Protocol
 from buffer.times import now_ticks
 from config import Identity, Line, Users
 from gateway.access import groups
-from gateway.access.actor import Actor, Interface, Peer, account, person, place
+from gateway.access.actor import Actor, Interface, Peer, account, nobody, person, place
 from gateway.access.login import Login, login
 from gateway.access.refusals import Refusals
 from gateway.access.roles import BREAK_GLASS, RULES, Rule, reason_problem
 from gateway.access.store import Store, UsersUnreadable
-from gateway.access.users import MOST_FAILURES, Directory, NotPossible, User
+from gateway.access.users import MOST_FAILURES, Directory, NotPossible, User, with_password
 from gateway.entries.findings import finding
 
 MOST_WAITING = 8
@@ -77,10 +77,34 @@ class Access:
         try:
             return await self._identified(command, rule, arguments, peer, interface, reason)
         except Refused as refused:
-            if refused.cause is not None and self._refusals.own_entry(command, refused.cause):
-                what = {"command": command, "cause": refused.cause, "user": refused.user}
-                await self._record("refused", what, refused.by or account(peer, interface, reason), target=f"command {command}")
+            await self._refused(command, refused, refused.by or account(peer, interface, reason))
             raise
+
+    async def entered(self, user: str, password: str, where: dict[str, Any], new_password: str = "") -> tuple[User, Actor]:
+        """Let a person in at the page, and change the password on the way if a new one is given. Both are written down.
+
+        Raises Refused, after it was written down; NotPossible of a new password, UsersUnreadable.
+        """
+        try:
+            actor = await self._by_password("users-password" if new_password else "login", user, password, where, None)
+        except Refused as refused:
+            await self._refused("login", refused, refused.by or nobody(where))
+            raise
+        if new_password:
+            await self.change("user-password", user, actor, lambda all_, now: with_password(all_, user, new_password, now, own=True))
+        await self._record("login", {}, actor, target=f"user {user}")
+        return (await asyncio.to_thread(self._store.read)).named(user), actor
+
+    async def left(self, by: Actor, cause: str) -> None:
+        """Write down that somebody is no longer logged in at the page. cause: why, `logout` where it was the person's own doing."""
+        mine = cause == "logout"
+        await self._record("logout" if mine else "session-ended", {} if mine else {"cause": cause}, by, target=f"user {by.user}")
+
+    async def _refused(self, command: str, refused: Refused, by: Actor) -> None:
+        """Write a refusal down, or count it where there are too many."""
+        if refused.cause is not None and self._refusals.own_entry(command, refused.cause):
+            what = {"command": command, "cause": refused.cause, "user": refused.user}
+            await self._record("refused", what, by, target=f"command {command}")
 
     async def _identified(
         self, command: str, rule: Rule, arguments: Mapping[str, Any], peer: Peer, interface: Interface, reason: str | None

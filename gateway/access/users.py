@@ -100,11 +100,13 @@ def expired(user: User, settings: Users, now: int) -> bool:
 
 
 def added(users: Directory, user: str, name: str, role: Role, password: str, by: str, now: int) -> Directory:
-    """Add a user. Raises NotPossible; an id is given once and for all."""
+    """Add a user. Raises NotPossible; an id is given once and for all, and the first is an administrator, who lets everybody else in."""
     if not _ID.fullmatch(user):
         raise NotPossible("a user id has 2 to 32 characters of a-z, 0-9, '.', '_' and '-', a letter first")
     if users.get(user) is not None:
         raise NotPossible(f"user {user} is there already; an id belongs to one person for ever")
+    if role != "admin" and not users.has_admin():
+        raise NotPossible("there is no administrator yet: the first user is one")
     if len(users.users) >= MOST_USERS:
         raise NotPossible(f"there are {MOST_USERS} users, more are not possible")
     if len(name.split()) < 2 or len(name) > MOST_NAME or not name.isprintable():

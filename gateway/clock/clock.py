@@ -14,13 +14,11 @@ from gateway.clock.daemon_reading import Evidence, Reader, Unreadable
 from gateway.clock.disturbance import ReferenceUpdateWait, UnverifiedSpan
 from gateway.clock.events import clock_event, leap_mixed, rounded, time_of, told, told_anchor, told_leap, unverified
 from gateway.clock.judge import READ_EVERY_S, Limits, Status, Verdict, judge
-from gateway.clock.leap import DAY_NS, NO_LEAP, Announced, LeapMode, LeapTable, leap_extra_s, leap_instant_ns, mixed
+from gateway.clock.leap import DAY_NS, NO_LEAP, STEP_NS, Announced, LeapTable, is_leap_step, leap_extra_s, leap_instant_ns, mixed
 from gateway.clock.sntp import CrossCheck
 from gateway.clock.system_clocks import Anchor, SystemTimes, Times, anchor, boot_id
 from gateway.entries.findings import Announcer
 
-STEP_NS = 100_000_000
-"""A step above 100 ms is an event (URS-TIME-07); smaller ones widen the bound by their size until the next evidence."""
 READING_NS = 20_000
 """Smaller differences between two pairs of clock reads are due to the reading itself, which the bound includes as the spread."""
 CHECK_EVERY_S = 1.0
@@ -398,9 +396,3 @@ class Clock:
                 for at, status, bound in self._history
             ],
         }
-
-
-def is_leap_step(announced: Announced, mode: LeapMode, stepped_ns: int, realtime_ns: int) -> bool:
-    """True for a step of one second in the announced direction, within a minute of the announced instant, where steps are expected."""
-    sign = 0 if mode in ("slew", "smear") else {"insert": -1, "delete": 1}.get(announced.kind, 0)
-    return sign != 0 and abs(stepped_ns - sign * 10**9) < STEP_NS and abs(realtime_ns - announced.instant_ns) < 60 * 10**9

@@ -19,6 +19,8 @@ LeapMode = Literal["unknown", "step", "slew", "smear"]
 
 DAY_NS = 86_400 * 10**9
 SECOND_NS = 10**9
+STEP_NS = 100_000_000
+"""A step above 100 ms is an event (URS-TIME-07); smaller ones widen the bound by their size until the next evidence."""
 NTP_EPOCH_S = 2_208_988_800
 TABLE = Path("/usr/share/zoneinfo/leap-seconds.list")
 MIXED_WITHIN_NS = 12 * 3600 * SECOND_NS
@@ -95,3 +97,9 @@ def mixed(indicators: dict[str, Leap], realtime_ns: int, mode: LeapMode) -> str:
     if silent:
         return f"{', '.join(telling)} announce a leap second, {', '.join(silent)} do not: smeared and unsmeared servers are mixed"
     return f"{', '.join(telling)} announce a leap second, but [clock] leap_mode says that the servers smear it" if mode == "smear" else ""
+
+
+def is_leap_step(announced: Announced, mode: LeapMode, stepped_ns: int, realtime_ns: int) -> bool:
+    """True for a step of one second in the announced direction, within a minute of the announced instant, where steps are expected."""
+    sign = 0 if mode in ("slew", "smear") else {"insert": -1, "delete": 1}.get(announced.kind, 0)
+    return sign != 0 and abs(stepped_ns - sign * SECOND_NS) < STEP_NS and abs(realtime_ns - announced.instant_ns) < 60 * SECOND_NS

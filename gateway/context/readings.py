@@ -113,6 +113,8 @@ class Readings:
             units = signals.get(index)
             if units is not None:
                 differing = [unit for unit in units if self.settling.differs(unit, name, value)]
+                if gap is not None and not differing:
+                    self.gaps.stands_again(name, gap[1])
                 if differing:
                     life = before if kind == "initial" else max(before, event)
                     self.state.frontier[source] = life  # a list is not always in order of time: nothing later counts yet

@@ -157,6 +157,7 @@ class SetClock:
         for name, closed in state.lost.items():
             ahead = self._ahead_of(name)
             state.lost[name] = [(back.placed(start, ahead), back.placed(end, ahead)) for start, end in closed]
+            state.again[name] = [back.placed(end, ahead) for end in state.again.get(name, ())]
 
     def _equipment(self, where: EquipmentState, unit: Unit, back: SetBack) -> None:
         ahead = self._ahead_in(unit)

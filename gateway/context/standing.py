@@ -2,9 +2,11 @@
 
 A change counts as soon as its source has spoken past its settling time. That its source is alive does not prove that its signal was read:
 this is learned later, by a gap of the signal. So what is known of an instant is asked whenever it is said, never stored. A lost gap within
-the time in which a change must stand leaves it open whether it stood at all, and when: nobody knows how much earlier or later it was.
+the time in which a change must stand leaves it open whether it stood at all, and when: nobody knows how much earlier or later it was. Where
+the same value is seen to stand after the gap, it was until then.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from gateway.context.plan import Plan
@@ -28,9 +30,38 @@ def known(state: State, plan: Plan, at: Instant) -> Instant:
     if at.proof is None or at.basis not in {"observed", "inferred-from-gap"}:
         return at
     first, last = at.ticks - at.proof.before, at.ticks + at.proof.after
-    gaps = (gap for tag in at.proof.tags for gap in gaps_of(state, plan, tag))
-    is_seen = not any(begin < last and (end is None or end > first) for begin, end in gaps)
-    return at if is_seen else unknown(at)
+    gaps = [(tag, begin, end) for tag in at.proof.tags for begin, end in gaps_of(state, plan, tag)]
+    hiding = [(tag, begin, end) for tag, begin, end in gaps if begin < last and (end is None or end > first)]
+    if not hiding:
+        return at
+    again = _again(state, hiding)
+    is_seen_then = again is not None and not any(begin < again + at.proof.after and (end is None or end > again) for _, begin, end in gaps)
+    return unknown(at) if again is None or not is_seen_then or at.window is None else _until(at, again)
+
+
+def _again(state: State, hiding: Sequence[tuple[str, int, int | None]]) -> int | None:
+    """Tell when signals were seen again, if each said after its gaps what it had said before; None: not yet, or another value."""
+    ends = [end for tag, _, end in hiding if end is not None and end in state.again.get(tag, ())]
+    return max(ends) if len(ends) == len(hiding) else None
+
+
+def _until(at: Instant, again: int) -> Instant:
+    """Return an instant that was at `again` at the latest: so far it may be from its stated time, or so much earlier as it was already."""
+    before = 0 if at.basis == "observed" or at.window is None else at.window
+    return replace(at, window=again - at.ticks + before, basis="inferred-from-gap")
+
+
+def moved(state: State, tag: str, ticks: int, settle_ticks: int) -> None:
+    """Note that a signal changed: what it had said after a gap, as before, has not stood if that is within the settling time."""
+    if tag in state.again:
+        state.again[tag] = [end for end in state.again[tag] if ticks - end >= settle_ticks]
+
+
+def later(state: State, plan: Plan, at: Instant) -> int:
+    """Return by how many ticks an instant may have been after its stated time: nobody saw it stand until its signal was seen again."""
+    by_now = known(state, plan, at)
+    before = 0 if at.basis == "observed" or at.window is None else at.window
+    return 0 if by_now is at or by_now.window is None else by_now.window - before
 
 
 def unknown(at: Instant) -> Instant:

@@ -310,6 +310,7 @@ class State:
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     gaps: list[OpenGap] = field(default_factory=list)
     lost: dict[str, list[tuple[int, int]]] = field(default_factory=dict)  # tag that says where an equipment is -> its lost gaps, closed
+    again: dict[str, list[int]] = field(default_factory=dict)  # such a tag -> ends of those after which it said what it had said before
     back: dict[str, int] = field(default_factory=dict)  # source -> time of the entry with which it went on without loss
     alarms: dict[str, Raised] = field(default_factory=dict)
     next_alarm: int = 1

@@ -60,11 +60,8 @@ class Backups:
         self.failing: str | None = None
         self._making = False
 
-    async def run(self, done: Callable[[], object] = object) -> None:
-        """Make a backup whenever the newest is old enough, until cancelled. Raises BackupFailed; the supervisor calls again.
-
-        done: called when there is one that is new enough.
-        """
+    async def run(self) -> None:
+        """Make a backup whenever the newest is old enough, until cancelled. Raises BackupFailed; the supervisor calls again."""
         while True:
             # The folder is asked each time, not a timer: a share may have been away, and a person may have made or removed one.
             held = await self._held()
@@ -72,7 +69,6 @@ class Backups:
                 await self._make()
             elif self.failing is not None:
                 self._made(f"the folder of backups is there again; the newest is {held[-1].name}")
-            done()
             await asyncio.sleep(min(self._look_s, self._settings.every_h * HOUR_S))
 
     async def failed(self, why: str) -> None:

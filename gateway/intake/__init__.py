@@ -46,6 +46,7 @@ from gateway.intake.asking import LateCycles
 from gateway.intake.intake import Intake
 from gateway.intake.port import Port
 from gateway.intake.preamble import software_version
-from gateway.intake.push import PushServer
+from gateway.intake.push import PushServer, push_problems
+from gateway.intake.push_tokens import PushTokens
 
-__all__ = ["Intake", "LateCycles", "Port", "PushServer", "software_version"]
+__all__ = ["Intake", "LateCycles", "Port", "PushServer", "PushTokens", "push_problems", "software_version"]

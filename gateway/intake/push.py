@@ -10,27 +10,27 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import orjson
 from aiohttp import web
 
-from config import ConfigError, Equipment, Line, Push, place_of
-from config.credentials import CredentialMissing, path, read
-from config.grammars.listen import host_of
-from config.sections import Credential, PushClient
+from config import ConfigError, Equipment, Line, Problem, Push, place_of
+from config.credentials import CredentialMissing, server_tls
+from config.sections import PushClient
 from gateway.entries.findings import Announcer, finding
+from gateway.intake.push_tokens import PushTokens, token_of
+from gateway.listening import Bounds, open_port
 
 MAX_BODY_BYTES = 16_384
+BODY_S = 5.0
 MAX_TEXT = 256
 MAX_WRONG_TOKENS = 5
 LOCKED_S = 60.0
 MAX_PEERS = 1_024
-MIN_TOKEN = 20
 
 Happened = Callable[[Mapping[str, Any]], Awaitable[None]]
-Clients = list[tuple[PushClient, bytes]]
-"""Each with its token."""
 
 
 class _Refused(Exception):
@@ -62,19 +62,19 @@ class PushIn:
     """The application: checks, appends, answers. happened: appends an event, on disk when awaited; place: (epoch, seq) of the next."""
 
     def __init__(
-        self, line: Line, clients: Clients, happened: Happened, place: Callable[[], tuple[int, int]], takes: Callable[[], bool]
+        self, line: Line, tokens: PushTokens, happened: Happened, place: Callable[[], tuple[int, int]], takes: Callable[[], bool]
     ) -> None:
         """takes: whether the journal has room."""
         self._happened, self._place, self._takes = happened, place, takes
         self._gateway = line.gateway
         self._units = {unit.name: unit for unit in line.equipment if unit.pushed}
-        self._clients = clients
+        self._tokens = tokens
         self._doors = _Doors()
         self._announcer = Announcer(happened)
 
-    def application(self) -> web.Application:
+    def application(self, bounds: Bounds) -> web.Application:
         """One resource per equipment."""
-        application = web.Application(client_max_size=MAX_BODY_BYTES)
+        application = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[bounds.middleware()])
         application.add_routes([web.put("/equipment/{name}/context", self._put)])
         return application
 
@@ -99,7 +99,7 @@ class PushIn:
         """The client whose token it is; every token is compared, so that the time taken tells nothing."""
         now_s = time.monotonic()
         given = request.headers.get("Authorization", "").removeprefix("Bearer ").strip().encode()
-        right = [client for client, token in self._clients if hmac.compare_digest(token, given)]
+        right = [client for client, token in self._tokens.clients if hmac.compare_digest(token, given)]
         if not right and self._doors.locked(peer, now_s):  # a right one passes: who guesses must not lock out who knows, behind one address
             raise _Refused(429, "locked", f"{MAX_WRONG_TOKENS} wrong tokens: locked for {LOCKED_S:.0f} s")
         if not right:
@@ -131,7 +131,10 @@ class PushIn:
 
 async def _body(request: web.Request) -> Any:
     try:
-        return orjson.loads(await request.read())
+        async with asyncio.timeout(BODY_S):
+            return orjson.loads(await request.read())
+    except TimeoutError as error:
+        raise _Refused(408, "body", f"the body has to be here within {BODY_S:g} s") from error
     except web.HTTPRequestEntityTooLarge as error:
         raise _Refused(413, "body", f"at most {MAX_BODY_BYTES} bytes") from error
     except orjson.JSONDecodeError as error:
@@ -152,64 +155,49 @@ def _values(unit: Equipment, body: Any) -> dict[str, str | None]:
     return {name: body[name] for name in wanted}
 
 
-def _clients(line: Line, push: Push) -> Clients:
-    """Everybody with a token. Raises ConfigError with all that is wrong."""
-    found: Clients = []
-    problems = []
-    for index, client in enumerate(push.client):
-        try:
-            found.append((client, _token(line, client.token)))
-        except CredentialMissing as error:
-            problems.append(place_of(line, ("push", "client", index, "token")).problem(str(error)))
-    if problems:
-        raise ConfigError(problems)
-    return found
-
-
-def _token(line: Line, credential: Credential) -> bytes:
-    token = read(credential, line.folder).strip().encode()
-    if len(token) < MIN_TOKEN:
-        raise CredentialMissing(
-            f"credential `{credential.credential}` is shorter than {MIN_TOKEN} characters: make one by openssl rand -hex 32"
-        )
-    return token
-
-
 def _tls(line: Line, push: Push) -> ssl.SSLContext | None:
     """Our own certificate, and whether clients need one. Raises ConfigError."""
-    tls = push.tls
-    if tls is None:
+    if push.tls is None:
         return None
     try:
-        key = path(tls.key, line.folder) if isinstance(tls.key, Credential) else line.folder / str(tls.key)
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=None if tls.ca is None else line.folder / tls.ca)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.load_cert_chain(line.folder / str(tls.cert), key)
+        return server_tls(push.tls, line.folder)
     except (OSError, ssl.SSLError, CredentialMissing) as error:
         raise ConfigError([place_of(line, ("push", "tls")).problem(f"cert, key or ca can not be used: {error}")]) from error
-    if tls.ca is not None:
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
+
+
+def push_problems(line: Line) -> list[Problem]:
+    """Return what is not there of [push] now: TLS files, without which nothing is taken, and tokens, each of one client."""
+    if line.push is None:
+        return []
+    problems: list[Problem] = []
+    checks: list[Callable[[], object]] = [partial(_tls, line, line.push)]
+    checks += [partial(token_of, line, client) for client in line.push.client]
+    for check in checks:
+        try:
+            check()
+        except ConfigError as error:
+            problems += error.problems
+    return problems
 
 
 class PushServer:
-    """[push] of a line: a token or a TLS file that is missing is told when it begins to serve, not at the first order."""
+    """The port of [push]: TLS files that are missing are told when it begins to serve, not at the first order."""
 
-    def __init__(self, line: Line, push: Push) -> None:
+    def __init__(self, line: Line, push: Push, tokens: PushTokens) -> None:
         """Raises ConfigError."""
-        self._line, self._listen = line, push.listen
-        self._tls, self._clients = _tls(line, push), _clients(line, push)
+        self._line, self._listen, self._tokens = line, push.listen, tokens
+        self._tls = _tls(line, push)
 
     async def serve(
         self, happened: Happened, place: Callable[[], tuple[int, int]], takes: Callable[[], bool], opened: Callable[[], object]
     ) -> None:
         """Serve until cancelled; `opened` is called when it listens. Raises OSError if the address is taken."""
-        app = PushIn(self._line, self._clients, happened, place, takes).application()
+        bounds = Bounds()
+        app = PushIn(self._line, self._tokens, happened, place, takes).application(bounds)
         runner = web.AppRunner(app, access_log=None, handle_signals=False, keepalive_timeout=15)
         try:
             await runner.setup()
-            port = int(self._listen.rpartition(":")[2])
-            await web.TCPSite(runner, host_of(self._listen), port, ssl_context=self._tls).start()
+            await open_port(runner, self._listen, bounds, self._tls)
             opened()
             await asyncio.Event().wait()
         finally:

@@ -10,23 +10,26 @@ from gateway.operation.clock_card import clock_card
 
 _STYLE = files("gateway.operation").joinpath("page.css").read_text(encoding="utf-8")
 RELOAD_S = 2
+WATCHING = "watching"
 
 
-def page(now: dict[str, Any], problems: list[str], *, still: bool = False) -> str:
+def page(now: dict[str, Any], problems: list[str], *, still: bool = False, person: str = "") -> str:
     """Return the whole page, which reloads itself every two seconds. now: a snapshot; problems: sentences on what is wrong.
 
-    still: it does not reload, for readers and screen readers that need longer.
+    still: it does not reload, for readers and screen readers that need longer. person: the element that says who is logged in.
     """
     name = escape(now["gateway"])
     time = f"{now['local']} {escape(now['timezone'])} ({wording.instant(now['time'])[11:]} UTC)"
-    reload = "" if still else f'<meta http-equiv="refresh" content="{RELOAD_S}">'
+    # With somebody logged in, what reloads itself says so in its address: it is nobody's doing, and keeps nobody logged in.
+    again = f"{RELOAD_S};url=/?{WATCHING}" if person else RELOAD_S
+    reload = "" if still else f'<meta http-equiv="refresh" content="{again}">'
     hold = f'<a href="/">go on, every {RELOAD_S} s</a>' if still else '<a href="/?still">hold this page still</a>'
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">{reload}'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{_title(now, problems)}</title>'
         f"<style>{_STYLE}</style></head><body><main>"
         f'<header><h1>{name}</h1><span class="soft">{escape(now["environment"])} · ebr-gateway {escape(now["software"])}'
-        f' · <span class="t">{time}</span> · {hold}</span></header>'
+        f' · <span class="t">{time}</span> · {hold}</span>{person}</header>'
         f"{_banner(now, problems)}{_findings(now)}{_equipment(now)}{_ended(now)}{_sources(now)}{_uplinks(now)}"
         f'<div class="pair">{_facts("Journal", wording.journal(now))}{_facts("Evidence and copies", wording.evidence(now))}</div>'
         f"{clock_card(now)}</main></body></html>"

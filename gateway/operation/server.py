@@ -1,4 +1,4 @@
-"""Serves GET /, /status, /metrics on the control sockets, and on [web] listen if configured.
+"""Serves GET /, /status, /metrics and commands on the control sockets.
 
 Commands (POST) are taken on the control sockets alone: directory/control.sock (0600), and the one for people ([users] socket, 0660). On
 both, each command that changes something is asked for its person; the kernel reports which account sits at the other end.
@@ -6,16 +6,18 @@ both, each command that changes something is asked for its person; the kernel re
 
 import asyncio
 import grp
+import json
 import logging
 import os
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from config.grammars.listen import host_of, is_loopback
 from gateway.access import Access, Refused, UsersUnreadable, peer_of
+from gateway.listening import Pace
 from gateway.operation.command import Command, Declined
 from gateway.operation.control import socket_address
 from gateway.operation.metrics import metrics
@@ -24,12 +26,23 @@ from gateway.operation.status import Status, problems
 
 log = logging.getLogger(__name__)
 
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+MADE_PER_S = 5.0
+MADE_AT_ONCE = 20
+"""What a port shows is made anew so often in a second: it is made in the loop that reads the sources."""
+
+MOST_BODY_BYTES = 4096
+PERSON = "person"
+"""Where a request holds the element that says who is logged in."""
+_HIS_PLACE = "<!-- person -->"
+"""In a page that is made once for all who are logged in."""
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with no-referrer a browser names no origin in the forms that it sends here
 }
 
 
@@ -43,7 +56,7 @@ async def serve_control(
     opened: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve a control socket until cancelled; `opened` is called when it listens. group: who may open it too. Raises OSError."""
-    runner = _runner(_application(status, commands, access))
+    runner = runner_of(_application(status, commands, access))
     _remove(path)
     try:
         await runner.setup()
@@ -78,50 +91,69 @@ def _let_in(path: Path, group: str | None) -> None:
     path.chmod(0o660)
 
 
-async def serve_page(status: Status, listen: str, opened: Callable[[], None] = lambda: None) -> None:
-    """Serve the page at HOST:PORT until cancelled; `opened` is called when it listens. Raises OSError if the address is taken."""
-    host = host_of(listen)
-    runner = _runner(_application(status, {}, None, only_for=host))
-    try:
-        await runner.setup()
-        await web.TCPSite(runner, host, int(listen.rpartition(":")[2])).start()
-        opened()
-        await asyncio.Event().wait()
-    finally:
-        await runner.cleanup()
-
-
-def _runner(application: web.Application) -> web.AppRunner:
+def runner_of(application: web.Application) -> web.AppRunner:
+    """Make what serves an application."""
     return web.AppRunner(application, access_log=None, handle_signals=False, keepalive_timeout=15)
 
 
-def _application(status: Status, commands: Mapping[str, Command], access: Access | None, only_for: str = "") -> web.Application:
-    """Make the application. only_for: the host that is listened at; on loopback its own names alone are answered."""
-
-    async def html(request: web.Request) -> web.Response:
-        now = status.snapshot()
-        return web.Response(
-            text=page(now, problems(now), still="still" in request.query), content_type="text/html", charset="utf-8", headers=_HEADERS
-        )
-
-    async def snapshot(_: web.Request) -> web.Response:
-        now = status.snapshot()
-        return web.json_response(now | {"problems": problems(now)}, headers=_HEADERS)
-
-    async def numbers(_: web.Request) -> web.Response:
-        return web.Response(
-            body=metrics(status.snapshot()), headers=_HEADERS | {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-        )
-
-    application = web.Application(client_max_size=4096, middlewares=[_contained, *([_own_names] if is_loopback(only_for) else [])])
-    application.add_routes([web.get("/", html), web.get("/status", snapshot), web.get("/metrics", numbers)])
-    if access is not None:
-        application.add_routes([web.post(f"/{name}", _doing(name, command, access)) for name, command in commands.items()])
+def _application(status: Status, commands: Mapping[str, Command], access: Access) -> web.Application:
+    application = web.Application(client_max_size=MOST_BODY_BYTES, middlewares=[contained])
+    application.add_routes(views(status, Made(None)))
+    application.add_routes([web.post(f"/{name}", _doing(name, command, access)) for name, command in commands.items()])
     return application
 
 
+def views(status: Status, made: "Made") -> list[web.RouteDef]:
+    """Return the routes by which anybody who may come in looks at the line. made: in which pace pages are made."""
+
+    async def html(request: web.Request) -> web.Response:
+        still, person = "still" in request.query, request.get(PERSON, "")
+
+        def make() -> bytes:
+            now = status.snapshot()
+            return page(now, problems(now), still=still, person=_HIS_PLACE if person else "").encode()
+
+        told = made.of(f"page {still} {bool(person)}", make).replace(_HIS_PLACE.encode(), person.encode())
+        return web.Response(body=told, content_type="text/html", charset="utf-8", headers=HEADERS)
+
+    async def snapshot(_: web.Request) -> web.Response:
+        def make() -> bytes:
+            now = status.snapshot()
+            return json.dumps(now | {"problems": problems(now)}).encode()
+
+        return web.Response(body=made.of("status", make), content_type="application/json", charset="utf-8", headers=HEADERS)
+
+    async def numbers(_: web.Request) -> web.Response:
+        return web.Response(
+            body=made.of("metrics", lambda: metrics(status.snapshot())),
+            headers=HEADERS | {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
+        )
+
+    return [web.get("/", html), web.get("/status", snapshot), web.get("/metrics", numbers)]
+
+
+class Made:
+    """Makes what is asked for, anew each time, or in its pace: who asks faster gets what was made last."""
+
+    def __init__(self, per_s: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._per_s, self._clock = per_s, clock
+        self._made: dict[str, tuple[Pace, bytes]] = {}
+
+    def of(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """Return what `make` returns, or has returned."""
+        if self._per_s is None:
+            return make()
+        pace, last = self._made.get(name) or (Pace(self._per_s, MADE_AT_ONCE), None)
+        now_s = self._clock()
+        if last is None or pace.is_free(now_s):
+            pace.turn(now_s)
+            last = make()
+            self._made[name] = pace, last
+        return last
+
+
 @web.middleware
-async def _contained(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def contained(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer in one line what a request runs into: it ends that request alone."""
     try:
         return await handler(request)
@@ -129,17 +161,7 @@ async def _contained(request: web.Request, handler: Handler) -> web.StreamRespon
         raise
     except Exception as error:
         log.exception("%s %s failed", request.method, request.path)
-        return web.json_response({"error": f"failed: {type(error).__name__}"}, status=500, headers=_HEADERS)
-
-
-@web.middleware
-async def _own_names(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer only who asked this machine by its own name: a page elsewhere whose name was pointed here may read nothing (DNS rebinding)."""
-    host = request.headers.get("Host", "")
-    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    if not is_loopback(name):
-        return web.json_response({"error": "this page is for this machine alone: ask for localhost"}, status=421, headers=_HEADERS)
-    return await handler(request)
+        return web.json_response({"error": f"failed: {type(error).__name__}"}, status=500, headers=HEADERS)
 
 
 def _doing(name: str, command: Command, access: Access) -> Callable[[web.Request], Awaitable[web.Response]]:

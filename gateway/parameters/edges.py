@@ -43,10 +43,14 @@ EDGES: Mapping[str, tuple[Side, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """How exactly an edge of a step is known. `window`: at most so many ticks before its stated time; None: nobody knows how many."""
+    """How exactly an edge of a step is known. `window`: at most so many ticks before its stated time; None: nobody knows how many.
+
+    `later`: part of the window by which it may have been after that time, not before: it was lost before it had stood.
+    """
 
     window: int | None
     seen: bool
+    later: int = 0
 
     def accepted(self, max_window_s: float | None) -> bool:
         """Return whether a value may rest on this edge: it was seen, or lies in a window that the parameter's row accepts."""
@@ -91,7 +95,7 @@ class Edges:
     def longer(self) -> int | None:
         """By how many ticks the longest possible step is longer than the stated one; None: nobody knows.
 
-        An end that nobody saw makes it no longer: the latest one possible is stated.
+        An end that nobody saw makes it no longer, because the latest one possible is stated; but for one that was lost before it had stood.
         """
         window = 0 if self.start.seen else self.start.window
-        return None if window is None else window + self.presumed
+        return None if window is None else window + self.end.later + self.presumed

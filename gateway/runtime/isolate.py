@@ -35,11 +35,40 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
         yield error
 
 
-def end_if_asked() -> None:
-    """Raise CancelledError if this task was asked to stop: what clean-up raised meanwhile is no answer to that."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
+async def apart(work: Callable[[], Awaitable[None]]) -> BaseException | None:
+    """Run work in a task of its own. Returns what it raised, a cancellation that it did to itself among it; None if it returned.
+
+    Cancelled, it cancels the work, waits for its end, and raises CancelledError, whatever the work made of it; `error` of that tells what
+    the work raised. Whether a stop was asked for is seen by nothing else: a task's own count of cancellations (`Task.cancelling`) stays
+    above 0 after a TaskGroup in it has failed (Python 3.11, 3.12).
+    """
+    asked: Stopped | None = None
+
+    async def caught() -> BaseException | None:
+        try:
+            await work()
+        except (Exception, SystemExit, asyncio.CancelledError) as error:  # noqa: BLE001 - whoever asked for the work judges it
+            return error
+        return None
+
+    task = asyncio.create_task(caught())
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError:
+            asked = asked or Stopped()
+            task.cancel()
+    error = asyncio.CancelledError() if task.cancelled() else task.result()  # cancelled before it began
+    if asked is None:
+        return error
+    asked.error = error
+    raise asked
+
+
+class Stopped(asyncio.CancelledError):
+    """A cancellation that was asked for. error: what the work raised as it was stopped."""
+
+    error: BaseException | None = None
 
 
 def contained(name: str, attempt: Callable[[], Awaitable[None]], *, expected: Kinds = (), fatal: Kinds) -> Callable[[], Awaitable[None]]:
@@ -50,32 +79,30 @@ def contained(name: str, attempt: Callable[[], Awaitable[None]], *, expected: Ki
     known = (*(expected if isinstance(expected, tuple) else (expected,)), *(fatal if isinstance(fatal, tuple) else (fatal,)))
     logged = ""
 
-    def crashed(bug: BaseException) -> Crashed:
+    def judged(error: BaseException | None) -> BaseException:
+        """Choose what to raise: of a group what ends the process, else what is a bug, else the group itself."""
         nonlocal logged
-        why = f"crashed: {type(bug).__name__}: {plain(bug)}"
-        log.log(logging.DEBUG if why == logged else logging.ERROR, "%s: %s", name, why, exc_info=bug)
-        logged = why
-        return Crashed(why)
+        if error is None:
+            return Crashed("crashed: it returned, but must run until cancelled")
+        if isinstance(error, asyncio.CancelledError):
+            return Crashed("crashed: a library cancelled it")
+        bug = next((leaf for leaf in leaves(error) if not isinstance(leaf, known)), None)
+        why = f"crashed: {type(bug).__name__}: {plain(bug)}" if bug is not None else ""
+        if bug is not None:
+            log.log(logging.DEBUG if why == logged else logging.ERROR, "%s: %s", name, why, exc_info=bug)
+            logged = why
+        worst = next((leaf for leaf in leaves(error) if isinstance(leaf, fatal)), None)
+        return worst or (Crashed(why) if bug is not None else error)
 
     async def run() -> None:
         try:
-            await attempt()
-        except asyncio.CancelledError as error:
-            end_if_asked()
-            raise Crashed("crashed: a library cancelled it") from error
-        except (Exception, SystemExit) as error:
-            # What ends the process may stand in a group beside bugs, and ends it still.
-            worst = next((leaf for leaf in leaves(error) if isinstance(leaf, fatal)), None)
-            bug = next((leaf for leaf in leaves(error) if not isinstance(leaf, known)), None)
-            told = None if bug is None else crashed(bug)
-            if worst is not None:
-                raise worst from (None if worst is error else error)
-            end_if_asked()
-            if told is None:
-                raise
-            raise told from error
-        end_if_asked()
-        raise Crashed("crashed: it returned, but must run until cancelled")
+            error = await apart(attempt)
+        except Stopped as stopped:
+            if stopped.error is not None and isinstance(ended := judged(stopped.error), fatal):
+                raise ended from None
+            raise
+        ended = judged(error)
+        raise ended from (None if ended is error else error)
 
     return run
 
@@ -84,12 +111,10 @@ def telling(name: str, on_failure: Callable[[str], Awaitable[None]], *, fatal: K
     """Return an `on_failure` whose own fault is logged: a second fault while the first is handled ends nothing either."""
 
     async def tell(why: str) -> None:
-        try:
-            await on_failure(why)
-        except fatal:
-            raise
-        except Exception:
-            log.exception("%s: its failure could not be told (%s)", name, why)
-        end_if_asked()
+        error = await apart(lambda: on_failure(why))
+        if isinstance(error, fatal):
+            raise error
+        if error is not None:
+            log.error("%s: its failure could not be told (%s)", name, why, exc_info=error)
 
     return tell

@@ -5,7 +5,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Iterator
 
-from gateway.runtime.isolate import end_if_asked, leaves, plain
+from gateway.runtime.isolate import leaves, plain
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +40,10 @@ async def supervise(
     The waits begin anew after an attempt that lasted `settled_after_s` and changed what `achieved` returns: one that only waited for a
     deadline has not settled anything. By default every attempt has achieved something. again: words for the log of when the next attempt is
     made, of a wait of so many seconds that follows `on_failure`. Any other exception is a bug and goes up to the
-    TaskGroup, which ends the process; of a group, what is not `retry_on` goes up. Being cancelled ends it, whatever attempt or `on_failure`
-    make of that: an error in the moment of a stop is not tried again.
+    TaskGroup, which ends the process; of a group, what is not `retry_on` goes up.
+
+    That an error in the moment of a stop is not taken for an attempt that failed is up to `attempt` and `on_failure`: see `contained` and
+    `telling`.
     """
     loop, waits, logged = asyncio.get_running_loop(), backoff_s(), ""
     while True:
@@ -50,7 +52,6 @@ async def supervise(
             await attempt()
         except* retry_on as group:
             why = "; ".join(plain(error) for error in leaves(group))
-        end_if_asked()
         if not why:
             raise RuntimeError(f"{name}: returned, but must run until cancelled")
         if loop.time() - started > settled_after_s and achieved() != before:
@@ -59,6 +60,6 @@ async def supervise(
         # Logged once as long as the reason is the same: an outage of a weekend must not fill the log.
         log.log(logging.DEBUG if why == logged else logging.WARNING, "%s: %s; %s", name, why, again(wait_s))
         logged = why
+        failed_s = loop.time()
         await on_failure(why)
-        end_if_asked()
-        await sleep(wait_s)
+        await sleep(max(0.0, wait_s - (loop.time() - failed_s)))  # who waited for a person or a receiver has waited

@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import config
-from config import ConfigError, Credential, Line, Problem, Uplink, credentials
+from config import Credential, Line, Problem, Uplink, credentials
 from config.grammars.listen import host_of
 from config.sections import Tls
-from gateway.intake import PushServer
+from gateway.intake import push_problems
 from gateway.operation.control import NotRunning, ask
 
 SERVICE = "(systemd gives credentials to the service alone)"
@@ -70,15 +70,8 @@ def _missing(line: Line, secret: Credential) -> str | None:
 
 def _of_push(line: Line) -> list[Problem]:
     """Warn of tokens and TLS files of [push]: nothing can be pushed until they are there."""
-    if line.push is None:
-        return []
-    try:
-        PushServer(line, line.push)
-    except ConfigError as error:
-        return [
-            Problem(each.file, each.line, f"{each.message}: nothing is taken by [push] until it is", "warning") for each in error.problems
-        ]
-    return []
+    left_out = "nothing is taken by [push] of what needs it until it is"
+    return [Problem(each.file, each.line, f"{each.message}: {left_out}", "warning") for each in push_problems(line)]
 
 
 def _same_devices(line: Line) -> Iterator[Problem]:

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from buffer import Journal, JournalError
-from config import ConfigError, Line
+from config import ConfigError
+from config.sections import PushClient
 from drivers import DriverError, DriverMisconfigured
 from gateway.access import Access, UsersUnreadable
 from gateway.evidence.backups import BackupFailed, Backups
 from gateway.evidence.witness import WitnessAway
-from gateway.intake import Intake, PushServer
-from gateway.operation import server
+from gateway.intake import Intake, PushServer, PushTokens
+from gateway.operation import page_server, server
 from gateway.operation.commands import commands_of
 from gateway.operation.control import CONTROL_SOCKET
 from gateway.operation.parts import Parts
@@ -66,16 +67,19 @@ def tasks(parts: Parts, status: Status, event: Event, broken: Broken, fault: Awa
         told = telling(name, witness.failed, fatal=FATAL)
         table[name] = partial(_supervised, partial(supervise, name, attempt, told, retry_on=(WitnessAway, Crashed)))
     if parts.backups is not None:  # a verified copy on schedule
-        table["backups"] = partial(_backups, parts.backups)
+        table["backups"] = partial(_supervised, partial(_backups, parts.backups))
     table["watchdog"] = partial(_watchdog, parts.intake)  # systemd hears that commits still come back
     if parts.line.web is not None:
-        table["page"] = partial(_page, status, parts.line, page_tried)
+        table["page"] = partial(_page, parts, status, page_tried)
     table["control socket"] = partial(_control, parts, status, page_tried)  # systemd hears that the line runs when it is open
     if (path := parts.line.people_socket) is not None:  # for everybody who is no service
         table["people's socket"] = partial(_people, parts, status, path)
     table["users"] = partial(_users, parts.access)  # can be read; refusals that were too many for an entry each are told
     if parts.line.push is not None:  # order parameters sent to the gateway
-        table["push"] = partial(_push, parts)
+        tokens = PushTokens(parts.line)
+        table["push"] = partial(_push, parts, tokens)
+        for client in parts.line.push.client:  # each for itself: a token that is away keeps no other client out
+            table[f"push client {client.name}"] = partial(_push_client, tokens, client)
     kept = {name: partial(_part, name, part, broken) for name, part in table.items()}
     return {"fault": partial(_raised, fault), **kept}  # the journal failed: nothing may go on as if entries were durable
 
@@ -141,20 +145,16 @@ async def _supervised(task: Task, _: Done) -> None:
     await task()
 
 
-async def _backups(backups: Backups, done: Done) -> None:
+async def _backups(backups: Backups) -> None:
     """Make backups on schedule, and try again after a failure, in minutes instead of seconds."""
 
     async def minutes(wait_s: float) -> None:  # half a minute at first, ten minutes at most: each attempt may copy gigabytes
         await asyncio.sleep(wait_s * 60)
 
-    await supervise(
-        "backup",
-        partial(backups.run, done),
-        backups.failed,
-        retry_on=BackupFailed,
-        sleep=minutes,
-        again="next attempt in {:.1f} min".format,
-    )
+    attempt = contained("backup", backups.run, expected=BackupFailed, fatal=FATAL)
+    told = telling("backup", backups.failed, fatal=FATAL)
+    again = "next attempt in {:.1f} min".format
+    await supervise("backup", attempt, told, retry_on=(BackupFailed, Crashed), sleep=minutes, again=again)
 
 
 async def _heartbeats(parts: Parts, status: Status, broken: Broken, done: Done) -> None:
@@ -186,18 +186,20 @@ async def _watchdog(intake: Intake, done: Done) -> None:
         done()
 
 
-async def _page(status: Status, line: Line, tried: asyncio.Event, done: Done) -> None:
+async def _page(parts: Parts, status: Status, tried: asyncio.Event, done: Done) -> None:
     """Serve the page. Raises Closed: a page that can not be opened must not stop acquisition."""
-    assert line.web is not None
+    assert parts.line.web is not None
 
     def opened() -> None:
         tried.set()
         done()
 
     try:
-        await server.serve_page(status, line.web.listen, opened)
+        await page_server.serve_page(status, parts.line, parts.access, opened)
+    except ConfigError as error:
+        raise Closed(f"misconfigured: {error}") from error
     except OSError as error:
-        raise Closed(f"{line.web.listen} can not be opened: {error.strerror or error}") from error
+        raise Closed(f"{parts.line.web.listen} can not be opened: {error.strerror or error}") from error
     finally:
         tried.set()
 
@@ -231,12 +233,20 @@ async def _people(parts: Parts, status: Status, path: Path, done: Done) -> None:
         raise Closed(f"{path} can not be opened: {error.strerror or error}") from error
 
 
-async def _push(parts: Parts, done: Done) -> None:
-    """Take order parameters. Raises Closed: tokens or TLS files that are not there, or a port that is taken, stop pushing alone."""
+async def _push_client(tokens: PushTokens, client: PushClient, done: Done) -> None:
+    """Know a client of [push] by its token. Raises Closed while that is not there: it keeps this client out alone."""
+    try:
+        await tokens.keep(client, done)
+    except ConfigError as error:
+        raise Closed(f"misconfigured: {error}") from error
+
+
+async def _push(parts: Parts, tokens: PushTokens, done: Done) -> None:
+    """Take order parameters. Raises Closed: TLS files that are not there, or a port that is taken, stop pushing alone."""
     line = parts.line
     assert line.push is not None
     try:
-        push = await asyncio.to_thread(PushServer, line, line.push)
+        push = await asyncio.to_thread(PushServer, line, line.push, tokens)
         await push.serve(parts.intake.happened, partial(_next_place, parts.journal), parts.intake.flow.is_set, done)
     except ConfigError as error:
         raise Closed(f"misconfigured: {error}") from error

@@ -3,6 +3,11 @@
 from collections.abc import Callable
 from typing import Literal
 
+WAY_OUT = (
+    "nothing more is sent, what is read is stored. If the journal was put back to an older copy: ebr-gateway new-epoch, and restart; or"
+    " stop the gateway and take what the EBR has (restore --ebr). If another machine runs under this name: stop it"
+)
+
 
 class Doubt:
     """The doubt of one uplink, over connections. clock: monotonic seconds. after_s: time for which an answer is waited for.

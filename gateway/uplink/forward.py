@@ -2,26 +2,24 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 from buffer import Entry, Journal
 from config import Line, Uplink
-from gateway.entries.findings import Announcer, Report, Severity, finding
+from gateway.entries.findings import Announcer, Report
 from gateway.uplink import held
-from gateway.uplink.doubt import Doubt
+from gateway.uplink.doubt import WAY_OUT, Doubt
 from gateway.uplink.errors import Awaited, Refused, Unreachable, UplinkError
-from gateway.uplink.https import Https, HttpsRecords
 from gateway.uplink.judge import Judge
+from gateway.uplink.kinds import transport_of
 from gateway.uplink.live_copies import PAGE_BYTES as LIVE_BYTES
 from gateway.uplink.live_copies import PAGE_ENTRIES as LIVE_ENTRIES
 from gateway.uplink.live_copies import Live
-from gateway.uplink.mqtt import Mqtt, MqttRecords
 from gateway.uplink.patience import ALARM_AFTER_S, Patience, Standstill
 from gateway.uplink.rate_limit import Pace
 from gateway.uplink.status import Status
+from gateway.uplink.told import Told, finding_of
 from gateway.uplink.transport import MAX_ENTRY_BYTES, Position, Transport
 from gateway.uplink.window import Window
 
@@ -30,10 +28,7 @@ TICK_S = 1.0
 REFUSED_WAIT_S = 30.0
 ASK_AGAIN_S = 60.0
 ASK_AGAIN_ENTRIES = 50
-WAY_OUT = (
-    "nothing more is sent, what is read is stored. If the journal was put back to an older copy: ebr-gateway new-epoch, and restart; or"
-    " stop the gateway and take what the EBR has (restore --ebr). If another machine runs under this name: stop it"
-)
+REMARK_EVERY_S = 3_600.0
 
 
 class Forwarder:
@@ -58,10 +53,10 @@ class Forwarder:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._journal, self._uplink, self._clock = journal, uplink, clock
-        self._transport = transport or _transport(uplink, line.gateway, line.folder)
+        self._transport = transport or transport_of(uplink, line.gateway, line.folder)
         journal.uplink(uplink.name, uplink.required and uplink.receipts)
         self.status = Status(uplink.name)
-        self._announcer = Announcer(report, partial(_finding, uplink.name), clock)
+        self._announcer = Announcer(report, partial(finding_of, uplink.name), clock)
         # What stands in the journal now may have been sent before a restart: a receipt for it is no surprise.
         self._window = Window(journal.cursor(uplink.name), journal.last, uplink.window_bytes)
         self._judge = Judge(journal, line.gateway, uplink, self._window, self.status, self._announcer)
@@ -70,11 +65,11 @@ class Forwarder:
         self._pace, self._live = Pace(uplink.max_bytes_per_s, clock), Live(clock)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken = asyncio.Event()
-        self._looked_at = self._asked_at = clock()
+        self._looked_at = self._asked_at = self._remarked_at = clock()
         self._wait_s = 0.0
         self._doubt = Doubt(uplink.resend_after_s, clock)
-        self._told: set[str] = set()  # codes of what was reported and is over with the next progress
-        self._missing: set[tuple[int, int, int]] = set()  # told before in this process
+        self._told = Told(self._announcer)
+        self._not_held = held.NotHeld(self._announcer, clock)
         self._transport.wake = self._woken.set
 
     def wake(self, _last: Position | None = None) -> None:
@@ -89,7 +84,7 @@ class Forwarder:
     async def failed(self, _why: str) -> None:
         """Return when the next call of `run`, which has raised, makes sense by what the receiver said (Retry-After, a refusal).
 
-        At once when the files of certificate or password have changed. The supervisor's own wait comes on top.
+        At once when the files of certificate or password have changed. The supervisor's own wait runs beside it.
         """
         end_s, self._wait_s = self._clock() + self._wait_s, 0.0
         while (left_s := end_s - self._clock()) > 0 and not self._transport.stale():  # noqa: ASYNC110 - files tell nobody
@@ -98,13 +93,13 @@ class Forwarder:
     def again(self, wait_s: float) -> str:
         """Say when the next call of `run` is made, where the supervisor waits `wait_s` after `failed`."""
         files = ", or when its files change" if self._wait_s else ""
-        return f"next attempt in {self._wait_s + wait_s:.1f} s{files}"
+        return f"next attempt in {max(self._wait_s, wait_s):.1f} s{files}"
 
     def crashed(self, why: str) -> None:
         """Say that `run` raised what it may not, a fault of ours or of a library: an alarm until receipts come again."""
         self._wait_s = REFUSED_WAIT_S
         self.status.state, self.status.detail = "crashed", why
-        self._tell("crashed", why)
+        self._told.alarm("crashed", why)
 
     async def run(self) -> None:
         """Connect and forward until cancelled.
@@ -155,13 +150,9 @@ class Forwarder:
         code = "unreachable" if state in ("unreachable", "connecting", "starting") else "no-receipts"
         if state == "forwarding":
             self.status.state, self.status.detail = "stalled", f"nothing confirmed for {stood_s:.0f} s"
-        if code not in self._told:
+        if not self._told.stands(code):
             text = f"nothing confirmed for {stood_s:.0f} s: {detail or 'entries are sent, and no receipt reaches farther'}"
-            self._tell(code, text, confirmed=list(self._window.confirmed))
-
-    def _tell(self, code: str, text: str, **evidence: Any) -> None:
-        self._told.add(code)
-        self._announcer.say(code, "alarm", text, **evidence)
+            self._told.alarm(code, text, confirmed=list(self._window.confirmed))
 
     def _refused(self, error: Refused) -> None:
         self._wait_s = REFUSED_WAIT_S
@@ -169,16 +160,20 @@ class Forwarder:
         if error.code == "conflict" and not self._judge.takes_delivery:  # the receiver itself says what else its receipts would show
             self._judge.contradiction = str(error)
             self.status.state, self.status.detail = "two-histories", f"{error}; {WAY_OUT}"
-        self._tell(error.code, str(error))
+        self._told.alarm(error.code, str(error))
 
     async def _connect(self) -> None:
         self.status.state, self.status.detail = "connecting", self._uplink.endpoint
-        for code, severity, text in self._transport.remarks():
-            self._announcer.say(code, severity, text)
+        self._remark()
         await self._transport.open(held.online(self._journal, self._window.confirmed))
         self.status.state, self.status.detail = "forwarding", ""
         self._judge.forget_places()
         self._doubt.connected()
+
+    def _remark(self) -> None:
+        """Say what is to be said of certificates: they end under a connection that stands, too."""
+        self._remarked_at = self._clock()
+        self._told.remark(self._transport.remarks())
 
     async def _round(self) -> None:
         """Take one turn: what came in, what is overdue, what can go out; then wait for any of them."""
@@ -213,29 +208,22 @@ class Forwarder:
         entries = await asyncio.to_thread(self._journal.read, self._window.sent, max_bytes=max(size_bytes, 1), max_entries=room.entries)
         if not entries:
             return False
-        self._note_missing(held.missing(self._window.sent, entries[0]))
+        self._not_held.note(held.missing(self._window.sent, entries[0], self._journal.receipts.ends()))
         try:
             taken = entries[: await self._transport.send(entries)]
-        except UplinkError:
+        except UplinkError as error:
             await self._take_arrivals()  # what had its answer before counts
-            raise
+            if not self._judge.is_claim(error, entries[0].epoch):
+                raise
+            self._told.alarm("conflict", f"{error}; epoch {entries[0].epoch} has ended here, and the sending goes on behind it")
+            self._pass_over(entries[0].epoch)
+            return True
         sent_bytes = self._window.note_sent(taken)
         self._pace.spend(sent_bytes)
         self._live.earn(sent_bytes)
         self.status.sent_entries += len(taken)
         self.status.sent_bytes += sent_bytes
         return True
-
-    def _note_missing(self, gone: tuple[int, int, int] | None) -> None:
-        """Say once that the receiver is sent the entries behind others that are pruned or lost: it goes on from a base (decision 0078)."""
-        if gone is None or gone in self._missing:
-            return
-        self._missing.add(gone)
-        epoch, first, last = gone
-        text = (
-            f"entries {first} to {last} of epoch {epoch} are not held here and are not sent: the receiver begins, or goes on, at {last + 1}"
-        )
-        self._announcer.say("not-held", "warning", text, epoch=epoch, first=first, last=last)
 
     async def _send_live(self) -> None:
         """Send copies of the newest entries while the uplink is behind. They move nothing: the window does not know of them."""
@@ -257,18 +245,31 @@ class Forwarder:
         Not at once: an old receipt may have been long on its way. When a whole resend has brought only such, the receiver was set back.
         """
         behind, is_proved, here = self._judge.behind, self._judge.is_proved, self._judge.here
+        claimed = self._judge.claimed
         self._judge.forget_places()
         self._patience.sent_again()
         self.status.resends += 1
         if behind is not None and self._patience.stalls > 1:
             self._rewind(behind, is_proved=is_proved)
             return
+        if claimed is not None:
+            self._pass_over(claimed)
+            return
         self._window.again()
         if self._patience.stalls > 1 and behind is None:
             silence_s = self._patience.stalls * self._uplink.resend_after_s
             what = f"receipts come, but none beyond entry {self._window.confirmed[1]}" if here else "delivered, but no receipt"
             self.status.state, self.status.detail = "stalled", f"{what} for {silence_s:.0f} s"
-            self._tell("no-receipts", self.status.detail, confirmed=list(self._window.confirmed))
+            self._told.alarm("no-receipts", self.status.detail, confirmed=list(self._window.confirmed))
+
+    def _pass_over(self, epoch: int) -> None:
+        """Go on behind an ended epoch of which the receiver holds others or more: what is here of it, it would never take.
+
+        The cursor stays before it until a later epoch is proved. Should the word be forged, the next receipt shows it, and a resend begins
+        before it again.
+        """
+        held = ((other, last) for other, _, last in self._journal.ranges() if other <= epoch)
+        self._window.pass_over(max(held, default=self._window.confirmed))
 
     def _rewind(self, position: Position, *, is_proved: bool) -> None:
         """Send again from `position`. The cursor stays: it was proved once, and retention may have used it.
@@ -294,9 +295,7 @@ class Forwarder:
     def _advanced(self) -> None:
         if self._judge.contradiction is None:
             self.status.state, self.status.detail = "forwarding", ""
-        for code in self._told:
-            self._announcer.over(code, "receipts come again")
-        self._told.clear()
+        self._told.progress()
         if self._window.confirmed == self._window.cursor:
             self._announcer.over("receiver-went-back", "the receiver holds again what it had confirmed")
 
@@ -358,6 +357,9 @@ class Forwarder:
         """See once a second to the transport's health, how far behind we are, rejected entries whose turn has come, new certificates."""
         self._looked_at = self._clock()
         await self._transport.tick()
+        self._not_held.tell()
+        if self._clock() - self._remarked_at >= REMARK_EVERY_S:
+            self._remark()
         now = held.online(self._journal, self._window.confirmed)
         if now.beginnings != self._transport.online.beginnings:  # retention has gone on: who begins now has to know where
             await self._transport.announce(now)
@@ -387,17 +389,3 @@ class Forwarder:
         if entries and (entries[0].epoch, entries[0].seq) == position:
             await self._transport.send(entries)
         return True
-
-
-def _transport(uplink: Uplink, gateway: str, folder: Path) -> Transport:
-    kinds: dict[tuple[str, str], Callable[[Uplink, str, Path], Transport]] = {
-        ("mqtt", "entries"): Mqtt,
-        ("mqtt", "records"): MqttRecords,
-        ("https", "entries"): Https,
-        ("https", "records"): HttpsRecords,
-    }
-    return kinds[uplink.kind, uplink.profile](uplink, gateway, folder)
-
-
-def _finding(uplink: str, code: str, severity: Severity, text: str, evidence: Mapping[str, Any]) -> dict[str, Any]:
-    return finding(f"uplink-{code}", severity, f"uplink {uplink}: {text}", {"uplink": uplink, **evidence})

@@ -7,7 +7,7 @@ from collections import deque
 from buffer import Journal, ReceiptRefused
 from config import Uplink
 from gateway.entries.findings import Announcer
-from gateway.uplink.errors import Refused, Unreachable
+from gateway.uplink.errors import Refused, Unreachable, UplinkError
 from gateway.uplink.quarantine import Quarantine
 from gateway.uplink.receipt import Receipt, parse
 from gateway.uplink.status import Status
@@ -15,7 +15,7 @@ from gateway.uplink.transport import Answer, Arrival, Delivered, Outcome, Positi
 from gateway.uplink.window import Window
 
 CONTRADICTS = frozenset({"digest-mismatch", "beyond-last", "beyond-sent"})
-"""Refusals of a receipt for this gateway and an epoch of this journal: whoever made it holds other entries than these."""
+"""Refusals of a receipt for this gateway and this journal's epoch: whoever made it holds other entries than these."""
 DURING_THE_REST = frozenset({"earlier-epoch-open", "unprovable"})
 """Nothing is wrong, and nothing is proved: a later epoch answered for in between, an entry that is not here to be compared."""
 _WHO_ELSE = "; a page of HTML is a proxy's: is there a client certificate, has it expired, is the endpoint https?"
@@ -26,8 +26,8 @@ class Judge:
 
     here: a proof has come since `forget_places` that stands where the last one stood, or farther. behind: the position of the last
     receipt since then, if every one lay behind what had been confirmed; is_proved: whether its digest shows it. An empty receiver can
-    prove nothing, so a mere word counts too, but less than any proof. contradiction: why the last receipt contradicts the journal, None
-    if it does not.
+    prove nothing, so a mere word counts too, but less than any proof. claimed: an epoch that has ended, if the receiver says that it holds
+    others of it, or more, and no proof has come since. contradiction: why the last receipt contradicts the journal, None if it does not.
     """
 
     def __init__(self, journal: Journal, gateway: str, uplink: Uplink, window: Window, status: Status, announcer: Announcer) -> None:
@@ -37,18 +37,19 @@ class Judge:
         self.takes_delivery = not uplink.receipts or uplink.profile == "records"
         self.behind: Position | None = None
         self.is_proved = self.here = False
+        self.claimed: int | None = None
         self.contradiction: str | None = None
 
     def forget_places(self) -> None:
         """Begin anew to note where the receiver stands."""
-        self.behind, self.is_proved, self.here = None, False, False
+        self.behind, self.is_proved, self.here, self.claimed = None, False, False, None
 
     def _lies_behind(self, position: Position, *, is_proved: bool) -> None:
         if not self.here and (is_proved or not self.is_proved):
             self.behind, self.is_proved = position, is_proved
 
     def _stands_here(self) -> None:
-        self.behind, self.is_proved, self.here = None, False, True
+        self.behind, self.is_proved, self.here, self.claimed = None, False, True, None
 
     async def take(self, inbox: deque[Arrival]) -> None:
         """Judge everything that came in: of each epoch the receipts that reach farthest first, until one holds.
@@ -74,6 +75,11 @@ class Judge:
                     break
         if delivered is not None and self.takes_delivery:
             await self._acknowledge(delivered.position, delivered.digest)
+
+    def is_claim(self, error: UplinkError, epoch: int) -> bool:
+        """Return True if the receiver says by a refusal that it holds others of an epoch which has ended here."""
+        is_conflict = isinstance(error, Refused) and error.code == "conflict" and not self.takes_delivery
+        return is_conflict and self._journal.receipts.claim(self._uplink.name, epoch)
 
     def _read(self, answer: Answer) -> Receipt | None:
         """Read a receipt for this gateway, or say why it is none."""
@@ -124,21 +130,31 @@ class Judge:
         try:
             await asyncio.to_thread(self._journal.acknowledge, self._uplink.name, *position, digest)
         except ReceiptRefused as error:
-            if error.code not in DURING_THE_REST:
-                self._refuse(error.code, error.reason, receipt)
-            elif self._window.standing(position) == "behind":  # who holds less than what is kept here can prove nothing
-                self._lies_behind(position, is_proved=False)
-            elif error.code == "earlier-epoch-open":  # its digest was right
-                self._stands_here()
+            self._not_acknowledged(error, position, receipt)
             return False
         if position > self._window.confirmed:
             self._window.confirm(position)
+        self.quarantine.tell_passed(self._journal.receipts.take_passed(self._uplink.name))
         return True
 
+    def _not_acknowledged(self, error: ReceiptRefused, position: Position, receipt: Receipt | None) -> None:
+        """Note what a receipt tells that proves nothing: the place that it names, a claim, or a contradiction."""
+        if error.code not in DURING_THE_REST:
+            self._refuse(error.code, error.reason, receipt)
+        elif error.code == "earlier-epoch-open":  # its digest was right
+            self._stands_here()
+        elif self._window.standing(position) == "behind":  # who holds less than what is kept here can prove nothing
+            self._lies_behind(position, is_proved=False)
+        if not self.here and self._journal.receipts.is_claimed(self._uplink.name, position[0]):
+            self.claimed = position[0]
+
     def _refuse(self, code: str, reason: str, receipt: Receipt | None) -> None:
-        """Count a refused receipt, and say so. One that contradicts the journal is a question of its own: `contradiction`."""
+        """Count a refused receipt, and say so. One that contradicts the journal is a question of its own: `contradiction`.
+
+        Of an epoch that has ended it is none: under its identities nothing new is sent by anybody.
+        """
         self._note_refusal(f"receipt refused: {reason}")
-        if code in CONTRADICTS:
+        if code in CONTRADICTS and (receipt is None or receipt.epoch == self._journal.last[0]):
             self.contradiction = reason
         evidence = {} if receipt is None else {"epoch": receipt.epoch, "through": receipt.through, "digest": receipt.digest}
         self._announcer.say(f"receipt-{code}", "alarm", f"receipt refused: {reason}", **evidence)

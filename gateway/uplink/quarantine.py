@@ -1,7 +1,7 @@
 """Keeps the entries that a receiver was handed and did not take, as it lists them; they outlive a restart in the journal."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from buffer import Journal, Quarantined, Rejected
 from gateway.entries.findings import Announcer
@@ -31,7 +31,23 @@ class Quarantine:
             text = f"{len(new)} entries rejected, first {new[0].seq}: {new[0].code} {new[0].reason}".rstrip()
             self._announcer.say("rejected", "alarm", text, epoch=epoch, seqs=[entry.seq for entry in new[:100]])
         if not self._status.rejected:
-            self._announcer.over("rejected", "the receiver has taken what it had rejected")
+            self._over("the receiver has taken what it had rejected")
+
+    def tell_passed(self, passed: Sequence[Quarantined]) -> None:
+        """Tell of entries that came here because the receiver has gone on behind them without a proof that it holds them."""
+        if not passed:
+            return
+        self._count()
+        epochs = " and ".join(str(epoch) for epoch in sorted({entry.epoch for entry in passed}))
+        text = (
+            f"the receiver has gone on behind epoch {epochs}, of which it says that it holds others than are here, or more; no receipt"
+            f" shows that it holds these: {'; '.join(entry.reason.partition(':')[0] for entry in passed[:10])}. They are kept in quarantine"
+        )
+        self._announcer.say("passed", "alarm", text, entries=[[entry.epoch, entry.seq] for entry in passed[:100]])
+
+    def _over(self, text: str) -> None:
+        for code in ("rejected", "passed"):
+            self._announcer.over(code, text)
 
     async def keep_outcome(self, outcome: Outcome) -> None:
         """Keep the list record by record: a receiver that answers for single records has none itself."""
@@ -62,7 +78,7 @@ class Quarantine:
         self._receipts.dispose(self._status.name, *position)
         self._count()
         if not self._status.rejected:
-            self._announcer.over("rejected", "a person has disposed of what was rejected")
+            self._over("a person has disposed of what was rejected")
 
     def _held(self) -> list[Quarantined]:
         return [entry for entry in self._receipts.quarantined(self._status.name) if entry.state == "held"]

@@ -159,7 +159,9 @@ def answered(status: int, payload: bytes, content_type: str, record: Record) -> 
     reply = reply_of(payload, record.id)
     if status == 202:  # RFC 9110, 15.3.3: perhaps it will be done
         raise Unreachable(f"the receiver has accepted {record.id}, and does not say that it is stored (202)")
-    if status in (200, 201, 204):
+    if status in (206, 207) and reply is None:  # a part of an answer, or several in one
+        raise Unreachable(f"the receiver answered {status} to {record.id}, which does not say that it is stored")
+    if 200 <= status < 300:  # RFC 9110, 15: one that is not known means what 200 means
         if content_type.startswith("text/html"):
             raise Unreachable("an HTML page answered instead of the receiver")
         return reply or Reply("stored")

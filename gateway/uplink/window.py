@@ -86,3 +86,8 @@ class Window:
             self._reached, self._regains = position, True
         self.confirmed = position
         self.again()
+
+    def pass_over(self, position: Position) -> None:
+        """Go on sending behind `position`, although nothing confirms what lies before it; a resend begins before it again."""
+        self.again()
+        self.sent = max(self.sent, position)

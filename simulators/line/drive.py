@@ -73,8 +73,9 @@ async def serve(
 async def _served(line: Line, truth: Path | None, only: str | None) -> AsyncIterator[dict[str, Device]]:
     async with AsyncExitStack() as stack:
         devices: dict[str, Device] = {}
+        left_out = unserved(line) if only is None else {}
         for source in line.sources:
-            if only in (None, source.name):
+            if only in (None, source.name) and source.name not in left_out:
                 log = _log(truth, source.name)
                 stack.callback(log.close)
                 device = device_class(source.driver)(source, line.tags_of(source.name), log)
@@ -97,6 +98,17 @@ def device_class(driver: str) -> Callable[..., Any]:
     module, name = DEVICES[driver]
     device: Callable[..., Any] = getattr(importlib.import_module(module), name)
     return device
+
+
+def unserved(line: Line) -> dict[str, str]:
+    """List the sources that no simulated device can stand for, with the reason."""
+    reasons: dict[str, str] = {}
+    for source in line.sources:
+        try:
+            device_class(source.driver)(source, line.tags_of(source.name), Truth(None))  # none but can say that it can not
+        except NotSimulated as error:
+            reasons[source.name] = str(error)
+    return reasons
 
 
 class Process:

@@ -9,7 +9,7 @@ from config import Line, Source, Uplink
 
 LOOPBACK = re.compile(r"^(127(\.[0-9]{1,3}){3}|localhost|::1)$")
 FILES = {"file", "serial", "rtu"}
-NETWORK = {"opc.tcp", "tcp", "rtu-tcp", "mqtt", "mqtts", "http", "https"}
+NETWORK = {"opc.tcp", "tcp", "rtu-tcp", "rfc2217", "mqtt", "mqtts", "http", "https"}
 
 
 def is_local(endpoint: str) -> bool:

@@ -10,8 +10,8 @@ from typing import Any
 from rich.console import Console
 
 from config import Line, load
-from simulators.device import NotSimulated, Truth
-from simulators.line.drive import Progress, device_class, serve
+from simulators.device import NotSimulated
+from simulators.line.drive import Progress, serve, unserved
 from simulators.line.endpoints import elsewhere, free_ports, is_local, moved, moved_uplink
 from simulators.line.toml import NotEditable, Place, Setting, edited
 
@@ -30,8 +30,11 @@ def simulate(
     say = (console or Console(highlight=False)).print
     line = load(folder)
     try:
-        for source in line.sources:
-            device_class(source.driver)(source, line.tags_of(source.name), Truth(None))  # none but can say that it can not
+        left_out = unserved(line)
+        for reason in left_out.values():
+            say(f"line.toml: {reason}; it is not served")
+        if len(left_out) == len(line.sources):
+            return WRONG_INPUT
         if elsewhere(line) and to is None:
             for source in elsewhere(line):
                 say(f"line.toml: source {source.name} is at {source.endpoints[0]}, not on this machine: --to DIR makes a copy that is")
@@ -111,7 +114,7 @@ async def _served(line: Line, truth: Path | None, seed: int, batch_s: float, say
     # Each may come first: that it serves, that it can not, that it shall end, also while it starts.
     await _first(serving, started.wait(), stop.wait())
     if started.is_set():
-        for source in line.sources:
+        for source in (each for each in line.sources if each.name not in unserved(line)):
             say(f"{source.name}: {source.driver} at {source.endpoints[0]}, {len(line.tags_of(source.name))} tags")
         say("serving; Ctrl-C ends it" + (f"; ground truth in {truth}" if truth else ""))
         await _first(serving, stop.wait())

@@ -10,7 +10,8 @@ from simulators.opcua_plc import encode
 
 Event = dict[tuple[str, ...], bytes]
 """Encoded Variants by browse path; the empty path is the condition's own NodeId."""
-ALARM_TYPE, REFRESH_START, REFRESH_END, OVERFLOW = 2915, 2787, 2788, 3035
+ALARM_TYPE, REFRESH_START, REFRESH_END, OVERFLOW, BASE_EVENT = 2915, 2787, 2788, 3035, 2041
+REFRESH_REQUIRED = 2789
 DISABLED = b"\x13" + (0x80990000).to_bytes(4, "little")
 """A StatusCode in place of a value: BadConditionDisabled."""
 _numbers = count(1)
@@ -28,6 +29,7 @@ class _Condition:
     branch: str = ""  # of a previous state that waits for its acknowledgement
     branches: int = 0  # of the present state: those that wait
     enabled: bool = True
+    quality: int = 0  # StatusCode of what the condition is computed from
 
     @property
     def retained(self) -> bool:
@@ -73,6 +75,20 @@ class Conditions:
         self._publish(_event(previous))
         condition.branches -= 1
         self._changed(condition)
+
+    def doubted(self, name: str, quality: int) -> None:
+        """Have a condition whose input has this StatusCode."""
+        self.all[name].quality = quality
+        self._changed(self.all[name])
+
+    def happened(self, message: str, severity: int = 100) -> None:
+        """Tell an event that is no condition: something that an operator or a program did."""
+        event = _base(BASE_EVENT, time.time_ns() // 100)
+        self._publish(event | {("Message",): encode.variant(21, message), ("Severity",): encode.variant(5, severity)})
+
+    def refresh_required(self) -> None:
+        """Tell that conditions changed without events (Part 9, 5.11.4)."""
+        self._publish(_base(REFRESH_REQUIRED, time.time_ns() // 100))
 
     def disabled(self, name: str) -> None:
         """Disable a condition: its other states have no value from then on, and are sent as StatusCodes (Part 9, 5.5.2)."""
@@ -122,6 +138,7 @@ def _event(condition: _Condition) -> Event:
         ("EnabledState", "Id"): encode.variant(1, condition.enabled),
         ("AckedState", "Id"): encode.variant(1, condition.acked),
         ("ActiveState", "Id"): encode.variant(1, condition.active),
+        ("Quality",): encode.variant(19, condition.quality),
         ("ClientUserId",): encode.variant(12, condition.user),
     }
     if not condition.enabled:

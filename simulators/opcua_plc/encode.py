@@ -30,7 +30,7 @@ TYPE_NUMBERS = {
     "bcd16": 5,
     "bcd32": 7,
 }
-_LETTERS = {1: "?", 2: "b", 3: "B", 4: "h", 5: "H", 6: "i", 7: "I", 8: "q", 9: "Q", 10: "f", 11: "d"}
+_LETTERS = {1: "?", 2: "b", 3: "B", 4: "h", 5: "H", 6: "i", 7: "I", 8: "q", 9: "Q", 10: "f", 11: "d", 19: "I"}
 _SCALARS: dict[int, Callable[[Any], bytes]] = {number: struct.Struct("<" + letter).pack for number, letter in _LETTERS.items()}
 _RANGES = {
     f"{sign}int{bits}": (-(1 << bits - 1), (1 << bits - 1) - 1) if not sign else (0, (1 << bits) - 1)

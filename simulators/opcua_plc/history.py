@@ -9,7 +9,8 @@ from asyncua.common.utils import Buffer
 from asyncua.ua.ua_binary import variant_from_binary
 
 from simulators.opcua_plc.encode import UNIX_IN_1601
-from simulators.opcua_plc.subscriptions import Switches, Value
+from simulators.opcua_plc.items import Value
+from simulators.opcua_plc.switches import Switches
 
 ua: Any = _ua
 PAGE = 100
@@ -44,9 +45,16 @@ class History:
         if skipped and switches.history_trick == "expire":
             result.StatusCode = ua.StatusCode(ua.StatusCodes.BadContinuationPointInvalid)
             return result
+        if switches.history_trick == "pause" and not asked.ContinuationPoint:
+            result.HistoryData, result.ContinuationPoint = ua.HistoryData(), struct.pack("<I", 0)  # ended early, for time
+            return result
         inside = [value for value in self._kept[asked.NodeId] if value.source is not None and start <= value.source <= end]
         page = inside[skipped : skipped + most]
-        result.HistoryData = ua.HistoryData(DataValues=[_data_value(value) for value in page])
+        marks = _MARKS.get(switches.history_trick, 0)
+        result.HistoryData = ua.HistoryData(DataValues=[_data_value(value, marks) for value in page])
+        if switches.history_trick == "bounds":
+            bound = ua.DataValue(StatusCode=ua.StatusCode(0x80D70000), SourceTimestamp=_time(start))
+            result.HistoryData.DataValues.insert(0, bound)
         if switches.history_trick == "repeat":
             result.ContinuationPoint = struct.pack("<I", min(most, len(inside)))
         elif skipped + len(page) < len(inside):
@@ -54,7 +62,15 @@ class History:
         return result
 
 
-def _data_value(value: Value) -> Any:
+_MARKS = {"interpolated": 0x402, "hiding": 0x408}
+"""Historian bits that a trick sets on every value (Part 11, 6.5.3.2): computed from others; hides others of its time."""
+
+
+def _time(ticks: int) -> Any:
+    return _ua.win_epoch_to_datetime(ticks + UNIX_IN_1601)
+
+
+def _data_value(value: Value, marks: int) -> Any:
     assert value.source is not None
-    when = _ua.win_epoch_to_datetime(value.source + UNIX_IN_1601)
-    return ua.DataValue(variant_from_binary(Buffer(value.variant)), StatusCode=ua.StatusCode(value.status), SourceTimestamp=when)
+    status = ua.StatusCode(value.status | marks)
+    return ua.DataValue(variant_from_binary(Buffer(value.variant)), StatusCode=status, SourceTimestamp=_time(value.source))

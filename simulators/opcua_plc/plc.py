@@ -27,8 +27,10 @@ from simulators.device import Truth
 from simulators.opcua_plc import encode, shapes, space
 from simulators.opcua_plc.conditions import Conditions, Event
 from simulators.opcua_plc.history import History
+from simulators.opcua_plc.items import Value
 from simulators.opcua_plc.processor import Processor
-from simulators.opcua_plc.subscriptions import Subscriptions, Switches, Value
+from simulators.opcua_plc.subscriptions import Subscriptions
+from simulators.opcua_plc.switches import Switches
 
 ua: Any = _ua
 binary_server_asyncio.UaProcessor = Processor  # type: ignore[attr-defined] # falls back to asyncua's own behaviour for servers that are not ours
@@ -329,6 +331,9 @@ class OpcUaPlc:
         async def refresh(_: Any, number: Any) -> Any:
             if not self.switches.condition_refresh:
                 return ua.StatusCode(ua.StatusCodes.BadMethodInvalid)
+            if self.switches.refreshes_in_progress > 0:
+                self.switches.refreshes_in_progress -= 1
+                return ua.StatusCode(ua.StatusCodes.BadRefreshInProgress)
             for event in self.conditions.refreshed():
                 self.subscriptions.happened(event, only=number.Value)
             return []

@@ -12,7 +12,6 @@ from asyncua.ua.ua_binary import struct_from_binary
 from simulators.opcua_plc.subscriptions import Subscriptions
 
 ua: Any = _ua
-MOST_REQUESTS = 100
 _COUNTED = {
     ua.ObjectIds.ReadRequest_Encoding_DefaultBinary: ("read", "ReadParameters", "NodesToRead"),
     ua.ObjectIds.BrowseRequest_Encoding_DefaultBinary: ("browse", "BrowseParameters", "NodesToBrowse"),
@@ -106,7 +105,9 @@ class Processor(UaProcessor):
                 else subscription.acknowledge(acknowledgement.SequenceNumber)
             )
         self.publish_queue.append(Request(self, requesthdr.RequestHandle, seqhdr, results))
-        if len(self.publish_queue) > MOST_REQUESTS:
+        if service.switches.publish_faults:
+            self.publish_queue.pop().refuse(service.switches.publish_faults.pop(0))
+        if len(self.publish_queue) > service.switches.most_publish_requests:
             oldest = self.publish_queue.popleft()
             oldest.refuse(ua.StatusCodes.BadTooManyPublishRequests)
         for subscription in mine:

@@ -8,118 +8,20 @@ MaxNotificationsPerPublish.
 import asyncio
 import struct
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 from asyncua import ua as _ua
 from asyncua.common.utils import ServiceError
 
-from simulators.opcua_plc.conditions import Event, overflowed
-from simulators.opcua_plc.encode import UNIX_IN_1601, data_value
+from simulators.opcua_plc.conditions import Event
+from simulators.opcua_plc.encode import UNIX_IN_1601
+from simulators.opcua_plc.items import Events, Item, Value
+from simulators.opcua_plc.switches import Switches
 
 ua: Any = _ua
-OVERFLOW = 0x480
 MOST_PER_MESSAGE = 1000
-
-
-@dataclass(slots=True)
-class Switches:
-    """Behaviour of this server that a test may change at any time."""
-
-    transfer: bool = True  # TransferSubscriptions works
-    republish: bool = True  # sent messages can be fetched again
-    most_queue: int = 10_000  # RevisedQueueSize at most
-    least_sampling_ms: float = 0.0
-    most_lifetime_s: float = 3600.0
-    kept_messages: int = 100  # retransmission queue per subscription
-    drop_messages: set[int] = field(default_factory=set)  # sequence numbers that are numbered and kept, but not sent
-    garble_messages: set[int] = field(default_factory=set)  # sent as rubbish, also when republished
-    limits: dict[str, int] = field(default_factory=dict)  # read, items, browse, history, translate: operations per call
-    resend_data: bool = True
-    get_monitored_items: bool = True
-    renewals_refused: int = 0  # so many coming channel renewals fail
-    history: bool = False
-    history_trick: str = ""  # "repeat": the same continuation point for ever; "expire": the second page is refused
-    browse_page: int = 0  # references per answer; 0 is all
-    most_subscriptions: int = 1000
-    items_fault: int = 0  # CreateMonitoredItems is answered with this fault
-    most_items: int = 1_000_000  # of a subscription; a call with one more is refused as a whole
-    message_bytes: int = 0  # largest message that is taken, from the next start on; 0 is 100 MB
-    tells_message_bytes: bool = True  # the Acknowledge says so
-    publish_bytes: int = 0  # largest notification that is sent, else a fault; 0 is any
-    browse_points: int = 0  # lists of references that are kept open at once; 0 is any number
-    browse_refused: set[str] = field(default_factory=set)  # browse names of nodes that do not tell what lies below them
-    condition_refresh: bool = True
-    filters: bool = True  # data change filters are taken
-
-
-@dataclass(slots=True)
-class Value:
-    """A node's value, encoded and ready to send."""
-
-    variant: bytes
-    status: int
-    source: int | None
-    server: int | None
-
-
-@dataclass(slots=True)
-class Item:
-    """One monitored item. pending holds (value, has lost one before it)."""
-
-    id: int
-    handle: int
-    node: Any
-    size: int
-    with_time: bool
-    queue: deque[tuple[Value, bool]] = field(default_factory=deque)
-    last: tuple[bytes, int, int | None] | None = None
-
-    def push(self, value: Value) -> bool:
-        """Queue a value if it counts as a change; True if there is now something to publish."""
-        key = (value.variant, value.status, value.source if self.with_time else None)
-        if key == self.last:
-            return False
-        self.last = key
-        if len(self.queue) >= self.size:
-            self.queue.popleft()
-            if self.queue:  # with size 1 there is no buffer that could overflow, and no bit (Part 4, 5.13.1.5)
-                self.queue[0] = (self.queue[0][0], True)
-        self.queue.append((value, False))
-        return True
-
-    def take(self) -> bytes:
-        """Take the oldest value as a MonitoredItemNotification."""
-        value, lost = self.queue.popleft()
-        status = value.status | OVERFLOW if lost else value.status
-        return struct.pack("<I", self.handle) + data_value(value.variant, status, value.source, value.server)
-
-
-@dataclass(slots=True)
-class Events:
-    """A monitored item of events. clauses: the fields to send of each event, as (type, path); queue: encoded fields, oldest first."""
-
-    id: int
-    handle: int
-    node: Any
-    size: int
-    clauses: list[tuple[int, tuple[str, ...]]]
-    queue: deque[bytes] = field(default_factory=deque)
-
-    def push(self, event: Event) -> None:
-        """Queue an event; a queue that is full drops its oldest one and begins with an overflow event (Part 4, 7.22.3)."""
-        if len(self.queue) >= self.size:
-            self.queue.popleft()
-            if self.queue:
-                self.queue.popleft()
-            self.queue.appendleft(self._encoded(overflowed()))
-        self.queue.append(self._encoded(event))
-
-    def _encoded(self, event: Event) -> bytes:
-        fields = b"".join(event.get(path, b"\x00") for _, path in self.clauses)
-        return struct.pack("<Ii", self.handle, len(self.clauses)) + fields
+BASE_EVENT_TYPE = 2041
 
 
 class Subscription:
@@ -211,7 +113,18 @@ class Subscription:
         if 0 < switches.publish_bytes < len(message):
             request.refuse(ua.StatusCodes.BadResponseTooLarge)
             return
-        request.answer(829, struct.pack("<I", self.data.SubscriptionId) + available + more + message + results + b"\xff\xff\xff\xff")
+        body = struct.pack("<I", self.data.SubscriptionId) + available + more + message + results + b"\xff\xff\xff\xff"
+        request.answer(829, body)
+        if int.from_bytes(message[:4], "little") in switches.twice_messages and self._requests():
+            self._requests().popleft().answer(829, body)
+
+    def end(self, status: int) -> None:
+        """Tell a StatusChangeNotification, the last message (Part 4, 7.25.4)."""
+        content = struct.pack("<I", status) + b"\x00"
+        parts = struct.pack("<i", 1) + b"\x01\x00\x34\x03\x01" + struct.pack("<i", len(content)) + content
+        message = struct.pack("<Iq", self.sequence, time.time_ns() // 100 + UNIX_IN_1601) + parts
+        body = struct.pack("<I", self.data.SubscriptionId) + b"\xff\xff\xff\xff\x00" + message + b"\xff\xff\xff\xff" * 2
+        self._requests().popleft().answer(829, body)
 
     def _part(self) -> bytes:
         """Make a DataChangeNotification of the queues, item by item, up to the limit; or one of events, if there are some."""
@@ -261,7 +174,9 @@ class Subscriptions:
         self._next_id += 1
         interval = max(params.RequestedPublishingInterval, 10.0)
         lifetime = min(params.RequestedLifetimeCount, int(self.switches.most_lifetime_s * 1000 / interval))
-        result = ua.CreateSubscriptionResult(self._next_id, interval, max(lifetime, 3), max(params.RequestedMaxKeepAliveCount, 1))
+        result = ua.CreateSubscriptionResult(
+            self._next_id, interval, max(lifetime, 3), max(params.RequestedMaxKeepAliveCount, self.switches.least_keep_alive)
+        )
         subscription = Subscription(self, result, params, session_id, getattr(callback, "__self__", None))
         self.subscriptions[self._next_id] = subscription
         subscription.start()
@@ -313,12 +228,18 @@ class Subscriptions:
         if asked.ItemToMonitor.NodeId != ua.NodeId(ua.ObjectIds.Server):
             result.StatusCode = ua.StatusCode(ua.StatusCodes.BadNodeIdUnknown)
             return result
-        self._next_item += 1
-        parameters = asked.RequestedParameters
+        parameters, refused = asked.RequestedParameters, self.switches.clauses_refused
         clauses = [
             (clause.TypeDefinitionId.Identifier, tuple(name.Name for name in clause.BrowsePath))
             for clause in parameters.Filter.SelectClauses
         ]
+        if not self.switches.condition_types and any(kind != BASE_EVENT_TYPE for kind, _ in clauses):
+            result.StatusCode = ua.StatusCode(ua.StatusCodes.BadEventFilterInvalid)
+            return result
+        self._next_item += 1
+        codes = [ua.StatusCodes.BadNodeIdUnknown if refused.intersection(path or ("NodeId",)) else 0 for _, path in clauses]
+        result.FilterResult = ua.EventFilterResult(SelectClauseResults=[ua.StatusCode(code) for code in codes])
+        clauses = [(kind, ("",) if code else path) for (kind, path), code in zip(clauses, codes, strict=True)]
         size = max(1, min(parameters.QueueSize, self.switches.most_queue))
         item = Events(self._next_item, parameters.ClientHandle, asked.ItemToMonitor.NodeId, size, clauses)
         subscription.events[item.id] = item
@@ -380,6 +301,12 @@ class Subscriptions:
                     self.resend(subscription)
             results.append(result)
         return results
+
+    async def end(self, status: int) -> None:
+        """End every subscription with a StatusChangeNotification."""
+        for subscription in self.subscriptions.values():
+            subscription.end(status)
+        await self.delete_subscriptions(list(self.subscriptions))
 
     def resend(self, subscription: Subscription) -> None:
         """Queue the present value of every item (ResendData)."""

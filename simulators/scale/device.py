@@ -1,4 +1,4 @@
-"""A floor scale at a pseudo-terminal: own arithmetic and wording of MT-SICS and SBI, scripted faults, ground truth."""
+"""A floor scale at a pseudo-terminal or behind a converter: own wording of MT-SICS and SBI, scripted faults, ground truth."""
 
 import asyncio
 import time
@@ -11,6 +11,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from config import Source, Tag
+from simulators.converter import Converter
 from simulators.device import NotSimulated, Truth
 from simulators.terminal import Terminal
 
@@ -75,6 +76,8 @@ class Scale:
                 f"source {source.name}: no simulated instrument speaks protocol {self._protocol!r}, whose lines only its pattern knows"
             )
         parts = urlsplit(source.endpoints[0])
+        if parts.scheme not in ("serial", "tcp"):
+            raise NotSimulated(f"source {source.name}: no simulated instrument stands behind {parts.scheme}://")
         self.path = source.folder / (parts.netloc + parts.path)
         self.faults: list[ScaleFault] = []
         self.requests: Counter[str] = Counter()
@@ -83,7 +86,9 @@ class Scale:
         self._tags, self._truth = tuple(tags), truth
         self._unit = next((tag.source_unit or tag.unit for tag in tags if tag.address == "weight"), None) or "kg"
         self._weight, self._stable = Decimal(0), True
-        self._terminal = Terminal(self.path, self._received)
+        address = parts.hostname or "", parts.port or 0
+        behind = parts.scheme == "tcp"
+        self._line = Converter(address, self._received, self._is_new) if behind else Terminal(self.path, self._received)
         self._input = b""
         self._stream: asyncio.TimerHandle | None = None
         self._wanted: asyncio.TimerHandle | None = None
@@ -91,21 +96,25 @@ class Scale:
         self._busy_until_s = 0.0
 
     async def start(self) -> None:
-        """See Device. Makes a new pseudo-terminal, with a link to it at the endpoint's path."""
-        self._terminal.open()
+        """See Device. Makes a new pseudo-terminal, with a link to it at the endpoint's path, or listens as a converter does."""
+        if isinstance(self._line, Converter):
+            await self._line.open()
+        else:
+            self._line.open()
         if not self._begun:
             self._begun = True
             self._log_made(_now_ticks())
 
+    def _is_new(self) -> None:
+        self._input = b""
+
     async def stop(self) -> None:
         """See Device. Simulates a pulled cable."""
-        if not self._terminal.is_open:
-            return
         for timer in (self._stream, self._wanted):
             if timer is not None:
                 timer.cancel()
         self._stream = self._wanted = None
-        self._terminal.close()
+        self._line.close()
 
     async def set(self, values: Mapping[str, Any], ticks: int) -> None:
         """See Device. Sets the load in the map's unit, and the rest of the scale."""
@@ -187,7 +196,7 @@ class Scale:
         def send(number: int) -> None:
             if number == 0 and right is not None:
                 self._log_served(right[0], at_rest=right[1])
-            self._terminal.send(pieces[number])
+            self._line.send(pieces[number])
 
         if begin_s <= loop.time() and not in_pieces:
             send(0)

@@ -20,7 +20,7 @@ def five(now: int | None = None) -> Directory:
     """The list of users with one of each role, who have changed their first passwords."""
     at = now_ticks() if now is None else now
     directory = Directory()
-    for role in ROLES:
+    for role in reversed(ROLES):
         directory = users.added(directory, role, NAMES[role], role, password(role), "os:root", at)
         directory = directory.put(directory.named(role).model_copy(update={"must_change": False}))
     return directory

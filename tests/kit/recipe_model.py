@@ -39,9 +39,19 @@ def hidden(gaps: list[tuple[int, int]], t: int) -> int | None:
     return next((t - g0 for g0, g1 in gaps if g0 < t <= g1), None)
 
 
-def unproved(values: list[tuple[int, Any]], gaps: list[tuple[int, int]]) -> set[int]:
-    """Times of changes to values that may not have stood: nobody saw them for half a second."""
-    return {t for t, _ in values if any(t <= g0 < t + STILL for g0, _ in gaps)}
+def unproved(values: list[tuple[int, Any]], raw: list[tuple[int, Any]], gaps: list[tuple[int, int]]) -> dict[int, float]:
+    """Times of changes to values that may not have stood, because nobody saw them for half a second: how far from then they may have been.
+
+    That is until the same value is seen to stand after the gap; if it is not, nobody knows.
+    """
+    found: dict[int, float] = {}
+    for t, _ in values:
+        hiding = [g for g in gaps if t <= g[0] < t + STILL]
+        if hiding:
+            again, until = max(g1 for _, g1 in hiding), min((when for when, _ in raw if when > t), default=UNKNOWN)
+            stands = until >= again + STILL and not any(again <= g0 < again + STILL for g0, _ in gaps)
+            found[t] = again - t + (hidden(gaps, t) or 0) if stands else UNKNOWN
+    return found
 
 
 def returned(values: list[tuple[int, Any]], gaps: list[tuple[int, int]]) -> set[int]:
@@ -70,7 +80,10 @@ def runs_of(log: Log, story: Story, raw: dict[str, Any], equipment: str) -> list
     for name, (tag, means) in steps.items():
         values, keys = signal(log, raw, tag), signal(log, raw, f"{source}.key")
         back = returned(values, gaps)
-        doubtful = back | unproved(values, gaps) | (unproved(keys, gaps) if name in PHASES[equipment] else set())
+        doubtful = unproved(values, raw[tag], gaps)
+        for t, far in unproved(keys, raw[f"{source}.key"], gaps).items() if name in PHASES[equipment] else ():
+            doubtful[t] = max(far, doubtful.get(t, 0))
+        doubtful |= dict.fromkeys(back, UNKNOWN)
         edges = {t for t, _ in values} | ({t for t, _ in keys} if name in PHASES[equipment] else set())
         begun: Any = None
         for t in sorted(edges):
@@ -91,7 +104,9 @@ def runs_of(log: Log, story: Story, raw: dict[str, Any], equipment: str) -> list
     found = [part for run in found for part in split(run, orders, gaps)]
     for run in found:
         told = zip((run["start"], run["end"]), run["unseen"], strict=True)
-        run["unseen"] = [UNKNOWN if t in run["doubtful"] else unseen for t, unseen in told]
+        later = run["doubtful"].get(run["end"], 0)
+        run["later"] = 0 if later == UNKNOWN else later - (hidden(gaps, run["end"]) or 0) if later else 0
+        run["unseen"] = [run["doubtful"].get(t, unseen) for t, unseen in told]
     counts: dict[Any, int] = {}
     for run in sorted(found, key=lambda r: r["start"]):
         counts[run["batch"], run["step"]] = run["run"] = counts.get((run["batch"], run["step"]), 0) + 1
@@ -160,7 +175,7 @@ def judged(
         pieces.append((v0 + slope * (a - t0), v0 + slope * (b - t0), (b - a) / S))
     v, w, d = (np.array([p[i] for p in pieces], dtype=float) for i in range(3))
     counted = [p for p in inside if not p[2] and (include == "all" or at(states, p[0]) == RUNNING)]
-    longest = whole / S + (run["unseen"][0] or 0) / S
+    longest = whole / S + ((run["unseen"][0] or 0) + run.get("later", 0)) / S
     covered = float(d.sum()) / longest if 0 < longest < UNKNOWN else None
     extremes = np.concatenate([v, w, [p[1] for p in counted]])
     good = [p for p in series if not p[2]]

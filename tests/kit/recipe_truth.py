@@ -95,7 +95,7 @@ class Truth:
         """Return whether all was seen that a parameter rests on: the edges, and its tag since the reading that stood at the start."""
         source = SOURCES[record["equipment"]]
         windows = {edge: window(record, edge) for edge in BOTH}
-        if any(windows[edge] is None and not self._stood(source, stated(record, edge)) for edge in BOTH):
+        if any(record[edge]["basis"] != "observed" and not self._stood(source, stated(record, edge)) for edge in BOTH):
             return False
         start, end = (windows["start"] or [stated(record, "start")])[0], stated(record, "end")
         readings = self.log.seen[f"{source}.{tag}"] if tag else []

@@ -29,6 +29,17 @@ def bodies(count: int, size: int = 200) -> list[Body]:
     return [Body("ebr-gateway/event/1", orjson.dumps(event)[1:])] * count
 
 
+class Hands:
+    """A clock that stands still until it is set, and goes on by a step with each look if there is one."""
+
+    def __init__(self) -> None:
+        self.now_s, self.step_s = 1_000.0, 0.0
+
+    def __call__(self) -> float:
+        self.now_s += self.step_s
+        return self.now_s
+
+
 class Bench:
     """A journal, perhaps a broker, an EBR, and uplinks that can be started and stopped one by one."""
 

@@ -56,6 +56,7 @@ async def test_an_alarm_of_the_server_stands_in_the_journal_and_is_recomputed(tm
     task = asyncio.create_task(driver.run(intake.ports[source.name]))
     try:
         await eventually(lambda: task.done() or any(one.events for one in plc.subscriptions.subscriptions.values()))
+        plc.conditions.happened("Recipe R7 loaded")
         plc.conditions.raised("Overload", 900, "Motor overload")
         plc.conditions.acknowledged("Overload", "jdupont")
         plc.conditions.cleared("Overload")
@@ -71,9 +72,15 @@ async def test_an_alarm_of_the_server_stands_in_the_journal_and_is_recomputed(tm
     assert told[1]["by"] == "jdupont"
     assert told[0]["equipment"] == "granulator"
     payloads = [entry.payload for entry in journal.read((0, 0), max_bytes=100_000_000, max_entries=100_000)]
+    rows = [row["row"] for payload in payloads for row in json.loads(payload).get("event", {}).get("rows", ()) if _is_of(payload, "events")]
+    assert [(row["message"], row["event_type"]) for row in rows] == [("Recipe R7 loaded", "i=2041")], "kept, and no alarm"
     assert list(recompute(line, payloads)) == []
     assert not faults
     await asyncio.to_thread(journal.close)
+
+
+def _is_of(payload: bytes, name: str) -> bool:
+    return bool(json.loads(payload)["event"].get("name") == name)
 
 
 async def _alarms(intake: Intake, journal: Journal, count: int) -> list[dict[str, Any]]:

@@ -15,6 +15,10 @@ BAD_INDEX_RANGE_NO_DATA = 0x80370000
 BAD_NO_DATA = 0x809B0000
 BAD_TYPE_MISMATCH = 0x80740000
 BAD_DATA_TYPE_UNKNOWN = 0x80110000
+STRUCTURE_CHANGED = 0x8000
+"""Status bit: the structure of the value is another one than before (Part 4, 7.39.1); what was known of it does not hold."""
+_SAME_TICKS = 10_000
+"""Source times less than a millisecond apart are of one value: read, it may have a coarser time than in its notification."""
 
 
 class Absent(Exception):
@@ -35,10 +39,13 @@ class Converter:
         self._tags, self._found = tags, report
         self._structures = structures or Structures()
         self._reported: set[tuple[int, str]] = set()
+        self._changed: dict[int, int] = {}  # handle -> source time of the value that said that its structure changed
 
     def __call__(self, record: Undecoded, out: list[Reading]) -> None:
         """Append one reading for each tag of the record's item, whatever is wrong with the others."""
         structures: dict[int, StructureValue] = {}
+        if record.status & STRUCTURE_CHANGED and not record.status & BAD:
+            self._distrust(record)
         for binding in self._items[record.handle].bindings:
             if record.status & BAD:
                 out.append((binding.tag, None, record.status, record.source_ticks, record.server_ticks))
@@ -50,6 +57,14 @@ class Converter:
                 if absent.code:
                     self._report_once(absent.code, binding.tag, f"{self._tags[binding.tag].tag}: {absent.text}")
             out.append((binding.tag, value, status or record.status, record.source_ticks, record.server_ticks))
+
+    def _distrust(self, record: Undecoded) -> None:
+        """Have the structure of a value asked for again before it is read: once for each that says so, for it is read again then."""
+        raw = record.value.values[0] if isinstance(record.value, v.Array) and record.value.values else record.value
+        at = record.source_ticks or 0
+        if isinstance(raw, v.Raw) and abs(self._changed.get(record.handle, -_SAME_TICKS) - at) >= _SAME_TICKS:
+            self._changed[record.handle] = at
+            self._structures.distrust(raw.encoding, record.handle)
 
     def type_of(self, record: Undecoded, binding: TagBinding) -> int:
         """Return the built-in type at the end of a tag's path. Raises Absent."""

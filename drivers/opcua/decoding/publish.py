@@ -23,6 +23,8 @@ _HEADER = struct.Struct("<qII")  # timestamp, request handle, service result
 _HANDLE = struct.Struct("<I")
 _LOW, _HIGH, _SHIFT = v.FILETIME_OF_1970, v.LATEST_FILETIME, v.FILETIME_OF_1970
 _FIRST_LOOK = 8
+MOST_PARTS = 1000
+"""Notifications in one message: one of data, one of events, one of a status are usual (Part 4, 7.26)."""
 
 BROKEN = (Undecodable, struct.error, IndexError, KeyError, ValueError, OverflowError, RecursionError, UaError)
 """Errors of decoding where the bytes do not add up, or name an item that is not ours."""
@@ -124,7 +126,7 @@ def notification_message(body: bytes, at: int, end: int) -> tuple[NotificationMe
     sequence, filetime, count = struct.unpack_from("<Iqi", body, at)
     at += 16
     parts = []
-    v.Budget().spend(max(count, 0))
+    v.Budget(MOST_PARTS).spend(max(count, 0))
     for _ in range(max(count, 0)):
         node, at = v.nodeid(body, at, end)
         kind, length = struct.unpack_from("<Bi", body, at)

@@ -14,8 +14,9 @@ from drivers.opcua.decoding.publish import BROKEN
 from drivers.opcua.plan import MonitoringPlan
 from drivers.opcua.session import variant as v
 from drivers.opcua.session.attributes import BuiltInTypes
-from drivers.opcua.session.link import TOO_LARGE, Link, in_chunks, off_loop, plain
+from drivers.opcua.session.link import Link, in_chunks, off_loop, plain
 from drivers.opcua.session.references import browsed, description
+from drivers.opcua.session.refusals import TOO_LARGE
 
 HAS_ENCODING, HAS_DESCRIPTION, HAS_COMPONENT = 38, 39, 47
 DATA_TYPE_DEFINITION = 23

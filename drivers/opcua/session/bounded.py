@@ -19,6 +19,8 @@ from drivers.opcua.session import variant as v
 LARGEST_CHUNK_BYTES = 1 << 20
 LARGEST_MESSAGE_BYTES = 16 << 20
 MOST_CHUNKS = 512
+LEAST_SENT_BYTES = 8192
+"""Every peer takes a message of this size (Part 6, 7.1.2.3), whatever it states."""
 MOST_READS = 1_000_000
 """Reads of asyncua's decoder in one answer: about one per member; seconds, and some hundred megabytes at worst."""
 MOST_OPENING_READS = 100_000
@@ -42,9 +44,15 @@ class PeerLimits(TransportLimits):
     def update_client_limits(self, msg: ua.Acknowledge) -> None:
         """Take over the server's Acknowledge; called by asyncua."""
         stated = msg.ReceiveBufferSize
-        self.max_send_buffer = min(self.max_send_buffer, stated) if stated >= 8192 else self.max_send_buffer
-        self.most_sent_bytes = min(filter(None, (self.most_sent_bytes, msg.MaxMessageSize)), default=0)
+        self.max_send_buffer = min(self.max_send_buffer, stated) if stated >= LEAST_SENT_BYTES else self.max_send_buffer
+        self.send_at_most(msg.MaxMessageSize)
         self.most_sent_chunks = msg.MaxChunkCount
+
+    def send_at_most(self, message_bytes: int) -> None:
+        """Lower the size of a message that is sent. 0 says nothing."""
+        if message_bytes:
+            most = max(message_bytes, LEAST_SENT_BYTES)
+            self.most_sent_bytes = min(self.most_sent_bytes or most, most)
 
 
 class BoundedBuffer(Buffer):

@@ -18,7 +18,8 @@ from config.grammars.addresses import OpcUaAddress
 from drivers.contract import BadReply, DriverError, DriverMisconfigured, LinkLost
 from drivers.opcua.asyncua_types import Client, status_name, ua
 from drivers.opcua.session import security, server_limits
-from drivers.opcua.session.bounded import LARGEST_MESSAGE_BYTES, MOST_CHUNKS
+from drivers.opcua.session.bounded import LARGEST_MESSAGE_BYTES, LEAST_SENT_BYTES, MOST_CHUNKS
+from drivers.opcua.session.refusals import LATER, TOO_MUCH
 from drivers.opcua.session.variant import FILETIME_OF_1970
 from drivers.opcua.session.wire import BoundedClient, BoundedProtocol
 from drivers.opcua.settings import OpcUaSettings, password
@@ -37,37 +38,12 @@ FOREIGN = (
     InvalidSignature,
 )
 """What asyncua and cryptography raise over certificates, nonces, signatures and answers that are not as they should be."""
-SESSION_GONE = {
-    ua.StatusCodes.BadSessionIdInvalid,
-    ua.StatusCodes.BadSessionClosed,
-    ua.StatusCodes.BadSessionNotActivated,
-    ua.StatusCodes.BadSecureChannelIdInvalid,
-    ua.StatusCodes.BadSecureChannelClosed,
-}
-"""The server no longer has our session, or not on this channel."""
-_LATER = {
-    ua.StatusCodes.BadServerHalted,
-    ua.StatusCodes.BadShutdown,
-    ua.StatusCodes.BadTooManyOperations,
-    ua.StatusCodes.BadTimeout,
-    ua.StatusCodes.BadRequestTimeout,
-    ua.StatusCodes.BadResourceUnavailable,
-    ua.StatusCodes.BadOutOfMemory,
-    ua.StatusCodes.BadTcpServerTooBusy,
-}
-"""The server can not take the session up now, and may well have it still."""
 EARLIEST_YEAR = 1990
 """A clock before it is none: some servers tell 1601 or 1970 where they have no time."""
 LARGE_BYTES = 256 << 10
 """Messages from this size on are decoded off the event loop; a thousand usual values have a fifth of it."""
 KEEP_SESSION_S = 120.0
 """How long the server shall keep a session whose connection is gone, so that a restart can take it, or its subscriptions, over."""
-TOO_MUCH = {0x80100000, 0x80080000, 0x80B80000, 0x80B90000, 0x80800000}
-"""BadTooManyOperations, BadEncodingLimitsExceeded, BadRequestTooLarge, BadResponseTooLarge, BadTcpMessageTooLarge: ask for less at once."""
-TOO_LARGE = TOO_MUCH - {0x80100000}
-"""Those of them that speak of bytes."""
-LEAST_SENT_BYTES = 8192
-"""Every peer takes a message of this size (Part 6, 7.1.2.3)."""
 
 
 @contextlib.contextmanager
@@ -139,6 +115,12 @@ class Link:
             made = self.client.uaclient.made
             raise LinkLost(str(made.failure or "the connection is closed"))
         return protocol
+
+    def give_up(self, why: str) -> None:
+        """End the connection; every request that waits fails with this reason."""
+        made = self.client.uaclient.made
+        if made is not None:
+            made.give_up(why)
 
     def most_sent_bytes(self) -> int:
         """Return how large a message may be on the next connection; 0 if nothing is known beyond what the server states.
@@ -332,7 +314,7 @@ async def _activated(client: Any, settings: OpcUaSettings, endpoint: str, kept: 
         try:
             await _activate(client, settings, identity)
         except ua.UaStatusCodeError as error:
-            if error.code in _LATER:
+            if error.code in LATER:
                 raise
             client.uaclient.session.reset_authentication_token()
         else:

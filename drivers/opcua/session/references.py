@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from drivers.contract import BadReply
 from drivers.opcua.asyncua_types import status_name, ua
 from drivers.opcua.session.link import Link, in_chunks, local
 
@@ -67,7 +66,7 @@ async def _whole(link: Link, wanted: Sequence[Any], size: int) -> list[Browsed]:
     points = {index: result.ContinuationPoint for index, result in enumerate(results) if result.ContinuationPoint}
     while points:
         indexes = list(points)[:size]
-        for index, page in zip(indexes, await _next(link, [points.pop(index) for index in indexes]), strict=True):
+        for index, page in zip(indexes, await _next(link, [points.pop(index) for index in indexes], size), strict=True):
             if page.StatusCode.value & _BAD:
                 status[index] = int(page.StatusCode.value)
                 continue
@@ -79,11 +78,11 @@ async def _whole(link: Link, wanted: Sequence[Any], size: int) -> list[Browsed]:
     return [Browsed([] if code & _BAD else refs, code) for refs, code in zip(references, status, strict=True)]
 
 
-async def _next(link: Link, points: Sequence[bytes]) -> list[Any]:
-    request = ua.BrowseNextRequest()
-    request.Parameters.ReleaseContinuationPoints = False
-    request.Parameters.ContinuationPoints = list(points)
-    pages = list((await link.ask(request, ua.BrowseNextResponse)).Parameters.Results)
-    if len(pages) != len(points):
-        raise BadReply(f"BrowseNext: {len(pages)} results for {len(points)} continuation points")
-    return pages
+async def _next(link: Link, points: Sequence[bytes], size: int) -> list[Any]:
+    async def some(part: Sequence[bytes]) -> list[Any]:
+        request = ua.BrowseNextRequest()
+        request.Parameters.ReleaseContinuationPoints = False
+        request.Parameters.ContinuationPoints = list(part)
+        return list((await link.ask(request, ua.BrowseNextResponse)).Parameters.Results)
+
+    return await in_chunks(points, size, some)

@@ -72,7 +72,11 @@ async def _trusted(client: Any, settings: OpcUaSettings, endpoint: str, place: P
     refusal = refusal_of(place, settings, server, offered.Server.ApplicationUri, sent)
     if refusal:
         digest = certs.reject(place, server)
-        way_out = f"`ebr-gateway certs trust LINE {digest[:16]}`" if refusal == trust.NOT_TRUSTED else "it is not accepted, trusted or not"
+        way_out = (
+            f"`ebr-gateway certs trust LINE {digest[:16]}`"
+            if refusal.startswith(trust.NOT_TRUSTED)
+            else "it is not accepted, trusted or not"
+        )
         raise Untrusted(f"{endpoint}: {refusal}; the certificate lies in {place / 'rejected'}: {way_out}")
     return [server, *sent]
 

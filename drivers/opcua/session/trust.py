@@ -55,7 +55,7 @@ def judge(
     store = _read(folder)
     chain = _chain(server, [*store.trusted, *store.issuers, *sent])
     if not any(certificate in store.trusted for certificate in chain):
-        return Judgement(NOT_TRUSTED)
+        return Judgement(_not_trusted(chain))
     doubts: list[str] = []
     refusal = _revoked(chain, store.lists, now, doubts) or _dated(chain, now) or _named(server, uri) or _weak(chain)
     return Judgement(refusal, doubts)
@@ -164,9 +164,19 @@ def _dated(chain: Sequence[x509.Certificate], now: datetime) -> str | None:
     return None
 
 
+def _not_trusted(chain: Sequence[x509.Certificate]) -> str:
+    """Say that nobody trusts a chain; of one that ends early, also whose certificate lacks to follow it on."""
+    last = chain[-1]
+    if last.subject == last.issuer:
+        return NOT_TRUSTED
+    return f"{NOT_TRUSTED}; its chain ends before {last.issuer.rfc4514_string()}, whose certificate is not in issuers/ or trusted/"
+
+
 def _named(server: x509.Certificate, uri: str | None) -> str | None:
-    if uri and uri_of(server) != uri:
-        return f"the certificate belongs to {uri_of(server)}, the server says it is {uri}"
+    named = uri_of(server)
+    if uri and named != uri:
+        whose = f"belongs to {named}" if named else "names no application (it has no URI among its subject alternative names)"
+        return f"the certificate {whose}, the server says it is {uri}"
     return None
 
 

@@ -250,6 +250,7 @@ def diagnostics(body: bytes, at: int, end: int) -> int:
     at += 4
     if count > end - at:
         raise TooLarge(f"{count} diagnostics in {end - at} bytes")
+    Budget().spend(max(count, 0))
     for _ in range(max(count, 0)):
         at = diagnostic_info(body, at, end)
     return at

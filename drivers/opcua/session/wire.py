@@ -118,6 +118,15 @@ class BoundedProtocol(UASocketProtocol):
         self._open_secure_channel_exchange = response
         self._connection.set_channel(response.Parameters, params.RequestType, params.ClientNonce)
 
+    def send_at_most(self, message_bytes: int) -> None:
+        """Lower the size of a message that may be sent."""
+        limits: Any = self._connection._limits  # noqa: SLF001
+        limits.send_at_most(message_bytes)
+
+    def give_up(self, why: str) -> None:
+        """End the connection for a reason of ours."""
+        self._fail(ConnectionEnded(why))
+
     def _fail(self, error: ConnectionEnded) -> None:
         self.failure = error
         self._gathered.clear()
@@ -201,8 +210,11 @@ class BoundedClient(UaClient):
         Some list none, or those of the URL that they know themselves by, which need not be the one that leads to them (Part 4, 5.7.2: who
         was configured by hand need not compare them).
         """
+        parameters.MaxResponseMessageSize = LARGEST_MESSAGE_BYTES
         answer = await super().create_session(parameters)
         self.has_new_session = True
+        if self.made is not None:
+            self.made.send_at_most(answer.MaxRequestMessageSize)
         for url in (parameters.EndpointUrl, ""):
             if any(self._is_of_this_channel(endpoint) for endpoint in answer.ServerEndpoints or ()):
                 break

@@ -15,8 +15,8 @@ from drivers.opcua.session.link import Link
 from drivers.opcua.subscription.session_state import SessionState
 from drivers.opcua.subscription.subscribe import Subscription
 
-MOST_ACKNOWLEDGEMENTS = 10_000
-"""Acknowledgements that one PublishRequest carries at most."""
+MOST_ACKNOWLEDGEMENTS = 900
+"""Acknowledgements that one PublishRequest carries at most: with them it fits into the smallest message that a server may take."""
 
 
 class Handover:
@@ -80,13 +80,14 @@ class Handover:
     def take_acknowledgements(self) -> list[tuple[int, int]]:
         """Return (subscription id, sequence) of messages that are on disk, for the next PublishRequest; each once.
 
-        One that the server has let go already is not acknowledged: some servers end the connection over an unknown number.
+        One that the server has let go already, or of a subscription that is over, is not acknowledged: some servers end the connection over
+        an unknown number.
         """
         taken, self._committed = self._committed[:MOST_ACKNOWLEDGEMENTS], self._committed[MOST_ACKNOWLEDGEMENTS:]
         if not taken:
             return taken
         by_id = {subscription.id: subscription for subscription in self._state.subscriptions}
-        held = [(number, sequence) for number, sequence in taken if number not in by_id or by_id[number].holds(sequence)]
+        held = [(number, sequence) for number, sequence in taken if number in by_id and by_id[number].holds(sequence)]
         if len(held) < len(taken):
             self._state.count("stale-acknowledgements", len(taken) - len(held))
         return held

@@ -20,7 +20,8 @@ from drivers.opcua.decoding.convert import Converter
 from drivers.opcua.decoding.publish import BROKEN, ServiceFault, Undecoded
 from drivers.opcua.plan import HistoryGap
 from drivers.opcua.session import variant as v
-from drivers.opcua.session.link import TOO_LARGE, Link, names_of, off_loop, plain, plain_errors, status_of
+from drivers.opcua.session.link import Link, names_of, off_loop, plain, plain_errors, status_of
+from drivers.opcua.session.refusals import TOO_LARGE
 from drivers.opcua.subscription.placing import placed
 from drivers.opcua.subscription.semantics import Semantics
 from drivers.opcua.subscription.session_state import SessionState
@@ -34,6 +35,12 @@ LOOK_EVERY_S = 0.5
 """Interval at which new gaps are looked for."""
 _NO_DATA = {0x00A50000, 0x80B10000}
 """GoodNoData, and the BadNoData that some servers send instead: the interval is empty, which is an answer."""
+_NO_BOUND = {0x80D70000, 0x80D80000}
+"""BadBoundNotFound and BadBoundNotSupported: no value, but the place of a bound that was not asked for."""
+_INFO_IS_DATA, _COMPUTED, _EXTRA_DATA = 0x0400, 0x0003, 0x0008
+"""Historian bits of a value's status (Part 4, 7.39.1; Part 11, 6.5.3.2): calculated or interpolated; hides other values of its time."""
+MOST_EMPTY_PAGES = 20
+"""Pages without a value in a row after which a history does not lead on; a server may end a page early for time."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -120,7 +127,10 @@ async def fill(
 async def _between(link: Link, converter: Converter, gap: HistoryGap, node: Any) -> tuple[list[Reading], str | None]:
     """Return everything between the gap's ends, in order, and why that does not fill it, or None. Raises Incomplete, ServiceFault."""
     timed: list[tuple[Reading, list[Reading]]] = []
-    for record in await _raw(link, gap, node):
+    records = await _raw(link, gap, node)
+    if any(_historian_bits(record.status) & _COMPUTED for record in records):
+        raise Incomplete("it gives values that were calculated or interpolated")
+    for record in records:
         when = record.server_ticks if record.source_ticks is None else record.source_ticks
         if when is None:
             raise Incomplete("a value without a time")
@@ -130,7 +140,15 @@ async def _between(link: Link, converter: Converter, gap: HistoryGap, node: Any)
         timed.append(((of_tag[0], of_tag[1], of_tag[2], when, of_tag[4]), converted))
     timed.sort(key=lambda pair: pair[0][3] or 0)  # stable: values of one time stay in the order in which the server lists them
     which = placed([of_tag for of_tag, _ in timed], gap.before, gap.since_ticks, gap.until_ticks, gap.after)
-    return [reading for _, converted in timed[which.first : which.end] for reading in converted], which.why_open
+    inside = timed[which.first : which.end]
+    is_hiding = any(_historian_bits(of_tag[2]) & _EXTRA_DATA for of_tag, _ in inside)
+    why_open = which.why_open or ("some of its values hide others of their time" if is_hiding else None)
+    return [reading for _, converted in inside for reading in converted], why_open
+
+
+def _historian_bits(status: int) -> int:
+    """Return the low bits of a status where they are a historian's, else 0."""
+    return status & 0x1F if status & _INFO_IS_DATA else 0
 
 
 async def _raw(link: Link, gap: HistoryGap, node: Any) -> list[Undecoded]:
@@ -138,7 +156,7 @@ async def _raw(link: Link, gap: HistoryGap, node: Any) -> list[Undecoded]:
     values: list[Undecoded] = []
     point: bytes | None = None
     points: set[bytes] = set()
-    size = PAGE
+    size, empty = PAGE, 0
     for _ in range(MOST_PAGES):
         try:
             status, point, page = await off_loop(_page, await link.raw(_request(node, gap, point, size)), gap.item.handle)
@@ -154,10 +172,11 @@ async def _raw(link: Link, gap: HistoryGap, node: Any) -> list[Undecoded]:
             raise Incomplete(f"HistoryRead: {status_name(status)}")
         if page is None and status not in _NO_DATA:
             raise Incomplete(f"HistoryRead: {status_name(status)}, and no data in the answer")
-        values += page or []
+        values += [record for record in page or [] if record.status not in _NO_BOUND]
         if not point:
             return values
-        if point in points or not page:
+        empty = 0 if page else empty + 1
+        if point in points or empty > MOST_EMPTY_PAGES:
             # Released: a server keeps a limited number of continuation points per session.
             await link.raw(_request(node, gap, point, release=True))
             raise Incomplete("the server repeats its continuation point")

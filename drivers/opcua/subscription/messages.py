@@ -18,7 +18,8 @@ from drivers.opcua.decoding.convert import Converter
 from drivers.opcua.decoding.publish import BROKEN, Decoder, NotificationMessage, ServiceFault, Undecoded
 from drivers.opcua.decoding.structures import values_of
 from drivers.opcua.plan import HistoryGap, MonitoredItem
-from drivers.opcua.session.link import SESSION_GONE, TOO_LARGE, Link, off_loop
+from drivers.opcua.session.link import Link, off_loop
+from drivers.opcua.session.refusals import SESSION_GONE, TOO_LARGE
 from drivers.opcua.session.variant import Budget
 from drivers.opcua.settings import OpcUaSettings
 from drivers.opcua.subscription import alarms, subscribe
@@ -71,6 +72,9 @@ class Messages:
 
     async def _take(self, subscription: Subscription, message: NotificationMessage, body: bytes, arrived_ns: int) -> None:
         ahead = sequence_ahead(message.sequence, subscription.expected)
+        if ahead < 0 and message.parts and subscription.is_later(message.publish_ticks):
+            await self._renumbered(subscription, message)
+            ahead = 0
         if ahead > 0:
             await self._recover(subscription, message.sequence, ahead)
         # A keep-alive names the number of the next message and does not use it: there is nothing to acknowledge.
@@ -81,6 +85,7 @@ class Messages:
         if ahead < 0:
             self._state.count("messages-seen-before")
             return
+        subscription.newest_ticks = max(subscription.newest_ticks, message.publish_ticks or 0)
         if subscription.group.alarms is not None:
             await self._events(subscription, message, body, arrived_ns)
             return
@@ -91,6 +96,18 @@ class Messages:
             readings = []
         subscription.expected = sequence_after(message.sequence)
         await self._hand_over_data(subscription, readings, message, arrived_ns)
+
+    async def _renumbered(self, subscription: Subscription, message: NotificationMessage) -> None:
+        """Go on with numbers that begin anew: a message with an earlier number and a later time is none of before.
+
+        Servers that take over from each other do so (Part 4, 6.6.2); what was sent between is not known.
+        """
+        self._state.count("renumbered")
+        await self._report_loss(
+            subscription, "message-lost", f"message {subscription.expected} is due, a later one came as {message.sequence}"
+        )
+        subscription.expected = message.sequence
+        await self.refresh(subscription)
 
     async def _events(self, subscription: Subscription, message: NotificationMessage, body: bytes, arrived_ns: int) -> None:
         """Hand conditions over as they are, in the message's order. Report what was lost, and have present conditions asked for."""

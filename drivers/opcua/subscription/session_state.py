@@ -31,6 +31,7 @@ class SessionState:
     same_time: dict[int, list[Reading]] = field(default_factory=dict)  # of tags whose newest readings share it: these, in order
     history_gaps: list[HistoryGap] = field(default_factory=list)
     before: dict[int, int] = field(default_factory=dict)  # after a restart: ticks through which a tag is certainly in the journal
+    largest_bytes: int = 0  # of an answer to a PublishRequest
     through_ticks: int | None = None  # the newest publish time
     counts: dict[str, int] = field(default_factory=dict)
 

@@ -13,13 +13,16 @@ from drivers.contract import Emit, Finding, LinkLost, Loss
 from drivers.opcua.asyncua_types import status_name, ua
 from drivers.opcua.decoding import publish
 from drivers.opcua.decoding.publish import BROKEN, ServiceFault
-from drivers.opcua.session.link import TOO_LARGE, Link, off_loop, plain_errors
+from drivers.opcua.session.link import Link, off_loop, plain_errors
+from drivers.opcua.session.refusals import TOO_LARGE
 from drivers.opcua.subscription.bridging import Supply
 from drivers.opcua.subscription.messages import Messages
 from drivers.opcua.subscription.session_state import SessionState
 
 OUTSTANDING = 8
 """PublishRequests that wait at the server: so acknowledging after the commit costs no throughput."""
+MOST_WAITING_BYTES = 48 << 20
+"""Answers that wait here to be taken; beyond it the link is given up, and what was not taken is fetched again message by message."""
 _ASK_AGAIN = {ua.StatusCodes.BadTimeout, ua.StatusCodes.BadRequestTimeout}
 
 
@@ -29,6 +32,7 @@ class Stream:
     def __init__(self, emit: Emit, link: Link, messages: Messages, state: SessionState) -> None:
         self._emit, self._link, self._messages, self._state = emit, link, messages, state
         self._by_id = {subscription.id: subscription for subscription in state.subscriptions}
+        self._waiting_bytes = 0
         self._arrived: deque[tuple[int, asyncio.Future[Any]]] = deque()
         self._awake = asyncio.Event()
         self._supply = Supply(min((s.group.publish_ms for s in state.subscriptions), default=1000))
@@ -56,7 +60,8 @@ class Stream:
         protocol, now_ns = self._link.protocol, time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         self._supply.look(self._outstanding, len(self._arrived), now_ns)
         # Answers that wait here count as well: while the disk is slow, the server keeps what it has in its queues.
-        while self._outstanding + len(self._arrived) < self._most_outstanding:
+        most = min(self._most_outstanding, max(1, MOST_WAITING_BYTES // max(self._state.largest_bytes, 1)))
+        while self._outstanding + len(self._arrived) < most:
             protocol.publish(self._messages.handover.take_acknowledgements()).add_done_callback(self._on_answer)
             self._outstanding += 1
         self._supply.sent(self._outstanding, now_ns)
@@ -72,8 +77,13 @@ class Stream:
 
     def _on_answer(self, future: "asyncio.Future[Any]") -> None:
         self._outstanding -= 1
-        if not future.cancelled():
-            future.exception()  # marked as seen: the reader of the answers may have ended
+        # exception(): marked as seen, the reader of the answers may have ended.
+        if not future.cancelled() and future.exception() is None:
+            size = len(future.result())
+            self._waiting_bytes += size
+            self._state.largest_bytes = max(self._state.largest_bytes, size)
+            if self._waiting_bytes > MOST_WAITING_BYTES:
+                self._link.give_up(f"more than {MOST_WAITING_BYTES >> 20} MiB of notifications wait to be taken")
         # The instant of arrival is taken here: the answer may wait for the disk before it is decoded.
         self._arrived.append((time.monotonic_ns(), future))
         self._awake.set()
@@ -93,7 +103,10 @@ class Stream:
                     late = [s for s in self._by_id.values() if max(s.seen_s, self._listening_s) + 1.5 * s.keep_alive_s <= due]
                     silence = f"nothing for {1.5 * late[0].keep_alive_s:g} s, 1.5 keep-alives" if late else "silence"
                     raise LinkLost(f"{silence} (subscription {late[0].id if late else '?'})") from None
-        return self._arrived.popleft()
+        arrived_ns, future = self._arrived.popleft()
+        if not future.cancelled() and future.exception() is None:
+            self._waiting_bytes -= len(future.result())
+        return arrived_ns, future
 
     async def _take_answer(self, arrived_ns: int, future: "asyncio.Future[Any]") -> None:
         """Decode an answer's envelope, and take its message."""

@@ -11,7 +11,7 @@ from drivers.opcua.asyncua_types import status_name, ua
 from drivers.opcua.plan import ItemGroup, MonitoredItem
 from drivers.opcua.session.link import Link, in_chunks, names_of
 from drivers.opcua.settings import MOST_ITEMS, OpcUaSettings
-from drivers.opcua.subscription.alarms import event_filter
+from drivers.opcua.subscription.alarms import event_filter, fields_refused
 from drivers.opcua.subscription.bridging import untold
 
 LIFETIME_S = 60.0
@@ -22,6 +22,8 @@ _FILTER_REFUSED = {
     ua.StatusCodes.BadMonitoredItemFilterUnsupported,
     ua.StatusCodes.BadMonitoredItemFilterInvalid,
     ua.StatusCodes.BadFilterNotAllowed,
+    ua.StatusCodes.BadDeadbandFilterInvalid,
+    ua.StatusCodes.BadEventFilterInvalid,
 }
 NO_ROOM = ua.StatusCodes.BadTooManyMonitoredItems
 """Fault of a server that has no room for so many items; or the status of each that it has no room for."""
@@ -53,6 +55,7 @@ class Subscription:
     untold: set[int] = field(default_factory=set)  # tags of whose losses the server's queue does not tell
     refresh_due: bool = False  # of events: the present conditions must be asked for
     values_due: bool = False  # the present values must be read
+    newest_ticks: int = 0  # publish time of the newest message
     most_notifications: int = MOST_ITEMS  # per message
     since: dict[int, int] = field(default_factory=dict)  # tag -> ticks through which it is known, where this one follows a lost one
 
@@ -64,6 +67,10 @@ class Subscription:
         """Return the items of whose losses the server does not tell, of those that it has accepted."""
         items = [item for item in self.group.items if item.handle not in self.missing]
         return [item for item in items if any(binding.tag in self.untold for binding in item.bindings)]
+
+    def is_later(self, publish_ticks: int | None) -> bool:
+        """Whether a message was made after every one that was taken: by its time, which a message that is sent again keeps."""
+        return publish_ticks is not None and 0 < self.newest_ticks < publish_ticks
 
     def take_in(self, whole: ItemGroup) -> None:
         """Have the items of more groups. It is in the watermark when all of them have sent a first value."""
@@ -171,7 +178,7 @@ async def add_items(
             subscription.missing[item.handle] = refused if isinstance(refused, int) else NODE_UNKNOWN
     results = await _created(link, subscription, existing, filtered=True)
     refused = [index for index, result in enumerate(results) if result.StatusCode.value in _FILTER_REFUSED]
-    # Some servers refuse every filter: without one the item reports status and value, as trigger 1 does.
+    # Some servers refuse every filter: without one the item reports status and value, as trigger 1 does; of events, what every event has.
     if refused:
         again = await _created(link, subscription, [existing[index] for index in refused], filtered=False)
         for index, result in zip(refused, again, strict=True):
@@ -224,7 +231,7 @@ def _create_request(item: MonitoredItem, node: Any, *, filtered: bool) -> Any:
     parameters.QueueSize = item.queue
     parameters.DiscardOldest = True
     if item.alarms is not None:
-        parameters.Filter = event_filter()
+        parameters.Filter = event_filter(conditions=filtered)
     elif filtered and (item.trigger != 1 or item.deadband > 0):
         kind = ua.DeadbandType.Absolute if item.deadband > 0 else ua.DeadbandType.None_
         parameters.Filter = ua.DataChangeFilter(ua.DataChangeTrigger(item.trigger), kind, item.deadband)
@@ -237,7 +244,12 @@ def _create_request(item: MonitoredItem, node: Any, *, filtered: bool) -> Any:
 
 
 def revisions(
-    group: ItemGroup, subscription: Any | None, created: Sequence[tuple[MonitoredItem, Any]], tags: Sequence[Tag], tolerance_s: float
+    group: ItemGroup,
+    subscription: Any | None,
+    created: Sequence[tuple[MonitoredItem, Any]],
+    tags: Sequence[Tag],
+    tolerance_s: float,
+    keep_alive_asked_s: float,
 ) -> list[Finding]:
     """Compare what the server promises with what was asked; return a finding for each difference, because each can lose values.
 
@@ -249,6 +261,9 @@ def revisions(
     for item, result in created:
         if item.alarms is None and result.RevisedSamplingInterval > max(item.rate_ms, group.publish_ms if item.rate_ms == 0 else 0) * 1.01:
             slower.setdefault((float(item.rate_ms), result.RevisedSamplingInterval), []).extend(binding.tag for binding in item.bindings)
+        if item.alarms is not None and (absent := fields_refused(result.FilterResult)):
+            text = f"alarms of {item.alarms.notifier}: the server does not tell {', '.join(absent)} of them; they can not be followed"
+            findings.append(Finding("alarms-not-heard", text, severity="alarm", evidence={"notifier": item.alarms.notifier}))
         if result.RevisedQueueSize < item.queue:
             shorter.setdefault((item.queue, result.RevisedQueueSize), []).extend(binding.tag for binding in item.bindings)
     for (requested, revised), tag_indexes in slower.items():
@@ -266,6 +281,10 @@ def revisions(
     if lifetime_s < tolerance_s:
         text = f"the server keeps a subscription for {lifetime_s:g} s, shorter than outage_tolerance_s = {tolerance_s:g}"
         findings.append(Finding("lifetime-revised", text, subscription_tags(group), evidence={"revised_s": lifetime_s}))
+    keep_alive_s = subscription.RevisedPublishingInterval * subscription.RevisedMaxKeepAliveCount / 1000
+    if keep_alive_s > 2 * keep_alive_asked_s:
+        text = f"a silent link is found late: the server gives a sign every {keep_alive_s:g} s instead of {keep_alive_asked_s:g} s"
+        findings.append(Finding("publishing-revised", text, subscription_tags(group)))
     if subscription.RevisedPublishingInterval > group.publish_ms * 2:
         text = f"the server publishes every {subscription.RevisedPublishingInterval:g} ms instead of {group.publish_ms} ms"
         findings.append(Finding("publishing-revised", text, subscription_tags(group), "info"))

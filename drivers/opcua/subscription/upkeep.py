@@ -9,6 +9,7 @@ from cryptography import x509
 
 from config import Source, Tag
 from drivers.contract import Emit, Finding, Loss
+from drivers.opcua.asyncua_types import status_name
 from drivers.opcua.decoding.structures import Structures
 from drivers.opcua.plan import MonitoredItem, parsed_address
 from drivers.opcua.session import certs, paths, security, trust
@@ -151,9 +152,11 @@ class Upkeep:
                 continue
             subscription.refresh_due = False
             refused = await alarms.refresh(self._link, subscription.id)
-            if refused is not None and subscription.group.alarms is not None:
-                text = f"alarms of {subscription.group.alarms.notifier}: which stand already is not known, ConditionRefresh: {refused}"
-                await self._emit.found(Finding("alarms-not-refreshed", text))
+            if refused is not None and refused not in alarms.NO_REFRESH:
+                subscription.refresh_due = True
+            elif refused is not None and subscription.group.alarms is not None:
+                why = f"which stand already is not known, ConditionRefresh: {status_name(refused)}"
+                await self._emit.found(Finding("alarms-not-refreshed", f"alarms of {subscription.group.alarms.notifier}: {why}"))
             return REFRESH_EVERY_S  # a refresh that itself makes the queue overflow must not be asked for without end
         return 0.5
 

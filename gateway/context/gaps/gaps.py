@@ -105,6 +105,11 @@ class Gaps:
         names = self._names(gap) if event["tags"] == "all" else list(event["tags"])
         return Closed(self._close(gap, names, from_rfc3339(event["end"]), event["outcome"]).tags, [])
 
+    def stands_again(self, name: str, end: int) -> None:
+        """Note that a signal said after a lost gap what it had said before."""
+        ends = {closed for _, closed in self._state.lost.get(name, ())}
+        self._state.again[name] = [known for known in (*self._state.again.get(name, ()), end) if known in ends]
+
     def _seen(self, source: str, times: Mapping[str, int], outcome: str) -> Closed:
         done = Closed({}, [])
         for gap in [gap for gap in self._state.gaps if gap.source == source]:

@@ -1,13 +1,14 @@
 """The parameters of an ended run: sums of what was observed, how exactly its edges are known, and how far its times can be trusted."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from config import Parameter
 from gateway.context import event_bodies
 from gateway.context.plan import Gathered, Plan
 from gateway.context.records.run_edges import end_of, start_of
-from gateway.context.standing import gaps_of
+from gateway.context.standing import gaps_of, later
 from gateway.context.state import Instant, Run, State
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
 from gateway.parameters import (
@@ -71,8 +72,9 @@ class RunParameters:
         last = end_of(self._state, self._plan, run) or run.end
         lost = _apart([*self._lost(run, row, last), *stateless])
         unseen, alone = (unsighted(row, lost, hidden, span, stops) for hidden in ((), cuts))
+        until = replace(_edge(last), later=later(self._state, self._plan, run.end))
         first = start_of(self._state, self._plan, run)
-        edges = Edges(_edge(first), _edge(last), unseen, alone, presumed(row, _apart(stateless), span, stops))
+        edges = Edges(_edge(first), until, unseen, alone, presumed(row, _apart(stateless), span, stops))
         sums, limits = None if need is None else book.sums[need.key], resolved(row, book, edges.start)
         made = parameter_of(row, tag, sums, limits, cuts, edges, included=time)
         return made if sums is None or not sums.goes_beyond(end) else not_until_end(made)

@@ -54,6 +54,7 @@ class Settling:
         before = where.seen.get(tag)
         origin = Origin(_after(before, at), seq, self._plan.places[tag].source.name)
         where.seen[tag] = Seen(value, origin.at, seq)
+        standing.moved(self._state, tag, origin.at.ticks, unit.settle_ticks)
         self._stood_until(unit, where, tag, origin.at)
         if before is not None and self._went_on(unit, where, tag, before, value, origin.at):
             origin = origin._replace(at=standing.unknown(origin.at))

@@ -1,12 +1,15 @@
 // A server that nobody here wrote: node-opcua. Items item.0 .. item.N-1 in urn:example:node count up, all together, RATE times a second; the
 // value is the number of the tick and the source time is the tick's own, so that what must arrive is known without a log.
 // Arguments: port, items, rate per second, state file (the count goes on over a restart), "user" to ask for a name and a password,
-// "alarm" for an alarm of node-opcua's own on the variable "level", which follows the numbers on stdin.
+// "alarm" for an alarm of node-opcua's own on the variable "level", which follows the numbers on stdin; last, JSON of what is otherwise: options
+// of OPCUAServer, and of ours "pad" (characters added to each identifier), "event_ms" (a plain event each so often) and "limits" (what its
+// Acknowledge says of messages).
 const fs = require("fs");
 const readline = require("readline");
 const { OPCUAServer, Variant, DataType, StatusCodes, MessageSecurityMode, SecurityPolicy, OPCUACertificateManager } = require("node-opcua");
 
-const [port, items, rate, state, identity, alarming] = process.argv.slice(2);
+const [port, items, rate, state, identity, alarming, otherwise] = process.argv.slice(2);
+const { pad = 0, event_ms = 0, limits, ...options } = JSON.parse(otherwise || "{}");
 
 // An alarm above 80, which the numbers on stdin move.
 function addAlarm(space, folder) {
@@ -32,8 +35,10 @@ async function main() {
     securityModes: [MessageSecurityMode.None, MessageSecurityMode.SignAndEncrypt],
     allowAnonymous: identity !== "user",
     userManager: { isValidUser: (name, password) => name === "ebr" && password === "secret" },
-    serverCapabilities: { minSupportedSampleRate: 0, maxSubscriptions: 100, maxMonitoredItems: 100000 },
     serverInfo: { applicationUri: "urn:example:node-server" },
+    ...(limits ? { transportSettings: { adjustTransportLimits: () => limits } } : {}),
+    ...options,
+    serverCapabilities: { minSupportedSampleRate: 0, maxSubscriptions: 100, maxMonitoredItems: 100000, ...options.serverCapabilities },
   });
   await server.initialize();
   const space = server.engine.addressSpace.registerNamespace("urn:example:node");
@@ -42,7 +47,7 @@ async function main() {
   for (let i = 0; i < Number(items); i++) {
     variables.push(space.addVariable({
       componentOf: folder,
-      nodeId: `s=item.${i}`,
+      nodeId: `s=item.${"x".repeat(pad)}${i}`,
       browseName: `item.${i}`,
       dataType: "Double",
       minimumSamplingInterval: 0,
@@ -54,6 +59,12 @@ async function main() {
     addAlarm(space, folder);
   }
   await server.start();
+  if (event_ms) {
+    setInterval(() => server.raiseEvent("BaseEventType", {
+      message: { dataType: DataType.LocalizedText, value: { text: "recipe loaded" } },
+      severity: { dataType: DataType.UInt16, value: 400 },
+    }), event_ms);
+  }
   let tick = fs.existsSync(state) ? Number(fs.readFileSync(state, "utf8")) : 0;
   console.log("ready");
   const period = 1000 / Number(rate);

@@ -1,6 +1,7 @@
 """The SQL driver against PostgreSQL and MariaDB: what their columns can hold, what can be a watermark, and statements that do not end."""
 
 import asyncio
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -268,3 +269,33 @@ async def test_a_statement_that_ran_into_its_time_or_was_stopped_is_ended_on_the
             await become(server, name, "1\n")
         await become(server, name, "0\n")
     figures("SQL", f"{', '.join(drivers)}: statements left on the server after two that ran into timeout_s: 0; after a stop: 0")
+
+
+@pytest.mark.urs("URS-DAQ-11")
+@pytest.mark.filterwarnings("ignore:.*ServerCursor.*was deleted while still open:ResourceWarning")  # its connection is closed
+@pytest.mark.parametrize("driver", POSTGRES_DRIVERS)
+async def test_a_poll_that_is_cancelled_at_any_point_leaves_no_connection_on_the_server(pg: Server, driver: str) -> None:
+    pg.run(
+        "DROP TABLE IF EXISTS c; CREATE TABLE c(id int PRIMARY KEY, v int); INSERT INTO c SELECT i, i FROM generate_series(1, 2000) AS i;"
+    )
+    its = source(pg.endpoint(driver), query(table="c"))
+    gc.collect()
+    gc.disable()  # what it alone would close stays open in a running gateway until it comes by
+    try:
+        for after in range(40):
+            reading = asyncio.create_task(MesSqlDriver(its, []).run(Journal()))
+            for _ in range(after):
+                await asyncio.sleep(0.0001)
+            reading.cancel()
+            await asyncio.wait([reading])
+        async with asyncio.timeout(DEADLINE_S):
+            while await asyncio.to_thread(_connections, pg):  # noqa: ASYNC110 - the state is the server's
+                await asyncio.sleep(0.05)
+    finally:
+        gc.enable()
+
+
+def _connections(server: Server) -> int:
+    """How many connections of this driver the server has in the test's database."""
+    sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    return int(server.run(f"COPY ({sql}) TO STDOUT").split()[-1])

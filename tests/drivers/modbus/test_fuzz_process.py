@@ -1,7 +1,8 @@
 """Random answers, late, cut, joined, doubled and spoiled: no reply but the data that the device gave for that very request.
 
 What no receiver can know is left out: changed data under a right TCP header (TCP itself neither loses nor changes bytes), and so an answer
-without its end where what follows is no answer to a request, but noise or a wrong one. FUZZ_S: how long each runs under `make faults`,
+without its end where what follows is no answer to a request, but noise or a wrong one. Of RTU, a late answer that names another function
+than it was asked by, and so the one of the next request: these are counted by themselves. FUZZ_S: how long each runs under `make faults`,
 600 s unless told otherwise.
 """
 
@@ -48,6 +49,7 @@ class Device:
     def __init__(self, kind: str, rng: random.Random) -> None:
         self._kind, self._rng = kind, rng
         self.given: dict[bytes, tuple[int, int]] = {}  # data -> the request that it was given for
+        self.misnamed: set[bytes] = set()  # data that was said under another function than was asked
         self.did = Counter[str]()
         self._held: list[bytes] = []
         self._cut = b""
@@ -94,6 +96,8 @@ class Device:
 
     async def _answer(self, head: bytes, writer: asyncio.StreamWriter | _Port) -> None:
         rng = self._rng
+        if self._kind == "rtu-echo":
+            writer.write(head)
         asked = head[6:] if self._kind == "tcp" else head[:-2]
         unit, function, count = asked[0], asked[1], int.from_bytes(asked[4:6], "big")
         size = (count + 7) // 8 if function < 3 else 2 * count
@@ -105,6 +109,8 @@ class Device:
         self.did[act] += 1
         if act in ("right", "late", "held", "twice", "noise-before", "noise-after", "pieces"):
             self.given[data] = (unit, function)
+        elif act == "other-function" and self._kind != "tcp":
+            self.misnamed.add(data)
         noise = rng.randbytes(rng.randrange(1, 30))
         said = {
             "cut": right[: rng.randrange(1, len(right))],
@@ -164,16 +170,23 @@ class Asker:
         except (NoAnswer, WrongAnswer, ModbusException) as error:
             self.outcomes[type(error).__name__] += 1
             return
+        if reply.data in self._device.misnamed:
+            self.outcomes["late under another function"] += 1
+            return
         self.outcomes["good"] += 1
         given = self._device.given.pop(reply.data, None)
         if given != (request.unit, request.function) or reply.data in before:
             self.wrong.append(f"{request}: {reply.data.hex(' ')}")
 
 
+def _rtu(endpoint: Endpoint, unanswered: LateFrames, kind: str) -> RtuLink:
+    return RtuLink(endpoint, TIMEOUT_S, 0.0, Path(), unanswered, local_echo=kind == "rtu-echo")
+
+
 @pytest.mark.urs("URS-DAQ-05", "URS-DAQ-06")
 @pytest.mark.timeout(3 * FUZZ_S + 300)
 @pytest.mark.parametrize("seconds", [1.5, pytest.param(FUZZ_S, marks=pytest.mark.faults)], ids=["short", "long"])
-@pytest.mark.parametrize("kind", ["tcp", "rtu-tcp", "rtu"])
+@pytest.mark.parametrize("kind", ["tcp", "rtu-tcp", "rtu", "rtu-echo"])
 async def test_no_reply_but_the_data_that_the_device_gave_for_this_request(kind: str, seconds: float, figures: Any) -> None:
     seed = 31 if seconds < 2 else random.SystemRandom().randrange(1 << 32)
     rng = random.Random(seed)
@@ -181,7 +194,7 @@ async def test_no_reply_but_the_data_that_the_device_gave_for_this_request(kind:
     asker = Asker(device, rng)
     server, cable = await asyncio.start_server(device.serve, "127.0.0.1", 0), Cable()
     endpoint = Endpoint("tcp" if kind == "tcp" else "rtu-tcp", "127.0.0.1", server.sockets[0].getsockname()[1])
-    if kind == "rtu":
+    if kind in ("rtu", "rtu-echo"):
         endpoint = Endpoint("rtu", path=os.ttyname(cable.slave), baudrate=115_200)
     serves = asyncio.create_task(device.serve_port(cable))
     unanswered = LateFrames(dict)
@@ -189,7 +202,7 @@ async def test_no_reply_but_the_data_that_the_device_gave_for_this_request(kind:
     until_s, connections = loop.time() + seconds, 0
     while loop.time() < until_s:
         connections += 1
-        link: Any = TcpLink(endpoint, TIMEOUT_S, 3) if kind == "tcp" else RtuLink(endpoint, TIMEOUT_S, 0.0, Path(), unanswered)
+        link: Any = TcpLink(endpoint, TIMEOUT_S, 3) if kind == "tcp" else _rtu(endpoint, unanswered, kind)
         try:
             await link.open()
             async with asyncio.timeout(min(2.0, max(until_s - loop.time(), 0.01))), asyncio.TaskGroup() as tasks:

@@ -224,3 +224,22 @@ def test_check_reports_each_problem_at_its_row():
 def test_a_driver_with_problems_is_not_made():
     with pytest.raises(DriverMisconfigured, match="udp"):
         ModbusDriver(Source(name="plc", driver="modbus", endpoint="udp://x"), [])
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "unit", "said"),
+    [
+        ("rtu:///dev/ttyUSB0", 0, "unit 0 is broadcast on a bus"),
+        ("rtu-tcp://10.0.0.7:4001", 0, "unit 0 is broadcast on a bus"),
+        ("rtu:///dev/ttyUSB0", 248, "reserved on a bus"),
+        ("rtu:///dev/ttyUSB0", 247, None),
+        ("tcp://10.0.0.7", 0, None),
+        ("tcp://10.0.0.7", 255, None),
+    ],
+)
+def test_unit_numbers_that_nobody_on_a_bus_answers_to_are_told(endpoint, unit, said):
+    source = Source(name="s", driver="modbus", endpoint=endpoint)
+    found = [
+        str(its) for its in ModbusDriver.check(source, [Tag(tag="t", source="s", address=f"{unit}/holding/1", type="uint16", unit="1")])
+    ]
+    assert (said in found[0]) if said else not found

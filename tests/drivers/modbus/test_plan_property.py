@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from config import Tag
@@ -199,6 +199,50 @@ def test_a_proven_read_of_a_running_counter_is_a_value_that_it_had(upper, before
         if guard.proven(reads, at):
             # any lower register that the counter had while the upper one stood is a value on its way, met or passed between samples
             assert read in had or _passed(read, start, now), (start, steps, reads, at, len(lower_ran))
+
+
+@pytest.mark.urs("URS-DAQ-06")
+@given(values=st.lists(st.integers(-0x8000, 0x7FFF), min_size=2 * MOST_READS + 1, max_size=2 * MOST_READS + 1), upper_first=st.booleans())
+def test_a_proven_read_of_a_value_around_zero_is_one_that_it_had(values, upper_first):
+    """It is another one at each sample, of any sign: counts of an empty scale, flow at rest, torque."""
+    guard = Guard(Value(0, 1, "holding", 0, 2, "int32"))
+    reads = []
+    for read in range(MOST_READS):
+        first, second = (value % 2**32 for value in values[2 * read : 2 * read + 2])
+        upper, lower = (first, second) if upper_first else (second, first)
+        raw = upper >> 16 << 16 | lower & 0xFFFF
+        reads.append(raw - 2**32 if raw >> 31 else raw)
+    torn = [read not in values for read in reads]
+    assume(not any(all(torn[at : at + 3]) for at in range(len(torn) - 2)))  # the device tears three in a row, and all in one way
+    for at in range(len(reads)):
+        assert not (guard.proven(reads, at) and torn[at])
+
+
+@pytest.mark.urs("URS-DAQ-06")
+def test_the_shadow_of_a_value_around_zero_is_not_taken_from_one_read():
+    """The lower register of -1 and the upper one of 0 are 65535: no fall, no carry, and none of it was there."""
+    values = [Value(0, 1, "holding", 0, 2, "int32")]
+    guards = Guards(values)
+    guards.wake()
+    guards.guarded[0][1].accept(0, suspected=False)
+    guards.settle()
+    assert not guards.calm([65535])
+    assert doubtful(guards.guarded, [[65535]], 0) == (0,)
+    assert doubtful(guards.guarded, [[65535], [65535], [0]], 1) == (0,)
+    assert doubtful(guards.guarded, [[0], [65535], [0]], 1) == (0,)
+    assert doubtful(guards.guarded, [[40_000], [40_001], [40_003]], 1) == ()
+    assert guards.calm([7])
+
+
+@pytest.mark.urs("URS-DAQ-06")
+@given(values=st.lists(st.integers(-50, 50), min_size=3, max_size=MOST_READS))
+def test_a_value_that_is_noisy_around_zero_is_proven_by_three_reads(values):
+    """A third of such readings was Uncertain: their upper register changes with each change of sign."""
+    guard = Guard(Value(0, 1, "holding", 0, 2, "int32"))
+    assert all(guard.proven(values, at) for at in range(1, len(values) - 1))
+    guard.accept(values[0], suspected=True)
+    guard.accept(values[1], suspected=True)
+    assert guard.at_ease
 
 
 def _passed(value: int, start: int, end: int) -> bool:

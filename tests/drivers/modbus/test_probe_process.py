@@ -28,10 +28,13 @@ async def probed(tmp_path):
     await plc.start()
     await plc.set({"temperature": 81.25, "level": 2515, "pump": True, "batch": "B-0417"}, 0)
 
-    async def probe(*tags: Tag, exact: bool = False, dead: int | None = None):
+    async def probe(*tags: Tag, exact: bool = False, dead: int | None = None, hole: int = 1):
         plc.memory.exact = exact
         plc.dead = {dead} if dead else set()
-        source = Source(name="plc", driver="modbus", endpoint=f"tcp://127.0.0.1:{plc.port}", rate_ms=100, options={"timeout_ms": 100})
+        options = {"hole_registers": hole, "hole_bits": hole}
+        source = Source(
+            name="plc", driver="modbus", endpoint=f"tcp://127.0.0.1:{plc.port}", rate_ms=100, options=options | {"timeout_ms": 100}
+        )
         return await ModbusDriver(source, tags).probe()
 
     yield probe
@@ -52,6 +55,16 @@ async def test_a_right_map_is_ok_with_raw_bytes_neighbours_and_orders(probed):
     assert report.requests_per_s == 30
     assert 0 < report.busy < 1
     assert report.lines()[-1].startswith("30.0 requests/s")
+
+
+@pytest.mark.urs("URS-MAP-07")
+async def test_no_neighbour_is_read_that_the_map_does_not_name(probed):
+    """Reading may have an effect: meters that clear on read, latches, queues of events."""
+    report = await probed(*TRUE_MAP[1:], hole=0)
+    assert [tag.neighbours for tag in report.tags] == [{"n": 2515}, {"n": True}, {"n": "B-0417"}]
+    assert "3 tags without neighbours: hole_registers and hole_bits above 0 declare" in report.lines()[-2]
+    beside = Tag(tag="beside", source="plc", address="1/input/13:uint16", type="uint16")
+    assert (await probed(TRUE_MAP[1], beside, hole=0)).tags[0].neighbours == {"n": 2515, "n+1": 0}
 
 
 @pytest.mark.urs("URS-MAP-07", "URS-DAQ-05")
@@ -131,13 +144,13 @@ def zeros_over_40(plc):
 @pytest.mark.urs("URS-MAP-07")
 async def test_what_a_device_gives_alone_and_not_in_a_block_is_told(tmp_path):
     """It fills up with zeros when it is asked for more than 40 registers: the gateway would read 0, Good."""
-    report = await probe_of(MANY, zeros_over_40, {tag.tag: 100 for tag in MANY})
+    report = await probe_of(MANY, zeros_over_40, {tag.tag: 100 for tag in MANY}, hole_registers=16)
 
     assert {tag.state for tag in report.tags} == {"differs"}
     assert [tag.value for tag in report.tags] == [0] * 12, "the value is the one that the gateway would store"
     assert "in unit 1 holding 0..55 it is 00 00, read alone 00 64" in report.tags[3].hint
     assert "max_registers = 28" in report.tags[3].hint
-    right = await probe_of(MANY, zeros_over_40, {tag.tag: 100 for tag in MANY}, max_registers=28)
+    right = await probe_of(MANY, zeros_over_40, {tag.tag: 100 for tag in MANY}, hole_registers=16, max_registers=28)
     assert {(tag.state, tag.value) for tag in right.tags} == {("ok", 100)}
 
 

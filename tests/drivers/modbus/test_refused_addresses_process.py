@@ -34,7 +34,7 @@ async def test_addresses_that_do_not_exist_are_found_split_and_remembered(tmp_pa
 
 async def test_a_hole_that_does_not_exist_costs_no_tag(tmp_path):
     tags = tags_of(("1/holding/0:uint16", "uint16"), ("1/holding/10:uint16", "uint16"))
-    async with plc_for(tmp_path, tags) as (plc, source):
+    async with plc_for(tmp_path, tags, hole_registers=16) as (plc, source):
         plc.memory.exact = True
         async with running(source, tags) as emit:
             await emit.until(lambda: emit.seen[0] > 5 and emit.seen[1] > 5)

@@ -248,10 +248,21 @@ async def test_an_address_to_which_the_device_is_silent_starves_no_other() -> No
 async def test_a_silent_hole_in_a_block_is_found_and_left_out() -> None:
     device = Registers()
     device.silent = {7}
-    async with mapped(device, *range(7), *range(8, 20)) as seen:
+    async with mapped(device, *range(7), *range(8, 20), hole_registers=1) as seen:
         await asyncio.sleep(20.0)
     assert len(read_values(seen)) == 19
     assert any("read as 0..6, 8..19" in finding.text for finding in seen.findings)
+
+
+@pytest.mark.urs("URS-DAQ-11")
+async def test_no_register_is_read_that_the_map_does_not_name() -> None:
+    """Whatever the device does: reading a register may have an effect, and nobody has said that it has none."""
+    device, named = Registers(), {*range(7), *range(8, 20), 40, 41}
+    device.silent, device.illegal, device.busy_each = {3}, {12}, 5
+    async with mapped(device, *sorted(named)) as seen:
+        await asyncio.sleep(60.0)
+    assert len(read_values(seen)) == len(named) - 2
+    assert {at for start, count in device.reads for at in range(start, start + count)} == named
 
 
 async def test_a_device_that_is_silent_to_long_reads_is_read_in_shorter_ones() -> None:

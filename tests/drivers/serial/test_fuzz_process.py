@@ -27,6 +27,12 @@ PATTERN = r"(?P<weight>[+-]?+[0-9]++\.[0-9]++) *+(?P<unit>k?+g)"
 NOISE = bytes(byte for byte in range(256) if byte not in b"0123456789.+- \r\n")
 DIALECTS: dict[str, dict[str, Any]] = {
     "line, listening": {"protocol": "line", "pattern": PATTERN},
+    "line, printout": {
+        "protocol": "line",
+        "begin": "REPORT",
+        "end": "END",
+        "pattern": [r"No (?P<number>[0-9]++)", PATTERN.replace("unit", "weight_unit")],
+    },
     "line, asked": {"protocol": "line", "pattern": PATTERN, "request": "?\r\n"},
     "sbi": {"protocol": "sbi"},
     "mt-sics SI": {"protocol": "mt-sics", "command": "SI"},
@@ -77,6 +83,8 @@ class Instrument:
             text = f"{rng.randrange(10_000, 99_999)}.{rng.randrange(100):02d}"
             return text, f"{rng.choice(['', 'N     '])}+ {text} kg \r\n".encode()
         text = f"{rng.randrange(10**8, 10**11)}.{rng.randrange(100):02d}"
+        if self._name == "line, printout":
+            return text, f"REPORT\r\nNo {rng.randrange(1000)}\r\n{text} kg\r\nEND\r\n".encode()
         return text, f"S S {text:>14} kg\r\n".encode() if self._name.startswith("mt-sics") else f"{text} kg\r\n".encode()
 
     async def _say(self, text: str, line: bytes, pieces: int = 1) -> bool:

@@ -32,7 +32,13 @@ def wrong(directory: Directory, user: str, times: int, now: int = NOW) -> Login:
 @pytest.mark.parametrize("user", ["Anna", "a", "anna berg", "../anna", "", "os:root", "9anna", "a" * 33])
 def test_an_id_that_is_none_is_refused(user: str) -> None:
     with pytest.raises(NotPossible, match="user id"):
-        users.added(Directory(), user, "Anna Berg", "qa", "mauve kettle 71", "os:root", NOW)
+        users.added(Directory(), user, "Anna Berg", "admin", "mauve kettle 71", "os:root", NOW)
+
+
+@pytest.mark.urs("URS-SEC-01")
+def test_the_first_user_is_an_administrator() -> None:
+    with pytest.raises(NotPossible, match="no administrator yet"):
+        users.added(Directory(), "anna", "Anna Berg", "qa", "mauve kettle 71", "os:root", NOW)
 
 
 @pytest.mark.urs("URS-SEC-01")
@@ -46,7 +52,7 @@ def test_an_id_is_given_once_and_stays_with_its_person_also_when_disabled(direct
 @pytest.mark.parametrize("name", ["Anna", "", "Anna\nBerg", "x" * 101])
 def test_a_name_is_one_that_can_stand_beside_a_signature(name: str) -> None:
     with pytest.raises(NotPossible, match="full name"):
-        users.added(Directory(), "anna", name, "qa", "mauve kettle 71", "os:root", NOW)
+        users.added(Directory(), "anna", name, "admin", "mauve kettle 71", "os:root", NOW)
 
 
 @pytest.mark.urs("URS-SEC-01")
@@ -109,7 +115,7 @@ def test_a_disabled_user_is_told_so_with_the_right_password_alone(directory: Dir
 
 @pytest.mark.urs("URS-SEC-01")
 def test_a_first_password_and_one_that_has_expired_must_be_changed() -> None:
-    fresh = users.added(Directory(), "anna", "Anna Berg", "qa", "mauve kettle 71", "os:root", NOW)
+    fresh = users.added(Directory(), "anna", "Anna Berg", "admin", "mauve kettle 71", "os:root", NOW)
     assert login(fresh, "anna", "mauve kettle 71", LINE, NOW).must_change
     own = users.with_password(fresh, "anna", "copper lantern 12", NOW, own=True)
     assert not login(own, "anna", "copper lantern 12", LINE, NOW).must_change
@@ -121,7 +127,7 @@ def test_a_first_password_and_one_that_has_expired_must_be_changed() -> None:
 
 @pytest.mark.urs("URS-SEC-01")
 def test_an_earlier_password_is_not_taken_again() -> None:
-    directory = users.added(Directory(), "anna", "Anna Berg", "qa", "mauve kettle 0", "os:root", NOW)
+    directory = users.added(Directory(), "anna", "Anna Berg", "admin", "mauve kettle 0", "os:root", NOW)
     for number in range(1, passwords.FORMER + 1):
         with pytest.raises(NotPossible, match="one of the last"):
             users.with_password(directory, "anna", "mauve kettle 0", NOW, own=True)

@@ -21,7 +21,7 @@ MAKERS = {"finding", "Finding", "_finding"}
 TELLERS = {
     ("gateway/uplink", "say"): ("uplink-", ""),
     ("gateway/uplink", "over"): ("uplink-", "-over"),
-    ("gateway/uplink", "_tell"): ("uplink-", ""),
+    ("gateway/uplink", "alarm"): ("uplink-", ""),
     ("gateway/uplink", "Refused"): ("uplink-", ""),
     ("gateway/uplink", "Remark"): ("uplink-", ""),
     ("gateway/uplink", "_refuse"): ("uplink-receipt-", ""),
@@ -53,15 +53,16 @@ COMPUTED = {
     "gateway/intake/flow.py": ("journal-full", "disk-full", "journal-locked", "journal-unlocked", "journal-has-room"),
     "gateway/intake/range_watch.py": ("outside-range", "outside-range-over"),
     "gateway/uplink/http_status.py": ("uplink-credentials", "uplink-address", "uplink-conflict", "uplink-protocol"),
-    "gateway/uplink/forward.py": (
-        *("uplink-unreachable", "uplink-no-receipts"),
-        *(f"uplink-{code}-over" for code in ("unreachable", "no-receipts")),
+    "gateway/uplink/forward.py": ("uplink-unreachable", "uplink-no-receipts"),
+    "gateway/uplink/told.py": (
+        *(f"uplink-{code}-over" for code in ("unreachable", "no-receipts", "credentials", "certificate", "too-small", "too-large")),
         *(
             f"uplink-{code}-over"
-            for code in ("credentials", "certificate", "too-small", "too-large", "address", "conflict", "protocol", "not-taken", "crashed")
+            for code in ("address", "conflict", "protocol", "not-taken", "crashed", "certificate-ends", "not-retained")
         ),
         "uplink-certificate-ends",
     ),
+    "gateway/uplink/quarantine.py": ("uplink-rejected-over", "uplink-passed-over"),
     "gateway/uplink/judge.py": (),
     "gateway/evidence/backups.py": (),
     "gateway/evidence/witness.py": (),

@@ -3,6 +3,7 @@
 import http.client
 import json
 import secrets
+import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -161,21 +162,49 @@ def test_with_a_certificate_authority_only_its_clients_are_heard(tmp_path: Path)
         assert line.put("dryer", ORDER)[0] == 200
 
 
-@pytest.mark.urs("URS-SEC-05")
-def test_a_token_that_is_missing_or_short_stops_the_pushing_alone_until_it_is_there(tmp_path: Path) -> None:
+@pytest.mark.urs("URS-SEC-05", "URS-SEC-09")
+@pytest.mark.parametrize("bad", ["mes", "scheduler"])
+def test_a_token_that_is_missing_or_short_keeps_its_own_client_out_alone_until_it_is_there(tmp_path: Path, bad: str) -> None:
+    """It closed the port for all clients."""
     line = Pushing(tmp_path / "line")
-    tokens = {name: line.folder / "credentials" / f"{name}-token" for name in line.tokens}
-    tokens["mes"].write_text("short\n")
-    tokens["scheduler"].unlink()
-    with running(line.folder) as gateway:
-        why = until(lambda: ask(line.folder / "data")["broken"].get("push"))
+    file = line.folder / "credentials" / f"{bad}-token"
+    if bad == "mes":
+        file.write_text("short\n")
+    else:
+        file.unlink()
+    (good,) = line.tokens.keys() - {bad}
+    with line.running() as gateway:
+        why = until(lambda: ask(line.folder / "data")["broken"].get(f"push client {bad}"))
         assert why.startswith("misconfigured: line.toml:")
-        assert "shorter than 20 characters" in why
-        assert "scheduler-token" in why
-        until(lambda: ask(line.folder / "data")["sources"][0]["state"] == "connected")
-        for name, file in tokens.items():
-            file.write_text(line.tokens[name])
-            file.chmod(0o600)
-        until(lambda: listens(line.port))
-        assert line.put("dryer", ORDER)[0] == 200
+        assert ("shorter than 20 characters" if bad == "mes" else "scheduler-token") in why
+        assert "push" not in ask(line.folder / "data")["broken"]
+        until(lambda: line.put("dryer", ORDER, line.tokens[good])[0] == 200)
+        assert line.put("dryer", ORDER, line.tokens[bad])[0] == 401
+        file.write_text(line.tokens[bad])
+        file.chmod(0o600)
+        until(lambda: line.put("dryer", ORDER, line.tokens[bad])[0] in (200, 429) and line.put("dryer", ORDER, line.tokens[bad])[0] == 200)
+        assert line.put("dryer", ORDER, line.tokens[good])[0] == 200
         assert gateway.poll() is None
+
+
+@pytest.mark.urs("URS-SEC-05")
+def test_a_token_that_is_changed_counts_without_a_restart_and_the_old_one_no_more(pushing: Pushing) -> None:
+    old, new = pushing.tokens["mes"], secrets.token_hex(16)
+    file = pushing.folder / "credentials" / "mes-token"
+    fresh = file.with_suffix(".new")
+    fresh.touch(mode=0o600)
+    fresh.write_text(new)
+    fresh.rename(file)
+    until(lambda: pushing.put("dryer", ORDER, new)[0] == 200)
+    assert pushing.put("dryer", ORDER, old)[0] in (401, 429)
+    assert pushing.put("dryer", ORDER, pushing.tokens["scheduler"])[0] == 200
+
+
+def test_a_body_that_does_not_come_is_given_up(pushing: Pushing) -> None:
+    head = (
+        f"PUT /equipment/dryer/context HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {pushing.tokens['mes']}\r\nContent-Length: 90\r\n\r\n{{"
+    )
+    with socket.create_connection(("127.0.0.1", pushing.port), timeout=DEADLINE_S) as slow:
+        slow.sendall(head.encode())
+        assert slow.recv(4096).startswith(b"HTTP/1.1 408")
+    assert pushing.put("dryer", ORDER)[0] == 200

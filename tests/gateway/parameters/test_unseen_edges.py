@@ -258,4 +258,5 @@ def test_a_key_says_that_a_step_ended_and_not_when_nobody_saw_its_signal() -> No
     assert (first["end"]["basis"], first["end"]["window_s"], first["cause"]) == ("inferred-from-gap", 5.0, "unknown"), (
         "it may have been over since 25"
     )
-    assert (second["start"]["basis"], second["start"]["window_s"]) == ("inferred-from-gap", None), "it may have begun until 30.2"
+    start = second["start"]
+    assert (start["basis"], start["time"], start["window_s"]) == ("inferred-from-gap", time(30.2), 5.2), "it may have begun until 30.2"

@@ -152,6 +152,37 @@ async def test_a_link_that_is_lost_in_the_moment_of_the_stop_does_not_outlive_it
     assert await stopped(attempt, closing)
 
 
+@pytest.mark.urs("URS-DAQ-11")
+async def test_a_link_that_is_lost_in_a_group_of_tasks_is_tried_again_each_time() -> None:
+    attempts, again = list[str](), asyncio.Event()
+
+    async def link() -> None:
+        await asyncio.sleep(0)
+        raise LinkLost("no route")
+
+    async def attempt() -> None:
+        attempts.append("")
+        if len(attempts) > 3:
+            again.set()
+            await asyncio.Event().wait()
+        async with asyncio.TaskGroup() as group:  # what a driver does: it waits at the end of the group as one of its tasks fails
+            group.create_task(asyncio.Event().wait())
+            group.create_task(link())
+
+    async def sleep(_: float) -> None:
+        pass
+
+    kept_apart = contained("plc", attempt, expected=DriverError, fatal=JournalError)
+    told = telling("plc", _none, fatal=JournalError)
+    running = asyncio.create_task(supervise("plc", kept_apart, told, retry_on=(DriverError, Crashed), sleep=sleep))
+    waiting = asyncio.create_task(again.wait())
+    await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
+    assert not running.done(), "it ended, as if it had been told to"
+    running.cancel()
+    await asyncio.wait([running, waiting])
+    assert running.cancelled()
+
+
 async def test_a_failure_that_can_not_be_told_for_the_stop_does_not_outlive_it() -> None:
     begun = asyncio.Event()
 

@@ -53,6 +53,30 @@ def test_a_sources_secret_and_certificate_that_are_not_there_are_warnings(tmp_pa
     one(told(folder, "warning"), "chmod 600 it")
 
 
+UPLINK = """
+[[uplink]]
+name = "second"
+kind = "https"
+endpoint = "https://ebr.example"
+user = "gateway"
+password = { credential = "ebr-password" }
+tls = { ca = "ca.pem", cert = "client.pem", key = { credential = "ebr-key" } }
+"""
+
+
+@pytest.mark.urs("URS-SEC-05", "URS-UPL-08")
+def test_secrets_and_certificates_of_an_uplink_that_are_not_there_are_warnings(tmp_path: Path) -> None:
+    folder = drop_line(tmp_path / "line", UPLINK)
+    texts = told(folder, "warning")
+    for what in ("ca `ca.pem`", "cert `client.pem`", "credential `ebr-password`", "credential `ebr-key`"):
+        one(texts, "line.toml:", what, "uplink second is refused until it is")
+    (folder / "credentials").mkdir()
+    for name in ("ca.pem", "client.pem", "credentials/ebr-password", "credentials/ebr-key"):
+        (folder / name).touch(0o600)
+    assert not any("refused until" in text for text in told(folder))
+
+
+@pytest.mark.urs("URS-CFG-02")
 def test_a_file_that_a_drivers_library_can_not_read_is_one_problem(tmp_path: Path) -> None:
     folder = with_tags(drop_line(tmp_path / "line", OPCUA), "plc.x,plc,plc:s=x,float64")
     (folder / "certs" / "own").mkdir(parents=True)

@@ -11,10 +11,11 @@ from kit.processes import until
 from kit.receipt_rig import GATEWAY, ReceiptRig, bodies
 from kit.repository import SCHEMAS
 
-from buffer import Entry
+from buffer import End, Entry
 from buffer.committed import _without
+from gateway.entries.findings import Announcer, finding
 from gateway.uplink import held
-from gateway.uplink.held import missing
+from gateway.uplink.held import NotHeld, missing
 from gateway.uplink.mqtt import announcement
 
 
@@ -86,19 +87,42 @@ def test_a_run_without_what_was_lost_of_it(lost: list[tuple[int, int]], left: li
     assert list(_without(10, 20, lost)) == left
 
 
+ENDS = {3: End(40, 40, is_certain=True), 5: End(9, 12, is_certain=False), 6: End(0, 0, is_certain=True)}
+
+
 @pytest.mark.parametrize(
     ("after", "place", "gone"),
     [
-        ((0, 0), (5, 1), None),
-        ((0, 0), (5, 4_097), (5, 1, 4_096)),
-        ((5, 9), (5, 10), None),
-        ((5, 9), (5, 20), (5, 10, 19)),
-        ((5, 9), (6, 1), None),
-        ((5, 9), (6, 3), (6, 1, 2)),
+        ((7, 9), (7, 10), []),
+        ((7, 9), (7, 20), [(7, 10, 19)]),
+        ((5, 9), (7, 1), [(5, 10, 12)]),
+        ((5, 12), (7, 1), []),
+        ((5, 30), (7, 1), []),
+        ((5, 7), (7, 3), [(5, 8, 12), (7, 1, 2)]),
+        ((3, 40), (7, 1), [(5, 1, 12)]),
+        ((0, 0), (7, 4_097), [(3, 1, 40), (5, 1, 12), (7, 1, 4_096)]),
+        ((0, 0), (3, 1), []),
     ],
 )
-def test_what_is_missing_between_two_entries(after: tuple[int, int], place: tuple[int, int], gone: tuple[int, int, int] | None) -> None:
-    assert missing(after, Entry(*place, "", b"")) == gone
+def test_what_is_missing_between_two_entries(after: tuple[int, int], place: tuple[int, int], gone: list[tuple[int, int, int]]) -> None:
+    """The end of an epoch and whole epochs were passed without a word."""
+    assert missing(after, Entry(*place, "", b""), ENDS) == gone
+
+
+def test_each_stretch_is_told_once_and_those_of_a_minute_together() -> None:
+    findings: list[dict[str, Any]] = []
+    now_s = 0.0
+    not_held = NotHeld(Announcer(findings.append, finding, lambda: now_s), lambda: now_s)
+    not_held.note([(5, 1, 9), (6, 1, 3)])
+    not_held.note([(5, 1, 9), (7, 1, 2)])
+    not_held.tell()
+    assert [one["evidence"]["runs"] for one in findings] == [[[5, 1, 9], [6, 1, 3]]]
+    assert findings[0]["text"].startswith("entries 1 to 9 of epoch 5, 1 to 3 of epoch 6 are not held here")
+    now_s = 61.0
+    not_held.tell()
+    now_s = 200.0
+    not_held.tell()
+    assert [one["evidence"]["runs"] for one in findings[1:]] == [[[7, 1, 2]]]
 
 
 @pytest.mark.parametrize("kept", [range(1, 6), range(4, 6), (1, 2, 4, 5)])

@@ -117,6 +117,33 @@ async def test_a_receiver_that_comes_back_after_pruning_goes_on_in_mid_epoch_and
 
 @BOTH
 @pytest.mark.urs("URS-UPL-03", "URS-BUF-07")
+async def test_what_was_lost_at_the_end_of_an_epoch_is_told_and_holds_up_nothing(bench: Bench, kind: str) -> None:
+    """Its last segment was lost after the next epoch had begun, which names an end that nobody can prove any more."""
+    bench.append(4_096, 20)
+    bench.append(100, 20)
+    first = bench.journal.last[0]
+    bench.journal.leave_epoch()
+    bench.journal.close()
+    bench.journal = opened(bench)
+    bench.append(5)
+    second = bench.journal.last[0]
+    bench.journal.close()
+    (bench.folder / "data" / "segments" / f"{first}-4097.db").unlink()
+    (bench.folder / "data" / "SHA256SUMS").unlink()
+    bench.journal = opened(bench)
+    bench.append(3)
+    await bench.start(kind)
+    bench.run(bench.forward(bench.uplink(kind)))
+    await eventually(lambda: bench.delivered(kind), 60)
+    streams = {epoch: through for (_, epoch), (through, _) in bench.ebr.store.streams().items()}
+    assert streams == {first: 4_096, second: 5, bench.journal.last[0]: 3}
+    (told,) = [one for one in bench.findings if one["code"] == "uplink-not-held"]
+    assert told["evidence"]["runs"] == [[first, 4_097, 4_196]]
+    assert bench.codes() == {"uplink-not-held"}
+
+
+@BOTH
+@pytest.mark.urs("URS-UPL-03", "URS-BUF-07")
 async def test_what_damage_took_out_of_the_middle_of_an_epoch_does_not_hold_it_up(bench: Bench, kind: str) -> None:
     for count in (4_096, 4_096, 100):
         bench.append(count, 20)

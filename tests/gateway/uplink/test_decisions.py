@@ -356,13 +356,14 @@ def test_live_copies_take_a_fifth_and_are_always_the_newest() -> None:
 RECORD = Record("a/b/B1#1", "step", "mixer", None, b"{}")
 
 
-@pytest.mark.parametrize("status", [200, 201, 204])
+@pytest.mark.parametrize("status", [200, 201, 203, 204, 205, 226, 299])
 def test_what_is_done_is_stored(status: int) -> None:
     reply = answered(status, b"", "", RECORD)
     assert reply is not None
     assert reply.outcome == "stored"
 
 
-def test_accepted_is_not_stored() -> None:
+@pytest.mark.parametrize("status", [202, 206, 207])
+def test_accepted_is_not_stored(status: int) -> None:
     with pytest.raises(Unreachable, match="does not say that it is stored"):
-        answered(202, b"", "", RECORD)
+        answered(status, b"", "", RECORD)

@@ -7,22 +7,12 @@ from typing import Any
 import pytest
 from kit.mosquitto_site import SITE, Site
 from kit.processes import eventually
-from kit.uplink_bench import BOTH, GATEWAY, Bench
+from kit.uplink_bench import BOTH, GATEWAY, Bench, Hands
 
 from gateway.uplink import Forwarder
 from gateway.uplink.patience import ALARM_AFTER_S
 
 WAYS = pytest.mark.parametrize(("kind", "version"), [("mqtt", "5"), ("mqtt", "3.1.1"), ("https", "5")])
-
-
-class Hands:
-    """A clock that stands still until it is set."""
-
-    def __init__(self) -> None:
-        self.now_s = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 def uplink(bench: Bench, kind: str, version: str, **options: Any) -> Any:

@@ -77,7 +77,7 @@ async def test_f33_mqtt_5_says_that_it_is_not_allowed(site: Site) -> None:
     (site.folder / "acl").write_text("topic read ebr/#\ntopic write ebr/+/+/online\n")
     await site.broker("allow_anonymous true", f"acl_file {site.folder / 'acl'}")
     site.append(5)
-    with pytest.raises(Refused, match="0x87") as raised:
+    with pytest.raises(Refused, match=r"published on ebr/lyon/granulation-2/entries: .* \(0x87\)") as raised:
         await site.forward().run()
     assert raised.value.code == "credentials"
 

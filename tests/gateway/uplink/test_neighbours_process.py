@@ -1,61 +1,28 @@
 """What sites put between a gateway and its EBR: secrets that are rotated, proxies that pack, brokers that refuse, servers with manners."""
 
 import asyncio
-import contextlib
 import gzip
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from kit.http_proxy import front, proxy
 from kit.mosquitto_site import SITE, Site
 from kit.processes import eventually
 from kit.uplink_bench import BOTH, Bench, Tls
+from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
 
 from config import Credential
 from gateway.uplink import Refused, Unreachable
-from gateway.uplink.mqtt import Mqtt
+from gateway.uplink.mqtt import Mqtt, _no
 from simulators.ebr.entry import Refusal
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-@contextlib.asynccontextmanager
-async def proxy(bench: Bench, change: Callable[[web.Request, bytes], web.Response | None], *, packs: bool = False) -> AsyncIterator[None]:
-    """A server in front of the EBR: `change` may answer itself; what it lets through (None) goes to the EBR. packs: answers are gzipped."""
-    from aiohttp import ClientSession
-
-    async def handle(request: web.Request) -> web.StreamResponse:
-        body = await request.read()
-        own = change(request, body)
-        if own is not None:
-            return own
-        skip = {"host", "content-length", "transfer-encoding"}
-        headers = {name: value for name, value in request.headers.items() if name.lower() not in skip}
-        address = f"http://127.0.0.1:{bench.http}{request.rel_url.raw_path}"
-        async with (
-            ClientSession(auto_decompress=False) as session,
-            session.request(request.method, address, data=body, headers=headers) as answer,
-        ):
-            text = await answer.read()
-            if packs:
-                return web.Response(status=answer.status, body=gzip.compress(text), headers={"Content-Encoding": "gzip"})
-            return web.Response(status=answer.status, body=text, content_type=answer.content_type)
-
-    app = web.Application(client_max_size=1 << 24)
-    app.router.add_route("*", "/{path:.*}", handle)
-    runner = web.AppRunner(app, access_log=None, auto_decompress=False)
-    try:
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", bench.mqtt, reuse_address=True).start()
-        yield
-    finally:
-        await runner.cleanup()
-
-
-def front(bench: Bench) -> str:
-    return f"http://127.0.0.1:{bench.mqtt}"
 
 
 @pytest.mark.urs("URS-UPL-04", "URS-SEC-05")
@@ -135,6 +102,38 @@ async def test_a_broker_that_retains_nothing_is_served_with_a_warning(tmp_path: 
         await eventually(site.delivered)
         assert site.stored_alike()
         assert [(one["code"], one["severity"]) for one in site.findings] == [("uplink-not-retained", "warning")]
+
+
+@SITE
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_two_gateways_with_one_client_id_are_told_so_and_lose_nothing(tmp_path: Path, version: str) -> None:
+    """A cloned machine: the broker ends the one's connection for the other's, in turns."""
+    async with Site.open(tmp_path) as site:
+        await site.broker("allow_anonymous true")
+        await site.receive()
+        site.append(20)
+        forward = site.forward(version=version)
+        sending = asyncio.create_task(forward.run())
+        await eventually(site.delivered)
+        other = paho.Client(CallbackAPIVersion.VERSION2, "ebr-gateway_lyon_granulation-2_ebr", protocol=paho.MQTTv5)
+        other.connect("127.0.0.1", site.port)
+        other.loop_start()
+        with pytest.raises(Unreachable, match="another client with the client id ebr-gateway_lyon_granulation-2_ebr"):
+            await asyncio.wait_for(sending, 30)
+        other.disconnect()
+        other.loop_stop()
+        site.append(5)
+        site.run(forward)
+        await eventually(site.delivered)
+        assert site.stored_alike()
+
+
+def test_a_broker_that_speaks_an_older_mqtt_is_understood() -> None:
+    reason = ReasonCode(PacketTypes.CONNACK, "Unsupported protocol version")
+    error = _no(reason, "the broker refused the connection", "5")
+    assert isinstance(error, Refused)
+    assert str(error).endswith('it may speak MQTT 3.1.1 only: version = "3.1.1"')
+    assert "3.1.1" not in str(_no(reason, "the broker refused the connection", "3.1.1"))
 
 
 def test_the_client_id_is_one_that_every_broker_takes_or_the_one_that_is_set(bench: Bench) -> None:

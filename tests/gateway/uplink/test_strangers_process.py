@@ -1,56 +1,12 @@
 """Whoever may publish on the receipts topic stops no uplink, moves none, and hides nothing."""
 
-import asyncio
-import contextlib
-import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
-import orjson
 import pytest
 from kit.processes import eventually
-from kit.uplink_bench import GATEWAY, Bench
-from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion
-
-
-class Hands:
-    """A clock that goes on by a step with each look, and as it is set."""
-
-    def __init__(self) -> None:
-        self.now_s, self.step_s = 1_000.0, 0.0
-
-    def __call__(self) -> float:
-        self.now_s += self.step_s
-        return self.now_s
-
-
-def receipt(bench: Bench, through: int, digest: str = "ab" * 32, epoch: int | None = None) -> bytes:
-    return orjson.dumps({"gateway": GATEWAY, "epoch": epoch or bench.journal.last[0], "through": through, "digest": digest, "rejected": []})
-
-
-@contextlib.asynccontextmanager
-async def stranger(bench: Bench, *messages: Callable[[], bytes], pause_s: float = 0.02) -> AsyncIterator[Callable[[], int]]:
-    """Somebody who publishes these messages on the receipts topic, in turn and for ever; gives how many it has published."""
-    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
-    client.connect("127.0.0.1", bench.mqtt)
-    client.loop_start()
-    sent = 0
-
-    async def publish() -> None:
-        nonlocal sent
-        for message in itertools.cycle(messages):
-            client.publish(f"ebr/{GATEWAY}/receipts", message(), qos=1)
-            sent += 1
-            await asyncio.sleep(pause_s)
-
-    task = asyncio.create_task(publish())
-    try:
-        yield lambda: sent
-    finally:
-        await bench.stop(task)
-        client.disconnect()
-        client.loop_stop()
+from kit.receipt_strangers import receipt, stranger
+from kit.uplink_bench import GATEWAY, Bench, Hands
 
 
 async def grow(bench: Bench, state: Callable[[], Any]) -> None:
@@ -68,7 +24,12 @@ async def test_an_uplink_without_receipts_takes_none_from_anybody(bench: Bench) 
     bench.run(forward)
     bench.append(5)
     await eventually(lambda: bench.delivered("mqtt"))
-    async with stranger(bench, lambda: receipt(bench, 3), lambda: receipt(bench, 1_000), lambda: b"nonsense") as published:
+    async with stranger(
+        bench,
+        lambda: receipt(GATEWAY, bench.journal.last[0], 3),
+        lambda: receipt(GATEWAY, bench.journal.last[0], 1_000),
+        lambda: b"nonsense",
+    ) as published:
         start = bench.journal.cursor("mqtt")[1]
         await grow(bench, lambda: published() > 20 and bench.journal.cursor("mqtt")[1] > start + 20)
         assert forward.status.state == "forwarding"
@@ -87,7 +48,7 @@ async def test_receipts_that_contradict_stop_nothing_while_the_receiver_answers(
         bench.append(3)
         await eventually(lambda: bench.delivered("mqtt"))
         refused = forward.status.receipts_refused
-        async with stranger(bench, lambda: receipt(bench, 3)):
+        async with stranger(bench, lambda: receipt(GATEWAY, bench.journal.last[0], 3)):
             await eventually(lambda: forward.status.receipts_refused > refused)  # noqa: B023 - within this turn
     assert bench.stored_alike()
     assert "uplink-receipt-digest-mismatch" in bench.codes(), "it is told all the same"
@@ -105,7 +66,7 @@ async def test_a_word_that_the_receiver_holds_nothing_hides_no_standstill(bench:
     bench.append(5)
     await eventually(lambda: bench.delivered("mqtt"))
     bench.script.keep_through, bench.script.silent = 5, receiver == "is silent"
-    async with stranger(bench, lambda: receipt(bench, 0, "0" * 64)):
+    async with stranger(bench, lambda: receipt(GATEWAY, bench.journal.last[0], 0, "0" * 64)):
 
         def look() -> bool:
             if receiver == "is silent" or forward._judge.here:  # a receiver that answers does so within a resend time

@@ -1,12 +1,13 @@
 """An uplink behind TLS with certificates on both sides."""
 
 import asyncio
+import os
 import time
 from datetime import timedelta
 
 import pytest
 from kit.processes import DEADLINE_S, eventually
-from kit.uplink_bench import BOTH, Bench, Figures, Tls
+from kit.uplink_bench import BOTH, Bench, Figures, Hands, Tls
 
 from gateway.uplink import Refused, UplinkError
 
@@ -78,3 +79,37 @@ async def test_a_rotated_client_certificate_is_taken_without_a_restart(bench: Be
         "certificates",
         f"client certificate rotated while running: taken within {asyncio.get_running_loop().time() - started:.1f} s, 0 lost",
     )
+
+
+@pytest.mark.urs("URS-UPL-08")
+@pytest.mark.parametrize("ends", ["has ended", "soon"])
+async def test_a_remark_on_a_certificate_is_over_when_a_new_one_is_there(bench: Bench, tls: Tls, ends: str) -> None:
+    """It was raised before each attempt, and nothing ever cleared it."""
+    since, until = (timedelta(days=-9), timedelta(days=-1)) if ends == "has ended" else (timedelta(days=-1), timedelta(days=20))
+    tls.client = tls.authority.issue("client", since=since, until=until)
+    code = "uplink-certificate" if ends == "has ended" else "uplink-certificate-ends"
+    await bench.start_ebr(server_tls=tls.server_context())  # it asks for no certificate, so the connection works
+    bench.append(5)
+    bench.run(bench.forward(bench.uplink("https", endpoint=bench.secure_endpoint("https"), **tls.options())))
+    await eventually(lambda: bench.delivered("https") and code in bench.codes())
+    bench.append(5)
+    await eventually(lambda: bench.delivered("https"))
+    assert f"{code}-over" not in bench.codes(), "receipts come, and it is so all the same"
+    tls.authority.issue("client")
+    await eventually(lambda: f"{code}-over" in bench.codes())
+
+
+async def test_a_certificate_that_comes_near_its_end_is_told_under_a_connection_that_stands(bench: Bench, tls: Tls) -> None:
+    clock = Hands()
+    await bench.start_ebr(server_tls=tls.server_context(mutual=True))
+    bench.append(5)
+    bench.run(bench.forward(bench.uplink("https", endpoint=bench.secure_endpoint("https"), **tls.options()), clock), again=False)
+    await eventually(lambda: bench.delivered("https"))
+    assert bench.codes() == set()
+    for until, codes in ((20, {"uplink-certificate-ends"}), (90, {"uplink-certificate-ends", "uplink-certificate-ends-over"})):
+        stamp_ns = tls.client.cert.stat().st_mtime_ns
+        tls.authority.issue("client", until=timedelta(days=until))
+        os.utime(tls.client.cert, ns=(stamp_ns, stamp_ns))  # as if days had gone by: nothing is to be read anew
+        os.utime(tls.client.key, ns=(stamp_ns, stamp_ns))
+        clock.now_s += 3_601
+        await eventually(lambda: bench.codes() == codes)  # noqa: B023 - within this turn

@@ -106,16 +106,19 @@ def test_a_copy_does_not_go_into_a_folder_of_something_else(plant: Path, tmp_pat
     assert [path.name for path in (tmp_path / "photos").iterdir()] == ["dog.jpg"]
 
 
-def test_an_instrument_that_only_a_pattern_describes_is_named_and_nothing_is_copied(plant: Path, tmp_path: Path) -> None:
+def test_an_instrument_that_only_a_pattern_describes_is_named_and_the_others_are_served(plant: Path, tmp_path: Path) -> None:
     text = (plant / "line.toml").read_text()
     assert 'protocol = "mt-sics"' in text
     pattern = "protocol = \"line\"\npattern = '(?P<weight>[0-9]++)(?P<unit>k?+g)(?P<stable>\\*?+)(?P<status>[A-Z]?+)'"
     (plant / "line.toml").write_text(text.replace('protocol = "mt-sics"', pattern))
-    console = Console(width=200, record=True, file=io.StringIO())
-    assert simulate(plant, tmp_path / "copy", console=console) == 2
-    (said,) = console.export_text().splitlines()
-    assert "protocol 'line'" in said
-    assert not (tmp_path / "copy").exists()
+    log = tmp_path / "said"
+    with process("simulate", plant, "--to", tmp_path / "copy", log=log, stop=signal.SIGINT) as serving:
+        until(lambda: "serving;" in log.read_text() or serving.poll() is not None)
+    said = log.read_text()
+    assert serving.returncode == 0, said
+    assert "protocol 'line', whose lines only its pattern knows; it is not served" in " ".join(said.split())
+    assert "granulator-plc: opcua at" in said
+    assert "floor-scale: serial at" not in said
 
 
 def test_a_driver_without_a_simulated_device_is_named() -> None:

@@ -1,6 +1,7 @@
 """Structures by field path: one item per node, every mapped field a reading, whatever is wrong with one of them."""
 
 import asyncio
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -240,3 +241,15 @@ async def test_the_fastest_rate_and_the_widest_trigger_of_its_fields_hold_for_th
     driver = OpcUaDriver(source, tags)
     (item,) = plan_of(source, driver.settings, tags).groups[0].items
     assert (item.rate_ms, item.trigger, item.deadband, len(item.bindings)) == (200, 2, 0.0, 2)
+
+
+async def test_a_value_whose_structure_changed_is_not_read_by_the_one_of_before(tmp_path: Path) -> None:
+    """The bit StructureChanged (Part 4, 7.39.1) comes with one value. Of as many bytes, it would be Good and wrong."""
+    async with structured(tmp_path) as bench:
+        await bench.make()
+        bench.run()
+        await bench.caught_up()
+        bench.plc.set_status("t0", 0x8000, time.time_ns() // 100)
+        await eventually(lambda: any(reading[0] == 0 and reading[2] == 0x80110000 for reading in bench.disk.readings))
+        await eventually(lambda: [r[2] & 0xC0000000 for r in bench.disk.readings if r[0] == 0][-1] == 0)
+        assert bench.failures == []

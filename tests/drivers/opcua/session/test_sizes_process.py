@@ -21,9 +21,9 @@ def long_named(path: Path, count: int) -> Bench:
 
 @pytest.mark.parametrize("is_told", [True, False])
 async def test_calls_are_cut_to_what_a_small_server_takes_in_one_message(tmp_path: Path, is_told: bool) -> None:
-    """150 kB of items in one call, 64 KiB taken: the server ends the connection over a larger one, and may not say beforehand."""
+    """150 kB of items in one call, 32 KiB taken: the server ends the connection over a larger one, and may not say beforehand."""
     async with long_named(tmp_path, 1000) as bench:
-        bench.plc.switches.message_bytes, bench.plc.switches.tells_message_bytes = 65_536, is_told
+        bench.plc.switches.message_bytes, bench.plc.switches.tells_message_bytes = 32_768, is_told
         await bench.plc.stop()
         await bench.plc.start()
         await bench.make()

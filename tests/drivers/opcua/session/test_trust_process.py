@@ -65,9 +65,11 @@ async def test_a_chain_is_accepted_and_a_revoked_certificate_is_refused_and_says
 def test_judgements(tmp_path: Path, authorities: tuple[Authority, Authority]) -> None:
     root, plant = authorities
     server = load(plant.issue(tmp_path / "server", "server", URI)[0])
-    assert trust.judge(tmp_path, server).refusal == trust.NOT_TRUSTED
+    refusal = trust.judge(tmp_path, server).refusal or ""
+    assert refusal.startswith(trust.NOT_TRUSTED)
+    assert f"its chain ends before {server.issuer.rfc4514_string()}, whose certificate is not in" in refusal, "a person is told what lacks"
     plant.put(tmp_path / "issuers" / "certs")
-    assert trust.judge(tmp_path, server).refusal == trust.NOT_TRUSTED, "an issuer alone is not trusted"
+    assert "ends before CN=Root" in str(trust.judge(tmp_path, server).refusal), "an issuer alone is not trusted"
     root.put(tmp_path / "trusted" / "certs")
     judged = trust.judge(tmp_path, server)
     assert judged.refusal is None

@@ -7,6 +7,8 @@ import pytest
 from kit.opcua_bench import Bench
 from kit.processes import eventually
 
+from drivers.opcua.subscription import upkeep
+
 
 def alarmed(path: Path, count: int = 3, **more: Any) -> Bench:
     settings = {"alarms": [{"notifier": "i=2253", "equipment": "granulator"}], **more}
@@ -159,3 +161,79 @@ async def test_branches_and_fields_without_a_value_are_handed_over_as_what_they_
         ]
         assert rows(bench)[-1]["severity"] == 0
         assert bench.failures == []
+
+
+def events(bench: Bench) -> list[dict[str, Any]]:
+    return [dict(message.row) for _, told in bench.disk.committed for message in told.get("messages", ()) if message.name == "events"]
+
+
+@pytest.mark.urs("URS-DAQ-01")
+async def test_an_event_that_is_no_condition_is_kept_too(tmp_path: Path) -> None:
+    async with alarmed(tmp_path) as bench:
+        await bench.make()
+        bench.run()
+        await eventually(lambda: refreshes(bench) == 1)
+        bench.plc.conditions.happened("Recipe R7 loaded by jdupont", 400)
+        await eventually(lambda: events(bench))
+        (event,) = events(bench)
+        assert (event["message"], event["severity"], event["weight"]) == ("Recipe R7 loaded by jdupont", 400, "warning")
+        assert (event["event_type"], event["source"], event["equipment"]) == ("i=2041", "Server", ["granulator"])
+        assert conditions(bench) == []
+
+
+async def test_events_of_a_server_without_conditions_are_heard(tmp_path: Path) -> None:
+    """It refuses a filter that names types which it does not have."""
+    async with alarmed(tmp_path) as bench:
+        bench.plc.switches.condition_types = bench.plc.switches.condition_refresh = False
+        await bench.make()
+        bench.run()
+        await eventually(lambda: "alarms-not-refreshed" in bench.disk.codes())
+        bench.plc.conditions.happened("Batch report printed")
+        await eventually(lambda: events(bench))
+        assert events(bench)[0]["message"] == "Batch report printed"
+        assert bench.failures == []
+
+
+async def test_a_server_that_will_not_tell_what_an_alarm_needs_is_told_of(tmp_path: Path) -> None:
+    """It takes the item, and sends null for ever in place of a field that it does not know (Part 4, 7.22.3)."""
+    async with alarmed(tmp_path) as bench:
+        bench.plc.switches.clauses_refused = {"ActiveState", "Comment"}
+        await bench.make()
+        bench.run()
+        await eventually(lambda: "alarms-not-heard" in bench.disk.codes())
+        (finding,) = [one for one in bench.disk.findings if one.code == "alarms-not-heard"]
+        assert (finding.severity, "does not tell active of them" in finding.text) == ("alarm", True)
+
+
+async def test_a_refresh_that_comes_while_another_runs_is_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "REFRESH_EVERY_S", 0.2)
+    async with alarmed(tmp_path) as bench:
+        bench.plc.switches.refreshes_in_progress = 2
+        bench.plc.conditions.raised("Standing", 400)
+        await bench.make()
+        bench.run()
+        await eventually(lambda: refreshes(bench) == 1)
+        assert conditions(bench) == [("Impeller/Standing", True, False)]
+        assert "alarms-not-refreshed" not in bench.disk.codes()
+
+
+async def test_a_condition_whose_input_is_in_doubt_says_so(tmp_path: Path) -> None:
+    async with alarmed(tmp_path) as bench:
+        await bench.make()
+        bench.run()
+        await eventually(lambda: refreshes(bench) == 1)
+        bench.plc.conditions.raised("Overload", 900)
+        bench.plc.conditions.doubted("Overload", 0x80310000)
+        await eventually(lambda: len(conditions(bench)) == 2)
+        assert [row.get("quality") for row in rows(bench) if "condition" in row] == [None, "BadNoCommunication"]
+
+
+async def test_a_server_that_wants_a_refresh_is_asked_for_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "REFRESH_EVERY_S", 0.2)
+    async with alarmed(tmp_path) as bench:
+        await bench.make()
+        bench.run()
+        await eventually(lambda: refreshes(bench) == 1)
+        bench.plc.conditions.refresh_required()
+        await eventually(lambda: refreshes(bench) == 2)
+        assert events(bench) == []

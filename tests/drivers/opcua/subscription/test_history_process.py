@@ -8,8 +8,17 @@ import pytest
 from kit.opcua_bench import Bench, say
 from kit.processes import eventually
 
+TRICKS = [
+    ("", True),
+    ("repeat", False),
+    ("interpolated", False),
+    pytest.param("pause", True, marks=pytest.mark.faults),
+    pytest.param("bounds", True, marks=pytest.mark.faults),
+    pytest.param("expire", False, marks=pytest.mark.faults),
+]
 
-@pytest.mark.parametrize(("trick", "fills"), [("", True), ("repeat", False), pytest.param("expire", False, marks=pytest.mark.faults)])
+
+@pytest.mark.parametrize(("trick", "fills"), TRICKS)
 async def test_history_fills_a_gap_wholly_or_not_at_all(tmp_path: Path, trick: str, fills: bool) -> None:
     async with Bench(tmp_path, count=3) as bench:
         bench.plc.switches.history = True
@@ -105,3 +114,24 @@ async def test_a_history_that_does_not_hold_what_came_fills_no_gap(tmp_path: Pat
         assert "does not hold the last value before the gap" in finding.text
         assert not bench.missing(), "what it has is stored all the same"
         assert bench.doubled() == 0
+
+
+async def test_a_history_whose_values_hide_others_fills_no_gap(tmp_path: Path) -> None:
+    """ExtraData (Part 11, 6.5.3.2): the value was put in place of another one of its time, or there are more."""
+    async with Bench(tmp_path, count=1) as bench:
+        bench.plc.switches.history, bench.plc.switches.history_trick = True, "hiding"
+        await bench.plc.stop()
+        await bench.plc.start()
+        await bench.make()
+        bench.run()
+        await bench.caught_up()
+        bench.cable.cut()
+        bench.plc.drop_subscriptions()
+        await bench.make(20, every_s=0.002)
+        bench.cable.mend()
+        await bench.make(2, every_s=0.1)
+        await eventually(lambda: "history-incomplete" in bench.disk.codes())
+        (finding,) = [one for one in bench.disk.findings if one.code == "history-incomplete"]
+        assert "hide others" in finding.text
+        assert not bench.missing()
+        assert bench.disk.fillings == []

@@ -173,3 +173,29 @@ async def test_a_lost_subscription_is_made_anew(bench: Bench) -> None:
     await bench.make(3)
     await bench.caught_up()
     assert bench.failures
+
+
+async def test_numbers_that_begin_anew_are_a_gap_and_not_silence(bench: Bench) -> None:
+    """Of a server that took over from another one: its messages were taken for earlier ones, and dropped until they were as high."""
+    bench.run()
+    await eventually(lambda: bench.disk.connections)
+    await bench.make(5, every_s=0.07)
+    await bench.caught_up()
+    (subscription,) = bench.plc.subscriptions.subscriptions.values()
+    subscription.sequence = 1
+    await bench.make(3, every_s=0.07)
+    await bench.caught_up()
+    assert [loss.cause for loss in bench.disk.losses] == ["message-lost"]
+    assert bench.driver.counts["renumbered"] == 1
+    assert bench.doubled() == 0
+    assert bench.failures == []
+
+
+async def test_a_server_that_seldom_says_that_it_is_there_is_told_of(tmp_path: Path) -> None:
+    async with Bench(tmp_path, count=1) as bench:
+        bench.plc.switches.least_keep_alive = 100
+        await bench.make()
+        bench.run()
+        await bench.caught_up()
+        (finding,) = [one for one in bench.disk.findings if one.code == "publishing-revised"]
+        assert (finding.severity, "every 5 s instead of 0.4 s" in finding.text) == ("warning", True)

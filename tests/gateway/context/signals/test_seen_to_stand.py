@@ -13,6 +13,7 @@ from gateway.context.gaps import gaps
 from gateway.evidence.recompute import recompute
 
 UNKNOWN = ("inferred-from-gap", None)
+BOUNDED = ("inferred-from-gap", 2.0)  # by when it was seen again
 STANDING = {"g_step": 0, "g_run": 0, "g_state": RUNNING, "g_user": "jdupont", "g_speed": 200.0, "g_speed_sp": 250.0, "g_batch": ""}
 
 
@@ -54,10 +55,41 @@ def test_a_step_that_was_lost_before_it_stood_began_nobody_knows_when(plant: Pla
     look_again(plant, 32, g_step=20)
     plant.see(40, g_step=0)
     plant.alive(50)
-    assert edge(plant.of("step", transition="start", step="MIX")[0], "start") == UNKNOWN
-    assert (edge(ended(plant), "start"), edge(ended(plant), "end")) == (UNKNOWN, ("observed", 1.0))
+    assert (edge(ended(plant), "start"), edge(ended(plant), "end")) == (("inferred-from-gap", 2.0), ("observed", 1.0))
     assert {p["status"] for p in ended(plant)["parameters"]} == {"gap"}
-    assert plant.parameter("MIX", "mix_time")["uncertain_s"] is None
+    assert plant.parameter("MIX", "mix_time")["uncertain_s"] == 3.0
+    is_said_again(plant)
+
+
+@pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
+@pytest.mark.parametrize(("accepted_s", "status"), [(1.9, "gap"), (2.0, "present")])
+def test_a_step_that_was_lost_before_it_stood_began_until_it_was_seen_again_and_a_row_may_accept_that(
+    accepted_s: float, status: str
+) -> None:
+    rows = tuple(replace(row, max_window_s=accepted_s, limit_source="none", low=None, high=None) for row in line_of().parameters)
+    plant = Plant(line_of(routes=(), parameters=rows))
+    begin(plant)
+    plant.see(30, g_step=20, g_speed=100.0, g_speed_sp=250.0)
+    lose(plant, 30.3, 31, ["g.step"])
+    plant.see(32, "initial", entry_s=32, g_step=20)
+    plant.see(40, g_step=0)
+    plant.alive(50)
+    assert plant.parameter("MIX", "mix_sp")["status"] == status
+
+
+@pytest.mark.parametrize("then", ["another value", "another gap"])
+def test_a_value_that_does_not_stand_after_the_gap_either_bounds_nothing(plant: Plant, then: str) -> None:
+    plant.see(30, g_step=20)
+    plant.see(30.3, g_speed=150.0)
+    lose(plant, 30.3, 31)
+    look_again(plant, 32, g_step=20)
+    if then == "another value":
+        plant.see(32.2, g_step=0)
+    else:
+        lose(plant, 32.2, 33)
+        look_again(plant, 40, g_step=0)
+    plant.alive(50)
+    assert edge(ended(plant), "start") == UNKNOWN
     is_said_again(plant)
 
 
@@ -68,7 +100,11 @@ def test_a_step_whose_end_did_not_stand_before_it_was_lost_ended_nobody_knows_wh
     lose(plant, 40.1, 41)
     look_again(plant, 60)
     plant.alive(70)
-    assert (edge(ended(plant), "start"), edge(ended(plant), "end"), ended(plant)["cause"]) == (("observed", 1.0), UNKNOWN, "unknown")
+    assert (edge(ended(plant), "start"), edge(ended(plant), "end"), ended(plant)["cause"]) == (
+        ("observed", 1.0),
+        ("inferred-from-gap", 20.0),
+        "unknown",
+    )
     told = {name: plant.parameter("MIX", name)["status"] for name in ("mix_time", "mix_mean", "mix_sp")}
     assert told == {"mix_time": "gap", "mix_mean": "gap", "mix_sp": "present"}, "the set point rests on the start alone"
 
@@ -179,7 +215,7 @@ def test_a_starved_signal_is_corrected_whenever_that_is_learned(plant: Plant, le
         plant.see(40, g_step=0)
     plant.alive(70)
     assert edge(plant.of("step", transition="start", step="MIX")[0], "start") == ("observed", 1.0), "so it was known then"
-    assert edge(ended(plant), "start") == UNKNOWN
+    assert edge(ended(plant), "start") == (("inferred-from-gap", round(learned_s - 30, 1)) if learned_s < 40 else UNKNOWN)
     assert {p["status"] for p in ended(plant)["parameters"]} == {"gap"}
     is_said_again(plant)
 
@@ -194,7 +230,12 @@ def test_a_record_is_made_again_when_it_is_learned_that_its_end_was_not_seen_to_
     plant.see(45, g_step=0)
     plant.alive(60)
     again = ended(plant)
-    assert (again["revision"], again["reason"], again["cause"], edge(again, "end")) == (2, "late-data", "unknown", UNKNOWN)
+    assert (again["revision"], again["reason"], again["cause"], edge(again, "end")) == (
+        2,
+        "late-data",
+        "unknown",
+        ("inferred-from-gap", 5.0),
+    )
     assert {"end", "cause"} <= {change["path"] for change in again["changed"]}
     is_said_again(plant)
 
@@ -419,7 +460,7 @@ def test_a_batch_whose_id_was_not_seen_to_stand_began_nobody_knows_when() -> Non
     plant.see(30, g_batch="")
     plant.alive(40)
     end = plant.of("batch", transition="end")[-1]
-    assert (edge(end, "start"), edge(end["equipments"][0], "start"), edge(end, "end")) == (UNKNOWN, UNKNOWN, ("observed", 1.0))
+    assert (edge(end, "start"), edge(end["equipments"][0], "start"), edge(end, "end")) == (BOUNDED, BOUNDED, ("observed", 1.0))
 
 
 @pytest.mark.urs("URS-CTX-08")
@@ -436,7 +477,7 @@ def test_a_cleaning_whose_end_was_not_seen_to_stand_gives_no_hold_time() -> None
     plant.order(30, "GRN-201", "B1", row_s=29.5)
     plant.alive(40)
     (hold,) = (hold for hold in plant.of("batch", transition="start")[0]["hold_times"] if hold["hold"] == "clean")
-    assert (hold["status"], hold["result"], edge(hold, "start")) == ("gap", "not-judged", UNKNOWN)
+    assert (hold["status"], hold["result"], edge(hold, "start")) == ("gap", "not-judged", BOUNDED)
 
 
 def test_of_too_many_lost_gaps_none_is_forgotten() -> None:
