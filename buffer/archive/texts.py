@@ -224,13 +224,16 @@ def duration_text(seconds: float | None) -> str:
     """Format a length of time: 12.5 s, 4 min 10 s, 3 h 05 min, 2 d 4 h."""
     if seconds is None:
         return "\u2013"
-    if seconds < 120:
+    if 0 < seconds < 0.05:
+        return "less than 0.1 s"
+    if seconds < 119.95:
         return f"{seconds:.1f} s".replace(".0 s", " s")
-    if seconds < 7_200:
-        return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s"
-    if seconds < 172_800:
-        return f"{seconds // 3_600:.0f} h {seconds % 3_600 // 60:02.0f} min"
-    return f"{seconds // 86_400:.0f} d {seconds % 86_400 // 3_600:.0f} h"
+    whole = round(seconds)  # first, or 179.7 s are 2 min 60 s
+    if whole < 7_200:
+        return f"{whole // 60} min {whole % 60:02} s"
+    if whole < 172_800:
+        return f"{whole // 3_600} h {whole % 3_600 // 60:02} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3_600} h"
 
 
 def path_text(path: str) -> str:

@@ -14,7 +14,9 @@ from kit.random_line import Recorded
 from kit.record_copies import Copies
 from kit.whole_way import TABLES, Way, way_of, write_folder
 
+from buffer.archive.texts import duration_text
 from drivers import Loss
+from simulators.ebr.record.statement import duration
 
 LIMITED = TABLES["parameters.csv"].replace(",,none,CPP", ",200,map,CPP")
 CHANGED = LIMITED.replace("40,95", "41,95")
@@ -138,6 +140,15 @@ async def test_every_copy_says_by_how_much_a_clock_was_set_what_that_does_and_wh
     assert "40.25 s earlier against those before" in copies.page
     assert copies.told().differences() == []
     assert "Environment development (not production)" in copies.archive
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.0, "0 s"), (0.04, "less than 0.1 s"), (12.5, "12.5 s"), (119.96, "2 min 00 s"), (179.7, "3 min 00 s"), (7_199.7, "2 h 00 min")],
+)
+def test_a_length_of_time_never_has_sixty_seconds_in_its_last_place(seconds: float, said: str) -> None:
+    """179.7 s were "2 min 60 s", and a gap of 0.04 s had "0 s"."""
+    assert (duration(seconds), duration_text(seconds)) == (said, said)
 
 
 OTHERWISE = {

@@ -157,6 +157,8 @@ async def test_every_copy_of_a_disturbed_batchs_record_tells_the_same(tmp_path: 
     assert told.differences() == []
     assert record["header"]["product"] == ["P-1182", "P-1183"]
     assert "CIP" not in {step["step"] for step in record["steps"]}, "a cleaning after the release is not the batch's"
+    steps = [event["step_s"] for event in record["clock"]["events"] if event["kind"] == "step"]
+    assert [round(step_s) for step_s in steps] == [AHEAD_S, -AHEAD_S], "of the gateway's clock, in mid batch"
     kinds = {item["kind"] for item in record["exceptions"]}
     assert {"configuration", "result-replaced", "identity", "gap", "corrected", "clock"} <= kinds
     assert {"not-asked", "gateway-crashed"} <= {gap["cause"] for gap in record["gaps"]}, "it was stopped, and killed"
