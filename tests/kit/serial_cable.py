@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from drivers.serial.looks import Now
 from drivers.serial.port import Port
 from drivers.serial.settings import endpoint_of
 
@@ -41,3 +42,17 @@ class Cable:
         asyncio.get_running_loop().remove_reader(self.master)
         os.close(self.master)
         os.close(self.slave)
+
+
+class Clock:
+    """Two clocks that a test moves on."""
+
+    def __init__(self) -> None:
+        self.now = Now(10**12, 10**12)
+
+    def __call__(self) -> Now:
+        return self.now
+
+    def passes(self, seconds: float, *, suspended: bool = False) -> None:
+        ns = round(seconds * 1e9)
+        self.now = Now(self.now.monotonic_ns + (0 if suspended else ns), self.now.boottime_ns + ns)

@@ -15,7 +15,8 @@ import orjson
 import pytest
 from kit.databases import mariadb, needs, postgres
 from kit.processes import DEADLINE_S, free_port, running
-from kit.twelve_sources import Stand, plain, stands
+from kit.stands import Stand, plain
+from kit.twelve_sources import stands
 
 from buffer import read_journal
 from gateway.operation.control import NotRunning, ask

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from kit.collector import Collector
 from kit.processes import DEADLINE_S
-from kit.serial_cable import Cable
+from kit.serial_cable import Cable, Clock
 
 from config import Tag
 from drivers.contract import BadReply, LinkLost
@@ -19,20 +19,6 @@ from drivers.serial.settings import SerialSettings
 
 WEIGHT = Tag(tag="w", source="scale", address="weight", type="decimal", source_unit="kg")
 STREAM = {"protocol": "line", "pattern": r"(?P<weight>[+-]?+[0-9]++\.[0-9]++) *+(?P<unit>k?+g)", "timeout_ms": 60_000}
-
-
-class Clock:
-    """Two clocks that a test moves on."""
-
-    def __init__(self) -> None:
-        self.now = Now(10**12, 10**12)
-
-    def __call__(self) -> Now:
-        return self.now
-
-    def passes(self, seconds: float, *, suspended: bool = False) -> None:
-        ns = round(seconds * 1e9)
-        self.now = Now(self.now.monotonic_ns + (0 if suspended else ns), self.now.boottime_ns + ns)
 
 
 class Kept(Collector):

@@ -3,48 +3,18 @@
 from dataclasses import replace
 from typing import Any, Literal
 
-import orjson
 import pytest
-from kit.plant import RUNNING, STEPS, Plant, begin, equipment, line_of, replayed, stored, time
+from kit.lost_signals import BOUNDED, UNKNOWN, edge, ended, is_said_again, keyed, look_again, lose, one_step
+from kit.plant import RUNNING, STEPS, Plant, begin, equipment, line_of, time
 
 from config import Step
 from config.sections import FromTag
 from gateway.context.gaps import gaps
-from gateway.evidence.recompute import recompute
-
-UNKNOWN = ("inferred-from-gap", None)
-BOUNDED = ("inferred-from-gap", 2.0)  # by when it was seen again
-STANDING = {"g_step": 0, "g_run": 0, "g_state": RUNNING, "g_user": "jdupont", "g_speed": 200.0, "g_speed_sp": 250.0, "g_batch": ""}
-
-
-def lose(plant: Plant, start_s: float, entry_s: float, tags: Any = "all", cause: str = "link-lost") -> None:
-    gap = {"gap": f"g-plc/{start_s:g}", "source": "g-plc", "tags": tags, "start": time(start_s), "detected": time(entry_s)}
-    plant.happen(entry_s, type="gap", transition="open", cause=cause, detail="", **gap)
-
-
-def look_again(plant: Plant, at_s: float, **values: Any) -> None:
-    plant.see(at_s, "initial", entry_s=at_s, **{**STANDING, **values})
-
-
-def edge(event: Any, side: str) -> tuple[str, float | None]:
-    return event[side]["basis"], event[side]["window_s"]
 
 
 @pytest.fixture
 def plant() -> Plant:
-    made = Plant(line_of(routes=()))
-    begin(made)
-    made.see(20, g_step=10, g_speed=100.0)
-    return made
-
-
-def ended(plant: Plant, step: str = "MIX", run: int = 1) -> Any:
-    return plant.of("step", transition="end", step=step, run=run)[-1]
-
-
-def is_said_again(plant: Plant) -> None:
-    assert orjson.dumps(replayed(plant)) == orjson.dumps(plant.events)
-    assert list(recompute(plant.line, stored(plant))) == []
+    return one_step()
 
 
 @pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
@@ -261,121 +231,6 @@ def test_to_a_third_value_the_window_is_the_gap(plant: Plant) -> None:
     plant.see(40, g_step=0)
     plant.alive(50)
     assert edge(ended(plant, "WET"), "end") == ("inferred-from-gap", 4.9)
-
-
-def keyed() -> Plant:
-    steps = tuple(replace(step, key="g.run" if step.step == "MIX" else None) for step in STEPS)
-    plant = Plant(line_of(routes=(), steps=steps))
-    begin(plant)
-    plant.see(30, g_step=20, g_run=1)
-    return plant
-
-
-@pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
-def test_whose_run_it_was_is_not_known_while_nobody_saw_the_key() -> None:
-    plant = keyed()
-    plant.see(40, g_step=0)
-    plant.see(41, g_step=20)
-    lose(plant, 35, 50, ["g.run"], "not-asked")
-    plant.see(50, g_run=2)
-    plant.see(60, g_step=0)
-    plant.alive(70)
-    first, second = plant.of("step", transition="end", step="MIX", run=1)[-1], plant.of("step", transition="end", step="MIX", run=2)[-1]
-    assert edge(first, "end") == ("inferred-from-gap", 5.0), "another run may have begun since 35"
-    assert edge(second, "start") == UNKNOWN, "its key was another one when it was seen again"
-
-
-def test_a_key_that_is_the_same_afterwards_proves_the_start() -> None:
-    plant = keyed()
-    plant.see(40, g_step=0)
-    plant.see(41, g_step=20)
-    lose(plant, 40.5, 50, ["g.run"], "not-asked")
-    plant.see(50, g_run=1)
-    plant.see(60, g_step=0)
-    plant.alive(70)
-    assert edge(plant.of("step", transition="end", step="MIX", run=2)[-1], "start") == ("observed", 1.0)
-
-
-@pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
-@pytest.mark.parametrize("last", [2, 3])
-def test_a_step_whose_key_is_another_one_after_a_gap_ended_in_it_though_its_signal_is_seen_to_end(last: int) -> None:
-    plant = keyed()
-    plant.see(40, g_speed=150.0)
-    lose(plant, 40, 50)
-    look_again(plant, 60, g_step=20, g_run=2)
-    plant.see(60.2, g_step=0, g_run=last)
-    plant.alive(70)
-    assert edge(ended(plant), "end") == ("inferred-from-gap", 20.0), "its key was another one at 60, and nobody saw since when"
-    told = {name: plant.parameter("MIX", name)["status"] for name in ("mix_time", "mix_mean", "mix_sp")}
-    assert told == {"mix_time": "gap", "mix_mean": "gap", "mix_sp": "present"}
-    is_said_again(plant)
-
-
-def test_a_step_whose_key_was_seen_to_change_with_its_signal_ended_with_the_signal() -> None:
-    plant = keyed()
-    plant.see(59.8, g_run=2)
-    plant.see(60, g_step=0)
-    plant.alive(70)
-    assert (edge(ended(plant), "end"), ended(plant)["end"]["time"]) == (("observed", 1.0), time(60))
-
-
-@pytest.mark.urs("URS-CTX-04", "URS-DAQ-06")
-@pytest.mark.parametrize(("value", "starts"), [(0, []), (20, [("inferred-from-gap", 20.0)])])
-def test_a_key_that_changes_while_nobody_sees_its_signal_begins_no_run(value: int, starts: list[Any]) -> None:
-    """It ended the run that bore the former key. The next one begins when its signal is seen on, some time in the gap; or it never did."""
-    plant = keyed()
-    plant.see(40, g_speed=150.0)
-    lose(plant, 40, 41, ["g.step"])
-    plant.see(50, g_run=2)
-    plant.alive(55)
-    assert (edge(ended(plant), "end"), ended(plant)["end"]["time"]) == (("inferred-from-gap", 10.0), time(50))
-    assert len(plant.of("step", transition="start", step="MIX")) == 1, "nobody saw a start"
-    plant.see(60, "initial", entry_s=60, g_step=value)
-    plant.alive(70)
-    assert [edge(e, "start") for e in plant.of("step", transition="start", step="MIX")[1:]] == starts
-    plant.see(80, g_step=0)
-    plant.alive(90)
-    runs = {e["run"]: (edge(e, "start"), edge(e, "end")) for e in plant.of("step", transition="end", step="MIX")}
-    assert [runs[run] for run in sorted(runs)[1:]] == [(start, ("observed", 1.0)) for start in starts]
-    assert len(plant.of("finding", code="step-repeated")) == len(starts)
-    is_said_again(plant)
-
-
-@pytest.mark.urs("URS-CTX-04", "URS-DAQ-06")
-def test_runs_whose_keys_came_before_what_their_signal_kept_begin_at_their_keys() -> None:
-    """The signal's own queue comes late, without loss: it was on all the time, and two keys came meanwhile."""
-    plant = keyed()
-    plant.see(40, g_speed=150.0)
-    lose(plant, 40, 41, ["g.step"])
-    plant.see(50, g_run=2)
-    plant.see(53, g_run=3)
-    plant.alive(55)
-    assert len(plant.of("step", transition="start", step="MIX")) == 1
-    plant.happen(60, type="source", source="g-plc", state="resumed", tags=["g.step"], observed=time(60))
-    plant.see(57, g_step=0, entry_s=61)
-    plant.see(65, g_speed=150.0)
-    plant.alive(70)
-    plant.alive(80)
-    runs = [(e["run"], e["start"]["time"], e["end"]["time"]) for e in plant.of("step", transition="end", step="MIX")]
-    assert runs[-2:] == [(2, time(50), time(53)), (3, time(53), time(57))]
-    assert {edge(e, side) for e in plant.of("step", transition="end", step="MIX")[-2:] for side in ("start", "end")} == {("observed", 1.0)}
-    is_said_again(plant)
-
-
-@pytest.mark.urs("URS-CTX-04", "URS-DAQ-06")
-def test_a_batch_that_begins_while_nobody_sees_a_step_that_had_ended_begins_no_run_of_it() -> None:
-    plant = keyed()
-    lose(plant, 40, 41, ["g.step"])
-    plant.see(50, g_run=2)
-    plant.alive(55)
-    plant.order(56, "GRN-201", "B7", row_s=56)
-    plant.alive(62)
-    assert len(plant.of("step", transition="start", step="MIX")) == 1
-    plant.see(70, "initial", entry_s=70, g_step=20)
-    plant.alive(80)
-    (start,) = plant.of("step", transition="start", step="MIX", run=1, batch="B7")
-    assert (edge(start, "start"), start["start"]["time"]) == (("inferred-from-gap", 30.0), time(70))
-    is_said_again(plant)
 
 
 @pytest.mark.urs("URS-CTX-08", "URS-DAQ-06")
