@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import gc
 import inspect
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from traceback import clear_frames
 from typing import Any, TypeVar
@@ -97,6 +99,24 @@ def file_of(source: Source) -> Path | None:
     """The SQLite file that the endpoint names; None for a database server."""
     url = make_url(source.endpoints[0])
     return (source.folder / str(url.database)).resolve() if url.get_backend_name() == "sqlite" else None
+
+
+def _invalidate(made: Iterable[Connection]) -> None:
+    for lent in made:
+        lent.invalidate()
+
+
+def _let_go(error: BaseException) -> None:
+    """Free what a driver was connecting when it was cancelled.
+
+    psycopg's half a connection is held by the frames alone that it was cancelled in, of this error and of those before it, in a circle: it
+    would stay open, on the server too, until the garbage collector comes by.
+    """
+    chained: BaseException | None = error
+    while chained is not None:
+        clear_frames(chained.__traceback__)
+        chained = chained.__cause__ or chained.__context__
+    gc.collect()
 
 
 class Session:
@@ -203,16 +223,22 @@ class Database:
             async with asyncio.timeout(self._timeout_s):
                 return await self._run(lambda: self._begun(made))
         except (TimeoutError, asyncio.CancelledError) as error:
-            if self._worker.is_busy:  # it connects nevertheless, and nobody waits for what it makes
-                self._worker.post(lambda: [lent.invalidate() for lent in made])
-            # What psycopg was connecting is held by the frames alone that it was cancelled in, in a circle: it would stay open, on the
-            # server too, until the garbage collector comes by.
-            clear_frames(error.__traceback__)
+            # A thread connects nevertheless, or has just done so, and nobody waits for what it makes.
+            if self._is_async:
+                await self._dropped(made)
+            else:
+                self._worker.post(partial(_invalidate, made))
+            _let_go(error)
             if isinstance(error, TimeoutError):
                 raise LinkLost(f"{self._name}: no answer of the database within {self._timeout_s:g} s") from error
             raise
         except Exception as error:  # whatever a driver raises when it can not connect
             raise LinkLost(f"{self._name}: {_brief(error)}") from error
+
+    async def _dropped(self, made: list[Connection]) -> None:
+        for lent in made:
+            with contextlib.suppress(Exception):  # it is gone already
+                await self._run(lent.invalidate)
 
     def _begun(self, made: list[Connection]) -> tuple[Connection, "Raw"]:
         lent = self._engine.connect()
