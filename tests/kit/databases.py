@@ -152,8 +152,11 @@ def _start_mariadb() -> Started:
     folder, port = _folder(user), free_port()
     as_user = [] if user is None else [f"--user={user}"]
     made = [f"--datadir={folder}/data", "--auth-root-authentication-method=normal", "--skip-test-db", "--debug-no-sync", *as_user]
-    subprocess.run([install, "--no-defaults", *made], check=True, capture_output=True)
+    # Its own folder for temporary files: that of the tests may be closed to the account it runs as.
+    own = {**os.environ, "TMPDIR": str(folder)}
+    subprocess.run([install, "--no-defaults", f"--tmpdir={folder}", *made], check=True, capture_output=True, env=own)
     places = [f"--datadir={folder}/data", f"--port={port}", f"--socket={folder}/s", f"--pid-file={folder}/pid", "--bind-address=127.0.0.1"]
+    places.append(f"--tmpdir={folder}")
     command = [program, "--no-defaults", *places, "--debug-no-sync", "--innodb-flush-log-at-trx-commit=0", *as_user]
     asked = [client, "--no-defaults", "-h127.0.0.1", f"-P{port}", "-uroot", "-N", "-B"]
     return _start(command, folder, f"mysql://root@127.0.0.1:{port}/", asked, None)
