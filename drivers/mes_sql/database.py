@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import inspect
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -104,19 +103,6 @@ def file_of(source: Source) -> Path | None:
 def _invalidate(made: Iterable[Connection]) -> None:
     for lent in made:
         lent.invalidate()
-
-
-def _let_go(error: BaseException) -> None:
-    """Free what a driver was connecting when it was cancelled.
-
-    psycopg's half a connection is held by the frames alone that it was cancelled in, of this error and of those before it, in a circle: it
-    would stay open, on the server too, until the garbage collector comes by.
-    """
-    chained: BaseException | None = error
-    while chained is not None:
-        clear_frames(chained.__traceback__)
-        chained = chained.__cause__ or chained.__context__
-    gc.collect()
 
 
 class Session:
@@ -228,7 +214,9 @@ class Database:
                 await self._dropped(made)
             else:
                 self._worker.post(partial(_invalidate, made))
-            _let_go(error)
+            # What psycopg was connecting is held by the frames alone that it was cancelled in, in a circle: it would stay open, on the
+            # server too, until the garbage collector comes by.
+            clear_frames(error.__traceback__)
             if isinstance(error, TimeoutError):
                 raise LinkLost(f"{self._name}: no answer of the database within {self._timeout_s:g} s") from error
             raise
