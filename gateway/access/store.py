@@ -44,7 +44,9 @@ class Store:
         try:
             return Directory.model_validate_json(content)
         except ValidationError as error:
-            raise UsersUnreadable(f"{self._path}: damaged ({error.error_count()} problems): put a copy in its place") from error
+            # No copy is advised: there is none in any backup.
+            way_out = "set it aside, and add the first administrator again (root: users add)"
+            raise UsersUnreadable(f"{self._path}: damaged, nobody is let in by it: {way_out}") from error
 
     def replace(self, before: Directory, after: Directory) -> None:
         """Write the list that was made from `before`. Raises UsersUnreadable if it was changed meanwhile, OSError."""

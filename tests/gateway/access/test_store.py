@@ -31,8 +31,10 @@ def test_the_file_is_for_its_owner_alone_and_one_that_others_may_read_is_not_bel
 @pytest.mark.parametrize("content", ["", "{}x", '{"version":2}', '{"users":[{"user":"anna","role":"king"}]}', "[]"])
 def test_a_damaged_list_lets_nobody_in_and_is_no_empty_one(store: Store, tmp_path: Path, content: str) -> None:
     (tmp_path / "users.json").write_text(content)
-    with pytest.raises(UsersUnreadable, match="damaged"):
+    with pytest.raises(UsersUnreadable, match="damaged, nobody is let in by it: set it aside"):
         store.read()
+    (tmp_path / "users.json").rename(tmp_path / "users.json.damaged")
+    assert not store.read().has_admin(), "the way out that was named: root may add the first one again"
 
 
 def test_a_link_in_its_place_is_not_followed(store: Store, tmp_path: Path) -> None:
