@@ -6,6 +6,7 @@ induction from the first record on, equal kinds and lengths put each record wher
 """
 
 import struct
+import threading
 from collections.abc import Callable, Mapping
 from itertools import repeat
 from typing import Any, NamedTuple
@@ -43,9 +44,21 @@ class RememberedLayouts:
         self._tags, self._types = tags, types
         self._known: dict[tuple[int, int], _Known] = {}
         self._score: dict[tuple[int, int], int] = {}
+        self._used = threading.Lock()
 
     def readings(self, body: bytes, at: int, end: int, count: int) -> tuple[list[Reading], int] | None:
-        """Return the readings of so many records from `at` on, and the position after them; None if they are not as any before."""
+        """Return the readings of so many records from `at` on, and the position after them; None if they are not as any before.
+
+        Large messages are decoded in a thread: who comes meanwhile is not kept waiting, and decodes record by record.
+        """
+        if not self._used.acquire(blocking=False):
+            return None
+        try:
+            return self._readings(body, at, end, count)
+        finally:
+            self._used.release()
+
+    def _readings(self, body: bytes, at: int, end: int, count: int) -> tuple[list[Reading], int] | None:
         size = (count, end - at)
         score = self._score.get(size, 0)
         if count < _LEAST or score <= -_FAILURES:

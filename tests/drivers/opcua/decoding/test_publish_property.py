@@ -180,6 +180,17 @@ def test_what_lies_otherwise_than_before_is_decoded_as_ever(at: int, other: byte
     assert layouts.readings(good[:at] + other + good[at + 1 :] + b"\xff\xff\xff\xff", 0, len(good) + 4, 12) is None
 
 
+def test_a_message_that_comes_while_another_is_decoded_in_a_thread_is_decoded_record_by_record() -> None:
+    types = dict.fromkeys(range(8), 11)
+    layouts = RememberedLayouts(types, types)
+    body = b"".join(struct.pack("<IBBdqq", handle, 13, 11, 1.5, 133 * 10**15, 133 * 10**15) for handle in types)
+    seen: list[object] = [layouts.readings(body, 0, len(body), 8) is None for _ in range(2)]
+    with layouts._used:
+        seen.append(layouts.readings(body, 0, len(body), 8))
+    seen.append(layouts.readings(body, 0, len(body), 8) is None)
+    assert seen == [True, False, None, False]
+
+
 def test_layouts_are_bounded_and_those_that_come_by_chance_are_forgotten() -> None:
     remembered = RememberedLayouts({handle: handle for handle in range(5_000)}, dict.fromkeys(range(5_000), 11))
 
