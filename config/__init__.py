@@ -10,7 +10,7 @@ pure; `credentials`, the secrets that a folder names, read while a line runs; `r
 
 from config import examples, exceptions
 from config.line import Alarm, Code, CodeTable, Disposition, EbrField, Identity, Line, Parameter, Step, Tag, place_of
-from config.load import data_directory, identity, load, people_socket, read
+from config.load import data_directory, digest, identity, load, people_socket, read
 from config.problem import ConfigError, Place, Problem, did_you_mean
 from config.sections import Backup, Credential, Equipment, FromRow, FromTag, Model, Push, Pushed, Source, Uplink, Users, Witness
 from config.units.scaling import Scaling
@@ -44,6 +44,7 @@ __all__ = [
     "Witness",
     "data_directory",
     "did_you_mean",
+    "digest",
     "examples",
     "exceptions",
     "identity",

@@ -19,6 +19,7 @@ from buffer.entry.gateway_events import (
     ClockEvent,
     ConfigEvent,
     ConfigFile,
+    DocumentEvent,
     EpochEvent,
     FindingEvent,
     SealedBatch,
@@ -81,6 +82,7 @@ __all__ = [
     "Context",
     "ContextEvent",
     "Decimal",
+    "DocumentEvent",
     "EpochEvent",
     "Event",
     "EventEntry",
@@ -142,6 +144,7 @@ AnyEvent = Annotated[
     | SourceEvent
     | ConfigEvent
     | FindingEvent
+    | DocumentEvent
     | AuditEvent
     | CheckpointEvent
     | EpochEvent
@@ -203,6 +206,7 @@ EVENT_MODELS: dict[str, type[Event]] = {
     "source": SourceEvent,
     "config": ConfigEvent,
     "finding": FindingEvent,
+    "document": DocumentEvent,
     "audit": AuditEvent,
     "checkpoint": CheckpointEvent,
     "epoch": EpochEvent,

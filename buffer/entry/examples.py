@@ -265,6 +265,15 @@ EVENTS: dict[str, dict[str, Any]] = {
         "of": 1,
         "files": [{"name": "line.toml", "text": '[line]\nsite = "lyon"\n'}],
     },
+    "document": {
+        "type": "document",
+        "document": "config-impact",
+        "form": "ebr-gateway/impact/1",
+        "id": "lyon/granulation-2/configuration/4/impact",
+        "sha256": "5f2b" * 16,
+        "about": "configuration 4",
+        "made_by": {"user": "ebauer", "name": "Edda Bauer", "role": "engineer", "auth": "password"},
+    },
     "finding": {
         "type": "finding",
         "code": "source-type-differs",

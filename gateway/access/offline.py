@@ -108,7 +108,8 @@ def forget(data: Path) -> None:
 def _event(line: bytes) -> dict[str, Any]:
     try:
         event = json.loads(line)
-        if event["type"] in {"audit", "finding"} and isinstance(event.get("action", event.get("code")), str):
+        named = event.get({"audit": "action", "finding": "code", "document": "document"}[event["type"]])
+        if isinstance(named, str):
             return dict(event)
     except (ValueError, KeyError, TypeError, AttributeError):
         pass

@@ -7,7 +7,7 @@ import typer
 
 from gateway.cli.base import FINDING, GOOD, NOT_REACHED, Folder, app, data_of, fail, print_json
 
-configuration = typer.Typer(no_args_is_help=True, help="The configuration of a line: diff, dictionary, inventory.")
+configuration = typer.Typer(no_args_is_help=True, help="The configuration of a line: versions, diff, dictionary, inventory.")
 app.add_typer(configuration, name="config")
 Form = Annotated[Literal["csv", "json"], typer.Option("--format", help="csv or json")]
 

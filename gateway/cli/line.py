@@ -53,20 +53,23 @@ def check(line: Folder, *, as_json: AsJson = False) -> None:
 def run(line: Folder, *, verbose: Annotated[bool, typer.Option("--verbose", "-v", help="log every connection")] = False) -> None:
     """Run a line until SIGTERM or Ctrl-C."""
     from buffer import JournalError
-    from gateway.runtime import assembly, gateway
+    from gateway.runtime import choosing, gateway
     from gateway.runtime.isolate import leaves
 
     logging_to_stderr(verbose=verbose)
-    found = assembly.load(line)
-    for problem in found.warnings:
-        log.warning("%s", problem)
+    again = True
+    found = choosing.chosen(line)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(gateway.run(found))
+            while again:
+                for problem in found.line.warnings:
+                    log.warning("%s", problem)
+                again = runner.run(gateway.run(found.line, found))
+                found = choosing.chosen(line) if again else found
     except BaseExceptionGroup as group:
         # The journal first: what else failed on the same disk while all ended (a socket's file that can not be removed) is not the cause.
         if (faults := group.subgroup((gateway.StorageFault, JournalError))) is not None:
-            fail(f"{found.data}: the journal failed, nothing more is taken: {next(leaves(faults))}", NOT_REACHED)
+            fail(f"{found.line.data}: the journal failed, nothing more is taken: {next(leaves(faults))}", NOT_REACHED)
         raise
 
 

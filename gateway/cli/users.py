@@ -14,6 +14,11 @@ from gateway.cli.persons import PasswordFile, Person, Why, credentials, secret, 
 users = typer.Typer(no_args_is_help=True, help="The users of a line: add, disable, enable, list, role, reset, password, report.")
 app.add_typer(users, name="users")
 
+READS = (
+    "everybody who reaches the gateway may read: status, top, ready, config history, show and impact, quarantine list and show, "
+    "users list and report"
+)
+
 Whom = Annotated[str, typer.Argument(metavar="USER", help="the id of the user that it is about")]
 RoleName = Annotated[str, typer.Option("--role", help="viewer, operator, engineer, qa or admin")]
 NewPassword = Annotated[Path | None, typer.Option("--new-password-file", help="file with the new password, - for standard input")]
@@ -153,7 +158,10 @@ def _text(line: Path, found: dict[str, Any]) -> str:
         out += [f"    {name:<15} {fact}" for name, fact in facts.items() if fact]
     out += ["", *(f"{role:<9} may: {', '.join(may)}" for role, may in found["may"].items())]
     return "\n".join(
-        [*out, "everybody who reaches the gateway may read: status, top, ready, quarantine list and show, users list and report"]
+        [
+            *out,
+            READS,
+        ]
     )
 
 

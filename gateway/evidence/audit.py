@@ -30,14 +30,15 @@ class AuditTrail:
         target: str | None = None,
         old: Any = None,
         new: Any = None,
+        watermark: tuple[str, Mapping[str, Any]] | None = None,
     ) -> Awaitable[None]:
         """Append that `by` (None: the gateway itself, for no reason that a person gave) did `action`.
 
         what: the facts of it, as JSON values. target, old, new: what was changed, and its value before and after; `object` in the event.
+        watermark: (name, changes), committed with the event.
         """
-        return self._append(
-            {"type": "audit", "action": action, **self._stated(by), "object": target, "old": old, "new": new, "what": dict(what)}
-        )
+        event = {"type": "audit", "action": action, **self._stated(by), "object": target, "old": old, "new": new, "what": dict(what)}
+        return self._append(event, watermark=watermark)
 
     def key_changed(self, event: Mapping[str, Any], public: str, by: Actor | None = None) -> Awaitable[None]:
         """Append a change of the signing key, and in the same transaction that `public` signs from now on."""

@@ -7,6 +7,7 @@ from buffer import Journal
 from config import Line
 from gateway.access import Access
 from gateway.alarms import Tally
+from gateway.changes import Register
 from gateway.clock import Clock
 from gateway.context import Fold
 from gateway.evidence.audit import AuditTrail
@@ -38,4 +39,5 @@ class Parts:
     checkpoints: Checkpoints
     holds: Holds
     backups: Backups | None
+    changes: Register
     broken: dict[str, str] = field(default_factory=dict)

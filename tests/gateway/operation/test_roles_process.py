@@ -19,6 +19,7 @@ import config
 from gateway.access import ROLES, RULES
 from gateway.operation.control import ask, tell
 from gateway.operation.offline_commands import done_offline
+from gateway.runtime import assembly
 
 HARMLESS: dict[str, dict[str, Any]] = {
     "release-hold": {"batch": "B1"},
@@ -28,6 +29,11 @@ HARMLESS: dict[str, dict[str, Any]] = {
     "quarantine-dispose": {"uplink": "nobody", "seq": "1"},
     "rotate-key": {},
     "sign-archive": {"text": "no sums"},
+    "config-propose": {"change_no": "CC-1", "author": "somebody"},
+    "config-approve": {"version": "7", "meaning": "approved"},
+    "config-reject": {"version": "7", "meaning": "refused"},
+    "config-activate": {"version": "7"},
+    "config-rollback": {"version": "7"},
     "certs-make": {"folder": "certs"},
     "certs-trust": {"sha256": "ab" * 32},
     "users-add": {"user": "x", "name": "No Id", "role": "qa"},
@@ -101,7 +107,7 @@ def test_a_restore_is_for_administrators_and_its_refusals_are_in_the_next_starts
     folder = drop_line(tmp_path / "line")
     people(folder / "data")
     identity = config.identity(folder)
-    came = {role: done_offline(identity, "restore", {**says(role), "source": "/nowhere"}) for role in ROLES}
+    came = {role: done_offline(identity, "restore", {**says(role), "source": "/nowhere"}, assembly.check) for role in ROLES}
     assert {role for role, answer in came.items() if "refused" not in answer} == {"admin"}
     with running(folder):
         told = until(lambda: [event for event in events(folder, "audit") if event["what"].get("gateway_ran") is False])

@@ -1,0 +1,99 @@
+"""Chooses what a start runs: the line folder, or the version in force whatever the folder holds; and what has to be said about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from config import ConfigError, Line, Problem
+from gateway.changes import Baseline, Book, NotAllowed, Store, choice, place_of
+from gateway.changes.choice import FIRST
+from gateway.changes.register import stated
+from gateway.entries.findings import finding
+from gateway.entries.registered import Registered
+from gateway.runtime import assembly
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What runs. registered: its number and approval. findings: of this start. controlled: the folder alone changes nothing.
+
+    baseline: what was installed when the version in force was proposed; None if there is none. book: all versions.
+    """
+
+    line: Line
+    registered: Registered
+    findings: tuple[dict[str, Any], ...] = ()
+    controlled: bool = False
+    baseline: Baseline | None = None
+    book: Book = field(default_factory=Book)
+
+
+def chosen(folder: Path) -> Chosen:
+    """Choose what to run. Raises ConfigError: nothing can, and each problem says what to do."""
+    store = Store(place_of(folder))
+    read = store.read()
+    line, problems = assembly.check(folder)
+    active, lost = _active(folder, store, read.book)
+    made = choice(line, problems, read.book, active)
+    damaged = [part for part in (read.wrong, lost) if part is not None]
+    if made.runs == "nothing":
+        raise ConfigError([*_damaged(damaged), Problem("line.toml", None, FIRST)])
+    if made.runs == "folder" and line is None:
+        raise ConfigError(problems)
+    runs = active if made.runs == "version" else replace(line, warnings=tuple(problems)) if line is not None else None
+    assert runs is not None
+    findings = [*_findings(read.book, made.not_approved), *(_store_damaged(text) for text in damaged)]
+    return Chosen(
+        runs, _registered(read.book, made.version), tuple(findings), made.runs == "version", _baseline(store, read.book), read.book
+    )
+
+
+def _active(folder: Path, store: Store, book: Book) -> tuple[Line | None, str | None]:
+    """Read the content of the version in force; None, and why, if that can not be."""
+    if book.active is None:
+        return None, None
+    try:
+        content: Mapping[str, bytes] = store.content(book.active.sha256)
+    except NotAllowed as error:
+        return None, str(error)
+    line, problems = assembly.check(folder, content)
+    if line is None:
+        first = next(str(problem) for problem in problems if problem.severity == "error")
+        return None, f"version {book.active.number}, which is in force, is not taken by this release: {first}"
+    return replace(line, warnings=tuple(problems)), None
+
+
+def _damaged(texts: list[str]) -> list[Problem]:
+    return [Problem("changes", None, text) for text in texts]
+
+
+def _registered(book: Book, version: int | None) -> Registered:
+    return Registered(version, book.newest, {} if version is None else stated(book.versions[version], book))
+
+
+def _baseline(store: Store, book: Book) -> Baseline | None:
+    if book.active is None or book.active.begun.baseline is None:
+        return None
+    try:
+        return store.read_document(book.active.begun.baseline)
+    except NotAllowed:
+        return {"form": "damaged", "software": "", "files": {}, "libraries": {}, "units": {}}
+
+
+def _findings(book: Book, not_approved: str | None) -> list[dict[str, Any]]:
+    told = []
+    if not_approved is not None and book.active is not None:
+        text = f"{not_approved}; version {book.active.number}, which is in force, runs on"
+        told.append(finding("config-not-approved", "alarm", text, {"name": "line folder", "version": book.active.number}))
+    return [*told, *(emergency(version.number) for version in book.owing)]
+
+
+def emergency(version: int) -> dict[str, Any]:
+    """Make the finding of a version that was put into force without waiting, and has no approval afterwards."""
+    text = f"version {version} was put into force in an emergency and is not approved afterwards"
+    return finding("config-emergency", "alarm", text, {"name": f"version {version}"})
+
+
+def _store_damaged(text: str) -> dict[str, Any]:
+    return finding("config-store-damaged", "alarm", text, {"name": "versions"})
