@@ -18,7 +18,6 @@ from buffer.verify import ACT, Key
 from gateway.changes.states import Deed
 
 Hex64 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-MOST_NOTE_BYTES = 8_192
 
 
 class NotSigned(Exception):

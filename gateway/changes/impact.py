@@ -86,7 +86,7 @@ def _row(change: Change, old: Line, new: Line) -> dict[str, Any]:
         "parameters": list(change.parameters),
         "ebr_fields": list(change.ebr_fields),
         "equipment": sorted(_equipment(change, old, new)),
-        "interfaces": sorted(_interfaces(change, old, new)),
+        "interfaces": sorted(set(_interfaces(change, old, new))),
         "tests": list(TESTS.get(change.kind, ("one batch from beginning to end",))),
     }
 

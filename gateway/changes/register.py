@@ -20,7 +20,7 @@ from gateway.changes import acts, baseline, impact
 from gateway.changes.acts import Act, Person, Signed
 from gateway.changes.book import Book, NotAllowed, Version
 from gateway.changes.impact import OpenBatch
-from gateway.changes.states import Deed
+from gateway.changes.states import OWES_APPROVAL, Deed
 from gateway.changes.store import Store
 from gateway.entries.findings import finding
 
@@ -332,7 +332,7 @@ def stated(version: Version, book: Book) -> dict[str, Any]:
     return {
         "state": version.state,
         "author": about["author"],
-        "approved_by": about["approved_by"],
+        "approved_by": None if version.state in OWES_APPROVAL else about["approved_by"],
         "signatures": approvals,
         "change_no": about["change_no"],
         "impact_ref": about["impact_ref"],

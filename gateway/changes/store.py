@@ -23,8 +23,8 @@ from gateway.changes.book import Book, NotAllowed
 
 FOLDER = "changes"
 ACTS = "acts.jsonl"
-MOST_ACTS = 10_000
-MOST_LINE_BYTES = 65_536
+STATE = Path("/var/lib/ebr-gateway")
+"""Below it each line has its state folder by the unit of docs/install.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ def place_of(folder: Path) -> Path:
     except config.ConfigError:
         named = None
     places += [named] if named is not None else []
-    places += [(folder / "data").resolve()]
+    places += [(folder / "data").resolve(), STATE / folder.resolve().name]
     held = next((place for place in places if (place / FOLDER / ACTS).exists()), named)
     return config.data_directory(folder) if held is None else held
 

@@ -33,7 +33,6 @@ def _begin(state: State, version: int, event: Mapping[str, Any]) -> None:
         former.until, former.until_seq = state.now, state.seq - 1 if state.seq > former.seq else None
     follows = (event.get("follows") or {}).get("version")
     begun = Configuration(event["sha256"], state.seq, state.now, follows, event.get("changes"), event.get("approved_by"))
-    begun.emergency = event.get("emergency") is True
     state.configurations.pop(version, None)
     state.configurations[version], state.version = begun, version
     _go_on(begun, event)
@@ -91,5 +90,4 @@ def _listed(version: int, known: Configuration | None, *, first: bool) -> dict[s
         "until": None if known.until is None else rfc3339(known.until),
         **({} if first else {"follows": known.follows, "changes": known.changes, "diff": known.diff}),
         "approved_by": known.approved_by,
-        **({"emergency": True} if known.emergency else {}),
     }

@@ -250,7 +250,6 @@ class Configuration:
     part: int = 0
     until_seq: int | None = None
     until: int | None = None
-    emergency: bool = False  # put into force while batches were open, or without an approval
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from config import ConfigError, Line, Problem
-from gateway.changes import Baseline, Book, NotAllowed, Store, choice, place_of
+from gateway.changes import Baseline, Book, NotAllowed, Store, Version, choice, place_of
 from gateway.changes.choice import FIRST
 from gateway.changes.register import stated
 from gateway.entries.findings import finding
@@ -34,11 +34,11 @@ def chosen(folder: Path) -> Chosen:
     store = Store(place_of(folder))
     read = store.read()
     line, problems = assembly.check(folder)
-    active, lost = _active(folder, store, read.book)
+    active, lost = _active(folder, store, read.book, line)
     made = choice(line, problems, read.book, active)
     damaged = [part for part in (read.wrong, lost) if part is not None]
     if made.runs == "nothing":
-        raise ConfigError([*_damaged(damaged), Problem("line.toml", None, FIRST)])
+        raise ConfigError([*_damaged(damaged), *([Problem("line.toml", None, FIRST)] if read.book.active is None else [])])
     if made.runs == "folder" and line is None:
         raise ConfigError(problems)
     runs = active if made.runs == "version" else replace(line, warnings=tuple(problems)) if line is not None else None
@@ -49,14 +49,14 @@ def chosen(folder: Path) -> Chosen:
     )
 
 
-def _active(folder: Path, store: Store, book: Book) -> tuple[Line | None, str | None]:
-    """Read the content of the version in force; None, and why, if that can not be."""
+def _active(folder: Path, store: Store, book: Book, same: Line | None) -> tuple[Line | None, str | None]:
+    """Read the content of the version in force; None, and why, if that can not be. same: the folder, which may hold that content, too."""
     if book.active is None:
         return None, None
     try:
         content: Mapping[str, bytes] = store.content(book.active.sha256)
     except NotAllowed as error:
-        return None, str(error)
+        return same if same is not None and same.sha256 == book.active.sha256 else None, str(error)
     line, problems = assembly.check(folder, content)
     if line is None:
         first = next(str(problem) for problem in problems if problem.severity == "error")
@@ -86,13 +86,15 @@ def _findings(book: Book, not_approved: str | None) -> list[dict[str, Any]]:
     if not_approved is not None and book.active is not None:
         text = f"{not_approved}; version {book.active.number}, which is in force, runs on"
         told.append(finding("config-not-approved", "alarm", text, {"name": "line folder", "version": book.active.number}))
-    return [*told, *(emergency(version.number) for version in book.owing)]
+    return [*told, *map(_emergency, book.owing)]
 
 
-def emergency(version: int) -> dict[str, Any]:
+def _emergency(version: Version) -> dict[str, Any]:
     """Make the finding of a version that was put into force without waiting, and has no approval afterwards."""
-    text = f"version {version} was put into force in an emergency and is not approved afterwards"
-    return finding("config-emergency", "alarm", text, {"name": f"version {version}"})
+    batches = list(version.emergency.batches) if version.emergency else []
+    during = f" while {', '.join(batches)} was open" if batches else ""
+    text = f"version {version.number} was put into force in an emergency{during} and is not approved afterwards"
+    return finding("config-emergency", "alarm", text, {"name": f"version {version.number}", "batches": batches})
 
 
 def _store_damaged(text: str) -> dict[str, Any]:
