@@ -8,7 +8,7 @@ Doors: this module; `sections` and `materials`, the objects of line.toml and of 
 pure; `credentials`, the secrets that a folder names, read while a line runs; `reports`. Everything else is imported within config only.
 """
 
-from config import examples
+from config import examples, exceptions
 from config.line import Alarm, Code, CodeTable, Disposition, EbrField, Identity, Line, Parameter, Step, Tag, place_of
 from config.load import data_directory, identity, load, people_socket, read
 from config.problem import ConfigError, Place, Problem, did_you_mean
@@ -45,6 +45,7 @@ __all__ = [
     "data_directory",
     "did_you_mean",
     "examples",
+    "exceptions",
     "identity",
     "load",
     "people_socket",
