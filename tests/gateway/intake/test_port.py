@@ -238,6 +238,7 @@ async def test_a_loss_opens_all_its_gaps_in_one_append_and_none_if_it_is_no_news
     assert [event["tags"] for event in events(calls[2])] == [[port.tags[2].tag]]
 
 
+@pytest.mark.bar("S09")
 @pytest.mark.urs("URS-SEC-09")
 @pytest.mark.parametrize(
     ("error", "detail"),

@@ -166,6 +166,7 @@ async def test_who_can_not_act_on_a_record_stops_nobody_else_from_it_and_is_told
     ]
 
 
+@pytest.mark.bar("S10")
 async def test_a_port_that_is_taken_stops_the_page_alone_and_it_comes_when_the_port_is_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
