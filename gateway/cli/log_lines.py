@@ -1,6 +1,7 @@
 """Writes the log: one line a message, whatever it quotes."""
 
 import logging
+from typing import TextIO
 
 from gateway.entries.printable import printable
 
@@ -22,8 +23,8 @@ class OneLine(logging.Formatter):
         return "\n".join(f"  {printable(line[:LONGEST_LINE])}" for line in lines)
 
 
-def handler(stream: object) -> logging.Handler:
+def handler(stream: TextIO) -> logging.Handler:
     """Return what writes to a stream in this form."""
-    made = logging.StreamHandler(stream)  # type: ignore[arg-type]
+    made: logging.Handler = logging.StreamHandler(stream)
     made.setFormatter(OneLine("%(levelname)s %(name)s: %(message)s"))
     return made

@@ -176,7 +176,7 @@ class Port:
 
     async def failed(self, why: str, *, needs_person: bool = False) -> None:
         """Say that the driver raised, and open the gap. needs_person: waiting alone will not help."""
-        why = why[:LONGEST_ERROR].encode("utf-8", "replace").decode()  # it may quote what a source sent: long, and no text
+        why = printable(why[:LONGEST_ERROR])[:LONGEST_ERROR]  # it may quote what a source sent: long, and no text
         if needs_person:
             self._turn("misconfigured", why)
             why = f"misconfigured: {why}"
