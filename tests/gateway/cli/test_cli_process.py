@@ -203,6 +203,7 @@ def test_verify_names_the_entry_whose_byte_was_changed(folder: Path, gateway: su
     assert "3" in result.stdout
 
 
+@pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-08", "URS-OBS-02")
 def test_the_page_reads_only(asked: Path) -> None:
     listen = next(line.split('"')[1] for line in (asked / "line.toml").read_text().splitlines() if line.startswith("listen"))

@@ -75,6 +75,7 @@ class Unix(http.client.HTTPConnection):
             os.close(self.folder)
 
 
+@pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-01", "URS-AUD-01")
 @pytest.mark.parametrize("role", ROLES)
 def test_each_command_is_done_for_the_roles_of_the_table_and_refused_to_all_others_each_refusal_written_down(line: Path, role: str) -> None:
@@ -114,6 +115,7 @@ def test_a_restore_is_for_administrators_and_its_refusals_are_in_the_next_starts
         assert (restored["reason"], restored["what"]["from"]) == (REASON, "/nowhere")
 
 
+@pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-01", "URS-SEC-09")
 @pytest.mark.parametrize(
     "said",
@@ -154,6 +156,7 @@ def test_what_is_no_command_is_answered_in_one_line_and_changes_nothing(line: Pa
     assert len(events(line, "audit")) == before, "none of it says a reason, so none of it came so far as to be refused"
 
 
+@pytest.mark.bar("S11")
 @pytest.mark.urs("URS-SEC-05")
 def test_no_password_stands_in_the_journal_or_in_the_log(line: Path) -> None:
     held = b"".join(path.read_bytes() for path in (line / "data").rglob("*") if path.is_file() and path.name != "ballast")
