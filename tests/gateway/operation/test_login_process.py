@@ -14,7 +14,7 @@ import pytest
 from kit.drop_line import drop_line, events
 from kit.persons import password, people, says
 from kit.processes import DEADLINE_S, free_port, running, until
-from kit.quick_passwords import GATEWAY
+from kit.quick_passwords import quick
 
 import config
 from gateway.operation.control import ask, tell
@@ -68,7 +68,7 @@ class Page:
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     page = Page(tmp_path_factory.mktemp("login") / "line")
-    with running(page.folder, GATEWAY):
+    with running(page.folder, quick):
         yield page
 
 
