@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from config import examples
+    from config import examples, exceptions
     from config.line import Alarm, Code, CodeTable, Disposition, EbrField, Identity, Line, Parameter, Step, Tag, place_of
     from config.loading import identity, load, read
     from config.locations import data_directory, people_socket
@@ -53,6 +53,7 @@ __all__ = [
     "data_directory",
     "did_you_mean",
     "examples",
+    "exceptions",
     "identity",
     "load",
     "people_socket",
@@ -66,8 +67,8 @@ _HOMES = ("config.problem", "config.locations", "config.sections", "config.units
 
 def __getattr__(name: str) -> Any:
     """Import a name of this package at its first use (PEP 562)."""
-    if name == "examples":
-        return import_module("config.examples")
+    if name in ("examples", "exceptions"):
+        return import_module(f"config.{name}")
     if name in __all__:
         for home in map(import_module, _HOMES):
             if hasattr(home, name):
