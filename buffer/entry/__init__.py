@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, TypeAdapter
 
 from buffer.entry.answers import ANSWERS
+from buffer.entry.documents import Signature
 from buffer.entry.gateway_events import (
     AuditEvent,
     CheckpointEvent,
@@ -112,6 +113,7 @@ __all__ = [
     "Scalar",
     "SealedBatch",
     "Seq",
+    "Signature",
     "SourceClock",
     "SourceEvent",
     "StepEvent",

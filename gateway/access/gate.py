@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from buffer.times import now_ticks
@@ -92,6 +93,7 @@ class Access:
             raise
         if new_password:
             await self.change("user-password", user, actor, lambda all_, now: with_password(all_, user, new_password, now, own=True))
+        actor = replace(actor, password_now=False)  # what comes later in this session has none of its own
         await self._record("login", {}, actor, target=f"user {user}")
         return (await asyncio.to_thread(self._store.read)).named(user), actor
 
@@ -165,7 +167,7 @@ class Access:
         actor = person(user, came.user.name, came.user.role, "password", where, reason)
         if came.must_change and command != "users-password":
             raise Refused(f"change your password first: ebr-gateway users password LINE --user {user}", "must-change", user, actor)
-        return actor
+        return replace(actor, password_now=True)
 
     async def _login(self, user: str, password: str) -> Login:
         """Look at a password, one after the other, and keep what came of it."""

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
+from gateway.entries.printable import printable
+
 QUIET_S = 60.0
 
 Severity = Literal["info", "warning", "alarm"]
@@ -29,7 +31,7 @@ def finding(
     tags: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Make the event of a finding. evidence: what proves it; None leaves the member out."""
-    told = {"type": "finding", "code": code, "severity": severity, "source": source, "tags": list(tags), "text": text}
+    told = {"type": "finding", "code": code, "severity": severity, "source": source, "tags": list(tags), "text": printable(text)}
     return told if evidence is None else {**told, "evidence": dict(evidence)}
 
 

@@ -1,4 +1,4 @@
-"""Shows alarms and findings: what stands, what only happened, and which of both needs attention."""
+"""Describes alarms and findings for the snapshot: what stands, what only happened, and which of both needs attention."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.alarms import Found, Held, code_of
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
+from gateway.operation.finding_wording import what
 
 ATTENTION_TICKS = 3600 * TICKS_PER_S
 """An alarm that nothing ends needs attention for so long; who acknowledges it will end that earlier, once there are persons."""
@@ -18,9 +19,6 @@ TOLD_LIVE = frozenset({"backup-failed", "checkpoint-refused", "clock-unverified"
 }
 """Alarms whose state the snapshot has by itself, as it is now: it has a sentence for them, and a second one would say it twice."""
 MOST_PROBLEMS = 5
-MOST_SHOWN = 30
-"""Rows that people are shown; programs have all of them in the JSON."""
-BEFORE_START = "stood before the start"
 
 
 def described(found: Found, now: int, zone: ZoneInfo) -> dict[str, Any]:
@@ -82,46 +80,6 @@ def _is_told_live(row: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
         case "part-failed":
             return row["subject"] in now["broken"]
     return row["code"] in TOLD_LIVE
-
-
-def what(row: Mapping[str, Any]) -> str:
-    """Write what was found: code, source, text."""
-    source = f"{row['source']}: " if row["source"] and not row["text"].startswith(row["source"]) else ""
-    return f"{row['code']}: {source}{text(row)}"
-
-
-def text(row: Mapping[str, Any]) -> str:
-    """Write its text, and how often it was said if more than once."""
-    times = f" ({row['count']:,} times)" if row["count"] > 1 else ""
-    return f"{row['text']}{times}"
-
-
-def state(row: Mapping[str, Any], *, is_standing: bool) -> str:
-    """Write whether it stands, in a word or two."""
-    if row["not_said_since_start"] is not None:
-        return BEFORE_START
-    return "stands" if is_standing else "happened"
-
-
-def rows(findings: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:
-    """List what is shown: each with its state in words. What stands comes first, then what happened."""
-    standing = [(row, state(row, is_standing=True)) for row in findings["standing"]]
-    return [*standing, *((row, state(row, is_standing=False)) for row in findings["recent"])]
-
-
-def foot(findings: Mapping[str, Any]) -> str:
-    """Write what the list does not tell."""
-    every, unkept = rows(findings), findings["unkept"]
-    texts = []
-    if any(words == BEFORE_START for _, words in every):
-        texts.append(f"What {BEFORE_START} was not said again since: nobody knows whether it still stands.")
-    if len(every) > MOST_SHOWN:
-        texts.append(f"{len(every) - MOST_SHOWN:,} more stand in `status --json`.")
-    if unkept:
-        texts.append(f"For {unkept:,} there was no room.")
-    since = findings["known_since"]
-    begun = f"Gathered since {since[:19].replace('T', ' ')} UTC; older ones" if since else "Older ones"
-    return " ".join([*texts, f"{begun} are in the journal (ebr-gateway log)."])
 
 
 def open_alarms(rows: Iterable[Mapping[str, Any]]) -> int:

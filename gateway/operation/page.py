@@ -5,7 +5,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from gateway.operation import findings, wording
+from gateway.operation import finding_wording, wording
 from gateway.operation.clock_card import clock_card
 
 _STYLE = files("gateway.operation").joinpath("page.css").read_text(encoding="utf-8")
@@ -95,15 +95,15 @@ def _findings(now: dict[str, Any]) -> str:
             f'<span class="t">{escape(row["local"])}</span>',
             _severity(row["severity"], state),
             escape(row["source"]) or '<span class="soft">gateway</span>',
-            f'{escape(findings.text(row))} <span class="soft">{escape(row["code"])}</span>',
+            f'{escape(finding_wording.text(row))} <span class="soft">{escape(row["code"])}</span>',
             escape(row["response"]),
         ]
-        for row, state in findings.rows(now["findings"])[: findings.MOST_SHOWN]
+        for row, state in finding_wording.rows(now["findings"])[: finding_wording.MOST_SHOWN]
     ]
     if not rows:
         return '<section class="card"><h2>Alarms and findings</h2>None.</section>'
     heads = [f"Since ({now['timezone']})", "Severity", "Source", "What", "What to do"]
-    return _table("Alarms and findings", heads, rows, foot=findings.foot(now["findings"]))
+    return _table("Alarms and findings", heads, rows, foot=finding_wording.foot(now["findings"]))
 
 
 def _severity(severity: str, state: str) -> str:

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from kit.forked import Forked
+
 COMMAND = Path(sys.executable).with_name("ebr-gateway")
 DEADLINE_S = 120.0
 """What must come has so long in every test. A passing test never waits it out; a loaded machine may need fifty times an idle one's time."""
@@ -51,8 +53,15 @@ def process(
         child = subprocess.Popen(
             [COMMAND, *map(str, words)], stdout=out, stderr=out, env={**os.environ, "COLUMNS": "200", **(environment or {})}
         )
-    try:
+    with ended(child, stop, within_s):
         yield child
+
+
+@contextmanager
+def ended(child: subprocess.Popen[bytes], stop: signal.Signals = signal.SIGTERM, within_s: float = DEADLINE_S) -> Iterator[None]:
+    """End it after the block, and kill it if it does not end in time."""
+    try:
+        yield
     finally:
         if child.poll() is None:
             child.send_signal(stop)
@@ -64,16 +73,46 @@ def process(
 
 
 @contextmanager
-def running(folder: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the gateway of a line folder, ready to be asked; after the block it must stop in order (exit 0), unless the test ended it."""
+def running(
+    folder: Path, before: Callable[[], None] | None = None, environment: Mapping[str, str] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the gateway of a line folder, ready to be asked; after the block it must stop in order (exit 0), unless the test ended it.
+
+    It is a process that was forked (`kit.forked`); with an environment, which may be the loader's, it is the command itself.
+    before: called in the forked process first, as `kit.quick_passwords.quick`.
+    """
     ready, log = folder / "data" / "control.sock", folder.with_name(f"{folder.name}.log")
-    with process("run", folder, log=log, environment=environment) as gateway:
-        until(lambda: ready.exists() or gateway.poll() is not None)
+    with (
+        process("run", folder, log=log, environment=environment)
+        if environment
+        else forked("run", folder, log=log, before=before) as gateway
+    ):
+        until(lambda: _answers(ready) or gateway.poll() is not None)
         assert gateway.poll() is None, log.read_text()[-3000:]
         yield gateway
         ended_by_test = gateway.poll() is not None
     ready.unlink(missing_ok=True)  # one that was killed leaves it, and the next start is waited for by it
     assert ended_by_test or gateway.returncode == 0, log.read_text()[-3000:]
+
+
+@contextmanager
+def forked(
+    *words: str | Path, log: Path, stop: signal.Signals = signal.SIGTERM, before: Callable[[], None] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Do what `process` does, with a process that was forked (`kit.forked`)."""
+    child = Forked([str(word) for word in words], log, {**os.environ, "COLUMNS": "200"}, before)
+    with ended(child, stop):
+        yield child
+
+
+def _answers(path: Path) -> bool:
+    """Whether a process accepts connections at this socket: its file is there a moment earlier."""
+    from gateway.operation.control import socket_address
+
+    if not path.exists():
+        return False
+    with socket.socket(socket.AF_UNIX) as probe, socket_address(path) as address:
+        return probe.connect_ex(address) == 0
 
 
 def until(state: Callable[..., Any], deadline_s: float = DEADLINE_S, every_s: float = 0.05) -> Any:

@@ -196,6 +196,7 @@ def test_telnet_gives_each_byte_once_however_it_is_cut(parts, data):
     assert got == said
 
 
+@pytest.mark.bar("S13")
 def test_a_command_without_end_is_bounded():
     telnet = Telnet(SerialEndpoint("x"))
     with pytest.raises(LinkLost, match="no RFC 2217"):

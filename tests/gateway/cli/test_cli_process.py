@@ -9,6 +9,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,16 +63,16 @@ def test_a_warning_of_the_folder_is_told_by_check_and_by_run_and_by_no_other_com
 @pytest.mark.urs("URS-MAP-03", "URS-CTX-10")
 def test_check_tells_of_whom_no_source_says_who_works_there_and_who_accepted_it(tmp_path: Path) -> None:
     line = tmp_path / "line"
-    assert command("new", line).returncode == 0
+    assert called("new", line).returncode == 0
 
-    told = command("check", line)
+    told = called("check", line)
     assert told.returncode == 0, told.stdout
     assert "operator:mixer: no source tells who works at mixer" in told.stdout
     assert "gaps: 1 operator; 0 accepted, 1 open" in told.stdout
 
     row = "operator:mixer,accepted,No login there,QA process owner,2026-11-20"
     (line / "dispositions.csv").write_text(f"gap,disposition,reason,accepted_by,accepted_on\n{row}\n")
-    assert "gaps: 1 operator; 1 accepted, 0 open" in command("check", line).stdout
+    assert "gaps: 1 operator; 1 accepted, 0 open" in called("check", line).stdout
 
 
 @pytest.mark.urs("URS-MAP-02")
@@ -80,7 +81,7 @@ def test_check_names_every_problem_at_once_with_its_place(folder: Path) -> None:
         "tag,source,address,type\na,nowhere,results.x,decimal\nA,lims,results.y,decimal\nb,lims,results.z,float99\n"
     )
 
-    result = command("check", folder)
+    result = called("check", folder)
 
     assert result.returncode == 2
     assert [line.split(": ")[0] for line in result.stdout.splitlines()] == ["tags.csv:2", "tags.csv:3", "tags.csv:4"]
@@ -202,6 +203,7 @@ def test_verify_names_the_entry_whose_byte_was_changed(folder: Path, gateway: su
     assert "3" in result.stdout
 
 
+@pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-08", "URS-OBS-02")
 def test_the_page_reads_only(asked: Path) -> None:
     listen = next(line.split('"')[1] for line in (asked / "line.toml").read_text().splitlines() if line.startswith("listen"))
@@ -267,6 +269,37 @@ def test_an_archive_of_an_unknown_batch_is_refused(asked: Path) -> None:
     result = called("archive", asked, "--batch", "B1", "--to", asked.parent / "b1.zip")
     assert (result.returncode, "Traceback" in result.stderr) == (3, False)
     assert not (asked.parent / "b1.zip").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "needed"),
+    [
+        (["--help"], {"click"}),
+        (["users", "--help"], {"click"}),
+        (["ready", "LINE"], {"click"}),
+        (["status", "LINE", "--json"], {"click"}),
+        (["status", "LINE"], {"click", "rich"}),
+        (["quarantine", "list", "LINE"], {"click"}),
+        (["users", "list", "LINE"], {"click"}),
+        (["keys", "show", "LINE"], {"click"}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_command_that_asks_loads_no_library_that_running_a_line_needs(words: list[str], needed: set[str], asked: Path) -> None:
+    """Held by what is loaded, not by the clock: pydantic, asyncua and their like cost more than the rest of such a command."""
+    loaded = "import sys; before = set(sys.modules)\nfrom gateway.cli import main\ntry: main(sys.argv[1:])\n"
+    loaded += "finally: print('loaded', *sorted(set(sys.modules) - before), file=sys.stderr)"
+    given = [str(asked) if word == "LINE" else word for word in words]
+
+    told = subprocess.run([sys.executable, "-P", "-c", loaded, *given], capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+
+    assert told.returncode in (0, 1), told.stderr
+    modules = told.stderr.splitlines()[-1].split()
+    assert modules[0] == "loaded"
+    packages = {module.partition(".")[0] for module in modules[1:]} - sys.stdlib_module_names
+    assert packages - {"gateway", "config", "buffer"} == needed
+    costly = ("gateway.runtime", "gateway.alarms", "gateway.access", "config.sections", "config.loading", "buffer.journal", "asyncio")
+    assert [module for module in modules if module.startswith(costly)] == []
 
 
 def test_top_waits_for_a_gateway_that_went_away_and_leaves_at_ctrl_c(folder: Path, gateway: subprocess.Popen[bytes]) -> None:

@@ -14,6 +14,7 @@ import pytest
 from kit.drop_line import drop_line, events
 from kit.persons import password, people, says
 from kit.processes import DEADLINE_S, free_port, running, until
+from kit.quick_passwords import quick
 
 import config
 from gateway.operation.control import ask, tell
@@ -67,7 +68,7 @@ class Page:
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     page = Page(tmp_path_factory.mktemp("login") / "line")
-    with running(page.folder):
+    with running(page.folder, quick):
         yield page
 
 
@@ -79,6 +80,7 @@ def page(line: Page) -> Iterator[Page]:
     line.cookies = {}
 
 
+@pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-01", "URS-AUD-01", "URS-AUD-02")
 def test_nothing_is_seen_without_a_login_everything_with_one_and_nothing_after_the_logout(page: Page) -> None:
     assert page.ask("GET", "/")[0] == 303
@@ -101,6 +103,7 @@ def test_nothing_is_seen_without_a_login_everything_with_one_and_nothing_after_t
     assert (left["who"]["name"], left["where"]["interface"], left["where"]["address"]) == ("Quentin Abel", "page", "127.0.0.1")
 
 
+@pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-02", "URS-AUD-01")
 def test_wrong_ones_are_refused_alike_written_down_and_lock_at_the_fifth_here_as_everywhere(page: Page) -> None:
     before = len(page.audits("refused"))
@@ -121,6 +124,7 @@ def test_wrong_ones_are_refused_alike_written_down_and_lock_at_the_fifth_here_as
     tell(page.folder / "data", "users-enable", user="engineer", **says("admin"))
 
 
+@pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-09")
 def test_a_form_that_is_not_of_this_page_lets_nobody_in_and_nobody_out(page: Page) -> None:
     good = {"csrf": page.secret(), "user": "qa", "password": password("qa")}
@@ -139,6 +143,7 @@ def test_a_form_that_is_not_of_this_page_lets_nobody_in_and_nobody_out(page: Pag
     assert page.ask("GET", "/")[0] == 200, "he is still logged in"
 
 
+@pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-09")
 def test_a_session_that_was_planted_is_none_and_each_login_gives_a_new_one(page: Page) -> None:
     page.cookies = {"__Host-session": "planted-by-somebody-else"}
@@ -152,6 +157,7 @@ def test_a_session_that_was_planted_is_none_and_each_login_gives_a_new_one(page:
     assert page.audits("session-ended")[-1]["what"] == {"cause": "another-login"}
 
 
+@pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-01")
 def test_who_must_change_the_password_does_it_in_the_form(page: Page) -> None:
     given = tell(page.folder / "data", "users-reset", user="viewer", **says("admin"))["first_password"]
@@ -174,6 +180,7 @@ def test_a_user_who_is_disabled_is_seen_out_with_the_next_request(page: Page) ->
     tell(page.folder / "data", "users-enable", user="operator", **says("admin"))
 
 
+@pytest.mark.bar("S03", "S10")
 @pytest.mark.urs("URS-SEC-09")
 def test_what_is_large_or_odd_is_answered_in_one_line(page: Page) -> None:
     assert page.ask("POST", "/login", {"csrf": page.secret(), "user": "x" * 10_000})[0] == 413
@@ -201,7 +208,7 @@ def test_tls_files_that_are_not_there_stop_the_page_alone_until_they_are(tmp_pat
         assert until(lambda: [text for text in ask(page.folder / "data")["problems"] if "cert or key can not be used" in text])
         (tmp_path / "server.key").rename(page.folder / "server.key")
         until(lambda: not [text for text in ask(page.folder / "data")["problems"] if "page" in text])
-        assert page.enter("qa")[0] == 303
+        assert page.enter("qa")[0] == 303  # with passwords as they are delivered
 
 
 @pytest.mark.parametrize(

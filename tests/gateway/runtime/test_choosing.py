@@ -165,7 +165,7 @@ def test_what_is_installed_is_every_file_of_the_program_and_its_unit(tmp_path: P
     (tmp_path / "ebr-gateway@other.service.d").mkdir()
     (tmp_path / "ebr-gateway@other.service.d" / "limits.conf").write_text("of another line")
     taken = baseline.installed("press", (tmp_path,))
-    assert {"gateway/changes/baseline.py", "config/load.py", "gateway/alarms/codes.csv", "drivers/contract.py"} <= set(taken["files"])
+    assert {"gateway/changes/baseline.py", "config/loading.py", "gateway/alarms/codes.csv", "drivers/contract.py"} <= set(taken["files"])
     assert not any(name.endswith(".pyc") for name in taken["files"])
     assert sorted(taken["units"]) == [str(tmp_path / "ebr-gateway@.service"), str(tmp_path / "ebr-gateway@press.service.d" / "limits.conf")]
     assert "pydantic" in taken["libraries"]

@@ -10,6 +10,7 @@ from kit import opcua_fuzz
 from kit.opcua_said import FILETIME_OF_1970, said
 
 
+@pytest.mark.bar("S12")
 @pytest.mark.urs("URS-SEC-09")
 def test_a_few_thousand_damaged_messages() -> None:
     assert opcua_fuzz.run(1, 2.0).rounds > 500
@@ -36,6 +37,7 @@ def test_the_oracle_knows_what_was_said_from_what_was_not(value: Any, told: byte
     assert not said(body, (value, 0x480, 12, 12))
 
 
+@pytest.mark.bar("S12")
 @pytest.mark.faults
 @pytest.mark.urs("URS-SEC-09")
 @pytest.mark.timeout(0)
