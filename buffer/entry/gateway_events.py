@@ -69,8 +69,8 @@ class ConfigEvent(Event):
     has at most 500 of `changes`; null: they could not be compared, and `not_compared` says why. approved_by null: nobody that is known.
 
     Of a version that is controlled (docs/changes.md): `state` in which it began, who wrote it, `signatures` (the approvals, as signed notes
-    over its digest), the number of the change, the digest of its impact assessment, the version whose content it brought back, whether it
-    was put into force in an emergency, and which batches were open then.
+    over its digest), the number of the change, the digest of its impact assessment and the tests that this asks for, the version whose
+    content it brought back, whether it was put into force in an emergency, and which batches were open then.
     """
 
     type: Literal["config"]
@@ -88,6 +88,7 @@ class ConfigEvent(Event):
     signatures: list[Name] = []
     change_no: str | None = None
     impact_ref: Hex64 | None = None
+    tests_required: list[Name] = []
     rollback_of: int | None = None
     emergency: bool = False
     open_batches: list[Name] = []

@@ -106,7 +106,7 @@ class Register:
 
     async def decide(self, deed: Deed, number: int, by: Actor, *, meaning: str) -> Version:
         """Approve or reject a version, in the name of a person who had no hand in it. Raises NotAllowed, OSError."""
-        _person(by)
+        _person(by, signs=True)
         _words("meaning", meaning)
         async with self._one:
             book = await asyncio.to_thread(self.book)
@@ -342,9 +342,12 @@ def stated(version: Version, book: Book) -> dict[str, Any]:
     }
 
 
-def _person(by: Actor) -> None:
+def _person(by: Actor, *, signs: bool = False) -> None:
+    """Raise NotAllowed for who is no person; signs: or whose password did not come with this very command (21 CFR 11.200)."""
     if by.who["kind"] != "person":
         raise NotAllowed(f"{by.who['user']} is an account and no person: say who you are with --user (`users add` adds people)")
+    if signs and by.who["auth"] == "password" and not by.password_now:
+        raise NotAllowed("a signature needs your password with this very command")
 
 
 def _words(name: str, text: str) -> None:

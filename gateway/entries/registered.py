@@ -22,3 +22,8 @@ class Registered:
         if self.version is not None and self.version >= known:
             return self.version
         return known if is_same else max(known, self.given) + 1
+
+    def shown(self, version: int, sha256: str) -> dict[str, Any]:
+        """Describe the configuration of this run, for people. version, sha256: under which entries are made."""
+        names = ("state", "approved_by", "change_no", "emergency")
+        return {"version": version, "sha256": sha256, **{name: self.stated.get(name) for name in names}}

@@ -10,6 +10,7 @@ from gateway.alarms import Tally
 from gateway.changes import Register
 from gateway.clock import Clock
 from gateway.context import Fold
+from gateway.entries.registered import Registered
 from gateway.evidence.audit import AuditTrail
 from gateway.evidence.backups import Backups
 from gateway.evidence.checkpoints import Checkpoints
@@ -40,4 +41,5 @@ class Parts:
     holds: Holds
     backups: Backups | None
     changes: Register
+    registered: Registered
     broken: dict[str, str] = field(default_factory=dict)

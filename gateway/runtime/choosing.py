@@ -45,7 +45,7 @@ def chosen(folder: Path) -> Chosen:
     assert runs is not None
     findings = [*_findings(read.book, made.not_approved), *(_store_damaged(text) for text in damaged)]
     return Chosen(
-        runs, _registered(read.book, made.version), tuple(findings), made.runs == "version", _baseline(store, read.book), read.book
+        runs, _registered(store, read.book, made.version), tuple(findings), made.runs == "version", _baseline(store, read.book), read.book
     )
 
 
@@ -68,8 +68,19 @@ def _damaged(texts: list[str]) -> list[Problem]:
     return [Problem("changes", None, text) for text in texts]
 
 
-def _registered(book: Book, version: int | None) -> Registered:
-    return Registered(version, book.newest, {} if version is None else stated(book.versions[version], book))
+def _registered(store: Store, book: Book, number: int | None) -> Registered:
+    if number is None:
+        return Registered(given=book.newest)
+    version = book.versions[number]
+    return Registered(number, book.newest, {**stated(version, book), "tests_required": _tests(store, version)})
+
+
+def _tests(store: Store, version: Version) -> list[str]:
+    """List the tests that its impact assessment asks for; none if there is no assessment, or it was changed."""
+    try:
+        return list(store.read_document(version.begun.impact)["tests"]) if version.begun.impact else []
+    except NotAllowed:
+        return []
 
 
 def _baseline(store: Store, book: Book) -> Baseline | None:

@@ -63,7 +63,7 @@ async def run(line: Line, chosen: Chosen | None = None) -> bool:
         fold = await asyncio.to_thread(replay, line, journal, starting)
         its = Gateway(line, journal, clock, fold, chosen)
         await its.live()
-        return its.goes_over
+        return its.goes_over and not its.told_to_stop
     finally:
         await asyncio.shield(asyncio.to_thread(journal.close))
 
@@ -88,7 +88,7 @@ class Gateway:
     def __init__(self, line: Line, journal: Journal, clock: Clock, fold: Fold, chosen: Chosen | None = None) -> None:
         """chosen: how it came to be this line, where its versions may be controlled."""
         self._chosen = chosen or Chosen(line, Registered())
-        self.goes_over = False
+        self.goes_over = self.told_to_stop = False
         self._fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stop = asyncio.Event()
         self._intake = intake = Intake(
@@ -112,6 +112,7 @@ class Gateway:
             holds=Holds(journal, fold, audit, every_batch=line.buffer.hold_batches),
             backups=None if line.backup is None else Backups(line, line.backup, audit.record, self.event),
             changes=Register(self._surroundings(line, fold, keyring)),
+            registered=self._chosen.registered,
         )
         fold.findings.heard = self._parts.tally.heard
         self._status = Status(self._parts)
@@ -169,7 +170,7 @@ class Gateway:
         """Run until told to stop; then sources first, uplinks last."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+            loop.add_signal_handler(number, self._end_it)
         for forwarder in self._parts.uplinks:
             self._parts.journal.on_commit(forwarder.wake)
         self._begin()
@@ -182,6 +183,11 @@ class Gateway:
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
+
+    def _end_it(self) -> None:
+        """Take SIGTERM or SIGINT: whatever else is under way, nothing begins again."""
+        self.told_to_stop = True
+        self._stop.set()
 
     async def _together(self) -> None:
         """Run all tasks until told to stop. Only the journal's failure comes out of one: the process ends, and the next start recovers."""

@@ -15,10 +15,11 @@ from gateway.changes import OpenBatch, Register, Store, Surroundings
 WHERE: dict[str, Any] = {"station": "here", "address": None, "interface": "cli", "account": "os:somebody"}
 
 
-def actor(user: str, role: Any = None, reason: str | None = "because the test says so") -> Actor:
-    """A person who proved it. role: that of the name, unless another is given."""
+def actor(user: str, role: Any = None, reason: str | None = "because the test says so", *, now: bool = True) -> Actor:
+    """A person who proved it. role: that of the name, unless another is given. now: with this very command."""
     held: Any = role or user
-    return person(user, NAMES.get(user, user.title() + " Person"), held, "password", WHERE, reason)
+    known = person(user, NAMES.get(user, user.title() + " Person"), held, "password", WHERE, reason)
+    return replace(known, password_now=now)
 
 
 @dataclass

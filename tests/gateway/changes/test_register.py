@@ -64,9 +64,9 @@ async def test_a_signature_shows_name_user_role_meaning_both_times_and_key_over_
 
 
 @pytest.mark.urs("URS-SEC-01")
-async def test_the_author_the_proposer_and_an_account_do_not_approve_and_nothing_is_signed(desk: Desk) -> None:
+async def test_author_proposer_account_and_who_gives_no_password_do_not_approve_and_nothing_is_signed(desk: Desk) -> None:
     number = await desk.proposed(author="writer")
-    for who in (actor("engineer", "qa"), actor("writer", "qa"), actor("engineer"), account(Peer(0, "root"))):
+    for who in (actor("engineer", "qa"), actor("writer", "qa"), actor("engineer"), actor("qa", now=False), account(Peer(0, "root"))):
         with pytest.raises(NotAllowed):
             await desk.register.decide("approve", number, who, meaning="approved")
     assert [action for action, _, _ in desk.written] == ["config-propose"]
