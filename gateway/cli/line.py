@@ -47,6 +47,23 @@ def check(line: Path, as_json: bool) -> None:
         if shown.gaps or found.ebr_fields is not None:
             click.echo(coverage.text(shown))
         click.echo(f"{found.gateway}: {counts}: good")
+        if (version := _version_of(found)) is not None:
+            click.echo(version)
+
+
+def _version_of(found: Any) -> str | None:
+    """Say which version the folder holds; None of a line that has none and needs none."""
+    from gateway.changes import Store, place_of
+
+    try:
+        book = Store(place_of(found.folder)).read().book
+    except PermissionError:  # who may read the folder need not be allowed to read what lies beside the journal
+        return None
+    same = next((version for version in reversed(list(book.versions.values())) if version.sha256 == found.sha256), None)
+    if same is not None:
+        return f"this is version {same.number}, {same.state}"
+    in_force = f"; version {book.active.number} is in force" if book.active else ""
+    return f"this is no version yet: `ebr-gateway config propose`{in_force}" if in_force or found.line.environment == "production" else None
 
 
 @click.command()

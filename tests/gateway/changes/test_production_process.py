@@ -74,6 +74,7 @@ def test_a_line_is_approved_runs_is_changed_by_two_people_and_goes_back(folder: 
     refused = called("run", folder)
     assert refused.returncode == 2
     assert FIRST in refused.stderr
+    assert "this is no version yet: `ebr-gateway config propose`" in called("check", folder).stdout
     approved_while_it_stands(folder, tmp_path)
     data = folder / "data"
     with running(folder) as gateway:
@@ -91,6 +92,7 @@ def test_a_line_is_approved_runs_is_changed_by_two_people_and_goes_back(folder: 
         (document,) = events(folder, "document")
         assert document["sha256"] == begun["impact_ref"]
 
+        assert "this is version 1, active" in called("check", folder).stdout
         edit(folder, *EDITS["rate"])
         asked = {**says("engineer"), "change_no": "CC-2", "author": "qa"}
         assert tell(data, "config-propose", **asked)["version"] == 2

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from kit.change_desk import Desk, actor
+from kit.journals import event, opened
 from kit.production_line import PLC, accepts, production_line
 
 import config
+from buffer.restore.backup import backup, restore
 from gateway.changes import baseline
 from gateway.runtime.baseline_watch import BaselineWatch
 from gateway.runtime.choosing import Chosen, chosen
@@ -169,3 +171,21 @@ def test_what_is_installed_is_every_file_of_the_program_and_its_unit(tmp_path: P
     assert not any(name.endswith(".pyc") for name in taken["files"])
     assert sorted(taken["units"]) == [str(tmp_path / "ebr-gateway@.service"), str(tmp_path / "ebr-gateway@press.service.d" / "limits.conf")]
     assert "pydantic" in taken["libraries"]
+
+
+@pytest.mark.urs("URS-CFG-05", "URS-OPS-01")
+async def test_a_restored_line_runs_the_version_that_was_in_force_when_the_backup_was_made(desk: Desk, tmp_path: Path) -> None:
+    await desk.in_force()
+    journal = opened(desk.around.data, desk.around.gateway)
+    assert journal.opened.epoch_event is not None
+    journal.append([event(journal.opened.epoch_event)], urgent=True).result()
+    journal.close()
+    backup(desk.around.data, tmp_path / "copy")
+    held = chosen(desk.folder)
+    shutil.rmtree(desk.around.data)
+    with pytest.raises(config.ConfigError, match="no version of this line was approved yet"):
+        chosen(desk.folder)
+    restore(tmp_path / "copy", desk.around.data)
+    found = chosen(desk.folder)
+    assert (found.line.sha256, found.registered, codes(found)) == (held.line.sha256, held.registered, [])
+    assert {path.stat().st_mode & 0o077 for path in (desk.around.data / "changes").rglob("*")} == {0}
