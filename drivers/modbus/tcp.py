@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import Collection
@@ -150,7 +151,7 @@ class TcpLink:
         self._endpoint, self._timeout_s, self._odd = endpoint, timeout_s, odd
         self._connect_delay_s, self._turnaround_s = connect_delay_s, turnaround_s
         self._free_s = 0.0  # event loop time before which nothing is asked
-        self._slots = asyncio.Semaphore(in_flight)
+        self._in_flight, self._slots = in_flight, asyncio.Semaphore(in_flight)
         self._opening = asyncio.Lock()
         self._connection: _Connection | None = None
         self._is_stale = False
@@ -215,7 +216,9 @@ class TcpLink:
 
     async def _usable(self) -> _Connection:
         if self._connection is not None and self._is_stale:
-            await self._connection.idle.wait()  # the other units' requests are still good on it
+            with contextlib.suppress(TimeoutError):  # no request lasts longer: who waits on then is answered by the end of the connection
+                async with asyncio.timeout(self._timeout_s * (self._in_flight + 1)):
+                    await self._connection.idle.wait()  # the other units' requests are still good on it
             self._connection.close()
             self._connection, self._is_stale = None, False
         if self._connection is not None and self._connection.closed_idle:
