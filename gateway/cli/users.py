@@ -10,6 +10,7 @@ import typer
 
 from gateway.cli.base import AsJson, Folder, app, print_json
 from gateway.cli.persons import PasswordFile, Person, Why, credentials, secret, told
+from gateway.cli.tables import safe
 
 users = typer.Typer(no_args_is_help=True, help="The users of a line: add, disable, enable, list, role, reset, password, report.")
 app.add_typer(users, name="users")
@@ -18,6 +19,8 @@ Whom = Annotated[str, typer.Argument(metavar="USER", help="the id of the user th
 RoleName = Annotated[str, typer.Option("--role", help="viewer, operator, engineer, qa or admin")]
 NewPassword = Annotated[Path | None, typer.Option("--new-password-file", help="file with the new password, - for standard input")]
 Glass = Annotated[bool, typer.Option("--break-glass", help="root, in an emergency, past the administrators; raises an alarm")]
+
+READS = "status, top, ready, alarms list and history, quarantine list and show, users list and report"
 
 
 @users.command()
@@ -132,7 +135,7 @@ def report(
     elif form == "csv":
         writer = csv.DictWriter(sys.stdout, fieldnames=[*(found["users"] or [{}])[0]], lineterminator="\n")
         writer.writeheader()
-        writer.writerows({key: _safe(value) for key, value in one.items()} for one in found["users"])
+        writer.writerows({key: safe(value) for key, value in one.items()} for one in found["users"])
     else:
         typer.echo(_text(line, found))
 
@@ -152,9 +155,7 @@ def _text(line: Path, found: dict[str, Any]) -> str:
         }
         out += [f"    {name:<15} {fact}" for name, fact in facts.items() if fact]
     out += ["", *(f"{role:<9} may: {', '.join(may)}" for role, may in found["may"].items())]
-    return "\n".join(
-        [*out, "everybody who reaches the gateway may read: status, top, ready, quarantine list and show, users list and report"]
-    )
+    return "\n".join([*out, f"everybody who reaches the gateway may read: {READS}"])
 
 
 def _by(one: dict[str, Any], what: str) -> str | None:
@@ -166,8 +167,3 @@ def _first_password(answer: dict[str, Any]) -> None:
         typer.echo(
             f"first password: {answer['first_password']}\nhand it to the person alone; it must be changed: ebr-gateway users password"
         )
-
-
-def _safe(value: Any) -> Any:
-    """Keep a spreadsheet from running a name as a formula."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value

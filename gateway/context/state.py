@@ -9,7 +9,7 @@ from gateway.context.occurrences import Condition, Ledger, Log, PendingBooking, 
 from gateway.entries.fold_input import Json
 from gateway.parameters import Book, Cut, Track
 
-FORMAT = 3
+FORMAT = 4
 """Of the dumped state. It rises when an old dump would be read wrongly; such a dump is refused, and the journal is folded anew."""
 
 
