@@ -21,12 +21,15 @@ def act(found: Found, event: Mapping[str, Any], now: int, heard: Heard) -> None:
 
     Nor does one that is not whole: events that waited for a start come from a file, and the fold must outlive what somebody wrote there.
     """
-    action, id_, until = event["action"], event["what"].get("id"), _instant(event["what"].get("until"))
+    what = event.get("what")
+    if not isinstance(what, dict):
+        return
+    action, id_, until = event["action"], what.get("id"), _instant(what.get("until"))
     if action == ACKNOWLEDGED and id_ == UNKEPT:
         found.unacknowledged = 0
         return
     held = found.named(str(id_))
-    if held is None or not isinstance(event["who"], dict) or (action == SHELVED and until is None):
+    if held is None or not isinstance(event.get("who"), dict) or (action == SHELVED and until is None):
         return
     if action == ACKNOWLEDGED:
         _acknowledge(found, held, event, now, heard)

@@ -9,10 +9,10 @@ import sqlite3
 import sys
 from collections.abc import Sequence
 
-from gateway.cli import alarms, clock, configuration, line, records, running, sources, users
+from gateway.cli import alarms, audit, clock, configuration, line, records, running, sources, users
 from gateway.cli.base import NOT_REACHED, WRONG_INPUT, app, fail
 
-__all__ = ["alarms", "app", "clock", "configuration", "line", "main", "records", "running", "sources", "users"]
+__all__ = ["alarms", "app", "audit", "clock", "configuration", "line", "main", "records", "running", "sources", "users"]
 
 
 def main(words: Sequence[str] | None = None) -> None:

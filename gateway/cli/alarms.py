@@ -1,10 +1,10 @@
 """Defines the commands on alarms: which there are, acknowledge, shelve, and their history."""
 
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from gateway.cli.audit import instant_of, line_of
 from gateway.cli.base import FINDING, GOOD, WRONG_INPUT, AsJson, Folder, app, data_of, fail, print_json
 from gateway.cli.persons import PasswordFile, Person, Why, told
 
@@ -56,7 +56,7 @@ def shelve(
     """Take an alarm out of the banner until a time, also if it comes again meanwhile. Then it comes back by itself."""
     from gateway.entries.ticks import rfc3339
 
-    answer = told(line, "alarm-shelve", user, password_file, reason=reason, id=alarm, until=rfc3339(_instant(line, until)))
+    answer = told(line, "alarm-shelve", user, password_file, reason=reason, id=alarm, until=rfc3339(instant_of(line, until)))
     typer.echo(f"{alarm}: {answer['code']}: shelved until {answer['until']}")
 
 
@@ -80,9 +80,9 @@ def history(
     from gateway.cli.tables import write_csv
     from gateway.evidence import alarm_history
 
-    span = [None if text is None else _instant(line, text) for text in (begin, end)]
+    span = [None if text is None else instant_of(line, text) for text in (begin, end)]
     try:
-        rows = alarm_history.rows(data_of(line), _zone(line), batch, *span)
+        rows = alarm_history.rows(data_of(line), line_of(line)[1], batch, *span)
     except alarm_history.NotFound as error:
         fail(str(error), WRONG_INPUT)
     if form == "json":
@@ -93,23 +93,6 @@ def history(
         for row in rows:
             typer.echo(_text(row))
         typer.echo(f"{len(rows)} alarms" if len(rows) != 1 else "1 alarm")
-
-
-def _zone(line: Path) -> Any:
-    from zoneinfo import ZoneInfo
-
-    import config
-
-    return ZoneInfo(config.identity(line).line.timezone)
-
-
-def _instant(line: Path, text: str) -> int:
-    from gateway.cli.tables import instant
-
-    try:
-        return instant(text, _zone(line))
-    except ValueError as error:
-        fail(str(error), WRONG_INPUT)
 
 
 def _text(row: dict[str, Any]) -> str:

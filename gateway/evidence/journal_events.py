@@ -17,13 +17,14 @@ _TYPE = re.compile(rb'"event":\{"type":"([a-z-]+)"')
 
 
 class Stored(NamedTuple):
-    """An event in its entry. ticks: the entry's `time`."""
+    """An event in its entry. ticks: the entry's `time`. digest: SHA-256 of the entry's bytes, by which the chain names it."""
 
     epoch: int
     seq: int
     ticks: int
     event: dict[str, Any]
     entry: dict[str, Any]
+    digest: str
 
 
 def events(data: Path, types: Collection[str]) -> Iterator[Stored]:
@@ -34,4 +35,4 @@ def events(data: Path, types: Collection[str]) -> Iterator[Stored]:
         if match is not None and match[1] in wanted:
             entry = orjson.loads(held.payload)
             if isinstance(event := entry.get("event"), dict) and event["type"] in types:
-                yield Stored(held.epoch, held.seq, from_rfc3339(entry["time"]), event, entry)
+                yield Stored(held.epoch, held.seq, from_rfc3339(entry["time"]), event, entry, held.digest)
