@@ -9,13 +9,17 @@ from buffer.times import TICKS_PER_S, from_rfc3339
 
 
 class Happening(NamedTuple):
-    """One event of an entry. seqs: of its entries, several if it was cut into parts. environment: where it was made."""
+    """One event of an entry. seqs: of its entries, several if it was cut into parts. environment: where it was made.
+
+    exceptions: what the line did that production refuses, because QA had accepted it.
+    """
 
     epoch: int
     seqs: tuple[int, ...]
     time: str
     event: dict[str, Any]
     environment: str | None = None
+    exceptions: tuple[str, ...] = ()
 
     @property
     def where(self) -> str:
@@ -37,7 +41,7 @@ def happenings(entries: Iterable[Entry]) -> list[Happening]:
             continue
         item = json.loads(entry.payload)
         event = item["event"]
-        now = Happening(entry.epoch, (entry.seq,), item["time"], event, item.get("environment"))
+        now = Happening(entry.epoch, (entry.seq,), item["time"], event, item.get("environment"), tuple(item.get("exceptions", ())))
         if "sliced" not in event:
             joined_events.append(now)
             continue

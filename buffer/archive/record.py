@@ -95,6 +95,7 @@ class Record:
             *self._made_by(),
             ("Gateway", self.gateway),
             ("Environment", self.environment),
+            *self._exceptions(),
             ("Batch", self.batch),
             ("Order", self._every("order")),
             ("Product", self._every("product")),
@@ -112,6 +113,11 @@ class Record:
         """Name every value that the batch's records say: that there is more than one is what a reader must see."""
         said = {value_text(happening.event.get(name)) for happening in self._mine}
         return ", ".join(sorted(said - {""}))
+
+    def _exceptions(self) -> list[tuple[str, str]]:
+        """Name what the line did that production refuses, because QA had accepted it; nothing if there is nothing."""
+        names = sorted({name for happening in self._mine for name in happening.exceptions})
+        return [("Accepted exceptions", ", ".join(names))] if names else []
 
     @property
     def environment(self) -> str:

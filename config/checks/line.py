@@ -14,7 +14,7 @@ from config.csv.columns import INTEGERS
 from config.line import Tag
 from config.problem import did_you_mean
 from config.sections import IDENTITIES, Equipment, FromRow, FromTag, LineSection, Pushed, Source, Uplink
-from config.toml.document import Path_
+from config.toml.text import Path_
 
 SCHEMES = {"mqtt": ("mqtt", "mqtts"), "https": ("https", "http")}
 DRIVER_SCHEMES = {

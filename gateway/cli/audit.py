@@ -4,76 +4,67 @@ import json
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
+from typing import Any
 
-import typer
+import click
 
-from gateway.cli.base import WRONG_INPUT, Folder, app, data_of, fail
+from gateway.cli.base import WRONG_INPUT, Words, data_of, fail, line_folder
 
-audit = typer.Typer(no_args_is_help=True, help="The audit trail: list, review.")
-app.add_typer(audit, name="audit")
-
-Begin = Annotated[str | None, typer.Option("--from", help="from this time on; without an offset the line's wall clock")]
-End = Annotated[str | None, typer.Option("--to", help="before this time")]
-Column = Literal["who", "what", "object", "why", "type", "critical"]
-_SORTED_BY = {"who": "user", "what": "what", "object": "object", "why": "reason", "type": "type", "critical": "critical"}
+SORTED_BY = {"who": "user", "what": "what", "object": "object", "why": "reason", "type": "type", "critical": "critical"}
 
 
-@audit.command(name="list")
+@click.group(cls=Words, no_args_is_help=True, subcommand_metavar="COMMAND ...")
+def audit() -> None:
+    """The audit trail: list, review."""
+
+
+@audit.command(name="list", short_help="List who changed what, when, where and why")
+@line_folder
+@click.option("--who", help="user or name")
+@click.option("--what", help="a word of what was done")
+@click.option("--object", "about", help="a word of what it was done to")
+@click.option("--why", help="a word of the reason")
+@click.option("--batch", help="what names it, and what befell the whole line while it ran")
+@click.option("--type", "kind", multiple=True, help="one kind of change; may be given more than once")
+@click.option("--from", "begin", help="from this time on; without an offset the line's wall clock")
+@click.option("--to", "end", help="before this time")
+@click.option("--critical", is_flag=True, help="only what a reviewer has to look at")
+@click.option("--sort", type=click.Choice([*SORTED_BY]), help="by a column; else in the journal's order")
+@click.option("--format", "form", type=click.Choice(["text", "csv", "json"]), default="text", help="text, csv or json")
 def list_(
-    line: Folder,
-    *,
-    who: Annotated[str | None, typer.Option(help="user or name")] = None,
-    what: Annotated[str | None, typer.Option(help="a word of what was done")] = None,
-    about: Annotated[str | None, typer.Option("--object", help="a word of what it was done to")] = None,
-    why: Annotated[str | None, typer.Option(help="a word of the reason")] = None,
-    batch: Annotated[str | None, typer.Option(help="what names it, and what befell the whole line while it ran")] = None,
-    kind: Annotated[list[str] | None, typer.Option("--type", help="one kind of change; may be given more than once")] = None,
-    begin: Begin = None,
-    end: End = None,
-    critical: Annotated[bool, typer.Option("--critical", help="only what a reviewer has to look at")] = False,
-    sort: Annotated[Column | None, typer.Option(help="who, what, object, why, type or critical; else in the journal's order")] = None,
-    form: Annotated[Literal["text", "csv", "json"], typer.Option("--format", help="text, csv or json")] = "text",
+    line: Path,
+    who: str | None,
+    what: str | None,
+    about: str | None,
+    why: str | None,
+    batch: str | None,
+    kind: tuple[str, ...],
+    begin: str | None,
+    end: str | None,
+    critical: bool,
+    sort: str | None,
+    form: str,
 ) -> None:
     """List who changed what, when, where and why, from what to what. Reads the journal; no gateway is needed."""
-    from gateway.cli.tables import write_csv
+    from gateway.cli.tables import instant_of, line_of, write_csv
     from gateway.evidence import trail
     from gateway.evidence.trail_rows import COLUMNS, KINDS
 
-    if unknown := sorted(set(kind or ()) - set(KINDS)):
+    if unknown := sorted(set(kind) - set(KINDS)):
         fail(f"--type: {unknown[0][:60]} is none; there are {', '.join(KINDS)}", WRONG_INPUT)
     gateway, zone = line_of(line)
     first, last = (None if text is None else instant_of(line, text) for text in (begin, end))
-    wanted = trail.Wanted(who, what, about, why, batch, frozenset(kind or ()), first, last, critical)
+    wanted = trail.Wanted(who, what, about, why, batch, frozenset(kind), first, last, critical)
     try:
-        rows = trail.ordered(trail.rows(data_of(line), zone, gateway, wanted), _SORTED_BY[sort] if sort else None)
+        rows = trail.ordered(trail.rows(data_of(line), zone, gateway, wanted), SORTED_BY[sort] if sort else None)
         if form == "json":
             _write_json(rows)
         elif form == "csv":
             write_csv(COLUMNS, ({name: _cell(row[name]) for name in COLUMNS} for row in rows))
         else:
             for row in rows:
-                typer.echo(text_of(row))
+                click.echo(text_of(row))
     except trail.NotPossible as error:
-        fail(str(error), WRONG_INPUT)
-
-
-def line_of(line: Path) -> tuple[str, ZoneInfo]:
-    """Return the gateway's name and the line's time zone, also of a folder that has errors elsewhere."""
-    import config
-
-    identity = config.identity(line)
-    return identity.gateway, ZoneInfo(identity.line.timezone)
-
-
-def instant_of(line: Path, text: str) -> int:
-    """Read a time that somebody typed, as ticks. Ends the program if it is none."""
-    from gateway.cli.tables import instant
-
-    try:
-        return instant(text, line_of(line)[1])
-    except ValueError as error:
         fail(str(error), WRONG_INPUT)
 
 

@@ -4,25 +4,48 @@ import csv
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
-from zoneinfo import ZoneInfo
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from gateway.entries.ticks import from_datetime
+from gateway.cli.base import WRONG_INPUT, fail
+
+if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a spreadsheet takes for the beginning of a formula, or skips before one."""
 
 
-def instant(text: str, zone: ZoneInfo) -> int:
+def instant(text: str, zone: "ZoneInfo") -> int:
     """Read a time in ISO 8601 as ticks; one without an offset is the line's wall clock, the earlier where that stood twice.
 
     Raises ValueError.
     """
+    from drivers.local_time import ticks_of
+
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{text[:60]} is no time: write 2026-11-22T08:15 or 2026-11-22T07:15:00Z") from None
-    return from_datetime(time if time.tzinfo is not None else time.replace(tzinfo=zone))
+    return ticks_of(time if time.tzinfo is not None else time.replace(tzinfo=zone))
+
+
+def line_of(line: Path) -> "tuple[str, ZoneInfo]":
+    """Return the gateway's name and the line's time zone, also of a folder that has errors elsewhere."""
+    from zoneinfo import ZoneInfo
+
+    import config
+
+    identity = config.identity(line)
+    return identity.gateway, ZoneInfo(identity.line.timezone)
+
+
+def instant_of(line: Path, text: str) -> int:
+    """Read a time that somebody typed, as ticks. Ends the program if it is none."""
+    try:
+        return instant(text, line_of(line)[1])
+    except ValueError as error:
+        fail(str(error), WRONG_INPUT)
 
 
 def write_csv(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from gateway.operation import findings, wording
+from gateway.operation import finding_wording, wording
 from gateway.operation.control import NotRunning
 
 LABEL_WIDTH = 19
@@ -57,17 +57,17 @@ def picture(now: dict[str, Any]) -> Group:
 
 def _findings(now: dict[str, Any]) -> list[Table | Text]:
     """Make the table of alarms and findings; no table without one."""
-    rows = findings.rows(now["findings"])[: findings.MOST_SHOWN]
+    rows = finding_wording.rows(now["findings"])[: finding_wording.MOST_SHOWN]
     if not rows:
         return []
     table = _table(f"since ({now['timezone']})", "severity", "source", "alarms and findings")
     for row, state in rows:
         severity = Text(f"{row['severity']}, {state}", style="bold red" if row["severity"] == "alarm" else "yellow")
-        what = Text(f"{row['code']} [{row['id']}]: {findings.text(row)}\nto do: {row['response']}")
+        what = Text(f"{row['code']} [{row['id']}]: {finding_wording.text(row)}\nto do: {row['response']}")
         table.add_row(row["local"], severity, row["source"] or "gateway", what)
     for column in table.columns[:3]:
         column.no_wrap = True
-    return [table, Text(findings.foot(now["findings"]))]
+    return [table, Text(finding_wording.foot(now["findings"]))]
 
 
 def _equipment(now: dict[str, Any]) -> Table:

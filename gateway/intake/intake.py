@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from buffer import Body, Journal, Pressure, StorageError, segment_of
-from config import Line
+from config import Line, exceptions
 from drivers.contract import Loss
 from gateway.clock import Clock
 from gateway.context import Fold
@@ -78,6 +78,8 @@ class Intake:
         version = known[0] + (known[1] != self.line.sha256)
         self._change = None if known[1] == self.line.sha256 else change_of(self.journal, known[0], known[1], self.line)
         self._fixed = {"config": {"version": version, "sha256": self.line.sha256}, "environment": self.line.line.environment}
+        if accepted := exceptions.accepted(self.line):
+            self._fixed["exceptions"] = [each.deviation.name for each in accepted]
         self._stated = segment_of(max(self.journal.next_seq - 1, 1))
         if self.journal.opened.epoch_event is not None:
             self.happened({"type": "epoch", **self.journal.opened.epoch_event})

@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from gateway.access import Access, Refused
-from gateway.operation import findings
+from gateway.operation import finding_wording
 from gateway.operation.command import Command, Declined
 from gateway.operation.login_page import field
 from gateway.operation.page_door import Door
@@ -53,7 +53,7 @@ class AlarmForms:
 
     def _shown(self, id_: str, csrf: str, wrong: str = "", reason: str = "", status: int = 200) -> web.Response:
         now = self._status.snapshot()
-        row = next((row for row, _ in findings.rows(now["findings"]) if row["id"] == id_), None)
+        row = next((row for row, _ in finding_wording.rows(now["findings"]) if row["id"] == id_), None)
         told = page(now["gateway"], row, csrf, wrong, reason)
         return web.Response(text=told, content_type="text/html", charset="utf-8", headers=HEADERS, status=404 if row is None else status)
 
@@ -72,8 +72,8 @@ def page(gateway: str, row: Mapping[str, Any] | None, csrf: str, wrong: str = ""
 
 def _facts(row: Mapping[str, Any]) -> str:
     facts = {
-        "What": findings.what(row),
-        "State": findings.state(row),
+        "What": finding_wording.what(row),
+        "State": finding_wording.state(row),
         "Since": row["local"],
         "Priority": f"{row['priority']}, for {row['whom']}",
         "Batches": ", ".join(row["batches"]) or "none",

@@ -1,4 +1,4 @@
-"""Shows alarms and findings: what stands, what only happened, and which of both needs attention."""
+"""Describes alarms and findings for the snapshot: what stands, what only happened, and which of both needs attention."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.alarms import Found, Held, Shelf, code_of
 from gateway.entries.ticks import TICKS_PER_S, rfc3339
+from gateway.operation.finding_wording import every, what, when
 
 TOLD_LIVE = frozenset({"backup-failed", "checkpoint-refused", "clock-unverified", "disk-full", "journal-full", "journal-locked"}) | {
     *("journal-hindered", "journal-space", "uplink-gone", "witness-away", "witness-contradicts", "uplink-rejected"),
@@ -17,9 +18,6 @@ TOLD_LIVE = frozenset({"backup-failed", "checkpoint-refused", "clock-unverified"
 }
 """Alarms whose state the snapshot has by itself, as it is now: it has a sentence for them, and a second one would say it twice."""
 MOST_PROBLEMS = 5
-MOST_SHOWN = 30
-"""Rows that people are shown; programs have all of them in the JSON."""
-BEFORE_START = "stood before the start"
 
 
 def described(found: Found, now: int, zone: ZoneInfo) -> dict[str, Any]:
@@ -75,33 +73,12 @@ def counted(counts: Mapping[tuple[str, str, str], int]) -> list[dict[str, Any]]:
 def problems(now: Mapping[str, Any]) -> list[str]:
     """List the alarms that need attention, each as one sentence; those of which the snapshot has the state itself are told there."""
     findings = now["findings"]
-    told = [row for row in _every(findings) if row["attention"] and not _is_told_live(row, now)]
-    texts = [f"alarm {what(row)} ({_when(row)})" for row in told[:MOST_PROBLEMS]]
+    told = [row for row in every(findings) if row["attention"] and not _is_told_live(row, now)]
+    texts = [f"alarm {what(row)} ({when(row)})" for row in told[:MOST_PROBLEMS]]
     more, lost = len(told) - len(texts), findings["unacknowledged"]
     texts += [] if more <= 0 else [f"alarm: and {more} more, in the list of alarms and findings"]
     texts += [f"alarm: {lost:,} that nobody acknowledged had no room in the list: ebr-gateway alarms history"] if lost else []
     return texts
-
-
-def _every(findings: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [*findings["standing"], *findings["cleared"], *findings["recent"]]
-
-
-def _when(row: Mapping[str, Any]) -> str:
-    """Write since when it is so, and who knows of it."""
-    since = f"{'since' if row['is_standing'] or row['cleared'] else 'at'} {row['local'][:16]}"
-    if row["acknowledged"]:
-        return f"{since}, acknowledged by {_who(row['acknowledged'])}"
-    return f"{since}, over, not acknowledged" if row["cleared"] else since
-
-
-def _who(told: Mapping[str, Any]) -> str:
-    return str(told["name"] or told["user"])
-
-
-def shelved(now: Mapping[str, Any]) -> int:
-    """Count the alarms that are shelved."""
-    return sum(row["shelved"] is not None and row["severity"] == "alarm" for row in _every(now["findings"]))
 
 
 def _is_told_live(row: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
@@ -119,48 +96,6 @@ def _is_told_live(row: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     return row["code"] in TOLD_LIVE
 
 
-def what(row: Mapping[str, Any]) -> str:
-    """Write what was found: code, source, text."""
-    source = f"{row['source']}: " if row["source"] and not row["text"].startswith(row["source"]) else ""
-    return f"{row['code']}: {source}{text(row)}"
-
-
-def text(row: Mapping[str, Any]) -> str:
-    """Write its text, and how often it was said if more than once."""
-    times = f" ({row['count']:,} times)" if row["count"] > 1 else ""
-    return f"{row['text']}{times}"
-
-
-def state(row: Mapping[str, Any]) -> str:
-    """Write in a few words whether it stands, and what persons have done about it."""
-    stands = BEFORE_START if row["not_said_since_start"] else "stands" if row["is_standing"] else "over" if row["cleared"] else "happened"
-    if row["shelved"]:
-        return f"{stands}, shelved until {row['shelved']['local'][:16]} by {_who(row['shelved'])}"
-    if row["acknowledged"]:
-        return f"{stands}, acknowledged by {_who(row['acknowledged'])}"
-    return f"{stands}, not acknowledged" if row["severity"] == "alarm" else stands
-
-
-def rows(findings: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], str]]:
-    """List what is shown: each with its state in words. What stands comes first, then what is over and waits, then what happened."""
-    return [(row, state(row)) for row in _every(findings)]
-
-
-def foot(findings: Mapping[str, Any]) -> str:
-    """Write what the list does not tell."""
-    every, unkept = rows(findings), findings["unkept"]
-    texts = []
-    if any(words.startswith(BEFORE_START) for _, words in every):
-        texts.append(f"What {BEFORE_START} was not said again since: nobody knows whether it still stands.")
-    if len(every) > MOST_SHOWN:
-        texts.append(f"{len(every) - MOST_SHOWN:,} more stand in `status --json`.")
-    if unkept:
-        texts.append(f"For {unkept:,} there was no room.")
-    since = findings["known_since"]
-    begun = f"Gathered since {since[:19].replace('T', ' ')} UTC; older ones" if since else "Older ones"
-    return " ".join([*texts, f"{begun} are in the journal (ebr-gateway log)."])
-
-
 def open_alarms(rows: Iterable[Mapping[str, Any]]) -> int:
     """Count the alarms that stand, as far as this run knows."""
     return sum(row["severity"] == "alarm" and row["not_said_since_start"] is None for row in rows)
@@ -168,7 +103,7 @@ def open_alarms(rows: Iterable[Mapping[str, Any]]) -> int:
 
 def unacknowledged(findings: Mapping[str, Any]) -> int:
     """Count the alarms that nobody has acknowledged, shelved ones too, and those for which there was no room."""
-    waits = sum(row["severity"] == "alarm" and row["acknowledged"] is None for row in _every(findings))
+    waits = sum(row["severity"] == "alarm" and row["acknowledged"] is None for row in every(findings))
     return int(waits + findings["unacknowledged"])
 
 
@@ -176,5 +111,5 @@ def open_by_code(findings: Mapping[str, Any]) -> Counter[tuple[str, str]]:
     """Count what stands, as far as this run knows, and what waits for an acknowledgement, by code and severity."""
     known = (row for row in findings["standing"] if row["not_said_since_start"] is None or row["attention"])
     return Counter(
-        (row["code"], row["severity"]) for row in (*known, *(r for r in _every(findings) if r["attention"] and not r["is_standing"]))
+        (row["code"], row["severity"]) for row in (*known, *(r for r in every(findings) if r["attention"] and not r["is_standing"]))
     )

@@ -5,7 +5,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
-from gateway.operation import findings, wording
+from gateway.operation import finding_wording, wording
 from gateway.operation.clock_card import clock_card
 
 _STYLE = files("gateway.operation").joinpath("page.css").read_text(encoding="utf-8")
@@ -41,7 +41,7 @@ def _title(now: dict[str, Any], problems: list[str]) -> str:
 
 
 def _banner(now: dict[str, Any], problems: list[str]) -> str:
-    shelved = findings.shelved(now)
+    shelved = finding_wording.shelved(now)
     told = f"{shelved} alarm{'s' if shelved > 1 else ''} shelved" if shelved else ""
     if not problems:
         return f'<p class="state good">In order{told and f"; {told}"}</p>'
@@ -98,15 +98,15 @@ def _findings(now: dict[str, Any], *, acts: bool) -> str:
             f'<span class="t">{escape(row["local"])}</span>',
             _severity(row["severity"], state),
             escape(row["source"]) or '<span class="soft">gateway</span>',
-            f'{escape(findings.text(row))} <span class="soft">{escape(row["code"])}</span>',
+            f'{escape(finding_wording.text(row))} <span class="soft">{escape(row["code"])}</span>',
             escape(row["response"]) + (_link(row) if acts else ""),
         ]
-        for row, state in findings.rows(now["findings"])[: findings.MOST_SHOWN]
+        for row, state in finding_wording.rows(now["findings"])[: finding_wording.MOST_SHOWN]
     ]
     if not rows:
         return '<section class="card"><h2>Alarms and findings</h2>None.</section>'
     heads = [f"Since ({now['timezone']})", "Severity", "Source", "What", "What to do"]
-    return _table("Alarms and findings", heads, rows, foot=findings.foot(now["findings"]))
+    return _table("Alarms and findings", heads, rows, foot=finding_wording.foot(now["findings"]))
 
 
 def _link(row: Mapping[str, Any]) -> str:

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from kit.quick_passwords import quick_passwords
+
 from buffer.times import now_ticks
 from gateway.access import ROLES, Directory, users
 from gateway.access.store import NAME, write
@@ -17,11 +19,12 @@ def password(user: str) -> str:
 
 
 def five(now: int | None = None) -> Directory:
-    """The list of users with one of each role, who have changed their first passwords."""
+    """The list of users with one of each role, who have changed their first passwords, which were hashed quickly."""
     at = now_ticks() if now is None else now
     directory = Directory()
     for role in reversed(ROLES):
-        directory = users.added(directory, role, NAMES[role], role, password(role), "os:root", at)
+        with quick_passwords():
+            directory = users.added(directory, role, NAMES[role], role, password(role), "os:root", at)
         directory = directory.put(directory.named(role).model_copy(update={"must_change": False}))
     return directory
 

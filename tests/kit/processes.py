@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ def process(
     stop: signal.Signals = signal.SIGTERM,
     within_s: float = DEADLINE_S,
     environment: Mapping[str, str] | None = None,
+    program: Sequence[str | Path] = (COMMAND,),
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command that goes on until it is told to end, for as long as the block lasts; its output is added to a file.
 
@@ -49,7 +50,7 @@ def process(
     """
     with log.open("ab") as out:
         child = subprocess.Popen(
-            [COMMAND, *map(str, words)], stdout=out, stderr=out, env={**os.environ, "COLUMNS": "200", **(environment or {})}
+            [*program, *map(str, words)], stdout=out, stderr=out, env={**os.environ, "COLUMNS": "200", **(environment or {})}
         )
     try:
         yield child
@@ -64,10 +65,10 @@ def process(
 
 
 @contextmanager
-def running(folder: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+def running(folder: Path, program: Sequence[str | Path] = (COMMAND,), **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run the gateway of a line folder, ready to be asked; after the block it must stop in order (exit 0), unless the test ended it."""
     ready, log = folder / "data" / "control.sock", folder.with_name(f"{folder.name}.log")
-    with process("run", folder, log=log, environment=environment) as gateway:
+    with process("run", folder, log=log, environment=environment, program=program) as gateway:
         until(lambda: ready.exists() or gateway.poll() is not None)
         assert gateway.poll() is None, log.read_text()[-3000:]
         yield gateway

@@ -90,6 +90,7 @@ def _head(record: Mapping[str, Any], zone: ZoneInfo) -> Iterable[str]:
         ("Equipment", shown(equipment)),
         ("Line", shown(", ".join(record["gateways"]))),
         ("Environment", escape(environment(record["environments"]))),
+        *[("Accepted exceptions", escape(", ".join(names))) for names in [record.get("accepted_exceptions")] if names],
         ("Times", f"local, {escape(header['zone'])}"),
     ]
     yield f'<header><p class="kind">Electronic batch record: process parameters</p><h1>{escape(record["batch"])}</h1><dl class="facts">'

@@ -33,7 +33,8 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
     """Make (record, series of its tags) of one batch from STORE/ebr.db."""
     with record_queries(path) as books:
         events = _of_batch(books, batch)
-        environments = sorted({item.get("environment") or "" for item in books.of_batch(batch, _OF_BATCH)} - {""})
+        heads = [(item.get("environment") or "", item.get("exceptions", ())) for item in books.of_batch(batch, _OF_BATCH)]
+        environments = sorted({environment for environment, _ in heads} - {""})
         every_end = joined(event for event in events if event["type"] == "batch" and event["transition"] == "end")
         steps, ends = _steps(events), _ends(every_end)
         gateways = sorted({event["gateway"] for event in events} | set(books.gateways(batch)))
@@ -65,6 +66,7 @@ def batch_record(path: Path, batch: str) -> tuple[dict[str, Any], Series]:
         "gaps": gaps_of(line, window, facts),
         "clock": _clock(facts, with_running(inside(line, "clock", window, events), events), unverified_times),
         "environments": environments,
+        **({"accepted_exceptions": accepted} if (accepted := sorted({name for _, names in heads for name in names})) else {}),
         "findings": findings_of([*line, *(event for event in events if event["type"] == "rebind")], window, batch, events),
         "chain": _streams(streams, facts),
     }

@@ -1,17 +1,19 @@
 """Passwords cost little here: what is tested is who is let in, not how long guessing takes. How they are kept is in test_passwords."""
 
-import pytest
-from argon2 import PasswordHasher
+from collections.abc import Iterator
 
-from gateway.access import passwords
+import pytest
+from kit.quick_passwords import quick_passwords
 
 
 @pytest.fixture(autouse=True)
-def quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(request: pytest.FixtureRequest) -> Iterator[None]:
     """Hash with the least that argon2id can do, but where a test says `as_delivered`."""
-    if "as_delivered" not in request.fixturenames:
-        monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
-        passwords._nobodys.cache_clear()
+    if "as_delivered" in request.fixturenames:
+        yield
+        return
+    with quick_passwords():
+        yield
 
 
 @pytest.fixture

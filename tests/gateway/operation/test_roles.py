@@ -4,8 +4,8 @@ import re
 from types import SimpleNamespace
 from typing import Any, cast
 
+import click
 import pytest
-import typer
 from kit.repository import ROOT
 
 from gateway.access import ROLES, RULES
@@ -24,15 +24,17 @@ LEAVES = {
 """What changes nothing of a line's record, keys, trust or users, so that nobody is asked for. A new command is put here, or into RULES."""
 
 
-def words_of(group: Any, before: str = "") -> dict[str, Any]:
+def words_of(group: click.Group, before: str = "") -> dict[str, Any]:
     """Every command of the command line by its words."""
     found: dict[str, Any] = {}
-    for name, command in group.commands.items():
-        found |= words_of(command, f"{before}{name} ") if hasattr(command, "commands") else {f"{before}{name}": command}
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        found |= words_of(command, f"{before}{name} ") if isinstance(command, click.Group) else {f"{before}{name}": command}
     return found
 
 
-TYPED = words_of(typer.main.get_command(app))
+TYPED = words_of(app)
 
 
 @pytest.mark.urs("URS-SEC-01")
