@@ -118,7 +118,7 @@ class Fold:
         if isinstance(item, ReadingsInput):
             self._readings.take(item)
         else:
-            self.findings.take(item.event, item.ticks)
+            self.findings.take(item.event, item.ticks, item.seq)
             self._taken.take(item.event)
         if self._silences.limits:
             for name, last in self._silences.due():
@@ -247,7 +247,7 @@ class Fold:
                 doubtful[0:2] = [[doubtful[0][0], doubtful[1][1]]]
 
     def _emit(self, event: dict[str, Any]) -> str:
-        self.findings.take(event, self.state.now)
+        self.findings.take(event, self.state.now, self.state.seq)
         if event["type"] == "step":
             self._without_batch(event)
         digest = sha256()
@@ -269,7 +269,7 @@ class Fold:
             return
         activity = dict(unit.active_steps).get(event["step"]) or self._contexts.activity(unit, batch=True)
         if activity == "production":
-            self.findings.say(without_batch(event), self.state.now)
+            self.findings.say(without_batch(event), self.state.now, self.state.seq)
 
     def _occurred(self, event: Mapping[str, Any]) -> None:
         """Begin a run of one instant at an alarm, a booking or a sample, where the map asks for what stands in the tags then."""

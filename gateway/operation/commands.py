@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.access import Actor
 from gateway.evidence.keyring import NotRotated
+from gateway.operation.alarm_commands import alarm_commands
 from gateway.operation.archive_sums import archive_sums
 from gateway.operation.certificate_commands import certificate_commands
 from gateway.operation.command import Command, Declined, needed
@@ -51,6 +52,7 @@ def commands_of(parts: Parts) -> dict[str, Command]:
         "release-hold": release_hold,
         "rotate-key": rotate_key,
         "sign-archive": sign_archive,
+        **alarm_commands(parts),
         **uplink_commands(parts),
         **user_commands(parts.access),
         **certificate_commands(parts.audit.record),
