@@ -254,7 +254,7 @@ async def test_the_name_of_a_source_stands_beside_what_it_says_and_not_in_it(lin
     await line.ports["mes"].failed(text, needs_person=True)
 
     told = [event["detail"] for call in line.taken() for event in events(call)]
-    assert told == ["misconfigured: credential `mes` is not there"]
+    assert told == ["misconfigured: credential `mes` is not there"] * 2  # of the state, and of the gap
 
 
 async def test_a_source_that_stays_connected_or_lost_says_it_once(line: Line) -> None:
