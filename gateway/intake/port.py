@@ -178,6 +178,8 @@ class Port:
 
     async def failed(self, why: str, *, needs_person: bool = False) -> None:
         """Say that the driver raised, and open the gap. needs_person: waiting alone will not help."""
+        for its_name in (f"source {self.source.name}: ", f"{self.source.name}: "):  # of whom it is stands beside it
+            why = why.removeprefix(its_name)
         why = printable(why[:LONGEST_ERROR])[:LONGEST_ERROR]  # it may quote what a source sent: long, and no text
         if needs_person:
             self._turn("misconfigured", why)
