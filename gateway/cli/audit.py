@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from gateway.cli.base import WRONG_INPUT, Words, data_of, fail, line_folder
+from gateway.cli.base import FINDING, GOOD, PATH, WRONG_INPUT, Words, data_of, fail, line_folder
+from gateway.cli.persons import password_option, person, told
 
 SORTED_BY = {"who": "user", "what": "what", "object": "object", "why": "reason", "type": "type", "critical": "critical"}
 
@@ -96,3 +97,43 @@ def _write_json(rows: Iterable[Mapping[str, Any]]) -> None:
         sys.stdout.write(f"{before}{json.dumps(row, ensure_ascii=False)}")
         before = ",\n"
     sys.stdout.write("[]\n" if before == "[\n" else "\n]\n")
+
+
+@audit.command(short_help="Review an audit trail, item by item, and sign it")
+@line_folder
+@click.option("--batch", help="the audit trail of this batch")
+@click.option("--from", "begin", help="or of a time: from this one on; without an offset the line's wall clock")
+@click.option("--to", "end", help="and before this one")
+@click.option("--write", type=PATH, help="write the items into this file (JSON), for verdicts and comments; nothing is signed")
+@click.option("--read", type=PATH, help="take the verdicts from this file; asked for in the terminal without it")
+@person
+@password_option
+def review(
+    line: Path,
+    batch: str | None,
+    begin: str | None,
+    end: str | None,
+    write: Path | None,
+    read: Path | None,
+    user: str | None,
+    password_file: Path | None,
+) -> None:
+    """Review what a person has to look at of an audit trail: each item is accepted or questioned, and you sign for all of it.
+
+    Exit 1 if something was questioned. The reviewer did none of the items; the running gateway sees to that, and signs nothing else.
+    """
+    from gateway.cli import reviewing
+
+    if write is not None:
+        form = reviewing.form(line, batch, begin, end)
+        with write.open("x", encoding="utf-8") as file:  # one that is filled in is not written over
+            file.write(json.dumps(form, indent=1, ensure_ascii=False) + "\n")
+        click.echo(f"{write}: {len(form['items'])} items; write accepted or questioned as verdict of each, then --read it")
+        return
+    form = reviewing.form(line, batch, begin, end) if read is None else reviewing.read(read)
+    if read is None:
+        reviewing.ask(form)
+    answer = told(line, "audit-review", user, password_file, **reviewing.arguments(form))
+    told_of = f"{answer['items']} items, {answer['questioned']} questioned"
+    click.echo(f"audit trail reviewed: {told_of}; document {answer['id']}, sha256 {answer['sha256']}")
+    sys.exit(FINDING if answer["questioned"] else GOOD)

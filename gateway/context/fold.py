@@ -158,6 +158,10 @@ class Fold:
         """Tell where one equipment is, for the status page."""
         return self._contexts.context(self.plan.units[equipment])
 
+    def reviewed(self, batch: str) -> str | None:
+        """Give the id of the document by which the audit trail of a batch was reviewed after its end; None if it was not, or long ago."""
+        return self.state.reviewed.get(batch)
+
     def waiting(self) -> bool:
         """Return whether something is decided as soon as entries let time pass: a change that must stand still, the record of a step."""
         unrecorded = any(run.end is not None and (not run.revision or run.dirty is not None) for run in self.state.runs.values())

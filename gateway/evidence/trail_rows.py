@@ -94,9 +94,9 @@ def _kind(event: Mapping[str, Any]) -> str | None:
             return "source-row-changed" if event["code"] in _SOURCE else None
         case "step" | "batch" | "material" | "sample":
             return "correction" if (event.get("revision") or 1) > 1 and event.get("part", 1) == 1 else None
-        case "config":
-            return "config" if event.get("part", 1) == 1 else None
-        case "clock" | "rebind" | "epoch" | "document":
+        case "config" | "document":
+            return str(event["type"]) if event.get("part", 1) == 1 else None
+        case "clock" | "rebind" | "epoch":
             return str(event["type"])
     return None
 

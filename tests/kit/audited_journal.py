@@ -82,18 +82,18 @@ def body(event: Mapping[str, Any], ticks: int) -> Body:
     return Body("ebr-gateway/event/1", text[1:].encode())
 
 
-def audited_line(folder: Path, events: Iterable[Mapping[str, Any]]) -> Path:
-    """Write a line folder with a journal of these events, and a list of readings after each."""
+def audited_line(folder: Path, events: Iterable[Mapping[str, Any]], *, readings: bool = True) -> Path:
+    """Write a line folder with a journal of these events. readings: something after each that names an audit event, and is none."""
     drop_line(folder)
     data = folder / "data"
     data.mkdir(mode=0o700)
     journal = Journal.open(data, GATEWAY, retain_s=1e9, max_bytes=1 << 30)
     for number, event in enumerate(events):
         ticks = BEGAN + number * 60 * TICKS_PER_S
-        readings = Body(
+        between = Body(
             "ebr-gateway/readings/1", f'"time":"{rfc3339(ticks)}","source":"lims","text":"\\"event\\":{{\\"type\\":\\"audit\\""}}'.encode()
         )
-        journal.append([body(event, ticks), readings]).result()
+        journal.append([body(event, ticks), *([between] if readings else [])]).result()
     journal.close()
     return folder
 
