@@ -13,14 +13,13 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, TypeAdapter
 
 from buffer.entry.answers import ANSWERS
-from buffer.entry.documents import Signature
+from buffer.entry.documents import DocumentEvent, ReviewedItem, ReviewScope, Signature
 from buffer.entry.gateway_events import (
     AuditEvent,
     CheckpointEvent,
     ClockEvent,
     ConfigEvent,
     ConfigFile,
-    DocumentEvent,
     EpochEvent,
     FindingEvent,
     SealedBatch,
@@ -108,6 +107,8 @@ __all__ = [
     "Performer",
     "ReadingsEntry",
     "RebindEvent",
+    "ReviewScope",
+    "ReviewedItem",
     "SampleEvent",
     "SampleResult",
     "Scalar",
@@ -146,8 +147,8 @@ AnyEvent = Annotated[
     | SourceEvent
     | ConfigEvent
     | FindingEvent
-    | DocumentEvent
     | AuditEvent
+    | DocumentEvent
     | CheckpointEvent
     | EpochEvent
     | TagsetEvent
@@ -208,8 +209,8 @@ EVENT_MODELS: dict[str, type[Event]] = {
     "source": SourceEvent,
     "config": ConfigEvent,
     "finding": FindingEvent,
-    "document": DocumentEvent,
     "audit": AuditEvent,
+    "document": DocumentEvent,
     "checkpoint": CheckpointEvent,
     "epoch": EpochEvent,
     "tagset": TagsetEvent,

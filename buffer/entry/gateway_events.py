@@ -96,18 +96,6 @@ class ConfigEvent(Event):
     of: int = 1
 
 
-class DocumentEvent(Event):
-    """A document was made: what it is, of which form, about what, by whom, and the SHA-256 of its JSON, by which it can be known again."""
-
-    type: Literal["document"]
-    document: Name
-    form: Name
-    id: Name
-    sha256: Hex64
-    about: str | None = None
-    made_by: dict[str, Any] = {}
-
-
 class FindingEvent(Event):
     """A fact that a person should know."""
 
@@ -153,6 +141,9 @@ class AuditEvent(Event):
     reason: given by the person; null where nobody was asked for one (the facts of it are in `what`). site_zone: the line's time zone, in
     which people there read the entry's time. Entries of before 2026-11-30 have a text as `who` (`system:<gateway>`, `os:<account>`) and
     no `where`, and may have a reason that the program wrote.
+
+    Of an alarm (`alarm-acknowledged`, `alarm-shelved`, `alarm-unshelved`): `reason` is the person's comment; `what` has its `id`, `code`,
+    `source`, `text`, `batches`, when and in which entry it was raised (`raised`, `raised_seq`), and of a shelf the end (`until`).
     """
 
     type: Literal["audit"]

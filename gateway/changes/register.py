@@ -99,8 +99,12 @@ class Register:
             given = {"change_no": change_no, "author": author or None, "follows": follows, "impact": assessed, "baseline": taken}
             signed = self._signed(book, "propose", number, line.sha256, by, **given)
             after = book.with_act(signed)
-            self._document(number, assessed, frozen.impact, signed.act.by)
-            told = {"change_no": change_no, "changes": frozen.impact["changes"], "criticality": frozen.impact["criticality"]}
+            told = {
+                "change_no": change_no,
+                "impact": assessed,
+                "changes": frozen.impact["changes"],
+                "criticality": frozen.impact["criticality"],
+            }
             await self._done(signed, by, old=follows, new=number, **told, diff=_bounded(frozen.impact["rows"]))
             return after.named(number), frozen.impact
 
@@ -260,19 +264,6 @@ class Register:
         facts = {"version": act.version, "sha256": act.sha256, **what, "previous": act.previous, "note": signed.note}
         await self._around.record(f"config-{act.act}", facts, by, target=f"configuration {act.version}", old=old, new=new)
         await asyncio.to_thread(self._store.append, signed)
-
-    def _document(self, number: int, sha256: str, document: Mapping[str, Any], made_by: Person) -> None:
-        self._around.happened(
-            {
-                "type": "document",
-                "document": "config-impact",
-                "form": document["form"],
-                "id": f"{self._around.gateway}/configuration/{number}/impact",
-                "sha256": sha256,
-                "about": f"configuration {number}",
-                "made_by": made_by.model_dump(),
-            }
-        )
 
 
 def missing(book: Book, known: str | None) -> str | None:

@@ -116,18 +116,23 @@ def _answers(path: Path) -> bool:
 
 
 def until(state: Callable[..., Any], deadline_s: float = DEADLINE_S, every_s: float = 0.05) -> Any:
-    """What `state()` gives once it is true: another process can only be asked again and again."""
+    """What `state()` gives once it is true: another process can only be asked again and again.
+
+    Where the question itself takes long, as one that reads a whole journal, it is put less often: it keeps that process from its work.
+    """
     end = time.monotonic() + deadline_s
-    while time.monotonic() < end:
+    while (began := time.monotonic()) < end:
         if found := state():
             return found
-        time.sleep(every_s)
+        time.sleep(max(every_s, 2 * (time.monotonic() - began)))
     raise AssertionError("the state did not come")
 
 
 async def eventually(state: Callable[..., Any], deadline_s: float = DEADLINE_S) -> Any:
     """The same beside other tasks: for states of threads, servers and tasks that tell nobody. Raises TimeoutError."""
+    every_s = 0.002
     async with asyncio.timeout(deadline_s):
-        while not (found := state()):  # noqa: ASYNC110 - looked at from outside
-            await asyncio.sleep(0.005)
+        while not (found := state()):
+            await asyncio.sleep(every_s)
+            every_s = min(1.5 * every_s, 0.03)  # what has not come at once is not looked for two hundred times a second
     return found

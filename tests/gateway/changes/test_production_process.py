@@ -89,8 +89,7 @@ def test_a_line_is_approved_runs_is_changed_by_two_people_and_goes_back(folder: 
             ("config-approve", "qa", False),
             ("config-activate", "engineer", False),
         ]
-        (document,) = events(folder, "document")
-        assert document["sha256"] == begun["impact_ref"]
+        assert acts[0]["what"]["impact"] == begun["impact_ref"]
 
         assert "this is version 1, active" in called("check", folder).stdout
         edit(folder, *EDITS["rate"])

@@ -36,9 +36,8 @@ async def test_a_proposal_freezes_the_folder_and_is_written_down_with_document_a
     ((action, what, by),) = desk.written
     assert (action, what["version"], what["sha256"], what["change_no"]) == ("config-propose", 1, held.sha256, "CC-7")
     assert by.who["user"] == "engineer"
-    (document,) = desk.happened
     version = desk.register.book().named(number)
-    assert document["sha256"] == version.begun.impact
+    assert what["impact"] == version.begun.impact
     assert desk.store.read_document(version.begun.impact)["new"] == held.sha256
     assert what["note"] in notes(desk)
 
