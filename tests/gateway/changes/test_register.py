@@ -108,6 +108,7 @@ FORGERIES = {
 }
 
 
+@pytest.mark.bar("S18")
 @pytest.mark.urs("URS-CFG-02")
 @pytest.mark.parametrize("forged", FORGERIES)
 async def test_acts_that_were_changed_moved_repeated_or_taken_out_count_for_nothing_and_what_follows_neither(

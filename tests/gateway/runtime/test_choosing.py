@@ -64,6 +64,7 @@ EDITS: dict[str, Callable[[Desk], object]] = {
 }
 
 
+@pytest.mark.bar("S01", "S18")
 @pytest.mark.urs("URS-CFG-02", "URS-OPS-05")
 @pytest.mark.parametrize("edited", EDITS)
 async def test_whatever_the_folder_holds_the_version_in_force_runs_on_as_it_was_frozen(desk: Desk, edited: str) -> None:
