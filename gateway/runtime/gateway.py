@@ -79,8 +79,9 @@ class Gateway:
         self._fault: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._stop = asyncio.Event()
         self._intake = intake = Intake(line, journal, clock, fold, on_fault=self.fault, on_caused=self._caused)
-        audit = AuditTrail(line.gateway, intake.happened, line.line.timezone)
-        keyring = Keyring(line.data, line.gateway, journal.watermark("gateway").get("key"))
+        marks = journal.watermark("gateway")
+        audit = AuditTrail(line.gateway, intake.happened, line.line.timezone, marks.get("users"))
+        keyring = Keyring(line.data, line.gateway, marks.get("key"))
         witnesses = [Witness(witness, line.folder, self.event) for witness in line.witnesses]
         self._parts = Parts(
             line=line,
@@ -91,7 +92,7 @@ class Gateway:
             intake=intake,
             uplinks=[Forwarder(journal, line, uplink, self.event) for uplink in line.uplinks],
             audit=audit,
-            access=Access(line, audit.record, self.event),
+            access=Access(line, audit.record, self.event, recorded=lambda: audit.users),
             keyring=keyring,
             checkpoints=Checkpoints(journal, keyring, intake.happened, witnesses),
             holds=Holds(journal, fold, audit, every_batch=line.buffer.hold_batches),
