@@ -119,6 +119,7 @@ EVENTS: dict[str, dict[str, Any]] = {
         "records": [{"record": "lyon/granulation-2/B2026-0417/granulator/WET_MASS/2", "revision": 1, "content_sha256": _SHA}],
         "merkle_root": "8c1a4d8ffb1f0cd7a1c4f7ea1a33b2d5f98b3fe5d1ab0f1b7d2e0f9c3f6b7a21",
         "gaps": [],
+        "gap_count": 0,
         "status": "complete",
         "completeness": {"required": 14, "present": 14, "missing": []},
         "caused_by": 4710,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.base import FINDING, GOOD, as_json, asked, data_of, line_folder, people_of, print_json
+from gateway.cli.base import FINDING, GOOD, as_json, asked, data_of, line_folder, people_of, print_json, shown
 from gateway.cli.persons import by_person, told
 
 
@@ -42,7 +42,7 @@ def top(line: Path) -> None:
     from gateway.operation.control import ask
 
     asked(line)  # one line and exit 3 if none runs
-    live(lambda: ask(data_of(line), people_of(line)))
+    live(lambda: shown(ask(data_of(line), people_of(line))))
 
 
 @click.command()

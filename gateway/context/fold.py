@@ -14,6 +14,7 @@ from gateway.context.equipment.alarms import Alarms
 from gateway.context.equipment.conditions import Conditions
 from gateway.context.equipment.holdtimes import HoldTimes
 from gateway.context.events import Events
+from gateway.context.gaps import belonging
 from gateway.context.gaps.gaps import Gap, Gaps
 from gateway.context.gaps.silence import Silences
 from gateway.context.materials.batch_materials import Ledgers
@@ -130,6 +131,9 @@ class Fold:
         self._bookings.settle()
         for run in (*self._late_results.due(), *self._runs.due()):
             self._batches.recorded(run)
+        if self._gaps.begun:
+            self._batches.hidden(self._gaps.begun)
+            self._gaps.begun.clear()
         self._batches.close()
         self._retire_if_due()
         if self._events:
@@ -221,6 +225,7 @@ class Fold:
         state, plan = self.state, self.plan
         state.where = {name: state.where.get(name) or EquipmentState() for name in plan.units}
         state.tracks = {name: state.tracks.get(name) or Track(through=state.now) for name in sorted(plan.tracked)}
+        belonging.adopt(state, plan)
         state.booked = {record: booked for record, booked in state.booked.items() if booked.occurred.equipment in plan.units}
         state.occurred = [pending for pending in state.occurred if pending.equipment in plan.units]
         state.runs = {number: run for number, run in state.runs.items() if (run.equipment, run.kind, run.name) in plan.gathering}

@@ -17,11 +17,11 @@ from config.credentials import CredentialMissing, server_tls
 from config.grammars.listen import host_of, is_loopback
 from config.sections import Web
 from gateway.access import Access
-from gateway.listening import Bounds, open_port
+from gateway.listening import Bounds, answered, open_port
 from gateway.operation.alarm_page import AlarmForms
 from gateway.operation.command import Command
 from gateway.operation.page_door import Door
-from gateway.operation.server import HEADERS, MADE_PER_S, MOST_BODY_BYTES, Made, contained, runner_of, views
+from gateway.operation.server import HEADERS, MADE_PER_S, MOST_BODY_BYTES, Made, runner_of, views
 from gateway.operation.status import Status
 
 
@@ -57,7 +57,12 @@ def _tls(line: Line, section: Web) -> ssl.SSLContext | None:
 
 
 def _application(status: Status, section: Web, door: Door | None, forms: AlarmForms | None, bounds: Bounds) -> web.Application:
-    middlewares: list[Middleware] = [bounds.middleware(), contained, _own_names(section), *([] if door is None else [door.middleware])]
+    middlewares: list[Middleware] = [
+        bounds.middleware(),
+        answered(HEADERS),
+        _own_names(section),
+        *([] if door is None else [door.middleware]),
+    ]
     application = web.Application(client_max_size=MOST_BODY_BYTES, middlewares=middlewares)
     application.add_routes(views(status, Made(MADE_PER_S)))
     if door is not None:

@@ -7,24 +7,20 @@ both, each command that changes something is asked for its person; the kernel re
 import asyncio
 import grp
 import json
-import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from gateway.access import Access, Refused, UsersUnreadable, peer_of
-from gateway.listening import Pace
+from gateway.listening import Pace, answered
 from gateway.operation.command import Command, Declined
 from gateway.operation.control import socket_address
 from gateway.operation.metrics import metrics
 from gateway.operation.page import page
 from gateway.operation.status import Status, problems
-
-log = logging.getLogger(__name__)
 
 MADE_PER_S = 5.0
 MADE_AT_ONCE = 20
@@ -100,7 +96,7 @@ def runner_of(application: web.Application) -> web.AppRunner:
 
 
 def _application(status: Status, commands: Mapping[str, Command], access: Access) -> web.Application:
-    application = web.Application(client_max_size=MOST_COMMAND_BYTES, middlewares=[contained])
+    application = web.Application(client_max_size=MOST_COMMAND_BYTES, middlewares=[answered(HEADERS)])
     application.add_routes(views(status, Made(None)))
     application.add_routes([web.post(f"/{name}", _doing(name, command, access)) for name, command in commands.items()])
     return application
@@ -153,18 +149,6 @@ class Made:
             last = make()
             self._made[name] = pace, last
         return last
-
-
-@web.middleware
-async def contained(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer in one line what a request runs into: it ends that request alone."""
-    try:
-        return await handler(request)
-    except web.HTTPException:
-        raise
-    except Exception as error:
-        log.exception("%s %s failed", request.method, request.path)
-        return web.json_response({"error": f"failed: {type(error).__name__}"}, status=500, headers=HEADERS)
 
 
 def _doing(name: str, command: Command, access: Access) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -167,6 +167,7 @@ async def _heartbeats(parts: Parts, status: Status, broken: Broken, done: Done) 
     while True:
         await asyncio.sleep(HEARTBEAT_S / 10)
         status.sample()
+        intake.look_after()
         silent_s = time.monotonic() - intake.last_append_s
         waited_s = time.monotonic() - intake.last_heartbeat_s
         if "heartbeat" in broken or (parts.fold.waiting() and silent_s >= 1.0):

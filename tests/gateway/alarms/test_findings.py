@@ -184,7 +184,7 @@ def test_each_warning_and_alarm_is_one_line_of_the_log_and_all_are_counted(line:
     line.find("server-identity", "info", source="plc")
     line.happen({"type": "clock", "kind": "synchronised", "status": "synchronised"})
     first, second = (record.getMessage() for record in caplog.records)
-    assert first.startswith("alarm file-refused: mes: a.csv: no header. What to do: ")
+    assert first.startswith(r"alarm file-refused: mes: a.csv:\nno header. What to do: ")
     assert second.startswith("warning late-data: ")
     assert dict(tally.counts) == {
         ("file-refused", "alarm", "mes"): 1,

@@ -14,7 +14,7 @@ import pytest
 from kit.drop_line import drop_line, events
 from kit.persons import password, people, says
 from kit.processes import DEADLINE_S, free_port, running, until
-from kit.quick_passwords import GATEWAY
+from kit.quick_passwords import quick
 
 import config
 from gateway.operation.control import ask, tell
@@ -68,7 +68,7 @@ class Page:
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     page = Page(tmp_path_factory.mktemp("login") / "line")
-    with running(page.folder, GATEWAY):
+    with running(page.folder, quick):
         yield page
 
 
@@ -80,6 +80,7 @@ def page(line: Page) -> Iterator[Page]:
     line.cookies = {}
 
 
+@pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-01", "URS-AUD-01", "URS-AUD-02")
 def test_nothing_is_seen_without_a_login_everything_with_one_and_nothing_after_the_logout(page: Page) -> None:
     assert page.ask("GET", "/")[0] == 303
@@ -130,6 +131,7 @@ def test_an_alarm_is_acknowledged_at_the_page_by_who_is_logged_in_with_a_form_of
     assert (act["where"]["interface"], act["where"]["address"], act["reason"]) == ("page", "127.0.0.1", "the sender was called")
 
 
+@pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-02", "URS-AUD-01")
 def test_wrong_ones_are_refused_alike_written_down_and_lock_at_the_fifth_here_as_everywhere(page: Page) -> None:
     before = len(page.audits("refused"))
@@ -150,6 +152,7 @@ def test_wrong_ones_are_refused_alike_written_down_and_lock_at_the_fifth_here_as
     tell(page.folder / "data", "users-enable", user="engineer", **says("admin"))
 
 
+@pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-09")
 def test_a_form_that_is_not_of_this_page_lets_nobody_in_and_nobody_out(page: Page) -> None:
     good = {"csrf": page.secret(), "user": "qa", "password": password("qa")}
@@ -168,6 +171,7 @@ def test_a_form_that_is_not_of_this_page_lets_nobody_in_and_nobody_out(page: Pag
     assert page.ask("GET", "/")[0] == 200, "he is still logged in"
 
 
+@pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-09")
 def test_a_session_that_was_planted_is_none_and_each_login_gives_a_new_one(page: Page) -> None:
     page.cookies = {"__Host-session": "planted-by-somebody-else"}
@@ -181,6 +185,7 @@ def test_a_session_that_was_planted_is_none_and_each_login_gives_a_new_one(page:
     assert page.audits("session-ended")[-1]["what"] == {"cause": "another-login"}
 
 
+@pytest.mark.bar("S10")
 @pytest.mark.urs("URS-SEC-01")
 def test_who_must_change_the_password_does_it_in_the_form(page: Page) -> None:
     given = tell(page.folder / "data", "users-reset", user="viewer", **says("admin"))["first_password"]
@@ -203,6 +208,7 @@ def test_a_user_who_is_disabled_is_seen_out_with_the_next_request(page: Page) ->
     tell(page.folder / "data", "users-enable", user="operator", **says("admin"))
 
 
+@pytest.mark.bar("S03", "S10")
 @pytest.mark.urs("URS-SEC-09")
 def test_what_is_large_or_odd_is_answered_in_one_line(page: Page) -> None:
     assert page.ask("POST", "/login", {"csrf": page.secret(), "user": "x" * 10_000})[0] == 413

@@ -198,6 +198,7 @@ def test_what_a_batch_lacks_is_named_and_what_it_never_called_for_has_its_reason
     assert wording.not_applicable({**ended, "not_applicable_because": {"a": 1, "b": 2}}) == "3: 1 a, 2 b"
 
 
+@pytest.mark.bar("S09")
 def test_what_comes_from_outside_is_escaped_on_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.operation.page.clock_card", lambda _now: "")
     now = snapshot()
