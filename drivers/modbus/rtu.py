@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from drivers.contract import BadReply, LinkLost
+from drivers.contract import BadReply, LinkLost, link_lost
 from drivers.modbus.frames import ModbusException, NoAnswer, Reply, Request, WrongAnswer, crc_is_right, data_of, read_request, rtu_frame
 from drivers.modbus.line import SerialLine
 from drivers.modbus.settings import Endpoint
@@ -280,4 +280,4 @@ class RtuLink:
             async with asyncio.timeout(max(self._timeout_s, 3.0)):
                 return (await loop.create_connection(_Bytes, endpoint.host, endpoint.port))[1]
         except (OSError, TimeoutError) as error:
-            raise LinkLost(f"{endpoint.host}:{endpoint.port}: {error or 'no connection in time'}") from error
+            raise link_lost(f"{endpoint.host}:{endpoint.port}: {error or 'no connection in time'}", error) from error

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import serial
 
-from drivers.contract import LinkLost
+from drivers.contract import LinkLost, link_lost
 from drivers.keepalive import watch
 from drivers.serial.overruns import overruns_of
 from drivers.serial.rfc2217 import Telnet
@@ -134,7 +134,7 @@ async def connect(endpoint: SerialEndpoint) -> SocketWire:
         if isinstance(error, TimeoutError) and telnet is not None and sock is not None:
             raise LinkLost(f"{endpoint.path}: the converter does not confirm {telnet.unconfirmed()} (RFC 2217)") from error
         if isinstance(error, OSError | LinkLost):
-            raise LinkLost(f"{endpoint.path}: {error or 'no connection in time'}") from error
+            raise link_lost(f"{endpoint.path}: {error or 'no connection in time'}", error) from error
         raise
     return SocketWire(sock, telnet)
 

@@ -12,8 +12,9 @@ import aiohttp
 
 from buffer import Entry, Rejected
 from config import Uplink
+from drivers.contract import is_refused
 from gateway.uplink import tls
-from gateway.uplink.errors import Refused, Unreachable
+from gateway.uplink.errors import NobodyListens, Refused, Unreachable
 from gateway.uplink.http_status import outcome
 from gateway.uplink.receipt import MAX_RECEIPT_BYTES
 from gateway.uplink.records import Record, Records, Reply, answered
@@ -152,7 +153,8 @@ class Https(Transport):
             raise Unreachable("no answer in time") from error
         except (aiohttp.ClientError, OSError) as error:
             hint = " (a receiver that does not accept our certificate hangs up like this, too)" if self._secure else ""
-            raise tls.failure(error) or Unreachable((str(error) or type(error).__name__) + hint) from error
+            kind = NobodyListens if is_refused(error) else Unreachable
+            raise tls.failure(error) or kind((str(error) or type(error).__name__) + hint) from error
 
 
 class HttpsRecords(Records):
