@@ -49,6 +49,8 @@ class StorageFault(Exception):
 
 async def run(line: Line) -> None:
     """Run the line until SIGTERM or SIGINT, then stop in order. Raises JournalError, StorageFault."""
+    gc.freeze()  # modules and the line folder live as long as the process: the collector need not walk them
+    gc.enable()  # whoever started this may have spared their making
     journal = await asyncio.to_thread(_open, line)
     try:
         clock = system_clock(line.clock, last_seq=lambda: journal.next_seq - 1)
@@ -125,7 +127,7 @@ class Gateway:
         self._begin()
         await self._take_over()
         gc.collect()
-        gc.freeze()  # start-up objects live as long as the process: the collector need not walk them
+        gc.freeze()  # the fold and the parts as well
         gc.set_threshold(*_GC_THRESHOLD)
         try:
             await self._together()
