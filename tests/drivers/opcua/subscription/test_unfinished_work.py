@@ -16,7 +16,7 @@ from drivers.opcua.subscription.history import keep_filling
 from drivers.opcua.subscription.semantics import Semantics
 from drivers.opcua.subscription.session_state import SessionState
 from drivers.opcua.subscription.subscribe import Subscription
-from drivers.opcua.subscription.upkeep import Upkeep
+from drivers.opcua.subscription.upkeep import MOST_BROKEN, Upkeep
 
 TAGS = [Tag(tag=f"t{i}", source="s", address=f"n:s=t{i}", type="float64") for i in range(3)]
 SOURCE = Source(name="s", driver="opcua", endpoint="opc.tcp://h:1", options={"namespaces": {"n": "urn:n"}})
@@ -90,6 +90,16 @@ async def test_present_values_that_could_not_be_read_are_still_due() -> None:
     with pytest.raises(LinkLost):
         await upkeep._present_values()
     assert subscription.values_due
+
+
+async def test_what_ends_the_link_each_time_is_given_up() -> None:
+    upkeep, subscription, _ = stage(CutMessages())
+    subscription.values_due, lost = True, 0
+    while subscription.values_due:
+        with pytest.raises(LinkLost):
+            await upkeep._present_values()
+        lost += 1
+    assert lost == MOST_BROKEN
 
 
 async def test_a_structure_that_arrives_while_others_are_asked_for_is_asked_for_next() -> None:
