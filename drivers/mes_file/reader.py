@@ -232,7 +232,12 @@ class FileReader:
         await self._report("file-refused", text, severity="alarm", size_bytes=seen.size_bytes, modified_ns=seen.mtime_ns)
 
     async def lose_what_vanished(self, before: Mapping[str, Seen], scan: Scan) -> None:
-        """Report files that were taken away before they were read, or while half of one was in the journal: their records are lost."""
+        """Report files that were taken away before they were read, or while half of one was in the journal: their records are lost.
+
+        Of a folder with more names than a scan looks at nothing is concluded: what it does not show may stand there.
+        """
+        if scan.truncated:
+            return
         for name in sorted(before.keys() - scan.files.keys() - scan.refused.keys()):
             seen = before[name]
             if self.takes(name) and not self.ledger.knows(seen) and not self._goes_on(seen, scan):
