@@ -92,6 +92,7 @@ NO_WRITABLE_CODE = "import ctypes, os, sys; ctypes.CDLL(None).prctl(65, 1, 0, 0,
 """prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN): what MemoryDenyWriteExecute= asks for, by the kernel itself."""
 
 
+@pytest.mark.bar("F43")
 @pytest.mark.urs("URS-OPS-05", "URS-SEC-06")
 def test_the_gateway_tells_systemd_that_it_is_ready_alive_and_stopping(line: Path, tmp_path: Path) -> None:
     process, listener = _started(line, tmp_path, wrapper=[sys.executable, "-c", NO_WRITABLE_CODE])
