@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from kit.drop_line import dropped
-from kit.faulty_drivers import source_of, written
+from kit.faulty_drivers import Faulty, alive, faulty, seen, source_of, written
 from kit.instrumented import Awaits
 from kit.processes import DEADLINE_S, free_port
 
@@ -122,3 +122,21 @@ async def test_a_task_of_the_table_that_somebody_cancels_ends_the_process(tmp_pa
     finally:
         running.cancel()
         await asyncio.wait([running])
+
+
+@pytest.mark.bar("F14", "F44")
+async def test_a_source_that_fails_a_hundred_times_leaves_no_task_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, figure: Callable[[str, object], None]
+) -> None:
+    monkeypatch.setattr("gateway.runtime.supervise.FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr("gateway.runtime.supervise.backoff_s", lambda *_: iter(lambda: 0.001, None))
+    faulty(monkeypatch, Faulty)
+    monkeypatch.setitem(Faulty.left, "key", 100)
+    folder = written(tmp_path / "line", "key")
+    async with alive(folder) as now:
+        await seen(now, lambda state: state["sources"] and not state["broken"])
+        await seen(now, lambda state: not Faulty.left["key"] and source_of(state, "key")["state"] == "connected")
+        after = len(asyncio.all_tasks())
+        names = Counter(task.get_name().split("-")[0] for task in asyncio.all_tasks())
+    figure("tasks after a hundred restarts of a source", after)
+    assert after < 60, names
