@@ -11,6 +11,7 @@ from typing import Any
 
 from buffer import Journal, Origin
 from config import Line
+from drivers.lasting import Died
 from gateway.access import Access, forget, take_over
 from gateway.alarms import Tally
 from gateway.alarms.stream import LONGEST_SUBJECT
@@ -110,6 +111,12 @@ class Gateway:
         if not self._fault.done():
             self._fault.set_exception(StorageFault(str(error)))
 
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """End the process over a task that was cancelled although nothing stops: a group would go on without it, and without a word."""
+        if task.cancelled() and not self._stop.is_set() and not self._fault.done():
+            self._fault.set_exception(Died(f"task {task.get_name()} was cancelled"))
+            self._fault.exception()  # seen, where the whole group is being cancelled
+
     def event(self, event: Mapping[str, Any]) -> None:
         """Append an event of an uplink, the clock or the program itself; the disk is not waited for."""
         self._intake.happened(event)
@@ -141,6 +148,8 @@ class Gateway:
             others = _start(group, tasks(self._parts, self._status, self.event, self._broken, self._fault))
             uplinks = _start(group, uplink_tasks(self._parts, self._broken))
             sources = _start(group, source_tasks(self._parts))
+            for task in (*others, *uplinks, *sources):
+                task.add_done_callback(self._ended)
             await self._stop.wait()
             notify("STOPPING=1")
             await _cancel(sources)  # first: after the last entry no reading may come

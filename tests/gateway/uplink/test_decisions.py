@@ -194,6 +194,7 @@ def test_the_window_counts_what_has_no_receipt() -> None:
     assert (window.unreceipted_bytes, window.cursor) == (100, (1, 2))
 
 
+@pytest.mark.bar("F35")
 def test_a_receipt_for_what_was_sent_before_a_restart_is_no_surprise_but_one_for_the_future_is() -> None:
     window = Window((1, 10), (1, 50), 1_000)
     assert window.standing((1, 50)) == "forward"
