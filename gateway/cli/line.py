@@ -72,8 +72,10 @@ def _version_of(found: Any) -> str | None:
 def run(line: Path, verbose: bool) -> None:
     """Run a line until SIGTERM or Ctrl-C."""
     import asyncio
+    import gc
     import logging
 
+    gc.disable()  # what is imported and read for a start stays; the collector would walk it some dozen times. `gateway.run` sets it going
     from buffer import JournalError
     from gateway.runtime import choosing, gateway
     from gateway.runtime.isolate import leaves

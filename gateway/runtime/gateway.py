@@ -11,6 +11,7 @@ from typing import Any
 
 from buffer import Journal, Origin
 from config import Line
+from drivers.lasting import Died
 from gateway.access import Access, Actor, forget, take_over
 from gateway.alarms import Tally
 from gateway.alarms.stream import LONGEST_SUBJECT
@@ -57,6 +58,8 @@ async def run(line: Line, chosen: Chosen | None = None) -> bool:
 
     chosen: how it came to be this line. Returns whether it stopped only to begin again, because another version is in force.
     """
+    gc.freeze()  # modules and the line folder live as long as the process: the collector need not walk them
+    gc.enable()  # whoever started this may have spared their making
     journal = await asyncio.to_thread(_open, line)
     try:
         clock = system_clock(line.clock, last_seq=lambda: journal.next_seq - 1)
@@ -94,8 +97,9 @@ class Gateway:
         self._intake = intake = Intake(
             line, journal, clock, fold, on_fault=self.fault, on_caused=self._caused, registered=self._chosen.registered
         )
-        audit = AuditTrail(line.gateway, intake.happened, line.line.timezone)
-        keyring = Keyring(line.data, line.gateway, journal.watermark("gateway").get("key"))
+        marks = journal.watermark("gateway")
+        audit = AuditTrail(line.gateway, intake.happened, line.line.timezone, marks.get("users"))
+        keyring = Keyring(line.data, line.gateway, marks.get("key"))
         witnesses = [Witness(witness, line.folder, self.event) for witness in line.witnesses]
         self._parts = Parts(
             line=line,
@@ -106,7 +110,7 @@ class Gateway:
             intake=intake,
             uplinks=[Forwarder(journal, line, uplink, self.event) for uplink in line.uplinks],
             audit=audit,
-            access=Access(line, audit.record, self.event),
+            access=Access(line, audit.record, self.event, recorded=lambda: audit.users),
             keyring=keyring,
             checkpoints=Checkpoints(journal, keyring, intake.happened, witnesses),
             holds=Holds(journal, fold, audit, every_batch=line.buffer.hold_batches),
@@ -159,6 +163,12 @@ class Gateway:
         if not self._fault.done():
             self._fault.set_exception(StorageFault(str(error)))
 
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """End the process over a task that was cancelled although nothing stops: a group would go on without it, and without a word."""
+        if task.cancelled() and not self._stop.is_set() and not self._fault.done():
+            self._fault.set_exception(Died(f"task {task.get_name()} was cancelled"))
+            self._fault.exception()  # seen, where the whole group is being cancelled
+
     def event(self, event: Mapping[str, Any]) -> None:
         """Append an event of an uplink, the clock or the program itself; the disk is not waited for."""
         self._intake.happened(event)
@@ -176,7 +186,7 @@ class Gateway:
         self._begin()
         await self._take_over()
         gc.collect()
-        gc.freeze()  # start-up objects live as long as the process: the collector need not walk them
+        gc.freeze()  # the fold and the parts as well
         gc.set_threshold(*_GC_THRESHOLD)
         try:
             await self._together()
@@ -195,6 +205,8 @@ class Gateway:
             others = _start(group, tasks(self._parts, self._status, self.event, self._broken, self._fault, self._chosen))
             uplinks = _start(group, uplink_tasks(self._parts, self._broken))
             sources = _start(group, source_tasks(self._parts))
+            for task in (*others, *uplinks, *sources):
+                task.add_done_callback(self._ended)
             await self._stop.wait()
             notify("STATUS=another version of the configuration takes over" if self.goes_over else "STOPPING=1")
             await _cancel(sources)  # first: after the last entry no reading may come
