@@ -50,9 +50,17 @@ class Version:
 
     @property
     def hands(self) -> frozenset[str]:
-        """Users who had a hand in it: who wrote it, proposed it, or put it into force in an emergency. None of them approves it."""
+        """Users who had a hand in it: who wrote it, proposed it, or put it into force in an emergency. None of them approves it.
+
+        Folded: an author is typed, and `QA` is `qa`.
+        """
         began, forced = self.begun, self.emergency
-        return frozenset({began.by.user, *([began.author] if began.author else []), *([forced.by.user] if forced else [])})
+        users = (began.by.user, began.author, forced.by.user if forced else None)
+        return frozenset(user.strip().casefold() for user in users if user)
+
+    def is_of(self, user: str) -> bool:
+        """Return whether a user had a hand in it."""
+        return user.casefold() in self.hands
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +129,7 @@ class Book:
         roles = ROLES.get(act.act, MAY_PUT_IN_FORCE)
         if act.by.role not in roles:
             return f"this is for {' and '.join(roles)}; {act.by.user} has the role {act.by.role}"
-        if act.act in ("approve", "reject") and before is not None and act.by.user in before.hands:
+        if act.act in ("approve", "reject") and before is not None and before.is_of(act.by.user):
             return f"{act.by.user} wrote or proposed version {act.version}, or put it into force: somebody else decides on it"
         return None
 

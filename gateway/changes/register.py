@@ -254,7 +254,7 @@ class Register:
         )
         if (why := book.problem(act)) is not None:
             before = book.versions.get(number)
-            own = deed in ("approve", "reject") and before is not None and who.user in before.hands
+            own = deed in ("approve", "reject") and before is not None and before.is_of(who.user)
             raise NotAllowed(why, "own-hand" if own else None)
         return acts.sign(act, signer)
 

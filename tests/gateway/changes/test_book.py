@@ -82,6 +82,8 @@ def test_nobody_decides_on_what_he_wrote_or_proposed_or_put_into_force(deed) -> 
     with pytest.raises(NotAllowed, match="wrote or proposed"):
         done(done(Book(), "propose", 1, author="writer"), deed, 1, user="writer", role="qa")
     with pytest.raises(NotAllowed, match="wrote or proposed"):
+        done(done(Book(), "propose", 1, author=" Writer"), deed, 1, user="writer", role="qa")
+    with pytest.raises(NotAllowed, match="wrote or proposed"):
         done(done(Book(), "propose", 1), deed, 1, user="engineer", role="qa")
     forced = done(book, "activate-emergency", 1, user="qa", role="qa")
     with pytest.raises(NotAllowed, match="put it into force"):
